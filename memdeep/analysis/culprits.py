@@ -1,0 +1,63 @@
+"""Charges bytes held by stacks to lines of the user's program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from memdeep.model import Culprit, Frame, Origin, StackBytes, StackTree
+
+MAX_CULPRITS = 20
+
+
+class Blame:
+    """For each node of a stack tree, the line to charge.
+
+    That is the innermost frame of the user's own code; where a stack has none, the innermost
+    frame of a library, of the standard library, and of native code, in this order.
+    """
+
+    _ORDER = (Origin.USER, Origin.LIBRARY, Origin.STDLIB, Origin.NATIVE, Origin.MEMDEEP)
+
+    def __init__(self, tree: StackTree) -> None:
+        self._tree = tree
+        rank = {origin: place for place, origin in enumerate(self._ORDER)}
+        self._frame_ids: list[int] = []
+        for node, frame_id in enumerate(tree.frame_ids):
+            parent = tree.parents[node]
+            if parent >= 0:
+                inherited = self._frame_ids[parent]
+                if rank[tree.frames[inherited].origin] < rank[tree.frames[frame_id].origin]:
+                    frame_id = inherited
+            self._frame_ids.append(frame_id)
+
+    def frame(self, node: int) -> Frame:
+        """The frame to charge for what ``node`` allocated."""
+        return self._tree.frames[self._frame_ids[node]]
+
+    def culprits(self, stacks: Iterable[StackBytes], total_bytes: int) -> tuple[Culprit, ...]:
+        """The lines that hold the most of ``stacks``, at most 20, largest first.
+
+        What memdeep itself allocated is nobody's culprit.
+        """
+        lines: dict[tuple[str, int], list[StackBytes]] = {}
+        for stack in stacks:
+            frame = self.frame(stack.node)
+            if frame.origin is not Origin.MEMDEEP and stack.bytes > 0:
+                lines.setdefault((frame.filename, frame.lineno), []).append(stack)
+        ranked = sorted(lines.values(), key=_total, reverse=True)[:MAX_CULPRITS]
+        return tuple(self._culprit(line, total_bytes) for line in ranked)
+
+    def _culprit(self, line: Sequence[StackBytes], total_bytes: int) -> Culprit:
+        largest = max(line, key=lambda stack: stack.bytes)
+        held = _total(line)
+        return Culprit(
+            frame=self.frame(largest.node),
+            node=largest.node,
+            bytes=held,
+            allocations=sum(stack.allocations for stack in line),
+            share=held / total_bytes if total_bytes > 0 else 0.0,
+        )
+
+
+def _total(line: Sequence[StackBytes]) -> int:
+    return sum(stack.bytes for stack in line)

@@ -1,0 +1,89 @@
+"""Answers the question: which lines, in which phases, made the memory grow, worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from memdeep.analysis.advice import advise
+from memdeep.analysis.culprits import Blame
+from memdeep.analysis.phases import cover
+from memdeep.model import Culprit, Finding, FindingKind, Heap, Phase, StackBytes
+
+MAX_FINDINGS = 10
+MIN_BYTES = 1 << 20
+MIN_SHARE_OF_PEAK = 0.02
+MIN_TRANSIENT_SHARE = 0.1
+
+
+def findings(heap: Heap, phases: Sequence[Phase], checkpoints: int) -> tuple[Finding, ...]:
+    """At most ten findings: lines whose bytes stayed, then lines whose bytes made a peak.
+
+    Bytes are charged to the innermost phase they were allocated in, so that nested phases do not
+    tell the same thing twice.
+    """
+    blame = Blame(heap.tree)
+    least = max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * heap.peak_bytes))
+    growth = _growth(heap, phases, checkpoints, blame)
+    peaks = _peaks(heap, phases, blame)
+    return tuple(
+        [finding for finding in growth if finding.bytes >= least][:MAX_FINDINGS]
+        + [finding for finding in peaks if finding.bytes >= least][: MAX_FINDINGS // 3]
+    )[:MAX_FINDINGS]
+
+
+def _growth(heap: Heap, phases: Sequence[Phase], checkpoints: int, blame: Blame) -> list[Finding]:
+    """Lines by the bytes they allocated in a phase and left alive at its end."""
+    innermost: dict[int, dict[int, list[int]]] = {}
+    covering = cover([phase.outline for phase in phases], checkpoints)
+    for life in heap.lifetimes:
+        if not covering[life.born]:
+            continue
+        place, _, end = max(covering[life.born], key=lambda c: phases[c[0]].outline.depth)
+        if life.died is None or life.died > end:
+            entry = innermost.setdefault(place, {}).setdefault(life.node, [0, 0])
+            entry[0] += life.bytes
+            entry[1] += life.allocations
+    found = []
+    for place, books in innermost.items():
+        stacks = [StackBytes(node, size, count) for node, (size, count) in books.items()]
+        for culprit in blame.culprits(stacks, phases[place].retained_bytes):
+            found.append(_finding(FindingKind.GROWTH, place, culprit, phases[place], heap))
+    return sorted(found, key=lambda finding: finding.bytes, reverse=True)
+
+
+def _peaks(heap: Heap, phases: Sequence[Phase], blame: Blame) -> list[Finding]:
+    """Lines by the bytes alive at a phase's peak and gone at its end, in the innermost phases."""
+    parents = {phase.outline.parent for phase in phases}
+    found: list[Finding] = []
+    for place, phase in enumerate(phases):
+        transient = phase.peak.bytes - max(phase.heap_start_bytes, phase.heap_end_bytes)
+        is_high = transient >= MIN_TRANSIENT_SHARE * heap.peak_bytes
+        if place in parents or not is_high or phase.peak.stacks is None:
+            continue
+        alive = _alive_at(heap, phase.end)
+        gone = [
+            StackBytes(stack.node, stack.bytes - alive.get(stack.node, 0), stack.allocations)
+            for stack in phase.peak.stacks
+        ]
+        for culprit in blame.culprits(gone, phase.peak.bytes)[:1]:
+            found.append(_finding(FindingKind.PEAK, place, culprit, phase, heap))
+    return sorted(found, key=lambda finding: finding.bytes, reverse=True)
+
+
+def _alive_at(heap: Heap, checkpoint: int) -> Mapping[int, int]:
+    alive: dict[int, int] = {}
+    for life in heap.lifetimes:
+        if life.born <= checkpoint and (life.died is None or life.died > checkpoint):
+            alive[life.node] = alive.get(life.node, 0) + life.bytes
+    return alive
+
+
+def _finding(kind: FindingKind, place: int, culprit: Culprit, phase: Phase, heap: Heap) -> Finding:
+    return Finding(
+        kind=kind,
+        phase=place,
+        bytes=culprit.bytes,
+        share=culprit.share,
+        culprit=culprit,
+        advice=advise(heap.tree.stack(culprit.node), culprit.frame, phase),
+    )

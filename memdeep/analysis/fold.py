@@ -1,0 +1,96 @@
+"""Folds small stacks into their callers, so that a page stays small. Bytes are moved, not lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from memdeep.model import Heap, Lifetime, Peak, StackBytes
+
+MAX_NODES = 25_000
+MAX_LIFETIMES = 150_000
+FIRST_SHARE = 1 / 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedHeap:
+    """The lifetimes and peaks of a heap over fewer stacks: the nodes ``kept`` (of the old tree).
+
+    A node that was folded is replaced by its nearest kept ancestor, or by -1 (no stack).
+    ``share`` is the part of all lifetimes' bytes that moved.
+    """
+
+    kept: tuple[int, ...]
+    lifetimes: tuple[Lifetime, ...]
+    peaks: tuple[tuple[StackBytes, ...] | None, ...]
+    share: float
+
+
+def fold(heap: Heap, peaks: Sequence[Peak]) -> FoldedHeap:
+    """Fold stacks below a share of the bytes, raising the share until the rest is small enough."""
+    weights = _weights(heap, peaks)
+    share = FIRST_SHARE
+    while True:
+        folded = _fold(heap, peaks, weights, share)
+        is_small = len(folded.kept) <= MAX_NODES and len(folded.lifetimes) <= MAX_LIFETIMES
+        if is_small or share >= 1:
+            return folded
+        share *= 2
+
+
+def _weights(heap: Heap, peaks: Sequence[Peak]) -> list[float]:
+    """For each node, the largest part its subtree makes of the lifetimes or of one peak."""
+    parents = heap.tree.parents
+    weights = _subtree_shares([(life.node, life.bytes) for life in heap.lifetimes], parents)
+    for peak in peaks:
+        if peak.stacks:
+            pairs = [(stack.node, stack.bytes) for stack in peak.stacks]
+            shares = _subtree_shares(pairs, parents)
+            weights = [max(pair) for pair in zip(weights, shares, strict=True)]
+    return weights
+
+
+def _subtree_shares(pairs: Iterable[tuple[int, int]], parents: Sequence[int]) -> list[float]:
+    sums = [0] * len(parents)
+    total = 0
+    for node, size in pairs:
+        sums[node] += size
+        total += size
+    for node in range(len(parents) - 1, -1, -1):
+        if parents[node] >= 0:
+            sums[parents[node]] += sums[node]
+    return [size / total if total else 0.0 for size in sums]
+
+
+def _fold(heap: Heap, peaks: Sequence[Peak], weights: Sequence[float], share: float) -> FoldedHeap:
+    target: list[int] = []
+    for node, parent in enumerate(heap.tree.parents):
+        keeps = weights[node] >= share
+        target.append(node if keeps else target[parent] if parent >= 0 else -1)
+    lifetimes: dict[tuple[int, int, int | None], tuple[int, int]] = {}
+    moved = total = 0
+    for life in heap.lifetimes:
+        place = (target[life.node], life.born, life.died)
+        size, count = lifetimes.get(place, (0, 0))
+        lifetimes[place] = (size + life.bytes, count + life.allocations)
+        total += life.bytes
+        moved += life.bytes if target[life.node] != life.node else 0
+    return FoldedHeap(
+        kept=tuple(node for node, kept in enumerate(target) if node == kept),
+        lifetimes=tuple(
+            Lifetime(node, born, died, size, count)
+            for (node, born, died), (size, count) in lifetimes.items()
+        ),
+        peaks=tuple(
+            None if peak.stacks is None else _fold_stacks(peak.stacks, target) for peak in peaks
+        ),
+        share=moved / total if total else 0.0,
+    )
+
+
+def _fold_stacks(stacks: Iterable[StackBytes], target: Sequence[int]) -> tuple[StackBytes, ...]:
+    merged: dict[int, tuple[int, int]] = {}
+    for stack in stacks:
+        size, count = merged.get(target[stack.node], (0, 0))
+        merged[target[stack.node]] = (size + stack.bytes, count + stack.allocations)
+    return tuple(StackBytes(node, size, count) for node, (size, count) in merged.items())

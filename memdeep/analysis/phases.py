@@ -1,0 +1,167 @@
+"""Gives the phases their figures: what grew, what stayed, what was freed, and who did it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from memdeep.analysis.culprits import Blame
+from memdeep.model import (
+    Checkpoint,
+    Heap,
+    Phase,
+    PhaseKind,
+    PhaseOutline,
+    Run,
+    StackBytes,
+)
+
+MIN_RSS_GROWTH = 1 << 20  # below one MiB of growth, "explained" would be noise
+QUIET_BYTES = 1 << 20
+
+Books = dict[int, list[int]]  # node -> [bytes, allocations]
+Cover = list[list[tuple[int, int, int]]]  # segment -> (phase, start, end)
+
+
+def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phase, ...]:
+    """The phases of ``outlines``, except gaps beside spans in which nothing happened.
+
+    A span's own figures include those of the phases inside it.
+    """
+    blame = Blame(heap.tree)
+    retained, freed = _books(heap, outlines, len(run.checkpoints))
+    all_phases = [
+        _phase(run.checkpoints, heap, blame, place, outline, retained[place], freed[place])
+        for place, outline in enumerate(outlines)
+    ]
+    span_edges = {
+        edge
+        for outline in outlines
+        if outline.kind is PhaseKind.SPAN
+        for stretch in outline.stretches
+        for edge in (stretch.start, stretch.end)
+    }
+    keep = [not _is_quiet_gap(phase, span_edges) for phase in all_phases]
+    if not any(keep):
+        keep = [True] * len(all_phases)
+    return _renumbered(all_phases, keep)
+
+
+def cover(outlines: Sequence[PhaseOutline], checkpoints: int) -> Cover:
+    """For each segment (named by the checkpoint that ends it) the stretches that contain it."""
+    covering: Cover = [[] for _ in range(checkpoints)]
+    for place, outline in enumerate(outlines):
+        for stretch in outline.stretches:
+            for segment in range(stretch.start + 1, stretch.end + 1):
+                covering[segment].append((place, stretch.start, stretch.end))
+    return covering
+
+
+def _books(
+    heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int
+) -> tuple[list[Books], list[Books]]:
+    """What each phase retained and what it freed, by node.
+
+    Retained: allocated inside a stretch and alive at its end. Freed: alive at its start, and not
+    at its end. Their difference is the growth of the heap, exactly.
+    """
+    covering = cover(outlines, checkpoints)
+    retained: list[Books] = [{} for _ in outlines]
+    freed: list[Books] = [{} for _ in outlines]
+    for life in heap.lifetimes:
+        for place, _, end in covering[life.born]:
+            if life.died is None or life.died > end:
+                _add(retained[place], life.node, life.bytes, life.allocations)
+        if life.died is not None:
+            for place, start, _ in covering[life.died]:
+                if life.born <= start:
+                    _add(freed[place], life.node, life.bytes, life.allocations)
+    return retained, freed
+
+
+def _add(books: Books, node: int, size: int, allocations: int) -> None:
+    entry = books.setdefault(node, [0, 0])
+    entry[0] += size
+    entry[1] += allocations
+
+
+def _phase(
+    checkpoints: Sequence[Checkpoint],
+    heap: Heap,
+    blame: Blame,
+    place: int,
+    outline: PhaseOutline,
+    retained: Books,
+    freed: Books,
+) -> Phase:
+    ends = [(checkpoints[s.start], checkpoints[s.end]) for s in outline.stretches]
+    rss_deltas = tuple(_difference(start.rss_bytes, end.rss_bytes) for start, end in ends)
+    heap_deltas = tuple(
+        heap.at_checkpoints[s.end] - heap.at_checkpoints[s.start] for s in outline.stretches
+    )
+    rss_delta = _sum(rss_deltas)
+    heap_delta = sum(heap_deltas)
+    retained_bytes = sum(entry[0] for entry in retained.values())
+    freed_bytes = sum(entry[0] for entry in freed.values())
+    peak = heap.peaks[place]
+    explained = None
+    if rss_delta is not None and rss_delta >= MIN_RSS_GROWTH:
+        explained = heap_delta / rss_delta
+    return Phase(
+        outline=outline,
+        duration_s=sum(max(0.0, end.time_s - start.time_s) for start, end in ends),
+        rss_start_bytes=ends[0][0].rss_bytes,
+        rss_end_bytes=ends[-1][1].rss_bytes,
+        rss_delta_bytes=rss_delta,
+        rss_deltas_bytes=rss_deltas,
+        heap_start_bytes=heap.at_checkpoints[outline.stretches[0].start],
+        heap_end_bytes=heap.at_checkpoints[outline.stretches[-1].end],
+        heap_delta_bytes=heap_delta,
+        heap_deltas_bytes=heap_deltas,
+        retained_bytes=retained_bytes,
+        freed_bytes=freed_bytes,
+        peak=peak,
+        explained_ratio=explained,
+        culprits=blame.culprits(_stacks(retained), retained_bytes),
+        peak_culprits=blame.culprits(peak.stacks or (), peak.bytes),
+        freed_culprits=blame.culprits(_stacks(freed), freed_bytes),
+    )
+
+
+def _stacks(books: Books) -> Iterable[StackBytes]:
+    return (StackBytes(node, size, count) for node, (size, count) in books.items())
+
+
+def _difference(start: int | None, end: int | None) -> int | None:
+    return None if start is None or end is None else end - start
+
+
+def _sum(figures: Sequence[int | None]) -> int | None:
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) if len(known) == len(figures) else None
+
+
+def _is_quiet_gap(phase: Phase, span_edges: set[int]) -> bool:
+    """Whether ``phase`` only leads to a span or away from one, and moved nothing worth a row."""
+    if phase.outline.kind is not PhaseKind.SEGMENT:
+        return False
+    figures = (
+        phase.rss_delta_bytes or 0,
+        phase.heap_delta_bytes,
+        phase.peak.bytes - phase.heap_start_bytes,
+    )
+    return (phase.start in span_edges or phase.end in span_edges) and all(
+        abs(figure) < QUIET_BYTES for figure in figures
+    )
+
+
+def _renumbered(all_phases: Sequence[Phase], keep: Sequence[bool]) -> tuple[Phase, ...]:
+    places = {}
+    kept: list[Phase] = []
+    for place, phase in enumerate(all_phases):
+        if keep[place]:
+            places[place] = len(kept)
+            parent = phase.outline.parent
+            moved = None if parent is None else places[parent]
+            kept.append(replace(phase, outline=replace(phase.outline, parent=moved)))
+    return tuple(kept)

@@ -1,0 +1,81 @@
+"""Joins the journal with the order of the markers: the checkpoints of a run, in program order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memdeep import journal
+from memdeep.journal import Event
+from memdeep.model import Checkpoint, CheckpointKind
+
+START_LABEL = "(start)"
+END_LABEL = "(end)"
+
+KINDS = {
+    journal.POINT: CheckpointKind.POINT,
+    journal.BEGIN: CheckpointKind.BEGIN,
+    journal.END: CheckpointKind.END,
+}
+
+
+def in_stream_order(events: Sequence[Event], marker_order: Sequence[int]) -> list[Event]:
+    """``events`` (all of `KINDS`) as their markers lie in the capture.
+
+    Those whose marker never reached the capture (the program died in between, or was not traced
+    any more) follow in the order of the journal.
+    """
+    place = {sequence: position for position, sequence in enumerate(marker_order)}
+    unplaced = len(place)
+    return sorted(events, key=lambda event: place.get(event.sequence, unplaced))
+
+
+def join(
+    start: Event | None,
+    ordered: Sequence[Event],
+    end: Event | None,
+    *,
+    end_s: float,
+    end_rss_bytes: int | None,
+) -> tuple[Checkpoint, ...]:
+    """All checkpoints, with the start and the end of the run as the first and the last.
+
+    ``end`` is the event written when the program ended by itself; otherwise ``end_s`` and
+    ``end_rss_bytes`` are the last that was seen of it.
+    """
+    pid = start.pid if start else None
+    points = [
+        Checkpoint(
+            index=0,
+            label=START_LABEL,
+            kind=CheckpointKind.POINT,
+            time_s=0.0,
+            rss_bytes=start.rss_bytes if start else None,
+            pid=pid,
+        )
+    ]
+    for event in ordered:
+        points.append(
+            Checkpoint(
+                index=len(points),
+                label=event.label,
+                kind=KINDS[event.kind],
+                time_s=event.time_us / 1e6,
+                rss_bytes=event.rss_bytes,
+                note=event.note,
+                thread=event.thread,
+                pid=pid,
+                span=event.span,
+            )
+        )
+    last_s = max(point.time_s for point in points)
+    points.append(
+        Checkpoint(
+            index=len(points),
+            label=END_LABEL,
+            kind=CheckpointKind.POINT,
+            time_s=end.time_us / 1e6 if end else max(end_s, last_s),
+            rss_bytes=end.rss_bytes if end else end_rss_bytes,
+            pid=pid,
+        )
+    )
+    return tuple(points)

@@ -1,0 +1,40 @@
+"""Reads the text of source lines, unless the file has changed since the program ran."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from memdeep.model import Frame, Origin
+
+MAX_LINE_CHARACTERS = 400
+
+
+def read_sources(frames: Iterable[Frame], started: str | None) -> Mapping[tuple[str, int], str]:
+    """The stripped source line of each frame, by file name and line number.
+
+    ``started`` is the run's ISO 8601 time: a file changed later would show the wrong line, and is
+    left out like one that cannot be read.
+    """
+    started_s = None if started is None else datetime.fromisoformat(started).timestamp()
+    unchanged: dict[str, bool] = {}
+    sources = {}
+    for frame in frames:
+        if frame.origin is Origin.NATIVE or frame.lineno <= 0:
+            continue
+        if frame.filename not in unchanged:
+            unchanged[frame.filename] = _is_unchanged(Path(frame.filename), started_s)
+        if unchanged[frame.filename]:
+            text = linecache.getline(frame.filename, frame.lineno).strip()
+            if text:
+                sources[frame.filename, frame.lineno] = text[:MAX_LINE_CHARACTERS]
+    return sources
+
+
+def _is_unchanged(path: Path, started_s: float | None) -> bool:
+    try:
+        return started_s is None or path.stat().st_mtime <= started_s
+    except (OSError, ValueError):
+        return False

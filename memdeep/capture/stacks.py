@@ -1,0 +1,96 @@
+"""Builds the stack tree: interns frames, and takes memdeep's own out of the user's stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from memdeep.capture.origins import Origins
+from memdeep.model import Frame, Origin, StackTree
+
+RawFrame = tuple[str, str, int]
+
+OWN_FRAME = Frame("recording by memdeep", "", 0, Origin.MEMDEEP)
+NO_STACK_FRAME = Frame("no Python stack", "", 0, Origin.NATIVE)
+
+
+class StackTreeBuilder:
+    """Collects stacks and hands out their nodes."""
+
+    def __init__(self, origins: Origins) -> None:
+        self._origins = origins
+        self._frames: dict[Frame, int] = {}
+        self._nodes: dict[tuple[int, int], int] = {}
+        self._parents: list[int] = []
+        self._frame_ids: list[int] = []
+
+    def add(self, python: Sequence[RawFrame], hybrid: Sequence[RawFrame] | None) -> int:
+        """The node of a stack given as memray gives it, innermost frame first.
+
+        ``hybrid`` is the same stack with native frames among the Python ones, where known.
+        """
+        frames = self._python_frames(python) if hybrid is None else self._mixed(python, hybrid)
+        node = -1
+        for frame in _without_own(frames):
+            node = self._child(node, frame)
+        return node
+
+    def build(self) -> StackTree:
+        """The tree of everything added."""
+        return StackTree(tuple(self._frames), tuple(self._parents), tuple(self._frame_ids))
+
+    def _python_frames(self, python: Sequence[RawFrame]) -> list[Frame]:
+        return [
+            Frame(function, filename, lineno, self._origins.of(filename))
+            for function, filename, lineno in reversed(python)
+        ]
+
+    def _mixed(self, python: Sequence[RawFrame], hybrid: Sequence[RawFrame]) -> list[Frame]:
+        """Python frames appear in ``hybrid`` in their order; all others are native."""
+        frames = []
+        remaining = list(python)
+        for raw in reversed(hybrid):
+            if remaining and raw == remaining[-1]:
+                remaining.pop()
+                frames.append(Frame(*raw, self._origins.of(raw[1])))
+            else:
+                frames.append(Frame(*raw, Origin.NATIVE))
+        return frames
+
+    def _child(self, parent: int, frame: Frame) -> int:
+        frame_id = self._frames.setdefault(frame, len(self._frames))
+        node = self._nodes.get((parent, frame_id))
+        if node is None:
+            node = self._nodes[parent, frame_id] = len(self._parents)
+            self._parents.append(parent)
+            self._frame_ids.append(frame_id)
+        return node
+
+
+def _without_own(frames: list[Frame]) -> list[Frame]:
+    """``frames`` (outermost first) as the program's own: ours are what starts and wraps it."""
+    code = [frame for frame in frames if frame.origin is not Origin.NATIVE]
+    if not code:
+        return frames or [NO_STACK_FRAME]
+    if _belongs_to_memdeep(code):
+        return [OWN_FRAME]
+    first = 0
+    for position, frame in enumerate(frames):
+        if frame.origin is Origin.NATIVE:
+            continue
+        if frame.origin is not Origin.MEMDEEP and not _is_runpy(frame):
+            break
+        first = position + 1
+    return [frame for frame in frames[first:] if frame.origin is not Origin.MEMDEEP]
+
+
+def _belongs_to_memdeep(code: list[Frame]) -> bool:
+    """Whether the innermost code that is not the standard library's is memdeep's."""
+    for frame in reversed(code):
+        if frame.origin is not Origin.STDLIB:
+            return frame.origin is Origin.MEMDEEP
+    return False
+
+
+def _is_runpy(frame: Frame) -> bool:
+    return frame.origin is Origin.STDLIB and "runpy" in PurePath(frame.filename.strip("<>")).stem

@@ -1,0 +1,40 @@
+"""The errors a user can cause or cure, each with its sentence, a hint and an exit status.
+
+`memdeep run` otherwise ends with the program's own status, so its failures use the numbers that
+`env`, `timeout` and the shells reserve for "the program was never started".
+"""
+
+EXIT_USAGE = 2
+EXIT_BAD_DATA = 65
+EXIT_NO_INPUT = 66
+EXIT_NOT_STARTED = 125
+EXIT_NOT_RUNNABLE = 126
+EXIT_NOT_FOUND = 127
+
+
+class MemdeepError(Exception):
+    """Something went wrong that one sentence explains; ``hint`` says what to do about it."""
+
+    def __init__(self, message: str, hint: str, exit_status: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.exit_status = exit_status
+
+
+class ProgramError(MemdeepError):
+    """The program to run is missing or cannot be run."""
+
+
+class OutputError(MemdeepError):
+    """The run directory or a report cannot be written."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message, hint, EXIT_NOT_STARTED)
+
+
+class CaptureError(MemdeepError):
+    """A capture or a run directory cannot be read."""
+
+    def __init__(self, message: str, hint: str, exit_status: int = EXIT_BAD_DATA) -> None:
+        super().__init__(message, hint, exit_status)

@@ -1,0 +1,117 @@
+"""One event of the journal as one line of JSON: written inside the program, read afterwards.
+
+Each line is complete in itself and appended by a single write, so whatever ends the program, all
+lines but the last are whole. This module imports next to nothing: the writing half runs inside
+the user's process.
+
+A line has the keys ``n`` (sequence number), ``k`` (kind), ``t`` (microseconds since the program's
+start) and, where they apply, ``rss`` (bytes), ``l`` (label), ``o`` (note), ``s`` (span number),
+``th`` (thread name) and ``pid``. The start line adds ``mono`` and ``epoch`` (nanoseconds).
+"""
+
+from _json import encode_basestring_ascii  # the encoder behind `json`, without importing it
+
+START = "S"
+POINT = "C"
+BEGIN = "B"
+END = "E"
+EXIT = "X"
+PROBLEM = "P"
+
+MAX_TEXT = 10_000
+
+
+class Event:
+    """One line of the journal, read back."""
+
+    __slots__ = (
+        "epoch_ns",
+        "kind",
+        "label",
+        "monotonic_ns",
+        "note",
+        "pid",
+        "rss_bytes",
+        "sequence",
+        "span",
+        "thread",
+        "time_us",
+    )
+
+    def __init__(self, fields: "dict[str, object]") -> None:
+        """Raises TypeError or ValueError if ``fields`` are not those of an event."""
+        self.sequence = _integer(fields.get("n"))
+        self.kind = str(fields["k"])
+        self.time_us = _integer(fields.get("t"))
+        self.rss_bytes = None if fields.get("rss") is None else _integer(fields["rss"])
+        self.label = _text(fields.get("l", ""))
+        self.note = None if fields.get("o") is None else _text(fields["o"])
+        self.span = None if fields.get("s") is None else _integer(fields["s"])
+        self.thread = None if fields.get("th") is None else _text(fields["th"])
+        self.pid = None if fields.get("pid") is None else _integer(fields["pid"])
+        self.monotonic_ns = _integer(fields.get("mono", 0))
+        self.epoch_ns = _integer(fields.get("epoch", 0))
+
+
+def _integer(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value < 2**63:
+        raise ValueError(f"not a count: {value!r}")
+    return value
+
+
+def _text(value: object) -> str:
+    """A label as text that any encoding of Unicode can carry: lone surrogates become U+FFFD."""
+    return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def encode_start(pid: int, rss_bytes: "int | None", monotonic_ns: int, epoch_ns: int) -> bytes:
+    """The first line: when the program started, on both clocks."""
+    rss = "null" if rss_bytes is None else rss_bytes
+    line = (
+        f'{{"n":0,"k":"{START}","t":0,"rss":{rss},"pid":{pid},'
+        f'"mono":{monotonic_ns},"epoch":{epoch_ns}}}\n'
+    )
+    return line.encode("ascii")
+
+
+def encode_event(
+    kind: str,
+    sequence: int,
+    time_us: int,
+    rss_bytes: "int | None",
+    label: str,
+    note: "str | None",
+    thread: str,
+    span: int,
+) -> bytes:
+    """One event as a line; ``span`` 0 means none. Label and note are cut at 10,000 characters."""
+    rss = "null" if rss_bytes is None else rss_bytes
+    text = encode_basestring_ascii(label if len(label) <= MAX_TEXT else label[:MAX_TEXT])
+    extra = f',"s":{span}' if span else ""
+    if note is not None:
+        extra += f',"o":{encode_basestring_ascii(note[:MAX_TEXT])}'
+    line = (
+        f'{{"n":{sequence},"k":"{kind}","t":{time_us},"rss":{rss},'
+        f'"th":{encode_basestring_ascii(thread)},"l":{text}{extra}}}\n'
+    )
+    return line.encode("ascii")
+
+
+def decode(content: bytes) -> "tuple[list[Event], int]":
+    """The events of a journal in the order written, and the number of lines that were damaged.
+
+    A torn last line (the program died while writing it) is not counted as damage.
+    """
+    import json
+
+    events = []
+    damaged = 0
+    lines = content.split(b"\n")
+    for number, line in enumerate(lines):
+        if not line:
+            continue
+        try:
+            events.append(Event(json.loads(line)))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            damaged += number != len(lines) - 1
+    return events, damaged

@@ -1,0 +1,333 @@
+"""The nouns of memdeep: what one recorded run is made of, and what analysis makes of it.
+
+Everything here is a frozen value that passes between the stages. This module knows no file
+format, no memray and no wording. Sizes are bytes, times are seconds since the program started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Origin(Enum):
+    """Whose code a frame belongs to."""
+
+    USER = "user"
+    LIBRARY = "library"
+    STDLIB = "stdlib"
+    NATIVE = "native"
+    MEMDEEP = "memdeep"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One call site: a function and the line of it that was executing."""
+
+    function: str
+    filename: str
+    lineno: int
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class StackTree:
+    """All stacks of a run, shared by their outer ends.
+
+    Node ``i`` is the stack of ``parents[i]`` plus ``frames[frame_ids[i]]`` innermost. A parent
+    has a smaller index than its children; an outermost frame has the parent -1.
+    """
+
+    frames: tuple[Frame, ...]
+    parents: Sequence[int]
+    frame_ids: Sequence[int]
+
+    def stack(self, node: int) -> tuple[Frame, ...]:
+        """The frames of ``node``, outermost first."""
+        frames = []
+        while node >= 0:
+            frames.append(self.frames[self.frame_ids[node]])
+            node = self.parents[node]
+        return tuple(reversed(frames))
+
+
+class CheckpointKind(Enum):
+    """A plain point, or one end of a span."""
+
+    POINT = "point"
+    BEGIN = "begin"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A named point of the program. ``index`` counts in the program's own order of allocation.
+
+    ``span`` joins the BEGIN and the END of one span and is None for a POINT. Figures that were
+    not measured are None.
+    """
+
+    index: int
+    label: str
+    kind: CheckpointKind
+    time_s: float
+    rss_bytes: int | None
+    heap_bytes: int | None = None
+    note: str | None = None
+    thread: str | None = None
+    pid: int | None = None
+    span: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """Bytes one stack allocated in one segment and kept past its end.
+
+    Alive at the checkpoints ``born <= c < died``; ``died`` is None for bytes that were never
+    freed. ``born`` is at least 1: checkpoint 0 is the start of the program.
+    """
+
+    node: int
+    born: int
+    died: int | None
+    bytes: int
+    allocations: int
+
+
+@dataclass(frozen=True, slots=True)
+class StackBytes:
+    """What one stack holds or did: bytes, and the number of allocations they came in."""
+
+    node: int
+    bytes: int
+    allocations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The highest heap within a phase and the stacks alive at that moment.
+
+    ``stacks`` is None where they were not read: only the highest peaks of a run keep theirs.
+    """
+
+    bytes: int
+    time_s: float | None
+    stacks: tuple[StackBytes, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One reading of a memory figure."""
+
+    time_s: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """What the trace says: heap at the checkpoints, lifetimes, peaks, and the curve in between.
+
+    ``at_checkpoints`` has one figure for each checkpoint, ``peaks`` one for each group of
+    stretches that was asked for.
+    """
+
+    tree: StackTree
+    at_checkpoints: tuple[int, ...]
+    lifetimes: tuple[Lifetime, ...]
+    peaks: tuple[Peak, ...]
+    curve: tuple[Sample, ...]
+    peak_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """How the run was recorded."""
+
+    backend: str
+    native: bool
+    python_allocators: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How the program ended, and what that is concluded from."""
+
+    code: int | None
+    signal: str | None
+    verdict: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process of the program's tree, as seen from outside."""
+
+    pid: int
+    parent_pid: int | None
+    command: str | None
+    peak_rss_bytes: int | None
+    exit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One recorded run without its heap: what was started, how it ended, what was seen of it.
+
+    ``rss_curve`` is the resident size of the whole process tree, sampled from outside.
+    """
+
+    command: tuple[str, ...]
+    name: str
+    mode: Mode
+    python: str | None
+    memray: str | None
+    started: str | None
+    duration_s: float | None
+    exit: Exit | None
+    checkpoints: tuple[Checkpoint, ...]
+    rss_curve: tuple[Sample, ...]
+    peak_rss_bytes: int | None
+    processes: tuple[Process, ...] = ()
+    warning_bytes: int | None = None
+    critical_bytes: int | None = None
+    problems: tuple[str, ...] = ()
+
+
+class PhaseKind(Enum):
+    """A span the program named, or the segment between two consecutive checkpoints."""
+
+    SPAN = "span"
+    SEGMENT = "segment"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A piece of the run between two checkpoints (indices); incomplete if the end is missing."""
+
+    start: int
+    end: int
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseOutline:
+    """A phase by its place in the run, before any byte is known.
+
+    ``stretches`` are all pieces of the run under this name within the same parent, in order.
+    ``parent`` is an index into the sequence of outlines, or None.
+    """
+
+    name: str
+    kind: PhaseKind
+    depth: int
+    parent: int | None
+    stretches: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """A line of the program and what was allocated through it.
+
+    ``node`` is the stack that holds the most of it; ``share`` is the part of the phase's total.
+    """
+
+    frame: Frame
+    node: int
+    bytes: int
+    allocations: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A phase with its figures; deltas are sums over the stretches, peaks are maxima.
+
+    ``rss_deltas_bytes`` holds the RSS growth of each stretch, in order (the trend of a repeated
+    phase).
+    """
+
+    outline: PhaseOutline
+    duration_s: float
+    rss_start_bytes: int | None
+    rss_end_bytes: int | None
+    rss_delta_bytes: int | None
+    rss_deltas_bytes: tuple[int | None, ...]
+    heap_start_bytes: int
+    heap_end_bytes: int
+    heap_delta_bytes: int
+    heap_deltas_bytes: tuple[int, ...]
+    retained_bytes: int
+    freed_bytes: int
+    peak: Peak
+    explained_ratio: float | None
+    culprits: tuple[Culprit, ...]
+    peak_culprits: tuple[Culprit, ...]
+    freed_culprits: tuple[Culprit, ...]
+
+    @property
+    def name(self) -> str:
+        return self.outline.name
+
+    @property
+    def start(self) -> int:
+        return self.outline.stretches[0].start
+
+    @property
+    def end(self) -> int:
+        return self.outline.stretches[-1].end
+
+    @property
+    def repeats(self) -> int:
+        return len(self.outline.stretches)
+
+    @property
+    def complete(self) -> bool:
+        return all(stretch.complete for stretch in self.outline.stretches)
+
+
+class FindingKind(Enum):
+    """What is wrong: bytes that stayed, or bytes that were there only at the peak."""
+
+    GROWTH = "growth"
+    PEAK = "peak"
+
+
+class Advice(Enum):
+    """What the evidence suggests to do about a finding."""
+
+    DEEP_COPY = "deep copy"
+    WHOLE_PARSE = "whole-file parse"
+    UNPICKLE = "unpickle"
+    IMPORT = "import"
+    REPEATED_GROWTH = "repeated growth"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One answer to "what made the memory grow": a line, a phase (its index), the bytes.
+
+    ``share`` is the part of the phase's retained bytes (GROWTH) or of its peak (PEAK).
+    """
+
+    kind: FindingKind
+    phase: int
+    bytes: int
+    share: float
+    culprit: Culprit
+    advice: Advice | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything there is to show of one run.
+
+    ``sources`` holds the text of source lines by file name and line number; a line that cannot
+    be read, or whose file has changed since the run, is not there.
+    """
+
+    run: Run
+    heap: Heap
+    phases: tuple[Phase, ...]
+    findings: tuple[Finding, ...]
+    sources: Mapping[tuple[str, int], str]

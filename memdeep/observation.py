@@ -1,0 +1,128 @@
+"""What the parent saw of a run from outside: its facts (`meta.json`) and its RSS (`samples`).
+
+Owns both formats: the run stage writes them, the capture stage reads them back.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from memdeep import __version__
+from memdeep.errors import CaptureError
+
+META_SCHEMA = 1
+SAMPLES_TITLE = "# milliseconds\tpid\trss_bytes\n"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenProcess:
+    """One process of the tree, by what the system said of it."""
+
+    pid: int
+    parent_pid: int | None
+    command: str | None
+    peak_rss_bytes: int
+    exit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """The facts of a run. What is only known at its end is None until then.
+
+    ``spawned_ns`` is `time.monotonic_ns()` when the program was started: the zero of `samples`.
+    ``library_paths`` and ``stdlib_paths`` tell the user's own code from everybody else's.
+    """
+
+    command: tuple[str, ...]
+    name: str
+    native: bool
+    python_allocators: bool
+    python: str
+    memray: str
+    started: str
+    spawned_ns: int
+    interval_ms: int
+    stdlib_paths: tuple[str, ...]
+    library_paths: tuple[str, ...]
+    warning_bytes: int | None = None
+    critical_bytes: int | None = None
+    duration_s: float | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    verdict: str | None = None
+    evidence: tuple[str, ...] = ()
+    processes: tuple[SeenProcess, ...] = ()
+    memdeep: str = field(default=__version__)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSample:
+    """The resident bytes of one process, ``time_ms`` after the program was started."""
+
+    time_ms: int
+    pid: int
+    rss_bytes: int
+
+
+def ended(
+    meta: Meta,
+    *,
+    duration_s: float,
+    exit_code: int | None,
+    signal: str | None,
+    verdict: str,
+    evidence: tuple[str, ...],
+    processes: tuple[SeenProcess, ...],
+) -> Meta:
+    """``meta`` with what is known at the end of the run."""
+    return replace(
+        meta,
+        duration_s=duration_s,
+        exit_code=exit_code,
+        signal=signal,
+        verdict=verdict,
+        evidence=evidence,
+        processes=processes,
+    )
+
+
+def encode_meta(meta: Meta) -> bytes:
+    """``meta.json``: UTF-8, readable."""
+    fields = {"schema": META_SCHEMA, **asdict(meta)}
+    # A file name that is not UTF-8 reaches us with lone surrogates; ASCII escapes carry them.
+    return (json.dumps(fields, indent=1) + "\n").encode("ascii")
+
+
+def decode_meta(content: bytes, path: Path) -> Meta:
+    """Read ``meta.json`` back. Raises CaptureError if it is damaged or of another schema."""
+    try:
+        fields = json.loads(content)
+        if fields.pop("schema") != META_SCHEMA:
+            raise ValueError("another schema")
+        fields["processes"] = tuple(SeenProcess(**process) for process in fields["processes"])
+        for name in ("command", "evidence", "stdlib_paths", "library_paths"):
+            fields[name] = tuple(str(text) for text in fields[name])
+        return Meta(**fields)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CaptureError(
+            f"{path} is damaged or was written by another version of memdeep.",
+            "Report on the capture alone: memdeep report "
+            f"{path.with_name('capture.bin')} (phases are lost then).",
+        ) from error
+
+
+def encode_sample(sample: ProcessSample) -> str:
+    """One line of ``samples``."""
+    return f"{sample.time_ms}\t{sample.pid}\t{sample.rss_bytes}\n"
+
+
+def decode_samples(content: str) -> list[ProcessSample]:
+    """All whole lines of ``samples``, in the order written; damaged ones are left out."""
+    samples = []
+    for line in content.splitlines():
+        fields = line.split("\t")
+        if len(fields) == 3 and all(text.isascii() and text.isdigit() for text in fields):
+            samples.append(ProcessSample(*(int(text) for text in fields)))
+    return samples

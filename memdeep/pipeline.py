@@ -1,0 +1,65 @@
+"""The story in order: run the program, load what was recorded, find the phases, write the report.
+
+Every stage is called here and nowhere else; nothing is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from memdeep import rundir
+from memdeep.analysis.findings import findings
+from memdeep.analysis.fold import fold
+from memdeep.analysis.outline import outline
+from memdeep.analysis.phases import phases
+from memdeep.capture import loading
+from memdeep.capture.loading import Recording
+from memdeep.capture.sources import read_sources
+from memdeep.model import Report
+from memdeep.report import html, json, payload, view
+from memdeep.rundir import RunDirectory
+
+OnStep = Callable[[str], None]
+
+
+def load(path: Path) -> Recording:
+    """The recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
+    if path.is_dir():
+        return loading.load_run(rundir.existing(path))
+    return loading.load_capture(path)
+
+
+def analyse(recording: Recording, on_step: OnStep) -> Report:
+    """Everything there is to say about a recording. Raises CaptureError."""
+    run = recording.run
+    died = run.exit is None or run.exit.verdict != "completed"
+    outlines = outline(run.checkpoints, died=died and len(run.checkpoints) > 2)
+    heap = recording.heap([item.stretches for item in outlines], on_step)
+    on_step("Finding the culprits")
+    found_phases = phases(run, heap, outlines)
+    return Report(
+        run=run,
+        heap=heap,
+        phases=found_phases,
+        findings=findings(heap, found_phases, len(run.checkpoints)),
+        sources=read_sources(heap.tree.frames, run.started),
+    )
+
+
+def write(report: Report, html_path: Path, json_path: Path, on_step: OnStep) -> None:
+    """Write the page and the machine-readable result. Raises OutputError."""
+    on_step("Writing the page")
+    rundir.write_atomically(json_path, json.encode(report))
+    peaks = [phase.peak for phase in report.phases]
+    folded = fold(report.heap, peaks)
+    page = view.page(report, payload.encode(report, folded))
+    rundir.write_atomically(html_path, html.render(page))
+
+
+def report_paths(path: Path) -> tuple[Path, Path]:
+    """Where the reports on ``path`` go: into the run directory, or beside a capture."""
+    if path.is_dir():
+        run_dir = RunDirectory(path)
+        return run_dir.html, run_dir.json
+    return path.with_name(f"{path.name}.report.html"), path.with_name(f"{path.name}.report.json")

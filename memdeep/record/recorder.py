@@ -1,0 +1,139 @@
+"""Writes checkpoints: a line in the journal, and a marker at the same place of memray's trace.
+
+memray writes a record into its trace, in program order, whenever the name of the current thread
+is set. A checkpoint sets it to a numbered name and back. Knows neither memray nor the report.
+"""
+
+import os
+import sys
+import threading
+import time
+from itertools import count
+
+from memdeep import journal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memdeep.record.rss import RssReader
+
+MARKER_PREFIX = "memdeep:"
+MARKER_DIGITS = 30
+
+
+class Recorder:
+    """Records the checkpoints of this process into the journal at ``journal_path``.
+
+    ``read_rss`` returns the resident bytes of the process, or None. Nothing here raises into the
+    program: the first failure is one line on stderr, and recording goes on where it can.
+    """
+
+    __slots__ = (
+        "_identity",
+        "_journal_fd",
+        "_journal_path",
+        "_pid",
+        "_read_rss",
+        "_reported",
+        "_sequence",
+        "_spans",
+        "_start_ns",
+        "thread_id",
+    )
+
+    def __init__(self, journal_path: str, read_rss: "RssReader") -> None:
+        """Raises OSError if the journal cannot be opened."""
+        self._journal_path = os.path.abspath(journal_path)
+        self._read_rss = read_rss
+        self._pid = os.getpid()
+        self._sequence = count(1)
+        self._spans = count(1)
+        self._reported = False
+        self._open_journal()
+        self._start_ns = time.monotonic_ns()
+        self.thread_id = threading.get_ident
+        self._write(
+            journal.encode_start(self._pid, self._read_rss(), self._start_ns, time.time_ns())
+        )
+
+    def checkpoint(self, label: str, note: "str | None") -> None:
+        """A plain point."""
+        self._record(journal.POINT, label, note, 0)
+
+    def begin(self, label: str) -> int:
+        """Open a span; the number returned closes it."""
+        span = next(self._spans)
+        self._record(journal.BEGIN, label, None, span)
+        return span
+
+    def end(self, label: str, span: int) -> None:
+        """Close the span ``span``."""
+        self._record(journal.END, label, None, span)
+
+    def exit(self) -> None:
+        """The program has ended; called once, before the tracker stops."""
+        self._record(journal.EXIT, "", None, 0)
+
+    def problem(self, sentence: str) -> None:
+        """Keep, for the report, a sentence on what could not be recorded."""
+        self._record(journal.PROBLEM, sentence, None, 0)
+
+    def _record(self, kind: str, label: str, note: "str | None", span: int) -> None:
+        try:
+            if os.getpid() != self._pid:
+                return  # a forked child: its memory is not in this trace
+            sequence = next(self._sequence)
+            thread = threading.current_thread()
+            # memray watches `_name`; the property `name` would also rename the thread for the
+            # operating system from Python 3.14 on.
+            name = thread._name  # type: ignore[attr-defined]
+            time_us = (time.monotonic_ns() - self._start_ns) // 1000
+            # The journal goes first: a marker whose label was lost would be of no use.
+            self._write(
+                journal.encode_event(
+                    kind,
+                    sequence,
+                    time_us,
+                    self._read_rss(),
+                    str(label),
+                    None if note is None else str(note),
+                    str(name),
+                    span,
+                )
+            )
+            thread._name = f"{MARKER_PREFIX}{sequence:0{MARKER_DIGITS}}"  # type: ignore[attr-defined]
+            thread._name = name  # type: ignore[attr-defined]
+        except Exception as error:
+            self._report_once(f"a checkpoint could not be recorded: {error}")
+
+    def _write(self, line: bytes) -> None:
+        # A program that closes all descriptors may have been given our number for a file of its
+        # own; writing there would be worse than losing a checkpoint.
+        try:
+            status = os.fstat(self._journal_fd)
+            if (status.st_dev, status.st_ino) != self._identity:
+                self._open_journal()
+        except OSError:
+            self._open_journal()
+        os.write(self._journal_fd, line)
+
+    def _open_journal(self) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+        self._journal_fd = os.open(self._journal_path, flags)
+        status = os.fstat(self._journal_fd)
+        self._identity = (status.st_dev, status.st_ino)
+
+    def _report_once(self, sentence: str) -> None:
+        if not self._reported:
+            self._reported = True
+            say(sentence)
+
+
+def say(sentence: str) -> None:
+    """One line on the real stderr, even where the program has replaced `sys.stderr`."""
+    stream = sys.__stderr__
+    if stream is not None:
+        try:
+            stream.write(f"memdeep: {sentence}\n")
+            stream.flush()
+        except (OSError, ValueError):
+            pass

@@ -1,0 +1,162 @@
+"""Writes the verdict for a terminal: the phases as a table, the worst line, where the page is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from memdeep.model import Finding, FindingKind, Origin, Phase, Report
+from memdeep.report import units, words
+from memdeep.report.view import most_telling
+
+COLUMNS = (
+    ("Phase", False),
+    ("RSS Δ", True),
+    ("Heap Δ", True),
+    ("Peak", True),
+    ("Expl.", True),
+    ("Culprit", False),
+    ("Time", True),
+)
+WIDE = 100  # columns of the terminal from which on the last one is shown too
+MIN_TEXT_WIDTH = 16
+MAX_ROWS = 25
+MAX_OTHER_FINDINGS = 4
+MAX_STACK_FRAMES = 8
+VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
+
+
+def verdict(report: Report, console: Console) -> RenderableType:
+    """The whole verdict, laid out for the width of ``console``."""
+    parts: list[RenderableType] = [Text(""), _outcome(report), Text(""), _table(report, console)]
+    if report.findings:
+        parts.extend([Text(""), _top_finding(report, report.findings[0])])
+        parts.extend(_other_findings(report))
+    else:
+        parts.extend([Text(""), Text(words.headline(report))])
+    return Group(*parts)
+
+
+def place(page: Path) -> Text:
+    """Where the page is, as a link where the terminal knows links."""
+    return Text.assemble("Report: ", link(page))
+
+
+def link(path: Path) -> Text:
+    """The path as typed, leading to the file."""
+    return Text(str(path), style=f"bold link {path.absolute().as_uri()}")
+
+
+def _outcome(report: Report) -> Text:
+    end = report.run.exit
+    style = VERDICT_STYLES.get(end.verdict, "") if end is not None else ""
+    text = Text(words.outcome(report), style=style)
+    text.append(
+        f" Peak RSS {units.size(report.run.peak_rss_bytes)}, "
+        f"peak heap {units.size(report.heap.peak_bytes)}.",
+        style="default",
+    )
+    for sentence in report.run.exit.evidence if report.run.exit is not None else ():
+        text.append(f"\n{sentence}", style="default")
+    return text
+
+
+def _table(report: Report, console: Console) -> RenderableType:
+    """One row a phase; in a narrow terminal the least telling columns go first."""
+    shown = most_telling(report.phases, MAX_ROWS)
+    most = max((abs(report.phases[row].rss_delta_bytes or 0) for row in shown), default=0)
+    rows = [(_cells(report.phases[row]), _row_style(report.phases[row], most)) for row in shown]
+    columns = COLUMNS if console.width >= WIDE else COLUMNS[:-1]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+    for place, (title, is_figure) in enumerate(columns):
+        widest = max([cell_len(title)] + [cell_len(str(cells[place])) for cells, _ in rows])
+        table.add_column(
+            title,
+            justify="right" if is_figure else "left",
+            overflow="ellipsis",
+            no_wrap=True,
+            min_width=widest if is_figure else MIN_TEXT_WIDTH,
+        )
+    for cells, style in rows:
+        table.add_row(*cells[: len(columns)], style=style)
+    hidden = len(report.phases) - len(shown)
+    if not hidden:
+        return table
+    more = f"and {units.count(hidden, 'smaller phase')} on the page"
+    return Group(table, Text(more, style="dim"))
+
+
+def _cells(phase: Phase) -> list[str | Text]:
+    name = Text("  " * phase.outline.depth + phase.name)
+    if phase.repeats > 1:
+        name.append(f" × {phase.repeats:,}", style="dim")
+    if not phase.complete:
+        name.append(" unfinished", style="red")
+    ratio = phase.explained_ratio
+    return [
+        name,
+        units.signed_size(phase.rss_delta_bytes),
+        units.signed_size(phase.heap_delta_bytes),
+        units.size(phase.peak.bytes),
+        units.UNKNOWN if ratio is None else f"{ratio * 100:.0f} %",
+        words.location(phase.culprits[0].frame) if phase.culprits else units.UNKNOWN,
+        units.duration(phase.duration_s),
+    ]
+
+
+def _row_style(phase: Phase, most_bytes: int) -> str:
+    delta = phase.rss_delta_bytes or 0
+    return "bold" if most_bytes and delta >= most_bytes / 2 else ""
+
+
+def _top_finding(report: Report, item: Finding) -> RenderableType:
+    parts: list[RenderableType] = [
+        Text.assemble(("▶ ", "red"), (words.finding(report, item), "bold"))
+    ]
+    source = report.sources.get((item.culprit.frame.filename, item.culprit.frame.lineno))
+    if source is not None:
+        parts.append(Padding(Text(source, style="cyan"), (1, 0, 1, 4)))
+    frames = [
+        frame
+        for frame in report.heap.tree.stack(item.culprit.node)
+        if frame.origin is not Origin.NATIVE
+    ]
+    hidden = len(frames) - MAX_STACK_FRAMES
+    if hidden > 0:
+        parts.append(Text(f"    … {units.count(hidden, 'outer frame')}", style="dim"))
+    for frame in frames[-MAX_STACK_FRAMES:]:
+        is_culprit = frame == item.culprit.frame
+        line = Text(f"    {frame.function} ", style="bold" if is_culprit else "dim")
+        line.append(words.location(frame))
+        if is_culprit:
+            line.append("  ← here", style="red")
+        line.no_wrap = True
+        line.overflow = "ellipsis"
+        parts.append(line)
+    if item.advice is not None:
+        parts.append(Padding(Text(words.ADVICE[item.advice]), (1, 0, 0, 4)))
+    return Group(*parts)
+
+
+def _other_findings(report: Report) -> list[RenderableType]:
+    others = report.findings[1 : 1 + MAX_OTHER_FINDINGS]
+    if not others:
+        return []
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column()
+    for item in others:
+        frame = item.culprit.frame
+        role = "at the peak of" if item.kind is FindingKind.PEAK else "kept by"
+        where = Text(f"{role} {report.phases[item.phase].name}: {words.location(frame)}")
+        source = report.sources.get((frame.filename, frame.lineno))
+        if source is not None:
+            where.append(f"\n{source}", style="cyan")
+        grid.add_row(units.size(item.bytes), where)
+    return [Text("\nThen:"), Padding(grid, (0, 0, 0, 2))]

@@ -1,0 +1,58 @@
+"""Turns figures into the text people read. Knows no phase and no page.
+
+MB is 1024 · 1024 bytes, as in the kernel's and most Python programs' own logs.
+"""
+
+from __future__ import annotations
+
+MINUS = "−"
+UNKNOWN = "–"
+_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
+
+
+def size(value: int | None) -> str:
+    """``345 B``, ``1.5 KB``, ``329.3 MB``; an en dash for what is not known."""
+    if value is None:
+        return UNKNOWN
+    amount = float(abs(value))
+    unit = 0
+    while amount >= 1023.95 and unit < len(_UNITS) - 1:
+        amount /= 1024
+        unit += 1
+    text = f"{amount:.0f}" if unit == 0 else f"{amount:.1f}"
+    return f"{MINUS if value < 0 else ''}{text} {_UNITS[unit]}"
+
+
+def signed_size(value: int | None) -> str:
+    """Like `size`, with a plus where it grew; ``0`` where nothing changed."""
+    if value == 0:
+        return "0"
+    return f"+{size(value)}" if value is not None and value > 0 else size(value)
+
+
+def percent(ratio: float | None) -> str:
+    """``98.2 %``; whole numbers from 99.95 on, an en dash for what is not known."""
+    if ratio is None:
+        return UNKNOWN
+    value = ratio * 100
+    return f"{value:.0f} %" if abs(value) >= 99.95 or value == 0 else f"{value:.1f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """``12 ms``, ``3.2 s``, ``2 min 05 s``, ``3 h 07 min``."""
+    if seconds is None:
+        return UNKNOWN
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def count(value: int, noun: str) -> str:
+    """``1 allocation``, ``1,204 allocations``."""
+    return f"{value:,} {noun}{'' if value == 1 else 's'}"

@@ -1,0 +1,163 @@
+"""The sentences of a report: findings, advice, the program's end, and what could not be known."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from memdeep.model import (
+    Advice,
+    Culprit,
+    Exit,
+    Finding,
+    FindingKind,
+    Frame,
+    Phase,
+    PhaseKind,
+    Report,
+)
+from memdeep.report import units
+
+ADVICE = {
+    Advice.DEEP_COPY: (
+        "copy.deepcopy duplicates the whole object. Keep a reference if nobody changes it, copy "
+        "only the fields that change, or store the difference."
+    ),
+    Advice.WHOLE_PARSE: (
+        "The whole file is turned into Python objects at once. Read it piece by piece, keep only "
+        "the fields in use, or hold numbers in arrays."
+    ),
+    Advice.UNPICKLE: (
+        "Unpickling rebuilds every object at once. Store the parts separately and load those in "
+        "use, or use a memory-mapped format."
+    ),
+    Advice.IMPORT: (
+        "These bytes were allocated by an import. Import it only where it is needed, or import a "
+        "smaller part."
+    ),
+    Advice.REPEATED_GROWTH: (
+        "The heap grows with nearly every repeat of this phase: look for a list, dict or cache "
+        "that is never emptied."
+    ),
+}
+
+
+def location(frame: Frame) -> str:
+    """``learning.py:88``, or the function where there is no file."""
+    if not frame.filename:
+        return frame.function
+    name = PurePath(frame.filename).name
+    return f"{name}:{frame.lineno}" if frame.lineno else name
+
+
+def phase_name(phase: Phase) -> str:
+    """The phase's name as the subject of a sentence."""
+    if phase.outline.kind is PhaseKind.SEGMENT:
+        return f"The stretch {phase.name}"
+    return phase.name
+
+
+def finding(report: Report, item: Finding) -> str:
+    """A finding as one sentence."""
+    phase = report.phases[item.phase]
+    where = location(item.culprit.frame)
+    if item.kind is FindingKind.PEAK:
+        return (
+            f"{phase_name(phase)} peaked at {units.size(phase.peak.bytes)} of heap: {where} held "
+            f"{units.size(item.bytes)} of it, freed before the phase ended."
+        )
+    rss = phase.rss_delta_bytes
+    growth = (
+        f"grew RSS by {units.size(rss)}"
+        if rss is not None and rss > 0
+        else f"grew the heap by {units.size(phase.heap_delta_bytes)}"
+        if phase.heap_delta_bytes > 0
+        else "kept new memory"
+    )
+    repeats = f" over {phase.repeats:,} repeats" if phase.repeats > 1 else ""
+    return (
+        f"{phase_name(phase)} {growth}{repeats}: {where} allocated {units.size(item.bytes)} "
+        "still alive at its end."
+    )
+
+
+def headline(report: Report) -> str:
+    """The first finding, or that there is none."""
+    if report.findings:
+        return finding(report, report.findings[0])
+    return (
+        "Nothing stands out: no line kept or peaked at more than "
+        f"1 MB or 2 % of the largest heap ({units.size(report.heap.peak_bytes)})."
+    )
+
+
+def outcome(report: Report) -> str:
+    """How the program ended."""
+    run = report.run
+    after = f" after {units.duration(run.duration_s)}" if run.duration_s is not None else ""
+    if run.exit is None:
+        recorded = units.duration(run.duration_s)
+        return f"How the program ended is not known; it was recorded for {recorded}."
+    where = _last_place(report)
+    sentences = {
+        "completed": f"The program completed{after}.",
+        "failed": f"The program failed with exit status {run.exit.code}{after}.",
+        "killed": f"The program was killed by {run.exit.signal}{after}{where}.",
+        "oom-killed": f"The kernel killed the program for want of memory{after}{where}.",
+    }
+    return sentences.get(run.exit.verdict, f"The program ended{after}.")
+
+
+def _last_place(report: Report) -> str:
+    label = last_checkpoint(report)
+    return f"; the last checkpoint it reached is {label}" if label else ""
+
+
+def last_checkpoint(report: Report) -> str | None:
+    """The label of the last checkpoint that the program itself set."""
+    own = report.run.checkpoints[1:-1]
+    return own[-1].label if own else None
+
+
+def notes(report: Report) -> tuple[str, ...]:
+    """What a reader must know to trust the figures, and what could not be known in this run."""
+    run = report.run
+    said = [
+        "Heap is what the program and its libraries asked for, exactly; RSS is what the kernel "
+        "holds in memory for the process. “Explained” is heap growth divided by RSS growth. The "
+        "rest is memory that was reserved and not touched, allocator slack, file pages, the "
+        "tracker itself, and allocators that cannot be traced.",
+        "The tracker is in the RSS as well: its output file is mapped into the process (at most "
+        "16 MB) and it keeps tables of stacks.",
+    ]
+    if run.mode.backend == "memray" and not run.mode.python_allocators:
+        said.append(
+            "Python's own allocator hands out small objects from arenas of 256 KB or 1 MB. An "
+            "arena is charged to the line that made it necessary, so functions are right, but "
+            "lines that allocate small objects in turn may share wrongly. Record with "
+            "--trace-python-allocators for exact lines, at more cost."
+        )
+    if run.mode.native:
+        said.append(
+            "Stacks that never held 1/2000 of the largest heap are shown without native frames: "
+            "looking up their symbols would take longer than the run."
+        )
+    said.append(
+        "Bytes alive at a peak are accurate to about 0.01 % for a single stack; the height of the "
+        "peak, and everything at checkpoints, is exact."
+    )
+    if run.exit is None:
+        said.append("The recording does not say how the program ended.")
+    said.extend(run.problems)
+    return tuple(said)
+
+
+def culprit_title(culprit: Culprit) -> str:
+    """The whole path, for a tooltip or a link."""
+    return f"{culprit.frame.filename}:{culprit.frame.lineno} in {culprit.frame.function}"
+
+
+def exit_facts(end: Exit | None) -> str:
+    """The exit in two words, for a list of facts."""
+    if end is None:
+        return units.UNKNOWN
+    return end.signal if end.signal is not None else str(end.code)

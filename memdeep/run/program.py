@@ -1,0 +1,106 @@
+"""Checks, before anything is written, that there is a program to run. Executes none of it."""
+
+from __future__ import annotations
+
+import sys
+import tokenize
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+
+from memdeep.errors import EXIT_NOT_FOUND, EXIT_NOT_RUNNABLE, ProgramError
+from memdeep.record.spec import RecordSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run: ``kind`` is one of RecordSpec's, ``target`` a path, a module or code."""
+
+    kind: str
+    target: str
+    arguments: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """A short name for titles and directories."""
+        if self.kind == RecordSpec.SCRIPT:
+            return Path(self.target).stem
+        return self.target if self.kind == RecordSpec.MODULE else "code"
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words after `python` that run it plainly."""
+        if self.kind == RecordSpec.SCRIPT:
+            return (self.target, *self.arguments)
+        flag = "-m" if self.kind == RecordSpec.MODULE else "-c"
+        return (flag, self.target, *self.arguments)
+
+
+def check(program: Program) -> None:
+    """Raises ProgramError if ``program`` cannot be started."""
+    if program.kind == RecordSpec.SCRIPT:
+        _check_script(Path(program.target))
+    elif program.kind == RecordSpec.MODULE:
+        _check_module(program.target)
+    else:
+        _compile(program.target, "<string>", "The code given with -c")
+
+
+def _check_script(path: Path) -> None:
+    if path.is_dir():
+        raise ProgramError(
+            f"{path} is a directory, not a program.",
+            f"Give the script in it, for example {path / 'main.py'}, or run a package with -m.",
+            EXIT_NOT_RUNNABLE,
+        )
+    try:
+        source = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ProgramError(
+            f"There is no file {path}.",
+            "Check the path; options of memdeep go before the program, its own go after it.",
+            EXIT_NOT_FOUND,
+        ) from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ProgramError(
+            f"Cannot read {path}: {reason}.", "Check its permissions.", EXIT_NOT_RUNNABLE
+        ) from error
+    _compile(source, str(path), str(path))
+
+
+def _compile(source: str | bytes, filename: str, subject: str) -> None:
+    try:
+        compile(source, filename, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        where = f" at line {error.lineno}" if error.lineno else ""
+        raise ProgramError(
+            f"{subject} is not valid Python {sys.version_info[0]}.{sys.version_info[1]}"
+            f"{where}: {error.msg}.",
+            "Correct it, or run memdeep with the Python that the program is written for.",
+            EXIT_NOT_RUNNABLE,
+        ) from error
+    except (ValueError, tokenize.TokenError) as error:
+        raise ProgramError(
+            f"{subject} is not a Python program: {error}.",
+            "Give a .py file, -m MODULE or -c CODE.",
+            EXIT_NOT_RUNNABLE,
+        ) from error
+
+
+def _check_module(name: str) -> None:
+    path: Sequence[str] | None = ["", *sys.path]
+    found: ModuleSpec | None = None
+    for part in name.split("."):
+        found = PathFinder.find_spec(part, path) if part and path is not None else None
+        if found is None and "." not in name and name in sys.builtin_module_names:
+            return
+        if found is None:
+            raise ProgramError(
+                f"There is no module named {name!r} for {sys.executable}.",
+                "Install it into the environment memdeep runs in, or run memdeep from the one "
+                "it is in: python -m memdeep run -m ...",
+                EXIT_NOT_FOUND,
+            )
+        path = found.submodule_search_locations

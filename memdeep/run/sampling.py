@@ -1,0 +1,74 @@
+"""Reads, from outside, the resident size of a process and all its descendants."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+
+from memdeep.observation import ProcessSample, SeenProcess
+
+TREE_REFRESH_S = 0.25  # walking the process table is dear; sizes are read far more often
+
+
+class TreeSampler:
+    """Samples the tree below ``root_pid``; ``origin_ns`` is the zero of its times (monotonic)."""
+
+    def __init__(self, root_pid: int, origin_ns: int) -> None:
+        self._root_pid = root_pid
+        self._origin_ns = origin_ns
+        self._processes: dict[int, psutil.Process] = {}
+        self._peaks: dict[int, int] = {}
+        self._commands: dict[int, tuple[int | None, str | None]] = {}
+        self._refreshed_s = float("-inf")
+
+    def sample(self) -> list[ProcessSample]:
+        """The size of each process alive now; empty once the program has ended."""
+        self._refresh()
+        time_ms = (time.monotonic_ns() - self._origin_ns) // 1_000_000
+        samples = []
+        for pid, process in list(self._processes.items()):
+            try:
+                rss_bytes = process.memory_info().rss
+            except psutil.Error:
+                del self._processes[pid]
+                continue
+            if rss_bytes:  # a process that has ended but was not waited for has none
+                self._peaks[pid] = max(self._peaks.get(pid, 0), rss_bytes)
+                samples.append(ProcessSample(time_ms, pid, rss_bytes))
+        return samples
+
+    def seen(self, root_exit: int | None) -> tuple[SeenProcess, ...]:
+        """All processes sampled so far, the program itself first."""
+        return tuple(
+            SeenProcess(
+                pid=pid,
+                parent_pid=self._commands[pid][0],
+                command=self._commands[pid][1],
+                peak_rss_bytes=peak,
+                exit=root_exit if pid == self._root_pid else None,
+            )
+            for pid, peak in self._peaks.items()
+        )
+
+    def _refresh(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._refreshed_s < TREE_REFRESH_S:
+            return
+        self._refreshed_s = now_s
+        try:
+            root = psutil.Process(self._root_pid)
+            tree = [root, *root.children(recursive=True)]
+        except psutil.Error:
+            return
+        for process in tree:
+            if process.pid not in self._processes:
+                self._processes[process.pid] = process
+                self._commands[process.pid] = _describe(process)
+
+
+def _describe(process: psutil.Process) -> tuple[int | None, str | None]:
+    try:
+        return process.ppid(), " ".join(process.cmdline()) or process.name()
+    except psutil.Error:
+        return None, None
