@@ -136,6 +136,12 @@ def load_capture(path: Path) -> Recording:
         checkpoints=points,
         rss_curve=facts.rss_curve,
         peak_rss_bytes=max((sample.bytes for sample in facts.rss_curve), default=None),
+        problems=()
+        if facts.end_ms is not None
+        else (
+            "The capture was never closed: the program was killed, or the file is cut off. What "
+            "is shown is exact up to there.",
+        ),
     )
     return Recording(run, path, 0, facts.start_ms, Origins())
 

@@ -18,10 +18,10 @@ from datetime import datetime
 from itertools import accumulate
 from pathlib import Path
 
-from memray import FileReader, MemorySnapshot
+from memray import FileReader
 from memray._memray import TemporalAllocationRecord
 
-from memdeep.capture.markers import FIRST_FLAG, SECOND_FLAG, is_flagged
+from memdeep.capture.axis import Axis, Snapshot
 from memdeep.capture.origins import Origins
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.errors import CaptureError
@@ -110,10 +110,10 @@ def read_heap(
     """
     on_step("Reading the trace")
     with _open(capture) as reader:
-        snapshots = list(reader.get_memory_snapshots())
+        snapshots = [Snapshot(*record) for record in reader.get_memory_snapshots()]
         native = reader.metadata.has_native_traces
         on_step("Following every allocation to its end")
-        axis = _Axis(snapshots, markers)
+        axis = Axis(snapshots, markers)
         stacks = _read_lifetimes(reader.get_temporal_allocation_records(merge_threads=True), axis)
         on_step("Finding the peak of each phase")
         windows, in_window = reader.get_temporal_high_water_mark_allocation_records(
@@ -141,55 +141,6 @@ def read_heap(
     )
 
 
-class _Axis:
-    """Where the checkpoints lie among the snapshots.
-
-    Checkpoint 0 is the start of the run, the last one its end. Window ``w`` is what lies between
-    snapshots ``w - 1`` and ``w``.
-    """
-
-    def __init__(self, snapshots: Sequence[MemorySnapshot], markers: int) -> None:
-        self._snapshots = snapshots
-        self._places = [
-            index for index, s in enumerate(snapshots) if is_flagged(s.rss, FIRST_FLAG)
-        ][:markers]
-        # memray gives no snapshot for a record after the last allocation.
-        missing = markers - len(self._places)
-        self._places.extend([len(snapshots)] * missing)
-
-    def checkpoint_after(self, snapshot: int) -> int:
-        """The first checkpoint at or after ``snapshot``: where its bytes are first seen."""
-        return bisect_left(self._places, snapshot) + 1
-
-    def windows(self, stretch: Stretch) -> range:
-        """The windows that make up ``stretch``."""
-        first = 0 if stretch.start == 0 else self._places[stretch.start - 1] + 1
-        is_last = stretch.end > len(self._places)
-        last = len(self._snapshots) if is_last else self._places[stretch.end - 1]
-        return range(first, last + 1)
-
-    def middle_s(self, window: int, start_ms: int) -> float | None:
-        """When window ``window`` was, give or take half its length."""
-        around = self._snapshots[max(0, window - 1) : window + 1]
-        if not around:
-            return None
-        return max(0.0, sum(s.time - start_ms for s in around) / len(around) / 1000)
-
-    def curve(self, peaks: Sequence[int], start_ms: int) -> Iterable[Sample]:
-        """The heap over time: memray's readings, and the peak between two of them."""
-        ordered = []
-        for window, snapshot in enumerate(self._snapshots):
-            time_s = max(0.0, (snapshot.time - start_ms) / 1000)
-            middle_s = self.middle_s(window, start_ms)
-            before = self._snapshots[window - 1].heap if window else 0
-            peak = peaks[window] if window < len(peaks) else 0
-            if peak > max(before, snapshot.heap) and middle_s is not None:
-                ordered.append(Sample(middle_s, peak))
-            if not is_flagged(snapshot.rss, SECOND_FLAG):
-                ordered.append(Sample(time_s, snapshot.heap))
-        return sorted(ordered, key=lambda sample: sample.time_s)
-
-
 class _Stack:
     """One call stack of the capture, and what it held between checkpoints."""
 
@@ -205,7 +156,7 @@ def _key(record: TemporalAllocationRecord) -> StackKey:
 
 
 def _read_lifetimes(
-    records: Iterable[TemporalAllocationRecord], axis: _Axis
+    records: Iterable[TemporalAllocationRecord], axis: Axis
 ) -> dict[StackKey, _Stack]:
     stacks: dict[StackKey, _Stack] = {}
     for record in records:
@@ -225,7 +176,7 @@ def _read_lifetimes(
     return stacks
 
 
-def _highest(in_window: Sequence[int], axis: _Axis, stretches: Sequence[Stretch]) -> int:
+def _highest(in_window: Sequence[int], axis: Axis, stretches: Sequence[Stretch]) -> int:
     """The window with the highest heap within ``stretches``."""
     # memray opens no window for snapshots that no allocation follows: the last one is theirs.
     last = len(in_window) - 1

@@ -74,13 +74,7 @@ def _without_own(frames: list[Frame]) -> list[Frame]:
         return frames or [NO_STACK_FRAME]
     if _belongs_to_memdeep(code):
         return [OWN_FRAME]
-    first = 0
-    for position, frame in enumerate(frames):
-        if frame.origin is Origin.NATIVE:
-            continue
-        if frame.origin is not Origin.MEMDEEP and not _is_runpy(frame):
-            break
-        first = position + 1
+    first = _end_of_launcher(frames)
     return [frame for frame in frames[first:] if frame.origin is not Origin.MEMDEEP]
 
 
@@ -92,5 +86,31 @@ def _belongs_to_memdeep(code: list[Frame]) -> bool:
     return False
 
 
-def _is_runpy(frame: Frame) -> bool:
-    return frame.origin is Origin.STDLIB and "runpy" in PurePath(frame.filename.strip("<>")).stem
+def _end_of_launcher(frames: list[Frame]) -> int:
+    """How many of the outermost frames only start the program: memdeep's, memray's, runpy's.
+
+    The first frame of code may be a script such as `bin/memray`.
+    """
+    end = 0
+    others = 0
+    for position, frame in enumerate(frames):
+        if frame.origin is Origin.NATIVE:
+            continue
+        if _is_launcher(frame):
+            end = position + 1
+        elif others:
+            break
+        else:
+            others += 1
+            if end:
+                break
+    # Nothing but a launcher is left of what it allocated itself.
+    return end if end < len(frames) else 0
+
+
+def _is_launcher(frame: Frame) -> bool:
+    if frame.origin is Origin.MEMDEEP:
+        return True
+    if frame.origin is Origin.STDLIB:
+        return PurePath(frame.filename.strip("<>").replace("frozen ", "")).stem == "runpy"
+    return frame.origin is Origin.LIBRARY and "/memray/" in frame.filename

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from rich import box
 from rich.cells import cell_len
@@ -25,7 +26,9 @@ COLUMNS = (
     ("Time", True),
 )
 WIDE = 100  # columns of the terminal from which on the last one is shown too
-MIN_TEXT_WIDTH = 16
+CULPRIT = 5
+MAX_CULPRIT_WIDTH = 20
+MIN_PHASE_WIDTH = 16
 MAX_ROWS = 25
 MAX_OTHER_FINDINGS = 4
 MAX_STACK_FRAMES = 8
@@ -72,18 +75,27 @@ def _table(report: Report, console: Console) -> RenderableType:
     shown = most_telling(report.phases, MAX_ROWS)
     most = max((abs(report.phases[row].rss_delta_bytes or 0) for row in shown), default=0)
     rows = [(_cells(report.phases[row]), _row_style(report.phases[row], most)) for row in shown]
-    columns = COLUMNS if console.width >= WIDE else COLUMNS[:-1]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-    for place, (title, is_figure) in enumerate(columns):
-        widest = max([cell_len(title)] + [cell_len(str(cells[place])) for cells, _ in rows])
-        table.add_column(
-            title,
-            justify="right" if is_figure else "left",
-            overflow="ellipsis",
-            no_wrap=True,
-            min_width=widest if is_figure else MIN_TEXT_WIDTH,
-        )
+    is_wide = console.width >= WIDE
+    columns = COLUMNS if is_wide else COLUMNS[:-1]
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1 if is_wide else 0, 0, 0),
+        collapse_padding=True,
+        pad_edge=False,
+        show_edge=False,
+    )
+    widths = [
+        max([cell_len(title)] + [cell_len(str(cells[place])) for cells, _ in rows])
+        for place, (title, _) in enumerate(columns)
+    ]
+    widths[CULPRIT] = min(widths[CULPRIT], MAX_CULPRIT_WIDTH)
+    gaps = (len(columns) - 1) * (3 if is_wide else 2)
+    widths[0] = max(min(widths[0], console.width - gaps - sum(widths[1:])), MIN_PHASE_WIDTH)
+    for (title, is_figure), width in zip(columns, widths, strict=True):
+        justify: Literal["left", "right"] = "right" if is_figure else "left"
+        table.add_column(title, justify=justify, overflow="ellipsis", no_wrap=True, width=width)
     for cells, style in rows:
+        cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[CULPRIT])
         table.add_row(*cells[: len(columns)], style=style)
     hidden = len(report.phases) - len(shown)
     if not hidden:
@@ -108,6 +120,15 @@ def _cells(phase: Phase) -> list[str | Text]:
         words.location(phase.culprits[0].frame) if phase.culprits else units.UNKNOWN,
         units.duration(phase.duration_s),
     ]
+
+
+def _keep_end(text: str, cells: int) -> str:
+    """``text`` cut at its beginning: of a place in a file, the line number matters most."""
+    if cell_len(text) <= cells:
+        return text
+    while text and cell_len(text) > cells - 1:
+        text = text[1:]
+    return f"…{text}"
 
 
 def _row_style(phase: Phase, most_bytes: int) -> str:

@@ -73,10 +73,11 @@ def finding(report: Report, item: Finding) -> str:
         if phase.heap_delta_bytes > 0
         else "kept new memory"
     )
+    until = "at its end" if phase.complete else "when the program ended"
     repeats = f" over {phase.repeats:,} repeats" if phase.repeats > 1 else ""
     return (
         f"{phase_name(phase)} {growth}{repeats}: {where} allocated {units.size(item.bytes)} "
-        "still alive at its end."
+        f"still alive {until}."
     )
 
 

@@ -6,6 +6,7 @@
   const ZOOM_MS = 170;
   const TALLEST_OF_WINDOW = 0.7;
   const CRUMBS = 3;
+  const FOLDED_WORTH_SAYING = 0.0005;
   const WORDS = {
     empty: {
       retained: 'This phase kept no allocation past its end.',
@@ -279,8 +280,10 @@
       if (event.key === 'Escape' && event.target !== part.search && event.target !== part.canvas) zoom(layout.ROOT);
     });
     new ResizeObserver(fitSize).observe(root);
-    part.folded.hidden = data.folded <= 0;
-    part.folded.textContent = data.folded > 0 ? WORDS.folded(format.percent(data.folded)) : '';
+    part.folded.hidden = data.folded < FOLDED_WORTH_SAYING;
+    part.folded.textContent = WORDS.folded(format.percent(data.folded));
+    const hasNative = data.frames.origin.includes(reading.NATIVE);
+    root.querySelectorAll('[data-has-native]').forEach((element) => { element.hidden = !hasNative; });
 
     // At once, not in the next frame: a page about to be printed has no next frame.
     function refreshColours() {

@@ -96,7 +96,7 @@
       const index = link ? Number(link.dataset.phase) : row ? Number(row.dataset.row) : null;
       if (!plain || !details.has(index)) return;
       event.preventDefault();
-      go(index, null);
+      go(index, METRICS.includes(link?.dataset.wish) ? link.dataset.wish : null);
       reveal();
     }
 

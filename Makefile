@@ -1,0 +1,53 @@
+# Every target makes what it needs; `make help` lists them.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+MEMDEEP := $(BIN)/memdeep
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint format types bench test-pythons browser clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make the virtual environment with memdeep and the development tools
+
+$(STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) here: name one with PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## Run memdeep on the bundled backtest and say where the report is
+	MANUAL_BACKTEST=true $(MEMDEEP) run examples/backtest/deepseek_backtest.py backtest-deepseek
+
+test: $(STAMP) browser ## Run all the tests
+	$(BIN)/python -m pytest
+
+check: lint types test ## What CI runs: lint, types, tests
+
+lint: $(STAMP) ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP) ## Put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP) ## Check types
+	$(BIN)/mypy
+
+bench: $(STAMP) ## Measure, side by side: plain Python, memray, memdeep
+	$(BIN)/python -m benchmarks
+
+test-pythons: ## Run the tests on every supported Python that pyenv has
+	./tests/each_python.sh
+
+browser: # A browser for the page tests, where the system's packages allow it without a password
+	@./tests/install_browser.sh
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .venv-* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

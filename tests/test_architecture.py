@@ -1,0 +1,115 @@
+"""The walls of the house: who may import whom, and how large a module may grow."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "memdeep"
+MAX_LINES = 340
+
+# For each stage (or module of the package): what it may import from memdeep, and from outside the
+# standard library. A stage may always import itself.
+MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
+    "__init__": ({"record.api"}, set()),
+    "__main__": ({"cli"}, set()),
+    "errors": (set(), set()),
+    "model": (set(), set()),
+    "journal": (set(), set()),
+    "rundir": ({"errors"}, set()),
+    "observation": ({"errors", "__init__"}, set()),
+    "record": ({"errors", "journal", "__init__"}, set()),
+    "run": ({"errors", "rundir", "observation", "record"}, set()),
+    "capture": (
+        {"errors", "rundir", "journal", "observation", "model", "record", "__init__"},
+        set(),
+    ),
+    "analysis": ({"errors", "model"}, set()),
+    "report": ({"errors", "model", "analysis.fold", "__init__"}, {"rich"}),
+    "status": ({"journal", "report.units", "run.supervise"}, {"rich"}),
+    "pipeline": ({"rundir", "model", "capture", "analysis", "report"}, set()),
+    "cli": (
+        {"pipeline", "errors", "model", "rundir", "report.text", "run", "record.spec", "status"}
+        | {"__init__"},
+        {"rich"},
+    ),
+}
+# The one module of a stage that may know a library.
+KNOWS = {
+    "record.tracker": "memray",
+    "record.rss": "psutil",
+    "run.sampling": "psutil",
+    "capture.reader": "memray",
+    "report.html": "jinja2",
+}
+KNOWS_TOO = {"report.html": {"markupsafe"}}
+
+
+def modules() -> list[str]:
+    names = [path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py")]
+    return sorted(".".join(name.parts) for name in names)
+
+
+def path_of(module: str) -> Path:
+    return PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
+
+
+def imports(module: str) -> Iterator[str]:
+    """All modules that ``module`` imports, by their full names."""
+    for node in ast.walk(ast.parse(path_of(module).read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{module} imports relatively"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                is_module = full.startswith("memdeep.") and (
+                    path_of(full.removeprefix("memdeep.")).exists()
+                )
+                yield full if is_module else node.module
+
+
+def allowed(name: str, granted: set[str]) -> bool:
+    return any(name == grant or name.startswith(f"{grant}.") for grant in granted)
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_imports_only_what_its_stage_may(module: str) -> None:
+    stage = module.split(".")[0]
+    own, foreign = MAY_IMPORT[stage]
+    foreign = foreign | {KNOWS.get(module, "")} | KNOWS_TOO.get(module, set())
+    for name in imports(module):
+        top, _, rest = name.partition(".")
+        if top == "memdeep":
+            assert allowed(rest or "__init__", own | {stage}), f"{module} imports {name}"
+        else:
+            assert top in sys.stdlib_module_names or top == "_json" or top in foreign, (
+                f"{module} imports {name}"
+            )
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_says_what_it_owns_and_stays_small(module: str) -> None:
+    source = path_of(module).read_text("utf-8")
+    if not source:
+        assert module.endswith("__init__")
+        return
+    assert ast.get_docstring(ast.parse(source)), f"{module} has no docstring"
+    assert source.count("\n") <= MAX_LINES, f"{module} is too long"
+
+
+def test_subpackages_hold_no_code_of_their_own() -> None:
+    for path in PACKAGE.glob("*/__init__.py"):
+        assert path.read_text("utf-8") == ""
+
+
+def test_only_the_command_line_prints_and_exits() -> None:
+    for module in set(modules()) - {"cli", "__main__"}:
+        for node in ast.walk(ast.parse(path_of(module).read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in {"print", "sys.exit", "exit"}, f"{module} calls {called}"

@@ -1,0 +1,80 @@
+"""What is installed: wheel and sdist hold the templates, and an installed memdeep renders."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TEMPLATES = sorted(
+    path.relative_to(ROOT).as_posix() for path in (ROOT / "templates").rglob("*") if path.is_file()
+)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the sdist, and the wheel built from it."""
+    directory = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--outdir", str(directory), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return directory
+
+
+def test_the_wheel_holds_templates_typing_and_licence(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    assert wheel.name.endswith("py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert {f"memdeep/{template}" for template in TEMPLATES} <= names
+    assert "memdeep/py.typed" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    expected = {"pyproject.toml", "README.md", "LICENSE", "Makefile", *TEMPLATES}
+    assert expected <= names
+    assert "tests/test_packaging.py" in names
+    assert "examples/backtest/deepseek_backtest.py" in names
+
+
+def test_a_page_renders_from_the_installed_wheel(built: Path, tmp_path: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    # The wheel is unpacked into a place of its own; its dependencies come from this environment.
+    site = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    environment = tmp_path / "venv"
+    venv.create(environment, with_pip=False, system_site_packages=False)
+    libraries = next(environment.glob("lib/python3.*/site-packages"))
+    dependencies = [path for path in sys.path if path.endswith("site-packages")]
+    (libraries / "wheel.pth").write_text("\n".join([str(site), *dependencies]))
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from memdeep import phase\nwith phase('加载'):\n    kept = [bytearray(4096)] * 9\n"
+    )
+    done = subprocess.run(
+        [environment / "bin" / "python", "-m", "memdeep", "run", "-o", "out", "program.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "加载" in page
+    where = subprocess.run(
+        [environment / "bin" / "python", "-c", "import memdeep; print(memdeep.__file__)"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert where.stdout.startswith(str(site))
