@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
 
 import memdeep
 from memdeep.report.view import Page
@@ -23,9 +22,7 @@ def render(page: Page) -> bytes:
         lstrip_blocks=True,
     )
     template = environment.get_template(TEMPLATE)
-    # The payload is JSON without any character that HTML gives a meaning.
-    text = template.render(page=page, payload=Markup(page.payload))
-    return text.encode("utf-8", "replace")
+    return template.render(page=page).encode("utf-8", "replace")
 
 
 def _template_directory() -> Path:

@@ -151,4 +151,5 @@ def thin(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
             max(group, key=lambda place: samples[place].bytes),
         }
         kept.extend(samples[place] for place in sorted(extremes))
-    return kept
+    # The ends stay: they are where the curve meets the axis.
+    return [samples[0], *kept[1:-1], samples[-1]]

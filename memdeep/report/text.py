@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from memdeep.model import Finding, FindingKind, Origin, Phase, Report
+from memdeep.model import Finding, FindingKind, Frame, Origin, Phase, Report
 from memdeep.report import units, words
 from memdeep.report.view import most_telling
 
@@ -31,7 +32,8 @@ MAX_CULPRIT_WIDTH = 20
 MIN_PHASE_WIDTH = 16
 MAX_ROWS = 25
 MAX_OTHER_FINDINGS = 4
-MAX_STACK_FRAMES = 8
+CALLERS_SHOWN = 3
+CALLED_SHOWN = 4
 VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
 
 
@@ -148,21 +150,33 @@ def _top_finding(report: Report, item: Finding) -> RenderableType:
         for frame in report.heap.tree.stack(item.culprit.node)
         if frame.origin is not Origin.NATIVE
     ]
-    hidden = len(frames) - MAX_STACK_FRAMES
-    if hidden > 0:
-        parts.append(Text(f"    … {units.count(hidden, 'outer frame')}", style="dim"))
-    for frame in frames[-MAX_STACK_FRAMES:]:
-        is_culprit = frame == item.culprit.frame
-        line = Text(f"    {frame.function} ", style="bold" if is_culprit else "dim")
-        line.append(words.location(frame))
-        if is_culprit:
-            line.append("  ← here", style="red")
-        line.no_wrap = True
-        line.overflow = "ellipsis"
-        parts.append(line)
+    parts.extend(_stack(frames, item.culprit.frame))
     if item.advice is not None:
         parts.append(Padding(Text(words.ADVICE[item.advice]), (1, 0, 0, 4)))
     return Group(*parts)
+
+
+def _stack(frames: Sequence[Frame], culprit: Frame) -> list[RenderableType]:
+    """The frames around the culprit and the innermost ones, outermost first."""
+    here = frames.index(culprit) if culprit in frames else len(frames) - 1
+    near = range(max(0, here - CALLERS_SHOWN), here + 1)
+    inner = range(max(here + 1, len(frames) - CALLED_SHOWN), len(frames))
+    lines: list[RenderableType] = []
+    shown_to = 0
+    for place in [*near, *inner]:
+        if place > shown_to:
+            hidden = units.count(place - shown_to, "frame")
+            lines.append(Text(f"    … {hidden}", style="dim"))
+        shown_to = place + 1
+        frame = frames[place]
+        line = Text(f"    {frame.function} ", style="bold" if place == here else "dim")
+        line.append(words.location(frame))
+        if place == here:
+            line.append("  ← here", style="red")
+        line.no_wrap = True
+        line.overflow = "ellipsis"
+        lines.append(line)
+    return lines
 
 
 def _other_findings(report: Report) -> list[RenderableType]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memdeep import __version__
-from memdeep.model import Culprit, Finding, Phase, Report
+from memdeep.model import Culprit, Finding, FindingKind, Phase, Report
 from memdeep.report import timeline, units, words
 from memdeep.report.timeline import Timeline
 
@@ -48,6 +48,7 @@ class FindingView:
     advice: str | None
     phase_index: int
     phase_name: str
+    metric: str
     bytes_text: str
     culprit: CulpritView
 
@@ -168,11 +169,16 @@ def _facts(report: Report) -> tuple[tuple[str, str], ...]:
         ("Recorded with", ", ".join(mode)),
         ("Python", run.python or units.UNKNOWN),
         ("memray", run.memray or units.UNKNOWN),
-        ("Started", run.started or units.UNKNOWN),
+        ("Started", _moment(run.started)),
     ]
     if len(run.processes) > 1:
         facts.append(("Processes", f"{len(run.processes):,}"))
     return tuple(facts)
+
+
+def _moment(iso: str | None) -> str:
+    """``2025-11-20 10:30:48``, in the zone it was recorded in."""
+    return units.UNKNOWN if iso is None else iso[:19].replace("T", " ")
 
 
 def _rows(report: Report, shown: Sequence[int]) -> tuple[PhaseRow, ...]:
@@ -233,6 +239,7 @@ def _finding(report: Report, rank: int, item: Finding) -> FindingView:
         advice=None if item.advice is None else words.ADVICE[item.advice],
         phase_index=item.phase,
         phase_name=report.phases[item.phase].name,
+        metric="peak" if item.kind is FindingKind.PEAK else "retained",
         bytes_text=units.size(item.bytes),
         culprit=_culprit(report, item.culprit),
     )

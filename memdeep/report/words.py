@@ -42,10 +42,11 @@ ADVICE = {
 
 
 def location(frame: Frame) -> str:
-    """``learning.py:88``, or the function where there is no file."""
+    """``learning.py:88``, ``json/__init__.py:293``, or the function where there is no file."""
     if not frame.filename:
         return frame.function
-    name = PurePath(frame.filename).name
+    path = PurePath(frame.filename)
+    name = "/".join(path.parts[-2:]) if path.stem in ("__init__", "__main__") else path.name
     return f"{name}:{frame.lineno}" if frame.lineno else name
 
 
