@@ -322,12 +322,14 @@ class Finding:
 class Report:
     """Everything there is to show of one run.
 
-    ``sources`` holds the text of source lines by file name and line number; a line that cannot
-    be read, or whose file has changed since the run, is not there.
+    ``heap_curve`` is the heap over time, the checkpoints included. ``sources`` holds the text of
+    source lines by file name and line number; a line that cannot be read, or whose file has
+    changed since the run, is not there.
     """
 
     run: Run
     heap: Heap
     phases: tuple[Phase, ...]
     findings: tuple[Finding, ...]
+    heap_curve: tuple[Sample, ...]
     sources: Mapping[tuple[str, int], str]

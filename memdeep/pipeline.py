@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from memdeep import rundir
+from memdeep.analysis.curves import heap_curve
 from memdeep.analysis.findings import findings
 from memdeep.analysis.fold import fold
 from memdeep.analysis.outline import outline
@@ -43,6 +44,7 @@ def analyse(recording: Recording, on_step: OnStep) -> Report:
         heap=heap,
         phases=found_phases,
         findings=findings(heap, found_phases, len(run.checkpoints)),
+        heap_curve=heap_curve(run, heap),
         sources=read_sources(heap.tree.frames, run.started),
     )
 

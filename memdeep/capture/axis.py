@@ -57,7 +57,7 @@ class Axis:
         return max(0.0, sum(s.time_ms - start_ms for s in around) / len(around) / 1000)
 
     def curve(self, peaks: Sequence[int], start_ms: int) -> Iterable[Sample]:
-        """The heap over time: memray's readings, and the peak between two of them."""
+        """The heap over time between the checkpoints: memray's readings, and peaks in between."""
         ordered = []
         for window, snapshot in enumerate(self._snapshots):
             time_s = max(0.0, (snapshot.time_ms - start_ms) / 1000)
@@ -66,6 +66,10 @@ class Axis:
             peak = peaks[window] if window < len(peaks) else 0
             if peak > max(before, snapshot.heap_bytes) and middle_s is not None:
                 ordered.append(Sample(middle_s, peak))
-            if not is_flagged(snapshot.rss_bytes, SECOND_FLAG):
+            if not self._is_marker(snapshot):
                 ordered.append(Sample(time_s, snapshot.heap_bytes))
         return sorted(ordered, key=lambda sample: sample.time_s)
+
+    def _is_marker(self, snapshot: Snapshot) -> bool:
+        flags = (FIRST_FLAG, SECOND_FLAG)
+        return any(is_flagged(snapshot.rss_bytes, flag) for flag in flags)

@@ -64,7 +64,7 @@ def encode(report: Report, folded: FoldedHeap) -> str:
         ],
         "curves": {
             "rss": _curve(report.run.rss_curve),
-            "heap": _curve(report.heap.curve),
+            "heap": _curve(report.heap_curve),
         },
         "folded": folded.share,
         "strings": strings.texts,

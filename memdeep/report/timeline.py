@@ -67,7 +67,7 @@ class Timeline:
 def lay_out(report: Report) -> Timeline | None:
     """The timeline of a run, or None if nothing was measured over time."""
     run = report.run
-    curves = (*run.rss_curve, *report.heap.curve)
+    curves = (*run.rss_curve, *report.heap_curve)
     if not curves:
         return None
     end_s = max([sample.time_s for sample in curves] + [run.checkpoints[-1].time_s, 1e-3])
@@ -96,7 +96,7 @@ def lay_out(report: Report) -> Timeline | None:
         plot_height=PLOT_HEIGHT,
         rss_points=" ".join(rss),
         rss_area=_area(rss),
-        heap_points=" ".join(_points(report.heap.curve, x, y)),
+        heap_points=" ".join(_points(report.heap_curve, x, y)),
         bands=bands,
         y_ticks=tuple((y(value), units.size(value)) for value in _size_ticks(top_bytes)),
         x_ticks=tuple((x(value), _tick_label(value)) for value in _time_ticks(end_s)),

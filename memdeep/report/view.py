@@ -11,6 +11,7 @@ from memdeep.report import timeline, units, words
 from memdeep.report.timeline import Timeline
 
 MAX_ROWS = 300
+OPEN_FINDINGS = 3
 MAX_CULPRITS_SHOWN = 10
 TREND_WIDTH = 100
 TREND_HEIGHT = 20
@@ -98,6 +99,8 @@ class Page:
     facts: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
     findings: tuple[FindingView, ...]
+    more_findings: tuple[FindingView, ...]
+    more_findings_text: str
     timeline: Timeline | None
     phases: tuple[PhaseRow, ...]
     hidden_phases: str | None
@@ -110,6 +113,7 @@ def page(report: Report, payload: str) -> Page:
     run = report.run
     shown = most_telling(report.phases, MAX_ROWS)
     hidden = len(report.phases) - len(shown)
+    cards = tuple(_finding(report, rank, item) for rank, item in enumerate(report.findings, 1))
     return Page(
         title=f"{run.name} · memdeep",
         program=" ".join(run.command),
@@ -119,9 +123,9 @@ def page(report: Report, payload: str) -> Page:
         evidence=run.exit.evidence if run.exit is not None else (),
         facts=_facts(report),
         notes=words.notes(report),
-        findings=tuple(
-            _finding(report, rank, item) for rank, item in enumerate(report.findings, 1)
-        ),
+        findings=cards[:OPEN_FINDINGS],
+        more_findings=cards[OPEN_FINDINGS:],
+        more_findings_text=units.count(len(cards[OPEN_FINDINGS:]), "more finding"),
         timeline=timeline.lay_out(report),
         phases=_rows(report, shown),
         hidden_phases=f"{units.count(hidden, 'smaller phase')} can be found in report.json."

@@ -1,0 +1,351 @@
+"""Small makers of the model's values for tests: each gives a plain one, changed by keywords."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from memdeep.analysis.curves import heap_curve
+from memdeep.analysis.findings import findings
+from memdeep.analysis.outline import outline
+from memdeep.analysis.phases import phases
+from memdeep.model import (
+    Checkpoint,
+    CheckpointKind,
+    Culprit,
+    Exit,
+    Finding,
+    Frame,
+    Heap,
+    Lifetime,
+    Mode,
+    Origin,
+    Peak,
+    Phase,
+    PhaseKind,
+    PhaseOutline,
+    Report,
+    Run,
+    Sample,
+    StackBytes,
+    StackTree,
+    Stretch,
+)
+
+# A slow machine is no reason for a law to fail.
+settings.register_profile("memdeep", deadline=None)
+settings.load_profile("memdeep")
+
+MB = 1 << 20
+
+ANY_TEXT = st.text(st.characters(), max_size=60)  # lone surrogates included
+COUNTS = st.integers(0, 2**63 - 1)
+
+Stack = Sequence[Frame]
+
+
+def frame(function: str = "main", **changes: Any) -> Frame:
+    """A frame of the user's own code; its line number follows from the function's name."""
+    lineno = 1 + sum(function.encode("utf-8", "replace")) % 900
+    return replace(Frame(function, "/app/prog.py", lineno, Origin.USER), **changes)
+
+
+def library(function: str = "read", **changes: Any) -> Frame:
+    path = "/usr/lib/python3.11/site-packages/pandas/io.py"
+    return frame(function, **{"filename": path, "origin": Origin.LIBRARY, **changes})
+
+
+def stdlib(function: str = "loads", **changes: Any) -> Frame:
+    path = "/usr/lib/python3.11/json/__init__.py"
+    return frame(function, **{"filename": path, "origin": Origin.STDLIB, **changes})
+
+
+def native(function: str = "malloc", **changes: Any) -> Frame:
+    return frame(function, **{"filename": "libc.c", "origin": Origin.NATIVE, **changes})
+
+
+def tree(*stacks: Stack) -> tuple[StackTree, tuple[int, ...]]:
+    """The tree of ``stacks`` (outermost frame first), and the node of each."""
+    frames: dict[Frame, int] = {}
+    places: dict[tuple[int, int], int] = {}
+    nodes = []
+    for stack in stacks:
+        node = -1
+        for called in stack:
+            frame_id = frames.setdefault(called, len(frames))
+            node = places.setdefault((node, frame_id), len(places))
+        nodes.append(node)
+    parents = tuple(parent for parent, _ in places)
+    return StackTree(tuple(frames), parents, tuple(frame_id for _, frame_id in places)), tuple(
+        nodes
+    )
+
+
+def checkpoint(index: int = 0, label: str = "", **changes: Any) -> Checkpoint:
+    """A point one second after its neighbour; its RSS is not known."""
+    plain = Checkpoint(index, label or f"point {index}", CheckpointKind.POINT, float(index), None)
+    return replace(plain, **changes)
+
+
+def program(*steps: str) -> tuple[Checkpoint, ...]:
+    """The checkpoints of a run: ``+x`` begins the span x, ``-x`` ends the innermost open x.
+
+    Every other step is the label of a point. The start and the end of the run are added.
+    """
+    points = [checkpoint(0, "(start)")]
+    open_spans: list[tuple[str, int]] = []
+    for index, step in enumerate(steps, 1):
+        name = step[1:]
+        if step.startswith("+"):
+            open_spans.append((name, index))
+            points.append(checkpoint(index, name, kind=CheckpointKind.BEGIN, span=index))
+        elif step.startswith("-"):
+            place = max(
+                place for place, (open_name, _) in enumerate(open_spans) if open_name == name
+            )
+            span = open_spans.pop(place)[1]
+            points.append(checkpoint(index, name, kind=CheckpointKind.END, span=span))
+        else:
+            points.append(checkpoint(index, step))
+    points.append(checkpoint(len(points), "(end)"))
+    return tuple(points)
+
+
+def with_rss(points: Sequence[Checkpoint], *rss_bytes: int | None) -> tuple[Checkpoint, ...]:
+    """``points`` with these figures, one for each."""
+    return tuple(
+        replace(point, rss_bytes=size) for point, size in zip(points, rss_bytes, strict=True)
+    )
+
+
+def run(*steps: str, **changes: Any) -> Run:
+    """A completed run with the checkpoints of `program`."""
+    plain = Run(
+        command=("prog.py", "--fast"),
+        name="prog.py",
+        mode=Mode("memray", native=True, python_allocators=False),
+        python="3.11.7",
+        memray="1.19.3",
+        started="2025-11-20T10:30:45.123+00:00",
+        duration_s=12.5,
+        exit=Exit(0, None, "completed"),
+        checkpoints=program(*steps),
+        rss_curve=(),
+        peak_rss_bytes=None,
+    )
+    return replace(plain, **changes)
+
+
+def lifetime(node: int = 0, born: int = 1, died: int | None = None, **changes: Any) -> Lifetime:
+    return replace(Lifetime(node, born, died, bytes=10 * MB, allocations=1), **changes)
+
+
+def at_checkpoints(lifetimes: Sequence[Lifetime], checkpoints: int) -> tuple[int, ...]:
+    """The heap at each checkpoint, counted in the plainest way."""
+    return tuple(
+        sum(
+            life.bytes
+            for life in lifetimes
+            if life.born <= place and (life.died is None or place < life.died)
+        )
+        for place in range(checkpoints)
+    )
+
+
+def heap(
+    stacks: StackTree, lifetimes: Sequence[Lifetime] = (), checkpoints: int = 2, **changes: Any
+) -> Heap:
+    """A heap whose figures at the checkpoints follow from its lifetimes; it has no peaks yet."""
+    sizes = at_checkpoints(lifetimes, checkpoints)
+    plain = Heap(stacks, sizes, tuple(lifetimes), (), (), max(sizes, default=0))
+    return replace(plain, **changes)
+
+
+def with_peaks(plain: Heap, outlines: Sequence[PhaseOutline]) -> Heap:
+    """``plain`` with the peak of each phase at the highest of its checkpoints."""
+    return replace(plain, peaks=tuple(_peak(plain, item.stretches) for item in outlines))
+
+
+def _peak(plain: Heap, stretches: Sequence[Stretch]) -> Peak:
+    places = [place for s in stretches for place in range(s.start, s.end + 1)]
+    highest = max(places, key=plain.at_checkpoints.__getitem__)
+    alive = [
+        StackBytes(life.node, life.bytes, life.allocations)
+        for life in plain.lifetimes
+        if life.born <= highest and (life.died is None or life.died > highest)
+    ]
+    return Peak(plain.at_checkpoints[highest], float(highest), tuple(alive))
+
+
+def phase_outline(name: str = "load", **changes: Any) -> PhaseOutline:
+    return replace(PhaseOutline(name, PhaseKind.SPAN, 0, None, (Stretch(0, 1),)), **changes)
+
+
+def phase(name: str = "load", **changes: Any) -> Phase:
+    """A phase in which nothing happened. What `PhaseOutline` knows may be given as well."""
+    known = {
+        key: changes.pop(key) for key in ("kind", "depth", "parent", "stretches") & changes.keys()
+    }
+    outlined = phase_outline(name, **known)
+    stretches = len(outlined.stretches)
+    plain = Phase(
+        outline=outlined,
+        duration_s=1.0,
+        rss_start_bytes=None,
+        rss_end_bytes=None,
+        rss_delta_bytes=None,
+        rss_deltas_bytes=(None,) * stretches,
+        heap_start_bytes=0,
+        heap_end_bytes=0,
+        heap_delta_bytes=0,
+        heap_deltas_bytes=(0,) * stretches,
+        retained_bytes=0,
+        freed_bytes=0,
+        peak=Peak(0, None, None),
+        explained_ratio=None,
+        culprits=(),
+        peak_culprits=(),
+        freed_culprits=(),
+    )
+    return replace(plain, **changes)
+
+
+def culprit(blamed: Frame | None = None, **changes: Any) -> Culprit:
+    plain = Culprit(blamed or frame(), node=0, bytes=10 * MB, allocations=3, share=0.5)
+    return replace(plain, **changes)
+
+
+def report(
+    found_phases: Sequence[Phase] = (),
+    found: Sequence[Finding] = (),
+    **changes: Any,
+) -> Report:
+    """A report on a run whose whole stack tree is one frame."""
+    one_frame, _ = tree([frame()])
+    plain = Report(
+        run=run(),
+        heap=heap(one_frame),
+        phases=tuple(found_phases),
+        findings=tuple(found),
+        heap_curve=(),
+        sources={},
+    )
+    return replace(plain, **changes)
+
+
+def analysed(
+    recorded: Run,
+    stacks: StackTree,
+    lifetimes: Sequence[Lifetime],
+    sources: Mapping[tuple[str, int], str] | None = None,
+) -> Report:
+    """The report that the analysis makes of a run with these lifetimes."""
+    died = recorded.exit is None or recorded.exit.verdict != "completed"
+    outlines = outline(recorded.checkpoints, died=died)
+    held = with_peaks(heap(stacks, lifetimes, len(recorded.checkpoints)), outlines)
+    found = phases(recorded, held, outlines)
+    return Report(
+        run=recorded,
+        heap=held,
+        phases=found,
+        findings=findings(held, found, len(recorded.checkpoints)),
+        heap_curve=heap_curve(recorded, held),
+        sources=sources or {},
+    )
+
+
+MARKUP = "</script><script>alert(1)</script>&<!--"
+ESCAPES = "\x1b[31mred\x1b[0m\x1b]0;title\x07 \x9b2J"
+LINES = "one\ntwo\r\nthree\ttab"
+CHINESE = "加载配置"
+EMOJI = "🚀 launch 👩‍👩‍👧"
+LONG = "long " * 2000  # 10,000 characters
+HOSTILE = (MARKUP, ESCAPES, LINES, CHINESE, EMOJI, LONG)
+
+
+def hostile_report() -> Report:
+    """A killed program whose labels, functions, files and source lines all mean harm.
+
+    Each phase allocates 10 MB in a line of its own; the last one is never finished.
+    """
+    steps = [step for name in HOSTILE for step in (f"+{name}", f"-{name}")]
+    points = program(*steps[:-1])
+    growth = [(100 + 11 * place // 2) * MB for place in range(len(points))]
+    points = tuple(
+        replace(point, note=MARKUP if place % 2 else None, thread="MainThread", pid=4242)
+        for place, point in enumerate(with_rss(points, *growth))
+    )
+    outer = frame("main")
+    inner = [
+        frame(name[:40], filename=f"/app/{name[:40]}/{name[:20]}.py", lineno=place)
+        for place, name in enumerate(HOSTILE, 1)
+    ]
+    parser = stdlib("loads")
+    stacks, nodes = tree(*([outer, called, parser] for called in inner))
+    lifetimes = [
+        lifetime(node, 2 * place + 2, bytes=(10 + place) * MB, allocations=1 + place)
+        for place, node in enumerate(nodes)
+    ]
+    recorded = run(
+        command=("prog.py", MARKUP, ESCAPES, CHINESE),
+        name=f"{MARKUP}.py",
+        exit=Exit(None, "SIGKILL", "killed", (f"The program was ended by SIGKILL. {ESCAPES}",)),
+        checkpoints=points,
+        rss_curve=tuple(Sample(point.time_s, point.rss_bytes or 0) for point in points),
+        peak_rss_bytes=growth[-1],
+        warning_bytes=150 * MB,
+        critical_bytes=400 * MB,
+        problems=(f"A problem named {MARKUP} {ESCAPES}.",),
+    )
+    sources = {(called.filename, called.lineno): called.function for called in inner}
+    return analysed(recorded, stacks, lifetimes, sources)
+
+
+@st.composite
+def nested_steps(draw: st.DrawFn, names: str = "abc", most: int = 14) -> tuple[str, ...]:
+    """Steps for `program` whose spans nest properly; some may be left open at the end."""
+    steps: list[str] = []
+    open_names: list[str] = []
+    for _ in range(draw(st.integers(0, most))):
+        choice = draw(st.sampled_from(["point", "begin", "end"]))
+        if choice == "end" and open_names:
+            steps.append(f"-{open_names.pop()}")
+        elif choice == "begin":
+            open_names.append(draw(st.sampled_from(names)))
+            steps.append(f"+{open_names[-1]}")
+        else:
+            steps.append(draw(st.sampled_from(["tick", "tock"])))
+    if draw(st.booleans()):
+        steps.extend(f"-{name}" for name in reversed(open_names))
+    return tuple(steps)
+
+
+@st.composite
+def lifetimes_in(
+    draw: st.DrawFn, nodes: int, checkpoints: int, most: int = 12
+) -> tuple[Lifetime, ...]:
+    """Lifetimes as a capture may hold them: born at 1 or later, dead later than born, or never."""
+    found = []
+    for _ in range(draw(st.integers(0, most))):
+        born = draw(st.integers(1, checkpoints - 1))
+        died = draw(st.none() | st.integers(born + 1, checkpoints))
+        died = None if died == checkpoints else died
+        size = draw(st.integers(1, 64 * MB))
+        found.append(Lifetime(draw(st.integers(0, nodes - 1)), born, died, size, 1))
+    return tuple(found)
+
+
+@st.composite
+def trees(draw: st.DrawFn, most: int = 12) -> StackTree:
+    """Any tree of at least one node over frames of every origin."""
+    frames = tuple(
+        frame(f"f{place}", origin=origin, lineno=place + 1) for place, origin in enumerate(Origin)
+    )
+    size = draw(st.integers(1, most))
+    parents = tuple(draw(st.integers(-1, node - 1)) for node in range(size))
+    frame_ids = tuple(draw(st.integers(0, len(frames) - 1)) for _ in range(size))
+    return StackTree(frames, parents, frame_ids)

@@ -1,0 +1,5 @@
+"""Shows its arguments."""
+
+import sys
+
+print(ascii(sys.argv))

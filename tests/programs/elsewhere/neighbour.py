@@ -1,0 +1,1 @@
+"""Lies beside `uses_sibling.py`."""

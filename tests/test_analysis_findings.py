@@ -1,0 +1,169 @@
+"""Findings answer which lines, in which phases, made the memory grow: worst first, once each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from factories import (
+    MB,
+    analysed,
+    frame,
+    lifetime,
+    lifetimes_in,
+    nested_steps,
+    phase,
+    program,
+    report,
+    run,
+    stdlib,
+    tree,
+    trees,
+)
+from factories import (
+    heap as plain_heap,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memdeep.analysis.findings import MAX_FINDINGS, findings
+from memdeep.model import (
+    Advice,
+    Finding,
+    FindingKind,
+    Heap,
+    Lifetime,
+    Origin,
+    Peak,
+    Report,
+    StackBytes,
+    StackTree,
+    Stretch,
+)
+
+KEEP, DROP = frame("keep"), frame("drop")
+
+
+def summary(made: Report) -> list[tuple[str, str, int]]:
+    """Each finding as (phase, function, MB)."""
+    return [
+        (made.phases[item.phase].name, item.culprit.frame.function, item.bytes // MB)
+        for item in made.findings
+    ]
+
+
+def test_the_line_that_kept_most_comes_first() -> None:
+    stacks, (keep, drop) = tree([KEEP], [DROP])
+    lives = [lifetime(drop, 2, bytes=20 * MB), lifetime(keep, 2, bytes=30 * MB)]
+    made = analysed(run("+load", "-load"), stacks, lives)
+    assert summary(made) == [("load", "keep", 30), ("load", "drop", 20)]
+    assert [item.share for item in made.findings] == [0.6, 0.4]
+    assert {item.kind for item in made.findings} == {FindingKind.GROWTH}
+
+
+def test_nested_phases_do_not_tell_the_same_thing_twice() -> None:
+    stacks, (keep,) = tree([KEEP])
+    made = analysed(run("+outer", "+inner", "-inner", "-outer"), stacks, [lifetime(keep, 3)])
+    assert summary(made) == [("inner", "keep", 10)]
+
+
+def test_what_the_outer_phase_allocated_itself_is_its_own() -> None:
+    stacks, (keep,) = tree([KEEP])
+    lives = [lifetime(keep, 3), lifetime(keep, 4, bytes=5 * MB)]
+    made = analysed(run("+outer", "+inner", "-inner", "-outer"), stacks, lives)
+    assert summary(made) == [("inner", "keep", 10), ("outer", "keep", 5)]
+
+
+def test_bytes_that_were_freed_within_their_phase_are_no_growth() -> None:
+    stacks, (drop,) = tree([DROP])
+    made = analysed(run("+outer", "half", "-outer"), stacks, [lifetime(drop, 2, 3)])
+    assert all(item.kind is FindingKind.GROWTH for item in made.findings)
+    assert summary(made) == [("begin of outer → half", "drop", 10)]
+
+
+def test_small_change_is_no_finding() -> None:
+    stacks, (keep, drop) = tree([KEEP], [DROP])
+    assert not analysed(run("+a", "-a"), stacks, [lifetime(keep, 2, bytes=MB - 1)]).findings
+    lives = [lifetime(keep, 2, bytes=100 * MB), lifetime(drop, 2, bytes=2 * MB)]
+    assert summary(analysed(run("+a", "-a"), stacks, lives)) == [("a", "keep", 100)]
+
+
+def test_what_memdeep_allocated_is_no_finding() -> None:
+    stacks, (own,) = tree([frame("recording by memdeep", origin=Origin.MEMDEEP)])
+    assert not analysed(run("+a", "-a"), stacks, [lifetime(own, 2)]).findings
+
+
+def test_there_are_at_most_ten() -> None:
+    stacks, nodes = tree(*([frame(lineno=line)] for line in range(1, 16)))
+    made = analysed(run("+a", "-a"), stacks, [lifetime(node, 2) for node in nodes])
+    assert len(made.findings) == MAX_FINDINGS == 10
+
+
+def test_advice_comes_from_what_the_line_called() -> None:
+    stacks, (node,) = tree([KEEP, stdlib("loads")])
+    made = analysed(run("+a", "-a"), stacks, [lifetime(node, 2)])
+    assert [item.advice for item in made.findings] == [Advice.WHOLE_PARSE]
+
+
+def at_a_peak(
+    *stacks_bytes: int, lives: Sequence[Lifetime] = (), start: int = 0, end: int = 0
+) -> tuple[Finding, ...]:
+    """The findings of one phase at whose peak the lines 1, 2, ... held so many bytes."""
+    stacks, nodes = tree(*([frame(lineno=line)] for line in range(1, len(stacks_bytes) + 1)))
+    height = sum(stacks_bytes)
+    peak = Peak(
+        height,
+        0.5,
+        tuple(StackBytes(node, size, 1) for node, size in zip(nodes, stacks_bytes, strict=True)),
+    )
+    one = phase(peak=peak, heap_start_bytes=start, heap_end_bytes=end, stretches=(Stretch(0, 1),))
+    held = plain_heap(stacks, lives, 2, peak_bytes=height)
+    return findings(held, [one], 2)
+
+
+def test_bytes_that_were_there_only_at_the_peak_are_a_finding() -> None:
+    (item,) = at_a_peak(30 * MB, 70 * MB)
+    assert item.kind is FindingKind.PEAK
+    assert (item.culprit.frame.lineno, item.bytes, item.share) == (2, 70 * MB, 0.7)
+
+
+def test_what_is_still_alive_at_the_end_is_not_the_peaks() -> None:
+    lives = [lifetime(1, 1, bytes=60 * MB)]
+    items = at_a_peak(30 * MB, 70 * MB, lives=lives, end=60 * MB)
+    peaks = [item for item in items if item.kind is FindingKind.PEAK]
+    assert [(item.culprit.frame.lineno, item.bytes) for item in peaks] == [(1, 30 * MB)]
+
+
+def test_a_peak_hardly_above_both_ends_is_no_finding() -> None:
+    assert at_a_peak(100 * MB, start=95 * MB, end=91 * MB) == ()
+
+
+def test_a_peak_whose_stacks_were_not_read_is_no_finding() -> None:
+    stacks, _ = tree([KEEP])
+    held: Heap = plain_heap(stacks, peak_bytes=100 * MB)
+    assert findings(held, [phase(peak=Peak(100 * MB, 0.5, None))], 2) == ()
+
+
+def test_a_report_without_phases_has_no_findings() -> None:
+    assert findings(report().heap, [], 2) == ()
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[tuple[str, ...], StackTree, tuple[Lifetime, ...]]:
+    steps = draw(nested_steps())
+    stacks = draw(trees())
+    return steps, stacks, draw(lifetimes_in(len(stacks.parents), len(program(*steps))))
+
+
+@given(history=histories())
+def test_findings_are_few_large_ordered_and_within_their_phase(
+    history: tuple[tuple[str, ...], StackTree, tuple[Lifetime, ...]],
+) -> None:
+    steps, stacks, lives = history
+    made = analysed(run(*steps), stacks, lives)
+    assert len(made.findings) <= MAX_FINDINGS
+    growth = [item for item in made.findings if item.kind is FindingKind.GROWTH]
+    assert list(made.findings[: len(growth)]) == growth
+    assert [item.bytes for item in growth] == sorted((i.bytes for i in growth), reverse=True)
+    for item in growth:
+        assert MB <= item.bytes <= made.phases[item.phase].retained_bytes
+        assert 0 < item.share <= 1

@@ -1,0 +1,168 @@
+"""Folding moves the bytes of small stacks into their callers: none is lost, none is made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import pytest
+from factories import frame, heap, lifetime, lifetimes_in, tree, trees
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memdeep.analysis import fold as folding
+from memdeep.analysis.fold import fold
+from memdeep.model import Heap, Lifetime, Peak, StackBytes
+
+Figures = tuple[int, int]
+
+
+def by_time(lifetimes: Iterable[Lifetime]) -> Counter[tuple[int, int | None, str]]:
+    """Bytes and allocations by (born, died)."""
+    sums: Counter[tuple[int, int | None, str]] = Counter()
+    for life in lifetimes:
+        sums[life.born, life.died, "bytes"] += life.bytes
+        sums[life.born, life.died, "allocations"] += life.allocations
+    return sums
+
+
+def total(stacks: Sequence[StackBytes]) -> Figures:
+    return sum(stack.bytes for stack in stacks), sum(stack.allocations for stack in stacks)
+
+
+def ancestors(held: Heap, node: int) -> list[int]:
+    line = [node]
+    while line[-1] >= 0:
+        line.append(held.tree.parents[line[-1]])
+    return line
+
+
+@st.composite
+def heaps(draw: st.DrawFn) -> tuple[Heap, tuple[Peak, ...]]:
+    """A heap with stacks from huge to below any share worth showing, and some peaks of it."""
+    stacks = draw(trees(most=20))
+    nodes = st.integers(0, len(stacks.parents) - 1)
+    sizes = st.sampled_from([0, 1, 100, 10**4, 10**6, 10**9])
+    lifetimes = draw(lifetimes_in(len(stacks.parents), checkpoints=5))
+    scaled = [lifetime(life.node, life.born, life.died, bytes=draw(sizes)) for life in lifetimes]
+    stacks_bytes = st.builds(StackBytes, nodes, sizes, st.integers(1, 9))
+    columns = st.none() | st.lists(stacks_bytes, max_size=8).map(tuple)
+    peaks = tuple(Peak(0, None, draw(columns)) for _ in range(draw(st.integers(0, 3))))
+    return heap(stacks, scaled, 5), peaks
+
+
+@given(case=heaps())
+def test_bytes_between_any_two_checkpoints_are_preserved(
+    case: tuple[Heap, tuple[Peak, ...]],
+) -> None:
+    held, peaks = case
+    assert by_time(fold(held, peaks).lifetimes) == by_time(held.lifetimes)
+
+
+@given(case=heaps())
+def test_bytes_of_each_peak_are_preserved(case: tuple[Heap, tuple[Peak, ...]]) -> None:
+    held, peaks = case
+    folded = fold(held, peaks)
+    assert len(folded.peaks) == len(peaks)
+    for peak, stacks in zip(peaks, folded.peaks, strict=True):
+        if peak.stacks is None:
+            assert stacks is None
+        else:
+            assert stacks is not None
+            assert total(stacks) == total(peak.stacks)
+
+
+@given(case=heaps())
+def test_parents_of_kept_nodes_are_kept(case: tuple[Heap, tuple[Peak, ...]]) -> None:
+    held, peaks = case
+    kept = fold(held, peaks).kept
+    assert list(kept) == sorted(set(kept))
+    for node in kept:
+        parent = held.tree.parents[node]
+        assert parent == -1 or parent in kept
+
+
+@given(case=heaps())
+def test_only_kept_nodes_hold_bytes_and_each_place_once(
+    case: tuple[Heap, tuple[Peak, ...]],
+) -> None:
+    held, peaks = case
+    folded = fold(held, peaks)
+    holders = {-1, *folded.kept}
+    assert {life.node for life in folded.lifetimes} <= holders
+    places = [(life.node, life.born, life.died) for life in folded.lifetimes]
+    assert len(places) == len(set(places))
+    for stacks in folded.peaks:
+        nodes = [stack.node for stack in stacks or ()]
+        assert set(nodes) <= holders
+        assert len(nodes) == len(set(nodes))
+
+
+@given(case=heaps())
+def test_bytes_move_only_to_the_nearest_kept_caller(case: tuple[Heap, tuple[Peak, ...]]) -> None:
+    held, peaks = case
+    folded = fold(held, peaks)
+    expected: Counter[int] = Counter()
+    for life in held.lifetimes:
+        nearest = next(n for n in ancestors(held, life.node) if n < 0 or n in folded.kept)
+        expected[nearest] += life.bytes
+    found: Counter[int] = Counter()
+    for life in folded.lifetimes:
+        found[life.node] += life.bytes
+    assert found == expected
+
+
+@given(case=heaps())
+def test_the_share_is_the_part_that_moved(case: tuple[Heap, tuple[Peak, ...]]) -> None:
+    held, peaks = case
+    folded = fold(held, peaks)
+    moved = sum(life.bytes for life in held.lifetimes if life.node not in folded.kept)
+    every = sum(life.bytes for life in held.lifetimes)
+    assert folded.share == pytest.approx(moved / every if every else 0.0)
+
+
+def test_a_small_heap_is_not_folded() -> None:
+    stacks, nodes = tree([frame("a"), frame("b")], [frame("a"), frame("c")])
+    held = heap(
+        stacks, [lifetime(node, bytes=size) for node, size in zip(nodes, (9, 1), strict=True)]
+    )
+    folded = fold(held, ())
+    assert folded.kept == (0, 1, 2)
+    assert folded.share == 0.0
+
+
+def test_a_stack_below_the_least_share_goes_to_its_caller() -> None:
+    stacks, (large, small) = tree([frame("a")], [frame("a"), frame("b")])
+    held = heap(stacks, [lifetime(large, bytes=10**6), lifetime(small, bytes=1)])
+    folded = fold(held, ())
+    assert folded.kept == (large,)
+    assert folded.lifetimes == (lifetime(large, bytes=10**6 + 1, allocations=2),)
+
+
+def test_a_stack_that_matters_at_one_peak_only_is_kept() -> None:
+    stacks, (large, brief) = tree([frame("a")], [frame("b")])
+    held = heap(stacks, [lifetime(large, bytes=10**9), lifetime(brief, bytes=1)])
+    peaks = [Peak(10, None, (StackBytes(brief, 10, 1),))]
+    assert brief in fold(held, peaks).kept
+    assert brief not in fold(held, ()).kept
+
+
+def test_a_heap_without_any_bytes_has_nothing_to_keep() -> None:
+    stacks, _ = tree([frame()])
+    folded = fold(heap(stacks), ())
+    assert (folded.kept, folded.lifetimes, folded.share) == ((), (), 0.0)
+
+
+def test_a_wide_tree_is_folded_until_it_is_small_enough() -> None:
+    root = frame("root")
+    width = folding.MAX_NODES + 1000
+    leaf = frame("leaf")
+    stacks, nodes = tree(*([root, frame(leaf.function, lineno=line)] for line in range(width)))
+    # A third of the leaves are 10,000 times as large as the others.
+    lives = [
+        lifetime(node, bytes=10_000 if place % 3 == 0 else 1) for place, node in enumerate(nodes)
+    ]
+    held = heap(stacks, lives)
+    folded = fold(held, ())
+    assert len(folded.kept) <= folding.MAX_NODES
+    assert by_time(folded.lifetimes) == by_time(held.lifetimes)

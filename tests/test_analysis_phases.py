@@ -1,0 +1,225 @@
+"""A phase's figures follow from its ends; what stayed less what went is the heap's growth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from factories import (
+    MB,
+    frame,
+    heap,
+    lifetime,
+    lifetimes_in,
+    nested_steps,
+    program,
+    run,
+    tree,
+    trees,
+    with_peaks,
+    with_rss,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memdeep.analysis.outline import outline
+from memdeep.analysis.phases import cover, phases
+from memdeep.model import Checkpoint, Lifetime, Phase, PhaseKind, Run, StackTree, Stretch
+
+ONE_FRAME, _ = tree([frame()])
+
+
+def found(
+    recorded: Run, lifetimes: Sequence[Lifetime] = (), stacks: StackTree = ONE_FRAME
+) -> tuple[Phase, ...]:
+    outlines = outline(recorded.checkpoints, died=False)
+    held = with_peaks(heap(stacks, lifetimes, len(recorded.checkpoints)), outlines)
+    return phases(recorded, held, outlines)
+
+
+def span(name: str, among: Sequence[Phase]) -> Phase:
+    (phase,) = (phase for phase in among if phase.name == name)
+    return phase
+
+
+def load(lifetimes: Sequence[Lifetime] = (), *rss_bytes: int | None) -> Phase:
+    """The phase `load` between the checkpoints 1 and 2 of four."""
+    points = program("+load", "-load")
+    points = with_rss(points, *rss_bytes) if rss_bytes else points
+    return span("load", found(run(checkpoints=points), lifetimes))
+
+
+def test_bytes_allocated_inside_and_alive_at_the_end_are_retained() -> None:
+    phase = load([lifetime(born=2, died=None), lifetime(born=2, died=3, bytes=MB)])
+    assert phase.retained_bytes == 11 * MB
+    assert phase.freed_bytes == 0
+
+
+def test_bytes_alive_at_the_start_and_gone_at_the_end_are_freed() -> None:
+    phase = load([lifetime(born=1, died=2)])
+    assert (phase.retained_bytes, phase.freed_bytes) == (0, 10 * MB)
+    assert phase.heap_delta_bytes == -10 * MB
+
+
+@pytest.mark.parametrize("life", [lifetime(born=1), lifetime(born=1, died=3), lifetime(born=3)])
+def test_bytes_that_only_pass_by_are_neither(life: Lifetime) -> None:
+    phase = load([life])
+    assert (phase.retained_bytes, phase.freed_bytes) == (0, 0)
+
+
+def test_what_a_phase_frees_again_is_not_retained() -> None:
+    recorded = run("+a", "half", "-a")
+    phase = span("a", found(recorded, [lifetime(born=2, died=3)]))
+    assert (phase.retained_bytes, phase.freed_bytes) == (0, 0)
+    assert span("begin of a → half", found(recorded, [lifetime(born=2, died=3)])).retained_bytes
+
+
+def test_heap_and_rss_at_both_ends() -> None:
+    phase = load([lifetime(born=1, bytes=MB), lifetime(born=2)], 5 * MB, 6 * MB, 26 * MB, 27 * MB)
+    assert (phase.heap_start_bytes, phase.heap_end_bytes) == (MB, 11 * MB)
+    assert (phase.rss_start_bytes, phase.rss_end_bytes) == (6 * MB, 26 * MB)
+    assert phase.rss_delta_bytes == 20 * MB
+    assert phase.explained_ratio == 0.5
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_an_rss_that_was_not_read_leaves_the_growth_unknown(missing: int) -> None:
+    figures: list[int | None] = [0, 0, 50 * MB, 0]
+    figures[missing] = None
+    phase = load([lifetime(born=2)], *figures)
+    assert phase.rss_delta_bytes is None
+    assert phase.explained_ratio is None
+
+
+@pytest.mark.parametrize(("growth", "is_known"), [(MB - 1, False), (MB, True), (-9 * MB, False)])
+def test_explained_is_known_from_one_mib_of_growth_on(growth: int, is_known: bool) -> None:
+    phase = load([lifetime(born=2, bytes=MB)], 0, 10 * MB, 10 * MB + growth, 0)
+    assert (phase.explained_ratio is not None) is is_known
+
+
+def test_repeats_add_up_and_keep_the_figures_of_each() -> None:
+    points = with_rss(program("+a", "-a", "+a", "-a"), 0, 0, 3 * MB, 3 * MB, 8 * MB, 8 * MB)
+    lifetimes = [lifetime(born=2, bytes=MB), lifetime(born=4, bytes=2 * MB)]
+    phase = span("a", found(run(checkpoints=points), lifetimes))
+    assert phase.repeats == 2
+    assert (phase.start, phase.end) == (1, 4)
+    assert phase.duration_s == 2.0
+    assert phase.rss_deltas_bytes == (3 * MB, 5 * MB)
+    assert phase.heap_deltas_bytes == (MB, 2 * MB)
+    assert phase.rss_delta_bytes == 8 * MB
+    assert phase.retained_bytes == 3 * MB
+
+
+def test_one_unknown_repeat_leaves_the_sum_unknown() -> None:
+    points = with_rss(program("+a", "-a", "+a", "-a"), 0, 0, 3 * MB, None, 8 * MB, 8 * MB)
+    phase = span("a", found(run(checkpoints=points), [lifetime(born=2)]))
+    assert phase.rss_deltas_bytes == (3 * MB, None)
+    assert phase.rss_delta_bytes is None
+
+
+def test_culprits_are_the_lines_of_what_stayed_and_of_what_went() -> None:
+    stacks, (keep, drop) = tree([frame("keep")], [frame("drop")])
+    lifetimes = [lifetime(keep, born=2), lifetime(drop, born=1, died=2)]
+    phase = span("load", found(run("+load", "-load"), lifetimes, stacks))
+    assert [culprit.frame.function for culprit in phase.culprits] == ["keep"]
+    assert [culprit.frame.function for culprit in phase.freed_culprits] == ["drop"]
+    assert phase.culprits[0].share == phase.freed_culprits[0].share == 1.0
+
+
+def test_a_clock_that_went_back_gives_no_negative_time() -> None:
+    points = list(program("a"))
+    points[1] = Checkpoint(1, "a", points[1].kind, time_s=-1.0, rss_bytes=None)
+    first, last = found(run(checkpoints=tuple(points)))
+    assert first.duration_s == 0.0
+    assert last.duration_s == 3.0
+
+
+def test_a_quiet_gap_beside_a_span_is_left_out() -> None:
+    assert [phase.name for phase in found(run("+a", "-a"))] == ["a"]
+
+
+def test_a_gap_in_which_memory_moved_is_kept() -> None:
+    found_phases = found(run("+a", "-a"), [lifetime(born=1)])
+    assert [phase.name for phase in found_phases] == ["(start) → begin of a", "a"]
+
+
+def test_a_quiet_segment_between_points_is_kept() -> None:
+    names = [phase.name for phase in found(run("one", "two", "+a", "-a"))]
+    assert names == ["(start) → one", "one → two", "a"]
+
+
+def test_a_run_in_which_nothing_happened_has_a_phase_still() -> None:
+    assert [phase.name for phase in found(run())] == ["(start) → (end)"]
+
+
+def test_cover_names_the_stretches_around_each_segment() -> None:
+    outlines = outline(program("+a", "+b", "-b", "-a"), died=False)
+    places = {item.name: place for place, item in enumerate(outlines)}
+    covering = cover(outlines, 6)
+    assert covering[0] == []
+    assert covering[3] == [(places["a"], 1, 4), (places["b"], 2, 3)]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[Run, StackTree, tuple[Lifetime, ...]]:
+    points = program(*draw(nested_steps()))
+    sizes = st.none() | st.integers(0, 1000 * MB)
+    points = with_rss(points, *(draw(sizes) for _ in points))
+    stacks = draw(trees())
+    return run(checkpoints=points), stacks, draw(lifetimes_in(len(stacks.parents), len(points)))
+
+
+@given(history=histories())
+def test_retained_less_freed_is_the_growth_of_the_heap(
+    history: tuple[Run, StackTree, tuple[Lifetime, ...]],
+) -> None:
+    recorded, stacks, lifetimes = history
+    sizes = heap(stacks, lifetimes, len(recorded.checkpoints)).at_checkpoints
+    for phase in found(recorded, lifetimes, stacks):
+        growth = sum(sizes[s.end] - sizes[s.start] for s in phase.outline.stretches)
+        assert phase.retained_bytes - phase.freed_bytes == phase.heap_delta_bytes == growth
+        assert sum(phase.heap_deltas_bytes) == growth
+
+
+@given(history=histories())
+def test_retained_and_freed_are_what_their_definitions_say(
+    history: tuple[Run, StackTree, tuple[Lifetime, ...]],
+) -> None:
+    recorded, stacks, lifetimes = history
+
+    def alive(life: Lifetime, place: int) -> bool:
+        return life.born <= place and (life.died is None or place < life.died)
+
+    def moved(life: Lifetime, stretches: Sequence[Stretch], *, kept: bool) -> int:
+        times = sum(
+            alive(life, s.end) is kept and alive(life, s.start) is not kept for s in stretches
+        )
+        return life.bytes * times
+
+    for phase in found(recorded, lifetimes, stacks):
+        stretches = phase.outline.stretches
+        assert phase.retained_bytes == sum(moved(life, stretches, kept=True) for life in lifetimes)
+        assert phase.freed_bytes == sum(moved(life, stretches, kept=False) for life in lifetimes)
+
+
+@given(history=histories())
+def test_leaving_out_quiet_gaps_keeps_parents_right(
+    history: tuple[Run, StackTree, tuple[Lifetime, ...]],
+) -> None:
+    recorded, stacks, lifetimes = history
+    outlines = outline(recorded.checkpoints, died=False)
+    kept = found(recorded, lifetimes, stacks)
+    assert kept
+    spans = [item for item in outlines if item.kind is PhaseKind.SPAN]
+    assert [item.name for item in spans] == [
+        phase.name for phase in kept if phase.outline.kind is PhaseKind.SPAN
+    ]
+    for place, phase in enumerate(kept):
+        parent = phase.outline.parent
+        if parent is None:
+            assert phase.outline.depth == 0
+        else:
+            assert parent < place
+            outer = kept[parent].outline.stretches
+            for inner in phase.outline.stretches:
+                assert any(o.start <= inner.start and inner.end <= o.end for o in outer)

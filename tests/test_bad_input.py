@@ -1,0 +1,451 @@
+"""Whatever is wrong with what memdeep is given: one sentence, one hint, nothing overwritten."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import (
+    PROGRAMS,
+    RUN_FILES,
+    TIMEOUT_S,
+    RunMemdeep,
+    complaint,
+    environment,
+    memdeep_command,
+    read_json,
+    tree,
+)
+
+from memdeep.errors import (
+    EXIT_BAD_DATA,
+    EXIT_NO_INPUT,
+    EXIT_NOT_FOUND,
+    EXIT_NOT_RUNNABLE,
+    EXIT_NOT_STARTED,
+    EXIT_USAGE,
+)
+
+GROWS = PROGRAMS / "grows.py"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `grows.py` without a report, and in `raw.bin` a plain memray capture of it."""
+    directory = tmp_path_factory.mktemp("recorded")
+    recording = ("run", "--quiet", "--no-native", "--no-report", "-o", directory / "run", GROWS)
+    memray = (sys.executable, "-m", "memray", "run", "--quiet", "--no-compress", "-o", "raw.bin")
+    for command in (memdeep_command(*recording), [*memray, str(GROWS)]):
+        subprocess.run(
+            command,
+            cwd=directory,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            check=True,
+            timeout=TIMEOUT_S,
+        )
+    return directory
+
+
+@pytest.fixture
+def run_dir(recorded: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(recorded / "run", tmp_path / "run"))
+
+
+@pytest.fixture
+def capture(recorded: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(recorded / "raw.bin", tmp_path / "raw.bin"))
+
+
+@pytest.fixture
+def refused(tmp_path: Path, run_memdeep: RunMemdeep) -> Callable[..., tuple[str, str]]:
+    """Runs memdeep with ``args``, which must end with ``status`` and change no file."""
+
+    def run(status: int, *args: object, **options: Any) -> tuple[str, str]:
+        before = tree(tmp_path)
+        completed = run_memdeep(*args, **options)
+        assert completed.returncode == status, completed.stderr
+        assert completed.stdout == b""
+        assert tree(tmp_path) == before
+        return complaint(completed)
+
+    return run
+
+
+Refused = Callable[..., tuple[str, str]]
+
+
+# The program
+
+
+@pytest.mark.parametrize("words", [(), ("--",), ("-m",), ("-c",), ("--quiet", "-o", "d")])
+def test_no_program(refused: Refused, words: tuple[str, ...]) -> None:
+    sentence, hint = refused(EXIT_USAGE, "run", *words)
+    assert sentence == "There is no program to run."
+    assert "--help" in hint
+
+
+@pytest.mark.parametrize("name", ["missing.py", "no/such/directory/missing.py", "x\x1b[31m.py"])
+def test_missing_program(refused: Refused, name: str) -> None:
+    sentence, _ = refused(EXIT_NOT_FOUND, "run", name)
+    assert name.replace("\x1b", "") in sentence.replace("\x1b", "")
+    assert "\x1b" not in sentence
+
+
+def test_directory_as_program(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    sentence, hint = refused(EXIT_NOT_RUNNABLE, "run", "folder")
+    assert "folder is a directory" in sentence
+    assert "-m" in hint
+
+
+def test_path_below_a_file_as_program(refused: Refused) -> None:
+    refused(EXIT_NOT_RUNNABLE, "run", GROWS / "main.py")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_program(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "secret.py").touch(mode=0)
+    refused(EXIT_NOT_RUNNABLE, "run", "secret.py")
+
+
+def test_syntax_error_in_program(refused: Refused) -> None:
+    sentence, _ = refused(EXIT_NOT_RUNNABLE, "run", PROGRAMS / "syntax_error.py")
+    assert "syntax_error.py" in sentence
+    assert "line 3" in sentence
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x00" * 1000,
+        b"print(1)\x00\n",
+        b"# coding: no-such-coding\n",
+        b"print('\xff')\n",
+        b"\x7fELF\x02\x01\x01",
+        b"(" * 100_000,
+        b"x = 1\n  y = 2\n",
+        b"'''never closed",
+    ],
+    ids=[
+        "null bytes",
+        "one null byte",
+        "coding",
+        "not utf-8",
+        "binary",
+        "deep",
+        "indent",
+        "open string",
+    ],
+)
+def test_file_that_is_no_program(refused: Refused, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "program.py").write_bytes(content)
+    sentence, _ = refused(EXIT_NOT_RUNNABLE, "run", "program.py")
+    assert "program.py" in sentence
+
+
+@pytest.mark.parametrize("code", ["def broken(:", "print(1", "return"])
+def test_syntax_error_in_code(refused: Refused, code: str) -> None:
+    refused(EXIT_NOT_RUNNABLE, "run", "-c", code)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["no_such_module", "json.no_such_module", "no_such.module", "os.path.x", "..", ".x", "a b", ""],
+)
+def test_missing_module(refused: Refused, module: str) -> None:
+    sentence, _ = refused(EXIT_NOT_FOUND, "run", "-m", module)
+    assert repr(module) in sentence
+
+
+# The output
+
+
+@pytest.mark.parametrize("output", ["file", "file/below", "/dev/full", "/proc/memdeep"])
+def test_output_that_cannot_be_a_directory(refused: Refused, tmp_path: Path, output: str) -> None:
+    (tmp_path / "file").write_text("kept")
+    sentence, hint = refused(EXIT_NOT_STARTED, "run", "-o", output, GROWS)
+    assert output in sentence
+    assert "-o" in hint
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_output_in_a_directory_that_is_read_only(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    refused(EXIT_NOT_STARTED, "run", "-o", "locked/run", GROWS)
+    refused(EXIT_NOT_STARTED, "run", "-o", "locked", GROWS)
+
+
+def test_directory_in_use_is_refused(refused: Refused, run_dir: Path) -> None:
+    sentence, hint = refused(EXIT_NOT_STARTED, "run", "-o", run_dir, GROWS)
+    assert str(run_dir) in sentence
+    assert "--force" in hint
+
+
+def test_force_replaces_the_run_and_keeps_the_rest(run_memdeep: RunMemdeep, run_dir: Path) -> None:
+    (run_dir / "notes.txt").write_text("mine")
+    (run_dir / "folder").mkdir()
+    for name in ("report.html", "report.json", "markers"):
+        (run_dir / name).write_text("old")
+    old = tree(run_dir)
+    completed = run_memdeep("run", "--no-report", "--force", "-o", run_dir, GROWS, "again")
+    assert completed.returncode == 0
+    new = tree(run_dir)
+    assert set(new) == {*RUN_FILES, "notes.txt", "folder"}
+    assert new["notes.txt"] == b"mine"
+    assert all(new[name] != old[name] for name in RUN_FILES)
+    assert read_json(run_dir / "meta.json")["command"] == [str(GROWS), "again"]
+
+
+def test_force_removes_nothing_before_the_program_is_found(refused: Refused, run_dir: Path) -> None:
+    refused(EXIT_NOT_FOUND, "run", "--force", "-o", run_dir, "missing.py")
+    refused(EXIT_NOT_RUNNABLE, "run", "--force", "-o", run_dir, PROGRAMS / "syntax_error.py")
+
+
+def test_report_into_a_file_is_refused(refused: Refused, run_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused(EXIT_NOT_STARTED, "report", run_dir, "-o", "file")
+    refused(EXIT_NOT_STARTED, "report", run_dir, "-o", "/dev/full")
+
+
+# Captures
+
+
+@pytest.mark.parametrize("length", [0, 5, 20, 100])
+def test_capture_cut_off_in_its_header(refused: Refused, capture: Path, length: int) -> None:
+    os.truncate(capture, length)
+    sentence, _ = refused(EXIT_BAD_DATA, "report", capture)
+    assert str(capture) in sentence
+
+
+@pytest.mark.parametrize("length", [0, 5, 20, 100])
+def test_run_with_a_capture_cut_off_in_its_header(
+    refused: Refused, run_dir: Path, length: int
+) -> None:
+    os.truncate(run_dir / "capture.bin", length)
+    sentence, _ = refused(EXIT_BAD_DATA, "report", run_dir)
+    assert "capture.bin" in sentence
+
+
+def test_capture_cut_in_half_is_reported_as_far_as_it_goes(
+    run_memdeep: RunMemdeep, capture: Path
+) -> None:
+    """So ends the capture of a program that was killed."""
+    os.truncate(capture, capture.stat().st_size // 2)
+    before = capture.read_bytes()
+    completed = run_memdeep("report", "--quiet", capture)
+    assert (completed.returncode, completed.stdout, completed.stderr) == (0, b"", b"")
+    assert capture.read_bytes() == before
+
+
+@pytest.mark.parametrize("part", [0.25, 0.5, 0.75])
+def test_aligned_run_with_a_capture_cut_later_is_never_extended(
+    run_memdeep: RunMemdeep, run_dir: Path, part: float
+) -> None:
+    assert run_memdeep("report", "--quiet", run_dir).returncode == 0
+    capture = run_dir / "capture.bin"
+    size = round(len(capture.read_bytes().rstrip(b"\0")) * part)
+    os.truncate(capture, size)
+    completed = run_memdeep("report", "--quiet", run_dir)
+    assert capture.stat().st_size == size
+    assert completed.returncode in (0, EXIT_BAD_DATA)
+    if completed.returncode:
+        complaint(completed)
+
+
+def test_markers_of_another_capture_do_not_destroy_this_one(
+    refused: Refused, run_memdeep: RunMemdeep, run_dir: Path
+) -> None:
+    assert run_memdeep("report", "--quiet", run_dir).returncode == 0
+    markers = run_dir / "markers"
+    lines = [line.split("\t") for line in markers.read_text().splitlines()]
+    markers.write_text("".join(f"{int(at) - 25}\t{number}\n" for at, number in lines))
+    sentence, _ = refused(EXIT_BAD_DATA, "report", run_dir)
+    assert "markers" in sentence
+
+
+@pytest.mark.parametrize("content", ["nonsense", "1\n", "1\t2\t3\n", "-5\t1\n", "\xff"])
+def test_damaged_markers(refused: Refused, run_dir: Path, content: str) -> None:
+    (run_dir / "markers").write_bytes(content.encode("latin-1"))
+    refused(EXIT_BAD_DATA, "report", run_dir)
+
+
+def test_text_as_capture(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no capture at all\n" * 100)
+    sentence, _ = refused(EXIT_BAD_DATA, "report", "notes.txt")
+    assert "not a memray capture" in sentence
+
+
+def test_lz4_frame_that_holds_no_capture(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "other.bin").write_bytes(b"\x04\x22\x4d\x18" + bytes(100))
+    refused(EXIT_BAD_DATA, "report", "other.bin")
+
+
+@pytest.mark.parametrize("version", [11, 99])
+def test_capture_of_another_version(
+    refused: Refused, capture: Path, run_dir: Path, version: int
+) -> None:
+    for file, argument in ((capture, capture), (run_dir / "capture.bin", run_dir)):
+        with open(file, "r+b") as stream:
+            stream.seek(7)
+            stream.write(version.to_bytes(4, "little"))
+        sentence, _ = refused(EXIT_BAD_DATA, "report", argument)
+        assert str(version) in sentence
+
+
+def test_missing_capture(refused: Refused) -> None:
+    refused(EXIT_NO_INPUT, "report", "missing.bin")
+
+
+def test_bad_capture_leaves_no_output_directory(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "text.bin").write_text("text")
+    refused(EXIT_NO_INPUT, "report", "missing.bin", "-o", "out")
+    refused(EXIT_BAD_DATA, "report", "text.bin", "-o", "out")
+
+
+# Run directories
+
+
+def test_directory_without_a_run(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    sentence, _ = refused(EXIT_NO_INPUT, "report", "empty")
+    assert "not a run directory" in sentence
+
+
+@pytest.mark.parametrize("name", RUN_FILES)
+def test_missing_file_of_a_run(refused: Refused, run_dir: Path, name: str) -> None:
+    (run_dir / name).unlink()
+    refused(EXIT_NO_INPUT, "report", run_dir)
+
+
+@pytest.mark.parametrize("name", ["meta.json", "samples"])
+def test_directory_in_place_of_a_file_of_a_run(refused: Refused, run_dir: Path, name: str) -> None:
+    (run_dir / name).unlink()
+    (run_dir / name).mkdir()
+    refused(EXIT_NO_INPUT, "report", run_dir)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"null", b"[]", b"{}", b'{"schema": 1}', b"\xff", b"[" * 100_000],
+    ids=["empty", "open", "null", "list", "object", "schema", "bytes", "deep"],
+)
+def test_damaged_meta(refused: Refused, run_dir: Path, content: bytes) -> None:
+    (run_dir / "meta.json").write_bytes(content)
+    sentence, hint = refused(EXIT_BAD_DATA, "report", run_dir)
+    assert "meta.json" in sentence
+    assert "capture.bin" in hint
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("schema", 2),
+        ("spawned_ns", "text"),
+        ("duration_s", "text"),
+        ("started", 5),
+        ("started", "not a date"),
+        ("verdict", ["list"]),
+        ("verdict", "unheard of"),
+        ("command", None),
+        ("name", 7),
+        ("processes", [{}]),
+        ("processes", [None]),
+        ("warning_bytes", "many"),
+    ],
+)
+def test_meta_with_a_wrong_value_causes_no_traceback(
+    run_memdeep: RunMemdeep, run_dir: Path, field: str, value: object
+) -> None:
+    meta = run_dir / "meta.json"
+    meta.write_text(json.dumps(read_json(meta) | {field: value}))
+    completed = run_memdeep("report", run_dir)
+    assert b"Traceback" not in completed.stderr
+    assert completed.returncode in (0, EXIT_BAD_DATA)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"{",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b'{"n":-1,"k":"C","t":0}',
+        b'{"n":true,"k":[],"t":1e9}',
+        b"[" * 50_000,
+    ],
+    ids=["open", "bytes", "null", "list", "negative", "types", "deep"],
+)
+def test_damaged_line_of_the_journal_is_left_out_and_said(
+    run_memdeep: RunMemdeep, run_dir: Path, damage: bytes
+) -> None:
+    path = run_dir / "journal.jsonl"
+    lines = path.read_bytes().splitlines()
+    lines[2] = damage
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    completed = run_memdeep("report", "--quiet", run_dir)
+    assert (completed.returncode, completed.stderr) == (0, b"")
+    points = read_json(run_dir / "report.json")["checkpoints"]
+    assert len(points) == len(lines) - 1
+    assert "damaged line" in (run_dir / "report.html").read_text("utf-8")
+
+
+def test_torn_last_line_of_the_journal_is_no_damage(run_memdeep: RunMemdeep, run_dir: Path) -> None:
+    path = run_dir / "journal.jsonl"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert run_memdeep("report", "--quiet", run_dir).returncode == 0
+    assert "damaged" not in (run_dir / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense\nmore\n"])
+def test_journal_without_a_start(refused: Refused, run_dir: Path, content: bytes) -> None:
+    (run_dir / "journal.jsonl").write_bytes(content)
+    refused(EXIT_NO_INPUT, "report", run_dir)
+
+
+def test_damaged_samples_are_left_out(run_memdeep: RunMemdeep, run_dir: Path) -> None:
+    (run_dir / "samples").write_bytes(b"\xff\n1\t2\nx\ty\tz\n\t\t\n99999999999999999999\t1\t1\n5")
+    completed = run_memdeep("report", "--quiet", run_dir)
+    assert (completed.returncode, completed.stderr) == (0, b"")
+
+
+# Full disks
+
+
+def limit_file_size(limit_bytes: int) -> Callable[[], None]:
+    """Python ignores SIGXFSZ, so a longer write fails as on a full disk."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+
+
+def test_report_that_cannot_be_written_keeps_the_old_one(
+    run_memdeep: RunMemdeep, capture: Path, tmp_path: Path
+) -> None:
+    assert run_memdeep("report", "--quiet", capture).returncode == 0
+    before = tree(tmp_path)
+    completed = run_memdeep("report", capture, preexec_fn=limit_file_size(30_000))
+    assert completed.returncode == EXIT_NOT_STARTED
+    sentence, _ = complaint(completed)
+    assert "report.html" in sentence
+    after = tree(tmp_path)
+    assert after.keys() == before.keys()
+    assert after["raw.bin.report.html"] == before["raw.bin.report.html"]
+
+
+def test_program_runs_though_nothing_can_be_traced(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
+    """memray wants 16 MB at once; the program needs none of it."""
+    completed = run_memdeep(
+        "run", "--quiet", "-o", "run", GROWS, preexec_fn=limit_file_size(100_000)
+    )
+    assert (completed.returncode, completed.stdout) == (0, b"8000000\n")
+    lines = completed.stderr.decode().splitlines()
+    assert lines[0].startswith("memdeep: allocations are not traced: ")
+    assert [line[:9] for line in lines[1:]] == ["memdeep: ", "  allocat"]

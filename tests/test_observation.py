@@ -1,0 +1,165 @@
+"""What the parent saw comes back as it was written, and damage is told from a reading."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import COUNTS
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from memdeep import observation
+from memdeep.errors import EXIT_BAD_DATA, CaptureError
+from memdeep.observation import Meta, ProcessSample, SeenProcess
+
+PATH = Path("runs/one/meta.json")
+# A file name that is not UTF-8 reaches Python with surrogates of this range (PEP 383).
+FILE_NAMES = st.text(
+    st.characters(exclude_categories=["Cs"])
+    | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF, categories=["Cs"]),
+    max_size=30,
+)
+
+
+def meta(**changes: Any) -> Meta:
+    plain = Meta(
+        command=("prog.py", "-x"),
+        name="prog.py",
+        native=True,
+        python_allocators=False,
+        python="3.11.7",
+        memray="1.19.3",
+        started="2025-11-20T10:30:45.123+01:00",
+        spawned_ns=5,
+        interval_ms=50,
+        stdlib_paths=("/usr/lib/python3.11",),
+        library_paths=("/usr/lib/python3.11/site-packages",),
+    )
+    return replace(plain, **changes)
+
+
+@given(
+    command=st.lists(FILE_NAMES, max_size=4).map(tuple),
+    name=FILE_NAMES,
+    limit=st.none() | COUNTS,
+    processes=st.lists(
+        st.builds(
+            SeenProcess,
+            pid=COUNTS,
+            parent_pid=st.none() | COUNTS,
+            command=st.none() | FILE_NAMES,
+            peak_rss_bytes=COUNTS,
+            exit=st.none() | st.integers(-64, 255),
+        ),
+        max_size=3,
+    ).map(tuple),
+)
+def test_meta_comes_back(
+    command: tuple[str, ...], name: str, limit: int | None, processes: tuple[SeenProcess, ...]
+) -> None:
+    written = meta(command=command, name=name, warning_bytes=limit, processes=processes)
+    assert observation.decode_meta(observation.encode_meta(written), PATH) == written
+
+
+def test_the_end_of_a_run_adds_to_what_was_known_and_comes_back() -> None:
+    end = observation.ended(
+        meta(critical_bytes=7),
+        duration_s=1.25,
+        exit_code=None,
+        signal="SIGKILL",
+        verdict="oom-killed",
+        evidence=("The counter rose.",),
+        processes=(SeenProcess(1, None, "python", 10),),
+    )
+    assert (end.signal, end.verdict, end.duration_s) == ("SIGKILL", "oom-killed", 1.25)
+    assert (end.name, end.critical_bytes) == ("prog.py", 7)
+    assert observation.decode_meta(observation.encode_meta(end), PATH) == end
+
+
+def test_meta_of_a_run_that_goes_on_has_no_end() -> None:
+    read = observation.decode_meta(observation.encode_meta(meta()), PATH)
+    assert (read.duration_s, read.exit_code, read.signal, read.verdict) == (None,) * 4
+
+
+def damaged(**changes: object) -> bytes:
+    fields = json.loads(observation.encode_meta(meta()))
+    return json.dumps({**fields, **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b"\xff\xfe",
+        observation.encode_meta(meta())[:-20],
+        damaged(schema=2),
+        damaged(unknown_field=1),
+        damaged(processes=[{"pid": 1}]),
+        damaged(processes=5),
+        damaged(command=None),
+        b"[" * 100_000,
+    ],
+)
+def test_damaged_meta_is_refused_with_the_path_and_a_way_on(content: bytes) -> None:
+    with pytest.raises(CaptureError) as caught:
+        observation.decode_meta(content, PATH)
+    assert str(PATH) in caught.value.message
+    assert str(PATH.with_name("capture.bin")) in caught.value.hint
+    assert caught.value.exit_status == EXIT_BAD_DATA
+
+
+@given(content=st.binary(max_size=200))
+def test_no_bytes_crash_the_reader_of_meta(content: bytes) -> None:
+    with pytest.raises(CaptureError):
+        observation.decode_meta(content, PATH)
+
+
+SAMPLES = st.lists(st.builds(ProcessSample, COUNTS, COUNTS, COUNTS), max_size=8)
+
+
+@given(samples=SAMPLES)
+def test_samples_come_back_in_order(samples: list[ProcessSample]) -> None:
+    lines = "".join(map(observation.encode_sample, samples))
+    assert observation.decode_samples(observation.SAMPLES_TITLE + lines) == samples
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "1\t2",
+        "1\t2\t3\t4",
+        "1\t2\t-3",
+        "1\t2\t3.5",
+        "1\t2\tx",
+        "1 2 3",
+        "1\t2\t",
+        "１\t２\t３",
+        "\x00\t1\t2",
+        "1\t2\t" + "9" * 5000,
+    ],
+)
+def test_a_damaged_sample_is_left_out(line: str) -> None:
+    content = f"1\t2\t3\n{line}\n4\t5\t6\n"
+    assert observation.decode_samples(content) == [ProcessSample(1, 2, 3), ProcessSample(4, 5, 6)]
+
+
+@pytest.mark.parametrize("torn", ["7", "7\t8", "7\t8\t", "7\t8\t91"])
+def test_a_torn_last_sample_is_left_out(torn: str) -> None:
+    # "7\t8\t91" may be the beginning of "7\t8\t91234567\n": a reading a millionth of the true one.
+    assert observation.decode_samples(f"1\t2\t3\n{torn}") == [ProcessSample(1, 2, 3)]
+
+
+@given(content=st.text(alphabet="0123456789\t\n\r\x0b\x1c\u2028 -.x", max_size=200))
+@example(content="1\t2\t3\n")
+def test_no_text_crashes_the_reader_of_samples(content: str) -> None:
+    for sample in observation.decode_samples(content):
+        assert min(sample.time_ms, sample.pid, sample.rss_bytes) >= 0
