@@ -69,7 +69,7 @@ class StackTreeBuilder:
 
 def _without_own(frames: list[Frame]) -> list[Frame]:
     """``frames`` (outermost first) as the program's own: ours are what starts and wraps it."""
-    code = [frame for frame in frames if frame.origin is not Origin.NATIVE]
+    code = [frame for frame in frames if not _is_native(frame)]
     if not code:
         return frames or [NO_STACK_FRAME]
     if _belongs_to_memdeep(code):
@@ -92,20 +92,24 @@ def _end_of_launcher(frames: list[Frame]) -> int:
     The first frame of code may be a script such as `bin/memray`.
     """
     end = 0
-    others = 0
+    is_first = True
     for position, frame in enumerate(frames):
-        if frame.origin is Origin.NATIVE:
+        if _is_native(frame):
             continue
         if _is_launcher(frame):
             end = position + 1
-        elif others:
+        elif end or not is_first:
             break
-        else:
-            others += 1
-            if end:
-                break
-    # Nothing but a launcher is left of what it allocated itself.
-    return end if end < len(frames) else 0
+        is_first = False
+    program = [place for place in range(end, len(frames)) if not _is_native(frames[place])]
+    if not end or end == len(frames):
+        return 0  # no launcher, or nothing else: then what it allocated itself is shown as it is
+    # Between the launcher and the program lie only the interpreter's own frames.
+    return program[0] if program else end
+
+
+def _is_native(frame: Frame) -> bool:
+    return frame.origin is Origin.NATIVE
 
 
 def _is_launcher(frame: Frame) -> bool:

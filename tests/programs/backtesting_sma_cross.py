@@ -1,4 +1,4 @@
-"""The SMA-cross example of the package `backtesting`, with `phase()` lines and nothing else added."""
+"""The SMA-cross example of the package `backtesting`, with only `phase()` lines added."""
 
 import warnings
 
