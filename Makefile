@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 demo: $(STAMP) ## Run memdeep on the bundled backtest and say where the report is
-	MANUAL_BACKTEST=true $(MEMDEEP) run examples/backtest/deepseek_backtest.py backtest-deepseek
+	MANUAL_BACKTEST=true $(MEMDEEP) run examples/backtest/deepseek_backtest.py backtest-deepseek $(DEMO_SIZE)
 
 test: $(STAMP) browser ## Run all the tests
 	$(BIN)/python -m pytest

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 PROGRAMS = Path(__file__).parent / "programs"
-TIMEOUT_S = 60.0
+TIMEOUT_S = 30.0
 RUN_FILES = ("capture.bin", "journal.jsonl", "meta.json", "samples")
 
 Completed = subprocess.CompletedProcess[bytes]

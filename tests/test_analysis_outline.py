@@ -248,8 +248,8 @@ def test_no_two_outermost_phases_cover_the_same_segment(steps: tuple[str, ...], 
 def test_every_closed_span_is_a_stretch_of_a_phase_of_its_name(steps: tuple[str, ...]) -> None:
     points = program(*steps)
     begins = {point.span: point for point in points if point.kind is CheckpointKind.BEGIN}
-    phases = spans(outline(points, died=False)) and outline(points, died=False)
+    outlines = outline(points, died=False)
     for end in points:
         if end.kind is CheckpointKind.END:
             stretch = Stretch(begins[end.span].index, end.index)
-            assert any(stretch in item.stretches for item in phases if item.name == end.label)
+            assert any(stretch in item.stretches for item in outlines if item.name == end.label)

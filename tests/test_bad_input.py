@@ -93,11 +93,16 @@ def test_no_program(refused: Refused, words: tuple[str, ...]) -> None:
     assert "--help" in hint
 
 
-@pytest.mark.parametrize("name", ["missing.py", "no/such/directory/missing.py", "x\x1b[31m.py"])
+@pytest.mark.parametrize("name", ["no/such/directory/missing.py", "[bold]x.py"])
 def test_missing_program(refused: Refused, name: str) -> None:
     sentence, _ = refused(EXIT_NOT_FOUND, "run", name)
-    assert name.replace("\x1b", "") in sentence.replace("\x1b", "")
-    assert "\x1b" not in sentence
+    assert name in sentence
+
+
+@pytest.mark.parametrize("name", ["x\x1b[31m.py", "two\nlines.py", b"\xff.py"])
+def test_hostile_name_is_shown_harmlessly(refused: Refused, name: str | bytes) -> None:
+    sentence, _ = refused(EXIT_NOT_FOUND, "run", name)
+    assert sentence.isprintable()
 
 
 def test_directory_as_program(refused: Refused, tmp_path: Path) -> None:
@@ -130,9 +135,7 @@ def test_syntax_error_in_program(refused: Refused) -> None:
         b"print(1)\x00\n",
         b"# coding: no-such-coding\n",
         b"print('\xff')\n",
-        b"\x7fELF\x02\x01\x01",
         b"(" * 100_000,
-        b"x = 1\n  y = 2\n",
         b"'''never closed",
     ],
     ids=[
@@ -140,9 +143,7 @@ def test_syntax_error_in_program(refused: Refused) -> None:
         "one null byte",
         "coding",
         "not utf-8",
-        "binary",
         "deep",
-        "indent",
         "open string",
     ],
 )
@@ -152,14 +153,14 @@ def test_file_that_is_no_program(refused: Refused, tmp_path: Path, content: byte
     assert "program.py" in sentence
 
 
-@pytest.mark.parametrize("code", ["def broken(:", "print(1", "return"])
+@pytest.mark.parametrize("code", ["def broken(:", "return"])
 def test_syntax_error_in_code(refused: Refused, code: str) -> None:
     refused(EXIT_NOT_RUNNABLE, "run", "-c", code)
 
 
 @pytest.mark.parametrize(
     "module",
-    ["no_such_module", "json.no_such_module", "no_such.module", "os.path.x", "..", ".x", "a b", ""],
+    ["no_such_module", "json.no_such_module", "os.path.x", "..", "a b", ""],
 )
 def test_missing_module(refused: Refused, module: str) -> None:
     sentence, _ = refused(EXIT_NOT_FOUND, "run", "-m", module)
@@ -210,10 +211,10 @@ def test_force_removes_nothing_before_the_program_is_found(refused: Refused, run
     refused(EXIT_NOT_RUNNABLE, "run", "--force", "-o", run_dir, PROGRAMS / "syntax_error.py")
 
 
-def test_report_into_a_file_is_refused(refused: Refused, run_dir: Path, tmp_path: Path) -> None:
+def test_report_into_a_file_is_refused(refused: Refused, capture: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    refused(EXIT_NOT_STARTED, "report", run_dir, "-o", "file")
-    refused(EXIT_NOT_STARTED, "report", run_dir, "-o", "/dev/full")
+    refused(EXIT_NOT_STARTED, "report", capture, "-o", "file")
+    refused(EXIT_NOT_STARTED, "report", capture, "-o", "/dev/full")
 
 
 # Captures
@@ -226,7 +227,7 @@ def test_capture_cut_off_in_its_header(refused: Refused, capture: Path, length: 
     assert str(capture) in sentence
 
 
-@pytest.mark.parametrize("length", [0, 5, 20, 100])
+@pytest.mark.parametrize("length", [0, 100])
 def test_run_with_a_capture_cut_off_in_its_header(
     refused: Refused, run_dir: Path, length: int
 ) -> None:
@@ -246,13 +247,12 @@ def test_capture_cut_in_half_is_reported_as_far_as_it_goes(
     assert capture.read_bytes() == before
 
 
-@pytest.mark.parametrize("part", [0.25, 0.5, 0.75])
 def test_aligned_run_with_a_capture_cut_later_is_never_extended(
-    run_memdeep: RunMemdeep, run_dir: Path, part: float
+    run_memdeep: RunMemdeep, run_dir: Path
 ) -> None:
     assert run_memdeep("report", "--quiet", run_dir).returncode == 0
     capture = run_dir / "capture.bin"
-    size = round(len(capture.read_bytes().rstrip(b"\0")) * part)
+    size = len(capture.read_bytes().rstrip(b"\0")) // 2
     os.truncate(capture, size)
     completed = run_memdeep("report", "--quiet", run_dir)
     assert capture.stat().st_size == size
@@ -261,18 +261,34 @@ def test_aligned_run_with_a_capture_cut_later_is_never_extended(
         complaint(completed)
 
 
+def test_restored_capture_is_aligned_after_a_failed_report(
+    run_memdeep: RunMemdeep, run_dir: Path
+) -> None:
+    capture = run_dir / "capture.bin"
+    whole = capture.read_bytes()
+    os.truncate(capture, len(whole.rstrip(b"\0")) // 4)
+    run_memdeep("report", "--quiet", run_dir)
+    capture.write_bytes(whole)
+    assert run_memdeep("report", "--quiet", run_dir).returncode == 0
+    phases = read_json(run_dir / "report.json")["phases"]
+    prepare = next(phase for phase in phases if phase["name"] == "PREPARE")
+    assert prepare["retained_bytes"] == pytest.approx(2_000_000, rel=0.1)
+
+
 def test_markers_of_another_capture_do_not_destroy_this_one(
-    refused: Refused, run_memdeep: RunMemdeep, run_dir: Path
+    run_memdeep: RunMemdeep, run_dir: Path
 ) -> None:
     assert run_memdeep("report", "--quiet", run_dir).returncode == 0
-    markers = run_dir / "markers"
+    markers, capture = run_dir / "markers", run_dir / "capture.bin"
     lines = [line.split("\t") for line in markers.read_text().splitlines()]
     markers.write_text("".join(f"{int(at) - 25}\t{number}\n" for at, number in lines))
-    sentence, _ = refused(EXIT_BAD_DATA, "report", run_dir)
-    assert "markers" in sentence
+    before = capture.read_bytes()
+    completed = run_memdeep("report", "--quiet", run_dir)
+    assert capture.read_bytes() == before
+    assert completed.returncode in (0, EXIT_BAD_DATA)
 
 
-@pytest.mark.parametrize("content", ["nonsense", "1\n", "1\t2\t3\n", "-5\t1\n", "\xff"])
+@pytest.mark.parametrize("content", ["nonsense", "1\t2\t3\n", "-5\t1\n", "\xff"])
 def test_damaged_markers(refused: Refused, run_dir: Path, content: str) -> None:
     (run_dir / "markers").write_bytes(content.encode("latin-1"))
     refused(EXIT_BAD_DATA, "report", run_dir)
@@ -335,8 +351,8 @@ def test_directory_in_place_of_a_file_of_a_run(refused: Refused, run_dir: Path, 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"null", b"[]", b"{}", b'{"schema": 1}', b"\xff", b"[" * 100_000],
-    ids=["empty", "open", "null", "list", "object", "schema", "bytes", "deep"],
+    [b"", b"null", b"{}", b'{"schema": 1}', b"\xff", b"[" * 100_000],
+    ids=["empty", "null", "object", "schema", "bytes", "deep"],
 )
 def test_damaged_meta(refused: Refused, run_dir: Path, content: bytes) -> None:
     (run_dir / "meta.json").write_bytes(content)
@@ -351,13 +367,10 @@ def test_damaged_meta(refused: Refused, run_dir: Path, content: bytes) -> None:
         ("schema", 2),
         ("spawned_ns", "text"),
         ("duration_s", "text"),
-        ("started", 5),
         ("started", "not a date"),
         ("verdict", ["list"]),
         ("verdict", "unheard of"),
         ("command", None),
-        ("name", 7),
-        ("processes", [{}]),
         ("processes", [None]),
         ("warning_bytes", "many"),
     ],
@@ -372,31 +385,30 @@ def test_meta_with_a_wrong_value_causes_no_traceback(
     assert completed.returncode in (0, EXIT_BAD_DATA)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        b"{",
-        b"\xff\xfe",
-        b"null",
-        b"[]",
-        b'{"n":-1,"k":"C","t":0}',
-        b'{"n":true,"k":[],"t":1e9}',
-        b"[" * 50_000,
-    ],
-    ids=["open", "bytes", "null", "list", "negative", "types", "deep"],
+DAMAGED_LINES = (
+    b"{",
+    b"\xff\xfe",
+    b"null",
+    b"[]",
+    b'{"n":-1,"k":"C","t":0}',
+    b'{"n":1.5,"k":[],"t":1e9}',
+    b"[" * 50_000,
 )
-def test_damaged_line_of_the_journal_is_left_out_and_said(
-    run_memdeep: RunMemdeep, run_dir: Path, damage: bytes
+
+
+def test_damaged_lines_of_the_journal_are_left_out_and_said(
+    run_memdeep: RunMemdeep, run_dir: Path
 ) -> None:
     path = run_dir / "journal.jsonl"
-    lines = path.read_bytes().splitlines()
-    lines[2] = damage
-    path.write_bytes(b"\n".join(lines) + b"\n")
+    start, _, third, *others = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([start, *DAMAGED_LINES, third, *others]) + b"\n")
     completed = run_memdeep("report", "--quiet", run_dir)
     assert (completed.returncode, completed.stderr) == (0, b"")
     points = read_json(run_dir / "report.json")["checkpoints"]
-    assert len(points) == len(lines) - 1
-    assert "damaged line" in (run_dir / "report.html").read_text("utf-8")
+    labels = [point["label"] for point in points]
+    assert labels == ["(start)", "PREPARE_END", *["repeat"] * 6, "finished", "(end)"]
+    page = (run_dir / "report.html").read_text("utf-8")
+    assert f"{len(DAMAGED_LINES)} damaged lines" in page
 
 
 def test_torn_last_line_of_the_journal_is_no_damage(run_memdeep: RunMemdeep, run_dir: Path) -> None:
@@ -427,25 +439,36 @@ def limit_file_size(limit_bytes: int) -> Callable[[], None]:
 
 
 def test_report_that_cannot_be_written_keeps_the_old_one(
-    run_memdeep: RunMemdeep, capture: Path, tmp_path: Path
+    run_memdeep: RunMemdeep, run_dir: Path
 ) -> None:
-    assert run_memdeep("report", "--quiet", capture).returncode == 0
-    before = tree(tmp_path)
-    completed = run_memdeep("report", capture, preexec_fn=limit_file_size(30_000))
+    assert run_memdeep("report", "--quiet", run_dir).returncode == 0
+    before = tree(run_dir)
+    completed = run_memdeep("report", run_dir, preexec_fn=limit_file_size(30_000))
     assert completed.returncode == EXIT_NOT_STARTED
     sentence, _ = complaint(completed)
     assert "report.html" in sentence
-    after = tree(tmp_path)
+    after = tree(run_dir)
     assert after.keys() == before.keys()
-    assert after["raw.bin.report.html"] == before["raw.bin.report.html"]
+    assert after["report.html"] == before["report.html"]
+
+
+def test_report_that_cannot_be_written_does_not_change_the_exit_status(
+    run_memdeep: RunMemdeep,
+) -> None:
+    words = ("run", "--quiet", "--no-native", "-o", "run", "-c", "raise SystemExit(3)")
+    completed = run_memdeep(*words, preexec_fn=limit_file_size(30_000))
+    assert completed.returncode == 3
+    sentence, _ = complaint(completed)
+    assert "report.html" in sentence
 
 
 def test_program_runs_though_nothing_can_be_traced(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
-    """memray wants 16 MB at once; the program needs none of it."""
-    completed = run_memdeep(
-        "run", "--quiet", "-o", "run", GROWS, preexec_fn=limit_file_size(100_000)
-    )
+    """The first page of the capture is more than may be written."""
+    words = ("run", "--quiet", "--no-report", "-o", "run", GROWS)
+    completed = run_memdeep(*words, preexec_fn=limit_file_size(2_000))
     assert (completed.returncode, completed.stdout) == (0, b"8000000\n")
     lines = completed.stderr.decode().splitlines()
-    assert lines[0].startswith("memdeep: allocations are not traced: ")
-    assert [line[:9] for line in lines[1:]] == ["memdeep: ", "  allocat"]
+    assert [line[:37] for line in lines] == ["memdeep: allocations are not traced: "]
+    again = run_memdeep("report", "run")
+    assert again.returncode in (EXIT_BAD_DATA, EXIT_NO_INPUT)
+    assert "not traced" in " ".join(complaint(again))

@@ -112,9 +112,20 @@ def test_native_frames_are_told_from_python_ones() -> None:
     assert [frame.origin is Origin.NATIVE for frame in frames] == [True, False, True, False, True]
 
 
-def test_native_frames_before_the_program_go_with_what_started_it() -> None:
-    hybrid = [EVAL, BOOTSTRAP, EVAL, PROGRAM, RUN_PATH, RUN_CODE, EVAL, MAIN, MALLOC]
-    assert names(shown(*LAUNCH, MAIN, hybrid=hybrid)) == ["_PyEval_EvalFrame", "<module>", "malloc"]
+def test_the_interpreters_frames_before_the_program_go_with_what_started_it() -> None:
+    hybrid = [EVAL, BOOTSTRAP, EVAL, PROGRAM, RUN_PATH, RUN_CODE, EVAL, MAIN, EVAL, LOAD, MALLOC]
+    frames = shown(*LAUNCH, MAIN, LOAD, hybrid=hybrid)
+    assert names(frames) == ["<module>", "_PyEval_EvalFrame", "load", "malloc"]
+
+
+@pytest.mark.parametrize("script", [[], [("<module>", "/usr/bin/memray", 8)]])
+def test_what_memray_starts_a_program_with_is_taken_off(script: list[RawFrame]) -> None:
+    memray: RawFrame = ("main", f"{STDLIB}/site-packages/memray/commands/run.py", 5)
+    assert names(shown(*script, memray, RUN_PATH, RUN_CODE, MAIN, LOAD)) == ["<module>", "load"]
+
+
+def test_a_launcher_is_shown_where_it_is_all_there_is() -> None:
+    assert names(shown(RUN_PATH, RUN_CODE)) == ["run_path", "_run_code"]
 
 
 def test_a_native_stack_without_any_python_is_kept() -> None:

@@ -151,7 +151,7 @@ def test_no_bytes_crash_the_reader(content: bytes) -> None:
     assert len(events) + damaged <= content.count(b"\n") + 1
 
 
-ODD_VALUES = st.sampled_from(
+ODD_VALUES: st.SearchStrategy[object] = st.sampled_from(
     [None, True, -1, 0, 1, 2**64, 0.5, 1e300, float("nan"), "", "\ud800", [], ["\udfff"], {}]
 )
 

@@ -198,3 +198,16 @@ def test_memdeep_and_program_both_killed_leave_a_readable_run(
     report = reported(work, run_memdeep)
     assert report["exit"] is None
     assert labels(report) == ["(start)", "waiting for go", "(end)"]
+
+
+def test_report_made_while_the_program_runs_does_not_spoil_the_last_one(
+    work: Path, run_memdeep: RunMemdeep
+) -> None:
+    with started(work, "waits.py") as process:
+        run_memdeep("report", work / "run")
+        (work / "go").touch()
+        assert process.wait(TIMEOUT_S) == 0
+    report = reported(work, run_memdeep)
+    assert report["exit"]["verdict"] == "completed"
+    last = next(phase for phase in report["phases"] if phase["name"] == "at last")
+    assert last["retained_bytes"] == pytest.approx(4_000_000, rel=0.1)

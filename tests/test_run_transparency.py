@@ -95,7 +95,7 @@ def test_stdin_goes_to_the_program(work: Path) -> None:
 
 @pytest.mark.parametrize(
     "status",
-    ["nothing", "zero", "three", "text", "true", "minus one", "large", "tuple"],
+    ["nothing", "three", "text", "minus one", "tuple"],
 )
 def test_exit_status_and_exit_order_are_the_same(work: Path, status: str) -> None:
     assert_same(("exits.py", status), work)
@@ -209,23 +209,26 @@ def test_safe_path_is_respected(work: Path, words: tuple[str, ...]) -> None:
     assert_same(words, work, env=environment(PYTHONSAFEPATH="1"))
 
 
-@pytest.mark.parametrize("name", ["json", "memray", "memdeep", "typing", "rich"])
+def assert_same_by_command(words: tuple[str, ...], work: Path) -> Outcome:
+    """As `assert_same`, by the command itself: `python -m memdeep` looks into the directory too."""
+    plain = outcome([sys.executable, *words], work)
+    command = Path(sys.executable).with_name("memdeep")
+    options_of_ours = ("--quiet", "--no-native", "-o", work.parent / "run")
+    assert outcome([command, "run", *options_of_ours, *words], work) == plain
+    return plain
+
+
+@pytest.mark.parametrize("name", ["json", "memray", "typing"])
 def test_modules_of_the_working_directory_are_not_ours(work: Path, name: str) -> None:
     (work / f"{name}.py").write_text("raise SystemExit('the wrong module was imported')\n")
-    words = ("elsewhere/uses_sibling.py",)
-    plain = outcome([sys.executable, *words], work)
-    assert plain.status == 0
-    # The command itself: `python -m memdeep` would look into the working directory by its nature.
-    command = Path(sys.executable).with_name("memdeep")
-    run = outcome([command, "run", "--quiet", "-o", work.parent / "run", *words], work)
-    assert run == plain
+    assert assert_same_by_command(("elsewhere/uses_sibling.py",), work).status == 0
 
 
 @pytest.mark.parametrize("name", ["json", "numbers", "copy"])
 def test_modules_beside_the_program_shadow_the_standard_library(work: Path, name: str) -> None:
     (work / f"{name}.py").write_text("print('the neighbour of the program', __name__)\n")
     (work / "shadowed.py").write_text(f"import {name}\nprint({name}.__file__)\n")
-    assert b"neighbour" in assert_same(("shadowed.py",), work).stdout
+    assert b"neighbour" in assert_same_by_command(("shadowed.py",), work).stdout
 
 
 def test_program_that_closes_all_descriptors_keeps_its_files(work: Path) -> None:
@@ -253,9 +256,9 @@ def test_program_may_change_its_directory(work: Path, run_memdeep: RunMemdeep) -
 
 def test_closed_streams_are_no_obstacle(work: Path) -> None:
     """As under a daemon: `prog >&- 2>&- <&-`."""
-    for redirection in (">&-", "2>&-", "<&-", ">&- 2>&- <&-"):
+    for number, redirection in enumerate((">&-", "2>&-", "<&-", ">&- 2>&- <&-")):
         script = f'"$0" -m memdeep run --no-native -o "$1" exits.py three {redirection}'
-        directory = work.parent / f"run {len(redirection)}"
+        directory = work.parent / f"run-{number}"
         completed = subprocess.run(
             ["/bin/sh", "-c", script, sys.executable, directory],
             cwd=work,

@@ -3,7 +3,6 @@
 import sys
 
 import __main__
-
 from package import part
 
 print(__name__, __package__, __file__, __spec__.name, type(__loader__).__name__)

@@ -1,0 +1,34 @@
+"""`make bench`: what memdeep costs, measured side by side with plain Python and memray.
+
+Prints what is; nothing here passes or fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import checkpoints, overhead, reports, rss
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--scale", default="0.5", help="size of the backtest (default: 0.5)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each command")
+    options = parser.parse_args()
+    console = Console(width=96, highlight=False)
+    console.print(f"Python {platform.python_version()}, {platform.machine()}, {platform.system()}")
+    with tempfile.TemporaryDirectory(prefix="memdeep-bench-") as directory:
+        place = Path(directory)
+        overhead.measure(console, place, options.scale, options.rounds)
+        checkpoints.measure(console, place)
+        reports.measure(console, place, options.scale, options.rounds)
+        rss.measure(console, place)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The whole backtest: plain Python, `memray run` and `memdeep run` with the same flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import commands
+
+
+def measure(console: Console, place: Path, scale: str, rounds: int) -> None:
+    """Print the medians, and memdeep over memray in pairs."""
+    table = Table(title=f"Whole run of the backtest, scale {scale}, {rounds} rounds in turns")
+    for column in ("flags", "plain", "memray run", "memdeep run", "memray ÷ plain"):
+        table.add_column(column, justify="left" if column == "flags" else "right")
+    table.add_column("memdeep ÷ memray", justify="right")
+    for title, memray_flags, memdeep_flags in (
+        ("native", ["--native"], ["--native"]),
+        ("no native", [], ["--no-native"]),
+    ):
+        times = commands.side_by_side(
+            {
+                "plain": commands.plain(scale),
+                "memray": commands.memray(scale, place / "capture.bin", *memray_flags),
+                "memdeep": commands.memdeep(scale, place / "run", "--no-report", *memdeep_flags),
+            },
+            rounds,
+        )
+        table.add_row(
+            title,
+            *(f"{median(times[name]):.2f} s" for name in ("plain", "memray", "memdeep")),
+            f"{commands.ratio(times['memray'], times['plain']):.2f}",
+            f"{commands.ratio(times['memdeep'], times['memray']):.3f}",
+        )
+    console.print(table)

@@ -1,0 +1,45 @@
+"""Whole outputs of a report full of hostile names, compared with files that people have read.
+
+To change one on purpose: delete it from `tests/golden/`, run this test (it writes the file anew
+and fails once), read the difference with git, and commit it.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from factories import hostile_report
+from rich.console import Console
+
+from memdeep import __version__
+from memdeep.report import json, text
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def assert_golden(name: str, content: str) -> None:
+    path = GOLDEN / name
+    if not path.exists():
+        path.write_bytes(content.encode())
+        pytest.fail(f"{path} was missing and has been written: read it, then commit it")
+    # Compared by line, so that a failure shows the lines and not two long texts.
+    assert content.split("\n") == path.read_bytes().decode().split("\n")
+
+
+def test_report_json() -> None:
+    content = json.encode(hostile_report()).decode()
+    version = f'"memdeep": "{__version__}"'
+    assert version in content
+    assert_golden("report.json", content.replace(version, '"memdeep": "(version)"'))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_verdict(width: int) -> None:
+    made = hostile_report()
+    console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(text.verdict(made, console))
+    lines = [line.rstrip() for line in capture.get().split("\n")]
+    assert_golden(f"verdict_{width}.txt", "\n".join(lines))

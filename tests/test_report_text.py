@@ -1,0 +1,244 @@
+"""The verdict fits its terminal and says the main things; no label can steer the terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from factories import (
+    CHINESE,
+    ESCAPES,
+    LONG,
+    MB,
+    analysed,
+    culprit,
+    frame,
+    hostile_report,
+    lifetime,
+    native,
+    phase,
+    report,
+    run,
+    stdlib,
+    tree,
+)
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from memdeep.model import Exit, Finding, FindingKind, Frame, Phase, Report, Stretch
+from memdeep.report import text
+
+STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # C0 but the newline, DEL, and C1
+
+
+def verdict(made: Report, width: int = 80) -> str:
+    """The verdict as plain text, the way a pipe gets it."""
+    console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(text.verdict(made, console))
+    return capture.get()
+
+
+def words_of(made: Report, width: int = 80) -> str:
+    """The verdict with its line breaks and indents taken out."""
+    return " ".join(verdict(made, width).split())
+
+
+def growth(found: Phase, blamed: Frame | None = None, count: int = 1) -> Report:
+    item = Finding(FindingKind.GROWTH, 0, 8 * MB, 0.5, culprit(blamed), None)
+    return report([found], [item] * count)
+
+
+def loading(*called: Frame, source: str | None = None, **changes: object) -> Report:
+    """A run in whose phase `load` the stack main, load_config, ``called`` kept 10 MB."""
+    load = frame("load_config", filename="/app/learning.py", lineno=212)
+    stacks, (node,) = tree([frame("main"), load, *called])
+    sources = {} if source is None else {(load.filename, load.lineno): source}
+    return analysed(run("+load", "-load", **changes), stacks, [lifetime(node, 2)], sources)
+
+
+def test_it_says_how_the_program_ended_and_its_peaks() -> None:
+    said = words_of(loading(peak_rss_bytes=845 * MB))
+    assert said.startswith(
+        "The program completed after 12.5 s. Peak RSS 845.0 MB, peak heap 10.0 MB."
+    )
+
+
+def test_the_evidence_of_a_death_is_given() -> None:
+    end = Exit(None, "SIGKILL", "oom-killed", ("The kernel's counter rose from 0 to 1.",))
+    assert "The kernel's counter rose from 0 to 1." in words_of(loading(exit=end))
+
+
+def test_the_top_finding_comes_with_source_stack_and_advice() -> None:
+    shown = verdict(loading(stdlib("loads"), native(), source="return json.loads(text)"))
+    assert "load grew the heap by 10.0 MB: learning.py:212 allocated" in " ".join(shown.split())
+    assert re.search(r"^    return json\.loads\(text\) *$", shown, re.MULTILINE)
+    assert re.search(r"^ +main prog.py:\d+$", shown, re.MULTILINE)
+    assert "load_config learning.py:212  ← here\n" in shown
+    assert re.search(r"^ +loads json/__init__.py:\d+$", shown, re.MULTILINE)
+    assert "malloc" not in shown
+    assert "Read it piece by piece" in " ".join(shown.split())
+
+
+def test_of_a_deep_stack_the_frames_around_the_culprit_are_shown() -> None:
+    outer = [frame(f"outer{place}", lineno=place + 1) for place in range(50)]
+    load = frame("load")
+    inner = [stdlib(f"inner{place}", lineno=place + 1) for place in range(50)]
+    stacks, (node,) = tree([*outer, load, *inner])
+    shown = verdict(analysed(run("+a", "-a"), stacks, [lifetime(node, 2)]))
+    assert "… 47 frames\n" in shown
+    assert "… 46 frames\n" in shown
+    for name in ("outer47", "outer49", "inner46", "inner49"):
+        assert f"    {name} " in shown
+    for name in ("outer0", "outer46", "inner0", "inner45"):
+        assert f"    {name} " not in shown
+
+
+def test_without_findings_it_says_that_nothing_stands_out() -> None:
+    assert "Nothing stands out" in words_of(report([phase()]))
+
+
+def test_other_findings_follow_and_are_few() -> None:
+    shown = verdict(growth(phase(heap_delta_bytes=MB), count=10))
+    assert "Then:" in shown
+    assert shown.count("kept by load") == text.MAX_OTHER_FINDINGS
+    assert "Then:" not in verdict(growth(phase(heap_delta_bytes=MB)))
+
+
+def table(shown: str) -> list[str]:
+    """The rows of the table below its head."""
+    lines = shown.splitlines()
+    head = next(place for place, line in enumerate(lines) if line.startswith("Phase "))
+    rows = lines[head + 2 :]
+    return rows[: rows.index("")] if "" in rows else rows
+
+
+def test_a_row_shows_growth_peak_ratio_and_culprit() -> None:
+    blamed = culprit(frame(filename="/app/learning.py", lineno=212))
+    found = phase(
+        rss_delta_bytes=329 * MB,
+        heap_delta_bytes=-MB,
+        explained_ratio=0.982,
+        culprits=(blamed,),
+    )
+    (row,) = table(verdict(report([found])))
+    assert row.split() == [
+        *("load", "+329.0", "MB", "−1.0", "MB", "0", "B", "98", "%", "learning.py:212")
+    ]
+
+
+def test_unknown_figures_are_a_dash() -> None:
+    (row,) = table(verdict(report([phase()])))
+    assert row.split() == ["load", "–", "0", "0", "B", "–", "–"]
+
+
+def test_depth_repeats_and_missing_ends_are_seen() -> None:
+    inner = phase("inner", depth=1, parent=0, stretches=(Stretch(0, 1), Stretch(0, 1, False)))
+    outer_row, inner_row = table(verdict(report([phase("outer"), inner]), width=120))
+    assert outer_row.startswith("outer ")
+    assert inner_row.startswith("  inner × 2 unfinished ")
+
+
+def test_a_wide_terminal_shows_the_time_as_well() -> None:
+    assert "Time" not in verdict(report([phase()]), width=99)
+    (row,) = table(verdict(report([phase(duration_s=3.2)]), width=100))
+    assert row.rstrip().endswith("3.2 s")
+
+
+def test_a_long_file_name_keeps_its_line_number() -> None:
+    blamed = culprit(frame(filename=f"/app/{'very_' * 20}long.py", lineno=4321))
+    (row,) = table(verdict(report([phase(culprits=(blamed,))])))
+    assert row.rstrip().endswith("long.py:4321")
+    assert "…" in row
+
+
+def test_a_long_table_is_cut_and_says_so() -> None:
+    shown = verdict(report([phase(str(place)) for place in range(1000)]))
+    assert "and 975 smaller phases on the page" in shown
+
+
+def test_figures_are_never_cut_for_the_sake_of_a_name() -> None:
+    found = phase(
+        "a phase of a very long name " * 9,
+        rss_delta_bytes=-1000 * MB,
+        heap_delta_bytes=-1000 * MB,
+        culprits=(culprit(frame(filename="/app/a_very_long_module_name.py", lineno=1234)),),
+    )
+    (row,) = table(verdict(report([found])))
+    assert row.count("−1000.0 MB") == 2
+    assert row.rstrip().endswith(":1234")
+
+
+WIDTHS = [40, 60, 80, 99, 100, 120, 200]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    for line in verdict(hostile_report(), width).splitlines():
+        assert cell_len(line) <= width, line
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=200) | st.sampled_from(
+    [CHINESE * 20, "🚀" * 40, "👩‍👩‍👧 " * 30, "x" * 300, "a\nb", "a\tb" * 30, ESCAPES]
+)
+
+
+@given(name=NAMES, function=NAMES, filename=NAMES, source=NAMES)
+@example(name=ESCAPES, function=ESCAPES, filename=ESCAPES, source=ESCAPES)
+def test_any_names_stay_within_eighty_cells_and_steer_nothing(
+    name: str, function: str, filename: str, source: str
+) -> None:
+    load = frame(function, filename=filename, lineno=7)
+    stacks, (node,) = tree([frame("main"), load])
+    made = analysed(
+        run(f"+{name}", f"-{name}"),
+        stacks,
+        [lifetime(node, 2)],
+        {(load.filename, load.lineno): source},
+    )
+    shown = verdict(made)
+    assert not STEERING.findall(shown)
+    assert all(cell_len(line) <= 80 for line in shown.split("\n"))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_control_character_reaches_the_terminal(width: int) -> None:
+    assert not STEERING.findall(verdict(hostile_report(), width))
+
+
+def test_a_label_of_many_lines_is_one_row_of_the_table() -> None:
+    made = report([phase("one\ntwo\r\nthree"), phase("next")])
+    assert len(table(verdict(made))) == 2
+
+
+def test_a_very_long_label_does_not_push_the_verdict_off_the_screen() -> None:
+    made = loading(exit=Exit(None, "SIGKILL", "killed"))
+    long = analysed(
+        run(f"+{LONG}", f"-{LONG}", exit=made.run.exit), made.heap.tree, made.heap.lifetimes
+    )
+    assert verdict(long).count("\n") <= verdict(made).count("\n") + 10
+
+
+def test_a_last_checkpoint_that_steers_is_only_named() -> None:
+    made = loading(exit=Exit(None, "SIGKILL", "killed"))
+    points = list(made.run.checkpoints)
+    points[-2] = replace(points[-2], label=ESCAPES)
+    steered = replace(made, run=replace(made.run, checkpoints=tuple(points)))
+    assert not STEERING.findall(verdict(steered))
+
+
+def test_markup_of_rich_in_a_label_is_shown_as_it_is() -> None:
+    assert "[red]load[/red]" in verdict(report([phase("[red]load[/red]")]))
+
+
+def test_the_page_is_named_as_typed_and_linked_by_its_whole_path(tmp_path: Path) -> None:
+    place = text.place(Path("runs/one/report.html"))
+    assert place.plain == "Report: runs/one/report.html"
+    (style,) = (str(span.style) for span in place.spans)
+    assert style.startswith("bold link file:///")
+    assert style.endswith("/runs/one/report.html")

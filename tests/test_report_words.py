@@ -1,0 +1,180 @@
+"""The sentences say what is known, in words that fit the figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from factories import MB, analysed, culprit, frame, lifetime, phase, report, run, stdlib, tree
+
+from memdeep.model import (
+    Advice,
+    Exit,
+    Finding,
+    FindingKind,
+    Frame,
+    Mode,
+    Peak,
+    Phase,
+    PhaseKind,
+    Report,
+    Stretch,
+)
+from memdeep.report import words
+
+LOAD = frame("load_config", filename="/app/learning.py", lineno=212)
+
+
+def growth(found: Phase, size: int = 8 * MB) -> Report:
+    blamed = culprit(LOAD, bytes=size)
+    item = Finding(FindingKind.GROWTH, 0, size, 0.5, blamed, None)
+    return report([found], [item])
+
+
+def sentence(found: Phase) -> str:
+    made = growth(found)
+    return words.finding(made, made.findings[0])
+
+
+@pytest.mark.parametrize(
+    ("called", "text"),
+    [
+        (LOAD, "learning.py:212"),
+        (replace(LOAD, lineno=0), "learning.py"),
+        (replace(LOAD, filename=""), "load_config"),
+        (stdlib("loads", lineno=293), "json/__init__.py:293"),
+        (frame(filename="/app/tool/__main__.py", lineno=2), "tool/__main__.py:2"),
+        (frame(filename="__main__.py", lineno=2), "__main__.py:2"),
+        (frame(filename="<frozen runpy>", lineno=88), "<frozen runpy>:88"),
+    ],
+)
+def test_places_are_short_and_telling(called: Frame, text: str) -> None:
+    assert words.location(called) == text
+
+
+def test_a_finding_says_phase_growth_line_and_bytes() -> None:
+    found = phase("load", rss_delta_bytes=9 * MB, heap_delta_bytes=8 * MB)
+    assert sentence(found) == (
+        "load grew RSS by 9.0 MB: learning.py:212 allocated 8.0 MB still alive at its end."
+    )
+
+
+@pytest.mark.parametrize("rss_delta_bytes", [None, 0, -MB])
+def test_where_rss_did_not_grow_the_heap_speaks(rss_delta_bytes: int | None) -> None:
+    found = phase("load", rss_delta_bytes=rss_delta_bytes, heap_delta_bytes=8 * MB)
+    assert sentence(found).startswith("load grew the heap by 8.0 MB: ")
+
+
+def test_where_nothing_grew_new_memory_was_kept() -> None:
+    assert sentence(phase("load", heap_delta_bytes=-MB)).startswith("load kept new memory: ")
+
+
+def test_repeats_are_counted() -> None:
+    stretches = tuple(Stretch(place, place + 1) for place in range(1200))
+    found = phase("step", stretches=stretches, heap_delta_bytes=MB)
+    assert sentence(found).startswith("step grew the heap by 1.0 MB over 1,200 repeats: ")
+
+
+def test_a_phase_that_was_never_finished_has_no_end() -> None:
+    found = phase("load", stretches=(Stretch(0, 1, complete=False),), heap_delta_bytes=MB)
+    assert sentence(found).endswith("allocated 8.0 MB still alive when the program ended.")
+
+
+def test_a_segment_is_called_a_stretch() -> None:
+    found = phase("a → b", kind=PhaseKind.SEGMENT, heap_delta_bytes=MB)
+    assert sentence(found).startswith("The stretch a → b grew the heap")
+
+
+def test_a_peak_says_its_height_and_who_held_most() -> None:
+    found = phase("load", peak=Peak(50 * MB, 1.0, None))
+    item = Finding(FindingKind.PEAK, 0, 30 * MB, 0.6, culprit(LOAD), None)
+    assert words.finding(report([found], [item]), item) == (
+        "load peaked at 50.0 MB of heap: learning.py:212 held 30.0 MB of it, "
+        "freed before the phase ended."
+    )
+
+
+def test_the_headline_is_the_first_finding() -> None:
+    made = growth(phase("load", heap_delta_bytes=MB))
+    assert words.headline(made) == words.finding(made, made.findings[0])
+
+
+def test_without_findings_the_headline_says_that_nothing_stands_out() -> None:
+    assert words.headline(report()).startswith("Nothing stands out")
+
+
+@pytest.mark.parametrize(
+    ("end", "text"),
+    [
+        (Exit(0, None, "completed"), "The program completed after 12.5 s."),
+        (Exit(3, None, "failed"), "The program failed with exit status 3 after 12.5 s."),
+        (
+            Exit(None, "SIGKILL", "killed"),
+            "The program was killed by SIGKILL after 12.5 s; "
+            "the last checkpoint it reached is loaded.",
+        ),
+        (
+            Exit(None, "SIGKILL", "oom-killed"),
+            "The kernel killed the program for want of memory after 12.5 s; "
+            "the last checkpoint it reached is loaded.",
+        ),
+        (Exit(None, None, "vanished"), "The program ended after 12.5 s."),
+        (None, "How the program ended is not known; it was recorded for 12.5 s."),
+    ],
+)
+def test_outcomes(end: Exit | None, text: str) -> None:
+    assert words.outcome(report(run=run("loaded", exit=end))) == text
+
+
+def test_an_outcome_without_a_duration_names_none() -> None:
+    ended = run(duration_s=None)
+    assert words.outcome(report(run=ended)) == "The program completed."
+
+
+def test_a_program_killed_before_any_checkpoint_reached_none() -> None:
+    killed = run(exit=Exit(None, "SIGTERM", "killed"))
+    assert words.last_checkpoint(report(run=killed)) is None
+    assert words.outcome(report(run=killed)) == "The program was killed by SIGTERM after 12.5 s."
+
+
+@pytest.mark.parametrize(
+    ("end", "text"),
+    [(None, "–"), (Exit(3, None, "failed"), "3"), (Exit(None, "SIGKILL", "killed"), "SIGKILL")],
+)
+def test_exits_in_a_word(end: Exit | None, text: str) -> None:
+    assert words.exit_facts(end) == text
+
+
+def notes(*, native: bool = False, python_allocators: bool = True, **changes: object) -> str:
+    mode = Mode("memray", native, python_allocators)
+    return "\n".join(words.notes(report(run=run(mode=mode, **changes))))
+
+
+def test_notes_name_only_the_limits_of_this_recording() -> None:
+    assert "--trace-python-allocators" not in notes()
+    assert "--trace-python-allocators" in notes(python_allocators=False)
+    assert "without native frames" not in notes()
+    assert "without native frames" in notes(native=True)
+
+
+def test_notes_end_with_the_problems_of_the_run() -> None:
+    assert notes(problems=("3 damaged lines.",)).endswith("\n3 damaged lines.")
+    assert "does not say how the program ended" in notes(exit=None)
+
+
+@pytest.mark.parametrize("advice", Advice)
+def test_every_advice_has_its_words(advice: Advice) -> None:
+    assert words.ADVICE[advice].endswith(".")
+
+
+def test_a_culprits_title_has_its_whole_path() -> None:
+    assert words.culprit_title(culprit(LOAD)) == "/app/learning.py:212 in load_config"
+
+
+def test_the_analysed_finding_reads_as_a_sentence() -> None:
+    stacks, (node,) = tree([LOAD])
+    made = analysed(run("+加载配置", "-加载配置"), stacks, [lifetime(node, 2)])
+    assert words.headline(made) == (
+        "加载配置 grew the heap by 10.0 MB: learning.py:212 allocated 10.0 MB "
+        "still alive at its end."
+    )
