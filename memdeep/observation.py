@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from memdeep import __version__
 from memdeep.errors import CaptureError
 
 META_SCHEMA = 1
+MAX_DIGITS = 19
 SAMPLES_TITLE = "# milliseconds\tpid\trss_bytes\n"
 
 
@@ -104,8 +106,9 @@ def decode_meta(content: bytes, path: Path) -> Meta:
         fields["processes"] = tuple(SeenProcess(**process) for process in fields["processes"])
         for name in ("command", "evidence", "stdlib_paths", "library_paths"):
             fields[name] = tuple(str(text) for text in fields[name])
+        datetime.fromisoformat(fields["started"])
         return Meta(**fields)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CaptureError(
             f"{path} is damaged or was written by another version of memdeep.",
             "Report on the capture alone: memdeep report "
@@ -121,8 +124,12 @@ def encode_sample(sample: ProcessSample) -> str:
 def decode_samples(content: str) -> list[ProcessSample]:
     """All whole lines of ``samples``, in the order written; damaged ones are left out."""
     samples = []
-    for line in content.splitlines():
+    for line in content.split("\n")[:-1]:  # what follows the last newline is torn
         fields = line.split("\t")
-        if len(fields) == 3 and all(text.isascii() and text.isdigit() for text in fields):
+        if len(fields) == 3 and all(_is_count(text) for text in fields):
             samples.append(ProcessSample(*(int(text) for text in fields)))
     return samples
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS

@@ -17,6 +17,7 @@ from rich.cells import set_cell_size
 
 from memdeep import journal
 from memdeep.report import units
+from memdeep.report.terminal import plain
 from memdeep.run.supervise import Progress
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -91,7 +92,7 @@ def status_text(progress: Progress, label: str | None, history: deque[int]) -> s
         f"memdeep {sparkline(history)} RSS {units.size(progress.rss_bytes)} · "
         f"{units.duration(progress.elapsed_s)}"
     )
-    return figures if label is None else f"{figures} · {label}"
+    return figures if label is None else f"{figures} · {plain(label)}"
 
 
 def sparkline(history: deque[int]) -> str:

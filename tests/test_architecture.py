@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "analysis": ({"errors", "model"}, set()),
     "report": ({"errors", "model", "analysis.fold", "__init__"}, {"rich"}),
-    "status": ({"journal", "report.units", "run.supervise"}, {"rich"}),
+    "status": ({"journal", "report.units", "report.terminal", "run.supervise"}, {"rich"}),
     "pipeline": ({"rundir", "model", "capture", "analysis", "report"}, set()),
     "cli": (
         {"pipeline", "errors", "model", "rundir", "report.text", "run", "record.spec", "status"}

@@ -3,7 +3,7 @@
 Spans come from `phase()` and from pairs of labels, `X_START`/`X_END` and `X_BEFORE`/`X_AFTER`.
 Where a stretch of the run, or of a span with checkpoints of its own, is covered by no span, the
 segments between consecutive checkpoints stand for it. Phases of one name within one parent are
-one phase with many stretches.
+one phase with many stretches, unless they overlap.
 """
 
 from __future__ import annotations
@@ -148,19 +148,22 @@ def _edge(point: Checkpoint) -> str:
 
 def _merge(root: _Node) -> tuple[PhaseOutline, ...]:
     rows: list[_Merged] = []
-    places: dict[tuple[int | None, PhaseKind, str], int] = {}
+    named: dict[tuple[int | None, PhaseKind, str], list[int]] = {}
     todo: list[tuple[_Node, int | None, int]] = [
         (child, None, 0) for child in reversed(root.children)
     ]
     while todo:
         node, parent, depth = todo.pop()
-        key = (parent, node.kind, node.name)
-        if key in places:
-            rows[places[key]].stretches.append(node.stretch)
-        else:
-            places[key] = len(rows)
-            rows.append(_Merged(node.name, node.kind, depth, parent, [node.stretch]))
-        todo.extend((child, places[key], depth + 1) for child in reversed(node.children))
+        places = named.setdefault((parent, node.kind, node.name), [])
+        # Spans of one name that overlap (in threads) are rows of their own: their sum would count
+        # the same bytes twice.
+        place = next((p for p in places if rows[p].stretches[-1].end <= node.stretch.start), None)
+        if place is None:
+            place = len(rows)
+            places.append(place)
+            rows.append(_Merged(node.name, node.kind, depth, parent, []))
+        rows[place].stretches.append(node.stretch)
+        todo.extend((child, place, depth + 1) for child in reversed(node.children))
     return tuple(
         PhaseOutline(row.name, row.kind, row.depth, row.parent, tuple(row.stretches))
         for row in rows

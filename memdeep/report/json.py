@@ -100,6 +100,7 @@ def _phase(report: Report, phase: Phase) -> Json:
         "rss_start_bytes": phase.rss_start_bytes,
         "rss_end_bytes": phase.rss_end_bytes,
         "rss_delta_bytes": phase.rss_delta_bytes,
+        "rss_worst_bytes": max((d for d in phase.rss_deltas_bytes if d is not None), default=None),
         "heap_start_bytes": phase.heap_start_bytes,
         "heap_end_bytes": phase.heap_end_bytes,
         "heap_delta_bytes": phase.heap_delta_bytes,

@@ -142,14 +142,10 @@ def thin(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
     """At most ``most`` samples; of each group of neighbours the lowest and the highest stay."""
     if len(samples) <= most:
         return samples
-    size = -(-len(samples) // (most // 2))
-    kept: list[Sample] = []
+    size = -(-len(samples) // ((most - 2) // 2))
+    kept = {0, len(samples) - 1}  # the ends stay: they are where the curve meets the axis
     for start in range(0, len(samples), size):
         group = range(start, min(start + size, len(samples)))
-        extremes = {
-            min(group, key=lambda place: samples[place].bytes),
-            max(group, key=lambda place: samples[place].bytes),
-        }
-        kept.extend(samples[place] for place in sorted(extremes))
-    # The ends stay: they are where the curve meets the axis.
-    return [samples[0], *kept[1:-1], samples[-1]]
+        kept.add(min(group, key=lambda place: samples[place].bytes))
+        kept.add(max(group, key=lambda place: samples[place].bytes))
+    return [samples[place] for place in sorted(kept)]

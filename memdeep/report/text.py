@@ -15,6 +15,7 @@ from rich.text import Text
 
 from memdeep.model import Finding, FindingKind, Frame, Origin, Phase, Report
 from memdeep.report import units, words
+from memdeep.report.terminal import plain
 from memdeep.report.view import most_telling
 
 COLUMNS = (
@@ -44,7 +45,7 @@ def verdict(report: Report, console: Console) -> RenderableType:
         parts.extend([Text(""), _top_finding(report, report.findings[0])])
         parts.extend(_other_findings(report))
     else:
-        parts.extend([Text(""), Text(words.headline(report))])
+        parts.extend([Text(""), Text(plain(words.headline(report)))])
     return Group(*parts)
 
 
@@ -61,14 +62,14 @@ def link(path: Path) -> Text:
 def _outcome(report: Report) -> Text:
     end = report.run.exit
     style = VERDICT_STYLES.get(end.verdict, "") if end is not None else ""
-    text = Text(words.outcome(report), style=style)
+    text = Text(plain(words.outcome(report)), style=style)
     text.append(
         f" Peak RSS {units.size(report.run.peak_rss_bytes)}, "
         f"peak heap {units.size(report.heap.peak_bytes)}.",
         style="default",
     )
     for sentence in report.run.exit.evidence if report.run.exit is not None else ():
-        text.append(f"\n{sentence}", style="default")
+        text.append(f"\n{plain(sentence)}", style="default")
     return text
 
 
@@ -107,7 +108,7 @@ def _table(report: Report, console: Console) -> RenderableType:
 
 
 def _cells(phase: Phase) -> list[str | Text]:
-    name = Text("  " * phase.outline.depth + phase.name)
+    name = Text("  " * phase.outline.depth + plain(phase.name))
     if phase.repeats > 1:
         name.append(f" × {phase.repeats:,}", style="dim")
     if not phase.complete:
@@ -119,7 +120,7 @@ def _cells(phase: Phase) -> list[str | Text]:
         units.signed_size(phase.heap_delta_bytes),
         units.size(phase.peak.bytes),
         units.UNKNOWN if ratio is None else f"{ratio * 100:.0f} %",
-        words.location(phase.culprits[0].frame) if phase.culprits else units.UNKNOWN,
+        plain(words.location(phase.culprits[0].frame)) if phase.culprits else units.UNKNOWN,
         units.duration(phase.duration_s),
     ]
 
@@ -140,11 +141,11 @@ def _row_style(phase: Phase, most_bytes: int) -> str:
 
 def _top_finding(report: Report, item: Finding) -> RenderableType:
     parts: list[RenderableType] = [
-        Text.assemble(("▶ ", "red"), (words.finding(report, item), "bold"))
+        Text.assemble(("▶ ", "red"), (plain(words.finding(report, item)), "bold"))
     ]
     source = report.sources.get((item.culprit.frame.filename, item.culprit.frame.lineno))
     if source is not None:
-        parts.append(Padding(Text(source, style="cyan"), (1, 0, 1, 4)))
+        parts.append(Padding(Text(plain(source), style="cyan"), (1, 0, 1, 4)))
     frames = [
         frame
         for frame in report.heap.tree.stack(item.culprit.node)
@@ -169,8 +170,8 @@ def _stack(frames: Sequence[Frame], culprit: Frame) -> list[RenderableType]:
             lines.append(Text(f"    … {hidden}", style="dim"))
         shown_to = place + 1
         frame = frames[place]
-        line = Text(f"    {frame.function} ", style="bold" if place == here else "dim")
-        line.append(words.location(frame))
+        line = Text(f"    {plain(frame.function)} ", style="bold" if place == here else "dim")
+        line.append(plain(words.location(frame)))
         if place == here:
             line.append("  ← here", style="red")
         line.no_wrap = True
@@ -189,9 +190,10 @@ def _other_findings(report: Report) -> list[RenderableType]:
     for item in others:
         frame = item.culprit.frame
         role = "at the peak of" if item.kind is FindingKind.PEAK else "kept by"
-        where = Text(f"{role} {report.phases[item.phase].name}: {words.location(frame)}")
+        name = words.short(report.phases[item.phase].name)
+        where = Text(plain(f"{role} {name}: {words.location(frame)}"))
         source = report.sources.get((frame.filename, frame.lineno))
         if source is not None:
-            where.append(f"\n{source}", style="cyan")
+            where.append(f"\n{plain(source)}", style="cyan")
         grid.add_row(units.size(item.bytes), where)
     return [Text("\nThen:"), Padding(grid, (0, 0, 0, 2))]

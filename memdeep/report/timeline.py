@@ -162,7 +162,7 @@ def _death(report: Report, x: Callable[[float], float]) -> tuple[float, str] | N
 
 
 def _size_ticks(top: float) -> list[int]:
-    """Four to six round sizes up to ``top``."""
+    """Round sizes up to ``top``, at most seven of them."""
     unit = 1
     while top / unit >= 1024:
         unit *= 1024
@@ -171,7 +171,7 @@ def _size_ticks(top: float) -> list[int]:
 
 
 def _time_ticks(end_s: float) -> list[float]:
-    """Five to ten round times up to ``end_s``."""
+    """Round times up to ``end_s``, about ten of them at most."""
     if end_s > 300:
         steps = [60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400]
         step = next((float(s) for s in steps if end_s / s <= 10), 86400.0)

@@ -34,8 +34,9 @@ def percent(ratio: float | None) -> str:
     """``98.2 %``; whole numbers from 99.95 on, an en dash for what is not known."""
     if ratio is None:
         return UNKNOWN
-    value = ratio * 100
-    return f"{value:.0f} %" if abs(value) >= 99.95 or value == 0 else f"{value:.1f} %"
+    value = abs(ratio * 100)
+    text = f"{value:.0f} %" if value >= 99.95 or value == 0 else f"{value:.1f} %"
+    return f"{MINUS}{text}" if ratio < 0 else text
 
 
 def duration(seconds: float | None) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memdeep import __version__
-from memdeep.model import Culprit, Finding, FindingKind, Phase, Report
+from memdeep.model import Culprit, Exit, Finding, FindingKind, Phase, Report
 from memdeep.report import timeline, units, words
 from memdeep.report.timeline import Timeline
 
+VERDICTS = ("completed", "failed", "killed", "oom-killed")
 MAX_ROWS = 300
 OPEN_FINDINGS = 3
 MAX_CULPRITS_SHOWN = 10
@@ -117,7 +118,7 @@ def page(report: Report, payload: str) -> Page:
     return Page(
         title=f"{run.name} · memdeep",
         program=" ".join(run.command),
-        verdict=run.exit.verdict if run.exit is not None else "unknown",
+        verdict=_verdict(run.exit),
         headline=words.headline(report),
         outcome=words.outcome(report),
         evidence=run.exit.evidence if run.exit is not None else (),
@@ -155,6 +156,10 @@ def most_telling(phases: Sequence[Phase], most: int) -> tuple[int, ...]:
         if len(chosen.union(line)) <= most:
             chosen.update(line)
     return tuple(sorted(chosen))
+
+
+def _verdict(end: Exit | None) -> str:
+    return end.verdict if end is not None and end.verdict in VERDICTS else "unknown"
 
 
 def _facts(report: Report) -> tuple[tuple[str, str], ...]:

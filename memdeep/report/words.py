@@ -17,6 +17,8 @@ from memdeep.model import (
 )
 from memdeep.report import units
 
+MAX_NAME = 100
+
 ADVICE = {
     Advice.DEEP_COPY: (
         "copy.deepcopy duplicates the whole object. Keep a reference if nobody changes it, copy "
@@ -50,11 +52,16 @@ def location(frame: Frame) -> str:
     return f"{name}:{frame.lineno}" if frame.lineno else name
 
 
+def short(name: str) -> str:
+    """``name`` cut to fit into a sentence."""
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1].rstrip()}…"
+
+
 def phase_name(phase: Phase) -> str:
     """The phase's name as the subject of a sentence."""
     if phase.outline.kind is PhaseKind.SEGMENT:
-        return f"The stretch {phase.name}"
-    return phase.name
+        return f"The stretch {short(phase.name)}"
+    return short(phase.name)
 
 
 def finding(report: Report, item: Finding) -> str:
@@ -111,7 +118,7 @@ def outcome(report: Report) -> str:
 
 def _last_place(report: Report) -> str:
     label = last_checkpoint(report)
-    return f"; the last checkpoint it reached is {label}" if label else ""
+    return f"; the last checkpoint it reached is {short(label)}" if label else ""
 
 
 def last_checkpoint(report: Report) -> str | None:
@@ -162,4 +169,6 @@ def exit_facts(end: Exit | None) -> str:
     """The exit in two words, for a list of facts."""
     if end is None:
         return units.UNKNOWN
-    return end.signal if end.signal is not None else str(end.code)
+    if end.signal is not None:
+        return end.signal
+    return units.UNKNOWN if end.code is None else str(end.code)
