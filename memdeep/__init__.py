@@ -2,5 +2,41 @@
 
 from memdeep.record.api import checkpoint, phase
 
-__all__ = ["__version__", "checkpoint", "phase"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memdeep.monitor import (
+        MemoryMonitor,
+        get_global_monitor,
+        init_global_monitor,
+        memory_checkpoint,
+        memory_context,
+        memory_snapshot,
+        monitor_function,
+    )
+
+__all__ = [
+    "MemoryMonitor",
+    "__version__",
+    "checkpoint",
+    "get_global_monitor",
+    "init_global_monitor",
+    "memory_checkpoint",
+    "memory_context",
+    "memory_snapshot",
+    "monitor_function",
+    "phase",
+]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """The names of `memdeep.monitor`, which is imported only where one of them is used."""
+    if name in __all__:
+        from memdeep import monitor
+
+        return getattr(monitor, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -17,6 +17,9 @@ BEGIN = "B"
 END = "E"
 EXIT = "X"
 PROBLEM = "P"
+TRACE = "T"  # tracing starts; the note FROM_START says that it does so with the program
+UNTRACE = "U"  # tracing stops before the program ends
+FROM_START = "start"
 
 MAX_TEXT = 10_000
 

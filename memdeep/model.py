@@ -125,28 +125,44 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """A piece of the run between two checkpoints (indices); incomplete if the end is missing."""
+
+    start: int
+    end: int
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Heap:
     """What the trace says: heap at the checkpoints, lifetimes, peaks, and the curve in between.
 
     ``at_checkpoints`` has one figure for each checkpoint, ``peaks`` one for each group of
-    stretches that was asked for.
+    stretches that was asked for; None where nothing was traced. ``traced`` are the stretches of
+    the run that were: each counts its heap from zero.
     """
 
     tree: StackTree
-    at_checkpoints: tuple[int, ...]
+    traced: tuple[Stretch, ...]
+    at_checkpoints: tuple[int | None, ...]
     lifetimes: tuple[Lifetime, ...]
-    peaks: tuple[Peak, ...]
+    peaks: tuple[Peak | None, ...]
     curve: tuple[Sample, ...]
-    peak_bytes: int
+    peak_bytes: int | None
+
+    def is_traced(self, stretch: Stretch) -> bool:
+        """Whether all of ``stretch`` was traced without a break."""
+        return any(part.start <= stretch.start and stretch.end <= part.end for part in self.traced)
 
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How the run was recorded."""
+    """How the run was recorded; ``focus`` are the phases it was limited to, if any."""
 
     backend: str
     native: bool
     python_allocators: bool
+    focus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,15 +218,6 @@ class PhaseKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """A piece of the run between two checkpoints (indices); incomplete if the end is missing."""
-
-    start: int
-    end: int
-    complete: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class PhaseOutline:
     """A phase by its place in the run, before any byte is known.
 
@@ -240,11 +247,36 @@ class Culprit:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseHeap:
+    """What the trace says of a phase; deltas are sums over the stretches, the peak is the highest.
+
+    ``retained_bytes`` were allocated in a stretch and alive at its end, ``freed_bytes`` alive at
+    its start and freed in it; the difference is ``delta_bytes``.
+    """
+
+    start_bytes: int
+    end_bytes: int
+    delta_bytes: int
+    deltas_bytes: tuple[int, ...]
+    retained_bytes: int
+    freed_bytes: int
+    peak: Peak
+    culprits: tuple[Culprit, ...]
+    peak_culprits: tuple[Culprit, ...]
+    freed_culprits: tuple[Culprit, ...]
+
+    @property
+    def transient_bytes(self) -> int:
+        """How far the peak rose above both ends of the phase."""
+        return self.peak.bytes - max(self.start_bytes, self.end_bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
-    """A phase with its figures; deltas are sums over the stretches, peaks are maxima.
+    """A phase with its figures; deltas are sums over the stretches.
 
     ``rss_deltas_bytes`` holds the RSS growth of each stretch, in order (the trend of a repeated
-    phase).
+    phase). ``heap`` is None unless all of the phase was traced.
     """
 
     outline: PhaseOutline
@@ -253,17 +285,8 @@ class Phase:
     rss_end_bytes: int | None
     rss_delta_bytes: int | None
     rss_deltas_bytes: tuple[int | None, ...]
-    heap_start_bytes: int
-    heap_end_bytes: int
-    heap_delta_bytes: int
-    heap_deltas_bytes: tuple[int, ...]
-    retained_bytes: int
-    freed_bytes: int
-    peak: Peak
+    heap: PhaseHeap | None
     explained_ratio: float | None
-    culprits: tuple[Culprit, ...]
-    peak_culprits: tuple[Culprit, ...]
-    freed_culprits: tuple[Culprit, ...]
 
     @property
     def name(self) -> str:
@@ -284,6 +307,27 @@ class Phase:
     @property
     def complete(self) -> bool:
         return all(stretch.complete for stretch in self.outline.stretches)
+
+    @property
+    def heap_delta_bytes(self) -> int | None:
+        return None if self.heap is None else self.heap.delta_bytes
+
+    @property
+    def peak(self) -> Peak | None:
+        return None if self.heap is None else self.heap.peak
+
+    @property
+    def main_culprit(self) -> Culprit | None:
+        """The line that retained the most."""
+        return self.heap.culprits[0] if self.heap is not None and self.heap.culprits else None
+
+    @property
+    def moved_bytes(self) -> int:
+        """The largest change the phase made, up or down, for good or in passing."""
+        moves = [abs(self.rss_delta_bytes or 0), abs(self.heap_delta_bytes or 0)]
+        if self.heap is not None:
+            moves.append(self.heap.peak.bytes - self.heap.start_bytes)
+        return max(moves)
 
 
 class FindingKind(Enum):

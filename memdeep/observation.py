@@ -6,7 +6,7 @@ Owns both formats: the run stage writes them, the capture stage reads them back.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -39,8 +39,10 @@ class Meta:
 
     command: tuple[str, ...]
     name: str
+    backend: str
     native: bool
     python_allocators: bool
+    focus: tuple[str, ...]
     python: str
     memray: str
     started: str
@@ -92,28 +94,46 @@ def ended(
 
 def encode_meta(meta: Meta) -> bytes:
     """``meta.json``: UTF-8, readable."""
-    fields = {"schema": META_SCHEMA, **asdict(meta)}
+    content = {"schema": META_SCHEMA, **asdict(meta)}
     # A file name that is not UTF-8 reaches us with lone surrogates; ASCII escapes carry them.
-    return (json.dumps(fields, indent=1) + "\n").encode("ascii")
+    return (json.dumps(content, indent=1) + "\n").encode("ascii")
 
 
 def decode_meta(content: bytes, path: Path) -> Meta:
     """Read ``meta.json`` back. Raises CaptureError if it is damaged or of another schema."""
     try:
-        fields = json.loads(content)
-        if fields.pop("schema") != META_SCHEMA:
+        loaded = json.loads(content)
+        if loaded.pop("schema") != META_SCHEMA:
             raise ValueError("another schema")
-        fields["processes"] = tuple(SeenProcess(**process) for process in fields["processes"])
-        for name in ("command", "evidence", "stdlib_paths", "library_paths"):
-            fields[name] = tuple(str(text) for text in fields[name])
-        datetime.fromisoformat(fields["started"])
-        return Meta(**fields)
+        loaded["processes"] = tuple(SeenProcess(**process) for process in loaded["processes"])
+        for name in ("command", "focus", "evidence", "stdlib_paths", "library_paths"):
+            loaded[name] = tuple(str(text) for text in loaded[name])
+        datetime.fromisoformat(loaded["started"])
+        meta = Meta(**loaded)
+        _check_types(meta)
+        return meta
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CaptureError(
             f"{path} is damaged or was written by another version of memdeep.",
             "Report on the capture alone: memdeep report "
             f"{path.with_name('capture.bin')} (phases are lost then).",
         ) from error
+
+
+def _check_types(meta: Meta) -> None:
+    """Raises TypeError if a field is not of the kind its annotation says."""
+    kinds: dict[str, tuple[type, ...]] = {
+        "str": (str,),
+        "int": (int,),
+        "bool": (bool,),
+        "float": (int, float),
+        "None": (type(None),),
+    }
+    for known in fields(meta):
+        allowed = [kinds[part] for part in str(known.type).split(" | ") if part in kinds]
+        value = getattr(meta, known.name)
+        if allowed and not isinstance(value, tuple(kind for group in allowed for kind in group)):
+            raise TypeError(f"{known.name} is {value!r}")
 
 
 def encode_sample(sample: ProcessSample) -> str:

@@ -14,8 +14,8 @@ from memdeep.analysis.findings import findings
 from memdeep.analysis.fold import fold
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import phases
-from memdeep.capture import loading
-from memdeep.capture.loading import Recording
+from memdeep.capture.loading import Recording, load_run
+from memdeep.capture.plain import load_capture
 from memdeep.capture.sources import read_sources
 from memdeep.model import Report
 from memdeep.report import html, json, payload, view
@@ -27,8 +27,8 @@ OnStep = Callable[[str], None]
 def load(path: Path) -> Recording:
     """The recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
     if path.is_dir():
-        return loading.load_run(rundir.existing(path))
-    return loading.load_capture(path)
+        return load_run(rundir.existing(path))
+    return load_capture(path)
 
 
 def analyse(recording: Recording, on_step: OnStep) -> Report:

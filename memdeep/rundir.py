@@ -18,17 +18,25 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    @property
-    def capture(self) -> Path:
-        return self.path / "capture.bin"
+    def capture(self, part: int = 1) -> Path:
+        """The capture of the ``part``-th stretch that was traced; a whole run has one."""
+        return self.path / ("capture.bin" if part == 1 else f"capture-{part}.bin")
 
     @property
     def journal(self) -> Path:
         return self.path / "journal.jsonl"
 
+    def markers(self, part: int = 1) -> Path:
+        """Where the markers lie in that capture."""
+        return self.path / ("markers" if part == 1 else f"markers-{part}")
+
     @property
-    def markers(self) -> Path:
-        return self.path / "markers"
+    def snapshots(self) -> Path:
+        return self.path / "snapshots.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "monitor.log"
 
     @property
     def samples(self) -> Path:
@@ -48,26 +56,29 @@ class RunDirectory:
 
     def files(self) -> tuple[Path, ...]:
         """All files memdeep itself may have written here."""
-        return (
-            self.capture,
-            self.journal,
-            self.markers,
-            self.samples,
-            self.meta,
-            self.html,
-            self.json,
-        )
+        parts = (*self.path.glob("capture*.bin"), *self.path.glob("markers*"))
+        others = (self.journal, self.snapshots, self.samples, self.log, self.meta)
+        return (*parts, *others, self.html, self.json)
 
 
-def default_path(name: str, now: datetime) -> Path:
-    """``memdeep-runs/<name>-<date>-<time>``, with a number added if that exists already."""
+def create_default(name: str, now: datetime) -> RunDirectory:
+    """Make ``memdeep-runs/<name>-<date>-<time>``, with a number added if that exists already.
+
+    Raises OutputError.
+    """
     stem = f"{name}-{now:%Y%m%d-%H%M%S}"
-    path = Path(DEFAULT_PARENT) / stem
-    number = 2
-    while path.exists():
-        path = Path(DEFAULT_PARENT) / f"{stem}-{number}"
-        number += 1
-    return path
+    number = 1
+    while True:
+        path = Path(DEFAULT_PARENT) / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise write_error(path, error) from error
+        else:
+            return create(path, force=False)
 
 
 def create(path: Path, *, force: bool) -> RunDirectory:
@@ -91,6 +102,15 @@ def create(path: Path, *, force: bool) -> RunDirectory:
     except OSError as error:
         raise write_error(path, error) from error
     return run_dir
+
+
+def make_directory(path: Path) -> Path:
+    """Make the directory ``path`` if it is missing. Raises OutputError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from error
+    return path
 
 
 def existing(path: Path) -> RunDirectory:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -26,6 +26,7 @@ from memdeep.model import (
     Origin,
     Peak,
     Phase,
+    PhaseHeap,
     PhaseKind,
     PhaseOutline,
     Report,
@@ -163,7 +164,15 @@ def heap(
 ) -> Heap:
     """A heap whose figures at the checkpoints follow from its lifetimes; it has no peaks yet."""
     sizes = at_checkpoints(lifetimes, checkpoints)
-    plain = Heap(stacks, sizes, tuple(lifetimes), (), (), max(sizes, default=0))
+    plain = Heap(
+        tree=stacks,
+        traced=(Stretch(0, checkpoints - 1),),
+        at_checkpoints=sizes,
+        lifetimes=tuple(lifetimes),
+        peaks=(),
+        curve=(),
+        peak_bytes=max(sizes, default=0),
+    )
     return replace(plain, **changes)
 
 
@@ -194,6 +203,20 @@ def phase(name: str = "load", **changes: Any) -> Phase:
     }
     outlined = phase_outline(name, **known)
     stretches = len(outlined.stretches)
+    phase_heap = PhaseHeap(
+        start_bytes=0,
+        end_bytes=0,
+        delta_bytes=0,
+        deltas_bytes=(0,) * stretches,
+        retained_bytes=0,
+        freed_bytes=0,
+        peak=Peak(0, None, None),
+        culprits=(),
+        peak_culprits=(),
+        freed_culprits=(),
+    )
+    names = {field.name for field in fields(PhaseHeap)}
+    inside = {key: changes.pop(key) for key in names & changes.keys()}
     plain = Phase(
         outline=outlined,
         duration_s=1.0,
@@ -201,17 +224,8 @@ def phase(name: str = "load", **changes: Any) -> Phase:
         rss_end_bytes=None,
         rss_delta_bytes=None,
         rss_deltas_bytes=(None,) * stretches,
-        heap_start_bytes=0,
-        heap_end_bytes=0,
-        heap_delta_bytes=0,
-        heap_deltas_bytes=(0,) * stretches,
-        retained_bytes=0,
-        freed_bytes=0,
-        peak=Peak(0, None, None),
+        heap=replace(phase_heap, **inside),
         explained_ratio=None,
-        culprits=(),
-        peak_culprits=(),
-        freed_culprits=(),
     )
     return replace(plain, **changes)
 

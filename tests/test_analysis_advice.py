@@ -15,7 +15,7 @@ IMPORT = stdlib("_find_and_load", filename="<frozen importlib._bootstrap>")
 
 def repeated(*heap_deltas_bytes: int) -> Phase:
     stretches = tuple(Stretch(place, place + 1) for place in range(len(heap_deltas_bytes)))
-    return phase(stretches=stretches, heap_deltas_bytes=heap_deltas_bytes)
+    return phase(stretches=stretches, deltas_bytes=heap_deltas_bytes)
 
 
 @pytest.mark.parametrize(

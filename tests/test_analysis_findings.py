@@ -115,7 +115,7 @@ def at_a_peak(
         0.5,
         tuple(StackBytes(node, size, 1) for node, size in zip(nodes, stacks_bytes, strict=True)),
     )
-    one = phase(peak=peak, heap_start_bytes=start, heap_end_bytes=end, stretches=(Stretch(0, 1),))
+    one = phase(peak=peak, start_bytes=start, end_bytes=end, stretches=(Stretch(0, 1),))
     held = plain_heap(stacks, lives, 2, peak_bytes=height)
     return findings(held, [one], 2)
 
@@ -165,5 +165,5 @@ def test_findings_are_few_large_ordered_and_within_their_phase(
     assert list(made.findings[: len(growth)]) == growth
     assert [item.bytes for item in growth] == sorted((i.bytes for i in growth), reverse=True)
     for item in growth:
-        assert MB <= item.bytes <= made.phases[item.phase].retained_bytes
+        assert MB <= item.bytes <= made.phases[item.phase].heap.retained_bytes
         assert 0 < item.share <= 1

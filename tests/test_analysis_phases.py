@@ -51,32 +51,32 @@ def load(lifetimes: Sequence[Lifetime] = (), *rss_bytes: int | None) -> Phase:
 
 def test_bytes_allocated_inside_and_alive_at_the_end_are_retained() -> None:
     phase = load([lifetime(born=2, died=None), lifetime(born=2, died=3, bytes=MB)])
-    assert phase.retained_bytes == 11 * MB
-    assert phase.freed_bytes == 0
+    assert phase.heap.retained_bytes == 11 * MB
+    assert phase.heap.freed_bytes == 0
 
 
 def test_bytes_alive_at_the_start_and_gone_at_the_end_are_freed() -> None:
     phase = load([lifetime(born=1, died=2)])
-    assert (phase.retained_bytes, phase.freed_bytes) == (0, 10 * MB)
+    assert (phase.heap.retained_bytes, phase.heap.freed_bytes) == (0, 10 * MB)
     assert phase.heap_delta_bytes == -10 * MB
 
 
 @pytest.mark.parametrize("life", [lifetime(born=1), lifetime(born=1, died=3), lifetime(born=3)])
 def test_bytes_that_only_pass_by_are_neither(life: Lifetime) -> None:
     phase = load([life])
-    assert (phase.retained_bytes, phase.freed_bytes) == (0, 0)
+    assert (phase.heap.retained_bytes, phase.heap.freed_bytes) == (0, 0)
 
 
 def test_what_a_phase_frees_again_is_not_retained() -> None:
     recorded = run("+a", "half", "-a")
     phase = span("a", found(recorded, [lifetime(born=2, died=3)]))
-    assert (phase.retained_bytes, phase.freed_bytes) == (0, 0)
+    assert (phase.heap.retained_bytes, phase.heap.freed_bytes) == (0, 0)
     assert span("begin of a → half", found(recorded, [lifetime(born=2, died=3)])).retained_bytes
 
 
 def test_heap_and_rss_at_both_ends() -> None:
     phase = load([lifetime(born=1, bytes=MB), lifetime(born=2)], 5 * MB, 6 * MB, 26 * MB, 27 * MB)
-    assert (phase.heap_start_bytes, phase.heap_end_bytes) == (MB, 11 * MB)
+    assert (phase.heap.start_bytes, phase.heap.end_bytes) == (MB, 11 * MB)
     assert (phase.rss_start_bytes, phase.rss_end_bytes) == (6 * MB, 26 * MB)
     assert phase.rss_delta_bytes == 20 * MB
     assert phase.explained_ratio == 0.5
@@ -105,9 +105,9 @@ def test_repeats_add_up_and_keep_the_figures_of_each() -> None:
     assert (phase.start, phase.end) == (1, 4)
     assert phase.duration_s == 2.0
     assert phase.rss_deltas_bytes == (3 * MB, 5 * MB)
-    assert phase.heap_deltas_bytes == (MB, 2 * MB)
+    assert phase.heap.deltas_bytes == (MB, 2 * MB)
     assert phase.rss_delta_bytes == 8 * MB
-    assert phase.retained_bytes == 3 * MB
+    assert phase.heap.retained_bytes == 3 * MB
 
 
 def test_one_unknown_repeat_leaves_the_sum_unknown() -> None:
@@ -121,9 +121,9 @@ def test_culprits_are_the_lines_of_what_stayed_and_of_what_went() -> None:
     stacks, (keep, drop) = tree([frame("keep")], [frame("drop")])
     lifetimes = [lifetime(keep, born=2), lifetime(drop, born=1, died=2)]
     phase = span("load", found(run("+load", "-load"), lifetimes, stacks))
-    assert [culprit.frame.function for culprit in phase.culprits] == ["keep"]
-    assert [culprit.frame.function for culprit in phase.freed_culprits] == ["drop"]
-    assert phase.culprits[0].share == phase.freed_culprits[0].share == 1.0
+    assert [culprit.frame.function for culprit in phase.heap.culprits] == ["keep"]
+    assert [culprit.frame.function for culprit in phase.heap.freed_culprits] == ["drop"]
+    assert phase.heap.culprits[0].share == phase.heap.freed_culprits[0].share == 1.0
 
 
 def test_a_clock_that_went_back_gives_no_negative_time() -> None:
@@ -177,8 +177,8 @@ def test_retained_less_freed_is_the_growth_of_the_heap(
     sizes = heap(stacks, lifetimes, len(recorded.checkpoints)).at_checkpoints
     for phase in found(recorded, lifetimes, stacks):
         growth = sum(sizes[s.end] - sizes[s.start] for s in phase.outline.stretches)
-        assert phase.retained_bytes - phase.freed_bytes == phase.heap_delta_bytes == growth
-        assert sum(phase.heap_deltas_bytes) == growth
+        assert phase.heap.retained_bytes - phase.heap.freed_bytes == phase.heap_delta_bytes == growth
+        assert sum(phase.heap.deltas_bytes) == growth
 
 
 @given(history=histories())
@@ -198,8 +198,8 @@ def test_retained_and_freed_are_what_their_definitions_say(
 
     for phase in found(recorded, lifetimes, stacks):
         stretches = phase.outline.stretches
-        assert phase.retained_bytes == sum(moved(life, stretches, kept=True) for life in lifetimes)
-        assert phase.freed_bytes == sum(moved(life, stretches, kept=False) for life in lifetimes)
+        assert phase.heap.retained_bytes == sum(moved(life, stretches, kept=True) for life in lifetimes)
+        assert phase.heap.freed_bytes == sum(moved(life, stretches, kept=False) for life in lifetimes)
 
 
 @given(history=histories())

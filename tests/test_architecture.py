@@ -15,13 +15,15 @@ MAX_LINES = 340
 # For each stage (or module of the package): what it may import from memdeep, and from outside the
 # standard library. A stage may always import itself.
 MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
-    "__init__": ({"record.api"}, set()),
+    "__init__": ({"record.api", "monitor"}, set()),
     "__main__": ({"cli"}, set()),
     "errors": (set(), set()),
     "model": (set(), set()),
     "journal": (set(), set()),
     "rundir": ({"errors"}, set()),
     "observation": ({"errors", "__init__"}, set()),
+    "monitor": ({"monitoring", "record.api"}, set()),
+    "monitoring": ({"record.api", "record.rss", "record.recorder"}, set()),
     "record": ({"errors", "journal", "__init__"}, set()),
     "run": ({"errors", "rundir", "observation", "record"}, set()),
     "capture": (
@@ -31,6 +33,17 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "analysis": ({"errors", "model"}, set()),
     "report": ({"errors", "model", "analysis.fold", "__init__"}, {"rich"}),
     "status": ({"journal", "report.units", "report.terminal", "run.supervise"}, {"rich"}),
+    "options": ({"report.terminal"}, set()),
+    "config": ({"errors", "options", "report.terminal"}, {"rich", "tomllib", "tomli"}),
+    "watching": (
+        {"journal", "observation", "rundir", "analysis.outline", "report.units"}
+        | {"report.terminal", "status"},
+        {"rich"},
+    ),
+    "watch": (
+        {"errors", "journal", "rundir", "watching", "report.units", "report.terminal"},
+        {"rich"},
+    ),
     "pipeline": ({"rundir", "model", "capture", "analysis", "report"}, set()),
     "cli": (
         {"pipeline", "errors", "model", "rundir", "report.text", "run", "record.spec", "status"}
@@ -43,6 +56,7 @@ KNOWS = {
     "record.tracker": "memray",
     "record.rss": "psutil",
     "run.sampling": "psutil",
+    "watching.progress": "psutil",
     "capture.reader": "memray",
     "report.html": "jinja2",
 }
@@ -99,6 +113,11 @@ def test_a_module_says_what_it_owns_and_stays_small(module: str) -> None:
         return
     assert ast.get_docstring(ast.parse(source)), f"{module} has no docstring"
     assert source.count("\n") <= MAX_LINES, f"{module} is too long"
+
+
+def test_the_lines_of_a_log_need_the_standard_library_only() -> None:
+    for name in imports("monitoring.log_format"):
+        assert name.partition(".")[0] in sys.stdlib_module_names
 
 
 def test_subpackages_hold_no_code_of_their_own() -> None:

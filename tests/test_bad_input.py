@@ -400,8 +400,8 @@ def test_damaged_lines_of_the_journal_are_left_out_and_said(
     run_memdeep: RunMemdeep, run_dir: Path
 ) -> None:
     path = run_dir / "journal.jsonl"
-    start, _, third, *others = path.read_bytes().splitlines()
-    path.write_bytes(b"\n".join([start, *DAMAGED_LINES, third, *others]) + b"\n")
+    start, trace, _, fourth, *others = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([start, trace, *DAMAGED_LINES, fourth, *others]) + b"\n")
     completed = run_memdeep("report", "--quiet", run_dir)
     assert (completed.returncode, completed.stderr) == (0, b"")
     points = read_json(run_dir / "report.json")["checkpoints"]
@@ -469,6 +469,10 @@ def test_program_runs_though_nothing_can_be_traced(run_memdeep: RunMemdeep, tmp_
     assert (completed.returncode, completed.stdout) == (0, b"8000000\n")
     lines = completed.stderr.decode().splitlines()
     assert [line[:37] for line in lines] == ["memdeep: allocations are not traced: "]
+    # What was seen from outside is reported all the same, and that the rest is not known.
     again = run_memdeep("report", "run")
-    assert again.returncode in (EXIT_BAD_DATA, EXIT_NO_INPUT)
-    assert "not traced" in " ".join(complaint(again))
+    assert again.returncode == 0
+    report = read_json(tmp_path / "run/report.json")
+    assert (report["peak_heap_bytes"], report["findings"]) == (None, [])
+    assert report["phases"][0]["rss_delta_bytes"] > 0
+    assert "not traced" in (tmp_path / "run/report.html").read_text("utf-8")

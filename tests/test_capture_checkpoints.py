@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from memdeep import journal
 from memdeep.capture import checkpoints
 from memdeep.journal import Event
@@ -23,35 +20,6 @@ def joined(
     *events: Event, started: Event | None = None, end: Event | None = None, end_s: float = 0.0
 ) -> tuple[Checkpoint, ...]:
     return checkpoints.join(started, events, end, end_s=end_s, end_rss_bytes=99)
-
-
-def test_events_are_put_in_the_order_of_their_markers() -> None:
-    events = [event(number) for number in (1, 2, 3)]
-    ordered = checkpoints.in_stream_order(events, [3, 1, 2])
-    assert [one.sequence for one in ordered] == [3, 1, 2]
-
-
-def test_events_without_a_marker_follow_in_the_order_of_the_journal() -> None:
-    events = [event(number) for number in (4, 1, 5, 2, 3)]
-    ordered = checkpoints.in_stream_order(events, [2, 1])
-    assert [one.sequence for one in ordered] == [2, 1, 4, 5, 3]
-
-
-def test_markers_without_an_event_do_not_matter() -> None:
-    ordered = checkpoints.in_stream_order([event(2), event(1)], [9, 1, 8, 2])
-    assert [one.sequence for one in ordered] == [1, 2]
-
-
-@given(
-    sequences=st.lists(st.integers(1, 20), unique=True, max_size=10),
-    order=st.lists(st.integers(1, 20), unique=True, max_size=10),
-)
-def test_ordering_loses_no_event(sequences: list[int], order: list[int]) -> None:
-    events = [event(number) for number in sequences]
-    ordered = [one.sequence for one in checkpoints.in_stream_order(events, order)]
-    assert sorted(ordered) == sorted(sequences)
-    placed = [number for number in order if number in sequences]
-    assert ordered[: len(placed)] == placed
 
 
 def test_a_run_without_checkpoints_has_a_start_and_an_end() -> None:

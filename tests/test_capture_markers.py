@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ from memdeep.rundir import RunDirectory
 
 PAGE_BYTES = 4096
 MEMORY_RECORD = 0x02
+
+
+def align(run_dir: RunDirectory, figures: Callable[[int], MarkerFigures | None]) -> tuple[int, ...]:
+    return markers.align(run_dir.capture(), run_dir.markers(), figures)
 
 
 def marker(sequence: int) -> bytes:
@@ -49,7 +54,7 @@ def read_memory_records(data: bytes) -> list[tuple[int, int]]:
 
 def run_with(directory: Path, content: bytes) -> RunDirectory:
     run_dir = RunDirectory(directory)
-    run_dir.capture.write_bytes(content)
+    run_dir.capture().write_bytes(content)
     return run_dir
 
 
@@ -118,69 +123,69 @@ def test_all_markers_are_found_wherever_they_lie(
 )
 def test_what_only_looks_like_a_marker_is_left_alone(tmp_path: Path, near_miss: bytes) -> None:
     run_dir = run_with(tmp_path, b"head" + near_miss + b"tail")
-    assert markers.align(run_dir, figures) == ()
-    assert run_dir.capture.read_bytes() == b"head" + near_miss + b"tail"
+    assert align(run_dir, figures) == ()
+    assert run_dir.capture().read_bytes() == b"head" + near_miss + b"tail"
 
 
 def test_alignment_replaces_markers_and_no_other_byte(tmp_path: Path) -> None:
     run_dir = run_with(tmp_path, b"head" + marker(7) + b"between" + marker(3) + b"tail")
-    assert markers.align(run_dir, figures) == (7, 3)
+    assert align(run_dir, figures) == (7, 3)
     seventh, third = (markers.encode_records(figures(number)) for number in (7, 3))
-    assert run_dir.capture.read_bytes() == b"head" + seventh + b"between" + third + b"tail"
+    assert run_dir.capture().read_bytes() == b"head" + seventh + b"between" + third + b"tail"
 
 
 def test_sequence_numbers_come_in_the_order_of_the_capture(tmp_path: Path) -> None:
     content = b"".join(marker(number) for number in (5, 1, 4, 2, 3))
-    assert markers.align(run_with(tmp_path, content), figures) == (5, 1, 4, 2, 3)
+    assert align(run_with(tmp_path, content), figures) == (5, 1, 4, 2, 3)
 
 
 def test_a_marker_that_the_journal_does_not_know_is_left_alone(tmp_path: Path) -> None:
     run_dir = run_with(tmp_path, marker(1) + marker(2))
-    order = markers.align(run_dir, lambda sequence: figures(1) if sequence == 1 else None)
+    order = align(run_dir, lambda sequence: figures(1) if sequence == 1 else None)
     assert order == (1,)
-    assert run_dir.capture.read_bytes() == markers.encode_records(figures(1)) + marker(2)
+    assert run_dir.capture().read_bytes() == markers.encode_records(figures(1)) + marker(2)
 
 
 def test_only_the_first_marker_of_a_number_is_replaced(tmp_path: Path) -> None:
     # A checkpoint in a signal handler makes the checkpoint it interrupts write its name again.
     run_dir = run_with(tmp_path, marker(1) + marker(2) + marker(1))
-    assert markers.align(run_dir, figures) == (1, 2)
-    assert run_dir.capture.read_bytes()[80:] == marker(1)
+    assert align(run_dir, figures) == (1, 2)
+    assert run_dir.capture().read_bytes()[80:] == marker(1)
 
 
 def test_aligning_again_changes_nothing(tmp_path: Path) -> None:
     run_dir = run_with(tmp_path, b"head" + marker(2) + marker(1))
-    first = markers.align(run_dir, figures)
-    aligned = run_dir.capture.read_bytes()
-    assert markers.align(run_dir, figures) == first
-    assert run_dir.capture.read_bytes() == aligned
+    first = align(run_dir, figures)
+    aligned = run_dir.capture().read_bytes()
+    assert align(run_dir, figures) == first
+    assert run_dir.capture().read_bytes() == aligned
 
 
 @pytest.mark.parametrize("done", [0, 4, 20, 44, 60, 84])
 def test_an_interrupted_alignment_is_done_to_its_end(tmp_path: Path, done: int) -> None:
     original = b"head" + marker(2) + marker(1)
     run_dir = run_with(tmp_path, original)
-    order = markers.align(run_dir, figures)
-    aligned = run_dir.capture.read_bytes()
-    run_dir.capture.write_bytes(aligned[:done] + original[done:])
-    assert markers.align(run_dir, figures) == order
-    assert run_dir.capture.read_bytes() == aligned
+    order = align(run_dir, figures)
+    aligned = run_dir.capture().read_bytes()
+    run_dir.capture().write_bytes(aligned[:done] + original[done:])
+    assert align(run_dir, figures) == order
+    assert run_dir.capture().read_bytes() == aligned
 
 
 @pytest.mark.parametrize("content", ["x\n", "1\n", "1\t2\t3\n", "1\tx\n", "\xff"])
 def test_a_damaged_list_of_markers_is_refused(tmp_path: Path, content: str) -> None:
     run_dir = run_with(tmp_path, marker(1))
-    run_dir.markers.write_text(content, "latin-1")
+    run_dir.markers().write_text(content, "latin-1")
     with pytest.raises(CaptureError) as caught:
-        markers.align(run_dir, figures)
-    assert str(run_dir.markers) in caught.value.message
-    assert run_dir.capture.read_bytes() == marker(1)
+        align(run_dir, figures)
+    assert str(run_dir.markers()) in caught.value.message
+    assert run_dir.capture().read_bytes() == marker(1)
 
 
 def test_a_capture_that_cannot_be_written_is_an_error_with_its_path(tmp_path: Path) -> None:
     run_dir = RunDirectory(tmp_path)
-    run_dir.markers.write_text("0\t1\n")
-    run_dir.capture.mkdir()
+    run_dir.markers().write_text("0\t1\n")
+    run_dir.capture().mkdir()
     with pytest.raises(OutputError) as caught:
-        markers.align(run_dir, figures)
-    assert str(run_dir.capture) in caught.value.message
+        align(run_dir, figures)
+    assert str(run_dir.capture()) in caught.value.message

@@ -74,7 +74,7 @@ def test_growth_over_stacks_is_the_heap_difference_to_the_byte(threaded: Recorde
     for phase in report.phases:
         ends = [(s.start, s.end) for s in phase.outline.stretches]
         difference = sum(heap[end] - heap[start] for start, end in ends)
-        assert phase.retained_bytes - phase.freed_bytes == difference == phase.heap_delta_bytes
+        assert phase.heap.retained_bytes - phase.heap.freed_bytes == difference == phase.heap_delta_bytes
 
 
 def test_the_peak_of_the_run_is_memrays_own(threaded: Recorded) -> None:
@@ -112,14 +112,14 @@ def test_known_bytes_are_found_exactly_on_their_lines(tmp_path: Path) -> None:
     report = analysed(record(tmp_path, "known_bytes.py"))
     phases = {phase.name: phase for phase in report.phases}
     keep, peak, free = phases["keep"], phases["peak"], phases["free"]
-    assert keep.culprits[0].bytes == 10 * 300_000
-    assert keep.culprits[0].allocations == 10
-    assert keep.culprits[0].frame.lineno == 8
-    assert peak.peak.bytes - peak.heap_start_bytes >= 25 * 300_000
-    assert peak.peak_culprits[0].bytes == 25 * 300_000
-    assert peak.peak_culprits[0].frame.lineno == 10
-    assert free.freed_culprits[0].bytes == 4 * 300_000
-    assert free.freed_culprits[0].frame.lineno == 8
+    assert keep.heap.culprits[0].bytes == 10 * 300_000
+    assert keep.heap.culprits[0].allocations == 10
+    assert keep.heap.culprits[0].frame.lineno == 8
+    assert peak.peak.bytes - peak.heap.start_bytes >= 25 * 300_000
+    assert peak.heap.peak_culprits[0].bytes == 25 * 300_000
+    assert peak.heap.peak_culprits[0].frame.lineno == 10
+    assert free.heap.freed_culprits[0].bytes == 4 * 300_000
+    assert free.heap.freed_culprits[0].frame.lineno == 8
 
 
 def test_loading_a_run_twice_gives_the_same_report(tmp_path: Path) -> None:

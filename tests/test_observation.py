@@ -29,8 +29,10 @@ def meta(**changes: Any) -> Meta:
     plain = Meta(
         command=("prog.py", "-x"),
         name="prog.py",
+        backend="memray",
         native=True,
         python_allocators=False,
+        focus=(),
         python="3.11.7",
         memray="1.19.3",
         started="2025-11-20T10:30:45.123+01:00",

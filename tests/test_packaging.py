@@ -34,6 +34,7 @@ def test_the_wheel_holds_templates_typing_and_licence(built: Path) -> None:
         names = set(archive.namelist())
     assert {f"memdeep/{template}" for template in TEMPLATES} <= names
     assert "memdeep/py.typed" in names
+    assert "memory_monitor.py" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
@@ -41,7 +42,14 @@ def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    expected = {"pyproject.toml", "README.md", "LICENSE", "Makefile", *TEMPLATES}
+    expected = {
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "Makefile",
+        "memory_monitor.py",
+        *TEMPLATES,
+    }
     assert expected <= names
     assert "tests/test_packaging.py" in names
     assert "examples/backtest/deepseek_backtest.py" in names
@@ -78,3 +86,26 @@ def test_a_page_renders_from_the_installed_wheel(built: Path, tmp_path: Path) ->
         text=True,
     )
     assert where.stdout.startswith(str(site))
+
+
+@pytest.mark.parametrize("editable", [False, True])
+def test_memory_monitor_is_installed(built: Path, tmp_path: Path, editable: bool) -> None:
+    environment = tmp_path / "venv"
+    venv.create(environment, with_pip=False)
+    libraries = next(environment.glob("lib/python3.*/site-packages"))
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    install += ["--disable-pip-version-check", "--target", str(libraries)]
+    wanted = ["--editable", str(ROOT)] if editable else [str(*built.glob("*.whl"))]
+    done = subprocess.run([*install, *wanted], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    # Without any third-party package at all.
+    code = (
+        "import memory_monitor; memory_monitor.init_global_monitor(log_file='a.log')\n"
+        "memory_monitor.memory_checkpoint('installed'); print(memory_monitor.__file__)"
+    )
+    done = subprocess.run(
+        [environment / "bin" / "python", "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    home = ROOT if editable else libraries
+    assert (done.stdout, done.stderr) == (f"{home / 'memory_monitor.py'}\n", "")
+    assert "[installed]" in (tmp_path / "a.log").read_text("utf-8")

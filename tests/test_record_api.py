@@ -303,7 +303,7 @@ def program(work: Path, run_memdeep: RunMemdeep) -> Program:
         assert damaged == 0
         assert (events[0].kind, events[-1].kind) == (journal.START, journal.EXIT)
         assert len({event.sequence for event in events}) == len(events)
-        return events[1:-1]
+        return [event for event in events[1:-1] if event.kind != journal.TRACE]
 
     return run
 

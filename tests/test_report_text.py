@@ -104,10 +104,10 @@ def test_without_findings_it_says_that_nothing_stands_out() -> None:
 
 
 def test_other_findings_follow_and_are_few() -> None:
-    shown = verdict(growth(phase(heap_delta_bytes=MB), count=10))
+    shown = verdict(growth(phase(delta_bytes=MB), count=10))
     assert "Then:" in shown
     assert shown.count("kept by load") == text.MAX_OTHER_FINDINGS
-    assert "Then:" not in verdict(growth(phase(heap_delta_bytes=MB)))
+    assert "Then:" not in verdict(growth(phase(delta_bytes=MB)))
 
 
 def table(shown: str) -> list[str]:
@@ -122,7 +122,7 @@ def test_a_row_shows_growth_peak_ratio_and_culprit() -> None:
     blamed = culprit(frame(filename="/app/learning.py", lineno=212))
     found = phase(
         rss_delta_bytes=329 * MB,
-        heap_delta_bytes=-MB,
+        delta_bytes=-MB,
         explained_ratio=0.982,
         culprits=(blamed,),
     )
@@ -166,7 +166,7 @@ def test_figures_are_never_cut_for_the_sake_of_a_name() -> None:
     found = phase(
         "a phase of a very long name " * 9,
         rss_delta_bytes=-1000 * MB,
-        heap_delta_bytes=-1000 * MB,
+        delta_bytes=-1000 * MB,
         culprits=(culprit(frame(filename="/app/a_very_long_module_name.py", lineno=1234)),),
     )
     (row,) = table(verdict(report([found])))

@@ -76,8 +76,8 @@ def test_without_nesting_those_that_moved_most_are_chosen(growth: list[int], mos
     "telling",
     [
         phase(rss_delta_bytes=-5 * MB),
-        phase(heap_delta_bytes=5 * MB),
-        phase(peak=Peak(9 * MB, None, None), heap_start_bytes=4 * MB),
+        phase(delta_bytes=5 * MB),
+        phase(peak=Peak(9 * MB, None, None), start_bytes=4 * MB),
     ],
 )
 def test_rss_heap_and_peak_all_tell(telling: Phase) -> None:
@@ -94,7 +94,7 @@ def test_rss_heap_and_peak_all_tell(telling: Phase) -> None:
     ],
 )
 def test_growth_has_a_sign_and_a_tone(delta: int | None, text: str, tone: str) -> None:
-    shown = row(phase(rss_delta_bytes=delta, heap_delta_bytes=delta or 0))
+    shown = row(phase(rss_delta_bytes=delta, delta_bytes=delta or 0))
     assert (shown.rss_delta_text, shown.rss_tone) == (text, tone)
     if delta is not None:
         assert (shown.heap_delta_text, shown.heap_tone) == (text, tone)
@@ -102,7 +102,7 @@ def test_growth_has_a_sign_and_a_tone(delta: int | None, text: str, tone: str) -
 
 def test_bars_are_percent_of_the_largest_growth_either_way() -> None:
     shown = row(
-        phase(rss_delta_bytes=5 * MB, heap_delta_bytes=-MB), phase(rss_delta_bytes=-10 * MB)
+        phase(rss_delta_bytes=5 * MB, delta_bytes=-MB), phase(rss_delta_bytes=-10 * MB)
     )
     assert (shown.rss_bar, shown.heap_bar) == (50.0, 10.0)
     nothing = row(phase())
@@ -182,7 +182,7 @@ def test_a_culprit_is_ready_to_show_with_its_stack_and_sources() -> None:
 def growths(count: int) -> Report:
     blamed = culprit()
     item = Finding(FindingKind.GROWTH, 0, 10 * MB, 0.5, blamed, None)
-    return report([phase(heap_delta_bytes=10 * MB)], [item] * count)
+    return report([phase(delta_bytes=10 * MB)], [item] * count)
 
 
 def test_findings_are_ranked_from_one_on_and_none_is_lost() -> None:

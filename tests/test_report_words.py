@@ -53,7 +53,7 @@ def test_places_are_short_and_telling(called: Frame, text: str) -> None:
 
 
 def test_a_finding_says_phase_growth_line_and_bytes() -> None:
-    found = phase("load", rss_delta_bytes=9 * MB, heap_delta_bytes=8 * MB)
+    found = phase("load", rss_delta_bytes=9 * MB, delta_bytes=8 * MB)
     assert sentence(found) == (
         "load grew RSS by 9.0 MB: learning.py:212 allocated 8.0 MB still alive at its end."
     )
@@ -61,27 +61,27 @@ def test_a_finding_says_phase_growth_line_and_bytes() -> None:
 
 @pytest.mark.parametrize("rss_delta_bytes", [None, 0, -MB])
 def test_where_rss_did_not_grow_the_heap_speaks(rss_delta_bytes: int | None) -> None:
-    found = phase("load", rss_delta_bytes=rss_delta_bytes, heap_delta_bytes=8 * MB)
+    found = phase("load", rss_delta_bytes=rss_delta_bytes, delta_bytes=8 * MB)
     assert sentence(found).startswith("load grew the heap by 8.0 MB: ")
 
 
 def test_where_nothing_grew_new_memory_was_kept() -> None:
-    assert sentence(phase("load", heap_delta_bytes=-MB)).startswith("load kept new memory: ")
+    assert sentence(phase("load", delta_bytes=-MB)).startswith("load kept new memory: ")
 
 
 def test_repeats_are_counted() -> None:
     stretches = tuple(Stretch(place, place + 1) for place in range(1200))
-    found = phase("step", stretches=stretches, heap_delta_bytes=MB)
+    found = phase("step", stretches=stretches, delta_bytes=MB)
     assert sentence(found).startswith("step grew the heap by 1.0 MB over 1,200 repeats: ")
 
 
 def test_a_phase_that_was_never_finished_has_no_end() -> None:
-    found = phase("load", stretches=(Stretch(0, 1, complete=False),), heap_delta_bytes=MB)
+    found = phase("load", stretches=(Stretch(0, 1, complete=False),), delta_bytes=MB)
     assert sentence(found).endswith("allocated 8.0 MB still alive when the program ended.")
 
 
 def test_a_segment_is_called_a_stretch() -> None:
-    found = phase("a → b", kind=PhaseKind.SEGMENT, heap_delta_bytes=MB)
+    found = phase("a → b", kind=PhaseKind.SEGMENT, delta_bytes=MB)
     assert sentence(found).startswith("The stretch a → b grew the heap")
 
 
@@ -95,7 +95,7 @@ def test_a_peak_says_its_height_and_who_held_most() -> None:
 
 
 def test_the_headline_is_the_first_finding() -> None:
-    made = growth(phase("load", heap_delta_bytes=MB))
+    made = growth(phase("load", delta_bytes=MB))
     assert words.headline(made) == words.finding(made, made.findings[0])
 
 

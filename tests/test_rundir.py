@@ -20,24 +20,23 @@ def test_the_default_path_names_program_and_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert rundir.default_path("etl", NOW) == Path("memdeep-runs/etl-20251120-103045")
+    made = rundir.create_default("etl", NOW)
+    assert made.path == Path("memdeep-runs/etl-20251120-103045")
 
 
 def test_the_default_path_is_never_one_that_exists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    names = []
-    for _ in range(3):
-        path = rundir.default_path("etl", NOW)
-        path.mkdir(parents=True)
-        names.append(path.name)
+    names = [rundir.create_default("etl", NOW).path.name for _ in range(3)]
     assert names == ["etl-20251120-103045", "etl-20251120-103045-2", "etl-20251120-103045-3"]
 
 
 def test_all_files_lie_in_the_directory_under_names_of_their_own(tmp_path: Path) -> None:
+    for name in ("capture.bin", "capture-2.bin", "markers", "markers-2"):
+        (tmp_path / name).touch()
     files = RunDirectory(tmp_path).files()
-    assert len({file.name for file in files}) == len(files) == 7
+    assert len({file.name for file in files}) == len(files) == 11
     assert all(file.parent == tmp_path for file in files)
 
 

@@ -27,7 +27,8 @@ def advise(stack: Sequence[Frame], culprit: Frame, phase: Phase) -> Advice | Non
         for advice, function, file_end in _EVIDENCE:
             if frame.function == function and frame.filename.endswith(file_end):
                 return advice
-    growing = sum(delta > 0 for delta in phase.heap_deltas_bytes)
+    deltas = phase.heap.deltas_bytes if phase.heap is not None else ()
+    growing = sum(delta > 0 for delta in deltas)
     if phase.repeats >= MIN_REPEATS and growing >= STEADY_SHARE * phase.repeats:
         return Advice.REPEATED_GROWTH
     return None

@@ -22,7 +22,7 @@ def findings(heap: Heap, phases: Sequence[Phase], checkpoints: int) -> tuple[Fin
     tell the same thing twice.
     """
     blame = Blame(heap.tree)
-    least = max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * heap.peak_bytes))
+    least = max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * (heap.peak_bytes or 0)))
     growth = _growth(heap, phases, checkpoints, blame)
     peaks = _peaks(heap, phases, blame)
     return tuple(
@@ -36,9 +36,10 @@ def _growth(heap: Heap, phases: Sequence[Phase], checkpoints: int, blame: Blame)
     innermost: dict[int, dict[int, list[int]]] = {}
     covering = cover([phase.outline for phase in phases], checkpoints)
     for life in heap.lifetimes:
-        if not covering[life.born]:
+        traced = [place for place in covering[life.born] if phases[place[0]].heap is not None]
+        if not traced:
             continue
-        place, _, end = max(covering[life.born], key=lambda c: phases[c[0]].outline.depth)
+        place, _, end = max(traced, key=lambda stretch: phases[stretch[0]].outline.depth)
         if life.died is None or life.died > end:
             entry = innermost.setdefault(place, {}).setdefault(life.node, [0, 0])
             entry[0] += life.bytes
@@ -46,7 +47,9 @@ def _growth(heap: Heap, phases: Sequence[Phase], checkpoints: int, blame: Blame)
     found = []
     for place, books in innermost.items():
         stacks = [StackBytes(node, size, count) for node, (size, count) in books.items()]
-        for culprit in blame.culprits(stacks, phases[place].retained_bytes):
+        phase_heap = phases[place].heap
+        retained_bytes = 0 if phase_heap is None else phase_heap.retained_bytes
+        for culprit in blame.culprits(stacks, retained_bytes):
             found.append(_finding(FindingKind.GROWTH, place, culprit, phases[place], heap))
     return sorted(found, key=lambda finding: finding.bytes, reverse=True)
 
@@ -54,18 +57,19 @@ def _growth(heap: Heap, phases: Sequence[Phase], checkpoints: int, blame: Blame)
 def _peaks(heap: Heap, phases: Sequence[Phase], blame: Blame) -> list[Finding]:
     """Lines by the bytes alive at a phase's peak and gone at its end, in the innermost phases."""
     parents = {phase.outline.parent for phase in phases}
+    least_bytes = MIN_TRANSIENT_SHARE * (heap.peak_bytes or 0)
     found: list[Finding] = []
     for place, phase in enumerate(phases):
-        transient = phase.peak.bytes - max(phase.heap_start_bytes, phase.heap_end_bytes)
-        is_high = transient >= MIN_TRANSIENT_SHARE * heap.peak_bytes
-        if place in parents or not is_high or phase.peak.stacks is None:
+        if place in parents or phase.heap is None or phase.heap.peak.stacks is None:
+            continue
+        if phase.heap.transient_bytes < least_bytes:
             continue
         alive = _alive_at(heap, phase.end)
         gone = [
             StackBytes(stack.node, stack.bytes - alive.get(stack.node, 0), stack.allocations)
-            for stack in phase.peak.stacks
+            for stack in phase.heap.peak.stacks
         ]
-        for culprit in blame.culprits(gone, phase.peak.bytes)[:1]:
+        for culprit in blame.culprits(gone, phase.heap.peak.bytes)[:1]:
             found.append(_finding(FindingKind.PEAK, place, culprit, phase, heap))
     return sorted(found, key=lambda finding: finding.bytes, reverse=True)
 

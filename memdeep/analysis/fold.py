@@ -26,7 +26,7 @@ class FoldedHeap:
     share: float
 
 
-def fold(heap: Heap, peaks: Sequence[Peak]) -> FoldedHeap:
+def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
     """Fold stacks below a share of the bytes, raising the share until the rest is small enough."""
     weights = _weights(heap, peaks)
     share = FIRST_SHARE
@@ -38,12 +38,12 @@ def fold(heap: Heap, peaks: Sequence[Peak]) -> FoldedHeap:
         share *= 2
 
 
-def _weights(heap: Heap, peaks: Sequence[Peak]) -> list[float]:
+def _weights(heap: Heap, peaks: Sequence[Peak | None]) -> list[float]:
     """For each node, the largest part its subtree makes of the lifetimes or of one peak."""
     parents = heap.tree.parents
     weights = _subtree_shares([(life.node, life.bytes) for life in heap.lifetimes], parents)
     for peak in peaks:
-        if peak.stacks:
+        if peak is not None and peak.stacks:
             pairs = [(stack.node, stack.bytes) for stack in peak.stacks]
             shares = _subtree_shares(pairs, parents)
             weights = [max(pair) for pair in zip(weights, shares, strict=True)]
@@ -62,7 +62,9 @@ def _subtree_shares(pairs: Iterable[tuple[int, int]], parents: Sequence[int]) ->
     return [size / total if total else 0.0 for size in sums]
 
 
-def _fold(heap: Heap, peaks: Sequence[Peak], weights: Sequence[float], share: float) -> FoldedHeap:
+def _fold(
+    heap: Heap, peaks: Sequence[Peak | None], weights: Sequence[float], share: float
+) -> FoldedHeap:
     target: list[int] = []
     for node, parent in enumerate(heap.tree.parents):
         keeps = weights[node] >= share
@@ -82,7 +84,8 @@ def _fold(heap: Heap, peaks: Sequence[Peak], weights: Sequence[float], share: fl
             for (node, born, died), (size, count) in lifetimes.items()
         ),
         peaks=tuple(
-            None if peak.stacks is None else _fold_stacks(peak.stacks, target) for peak in peaks
+            None if peak is None or peak.stacks is None else _fold_stacks(peak.stacks, target)
+            for peak in peaks
         ),
         share=moved / total if total else 0.0,
     )

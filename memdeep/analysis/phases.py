@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from memdeep.analysis.culprits import Blame
 from memdeep.model import (
     Checkpoint,
     Heap,
+    Peak,
     Phase,
+    PhaseHeap,
     PhaseKind,
     PhaseOutline,
     Run,
@@ -29,9 +31,13 @@ def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phas
     A span's own figures include those of the phases inside it.
     """
     blame = Blame(heap.tree)
-    retained, freed = _books(heap, outlines, len(run.checkpoints))
+    accounts = _accounts(heap, outlines, len(run.checkpoints))
     all_phases = [
-        _phase(run.checkpoints, heap, blame, place, outline, retained[place], freed[place])
+        _phase(
+            run.checkpoints,
+            outline,
+            _phase_heap(heap, blame, outline, heap.peaks[place], accounts[place]),
+        )
         for place, outline in enumerate(outlines)
     ]
     span_edges = {
@@ -57,26 +63,31 @@ def cover(outlines: Sequence[PhaseOutline], checkpoints: int) -> Cover:
     return covering
 
 
-def _books(
-    heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int
-) -> tuple[list[Books], list[Books]]:
-    """What each phase retained and what it freed, by node.
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one phase retained and what it freed, by node."""
+
+    retained: Books
+    freed: Books
+
+
+def _accounts(heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int) -> list[Account]:
+    """The account of each phase.
 
     Retained: allocated inside a stretch and alive at its end. Freed: alive at its start, and not
     at its end. Their difference is the growth of the heap, exactly.
     """
     covering = cover(outlines, checkpoints)
-    retained: list[Books] = [{} for _ in outlines]
-    freed: list[Books] = [{} for _ in outlines]
+    accounts = [Account({}, {}) for _ in outlines]
     for life in heap.lifetimes:
         for place, _, end in covering[life.born]:
             if life.died is None or life.died > end:
-                _add(retained[place], life.node, life.bytes, life.allocations)
+                _add(accounts[place].retained, life.node, life.bytes, life.allocations)
         if life.died is not None:
             for place, start, _ in covering[life.died]:
                 if life.born <= start:
-                    _add(freed[place], life.node, life.bytes, life.allocations)
-    return retained, freed
+                    _add(accounts[place].freed, life.node, life.bytes, life.allocations)
+    return accounts
 
 
 def _add(books: Books, node: int, size: int, allocations: int) -> None:
@@ -86,27 +97,14 @@ def _add(books: Books, node: int, size: int, allocations: int) -> None:
 
 
 def _phase(
-    checkpoints: Sequence[Checkpoint],
-    heap: Heap,
-    blame: Blame,
-    place: int,
-    outline: PhaseOutline,
-    retained: Books,
-    freed: Books,
+    checkpoints: Sequence[Checkpoint], outline: PhaseOutline, heap: PhaseHeap | None
 ) -> Phase:
     ends = [(checkpoints[s.start], checkpoints[s.end]) for s in outline.stretches]
     rss_deltas = tuple(_difference(start.rss_bytes, end.rss_bytes) for start, end in ends)
-    heap_deltas = tuple(
-        heap.at_checkpoints[s.end] - heap.at_checkpoints[s.start] for s in outline.stretches
-    )
     rss_delta = _sum(rss_deltas)
-    heap_delta = sum(heap_deltas)
-    retained_bytes = sum(entry[0] for entry in retained.values())
-    freed_bytes = sum(entry[0] for entry in freed.values())
-    peak = heap.peaks[place]
     explained = None
-    if rss_delta is not None and rss_delta >= MIN_RSS_GROWTH:
-        explained = heap_delta / rss_delta
+    if heap is not None and rss_delta is not None and rss_delta >= MIN_RSS_GROWTH:
+        explained = heap.delta_bytes / rss_delta
     return Phase(
         outline=outline,
         duration_s=sum(max(0.0, end.time_s - start.time_s) for start, end in ends),
@@ -114,14 +112,34 @@ def _phase(
         rss_end_bytes=ends[-1][1].rss_bytes,
         rss_delta_bytes=rss_delta,
         rss_deltas_bytes=rss_deltas,
-        heap_start_bytes=heap.at_checkpoints[outline.stretches[0].start],
-        heap_end_bytes=heap.at_checkpoints[outline.stretches[-1].end],
-        heap_delta_bytes=heap_delta,
-        heap_deltas_bytes=heap_deltas,
+        heap=heap,
+        explained_ratio=explained,
+    )
+
+
+def _phase_heap(
+    heap: Heap, blame: Blame, outline: PhaseOutline, peak: Peak | None, account: Account
+) -> PhaseHeap | None:
+    """The heap's figures, or None if not all of the phase was traced."""
+    stretches = outline.stretches
+    starts = [heap.at_checkpoints[stretch.start] for stretch in stretches]
+    ends = [heap.at_checkpoints[stretch.end] for stretch in stretches]
+    deltas = [_difference(start, end) for start, end in zip(starts, ends, strict=True)]
+    start, end, delta = starts[0], ends[-1], _sum(deltas)
+    is_traced = all(heap.is_traced(stretch) for stretch in stretches)
+    if not is_traced or peak is None or start is None or end is None or delta is None:
+        return None
+    retained, freed = account.retained, account.freed
+    retained_bytes = sum(entry[0] for entry in retained.values())
+    freed_bytes = sum(entry[0] for entry in freed.values())
+    return PhaseHeap(
+        start_bytes=start,
+        end_bytes=end,
+        delta_bytes=delta,
+        deltas_bytes=tuple(delta for delta in deltas if delta is not None),
         retained_bytes=retained_bytes,
         freed_bytes=freed_bytes,
         peak=peak,
-        explained_ratio=explained,
         culprits=blame.culprits(_stacks(retained), retained_bytes),
         peak_culprits=blame.culprits(peak.stacks or (), peak.bytes),
         freed_culprits=blame.culprits(_stacks(freed), freed_bytes),
@@ -143,16 +161,9 @@ def _sum(figures: Sequence[int | None]) -> int | None:
 
 def _is_quiet_gap(phase: Phase, span_edges: set[int]) -> bool:
     """Whether ``phase`` only leads to a span or away from one, and moved nothing worth a row."""
-    if phase.outline.kind is not PhaseKind.SEGMENT:
-        return False
-    figures = (
-        phase.rss_delta_bytes or 0,
-        phase.heap_delta_bytes,
-        phase.peak.bytes - phase.heap_start_bytes,
-    )
-    return (phase.start in span_edges or phase.end in span_edges) and all(
-        abs(figure) < QUIET_BYTES for figure in figures
-    )
+    is_beside_span = phase.start in span_edges or phase.end in span_edges
+    is_gap = phase.outline.kind is PhaseKind.SEGMENT and is_beside_span
+    return is_gap and phase.moved_bytes < QUIET_BYTES
 
 
 def _renumbered(all_phases: Sequence[Phase], keep: Sequence[bool]) -> tuple[Phase, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from memdeep.capture.markers import FIRST_FLAG, SECOND_FLAG, is_flagged
+from memdeep.capture.parts import Part
 from memdeep.model import Sample, Stretch
 
 
@@ -23,30 +24,33 @@ class Snapshot:
 
 
 class Axis:
-    """Where the checkpoints lie among the snapshots.
+    """Where the checkpoints of one capture lie among its snapshots.
 
-    Checkpoint 0 is the start of the run, the last one its end. Window ``w`` is what lies between
-    snapshots ``w - 1`` and ``w``.
+    Checkpoints are numbered as in the whole run. Window ``w`` is what lies between snapshots
+    ``w - 1`` and ``w``.
     """
 
-    def __init__(self, snapshots: Sequence[Snapshot], markers: int) -> None:
+    def __init__(self, snapshots: Sequence[Snapshot], part: Part) -> None:
+        self.last = part.last
+        self._first_marked = part.first if part.first else 1
         self._snapshots = snapshots
         self._places = [
             index for index, s in enumerate(snapshots) if is_flagged(s.rss_bytes, FIRST_FLAG)
-        ][:markers]
+        ][: part.markers]
         # memray gives no snapshot for a record after the last allocation.
-        missing = markers - len(self._places)
+        missing = part.markers - len(self._places)
         self._places.extend([len(snapshots)] * missing)
 
     def checkpoint_after(self, snapshot: int) -> int:
         """The first checkpoint at or after ``snapshot``: where its bytes are first seen."""
-        return bisect_left(self._places, snapshot) + 1
+        return bisect_left(self._places, snapshot) + self._first_marked
 
     def windows(self, stretch: Stretch) -> range:
         """The windows that make up ``stretch``."""
-        first = 0 if stretch.start == 0 else self._places[stretch.start - 1] + 1
-        is_last = stretch.end > len(self._places)
-        last = len(self._snapshots) if is_last else self._places[stretch.end - 1]
+        start = stretch.start - self._first_marked
+        end = stretch.end - self._first_marked
+        first = 0 if start < 0 else self._places[start] + 1
+        last = self._places[end] if end < len(self._places) else len(self._snapshots)
         return range(first, last + 1)
 
     def middle_s(self, window: int, start_ms: int) -> float | None:

@@ -1,4 +1,4 @@
-"""Joins the journal with the order of the markers: the checkpoints of a run, in program order."""
+"""Joins the journal with the order of the markers: the checkpoints of a run."""
 
 from __future__ import annotations
 
@@ -16,17 +16,6 @@ KINDS = {
     journal.BEGIN: CheckpointKind.BEGIN,
     journal.END: CheckpointKind.END,
 }
-
-
-def in_stream_order(events: Sequence[Event], marker_order: Sequence[int]) -> list[Event]:
-    """``events`` (all of `KINDS`) as their markers lie in the capture.
-
-    Those whose marker never reached the capture (the program died in between, or was not traced
-    any more) follow in the order of the journal.
-    """
-    place = {sequence: position for position, sequence in enumerate(marker_order)}
-    unplaced = len(place)
-    return sorted(events, key=lambda event: place.get(event.sequence, unplaced))
 
 
 def join(

@@ -18,15 +18,17 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from memdeep.errors import CaptureError
 from memdeep.record.recorder import MARKER_DIGITS, MARKER_PREFIX
-from memdeep.rundir import RunDirectory, write_atomically, write_error
+from memdeep.rundir import write_atomically, write_error
 
 THREAD_RECORD = 0x0A
 MEMORY_RECORD = 0x02
 FIRST_FLAG = 1
 SECOND_FLAG = 2
+RECORD_BYTES = 40
 _PAGE_BYTES = 4096
 _MARKER = re.compile(
     bytes([THREAD_RECORD]) + MARKER_PREFIX.encode() + rb"([0-9]{%d})\x00" % MARKER_DIGITS
@@ -54,27 +56,59 @@ def is_flagged(rss_bytes: int, flag: int) -> bool:
     return rss_bytes % _PAGE_BYTES == flag
 
 
-def align(run_dir: RunDirectory, figures: Callable[[int], MarkerFigures | None]) -> tuple[int, ...]:
-    """Replace all markers of the run's capture; returns their sequence numbers in stream order.
+def align(
+    capture: Path, places: Path, figures: Callable[[int], MarkerFigures | None]
+) -> tuple[int, ...]:
+    """Replace all markers of ``capture``; returns their sequence numbers in stream order.
 
-    ``figures`` gives what is known of a sequence number, or None for a number the journal does
-    not have: such a record is left alone. Raises CaptureError or OutputError.
+    ``places`` is the file that keeps where they lay. ``figures`` gives what is known of a
+    sequence number, or None for one that the journal does not have: such a record is left alone.
+    Raises CaptureError or OutputError.
     """
-    if run_dir.markers.exists():
-        markers = _decode(run_dir.markers)
-    else:
-        markers = _first_of_each(find(run_dir.capture))
-        write_atomically(run_dir.markers, _encode(markers))
-    known = [(marker, figures(marker.sequence)) for marker in markers]
-    patches = [(marker, figure) for marker, figure in known if figure is not None]
+    stored = _decode(places) if places.exists() else []
+    placed = []
     try:
-        with open(run_dir.capture, "r+b") as capture:
-            for marker, figure in patches:
-                capture.seek(marker.offset)
-                capture.write(encode_records(figure))
+        markers = _first_of_each(sorted({*stored, *find(capture)}, key=lambda m: m.offset))
+        if markers and markers != stored:
+            write_atomically(places, _encode(markers))
+        with open(capture, "r+b") as file:
+            for marker in markers:
+                figure = figures(marker.sequence)
+                if figure is not None and _replace(file, marker, encode_records(figure)):
+                    placed.append(marker.sequence)
     except OSError as error:
-        raise write_error(run_dir.capture, error) from error
-    return tuple(marker.sequence for marker, _ in patches)
+        raise write_error(capture, error) from error
+    return tuple(placed)
+
+
+def _replace(file: BinaryIO, marker: Marker, records: bytes) -> bool:
+    """Put ``records`` in the place of ``marker``; False, touching nothing, if it is not there.
+
+    It may have been replaced before, wholly or in part. But the list of places may also be older
+    than the capture, or belong to another one.
+    """
+    file.seek(marker.offset)
+    found = file.read(RECORD_BYTES)
+    name = f"{MARKER_PREFIX}{marker.sequence:0{MARKER_DIGITS}}".encode()
+    original = bytes([THREAD_RECORD]) + name + b"\x00"
+    done = next((n for n in range(len(found)) if found[n] != records[n]), len(found))
+    if found[done:] != original[done:] and not _is_replaced(found):
+        return False
+    file.seek(marker.offset)
+    file.write(records)
+    return True
+
+
+def _is_replaced(record: bytes) -> bool:
+    half = RECORD_BYTES // 2
+    return len(record) == RECORD_BYTES and all(
+        part[0] == MEMORY_RECORD and is_flagged(_varint(part[1:11]), flag)
+        for part, flag in ((record[:half], FIRST_FLAG), (record[half:], SECOND_FLAG))
+    )
+
+
+def _varint(content: bytes) -> int:
+    return sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(content))
 
 
 def find(capture: Path) -> list[Marker]:
@@ -117,7 +151,10 @@ def _encode(markers: Sequence[Marker]) -> bytes:
 def _decode(path: Path) -> list[Marker]:
     try:
         lines = path.read_text("ascii").splitlines()
-        return [Marker(*(int(field) for field in line.split("\t"))) for line in lines]
+        markers = [Marker(*(int(field) for field in line.split("\t"))) for line in lines]
+        if any(marker.offset < 0 for marker in markers):
+            raise ValueError("a negative offset")
+        return markers
     except (OSError, ValueError, TypeError) as error:
         raise CaptureError(
             f"{path} is damaged.",

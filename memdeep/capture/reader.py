@@ -1,6 +1,6 @@
 """Reads a capture's allocations with memray's own reader: the only module here that knows memray.
 
-Everything downstream sees `model.Heap`; another engine need only offer `read_heap`.
+Everything downstream sees `model.Heap`; another engine need only offer `read_part`.
 
 memray numbers its memory records ("snapshots") in stream order. An interval of an allocation
 record says before which snapshot bytes were allocated and freed: they are alive at the snapshots
@@ -19,15 +19,17 @@ from itertools import accumulate
 from pathlib import Path
 
 from memray import FileReader
-from memray._memray import TemporalAllocationRecord
+from memray._memray import TemporalAllocationRecord, set_log_level
 
 from memdeep.capture.axis import Axis, Snapshot
-from memdeep.capture.origins import Origins
+from memdeep.capture.parts import HeapPart, Part
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.errors import CaptureError
-from memdeep.model import Heap, Lifetime, Peak, Sample, StackBytes, StackTree, Stretch
+from memdeep.model import Lifetime, Peak, Sample, StackBytes, Stretch
 
 ALL_RECORDS = 2**31 - 1  # memray thins its memory records to 10,000 unless told otherwise
+
+SILENT = 60  # above CRITICAL, memray's highest level
 
 # Finding the symbols of a native stack is dear. Stacks that never hold this share of the largest
 # heap keep their Python frames only.
@@ -83,6 +85,7 @@ def _milliseconds(moment: datetime) -> int:
 
 @contextmanager
 def _open(capture: Path) -> Iterator[FileReader]:
+    set_log_level(SILENT)  # what is wrong with a capture is said in our own words
     try:
         with FileReader(capture, max_memory_records=ALL_RECORDS) as reader:
             yield reader
@@ -94,48 +97,47 @@ def _open(capture: Path) -> Iterator[FileReader]:
         ) from error
 
 
-def read_heap(
-    capture: Path,
-    markers: int,
+def read_part(
+    part: Part,
     groups: Sequence[Sequence[Stretch]],
-    origins: Origins,
+    builder: StackTreeBuilder,
     start_ms: int,
     on_step: Callable[[str], None],
-) -> Heap:
-    """Read the capture, aligned to ``markers`` checkpoints (besides the run's start and end).
+) -> HeapPart:
+    """Read one capture, aligned to its checkpoints.
 
-    Peaks are found for each of ``groups``, a sequence of stretches between checkpoints.
-    ``start_ms`` (since the epoch) is the zero of times.
-    Raises CaptureError if memray cannot read the capture.
+    Peaks are found for each of ``groups`` (stretches between the run's checkpoints), as far as
+    they lie within it. ``start_ms`` (since the epoch) is the zero of times. Raises CaptureError if
+    memray cannot read the capture.
     """
     on_step("Reading the trace")
-    with _open(capture) as reader:
+    with _open(part.capture) as reader:
         snapshots = [Snapshot(*record) for record in reader.get_memory_snapshots()]
         native = reader.metadata.has_native_traces
         on_step("Following every allocation to its end")
-        axis = Axis(snapshots, markers)
+        axis = Axis(snapshots, part)
         stacks = _read_lifetimes(reader.get_temporal_allocation_records(merge_threads=True), axis)
         on_step("Finding the peak of each phase")
         windows, in_window = reader.get_temporal_high_water_mark_allocation_records(
             merge_threads=True
         )
-        peak_windows = [_highest(in_window, axis, stretches) for stretches in groups]
-        highest = sorted(set(peak_windows), key=in_window.__getitem__, reverse=True)[:MAX_PEAKS]
-        at_peaks = _read_peaks(windows, highest, stacks)
+        peak_windows = _peak_windows(groups, part, axis, in_window)
+        ranked = sorted(set(peak_windows.values()), key=in_window.__getitem__, reverse=True)
+        at_peaks = _read_peaks(windows, ranked[:MAX_PEAKS], stacks)
         on_step("Naming the stacks")
-        nodes, tree = _name_stacks(stacks, at_peaks, native, origins)
-    return Heap(
-        tree=tree,
-        at_checkpoints=_heap_at_checkpoints(stacks.values(), markers + 2),
+        nodes = _name_stacks(stacks, at_peaks, native, builder)
+    return HeapPart(
+        part=part,
+        at_checkpoints=_heap_at_checkpoints(stacks.values(), part),
         lifetimes=_lifetimes(stacks, nodes),
-        peaks=tuple(
-            Peak(
+        peaks={
+            place: Peak(
                 bytes=in_window[window],
                 time_s=axis.middle_s(window, start_ms),
                 stacks=_stack_bytes(at_peaks[window], nodes) if window in at_peaks else None,
             )
-            for window in peak_windows
-        ),
+            for place, window in peak_windows.items()
+        },
         curve=tuple(axis.curve(in_window, start_ms)),
         peak_bytes=max(in_window, default=0),
     )
@@ -167,7 +169,9 @@ def _read_lifetimes(
             born = axis.checkpoint_after(interval.allocated_before_snapshot)
             freed = interval.deallocated_before_snapshot
             died = None if freed is None else axis.checkpoint_after(freed)
-            if died != born:
+            if died is not None and died > axis.last:
+                died = None  # freed after the last checkpoint that this trace knows of
+            if died != born and born <= axis.last:
                 held, count = stack.lifetimes.get((born, died), (0, 0))
                 stack.lifetimes[born, died] = (
                     held + interval.n_bytes,
@@ -176,14 +180,23 @@ def _read_lifetimes(
     return stacks
 
 
-def _highest(in_window: Sequence[int], axis: Axis, stretches: Sequence[Stretch]) -> int:
-    """The window with the highest heap within ``stretches``."""
+def _peak_windows(
+    groups: Sequence[Sequence[Stretch]], part: Part, axis: Axis, in_window: Sequence[int]
+) -> dict[int, int]:
+    """For each group with a stretch in ``part``, the window with the highest heap."""
     # memray opens no window for snapshots that no allocation follows: the last one is theirs.
     last = len(in_window) - 1
-    return max(
-        (min(window, last) for stretch in stretches for window in axis.windows(stretch)),
-        key=in_window.__getitem__,
-    )
+    highest = {}
+    for place, stretches in enumerate(groups):
+        windows = {
+            min(window, last)
+            for stretch in stretches
+            if part.holds(stretch)
+            for window in axis.windows(stretch)
+        }
+        if windows and in_window:
+            highest[place] = max(windows, key=in_window.__getitem__)
+    return highest
 
 
 def _read_peaks(
@@ -218,8 +231,8 @@ def _name_stacks(
     stacks: dict[StackKey, _Stack],
     at_peaks: dict[int, dict[StackKey, Figures]],
     native: bool,
-    origins: Origins,
-) -> tuple[dict[StackKey, int], StackTree]:
+    builder: StackTreeBuilder,
+) -> dict[StackKey, int]:
     """The nodes of all stacks that are seen at a checkpoint or at a peak."""
     largest: dict[StackKey, int] = {}
     for key, stack in stacks.items():
@@ -231,7 +244,6 @@ def _name_stacks(
     threshold = NATIVE_SHARE * max(
         (sum(held for held, _ in figures.values()) for figures in at_peaks.values()), default=0
     )
-    builder = StackTreeBuilder(origins)
     nodes = {}
     for key, held in largest.items():
         record = stacks[key].record
@@ -239,17 +251,17 @@ def _name_stacks(
         nodes[key] = builder.add(
             record.stack_trace(), record.hybrid_stack_trace() if with_native else None
         )
-    return nodes, builder.build()
+    return nodes
 
 
-def _heap_at_checkpoints(stacks: Iterable[_Stack], checkpoints: int) -> tuple[int, ...]:
-    changes = [0] * (checkpoints + 1)
+def _heap_at_checkpoints(stacks: Iterable[_Stack], part: Part) -> tuple[int, ...]:
+    changes = [0] * (part.last - part.first + 2)
     for stack in stacks:
         for (born, died), (held, _) in stack.lifetimes.items():
-            changes[born] += held
+            changes[born - part.first] += held
             if died is not None:
-                changes[died] -= held
-    return tuple(accumulate(changes[:checkpoints]))
+                changes[died - part.first] -= held
+    return tuple(accumulate(changes[:-1]))
 
 
 def _lifetimes(stacks: dict[StackKey, _Stack], nodes: dict[StackKey, int]) -> tuple[Lifetime, ...]:

@@ -1,19 +1,25 @@
 """`checkpoint` and `phase`: what a program calls. Outside `memdeep run` both do nothing.
 
-This module imports nothing, so that a program may keep the calls in production.
+This module imports next to nothing, so that a program may keep the calls in production.
 """
+
+from _thread import RLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Any, TypeVar
 
+    from memdeep.record.focus import Focus
     from memdeep.record.recorder import Recorder
 
     Function = TypeVar("Function", bound=Callable[..., Any])
+    OpenSpan = Callable[[tuple[Any, ...], dict[str, Any]], AbstractContextManager[object]]
 
-_recorder: "Recorder | None" = None
+_recorder: "Recorder | Focus | None" = None
+_lock = RLock()  # a signal handler may enter a phase while its thread is entering one
 
 _GENERATOR = 0x20  # the CO_* flags of code objects, as in the `inspect` module
 _COROUTINE = 0x80
@@ -59,40 +65,53 @@ class phase:  # noqa: N801 - used like a function, as `contextlib.suppress` is
             self._end(_recorder)
 
     def __call__(self, function: "Function") -> "Function":
-        wrapped: Function = _wrapped(self._label, function)
+        label = self._label
+        wrapped: Function = wrap(function, lambda args, kwargs: phase(label))
         return wrapped
 
-    def _begin(self, recorder: "Recorder") -> None:
-        if not hasattr(self, "_open"):
-            self._open: dict[int, list[int]] = {}
-        self._open.setdefault(recorder.thread_id(), []).append(recorder.begin(self._label))
+    def _begin(self, recorder: "Recorder | Focus") -> None:
+        span = recorder.begin(self._label)
+        with _lock:
+            if not hasattr(self, "_open"):
+                self._open: dict[int, list[int]] = {}
+            self._open.setdefault(recorder.thread_id(), []).append(span)
 
-    def _end(self, recorder: "Recorder") -> None:
-        spans = self._open.get(recorder.thread_id()) if hasattr(self, "_open") else None
-        if spans:
-            recorder.end(self._label, spans.pop())
+    def _end(self, recorder: "Recorder | Focus") -> None:
+        with _lock:
+            by_thread = self._open if hasattr(self, "_open") else {}
+            spans = by_thread.get(recorder.thread_id())
+            if not spans:  # a generator may be begun in one thread and ended in another
+                spans = next((others for others in by_thread.values() if others), None)
+            span = spans.pop() if spans else None
+        if span is not None:
+            recorder.end(self._label, span)
 
 
-def start(recorder: "Recorder | None") -> None:
+def start(recorder: "Recorder | Focus | None") -> None:
     """Send the checkpoints of this process to ``recorder`` from now on; None stops it."""
     global _recorder
     _recorder = recorder
 
 
-def _wrapped(label: str, function: "Any") -> "Any":
-    """``function`` with its calls inside a phase, of the same kind (coroutine, generator, ...)."""
+def wrap(function: "Any", open_span: "OpenSpan") -> "Any":
+    """``function``, of the same kind (coroutine, generator, ...), with its calls in a context.
+
+    ``open_span`` makes the context manager of a call from its arguments.
+    """
     if isinstance(function, (staticmethod, classmethod)):
-        return type(function)(_wrapped(label, function.__func__))
+        return type(function)(wrap(function.__func__, open_span))
     flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
     if flags & _COROUTINE:
-        wrapper: Any = _around_coroutine(label, function)
+        wrapper: Any = _around_coroutine(function, open_span)
     elif flags & _ASYNC_GENERATOR:
-        wrapper = _around_async_generator(label, function)
+        wrapper = _around_async_generator(function, open_span)
     elif flags & _GENERATOR:
-        wrapper = _around_generator(label, function)
+        wrapper = _around_generator(function, open_span)
     else:
-        wrapper = _around_call(label, function)
-    for attribute in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
+        wrapper = _around_call(function, open_span)
+    # From Python 3.14 on, reading `__annotations__` evaluates them; `__annotate__` does not.
+    annotations = "__annotate__" if hasattr(wrapper, "__annotate__") else "__annotations__"
+    for attribute in ("__module__", "__name__", "__qualname__", "__doc__", annotations):
         if hasattr(function, attribute):
             setattr(wrapper, attribute, getattr(function, attribute))
     wrapper.__dict__.update(getattr(function, "__dict__", {}))
@@ -100,33 +119,33 @@ def _wrapped(label: str, function: "Any") -> "Any":
     return wrapper
 
 
-def _around_call(label: str, function: "Any") -> "Any":
+def _around_call(function: "Any", open_span: "OpenSpan") -> "Any":
     def wrapper(*args: "Any", **kwargs: "Any") -> "Any":
-        with phase(label):
+        with open_span(args, kwargs):
             return function(*args, **kwargs)
 
     return wrapper
 
 
-def _around_coroutine(label: str, function: "Any") -> "Any":
+def _around_coroutine(function: "Any", open_span: "OpenSpan") -> "Any":
     async def wrapper(*args: "Any", **kwargs: "Any") -> "Any":
-        with phase(label):
+        with open_span(args, kwargs):
             return await function(*args, **kwargs)
 
     return wrapper
 
 
-def _around_generator(label: str, function: "Any") -> "Any":
+def _around_generator(function: "Any", open_span: "OpenSpan") -> "Any":
     def wrapper(*args: "Any", **kwargs: "Any") -> "Generator[Any, Any, Any]":
-        with phase(label):
+        with open_span(args, kwargs):
             return (yield from function(*args, **kwargs))
 
     return wrapper
 
 
-def _around_async_generator(label: str, function: "Any") -> "Any":
+def _around_async_generator(function: "Any", open_span: "OpenSpan") -> "Any":
     async def wrapper(*args: "Any", **kwargs: "Any") -> "AsyncGenerator[Any, Any]":
-        with phase(label):
+        with open_span(args, kwargs):
             generator = function(*args, **kwargs)
             try:
                 value = await generator.__anext__()

@@ -5,13 +5,28 @@ import sys
 from io import open_code
 from types import ModuleType, TracebackType
 
+from memdeep.record.mark_frame import unlink_between
 from memdeep.record.spec import RecordSpec
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+
+_BEFORE: "set[str]" = set()
 _OWN_DIRECTORY = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
-def run(spec: RecordSpec) -> None:
-    """Execute the program of ``spec``; whatever it raises comes out as it was raised."""
+def compile_main(source: "bytes | str", filename: str) -> "CodeType":
+    """The code of the main script; `mark_import` puts another function in the place of this."""
+    return compile(source, filename, "exec", dont_inherit=True)
+
+
+def run(spec: RecordSpec, modules_before: "frozenset[str]") -> None:
+    """Execute the program of ``spec``; whatever it raises comes out as it was raised.
+
+    ``modules_before`` are those that the interpreter had imported before recording began.
+    """
+    _BEFORE.update(modules_before)
     main = _new_main()
     try:
         if spec.kind == RecordSpec.MODULE:
@@ -41,12 +56,13 @@ def _run_script(spec: RecordSpec, main: ModuleType) -> None:
 
     sys.argv = [spec.target, *spec.arguments]
     _set_first_path(os.path.dirname(os.path.realpath(spec.target)))
-    main.__file__ = spec.target
+    path = os.path.join(os.getcwd(), spec.target)  # not normalised, as `python` has it
+    main.__file__ = path
     main.__dict__["__cached__"] = None
-    main.__loader__ = SourceFileLoader("__main__", spec.target)
-    with open_code(os.path.abspath(spec.target)) as file:
+    main.__loader__ = SourceFileLoader("__main__", path)
+    with open_code(path) as file:
         source = file.read()
-    exec(compile(source, spec.target, "exec", dont_inherit=True), main.__dict__)
+    exec(compile_main(source, path), main.__dict__)
 
 
 def _run_module(spec: RecordSpec) -> None:
@@ -64,12 +80,32 @@ def _run_code(spec: RecordSpec, main: ModuleType) -> None:
     sys.argv = ["-c", *spec.arguments]
     _set_first_path("")
     main.__loader__ = BuiltinImporter
-    exec(compile(spec.target, "<string>", "exec", dont_inherit=True), main.__dict__)
+    code = compile_main(spec.target, "<string>")
+    if sys.version_info >= (3, 13):  # from here on tracebacks show the lines of such code
+        import linecache
+
+        linecache._register_code(code, spec.target, "<string>")  # type: ignore[attr-defined]
+    exec(code, main.__dict__)
 
 
 def _set_first_path(directory: str) -> None:
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, directory)
+        _forget_shadowed(directory)
+
+
+def _forget_shadowed(directory: str) -> None:
+    """Let a module beside the program win over one that recording has imported, as it would have.
+
+    Only what was imported since the interpreter started is forgotten, and only by name.
+    """
+    try:
+        beside = {name.partition(".")[0] for name in os.listdir(directory or ".")}
+    except OSError:
+        return
+    for name in set(sys.modules) - _BEFORE:
+        if name.partition(".")[0] in beside - {"memdeep"}:
+            del sys.modules[name]
 
 
 def _hide_own_frames() -> None:
@@ -86,8 +122,9 @@ def _hide_own_frames() -> None:
         while traceback is not None and _is_own(traceback):
             traceback = traceback.tb_next
         error.__traceback__ = traceback
+        unlink_between(error)
         sys.excepthook = original
-        original(kind, error, traceback)
+        original(kind, error, error.__traceback__)
 
     sys.excepthook = excepthook
 

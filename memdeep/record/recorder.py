@@ -73,6 +73,14 @@ class Recorder:
         """The program has ended; called once, before the tracker stops."""
         self._record(journal.EXIT, "", None, 0)
 
+    def trace(self, *, from_start: bool) -> None:
+        """Tracing is about to start."""
+        self._record(journal.TRACE, "", journal.FROM_START if from_start else None, 0)
+
+    def untrace(self) -> None:
+        """Tracing has stopped, though the program goes on."""
+        self._record(journal.UNTRACE, "", None, 0)
+
     def problem(self, sentence: str) -> None:
         """Keep, for the report, a sentence on what could not be recorded."""
         self._record(journal.PROBLEM, sentence, None, 0)

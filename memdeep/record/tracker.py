@@ -1,28 +1,78 @@
-"""Starts and stops memray's tracker: the only module of `record` that knows memray."""
+"""Traces allocations with memray: the only module of `record` that knows it."""
+
+import os
+import resource
+import sys
 
 from memray import FileDestination, Tracker
+from memray._memray import set_log_level
+
+HIGH_DESCRIPTOR = 500
+SILENT = 60  # above CRITICAL, memray's highest level: stderr is the program's
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memdeep.record.spec import RecordSpec
 
 
-def start(spec: "RecordSpec", capture_path: str) -> Tracker:
-    """Trace every allocation from now on into ``capture_path``; returns the running tracker.
+class MemrayTracer:
+    """Starts and stops memray's tracker, each time with a capture of its own."""
 
-    The capture stays uncompressed, so that markers can be found and replaced in place. Raises
-    OSError or RuntimeError if tracing cannot start.
+    __slots__ = ("_directory", "_running", "_spec", "_started")
+
+    def __init__(self, spec: "RecordSpec", directory: str) -> None:
+        self._spec = spec
+        self._directory = directory
+        self._running: Tracker | None = None
+        self._started = 0
+
+    def start(self) -> None:
+        """Trace every allocation from now on. Raises OSError or RuntimeError.
+
+        The capture stays uncompressed, so that markers can be found and replaced in place.
+        """
+        self._started += 1
+        set_log_level(SILENT)
+        name = "capture.bin" if self._started == 1 else f"capture-{self._started}.bin"
+        destination = FileDestination(
+            f"{self._directory}/{name}", overwrite=True, compress_on_exit=False
+        )
+        taken = _take_low_descriptors()
+        arguments = sys.argv
+        # memray keeps the command line in its capture, and fails on words that are not UTF-8.
+        sys.argv = [word.encode("utf-8", "replace").decode() for word in arguments]
+        try:
+            tracker = Tracker(
+                destination=destination,
+                native_traces=self._spec.native,
+                trace_python_allocators=self._spec.python_allocators,
+                memory_interval_ms=self._spec.interval_ms,
+            )
+            tracker.__enter__()
+        finally:
+            sys.argv = arguments
+            for descriptor in taken:
+                os.close(descriptor)
+        self._running = tracker
+
+    def stop(self) -> None:
+        """End the trace; its capture is complete afterwards."""
+        if self._running is not None:
+            self._running.__exit__(None, None, None)
+            self._running = None
+
+
+def _take_low_descriptors() -> "list[int]":
+    """Occupy the low file descriptors, so that memray's own gets a high number.
+
+    A program that closes "all" descriptors (3 to 256, say) would otherwise close memray's, whose
+    number then becomes that of one of the program's files.
     """
-    tracker = Tracker(
-        destination=FileDestination(capture_path, overwrite=True, compress_on_exit=False),
-        native_traces=spec.native,
-        trace_python_allocators=spec.python_allocators,
-        memory_interval_ms=spec.interval_ms,
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    highest = (
+        HIGH_DESCRIPTOR if limit == resource.RLIM_INFINITY else min(HIGH_DESCRIPTOR, limit // 2)
     )
-    tracker.__enter__()
-    return tracker
-
-
-def stop(tracker: Tracker) -> None:
-    """End the trace; the capture is complete afterwards."""
-    tracker.__exit__(None, None, None)
+    taken = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
+    while taken[-1] < highest:
+        taken.append(os.dup(taken[0]))
+    return taken

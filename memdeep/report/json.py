@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from memdeep import __version__
-from memdeep.model import Culprit, Exit, Finding, Origin, Phase, Report
+from memdeep.model import Culprit, Exit, Finding, Origin, Phase, PhaseHeap, Report
 from memdeep.report import words
 
 SCHEMA = 1
@@ -87,6 +87,7 @@ def _checkpoints(report: Report) -> Sequence[Json]:
 
 
 def _phase(report: Report, phase: Phase) -> Json:
+    heap = phase.heap
     return {
         "name": phase.name,
         "kind": phase.outline.kind.value,
@@ -101,23 +102,33 @@ def _phase(report: Report, phase: Phase) -> Json:
         "rss_end_bytes": phase.rss_end_bytes,
         "rss_delta_bytes": phase.rss_delta_bytes,
         "rss_worst_bytes": max((d for d in phase.rss_deltas_bytes if d is not None), default=None),
-        "heap_start_bytes": phase.heap_start_bytes,
-        "heap_end_bytes": phase.heap_end_bytes,
-        "heap_delta_bytes": phase.heap_delta_bytes,
-        "peak_heap_bytes": phase.peak.bytes,
+        **_heap(phase.heap),
         "allocated_bytes": None,  # memray's reader does not count what a phase frees again
         "freed_bytes": None,
         "churn_bytes": None,
         "allocations": None,
-        "retained_bytes": phase.retained_bytes,
-        "released_bytes": phase.freed_bytes,
         "explained_ratio": phase.explained_ratio,
         "complete": phase.complete,
-        "culprits": [_culprit(report, culprit) for culprit in phase.culprits],
-        "peak_culprits": [_culprit(report, culprit) for culprit in phase.peak_culprits],
-        "freed_culprits": [_culprit(report, culprit) for culprit in phase.freed_culprits],
+        "culprits": _culprits(report, heap.culprits if heap else ()),
+        "peak_culprits": _culprits(report, heap.peak_culprits if heap else ()),
+        "freed_culprits": _culprits(report, heap.freed_culprits if heap else ()),
         "largest": None,
     }
+
+
+def _heap(heap: PhaseHeap | None) -> Json:
+    return {
+        "heap_start_bytes": None if heap is None else heap.start_bytes,
+        "heap_end_bytes": None if heap is None else heap.end_bytes,
+        "heap_delta_bytes": None if heap is None else heap.delta_bytes,
+        "peak_heap_bytes": None if heap is None else heap.peak.bytes,
+        "retained_bytes": None if heap is None else heap.retained_bytes,
+        "released_bytes": None if heap is None else heap.freed_bytes,
+    }
+
+
+def _culprits(report: Report, culprits: Sequence[Culprit]) -> Sequence[Json]:
+    return [_culprit(report, culprit) for culprit in culprits]
 
 
 def _culprit(report: Report, culprit: Culprit) -> Json:

@@ -116,8 +116,9 @@ def _phase(phase: Phase, peak: Sequence[StackBytes] | None, nodes: Mapping[int, 
             edge for stretch in phase.outline.stretches for edge in (stretch.start, stretch.end)
         ],
         "rss": phase.rss_delta_bytes,
+        "traced": phase.heap is not None,
         "heap": phase.heap_delta_bytes,
-        "peakBytes": phase.peak.bytes,
+        "peakBytes": None if phase.peak is None else phase.peak.bytes,
         "explained": phase.explained_ratio,
         "complete": phase.complete,
         "peak": None

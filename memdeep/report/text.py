@@ -56,7 +56,7 @@ def place(page: Path) -> Text:
 
 def link(path: Path) -> Text:
     """The path as typed, leading to the file."""
-    return Text(str(path), style=f"bold link {path.absolute().as_uri()}")
+    return Text(plain(str(path)), style=f"bold link {path.absolute().as_uri()}")
 
 
 def _outcome(report: Report) -> Text:
@@ -114,13 +114,14 @@ def _cells(phase: Phase) -> list[str | Text]:
     if not phase.complete:
         name.append(" unfinished", style="red")
     ratio = phase.explained_ratio
+    culprit = phase.main_culprit
     return [
         name,
         units.signed_size(phase.rss_delta_bytes),
         units.signed_size(phase.heap_delta_bytes),
-        units.size(phase.peak.bytes),
+        units.size(words.peak_bytes(phase)),
         units.UNKNOWN if ratio is None else f"{ratio * 100:.0f} %",
-        plain(words.location(phase.culprits[0].frame)) if phase.culprits else units.UNKNOWN,
+        plain(words.location(culprit.frame)) if culprit is not None else units.UNKNOWN,
         units.duration(phase.duration_s),
     ]
 

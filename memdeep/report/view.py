@@ -140,16 +140,9 @@ def page(report: Report, payload: str) -> Page:
 def most_telling(phases: Sequence[Phase], most: int) -> tuple[int, ...]:
     """The indices of the ``most`` phases that moved most memory, with those around them."""
 
-    def moved(place: int) -> int:
-        phase = phases[place]
-        return max(
-            abs(phase.rss_delta_bytes or 0),
-            abs(phase.heap_delta_bytes),
-            phase.peak.bytes - phase.heap_start_bytes,
-        )
-
     chosen: set[int] = set()
-    for place in sorted(range(len(phases)), key=moved, reverse=True):
+    ranked = sorted(range(len(phases)), key=lambda place: phases[place].moved_bytes, reverse=True)
+    for place in ranked:
         line = [place]
         while (parent := phases[line[-1]].outline.parent) is not None:
             line.append(parent)
@@ -192,14 +185,13 @@ def _moment(iso: str | None) -> str:
 
 def _rows(report: Report, shown: Sequence[int]) -> tuple[PhaseRow, ...]:
     phases = [report.phases[place] for place in shown]
-    deltas = [delta for p in phases for delta in (p.rss_delta_bytes or 0, p.heap_delta_bytes)]
-    largest = max([1] + [abs(delta) for delta in deltas])
+    deltas = [delta for p in phases for delta in (p.rss_delta_bytes, p.heap_delta_bytes)]
+    largest = max([1] + [abs(delta) for delta in deltas if delta is not None])
     return tuple(_row(report, place, largest) for place in shown)
 
 
 def _row(report: Report, place: int, largest_bytes: int) -> PhaseRow:
     phase = report.phases[place]
-    main_culprit = phase.culprits[0] if phase.culprits else None
     return PhaseRow(
         index=place,
         name=phase.name,
@@ -213,10 +205,10 @@ def _row(report: Report, place: int, largest_bytes: int) -> PhaseRow:
         heap_delta_text=units.signed_size(phase.heap_delta_bytes),
         heap_tone=_tone(phase.heap_delta_bytes),
         heap_bar=_bar(phase.heap_delta_bytes, largest_bytes),
-        peak_text=units.size(phase.peak.bytes),
+        peak_text=units.size(words.peak_bytes(phase)),
         explained_text=units.percent(phase.explained_ratio),
         explained_tone=_explained_tone(phase.explained_ratio),
-        culprit=None if main_culprit is None else _culprit(report, main_culprit),
+        culprit=None if phase.main_culprit is None else _culprit(report, phase.main_culprit),
         complete=phase.complete,
         worst_text=_worst(phase),
         trend=_trend(phase),
@@ -225,10 +217,13 @@ def _row(report: Report, place: int, largest_bytes: int) -> PhaseRow:
 
 
 def _sections(report: Report, phase: Phase) -> tuple[Section, ...]:
+    heap = phase.heap
+    if heap is None:
+        return ()
     lists = (
-        ("Retained", "retained", phase.retained_bytes, phase.culprits),
-        ("At the peak", "peak", phase.peak.bytes, phase.peak_culprits),
-        ("Freed", "freed", phase.freed_bytes, phase.freed_culprits),
+        ("Retained", "retained", heap.retained_bytes, heap.culprits),
+        ("At the peak", "peak", heap.peak.bytes, heap.peak_culprits),
+        ("Freed", "freed", heap.freed_bytes, heap.freed_culprits),
     )
     return tuple(
         Section(

@@ -70,7 +70,7 @@ def finding(report: Report, item: Finding) -> str:
     where = location(item.culprit.frame)
     if item.kind is FindingKind.PEAK:
         return (
-            f"{phase_name(phase)} peaked at {units.size(phase.peak.bytes)} of heap: {where} held "
+            f"{phase_name(phase)} peaked at {units.size(peak_bytes(phase))} of heap: {where} held "
             f"{units.size(item.bytes)} of it, freed before the phase ended."
         )
     rss = phase.rss_delta_bytes
@@ -78,7 +78,7 @@ def finding(report: Report, item: Finding) -> str:
         f"grew RSS by {units.size(rss)}"
         if rss is not None and rss > 0
         else f"grew the heap by {units.size(phase.heap_delta_bytes)}"
-        if phase.heap_delta_bytes > 0
+        if (phase.heap_delta_bytes or 0) > 0
         else "kept new memory"
     )
     until = "at its end" if phase.complete else "when the program ended"
@@ -89,13 +89,33 @@ def finding(report: Report, item: Finding) -> str:
     )
 
 
+def peak_bytes(phase: Phase) -> int | None:
+    """The height of the phase's peak, where it was traced."""
+    return None if phase.peak is None else phase.peak.bytes
+
+
 def headline(report: Report) -> str:
     """The first finding, or that there is none."""
     if report.findings:
         return finding(report, report.findings[0])
+    if not report.heap.traced:
+        return _untraced_headline(report)
     return (
         "Nothing stands out: no line kept or peaked at more than "
         f"1 MB or 2 % of the largest heap ({units.size(report.heap.peak_bytes)})."
+    )
+
+
+def _untraced_headline(report: Report) -> str:
+    grown = [phase for phase in report.phases if (phase.rss_delta_bytes or 0) > 0]
+    if not grown:
+        return "The RSS did not grow, and allocations were not traced."
+    parents = {phase.outline.parent for phase in report.phases}
+    innermost = [p for p in grown if report.phases.index(p) not in parents] or grown
+    most = max(innermost, key=lambda phase: phase.rss_delta_bytes or 0)
+    return (
+        f"{phase_name(most)} grew RSS by {units.size(most.rss_delta_bytes)}, the most of all. "
+        "Allocations were not traced, so which line it was is not known."
     )
 
 

@@ -37,13 +37,26 @@ FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How to record: the flags of `memdeep run`."""
+    """How to record: the flags of `memdeep run`; ``marks`` are words of `record.marks`."""
 
+    backend: str = RecordSpec.MEMRAY
     native: bool = True
     python_allocators: bool = False
     interval_ms: int = MAX_INTERVAL_MS
     warning_bytes: int | None = None
     critical_bytes: int | None = None
+    marks: tuple[str, ...] = ()
+    focus: tuple[str, ...] = ()
+    start_at: str = ""
+    stop_at: str = ""
+
+    @property
+    def traced_only(self) -> tuple[str, ...]:
+        """What tracing is limited to, in the words of the command line."""
+        limits = [f"--focus {pattern}" for pattern in self.focus]
+        limits += [f"--start-at {self.start_at}"] if self.start_at else []
+        limits += [f"--stop-at {self.stop_at}"] if self.stop_at else []
+        return tuple(limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +111,10 @@ def _meta(program: Program, options: RunOptions) -> Meta:
     return Meta(
         command=program.command,
         name=program.name,
-        native=options.native,
-        python_allocators=options.python_allocators,
+        backend=options.backend,
+        native=options.native and options.backend == RecordSpec.MEMRAY,
+        python_allocators=options.python_allocators and options.backend == RecordSpec.MEMRAY,
+        focus=options.traced_only,
         python=".".join(str(part) for part in sys.version_info[:3]),
         memray=version("memray"),
         started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
@@ -115,9 +130,14 @@ def _meta(program: Program, options: RunOptions) -> Meta:
 def _command(program: Program, run_dir: RunDirectory, options: RunOptions) -> list[str]:
     spec = RecordSpec(
         run_dir=str(run_dir.path.absolute()),
+        backend=options.backend,
         native=options.native,
         python_allocators=options.python_allocators,
         interval_ms=options.interval_ms,
+        marks=list(options.marks),
+        focus=list(options.focus),
+        start_at=options.start_at,
+        stop_at=options.stop_at,
         kind=program.kind,
         target=program.target,
         arguments=list(program.arguments),

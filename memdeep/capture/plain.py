@@ -1,0 +1,64 @@
+"""Loads a plain memray capture: a run with nothing but a start and an end."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from memdeep.capture import checkpoints
+from memdeep.capture.header import read_header
+from memdeep.capture.loading import Recording
+from memdeep.capture.origins import Origins
+from memdeep.capture.parts import Part
+from memdeep.capture.reader import read_facts
+from memdeep.model import Checkpoint, CheckpointKind, Mode, Run
+
+
+def load_capture(path: Path) -> Recording:
+    """Load a plain memray capture, raw or LZ4, as one phase. Raises CaptureError."""
+    read_header(path)
+    facts = read_facts(path)
+    duration_s = (
+        max((sample.time_s for sample in facts.rss_curve), default=0.0)
+        if facts.end_ms is None
+        else (facts.end_ms - facts.start_ms) / 1000
+    )
+    first, last = facts.rss_curve[:1], facts.rss_curve[-1:]
+    points = (
+        Checkpoint(
+            index=0,
+            label=checkpoints.START_LABEL,
+            kind=CheckpointKind.POINT,
+            time_s=0.0,
+            rss_bytes=first[0].bytes if first else None,
+            pid=facts.pid,
+        ),
+        Checkpoint(
+            index=1,
+            label=checkpoints.END_LABEL,
+            kind=CheckpointKind.POINT,
+            time_s=duration_s,
+            rss_bytes=last[0].bytes if last else None,
+            pid=facts.pid,
+        ),
+    )
+    run = Run(
+        command=tuple(facts.command.split()),
+        name=path.name,
+        mode=Mode("memray", facts.native, facts.python_allocators),
+        python=None,
+        memray=None,
+        started=datetime.fromtimestamp(facts.start_ms / 1000, timezone.utc).isoformat(),
+        duration_s=duration_s,
+        exit=None,
+        checkpoints=points,
+        rss_curve=facts.rss_curve,
+        peak_rss_bytes=max((sample.bytes for sample in facts.rss_curve), default=None),
+        problems=()
+        if facts.end_ms is not None
+        else (
+            "The capture was never closed: the program was killed, or the file is cut off. What "
+            "is shown is exact up to there.",
+        ),
+    )
+    return Recording(run, (Part(path, 0, 1, 0),), facts.start_ms, Origins())

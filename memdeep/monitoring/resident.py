@@ -1,0 +1,66 @@
+"""The resident size of this process by the best means there are: `/proc`, psutil or `resource`."""
+
+from __future__ import annotations
+
+import os
+
+from memdeep.record.rss import RssReader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_STATUS = "/proc/self/status"
+
+_reader: Callable[[], int | None] | None = None
+_reader_pid = 0
+
+
+def read_bytes() -> int | None:
+    """The resident bytes of this process, or None where nothing tells them.
+
+    Where there is neither `/proc` nor psutil it is the highest size so far by `getrusage`, which
+    never falls and may start with the size of the process that this one was forked from.
+    """
+    global _reader, _reader_pid
+    # A descriptor of `/proc/self/statm` stays that of the process that opened it.
+    if _reader is None or _reader_pid != os.getpid():
+        _reader = _new_reader()
+        _reader_pid = os.getpid()
+    try:
+        return _reader()
+    except Exception:  # psutil has errors of its own
+        return None
+
+
+def read_highest_bytes() -> int | None:
+    """The highest resident size of this process so far by the kernel's count (VmHWM in proc(5)).
+
+    None where there is no `/proc`.
+    """
+    try:
+        with open(_STATUS, "rb") as status:
+            for line in status:
+                if line.startswith(b"VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
+def _new_reader() -> Callable[[], int | None]:
+    try:
+        return RssReader()
+    except Exception:  # no `/proc` and no psutil, or one that does not work here
+        return _read_resource_bytes
+
+
+def _read_resource_bytes() -> int | None:
+    try:
+        import resource
+        import sys
+    except ImportError:
+        return None
+    # In bytes on macOS, in KB elsewhere; see getrusage(2).
+    unit_bytes = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes

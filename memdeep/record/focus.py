@@ -1,0 +1,129 @@
+"""Traces only while a phase under suspicion is open; elsewhere the program runs at plain speed."""
+
+import threading
+from fnmatch import fnmatchcase
+
+from memdeep.record.recorder import Recorder, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memdeep.record.spec import RecordSpec
+    from memdeep.record.tracker import MemrayTracer
+
+_OPENING = ("_START", "_BEFORE")
+_CLOSING = {"_END": "_START", "_AFTER": "_BEFORE"}
+
+
+class Focus:
+    """Stands between the program's checkpoints and the recorder, and turns the tracer on and off.
+
+    Tracing is on while a span is open whose name matches a pattern of ``spec.focus`` (a `phase()`,
+    or a pair of labels), and from a plain checkpoint that matches until the next checkpoint. With
+    ``start_at`` it starts at the checkpoint or span of that label; with ``stop_at`` it stops
+    there, for good.
+    """
+
+    __slots__ = (
+        "_is_over",
+        "_is_tracing",
+        "_lock",
+        "_open",
+        "_recorder",
+        "_segment",
+        "_spec",
+        "_tracer",
+        "thread_id",
+    )
+
+    def __init__(self, spec: "RecordSpec", recorder: Recorder, tracer: "MemrayTracer") -> None:
+        self._spec = spec
+        self._recorder = recorder
+        self._tracer = tracer
+        self._lock = threading.RLock()
+        self._open: set[object] = set()
+        self._segment = False
+        self._is_tracing = False
+        self._is_over = False
+        self.thread_id = threading.get_ident
+        if spec.stop_at and not spec.start_at and not spec.focus:
+            self._switch(True, from_start=True)
+
+    def checkpoint(self, label: str, note: "str | None") -> None:
+        """A plain point, which may open or close a pair of labels."""
+        label = str(label)
+        stem, suffix = _split(label)
+        with self._lock:
+            was_segment, self._segment = self._segment, False
+            if suffix in _OPENING and self._matches(stem):
+                self._open.add((stem, suffix))
+            elif not suffix and self._matches(label):
+                self._segment = True
+            self._reach(label, stem)
+            if self._wanted():
+                self._switch(True)
+            self._recorder.checkpoint(label, note)
+            if suffix in _CLOSING:
+                self._open.discard((stem, _CLOSING[suffix]))
+            if was_segment or suffix or self._is_over:
+                self._switch(self._wanted())
+
+    def begin(self, label: str) -> int:
+        """Open a span."""
+        label = str(label)
+        with self._lock:
+            self._segment = False
+            matches = self._matches(label)
+            self._reach(label, label)
+            if matches or self._wanted():
+                self._switch(True)
+            span = self._recorder.begin(label)
+            if matches:
+                self._open.add(span)
+            self._switch(self._wanted())
+        return span
+
+    def end(self, label: str, span: int) -> None:
+        """Close a span."""
+        with self._lock:
+            self._segment = False
+            self._recorder.end(label, span)
+            self._open.discard(span)
+            self._switch(self._wanted())
+
+    def _matches(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self._spec.focus)
+
+    def _reach(self, label: str, stem: str) -> None:
+        """Note that the point where tracing starts or stops has come."""
+        if self._spec.start_at and self._spec.start_at in (label, stem):
+            self._open.add("start")
+        if self._spec.stop_at and self._spec.stop_at in (label, stem):
+            self._is_over = True
+
+    def _wanted(self) -> bool:
+        until_stopped = self._spec.stop_at and not self._spec.start_at and not self._spec.focus
+        return not self._is_over and bool(self._open or self._segment or until_stopped)
+
+    def _switch(self, on: bool, *, from_start: bool = False) -> None:
+        if on == self._is_tracing:
+            return
+        self._is_tracing = on
+        if not on:
+            self._tracer.stop()
+            self._recorder.untrace()
+            return
+        self._recorder.trace(from_start=from_start)
+        try:
+            self._tracer.start()
+        except Exception as error:  # whatever fails in memray, the program shall go on
+            self._is_over = True
+            self._recorder.untrace()
+            say(f"allocations are not traced: {error}")
+            self._recorder.problem(f"allocations are not traced: {error}")
+
+
+def _split(label: str) -> "tuple[str, str]":
+    for suffix in (*_OPENING, *_CLOSING):
+        if label.upper().endswith(suffix) and len(label) > len(suffix):
+            return label[: -len(suffix)], suffix
+    return "", ""

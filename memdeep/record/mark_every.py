@@ -1,0 +1,71 @@
+"""A checkpoint at regular times, for programs that offer nothing to hook."""
+
+from __future__ import annotations
+
+import _thread
+import math
+import threading
+import time
+
+from memdeep.record import api
+
+MIN_SECONDS = 0.001
+
+
+class EveryMark:
+    """`--mark-every SECONDS`: checkpoints on a grid of the monotonic clock, by a thread of ours.
+
+    The n-th checkpoint is due n times SECONDS after `start`. Those that cannot be taken in time,
+    because C code holds the interpreter, are left out: the numbers tell.
+    """
+
+    __slots__ = ("_done", "_seconds", "_start", "_stop", "_thread")
+
+    def __init__(self, words: str) -> None:
+        """Raises ValueError with a sentence for the user."""
+        try:
+            self._seconds = float(words)
+        except ValueError:
+            raise ValueError(f"--mark-every {words}: that is not a number of seconds") from None
+        if not (math.isfinite(self._seconds) and self._seconds >= MIN_SECONDS):
+            raise ValueError(f"--mark-every {words}: the least is {MIN_SECONDS} seconds")
+        self._done = 0
+        # The lock and the clock are those of now, whatever the program makes of `threading`.
+        self._stop = _thread.allocate_lock()
+        self._stop.acquire()
+
+    def start(self) -> None:
+        """Begin the grid."""
+        self._start = time.monotonic()
+        # A name of its own: the numbers of unnamed threads are the program's.
+        self._thread = threading.Thread(target=self._run, name="memdeep-every", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the grid; no checkpoint is being taken afterwards."""
+        self._stop.release()
+        self._thread.join()
+
+    def complaint(self) -> str | None:
+        """The sentence on a mark that was never met."""
+        if self._done:
+            return None
+        return f"--mark-every {self._seconds:g}: the program ended before the first was due"
+
+    def _run(self) -> None:
+        active: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
+        number = 0
+        while True:
+            # A program that waits until it is the only thread must not see this one. It is on the
+            # list only while it takes a checkpoint, and when it ends, as `threading` expects.
+            active.pop(_thread.get_ident(), None)
+            elapsed = time.monotonic() - self._start
+            number = max(number, int(elapsed / self._seconds)) + 1
+            stopped = self._stop.acquire(
+                True, max(0.0, self._start + number * self._seconds - time.monotonic())
+            )
+            active[_thread.get_ident()] = self._thread
+            if stopped:
+                return
+            api.checkpoint(f"every {self._seconds:g} s #{number}")
+            self._done += 1

@@ -1,0 +1,87 @@
+"""One recording: a recorder, and a tracer that runs all the time or in some phases only."""
+
+import os
+import sys
+
+from memdeep.record import api
+from memdeep.record.focus import Focus
+from memdeep.record.recorder import Recorder, say
+from memdeep.record.rss import RssReader
+from memdeep.record.spec import RecordSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memdeep.record.marks import Marks
+    from memdeep.record.tracker import MemrayTracer
+
+
+class Session:
+    """The recording of this process, from `start` to `finish`."""
+
+    __slots__ = ("_marks", "_pid", "_recorder", "_spec", "_tracer")
+
+    def __init__(self, spec: RecordSpec) -> None:
+        """Raises OSError if the journal cannot be opened."""
+        self._pid = os.getpid()
+        self._spec = spec
+        self._marks: "Marks | None" = None
+        directory = os.path.abspath(spec.run_dir)
+        self._tracer = _tracer(spec, directory)
+        self._recorder = Recorder(f"{directory}/journal.jsonl", RssReader())
+
+    def start(self) -> None:
+        """Record the checkpoints from now on, and trace what is to be traced."""
+        if self._tracer is None:
+            api.start(self._recorder)
+        elif self._spec.traces_all():
+            self._recorder.trace(from_start=True)
+            try:
+                self._tracer.start()
+            except Exception as error:  # whatever fails in memray, the program shall run
+                self._recorder.untrace()
+                self.problem(f"allocations are not traced: {error}")
+            api.start(self._recorder)
+        else:
+            api.start(Focus(self._spec, self._recorder, self._tracer))
+        os.register_at_fork(after_in_child=lambda: api.start(None))
+        if self._spec.marks:
+            from memdeep.record import marks
+
+            self._marks = marks.install(self._spec.marks)
+
+    def problem(self, sentence: str) -> None:
+        """Say, and keep for the report, what could not be recorded."""
+        say(sentence)
+        self._recorder.problem(sentence)
+
+    def finish(self) -> None:
+        """The program has ended. Does nothing in a forked child that ends like its parent."""
+        if os.getpid() == self._pid:
+            if self._marks is not None:
+                for sentence in self._marks.unmet():
+                    self.problem(sentence)
+            self._recorder.exit()
+            api.start(None)
+            if self._tracer is not None:
+                self._tracer.stop()
+
+
+def _tracer(spec: RecordSpec, directory: str) -> "MemrayTracer | None":
+    if spec.backend == RecordSpec.MEMRAY:
+        from memdeep.record.tracker import MemrayTracer
+
+        _allow_fork_beside_memray()
+        return MemrayTracer(spec, directory)
+    return None
+
+
+def _allow_fork_beside_memray() -> None:
+    """Keep quiet about memray's own thread, which a program that forks knows nothing of.
+
+    Since Python 3.12 `os.fork` warns when the process has more than one thread.
+    """
+    if sys.version_info >= (3, 12):
+        import warnings
+
+        message = r"This process \(pid=\d+\) is multi-threaded, use of fork"
+        warnings.filterwarnings("ignore", message=message, category=DeprecationWarning)

@@ -1,0 +1,53 @@
+"""Reads what is appended to a file, once and in pieces. Knows no format but the line."""
+
+from __future__ import annotations
+
+import os
+from io import FileIO
+from pathlib import Path
+
+CHUNK_BYTES = 1 << 18
+
+
+class Tail:
+    """The whole lines of a growing file, each given once; the file may not be there yet.
+
+    Keeps the file open: if another run takes its name, this goes on with the one it has begun.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: FileIO | None = None
+        self._torn = b""
+        self.read_bytes = 0
+        self.is_behind = False
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def next_lines(self) -> bytes:
+        """Some of the lines that were not given yet; ``is_behind`` says that there may be more."""
+        content = self._read()
+        self.read_bytes += len(content)
+        self.is_behind = len(content) == CHUNK_BYTES
+        whole, newline, rest = content.rpartition(b"\n")
+        if not newline:
+            self._torn += rest
+            return b""
+        lines = self._torn + whole + newline
+        self._torn = rest
+        return lines
+
+    def size_bytes(self) -> int:
+        """How large the file is by now."""
+        return os.fstat(self._file.fileno()).st_size if self._file is not None else 0
+
+    def _read(self) -> bytes:
+        try:
+            if self._file is None:
+                self._file = FileIO(self._path)
+            return self._file.read(CHUNK_BYTES)
+        except OSError:
+            return b""
