@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import webbrowser
@@ -15,7 +16,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.text import Text
 
-from memdeep import arguments, config, pipeline, rundir
+from memdeep import arguments, config, pipeline, rundir, watch
 from memdeep.errors import EXIT_USAGE, MemdeepError
 from memdeep.model import Report
 from memdeep.options import Settings
@@ -36,6 +37,8 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     """The command `memdeep`."""
     if sys.stderr is None:  # closed by whoever started us; the program shall run all the same
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - stays open until the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # labels need not fit the terminal's encoding
     console = Console(stderr=True, highlight=False)
     try:
         status = _dispatch(sys.argv[1:] if words is None else words, console)
@@ -58,6 +61,9 @@ def _dispatch(words: Sequence[str], console: Console) -> int:
         return _run(options, program, console)
     if options.command == "report":
         _make_report(options.path, options.output, options, console)
+        return 0
+    if options.command == "watch":
+        watch.follow(_watched(options.path), Console(highlight=False))
         return 0
     if options.command == "config":
         return _show_config()
@@ -142,6 +148,10 @@ def _tell(report: Report, html_path: Path, console: Console) -> None:
     _say(text.verdict(report, console), console)
     _say(Text(""), console)
     _say(text.place(html_path), console)
+
+
+def _watched(path: Path | None) -> RunDirectory:
+    return watch.newest() if path is None else rundir.existing(path)
 
 
 def _show_config() -> int:

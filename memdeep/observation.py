@@ -44,7 +44,7 @@ class Meta:
     python_allocators: bool
     focus: tuple[str, ...]
     python: str
-    memray: str
+    memray: str | None
     started: str
     spawned_ns: int
     interval_ms: int

@@ -11,6 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "memdeep"
 MAX_LINES = 340
+MAX_LINES_OF = {"model": 400}  # declarations only
 
 # For each stage (or module of the package): what it may import from memdeep, and from outside the
 # standard library. A stage may always import itself.
@@ -45,9 +46,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"rich"},
     ),
     "pipeline": ({"rundir", "model", "capture", "analysis", "report"}, set()),
+    "arguments": ({"__init__", "errors", "options", "record.spec", "run.program"}, set()),
     "cli": (
-        {"pipeline", "errors", "model", "rundir", "report.text", "run", "record.spec", "status"}
-        | {"__init__"},
+        {"pipeline", "errors", "model", "rundir", "report.text", "report.terminal"}
+        | {"run", "record.spec", "status", "arguments", "config", "options", "watch"},
         {"rich"},
     ),
 }
@@ -112,7 +114,7 @@ def test_a_module_says_what_it_owns_and_stays_small(module: str) -> None:
         assert module.endswith("__init__")
         return
     assert ast.get_docstring(ast.parse(source)), f"{module} has no docstring"
-    assert source.count("\n") <= MAX_LINES, f"{module} is too long"
+    assert source.count("\n") <= MAX_LINES_OF.get(module, MAX_LINES), f"{module} is too long"
 
 
 def test_the_lines_of_a_log_need_the_standard_library_only() -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from memdeep import journal, observation
 from memdeep.capture import checkpoints
 from memdeep.capture.origins import Origins
 from memdeep.capture.parts import Part, join
-from memdeep.capture.reader import read_part
+from memdeep.capture.snapshots import read_snapshots
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.capture.tracing import align_parts
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
@@ -28,21 +28,42 @@ from memdeep.model import (
 from memdeep.observation import Meta, ProcessSample
 from memdeep.rundir import RunDirectory
 
+MEMRAY = "memray"
+TRACEMALLOC = "tracemalloc"
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A run, and what is needed to read its heap; ``start_ms`` is its start since the epoch."""
+    """A run, and what is needed to read its heap.
+
+    ``parts`` are its captures by memray; ``snapshots`` is the file of the tracemalloc backend, and
+    ``places`` the checkpoint of each sequence number in it. ``start_ms`` is the start of the run
+    since the epoch.
+    """
 
     run: Run
     parts: tuple[Part, ...]
     start_ms: int
     origins: Origins
+    snapshots: Path | None = None
+    places: Mapping[int, int] = field(default_factory=dict)
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
         """The heap, with a peak for each group of stretches. Raises CaptureError."""
         builder = StackTreeBuilder(self.origins)
-        parts = [read_part(part, groups, builder, self.start_ms, on_step) for part in self.parts]
-        return join(parts, builder.build(), len(self.run.checkpoints), groups)
+        heaps = []
+        if self.snapshots is not None:
+            on_step("Reading the snapshots")
+            heap = read_snapshots(self.snapshots, self.places, groups, builder)
+            heaps = [] if heap is None else [heap]
+        elif self.parts:
+            # Here and not above: the other backends must work where there is no memray.
+            from memdeep.capture.reader import read_part
+
+            heaps = [
+                read_part(part, groups, builder, self.start_ms, on_step) for part in self.parts
+            ]
+        return join(heaps, builder.build(), len(self.run.checkpoints), groups)
 
 
 def load_run(run_dir: RunDirectory) -> Recording:
@@ -61,12 +82,16 @@ def load_run(run_dir: RunDirectory) -> Recording:
         )
     start_ms = start.epoch_ns // 1_000_000
     samples = observation.decode_samples(_read(run_dir.samples).decode("ascii", "replace"))
-    ordered, parts = align_parts(run_dir, events, start_ms)
+    if meta.backend == MEMRAY:
+        ordered, parts = align_parts(run_dir, events, start_ms)
+    else:
+        ordered, parts = [event for event in events if event.kind in checkpoints.KINDS], ()
     offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
+    end = next((event for event in events if event.kind == journal.EXIT), None)
     points = checkpoints.join(
         start,
         ordered,
-        next((event for event in events if event.kind == journal.EXIT), None),
+        end,
         end_s=max((sample.time_ms for sample in samples), default=0) / 1000 - offset_s,
         end_rss_bytes=next((s.rss_bytes for s in reversed(samples) if s.pid == start.pid), None),
     )
@@ -75,6 +100,11 @@ def load_run(run_dir: RunDirectory) -> Recording:
         parts=parts,
         start_ms=start_ms,
         origins=Origins(meta.stdlib_paths, meta.library_paths),
+        snapshots=run_dir.snapshots if meta.backend == TRACEMALLOC else None,
+        places={
+            event.sequence: place
+            for place, event in enumerate([*ordered, *([end] if end is not None else [])], 1)
+        },
     )
 
 

@@ -7,10 +7,10 @@ has a part, with a capture of its own, for each of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from memdeep.model import Heap, Lifetime, Peak, Sample, StackTree, Stretch
+from memdeep.model import Heap, Lifetime, Peak, Sample, StackBytes, StackTree, Stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,37 @@ class HeapPart:
     peaks: Mapping[int, Peak]
     curve: tuple[Sample, ...]
     peak_bytes: int
+
+
+def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:
+    """``heap`` with no peak below the heap at a checkpoint of its group.
+
+    memray opens no window after its last memory record; what was allocated from there on is known
+    at the next checkpoint only.
+    """
+    peaks = dict(heap.peaks)
+    for place, stretches in enumerate(groups):
+        covered = {
+            checkpoint
+            for stretch in stretches
+            if heap.part.holds(stretch)
+            for checkpoint in range(stretch.start, stretch.end + 1)
+        }
+        if covered:
+            highest = max(covered, key=lambda k: heap.at_checkpoints[k - heap.part.first])
+            size = heap.at_checkpoints[highest - heap.part.first]
+            if place not in peaks or peaks[place].bytes < size:
+                peaks[place] = Peak(size, None, _alive_at(heap, highest))
+    return replace(heap, peaks=peaks)
+
+
+def _alive_at(heap: HeapPart, checkpoint: int) -> tuple[StackBytes, ...]:
+    held: dict[int, tuple[int, int]] = {}
+    for life in heap.lifetimes:
+        if life.born <= checkpoint and (life.died is None or life.died > checkpoint):
+            size, count = held.get(life.node, (0, 0))
+            held[life.node] = (size + life.bytes, count + life.allocations)
+    return tuple(StackBytes(node, size, count) for node, (size, count) in held.items())
 
 
 def join(

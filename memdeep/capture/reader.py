@@ -22,7 +22,7 @@ from memray import FileReader
 from memray._memray import TemporalAllocationRecord, set_log_level
 
 from memdeep.capture.axis import Axis, Snapshot
-from memdeep.capture.parts import HeapPart, Part
+from memdeep.capture.parts import HeapPart, Part, raised_to_checkpoints
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.errors import CaptureError
 from memdeep.model import Lifetime, Peak, Sample, StackBytes, Stretch
@@ -126,21 +126,25 @@ def read_part(
         at_peaks = _read_peaks(windows, ranked[:MAX_PEAKS], stacks)
         on_step("Naming the stacks")
         nodes = _name_stacks(stacks, at_peaks, native, builder)
-    return HeapPart(
+    at_checkpoints = _heap_at_checkpoints(stacks.values(), part)
+    lifetimes = _lifetimes(stacks, nodes)
+    peaks = {
+        place: Peak(
+            bytes=in_window[window],
+            time_s=axis.middle_s(window, start_ms),
+            stacks=_stack_bytes(at_peaks[window], nodes) if window in at_peaks else None,
+        )
+        for place, window in peak_windows.items()
+    }
+    heap = HeapPart(
         part=part,
-        at_checkpoints=_heap_at_checkpoints(stacks.values(), part),
-        lifetimes=_lifetimes(stacks, nodes),
-        peaks={
-            place: Peak(
-                bytes=in_window[window],
-                time_s=axis.middle_s(window, start_ms),
-                stacks=_stack_bytes(at_peaks[window], nodes) if window in at_peaks else None,
-            )
-            for place, window in peak_windows.items()
-        },
+        at_checkpoints=at_checkpoints,
+        lifetimes=lifetimes,
+        peaks=peaks,
         curve=tuple(axis.curve(in_window, start_ms)),
-        peak_bytes=max(in_window, default=0),
+        peak_bytes=max([*in_window, *at_checkpoints], default=0),
     )
+    return raised_to_checkpoints(heap, groups)
 
 
 class _Stack:

@@ -7,6 +7,7 @@ from memdeep.record.recorder import Recorder, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from memdeep.record.snapshots import SnapshotTracer
     from memdeep.record.spec import RecordSpec
     from memdeep.record.tracker import MemrayTracer
 
@@ -35,7 +36,9 @@ class Focus:
         "thread_id",
     )
 
-    def __init__(self, spec: "RecordSpec", recorder: Recorder, tracer: "MemrayTracer") -> None:
+    def __init__(
+        self, spec: "RecordSpec", recorder: Recorder, tracer: "MemrayTracer | SnapshotTracer"
+    ) -> None:
         self._spec = spec
         self._recorder = recorder
         self._tracer = tracer

@@ -14,6 +14,8 @@ from memdeep import journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from memdeep.record.rss import RssReader
 
 MARKER_PREFIX = "memdeep:"
@@ -31,6 +33,7 @@ class Recorder:
         "_identity",
         "_journal_fd",
         "_journal_path",
+        "_on_mark",
         "_pid",
         "_read_rss",
         "_reported",
@@ -48,12 +51,17 @@ class Recorder:
         self._sequence = count(1)
         self._spans = count(1)
         self._reported = False
+        self._on_mark: Callable[[int], None] | None = None
         self._open_journal()
         self._start_ns = time.monotonic_ns()
         self.thread_id = threading.get_ident
         self._write(
             journal.encode_start(self._pid, self._read_rss(), self._start_ns, time.time_ns())
         )
+
+    def after_each(self, on_mark: "Callable[[int], None]") -> None:
+        """Call ``on_mark`` with the sequence number of each event, after it was recorded."""
+        self._on_mark = on_mark
 
     def checkpoint(self, label: str, note: "str | None") -> None:
         """A plain point."""
@@ -110,6 +118,8 @@ class Recorder:
             )
             thread._name = f"{MARKER_PREFIX}{sequence:0{MARKER_DIGITS}}"  # type: ignore[attr-defined]
             thread._name = name  # type: ignore[attr-defined]
+            if self._on_mark is not None:
+                self._on_mark(sequence)
         except Exception as error:
             self._report_once(f"a checkpoint could not be recorded: {error}")
 

@@ -12,6 +12,7 @@ from memdeep.record.spec import RecordSpec
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memdeep.record.marks import Marks
+    from memdeep.record.snapshots import SnapshotTracer
     from memdeep.record.tracker import MemrayTracer
 
 
@@ -24,10 +25,13 @@ class Session:
         """Raises OSError if the journal cannot be opened."""
         self._pid = os.getpid()
         self._spec = spec
-        self._marks: "Marks | None" = None
+        self._marks: Marks | None = None
         directory = os.path.abspath(spec.run_dir)
         self._tracer = _tracer(spec, directory)
         self._recorder = Recorder(f"{directory}/journal.jsonl", RssReader())
+        mark = getattr(self._tracer, "mark", None)
+        if mark is not None:
+            self._recorder.after_each(mark)
 
     def start(self) -> None:
         """Record the checkpoints from now on, and trace what is to be traced."""
@@ -43,7 +47,8 @@ class Session:
             api.start(self._recorder)
         else:
             api.start(Focus(self._spec, self._recorder, self._tracer))
-        os.register_at_fork(after_in_child=lambda: api.start(None))
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(after_in_child=lambda: api.start(None))
         if self._spec.marks:
             from memdeep.record import marks
 
@@ -66,12 +71,16 @@ class Session:
                 self._tracer.stop()
 
 
-def _tracer(spec: RecordSpec, directory: str) -> "MemrayTracer | None":
+def _tracer(spec: RecordSpec, directory: str) -> "MemrayTracer | SnapshotTracer | None":
     if spec.backend == RecordSpec.MEMRAY:
         from memdeep.record.tracker import MemrayTracer
 
         _allow_fork_beside_memray()
         return MemrayTracer(spec, directory)
+    if spec.backend == RecordSpec.TRACEMALLOC:
+        from memdeep.record.snapshots import SnapshotTracer
+
+        return SnapshotTracer(directory)
     return None
 
 

@@ -155,9 +155,26 @@ def notes(report: Report) -> tuple[str, ...]:
         "holds in memory for the process. “Explained” is heap growth divided by RSS growth. The "
         "rest is memory that was reserved and not touched, allocator slack, file pages, the "
         "tracker itself, and allocators that cannot be traced.",
-        "The tracker is in the RSS as well: its output file is mapped into the process (at most "
-        "16 MB) and it keeps tables of stacks.",
     ]
+    if run.mode.backend == "memray":
+        said.append(
+            "The tracker is in the RSS as well: its output file is mapped into the process (at "
+            "most 16 MB) and it keeps tables of stacks."
+        )
+    if run.mode.backend == "tracemalloc":
+        said.append(
+            "tracemalloc sees what Python's own allocators hand out: native allocations are not "
+            "known, nor are the stacks alive at a peak within a phase. Of each line only the "
+            "difference between two checkpoints is known; its tables, and the snapshots, are in "
+            "the RSS."
+        )
+    if run.mode.backend == "rss":
+        said.append("Only the RSS was recorded: which line allocated what is not known.")
+    if run.mode.focus:
+        said.append(
+            f"Allocations were traced only as {', '.join(run.mode.focus)} asked for; elsewhere "
+            "the heap is not known (–), and what was allocated before is not counted."
+        )
     if run.mode.backend == "memray" and not run.mode.python_allocators:
         said.append(
             "Python's own allocator hands out small objects from arenas of 256 KB or 1 MB. An "
@@ -170,10 +187,11 @@ def notes(report: Report) -> tuple[str, ...]:
             "Stacks that never held 1/2000 of the largest heap are shown without native frames: "
             "looking up their symbols would take longer than the run."
         )
-    said.append(
-        "Bytes alive at a peak are accurate to about 0.01 % for a single stack; the height of the "
-        "peak, and everything at checkpoints, is exact."
-    )
+    if run.mode.backend == "memray":
+        said.append(
+            "Bytes alive at a peak are accurate to about 0.01 % for a single stack; the height of "
+            "the peak, and everything at checkpoints, is exact."
+        )
     if run.exit is None:
         said.append("The recording does not say how the program ended.")
     said.extend(run.problems)

@@ -116,7 +116,7 @@ def _meta(program: Program, options: RunOptions) -> Meta:
         python_allocators=options.python_allocators and options.backend == RecordSpec.MEMRAY,
         focus=options.traced_only,
         python=".".join(str(part) for part in sys.version_info[:3]),
-        memray=version("memray"),
+        memray=version("memray") if options.backend == RecordSpec.MEMRAY else None,
         started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
         spawned_ns=time.monotonic_ns(),
         interval_ms=options.interval_ms,
@@ -191,7 +191,7 @@ def _forwarding_signals(child: subprocess.Popen[bytes]) -> Iterator[None]:
         with suppress(ProcessLookupError):
             child.send_signal(number)
 
-    numbers = [getattr(signal, name) for name in FORWARDED]
+    numbers = [getattr(signal, name) for name in FORWARDED if hasattr(signal, name)]
     previous = {
         number: signal.signal(number, forward)
         for number in numbers

@@ -1,0 +1,157 @@
+"""Reads what the tracemalloc backend recorded: at each checkpoint, what each stack held.
+
+Between two checkpoints only the difference is known. Where a stack holds less than before, the
+bytes it got last are taken to be those that were freed.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from memdeep.capture.parts import HeapPart, Part
+from memdeep.capture.stacks import RawFrame, StackTreeBuilder
+from memdeep.model import Lifetime, Peak, Stretch
+
+Held = dict[int, tuple[int, int]]  # stack -> bytes, allocations
+
+
+class _Snapshots:
+    """The file's lines, by checkpoint; ``stacks`` give the frames of a stack."""
+
+    def __init__(self, path: Path, places: Mapping[int, int]) -> None:
+        self.held: dict[int, Held] = {}
+        self.peaks: dict[int, int] = {}
+        self.stacks: dict[int, list[RawFrame]] = {}
+        last: Held = {}
+        try:
+            lines = path.read_bytes().split(b"\n")
+        except OSError:
+            lines = []
+        for line in lines:
+            try:
+                fields = json.loads(line)
+                sequence, peak = int(fields["n"]), int(fields["peak"])
+                for stack, frames in fields.get("new", ()):
+                    self.stacks[int(stack)] = [_frame(str(name), int(row)) for name, row in frames]
+                if "stacks" in fields:
+                    last = {int(stack): (int(b), int(n)) for stack, b, n in fields["stacks"]}
+            except (ValueError, TypeError, KeyError, RecursionError):
+                continue  # torn or damaged: the checkpoint keeps the figures of the one before
+            if sequence in places:
+                self.held[places[sequence]] = last
+                self.peaks[places[sequence]] = peak
+
+
+def read_snapshots(
+    path: Path,
+    places: Mapping[int, int],
+    groups: Sequence[Sequence[Stretch]],
+    builder: StackTreeBuilder,
+) -> HeapPart | None:
+    """The heap as far as it was recorded, or None if it was not.
+
+    ``places`` gives the checkpoint of a sequence number. Peaks have a height but no stacks.
+    """
+    snapshots = _Snapshots(path, places)
+    if not snapshots.held:
+        return None
+    last = max(snapshots.held)
+    nodes = {
+        stack: builder.add(frames, None) for stack, frames in snapshots.stacks.items() if frames
+    }
+    lifetimes = _lifetimes(snapshots, nodes, last)
+    totals = [0] * (last + 2)
+    for life in lifetimes:
+        totals[life.born] += life.bytes
+        if life.died is not None:
+            totals[life.died] -= life.bytes
+    at_checkpoints = []
+    total = 0
+    for change in totals[: last + 1]:
+        total += change
+        at_checkpoints.append(total)
+    part = Part(path, 0, last, markers=last)
+    heights = [max(at, snapshots.peaks.get(k, 0)) for k, at in enumerate(at_checkpoints)]
+    return HeapPart(
+        part=part,
+        at_checkpoints=tuple(at_checkpoints),
+        lifetimes=tuple(lifetimes),
+        peaks={
+            place: Peak(_highest(heights, inside), None, None)
+            for place, stretches in enumerate(groups)
+            if (inside := [stretch for stretch in stretches if part.holds(stretch)])
+        },
+        curve=(),
+        peak_bytes=max(heights),
+    )
+
+
+def _highest(heights: Sequence[int], stretches: Sequence[Stretch]) -> int:
+    return max(max(heights[s.start + 1 : s.end + 1]) for s in stretches)
+
+
+def _lifetimes(snapshots: _Snapshots, nodes: Mapping[int, int], last: int) -> list[Lifetime]:
+    """Pieces of what each stack held, last in, first out."""
+    alive: dict[int, list[list[int]]] = {}  # node -> [born, bytes, allocations], oldest first
+    lifetimes = []
+    before: Held = {}
+    for place in range(1, last + 1):
+        held = snapshots.held.get(place, before)
+        if held is before:
+            continue
+        for stack in {*before, *held}:
+            node = nodes.get(stack)
+            if node is None:
+                continue
+            now, then = held.get(stack, (0, 0)), before.get(stack, (0, 0))
+            size, count = now[0] - then[0], now[1] - then[1]
+            pieces = alive.setdefault(node, [])
+            if size > 0:
+                pieces.append([place, size, max(count, 0)])
+            while size < 0 and pieces:
+                newest = pieces[-1]
+                freed = min(newest[1], -size)
+                share = newest[2] * freed // newest[1]
+                lifetimes.append(Lifetime(node, newest[0], place, freed, share))
+                newest[1] -= freed
+                newest[2] -= share
+                size += freed
+                if not newest[1]:
+                    pieces.pop()
+        before = held
+    for node, pieces in alive.items():
+        lifetimes.extend(Lifetime(node, born, None, size, count) for born, size, count in pieces)
+    return lifetimes
+
+
+def _frame(filename: str, lineno: int) -> RawFrame:
+    """tracemalloc keeps no names of functions; the source tells which one a line belongs to."""
+    return _function_at(filename, lineno), filename, lineno
+
+
+@cache
+def _function_at(filename: str, lineno: int) -> str:
+    name = "<module>"
+    for first, last, function in _functions(filename):
+        if first <= lineno <= last:
+            name = function
+    return name
+
+
+@cache
+def _functions(filename: str) -> tuple[tuple[int, int, str], ...]:
+    """First line, last line and name of each function of a file, outer ones before inner ones."""
+    try:
+        tree = ast.parse(Path(filename).read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return ()
+    found = [
+        (node.lineno, node.end_lineno or node.lineno, node.name)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    return tuple(sorted(found, key=lambda place: (place[0], -place[1])))
