@@ -20,9 +20,9 @@ from memdeep import arguments, config, pipeline, rundir, watch
 from memdeep.errors import EXIT_USAGE, MemdeepError
 from memdeep.model import Report
 from memdeep.options import Settings
+from memdeep.plain import plain
 from memdeep.record.spec import RecordSpec
 from memdeep.report import text
-from memdeep.report.terminal import plain
 from memdeep.run import program as programs
 from memdeep.run import supervise
 from memdeep.run.program import Program

@@ -35,7 +35,7 @@ from memdeep.options import (
     problem,
     toml_text,
 )
-from memdeep.report.terminal import plain
+from memdeep.plain import plain
 
 if sys.version_info >= (3, 11):
     import tomllib

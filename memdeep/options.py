@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from memdeep.report.terminal import plain
+from memdeep.plain import plain
 
 DEFAULT = "default"
 COMMAND_LINE = "command line"

@@ -16,9 +16,10 @@ from typing import TextIO
 from rich.cells import set_cell_size
 
 from memdeep import journal
+from memdeep.plain import plain
 from memdeep.report import units
-from memdeep.report.terminal import plain
 from memdeep.run.supervise import Progress
+from memdeep.tail import Tail
 
 BARS = "▁▂▃▄▅▆▇█"
 SPARKLINE_CELLS = 20
@@ -35,7 +36,7 @@ class StatusLine:
 
     def __init__(self, stream: TextIO, journal_path: Path, *, quiet: bool) -> None:
         self._stream = stream
-        self._journal = _JournalTail(journal_path)
+        self._last_label = _LastLabel(journal_path)
         self._history: deque[int] = deque(maxlen=SPARKLINE_CELLS)
         self._drawn_s = float("-inf")
         self._noted_s = float("-inf")
@@ -60,7 +61,7 @@ class StatusLine:
         if now_s - self._noted_s >= SPARKLINE_PERIOD_S:
             self._noted_s = now_s
             self._history.append(progress.rss_bytes)
-        self._draw(status_text(progress, self._journal.last_label(), self._history))
+        self._draw(status_text(progress, self._last_label.read(), self._history))
 
     def _draw(self, text: str) -> None:
         try:
@@ -101,24 +102,16 @@ def sparkline(history: deque[int]) -> str:
     return "".join(BARS[min(len(BARS) - 1, value * len(BARS) // top)] for value in history)
 
 
-class _JournalTail:
-    """Reads what the program appends to its journal."""
+class _LastLabel:
+    """The label of the last checkpoint in a growing journal."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
+        self._tail = Tail(path)
         self._label: str | None = None
 
-    def last_label(self) -> str | None:
-        try:
-            with open(self._path, "rb") as file:
-                file.seek(self._offset)
-                content = file.read()
-        except OSError:
-            return self._label
-        whole = content[: content.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        events, _ = journal.decode(b"\n".join(whole.splitlines()[-1:]) + b"\n")
-        for event in events:
-            self._label = event.label or self._label
+    def read(self) -> str | None:
+        while content := self._tail.next_lines():
+            last = content.rstrip(b"\n").rpartition(b"\n")[2]
+            for event in journal.decode(last + b"\n")[0]:
+                self._label = event.label or self._label
         return self._label

@@ -13,8 +13,8 @@ from rich.text import Text
 from memdeep import journal
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.journal import Event
+from memdeep.plain import plain
 from memdeep.report import units
-from memdeep.report.terminal import plain
 from memdeep.rundir import DEFAULT_PARENT, RunDirectory
 from memdeep.watching import view
 from memdeep.watching.progress import RunProgress

@@ -21,34 +21,39 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "model": (set(), set()),
     "journal": (set(), set()),
+    "plain": (set(), set()),
+    "tail": (set(), set()),
     "rundir": ({"errors"}, set()),
     "observation": ({"errors", "__init__"}, set()),
     "monitor": ({"monitoring", "record.api"}, set()),
-    "monitoring": ({"record.api", "record.rss", "record.recorder"}, set()),
+    "monitoring": ({"plain", "record.api", "record.rss", "record.recorder"}, set()),
     "record": ({"errors", "journal", "__init__"}, set()),
-    "run": ({"errors", "rundir", "observation", "record"}, set()),
+    "run": (
+        {"errors", "rundir", "journal", "observation", "record", "monitoring", "tail"},
+        set(),
+    ),
     "capture": (
         {"errors", "rundir", "journal", "observation", "model", "record", "__init__"},
         set(),
     ),
     "analysis": ({"errors", "model"}, set()),
-    "report": ({"errors", "model", "analysis.fold", "__init__"}, {"rich"}),
-    "status": ({"journal", "report.units", "report.terminal", "run.supervise"}, {"rich"}),
-    "options": ({"report.terminal"}, set()),
-    "config": ({"errors", "options", "report.terminal"}, {"rich", "tomllib", "tomli"}),
+    "report": ({"errors", "model", "plain", "analysis.fold", "__init__"}, {"rich"}),
+    "status": ({"journal", "report.units", "plain", "run.supervise", "tail"}, {"rich"}),
+    "options": ({"plain"}, set()),
+    "config": ({"errors", "options", "plain"}, {"rich", "tomllib", "tomli"}),
     "watching": (
         {"journal", "observation", "rundir", "analysis.outline", "report.units"}
-        | {"report.terminal", "status"},
+        | {"plain", "status", "tail"},
         {"rich"},
     ),
     "watch": (
-        {"errors", "journal", "rundir", "watching", "report.units", "report.terminal"},
+        {"errors", "journal", "rundir", "tail", "watching", "report.units", "plain"},
         {"rich"},
     ),
     "pipeline": ({"rundir", "model", "capture", "analysis", "report"}, set()),
     "arguments": ({"__init__", "errors", "options", "record.spec", "run.program"}, set()),
     "cli": (
-        {"pipeline", "errors", "model", "rundir", "report.text", "report.terminal"}
+        {"pipeline", "errors", "model", "rundir", "report.text", "plain"}
         | {"run", "record.spec", "status", "arguments", "config", "options", "watch"},
         {"rich"},
     ),
@@ -118,7 +123,7 @@ def test_a_module_says_what_it_owns_and_stays_small(module: str) -> None:
 
 
 def test_the_lines_of_a_log_need_the_standard_library_only() -> None:
-    for name in imports("monitoring.log_format"):
+    for name in set(imports("monitoring.log_format")) - {"memdeep.plain"}:
         assert name.partition(".")[0] in sys.stdlib_module_names
 
 

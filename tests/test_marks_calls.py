@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import environment, memdeep_command, read_json
 from marking import assert_same_output, run_marked
 
 from memdeep.analysis.outline import PAIRED_SUFFIXES
@@ -220,3 +222,19 @@ def test_importing_fails_as_before(work: Path) -> None:
     marks = calls("broken:f", "faulty:f")
     marks += ["--mark-line", "broken.py:2", "--mark-line", "faulty.py:1"]
     assert b"ZeroDivisionError" in assert_same_output(work, marks, "uses.py").stderr
+
+
+def test_what_a_marked_c_function_allocates_is_its_callers(work: Path) -> None:
+    """With memray: the wrapper is between the two, and must not be the culprit."""
+    (work / "uses.py").write_text(
+        "import zlib\ndata = zlib.compress(bytes(9_000_000))\nkept = zlib.decompress(data)\n"
+    )
+    run_dir = work.parent / "run"
+    words = ("run", "--quiet", "--no-native", "-o", run_dir, *calls("zlib:decompress=unpack"))
+    completed = subprocess.run(
+        memdeep_command(*words, "uses.py"), cwd=work, env=environment(), capture_output=True
+    )
+    assert completed.returncode == 0, completed.stderr
+    first = read_json(run_dir / "report.json")["findings"][0]
+    assert first["culprit"]["source"] == "kept = zlib.decompress(data)"
+    assert first["bytes"] == pytest.approx(9_000_000, rel=0.01)

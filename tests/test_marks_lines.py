@@ -37,7 +37,8 @@ def reached(work: Path, *texts: str) -> list[str]:
 def test_program_behaves_the_same_with_a_mark_at_every_line(work: Path) -> None:
     count = (work / LINES).read_text("utf-8").count("\n")
     marks = lines(*(f"{LINES}:{number}" for number in range(1, count + 1)))
-    for program in ((LINES,), ("-c", "import marks_lines"), ("-m", "marks_lines")):
+    (work / "imports.py").write_text("import marks_lines\n")
+    for program in ((LINES,), ("imports.py",), ("-m", "marks_lines")):
         marked = assert_same_output(work, marks, *program)
         assert marked.status == 1
         assert len(marked.labels) > count
@@ -142,8 +143,9 @@ def test_a_source_in_another_encoding(work: Path) -> None:
     assert assert_same_output(work, lines("latin.py:2=x"), "latin.py").labels == ["x"]
 
 
-@pytest.mark.parametrize("words", [("-m", "syntax_error"), ("-c", "import syntax_error")])
+@pytest.mark.parametrize("words", [("-m", "syntax_error"), ("imports.py",)])
 def test_a_file_with_faults_fails_as_before(work: Path, words: tuple[str, ...]) -> None:
+    (work / "imports.py").write_text("import syntax_error\n")
     marked = assert_same_output(work, lines("syntax_error.py:1"), *words)
     assert b"SyntaxError" in marked.stderr
     assert marked.status == 1
@@ -187,7 +189,10 @@ def test_a_large_source_keeps_its_lines_and_docstrings() -> None:
     marks = [(n, mark_line.LineMark(f"{path}:{number}")) for n, number in enumerate(numbers)]
     mark_line.insert(tree, marks)
     marked = compile(tree, path, "exec")
-    assert codes(marked) == codes(compile(source, path, "exec"))
+    found, expected = codes(marked), codes(compile(source, path, "exec"))
+    assert found.keys() == expected.keys()
+    # A jump that was optimised away may come back where a call stands before it.
+    assert all(found[key] >= lines for key, lines in expected.items())
     called = [name for code in all_codes(marked) for name in code.co_names]
     assert mark_line.HOOK in called
 

@@ -72,7 +72,7 @@ def test_the_area_stands_on_the_axis() -> None:
 
 def test_a_curve_that_was_not_measured_is_empty() -> None:
     found = laid_out(measured(1, 2))
-    assert found.heap_points == ""
+    assert found.heap_points == ()
     only_heap = laid_out(report(heap_curve=(Sample(0.0, 1), Sample(1.0, 2))))
     assert (only_heap.rss_points, only_heap.rss_area) == ("", "")
     assert only_heap.heap_points

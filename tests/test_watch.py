@@ -35,7 +35,7 @@ from memdeep.watching import view
 from memdeep.watching.curve import Curve
 from memdeep.watching.growth import MAX_OPEN, MAX_PHASES, LivePhases
 from memdeep.watching.progress import RunProgress
-from memdeep.watching.tail import CHUNK_BYTES, Tail
+from memdeep.tail import CHUNK_BYTES, Tail
 
 MB = 1024 * 1024
 ROWS, COLUMNS = 30, 80

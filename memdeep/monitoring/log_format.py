@@ -1,10 +1,12 @@
 """The lines of a monitor's log, as text: levels, differences, words, and the rule of nearness.
 
-Pure, and needs the standard library only: the monitor inside a program and the parent process of
+Pure, and needs next to nothing: the monitor inside a program and the parent process of
 `memdeep run` write the same lines with it. Knows neither files nor clocks.
 """
 
 from __future__ import annotations
+
+from memdeep.plain import plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,17 +20,6 @@ WARNING = "WARNING"
 CRITICAL = "CRITICAL"
 
 MAX_TEXT = 10_000  # characters of a label or a note, as in the journal
-
-# What a reader's line ends, terminal or reading direction could trip over. Control characters
-# become their Unicode pictures; the others have none.
-_UNSAFE = {
-    **{code: 0x2400 + code for code in range(0x20)},
-    0x7F: 0x2421,
-    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
-    **dict.fromkeys((0x2028, 0x2029), 0x2424),
-    **dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD),
-    **dict.fromkeys(range(0xD800, 0xE000), 0xFFFD),
-}
 
 _BACKGROUND = {"zh": "后台监控", "en": "background"}
 _NEAR = {
@@ -46,7 +37,7 @@ def one_line(text: object) -> str:
     line = str(text)
     if len(line) > MAX_TEXT:
         line = line[:MAX_TEXT] + "…"
-    return line if line.isprintable() else line.translate(_UNSAFE)
+    return plain(line)
 
 
 def size(number_bytes: float | None) -> str:

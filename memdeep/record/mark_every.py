@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import _thread
-import math
+import sys
 import threading
 import time
+import warnings
 
 from memdeep.record import api
 
 MIN_SECONDS = 0.001
+MAX_SECONDS = 1_000_000  # about as long as a lock may be waited for on every system
 
 
 class EveryMark:
@@ -27,8 +29,10 @@ class EveryMark:
             self._seconds = float(words)
         except ValueError:
             raise ValueError(f"--mark-every {words}: that is not a number of seconds") from None
-        if not (math.isfinite(self._seconds) and self._seconds >= MIN_SECONDS):
-            raise ValueError(f"--mark-every {words}: the least is {MIN_SECONDS} seconds")
+        if not MIN_SECONDS <= self._seconds <= MAX_SECONDS:
+            raise ValueError(
+                f"--mark-every {words}: that is not from {MIN_SECONDS} to {MAX_SECONDS} seconds"
+            )
         self._done = 0
         # The lock and the clock are those of now, whatever the program makes of `threading`.
         self._stop = _thread.allocate_lock()
@@ -36,6 +40,10 @@ class EveryMark:
 
     def start(self) -> None:
         """Begin the grid."""
+        if sys.version_info >= (3, 12):
+            # From here on `os.fork` warns where there are threads. The program has not made ours.
+            message = r"This process \(pid=\d+\) is multi-threaded, use of fork"
+            warnings.filterwarnings("ignore", message=message, category=DeprecationWarning)
         self._start = time.monotonic()
         # A name of its own: the numbers of unnamed threads are the program's.
         self._thread = threading.Thread(target=self._run, name="memdeep-every", daemon=True)

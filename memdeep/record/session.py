@@ -26,24 +26,27 @@ class Session:
         self._pid = os.getpid()
         self._spec = spec
         self._marks: Marks | None = None
-        directory = os.path.abspath(spec.run_dir)
-        self._tracer = _tracer(spec, directory)
-        self._recorder = Recorder(f"{directory}/journal.jsonl", RssReader())
-        mark = getattr(self._tracer, "mark", None)
-        if mark is not None:
-            self._recorder.after_each(mark)
+        self._tracer: MemrayTracer | SnapshotTracer | None = None
+        self._recorder = Recorder(os.path.join(spec.run_dir, "journal.jsonl"), RssReader())
 
     def start(self) -> None:
-        """Record the checkpoints from now on, and trace what is to be traced."""
-        if self._tracer is None:
-            api.start(self._recorder)
-        elif self._spec.traces_all():
-            self._recorder.trace(from_start=True)
-            try:
+        """Record the checkpoints from now on, and trace what is to be traced.
+
+        Whatever fails in a tracer, the program shall run.
+        """
+        try:
+            self._tracer = _tracer(self._spec, os.path.abspath(self._spec.run_dir))
+            mark = getattr(self._tracer, "mark", None)
+            if mark is not None:
+                self._recorder.after_each(mark)
+            if self._tracer is not None and self._spec.traces_all():
+                self._recorder.trace(from_start=True)
                 self._tracer.start()
-            except Exception as error:  # whatever fails in memray, the program shall run
-                self._recorder.untrace()
-                self.problem(f"allocations are not traced: {error}")
+        except Exception as error:
+            self._tracer = None
+            self._recorder.untrace()
+            self.problem(f"allocations are not traced: {error}")
+        if self._tracer is None or self._spec.traces_all():
             api.start(self._recorder)
         else:
             api.start(Focus(self._spec, self._recorder, self._tracer))

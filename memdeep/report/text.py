@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from memdeep.model import Finding, FindingKind, Frame, Origin, Phase, Report
+from memdeep.plain import plain
 from memdeep.report import units, words
-from memdeep.report.terminal import plain
 from memdeep.report.view import most_telling
 
 COLUMNS = (

@@ -45,7 +45,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Everything to draw; points are texts for SVG's ``points``."""
+    """Everything to draw; points are texts for SVG's ``points``, of the heap one for each piece."""
 
     width: int
     height: int
@@ -55,7 +55,7 @@ class Timeline:
     plot_height: int
     rss_points: str
     rss_area: str
-    heap_points: str
+    heap_points: tuple[str, ...]
     bands: tuple[Band, ...]
     y_ticks: tuple[tuple[float, str], ...]
     x_ticks: tuple[tuple[float, str], ...]
@@ -96,7 +96,7 @@ def lay_out(report: Report) -> Timeline | None:
         plot_height=PLOT_HEIGHT,
         rss_points=" ".join(rss),
         rss_area=_area(rss),
-        heap_points=" ".join(_points(report.heap_curve, x, y)),
+        heap_points=tuple(" ".join(_points(piece, x, y)) for piece in _heap_pieces(report)),
         bands=bands,
         y_ticks=tuple((y(value), units.size(value)) for value in _size_ticks(top_bytes)),
         x_ticks=tuple((x(value), _tick_label(value)) for value in _time_ticks(end_s)),
@@ -104,6 +104,17 @@ def lay_out(report: Report) -> Timeline | None:
         thresholds=tuple((y(value), units.size(value), kind) for value, kind in shown_limits),
         death=_death(report, x),
     )
+
+
+def _heap_pieces(report: Report) -> list[Sequence[Sample]]:
+    """The heap's curve, cut where it was not traced."""
+    points = report.run.checkpoints
+    spans = [(points[part.start].time_s, points[part.end].time_s) for part in report.heap.traced]
+    pieces = [
+        [sample for sample in report.heap_curve if start_s <= sample.time_s <= end_s]
+        for start_s, end_s in spans
+    ]
+    return [piece for piece in pieces if piece]
 
 
 def _points(

@@ -102,6 +102,7 @@ class Page:
     findings: tuple[FindingView, ...]
     more_findings: tuple[FindingView, ...]
     more_findings_text: str
+    no_findings: str
     timeline: Timeline | None
     phases: tuple[PhaseRow, ...]
     hidden_phases: str | None
@@ -127,6 +128,7 @@ def page(report: Report, payload: str) -> Page:
         findings=cards[:OPEN_FINDINGS],
         more_findings=cards[OPEN_FINDINGS:],
         more_findings_text=units.count(len(cards[OPEN_FINDINGS:]), "more finding"),
+        no_findings=words.no_findings(report),
         timeline=timeline.lay_out(report),
         phases=_rows(report, shown),
         hidden_phases=f"{units.count(hidden, 'smaller phase')} can be found in report.json."

@@ -106,6 +106,13 @@ def headline(report: Report) -> str:
     )
 
 
+def no_findings(report: Report) -> str:
+    """Why there is no list of lines."""
+    if not report.heap.traced:
+        return "Allocations were not traced. The phases below show where the RSS grew."
+    return "No single line stands out. The phases below show where the memory went."
+
+
 def _untraced_headline(report: Report) -> str:
     grown = [phase for phase in report.phases if (phase.rss_delta_bytes or 0) > 0]
     if not grown:

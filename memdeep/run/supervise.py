@@ -27,6 +27,7 @@ from memdeep.observation import Meta, ProcessSample
 from memdeep.record import bootstrap
 from memdeep.record.spec import RecordSpec
 from memdeep.run import death
+from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.program import Program
 from memdeep.run.sampling import TreeSampler
 from memdeep.rundir import RunDirectory, write_atomically, write_error
@@ -83,8 +84,16 @@ def run(
     with _open_samples(run_dir) as samples:
         child = subprocess.Popen(_command(program, run_dir, options), close_fds=False)
         sampler = TreeSampler(child.pid, meta.spawned_ns)
+        log = MonitorLog(run_dir, options.warning_bytes, options.critical_bytes)
+
+        def on_tick(progress: Progress) -> None:
+            log.update(progress.rss_bytes, progress.elapsed_s)
+            on_progress(progress)
+
         with _forwarding_signals(child):
-            _watch(child, sampler, samples, options.interval_ms / 1000, on_progress)
+            _watch(child, sampler, samples, options.interval_ms / 1000, on_tick)
+        on_tick(Progress((time.monotonic_ns() - meta.spawned_ns) / 1e9, 0))
+        log.close()
     end = death.judge(child.returncode, counters, death.read_oom_counters())
     meta = observation.ended(
         meta,

@@ -16,9 +16,9 @@ from memdeep import journal, observation
 from memdeep.journal import Event
 from memdeep.observation import Meta
 from memdeep.rundir import RunDirectory
+from memdeep.tail import Tail
 from memdeep.watching.curve import Curve
 from memdeep.watching.growth import END, NOW, Growth, LivePhases
-from memdeep.watching.tail import Tail
 
 SILENCE_S = 2.0
 MAX_PROBLEMS = 5

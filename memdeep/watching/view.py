@@ -15,8 +15,8 @@ from rich.text import Text
 from memdeep import journal
 from memdeep.journal import Event
 from memdeep.observation import Meta
+from memdeep.plain import plain
 from memdeep.report import units
-from memdeep.report.terminal import plain
 from memdeep.status import BARS
 from memdeep.watching.growth import Growth
 from memdeep.watching.progress import RunProgress

@@ -20,6 +20,7 @@
   }
 
   function eachRetained(data, phase, visit) {
+    if (!phase.traced) return; // what is known of it are pieces
     const { born, died } = data.lifetimes;
     const { stretches } = phase;
     const at = stretchAtCheckpoint(stretches, data.checkpoints.time.length);
@@ -30,6 +31,7 @@
   }
 
   function eachFreed(data, phase, visit) {
+    if (!phase.traced) return; // what is known of it are pieces
     const { born, died } = data.lifetimes;
     const { stretches } = phase;
     const at = stretchAtCheckpoint(stretches, data.checkpoints.time.length);

@@ -13,6 +13,8 @@
       peak: 'Nothing was alive at the peak of this phase.',
       freed: 'This phase freed nothing that was alive before it.',
     },
+    notTraced: 'Allocations were not traced in all of this phase: only its RSS is known.',
+    unknown: '–',
     notInPage: 'The stacks at this smaller peak are in report.json only.',
     graph: (name, metric) => 'Flame graph of ' + name + ', ' + metric,
     metric: { retained: 'retained', peak: 'at peak', freed: 'freed' },
@@ -171,8 +173,13 @@
       for (const tab of part.tabs) {
         tab.setAttribute('aria-pressed', String(tab.dataset.metric === metric));
         const total = tab.dataset.metric === 'peak' ? phase.peakBytes : totals[tab.dataset.metric];
-        tab.querySelector('[data-total]').textContent = format.bytes(total);
+        tab.querySelector('[data-total]').textContent = phase.traced ? format.bytes(total) : WORDS.unknown;
       }
+    }
+
+    function whyEmpty() {
+      if (!phase.traced) return WORDS.notTraced;
+      return metric === 'peak' && phase.peak === null ? WORDS.notInPage : WORDS.empty[metric];
     }
 
     function rebuild() {
@@ -180,7 +187,7 @@
       const nothing = scene.tree.total === 0;
       part.scroll.hidden = nothing;
       part.empty.hidden = !nothing;
-      part.empty.textContent = metric === 'peak' && phase.peak === null ? WORDS.notInPage : WORDS.empty[metric];
+      part.empty.textContent = whyEmpty();
       part.canvas.setAttribute('aria-label', WORDS.graph(phase.name, WORDS.metric[metric]));
       zoomed = layout.ROOT;
       Object.assign(scene, { x0: 0, x1: 1, hovered: -1 });

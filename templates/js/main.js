@@ -14,7 +14,7 @@
     const tooltip = memdeep.flameTooltip.create(document.getElementById('tooltip'), recorded.frames);
     const flame = memdeep.flameView.create(flameRoot, recorded, tooltip, (metric) => phases.chooseMetric(metric));
     memdeep.theme.wire(document.getElementById('theme'), flame.refreshColours);
-    const phases = memdeep.phases.create(flame, timeline);
+    const phases = memdeep.phases.create(recorded, flame, timeline);
   }
 
   try {

@@ -28,19 +28,21 @@
     }
   }
 
-  function create(flame, timeline) {
+  function create(recorded, flame, timeline) {
     const rows = byNumber(document.querySelectorAll('[data-row]'), 'row');
     const details = byNumber(document.querySelectorAll('[data-detail]'), 'detail');
     const links = document.querySelectorAll('#phases a[data-phase]');
     let selected = null;
     let shownAddress = null;
 
-    // The phase of the first finding, else the first row: what the reader came for.
+    // The phase of the first finding, else the one that grew most: what the reader came for.
     function startingPhase() {
       const wished = [...document.querySelectorAll('.finding [data-phase]')]
         .map((link) => Number(link.dataset.phase))
         .find((index) => details.has(index));
-      return wished === undefined ? details.keys().next().value : wished;
+      if (wished !== undefined) return wished;
+      const growth = (index) => recorded.data.phases[index].rss ?? 0;
+      return [...details.keys()].reduce((most, index) => (growth(index) > growth(most) ? index : most));
     }
 
     function showLists(metric) {

@@ -58,7 +58,7 @@ function randomRun(seed, { nodeCount = 400, lifetimeCount = 1500, checkpointCoun
 }
 
 function phase(stretches, peak = { node: [], bytes: [], count: [] }) {
-  return { name: '加载config', stretches, peak };
+  return { name: '加载config', traced: true, stretches, peak };
 }
 
 const PHASES = [

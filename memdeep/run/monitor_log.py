@@ -1,0 +1,73 @@
+"""Writes `monitor.log`: each checkpoint of the running program as a line, for `tail -f`.
+
+The parent writes it from the journal, so that it costs the program nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from memdeep import journal
+from memdeep.journal import Event
+from memdeep.monitoring import language
+from memdeep.monitoring.log_format import LogFormat, Thresholds, begin_label, end_label
+from memdeep.rundir import RunDirectory
+from memdeep.tail import Tail
+
+BACKGROUND_S = 5.0
+MIB = 1 << 20
+
+
+class MonitorLog:
+    """The log of one run; `update` appends what has happened since the last call."""
+
+    def __init__(
+        self, run_dir: RunDirectory, warning_bytes: int | None, critical_bytes: int | None
+    ) -> None:
+        self._path = run_dir.log
+        self._tail = Tail(run_dir.journal)
+        self._thresholds = Thresholds(_megabytes(warning_bytes), _megabytes(critical_bytes))
+        self._format: LogFormat | None = None
+        self._started = datetime.now().astimezone()
+        self._looked_s = 0.0
+
+    def update(self, rss_bytes: int, elapsed_s: float) -> None:
+        """Log the new checkpoints, and now and then a look at an RSS above the thresholds.
+
+        What cannot be written is left out: the program must not suffer for it.
+        """
+        lines = []
+        while content := self._tail.next_lines():
+            for event in journal.decode(content)[0]:
+                lines.extend(self._checkpoint(event))
+        if self._format is not None and elapsed_s - self._looked_s >= BACKGROUND_S:
+            self._looked_s = elapsed_s
+            lines.extend(self._format.background_lines(rss_bytes, datetime.now().astimezone()))
+        if lines:
+            try:
+                with open(self._path, "a", encoding="utf-8") as file:
+                    file.write("\n".join(lines) + "\n")
+            except OSError:
+                return
+
+    def close(self) -> None:
+        self._tail.close()
+
+    def _checkpoint(self, event: Event) -> list[str]:
+        if event.kind == journal.START:
+            lang = language.choose(None)
+            self._format = LogFormat(event.rss_bytes, self._thresholds, lang)
+            self._started = datetime.fromtimestamp(event.epoch_ns / 1e9).astimezone()
+        if self._format is None or event.kind not in (journal.POINT, journal.BEGIN, journal.END):
+            return []
+        when = self._started + timedelta(microseconds=event.time_us)
+        label = event.label
+        if event.kind == journal.BEGIN:
+            label = begin_label(label)
+        elif event.kind == journal.END:
+            label = end_label(label)
+        return self._format.lines(label, event.rss_bytes, event.note, when)
+
+
+def _megabytes(size_bytes: int | None) -> float | None:
+    return None if size_bytes is None else size_bytes / MIB
