@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import checkpoints, overhead, reports, rss
+from benchmarks import checkpoints, monitor, overhead, reports, rss
 
 
 def main() -> None:
@@ -25,7 +25,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="memdeep-bench-") as directory:
         place = Path(directory)
         overhead.measure(console, place, options.scale, options.rounds)
+        overhead.measure_lighter(console, place, max(1, options.rounds // 2))
         checkpoints.measure(console, place)
+        monitor.measure(console, place)
         reports.measure(console, place, options.scale, options.rounds)
         rss.measure(console, place)
 

@@ -1,4 +1,4 @@
-"""The whole backtest: plain Python, `memray run` and `memdeep run` with the same flags."""
+"""The whole backtest: plain Python, `memray run` and `memdeep run`, with the same flags or less."""
 
 from __future__ import annotations
 
@@ -34,5 +34,34 @@ def measure(console: Console, place: Path, scale: str, rounds: int) -> None:
             *(f"{median(times[name]):.2f} s" for name in ("plain", "memray", "memdeep")),
             f"{commands.ratio(times['memray'], times['plain']):.2f}",
             f"{commands.ratio(times['memdeep'], times['memray']):.3f}",
+        )
+    console.print(table)
+
+
+def measure_lighter(console: Console, place: Path, rounds: int) -> None:
+    """Print what the lighter ways to record cost on the full backtest, over plain Python."""
+    table = Table(title=f"Lighter ways to record the full backtest, {rounds} rounds in turns")
+    table.add_column("memdeep run")
+    for column in ("plain", "recorded", "recorded ÷ plain"):
+        table.add_column(column, justify="right")
+    ways = {
+        "--focus 加载config": ["--focus", "加载config"],
+        "--backend rss": ["--backend", "rss"],
+    }
+    run_dir = place / "lighter"
+    times = commands.side_by_side(
+        {"plain": commands.plain("1.0")}
+        | {
+            way: commands.memdeep("1.0", run_dir, "--no-report", *flags)
+            for way, flags in ways.items()
+        },
+        rounds,
+    )
+    for way in ways:
+        table.add_row(
+            way,
+            f"{median(times['plain']):.2f} s",
+            f"{median(times[way]):.2f} s",
+            f"{commands.ratio(times[way], times['plain']):.2f}",
         )
     console.print(table)

@@ -17,10 +17,11 @@ from rich.console import Console
 from rich.text import Text
 
 from memdeep import arguments, config, pipeline, rundir, watch
-from memdeep.errors import EXIT_USAGE, MemdeepError
+from memdeep.errors import EXIT_USAGE, MemdeepError, ProgramError
 from memdeep.model import Report
 from memdeep.options import Settings
 from memdeep.plain import plain
+from memdeep.record import marks
 from memdeep.record.spec import RecordSpec
 from memdeep.report import text
 from memdeep.run import program as programs
@@ -75,6 +76,7 @@ def _run(options: argparse.Namespace, program: Program, console: Console) -> int
     settings = config.merge(arguments.given(options), config.load(Path.cwd()))
     programs.check(program)
     run_options = _run_options(settings)
+    _check_marks(run_options.marks)
     output = settings.path("output")
     if output is None:
         run_dir = rundir.create_default(program.name, datetime.now())
@@ -98,10 +100,10 @@ def _run(options: argparse.Namespace, program: Program, console: Console) -> int
 
 def _run_options(settings: Settings) -> RunOptions:
     every = settings.number("mark-every")
-    marks = [f"stdout:{word}" for word in settings.texts("mark-stdout")]
-    marks += [f"call:{word}" for word in settings.texts("mark-call")]
-    marks += [f"line:{word}" for word in settings.texts("mark-line")]
-    marks += [f"every:{every}"] if every is not None else []
+    words = [f"stdout:{word}" for word in settings.texts("mark-stdout")]
+    words += [f"call:{word}" for word in settings.texts("mark-call")]
+    words += [f"line:{word}" for word in settings.texts("mark-line")]
+    words += [f"every:{every}"] if every is not None else []
     return RunOptions(
         backend=settings.text("backend") or RecordSpec.MEMRAY,
         native=settings.flag("native"),
@@ -109,11 +111,17 @@ def _run_options(settings: Settings) -> RunOptions:
         interval_ms=round((settings.number("sample-interval") or 0.05) * 1000),
         warning_bytes=_bytes(settings.number("warning-mb")),
         critical_bytes=_bytes(settings.number("critical-mb")),
-        marks=tuple(marks),
+        marks=tuple(words),
         focus=settings.texts("focus"),
         start_at=settings.text("start-at") or "",
         stop_at=settings.text("stop-at") or "",
     )
+
+
+def _check_marks(words: Sequence[str]) -> None:
+    wrong = next(filter(None, map(marks.check, words)), None)
+    if wrong is not None:
+        raise ProgramError(wrong, "See the examples of memdeep run --help.", EXIT_USAGE)
 
 
 def _bytes(megabytes: float | None) -> int | None:

@@ -54,7 +54,16 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "arguments": ({"__init__", "errors", "options", "record.spec", "run.program"}, set()),
     "cli": (
         {"pipeline", "errors", "model", "rundir", "report.text", "plain"}
-        | {"run", "record.spec", "status", "arguments", "config", "options", "watch"},
+        | {
+            "run",
+            "record.spec",
+            "record.marks",
+            "status",
+            "arguments",
+            "config",
+            "options",
+            "watch",
+        },
         {"rich"},
     ),
 }

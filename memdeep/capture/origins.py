@@ -8,6 +8,7 @@ from pathlib import Path
 
 import memdeep
 from memdeep.model import Origin
+from memdeep.record import mark_frame
 
 _OWN_DIRECTORY = str(Path(memdeep.__file__).parent / "record") + "/"
 _LIBRARY_PARTS = ("/site-packages/", "/dist-packages/")
@@ -26,7 +27,7 @@ class Origins:
         self.of = lru_cache(maxsize=None)(self._classify)
 
     def _classify(self, filename: str) -> Origin:
-        if filename.startswith(_OWN_DIRECTORY):
+        if filename.startswith(_OWN_DIRECTORY) or filename == mark_frame.FILENAME:
             return Origin.MEMDEEP
         if filename.startswith(self._libraries) or any(p in filename for p in _LIBRARY_PARTS):
             return Origin.LIBRARY

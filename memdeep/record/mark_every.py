@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import _thread
-import sys
 import threading
 import time
-import warnings
 
 from memdeep.record import api
+from memdeep.record.fork_warning import expect_threads
 
 MIN_SECONDS = 0.001
 MAX_SECONDS = 1_000_000  # about as long as a lock may be waited for on every system
@@ -40,10 +39,7 @@ class EveryMark:
 
     def start(self) -> None:
         """Begin the grid."""
-        if sys.version_info >= (3, 12):
-            # From here on `os.fork` warns where there are threads. The program has not made ours.
-            message = r"This process \(pid=\d+\) is multi-threaded, use of fork"
-            warnings.filterwarnings("ignore", message=message, category=DeprecationWarning)
+        expect_threads()
         self._start = time.monotonic()
         # A name of its own: the numbers of unnamed threads are the program's.
         self._thread = threading.Thread(target=self._run, name="memdeep-every", daemon=True)

@@ -1,10 +1,10 @@
 """One recording: a recorder, and a tracer that runs all the time or in some phases only."""
 
 import os
-import sys
 
 from memdeep.record import api
 from memdeep.record.focus import Focus
+from memdeep.record.fork_warning import expect_threads
 from memdeep.record.recorder import Recorder, say
 from memdeep.record.rss import RssReader
 from memdeep.record.spec import RecordSpec
@@ -66,8 +66,9 @@ class Session:
         """The program has ended. Does nothing in a forked child that ends like its parent."""
         if os.getpid() == self._pid:
             if self._marks is not None:
-                for sentence in self._marks.unmet():
-                    self.problem(sentence)
+                unmet = self._marks.unmet()
+                if unmet:
+                    self.problem("; ".join(unmet))
             self._recorder.exit()
             api.start(None)
             if self._tracer is not None:
@@ -78,22 +79,10 @@ def _tracer(spec: RecordSpec, directory: str) -> "MemrayTracer | SnapshotTracer 
     if spec.backend == RecordSpec.MEMRAY:
         from memdeep.record.tracker import MemrayTracer
 
-        _allow_fork_beside_memray()
+        expect_threads()
         return MemrayTracer(spec, directory)
     if spec.backend == RecordSpec.TRACEMALLOC:
         from memdeep.record.snapshots import SnapshotTracer
 
         return SnapshotTracer(directory)
     return None
-
-
-def _allow_fork_beside_memray() -> None:
-    """Keep quiet about memray's own thread, which a program that forks knows nothing of.
-
-    Since Python 3.12 `os.fork` warns when the process has more than one thread.
-    """
-    if sys.version_info >= (3, 12):
-        import warnings
-
-        message = r"This process \(pid=\d+\) is multi-threaded, use of fork"
-        warnings.filterwarnings("ignore", message=message, category=DeprecationWarning)
