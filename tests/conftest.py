@@ -16,7 +16,7 @@ import pytest
 
 PROGRAMS = Path(__file__).parent / "programs"
 TIMEOUT_S = 30.0
-RUN_FILES = ("capture.bin", "journal.jsonl", "meta.json", "samples")
+RUN_FILES = ("capture.bin", "journal.jsonl", "meta.json", "monitor.log", "samples")
 
 Completed = subprocess.CompletedProcess[bytes]
 RunMemdeep = Callable[..., Completed]

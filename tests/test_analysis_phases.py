@@ -71,7 +71,8 @@ def test_what_a_phase_frees_again_is_not_retained() -> None:
     recorded = run("+a", "half", "-a")
     phase = span("a", found(recorded, [lifetime(born=2, died=3)]))
     assert (phase.heap.retained_bytes, phase.heap.freed_bytes) == (0, 0)
-    assert span("begin of a → half", found(recorded, [lifetime(born=2, died=3)])).retained_bytes
+    half = span("begin of a → half", found(recorded, [lifetime(born=2, died=3)]))
+    assert half.heap.retained_bytes
 
 
 def test_heap_and_rss_at_both_ends() -> None:
@@ -177,7 +178,8 @@ def test_retained_less_freed_is_the_growth_of_the_heap(
     sizes = heap(stacks, lifetimes, len(recorded.checkpoints)).at_checkpoints
     for phase in found(recorded, lifetimes, stacks):
         growth = sum(sizes[s.end] - sizes[s.start] for s in phase.outline.stretches)
-        assert phase.heap.retained_bytes - phase.heap.freed_bytes == phase.heap_delta_bytes == growth
+        heap = phase.heap
+        assert heap.retained_bytes - heap.freed_bytes == heap.delta_bytes == growth
         assert sum(phase.heap.deltas_bytes) == growth
 
 
@@ -198,8 +200,9 @@ def test_retained_and_freed_are_what_their_definitions_say(
 
     for phase in found(recorded, lifetimes, stacks):
         stretches = phase.outline.stretches
-        assert phase.heap.retained_bytes == sum(moved(life, stretches, kept=True) for life in lifetimes)
-        assert phase.heap.freed_bytes == sum(moved(life, stretches, kept=False) for life in lifetimes)
+        heap = phase.heap
+        assert heap.retained_bytes == sum(moved(life, stretches, kept=True) for life in lifetimes)
+        assert heap.freed_bytes == sum(moved(life, stretches, kept=False) for life in lifetimes)
 
 
 @given(history=histories())

@@ -74,7 +74,8 @@ def test_growth_over_stacks_is_the_heap_difference_to_the_byte(threaded: Recorde
     for phase in report.phases:
         ends = [(s.start, s.end) for s in phase.outline.stretches]
         difference = sum(heap[end] - heap[start] for start, end in ends)
-        assert phase.heap.retained_bytes - phase.heap.freed_bytes == difference == phase.heap_delta_bytes
+        assert phase.heap.retained_bytes - phase.heap.freed_bytes == difference
+        assert phase.heap_delta_bytes == difference
 
 
 def test_the_peak_of_the_run_is_memrays_own(threaded: Recorded) -> None:

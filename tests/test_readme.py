@@ -18,11 +18,12 @@ COMMANDS = [line.split("  # ")[0].strip() for block in BLOCKS for line in block.
 INLINE = ["memdeep report memray-job.bin", "memdeep run --help"]
 
 JOB = """\
-import sys
+import json
 from memdeep import checkpoint, phase
 checkpoint("加载config_BEFORE")
 config = [bytearray(100_000) for _ in range(30)]
 checkpoint("加载config_AFTER", note="12 symbols")
+print("【Phase 1: 客观机会识别】", json.loads("[1]"))
 with phase("optimise"):
     kept = [bytearray(100_000) for _ in range(10)]
 """

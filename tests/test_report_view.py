@@ -101,9 +101,7 @@ def test_growth_has_a_sign_and_a_tone(delta: int | None, text: str, tone: str) -
 
 
 def test_bars_are_percent_of_the_largest_growth_either_way() -> None:
-    shown = row(
-        phase(rss_delta_bytes=5 * MB, delta_bytes=-MB), phase(rss_delta_bytes=-10 * MB)
-    )
+    shown = row(phase(rss_delta_bytes=5 * MB, delta_bytes=-MB), phase(rss_delta_bytes=-10 * MB))
     assert (shown.rss_bar, shown.heap_bar) == (50.0, 10.0)
     nothing = row(phase())
     assert (nothing.rss_bar, nothing.heap_bar) == (0.0, 0.0)

@@ -31,11 +31,11 @@ from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.journal import Event
 from memdeep.model import Checkpoint, CheckpointKind, PhaseKind
 from memdeep.rundir import RunDirectory
+from memdeep.tail import CHUNK_BYTES, Tail
 from memdeep.watching import view
 from memdeep.watching.curve import Curve
 from memdeep.watching.growth import MAX_OPEN, MAX_PHASES, LivePhases
 from memdeep.watching.progress import RunProgress
-from memdeep.tail import CHUNK_BYTES, Tail
 
 MB = 1024 * 1024
 ROWS, COLUMNS = 30, 80

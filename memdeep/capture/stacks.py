@@ -69,6 +69,7 @@ class StackTreeBuilder:
 
 def _without_own(frames: list[Frame]) -> list[Frame]:
     """``frames`` (outermost first) as the program's own: ours are what starts and wraps it."""
+    frames = [frame for frame in frames if not _is_wrapper(frame)]
     code = [frame for frame in frames if not _is_native(frame)]
     if not code:
         return frames or [NO_STACK_FRAME]
@@ -76,6 +77,11 @@ def _without_own(frames: list[Frame]) -> list[Frame]:
         return [OWN_FRAME]
     first = _end_of_launcher(frames)
     return [frame for frame in frames[first:] if frame.origin is not Origin.MEMDEEP]
+
+
+def _is_wrapper(frame: Frame) -> bool:
+    """Whether ``frame`` only stands between a caller and the function it called in a phase."""
+    return frame.origin is Origin.MEMDEEP and frame.function == "wrapper"
 
 
 def _belongs_to_memdeep(code: list[Frame]) -> bool:

@@ -67,8 +67,10 @@ class Session:
         if os.getpid() == self._pid:
             if self._marks is not None:
                 unmet = self._marks.unmet()
+                for sentence in unmet:
+                    self._recorder.problem(sentence)
                 if unmet:
-                    self.problem("; ".join(unmet))
+                    say("; ".join(unmet))
             self._recorder.exit()
             api.start(None)
             if self._tracer is not None:
