@@ -178,8 +178,8 @@ def test_retained_less_freed_is_the_growth_of_the_heap(
     sizes = heap(stacks, lifetimes, len(recorded.checkpoints)).at_checkpoints
     for phase in found(recorded, lifetimes, stacks):
         growth = sum(sizes[s.end] - sizes[s.start] for s in phase.outline.stretches)
-        heap = phase.heap
-        assert heap.retained_bytes - heap.freed_bytes == heap.delta_bytes == growth
+        known = phase.heap
+        assert known.retained_bytes - known.freed_bytes == known.delta_bytes == growth
         assert sum(phase.heap.deltas_bytes) == growth
 
 
@@ -200,9 +200,9 @@ def test_retained_and_freed_are_what_their_definitions_say(
 
     for phase in found(recorded, lifetimes, stacks):
         stretches = phase.outline.stretches
-        heap = phase.heap
-        assert heap.retained_bytes == sum(moved(life, stretches, kept=True) for life in lifetimes)
-        assert heap.freed_bytes == sum(moved(life, stretches, kept=False) for life in lifetimes)
+        known = phase.heap
+        assert known.retained_bytes == sum(moved(life, stretches, kept=True) for life in lifetimes)
+        assert known.freed_bytes == sum(moved(life, stretches, kept=False) for life in lifetimes)
 
 
 @given(history=histories())
