@@ -73,7 +73,6 @@ class Checkpoint:
     kind: CheckpointKind
     time_s: float
     rss_bytes: int | None
-    heap_bytes: int | None = None
     note: str | None = None
     thread: str | None = None
     pid: int | None = None

@@ -21,13 +21,14 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "model": (set(), set()),
     "journal": (set(), set()),
+    "labels": (set(), set()),
     "plain": (set(), set()),
     "tail": (set(), set()),
     "rundir": ({"errors"}, set()),
     "observation": ({"errors", "__init__"}, set()),
     "monitor": ({"monitoring", "record.api"}, set()),
     "monitoring": ({"plain", "record.api", "record.rss", "record.recorder"}, set()),
-    "record": ({"errors", "journal", "__init__"}, set()),
+    "record": ({"errors", "journal", "labels", "__init__"}, set()),
     "run": (
         {"errors", "rundir", "journal", "observation", "record", "monitoring", "tail"},
         set(),
@@ -36,13 +37,13 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"errors", "rundir", "journal", "observation", "model", "record", "__init__"},
         set(),
     ),
-    "analysis": ({"errors", "model"}, set()),
+    "analysis": ({"errors", "labels", "model"}, set()),
     "report": ({"errors", "model", "plain", "analysis.fold", "__init__"}, {"rich"}),
     "status": ({"journal", "report.units", "plain", "run.supervise", "tail"}, {"rich"}),
     "options": ({"plain"}, set()),
     "config": ({"errors", "options", "plain"}, {"rich", "tomllib", "tomli"}),
     "watching": (
-        {"journal", "observation", "rundir", "analysis.outline", "report.units"}
+        {"journal", "labels", "observation", "rundir", "report.units"}
         | {"plain", "status", "tail"},
         {"rich"},
     ),

@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from memdeep import labels
 from memdeep.model import Checkpoint, CheckpointKind, PhaseKind, PhaseOutline, Stretch
-
-PAIRED_SUFFIXES = {"_START": "_END", "_BEFORE": "_AFTER"}
-_OPENING = {closing: opening for opening, closing in PAIRED_SUFFIXES.items()}
 
 
 @dataclass(slots=True)
@@ -63,11 +61,13 @@ def _spans(checkpoints: Sequence[Checkpoint], *, died: bool) -> list[_Node]:
             if begin is not None:
                 spans.append(_span(point.label, begin, point.index))
         elif point.kind is CheckpointKind.POINT:
-            stem, suffix = _split(point.label)
-            if suffix in PAIRED_SUFFIXES:
+            stem, suffix = labels.split(point.label)
+            if suffix in labels.PAIRS:
                 waiting.setdefault((stem, suffix), []).append(point)
-            elif waiting.get((stem, _OPENING.get(suffix, ""))):
-                spans.append(_span(stem, waiting[stem, _OPENING[suffix]].pop(), point.index))
+            elif waiting.get((stem, labels.OPENED_BY.get(suffix, ""))):
+                spans.append(
+                    _span(stem, waiting[stem, labels.OPENED_BY[suffix]].pop(), point.index)
+                )
     end = len(checkpoints) - 1
     spans.extend(_span(begin.label, begin, end, complete=False) for begin in opened.values())
     if died:
@@ -81,14 +81,6 @@ def _spans(checkpoints: Sequence[Checkpoint], *, died: bool) -> list[_Node]:
 
 def _span(name: str, begin: Checkpoint, end: int, *, complete: bool = True) -> _Node:
     return _Node(name, PhaseKind.SPAN, Stretch(begin.index, end, complete))
-
-
-def _split(label: str) -> tuple[str, str]:
-    """``label`` as the stem and the suffix that pairs it with another; ("", "") if none does."""
-    for suffix in (*PAIRED_SUFFIXES, *_OPENING):
-        if label.upper().endswith(suffix) and len(label) > len(suffix):
-            return label[: -len(suffix)], suffix
-    return "", ""
 
 
 def _nest(root: _Node, spans: Iterable[_Node]) -> None:

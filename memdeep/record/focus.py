@@ -3,6 +3,7 @@
 import threading
 from fnmatch import fnmatchcase
 
+from memdeep import labels
 from memdeep.record.recorder import Recorder, say
 
 TYPE_CHECKING = False
@@ -10,9 +11,6 @@ if TYPE_CHECKING:
     from memdeep.record.snapshots import SnapshotTracer
     from memdeep.record.spec import RecordSpec
     from memdeep.record.tracker import MemrayTracer
-
-_OPENING = ("_START", "_BEFORE")
-_CLOSING = {"_END": "_START", "_AFTER": "_BEFORE"}
 
 
 class Focus:
@@ -54,10 +52,10 @@ class Focus:
     def checkpoint(self, label: str, note: "str | None") -> None:
         """A plain point, which may open or close a pair of labels."""
         label = str(label)
-        stem, suffix = _split(label)
+        stem, suffix = labels.split(label)
         with self._lock:
             was_segment, self._segment = self._segment, False
-            if suffix in _OPENING and self._matches(stem):
+            if suffix in labels.PAIRS and self._matches(stem):
                 self._open.add((stem, suffix))
             elif not suffix and self._matches(label):
                 self._segment = True
@@ -65,8 +63,8 @@ class Focus:
             if self._wanted():
                 self._switch(True)
             self._recorder.checkpoint(label, note)
-            if suffix in _CLOSING:
-                self._open.discard((stem, _CLOSING[suffix]))
+            if suffix in labels.OPENED_BY:
+                self._open.discard((stem, labels.OPENED_BY[suffix]))
             if was_segment or suffix or self._is_over:
                 self._switch(self._wanted())
 
@@ -123,10 +121,3 @@ class Focus:
             self._recorder.untrace()
             say(f"allocations are not traced: {error}")
             self._recorder.problem(f"allocations are not traced: {error}")
-
-
-def _split(label: str) -> "tuple[str, str]":
-    for suffix in (*_OPENING, *_CLOSING):
-        if label.upper().endswith(suffix) and len(label) > len(suffix):
-            return label[: -len(suffix)], suffix
-    return "", ""

@@ -10,6 +10,7 @@ import os
 from contextlib import nullcontext
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
+from memdeep import labels
 from memdeep.record import api
 from memdeep.record.mark_frame import between
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 MAIN = "__main__"
 # The report makes spans of pairs of such points, so they must stay points.
-POINT_SUFFIXES = ("_START", "_END", "_BEFORE", "_AFTER")
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _NOTHING = nullcontext()
@@ -115,7 +115,7 @@ class CallMark:
             label = self._label
             if "{" in label:
                 label = _filled(label, innermost, args, kwargs, skipped)
-            if label.upper().endswith(POINT_SUFFIXES):
+            if label.upper().endswith(labels.SUFFIXES):
                 api.checkpoint(label)
                 return _NOTHING
             return api.phase(label)

@@ -11,8 +11,7 @@ import heapq
 from dataclasses import dataclass
 from typing import Any
 
-from memdeep import journal
-from memdeep.analysis.outline import PAIRED_SUFFIXES
+from memdeep import journal, labels
 from memdeep.journal import Event
 
 START = "(start)"
@@ -24,7 +23,6 @@ MAX_OPEN = 1024
 MAX_PHASES = 4096
 KEPT_LARGEST = 1024
 KEPT_LATEST = 64
-_OPENING = {closing: opening for opening, closing in PAIRED_SUFFIXES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +138,9 @@ class LivePhases:
         return tuple(span.phase.name for span in spans if span.phase is not None)
 
     def _point(self, event: Event) -> None:
-        stem, suffix = _split(event.label)
-        opening = (stem, _OPENING.get(suffix, ""))
-        if suffix in PAIRED_SUFFIXES:
+        stem, suffix = labels.split(event.label)
+        opening = (stem, labels.OPENED_BY.get(suffix, ""))
+        if suffix in labels.PAIRS:
             inner = self._innermost(event.thread)
             if inner.key == (stem, suffix):  # begun again without an end: it was none
                 self._close(inner, event.thread)
@@ -245,14 +243,6 @@ def _grown(begin: Event, rss_bytes: int | None) -> int:
     if begin.rss_bytes is None or rss_bytes is None:
         return 0
     return rss_bytes - begin.rss_bytes
-
-
-def _split(label: str) -> tuple[str, str]:
-    """``label`` as the stem and the suffix that pairs it with another; ("", "") if none does."""
-    for suffix in (*PAIRED_SUFFIXES, *_OPENING):
-        if label.upper().endswith(suffix) and len(label) > len(suffix):
-            return label[: -len(suffix)], suffix
-    return "", ""
 
 
 def _cut(name: str) -> str:
