@@ -9,7 +9,7 @@ import pytest
 from conftest import environment, memdeep_command, read_json
 from marking import assert_same_output, run_marked
 
-from memdeep.analysis.outline import PAIRED_SUFFIXES
+from memdeep.labels import PAIRS
 from memdeep.record import mark_call
 
 LIBRARY = "marks_library"
@@ -161,7 +161,7 @@ def test_halves_of_pairs_stay_points(work: Path) -> None:
     )
     marked = run_marked(work, calls("memory_tools:memory_checkpoint={0}"), "uses.py")
     assert marked.spans == ["load_BEFORE", "load_AFTER", ">single", "<single", "x_start"]
-    suffixes = {*PAIRED_SUFFIXES, *PAIRED_SUFFIXES.values()}
+    suffixes = {*PAIRS, *PAIRS.values()}
     assert set(mark_call.POINT_SUFFIXES) == suffixes
 
 
