@@ -9,9 +9,6 @@ import pytest
 from conftest import environment, memdeep_command, read_json
 from marking import assert_same_output, run_marked
 
-from memdeep.labels import PAIRS
-from memdeep.record import mark_call
-
 LIBRARY = "marks_library"
 
 
@@ -161,8 +158,6 @@ def test_halves_of_pairs_stay_points(work: Path) -> None:
     )
     marked = run_marked(work, calls("memory_tools:memory_checkpoint={0}"), "uses.py")
     assert marked.spans == ["load_BEFORE", "load_AFTER", ">single", "<single", "x_start"]
-    suffixes = {*PAIRS, *PAIRS.values()}
-    assert set(mark_call.POINT_SUFFIXES) == suffixes
 
 
 def test_memdeeps_own_functions_are_not_marked_twice(work: Path) -> None:

@@ -5,6 +5,7 @@ The parent writes it from the journal, so that it costs the program nothing.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from memdeep import journal
@@ -30,6 +31,7 @@ class MonitorLog:
         self._format: LogFormat | None = None
         self._started = datetime.now().astimezone()
         self._looked_s = 0.0
+        self._append("")
 
     def update(self, rss_bytes: int, elapsed_s: float) -> None:
         """Log the new checkpoints, and now and then a look at an RSS above the thresholds.
@@ -44,11 +46,11 @@ class MonitorLog:
             self._looked_s = elapsed_s
             lines.extend(self._format.background_lines(rss_bytes, datetime.now().astimezone()))
         if lines:
-            try:
-                with open(self._path, "a", encoding="utf-8") as file:
-                    file.write("\n".join(lines) + "\n")
-            except OSError:
-                return
+            self._append("\n".join(lines) + "\n")
+
+    def _append(self, text: str) -> None:
+        with suppress(OSError), open(self._path, "a", encoding="utf-8") as file:
+            file.write(text)
 
     def close(self) -> None:
         self._tail.close()
