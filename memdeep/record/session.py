@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Session:
     """The recording of this process, from `start` to `finish`."""
 
-    __slots__ = ("_marks", "_pid", "_recorder", "_spec", "_tracer")
+    __slots__ = ("_failure", "_marks", "_pid", "_recorder", "_spec", "_tracer")
 
     def __init__(self, spec: RecordSpec) -> None:
         """Raises OSError if the journal cannot be opened."""
@@ -27,25 +27,29 @@ class Session:
         self._spec = spec
         self._marks: Marks | None = None
         self._tracer: MemrayTracer | SnapshotTracer | None = None
+        self._failure: Exception | None = None
+        try:
+            self._tracer = _tracer(spec, os.path.abspath(spec.run_dir))
+        except Exception as error:  # whatever fails in a tracer, the program shall run
+            self._failure = error
+        # After the tracer's imports: they are not the program's, whose RSS counts from here.
         self._recorder = Recorder(os.path.join(spec.run_dir, "journal.jsonl"), RssReader())
 
     def start(self) -> None:
-        """Record the checkpoints from now on, and trace what is to be traced.
-
-        Whatever fails in a tracer, the program shall run.
-        """
-        try:
-            self._tracer = _tracer(self._spec, os.path.abspath(self._spec.run_dir))
-            mark = getattr(self._tracer, "mark", None)
-            if mark is not None:
-                self._recorder.after_each(mark)
-            if self._tracer is not None and self._spec.traces_all():
-                self._recorder.trace(from_start=True)
+        """Record the checkpoints from now on, and trace what is to be traced."""
+        mark = getattr(self._tracer, "mark", None)
+        if mark is not None:
+            self._recorder.after_each(mark)
+        if self._tracer is not None and self._spec.traces_all():
+            self._recorder.trace(from_start=True)
+            try:
                 self._tracer.start()
-        except Exception as error:
+            except Exception as error:
+                self._failure = error
+        if self._failure is not None:
             self._tracer = None
             self._recorder.untrace()
-            self.problem(f"allocations are not traced: {error}")
+            self.problem(f"allocations are not traced: {self._failure}")
         if self._tracer is None or self._spec.traces_all():
             api.start(self._recorder)
         else:
