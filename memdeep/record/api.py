@@ -121,6 +121,8 @@ def wrap(function: "Any", open_span: "OpenSpan") -> "Any":
 
 def _around_call(function: "Any", open_span: "OpenSpan") -> "Any":
     def wrapper(*args: "Any", **kwargs: "Any") -> "Any":
+        if _recorder is None:
+            return function(*args, **kwargs)
         with open_span(args, kwargs):
             return function(*args, **kwargs)
 
@@ -129,6 +131,8 @@ def _around_call(function: "Any", open_span: "OpenSpan") -> "Any":
 
 def _around_coroutine(function: "Any", open_span: "OpenSpan") -> "Any":
     async def wrapper(*args: "Any", **kwargs: "Any") -> "Any":
+        if _recorder is None:
+            return await function(*args, **kwargs)
         with open_span(args, kwargs):
             return await function(*args, **kwargs)
 
