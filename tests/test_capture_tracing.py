@@ -1,0 +1,98 @@
+"""Which stretches of a run were traced, and the program's order of its checkpoints."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from memdeep import journal
+from memdeep.capture.header import MAGIC
+from memdeep.capture.parts import Part
+from memdeep.capture.tracing import align_parts
+from memdeep.errors import CaptureError
+from memdeep.journal import Event
+from memdeep.record.recorder import MARKER_DIGITS, MARKER_PREFIX
+from memdeep.rundir import RunDirectory
+
+HEADER = MAGIC + struct.pack("<iiBBQQQQ", 13, 0x030B00F0, 0, 0, 0, 0, 1_000, 0) + bytes(64)
+
+
+def event(sequence: int, kind: str = journal.POINT, note: str | None = None) -> Event:
+    return Event({"n": sequence, "k": kind, "t": 1000 * sequence, "rss": 4096, "o": note})
+
+
+def trace(sequence: int, *, from_start: bool = False) -> Event:
+    return event(sequence, journal.TRACE, journal.FROM_START if from_start else None)
+
+
+def untrace(sequence: int) -> Event:
+    return event(sequence, journal.UNTRACE)
+
+
+def write_capture(directory: Path, name: str, sequences: Sequence[int]) -> None:
+    markers = [f"\n{MARKER_PREFIX}{n:0{MARKER_DIGITS}}\0".encode() for n in sequences]
+    (directory / name).write_bytes(HEADER + b"\x01\x02".join([b"", *markers, b""]))
+
+
+def found(directory: Path, events: Sequence[Event]) -> tuple[list[int], list[tuple[int, int]]]:
+    """The sequence numbers in program order, and the first and last checkpoint of each part."""
+    ordered, parts = align_parts(RunDirectory(directory), events, 2_000)
+    return [one.sequence for one in ordered], [(part.first, part.last) for part in parts]
+
+
+def test_markers_give_the_order_and_one_trace_covers_the_run(tmp_path: Path) -> None:
+    write_capture(tmp_path, "capture.bin", [4, 2, 3])
+    events = [trace(1, from_start=True), event(2), event(3), event(4)]
+    assert found(tmp_path, events) == ([4, 2, 3], [(0, 4)])
+
+
+def test_a_checkpoint_without_a_marker_comes_after_the_others(tmp_path: Path) -> None:
+    write_capture(tmp_path, "capture.bin", [3, 4])
+    events = [trace(1, from_start=True), event(2), event(3), event(4), event(5)]
+    assert found(tmp_path, events) == ([3, 4, 2, 5], [(0, 5)])
+
+
+def test_each_traced_stretch_is_a_part_with_its_own_capture(tmp_path: Path) -> None:
+    write_capture(tmp_path, "capture.bin", [3, 4])
+    write_capture(tmp_path, "capture-2.bin", [9, 8])
+    events = [event(1), trace(2), event(3), event(4), untrace(5), event(6)]
+    events += [trace(7), event(8), event(9), untrace(10), event(11)]
+    ordered, parts = align_parts(RunDirectory(tmp_path), events, 2_000)
+    assert [one.sequence for one in ordered] == [1, 3, 4, 6, 9, 8, 11]
+    assert parts == (
+        Part(tmp_path / "capture.bin", 2, 3, markers=2),
+        Part(tmp_path / "capture-2.bin", 5, 6, markers=2),
+    )
+
+
+def test_a_trace_that_was_running_at_the_end_reaches_to_it(tmp_path: Path) -> None:
+    write_capture(tmp_path, "capture.bin", [3])
+    assert found(tmp_path, [event(1), trace(2), event(3)]) == ([1, 3], [(2, 3)])
+
+
+def test_a_trace_that_did_not_start_is_no_part(tmp_path: Path) -> None:
+    events = [trace(1, from_start=True), untrace(2), event(3)]
+    assert found(tmp_path, events) == ([3], [])
+
+
+def test_a_trace_without_a_checkpoint_inside_is_no_part(tmp_path: Path) -> None:
+    write_capture(tmp_path, "capture.bin", [])
+    events = [event(1), trace(2), event(3, journal.PROBLEM), untrace(4), event(5)]
+    assert found(tmp_path, events) == ([1, 5], [])
+
+
+def test_a_lost_line_of_the_trace_is_made_up_for(tmp_path: Path) -> None:
+    write_capture(tmp_path, "capture.bin", [2, 3])
+    assert found(tmp_path, [event(2), event(3)]) == ([2, 3], [(0, 3)])
+
+
+def test_a_capture_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match=r"capture\.bin"):
+        found(tmp_path, [trace(1, from_start=True), event(2)])
+
+
+def test_nothing_traced_keeps_the_order_of_the_journal(tmp_path: Path) -> None:
+    assert found(tmp_path, [event(2), event(1)]) == ([1, 2], [])
