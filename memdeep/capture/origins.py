@@ -10,7 +10,9 @@ import memdeep
 from memdeep.model import Origin
 from memdeep.record import mark_frame
 
-_OWN_DIRECTORY = str(Path(memdeep.__file__).parent / "record") + "/"
+_PACKAGE = Path(memdeep.__file__).parent
+_OWN_DIRECTORY = f"{_PACKAGE}/"
+_OWN_FILES = (mark_frame.FILENAME, str(_PACKAGE.parent / "memory_monitor.py"))
 _LIBRARY_PARTS = ("/site-packages/", "/dist-packages/")
 _STDLIB_MARK = "/lib/python3."
 
@@ -27,7 +29,7 @@ class Origins:
         self.of = lru_cache(maxsize=None)(self._classify)
 
     def _classify(self, filename: str) -> Origin:
-        if filename.startswith(_OWN_DIRECTORY) or filename == mark_frame.FILENAME:
+        if filename.startswith(_OWN_DIRECTORY) or filename in _OWN_FILES:
             return Origin.MEMDEEP
         if filename.startswith(self._libraries) or any(p in filename for p in _LIBRARY_PARTS):
             return Origin.LIBRARY

@@ -66,7 +66,11 @@ class phase:  # noqa: N801 - used like a function, as `contextlib.suppress` is
 
     def __call__(self, function: "Function") -> "Function":
         label = self._label
-        wrapped: Function = wrap(function, lambda args, kwargs: phase(label))
+
+        def open_span(args: "Any", kwargs: "Any") -> phase:
+            return phase(label)
+
+        wrapped: Function = wrap(function, open_span, only_recording=True)
         return wrapped
 
     def _begin(self, recorder: "Recorder | Focus") -> None:
@@ -93,13 +97,15 @@ def start(recorder: "Recorder | Focus | None") -> None:
     _recorder = recorder
 
 
-def wrap(function: "Any", open_span: "OpenSpan") -> "Any":
+def wrap(function: "Any", open_span: "OpenSpan", *, only_recording: bool = False) -> "Any":
     """``function``, of the same kind (coroutine, generator, ...), with its calls in a context.
 
-    ``open_span`` makes the context manager of a call from its arguments.
+    ``open_span`` makes the context manager of a call from its arguments. With ``only_recording``
+    it may be left out, and its cost with it, where nothing records.
     """
     if isinstance(function, (staticmethod, classmethod)):
-        return type(function)(wrap(function.__func__, open_span))
+        inner = wrap(function.__func__, open_span, only_recording=only_recording)
+        return type(function)(inner)
     flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
     if flags & _COROUTINE:
         wrapper: Any = _around_coroutine(function, open_span)
@@ -108,7 +114,7 @@ def wrap(function: "Any", open_span: "OpenSpan") -> "Any":
     elif flags & _GENERATOR:
         wrapper = _around_generator(function, open_span)
     else:
-        wrapper = _around_call(function, open_span)
+        wrapper = _around_call(function, open_span, only_recording)
     # From Python 3.14 on, reading `__annotations__` evaluates them; `__annotate__` does not.
     annotations = "__annotate__" if hasattr(wrapper, "__annotate__") else "__annotations__"
     for attribute in ("__module__", "__name__", "__qualname__", "__doc__", annotations):
@@ -119,9 +125,9 @@ def wrap(function: "Any", open_span: "OpenSpan") -> "Any":
     return wrapper
 
 
-def _around_call(function: "Any", open_span: "OpenSpan") -> "Any":
+def _around_call(function: "Any", open_span: "OpenSpan", only_recording: bool) -> "Any":
     def wrapper(*args: "Any", **kwargs: "Any") -> "Any":
-        if _recorder is None:
+        if only_recording and _recorder is None:
             return function(*args, **kwargs)
         with open_span(args, kwargs):
             return function(*args, **kwargs)
@@ -131,8 +137,6 @@ def _around_call(function: "Any", open_span: "OpenSpan") -> "Any":
 
 def _around_coroutine(function: "Any", open_span: "OpenSpan") -> "Any":
     async def wrapper(*args: "Any", **kwargs: "Any") -> "Any":
-        if _recorder is None:
-            return await function(*args, **kwargs)
         with open_span(args, kwargs):
             return await function(*args, **kwargs)
 
