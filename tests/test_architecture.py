@@ -27,7 +27,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "rundir": ({"errors"}, set()),
     "observation": ({"errors", "__init__"}, set()),
     "monitor": ({"monitoring", "record.api"}, set()),
-    "monitoring": ({"plain", "record.api", "record.rss", "record.recorder"}, set()),
+    "monitoring": (
+        {"plain", "record.api", "record.fork_warning", "record.rss", "record.recorder"},
+        set(),
+    ),
     "record": ({"errors", "journal", "labels", "__init__"}, set()),
     "run": (
         {"errors", "rundir", "journal", "observation", "record", "monitoring", "tail"},

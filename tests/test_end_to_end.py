@@ -68,12 +68,14 @@ def test_the_loading_line_is_the_first_finding(backtest: tuple[Json, str]) -> No
 
 def test_the_four_deep_copies_come_next(backtest: tuple[Json, str]) -> None:
     report, _ = backtest
-    copies = report["findings"][1:5]
+    own = [f for f in report["findings"] if f["culprit"]["filename"] == str(LEARNING)]
+    copies = own[1:5]
     lines = {finding["culprit"]["lineno"] for finding in copies}
     first = min(lines)
     assert lines == set(range(first, first + 4))
+    # Sizes differ between Pythons: elsewhere a line of another phase may lie between them.
+    assert sys.version_info[:2] != (3, 11) or report["findings"][1:5] == copies
     for finding in copies:
-        assert finding["culprit"]["filename"] == str(LEARNING)
         assert "copy.deepcopy(" in finding["culprit"]["source"]
         assert "copy.deepcopy" in finding["advice"]
         assert finding["bytes"] > 20 * MIB

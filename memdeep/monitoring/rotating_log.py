@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import logging.handlers
 import os
@@ -18,13 +19,7 @@ class RotatingLog:
     __slots__ = ("_handler",)
 
     def __init__(self, path: str, max_bytes: int, backup_count: int) -> None:
-        self._handler = _Handler(
-            path,
-            maxBytes=max_bytes,
-            backupCount=backup_count,
-            encoding="utf-8",
-            errors="backslashreplace",
-        )
+        self._handler = _Handler(path, maxBytes=max_bytes, backupCount=backup_count)
         self._handler.terminator = ""
 
     def write(self, text: str) -> None:
@@ -38,6 +33,16 @@ class _Handler(logging.handlers.RotatingFileHandler):
     """Counts bytes, raises what goes wrong, and keeps writing where it may not rotate."""
 
     _rotates = True
+
+    def _open(self) -> io.TextIOWrapper:
+        # Nothing is held back: a text that a full disk refused would be tried again at the end.
+        raw = io.FileIO(self.baseFilename, "a")
+        return io.TextIOWrapper(
+            raw,
+            encoding="utf-8",
+            errors="backslashreplace",
+            write_through=True,
+        )
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:
         # The original counts characters; a Chinese one is three bytes.

@@ -84,7 +84,8 @@ def _run_code(spec: RecordSpec, main: ModuleType) -> None:
     if sys.version_info >= (3, 13):  # from here on tracebacks show the lines of such code
         import linecache
 
-        linecache._register_code(code, spec.target, "<string>")  # type: ignore[attr-defined]
+        key = code if sys.version_info >= (3, 14) else "<string>"
+        linecache._register_code(key, spec.target, "<string>")  # type: ignore[attr-defined]
     exec(code, main.__dict__)
 
 
