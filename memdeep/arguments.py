@@ -14,6 +14,14 @@ from memdeep.run.program import Program
 
 DESCRIPTION = "Which line, in which phase, made this Python program's memory explode?"
 
+TOP_EXAMPLES = """\
+examples:
+  memdeep run backtest.py       run it; then read the verdict, or open the page
+  memdeep watch                 follow it from another terminal
+  memdeep report DIR            make the report again, without running
+
+`memdeep COMMAND --help` says more."""
+
 RUN_EXAMPLES = """\
 examples:
   memdeep run backtest.py --symbols BTC   the program's own options go after it
@@ -43,7 +51,12 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of everything but the program to run and its own arguments."""
-    top = argparse.ArgumentParser(prog="memdeep", description=DESCRIPTION)
+    top = argparse.ArgumentParser(
+        prog="memdeep",
+        description=DESCRIPTION,
+        epilog=TOP_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument("--version", action="version", version=f"memdeep {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     run = _command(
@@ -117,7 +130,8 @@ def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
         boolean = argparse.BooleanOptionalAction
         parser.add_argument(*names, dest=option.destination, action=boolean, help=option.help)
     elif option.kind == "texts":
-        parser.add_argument(*names, action="append", metavar=_metavar(option), help=option.help)
+        text = f"{option.help} (repeatable)"
+        parser.add_argument(*names, action="append", metavar=_metavar(option), help=text)
     else:
         parser.add_argument(
             *names, type=_converter(option), metavar=_metavar(option), help=option.help

@@ -52,7 +52,7 @@ class Option:
 
 
 OPTIONS = (
-    Option("native", "flag", "record C and C++ frames too", True),
+    Option("native", "flag", "record C and C++ frames too (default: yes)", True),
     Option(
         "trace-python-allocators",
         "flag",
@@ -60,21 +60,45 @@ OPTIONS = (
         False,
         also=("deep",),
     ),
-    Option("backend", "text", "what records", "memray", choices=("memray", "tracemalloc", "rss")),
+    Option(
+        "backend",
+        "text",
+        "what records (default: memray)",
+        "memray",
+        choices=("memray", "tracemalloc", "rss"),
+    ),
     Option("warning-mb", "number", "draw a line at this RSS", least=0.001),
     Option("critical-mb", "number", "draw a line at this RSS, in red", least=0.001),
-    Option("sample-interval", "number", "seconds between readings of RSS", 0.05, (), 0.001, 0.05),
-    Option("output", "path", "the run directory"),
+    Option(
+        "sample-interval",
+        "number",
+        "seconds between readings of RSS (default and most: 0.05)",
+        0.05,
+        (),
+        0.001,
+        0.05,
+    ),
+    Option("output", "path", "the run directory (default: memdeep-runs/NAME-DATE-TIME)"),
     Option("open", "flag", "open the page in the browser", False),
     Option("quiet", "flag", "say nothing but errors", False),
-    Option("no-report", "flag", "only record", False),
-    Option("mark-stdout", "texts", "a checkpoint where a line of output matches", ()),
-    Option("mark-call", "texts", "a phase for each call of this function", ()),
-    Option("mark-line", "texts", "a checkpoint where this line runs", ()),
+    Option("no-report", "flag", "only record; `memdeep report DIR` makes the report later", False),
+    Option(
+        "mark-stdout",
+        "texts",
+        "a checkpoint where a line of output matches, named by group 1 or the line",
+        (),
+    ),
+    Option(
+        "mark-call",
+        "texts",
+        "a phase around each call; add =LABEL to name it, {0} is the first argument",
+        (),
+    ),
+    Option("mark-line", "texts", "a checkpoint where this line, or FILE:FUNCTION, is reached", ()),
     Option("mark-every", "number", "a checkpoint every so many seconds", least=0.001),
-    Option("focus", "texts", "what to look at more closely", ()),
-    Option("start-at", "text", "record from this checkpoint on"),
-    Option("stop-at", "text", "record up to this checkpoint"),
+    Option("focus", "texts", "trace only while a phase of this name is open; * and ? match", ()),
+    Option("start-at", "text", "trace from this checkpoint or phase on"),
+    Option("stop-at", "text", "trace up to this checkpoint or phase"),
 )
 BY_NAME = {name: option for option in OPTIONS for name in (option.name, *option.also)}
 
