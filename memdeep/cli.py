@@ -77,6 +77,7 @@ def _run(options: argparse.Namespace, program: Program, console: Console) -> int
     programs.check(program)
     run_options = _run_options(settings)
     _check_marks(run_options.marks)
+    _check_limits(run_options)
     output = settings.path("output")
     if output is None:
         run_dir = rundir.create_default(program.name, datetime.now())
@@ -122,6 +123,15 @@ def _check_marks(words: Sequence[str]) -> None:
     wrong = next(filter(None, map(marks.check, words)), None)
     if wrong is not None:
         raise ProgramError(wrong, "See the examples of memdeep run --help.", EXIT_USAGE)
+
+
+def _check_limits(options: RunOptions) -> None:
+    if options.traced_only and options.backend != RecordSpec.MEMRAY:
+        raise ProgramError(
+            f"{options.traced_only[0]} does not go with --backend {options.backend}.",
+            "Only memray's tracer can be turned on and off; leave one of the two out.",
+            EXIT_USAGE,
+        )
 
 
 def _bytes(megabytes: float | None) -> int | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import RunMemdeep
+from conftest import RunMemdeep, complaint
 
 PROGRAM = """\
 from memdeep import checkpoint, phase
@@ -141,3 +141,14 @@ def test_a_program_killed_in_focus_keeps_what_was_traced(
     (load,) = [phase for phase in report["phases"] if phase["name"] == "load"]
     assert not load["complete"]
     assert load["culprits"][0]["bytes"] >= 19 * 300_000
+
+
+@pytest.mark.parametrize("backend", ["tracemalloc", "rss"])
+def test_other_backends_cannot_be_limited_and_say_so(
+    run_memdeep: RunMemdeep, tmp_path: Path, backend: str
+) -> None:
+    words = ("run", "-o", "run", "--backend", backend, "--focus", "load", "-c", "pass")
+    done = run_memdeep(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert complaint(done)[0] == f"--focus load does not go with --backend {backend}."
+    assert not (tmp_path / "run").exists()
