@@ -5,8 +5,11 @@
   const ORIGINS = ['user', 'library', 'stdlib', 'native', 'memdeep'];
   const NATIVE = ORIGINS.indexOf('native');
 
+  // The file's name; that of a package's own file says nothing without the directory before it.
   function baseName(path) {
-    return path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
+    const parts = path.split(/[\\/]/);
+    const needsParent = /^__(init|main)__\.py$/.test(parts[parts.length - 1]);
+    return parts.slice(needsParent ? -2 : -1).join('/');
   }
 
   function frameReader(data) {
