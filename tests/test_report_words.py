@@ -167,10 +167,6 @@ def test_every_advice_has_its_words(advice: Advice) -> None:
     assert words.ADVICE[advice].endswith(".")
 
 
-def test_a_culprits_title_has_its_whole_path() -> None:
-    assert words.culprit_title(culprit(LOAD)) == "/app/learning.py:212 in load_config"
-
-
 def test_the_analysed_finding_reads_as_a_sentence() -> None:
     stacks, (node,) = tree([LOAD])
     made = analysed(run("+加载配置", "-加载配置"), stacks, [lifetime(node, 2)])

@@ -122,6 +122,7 @@ def _heap(heap: PhaseHeap | None) -> Json:
         "heap_end_bytes": None if heap is None else heap.end_bytes,
         "heap_delta_bytes": None if heap is None else heap.delta_bytes,
         "peak_heap_bytes": None if heap is None else heap.peak.bytes,
+        "peak_time_s": None if heap is None else heap.peak.time_s,
         "retained_bytes": None if heap is None else heap.retained_bytes,
         "released_bytes": None if heap is None else heap.freed_bytes,
     }

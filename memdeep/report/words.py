@@ -6,7 +6,6 @@ from pathlib import PurePath
 
 from memdeep.model import (
     Advice,
-    Culprit,
     Exit,
     Finding,
     FindingKind,
@@ -203,11 +202,6 @@ def notes(report: Report) -> tuple[str, ...]:
         said.append("The recording does not say how the program ended.")
     said.extend(run.problems)
     return tuple(said)
-
-
-def culprit_title(culprit: Culprit) -> str:
-    """The whole path, for a tooltip or a link."""
-    return f"{culprit.frame.filename}:{culprit.frame.lineno} in {culprit.frame.function}"
 
 
 def exit_facts(end: Exit | None) -> str:
