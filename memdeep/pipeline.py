@@ -46,7 +46,7 @@ def analyse(recording: Recording, on_step: OnStep) -> Report:
         phases=found_phases,
         findings=findings(heap, found_phases, len(run.checkpoints)),
         heap_curve=heap_curve(run, heap),
-        sources=read_sources(heap.tree.frames, run.started),
+        sources=read_sources(heap.tree.frames, run.started, run.command),
     )
 
 

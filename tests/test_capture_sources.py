@@ -78,3 +78,9 @@ def test_a_very_long_line_is_cut(tmp_path: Path) -> None:
     path = source(tmp_path, "x = '" + "y" * 10_000 + "'\n")
     found = read_sources([frame(filename=path, lineno=1)], STARTED)
     assert len(found[path, 1]) == MAX_LINE_CHARACTERS
+
+
+def test_code_given_on_the_command_line_has_its_lines() -> None:
+    frames = [frame(filename="<string>", lineno=number) for number in (1, 2, 3)]
+    found = read_sources(frames, None, ("-c", "import os\n    kept = load()", "argument"))
+    assert found == {("<string>", 1): "import os", ("<string>", 2): "kept = load()"}

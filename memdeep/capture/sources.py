@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import linecache
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from memdeep.model import Frame, Origin
 
 MAX_LINE_CHARACTERS = 400
+CODE_FILENAME = "<string>"  # what Python calls code given with -c
 
 
-def read_sources(frames: Iterable[Frame], started: str | None) -> Mapping[tuple[str, int], str]:
+def read_sources(
+    frames: Iterable[Frame], started: str | None, command: Sequence[str] = ()
+) -> Mapping[tuple[str, int], str]:
     """The stripped source line of each frame, by file name and line number.
 
     ``started`` is the run's ISO 8601 time: a file changed later would show the wrong line, and is
-    left out like one that cannot be read.
+    left out like one that cannot be read. The lines of code given with -c are in ``command``.
     """
     started_s = None if started is None else datetime.fromisoformat(started).timestamp()
+    code = command[1].splitlines() if tuple(command[:1]) == ("-c",) and len(command) > 1 else []
     unchanged: dict[str, bool] = {}
     sources = {}
     for frame in frames:
@@ -26,10 +30,13 @@ def read_sources(frames: Iterable[Frame], started: str | None) -> Mapping[tuple[
             continue
         if frame.filename not in unchanged:
             unchanged[frame.filename] = _is_unchanged(Path(frame.filename), started_s)
-        if unchanged[frame.filename]:
-            text = linecache.getline(frame.filename, frame.lineno).strip()
-            if text:
-                sources[frame.filename, frame.lineno] = text[:MAX_LINE_CHARACTERS]
+        text = ""
+        if frame.filename == CODE_FILENAME:
+            text = code[frame.lineno - 1] if frame.lineno <= len(code) else ""
+        elif unchanged[frame.filename]:
+            text = linecache.getline(frame.filename, frame.lineno)
+        if text.strip():
+            sources[frame.filename, frame.lineno] = text.strip()[:MAX_LINE_CHARACTERS]
     return sources
 
 
