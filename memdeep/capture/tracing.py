@@ -49,8 +49,8 @@ def align_parts(
             run_dir.markers(window.number),
             _Figures({n: points[n] for n in inside}, start_ms, read_header(capture)),
         )
-        ordered.extend(points[sequence] for sequence in placed)
-        ordered.extend(points[sequence] for sequence in inside if sequence not in set(placed))
+        unplaced = sorted(set(inside) - set(placed))
+        ordered.extend(points[sequence] for sequence in [*placed, *unplaced])
         last = len(points) + 1 if window.end is None else len(ordered)
         if last >= first:
             parts.append(Part(capture, first, last, markers=len(inside)))
