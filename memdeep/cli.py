@@ -84,7 +84,7 @@ def _run(options: argparse.Namespace, program: Program, console: Console) -> int
     else:
         run_dir = rundir.create(output, force=options.force)
     quiet = settings.flag("quiet")
-    with StatusLine(sys.stderr, run_dir.journal, quiet=quiet) as status_line:
+    with StatusLine(sys.stderr, quiet=quiet) as status_line:
         exit_status = supervise.run(program, run_dir, run_options, status_line.update)
     if settings.flag("no-report"):
         if not quiet:

@@ -21,6 +21,8 @@ TRACE = "T"  # tracing starts; the note FROM_START says that it does so with the
 UNTRACE = "U"  # tracing stops before the program ends
 FROM_START = "start"
 
+CHECKPOINTS = (POINT, BEGIN, END)
+
 MAX_TEXT = 10_000
 
 

@@ -10,16 +10,13 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from pathlib import Path
 from typing import TextIO
 
 from rich.cells import set_cell_size
 
-from memdeep import journal
 from memdeep.plain import plain
 from memdeep.report import units
 from memdeep.run.supervise import Progress
-from memdeep.tail import Tail
 
 BARS = "▁▂▃▄▅▆▇█"
 SPARKLINE_CELLS = 20
@@ -34,9 +31,8 @@ class StatusLine:
     Use as a context manager: leaving it gives the row back.
     """
 
-    def __init__(self, stream: TextIO, journal_path: Path, *, quiet: bool) -> None:
+    def __init__(self, stream: TextIO, *, quiet: bool) -> None:
         self._stream = stream
-        self._last_label = _LastLabel(journal_path)
         self._history: deque[int] = deque(maxlen=SPARKLINE_CELLS)
         self._drawn_s = float("-inf")
         self._noted_s = float("-inf")
@@ -61,7 +57,7 @@ class StatusLine:
         if now_s - self._noted_s >= SPARKLINE_PERIOD_S:
             self._noted_s = now_s
             self._history.append(progress.rss_bytes)
-        self._draw(status_text(progress, self._last_label.read(), self._history))
+        self._draw(status_text(progress, self._history))
 
     def _draw(self, text: str) -> None:
         try:
@@ -87,31 +83,16 @@ class StatusLine:
             self._is_on = False
 
 
-def status_text(progress: Progress, label: str | None, history: deque[int]) -> str:
+def status_text(progress: Progress, history: deque[int]) -> str:
     """One line: sparkline, RSS, time, the last checkpoint."""
     figures = (
         f"memdeep {sparkline(history)} RSS {units.size(progress.rss_bytes)} · "
         f"{units.duration(progress.elapsed_s)}"
     )
-    return figures if label is None else f"{figures} · {plain(label)}"
+    return figures if progress.label is None else f"{figures} · {plain(progress.label)}"
 
 
 def sparkline(history: deque[int]) -> str:
     """The last readings as bars, from zero to the highest."""
     top = max(history, default=0) or 1
     return "".join(BARS[min(len(BARS) - 1, value * len(BARS) // top)] for value in history)
-
-
-class _LastLabel:
-    """The label of the last checkpoint in a growing journal."""
-
-    def __init__(self, path: Path) -> None:
-        self._tail = Tail(path)
-        self._label: str | None = None
-
-    def read(self) -> str | None:
-        while content := self._tail.next_lines():
-            last = content.rstrip(b"\n").rpartition(b"\n")[2]
-            for event in journal.decode(last + b"\n")[0]:
-                self._label = event.label or self._label
-        return self._label

@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "analysis": ({"errors", "labels", "model"}, set()),
     "report": ({"errors", "model", "plain", "analysis.fold", "__init__"}, {"rich"}),
-    "status": ({"journal", "report.units", "plain", "run.supervise", "tail"}, {"rich"}),
+    "status": ({"report.units", "plain", "run.supervise"}, {"rich"}),
     "options": ({"plain"}, set()),
     "config": ({"errors", "options", "plain"}, {"rich", "tomllib", "tomli"}),
     "watching": (

@@ -20,7 +20,10 @@ MIB = 1 << 20
 
 
 class MonitorLog:
-    """The log of one run; `update` appends what has happened since the last call."""
+    """The log of one run; `update` appends what has happened since the last call.
+
+    ``last_label`` is that of the last checkpoint seen.
+    """
 
     def __init__(
         self, run_dir: RunDirectory, warning_bytes: int | None, critical_bytes: int | None
@@ -31,6 +34,7 @@ class MonitorLog:
         self._format: LogFormat | None = None
         self._started = datetime.now().astimezone()
         self._looked_s = 0.0
+        self.last_label: str | None = None
         self._append("")
 
     def update(self, rss_bytes: int, elapsed_s: float) -> None:
@@ -60,10 +64,10 @@ class MonitorLog:
             lang = language.choose(None)
             self._format = LogFormat(event.rss_bytes, self._thresholds, lang)
             self._started = datetime.fromtimestamp(event.epoch_ns / 1e9).astimezone()
-        if self._format is None or event.kind not in (journal.POINT, journal.BEGIN, journal.END):
+        if self._format is None or event.kind not in journal.CHECKPOINTS:
             return []
         when = self._started + timedelta(microseconds=event.time_us)
-        label = event.label
+        self.last_label = label = event.label
         if event.kind == journal.BEGIN:
             label = begin_label(label)
         elif event.kind == journal.END:

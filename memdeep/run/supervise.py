@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -62,10 +62,14 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What there is to tell of a running program: seconds so far, RSS of the whole tree now."""
+    """What there is to tell of a running program: seconds so far, RSS of the whole tree now.
+
+    ``label`` is that of the last checkpoint it has set.
+    """
 
     elapsed_s: float
     rss_bytes: int
+    label: str | None = None
 
 
 def run(
@@ -88,7 +92,7 @@ def run(
 
         def on_tick(progress: Progress) -> None:
             log.update(progress.rss_bytes, progress.elapsed_s)
-            on_progress(progress)
+            on_progress(replace(progress, label=log.last_label))
 
         with _forwarding_signals(child):
             _watch(child, sampler, samples, options.interval_ms / 1000, on_tick)

@@ -23,7 +23,6 @@ from memdeep.watching.growth import END, NOW, Growth, LivePhases
 SILENCE_S = 2.0
 MAX_PROBLEMS = 5
 SAME_PROCESS_S = 60.0  # how far the clocks of a process's start and of its first line may differ
-CHECKPOINTS = (journal.POINT, journal.BEGIN, journal.END)
 
 
 @dataclass(slots=True)
@@ -170,7 +169,7 @@ class RunProgress:
             if event.kind == journal.START and self.start is None:
                 self.start = event
             self.phases.add(event)
-            if event.kind in CHECKPOINTS:
+            if event.kind in journal.CHECKPOINTS:
                 self.checkpoints += 1
                 self.last = event
                 on_checkpoint(event)
