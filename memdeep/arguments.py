@@ -134,7 +134,7 @@ def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
         parser.add_argument(*names, action="append", metavar=_metavar(option), help=text)
     else:
         parser.add_argument(
-            *names, type=_converter(option), metavar=_metavar(option), help=option.help
+            *names, type=_Converter(option), metavar=_metavar(option), help=option.help
         )
 
 
@@ -166,10 +166,6 @@ class _Converter:
         if wrong is not None:
             raise argparse.ArgumentTypeError(f"{word!r} {wrong}")
         return value
-
-
-def _converter(option: Option) -> _Converter:
-    return _Converter(option)
 
 
 def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:

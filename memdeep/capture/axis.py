@@ -32,7 +32,7 @@ class Axis:
 
     def __init__(self, snapshots: Sequence[Snapshot], part: Part) -> None:
         self.last = part.last
-        self._first_marked = part.first if part.first else 1
+        self._first_marked = max(1, part.first)
         self._snapshots = snapshots
         self._places = [
             index for index, s in enumerate(snapshots) if is_flagged(s.rss_bytes, FIRST_FLAG)

@@ -26,10 +26,8 @@ from memdeep.model import (
     Stretch,
 )
 from memdeep.observation import Meta, ProcessSample
+from memdeep.record.spec import RecordSpec
 from memdeep.rundir import RunDirectory
-
-MEMRAY = "memray"
-TRACEMALLOC = "tracemalloc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         )
     start_ms = start.epoch_ns // 1_000_000
     samples = observation.decode_samples(_read(run_dir.samples).decode("ascii", "replace"))
-    if meta.backend == MEMRAY:
+    if meta.backend == RecordSpec.MEMRAY:
         ordered, parts = align_parts(run_dir, events, start_ms)
     else:
         ordered, parts = [event for event in events if event.kind in checkpoints.KINDS], ()
@@ -100,7 +98,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         parts=parts,
         start_ms=start_ms,
         origins=Origins(meta.stdlib_paths, meta.library_paths),
-        snapshots=run_dir.snapshots if meta.backend == TRACEMALLOC else None,
+        snapshots=run_dir.snapshots if meta.backend == RecordSpec.TRACEMALLOC else None,
         places={
             event.sequence: place
             for place, event in enumerate([*ordered, *([end] if end is not None else [])], 1)

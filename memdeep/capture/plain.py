@@ -12,6 +12,7 @@ from memdeep.capture.origins import Origins
 from memdeep.capture.parts import Part
 from memdeep.capture.reader import read_facts
 from memdeep.model import Checkpoint, CheckpointKind, Mode, Run
+from memdeep.record.spec import RecordSpec
 
 
 def load_capture(path: Path) -> Recording:
@@ -45,7 +46,7 @@ def load_capture(path: Path) -> Recording:
     run = Run(
         command=tuple(facts.command.split()),
         name=path.name,
-        mode=Mode("memray", facts.native, facts.python_allocators),
+        mode=Mode(RecordSpec.MEMRAY, facts.native, facts.python_allocators),
         python=None,
         memray=None,
         started=datetime.fromtimestamp(facts.start_ms / 1000, timezone.utc).isoformat(),

@@ -4,7 +4,7 @@ import threading
 from fnmatch import fnmatchcase
 
 from memdeep import labels
-from memdeep.record.recorder import Recorder, say
+from memdeep.record.recorder import Recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,6 +118,4 @@ class Focus:
             self._tracer.start()
         except Exception as error:  # whatever fails in memray, the program shall go on
             self._is_over = True
-            self._recorder.untrace()
-            say(f"allocations are not traced: {error}")
-            self._recorder.problem(f"allocations are not traced: {error}")
+            self._recorder.not_traced(error)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAIN = "__main__"
-# The report makes spans of pairs of such points, so they must stay points.
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _NOTHING = nullcontext()

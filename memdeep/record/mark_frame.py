@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 
-# What begins like this is the standard library's for the report, and has no source to show.
+# The report takes frames of this file out of the stacks; there is no source to show for them.
 FILENAME = "<frozen memdeep>"
 # CPython takes frames of this file out of tracebacks wherever it takes out those of an import
 # (remove_importlib_frames in Python/import.c).

@@ -93,6 +93,13 @@ class Recorder:
         """Keep, for the report, a sentence on what could not be recorded."""
         self._record(journal.PROBLEM, sentence, None, 0)
 
+    def not_traced(self, error: Exception) -> None:
+        """Tracing could not start, or stops here: say why, and keep it for the report."""
+        self.untrace()
+        sentence = f"allocations are not traced: {error}"
+        say(sentence)
+        self.problem(sentence)
+
     def _record(self, kind: str, label: str, note: "str | None", span: int) -> None:
         try:
             if os.getpid() != self._pid:

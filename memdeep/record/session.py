@@ -48,8 +48,7 @@ class Session:
                 self._failure = error
         if self._failure is not None:
             self._tracer = None
-            self._recorder.untrace()
-            self.problem(f"allocations are not traced: {self._failure}")
+            self._recorder.not_traced(self._failure)
         if self._tracer is None or self._spec.traces_all():
             api.start(self._recorder)
         else:
@@ -60,11 +59,6 @@ class Session:
             from memdeep.record import marks
 
             self._marks = marks.install(self._spec.marks)
-
-    def problem(self, sentence: str) -> None:
-        """Say, and keep for the report, what could not be recorded."""
-        say(sentence)
-        self._recorder.problem(sentence)
 
     def finish(self) -> None:
         """The program has ended. Does nothing in a forked child that ends like its parent."""
