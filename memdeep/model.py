@@ -93,6 +93,10 @@ class Lifetime:
     bytes: int
     allocations: int
 
+    def is_alive_at(self, checkpoint: int) -> bool:
+        """Whether the bytes are there at ``checkpoint``."""
+        return self.born <= checkpoint and (self.died is None or self.died > checkpoint)
+
 
 @dataclass(frozen=True, slots=True)
 class StackBytes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from memdeep.analysis.advice import advise
 from memdeep.analysis.culprits import Blame
 from memdeep.analysis.phases import cover
 from memdeep.model import Culprit, Finding, FindingKind, Heap, Phase, StackBytes
+from memdeep.tally import Tally, alive_at, stacks_of
 
 MAX_FINDINGS = 10
 MIN_BYTES = 1 << 20
@@ -33,7 +34,7 @@ def findings(heap: Heap, phases: Sequence[Phase], checkpoints: int) -> tuple[Fin
 
 def _growth(heap: Heap, phases: Sequence[Phase], checkpoints: int, blame: Blame) -> list[Finding]:
     """Lines by the bytes they allocated in a phase and left alive at its end."""
-    innermost: dict[int, dict[int, list[int]]] = {}
+    innermost: dict[int, Tally[int]] = {}
     covering = cover([phase.outline for phase in phases], checkpoints)
     for life in heap.lifetimes:
         traced = [place for place in covering[life.born] if phases[place[0]].heap is not None]
@@ -41,15 +42,13 @@ def _growth(heap: Heap, phases: Sequence[Phase], checkpoints: int, blame: Blame)
             continue
         place, _, end = max(traced, key=lambda stretch: phases[stretch[0]].outline.depth)
         if life.died is None or life.died > end:
-            entry = innermost.setdefault(place, {}).setdefault(life.node, [0, 0])
-            entry[0] += life.bytes
-            entry[1] += life.allocations
+            tally = innermost.setdefault(place, Tally())
+            tally.add(life.node, life.bytes, life.allocations)
     found = []
-    for place, books in innermost.items():
-        stacks = [StackBytes(node, size, count) for node, (size, count) in books.items()]
+    for place, tally in innermost.items():
         phase_heap = phases[place].heap
         retained_bytes = 0 if phase_heap is None else phase_heap.retained_bytes
-        for culprit in blame.culprits(stacks, retained_bytes):
+        for culprit in blame.culprits(stacks_of(tally), retained_bytes):
             found.append(_finding(FindingKind.GROWTH, place, culprit, phases[place], heap))
     return sorted(found, key=lambda finding: finding.bytes, reverse=True)
 
@@ -64,22 +63,16 @@ def _peaks(heap: Heap, phases: Sequence[Phase], blame: Blame) -> list[Finding]:
             continue
         if phase.heap.transient_bytes < least_bytes:
             continue
-        alive = _alive_at(heap, phase.end)
+        alive = alive_at(heap.lifetimes, phase.end)
         gone = [
-            StackBytes(stack.node, stack.bytes - alive.get(stack.node, 0), stack.allocations)
+            StackBytes(
+                stack.node, stack.bytes - alive.get(stack.node, (0, 0))[0], stack.allocations
+            )
             for stack in phase.heap.peak.stacks
         ]
         for culprit in blame.culprits(gone, phase.heap.peak.bytes)[:1]:
             found.append(_finding(FindingKind.PEAK, place, culprit, phase, heap))
     return sorted(found, key=lambda finding: finding.bytes, reverse=True)
-
-
-def _alive_at(heap: Heap, checkpoint: int) -> Mapping[int, int]:
-    alive: dict[int, int] = {}
-    for life in heap.lifetimes:
-        if life.born <= checkpoint and (life.died is None or life.died > checkpoint):
-            alive[life.node] = alive.get(life.node, 0) + life.bytes
-    return alive
 
 
 def _finding(kind: FindingKind, place: int, culprit: Culprit, phase: Phase, heap: Heap) -> Finding:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from memdeep.model import Heap, Lifetime, Peak, StackBytes
+from memdeep.tally import Tally, lifetimes_of, stacks_of
 
 MAX_NODES = 25_000
 MAX_LIFETIMES = 150_000
@@ -69,20 +70,15 @@ def _fold(
     for node, parent in enumerate(heap.tree.parents):
         keeps = weights[node] >= share
         target.append(node if keeps else target[parent] if parent >= 0 else -1)
-    lifetimes: dict[tuple[int, int, int | None], tuple[int, int]] = {}
+    lifetimes: Tally[tuple[int, int, int | None]] = Tally()
     moved = total = 0
     for life in heap.lifetimes:
-        place = (target[life.node], life.born, life.died)
-        size, count = lifetimes.get(place, (0, 0))
-        lifetimes[place] = (size + life.bytes, count + life.allocations)
+        lifetimes.add((target[life.node], life.born, life.died), life.bytes, life.allocations)
         total += life.bytes
         moved += life.bytes if target[life.node] != life.node else 0
     return FoldedHeap(
         kept=tuple(node for node, kept in enumerate(target) if node == kept),
-        lifetimes=tuple(
-            Lifetime(node, born, died, size, count)
-            for (node, born, died), (size, count) in lifetimes.items()
-        ),
+        lifetimes=lifetimes_of(lifetimes),
         peaks=tuple(
             None if peak is None or peak.stacks is None else _fold_stacks(peak.stacks, target)
             for peak in peaks
@@ -92,8 +88,7 @@ def _fold(
 
 
 def _fold_stacks(stacks: Iterable[StackBytes], target: Sequence[int]) -> tuple[StackBytes, ...]:
-    merged: dict[int, tuple[int, int]] = {}
+    tally: Tally[int] = Tally()
     for stack in stacks:
-        size, count = merged.get(target[stack.node], (0, 0))
-        merged[target[stack.node]] = (size + stack.bytes, count + stack.allocations)
-    return tuple(StackBytes(node, size, count) for node, (size, count) in merged.items())
+        tally.add(target[stack.node], stack.bytes, stack.allocations)
+    return stacks_of(tally)

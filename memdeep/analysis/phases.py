@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from memdeep.analysis.culprits import Blame
@@ -15,13 +15,12 @@ from memdeep.model import (
     PhaseKind,
     PhaseOutline,
     Run,
-    StackBytes,
 )
+from memdeep.tally import Tally, stacks_of
 
 MIN_RSS_GROWTH = 1 << 20  # below one MiB of growth, "explained" would be noise
 QUIET_BYTES = 1 << 20
 
-Books = dict[int, list[int]]  # node -> [bytes, allocations]
 Cover = list[list[tuple[int, int, int]]]  # segment -> (phase, start, end)
 
 
@@ -67,8 +66,8 @@ def cover(outlines: Sequence[PhaseOutline], checkpoints: int) -> Cover:
 class Account:
     """What one phase retained and what it freed, by node."""
 
-    retained: Books
-    freed: Books
+    retained: Tally[int]
+    freed: Tally[int]
 
 
 def _accounts(heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int) -> list[Account]:
@@ -78,22 +77,16 @@ def _accounts(heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int) ->
     at its end. Their difference is the growth of the heap, exactly.
     """
     covering = cover(outlines, checkpoints)
-    accounts = [Account({}, {}) for _ in outlines]
+    accounts = [Account(Tally(), Tally()) for _ in outlines]
     for life in heap.lifetimes:
         for place, _, end in covering[life.born]:
             if life.died is None or life.died > end:
-                _add(accounts[place].retained, life.node, life.bytes, life.allocations)
+                accounts[place].retained.add(life.node, life.bytes, life.allocations)
         if life.died is not None:
             for place, start, _ in covering[life.died]:
                 if life.born <= start:
-                    _add(accounts[place].freed, life.node, life.bytes, life.allocations)
+                    accounts[place].freed.add(life.node, life.bytes, life.allocations)
     return accounts
-
-
-def _add(books: Books, node: int, size: int, allocations: int) -> None:
-    entry = books.setdefault(node, [0, 0])
-    entry[0] += size
-    entry[1] += allocations
 
 
 def _phase(
@@ -130,8 +123,8 @@ def _phase_heap(
     if not is_traced or peak is None or start is None or end is None or delta is None:
         return None
     retained, freed = account.retained, account.freed
-    retained_bytes = sum(entry[0] for entry in retained.values())
-    freed_bytes = sum(entry[0] for entry in freed.values())
+    retained_bytes = retained.total_bytes()
+    freed_bytes = freed.total_bytes()
     return PhaseHeap(
         start_bytes=start,
         end_bytes=end,
@@ -140,14 +133,10 @@ def _phase_heap(
         retained_bytes=retained_bytes,
         freed_bytes=freed_bytes,
         peak=peak,
-        culprits=blame.culprits(_stacks(retained), retained_bytes),
+        culprits=blame.culprits(stacks_of(retained), retained_bytes),
         peak_culprits=blame.culprits(peak.stacks or (), peak.bytes),
-        freed_culprits=blame.culprits(_stacks(freed), freed_bytes),
+        freed_culprits=blame.culprits(stacks_of(freed), freed_bytes),
     )
-
-
-def _stacks(books: Books) -> Iterable[StackBytes]:
-    return (StackBytes(node, size, count) for node, (size, count) in books.items())
 
 
 def _difference(start: int | None, end: int | None) -> int | None:

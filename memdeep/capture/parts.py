@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from memdeep.model import Heap, Lifetime, Peak, Sample, StackBytes, StackTree, Stretch
+from memdeep.model import Heap, Lifetime, Peak, Sample, StackTree, Stretch
+from memdeep.tally import alive_at, stacks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +62,8 @@ def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -
             highest = max(covered, key=lambda k: heap.at_checkpoints[k - heap.part.first])
             size = heap.at_checkpoints[highest - heap.part.first]
             if place not in peaks or peaks[place].bytes < size:
-                peaks[place] = Peak(size, None, _alive_at(heap, highest))
+                peaks[place] = Peak(size, None, stacks_of(alive_at(heap.lifetimes, highest)))
     return replace(heap, peaks=peaks)
-
-
-def _alive_at(heap: HeapPart, checkpoint: int) -> tuple[StackBytes, ...]:
-    held: dict[int, tuple[int, int]] = {}
-    for life in heap.lifetimes:
-        if life.born <= checkpoint and (life.died is None or life.died > checkpoint):
-            size, count = held.get(life.node, (0, 0))
-            held[life.node] = (size + life.bytes, count + life.allocations)
-    return tuple(StackBytes(node, size, count) for node, (size, count) in held.items())
 
 
 def join(

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import accumulate
 from pathlib import Path
 
 from memray import FileReader
@@ -26,6 +25,7 @@ from memdeep.capture.parts import HeapPart, Part, raised_to_checkpoints
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.errors import CaptureError
 from memdeep.model import Lifetime, Peak, Sample, StackBytes, Stretch
+from memdeep.tally import Tally, heap_at_checkpoints, lifetimes_of, stacks_of
 
 ALL_RECORDS = 2**31 - 1  # memray thins its memory records to 10,000 unless told otherwise
 
@@ -39,7 +39,6 @@ NATIVE_SHARE = 1 / 2000
 MAX_PEAKS = 200
 
 StackKey = tuple[int, int, int]
-Figures = tuple[int, int]  # bytes, allocations
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +125,8 @@ def read_part(
         at_peaks = _read_peaks(windows, ranked[:MAX_PEAKS], stacks)
         on_step("Naming the stacks")
         nodes = _name_stacks(stacks, at_peaks, native, builder)
-    at_checkpoints = _heap_at_checkpoints(stacks.values(), part)
     lifetimes = _lifetimes(stacks, nodes)
+    at_checkpoints = heap_at_checkpoints(lifetimes, part.first, part.last)
     peaks = {
         place: Peak(
             bytes=in_window[window],
@@ -154,7 +153,7 @@ class _Stack:
 
     def __init__(self, record: TemporalAllocationRecord) -> None:
         self.record = record
-        self.lifetimes: dict[tuple[int, int | None], Figures] = {}
+        self.lifetimes: Tally[tuple[int, int | None]] = Tally()
 
 
 def _key(record: TemporalAllocationRecord) -> StackKey:
@@ -176,11 +175,7 @@ def _read_lifetimes(
             if died is not None and died > axis.last:
                 died = None  # freed after the last checkpoint that this trace knows of
             if died != born and born <= axis.last:
-                held, count = stack.lifetimes.get((born, died), (0, 0))
-                stack.lifetimes[born, died] = (
-                    held + interval.n_bytes,
-                    count + interval.n_allocations,
-                )
+                stack.lifetimes.add((born, died), interval.n_bytes, interval.n_allocations)
     return stacks
 
 
@@ -207,14 +202,14 @@ def _read_peaks(
     records: Iterable[TemporalAllocationRecord],
     wanted: Iterable[int],
     stacks: dict[StackKey, _Stack],
-) -> dict[int, dict[StackKey, Figures]]:
+) -> dict[int, Tally[StackKey]]:
     """For each wanted window, what each stack held at its peak.
 
     memray 1.20 may report stale bytes here for a stack whose count of allocations came back to
     its value at an earlier peak (seen: 1 KB in 16 MB); the height of the peak itself is right.
     """
     windows = sorted(wanted)
-    at_peaks: dict[int, dict[StackKey, Figures]] = {window: {} for window in windows}
+    at_peaks: dict[int, Tally[StackKey]] = {window: Tally() for window in windows}
     for record in records:
         key = _key(record)
         stacks.setdefault(key, _Stack(record))
@@ -223,17 +218,13 @@ def _read_peaks(
             first = bisect_left(windows, interval.allocated_before_snapshot)
             last = len(windows) if ended is None else bisect_left(windows, ended)
             for window in windows[first:last]:
-                held, count = at_peaks[window].get(key, (0, 0))
-                at_peaks[window][key] = (
-                    held + interval.n_bytes,
-                    count + interval.n_allocations,
-                )
+                at_peaks[window].add(key, interval.n_bytes, interval.n_allocations)
     return at_peaks
 
 
 def _name_stacks(
     stacks: dict[StackKey, _Stack],
-    at_peaks: dict[int, dict[StackKey, Figures]],
+    at_peaks: dict[int, Tally[StackKey]],
     native: bool,
     builder: StackTreeBuilder,
 ) -> dict[StackKey, int]:
@@ -246,7 +237,7 @@ def _name_stacks(
         for key, (held, _) in figures.items():
             largest[key] = max(held, largest.get(key, 0))
     threshold = NATIVE_SHARE * max(
-        (sum(held for held, _ in figures.values()) for figures in at_peaks.values()), default=0
+        (figures.total_bytes() for figures in at_peaks.values()), default=0
     )
     nodes = {}
     for key, held in largest.items():
@@ -258,34 +249,16 @@ def _name_stacks(
     return nodes
 
 
-def _heap_at_checkpoints(stacks: Iterable[_Stack], part: Part) -> tuple[int, ...]:
-    changes = [0] * (part.last - part.first + 2)
-    for stack in stacks:
-        for (born, died), (held, _) in stack.lifetimes.items():
-            changes[born - part.first] += held
-            if died is not None:
-                changes[died - part.first] -= held
-    return tuple(accumulate(changes[:-1]))
-
-
 def _lifetimes(stacks: dict[StackKey, _Stack], nodes: dict[StackKey, int]) -> tuple[Lifetime, ...]:
-    merged: dict[tuple[int, int, int | None], Figures] = {}
+    tally: Tally[tuple[int, int, int | None]] = Tally()
     for key, stack in stacks.items():
         for (born, died), (held, count) in stack.lifetimes.items():
-            place = (nodes[key], born, died)
-            before = merged.get(place, (0, 0))
-            merged[place] = (before[0] + held, before[1] + count)
-    return tuple(
-        Lifetime(node, born, died, held, count)
-        for (node, born, died), (held, count) in merged.items()
-    )
+            tally.add((nodes[key], born, died), held, count)
+    return lifetimes_of(tally)
 
 
-def _stack_bytes(
-    at_peak: dict[StackKey, Figures], nodes: dict[StackKey, int]
-) -> tuple[StackBytes, ...]:
-    merged: dict[int, Figures] = {}
+def _stack_bytes(at_peak: Tally[StackKey], nodes: dict[StackKey, int]) -> tuple[StackBytes, ...]:
+    tally: Tally[int] = Tally()
     for key, (held, count) in at_peak.items():
-        before = merged.get(nodes[key], (0, 0))
-        merged[nodes[key]] = (before[0] + held, before[1] + count)
-    return tuple(StackBytes(node, held, count) for node, (held, count) in merged.items() if held)
+        tally.add(nodes[key], held, count)
+    return tuple(stack for stack in stacks_of(tally) if stack.bytes)

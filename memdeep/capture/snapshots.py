@@ -15,6 +15,7 @@ from pathlib import Path
 from memdeep.capture.parts import HeapPart, Part
 from memdeep.capture.stacks import RawFrame, StackTreeBuilder
 from memdeep.model import Lifetime, Peak, Stretch
+from memdeep.tally import heap_at_checkpoints
 
 Held = dict[int, tuple[int, int]]  # stack -> bytes, allocations
 
@@ -64,21 +65,12 @@ def read_snapshots(
         stack: builder.add(frames, None) for stack, frames in snapshots.stacks.items() if frames
     }
     lifetimes = _lifetimes(snapshots, nodes, last)
-    totals = [0] * (last + 2)
-    for life in lifetimes:
-        totals[life.born] += life.bytes
-        if life.died is not None:
-            totals[life.died] -= life.bytes
-    at_checkpoints = []
-    total = 0
-    for change in totals[: last + 1]:
-        total += change
-        at_checkpoints.append(total)
+    at_checkpoints = heap_at_checkpoints(lifetimes, 0, last)
     part = Part(path, 0, last, markers=last)
     heights = [max(at, snapshots.peaks.get(k, 0)) for k, at in enumerate(at_checkpoints)]
     return HeapPart(
         part=part,
-        at_checkpoints=tuple(at_checkpoints),
+        at_checkpoints=at_checkpoints,
         lifetimes=tuple(lifetimes),
         peaks={
             place: Peak(_highest(heights, inside), None, None)
