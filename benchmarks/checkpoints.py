@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from pathlib import Path
-from statistics import median
 
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks import calls
+
+CALLS = ("checkpoint", "phase")
 PROGRAM = """
-import json, sys, time
 from memdeep import checkpoint, phase
-
-def times(call, count):
-    found = []
-    for _ in range(count):
-        start = time.perf_counter_ns()
-        call()
-        found.append(time.perf_counter_ns() - start)
-    return found
 
 def enter():
     with phase("Phase1"):
         pass
-
-def nothing():
-    pass
 
 count = int(sys.argv[1])
 figures = {
@@ -42,12 +29,9 @@ json.dump(figures, open(sys.argv[2], "w"))
 
 def measure(console: Console, place: Path) -> None:
     """Print medians and 99th percentiles in microseconds, less an empty call."""
-    table = Table(title="Cost of a call, microseconds")
-    table.add_column("mode")
-    for column in ("checkpoint, median", "99 %", "phase, median", "99 %"):
-        table.add_column(column, justify="right")
+    table = calls.table("Cost of a call, microseconds", CALLS)
     program = place / "calls.py"
-    program.write_text(PROGRAM, "utf-8")
+    program.write_text(calls.TIMING + PROGRAM, "utf-8")
     run = [sys.executable, "-m", "memdeep", "run", "--quiet", "--force", "--no-report"]
     run += ["-o", str(place / "calls")]
     modes = {
@@ -57,14 +41,5 @@ def measure(console: Console, place: Path) -> None:
         "recording, native, deep": [*run, "--deep"],
     }
     for name, words in modes.items():
-        figures = place / "figures.json"
-        subprocess.run([*words, str(program), "20000", str(figures)], check=True)
-        times = json.loads(figures.read_text())
-        empty = median(times["nothing"])
-        row = []
-        for call in ("checkpoint", "phase"):
-            ordered = sorted(times[call])
-            for figure in (median(ordered), ordered[len(ordered) * 99 // 100]):
-                row.append(f"{(figure - empty) / 1000:.2f}")
-        table.add_row(name, *row)
+        table.add_row(name, *calls.cost_cells(words, program, CALLS))
     console.print(table)

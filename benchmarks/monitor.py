@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
-from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
-CALLS = """
-import json, sys, time
-from memory_monitor import init_global_monitor, memory_checkpoint, memory_context
+from benchmarks import calls
 
-def times(call, count):
-    found = []
-    for _ in range(count):
-        start = time.perf_counter_ns()
-        call()
-        found.append(time.perf_counter_ns() - start)
-    return found
+CALLS = ("checkpoint", "context")
+PROGRAM = """
+from memory_monitor import init_global_monitor, memory_checkpoint, memory_context
 
 def enter():
     with memory_context("Phase1"):
         pass
-
-def nothing():
-    pass
 
 count, max_bytes = int(sys.argv[1]), int(sys.argv[3])
 if max_bytes >= 0:
@@ -64,12 +53,10 @@ def measure(console: Console, place: Path) -> None:
 
 
 def _measure_calls(console: Console, place: Path) -> None:
-    table = Table(title="Cost of the monitor, the log line included, microseconds")
-    table.add_column("mode")
-    for column in ("checkpoint, median", "99 %", "context, median", "99 %"):
-        table.add_column(column, justify="right")
+    title = "Cost of the monitor, the log line included, microseconds"
+    table = calls.table(title, CALLS)
     program = place / "monitor_calls.py"
-    program.write_text(CALLS, "utf-8")
+    program.write_text(calls.TIMING + PROGRAM, "utf-8")
     run = [sys.executable, "-m", "memdeep", "run", "--quiet", "--force", "--no-report"]
     run += ["-o", str(place / "monitor_calls")]
     modes = {
@@ -79,17 +66,7 @@ def _measure_calls(console: Console, place: Path) -> None:
         "under memdeep run": (run, "0"),
     }
     for name, (words, max_bytes) in modes.items():
-        figures = place / "monitor_figures.json"
-        command = [*words, str(program), "20000", str(figures), max_bytes]
-        subprocess.run(command, check=True)
-        times = json.loads(figures.read_text())
-        empty = median(times["nothing"])
-        row = []
-        for call in ("checkpoint", "context"):
-            ordered = sorted(times[call])
-            for figure in (median(ordered), ordered[len(ordered) * 99 // 100]):
-                row.append(f"{(figure - empty) / 1000:.2f}")
-        table.add_row(name, *row)
+        table.add_row(name, *calls.cost_cells(words, program, CALLS, max_bytes))
     console.print(table)
 
 
