@@ -19,6 +19,7 @@ class Origin(Enum):
     STDLIB = "stdlib"
     NATIVE = "native"
     MEMDEEP = "memdeep"
+    THREAD = "thread"  # not code: the thread a stack ran in, outermost in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class StackTree:
     """All stacks of a run, shared by their outer ends.
 
     Node ``i`` is the stack of ``parents[i]`` plus ``frames[frame_ids[i]]`` innermost. A parent
-    has a smaller index than its children; an outermost frame has the parent -1.
+    has a smaller index than its children; an outermost frame has the parent -1. Where threads
+    are known, the outermost frame of a stack is its thread (`Origin.THREAD`).
     """
 
     frames: tuple[Frame, ...]
@@ -44,10 +46,12 @@ class StackTree:
     frame_ids: Sequence[int]
 
     def stack(self, node: int) -> tuple[Frame, ...]:
-        """The frames of ``node``, outermost first."""
+        """The frames of ``node``, outermost first, without the thread."""
         frames = []
         while node >= 0:
-            frames.append(self.frames[self.frame_ids[node]])
+            frame = self.frames[self.frame_ids[node]]
+            if frame.origin is not Origin.THREAD:
+                frames.append(frame)
             node = self.parents[node]
         return tuple(reversed(frames))
 
@@ -64,8 +68,8 @@ class CheckpointKind(Enum):
 class Checkpoint:
     """A named point of the program. ``index`` counts in the program's own order of allocation.
 
-    ``span`` joins the BEGIN and the END of one span and is None for a POINT. Figures that were
-    not measured are None.
+    ``span`` joins the BEGIN and the END of one span and is None for a POINT. ``rss_file_bytes`` is
+    the part of the RSS that maps files or is shared. Figures that were not measured are None.
     """
 
     index: int
@@ -77,6 +81,7 @@ class Checkpoint:
     thread: str | None = None
     pid: int | None = None
     span: int | None = None
+    rss_file_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,32 @@ class Lifetime:
     def is_alive_at(self, checkpoint: int) -> bool:
         """Whether the bytes are there at ``checkpoint``."""
         return self.born <= checkpoint and (self.died is None or self.died > checkpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class Transient:
+    """Bytes one stack allocated in one segment and freed before its end.
+
+    ``segment`` is the checkpoint that ends it: bytes with ``born = died = segment``.
+    """
+
+    node: int
+    segment: int
+    bytes: int
+    allocations: int
+
+
+@dataclass(frozen=True, slots=True)
+class LargeAllocation:
+    """One single allocation: its size, and the segment it was made in and freed in, if it was.
+
+    Segments are named by the checkpoint that ends them.
+    """
+
+    node: int
+    born: int
+    died: int | None
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +152,11 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One reading of a memory figure."""
+    """One reading of a memory figure; of an RSS also its part that maps files or is shared."""
 
     time_s: float
     bytes: int
+    file_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +175,9 @@ class Heap:
     ``at_checkpoints`` has one figure for each checkpoint, ``peaks`` one for each group of
     stretches that was asked for; None where nothing was traced. ``traced`` are the stretches of
     the run that were: each counts its heap from zero.
+
+    ``transients`` and ``largest`` (the largest single allocations of each segment, at most 20) are
+    None where the reader cannot know them.
     """
 
     tree: StackTree
@@ -152,6 +187,8 @@ class Heap:
     peaks: tuple[Peak | None, ...]
     curve: tuple[Sample, ...]
     peak_bytes: int | None
+    transients: tuple[Transient, ...] | None = None
+    largest: tuple[LargeAllocation, ...] | None = None
 
     def is_traced(self, stretch: Stretch) -> bool:
         """Whether all of ``stretch`` was traced without a break."""

@@ -48,6 +48,8 @@ MB = 1 << 20
 ANY_TEXT = st.text(st.characters(), max_size=60)  # lone surrogates included
 COUNTS = st.integers(0, 2**63 - 1)
 
+CODE = tuple(origin for origin in Origin if origin is not Origin.THREAD)
+
 Stack = Sequence[Frame]
 
 
@@ -359,7 +361,7 @@ def lifetimes_in(
 def trees(draw: st.DrawFn, most: int = 12) -> StackTree:
     """Any tree of at least one node over frames of every origin."""
     frames = tuple(
-        frame(f"f{place}", origin=origin, lineno=place + 1) for place, origin in enumerate(Origin)
+        frame(f"f{place}", origin=origin, lineno=place + 1) for place, origin in enumerate(CODE)
     )
     size = draw(st.integers(1, most))
     parents = tuple(draw(st.integers(-1, node - 1)) for node in range(size))

@@ -16,7 +16,14 @@ class Blame:
     frame of a library, of the standard library, and of native code, in this order.
     """
 
-    _ORDER = (Origin.USER, Origin.LIBRARY, Origin.STDLIB, Origin.NATIVE, Origin.MEMDEEP)
+    _ORDER = (
+        Origin.USER,
+        Origin.LIBRARY,
+        Origin.STDLIB,
+        Origin.NATIVE,
+        Origin.MEMDEEP,
+        Origin.THREAD,
+    )
 
     def __init__(self, tree: StackTree) -> None:
         self._tree = tree

@@ -8,10 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
-from memdeep.model import Heap, Lifetime, Peak, Sample, StackTree, Stretch
+from memdeep.model import (
+    Heap,
+    LargeAllocation,
+    Lifetime,
+    Peak,
+    Sample,
+    StackTree,
+    Stretch,
+    Transient,
+)
 from memdeep.tally import alive_at, stacks_of
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +47,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class HeapPart:
-    """What one part says; ``at_checkpoints`` are those it covers, ``peaks`` by group."""
+    """What one part says; ``at_checkpoints`` are those it covers, ``peaks`` by group.
+
+    ``transients`` and ``largest`` are None where the reader cannot know them.
+    """
 
     part: Part
     at_checkpoints: tuple[int, ...]
@@ -42,6 +58,8 @@ class HeapPart:
     peaks: Mapping[int, Peak]
     curve: tuple[Sample, ...]
     peak_bytes: int
+    transients: tuple[Transient, ...] | None = None
+    largest: tuple[LargeAllocation, ...] | None = None
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:
@@ -84,7 +102,15 @@ def join(
         peaks=tuple(_peak(parts, place, stretches) for place, stretches in enumerate(groups)),
         curve=tuple(sample for heap in parts for sample in heap.curve),
         peak_bytes=max((heap.peak_bytes for heap in parts), default=None),
+        transients=_all_of([heap.transients for heap in parts]),
+        largest=_all_of([heap.largest for heap in parts]),
     )
+
+
+def _all_of(lists: Sequence[tuple[Item, ...] | None]) -> tuple[Item, ...] | None:
+    """All items, or None where those of one part are not known."""
+    known = [items for items in lists if items is not None]
+    return tuple(chain.from_iterable(known)) if known and len(known) == len(lists) else None
 
 
 def _peak(parts: Sequence[HeapPart], place: int, stretches: Sequence[Stretch]) -> Peak | None:

@@ -24,13 +24,19 @@ class StackTreeBuilder:
         self._parents: list[int] = []
         self._frame_ids: list[int] = []
 
-    def add(self, python: Sequence[RawFrame], hybrid: Sequence[RawFrame] | None) -> int:
+    def add(
+        self,
+        python: Sequence[RawFrame],
+        hybrid: Sequence[RawFrame] | None,
+        thread: str | None = None,
+    ) -> int:
         """The node of a stack given as memray gives it, innermost frame first.
 
-        ``hybrid`` is the same stack with native frames among the Python ones, where known.
+        ``hybrid`` is the same stack with native frames among the Python ones, where known;
+        ``thread`` is the name of the thread that ran it, where known.
         """
         frames = self._python_frames(python) if hybrid is None else self._mixed(python, hybrid)
-        node = -1
+        node = -1 if thread is None else self._child(-1, Frame(thread, "", 0, Origin.THREAD))
         for frame in _without_own(frames):
             node = self._child(node, frame)
         return node

@@ -21,6 +21,7 @@ _ORIGINS = {
     Origin.STDLIB: 2,
     Origin.NATIVE: 3,
     Origin.MEMDEEP: 4,
+    Origin.THREAD: 5,
 }
 _FOLDED_FRAME = Frame("smaller stacks", "", 0, Origin.NATIVE)
 

@@ -187,9 +187,9 @@
   }
 
   function build(data, phase, metric, { native }) {
-    const hidden = memdeep.payload.NATIVE;
+    const { NATIVE, THREAD } = memdeep.payload;
     const { origin } = data.frames;
-    const keep = native === 'hide' ? (frame) => origin[frame] !== hidden : () => true;
+    const keep = (frame) => origin[frame] !== THREAD && (native === 'show' || origin[frame] !== NATIVE);
     return layOut(mergeNodes(data, sumsOfNodes(data, phase, metric), keep));
   }
 

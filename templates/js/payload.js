@@ -2,8 +2,9 @@
 (function (memdeep) {
   'use strict';
 
-  const ORIGINS = ['user', 'library', 'stdlib', 'native', 'memdeep'];
+  const ORIGINS = ['user', 'library', 'stdlib', 'native', 'memdeep', 'thread'];
   const NATIVE = ORIGINS.indexOf('native');
+  const THREAD = ORIGINS.indexOf('thread');
 
   // The file's name; that of a package's own file says nothing without the directory before it.
   function baseName(path) {
@@ -46,5 +47,5 @@
     return { data, frames: frameReader(data) };
   }
 
-  memdeep.payload = { NATIVE, ORIGINS, parse, matchingFrames };
+  memdeep.payload = { NATIVE, THREAD, ORIGINS, parse, matchingFrames };
 })(globalThis.memdeep = globalThis.memdeep || {});
