@@ -5,8 +5,9 @@ lines but the last are whole. This module imports next to nothing: the writing h
 the user's process.
 
 A line has the keys ``n`` (sequence number), ``k`` (kind), ``t`` (microseconds since the program's
-start) and, where they apply, ``rss`` (bytes), ``l`` (label), ``o`` (note), ``s`` (span number),
-``th`` (thread name) and ``pid``. The start line adds ``mono`` and ``epoch`` (nanoseconds).
+start) and, where they apply, ``rss`` (bytes), ``rf`` (those of them that map files or are shared),
+``l`` (label), ``o`` (note), ``s`` (span number), ``th`` (thread name) and ``pid``. The start line
+adds ``mono`` and ``epoch`` (nanoseconds).
 """
 
 from _json import encode_basestring_ascii  # the encoder behind `json`, without importing it
@@ -37,6 +38,7 @@ class Event:
         "note",
         "pid",
         "rss_bytes",
+        "rss_file_bytes",
         "sequence",
         "span",
         "thread",
@@ -49,6 +51,7 @@ class Event:
         self.kind = str(fields["k"])
         self.time_us = _integer(fields.get("t"))
         self.rss_bytes = None if fields.get("rss") is None else _integer(fields["rss"])
+        self.rss_file_bytes = None if fields.get("rf") is None else _integer(fields["rf"])
         self.label = _text(fields.get("l", ""))
         self.note = None if fields.get("o") is None else _text(fields["o"])
         self.span = None if fields.get("s") is None else _integer(fields["s"])
@@ -69,11 +72,13 @@ def _text(value: object) -> str:
     return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def encode_start(pid: int, rss_bytes: "int | None", monotonic_ns: int, epoch_ns: int) -> bytes:
+Resident = tuple["int | None", "int | None"]  # the RSS, and its part that maps files; bytes
+
+
+def encode_start(pid: int, resident: Resident, monotonic_ns: int, epoch_ns: int) -> bytes:
     """The first line: when the program started, on both clocks."""
-    rss = "null" if rss_bytes is None else rss_bytes
     line = (
-        f'{{"n":0,"k":"{START}","t":0,"rss":{rss},"pid":{pid},'
+        f'{{"n":0,"k":"{START}","t":0,{_resident(resident)},"pid":{pid},'
         f'"mono":{monotonic_ns},"epoch":{epoch_ns}}}\n'
     )
     return line.encode("ascii")
@@ -83,23 +88,29 @@ def encode_event(
     kind: str,
     sequence: int,
     time_us: int,
-    rss_bytes: "int | None",
+    resident: Resident,
     label: str,
     note: "str | None",
     thread: str,
     span: int,
 ) -> bytes:
     """One event as a line; ``span`` 0 means none. Label and note are cut at 10,000 characters."""
-    rss = "null" if rss_bytes is None else rss_bytes
     text = encode_basestring_ascii(label if len(label) <= MAX_TEXT else label[:MAX_TEXT])
     extra = f',"s":{span}' if span else ""
     if note is not None:
         extra += f',"o":{encode_basestring_ascii(note[:MAX_TEXT])}'
     line = (
-        f'{{"n":{sequence},"k":"{kind}","t":{time_us},"rss":{rss},'
+        f'{{"n":{sequence},"k":"{kind}","t":{time_us},{_resident(resident)},'
         f'"th":{encode_basestring_ascii(thread)},"l":{text}{extra}}}\n'
     )
     return line.encode("ascii")
+
+
+def _resident(resident: Resident) -> str:
+    rss_bytes, file_bytes = resident
+    if file_bytes is None:
+        return f'"rss":{"null" if rss_bytes is None else rss_bytes}'
+    return f'"rss":{rss_bytes},"rf":{file_bytes}'
 
 
 def decode(content: bytes) -> "tuple[list[Event], int]":

@@ -15,7 +15,7 @@ from memdeep.errors import CaptureError
 
 META_SCHEMA = 1
 MAX_DIGITS = 19
-SAMPLES_TITLE = "# milliseconds\tpid\trss_bytes\n"
+SAMPLES_TITLE = "# milliseconds\tpid\trss_bytes\trss_file_bytes\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,15 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class ProcessSample:
-    """The resident bytes of one process, ``time_ms`` after the program was started."""
+    """The resident bytes of one process, ``time_ms`` after the program was started.
+
+    ``rss_file_bytes`` are those that map files or are shared, where the system tells them.
+    """
 
     time_ms: int
     pid: int
     rss_bytes: int
+    rss_file_bytes: int | None = None
 
 
 def ended(
@@ -138,7 +142,10 @@ def _check_types(meta: Meta) -> None:
 
 def encode_sample(sample: ProcessSample) -> str:
     """One line of ``samples``."""
-    return f"{sample.time_ms}\t{sample.pid}\t{sample.rss_bytes}\n"
+    figures = [sample.time_ms, sample.pid, sample.rss_bytes]
+    if sample.rss_file_bytes is not None:
+        figures.append(sample.rss_file_bytes)
+    return "\t".join(map(str, figures)) + "\n"
 
 
 def decode_samples(content: str) -> list[ProcessSample]:
@@ -146,7 +153,7 @@ def decode_samples(content: str) -> list[ProcessSample]:
     samples = []
     for line in content.split("\n")[:-1]:  # what follows the last newline is torn
         fields = line.split("\t")
-        if len(fields) == 3 and all(_is_count(text) for text in fields):
+        if len(fields) in (3, 4) and all(_is_count(text) for text in fields):
             samples.append(ProcessSample(*(int(text) for text in fields)))
     return samples
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import accumulate
 from typing import TypeVar
 
@@ -22,6 +22,12 @@ class Tally(dict[Key, tuple[int, int]]):
     def total_bytes(self) -> int:
         """The bytes of all keys."""
         return sum(held for held, _ in self.values())
+
+
+def sum_of_known(figures: Sequence[int | None]) -> int | None:
+    """The sum, or None where one of the figures is not known."""
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) if len(known) == len(figures) else None
 
 
 def stacks_of(tally: Tally[int]) -> tuple[StackBytes, ...]:

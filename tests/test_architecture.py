@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "memdeep"
 MAX_LINES = 340
-MAX_LINES_OF = {"model": 400}  # declarations only
+MAX_LINES_OF = {"model": 520}  # declarations only
 
 # For each stage (or module of the package): what it may import from memdeep, and from outside the
 # standard library. A stage may always import itself.

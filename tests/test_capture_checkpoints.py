@@ -6,6 +6,7 @@ from memdeep import journal
 from memdeep.capture import checkpoints
 from memdeep.journal import Event
 from memdeep.model import Checkpoint, CheckpointKind
+from memdeep.observation import ProcessSample
 
 
 def event(sequence: int = 1, kind: str = journal.POINT, **fields: object) -> Event:
@@ -19,7 +20,7 @@ def start(**fields: object) -> Event:
 def joined(
     *events: Event, started: Event | None = None, end: Event | None = None, end_s: float = 0.0
 ) -> tuple[Checkpoint, ...]:
-    return checkpoints.join(started, events, end, end_s=end_s, end_rss_bytes=99)
+    return checkpoints.join(started, events, end, end_s=end_s, last_seen=ProcessSample(1, 2, 99, 9))
 
 
 def test_a_run_without_checkpoints_has_a_start_and_an_end() -> None:
@@ -29,7 +30,7 @@ def test_a_run_without_checkpoints_has_a_start_and_an_end() -> None:
 
 
 def test_an_event_becomes_a_checkpoint_with_all_it_knows() -> None:
-    begin = event(5, journal.BEGIN, l="load", o="a note", s=3, th="worker", rss=11)
+    begin = event(5, journal.BEGIN, l="load", o="a note", s=3, th="worker", rss=11, rf=4)
     point = joined(begin, started=start())[1]
     assert point == Checkpoint(
         index=1,
@@ -41,6 +42,7 @@ def test_an_event_becomes_a_checkpoint_with_all_it_knows() -> None:
         thread="worker",
         pid=42,
         span=3,
+        rss_file_bytes=4,
     )
 
 
@@ -52,7 +54,7 @@ def test_indices_count_in_program_order() -> None:
 
 def test_a_killed_program_ends_where_it_was_last_seen() -> None:
     last = joined(event(1), started=start(), end_s=4.5)[-1]
-    assert (last.time_s, last.rss_bytes) == (4.5, 99)
+    assert (last.time_s, last.rss_bytes, last.rss_file_bytes) == (4.5, 99, 9)
 
 
 def test_the_end_is_never_before_the_last_checkpoint() -> None:

@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from memdeep import journal
 from memdeep.journal import Event
 
+RESIDENT = st.tuples(COUNTS, st.none() | COUNTS) | st.just((None, None))
+
 
 def encode(label: str = "load", **changes: object) -> bytes:
     fields: dict[str, object] = {
         "kind": journal.POINT,
         "sequence": 1,
         "time_us": 2,
-        "rss_bytes": 3,
+        "resident": (3, 1),
         "note": None,
         "thread": "MainThread",
         "span": 0,
@@ -58,30 +60,30 @@ def test_any_text_comes_back(label: str, note: str | None, thread: str) -> None:
     kind=st.sampled_from("CBEXP"),
     sequence=COUNTS,
     time_us=COUNTS,
-    rss_bytes=st.none() | COUNTS,
+    resident=RESIDENT,
     span=st.integers(1, 2**63 - 1),
 )
 def test_all_figures_come_back(
-    kind: str, sequence: int, time_us: int, rss_bytes: int | None, span: int
+    kind: str, sequence: int, time_us: int, resident: journal.Resident, span: int
 ) -> None:
     event = decode_one(
-        encode(kind=kind, sequence=sequence, time_us=time_us, rss_bytes=rss_bytes, span=span)
+        encode(kind=kind, sequence=sequence, time_us=time_us, resident=resident, span=span)
     )
     assert (event.kind, event.sequence, event.time_us) == (kind, sequence, time_us)
-    assert (event.rss_bytes, event.span) == (rss_bytes, span)
+    assert (event.rss_bytes, event.rss_file_bytes, event.span) == (*resident, span)
 
 
 def test_span_zero_means_no_span() -> None:
     assert decode_one(encode(span=0)).span is None
 
 
-@given(pid=COUNTS, rss_bytes=st.none() | COUNTS, monotonic_ns=COUNTS, epoch_ns=COUNTS)
+@given(pid=COUNTS, resident=RESIDENT, monotonic_ns=COUNTS, epoch_ns=COUNTS)
 def test_the_start_line_comes_back(
-    pid: int, rss_bytes: int | None, monotonic_ns: int, epoch_ns: int
+    pid: int, resident: journal.Resident, monotonic_ns: int, epoch_ns: int
 ) -> None:
-    event = decode_one(journal.encode_start(pid, rss_bytes, monotonic_ns, epoch_ns))
+    event = decode_one(journal.encode_start(pid, resident, monotonic_ns, epoch_ns))
     assert (event.kind, event.sequence, event.time_us) == (journal.START, 0, 0)
-    assert (event.pid, event.rss_bytes) == (pid, rss_bytes)
+    assert (event.pid, event.rss_bytes, event.rss_file_bytes) == (pid, *resident)
     assert (event.monotonic_ns, event.epoch_ns) == (monotonic_ns, epoch_ns)
 
 
@@ -132,6 +134,7 @@ def test_a_torn_last_line_is_not_damage(cut: int) -> None:
         b'{"n":1.5,"k":"C","t":1}',
         b'{"n":1,"k":"C","t":"1"}',
         b'{"n":1,"k":"C","t":1,"rss":-5}',
+        b'{"n":1,"k":"C","t":1,"rss":5,"rf":"x"}',
         b'{"n":99999999999999999999,"k":"C","t":1}',
         b'{"n":' + b"9" * 5000 + b',"k":"C","t":1}',
         b"[" * 100_000,
@@ -158,7 +161,7 @@ ODD_VALUES: st.SearchStrategy[object] = st.sampled_from(
 
 @given(
     fields=st.dictionaries(
-        st.sampled_from(["n", "k", "t", "rss", "l", "o", "s", "th", "pid", "mono", "epoch"]),
+        st.sampled_from(["n", "k", "t", "rss", "rf", "l", "o", "s", "th", "pid", "mono", "epoch"]),
         ODD_VALUES | ANY_TEXT,
     )
 )

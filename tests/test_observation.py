@@ -124,7 +124,7 @@ def test_no_bytes_crash_the_reader_of_meta(content: bytes) -> None:
         observation.decode_meta(content, PATH)
 
 
-SAMPLES = st.lists(st.builds(ProcessSample, COUNTS, COUNTS, COUNTS), max_size=8)
+SAMPLES = st.lists(st.builds(ProcessSample, COUNTS, COUNTS, COUNTS, st.none() | COUNTS), max_size=8)
 
 
 @given(samples=SAMPLES)
@@ -138,7 +138,8 @@ def test_samples_come_back_in_order(samples: list[ProcessSample]) -> None:
     [
         "",
         "1\t2",
-        "1\t2\t3\t4",
+        "1\t2\t3\t4\t5",
+        "1\t2\t3\tx",
         "1\t2\t-3",
         "1\t2\t3.5",
         "1\t2\tx",

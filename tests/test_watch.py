@@ -141,7 +141,7 @@ def make_run(path: Path, *events: Event, epoch_ns: int = 1) -> RunDirectory:
     """A run directory with a journal whose program is long gone."""
     run_dir = rundir.create(path, force=False)
     with open(run_dir.journal, "ab") as file:
-        file.write(journal.encode_start(2**22 + 1, 10 * MB, 0, epoch_ns))
+        file.write(journal.encode_start(2**22 + 1, (10 * MB, MB), 0, epoch_ns))
         for event in events:
             file.write(encoded(event))
     return run_dir
@@ -152,7 +152,7 @@ def encoded(event: Event) -> bytes:
         event.kind,
         event.sequence,
         event.time_us,
-        event.rss_bytes,
+        (event.rss_bytes, event.rss_file_bytes),
         event.label,
         event.note,
         event.thread or "",

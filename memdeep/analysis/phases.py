@@ -16,7 +16,7 @@ from memdeep.model import (
     PhaseOutline,
     Run,
 )
-from memdeep.tally import Tally, stacks_of
+from memdeep.tally import Tally, stacks_of, sum_of_known
 
 MIN_RSS_GROWTH = 1 << 20  # below one MiB of growth, "explained" would be noise
 QUIET_BYTES = 1 << 20
@@ -94,7 +94,7 @@ def _phase(
 ) -> Phase:
     ends = [(checkpoints[s.start], checkpoints[s.end]) for s in outline.stretches]
     rss_deltas = tuple(_difference(start.rss_bytes, end.rss_bytes) for start, end in ends)
-    rss_delta = _sum(rss_deltas)
+    rss_delta = sum_of_known(rss_deltas)
     explained = None
     if heap is not None and rss_delta is not None and rss_delta >= MIN_RSS_GROWTH:
         explained = heap.delta_bytes / rss_delta
@@ -118,7 +118,7 @@ def _phase_heap(
     starts = [heap.at_checkpoints[stretch.start] for stretch in stretches]
     ends = [heap.at_checkpoints[stretch.end] for stretch in stretches]
     deltas = [_difference(start, end) for start, end in zip(starts, ends, strict=True)]
-    start, end, delta = starts[0], ends[-1], _sum(deltas)
+    start, end, delta = starts[0], ends[-1], sum_of_known(deltas)
     is_traced = all(heap.is_traced(stretch) for stretch in stretches)
     if not is_traced or peak is None or start is None or end is None or delta is None:
         return None
@@ -141,11 +141,6 @@ def _phase_heap(
 
 def _difference(start: int | None, end: int | None) -> int | None:
     return None if start is None or end is None else end - start
-
-
-def _sum(figures: Sequence[int | None]) -> int | None:
-    known = [figure for figure in figures if figure is not None]
-    return sum(known) if len(known) == len(figures) else None
 
 
 def _is_quiet_gap(phase: Phase, span_edges: set[int]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from memdeep import journal
 from memdeep.journal import Event
 from memdeep.model import Checkpoint, CheckpointKind
+from memdeep.observation import ProcessSample
 
 START_LABEL = "(start)"
 END_LABEL = "(end)"
@@ -24,12 +25,12 @@ def join(
     end: Event | None,
     *,
     end_s: float,
-    end_rss_bytes: int | None,
+    last_seen: ProcessSample | None,
 ) -> tuple[Checkpoint, ...]:
     """All checkpoints, with the start and the end of the run as the first and the last.
 
     ``end`` is the event written when the program ended by itself; otherwise ``end_s`` and
-    ``end_rss_bytes`` are the last that was seen of it.
+    ``last_seen`` are the last that was seen of it.
     """
     pid = start.pid if start else None
     points = [
@@ -39,6 +40,7 @@ def join(
             kind=CheckpointKind.POINT,
             time_s=0.0,
             rss_bytes=start.rss_bytes if start else None,
+            rss_file_bytes=start.rss_file_bytes if start else None,
             pid=pid,
         )
     ]
@@ -50,12 +52,14 @@ def join(
                 kind=KINDS[event.kind],
                 time_s=event.time_us / 1e6,
                 rss_bytes=event.rss_bytes,
+                rss_file_bytes=event.rss_file_bytes,
                 note=event.note,
                 thread=event.thread,
                 pid=pid,
                 span=event.span,
             )
         )
+    resident = end or last_seen
     last_s = max(point.time_s for point in points)
     points.append(
         Checkpoint(
@@ -63,7 +67,8 @@ def join(
             label=END_LABEL,
             kind=CheckpointKind.POINT,
             time_s=end.time_us / 1e6 if end else max(end_s, last_s),
-            rss_bytes=end.rss_bytes if end else end_rss_bytes,
+            rss_bytes=resident.rss_bytes if resident else None,
+            rss_file_bytes=resident.rss_file_bytes if resident else None,
             pid=pid,
         )
     )

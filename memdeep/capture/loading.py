@@ -28,6 +28,7 @@ from memdeep.model import (
 from memdeep.observation import Meta, ProcessSample
 from memdeep.record.spec import RecordSpec
 from memdeep.rundir import RunDirectory
+from memdeep.tally import sum_of_known
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         ordered,
         end,
         end_s=max((sample.time_ms for sample in samples), default=0) / 1000 - offset_s,
-        end_rss_bytes=next((s.rss_bytes for s in reversed(samples) if s.pid == start.pid), None),
+        last_seen=next((s for s in reversed(samples) if s.pid == start.pid), None),
     )
     return Recording(
         run=_run(meta, points, _rss_curve(samples, points, offset_s), problems),
@@ -126,17 +127,23 @@ def _rss_curve(
     samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
 ) -> tuple[Sample, ...]:
     """The size of the whole tree over time; a lone process adds its checkpoints' exact values."""
-    trees: defaultdict[int, int] = defaultdict(int)
+    trees: defaultdict[int, list[ProcessSample]] = defaultdict(list)
     for sample in samples:
-        trees[sample.time_ms] += sample.rss_bytes
+        trees[sample.time_ms].append(sample)
     curve = [
-        Sample(time_ms / 1000 - offset_s, rss_bytes)
-        for time_ms, rss_bytes in trees.items()
+        Sample(
+            time_ms / 1000 - offset_s,
+            sum(sample.rss_bytes for sample in tree),
+            sum_of_known([sample.rss_file_bytes for sample in tree]),
+        )
+        for time_ms, tree in trees.items()
         if time_ms / 1000 >= offset_s
     ]
     if len({sample.pid for sample in samples}) <= 1:
         curve.extend(
-            Sample(point.time_s, point.rss_bytes) for point in points if point.rss_bytes is not None
+            Sample(point.time_s, point.rss_bytes, point.rss_file_bytes)
+            for point in points
+            if point.rss_bytes is not None
         )
     return tuple(sorted(curve, key=lambda sample: sample.time_s))
 

@@ -50,7 +50,8 @@ def read_highest_bytes() -> int | None:
 
 def _new_reader() -> Callable[[], int | None]:
     try:
-        return RssReader()
+        read = RssReader()
+        return lambda: read()[0]
     except Exception:  # no `/proc` and no psutil, or one that does not work here
         return _read_resource_bytes
 

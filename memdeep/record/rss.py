@@ -1,4 +1,4 @@
-"""Reads the resident size of this process, as cheaply as the system allows."""
+"""Reads the resident size of this process, and its part that maps files, as cheaply as can be."""
 
 import os
 
@@ -6,10 +6,10 @@ STATM = "/proc/self/statm"
 
 
 class RssReader:
-    """Call it for the resident bytes of the process; None where they cannot be read.
+    """Call it for the resident bytes of the process, and how many of them map files or are shared.
 
-    On Linux one `pread` of an open `/proc/self/statm` (field 2, in pages; see proc(5)); elsewhere
-    psutil.
+    On Linux one `pread` of an open `/proc/self/statm` (fields 2 and 3, in pages; see proc(5));
+    elsewhere psutil, which does not know the second. None for what cannot be read.
     """
 
     __slots__ = ("_fd", "_page_bytes", "_process")
@@ -25,18 +25,20 @@ class RssReader:
             self._fd = -1
             self._process = psutil.Process()
 
-    def __call__(self) -> "int | None":
+    def __call__(self) -> "tuple[int | None, int | None]":
         try:
             if self._process is not None:
-                return int(self._process.memory_info().rss)
+                return int(self._process.memory_info().rss), None
             return self._read_statm()
         except (OSError, ValueError, IndexError):
-            return None
+            return None, None
 
-    def _read_statm(self) -> int:
+    def _read_statm(self) -> "tuple[int, int]":
         try:
-            return int(os.pread(self._fd, 128, 0).split()[1]) * self._page_bytes
+            pages = os.pread(self._fd, 128, 0).split()
+            return int(pages[1]) * self._page_bytes, int(pages[2]) * self._page_bytes
         except (OSError, ValueError, IndexError):
             # The program closed our descriptor, or reused its number.
             self._fd = os.open(STATM, os.O_RDONLY | os.O_CLOEXEC)
-            return int(os.pread(self._fd, 128, 0).split()[1]) * self._page_bytes
+            pages = os.pread(self._fd, 128, 0).split()
+            return int(pages[1]) * self._page_bytes, int(pages[2]) * self._page_bytes

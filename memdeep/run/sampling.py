@@ -29,13 +29,15 @@ class TreeSampler:
         samples = []
         for pid, process in list(self._processes.items()):
             try:
-                rss_bytes = process.memory_info().rss
+                memory = process.memory_info()
             except psutil.Error:
                 del self._processes[pid]
                 continue
-            if rss_bytes:  # a process that has ended but was not waited for has none
-                self._peaks[pid] = max(self._peaks.get(pid, 0), rss_bytes)
-                samples.append(ProcessSample(time_ms, pid, rss_bytes))
+            if memory.rss:  # a process that has ended but was not waited for has none
+                self._peaks[pid] = max(self._peaks.get(pid, 0), memory.rss)
+                # Linux alone tells them: statm(5) calls them shared.
+                file_bytes = getattr(memory, "shared", None)
+                samples.append(ProcessSample(time_ms, pid, memory.rss, file_bytes))
         return samples
 
     def seen(self, root_exit: int | None) -> tuple[SeenProcess, ...]:
