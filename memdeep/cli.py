@@ -24,8 +24,8 @@ from memdeep.plain import plain
 from memdeep.record import marks
 from memdeep.record.spec import RecordSpec
 from memdeep.report import text
+from memdeep.run import interpreter, supervise
 from memdeep.run import program as programs
-from memdeep.run import supervise
 from memdeep.run.program import Program
 from memdeep.run.supervise import RunOptions
 from memdeep.rundir import RunDirectory
@@ -116,6 +116,10 @@ def _run_options(settings: Settings) -> RunOptions:
         focus=settings.texts("focus"),
         start_at=settings.text("start-at") or "",
         stop_at=settings.text("stop-at") or "",
+        interpreter=(
+            *interpreter.inherited(),
+            *interpreter.parse(settings.text("python-args") or ""),
+        ),
     )
 
 

@@ -26,7 +26,7 @@ from memdeep import observation
 from memdeep.observation import Meta, ProcessSample
 from memdeep.record import bootstrap
 from memdeep.record.spec import RecordSpec
-from memdeep.run import death
+from memdeep.run import death, interpreter
 from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.program import Program
 from memdeep.run.sampling import TreeSampler
@@ -38,7 +38,10 @@ FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How to record: the flags of `memdeep run`; ``marks`` are words of `record.marks`."""
+    """How to record: the flags of `memdeep run`; ``marks`` are words of `record.marks`.
+
+    ``interpreter`` are options of Python itself.
+    """
 
     backend: str = RecordSpec.MEMRAY
     native: bool = True
@@ -50,6 +53,7 @@ class RunOptions:
     focus: tuple[str, ...] = ()
     start_at: str = ""
     stop_at: str = ""
+    interpreter: tuple[str, ...] = ()
 
     @property
     def traced_only(self) -> tuple[str, ...]:
@@ -86,7 +90,8 @@ def run(
     write_atomically(run_dir.meta, observation.encode_meta(meta))
     counters = death.read_oom_counters()
     with _open_samples(run_dir) as samples:
-        child = subprocess.Popen(_command(program, run_dir, options), close_fds=False)
+        command = _command(program, run_dir, options)
+        child = subprocess.Popen(command, close_fds=False, env=interpreter.environment())
         sampler = TreeSampler(child.pid, meta.spawned_ns)
         log = MonitorLog(run_dir, options.warning_bytes, options.critical_bytes)
 
@@ -155,7 +160,8 @@ def _command(program: Program, run_dir: RunDirectory, options: RunOptions) -> li
         target=program.target,
         arguments=list(program.arguments),
     )
-    return [sys.executable, str(Path(bootstrap.__file__)), *spec.to_arguments()]
+    start = str(Path(bootstrap.__file__))
+    return [sys.executable, *options.interpreter, start, *spec.to_arguments()]
 
 
 def _watch(
