@@ -84,8 +84,13 @@ def _run(options: argparse.Namespace, program: Program, console: Console) -> int
     else:
         run_dir = rundir.create(output, force=options.force)
     quiet = settings.flag("quiet")
+
+    def on_note(sentence: str) -> None:
+        if not quiet:
+            _say(Text(plain(f"memdeep: {sentence}")), console)
+
     with StatusLine(sys.stderr, quiet=quiet) as status_line:
-        exit_status = supervise.run(program, run_dir, run_options, status_line.update)
+        exit_status = supervise.run(program, run_dir, run_options, status_line.update, on_note)
     if settings.flag("no-report"):
         if not quiet:
             _say(Text.assemble("Recorded: ", text.link(run_dir.path)), console)
@@ -116,6 +121,8 @@ def _run_options(settings: Settings) -> RunOptions:
         focus=settings.texts("focus"),
         start_at=settings.text("start-at") or "",
         stop_at=settings.text("stop-at") or "",
+        max_capture_bytes=settings.size_bytes("max-capture"),
+        keep_free_bytes=settings.size_bytes("keep-free") or 0,
         interpreter=(
             *interpreter.inherited(),
             *interpreter.parse(settings.text("python-args") or ""),

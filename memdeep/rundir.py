@@ -54,6 +54,11 @@ class RunDirectory:
     def json(self) -> Path:
         return self.path / "report.json"
 
+    def captures(self) -> tuple[Path, ...]:
+        """The files that grow with what is traced, as many as there are now."""
+        snapshots = (self.snapshots,) if self.snapshots.exists() else ()
+        return (*self.path.glob("capture*.bin"), *snapshots)
+
     def files(self) -> tuple[Path, ...]:
         """All files memdeep itself may have written here."""
         parts = (*self.path.glob("capture*.bin"), *self.path.glob("markers*"))

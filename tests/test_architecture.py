@@ -34,7 +34,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "record": ({"errors", "journal", "labels", "__init__"}, set()),
     "run": (
-        {"errors", "rundir", "journal", "observation", "record", "monitoring", "tail"},
+        {"errors", "rundir", "journal", "observation", "record", "monitoring", "tail"}
+        | {"report.units"},
         set(),
     ),
     "capture": (

@@ -39,7 +39,7 @@ def write_capture(directory: Path, name: str, sequences: Sequence[int]) -> None:
 
 def found(directory: Path, events: Sequence[Event]) -> tuple[list[int], list[tuple[int, int]]]:
     """The sequence numbers in program order, and the first and last checkpoint of each part."""
-    ordered, parts = align_parts(RunDirectory(directory), events, 2_000)
+    ordered, parts, _ = align_parts(RunDirectory(directory), events, 2_000)
     return [one.sequence for one in ordered], [(part.first, part.last) for part in parts]
 
 
@@ -55,12 +55,29 @@ def test_a_checkpoint_without_a_marker_comes_after_the_others(tmp_path: Path) ->
     assert found(tmp_path, events) == ([3, 4, 2, 5], [(0, 5)])
 
 
-def test_each_traced_stretch_is_a_part_with_its_own_capture(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "later",
+    [[event(5), event(6)], [event(5), event(6, journal.EXIT)], [event(5), untrace(6), event(7)]],
+    ids=["killed", "ended", "stopped"],
+)
+def test_a_trace_that_ended_by_itself_is_known_up_to_its_last_marker(
+    tmp_path: Path, later: list[Event]
+) -> None:
     write_capture(tmp_path, "capture.bin", [3, 4])
-    write_capture(tmp_path, "capture-2.bin", [9, 8])
+    events = [trace(1, from_start=True), event(2), event(3), event(4), *later]
+    points = [one.sequence for one in later if one.kind == journal.POINT]
+    ordered, parts, problems = align_parts(RunDirectory(tmp_path), events, 2_000)
+    assert [one.sequence for one in ordered] == [3, 4, 2, *points]
+    assert parts == (Part(tmp_path / "capture.bin", 0, 2, markers=2),)
+    assert len(problems) == 1
+
+
+def test_each_traced_stretch_is_a_part_with_its_own_capture(tmp_path: Path) -> None:
+    write_capture(tmp_path, "capture.bin", [3, 4, 5])
+    write_capture(tmp_path, "capture-2.bin", [9, 8, 10])
     events = [event(1), trace(2), event(3), event(4), untrace(5), event(6)]
     events += [trace(7), event(8), event(9), untrace(10), event(11)]
-    ordered, parts = align_parts(RunDirectory(tmp_path), events, 2_000)
+    ordered, parts, _ = align_parts(RunDirectory(tmp_path), events, 2_000)
     assert [one.sequence for one in ordered] == [1, 3, 4, 6, 9, 8, 11]
     assert parts == (
         Part(tmp_path / "capture.bin", 2, 3, markers=2),
@@ -79,7 +96,7 @@ def test_a_trace_that_did_not_start_is_no_part(tmp_path: Path) -> None:
 
 
 def test_a_trace_without_a_checkpoint_inside_is_no_part(tmp_path: Path) -> None:
-    write_capture(tmp_path, "capture.bin", [])
+    write_capture(tmp_path, "capture.bin", [4])
     events = [event(1), trace(2), event(3, journal.PROBLEM), untrace(4), event(5)]
     assert found(tmp_path, events) == ([1, 5], [])
 

@@ -71,6 +71,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
     events, damaged = journal.decode(_read(run_dir.journal))
     start = next((event for event in events if event.kind == journal.START), None)
     problems = [event.label for event in events if event.kind == journal.PROBLEM]
+    problems += [note for note in meta.notes if note not in problems]
     if damaged:
         problems.append(f"{damaged} damaged lines of the journal were left out.")
     if start is None:
@@ -82,7 +83,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
     start_ms = start.epoch_ns // 1_000_000
     samples = observation.decode_samples(_read(run_dir.samples).decode("ascii", "replace"))
     if meta.backend == RecordSpec.MEMRAY:
-        ordered, parts = align_parts(run_dir, events, start_ms)
+        ordered, parts, stopped = align_parts(run_dir, events, start_ms)
+        problems += stopped
     else:
         ordered, parts = [event for event in events if event.kind in checkpoints.KINDS], ()
     offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from memdeep import journal
-from memdeep.capture import checkpoints, markers
+from memdeep.capture import checkpoints, early_end, markers
 from memdeep.capture.header import CaptureHeader, read_header
 from memdeep.capture.markers import MarkerFigures
 from memdeep.capture.parts import Part
@@ -30,11 +30,12 @@ class _Window:
 
 def align_parts(
     run_dir: RunDirectory, events: Sequence[Event], start_ms: int
-) -> tuple[list[Event], tuple[Part, ...]]:
-    """Align all captures of a run; returns its checkpoints in program order, and the parts.
+) -> tuple[list[Event], tuple[Part, ...], list[str]]:
+    """Align all captures of a run: its checkpoints in program order, the parts, the problems.
 
     ``start_ms`` is when the program started, since the epoch. Raises CaptureError or OutputError.
     """
+    problems: list[str] = []
     points = {event.sequence: event for event in events if event.kind in checkpoints.KINDS}
     left = sorted(points)
     ordered: list[Event] = []
@@ -52,10 +53,16 @@ def align_parts(
         unplaced = sorted(set(inside) - set(placed))
         ordered.extend(points[sequence] for sequence in [*placed, *unplaced])
         last = len(points) + 1 if window.end is None else len(ordered)
+        count = len(inside)
+        end = early_end.end_of_run(events) if window.end is None else window.end
+        problem = early_end.problem(capture, end, points, placed, unplaced)
+        if problem is not None:
+            problems.append(problem)
+            last, count = len(ordered) - len(unplaced), len(placed)
         if last >= first:
-            parts.append(Part(capture, first, last, markers=len(inside)))
+            parts.append(Part(capture, first, last, markers=count))
     ordered.extend(points[sequence] for sequence in left)
-    return ordered, tuple(parts)
+    return ordered, tuple(parts), problems
 
 
 class _Figures:

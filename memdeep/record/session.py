@@ -5,9 +5,11 @@ import os
 from memdeep.record import api
 from memdeep.record.focus import Focus
 from memdeep.record.fork_warning import expect_threads
+from memdeep.record.orders import Orders
 from memdeep.record.recorder import Recorder, say
 from memdeep.record.rss import RssReader
 from memdeep.record.spec import RecordSpec
+from memdeep.record.tracing import Tracing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +21,16 @@ if TYPE_CHECKING:
 class Session:
     """The recording of this process, from `start` to `finish`."""
 
-    __slots__ = ("_failure", "_marks", "_pid", "_recorder", "_spec", "_tracer")
+    __slots__ = (
+        "_failure",
+        "_marks",
+        "_orders",
+        "_pid",
+        "_recorder",
+        "_spec",
+        "_tracer",
+        "_tracing",
+    )
 
     def __init__(self, spec: RecordSpec) -> None:
         """Raises OSError if the journal cannot be opened."""
@@ -27,32 +38,29 @@ class Session:
         self._spec = spec
         self._marks: Marks | None = None
         self._tracer: MemrayTracer | SnapshotTracer | None = None
-        self._failure: Exception | None = None
+        self._failure: object = None
+        self._orders = Orders(spec.orders) if spec.orders >= 0 else None
         try:
             self._tracer = _tracer(spec, os.path.abspath(spec.run_dir))
         except Exception as error:  # whatever fails in a tracer, the program shall run
             self._failure = error
         # After the tracer's imports: they are not the program's, whose RSS counts from here.
         self._recorder = Recorder(os.path.join(spec.run_dir, "journal.jsonl"), RssReader())
+        self._tracing = Tracing(self._recorder, self._tracer)
 
     def start(self) -> None:
         """Record the checkpoints from now on, and trace what is to be traced."""
-        mark = getattr(self._tracer, "mark", None)
-        if mark is not None:
-            self._recorder.after_each(mark)
-        if self._tracer is not None and self._spec.traces_all():
-            self._recorder.trace(from_start=True)
-            try:
-                self._tracer.start()
-            except Exception as error:
-                self._failure = error
+        if self._tracer is not None:
+            self._recorder.after_each(self._tracing.mark)
+            self._tracer.give_way(self._tracing.end)
+        self._obey()
         if self._failure is not None:
-            self._tracer = None
-            self._recorder.not_traced(self._failure)
-        if self._tracer is None or self._spec.traces_all():
+            self._tracing.fail(f"allocations are not traced: {self._failure}")
+        if self._spec.traces_all():
+            self._tracing.switch(True, from_start=True)
             api.start(self._recorder)
         else:
-            api.start(Focus(self._spec, self._recorder, self._tracer))
+            api.start(Focus(self._spec, self._recorder, self._tracing))
         if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(after_in_child=lambda: api.start(None))
         if self._spec.marks:
@@ -71,8 +79,18 @@ class Session:
                     say("; ".join(unmet))
             self._recorder.exit()
             api.start(None)
-            if self._tracer is not None:
-                self._tracer.stop()
+            self._tracing.finish()
+
+    def _obey(self) -> None:
+        """Stop tracing when the parent says so, which may have been before anything began."""
+        if self._orders is None or self._tracer is None:
+            return
+        order = self._orders.pending()
+        if order is not None:
+            self._tracing.end(order)
+            return
+        expect_threads()
+        self._orders.listen(self._tracing.end)
 
 
 def _tracer(spec: RecordSpec, directory: str) -> "MemrayTracer | SnapshotTracer | None":

@@ -9,6 +9,7 @@ class RecordSpec:
 
     ``marks`` are checkpoints to plant without changing the code, as `record.marks` reads them.
     ``focus`` (glob patterns), ``start_at`` and ``stop_at`` (labels, or "") limit what is traced.
+    ``orders`` is the inherited descriptor that `record.orders` reads, or -1.
     """
 
     __slots__ = (
@@ -19,6 +20,7 @@ class RecordSpec:
         "kind",
         "marks",
         "native",
+        "orders",
         "python_allocators",
         "run_dir",
         "start_at",
@@ -42,6 +44,7 @@ class RecordSpec:
         native: bool,
         python_allocators: bool,
         interval_ms: int,
+        orders: int,
         marks: "list[str]",
         focus: "list[str]",
         start_at: str,
@@ -55,6 +58,7 @@ class RecordSpec:
         self.native = native
         self.python_allocators = python_allocators
         self.interval_ms = interval_ms
+        self.orders = orders
         self.marks = marks
         self.focus = focus
         self.start_at = start_at
@@ -70,6 +74,7 @@ class RecordSpec:
             self.backend,
             f"{self.native:d}{self.python_allocators:d}",
             str(self.interval_ms),
+            str(self.orders),
             self.start_at,
             self.stop_at,
             str(len(self.marks)),
@@ -83,7 +88,7 @@ class RecordSpec:
 
     @classmethod
     def from_arguments(cls, words: "list[str]") -> "RecordSpec":
-        run_dir, backend, flags, interval_ms, start_at, stop_at, *rest = words
+        run_dir, backend, flags, interval_ms, orders, start_at, stop_at, *rest = words
         marks, rest = _counted(rest)
         focus, rest = _counted(rest)
         kind, target, *arguments = rest
@@ -93,6 +98,7 @@ class RecordSpec:
             native=flags[0] == "1",
             python_allocators=flags[1] == "1",
             interval_ms=int(interval_ms),
+            orders=int(orders),
             marks=marks,
             focus=focus,
             start_at=start_at,

@@ -1,30 +1,40 @@
 """Traces allocations with memray: the only module of `record` that knows it."""
 
-import os
-import resource
 import sys
+import threading
+from contextlib import suppress
 
+import memray
 from memray import FileDestination, Tracker
-from memray._memray import set_log_level
+from memray._memray import set_log_level, start_thread_trace
 
-HIGH_DESCRIPTOR = 500
+from memdeep.record.descriptors import opening_high
+
 SILENT = 60  # above CRITICAL, memray's highest level: stderr is the program's
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from memdeep.record.spec import RecordSpec
 
 
 class MemrayTracer:
     """Starts and stops memray's tracker, each time with a capture of its own."""
 
-    __slots__ = ("_directory", "_running", "_spec", "_started")
+    __slots__ = ("_directory", "_is_blind", "_running", "_spec", "_started")
 
     def __init__(self, spec: "RecordSpec", directory: str) -> None:
         self._spec = spec
         self._directory = directory
         self._running: Tracker | None = None
         self._started = 0
+        self._is_blind = False
+        with suppress(ImportError):  # of memray before 1.20, which does not do this
+            # What a tracker does first; later its imports might not be possible any more.
+            from memray.reporters.module_tools import get_python_path_info
+
+            get_python_path_info()
 
     def start(self) -> None:
         """Trace every allocation from now on. Raises OSError or RuntimeError.
@@ -37,42 +47,60 @@ class MemrayTracer:
         destination = FileDestination(
             f"{self._directory}/{name}", overwrite=True, compress_on_exit=False
         )
-        taken = _take_low_descriptors()
         arguments = sys.argv
         # memray keeps the command line in its capture, and fails on words that are not UTF-8.
         sys.argv = [word.encode("utf-8", "replace").decode() for word in arguments]
         try:
-            tracker = Tracker(
-                destination=destination,
-                native_traces=self._spec.native,
-                trace_python_allocators=self._spec.python_allocators,
-                memory_interval_ms=self._spec.interval_ms,
-            )
-            tracker.__enter__()
+            with opening_high():
+                tracker = Tracker(
+                    destination=destination,
+                    native_traces=self._spec.native,
+                    trace_python_allocators=self._spec.python_allocators,
+                    memory_interval_ms=self._spec.interval_ms,
+                )
+                tracker.__enter__()
         finally:
             sys.argv = arguments
-            for descriptor in taken:
-                os.close(descriptor)
         self._running = tracker
 
+    def give_way(self, on_other: "Callable[[str], None]") -> None:
+        """Call ``on_other`` when the program starts a tracker of its own: there can be but one."""
+
+        class OtherTracker(Tracker):
+            def __enter__(self) -> "OtherTracker":
+                on_other("tracing has stopped: the program has started a tracker of memray itself")
+                super().__enter__()
+                return self
+
+        OtherTracker.__name__ = OtherTracker.__qualname__ = Tracker.__name__
+        OtherTracker.__module__ = Tracker.__module__
+        memray.Tracker = OtherTracker  # type: ignore[misc]
+
+    def mark(self, _sequence: int) -> "str | None":
+        """At each event of the journal: what has become of the trace, if anything has."""
+        if self._running is not None and not self._is_blind:
+            of_threads = threading._profile_hook
+            if sys.getprofile() is not None or of_threads is not start_thread_trace:
+                self._is_blind = True
+                return (
+                    "the program has set a profile function in the place of memray's: what its "
+                    "threads allocate from then on may be recorded without the Python code"
+                )
+        return None
+
     def stop(self) -> None:
-        """End the trace; its capture is complete afterwards."""
-        if self._running is not None:
-            self._running.__exit__(None, None, None)
-            self._running = None
+        """End the trace; its capture is complete afterwards.
 
-
-def _take_low_descriptors() -> "list[int]":
-    """Occupy the low file descriptors, so that memray's own gets a high number.
-
-    A program that closes "all" descriptors (3 to 256, say) would otherwise close memray's, whose
-    number then becomes that of one of the program's files.
-    """
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    highest = (
-        HIGH_DESCRIPTOR if limit == resource.RLIM_INFINITY else min(HIGH_DESCRIPTOR, limit // 2)
-    )
-    taken = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
-    while taken[-1] < highest:
-        taken.append(os.dup(taken[0]))
-    return taken
+        memray takes its own profile functions away, and with them what the program may have set
+        in their place since; that is put back.
+        """
+        if self._running is None:
+            return
+        of_thread = sys.getprofile()
+        of_threads = threading._profile_hook
+        self._running.__exit__(None, None, None)
+        self._running = None
+        if of_thread is not None:
+            sys.setprofile(of_thread)
+        if of_threads is not start_thread_trace:
+            threading._profile_hook = of_threads

@@ -23,10 +23,12 @@ from types import FrameType
 from typing import TextIO
 
 from memdeep import observation
+from memdeep.errors import OutputError
 from memdeep.observation import Meta, ProcessSample
 from memdeep.record import bootstrap
 from memdeep.record.spec import RecordSpec
 from memdeep.run import death, interpreter
+from memdeep.run.capacity import Capacity
 from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.program import Program
 from memdeep.run.sampling import TreeSampler
@@ -40,6 +42,7 @@ FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 class RunOptions:
     """How to record: the flags of `memdeep run`; ``marks`` are words of `record.marks`.
 
+    ``max_capture_bytes`` and ``keep_free_bytes`` limit what the captures take of the disk;
     ``interpreter`` are options of Python itself.
     """
 
@@ -53,6 +56,8 @@ class RunOptions:
     focus: tuple[str, ...] = ()
     start_at: str = ""
     stop_at: str = ""
+    max_capture_bytes: int | None = None
+    keep_free_bytes: int = 0
     interpreter: tuple[str, ...] = ()
 
     @property
@@ -81,21 +86,27 @@ def run(
     run_dir: RunDirectory,
     options: RunOptions,
     on_progress: Callable[[Progress], None],
+    on_note: Callable[[str], None],
 ) -> int:
     """Run ``program`` to its end; returns its exit status as a shell gives it (128+n by signal).
 
-    Writes everything but the reports into ``run_dir``. Raises OutputError if that fails.
+    Writes everything but the reports into ``run_dir``; what the user should know while the program
+    runs goes to ``on_note``. Raises OutputError if nothing can be written before it is started.
     """
     meta = _meta(program, options)
     write_atomically(run_dir.meta, observation.encode_meta(meta))
     counters = death.read_oom_counters()
+    capacity = Capacity(run_dir, options.max_capture_bytes, options.keep_free_bytes, on_note)
+    capacity.look(0.0)
     with _open_samples(run_dir) as samples:
-        command = _command(program, run_dir, options)
-        child = subprocess.Popen(command, close_fds=False, env=interpreter.environment())
+        with capacity.inherited() as orders:
+            command = _command(program, run_dir, options, orders)
+            child = subprocess.Popen(command, close_fds=False, env=interpreter.environment())
         sampler = TreeSampler(child.pid, meta.spawned_ns)
         log = MonitorLog(run_dir, options.warning_bytes, options.critical_bytes)
 
         def on_tick(progress: Progress) -> None:
+            capacity.look(progress.elapsed_s)
             log.update(progress.rss_bytes, progress.elapsed_s)
             on_progress(replace(progress, label=log.last_label))
 
@@ -103,6 +114,7 @@ def run(
             _watch(child, sampler, samples, options.interval_ms / 1000, on_tick)
         on_tick(Progress((time.monotonic_ns() - meta.spawned_ns) / 1e9, 0))
         log.close()
+    capacity.close()
     end = death.judge(child.returncode, counters, death.read_oom_counters())
     meta = observation.ended(
         meta,
@@ -112,8 +124,13 @@ def run(
         verdict=end.verdict,
         evidence=end.evidence,
         processes=sampler.seen(end.exit_code),
+        notes=() if capacity.problem is None else (capacity.problem,),
     )
-    write_atomically(run_dir.meta, observation.encode_meta(meta))
+    try:
+        write_atomically(run_dir.meta, observation.encode_meta(meta))
+    except OutputError as error:
+        # The program has run; its exit status is what the caller waits for.
+        on_note(f"{error.message} How the program ended is not in the report.")
     return end.shell_status
 
 
@@ -145,13 +162,16 @@ def _meta(program: Program, options: RunOptions) -> Meta:
     )
 
 
-def _command(program: Program, run_dir: RunDirectory, options: RunOptions) -> list[str]:
+def _command(
+    program: Program, run_dir: RunDirectory, options: RunOptions, orders: int
+) -> list[str]:
     spec = RecordSpec(
         run_dir=str(run_dir.path.absolute()),
         backend=options.backend,
         native=options.native,
         python_allocators=options.python_allocators,
         interval_ms=options.interval_ms,
+        orders=orders,
         marks=list(options.marks),
         focus=list(options.focus),
         start_at=options.start_at,
