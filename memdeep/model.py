@@ -7,7 +7,7 @@ format, no memray and no wording. Sizes are bytes, times are seconds since the p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -287,11 +287,43 @@ class Culprit:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """What lies between the growth of the RSS and the growth of the heap, by name.
+
+    RSS Δ = heap Δ + file + slack - untouched, where ``slack_bytes`` is anonymous memory beyond the
+    heap (freed memory the allocator keeps, the tracker's tables, allocators nobody traces) and
+    ``untouched_bytes`` is heap that was reserved and not touched, or swapped out; one of the two
+    is 0. ``file_bytes`` is None where the system does not tell it: then it is in the other two.
+    """
+
+    file_bytes: int | None
+    slack_bytes: int
+    untouched_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """How a phase grew from repeat to repeat: the heap, or the RSS where it was not traced.
+
+    ``slope_bytes`` is the median growth of a repeat after the warm-up, ``warm_up_bytes`` what the
+    repeats of the warm-up grew beyond that. ``growing`` counts the repeats that grew at all.
+    """
+
+    repeats: int
+    growing: int
+    slope_bytes: int
+    warm_up_repeats: int
+    warm_up_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseHeap:
     """What the trace says of a phase; deltas are sums over the stretches, the peak is the highest.
 
     ``retained_bytes`` were allocated in a stretch and alive at its end, ``freed_bytes`` alive at
-    its start and freed in it; the difference is ``delta_bytes``.
+    its start and freed in it; the difference is ``delta_bytes``. ``allocated_bytes`` (in
+    ``allocations`` of them), ``churn_bytes`` (allocated and freed within one stretch) and the
+    ``largest`` single allocations are None where the reader cannot know them.
     """
 
     start_bytes: int
@@ -304,6 +336,10 @@ class PhaseHeap:
     culprits: tuple[Culprit, ...]
     peak_culprits: tuple[Culprit, ...]
     freed_culprits: tuple[Culprit, ...]
+    allocated_bytes: int | None = None
+    churn_bytes: int | None = None
+    allocations: int | None = None
+    largest: tuple[Culprit, ...] | None = None
 
     @property
     def transient_bytes(self) -> int:
@@ -327,6 +363,8 @@ class Phase:
     rss_deltas_bytes: tuple[int | None, ...]
     heap: PhaseHeap | None
     explained_ratio: float | None
+    gap: Gap | None = None
+    trend: Trend | None = None
 
     @property
     def name(self) -> str:
@@ -371,10 +409,16 @@ class Phase:
 
 
 class FindingKind(Enum):
-    """What is wrong: bytes that stayed, or bytes that were there only at the peak."""
+    """What is wrong.
+
+    GROWTH: bytes that stayed. PEAK: bytes that were there only at the peak. UNTRACKED: the RSS
+    grew and the heap did not. HELD: the heap shrank and the RSS did not.
+    """
 
     GROWTH = "growth"
     PEAK = "peak"
+    UNTRACKED = "untracked"
+    HELD = "held"
 
 
 class Advice(Enum):
@@ -385,21 +429,41 @@ class Advice(Enum):
     UNPICKLE = "unpickle"
     IMPORT = "import"
     REPEATED_GROWTH = "repeated growth"
+    GROWING_CONTAINER = "growing container"
+    UNTOUCHED = "untouched"
+    UNTRACKED = "untracked"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a finding's bytes.
+
+    ``alive_bytes`` were there at the end of the trace; ``freed`` says how many were freed in which
+    phase (the innermost one; its index, or None outside of all), most first.
+    """
+
+    alive_bytes: int
+    freed: tuple[tuple[int | None, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One answer to "what made the memory grow": a line, a phase (its index), the bytes.
 
-    ``share`` is the part of the phase's retained bytes (GROWTH) or of its peak (PEAK).
+    ``share`` is the part of the phase's retained bytes (GROWTH), of its peak (PEAK), of its RSS
+    growth (UNTRACKED), or of what it freed (HELD); the last two have no line to show.
+    ``evidence`` holds, by name, the figures and words that ``advice`` rests on.
     """
 
     kind: FindingKind
     phase: int
     bytes: int
     share: float
-    culprit: Culprit
+    culprit: Culprit | None
     advice: Advice | None
+    evidence: Mapping[str, int | float | str] = field(default_factory=dict)
+    fate: Fate | None = None
 
 
 @dataclass(frozen=True, slots=True)

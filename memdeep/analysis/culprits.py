@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from memdeep.model import Culprit, Frame, Origin, StackBytes, StackTree
+from memdeep.model import Culprit, Frame, LargeAllocation, Origin, StackBytes, StackTree
 
 MAX_CULPRITS = 20
 
@@ -41,6 +41,11 @@ class Blame:
         """The frame to charge for what ``node`` allocated."""
         return self._tree.frames[self._frame_ids[node]]
 
+    def line(self, node: int) -> tuple[str, int]:
+        """File name and line number of the frame to charge."""
+        frame = self.frame(node)
+        return frame.filename, frame.lineno
+
     def culprits(self, stacks: Iterable[StackBytes], total_bytes: int) -> tuple[Culprit, ...]:
         """The lines that hold the most of ``stacks``, at most 20, largest first.
 
@@ -48,11 +53,21 @@ class Blame:
         """
         lines: dict[tuple[str, int], list[StackBytes]] = {}
         for stack in stacks:
-            frame = self.frame(stack.node)
-            if frame.origin is not Origin.MEMDEEP and stack.bytes > 0:
-                lines.setdefault((frame.filename, frame.lineno), []).append(stack)
+            is_ours = self.frame(stack.node).origin is Origin.MEMDEEP
+            if not is_ours and stack.bytes > 0:
+                lines.setdefault(self.line(stack.node), []).append(stack)
         ranked = sorted(lines.values(), key=_total, reverse=True)[:MAX_CULPRITS]
         return tuple(self._culprit(line, total_bytes) for line in ranked)
+
+    def single(
+        self, allocations: Iterable[LargeAllocation], total_bytes: int
+    ) -> tuple[Culprit, ...]:
+        """The largest of single ``allocations``, at most 20, each with its own stack."""
+        own = [item for item in allocations if self.frame(item.node).origin is not Origin.MEMDEEP]
+        ranked = sorted(own, key=lambda item: item.bytes, reverse=True)[:MAX_CULPRITS]
+        return tuple(
+            self._culprit([StackBytes(item.node, item.bytes, 1)], total_bytes) for item in ranked
+        )
 
     def _culprit(self, line: Sequence[StackBytes], total_bytes: int) -> Culprit:
         largest = max(line, key=lambda stack: stack.bytes)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from memdeep.analysis.culprits import Blame
+from memdeep.analysis.trend import trend
 from memdeep.model import (
     Checkpoint,
+    Gap,
     Heap,
+    LargeAllocation,
     Peak,
     Phase,
     PhaseHeap,
     PhaseKind,
     PhaseOutline,
     Run,
+    Trend,
 )
 from memdeep.tally import Tally, stacks_of, sum_of_known
 
@@ -31,11 +35,12 @@ def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phas
     """
     blame = Blame(heap.tree)
     accounts = _accounts(heap, outlines, len(run.checkpoints))
+    largest = _by_segment(heap.largest)
     all_phases = [
         _phase(
             run.checkpoints,
             outline,
-            _phase_heap(heap, blame, outline, heap.peaks[place], accounts[place]),
+            _phase_heap(heap, blame, outline, heap.peaks[place], accounts[place], largest),
         )
         for place, outline in enumerate(outlines)
     ]
@@ -64,28 +69,35 @@ def cover(outlines: Sequence[PhaseOutline], checkpoints: int) -> Cover:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What one phase retained and what it freed, by node."""
+    """What one phase retained, what it freed and what came and went within it, by node."""
 
     retained: Tally[int]
     freed: Tally[int]
+    churned: Tally[int]
 
 
 def _accounts(heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int) -> list[Account]:
     """The account of each phase.
 
     Retained: allocated inside a stretch and alive at its end. Freed: alive at its start, and not
-    at its end. Their difference is the growth of the heap, exactly.
+    at its end. Their difference is the growth of the heap, exactly. Churned: allocated and freed
+    inside one stretch.
     """
     covering = cover(outlines, checkpoints)
-    accounts = [Account(Tally(), Tally()) for _ in outlines]
+    accounts = [Account(Tally(), Tally(), Tally()) for _ in outlines]
     for life in heap.lifetimes:
         for place, _, end in covering[life.born]:
-            if life.died is None or life.died > end:
-                accounts[place].retained.add(life.node, life.bytes, life.allocations)
+            account = accounts[place]
+            stays = life.died is None or life.died > end
+            tally = account.retained if stays else account.churned
+            tally.add(life.node, life.bytes, life.allocations)
         if life.died is not None:
             for place, start, _ in covering[life.died]:
                 if life.born <= start:
                     accounts[place].freed.add(life.node, life.bytes, life.allocations)
+    for gone in heap.transients or ():
+        for place, _, _ in covering[gone.segment]:
+            accounts[place].churned.add(gone.node, gone.bytes, gone.allocations)
     return accounts
 
 
@@ -95,6 +107,9 @@ def _phase(
     ends = [(checkpoints[s.start], checkpoints[s.end]) for s in outline.stretches]
     rss_deltas = tuple(_difference(start.rss_bytes, end.rss_bytes) for start, end in ends)
     rss_delta = sum_of_known(rss_deltas)
+    file_delta = sum_of_known(
+        [_difference(start.rss_file_bytes, end.rss_file_bytes) for start, end in ends]
+    )
     explained = None
     if heap is not None and rss_delta is not None and rss_delta >= MIN_RSS_GROWTH:
         explained = heap.delta_bytes / rss_delta
@@ -107,11 +122,41 @@ def _phase(
         rss_deltas_bytes=rss_deltas,
         heap=heap,
         explained_ratio=explained,
+        gap=None
+        if heap is None or rss_delta is None
+        else _gap(rss_delta, heap.delta_bytes, file_delta),
+        trend=_trend(rss_deltas if heap is None else heap.deltas_bytes),
     )
 
 
+def _gap(rss_delta: int, heap_delta: int, file_delta: int | None) -> Gap:
+    rest = rss_delta - heap_delta - (file_delta or 0)
+    return Gap(file_delta, slack_bytes=max(0, rest), untouched_bytes=max(0, -rest))
+
+
+def _trend(deltas: Sequence[int | None]) -> Trend | None:
+    known = [delta for delta in deltas if delta is not None]
+    return trend(known) if len(known) == len(deltas) else None
+
+
+def _by_segment(
+    largest: Sequence[LargeAllocation] | None,
+) -> Mapping[int, Sequence[LargeAllocation]] | None:
+    if largest is None:
+        return None
+    segments: dict[int, list[LargeAllocation]] = {}
+    for item in largest:
+        segments.setdefault(item.born, []).append(item)
+    return segments
+
+
 def _phase_heap(
-    heap: Heap, blame: Blame, outline: PhaseOutline, peak: Peak | None, account: Account
+    heap: Heap,
+    blame: Blame,
+    outline: PhaseOutline,
+    peak: Peak | None,
+    account: Account,
+    largest: Mapping[int, Sequence[LargeAllocation]] | None,
 ) -> PhaseHeap | None:
     """The heap's figures, or None if not all of the phase was traced."""
     stretches = outline.stretches
@@ -122,9 +167,11 @@ def _phase_heap(
     is_traced = all(heap.is_traced(stretch) for stretch in stretches)
     if not is_traced or peak is None or start is None or end is None or delta is None:
         return None
-    retained, freed = account.retained, account.freed
+    retained, freed, churned = account.retained, account.freed, account.churned
     retained_bytes = retained.total_bytes()
     freed_bytes = freed.total_bytes()
+    churn_bytes = churned.total_bytes()
+    known = heap.transients is not None
     return PhaseHeap(
         start_bytes=start,
         end_bytes=end,
@@ -136,6 +183,20 @@ def _phase_heap(
         culprits=blame.culprits(stacks_of(retained), retained_bytes),
         peak_culprits=blame.culprits(peak.stacks or (), peak.bytes),
         freed_culprits=blame.culprits(stacks_of(freed), freed_bytes),
+        allocated_bytes=retained_bytes + churn_bytes if known else None,
+        churn_bytes=churn_bytes if known else None,
+        allocations=retained.total_allocations() + churned.total_allocations() if known else None,
+        largest=None
+        if largest is None
+        else blame.single(
+            [
+                item
+                for stretch in stretches
+                for segment in range(stretch.start + 1, stretch.end + 1)
+                for item in largest.get(segment, ())
+            ],
+            retained_bytes + churn_bytes,
+        ),
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from memdeep import __version__
-from memdeep.model import Culprit, Exit, Finding, Origin, Phase, PhaseHeap, Report
+from memdeep.model import Culprit, Exit, Fate, Finding, Origin, Phase, PhaseHeap, Report
 from memdeep.report import words
 
 SCHEMA = 1
@@ -77,6 +78,7 @@ def _checkpoints(report: Report) -> Sequence[Json]:
             "note": point.note,
             "time_s": point.time_s,
             "rss_bytes": point.rss_bytes,
+            "rss_file_bytes": point.rss_file_bytes,
             "heap_bytes": report.heap.at_checkpoints[point.index],
             "thread": point.thread,
             "pid": point.pid,
@@ -103,20 +105,21 @@ def _phase(report: Report, phase: Phase) -> Json:
         "rss_delta_bytes": phase.rss_delta_bytes,
         "rss_worst_bytes": max((d for d in phase.rss_deltas_bytes if d is not None), default=None),
         **_heap(phase.heap),
-        "allocated_bytes": None,  # memray's reader does not count what a phase frees again
-        "freed_bytes": None,
-        "churn_bytes": None,
-        "allocations": None,
         "explained_ratio": phase.explained_ratio,
         "complete": phase.complete,
         "culprits": _culprits(report, heap.culprits if heap else ()),
         "peak_culprits": _culprits(report, heap.peak_culprits if heap else ()),
         "freed_culprits": _culprits(report, heap.freed_culprits if heap else ()),
-        "largest": None,
+        "largest": None
+        if heap is None or heap.largest is None
+        else _culprits(report, heap.largest),
+        "gap": None if phase.gap is None else asdict(phase.gap),
+        "trend": None if phase.trend is None else asdict(phase.trend),
     }
 
 
 def _heap(heap: PhaseHeap | None) -> Json:
+    known = heap is not None and heap.churn_bytes is not None
     return {
         "heap_start_bytes": None if heap is None else heap.start_bytes,
         "heap_end_bytes": None if heap is None else heap.end_bytes,
@@ -125,6 +128,10 @@ def _heap(heap: PhaseHeap | None) -> Json:
         "peak_time_s": None if heap is None else heap.peak.time_s,
         "retained_bytes": None if heap is None else heap.retained_bytes,
         "released_bytes": None if heap is None else heap.freed_bytes,
+        "allocated_bytes": None if heap is None else heap.allocated_bytes,
+        "freed_bytes": heap.freed_bytes + (heap.churn_bytes or 0) if heap and known else None,
+        "churn_bytes": None if heap is None else heap.churn_bytes,
+        "allocations": None if heap is None else heap.allocations,
     }
 
 
@@ -159,7 +166,17 @@ def _finding(report: Report, item: Finding) -> Json:
         "title": words.finding(report, item),
         "phase": item.phase,
         "bytes": item.bytes,
-        "culprit": _culprit(report, item.culprit),
+        "culprit": None if item.culprit is None else _culprit(report, item.culprit),
         "advice": None if item.advice is None else words.ADVICE[item.advice],
         "kind": item.kind.value,
+        "share": item.share,
+        "evidence": dict(item.evidence),
+        "fate": None if item.fate is None else _fate(item.fate),
+    }
+
+
+def _fate(fate: Fate) -> Json:
+    return {
+        "alive_at_end_bytes": fate.alive_bytes,
+        "freed": [{"phase": place, "bytes": size} for place, size in fate.freed],
     }
