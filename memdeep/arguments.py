@@ -8,7 +8,7 @@ from pathlib import Path
 
 from memdeep import __version__
 from memdeep.errors import EXIT_USAGE, ProgramError
-from memdeep.options import OPTIONS, Option, problem
+from memdeep.options import OF_REPORTS, OPTIONS, Option, problem
 from memdeep.record.spec import RecordSpec
 from memdeep.run.program import Program
 
@@ -39,6 +39,7 @@ REPORT_EXAMPLES = """\
 examples:
   memdeep report memdeep-runs/backtest-20251120-103045
   memdeep report memray-backtest.1234.bin -o out
+  memdeep report DIR --lang zh --no-source --redact-args     to show others
 
 exit status: 0 written, 65 the capture is damaged or foreign, 66 it is not
 there, 125 the output cannot be written."""
@@ -77,8 +78,9 @@ def parser() -> argparse.ArgumentParser:
     )
     report.add_argument("path", type=Path, metavar="RUN_DIR|CAPTURE")
     report.add_argument("-o", "--output", type=Path, metavar="DIR", help="write the reports there")
-    report.add_argument("--open", action="store_true", help="open the page in the browser")
-    report.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    for option in OPTIONS:
+        if option.name in OF_REPORTS:
+            _add_option(report, option)
     watch = _command(commands, "watch", "follow a run from another terminal", WATCH_EXAMPLES)
     watch.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR")
     _command(commands, "config", "show which options are in force, and where they come from", "")

@@ -20,10 +20,12 @@ from memdeep import arguments, config, pipeline, rundir, watch
 from memdeep.errors import EXIT_USAGE, MemdeepError, ProgramError
 from memdeep.model import Report
 from memdeep.options import Settings
+from memdeep.pipeline import ReportOptions
 from memdeep.plain import plain
 from memdeep.record import marks
 from memdeep.record.spec import RecordSpec
 from memdeep.report import text
+from memdeep.report.language import language
 from memdeep.run import program as programs
 from memdeep.run import supervise
 from memdeep.run.program import Program
@@ -61,7 +63,8 @@ def _dispatch(words: Sequence[str], console: Console) -> int:
     if program is not None:
         return _run(options, program, console)
     if options.command == "report":
-        _make_report(options.path, options.output, options, console)
+        settings = config.merge(arguments.given(options), config.load(Path.cwd()))
+        _make_report(options.path, options.output, settings, console)
         return 0
     if options.command == "watch":
         watch.follow(_watched(options.path), Console(highlight=False))
@@ -91,8 +94,7 @@ def _run(options: argparse.Namespace, program: Program, console: Console) -> int
             _say(Text.assemble("Recorded: ", text.link(run_dir.path)), console)
         return exit_status
     try:
-        shown = argparse.Namespace(quiet=quiet, open=settings.flag("open"))
-        _make_report(run_dir.path, None, shown, console)
+        _make_report(run_dir.path, None, settings, console)
     except MemdeepError as error:
         # The program has run; its exit status is what the caller waits for.
         _complain(error, console)
@@ -138,11 +140,11 @@ def _bytes(megabytes: float | None) -> int | None:
     return None if megabytes is None else round(megabytes * MIB)
 
 
-def _make_report(
-    path: Path, into: Path | None, options: argparse.Namespace, console: Console
-) -> None:
+def _make_report(path: Path, into: Path | None, settings: Settings, console: Console) -> None:
     """Load, analyse, write, tell."""
-    shows_steps = console.is_terminal and not options.quiet
+    options = _report_options(settings)
+    quiet = settings.flag("quiet")
+    shows_steps = console.is_terminal and not quiet
     spinner = console.status("", spinner="dots") if shows_steps else None
     with spinner or nullcontext():
 
@@ -150,22 +152,32 @@ def _make_report(
             if spinner is not None:
                 spinner.update(f"{step} …")
 
-        report = pipeline.analyse(pipeline.load(path), on_step)
+        report = pipeline.analyse(pipeline.load(path), on_step, options)
         html_path, json_path = pipeline.report_paths(path)
         if into is not None:
             directory = rundir.make_directory(into)
             html_path, json_path = RunDirectory(directory).html, RunDirectory(directory).json
-        pipeline.write(report, html_path, json_path, on_step)
-    if not options.quiet:
-        _tell(report, html_path, console)
-    if options.open:
+        pipeline.write(report, html_path, json_path, on_step, options)
+    if not quiet:
+        _tell(report, html_path, options, console)
+    if settings.flag("open"):
         webbrowser.open(html_path.absolute().as_uri())
 
 
-def _tell(report: Report, html_path: Path, console: Console) -> None:
-    _say(text.verdict(report, console), console)
+def _report_options(settings: Settings) -> ReportOptions:
+    return ReportOptions(
+        lang=settings.text("lang") or "both",
+        source=settings.flag("source"),
+        redact_args=settings.flag("redact-args"),
+        editor=settings.text("editor") or "",
+    )
+
+
+def _tell(report: Report, html_path: Path, options: ReportOptions, console: Console) -> None:
+    spoken = language("zh" if options.lang == "zh" else "en")
+    _say(text.verdict(report, console, spoken), console)
     _say(Text(""), console)
-    _say(text.place(html_path), console)
+    _say(text.place(html_path, spoken), console)
 
 
 def _watched(path: Path | None) -> RunDirectory:

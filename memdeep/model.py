@@ -227,6 +227,14 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureFile:
+    """A file of allocations that the run left."""
+
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One recorded run without its heap: what was started, how it ended, what was seen of it.
 
@@ -248,6 +256,7 @@ class Run:
     warning_bytes: int | None = None
     critical_bytes: int | None = None
     problems: tuple[str, ...] = ()
+    captures: tuple[CaptureFile, ...] = ()
 
 
 class PhaseKind(Enum):
@@ -471,8 +480,9 @@ class Report:
     """Everything there is to show of one run.
 
     ``heap_curve`` is the heap over time, the checkpoints included. ``sources`` holds the text of
-    source lines by file name and line number; a line that cannot be read, or whose file has
-    changed since the run, is not there.
+    source lines by file name and line number, with their indentation; a line that cannot be read,
+    or whose file has changed since the run, is not there. ``private_files`` were left out because
+    they look as if they held secrets.
     """
 
     run: Run
@@ -481,3 +491,21 @@ class Report:
     findings: tuple[Finding, ...]
     heap_curve: tuple[Sample, ...]
     sources: Mapping[tuple[str, int], str]
+    private_files: tuple[str, ...] = ()
+
+    def source(self, frame: Frame) -> str | None:
+        """The line of ``frame``, stripped, if it is known and not blank."""
+        return self.sources.get((frame.filename, frame.lineno), "").strip() or None
+
+    def around(self, frame: Frame, lines: int) -> tuple[tuple[int, str], ...]:
+        """The known lines around that of ``frame``: numbers and texts, without a gap."""
+        if (frame.filename, frame.lineno) not in self.sources:
+            return ()
+        found = [(frame.lineno, self.sources[frame.filename, frame.lineno])]
+        for step in (-1, 1):
+            for distance in range(1, lines + 1):
+                lineno = frame.lineno + step * distance
+                if (frame.filename, lineno) not in self.sources:
+                    break
+                found.append((lineno, self.sources[frame.filename, lineno]))
+        return tuple(sorted(found))

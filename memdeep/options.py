@@ -14,6 +14,7 @@ from memdeep.plain import plain
 DEFAULT = "default"
 COMMAND_LINE = "command line"
 ONLY_ON_COMMAND_LINE = ("force",)
+OF_REPORTS = ("lang", "source", "redact-args", "editor", "open", "quiet")
 
 Kind = Literal["flag", "number", "text", "texts", "path"]
 Value = bool | float | str | Path | tuple[str, ...] | None
@@ -79,6 +80,23 @@ OPTIONS = (
         0.05,
     ),
     Option("output", "path", "the run directory (default: memdeep-runs/NAME-DATE-TIME)"),
+    Option(
+        "lang",
+        "text",
+        "language of the page: en, zh or both with a switch (default: both)",
+        "both",
+        choices=("en", "zh", "both"),
+    ),
+    Option("source", "flag", "show source lines in the report (default: yes)", True),
+    Option(
+        "redact-args", "flag", "leave the program's arguments out of page and report.json", False
+    ),
+    Option(
+        "editor",
+        "text",
+        "address that opens a source line, with {path} and {line} (default: VS Code)",
+        "vscode://file/{path}:{line}",
+    ),
     Option("open", "flag", "open the page in the browser", False),
     Option("quiet", "flag", "say nothing but errors", False),
     Option("no-report", "flag", "only record; `memdeep report DIR` makes the report later", False),

@@ -6,6 +6,7 @@ Every stage is called here and nowhere else; nothing is printed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from memdeep import rundir
@@ -14,13 +15,29 @@ from memdeep.analysis.findings import findings
 from memdeep.analysis.fold import fold
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import phases
+from memdeep.analysis.redact import redacted
 from memdeep.capture.loading import Recording, load_run
-from memdeep.capture.sources import read_sources
+from memdeep.capture.sources import Sources, read_sources
 from memdeep.model import Report
-from memdeep.report import html, json, payload, view
+from memdeep.report import html, json, language, payload, view
 from memdeep.rundir import RunDirectory
 
 OnStep = Callable[[str], None]
+
+VSCODE = "vscode://file/{path}:{line}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """What a report shows: ``lang`` is one of `language.CHOICES`.
+
+    ``editor`` is the address that opens a file, with ``{path}`` and ``{line}``.
+    """
+
+    lang: str = "both"
+    source: bool = True
+    redact_args: bool = False
+    editor: str = VSCODE
 
 
 def load(path: Path) -> Recording:
@@ -32,32 +49,47 @@ def load(path: Path) -> Recording:
     return load_capture(path)
 
 
-def analyse(recording: Recording, on_step: OnStep) -> Report:
+def analyse(
+    recording: Recording, on_step: OnStep, options: ReportOptions = ReportOptions()
+) -> Report:
     """Everything there is to say about a recording. Raises CaptureError."""
-    run = recording.run
+    run = redacted(recording.run) if options.redact_args else recording.run
     died = run.exit is None or run.exit.verdict != "completed"
     outlines = outline(run.checkpoints, died=died and len(run.checkpoints) > 2)
     heap = recording.heap([item.stretches for item in outlines], on_step)
     on_step("Finding the culprits")
     found_phases = phases(run, heap, outlines)
+    sources = (
+        read_sources(heap.tree.frames, run.started, recording.run.command)
+        if options.source
+        else Sources({})
+    )
     return Report(
         run=run,
         heap=heap,
         phases=found_phases,
         findings=findings(heap, found_phases, len(run.checkpoints)),
         heap_curve=heap_curve(run, heap),
-        sources=read_sources(heap.tree.frames, run.started, run.command),
+        sources=sources.lines,
+        private_files=sources.private_files,
     )
 
 
-def write(report: Report, html_path: Path, json_path: Path, on_step: OnStep) -> None:
+def write(
+    report: Report,
+    html_path: Path,
+    json_path: Path,
+    on_step: OnStep,
+    options: ReportOptions = ReportOptions(),
+) -> None:
     """Write the page and the machine-readable result. Raises OutputError."""
     on_step("Writing the page")
     rundir.write_atomically(json_path, json.encode(report))
     peaks = [phase.peak for phase in report.phases]
     folded = fold(report.heap, peaks)
-    page = view.page(report, payload.encode(report, folded))
-    rundir.write_atomically(html_path, html.render(page))
+    languages = language.chosen(options.lang)
+    page = view.page(report, payload.encode(report, folded, options.editor), languages)
+    rundir.write_atomically(html_path, html.render(page, languages))
 
 
 def report_paths(path: Path) -> tuple[Path, Path]:

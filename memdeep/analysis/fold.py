@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from memdeep.model import Heap, Lifetime, Peak, StackBytes
+from memdeep.model import Heap, Lifetime, Peak, StackBytes, Transient
 from memdeep.tally import Tally, lifetimes_of, stacks_of
 
 MAX_NODES = 25_000
@@ -17,13 +17,15 @@ FIRST_SHARE = 1 / 20_000
 class FoldedHeap:
     """The lifetimes and peaks of a heap over fewer stacks: the nodes ``kept`` (of the old tree).
 
-    A node that was folded is replaced by its nearest kept ancestor, or by -1 (no stack).
-    ``share`` is the part of all lifetimes' bytes that moved.
+    ``target`` gives for each node of the old tree what stands for it: itself, its nearest kept
+    ancestor, or -1 (no stack). ``share`` is the part of all lifetimes' bytes that moved.
     """
 
     kept: tuple[int, ...]
+    target: tuple[int, ...]
     lifetimes: tuple[Lifetime, ...]
     peaks: tuple[tuple[StackBytes, ...] | None, ...]
+    transients: tuple[Transient, ...] | None
     share: float
 
 
@@ -78,12 +80,25 @@ def _fold(
         moved += life.bytes if target[life.node] != life.node else 0
     return FoldedHeap(
         kept=tuple(node for node, kept in enumerate(target) if node == kept),
+        target=tuple(target),
         lifetimes=lifetimes_of(lifetimes),
         peaks=tuple(
             None if peak is None or peak.stacks is None else _fold_stacks(peak.stacks, target)
             for peak in peaks
         ),
+        transients=None if heap.transients is None else _fold_transients(heap.transients, target),
         share=moved / total if total else 0.0,
+    )
+
+
+def _fold_transients(
+    transients: Iterable[Transient], target: Sequence[int]
+) -> tuple[Transient, ...]:
+    tally: Tally[tuple[int, int]] = Tally()
+    for gone in transients:
+        tally.add((target[gone.node], gone.segment), gone.bytes, gone.allocations)
+    return tuple(
+        Transient(node, segment, held, count) for (node, segment), (held, count) in tally.items()
     )
 
 

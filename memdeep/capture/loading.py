@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from memdeep import journal, observation
@@ -16,6 +16,7 @@ from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.capture.tracing import align_parts
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.model import (
+    CaptureFile,
     Checkpoint,
     Exit,
     Heap,
@@ -95,7 +96,10 @@ def load_run(run_dir: RunDirectory) -> Recording:
         last_seen=next((s for s in reversed(samples) if s.pid == start.pid), None),
     )
     return Recording(
-        run=_run(meta, points, _rss_curve(samples, points, offset_s), problems),
+        run=replace(
+            _run(meta, points, _rss_curve(samples, points, offset_s), problems),
+            captures=capture_files([part.capture for part in parts]),
+        ),
         parts=parts,
         start_ms=start_ms,
         origins=Origins(meta.stdlib_paths, meta.library_paths),
@@ -105,6 +109,11 @@ def load_run(run_dir: RunDirectory) -> Recording:
             for place, event in enumerate([*ordered, *([end] if end is not None else [])], 1)
         },
     )
+
+
+def capture_files(paths: Sequence[Path]) -> tuple[CaptureFile, ...]:
+    """The captures by name and size."""
+    return tuple(CaptureFile(path.name, path.stat().st_size) for path in paths)
 
 
 def _read(path: Path) -> bytes:

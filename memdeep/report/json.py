@@ -9,8 +9,10 @@ from dataclasses import asdict
 from memdeep import __version__
 from memdeep.model import Culprit, Exit, Fate, Finding, Origin, Phase, PhaseHeap, Report
 from memdeep.report import words
+from memdeep.report.language import language
 
 SCHEMA = 1
+ENGLISH = language("en")
 
 Json = Mapping[str, object]
 
@@ -145,7 +147,7 @@ def _culprit(report: Report, culprit: Culprit) -> Json:
         "filename": frame.filename,
         "lineno": frame.lineno,
         "function": frame.function,
-        "source": report.sources.get((frame.filename, frame.lineno)),
+        "source": report.source(frame),
         "bytes": culprit.bytes,
         "allocations": culprit.allocations,
         "share": culprit.share,
@@ -163,11 +165,11 @@ def _culprit(report: Report, culprit: Culprit) -> Json:
 
 def _finding(report: Report, item: Finding) -> Json:
     return {
-        "title": words.finding(report, item),
+        "title": words.finding(report, item, ENGLISH),
         "phase": item.phase,
         "bytes": item.bytes,
         "culprit": None if item.culprit is None else _culprit(report, item.culprit),
-        "advice": None if item.advice is None else words.ADVICE[item.advice],
+        "advice": words.advice(item, ENGLISH) or None,
         "kind": item.kind.value,
         "share": item.share,
         "evidence": dict(item.evidence),

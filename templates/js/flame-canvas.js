@@ -10,11 +10,12 @@
   const DIMMED = { fill: 0.35, ink: 0.7 };
   const LABEL_FROM = 26;
   const SMALLER_LABEL_FROM = 84;
-  const WORDS = { smaller: (count) => count + ' smaller' };
   const FONT = '12px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", "Noto Sans Mono CJK SC", monospace';
   const COLOURS = [
     'user', 'library', 'stdlib', 'native', 'memdeep', 'root', 'match', 'small', 'line',
     'user-ink', 'library-ink', 'stdlib-ink', 'native-ink', 'memdeep-ink', 'root-ink', 'match-ink',
+    'thread', 'thread-ink', 'grew-2', 'grew-1', 'even', 'shrank-1', 'shrank-2',
+    'grew-2-ink', 'grew-1-ink', 'even-ink', 'shrank-1-ink', 'shrank-2-ink',
   ];
 
   // Custom properties keep light-dark() unresolved; only a real colour property resolves it.
@@ -127,30 +128,34 @@
       context.fillRect(run.left, run.top + ROW / 4, Math.max(1, run.right - run.left - GAP), ROW / 2);
       if (run.right - run.left < SMALLER_LABEL_FROM) return;
       const box = { left: run.left, width: run.right - run.left, top: run.top };
-      drawLabel(box, WORDS.smaller(run.count), '', colours['stdlib-ink']);
+      drawLabel(box, memdeep.words.say('flame.smaller', { n: run.count }), '', colours['stdlib-ink']);
     }
 
-    // Frames too narrow to see are drawn together as one muted mark.
+    // Frames too narrow to see are drawn together as one muted mark. They are skipped by a search,
+    // not one by one: there may be a hundred thousand of them.
     function drawRow(scene, depth) {
       const { tree } = scene;
       const end = tree.rowStart[depth + 1];
+      const narrow = (SMALLEST / size.width) * (scene.x1 - scene.x0);
       let run = null;
-      for (let node = layout.firstEndingAfter(tree, depth, scene.x0); node < end; node += 1) {
-        if (tree.x[node] >= scene.x1) break;
+      let node = layout.firstEndingAfter(tree, depth, scene.x0);
+      while (node < end && tree.x[node] < scene.x1) {
         const box = boxOf(scene, node);
         if (box.width >= SMALLEST) {
           drawNode(scene, node, box);
+          node += 1;
           continue;
         }
-        const right = box.left + box.width;
+        const next = Math.max(node + 1, layout.firstEndingAfter(tree, depth, tree.x[node] + narrow));
+        const right = Math.max(box.left + box.width, boxOf(scene, next - 1).left);
         if (run !== null && box.left - run.right < SMALLEST) {
           run.right = right;
-          run.count += 1;
-          run.bytes += tree.bytes[node];
-          continue;
+          run.count += next - node;
+        } else {
+          run = { left: box.left, right, top: box.top, depth, first: node, count: next - node };
+          smallRuns.push(run);
         }
-        run = { left: box.left, right, top: box.top, depth, count: 1, bytes: tree.bytes[node] };
-        smallRuns.push(run);
+        node = next;
       }
     }
 

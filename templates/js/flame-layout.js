@@ -1,4 +1,4 @@
-// From lifetimes to rectangles. Pure: knows no canvas, no pixels, no document.
+// From a tree of frames to rectangles. Pure: knows no canvas, no pixels, no document.
 //
 // A tree is columnar and in breadth-first order: a row is the run rowStart[depth] up to
 // rowStart[depth + 1], sorted by x, and the children of a node are one run as well. So hit
@@ -6,119 +6,7 @@
 (function (memdeep) {
   'use strict';
 
-  const METRICS = ['retained', 'peak', 'freed'];
-  const ROOT = 0;
-  const NEVER = -1;
-
-  // For each checkpoint c the number of the stretch with start < c <= end, or -1.
-  function stretchAtCheckpoint(stretches, checkpointCount) {
-    const at = new Int32Array(checkpointCount).fill(-1);
-    for (let stretch = 0; 2 * stretch < stretches.length; stretch += 1) {
-      at.fill(stretch, stretches[2 * stretch] + 1, stretches[2 * stretch + 1] + 1);
-    }
-    return at;
-  }
-
-  function eachRetained(data, phase, visit) {
-    if (!phase.traced) return; // what is known of it are pieces
-    const { born, died } = data.lifetimes;
-    const { stretches } = phase;
-    const at = stretchAtCheckpoint(stretches, data.checkpoints.time.length);
-    for (let i = 0; i < born.length; i += 1) {
-      const stretch = at[born[i]];
-      if (stretch >= 0 && (died[i] === NEVER || died[i] > stretches[2 * stretch + 1])) visit(i);
-    }
-  }
-
-  function eachFreed(data, phase, visit) {
-    if (!phase.traced) return; // what is known of it are pieces
-    const { born, died } = data.lifetimes;
-    const { stretches } = phase;
-    const at = stretchAtCheckpoint(stretches, data.checkpoints.time.length);
-    for (let i = 0; i < died.length; i += 1) {
-      const stretch = died[i] === NEVER ? -1 : at[died[i]];
-      if (stretch >= 0 && born[i] <= stretches[2 * stretch]) visit(i);
-    }
-  }
-
-  // The peaks of the lesser phases of a large run are not in the page.
-  function peakOf(phase) {
-    return phase.peak ?? { node: [], bytes: [], count: [] };
-  }
-
-  function eachAtPeak(data, phase, visit) {
-    const { node } = peakOf(phase);
-    for (let i = 0; i < node.length; i += 1) visit(i);
-  }
-
-  const CHOICES = {
-    retained: { each: eachRetained, table: (data) => data.lifetimes },
-    freed: { each: eachFreed, table: (data) => data.lifetimes },
-    peak: { each: eachAtPeak, table: (data, phase) => peakOf(phase) },
-  };
-
-  function totalOf(data, phase, metric) {
-    const { bytes } = CHOICES[metric].table(data, phase);
-    let total = 0;
-    CHOICES[metric].each(data, phase, (i) => { total += bytes[i]; });
-    return total;
-  }
-
-  function metricTotals(data, phase) {
-    return Object.fromEntries(METRICS.map((metric) => [metric, totalOf(data, phase, metric)]));
-  }
-
-  // Bytes and allocations of each stack node, its callees included.
-  function sumsOfNodes(data, phase, metric) {
-    const { parent } = data.nodes;
-    const table = CHOICES[metric].table(data, phase);
-    const bytes = new Float64Array(parent.length);
-    const count = new Float64Array(parent.length);
-    const sums = { bytes, count, total: 0, allocations: 0 };
-    CHOICES[metric].each(data, phase, (i) => {
-      bytes[table.node[i]] += table.bytes[i];
-      count[table.node[i]] += table.count[i];
-      sums.total += table.bytes[i];
-      sums.allocations += table.count[i];
-    });
-    for (let node = parent.length - 1; node >= 0; node -= 1) {
-      if (parent[node] < 0) continue;
-      bytes[parent[node]] += bytes[node];
-      count[parent[node]] += count[node];
-    }
-    return sums;
-  }
-
-  // Drops empty and unwanted frames and merges siblings that thereby become the same frame.
-  function mergeNodes(data, sums, keep) {
-    const { parent, frame } = data.nodes;
-    const frameCount = data.frames.function.length;
-    const owner = new Int32Array(parent.length);
-    const known = new Map();
-    const merged = { frame: [-1], parent: [-1], bytes: [sums.total], count: [sums.allocations] };
-    for (let node = 0; node < parent.length; node += 1) {
-      if (sums.bytes[node] === 0) continue;
-      const above = parent[node] < 0 ? ROOT : owner[parent[node]];
-      if (!keep(frame[node])) {
-        owner[node] = above;
-        continue;
-      }
-      const key = above * frameCount + frame[node];
-      let own = known.get(key);
-      if (own === undefined) {
-        own = merged.frame.length;
-        known.set(key, own);
-        merged.frame.push(frame[node]);
-        merged.parent.push(above);
-        merged.bytes.push(0);
-        merged.count.push(0);
-      }
-      owner[node] = own;
-      merged.bytes[own] += sums.bytes[node];
-      merged.count[own] += sums.count[node];
-    }
-    return merged;
-  }
+  const { ROOT } = memdeep.flameTree;
 
   // Children of each node, largest first: kids[start[n]] up to kids[start[n + 1]].
   function childrenOf({ parent, bytes }) {
@@ -144,6 +32,7 @@
       parent: new Int32Array(size),
       depth: new Int32Array(size),
       bytes: new Float64Array(size),
+      net: new Float64Array(size),
       count: new Float64Array(size),
       x: new Float64Array(size),
       width: new Float64Array(size),
@@ -165,6 +54,7 @@
       tree.parent[node] = parent;
       tree.depth[node] = parent < 0 ? 0 : tree.depth[parent] + 1;
       tree.bytes[node] = merged.bytes[from];
+      tree.net[node] = merged.grew[from] - merged.shrank[from];
       tree.count[node] = merged.count[from];
       tree.x[node] = tree.total > 0 ? at / tree.total : 0;
       tree.width[node] = tree.total > 0 ? tree.bytes[node] / tree.total : 0;
@@ -184,13 +74,6 @@
     }
     tree.rowStart.push(tree.size);
     return tree;
-  }
-
-  function build(data, phase, metric, { native }) {
-    const { NATIVE, THREAD } = memdeep.payload;
-    const { origin } = data.frames;
-    const keep = (frame) => origin[frame] !== THREAD && (native === 'show' || origin[frame] !== NATIVE);
-    return layOut(mergeNodes(data, sumsOfNodes(data, phase, metric), keep));
   }
 
   function rowCount(tree) {
@@ -257,6 +140,6 @@
   }
 
   memdeep.flameLayout = {
-    METRICS, ROOT, build, metricTotals, rowCount, firstEndingAfter, nodeAt, pathTo, depthsBelow, match,
+    ROOT, layOut, rowCount, firstEndingAfter, nodeAt, pathTo, depthsBelow, match,
   };
 })(globalThis.memdeep = globalThis.memdeep || {});

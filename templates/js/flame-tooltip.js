@@ -4,14 +4,7 @@
 
   const { format } = memdeep;
   const AWAY = 14;
-  const WORDS = {
-    ofPhase: (share) => share + ' of this phase',
-    allocations: (count) => format.counted(count, 'allocation', 'allocations'),
-    smaller: (count) => format.counted(count, 'frame', 'frames') + ' too narrow to draw',
-    zoomHint: 'Click the frame above to spread them out.',
-    noPath: 'Of no single file',
-    wholePhase: 'The whole phase',
-  };
+  const say = (key, values) => memdeep.words.say(key, values);
 
   function line(className, text) {
     const element = document.createElement('div');
@@ -21,8 +14,8 @@
   }
 
   function figures(bytes, share, count) {
-    const parts = [format.bytes(bytes), WORDS.ofPhase(format.percent(share))];
-    if (count !== null) parts.push(WORDS.allocations(count));
+    const parts = [bytes, say('flame.of_all', { share_share: share })];
+    if (count !== null) parts.push(say('count.allocation', { n: Math.abs(count) }));
     return line('tooltip-figures', parts.join(' · '));
   }
 
@@ -32,21 +25,22 @@
     const share = tree.total > 0 ? tree.bytes[node] / tree.total : 0;
     const lines = [line('tooltip-function', scene.headOf(node))];
     if (frame < 0) {
-      lines.push(line('tooltip-path', WORDS.wholePhase));
+      lines.push(line('tooltip-path', say('flame.whole')));
     } else {
-      lines.push(line('tooltip-path', frames.path(frame) || WORDS.noPath));
+      lines.push(line('tooltip-path', frames.path(frame) || say('flame.no_file')));
       const source = frames.source(frame);
-      if (source !== null) lines.push(line('tooltip-source', source.trim()));
+      if (source !== null) lines.push(line('tooltip-source', source));
     }
-    lines.push(figures(tree.bytes[node], share, tree.count[node]));
+    lines.push(figures(scene.bytesOf(node), share, tree.count[node]));
     return lines;
   }
 
   function linesForSmaller(scene, run) {
+    const bytes = scene.tree.bytes.subarray(run.first, run.first + run.count).reduce((a, b) => a + b, 0);
     return [
-      line('tooltip-function', WORDS.smaller(run.count)),
-      figures(run.bytes, run.bytes / scene.tree.total, null),
-      line('tooltip-path', WORDS.zoomHint),
+      line('tooltip-function', say('flame.too_narrow', { n: run.count })),
+      figures(format.bytes(bytes), bytes / scene.tree.total, null),
+      line('tooltip-path', say('flame.zoom_hint')),
     ];
   }
 

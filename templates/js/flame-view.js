@@ -1,57 +1,53 @@
-// The flame graph of one phase: its controls, what they change, and the keyboard.
+// The flame graph on its canvas: zoom, search marks, the keyboard. What it shows is given to it.
 (function (memdeep) {
   'use strict';
 
-  const { flameLayout: layout, format, payload: reading } = memdeep;
+  const { flameLayout: layout, format } = memdeep;
   const ZOOM_MS = 170;
   const TALLEST_OF_WINDOW = 0.7;
   const CRUMBS = 3;
-  const FOLDED_WORTH_SAYING = 0.0005;
-  const WORDS = {
-    empty: {
-      retained: 'This phase kept no allocation past its end.',
-      peak: 'Nothing was alive at the peak of this phase.',
-      freed: 'This phase freed nothing that was alive before it.',
-    },
-    notTraced: 'Allocations were not traced in all of this phase: only its RSS is known.',
-    unknown: '–',
-    notInPage: 'The stacks at this smaller peak are in report.json only.',
-    graph: (name, metric) => 'Flame graph of ' + name + ', ' + metric,
-    metric: { retained: 'retained', peak: 'at peak', freed: 'freed' },
-    matched: (count, bytes, share) =>
-      format.counted(count, 'frame', 'frames') + ' · ' + bytes + ' · ' + share,
-    noMatch: 'No match',
-    folded: (share) => share + ' of the bytes are shown in their callers, to keep this page small.',
-  };
+  const STRONG = 0.66;
 
-  function parts(root) {
+
+  function create(root, frames, tooltip, on) {
     const one = (name) => root.querySelector('[data-' + name + ']');
-    return {
-      tabs: [...root.querySelectorAll('button[data-metric]')],
-      search: one('search'), native: one('native'), flip: one('flip'),
-      crumbs: one('crumbs'), matched: one('matched'), reset: one('reset'),
-      scroll: one('scroll'), space: one('space'), canvas: one('canvas'),
-      empty: one('empty'), status: one('status'), keys: one('keys'), folded: one('folded'),
+    const part = {
+      crumbs: one('crumbs'), reset: one('reset'), scroll: one('scroll'), space: one('space'),
+      canvas: one('canvas'), status: one('status'), keys: one('keys'),
     };
-  }
-
-  function create(root, recorded, tooltip, onMetric) {
-    const { data, frames } = recorded;
-    const part = parts(root);
     const canvas = memdeep.flameCanvas.create(part.canvas);
-    let phase = data.phases[0];
-    let metric = 'retained';
+    let title = '';
+    let isDifference = false;
     let zoomed = layout.ROOT;
     let drawing = 0;
     let animation = 0;
+    let match = -1;
 
     const scene = {
       tree: null, x0: 0, x1: 1, rows: 1, scrollTop: 0, flipped: false,
       hovered: -1, focused: -1, matches: null,
-      kindOf: (node) => (node === layout.ROOT ? 'root' : frames.origin(scene.tree.frame[node])),
-      headOf: (node) => (node === layout.ROOT ? phase.name : frames.functionName(scene.tree.frame[node])),
-      tailOf: (node) => (node === layout.ROOT ? format.bytes(scene.tree.total) : frames.location(scene.tree.frame[node])),
+      kindOf(node) {
+        if (node === layout.ROOT) return 'root';
+        return isDifference ? directionOf(node) : frames.origin(scene.tree.frame[node]);
+      },
+      headOf: (node) => (node === layout.ROOT ? title : frames.functionName(scene.tree.frame[node])),
+      tailOf(node) {
+        if (node === layout.ROOT) return scene.bytesOf(node);
+        const place = frames.location(scene.tree.frame[node]);
+        return isDifference ? scene.bytesOf(node) + '  ' + place : place;
+      },
+      bytesOf(node) {
+        const { tree } = scene;
+        return isDifference ? format.signedBytes(tree.net[node]) : format.bytes(tree.bytes[node]);
+      },
     };
+
+    // The sign is in the label too: colour alone does not reach everybody.
+    function directionOf(node) {
+      const ratio = scene.tree.net[node] / scene.tree.bytes[node];
+      if (Math.abs(ratio) < 0.05) return 'even';
+      return (ratio > 0 ? 'grew-' : 'shrank-') + (Math.abs(ratio) > STRONG ? 2 : 1);
+    }
 
     function redraw() {
       if (drawing) return;
@@ -69,7 +65,7 @@
     }
 
     function fitSize() {
-      if (scene.tree === null || root.clientWidth === 0) return;
+      if (scene.tree === null || scene.tree.total === 0 || root.clientWidth === 0) return;
       scene.rows = rowsWorthDrawing();
       const whole = scene.rows * memdeep.flameCanvas.ROW;
       const shown = Math.min(whole, Math.max(240, Math.round(innerHeight * TALLEST_OF_WINDOW)));
@@ -83,8 +79,12 @@
     function describe(node) {
       const { tree } = scene;
       const share = format.percent(tree.total > 0 ? tree.bytes[node] / tree.total : 0);
-      return [scene.headOf(node), node === layout.ROOT ? '' : scene.tailOf(node), format.bytes(tree.bytes[node]), share]
-        .filter(Boolean).join(' · ');
+      const place = node === layout.ROOT ? '' : frames.location(tree.frame[node]);
+      return [scene.headOf(node), place, scene.bytesOf(node), share].filter(Boolean).join(' · ');
+    }
+
+    function framesOf(node) {
+      return layout.pathTo(scene.tree, node).slice(1).map((place) => scene.tree.frame[place]);
     }
 
     function focus(node) {
@@ -117,13 +117,21 @@
       step(began);
     }
 
-    function zoom(node) {
+    function showZoom(node, glides) {
       zoomed = node;
       scene.hovered = -1;
       tooltip.hide();
       showCrumbs();
       fitSize();
-      glideTo(scene.tree.x[node], scene.tree.x[node] + scene.tree.width[node]);
+      const [x0, x1] = [scene.tree.x[node], scene.tree.x[node] + scene.tree.width[node]];
+      if (glides) glideTo(x0, x1);
+      else Object.assign(scene, { x0, x1 });
+    }
+
+    function zoom(node) {
+      if (node === zoomed) return;
+      showZoom(node, true);
+      on.zoom(framesOf(node));
     }
 
     function crumb(node) {
@@ -135,83 +143,64 @@
       return button;
     }
 
-    function leftOut() {
-      const mark = document.createElement('span');
-      mark.textContent = '…';
-      return mark;
-    }
-
     function showCrumbs() {
       const away = zoomed !== layout.ROOT;
       part.reset.hidden = part.crumbs.hidden = !away;
       part.keys.hidden = away;
       const path = layout.pathTo(scene.tree, zoomed);
       const cut = path.length > CRUMBS + 1;
-      const shown = cut ? [path[0], ...path.slice(-CRUMBS)] : path;
-      const items = shown.map(crumb);
-      if (cut) items.splice(1, 0, leftOut());
+      const items = (cut ? [path[0], ...path.slice(-CRUMBS)] : path).map(crumb);
+      if (cut) items.splice(1, 0, Object.assign(document.createElement('span'), { textContent: '…' }));
       items.at(-1).setAttribute('aria-current', 'true');
       part.crumbs.replaceChildren(...items);
     }
 
-    function showMatches() {
-      const words = part.search.value.trim();
-      if (words === '' || scene.tree.total === 0) {
-        scene.matches = null;
-        part.matched.textContent = '';
-      } else {
-        const found = layout.match(scene.tree, reading.matchingFrames(frames, words));
-        scene.matches = found.nodes;
-        part.matched.textContent = found.count === 0
-          ? WORDS.noMatch
-          : WORDS.matched(found.count, format.bytes(found.bytes), format.percent(found.bytes / scene.tree.total));
-      }
+    // Marks the frames for which `matches` says so; returns how many, and their bytes, each stack once.
+    function mark(matches) {
+      const found = matches === null ? null : layout.match(scene.tree, matches);
+      scene.matches = found === null ? null : found.nodes;
+      match = -1;
       redraw();
+      return found;
     }
 
-    function showTabs(totals) {
-      for (const tab of part.tabs) {
-        tab.setAttribute('aria-pressed', String(tab.dataset.metric === metric));
-        const total = tab.dataset.metric === 'peak' ? phase.peakBytes : totals[tab.dataset.metric];
-        tab.querySelector('[data-total]').textContent = phase.traced ? format.bytes(total) : WORDS.unknown;
+    function nextMatch(step) {
+      if (scene.matches === null) return;
+      const { size } = scene.tree;
+      for (let tried = 1; tried <= size; tried += 1) {
+        const node = (((match < 0 && step < 0 ? size : match) + step * tried) % size + size) % size;
+        if (!scene.matches[node]) continue;
+        match = node;
+        showOnScreen(node);
+        on.select(framesOf(node));
+        return;
       }
     }
 
-    function whyEmpty() {
-      if (!phase.traced) return WORDS.notTraced;
-      return metric === 'peak' && phase.peak === null ? WORDS.notInPage : WORDS.empty[metric];
+    // The place whose frames are `path`, or as far as it is there.
+    function placeOf(path) {
+      const { tree } = scene;
+      let node = layout.ROOT;
+      for (const frame of path) {
+        const first = tree.firstChild[node];
+        const kids = Array.from({ length: tree.childCount[node] }, (_, k) => first + k);
+        const next = kids.find((kid) => tree.frame[kid] === frame);
+        if (next === undefined) return node;
+        node = next;
+      }
+      return node;
     }
 
-    function rebuild() {
-      scene.tree = layout.build(data, phase, metric, { native: part.native.checked ? 'show' : 'hide' });
-      const nothing = scene.tree.total === 0;
-      part.scroll.hidden = nothing;
-      part.empty.hidden = !nothing;
-      part.empty.textContent = whyEmpty();
-      part.canvas.setAttribute('aria-label', WORDS.graph(phase.name, WORDS.metric[metric]));
-      zoomed = layout.ROOT;
-      Object.assign(scene, { x0: 0, x1: 1, hovered: -1 });
+    function show(tree, options) {
+      ({ title, isDifference } = options);
+      scene.tree = tree;
+      scene.flipped = options.flip;
+      scene.matches = null;
+      part.canvas.setAttribute('aria-label', options.label);
       focus(-1);
-      showCrumbs();
-      showMatches();
-      fitSize();
+      showZoom(placeOf(options.frames), false);
       part.scroll.scrollTop = scene.flipped ? part.scroll.scrollHeight : 0;
-    }
-
-    // Without a wish: what the phase kept, or its peak if it kept nothing. Returns the choice.
-    function show(index, wished) {
-      phase = data.phases[index];
-      const totals = layout.metricTotals(data, phase);
-      metric = wished || (totals.retained > 0 ? 'retained' : 'peak');
-      showTabs(totals);
-      rebuild();
-      return metric;
-    }
-
-    function find(words) {
-      part.search.value = words;
-      showMatches();
-      root.scrollIntoView({ block: 'nearest' });
+      redraw();
     }
 
     function sibling(node, step) {
@@ -228,24 +217,34 @@
       if (key === up) return Math.max(layout.ROOT, tree.parent[node]);
       if (key === 'ArrowLeft') return sibling(node, -1);
       if (key === 'ArrowRight') return sibling(node, 1);
-      return key === 'Home' ? layout.ROOT : -1;
+      return -1;
     }
 
     function showOnScreen(node) {
       const { tree } = scene;
       const outside = tree.x[node] + tree.width[node] <= scene.x0 || tree.x[node] >= scene.x1;
-      if (outside || (tree.depth[node] < tree.depth[zoomed])) zoom(node);
+      if (outside || tree.depth[node] < tree.depth[zoomed]) zoom(node);
       focus(node);
     }
 
     function onKey(event) {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
       const at = scene.focused < 0 ? zoomed : scene.focused;
       const next = scene.focused < 0 && event.key.startsWith('Arrow') ? zoomed : walk(event.key, at);
-      if (next >= 0) showOnScreen(next);
-      else if (event.key === 'Enter' || event.key === ' ') zoom(at);
-      else if (event.key === 'Escape') zoom(layout.ROOT);
+      if (next >= 0) {
+        showOnScreen(next);
+        on.select(framesOf(next));
+      } else if (event.key === 'Enter' || event.key === ' ') zoom(at);
+      else if (event.key === 'Home') zoom(layout.ROOT);
+      else if (event.key === 'Escape') back();
+      else if (event.key === 'n' || event.key === 'N') nextMatch(event.key === 'n' ? 1 : -1);
       else return;
       event.preventDefault();
+      event.stopPropagation();
+    }
+
+    function back() {
+      if (zoomed !== layout.ROOT) on.back();
     }
 
     function onPointer(event) {
@@ -269,36 +268,48 @@
     function onClick(event) {
       const hit = canvas.hit(scene, event.offsetX, event.offsetY);
       if (hit === null || !('node' in hit)) return;
-      focus(hit.node);
       zoom(hit.node);
+      focus(hit.node);
+      on.select(framesOf(hit.node));
     }
 
-    part.tabs.forEach((tab) => tab.addEventListener('click', () => onMetric(tab.dataset.metric)));
-    part.search.addEventListener('input', showMatches);
-    part.native.addEventListener('change', rebuild);
-    part.flip.addEventListener('change', () => { scene.flipped = part.flip.checked; rebuild(); });
+    // Sideways wheel or shift + wheel moves the view over the row; the page keeps the other axis.
+    function onWheel(event) {
+      const by = event.deltaX || (event.shiftKey ? event.deltaY : 0);
+      const span = scene.x1 - scene.x0;
+      if (by === 0 || span >= 1) return;
+      const x0 = Math.min(1 - span, Math.max(0, scene.x0 + (by / part.space.clientWidth) * span));
+      Object.assign(scene, { x0, x1: x0 + span });
+      event.preventDefault();
+      redraw();
+    }
+
     part.reset.addEventListener('click', () => zoom(layout.ROOT));
     part.scroll.addEventListener('scroll', () => { scene.scrollTop = part.scroll.scrollTop; redraw(); });
     part.canvas.addEventListener('pointermove', onPointer);
     part.canvas.addEventListener('pointerleave', leave);
     part.canvas.addEventListener('click', onClick);
     part.canvas.addEventListener('keydown', onKey);
-    root.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && event.target !== part.search && event.target !== part.canvas) zoom(layout.ROOT);
-    });
+    part.canvas.addEventListener('wheel', onWheel, { passive: false });
     new ResizeObserver(fitSize).observe(root);
-    part.folded.hidden = data.folded < FOLDED_WORTH_SAYING;
-    part.folded.textContent = WORDS.folded(format.percent(data.folded));
-    const hasNative = data.frames.origin.includes(reading.NATIVE);
-    root.querySelectorAll('[data-has-native]').forEach((element) => { element.hidden = !hasNative; });
 
-    // At once, not in the next frame: a page about to be printed has no next frame.
-    function refreshColours() {
-      canvas.refreshColours();
-      if (scene.tree !== null) canvas.draw(scene);
-    }
-
-    return { root, show, find, refreshColours };
+    return {
+      show, mark, nextMatch, back,
+      zoomTo(path) {
+        const node = placeOf(path);
+        if (node !== zoomed) showZoom(node, true);
+      },
+      // At once, not in the next frame: a page about to be printed has no next frame.
+      refreshColours() {
+        canvas.refreshColours();
+        if (scene.tree !== null && scene.tree.total > 0) canvas.draw(scene);
+      },
+      // For measuring: one whole frame, now.
+      drawAt(x0, x1) {
+        Object.assign(scene, { x0, x1 });
+        canvas.draw(scene);
+      },
+    };
   }
 
   memdeep.flameView = { create };
