@@ -26,6 +26,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return libraries.build(tmp_path_factory.mktemp("library"))
 
 
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with compressed debug information."""
+    return libraries.build(tmp_path_factory.mktemp("packed"), "-gz=zlib")
+
+
 @pytest.fixture
 def library(built: Path, tmp_path: Path) -> Path:
     """A library that the test may change."""
@@ -154,12 +160,40 @@ def test_what_is_no_library_has_no_symbols(tmp_path: Path, content: bytes) -> No
         build_table(path)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(end=st.floats(0, 1), flips=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255))))
-def test_a_damaged_library_is_no_accident(
-    built: Path, tmp_path: Path, end: float, flips: list[tuple[float, int]]
+def test_compressed_debug_information_is_read(packed: Path) -> None:
+    found = frames(packed, libraries.address_after_call(packed, MANGLED))
+    assert [line for _, _, line in found] == [GROW_LINE, RESERVE_LINE]
+
+
+@pytest.mark.parametrize("claimed_bytes", [1 << 24, 1 << 40, (1 << 64) - 1])
+def test_what_claims_to_unpack_to_more_than_it_can_is_not_unpacked(
+    packed: Path, tmp_path: Path, claimed_bytes: int
 ) -> None:
-    content = bytearray(built.read_bytes())
+    """Asking for that much memory would end the process."""
+    header = libraries.run("objdump", "-h", "-j", ".debug_info", packed)
+    offset = int(header.split(".debug_info")[1].split()[3], 16)
+    content = bytearray(packed.read_bytes())
+    content[offset + 8 : offset + 16] = claimed_bytes.to_bytes(8, "little")
+    path = tmp_path / "claims"
+    path.write_bytes(content)
+    with pytest.raises(NoSymbols, match="cannot be that large"):
+        build_table(path)
+
+
+damage = st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(is_packed=st.booleans(), end=st.just(1.0) | st.floats(0, 1), flips=damage)
+def test_a_damaged_library_is_no_accident(
+    built: Path,
+    packed: Path,
+    tmp_path: Path,
+    is_packed: bool,
+    end: float,
+    flips: list[tuple[float, int]],
+) -> None:
+    content = bytearray((packed if is_packed else built).read_bytes())
     for place, value in flips:
         content[int(place * len(content))] = value
     path = tmp_path / "damaged"
@@ -173,7 +207,7 @@ def test_a_damaged_library_is_no_accident(
 
 
 @settings(max_examples=100)
-@given(end=st.floats(0, 1), flips=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255))))
+@given(end=st.just(1.0) | st.floats(0, 1), flips=damage)
 def test_a_damaged_table_is_no_accident(
     built: Path, end: float, flips: list[tuple[float, int]]
 ) -> None:

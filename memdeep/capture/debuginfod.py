@@ -9,11 +9,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from http.client import HTTPException
 from pathlib import Path
 
 LIMIT_S = 10.0  # for everything that one report fetches
@@ -57,6 +54,10 @@ class Debuginfod:
             return use(path) if self._fetch(build_id, path) else None
 
     def _fetch(self, build_id: str, path: Path) -> bool:
+        # Here and not above: it takes longer to import than most reports take to name stacks.
+        from http.client import HTTPException
+        from urllib.error import HTTPError
+
         for url in self._urls:
             if self._left_s <= 0:
                 self.failures += 1
@@ -64,7 +65,7 @@ class Debuginfod:
             started = time.monotonic()
             try:
                 self._download(f"{url.rstrip('/')}/buildid/{build_id}/debuginfo", path)
-            except urllib.error.HTTPError as error:
+            except HTTPError as error:
                 error.close()
                 self.failures += error.code != 404
             except (OSError, HTTPException, ValueError):
@@ -76,9 +77,13 @@ class Debuginfod:
         return False
 
     def _download(self, url: str, path: Path) -> None:
+        """Raises OSError, HTTPException or ValueError."""
+        from http.client import IncompleteRead
+        from urllib.request import urlopen
+
         end = time.monotonic() + self._left_s
         with (
-            urllib.request.urlopen(url, timeout=min(WAIT_S, self._left_s)) as answer,
+            urlopen(url, timeout=min(WAIT_S, self._left_s)) as answer,
             open(path, "wb") as file,
         ):
             free = shutil.disk_usage(path.parent).free
@@ -87,4 +92,4 @@ class Debuginfod:
                     raise TimeoutError
                 file.write(chunk)
             if answer.length:
-                raise HTTPException("The answer was cut off.")
+                raise IncompleteRead(b"", answer.length)

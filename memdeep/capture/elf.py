@@ -18,6 +18,8 @@ MAGIC = b"\x7fELF\x02\x01"  # 64 bits, little-endian
 
 MAX_TABLE_BYTES = 1 << 28  # no program has a longer table of segments, sections or symbols
 
+MAX_UNPACKED_TIMES = 1100  # more than zlib can pack, and more than debug information lends itself
+
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
@@ -26,25 +28,31 @@ _SYMBOL = struct.Struct("<IBBHQQ")
 
 _PT_NULL, _PT_LOAD, _PT_DYNAMIC = 0, 1, 2
 _SHT_NULL, _SHT_SYMTAB, _SHT_NOBITS, _SHT_DYNSYM = 0, 2, 8, 11
+_SHF_COMPRESSED = 0x800
 _STT_FUNC = 2
 
 Segments = tuple[tuple[int, int], ...]
 
 
 class NotElf(Exception):
-    """The file is no ELF file of a kind known here, or it is damaged."""
+    """The file is no ELF file of a kind known here."""
+
+
+class DamagedElf(NotElf):
+    """The file begins like one, but is cut off or says what cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Section:
     name: str
     kind: int
+    flags: int
     offset: int
     size: int
 
 
 class ElfFile:
-    """One open ELF file. Raises NotElf for what is not in order, OSError for what cannot be read.
+    """One open ELF file. Raises NotElf or DamagedElf, and OSError for what cannot be read.
 
     ``segments`` are those that are loaded: virtual address and size in memory of each.
     """
@@ -53,15 +61,16 @@ class ElfFile:
         self._file = open(path, "rb")  # noqa: SIM115 (closed in __exit__)
         try:
             self._size = os.fstat(self._file.fileno()).st_size
-            head = self._read(0, _HEADER.size)
-            if not head.startswith(MAGIC):
+            if self._file.read(len(MAGIC)) != MAGIC:
                 raise NotElf(f"{path} is no 64-bit ELF file")
-            fields = _HEADER.unpack(head)
+            fields = _HEADER.unpack(self._read(0, _HEADER.size))
             self._segments_at, self._sections_at = fields[5], fields[6]
             rows = list(_SEGMENT.iter_unpack(self._read(fields[5], fields[10] * _SEGMENT.size)))
             self._segment_kinds = [row[0] for row in rows]
             self.segments = tuple((row[3], row[6]) for row in rows if row[0] == _PT_LOAD)
             self._sections = self._read_sections(fields[12], names_index=fields[13])
+            for section in self._sections:
+                self._check_packed(section)
         except BaseException:
             self._file.close()
             raise
@@ -153,17 +162,32 @@ class ElfFile:
             _Section(
                 names[row[0] : names.find(b"\0", row[0])].decode("ascii", "replace"),
                 kind=row[1],
+                flags=row[2],
                 offset=row[4],
                 size=row[5],
             )
             for row in rows
         ]
 
+    def _check_packed(self, section: _Section) -> None:
+        """Raises DamagedElf if a compressed section claims a size that it cannot have.
+
+        Whoever unpacks it would ask for that much memory, and not survive the refusal.
+        """
+        if section.flags & _SHF_COMPRESSED and section.kind != _SHT_NOBITS:
+            size = int.from_bytes(self._read(section.offset, 16)[8:], "little")
+        elif section.name.startswith(".zdebug_"):
+            size = int.from_bytes(self._read(section.offset, 12)[4:], "big")
+        else:
+            return
+        if size > MAX_UNPACKED_TIMES * section.size:
+            raise DamagedElf(f"{section.name} of {self._file.name} cannot be that large")
+
     def _read(self, offset: int, size: int) -> bytes:
         if size > min(MAX_TABLE_BYTES, self._size) or offset > self._size - size:
-            raise NotElf(f"{self._file.name} is cut off")
+            raise DamagedElf(f"{self._file.name} is cut off")
         self._file.seek(offset)
         content = self._file.read(size)
         if len(content) != size:
-            raise NotElf(f"{self._file.name} is cut off")
+            raise DamagedElf(f"{self._file.name} is cut off")
         return content

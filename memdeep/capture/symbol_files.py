@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memdeep.capture.debuginfod import Debuginfod
-from memdeep.capture.elf import ElfFile, NotElf, Segments
+from memdeep.capture.elf import DamagedElf, ElfFile, NotElf, Segments
 from memdeep.capture.symbol_cache import SymbolCache
 from memdeep.capture.symbol_tables import (
     VERSION,
@@ -98,6 +98,8 @@ class SymbolFiles:
         try:
             with ElfFile(path) as elf:
                 debug_link, segments = elf.debug_link(), elf.segments
+        except DamagedElf:
+            return None
         except NotElf:  # macOS
             debug_link, segments = None, image.segments
         build = build_id(path)

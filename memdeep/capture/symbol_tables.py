@@ -23,6 +23,7 @@ from memdeep.capture.stacks import RawFrame
 
 VERSION = f"1.{SYMCACHE_LATEST_VERSION}"  # of the content that `build_table` makes
 
+MAX_PLACE = 1 << 32  # `symbolic` counts from the lowest address in 32 bits
 MAX_MINIDEBUG_BYTES = 1 << 27  # unpacked
 
 # Lowest address, whether there is debug information, number of bare functions, of tables.
@@ -61,20 +62,19 @@ class SymbolTable:
         ``unnamed_file`` stands where no source file is known.
         """
         place = address - self._base
-        if not 0 <= place < 1 << 32:
+        if not 0 <= place < MAX_PLACE:
             return ()
         for table in self._tables:
             found = table.lookup(place)  # type: ignore[no-untyped-call]
-            if found and (found[-1].full_path or found[-1].sym_addr not in self._bare):
-                return tuple(
-                    (
-                        demangle(location.symbol),
-                        location.full_path or unnamed_file,
-                        location.line,
-                    )
-                    for location in found
-                    if location.symbol
-                )
+            if not found or (not found[-1].full_path and found[-1].sym_addr in self._bare):
+                continue
+            frames = tuple(
+                (demangle(location.symbol), location.full_path or unnamed_file, location.line)
+                for location in found
+                if location.symbol
+            )
+            if frames:
+                return frames
         return ()
 
 
@@ -104,8 +104,9 @@ def build_table(path: Path) -> bytes:
             tables = [_table(item)]
     except (SymbolicError, OSError, NotElf) as error:
         raise NoSymbols(f"{path} has no symbols that can be read: {error}") from error
-    numbers = [*(address - base for address in bare), *map(len, tables)]
-    head = _HEAD.pack(base, "debug" in item.features, len(bare), len(tables))
+    places = [address - base for address in bare if 0 <= address - base < MAX_PLACE]
+    numbers = [*places, *map(len, tables)]
+    head = _HEAD.pack(base, "debug" in item.features, len(places), len(tables))
     return b"".join([head, *map(_NUMBER.pack, numbers), *tables])
 
 
