@@ -27,7 +27,7 @@ _NUMBER = struct.Struct("<I")
 _SYMBOL = struct.Struct("<IBBHQQ")
 
 _PT_NULL, _PT_LOAD, _PT_DYNAMIC = 0, 1, 2
-_SHT_NULL, _SHT_SYMTAB, _SHT_NOBITS, _SHT_DYNSYM = 0, 2, 8, 11
+_SHT_SYMTAB, _SHT_NOBITS, _SHT_DYNSYM = 2, 8, 11
 _SHF_COMPRESSED = 0x800
 _STT_FUNC = 2
 
@@ -127,7 +127,7 @@ class ElfFile:
         return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY)
 
     def _hide(self, copy: mmap.mmap, header_at: int) -> None:
-        _NUMBER.pack_into(copy, header_at + _NUMBER.size, _SHT_NULL)
+        _NUMBER.pack_into(copy, header_at + _NUMBER.size, _SHT_NOBITS)
 
     def functions_without_size(self) -> tuple[int, ...]:
         """The addresses of functions of which nobody says where they end.
