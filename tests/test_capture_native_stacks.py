@@ -23,13 +23,11 @@ C: RawFrame = ("c", "prog.py", 3)
 D: RawFrame = ("d", "prog.py", 4)
 
 
-def merged(
-    python: Sequence[tuple[RawFrame, bool]], native: Sequence[RawFrame], hidden: int = 0
-) -> list[RawFrame]:
+def merged(python: Sequence[tuple[RawFrame, bool]], native: Sequence[RawFrame]) -> list[RawFrame]:
     """Outermost first, in and out, for reading."""
     python = python[::-1]
     frames, entries = [frame for frame, _ in python], [entry for _, entry in python]
-    return merge(frames, entries, native[::-1], hidden)[::-1]
+    return merge(frames, entries, native[::-1])[::-1]
 
 
 @pytest.mark.parametrize("loop", [EVAL, COLD, TAIL])
@@ -54,18 +52,6 @@ def test_a_first_frame_that_is_no_entry_is_still_the_loops() -> None:
     assert merged([(A, False), (B, True)], [EVAL, CALL, EVAL]) == [A, CALL, B]
 
 
-def test_what_lies_outside_of_the_hidden_frames_is_left_out() -> None:
-    native = [MAIN, EVAL, CALL, EVAL, CALL, EVAL, MALLOC]
-    python = [(A, True), (B, True), (C, True)]
-    assert merged(python, native, hidden=1) == [B, CALL, C, MALLOC]
-    assert merged(python, native, hidden=2) == [C, MALLOC]
-
-
-def test_hiding_may_begin_within_one_loop() -> None:
-    python = [(A, True), (B, False), (C, False)]
-    assert merged(python, [MAIN, EVAL, MALLOC], hidden=2) == [C, MALLOC]
-
-
 def test_without_a_python_stack_the_native_one_remains() -> None:
     assert merged([], [MAIN, EVAL, MALLOC]) == [MAIN, EVAL, MALLOC]
     assert merged([], []) == []
@@ -74,8 +60,6 @@ def test_without_a_python_stack_the_native_one_remains() -> None:
 def test_an_interpreter_without_symbols_leaves_the_python_stack() -> None:
     python = [(A, True), (B, True), (C, True)]
     assert merged(python, [MAIN, EVAL, CALL, MALLOC]) == [A, B, C]
-    assert merged(python, [MAIN], hidden=1) == [B, C]
-    assert merged(python, [MAIN], hidden=3) == []
 
 
 def test_loops_are_known_by_name() -> None:
@@ -89,15 +73,12 @@ python_frames = st.lists(st.tuples(st.sampled_from([A, B, C, D]), st.booleans())
 native_frames = st.lists(st.sampled_from([EVAL, TAIL, CALL, MALLOC, MAIN]), max_size=12)
 
 
-@given(python_frames, native_frames, st.integers(0, 9))
+@given(python_frames, native_frames)
 def test_no_python_frame_is_lost_or_moved(
-    python: list[tuple[RawFrame, bool]], native: list[RawFrame], hidden: int
+    python: list[tuple[RawFrame, bool]], native: list[RawFrame]
 ) -> None:
-    stack = merged(python, native, hidden)
-    frames = [frame for frame, _ in python]
-    shown = frames[hidden:] if 0 < hidden < len(frames) else frames
-    found = [frame for frame in stack if frame in (A, B, C, D)]
-    assert found == shown or (hidden >= len(frames) and found == [])
+    stack = merged(python, native)
+    assert [frame for frame in stack if frame in (A, B, C, D)] == [frame for frame, _ in python]
 
 
 @given(python_frames, native_frames)

@@ -24,12 +24,10 @@ def merge(
     python: Sequence[RawFrame],
     entries: Sequence[bool],
     native: Sequence[RawFrame],
-    hidden: int = 0,
 ) -> list[RawFrame]:
     """One stack of both, innermost first like the two that are given.
 
-    ``entries`` says of each Python frame whether C code entered the loop anew for it. The
-    outermost ``hidden`` Python frames, and the native ones around them, are left out.
+    ``entries`` says of each Python frame whether C code entered the loop anew for it.
 
     Loops and entry frames are paired from the outermost on: the innermost loop may have allocated
     before it told anybody of its frame, and then has none. If loops are missing (an interpreter
@@ -37,19 +35,16 @@ def merge(
     """
     outermost_first: list[RawFrame] = []
     left = len(python)  # Python frames that are still to come
-    shown = left - hidden
     for frame in reversed(native):
         if not left or not is_eval_loop(frame[0]):
             outermost_first.append(frame)
             continue
         while True:
-            if hidden and left == shown:
-                outermost_first.clear()
             left -= 1
             outermost_first.append(python[left])
             if not left or entries[left - 1]:
                 break
     if left:
-        return list(python[:shown]) if shown > 0 else []
+        return list(python)
     outermost_first.reverse()
     return outermost_first
