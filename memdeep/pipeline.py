@@ -15,6 +15,7 @@ from memdeep.analysis.fold import fold
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import phases
 from memdeep.capture.loading import Recording, load_run
+from memdeep.capture.plain import load_capture
 from memdeep.capture.sources import read_sources
 from memdeep.model import Report
 from memdeep.report import html, json, payload, view
@@ -27,8 +28,6 @@ def load(path: Path) -> Recording:
     """The recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
     if path.is_dir():
         return load_run(rundir.existing(path))
-    from memdeep.capture.plain import load_capture  # needs memray, which other backends do not
-
     return load_capture(path)
 
 

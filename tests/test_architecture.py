@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "memdeep"
 MAX_LINES = 340
-MAX_LINES_OF = {"model": 400}  # declarations only
+MAX_LINES_OF = {"model": 440}  # declarations only
 
 # For each stage (or module of the package): what it may import from memdeep, and from outside the
 # standard library. A stage may always import itself.
@@ -79,6 +79,7 @@ KNOWS = {
     "run.sampling": {"psutil"},
     "watching.progress": {"psutil"},
     "capture.reader": {"memray"},
+    "capture.replaying": {"lz4"},
     "capture.symbol_tables": {"symbolic", "cffi"},
     "capture.demangle": {"multi_demangle"},
     "capture.symbol_cache": {"platformdirs"},

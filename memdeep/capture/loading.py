@@ -9,8 +9,9 @@ from pathlib import Path
 
 from memdeep import journal, observation
 from memdeep.capture import checkpoints
+from memdeep.capture.engines import CaptureReader, reader_of, reason_for_memray
 from memdeep.capture.origins import Origins
-from memdeep.capture.parts import Part, join
+from memdeep.capture.parts import HeapPart, Part, join
 from memdeep.capture.snapshots import read_snapshots
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.capture.tracing import align_parts
@@ -36,7 +37,7 @@ class Recording:
 
     ``parts`` are its captures by memray; ``snapshots`` is the file of the tracemalloc backend, and
     ``places`` the checkpoint of each sequence number in it. ``start_ms`` is the start of the run
-    since the epoch.
+    since the epoch. ``readers`` are what reads the captures.
     """
 
     run: Run
@@ -45,22 +46,19 @@ class Recording:
     origins: Origins
     snapshots: Path | None = None
     places: Mapping[int, int] = field(default_factory=dict)
+    readers: Mapping[Path, CaptureReader] = field(default_factory=dict)
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
         """The heap, with a peak for each group of stretches. Raises CaptureError."""
         builder = StackTreeBuilder(self.origins)
-        heaps = []
+        heaps: list[HeapPart] = []
         if self.snapshots is not None:
             on_step("Reading the snapshots")
             heap = read_snapshots(self.snapshots, self.places, groups, builder)
-            heaps = [] if heap is None else [heap]
-        elif self.parts:
-            # Here and not above: the other backends must work where there is no memray.
-            from memdeep.capture.reader import read_part
-
-            heaps = [
-                read_part(part, groups, builder, self.start_ms, on_step) for part in self.parts
-            ]
+            heaps += [] if heap is None else [heap]
+        for part in self.parts:
+            reader = self.readers[part.capture]
+            heaps.append(reader.read_part(part, groups, builder, self.start_ms, on_step))
         return join(heaps, builder.build(), len(self.run.checkpoints), groups)
 
 
@@ -85,6 +83,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
     else:
         ordered, parts = [event for event in events if event.kind in checkpoints.KINDS], ()
     offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
+    captures = [part.capture for part in parts]
+    problems += sorted({reason for c in captures if (reason := reason_for_memray(c)) is not None})
     end = next((event for event in events if event.kind == journal.EXIT), None)
     points = checkpoints.join(
         start,
@@ -103,6 +103,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
             event.sequence: place
             for place, event in enumerate([*ordered, *([end] if end is not None else [])], 1)
         },
+        readers={capture: reader_of(capture) for capture in captures},
     )
 
 

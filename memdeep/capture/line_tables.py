@@ -1,0 +1,105 @@
+"""Finds the line of an instruction in the line table of a code object, of CPython 3.10 or later.
+
+Source of the formats: CPython's Objects/lnotab_notes.txt (3.10) and Objects/locations.md (3.11 on).
+A capture's instruction offsets are memray's: in instructions in 3.10, in bytes from 3.11 on. memray
+writes `co_linetable`, and its line for an instruction without one is the line before it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+CPYTHON_3_10 = 0x030A0000
+CPYTHON_3_11 = 0x030B0000
+INSTRUCTION_BYTES = 2
+
+_LONG = 14
+_NO_COLUMNS = 13
+_NO_LINE = 15
+_ONE_LINE_0 = 10
+_NO_LINE_DELTA = -128
+
+
+class LineTable:
+    """The lines of one code object, decoded when the first one is asked for."""
+
+    __slots__ = ("_ends", "_first_line", "_lines", "_python_version", "_table")
+
+    def __init__(self, table: bytes, first_line: int, python_version: int) -> None:
+        self._table = table
+        self._first_line = first_line
+        self._python_version = python_version
+        self._ends: list[int] | None = None
+        self._lines: list[int] = []
+
+    def line(self, offset: int) -> int:
+        """The line of the instruction at ``offset`` (as in the capture); 0 if it has none."""
+        if not self._table or offset < 0:
+            return 0
+        if self._ends is None:
+            self._decode()
+        assert self._ends is not None
+        is_in_instructions = self._python_version < CPYTHON_3_11
+        at = offset * INSTRUCTION_BYTES if is_in_instructions else offset
+        place = bisect_right(self._ends, at)
+        if place < len(self._lines):
+            return self._lines[place]
+        # Behind the end of the table there is nothing, but in 3.10 memray takes the last line.
+        return self._lines[-1] if is_in_instructions and self._lines else 0
+
+    def _decode(self) -> None:
+        is_old = self._python_version < CPYTHON_3_11
+        entries = _entries_of_3_10(self._table) if is_old else _entries(self._table)
+        self._ends = []
+        end = 0
+        line = self._first_line
+        for length, delta in entries:
+            end += length
+            line += delta
+            self._ends.append(end)
+            self._lines.append(line)
+
+
+def _entries_of_3_10(table: bytes) -> Iterator[tuple[int, int]]:
+    """Length in bytes and change of line of each entry."""
+    for place in range(0, len(table) - 1, 2):
+        delta = int.from_bytes(table[place + 1 : place + 2], "little", signed=True)
+        yield table[place], 0 if delta == _NO_LINE_DELTA else delta
+
+
+def _entries(table: bytes) -> Iterator[tuple[int, int]]:
+    """Length in bytes and change of line of each entry; a damaged table just ends."""
+    place = 0
+    while place < len(table):
+        head = table[place]
+        if not head & 0x80:
+            return
+        place += 1
+        code = head >> 3 & 15
+        delta = 0
+        if code in (_LONG, _NO_COLUMNS):
+            unsigned, place = _varint(table, place)
+            delta = -(unsigned >> 1) if unsigned & 1 else unsigned >> 1
+            for _ in range(3 if code == _LONG else 0):
+                _, place = _varint(table, place)
+        elif code >= _ONE_LINE_0 and code != _NO_LINE:
+            delta = code - _ONE_LINE_0
+            place += 2
+        elif code != _NO_LINE:
+            place += 1
+        yield ((head & 7) + 1) * INSTRUCTION_BYTES, delta
+
+
+def _varint(table: bytes, place: int) -> tuple[int, int]:
+    """A number in groups of six bits, least significant first, and where it ends."""
+    value = 0
+    for shift in range(0, 36, 6):
+        if place >= len(table):
+            break
+        byte = table[place]
+        place += 1
+        value |= (byte & 63) << shift
+        if not byte & 64:
+            break
+    return value, place
