@@ -7,8 +7,8 @@ import io
 import os
 import sys
 import webbrowser
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
@@ -86,11 +86,14 @@ def _run(options: argparse.Namespace, program: Program, console: Console) -> int
     quiet = settings.flag("quiet")
     with StatusLine(sys.stderr, quiet=quiet) as status_line:
         exit_status = supervise.run(program, run_dir, run_options, status_line.update)
-    if settings.flag("no-report"):
-        if not quiet:
-            _say(Text.assemble("Recorded: ", text.link(run_dir.path)), console)
-        return exit_status
     try:
+        if run_options.native:
+            with _steps(console, quiet=quiet) as on_step:
+                pipeline.store_names(run_dir.path, on_step)
+        if settings.flag("no-report"):
+            if not quiet:
+                _say(Text.assemble("Recorded: ", text.link(run_dir.path)), console)
+            return exit_status
         shown = argparse.Namespace(quiet=quiet, open=settings.flag("open"))
         _make_report(run_dir.path, None, shown, console)
     except MemdeepError as error:
@@ -142,14 +145,7 @@ def _make_report(
     path: Path, into: Path | None, options: argparse.Namespace, console: Console
 ) -> None:
     """Load, analyse, write, tell."""
-    shows_steps = console.is_terminal and not options.quiet
-    spinner = console.status("", spinner="dots") if shows_steps else None
-    with spinner or nullcontext():
-
-        def on_step(step: str) -> None:
-            if spinner is not None:
-                spinner.update(f"{step} …")
-
+    with _steps(console, quiet=options.quiet) as on_step:
         report = pipeline.analyse(pipeline.load(path), on_step)
         html_path, json_path = pipeline.report_paths(path)
         if into is not None:
@@ -160,6 +156,19 @@ def _make_report(
         _tell(report, html_path, console)
     if options.open:
         webbrowser.open(html_path.absolute().as_uri())
+
+
+@contextmanager
+def _steps(console: Console, *, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """What to call with each step of something long: it shows the step while it lasts."""
+    spinner = console.status("", spinner="dots") if console.is_terminal and not quiet else None
+
+    def on_step(step: str) -> None:
+        if spinner is not None:
+            spinner.update(f"{step} …")
+
+    with spinner or nullcontext():
+        yield on_step
 
 
 def _tell(report: Report, html_path: Path, console: Console) -> None:

@@ -14,6 +14,7 @@ from memdeep.analysis.findings import findings
 from memdeep.analysis.fold import fold
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import phases
+from memdeep.capture import replaying, run_symbols
 from memdeep.capture.loading import Recording, load_run
 from memdeep.capture.plain import load_capture
 from memdeep.capture.sources import read_sources
@@ -47,6 +48,15 @@ def analyse(recording: Recording, on_step: OnStep) -> Report:
         heap_curve=heap_curve(run, heap),
         sources=read_sources(heap.tree.frames, run.started, run.command),
     )
+
+
+def store_names(path: Path, on_step: OnStep) -> None:
+    """Store with the run at ``path``, which has just ended, what another machine cannot know.
+
+    Raises OutputError.
+    """
+    if run_symbols.is_installed() and replaying.is_built():
+        run_symbols.store_names(RunDirectory(path), on_step)
 
 
 def write(report: Report, html_path: Path, json_path: Path, on_step: OnStep) -> None:

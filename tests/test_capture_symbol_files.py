@@ -17,8 +17,9 @@ from libraries import RESERVE, RESERVE_LINE, needs_compiler
 
 from memdeep.capture.debuginfod import Debuginfod
 from memdeep.capture.elf import ElfFile
+from memdeep.capture.images import Image
 from memdeep.capture.symbol_cache import SymbolCache
-from memdeep.capture.symbol_files import Image, SymbolFiles
+from memdeep.capture.symbol_files import SymbolFiles
 from memdeep.capture.symbol_tables import build_id
 
 pytestmark = needs_compiler

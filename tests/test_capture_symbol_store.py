@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.capture.symbol_files import Image
+from memdeep.capture.images import Image
 from memdeep.capture.symbol_store import (
     DamagedSymbols,
     StoredImage,

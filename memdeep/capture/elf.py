@@ -31,8 +31,6 @@ _SHT_SYMTAB, _SHT_NOBITS, _SHT_DYNSYM = 2, 8, 11
 _SHF_COMPRESSED = 0x800
 _STT_FUNC = 2
 
-Segments = tuple[tuple[int, int], ...]
-
 
 class NotElf(Exception):
     """The file is no ELF file of a kind known here."""

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from memdeep.capture import run_symbols
 from memdeep.capture.engines import CaptureFacts
 from memdeep.capture.parts import (
     MAX_PEAKS,
@@ -21,8 +22,10 @@ from memdeep.capture.parts import (
     raised_to_checkpoints,
 )
 from memdeep.capture.replaying import replay
+from memdeep.capture.run_symbols import RunSymbols
 from memdeep.capture.site_nodes import SiteNodes
 from memdeep.capture.stacks import StackTreeBuilder
+from memdeep.capture.symbol_store import StoredSymbols
 from memdeep.capture.trace import Cut, NativeFrames, Trace
 from memdeep.capture.windows import WindowAxis
 from memdeep.model import LargeAllocation, Lifetime, Peak, Sample, Stretch, Transient
@@ -34,12 +37,16 @@ SitePeak = dict[int, tuple[int, int]]  # site -> bytes, allocations
 
 
 class ReplayReader:
-    """Reads one capture. After `facts`, the pass that it took serves the next `read_part` too."""
+    """Reads one capture. After `facts`, the pass that it took serves the next `read_part` too.
 
-    __slots__ = ("_capture", "_trace")
+    ``names`` are those of the native frames of the run that the capture belongs to, if it does.
+    """
 
-    def __init__(self, capture: Path) -> None:
+    __slots__ = ("_capture", "_names", "_trace")
+
+    def __init__(self, capture: Path, names: NativeFrames | None = None) -> None:
         self._capture = capture
+        self._names = names
         self._trace: Trace | None = None
 
     def facts(self) -> CaptureFacts:
@@ -71,11 +78,13 @@ class ReplayReader:
         """As `engines.CaptureReader`."""
         on_step("Replaying the trace")
         trace, self._trace = self._trace or replay(self._capture, on_step), None
-        return _read(trace, part, groups, builder, start_ms, on_step)
+        names = self._names or _native_frames(trace, self._capture)
+        return _read(trace, names, part, groups, builder, start_ms, on_step)
 
 
 def _read(
     trace: Trace,
+    names: NativeFrames,
     part: Part,
     groups: Sequence[Sequence[Stretch]],
     builder: StackTreeBuilder,
@@ -90,7 +99,7 @@ def _read(
     nodes = SiteNodes(trace, builder)
     if trace.header.native:
         weighty = _weighty_sites(trace, at_peaks.values())
-        nodes.add_hybrid(_native_frames(part.capture).hybrid_stacks(trace, weighty))
+        nodes.add_hybrid(names.hybrid_stacks(trace, weighty))
     on_step("Adding up what each stack held")
     lifetimes = _lifetimes(trace, axis, nodes)
     at_checkpoints = heap_at_checkpoints(lifetimes, part.first, part.last)
@@ -152,7 +161,9 @@ def _weighty_sites(trace: Trace, at_peaks: Iterable[SitePeak]) -> list[int]:
     return [site for site, stack in enumerate(stacks) if stack in weighty]
 
 
-def _native_frames(capture: Path) -> NativeFrames:
+def _native_frames(trace: Trace, capture: Path) -> NativeFrames:
+    if run_symbols.is_installed():
+        return RunSymbols(StoredSymbols(), trace.end_s())
     from memdeep.capture.reader import MemrayNativeFrames  # needs memray, which the replay does not
 
     return MemrayNativeFrames(capture)

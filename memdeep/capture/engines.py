@@ -15,6 +15,7 @@ from typing import Protocol
 from memdeep.capture import replaying
 from memdeep.capture.parts import HeapPart, Part
 from memdeep.capture.stacks import StackTreeBuilder
+from memdeep.capture.trace import NativeFrames
 from memdeep.errors import EXIT_USAGE, CaptureError
 from memdeep.model import Sample, Stretch
 
@@ -70,12 +71,15 @@ class CaptureReader(Protocol):
         """
 
 
-def reader_of(capture: Path) -> CaptureReader:
-    """What reads ``capture``. Raises CaptureError."""
+def reader_of(capture: Path, names: NativeFrames | None = None) -> CaptureReader:
+    """What reads ``capture``. Raises CaptureError.
+
+    ``names`` are those of the native frames of its run, where they were stored.
+    """
     if reason_for_memray(capture) is None:
         from memdeep.capture.engine import ReplayReader
 
-        return ReplayReader(capture)
+        return ReplayReader(capture, names)
     # Here and not above: it must work without memray where the replay does.
     from memdeep.capture.reader import MemrayReader
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from memdeep import journal, observation
-from memdeep.capture import checkpoints
+from memdeep.capture import checkpoints, run_symbols, symbol_store
 from memdeep.capture.engines import CaptureReader, reader_of, reason_for_memray
 from memdeep.capture.origins import Origins
 from memdeep.capture.parts import HeapPart, Part, join
+from memdeep.capture.run_symbols import RunSymbols
 from memdeep.capture.snapshots import read_snapshots
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.capture.tracing import align_parts
@@ -93,6 +94,11 @@ def load_run(run_dir: RunDirectory) -> Recording:
         end_s=max((sample.time_ms for sample in samples), default=0) / 1000 - offset_s,
         end_rss_bytes=next((s.rss_bytes for s in reversed(samples) if s.pid == start.pid), None),
     )
+    names = None
+    if meta.native and captures and run_symbols.is_installed():
+        stored, problem = symbol_store.read(run_dir.symbols)
+        problems += [] if problem is None else [problem]
+        names = RunSymbols(stored, start_ms / 1000 + points[-1].time_s)
     return Recording(
         run=_run(meta, points, _rss_curve(samples, points, offset_s), problems),
         parts=parts,
@@ -103,7 +109,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
             event.sequence: place
             for place, event in enumerate([*ordered, *([end] if end is not None else [])], 1)
         },
-        readers={capture: reader_of(capture) for capture in captures},
+        readers={capture: reader_of(capture, names) for capture in captures},
     )
 
 

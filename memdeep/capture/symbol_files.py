@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memdeep.capture.debuginfod import Debuginfod
-from memdeep.capture.elf import DamagedElf, ElfFile, NotElf, Segments
+from memdeep.capture.elf import DamagedElf, ElfFile, NotElf
+from memdeep.capture.images import Image
 from memdeep.capture.symbol_cache import SymbolCache
 from memdeep.capture.symbol_tables import (
     VERSION,
@@ -30,14 +31,6 @@ DEBUG_DIRECTORY = Path("/usr/lib/debug")
 ASK_AGAIN_S = 86_400.0  # after which a server that knew nothing is asked again
 
 _CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A file as the program had it loaded: where it lay, and its segments."""
-
-    filename: str
-    segments: Segments
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from memdeep.capture.images import Image
 from memdeep.capture.stacks import RawFrame
-from memdeep.capture.symbol_files import Image
 
 SCHEMA = 1
 MAX_BYTES = 1 << 29  # unpacked; more is not a file of ours

@@ -6,40 +6,12 @@ name is not known for certain, the frame says so, and in which file it lies.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import PurePath
 
-from memdeep.capture.stacks import RawFrame
-from memdeep.capture.symbol_files import Image, Symbols
+from memdeep.capture.images import Image
+from memdeep.capture.symbol_files import Symbols
 from memdeep.capture.symbol_store import Frames, StoredImage, StoredSymbols
-
-NOWHERE: RawFrame = ("<unknown>", "", 0)  # in no file: generated code, or the kernel's own
-
-# The lowest part of every program of macOS is a segment that is kept empty.
-_PAGE_ZERO = (0, 1 << 32)
-
-
-class AddressSpace:
-    """Which loaded file an address lies in; ``loaded`` are the files with their load addresses."""
-
-    def __init__(self, loaded: Sequence[tuple[Image, int]]) -> None:
-        ranges = sorted(
-            (load + start, load + start + size, load, image)
-            for image, load in loaded
-            for start, size in image.segments
-            if (start, size) != _PAGE_ZERO
-        )
-        self._starts = [start for start, *_ in ranges]
-        self._ranges = ranges
-
-    def find(self, address: int) -> tuple[Image, int] | None:
-        """The file at ``address``, and the address as the file counts it."""
-        place = bisect_right(self._starts, address) - 1
-        if place < 0:
-            return None
-        _, end, load, image = self._ranges[place]
-        return (image, address - load) if address < end else None
 
 
 class SymbolServer:

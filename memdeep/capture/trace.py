@@ -257,6 +257,21 @@ class Trace:
             native = self._native_parents[native]
         return addresses
 
+    def end_s(self) -> float:
+        """When the last record with a time was written, since the epoch."""
+        return max([self.header.end_ms, *self.windows.time_ms]) / 1000
+
+    def native_addresses(self) -> set[tuple[int, int]]:
+        """The instruction pointers of all native stacks, each with its generation."""
+        addresses: set[tuple[int, int]] = set()
+        seen: set[tuple[int, int]] = set()
+        for generation, native in set(zip(self.sites.generation, self.sites.native, strict=True)):
+            while 0 < native < len(self._native_addresses) and (generation, native) not in seen:
+                seen.add((generation, native))
+                addresses.add((generation, self._native_addresses[native]))
+                native = self._native_parents[native]
+        return addresses
+
     def thread_name(self, thread: int) -> str | None:
         """The name of a thread of `Sites.thread`; None where the capture does not tell it."""
         identifier, name = self.threads[thread]

@@ -1,0 +1,164 @@
+"""On real captures: the stacks are memray's, frame by frame, and are the same on any machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import PROGRAMS
+from memray import FileReader
+from memray._memray import set_log_level
+
+from memdeep.capture.replaying import replay
+from memdeep.capture.run_symbols import RunSymbols, store_names
+from memdeep.capture.stacks import RawFrame
+from memdeep.capture.symbol_store import StoredSymbols, decode, encode, read
+from memdeep.capture.trace import Trace
+from memdeep.rundir import RunDirectory
+
+Stacks = dict[
+    tuple[int, int], list[RawFrame]
+]  # memray's numbers of the Python and of the native stack
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What memray records of a program with threads, extensions and calls back from C."""
+    path = tmp_path_factory.mktemp("capture") / "capture.bin"
+    words = [sys.executable, "-m", "memray", "run", "--quiet", "--native", "--no-compress"]
+    program = PROGRAMS / "native_stacks.py"
+    subprocess.run([*words, "-o", path, program], check=True, timeout=120)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trace(capture: Path) -> Trace:
+    return replay(capture, lambda step: None)
+
+
+@pytest.fixture(scope="module")
+def stacks(trace: Trace) -> Stacks:
+    """What this machine's files say of them."""
+    return stacks_of(trace, RunSymbols(StoredSymbols(), time.time()))
+
+
+def memrays_stacks(capture: Path) -> Stacks:
+    """Of every third Python stack: memray names the frames of every dlopen anew."""
+    set_log_level(60)
+    stacks: Stacks = {}
+    with FileReader(capture) as reader:
+        for record in reader.get_allocation_records():
+            key = record.stack_id, record.native_stack_id
+            if record.stack_id % 3 == 0 and record.native_stack_id and key not in stacks:
+                stacks[key] = record.hybrid_stack_trace()
+    return stacks
+
+
+def stacks_of(trace: Trace, symbols: RunSymbols) -> Stacks:
+    sites = trace.sites
+    found = symbols.hybrid_stacks(trace, range(1, len(sites.node)))
+    return {(sites.node[site], sites.native[site]): list(stack) for site, stack in found.items()}
+
+
+def is_same(ours: RawFrame, memrays: RawFrame) -> bool:
+    """Whether two frames are the same function at the same place.
+
+    We give the whole path of a source file, with the directory it was compiled in, and the library
+    where there is none; libbacktrace, which memray uses, does not. It also knows functions written
+    in assembly by their global symbol, we by the debug information, where glibc adds underscores.
+    """
+    function, filename, lineno = ours
+    if memrays == ("<unknown>", "<unknown>", 0):
+        return function.startswith("<unknown in ")
+    if (function.lstrip("_"), lineno) != (memrays[0].lstrip("_"), memrays[2]):
+        return False
+    if memrays[1] == "<unknown>":
+        return lineno == 0
+    shortest = os.path.normpath(memrays[1]).replace("../", "")
+    return f"/{os.path.normpath(filename)}".endswith(shortest)
+
+
+def test_the_stacks_are_memrays_frame_by_frame(capture: Path, stacks: Stacks) -> None:
+    expected = memrays_stacks(capture)
+    assert len(expected) > 500
+    differing = []
+    for key, stack in expected.items():
+        # memray hides its own launcher in the main thread; the stack tree does that for us.
+        ours = stacks[key][: len(stack)]
+        if len(ours) != len(stack) or not all(map(is_same, ours, stack)):
+            differing.append((ours, stack))
+    # At a few addresses `symbolic` sees inlined functions where libbacktrace sees none.
+    for ours, stack in differing:
+        assert len(ours) == len(stack), (ours, stack)
+    assert len(differing) <= len(expected) / 100, differing[:3]
+
+
+def test_every_frame_of_python_is_in_its_stack(trace: Trace) -> None:
+    sites = trace.sites
+    found = RunSymbols(StoredSymbols(), time.time()).hybrid_stacks(trace, range(1, len(sites.node)))
+    for site, stack in found.items():
+        python = [frame.raw for frame in trace.python_stack(sites.node[site])]
+        assert [frame for frame in stack if frame in python] == python
+
+
+def test_a_second_reading_gives_the_same_from_the_cache(
+    trace: Trace, stacks: Stacks, cache: Path
+) -> None:
+    entries = sorted((cache / "memdeep" / "symbols").iterdir())
+    assert entries
+    assert stacks_of(trace, RunSymbols(StoredSymbols(), time.time())) == stacks
+    assert sorted((cache / "memdeep" / "symbols").iterdir()) == entries
+
+
+def test_stored_names_give_the_same_where_no_file_can_be_used(trace: Trace, stacks: Stacks) -> None:
+    first = RunSymbols(StoredSymbols(), time.time())
+    first.name_all(trace)
+    stored = decode(encode(first.named()))
+    elsewhere = RunSymbols(stored, recorded_until_s=0)
+    assert stacks_of(trace, elsewhere) == stacks
+    assert elsewhere.named() == stored
+
+
+def test_without_any_symbols_the_stacks_are_pythons(trace: Trace) -> None:
+    sites = trace.sites
+    found = RunSymbols(StoredSymbols(), recorded_until_s=0).hybrid_stacks(
+        trace, range(1, len(sites.node))
+    )
+    assert found
+    for site, stack in found.items():
+        python = [frame.raw for frame in trace.python_stack(sites.node[site])]
+        if python:
+            assert stack == python
+        else:
+            assert all(function.startswith("<unknown") for function, _, _ in stack)
+
+
+def test_the_names_of_all_captures_of_a_run_are_stored(
+    capture: Path, trace: Trace, stacks: Stacks, tmp_path: Path
+) -> None:
+    run_dir = RunDirectory(tmp_path)
+    shutil.copy(capture, run_dir.capture(2))
+    run_dir.capture(1).write_bytes(capture.read_bytes()[:5])  # its report will tell what is wrong
+    steps: list[str] = []
+    store_names(run_dir, steps.append)
+    assert steps
+    stored, problem = read(run_dir.symbols)
+    assert problem is None
+    assert stacks_of(trace, RunSymbols(stored, recorded_until_s=0)) == stacks
+
+
+def test_without_native_stacks_nothing_is_stored(tmp_path: Path) -> None:
+    run_dir = RunDirectory(tmp_path)
+    words = [sys.executable, "-m", "memray", "run", "--quiet", "--no-compress"]
+    words += ["-o", str(run_dir.capture()), str(PROGRAMS / "grows.py")]
+    subprocess.run(words, check=True, timeout=60)
+    store_names(run_dir, lambda step: None)
+    assert not run_dir.symbols.exists()
+    plain = replay(run_dir.capture(), lambda step: None)
+    symbols = RunSymbols(StoredSymbols(), time.time())
+    assert symbols.hybrid_stacks(plain, range(1, len(plain.sites.node))) == {}
