@@ -65,9 +65,12 @@ class WindowAxis:
                 chosen[place] = max(windows, key=heights.__getitem__)
         return chosen
 
-    def middle_s(self, window: int, start_ms: int) -> float:
-        """When ``window`` was, give or take half its length."""
-        times_ms = self._windows.time_ms[max(0, window - 1) : window + 1]
+    def middle_s(self, window: int, start_ms: int) -> float | None:
+        """When ``window`` was, give or take half its length; None where nothing tells."""
+        ends = min(window, len(self._windows.cut) - 2)  # when the trace ended is not known
+        times_ms = self._windows.time_ms[max(0, window - 1) : ends + 1]
+        if not times_ms:
+            return None
         return max(0.0, (sum(times_ms) / len(times_ms) - start_ms) / 1000)
 
     def curve(self, start_ms: int) -> list[Sample]:
@@ -77,8 +80,9 @@ class WindowAxis:
         windows = self._windows
         rows = zip(windows.cut, windows.time_ms, windows.heap, windows.peak, strict=True)
         for window, (cut, time_ms, heap, peak) in enumerate(rows):
-            if peak > max(before, heap):
-                samples.append(Sample(self.middle_s(window, start_ms), peak))
+            middle_s = self.middle_s(window, start_ms)
+            if peak > max(before, heap) and cut != Cut.END and middle_s is not None:
+                samples.append(Sample(middle_s, peak))
             if cut == Cut.MEMORY:
                 samples.append(Sample(max(0.0, (time_ms - start_ms) / 1000), heap))
             before = heap
