@@ -22,9 +22,13 @@ _RUST_PREFIX = "_R"
 # Rust's older scheme writes a C++ name that ends in a hash of the type.
 _RUST_LEGACY = re.compile(r"_ZN.+17h[0-9a-f]{16}E(?:\.|$)")
 
+# GCC's second name for a function that may be replaced when it is loaded.
+_LOCAL_ALIAS = re.compile(r"\.localalias(?:\.\d+)?$")
+
 
 def demangle(symbol: str) -> str:
     """The name behind ``symbol``; what is not mangled, or cannot be read, stays as it is."""
+    symbol = _LOCAL_ALIAS.sub("", symbol)
     if not symbol.startswith((_CXX_PREFIX, _RUST_PREFIX)) or len(symbol) > MAX_CHARACTERS:
         return symbol[:MAX_CHARACTERS]
     if symbol.startswith(_RUST_PREFIX) or _RUST_LEGACY.match(symbol):

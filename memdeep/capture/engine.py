@@ -78,13 +78,12 @@ class ReplayReader:
         """As `engines.CaptureReader`."""
         on_step("Replaying the trace")
         trace, self._trace = self._trace or replay(self._capture, on_step), None
-        names = self._names or _native_frames(trace, self._capture)
-        return _read(trace, names, part, groups, builder, start_ms, on_step)
+        return _read(trace, self._names, part, groups, builder, start_ms, on_step)
 
 
 def _read(
     trace: Trace,
-    names: NativeFrames,
+    names: NativeFrames | None,
     part: Part,
     groups: Sequence[Sequence[Stretch]],
     builder: StackTreeBuilder,
@@ -99,6 +98,7 @@ def _read(
     nodes = SiteNodes(trace, builder)
     if trace.header.native:
         weighty = _weighty_sites(trace, at_peaks.values())
+        names = names or _native_frames(trace, part.capture)
         nodes.add_hybrid(names.hybrid_stacks(trace, weighty))
     on_step("Adding up what each stack held")
     lifetimes = _lifetimes(trace, axis, nodes)
