@@ -32,12 +32,19 @@ class ReplayBuildHook(BuildHookInterface[Any]):
             self.app.display_warning(f"memdeep's replay engine could not be built: {error}")
             return
         if version == "editable":
-            shutil.copy(built, Path(self.root, "memdeep", "capture", built.name))
+            _replace(Path(self.root, "memdeep", "capture", built.name), built)
             return
         build_data["force_include"][str(built)] = f"memdeep/capture/{built.name}"
         build_data["pure_python"] = False
         tag = self.build_config.builder.get_best_matching_tag()
         build_data["tag"] = f"cp310-abi3-{tag.rpartition('-')[2]}" if limited else tag
+
+
+def _replace(module: Path, built: Path) -> None:
+    """Put ``built`` in the place of ``module``, which a running program may have loaded."""
+    new = module.with_suffix(".new")
+    shutil.copy(built, new)
+    new.replace(module)
 
 
 def _compile(root: Path, limited: bool) -> Path:

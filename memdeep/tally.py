@@ -23,6 +23,10 @@ class Tally(dict[Key, tuple[int, int]]):
         """The bytes of all keys."""
         return sum(held for held, _ in self.values())
 
+    def total_allocations(self) -> int:
+        """The number of allocations of all keys."""
+        return sum(count for _, count in self.values())
+
 
 def stacks_of(tally: Tally[int]) -> tuple[StackBytes, ...]:
     """What is charged to nodes, as stacks."""

@@ -264,8 +264,11 @@ def test_heap_peaks_and_stacks_between_checkpoints(
     (ours, our_tree), (theirs, their_tree) = found
     assert merged(ours, our_tree) == merged(theirs, their_tree)
     at_peaks, their_peaks = stacks_at_peaks(ours, our_tree), stacks_at_peaks(theirs, their_tree)
+    heights = Counter(replay(part.capture, quiet).windows.peak)
     for place, stacks in at_peaks.items():
         assert sum(stacks.values()) == ours.peaks[place].bytes
+        if heights[ours.peaks[place].bytes] > 1:
+            continue  # equally high twice: either is the peak
         stray = {*stacks.items()} ^ {*their_peaks[place].items()}
         # memray's are approximate (reader.py): see the fault that test_engine_replay.py shows.
         assert sum(abs(size) for _, size in stray) <= max(64, ours.peaks[place].bytes // 100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from memdeep.model import Culprit, Frame, Origin, StackBytes, StackTree
+from memdeep.model import Culprit, Frame, LargeAllocation, Origin, StackBytes, StackTree
 
 MAX_CULPRITS = 20
 
@@ -53,6 +53,19 @@ class Blame:
                 lines.setdefault((frame.filename, frame.lineno), []).append(stack)
         ranked = sorted(lines.values(), key=_total, reverse=True)[:MAX_CULPRITS]
         return tuple(self._culprit(line, total_bytes) for line in ranked)
+
+    def largest(
+        self, allocations: Iterable[LargeAllocation], total_bytes: int
+    ) -> tuple[Culprit, ...]:
+        """The lines with the largest single allocations, at most 20, each with its largest one."""
+        lines: dict[tuple[str, int], Culprit] = {}
+        for one in sorted(allocations, key=lambda one: one.bytes, reverse=True):
+            frame = self.frame(one.node)
+            if frame.origin is not Origin.MEMDEEP:
+                share = one.bytes / total_bytes if total_bytes > 0 else 0.0
+                culprit = Culprit(frame, one.node, one.bytes, 1, share)
+                lines.setdefault((frame.filename, frame.lineno), culprit)
+        return tuple(lines.values())[:MAX_CULPRITS]
 
     def _culprit(self, line: Sequence[StackBytes], total_bytes: int) -> Culprit:
         largest = max(line, key=lambda stack: stack.bytes)

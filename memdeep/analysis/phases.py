@@ -9,6 +9,7 @@ from memdeep.analysis.culprits import Blame
 from memdeep.model import (
     Checkpoint,
     Heap,
+    LargeAllocation,
     Peak,
     Phase,
     PhaseHeap,
@@ -64,28 +65,38 @@ def cover(outlines: Sequence[PhaseOutline], checkpoints: int) -> Cover:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What one phase retained and what it freed, by node."""
+    """What one phase retained, what it freed, and what it allocated and freed again, by node."""
 
     retained: Tally[int]
     freed: Tally[int]
+    churned: Tally[int]
+    largest: list[LargeAllocation]
 
 
 def _accounts(heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int) -> list[Account]:
     """The account of each phase.
 
     Retained: allocated inside a stretch and alive at its end. Freed: alive at its start, and not
-    at its end. Their difference is the growth of the heap, exactly.
+    at its end. Their difference is the growth of the heap, exactly. Churned: allocated and freed
+    inside a stretch.
     """
     covering = cover(outlines, checkpoints)
-    accounts = [Account(Tally(), Tally()) for _ in outlines]
+    accounts = [Account(Tally(), Tally(), Tally(), []) for _ in outlines]
     for life in heap.lifetimes:
         for place, _, end in covering[life.born]:
-            if life.died is None or life.died > end:
-                accounts[place].retained.add(life.node, life.bytes, life.allocations)
+            stays = life.died is None or life.died > end
+            account = accounts[place].retained if stays else accounts[place].churned
+            account.add(life.node, life.bytes, life.allocations)
         if life.died is not None:
             for place, start, _ in covering[life.died]:
                 if life.born <= start:
                     accounts[place].freed.add(life.node, life.bytes, life.allocations)
+    for one in heap.transients or ():
+        for place, _, _ in covering[one.segment]:
+            accounts[place].churned.add(one.node, one.bytes, one.allocations)
+    for large in heap.largest or ():
+        for place, _, _ in covering[large.born]:
+            accounts[place].largest.append(large)
     return accounts
 
 
@@ -125,6 +136,8 @@ def _phase_heap(
     retained, freed = account.retained, account.freed
     retained_bytes = retained.total_bytes()
     freed_bytes = freed.total_bytes()
+    is_gross_known = heap.transients is not None
+    churn_bytes = account.churned.total_bytes()
     return PhaseHeap(
         start_bytes=start,
         end_bytes=end,
@@ -136,6 +149,13 @@ def _phase_heap(
         culprits=blame.culprits(stacks_of(retained), retained_bytes),
         peak_culprits=blame.culprits(peak.stacks or (), peak.bytes),
         freed_culprits=blame.culprits(stacks_of(freed), freed_bytes),
+        churn_bytes=churn_bytes if is_gross_known else None,
+        allocations=retained.total_allocations() + account.churned.total_allocations()
+        if is_gross_known
+        else None,
+        largest=None
+        if heap.largest is None
+        else blame.largest(account.largest, retained_bytes + churn_bytes),
     )
 
 

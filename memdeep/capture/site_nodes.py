@@ -39,7 +39,7 @@ class SiteNodes:
         self._trace = trace
         self._builder = builder
         self._nodes: dict[int, int] = {}
-        self._frames: dict[int, Frame] = {}
+        self._frames = _Frames(trace, builder)
         self._paths: dict[int, _Paths] = {}
 
     def __getitem__(self, site: int) -> int:
@@ -49,7 +49,8 @@ class SiteNodes:
             thread = sites.thread[site]
             paths = self._paths.get(thread)
             if paths is None:
-                paths = _Paths(self._trace, self._builder, self._thread_name(thread), self._frames)
+                root = self._builder.root(self._thread_name(thread))
+                paths = _Paths(self._trace, self._builder, root, self._frames)
                 self._paths[thread] = paths
             node = self._nodes[site] = paths.tree_node(sites.node[site])
         return node
@@ -70,19 +71,40 @@ class SiteNodes:
         return name or f"thread {identifier:#x}"
 
 
+class _Frames:
+    """The capture's frames as the tree's."""
+
+    def __init__(self, trace: Trace, builder: StackTreeBuilder) -> None:
+        self._trace = trace
+        self._builder = builder
+        self._known: dict[int, Frame] = {}
+        self._numbers: dict[int, int] = {}
+
+    def __getitem__(self, number: int) -> Frame:
+        known = self._known.get(number)
+        if known is None:
+            raw = self._trace.frame(number).raw
+            known = self._known[number] = self._builder.python_frame(raw)
+        return known
+
+    def in_tree(self, number: int) -> int:
+        """The number in the tree of a frame of the capture; -1 if it is not shown."""
+        found = self._numbers.get(number)
+        if found is None:
+            frame = self[number]
+            is_shown = frame.origin is not Origin.MEMDEEP
+            found = self._numbers[number] = self._builder.number(frame) if is_shown else -1
+        return found
+
+
 class _Paths:
     """The stacks of one thread: from the nodes of the capture to those of the tree."""
 
-    def __init__(
-        self,
-        trace: Trace,
-        builder: StackTreeBuilder,
-        thread: str,
-        frames: dict[int, Frame],
-    ) -> None:
-        self._trace = trace
+    def __init__(self, trace: Trace, builder: StackTreeBuilder, root: int, frames: _Frames) -> None:
         self._builder = builder
-        self._thread = thread
+        self._root = root
+        self._parents = trace.node_parents
+        self._node_frames = trace.node_frames
         self._frames = frames
         # By node: its stage, and whether its innermost code outside the library is memdeep's.
         self._states: dict[int, tuple[_Stage, bool]] = {0: (_Stage.EMPTY, False)}
@@ -92,48 +114,37 @@ class _Paths:
     def tree_node(self, node: int) -> int:
         """The node in the tree of a node of the capture."""
         stage, belongs_to_memdeep = self._state(node)
-        root = self._builder.root(self._thread)
         if stage is _Stage.EMPTY:
-            return self._builder.child(root, NO_STACK_FRAME)
+            return self._builder.child(self._root, self._builder.number(NO_STACK_FRAME))
         if belongs_to_memdeep:
-            return self._builder.child(root, OWN_FRAME)
-        return self._show(node, root, launched=stage is _Stage.LAUNCHED)
-
-    def _frame(self, node: int) -> Frame:
-        number = self._trace.node_frames[node]
-        frame = self._frames.get(number)
-        if frame is None:
-            raw = self._trace.frame(number).raw
-            frame = self._frames[number] = self._builder.python_frame(raw)
-        return frame
+            return self._builder.child(self._root, self._builder.number(OWN_FRAME))
+        return self._show(node, launched=stage is _Stage.LAUNCHED)
 
     def _state(self, node: int) -> tuple[_Stage, bool]:
-        parents = self._trace.node_parents
-        states = self._states
         unseen = []
-        while node not in states:
+        while node not in self._states:
             unseen.append(node)
-            node = parents[node]
-        state = states[node]
+            node = self._parents[node]
+        state = self._states[node]
         for inner in reversed(unseen):
-            state = states[inner] = _after(state, self._frame(inner))
+            frame = self._frames[self._node_frames[inner]]
+            state = self._states[inner] = _after(state, frame)
         return state
 
-    def _show(self, node: int, root: int, *, launched: bool) -> int:
+    def _show(self, node: int, *, launched: bool) -> int:
         """The tree's node for the frames of ``node`` that are not hidden."""
-        parents = self._trace.node_parents
         known = self._launched if launched else self._whole
         path = []
         while node and node not in known:
             if launched and self._states[node][0] is not _Stage.LAUNCHED:
                 break
             path.append(node)
-            node = parents[node]
-        shown = known.get(node, root)
+            node = self._parents[node]
+        shown = known.get(node, self._root)
         for inner in reversed(path):
-            frame = self._frame(inner)
-            if frame.origin is not Origin.MEMDEEP:
-                shown = self._builder.child(shown, frame)
+            number = self._frames.in_tree(self._node_frames[inner])
+            if number >= 0:
+                shown = self._builder.child(shown, number)
             known[inner] = shown
         return shown
 

@@ -38,7 +38,7 @@ class StackTreeBuilder:
         frames = self._python_frames(python) if hybrid is None else self._mixed(python, hybrid)
         node = self.root(thread)
         for frame in _without_own(frames):
-            node = self.child(node, frame)
+            node = self.child(node, self.number(frame))
         return node
 
     def build(self) -> StackTree:
@@ -51,7 +51,9 @@ class StackTreeBuilder:
 
     def root(self, thread: str | None) -> int:
         """The node below which the stacks of ``thread`` hang; -1 without one."""
-        return -1 if thread is None else self.child(-1, Frame(thread, "", 0, Origin.THREAD))
+        if thread is None:
+            return -1
+        return self.child(-1, self.number(Frame(thread, "", 0, Origin.THREAD)))
 
     def _python_frames(self, python: Sequence[RawFrame]) -> list[Frame]:
         return [self.python_frame(raw) for raw in reversed(python)]
@@ -68,9 +70,12 @@ class StackTreeBuilder:
                 frames.append(Frame(*raw, Origin.NATIVE))
         return frames
 
-    def child(self, parent: int, frame: Frame) -> int:
-        """The node of ``frame`` below ``parent``; outermost if that is -1."""
-        frame_id = self._frames.setdefault(frame, len(self._frames))
+    def number(self, frame: Frame) -> int:
+        """The place of ``frame`` among the tree's frames."""
+        return self._frames.setdefault(frame, len(self._frames))
+
+    def child(self, parent: int, frame_id: int) -> int:
+        """The node of the frame of that number below ``parent``; outermost if that is -1."""
         node = self._nodes.get((parent, frame_id))
         if node is None:
             node = self._nodes[parent, frame_id] = len(self._parents)

@@ -103,16 +103,18 @@ def _phase(report: Report, phase: Phase) -> Json:
         "rss_delta_bytes": phase.rss_delta_bytes,
         "rss_worst_bytes": max((d for d in phase.rss_deltas_bytes if d is not None), default=None),
         **_heap(phase.heap),
-        "allocated_bytes": None,  # memray's reader does not count what a phase frees again
-        "freed_bytes": None,
-        "churn_bytes": None,
-        "allocations": None,
+        "allocated_bytes": None if heap is None else heap.allocated_bytes,
+        "freed_bytes": None if heap is None else heap.gross_freed_bytes,
+        "churn_bytes": None if heap is None else heap.churn_bytes,
+        "allocations": None if heap is None else heap.allocations,
         "explained_ratio": phase.explained_ratio,
         "complete": phase.complete,
         "culprits": _culprits(report, heap.culprits if heap else ()),
         "peak_culprits": _culprits(report, heap.peak_culprits if heap else ()),
         "freed_culprits": _culprits(report, heap.freed_culprits if heap else ()),
-        "largest": None,
+        "largest": None
+        if heap is None or heap.largest is None
+        else _culprits(report, heap.largest),
     }
 
 
