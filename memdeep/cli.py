@@ -16,7 +16,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.text import Text
 
-from memdeep import arguments, config, pipeline, rundir, watch
+from memdeep import arguments, config, doctor, pipeline, rundir, watch
 from memdeep.errors import EXIT_USAGE, MemdeepError, ProgramError
 from memdeep.model import Report
 from memdeep.options import Settings
@@ -68,6 +68,10 @@ def _dispatch(words: Sequence[str], console: Console) -> int:
         return 0
     if options.command == "config":
         return _show_config()
+    if options.command == "doctor":
+        found = doctor.checks()
+        doctor.show(found, Console(highlight=False))
+        return 0 if doctor.is_well(found) else 1
     arguments.parser().print_help(sys.stderr)
     return EXIT_USAGE
 

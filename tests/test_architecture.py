@@ -51,6 +51,12 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | {"plain", "status", "tail"},
         {"rich"},
     ),
+    "limits": (set(), set()),
+    "doctor": (
+        {"__init__", "capture.engines", "capture.replaying", "errors", "limits", "plain"}
+        | {"report.units"},
+        {"rich"},
+    ),
     "watch": (
         {"errors", "journal", "rundir", "tail", "watching", "report.units", "plain"},
         {"rich"},
@@ -66,6 +72,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
             "status",
             "arguments",
             "config",
+            "doctor",
             "options",
             "watch",
         },

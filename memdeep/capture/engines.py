@@ -88,6 +88,15 @@ def reader_of(capture: Path, names: NativeFrames | None = None) -> CaptureReader
 
 def reason_for_memray(capture: Path) -> str | None:
     """Why memray's reader must read ``capture``; None if the replay can. Raises CaptureError."""
+    if is_memray_forced():
+        return f"memray's reader was used, as {VARIABLE} demands."
+    if not replaying.is_built():
+        return NOT_BUILT
+    return None if replaying.knows(capture) else TOO_OLD
+
+
+def is_memray_forced() -> bool:
+    """Whether the environment asks for memray's reader. Raises CaptureError if it asks in vain."""
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in ("", MEMRAY, REPLAY):
         raise CaptureError(
@@ -95,13 +104,9 @@ def reason_for_memray(capture: Path) -> str | None:
             f'Set it to "{REPLAY}" or to "{MEMRAY}", or leave it unset.',
             EXIT_USAGE,
         )
-    if wanted == MEMRAY:
-        return f"memray's reader was used, as {VARIABLE} demands."
-    if not replaying.is_built():
-        if wanted == REPLAY:
-            raise CaptureError(
-                "memdeep's replay engine is not built in this installation.",
-                f"Install memdeep again where there is a C++ compiler, or unset {VARIABLE}.",
-            )
-        return NOT_BUILT
-    return None if replaying.knows(capture) else TOO_OLD
+    if wanted == REPLAY and not replaying.is_built():
+        raise CaptureError(
+            "memdeep's replay engine is not built in this installation.",
+            f"Install memdeep again where there is a C++ compiler, or unset {VARIABLE}.",
+        )
+    return wanted == MEMRAY
