@@ -49,6 +49,9 @@ examples:
   memdeep watch                                the newest run in memdeep-runs
   memdeep watch memdeep-runs/backtest-20251120-103045"""
 
+DOCTOR_STATUS = """\
+exit status: 0 nothing needs to be done, 1 something does."""
+
 
 def parser() -> argparse.ArgumentParser:
     """The parser of everything but the program to run and its own arguments."""
@@ -83,6 +86,9 @@ def parser() -> argparse.ArgumentParser:
             _add_option(report, option)
     watch = _command(commands, "watch", "follow a run from another terminal", WATCH_EXAMPLES)
     watch.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR")
+    _command(
+        commands, "doctor", "check the installation, and the limits on memory here", DOCTOR_STATUS
+    )
     _command(commands, "config", "show which options are in force, and where they come from", "")
     return top
 

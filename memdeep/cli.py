@@ -7,8 +7,8 @@ import io
 import os
 import sys
 import webbrowser
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
@@ -16,7 +16,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.text import Text
 
-from memdeep import arguments, config, pipeline, rundir, watch
+from memdeep import arguments, config, doctor, pipeline, rundir, watch
 from memdeep.errors import EXIT_USAGE, MemdeepError, ProgramError
 from memdeep.model import Report
 from memdeep.options import Settings
@@ -71,6 +71,10 @@ def _dispatch(words: Sequence[str], console: Console) -> int:
         return 0
     if options.command == "config":
         return _show_config()
+    if options.command == "doctor":
+        found = doctor.checks()
+        doctor.show(found, Console(highlight=False))
+        return 0 if doctor.is_well(found) else 1
     arguments.parser().print_help(sys.stderr)
     return EXIT_USAGE
 
@@ -89,11 +93,14 @@ def _run(options: argparse.Namespace, program: Program, console: Console) -> int
     quiet = settings.flag("quiet")
     with StatusLine(sys.stderr, quiet=quiet) as status_line:
         exit_status = supervise.run(program, run_dir, run_options, status_line.update)
-    if settings.flag("no-report"):
-        if not quiet:
-            _say(Text.assemble("Recorded: ", text.link(run_dir.path)), console)
-        return exit_status
     try:
+        if run_options.native:
+            with _steps(console, quiet=quiet) as on_step:
+                pipeline.store_names(run_dir.path, on_step)
+        if settings.flag("no-report"):
+            if not quiet:
+                _say(Text.assemble("Recorded: ", text.link(run_dir.path)), console)
+            return exit_status
         _make_report(run_dir.path, None, settings, console)
     except MemdeepError as error:
         # The program has run; its exit status is what the caller waits for.
@@ -144,14 +151,7 @@ def _make_report(path: Path, into: Path | None, settings: Settings, console: Con
     """Load, analyse, write, tell."""
     options = _report_options(settings)
     quiet = settings.flag("quiet")
-    shows_steps = console.is_terminal and not quiet
-    spinner = console.status("", spinner="dots") if shows_steps else None
-    with spinner or nullcontext():
-
-        def on_step(step: str) -> None:
-            if spinner is not None:
-                spinner.update(f"{step} …")
-
+    with _steps(console, quiet=quiet) as on_step:
         report = pipeline.analyse(pipeline.load(path), on_step, options)
         html_path, json_path = pipeline.report_paths(path)
         if into is not None:
@@ -171,6 +171,19 @@ def _report_options(settings: Settings) -> ReportOptions:
         redact_args=settings.flag("redact-args"),
         editor=settings.text("editor") or "",
     )
+
+
+@contextmanager
+def _steps(console: Console, *, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """What to call with each step of something long: it shows the step while it lasts."""
+    spinner = console.status("", spinner="dots") if console.is_terminal and not quiet else None
+
+    def on_step(step: str) -> None:
+        if spinner is not None:
+            spinner.update(f"{step} …")
+
+    with spinner or nullcontext():
+        yield on_step
 
 
 def _tell(report: Report, html_path: Path, options: ReportOptions, console: Console) -> None:

@@ -330,9 +330,9 @@ class PhaseHeap:
     """What the trace says of a phase; deltas are sums over the stretches, the peak is the highest.
 
     ``retained_bytes`` were allocated in a stretch and alive at its end, ``freed_bytes`` alive at
-    its start and freed in it; the difference is ``delta_bytes``. ``allocated_bytes`` (in
-    ``allocations`` of them), ``churn_bytes`` (allocated and freed within one stretch) and the
-    ``largest`` single allocations are None where the reader cannot know them.
+    its start and freed in it; the difference is ``delta_bytes``. ``churn_bytes`` were allocated and
+    freed within a stretch. ``allocations`` is the number of all allocations, ``largest`` are the
+    lines with the largest single ones. None where the reader cannot know them.
     """
 
     start_bytes: int
@@ -345,10 +345,19 @@ class PhaseHeap:
     culprits: tuple[Culprit, ...]
     peak_culprits: tuple[Culprit, ...]
     freed_culprits: tuple[Culprit, ...]
-    allocated_bytes: int | None = None
     churn_bytes: int | None = None
     allocations: int | None = None
     largest: tuple[Culprit, ...] | None = None
+
+    @property
+    def allocated_bytes(self) -> int | None:
+        """All that was allocated, whether or not it stayed."""
+        return None if self.churn_bytes is None else self.retained_bytes + self.churn_bytes
+
+    @property
+    def gross_freed_bytes(self) -> int | None:
+        """All that was freed, whenever it was allocated."""
+        return None if self.churn_bytes is None else self.freed_bytes + self.churn_bytes
 
     @property
     def transient_bytes(self) -> int:

@@ -16,7 +16,9 @@ from memdeep.analysis.fold import fold
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import phases
 from memdeep.analysis.redact import redacted
+from memdeep.capture import replaying, run_symbols
 from memdeep.capture.loading import Recording, load_run
+from memdeep.capture.plain import load_capture
 from memdeep.capture.sources import Sources, read_sources
 from memdeep.model import Report
 from memdeep.report import html, json, language, payload, view
@@ -44,8 +46,6 @@ def load(path: Path) -> Recording:
     """The recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
     if path.is_dir():
         return load_run(rundir.existing(path))
-    from memdeep.capture.plain import load_capture  # needs memray, which other backends do not
-
     return load_capture(path)
 
 
@@ -73,6 +73,15 @@ def analyse(
         sources=sources.lines,
         private_files=sources.private_files,
     )
+
+
+def store_names(path: Path, on_step: OnStep) -> None:
+    """Store with the run at ``path``, which has just ended, what another machine cannot know.
+
+    Raises OutputError.
+    """
+    if run_symbols.is_installed() and replaying.is_built():
+        run_symbols.store_names(RunDirectory(path), on_step)
 
 
 def write(

@@ -22,6 +22,10 @@ class RunDirectory:
         """The capture of the ``part``-th stretch that was traced; a whole run has one."""
         return self.path / ("capture.bin" if part == 1 else f"capture-{part}.bin")
 
+    def captures(self) -> tuple[Path, ...]:
+        """All captures there are."""
+        return tuple(sorted(self.path.glob("capture*.bin")))
+
     @property
     def journal(self) -> Path:
         return self.path / "journal.jsonl"
@@ -33,6 +37,11 @@ class RunDirectory:
     @property
     def snapshots(self) -> Path:
         return self.path / "snapshots.jsonl"
+
+    @property
+    def symbols(self) -> Path:
+        """The names of the native frames in the captures."""
+        return self.path / "symbols"
 
     @property
     def log(self) -> Path:
@@ -56,8 +65,8 @@ class RunDirectory:
 
     def files(self) -> tuple[Path, ...]:
         """All files memdeep itself may have written here."""
-        parts = (*self.path.glob("capture*.bin"), *self.path.glob("markers*"))
-        others = (self.journal, self.snapshots, self.samples, self.log, self.meta)
+        parts = (*self.captures(), *self.path.glob("markers*"))
+        others = (self.journal, self.snapshots, self.symbols, self.samples, self.log, self.meta)
         return (*parts, *others, self.html, self.json)
 
 

@@ -59,15 +59,18 @@ class Blame:
         ranked = sorted(lines.values(), key=_total, reverse=True)[:MAX_CULPRITS]
         return tuple(self._culprit(line, total_bytes) for line in ranked)
 
-    def single(
+    def largest(
         self, allocations: Iterable[LargeAllocation], total_bytes: int
     ) -> tuple[Culprit, ...]:
-        """The largest of single ``allocations``, at most 20, each with its own stack."""
-        own = [item for item in allocations if self.frame(item.node).origin is not Origin.MEMDEEP]
-        ranked = sorted(own, key=lambda item: item.bytes, reverse=True)[:MAX_CULPRITS]
-        return tuple(
-            self._culprit([StackBytes(item.node, item.bytes, 1)], total_bytes) for item in ranked
-        )
+        """The lines with the largest single allocations, at most 20, each with its largest one."""
+        lines: dict[tuple[str, int], Culprit] = {}
+        for one in sorted(allocations, key=lambda one: one.bytes, reverse=True):
+            frame = self.frame(one.node)
+            if frame.origin is not Origin.MEMDEEP:
+                share = one.bytes / total_bytes if total_bytes > 0 else 0.0
+                culprit = Culprit(frame, one.node, one.bytes, 1, share)
+                lines.setdefault((frame.filename, frame.lineno), culprit)
+        return tuple(lines.values())[:MAX_CULPRITS]
 
     def _culprit(self, line: Sequence[StackBytes], total_bytes: int) -> Culprit:
         largest = max(line, key=lambda stack: stack.bytes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from memdeep.analysis.culprits import Blame
@@ -35,12 +35,11 @@ def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phas
     """
     blame = Blame(heap.tree)
     accounts = _accounts(heap, outlines, len(run.checkpoints))
-    largest = _by_segment(heap.largest)
     all_phases = [
         _phase(
             run.checkpoints,
             outline,
-            _phase_heap(heap, blame, outline, heap.peaks[place], accounts[place], largest),
+            _phase_heap(heap, blame, outline, heap.peaks[place], accounts[place]),
         )
         for place, outline in enumerate(outlines)
     ]
@@ -69,11 +68,12 @@ def cover(outlines: Sequence[PhaseOutline], checkpoints: int) -> Cover:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What one phase retained, what it freed and what came and went within it, by node."""
+    """What one phase retained, what it freed, and what it allocated and freed again, by node."""
 
     retained: Tally[int]
     freed: Tally[int]
     churned: Tally[int]
+    largest: list[LargeAllocation]
 
 
 def _accounts(heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int) -> list[Account]:
@@ -81,23 +81,25 @@ def _accounts(heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int) ->
 
     Retained: allocated inside a stretch and alive at its end. Freed: alive at its start, and not
     at its end. Their difference is the growth of the heap, exactly. Churned: allocated and freed
-    inside one stretch.
+    inside a stretch.
     """
     covering = cover(outlines, checkpoints)
-    accounts = [Account(Tally(), Tally(), Tally()) for _ in outlines]
+    accounts = [Account(Tally(), Tally(), Tally(), []) for _ in outlines]
     for life in heap.lifetimes:
         for place, _, end in covering[life.born]:
-            account = accounts[place]
             stays = life.died is None or life.died > end
-            tally = account.retained if stays else account.churned
-            tally.add(life.node, life.bytes, life.allocations)
+            account = accounts[place].retained if stays else accounts[place].churned
+            account.add(life.node, life.bytes, life.allocations)
         if life.died is not None:
             for place, start, _ in covering[life.died]:
                 if life.born <= start:
                     accounts[place].freed.add(life.node, life.bytes, life.allocations)
-    for gone in heap.transients or ():
-        for place, _, _ in covering[gone.segment]:
-            accounts[place].churned.add(gone.node, gone.bytes, gone.allocations)
+    for one in heap.transients or ():
+        for place, _, _ in covering[one.segment]:
+            accounts[place].churned.add(one.node, one.bytes, one.allocations)
+    for large in heap.largest or ():
+        for place, _, _ in covering[large.born]:
+            accounts[place].largest.append(large)
     return accounts
 
 
@@ -139,24 +141,12 @@ def _trend(deltas: Sequence[int | None]) -> Trend | None:
     return trend(known) if len(known) == len(deltas) else None
 
 
-def _by_segment(
-    largest: Sequence[LargeAllocation] | None,
-) -> Mapping[int, Sequence[LargeAllocation]] | None:
-    if largest is None:
-        return None
-    segments: dict[int, list[LargeAllocation]] = {}
-    for item in largest:
-        segments.setdefault(item.born, []).append(item)
-    return segments
-
-
 def _phase_heap(
     heap: Heap,
     blame: Blame,
     outline: PhaseOutline,
     peak: Peak | None,
     account: Account,
-    largest: Mapping[int, Sequence[LargeAllocation]] | None,
 ) -> PhaseHeap | None:
     """The heap's figures, or None if not all of the phase was traced."""
     stretches = outline.stretches
@@ -167,11 +157,11 @@ def _phase_heap(
     is_traced = all(heap.is_traced(stretch) for stretch in stretches)
     if not is_traced or peak is None or start is None or end is None or delta is None:
         return None
-    retained, freed, churned = account.retained, account.freed, account.churned
+    retained, freed = account.retained, account.freed
     retained_bytes = retained.total_bytes()
     freed_bytes = freed.total_bytes()
-    churn_bytes = churned.total_bytes()
-    known = heap.transients is not None
+    is_gross_known = heap.transients is not None
+    churn_bytes = account.churned.total_bytes()
     return PhaseHeap(
         start_bytes=start,
         end_bytes=end,
@@ -183,20 +173,13 @@ def _phase_heap(
         culprits=blame.culprits(stacks_of(retained), retained_bytes),
         peak_culprits=blame.culprits(peak.stacks or (), peak.bytes),
         freed_culprits=blame.culprits(stacks_of(freed), freed_bytes),
-        allocated_bytes=retained_bytes + churn_bytes if known else None,
-        churn_bytes=churn_bytes if known else None,
-        allocations=retained.total_allocations() + churned.total_allocations() if known else None,
+        churn_bytes=churn_bytes if is_gross_known else None,
+        allocations=retained.total_allocations() + account.churned.total_allocations()
+        if is_gross_known
+        else None,
         largest=None
-        if largest is None
-        else blame.single(
-            [
-                item
-                for stretch in stretches
-                for segment in range(stretch.start + 1, stretch.end + 1)
-                for item in largest.get(segment, ())
-            ],
-            retained_bytes + churn_bytes,
-        ),
+        if heap.largest is None
+        else blame.largest(account.largest, retained_bytes + churn_bytes),
     )
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from memdeep import journal, observation
-from memdeep.capture import checkpoints
+from memdeep.capture import checkpoints, run_symbols, symbol_store
+from memdeep.capture.engines import CaptureReader, reader_of, reason_for_memray
 from memdeep.capture.origins import Origins
-from memdeep.capture.parts import Part, join
+from memdeep.capture.parts import HeapPart, Part, join
+from memdeep.capture.run_symbols import RunSymbols
 from memdeep.capture.snapshots import read_snapshots
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.capture.tracing import align_parts
@@ -38,7 +40,7 @@ class Recording:
 
     ``parts`` are its captures by memray; ``snapshots`` is the file of the tracemalloc backend, and
     ``places`` the checkpoint of each sequence number in it. ``start_ms`` is the start of the run
-    since the epoch.
+    since the epoch. ``readers`` are what reads the captures.
     """
 
     run: Run
@@ -47,22 +49,19 @@ class Recording:
     origins: Origins
     snapshots: Path | None = None
     places: Mapping[int, int] = field(default_factory=dict)
+    readers: Mapping[Path, CaptureReader] = field(default_factory=dict)
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
         """The heap, with a peak for each group of stretches. Raises CaptureError."""
         builder = StackTreeBuilder(self.origins)
-        heaps = []
+        heaps: list[HeapPart] = []
         if self.snapshots is not None:
             on_step("Reading the snapshots")
             heap = read_snapshots(self.snapshots, self.places, groups, builder)
-            heaps = [] if heap is None else [heap]
-        elif self.parts:
-            # Here and not above: the other backends must work where there is no memray.
-            from memdeep.capture.reader import read_part
-
-            heaps = [
-                read_part(part, groups, builder, self.start_ms, on_step) for part in self.parts
-            ]
+            heaps += [] if heap is None else [heap]
+        for part in self.parts:
+            reader = self.readers[part.capture]
+            heaps.append(reader.read_part(part, groups, builder, self.start_ms, on_step))
         return join(heaps, builder.build(), len(self.run.checkpoints), groups)
 
 
@@ -87,6 +86,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
     else:
         ordered, parts = [event for event in events if event.kind in checkpoints.KINDS], ()
     offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
+    captures = [part.capture for part in parts]
+    problems += sorted({reason for c in captures if (reason := reason_for_memray(c)) is not None})
     end = next((event for event in events if event.kind == journal.EXIT), None)
     points = checkpoints.join(
         start,
@@ -95,6 +96,11 @@ def load_run(run_dir: RunDirectory) -> Recording:
         end_s=max((sample.time_ms for sample in samples), default=0) / 1000 - offset_s,
         last_seen=next((s for s in reversed(samples) if s.pid == start.pid), None),
     )
+    names = None
+    if meta.native and captures and run_symbols.is_installed():
+        stored, problem = symbol_store.read(run_dir.symbols)
+        problems += [] if problem is None else [problem]
+        names = RunSymbols(stored, start_ms / 1000 + points[-1].time_s)
     return Recording(
         run=replace(
             _run(meta, points, _rss_curve(samples, points, offset_s), problems),
@@ -108,6 +114,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
             event.sequence: place
             for place, event in enumerate([*ordered, *([end] if end is not None else [])], 1)
         },
+        readers={capture: reader_of(capture, names) for capture in captures},
     )
 
 

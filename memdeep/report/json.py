@@ -121,7 +121,6 @@ def _phase(report: Report, phase: Phase) -> Json:
 
 
 def _heap(heap: PhaseHeap | None) -> Json:
-    known = heap is not None and heap.churn_bytes is not None
     return {
         "heap_start_bytes": None if heap is None else heap.start_bytes,
         "heap_end_bytes": None if heap is None else heap.end_bytes,
@@ -131,7 +130,7 @@ def _heap(heap: PhaseHeap | None) -> Json:
         "retained_bytes": None if heap is None else heap.retained_bytes,
         "released_bytes": None if heap is None else heap.freed_bytes,
         "allocated_bytes": None if heap is None else heap.allocated_bytes,
-        "freed_bytes": heap.freed_bytes + (heap.churn_bytes or 0) if heap and known else None,
+        "freed_bytes": None if heap is None else heap.gross_freed_bytes,
         "churn_bytes": None if heap is None else heap.churn_bytes,
         "allocations": None if heap is None else heap.allocations,
     }

@@ -1,0 +1,1222 @@
+// Replays a memray capture in one pass: what every call site allocated, freed and held, segment by
+// segment. Knows the capture's bytes; knows no Python, no file and no meaning of a checkpoint.
+//
+// THE FORMAT (memray's records.h, header versions 12 and 13; integers are little-endian)
+//
+//   varint    7 bits a byte, least significant first, bit 7 set on all but the last; padding allowed
+//   delta     a zigzag varint, added to the last value of its kind
+//   string    bytes up to a NUL
+//
+//   header    "memray\0", i32 version, i32 Python's hexversion, u8 native traces, u8 file format
+//             (0: single allocations), u64 allocations, u64 frames, i64 start and i64 end in
+//             milliseconds since the epoch, string command line, i32 pid, u64 main thread,
+//             u64 outermost frames of the main thread to skip, u8 Python allocator, u8 Python
+//             allocators traced, u8 object lifetimes traced; from version 13 on: string libdest and
+//             two lists of strings (site-packages, sys.path), each ended by an empty string
+//
+//   A record begins with a byte that holds its type and, below the type's highest bit, flags:
+//
+//   0x80..    allocation: bits 3-6 index the last 15 distinct addresses, or are 15 and an address
+//             follows (delta, in units of 8 bytes); bits 0-2 are the allocator, or 0 and it follows
+//             as a byte. Frees end here. Else: native stack (delta; only with native traces), size
+//             (varint)
+//   0x40..    frame push: bit 0 is set if C code entered the interpreter anew; code object (varint),
+//             instruction offset (zigzag varint)
+//   0x20..    object created or destroyed: bits 1-4 as bits 3-6 above; if created (bit 0), native
+//             stack (delta; only with native traces). Only the deltas matter here
+//   0x10..    frame pop: (bits 0-3) + 1 frames
+//   0x01      trailer: the end
+//   0x02      memory: RSS in bytes (varint), milliseconds since the start (varint)
+//   0x05      native frame: instruction pointer (delta), its caller's stack (delta); numbered from 1
+//   0x06      a new memory map begins
+//   0x07      module: string file name, varint number of segments, u64 load address, then for each
+//             segment: byte 0x08, u64 address before loading, varint size
+//   0x0A      thread: string name of the current thread
+//   0x0C      context switch: u64 the current thread
+//   0x0E      code object: varint id, string function, string file name, first line (delta), varint
+//             length and bytes of the line table
+//
+// MARKERS end a segment. memdeep writes them as a thread record whose name is "memdeep:" and 30
+// digits; after a run they are overwritten by two memory records whose RSS is a multiple of 4096
+// plus 1 and plus 2, as a varint padded to 10 bytes (memdeep/capture/markers.py).
+//
+// ACCOUNTING. What one site allocates in one segment is a cell; every live allocation knows its
+// cell. A free thus tells the site and the segment that made it, and rows are only ever written for
+// cells that were touched. The peak of a segment is found as in memray's HighWaterMarkAggregator: a
+// peak ends where the heap first falls; each cell folds what it did since its last peak into what it
+// holds at the newest one, lazily. What a cell holds at a segment's peak is kept as the difference
+// to the segment's start.
+
+#pragma once
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <new>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace memdeep {
+
+using std::size_t;
+using std::uint32_t;
+using std::uint64_t;
+using std::uint8_t;
+using std::int32_t;
+using std::int64_t;
+using Bytes = const uint8_t*;
+
+constexpr uint32_t kNever = 0xFFFFFFFF;  // the segment of a free that did not happen
+constexpr size_t kSlack = 64;  // no record without strings is longer
+constexpr size_t kMaxRecord = size_t{64} << 20;  // longer ones are not memray's
+constexpr uint64_t kMaxAddress = uint64_t{1} << 48;  // in units of 8 bytes
+constexpr uint64_t kMaxSize = uint64_t{1} << 47;
+constexpr size_t kLargest = 20;  // single allocations kept for each segment
+
+enum Allocator : unsigned { kPyFree = 1, kFree = 5, kMmap = 14, kMunmap = 15, kAllocators = 16 };
+
+// Zeroed memory straight from the kernel, in huge pages where there are any.
+template <class T>
+class Pages {
+ public:
+  explicit Pages(size_t count) : bytes_(count * sizeof(T)) {
+    void* memory =
+        mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+    if (bytes_ >= size_t{2} << 20) madvise(memory, bytes_, MADV_HUGEPAGE);
+#endif
+    items_ = static_cast<T*>(memory);
+  }
+  ~Pages() {
+    if (items_ != nullptr) munmap(items_, bytes_);
+  }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+  void swap(Pages& other) {
+    std::swap(items_, other.items_);
+    std::swap(bytes_, other.bytes_);
+  }
+  T& operator[](size_t place) const { return items_[place]; }
+
+ private:
+  T* items_ = nullptr;
+  size_t bytes_;
+};
+
+// The live allocations by address: 16 bytes each, linear probing, deletion by shifting back.
+class LiveTable {
+ public:
+  struct Entry {
+    uint64_t low;  // address: 48 bits; cell: its lower 16 bits
+    uint64_t high;  // size: 47 bits; is among the largest: 1 bit; cell: its upper 16 bits
+    uint64_t address() const { return low & kAddressMask; }
+    uint64_t size() const { return high & (kMaxSize - 1); }
+    uint32_t cell() const { return uint32_t(low >> 48) | uint32_t(high >> 48 << 16); }
+    bool is_large() const { return (high & kMaxSize) != 0; }
+    void set_large() { high |= kMaxSize; }
+  };
+
+  LiveTable() : entries_(kInitial) {}
+
+  void prefetch(uint64_t address) const { __builtin_prefetch(&entries_[home(address)], 1); }
+
+  // The cell at the first place where `address` would be, or 0: good enough to prefetch.
+  uint32_t likely_cell(uint64_t address) const {
+    const Entry& entry = entries_[home(address)];
+    return entry.address() == address ? entry.cell() : 0;
+  }
+
+  Entry* find(uint64_t address) const {
+    for (size_t place = home(address);; place = (place + 1) & mask_) {
+      uint64_t found = entries_[place].address();
+      if (found == 0) return nullptr;
+      if (found == address) return &entries_[place];
+    }
+  }
+
+  // Puts an allocation in; `before` is what was there, with address 0 if nothing was.
+  Entry* put(uint64_t address, uint64_t size, uint32_t cell, Entry& before) {
+    if (used_ * 8 >= (mask_ + 1) * 5) grow();
+    size_t place = home(address);
+    while (entries_[place].address() != 0 && entries_[place].address() != address) {
+      place = (place + 1) & mask_;
+    }
+    Entry* entry = &entries_[place];
+    before = *entry;
+    used_ += entry->address() == 0;
+    *entry = {address | uint64_t(cell & 0xFFFF) << 48, size | uint64_t(cell >> 16) << 48};
+    return entry;
+  }
+
+  void erase(Entry* entry) {
+    size_t hole = size_t(entry - &entries_[0]);
+    --used_;
+    for (size_t place = (hole + 1) & mask_;; place = (place + 1) & mask_) {
+      uint64_t address = entries_[place].address();
+      if (address == 0) break;
+      if (((place - home(address)) & mask_) >= ((place - hole) & mask_)) {
+        entries_[hole] = entries_[place];
+        hole = place;
+      }
+    }
+    entries_[hole] = Entry{0, 0};
+  }
+
+  template <class Visit>
+  void each(Visit visit) const {
+    for (size_t place = 0; place <= mask_; ++place) {
+      if (entries_[place].address() != 0) visit(entries_[place]);
+    }
+  }
+
+ private:
+  static constexpr size_t kInitial = 4096;
+  static constexpr uint64_t kAddressMask = kMaxAddress - 1;
+
+  size_t home(uint64_t address) const { return address * 0x9E3779B97F4A7C15u >> shift_; }
+
+  void grow() {
+    Pages<Entry> larger((mask_ + 1) * 2);
+    entries_.swap(larger);
+    size_t old = mask_ + 1;
+    mask_ = old * 2 - 1;
+    --shift_;
+    for (size_t from = 0; from < old; ++from) {
+      if (larger[from].address() == 0) continue;
+      size_t place = home(larger[from].address());
+      while (entries_[place].address() != 0) place = (place + 1) & mask_;
+      entries_[place] = larger[from];
+    }
+  }
+
+  Pages<Entry> entries_;
+  size_t mask_ = kInitial - 1;
+  size_t used_ = 0;
+  unsigned shift_ = 64 - 12;
+};
+
+// Finds the number of a thing that is kept elsewhere: open addressing over numbers (0: free).
+class Numbers {
+ public:
+  // The place for the number of a thing with this hash: 0 in it means the thing is new.
+  // `is_same(number)` compares, `hash_of(number)` is needed when the table grows.
+  template <class IsSame, class HashOf>
+  uint32_t& at(uint64_t hash, IsSame is_same, HashOf hash_of) {
+    if (used_ * 2 >= table_.size()) {
+      std::vector<uint32_t> old(table_.size() * 2);
+      old.swap(table_);
+      for (uint32_t number : old) {
+        if (number != 0) *vacant(hash_of(number)) = number;
+      }
+    }
+    for (size_t place = hash & mask();; place = (place + 1) & mask()) {
+      uint32_t& number = table_[place];
+      if (number == 0) {
+        ++used_;  // the caller fills it
+        return number;
+      }
+      if (is_same(number)) return number;
+    }
+  }
+
+ private:
+  size_t mask() const { return table_.size() - 1; }
+  uint32_t* vacant(uint64_t hash) {
+    size_t place = hash & mask();
+    while (table_[place] != 0) place = (place + 1) & mask();
+    return &table_[place];
+  }
+
+  std::vector<uint32_t> table_ = std::vector<uint32_t>(256);
+  size_t used_ = 0;
+};
+
+inline uint64_t mix(uint64_t one, uint64_t other) {
+  uint64_t mixed = (one ^ (other * 0x9E3779B97F4A7C15u)) * 0xD6E8FEB86659FD93u;
+  return mixed ^ (mixed >> 32);
+}
+
+struct Header {
+  int32_t version = 0, python_version = 0, pid = 0;
+  uint8_t native = 0, python_allocator = 0, python_allocators = 0, object_lifetimes = 0;
+  uint64_t main_thread = 0, skipped_frames = 0;
+  int64_t start_ms = 0, end_ms = 0;
+  std::string command_line;
+};
+
+struct Code {
+  std::string function, filename, line_table;
+  int32_t first_line;
+};
+
+struct Frame {
+  uint32_t code;
+  int32_t offset;
+  bool is_entry;
+};
+
+struct Module {
+  std::string filename;
+  uint64_t address;
+  std::vector<std::pair<uint64_t, uint64_t>> segments;
+  bool operator==(const Module& other) const {
+    return address == other.address && filename == other.filename && segments == other.segments;
+  }
+};
+
+struct Site {
+  uint32_t node, thread, native, generation;
+  uint32_t memory_map;  // the number of memray's own generation in which it was first seen
+};
+
+struct Row {  // bytes and allocations of a site, between two segments
+  uint32_t site, born, died;
+  int64_t bytes, count;
+};
+
+struct Large {
+  uint32_t site, born, died, parts;
+  uint64_t bytes, address;
+};
+
+enum class Cut : uint32_t { kMemory, kMarker, kMarkerEnd, kThreadMarker, kEnd };
+
+struct Window {  // what lies before a cut and after the one before it; heap and RSS at the cut
+  Cut cut;
+  uint32_t segment;  // that it lies in
+  int64_t time_ms;
+  uint64_t rss, heap, peak;
+};
+
+struct Thread {
+  uint64_t id;
+  std::string name;
+};
+
+class Replay {
+ public:
+  enum class State { kHeader, kRecords, kEnded, kDamaged };
+
+  // The results; complete after finish().
+  Header header;
+  std::vector<Site> sites{{0, 0, 0, 0, 0}};  // number 0 of sites, nodes and frames is nothing
+  std::vector<uint32_t> node_parents{0}, node_frames{0};
+  std::vector<Frame> frames{{0, 0, false}};
+  std::unordered_map<uint32_t, Code> codes;
+  std::vector<uint64_t> native_addresses{0};
+  std::vector<uint32_t> native_parents{0};
+  std::vector<std::vector<Module>> generations{{}};
+  std::vector<Thread> threads;
+  std::vector<Row> lifetimes;  // kept past the end of the segment they were born in; by `died`
+  std::vector<Row> transients;  // born and died in one segment, by segment
+  std::vector<Row> peaks;  // held at the peak of segment `died`, less what was held at its start
+  std::vector<Large> largest;  // by segment, then in the order of allocation
+  std::vector<Window> windows;
+  std::vector<int64_t> sequences{-1};  // of the marker that begins a segment; -1: not known
+  uint64_t records = 0, unknown_frees = 0, overwritten = 0, peak_bytes = 0;
+  uint64_t allocated_bytes = 0;
+  uint64_t calls[kAllocators] = {};  // by allocator; of frees too
+  bool truncated = false;
+  const char* damage = nullptr;
+
+  State state() const { return state_; }
+  uint64_t heap() const { return heap_; }
+
+  // Takes the next bytes of the capture, any number of them.
+  void feed(Bytes data, size_t size) {
+    while (size != 0 && !is_over()) {
+      if (pending_size_ == 0) {
+        size_t used = size_t(consume(data, data + size, false) - data);
+        data += used;
+        size -= used;
+        if (size == 0 || is_over()) break;
+      }
+      size_t before = pending_size_;
+      size_t taken = std::min(size, std::max(wanted_ - std::min(wanted_, before), size_t{256}));
+      append(data, taken);
+      if (pending_size_ < wanted_) {
+        data += taken;
+        size -= taken;
+        continue;
+      }
+      size_t used = consume_pending();
+      if (used != 0 && used >= before && taken < size) {  // the rest is still in `data`
+        data += used - before;
+        size -= used - before;
+        drop(pending_size_);
+      } else {
+        data += taken;
+        size -= taken;
+        drop(used);
+      }
+      if (pending_size_ > kMaxRecord) fail("a record is longer than any of memray's");
+    }
+  }
+
+  // Closes the last segment. Nothing may be fed afterwards.
+  void finish() {
+    if (!is_over() && pending_size_ != 0) drop(consume_pending());
+    truncated = state_ != State::kEnded;
+    close_segment();
+    close_window(Cut::kEnd, last_time_ms_, last_rss_);
+    peak_bytes = 0;
+    for (const Window& window : windows) peak_bytes = std::max(peak_bytes, window.peak);
+    write_survivors();
+  }
+
+  // What each site holds at the peaks of `wanted` segments (in ascending order), as rows by segment
+  // (`died`).
+  std::vector<Row> at_peaks(const std::vector<uint32_t>& wanted) const {
+    std::vector<uint32_t> by_birth(lifetimes.size());
+    for (size_t place = 0; place < by_birth.size(); ++place) by_birth[place] = uint32_t(place);
+    std::stable_sort(by_birth.begin(), by_birth.end(), [this](uint32_t one, uint32_t other) {
+      return lifetimes[one].born < lifetimes[other].born;
+    });
+    struct Held {
+      int64_t bytes = 0, count = 0;
+    };
+    std::vector<Held> held(sites.size()), at_peak;
+    std::vector<Row> rows;
+    size_t births = 0, deaths = 0, changes = 0;
+    for (uint32_t segment : wanted) {
+      for (; births < by_birth.size() && lifetimes[by_birth[births]].born < segment; ++births) {
+        const Row& row = lifetimes[by_birth[births]];
+        held[row.site].bytes += row.bytes;
+        held[row.site].count += row.count;
+      }
+      for (; deaths < lifetimes.size() && lifetimes[deaths].died < segment; ++deaths) {
+        const Row& row = lifetimes[deaths];
+        held[row.site].bytes -= row.bytes;
+        held[row.site].count -= row.count;
+      }
+      at_peak = held;
+      while (changes < peaks.size() && peaks[changes].died < segment) ++changes;
+      for (; changes < peaks.size() && peaks[changes].died == segment; ++changes) {
+        at_peak[peaks[changes].site].bytes += peaks[changes].bytes;
+        at_peak[peaks[changes].site].count += peaks[changes].count;
+      }
+      for (uint32_t site = 1; site < at_peak.size(); ++site) {
+        if (at_peak[site].bytes != 0) {
+          rows.push_back({site, segment, segment, at_peak[site].bytes, at_peak[site].count});
+        }
+      }
+    }
+    return rows;
+  }
+
+ private:
+  struct Node {
+    uint64_t key;  // of the frame
+    uint32_t parent;
+    uint32_t last_child;
+  };
+  struct Open {  // the cell that a node last charged, good while its stamp is the current one
+    uint32_t thread, native, stamp, cell;
+  };
+  struct alignas(64) Cell {  // one cache line
+    uint32_t site, born;
+    uint32_t touched;  // the segment the figures below are for
+    uint32_t peak;  // the last peak of it that they were folded for
+    int64_t peak_bytes, since_bytes, freed_bytes, freed_count;
+    int32_t peak_count, since_count;
+    uint32_t alive;  // allocations, whatever the segment
+  };
+  struct Mapping {  // one mmap; munmap may have left several parts of it, or none
+    uint32_t cell, parts, large;
+    bool is_counted;
+  };
+  struct Range {
+    uint64_t end;
+    uint32_t mapping;
+  };
+  struct Operation {
+    uint64_t address;
+    uint64_t size;  // kFreed for a free
+    uint32_t cell;
+  };
+  struct Stack {
+    uint32_t thread;
+    uint64_t id;
+    std::vector<uint32_t> nodes;
+  };
+  struct Region {
+    uint64_t end;
+    uint32_t module;
+  };
+  static constexpr uint64_t kFreed = ~uint64_t{0};
+  static constexpr size_t kBatch = 64;
+  static constexpr uint32_t kNoLarge = 0xFFFFFFFF;
+
+  bool is_over() const { return state_ == State::kEnded || state_ == State::kDamaged; }
+
+  void fail(const char* reason) {
+    state_ = State::kDamaged;
+    damage = reason;
+  }
+
+  // ------------------------------------------------------------------ the bytes
+
+  static uint64_t varint(Bytes& from) {
+    uint64_t byte = *from++;
+    if (byte < 128) return byte;
+    uint64_t value = byte & 127;
+    for (unsigned shift = 7; shift < 70; shift += 7) {
+      byte = *from++;
+      if (shift < 64) value |= (byte & 127) << shift;
+      if (byte < 128) break;
+    }
+    return value;
+  }
+
+  static uint64_t delta(Bytes& from) {
+    uint64_t zigzag = varint(from);
+    return (zigzag >> 1) ^ (~(zigzag & 1) + 1);
+  }
+
+  template <class T>
+  static T fixed(Bytes& from) {
+    T value;
+    std::memcpy(&value, from, sizeof value);
+    from += sizeof value;
+    return value;
+  }
+
+  // A string; false if its end is not there yet.
+  static bool string(Bytes& from, Bytes end, std::string* text) {
+    if (from >= end) return false;
+    auto nul = static_cast<Bytes>(std::memchr(from, 0, size_t(end - from)));
+    if (nul == nullptr) return false;
+    if (text != nullptr) text->assign(reinterpret_cast<const char*>(from), size_t(nul - from));
+    from = nul + 1;
+    return true;
+  }
+
+  // pending_ holds the beginning of a record whose end has not come, and kSlack zero bytes.
+  void append(Bytes data, size_t size) {
+    pending_.resize(pending_size_);
+    pending_.insert(pending_.end(), data, data + size);
+    pending_.resize(pending_.size() + kSlack);
+    pending_size_ += size;
+  }
+
+  size_t consume_pending() {
+    Bytes begin = pending_.data();
+    return size_t(consume(begin, begin + pending_size_, true) - begin);
+  }
+
+  void drop(size_t size) {
+    pending_.erase(pending_.begin(), pending_.begin() + std::ptrdiff_t(size));
+    pending_size_ -= size;
+    // Trying again for every byte of a long string would take the square of its length.
+    wanted_ = pending_size_ + (pending_size_ < 256 ? 1 : pending_size_ / 4);
+  }
+
+  // Takes whole records from [from, end); returns the first byte not taken. `padded` says that
+  // kSlack bytes may be read behind the end; else it stops that far before it.
+  Bytes consume(Bytes from, Bytes end, bool padded) {
+    if (state_ == State::kHeader) {
+      Bytes after = read_header(from, end);
+      if (after == nullptr) return from;
+      from = after;
+    }
+    Bytes stop = end;
+    if (!padded) stop = size_t(end - from) > kSlack ? end - kSlack : from;
+    return state_ == State::kRecords ? read_records(from, end, stop) : from;
+  }
+
+  Bytes read_header(Bytes from, Bytes end) {
+    constexpr size_t kFixed = 7 + 4 + 4 + 1 + 1 + 32;
+    if (size_t(end - from) < kFixed) return nullptr;
+    Header read;
+    if (std::memcmp(from, "memray", 7) != 0) return fail("it is not a memray capture"), nullptr;
+    from += 7;
+    read.version = fixed<int32_t>(from);
+    if (read.version != 12 && read.version != 13) return fail("its version is unknown"), nullptr;
+    read.python_version = fixed<int32_t>(from);
+    read.native = fixed<uint8_t>(from);
+    if (fixed<uint8_t>(from) != 0) return fail("it is an aggregated capture"), nullptr;
+    from += 16;
+    read.start_ms = fixed<int64_t>(from);
+    read.end_ms = fixed<int64_t>(from);
+    if (!string(from, end, &read.command_line)) return nullptr;
+    if (size_t(end - from) < 4 + 8 + 8 + 3) return nullptr;
+    read.pid = fixed<int32_t>(from);
+    read.main_thread = fixed<uint64_t>(from);
+    read.skipped_frames = fixed<uint64_t>(from);
+    read.python_allocator = fixed<uint8_t>(from);
+    read.python_allocators = fixed<uint8_t>(from);
+    read.object_lifetimes = fixed<uint8_t>(from);
+    if (read.version >= 13) {
+      std::string path;
+      if (!string(from, end, &path)) return nullptr;
+      for (int list = 0; list < 2; ++list) {
+        do {
+          if (!string(from, end, &path)) return nullptr;
+        } while (!path.empty());
+      }
+    }
+    header = read;
+    state_ = State::kRecords;
+    return from;
+  }
+
+  // Takes the records that begin before `stop`; a record that does not end before `end` is left.
+  Bytes read_records(Bytes from, Bytes end, Bytes stop) {
+    const bool native = header.native != 0;
+    while (from < stop) {
+      const Bytes record = from;
+      const unsigned type = *from++;
+      if (type & 0x80) {
+        const unsigned recent = type >> 3 & 15;
+        unsigned allocator = type & 7;
+        uint64_t pointer = recent == 15 ? last_pointer_ + delta(from)
+                                        : recent_[(newest_ + recent) & 15];
+        if (allocator == 0) allocator = *from++;
+        const bool frees = allocator == kFree || allocator == kPyFree;
+        uint64_t stack = last_native_, size = 0;
+        if (!frees) {
+          if (native) stack += delta(from);
+          size = varint(from);
+        }
+        if (from > end) return record;
+        if (recent == 15) remember(pointer);
+        if (stack_ == nullptr) return fail("an allocation comes before any thread"), record;
+        if (frees) {
+          ++calls[allocator];
+          push({pointer, kFreed, 0});
+        } else {
+          last_native_ = stack;
+          if (allocator >= kAllocators || size >= kMaxSize || pointer - 1 >= kMaxAddress - 1 ||
+              stack >> 32) {
+            return fail("an allocation is impossible"), record;
+          }
+          ++calls[allocator];
+          if (allocator < kMmap) {
+            allocated_bytes += size;
+            push({pointer, size, cell_of(uint32_t(stack))});
+          } else if (allocator == kMmap) {
+            allocated_bytes += size;
+            flush();
+            map(pointer << 3, size, cell_of(uint32_t(stack)));
+          } else {
+            flush();
+            unmap(pointer << 3, size);
+          }
+        }
+      } else if (type & 0x40) {
+        uint64_t code = varint(from);
+        auto offset = uint32_t(delta(from));
+        if (from > end) return record;
+        if (stack_ == nullptr) return fail("a frame comes before any thread"), record;
+        if (code >> 31) return fail("a code object is impossible"), record;
+        stack_->nodes.push_back(child(top(), code << 33 | uint64_t(offset) << 1 | (type & 1)));
+      } else if (type & 0x20) {
+        uint64_t pointer = 0, stack = last_native_;
+        const bool is_new = (type >> 1 & 15) == 15;
+        if (is_new) pointer = last_pointer_ + delta(from);
+        if (native && (type & 1)) stack += delta(from);
+        if (from > end) return record;
+        if (is_new) remember(pointer);
+        last_native_ = stack;
+      } else if (type & 0x10) {
+        const size_t count = (type & 15) + 1;
+        if (stack_ == nullptr || stack_->nodes.size() < count) {
+          return fail("a frame that was not entered is left"), record;
+        }
+        stack_->nodes.resize(stack_->nodes.size() - count);
+      } else {
+        from = read_rare(type, from, end);
+        if (from == nullptr) return record;
+        if (is_over()) return from;
+      }
+      ++records;
+    }
+    return from;
+  }
+
+  void remember(uint64_t pointer) {
+    last_pointer_ = pointer;
+    newest_ = (newest_ - 1) & 15;
+    recent_[newest_] = pointer;
+  }
+
+  // Takes a record of a rare type, behind its first byte; null if its end is not there yet, or if
+  // it is damaged.
+  Bytes read_rare(unsigned type, Bytes from, Bytes end) {
+    switch (type) {
+      case 0x01:
+        state_ = State::kEnded;
+        return from;
+      case 0x02: {
+        Bytes start = from;
+        uint64_t rss = varint(from);
+        const bool padded = from - start == 10;
+        uint64_t time = varint(from);
+        if (from > end) return nullptr;
+        read_memory(rss, padded, header.start_ms + int64_t(time));
+        return from;
+      }
+      case 0x05: {
+        uint64_t address = last_address_ + delta(from);
+        uint64_t parent = last_native_ + delta(from);
+        if (from > end) return nullptr;
+        if (parent >= native_addresses.size()) return fail("a native frame is impossible"), nullptr;
+        last_address_ = address;
+        last_native_ = parent;
+        native_addresses.push_back(address);
+        native_parents.push_back(uint32_t(parent));
+        return from;
+      }
+      case 0x06:
+        ++memory_map_;
+        map_modules_.clear();
+        map_is_new_ = false;
+        return from;
+      case 0x07:
+        return read_module(from, end);
+      case 0x0A: {
+        std::string name;
+        if (!string(from, end, &name)) return nullptr;
+        read_thread_name(name);
+        return from;
+      }
+      case 0x0C: {
+        if (size_t(end - from) < 8) return nullptr;
+        switch_to(fixed<uint64_t>(from));
+        return from;
+      }
+      case 0x0E:
+        return read_code(from, end);
+      default:
+        return fail("a record is of no known type"), nullptr;
+    }
+  }
+
+  Bytes read_code(Bytes from, Bytes end) {
+    Code code;
+    uint64_t id, line, length;
+    if (!varint_within(from, end, &id) || !string(from, end, &code.function) ||
+        !string(from, end, &code.filename) || !varint_within(from, end, &line) ||
+        !varint_within(from, end, &length)) {
+      return nullptr;
+    }
+    if (id >> 31 || length > kMaxRecord) return fail("a code object is impossible"), nullptr;
+    if (length > size_t(end - from)) return nullptr;
+    code.line_table.assign(reinterpret_cast<const char*>(from), length);
+    last_line_ += uint32_t((line >> 1) ^ (~(line & 1) + 1));
+    code.first_line = int32_t(last_line_);
+    codes[uint32_t(id)] = std::move(code);
+    return from + length;
+  }
+
+  Bytes read_module(Bytes from, Bytes end) {
+    Module module;
+    uint64_t count;
+    if (!string(from, end, &module.filename) || !varint_within(from, end, &count)) return nullptr;
+    if (size_t(end - from) < 8) return nullptr;
+    module.address = fixed<uint64_t>(from);
+    for (; count != 0; --count) {
+      if (from < end && *from != 0x08) return fail("a module is impossible"), nullptr;
+      if (size_t(end - from) < 1 + 8) return nullptr;
+      uint64_t address = (++from, fixed<uint64_t>(from)), size;
+      if (!varint_within(from, end, &size)) return nullptr;
+      module.segments.emplace_back(address, size);
+    }
+    add_module(std::move(module));
+    return from;
+  }
+
+  // As varint(), where the bytes may run out.
+  static bool varint_within(Bytes& from, Bytes end, uint64_t* value) {
+    *value = 0;
+    for (unsigned shift = 0; shift < 70 && from < end; shift += 7) {
+      uint64_t byte = *from++;
+      if (shift < 64) *value |= (byte & 127) << shift;
+      if (byte < 128 || shift == 63) return true;
+    }
+    return false;
+  }
+
+  // ------------------------------------------------------------------ what the rare records mean
+
+  void read_memory(uint64_t rss, bool padded, int64_t time_ms) {
+    last_time_ms_ = time_ms;
+    last_rss_ = rss;
+    if (padded && rss % 4096 == 1) {
+      begin_segment(Cut::kMarker, -1);
+    } else {
+      flush();
+      close_window(padded && rss % 4096 == 2 ? Cut::kMarkerEnd : Cut::kMemory, time_ms, rss);
+    }
+  }
+
+  void read_thread_name(const std::string& name) {
+    static constexpr char kPrefix[] = "memdeep:";
+    constexpr size_t kPrefixSize = sizeof kPrefix - 1, kDigits = 30;
+    if (name.size() == kPrefixSize + kDigits && name.compare(0, kPrefixSize, kPrefix) == 0) {
+      int64_t sequence = 0;
+      bool is_number = true;
+      for (size_t place = kPrefixSize; place < name.size(); ++place) {
+        is_number = is_number && name[place] >= '0' && name[place] <= '9' &&
+                    sequence < int64_t{1} << 59;
+        if (is_number) sequence = sequence * 10 + (name[place] - '0');
+      }
+      if (is_number) {
+        // A signal handler's checkpoint inside another one makes a marker appear twice.
+        if (seen_sequences_.insert(sequence).second) begin_segment(Cut::kThreadMarker, sequence);
+        return;
+      }
+    }
+    if (stack_ == nullptr) return;
+    stack_->thread = thread_number(stack_->id, name);
+  }
+
+  void switch_to(uint64_t id) {
+    auto found = stacks_.find(id);
+    if (found == stacks_.end()) {
+      found = stacks_.emplace(id, Stack{thread_number(id, ""), id, {}}).first;
+    }
+    stack_ = &found->second;
+  }
+
+  // Threads that follow one another under one id are told apart by name; those of one name are one.
+  uint32_t thread_number(uint64_t id, const std::string& name) {
+    std::string key = name.empty() ? std::string(reinterpret_cast<char*>(&id), sizeof id) : name;
+    auto [found, is_new] = thread_numbers_.emplace((name.empty() ? 'i' : 'n') + key,
+                                                   uint32_t(threads.size()));
+    if (is_new) threads.push_back({id, name});
+    return found->second;
+  }
+
+  // memray writes all modules anew whenever one is loaded. Only a module that lies where another
+  // one was makes a new generation here.
+  void add_module(Module&& module) {
+    const std::string key = std::to_string(module.address) + ":" + module.filename;
+    auto known = known_modules_.find(key);
+    const bool is_known =
+        known != known_modules_.end() && generations.back()[known->second] == module;
+    if (!is_known && !map_is_new_ && contradicts(module)) {
+      map_is_new_ = true;
+      generations.emplace_back();
+      known_modules_.clear();
+      regions_.clear();
+      for (Module& earlier : map_modules_) keep_module(earlier);
+      open_stamp_ += 1;
+    }
+    if (!is_known || map_is_new_) keep_module(module);
+    if (!map_is_new_) map_modules_.push_back(std::move(module));
+  }
+
+  bool contradicts(const Module& module) const {
+    for (auto [address, size] : module.segments) {
+      const uint64_t start = module.address + address;
+      auto after = regions_.lower_bound(start + size);
+      if (size == 0 || after == regions_.begin()) continue;
+      const Region& region = std::prev(after)->second;
+      const Module& other = generations.back()[region.module];
+      const bool is_same = other.address == module.address && other.filename == module.filename;
+      if (region.end > start && !is_same) return true;
+    }
+    return false;
+  }
+
+  void keep_module(const Module& module) {
+    std::vector<Module>& modules = generations.back();
+    known_modules_[std::to_string(module.address) + ":" + module.filename] =
+        uint32_t(modules.size());
+    for (auto [address, size] : module.segments) {
+      const uint64_t start = module.address + address;
+      if (start + size > start) regions_[start] = {start + size, uint32_t(modules.size())};
+    }
+    modules.push_back(module);
+  }
+
+  // ------------------------------------------------------------------ call sites
+
+  uint32_t top() const { return stack_->nodes.empty() ? 0 : stack_->nodes.back(); }
+
+  uint32_t child(uint32_t parent, uint64_t key) {
+    const uint32_t last = nodes_[parent].last_child;
+    if (nodes_[last].key == key && last != 0) return last;
+    auto is_same = [&](uint32_t node) {
+      return nodes_[node].key == key && nodes_[node].parent == parent;
+    };
+    auto hash_of = [&](uint32_t node) { return mix(nodes_[node].key, nodes_[node].parent); };
+    uint32_t& number = node_numbers_.at(mix(key, parent), is_same, hash_of);
+    if (number == 0) {
+      number = uint32_t(nodes_.size());
+      nodes_.push_back({key, parent, 0});
+      open_.push_back({0, 0, 0, 0});
+      node_parents.push_back(parent);
+      node_frames.push_back(frame_number(key));
+    }
+    nodes_[parent].last_child = number;
+    return number;
+  }
+
+  uint32_t frame_number(uint64_t key) {
+    auto is_same = [&](uint32_t frame) { return frame_keys_[frame] == key; };
+    auto hash_of = [&](uint32_t frame) { return mix(frame_keys_[frame], 0); };
+    uint32_t& number = frame_numbers_.at(mix(key, 0), is_same, hash_of);
+    if (number == 0) {
+      number = uint32_t(frames.size());
+      frame_keys_.push_back(key);
+      frames.push_back({uint32_t(key >> 33), int32_t(uint32_t(key >> 1)), (key & 1) != 0});
+    }
+    return number;
+  }
+
+  // The cell that the current stack charges in the current segment.
+  uint32_t cell_of(uint32_t native) {
+    const uint32_t node = top();
+    Open& open = open_[node];
+    if (open.stamp != open_stamp_ || open.native != native || open.thread != stack_->thread) {
+      open = {stack_->thread, native, open_stamp_, 0};
+      const uint32_t site = site_number(node, native);
+      if (site_cells_[site].first != segment() + 1) {
+        site_cells_[site] = {segment() + 1, new_cell(site)};
+      }
+      open.cell = site_cells_[site].second;
+    }
+    return open.cell;
+  }
+
+  uint32_t site_number(uint32_t node, uint32_t native) {
+    const auto generation = uint32_t(generations.size() - 1);
+    const uint32_t thread = stack_->thread;
+    auto hash = [](const Site& site) {
+      return mix(uint64_t(site.node) << 32 | site.native,
+                 uint64_t(site.generation) << 32 | site.thread);
+    };
+    const Site wanted{node, thread, native, generation, memory_map_};
+    auto is_same = [&](uint32_t number) {
+      const Site& site = sites[number];
+      return site.node == node && site.native == native && site.thread == thread &&
+             site.generation == generation;
+    };
+    uint32_t& number =
+        site_numbers_.at(hash(wanted), is_same, [&](uint32_t n) { return hash(sites[n]); });
+    if (number == 0) {
+      number = uint32_t(sites.size());
+      sites.push_back(wanted);
+      site_cells_.push_back({0, 0});
+    }
+    return number;
+  }
+
+  uint32_t new_cell(uint32_t site) {
+    uint32_t number;
+    if (vacant_cells_.empty()) {
+      number = uint32_t(cells_.size());
+      cells_.emplace_back();
+    } else {
+      number = vacant_cells_.back();
+      vacant_cells_.pop_back();
+    }
+    cells_[number] = {site, segment(), segment(), peak_, 0, 0, 0, 0, 0, 0, 0};
+    touched_.push_back(number);
+    return number;
+  }
+
+  // ------------------------------------------------------------------ accounting
+
+  // Operations wait until a batch is full, so that the memory they will touch has been fetched.
+  void push(Operation operation) {
+    live_.prefetch(operation.address);
+    waiting_[waiting_count_++] = operation;
+    if (waiting_count_ == kBatch) flush();
+  }
+
+  void flush() {
+    for (size_t place = 0; place < waiting_count_; ++place) {
+      if (waiting_[place].size == kFreed) {
+        __builtin_prefetch(&cells_[live_.likely_cell(waiting_[place].address)], 1);
+      }
+    }
+    for (size_t place = 0; place < waiting_count_; ++place) {
+      const Operation& operation = waiting_[place];
+      if (operation.size == kFreed) {
+        LiveTable::Entry* entry = live_.find(operation.address);
+        if (entry == nullptr) {
+          ++unknown_frees;
+          continue;
+        }
+        const LiveTable::Entry freed = *entry;
+        live_.erase(entry);
+        release(freed);
+      } else {
+        LiveTable::Entry before;
+        charge(operation.cell, operation.size);
+        LiveTable::Entry* entry =
+            live_.put(operation.address, operation.size, operation.cell, before);
+        if (operation.size > large_floor_) {
+          entry->set_large();
+          note_large(operation.cell, operation.size, operation.address);
+        }
+        if (before.address() != 0) {  // memray missed its free, and would count it for ever
+          ++overwritten;
+          release(before, false);
+        }
+      }
+    }
+    waiting_count_ = 0;
+  }
+
+  void charge(uint32_t number, uint64_t size) {
+    Cell& cell = cells_[number];
+    heap_ += size;
+    fold(cell);
+    cell.since_bytes += int64_t(size);
+    ++cell.since_count;
+    ++cell.alive;
+  }
+
+  void release(const LiveTable::Entry& entry, bool may_be_large = true) {
+    if (entry.is_large() && may_be_large) {
+      auto found = large_alive_.find(entry.address());
+      if (found != large_alive_.end()) {
+        largest[found->second].died = segment();
+        large_alive_.erase(found);
+      }
+    }
+    discharge(entry.cell(), entry.size(), 1);
+  }
+
+  void discharge(uint32_t number, uint64_t size, int32_t count) {
+    if (heap_ >= window_peak_ && size != 0) {  // falls from the highest point so far
+      window_peak_ = heap_;
+      if (heap_ >= segment_peak_) {
+        segment_peak_ = heap_;
+        ++peak_;
+      }
+    }
+    heap_ -= size;
+    Cell& cell = cells_[number];
+    if (cell.touched != segment()) {
+      const uint32_t alive = cell.alive;
+      cell = {cell.site, cell.born, segment(), peak_, 0, 0, 0, 0, 0, 0, alive};
+      touched_.push_back(number);
+    }
+    fold(cell);
+    cell.since_bytes -= int64_t(size);
+    cell.since_count -= count;
+    cell.freed_bytes += int64_t(size);
+    cell.freed_count += count;
+    cell.alive -= uint32_t(count);
+  }
+
+  // What was done since the last peak belongs to a newer one.
+  void fold(Cell& cell) const {
+    if (cell.peak == peak_) return;
+    cell.peak_bytes += cell.since_bytes;
+    cell.peak_count += cell.since_count;
+    cell.since_bytes = 0;
+    cell.since_count = 0;
+    cell.peak = peak_;
+  }
+
+  void map(uint64_t start, uint64_t size, uint32_t cell) {
+    charge(cell, size);
+    uint32_t large = kNoLarge;
+    if (size > large_floor_) large = note_large(cell, size, 0);
+    if (size == 0) return;  // memray keeps no range of it: nothing can free it
+    mappings_.push_back({cell, 1, large, false});
+    insert_range(start, start + size, uint32_t(mappings_.size() - 1));
+  }
+
+  // Ranges may overlap (MAP_FIXED): munmap shortens or splits all that it meets. By powers of two
+  // of their sizes, so that only a few before the start need be looked at.
+  void unmap(uint64_t start, uint64_t size) {
+    const uint64_t end = start + size;
+    if (size == 0) return;
+    std::vector<std::pair<uint64_t, Range>> rest;
+    for (size_t power = 0; power < kPowers; ++power) {
+      std::multimap<uint64_t, Range>& ranges = ranges_[power];
+      if (ranges.empty()) continue;
+      const uint64_t reach = uint64_t{2} << power;
+      auto found = ranges.lower_bound(start > reach ? start - reach : 0);
+      while (found != ranges.end() && found->first < end) {
+        const auto [from, range] = *found;
+        if (range.end <= start) {
+          ++found;
+          continue;
+        }
+        found = ranges.erase(found);
+        const uint64_t cut_from = std::max(from, start), cut_to = std::min(range.end, end);
+        Mapping& mapping = mappings_[range.mapping];
+        --mapping.parts;
+        if (from < cut_from) rest.push_back({from, {cut_from, range.mapping}});
+        if (cut_to < range.end) rest.push_back({cut_to, {range.end, range.mapping}});
+        mapping.parts += (from < cut_from) + (cut_to < range.end);
+        const bool is_gone = mapping.parts == 0;
+        discharge(mapping.cell, cut_to - cut_from, is_gone ? 1 : 0);
+        if (is_gone && mapping.large != kNoLarge) largest[mapping.large].died = segment();
+      }
+    }
+    for (const auto& [from, range] : rest) insert_range(from, range.end, range.mapping);
+  }
+
+  void insert_range(uint64_t start, uint64_t end, uint32_t mapping) {
+    const auto power = size_t(63 - __builtin_clzll(end - start));
+    ranges_[power].insert({start, {end, mapping}});
+  }
+
+  // ------------------------------------------------------------------ the largest allocations
+
+  // Puts an allocation among the largest of its segment, for one that is smaller.
+  uint32_t note_large(uint32_t cell, uint64_t size, uint64_t address) {
+    const uint32_t site = cells_[cell].site;
+    uint32_t place = uint32_t(largest.size());
+    if (place - large_begin_ < kLargest) {
+      largest.push_back({});
+    } else {
+      place = smallest_large();
+      if (largest[place].address != 0) {
+        auto found = large_alive_.find(largest[place].address);
+        if (found != large_alive_.end() && found->second == place) large_alive_.erase(found);
+      } else {
+        forget_mapping(place);
+      }
+    }
+    largest[place] = {site, segment(), kNever, 1, size, address};
+    if (address != 0) large_alive_[address] = place;
+    if (largest.size() - large_begin_ == kLargest) large_floor_ = largest[smallest_large()].bytes;
+    return place;
+  }
+
+  uint32_t smallest_large() const {
+    auto begin = largest.begin() + std::ptrdiff_t(large_begin_);
+    auto is_smaller = [](const Large& one, const Large& other) { return one.bytes < other.bytes; };
+    return uint32_t(std::min_element(begin, largest.end(), is_smaller) - largest.begin());
+  }
+
+  void forget_mapping(uint32_t large) {
+    for (size_t place = mappings_.size(); place-- > 0;) {
+      if (mappings_[place].large == large) {
+        mappings_[place].large = kNoLarge;
+        return;
+      }
+    }
+  }
+
+  // ------------------------------------------------------------------ segments
+
+  uint32_t segment() const { return segment_; }
+
+  void begin_segment(Cut cut, int64_t sequence) {
+    close_segment();
+    close_window(cut, last_time_ms_, last_rss_);
+    ++segment_;
+    ++open_stamp_;
+    sequences.push_back(sequence);
+    segment_peak_ = heap_;
+    peak_ = 0;
+    large_begin_ = uint32_t(largest.size());
+    large_floor_ = 0;
+  }
+
+  // A window ends at every memory record and every marker.
+  void close_window(Cut cut, int64_t time_ms, uint64_t rss) {
+    windows.push_back({cut, segment(), time_ms, rss, heap_, std::max(window_peak_, heap_)});
+    window_peak_ = heap_;
+  }
+
+  void close_segment() {
+    flush();
+    if (heap_ >= segment_peak_) {  // it ends at its peak
+      segment_peak_ = heap_;
+      ++peak_;
+    }
+    for (uint32_t number : touched_) {
+      Cell& cell = cells_[number];
+      const uint32_t now = segment();
+      fold(cell);
+      if (cell.freed_bytes != 0 || cell.freed_count != 0) {
+        (cell.born == now ? transients : lifetimes)
+            .push_back({cell.site, cell.born, now, cell.freed_bytes, cell.freed_count});
+      }
+      if (cell.peak_bytes != 0 || cell.peak_count != 0) {
+        peaks.push_back({cell.site, cell.born, now, cell.peak_bytes, cell.peak_count});
+      }
+      cell.freed_bytes = cell.freed_count = 0;
+      if (cell.alive == 0) vacant_cells_.push_back(number);
+    }
+    touched_.clear();
+  }
+
+  void write_survivors() {
+    std::vector<std::pair<int64_t, int64_t>> held(cells_.size());
+    live_.each([&](const LiveTable::Entry& entry) {
+      held[entry.cell()].first += int64_t(entry.size());
+      held[entry.cell()].second += 1;
+    });
+    for (const auto& ranges : ranges_) {
+      for (const auto& [start, range] : ranges) {
+        Mapping& mapping = mappings_[range.mapping];
+        held[mapping.cell].first += int64_t(range.end - start);
+        held[mapping.cell].second += mapping.is_counted ? 0 : 1;
+        mapping.is_counted = true;
+      }
+    }
+    for (size_t number = 1; number < cells_.size(); ++number) {
+      const auto [bytes, count] = held[number];
+      if (count != 0) {
+        const Cell& cell = cells_[number];
+        lifetimes.push_back({cell.site, cell.born, kNever, bytes, count});
+      }
+    }
+  }
+
+  static constexpr size_t kPowers = 64;
+
+  State state_ = State::kHeader;
+  std::vector<uint8_t> pending_;
+  size_t pending_size_ = 0, wanted_ = 1;
+  uint64_t last_pointer_ = 0, last_address_ = 0, last_native_ = 0;
+  uint32_t last_line_ = 0;
+  uint64_t recent_[16] = {};
+  uint32_t newest_ = 0;
+  int64_t last_time_ms_ = 0;
+  uint64_t last_rss_ = 0;
+
+  std::unordered_map<uint64_t, Stack> stacks_;
+  Stack* stack_ = nullptr;
+  std::unordered_map<std::string, uint32_t> thread_numbers_;
+  std::unordered_set<int64_t> seen_sequences_;
+
+  uint32_t memory_map_ = 0;
+  bool map_is_new_ = false;  // the current memory map has made a generation of its own
+  std::vector<Module> map_modules_;
+  std::unordered_map<std::string, uint32_t> known_modules_;
+  std::map<uint64_t, Region> regions_;
+
+  std::vector<Node> nodes_{{0, 0, 0}};
+  std::vector<uint64_t> frame_keys_{0};
+  std::vector<Open> open_{{0, 0, 0, 0}};
+  std::vector<std::pair<uint32_t, uint32_t>> site_cells_{{0, 0}};  // segment + 1, cell
+  Numbers node_numbers_, frame_numbers_, site_numbers_;
+  uint32_t open_stamp_ = 1;
+
+  Operation waiting_[kBatch];
+  size_t waiting_count_ = 0;
+  LiveTable live_;
+  std::multimap<uint64_t, Range> ranges_[kPowers];
+  std::vector<Mapping> mappings_;
+  std::vector<Cell> cells_ = std::vector<Cell>(1);
+  std::vector<uint32_t> vacant_cells_, touched_;
+  uint64_t heap_ = 0, window_peak_ = 0, segment_peak_ = 0;
+  uint32_t segment_ = 0, peak_ = 0;
+
+  std::unordered_map<uint64_t, uint32_t> large_alive_;  // by address
+  uint32_t large_begin_ = 0;
+  uint64_t large_floor_ = 0;
+};
+
+}  // namespace memdeep
