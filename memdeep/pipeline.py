@@ -10,6 +10,7 @@ from pathlib import Path
 
 from memdeep import rundir
 from memdeep.analysis.curves import heap_curve
+from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.fold import fold
 from memdeep.analysis.outline import outline
@@ -35,8 +36,7 @@ def load(path: Path) -> Recording:
 def analyse(recording: Recording, on_step: OnStep) -> Report:
     """Everything there is to say about a recording. Raises CaptureError."""
     run = recording.run
-    died = run.exit is None or run.exit.verdict != "completed"
-    outlines = outline(run.checkpoints, died=died and len(run.checkpoints) > 2)
+    outlines = outline(run.checkpoints, died=did_die(run) and len(run.checkpoints) > 2)
     heap = recording.heap([item.stretches for item in outlines], on_step)
     on_step("Finding the culprits")
     found_phases = phases(run, heap, outlines)
@@ -47,6 +47,7 @@ def analyse(recording: Recording, on_step: OnStep) -> Report:
         findings=findings(heap, found_phases, len(run.checkpoints)),
         heap_curve=heap_curve(run, heap),
         sources=read_sources(heap.tree.frames, run.started, run.command),
+        death=death(run, heap, found_phases),
     )
 
 

@@ -91,8 +91,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
         start,
         ordered,
         end,
-        end_s=max((sample.time_ms for sample in samples), default=0) / 1000 - offset_s,
-        last_seen=next((s for s in reversed(samples) if s.pid == start.pid), None),
+        end_s=_end_s(meta, samples) - offset_s,
+        last_seen=_last_seen(samples, start.pid, offset_s),
     )
     return Recording(
         run=_run(meta, points, _rss_curve(samples, points, offset_s), problems),
@@ -105,6 +105,21 @@ def load_run(run_dir: RunDirectory) -> Recording:
             for place, event in enumerate([*ordered, *([end] if end is not None else [])], 1)
         },
     )
+
+
+def _end_s(meta: Meta, samples: Sequence[ProcessSample]) -> float:
+    """When the program ended, in seconds since it was started; or when it was last seen."""
+    if meta.duration_s is not None:
+        return meta.duration_s
+    return max((sample.time_ms for sample in samples), default=0) / 1000
+
+
+def _last_seen(samples: Sequence[ProcessSample], pid: int | None, offset_s: float) -> Sample | None:
+    """The last reading of the program itself."""
+    seen = next((sample for sample in reversed(samples) if sample.pid == pid), None)
+    if seen is None:
+        return None
+    return Sample(seen.time_ms / 1000 - offset_s, seen.rss_bytes, seen.rss_file_bytes)
 
 
 def _read(path: Path) -> bytes:

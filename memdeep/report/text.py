@@ -13,9 +13,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from memdeep.model import Finding, FindingKind, Frame, Origin, Phase, Report
+from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
 from memdeep.plain import plain
-from memdeep.report import units, words
+from memdeep.report import death_words, units, words
 from memdeep.report.view import most_telling
 
 COLUMNS = (
@@ -33,6 +33,8 @@ MAX_CULPRIT_WIDTH = 20
 MIN_PHASE_WIDTH = 16
 MAX_ROWS = 25
 MAX_OTHER_FINDINGS = 4
+MAX_ALIVE = 4
+MIN_ALIVE_SHARE = 0.01
 CALLERS_SHOWN = 3
 CALLED_SHOWN = 4
 VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
@@ -40,7 +42,10 @@ VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oo
 
 def verdict(report: Report, console: Console) -> RenderableType:
     """The whole verdict, laid out for the width of ``console``."""
-    parts: list[RenderableType] = [Text(""), _outcome(report), Text(""), _table(report, console)]
+    parts: list[RenderableType] = [Text(""), _outcome(report)]
+    if report.death is not None:
+        parts.extend(_death(report, report.death))
+    parts.extend([Text(""), _table(report, console)])
     if report.findings:
         parts.extend([Text(""), _top_finding(report, report.findings[0])])
         parts.extend(_other_findings(report))
@@ -70,7 +75,28 @@ def _outcome(report: Report) -> Text:
     )
     for sentence in report.run.exit.evidence if report.run.exit is not None else ():
         text.append(f"\n{plain(sentence)}", style="default")
+    for dump in report.run.stack_dumps:
+        text.append(f"\n{plain(death_words.stack_dump(dump))}", style="default")
     return text
+
+
+def _death(report: Report, death: Death) -> list[RenderableType]:
+    """Where the program died, the lines that held most then, and what had grown last."""
+    parts: list[RenderableType] = [
+        Text(plain(death_words.place(report, death))),
+        Text(plain(death_words.alive(death))),
+    ]
+    if death.culprits:
+        grid = _lines_grid()
+        shown = [item for item in death.culprits if item.share >= MIN_ALIVE_SHARE][:MAX_ALIVE]
+        for culprit in shown or death.culprits[:1]:
+            where = Text(plain(words.location(culprit.frame)))
+            _add_source(where, report, culprit)
+            grid.add_row(units.size(culprit.bytes), where)
+        parts.append(Padding(grid, (0, 0, 0, 2)))
+    if death.last_growth is not None:
+        parts.append(Text(plain(death_words.last_growth(report, death.last_growth))))
+    return parts
 
 
 def _table(report: Report, console: Console) -> RenderableType:
@@ -185,16 +211,26 @@ def _other_findings(report: Report) -> list[RenderableType]:
     others = report.findings[1 : 1 + MAX_OTHER_FINDINGS]
     if not others:
         return []
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_column()
+    grid = _lines_grid()
     for item in others:
         frame = item.culprit.frame
         role = "at the peak of" if item.kind is FindingKind.PEAK else "kept by"
         name = words.short(report.phases[item.phase].name)
         where = Text(plain(f"{role} {name}: {words.location(frame)}"))
-        source = report.sources.get((frame.filename, frame.lineno))
-        if source is not None:
-            where.append(f"\n{plain(source)}", style="cyan")
+        _add_source(where, report, item.culprit)
         grid.add_row(units.size(item.bytes), where)
     return [Text("\nThen:"), Padding(grid, (0, 0, 0, 2))]
+
+
+def _lines_grid() -> Table:
+    """A table of bytes and the lines they belong to."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column()
+    return grid
+
+
+def _add_source(where: Text, report: Report, culprit: Culprit) -> None:
+    source = report.sources.get((culprit.frame.filename, culprit.frame.lineno))
+    if source is not None:
+        where.append(f"\n{plain(source)}", style="cyan")
