@@ -11,6 +11,7 @@ from pathlib import Path
 
 from memdeep import rundir
 from memdeep.analysis.curves import heap_curve
+from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.fold import fold
 from memdeep.analysis.outline import outline
@@ -54,8 +55,7 @@ def analyse(
 ) -> Report:
     """Everything there is to say about a recording. Raises CaptureError."""
     run = redacted(recording.run) if options.redact_args else recording.run
-    died = run.exit is None or run.exit.verdict != "completed"
-    outlines = outline(run.checkpoints, died=died and len(run.checkpoints) > 2)
+    outlines = outline(run.checkpoints, died=did_die(run) and len(run.checkpoints) > 2)
     heap = recording.heap([item.stretches for item in outlines], on_step)
     on_step("Finding the culprits")
     found_phases = phases(run, heap, outlines)
@@ -72,6 +72,7 @@ def analyse(
         heap_curve=heap_curve(run, heap),
         sources=sources.lines,
         private_files=sources.private_files,
+        death=death(run, heap, found_phases),
     )
 
 

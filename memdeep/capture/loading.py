@@ -93,8 +93,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
         start,
         ordered,
         end,
-        end_s=max((sample.time_ms for sample in samples), default=0) / 1000 - offset_s,
-        last_seen=next((s for s in reversed(samples) if s.pid == start.pid), None),
+        end_s=_end_s(meta, samples) - offset_s,
+        last_seen=_last_seen(samples, start.pid, offset_s),
     )
     names = None
     if meta.native and captures and run_symbols.is_installed():
@@ -121,6 +121,21 @@ def load_run(run_dir: RunDirectory) -> Recording:
 def capture_files(paths: Sequence[Path]) -> tuple[CaptureFile, ...]:
     """The captures by name and size."""
     return tuple(CaptureFile(path.name, path.stat().st_size) for path in paths)
+
+
+def _end_s(meta: Meta, samples: Sequence[ProcessSample]) -> float:
+    """When the program ended, in seconds since it was started; or when it was last seen."""
+    if meta.duration_s is not None:
+        return meta.duration_s
+    return max((sample.time_ms for sample in samples), default=0) / 1000
+
+
+def _last_seen(samples: Sequence[ProcessSample], pid: int | None, offset_s: float) -> Sample | None:
+    """The last reading of the program itself."""
+    seen = next((sample for sample in reversed(samples) if sample.pid == pid), None)
+    if seen is None:
+        return None
+    return Sample(seen.time_ms / 1000 - offset_s, seen.rss_bytes, seen.rss_file_bytes)
 
 
 def _read(path: Path) -> bytes:

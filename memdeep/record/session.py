@@ -1,6 +1,7 @@
 """One recording: a recorder, and a tracer that runs all the time or in some phases only."""
 
 import os
+import sys
 
 from memdeep.record import api
 from memdeep.record.focus import Focus
@@ -69,7 +70,8 @@ class Session:
                     self._recorder.problem(sentence)
                 if unmet:
                     say("; ".join(unmet))
-            self._recorder.exit()
+            # What the interpreter has just shown a traceback of, if it did.
+            self._recorder.exit(getattr(sys, "last_type", None))
             api.start(None)
             if self._tracer is not None:
                 self._tracer.stop()

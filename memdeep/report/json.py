@@ -7,7 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from memdeep import __version__
-from memdeep.model import Culprit, Exit, Fate, Finding, Origin, Phase, PhaseHeap, Report
+from memdeep.model import (
+    Culprit,
+    Death,
+    Exit,
+    Fate,
+    Finding,
+    LastGrowth,
+    MemoryLimit,
+    Origin,
+    Phase,
+    PhaseHeap,
+    Report,
+    StackDump,
+)
 from memdeep.report import words
 from memdeep.report.language import language
 
@@ -18,7 +31,14 @@ Json = Mapping[str, object]
 
 
 def encode(report: Report) -> bytes:
-    """``report`` as UTF-8 JSON. What is not known is null."""
+    """``report`` as UTF-8 JSON. What is not known is null.
+
+    ``death`` is null for a program that completed. Its ``phases`` (indices) are the innermost ones
+    it died in; ``last_checkpoint`` is an index into ``checkpoints``; ``culprits`` are the lines by
+    bytes alive when it died. ``last_growth`` is the last segment that grew noticeably. ``limit``
+    is the tightest limit on memory when the program started; ``stack_dumps`` are the stacks of all
+    threads, outermost first, at the moments RSS went over a limit.
+    """
     run = report.run
     fields = {
         "schema": SCHEMA,
@@ -50,6 +70,9 @@ def encode(report: Report) -> bytes:
         "checkpoints": _checkpoints(report),
         "phases": [_phase(report, phase) for phase in report.phases],
         "findings": [_finding(report, item) for item in report.findings],
+        "death": None if report.death is None else _death(report, report.death),
+        "limit": None if run.limit is None else _limit(run.limit),
+        "stack_dumps": [_stack_dump(dump) for dump in run.stack_dumps],
     }
     text = json.dumps(fields, ensure_ascii=False, indent=1, allow_nan=False)
     return (text + "\n").encode("utf-8", "replace")
@@ -180,4 +203,59 @@ def _fate(fate: Fate) -> Json:
     return {
         "alive_at_end_bytes": fate.alive_bytes,
         "freed": [{"phase": place, "bytes": size} for place, size in fate.freed],
+    }
+
+
+def _death(report: Report, death: Death) -> Json:
+    growth = death.last_growth
+    return {
+        "phases": list(death.phases),
+        "last_checkpoint": death.last_checkpoint,
+        "since_s": death.since_s,
+        "rss_bytes": death.rss_bytes,
+        "heap_bytes": death.heap_bytes,
+        "culprits": _culprits(report, death.culprits),
+        "last_growth": None if growth is None else _last_growth(report, growth),
+    }
+
+
+def _last_growth(report: Report, growth: LastGrowth) -> Json:
+    return {
+        "start": growth.stretch.start,
+        "end": growth.stretch.end,
+        "phase": growth.phase,
+        "heap_bytes": growth.heap_bytes,
+        "rss_bytes": growth.rss_bytes,
+        "culprits": _culprits(report, growth.culprits),
+    }
+
+
+def _limit(limit: MemoryLimit) -> Json:
+    return {
+        "bytes": limit.bytes,
+        "source": limit.source,
+        "of_address_space": limit.of_address_space,
+    }
+
+
+def _stack_dump(dump: StackDump) -> Json:
+    return {
+        "reason": dump.reason,
+        "time_s": dump.time_s,
+        "rss_bytes": dump.rss_bytes,
+        "threads": [
+            {
+                "name": thread.name,
+                "current": thread.is_current,
+                "stack": [
+                    {
+                        "function": called.function,
+                        "filename": called.filename,
+                        "lineno": called.lineno,
+                    }
+                    for called in thread.frames
+                ],
+            }
+            for thread in dump.threads
+        ],
     }

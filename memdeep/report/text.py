@@ -13,9 +13,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from memdeep.model import Finding, FindingKind, Frame, Origin, Phase, Report
+from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
 from memdeep.plain import plain
-from memdeep.report import units, words
+from memdeep.report import death_words, units, words
 from memdeep.report.language import Language
 from memdeep.report.view import most_telling
 
@@ -35,6 +35,8 @@ MAX_CULPRIT_WIDTH = 20
 MIN_PHASE_WIDTH = 16
 MAX_ROWS = 25
 MAX_OTHER_FINDINGS = 4
+MAX_ALIVE = 4
+MIN_ALIVE_SHARE = 0.01
 CALLERS_SHOWN = 3
 CALLED_SHOWN = 4
 VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
@@ -42,12 +44,10 @@ VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oo
 
 def verdict(report: Report, console: Console, language: Language) -> RenderableType:
     """The whole verdict, laid out for the width of ``console``."""
-    parts: list[RenderableType] = [
-        Text(""),
-        _outcome(report, language),
-        Text(""),
-        _table(report, console, language),
-    ]
+    parts: list[RenderableType] = [Text(""), _outcome(report, language)]
+    if report.death is not None:
+        parts.extend(_death(report, report.death, language))
+    parts.extend([Text(""), _table(report, console, language)])
     if report.findings:
         parts.extend([Text(""), _top_finding(report, report.findings[0], language)])
         parts.extend(_other_findings(report, language))
@@ -78,7 +78,29 @@ def _outcome(report: Report, language: Language) -> Text:
     text.append(peaks, style="default")
     for sentence in report.run.exit.evidence if report.run.exit is not None else ():
         text.append(f"\n{plain(sentence)}", style="default")
+    for dump in report.run.stack_dumps:
+        text.append(f"\n{plain(death_words.stack_dump(dump, language))}", style="default")
     return text
+
+
+def _death(report: Report, death: Death, language: Language) -> list[RenderableType]:
+    """Where the program died, the lines that held most then, and what had grown last."""
+    parts: list[RenderableType] = [
+        Text(plain(death_words.place(report, death, language))),
+        Text(plain(death_words.alive(death, language))),
+    ]
+    if death.culprits:
+        grid = _lines_grid()
+        shown = [item for item in death.culprits if item.share >= MIN_ALIVE_SHARE][:MAX_ALIVE]
+        for culprit in shown or death.culprits[:1]:
+            where = Text(plain(words.location(culprit.frame)))
+            _add_source(where, report, culprit)
+            grid.add_row(units.size(culprit.bytes), where)
+        parts.append(Padding(grid, (0, 0, 0, 2)))
+    if death.last_growth is not None:
+        grown = death_words.last_growth(report, death.last_growth, language)
+        parts.append(Text(plain(grown)))
+    return parts
 
 
 def _table(report: Report, console: Console, language: Language) -> RenderableType:
@@ -202,9 +224,7 @@ def _other_findings(report: Report, language: Language) -> list[RenderableType]:
     others = report.findings[1 : 1 + MAX_OTHER_FINDINGS]
     if not others:
         return []
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_column()
+    grid = _lines_grid()
     for item in others:
         grid.add_row(units.size(item.bytes), _other_finding(report, item, language))
     return [Text(f"\n{language.say('terminal.then')}"), Padding(grid, (0, 0, 0, 2))]
@@ -216,7 +236,19 @@ def _other_finding(report: Report, item: Finding, language: Language) -> Text:
     key = "terminal.at_peak" if item.kind is FindingKind.PEAK else "terminal.kept_by"
     phase, where = report.phases[item.phase], words.location(item.culprit.frame)
     text = Text(plain(language.say(key, phase=words.short(phase.name), where=where)))
-    source = report.source(item.culprit.frame)
-    if source is not None:
-        text.append(f"\n{plain(source)}", style="cyan")
+    _add_source(text, report, item.culprit)
     return text
+
+
+def _lines_grid() -> Table:
+    """A table of bytes and the lines they belong to."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column()
+    return grid
+
+
+def _add_source(where: Text, report: Report, culprit: Culprit) -> None:
+    source = report.source(culprit.frame)
+    if source is not None:
+        where.append(f"\n{plain(source)}", style="cyan")

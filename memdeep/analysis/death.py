@@ -1,0 +1,137 @@
+"""Says what a program that did not complete left: where it was, what it held, what grew last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memdeep.analysis.culprits import Blame
+from memdeep.model import (
+    Checkpoint,
+    CheckpointKind,
+    Death,
+    Heap,
+    LastGrowth,
+    Phase,
+    PhaseKind,
+    Run,
+    Stretch,
+)
+from memdeep.tally import Tally, alive_at, stacks_of
+
+MIN_GROWTH_BYTES = 1 << 20
+MIN_SHARE_OF_PEAK = 0.02
+
+
+def did_die(run: Run) -> bool:
+    """Whether the program did not complete, as far as is known."""
+    return run.exit is None or run.exit.verdict != "completed"
+
+
+def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
+    """The death of a program; None if it completed.
+
+    What it held is what was alive at the last checkpoint of the run, ``(end)``: after a signal
+    the last allocation that reached the trace.
+    """
+    if not did_die(run):
+        return None
+    points = run.checkpoints
+    end = points[-1]
+    own = points[-2] if len(points) > 2 else None
+    heap_bytes = heap.at_checkpoints[end.index]
+    blame = Blame(heap.tree)
+    alive = alive_at(heap.lifetimes, end.index) if heap_bytes is not None else Tally[int]()
+    return Death(
+        phases=_phases(points, phases),
+        last_checkpoint=None if own is None else own.index,
+        since_s=max(0.0, end.time_s - (points[0] if own is None else own).time_s),
+        rss_bytes=end.rss_bytes,
+        heap_bytes=heap_bytes,
+        culprits=blame.culprits(stacks_of(alive), heap_bytes or 0),
+        last_growth=_last_growth(run, heap, phases, blame),
+    )
+
+
+def _phases(points: Sequence[Checkpoint], phases: Sequence[Phase]) -> tuple[int, ...]:
+    """The innermost phases the program died in.
+
+    These reach to the end of the run; but where an exception ended the program, it has closed
+    them on its way out, and after that nothing else has happened.
+    """
+    last = points[-1].index
+    unwound = _unwound_from(points)
+    if unwound is None:
+        found = [place for place, phase in enumerate(phases) if phase.end == last]
+    else:
+        found = [
+            place
+            for place, phase in enumerate(phases)
+            if phase.outline.kind is PhaseKind.SPAN and unwound <= phase.end < last
+        ]
+    around = {parent for place in found for parent in _parents(phases, place)}
+    return tuple(place for place in found if place not in around)
+
+
+def _unwound_from(points: Sequence[Checkpoint]) -> int | None:
+    """The first of the ends that an exception closed last of all; None if it closed none."""
+    first = None
+    for point in reversed(points[1:-1]):
+        if point.kind is not CheckpointKind.END or point.note is None:
+            break
+        first = point.index
+    return first
+
+
+def _last_growth(run: Run, heap: Heap, phases: Sequence[Phase], blame: Blame) -> LastGrowth | None:
+    """The last segment that grew the heap, or the RSS where it was not traced."""
+    points = run.checkpoints
+    least_bytes = max(MIN_GROWTH_BYTES, round(MIN_SHARE_OF_PEAK * (heap.peak_bytes or 0)))
+    for end in range(len(points) - 1, 0, -1):
+        stretch = Stretch(end - 1, end, complete=end < len(points) - 1)
+        heap_bytes = None
+        if heap.is_traced(stretch):
+            heap_bytes = _grown(heap.at_checkpoints[end - 1], heap.at_checkpoints[end])
+        rss_bytes = _grown(points[end - 1].rss_bytes, points[end].rss_bytes)
+        grown = rss_bytes if heap_bytes is None else heap_bytes
+        if grown is not None and grown >= least_bytes:
+            break
+    else:
+        return None
+    still_alive: Tally[int] = Tally()
+    if heap_bytes is not None:
+        for life in heap.lifetimes:
+            if life.born == end and life.is_alive_at(len(points) - 1):
+                still_alive.add(life.node, life.bytes, life.allocations)
+    return LastGrowth(
+        stretch=stretch,
+        phase=_innermost(phases, stretch),
+        heap_bytes=heap_bytes,
+        rss_bytes=rss_bytes,
+        culprits=blame.culprits(stacks_of(still_alive), still_alive.total_bytes()),
+    )
+
+
+def _grown(start: int | None, end: int | None) -> int | None:
+    return None if start is None or end is None else end - start
+
+
+def _innermost(phases: Sequence[Phase], stretch: Stretch) -> int | None:
+    containing = [
+        place
+        for place, phase in enumerate(phases)
+        if any(
+            part.start <= stretch.start and stretch.end <= part.end
+            for part in phase.outline.stretches
+        )
+    ]
+    return max(containing, key=lambda place: phases[place].outline.depth, default=None)
+
+
+def _parents(phases: Sequence[Phase], place: int) -> list[int]:
+    """The phases around the phase ``place``, innermost first."""
+    found = []
+    parent = phases[place].outline.parent
+    while parent is not None:
+        found.append(parent)
+        parent = phases[parent].outline.parent
+    return found

@@ -1,0 +1,107 @@
+"""The sentences on a program's death: where it died, what grew last, who was running."""
+
+from __future__ import annotations
+
+from memdeep.model import (
+    Checkpoint,
+    CheckpointKind,
+    Death,
+    LastGrowth,
+    MemoryLimit,
+    Origin,
+    PhaseKind,
+    Report,
+    StackDump,
+    ThreadStack,
+)
+from memdeep.report import units, words
+from memdeep.report.language import Language
+
+MAX_PHASES = 3
+
+
+def place(report: Report, death: Death, language: Language) -> str:
+    """The phase of death, and how long after the last checkpoint it came."""
+    paths = dict.fromkeys(filter(None, (_spans(report, phase) for phase in death.phases)))
+    names = list(paths)[:MAX_PHASES]
+    if len(paths) > MAX_PHASES:
+        names.append(language.say("death.more_phases", n=len(paths) - MAX_PHASES))
+    inside = ""
+    if names:
+        inside = language.say("death.inside", names=language.say("death.and_in").join(names))
+    if death.last_checkpoint is None:
+        return language.say("death.before_any", inside=inside, since_s=death.since_s)
+    last = _edge(report.run.checkpoints[death.last_checkpoint], language)
+    return language.say("death.after", inside=inside, since_s=death.since_s, last=last)
+
+
+def alive(death: Death, language: Language) -> str:
+    """What the program held when it died."""
+    key = "death.alive_untraced" if death.heap_bytes is None else "death.alive"
+    return language.say(key, heap_bytes=death.heap_bytes, rss_bytes=death.rss_bytes)
+
+
+def last_growth(report: Report, growth: LastGrowth, language: Language) -> str:
+    """Which stretch grew last, by how much, and which line of it did most."""
+    points = report.run.checkpoints
+    path = None if growth.phase is None else _spans(report, growth.phase)
+    line = ""
+    if growth.culprits:
+        most = growth.culprits[0]
+        where = words.location(most.frame)
+        line = language.say("death.last_growth_line", where=where, size_bytes=most.bytes)
+    return language.say(
+        "death.last_growth_rss" if growth.heap_bytes is None else "death.last_growth_heap",
+        heap_bytes=growth.heap_bytes,
+        rss_bytes=growth.rss_bytes,
+        inside="" if path is None else language.say("death.inside", names=path),
+        start=_edge(points[growth.stretch.start], language),
+        end=_edge(points[growth.stretch.end], language),
+        line=line,
+    )
+
+
+def limit(limit: MemoryLimit) -> str:
+    """The limit in force, and whose it is."""
+    return f"{units.size(limit.bytes)} ({limit.source})"
+
+
+def stack_dump(dump: StackDump, language: Language) -> str:
+    """Who was running when RSS went over a limit."""
+    running = next((thread for thread in dump.threads if thread.is_current), None)
+    running = running or next(iter(dump.threads), None)
+    return language.say(
+        "death.stack_dump",
+        time_s=dump.time_s,
+        rss_bytes=dump.rss_bytes,
+        reason=dump.reason,
+        where="" if running is None else _where(running, language),
+    )
+
+
+def _where(thread: ThreadStack, language: Language) -> str:
+    own = [frame for frame in thread.frames if frame.origin is Origin.USER] or thread.frames
+    if not own:
+        return ""
+    return language.say("death.was_at", function=own[-1].function, where=words.location(own[-1]))
+
+
+def _spans(report: Report, phase: int) -> str | None:
+    """The named phases that ``phase`` lies in, outermost first; None if there is none."""
+    names: list[str] = []
+    place: int | None = phase
+    while place is not None:
+        outline = report.phases[place].outline
+        if outline.kind is PhaseKind.SPAN:
+            names.append(words.short(outline.name))
+        place = outline.parent
+    return " › ".join(reversed(names)) or None
+
+
+def _edge(point: Checkpoint, language: Language) -> str:
+    label = words.short(point.label)
+    if point.kind is CheckpointKind.BEGIN:
+        return language.say("death.begin_of", label=label)
+    if point.kind is CheckpointKind.END:
+        return language.say("death.end_of", label=label)
+    return label
