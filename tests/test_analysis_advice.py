@@ -164,3 +164,12 @@ def test_memory_that_was_not_touched_is_called_a_reservation() -> None:
     assert suggestion.advice is Advice.UNTOUCHED
     assert suggestion.evidence["untouched_bytes"] == 8 * MB
     assert judged([LOAD], replace(grown, gap=Gap(0, 0, untouched_bytes=MB))) is None
+
+
+def test_the_segments_of_a_phase_are_rounds_too() -> None:
+    rounds = phase(stretches=(Stretch(0, 8),))
+    lives = [lifetime(born=place, bytes=MB) for place in range(1, 9)]
+    suggestion = judged([LOAD], rounds, lives)
+    assert suggestion is not None
+    assert suggestion.advice is Advice.REPEATED_GROWTH
+    assert suggestion.evidence["repeats"] == 8

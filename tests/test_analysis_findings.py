@@ -66,6 +66,21 @@ def test_nested_phases_do_not_tell_the_same_thing_twice() -> None:
     assert summary(made) == [("inner", "keep", 10)]
 
 
+def test_what_a_loop_keeps_in_every_round_is_one_finding() -> None:
+    stacks, (keep, drop) = tree([KEEP], [DROP])
+    steps = ["+load", *[f"round {number}" for number in range(4)], "-load"]
+    lives = [lifetime(keep, born) for born in range(2, 6)] + [lifetime(drop, 3, bytes=15 * MB)]
+    made = analysed(run(*steps), stacks, lives)
+    assert summary(made) == [("load", "keep", 40), ("round 0 → round 1", "drop", 15)]
+
+
+def test_what_a_loop_kept_for_a_while_is_not_charged_to_the_span() -> None:
+    stacks, (keep,) = tree([KEEP])
+    steps = ["+load", *[f"round {number}" for number in range(4)], "-load"]
+    lives = [lifetime(keep, born, died=born + 2) for born in range(2, 5)]
+    assert summary(analysed(run(*steps), stacks, lives)) == []
+
+
 def test_what_the_outer_phase_allocated_itself_is_its_own() -> None:
     stacks, (keep,) = tree([KEEP])
     lives = [lifetime(keep, 3), lifetime(keep, 4, bytes=5 * MB)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from memdeep.analysis.trend import trend
-from memdeep.model import Advice, Culprit, Frame, Heap, Lifetime, Origin, Phase
+from memdeep.model import Advice, Culprit, Frame, Heap, Lifetime, Origin, Phase, Stretch
 from memdeep.tally import alive_at
 
 MIN_REPEATS = 5
@@ -146,14 +146,23 @@ def _unpickle(case: Case, frame: Frame) -> Suggestion | None:
 
 
 def _repeated_growth(case: Case) -> Suggestion | None:
-    """The line grew in nearly every repeat, and what it allocated was still there at the last."""
-    if case.phase.repeats < MIN_REPEATS:
+    """The line grew in nearly every round, and what it allocated was still there at the last.
+
+    Rounds are the repeats of the phase, or the segments of one that has no repeats.
+    """
+    stretches = case.phase.outline.stretches
+    if len(stretches) == 1:
+        whole = stretches[0]
+        stretches = tuple(Stretch(place, place + 1) for place in range(whole.start, whole.end))
+    if len(stretches) < MIN_REPEATS:
         return None
-    grown = [0] * case.phase.repeats
-    for place, stretch in enumerate(case.phase.outline.stretches):
-        grown[place] = sum(
-            life.bytes for life in case.lifetimes if stretch.start < life.born <= stretch.end
-        )
+    by_segment: dict[int, int] = {}
+    for life in case.lifetimes:
+        by_segment[life.born] = by_segment.get(life.born, 0) + life.bytes
+    grown = [
+        sum(by_segment.get(place, 0) for place in range(stretch.start + 1, stretch.end + 1))
+        for stretch in stretches
+    ]
     course = trend(grown)
     alive = sum(life.bytes for life in case.lifetimes if life.is_alive_at(case.phase.end))
     if course is None or course.slope_bytes <= 0 or alive < STEADY_SHARE * sum(grown):

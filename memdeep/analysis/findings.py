@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from memdeep.analysis.advice import Case, advise
@@ -18,12 +18,14 @@ from memdeep.model import (
     Heap,
     Lifetime,
     Phase,
+    PhaseKind,
     StackBytes,
 )
 from memdeep.tally import Tally, alive_at, stacks_of
 
 MAX_FINDINGS = 10
 MAX_PEAKS = 3
+MAX_SEGMENT_SHARE = 0.5  # of a span's bytes of one line; with more, the segment is named
 MIN_BYTES = 1 << 20
 MIN_SHARE_OF_PEAK = 0.02
 MIN_TRANSIENT_SHARE = 0.1
@@ -81,22 +83,58 @@ def _growth(ground: _Ground) -> list[Finding]:
             item for item in ground.covering[life.born] if ground.phases[item[0]].heap is not None
         ]
         place = innermost(around, ground.phases)
-        if place is None:
-            continue
-        end = next(end for phase, _, end in around if phase == place)
-        if life.died is None or life.died > end:
+        if place is not None and _outlives(life, place, around):
             kept.setdefault(place, []).append(life)
     found: list[tuple[int, Culprit]] = []
-    for place, lifetimes in kept.items():
+    charged = _charged_where_it_adds_up(ground, kept)
+    for place, lifetimes in charged.items():
         phase_heap = ground.phases[place].heap
         retained_bytes = 0 if phase_heap is None else phase_heap.retained_bytes
         culprits = ground.blame.culprits(_stacks(lifetimes), retained_bytes)
         found += [(place, culprit) for culprit in culprits if culprit.bytes >= ground.least_bytes]
     found.sort(key=lambda item: item[1].bytes, reverse=True)
     return [
-        _growth_finding(ground, place, culprit, kept[place])
+        _growth_finding(ground, place, culprit, charged[place])
         for place, culprit in found[:MAX_FINDINGS]
     ]
+
+
+def _outlives(life: Lifetime, place: int, around: Sequence[tuple[int, int, int]]) -> bool:
+    """Whether bytes are alive at the end of the stretch of phase ``place`` they were born in."""
+    end = next(end for phase, _, end in around if phase == place)
+    return life.died is None or life.died > end
+
+
+def _charged_where_it_adds_up(
+    ground: _Ground, kept: Mapping[int, Sequence[Lifetime]]
+) -> Mapping[int, list[Lifetime]]:
+    """``kept``, but what one line kept in many segments of a span is charged to the span.
+
+    A loop with a checkpoint in each round would otherwise be many small findings.
+    """
+    by_line: dict[tuple[int, tuple[str, int]], dict[int, list[Lifetime]]] = {}
+    charged: dict[int, list[Lifetime]] = {}
+    for place, lifetimes in kept.items():
+        outline = ground.phases[place].outline
+        for life in lifetimes:
+            if outline.kind is PhaseKind.SEGMENT and outline.parent is not None:
+                line = (outline.parent, ground.blame.line(life.node))
+                by_line.setdefault(line, {}).setdefault(place, []).append(life)
+            else:
+                charged.setdefault(place, []).append(life)
+    for (span, _), by_segment in by_line.items():
+        sizes = [sum(life.bytes for life in lifetimes) for lifetimes in by_segment.values()]
+        if max(sizes) > MAX_SEGMENT_SHARE * sum(sizes):
+            for place, lifetimes in by_segment.items():
+                charged.setdefault(place, []).extend(lifetimes)
+            continue
+        charged.setdefault(span, []).extend(
+            life
+            for lifetimes in by_segment.values()
+            for life in lifetimes
+            if _outlives(life, span, ground.covering[life.born])
+        )
+    return charged
 
 
 def _stacks(lifetimes: Sequence[Lifetime]) -> tuple[StackBytes, ...]:
