@@ -43,7 +43,9 @@ class _Ground:
 
 
 def findings(heap: Heap, phases: Sequence[Phase], checkpoints: int) -> tuple[Finding, ...]:
-    """At most ten findings, those of most bytes first; at most three of them are peaks.
+    """At most ten findings, most important first; at most three of them are peaks.
+
+    Bytes that stayed count twice as much as those that were there at a peak only.
 
     Bytes are charged to the innermost phase they were allocated in, so that nested phases do not
     tell the same thing twice. A peak made by a line that is blamed for growth in the same phase
@@ -61,12 +63,12 @@ def findings(heap: Heap, phases: Sequence[Phase], checkpoints: int) -> tuple[Fin
     peaks = _peaks(ground)
     known = [peak for peak in peaks if _place(peak) in blamed]
     new = [peak for peak in peaks if _place(peak) not in blamed]
-    ranked = sorted(growth + new + beyond_heap(heap, phases), key=_size, reverse=True)
+    ranked = sorted(growth + new + beyond_heap(heap, phases), key=_weight, reverse=True)
     return tuple((ranked + known)[:MAX_FINDINGS])
 
 
-def _size(finding: Finding) -> int:
-    return finding.bytes
+def _weight(finding: Finding) -> int:
+    return finding.bytes * (1 if finding.kind is FindingKind.PEAK else 2)
 
 
 def _place(finding: Finding) -> tuple[int, str, int] | None:
@@ -193,4 +195,4 @@ def _peaks(ground: _Ground) -> list[Finding]:
                 case = Case(ground.heap, phase, culprit, ())
                 end = Fate(0, ((place, culprit.bytes),))
                 found.append(_finding(FindingKind.PEAK, place, case, end))
-    return sorted(found, key=_size, reverse=True)[:MAX_PEAKS]
+    return sorted(found, key=_weight, reverse=True)[:MAX_PEAKS]
