@@ -22,7 +22,7 @@ from memdeep.capture.loading import load_run
 from memdeep.capture.markers import find
 from memdeep.capture.origins import Origins
 from memdeep.capture.parts import HeapPart, Part
-from memdeep.capture.reader import MemrayReader
+from memdeep.capture.reader import MemrayNativeFrames, MemrayReader
 from memdeep.capture.replaying import replay
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.capture.trace import NEVER, Cut, Trace
@@ -257,7 +257,9 @@ def test_heap_peaks_and_stacks_between_checkpoints(
     groups = [one.stretches for one in outline(recording.run.checkpoints, died=False)]
     (part,) = recording.parts
     found = []
-    for reader in (ReplayReader(part.capture), MemrayReader(part.capture)):
+    # With memray's names: test_capture_run_symbols.py compares ours with them.
+    names = MemrayNativeFrames(part.capture)
+    for reader in (ReplayReader(part.capture, names), MemrayReader(part.capture)):
         builder = StackTreeBuilder(recording.origins)
         heap = reader.read_part(part, groups, builder, recording.start_ms, quiet)
         found.append((heap, builder.build()))
