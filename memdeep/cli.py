@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import sys
@@ -146,6 +147,9 @@ def _make_report(
     path: Path, into: Path | None, options: argparse.Namespace, console: Console
 ) -> None:
     """Load, analyse, write, tell."""
+    # Millions of objects that live to the end, and hardly a cycle: looking for those took a sixth
+    # of the time.
+    gc.disable()
     shows_steps = console.is_terminal and not options.quiet
     spinner = console.status("", spinner="dots") if shows_steps else None
     with spinner or nullcontext():
