@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import sys
@@ -149,6 +150,9 @@ def _make_report(
     path: Path, into: Path | None, options: argparse.Namespace, console: Console
 ) -> None:
     """Load, analyse, write, tell."""
+    # Millions of objects that live to the end, and hardly a cycle: looking for those took a sixth
+    # of the time.
+    gc.disable()
     with _steps(console, quiet=options.quiet) as on_step:
         report = pipeline.analyse(pipeline.load(path), on_step)
         html_path, json_path = pipeline.report_paths(path)
