@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import checkpoints, monitor, overhead, reports, rss, symbols
+from benchmarks import checkpoints, monitor, overhead, replay, reports, rss, symbols
 
 
 def main() -> None:
@@ -29,6 +29,7 @@ def main() -> None:
         checkpoints.measure(console, place)
         monitor.measure(console, place)
         reports.measure(console, place, options.scale, options.rounds)
+        replay.measure(console, place, max(3, options.rounds // 2))
         symbols.measure(console, place, max(1, options.rounds // 2))
         rss.measure(console, place)
 

@@ -123,6 +123,27 @@ def test_a_program_that_is_not_loaded_at_zero_is_read_by_its_own_addresses(
     assert frames(program, address) == (("exported", str(source), EXPORTED_LINE),)
 
 
+@pytest.mark.skipif(shutil.which("rustc") is None, reason="needs rustc")
+def test_functions_of_rust_are_named_as_in_their_source(tmp_path: Path) -> None:
+    source = tmp_path / "source.rs"
+    source.write_text(
+        "pub mod shapes {\n"
+        "    #[inline(never)]\n"
+        "    pub fn many_of<T: Clone>(x: T, n: usize) -> Vec<T> { vec![x; n] }\n"
+        "}\n"
+        '#[no_mangle] pub extern "C" fn entry(n: usize) -> u64 { shapes::many_of(7u64, n)[0] }\n'
+    )
+    library = tmp_path / "library.so"
+    libraries.run(
+        "rustc", "--crate-type", "cdylib", "-g", "-C", "opt-level=1", "-o", library, source
+    )
+    symbols = libraries.run("nm", library).splitlines()
+    [address] = [int(line.split()[0], 16) for line in symbols if "7many_of" in line]
+    function, filename, line = frames(library, address)[-1]
+    assert function.startswith("source::shapes::many_of")
+    assert (Path(filename).name, line) == ("source.rs", 3)
+
+
 def test_addresses_outside_of_the_file_have_no_name(built: Path) -> None:
     table = SymbolTable(build_table(built))
     for address in (0, 1 << 31, 1 << 32, 1 << 63, (1 << 64) - 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from memdeep.capture.loading import load_run
 from memdeep.capture.markers import find
 from memdeep.capture.origins import Origins
 from memdeep.capture.parts import HeapPart, Part
-from memdeep.capture.reader import MemrayReader
+from memdeep.capture.reader import MemrayNativeFrames, MemrayReader
 from memdeep.capture.replaying import replay
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.capture.trace import NEVER, Cut, Trace
@@ -257,7 +258,9 @@ def test_heap_peaks_and_stacks_between_checkpoints(
     groups = [one.stretches for one in outline(recording.run.checkpoints, died=False)]
     (part,) = recording.parts
     found = []
-    for reader in (ReplayReader(part.capture), MemrayReader(part.capture)):
+    # With memray's names: test_capture_run_symbols.py compares ours with them.
+    names = MemrayNativeFrames(part.capture)
+    for reader in (ReplayReader(part.capture, names), MemrayReader(part.capture)):
         builder = StackTreeBuilder(recording.origins)
         heap = reader.read_part(part, groups, builder, recording.start_ms, quiet)
         found.append((heap, builder.build()))
@@ -292,6 +295,29 @@ def test_markers_need_not_be_replaced(recorded: Callable[..., RunDirectory]) -> 
         assert list(getattr(before, name)) == list(getattr(after, name))
     every = range(len(before.sequences))
     assert list(before.at_peaks(every)) == list(after.at_peaks(every))
+
+
+def test_a_run_that_may_not_be_written_to_is_read_as_it_is(
+    recorded: Callable[..., RunDirectory],
+) -> None:
+    run_dir = recorded("--no-native", str(FORMS))
+    content = run_dir.capture().read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limit[1]))  # every write fails, as on a full disk
+    try:
+        untouched = load_run(run_dir)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert run_dir.capture().read_bytes() == content
+    groups = [one.stretches for one in outline(untouched.run.checkpoints, died=False)]
+    before = untouched.heap(groups, quiet)
+    aligned = load_run(run_dir)
+    assert run_dir.capture().read_bytes() != content
+    after = aligned.heap(groups, quiet)
+    assert untouched.run.checkpoints == aligned.run.checkpoints
+    for name in ("at_checkpoints", "lifetimes", "transients", "largest", "peak_bytes", "tree"):
+        assert getattr(before, name) == getattr(after, name)
+    assert [peak and peak.stacks for peak in before.peaks] == [p and p.stacks for p in after.peaks]
 
 
 def test_a_part_counts_only_the_checkpoints_it_was_given(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import memdeep
 from memdeep.capture.origins import Origins
-from memdeep.capture.site_nodes import SiteNodes
+from memdeep.capture.site_nodes import site_nodes
 from memdeep.capture.stacks import RawFrame, StackTreeBuilder
 from memdeep.capture.trace import PythonFrame
 
@@ -41,7 +41,7 @@ class Stacks:
     def __init__(self, stacks: list[list[int]]) -> None:
         self.node_parents, self.node_frames = [0], [0]
         nodes: dict[tuple[int, int], int] = {}
-        self.sites.node, self.sites.thread = [], []
+        self.sites.node, self.sites.thread = [0], [0]
         for place, stack in enumerate(stacks):
             node = 0
             for frame in stack:
@@ -64,9 +64,9 @@ class Stacks:
 @given(st.lists(st.lists(st.integers(0, len(FRAMES) - 1), max_size=7), max_size=6))
 def test_node_by_node_is_as_stack_by_stack(stacks: list[list[int]]) -> None:
     one, other = StackTreeBuilder(ORIGINS), StackTreeBuilder(ORIGINS)
-    nodes = SiteNodes(Stacks(stacks), one)  # type: ignore[arg-type]
+    nodes = site_nodes(Stacks(stacks), one, {})  # type: ignore[arg-type]
     for site, stack in enumerate(stacks):
-        found = nodes[site]
+        found = nodes[1 + site]
         raw = [FRAMES[frame] for frame in reversed(stack)]
         expected = other.add(raw, None, "worker" if site % 2 else "MainThread")
         assert one.build().stack(found) == other.build().stack(expected)

@@ -27,13 +27,13 @@ class Blame:
 
     def __init__(self, tree: StackTree) -> None:
         self._tree = tree
-        rank = {origin: place for place, origin in enumerate(self._ORDER)}
+        by_origin = {origin: place for place, origin in enumerate(self._ORDER)}
+        ranks = [by_origin[frame.origin] for frame in tree.frames]
         self._frame_ids: list[int] = []
-        for node, frame_id in enumerate(tree.frame_ids):
-            parent = tree.parents[node]
+        for parent, frame_id in zip(tree.parents, tree.frame_ids, strict=True):
             if parent >= 0:
                 inherited = self._frame_ids[parent]
-                if rank[tree.frames[inherited].origin] < rank[tree.frames[frame_id].origin]:
+                if ranks[inherited] < ranks[frame_id]:
                     frame_id = inherited
             self._frame_ids.append(frame_id)
 

@@ -9,7 +9,7 @@ segment is named by the checkpoint that ends it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from memdeep.capture import run_symbols
@@ -23,8 +23,8 @@ from memdeep.capture.parts import (
 )
 from memdeep.capture.replaying import replay
 from memdeep.capture.run_symbols import RunSymbols
-from memdeep.capture.site_nodes import SiteNodes
-from memdeep.capture.stacks import StackTreeBuilder
+from memdeep.capture.site_nodes import site_nodes
+from memdeep.capture.stacks import RawFrame, StackTreeBuilder
 from memdeep.capture.symbol_store import StoredSymbols
 from memdeep.capture.trace import Cut, NativeFrames, Trace
 from memdeep.capture.windows import WindowAxis
@@ -95,11 +95,12 @@ def _read(
     peak_windows = axis.peak_windows(groups)
     at_peaks = _at_peaks(trace, axis, peak_windows.values())
     on_step("Naming the stacks")
-    nodes = SiteNodes(trace, builder)
+    hybrid: Mapping[int, Sequence[RawFrame]] = {}
     if trace.header.native:
         weighty = _weighty_sites(trace, at_peaks.values())
         names = names or _native_frames(trace, part.capture)
-        nodes.add_hybrid(names.hybrid_stacks(trace, weighty))
+        hybrid = names.hybrid_stacks(trace, weighty)
+    nodes = site_nodes(trace, builder, hybrid)
     on_step("Adding up what each stack held")
     lifetimes = _lifetimes(trace, axis, nodes)
     at_checkpoints = heap_at_checkpoints(lifetimes, part.first, part.last)
@@ -169,14 +170,14 @@ def _native_frames(trace: Trace, capture: Path) -> NativeFrames:
     return MemrayNativeFrames(capture)
 
 
-def _by_node(sites: SitePeak, nodes: SiteNodes) -> Tally[int]:
+def _by_node(sites: SitePeak, nodes: Sequence[int]) -> Tally[int]:
     tally: Tally[int] = Tally()
     for site, (held, count) in sites.items():
         tally.add(nodes[site], held, count)
     return tally
 
 
-def _lifetimes(trace: Trace, axis: WindowAxis, nodes: SiteNodes) -> tuple[Lifetime, ...]:
+def _lifetimes(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[Lifetime, ...]:
     tally: Tally[tuple[int, int, int | None]] = Tally()
     for site, birth, death, held, count in trace.lifetimes:
         born, died = axis.born_and_died(birth, death)
@@ -185,7 +186,7 @@ def _lifetimes(trace: Trace, axis: WindowAxis, nodes: SiteNodes) -> tuple[Lifeti
     return lifetimes_of(tally)
 
 
-def _transients(trace: Trace, axis: WindowAxis, nodes: SiteNodes) -> tuple[Transient, ...]:
+def _transients(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[Transient, ...]:
     tally: Tally[tuple[int, int]] = Tally()
     for rows in (trace.transients, trace.lifetimes):
         for site, birth, death, held, count in rows:
@@ -197,7 +198,7 @@ def _transients(trace: Trace, axis: WindowAxis, nodes: SiteNodes) -> tuple[Trans
     )
 
 
-def _largest(trace: Trace, axis: WindowAxis, nodes: SiteNodes) -> tuple[LargeAllocation, ...]:
+def _largest(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[LargeAllocation, ...]:
     """The largest of each segment between checkpoints, largest first within it."""
     rows = trace.largest
     found: defaultdict[int, list[tuple[int, int, int | None]]] = defaultdict(list)

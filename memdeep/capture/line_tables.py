@@ -21,14 +21,20 @@ _NO_LINE_DELTA = -128
 
 
 class LineTable:
-    """The lines of one code object, decoded when the first one is asked for."""
+    """The lines of one code object, decoded when the first one is asked for.
 
-    __slots__ = ("_ends", "_first_line", "_lines", "_python_version", "_table")
+    ``last_offset`` is the highest that will be asked for: nothing behind it is decoded.
+    """
 
-    def __init__(self, table: bytes, first_line: int, python_version: int) -> None:
+    __slots__ = ("_ends", "_first_line", "_last_offset", "_lines", "_python_version", "_table")
+
+    def __init__(
+        self, table: bytes, first_line: int, python_version: int, last_offset: int
+    ) -> None:
         self._table = table
         self._first_line = first_line
         self._python_version = python_version
+        self._last_offset = last_offset
         self._ends: list[int] | None = None
         self._lines: list[int] = []
 
@@ -39,21 +45,27 @@ class LineTable:
         if self._ends is None:
             self._decode()
         assert self._ends is not None
-        is_in_instructions = self._python_version < CPYTHON_3_11
-        at = offset * INSTRUCTION_BYTES if is_in_instructions else offset
-        place = bisect_right(self._ends, at)
+        place = bisect_right(self._ends, self._in_bytes(offset))
         if place < len(self._lines):
             return self._lines[place]
         # Behind the end of the table there is nothing, but in 3.10 memray takes the last line.
-        return self._lines[-1] if is_in_instructions and self._lines else 0
+        return self._lines[-1] if self._is_3_10 and self._lines else 0
+
+    @property
+    def _is_3_10(self) -> bool:
+        return self._python_version < CPYTHON_3_11
+
+    def _in_bytes(self, offset: int) -> int:
+        return offset * INSTRUCTION_BYTES if self._is_3_10 else offset
 
     def _decode(self) -> None:
-        decode = _decode_3_10 if self._python_version < CPYTHON_3_11 else _decode_3_11
-        self._ends, self._lines = decode(self._table, self._first_line)
+        decode = _decode_3_10 if self._is_3_10 else _decode_3_11
+        last = self._in_bytes(self._last_offset)
+        self._ends, self._lines = decode(self._table, self._first_line, last)
 
 
-def _decode_3_10(table: bytes, line: int) -> tuple[list[int], list[int]]:
-    """Where each entry ends, in bytes of code, and its line."""
+def _decode_3_10(table: bytes, line: int, last: int) -> tuple[list[int], list[int]]:
+    """Where each entry ends, in bytes of code, and its line; up to the one that holds ``last``."""
     ends, lines = [], []
     end = 0
     for place in range(0, len(table) - 1, 2):
@@ -62,15 +74,17 @@ def _decode_3_10(table: bytes, line: int) -> tuple[list[int], list[int]]:
         line += 0 if delta == _NO_LINE_DELTA else delta
         ends.append(end)
         lines.append(line)
+        if end > last:
+            break
     return ends, lines
 
 
-def _decode_3_11(table: bytes, line: int) -> tuple[list[int], list[int]]:
+def _decode_3_11(table: bytes, line: int, last: int) -> tuple[list[int], list[int]]:
     """As `_decode_3_10`. One function, since a report decodes thousands of these tables."""
     ends, lines = [], []
     end = place = 0
     size = len(table)
-    while place < size:
+    while place < size and end <= last:
         head = table[place]
         if head < 0x80:
             break  # damaged: every entry begins with its highest bit set

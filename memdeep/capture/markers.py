@@ -65,10 +65,10 @@ def align(
     sequence number, or None for one that the journal does not have: such a record is left alone.
     Raises CaptureError or OutputError.
     """
-    stored = _decode(places) if places.exists() else []
+    stored = _stored(places)
     placed = []
     try:
-        markers = _first_of_each(sorted({*stored, *find(capture)}, key=lambda m: m.offset))
+        markers = _in_order(capture, stored)
         if markers and markers != stored:
             write_atomically(places, _encode(markers))
         with open(capture, "r+b") as file:
@@ -79,6 +79,19 @@ def align(
     except OSError as error:
         raise write_error(capture, error) from error
     return tuple(placed)
+
+
+def sequences(capture: Path, places: Path) -> tuple[int, ...]:
+    """The sequence numbers of all markers in stream order, replaced or not. Raises CaptureError."""
+    return tuple(marker.sequence for marker in _in_order(capture, _stored(places)))
+
+
+def _stored(places: Path) -> list[Marker]:
+    return _decode(places) if places.exists() else []
+
+
+def _in_order(capture: Path, stored: Sequence[Marker]) -> list[Marker]:
+    return _first_of_each(sorted({*stored, *find(capture)}, key=lambda m: m.offset))
 
 
 def _replace(file: BinaryIO, marker: Marker, records: bytes) -> bool:

@@ -40,7 +40,7 @@ class Part:
 
     ``markers`` is the number of checkpoints that lie inside it. ``first`` is 0 only if the capture
     begins with the program, ``last`` is the run's last only if it ends with it. ``sequences`` are
-    the numbers of the checkpoints whose markers are still as they were recorded.
+    the numbers of those whose markers were found, be they replaced or still as they were recorded.
     """
 
     capture: Path

@@ -32,43 +32,39 @@ class _Stage(Enum):
     PROGRAM = 4  # there are none
 
 
-class SiteNodes:
-    """The node of each call site, made when it is first asked for."""
+def site_nodes(
+    trace: Trace, builder: StackTreeBuilder, hybrid: Mapping[int, Sequence[RawFrame]]
+) -> list[int]:
+    """The node of each site; that of site 0, which is none, is -1.
 
-    def __init__(self, trace: Trace, builder: StackTreeBuilder) -> None:
-        self._trace = trace
-        self._builder = builder
-        self._nodes: dict[int, int] = {}
-        self._frames = _Frames(trace, builder)
-        self._paths: dict[int, _Paths] = {}
+    ``hybrid`` gives sites stacks with native frames among the Python ones (innermost first).
+    """
+    frames = _Frames(trace, builder)
+    names = [_thread_name(trace, thread) for thread in range(len(trace.threads))]
+    by_thread: dict[int, _Paths] = {}
+    nodes = [-1]
+    columns = zip(trace.sites.node, trace.sites.thread, strict=True)
+    for site, (node, thread) in enumerate(columns):
+        if not site:
+            continue
+        stack = hybrid.get(site)
+        if stack is not None:
+            python = [frame.raw for frame in trace.python_stack(node)]
+            nodes.append(builder.add(python, stack, names[thread]))
+            continue
+        paths = by_thread.get(thread)
+        if paths is None:
+            paths = by_thread[thread] = _Paths(trace, builder, builder.root(names[thread]), frames)
+        nodes.append(paths.tree_node(node))
+    return nodes
 
-    def __getitem__(self, site: int) -> int:
-        node = self._nodes.get(site)
-        if node is None:
-            sites = self._trace.sites
-            thread = sites.thread[site]
-            paths = self._paths.get(thread)
-            if paths is None:
-                root = self._builder.root(self._thread_name(thread))
-                paths = _Paths(self._trace, self._builder, root, self._frames)
-                self._paths[thread] = paths
-            node = self._nodes[site] = paths.tree_node(sites.node[site])
-        return node
 
-    def add_hybrid(self, stacks: Mapping[int, Sequence[RawFrame]]) -> None:
-        """Give sites stacks with native frames among the Python ones (innermost first)."""
-        sites = self._trace.sites
-        for site, hybrid in stacks.items():
-            python = [frame.raw for frame in self._trace.python_stack(sites.node[site])]
-            thread = self._thread_name(sites.thread[site])
-            self._nodes[site] = self._builder.add(python, hybrid, thread)
-
-    def _thread_name(self, thread: int) -> str:
-        identifier, _ = self._trace.threads[thread]
-        name = self._trace.thread_name(thread)
-        if name is None and identifier == self._trace.header.main_thread:
-            return "MainThread"
-        return name or f"thread {identifier:#x}"
+def _thread_name(trace: Trace, thread: int) -> str:
+    identifier, _ = trace.threads[thread]
+    name = trace.thread_name(thread)
+    if name is None and identifier == trace.header.main_thread:
+        return "MainThread"
+    return name or f"thread {identifier:#x}"
 
 
 class _Frames:

@@ -211,12 +211,25 @@ class Trace:
         self._frame_entries = columns["frame_is_entry"]
         self._native_addresses = _unsigned_long(columns["native_address"])
         self._native_parents = _unsigned(columns["native_parent"])
+        last_offsets = self._last_offsets()
+        version = self.header.python_version
         self._codes: Mapping[int, tuple[str, str, LineTable]] = {
-            number: (function, filename, LineTable(table, first, self.header.python_version))
-            for number, function, filename, first, table in names["codes"]
+            code: (function, filename, LineTable(table, first, version, last_offsets[code]))
+            for code, function, filename, first, table in names["codes"]
+            if code in last_offsets
         }
         self._modules = names["generations"]
         self._frames: dict[int, PythonFrame] = {}
+
+    def _last_offsets(self) -> dict[int, int]:
+        """By code object, the highest offset of an instruction in a frame of it."""
+        last: dict[int, int] = {}
+        for code, offset in zip(self._frame_codes, self._frame_offsets, strict=True):
+            if offset > last.get(code, -1):
+                last[code] = offset
+            else:
+                last.setdefault(code, -1)
+        return last
 
     @cached_property
     def generations(self) -> tuple[tuple[Module, ...], ...]:
