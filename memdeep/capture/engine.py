@@ -90,7 +90,7 @@ def _read(
     hybrid: Mapping[int, Sequence[RawFrame]] = {}
     if trace.header.native:
         weighty = _weighty_sites(trace, at_peaks.values())
-        hybrid = _native_frames(part.capture).hybrid_stacks(trace, weighty)
+        hybrid = _hybrid_stacks(trace, part.capture, weighty)
     nodes = site_nodes(trace, builder, hybrid)
     on_step("Adding up what each stack held")
     lifetimes = _lifetimes(trace, axis, nodes)
@@ -153,10 +153,16 @@ def _weighty_sites(trace: Trace, at_peaks: Iterable[SitePeak]) -> list[int]:
     return [site for site, stack in enumerate(stacks) if stack in weighty]
 
 
-def _native_frames(capture: Path) -> NativeFrames:
-    from memdeep.capture.reader import MemrayNativeFrames  # needs memray, which the replay does not
-
-    return MemrayNativeFrames(capture)
+def _hybrid_stacks(
+    trace: Trace, capture: Path, sites: Sequence[int]
+) -> Mapping[int, Sequence[RawFrame]]:
+    """The stacks of ``sites`` with their native frames, where those can be named."""
+    try:
+        from memdeep.capture.reader import MemrayNativeFrames
+    except ImportError:  # the replay needs no memray; then Python's frames must do
+        return {}
+    frames: NativeFrames = MemrayNativeFrames(capture)
+    return frames.hybrid_stacks(trace, sites)
 
 
 def _by_node(sites: SitePeak, nodes: Sequence[int]) -> Tally[int]:
