@@ -18,18 +18,18 @@ from memdeep.rundir import RunDirectory
 
 DEEP_COPIES = Path(__file__).parent / "programs" / "deep_copies.py"
 PHASES = 30
-COPIES = 600  # about 15 million allocations
+COPIES = 60  # about 16 million allocations
 GROWTH = (1, 2, 4, 8)
 CHECKPOINTS = (10, 100, 1000, 10_000)
-GROWTH_COPIES = 60
+GROWTH_COPIES = 8
 
 
 def measure(console: Console, place: Path, rounds: int) -> None:
     """Print the speed of the replay, and of reports beside memray's."""
     captures = {
-        "15 M allocations, Python's": _copies(place / "many", COPIES, PHASES),
+        "16 M allocations, Python's": _copies(place / "many", COPIES, PHASES),
         "pandas, native": _recorded(place / "pandas", "--native", str(PANDAS)),
-        "75 M allocations, Python's": _copies(place / "more", 5 * COPIES, PHASES),
+        "80 M allocations, Python's": _copies(place / "more", 5 * COPIES, PHASES),
     }
     _measure_replay(console, captures, rounds)
     _measure_reports(console, place, captures, rounds)

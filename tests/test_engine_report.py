@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from conftest import RunMemdeep, complaint, environment
 
+from memdeep.capture import replaying
+
 pytest.importorskip("memdeep.capture._replay", reason="the replay is not built")
 
 BLOCK = 300_000
@@ -70,3 +72,30 @@ def test_an_engine_that_is_none_is_refused(run_memdeep: RunMemdeep, run_dir: Pat
     sentence, hint = complaint(done)
     assert (done.returncode, sentence) == (2, "MEMDEEP_ENGINE is 'turbo'.")
     assert "replay" in hint
+
+
+@pytest.mark.parametrize("option", ["--native", "--no-native"])
+def test_a_report_needs_no_memray(
+    run_memdeep: RunMemdeep, work: Path, tmp_path: Path, option: str
+) -> None:
+    done = run_memdeep("run", option, "--no-report", "-o", "out", "known_bytes.py", cwd=work)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "site").mkdir()
+    blocked = "import sys\nsys.modules['memray'] = None\n"
+    (tmp_path / "site" / "sitecustomize.py").write_text(blocked)
+    alone = environment(PYTHONPATH=str(tmp_path / "site"))
+    done = run_memdeep("report", "out", cwd=work, env=alone)
+    assert done.returncode == 0, done.stderr
+    keep = phases(work / "out")["keep"]
+    assert keep["retained_bytes"] == pytest.approx(10 * BLOCK, abs=NOISE)
+    assert keep["culprits"][0]["filename"].endswith("known_bytes.py")
+
+
+def test_a_long_pass_tells_how_far_it_is(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replaying, "STEP_BYTES", 500)
+    steps: list[str] = []
+    trace = replaying.replay(run_dir / "capture.bin", steps.append)
+    percents = [int(step.removesuffix(" %)").rpartition("(")[2]) for step in steps]
+    assert percents == sorted(percents)
+    assert 0 < percents[0] < 50 < percents[-1] < 100
+    assert not trace.totals.truncated

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from memdeep.analysis.culprits import Blame
 from memdeep.analysis.trend import trend
@@ -66,14 +66,20 @@ def cover(outlines: Sequence[PhaseOutline], checkpoints: int) -> Cover:
     return covering
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Account:
-    """What one phase retained, what it freed, and what it allocated and freed again, by node."""
+    """What one phase retained and what it freed, by node; what it allocated and freed again."""
 
-    retained: Tally[int]
-    freed: Tally[int]
-    churned: Tally[int]
-    largest: list[LargeAllocation]
+    retained: Tally[int] = field(default_factory=Tally)
+    freed: Tally[int] = field(default_factory=Tally)
+    churn_bytes: int = 0
+    churn_allocations: int = 0
+    largest: list[LargeAllocation] = field(default_factory=list)
+
+    def churn(self, size_bytes: int, allocations: int) -> None:
+        """Charge these as allocated and freed again."""
+        self.churn_bytes += size_bytes
+        self.churn_allocations += allocations
 
 
 def _accounts(heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int) -> list[Account]:
@@ -84,19 +90,20 @@ def _accounts(heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int) ->
     inside a stretch.
     """
     covering = cover(outlines, checkpoints)
-    accounts = [Account(Tally(), Tally(), Tally(), []) for _ in outlines]
+    accounts = [Account() for _ in outlines]
     for life in heap.lifetimes:
         for place, _, end in covering[life.born]:
-            stays = life.died is None or life.died > end
-            account = accounts[place].retained if stays else accounts[place].churned
-            account.add(life.node, life.bytes, life.allocations)
+            if life.died is None or life.died > end:
+                accounts[place].retained.add(life.node, life.bytes, life.allocations)
+            else:
+                accounts[place].churn(life.bytes, life.allocations)
         if life.died is not None:
             for place, start, _ in covering[life.died]:
                 if life.born <= start:
                     accounts[place].freed.add(life.node, life.bytes, life.allocations)
     for one in heap.transients or ():
         for place, _, _ in covering[one.segment]:
-            accounts[place].churned.add(one.node, one.bytes, one.allocations)
+            accounts[place].churn(one.bytes, one.allocations)
     for large in heap.largest or ():
         for place, _, _ in covering[large.born]:
             accounts[place].largest.append(large)
@@ -161,7 +168,6 @@ def _phase_heap(
     retained_bytes = retained.total_bytes()
     freed_bytes = freed.total_bytes()
     is_gross_known = heap.transients is not None
-    churn_bytes = account.churned.total_bytes()
     return PhaseHeap(
         start_bytes=start,
         end_bytes=end,
@@ -173,13 +179,13 @@ def _phase_heap(
         culprits=blame.culprits(stacks_of(retained), retained_bytes),
         peak_culprits=blame.culprits(peak.stacks or (), peak.bytes),
         freed_culprits=blame.culprits(stacks_of(freed), freed_bytes),
-        churn_bytes=churn_bytes if is_gross_known else None,
-        allocations=retained.total_allocations() + account.churned.total_allocations()
+        churn_bytes=account.churn_bytes if is_gross_known else None,
+        allocations=retained.total_allocations() + account.churn_allocations
         if is_gross_known
         else None,
         largest=None
         if heap.largest is None
-        else blame.largest(account.largest, retained_bytes + churn_bytes),
+        else blame.largest(account.largest, retained_bytes + account.churn_bytes),
     )
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from memdeep.capture import run_symbols
@@ -99,7 +101,7 @@ def _read(
     if trace.header.native:
         weighty = _weighty_sites(trace, at_peaks.values())
         names = names or _native_frames(trace, part.capture)
-        hybrid = names.hybrid_stacks(trace, weighty)
+        hybrid = {} if names is None else names.hybrid_stacks(trace, weighty)
     nodes = site_nodes(trace, builder, hybrid)
     on_step("Adding up what each stack held")
     lifetimes = _lifetimes(trace, axis, nodes)
@@ -162,11 +164,14 @@ def _weighty_sites(trace: Trace, at_peaks: Iterable[SitePeak]) -> list[int]:
     return [site for site, stack in enumerate(stacks) if stack in weighty]
 
 
-def _native_frames(trace: Trace, capture: Path) -> NativeFrames:
+def _native_frames(trace: Trace, capture: Path) -> NativeFrames | None:
+    """What names native frames here; without any, Python's frames must do."""
     if run_symbols.is_installed():
         return RunSymbols(StoredSymbols(), trace.end_s())
-    from memdeep.capture.reader import MemrayNativeFrames  # needs memray, which the replay does not
-
+    try:
+        from memdeep.capture.reader import MemrayNativeFrames
+    except ImportError:  # the replay needs no memray
+        return None
     return MemrayNativeFrames(capture)
 
 
@@ -178,24 +183,29 @@ def _by_node(sites: SitePeak, nodes: Sequence[int]) -> Tally[int]:
 
 
 def _lifetimes(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[Lifetime, ...]:
-    tally: Tally[tuple[int, int, int | None]] = Tally()
-    for site, birth, death, held, count in trace.lifetimes:
-        born, died = axis.born_and_died(birth, death)
-        if born is not None and born != died:
-            tally.add((nodes[site], born, died), held, count)
-    return lifetimes_of(tally)
+    lifetimes: list[Lifetime] = []
+    # The rows come by death: what is charged twice is added up within one, not over all.
+    for death, rows in groupby(trace.lifetimes, key=itemgetter(2)):
+        tally: Tally[tuple[int, int, int | None]] = Tally()
+        for site, birth, _, held, count in rows:
+            born, died = axis.born_and_died(birth, death)
+            if born is not None and born != died:
+                tally.add((nodes[site], born, died), held, count)
+        lifetimes.extend(lifetimes_of(tally))
+    return tuple(lifetimes)
 
 
 def _transients(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[Transient, ...]:
-    tally: Tally[tuple[int, int]] = Tally()
+    transients: list[Transient] = []
     for rows in (trace.transients, trace.lifetimes):
-        for site, birth, death, held, count in rows:
-            born, died = axis.born_and_died(birth, death)
-            if born is not None and born == died:
-                tally.add((nodes[site], born), held, count)
-    return tuple(
-        Transient(node, segment, held, count) for (node, segment), (held, count) in tally.items()
-    )
+        for death, of_one in groupby(rows, key=itemgetter(2)):
+            tally: Tally[tuple[int, int]] = Tally()
+            for site, birth, _, held, count in of_one:
+                born, died = axis.born_and_died(birth, death)
+                if born is not None and born == died:
+                    tally.add((nodes[site], born), held, count)
+            transients.extend(Transient(*key, *figures) for key, figures in tally.items())
+    return tuple(transients)
 
 
 def _largest(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[LargeAllocation, ...]:
