@@ -47,6 +47,11 @@ class RunDirectory:
         return self.path / "meta.json"
 
     @property
+    def stacks(self) -> Path:
+        """Where the Python stacks go when RSS is over a limit."""
+        return self.path / "stacks.txt"
+
+    @property
     def html(self) -> Path:
         return self.path / "report.html"
 
@@ -57,7 +62,7 @@ class RunDirectory:
     def files(self) -> tuple[Path, ...]:
         """All files memdeep itself may have written here."""
         parts = (*self.path.glob("capture*.bin"), *self.path.glob("markers*"))
-        others = (self.journal, self.snapshots, self.samples, self.log, self.meta)
+        others = (self.journal, self.snapshots, self.samples, self.log, self.meta, self.stacks)
         return (*parts, *others, self.html, self.json)
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from memdeep import journal, observation
 from memdeep.capture import checkpoints
+from memdeep.capture.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.capture.origins import Origins
 from memdeep.capture.parts import Part, join
 from memdeep.capture.snapshots import read_snapshots
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.capture.tracing import align_parts
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
+from memdeep.journal import Event
 from memdeep.model import (
     Checkpoint,
-    Exit,
     Heap,
     Mode,
     Process,
@@ -94,11 +95,14 @@ def load_run(run_dir: RunDirectory) -> Recording:
         end_s=_end_s(meta, samples) - offset_s,
         last_seen=_last_seen(samples, start.pid, offset_s),
     )
+    origins = Origins(meta.stdlib_paths, meta.library_paths)
+    run = _run(meta, end, points, _rss_curve(samples, points, offset_s), problems)
+    dumps = read_stack_dumps(run_dir.stacks, origins, offset_s)
     return Recording(
-        run=_run(meta, points, _rss_curve(samples, points, offset_s), problems),
+        run=replace(run, stack_dumps=dumps),
         parts=parts,
         start_ms=start_ms,
-        origins=Origins(meta.stdlib_paths, meta.library_paths),
+        origins=origins,
         snapshots=run_dir.snapshots if meta.backend == RecordSpec.TRACEMALLOC else None,
         places={
             event.sequence: place
@@ -165,6 +169,7 @@ def _rss_curve(
 
 def _run(
     meta: Meta,
+    end: Event | None,
     points: tuple[Checkpoint, ...],
     rss_curve: tuple[Sample, ...],
     problems: Sequence[str],
@@ -178,9 +183,7 @@ def _run(
         memray=meta.memray,
         started=meta.started,
         duration_s=meta.duration_s if ended else points[-1].time_s,
-        exit=Exit(meta.exit_code, meta.signal, meta.verdict, meta.evidence)
-        if meta.verdict is not None
-        else None,
+        exit=exit_of(meta, end),
         checkpoints=points,
         rss_curve=rss_curve,
         peak_rss_bytes=max(
@@ -194,5 +197,6 @@ def _run(
         ),
         warning_bytes=meta.warning_bytes,
         critical_bytes=meta.critical_bytes,
-        problems=tuple(problems),
+        problems=(*meta.notes, *problems),
+        limit=limit_of(meta),
     )
