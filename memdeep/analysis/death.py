@@ -37,14 +37,15 @@ def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
         return None
     points = run.checkpoints
     end = points[-1]
-    own = points[-2] if len(points) > 2 else None
+    unwound = _unwound_from(points)
+    last = points[(end.index if unwound is None else unwound) - 1]
     heap_bytes = heap.at_checkpoints[end.index]
     blame = Blame(heap.tree)
     alive = alive_at(heap.lifetimes, end.index) if heap_bytes is not None else Tally[int]()
     return Death(
-        phases=_phases(points, phases),
-        last_checkpoint=None if own is None else own.index,
-        since_s=max(0.0, end.time_s - (points[0] if own is None else own).time_s),
+        phases=_phases(points, phases, unwound),
+        last_checkpoint=last.index or None,
+        since_s=max(0.0, end.time_s - last.time_s),
         rss_bytes=end.rss_bytes,
         heap_bytes=heap_bytes,
         culprits=blame.culprits(stacks_of(alive), heap_bytes or 0),
@@ -52,14 +53,15 @@ def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
     )
 
 
-def _phases(points: Sequence[Checkpoint], phases: Sequence[Phase]) -> tuple[int, ...]:
+def _phases(
+    points: Sequence[Checkpoint], phases: Sequence[Phase], unwound: int | None
+) -> tuple[int, ...]:
     """The innermost phases the program died in.
 
     These reach to the end of the run; but where an exception ended the program, it has closed
-    them on its way out, and after that nothing else has happened.
+    them on its way out, from the checkpoint ``unwound`` on.
     """
     last = points[-1].index
-    unwound = _unwound_from(points)
     if unwound is None:
         found = [place for place, phase in enumerate(phases) if phase.end == last]
     else:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+
+from memdeep.run.group_witness import GroupWitness
 
 FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
@@ -15,10 +16,12 @@ FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 class Forwarder:
     """Passes signals on to a program; those that come before it is started wait for it.
 
-    ``passed_on`` are the names of those that were, in order.
+    What the whole process group was sent, as by a terminal, the program has got by itself.
+    ``passed_on`` are the names of the others, in order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, witness: GroupWitness) -> None:
+        self._witness = witness
         self._child: subprocess.Popen[bytes] | None = None
         self._waiting: list[int] = []
         self.passed_on: list[str] = []
@@ -29,13 +32,16 @@ class Forwarder:
         while self._waiting:
             self._send(self._waiting.pop(0))
 
+    def listen(self) -> None:
+        """To be called often."""
+        self._witness.listen()
+
     def handle(self, number: int, _frame: FrameType | None) -> None:
         """The handler of the signals."""
         if self._child is None:
             self._waiting.append(number)
-        elif number not in (signal.SIGINT, signal.SIGQUIT) or not _in_foreground():
+        elif not self._witness.saw(number):
             self._send(number)
-        # Otherwise it was typed at the terminal: the program has got it as well.
 
     def _send(self, number: int) -> None:
         if self._child is not None:
@@ -47,29 +53,14 @@ class Forwarder:
 @contextmanager
 def forwarding_signals() -> Iterator[Forwarder]:
     """Handle the signals to pass on; those that were ignored stay so, as under `nohup`."""
-    forwarder = Forwarder()
     numbers = [getattr(signal, name) for name in FORWARDED if hasattr(signal, name)]
-    previous = {
-        number: signal.signal(number, forwarder.handle)
-        for number in numbers
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
+    numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    witness = GroupWitness(numbers)
+    forwarder = Forwarder(witness)
+    previous = {number: signal.signal(number, forwarder.handle) for number in numbers}
     try:
         yield forwarder
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _in_foreground() -> bool:
-    """Whether a terminal would send its signals to our process group."""
-    try:
-        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
-    except OSError:
-        return False
-    try:
-        return os.tcgetpgrp(terminal) == os.getpgrp()
-    except OSError:
-        return False
-    finally:
-        os.close(terminal)
+        witness.close()

@@ -113,7 +113,7 @@ def _supervise(
     on_progress: Callable[[Progress], None],
 ) -> tuple[Meta, Death]:
     """Start the program and stay with it; returns what is known at its end."""
-    with _open_samples(run_dir) as samples, forwarding_signals() as forwarder:
+    with forwarding_signals() as forwarder, _open_samples(run_dir) as samples:
         if options.dumps_stacks:
             run_dir.stacks.touch(mode=0o600)
         with bounds.around_start():
@@ -131,6 +131,7 @@ def _supervise(
             if processes:
                 guard.check(rss_bytes, time_s)
                 left_bytes = bounds.left_bytes(time_s, rss_bytes, sampler.address_space_bytes)
+            forwarder.listen()
             log.update(rss_bytes, time_s)
             limit_bytes = None if bounds.limit is None else bounds.limit.bytes
             on_progress(Progress(time_s, rss_bytes, log.last_label, limit_bytes, left_bytes))
