@@ -96,17 +96,23 @@ def create(path: Path, *, force: bool) -> RunDirectory:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(path.iterdir()) and not force:
-            raise OutputError(
-                f"{path} exists already and is not empty.",
-                "Choose another directory with -o, or replace the old run with --force.",
-            )
+            raise _not_empty(path)
         for file in run_dir.files():
             file.unlink(missing_ok=True)
-        with open(run_dir.journal, "wb"):
+        with open(run_dir.journal, "xb"):  # of two runs started at once, one gets the directory
             pass
+    except FileExistsError as error:
+        raise (_not_empty(path) if path.is_dir() else write_error(path, error)) from error
     except OSError as error:
         raise write_error(path, error) from error
     return run_dir
+
+
+def _not_empty(path: Path) -> OutputError:
+    return OutputError(
+        f"{path} exists already and is not empty.",
+        "Choose another directory with -o, or replace the old run with --force.",
+    )
 
 
 def make_directory(path: Path) -> Path:

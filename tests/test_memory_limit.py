@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -12,7 +13,14 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import TIMEOUT_S, RunMemdeep, environment, read_json, wait_until
+from conftest import (
+    TIMEOUT_S,
+    RunMemdeep,
+    environment,
+    memdeep_command,
+    read_json,
+    wait_until,
+)
 
 from memdeep.run import cgroup
 
@@ -230,3 +238,45 @@ def test_sizes_may_be_set_in_a_file(work: Path, run_memdeep: RunMemdeep) -> None
     assert completed.returncode == 2
     assert b"kill-at must be a size such as 950M or 1.5G" in completed.stderr
     assert b'kill-at = "950M"' in completed.stderr
+
+
+@pytest.mark.parametrize("backend", ["memray", "rss"])
+def test_a_program_with_a_fault_handler_of_its_own_keeps_it(
+    work: Path, run_memdeep: RunMemdeep, backend: str
+) -> None:
+    """Whether stacks may be asked for or not, `faulthandler` is the program's to use."""
+    code = (
+        "import faulthandler, os, signal, sys\n"
+        "print(faulthandler.is_enabled())\n"
+        "faulthandler.enable()\n"
+        "faulthandler.register(signal.SIGUSR1, file=sys.stdout)\n"
+        "def f(): os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "f()\n"
+        "print(faulthandler.unregister(signal.SIGUSR1), faulthandler.unregister(signal.SIGUSR2))\n"
+        "faulthandler.dump_traceback_later(60)\n"
+        "faulthandler.cancel_dump_traceback_later()\n"
+        "import ctypes; ctypes.string_at(0)\n"
+    )
+    options = ("--backend", backend, "--quiet", "--no-report", "--no-native", "--force")
+    asked = run_memdeep("run", *options, "--kill-at", "9G", "-o", "run", "-c", code, cwd=work)
+    unasked = run_memdeep("run", *options, "-o", "run", "-c", code, cwd=work)
+    assert asked.returncode == unasked.returncode == 139
+    assert asked.stdout.startswith(b"False\n")
+    assert b"in f\n" in asked.stdout
+    assert b"Fatal Python error: Segmentation fault" in asked.stderr
+    for first, second in ((asked.stdout, unasked.stdout), (asked.stderr, unasked.stderr)):
+        assert re.sub(rb"0x\w+", b"", first) == re.sub(rb"0x\w+", b"", second)
+
+
+def test_runs_started_in_the_same_second_do_not_collide(work: Path) -> None:
+    words = memdeep_command("run", "--quiet", "--no-native", "grows.py")
+    processes = [
+        subprocess.Popen(words, cwd=work, env=environment(), stdout=subprocess.DEVNULL)
+        for _ in range(4)
+    ]
+    assert [process.wait(TIMEOUT_S) for process in processes] == [0] * 4
+    run_dirs = list((work / "memdeep-runs").iterdir())
+    assert len(run_dirs) == 4
+    for run_dir in run_dirs:
+        assert stat.S_IMODE(run_dir.stat().st_mode) == 0o700
+        assert read_json(run_dir / "report.json")["exit"]["verdict"] == "completed"
