@@ -30,8 +30,9 @@ def did_die(run: Run) -> bool:
 def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
     """The death of a program; None if it completed.
 
-    What it held is what was alive at the last checkpoint of the run, ``(end)``: after a signal
-    the last allocation that reached the trace.
+    What it held is what was alive at the last checkpoint of the run, ``(end)``, after a signal at
+    the last allocation that reached the trace; where that is not known, at the last checkpoint
+    where it is.
     """
     if not did_die(run):
         return None
@@ -39,9 +40,11 @@ def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
     end = points[-1]
     unwound = _unwound_from(points)
     last = points[(end.index if unwound is None else unwound) - 1]
-    heap_bytes = heap.at_checkpoints[end.index]
+    known = [place for place, size in enumerate(heap.at_checkpoints) if size is not None]
+    known_at = known[-1] if known else None
+    heap_bytes = None if known_at is None else heap.at_checkpoints[known_at]
     blame = Blame(heap.tree)
-    alive = alive_at(heap.lifetimes, end.index) if heap_bytes is not None else Tally[int]()
+    alive = Tally[int]() if known_at is None else alive_at(heap.lifetimes, known_at)
     return Death(
         phases=_phases(points, phases, unwound),
         last_checkpoint=last.index or None,
@@ -50,6 +53,7 @@ def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
         heap_bytes=heap_bytes,
         culprits=blame.culprits(stacks_of(alive), heap_bytes or 0),
         last_growth=_last_growth(run, heap, phases, blame),
+        known_at=known_at,
     )
 
 

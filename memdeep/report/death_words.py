@@ -33,11 +33,18 @@ def place(report: Report, death: Death) -> str:
     return f"It ended{inside} {since} after its last checkpoint: {last}."
 
 
-def alive(death: Death) -> str:
-    """What the program held when it died."""
+def alive(report: Report, death: Death) -> str:
+    """What the program held when it died, or when that was last known."""
     rss = units.size(death.rss_bytes)
-    if death.heap_bytes is None:
+    if death.known_at is None:
         return f"What was alive then was not traced; its RSS was {rss}."
+    points = report.run.checkpoints
+    if death.known_at < len(points) - 1:
+        last = _edge(points[death.known_at])
+        return (
+            f"What was alive then was not traced; its RSS was {rss}. Alive at {last}, the last "
+            f"that was: {units.size(death.heap_bytes)} of heap."
+        )
     return f"Alive then: {units.size(death.heap_bytes)} of heap, RSS {rss}."
 
 

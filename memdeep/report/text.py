@@ -84,7 +84,7 @@ def _death(report: Report, death: Death) -> list[RenderableType]:
     """Where the program died, the lines that held most then, and what had grown last."""
     parts: list[RenderableType] = [
         Text(plain(death_words.place(report, death))),
-        Text(plain(death_words.alive(death))),
+        Text(plain(death_words.alive(report, death))),
     ]
     if death.culprits:
         grid = _lines_grid()
