@@ -28,6 +28,7 @@ examples:
   memdeep run -m package.module
   memdeep run --deep -o out backtest.py   exact lines for small objects, slower
   memdeep run --warning-mb 800 --critical-mb 950 etl.py
+  memdeep run --memory-limit 1G --kill-at 950M etl.py
   memdeep run --mark-stdout '【(.+?)】' backtest.py
   memdeep run --focus 加载config job.py   trace only the phase under suspicion
 
@@ -149,6 +150,8 @@ def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
 def _metavar(option: Option) -> str:
     if option.choices:
         return "|".join(option.choices)
+    if option.kind == "size":
+        return "SIZE"
     last = option.name.rpartition("-")[2].upper()
     by_name = {"OUTPUT": "DIR", "INTERVAL": "SECONDS", "EVERY": "SECONDS", "STDOUT": "REGEX"}
     by_name |= {"CALL": "MODULE:NAME", "LINE": "FILE:LINE", "AT": "LABEL", "FOCUS": "LABEL"}

@@ -7,6 +7,7 @@ import gc
 import io
 import os
 import sys
+import traceback
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -18,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from memdeep import arguments, config, doctor, pipeline, rundir, watch
-from memdeep.errors import EXIT_USAGE, MemdeepError, ProgramError
+from memdeep.errors import EXIT_INTERRUPTED, EXIT_USAGE, MemdeepError, ProgramError
 from memdeep.model import Report
 from memdeep.options import Settings
 from memdeep.pipeline import ReportOptions
@@ -50,8 +51,8 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
         _complain(error, console)
         status = error.exit_status
     except KeyboardInterrupt:
-        console.print("memdeep: interrupted. `memdeep report RUN_DIR` makes the report later.")
-        status = 130
+        _say(Text("memdeep: interrupted."), console)
+        status = EXIT_INTERRUPTED
     try:
         sys.stderr.flush()
     except OSError:  # a full disk behind it: what it still holds must not change our status
@@ -92,8 +93,13 @@ def _run(options: argparse.Namespace, program: Program, console: Console) -> int
     else:
         run_dir = rundir.create(output, force=options.force)
     quiet = settings.flag("quiet")
+
+    def on_note(sentence: str) -> None:
+        if not quiet:
+            _say(Text(plain(f"memdeep: {sentence}")), console)
+
     with StatusLine(sys.stderr, quiet=quiet) as status_line:
-        exit_status = supervise.run(program, run_dir, run_options, status_line.update)
+        exit_status = supervise.run(program, run_dir, run_options, status_line.update, on_note)
     try:
         if run_options.native:
             with _steps(console, quiet=quiet) as on_step:
@@ -103,10 +109,32 @@ def _run(options: argparse.Namespace, program: Program, console: Console) -> int
                 _say(Text.assemble("Recorded: ", text.link(run_dir.path)), console)
             return exit_status
         _make_report(run_dir.path, None, settings, console)
+    except KeyboardInterrupt:
+        _complain(_interrupted(run_dir), console)
+        return EXIT_INTERRUPTED
+    # The program has run; its exit status is what the caller waits for.
     except MemdeepError as error:
-        # The program has run; its exit status is what the caller waits for.
         _complain(error, console)
+    except Exception:
+        traceback.print_exc()
+        _complain(_unmade(run_dir), console)
     return exit_status
+
+
+def _interrupted(run_dir: RunDirectory) -> MemdeepError:
+    return MemdeepError(
+        "The report was interrupted; all that was recorded is kept.",
+        f"Make the report later: memdeep report {run_dir.path}",
+        EXIT_INTERRUPTED,
+    )
+
+
+def _unmade(run_dir: RunDirectory) -> MemdeepError:
+    return MemdeepError(
+        "The report could not be made, through a fault of memdeep; what was recorded is kept.",
+        f"With a version that has it corrected: memdeep report {run_dir.path}",
+        EXIT_USAGE,
+    )
 
 
 def _run_options(settings: Settings) -> RunOptions:
@@ -126,6 +154,8 @@ def _run_options(settings: Settings) -> RunOptions:
         focus=settings.texts("focus"),
         start_at=settings.text("start-at") or "",
         stop_at=settings.text("stop-at") or "",
+        memory_limit_bytes=settings.size_bytes("memory-limit"),
+        kill_bytes=settings.size_bytes("kill-at"),
     )
 
 

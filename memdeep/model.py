@@ -547,9 +547,11 @@ class Death:
     """What a program left that did not complete: where it was, what it held, what grew last.
 
     ``phases`` are the innermost phases (indices) it died in, one for each thread that was in one.
-    ``last_checkpoint`` is the index of the last checkpoint the program itself set; ``since_s``
-    counts from it, or from the start where there is none. ``heap_bytes`` was alive at the end,
-    ``culprits`` are its lines, largest first; None and empty where the end was not traced.
+    ``last_checkpoint`` is the index of the last checkpoint the program set, not counting the ends
+    that an exception brought about on its way out; ``since_s`` counts from it, or from the start
+    where there is none. ``heap_bytes`` was alive at the checkpoint
+    ``known_at``, ``culprits`` are its lines, largest first. That is the end of the run, or the last
+    checkpoint that was traced; None if there is none.
     """
 
     phases: tuple[int, ...]
@@ -559,6 +561,7 @@ class Death:
     heap_bytes: int | None
     culprits: tuple[Culprit, ...]
     last_growth: LastGrowth | None
+    known_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class Meta:
 
     ``spawned_ns`` is `time.monotonic_ns()` when the program was started: the zero of `samples`.
     ``library_paths`` and ``stdlib_paths`` tell the user's own code from everybody else's.
+    ``limit_*`` is the tightest limit on memory at the start; ``notes`` are for the report.
     """
 
     command: tuple[str, ...]
@@ -58,6 +59,10 @@ class Meta:
     verdict: str | None = None
     evidence: tuple[str, ...] = ()
     processes: tuple[SeenProcess, ...] = ()
+    limit_bytes: int | None = None
+    limit_source: str | None = None
+    limit_of_address_space: bool = False
+    notes: tuple[str, ...] = ()
     memdeep: str = field(default=__version__)
 
 
@@ -110,7 +115,8 @@ def decode_meta(content: bytes, path: Path) -> Meta:
         if loaded.pop("schema") != META_SCHEMA:
             raise ValueError("another schema")
         loaded["processes"] = tuple(SeenProcess(**process) for process in loaded["processes"])
-        for name in ("command", "focus", "evidence", "stdlib_paths", "library_paths"):
+        loaded.setdefault("notes", [])  # came later
+        for name in ("command", "focus", "evidence", "stdlib_paths", "library_paths", "notes"):
             loaded[name] = tuple(str(text) for text in loaded[name])
         datetime.fromisoformat(loaded["started"])
         meta = Meta(**loaded)

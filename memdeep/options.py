@@ -5,6 +5,7 @@ Knows neither argparse nor TOML, nor what an option does.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,12 +17,17 @@ COMMAND_LINE = "command line"
 ONLY_ON_COMMAND_LINE = ("force",)
 OF_REPORTS = ("lang", "source", "redact-args", "editor", "open", "quiet")
 
-Kind = Literal["flag", "number", "text", "texts", "path"]
+Kind = Literal["flag", "number", "size", "text", "texts", "path"]
 Value = bool | float | str | Path | tuple[str, ...] | None
+
+LEAST_SIZE_BYTES = 1 << 20
+_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([kmgt])(?:i?b)?", re.ASCII | re.IGNORECASE)
+_SIZE_UNITS = "bkmgt"
 
 _WANTED = {
     "flag": "true or false",
     "number": "a number",
+    "size": "a size such as 950M or 1.5G",
     "text": "a text in quotes",
     "path": "a path in quotes",
     "texts": "a list of texts",
@@ -33,8 +39,8 @@ class Option:
     """One option of `memdeep run` that may be set in a file.
 
     ``name`` is the long one without dashes in front, ``also`` are others for the same. A number
-    lies between ``least`` and ``most`` (both allowed); a text is one of ``choices`` if there are
-    any.
+    lies between ``least`` and ``most`` (both allowed); a size is a text that `size_bytes` reads; a
+    text is one of ``choices`` if there are any.
     """
 
     name: str
@@ -70,6 +76,12 @@ OPTIONS = (
     ),
     Option("warning-mb", "number", "draw a line at this RSS", least=0.001),
     Option("critical-mb", "number", "draw a line at this RSS, in red", least=0.001),
+    Option(
+        "memory-limit",
+        "size",
+        "run it under this limit, in a cgroup of its own where allowed, else as RLIMIT_AS",
+    ),
+    Option("kill-at", "size", "end it at this RSS, after writing down where each thread is"),
     Option(
         "sample-interval",
         "number",
@@ -150,6 +162,10 @@ class Settings(tuple[Setting, ...]):
         value = self.value(name)
         return float(value) if isinstance(value, (int, float)) else None
 
+    def size_bytes(self, name: str) -> int | None:
+        value = self.value(name)
+        return size_bytes(value) if isinstance(value, str) else None
+
     def text(self, name: str) -> str | None:
         value = self.value(name)
         return value if isinstance(value, str) else None
@@ -163,11 +179,20 @@ class Settings(tuple[Setting, ...]):
         return value if isinstance(value, Path) else None
 
 
+def size_bytes(text: str) -> int | None:
+    """The bytes of ``950M``, ``1.5 GB`` or ``2GiB``, all powers of 1024; None for other texts."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        return None
+    return round(float(match[1]) * (1 << 10 * _SIZE_UNITS.index(match[2].lower())))
+
+
 def problem(option: Option, value: object) -> str | None:
     """What ``option`` needs ("must be …") if ``value``, as TOML has it, will not do."""
     fits = {
         "flag": lambda: isinstance(value, bool),
         "number": lambda: isinstance(value, (int, float)) and not isinstance(value, bool),
+        "size": lambda: isinstance(value, str) and size_bytes(value) is not None,
         "text": lambda: isinstance(value, str),
         "path": lambda: isinstance(value, str),
         "texts": lambda: isinstance(value, list) and all(isinstance(one, str) for one in value),
@@ -178,6 +203,8 @@ def problem(option: Option, value: object) -> str | None:
         # Written so that `nan`, which is a number in TOML, fails as well.
         if not option.least <= value <= option.most:
             return f"must be between {toml_text(option.least)} and {toml_text(option.most)}"
+    elif option.kind == "size" and (size_bytes(str(value)) or 0) < LEAST_SIZE_BYTES:
+        return "must be at least 1M"
     elif option.choices and value not in option.choices:
         return f"must be one of {', '.join(option.choices)}"
     elif option.kind == "path" and isinstance(value, str) and (not value or "\0" in value):
@@ -193,6 +220,8 @@ def example(option: Option, value: object) -> str:
         return toml_text(min(option.most, 800))
     if option.kind == "flag":
         return "true"
+    if option.kind == "size":
+        return toml_text("950M")
     return toml_text(option.choices[0] if option.choices else "name")
 
 

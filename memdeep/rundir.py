@@ -56,6 +56,11 @@ class RunDirectory:
         return self.path / "meta.json"
 
     @property
+    def stacks(self) -> Path:
+        """Where the Python stacks go when RSS is over a limit."""
+        return self.path / "stacks.txt"
+
+    @property
     def html(self) -> Path:
         return self.path / "report.html"
 
@@ -66,7 +71,15 @@ class RunDirectory:
     def files(self) -> tuple[Path, ...]:
         """All files memdeep itself may have written here."""
         parts = (*self.captures(), *self.path.glob("markers*"))
-        others = (self.journal, self.snapshots, self.symbols, self.samples, self.log, self.meta)
+        others = (
+            self.journal,
+            self.snapshots,
+            self.symbols,
+            self.samples,
+            self.log,
+            self.meta,
+            self.stacks,
+        )
         return (*parts, *others, self.html, self.json)
 
 
@@ -100,17 +113,23 @@ def create(path: Path, *, force: bool) -> RunDirectory:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(path.iterdir()) and not force:
-            raise OutputError(
-                f"{path} exists already and is not empty.",
-                "Choose another directory with -o, or replace the old run with --force.",
-            )
+            raise _not_empty(path)
         for file in run_dir.files():
             file.unlink(missing_ok=True)
-        with open(run_dir.journal, "wb"):
+        with open(run_dir.journal, "xb"):  # of two runs started at once, one gets the directory
             pass
+    except FileExistsError as error:
+        raise (_not_empty(path) if path.is_dir() else write_error(path, error)) from error
     except OSError as error:
         raise write_error(path, error) from error
     return run_dir
+
+
+def _not_empty(path: Path) -> OutputError:
+    return OutputError(
+        f"{path} exists already and is not empty.",
+        "Choose another directory with -o, or replace the old run with --force.",
+    )
 
 
 def make_directory(path: Path) -> Path:

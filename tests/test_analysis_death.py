@@ -7,6 +7,7 @@ from typing import Any
 
 from factories import MB, analysed, checkpoint, frame, lifetime, program, run, tree, with_rss
 
+from memdeep.analysis.death import death
 from memdeep.model import CheckpointKind, Death, Exit, Report, Run, Stretch
 
 KILLED = Exit(None, "SIGKILL", "killed")
@@ -76,10 +77,10 @@ def test_an_exception_that_was_survived_is_no_death() -> None:
 
 
 def test_the_last_checkpoint_and_the_time_since() -> None:
-    death = death_of(dead(run("a", "b")))
-    assert (death.last_checkpoint, death.since_s) == (2, 1.0)
-    death = death_of(dead(run()))
-    assert (death.last_checkpoint, death.since_s) == (None, 1.0)
+    found = death_of(dead(run("a", "b")))
+    assert (found.last_checkpoint, found.since_s) == (2, 1.0)
+    found = death_of(dead(run()))
+    assert (found.last_checkpoint, found.since_s) == (None, 1.0)
 
 
 def test_alive_is_what_was_there_at_the_end() -> None:
@@ -89,12 +90,23 @@ def test_alive_is_what_was_there_at_the_end() -> None:
         lifetime(LOAD, 1, 2, bytes=500 * MB),
         lifetime(PARSE, 3, bytes=70 * MB),
     )
-    death = death_of(report)
-    assert death.heap_bytes == 100 * MB
-    assert [(item.frame, item.bytes, item.share) for item in death.culprits] == [
+    found = death_of(report)
+    assert found.heap_bytes == 100 * MB
+    assert [(item.frame, item.bytes, item.share) for item in found.culprits] == [
         (PARSED, 70 * MB, 0.7),
         (LOADED, 30 * MB, 0.3),
     ]
+
+
+def test_what_is_not_known_at_the_end_is_told_as_of_the_last_checkpoint_where_it_is() -> None:
+    """As with tracemalloc, which has a snapshot at checkpoints only."""
+    report = dead(run("a", "b"), lifetime(LOAD, 1, bytes=30 * MB))
+    assert death_of(report).known_at == 3
+    heap = replace(report.heap, at_checkpoints=(0, 30 * MB, 30 * MB, None))
+    found = death(report.run, heap, report.phases)
+    assert found is not None
+    assert (found.known_at, found.heap_bytes) == (2, 30 * MB)
+    assert [item.bytes for item in found.culprits] == [30 * MB]
 
 
 def test_the_last_growth_is_the_last_segment_that_grew_noticeably() -> None:
@@ -128,8 +140,6 @@ def test_where_nothing_was_traced_the_rss_tells_what_grew() -> None:
     points = with_rss(recorded.checkpoints, 10 * MB, 10 * MB, 90 * MB, 90 * MB)
     report = analysed(replace(recorded, checkpoints=points), STACKS, ())
     untraced = replace(report.heap, traced=(), at_checkpoints=(None,) * 4, peak_bytes=None)
-    from memdeep.analysis.death import death
-
     found = death(report.run, untraced, report.phases)
     assert found is not None
     assert (found.heap_bytes, found.culprits, found.rss_bytes) == (None, (), 90 * MB)

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "memdeep"
 MAX_LINES = 340
-MAX_LINES_OF = {"model": 520}  # declarations only
+MAX_LINES_OF = {"model": 640}  # declarations only
 
 # For each stage (or module of the package): what it may import from memdeep, and from outside the
 # standard library. A stage may always import itself.
@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "plain": (set(), set()),
     "tail": (set(), set()),
     "tally": ({"model"}, set()),
+    "stack_dumps": (set(), set()),
     "rundir": ({"errors"}, set()),
     "observation": ({"errors", "__init__"}, set()),
     "monitor": ({"monitoring", "record.api"}, set()),
@@ -34,11 +35,13 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "record": ({"errors", "journal", "labels", "__init__"}, set()),
     "run": (
-        {"errors", "rundir", "journal", "observation", "record", "monitoring", "tail"},
+        {"errors", "rundir", "journal", "observation", "record", "monitoring", "tail"}
+        | {"report.units", "stack_dumps"},
         set(),
     ),
     "capture": (
-        {"errors", "rundir", "journal", "observation", "model", "tally", "record", "__init__"},
+        {"errors", "rundir", "journal", "observation", "model", "tally", "record", "__init__"}
+        | {"stack_dumps"},
         set(),
     ),
     "analysis": ({"errors", "labels", "model", "tally"}, set()),

@@ -47,6 +47,18 @@ def test_a_new_directory_is_private_and_has_an_empty_journal(tmp_path: Path) -> 
     assert [file.name for file in run_dir.path.iterdir()] == ["journal.jsonl"]
 
 
+def test_of_two_runs_started_at_once_one_gets_the_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one has looked into the directory before there was anything in it."""
+    rundir.create(tmp_path, force=False)
+    monkeypatch.setattr(Path, "iterdir", lambda _path: iter(()))
+    monkeypatch.setattr(RunDirectory, "files", lambda _run_dir: ())
+    with pytest.raises(OutputError) as caught:
+        rundir.create(tmp_path, force=False)
+    assert "is not empty" in caught.value.message
+
+
 def test_an_empty_directory_may_be_used(tmp_path: Path) -> None:
     assert rundir.create(tmp_path, force=False).journal.is_file()
 

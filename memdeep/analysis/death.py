@@ -30,36 +30,42 @@ def did_die(run: Run) -> bool:
 def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
     """The death of a program; None if it completed.
 
-    What it held is what was alive at the last checkpoint of the run, ``(end)``: after a signal
-    the last allocation that reached the trace.
+    What it held is what was alive at the last checkpoint of the run, ``(end)``, after a signal at
+    the last allocation that reached the trace; where that is not known, at the last checkpoint
+    where it is.
     """
     if not did_die(run):
         return None
     points = run.checkpoints
     end = points[-1]
-    own = points[-2] if len(points) > 2 else None
-    heap_bytes = heap.at_checkpoints[end.index]
+    unwound = _unwound_from(points)
+    last = points[(end.index if unwound is None else unwound) - 1]
+    known = [place for place, size in enumerate(heap.at_checkpoints) if size is not None]
+    known_at = known[-1] if known else None
+    heap_bytes = None if known_at is None else heap.at_checkpoints[known_at]
     blame = Blame(heap.tree)
-    alive = alive_at(heap.lifetimes, end.index) if heap_bytes is not None else Tally[int]()
+    alive = Tally[int]() if known_at is None else alive_at(heap.lifetimes, known_at)
     return Death(
-        phases=_phases(points, phases),
-        last_checkpoint=None if own is None else own.index,
-        since_s=max(0.0, end.time_s - (points[0] if own is None else own).time_s),
+        phases=_phases(points, phases, unwound),
+        last_checkpoint=last.index or None,
+        since_s=max(0.0, end.time_s - last.time_s),
         rss_bytes=end.rss_bytes,
         heap_bytes=heap_bytes,
         culprits=blame.culprits(stacks_of(alive), heap_bytes or 0),
         last_growth=_last_growth(run, heap, phases, blame),
+        known_at=known_at,
     )
 
 
-def _phases(points: Sequence[Checkpoint], phases: Sequence[Phase]) -> tuple[int, ...]:
+def _phases(
+    points: Sequence[Checkpoint], phases: Sequence[Phase], unwound: int | None
+) -> tuple[int, ...]:
     """The innermost phases the program died in.
 
     These reach to the end of the run; but where an exception ended the program, it has closed
-    them on its way out, and after that nothing else has happened.
+    them on its way out, from the checkpoint ``unwound`` on.
     """
     last = points[-1].index
-    unwound = _unwound_from(points)
     if unwound is None:
         found = [place for place, phase in enumerate(phases) if phase.end == last]
     else:

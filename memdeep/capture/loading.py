@@ -9,6 +9,7 @@ from pathlib import Path
 
 from memdeep import journal, observation
 from memdeep.capture import checkpoints, run_symbols, symbol_store
+from memdeep.capture.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.capture.engines import CaptureReader, reader_of, reason_for_memray
 from memdeep.capture.origins import Origins
 from memdeep.capture.parts import HeapPart, Part, join
@@ -17,10 +18,10 @@ from memdeep.capture.snapshots import read_snapshots
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.capture.tracing import align_parts
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
+from memdeep.journal import Event
 from memdeep.model import (
     CaptureFile,
     Checkpoint,
-    Exit,
     Heap,
     Mode,
     Process,
@@ -101,14 +102,17 @@ def load_run(run_dir: RunDirectory) -> Recording:
         stored, problem = symbol_store.read(run_dir.symbols)
         problems += [] if problem is None else [problem]
         names = RunSymbols(stored, start_ms / 1000 + points[-1].time_s)
+    origins = Origins(meta.stdlib_paths, meta.library_paths)
+    run = _run(meta, end, points, _rss_curve(samples, points, offset_s), problems)
     return Recording(
         run=replace(
-            _run(meta, points, _rss_curve(samples, points, offset_s), problems),
+            run,
             captures=capture_files([part.capture for part in parts]),
+            stack_dumps=read_stack_dumps(run_dir.stacks, origins, offset_s),
         ),
         parts=parts,
         start_ms=start_ms,
-        origins=Origins(meta.stdlib_paths, meta.library_paths),
+        origins=origins,
         snapshots=run_dir.snapshots if meta.backend == RecordSpec.TRACEMALLOC else None,
         places={
             event.sequence: place
@@ -181,6 +185,7 @@ def _rss_curve(
 
 def _run(
     meta: Meta,
+    end: Event | None,
     points: tuple[Checkpoint, ...],
     rss_curve: tuple[Sample, ...],
     problems: Sequence[str],
@@ -194,9 +199,7 @@ def _run(
         memray=meta.memray,
         started=meta.started,
         duration_s=meta.duration_s if ended else points[-1].time_s,
-        exit=Exit(meta.exit_code, meta.signal, meta.verdict, meta.evidence)
-        if meta.verdict is not None
-        else None,
+        exit=exit_of(meta, end),
         checkpoints=points,
         rss_curve=rss_curve,
         peak_rss_bytes=max(
@@ -210,5 +213,6 @@ def _run(
         ),
         warning_bytes=meta.warning_bytes,
         critical_bytes=meta.critical_bytes,
-        problems=tuple(problems),
+        problems=(*meta.notes, *problems),
+        limit=limit_of(meta),
     )

@@ -9,18 +9,31 @@ import sys
 
 def main(modules_before: "frozenset[str]") -> None:
     """Record the program described on the command line, until all of it has ended."""
-    import atexit
+    try:
+        import atexit
 
-    from memdeep.record import program
-    from memdeep.record.session import Session
-    from memdeep.record.spec import RecordSpec
+        from memdeep.record import program
+        from memdeep.record.session import Session
+        from memdeep.record.spec import RecordSpec
 
-    spec = RecordSpec.from_arguments(sys.argv[1:])
-    session = Session(spec)
-    # Registered first, so it runs last: after the program's threads and `atexit` functions.
-    atexit.register(session.finish)
-    session.start()
+        spec = RecordSpec.from_arguments(sys.argv[1:])
+        session = Session(spec)
+        # Registered first, so it runs last: after the program's threads and `atexit` functions.
+        atexit.register(session.finish)
+        session.start()
+    except KeyboardInterrupt:
+        end_by_interrupt()
+        raise
     program.run(spec, modules_before)
+
+
+def end_by_interrupt() -> None:
+    """End as an interpreter does that is interrupted before it has come to any program."""
+    import os
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 if __name__ == "__main__":
@@ -30,4 +43,6 @@ if __name__ == "__main__":
         import memdeep  # noqa: F401
     except ModuleNotFoundError:  # started from a source tree that is not installed
         sys.path.append(__file__.rsplit("memdeep", 1)[0])
+    except KeyboardInterrupt:
+        end_by_interrupt()
     main(_modules)

@@ -29,6 +29,8 @@ class Session:
         self._marks: Marks | None = None
         self._tracer: MemrayTracer | SnapshotTracer | None = None
         self._failure: Exception | None = None
+        if spec.dumps_stacks:
+            _enable_stack_dumps(os.path.join(spec.run_dir, "stacks.txt"))
         try:
             self._tracer = _tracer(spec, os.path.abspath(spec.run_dir))
         except Exception as error:  # whatever fails in a tracer, the program shall run
@@ -75,6 +77,15 @@ class Session:
             api.start(None)
             if self._tracer is not None:
                 self._tracer.stop()
+
+
+def _enable_stack_dumps(path: str) -> None:
+    try:
+        from memdeep.record import stack_dumps
+
+        stack_dumps.enable(path)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        say(f"stacks cannot be written down: {error}")
 
 
 def _tracer(spec: RecordSpec, directory: str) -> "MemrayTracer | SnapshotTracer | None":

@@ -9,11 +9,13 @@ class RecordSpec:
 
     ``marks`` are checkpoints to plant without changing the code, as `record.marks` reads them.
     ``focus`` (glob patterns), ``start_at`` and ``stop_at`` (labels, or "") limit what is traced.
+    With ``dumps_stacks`` the parent may ask for the stacks of all threads.
     """
 
     __slots__ = (
         "arguments",
         "backend",
+        "dumps_stacks",
         "focus",
         "interval_ms",
         "kind",
@@ -46,6 +48,7 @@ class RecordSpec:
         focus: "list[str]",
         start_at: str,
         stop_at: str,
+        dumps_stacks: bool,
         kind: str,
         target: str,
         arguments: "list[str]",
@@ -59,6 +62,7 @@ class RecordSpec:
         self.focus = focus
         self.start_at = start_at
         self.stop_at = stop_at
+        self.dumps_stacks = dumps_stacks
         self.kind = kind
         self.target = target
         self.arguments = arguments
@@ -68,7 +72,7 @@ class RecordSpec:
         return [
             self.run_dir,
             self.backend,
-            f"{self.native:d}{self.python_allocators:d}",
+            f"{self.native:d}{self.python_allocators:d}{self.dumps_stacks:d}",
             str(self.interval_ms),
             self.start_at,
             self.stop_at,
@@ -97,6 +101,7 @@ class RecordSpec:
             focus=focus,
             start_at=start_at,
             stop_at=stop_at,
+            dumps_stacks=flags[2] == "1",
             kind=kind,
             target=target,
             arguments=arguments,

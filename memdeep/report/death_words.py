@@ -35,10 +35,18 @@ def place(report: Report, death: Death, language: Language) -> str:
     return language.say("death.after", inside=inside, since_s=death.since_s, last=last)
 
 
-def alive(death: Death, language: Language) -> str:
-    """What the program held when it died."""
-    key = "death.alive_untraced" if death.heap_bytes is None else "death.alive"
-    return language.say(key, heap_bytes=death.heap_bytes, rss_bytes=death.rss_bytes)
+def alive(report: Report, death: Death, language: Language) -> str:
+    """What the program held when it died, or when that was last known."""
+    points = report.run.checkpoints
+    if death.known_at is None:
+        return language.say("death.alive_untraced", rss_bytes=death.rss_bytes)
+    key = "death.alive" if death.known_at == len(points) - 1 else "death.alive_before"
+    return language.say(
+        key,
+        heap_bytes=death.heap_bytes,
+        rss_bytes=death.rss_bytes,
+        last=_edge(points[death.known_at], language),
+    )
 
 
 def last_growth(report: Report, growth: LastGrowth, language: Language) -> str:

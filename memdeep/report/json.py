@@ -35,9 +35,10 @@ def encode(report: Report) -> bytes:
 
     ``death`` is null for a program that completed. Its ``phases`` (indices) are the innermost ones
     it died in; ``last_checkpoint`` is an index into ``checkpoints``; ``culprits`` are the lines by
-    bytes alive when it died. ``last_growth`` is the last segment that grew noticeably. ``limit``
-    is the tightest limit on memory when the program started; ``stack_dumps`` are the stacks of all
-    threads, outermost first, at the moments RSS went over a limit.
+    bytes alive when it died, or at ``known_at``, the last checkpoint where that is known.
+    ``last_growth`` is the last segment that grew noticeably. ``limit`` is the tightest limit on
+    memory when the program started; ``stack_dumps`` are the stacks of all threads, outermost
+    first, at the moments RSS went over a limit.
     """
     run = report.run
     fields = {
@@ -214,6 +215,7 @@ def _death(report: Report, death: Death) -> Json:
         "since_s": death.since_s,
         "rss_bytes": death.rss_bytes,
         "heap_bytes": death.heap_bytes,
+        "known_at": death.known_at,
         "culprits": _culprits(report, death.culprits),
         "last_growth": None if growth is None else _last_growth(report, growth),
     }

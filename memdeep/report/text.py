@@ -87,7 +87,7 @@ def _death(report: Report, death: Death, language: Language) -> list[RenderableT
     """Where the program died, the lines that held most then, and what had grown last."""
     parts: list[RenderableType] = [
         Text(plain(death_words.place(report, death, language))),
-        Text(plain(death_words.alive(death, language))),
+        Text(plain(death_words.alive(report, death, language))),
     ]
     if death.culprits:
         grid = _lines_grid()

@@ -75,6 +75,8 @@ def lay_out(report: Report) -> Timeline | None:
         return None
     end_s = max([sample.time_s for sample in curves] + [run.checkpoints[-1].time_s, 1e-3])
     limits = [(run.warning_bytes, "warning"), (run.critical_bytes, "critical")]
+    if run.limit is not None and not run.limit.of_address_space:
+        limits.append((run.limit.bytes, "limit"))
     known_limits = [(value, kind) for value, kind in limits if value is not None]
     top = max(sample.bytes for sample in curves)
     shown_limits = [(value, kind) for value, kind in known_limits if value <= 1.5 * top]

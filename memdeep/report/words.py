@@ -164,8 +164,11 @@ VERDICTS = ("completed", "failed", "killed", "oom-killed")
 
 def last_checkpoint(report: Report) -> str | None:
     """The label of the last checkpoint that the program itself set."""
-    own = report.run.checkpoints[1:-1]
-    return own[-1].label if own else None
+    points = report.run.checkpoints
+    if report.death is not None:
+        last = report.death.last_checkpoint
+        return None if last is None else points[last].label
+    return points[-2].label if len(points) > 2 else None
 
 
 def notes(report: Report, language: Language) -> tuple[str, ...]:
