@@ -68,8 +68,9 @@ class CheckpointKind(Enum):
 class Checkpoint:
     """A named point of the program. ``index`` counts in the program's own order of allocation.
 
-    ``span`` joins the BEGIN and the END of one span and is None for a POINT. ``rss_file_bytes`` is
-    the part of the RSS that maps files or is shared. Figures that were not measured are None.
+    ``span`` joins the BEGIN and the END of one span and is None for a POINT; the ``note`` of an END
+    is the name of the exception that left the span. ``rss_file_bytes`` is the part of the RSS that
+    maps files or is shared. Figures that were not measured are None.
     """
 
     index: int
@@ -228,10 +229,49 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class CaptureFile:
-    """A file of allocations that the run left."""
+    """A file of allocations that the run left; its path is as it was given to memdeep."""
+
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLimit:
+    """The limit on memory that was the tightest when the program started, and whose it is.
+
+    ``source`` names it (``memory.max of its cgroup``). ``of_address_space`` tells a limit on what
+    is mapped (a MemoryError) from one on what is resident (a kill).
+    """
+
+    bytes: int
+    source: str
+    of_address_space: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadStack:
+    """Where one thread stood: ``frames`` outermost first; ``name`` as the dump has it.
+
+    ``is_current`` marks the thread that held the interpreter.
+    """
 
     name: str
-    bytes: int
+    is_current: bool
+    frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StackDump:
+    """The Python stacks of all threads at the moment RSS went over a limit.
+
+    ``reason`` is the option that asked for it (``--kill-at``, ``--critical-mb``); ``time_s`` and
+    ``rss_bytes`` (of the whole tree) are those of the reading that did.
+    """
+
+    reason: str
+    time_s: float
+    rss_bytes: int
+    threads: tuple[ThreadStack, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +296,8 @@ class Run:
     warning_bytes: int | None = None
     critical_bytes: int | None = None
     problems: tuple[str, ...] = ()
+    limit: MemoryLimit | None = None
+    stack_dumps: tuple[StackDump, ...] = ()
     captures: tuple[CaptureFile, ...] = ()
 
 
@@ -476,13 +518,51 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class LastGrowth:
+    """The last segment before a program's death in which its memory grew noticeably.
+
+    ``stretch`` is that segment, ``phase`` the innermost phase (its index) that contains it.
+    ``heap_bytes`` and ``rss_bytes`` are what it added. ``culprits`` allocated in it what was still
+    alive at the death; they are empty where the segment was not traced.
+    """
+
+    stretch: Stretch
+    phase: int | None
+    heap_bytes: int | None
+    rss_bytes: int | None
+    culprits: tuple[Culprit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """What a program left that did not complete: where it was, what it held, what grew last.
+
+    ``phases`` are the innermost phases (indices) it died in, one for each thread that was in one.
+    ``last_checkpoint`` is the index of the last checkpoint the program set, not counting the ends
+    that an exception brought about on its way out; ``since_s`` counts from it, or from the start
+    where there is none. ``heap_bytes`` was alive at the checkpoint
+    ``known_at``, ``culprits`` are its lines, largest first. That is the end of the run, or the last
+    checkpoint that was traced; None if there is none.
+    """
+
+    phases: tuple[int, ...]
+    last_checkpoint: int | None
+    since_s: float
+    rss_bytes: int | None
+    heap_bytes: int | None
+    culprits: tuple[Culprit, ...]
+    last_growth: LastGrowth | None
+    known_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything there is to show of one run.
 
     ``heap_curve`` is the heap over time, the checkpoints included. ``sources`` holds the text of
     source lines by file name and line number, with their indentation; a line that cannot be read,
     or whose file has changed since the run, is not there. ``private_files`` were left out because
-    they look as if they held secrets.
+    they look as if they held secrets. ``death`` is None for a program that completed.
     """
 
     run: Run
@@ -492,6 +572,7 @@ class Report:
     heap_curve: tuple[Sample, ...]
     sources: Mapping[tuple[str, int], str]
     private_files: tuple[str, ...] = ()
+    death: Death | None = None
 
     def source(self, frame: Frame) -> str | None:
         """The line of ``frame``, stripped, if it is known and not blank."""

@@ -5,6 +5,7 @@ Knows neither argparse nor TOML, nor what an option does.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,7 +35,7 @@ class Option:
 
     ``name`` is the long one without dashes in front, ``also`` are others for the same. A number
     lies between ``least`` and ``most`` (both allowed); a text is one of ``choices`` if there are
-    any.
+    any, and matches ``pattern`` if there is one.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Option:
     least: float = 0.0
     most: float = 1e9
     choices: tuple[str, ...] = ()
+    pattern: str = ""
 
     @property
     def destination(self) -> str:
@@ -87,15 +89,19 @@ OPTIONS = (
         "both",
         choices=("en", "zh", "both"),
     ),
-    Option("source", "flag", "show source lines in the report (default: yes)", True),
     Option(
-        "redact-args", "flag", "leave the program's arguments out of page and report.json", False
+        "source",
+        "flag",
+        "show source lines, also of files that look private (default: not of those), or none",
     ),
+    Option("redact-args", "flag", "hide the program's arguments in all that is written", False),
     Option(
         "editor",
         "text",
         "address that opens a source line, with {path} and {line} (default: VS Code)",
         "vscode://file/{path}:{line}",
+        # A link must lead to an editor and not run something in the page.
+        pattern=r"(?!javascript:|data:|vbscript:)[a-z][a-z0-9+.-]*:.*\{path\}.*",
     ),
     Option("open", "flag", "open the page in the browser", False),
     Option("quiet", "flag", "say nothing but errors", False),
@@ -180,6 +186,8 @@ def problem(option: Option, value: object) -> str | None:
             return f"must be between {toml_text(option.least)} and {toml_text(option.most)}"
     elif option.choices and value not in option.choices:
         return f"must be one of {', '.join(option.choices)}"
+    elif option.pattern and not re.fullmatch(option.pattern, str(value), re.IGNORECASE):
+        return f"must be an address such as {option.default}"
     elif option.kind == "path" and isinstance(value, str) and (not value or "\0" in value):
         return "must be a path"
     return None
@@ -193,6 +201,8 @@ def example(option: Option, value: object) -> str:
         return toml_text(min(option.most, 800))
     if option.kind == "flag":
         return "true"
+    if option.pattern:
+        return toml_text(option.default)
     return toml_text(option.choices[0] if option.choices else "name")
 
 

@@ -22,7 +22,7 @@ from factories import (
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memdeep.model import Checkpoint, Exit, PhaseKind, Report, Sample, Stretch
+from memdeep.model import Checkpoint, Exit, MemoryLimit, PhaseKind, Report, Sample, Stretch
 from memdeep.report import timeline
 from memdeep.report.timeline import PLOT_HEIGHT, PLOT_WIDTH, PLOT_X, PLOT_Y, TONES, Timeline
 
@@ -85,6 +85,13 @@ def test_limits_near_the_curve_are_drawn_and_far_ones_are_not() -> None:
     assert [kind for _, _, kind in both.thresholds] == ["warning", "critical"]
     warning, critical = (y for y, _, _ in both.thresholds)
     assert PLOT_Y < critical < warning < BOTTOM
+
+
+@pytest.mark.parametrize(("of_address_space", "kinds"), [(False, ["limit"]), (True, [])])
+def test_the_limit_on_resident_memory_is_drawn(of_address_space: bool, kinds: list[str]) -> None:
+    limit = MemoryLimit(120 * MB, "memory.max of its cgroup", of_address_space)
+    found = laid_out(measured(0, 100 * MB, limit=limit))
+    assert [kind for _, _, kind in found.thresholds] == kinds
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from memdeep.capture import checkpoints
 from memdeep.capture.header import read_header
-from memdeep.capture.loading import Recording
+from memdeep.capture.loading import Recording, capture_files
 from memdeep.capture.origins import Origins
 from memdeep.capture.parts import Part
 from memdeep.capture.reader import read_facts
@@ -54,6 +54,7 @@ def load_capture(path: Path) -> Recording:
         exit=None,
         checkpoints=points,
         rss_curve=facts.rss_curve,
+        captures=capture_files([path]),
         peak_rss_bytes=max((sample.bytes for sample in facts.rss_curve), default=None),
         problems=()
         if facts.end_ms is not None

@@ -9,12 +9,14 @@ class RecordSpec:
 
     ``marks`` are checkpoints to plant without changing the code, as `record.marks` reads them.
     ``focus`` (glob patterns), ``start_at`` and ``stop_at`` (labels, or "") limit what is traced.
+    With ``hides_arguments`` the capture does not name the program's arguments.
     """
 
     __slots__ = (
         "arguments",
         "backend",
         "focus",
+        "hides_arguments",
         "interval_ms",
         "kind",
         "marks",
@@ -46,6 +48,7 @@ class RecordSpec:
         focus: "list[str]",
         start_at: str,
         stop_at: str,
+        hides_arguments: bool,
         kind: str,
         target: str,
         arguments: "list[str]",
@@ -59,6 +62,7 @@ class RecordSpec:
         self.focus = focus
         self.start_at = start_at
         self.stop_at = stop_at
+        self.hides_arguments = hides_arguments
         self.kind = kind
         self.target = target
         self.arguments = arguments
@@ -68,7 +72,7 @@ class RecordSpec:
         return [
             self.run_dir,
             self.backend,
-            f"{self.native:d}{self.python_allocators:d}",
+            f"{self.native:d}{self.python_allocators:d}{self.hides_arguments:d}",
             str(self.interval_ms),
             self.start_at,
             self.stop_at,
@@ -97,6 +101,7 @@ class RecordSpec:
             focus=focus,
             start_at=start_at,
             stop_at=stop_at,
+            hides_arguments=flags[2] == "1",
             kind=kind,
             target=target,
             arguments=arguments,

@@ -50,6 +50,7 @@ class RunOptions:
     focus: tuple[str, ...] = ()
     start_at: str = ""
     stop_at: str = ""
+    redact_args: bool = False
 
     @property
     def traced_only(self) -> tuple[str, ...]:
@@ -137,6 +138,7 @@ def _meta(program: Program, options: RunOptions) -> Meta:
         library_paths=tuple(sorted({paths["purelib"], paths["platlib"]})),
         warning_bytes=options.warning_bytes,
         critical_bytes=options.critical_bytes,
+        redact_args=options.redact_args,
     )
 
 
@@ -151,6 +153,7 @@ def _command(program: Program, run_dir: RunDirectory, options: RunOptions) -> li
         focus=list(options.focus),
         start_at=options.start_at,
         stop_at=options.stop_at,
+        hides_arguments=options.redact_args,
         kind=program.kind,
         target=program.target,
         arguments=list(program.arguments),
