@@ -27,7 +27,7 @@ from memdeep.plain import plain
 from memdeep.record import marks
 from memdeep.record.spec import RecordSpec
 from memdeep.report import text
-from memdeep.report.language import language
+from memdeep.report.language import Language, language
 from memdeep.run import program as programs
 from memdeep.run import supervise
 from memdeep.run.program import Program
@@ -106,7 +106,8 @@ def _run(options: argparse.Namespace, program: Program, console: Console) -> int
                 pipeline.store_names(run_dir.path, on_step)
         if settings.flag("no-report"):
             if not quiet:
-                _say(Text.assemble("Recorded: ", text.link(run_dir.path)), console)
+                said = _spoken(settings).say("terminal.recorded")
+                _say(Text.assemble(said, text.link(run_dir.path)), console)
             return exit_status
         _make_report(run_dir.path, None, settings, console)
     except KeyboardInterrupt:
@@ -156,6 +157,7 @@ def _run_options(settings: Settings) -> RunOptions:
         stop_at=settings.text("stop-at") or "",
         memory_limit_bytes=settings.size_bytes("memory-limit"),
         kill_bytes=settings.size_bytes("kill-at"),
+        redact_args=settings.flag("redact-args"),
     )
 
 
@@ -193,7 +195,7 @@ def _make_report(path: Path, into: Path | None, settings: Settings, console: Con
             html_path, json_path = RunDirectory(directory).html, RunDirectory(directory).json
         pipeline.write(report, html_path, json_path, on_step, options)
     if not quiet:
-        _tell(report, html_path, options, console)
+        _tell(report, html_path, _spoken(settings), console)
     if settings.flag("open"):
         webbrowser.open(html_path.absolute().as_uri())
 
@@ -201,7 +203,7 @@ def _make_report(path: Path, into: Path | None, settings: Settings, console: Con
 def _report_options(settings: Settings) -> ReportOptions:
     return ReportOptions(
         lang=settings.text("lang") or "both",
-        source=settings.flag("source"),
+        source=None if settings.value("source") is None else settings.flag("source"),
         redact_args=settings.flag("redact-args"),
         editor=settings.text("editor") or "",
     )
@@ -220,8 +222,12 @@ def _steps(console: Console, *, quiet: bool) -> Iterator[Callable[[str], None]]:
         yield on_step
 
 
-def _tell(report: Report, html_path: Path, options: ReportOptions, console: Console) -> None:
-    spoken = language("zh" if options.lang == "zh" else "en")
+def _spoken(settings: Settings) -> Language:
+    """The language of the terminal."""
+    return language("zh" if settings.text("lang") == "zh" else "en")
+
+
+def _tell(report: Report, html_path: Path, spoken: Language, console: Console) -> None:
     _say(text.verdict(report, console, spoken), console)
     _say(Text(""), console)
     _say(text.place(html_path, spoken), console)

@@ -229,9 +229,9 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class CaptureFile:
-    """A file of allocations that the run left."""
+    """A file of allocations that the run left; its path is as it was given to memdeep."""
 
-    name: str
+    path: str
     bytes: int
 
 
@@ -296,9 +296,9 @@ class Run:
     warning_bytes: int | None = None
     critical_bytes: int | None = None
     problems: tuple[str, ...] = ()
-    captures: tuple[CaptureFile, ...] = ()
     limit: MemoryLimit | None = None
     stack_dumps: tuple[StackDump, ...] = ()
+    captures: tuple[CaptureFile, ...] = ()
 
 
 class PhaseKind(Enum):

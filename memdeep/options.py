@@ -41,6 +41,8 @@ class Option:
     ``name`` is the long one without dashes in front, ``also`` are others for the same. A number
     lies between ``least`` and ``most`` (both allowed); a size is a text that `size_bytes` reads; a
     text is one of ``choices`` if there are any.
+    lies between ``least`` and ``most`` (both allowed); a text is one of ``choices`` if there are
+    any, and matches ``pattern`` if there is one.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Option:
     least: float = 0.0
     most: float = 1e9
     choices: tuple[str, ...] = ()
+    pattern: str = ""
 
     @property
     def destination(self) -> str:
@@ -99,15 +102,19 @@ OPTIONS = (
         "both",
         choices=("en", "zh", "both"),
     ),
-    Option("source", "flag", "show source lines in the report (default: yes)", True),
     Option(
-        "redact-args", "flag", "leave the program's arguments out of page and report.json", False
+        "source",
+        "flag",
+        "show source lines, also of files that look private (default: not of those), or none",
     ),
+    Option("redact-args", "flag", "hide the program's arguments in all that is written", False),
     Option(
         "editor",
         "text",
         "address that opens a source line, with {path} and {line} (default: VS Code)",
         "vscode://file/{path}:{line}",
+        # A link must lead to an editor and not run something in the page.
+        pattern=r"(?!javascript:|data:|vbscript:)[a-z][a-z0-9+.-]*:.*\{path\}.*",
     ),
     Option("open", "flag", "open the page in the browser", False),
     Option("quiet", "flag", "say nothing but errors", False),
@@ -207,6 +214,8 @@ def problem(option: Option, value: object) -> str | None:
         return "must be at least 1M"
     elif option.choices and value not in option.choices:
         return f"must be one of {', '.join(option.choices)}"
+    elif option.pattern and not re.fullmatch(option.pattern, str(value), re.IGNORECASE):
+        return f"must be an address such as {option.default}"
     elif option.kind == "path" and isinstance(value, str) and (not value or "\0" in value):
         return "must be a path"
     return None
@@ -222,6 +231,8 @@ def example(option: Option, value: object) -> str:
         return "true"
     if option.kind == "size":
         return toml_text("950M")
+    if option.pattern:
+        return toml_text(option.default)
     return toml_text(option.choices[0] if option.choices else "name")
 
 

@@ -14,6 +14,7 @@ from memdeep.analysis.curves import heap_curve
 from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.fold import fold
+from memdeep.analysis.lines import by_line
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import phases
 from memdeep.analysis.redact import redacted
@@ -34,11 +35,12 @@ VSCODE = "vscode://file/{path}:{line}"
 class ReportOptions:
     """What a report shows: ``lang`` is one of `language.CHOICES`.
 
+    ``source`` is True for all source lines, None for all but those of files that look private.
     ``editor`` is the address that opens a file, with ``{path}`` and ``{line}``.
     """
 
     lang: str = "both"
-    source: bool = True
+    source: bool | None = None
     redact_args: bool = False
     editor: str = VSCODE
 
@@ -60,9 +62,11 @@ def analyse(
     on_step("Finding the culprits")
     found_phases = phases(run, heap, outlines)
     sources = (
-        read_sources(heap.tree.frames, run.started, recording.run.command)
-        if options.source
-        else Sources({})
+        Sources({})
+        if options.source is False
+        else read_sources(
+            heap.tree.frames, run.started, run.command, with_private=options.source is True
+        )
     )
     return Report(
         run=run,
@@ -96,9 +100,9 @@ def write(
     on_step("Writing the page")
     rundir.write_atomically(json_path, json.encode(report))
     peaks = [phase.peak for phase in report.phases]
-    folded = fold(report.heap, peaks)
+    folded, lines = fold(report.heap, peaks), by_line(report.heap, peaks)
     languages = language.chosen(options.lang)
-    page = view.page(report, payload.encode(report, folded, options.editor), languages)
+    page = view.page(report, payload.encode(report, folded, lines, options.editor), languages)
     rundir.write_atomically(html_path, html.render(page, languages))
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["browser"]
+
 PROGRAMS = Path(__file__).parent / "programs"
 TIMEOUT_S = 30.0
 # `symbols` is there too, where the native stacks of the run could be named.

@@ -23,11 +23,12 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "journal": (set(), set()),
     "labels": (set(), set()),
     "plain": (set(), set()),
+    "redaction": (set(), set()),
     "tail": (set(), set()),
     "tally": ({"model"}, set()),
     "stack_dumps": (set(), set()),
     "rundir": ({"errors"}, set()),
-    "observation": ({"errors", "__init__"}, set()),
+    "observation": ({"errors", "redaction", "__init__"}, set()),
     "monitor": ({"monitoring", "record.api"}, set()),
     "monitoring": (
         {"plain", "record.api", "record.fork_warning", "record.rss", "record.recorder"},
@@ -44,9 +45,9 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | {"stack_dumps"},
         set(),
     ),
-    "analysis": ({"errors", "labels", "model", "tally"}, set()),
+    "analysis": ({"errors", "labels", "model", "redaction", "tally"}, set()),
     "report": (
-        {"errors", "model", "plain", "tally", "analysis.culprits", "analysis.fold", "__init__"},
+        {"errors", "model", "plain", "tally", "analysis.fold", "analysis.lines", "__init__"},
         {"rich"},
     ),
     "status": ({"report.units", "plain", "run.supervise"}, {"rich"}),
@@ -85,8 +86,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"rich"},
     ),
 }
-# The one module of a stage that may know a library.
-KNOWS = {
+# The one module of a stage that may know a library, and which.
+KNOWS: dict[str, set[str]] = {
     "record.tracker": {"memray"},
     "record.rss": {"psutil"},
     "run.sampling": {"psutil"},

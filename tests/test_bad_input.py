@@ -415,7 +415,7 @@ def test_torn_last_line_of_the_journal_is_no_damage(run_memdeep: RunMemdeep, run
     path = run_dir / "journal.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
     assert run_memdeep("report", "--quiet", run_dir).returncode == 0
-    assert "damaged" not in (run_dir / "report.html").read_text("utf-8")
+    assert "damaged lines" not in (run_dir / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense\nmore\n"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from memdeep.capture import checkpoints
 from memdeep.capture.engines import reader_of, reason_for_memray
 from memdeep.capture.header import read_header
-from memdeep.capture.loading import Recording
+from memdeep.capture.loading import Recording, capture_files
 from memdeep.capture.origins import Origins
 from memdeep.capture.parts import Part
 from memdeep.model import Checkpoint, CheckpointKind, Mode, Run
@@ -63,6 +63,7 @@ def load_capture(path: Path) -> Recording:
         exit=None,
         checkpoints=points,
         rss_curve=facts.rss_curve,
+        captures=capture_files([path]),
         peak_rss_bytes=max((sample.bytes for sample in facts.rss_curve), default=None),
         problems=tuple(problems),
     )

@@ -21,22 +21,27 @@ _PRIVATE_NAMES = (
     "*.env",
     "*.pem",
     "*.key",
+    "*.p12",
+    "*.pfx",
     "id_rsa*",
+    "id_dsa*",
+    "id_ecdsa*",
     "id_ed25519*",
     "*secret*",
     "*credential*",
     "*password*",
     ".netrc",
+    ".pgpass",
+    ".pypirc",
 )
-_OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
+_PRIVATE_MODES = (0o600, 0o400)  # what keys and the like are given, so that only their owner reads
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Source lines by file name and line number, with their indentation.
 
-    ``private_files`` were left out because of their names or because only their owner may read
-    them.
+    ``private_files`` were left out because their names or their modes say that they are private.
     """
 
     lines: Mapping[tuple[str, int], str]
@@ -44,12 +49,17 @@ class Sources:
 
 
 def read_sources(
-    frames: Iterable[Frame], started: str | None, command: Sequence[str] = ()
+    frames: Iterable[Frame],
+    started: str | None,
+    command: Sequence[str] = (),
+    *,
+    with_private: bool = False,
 ) -> Sources:
     """The line of each frame, and of the user's own code three lines around it.
 
     ``started`` is the run's ISO 8601 time: a file changed later would show the wrong line, and is
-    left out like one that cannot be read. The lines of code given with -c are in ``command``.
+    left out like one that cannot be read. So are the user's files that look private, unless
+    ``with_private``. The lines of code given with -c are in ``command``.
     """
     started_s = None if started is None else datetime.fromisoformat(started).timestamp()
     code = command[1].splitlines() if tuple(command[:1]) == ("-c",) and len(command) > 1 else []
@@ -65,7 +75,7 @@ def read_sources(
                 files[frame.filename] = code
             elif not _is_unchanged(path, started_s):
                 files[frame.filename] = ()
-            elif _is_private(path, frame.origin):
+            elif not with_private and _is_private(path, frame.origin):
                 files[frame.filename] = ()
                 private.append(frame.filename)
             else:
@@ -88,10 +98,13 @@ def _is_unchanged(path: Path, started_s: float | None) -> bool:
 
 
 def _is_private(path: Path, origin: Origin) -> bool:
-    """Whether a file of the user looks as if it held secrets, or only its owner may read it."""
+    """Whether the name or the mode of a file says that it is private.
+
+    A library's `credentials.py` is public; only the user's own files hold the user's secrets.
+    """
     if origin is not Origin.USER:
         return False
     name = PurePath(path).name.lower()
     if any(fnmatch(name, pattern) for pattern in _PRIVATE_NAMES):
         return True
-    return not path.stat().st_mode & _OTHERS_MAY_READ
+    return stat.S_IMODE(path.stat().st_mode) in _PRIVATE_MODES

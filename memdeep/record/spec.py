@@ -10,6 +10,7 @@ class RecordSpec:
     ``marks`` are checkpoints to plant without changing the code, as `record.marks` reads them.
     ``focus`` (glob patterns), ``start_at`` and ``stop_at`` (labels, or "") limit what is traced.
     With ``dumps_stacks`` the parent may ask for the stacks of all threads.
+    With ``hides_arguments`` the capture does not name the program's arguments.
     """
 
     __slots__ = (
@@ -17,6 +18,7 @@ class RecordSpec:
         "backend",
         "dumps_stacks",
         "focus",
+        "hides_arguments",
         "interval_ms",
         "kind",
         "marks",
@@ -49,6 +51,7 @@ class RecordSpec:
         start_at: str,
         stop_at: str,
         dumps_stacks: bool,
+        hides_arguments: bool,
         kind: str,
         target: str,
         arguments: "list[str]",
@@ -63,6 +66,7 @@ class RecordSpec:
         self.start_at = start_at
         self.stop_at = stop_at
         self.dumps_stacks = dumps_stacks
+        self.hides_arguments = hides_arguments
         self.kind = kind
         self.target = target
         self.arguments = arguments
@@ -72,7 +76,8 @@ class RecordSpec:
         return [
             self.run_dir,
             self.backend,
-            f"{self.native:d}{self.python_allocators:d}{self.dumps_stacks:d}",
+            f"{self.native:d}{self.python_allocators:d}"
+            f"{self.dumps_stacks:d}{self.hides_arguments:d}",
             str(self.interval_ms),
             self.start_at,
             self.stop_at,
@@ -102,6 +107,7 @@ class RecordSpec:
             start_at=start_at,
             stop_at=stop_at,
             dumps_stacks=flags[2] == "1",
+            hides_arguments=flags[3] == "1",
             kind=kind,
             target=target,
             arguments=arguments,

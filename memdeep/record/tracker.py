@@ -40,7 +40,8 @@ class MemrayTracer:
         taken = _take_low_descriptors()
         arguments = sys.argv
         # memray keeps the command line in its capture, and fails on words that are not UTF-8.
-        sys.argv = [word.encode("utf-8", "replace").decode() for word in arguments]
+        shown = arguments[:1] if self._spec.hides_arguments else arguments
+        sys.argv = [word.encode("utf-8", "replace").decode() for word in shown]
         try:
             tracker = Tracker(
                 destination=destination,

@@ -14,7 +14,7 @@ from memdeep.model import (
     StackDump,
     ThreadStack,
 )
-from memdeep.report import units, words
+from memdeep.report import words
 from memdeep.report.language import Language
 
 MAX_PHASES = 3
@@ -25,27 +25,29 @@ def place(report: Report, death: Death, language: Language) -> str:
     paths = dict.fromkeys(filter(None, (_spans(report, phase) for phase in death.phases)))
     names = list(paths)[:MAX_PHASES]
     if len(paths) > MAX_PHASES:
-        names.append(language.say("death.more_phases", n=len(paths) - MAX_PHASES))
-    inside = ""
-    if names:
-        inside = language.say("death.inside", names=language.say("death.and_in").join(names))
+        names.append(language.say("death.more", n=len(paths) - MAX_PHASES))
     if death.last_checkpoint is None:
-        return language.say("death.before_any", inside=inside, since_s=death.since_s)
-    last = _edge(report.run.checkpoints[death.last_checkpoint], language)
-    return language.say("death.after", inside=inside, since_s=death.since_s, last=last)
+        key = "death.place_early_in" if names else "death.place_early"
+    else:
+        key = "death.place_in" if names else "death.place"
+    return language.say(
+        key,
+        phases=language.say("death.and").join(names),
+        since_s=death.since_s,
+        label=_edge(report.run.checkpoints[death.last_checkpoint or 0], language),
+    )
 
 
 def alive(report: Report, death: Death, language: Language) -> str:
     """What the program held when it died, or when that was last known."""
-    points = report.run.checkpoints
     if death.known_at is None:
         return language.say("death.alive_untraced", rss_bytes=death.rss_bytes)
-    key = "death.alive" if death.known_at == len(points) - 1 else "death.alive_before"
+    points = report.run.checkpoints
     return language.say(
-        key,
-        heap_bytes=death.heap_bytes,
+        "death.alive" if death.known_at == len(points) - 1 else "death.alive_before",
         rss_bytes=death.rss_bytes,
-        last=_edge(points[death.known_at], language),
+        heap_bytes=death.heap_bytes,
+        label=_edge(points[death.known_at], language),
     )
 
 
@@ -56,22 +58,21 @@ def last_growth(report: Report, growth: LastGrowth, language: Language) -> str:
     line = ""
     if growth.culprits:
         most = growth.culprits[0]
-        where = words.location(most.frame)
-        line = language.say("death.last_growth_line", where=where, size_bytes=most.bytes)
+        line = language.say("death.line", where=words.location(most.frame), size_bytes=most.bytes)
+    is_heap = growth.heap_bytes is not None
     return language.say(
-        "death.last_growth_rss" if growth.heap_bytes is None else "death.last_growth_heap",
-        heap_bytes=growth.heap_bytes,
-        rss_bytes=growth.rss_bytes,
-        inside="" if path is None else language.say("death.inside", names=path),
+        "death.grew_heap" if is_heap else "death.grew_rss",
+        size_bytes=growth.heap_bytes if is_heap else growth.rss_bytes,
+        inside="" if path is None else language.say("death.in", phases=path),
         start=_edge(points[growth.stretch.start], language),
         end=_edge(points[growth.stretch.end], language),
         line=line,
     )
 
 
-def limit(limit: MemoryLimit) -> str:
+def limit(limit: MemoryLimit, language: Language) -> str:
     """The limit in force, and whose it is."""
-    return f"{units.size(limit.bytes)} ({limit.source})"
+    return language.say("death.limit", size_bytes=limit.bytes, source=limit.source)
 
 
 def stack_dump(dump: StackDump, language: Language) -> str:
@@ -79,7 +80,7 @@ def stack_dump(dump: StackDump, language: Language) -> str:
     running = next((thread for thread in dump.threads if thread.is_current), None)
     running = running or next(iter(dump.threads), None)
     return language.say(
-        "death.stack_dump",
+        "death.dump",
         time_s=dump.time_s,
         rss_bytes=dump.rss_bytes,
         reason=dump.reason,
@@ -91,7 +92,7 @@ def _where(thread: ThreadStack, language: Language) -> str:
     own = [frame for frame in thread.frames if frame.origin is Origin.USER] or thread.frames
     if not own:
         return ""
-    return language.say("death.was_at", function=own[-1].function, where=words.location(own[-1]))
+    return language.say("death.where", function=own[-1].function, where=words.location(own[-1]))
 
 
 def _spans(report: Report, phase: int) -> str | None:
@@ -108,8 +109,5 @@ def _spans(report: Report, phase: int) -> str | None:
 
 def _edge(point: Checkpoint, language: Language) -> str:
     label = words.short(point.label)
-    if point.kind is CheckpointKind.BEGIN:
-        return language.say("death.begin_of", label=label)
-    if point.kind is CheckpointKind.END:
-        return language.say("death.end_of", label=label)
-    return label
+    keys = {CheckpointKind.BEGIN: "death.begin", CheckpointKind.END: "death.end"}
+    return language.say(keys[point.kind], label=label) if point.kind in keys else label

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from memdeep import __version__
 from memdeep.model import Report
 from memdeep.report import units, words
 
+PAGE_SIZE = "(size of this page)"  # the renderer puts it in
+IN_MEMRAY = ("memray stats", "memray flamegraph", "memray flamegraph --temporal")
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """``name`` is a key of the words, under ``facts.``; commands are shown as code."""
+    """``name`` is a key of the words, under ``facts.``; commands are shown as code, by line."""
 
     name: str
     text: str
@@ -39,13 +43,17 @@ def facts(report: Report) -> tuple[Fact, ...]:
         Fact("memdeep", __version__),
         Fact("started", _moment(run.started)),
         Fact("processes", f"{len(run.processes):,}" if run.processes else units.UNKNOWN),
+        Fact("command", " ".join(run.command), is_code=True),
     ]
-    found += [Fact("command", " ".join(run.command), is_code=True)]
+    if run.limit is not None:
+        found.append(Fact("limit", f"{units.size(run.limit.bytes)} ({run.limit.source})"))
     for capture in run.captures:
-        found.append(Fact("capture", f"{capture.name} · {units.size(capture.bytes)}"))
-    if run.captures:
-        name = run.captures[0].name
-        found.append(Fact("in_memray", f"memray flamegraph --temporal {name}", is_code=True))
+        found.append(Fact("capture", f"{capture.path} · {units.size(capture.bytes)}"))
+    found.append(Fact("page", PAGE_SIZE))
+    for capture in run.captures:
+        path = shlex.quote(capture.path)
+        commands = "\n".join(f"{command} {path}" for command in IN_MEMRAY)
+        found.append(Fact("in_memray", commands, is_code=True))
     return tuple(found)
 
 

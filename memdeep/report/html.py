@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from memdeep.report import units
+from memdeep.report.facts import PAGE_SIZE
 from memdeep.report.language import Language, Value, template_directory
 from memdeep.report.view import Page
 
@@ -37,7 +39,7 @@ def render(page: Page, languages: Sequence[Language]) -> bytes:
         words_json=_script_safe({item.code: item.script_words() for item in languages}),
         policy_place=POLICY_PLACE,
     )
-    return _with_script_hashes(html).encode("utf-8", "replace")
+    return _with_size(_with_script_hashes(html).encode("utf-8", "replace"))
 
 
 class _Speech:
@@ -83,6 +85,11 @@ def _script_safe(fields: object) -> Markup:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
+
+
+def _with_size(html: bytes) -> bytes:
+    """``html`` that says how large it is."""
+    return html.replace(PAGE_SIZE.encode(), units.size(len(html)).encode())
 
 
 def _with_script_hashes(html: str) -> str:

@@ -20,7 +20,17 @@ TAGS = {"en": "en", "zh": "zh-CN"}  # BCP 47, for `lang`
 CHOICES = (*LANGUAGES, "both")
 
 # The groups of keys that the scripts of the page speak from.
-SCRIPT_GROUPS = ("count", "flame", "lines", "metric", "page", "phases", "source", "stack")
+SCRIPT_GROUPS = (
+    "count",
+    "flame",
+    "lines",
+    "metric",
+    "page",
+    "phases",
+    "source",
+    "stack",
+    "timeline",
+)
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

@@ -11,12 +11,22 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from memdeep.analysis.culprits import Blame
 from memdeep.analysis.fold import FoldedHeap
-from memdeep.model import Frame, Origin, Phase, Report, Sample, StackBytes
-from memdeep.tally import Tally, sum_of_known
+from memdeep.analysis.lines import LineBytes
+from memdeep.model import (
+    Frame,
+    LargeAllocation,
+    Lifetime,
+    Origin,
+    Report,
+    Sample,
+    StackBytes,
+    Transient,
+)
+from memdeep.report.phase_columns import phase_columns
+from memdeep.report.thinning import thin
 
 VERSION = 2
 MAX_CURVE_POINTS = 4000
@@ -30,46 +40,48 @@ _ORIGINS = {
     Origin.MEMDEEP: 4,
     Origin.THREAD: 5,
 }
-_FOLDED_FRAME = Frame("smaller stacks", "", 0, Origin.NATIVE)
+_NO_CALLER = Frame("", "", 0, Origin.NATIVE)  # for what had no caller to be folded into
 
 Json = Mapping[str, object]
+OnNode = Lifetime | Transient | LargeAllocation | StackBytes
 
 
-def encode(report: Report, folded: FoldedHeap, editor: str) -> Mapping[str, str]:
-    """The blocks by name, each as base64 of gzip of JSON.
+def encode(report: Report, folded: FoldedHeap, lines: LineBytes, editor: str) -> Mapping[str, str]:
+    """The blocks by name, each as base64 of gzip of JSON; what is not known has none.
 
+    ``folded`` and ``lines`` are the report's heap, its peaks in the order of the phases.
     ``editor`` is the address that opens a file in an editor, with ``{path}`` and ``{line}``.
     """
-    index = _Index(report, folded)
+    index = _Index(report, folded, lines)
+    lifetimes = sorted(folded.lifetimes, key=lambda life: (life.node, life.born))
+    charged = sorted(lines.lifetimes, key=lambda life: (life.node, life.born))
     blocks: dict[str, Json] = {
-        "core": _core(report, folded, index, editor),
-        "lifetimes": _delta_coded(
-            {
-                "node": [index.nodes[life.node] for life in folded.lifetimes],
-                "born": [life.born for life in folded.lifetimes],
-                "died": [NEVER if life.died is None else life.died for life in folded.lifetimes],
-                "bytes": [life.bytes for life in folded.lifetimes],
-                "count": [life.allocations for life in folded.lifetimes],
-            }
-        ),
-        "lines": _lines(report, index),
+        "lifetimes": {"node": _steps(index.nodes(lifetimes)), **_lives(lifetimes)},
+        "lines": {"line": _nodes(charged), **_lives(charged)},
         "sources": _sources(report, index),
     }
-    if folded.transients is not None and report.heap.transients is not None:
-        blocks["transients"] = _transients(report, folded, index)
-    if report.heap.largest is not None:
-        blocks["largest"] = {
-            "node": [index.nodes[folded.target[item.node]] for item in report.heap.largest],
-            "born": [item.born for item in report.heap.largest],
-            "bytes": [item.bytes for item in report.heap.largest],
+    if folded.transients is not None and lines.transients is not None:
+        blocks["transients"] = {
+            "node": index.nodes(folded.transients),
+            **_gone(folded.transients),
+            "lines": {"line": _nodes(lines.transients), **_gone(lines.transients)},
         }
-    for place, (phase, peak) in enumerate(zip(report.phases, folded.peaks, strict=True)):
-        if peak is not None and phase.peak is not None:
+    if folded.largest is not None:
+        blocks["largest"] = {
+            "node": index.nodes(folded.largest),
+            "born": [item.born for item in folded.largest],
+            "died": [NEVER if item.died is None else item.died for item in folded.largest],
+            "bytes": [item.bytes for item in folded.largest],
+        }
+    for place, (stacks, by_line) in enumerate(zip(folded.peaks, lines.peaks, strict=True)):
+        if stacks is not None and by_line is not None:
             blocks[f"peak-{place}"] = {
-                **_stack_columns(peak, index.nodes.__getitem__),
-                "lines": _line_columns(phase.peak.stacks or (), index),
+                "node": index.nodes(stacks),
+                **_held(stacks),
+                "lines": {"line": _nodes(by_line), **_held(by_line)},
             }
-    blocks["core"] = {**blocks["core"], "strings": index.strings}
+    # The core comes last: only now all strings, frames and nodes have their places.
+    blocks["core"] = _core(report, folded, lines, index, editor)
     return {name: _pack(fields) for name, fields in blocks.items()}
 
 
@@ -86,65 +98,40 @@ def _pack(fields: Json) -> str:
     return base64.b64encode(packed).decode("ascii")
 
 
-def _delta_coded(columns: Mapping[str, Sequence[int]]) -> Json:
-    """The column ``node`` as differences: sorted by node they are small, and pack well."""
-    order = sorted(range(len(columns["node"])), key=columns["node"].__getitem__)
-    sorted_columns = {name: [column[place] for place in order] for name, column in columns.items()}
-    nodes = sorted_columns["node"]
-    steps = [node - before for node, before in zip(nodes, [0, *nodes[:-1]], strict=True)]
-    return {**sorted_columns, "node": steps}
-
-
 class _Index:
-    """Where strings, frames, nodes and charged lines stand in the page."""
+    """Where strings, frames and nodes stand in the page."""
 
-    def __init__(self, report: Report, folded: FoldedHeap) -> None:
+    def __init__(self, report: Report, folded: FoldedHeap, lines: LineBytes) -> None:
         tree = report.heap.tree
-        self.strings: list[str] = []
-        self._places: dict[str, int] = {}
-        self.blame = Blame(tree)
-        used = sorted({tree.frame_ids[node] for node in folded.kept})
-        self.frames = [tree.frames[frame_id] for frame_id in used] + [_FOLDED_FRAME]
-        self.frame_places = {frame_id: place for place, frame_id in enumerate(used)}
-        self.nodes = {node: place for place, node in enumerate(folded.kept)}
-        self.nodes[-1] = len(folded.kept)  # the stack of what had no caller to be folded into
-        self.lines: dict[tuple[str, int], int] = {}
-        self.line_frames: list[int] = []
-        self._frame_of = {frame: place for place, frame in enumerate(self.frames)}
+        own = [tree.frames[tree.frame_ids[node]] for node in folded.kept]
+        self.strings: dict[str, int] = {}
+        self.frames: dict[Frame, int] = {}
+        for frame in (*own, *lines.frames):
+            self.frames.setdefault(frame, len(self.frames))
+        self._places = {node: place for place, node in enumerate(folded.kept)}
+        # A parent weighs at least what its children weigh, so that of a kept node is kept.
+        self.parents = [self._places.get(tree.parents[node], -1) for node in folded.kept]
+        self.node_frames = [self.frames[frame] for frame in own]
 
     def string(self, text: str) -> int:
         """The place of ``text``; it is added if it is new."""
-        if text not in self._places:
-            self._places[text] = len(self.strings)
-            self.strings.append(text)
-        return self._places[text]
+        return self.strings.setdefault(text, len(self.strings))
 
-    def line(self, node: int) -> int:
-        """The place of the line that is charged for what ``node`` allocated."""
-        key = self.blame.line(node)
-        if key not in self.lines:
-            self.lines[key] = len(self.line_frames)
-            self.line_frames.append(self._frame(self.blame.frame(node)))
-        return self.lines[key]
+    def nodes(self, items: Iterable[OnNode]) -> list[int]:
+        """The places of the items' nodes."""
+        return [self._node(item.node) for item in items]
 
-    def _frame(self, frame: Frame) -> int:
-        if frame not in self._frame_of:  # all its stacks were folded
-            self._frame_of[frame] = len(self.frames)
-            self.frames.append(frame)
-        return self._frame_of[frame]
+    def _node(self, node: int) -> int:
+        if node not in self._places:
+            self._places[node] = len(self.parents)
+            self.parents.append(-1)
+            self.node_frames.append(self.frames.setdefault(_NO_CALLER, len(self.frames)))
+        return self._places[node]
 
 
-def _core(report: Report, folded: FoldedHeap, index: _Index, editor: str) -> Json:
-    tree, run = report.heap.tree, report.run
-    for life in report.heap.lifetimes:
-        index.line(life.node)  # all lines, before the frames are written
-    for peak in (phase.peak for phase in report.phases):
-        for stack in (peak.stacks or ()) if peak is not None else ():
-            index.line(stack.node)
-    for gone in report.heap.transients or ():
-        index.line(gone.node)
+def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, editor: str) -> Json:
+    run = report.run
     points = run.checkpoints
-    end = run.exit
     return {
         "version": VERSION,
         "frames": {
@@ -153,12 +140,8 @@ def _core(report: Report, folded: FoldedHeap, index: _Index, editor: str) -> Jso
             "line": [frame.lineno for frame in index.frames],
             "origin": [_ORIGINS[frame.origin] for frame in index.frames],
         },
-        "nodes": {
-            "parent": [_kept_parent(tree.parents[n], index.nodes) for n in folded.kept] + [-1],
-            "frame": [index.frame_places[tree.frame_ids[node]] for node in folded.kept]
-            + [len(index.frame_places)],
-        },
-        "lines": index.line_frames,
+        "nodes": {"parent": index.parents, "frame": index.node_frames},
+        "lines": [index.frames[frame] for frame in lines.frames],
         "checkpoints": {
             "label": [point.label for point in points],
             "time": [round(point.time_s, 6) for point in points],
@@ -166,145 +149,72 @@ def _core(report: Report, folded: FoldedHeap, index: _Index, editor: str) -> Jso
             "file": [point.rss_file_bytes for point in points],
             "heap": list(report.heap.at_checkpoints),
         },
-        "phases": _phases(report.phases, index),
+        "phases": phase_columns(report.phases, lines),
+        "traced": [[part.start, part.end] for part in report.heap.traced],
         "curves": {"rss": _curve(run.rss_curve), "heap": _curve(report.heap_curve)},
         "folded": folded.share,
         "editor": editor,
-        "death": None if end is None or end.signal is None else {"signal": end.signal},
+        "death": None
+        if run.exit is None or run.exit.signal is None
+        else {"signal": run.exit.signal},
         "blocks": {
-            "transients": report.heap.transients is not None,
-            "largest": report.heap.largest is not None,
+            "transients": folded.transients is not None,
+            "largest": folded.largest is not None,
             "peaks": [place for place, peak in enumerate(folded.peaks) if peak is not None],
         },
+        "strings": list(index.strings),
     }
 
 
-def _kept_parent(parent: int, nodes: Mapping[int, int]) -> int:
-    # A subtree weighs at least what its parts weigh, so the parent of a kept node is kept.
-    return nodes[parent] if parent >= 0 else -1
+def _steps(values: Sequence[int]) -> list[int]:
+    """The differences between neighbours: of a sorted column they are small, and pack well."""
+    return [value - before for value, before in zip(values, [0, *values], strict=False)]
 
 
-def _phases(phases: Sequence[Phase], index: _Index) -> Json:
-    heaps = [phase.heap for phase in phases]
-    main = [phase.main_culprit for phase in phases]
-    trends = [phase.trend for phase in phases]
-    gaps = [phase.gap for phase in phases]
+def _nodes(items: Iterable[OnNode]) -> list[int]:
+    return [item.node for item in items]
+
+
+def _lives(lifetimes: Sequence[Lifetime]) -> Json:
     return {
-        "name": [phase.name for phase in phases],
-        "kind": [phase.outline.kind.value for phase in phases],
-        "depth": [phase.outline.depth for phase in phases],
-        "parent": [-1 if p.outline.parent is None else p.outline.parent for p in phases],
-        "stretches": [
-            [edge for stretch in phase.outline.stretches for edge in (stretch.start, stretch.end)]
-            for phase in phases
-        ],
-        "complete": [phase.complete for phase in phases],
-        "traced": [heap is not None for heap in heaps],
-        "duration": [round(phase.duration_s, 6) for phase in phases],
-        "rss": [phase.rss_delta_bytes for phase in phases],
-        "heap": [phase.heap_delta_bytes for phase in phases],
-        "peak": [None if phase.peak is None else phase.peak.bytes for phase in phases],
-        "allocated": [None if heap is None else heap.allocated_bytes for heap in heaps],
-        "freed": [
-            None if heap is None else sum_of_known([heap.freed_bytes, heap.churn_bytes])
-            for heap in heaps
-        ],
-        "churn": [None if heap is None else heap.churn_bytes for heap in heaps],
-        "explained": [phase.explained_ratio for phase in phases],
-        "deltas": [_deltas(phase) for phase in phases],
-        "slope": [None if trend is None else trend.slope_bytes for trend in trends],
-        "warmUp": [None if trend is None else trend.warm_up_bytes for trend in trends],
-        "files": [None if gap is None else gap.file_bytes for gap in gaps],
-        "slack": [None if gap is None else gap.slack_bytes for gap in gaps],
-        "untouched": [None if gap is None else gap.untouched_bytes for gap in gaps],
-        "culprit": [-1 if culprit is None else index.line(culprit.node) for culprit in main],
-        "culpritBytes": [None if culprit is None else culprit.bytes for culprit in main],
-        "culpritShare": [None if culprit is None else culprit.share for culprit in main],
+        "born": [life.born for life in lifetimes],
+        "died": [NEVER if life.died is None else life.died for life in lifetimes],
+        **_held(lifetimes),
     }
 
 
-MAX_TREND_POINTS = 100
+def _gone(transients: Sequence[Transient]) -> Json:
+    return {"segment": [gone.segment for gone in transients], **_held(transients)}
 
 
-def _deltas(phase: Phase) -> Sequence[int]:
-    """The growth of each repeat; of many repeats the largest of each group of neighbours."""
-    deltas = phase.rss_deltas_bytes if phase.heap is None else phase.heap.deltas_bytes
-    known = [delta for delta in deltas if delta is not None]
-    if phase.repeats < 2:
-        return ()
-    size = -(-len(known) // MAX_TREND_POINTS) or 1
-    return [max(known[start : start + size]) for start in range(0, len(known), size)]
-
-
-def _lines(report: Report, index: _Index) -> Json:
-    tally: Tally[tuple[int, int, int]] = Tally()
-    for life in report.heap.lifetimes:
-        died = NEVER if life.died is None else life.died
-        tally.add((index.line(life.node), life.born, died), life.bytes, life.allocations)
-    rows = sorted(tally.items())
+def _held(items: Sequence[Lifetime | Transient | StackBytes]) -> Json:
     return {
-        "line": [line for (line, _, _), _ in rows],
-        "born": [born for (_, born, _), _ in rows],
-        "died": [died for (_, _, died), _ in rows],
-        "bytes": [held for _, (held, _) in rows],
-        "count": [count for _, (_, count) in rows],
-    }
-
-
-def _transients(report: Report, folded: FoldedHeap, index: _Index) -> Json:
-    by_line: Tally[tuple[int, int]] = Tally()
-    for gone in report.heap.transients or ():
-        by_line.add((index.line(gone.node), gone.segment), gone.bytes, gone.allocations)
-    return {
-        "node": [index.nodes[gone.node] for gone in folded.transients or ()],
-        "segment": [gone.segment for gone in folded.transients or ()],
-        "bytes": [gone.bytes for gone in folded.transients or ()],
-        "count": [gone.allocations for gone in folded.transients or ()],
-        "lines": {
-            "line": [line for line, _ in by_line],
-            "segment": [segment for _, segment in by_line],
-            "bytes": [held for held, _ in by_line.values()],
-            "count": [count for _, count in by_line.values()],
-        },
-    }
-
-
-def _stack_columns(stacks: Iterable[StackBytes], place: Callable[[int], int]) -> Json:
-    listed = list(stacks)
-    return {
-        "node": [place(stack.node) for stack in listed],
-        "bytes": [stack.bytes for stack in listed],
-        "count": [stack.allocations for stack in listed],
-    }
-
-
-def _line_columns(stacks: Iterable[StackBytes], index: _Index) -> Json:
-    tally: Tally[int] = Tally()
-    for stack in stacks:
-        tally.add(index.line(stack.node), stack.bytes, stack.allocations)
-    return {
-        "line": list(tally),
-        "bytes": [held for held, _ in tally.values()],
-        "count": [count for _, count in tally.values()],
+        "bytes": [item.bytes for item in items],
+        "count": [item.allocations for item in items],
     }
 
 
 def _sources(report: Report, index: _Index) -> Json:
-    """Runs of consecutive source lines, by file."""
-    files: list[int] = []
-    starts: list[int] = []
-    texts: list[list[str]] = []
-    previous: tuple[str, int] | None = None
+    """Runs of consecutive source lines, by file; only of files that the page names.
+
+    ``private`` are the files whose lines were left out.
+    """
+    named = {frame.filename for frame in index.frames}
+    runs: list[tuple[str, int, list[str]]] = []
     for filename, lineno in sorted(report.sources):
+        if filename not in named:
+            continue
         text = report.sources[filename, lineno]
-        if previous == (filename, lineno - 1):
-            texts[-1].append(text)
+        if runs and runs[-1][0] == filename and runs[-1][1] + len(runs[-1][2]) == lineno:
+            runs[-1][2].append(text)
         else:
-            files.append(index.string(filename))
-            starts.append(lineno)
-            texts.append([text])
-        previous = (filename, lineno)
-    return {"file": files, "start": starts, "text": texts}
+            runs.append((filename, lineno, [text]))
+    return {
+        "file": [index.string(filename) for filename, _, _ in runs],
+        "start": [start for _, start, _ in runs],
+        "text": [text for _, _, text in runs],
+        "private": [index.string(filename) for filename in report.private_files],
+    }
 
 
 def _curve(samples: Sequence[Sample]) -> Json:
@@ -314,16 +224,3 @@ def _curve(samples: Sequence[Sample]) -> Json:
         "b": [sample.bytes for sample in thinned],
         "f": [sample.file_bytes for sample in thinned],
     }
-
-
-def thin(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
-    """At most ``most`` samples; of each group of neighbours the lowest and the highest stay."""
-    if len(samples) <= most:
-        return samples
-    size = -(-len(samples) // ((most - 2) // 2))
-    kept = {0, len(samples) - 1}  # the ends stay: they are where the curve meets the axis
-    for start in range(0, len(samples), size):
-        group = range(start, min(start + size, len(samples)))
-        kept.add(min(group, key=lambda place: samples[place].bytes))
-        kept.add(max(group, key=lambda place: samples[place].bytes))
-    return [samples[place] for place in sorted(kept)]

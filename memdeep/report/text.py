@@ -18,6 +18,7 @@ from memdeep.plain import plain
 from memdeep.report import death_words, units, words
 from memdeep.report.language import Language
 from memdeep.report.view import most_telling
+from memdeep.report.wrapping import wrap
 
 # Keys of the words, and whether a column holds figures.
 COLUMNS = (
@@ -37,6 +38,7 @@ MAX_ROWS = 25
 MAX_OTHER_FINDINGS = 4
 MAX_ALIVE = 4
 MIN_ALIVE_SHARE = 0.01
+INDENT = 4
 CALLERS_SHOWN = 3
 CALLED_SHOWN = 4
 VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
@@ -44,15 +46,19 @@ VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oo
 
 def verdict(report: Report, console: Console, language: Language) -> RenderableType:
     """The whole verdict, laid out for the width of ``console``."""
-    parts: list[RenderableType] = [Text(""), _outcome(report, language)]
-    if report.death is not None:
-        parts.extend(_death(report, report.death, language))
-    parts.extend([Text(""), _table(report, console, language)])
+    parts: list[RenderableType] = [
+        Text(""),
+        *_outcome(report, console.width, language),
+        Text(""),
+        _table(report, console, language),
+    ]
     if report.findings:
-        parts.extend([Text(""), _top_finding(report, report.findings[0], language)])
-        parts.extend(_other_findings(report, language))
+        top = _top_finding(report, report.findings[0], console.width, language)
+        parts.extend([Text(""), top])
+        parts.extend(_other_findings(report, console.width, language))
     else:
-        parts.extend([Text(""), Text(plain(words.headline(report, language)))])
+        headline = plain(words.headline(report, language))
+        parts.extend([Text(""), Text(wrap(headline, console.width))])
     return Group(*parts)
 
 
@@ -66,40 +72,43 @@ def link(path: Path) -> Text:
     return Text(plain(str(path)), style=f"bold link {path.absolute().as_uri()}")
 
 
-def _outcome(report: Report, language: Language) -> Text:
+def _outcome(report: Report, width: int, language: Language) -> list[RenderableType]:
     end = report.run.exit
-    style = VERDICT_STYLES.get(end.verdict, "") if end is not None else ""
-    text = Text(plain(words.outcome(report, language)), style=style)
+    ending = plain(words.outcome(report, language))
     peaks = language.say(
         "terminal.peaks",
         rss_bytes=report.run.peak_rss_bytes,
         heap_bytes=report.heap.peak_bytes,
     )
-    text.append(peaks, style="default")
-    for sentence in report.run.exit.evidence if report.run.exit is not None else ():
-        text.append(f"\n{plain(sentence)}", style="default")
-    for dump in report.run.stack_dumps:
-        text.append(f"\n{plain(death_words.stack_dump(dump, language))}", style="default")
-    return text
+    text = Text(wrap(f"{ending}{peaks}", width))
+    style = VERDICT_STYLES.get(end.verdict, "") if end is not None else ""
+    text.stylize(style, 0, len(text) - len(peaks))
+    further = [plain(sentence) for sentence in end.evidence] if end is not None else []
+    further += [plain(death_words.stack_dump(dump, language)) for dump in report.run.stack_dumps]
+    parts: list[RenderableType] = [text, *(Text(wrap(sentence, width)) for sentence in further)]
+    if report.death is not None:
+        parts.extend(_death(report, report.death, width, language))
+    return parts
 
 
-def _death(report: Report, death: Death, language: Language) -> list[RenderableType]:
+def _death(report: Report, death: Death, width: int, language: Language) -> list[RenderableType]:
     """Where the program died, the lines that held most then, and what had grown last."""
+    place = death_words.place(report, death, language)
     parts: list[RenderableType] = [
-        Text(plain(death_words.place(report, death, language))),
-        Text(plain(death_words.alive(report, death, language))),
+        Text(wrap(plain(place), width)),
+        Text(wrap(plain(death_words.alive(report, death, language)), width)),
     ]
     if death.culprits:
         grid = _lines_grid()
-        shown = [item for item in death.culprits if item.share >= MIN_ALIVE_SHARE][:MAX_ALIVE]
-        for culprit in shown or death.culprits[:1]:
+        telling = [item for item in death.culprits if item.share >= MIN_ALIVE_SHARE][:MAX_ALIVE]
+        for culprit in telling or death.culprits[:1]:
             where = Text(plain(words.location(culprit.frame)))
             _add_source(where, report, culprit)
             grid.add_row(units.size(culprit.bytes), where)
         parts.append(Padding(grid, (0, 0, 0, 2)))
     if death.last_growth is not None:
-        grown = death_words.last_growth(report, death.last_growth, language)
-        parts.append(Text(plain(grown)))
+        growth = death_words.last_growth(report, death.last_growth, language)
+        parts.append(Text(wrap(plain(growth), width)))
     return parts
 
 
@@ -175,13 +184,14 @@ def _row_style(phase: Phase, most_bytes: int) -> str:
     return "bold" if most_bytes and delta >= most_bytes / 2 else ""
 
 
-def _top_finding(report: Report, item: Finding, language: Language) -> RenderableType:
-    title = plain(words.finding(report, item, language))
-    parts: list[RenderableType] = [Text.assemble(("▶ ", "red"), (title, "bold"))]
+def _top_finding(report: Report, item: Finding, width: int, language: Language) -> RenderableType:
+    title = Text(wrap(f"▶ {plain(words.finding(report, item, language))}", width), style="bold")
+    title.stylize("red", 0, 1)
+    parts: list[RenderableType] = [title]
     if item.culprit is not None:
         source = report.source(item.culprit.frame)
         if source is not None:
-            parts.append(Padding(Text(plain(source), style="cyan"), (1, 0, 1, 4)))
+            parts.append(Padding(Text(plain(source), style="cyan"), (1, 0, 1, INDENT)))
         frames = [
             frame
             for frame in report.heap.tree.stack(item.culprit.node)
@@ -193,7 +203,7 @@ def _top_finding(report: Report, item: Finding, language: Language) -> Renderabl
         further += [words.evidence(item, language), words.advice(item, language)]
     text = "\n".join(plain(sentence) for sentence in further if sentence)
     if text:
-        parts.append(Padding(Text(text), (1, 0, 0, 4)))
+        parts.append(Padding(Text(wrap(text, width - INDENT)), (1, 0, 0, INDENT)))
     return Group(*parts)
 
 
@@ -220,24 +230,15 @@ def _stack(frames: Sequence[Frame], culprit: Frame, language: Language) -> list[
     return lines
 
 
-def _other_findings(report: Report, language: Language) -> list[RenderableType]:
+def _other_findings(report: Report, width: int, language: Language) -> list[RenderableType]:
     others = report.findings[1 : 1 + MAX_OTHER_FINDINGS]
     if not others:
         return []
     grid = _lines_grid()
+    room = width - 2 - 1 - max(len(units.size(item.bytes)) for item in others)
     for item in others:
-        grid.add_row(units.size(item.bytes), _other_finding(report, item, language))
+        grid.add_row(units.size(item.bytes), _other_finding(report, item, room, language))
     return [Text(f"\n{language.say('terminal.then')}"), Padding(grid, (0, 0, 0, 2))]
-
-
-def _other_finding(report: Report, item: Finding, language: Language) -> Text:
-    if item.culprit is None:
-        return Text(plain(words.finding(report, item, language)))
-    key = "terminal.at_peak" if item.kind is FindingKind.PEAK else "terminal.kept_by"
-    phase, where = report.phases[item.phase], words.location(item.culprit.frame)
-    text = Text(plain(language.say(key, phase=words.short(phase.name), where=where)))
-    _add_source(text, report, item.culprit)
-    return text
 
 
 def _lines_grid() -> Table:
@@ -248,7 +249,18 @@ def _lines_grid() -> Table:
     return grid
 
 
-def _add_source(where: Text, report: Report, culprit: Culprit) -> None:
+def _other_finding(report: Report, item: Finding, width: int, language: Language) -> Text:
+    if item.culprit is None:
+        return Text(wrap(plain(words.finding(report, item, language)), width))
+    key = "terminal.at_peak" if item.kind is FindingKind.PEAK else "terminal.kept_by"
+    phase, where = report.phases[item.phase], words.location(item.culprit.frame)
+    said = plain(language.say(key, phase=words.short(phase.name), where=where))
+    text = Text(wrap(said, width))
+    _add_source(text, report, item.culprit)
+    return text
+
+
+def _add_source(text: Text, report: Report, culprit: Culprit) -> None:
     source = report.source(culprit.frame)
     if source is not None:
-        where.append(f"\n{plain(source)}", style="cyan")
+        text.append(f"\n{plain(source)}", style="cyan")

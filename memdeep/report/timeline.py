@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from memdeep.model import Phase, PhaseKind, Report, Sample
+from memdeep.model import Phase, PhaseKind, Report, Run, Sample
 from memdeep.report import units
-from memdeep.report.payload import thin
+from memdeep.report.thinning import thin
 
 WIDTH = 1200
 PLOT_X = 76
@@ -74,10 +74,7 @@ def lay_out(report: Report) -> Timeline | None:
     if not curves:
         return None
     end_s = max([sample.time_s for sample in curves] + [run.checkpoints[-1].time_s, 1e-3])
-    limits = [(run.warning_bytes, "warning"), (run.critical_bytes, "critical")]
-    if run.limit is not None and not run.limit.of_address_space:
-        limits.append((run.limit.bytes, "limit"))
-    known_limits = [(value, kind) for value, kind in limits if value is not None]
+    known_limits = [(value, kind) for value, kind in _limits(run) if value is not None]
     top = max(sample.bytes for sample in curves)
     shown_limits = [(value, kind) for value, kind in known_limits if value <= 1.5 * top]
     top_bytes = max([top] + [value for value, _ in shown_limits]) * 1.05 or 1.0
@@ -112,6 +109,14 @@ def lay_out(report: Report) -> Timeline | None:
         peak=_peak(report, x, y),
         death=_death(report, x),
     )
+
+
+def _limits(run: Run) -> Sequence[tuple[int | None, str]]:
+    limits = [(run.warning_bytes, "warning"), (run.critical_bytes, "critical")]
+    # A limit on address space is none on what the curves show.
+    if run.limit is not None and not run.limit.of_address_space:
+        limits.append((run.limit.bytes, "limit"))
+    return limits
 
 
 def _anonymous(curve: Sequence[Sample]) -> list[Sample]:

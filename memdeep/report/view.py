@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from memdeep import __version__
-from memdeep.model import Culprit, Exit, Finding, FindingKind, Phase, Report
-from memdeep.report import timeline, units, words
+from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Phase, Report
+from memdeep.report import death_words, timeline, units, words
 from memdeep.report.facts import Fact, facts
 from memdeep.report.language import Language
 from memdeep.report.timeline import Timeline
@@ -18,6 +19,8 @@ from memdeep.report.timeline import Timeline
 MAX_ROWS = 40
 OPEN_FINDINGS = 3
 CONTEXT_LINES = 3
+MAX_ALIVE = 5
+MIN_ALIVE_SHARE = 0.01
 GOOD_RATIO = 0.9
 LOW_RATIO = 0.6
 
@@ -49,7 +52,6 @@ class CulpritView:
     path: str
     function: str
     code: tuple[CodeLine, ...]
-    share_text: str
     allocations: int
     stack: tuple[StackFrameView, ...]
 
@@ -68,10 +70,31 @@ class FindingView:
     phase_name: str
     metric: str
     bytes_text: str
-    share_text: str
+    share: Texts
     culprit: CulpritView | None
     fate: Texts | None
     advice: AdviceView | None
+
+
+@dataclass(frozen=True, slots=True)
+class LineView:
+    """A line and the bytes charged to it."""
+
+    bytes_text: str
+    share_text: str
+    location: str
+    path: str
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeathView:
+    """Where the program died, what it held then (the largest lines), and what had grown last."""
+
+    place: Texts
+    alive: Texts
+    lines: tuple[LineView, ...]
+    last_growth: Texts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +122,11 @@ class Page:
     program: str
     verdict: str
     headline: Texts
+    lead: Texts | None
     outcome: Texts
     evidence: tuple[str, ...]
+    death: DeathView | None
+    stack_dumps: tuple[Texts, ...]
     facts: tuple[Fact, ...]
     notes: tuple[Texts, ...]
     findings: tuple[FindingView, ...]
@@ -128,8 +154,11 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
         program=" ".join(run.command),
         verdict=_verdict(run.exit),
         headline=say(lambda language: words.headline(report, language)),
+        lead=cards[0].advice.evidence if cards and cards[0].advice is not None else None,
         outcome=say(lambda language: words.outcome(report, language)),
         evidence=run.exit.evidence if run.exit is not None else (),
+        death=None if report.death is None else _death(report, report.death, say),
+        stack_dumps=tuple(say(partial(death_words.stack_dump, dump)) for dump in run.stack_dumps),
         facts=facts(report),
         notes=tuple(
             {language.code: text for language, text in zip(languages, note, strict=True)}
@@ -164,6 +193,28 @@ def _verdict(end: Exit | None) -> str:
     return end.verdict if end is not None and end.verdict in words.VERDICTS else "unknown"
 
 
+def _death(report: Report, death: Death, say: Say) -> DeathView:
+    growth = death.last_growth
+    telling = [item for item in death.culprits if item.share >= MIN_ALIVE_SHARE]
+    return DeathView(
+        place=say(lambda language: death_words.place(report, death, language)),
+        alive=say(lambda language: death_words.alive(report, death, language)),
+        lines=tuple(
+            LineView(
+                bytes_text=units.size(item.bytes),
+                share_text=units.percent(item.share),
+                location=words.location(item.frame),
+                path=item.frame.filename,
+                source=report.source(item.frame),
+            )
+            for item in (telling or death.culprits[:1])[:MAX_ALIVE]
+        ),
+        last_growth=None
+        if growth is None
+        else say(lambda language: death_words.last_growth(report, growth, language)),
+    )
+
+
 def _row(phase: Phase, place: int) -> PhaseRow:
     culprit = phase.main_culprit
     return PhaseRow(
@@ -194,7 +245,7 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         phase_name=report.phases[item.phase].name,
         metric="peak" if item.kind is FindingKind.PEAK else "retained",
         bytes_text=units.size(item.bytes),
-        share_text=units.percent(item.share),
+        share=say(lambda language: words.share(item, language)),
         culprit=None if item.culprit is None else _culprit(report, item.culprit),
         fate=None
         if item.fate is None
@@ -218,7 +269,6 @@ def _culprit(report: Report, culprit: Culprit) -> CulpritView:
             CodeLine(number, text, number == frame.lineno)
             for number, text in report.around(frame, CONTEXT_LINES)
         ),
-        share_text=units.percent(culprit.share),
         allocations=culprit.allocations,
         stack=tuple(
             StackFrameView(

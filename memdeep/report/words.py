@@ -12,6 +12,7 @@ from memdeep.report import units
 from memdeep.report.language import Language
 
 MAX_NAME = 100
+MIN_FATE_SHARE = 0.05
 
 
 def location(frame: Frame) -> str:
@@ -30,9 +31,9 @@ def short(name: str) -> str:
 
 def phase_name(phase: Phase, language: Language) -> str:
     """The phase's name as the subject of a sentence."""
-    if phase.outline.kind is PhaseKind.SEGMENT:
-        return language.say("finding.stretch", name=short(phase.name))
-    return short(phase.name)
+    is_segment = phase.outline.kind is PhaseKind.SEGMENT
+    key = "finding.stretch" if is_segment else "finding.name"
+    return language.say(key, name=short(phase.name))
 
 
 def finding(report: Report, item: Finding, language: Language) -> str:
@@ -78,6 +79,11 @@ def _growth(phase: Phase, language: Language) -> str:
     return text
 
 
+def share(item: Finding, language: Language) -> str:
+    """What part the bytes of a finding are, and of what."""
+    return language.say(f"finding.share_{item.kind.value}", part_share=item.share)
+
+
 def advice(item: Finding, language: Language) -> str:
     """What to do about a finding; empty where nothing is known to help."""
     return "" if item.advice is None else language.say(f"advice.{item.advice.name.lower()}")
@@ -95,7 +101,7 @@ def evidence(item: Finding, language: Language) -> str:
 
 
 def fate(report: Report, item: Finding, language: Language) -> str:
-    """What became of the bytes of a finding; empty where it is not known."""
+    """What became of the bytes of a finding, small parts apart; empty where it is not known."""
     if item.fate is None:
         return ""
     parts = []
@@ -104,6 +110,8 @@ def fate(report: Report, item: Finding, language: Language) -> str:
         key = "finding.alive_at_death" if died else "finding.alive_at_end"
         parts.append(language.say(key, size_bytes=item.fate.alive_bytes))
     for place, size in item.fate.freed:
+        if parts and size < MIN_FATE_SHARE * item.bytes:
+            continue
         if place is None:
             parts.append(language.say("finding.freed_outside", size_bytes=size))
         else:
@@ -154,7 +162,7 @@ def outcome(report: Report, language: Language) -> str:
         status=str(run.exit.code),
         signal=run.exit.signal or "",
     )
-    if label is not None and run.exit.signal is not None:
+    if label is not None and run.exit.signal is not None and report.death is None:
         text += language.say("outcome.last_checkpoint", label=short(label))
     return text
 

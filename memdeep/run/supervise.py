@@ -56,6 +56,8 @@ class RunOptions:
         """Whether there is an RSS at which the stacks of all threads are to be written down."""
         return self.critical_bytes is not None or self.kill_bytes is not None
 
+    redact_args: bool = False
+
     @property
     def traced_only(self) -> tuple[str, ...]:
         """What tracing is limited to, in the words of the command line."""
@@ -190,6 +192,7 @@ def _meta(program: Program, options: RunOptions, bounds: Bounds) -> Meta:
         limit_source=None if limit is None else limit.source,
         limit_of_address_space=limit is not None and limit.of_address_space,
         notes=bounds.notes,
+        redact_args=options.redact_args,
     )
 
 
@@ -205,6 +208,7 @@ def _command(program: Program, run_dir: RunDirectory, options: RunOptions) -> li
         start_at=options.start_at,
         stop_at=options.stop_at,
         dumps_stacks=options.dumps_stacks,
+        hides_arguments=options.redact_args,
         kind=program.kind,
         target=program.target,
         arguments=list(program.arguments),

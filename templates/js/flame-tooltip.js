@@ -4,6 +4,7 @@
 
   const { format } = memdeep;
   const AWAY = 14;
+  const EDGE = 4;
   const say = (key, values) => memdeep.words.say(key, values);
 
   function line(className, text) {
@@ -22,7 +23,6 @@
   function linesForNode(scene, frames, node) {
     const { tree } = scene;
     const frame = tree.frame[node];
-    const share = tree.total > 0 ? tree.bytes[node] / tree.total : 0;
     const lines = [line('tooltip-function', scene.headOf(node))];
     if (frame < 0) {
       lines.push(line('tooltip-path', say('flame.whole')));
@@ -31,15 +31,22 @@
       const source = frames.source(frame);
       if (source !== null) lines.push(line('tooltip-source', source));
     }
-    lines.push(figures(scene.bytesOf(node), share, tree.count[node]));
+    lines.push(figures(scene.bytesOf(node), scene.shareOf(node), tree.count[node]));
+    const own = tree.own[node];
+    if (own !== 0 && tree.childCount[node] > 0) {
+      const bytes = tree.signed ? format.signedBytes(own) : format.bytes(own);
+      lines.push(line('tooltip-figures', say('flame.own', { bytes })));
+    }
     return lines;
   }
 
-  function linesForSmaller(scene, run) {
-    const bytes = scene.tree.bytes.subarray(run.first, run.first + run.count).reduce((a, b) => a + b, 0);
+  function linesForSmaller({ tree }, { first, end, width }) {
+    let net = 0;
+    for (let node = first; node < end; node += 1) net += tree.net[node];
+    const bytes = tree.signed ? format.signedBytes(net) : format.bytes(net);
     return [
-      line('tooltip-function', say('flame.too_narrow', { n: run.count })),
-      figures(format.bytes(bytes), bytes / scene.tree.total, null),
+      line('tooltip-function', say('flame.too_narrow', { n: end - first })),
+      figures(bytes, width / tree.width[0], null),
       line('tooltip-path', say('flame.zoom_hint')),
     ];
   }
@@ -48,21 +55,27 @@
     const { width, height } = box.getBoundingClientRect();
     const left = x + AWAY + width > innerWidth ? x - AWAY - width : x + AWAY;
     const top = y + AWAY + height > innerHeight ? y - AWAY - height : y + AWAY;
-    box.style.left = Math.max(4, left) + 'px';
-    box.style.top = Math.max(4, top) + 'px';
+    box.style.setProperty('--left', Math.max(EDGE, left) + 'px');
+    box.style.setProperty('--top', Math.max(EDGE, top) + 'px');
   }
 
   function create(box, frames) {
+    let shown = null;
     return {
+      // `hit` is what flame-layout.js found under the pointer. The words change only with it.
       show(scene, hit, x, y) {
-        const lines = 'node' in hit
-          ? linesForNode(scene, frames, hit.node)
-          : linesForSmaller(scene, hit.smaller);
-        box.replaceChildren(...lines);
+        const key = 'node' in hit ? hit.node : -1 - hit.smaller.first;
+        if (key !== shown) {
+          shown = key;
+          box.replaceChildren(...('node' in hit
+            ? linesForNode(scene, frames, hit.node)
+            : linesForSmaller(scene, hit.smaller)));
+        }
         box.hidden = false;
         place(box, x, y);
       },
       hide() {
+        shown = null;
         box.hidden = true;
       },
     };

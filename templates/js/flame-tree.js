@@ -1,168 +1,189 @@
-// From sums by stack to one tree of frames: which frames are shown, merged, or turned round. Pure.
+// From the bytes of stacks to the tree that is shown: frames left out, folded, merged, turned round.
+// Pure: knows no canvas, no pixels, no document.
 (function (memdeep) {
   'use strict';
 
   const { NATIVE, THREAD } = memdeep.payload;
   const ROOT = 0;
+  const NONE = -1;
+  const [SHOW, DROP, FOLD] = [0, 1, 2];
+  const IMPORT_FILE = /^<frozen (importlib|zipimport)|[\\/]importlib[\\/](__init__|_bootstrap(_external)?)\.py$/;
+  // By these functions CPython calls a C function; they say nothing of what it does (Objects/call.c,
+  // methodobject.c, descrobject.c, typeobject.c, Python/ceval.c and import.c, 3.10 to 3.14).
+  const PLUMBING = new RegExp('^(' + [
+    '_?PyObject_(Call|Vectorcall|FastCall|MakeTpCall)\\w*', '_PyObject_\\w*Call\\w*', '_?PyEval_\\w+', '_?PyVectorcall_\\w+',
+    '_PyFunction_\\w+', '_?PyCFunction_\\w+', '_PyMethodDef_\\w+', '_PyStack_\\w+', 'PyImport_Import\\w*',
+    '(cfunction|method|vectorcall|_Py_call|function_code)_\\w*(call|vectorcall|method|maybe)\\w*', 'cfunction_\\w+',
+    'do_call_core', '(trace_)?call_function\\w*', 'object_vacall', 'slot_tp_\\w+', 'slot_\\w+call\\w*', 'type_call',
+    'wrap_(call|init)', 'wrapper_call', 'builtin_(exec|eval)\\w*', 'builtin___import__\\w*', 'import_(name|find_and_load)',
+    'context_run', 'partial_(call|vectorcall)\\w*', '_Py\\w*Specialize\\w*',
+  ].join('|') + ')(\\.\\w+)*$');
 
-  function isImportMachinery(core, frame) {
-    return core.strings[core.frames.file[frame]].startsWith('<frozen importlib');
-  }
-
-  // For each frame whether it is left out of every stack.
-  function hiddenFrames(core, choice) {
-    return Uint8Array.from(core.frames.origin, (origin, frame) => Number(
-      (origin === THREAD && !choice.threads)
-      || (origin === NATIVE && choice.native === 'hide')
-      || (!choice.imports && isImportMachinery(core, frame)),
-    ));
-  }
-
-  function emptyMerge() {
-    return { frame: [-1], parent: [-1], grew: [0], shrank: [0], count: [0] };
-  }
-
-  function grower(merged, frameCount) {
-    const known = new Map();
-    return function child(above, frame) {
-      const key = above * frameCount + frame;
-      let own = known.get(key);
-      if (own === undefined) {
-        own = merged.frame.length;
-        known.set(key, own);
-        merged.frame.push(frame);
-        merged.parent.push(above);
-        merged.grew.push(0);
-        merged.shrank.push(0);
-        merged.count.push(0);
-      }
-      return own;
+  // Whether each frame belongs to Python's import machinery, and whether to its C calls.
+  function frameTraits(core) {
+    const isImport = core.strings.map((text) => IMPORT_FILE.test(text));
+    const isPlumbing = core.strings.map((text) => PLUMBING.test(text));
+    const { file, origin, function: name } = core.frames;
+    return {
+      imports: Uint8Array.from(file, (place) => Number(isImport[place])),
+      plumbing: Uint8Array.from(name, (place, frame) => Number(origin[frame] === NATIVE && isPlumbing[place])),
     };
   }
 
-  function charge(merged, place, bytes, count) {
-    if (bytes > 0) merged.grew[place] += bytes;
-    else merged.shrank[place] -= bytes;
-    merged.count[place] += count;
+  const traits = new WeakMap();
+  function traitsOf(core) {
+    if (!traits.has(core)) traits.set(core, frameTraits(core));
+    return traits.get(core);
   }
 
-  // Callers above callees. A folded run of native frames is its outermost one.
-  function mergeDown(core, sums, choice) {
-    const { parent, frame } = core.nodes;
-    const hidden = hiddenFrames(core, choice);
-    const merged = emptyMerge();
-    const child = grower(merged, core.frames.function.length);
-    const owner = new Int32Array(parent.length);
-    const inNative = new Uint8Array(parent.length);
-    const used = usedNodes(parent, sums.bytes);
-    for (let node = 0; node < parent.length; node += 1) {
-      if (!used[node]) continue;
-      const above = parent[node] < 0 ? ROOT : owner[parent[node]];
-      const before = parent[node] < 0 ? 0 : inNative[parent[node]];
-      const isNative = core.frames.origin[frame[node]] === NATIVE;
-      const isWithinRun = choice.native === 'fold' && isNative && before;
-      const skipped = hidden[frame[node]] || isWithinRun;
-      owner[node] = skipped ? above : child(above, frame[node]);
-      inNative[node] = hidden[frame[node]] ? before : Number(isNative);
-      charge(merged, owner[node], sums.bytes[node], sums.count[node]);
-    }
-    return merged;
+  // What becomes of each frame. Upside down, native code is told only if it is shown: a graph of
+  // callers begins with lines of Python.
+  function rolesOf(core, { native, threads, imports, invert }) {
+    const { imports: isImport, plumbing } = traitsOf(core);
+    const ofNative = { show: SHOW, hide: DROP, fold: invert ? DROP : FOLD }[native];
+    return Uint8Array.from(core.frames.origin, (origin, frame) => {
+      if (origin === THREAD) return threads ? SHOW : DROP;
+      if (isImport[frame] && !imports) return DROP;
+      if (origin !== NATIVE) return SHOW;
+      return ofNative === FOLD && plumbing[frame] ? DROP : ofNative;
+    });
   }
 
-  // Whether there are bytes in a node or beneath it.
-  function usedNodes(parent, bytes) {
-    const used = Uint8Array.from(bytes, (size) => Number(size !== 0));
+  // Nodes in which bytes were counted, and all nodes above them.
+  function usedNodes(parent, sum) {
+    const used = Uint8Array.from(sum.bytes, (bytes) => Number(bytes !== 0));
     for (let node = parent.length - 1; node >= 0; node -= 1) {
       if (used[node] && parent[node] >= 0) used[parent[node]] = 1;
     }
     return used;
   }
 
-  // Callees above callers: who asked for what this line allocated. Native code is told only if shown.
-  function mergeUp(core, sums, choice) {
-    const { parent, frame } = core.nodes;
-    const hidden = hiddenFrames(core, { ...choice, native: choice.native === 'show' ? 'show' : 'hide' });
-    const merged = emptyMerge();
-    const child = grower(merged, core.frames.function.length);
-    for (let leaf = 0; leaf < parent.length; leaf += 1) {
-      if (sums.bytes[leaf] === 0) continue;
-      let place = ROOT;
-      for (let node = leaf; node >= 0; node = parent[node]) {
-        if (!hidden[frame[node]]) place = child(place, frame[node]);
+  // Nodes in or beneath which there is Python code.
+  function nodesWithPython({ nodes, frames }) {
+    const { parent, frame } = nodes;
+    const found = Uint8Array.from(frame, (which) => Number(frames.origin[which] < NATIVE));
+    for (let node = parent.length - 1; node >= 0; node -= 1) {
+      if (found[node] && parent[node] >= 0) found[parent[node]] = 1;
+    }
+    return found;
+  }
+
+  // A tree that grows by asking for the child that a frame is.
+  function growingTree(frameCount) {
+    const known = new Map();
+    const frame = [NONE];
+    const parent = [NONE];
+    function child(above, which) {
+      const key = above * frameCount + which;
+      let node = known.get(key);
+      if (node === undefined) {
+        node = frame.length;
+        known.set(key, node);
+        frame.push(which);
+        parent.push(above);
       }
-      charge(merged, place, sums.bytes[leaf], sums.count[leaf]);
+      return node;
     }
-    return merged;
+    return { frame, parent, child };
   }
 
-  // Adds callees to their callers. A parent comes before its children.
-  function sumUp(merged) {
-    for (let place = merged.frame.length - 1; place > ROOT; place -= 1) {
-      const above = merged.parent[place];
-      merged.grew[above] += merged.grew[place];
-      merged.shrank[above] += merged.shrank[place];
-      merged.count[above] += merged.count[place];
-    }
-    return merged;
-  }
-
-  // `choice` is { native: 'fold' | 'show' | 'hide', threads, imports, invert }. Each place of the
-  // result has what grew and what shrank in it and beneath it; its width is the sum of the two.
-  function build(core, sums, choice) {
-    const merged = sumUp(choice.invert ? mergeUp(core, sums, choice) : mergeDown(core, sums, choice));
-    return { ...merged, bytes: merged.grew.map((grew, place) => grew + merged.shrank[place]) };
-  }
-
-  // The frames of a stack that are shown, outermost first.
-  function stackOf(core, node, choice) {
-    const hidden = hiddenFrames(core, choice);
-    const path = [];
-    for (let at = node; at >= 0; at = core.nodes.parent[at]) {
-      if (!hidden[core.nodes.frame[at]]) path.push(core.nodes.frame[at]);
-    }
-    return path.reverse();
-  }
-
-  // The nodes whose stacks run through the place of the tree that `path` leads to, frame by frame.
-  function nodesThrough(core, path, choice) {
-    return choice.invert ? calledFrom(core, path, choice) : beneath(core, path, choice);
-  }
-
-  function beneath(core, path, choice) {
+  // Callers above callees. `owner` says where in the new tree the bytes of each node of the page are.
+  function visibleTree(core, used, options) {
     const { parent, frame } = core.nodes;
-    const hidden = hiddenFrames(core, choice);
-    const reached = new Int32Array(parent.length); // how much of the path, -1 when off it
-    const inNative = new Uint8Array(parent.length);
-    const found = new Set();
+    const roles = rolesOf(core, options);
+    const hasPython = nodesWithPython(core);
+    const owner = new Int32Array(parent.length).fill(NONE);
+    const tree = growingTree(core.frames.function.length);
+    const isFolded = (place) => place !== ROOT && roles[tree.frame[place]] === FOLD;
+    const isThread = (place) => place === ROOT || core.frames.origin[tree.frame[place]] === THREAD;
     for (let node = 0; node < parent.length; node += 1) {
-      const above = parent[node];
-      const so = above < 0 ? 0 : reached[above];
-      const before = above < 0 ? 0 : inNative[above];
-      const isNative = core.frames.origin[frame[node]] === NATIVE;
-      const skipped = hidden[frame[node]] || (choice.native === 'fold' && isNative && before);
-      inNative[node] = hidden[frame[node]] ? before : Number(isNative);
-      if (so < 0 || so === path.length || skipped) reached[node] = so;
-      else reached[node] = frame[node] === path[so] ? so + 1 : -1;
-      if (reached[node] === path.length) found.add(node);
+      if (!used[node]) continue;
+      const above = parent[node] < 0 ? ROOT : owner[parent[node]];
+      const role = roles[frame[node]];
+      // A run of native frames is one, the outermost; what leads to the first Python code is none.
+      const isWithin = role === FOLD && (isFolded(above) || (isThread(above) && hasPython[node]));
+      owner[node] = role === DROP || isWithin ? above : tree.child(above, frame[node]);
     }
-    return found;
+    return { frame: tree.frame, parent: tree.parent, owner };
   }
 
-  function calledFrom(core, path, choice) {
-    const { parent, frame } = core.nodes;
-    const hidden = hiddenFrames(core, { ...choice, native: choice.native === 'show' ? 'show' : 'hide' });
-    const found = new Set();
-    for (let leaf = 0; leaf < parent.length; leaf += 1) {
-      let so = 0;
-      for (let node = leaf; node >= 0 && so < path.length; node = parent[node]) {
-        if (hidden[frame[node]]) continue;
-        if (frame[node] !== path[so]) break;
-        so += 1;
+  // The same stacks with callees above callers; a thread stays outermost.
+  function invertedTree(core, visible, holdsBytes) {
+    const tree = growingTree(core.frames.function.length);
+    const threadOf = new Int32Array(visible.frame.length).fill(NONE);
+    const moved = new Int32Array(visible.frame.length).fill(NONE);
+    moved[ROOT] = ROOT;
+    for (let node = 1; node < moved.length; node += 1) {
+      const above = visible.parent[node];
+      if (above === ROOT && core.frames.origin[visible.frame[node]] === THREAD) threadOf[node] = node;
+      else threadOf[node] = threadOf[above];
+      if (!holdsBytes[node]) continue;
+      const thread = threadOf[node];
+      let place = thread === NONE ? ROOT : tree.child(ROOT, visible.frame[thread]);
+      for (let at = node; at !== ROOT && at !== thread; at = visible.parent[at]) {
+        place = tree.child(place, visible.frame[at]);
       }
-      if (so === path.length) found.add(leaf);
+      moved[node] = place;
     }
-    return found;
+    const owner = visible.owner.map((place) => (place === NONE ? NONE : moved[place]));
+    return { frame: tree.frame, parent: tree.parent, owner };
   }
 
-  memdeep.flameTree = { ROOT, build, stackOf, nodesThrough };
+  function ownSums(owner, sum, size) {
+    const bytes = new Float64Array(size);
+    const count = new Float64Array(size);
+    for (let node = 0; node < owner.length; node += 1) {
+      if (sum.bytes[node] === 0 || owner[node] === NONE) continue;
+      bytes[owner[node]] += sum.bytes[node];
+      count[owner[node]] += sum.count[node];
+    }
+    return { bytes, count };
+  }
+
+  function addUpwards(parent, column) {
+    for (let node = parent.length - 1; node > ROOT; node -= 1) column[parent[node]] += column[node];
+    return column;
+  }
+
+  // The tree for `sum` (scope.js, by node), parents before children, not yet laid out; `options` are
+  // { native: 'fold' | 'show' | 'hide', threads, imports, invert }. `own` is what a frame itself
+  // holds; `width` adds its callees, growth and shrinkage alike, `net` the one less the other.
+  function build(core, sum, options) {
+    let tree = visibleTree(core, usedNodes(core.nodes.parent, sum), options);
+    let own = ownSums(tree.owner, sum, tree.frame.length);
+    if (options.invert) {
+      tree = invertedTree(core, tree, own.bytes);
+      own = ownSums(tree.owner, sum, tree.frame.length);
+    }
+    return {
+      ...tree,
+      signed: sum.signed,
+      own: own.bytes,
+      width: addUpwards(tree.parent, own.bytes.map(Math.abs)),
+      net: addUpwards(tree.parent, own.bytes.slice()),
+      count: addUpwards(tree.parent, own.count),
+    };
+  }
+
+  // The tree of all stacks of the page, whatever they hold.
+  function wholeTree(core, options) {
+    const all = new Uint8Array(core.nodes.parent.length).fill(1);
+    const tree = visibleTree(core, all, options);
+    return options.invert ? invertedTree(core, tree, new Uint8Array(tree.frame.length).fill(1)) : tree;
+  }
+
+  // For each node of the page whether its stack leads through the place in the tree to which `frames`
+  // lead from the root.
+  function nodesThrough(core, frames, options) {
+    const { frame, parent, owner } = wholeTree(core, options);
+    const reached = new Int32Array(frame.length); // how many of `frames`, or NONE off the path
+    for (let place = 1; place < frame.length; place += 1) {
+      const above = reached[parent[place]];
+      if (above === NONE || above === frames.length) reached[place] = above;
+      else reached[place] = frame[place] === frames[above] ? above + 1 : NONE;
+    }
+    return Uint8Array.from(owner, (place) => Number(place !== NONE && reached[place] === frames.length));
+  }
+
+  memdeep.flameTree = { ROOT, build, rolesOf, nodesThrough };
 })(globalThis.memdeep = globalThis.memdeep || {});

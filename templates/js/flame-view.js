@@ -1,312 +1,236 @@
-// The flame graph on its canvas: zoom, search marks, the keyboard. What it shows is given to it.
+// The flame graph on its canvas: zoom with a way back, pointer, keys, matches. What it shows is given.
 (function (memdeep) {
   'use strict';
 
-  const { flameLayout: layout, format } = memdeep;
+  const { flameLayout: layout, flameKeys: keys } = memdeep;
+  const { ROOT } = layout;
+  const { ROW } = memdeep.flameCanvas;
   const ZOOM_MS = 170;
-  const TALLEST_OF_WINDOW = 0.7;
-  const CRUMBS = 3;
-  const STRONG = 0.66;
+  const TALLEST_OF_WINDOW = 0.62;
+  const LOWEST_HEIGHT = 12 * ROW;
+  const READABLE = 48; // pixels that a frame one is led to should have
+  const SMALLEST_VIEW = 16; // bytes
 
+  const say = (key, values) => memdeep.words.say(key, values);
 
-  function create(root, frames, tooltip, on) {
+  // `on` = { zoom(frames), select(frames) }, told of what the reader does here.
+  function create(root, data, tooltip, on) {
     const one = (name) => root.querySelector('[data-' + name + ']');
-    const part = {
-      crumbs: one('crumbs'), reset: one('reset'), scroll: one('scroll'), space: one('space'),
-      canvas: one('canvas'), status: one('status'), keys: one('keys'),
-    };
+    const part = { scroll: one('scroll'), space: one('space'), canvas: one('canvas'), status: one('status') };
     const canvas = memdeep.flameCanvas.create(part.canvas);
-    let title = '';
-    let isDifference = false;
-    let zoomed = layout.ROOT;
+    const scene = memdeep.flameScene.create(data);
+    const crumbs = memdeep.flameCrumbs.create(root, scene, (node) => zoom(node));
+    const hideable = memdeep.flameTree.rolesOf(data.core, { native: 'hide', threads: false, imports: false, invert: false });
+    let zoomed = ROOT;
+    let target = { x0: 0, x1: 1 }; // where the view is, or glides to
+    let trail = []; // the paths of what was zoomed to before
+    let ordered = []; // matches, largest first
+    let match = -1;
     let drawing = 0;
     let animation = 0;
-    let match = -1;
 
-    const scene = {
-      tree: null, x0: 0, x1: 1, rows: 1, scrollTop: 0, flipped: false,
-      hovered: -1, focused: -1, matches: null,
-      kindOf(node) {
-        if (node === layout.ROOT) return 'root';
-        return isDifference ? directionOf(node) : frames.origin(scene.tree.frame[node]);
-      },
-      headOf: (node) => (node === layout.ROOT ? title : frames.functionName(scene.tree.frame[node])),
-      tailOf(node) {
-        if (node === layout.ROOT) return scene.bytesOf(node);
-        const place = frames.location(scene.tree.frame[node]);
-        return isDifference ? scene.bytesOf(node) + '  ' + place : place;
-      },
-      bytesOf(node) {
-        const { tree } = scene;
-        return isDifference ? format.signedBytes(tree.net[node]) : format.bytes(tree.bytes[node]);
-      },
-    };
-
-    // The sign is in the label too: colour alone does not reach everybody.
-    function directionOf(node) {
-      const ratio = scene.tree.net[node] / scene.tree.bytes[node];
-      if (Math.abs(ratio) < 0.05) return 'even';
-      return (ratio > 0 ? 'grew-' : 'shrank-') + (Math.abs(ratio) > STRONG ? 2 : 1);
-    }
+    const framesOf = (node) => layout.framesOf(scene.tree, node);
+    const nodeOf = (frames) => layout.nodeOf(scene.tree, frames, (frame) => hideable[frame] !== 0);
+    const isShown = () => scene.tree !== null && scene.tree.width[ROOT] > 0;
+    const rangeOf = (node) => ({ x0: scene.tree.start[node], x1: layout.endOf(scene.tree, node) });
+    const isAt = ({ x0, x1 }) => x0 === target.x0 && x1 === target.x1;
+    const announce = (text) => { part.status.textContent = text; };
 
     function redraw() {
-      if (drawing) return;
+      if (drawing || !isShown()) return;
       drawing = requestAnimationFrame(() => {
         drawing = 0;
         canvas.draw(scene);
       });
     }
 
-    // One row more than can be seen holds the marks of what is too narrow to see.
-    function rowsWorthDrawing() {
-      const narrowest = (memdeep.flameCanvas.SMALLEST / part.space.clientWidth) * scene.tree.width[zoomed];
-      const { deepest, visible } = layout.depthsBelow(scene.tree, zoomed, narrowest);
-      return Math.min(deepest, visible + 1) + 1;
-    }
-
-    function fitSize() {
-      if (scene.tree === null || scene.tree.total === 0 || root.clientWidth === 0) return;
-      scene.rows = rowsWorthDrawing();
-      const whole = scene.rows * memdeep.flameCanvas.ROW;
-      const shown = Math.min(whole, Math.max(240, Math.round(innerHeight * TALLEST_OF_WINDOW)));
-      part.scroll.style.height = shown + 'px';
-      part.space.style.height = whole + 'px';
-      canvas.resize(part.space.clientWidth, shown);
+    function fitSize(range = scene) {
+      const width = part.space.clientWidth;
+      if (!isShown() || width === 0) return;
+      const tallest = Math.max(LOWEST_HEIGHT, Math.round(innerHeight * TALLEST_OF_WINDOW));
+      scene.rows = canvas.rowsBetween(scene.tree, range, width);
+      const shown = Math.min(scene.rows * ROW, tallest);
+      canvas.resize(width, shown);
+      root.style.setProperty('--flame-height', shown + 'px');
+      root.style.setProperty('--flame-rows', scene.rows * ROW + 'px');
       scene.scrollTop = part.scroll.scrollTop;
-      redraw();
+      canvas.draw(scene);
     }
 
-    function describe(node) {
-      const { tree } = scene;
-      const share = format.percent(tree.total > 0 ? tree.bytes[node] / tree.total : 0);
-      const place = node === layout.ROOT ? '' : frames.location(tree.frame[node]);
-      return [scene.headOf(node), place, scene.bytesOf(node), share].filter(Boolean).join(' · ');
+    function look(x0, x1) {
+      target = { x0, x1 };
+      Object.assign(scene, target);
+      crumbs.show(zoomed, x0 > 0 || x1 < scene.tree.width[ROOT]);
     }
 
-    function framesOf(node) {
-      return layout.pathTo(scene.tree, node).slice(1).map((place) => scene.tree.frame[place]);
-    }
-
-    function focus(node) {
-      scene.focused = node;
-      part.status.textContent = node < 0 ? '' : describe(node);
-      if (node >= 0) scrollTo(node);
-      redraw();
-    }
-
-    function scrollTo(node) {
-      const top = canvas.boxOf(scene, node).top;
-      const over = top + memdeep.flameCanvas.ROW - part.scroll.clientHeight;
-      if (top < 0) part.scroll.scrollTop += top;
-      else if (over > 0) part.scroll.scrollTop += over;
-    }
-
-    function glideTo(x0, x1) {
+    function glideTo({ x0, x1 }) {
       cancelAnimationFrame(animation);
+      target = { x0, x1 };
       const from = { x0: scene.x0, x1: scene.x1 };
-      const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+      const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
       const began = performance.now();
       const step = (now) => {
-        const t = still ? 1 : Math.min(1, Math.max(0, now - began) / ZOOM_MS);
+        const t = isStill ? 1 : Math.min(1, Math.max(0, now - began) / ZOOM_MS);
         const eased = 1 - (1 - t) ** 3;
         scene.x0 = from.x0 + (x0 - from.x0) * eased;
         scene.x1 = from.x1 + (x1 - from.x1) * eased;
         canvas.draw(scene);
         if (t < 1) animation = requestAnimationFrame(step);
+        else look(x0, x1);
       };
       step(began);
     }
 
-    function showZoom(node, glides) {
+    function show(node, glides) {
       zoomed = node;
       scene.hovered = -1;
       tooltip.hide();
-      showCrumbs();
-      fitSize();
-      const [x0, x1] = [scene.tree.x[node], scene.tree.x[node] + scene.tree.width[node]];
-      if (glides) glideTo(x0, x1);
-      else Object.assign(scene, { x0, x1 });
+      const range = rangeOf(node);
+      fitSize(range);
+      if (glides) glideTo(range);
+      else look(range.x0, range.x1);
+      crumbs.show(node, node !== ROOT);
+      redraw();
     }
 
+    // Zooms and remembers where from; the page's history hears of it as well.
     function zoom(node) {
-      if (node === zoomed) return;
-      showZoom(node, true);
+      if (node === zoomed && isAt(rangeOf(node))) return;
+      if (node !== zoomed) trail.push(framesOf(zoomed));
+      show(node, true);
       on.zoom(framesOf(node));
     }
 
-    function crumb(node) {
-      const button = document.createElement('button');
-      button.type = 'button';
-      button.textContent = scene.headOf(node);
-      button.title = describe(node);
-      button.addEventListener('click', () => zoom(node));
-      return button;
+    function back() {
+      if (!isAt(rangeOf(zoomed))) {
+        show(zoomed, true);
+        return;
+      }
+      if (zoomed === ROOT) return;
+      const before = trail.length > 0 ? nodeOf(trail.pop()) : ROOT;
+      show(before === zoomed ? ROOT : before, true);
+      on.zoom(framesOf(zoomed));
     }
 
-    function showCrumbs() {
-      const away = zoomed !== layout.ROOT;
-      part.reset.hidden = part.crumbs.hidden = !away;
-      part.keys.hidden = away;
-      const path = layout.pathTo(scene.tree, zoomed);
-      const cut = path.length > CRUMBS + 1;
-      const items = (cut ? [path[0], ...path.slice(-CRUMBS)] : path).map(crumb);
-      if (cut) items.splice(1, 0, Object.assign(document.createElement('span'), { textContent: '…' }));
-      items.at(-1).setAttribute('aria-current', 'true');
-      part.crumbs.replaceChildren(...items);
+    function reset() {
+      zoom(ROOT);
+      trail = [];
     }
 
-    // Marks the frames for which `matches` says so; returns how many, and their bytes, each stack once.
-    function mark(matches) {
-      const found = matches === null ? null : layout.match(scene.tree, matches);
-      scene.matches = found === null ? null : found.nodes;
+    function scrollTo(node) {
+      const top = canvas.topOf(scene, node);
+      const over = top + ROW - part.scroll.clientHeight;
+      if (top < 0) part.scroll.scrollTop += top;
+      else if (over > 0) part.scroll.scrollTop += over;
+      scene.scrollTop = part.scroll.scrollTop;
+    }
+
+    function focus(node) {
+      scene.focused = node;
+      if (node >= 0) scrollTo(node);
+      redraw();
+    }
+
+    function select(node) {
+      focus(node);
+      announce(scene.describe(node));
+      on.select(framesOf(node));
+    }
+
+    // Zooms only where the node could not be seen or read, and then no further than needed.
+    function lead(node) {
+      const { tree } = scene;
+      const wide = (from, to) => (tree.width[node] / (to - from)) * part.space.clientWidth;
+      const isOutside = layout.endOf(tree, node) <= scene.x0 || tree.start[node] >= scene.x1;
+      if (isOutside || tree.depth[node] < tree.depth[zoomed] || wide(scene.x0, scene.x1) < READABLE) {
+        const path = layout.pathTo(tree, node);
+        zoom(path.find((at) => wide(tree.start[at], layout.endOf(tree, at)) >= READABLE) ?? node);
+      }
+      select(node);
+    }
+
+    function nextMatch(step) {
+      if (ordered.length === 0) return;
+      match = match < 0 && step < 0 ? ordered.length - 1 : (match + step + ordered.length) % ordered.length;
+      lead(ordered[match]);
+      announce(say('flame.match', { place: match + 1, n: ordered.length }) + ' · ' + scene.describe(ordered[match]));
+    }
+
+    // Marks the nodes whose frames match (none if null) and tells what they are in all.
+    function mark(frameMatches) {
+      const found = frameMatches === null ? null : layout.match(scene.tree, frameMatches);
+      scene.matches = found?.nodes ?? null;
+      ordered = found === null ? [] : keys.inOrderOfSize(scene.tree, found.nodes);
       match = -1;
       redraw();
       return found;
     }
 
-    function nextMatch(step) {
-      if (scene.matches === null) return;
-      const { size } = scene.tree;
-      for (let tried = 1; tried <= size; tried += 1) {
-        const node = (((match < 0 && step < 0 ? size : match) + step * tried) % size + size) % size;
-        if (!scene.matches[node]) continue;
-        match = node;
-        showOnScreen(node);
-        on.select(framesOf(node));
-        return;
-      }
-    }
-
-    // The place whose frames are `path`, or as far as it is there.
-    function placeOf(path) {
-      const { tree } = scene;
-      let node = layout.ROOT;
-      for (const frame of path) {
-        const first = tree.firstChild[node];
-        const kids = Array.from({ length: tree.childCount[node] }, (_, k) => first + k);
-        const next = kids.find((kid) => tree.frame[kid] === frame);
-        if (next === undefined) return node;
-        node = next;
-      }
-      return node;
-    }
-
-    function show(tree, options) {
-      ({ title, isDifference } = options);
-      scene.tree = tree;
-      scene.flipped = options.flip;
-      scene.matches = null;
-      part.canvas.setAttribute('aria-label', options.label);
-      focus(-1);
-      showZoom(placeOf(options.frames), false);
-      part.scroll.scrollTop = scene.flipped ? part.scroll.scrollHeight : 0;
-      redraw();
-    }
-
-    function sibling(node, step) {
-      const next = node + step;
-      const { tree } = scene;
-      return next > 0 && next < tree.size && tree.depth[next] === tree.depth[node] ? next : node;
-    }
-
-    function walk(key, node) {
-      const { tree } = scene;
-      const down = scene.flipped ? 'ArrowUp' : 'ArrowDown';
-      const up = scene.flipped ? 'ArrowDown' : 'ArrowUp';
-      if (key === down) return tree.childCount[node] > 0 ? tree.firstChild[node] : node;
-      if (key === up) return Math.max(layout.ROOT, tree.parent[node]);
-      if (key === 'ArrowLeft') return sibling(node, -1);
-      if (key === 'ArrowRight') return sibling(node, 1);
-      return -1;
-    }
-
-    function showOnScreen(node) {
-      const { tree } = scene;
-      const outside = tree.x[node] + tree.width[node] <= scene.x0 || tree.x[node] >= scene.x1;
-      if (outside || tree.depth[node] < tree.depth[zoomed]) zoom(node);
-      focus(node);
-    }
-
     function onKey(event) {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const at = scene.focused < 0 ? zoomed : scene.focused;
-      const next = scene.focused < 0 && event.key.startsWith('Arrow') ? zoomed : walk(event.key, at);
-      if (next >= 0) {
-        showOnScreen(next);
-        on.select(framesOf(next));
-      } else if (event.key === 'Enter' || event.key === ' ') zoom(at);
-      else if (event.key === 'Home') zoom(layout.ROOT);
+      const isArrow = event.key.startsWith('Arrow');
+      if (isArrow) lead(scene.focused < 0 ? zoomed : keys.walk(scene.tree, at, event.key, scene.flipped));
+      else if (event.key === 'Enter' || event.key === ' ') zoom(at);
+      else if (event.key === 'Home') reset();
       else if (event.key === 'Escape') back();
-      else if (event.key === 'n' || event.key === 'N') nextMatch(event.key === 'n' ? 1 : -1);
       else return;
+      if (!isArrow) announce(say('flame.zoomed', { name: scene.describe(zoomed) }));
       event.preventDefault();
       event.stopPropagation();
     }
 
-    function back() {
-      if (zoomed !== layout.ROOT) on.back();
-    }
-
-    function onPointer(event) {
-      const hit = canvas.hit(scene, event.offsetX, event.offsetY);
-      const hovered = hit !== null && 'node' in hit ? hit.node : -1;
-      if (hovered !== scene.hovered) {
-        scene.hovered = hovered;
-        redraw();
-      }
-      part.canvas.style.cursor = hovered >= 0 ? 'pointer' : 'default';
-      if (hit === null) tooltip.hide();
-      else tooltip.show(scene, hit, event.clientX, event.clientY);
-    }
-
-    function leave() {
-      scene.hovered = -1;
-      tooltip.hide();
+    // Moves or widens the view, within the whole.
+    function pan(x0, span) {
+      const whole = scene.tree.width[ROOT];
+      const size = Math.min(whole, Math.max(SMALLEST_VIEW, span));
+      const start = Math.min(whole - size, Math.max(0, x0));
+      cancelAnimationFrame(animation);
+      look(start, start + size);
       redraw();
     }
 
-    function onClick(event) {
-      const hit = canvas.hit(scene, event.offsetX, event.offsetY);
-      if (hit === null || !('node' in hit)) return;
-      zoom(hit.node);
-      focus(hit.node);
-      on.select(framesOf(hit.node));
-    }
-
-    // Sideways wheel or shift + wheel moves the view over the row; the page keeps the other axis.
-    function onWheel(event) {
-      const by = event.deltaX || (event.shiftKey ? event.deltaY : 0);
-      const span = scene.x1 - scene.x0;
-      if (by === 0 || span >= 1) return;
-      const x0 = Math.min(1 - span, Math.max(0, scene.x0 + (by / part.space.clientWidth) * span));
-      Object.assign(scene, { x0, x1: x0 + span });
-      event.preventDefault();
-      redraw();
-    }
-
-    part.reset.addEventListener('click', () => zoom(layout.ROOT));
     part.scroll.addEventListener('scroll', () => { scene.scrollTop = part.scroll.scrollTop; redraw(); });
-    part.canvas.addEventListener('pointermove', onPointer);
-    part.canvas.addEventListener('pointerleave', leave);
-    part.canvas.addEventListener('click', onClick);
     part.canvas.addEventListener('keydown', onKey);
-    part.canvas.addEventListener('wheel', onWheel, { passive: false });
-    new ResizeObserver(fitSize).observe(root);
+    memdeep.flamePointer.wire(part.canvas, canvas, scene, tooltip, {
+      choose(node) {
+        zoom(node);
+        select(node);
+      },
+      spread: glideTo,
+      pan,
+      redraw,
+    });
+    new ResizeObserver(() => fitSize()).observe(part.space);
 
     return {
-      show, mark, nextMatch, back,
-      zoomTo(path) {
-        const node = placeOf(path);
-        if (node !== zoomed) showZoom(node, true);
+      mark, nextMatch, back, reset, redraw: fitSize,
+      // `options` = { title, label, flip, frames (zoomed to), selected (frames, or null) }.
+      show(tree, options) {
+        scene.show(tree, options);
+        part.canvas.setAttribute('aria-label', options.label);
+        announce('');
+        if (!isShown()) return;
+        show(nodeOf(options.frames), false);
+        part.scroll.scrollTop = scene.flipped ? part.scroll.scrollHeight : 0;
+        focus(options.selected === null ? -1 : nodeOf(options.selected));
+      },
+      zoomTo(frames) {
+        if (!isShown()) return;
+        const node = nodeOf(frames);
+        if (node === zoomed) return;
+        trail.push(framesOf(zoomed));
+        show(node, true);
       },
       // At once, not in the next frame: a page about to be printed has no next frame.
       refreshColours() {
         canvas.refreshColours();
-        if (scene.tree !== null && scene.tree.total > 0) canvas.draw(scene);
+        if (isShown()) canvas.draw(scene);
       },
-      // For measuring: one whole frame, now.
-      drawAt(x0, x1) {
-        Object.assign(scene, { x0, x1 });
+      // For measuring: one whole frame, now, of a part of the whole (0 to 1).
+      drawAt(from, to) {
+        const whole = scene.tree.width[ROOT];
+        Object.assign(scene, { x0: from * whole, x1: to * whole });
         canvas.draw(scene);
       },
     };

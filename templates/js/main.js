@@ -38,6 +38,7 @@
       store.set({ metric: link.dataset.wish });
       explorerRoot.scrollIntoView({ block: 'start' });
     });
+    await explorer.ready;
     memdeep.page = { data, store, explorer };
     document.documentElement.dataset.ready = 'yes';
   }

@@ -23,10 +23,15 @@
     return { ...fields, node: fields.node.map((step) => (node += step)) };
   }
 
+  function element(name) {
+    return document.querySelector('script[data-block="' + name + '"]');
+  }
+
+  // What is not in the page is null: it was not known, or not kept.
   function block(name) {
     if (!opened.has(name)) {
-      const element = document.querySelector('script[data-block="' + name + '"]');
-      const content = element === null ? Promise.resolve(null) : unpack(element.textContent.trim());
+      const packed = element(name);
+      const content = packed === null ? Promise.resolve(null) : unpack(packed.textContent.trim());
       opened.set(name, name === 'lifetimes' ? content.then(withNodes) : content);
     }
     return opened.get(name);
@@ -49,33 +54,48 @@
     return files;
   }
 
+  // The words for frames; `files` are source lines by file and number. Only the frame for stacks that
+  // had no caller to be folded into has neither function nor file.
   function frameReader(core, files) {
     const { strings, frames } = core;
-    const functionName = (frame) => strings[frames.function[frame]];
-    const path = (frame) => strings[frames.file[frame]];
-    const withLine = (frame, file) => {
+    const functionName = (frame) => strings[frames.function[frame]] || memdeep.words.say('flame.rest');
+    const file = (frame) => strings[frames.file[frame]];
+    const withLine = (frame, name) => {
       const line = frames.line[frame];
-      return line > 0 ? file + ':' + line : file;
+      return line > 0 ? name + ':' + line : name;
     };
     return {
       count: frames.function.length,
       functionName,
-      file: path,
+      file,
       line: (frame) => frames.line[frame],
-      path: (frame) => withLine(frame, path(frame)),
-      location: (frame) => withLine(frame, baseName(path(frame))) || functionName(frame),
+      path: (frame) => withLine(frame, file(frame)),
+      location: (frame) => withLine(frame, baseName(file(frame))) || functionName(frame),
       origin: (frame) => ORIGINS[frames.origin[frame]],
-      source: (frame) => files.get(path(frame))?.get(frames.line[frame])?.trim() || null,
+      source: (frame) => files.get(file(frame))?.get(frames.line[frame])?.trim() || null,
     };
   }
 
+  // What every view needs, at once; `need` unpacks other blocks into `blocks` when they are asked for.
   async function open() {
-    const [core, sources, lifetimes, lines, transients, largest] = await Promise.all(
-      ['core', 'sources', 'lifetimes', 'lines', 'transients', 'largest'].map(block),
-    );
-    const files = sourceReader(core.strings, sources);
-    return { core, lifetimes, lines, transients, largest, files, frames: frameReader(core, files) };
+    const [core, sources, lifetimes] = await Promise.all(['core', 'sources', 'lifetimes'].map(block));
+    const files = sources === null ? new Map() : sourceReader(core.strings, sources);
+    const blocks = { core, lifetimes };
+    return {
+      core,
+      blocks,
+      has: (name) => element(name) !== null,
+      async need(names) {
+        await Promise.all(names.map(async (name) => { blocks[name] = await block(name); }));
+      },
+      files,
+      hasSources: files.size > 0,
+      privateFiles: new Set((sources?.private ?? []).map((place) => core.strings[place])),
+      frames: frameReader(core, files),
+    };
   }
 
-  memdeep.payload = { NATIVE, THREAD, ORIGINS, canUnpack, block, open, baseName };
+  memdeep.payload = {
+    ORIGINS, NATIVE, THREAD, canUnpack, unpack, withNodes, block, open, baseName, sourceReader, frameReader,
+  };
 })(globalThis.memdeep = globalThis.memdeep || {});

@@ -1,139 +1,154 @@
-// What a stretch of the run kept, freed, allocated: sums by stack or by line. Pure.
+// What a metric says of a stretch of the run, and how two stretches differ. Pure.
 //
-// A scope is { kind: 'phase', phase } or { kind: 'between', from, to }, checkpoints. Tables hold
-// what was alive: born <= c < died, died -1 for what was never freed.
+// A scope is { kind: 'phase', phase } or { kind: 'between', from, to }, checkpoints. Bytes are alive
+// at the checkpoints born <= c < died; died is -1 for what was never freed. `blocks` holds decoded
+// blocks of the page by name. A sum has what each node, or line, itself holds: no callees.
 (function (memdeep) {
   'use strict';
 
   const METRICS = ['retained', 'peak', 'freed', 'allocated', 'churn', 'growth'];
+  const GROSS = ['allocated', 'churn'];
   const NEVER = -1;
+  const LEVELS = {
+    node: { size: (core) => core.nodes.parent.length, lives: 'lifetimes', part: (block) => block },
+    line: { size: (core) => core.lines.length, lives: 'lines', part: (block) => block.lines },
+  };
 
+  // Start and end of each piece of a scope, as checkpoints: [start, end, start, end ...].
   function stretchesOf(core, scope) {
     return scope.kind === 'phase' ? core.phases.stretches[scope.phase] : [scope.from, scope.to];
   }
 
-  function isTraced(core, scope) {
-    if (scope.kind === 'phase') return core.phases.traced[scope.phase];
-    const { heap } = core.checkpoints;
-    return heap.slice(scope.from, scope.to + 1).every((bytes) => bytes !== null);
-  }
-
-  function metricsOf(core, scope) {
-    const gross = core.blocks.transients;
-    const hasPeak = scope.kind === 'phase';
-    return METRICS.filter((metric) => (metric !== 'peak' || hasPeak)
-      && (gross || !['allocated', 'churn'].includes(metric)));
-  }
-
-  // For each checkpoint c the number of the stretch with start < c <= end, or -1.
-  function stretchAtCheckpoint(stretches, checkpoints) {
-    const at = new Int32Array(checkpoints + 1).fill(-1);
-    for (let stretch = 0; 2 * stretch < stretches.length; stretch += 1) {
-      at.fill(stretch, stretches[2 * stretch] + 1, stretches[2 * stretch + 1] + 1);
+  // For each checkpoint the number of the stretch with start < checkpoint <= end, or -1.
+  function stretchAtCheckpoint(core, scope) {
+    const edges = stretchesOf(core, scope);
+    const at = new Int32Array(core.checkpoints.time.length).fill(-1);
+    for (let stretch = 0; 2 * stretch < edges.length; stretch += 1) {
+      at.fill(stretch, edges[2 * stretch] + 1, edges[2 * stretch + 1] + 1);
     }
     return at;
   }
 
-  // Visits the rows of a table that a metric counts; those of `growth` with the sign of their change.
-  const VISITS = {
-    retained(table, stretches, at, visit) {
-      eachBorn(table, at, (row, stretch) => {
-        if (!diesBy(table, row, stretches[2 * stretch + 1])) visit(row, 1);
-      });
-    },
-    freed(table, stretches, at, visit) {
-      const { born, died } = table;
-      for (let row = 0; row < died.length; row += 1) {
-        const stretch = died[row] === NEVER ? -1 : at[died[row]];
-        if (stretch >= 0 && born[row] <= stretches[2 * stretch]) visit(row, 1);
-      }
-    },
-    allocated(table, stretches, at, visit) {
-      eachBorn(table, at, (row) => visit(row, 1));
-    },
-    churn(table, stretches, at, visit) {
-      eachBorn(table, at, (row, stretch) => {
-        if (diesBy(table, row, stretches[2 * stretch + 1])) visit(row, 1);
-      });
-    },
-    growth(table, stretches, at, visit) {
-      VISITS.retained(table, stretches, at, visit);
-      VISITS.freed(table, stretches, at, (row) => visit(row, -1));
-    },
-  };
-
-  function eachBorn({ born }, at, visit) {
-    for (let row = 0; row < born.length; row += 1) {
-      if (at[born[row]] >= 0) visit(row, at[born[row]]);
-    }
+  function isTraced(core, scope) {
+    if (scope.kind === 'phase') return core.phases.traced[scope.phase];
+    return core.traced.some(([start, end]) => start <= scope.from && scope.to <= end);
   }
 
-  function diesBy({ died }, row, checkpoint) {
-    return died[row] !== NEVER && died[row] <= checkpoint;
+  // The metrics that can be asked for: only a phase has a peak, only some runs tell what was gross.
+  function metricsOf(core, scope, versus = null) {
+    const havePeaks = [scope, versus].every((one) => one === null || one.kind === 'phase');
+    return METRICS.filter((metric) => (metric !== 'peak' || havePeaks)
+      && (core.blocks.transients || !GROSS.includes(metric)));
   }
 
-  function emptySums(size) {
+  // Why nothing can be said, as a key of the words; null where something can.
+  function whyUnknown(core, scope, metric) {
+    if (!isTraced(core, scope)) return 'flame.not_traced';
+    if (metric !== 'peak' || core.blocks.peaks.includes(scope.phase)) return null;
+    return 'flame.not_in_page';
+  }
+
+  // The names of the blocks that `sums` reads.
+  function blocksFor(scope, metric, level) {
+    if (metric === 'peak') return ['peak-' + scope.phase];
+    return GROSS.includes(metric) ? [LEVELS[level].lives, 'transients'] : [LEVELS[level].lives];
+  }
+
+  // How often (1, 0 or -1) bytes that lived from `born` to `died` count in a metric.
+  function counterOf(core, scope, metric) {
+    const at = stretchAtCheckpoint(core, scope);
+    const edges = stretchesOf(core, scope);
+    const outlives = (born, died) => died === NEVER || died > edges[2 * at[born] + 1];
+    const retained = (born, died) => Number(at[born] >= 0 && outlives(born, died));
+    const freed = (born, died) => Number(died !== NEVER && at[died] >= 0 && born <= edges[2 * at[died]]);
+    return {
+      retained,
+      freed,
+      allocated: (born) => Number(at[born] >= 0),
+      churn: (born, died) => Number(at[born] >= 0 && !outlives(born, died)),
+      // Alive at the end less alive at the start, over all stretches.
+      growth: (born, died) => retained(born, died) - freed(born, died),
+    }[metric];
+  }
+
+  function emptySum(size) {
     return { bytes: new Float64Array(size), count: new Float64Array(size), total: 0, allocations: 0 };
   }
 
-  function add(sums, key, bytes, count) {
-    sums.bytes[key] += bytes;
-    sums.count[key] += count;
-    sums.total += bytes;
-    sums.allocations += count;
+  function add(sum, place, bytes, count) {
+    sum.bytes[place] += bytes;
+    sum.count[place] += count;
+    sum.total += bytes;
+    sum.allocations += count;
   }
 
-  // Bytes and allocations of a metric by `key`: 'node' or 'line'. `peak` is the block of the phase.
-  function sumsBy(data, scope, metric, key, peak) {
-    const { core } = data;
-    const size = key === 'node' ? core.nodes.parent.length : core.lines.length;
-    const sums = emptySums(size);
+  // Bytes and allocations of a metric in a scope by `level`: 'node' or 'line'.
+  function sums(blocks, scope, metric, level) {
+    const { core } = blocks;
+    const { size, lives, part } = LEVELS[level];
+    const sum = emptySum(size(core));
+    if (whyUnknown(core, scope, metric) !== null) return sum;
     if (metric === 'peak') {
-      const table = key === 'node' ? peak : peak?.lines;
-      table?.[key].forEach((place, row) => add(sums, place, table.bytes[row], table.count[row]));
-      return sums;
+      const held = part(blocks['peak-' + scope.phase]);
+      held[level].forEach((place, row) => add(sum, place, held.bytes[row], held.count[row]));
+      return sum;
     }
-    if (!isTraced(core, scope)) return sums;
-    const table = key === 'node' ? data.lifetimes : data.lines;
-    const stretches = stretchesOf(core, scope);
-    const at = stretchAtCheckpoint(stretches, core.checkpoints.time.length);
-    VISITS[metric](table, stretches, at, (row, sign) => {
-      add(sums, table[key][row], sign * table.bytes[row], sign * table.count[row]);
-    });
-    if (metric === 'allocated' || metric === 'churn') addTransients(sums, data.transients, at, key);
-    return sums;
+    const times = counterOf(core, scope, metric);
+    const { [level]: place, born, died, bytes, count } = blocks[lives];
+    for (let row = 0; row < born.length; row += 1) {
+      const sign = times(born[row], died[row]);
+      if (sign !== 0) add(sum, place[row], sign * bytes[row], sign * count[row]);
+    }
+    if (GROSS.includes(metric)) addTransients(sum, part(blocks.transients), stretchAtCheckpoint(core, scope), level);
+    return sum;
   }
 
-  function addTransients(sums, transients, at, key) {
-    const table = key === 'node' ? transients : transients?.lines;
-    table?.segment.forEach((segment, row) => {
-      if (at[segment] >= 0) add(sums, table[key][row], table.bytes[row], table.count[row]);
+  function addTransients(sum, gone, at, level) {
+    gone.segment.forEach((segment, row) => {
+      if (at[segment] >= 0) add(sum, gone[level][row], gone.bytes[row], gone.count[row]);
     });
   }
 
-  function difference(sums, other) {
-    const found = emptySums(sums.bytes.length);
-    for (let key = 0; key < sums.bytes.length; key += 1) {
-      add(found, key, sums.bytes[key] - other.bytes[key], sums.count[key] - other.count[key]);
-    }
+  // `one` less `other`, place by place.
+  function difference(one, other) {
+    return {
+      bytes: one.bytes.map((bytes, place) => bytes - other.bytes[place]),
+      count: one.count.map((count, place) => count - other.count[place]),
+      total: one.total - other.total,
+      allocations: one.allocations - other.allocations,
+    };
+  }
+
+  // What is looked at: the sums of the scope, less those of the one it is compared with. They are
+  // `signed` where they tell growth from shrinkage.
+  function picture(blocks, { scope, versus, metric }, level) {
+    const own = sums(blocks, scope, metric, level);
+    const sum = versus === null ? own : difference(own, sums(blocks, versus, metric, level));
+    return { ...sum, signed: versus !== null || metric === 'growth' };
+  }
+
+  // The total of a metric; null where it is not known. The height of a peak is known without its stacks.
+  function total(blocks, scope, metric) {
+    const { core } = blocks;
+    if (!isTraced(core, scope)) return null;
+    return metric === 'peak' ? core.phases.peak[scope.phase] : sums(blocks, scope, metric, 'node').total;
+  }
+
+  // The innermost phase that the segment ending at a checkpoint belongs to, or -1.
+  function phaseAt(core, checkpoint) {
+    const { stretches, depth } = core.phases;
+    let found = -1;
+    stretches.forEach((edges, phase) => {
+      for (let i = 0; i < edges.length; i += 2) {
+        const isWithin = edges[i] < checkpoint && checkpoint <= edges[i + 1];
+        if (isWithin && (found < 0 || depth[phase] >= depth[found])) found = phase;
+      }
+    });
     return found;
   }
 
-  // Bytes alive at each checkpoint of the rows for which `isWanted(key)`.
-  function aliveOverTime(table, key, isWanted, checkpoints) {
-    const changes = new Float64Array(checkpoints + 1);
-    for (let row = 0; row < table.born.length; row += 1) {
-      if (!isWanted(table[key][row])) continue;
-      changes[table.born[row]] += table.bytes[row];
-      if (table.died[row] !== NEVER) changes[table.died[row]] -= table.bytes[row];
-    }
-    const alive = [];
-    let sum = 0;
-    for (let place = 0; place < checkpoints; place += 1) alive.push(sum += changes[place]);
-    return alive;
-  }
-
   memdeep.scope = {
-    METRICS, stretchesOf, isTraced, metricsOf, sumsBy, difference, aliveOverTime,
+    METRICS, GROSS, NEVER, stretchesOf, stretchAtCheckpoint, isTraced, metricsOf, whyUnknown, blocksFor,
+    counterOf, sums, difference, picture, total, phaseAt,
   };
 })(globalThis.memdeep = globalThis.memdeep || {});

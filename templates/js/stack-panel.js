@@ -1,146 +1,179 @@
-// The panel beside the graph: the exact stack of what is selected, and the life of its bytes.
+// The panel beside the graph: the exact stacks of what is selected, and the life of its bytes.
 (function (memdeep) {
   'use strict';
 
   const { format } = memdeep;
-  const SVG = 'http://www.w3.org/2000/svg';
   const COPIED_MS = 1500;
+  const UNKNOWN = '–';
   const say = (key, values) => memdeep.words.say(key, values);
 
-  function element(name, className, text) {
+  function element(name, className, ...content) {
     const made = document.createElement(name);
     if (className) made.className = className;
-    if (text !== undefined) made.textContent = text;
+    made.append(...content);
     return made;
   }
 
-  // Bytes at each checkpoint, as a line in a box of 100 by 24.
-  function sparkline(values) {
-    const svg = document.createElementNS(SVG, 'svg');
-    const line = document.createElementNS(SVG, 'polyline');
-    const high = Math.max(1, ...values);
-    const step = 100 / Math.max(1, values.length - 1);
-    const points = values.map((value, place) => (place * step).toFixed(1) + ',' + (24 - (23 * value) / high).toFixed(1));
-    line.setAttribute('points', points.join(' '));
-    svg.setAttribute('viewBox', '0 0 100 25');
-    svg.setAttribute('preserveAspectRatio', 'none');
-    svg.setAttribute('role', 'img');
-    svg.setAttribute('aria-label', say('stack.alive_over_time', { peak_bytes: high }));
-    svg.append(line);
-    return svg;
+  function button(className, text, onClick) {
+    const made = element('button', className, text);
+    made.type = 'button';
+    made.addEventListener('click', onClick);
+    return made;
   }
 
+  // The address that opens a line in an editor, or null where there is no such file.
   function editorAddress(template, path, line) {
+    const isFile = /^(\/|[A-Za-z]:[\\/])/.test(path);
+    if (!isFile || line <= 0 || !/^[a-z][a-z0-9+.-]*:/i.test(template) || /^(javascript|data|vbscript):/i.test(template)) return null;
+    const escaped = path.split(/[\\/]/).map(encodeURIComponent).join('/');
     return template
-      .replace('{path}', path.split('/').map(encodeURIComponent).join('/').replace(/^\//, ''))
-      .replace('{line}', String(Math.max(1, line)));
+      .replace('/{path}', '/' + escaped.replace(/^\//, ''))
+      .replace('{path}', escaped)
+      .replace('{line}', String(line));
   }
 
-  function create(root, data) {
-    const { core, frames } = data;
+  // The old way is there for pages opened from a file, where the clipboard may be refused.
+  async function copy(text, place) {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = element('textarea', 'unseen');
+      area.value = text;
+      place.append(area);
+      area.select();
+      document.execCommand('copy');
+      area.remove();
+    }
+  }
 
-    function phaseAt(checkpoint) {
-      let best = -1;
-      core.phases.stretches.forEach((stretches, phase) => {
-        for (let i = 0; i < stretches.length; i += 2) {
-          const inside = stretches[i] < checkpoint && checkpoint <= stretches[i + 1];
-          if (inside && (best < 0 || core.phases.depth[phase] >= core.phases.depth[best])) best = phase;
-        }
-      });
-      return best < 0 ? core.checkpoints.label[checkpoint] : core.phases.name[best];
+  function create(root, data, on) {
+    const { core, frames } = data;
+    let shown = null; // { selection, title, sums, stretches }
+    let place = 0; // of the stack that is shown, among those of the selection
+
+    const bytesText = (bytes) => (shown.selection.signed ? format.signedBytes(bytes) : format.bytes(bytes));
+    const phaseName = (phase) => (phase < 0 ? say('stack.no_phase') : core.phases.name[phase]);
+    const stack = () => memdeep.selection.stackOf(core, shown.selection.stacks[place]);
+    const isHere = (frame) => Boolean(shown.selection.isHere(frame, shown.selection.stacks[place]));
+
+    function largestText({ largest }) {
+      if (largest === null) return UNKNOWN;
+      return largest.isExact ? format.bytes(largest.bytes) : say('stack.at_least', { sum_bytes: largest.bytes });
     }
 
-    function figures(selection) {
-      const alive = selection.aliveOverTime;
-      const first = alive.findIndex((bytes) => bytes > 0);
-      const last = alive.length - 1 - [...alive].reverse().findIndex((bytes) => bytes > 0);
-      const mean = selection.count > 0 ? Math.abs(selection.bytes) / selection.count : null;
-      const rows = [
-        ['stack.bytes', selection.signed ? format.signedBytes(selection.bytes) : format.bytes(selection.bytes)],
+    function figures({ selection }) {
+      const { life } = selection;
+      const last = life === null ? UNKNOWN : life.isAtEnd ? say('stack.at_end') : phaseName(life.last);
+      const list = element('dl', 'panel-figures');
+      for (const [key, value] of [
+        ['stack.bytes', bytesText(selection.bytes)],
         ['stack.share', format.percent(selection.share)],
         ['stack.count', format.count(Math.abs(selection.count))],
-        ['stack.mean', format.bytes(mean)],
-        ['stack.largest', format.bytes(selection.largest)],
-        ['stack.first', first < 0 ? '–' : phaseAt(first)],
-        ['stack.last', first < 0 ? '–' : phaseAt(last)],
-      ];
-      const list = element('dl', 'panel-figures');
-      for (const [key, value] of rows) {
-        const row = element('div');
-        row.append(element('dt', '', say(key)), element('dd', '', value));
-        list.append(row);
-      }
-      const life = element('div', 'panel-life');
-      life.append(element('p', 'hint', say('stack.life')), sparkline(alive));
-      return [list, life];
+        ['stack.mean', format.bytes(selection.mean)],
+        ['stack.largest', largestText(selection)],
+        ['stack.first', life === null ? UNKNOWN : phaseName(life.first)],
+        ['stack.last', last],
+      ]) list.append(element('div', '', element('dt', '', say(key)), element('dd', '', value)));
+      return list;
     }
 
-    function frameItem(frame, isHere) {
-      const item = element('li', 'origin-' + frames.origin(frame) + (isHere ? ' here' : ''));
-      item.append(element('bdi', 'stack-function', frames.functionName(frame)), ' ');
-      const canOpen = frames.line(frame) > 0 && frames.file(frame).startsWith('/');
-      const place = element(canOpen ? 'a' : 'span', 'stack-place', frames.location(frame));
-      place.title = frames.path(frame);
-      if (canOpen) place.href = editorAddress(core.editor, frames.file(frame), frames.line(frame));
-      item.append(place);
+    function life({ selection, stretches }) {
+      const most = selection.alive.reduce((high, bytes) => Math.max(high, bytes), 0);
+      const label = say('stack.alive_over_time', { peak_bytes: most });
+      return element('figure', 'panel-life',
+        memdeep.sparkline.draw(core.checkpoints.time, selection.alive, stretches, label),
+        element('figcaption', 'hint', label));
+    }
+
+    function frameItem(frame) {
+      const item = element('li', 'origin-' + frames.origin(frame) + (isHere(frame) ? ' here' : ''));
+      const address = editorAddress(core.editor, frames.file(frame), frames.line(frame));
+      const where = element(address === null ? 'span' : 'a', 'stack-place', frames.file(frame) === '' ? '' : frames.location(frame));
+      where.title = frames.path(frame);
+      if (address !== null) where.href = address;
+      item.append(element('bdi', 'stack-function', frames.functionName(frame)), ' ', where);
       const source = frames.source(frame);
       if (source !== null) item.append(element('code', '', source));
       return item;
     }
 
-    function asText(selection) {
-      const lines = selection.frames.map((frame) => {
+    function asText() {
+      const { selection, title, sums } = shown;
+      const node = selection.stacks[place];
+      const lines = stack().flatMap((frame) => {
         const source = frames.source(frame);
-        return '  ' + frames.functionName(frame) + '  ' + frames.path(frame) + (source ? '\n      ' + source : '');
+        const call = '  ' + frames.functionName(frame) + '  ' + frames.path(frame);
+        return source === null ? [call] : [call, '      ' + source];
       });
-      return [format.bytes(selection.bytes) + ', ' + say('count.allocation', { n: Math.abs(selection.count) }), ...lines].join('\n');
+      const count = say('count.allocation', { n: Math.abs(sums.node.count[node]) });
+      return [title, bytesText(sums.node.bytes[node]) + ', ' + count, ...lines].join('\n') + '\n';
     }
 
-    // The old way is there for pages opened from a file, where the clipboard may be refused.
-    async function copy(text) {
-      try {
-        await navigator.clipboard.writeText(text);
-      } catch {
-        const area = element('textarea', 'unseen');
-        area.value = text;
-        root.append(area);
-        area.select();
-        document.execCommand('copy');
-        area.remove();
-      }
+    function copyButton() {
+      const made = button('button', say('stack.copy'), async () => {
+        await copy(asText(), root);
+        made.textContent = say('stack.copied');
+        setTimeout(() => { made.textContent = say('stack.copy'); }, COPIED_MS);
+      });
+      return made;
     }
 
-    function tools(selection) {
-      const bar = element('div', 'panel-tools');
-      const button = element('button', 'button', say('stack.copy'));
-      button.type = 'button';
-      button.addEventListener('click', async () => {
-        await copy(asText(selection));
-        button.textContent = say('stack.copied');
-        setTimeout(() => { button.textContent = say('stack.copy'); }, COPIED_MS);
-      });
-      bar.append(button);
+    // Where the selected line or frame is in the source view and the graph.
+    function tools() {
+      const bar = element('div', 'panel-tools', copyButton());
+      const here = stack().findLast((frame) => isHere(frame) && frames.line(frame) > 0 && frames.file(frame) !== '');
+      if (here !== undefined) bar.append(button('button', say('stack.in_source'), () => on.source(here)));
+      if (shown.isRow) bar.append(button('button', say('stack.in_graph'), () => on.graph(here ?? stack().at(-1))));
       return bar;
     }
 
-    // `selection` is { frames (outermost first), bytes, count, share, largest, aliveOverTime, signed, here }.
-    function show(selection) {
-      if (selection === null) {
-        root.replaceChildren(element('p', 'hint', say('stack.nothing')));
-        return;
-      }
-      const list = element('ol', 'panel-stack');
-      selection.frames.forEach((frame, place) => list.append(frameItem(frame, place === selection.frames.length - 1)));
-      root.replaceChildren(
-        element('h3', '', say('stack.heading')),
-        ...figures(selection),
-        tools(selection),
-        element('p', 'hint', say('stack.outermost_first')),
-        list,
-      );
+    function pager({ selection, sums }) {
+      const many = selection.stacks.length;
+      const node = selection.stacks[place];
+      const text = many === 1 ? say('stack.outermost_first') : say('stack.place', {
+        place: place + 1, n: many, bytes: bytesText(sums.node.bytes[node]),
+      });
+      const bar = element('div', 'panel-pager', element('p', 'hint', text));
+      if (many === 1) return bar;
+      const turn = (sign, key, step) => {
+        const made = button('button', sign, () => {
+          place += step;
+          draw();
+          root.querySelector('[data-turn="' + step + '"]:not(:disabled)')?.focus();
+        });
+        made.setAttribute('aria-label', say(key));
+        made.title = say(key);
+        made.dataset.turn = step;
+        made.disabled = place + step < 0 || place + step >= many;
+        return made;
+      };
+      bar.append(turn('‹', 'stack.previous', -1), turn('›', 'stack.next', 1));
+      return bar;
     }
 
-    return { show };
+    function draw() {
+      const { selection, title } = shown;
+      const heading = element('h3', '', element('bdi', '', title));
+      if (selection.stacks.length === 0) {
+        root.replaceChildren(heading, element('p', 'hint', say('stack.nothing_here')), life(shown));
+        return;
+      }
+      const list = element('ol', 'panel-stack', ...stack().map(frameItem));
+      list.tabIndex = 0;
+      list.setAttribute('aria-label', say('stack.heading'));
+      root.replaceChildren(heading, figures(shown), life(shown), tools(), pager(shown), list);
+      const here = list.querySelector('.here');
+      if (here !== null) list.scrollTop = here.offsetTop - list.clientHeight / 2;
+    }
+
+    return {
+      // `what` = { selection (selection.js), title, isRow, sums, stretches }.
+      show(what) {
+        shown = what;
+        place = 0;
+        draw();
+      },
+    };
   }
 
   memdeep.stackPanel = { create, editorAddress };
