@@ -38,6 +38,7 @@ class Meta:
     ``limit_*`` is the tightest limit on memory at the start; ``notes`` are for the report.
     ``library_paths`` and ``stdlib_paths`` tell the user's own code from everybody else's. With
     ``redact_args`` what is written holds no arguments of the program or of its processes.
+    ``package`` is the directory of the memdeep that records.
     """
 
     command: tuple[str, ...]
@@ -66,6 +67,7 @@ class Meta:
     limit_of_address_space: bool = False
     notes: tuple[str, ...] = ()
     redact_args: bool = False
+    package: str | None = None
     memdeep: str = field(default=__version__)
 
 

@@ -40,6 +40,13 @@ def origins() -> Origins:
         ("/home/me/lib/python3.12/own.py", Origin.USER),
     ],
 )
+def test_the_memdeep_that_recorded_may_be_another_one() -> None:
+    origins = Origins([STDLIB], [LIBRARIES], "/elsewhere/memdeep")
+    assert origins.of("/elsewhere/memdeep/record/bootstrap.py") is Origin.MEMDEEP
+    assert origins.of("/elsewhere/memory_monitor.py") is Origin.MEMDEEP
+    assert origins.of("/elsewhere/job.py") is Origin.USER
+
+
 def test_install_paths_tell_whose_code_it_is(
     origins: Origins, filename: str, origin: Origin
 ) -> None:

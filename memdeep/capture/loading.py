@@ -102,7 +102,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         stored, problem = symbol_store.read(run_dir.symbols)
         problems += [] if problem is None else [problem]
         names = RunSymbols(stored, start_ms / 1000 + points[-1].time_s)
-    origins = Origins(meta.stdlib_paths, meta.library_paths)
+    origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package)
     run = _run(meta, end, points, _rss_curve(samples, points, offset_s), problems)
     return Recording(
         run=replace(

@@ -193,6 +193,7 @@ def _meta(program: Program, options: RunOptions, bounds: Bounds) -> Meta:
         limit_of_address_space=limit is not None and limit.of_address_space,
         notes=bounds.notes,
         redact_args=options.redact_args,
+        package=str(Path(bootstrap.__file__).parent.parent),
     )
 
 
