@@ -189,7 +189,8 @@ def test_memdeep_itself_is_killed(work: Path, run_memdeep: RunMemdeep, then: str
         pid = int((work / "ready").read_text())
         process.kill()
         process.wait(30)
-        assert psutil.Process(pid).is_running()  # it goes on as if nothing had happened
+        # It goes on as if nothing had happened, and nothing else of ours does.
+        wait_until(lambda: _session(process.pid) == [pid])
         os.kill(pid, number)
         wait_until(lambda: not psutil.pid_exists(pid))
     completed = run_memdeep("report", work / "run", cwd=work)
@@ -224,6 +225,18 @@ def test_a_signal_before_the_program_has_begun_ends_both(work: Path, name: str) 
         assert process.returncode in (128 + signal.Signals[name], -signal.Signals[name], 1)
         assert b"memdeep" not in stderr
         assert not [one for one in psutil.process_iter() if str(run_dir) in _words_of(one)]
+
+
+def _session(leader: int) -> list[int]:
+    """The processes of the session that ``leader`` began, but for those that have ended."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+        except (OSError, psutil.Error):
+            continue
+    return found
 
 
 def _words_of(process: psutil.Process) -> str:
