@@ -125,6 +125,16 @@ def test_the_last_growth_is_the_last_segment_that_grew_noticeably() -> None:
     assert [(item.frame, item.bytes) for item in growth.culprits] == [(LOADED, 200 * MB)]
 
 
+def test_what_the_traceback_takes_is_no_growth_before_the_death() -> None:
+    recorded = raised(run("+a", "-a"), 2)
+    report = dead(
+        recorded, lifetime(LOAD, 2, bytes=9 * MB), lifetime(PARSE, 3, bytes=3 * MB), ended=FAILED
+    )
+    growth = death_of(report).last_growth
+    assert growth is not None
+    assert (growth.stretch, growth.heap_bytes) == (Stretch(1, 2), 9 * MB)
+
+
 def test_growth_in_the_segment_of_death_is_incomplete() -> None:
     growth = death_of(dead(run("a"), lifetime(LOAD, 2))).last_growth
     assert growth is not None

@@ -35,7 +35,8 @@ def assert_death(report: dict[str, Any], *evidence: str) -> None:
     sizes = [culprit["bytes"] for culprit in death["culprits"][:2]]
     assert sizes == [pytest.approx(8_000_000, rel=0.1), pytest.approx(3_000_000, rel=0.1)]
     assert death["culprits"][0]["source"].strip().startswith("more = ")
-    assert death["heap_bytes"] == pytest.approx(11_000_000, rel=0.1)
+    # Python may have imported what it takes to show a traceback.
+    assert 11_000_000 <= death["heap_bytes"] < 15_000_000
     growth = death["last_growth"]
     assert growth["heap_bytes"] == pytest.approx(8_000_000, rel=0.1)
     assert within(report, growth["phase"], "fatal")
@@ -188,14 +189,15 @@ def test_memdeep_itself_is_killed(work: Path, run_memdeep: RunMemdeep, then: str
         pid = int((work / "ready").read_text())
         process.kill()
         process.wait(30)
-        assert psutil.Process(pid).is_running()  # it goes on as if nothing had happened
+        # It goes on as if nothing had happened, and nothing else of ours does.
+        wait_until(lambda: _session(process.pid) == [pid])
         os.kill(pid, number)
         wait_until(lambda: not psutil.pid_exists(pid))
     completed = run_memdeep("report", work / "run", cwd=work)
     assert b"How the program ended is not known" in completed.stderr
     report = reported(work, run_memdeep)
     assert report["exit"] is None
-    assert report["death"]["heap_bytes"] == pytest.approx(11_000_000, rel=0.1)
+    assert 11_000_000 <= report["death"]["heap_bytes"] < 15_000_000
     assert report["death"]["culprits"][0]["bytes"] == pytest.approx(8_000_000, rel=0.1)
     last = report["checkpoints"][report["death"]["last_checkpoint"]]
     assert last["label"] == "the last one"
@@ -223,6 +225,18 @@ def test_a_signal_before_the_program_has_begun_ends_both(work: Path, name: str) 
         assert process.returncode in (128 + signal.Signals[name], -signal.Signals[name], 1)
         assert b"memdeep" not in stderr
         assert not [one for one in psutil.process_iter() if str(run_dir) in _words_of(one)]
+
+
+def _session(leader: int) -> list[int]:
+    """The processes of the session that ``leader`` began, but for those that have ended."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+        except (OSError, psutil.Error):
+            continue
+    return found
 
 
 def _words_of(process: psutil.Process) -> str:

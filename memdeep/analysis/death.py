@@ -39,11 +39,11 @@ def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
     points = run.checkpoints
     end = points[-1]
     unwound = _unwound_from(points)
-    last = points[(end.index if unwound is None else unwound) - 1]
+    moment = end.index if unwound is None else unwound
+    last = points[moment - 1]
     known = [place for place, size in enumerate(heap.at_checkpoints) if size is not None]
     known_at = known[-1] if known else None
     heap_bytes = None if known_at is None else heap.at_checkpoints[known_at]
-    blame = Blame(heap.tree)
     alive = Tally[int]() if known_at is None else alive_at(heap.lifetimes, known_at)
     return Death(
         phases=_phases(points, phases, unwound),
@@ -51,8 +51,8 @@ def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
         since_s=max(0.0, end.time_s - last.time_s),
         rss_bytes=end.rss_bytes,
         heap_bytes=heap_bytes,
-        culprits=blame.culprits(stacks_of(alive), heap_bytes or 0),
-        last_growth=_last_growth(run, heap, phases, blame),
+        culprits=Blame(heap.tree).culprits(stacks_of(alive), heap_bytes or 0),
+        last_growth=_last_growth(run, heap, phases, moment),
         known_at=known_at,
     )
 
@@ -88,11 +88,14 @@ def _unwound_from(points: Sequence[Checkpoint]) -> int | None:
     return first
 
 
-def _last_growth(run: Run, heap: Heap, phases: Sequence[Phase], blame: Blame) -> LastGrowth | None:
-    """The last segment that grew the heap, or the RSS where it was not traced."""
+def _last_growth(run: Run, heap: Heap, phases: Sequence[Phase], moment: int) -> LastGrowth | None:
+    """The last segment up to ``moment`` that grew the heap, or the RSS where it was not traced.
+
+    What comes after is Python's own: it shows the traceback, with all that it imports for that.
+    """
     points = run.checkpoints
     least_bytes = max(MIN_GROWTH_BYTES, round(MIN_SHARE_OF_PEAK * (heap.peak_bytes or 0)))
-    for end in range(len(points) - 1, 0, -1):
+    for end in range(moment, 0, -1):
         stretch = Stretch(end - 1, end, complete=end < len(points) - 1)
         heap_bytes = None
         if heap.is_traced(stretch):
@@ -113,7 +116,7 @@ def _last_growth(run: Run, heap: Heap, phases: Sequence[Phase], blame: Blame) ->
         phase=_innermost(phases, stretch),
         heap_bytes=heap_bytes,
         rss_bytes=rss_bytes,
-        culprits=blame.culprits(stacks_of(still_alive), still_alive.total_bytes()),
+        culprits=Blame(heap.tree).culprits(stacks_of(still_alive), still_alive.total_bytes()),
     )
 
 

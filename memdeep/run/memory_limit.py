@@ -26,9 +26,14 @@ class OwnLimit:
         self.group: MemoryGroup | None = None
         self.note: str | None = None
         self.limit: Limit | None = None
+        self._home = cgroup.own()
         try:
             self.group = cgroup.create(limit_bytes, f"memdeep-{os.getpid()}")
+            with self.around_start():  # making a group is one right, moving into it another
+                pass
         except OSError as error:
+            self.close()
+            self.group = None
             reason = (error.strerror or str(error)).lower()
             if not hasattr(resource, "prlimit"):  # Linux alone has it
                 self.note = f"{OPTION} is not in force: this system has no cgroups ({reason})."
@@ -46,15 +51,14 @@ class OwnLimit:
     @contextmanager
     def around_start(self) -> Iterator[None]:
         """A process started inside begins its life in the group, and so all it starts."""
-        home = cgroup.own()
-        if self.group is None or home is None:
+        if self.group is None or self._home is None:
             yield
             return
         self.group.enter(os.getpid())
         try:
             yield
         finally:
-            home.enter(os.getpid())
+            self._home.enter(os.getpid())
 
     def apply(self, pid: int) -> None:
         """Limit the address space of a process that has just been started, if that is our way."""

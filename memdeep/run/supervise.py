@@ -6,6 +6,7 @@ to us alone are passed on to it.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -54,7 +55,8 @@ class RunOptions:
     @property
     def dumps_stacks(self) -> bool:
         """Whether there is an RSS at which the stacks of all threads are to be written down."""
-        return self.critical_bytes is not None or self.kill_bytes is not None
+        is_wanted = self.critical_bytes is not None or self.kill_bytes is not None
+        return is_wanted and hasattr(signal, "SIGRTMAX")  # which macOS does not have
 
     redact_args: bool = False
 
