@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
         "run",
         "run a program and report which line made its memory grow",
         RUN_EXAMPLES,
-        usage="memdeep run [OPTIONS] (script.py | -m MODULE | -c CODE) [ARGS...]",
+        usage="memdeep run [OPTIONS] (script.py | - | -m MODULE | -c CODE) [ARGS...]",
     )
     for option in OPTIONS:
         _add_option(run, option)
@@ -154,6 +154,7 @@ def _metavar(option: Option) -> str:
         return "SIZE"
     last = option.name.rpartition("-")[2].upper()
     by_name = {"OUTPUT": "DIR", "INTERVAL": "SECONDS", "EVERY": "SECONDS", "STDOUT": "REGEX"}
+    by_name |= {"ARGS": "OPTIONS"}
     by_name |= {"CALL": "MODULE:NAME", "LINE": "FILE:LINE", "AT": "LABEL", "FOCUS": "LABEL"}
     return by_name.get(last, last)
 
@@ -187,15 +188,23 @@ def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
         if option.kind != "flag"
         for name in (option.name, *option.also)
     } | {"-o"}
+    own: list[str] = []
     place = 0
     while place < len(words):
         word = words[place]
         if word == "--":
-            return list(words[:place]), list(words[place + 1 :])
-        if not word.startswith("-") or word[:2] in ("-m", "-c"):
+            return own, list(words[place + 1 :])
+        if not word.startswith("-") or word == "-" or word[:2] in ("-m", "-c"):
             break
-        place += 2 if word in with_value else 1
-    return list(words[:place]), list(words[place:])
+        if word in with_value and word.startswith("--") and place + 1 < len(words):
+            # In one piece, since a value such as `-I` would be taken for an option.
+            own.append(f"{word}={words[place + 1]}")
+            place += 2
+        else:
+            size = 2 if word in with_value else 1
+            own += words[place : place + size]
+            place += size
+    return own, list(words[place:])
 
 
 def _program(words: Sequence[str]) -> Program | None:

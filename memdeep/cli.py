@@ -28,8 +28,8 @@ from memdeep.record import marks
 from memdeep.record.spec import RecordSpec
 from memdeep.report import text
 from memdeep.report.language import Language, language
+from memdeep.run import interpreter, supervise
 from memdeep.run import program as programs
-from memdeep.run import supervise
 from memdeep.run.program import Program
 from memdeep.run.supervise import RunOptions
 from memdeep.rundir import RunDirectory
@@ -158,6 +158,10 @@ def _run_options(settings: Settings) -> RunOptions:
         memory_limit_bytes=settings.size_bytes("memory-limit"),
         kill_bytes=settings.size_bytes("kill-at"),
         redact_args=settings.flag("redact-args"),
+        interpreter=(
+            *interpreter.inherited(),
+            *interpreter.parse(settings.text("python-args") or ""),
+        ),
     )
 
 

@@ -136,6 +136,7 @@ OPTIONS = (
     Option("focus", "texts", "trace only while a phase of this name is open; * and ? match", ()),
     Option("start-at", "text", "trace from this checkpoint or phase on"),
     Option("stop-at", "text", "trace up to this checkpoint or phase"),
+    Option("python-args", "text", 'options of Python itself, as in "-X dev -W error"'),
 )
 BY_NAME = {name: option for option in OPTIONS for name in (option.name, *option.also)}
 

@@ -103,7 +103,17 @@ def test_exit_status_and_exit_order_are_the_same(work: Path, status: str) -> Non
 
 @pytest.mark.parametrize(
     "kind",
-    ["plain", "cause", "context", "suppressed", "syntax", "import", "unprintable", "interrupt"],
+    [
+        "plain",
+        "cause",
+        "new cause",
+        "context",
+        "suppressed",
+        "syntax",
+        "import",
+        "unprintable",
+        "interrupt",
+    ],
 )
 def test_traceback_is_the_same(work: Path, kind: str) -> None:
     assert_same(("raises.py", kind), work)

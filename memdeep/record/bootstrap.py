@@ -6,25 +6,44 @@ found in place of one of ours.
 
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def main(modules_before: "frozenset[str]") -> None:
-    """Record the program described on the command line, until all of it has ended."""
+    from memdeep.record.spec import RecordSpec
+
+
+def main(modules_before: "frozenset[str]") -> "Callable[[], object]":
+    """Record the program described on the command line until all of it has ended.
+
+    Returns what executes the program.
+    """
     try:
-        import atexit
-
         from memdeep.record import program
-        from memdeep.record.session import Session
         from memdeep.record.spec import RecordSpec
 
         spec = RecordSpec.from_arguments(sys.argv[1:])
+        _record(spec)
+    except KeyboardInterrupt:
+        end_by_interrupt()
+        raise
+    return program.prepare(spec, modules_before)
+
+
+def _record(spec: "RecordSpec") -> None:
+    """Start recording; whatever fails in that, the program shall run."""
+    import atexit
+
+    from memdeep.record.recorder import say
+    from memdeep.record.session import Session
+
+    try:
         session = Session(spec)
         # Registered first, so it runs last: after the program's threads and `atexit` functions.
         atexit.register(session.finish)
         session.start()
-    except KeyboardInterrupt:
-        end_by_interrupt()
-        raise
-    program.run(spec, modules_before)
+    except Exception as error:
+        say(f"nothing is recorded: {error}")
 
 
 def end_by_interrupt() -> None:
@@ -38,11 +57,21 @@ def end_by_interrupt() -> None:
 
 if __name__ == "__main__":
     _modules = frozenset(sys.modules)
-    _own_directory = sys.path.pop(0) if not getattr(sys.flags, "safe_path", False) else ""
+    # Where this file lies, put in front of the path unless the interpreter was told not to.
+    if not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
+        del sys.path[0]
     try:
         import memdeep  # noqa: F401
     except ModuleNotFoundError:  # started from a source tree that is not installed
         sys.path.append(__file__.rsplit("memdeep", 1)[0])
     except KeyboardInterrupt:
         end_by_interrupt()
-    main(_modules)
+    try:
+        main(_modules)()
+    except SystemExit:
+        raise
+    except BaseException:
+        from memdeep.record.program import hide_own_frames
+
+        hide_own_frames()
+        raise

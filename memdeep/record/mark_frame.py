@@ -44,6 +44,6 @@ def unlink_between(error: BaseException) -> None:
             if traceback.tb_frame.f_code.co_filename != FILENAME:
                 kept.append(traceback)
             traceback = traceback.tb_next
-        for outer, inner in zip(kept, [*kept[1:], None], strict=True):
+        for outer, inner in zip(kept, [*kept[1:], None], strict=False):
             outer.tb_next = inner
         current.__traceback__ = kept[0] if kept else None

@@ -62,8 +62,7 @@ class _Rewriter:
 
     def may_rewrite(self, name: str) -> bool:
         """Whether the file of the module ``name`` may have marks, before that file is known."""
-        # `python -m` looks for the module that is to be `__main__` while this is its argument.
-        if self._main_calls and sys.argv[:1] == ["-m"]:
+        if self._main_calls and _is_main(name):
             return True
         return name.rpartition(".")[2] in self._stems or "" in self._stems
 
@@ -97,6 +96,12 @@ class _Rewriter:
                 if mark.defines(qualname):
                     near = node.decorator_list[0] if node.decorator_list else node
                     node.decorator_list.insert(0, mark_line.hook(number, near))
+
+
+def _is_main(name: str) -> bool:
+    """Whether the module of this name may be the one that is executed as the program."""
+    # `python -m` looks for the module that is to be `__main__` while this is its argument.
+    return name == "__main__" or sys.argv[:1] == ["-m"]
 
 
 class _Finder:
@@ -157,7 +162,7 @@ class _Loader:
     def get_code(self, name: str) -> CodeType | None:
         """What `runpy` asks for, to execute the module as `__main__`."""
         self._spec.loader = self._loader
-        code = self._marked_code(is_main=sys.argv[:1] == ["-m"])
+        code = self._marked_code(is_main=_is_main(name))
         if code is None:
             code = self._loader.get_code(name)
         return code

@@ -1,4 +1,4 @@
-"""Runs the user's program as `python` itself would: same argv, path, `__main__` and traceback."""
+"""Starts the user's program as `python` itself would: same argv, path, `__main__` and traceback."""
 
 import os
 import sys
@@ -10,10 +10,12 @@ from memdeep.record.spec import RecordSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType
 
 _BEFORE: "set[str]" = set()
 _OWN_DIRECTORY = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_STDIN = "<stdin>"
 
 
 def compile_main(source: "bytes | str", filename: str) -> "CodeType":
@@ -21,25 +23,62 @@ def compile_main(source: "bytes | str", filename: str) -> "CodeType":
     return compile(source, filename, "exec", dont_inherit=True)
 
 
-def run(spec: RecordSpec, modules_before: "frozenset[str]") -> None:
-    """Execute the program of ``spec``; whatever it raises comes out as it was raised.
+def prepare(spec: RecordSpec, modules_before: "frozenset[str]") -> "Callable[[], object]":
+    """Make `__main__`, `sys.argv` and `sys.path` those of the program; returns what executes it.
 
-    ``modules_before`` are those that the interpreter had imported before recording began.
+    That is a function of the interpreter's, so that no frame of ours lies beneath the program's
+    but that of the caller. ``modules_before`` are those that the interpreter had imported before
+    recording began. Raises what `python` would raise for a program that cannot be compiled.
     """
     _BEFORE.update(modules_before)
+    # The words of the interpreter's own command line, up to where ours begin.
+    interpreter = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv)]
+    prefix = {RecordSpec.MODULE: ["-m"], RecordSpec.CODE: ["-c"]}.get(spec.kind, [])
+    sys.orig_argv = [*interpreter, *prefix, spec.target, *spec.arguments]
     main = _new_main()
-    try:
-        if spec.kind == RecordSpec.MODULE:
-            _run_module(spec)
-        elif spec.kind == RecordSpec.CODE:
-            _run_code(spec, main)
-        else:
-            _run_script(spec, main)
-    except SystemExit:
-        raise
-    except BaseException:
-        _hide_own_frames()
-        raise
+    if spec.kind == RecordSpec.MODULE:
+        return _module(spec)
+    if spec.kind == RecordSpec.CODE:
+        return _code(spec, main)
+    sys.argv = [spec.target, *spec.arguments]
+    if spec.target == "-":
+        return _stdin(main)
+    if holds_main(spec.target):
+        return _directory(spec)
+    return _script(spec, main)
+
+
+def holds_main(path: str) -> bool:
+    """Whether `python` takes ``path`` for a place of modules: a directory or a zip file."""
+    for hook in sys.path_hooks:
+        try:
+            hook(path)
+            return True
+        except ImportError:
+            pass
+    return False
+
+
+def hide_own_frames() -> None:
+    """Let the program's exception hook see the traceback that `python` would have shown it.
+
+    To be called while an exception of the program is on its way out. The exception itself still
+    reaches the interpreter, so that the exit status, the threads and `atexit` follow in their
+    usual order.
+    """
+    original = sys.excepthook
+
+    def excepthook(
+        kind: "type[BaseException]", error: BaseException, traceback: "TracebackType | None"
+    ) -> None:
+        while traceback is not None and _is_own(traceback):
+            traceback = traceback.tb_next
+        error.__traceback__ = traceback
+        unlink_between(error)
+        sys.excepthook = original
+        original(kind, error, error.__traceback__)
+
+    sys.excepthook = excepthook
 
 
 def _new_main() -> ModuleType:
@@ -51,30 +90,78 @@ def _new_main() -> ModuleType:
     return main
 
 
-def _run_script(spec: RecordSpec, main: ModuleType) -> None:
-    from importlib.machinery import SourceFileLoader
+def _script(spec: RecordSpec, main: ModuleType) -> "Callable[[], object]":
+    from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 
-    sys.argv = [spec.target, *spec.arguments]
     _set_first_path(os.path.dirname(os.path.realpath(spec.target)))
     path = os.path.join(os.getcwd(), spec.target)  # not normalised, as `python` has it
-    main.__file__ = path
-    main.__dict__["__cached__"] = None
-    main.__loader__ = SourceFileLoader("__main__", path)
     with open_code(path) as file:
         source = file.read()
-    exec(compile_main(source, path), main.__dict__)
+    if is_compiled(source):
+        import marshal
+
+        loader: object = SourcelessFileLoader("__main__", path)
+        return _executing(marshal.loads(source[16:]), main, path, loader)
+    loader = SourceFileLoader("__main__", path)
+    return _executing(compile_main(source, path), main, path, loader)
 
 
-def _run_module(spec: RecordSpec) -> None:
+def is_compiled(source: bytes) -> bool:
+    """Whether a file of this content is a `.pyc` of this Python (PEP 552)."""
+    # Of `importlib.util`, which would be one more module to load while the program is traced.
+    from importlib._bootstrap_external import MAGIC_NUMBER
+
+    return source.startswith(MAGIC_NUMBER)
+
+
+def _stdin(main: ModuleType) -> "Callable[[], object]":
+    from importlib.machinery import BuiltinImporter
+
+    _set_first_path("")
+    # Not by way of `sys.stdin`, which is the program's.
+    with open(0, "rb", closefd=False) as file:
+        source = file.read()
+    return _executing(compile_main(source, _STDIN), main, _STDIN, BuiltinImporter)
+
+
+def _executing(
+    code: "CodeType", main: ModuleType, path: str, loader: object
+) -> "Callable[[], object]":
+    """What executes ``code`` as `python` executes a file."""
+    import functools
+
+    main.__file__ = path
+    main.__dict__["__cached__"] = None
+    main.__dict__["__loader__"] = loader
+    return functools.partial(exec, code, main.__dict__)
+
+
+def _directory(spec: RecordSpec) -> "Callable[[], object]":
+    import functools
+    import runpy
+
+    path = os.path.join(os.getcwd(), spec.target)
+    if spec.target == "." and sys.version_info >= (3, 11):
+        path = os.getcwd()
+    sys.path.insert(0, path)  # whatever is said of a safe path
+    _forget_shadowed(path)
+    run = runpy._run_module_as_main  # type: ignore[attr-defined]
+    return functools.partial(run, "__main__", False)
+
+
+def _module(spec: RecordSpec) -> "Callable[[], object]":
+    import functools
     import runpy
 
     sys.argv = ["-m", *spec.arguments]
     _set_first_path(os.getcwd())
     # What `python -m` itself calls: it executes in the namespace of the present `__main__`.
-    runpy._run_module_as_main(spec.target, alter_argv=True)  # type: ignore[attr-defined]
+    run = runpy._run_module_as_main  # type: ignore[attr-defined]
+    return functools.partial(run, spec.target, True)
 
 
-def _run_code(spec: RecordSpec, main: ModuleType) -> None:
+def _code(spec: RecordSpec, main: ModuleType) -> "Callable[[], object]":
+    import functools
     from importlib.machinery import BuiltinImporter
 
     sys.argv = ["-c", *spec.arguments]
@@ -86,11 +173,16 @@ def _run_code(spec: RecordSpec, main: ModuleType) -> None:
 
         key = code if sys.version_info >= (3, 14) else "<string>"
         linecache._register_code(key, spec.target, "<string>")  # type: ignore[attr-defined]
-    exec(code, main.__dict__)
+    return functools.partial(exec, code, main.__dict__)
+
+
+def has_first_path() -> bool:
+    """Whether `python` itself puts the program's directory in front of `sys.path`."""
+    return not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated)
 
 
 def _set_first_path(directory: str) -> None:
-    if not getattr(sys.flags, "safe_path", False):
+    if has_first_path():
         sys.path.insert(0, directory)
         _forget_shadowed(directory)
 
@@ -107,27 +199,6 @@ def _forget_shadowed(directory: str) -> None:
     for name in set(sys.modules) - _BEFORE:
         if name.partition(".")[0] in beside - {"memdeep"}:
             del sys.modules[name]
-
-
-def _hide_own_frames() -> None:
-    """Let the program's exception hook see the traceback that `python` would have shown it.
-
-    The exception itself still reaches the interpreter, so that the exit status, the threads and
-    `atexit` follow in their usual order.
-    """
-    original = sys.excepthook
-
-    def excepthook(
-        kind: "type[BaseException]", error: BaseException, traceback: "TracebackType | None"
-    ) -> None:
-        while traceback is not None and _is_own(traceback):
-            traceback = traceback.tb_next
-        error.__traceback__ = traceback
-        unlink_between(error)
-        sys.excepthook = original
-        original(kind, error, error.__traceback__)
-
-    sys.excepthook = excepthook
 
 
 def _is_own(traceback: TracebackType) -> bool:

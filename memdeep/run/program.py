@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tokenize
 from collections.abc import Sequence
@@ -10,12 +11,19 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from memdeep.errors import EXIT_NOT_FOUND, EXIT_NOT_RUNNABLE, ProgramError
+from memdeep.record.program import holds_main, is_compiled
 from memdeep.record.spec import RecordSpec
+
+STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run: ``kind`` is one of RecordSpec's, ``target`` a path, a module or code."""
+    """What to run: ``kind`` is one of RecordSpec's, ``target`` a path, a module or code.
+
+    As for `python`, the path ``-`` is the standard input, and a directory or a zip file is run by
+    the `__main__` in it.
+    """
 
     kind: str
     target: str
@@ -25,7 +33,7 @@ class Program:
     def name(self) -> str:
         """A short name for titles and directories."""
         if self.kind == RecordSpec.SCRIPT:
-            return Path(self.target).stem
+            return "stdin" if self.target == STDIN else Path(os.path.abspath(self.target)).stem
         return self.target if self.kind == RecordSpec.MODULE else "code"
 
     @property
@@ -48,12 +56,11 @@ def check(program: Program) -> None:
 
 
 def _check_script(path: Path) -> None:
+    if str(path) == STDIN:
+        return
     if path.is_dir():
-        raise ProgramError(
-            f"{path} is a directory, not a program.",
-            f"Give the script in it, for example {path / 'main.py'}, or run a package with -m.",
-            EXIT_NOT_RUNNABLE,
-        )
+        _check_directory(path)
+        return
     try:
         source = path.read_bytes()
     except FileNotFoundError as error:
@@ -67,7 +74,21 @@ def _check_script(path: Path) -> None:
         raise ProgramError(
             f"Cannot read {path}: {reason}.", "Check its permissions.", EXIT_NOT_RUNNABLE
         ) from error
-    _compile(source, str(path), str(path))
+    if holds_main(str(path)):
+        _check_directory(path)
+    elif not is_compiled(source):
+        _compile(source, str(path), str(path))
+
+
+def _check_directory(path: Path) -> None:
+    """``path`` is a directory or a zip file."""
+    if PathFinder.find_spec("__main__", [str(path)]) is None:
+        kind = "directory" if path.is_dir() else "zip file"
+        raise ProgramError(
+            f"{path} is a {kind} without a __main__.py, not a program.",
+            f"Give the script in it, for example {path / 'main.py'}, or run a package with -m.",
+            EXIT_NOT_RUNNABLE,
+        )
 
 
 def _compile(source: str | bytes, filename: str, subject: str) -> None:

@@ -23,6 +23,7 @@ from memdeep import observation
 from memdeep.observation import Meta, ProcessSample
 from memdeep.record import bootstrap
 from memdeep.record.spec import RecordSpec
+from memdeep.run import interpreter
 from memdeep.run.bounds import Bounds
 from memdeep.run.death import Death, judge
 from memdeep.run.forwarding import forwarding_signals
@@ -37,7 +38,10 @@ MAX_INTERVAL_MS = 50
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How to record: the flags of `memdeep run`; ``marks`` are words of `record.marks`."""
+    """How to record: the flags of `memdeep run`; ``marks`` are words of `record.marks`.
+
+    ``interpreter`` are options of Python itself.
+    """
 
     backend: str = RecordSpec.MEMRAY
     native: bool = True
@@ -51,14 +55,14 @@ class RunOptions:
     stop_at: str = ""
     memory_limit_bytes: int | None = None
     kill_bytes: int | None = None
+    redact_args: bool = False
+    interpreter: tuple[str, ...] = ()
 
     @property
     def dumps_stacks(self) -> bool:
         """Whether there is an RSS at which the stacks of all threads are to be written down."""
         is_wanted = self.critical_bytes is not None or self.kill_bytes is not None
         return is_wanted and hasattr(signal, "SIGRTMAX")  # which macOS does not have
-
-    redact_args: bool = False
 
     @property
     def traced_only(self) -> tuple[str, ...]:
@@ -121,7 +125,7 @@ def _supervise(
         if options.dumps_stacks:
             run_dir.stacks.touch(mode=0o600)
         with bounds.around_start():
-            child = subprocess.Popen(command, close_fds=False)
+            child = subprocess.Popen(command, close_fds=False, env=interpreter.environment())
         bounds.apply(child.pid)
         forwarder.pass_to(child)
         sampler = TreeSampler(child.pid, meta.spawned_ns)
@@ -216,7 +220,8 @@ def _command(program: Program, run_dir: RunDirectory, options: RunOptions) -> li
         target=program.target,
         arguments=list(program.arguments),
     )
-    return [sys.executable, str(Path(bootstrap.__file__)), *spec.to_arguments()]
+    start = str(Path(bootstrap.__file__))
+    return [sys.executable, *options.interpreter, start, *spec.to_arguments()]
 
 
 def _watch(

@@ -12,6 +12,8 @@ def fail(kind: str) -> None:
         import there_is_no_such_module  # noqa: F401
     if kind == "interrupt":
         raise KeyboardInterrupt
+    if kind == "new cause":
+        raise RuntimeError("caused") from OSError("made, but never raised")
     if kind == "unprintable":
         raise Unprintable
     try:
