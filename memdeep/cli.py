@@ -109,7 +109,8 @@ def _run(options: argparse.Namespace, program: Program, console: Console) -> int
                 said = _spoken(settings).say("terminal.recorded")
                 _say(Text.assemble(said, text.link(run_dir.path)), console)
             return exit_status
-        _make_report(run_dir.path, None, settings, console)
+        report = _make_report(run_dir.path, None, settings, console)
+        pipeline.store_sources(run_dir.path, report)
     except KeyboardInterrupt:
         _complain(_interrupted(run_dir), console)
         return EXIT_INTERRUPTED
@@ -184,8 +185,8 @@ def _bytes(megabytes: float | None) -> int | None:
     return None if megabytes is None else round(megabytes * MIB)
 
 
-def _make_report(path: Path, into: Path | None, settings: Settings, console: Console) -> None:
-    """Load, analyse, write, tell."""
+def _make_report(path: Path, into: Path | None, settings: Settings, console: Console) -> Report:
+    """Load, analyse, write, tell; returns what was told."""
     # Millions of objects that live to the end, and hardly a cycle: looking for those took a sixth
     # of the time.
     gc.disable()
@@ -202,6 +203,7 @@ def _make_report(path: Path, into: Path | None, settings: Settings, console: Con
         _tell(report, html_path, _spoken(settings), console)
     if settings.flag("open"):
         webbrowser.open(html_path.absolute().as_uri())
+    return report
 
 
 def _report_options(settings: Settings) -> ReportOptions:

@@ -6,7 +6,7 @@ Every stage is called here and nowhere else; nothing is printed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from memdeep import rundir
@@ -18,7 +18,7 @@ from memdeep.analysis.lines import by_line
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import phases
 from memdeep.analysis.redact import redacted
-from memdeep.capture import replaying, run_symbols
+from memdeep.capture import replaying, run_symbols, source_store
 from memdeep.capture.loading import Recording, load_run
 from memdeep.capture.plain import load_capture
 from memdeep.capture.sources import Sources, read_sources
@@ -48,7 +48,8 @@ class ReportOptions:
 def load(path: Path) -> Recording:
     """The recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
     if path.is_dir():
-        return load_run(rundir.existing(path))
+        run_dir = rundir.existing(path)
+        return replace(load_run(run_dir), sources=source_store.read(run_dir.sources))
     return load_capture(path)
 
 
@@ -61,13 +62,12 @@ def analyse(
     heap = recording.heap([item.stretches for item in outlines], on_step)
     on_step("Finding the culprits")
     found_phases = phases(run, heap, outlines)
-    sources = (
-        Sources({})
-        if options.source is False
-        else read_sources(
+    sources = source_store.NOTHING
+    if options.source is not False:
+        found = read_sources(
             heap.tree.frames, run.started, run.command, with_private=options.source is True
         )
-    )
+        sources = source_store.merged(recording.sources, found)
     return Report(
         run=run,
         heap=heap,
@@ -87,6 +87,15 @@ def store_names(path: Path, on_step: OnStep) -> None:
     """
     if run_symbols.is_installed() and replaying.is_built():
         run_symbols.store_names(RunDirectory(path), on_step)
+
+
+def store_sources(path: Path, report: Report) -> None:
+    """Store with the run at ``path``, which has just ended, the source lines of its report.
+
+    Raises OutputError.
+    """
+    sources = Sources(report.sources, report.private_files)
+    rundir.write_atomically(RunDirectory(path).sources, source_store.encode(sources))
 
 
 def write(

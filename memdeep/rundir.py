@@ -39,6 +39,11 @@ class RunDirectory:
         return self.path / "snapshots.jsonl"
 
     @property
+    def sources(self) -> Path:
+        """The source lines shown, as they were at the end of the run."""
+        return self.path / "sources"
+
+    @property
     def symbols(self) -> Path:
         """The names of the native frames in the captures."""
         return self.path / "symbols"
@@ -75,6 +80,7 @@ class RunDirectory:
             self.journal,
             self.snapshots,
             self.symbols,
+            self.sources,
             self.samples,
             self.log,
             self.meta,

@@ -15,6 +15,7 @@ from memdeep.capture.origins import Origins
 from memdeep.capture.parts import HeapPart, Part, join
 from memdeep.capture.run_symbols import RunSymbols
 from memdeep.capture.snapshots import read_snapshots
+from memdeep.capture.sources import Sources
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.capture.tracing import align_parts
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
@@ -41,7 +42,8 @@ class Recording:
 
     ``parts`` are its captures by memray; ``snapshots`` is the file of the tracemalloc backend, and
     ``places`` the checkpoint of each sequence number in it. ``start_ms`` is the start of the run
-    since the epoch. ``readers`` are what reads the captures.
+    since the epoch. ``readers`` are what reads the captures; ``sources`` are
+    lines that were stored with the run.
     """
 
     run: Run
@@ -51,6 +53,7 @@ class Recording:
     snapshots: Path | None = None
     places: Mapping[int, int] = field(default_factory=dict)
     readers: Mapping[Path, CaptureReader] = field(default_factory=dict)
+    sources: Sources = field(default_factory=lambda: Sources({}))
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
         """The heap, with a peak for each group of stretches. Raises CaptureError."""
