@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types bench test-pythons browser clean
+.PHONY: help install demo test check lint format types bench screenshots test-pythons browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ types: $(STAMP) ## Check types
 
 bench: $(STAMP) ## Measure, side by side: plain Python, memray, memdeep
 	$(BIN)/python -m benchmarks
+
+screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be looked at
+	$(BIN)/python tests/screenshots.py
 
 test-pythons: ## Run the tests on every supported Python that pyenv has
 	./tests/each_python.sh

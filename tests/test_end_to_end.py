@@ -150,7 +150,10 @@ def test_a_label_met_a_thousand_times_is_one_row(tmp_path: Path) -> None:
     assert row["heap_delta_bytes"] == pytest.approx(1000 * 5001, rel=0.05)
     assert row["culprits"][0]["lineno"] == 5
     assert "× 1,000" in terminal
-    assert "grows with nearly every repeat" in report["findings"][0]["advice"]
+    finding = report["findings"][0]
+    assert "never emptied" in finding["advice"]
+    assert finding["evidence"]["repeats"] == 1000
+    assert finding["evidence"]["slope_bytes"] == pytest.approx(5001, rel=0.05)
 
 
 def test_ten_thousand_checkpoints_break_nothing(tmp_path: Path) -> None:

@@ -214,7 +214,6 @@ def _sources(report: Report, index: _Index) -> Json:
         "start": [start for _, start, _ in runs],
         "text": [text for _, _, text in runs],
         "private": [index.string(filename) for filename in report.private_files],
-        "private": [index.string(filename) for filename in report.private_files],
     }
 
 
