@@ -72,7 +72,12 @@ def analyse(
         run=run,
         heap=heap,
         phases=found_phases,
-        findings=findings(heap, found_phases, len(run.checkpoints)),
+        findings=findings(
+            heap,
+            found_phases,
+            len(run.checkpoints),
+            sees_malloc=run.mode.backend == "memray",
+        ),
         heap_curve=heap_curve(run, heap),
         sources=sources.lines,
         private_files=sources.private_files,

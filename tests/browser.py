@@ -51,7 +51,7 @@ def start(
     for flag in (*FLAGS.split(), f"window-size={size[0]},{size[1]}", "lang=en", *flags):
         options.add_argument(f"--{flag}")
     options.add_argument(f"--user-data-dir={profile}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     if not script:
         refused = {"profile.managed_default_content_settings.javascript": 2}
         options.add_experimental_option("prefs", refused)
@@ -75,7 +75,7 @@ class Reader:
         self.driver = driver
 
     def open(self, page: Path, link: str = "") -> None:
-        """Load the page anew, with nothing remembered, up to where it is ready."""
+        """Load the page anew, up to where it is ready."""
         self.driver.get("about:blank")
         self.driver.get(page.as_uri() + link)
         self.wait(lambda: self.ready() == "yes")
@@ -189,6 +189,8 @@ def reader(chrome: webdriver.Chrome) -> Reader:
     chrome.get("about:blank")
     chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    forgotten = {"origin": "file://", "storageTypes": "local_storage"}
+    chrome.execute_cdp_cmd("Storage.clearDataForOrigin", forgotten)
     chrome.get_log("browser")
     return reader
 

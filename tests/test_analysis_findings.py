@@ -30,6 +30,7 @@ from memdeep.model import (
     Advice,
     Finding,
     FindingKind,
+    Gap,
     Heap,
     Lifetime,
     Origin,
@@ -185,3 +186,10 @@ def test_findings_are_few_large_ordered_and_within_their_phase(
         assert item.fate.alive_bytes + sum(size for _, size in item.fate.freed) <= item.bytes
         assert MB <= item.bytes <= made.phases[item.phase].heap.retained_bytes
         assert 0 < item.share <= 1
+
+
+def test_memory_beyond_the_heap_is_told_only_where_the_tracer_sees_malloc() -> None:
+    grown = phase(rss_delta_bytes=90 * MB, gap=Gap(0, 90 * MB, 0))
+    held = plain_heap(tree([frame()])[0])
+    assert [item.kind for item in findings(held, [grown], 2)] == [FindingKind.UNTRACKED]
+    assert findings(held, [grown], 2, sees_malloc=False) == ()

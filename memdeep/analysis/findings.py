@@ -42,14 +42,17 @@ class _Ground:
     least_bytes: int
 
 
-def findings(heap: Heap, phases: Sequence[Phase], checkpoints: int) -> tuple[Finding, ...]:
+def findings(
+    heap: Heap, phases: Sequence[Phase], checkpoints: int, *, sees_malloc: bool = True
+) -> tuple[Finding, ...]:
     """At most ten findings, most important first; at most three of them are peaks.
 
     Bytes that stayed count twice as much as those that were there at a peak only.
 
     Bytes are charged to the innermost phase they were allocated in, so that nested phases do not
     tell the same thing twice. A peak made by a line that is blamed for growth in the same phase
-    comes after all that is new.
+    comes after all that is new. Where the tracer does not see all that malloc hands out, RSS
+    beyond the heap tells nothing.
     """
     ground = _Ground(
         heap=heap,
@@ -63,7 +66,8 @@ def findings(heap: Heap, phases: Sequence[Phase], checkpoints: int) -> tuple[Fin
     peaks = _peaks(ground)
     known = [peak for peak in peaks if _place(peak) in blamed]
     new = [peak for peak in peaks if _place(peak) not in blamed]
-    ranked = sorted(growth + new + beyond_heap(heap, phases), key=_weight, reverse=True)
+    beyond = beyond_heap(heap, phases) if sees_malloc else []
+    ranked = sorted(growth + new + beyond, key=_weight, reverse=True)
     return tuple((ranked + known)[:MAX_FINDINGS])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from memdeep.model import Heap, LargeAllocation, Lifetime, Peak, StackBytes, Transient
@@ -41,11 +41,22 @@ def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
     # A subtree weighs at least what its parts weigh, so the first ones are closed under parents.
     ranked = sorted(range(len(weights)), key=lambda node: (-weights[node], node))
     size = min(MAX_NODES, sum(weight > 0 for weight in weights))
+    folded = FoldedHeap(
+        kept=(),
+        lifetimes=heap.lifetimes,
+        transients=heap.transients,
+        largest=heap.largest,
+        peaks=tuple(None if peak is None else peak.stacks for peak in peaks),
+        share=0.0,
+    )
     while True:
-        folded = _fold(heap, peaks, ranked[:size])
+        # What was folded once can be folded on from there: it is less than all of the heap.
+        folded = _fold(folded, _targets(heap, ranked[:size]))
         if size == 0 or _is_small(folded):
-            return folded
+            break
         size = size * 3 // 4
+    kept = frozenset(ranked[:size])
+    return replace(folded, kept=tuple(sorted(kept)), share=_moved_share(heap, kept))
 
 
 def _is_small(folded: FoldedHeap) -> bool:
@@ -81,31 +92,39 @@ def _weights(heap: Heap, peaks: Sequence[Peak | None]) -> list[float]:
     return weights
 
 
-def _fold(heap: Heap, peaks: Sequence[Peak | None], kept: Sequence[int]) -> FoldedHeap:
+def _targets(heap: Heap, kept: Sequence[int]) -> list[int]:
+    """What stands for each node: itself, its nearest kept ancestor or -1; -1 stands for -1."""
     keeps = bytearray(len(heap.tree.parents))
     for node in kept:
         keeps[node] = 1
     target: list[int] = []
     for node, parent in enumerate(heap.tree.parents):
         target.append(node if keeps[node] else target[parent] if parent >= 0 else -1)
+    return [*target, -1]
+
+
+def _moved_share(heap: Heap, kept: Collection[int]) -> float:
+    total = sum(life.bytes for life in heap.lifetimes)
+    moved = sum(life.bytes for life in heap.lifetimes if life.node not in kept)
+    return moved / total if total else 0.0
+
+
+def _fold(folded: FoldedHeap, target: Sequence[int]) -> FoldedHeap:
     lifetimes: Tally[tuple[int, int, int | None]] = Tally()
-    moved = total = 0
-    for life in heap.lifetimes:
+    for life in folded.lifetimes:
         lifetimes.add((target[life.node], life.born, life.died), life.bytes, life.allocations)
-        total += life.bytes
-        moved += life.bytes if target[life.node] != life.node else 0
-    return FoldedHeap(
-        kept=tuple(sorted(kept)),
+    return replace(
+        folded,
         lifetimes=lifetimes_of(lifetimes),
-        transients=None if heap.transients is None else _fold_transients(heap.transients, target),
+        transients=None
+        if folded.transients is None
+        else _fold_transients(folded.transients, target),
         largest=None
-        if heap.largest is None
-        else tuple(replace(item, node=target[item.node]) for item in heap.largest),
+        if folded.largest is None
+        else tuple(replace(item, node=target[item.node]) for item in folded.largest),
         peaks=tuple(
-            None if peak is None or peak.stacks is None else _fold_stacks(peak.stacks, target)
-            for peak in peaks
+            None if stacks is None else _fold_stacks(stacks, target) for stacks in folded.peaks
         ),
-        share=moved / total if total else 0.0,
     )
 
 

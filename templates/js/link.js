@@ -60,7 +60,9 @@
     return patch;
   }
 
+  // The page begins at an address without words, and the links that skip parts of it have none either.
   function tie(store, limits) {
+    const beginning = store.get();
     let written = location.hash;
     store.subscribe((state, changed) => {
       const address = write(state);
@@ -70,9 +72,9 @@
       history[isStep ? 'pushState' : 'replaceState'](null, '', address);
     });
     const follow = () => {
-      if (location.hash === written || location.hash === '') return;
+      if (location.hash === written || (location.hash !== '' && !location.hash.includes('='))) return;
       written = location.hash;
-      store.set(read(location.hash, limits));
+      store.set(written === '' ? beginning : read(written, limits));
     };
     addEventListener('popstate', follow);
     addEventListener('hashchange', follow);

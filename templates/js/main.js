@@ -2,17 +2,21 @@
 (async function (memdeep) {
   'use strict';
 
+  const firstFinding = () => document.querySelector('.finding [data-phase]')?.dataset;
+
   // The phase of the first finding, else the one that grew most: what the reader came for.
   function startingPhase(phases) {
-    const link = document.querySelector('.finding [data-phase]');
-    if (link !== null) return Number(link.dataset.phase);
+    const finding = firstFinding();
+    if (finding) return Number(finding.phase);
     const growth = (place) => phases.rss[place] ?? phases.heap[place] ?? 0;
     return phases.name.reduce((most, _, place) => (growth(place) > growth(most) ? place : most), 0);
   }
 
   function startingMetric(core, scope) {
-    const kept = core.phases.traced[scope.phase] && memdeep.scope.metricsOf(core, scope)[0];
-    return kept || 'retained';
+    const finding = firstFinding();
+    const offered = scope.kind === 'phase' && core.phases.traced[scope.phase] ? memdeep.scope.metricsOf(core, scope) : [];
+    if (finding && Number(finding.phase) === scope.phase && offered.includes(finding.wish)) return finding.wish;
+    return offered[0] ?? 'retained';
   }
 
   async function start() {

@@ -89,6 +89,7 @@
     const shown = tools.querySelector('[data-shown]');
     let sort = { column: columns[0], descending: false };
     let rows = [];
+    let drawn = {}; // which of them are in the document
 
     const table = element('table', 'phases');
     const head = element('thead');
@@ -121,7 +122,7 @@
     function header() {
       const row = element('tr');
       for (const column of columns) {
-        const cell = element('th', column.isText || column.isTrend || column.isCulprit ? '' : 'number');
+        const cell = element('th', 'column-' + column.name + (column.isText || column.isTrend || column.isCulprit ? '' : ' number'));
         cell.scope = 'col';
         const isSorted = column === sort.column;
         cell.setAttribute('aria-sort', isSorted ? (sort.descending ? 'descending' : 'ascending') : 'none');
@@ -155,6 +156,7 @@
       link.href = '#phase=' + i;
       link.append(element('bdi', '', phases.name[i]));
       link.title = phases.name[i];
+      link.tabIndex = -1; // the table is one stop, its arrow keys do the rest
       cell.append(link);
       const repeats = phases.stretches[i].length / 2;
       if (repeats > 1) cell.append(' ', element('span', 'repeats', '× ' + format.count(repeats)));
@@ -204,14 +206,27 @@
       return cell;
     }
 
+    function isSelected(i) {
+      const { scope } = store.get();
+      return scope.kind === 'phase' && scope.phase === i;
+    }
+
+    function markSelected() {
+      for (const row of body.querySelectorAll('tr[data-row]')) {
+        row.classList.toggle('selected', isSelected(Number(row.dataset.row)));
+        if (row.classList.contains('selected')) row.setAttribute('aria-current', 'true');
+        else row.removeAttribute('aria-current');
+      }
+    }
+
     function rowOf(i) {
       const row = element('tr', 'kind-' + phases.kind[i]);
-      const { scope } = store.get();
-      const isSelected = scope.kind === 'phase' && scope.phase === i;
       row.dataset.row = i;
-      row.classList.toggle('selected', isSelected);
-      if (isSelected) row.setAttribute('aria-current', 'true');
-      row.append(...columns.map((column) => cellOf(column, i)));
+      row.append(...columns.map((column) => {
+        const cell = cellOf(column, i);
+        cell.classList.add('column-' + column.name);
+        return cell;
+      }));
       return row;
     }
 
@@ -225,16 +240,21 @@
       return row;
     }
 
+    // A row that is replaced under the pointer would lose the click, so rows stay while they can.
     function draw() {
       const first = Math.max(0, Math.floor(root.scrollTop / ROW_PX) - SPARE_ROWS);
       const visible = Math.ceil((root.clientHeight || TALLEST_PX) / ROW_PX) + 2 * SPARE_ROWS;
       const last = Math.min(rows.length, first + visible);
+      const isNear = Math.abs(drawn.first - first) < SPARE_ROWS / 2 && Math.abs(drawn.last - last) < SPARE_ROWS / 2;
+      if (drawn.rows === rows && isNear) return;
+      drawn = { rows, first, last };
       body.replaceChildren(
         ...(first > 0 ? [spacer(first)] : []),
         ...rows.slice(first, last).map(rowOf),
         ...(last < rows.length ? [spacer(rows.length - last)] : []),
       );
       table.setAttribute('aria-rowcount', String(rows.length));
+      markSelected();
     }
 
     function refresh() {
@@ -253,8 +273,9 @@
       const place = rows.indexOf(i);
       if (place < 0) return;
       const top = place * ROW_PX;
+      const room = root.clientHeight - head.offsetHeight;
       if (top < root.scrollTop) root.scrollTop = top;
-      else if (top + 2 * ROW_PX > root.scrollTop + root.clientHeight) root.scrollTop = top + 2 * ROW_PX - root.clientHeight;
+      else if (top + ROW_PX > root.scrollTop + room) root.scrollTop = top + ROW_PX - room;
     }
 
     function choose(i) {
@@ -288,9 +309,9 @@
     store.subscribe((state, changed) => {
       if (!changed.has('scope')) return;
       if (state.scope.kind === 'phase') reveal(state.scope.phase);
-      draw();
+      markSelected();
     });
-    addEventListener('beforeprint', () => body.replaceChildren(...rows.map(rowOf)));
+    addEventListener('beforeprint', () => { drawn = {}; body.replaceChildren(...rows.map(rowOf)); });
     addEventListener('afterprint', draw);
     new ResizeObserver(draw).observe(root);
     refresh();

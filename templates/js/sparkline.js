@@ -30,10 +30,13 @@
   function draw(times, values, stretches, label) {
     const svg = shape('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label });
     const at = (time) => (WIDTH * time) / (times.at(-1) || 1);
+    let shade = ''; // one path: where repeats lie close together their shades do not add up
     for (let i = 0; i < stretches.length; i += 2) {
       const [x, end] = [at(times[stretches[i]]), at(times[stretches[i + 1]])];
-      svg.append(shape('rect', { x, y: 0, width: Math.max(0.6, end - x), height: HEIGHT }));
+      const width = Math.max(0.6, end - x);
+      shade += `M${x} 0h${width}v${HEIGHT}h${-width}z`;
     }
+    svg.append(shape('path', { d: shade }));
     const line = points(times, values)
       .map(([x, y]) => (WIDTH * x).toFixed(2) + ',' + (HEIGHT - 0.5 - (HEIGHT - 1.5) * y).toFixed(2)).join(' ');
     svg.append(shape('polygon', { points: `0,${HEIGHT} ${line} ${WIDTH},${HEIGHT}` }), shape('polyline', { points: line }));

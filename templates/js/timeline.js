@@ -144,9 +144,12 @@
     }
 
     function drawShade(pairs) {
-      shade.replaceChildren(...pairs.map(([from, to]) => svg('rect', {
-        x: xOf(times[from]), width: Math.max(1, xOf(times[to]) - xOf(times[from])), y: area.plotY, height: area.plotHeight,
-      })));
+      // One path: where repeats lie close together their shades do not add up.
+      const outlines = pairs.map(([from, to]) => {
+        const width = Math.max(1, xOf(times[to]) - xOf(times[from]));
+        return `M${xOf(times[from])} ${area.plotY}h${width}v${area.plotHeight}h${-width}z`;
+      });
+      shade.replaceChildren(svg('path', { d: outlines.join('') }));
     }
 
     function select({ scope }) {
