@@ -11,6 +11,7 @@ import time
 from itertools import count
 
 from memdeep import journal
+from memdeep.record.descriptors import moved_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class Recorder:
 
     def _open_journal(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-        self._journal_fd = os.open(self._journal_path, flags)
+        self._journal_fd = moved_up(os.open(self._journal_path, flags))
         status = os.fstat(self._journal_fd)
         self._identity = (status.st_dev, status.st_ino)
 

@@ -2,6 +2,8 @@
 
 import os
 
+from memdeep.record.descriptors import moved_up
+
 STATM = "/proc/self/statm"
 
 
@@ -18,7 +20,7 @@ class RssReader:
         self._page_bytes = os.sysconf("SC_PAGE_SIZE")
         self._process = None
         try:
-            self._fd = os.open(STATM, os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = moved_up(os.open(STATM, os.O_RDONLY | os.O_CLOEXEC))
         except OSError:
             import psutil
 
@@ -39,6 +41,6 @@ class RssReader:
             return int(pages[1]) * self._page_bytes, int(pages[2]) * self._page_bytes
         except (OSError, ValueError, IndexError):
             # The program closed our descriptor, or reused its number.
-            self._fd = os.open(STATM, os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = moved_up(os.open(STATM, os.O_RDONLY | os.O_CLOEXEC))
             pages = os.pread(self._fd, 128, 0).split()
             return int(pages[1]) * self._page_bytes, int(pages[2]) * self._page_bytes

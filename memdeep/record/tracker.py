@@ -1,13 +1,12 @@
 """Traces allocations with memray: the only module of `record` that knows it."""
 
-import os
-import resource
 import sys
 
 from memray import FileDestination, Tracker
 from memray._memray import set_log_level
 
-HIGH_DESCRIPTOR = 500
+from memdeep.record.descriptors import opening_high
+
 SILENT = 60  # above CRITICAL, memray's highest level: stderr is the program's
 
 TYPE_CHECKING = False
@@ -37,23 +36,21 @@ class MemrayTracer:
         destination = FileDestination(
             f"{self._directory}/{name}", overwrite=True, compress_on_exit=False
         )
-        taken = _take_low_descriptors()
         arguments = sys.argv
         # memray keeps the command line in its capture, and fails on words that are not UTF-8.
         shown = arguments[:1] if self._spec.hides_arguments else arguments
         sys.argv = [word.encode("utf-8", "replace").decode() for word in shown]
         try:
-            tracker = Tracker(
-                destination=destination,
-                native_traces=self._spec.native,
-                trace_python_allocators=self._spec.python_allocators,
-                memory_interval_ms=self._spec.interval_ms,
-            )
-            tracker.__enter__()
+            with opening_high():
+                tracker = Tracker(
+                    destination=destination,
+                    native_traces=self._spec.native,
+                    trace_python_allocators=self._spec.python_allocators,
+                    memory_interval_ms=self._spec.interval_ms,
+                )
+                tracker.__enter__()
         finally:
             sys.argv = arguments
-            for descriptor in taken:
-                os.close(descriptor)
         self._running = tracker
 
     def stop(self) -> None:
@@ -61,19 +58,3 @@ class MemrayTracer:
         if self._running is not None:
             self._running.__exit__(None, None, None)
             self._running = None
-
-
-def _take_low_descriptors() -> "list[int]":
-    """Occupy the low file descriptors, so that memray's own gets a high number.
-
-    A program that closes "all" descriptors (3 to 256, say) would otherwise close memray's, whose
-    number then becomes that of one of the program's files.
-    """
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    highest = (
-        HIGH_DESCRIPTOR if limit == resource.RLIM_INFINITY else min(HIGH_DESCRIPTOR, limit // 2)
-    )
-    taken = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
-    while taken[-1] < highest:
-        taken.append(os.dup(taken[0]))
-    return taken

@@ -142,10 +142,12 @@
     };
   }
 
-  // The frames of a node's stack, outermost first, none left out.
-  function stackOf({ nodes }, node) {
+  // The frames of a node's stack, outermost first; its thread is none of them.
+  function stackOf({ nodes, frames }, node) {
     const stack = [];
-    for (let at = node; at >= 0; at = nodes.parent[at]) stack.push(nodes.frame[at]);
+    for (let at = node; at >= 0; at = nodes.parent[at]) {
+      if (frames.origin[nodes.frame[at]] !== memdeep.payload.THREAD) stack.push(nodes.frame[at]);
+    }
     return stack.reverse();
   }
 
