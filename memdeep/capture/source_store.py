@@ -59,5 +59,6 @@ def merged(stored: Sources, found: Sources) -> Sources:
     beside: Mapping[tuple[str, int], str] = {
         place: text for place, text in found.lines.items() if place[0] not in known
     }
+    lines = {**stored.lines, **beside}
     private = {*stored.private_files, *found.private_files}
-    return Sources({**stored.lines, **beside}, tuple(sorted(private - known)))
+    return Sources(lines, tuple(sorted(private - {filename for filename, _ in lines})))
