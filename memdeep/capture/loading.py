@@ -126,8 +126,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
 
 
 def capture_files(paths: Sequence[Path]) -> tuple[CaptureFile, ...]:
-    """The captures by path and size."""
-    return tuple(CaptureFile(str(path), path.stat().st_size) for path in paths)
+    """The captures by name and size."""
+    return tuple(CaptureFile(path.name, path.stat().st_size) for path in paths)
 
 
 def _end_s(meta: Meta, samples: Sequence[ProcessSample]) -> float:
