@@ -7,8 +7,8 @@ STAMP := $(VENV)/.installed
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types bench test-pythons test-cpython browser
-.PHONY: clean
+.PHONY: help install demo test check lint format types bench fuzz screenshots test-pythons
+.PHONY: test-cpython browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ types: $(STAMP) ## Check types
 
 bench: $(STAMP) ## Measure, side by side: plain Python, memray, memdeep
 	$(BIN)/python -m benchmarks
+
+fuzz: $(STAMP) ## Feed the replay engine with nonsense for FUZZ_SECONDS (default: 60)
+	./tests/fuzz.sh $(BIN)/python
+
+screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be looked at
+	$(BIN)/python tests/screenshots.py
 
 test-pythons: ## Run the tests on every supported Python that pyenv has
 	./tests/each_python.sh

@@ -12,13 +12,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import checkpoints, monitor, overhead, reports, rss
+from benchmarks import checkpoints, monitor, overhead, page, replay, reports, rss, symbols
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--scale", default="0.5", help="size of the backtest (default: 0.5)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each command")
+    parser.add_argument(
+        "--allocations", type=int, default=300_000, help="of the page's program (default: 300000)"
+    )
     options = parser.parse_args()
     console = Console(width=96, highlight=False)
     console.print(f"Python {platform.python_version()}, {platform.machine()}, {platform.system()}")
@@ -29,7 +32,10 @@ def main() -> None:
         checkpoints.measure(console, place)
         monitor.measure(console, place)
         reports.measure(console, place, options.scale, options.rounds)
+        replay.measure(console, place, max(3, options.rounds // 2))
+        symbols.measure(console, place, max(1, options.rounds // 2))
         rss.measure(console, place)
+        page.measure(console, place, options.allocations, options.rounds)
 
 
 if __name__ == "__main__":

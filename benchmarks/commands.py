@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -32,22 +33,47 @@ def memdeep(scale: str, run_dir: Path, *flags: str) -> list[str]:
     return [*words, "--output", str(run_dir), *backtest(scale)]
 
 
-def seconds(words: Sequence[str]) -> float:
-    """How long the whole process took, from start to end."""
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one process took: time from start to end, and the most memory it ever had."""
+
+    seconds: float
+    peak_bytes: int
+
+
+def cost(words: Sequence[str]) -> Cost:
+    """Run a command to its end."""
     start = time.perf_counter()
     environment = {**os.environ, "MANUAL_BACKTEST": "true"}
-    subprocess.run(words, env=environment, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    took_s = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, words)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Cost(took_s, usage.ru_maxrss * unit)
+
+
+def seconds(words: Sequence[str]) -> float:
+    """How long the whole process took, from start to end."""
+    return cost(words).seconds
+
+
+def costs_side_by_side(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[Cost]]:
+    """The costs of all commands, taken in turns so that a busy moment hits all alike."""
+    costs: dict[str, list[Cost]] = {name: [] for name in commands}
+    for turn in range(rounds):
+        names = list(commands)
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            costs[name].append(cost(commands[name]))
+    return costs
 
 
 def side_by_side(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[float]]:
     """The times of all commands, taken in turns so that a busy moment hits all alike."""
-    times: dict[str, list[float]] = {name: [] for name in commands}
-    for turn in range(rounds):
-        names = list(commands)
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            times[name].append(seconds(commands[name]))
-    return times
+    costs = costs_side_by_side(commands, rounds)
+    return {name: [one.seconds for one in turns] for name, turns in costs.items()}
 
 
 def ratio(times: Sequence[float], to: Sequence[float]) -> float:

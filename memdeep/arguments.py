@@ -8,7 +8,7 @@ from pathlib import Path
 
 from memdeep import __version__
 from memdeep.errors import EXIT_USAGE, ProgramError
-from memdeep.options import OPTIONS, Option, problem
+from memdeep.options import OF_REPORTS, OPTIONS, Option, problem
 from memdeep.record.spec import RecordSpec
 from memdeep.run.program import Program
 
@@ -28,6 +28,7 @@ examples:
   memdeep run -m package.module
   memdeep run --deep -o out backtest.py   exact lines for small objects, slower
   memdeep run --warning-mb 800 --critical-mb 950 etl.py
+  memdeep run --memory-limit 1G --kill-at 950M etl.py
   memdeep run --mark-stdout '【(.+?)】' backtest.py
   memdeep run --focus 加载config job.py   trace only the phase under suspicion
 
@@ -39,6 +40,7 @@ REPORT_EXAMPLES = """\
 examples:
   memdeep report memdeep-runs/backtest-20251120-103045
   memdeep report memray-backtest.1234.bin -o out
+  memdeep report DIR --lang zh --no-source --redact-args     to show others
 
 exit status: 0 written, 65 the capture is damaged or foreign, 66 it is not
 there, 125 the output cannot be written."""
@@ -47,6 +49,9 @@ WATCH_EXAMPLES = """\
 examples:
   memdeep watch                                the newest run in memdeep-runs
   memdeep watch memdeep-runs/backtest-20251120-103045"""
+
+DOCTOR_STATUS = """\
+exit status: 0 nothing needs to be done, 1 something does."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,10 +82,14 @@ def parser() -> argparse.ArgumentParser:
     )
     report.add_argument("path", type=Path, metavar="RUN_DIR|CAPTURE")
     report.add_argument("-o", "--output", type=Path, metavar="DIR", help="write the reports there")
-    report.add_argument("--open", action="store_true", help="open the page in the browser")
-    report.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    for option in OPTIONS:
+        if option.name in OF_REPORTS:
+            _add_option(report, option)
     watch = _command(commands, "watch", "follow a run from another terminal", WATCH_EXAMPLES)
     watch.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR")
+    _command(
+        commands, "doctor", "check the installation, and the limits on memory here", DOCTOR_STATUS
+    )
     _command(commands, "config", "show which options are in force, and where they come from", "")
     return top
 
@@ -141,6 +150,8 @@ def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
 def _metavar(option: Option) -> str:
     if option.choices:
         return "|".join(option.choices)
+    if option.kind == "size":
+        return "SIZE"
     last = option.name.rpartition("-")[2].upper()
     by_name = {"OUTPUT": "DIR", "INTERVAL": "SECONDS", "EVERY": "SECONDS", "STDOUT": "REGEX"}
     by_name |= {"CAPTURE": "SIZE", "FREE": "SIZE", "ARGS": "OPTIONS"}

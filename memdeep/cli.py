@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import sys
+import traceback
 import webbrowser
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
@@ -16,14 +18,16 @@ from typing import NoReturn
 from rich.console import Console
 from rich.text import Text
 
-from memdeep import arguments, config, pipeline, rundir, watch
-from memdeep.errors import EXIT_USAGE, MemdeepError, ProgramError
+from memdeep import arguments, config, doctor, pipeline, rundir, watch
+from memdeep.errors import EXIT_INTERRUPTED, EXIT_USAGE, MemdeepError, ProgramError
 from memdeep.model import Report
 from memdeep.options import Settings
+from memdeep.pipeline import ReportOptions
 from memdeep.plain import plain
 from memdeep.record import marks
 from memdeep.record.spec import RecordSpec
 from memdeep.report import text
+from memdeep.report.language import Language, language
 from memdeep.run import interpreter, supervise
 from memdeep.run import program as programs
 from memdeep.run.program import Program
@@ -47,8 +51,8 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
         _complain(error, console)
         status = error.exit_status
     except KeyboardInterrupt:
-        console.print("memdeep: interrupted. `memdeep report RUN_DIR` makes the report later.")
-        status = 130
+        _say(Text("memdeep: interrupted."), console)
+        status = EXIT_INTERRUPTED
     try:
         sys.stderr.flush()
     except OSError:  # a full disk behind it: what it still holds must not change our status
@@ -61,13 +65,18 @@ def _dispatch(words: Sequence[str], console: Console) -> int:
     if program is not None:
         return _run(options, program, console)
     if options.command == "report":
-        _make_report(options.path, options.output, options, console)
+        settings = config.merge(arguments.given(options), config.load(Path.cwd()))
+        _make_report(options.path, options.output, settings, console)
         return 0
     if options.command == "watch":
         watch.follow(_watched(options.path), Console(highlight=False))
         return 0
     if options.command == "config":
         return _show_config()
+    if options.command == "doctor":
+        found = doctor.checks()
+        doctor.show(found, Console(highlight=False))
+        return 0 if doctor.is_well(found) else 1
     arguments.parser().print_help(sys.stderr)
     return EXIT_USAGE
 
@@ -91,17 +100,43 @@ def _run(options: argparse.Namespace, program: Program, console: Console) -> int
 
     with StatusLine(sys.stderr, quiet=quiet) as status_line:
         exit_status = supervise.run(program, run_dir, run_options, status_line.update, on_note)
-    if settings.flag("no-report"):
-        if not quiet:
-            _say(Text.assemble("Recorded: ", text.link(run_dir.path)), console)
-        return exit_status
     try:
-        shown = argparse.Namespace(quiet=quiet, open=settings.flag("open"))
-        _make_report(run_dir.path, None, shown, console)
+        if run_options.native:
+            with _steps(console, quiet=quiet) as on_step:
+                pipeline.store_names(run_dir.path, on_step)
+        if settings.flag("no-report"):
+            if not quiet:
+                said = _spoken(settings).say("terminal.recorded")
+                _say(Text.assemble(said, text.link(run_dir.path)), console)
+            return exit_status
+        report = _make_report(run_dir.path, None, settings, console)
+        pipeline.store_sources(run_dir.path, report)
+    except KeyboardInterrupt:
+        _complain(_interrupted(run_dir), console)
+        return EXIT_INTERRUPTED
+    # The program has run; its exit status is what the caller waits for.
     except MemdeepError as error:
-        # The program has run; its exit status is what the caller waits for.
         _complain(error, console)
+    except Exception:
+        traceback.print_exc()
+        _complain(_unmade(run_dir), console)
     return exit_status
+
+
+def _interrupted(run_dir: RunDirectory) -> MemdeepError:
+    return MemdeepError(
+        "The report was interrupted; all that was recorded is kept.",
+        f"Make the report later: memdeep report {run_dir.path}",
+        EXIT_INTERRUPTED,
+    )
+
+
+def _unmade(run_dir: RunDirectory) -> MemdeepError:
+    return MemdeepError(
+        "The report could not be made, through a fault of memdeep; what was recorded is kept.",
+        f"With a version that has it corrected: memdeep report {run_dir.path}",
+        EXIT_USAGE,
+    )
 
 
 def _run_options(settings: Settings) -> RunOptions:
@@ -121,6 +156,9 @@ def _run_options(settings: Settings) -> RunOptions:
         focus=settings.texts("focus"),
         start_at=settings.text("start-at") or "",
         stop_at=settings.text("stop-at") or "",
+        memory_limit_bytes=settings.size_bytes("memory-limit"),
+        kill_bytes=settings.size_bytes("kill-at"),
+        redact_args=settings.flag("redact-args"),
         max_capture_bytes=settings.size_bytes("max-capture"),
         keep_free_bytes=settings.size_bytes("keep-free") or 0,
         interpreter=(
@@ -149,34 +187,58 @@ def _bytes(megabytes: float | None) -> int | None:
     return None if megabytes is None else round(megabytes * MIB)
 
 
-def _make_report(
-    path: Path, into: Path | None, options: argparse.Namespace, console: Console
-) -> None:
-    """Load, analyse, write, tell."""
-    shows_steps = console.is_terminal and not options.quiet
-    spinner = console.status("", spinner="dots") if shows_steps else None
-    with spinner or nullcontext():
-
-        def on_step(step: str) -> None:
-            if spinner is not None:
-                spinner.update(f"{step} …")
-
-        report = pipeline.analyse(pipeline.load(path), on_step)
+def _make_report(path: Path, into: Path | None, settings: Settings, console: Console) -> Report:
+    """Load, analyse, write, tell; returns what was told."""
+    # Millions of objects that live to the end, and hardly a cycle: looking for those took a sixth
+    # of the time.
+    gc.disable()
+    options = _report_options(settings)
+    quiet = settings.flag("quiet")
+    with _steps(console, quiet=quiet) as on_step:
+        report = pipeline.analyse(pipeline.load(path), on_step, options)
         html_path, json_path = pipeline.report_paths(path)
         if into is not None:
             directory = rundir.make_directory(into)
             html_path, json_path = RunDirectory(directory).html, RunDirectory(directory).json
-        pipeline.write(report, html_path, json_path, on_step)
-    if not options.quiet:
-        _tell(report, html_path, console)
-    if options.open:
+        pipeline.write(report, html_path, json_path, on_step, options)
+    if not quiet:
+        _tell(report, html_path, _spoken(settings), console)
+    if settings.flag("open"):
         webbrowser.open(html_path.absolute().as_uri())
+    return report
 
 
-def _tell(report: Report, html_path: Path, console: Console) -> None:
-    _say(text.verdict(report, console), console)
+def _report_options(settings: Settings) -> ReportOptions:
+    return ReportOptions(
+        lang=settings.text("lang") or "both",
+        source=None if settings.value("source") is None else settings.flag("source"),
+        redact_args=settings.flag("redact-args"),
+        editor=settings.text("editor") or "",
+    )
+
+
+@contextmanager
+def _steps(console: Console, *, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """What to call with each step of something long: it shows the step while it lasts."""
+    spinner = console.status("", spinner="dots") if console.is_terminal and not quiet else None
+
+    def on_step(step: str) -> None:
+        if spinner is not None:
+            spinner.update(f"{step} …")
+
+    with spinner or nullcontext():
+        yield on_step
+
+
+def _spoken(settings: Settings) -> Language:
+    """The language of the terminal."""
+    return language("zh" if settings.text("lang") == "zh" else "en")
+
+
+def _tell(report: Report, html_path: Path, spoken: Language, console: Console) -> None:
+    _say(text.verdict(report, console, spoken), console)
     _say(Text(""), console)
-    _say(text.place(html_path), console)
+    _say(text.place(html_path, spoken), console)
 
 
 def _watched(path: Path | None) -> RunDirectory:

@@ -10,6 +10,7 @@ EXIT_NO_INPUT = 66
 EXIT_NOT_STARTED = 125
 EXIT_NOT_RUNNABLE = 126
 EXIT_NOT_FOUND = 127
+EXIT_INTERRUPTED = 130  # as a shell has it: 128 and the number of SIGINT
 
 
 class MemdeepError(Exception):

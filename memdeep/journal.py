@@ -7,7 +7,8 @@ the user's process.
 A line has the keys ``n`` (sequence number), ``k`` (kind), ``t`` (microseconds since the program's
 start) and, where they apply, ``rss`` (bytes), ``rf`` (those of them that map files or are shared),
 ``l`` (label), ``o`` (note), ``s`` (span number), ``th`` (thread name) and ``pid``. The start line
-adds ``mono`` and ``epoch`` (nanoseconds).
+adds ``mono`` and ``epoch`` (nanoseconds). The note of an end is the exception that left the span,
+that of the exit the one that nobody caught.
 """
 
 from _json import encode_basestring_ascii  # the encoder behind `json`, without importing it

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 
-from memdeep import __version__
+from memdeep import __version__, redaction
 from memdeep.errors import CaptureError
 
 META_SCHEMA = 1
@@ -35,7 +35,10 @@ class Meta:
 
     ``spawned_ns`` is `time.monotonic_ns()` when the program was started: the zero of `samples`.
     ``library_paths`` and ``stdlib_paths`` tell the user's own code from everybody else's.
-    ``notes`` are sentences for the report.
+    ``limit_*`` is the tightest limit on memory at the start; ``notes`` are for the report.
+    ``library_paths`` and ``stdlib_paths`` tell the user's own code from everybody else's. With
+    ``redact_args`` what is written holds no arguments of the program or of its processes.
+    ``package`` is the directory of the memdeep that records.
     """
 
     command: tuple[str, ...]
@@ -59,7 +62,12 @@ class Meta:
     verdict: str | None = None
     evidence: tuple[str, ...] = ()
     processes: tuple[SeenProcess, ...] = ()
+    limit_bytes: int | None = None
+    limit_source: str | None = None
+    limit_of_address_space: bool = False
     notes: tuple[str, ...] = ()
+    redact_args: bool = False
+    package: str | None = None
     memdeep: str = field(default=__version__)
 
 
@@ -100,9 +108,20 @@ def ended(
     )
 
 
+def _redacted(meta: Meta) -> Meta:
+    return replace(
+        meta,
+        command=redaction.without_arguments(meta.command),
+        processes=tuple(
+            replace(process, command=redaction.first_word(process.command))
+            for process in meta.processes
+        ),
+    )
+
+
 def encode_meta(meta: Meta) -> bytes:
     """``meta.json``: UTF-8, readable."""
-    content = {"schema": META_SCHEMA, **asdict(meta)}
+    content = {"schema": META_SCHEMA, **asdict(_redacted(meta) if meta.redact_args else meta)}
     # A file name that is not UTF-8 reaches us with lone surrogates; ASCII escapes carry them.
     return (json.dumps(content, indent=1) + "\n").encode("ascii")
 

@@ -15,6 +15,7 @@ from memdeep.plain import plain
 DEFAULT = "default"
 COMMAND_LINE = "command line"
 ONLY_ON_COMMAND_LINE = ("force",)
+OF_REPORTS = ("lang", "source", "redact-args", "editor", "open", "quiet")
 
 Kind = Literal["flag", "number", "size", "text", "texts", "path"]
 Value = bool | float | str | Path | tuple[str, ...] | None
@@ -40,6 +41,8 @@ class Option:
     ``name`` is the long one without dashes in front, ``also`` are others for the same. A number
     lies between ``least`` and ``most`` (both allowed); a size is a text that `size_bytes` reads; a
     text is one of ``choices`` if there are any.
+    lies between ``least`` and ``most`` (both allowed); a size is a text that `size_bytes` reads; a
+    text is one of ``choices`` if there are any, and matches ``pattern`` if there is one.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Option:
     least: float = 0.0
     most: float = 1e9
     choices: tuple[str, ...] = ()
+    pattern: str = ""
 
     @property
     def destination(self) -> str:
@@ -76,6 +80,12 @@ OPTIONS = (
     Option("warning-mb", "number", "draw a line at this RSS", least=0.001),
     Option("critical-mb", "number", "draw a line at this RSS, in red", least=0.001),
     Option(
+        "memory-limit",
+        "size",
+        "run it under this limit, in a cgroup of its own where allowed, else as RLIMIT_AS",
+    ),
+    Option("kill-at", "size", "end it at this RSS, after writing down where each thread is"),
+    Option(
         "sample-interval",
         "number",
         "seconds between readings of RSS (default and most: 0.05)",
@@ -85,6 +95,27 @@ OPTIONS = (
         0.05,
     ),
     Option("output", "path", "the run directory (default: memdeep-runs/NAME-DATE-TIME)"),
+    Option(
+        "lang",
+        "text",
+        "language of the page: en, zh or both with a switch (default: both)",
+        "both",
+        choices=("en", "zh", "both"),
+    ),
+    Option(
+        "source",
+        "flag",
+        "show source lines, also of files that look private (default: not of those), or none",
+    ),
+    Option("redact-args", "flag", "hide the program's arguments in all that is written", False),
+    Option(
+        "editor",
+        "text",
+        "address that opens a source line, with {path} and {line} (default: VS Code)",
+        "vscode://file/{path}:{line}",
+        # A link must lead to an editor and not run something in the page.
+        pattern=r"(?!javascript:|data:|vbscript:)[a-z][a-z0-9+.-]*:.*\{path\}.*",
+    ),
     Option("open", "flag", "open the page in the browser", False),
     Option("quiet", "flag", "say nothing but errors", False),
     Option("no-report", "flag", "only record; `memdeep report DIR` makes the report later", False),
@@ -159,7 +190,7 @@ class Settings(tuple[Setting, ...]):
 
 
 def size_bytes(text: str) -> int | None:
-    """The bytes of ``950M``, ``1.5 GB`` or ``2GiB`` (powers of 1024); None for anything else."""
+    """The bytes of ``950M``, ``1.5 GB`` or ``2GiB``, all powers of 1024; None for other texts."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         return None
@@ -186,6 +217,8 @@ def problem(option: Option, value: object) -> str | None:
         return "must be at least 1M"
     elif option.choices and value not in option.choices:
         return f"must be one of {', '.join(option.choices)}"
+    elif option.pattern and not re.fullmatch(option.pattern, str(value), re.IGNORECASE):
+        return f"must be an address such as {option.default}"
     elif option.kind == "path" and isinstance(value, str) and (not value or "\0" in value):
         return "must be a path"
     return None
@@ -201,6 +234,8 @@ def example(option: Option, value: object) -> str:
         return "true"
     if option.kind == "size":
         return toml_text("950M")
+    if option.pattern:
+        return toml_text(option.default)
     return toml_text(option.choices[0] if option.choices else "name")
 
 

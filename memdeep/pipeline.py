@@ -6,58 +6,118 @@ Every stage is called here and nowhere else; nothing is printed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from memdeep import rundir
 from memdeep.analysis.curves import heap_curve
+from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.fold import fold
+from memdeep.analysis.lines import by_line
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import phases
+from memdeep.analysis.redact import redacted
+from memdeep.capture import replaying, run_symbols, source_store
 from memdeep.capture.loading import Recording, load_run
-from memdeep.capture.sources import read_sources
+from memdeep.capture.plain import load_capture
+from memdeep.capture.sources import Sources, read_sources
 from memdeep.model import Report
-from memdeep.report import html, json, payload, view
+from memdeep.report import html, json, language, payload, view
 from memdeep.rundir import RunDirectory
 
 OnStep = Callable[[str], None]
+
+VSCODE = "vscode://file/{path}:{line}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """What a report shows: ``lang`` is one of `language.CHOICES`.
+
+    ``source`` is True for all source lines, None for all but those of files that look private.
+    ``editor`` is the address that opens a file, with ``{path}`` and ``{line}``.
+    """
+
+    lang: str = "both"
+    source: bool | None = None
+    redact_args: bool = False
+    editor: str = VSCODE
 
 
 def load(path: Path) -> Recording:
     """The recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
     if path.is_dir():
-        return load_run(rundir.existing(path))
-    from memdeep.capture.plain import load_capture  # needs memray, which other backends do not
-
+        run_dir = rundir.existing(path)
+        return replace(load_run(run_dir), sources=source_store.read(run_dir.sources))
     return load_capture(path)
 
 
-def analyse(recording: Recording, on_step: OnStep) -> Report:
+def analyse(
+    recording: Recording, on_step: OnStep, options: ReportOptions = ReportOptions()
+) -> Report:
     """Everything there is to say about a recording. Raises CaptureError."""
-    run = recording.run
-    died = run.exit is None or run.exit.verdict != "completed"
-    outlines = outline(run.checkpoints, died=died and len(run.checkpoints) > 2)
+    run = redacted(recording.run) if options.redact_args else recording.run
+    outlines = outline(run.checkpoints, died=did_die(run) and len(run.checkpoints) > 2)
     heap = recording.heap([item.stretches for item in outlines], on_step)
     on_step("Finding the culprits")
     found_phases = phases(run, heap, outlines)
+    sources = source_store.NOTHING
+    if options.source is not False:
+        found = read_sources(
+            heap.tree.frames, run.started, run.command, with_private=options.source is True
+        )
+        sources = source_store.merged(recording.sources, found)
     return Report(
         run=run,
         heap=heap,
         phases=found_phases,
-        findings=findings(heap, found_phases, len(run.checkpoints)),
+        findings=findings(
+            heap,
+            found_phases,
+            len(run.checkpoints),
+            sees_malloc=run.mode.backend == "memray",
+        ),
         heap_curve=heap_curve(run, heap),
-        sources=read_sources(heap.tree.frames, run.started, run.command),
+        sources=sources.lines,
+        private_files=sources.private_files,
+        death=death(run, heap, found_phases),
     )
 
 
-def write(report: Report, html_path: Path, json_path: Path, on_step: OnStep) -> None:
+def store_names(path: Path, on_step: OnStep) -> None:
+    """Store with the run at ``path``, which has just ended, what another machine cannot know.
+
+    Raises OutputError.
+    """
+    if run_symbols.is_installed() and replaying.is_built():
+        run_symbols.store_names(RunDirectory(path), on_step)
+
+
+def store_sources(path: Path, report: Report) -> None:
+    """Store with the run at ``path``, which has just ended, the source lines of its report.
+
+    Raises OutputError.
+    """
+    sources = Sources(report.sources, report.private_files)
+    rundir.write_atomically(RunDirectory(path).sources, source_store.encode(sources))
+
+
+def write(
+    report: Report,
+    html_path: Path,
+    json_path: Path,
+    on_step: OnStep,
+    options: ReportOptions = ReportOptions(),
+) -> None:
     """Write the page and the machine-readable result. Raises OutputError."""
     on_step("Writing the page")
     rundir.write_atomically(json_path, json.encode(report))
     peaks = [phase.peak for phase in report.phases]
-    folded = fold(report.heap, peaks)
-    page = view.page(report, payload.encode(report, folded))
-    rundir.write_atomically(html_path, html.render(page))
+    folded, lines = fold(report.heap, peaks), by_line(report.heap, peaks)
+    languages = language.chosen(options.lang)
+    page = view.page(report, payload.encode(report, folded, lines, options.editor), languages)
+    rundir.write_atomically(html_path, html.render(page, languages))
 
 
 def report_paths(path: Path) -> tuple[Path, Path]:

@@ -22,6 +22,10 @@ class RunDirectory:
         """The capture of the ``part``-th stretch that was traced; a whole run has one."""
         return self.path / ("capture.bin" if part == 1 else f"capture-{part}.bin")
 
+    def captures(self) -> tuple[Path, ...]:
+        """All captures there are."""
+        return tuple(sorted(self.path.glob("capture*.bin")))
+
     @property
     def journal(self) -> Path:
         return self.path / "journal.jsonl"
@@ -33,6 +37,16 @@ class RunDirectory:
     @property
     def snapshots(self) -> Path:
         return self.path / "snapshots.jsonl"
+
+    @property
+    def sources(self) -> Path:
+        """The source lines shown, as they were at the end of the run."""
+        return self.path / "sources"
+
+    @property
+    def symbols(self) -> Path:
+        """The names of the native frames in the captures."""
+        return self.path / "symbols"
 
     @property
     def log(self) -> Path:
@@ -47,6 +61,11 @@ class RunDirectory:
         return self.path / "meta.json"
 
     @property
+    def stacks(self) -> Path:
+        """Where the Python stacks go when RSS is over a limit."""
+        return self.path / "stacks.txt"
+
+    @property
     def html(self) -> Path:
         return self.path / "report.html"
 
@@ -54,15 +73,24 @@ class RunDirectory:
     def json(self) -> Path:
         return self.path / "report.json"
 
-    def captures(self) -> tuple[Path, ...]:
+    def growing(self) -> tuple[Path, ...]:
         """The files that grow with what is traced, as many as there are now."""
         snapshots = (self.snapshots,) if self.snapshots.exists() else ()
-        return (*self.path.glob("capture*.bin"), *snapshots)
+        return (*self.captures(), *snapshots)
 
     def files(self) -> tuple[Path, ...]:
         """All files memdeep itself may have written here."""
-        parts = (*self.path.glob("capture*.bin"), *self.path.glob("markers*"))
-        others = (self.journal, self.snapshots, self.samples, self.log, self.meta)
+        parts = (*self.captures(), *self.path.glob("markers*"))
+        others = (
+            self.journal,
+            self.snapshots,
+            self.symbols,
+            self.sources,
+            self.samples,
+            self.log,
+            self.meta,
+            self.stacks,
+        )
         return (*parts, *others, self.html, self.json)
 
 
@@ -96,17 +124,23 @@ def create(path: Path, *, force: bool) -> RunDirectory:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(path.iterdir()) and not force:
-            raise OutputError(
-                f"{path} exists already and is not empty.",
-                "Choose another directory with -o, or replace the old run with --force.",
-            )
+            raise _not_empty(path)
         for file in run_dir.files():
             file.unlink(missing_ok=True)
-        with open(run_dir.journal, "wb"):
+        with open(run_dir.journal, "xb"):  # of two runs started at once, one gets the directory
             pass
+    except FileExistsError as error:
+        raise (_not_empty(path) if path.is_dir() else write_error(path, error)) from error
     except OSError as error:
         raise write_error(path, error) from error
     return run_dir
+
+
+def _not_empty(path: Path) -> OutputError:
+    return OutputError(
+        f"{path} exists already and is not empty.",
+        "Choose another directory with -o, or replace the old run with --force.",
+    )
 
 
 def make_directory(path: Path) -> Path:

@@ -23,6 +23,7 @@ SPARKLINE_CELLS = 20
 SPARKLINE_PERIOD_S = 0.5
 REDRAW_S = 0.2
 MIN_ROWS = 3
+LOW_RATIO = 0.5  # of the limit
 
 
 class StatusLine:
@@ -85,8 +86,13 @@ class StatusLine:
 
 def status_text(progress: Progress, history: deque[int]) -> str:
     """One line: sparkline, RSS, time, the last checkpoint."""
+    left = ""
+    if progress.left_bytes is not None and progress.limit_bytes is not None:
+        # Far from the limit it tells nothing, and on a whole system others share what is left.
+        is_near = progress.left_bytes <= progress.limit_bytes * LOW_RATIO
+        left = f" · {units.size(max(0, progress.left_bytes))} left" if is_near else ""
     figures = (
-        f"memdeep {sparkline(history)} RSS {units.size(progress.rss_bytes)} · "
+        f"memdeep {sparkline(history)} RSS {units.size(progress.rss_bytes)}{left} · "
         f"{units.duration(progress.elapsed_s)}"
     )
     return figures if progress.label is None else f"{figures} · {plain(progress.label)}"

@@ -8,14 +8,17 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+pytest_plugins = ["browser"]
+
 PROGRAMS = Path(__file__).parent / "programs"
 TIMEOUT_S = 30.0
+# `symbols` is there too, where the native stacks of the run could be named.
 RUN_FILES = ("capture.bin", "journal.jsonl", "meta.json", "monitor.log", "samples")
 
 Completed = subprocess.CompletedProcess[bytes]
@@ -67,6 +70,16 @@ def tree(directory: Path) -> dict[str, bytes | None]:
         str(path.relative_to(directory)): path.read_bytes() if path.is_file() else None
         for path in sorted(directory.rglob("*"))
     }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of the tests' own; symbols come from this machine alone."""
+    place = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(place))
+        patch.delenv("DEBUGINFOD_URLS", raising=False)
+        yield place
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from memdeep.analysis.curves import heap_curve
+from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import phases
@@ -262,8 +263,7 @@ def analysed(
     sources: Mapping[tuple[str, int], str] | None = None,
 ) -> Report:
     """The report that the analysis makes of a run with these lifetimes."""
-    died = recorded.exit is None or recorded.exit.verdict != "completed"
-    outlines = outline(recorded.checkpoints, died=died)
+    outlines = outline(recorded.checkpoints, died=did_die(recorded))
     held = with_peaks(heap(stacks, lifetimes, len(recorded.checkpoints)), outlines)
     found = phases(recorded, held, outlines)
     return Report(
@@ -273,6 +273,7 @@ def analysed(
         findings=findings(held, found, len(recorded.checkpoints)),
         heap_curve=heap_curve(recorded, held),
         sources=sources or {},
+        death=death(recorded, held, found),
     )
 
 

@@ -30,6 +30,7 @@ from memdeep.model import (
     Advice,
     Finding,
     FindingKind,
+    Gap,
     Heap,
     Lifetime,
     Origin,
@@ -64,6 +65,21 @@ def test_nested_phases_do_not_tell_the_same_thing_twice() -> None:
     stacks, (keep,) = tree([KEEP])
     made = analysed(run("+outer", "+inner", "-inner", "-outer"), stacks, [lifetime(keep, 3)])
     assert summary(made) == [("inner", "keep", 10)]
+
+
+def test_what_a_loop_keeps_in_every_round_is_one_finding() -> None:
+    stacks, (keep, drop) = tree([KEEP], [DROP])
+    steps = ["+load", *[f"round {number}" for number in range(4)], "-load"]
+    lives = [lifetime(keep, born) for born in range(2, 6)] + [lifetime(drop, 3, bytes=15 * MB)]
+    made = analysed(run(*steps), stacks, lives)
+    assert summary(made) == [("load", "keep", 40), ("round 0 → round 1", "drop", 15)]
+
+
+def test_what_a_loop_kept_for_a_while_is_not_charged_to_the_span() -> None:
+    stacks, (keep,) = tree([KEEP])
+    steps = ["+load", *[f"round {number}" for number in range(4)], "-load"]
+    lives = [lifetime(keep, born, died=born + 2) for born in range(2, 5)]
+    assert summary(analysed(run(*steps), stacks, lives)) == []
 
 
 def test_what_the_outer_phase_allocated_itself_is_its_own() -> None:
@@ -161,9 +177,19 @@ def test_findings_are_few_large_ordered_and_within_their_phase(
     steps, stacks, lives = history
     made = analysed(run(*steps), stacks, lives)
     assert len(made.findings) <= MAX_FINDINGS
-    growth = [item for item in made.findings if item.kind is FindingKind.GROWTH]
-    assert list(made.findings[: len(growth)]) == growth
-    assert [item.bytes for item in growth] == sorted((i.bytes for i in growth), reverse=True)
-    for item in growth:
+    sizes = [item.bytes for item in made.findings if item.kind is FindingKind.GROWTH]
+    assert sizes == sorted(sizes, reverse=True)
+    for item in made.findings:
+        if item.kind is not FindingKind.GROWTH:
+            continue
+        assert item.fate is not None
+        assert item.fate.alive_bytes + sum(size for _, size in item.fate.freed) <= item.bytes
         assert MB <= item.bytes <= made.phases[item.phase].heap.retained_bytes
         assert 0 < item.share <= 1
+
+
+def test_memory_beyond_the_heap_is_told_only_where_the_tracer_sees_malloc() -> None:
+    grown = phase(rss_delta_bytes=90 * MB, gap=Gap(0, 90 * MB, 0))
+    held = plain_heap(tree([frame()])[0])
+    assert [item.kind for item in findings(held, [grown], 2)] == [FindingKind.UNTRACKED]
+    assert findings(held, [grown], 2, sees_malloc=False) == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pytest
 from factories import frame, heap, lifetime, lifetimes_in, tree, trees
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from memdeep.analysis import fold as folding
 from memdeep.analysis.fold import fold
-from memdeep.model import Heap, Lifetime, Peak, StackBytes
+from memdeep.model import Heap, LargeAllocation, Lifetime, Peak, StackBytes, Transient
 
 Figures = tuple[int, int]
 
@@ -121,30 +122,105 @@ def test_the_share_is_the_part_that_moved(case: tuple[Heap, tuple[Peak, ...]]) -
     assert folded.share == pytest.approx(moved / every if every else 0.0)
 
 
+@given(case=heaps())
+def test_what_came_and_went_is_preserved_by_segment(case: tuple[Heap, tuple[Peak, ...]]) -> None:
+    held, peaks = case
+    gone = tuple(Transient(life.node, life.born, life.bytes, 3) for life in held.lifetimes)
+    folded = fold(replace(held, transients=gone), peaks)
+    assert folded.transients is not None
+    assert by_segment(folded.transients) == by_segment(gone)
+    assert {item.node for item in folded.transients} <= {-1, *folded.kept}
+    assert fold(held, peaks).transients is None
+
+
+def by_segment(transients: Iterable[Transient]) -> Counter[tuple[int, str]]:
+    sums: Counter[tuple[int, str]] = Counter()
+    for gone in transients:
+        sums[gone.segment, "bytes"] += gone.bytes
+        sums[gone.segment, "allocations"] += gone.allocations
+    return sums
+
+
 def test_a_small_heap_is_not_folded() -> None:
     stacks, nodes = tree([frame("a"), frame("b")], [frame("a"), frame("c")])
     held = heap(
-        stacks, [lifetime(node, bytes=size) for node, size in zip(nodes, (9, 1), strict=True)]
+        stacks,
+        [lifetime(node, bytes=size) for node, size in zip(nodes, (10**9, 1), strict=True)],
     )
     folded = fold(held, ())
     assert folded.kept == (0, 1, 2)
     assert folded.share == 0.0
 
 
-def test_a_stack_below_the_least_share_goes_to_its_caller() -> None:
-    stacks, (large, small) = tree([frame("a")], [frame("a"), frame("b")])
-    held = heap(stacks, [lifetime(large, bytes=10**6), lifetime(small, bytes=1)])
+@pytest.fixture
+def only_two_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "MAX_NODES", 2)
+
+
+@pytest.mark.usefixtures("only_two_nodes")
+def test_the_stack_that_matters_least_goes_to_its_caller() -> None:
+    stacks, (large, small, middle) = tree(
+        [frame("a")], [frame("a"), frame("b")], [frame("a"), frame("c")]
+    )
+    held = heap(
+        stacks,
+        [
+            lifetime(large, bytes=1000),
+            lifetime(small, bytes=1),
+            lifetime(middle, bytes=9),
+        ],
+    )
     folded = fold(held, ())
-    assert folded.kept == (large,)
-    assert folded.lifetimes == (lifetime(large, bytes=10**6 + 1, allocations=2),)
+    assert folded.kept == (large, middle)
+    assert set(folded.lifetimes) == {
+        lifetime(large, bytes=1001, allocations=2),
+        lifetime(middle, bytes=9),
+    }
 
 
+@pytest.mark.usefixtures("only_two_nodes")
 def test_a_stack_that_matters_at_one_peak_only_is_kept() -> None:
-    stacks, (large, brief) = tree([frame("a")], [frame("b")])
-    held = heap(stacks, [lifetime(large, bytes=10**9), lifetime(brief, bytes=1)])
+    stacks, (large, middle, brief) = tree([frame("a")], [frame("b")], [frame("c")])
+    held = heap(
+        stacks,
+        [
+            lifetime(large, bytes=10**9),
+            lifetime(middle, bytes=10**6),
+            lifetime(brief, bytes=1),
+        ],
+    )
     peaks = [Peak(10, None, (StackBytes(brief, 10, 1),))]
-    assert brief in fold(held, peaks).kept
-    assert brief not in fold(held, ()).kept
+    assert fold(held, peaks).kept == (large, brief)
+    assert fold(held, ()).kept == (large, middle)
+
+
+@pytest.mark.usefixtures("only_two_nodes")
+def test_what_came_and_went_makes_a_stack_matter() -> None:
+    stacks, (large, middle, passing) = tree([frame("a")], [frame("b")], [frame("c")])
+    held = heap(stacks, [lifetime(large, bytes=10**9), lifetime(middle, bytes=10**6)])
+    gone = replace(held, transients=(Transient(passing, 1, 10**8, 5),))
+    assert fold(gone, ()).kept == (large, passing)
+
+
+@pytest.mark.usefixtures("only_two_nodes")
+def test_a_stack_matters_by_its_part_of_a_segment_not_of_the_run() -> None:
+    stacks, (large, second, other) = tree([frame("a")], [frame("b")], [frame("c")])
+    lives = [
+        lifetime(large, 1, bytes=10**9),
+        lifetime(second, 1, bytes=2 * 10**7),  # 2 % of its segment
+        lifetime(other, 2, bytes=10**7),  # all of its segment
+    ]
+    assert fold(heap(stacks, lives, 3), ()).kept == (large, other)
+    # A segment in which nearly nothing happened does not count as much as that.
+    lives[2] = lifetime(other, 2, bytes=10**5)
+    assert fold(heap(stacks, lives, 3), ()).kept == (large, second)
+
+
+def test_the_largest_allocations_go_to_kept_stacks() -> None:
+    stacks, (node,) = tree([frame("a"), frame("b")])
+    held = replace(heap(stacks), largest=(LargeAllocation(node, 1, None, 5),))
+    assert fold(held, ()).largest == (LargeAllocation(-1, 1, None, 5),)
+    assert fold(heap(stacks), ()).largest is None
 
 
 def test_a_heap_without_any_bytes_has_nothing_to_keep() -> None:
@@ -164,5 +240,17 @@ def test_a_wide_tree_is_folded_until_it_is_small_enough() -> None:
     ]
     held = heap(stacks, lives)
     folded = fold(held, ())
-    assert len(folded.kept) <= folding.MAX_NODES
+    assert len(folded.kept) == folding.MAX_NODES
     assert by_time(folded.lifetimes) == by_time(held.lifetimes)
+    assert folded.share < 1e-4
+
+
+def test_many_entries_are_folded_until_they_are_few_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "MAX_ENTRIES", 100)
+    stacks, nodes = tree(*([frame("root"), frame(lineno=line)] for line in range(1, 51)))
+    lives = [lifetime(node, born, bytes=node) for node in nodes for born in range(1, 11)]
+    held = heap(stacks, lives, 11)
+    folded = fold(held, ())
+    assert len(folded.lifetimes) <= 100
+    assert by_time(folded.lifetimes) == by_time(lives)
+    assert nodes[-1] in folded.kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from factories import (
@@ -24,7 +25,19 @@ from hypothesis import strategies as st
 
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import cover, phases
-from memdeep.model import Checkpoint, Lifetime, Phase, PhaseKind, Run, StackTree, Stretch
+from memdeep.model import (
+    Checkpoint,
+    Gap,
+    LargeAllocation,
+    Lifetime,
+    Phase,
+    PhaseKind,
+    Run,
+    StackTree,
+    Stretch,
+    Transient,
+    Trend,
+)
 
 ONE_FRAME, _ = tree([frame()])
 
@@ -125,6 +138,82 @@ def test_culprits_are_the_lines_of_what_stayed_and_of_what_went() -> None:
     assert [culprit.frame.function for culprit in phase.heap.culprits] == ["keep"]
     assert [culprit.frame.function for culprit in phase.heap.freed_culprits] == ["drop"]
     assert phase.heap.culprits[0].share == phase.heap.freed_culprits[0].share == 1.0
+
+
+def with_gross(
+    lifetimes: Sequence[Lifetime], transients: Sequence[Transient], *large: LargeAllocation
+) -> Phase:
+    """`load` in a run whose reader knows what came and went within a segment."""
+    recorded = run(checkpoints=program("+load", "point", "-load"))
+    outlines = outline(recorded.checkpoints, died=False)
+    held = with_peaks(heap(ONE_FRAME, lifetimes, len(recorded.checkpoints)), outlines)
+    held = replace(held, transients=tuple(transients), largest=large)
+    return span("load", phases(recorded, held, outlines))
+
+
+def test_gross_figures_count_what_stayed_and_what_came_and_went() -> None:
+    inside = with_gross(
+        [
+            lifetime(born=2, died=3, allocations=2),  # across a point, within the phase
+            lifetime(born=3, died=4, allocations=3),
+            lifetime(born=1, died=3),
+        ],
+        [Transient(0, 3, MB, 5), Transient(0, 1, 99 * MB, 9)],
+    )
+    assert inside.heap.churn_bytes == 11 * MB
+    assert inside.heap.allocated_bytes == 21 * MB
+    assert inside.heap.allocations == 10
+    assert inside.heap.freed_bytes == 10 * MB
+
+
+def test_gross_figures_are_unknown_where_the_reader_cannot_know_them() -> None:
+    inside = load([lifetime(born=2)])
+    assert inside.heap.allocated_bytes is None
+    assert inside.heap.churn_bytes is None
+    assert inside.heap.allocations is None
+    assert inside.heap.largest is None
+
+
+def test_of_each_line_the_largest_single_allocation_in_the_phase_is_kept() -> None:
+    inside = with_gross(
+        [],
+        [Transient(0, 2, 9 * MB, 2)],
+        LargeAllocation(0, 1, None, 50 * MB),
+        LargeAllocation(0, 2, 2, MB),
+        LargeAllocation(0, 3, 3, 8 * MB),
+    )
+    assert [(item.bytes, item.allocations) for item in inside.heap.largest] == [(8 * MB, 1)]
+    assert inside.heap.largest[0].share == pytest.approx(8 / 9)
+
+
+@pytest.mark.parametrize(
+    ("rss", "file", "gap"),
+    [
+        ((0, 0, 30 * MB, 0), (0, 0, 5 * MB, 0), Gap(5 * MB, 15 * MB, 0)),
+        ((0, 0, 4 * MB, 0), (0, 0, MB, 0), Gap(MB, 0, 7 * MB)),
+        ((0, 0, 10 * MB, 0), (0, 0, None, 0), Gap(None, 0, 0)),
+    ],
+)
+def test_the_gap_between_rss_and_heap_has_a_name(
+    rss: Sequence[int], file: Sequence[int | None], gap: Gap
+) -> None:
+    points = [
+        replace(point, rss_file_bytes=size)
+        for point, size in zip(with_rss(program("+load", "-load"), *rss), file, strict=True)
+    ]
+    grown = span("load", found(run(checkpoints=tuple(points)), [lifetime(born=2)]))
+    assert grown.gap == gap
+
+
+def test_a_phase_without_rss_has_no_gap() -> None:
+    assert load([lifetime(born=2)]).gap is None
+
+
+def test_repeats_have_a_trend_of_the_heap() -> None:
+    steps = ["+load", "-load"] * 4
+    lives = [lifetime(born=2 * place + 2, bytes=MB) for place in range(4)]
+    repeated = span("load", found(run(*steps), lives))
+    assert repeated.trend == Trend(4, 4, MB, 0, 0)
 
 
 def test_a_clock_that_went_back_gives_no_negative_time() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "memdeep"
 MAX_LINES = 340
-MAX_LINES_OF = {"model": 520}  # declarations only
+MAX_LINES_OF = {"model": 640}  # declarations only
 
 # For each stage (or module of the package): what it may import from memdeep, and from outside the
 # standard library. A stage may always import itself.
@@ -23,10 +23,12 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "journal": (set(), set()),
     "labels": (set(), set()),
     "plain": (set(), set()),
+    "redaction": (set(), set()),
     "tail": (set(), set()),
     "tally": ({"model"}, set()),
+    "stack_dumps": (set(), set()),
     "rundir": ({"errors"}, set()),
-    "observation": ({"errors", "__init__"}, set()),
+    "observation": ({"errors", "redaction", "__init__"}, set()),
     "monitor": ({"monitoring", "record.api"}, set()),
     "monitoring": (
         {"plain", "record.api", "record.fork_warning", "record.rss", "record.recorder"},
@@ -35,21 +37,31 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "record": ({"errors", "journal", "labels", "__init__"}, set()),
     "run": (
         {"errors", "rundir", "journal", "observation", "record", "monitoring", "tail"}
-        | {"report.units"},
+        | {"report.units", "stack_dumps"},
         set(),
     ),
     "capture": (
-        {"errors", "rundir", "journal", "observation", "model", "tally", "record", "__init__"},
+        {"errors", "rundir", "journal", "observation", "model", "tally", "record", "__init__"}
+        | {"stack_dumps"},
         set(),
     ),
-    "analysis": ({"errors", "labels", "model", "tally"}, set()),
-    "report": ({"errors", "model", "plain", "analysis.fold", "__init__"}, {"rich"}),
+    "analysis": ({"errors", "labels", "model", "redaction", "tally"}, set()),
+    "report": (
+        {"errors", "model", "plain", "tally", "analysis.fold", "analysis.lines", "__init__"},
+        {"rich"},
+    ),
     "status": ({"report.units", "plain", "run.supervise"}, {"rich"}),
     "options": ({"plain"}, set()),
     "config": ({"errors", "options", "plain"}, {"rich", "tomllib", "tomli"}),
     "watching": (
         {"journal", "labels", "observation", "rundir", "report.units"}
         | {"plain", "status", "tail"},
+        {"rich"},
+    ),
+    "limits": (set(), set()),
+    "doctor": (
+        {"__init__", "capture.engines", "capture.replaying", "errors", "limits", "plain"}
+        | {"report.units"},
         {"rich"},
     ),
     "watch": (
@@ -59,7 +71,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "pipeline": ({"rundir", "model", "capture", "analysis", "report"}, set()),
     "arguments": ({"__init__", "errors", "options", "record.spec", "run.program"}, set()),
     "cli": (
-        {"pipeline", "errors", "model", "rundir", "report.text", "plain"}
+        {"pipeline", "errors", "model", "rundir", "report.text", "report.language", "plain"}
         | {
             "run",
             "record.spec",
@@ -67,20 +79,25 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
             "status",
             "arguments",
             "config",
+            "doctor",
             "options",
             "watch",
         },
         {"rich"},
     ),
 }
-# The one module of a stage that may know a library.
-KNOWS = {
-    "record.tracker": "memray",
-    "record.rss": "psutil",
-    "run.sampling": "psutil",
-    "watching.progress": "psutil",
-    "capture.reader": "memray",
-    "report.html": "jinja2",
+# The one module of a stage that may know a library, and which.
+KNOWS: dict[str, set[str]] = {
+    "record.tracker": {"memray"},
+    "record.rss": {"psutil"},
+    "run.sampling": {"psutil"},
+    "watching.progress": {"psutil"},
+    "capture.reader": {"memray"},
+    "capture.replaying": {"lz4"},
+    "capture.symbol_tables": {"symbolic", "cffi"},
+    "capture.demangle": {"multi_demangle"},
+    "capture.symbol_cache": {"platformdirs"},
+    "report.html": {"jinja2", "markupsafe"},
 }
 
 
@@ -116,7 +133,7 @@ def allowed(name: str, granted: set[str]) -> bool:
 def test_a_module_imports_only_what_its_stage_may(module: str) -> None:
     stage = module.split(".")[0]
     own, foreign = MAY_IMPORT[stage]
-    foreign = foreign | {KNOWS.get(module, "")}
+    foreign = foreign | KNOWS.get(module, set())
     for name in imports(module):
         top, _, rest = name.partition(".")
         if top == "memdeep":

@@ -5,8 +5,7 @@ from __future__ import annotations
 from memdeep import journal
 from memdeep.capture import checkpoints
 from memdeep.journal import Event
-from memdeep.model import Checkpoint, CheckpointKind
-from memdeep.observation import ProcessSample
+from memdeep.model import Checkpoint, CheckpointKind, Sample
 
 
 def event(sequence: int = 1, kind: str = journal.POINT, **fields: object) -> Event:
@@ -20,7 +19,8 @@ def start(**fields: object) -> Event:
 def joined(
     *events: Event, started: Event | None = None, end: Event | None = None, end_s: float = 0.0
 ) -> tuple[Checkpoint, ...]:
-    return checkpoints.join(started, events, end, end_s=end_s, last_seen=ProcessSample(1, 2, 99, 9))
+    last_seen = Sample(0.25, 99, 9)
+    return checkpoints.join(started, events, end, end_s=end_s, last_seen=last_seen)
 
 
 def test_a_run_without_checkpoints_has_a_start_and_an_end() -> None:
@@ -55,6 +55,12 @@ def test_indices_count_in_program_order() -> None:
 def test_a_killed_program_ends_where_it_was_last_seen() -> None:
     last = joined(event(1), started=start(), end_s=4.5)[-1]
     assert (last.time_s, last.rss_bytes, last.rss_file_bytes) == (4.5, 99, 9)
+
+
+def test_an_older_reading_does_not_stand_for_the_end() -> None:
+    last = joined(event(251, rss=11, rf=4), started=start(), end_s=0.3)[-1]
+    assert (last.time_s, last.rss_bytes, last.rss_file_bytes) == (0.3, 11, 4)
+    assert joined(event(251), started=start(), end_s=0.3)[-1].rss_bytes == 99
 
 
 def test_the_end_is_never_before_the_last_checkpoint() -> None:

@@ -36,12 +36,12 @@ def refusal(path: Path) -> CaptureError:
 @pytest.mark.parametrize("version", [12, 13])
 def test_known_versions_give_version_and_start(tmp_path: Path, version: int) -> None:
     path = capture(tmp_path, head(version, start_ms=99))
-    assert read_header(path) == CaptureHeader(False, version, 99)
+    assert read_header(path) == CaptureHeader(False, version, 99, 0x030B07F0)
 
 
 def test_a_compressed_capture_is_known_by_its_lz4_frame(tmp_path: Path) -> None:
     path = capture(tmp_path, b"\x04\x22\x4d\x18" + b"anything")
-    assert read_header(path) == CaptureHeader(True, None, None)
+    assert read_header(path) == CaptureHeader(True, None, None, None)
 
 
 @pytest.mark.parametrize("version", [-1, 0, 11, 14, 2**31 - 1])

@@ -189,3 +189,20 @@ def test_a_capture_that_cannot_be_written_is_an_error_with_its_path(tmp_path: Pa
     with pytest.raises(OutputError) as caught:
         align(run_dir, figures)
     assert str(run_dir.capture()) in caught.value.message
+
+
+@given(
+    gaps=st.lists(st.integers(0, 200), min_size=1, max_size=6),
+    chunk_bytes=st.integers(markers.RECORD_BYTES, 120),
+)
+def test_markers_are_found_wherever_the_pieces_of_a_file_end(
+    tmp_path_factory: pytest.TempPathFactory, gaps: list[int], chunk_bytes: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "pieces.bin"
+    record = marker(7)
+    path.write_bytes(b"".join(b"\x0a" * gap + record for gap in gaps))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(markers, "_CHUNK_BYTES", chunk_bytes)
+        found = markers.find(path)
+    places = [sum(gaps[: n + 1]) + n * len(record) for n in range(len(gaps))]
+    assert [(one.offset, one.sequence) for one in found] == [(at, 7) for at in places]

@@ -68,3 +68,10 @@ def test_without_install_paths_the_usual_shapes_decide(filename: str, origin: Or
 @given(filename=ANY_TEXT)
 def test_any_name_has_an_origin(filename: str) -> None:
     assert Origins([STDLIB], [LIBRARIES]).of(filename) in Origin
+
+
+def test_the_memdeep_that_recorded_may_be_another_one() -> None:
+    origins = Origins([STDLIB], [LIBRARIES], "/elsewhere/memdeep")
+    assert origins.of("/elsewhere/memdeep/record/bootstrap.py") is Origin.MEMDEEP
+    assert origins.of("/elsewhere/memory_monitor.py") is Origin.MEMDEEP
+    assert origins.of("/elsewhere/job.py") is Origin.USER

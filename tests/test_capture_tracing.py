@@ -80,8 +80,8 @@ def test_each_traced_stretch_is_a_part_with_its_own_capture(tmp_path: Path) -> N
     ordered, parts, _ = align_parts(RunDirectory(tmp_path), events, 2_000)
     assert [one.sequence for one in ordered] == [1, 3, 4, 6, 9, 8, 11]
     assert parts == (
-        Part(tmp_path / "capture.bin", 2, 3, markers=2),
-        Part(tmp_path / "capture-2.bin", 5, 6, markers=2),
+        Part(tmp_path / "capture.bin", 2, 3, 2, frozenset({3, 4})),
+        Part(tmp_path / "capture-2.bin", 5, 6, 2, frozenset({8, 9})),
     )
 
 

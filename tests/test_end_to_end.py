@@ -150,7 +150,9 @@ def test_a_label_met_a_thousand_times_is_one_row(tmp_path: Path) -> None:
     assert row["heap_delta_bytes"] == pytest.approx(1000 * 5001, rel=0.05)
     assert row["culprits"][0]["lineno"] == 5
     assert "× 1,000" in terminal
-    assert "grows with nearly every repeat" in report["findings"][0]["advice"]
+    evidence = report["findings"][0]["evidence"]
+    assert (evidence["repeats"], evidence["growing"]) == (1000, 1000)
+    assert evidence["slope_bytes"] == pytest.approx(5001, rel=0.05)
 
 
 def test_ten_thousand_checkpoints_break_nothing(tmp_path: Path) -> None:

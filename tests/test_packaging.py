@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -29,13 +31,34 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_templates_typing_and_licence(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
-    assert wheel.name.endswith("py3-none-any.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {f"memdeep/{template}" for template in TEMPLATES} <= names
     assert "memdeep/py.typed" in names
     assert "memory_monitor.py" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_one_compiled_wheel_serves_all_pythons(built: Path) -> None:
+    if shutil.which(os.environ.get("CXX", "c++")) is None:
+        pytest.skip("there is no C++ compiler")
+    (wheel,) = built.glob("*.whl")
+    assert "-cp310-abi3-" in wheel.name
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert [name for name in names if name.endswith(".so")] == ["memdeep/capture/_replay.abi3.so"]
+
+
+def test_without_a_compiler_the_wheel_is_pure(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    command += ["--disable-pip-version-check", "--wheel-dir", str(tmp_path), str(ROOT)]
+    broken = {**os.environ, "CC": "/bin/false", "CXX": "/bin/false"}
+    done = subprocess.run(command, capture_output=True, text=True, env=broken)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert not any(name.endswith(".so") for name in archive.namelist())
 
 
 def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
@@ -48,6 +71,10 @@ def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
         "LICENSE",
         "Makefile",
         "memory_monitor.py",
+        "hatch_build.py",
+        "native/account.hpp",
+        "native/module.cpp",
+        "native/replay.hpp",
         *TEMPLATES,
     }
     assert expected <= names

@@ -1,194 +1,291 @@
-"""The page in a real browser: what a person sees, clicks and types; skipped without a browser."""
+"""The page as a whole in a real browser: it starts, asks and obeys nobody, links and switches."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
+from browser import PROGRAM, Reader, needs_browser, start, written
+from factories import MARKUP, analysed, frame, hostile_report, lifetime, run, tree
 from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
-PROGRAM = Path(__file__).parent / "programs" / "page_target.py"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), "")
-DRIVER = shutil.which("chromedriver") or ""
+from memdeep.model import Report
 
-HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
+pytestmark = needs_browser
 
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="no Chromium with chromedriver is installed"
+HOSTILE_LABEL = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
+BIDI = "\u202e\u2066gnp.exe\u2069\u202c"
+ATTRIBUTE = "\"' onmouseover=alert(1) style=display:none x='"
+DAMAGED = (
+    "#phase=99",
+    "#phase=-1",
+    "#phase=1e9&metric=none&view=nowhere&native=x",
+    "#between=5-2",
+    "#between=0-999&vs=phase-77",
+    "#phase=1&frame=1.2.999999",
+    "#phase=1&frame=x.y&file=99999&view=source",
+    "#phase=1&find=%5B&regex=1",
+    "#%E0%A4%A&&&===&phase",
 )
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("page")
-    command = [sys.executable, "-m", "memdeep", "run", "--quiet", "-o", "run", str(PROGRAM)]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return directory / "run" / "report.html"
-
-
-def browser(profile: Path, *, script: bool = True) -> webdriver.Chrome:
-    options = Options()
-    options.binary_location = CHROMIUM
-    words = "headless no-sandbox disable-gpu disable-quic no-first-run disable-sync"
-    words += " disable-background-networking disable-component-update window-size=1280,1600"
-    for word in words.split():
-        options.add_argument(f"--{word}")
-    options.add_argument(f"--user-data-dir={profile}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    if not script:
-        no_script = {"profile.managed_default_content_settings.javascript": 2}
-        options.add_experimental_option("prefs", no_script)
-    return webdriver.Chrome(options=options, service=Service(DRIVER))
-
-
-@pytest.fixture(scope="module")
-def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    driver = browser(tmp_path_factory.mktemp("profile"))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def opened(chrome: webdriver.Chrome, page: Path) -> webdriver.Chrome:
-    """The page, freshly loaded."""
-    chrome.get("about:blank")
-    chrome.get(page.as_uri())
-    return chrome
-
-
-def row(driver: webdriver.Chrome, name: str) -> Any:
-    links = driver.find_elements(By.CSS_SELECTOR, "#phases a[data-phase]")
-    (found,) = [link for link in links if link.text == name]
-    return found
-
-
-def shown_detail(driver: webdriver.Chrome) -> str:
-    titles = driver.find_elements(By.CSS_SELECTOR, "article.phase h3")
-    return " ".join(title.text for title in titles if title.is_displayed())
-
-
-def status(driver: webdriver.Chrome) -> str:
-    return str(driver.find_element(By.ID, "flame-status").text)
-
-
-def waited(driver: webdriver.Chrome, condition: Any) -> Any:
-    return WebDriverWait(driver, 10).until(condition)
-
-
-def test_the_verdict_names_phase_bytes_line_and_source(opened: webdriver.Chrome) -> None:
-    headline = opened.find_element(By.TAG_NAME, "h1").text
+def test_the_verdict_names_phase_bytes_line_and_source(at_run: Reader) -> None:
+    headline = at_run.text("h1")
     assert "加载config grew RSS by" in headline
     lines = PROGRAM.read_text("utf-8").splitlines()
     assert f"page_target.py:{lines.index('    return json.loads(text)') + 1} " in headline
-    finding = opened.find_element(By.CSS_SELECTOR, ".finding").text
-    assert "return json.loads(text)" in finding
+    assert "return json.loads(text)" in at_run.text(".finding")
+    assert at_run.phase() == "加载config"
 
 
-def test_nothing_is_requested_and_nothing_is_complained_of(opened: webdriver.Chrome) -> None:
-    waited(opened, lambda d: d.execute_script("return document.readyState") == "complete")
-    assert opened.execute_script("return performance.getEntriesByType('resource').length") == 0
-    assert [entry for entry in opened.get_log("browser") if entry["level"] != "INFO"] == []
+def test_a_finding_leads_to_its_phase_and_metric(at_run: Reader) -> None:
+    links = at_run.all(".finding a[data-phase]")
+    wished = [link for link in links if link.get_attribute("data-wish") == "peak"][0]
+    name = wished.text
+    wished.click()
+    at_run.wait(lambda: at_run.phase() == name)
+    assert at_run.state()["metric"] == "peak"
+    assert at_run.text("[data-metrics] [aria-pressed=true]").startswith("At peak")
 
 
-def test_hostile_labels_stay_text(opened: webdriver.Chrome) -> None:
-    assert opened.title == "page_target · memdeep"
-    assert row(opened, HOSTILE).is_displayed()
-    assert opened.find_elements(By.CSS_SELECTOR, "img") == []
+def test_nothing_is_requested_and_nothing_is_refused(at_run: Reader, recorded: Path) -> None:
+    for view in ("lines", "functions", "modules", "source", "flame"):
+        at_run.click(f"[data-view={view}]")
+        at_run.wait(lambda view=view: at_run.state()["view"] == view)
+    assert at_run.run("return performance.getEntriesByType('resource').length") == 0
+    assert at_run.run("return violations") == []
 
 
-def test_choosing_a_phase_shows_its_graph_and_lines(opened: webdriver.Chrome) -> None:
-    row(opened, "复制").click()
-    waited(opened, lambda d: "复制" in shown_detail(d))
-    assert "copy.deepcopy(config)" in opened.find_element(By.ID, "details").text
-    assert "phase=" in opened.execute_script("return location.hash")
+def test_the_policy_of_the_page_forbids_requests(reader: Reader, recorded: Path) -> None:
+    reader.open(recorded)
+    reader.run("fetch('https://example.org/').catch(() => {}); new Image().src = 'http://x.test/'")
+    refused = reader.wait(lambda: len(found := reader.run("return violations")) >= 2 and found)
+    assert {one.split()[0] for one in refused} == {"connect-src", "img-src"}
+    reader.driver.get_log("browser")
 
 
-def test_the_graph_is_drawn_and_zooms(opened: webdriver.Chrome) -> None:
-    row(opened, "加载config").click()
-    canvas = opened.find_element(By.CSS_SELECTOR, "canvas")
-    pixels = "const c = arguments[0]; const d = c.getContext('2d').getImageData(0, 0, c.width,"
-    pixels += " c.height).data; return new Set(new Uint32Array(d.buffer)).size"
-    assert waited(opened, lambda d: d.execute_script(pixels, canvas) > 5)
-    canvas.send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
-    reset = opened.find_element(By.CSS_SELECTOR, "[data-reset]")
-    waited(opened, lambda _: reset.is_displayed())
-    canvas.send_keys(Keys.ESCAPE)
-    waited(opened, lambda _: not reset.is_displayed())
-
-
-def test_search_tells_how_much_matches(opened: webdriver.Chrome) -> None:
-    row(opened, "加载config").click()
-    opened.find_element(By.CSS_SELECTOR, "[data-search]").send_keys("raw_decode")
-    matched = opened.find_element(By.CSS_SELECTOR, "[data-matched]")
-    waited(opened, lambda _: "%" in matched.text)
-
-
-def test_metrics_switch_and_a_link_restores_them(opened: webdriver.Chrome, page: Path) -> None:
-    row(opened, "删除").click()
-    waited(opened, lambda d: "删除" in shown_detail(d))
-    opened.find_element(By.CSS_SELECTOR, "button[data-metric=freed]").click()
-    waited(opened, lambda d: "metric=freed" in d.execute_script("return location.hash"))
-    address = opened.execute_script("return location.hash")
-    opened.get("about:blank")
-    opened.get(page.as_uri() + address)
-    waited(opened, lambda d: "删除" in shown_detail(d))
-    pressed = opened.find_element(By.CSS_SELECTOR, "button[data-metric][aria-pressed=true]")
-    assert pressed.get_attribute("data-metric") == "freed"
-    assert "1.9 MB" in pressed.text
-
-
-def test_native_frames_can_be_shown(opened: webdriver.Chrome) -> None:
-    row(opened, "加载config").click()
-    height = "return document.querySelector('canvas').getBoundingClientRect().height"
-    before = waited(opened, lambda d: d.execute_script(height))
-    opened.find_element(By.CSS_SELECTOR, "[data-native]:not(label)").click()
-    space = "return document.querySelector('[data-space]').getBoundingClientRect().height"
-    assert waited(opened, lambda d: d.execute_script(space) > before)
-
-
-def test_the_theme_switches(opened: webdriver.Chrome) -> None:
-    background = "return getComputedStyle(document.body).backgroundColor"
-    seen = {opened.execute_script(background)}
-    button = next(b for b in opened.find_elements(By.TAG_NAME, "button") if "Theme" in b.text)
-    for _ in range(3):
-        button.click()
-        seen.add(opened.execute_script(background))
-    assert len(seen) == 2
-
-
-@pytest.mark.parametrize("width", [360, 768, 1280])
-def test_the_page_never_scrolls_sideways(opened: webdriver.Chrome, width: int) -> None:
-    opened.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+def test_behind_a_proxy_that_refuses_the_page_misses_nothing(
+    recorded: Path, tmp_path: Path
+) -> None:
+    driver = start(
+        tmp_path / "profile", "proxy-server=127.0.0.1:9", "proxy-bypass-list=<-loopback>"
     )
-    overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert opened.execute_script(overflow) <= 0
-    opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def test_without_scripts_the_essentials_are_readable(page: Path, tmp_path: Path) -> None:
-    driver = browser(tmp_path / "profile", script=False)
     try:
-        driver.get(page.as_uri())
+        reader = Reader(driver)
+        reader.open(recorded)
+        assert reader.complaints() == []
+    finally:
+        driver.quit()
+
+
+def test_a_link_restores_what_was_looked_at(at_run: Reader, recorded: Path) -> None:
+    at_run.click("tr[data-row='4'] a")
+    at_run.click("[data-metric=freed]")
+    at_run.one("[data-flag=invert]").click()
+    at_run.choose("[data-native-mode]", "show")
+    at_run.one("[data-search]").send_keys("page_target")
+    at_run.wait(lambda: "find=page_target" in at_run.link())
+    before, link = at_run.state(), at_run.link()
+    at_run.open(recorded, link)
+    assert at_run.state() | {"selected": None} == before | {"selected": None}
+    assert at_run.phase() == "删除"
+    assert at_run.text("[data-metrics] [aria-pressed=true]") == "Freed 1.9 MB"
+    assert at_run.one("[data-flag=invert]").is_selected()
+
+
+def test_the_back_button_takes_steps_back(at_run: Reader) -> None:
+    at_run.click("tr[data-row='2'] a")
+    at_run.click("[data-view=lines]")
+    at_run.wait(lambda: at_run.state()["view"] == "lines")
+    at_run.driver.back()
+    at_run.wait(lambda: at_run.state()["view"] == "flame")
+    assert at_run.phase() == "复制"
+    at_run.driver.forward()
+    at_run.wait(lambda: at_run.shown("[data-table]"))
+
+
+def test_going_back_to_where_the_page_began(at_run: Reader) -> None:
+    at_run.click("tr[data-row='2'] a")
+    at_run.wait(lambda: at_run.phase() == "复制")
+    at_run.driver.back()
+    at_run.wait(lambda: at_run.phase() == "加载config")
+
+
+@pytest.mark.parametrize("link", DAMAGED)
+def test_a_damaged_link_does_no_harm(at_run: Reader, recorded: Path, link: str) -> None:
+    at_run.open(recorded, link)
+    assert at_run.phase()
+    assert at_run.shown("[data-explorer-body]")
+
+
+# What can be read of one language's words where the other one is chosen.
+LEFT_OVER = """
+const tables = JSON.parse(document.getElementById('words').textContent);
+const [chosen, other] = [tables[arguments[0]], tables[arguments[1]]];
+const same = new Set(Object.values(chosen));
+const wrong = new Set(Object.values(other).filter((text) => !same.has(text)));
+const shown = [...document.querySelectorAll('body *')].filter((e) => e.checkVisibility());
+const texts = shown.flatMap((element) => [
+  ...[...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data),
+  ...['aria-label', 'title', 'placeholder'].map((name) => element.getAttribute(name) ?? ''),
+]);
+return texts.map((text) => text.trim()).filter((text) => wrong.has(text));
+"""
+
+
+def test_the_language_switches_without_a_reload_and_is_remembered(at_run: Reader) -> None:
+    at_run.run("window.kept = true")
+    at_run.click("[data-set-language=zh]")
+    at_run.wait(lambda: at_run.text("[data-view=flame]") == "火焰图")
+    assert at_run.run("return document.documentElement.lang") == "zh-CN"
+    assert "RSS 增加了" in at_run.text("h1")
+    for view in ("lines", "functions", "modules", "source", "flame"):
+        at_run.click(f"[data-view={view}]")
+        at_run.wait(lambda view=view: at_run.state()["view"] == view)
+        assert at_run.run(LEFT_OVER, "zh", "en") == []
+    assert at_run.run("return window.kept")
+    at_run.reload()
+    assert at_run.text("[data-view=flame]") == "火焰图"
+    at_run.click("[data-set-language=en]")
+    at_run.wait(lambda: at_run.text("[data-view=flame]") == "Flame graph")
+    assert at_run.run(LEFT_OVER, "en", "zh") == []
+
+
+def test_the_theme_switches_and_is_remembered(at_run: Reader) -> None:
+    background = "return getComputedStyle(document.body).backgroundColor"
+    at_run.click("[data-set-theme=light]")
+    light = at_run.run(background)
+    at_run.click("[data-set-theme=dark]")
+    dark = at_run.run(background)
+    assert dark != light
+    at_run.reload()
+    assert at_run.run(background) == dark
+    at_run.click("[data-set-theme=auto]")
+    assert at_run.run(background) == light
+
+
+def test_the_system_s_theme_is_followed(at_run: Reader) -> None:
+    background = "return getComputedStyle(document.body).backgroundColor"
+    light = at_run.run(background)
+    dark = {"name": "prefers-color-scheme", "value": "dark"}
+    at_run.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [dark]})
+    assert at_run.run(background) != light
+
+
+@pytest.mark.parametrize("width", [360, 400, 768, 1280])
+def test_the_page_never_scrolls_sideways(at_run: Reader, width: int) -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    at_run.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    for view in ("flame", "lines", "source"):
+        at_run.click(f"[data-view={view}]")
+        at_run.wait(lambda view=view: at_run.state()["view"] == view)
+        assert at_run.run(overflow) <= 0, view
+
+
+def test_hostile_labels_of_a_real_run_stay_text(at_run: Reader) -> None:
+    assert at_run.driver.title == "page_target · memdeep"
+    at_run.click("tr[data-row='3'] a")
+    at_run.wait(lambda: at_run.phase() == HOSTILE_LABEL)
+    assert at_run.all("img") == []
+
+
+@pytest.fixture(scope="module")
+def hostile_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(hostile_report(), tmp_path_factory.mktemp("hostile"))
+
+
+def nasty_report() -> Report:
+    """Labels, functions, paths and lines that try markup, attributes and reversed text."""
+    names = (MARKUP, BIDI, ATTRIBUTE, "javascript:alert(1)", "{{ 7 * 7 }}${8 * 8}", "__proto__")
+    steps = [step for name in names for step in (f"+{name}", f"-{name}")]
+    called = [frame(name, filename=f"/app/{name}.py", lineno=7) for name in names]
+    stacks, nodes = tree(*([frame("main"), one] for one in called))
+    lifetimes = [lifetime(node, 2 * place + 2) for place, node in enumerate(nodes)]
+    sources = {(one.filename, one.lineno): one.function for one in called}
+    return analysed(run(*steps), stacks, lifetimes, sources)
+
+
+@pytest.fixture(scope="module")
+def nasty_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(nasty_report(), tmp_path_factory.mktemp("nasty"))
+
+
+@pytest.mark.parametrize("name", ["hostile_page", "nasty_page"])
+def test_what_means_harm_executes_nothing(
+    reader: Reader, name: str, request: pytest.FixtureRequest
+) -> None:
+    reader.open(request.getfixturevalue(name))
+    title = reader.driver.title
+    markup = "img, iframe, object, embed, [onerror], [onmouseover]"
+    for phase in range(len(reader.run("return memdeep.page.data.core.phases.name"))):
+        for view in ("flame", "lines", "functions", "modules", "source"):
+            address = f"#phase={phase}&metric=retained&view={view}"
+            reader.run("location.hash = arguments[0]", address)
+            reader.wait(lambda view=view: reader.text("[data-views] [aria-pressed=true]") != "")
+            reader.wait(lambda phase=phase: reader.state()["scope"].get("phase") == phase)
+            assert reader.all(markup) == []
+    assert reader.driver.title == title
+    hrefs = reader.run(
+        "return [...document.querySelectorAll('[href]')].map((e) => e.getAttribute('href'))"
+    )
+    assert not [one for one in hrefs if one.strip().lower().startswith("javascript:")]
+    assert reader.complaints() == []
+
+
+def test_reversed_text_does_not_reach_beyond_its_name(reader: Reader, nasty_page: Path) -> None:
+    reader.open(nasty_page, "#phase=1")
+    assert reader.run("return document.querySelector('[data-title]').tagName") == "BDI"
+    for cell in reader.all("#phases tbody th a"):
+        assert cell.find_elements(By.TAG_NAME, "bdi")
+
+
+def test_without_scripts_the_essentials_are_readable(recorded: Path, tmp_path: Path) -> None:
+    driver = start(tmp_path / "profile", script=False)
+    try:
+        driver.get(recorded.as_uri())
         text = driver.find_element(By.TAG_NAME, "body").text
         assert "加载config grew RSS by" in text
         assert "return json.loads(text)" in text
-        assert driver.find_element(By.CSS_SELECTOR, "svg").is_displayed()
-        details = driver.find_elements(By.CSS_SELECTOR, "article.phase")
-        assert len(details) >= 4
-        assert all(detail.is_displayed() for detail in details)
+        assert "What became of it" in text
+        assert "JavaScript" in text
+        assert driver.find_element(By.CSS_SELECTOR, "svg.timeline-plot").is_displayed()
+        names = [row.text for row in driver.find_elements(By.CSS_SELECTOR, "#phases tbody th")]
+        assert names[1:3] == ["加载config", "复制"]
+        tools = driver.find_elements(By.CSS_SELECTOR, "#explorer, button, input, select")
+        assert not [tool for tool in tools if tool.is_displayed()]
     finally:
         driver.quit()
+
+
+def test_a_browser_that_cannot_unpack_is_told_so(reader: Reader, recorded: Path) -> None:
+    added = reader.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": "delete window.DecompressionStream"}
+    )
+    try:
+        reader.driver.get(recorded.as_uri())
+        reader.wait(lambda: reader.ready() == "failed")
+        assert "DecompressionStream is missing" in reader.shown("[data-failed]").text
+        assert not reader.one("[data-explorer-body]").is_displayed()
+        assert reader.text("#phases tbody tr:nth-child(2) th") == "加载config"
+        assert reader.complaints() == []
+    finally:
+        reader.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def test_a_damaged_block_is_told(reader: Reader, recorded: Path, tmp_path: Path) -> None:
+    page = recorded.read_text("utf-8").replace('data-block="core">H4sI', 'data-block="core">H4sX')
+    (tmp_path / "damaged.html").write_text(page, "utf-8")
+    reader.driver.get((tmp_path / "damaged.html").as_uri())
+    reader.wait(lambda: reader.ready() == "failed")
+    assert "could not be read" in reader.shown("[data-failed]").text
+    reader.driver.get_log("browser")
+
+
+def test_a_run_without_anything_in_it(reader: Reader, tmp_path: Path) -> None:
+    stacks, _ = tree([frame()])
+    empty = written(analysed(run(), stacks, []), tmp_path)
+    reader.driver.get(empty.as_uri())
+    assert reader.shown("h1").text
+    assert reader.run("return document.querySelector('[data-failed]')?.hidden ?? true")
+    assert reader.complaints() == []

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from memdeep import __version__
 from memdeep.report import json, text
+from memdeep.report.language import language
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -35,11 +36,13 @@ def test_report_json() -> None:
     assert_golden("report.json", content.replace(version, '"memdeep": "(version)"'))
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_verdict(width: int) -> None:
+@pytest.mark.parametrize(
+    ("width", "code"), [(80, "en"), (120, "en"), (80, "zh")], ids=["80", "120", "80_zh"]
+)
+def test_verdict(width: int, code: str, request: pytest.FixtureRequest) -> None:
     made = hostile_report()
     console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
     with console.capture() as capture:
-        console.print(text.verdict(made, console))
+        console.print(text.verdict(made, console, language(code)))
     lines = [line.rstrip() for line in capture.get().split("\n")]
-    assert_golden(f"verdict_{width}.txt", "\n".join(lines))
+    assert_golden(f"verdict_{request.node.callspec.id}.txt", "\n".join(lines))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html as entities
 import json
 import re
@@ -14,25 +16,37 @@ from factories import (
     EMOJI,
     MARKUP,
     analysed,
+    culprit,
     frame,
     hostile_report,
     lifetime,
     phase,
     report,
     run,
+    stdlib,
     tree,
 )
 
 from memdeep.analysis.fold import fold
-from memdeep.model import Exit, Report
-from memdeep.report import html, payload, view
+from memdeep.analysis.lines import by_line
+from memdeep.model import Death, Exit, Report
+from memdeep.report import html, payload, units, view, words
+from memdeep.report.facts import PAGE_SIZE
+from memdeep.report.language import TAGS, chosen
 
+# Elements that a page has only where curves, thresholds, evidence or source lines are known.
+SHOWN_WHERE_MEASURED = {"pre", "ul", "li", "polygon", "polyline", "text", "line", "tspan"}
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"  # a name, not an address anybody asks
 
 
-def render(made: Report) -> str:
-    folded = fold(made.heap, [found.peak for found in made.phases])
-    return html.render(view.page(made, payload.encode(made, folded))).decode("utf-8")
+EDITOR = "vscode://file/{path}:{line}"
+
+
+def render(made: Report, lang: str = "both") -> str:
+    peaks = [found.peak for found in made.phases]
+    blocks = payload.encode(made, fold(made.heap, peaks), by_line(made.heap, peaks), EDITOR)
+    spoken = chosen(lang)
+    return html.render(view.page(made, blocks, spoken), spoken).decode("utf-8")
 
 
 class Elements(HTMLParser):
@@ -43,8 +57,12 @@ class Elements(HTMLParser):
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str, str]] = []
         self.scripts: list[str] = []
+        self.blocks: dict[str, str] = {}
         self.headline = ""
+        self.languages: set[str] = set()
+        self._block = ""
         self._inside = ""
+        self._heading = False
         self.feed(page)
         self.close()
 
@@ -52,16 +70,27 @@ class Elements(HTMLParser):
         self._inside = tag
         self.tags.append(tag)
         self.attributes.extend((tag, name, value or "") for name, value in attrs)
+        named = dict(attrs)
+        if tag == "h1":
+            self._heading = True
+        if tag == "span" and "data-language" in named:
+            self.languages.add(named["data-language"] or "")
         if tag == "script":
-            self.scripts.append("")
+            self._block = named.get("data-block") or named.get("id") or ""
+            if not self._block:
+                self.scripts.append("")
 
     def handle_endtag(self, tag: str) -> None:
         self._inside = ""
+        if tag == "h1":
+            self._heading = False
 
     def handle_data(self, data: str) -> None:
-        if self._inside == "script":
+        if self._inside == "script" and self._block:
+            self.blocks[self._block] = self.blocks.get(self._block, "") + data
+        elif self._inside == "script":
             self.scripts[-1] += data
-        elif self._inside == "h1":
+        elif self._heading:
             self.headline += data
 
 
@@ -85,11 +114,10 @@ def test_a_label_cannot_become_a_script(hostile_page: str) -> None:
 def test_no_attribute_handles_an_event_and_no_tag_comes_from_a_name(hostile_page: str) -> None:
     hostile, plain = Elements(hostile_page), Elements(render(small_report()))
     assert not [name for _, name, _ in hostile.attributes if name.startswith("on")]
-    assert {tag for tag, name, _ in hostile.attributes if name == "style"} <= {
-        "span",
-        "th",
-    }
-    assert set(hostile.tags) - set(plain.tags) <= {"pre", "ul", "li", "polygon", "polyline", "text"}
+    for tag, name, value in hostile.attributes:
+        if name == "style":
+            assert re.fullmatch(r"(--[a-z]+:[\d.]+%?;?)+", value), (tag, value)
+    assert set(hostile.tags) - set(plain.tags) <= SHOWN_WHERE_MEASURED
 
 
 def test_hostile_names_are_shown_as_they_are(hostile_page: str) -> None:
@@ -108,25 +136,82 @@ def test_the_page_asks_nobody_for_anything(hostile_page: str) -> None:
             assert value.startswith(("#", "data:")), (tag, name, value)
 
 
+def policy_of(page: str) -> str:
+    contents = [value for tag, _, value in Elements(page).attributes if tag == "meta"]
+    (policy,) = (value for value in contents if "default-src" in value)
+    return policy
+
+
 def test_the_policy_of_the_page_forbids_every_request(hostile_page: str) -> None:
-    policies = [value for tag, _, value in Elements(hostile_page).attributes if tag == "meta"]
-    (policy,) = (value for value in policies if "default-src" in value)
+    policy = policy_of(hostile_page)
     assert "default-src 'none'" in policy
     assert "http" not in policy
+    assert "script-src 'unsafe-inline'" not in policy
+
+
+def test_the_policy_allows_the_scripts_of_the_page_and_no_other(hostile_page: str) -> None:
+    scripts = Elements(hostile_page).scripts
+    assert len(scripts) == 2
+    allowed = re.findall("'sha256-([^']+)'", policy_of(hostile_page))
+    assert allowed == [
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts
+    ]
 
 
 def test_the_data_of_the_page_can_be_read_back(hostile_page: str) -> None:
-    scripts = Elements(hostile_page).scripts
-    (data,) = (text for text in scripts if text.startswith('{"version":'))
-    labels = json.loads(data)["checkpoints"]["label"]
+    blocks = Elements(hostile_page).blocks
+    labels = payload.unpack(blocks["core"])["checkpoints"]["label"]
     assert labels == [point.label for point in hostile_report().run.checkpoints]
 
 
 def test_the_headline_is_the_first_thing_said(hostile_page: str) -> None:
     made = hostile_report()
-    page = view.page(made, "{}")
-    assert Elements(hostile_page).headline.strip() == page.headline.strip()
-    assert MARKUP in Elements(render(replace(made, findings=made.findings[-1:]))).headline
+    (english,) = (words.headline(made, one) for one in chosen("en"))
+    assert Elements(render(made, "en")).headline.strip() == english.strip()
+    both = "".join(words.headline(made, one) for one in chosen("both"))
+    assert Elements(hostile_page).headline.strip() == both.strip()
+
+
+def test_a_page_in_both_languages_says_everything_twice(hostile_page: str) -> None:
+    page = Elements(hostile_page)
+    assert page.languages == {"en", "zh"}
+    assert set(json.loads(page.blocks["words"])) == {"en", "zh"}
+    for code in ("en", "zh"):
+        alone = hostile_page.count(f'<span lang="{TAGS[code]}" data-language="{code}">')
+        assert alone == hostile_page.count('<span lang="en" data-language="en">') > 50
+
+
+@pytest.mark.parametrize("code", ["en", "zh"])
+def test_a_page_in_one_language_has_no_word_of_the_other(code: str) -> None:
+    page = render(small_report(), code)
+    assert f'<html lang="{TAGS[code]}"' in page
+    assert Elements(page).languages == set()
+    assert set(json.loads(Elements(page).blocks["words"])) == {code}
+    other = "What made the memory grow" if code == "zh" else "内存涨在哪里"
+    assert other not in page
+
+
+def test_the_page_says_how_large_it_is(hostile_page: str) -> None:
+    assert PAGE_SIZE not in hostile_page
+    size = units.size(len(hostile_page.encode()))
+    assert size in hostile_page
+
+
+def test_a_death_is_told_at_the_top() -> None:
+    made = small_report(exit=Exit(None, "SIGKILL", "killed"))
+    line = culprit(frame("load", filename="/app/a.py", lineno=7), bytes=9 << 20, share=0.9)
+    died = Death((0,), 1, 2.5, 1 << 30, 1 << 29, (line,), None)
+    page = render(replace(made, death=died))
+    assert page.index("It ended in load, 2.5 s after its last checkpoint") < page.index("<main")
+    assert "a.py:7" in page
+    assert "When it died" not in render(replace(made, death=None))
+
+
+def test_why_stands_below_the_headline() -> None:
+    stacks, (node,) = tree([frame("load"), stdlib("loads")])
+    page = render(analysed(run("+load", "-load"), stacks, [lifetime(node, 2)]), "en")
+    assert page.index("<h1") < page.index("json.loads built all of it") < page.index("<main")
+    assert 'class="lead"' not in render(small_report())
 
 
 def test_a_page_without_findings_says_that_nothing_stands_out() -> None:
@@ -141,7 +226,6 @@ def test_a_page_without_a_timeline_has_no_empty_picture() -> None:
 
 def test_a_page_of_one_phase_shows_it() -> None:
     page = render(analysed(run(), tree([frame()])[0], []))
-    assert page.count('data-row="') == 1
     assert "(start) → (end)" in page
 
 
@@ -168,8 +252,7 @@ def test_every_ending_has_its_page(end: Exit | None) -> None:
 def test_a_thousand_phases_are_cut_and_the_page_says_so() -> None:
     phases = [phase(f"phase {place}", rss_delta_bytes=place) for place in range(1000)]
     page = render(report(phases))
-    assert page.count('data-row="') == view.MAX_ROWS
-    assert "700 smaller phases" in page
+    assert "960 smaller phases" in page
     assert "phase 999" in page
 
 

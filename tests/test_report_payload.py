@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -18,7 +20,9 @@ from factories import (
     lifetime,
     lifetimes_in,
     nested_steps,
+    phase,
     program,
+    report,
     run,
     tree,
     trees,
@@ -26,19 +30,29 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memdeep.analysis import fold as folding
 from memdeep.analysis.fold import fold
-from memdeep.model import Report, Sample
+from memdeep.analysis.lines import by_line
+from memdeep.model import LargeAllocation, Phase, Report, Sample, Stretch, Transient
+from memdeep.report import json as report_json
 from memdeep.report import payload
-from memdeep.report.payload import thin
+from memdeep.report.phase_columns import MAX_TREND_POINTS
+from memdeep.report.thinning import thin
+
+EDITOR = "vscode://file/{path}:{line}"
 
 
-def encode(made: Report) -> str:
-    return payload.encode(made, fold(made.heap, [phase.peak for phase in made.phases]))
+def encode(made: Report) -> Mapping[str, str]:
+    peaks = [found.peak for found in made.phases]
+    return payload.encode(made, fold(made.heap, peaks), by_line(made.heap, peaks), EDITOR)
 
 
 def read(made: Report) -> dict[str, Any]:
-    fields: dict[str, Any] = json.loads(encode(made))
-    return fields
+    """The blocks as a script sees them, with the nodes of the lifetimes counted up."""
+    blocks: dict[str, Any] = {name: payload.unpack(text) for name, text in encode(made).items()}
+    lives = blocks["lifetimes"]
+    blocks["lifetimes"] = {**lives, "node": list(accumulate(lives["node"]))}
+    return blocks
 
 
 @st.composite
@@ -46,53 +60,73 @@ def reports(draw: st.DrawFn) -> Report:
     steps = draw(nested_steps())
     stacks = draw(trees())
     lives = draw(lifetimes_in(len(stacks.parents), len(program(*steps))))
-    return analysed(run(*steps), stacks, lives)
+    made = analysed(run(*steps), stacks, lives)
+    if draw(st.booleans()):
+        gone = tuple(Transient(life.node, life.born, life.bytes, 2) for life in lives)
+        large = tuple(LargeAllocation(life.node, life.born, life.died, 5) for life in lives[:3])
+        made = replace(made, heap=replace(made.heap, transients=gone, largest=large))
+    return made
 
 
 def test_no_character_means_anything_to_html() -> None:
-    text = encode(hostile_report())
-    assert not set("<>&\u2028\u2029") & set(text)
-    assert json.loads(text)["checkpoints"]["label"][1] == HOSTILE[0]
+    for text in encode(hostile_report()).values():
+        assert re.fullmatch("[A-Za-z0-9+/]+=*", text)
+    assert read(hostile_report())["core"]["checkpoints"]["label"][1] == HOSTILE[0]
+
+
+def test_the_same_report_is_the_same_page() -> None:
+    assert encode(hostile_report()) == encode(hostile_report())
 
 
 @given(label=ANY_TEXT, function=ANY_TEXT, source=ANY_TEXT)
-def test_any_text_is_safe_and_comes_back(label: str, function: str, source: str) -> None:
+def test_any_text_comes_back(label: str, function: str, source: str) -> None:
     called = frame(function)
     stacks, (node,) = tree([called])
     sources = {(called.filename, called.lineno): f"\\<{source}>&"}
     points = list(program("x"))
     points[1] = replace(points[1], label=label)
     recorded = run(checkpoints=tuple(points))
-    text = encode(analysed(recorded, stacks, [lifetime(node, 1)], sources))
-    assert not set("<>&\u2028\u2029") & set(text)
-    fields = json.loads(text)
-    assert fields["checkpoints"]["label"][1] == label
-    assert function in fields["strings"]
-    assert f"\\<{source}>&" in fields["strings"]
+    blocks = read(analysed(recorded, stacks, [lifetime(node, 1)], sources))
+    # What is no Unicode cannot be written.
+    expected = [text.encode("utf-8", "replace").decode() for text in (label, function, source)]
+    assert blocks["core"]["checkpoints"]["label"][1] == expected[0]
+    assert expected[1] in blocks["core"]["strings"]
+    assert blocks["sources"]["text"] == [[f"\\<{expected[2]}>&"]]
 
 
 @given(made=reports())
 def test_columns_are_of_one_length_and_point_into_each_other(made: Report) -> None:
-    fields = read(made)
-    for table in ("frames", "nodes", "checkpoints", "lifetimes"):
-        assert len({len(column) for column in fields[table].values()}) == 1
-    strings, frames, nodes = fields["strings"], fields["frames"], fields["nodes"]
+    blocks = read(made)
+    core = blocks["core"]
+    stacks = [blocks[name] for name in blocks if name.startswith("peak-")]
+    tables = [core[name] for name in ("frames", "nodes", "checkpoints", "phases")]
+    tables += [blocks["lifetimes"], blocks["lines"]]
+    tables.append({name: blocks["sources"][name] for name in ("file", "start", "text")})
+    tables += [{k: v for k, v in table.items() if k != "lines"} for table in stacks]
+    tables += [table["lines"] for table in stacks]
+    if "transients" in blocks:
+        gone = blocks["transients"]
+        tables += [gone["lines"], {k: v for k, v in gone.items() if k != "lines"}]
+        tables.append(blocks["largest"])
+    for table in tables:
+        assert len({len(column) for column in table.values()}) == 1, table
+    strings, frames, nodes = core["strings"], core["frames"], core["nodes"]
     assert len(strings) == len(set(strings))
-    for key in ("function", "file"):
-        assert all(0 <= place < len(strings) for place in frames[key])
-    assert all(-1 <= place < len(strings) for place in frames["source"])
-    assert all(0 <= origin <= 4 for origin in frames["origin"])
-    assert all(0 <= place < len(frames["line"]) for place in nodes["frame"])
+    for column in (frames["function"], frames["file"], blocks["sources"]["file"]):
+        assert all(0 <= place < len(strings) for place in column)
+    assert all(0 <= origin <= 5 for origin in frames["origin"])
+    assert all(0 <= place < len(frames["line"]) for place in [*nodes["frame"], *core["lines"]])
     assert all(-1 <= parent < place for place, parent in enumerate(nodes["parent"]))
-    assert all(0 <= node < len(nodes["frame"]) for node in fields["lifetimes"]["node"])
-    for phase in fields["phases"]:
-        assert all(0 <= node < len(nodes["frame"]) for node in phase["peak"]["node"])
+    for table in tables:
+        assert all(0 <= node < len(nodes["frame"]) for node in table.get("node", ()))
+        assert all(0 <= line < len(core["lines"]) for line in table.get("line", ())) or (
+            table is frames
+        )
 
 
-def moved(fields: dict[str, Any], stretches: Sequence[int]) -> tuple[int, int]:
+def moved(lives: dict[str, Any], stretches: Sequence[int]) -> tuple[int, int]:
     """Retained and freed bytes, as the page's script works them out."""
     retained = freed = 0
-    lives = fields["lifetimes"]
     for start, end in zip(stretches[::2], stretches[1::2], strict=True):
         for born, died, size in zip(lives["born"], lives["died"], lives["bytes"], strict=True):
             if start < born <= end and (died == -1 or died > end):
@@ -104,36 +138,126 @@ def moved(fields: dict[str, Any], stretches: Sequence[int]) -> tuple[int, int]:
 
 @given(made=reports())
 def test_the_page_finds_the_same_bytes_as_the_report(made: Report) -> None:
-    fields = read(made)
-    for phase, written in zip(made.phases, fields["phases"], strict=True):
-        assert moved(fields, written["stretches"]) == (
-            phase.heap.retained_bytes,
-            phase.heap.freed_bytes,
-        )
-        assert sum(written["peak"]["bytes"]) == phase.peak.bytes == written["peakBytes"]
-        assert written["heap"] == phase.heap_delta_bytes
+    blocks = read(made)
+    columns = blocks["core"]["phases"]
+    for place, found in enumerate(made.phases):
+        assert found.heap is not None
+        expected = (found.heap.retained_bytes, found.heap.freed_bytes)
+        assert moved(blocks["lifetimes"], columns["stretches"][place]) == expected
+        assert moved(blocks["lines"], columns["stretches"][place]) == expected
+        peak = blocks[f"peak-{place}"]
+        assert sum(peak["bytes"]) == sum(peak["lines"]["bytes"]) == found.heap.peak.bytes
+        assert columns["peak"][place] == found.heap.peak.bytes
+        assert columns["heap"][place] == found.heap_delta_bytes
 
 
-def test_a_peak_that_was_not_read_is_null() -> None:
+@given(made=reports())
+def test_the_table_of_phases_has_the_figures_of_the_report(made: Report) -> None:
+    columns = read(made)["core"]["phases"]
+    written = json.loads(report_json.encode(made))["phases"]
+    pairs = {
+        "name": "name",
+        "kind": "kind",
+        "depth": "depth",
+        "rss": "rss_delta_bytes",
+        "heap": "heap_delta_bytes",
+        "peak": "peak_heap_bytes",
+        "allocated": "allocated_bytes",
+        "freed": "freed_bytes",
+        "churn": "churn_bytes",
+        "explained": "explained_ratio",
+        "complete": "complete",
+    }
+    for place, fields in enumerate(written):
+        for column, key in pairs.items():
+            assert columns[column][place] == fields[key], column
+        culprits = fields["culprits"]
+        assert (columns["culprit"][place] >= 0) is bool(culprits)
+        if culprits:
+            assert columns["culpritBytes"][place] == culprits[0]["bytes"]
+
+
+def test_a_peak_that_was_not_read_has_no_block() -> None:
     made = hostile_report()
     heap = made.phases[0].heap
     first = replace(made.phases[0], heap=replace(heap, peak=replace(heap.peak, stacks=None)))
-    fields = read(replace(made, phases=(first, *made.phases[1:])))
-    assert fields["phases"][0]["peak"] is None
-    assert fields["phases"][1]["peak"] is not None
+    blocks = read(replace(made, phases=(first, *made.phases[1:])))
+    assert "peak-0" not in blocks
+    assert "peak-1" in blocks
+    assert blocks["core"]["blocks"]["peaks"] == list(range(1, len(made.phases)))
+
+
+def test_what_the_reader_cannot_know_has_no_block() -> None:
+    blocks = read(hostile_report())
+    assert not {"transients", "largest"} & set(blocks)
+    assert blocks["core"]["blocks"] == {
+        "transients": False,
+        "largest": False,
+        "peaks": list(range(6)),
+    }
 
 
 def test_stacks_of_the_page_are_those_of_the_run() -> None:
     called = [frame("main"), frame("load"), frame("parse")]
     stacks, (node,) = tree(called)
-    fields = read(analysed(run("+load", "-load"), stacks, [lifetime(node, 2)]))
-    (place,) = fields["lifetimes"]["node"]
+    blocks = read(analysed(run("+load", "-load"), stacks, [lifetime(node, 2)]))
+    core = blocks["core"]
+    (place,) = blocks["lifetimes"]["node"]
     names: list[str] = []
     while place >= 0:
-        function = fields["frames"]["function"][fields["nodes"]["frame"][place]]
-        names.insert(0, fields["strings"][function])
-        place = fields["nodes"]["parent"][place]
+        function = core["frames"]["function"][core["nodes"]["frame"][place]]
+        names.insert(0, core["strings"][function])
+        place = core["nodes"]["parent"][place]
     assert names == ["main", "load", "parse"]
+
+
+def test_what_has_no_caller_to_go_to_has_a_nameless_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "MAX_NODES", 1)
+    stacks, (large, small) = tree([frame("a")], [frame("b")])
+    lives = [lifetime(large, bytes=9), lifetime(small, bytes=1)]
+    blocks = read(analysed(run(), stacks, lives))
+    core = blocks["core"]
+    names = [core["strings"][core["frames"]["function"][f]] for f in core["nodes"]["frame"]]
+    assert names == ["a", ""]
+    assert sorted(zip(blocks["lifetimes"]["node"], blocks["lifetimes"]["bytes"], strict=True)) == [
+        (0, 9),
+        (1, 1),
+    ]
+    assert core["folded"] == 0.1
+
+
+def test_source_lines_come_in_runs_and_only_of_files_that_are_named() -> None:
+    load = frame("load", filename="/app/b.py", lineno=5)
+    stacks, (node,) = tree([load])
+    sources = {("/app/b.py", line): f"line {line}" for line in (3, 4, 5, 9)}
+    made = analysed(
+        run("a"), stacks, [lifetime(node)], {**sources, ("/app/unseen.py", 1): "secret"}
+    )
+    blocks = read(replace(made, private_files=("/app/.env",)))
+    strings = blocks["core"]["strings"]
+    found = blocks["sources"]
+    assert [strings[place] for place in found["private"]] == ["/app/.env"]
+    assert [strings[place] for place in found["file"]] == ["/app/b.py"] * 2
+    assert found["start"] == [3, 9]
+    assert found["text"] == [["line 3", "line 4", "line 5"], ["line 9"]]
+
+
+def repeated(*rss_deltas_bytes: int | None) -> Phase:
+    stretches = tuple(Stretch(place, place + 1) for place in range(len(rss_deltas_bytes)))
+    return phase("step", stretches=stretches, rss_deltas_bytes=rss_deltas_bytes)
+
+
+@given(deltas=st.lists(st.none() | st.integers(-(2**40), 2**40), min_size=1, max_size=250))
+def test_the_trend_of_many_repeats_keeps_the_worst(deltas: list[int | None]) -> None:
+    untraced = replace(repeated(*deltas), heap=None)
+    made = report([untraced], run=run(*["tick"] * len(deltas)))
+    (trend,) = read(made)["core"]["phases"]["deltas"]
+    known = [delta for delta in deltas if delta is not None]
+    assert len(trend) <= MAX_TREND_POINTS
+    if len(deltas) > 1 and known:
+        assert max(trend) == max(known)
+    else:
+        assert trend == []
 
 
 @given(
@@ -160,5 +284,5 @@ def test_a_short_curve_is_kept_whole(count: int) -> None:
 
 def test_a_long_curve_is_thinned_on_the_page() -> None:
     curve = tuple(Sample(place / 10, place % 77) for place in range(20_000))
-    curves = read(replace(hostile_report(), heap_curve=curve))["curves"]
+    curves = read(replace(hostile_report(), heap_curve=curve))["core"]["curves"]
     assert 1000 < len(curves["heap"]["t"]) == len(curves["heap"]["b"]) <= payload.MAX_CURVE_POINTS

@@ -30,17 +30,30 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from memdeep.model import Exit, Finding, FindingKind, Frame, Phase, Report, Stretch
+from memdeep.model import (
+    Death,
+    Exit,
+    Finding,
+    FindingKind,
+    Frame,
+    LastGrowth,
+    Phase,
+    Report,
+    StackDump,
+    Stretch,
+    ThreadStack,
+)
 from memdeep.report import text
+from memdeep.report.language import language
 
 STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # C0 but the newline, DEL, and C1
 
 
-def verdict(made: Report, width: int = 80) -> str:
+def verdict(made: Report, width: int = 80, code: str = "en") -> str:
     """The verdict as plain text, the way a pipe gets it."""
     console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
     with console.capture() as capture:
-        console.print(text.verdict(made, console))
+        console.print(text.verdict(made, console, language(code)))
     return capture.get()
 
 
@@ -177,9 +190,10 @@ def test_figures_are_never_cut_for_the_sake_of_a_name() -> None:
 WIDTHS = [40, 60, 80, 99, 100, 120, 200]
 
 
+@pytest.mark.parametrize("code", ["en", "zh"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_line_is_wider_than_the_terminal(width: int) -> None:
-    for line in verdict(hostile_report(), width).splitlines():
+def test_no_line_is_wider_than_the_terminal(width: int, code: str) -> None:
+    for line in verdict(hostile_report(), width, code).splitlines():
         assert cell_len(line) <= width, line
 
 
@@ -237,8 +251,54 @@ def test_markup_of_rich_in_a_label_is_shown_as_it_is() -> None:
 
 
 def test_the_page_is_named_as_typed_and_linked_by_its_whole_path(tmp_path: Path) -> None:
-    place = text.place(Path("runs/one/report.html"))
+    place = text.place(Path("runs/one/report.html"), language("en"))
     assert place.plain == "Report: runs/one/report.html"
     (style,) = (str(span.style) for span in place.spans)
     assert style.startswith("bold link file:///")
     assert style.endswith("/runs/one/report.html")
+
+
+def test_chinese_has_no_english_words_around_the_names() -> None:
+    shown = verdict(loading(stdlib("loads"), peak_rss_bytes=845 * MB), code="zh")
+    for name in (*("load_config", "load", "loads", "json", "learning", "prog", "main", "Python"),):
+        shown = shown.replace(name, "")
+    assert set(re.findall("[A-Za-z]{2,}", shown)) <= {"RSS", "MB", "py", "init", "s"}
+
+
+def dead(**changes: object) -> Report:
+    made = loading(exit=Exit(None, "SIGKILL", "killed"))
+    growth = LastGrowth(Stretch(1, 2), 0, 10 * MB, None, (culprit(bytes=9 * MB),))
+    end = len(made.run.checkpoints) - 1
+    died = Death((0,), 1, 2.5, 90 * MB, 10 * MB, (culprit(bytes=7 * MB),), growth, end)
+    return replace(made, death=replace(died, **changes))
+
+
+def test_a_death_says_where_it_was_what_was_alive_and_what_grew_last() -> None:
+    said = words_of(dead())
+    assert "It ended in load, 2.5 s after its last checkpoint: begin of load." in said
+    assert "Alive then: 10.0 MB of heap, RSS 90.0 MB." in said
+    assert "7.0 MB prog.py:" in said
+    assert "Last growth before: the heap grew by 10.0 MB in load, between begin of load" in said
+
+
+def test_a_death_that_was_not_traced_says_so() -> None:
+    nothing = dead(
+        heap_bytes=None, culprits=(), last_growth=None, last_checkpoint=None, known_at=None
+    )
+    said = words_of(nothing)
+    assert "What was alive then was not traced; its RSS was 90.0 MB. Phase" in said
+    earlier = words_of(dead(known_at=1))
+    assert "Alive at begin of load, the last that was: 10.0 MB of heap." in earlier
+    assert "2.5 s after its start, before any checkpoint" in said
+    assert "Last growth" not in said
+
+
+def test_a_dump_says_who_was_running() -> None:
+    thread = ThreadStack("MainThread", True, (frame("main"), frame("load", lineno=8), stdlib()))
+    dump = StackDump("--kill-at", 3.5, 900 * MB, (ThreadStack("other", False, ()), thread))
+    made = loading(stack_dumps=(dump,))
+    assert (
+        "At 3.5 s RSS was 900.0 MB, over --kill-at: load was at prog.py:8. "
+        "The stacks of all threads then are in stacks.txt."
+    ) in words_of(made)
+    assert "over --kill-at. The" in words_of(loading(stack_dumps=(replace(dump, threads=()),)))

@@ -22,7 +22,7 @@ from factories import (
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memdeep.model import Checkpoint, Exit, PhaseKind, Report, Sample, Stretch
+from memdeep.model import Checkpoint, Exit, MemoryLimit, PhaseKind, Report, Sample, Stretch
 from memdeep.report import timeline
 from memdeep.report.timeline import PLOT_HEIGHT, PLOT_WIDTH, PLOT_X, PLOT_Y, TONES, Timeline
 
@@ -85,6 +85,16 @@ def test_limits_near_the_curve_are_drawn_and_far_ones_are_not() -> None:
     assert [kind for _, _, kind in both.thresholds] == ["warning", "critical"]
     warning, critical = (y for y, _, _ in both.thresholds)
     assert PLOT_Y < critical < warning < BOTTOM
+
+
+def test_the_limit_in_force_is_drawn_if_rss_counts_for_it() -> None:
+    limit = MemoryLimit(150 * MB, "memory.max of its cgroup")
+    found = laid_out(measured(0, 100 * MB, warning_bytes=80 * MB, limit=limit))
+    assert [kind for _, _, kind in found.thresholds] == ["warning", "limit"]
+    far = replace(limit, bytes=151 * MB)
+    of_addresses = replace(limit, of_address_space=True)
+    for other in (far, of_addresses):
+        assert laid_out(measured(0, 100 * MB, limit=other)).thresholds == ()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from factories import (
@@ -21,20 +22,32 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.model import Exit, Finding, FindingKind, Mode, Peak, Phase, Process, Report, Stretch
+from memdeep.model import (
+    CaptureFile,
+    Death,
+    Exit,
+    Finding,
+    FindingKind,
+    LastGrowth,
+    MemoryLimit,
+    Mode,
+    Peak,
+    Phase,
+    Process,
+    Report,
+    Stretch,
+)
 from memdeep.report import view
-from memdeep.report.view import PhaseRow, most_telling
+from memdeep.report.language import chosen
+from memdeep.report.view import FindingView, Page, PhaseRow, most_telling
+
+
+def page_of(made: Report) -> Page:
+    return view.page(made, {}, chosen("both"))
 
 
 def row(found: Phase, *others: Phase) -> PhaseRow:
-    return view.page(report([found, *others]), "{}").phases[0]
-
-
-def repeated(*rss_deltas_bytes: int | None) -> Phase:
-    stretches = tuple(Stretch(place, place + 1) for place in range(len(rss_deltas_bytes)))
-    points = run(*["tick"] * len(rss_deltas_bytes)).checkpoints
-    assert len(points) > len(stretches)
-    return phase("step", stretches=stretches, rss_deltas_bytes=rss_deltas_bytes)
+    return page_of(report([found, *others])).phases[0]
 
 
 @st.composite
@@ -100,13 +113,6 @@ def test_growth_has_a_sign_and_a_tone(delta: int | None, text: str, tone: str) -
         assert (shown.heap_delta_text, shown.heap_tone) == (text, tone)
 
 
-def test_bars_are_percent_of_the_largest_growth_either_way() -> None:
-    shown = row(phase(rss_delta_bytes=5 * MB, delta_bytes=-MB), phase(rss_delta_bytes=-10 * MB))
-    assert (shown.rss_bar, shown.heap_bar) == (50.0, 10.0)
-    nothing = row(phase())
-    assert (nothing.rss_bar, nothing.heap_bar) == (0.0, 0.0)
-
-
 @pytest.mark.parametrize(
     ("ratio", "tone"), [(None, "none"), (0.3, "low"), (0.7, "fair"), (0.95, "good"), (2.0, "good")]
 )
@@ -114,67 +120,63 @@ def test_explained_has_a_tone(ratio: float | None, tone: str) -> None:
     assert row(phase(explained_ratio=ratio)).explained_tone == tone
 
 
-def test_a_single_stretch_has_neither_worst_nor_trend() -> None:
-    shown = row(phase())
-    assert (shown.repeats_text, shown.worst_text, shown.trend) == ("", "", "")
+def test_repeats_are_shown_where_there_are_several() -> None:
+    assert row(phase()).repeats_text == ""
+    stretches = tuple(Stretch(place, place + 1) for place in range(1200))
+    assert row(phase(stretches=stretches)).repeats_text == "× 1,200"
 
 
-def test_repeats_show_their_number_the_worst_and_a_trend() -> None:
-    found = repeated(MB, 3 * MB, 2 * MB)
-    shown = view.page(report([found], run=run("a", "b", "c")), "{}").phases[0]
-    assert shown.repeats_text == "× 3"
-    assert shown.worst_text == "worst +3.0 MB"
-    assert len(shown.trend.split(" ")) == 3
+def test_a_row_names_the_line_that_holds_most() -> None:
+    assert row(phase(culprits=(culprit(frame(lineno=7)),))).culprit_text == "prog.py:7"
+    assert row(phase()).culprit_text == "–"
 
 
-@given(deltas=st.lists(st.none() | st.integers(-(2**40), 2**40), min_size=2, max_size=250))
-def test_a_trend_stays_in_its_box(deltas: list[int | None]) -> None:
-    made = report([repeated(*deltas)], run=run(*["tick"] * len(deltas)))
-    trend = view.page(made, "{}").phases[0].trend
-    points = [point.split(",") for point in trend.split()]
-    known = [delta for delta in deltas if delta is not None]
-    assert bool(points) is (len(known) >= 2)
-    assert len(points) <= view.MAX_TREND_POINTS
-    xs = [float(x) for x, _ in points]
-    assert xs == sorted(xs)
-    assert all(0 <= x <= 100 for x in xs)
-    assert all(0 <= float(y) <= 20 for _, y in points)
-
-
-def test_sections_show_totals_and_at_most_ten_lines() -> None:
-    many = tuple(culprit(frame(lineno=line)) for line in range(1, 16))
-    shown = row(
-        phase(
-            retained_bytes=3 * MB,
-            freed_bytes=2 * MB,
-            peak=Peak(5 * MB, None, None),
-            culprits=many,
-            peak_culprits=many[:2],
-        )
-    )
-    assert [(s.metric, s.total_text, len(s.culprits)) for s in shown.sections] == [
-        ("retained", "3.0 MB", 10),
-        ("peak", "5.0 MB", 2),
-        ("freed", "2.0 MB", 0),
-    ]
-
-
-def test_a_culprit_is_ready_to_show_with_its_stack_and_sources() -> None:
+def shown_finding(sources: dict[tuple[str, int], str]) -> FindingView:
     load, loads = frame("load", lineno=12), stdlib("loads", lineno=346)
     stacks, (node,) = tree([frame("main", lineno=3), load, loads])
-    sources = {(load.filename, 12): "return json.loads(text)"}
     made = analysed(run("+a", "-a"), stacks, [lifetime(node, 2, allocations=1204)], sources)
-    shown = view.page(made, "{}").phases[0].culprit
+    (card,) = page_of(made).findings
+    return card
+
+
+def test_a_finding_is_ready_to_show_with_its_stack_and_source() -> None:
+    path = "/app/prog.py"
+    card = shown_finding({(path, line): f"    line {line}" for line in range(8, 14)})
+    shown = card.culprit
     assert shown is not None
-    assert (shown.location, shown.path, shown.function) == ("prog.py:12", "/app/prog.py", "load")
-    assert (shown.bytes_text, shown.share_text) == ("10.0 MB", "100 %")
-    assert shown.allocations_text == "1,204 allocations"
-    assert shown.source == "return json.loads(text)"
+    assert (shown.location, shown.path, shown.function) == ("prog.py:12", path, "load")
+    assert (card.bytes_text, shown.allocations) == ("10.0 MB", 1204)
+    assert card.share == {"en": "100 % of what the phase kept", "zh": "占该阶段留存量的 100 %"}
+    assert [(line.number, line.text, line.is_here) for line in shown.code] == [
+        (9, "    line 9", False),
+        (10, "    line 10", False),
+        (11, "    line 11", False),
+        (12, "    line 12", True),
+        (13, "    line 13", False),
+    ]
     assert [(f.function, f.location, f.origin, f.source) for f in shown.stack] == [
         ("main", "prog.py:3", "user", None),
-        ("load", "prog.py:12", "user", "return json.loads(text)"),
+        ("load", "prog.py:12", "user", "line 12"),
         ("loads", "json/__init__.py:346", "stdlib", None),
     ]
+
+
+def test_advice_comes_with_its_evidence_and_the_fate_of_the_bytes() -> None:
+    card = shown_finding({})
+    assert card.culprit is not None
+    assert card.culprit.code == ()
+    assert card.advice is not None
+    assert card.advice.evidence["en"].startswith("json.loads built all of it: 10.0 MB")
+    assert card.advice.text["zh"].startswith("整份输入")
+    assert card.fate is not None
+    assert "still alive at the end of the run" in card.fate["en"]
+
+
+def test_a_finding_without_a_line_has_no_culprit() -> None:
+    item = Finding(FindingKind.HELD, 0, 9 * MB, 0.5, None, None)
+    (card,) = page_of(report([phase()], [item])).findings
+    assert card.culprit is None
+    assert card.advice is None
 
 
 def growths(count: int) -> Report:
@@ -184,59 +186,86 @@ def growths(count: int) -> Report:
 
 
 def test_findings_are_ranked_from_one_on_and_none_is_lost() -> None:
-    page = view.page(growths(10), "{}")
+    page = page_of(growths(10))
     cards = [*page.findings, *page.more_findings]
     assert [card.rank for card in cards] == list(range(1, 11))
     assert page.headline == cards[0].title
 
 
-@pytest.mark.parametrize(
-    ("count", "shown", "hidden"),
-    [(300, 300, None), (301, 300, "1 smaller phase"), (1000, 300, "700 smaller phases")],
-)
-def test_a_page_has_at_most_three_hundred_rows_and_says_so(
-    count: int, shown: int, hidden: str | None
-) -> None:
-    page = view.page(report([phase(str(place)) for place in range(count)]), "{}")
-    assert len(page.phases) == shown
-    if hidden is None:
-        assert page.hidden_phases is None
-    else:
-        assert page.hidden_phases is not None
-        assert page.hidden_phases.startswith(f"{hidden} ")
-        assert "report.json" in page.hidden_phases
+@pytest.mark.parametrize(("count", "hidden"), [(40, 0), (41, 1), (1000, 960)])
+def test_a_page_has_few_rows_for_those_without_scripts_and_says_so(count: int, hidden: int) -> None:
+    page = page_of(report([phase(str(place)) for place in range(count)]))
+    assert len(page.phases) == view.MAX_ROWS
+    assert page.hidden_phases == hidden
 
 
 def test_rows_keep_the_index_of_their_phase() -> None:
     phases = [phase(str(place), rss_delta_bytes=place) for place in range(400)]
-    page = view.page(report(phases), "{}")
-    assert [shown.index for shown in page.phases] == list(range(100, 400))
+    page = page_of(report(phases))
+    assert [shown.index for shown in page.phases] == list(range(360, 400))
     assert all(shown.name == str(shown.index) for shown in page.phases)
 
 
 def facts(**changes: object) -> dict[str, str]:
-    return dict(view.page(report(run=run("one", **changes)), "{}").facts)
+    return {fact.name: fact.text for fact in page_of(report(run=run("one", **changes))).facts}
 
 
 def test_facts_are_text_even_where_nothing_is_known() -> None:
     unknown = facts(python=None, memray=None, started=None, duration_s=None, exit=None)
-    for label in ("Peak RSS", "Duration", "Exit", "Python", "memray", "Started"):
-        assert unknown[label] == "–"
-    assert unknown["Checkpoints"] == "1"
+    for name in ("peak_rss", "duration", "exit", "python", "memray", "started", "processes"):
+        assert unknown[name] == "–"
+    assert unknown["checkpoints"] == "1"
+    assert "capture" not in unknown
+    assert "in_memray" not in unknown
+    assert "limit" not in unknown
 
 
 def test_facts_say_how_it_was_recorded() -> None:
-    deep = facts(mode=Mode("memray", native=True, python_allocators=True))
-    assert deep["Recorded with"] == "memray, native stacks, Python allocators"
+    deep = facts(mode=Mode("memray", native=True, python_allocators=True, focus=("--focus x",)))
+    assert deep["recorded_with"] == "memray --native --trace-python-allocators --focus x"
+    assert deep["command"] == "prog.py --fast"
+
+
+def test_facts_say_how_to_open_the_capture_in_memray() -> None:
+    known = page_of(report(run=run(captures=(CaptureFile("my runs/capture.bin", 3 * MB),)))).facts
+    assert ("capture", "my runs/capture.bin · 3.0 MB") in [(f.name, f.text) for f in known]
+    (commands,) = (fact.text.split("\n") for fact in known if fact.name == "in_memray")
+    assert "memray flamegraph --temporal 'my runs/capture.bin'" in commands
+    assert all(fact.is_code for fact in known if fact.name == "in_memray")
+
+
+def test_a_limit_is_a_fact_with_its_source() -> None:
+    known = facts(limit=MemoryLimit(950 * MB, "memory.max of its cgroup"))
+    assert known["limit"] == "950.0 MB (memory.max of its cgroup)"
 
 
 def processes(count: int) -> Sequence[Process]:
     return tuple(Process(pid, None, None, None, None) for pid in range(count))
 
 
-def test_processes_are_a_fact_only_where_there_were_several() -> None:
-    assert "Processes" not in facts(processes=processes(1))
-    assert facts(processes=processes(3))["Processes"] == "3"
+def test_processes_are_counted() -> None:
+    assert facts(processes=processes(3))["processes"] == "3"
+
+
+def test_a_death_is_told_with_the_lines_that_held_most() -> None:
+    stacks, nodes = tree([frame("a", lineno=1)], [frame("b", lineno=2)], [frame("c", lineno=3)])
+    lives = [
+        lifetime(node, 2, bytes=size)
+        for node, size in zip(nodes, (90 * MB, 9 * MB, MB // 9), strict=True)
+    ]
+    made = analysed(run("+load", "-load"), stacks, lives)
+    assert page_of(made).death is None
+    lines = (culprit(frame("a", lineno=1), bytes=90 * MB, share=0.9),) + (
+        culprit(frame("c", lineno=3), bytes=MB // 9, share=0.001),
+    )
+    growth = LastGrowth(Stretch(1, 2), 0, 90 * MB, None, lines)
+    died = Death((0,), 1, 2.5, 99 * MB, 95 * MB, lines, growth)
+    shown = page_of(replace(made, death=died)).death
+    assert shown is not None
+    assert shown.place["en"].startswith("It ended in load, 2.5 s after its last checkpoint")
+    assert [(line.bytes_text, line.location) for line in shown.lines] == [("90.0 MB", "prog.py:1")]
+    assert shown.last_growth is not None
+    assert "prog.py:1 分配的 90.0 MB 当时仍然存活" in shown.last_growth["zh"]
 
 
 @pytest.mark.parametrize(
@@ -249,12 +278,12 @@ def test_processes_are_a_fact_only_where_there_were_several() -> None:
 def test_the_verdict_comes_with_its_evidence(
     end: Exit | None, verdict: str, evidence: tuple[str, ...]
 ) -> None:
-    page = view.page(report(run=run(exit=end)), "{}")
+    page = page_of(report(run=run(exit=end)))
     assert (page.verdict, page.evidence) == (verdict, evidence)
 
 
 def test_a_hostile_report_has_a_row_for_each_phase() -> None:
     made = hostile_report()
-    page = view.page(made, "{}")
+    page = page_of(made)
     assert [shown.name for shown in page.phases] == [found.name for found in made.phases]
     assert not page.phases[-1].complete

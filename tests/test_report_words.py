@@ -10,6 +10,7 @@ from factories import MB, analysed, culprit, frame, lifetime, phase, report, run
 from memdeep.model import (
     Advice,
     Exit,
+    Fate,
     Finding,
     FindingKind,
     Frame,
@@ -21,6 +22,10 @@ from memdeep.model import (
     Stretch,
 )
 from memdeep.report import words
+from memdeep.report.language import LANGUAGES, Language, language
+
+ENGLISH = language("en")
+CHINESE = language("zh")
 
 LOAD = frame("load_config", filename="/app/learning.py", lineno=212)
 
@@ -33,7 +38,7 @@ def growth(found: Phase, size: int = 8 * MB) -> Report:
 
 def sentence(found: Phase) -> str:
     made = growth(found)
-    return words.finding(made, made.findings[0])
+    return words.finding(made, made.findings[0], ENGLISH)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +93,7 @@ def test_a_segment_is_called_a_stretch() -> None:
 def test_a_peak_says_its_height_and_who_held_most() -> None:
     found = phase("load", peak=Peak(50 * MB, 1.0, None))
     item = Finding(FindingKind.PEAK, 0, 30 * MB, 0.6, culprit(LOAD), None)
-    assert words.finding(report([found], [item]), item) == (
+    assert words.finding(report([found], [item]), item, ENGLISH) == (
         "load peaked at 50.0 MB of heap: learning.py:212 held 30.0 MB of it, "
         "freed before the phase ended."
     )
@@ -96,11 +101,11 @@ def test_a_peak_says_its_height_and_who_held_most() -> None:
 
 def test_the_headline_is_the_first_finding() -> None:
     made = growth(phase("load", delta_bytes=MB))
-    assert words.headline(made) == words.finding(made, made.findings[0])
+    assert words.headline(made, ENGLISH) == words.finding(made, made.findings[0], ENGLISH)
 
 
 def test_without_findings_the_headline_says_that_nothing_stands_out() -> None:
-    assert words.headline(report()).startswith("Nothing stands out")
+    assert words.headline(report(), ENGLISH).startswith("Nothing stands out")
 
 
 @pytest.mark.parametrize(
@@ -110,31 +115,29 @@ def test_without_findings_the_headline_says_that_nothing_stands_out() -> None:
         (Exit(3, None, "failed"), "The program failed with exit status 3 after 12.5 s."),
         (
             Exit(None, "SIGKILL", "killed"),
-            "The program was killed by SIGKILL after 12.5 s; "
-            "the last checkpoint it reached is loaded.",
+            "The program was killed by SIGKILL after 12.5 s. "
+            "The last checkpoint it reached is loaded.",
         ),
         (
             Exit(None, "SIGKILL", "oom-killed"),
-            "The kernel killed the program for want of memory after 12.5 s; "
-            "the last checkpoint it reached is loaded.",
+            "The kernel killed the program for want of memory after 12.5 s. "
+            "The last checkpoint it reached is loaded.",
         ),
         (Exit(None, None, "vanished"), "The program ended after 12.5 s."),
         (None, "How the program ended is not known; it was recorded for 12.5 s."),
     ],
 )
 def test_outcomes(end: Exit | None, text: str) -> None:
-    assert words.outcome(report(run=run("loaded", exit=end))) == text
-
-
-def test_an_outcome_without_a_duration_names_none() -> None:
-    ended = run(duration_s=None)
-    assert words.outcome(report(run=ended)) == "The program completed."
+    assert words.outcome(report(run=run("loaded", exit=end)), ENGLISH) == text
 
 
 def test_a_program_killed_before_any_checkpoint_reached_none() -> None:
     killed = run(exit=Exit(None, "SIGTERM", "killed"))
     assert words.last_checkpoint(report(run=killed)) is None
-    assert words.outcome(report(run=killed)) == "The program was killed by SIGTERM after 12.5 s."
+    assert (
+        words.outcome(report(run=killed), ENGLISH)
+        == "The program was killed by SIGTERM after 12.5 s."
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,7 +150,7 @@ def test_exits_in_a_word(end: Exit | None, text: str) -> None:
 
 def notes(*, native: bool = False, python_allocators: bool = True, **changes: object) -> str:
     mode = Mode("memray", native, python_allocators)
-    return "\n".join(words.notes(report(run=run(mode=mode, **changes))))
+    return "\n".join(words.notes(report(run=run(mode=mode, **changes)), ENGLISH))
 
 
 def test_notes_name_only_the_limits_of_this_recording() -> None:
@@ -162,15 +165,122 @@ def test_notes_end_with_the_problems_of_the_run() -> None:
     assert "does not say how the program ended" in notes(exit=None)
 
 
+EVIDENCE = {
+    Advice.DEEP_COPY: {"copied_bytes": MB, "heap_bytes": 3 * MB, "factor": 1.5, "stretches": 1},
+    Advice.WHOLE_PARSE: {"call": "json.load", "held_bytes": MB, "held_share": 0.5},
+    Advice.UNPICKLE: {"held_bytes": MB},
+    Advice.IMPORT: {"module": "pandas", "held_bytes": MB},
+    Advice.REPEATED_GROWTH: {
+        "repeats": 9,
+        "growing": 8,
+        "slope_bytes": MB,
+        "warm_up_bytes": 4 * MB,
+    },
+    Advice.GROWING_CONTAINER: {"container": "list", "call": "list_resize", "held_bytes": MB},
+    Advice.UNTOUCHED: {"heap_bytes": 9 * MB, "rss_bytes": MB, "untouched_bytes": 8 * MB},
+    Advice.UNTRACKED: {
+        "rss_bytes": 9 * MB,
+        "heap_bytes": 1,
+        "file_bytes": 2,
+        "slack_bytes": 8 * MB,
+        "libraries": "polars, duckdb",
+    },
+    Advice.HELD: {"freed_bytes": MB, "kept_bytes": MB, "rss_bytes": 0, "heap_bytes": -MB},
+}
+
+
+@pytest.mark.parametrize("spoken", [ENGLISH, CHINESE], ids=LANGUAGES)
 @pytest.mark.parametrize("advice", Advice)
-def test_every_advice_has_its_words(advice: Advice) -> None:
-    assert words.ADVICE[advice].endswith(".")
+def test_every_advice_has_its_words_and_its_evidence(advice: Advice, spoken: Language) -> None:
+    item = replace(growth(phase()).findings[0], advice=advice, evidence=EVIDENCE[advice])
+    for said in (words.advice(item, spoken), words.evidence(item, spoken)):
+        assert said.endswith((".", "。"))
+        assert "{" not in said
+    assert words.evidence(item, spoken) != words.advice(item, spoken)
+
+
+def test_evidence_tells_a_warm_up_and_libraries_only_where_there_are() -> None:
+    item = replace(growth(phase()).findings[0], advice=Advice.REPEATED_GROWTH)
+    evidence = EVIDENCE[Advice.REPEATED_GROWTH]
+    with_warm_up = words.evidence(replace(item, evidence=evidence), ENGLISH)
+    assert with_warm_up.endswith("by 1.0 MB each. 4.0 MB more came in a warm-up.")
+    without = words.evidence(replace(item, evidence={**evidence, "warm_up_bytes": 0}), ENGLISH)
+    assert without.endswith("by 1.0 MB each.")
+
+
+def test_no_advice_has_no_evidence() -> None:
+    item = growth(phase()).findings[0]
+    assert (words.advice(item, ENGLISH), words.evidence(item, ENGLISH)) == ("", "")
+
+
+def fate(end: Fate, **changes: object) -> str:
+    item = replace(growth(phase()).findings[0], fate=end, bytes=100 * MB)
+    phases = [phase("load"), phase("report")]
+    return words.fate(report(phases, [item], **changes), item, ENGLISH)
+
+
+def test_a_fate_tells_what_stayed_and_where_the_rest_was_freed() -> None:
+    assert fate(Fate(40 * MB, ((1, 50 * MB), (None, 10 * MB)))) == (
+        "What became of it: 40.0 MB were still alive at the end of the run; "
+        "50.0 MB were freed in report; 10.0 MB were freed outside of all phases."
+    )
+    assert "in a later part of the same phase" in fate(Fate(0, ((0, 100 * MB),)))
+
+
+def test_a_fate_leaves_out_what_is_too_small_to_matter() -> None:
+    assert fate(Fate(99 * MB, ((1, MB),))) == (
+        "What became of it: 99.0 MB were still alive at the end of the run."
+    )
+    assert "1.0 MB were freed in report" in fate(Fate(0, ((1, MB),)))
+
+
+def test_what_a_killed_program_held_was_alive_when_it_died() -> None:
+    killed = run(exit=Exit(None, "SIGKILL", "killed"))
+    assert "alive when the program died" in fate(Fate(100 * MB, ()), run=killed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (FindingKind.GROWTH, "50.0 % of what the phase kept"),
+        (FindingKind.PEAK, "50.0 % of the peak"),
+        (FindingKind.UNTRACKED, "50.0 % of the RSS growth"),
+        (FindingKind.HELD, "50.0 % of what it freed"),
+    ],
+)
+def test_a_share_says_of_what(kind: FindingKind, text: str) -> None:
+    assert words.share(replace(growth(phase()).findings[0], kind=kind), ENGLISH) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (
+            FindingKind.UNTRACKED,
+            "load grew RSS by 9.0 MB, and 8.0 MB of it belong to no allocation that was traced.",
+        ),
+        (FindingKind.HELD, "load freed memory, but 8.0 MB of it stayed in the RSS."),
+    ],
+)
+def test_what_no_line_can_be_blamed_for_is_said_as_well(kind: FindingKind, text: str) -> None:
+    item = Finding(kind, 0, 8 * MB, 0.5, None, None)
+    made = report([phase("load", rss_delta_bytes=9 * MB)], [item])
+    assert words.finding(made, item, ENGLISH) == text
+    assert "8.0 MB" in words.finding(made, item, CHINESE)
+
+
+def test_chinese_reads_as_a_sentence_of_its_own() -> None:
+    found = phase("加载配置", rss_delta_bytes=9 * MB)
+    made = growth(found)
+    assert words.headline(made, CHINESE) == (
+        "“加载配置”使 RSS 增加了 9.0 MB：learning.py:212 分配的 8.0 MB 到阶段结束时仍未释放。"
+    )
 
 
 def test_the_analysed_finding_reads_as_a_sentence() -> None:
     stacks, (node,) = tree([LOAD])
     made = analysed(run("+加载配置", "-加载配置"), stacks, [lifetime(node, 2)])
-    assert words.headline(made) == (
+    assert words.headline(made, ENGLISH) == (
         "加载配置 grew the heap by 10.0 MB: learning.py:212 allocated 10.0 MB "
         "still alive at its end."
     )

@@ -36,7 +36,7 @@ def test_all_files_lie_in_the_directory_under_names_of_their_own(tmp_path: Path)
     for name in ("capture.bin", "capture-2.bin", "markers", "markers-2"):
         (tmp_path / name).touch()
     files = RunDirectory(tmp_path).files()
-    assert len({file.name for file in files}) == len(files) == 11
+    assert len({file.name for file in files}) == len(files) == 14
     assert all(file.parent == tmp_path for file in files)
 
 
@@ -45,6 +45,18 @@ def test_a_new_directory_is_private_and_has_an_empty_journal(tmp_path: Path) -> 
     assert stat.S_IMODE(run_dir.path.stat().st_mode) == 0o700
     assert run_dir.journal.read_bytes() == b""
     assert [file.name for file in run_dir.path.iterdir()] == ["journal.jsonl"]
+
+
+def test_of_two_runs_started_at_once_one_gets_the_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one has looked into the directory before there was anything in it."""
+    rundir.create(tmp_path, force=False)
+    monkeypatch.setattr(Path, "iterdir", lambda _path: iter(()))
+    monkeypatch.setattr(RunDirectory, "files", lambda _run_dir: ())
+    with pytest.raises(OutputError) as caught:
+        rundir.create(tmp_path, force=False)
+    assert "is not empty" in caught.value.message
 
 
 def test_an_empty_directory_may_be_used(tmp_path: Path) -> None:

@@ -10,12 +10,16 @@ import struct
 import subprocess
 import termios
 import threading
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import TIMEOUT_S, environment, memdeep_command, wait_until
+
+from memdeep.run.supervise import Progress
+from memdeep.status import status_text
 
 ROWS, COLUMNS = 24, 80
 SAVE, RESTORE = b"\x1b7", b"\x1b8"
@@ -156,3 +160,16 @@ def test_dumb_terminal_gets_no_escapes(terminal: Terminal, work: Path) -> None:
     run_on(terminal, work, TERM="dumb")
     assert b"The program completed" in terminal.seen
     assert b"\x1b" not in terminal.seen
+
+
+def test_what_is_left_of_the_limit_is_shown_once_it_is_getting_little() -> None:
+    def shown(rss_mb: int, limit_mb: int | None) -> str:
+        left = None if limit_mb is None else (limit_mb - rss_mb) << 20
+        limit = None if limit_mb is None else limit_mb << 20
+        progress = Progress(2.0, rss_mb << 20, "load", limit, left)
+        return status_text(progress, deque()).removeprefix("memdeep ").strip()
+
+    assert shown(100, None) == "RSS 100.0 MB · 2.0 s · load"
+    assert shown(400, 1000) == "RSS 400.0 MB · 2.0 s · load"
+    assert shown(845, 1024) == "RSS 845.0 MB · 179.0 MB left · 2.0 s · load"
+    assert shown(1030, 1024) == "RSS 1.0 GB · 0 B left · 2.0 s · load"

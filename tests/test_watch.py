@@ -245,7 +245,17 @@ def test_a_terminal_shows_one_view_in_place(work: Path) -> None:
         watcher.see("Where it grew most")
         watcher.see("waiting")
         seen = ESCAPES.sub("", watcher.text)
-        for words in ("running", "RSS", "peak", "loading …", "参数", "exceeded", "Phases so far"):
+        for words in (
+            "running",
+            "RSS",
+            "peak",
+            "loading …",
+            "参数",
+            "exceeded",
+            "limit",
+            "left",
+            "Phases so far",
+        ):
             assert words in seen, words
         assert "█" in seen
         assert COLOUR.search(watcher.text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from memdeep.model import Culprit, Frame, Origin, StackBytes, StackTree
+from memdeep.model import Culprit, Frame, LargeAllocation, Origin, StackBytes, StackTree
 
 MAX_CULPRITS = 20
 
@@ -27,19 +27,24 @@ class Blame:
 
     def __init__(self, tree: StackTree) -> None:
         self._tree = tree
-        rank = {origin: place for place, origin in enumerate(self._ORDER)}
+        by_origin = {origin: place for place, origin in enumerate(self._ORDER)}
+        ranks = [by_origin[frame.origin] for frame in tree.frames]
         self._frame_ids: list[int] = []
-        for node, frame_id in enumerate(tree.frame_ids):
-            parent = tree.parents[node]
+        for parent, frame_id in zip(tree.parents, tree.frame_ids, strict=True):
             if parent >= 0:
                 inherited = self._frame_ids[parent]
-                if rank[tree.frames[inherited].origin] < rank[tree.frames[frame_id].origin]:
+                if ranks[inherited] < ranks[frame_id]:
                     frame_id = inherited
             self._frame_ids.append(frame_id)
 
     def frame(self, node: int) -> Frame:
         """The frame to charge for what ``node`` allocated."""
         return self._tree.frames[self._frame_ids[node]]
+
+    def line(self, node: int) -> tuple[str, int]:
+        """File name and line number of the frame to charge."""
+        frame = self.frame(node)
+        return frame.filename, frame.lineno
 
     def culprits(self, stacks: Iterable[StackBytes], total_bytes: int) -> tuple[Culprit, ...]:
         """The lines that hold the most of ``stacks``, at most 20, largest first.
@@ -48,11 +53,24 @@ class Blame:
         """
         lines: dict[tuple[str, int], list[StackBytes]] = {}
         for stack in stacks:
-            frame = self.frame(stack.node)
-            if frame.origin is not Origin.MEMDEEP and stack.bytes > 0:
-                lines.setdefault((frame.filename, frame.lineno), []).append(stack)
+            is_ours = self.frame(stack.node).origin is Origin.MEMDEEP
+            if not is_ours and stack.bytes > 0:
+                lines.setdefault(self.line(stack.node), []).append(stack)
         ranked = sorted(lines.values(), key=_total, reverse=True)[:MAX_CULPRITS]
         return tuple(self._culprit(line, total_bytes) for line in ranked)
+
+    def largest(
+        self, allocations: Iterable[LargeAllocation], total_bytes: int
+    ) -> tuple[Culprit, ...]:
+        """The lines with the largest single allocations, at most 20, each with its largest one."""
+        lines: dict[tuple[str, int], Culprit] = {}
+        for one in sorted(allocations, key=lambda one: one.bytes, reverse=True):
+            frame = self.frame(one.node)
+            if frame.origin is not Origin.MEMDEEP:
+                share = one.bytes / total_bytes if total_bytes > 0 else 0.0
+                culprit = Culprit(frame, one.node, one.bytes, 1, share)
+                lines.setdefault((frame.filename, frame.lineno), culprit)
+        return tuple(lines.values())[:MAX_CULPRITS]
 
     def _culprit(self, line: Sequence[StackBytes], total_bytes: int) -> Culprit:
         largest = max(line, key=lambda stack: stack.bytes)

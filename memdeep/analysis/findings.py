@@ -2,85 +2,201 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from memdeep.analysis.advice import advise
+from memdeep.analysis.advice import Case, advise
+from memdeep.analysis.beyond_heap import beyond_heap
 from memdeep.analysis.culprits import Blame
-from memdeep.analysis.phases import cover
-from memdeep.model import Culprit, Finding, FindingKind, Heap, Phase, StackBytes
+from memdeep.analysis.fate import fate, innermost
+from memdeep.analysis.phases import Cover, cover
+from memdeep.model import (
+    Culprit,
+    Fate,
+    Finding,
+    FindingKind,
+    Heap,
+    Lifetime,
+    Phase,
+    PhaseKind,
+    StackBytes,
+)
 from memdeep.tally import Tally, alive_at, stacks_of
 
 MAX_FINDINGS = 10
+MAX_PEAKS = 3
+MAX_SEGMENT_SHARE = 0.5  # of a span's bytes of one line; with more, the segment is named
 MIN_BYTES = 1 << 20
 MIN_SHARE_OF_PEAK = 0.02
 MIN_TRANSIENT_SHARE = 0.1
 
 
-def findings(heap: Heap, phases: Sequence[Phase], checkpoints: int) -> tuple[Finding, ...]:
-    """At most ten findings: lines whose bytes stayed, then lines whose bytes made a peak.
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What every finding is looked for in; smaller ones than ``least_bytes`` are none."""
+
+    heap: Heap
+    phases: Sequence[Phase]
+    covering: Cover
+    blame: Blame
+    least_bytes: int
+
+
+def findings(
+    heap: Heap, phases: Sequence[Phase], checkpoints: int, *, sees_malloc: bool = True
+) -> tuple[Finding, ...]:
+    """At most ten findings, most important first; at most three of them are peaks.
+
+    Bytes that stayed count twice as much as those that were there at a peak only.
 
     Bytes are charged to the innermost phase they were allocated in, so that nested phases do not
-    tell the same thing twice.
+    tell the same thing twice. A peak made by a line that is blamed for growth in the same phase
+    comes after all that is new. Where the tracer does not see all that malloc hands out, RSS
+    beyond the heap tells nothing.
     """
-    blame = Blame(heap.tree)
-    least = max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * (heap.peak_bytes or 0)))
-    growth = _growth(heap, phases, checkpoints, blame)
-    peaks = _peaks(heap, phases, blame)
-    return tuple(
-        [finding for finding in growth if finding.bytes >= least][:MAX_FINDINGS]
-        + [finding for finding in peaks if finding.bytes >= least][: MAX_FINDINGS // 3]
-    )[:MAX_FINDINGS]
+    ground = _Ground(
+        heap=heap,
+        phases=phases,
+        covering=cover([phase.outline for phase in phases], checkpoints),
+        blame=Blame(heap.tree),
+        least_bytes=max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * (heap.peak_bytes or 0))),
+    )
+    growth = _growth(ground)
+    blamed = {_place(finding) for finding in growth}
+    peaks = _peaks(ground)
+    known = [peak for peak in peaks if _place(peak) in blamed]
+    new = [peak for peak in peaks if _place(peak) not in blamed]
+    beyond = beyond_heap(heap, phases) if sees_malloc else []
+    ranked = sorted(growth + new + beyond, key=_weight, reverse=True)
+    return tuple((ranked + known)[:MAX_FINDINGS])
 
 
-def _growth(heap: Heap, phases: Sequence[Phase], checkpoints: int, blame: Blame) -> list[Finding]:
+def _weight(finding: Finding) -> int:
+    return finding.bytes * (1 if finding.kind is FindingKind.PEAK else 2)
+
+
+def _place(finding: Finding) -> tuple[int, str, int] | None:
+    if finding.culprit is None:
+        return None
+    return finding.phase, finding.culprit.frame.filename, finding.culprit.frame.lineno
+
+
+def _growth(ground: _Ground) -> list[Finding]:
     """Lines by the bytes they allocated in a phase and left alive at its end."""
-    innermost: dict[int, Tally[int]] = {}
-    covering = cover([phase.outline for phase in phases], checkpoints)
-    for life in heap.lifetimes:
-        traced = [place for place in covering[life.born] if phases[place[0]].heap is not None]
-        if not traced:
-            continue
-        place, _, end = max(traced, key=lambda stretch: phases[stretch[0]].outline.depth)
-        if life.died is None or life.died > end:
-            tally = innermost.setdefault(place, Tally())
-            tally.add(life.node, life.bytes, life.allocations)
-    found = []
-    for place, tally in innermost.items():
-        phase_heap = phases[place].heap
+    kept: dict[int, list[Lifetime]] = {}
+    for life in ground.heap.lifetimes:
+        around = [
+            item for item in ground.covering[life.born] if ground.phases[item[0]].heap is not None
+        ]
+        place = innermost(around, ground.phases)
+        if place is not None and _outlives(life, place, around):
+            kept.setdefault(place, []).append(life)
+    found: list[tuple[int, Culprit]] = []
+    charged = _charged_where_it_adds_up(ground, kept)
+    for place, lifetimes in charged.items():
+        phase_heap = ground.phases[place].heap
         retained_bytes = 0 if phase_heap is None else phase_heap.retained_bytes
-        for culprit in blame.culprits(stacks_of(tally), retained_bytes):
-            found.append(_finding(FindingKind.GROWTH, place, culprit, phases[place], heap))
-    return sorted(found, key=lambda finding: finding.bytes, reverse=True)
+        culprits = ground.blame.culprits(_stacks(lifetimes), retained_bytes)
+        found += [(place, culprit) for culprit in culprits if culprit.bytes >= ground.least_bytes]
+    found.sort(key=lambda item: item[1].bytes, reverse=True)
+    return [
+        _growth_finding(ground, place, culprit, charged[place])
+        for place, culprit in found[:MAX_FINDINGS]
+    ]
 
 
-def _peaks(heap: Heap, phases: Sequence[Phase], blame: Blame) -> list[Finding]:
+def _outlives(life: Lifetime, place: int, around: Sequence[tuple[int, int, int]]) -> bool:
+    """Whether bytes are alive at the end of the stretch of phase ``place`` they were born in."""
+    end = next(end for phase, _, end in around if phase == place)
+    return life.died is None or life.died > end
+
+
+def _charged_where_it_adds_up(
+    ground: _Ground, kept: Mapping[int, Sequence[Lifetime]]
+) -> Mapping[int, list[Lifetime]]:
+    """``kept``, but what one line kept in many segments of a span is charged to the span.
+
+    A loop with a checkpoint in each round would otherwise be many small findings.
+    """
+    by_line: dict[tuple[int, tuple[str, int]], dict[int, list[Lifetime]]] = {}
+    charged: dict[int, list[Lifetime]] = {}
+    for place, lifetimes in kept.items():
+        outline = ground.phases[place].outline
+        for life in lifetimes:
+            if outline.kind is PhaseKind.SEGMENT and outline.parent is not None:
+                line = (outline.parent, ground.blame.line(life.node))
+                by_line.setdefault(line, {}).setdefault(place, []).append(life)
+            else:
+                charged.setdefault(place, []).append(life)
+    for (span, _), by_segment in by_line.items():
+        sizes = [sum(life.bytes for life in lifetimes) for lifetimes in by_segment.values()]
+        if max(sizes) > MAX_SEGMENT_SHARE * sum(sizes):
+            for place, lifetimes in by_segment.items():
+                charged.setdefault(place, []).extend(lifetimes)
+            continue
+        charged.setdefault(span, []).extend(
+            life
+            for lifetimes in by_segment.values()
+            for life in lifetimes
+            if _outlives(life, span, ground.covering[life.born])
+        )
+    return charged
+
+
+def _stacks(lifetimes: Sequence[Lifetime]) -> tuple[StackBytes, ...]:
+    tally: Tally[int] = Tally()
+    for life in lifetimes:
+        tally.add(life.node, life.bytes, life.allocations)
+    return stacks_of(tally)
+
+
+def _growth_finding(
+    ground: _Ground, place: int, culprit: Culprit, lifetimes: Sequence[Lifetime]
+) -> Finding:
+    line = (culprit.frame.filename, culprit.frame.lineno)
+    own = [life for life in lifetimes if ground.blame.line(life.node) == line]
+    return _finding(
+        FindingKind.GROWTH,
+        place,
+        Case(ground.heap, ground.phases[place], culprit, own),
+        fate(own, ground.phases, ground.covering),
+    )
+
+
+def _finding(kind: FindingKind, place: int, case: Case, end: Fate) -> Finding:
+    suggestion = advise(case)
+    return Finding(
+        kind=kind,
+        phase=place,
+        bytes=case.culprit.bytes,
+        share=case.culprit.share,
+        culprit=case.culprit,
+        advice=None if suggestion is None else suggestion.advice,
+        evidence={} if suggestion is None else suggestion.evidence,
+        fate=end,
+    )
+
+
+def _peaks(ground: _Ground) -> list[Finding]:
     """Lines by the bytes alive at a phase's peak and gone at its end, in the innermost phases."""
-    parents = {phase.outline.parent for phase in phases}
-    least_bytes = MIN_TRANSIENT_SHARE * (heap.peak_bytes or 0)
+    parents = {phase.outline.parent for phase in ground.phases}
+    least_rise = MIN_TRANSIENT_SHARE * (ground.heap.peak_bytes or 0)
     found: list[Finding] = []
-    for place, phase in enumerate(phases):
+    for place, phase in enumerate(ground.phases):
         if place in parents or phase.heap is None or phase.heap.peak.stacks is None:
             continue
-        if phase.heap.transient_bytes < least_bytes:
+        if phase.heap.transient_bytes < least_rise:
             continue
-        alive = alive_at(heap.lifetimes, phase.end)
+        alive = alive_at(ground.heap.lifetimes, phase.end)
         gone = [
             StackBytes(
                 stack.node, stack.bytes - alive.get(stack.node, (0, 0))[0], stack.allocations
             )
             for stack in phase.heap.peak.stacks
         ]
-        for culprit in blame.culprits(gone, phase.heap.peak.bytes)[:1]:
-            found.append(_finding(FindingKind.PEAK, place, culprit, phase, heap))
-    return sorted(found, key=lambda finding: finding.bytes, reverse=True)
-
-
-def _finding(kind: FindingKind, place: int, culprit: Culprit, phase: Phase, heap: Heap) -> Finding:
-    return Finding(
-        kind=kind,
-        phase=place,
-        bytes=culprit.bytes,
-        share=culprit.share,
-        culprit=culprit,
-        advice=advise(heap.tree.stack(culprit.node), culprit.frame, phase),
-    )
+        for culprit in ground.blame.culprits(gone, phase.heap.peak.bytes)[:1]:
+            if culprit.bytes >= ground.least_bytes:
+                case = Case(ground.heap, phase, culprit, ())
+                end = Fate(0, ((place, culprit.bytes),))
+                found.append(_finding(FindingKind.PEAK, place, case, end))
+    return sorted(found, key=_weight, reverse=True)[:MAX_PEAKS]

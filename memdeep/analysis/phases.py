@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from memdeep.analysis.culprits import Blame
+from memdeep.analysis.trend import trend
 from memdeep.model import (
     Checkpoint,
+    Gap,
     Heap,
+    LargeAllocation,
     Peak,
     Phase,
     PhaseHeap,
     PhaseKind,
     PhaseOutline,
     Run,
+    Trend,
 )
 from memdeep.tally import Tally, stacks_of, sum_of_known
 
@@ -62,30 +66,47 @@ def cover(outlines: Sequence[PhaseOutline], checkpoints: int) -> Cover:
     return covering
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Account:
-    """What one phase retained and what it freed, by node."""
+    """What one phase retained and what it freed, by node; what it allocated and freed again."""
 
-    retained: Tally[int]
-    freed: Tally[int]
+    retained: Tally[int] = field(default_factory=Tally)
+    freed: Tally[int] = field(default_factory=Tally)
+    churn_bytes: int = 0
+    churn_allocations: int = 0
+    largest: list[LargeAllocation] = field(default_factory=list)
+
+    def churn(self, size_bytes: int, allocations: int) -> None:
+        """Charge these as allocated and freed again."""
+        self.churn_bytes += size_bytes
+        self.churn_allocations += allocations
 
 
 def _accounts(heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int) -> list[Account]:
     """The account of each phase.
 
     Retained: allocated inside a stretch and alive at its end. Freed: alive at its start, and not
-    at its end. Their difference is the growth of the heap, exactly.
+    at its end. Their difference is the growth of the heap, exactly. Churned: allocated and freed
+    inside a stretch.
     """
     covering = cover(outlines, checkpoints)
-    accounts = [Account(Tally(), Tally()) for _ in outlines]
+    accounts = [Account() for _ in outlines]
     for life in heap.lifetimes:
         for place, _, end in covering[life.born]:
             if life.died is None or life.died > end:
                 accounts[place].retained.add(life.node, life.bytes, life.allocations)
+            else:
+                accounts[place].churn(life.bytes, life.allocations)
         if life.died is not None:
             for place, start, _ in covering[life.died]:
                 if life.born <= start:
                     accounts[place].freed.add(life.node, life.bytes, life.allocations)
+    for one in heap.transients or ():
+        for place, _, _ in covering[one.segment]:
+            accounts[place].churn(one.bytes, one.allocations)
+    for large in heap.largest or ():
+        for place, _, _ in covering[large.born]:
+            accounts[place].largest.append(large)
     return accounts
 
 
@@ -95,6 +116,9 @@ def _phase(
     ends = [(checkpoints[s.start], checkpoints[s.end]) for s in outline.stretches]
     rss_deltas = tuple(_difference(start.rss_bytes, end.rss_bytes) for start, end in ends)
     rss_delta = sum_of_known(rss_deltas)
+    file_delta = sum_of_known(
+        [_difference(start.rss_file_bytes, end.rss_file_bytes) for start, end in ends]
+    )
     explained = None
     if heap is not None and rss_delta is not None and rss_delta >= MIN_RSS_GROWTH:
         explained = heap.delta_bytes / rss_delta
@@ -107,11 +131,29 @@ def _phase(
         rss_deltas_bytes=rss_deltas,
         heap=heap,
         explained_ratio=explained,
+        gap=None
+        if heap is None or rss_delta is None
+        else _gap(rss_delta, heap.delta_bytes, file_delta),
+        trend=_trend(rss_deltas if heap is None else heap.deltas_bytes),
     )
 
 
+def _gap(rss_delta: int, heap_delta: int, file_delta: int | None) -> Gap:
+    rest = rss_delta - heap_delta - (file_delta or 0)
+    return Gap(file_delta, slack_bytes=max(0, rest), untouched_bytes=max(0, -rest))
+
+
+def _trend(deltas: Sequence[int | None]) -> Trend | None:
+    known = [delta for delta in deltas if delta is not None]
+    return trend(known) if len(known) == len(deltas) else None
+
+
 def _phase_heap(
-    heap: Heap, blame: Blame, outline: PhaseOutline, peak: Peak | None, account: Account
+    heap: Heap,
+    blame: Blame,
+    outline: PhaseOutline,
+    peak: Peak | None,
+    account: Account,
 ) -> PhaseHeap | None:
     """The heap's figures, or None if not all of the phase was traced."""
     stretches = outline.stretches
@@ -125,6 +167,7 @@ def _phase_heap(
     retained, freed = account.retained, account.freed
     retained_bytes = retained.total_bytes()
     freed_bytes = freed.total_bytes()
+    is_gross_known = heap.transients is not None
     return PhaseHeap(
         start_bytes=start,
         end_bytes=end,
@@ -136,6 +179,13 @@ def _phase_heap(
         culprits=blame.culprits(stacks_of(retained), retained_bytes),
         peak_culprits=blame.culprits(peak.stacks or (), peak.bytes),
         freed_culprits=blame.culprits(stacks_of(freed), freed_bytes),
+        churn_bytes=account.churn_bytes if is_gross_known else None,
+        allocations=retained.total_allocations() + account.churn_allocations
+        if is_gross_known
+        else None,
+        largest=None
+        if heap.largest is None
+        else blame.largest(account.largest, retained_bytes + account.churn_bytes),
     )
 
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from memdeep import journal
 from memdeep.journal import Event
-from memdeep.model import Checkpoint, CheckpointKind
-from memdeep.observation import ProcessSample
+from memdeep.model import Checkpoint, CheckpointKind, Sample
 
 START_LABEL = "(start)"
 END_LABEL = "(end)"
@@ -25,12 +24,12 @@ def join(
     end: Event | None,
     *,
     end_s: float,
-    last_seen: ProcessSample | None,
+    last_seen: Sample | None,
 ) -> tuple[Checkpoint, ...]:
     """All checkpoints, with the start and the end of the run as the first and the last.
 
-    ``end`` is the event written when the program ended by itself; otherwise ``end_s`` and
-    ``last_seen`` are the last that was seen of it.
+    ``end`` is the event written when the program ended by itself; otherwise it ended at ``end_s``,
+    and its RSS was that of ``last_seen``, or of its last checkpoint where that is younger.
     """
     pid = start.pid if start else None
     points = [
@@ -59,16 +58,21 @@ def join(
                 span=event.span,
             )
         )
-    resident = end or last_seen
     last_s = max(point.time_s for point in points)
+    is_seen = last_seen is not None and last_seen.time_s >= points[-1].time_s
+    rss_bytes, rss_file_bytes = points[-1].rss_bytes, points[-1].rss_file_bytes
+    if end is not None:
+        rss_bytes, rss_file_bytes = end.rss_bytes, end.rss_file_bytes
+    elif last_seen is not None and (is_seen or rss_bytes is None):
+        rss_bytes, rss_file_bytes = last_seen.bytes, last_seen.file_bytes
     points.append(
         Checkpoint(
             index=len(points),
             label=END_LABEL,
             kind=CheckpointKind.POINT,
             time_s=end.time_us / 1e6 if end else max(end_s, last_s),
-            rss_bytes=resident.rss_bytes if resident else None,
-            rss_file_bytes=resident.rss_file_bytes if resident else None,
+            rss_bytes=rss_bytes,
+            rss_file_bytes=rss_file_bytes,
             pid=pid,
         )
     )

@@ -25,18 +25,27 @@ _HEAD_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CaptureHeader:
-    """The facts in a capture's head; None for an LZ4 capture, whose head is compressed."""
+    """The facts in a capture's head; None for an LZ4 capture, whose head is compressed.
+
+    ``python_version`` is CPython's hexversion.
+    """
 
     compressed: bool
     version: int | None
     start_ms: int | None
+    python_version: int | None
 
 
 def read_header(path: Path) -> CaptureHeader:
     """Read the head of the capture at ``path``. Raises CaptureError if it is not one we know."""
     head = _read_head(path)
     if head.startswith(LZ4_MAGIC):
-        return CaptureHeader(True, None, None)
+        return CaptureHeader(True, None, None, None)
+    return parse_header(head, path)
+
+
+def parse_header(head: bytes, path: Path) -> CaptureHeader:
+    """What the first bytes of an uncompressed capture say. Raises CaptureError."""
     if not head.strip(b"\x00"):
         raise CaptureError(
             f"{path} is empty.",
@@ -48,12 +57,13 @@ def read_header(path: Path) -> CaptureHeader:
             "Give a file written by `memray run`, or the run directory of `memdeep run`.",
         )
     try:
-        version, _, _, file_format, _, _, start_ms, _ = _FIXED.unpack_from(head, len(MAGIC))
+        fields = _FIXED.unpack_from(head, len(MAGIC))
     except struct.error as error:
         raise CaptureError(
             f"{path} is cut off within its header.",
             "Nothing can be read from it; copy it again from where it was made.",
         ) from error
+    version, python_version, _, file_format, _, _, start_ms, _ = fields
     if version not in SUPPORTED_VERSIONS:
         known = " and ".join(str(number) for number in SUPPORTED_VERSIONS)
         raise CaptureError(
@@ -65,7 +75,7 @@ def read_header(path: Path) -> CaptureHeader:
             f"{path} is an aggregated capture: it does not hold the single allocations.",
             "Record again without --aggregate.",
         )
-    return CaptureHeader(False, version, start_ms)
+    return CaptureHeader(False, version, start_ms, python_version)
 
 
 def _read_head(path: Path) -> bytes:

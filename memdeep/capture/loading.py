@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from memdeep import journal, observation
-from memdeep.capture import checkpoints
+from memdeep.capture import checkpoints, run_symbols, symbol_store
+from memdeep.capture.ending import exit_of, limit_of, read_stack_dumps
+from memdeep.capture.engines import CaptureReader, reader_of, reason_for_memray
 from memdeep.capture.origins import Origins
-from memdeep.capture.parts import Part, join
+from memdeep.capture.parts import HeapPart, Part, join
+from memdeep.capture.run_symbols import RunSymbols
 from memdeep.capture.snapshots import read_snapshots
+from memdeep.capture.sources import Sources
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.capture.tracing import align_parts
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
+from memdeep.journal import Event
 from memdeep.model import (
+    CaptureFile,
     Checkpoint,
-    Exit,
     Heap,
     Mode,
     Process,
@@ -37,7 +42,8 @@ class Recording:
 
     ``parts`` are its captures by memray; ``snapshots`` is the file of the tracemalloc backend, and
     ``places`` the checkpoint of each sequence number in it. ``start_ms`` is the start of the run
-    since the epoch.
+    since the epoch. ``readers`` are what reads the captures; ``sources`` are
+    lines that were stored with the run.
     """
 
     run: Run
@@ -46,22 +52,20 @@ class Recording:
     origins: Origins
     snapshots: Path | None = None
     places: Mapping[int, int] = field(default_factory=dict)
+    readers: Mapping[Path, CaptureReader] = field(default_factory=dict)
+    sources: Sources = field(default_factory=lambda: Sources({}))
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
         """The heap, with a peak for each group of stretches. Raises CaptureError."""
         builder = StackTreeBuilder(self.origins)
-        heaps = []
+        heaps: list[HeapPart] = []
         if self.snapshots is not None:
             on_step("Reading the snapshots")
             heap = read_snapshots(self.snapshots, self.places, groups, builder)
-            heaps = [] if heap is None else [heap]
-        elif self.parts:
-            # Here and not above: the other backends must work where there is no memray.
-            from memdeep.capture.reader import read_part
-
-            heaps = [
-                read_part(part, groups, builder, self.start_ms, on_step) for part in self.parts
-            ]
+            heaps += [] if heap is None else [heap]
+        for part in self.parts:
+            reader = self.readers[part.capture]
+            heaps.append(reader.read_part(part, groups, builder, self.start_ms, on_step))
         return join(heaps, builder.build(), len(self.run.checkpoints), groups)
 
 
@@ -71,7 +75,6 @@ def load_run(run_dir: RunDirectory) -> Recording:
     events, damaged = journal.decode(_read(run_dir.journal))
     start = next((event for event in events if event.kind == journal.START), None)
     problems = [event.label for event in events if event.kind == journal.PROBLEM]
-    problems += [note for note in meta.notes if note not in problems]
     if damaged:
         problems.append(f"{damaged} damaged lines of the journal were left out.")
     if start is None:
@@ -88,25 +91,59 @@ def load_run(run_dir: RunDirectory) -> Recording:
     else:
         ordered, parts = [event for event in events if event.kind in checkpoints.KINDS], ()
     offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
+    captures = [part.capture for part in parts]
+    problems += sorted({reason for c in captures if (reason := reason_for_memray(c)) is not None})
     end = next((event for event in events if event.kind == journal.EXIT), None)
     points = checkpoints.join(
         start,
         ordered,
         end,
-        end_s=max((sample.time_ms for sample in samples), default=0) / 1000 - offset_s,
-        last_seen=next((s for s in reversed(samples) if s.pid == start.pid), None),
+        end_s=_end_s(meta, samples) - offset_s,
+        last_seen=_last_seen(samples, start.pid, offset_s),
     )
+    names = None
+    if meta.native and captures and run_symbols.is_installed():
+        stored, problem = symbol_store.read(run_dir.symbols)
+        problems += [] if problem is None else [problem]
+        names = RunSymbols(stored, start_ms / 1000 + points[-1].time_s)
+    origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package)
+    run = _run(meta, end, points, _rss_curve(samples, points, offset_s), problems)
     return Recording(
-        run=_run(meta, points, _rss_curve(samples, points, offset_s), problems),
+        run=replace(
+            run,
+            captures=capture_files([part.capture for part in parts]),
+            stack_dumps=read_stack_dumps(run_dir.stacks, origins, offset_s),
+        ),
         parts=parts,
         start_ms=start_ms,
-        origins=Origins(meta.stdlib_paths, meta.library_paths),
+        origins=origins,
         snapshots=run_dir.snapshots if meta.backend == RecordSpec.TRACEMALLOC else None,
         places={
             event.sequence: place
             for place, event in enumerate([*ordered, *([end] if end is not None else [])], 1)
         },
+        readers={capture: reader_of(capture, names) for capture in captures},
     )
+
+
+def capture_files(paths: Sequence[Path]) -> tuple[CaptureFile, ...]:
+    """The captures by name and size."""
+    return tuple(CaptureFile(path.name, path.stat().st_size) for path in paths)
+
+
+def _end_s(meta: Meta, samples: Sequence[ProcessSample]) -> float:
+    """When the program ended, in seconds since it was started; or when it was last seen."""
+    if meta.duration_s is not None:
+        return meta.duration_s
+    return max((sample.time_ms for sample in samples), default=0) / 1000
+
+
+def _last_seen(samples: Sequence[ProcessSample], pid: int | None, offset_s: float) -> Sample | None:
+    """The last reading of the program itself."""
+    seen = next((sample for sample in reversed(samples) if sample.pid == pid), None)
+    if seen is None:
+        return None
+    return Sample(seen.time_ms / 1000 - offset_s, seen.rss_bytes, seen.rss_file_bytes)
 
 
 def _read(path: Path) -> bytes:
@@ -152,6 +189,7 @@ def _rss_curve(
 
 def _run(
     meta: Meta,
+    end: Event | None,
     points: tuple[Checkpoint, ...],
     rss_curve: tuple[Sample, ...],
     problems: Sequence[str],
@@ -165,9 +203,7 @@ def _run(
         memray=meta.memray,
         started=meta.started,
         duration_s=meta.duration_s if ended else points[-1].time_s,
-        exit=Exit(meta.exit_code, meta.signal, meta.verdict, meta.evidence)
-        if meta.verdict is not None
-        else None,
+        exit=exit_of(meta, end),
         checkpoints=points,
         rss_curve=rss_curve,
         peak_rss_bytes=max(
@@ -181,5 +217,6 @@ def _run(
         ),
         warning_bytes=meta.warning_bytes,
         critical_bytes=meta.critical_bytes,
-        problems=tuple(problems),
+        problems=tuple(dict.fromkeys((*meta.notes, *problems))),  # some are in both
+        limit=limit_of(meta),
     )

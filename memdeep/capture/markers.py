@@ -13,7 +13,6 @@ interrupted alignment is simply done again.
 
 from __future__ import annotations
 
-import mmap
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ FIRST_FLAG = 1
 SECOND_FLAG = 2
 RECORD_BYTES = 40
 _PAGE_BYTES = 4096
+_CHUNK_BYTES = 4 << 20
 _MARKER = re.compile(
     bytes([THREAD_RECORD]) + MARKER_PREFIX.encode() + rb"([0-9]{%d})\x00" % MARKER_DIGITS
 )
@@ -65,10 +65,10 @@ def align(
     sequence number, or None for one that the journal does not have: such a record is left alone.
     Raises CaptureError or OutputError.
     """
-    stored = _decode(places) if places.exists() else []
+    stored = _stored(places)
     placed = []
     try:
-        markers = _first_of_each(sorted({*stored, *find(capture)}, key=lambda m: m.offset))
+        markers = _in_order(capture, stored)
         if markers and markers != stored:
             write_atomically(places, _encode(markers))
         with open(capture, "r+b") as file:
@@ -79,6 +79,19 @@ def align(
     except OSError as error:
         raise write_error(capture, error) from error
     return tuple(placed)
+
+
+def sequences(capture: Path, places: Path) -> tuple[int, ...]:
+    """The sequence numbers of all markers in stream order, replaced or not. Raises CaptureError."""
+    return tuple(marker.sequence for marker in _in_order(capture, _stored(places)))
+
+
+def _stored(places: Path) -> list[Marker]:
+    return _decode(places) if places.exists() else []
+
+
+def _in_order(capture: Path, stored: Sequence[Marker]) -> list[Marker]:
+    return _first_of_each(sorted({*stored, *find(capture)}, key=lambda m: m.offset))
 
 
 def _replace(file: BinaryIO, marker: Marker, records: bytes) -> bool:
@@ -113,8 +126,17 @@ def _varint(content: bytes) -> int:
 
 def find(capture: Path) -> list[Marker]:
     """All markers of an uncompressed capture, by offset."""
-    with open(capture, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return [Marker(match.start(), int(match[1])) for match in _MARKER.finditer(data)]
+    markers = []
+    start = 0
+    tail = b""  # the end of what came before may be the beginning of a marker
+    with open(capture, "rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            content = tail + chunk
+            matches = _MARKER.finditer(content)
+            markers += [Marker(start + match.start(), int(match[1])) for match in matches]
+            tail = content[1 - RECORD_BYTES :]
+            start += len(content) - len(tail)
+    return markers
 
 
 def encode_records(figures: MarkerFigures) -> bytes:

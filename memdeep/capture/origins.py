@@ -11,8 +11,7 @@ from memdeep.model import Origin
 from memdeep.record import mark_frame
 
 _PACKAGE = Path(memdeep.__file__).parent
-_OWN_DIRECTORY = f"{_PACKAGE}/"
-_OWN_FILES = (mark_frame.FILENAME, str(_PACKAGE.parent / "memory_monitor.py"))
+_ALIAS = "memory_monitor.py"  # the module beside the package
 _LIBRARY_PARTS = ("/site-packages/", "/dist-packages/")
 _STDLIB_MARK = "/lib/python3."
 
@@ -20,16 +19,25 @@ _STDLIB_MARK = "/lib/python3."
 class Origins:
     """Classifies file names by the install paths of the Python that ran the program.
 
-    Without paths (a capture from elsewhere) the usual shapes of such paths decide.
+    Without paths (a capture from elsewhere) the usual shapes of such paths decide. ``package`` is
+    the directory of the memdeep that recorded, which need not be this one.
     """
 
-    def __init__(self, stdlib_paths: Sequence[str] = (), library_paths: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        stdlib_paths: Sequence[str] = (),
+        library_paths: Sequence[str] = (),
+        package: str | None = None,
+    ) -> None:
         self._stdlib = tuple(path.rstrip("/") + "/" for path in stdlib_paths)
         self._libraries = tuple(path.rstrip("/") + "/" for path in library_paths)
+        packages = {_PACKAGE} if package is None else {_PACKAGE, Path(package)}
+        self._own_directories = tuple(f"{path}/" for path in packages)
+        self._own_files = (mark_frame.FILENAME, *(str(path.parent / _ALIAS) for path in packages))
         self.of = lru_cache(maxsize=None)(self._classify)
 
     def _classify(self, filename: str) -> Origin:
-        if filename.startswith(_OWN_DIRECTORY) or filename in _OWN_FILES:
+        if filename.startswith(self._own_directories) or filename in self._own_files:
             return Origin.MEMDEEP
         if filename.startswith(self._libraries) or any(p in filename for p in _LIBRARY_PARTS):
             return Origin.LIBRARY

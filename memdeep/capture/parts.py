@@ -24,6 +24,13 @@ from memdeep.model import (
 )
 from memdeep.tally import alive_at, stacks_of
 
+# Finding the symbols of a native stack is dear. Stacks that never hold this share of the largest
+# heap keep their Python frames only.
+NATIVE_SHARE = 1 / 2000
+
+# What was alive at a peak is kept for this many peaks, the highest: each costs an entry a stack.
+MAX_PEAKS = 200
+
 Item = TypeVar("Item")
 
 
@@ -32,13 +39,15 @@ class Part:
     """One capture: it covers the checkpoints ``first`` to ``last`` of the run.
 
     ``markers`` is the number of checkpoints that lie inside it. ``first`` is 0 only if the capture
-    begins with the program, ``last`` is the run's last only if it ends with it.
+    begins with the program, ``last`` is the run's last only if it ends with it. ``sequences`` are
+    the numbers of those whose markers were found, be they replaced or still as they were recorded.
     """
 
     capture: Path
     first: int
     last: int
     markers: int
+    sequences: frozenset[int] = frozenset()
 
     def holds(self, stretch: Stretch) -> bool:
         """Whether all of ``stretch`` lies within this part."""

@@ -6,25 +6,34 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from memdeep.capture import checkpoints
+from memdeep.capture.engines import reader_of, reason_for_memray
 from memdeep.capture.header import read_header
-from memdeep.capture.loading import Recording
+from memdeep.capture.loading import Recording, capture_files
 from memdeep.capture.origins import Origins
 from memdeep.capture.parts import Part
-from memdeep.capture.reader import read_facts
 from memdeep.model import Checkpoint, CheckpointKind, Mode, Run
 from memdeep.record.spec import RecordSpec
+
+NEVER_CLOSED = (
+    "The capture was never closed: the program was killed, or the file is cut off. What is shown "
+    "is exact up to there."
+)
 
 
 def load_capture(path: Path) -> Recording:
     """Load a plain memray capture, raw or LZ4, as one phase. Raises CaptureError."""
     read_header(path)
-    facts = read_facts(path)
+    reader = reader_of(path)
+    facts = reader.facts()
     duration_s = (
         max((sample.time_s for sample in facts.rss_curve), default=0.0)
         if facts.end_ms is None
         else (facts.end_ms - facts.start_ms) / 1000
     )
     first, last = facts.rss_curve[:1], facts.rss_curve[-1:]
+    problems = [reason] if (reason := reason_for_memray(path)) is not None else []
+    if facts.end_ms is None:
+        problems.append(NEVER_CLOSED)
     points = (
         Checkpoint(
             index=0,
@@ -54,12 +63,9 @@ def load_capture(path: Path) -> Recording:
         exit=None,
         checkpoints=points,
         rss_curve=facts.rss_curve,
+        captures=capture_files([path]),
         peak_rss_bytes=max((sample.bytes for sample in facts.rss_curve), default=None),
-        problems=()
-        if facts.end_ms is not None
-        else (
-            "The capture was never closed: the program was killed, or the file is cut off. What "
-            "is shown is exact up to there.",
-        ),
+        problems=tuple(problems),
     )
-    return Recording(run, (Part(path, 0, 1, 0),), facts.start_ms, Origins())
+    parts = (Part(path, 0, 1, 0),)
+    return Recording(run, parts, facts.start_ms, Origins(), readers={path: reader})

@@ -1,6 +1,6 @@
 """Reads a capture's allocations with memray's own reader: the only module here that knows memray.
 
-Everything downstream sees `model.Heap`; another engine need only offer `read_part`.
+It serves where the replay cannot (engines.py), and is what the replay is tested against.
 
 memray numbers its memory records ("snapshots") in stream order. An interval of an allocation
 record says before which snapshot bytes were allocated and freed: they are alive at the snapshots
@@ -11,7 +11,8 @@ between two of them, follow exactly.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,8 +22,16 @@ from memray import FileReader
 from memray._memray import TemporalAllocationRecord, set_log_level
 
 from memdeep.capture.axis import Axis, Snapshot
-from memdeep.capture.parts import HeapPart, Part, raised_to_checkpoints
-from memdeep.capture.stacks import StackTreeBuilder
+from memdeep.capture.engines import CaptureFacts
+from memdeep.capture.parts import (
+    MAX_PEAKS,
+    NATIVE_SHARE,
+    HeapPart,
+    Part,
+    raised_to_checkpoints,
+)
+from memdeep.capture.stacks import RawFrame, StackTreeBuilder
+from memdeep.capture.trace import Trace
 from memdeep.errors import CaptureError
 from memdeep.model import Lifetime, Peak, Sample, StackBytes, Stretch
 from memdeep.tally import Tally, heap_at_checkpoints, lifetimes_of, stacks_of
@@ -31,34 +40,64 @@ ALL_RECORDS = 2**31 - 1  # memray thins its memory records to 10,000 unless told
 
 SILENT = 60  # above CRITICAL, memray's highest level
 
-# Finding the symbols of a native stack is dear. Stacks that never hold this share of the largest
-# heap keep their Python frames only.
-NATIVE_SHARE = 1 / 2000
-
-# What was alive at a peak is kept for this many peaks, the highest: each costs an entry a stack.
-MAX_PEAKS = 200
-
 StackKey = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class CaptureFacts:
-    """What a capture says of its run; ``end_ms`` is None if the program was killed.
+class MemrayReader:
+    """Reads one capture with memray."""
 
-    ``rss_curve`` is what memray's own thread read.
+    capture: Path
+
+    def facts(self) -> CaptureFacts:
+        """The capture's description. Raises CaptureError if memray cannot read it."""
+        return _read_facts(self.capture)
+
+    def read_part(
+        self,
+        part: Part,
+        groups: Sequence[Sequence[Stretch]],
+        builder: StackTreeBuilder,
+        start_ms: int,
+        on_step: Callable[[str], None],
+    ) -> HeapPart:
+        """As `engines.CaptureReader`. Raises CaptureError if memray cannot read the capture."""
+        return _read_part(part, groups, builder, start_ms, on_step)
+
+
+@dataclass(frozen=True, slots=True)
+class MemrayNativeFrames:
+    """Has memray name the native frames of a capture that was replayed.
+
+    memray numbers stacks as the replay does: both count the nodes of the same trees as they come.
     """
 
-    command: str
-    pid: int
-    native: bool
-    python_allocators: bool
-    start_ms: int
-    end_ms: int | None
-    rss_curve: tuple[Sample, ...]
+    capture: Path
+
+    def hybrid_stacks(self, trace: Trace, sites: Sequence[int]) -> Mapping[int, Sequence[RawFrame]]:
+        """As `trace.NativeFrames`. Raises CaptureError if memray cannot read the capture."""
+        columns = trace.sites
+        by_key: defaultdict[StackKey, list[int]] = defaultdict(list)
+        for site in sites:
+            if columns.native[site]:
+                key = columns.node[site], columns.native[site], columns.memory_map[site]
+                by_key[key].append(site)
+        if not by_key:
+            return {}
+        stacks: dict[int, Sequence[RawFrame]] = {}
+        with _open(self.capture) as reader:
+            for records in (
+                reader.get_temporal_allocation_records(merge_threads=True),
+                reader.get_temporal_high_water_mark_allocation_records(merge_threads=True)[0],
+            ):
+                for record in records:
+                    of_one_stack = by_key.pop(_key(record), None)
+                    if of_one_stack is not None:
+                        stacks.update(dict.fromkeys(of_one_stack, record.hybrid_stack_trace()))
+        return stacks
 
 
-def read_facts(capture: Path) -> CaptureFacts:
-    """Read the capture's description. Raises CaptureError if memray cannot read it."""
+def _read_facts(capture: Path) -> CaptureFacts:
     with _open(capture) as reader:
         metadata = reader.metadata
         start_ms = _milliseconds(metadata.start_time)
@@ -96,19 +135,13 @@ def _open(capture: Path) -> Iterator[FileReader]:
         ) from error
 
 
-def read_part(
+def _read_part(
     part: Part,
     groups: Sequence[Sequence[Stretch]],
     builder: StackTreeBuilder,
     start_ms: int,
     on_step: Callable[[str], None],
 ) -> HeapPart:
-    """Read one capture, aligned to its checkpoints.
-
-    Peaks are found for each of ``groups`` (stretches between the run's checkpoints), as far as
-    they lie within it. ``start_ms`` (since the epoch) is the zero of times. Raises CaptureError if
-    memray cannot read the capture.
-    """
     on_step("Reading the trace")
     with _open(part.capture) as reader:
         snapshots = [Snapshot(*record) for record in reader.get_memory_snapshots()]

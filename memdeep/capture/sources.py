@@ -1,43 +1,93 @@
-"""Reads the text of source lines, unless the file has changed since the program ran."""
+"""Reads the text of source lines, but not of files that changed since the run or look private."""
 
 from __future__ import annotations
 
 import linecache
+import stat
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePath
 
 from memdeep.model import Frame, Origin
 
 MAX_LINE_CHARACTERS = 400
+CONTEXT_LINES = 3  # around each line of the user's own code
 CODE_FILENAME = "<string>"  # what Python calls code given with -c
+
+_PRIVATE_NAMES = (
+    ".env*",
+    "*.env",
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "id_rsa*",
+    "id_dsa*",
+    "id_ecdsa*",
+    "id_ed25519*",
+    "*secret*",
+    "*credential*",
+    "*password*",
+    ".netrc",
+    ".pgpass",
+    ".pypirc",
+)
+_PRIVATE_MODES = (0o600, 0o400)  # what keys and the like are given, so that only their owner reads
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Source lines by file name and line number, with their indentation.
+
+    ``private_files`` were left out because their names or their modes say that they are private.
+    """
+
+    lines: Mapping[tuple[str, int], str]
+    private_files: tuple[str, ...] = ()
 
 
 def read_sources(
-    frames: Iterable[Frame], started: str | None, command: Sequence[str] = ()
-) -> Mapping[tuple[str, int], str]:
-    """The stripped source line of each frame, by file name and line number.
+    frames: Iterable[Frame],
+    started: str | None,
+    command: Sequence[str] = (),
+    *,
+    with_private: bool = False,
+) -> Sources:
+    """The line of each frame, and of the user's own code three lines around it.
 
     ``started`` is the run's ISO 8601 time: a file changed later would show the wrong line, and is
-    left out like one that cannot be read. The lines of code given with -c are in ``command``.
+    left out like one that cannot be read. So are the user's files that look private, unless
+    ``with_private``. The lines of code given with -c are in ``command``.
     """
     started_s = None if started is None else datetime.fromisoformat(started).timestamp()
     code = command[1].splitlines() if tuple(command[:1]) == ("-c",) and len(command) > 1 else []
-    unchanged: dict[str, bool] = {}
-    sources = {}
+    files: dict[str, Sequence[str]] = {}
+    private = []
+    lines = {}
     for frame in frames:
-        if frame.origin is Origin.NATIVE or frame.lineno <= 0:
+        if frame.origin in (Origin.NATIVE, Origin.THREAD) or frame.lineno <= 0:
             continue
-        if frame.filename not in unchanged:
-            unchanged[frame.filename] = _is_unchanged(Path(frame.filename), started_s)
-        text = ""
-        if frame.filename == CODE_FILENAME:
-            text = code[frame.lineno - 1] if frame.lineno <= len(code) else ""
-        elif unchanged[frame.filename]:
-            text = linecache.getline(frame.filename, frame.lineno)
-        if text.strip():
-            sources[frame.filename, frame.lineno] = text.strip()[:MAX_LINE_CHARACTERS]
-    return sources
+        if frame.filename not in files:
+            path = Path(frame.filename)
+            if frame.filename == CODE_FILENAME:
+                files[frame.filename] = code
+            elif not _is_unchanged(path, started_s):
+                files[frame.filename] = ()
+            elif not with_private and _is_private(path, frame.origin):
+                files[frame.filename] = ()
+                private.append(frame.filename)
+            else:
+                files[frame.filename] = linecache.getlines(frame.filename)
+        around = CONTEXT_LINES if frame.origin is Origin.USER else 0
+        text = files[frame.filename]
+        if frame.lineno > len(text):
+            continue
+        first = max(1, frame.lineno - around)
+        for lineno in range(first, min(len(text), frame.lineno + around) + 1):
+            lines[frame.filename, lineno] = text[lineno - 1].rstrip()[:MAX_LINE_CHARACTERS]
+    return Sources(lines, tuple(sorted(private)))
 
 
 def _is_unchanged(path: Path, started_s: float | None) -> bool:
@@ -45,3 +95,16 @@ def _is_unchanged(path: Path, started_s: float | None) -> bool:
         return started_s is None or path.stat().st_mtime <= started_s
     except (OSError, ValueError):
         return False
+
+
+def _is_private(path: Path, origin: Origin) -> bool:
+    """Whether the name or the mode of a file says that it is private.
+
+    A library's `credentials.py` is public; only the user's own files hold the user's secrets.
+    """
+    if origin is not Origin.USER:
+        return False
+    name = PurePath(path).name.lower()
+    if any(fnmatch(name, pattern) for pattern in _PRIVATE_NAMES):
+        return True
+    return stat.S_IMODE(path.stat().st_mode) in _PRIVATE_MODES

@@ -36,20 +36,27 @@ class StackTreeBuilder:
         ``thread`` is the name of the thread that ran it, where known.
         """
         frames = self._python_frames(python) if hybrid is None else self._mixed(python, hybrid)
-        node = -1 if thread is None else self._child(-1, Frame(thread, "", 0, Origin.THREAD))
+        node = self.root(thread)
         for frame in _without_own(frames):
-            node = self._child(node, frame)
+            node = self.child(node, self.number(frame))
         return node
 
     def build(self) -> StackTree:
         """The tree of everything added."""
         return StackTree(tuple(self._frames), tuple(self._parents), tuple(self._frame_ids))
 
+    def python_frame(self, raw: RawFrame) -> Frame:
+        """A frame of Python's, with whose code it is."""
+        return Frame(*raw, self._origins.of(raw[1]))
+
+    def root(self, thread: str | None) -> int:
+        """The node below which the stacks of ``thread`` hang; -1 without one."""
+        if thread is None:
+            return -1
+        return self.child(-1, self.number(Frame(thread, "", 0, Origin.THREAD)))
+
     def _python_frames(self, python: Sequence[RawFrame]) -> list[Frame]:
-        return [
-            Frame(function, filename, lineno, self._origins.of(filename))
-            for function, filename, lineno in reversed(python)
-        ]
+        return [self.python_frame(raw) for raw in reversed(python)]
 
     def _mixed(self, python: Sequence[RawFrame], hybrid: Sequence[RawFrame]) -> list[Frame]:
         """Python frames appear in ``hybrid`` in their order; all others are native."""
@@ -58,13 +65,17 @@ class StackTreeBuilder:
         for raw in reversed(hybrid):
             if remaining and raw == remaining[-1]:
                 remaining.pop()
-                frames.append(Frame(*raw, self._origins.of(raw[1])))
+                frames.append(self.python_frame(raw))
             else:
                 frames.append(Frame(*raw, Origin.NATIVE))
         return frames
 
-    def _child(self, parent: int, frame: Frame) -> int:
-        frame_id = self._frames.setdefault(frame, len(self._frames))
+    def number(self, frame: Frame) -> int:
+        """The place of ``frame`` among the tree's frames."""
+        return self._frames.setdefault(frame, len(self._frames))
+
+    def child(self, parent: int, frame_id: int) -> int:
+        """The node of the frame of that number below ``parent``; outermost if that is -1."""
         node = self._nodes.get((parent, frame_id))
         if node is None:
             node = self._nodes[parent, frame_id] = len(self._parents)
@@ -75,7 +86,7 @@ class StackTreeBuilder:
 
 def _without_own(frames: list[Frame]) -> list[Frame]:
     """``frames`` (outermost first) as the program's own: ours are what starts and wraps it."""
-    frames = [frame for frame in frames if not _is_wrapper(frame)]
+    frames = [frame for frame in frames if not is_wrapper(frame)]
     code = [frame for frame in frames if not _is_native(frame)]
     if not code:
         return frames or [NO_STACK_FRAME]
@@ -85,7 +96,7 @@ def _without_own(frames: list[Frame]) -> list[Frame]:
     return [frame for frame in frames[first:] if frame.origin is not Origin.MEMDEEP]
 
 
-def _is_wrapper(frame: Frame) -> bool:
+def is_wrapper(frame: Frame) -> bool:
     """Whether ``frame`` only stands between a caller and the function it called in a phase."""
     return frame.origin is Origin.MEMDEEP and frame.function == "wrapper"
 
@@ -108,7 +119,7 @@ def _end_of_launcher(frames: list[Frame]) -> int:
     for position, frame in enumerate(frames):
         if _is_native(frame):
             continue
-        if _is_launcher(frame):
+        if is_launcher(frame):
             end = position + 1
         elif end or not is_first:
             break
@@ -124,7 +135,8 @@ def _is_native(frame: Frame) -> bool:
     return frame.origin is Origin.NATIVE
 
 
-def _is_launcher(frame: Frame) -> bool:
+def is_launcher(frame: Frame) -> bool:
+    """Whether ``frame`` may belong to what starts the program."""
     if frame.origin is Origin.MEMDEEP:
         return True
     if frame.origin is Origin.STDLIB:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from memdeep import journal
 from memdeep.capture import checkpoints, early_end, markers
+from memdeep.capture.engines import reason_for_memray
 from memdeep.capture.header import CaptureHeader, read_header
 from memdeep.capture.markers import MarkerFigures
 from memdeep.capture.parts import Part
+from memdeep.errors import OutputError
 from memdeep.journal import Event
 from memdeep.rundir import RunDirectory
 
@@ -45,11 +48,8 @@ def align_parts(
         ordered.extend(points[sequence] for sequence in before)
         first = 0 if window.from_start else len(ordered) + 1
         capture = run_dir.capture(window.number)
-        placed = markers.align(
-            capture,
-            run_dir.markers(window.number),
-            _Figures({n: points[n] for n in inside}, start_ms, read_header(capture)),
-        )
+        figures = _Figures({n: points[n] for n in inside}, start_ms, read_header(capture))
+        placed = _align(capture, run_dir.markers(window.number), figures)
         unplaced = sorted(set(inside) - set(placed))
         ordered.extend(points[sequence] for sequence in [*placed, *unplaced])
         last = len(points) + 1 if window.end is None else len(ordered)
@@ -60,9 +60,23 @@ def align_parts(
             problems.append(problem)
             last, count = len(ordered) - len(unplaced), len(placed)
         if last >= first:
-            parts.append(Part(capture, first, last, markers=count))
+            parts.append(Part(capture, first, last, count, frozenset(placed)))
     ordered.extend(points[sequence] for sequence in left)
     return ordered, tuple(parts), problems
+
+
+def _align(capture: Path, places: Path, figures: _Figures) -> Sequence[int]:
+    """Align a capture; returns the sequence numbers of its checkpoints in stream order.
+
+    Where it may not be written to, the replay finds the markers as they are.
+    """
+    try:
+        return markers.align(capture, places, figures)
+    except OutputError:
+        if reason_for_memray(capture) is not None:
+            raise
+        found = markers.sequences(capture, places)
+        return [sequence for sequence in found if figures(sequence) is not None]
 
 
 class _Figures:

@@ -62,7 +62,7 @@ class phase:  # noqa: N801 - used like a function, as `contextlib.suppress` is
         traceback: "TracebackType | None",
     ) -> None:
         if _recorder is not None:
-            self._end(_recorder)
+            self._end(_recorder, exception_type)
 
     def __call__(self, function: "Function") -> "Function":
         label = self._label
@@ -80,7 +80,9 @@ class phase:  # noqa: N801 - used like a function, as `contextlib.suppress` is
                 self._open: dict[int, list[int]] = {}
             self._open.setdefault(recorder.thread_id(), []).append(span)
 
-    def _end(self, recorder: "Recorder | Focus") -> None:
+    def _end(
+        self, recorder: "Recorder | Focus", exception_type: "type[BaseException] | None"
+    ) -> None:
         with _lock:
             by_thread = self._open if hasattr(self, "_open") else {}
             spans = by_thread.get(recorder.thread_id())
@@ -88,7 +90,7 @@ class phase:  # noqa: N801 - used like a function, as `contextlib.suppress` is
                 spans = next((others for others in by_thread.values() if others), None)
             span = spans.pop() if spans else None
         if span is not None:
-            recorder.end(self._label, span)
+            recorder.end(self._label, span, exception_type)
 
 
 def start(recorder: "Recorder | Focus | None") -> None:

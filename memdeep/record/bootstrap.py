@@ -18,11 +18,15 @@ def main(modules_before: "frozenset[str]") -> "Callable[[], object]":
 
     Returns what executes the program.
     """
-    from memdeep.record import program
-    from memdeep.record.spec import RecordSpec
+    try:
+        from memdeep.record import program
+        from memdeep.record.spec import RecordSpec
 
-    spec = RecordSpec.from_arguments(sys.argv[1:])
-    _record(spec)
+        spec = RecordSpec.from_arguments(sys.argv[1:])
+        _record(spec)
+    except KeyboardInterrupt:
+        end_by_interrupt()
+        raise
     return program.prepare(spec, modules_before)
 
 
@@ -42,6 +46,15 @@ def _record(spec: "RecordSpec") -> None:
         say(f"nothing is recorded: {error}")
 
 
+def end_by_interrupt() -> None:
+    """End as an interpreter does that is interrupted before it has come to any program."""
+    import os
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 if __name__ == "__main__":
     _modules = frozenset(sys.modules)
     # Where this file lies, put in front of the path unless the interpreter was told not to.
@@ -51,6 +64,8 @@ if __name__ == "__main__":
         import memdeep  # noqa: F401
     except ModuleNotFoundError:  # started from a source tree that is not installed
         sys.path.append(__file__.rsplit("memdeep", 1)[0])
+    except KeyboardInterrupt:
+        end_by_interrupt()
     try:
         main(_modules)()
     except SystemExit:

@@ -78,11 +78,13 @@ class Focus:
             self._tracing.switch(self._wanted())
         return span
 
-    def end(self, label: str, span: int) -> None:
+    def end(
+        self, label: str, span: int, exception_type: "type[BaseException] | None" = None
+    ) -> None:
         """Close a span."""
         with self._lock:
             self._segment = False
-            self._recorder.end(label, span)
+            self._recorder.end(label, span, exception_type)
             self._open.discard(span)
             self._tracing.switch(self._wanted())
 

@@ -10,6 +10,7 @@ from collections import deque
 from functools import partial
 
 from memdeep.record.descriptors import moved_up
+from memdeep.record.fork_warning import own_threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Orders:
 
         def obey(line: bytes) -> None:
             on_order(line.decode("utf-8", "replace"))
+            own_threads(-1)
 
         read = partial(os.read, self._descriptor, MAX_BYTES)
+        own_threads(1)
         start_new_thread(deque, (map(obey, iter(read, b"")), 0))

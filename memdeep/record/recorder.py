@@ -93,15 +93,19 @@ class Recorder:
         self._record(journal.BEGIN, label, None, span)
         return span
 
-    def end(self, label: str, span: int) -> None:
-        """Close the span ``span``."""
-        self._record(journal.END, label, None, span)
+    def end(
+        self, label: str, span: int, exception_type: "type[BaseException] | None" = None
+    ) -> None:
+        """Close the span ``span``, which an exception of that type has left."""
+        # A generator that is closed is no failure.
+        raised = None if exception_type is GeneratorExit else exception_type
+        self._record(journal.END, label, _name(raised), span)
 
-    def exit(self) -> None:
+    def exit(self, uncaught: "type[BaseException] | None" = None) -> None:
         """The program has ended; called once, before the tracker stops."""
         if self._lost:
             self.problem(f"{len(self._lost)} checkpoints could not be recorded: {self._lost[0]}")
-        self._record(journal.EXIT, "", None, 0)
+        self._record(journal.EXIT, "", _name(uncaught), 0)
 
     def trace(self, *, from_start: bool) -> None:
         """Tracing is about to start."""
@@ -179,6 +183,11 @@ class Recorder:
         self._journal_fd = moved_up(self._open(self._journal_path, flags))
         status = self._fstat(self._journal_fd)
         self._identity = (status.st_dev, status.st_ino)
+
+
+def _name(exception_type: "type[BaseException] | None") -> "str | None":
+    # By way of `type`: a metaclass of the program's must not run here.
+    return None if exception_type is None else type.__dict__["__name__"].__get__(exception_type)
 
 
 def say(sentence: str) -> None:

@@ -1,10 +1,10 @@
 """One recording: a recorder, and a tracer that runs all the time or in some phases only."""
 
 import os
+import sys
 
 from memdeep.record import api
 from memdeep.record.focus import Focus
-from memdeep.record.fork_warning import expect_threads
 from memdeep.record.orders import Orders
 from memdeep.record.recorder import Recorder, say
 from memdeep.record.rss import RssReader
@@ -40,6 +40,8 @@ class Session:
         self._tracer: MemrayTracer | SnapshotTracer | None = None
         self._failure: object = None
         self._orders = Orders(spec.orders) if spec.orders >= 0 else None
+        if spec.dumps_stacks:
+            _enable_stack_dumps(os.path.join(spec.run_dir, "stacks.txt"))
         try:
             self._tracer = _tracer(spec, os.path.abspath(spec.run_dir))
         except Exception as error:  # whatever fails in a tracer, the program shall run
@@ -77,7 +79,8 @@ class Session:
                     self._recorder.problem(sentence)
                 if unmet:
                     say("; ".join(unmet))
-            self._recorder.exit()
+            # What the interpreter has just shown a traceback of, if it did.
+            self._recorder.exit(getattr(sys, "last_type", None))
             api.start(None)
             self._tracing.finish()
 
@@ -89,15 +92,22 @@ class Session:
         if order is not None:
             self._tracing.end(order)
             return
-        expect_threads()
         self._orders.listen(self._tracing.end)
+
+
+def _enable_stack_dumps(path: str) -> None:
+    try:
+        from memdeep.record import stack_dumps
+
+        stack_dumps.enable(path)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        say(f"stacks cannot be written down: {error}")
 
 
 def _tracer(spec: RecordSpec, directory: str) -> "MemrayTracer | SnapshotTracer | None":
     if spec.backend == RecordSpec.MEMRAY:
         from memdeep.record.tracker import MemrayTracer
 
-        expect_threads()
         return MemrayTracer(spec, directory)
     if spec.backend == RecordSpec.TRACEMALLOC:
         from memdeep.record.snapshots import SnapshotTracer

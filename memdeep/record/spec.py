@@ -9,13 +9,17 @@ class RecordSpec:
 
     ``marks`` are checkpoints to plant without changing the code, as `record.marks` reads them.
     ``focus`` (glob patterns), ``start_at`` and ``stop_at`` (labels, or "") limit what is traced.
+    With ``dumps_stacks`` the parent may ask for the stacks of all threads.
+    With ``hides_arguments`` the capture does not name the program's arguments.
     ``orders`` is the inherited descriptor that `record.orders` reads, or -1.
     """
 
     __slots__ = (
         "arguments",
         "backend",
+        "dumps_stacks",
         "focus",
+        "hides_arguments",
         "interval_ms",
         "kind",
         "marks",
@@ -49,6 +53,8 @@ class RecordSpec:
         focus: "list[str]",
         start_at: str,
         stop_at: str,
+        dumps_stacks: bool,
+        hides_arguments: bool,
         kind: str,
         target: str,
         arguments: "list[str]",
@@ -63,6 +69,8 @@ class RecordSpec:
         self.focus = focus
         self.start_at = start_at
         self.stop_at = stop_at
+        self.dumps_stacks = dumps_stacks
+        self.hides_arguments = hides_arguments
         self.kind = kind
         self.target = target
         self.arguments = arguments
@@ -72,7 +80,8 @@ class RecordSpec:
         return [
             self.run_dir,
             self.backend,
-            f"{self.native:d}{self.python_allocators:d}",
+            f"{self.native:d}{self.python_allocators:d}"
+            f"{self.dumps_stacks:d}{self.hides_arguments:d}",
             str(self.interval_ms),
             str(self.orders),
             self.start_at,
@@ -103,6 +112,8 @@ class RecordSpec:
             focus=focus,
             start_at=start_at,
             stop_at=stop_at,
+            dumps_stacks=flags[2] == "1",
+            hides_arguments=flags[3] == "1",
             kind=kind,
             target=target,
             arguments=arguments,

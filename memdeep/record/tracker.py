@@ -9,6 +9,7 @@ from memray import FileDestination, Tracker
 from memray._memray import set_log_level, start_thread_trace
 
 from memdeep.record.descriptors import opening_high
+from memdeep.record.fork_warning import own_threads
 
 SILENT = 60  # above CRITICAL, memray's highest level: stderr is the program's
 
@@ -49,7 +50,8 @@ class MemrayTracer:
         )
         arguments = sys.argv
         # memray keeps the command line in its capture, and fails on words that are not UTF-8.
-        sys.argv = [word.encode("utf-8", "replace").decode() for word in arguments]
+        shown = arguments[:1] if self._spec.hides_arguments else arguments
+        sys.argv = [word.encode("utf-8", "replace").decode() for word in shown]
         try:
             with opening_high():
                 tracker = Tracker(
@@ -62,6 +64,7 @@ class MemrayTracer:
         finally:
             sys.argv = arguments
         self._running = tracker
+        own_threads(1)  # memray's, which reads the RSS
 
     def give_way(self, on_other: "Callable[[str], None]") -> None:
         """Call ``on_other`` when the program starts a tracker of its own: there can be but one."""
@@ -100,6 +103,7 @@ class MemrayTracer:
         of_threads = threading._profile_hook
         self._running.__exit__(None, None, None)
         self._running = None
+        own_threads(-1)
         if of_thread is not None:
             sys.setprofile(of_thread)
         if of_threads is not start_thread_trace:

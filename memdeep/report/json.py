@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from memdeep import __version__
-from memdeep.model import Culprit, Exit, Finding, Origin, Phase, PhaseHeap, Report
+from memdeep.model import (
+    Culprit,
+    Death,
+    Exit,
+    Fate,
+    Finding,
+    LastGrowth,
+    MemoryLimit,
+    Origin,
+    Phase,
+    PhaseHeap,
+    Report,
+    StackDump,
+)
 from memdeep.report import words
+from memdeep.report.language import language
 
 SCHEMA = 1
+ENGLISH = language("en")
 
 Json = Mapping[str, object]
 
 
 def encode(report: Report) -> bytes:
-    """``report`` as UTF-8 JSON. What is not known is null."""
+    """``report`` as UTF-8 JSON. What is not known is null.
+
+    ``death`` is null for a program that completed. Its ``phases`` (indices) are the innermost ones
+    it died in; ``last_checkpoint`` is an index into ``checkpoints``; ``culprits`` are the lines by
+    bytes alive when it died, or at ``known_at``, the last checkpoint where that is known.
+    ``last_growth`` is the last segment that grew noticeably. ``limit`` is the tightest limit on
+    memory when the program started; ``stack_dumps`` are the stacks of all threads, outermost
+    first, at the moments RSS went over a limit.
+    """
     run = report.run
     fields = {
         "schema": SCHEMA,
@@ -47,6 +71,9 @@ def encode(report: Report) -> bytes:
         "checkpoints": _checkpoints(report),
         "phases": [_phase(report, phase) for phase in report.phases],
         "findings": [_finding(report, item) for item in report.findings],
+        "death": None if report.death is None else _death(report, report.death),
+        "limit": None if run.limit is None else _limit(run.limit),
+        "stack_dumps": [_stack_dump(dump) for dump in run.stack_dumps],
     }
     text = json.dumps(fields, ensure_ascii=False, indent=1, allow_nan=False)
     return (text + "\n").encode("utf-8", "replace")
@@ -77,6 +104,7 @@ def _checkpoints(report: Report) -> Sequence[Json]:
             "note": point.note,
             "time_s": point.time_s,
             "rss_bytes": point.rss_bytes,
+            "rss_file_bytes": point.rss_file_bytes,
             "heap_bytes": report.heap.at_checkpoints[point.index],
             "thread": point.thread,
             "pid": point.pid,
@@ -103,16 +131,16 @@ def _phase(report: Report, phase: Phase) -> Json:
         "rss_delta_bytes": phase.rss_delta_bytes,
         "rss_worst_bytes": max((d for d in phase.rss_deltas_bytes if d is not None), default=None),
         **_heap(phase.heap),
-        "allocated_bytes": None,  # memray's reader does not count what a phase frees again
-        "freed_bytes": None,
-        "churn_bytes": None,
-        "allocations": None,
         "explained_ratio": phase.explained_ratio,
         "complete": phase.complete,
         "culprits": _culprits(report, heap.culprits if heap else ()),
         "peak_culprits": _culprits(report, heap.peak_culprits if heap else ()),
         "freed_culprits": _culprits(report, heap.freed_culprits if heap else ()),
-        "largest": None,
+        "largest": None
+        if heap is None or heap.largest is None
+        else _culprits(report, heap.largest),
+        "gap": None if phase.gap is None else asdict(phase.gap),
+        "trend": None if phase.trend is None else asdict(phase.trend),
     }
 
 
@@ -125,6 +153,10 @@ def _heap(heap: PhaseHeap | None) -> Json:
         "peak_time_s": None if heap is None else heap.peak.time_s,
         "retained_bytes": None if heap is None else heap.retained_bytes,
         "released_bytes": None if heap is None else heap.freed_bytes,
+        "allocated_bytes": None if heap is None else heap.allocated_bytes,
+        "freed_bytes": None if heap is None else heap.gross_freed_bytes,
+        "churn_bytes": None if heap is None else heap.churn_bytes,
+        "allocations": None if heap is None else heap.allocations,
     }
 
 
@@ -138,7 +170,7 @@ def _culprit(report: Report, culprit: Culprit) -> Json:
         "filename": frame.filename,
         "lineno": frame.lineno,
         "function": frame.function,
-        "source": report.sources.get((frame.filename, frame.lineno)),
+        "source": report.source(frame),
         "bytes": culprit.bytes,
         "allocations": culprit.allocations,
         "share": culprit.share,
@@ -156,10 +188,76 @@ def _culprit(report: Report, culprit: Culprit) -> Json:
 
 def _finding(report: Report, item: Finding) -> Json:
     return {
-        "title": words.finding(report, item),
+        "title": words.finding(report, item, ENGLISH),
         "phase": item.phase,
         "bytes": item.bytes,
-        "culprit": _culprit(report, item.culprit),
-        "advice": None if item.advice is None else words.ADVICE[item.advice],
+        "culprit": None if item.culprit is None else _culprit(report, item.culprit),
+        "advice": words.advice(item, ENGLISH) or None,
         "kind": item.kind.value,
+        "share": item.share,
+        "evidence": dict(item.evidence),
+        "fate": None if item.fate is None else _fate(item.fate),
+    }
+
+
+def _fate(fate: Fate) -> Json:
+    return {
+        "alive_at_end_bytes": fate.alive_bytes,
+        "freed": [{"phase": place, "bytes": size} for place, size in fate.freed],
+    }
+
+
+def _death(report: Report, death: Death) -> Json:
+    growth = death.last_growth
+    return {
+        "phases": list(death.phases),
+        "last_checkpoint": death.last_checkpoint,
+        "since_s": death.since_s,
+        "rss_bytes": death.rss_bytes,
+        "heap_bytes": death.heap_bytes,
+        "known_at": death.known_at,
+        "culprits": _culprits(report, death.culprits),
+        "last_growth": None if growth is None else _last_growth(report, growth),
+    }
+
+
+def _last_growth(report: Report, growth: LastGrowth) -> Json:
+    return {
+        "start": growth.stretch.start,
+        "end": growth.stretch.end,
+        "phase": growth.phase,
+        "heap_bytes": growth.heap_bytes,
+        "rss_bytes": growth.rss_bytes,
+        "culprits": _culprits(report, growth.culprits),
+    }
+
+
+def _limit(limit: MemoryLimit) -> Json:
+    return {
+        "bytes": limit.bytes,
+        "source": limit.source,
+        "of_address_space": limit.of_address_space,
+    }
+
+
+def _stack_dump(dump: StackDump) -> Json:
+    return {
+        "reason": dump.reason,
+        "time_s": dump.time_s,
+        "rss_bytes": dump.rss_bytes,
+        "threads": [
+            {
+                "name": thread.name,
+                "current": thread.is_current,
+                "stack": [
+                    {
+                        "function": called.function,
+                        "filename": called.filename,
+                        "lineno": called.lineno,
+                    }
+                    for called in thread.frames
+                ],
+            }
+            for thread in dump.threads
+        ],
     }

@@ -1,19 +1,36 @@
-"""The data behind the page, as JSON for its scripts: frames, stacks and bytes, each thing once.
+"""The data behind the page, in blocks for its scripts: frames, stacks and bytes, each thing once.
 
-All lists are columns. ``lifetimes`` hold what every stack had alive between which checkpoints, so
-that a script can work out the growth between any two of them.
+A block is JSON in columns, packed by gzip and base64; a script unpacks it when it is first asked
+for. ``lifetimes`` hold what every stack had alive between which checkpoints, so that the growth
+between any two of them follows; ``lines`` are the same by the line charged, exact, since folding
+small stacks into their callers must not move bytes to another line.
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from memdeep.analysis.fold import FoldedHeap
-from memdeep.model import Frame, Origin, Phase, Report, Sample, StackBytes
+from memdeep.analysis.lines import LineBytes
+from memdeep.model import (
+    Frame,
+    LargeAllocation,
+    Lifetime,
+    Origin,
+    Report,
+    Sample,
+    StackBytes,
+    Transient,
+)
+from memdeep.report.phase_columns import phase_columns
+from memdeep.report.thinning import thin
 
-VERSION = 1
+VERSION = 2
 MAX_CURVE_POINTS = 4000
+NEVER = -1
 
 _ORIGINS = {
     Origin.USER: 0,
@@ -23,112 +40,180 @@ _ORIGINS = {
     Origin.MEMDEEP: 4,
     Origin.THREAD: 5,
 }
-_FOLDED_FRAME = Frame("smaller stacks", "", 0, Origin.NATIVE)
+_NO_CALLER = Frame("", "", 0, Origin.NATIVE)  # for what had no caller to be folded into
 
 Json = Mapping[str, object]
+OnNode = Lifetime | Transient | LargeAllocation | StackBytes
 
 
-def encode(report: Report, folded: FoldedHeap) -> str:
-    """JSON that is safe inside a ``script`` element: no ``<``, ``>`` or ``&`` appears in it."""
-    tree = report.heap.tree
-    strings = _Strings()
-    used = sorted({tree.frame_ids[node] for node in folded.kept})
-    frames = [tree.frames[frame_id] for frame_id in used] + [_FOLDED_FRAME]
-    frame_places = {frame_id: place for place, frame_id in enumerate(used)}
-    nodes = {node: place for place, node in enumerate(folded.kept)}
-    nodes[-1] = len(folded.kept)  # the stack of what had no caller to be folded into
-    checkpoints = report.run.checkpoints
-    fields = {
+def encode(report: Report, folded: FoldedHeap, lines: LineBytes, editor: str) -> Mapping[str, str]:
+    """The blocks by name, each as base64 of gzip of JSON; what is not known has none.
+
+    ``folded`` and ``lines`` are the report's heap, its peaks in the order of the phases.
+    ``editor`` is the address that opens a file in an editor, with ``{path}`` and ``{line}``.
+    """
+    index = _Index(report, folded, lines)
+    lifetimes = sorted(folded.lifetimes, key=lambda life: (life.node, life.born))
+    charged = sorted(lines.lifetimes, key=lambda life: (life.node, life.born))
+    blocks: dict[str, Json] = {
+        "lifetimes": {"node": _steps(index.nodes(lifetimes)), **_lives(lifetimes)},
+        "lines": {"line": _nodes(charged), **_lives(charged)},
+        "sources": _sources(report, index),
+    }
+    if folded.transients is not None and lines.transients is not None:
+        blocks["transients"] = {
+            "node": index.nodes(folded.transients),
+            **_gone(folded.transients),
+            "lines": {"line": _nodes(lines.transients), **_gone(lines.transients)},
+        }
+    if folded.largest is not None:
+        blocks["largest"] = {
+            "node": index.nodes(folded.largest),
+            "born": [item.born for item in folded.largest],
+            "died": [NEVER if item.died is None else item.died for item in folded.largest],
+            "bytes": [item.bytes for item in folded.largest],
+        }
+    for place, (stacks, by_line) in enumerate(zip(folded.peaks, lines.peaks, strict=True)):
+        if stacks is not None and by_line is not None:
+            blocks[f"peak-{place}"] = {
+                "node": index.nodes(stacks),
+                **_held(stacks),
+                "lines": {"line": _nodes(by_line), **_held(by_line)},
+            }
+    # The core comes last: only now all strings, frames and nodes have their places.
+    blocks["core"] = _core(report, folded, lines, index, editor)
+    return {name: _pack(fields) for name, fields in blocks.items()}
+
+
+def unpack(block: str) -> Json:
+    """The fields of a block again, as a script sees them."""
+    fields: Json = json.loads(gzip.decompress(base64.b64decode(block)))
+    return fields
+
+
+def _pack(fields: Json) -> str:
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # No time of day in it: the same report is the same page.
+    packed = gzip.compress(text.encode("utf-8", "replace"), compresslevel=9, mtime=0)
+    return base64.b64encode(packed).decode("ascii")
+
+
+class _Index:
+    """Where strings, frames and nodes stand in the page."""
+
+    def __init__(self, report: Report, folded: FoldedHeap, lines: LineBytes) -> None:
+        tree = report.heap.tree
+        own = [tree.frames[tree.frame_ids[node]] for node in folded.kept]
+        self.strings: dict[str, int] = {}
+        self.frames: dict[Frame, int] = {}
+        for frame in (*own, *lines.frames):
+            self.frames.setdefault(frame, len(self.frames))
+        self._places = {node: place for place, node in enumerate(folded.kept)}
+        # A parent weighs at least what its children weigh, so that of a kept node is kept.
+        self.parents = [self._places.get(tree.parents[node], -1) for node in folded.kept]
+        self.node_frames = [self.frames[frame] for frame in own]
+
+    def string(self, text: str) -> int:
+        """The place of ``text``; it is added if it is new."""
+        return self.strings.setdefault(text, len(self.strings))
+
+    def nodes(self, items: Iterable[OnNode]) -> list[int]:
+        """The places of the items' nodes."""
+        return [self._node(item.node) for item in items]
+
+    def _node(self, node: int) -> int:
+        if node not in self._places:
+            self._places[node] = len(self.parents)
+            self.parents.append(-1)
+            self.node_frames.append(self.frames.setdefault(_NO_CALLER, len(self.frames)))
+        return self._places[node]
+
+
+def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, editor: str) -> Json:
+    run = report.run
+    points = run.checkpoints
+    return {
         "version": VERSION,
-        "frames": _frames(frames, report.sources, strings),
-        "nodes": {
-            "parent": [_kept_parent(tree.parents[node], nodes) for node in folded.kept] + [-1],
-            "frame": [frame_places[tree.frame_ids[node]] for node in folded.kept]
-            + [len(frames) - 1],
+        "frames": {
+            "function": [index.string(frame.function) for frame in index.frames],
+            "file": [index.string(frame.filename) for frame in index.frames],
+            "line": [frame.lineno for frame in index.frames],
+            "origin": [_ORIGINS[frame.origin] for frame in index.frames],
         },
+        "nodes": {"parent": index.parents, "frame": index.node_frames},
+        "lines": [index.frames[frame] for frame in lines.frames],
         "checkpoints": {
-            "label": [point.label for point in checkpoints],
-            "time": [round(point.time_s, 6) for point in checkpoints],
-            "rss": [point.rss_bytes for point in checkpoints],
+            "label": [point.label for point in points],
+            "time": [round(point.time_s, 6) for point in points],
+            "rss": [point.rss_bytes for point in points],
+            "file": [point.rss_file_bytes for point in points],
             "heap": list(report.heap.at_checkpoints),
         },
-        "lifetimes": {
-            "node": [nodes[life.node] for life in folded.lifetimes],
-            "born": [life.born for life in folded.lifetimes],
-            "died": [-1 if life.died is None else life.died for life in folded.lifetimes],
-            "bytes": [life.bytes for life in folded.lifetimes],
-            "count": [life.allocations for life in folded.lifetimes],
-        },
-        "phases": [
-            _phase(phase, peak, nodes)
-            for phase, peak in zip(report.phases, folded.peaks, strict=True)
-        ],
-        "curves": {
-            "rss": _curve(report.run.rss_curve),
-            "heap": _curve(report.heap_curve),
-        },
+        "phases": phase_columns(report.phases, lines),
+        "traced": [[part.start, part.end] for part in report.heap.traced],
+        "curves": {"rss": _curve(run.rss_curve), "heap": _curve(report.heap_curve)},
         "folded": folded.share,
-        "strings": strings.texts,
-    }
-    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
-
-
-class _Strings:
-    """Interns texts; a text's index stands for it."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self._places: dict[str, int] = {}
-
-    def place(self, text: str) -> int:
-        if text not in self._places:
-            self._places[text] = len(self.texts)
-            self.texts.append(text)
-        return self._places[text]
-
-
-def _frames(
-    frames: Sequence[Frame], sources: Mapping[tuple[str, int], str], strings: _Strings
-) -> Json:
-    texts = [sources.get((frame.filename, frame.lineno)) for frame in frames]
-    return {
-        "function": [strings.place(frame.function) for frame in frames],
-        "file": [strings.place(frame.filename) for frame in frames],
-        "line": [frame.lineno for frame in frames],
-        "origin": [_ORIGINS[frame.origin] for frame in frames],
-        "source": [-1 if text is None else strings.place(text) for text in texts],
-    }
-
-
-def _kept_parent(parent: int, nodes: Mapping[int, int]) -> int:
-    # A subtree weighs at least what its parts weigh, so the parent of a kept node is kept.
-    return nodes[parent] if parent >= 0 else -1
-
-
-def _phase(phase: Phase, peak: Sequence[StackBytes] | None, nodes: Mapping[int, int]) -> Json:
-    return {
-        "name": phase.name,
-        "kind": phase.outline.kind.value,
-        "depth": phase.outline.depth,
-        "stretches": [
-            edge for stretch in phase.outline.stretches for edge in (stretch.start, stretch.end)
-        ],
-        "rss": phase.rss_delta_bytes,
-        "traced": phase.heap is not None,
-        "heap": phase.heap_delta_bytes,
-        "peakBytes": None if phase.peak is None else phase.peak.bytes,
-        "explained": phase.explained_ratio,
-        "complete": phase.complete,
-        "peak": None
-        if peak is None
-        else {
-            "node": [nodes[stack.node] for stack in peak],
-            "bytes": [stack.bytes for stack in peak],
-            "count": [stack.allocations for stack in peak],
+        "editor": editor,
+        "death": None
+        if run.exit is None or run.exit.signal is None
+        else {"signal": run.exit.signal},
+        "blocks": {
+            "transients": folded.transients is not None,
+            "largest": folded.largest is not None,
+            "peaks": [place for place, peak in enumerate(folded.peaks) if peak is not None],
         },
+        "strings": list(index.strings),
+    }
+
+
+def _steps(values: Sequence[int]) -> list[int]:
+    """The differences between neighbours: of a sorted column they are small, and pack well."""
+    return [value - before for value, before in zip(values, [0, *values], strict=False)]
+
+
+def _nodes(items: Iterable[OnNode]) -> list[int]:
+    return [item.node for item in items]
+
+
+def _lives(lifetimes: Sequence[Lifetime]) -> Json:
+    return {
+        "born": [life.born for life in lifetimes],
+        "died": [NEVER if life.died is None else life.died for life in lifetimes],
+        **_held(lifetimes),
+    }
+
+
+def _gone(transients: Sequence[Transient]) -> Json:
+    return {"segment": [gone.segment for gone in transients], **_held(transients)}
+
+
+def _held(items: Sequence[Lifetime | Transient | StackBytes]) -> Json:
+    return {
+        "bytes": [item.bytes for item in items],
+        "count": [item.allocations for item in items],
+    }
+
+
+def _sources(report: Report, index: _Index) -> Json:
+    """Runs of consecutive source lines, by file; only of files that the page names.
+
+    ``private`` are the files whose lines were left out.
+    """
+    named = {frame.filename for frame in index.frames}
+    runs: list[tuple[str, int, list[str]]] = []
+    for filename, lineno in sorted(report.sources):
+        if filename not in named:
+            continue
+        text = report.sources[filename, lineno]
+        if runs and runs[-1][0] == filename and runs[-1][1] + len(runs[-1][2]) == lineno:
+            runs[-1][2].append(text)
+        else:
+            runs.append((filename, lineno, [text]))
+    return {
+        "file": [index.string(filename) for filename, _, _ in runs],
+        "start": [start for _, start, _ in runs],
+        "text": [text for _, _, text in runs],
+        "private": [index.string(filename) for filename in report.private_files],
     }
 
 
@@ -137,17 +222,5 @@ def _curve(samples: Sequence[Sample]) -> Json:
     return {
         "t": [round(sample.time_s, 4) for sample in thinned],
         "b": [sample.bytes for sample in thinned],
+        "f": [sample.file_bytes for sample in thinned],
     }
-
-
-def thin(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
-    """At most ``most`` samples; of each group of neighbours the lowest and the highest stay."""
-    if len(samples) <= most:
-        return samples
-    size = -(-len(samples) // ((most - 2) // 2))
-    kept = {0, len(samples) - 1}  # the ends stay: they are where the curve meets the axis
-    for start in range(0, len(samples), size):
-        group = range(start, min(start + size, len(samples)))
-        kept.add(min(group, key=lambda place: samples[place].bytes))
-        kept.add(max(group, key=lambda place: samples[place].bytes))
-    return [samples[place] for place in sorted(kept)]

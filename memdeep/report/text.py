@@ -13,19 +13,22 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from memdeep.model import Finding, FindingKind, Frame, Origin, Phase, Report
+from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
 from memdeep.plain import plain
-from memdeep.report import units, words
+from memdeep.report import death_words, units, words
+from memdeep.report.language import Language
 from memdeep.report.view import most_telling
+from memdeep.report.wrapping import wrap
 
+# Keys of the words, and whether a column holds figures.
 COLUMNS = (
-    ("Phase", False),
-    ("RSS Δ", True),
-    ("Heap Δ", True),
-    ("Peak", True),
-    ("Expl.", True),
-    ("Culprit", False),
-    ("Time", True),
+    ("phases.name", False),
+    ("phases.rss", True),
+    ("phases.heap", True),
+    ("terminal.peak", True),
+    ("terminal.explained", True),
+    ("terminal.culprit", False),
+    ("phases.duration", True),
 )
 WIDE = 100  # columns of the terminal from which on the last one is shown too
 CULPRIT = 5
@@ -33,25 +36,35 @@ MAX_CULPRIT_WIDTH = 20
 MIN_PHASE_WIDTH = 16
 MAX_ROWS = 25
 MAX_OTHER_FINDINGS = 4
+MAX_ALIVE = 4
+MIN_ALIVE_SHARE = 0.01
+INDENT = 4
 CALLERS_SHOWN = 3
 CALLED_SHOWN = 4
 VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
 
 
-def verdict(report: Report, console: Console) -> RenderableType:
+def verdict(report: Report, console: Console, language: Language) -> RenderableType:
     """The whole verdict, laid out for the width of ``console``."""
-    parts: list[RenderableType] = [Text(""), _outcome(report), Text(""), _table(report, console)]
+    parts: list[RenderableType] = [
+        Text(""),
+        *_outcome(report, console.width, language),
+        Text(""),
+        _table(report, console, language),
+    ]
     if report.findings:
-        parts.extend([Text(""), _top_finding(report, report.findings[0])])
-        parts.extend(_other_findings(report))
+        top = _top_finding(report, report.findings[0], console.width, language)
+        parts.extend([Text(""), top])
+        parts.extend(_other_findings(report, console.width, language))
     else:
-        parts.extend([Text(""), Text(plain(words.headline(report)))])
+        headline = plain(words.headline(report, language))
+        parts.extend([Text(""), Text(wrap(headline, console.width))])
     return Group(*parts)
 
 
-def place(page: Path) -> Text:
+def place(page: Path, language: Language) -> Text:
     """Where the page is, as a link where the terminal knows links."""
-    return Text.assemble("Report: ", link(page))
+    return Text.assemble(language.say("terminal.report"), link(page))
 
 
 def link(path: Path) -> Text:
@@ -59,27 +72,58 @@ def link(path: Path) -> Text:
     return Text(plain(str(path)), style=f"bold link {path.absolute().as_uri()}")
 
 
-def _outcome(report: Report) -> Text:
+def _outcome(report: Report, width: int, language: Language) -> list[RenderableType]:
     end = report.run.exit
-    style = VERDICT_STYLES.get(end.verdict, "") if end is not None else ""
-    text = Text(plain(words.outcome(report)), style=style)
-    text.append(
-        f" Peak RSS {units.size(report.run.peak_rss_bytes)}, "
-        f"peak heap {units.size(report.heap.peak_bytes)}.",
-        style="default",
+    ending = plain(words.outcome(report, language))
+    peaks = language.say(
+        "terminal.peaks",
+        rss_bytes=report.run.peak_rss_bytes,
+        heap_bytes=report.heap.peak_bytes,
     )
-    for sentence in report.run.exit.evidence if report.run.exit is not None else ():
-        text.append(f"\n{plain(sentence)}", style="default")
-    return text
+    text = Text(wrap(f"{ending}{peaks}", width))
+    style = VERDICT_STYLES.get(end.verdict, "") if end is not None else ""
+    text.stylize(style, 0, len(text) - len(peaks))
+    further = [plain(sentence) for sentence in end.evidence] if end is not None else []
+    further += [plain(death_words.stack_dump(dump, language)) for dump in report.run.stack_dumps]
+    parts: list[RenderableType] = [text, *(Text(wrap(sentence, width)) for sentence in further)]
+    if report.death is not None:
+        parts.extend(_death(report, report.death, width, language))
+    return parts
 
 
-def _table(report: Report, console: Console) -> RenderableType:
+def _death(report: Report, death: Death, width: int, language: Language) -> list[RenderableType]:
+    """Where the program died, the lines that held most then, and what had grown last."""
+    place = death_words.place(report, death, language)
+    parts: list[RenderableType] = [
+        Text(wrap(plain(place), width)),
+        Text(wrap(plain(death_words.alive(report, death, language)), width)),
+    ]
+    if death.culprits:
+        grid = _lines_grid()
+        telling = [item for item in death.culprits if item.share >= MIN_ALIVE_SHARE][:MAX_ALIVE]
+        for culprit in telling or death.culprits[:1]:
+            where = Text(plain(words.location(culprit.frame)))
+            _add_source(where, report, culprit)
+            grid.add_row(units.size(culprit.bytes), where)
+        parts.append(Padding(grid, (0, 0, 0, 2)))
+    if death.last_growth is not None:
+        growth = death_words.last_growth(report, death.last_growth, language)
+        parts.append(Text(wrap(plain(growth), width)))
+    return parts
+
+
+def _table(report: Report, console: Console, language: Language) -> RenderableType:
     """One row a phase; in a narrow terminal the least telling columns go first."""
     shown = most_telling(report.phases, MAX_ROWS)
     most = max((abs(report.phases[row].rss_delta_bytes or 0) for row in shown), default=0)
-    rows = [(_cells(report.phases[row]), _row_style(report.phases[row], most)) for row in shown]
+    rows = [
+        (_cells(report.phases[row], language), _row_style(report.phases[row], most))
+        for row in shown
+    ]
     is_wide = console.width >= WIDE
-    columns = COLUMNS if is_wide else COLUMNS[:-1]
+    columns = [
+        (language.say(key), is_figure) for key, is_figure in (COLUMNS if is_wide else COLUMNS[:-1])
+    ]
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1 if is_wide else 0, 0, 0),
@@ -103,16 +147,16 @@ def _table(report: Report, console: Console) -> RenderableType:
     hidden = len(report.phases) - len(shown)
     if not hidden:
         return table
-    more = f"and {units.count(hidden, 'smaller phase')} on the page"
+    more = language.say("terminal.more_phases", n=hidden)
     return Group(table, Text(more, style="dim"))
 
 
-def _cells(phase: Phase) -> list[str | Text]:
+def _cells(phase: Phase, language: Language) -> list[str | Text]:
     name = Text("  " * phase.outline.depth + plain(phase.name))
     if phase.repeats > 1:
         name.append(f" × {phase.repeats:,}", style="dim")
     if not phase.complete:
-        name.append(" unfinished", style="red")
+        name.append(f" {language.say('phases.unfinished')}", style="red")
     ratio = phase.explained_ratio
     culprit = phase.main_culprit
     return [
@@ -140,25 +184,30 @@ def _row_style(phase: Phase, most_bytes: int) -> str:
     return "bold" if most_bytes and delta >= most_bytes / 2 else ""
 
 
-def _top_finding(report: Report, item: Finding) -> RenderableType:
-    parts: list[RenderableType] = [
-        Text.assemble(("▶ ", "red"), (plain(words.finding(report, item)), "bold"))
-    ]
-    source = report.sources.get((item.culprit.frame.filename, item.culprit.frame.lineno))
-    if source is not None:
-        parts.append(Padding(Text(plain(source), style="cyan"), (1, 0, 1, 4)))
-    frames = [
-        frame
-        for frame in report.heap.tree.stack(item.culprit.node)
-        if frame.origin is not Origin.NATIVE
-    ]
-    parts.extend(_stack(frames, item.culprit.frame))
+def _top_finding(report: Report, item: Finding, width: int, language: Language) -> RenderableType:
+    title = Text(wrap(f"▶ {plain(words.finding(report, item, language))}", width), style="bold")
+    title.stylize("red", 0, 1)
+    parts: list[RenderableType] = [title]
+    if item.culprit is not None:
+        source = report.source(item.culprit.frame)
+        if source is not None:
+            parts.append(Padding(Text(plain(source), style="cyan"), (1, 0, 1, INDENT)))
+        frames = [
+            frame
+            for frame in report.heap.tree.stack(item.culprit.node)
+            if frame.origin is not Origin.NATIVE
+        ]
+        parts.extend(_stack(frames, item.culprit.frame, language))
+    further = [words.fate(report, item, language)]
     if item.advice is not None:
-        parts.append(Padding(Text(words.ADVICE[item.advice]), (1, 0, 0, 4)))
+        further += [words.evidence(item, language), words.advice(item, language)]
+    text = "\n".join(plain(sentence) for sentence in further if sentence)
+    if text:
+        parts.append(Padding(Text(wrap(text, width - INDENT)), (1, 0, 0, INDENT)))
     return Group(*parts)
 
 
-def _stack(frames: Sequence[Frame], culprit: Frame) -> list[RenderableType]:
+def _stack(frames: Sequence[Frame], culprit: Frame, language: Language) -> list[RenderableType]:
     """The frames around the culprit and the innermost ones, outermost first."""
     here = frames.index(culprit) if culprit in frames else len(frames) - 1
     near = range(max(0, here - CALLERS_SHOWN), here + 1)
@@ -167,34 +216,51 @@ def _stack(frames: Sequence[Frame], culprit: Frame) -> list[RenderableType]:
     shown_to = 0
     for place in [*near, *inner]:
         if place > shown_to:
-            hidden = units.count(place - shown_to, "frame")
-            lines.append(Text(f"    … {hidden}", style="dim"))
+            hidden = language.say("terminal.frames", n=place - shown_to)
+            lines.append(Text(f"    {hidden}", style="dim"))
         shown_to = place + 1
         frame = frames[place]
         line = Text(f"    {plain(frame.function)} ", style="bold" if place == here else "dim")
         line.append(plain(words.location(frame)))
         if place == here:
-            line.append("  ← here", style="red")
+            line.append(f"  {language.say('terminal.here')}", style="red")
         line.no_wrap = True
         line.overflow = "ellipsis"
         lines.append(line)
     return lines
 
 
-def _other_findings(report: Report) -> list[RenderableType]:
+def _other_findings(report: Report, width: int, language: Language) -> list[RenderableType]:
     others = report.findings[1 : 1 + MAX_OTHER_FINDINGS]
     if not others:
         return []
+    grid = _lines_grid()
+    room = width - 2 - 1 - max(len(units.size(item.bytes)) for item in others)
+    for item in others:
+        grid.add_row(units.size(item.bytes), _other_finding(report, item, room, language))
+    return [Text(f"\n{language.say('terminal.then')}"), Padding(grid, (0, 0, 0, 2))]
+
+
+def _lines_grid() -> Table:
+    """A table of bytes and the lines they belong to."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column()
-    for item in others:
-        frame = item.culprit.frame
-        role = "at the peak of" if item.kind is FindingKind.PEAK else "kept by"
-        name = words.short(report.phases[item.phase].name)
-        where = Text(plain(f"{role} {name}: {words.location(frame)}"))
-        source = report.sources.get((frame.filename, frame.lineno))
-        if source is not None:
-            where.append(f"\n{plain(source)}", style="cyan")
-        grid.add_row(units.size(item.bytes), where)
-    return [Text("\nThen:"), Padding(grid, (0, 0, 0, 2))]
+    return grid
+
+
+def _other_finding(report: Report, item: Finding, width: int, language: Language) -> Text:
+    if item.culprit is None:
+        return Text(wrap(plain(words.finding(report, item, language)), width))
+    key = "terminal.at_peak" if item.kind is FindingKind.PEAK else "terminal.kept_by"
+    phase, where = report.phases[item.phase], words.location(item.culprit.frame)
+    said = plain(language.say(key, phase=words.short(phase.name), where=where))
+    text = Text(wrap(said, width))
+    _add_source(text, report, item.culprit)
+    return text
+
+
+def _add_source(text: Text, report: Report, culprit: Culprit) -> None:
+    source = report.source(culprit.frame)
+    if source is not None:
+        text.append(f"\n{plain(source)}", style="cyan")

@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from memdeep.model import Phase, PhaseKind, Report, Sample
+from memdeep.model import Phase, PhaseKind, Report, Run, Sample
 from memdeep.report import units
-from memdeep.report.payload import thin
+from memdeep.report.thinning import thin
 
 WIDTH = 1200
 PLOT_X = 76
@@ -53,14 +53,17 @@ class Timeline:
     plot_y: int
     plot_width: int
     plot_height: int
+    end_s: float
     rss_points: str
     rss_area: str
+    anon_area: str
     heap_points: tuple[str, ...]
     bands: tuple[Band, ...]
     y_ticks: tuple[tuple[float, str], ...]
     x_ticks: tuple[tuple[float, str], ...]
     marks: tuple[tuple[float, str], ...]
     thresholds: tuple[tuple[float, str, str], ...]
+    peak: tuple[float, float] | None
     death: tuple[float, str] | None
 
 
@@ -71,8 +74,7 @@ def lay_out(report: Report) -> Timeline | None:
     if not curves:
         return None
     end_s = max([sample.time_s for sample in curves] + [run.checkpoints[-1].time_s, 1e-3])
-    limits = [(run.warning_bytes, "warning"), (run.critical_bytes, "critical")]
-    known_limits = [(value, kind) for value, kind in limits if value is not None]
+    known_limits = [(value, kind) for value, kind in _limits(run) if value is not None]
     top = max(sample.bytes for sample in curves)
     shown_limits = [(value, kind) for value, kind in known_limits if value <= 1.5 * top]
     top_bytes = max([top] + [value for value, _ in shown_limits]) * 1.05 or 1.0
@@ -94,16 +96,45 @@ def lay_out(report: Report) -> Timeline | None:
         plot_y=PLOT_Y,
         plot_width=PLOT_WIDTH,
         plot_height=PLOT_HEIGHT,
+        end_s=end_s,
         rss_points=" ".join(rss),
         rss_area=_area(rss),
+        anon_area=_area(_points(_anonymous(run.rss_curve), x, y)),
         heap_points=tuple(" ".join(_points(piece, x, y)) for piece in _heap_pieces(report)),
         bands=bands,
         y_ticks=tuple((y(value), units.size(value)) for value in _size_ticks(top_bytes)),
         x_ticks=tuple((x(value), _tick_label(value)) for value in _time_ticks(end_s)),
         marks=tuple((x(point.time_s), point.label) for point in run.checkpoints[1:-1][:MAX_MARKS]),
         thresholds=tuple((y(value), units.size(value), kind) for value, kind in shown_limits),
+        peak=_peak(report, x, y),
         death=_death(report, x),
     )
+
+
+def _limits(run: Run) -> Sequence[tuple[int | None, str]]:
+    limits = [(run.warning_bytes, "warning"), (run.critical_bytes, "critical")]
+    # A limit on address space is none on what the curves show.
+    if run.limit is not None and not run.limit.of_address_space:
+        limits.append((run.limit.bytes, "limit"))
+    return limits
+
+
+def _anonymous(curve: Sequence[Sample]) -> list[Sample]:
+    """The RSS without what maps files, as far as that is known."""
+    return [
+        Sample(sample.time_s, sample.bytes - sample.file_bytes)
+        for sample in curve
+        if sample.file_bytes is not None
+    ]
+
+
+def _peak(
+    report: Report, x: Callable[[float], float], y: Callable[[float], float]
+) -> tuple[float, float] | None:
+    """Where the highest heap is, or the highest RSS where no heap is known."""
+    curve = report.heap_curve or report.run.rss_curve
+    highest = max(curve, key=lambda sample: sample.bytes)
+    return x(highest.time_s), y(highest.bytes)
 
 
 def _heap_pieces(report: Report) -> list[Sequence[Sample]]:

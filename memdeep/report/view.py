@@ -1,24 +1,31 @@
-"""What the page shows, ready to be placed: every figure is text, every list is in its order."""
+"""What the page shows without its scripts, ready to be placed: all figures are text.
+
+Sentences come in every language of the page.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from memdeep import __version__
-from memdeep.model import Culprit, Exit, Finding, FindingKind, Phase, Report
-from memdeep.report import timeline, units, words
+from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Phase, Report
+from memdeep.report import death_words, timeline, units, words
+from memdeep.report.facts import Fact, facts
+from memdeep.report.language import Language
 from memdeep.report.timeline import Timeline
 
-VERDICTS = ("completed", "failed", "killed", "oom-killed")
-MAX_ROWS = 300
+MAX_ROWS = 40
 OPEN_FINDINGS = 3
-MAX_CULPRITS_SHOWN = 10
-TREND_WIDTH = 100
-TREND_HEIGHT = 20
-MAX_TREND_POINTS = 100
+CONTEXT_LINES = 3
+MAX_ALIVE = 5
+MIN_ALIVE_SHARE = 0.01
 GOOD_RATIO = 0.9
 LOW_RATIO = 0.6
+
+Texts = Mapping[str, str]  # the same text by code of language
+Say = Callable[[Callable[[Language], str]], Texts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,38 +38,63 @@ class StackFrameView:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeLine:
+    """One source line; ``is_here`` marks the line charged."""
+
+    number: int
+    text: str
+    is_here: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CulpritView:
     location: str
     path: str
     function: str
-    source: str | None
-    bytes_text: str
-    share_text: str
-    share: float
-    allocations_text: str
+    code: tuple[CodeLine, ...]
+    allocations: int
     stack: tuple[StackFrameView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceView:
+    text: Texts
+    evidence: Texts
 
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
     rank: int
-    title: str
-    advice: str | None
+    title: Texts
     phase_index: int
     phase_name: str
     metric: str
     bytes_text: str
-    culprit: CulpritView
+    share: Texts
+    culprit: CulpritView | None
+    fate: Texts | None
+    advice: AdviceView | None
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """One list of lines of a phase: what stayed, what was there at the peak, what was freed."""
+class LineView:
+    """A line and the bytes charged to it."""
 
-    title: str
-    metric: str
-    total_text: str
-    culprits: tuple[CulpritView, ...]
+    bytes_text: str
+    share_text: str
+    location: str
+    path: str
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeathView:
+    """Where the program died, what it held then (the largest lines), and what had grown last."""
+
+    place: Texts
+    alive: Texts
+    lines: tuple[LineView, ...]
+    last_growth: Texts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +107,13 @@ class PhaseRow:
     duration_text: str
     rss_delta_text: str
     rss_tone: str
-    rss_bar: float
     heap_delta_text: str
     heap_tone: str
-    heap_bar: float
     peak_text: str
     explained_text: str
     explained_tone: str
-    culprit: CulpritView | None
+    culprit_text: str
     complete: bool
-    worst_text: str
-    trend: str
-    sections: tuple[Section, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,47 +121,56 @@ class Page:
     title: str
     program: str
     verdict: str
-    headline: str
-    outcome: str
+    headline: Texts
+    lead: Texts | None
+    outcome: Texts
     evidence: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
+    death: DeathView | None
+    stack_dumps: tuple[Texts, ...]
+    facts: tuple[Fact, ...]
+    notes: tuple[Texts, ...]
     findings: tuple[FindingView, ...]
     more_findings: tuple[FindingView, ...]
-    more_findings_text: str
-    no_findings: str
+    no_findings: Texts
     timeline: Timeline | None
     phases: tuple[PhaseRow, ...]
-    hidden_phases: str | None
-    payload: str
+    hidden_phases: int
+    blocks: Mapping[str, str]
     version: str
 
 
-def page(report: Report, payload: str) -> Page:
-    """The page of ``report``; ``payload`` is the JSON for its scripts."""
+def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language]) -> Page:
+    """The page of ``report``; ``blocks`` are the packed data for its scripts."""
     run = report.run
     shown = most_telling(report.phases, MAX_ROWS)
-    hidden = len(report.phases) - len(shown)
-    cards = tuple(_finding(report, rank, item) for rank, item in enumerate(report.findings, 1))
+
+    def say(sentence: Callable[[Language], str]) -> Texts:
+        return {language.code: sentence(language) for language in languages}
+
+    cards = tuple(_finding(report, rank, item, say) for rank, item in enumerate(report.findings, 1))
+    notes = [words.notes(report, language) for language in languages]
     return Page(
         title=f"{run.name} · memdeep",
         program=" ".join(run.command),
         verdict=_verdict(run.exit),
-        headline=words.headline(report),
-        outcome=words.outcome(report),
+        headline=say(lambda language: words.headline(report, language)),
+        lead=cards[0].advice.evidence if cards and cards[0].advice is not None else None,
+        outcome=say(lambda language: words.outcome(report, language)),
         evidence=run.exit.evidence if run.exit is not None else (),
-        facts=_facts(report),
-        notes=words.notes(report),
+        death=None if report.death is None else _death(report, report.death, say),
+        stack_dumps=tuple(say(partial(death_words.stack_dump, dump)) for dump in run.stack_dumps),
+        facts=facts(report),
+        notes=tuple(
+            {language.code: text for language, text in zip(languages, note, strict=True)}
+            for note in zip(*notes, strict=True)
+        ),
         findings=cards[:OPEN_FINDINGS],
         more_findings=cards[OPEN_FINDINGS:],
-        more_findings_text=units.count(len(cards[OPEN_FINDINGS:]), "more finding"),
-        no_findings=words.no_findings(report),
+        no_findings=say(lambda language: words.no_findings(report, language)),
         timeline=timeline.lay_out(report),
-        phases=_rows(report, shown),
-        hidden_phases=f"{units.count(hidden, 'smaller phase')} can be found in report.json."
-        if hidden
-        else None,
-        payload=payload,
+        phases=tuple(_row(report.phases[place], place) for place in shown),
+        hidden_phases=len(report.phases) - len(shown),
+        blocks=blocks,
         version=__version__,
     )
 
@@ -154,46 +190,33 @@ def most_telling(phases: Sequence[Phase], most: int) -> tuple[int, ...]:
 
 
 def _verdict(end: Exit | None) -> str:
-    return end.verdict if end is not None and end.verdict in VERDICTS else "unknown"
+    return end.verdict if end is not None and end.verdict in words.VERDICTS else "unknown"
 
 
-def _facts(report: Report) -> tuple[tuple[str, str], ...]:
-    run = report.run
-    mode = [run.mode.backend]
-    if run.mode.native:
-        mode.append("native stacks")
-    if run.mode.python_allocators:
-        mode.append("Python allocators")
-    facts = [
-        ("Peak RSS", units.size(run.peak_rss_bytes)),
-        ("Peak heap", units.size(report.heap.peak_bytes)),
-        ("Duration", units.duration(run.duration_s)),
-        ("Exit", words.exit_facts(run.exit)),
-        ("Checkpoints", f"{len(run.checkpoints) - 2:,}"),
-        ("Recorded with", ", ".join(mode)),
-        ("Python", run.python or units.UNKNOWN),
-        ("memray", run.memray or units.UNKNOWN),
-        ("Started", _moment(run.started)),
-    ]
-    if len(run.processes) > 1:
-        facts.append(("Processes", f"{len(run.processes):,}"))
-    return tuple(facts)
+def _death(report: Report, death: Death, say: Say) -> DeathView:
+    growth = death.last_growth
+    telling = [item for item in death.culprits if item.share >= MIN_ALIVE_SHARE]
+    return DeathView(
+        place=say(lambda language: death_words.place(report, death, language)),
+        alive=say(lambda language: death_words.alive(report, death, language)),
+        lines=tuple(
+            LineView(
+                bytes_text=units.size(item.bytes),
+                share_text=units.percent(item.share),
+                location=words.location(item.frame),
+                path=item.frame.filename,
+                source=report.source(item.frame),
+            )
+            for item in (telling or death.culprits[:1])[:MAX_ALIVE]
+        ),
+        last_growth=None
+        if growth is None
+        else say(lambda language: death_words.last_growth(report, growth, language)),
+    )
 
 
-def _moment(iso: str | None) -> str:
-    """``2025-11-20 10:30:48``, in the zone it was recorded in."""
-    return units.UNKNOWN if iso is None else iso[:19].replace("T", " ")
-
-
-def _rows(report: Report, shown: Sequence[int]) -> tuple[PhaseRow, ...]:
-    phases = [report.phases[place] for place in shown]
-    deltas = [delta for p in phases for delta in (p.rss_delta_bytes, p.heap_delta_bytes)]
-    largest = max([1] + [abs(delta) for delta in deltas if delta is not None])
-    return tuple(_row(report, place, largest) for place in shown)
-
-
-def _row(report: Report, place: int, largest_bytes: int) -> PhaseRow:
-    phase = report.phases[place]
+def _row(phase: Phase, place: int) -> PhaseRow:
+    culprit = phase.main_culprit
     return PhaseRow(
         index=place,
         name=phase.name,
@@ -203,51 +226,36 @@ def _row(report: Report, place: int, largest_bytes: int) -> PhaseRow:
         duration_text=units.duration(phase.duration_s),
         rss_delta_text=units.signed_size(phase.rss_delta_bytes),
         rss_tone=_tone(phase.rss_delta_bytes),
-        rss_bar=_bar(phase.rss_delta_bytes, largest_bytes),
         heap_delta_text=units.signed_size(phase.heap_delta_bytes),
         heap_tone=_tone(phase.heap_delta_bytes),
-        heap_bar=_bar(phase.heap_delta_bytes, largest_bytes),
         peak_text=units.size(words.peak_bytes(phase)),
         explained_text=units.percent(phase.explained_ratio),
         explained_tone=_explained_tone(phase.explained_ratio),
-        culprit=None if phase.main_culprit is None else _culprit(report, phase.main_culprit),
+        culprit_text=units.UNKNOWN if culprit is None else words.location(culprit.frame),
         complete=phase.complete,
-        worst_text=_worst(phase),
-        trend=_trend(phase),
-        sections=_sections(report, phase),
     )
 
 
-def _sections(report: Report, phase: Phase) -> tuple[Section, ...]:
-    heap = phase.heap
-    if heap is None:
-        return ()
-    lists = (
-        ("Retained", "retained", heap.retained_bytes, heap.culprits),
-        ("At the peak", "peak", heap.peak.bytes, heap.peak_culprits),
-        ("Freed", "freed", heap.freed_bytes, heap.freed_culprits),
-    )
-    return tuple(
-        Section(
-            title,
-            metric,
-            units.size(total),
-            tuple(_culprit(report, culprit) for culprit in culprits[:MAX_CULPRITS_SHOWN]),
-        )
-        for title, metric, total, culprits in lists
-    )
-
-
-def _finding(report: Report, rank: int, item: Finding) -> FindingView:
+def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
+    advised = item.advice is not None
     return FindingView(
         rank=rank,
-        title=words.finding(report, item),
-        advice=None if item.advice is None else words.ADVICE[item.advice],
+        title=say(lambda language: words.finding(report, item, language)),
         phase_index=item.phase,
         phase_name=report.phases[item.phase].name,
         metric="peak" if item.kind is FindingKind.PEAK else "retained",
         bytes_text=units.size(item.bytes),
-        culprit=_culprit(report, item.culprit),
+        share=say(lambda language: words.share(item, language)),
+        culprit=None if item.culprit is None else _culprit(report, item.culprit),
+        fate=None
+        if item.fate is None
+        else say(lambda language: words.fate(report, item, language)),
+        advice=AdviceView(
+            text=say(lambda language: words.advice(item, language)),
+            evidence=say(lambda language: words.evidence(item, language)),
+        )
+        if advised
+        else None,
     )
 
 
@@ -257,18 +265,18 @@ def _culprit(report: Report, culprit: Culprit) -> CulpritView:
         location=words.location(frame),
         path=frame.filename,
         function=frame.function,
-        source=report.sources.get((frame.filename, frame.lineno)),
-        bytes_text=units.size(culprit.bytes),
-        share_text=units.percent(culprit.share),
-        share=round(culprit.share, 4),
-        allocations_text=units.count(culprit.allocations, "allocation"),
+        code=tuple(
+            CodeLine(number, text, number == frame.lineno)
+            for number, text in report.around(frame, CONTEXT_LINES)
+        ),
+        allocations=culprit.allocations,
         stack=tuple(
             StackFrameView(
                 function=called.function,
                 location=words.location(called),
                 path=called.filename,
                 origin=called.origin.value,
-                source=report.sources.get((called.filename, called.lineno)),
+                source=report.source(called),
             )
             for called in report.heap.tree.stack(culprit.node)
         ),
@@ -281,33 +289,7 @@ def _tone(delta: int | None) -> str:
     return "flat" if delta == 0 else "up" if delta > 0 else "down"
 
 
-def _bar(delta: int | None, largest_bytes: int) -> float:
-    return round(100 * abs(delta or 0) / largest_bytes, 1)
-
-
 def _explained_tone(ratio: float | None) -> str:
     if ratio is None:
         return "none"
     return "low" if ratio < LOW_RATIO else "good" if ratio >= GOOD_RATIO else "fair"
-
-
-def _worst(phase: Phase) -> str:
-    known = [delta for delta in phase.rss_deltas_bytes if delta is not None]
-    if phase.repeats == 1 or not known:
-        return ""
-    return f"worst {units.signed_size(max(known))}"
-
-
-def _trend(phase: Phase) -> str:
-    """RSS growth of each repeat, as points in a box of 100 by 20; the worst of each group."""
-    known = [delta for delta in phase.rss_deltas_bytes if delta is not None]
-    if phase.repeats == 1 or len(known) < 2:
-        return ""
-    size = -(-len(known) // MAX_TREND_POINTS)
-    values = [max(known[start : start + size]) for start in range(0, len(known), size)]
-    low, high = min(0, *values), max(1, *values)
-    step = TREND_WIDTH / max(1, len(values) - 1)
-    return " ".join(
-        f"{place * step:.1f},{TREND_HEIGHT * (high - value) / (high - low):.1f}"
-        for place, value in enumerate(values)
-    )

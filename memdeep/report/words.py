@@ -1,45 +1,18 @@
-"""The sentences of a report: findings, advice, the program's end, and what could not be known."""
+"""The sentences of a report: findings, the program's end, and what could not be known.
+
+Every text comes from the table of a language; here is only which one applies.
+"""
 
 from __future__ import annotations
 
 from pathlib import PurePath
 
-from memdeep.model import (
-    Advice,
-    Exit,
-    Finding,
-    FindingKind,
-    Frame,
-    Phase,
-    PhaseKind,
-    Report,
-)
+from memdeep.model import Exit, Finding, FindingKind, Frame, Phase, PhaseKind, Report
 from memdeep.report import units
+from memdeep.report.language import Language
 
 MAX_NAME = 100
-
-ADVICE = {
-    Advice.DEEP_COPY: (
-        "copy.deepcopy duplicates the whole object. Keep a reference if nobody changes it, copy "
-        "only the fields that change, or store the difference."
-    ),
-    Advice.WHOLE_PARSE: (
-        "The whole file is turned into Python objects at once. Read it piece by piece, keep only "
-        "the fields in use, or hold numbers in arrays."
-    ),
-    Advice.UNPICKLE: (
-        "Unpickling rebuilds every object at once. Store the parts separately and load those in "
-        "use, or use a memory-mapped format."
-    ),
-    Advice.IMPORT: (
-        "These bytes were allocated by an import. Import it only where it is needed, or import a "
-        "smaller part."
-    ),
-    Advice.REPEATED_GROWTH: (
-        "The heap grows with nearly every repeat of this phase: look for a list, dict or cache "
-        "that is never emptied."
-    ),
-}
+MIN_FATE_SHARE = 0.05
 
 
 def location(frame: Frame) -> str:
@@ -56,36 +29,96 @@ def short(name: str) -> str:
     return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1].rstrip()}…"
 
 
-def phase_name(phase: Phase) -> str:
+def phase_name(phase: Phase, language: Language) -> str:
     """The phase's name as the subject of a sentence."""
-    if phase.outline.kind is PhaseKind.SEGMENT:
-        return f"The stretch {short(phase.name)}"
-    return short(phase.name)
+    is_segment = phase.outline.kind is PhaseKind.SEGMENT
+    key = "finding.stretch" if is_segment else "finding.name"
+    return language.say(key, name=short(phase.name))
 
 
-def finding(report: Report, item: Finding) -> str:
+def finding(report: Report, item: Finding, language: Language) -> str:
     """A finding as one sentence."""
     phase = report.phases[item.phase]
+    name = phase_name(phase, language)
+    if item.culprit is None:
+        return language.say(
+            f"finding.{item.kind.value}",
+            phase=name,
+            size_bytes=item.bytes,
+            rss_bytes=phase.rss_delta_bytes,
+        )
     where = location(item.culprit.frame)
     if item.kind is FindingKind.PEAK:
-        return (
-            f"{phase_name(phase)} peaked at {units.size(peak_bytes(phase))} of heap: {where} held "
-            f"{units.size(item.bytes)} of it, freed before the phase ended."
+        return language.say(
+            "finding.peak",
+            phase=name,
+            peak_bytes=peak_bytes(phase),
+            where=where,
+            size_bytes=item.bytes,
         )
+    return language.say(
+        "finding.growth",
+        phase=name,
+        grew=_growth(phase, language),
+        where=where,
+        size_bytes=item.bytes,
+        until=language.say("finding.until_end" if phase.complete else "finding.until_death"),
+    )
+
+
+def _growth(phase: Phase, language: Language) -> str:
     rss = phase.rss_delta_bytes
-    growth = (
-        f"grew RSS by {units.size(rss)}"
-        if rss is not None and rss > 0
-        else f"grew the heap by {units.size(phase.heap_delta_bytes)}"
-        if (phase.heap_delta_bytes or 0) > 0
-        else "kept new memory"
-    )
-    until = "at its end" if phase.complete else "when the program ended"
-    repeats = f" over {phase.repeats:,} repeats" if phase.repeats > 1 else ""
-    return (
-        f"{phase_name(phase)} {growth}{repeats}: {where} allocated {units.size(item.bytes)} "
-        f"still alive {until}."
-    )
+    if rss is not None and rss > 0:
+        text = language.say("finding.grew_rss", size_bytes=rss)
+    elif (phase.heap_delta_bytes or 0) > 0:
+        text = language.say("finding.grew_heap", size_bytes=phase.heap_delta_bytes)
+    else:
+        text = language.say("finding.kept_new")
+    if phase.repeats > 1:
+        text += language.say("finding.over_repeats", repeats=phase.repeats)
+    return text
+
+
+def share(item: Finding, language: Language) -> str:
+    """What part the bytes of a finding are, and of what."""
+    return language.say(f"finding.share_{item.kind.value}", part_share=item.share)
+
+
+def advice(item: Finding, language: Language) -> str:
+    """What to do about a finding; empty where nothing is known to help."""
+    return "" if item.advice is None else language.say(f"advice.{item.advice.name.lower()}")
+
+
+def evidence(item: Finding, language: Language) -> str:
+    """What the advice rests on."""
+    if item.advice is None:
+        return ""
+    text = language.say(f"evidence.{item.advice.name.lower()}", **item.evidence)
+    for further in ("warm_up_bytes", "libraries"):
+        if item.evidence.get(further):
+            text += language.say(f"evidence.with_{further}", **item.evidence)
+    return text
+
+
+def fate(report: Report, item: Finding, language: Language) -> str:
+    """What became of the bytes of a finding, small parts apart; empty where it is not known."""
+    if item.fate is None:
+        return ""
+    parts = []
+    if item.fate.alive_bytes:
+        died = report.run.exit is None or report.run.exit.verdict != "completed"
+        key = "finding.alive_at_death" if died else "finding.alive_at_end"
+        parts.append(language.say(key, size_bytes=item.fate.alive_bytes))
+    for place, size in item.fate.freed:
+        if parts and size < MIN_FATE_SHARE * item.bytes:
+            continue
+        if place is None:
+            parts.append(language.say("finding.freed_outside", size_bytes=size))
+        else:
+            name = short(report.phases[place].name)
+            key = "finding.freed_itself" if place == item.phase else "finding.freed_in"
+            parts.append(language.say(key, size_bytes=size, phase=name))
+    return language.say("finding.fate", parts=language.say("finding.and").join(parts))
 
 
 def peak_bytes(phase: Phase) -> int | None:
@@ -93,115 +126,83 @@ def peak_bytes(phase: Phase) -> int | None:
     return None if phase.peak is None else phase.peak.bytes
 
 
-def headline(report: Report) -> str:
+def headline(report: Report, language: Language) -> str:
     """The first finding, or that there is none."""
     if report.findings:
-        return finding(report, report.findings[0])
-    if not report.heap.traced:
-        return _untraced_headline(report)
-    return (
-        "Nothing stands out: no line kept or peaked at more than "
-        f"1 MB or 2 % of the largest heap ({units.size(report.heap.peak_bytes)})."
-    )
-
-
-def no_findings(report: Report) -> str:
-    """Why there is no list of lines."""
-    if not report.heap.traced:
-        return "Allocations were not traced. The phases below show where the RSS grew."
-    return "No single line stands out. The phases below show where the memory went."
-
-
-def _untraced_headline(report: Report) -> str:
+        return finding(report, report.findings[0], language)
+    if report.heap.traced:
+        return language.say("finding.none", peak_bytes=report.heap.peak_bytes)
     grown = [phase for phase in report.phases if (phase.rss_delta_bytes or 0) > 0]
     if not grown:
-        return "The RSS did not grow, and allocations were not traced."
+        return language.say("finding.none_untraced")
     parents = {phase.outline.parent for phase in report.phases}
     innermost = [p for p in grown if report.phases.index(p) not in parents] or grown
     most = max(innermost, key=lambda phase: phase.rss_delta_bytes or 0)
-    return (
-        f"{phase_name(most)} grew RSS by {units.size(most.rss_delta_bytes)}, the most of all. "
-        "Allocations were not traced, so which line it was is not known."
+    return language.say(
+        "finding.most_untraced",
+        phase=phase_name(most, language),
+        size_bytes=most.rss_delta_bytes,
     )
 
 
-def outcome(report: Report) -> str:
+def no_findings(report: Report, language: Language) -> str:
+    """Why there is no list of lines."""
+    return language.say("finding.see_phases" if report.heap.traced else "finding.not_traced")
+
+
+def outcome(report: Report, language: Language) -> str:
     """How the program ended."""
     run = report.run
-    after = f" after {units.duration(run.duration_s)}" if run.duration_s is not None else ""
     if run.exit is None:
-        recorded = units.duration(run.duration_s)
-        return f"How the program ended is not known; it was recorded for {recorded}."
-    where = _last_place(report)
-    sentences = {
-        "completed": f"The program completed{after}.",
-        "failed": f"The program failed with exit status {run.exit.code}{after}.",
-        "killed": f"The program was killed by {run.exit.signal}{after}{where}.",
-        "oom-killed": f"The kernel killed the program for want of memory{after}{where}.",
-    }
-    return sentences.get(run.exit.verdict, f"The program ended{after}.")
-
-
-def _last_place(report: Report) -> str:
+        return language.say("outcome.unknown", duration_s=run.duration_s)
     label = last_checkpoint(report)
-    return f"; the last checkpoint it reached is {short(label)}" if label else ""
+    text = language.say(
+        f"outcome.{run.exit.verdict}" if run.exit.verdict in VERDICTS else "outcome.ended",
+        duration_s=run.duration_s,
+        status=str(run.exit.code),
+        signal=run.exit.signal or "",
+    )
+    if label is not None and run.exit.signal is not None and report.death is None:
+        text += language.say("outcome.last_checkpoint", label=short(label))
+    return text
+
+
+VERDICTS = ("completed", "failed", "killed", "oom-killed")
 
 
 def last_checkpoint(report: Report) -> str | None:
     """The label of the last checkpoint that the program itself set."""
-    own = report.run.checkpoints[1:-1]
-    return own[-1].label if own else None
+    points = report.run.checkpoints
+    if report.death is not None:
+        last = report.death.last_checkpoint
+        return None if last is None else points[last].label
+    return points[-2].label if len(points) > 2 else None
 
 
-def notes(report: Report) -> tuple[str, ...]:
+def notes(report: Report, language: Language) -> tuple[str, ...]:
     """What a reader must know to trust the figures, and what could not be known in this run."""
     run = report.run
+    memray = run.mode.backend == "memray"
+    applies = {
+        "notes.heap_is_not_rss": True,
+        "notes.tracker": memray,
+        "notes.tracemalloc": run.mode.backend == "tracemalloc",
+        "notes.rss_only": run.mode.backend == "rss",
+        "notes.focus": bool(run.mode.focus),
+        "notes.arenas": memray and not run.mode.python_allocators,
+        "notes.small_stacks": memray and run.mode.native,
+        "notes.peaks": memray and report.heap.transients is None,
+        "notes.no_gross": memray and report.heap.transients is None,
+        "notes.private": bool(report.private_files),
+        "notes.no_source": not report.sources and bool(report.heap.tree.frames),
+        "notes.end_unknown": run.exit is None,
+    }
     said = [
-        "Heap is what the program and its libraries asked for, exactly; RSS is what the kernel "
-        "holds in memory for the process. “Explained” is heap growth divided by RSS growth. The "
-        "rest is memory that was reserved and not touched, allocator slack, file pages, the "
-        "tracker itself, and allocators that cannot be traced.",
+        language.say(key, focus=", ".join(run.mode.focus), files=", ".join(report.private_files))
+        for key, is_needed in applies.items()
+        if is_needed
     ]
-    if run.mode.backend == "memray":
-        said.append(
-            "The tracker is in the RSS as well: its output file is mapped into the process (at "
-            "most 16 MB) and it keeps tables of stacks."
-        )
-    if run.mode.backend == "tracemalloc":
-        said.append(
-            "tracemalloc sees what Python's own allocators hand out: native allocations are not "
-            "known, nor are the stacks alive at a peak within a phase. Of each line only the "
-            "difference between two checkpoints is known; its tables, and the snapshots, are in "
-            "the RSS."
-        )
-    if run.mode.backend == "rss":
-        said.append("Only the RSS was recorded: which line allocated what is not known.")
-    if run.mode.focus:
-        said.append(
-            f"Allocations were traced only as {', '.join(run.mode.focus)} asked for; elsewhere "
-            "the heap is not known (–), and what was allocated before is not counted."
-        )
-    if run.mode.backend == "memray" and not run.mode.python_allocators:
-        said.append(
-            "Python's own allocator hands out small objects from arenas of 256 KB or 1 MB. An "
-            "arena is charged to the line that made it necessary, so functions are right, but "
-            "lines that allocate small objects in turn may share wrongly. Record with "
-            "--trace-python-allocators for exact lines, at more cost."
-        )
-    if run.mode.native:
-        said.append(
-            "Stacks that never held 1/2000 of the largest heap are shown without native frames: "
-            "looking up their symbols would take longer than the run."
-        )
-    if run.mode.backend == "memray":
-        said.append(
-            "Bytes alive at a peak are accurate to about 0.01 % for a single stack; the height of "
-            "the peak, and everything at checkpoints, is exact."
-        )
-    if run.exit is None:
-        said.append("The recording does not say how the program ended.")
-    said.extend(run.problems)
-    return tuple(said)
+    return (*said, *run.problems)
 
 
 def exit_facts(end: Exit | None) -> str:

@@ -79,7 +79,7 @@ class Capacity:
         try:
             disk = os.fstatvfs(self._directory)
             is_there = os.fstat(self._directory).st_nlink > 0
-            sizes = [capture.stat().st_size for capture in self._run_dir.captures()]
+            sizes = [capture.stat().st_size for capture in self._run_dir.growing()]
         except OSError:
             return
         taken_bytes, free_bytes = sum(sizes), disk.f_bavail * disk.f_frsize

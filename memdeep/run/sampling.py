@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import psutil
 
 from memdeep.observation import ProcessSample, SeenProcess
+from memdeep.report import units
 
 TREE_REFRESH_S = 0.25  # walking the process table is dear; sizes are read far more often
 
 
 class TreeSampler:
-    """Samples the tree below ``root_pid``; ``origin_ns`` is the zero of its times (monotonic)."""
+    """Samples the tree below ``root_pid``; ``origin_ns`` is the zero of its times (monotonic).
+
+    ``address_space_bytes`` is what the root has mapped. ``replaced_by`` is a sentence on the
+    program that the root has put in its own place, if that was seen.
+    """
 
     def __init__(self, root_pid: int, origin_ns: int) -> None:
-        self._root_pid = root_pid
+        self.root_pid = root_pid
+        self.address_space_bytes = 0
+        self.replaced_by: str | None = None
+        self._image = _image(root_pid)
         self._origin_ns = origin_ns
         self._processes: dict[int, psutil.Process] = {}
         self._peaks: dict[int, int] = {}
@@ -26,6 +35,7 @@ class TreeSampler:
         """The size of each process alive now; empty once the program has ended."""
         self._refresh()
         time_ms = (time.monotonic_ns() - self._origin_ns) // 1_000_000
+        self._look_for_exec(time_ms / 1000)
         samples = []
         for pid, process in list(self._processes.items()):
             try:
@@ -34,6 +44,8 @@ class TreeSampler:
                 del self._processes[pid]
                 continue
             if memory.rss:  # a process that has ended but was not waited for has none
+                if pid == self.root_pid:
+                    self.address_space_bytes = memory.vms
                 self._peaks[pid] = max(self._peaks.get(pid, 0), memory.rss)
                 # Linux alone tells them: statm(5) calls them shared.
                 file_bytes = getattr(memory, "shared", None)
@@ -48,10 +60,29 @@ class TreeSampler:
                 parent_pid=self._commands[pid][0],
                 command=self._commands[pid][1],
                 peak_rss_bytes=peak,
-                exit=root_exit if pid == self._root_pid else None,
+                exit=root_exit if pid == self.root_pid else None,
             )
             for pid, peak in self._peaks.items()
         )
+
+    def kill_rest(self) -> None:
+        """End what the root has left behind."""
+        for pid, process in self._processes.items():
+            if pid != self.root_pid:
+                with suppress(psutil.Error):
+                    process.kill()
+
+    def _look_for_exec(self, time_s: float) -> None:
+        image = _image(self.root_pid)
+        if self._image is None or image is None or image == self._image:
+            return
+        self._image = image
+        with suppress(psutil.Error):
+            _, command = _describe(psutil.Process(self.root_pid))
+            self.replaced_by = (
+                f"{units.duration(time_s)} after its start it put another program in its place "
+                f"(exec): {command}. What that one allocated was not traced."
+            )
 
     def _refresh(self) -> None:
         now_s = time.monotonic()
@@ -59,7 +90,7 @@ class TreeSampler:
             return
         self._refreshed_s = now_s
         try:
-            root = psutil.Process(self._root_pid)
+            root = psutil.Process(self.root_pid)
             tree = [root, *root.children(recursive=True)]
         except psutil.Error:
             return
@@ -67,6 +98,16 @@ class TreeSampler:
             if process.pid not in self._processes:
                 self._processes[process.pid] = process
                 self._commands[process.pid] = _describe(process)
+
+
+def _image(pid: int) -> str | None:
+    """What changes with each exec: the address of the stack, field 28 of stat in proc(5)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        return fields[25].decode() if fields[25] != b"0" else None
+    except (OSError, IndexError):
+        return None
 
 
 def _describe(process: psutil.Process) -> tuple[int | None, str | None]:

@@ -6,20 +6,17 @@ to us alone are passed on to it.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
 from memdeep import observation
@@ -27,15 +24,18 @@ from memdeep.errors import OutputError
 from memdeep.observation import Meta, ProcessSample
 from memdeep.record import bootstrap
 from memdeep.record.spec import RecordSpec
-from memdeep.run import death, interpreter
+from memdeep.run import interpreter
+from memdeep.run.bounds import Bounds
 from memdeep.run.capacity import Capacity
+from memdeep.run.death import Death, judge
+from memdeep.run.forwarding import forwarding_signals
+from memdeep.run.guard import Guard
 from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.program import Program
 from memdeep.run.sampling import TreeSampler
 from memdeep.rundir import RunDirectory, write_atomically, write_error
 
 MAX_INTERVAL_MS = 50
-FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,18 @@ class RunOptions:
     focus: tuple[str, ...] = ()
     start_at: str = ""
     stop_at: str = ""
+    memory_limit_bytes: int | None = None
+    kill_bytes: int | None = None
+    redact_args: bool = False
     max_capture_bytes: int | None = None
     keep_free_bytes: int = 0
     interpreter: tuple[str, ...] = ()
+
+    @property
+    def dumps_stacks(self) -> bool:
+        """Whether there is an RSS at which the stacks of all threads are to be written down."""
+        is_wanted = self.critical_bytes is not None or self.kill_bytes is not None
+        return is_wanted and hasattr(signal, "SIGRTMAX")  # which macOS does not have
 
     @property
     def traced_only(self) -> tuple[str, ...]:
@@ -73,12 +82,15 @@ class RunOptions:
 class Progress:
     """What there is to tell of a running program: seconds so far, RSS of the whole tree now.
 
-    ``label`` is that of the last checkpoint it has set.
+    ``label`` is that of the last checkpoint it has set. ``left_bytes`` is what is left of
+    ``limit_bytes``, the limit in force; None where no limit is known.
     """
 
     elapsed_s: float
     rss_bytes: int
     label: str | None = None
+    limit_bytes: int | None = None
+    left_bytes: int | None = None
 
 
 def run(
@@ -90,35 +102,73 @@ def run(
 ) -> int:
     """Run ``program`` to its end; returns its exit status as a shell gives it (128+n by signal).
 
-    Writes everything but the reports into ``run_dir``; what the user should know while the program
-    runs goes to ``on_note``. Raises OutputError if nothing can be written before it is started.
+    Writes everything but the reports into ``run_dir``; what the user should know before the
+    program has ended goes to ``on_note``. Raises OutputError if the directory cannot be written
+    to before the program is started.
     """
-    meta = _meta(program, options)
-    write_atomically(run_dir.meta, observation.encode_meta(meta))
-    counters = death.read_oom_counters()
+    with Bounds(options.memory_limit_bytes) as bounds:
+        meta = _meta(program, options, bounds)
+        write_atomically(run_dir.meta, observation.encode_meta(meta))
+        for note in bounds.notes:
+            on_note(note)
+        meta, end = _supervise(meta, program, run_dir, options, bounds, on_progress, on_note)
+    try:
+        write_atomically(run_dir.meta, observation.encode_meta(meta))
+    except OutputError as error:
+        # The program has run; its exit status is what the caller waits for.
+        on_note(f"{error.message} How the program ended is not in the report.")
+    return end.shell_status
+
+
+def _supervise(
+    meta: Meta,
+    program: Program,
+    run_dir: RunDirectory,
+    options: RunOptions,
+    bounds: Bounds,
+    on_progress: Callable[[Progress], None],
+    on_note: Callable[[str], None],
+) -> tuple[Meta, Death]:
+    """Start the program and stay with it; returns what is known at its end."""
     capacity = Capacity(run_dir, options.max_capture_bytes, options.keep_free_bytes, on_note)
     capacity.look(0.0)
-    with _open_samples(run_dir) as samples:
-        with capacity.inherited() as orders:
+    with forwarding_signals() as forwarder, _open_samples(run_dir) as samples:
+        if options.dumps_stacks:
+            run_dir.stacks.touch(mode=0o600)
+        with bounds.around_start(), capacity.inherited() as orders:
             command = _command(program, run_dir, options, orders)
             child = subprocess.Popen(command, close_fds=False, env=interpreter.environment())
+        bounds.apply(child.pid)
+        forwarder.pass_to(child)
         sampler = TreeSampler(child.pid, meta.spawned_ns)
         log = MonitorLog(run_dir, options.warning_bytes, options.critical_bytes)
+        guard = Guard(child, run_dir.stacks, options.critical_bytes, options.kill_bytes)
 
-        def on_tick(progress: Progress) -> None:
-            capacity.look(progress.elapsed_s)
-            log.update(progress.rss_bytes, progress.elapsed_s)
-            on_progress(replace(progress, label=log.last_label))
+        def on_tick(processes: list[ProcessSample]) -> None:
+            time_s = processes[0].time_ms / 1000 if processes else _seconds_since(meta.spawned_ns)
+            rss_bytes = sum(sample.rss_bytes for sample in processes)
+            left_bytes = None
+            if processes:
+                guard.check(rss_bytes, time_s)
+                left_bytes = bounds.left_bytes(time_s, rss_bytes, sampler.address_space_bytes)
+            forwarder.listen()
+            capacity.look(time_s)
+            log.update(rss_bytes, time_s)
+            limit_bytes = None if bounds.limit is None else bounds.limit.bytes
+            on_progress(Progress(time_s, rss_bytes, log.last_label, limit_bytes, left_bytes))
 
-        with _forwarding_signals(child):
-            _watch(child, sampler, samples, options.interval_ms / 1000, on_tick)
-        on_tick(Progress((time.monotonic_ns() - meta.spawned_ns) / 1e9, 0))
+        _watch(child, sampler, samples, options.interval_ms / 1000, on_tick)
+        duration_s = _seconds_since(meta.spawned_ns)
+        if guard.has_ended_it:
+            sampler.kill_rest()
+        on_tick([])
         log.close()
+        guard.close()
     capacity.close()
-    end = death.judge(child.returncode, counters, death.read_oom_counters())
-    meta = observation.ended(
+    end = judge(child.returncode, bounds.witnesses(sampler, guard, forwarder))
+    ended = observation.ended(
         meta,
-        duration_s=(time.monotonic_ns() - meta.spawned_ns) / 1e9,
+        duration_s=duration_s,
         exit_code=end.exit_code,
         signal=end.signal,
         verdict=end.verdict,
@@ -126,12 +176,11 @@ def run(
         processes=sampler.seen(end.exit_code),
         notes=() if capacity.problem is None else (capacity.problem,),
     )
-    try:
-        write_atomically(run_dir.meta, observation.encode_meta(meta))
-    except OutputError as error:
-        # The program has run; its exit status is what the caller waits for.
-        on_note(f"{error.message} How the program ended is not in the report.")
-    return end.shell_status
+    return ended, end
+
+
+def _seconds_since(start_ns: int) -> float:
+    return (time.monotonic_ns() - start_ns) / 1e9
 
 
 def _open_samples(run_dir: RunDirectory) -> TextIO:
@@ -141,8 +190,9 @@ def _open_samples(run_dir: RunDirectory) -> TextIO:
         raise write_error(run_dir.samples, error) from error
 
 
-def _meta(program: Program, options: RunOptions) -> Meta:
+def _meta(program: Program, options: RunOptions, bounds: Bounds) -> Meta:
     paths = sysconfig.get_paths()
+    limit = bounds.limit
     return Meta(
         command=program.command,
         name=program.name,
@@ -159,6 +209,12 @@ def _meta(program: Program, options: RunOptions) -> Meta:
         library_paths=tuple(sorted({paths["purelib"], paths["platlib"]})),
         warning_bytes=options.warning_bytes,
         critical_bytes=options.critical_bytes,
+        limit_bytes=None if limit is None else limit.bytes,
+        limit_source=None if limit is None else limit.source,
+        limit_of_address_space=limit is not None and limit.of_address_space,
+        notes=bounds.notes,
+        redact_args=options.redact_args,
+        package=str(Path(bootstrap.__file__).parent.parent),
     )
 
 
@@ -176,6 +232,8 @@ def _command(
         focus=list(options.focus),
         start_at=options.start_at,
         stop_at=options.stop_at,
+        dumps_stacks=options.dumps_stacks,
+        hides_arguments=options.redact_args,
         kind=program.kind,
         target=program.target,
         arguments=list(program.arguments),
@@ -189,7 +247,7 @@ def _watch(
     sampler: TreeSampler,
     samples: TextIO,
     interval_s: float,
-    on_progress: Callable[[Progress], None],
+    on_tick: Callable[[list[ProcessSample]], None],
 ) -> None:
     ended = threading.Event()
 
@@ -202,12 +260,7 @@ def _watch(
     while not ended.wait(interval_s):
         processes = sampler.sample()
         writable = writable and _write(samples, "".join(map(observation.encode_sample, processes)))
-        on_progress(_progress(processes))
-
-
-def _progress(processes: list[ProcessSample]) -> Progress:
-    time_ms = processes[0].time_ms if processes else 0
-    return Progress(time_ms / 1000, sum(sample.rss_bytes for sample in processes))
+        on_tick(processes)
 
 
 def _write(samples: TextIO, text: str) -> bool:
@@ -218,40 +271,3 @@ def _write(samples: TextIO, text: str) -> bool:
     except OSError:
         return False
     return True
-
-
-@contextmanager
-def _forwarding_signals(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Pass on to ``child`` the signals that reach only us."""
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        if number in (signal.SIGINT, signal.SIGQUIT) and _in_foreground():
-            return  # typed at the terminal: the program has got it as well
-        with suppress(ProcessLookupError):
-            child.send_signal(number)
-
-    numbers = [getattr(signal, name) for name in FORWARDED if hasattr(signal, name)]
-    previous = {
-        number: signal.signal(number, forward)
-        for number in numbers
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _in_foreground() -> bool:
-    """Whether a terminal would send its signals to our process group."""
-    try:
-        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
-    except OSError:
-        return False
-    try:
-        return os.tcgetpgrp(terminal) == os.getpgrp()
-    except OSError:
-        return False
-    finally:
-        os.close(terminal)

@@ -174,12 +174,16 @@ def _limits(meta: Meta | None) -> list[tuple[str, int]]:
     if meta is None:
         return []
     limits = [("warning", meta.warning_bytes), ("critical", meta.critical_bytes)]
+    if not meta.limit_of_address_space:  # which RSS says nothing about
+        limits.append(("limit", meta.limit_bytes))
     return [(name, limit) for name, limit in limits if limit]
 
 
 def _against(now: int | None, peak: int | None, limit: int, name: str) -> Text:
     text = Text(f"{units.size(limit)}  {units.percent((now or 0) / limit)}")
-    style = "bold red" if name == "critical" else "yellow"
+    if name == "limit":
+        text.append(f"  {units.size(max(0, limit - (now or 0)))} left", style="dim")
+    style = "yellow" if name == "warning" else "bold red"
     if (now or 0) >= limit:
         text.append("  exceeded", style=style)
     elif (peak or 0) >= limit:
@@ -189,7 +193,7 @@ def _against(now: int | None, peak: int | None, limit: int, name: str) -> Text:
 
 def _style(meta: Meta | None, value: int | None) -> str:
     reached = [name for name, limit in _limits(meta) if value is not None and value >= limit]
-    if "critical" in reached:
+    if "critical" in reached or "limit" in reached:
         return "red"
     return "yellow" if reached else "default"
 

@@ -1,218 +1,178 @@
-// From lifetimes to rectangles. Pure: knows no canvas, no pixels, no document.
+// From a tree to rectangles, in bytes from the left. Pure: knows no canvas, no pixels, no document.
 //
-// A tree is columnar and in breadth-first order: a row is the run rowStart[depth] up to
-// rowStart[depth + 1], sorted by x, and the children of a node are one run as well. So hit
-// tests and culling are binary searches.
+// A laid-out tree is columnar and in breadth-first order: a row is the run rowStart[depth] up to
+// rowStart[depth + 1], sorted by start, and the children of a node are one run as well, widest
+// first. So hit tests, culling and "the rest is too narrow" are binary searches. All are integers.
 (function (memdeep) {
   'use strict';
 
-  const METRICS = ['retained', 'peak', 'freed'];
-  const ROOT = 0;
-  const NEVER = -1;
+  const { ROOT } = memdeep.flameTree;
 
-  // For each checkpoint c the number of the stretch with start < c <= end, or -1.
-  function stretchAtCheckpoint(stretches, checkpointCount) {
-    const at = new Int32Array(checkpointCount).fill(-1);
-    for (let stretch = 0; 2 * stretch < stretches.length; stretch += 1) {
-      at.fill(stretch, stretches[2 * stretch] + 1, stretches[2 * stretch + 1] + 1);
-    }
-    return at;
-  }
-
-  function eachRetained(data, phase, visit) {
-    if (!phase.traced) return; // what is known of it are pieces
-    const { born, died } = data.lifetimes;
-    const { stretches } = phase;
-    const at = stretchAtCheckpoint(stretches, data.checkpoints.time.length);
-    for (let i = 0; i < born.length; i += 1) {
-      const stretch = at[born[i]];
-      if (stretch >= 0 && (died[i] === NEVER || died[i] > stretches[2 * stretch + 1])) visit(i);
-    }
-  }
-
-  function eachFreed(data, phase, visit) {
-    if (!phase.traced) return; // what is known of it are pieces
-    const { born, died } = data.lifetimes;
-    const { stretches } = phase;
-    const at = stretchAtCheckpoint(stretches, data.checkpoints.time.length);
-    for (let i = 0; i < died.length; i += 1) {
-      const stretch = died[i] === NEVER ? -1 : at[died[i]];
-      if (stretch >= 0 && born[i] <= stretches[2 * stretch]) visit(i);
-    }
-  }
-
-  // The peaks of the lesser phases of a large run are not in the page.
-  function peakOf(phase) {
-    return phase.peak ?? { node: [], bytes: [], count: [] };
-  }
-
-  function eachAtPeak(data, phase, visit) {
-    const { node } = peakOf(phase);
-    for (let i = 0; i < node.length; i += 1) visit(i);
-  }
-
-  const CHOICES = {
-    retained: { each: eachRetained, table: (data) => data.lifetimes },
-    freed: { each: eachFreed, table: (data) => data.lifetimes },
-    peak: { each: eachAtPeak, table: (data, phase) => peakOf(phase) },
-  };
-
-  function totalOf(data, phase, metric) {
-    const { bytes } = CHOICES[metric].table(data, phase);
-    let total = 0;
-    CHOICES[metric].each(data, phase, (i) => { total += bytes[i]; });
-    return total;
-  }
-
-  function metricTotals(data, phase) {
-    return Object.fromEntries(METRICS.map((metric) => [metric, totalOf(data, phase, metric)]));
-  }
-
-  // Bytes and allocations of each stack node, its callees included.
-  function sumsOfNodes(data, phase, metric) {
-    const { parent } = data.nodes;
-    const table = CHOICES[metric].table(data, phase);
-    const bytes = new Float64Array(parent.length);
-    const count = new Float64Array(parent.length);
-    const sums = { bytes, count, total: 0, allocations: 0 };
-    CHOICES[metric].each(data, phase, (i) => {
-      bytes[table.node[i]] += table.bytes[i];
-      count[table.node[i]] += table.count[i];
-      sums.total += table.bytes[i];
-      sums.allocations += table.count[i];
-    });
-    for (let node = parent.length - 1; node >= 0; node -= 1) {
-      if (parent[node] < 0) continue;
-      bytes[parent[node]] += bytes[node];
-      count[parent[node]] += count[node];
-    }
-    return sums;
-  }
-
-  // Drops empty and unwanted frames and merges siblings that thereby become the same frame.
-  function mergeNodes(data, sums, keep) {
-    const { parent, frame } = data.nodes;
-    const frameCount = data.frames.function.length;
-    const owner = new Int32Array(parent.length);
-    const known = new Map();
-    const merged = { frame: [-1], parent: [-1], bytes: [sums.total], count: [sums.allocations] };
-    for (let node = 0; node < parent.length; node += 1) {
-      if (sums.bytes[node] === 0) continue;
-      const above = parent[node] < 0 ? ROOT : owner[parent[node]];
-      if (!keep(frame[node])) {
-        owner[node] = above;
-        continue;
-      }
-      const key = above * frameCount + frame[node];
-      let own = known.get(key);
-      if (own === undefined) {
-        own = merged.frame.length;
-        known.set(key, own);
-        merged.frame.push(frame[node]);
-        merged.parent.push(above);
-        merged.bytes.push(0);
-        merged.count.push(0);
-      }
-      owner[node] = own;
-      merged.bytes[own] += sums.bytes[node];
-      merged.count[own] += sums.count[node];
-    }
-    return merged;
-  }
-
-  // Children of each node, largest first: kids[start[n]] up to kids[start[n + 1]].
-  function childrenOf({ parent, bytes }) {
+  // Children of each node, widest first: kids[start[n]] up to kids[start[n + 1]].
+  function childrenOf({ parent, width }) {
     const size = parent.length;
     const start = new Int32Array(size + 1);
     for (let node = 1; node < size; node += 1) start[parent[node] + 1] += 1;
     for (let node = 0; node < size; node += 1) start[node + 1] += start[node];
     const next = start.slice();
-    const kids = new Int32Array(size);
-    for (let node = 1; node < size; node += 1) kids[next[parent[node]]++] = node;
+    const kids = new Int32Array(start[size]);
+    for (let node = 1; node < size; node += 1) if (width[node] > 0) kids[next[parent[node]]++] = node;
     for (let node = 0; node < size; node += 1) {
-      if (start[node + 1] - start[node] < 2) continue;
-      kids.subarray(start[node], start[node + 1]).sort((a, b) => bytes[b] - bytes[a] || a - b);
+      if (next[node] - start[node] < 2) continue;
+      kids.subarray(start[node], next[node]).sort((a, b) => width[b] - width[a] || a - b);
     }
-    return { start, kids };
+    return { start, end: next, kids };
   }
 
-  function emptyTree(size, merged) {
+  function emptyColumns(size, { signed }) {
     return {
-      size,
-      total: merged.bytes[ROOT],
-      frame: new Int32Array(size),
-      parent: new Int32Array(size),
-      depth: new Int32Array(size),
-      bytes: new Float64Array(size),
-      count: new Float64Array(size),
-      x: new Float64Array(size),
-      width: new Float64Array(size),
-      firstChild: new Int32Array(size),
-      childCount: new Int32Array(size),
-      rowStart: [0],
+      size, signed,
+      frame: new Int32Array(size), parent: new Int32Array(size), depth: new Int32Array(size),
+      start: new Float64Array(size), width: new Float64Array(size), net: new Float64Array(size),
+      count: new Float64Array(size), own: new Float64Array(size),
+      firstChild: new Int32Array(size), childCount: new Int32Array(size), rowStart: [],
     };
   }
 
-  function layOut(merged) {
-    const { start, kids } = childrenOf(merged);
-    const tree = emptyTree(merged.frame.length, merged);
-    const source = new Int32Array(tree.size);
-    const offset = new Float64Array(tree.size);
-    const place = (node, from, parent, at) => {
+  function sizeOf({ width }) {
+    return width.reduce((size, bytes, node) => size + (node === ROOT || bytes > 0 ? 1 : 0), 0);
+  }
+
+  function layOut(tree) {
+    const { start, end, kids } = childrenOf(tree);
+    const laid = emptyColumns(sizeOf(tree), tree);
+    const source = new Int32Array(laid.size);
+    const place = new Int32Array(tree.frame.length).fill(-1);
+    let placed = 0;
+    function put(from, parent, at) {
+      const node = placed;
+      placed += 1;
       source[node] = from;
-      offset[node] = at;
-      tree.frame[node] = merged.frame[from];
-      tree.parent[node] = parent;
-      tree.depth[node] = parent < 0 ? 0 : tree.depth[parent] + 1;
-      tree.bytes[node] = merged.bytes[from];
-      tree.count[node] = merged.count[from];
-      tree.x[node] = tree.total > 0 ? at / tree.total : 0;
-      tree.width[node] = tree.total > 0 ? tree.bytes[node] / tree.total : 0;
-      if (tree.depth[node] === tree.rowStart.length) tree.rowStart.push(node);
-    };
-    place(ROOT, ROOT, -1, 0);
-    let placed = 1;
-    for (let node = 0; node < tree.size; node += 1) {
-      let at = offset[node];
-      tree.firstChild[node] = placed;
-      for (let k = start[source[node]]; k < start[source[node] + 1]; k += 1) {
-        place(placed, kids[k], node, at);
-        at += merged.bytes[kids[k]];
-        placed += 1;
-      }
-      tree.childCount[node] = placed - tree.firstChild[node];
+      place[from] = node;
+      for (const column of ['frame', 'width', 'net', 'count', 'own']) laid[column][node] = tree[column][from];
+      laid.parent[node] = parent;
+      laid.depth[node] = parent < 0 ? 0 : laid.depth[parent] + 1;
+      laid.start[node] = at;
+      if (laid.depth[node] === laid.rowStart.length) laid.rowStart.push(node);
     }
-    tree.rowStart.push(tree.size);
-    return tree;
+    put(ROOT, -1, 0);
+    for (let node = 0; node < laid.size; node += 1) {
+      let at = laid.start[node];
+      laid.firstChild[node] = placed;
+      for (let k = start[source[node]]; k < end[source[node]]; k += 1) {
+        put(kids[k], node, at);
+        at += tree.width[kids[k]];
+      }
+      laid.childCount[node] = placed - laid.firstChild[node];
+    }
+    laid.rowStart.push(laid.size);
+    laid.owner = tree.owner.map((own) => (own < 0 ? -1 : place[own]));
+    return laid;
   }
 
-  function build(data, phase, metric, { native }) {
-    const { NATIVE, THREAD } = memdeep.payload;
-    const { origin } = data.frames;
-    const keep = (frame) => origin[frame] !== THREAD && (native === 'show' || origin[frame] !== NATIVE);
-    return layOut(mergeNodes(data, sumsOfNodes(data, phase, metric), keep));
+  // The laid-out tree for `sum`; options as in the store: native, threads, imports, invert.
+  function build(core, sum, options) {
+    return layOut(memdeep.flameTree.build(core, sum, options));
   }
 
-  function rowCount(tree) {
-    return tree.rowStart.length - 1;
-  }
+  const rowCount = (tree) => tree.rowStart.length - 1;
+  const endOf = (tree, node) => tree.start[node] + tree.width[node];
 
-  // The first node of a row that ends right of x; the end of the row if there is none.
-  function firstEndingAfter(tree, depth, x) {
-    let low = tree.rowStart[depth];
-    let high = tree.rowStart[depth + 1];
+  // The first of the nodes low up to high that ends right of `at`; high if there is none.
+  function firstEndingAfter(tree, low, high, at) {
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (tree.x[middle] + tree.width[middle] > x) high = middle;
+      if (endOf(tree, middle) > at) high = middle;
       else low = middle + 1;
     }
     return low;
   }
 
-  function nodeAt(tree, depth, x) {
+  // The first of some siblings that is narrower than `narrowest`; high if there is none.
+  function firstNarrower(tree, low, high, narrowest) {
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (tree.width[middle] < narrowest) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  function nodeAt(tree, depth, at) {
     if (depth < 0 || depth >= rowCount(tree)) return -1;
-    const node = firstEndingAfter(tree, depth, x);
-    return node < tree.rowStart[depth + 1] && tree.x[node] <= x ? node : -1;
+    const end = tree.rowStart[depth + 1];
+    const node = firstEndingAfter(tree, tree.rowStart[depth], end, at);
+    return node < end && tree.start[node] <= at ? node : -1;
+  }
+
+  // The children of a node that are too narrow, as one: { parent, first, end, start, width, count }.
+  function smallerOf(tree, parent, narrowest) {
+    const end = tree.firstChild[parent] + tree.childCount[parent];
+    const first = firstNarrower(tree, tree.firstChild[parent], end, narrowest);
+    if (first === end) return null;
+    const start = tree.start[first];
+    return { parent, first, end, start, width: endOf(tree, end - 1) - start, count: end - first };
+  }
+
+  // What can be seen at a place: a node, or the smaller ones of a node together; or null.
+  function hit(tree, depth, at, narrowest) {
+    const node = nodeAt(tree, depth, at);
+    if (node < 0) return null;
+    if (node === ROOT || tree.width[node] >= narrowest) return { node };
+    const parent = tree.parent[node];
+    const isSeen = parent === ROOT || tree.width[parent] >= narrowest;
+    return isSeen ? { smaller: smallerOf(tree, parent, narrowest) } : null;
+  }
+
+  // Walks over what can be seen between two places, row by row, without making anything new:
+  // onNode(node) for frames, onSmaller(parent, first, end) for the narrow ones of a parent.
+  function createSweep() {
+    let row = new Int32Array(4096);
+    let next = new Int32Array(4096);
+    let filled = 0;
+
+    function push(node) {
+      if (filled === next.length) {
+        const larger = new Int32Array(2 * filled);
+        larger.set(next);
+        next = larger;
+      }
+      next[filled] = node;
+      filled += 1;
+    }
+
+    function sweepChildren(tree, parent, view, onNode, onSmaller) {
+      const end = tree.firstChild[parent] + tree.childCount[parent];
+      let node = firstEndingAfter(tree, tree.firstChild[parent], end, view.x0);
+      for (; node < end && tree.start[node] < view.x1; node += 1) {
+        if (tree.width[node] < view.narrowest) {
+          onSmaller(parent, firstNarrower(tree, tree.firstChild[parent], end, view.narrowest), end);
+          return;
+        }
+        onNode(node);
+        push(node);
+      }
+    }
+
+    // `view` = { x0, x1, narrowest } in bytes. Returns the number of rows in which there is anything.
+    return function sweep(tree, view, onNode, onSmaller) {
+      filled = 0;
+      onNode(ROOT);
+      push(ROOT);
+      let rows = 1;
+      while (filled > 0) {
+        const length = filled;
+        [row, next] = [next, row];
+        filled = 0;
+        let any = false;
+        for (let i = 0; i < length; i += 1) {
+          any ||= tree.childCount[row[i]] > 0;
+          sweepChildren(tree, row[i], view, onNode, onSmaller);
+        }
+        if (any) rows += 1;
+      }
+      return rows;
+    };
   }
 
   // From the root to the node itself.
@@ -222,41 +182,60 @@
     return path.reverse();
   }
 
-  // How far down the stacks through a node go, and how far with frames of at least this width.
-  function depthsBelow(tree, node, width) {
-    const depths = { deepest: tree.depth[node], visible: tree.depth[node] };
-    let first = node;
-    let end = node + 1;
-    while (true) {
-      const below = tree.firstChild[first];
-      const belowEnd = tree.firstChild[end - 1] + tree.childCount[end - 1];
-      if (belowEnd <= below) return depths;
-      first = below;
-      end = belowEnd;
-      depths.deepest += 1;
-      const seen = depths.visible === depths.deepest - 1
-        && tree.width.subarray(first, end).some((wide) => wide >= width);
-      if (seen) depths.visible += 1;
-    }
-  }
-
-  // Bytes are counted once per stack, however many of its frames match.
+  // The nodes whose frames match; their bytes count once for each stack, however many of them match.
   function match(tree, frameMatches) {
     const nodes = new Uint8Array(tree.size);
     const covered = new Uint8Array(tree.size);
-    let bytes = 0;
-    let count = 0;
+    const found = { nodes, count: 0, width: 0, net: 0 };
     for (let node = 1; node < tree.size; node += 1) {
       const above = tree.parent[node];
       nodes[node] = frameMatches[tree.frame[node]];
       covered[node] = covered[above] | nodes[above];
-      count += nodes[node];
-      if (nodes[node] && !covered[node]) bytes += tree.bytes[node];
+      if (!nodes[node]) continue;
+      found.count += 1;
+      if (covered[node]) continue;
+      found.width += tree.width[node];
+      found.net += tree.net[node];
     }
-    return { nodes, bytes, count };
+    return found;
   }
 
+  // For each node whether it is `node` or beneath it.
+  function subtree(tree, node) {
+    const within = new Uint8Array(tree.size);
+    within[node] = 1;
+    for (let at = node + 1; at < tree.size; at += 1) within[at] = within[tree.parent[at]];
+    return within;
+  }
+
+  // The child that is `frame`; where there is none, one that is only beneath frames of `isPassable`.
+  function childOf(tree, node, frame, isPassable) {
+    let row = [node];
+    while (row.length > 0) {
+      const next = [];
+      for (const above of row) {
+        for (let k = 0; k < tree.childCount[above]; k += 1) {
+          const child = tree.firstChild[above] + k;
+          if (tree.frame[child] === frame) return child;
+          if (isPassable(tree.frame[child])) next.push(child);
+        }
+      }
+      row = next;
+    }
+    return -1;
+  }
+
+  // The node to which frames lead from the root; those that this tree does not show are passed over.
+  function nodeOf(tree, frames, isPassable) {
+    return frames.reduce((node, frame) => {
+      const child = childOf(tree, node, frame, isPassable);
+      return child < 0 ? node : child;
+    }, ROOT);
+  }
+
+  const framesOf = (tree, node) => pathTo(tree, node).slice(1).map((at) => tree.frame[at]);
+
   memdeep.flameLayout = {
-    METRICS, ROOT, build, metricTotals, rowCount, firstEndingAfter, nodeAt, pathTo, depthsBelow, match,
+    ROOT, build, rowCount, endOf, nodeAt, hit, createSweep, pathTo, match, subtree, nodeOf, framesOf,
   };
 })(globalThis.memdeep = globalThis.memdeep || {});

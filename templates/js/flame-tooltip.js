@@ -4,14 +4,8 @@
 
   const { format } = memdeep;
   const AWAY = 14;
-  const WORDS = {
-    ofPhase: (share) => share + ' of this phase',
-    allocations: (count) => format.counted(count, 'allocation', 'allocations'),
-    smaller: (count) => format.counted(count, 'frame', 'frames') + ' too narrow to draw',
-    zoomHint: 'Click the frame above to spread them out.',
-    noPath: 'Of no single file',
-    wholePhase: 'The whole phase',
-  };
+  const EDGE = 4;
+  const say = (key, values) => memdeep.words.say(key, values);
 
   function line(className, text) {
     const element = document.createElement('div');
@@ -21,32 +15,39 @@
   }
 
   function figures(bytes, share, count) {
-    const parts = [format.bytes(bytes), WORDS.ofPhase(format.percent(share))];
-    if (count !== null) parts.push(WORDS.allocations(count));
+    const parts = [bytes, say('flame.of_all', { share_share: share })];
+    if (count !== null) parts.push(say('count.allocation', { n: Math.abs(count) }));
     return line('tooltip-figures', parts.join(' · '));
   }
 
   function linesForNode(scene, frames, node) {
     const { tree } = scene;
     const frame = tree.frame[node];
-    const share = tree.total > 0 ? tree.bytes[node] / tree.total : 0;
     const lines = [line('tooltip-function', scene.headOf(node))];
     if (frame < 0) {
-      lines.push(line('tooltip-path', WORDS.wholePhase));
+      lines.push(line('tooltip-path', say('flame.whole')));
     } else {
-      lines.push(line('tooltip-path', frames.path(frame) || WORDS.noPath));
+      lines.push(line('tooltip-path', frames.path(frame) || say('flame.no_file')));
       const source = frames.source(frame);
-      if (source !== null) lines.push(line('tooltip-source', source.trim()));
+      if (source !== null) lines.push(line('tooltip-source', source));
     }
-    lines.push(figures(tree.bytes[node], share, tree.count[node]));
+    lines.push(figures(scene.bytesOf(node), scene.shareOf(node), tree.count[node]));
+    const own = tree.own[node];
+    if (own !== 0 && tree.childCount[node] > 0) {
+      const bytes = tree.signed ? format.signedBytes(own) : format.bytes(own);
+      lines.push(line('tooltip-figures', say('flame.own', { bytes })));
+    }
     return lines;
   }
 
-  function linesForSmaller(scene, run) {
+  function linesForSmaller({ tree }, { first, end, width }) {
+    let net = 0;
+    for (let node = first; node < end; node += 1) net += tree.net[node];
+    const bytes = tree.signed ? format.signedBytes(net) : format.bytes(net);
     return [
-      line('tooltip-function', WORDS.smaller(run.count)),
-      figures(run.bytes, run.bytes / scene.tree.total, null),
-      line('tooltip-path', WORDS.zoomHint),
+      line('tooltip-function', say('flame.too_narrow', { n: end - first })),
+      figures(bytes, width / tree.width[0], null),
+      line('tooltip-path', say('flame.zoom_hint')),
     ];
   }
 
@@ -54,21 +55,27 @@
     const { width, height } = box.getBoundingClientRect();
     const left = x + AWAY + width > innerWidth ? x - AWAY - width : x + AWAY;
     const top = y + AWAY + height > innerHeight ? y - AWAY - height : y + AWAY;
-    box.style.left = Math.max(4, left) + 'px';
-    box.style.top = Math.max(4, top) + 'px';
+    box.style.setProperty('--left', Math.max(EDGE, left) + 'px');
+    box.style.setProperty('--top', Math.max(EDGE, top) + 'px');
   }
 
   function create(box, frames) {
+    let shown = null;
     return {
+      // `hit` is what flame-layout.js found under the pointer. The words change only with it.
       show(scene, hit, x, y) {
-        const lines = 'node' in hit
-          ? linesForNode(scene, frames, hit.node)
-          : linesForSmaller(scene, hit.smaller);
-        box.replaceChildren(...lines);
+        const key = 'node' in hit ? hit.node : -1 - hit.smaller.first;
+        if (key !== shown) {
+          shown = key;
+          box.replaceChildren(...('node' in hit
+            ? linesForNode(scene, frames, hit.node)
+            : linesForSmaller(scene, hit.smaller)));
+        }
         box.hidden = false;
         place(box, x, y);
       },
       hide() {
+        shown = null;
         box.hidden = true;
       },
     };

@@ -1,10 +1,41 @@
-// The recorded run as the page carries it, and the words for its frames.
+// The recorded run as the page carries it: blocks that are unpacked when they are first needed.
 (function (memdeep) {
   'use strict';
 
   const ORIGINS = ['user', 'library', 'stdlib', 'native', 'memdeep', 'thread'];
   const NATIVE = ORIGINS.indexOf('native');
   const THREAD = ORIGINS.indexOf('thread');
+  const opened = new Map();
+
+  function canUnpack() {
+    return typeof DecompressionStream === 'function';
+  }
+
+  async function unpack(text) {
+    const packed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
+    return new Response(stream).json();
+  }
+
+  // The steps between nodes are stored, not the nodes.
+  function withNodes(fields) {
+    let node = 0;
+    return { ...fields, node: fields.node.map((step) => (node += step)) };
+  }
+
+  function element(name) {
+    return document.querySelector('script[data-block="' + name + '"]');
+  }
+
+  // What is not in the page is null: it was not known, or not kept.
+  function block(name) {
+    if (!opened.has(name)) {
+      const packed = element(name);
+      const content = packed === null ? Promise.resolve(null) : unpack(packed.textContent.trim());
+      opened.set(name, name === 'lifetimes' ? content.then(withNodes) : content);
+    }
+    return opened.get(name);
+  }
 
   // The file's name; that of a package's own file says nothing without the directory before it.
   function baseName(path) {
@@ -13,39 +44,58 @@
     return parts.slice(needsParent ? -2 : -1).join('/');
   }
 
-  function frameReader(data) {
-    const { strings, frames } = data;
-    const functionName = (frame) => strings[frames.function[frame]];
-    const path = (frame) => strings[frames.file[frame]];
-    const withLine = (frame, file) => {
+  // Source lines by file and number.
+  function sourceReader(strings, { file, start, text }) {
+    const files = new Map();
+    file.forEach((name, run) => {
+      if (!files.has(strings[name])) files.set(strings[name], new Map());
+      text[run].forEach((line, offset) => files.get(strings[name]).set(start[run] + offset, line));
+    });
+    return files;
+  }
+
+  // The words for frames; `files` are source lines by file and number. Only the frame for stacks that
+  // had no caller to be folded into has neither function nor file.
+  function frameReader(core, files) {
+    const { strings, frames } = core;
+    const functionName = (frame) => strings[frames.function[frame]] || memdeep.words.say('flame.rest');
+    const file = (frame) => strings[frames.file[frame]];
+    const withLine = (frame, name) => {
       const line = frames.line[frame];
-      return line > 0 ? file + ':' + line : file;
+      return line > 0 ? name + ':' + line : name;
     };
     return {
       count: frames.function.length,
       functionName,
-      path: (frame) => withLine(frame, path(frame)),
-      location: (frame) => withLine(frame, baseName(path(frame))),
+      file,
+      line: (frame) => frames.line[frame],
+      path: (frame) => withLine(frame, file(frame)),
+      location: (frame) => withLine(frame, baseName(file(frame))) || functionName(frame),
       origin: (frame) => ORIGINS[frames.origin[frame]],
-      source: (frame) => (frames.source[frame] < 0 ? null : strings[frames.source[frame]]),
+      source: (frame) => files.get(file(frame))?.get(frames.line[frame])?.trim() || null,
     };
   }
 
-  // Frames whose function or place contains the words, whatever their case.
-  function matchingFrames(frames, words) {
-    const wanted = words.toLowerCase();
-    const matches = new Uint8Array(frames.count);
-    for (let frame = 0; frame < frames.count; frame += 1) {
-      const text = frames.functionName(frame) + '\n' + frames.path(frame);
-      matches[frame] = text.toLowerCase().includes(wanted) ? 1 : 0;
-    }
-    return matches;
+  // What every view needs, at once; `need` unpacks other blocks into `blocks` when they are asked for.
+  async function open() {
+    const [core, sources, lifetimes] = await Promise.all(['core', 'sources', 'lifetimes'].map(block));
+    const files = sources === null ? new Map() : sourceReader(core.strings, sources);
+    const blocks = { core, lifetimes };
+    return {
+      core,
+      blocks,
+      has: (name) => element(name) !== null,
+      async need(names) {
+        await Promise.all(names.map(async (name) => { blocks[name] = await block(name); }));
+      },
+      files,
+      hasSources: files.size > 0,
+      privateFiles: new Set((sources?.private ?? []).map((place) => core.strings[place])),
+      frames: frameReader(core, files),
+    };
   }
 
-  function parse(text) {
-    const data = JSON.parse(text);
-    return { data, frames: frameReader(data) };
-  }
-
-  memdeep.payload = { NATIVE, THREAD, ORIGINS, parse, matchingFrames };
+  memdeep.payload = {
+    ORIGINS, NATIVE, THREAD, canUnpack, unpack, withNodes, block, open, baseName, sourceReader, frameReader,
+  };
 })(globalThis.memdeep = globalThis.memdeep || {});

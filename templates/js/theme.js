@@ -1,53 +1,56 @@
-// Runs in the head, before the first paint, so a remembered theme never flashes.
+// Runs in the head, before the first paint, so a remembered theme or language never flashes.
 (function (memdeep) {
   'use strict';
 
-  const KEY = 'memdeep-theme';
   const THEMES = ['auto', 'light', 'dark'];
-  const WORDS = { auto: 'Theme: auto', light: 'Theme: light', dark: 'Theme: dark' };
+  const root = document.documentElement;
 
   // Storage is refused in some browsers for pages opened from a file.
-  function remembered() {
+  function remembered(key) {
     try {
-      const theme = localStorage.getItem(KEY);
-      return THEMES.includes(theme) ? theme : 'auto';
+      return localStorage.getItem('memdeep-' + key);
     } catch {
-      return 'auto';
+      return null;
     }
   }
 
-  function remember(theme) {
+  function remember(key, value) {
     try {
-      localStorage.setItem(KEY, theme);
+      localStorage.setItem('memdeep-' + key, value);
     } catch {
-      // The theme then lasts as long as the page.
+      // The choice then lasts as long as the page.
     }
   }
 
-  function apply(theme) {
-    document.documentElement.dataset.theme = theme;
+  function chosenTheme() {
+    const theme = remembered('theme');
+    return THEMES.includes(theme) ? theme : 'auto';
   }
 
-  function wire(button, onChange) {
-    let theme = remembered();
+  function wire(buttons, onChange) {
+    let theme = chosenTheme();
     const show = () => {
-      apply(theme);
-      button.textContent = WORDS[theme];
+      root.dataset.theme = theme;
+      for (const button of buttons) {
+        button.setAttribute('aria-pressed', String(button.dataset.setTheme === theme));
+      }
       onChange();
     };
-    button.addEventListener('click', () => {
-      theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-      remember(theme);
-      show();
-    });
+    for (const button of buttons) {
+      button.addEventListener('click', () => {
+        theme = button.dataset.setTheme;
+        remember('theme', theme);
+        show();
+      });
+    }
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', onChange);
     // Paper is white: a dark graph would print as a black slab.
-    addEventListener('beforeprint', () => { apply('light'); onChange(); });
+    addEventListener('beforeprint', () => { root.dataset.theme = 'light'; onChange(); });
     addEventListener('afterprint', show);
     show();
   }
 
-  document.documentElement.classList.add('js');
-  apply(remembered());
-  memdeep.theme = { wire };
+  root.classList.add('js');
+  root.dataset.theme = chosenTheme();
+  memdeep.theme = { wire, remembered, remember };
 })(globalThis.memdeep = globalThis.memdeep || {});

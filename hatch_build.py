@@ -1,0 +1,67 @@
+"""Compiles the replay engine while memdeep is built; without a compiler the wheel is pure Python.
+
+setuptools drives the compiler: it knows CC, CXX, CFLAGS and macOS's architectures.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+MODULE = "memdeep.capture._replay"
+SOURCE = "native/module.cpp"
+LIMITED_API = "0x030A0000"  # one build serves CPython 3.10 and all later ones
+
+
+class ReplayBuildHook(BuildHookInterface[Any]):
+    """Adds the compiled module to a wheel; an editable install has it beside the sources."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Called by hatchling before it packs; ``version`` is "standard" or "editable"."""
+        limited = not sysconfig.get_config_var("Py_GIL_DISABLED")  # those have no limited API
+        try:
+            built = _compile(Path(self.root), limited)
+        except Exception as error:  # no compiler, no headers of Python: memray's reader serves
+            self.app.display_warning(f"memdeep's replay engine could not be built: {error}")
+            return
+        if version == "editable":
+            _replace(Path(self.root, "memdeep", "capture", built.name), built)
+            return
+        build_data["force_include"][str(built)] = f"memdeep/capture/{built.name}"
+        build_data["pure_python"] = False
+        tag = self.build_config.builder.get_best_matching_tag()
+        build_data["tag"] = f"cp310-abi3-{tag.rpartition('-')[2]}" if limited else tag
+
+
+def _replace(module: Path, built: Path) -> None:
+    """Put ``built`` in the place of ``module``, which a running program may have loaded."""
+    new = module.with_suffix(".new")
+    shutil.copy(built, new)
+    new.replace(module)
+
+
+def _compile(root: Path, limited: bool) -> Path:
+    """Where the compiled module is."""
+    from setuptools import Distribution, Extension
+    from setuptools.command.build_ext import build_ext
+
+    extension = Extension(
+        MODULE,
+        [str(root / SOURCE)],
+        define_macros=[("Py_LIMITED_API", LIMITED_API)] if limited else [],
+        extra_compile_args=["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"],
+        language="c++",
+        py_limited_api=limited,
+    )
+    command = build_ext(Distribution({"name": "memdeep", "ext_modules": [extension]}))
+    command.build_lib = command.build_temp = tempfile.mkdtemp(prefix="memdeep-build-")
+    command.ensure_finalized()
+    command.run()
+    return Path(command.get_ext_fullpath(MODULE))

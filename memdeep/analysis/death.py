@@ -1,0 +1,146 @@
+"""Says what a program that did not complete left: where it was, what it held, what grew last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memdeep.analysis.culprits import Blame
+from memdeep.model import (
+    Checkpoint,
+    CheckpointKind,
+    Death,
+    Heap,
+    LastGrowth,
+    Phase,
+    PhaseKind,
+    Run,
+    Stretch,
+)
+from memdeep.tally import Tally, alive_at, stacks_of
+
+MIN_GROWTH_BYTES = 1 << 20
+MIN_SHARE_OF_PEAK = 0.02
+
+
+def did_die(run: Run) -> bool:
+    """Whether the program did not complete, as far as is known."""
+    return run.exit is None or run.exit.verdict != "completed"
+
+
+def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
+    """The death of a program; None if it completed.
+
+    What it held is what was alive at the last checkpoint of the run, ``(end)``, after a signal at
+    the last allocation that reached the trace; where that is not known, at the last checkpoint
+    where it is.
+    """
+    if not did_die(run):
+        return None
+    points = run.checkpoints
+    end = points[-1]
+    unwound = _unwound_from(points)
+    moment = end.index if unwound is None else unwound
+    last = points[moment - 1]
+    known = [place for place, size in enumerate(heap.at_checkpoints) if size is not None]
+    known_at = known[-1] if known else None
+    heap_bytes = None if known_at is None else heap.at_checkpoints[known_at]
+    alive = Tally[int]() if known_at is None else alive_at(heap.lifetimes, known_at)
+    return Death(
+        phases=_phases(points, phases, unwound),
+        last_checkpoint=last.index or None,
+        since_s=max(0.0, end.time_s - last.time_s),
+        rss_bytes=end.rss_bytes,
+        heap_bytes=heap_bytes,
+        culprits=Blame(heap.tree).culprits(stacks_of(alive), heap_bytes or 0),
+        last_growth=_last_growth(run, heap, phases, moment),
+        known_at=known_at,
+    )
+
+
+def _phases(
+    points: Sequence[Checkpoint], phases: Sequence[Phase], unwound: int | None
+) -> tuple[int, ...]:
+    """The innermost phases the program died in.
+
+    These reach to the end of the run; but where an exception ended the program, it has closed
+    them on its way out, from the checkpoint ``unwound`` on.
+    """
+    last = points[-1].index
+    if unwound is None:
+        found = [place for place, phase in enumerate(phases) if phase.end == last]
+    else:
+        found = [
+            place
+            for place, phase in enumerate(phases)
+            if phase.outline.kind is PhaseKind.SPAN and unwound <= phase.end < last
+        ]
+    around = {parent for place in found for parent in _parents(phases, place)}
+    return tuple(place for place in found if place not in around)
+
+
+def _unwound_from(points: Sequence[Checkpoint]) -> int | None:
+    """The first of the ends that an exception closed last of all; None if it closed none."""
+    first = None
+    for point in reversed(points[1:-1]):
+        if point.kind is not CheckpointKind.END or point.note is None:
+            break
+        first = point.index
+    return first
+
+
+def _last_growth(run: Run, heap: Heap, phases: Sequence[Phase], moment: int) -> LastGrowth | None:
+    """The last segment up to ``moment`` that grew the heap, or the RSS where it was not traced.
+
+    What comes after is Python's own: it shows the traceback, with all that it imports for that.
+    """
+    points = run.checkpoints
+    least_bytes = max(MIN_GROWTH_BYTES, round(MIN_SHARE_OF_PEAK * (heap.peak_bytes or 0)))
+    for end in range(moment, 0, -1):
+        stretch = Stretch(end - 1, end, complete=end < len(points) - 1)
+        heap_bytes = None
+        if heap.is_traced(stretch):
+            heap_bytes = _grown(heap.at_checkpoints[end - 1], heap.at_checkpoints[end])
+        rss_bytes = _grown(points[end - 1].rss_bytes, points[end].rss_bytes)
+        grown = rss_bytes if heap_bytes is None else heap_bytes
+        if grown is not None and grown >= least_bytes:
+            break
+    else:
+        return None
+    still_alive: Tally[int] = Tally()
+    if heap_bytes is not None:
+        for life in heap.lifetimes:
+            if life.born == end and life.is_alive_at(len(points) - 1):
+                still_alive.add(life.node, life.bytes, life.allocations)
+    return LastGrowth(
+        stretch=stretch,
+        phase=_innermost(phases, stretch),
+        heap_bytes=heap_bytes,
+        rss_bytes=rss_bytes,
+        culprits=Blame(heap.tree).culprits(stacks_of(still_alive), still_alive.total_bytes()),
+    )
+
+
+def _grown(start: int | None, end: int | None) -> int | None:
+    return None if start is None or end is None else end - start
+
+
+def _innermost(phases: Sequence[Phase], stretch: Stretch) -> int | None:
+    containing = [
+        place
+        for place, phase in enumerate(phases)
+        if any(
+            part.start <= stretch.start and stretch.end <= part.end
+            for part in phase.outline.stretches
+        )
+    ]
+    return max(containing, key=lambda place: phases[place].outline.depth, default=None)
+
+
+def _parents(phases: Sequence[Phase], place: int) -> list[int]:
+    """The phases around the phase ``place``, innermost first."""
+    found = []
+    parent = phases[place].outline.parent
+    while parent is not None:
+        found.append(parent)
+        parent = phases[parent].outline.parent
+    return found

@@ -1,0 +1,20 @@
+"""Takes the arguments of its program and of its processes out of a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from memdeep import redaction
+from memdeep.model import Run
+
+
+def redacted(run: Run) -> Run:
+    """``run`` without the arguments of its program and of its processes."""
+    return replace(
+        run,
+        command=redaction.without_arguments(run.command),
+        processes=tuple(
+            replace(process, command=redaction.first_word(process.command))
+            for process in run.processes
+        ),
+    )

@@ -1,0 +1,223 @@
+"""Reads a capture with the replay: one pass, then the figures by checkpoint and by node.
+
+Knows the columns of `Trace`; what they cost to make and how the bytes lie is the replay's.
+
+The replay's segments end at every marker it meets. Those of the run's checkpoints are counted; a
+segment is named by the checkpoint that ends it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+from memdeep.capture import run_symbols
+from memdeep.capture.engines import CaptureFacts
+from memdeep.capture.parts import (
+    MAX_PEAKS,
+    NATIVE_SHARE,
+    HeapPart,
+    Part,
+    raised_to_checkpoints,
+)
+from memdeep.capture.replaying import replay
+from memdeep.capture.run_symbols import RunSymbols
+from memdeep.capture.site_nodes import site_nodes
+from memdeep.capture.stacks import RawFrame, StackTreeBuilder
+from memdeep.capture.symbol_store import StoredSymbols
+from memdeep.capture.trace import Cut, NativeFrames, Trace
+from memdeep.capture.windows import WindowAxis
+from memdeep.model import LargeAllocation, Lifetime, Peak, Sample, Stretch, Transient
+from memdeep.tally import Tally, heap_at_checkpoints, lifetimes_of, stacks_of
+
+LARGEST = 20  # single allocations for each segment between checkpoints
+
+SitePeak = dict[int, tuple[int, int]]  # site -> bytes, allocations
+
+
+class ReplayReader:
+    """Reads one capture. After `facts`, the pass that it took serves the next `read_part` too.
+
+    ``names`` are those of the native frames of the run that the capture belongs to, if it does.
+    """
+
+    __slots__ = ("_capture", "_names", "_trace")
+
+    def __init__(self, capture: Path, names: NativeFrames | None = None) -> None:
+        self._capture = capture
+        self._names = names
+        self._trace: Trace | None = None
+
+    def facts(self) -> CaptureFacts:
+        """As `engines.CaptureReader`."""
+        self._trace = trace = replay(self._capture, lambda step: None)
+        head, windows = trace.header, trace.windows
+        return CaptureFacts(
+            command=head.command_line,
+            pid=head.pid,
+            native=head.native,
+            python_allocators=head.python_allocators,
+            start_ms=head.start_ms,
+            end_ms=head.end_ms if head.end_ms > head.start_ms else None,
+            rss_curve=tuple(
+                Sample(max(0.0, (time_ms - head.start_ms) / 1000), rss)
+                for cut, time_ms, rss in zip(windows.cut, windows.time_ms, windows.rss, strict=True)
+                if cut not in (Cut.THREAD_MARKER, Cut.END)
+            ),
+        )
+
+    def read_part(
+        self,
+        part: Part,
+        groups: Sequence[Sequence[Stretch]],
+        builder: StackTreeBuilder,
+        start_ms: int,
+        on_step: Callable[[str], None],
+    ) -> HeapPart:
+        """As `engines.CaptureReader`."""
+        on_step("Replaying the trace")
+        trace, self._trace = self._trace or replay(self._capture, on_step), None
+        return _read(trace, self._names, part, groups, builder, start_ms, on_step)
+
+
+def _read(
+    trace: Trace,
+    names: NativeFrames | None,
+    part: Part,
+    groups: Sequence[Sequence[Stretch]],
+    builder: StackTreeBuilder,
+    start_ms: int,
+    on_step: Callable[[str], None],
+) -> HeapPart:
+    axis = WindowAxis(trace, part)
+    on_step("Finding the peak of each phase")
+    peak_windows = axis.peak_windows(groups)
+    at_peaks = _at_peaks(trace, axis, peak_windows.values())
+    on_step("Naming the stacks")
+    hybrid: Mapping[int, Sequence[RawFrame]] = {}
+    if trace.header.native:
+        weighty = _weighty_sites(trace, at_peaks.values())
+        names = names or _native_frames(trace, part.capture)
+        hybrid = {} if names is None else names.hybrid_stacks(trace, weighty)
+    nodes = site_nodes(trace, builder, hybrid)
+    on_step("Adding up what each stack held")
+    lifetimes = _lifetimes(trace, axis, nodes)
+    at_checkpoints = heap_at_checkpoints(lifetimes, part.first, part.last)
+    stacks = {
+        segment: tuple(stack for stack in stacks_of(_by_node(sites, nodes)) if stack.bytes)
+        for segment, sites in at_peaks.items()
+    }
+    heights = trace.windows.peak
+    heap = HeapPart(
+        part=part,
+        at_checkpoints=at_checkpoints,
+        lifetimes=lifetimes,
+        peaks={
+            place: Peak(
+                bytes=heights[window],
+                time_s=axis.middle_s(window, start_ms),
+                stacks=stacks.get(trace.windows.segment[window]),
+            )
+            for place, window in peak_windows.items()
+        },
+        curve=tuple(axis.curve(start_ms)),
+        peak_bytes=max([*heights, *at_checkpoints], default=0),
+        transients=_transients(trace, axis, nodes),
+        largest=_largest(trace, axis, nodes),
+    )
+    return raised_to_checkpoints(heap, groups)
+
+
+def _at_peaks(trace: Trace, axis: WindowAxis, windows: Iterable[int]) -> dict[int, SitePeak]:
+    """By segment, what each site held at its peak: for the highest of the peaks."""
+    heights, segments = trace.windows.peak, trace.windows.segment
+    ranked = sorted(set(windows), key=heights.__getitem__, reverse=True)[:MAX_PEAKS]
+    at_peaks: dict[int, SitePeak] = {segments[window]: {} for window in ranked}
+    for segment, site, held, count in trace.at_peaks(list(at_peaks)):
+        at_peaks[segment][site] = held, count
+    return at_peaks
+
+
+def _weighty_sites(trace: Trace, at_peaks: Iterable[SitePeak]) -> list[int]:
+    """The sites that at some time hold enough for their native frames to be worth finding.
+
+    What the threads hold through one stack is taken together.
+    """
+    sites = trace.sites
+    stacks = list(zip(sites.node, sites.native, strict=True))
+    peaks = list(at_peaks)
+    highest = max((sum(held for held, _ in peak.values()) for peak in peaks), default=0)
+    weighty = {
+        stacks[site]
+        for rows in (trace.lifetimes, trace.largest)
+        for site, held in zip(rows.site, rows.bytes, strict=True)
+        if held >= NATIVE_SHARE * highest
+    }
+    for peak in peaks:
+        tally: Counter[tuple[int, int]] = Counter()
+        for site, (held, _) in peak.items():
+            tally[stacks[site]] += held
+        weighty.update(stack for stack, held in tally.items() if held >= NATIVE_SHARE * highest)
+    return [site for site, stack in enumerate(stacks) if stack in weighty]
+
+
+def _native_frames(trace: Trace, capture: Path) -> NativeFrames | None:
+    """What names native frames here; without any, Python's frames must do."""
+    if run_symbols.is_installed():
+        return RunSymbols(StoredSymbols(), trace.end_s())
+    try:
+        from memdeep.capture.reader import MemrayNativeFrames
+    except ImportError:  # the replay needs no memray
+        return None
+    return MemrayNativeFrames(capture)
+
+
+def _by_node(sites: SitePeak, nodes: Sequence[int]) -> Tally[int]:
+    tally: Tally[int] = Tally()
+    for site, (held, count) in sites.items():
+        tally.add(nodes[site], held, count)
+    return tally
+
+
+def _lifetimes(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[Lifetime, ...]:
+    lifetimes: list[Lifetime] = []
+    # The rows come by death: what is charged twice is added up within one, not over all.
+    for death, rows in groupby(trace.lifetimes, key=itemgetter(2)):
+        tally: Tally[tuple[int, int, int | None]] = Tally()
+        for site, birth, _, held, count in rows:
+            born, died = axis.born_and_died(birth, death)
+            if born is not None and born != died:
+                tally.add((nodes[site], born, died), held, count)
+        lifetimes.extend(lifetimes_of(tally))
+    return tuple(lifetimes)
+
+
+def _transients(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[Transient, ...]:
+    transients: list[Transient] = []
+    for rows in (trace.transients, trace.lifetimes):
+        for death, of_one in groupby(rows, key=itemgetter(2)):
+            tally: Tally[tuple[int, int]] = Tally()
+            for site, birth, _, held, count in of_one:
+                born, died = axis.born_and_died(birth, death)
+                if born is not None and born == died:
+                    tally.add((nodes[site], born), held, count)
+            transients.extend(Transient(*key, *figures) for key, figures in tally.items())
+    return tuple(transients)
+
+
+def _largest(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[LargeAllocation, ...]:
+    """The largest of each segment between checkpoints, largest first within it."""
+    rows = trace.largest
+    found: defaultdict[int, list[tuple[int, int, int | None]]] = defaultdict(list)
+    for site, birth, death, size in zip(rows.site, rows.born, rows.died, rows.bytes, strict=True):
+        born, died = axis.born_and_died(birth, death)
+        if born is not None:
+            found[born].append((size, site, died))
+    return tuple(
+        LargeAllocation(nodes[site], born, died, size)
+        for born in sorted(found)
+        for size, site, died in sorted(found[born], key=lambda one: -one[0])[:LARGEST]
+    )

@@ -1,0 +1,104 @@
+"""Keeps symbol tables on disk between reports. Knows no table's content.
+
+An entry is a file that is written under another name and then renamed, so any number of processes
+may read and write at once. Nothing here ever fails: what cannot be kept is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+LIMIT_BYTES = 512 * 1024 * 1024
+KEPT_SHARE = 0.8  # of the limit, once it was passed
+ABANDONED_S = 3600.0  # a temporary file that is older belongs to nobody any more
+
+_MAGIC = b"mdsyms1\n"
+_HEAD = struct.Struct("<8sIQ")  # magic, CRC-32 and length of the content
+_SUFFIX = ".symbols"
+_TEMPORARY = ".tmp"
+
+
+def directory_of(program: str) -> Path:
+    """Where ``program`` keeps its cache for this user, by the custom of the platform."""
+    return user_cache_path(program, appauthor=False)
+
+
+class SymbolCache:
+    """The entries in ``directory``; the least recently used go once they pass ``limit_bytes``."""
+
+    def __init__(self, directory: Path, limit_bytes: int = LIMIT_BYTES) -> None:
+        self._directory = directory
+        self._limit_bytes = limit_bytes
+
+    def read(self, key: str, max_age_s: float | None = None) -> bytes | None:
+        """What was kept under ``key``; None if there is none, it is damaged or too old.
+
+        Reading marks an entry as used, unless it is one that ages.
+        """
+        path = self._path(key)
+        try:
+            with open(path, "rb") as file:
+                age_s = time.time() - os.fstat(file.fileno()).st_mtime
+                magic, crc, size = _HEAD.unpack(file.read(_HEAD.size))
+                content = file.read(size + 1)
+        except (OSError, struct.error, OverflowError, MemoryError):
+            return None
+        if magic != _MAGIC or len(content) != size or zlib.crc32(content) != crc:
+            return None
+        if max_age_s is not None:
+            return content if age_s <= max_age_s else None
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return content
+
+    def write(self, key: str, content: bytes) -> None:
+        """Keep ``content`` under ``key``."""
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(_TEMPORARY, dir=self._directory)
+        except OSError:
+            return
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(_HEAD.pack(_MAGIC, zlib.crc32(content), len(content)))
+                file.write(content)
+            os.replace(temporary, self._path(key))
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        self._prune()
+
+    def _path(self, key: str) -> Path:
+        return self._directory / f"{key}{_SUFFIX}"
+
+    def _prune(self) -> None:
+        """Remove what was not used for the longest time, and what writers left behind."""
+        entries = []
+        try:
+            with os.scandir(self._directory) as files:
+                for file in files:
+                    with contextlib.suppress(OSError):
+                        status = file.stat(follow_symlinks=False)
+                        entries.append((status.st_mtime, status.st_size, file.path))
+        except OSError:
+            return
+        old = time.time() - ABANDONED_S
+        total = sum(size for _, size, path in entries if path.endswith(_SUFFIX))
+        too_many = total > self._limit_bytes
+        for used, size, path in sorted(entries):
+            if path.endswith(_TEMPORARY):
+                remove = used < old
+            else:
+                remove = too_many and total > self._limit_bytes * KEPT_SHARE
+            if remove and path.endswith((_SUFFIX, _TEMPORARY)):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+                    total -= size if path.endswith(_SUFFIX) else 0

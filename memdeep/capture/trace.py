@@ -1,0 +1,328 @@
+"""What one pass over one capture gives: columns of figures by call site, and the way to its stacks.
+
+Knows the replay's columns (native/replay.hpp fills them); knows no checkpoint and no stack tree.
+Sizes are bytes. A site, node, frame or native stack of number 0 is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from typing import Any, Protocol
+
+from memdeep.capture.line_tables import LineTable
+from memdeep.capture.stacks import RawFrame
+
+NEVER = 0xFFFFFFFF  # the segment of a free that did not happen
+UNKNOWN_FRAME: RawFrame = ("", "", 0)
+
+Column = Sequence[int]
+
+
+class Cut(IntEnum):
+    """What ends a window of a capture."""
+
+    MEMORY = 0  # a memory record of memray's
+    MARKER = 1  # the first record of a marker that was replaced in place: a segment ends
+    MARKER_END = 2  # its second record
+    THREAD_MARKER = 3  # a marker as it was recorded: a segment ends
+    END = 4
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHeader:
+    """The head of a capture. ``python_version`` is CPython's hexversion, times since the epoch."""
+
+    version: int
+    python_version: int
+    native: bool
+    python_allocators: bool
+    command_line: str
+    pid: int
+    main_thread: int
+    skipped_frames: int
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts over the whole capture; ``calls`` by memray's number of the allocator.
+
+    ``truncated`` if it has no proper end; ``damage`` says what ended the replay before, if anything
+    did.
+    """
+
+    records: int
+    heap_bytes: int
+    peak_bytes: int
+    allocated_bytes: int
+    unknown_frees: int
+    overwritten: int
+    truncated: bool
+    damage: str
+    calls: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PythonFrame:
+    """A frame of the interpreter; ``is_entry`` if C code entered the interpreter with it."""
+
+    raw: RawFrame
+    is_entry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A loaded library: its load address, and its segments (address before loading, size)."""
+
+    filename: str
+    address: int
+    segments: tuple[tuple[int, int], ...]
+
+
+class NativeFrames(Protocol):
+    """Names the native frames of call sites."""
+
+    def hybrid_stacks(self, trace: Trace, sites: Sequence[int]) -> Mapping[int, Sequence[RawFrame]]:
+        """By site, its stack with native frames among the Python ones, innermost first throughout.
+
+        A site whose native frames are not known is left out. The Python frames of a stack are all
+        in it, as `Trace.python_stack` gives them.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """The call sites: a Python stack, a thread, a native stack, a generation of loaded modules.
+
+    ``memory_map`` is memray's own number of the generation in which a site was first seen.
+    """
+
+    node: Column
+    thread: Column
+    native: Column
+    generation: Column
+    memory_map: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Bytes in allocations of a site that were made in one segment and freed in another.
+
+    ``died`` is `NEVER` for what was not freed.
+    """
+
+    site: Column
+    born: Column
+    died: Column
+    bytes: Column
+    count: Column
+
+    def __iter__(self) -> Iterator[tuple[int, int, int, int, int]]:
+        return zip(self.site, self.born, self.died, self.bytes, self.count, strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class LargeRows:
+    """The largest single allocations of each segment."""
+
+    site: Column
+    born: Column
+    died: Column
+    bytes: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """What lies before each cut and after the one before it, in stream order.
+
+    ``segment`` is the one a window lies in, ``time_ms`` (since the epoch), ``rss`` and ``heap`` are
+    those at the cut, ``peak`` is the highest heap in the window.
+    """
+
+    cut: Column
+    segment: Column
+    time_ms: Column
+    rss: Column
+    heap: Column
+    peak: Column
+
+
+class Replayed(Protocol):
+    """The compiled replay, after its end."""
+
+    def header(self) -> dict[str, Any] | None: ...
+    def columns(self) -> dict[str, bytes]: ...
+    def names(self) -> dict[str, Any]: ...
+    def totals(self) -> dict[str, Any]: ...
+    def at_peaks(self, segments: bytes) -> dict[str, bytes]: ...
+
+
+class Trace:
+    """A capture after one pass.
+
+    ``sequences`` holds, for each segment, the number of the marker that begins it, or -1.
+    ``lifetimes`` were kept past the end of their segment, ``transients`` were not.
+    ``threads`` are the names (empty if unknown) and identifiers of `Sites.thread`.
+    """
+
+    def __init__(self, replay: Replayed) -> None:
+        head = replay.header()
+        if head is None:
+            raise ValueError("the capture has no header")
+        self.header = TraceHeader(**head)
+        columns = replay.columns()
+        names = replay.names()
+        totals = replay.totals()
+        self._replay = replay
+        self.totals = Totals(**{**totals, "calls": tuple(totals["calls"])})
+        self.sites = Sites(
+            node=_unsigned(columns["site_node"]),
+            thread=_unsigned(columns["site_thread"]),
+            native=_unsigned(columns["site_native"]),
+            generation=_unsigned(columns["site_generation"]),
+            memory_map=_unsigned(columns["site_memory_map"]),
+        )
+        self.windows = Windows(
+            cut=_unsigned(columns["window_cut"]),
+            segment=_unsigned(columns["window_segment"]),
+            time_ms=_long(columns["window_time_ms"]),
+            rss=_unsigned_long(columns["window_rss"]),
+            heap=_unsigned_long(columns["window_heap"]),
+            peak=_unsigned_long(columns["window_peak"]),
+        )
+        self.sequences: Column = _long(columns["segment_sequence"])
+        self.lifetimes = _rows(columns, "lifetime")
+        self.transients = _rows(columns, "transient")
+        self.largest = LargeRows(
+            site=_unsigned(columns["large_site"]),
+            born=_unsigned(columns["large_born"]),
+            died=_unsigned(columns["large_died"]),
+            bytes=_unsigned_long(columns["large_bytes"]),
+        )
+        self.threads: tuple[tuple[int, str], ...] = tuple(names["threads"])
+        self.node_parents: Column = _unsigned(columns["node_parent"])
+        self.node_frames: Column = _unsigned(columns["node_frame"])
+        self._frame_codes = _unsigned(columns["frame_code"])
+        self._frame_offsets = memoryview(columns["frame_offset"]).cast("i")
+        self._frame_entries = columns["frame_is_entry"]
+        self._native_addresses = _unsigned_long(columns["native_address"])
+        self._native_parents = _unsigned(columns["native_parent"])
+        last_offsets = self._last_offsets()
+        version = self.header.python_version
+        self._codes: Mapping[int, tuple[str, str, LineTable]] = {
+            code: (function, filename, LineTable(table, first, version, last_offsets[code]))
+            for code, function, filename, first, table in names["codes"]
+            if code in last_offsets
+        }
+        self._modules = names["generations"]
+        self._frames: dict[int, PythonFrame] = {}
+
+    def _last_offsets(self) -> dict[int, int]:
+        """By code object, the highest offset of an instruction in a frame of it."""
+        last: dict[int, int] = {}
+        for code, offset in zip(self._frame_codes, self._frame_offsets, strict=True):
+            if offset > last.get(code, -1):
+                last[code] = offset
+            else:
+                last.setdefault(code, -1)
+        return last
+
+    @cached_property
+    def generations(self) -> tuple[tuple[Module, ...], ...]:
+        """The modules of each generation: within one, an address belongs to one module at most."""
+        return tuple(
+            tuple(
+                Module(filename, address, tuple(segments))
+                for filename, address, segments in modules
+            )
+            for modules in self._modules
+        )
+
+    def frame(self, number: int) -> PythonFrame:
+        """The frame of this number."""
+        found = self._frames.get(number)
+        if found is None:
+            raw = UNKNOWN_FRAME
+            code = self._codes.get(self._frame_codes[number])
+            if code is not None:
+                function, filename, lines = code
+                raw = function, filename, lines.line(self._frame_offsets[number])
+            found = self._frames[number] = PythonFrame(raw, self._frame_entries[number] != 0)
+        return found
+
+    def python_stack(self, node: int) -> list[PythonFrame]:
+        """The frames of ``node``, innermost first."""
+        frames = []
+        while node:
+            frames.append(self.frame(self.node_frames[node]))
+            node = self.node_parents[node]
+        return frames
+
+    def native_stack(self, native: int) -> list[int]:
+        """The instruction pointers of a native stack, innermost first."""
+        addresses = []
+        while 0 < native < len(self._native_addresses):
+            addresses.append(self._native_addresses[native])
+            native = self._native_parents[native]
+        return addresses
+
+    def end_s(self) -> float:
+        """When the last record with a time was written, since the epoch."""
+        return max([self.header.end_ms, *self.windows.time_ms]) / 1000
+
+    def native_addresses(self) -> set[tuple[int, int]]:
+        """The instruction pointers of all native stacks, each with its generation."""
+        addresses: set[tuple[int, int]] = set()
+        seen: set[tuple[int, int]] = set()
+        for generation, native in set(zip(self.sites.generation, self.sites.native, strict=True)):
+            while 0 < native < len(self._native_addresses) and (generation, native) not in seen:
+                seen.add((generation, native))
+                addresses.add((generation, self._native_addresses[native]))
+                native = self._native_parents[native]
+        return addresses
+
+    def thread_name(self, thread: int) -> str | None:
+        """The name of a thread of `Sites.thread`; None where the capture does not tell it."""
+        identifier, name = self.threads[thread]
+        if name:
+            return name
+        later = {known for other, known in self.threads if other == identifier and known}
+        return later.pop() if len(later) == 1 else None
+
+    def at_peaks(self, segments: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
+        """Segment, site, bytes and allocations at the peaks of ``segments``, by segment."""
+        wanted = b"".join(segment.to_bytes(4, "little") for segment in sorted(segments))
+        columns = self._replay.at_peaks(wanted)
+        return zip(
+            _unsigned(columns["segment"]),
+            _unsigned(columns["site"]),
+            _long(columns["bytes"]),
+            _long(columns["count"]),
+            strict=True,
+        )
+
+
+def _rows(columns: Mapping[str, bytes], prefix: str) -> Rows:
+    return Rows(
+        site=_unsigned(columns[f"{prefix}_site"]),
+        born=_unsigned(columns[f"{prefix}_born"]),
+        died=_unsigned(columns[f"{prefix}_died"]),
+        bytes=_long(columns[f"{prefix}_bytes"]),
+        count=_long(columns[f"{prefix}_count"]),
+    )
+
+
+def _unsigned(column: bytes) -> memoryview[int]:
+    return memoryview(column).cast("I")
+
+
+def _unsigned_long(column: bytes) -> memoryview[int]:
+    return memoryview(column).cast("Q")
+
+
+def _long(column: bytes) -> memoryview[int]:
+    return memoryview(column).cast("q")

@@ -1,0 +1,62 @@
+"""The facts of a run: what was started, how it was recorded, how it ended, what it left."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from memdeep import __version__
+from memdeep.model import Report
+from memdeep.report import units, words
+
+PAGE_SIZE = "(size of this page)"  # the renderer puts it in
+IN_MEMRAY = ("memray stats", "memray flamegraph", "memray flamegraph --temporal")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """``name`` is a key of the words, under ``facts.``; commands are shown as code, by line."""
+
+    name: str
+    text: str
+    is_code: bool = False
+
+
+def facts(report: Report) -> tuple[Fact, ...]:
+    """The facts that are known or worth saying that they are not."""
+    run = report.run
+    mode = [run.mode.backend]
+    if run.mode.native:
+        mode.append("--native")
+    if run.mode.python_allocators:
+        mode.append("--trace-python-allocators")
+    mode.extend(run.mode.focus)
+    found = [
+        Fact("peak_rss", units.size(run.peak_rss_bytes)),
+        Fact("peak_heap", units.size(report.heap.peak_bytes)),
+        Fact("duration", units.duration(run.duration_s)),
+        Fact("exit", words.exit_facts(run.exit)),
+        Fact("checkpoints", f"{len(run.checkpoints) - 2:,}"),
+        Fact("recorded_with", " ".join(mode)),
+        Fact("python", run.python or units.UNKNOWN),
+        Fact("memray", run.memray or units.UNKNOWN),
+        Fact("memdeep", __version__),
+        Fact("started", _moment(run.started)),
+        Fact("processes", f"{len(run.processes):,}" if run.processes else units.UNKNOWN),
+        Fact("command", " ".join(run.command), is_code=True),
+    ]
+    if run.limit is not None:
+        found.append(Fact("limit", f"{units.size(run.limit.bytes)} ({run.limit.source})"))
+    for capture in run.captures:
+        found.append(Fact("capture", f"{capture.path} · {units.size(capture.bytes)}"))
+    found.append(Fact("page", PAGE_SIZE))
+    for capture in run.captures:
+        path = shlex.quote(capture.path)
+        commands = "\n".join(f"{command} {path}" for command in IN_MEMRAY)
+        found.append(Fact("in_memray", commands, is_code=True))
+    return tuple(found)
+
+
+def _moment(iso: str | None) -> str:
+    """``2025-11-20 10:30:48``, in the zone it was recorded in."""
+    return units.UNKNOWN if iso is None else iso[:19].replace("T", " ")

@@ -1,0 +1,130 @@
+"""Acts on a program whose memory goes over a limit: has its stacks written down, or ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from memdeep.report import units
+from memdeep.stack_dumps import encode_header
+
+GRACE_S = 5.0
+DUMP_S = 0.5  # a dump takes some milliseconds; a stopped program would never write one
+SETTLED_S = 0.01
+
+
+class Guard:
+    """Watches over one program.
+
+    ``stacks`` is the file its dumps go to. ``evidence`` has a sentence for whatever was done to it.
+    """
+
+    def __init__(
+        self,
+        child: subprocess.Popen[bytes],
+        stacks: Path,
+        critical_bytes: int | None,
+        kill_bytes: int | None,
+    ) -> None:
+        self._child = child
+        self._stacks = stacks
+        self._critical_bytes = critical_bytes
+        self._kill_bytes = kill_bytes
+        self._ended_s: float | None = None
+        self.evidence: list[str] = []
+
+    def check(self, rss_bytes: int, time_s: float) -> None:
+        """A reading of the RSS of the whole tree, ``time_s`` after the start of the program."""
+        if self._ended_s is not None:
+            if time_s - self._ended_s >= GRACE_S:
+                self._kill()
+        elif self._kill_bytes is not None and rss_bytes >= self._kill_bytes:
+            self._dump(f"--kill-at {units.size(self._kill_bytes)}", time_s, rss_bytes)
+            self._ended_s = time_s
+            self._send(signal.SIGTERM)
+            self.evidence.append(
+                f"memdeep ended it by SIGTERM at --kill-at {units.size(self._kill_bytes)}, when "
+                f"its RSS was {units.size(rss_bytes)}."
+            )
+        elif self._critical_bytes is not None and rss_bytes >= self._critical_bytes:
+            self._dump(f"--critical-mb {units.size(self._critical_bytes)}", time_s, rss_bytes)
+            self._critical_bytes = None
+
+    @property
+    def has_ended_it(self) -> bool:
+        """Whether the program has ended, or will, because we want it to."""
+        return self._ended_s is not None
+
+    def close(self) -> None:
+        """The program has ended; a file without a dump is of no use."""
+        with suppress(OSError):
+            if self._stacks.stat().st_size == 0:
+                self._stacks.unlink()
+
+    def _kill(self) -> None:
+        if self._ended_s != float("inf"):
+            self._ended_s = float("inf")
+            self._send(signal.SIGKILL)
+            self.evidence.append(
+                f"It was still there {units.duration(GRACE_S)} later, so memdeep sent SIGKILL."
+            )
+
+    def _send(self, number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            self._child.send_signal(number)
+
+    def _dump(self, reason: str, time_s: float, rss_bytes: int) -> None:
+        """Have the stacks of all threads appended to the file, and wait until they are there."""
+        try:
+            from memdeep.record.stack_dumps import SIGNAL
+        except ImportError:
+            return
+        if self._child.poll() is not None or not _answers(self._child.pid, SIGNAL, self._stacks):
+            return
+        try:
+            with open(self._stacks, "a", encoding="utf-8") as file:
+                file.write(encode_header(reason, time_s, rss_bytes))
+            written = before = self._stacks.stat().st_size
+            self._send(SIGNAL)
+            give_up_s = time.monotonic() + DUMP_S
+            while time.monotonic() < give_up_s:
+                time.sleep(SETTLED_S)
+                size = self._stacks.stat().st_size
+                if size == written > before:
+                    break
+                written = size
+        except OSError:
+            return
+
+
+def _answers(pid: int, number: int, stacks: Path) -> bool:
+    """Whether the signal would be taken by our own handler, which writes to ``stacks``.
+
+    Not if the program has closed the file, has put another program in its place (then both file
+    and handler are gone, and the signal would end it), or blocks the signal.
+    """
+    try:
+        target = os.path.realpath(stacks)
+        descriptors = Path(f"/proc/{pid}/fd")
+        if not any(_link(entry) == target for entry in descriptors.iterdir()):
+            return False
+        fields = dict(
+            line.split(":\t", 1)
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+            if ":\t" in line
+        )
+        bit = 1 << (number - 1)
+        return bool(int(fields["SigCgt"], 16) & bit) and not int(fields["SigBlk"], 16) & bit
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _link(entry: Path) -> str:
+    try:
+        return os.readlink(entry)
+    except OSError:
+        return ""

@@ -1,0 +1,73 @@
+"""Puts a program under a limit on memory of its own: a cgroup where allowed, else RLIMIT_AS."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from memdeep.report import units
+from memdeep.run import cgroup
+from memdeep.run.cgroup import MemoryGroup
+from memdeep.run.limits import Limit
+
+OPTION = "--memory-limit"
+
+
+class OwnLimit:
+    """The limit of one run.
+
+    ``group`` is its cgroup. Without one, ``note`` tells what is different; then the limit of the
+    address space has to do, if the system lets us set one at all (``limit`` is None if not).
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.group: MemoryGroup | None = None
+        self.note: str | None = None
+        self.limit: Limit | None = None
+        self._home = cgroup.own()
+        try:
+            self.group = cgroup.create(limit_bytes, f"memdeep-{os.getpid()}")
+            with self.around_start():  # making a group is one right, moving into it another
+                pass
+        except OSError as error:
+            self.close()
+            self.group = None
+            reason = (error.strerror or str(error)).lower()
+            if not hasattr(resource, "prlimit"):  # Linux alone has it
+                self.note = f"{OPTION} is not in force: this system has no cgroups ({reason})."
+                return
+            self.limit = Limit(limit_bytes, f"{OPTION}, as RLIMIT_AS", of_address_space=True)
+            self.note = (
+                f"{OPTION} {units.size(limit_bytes)} is in force as RLIMIT_AS, as no cgroup could "
+                f"be made ({reason}): the program gets a MemoryError instead of being killed, and "
+                "what counts is its address space, of which the interpreter and the tracker take "
+                "their part."
+            )
+        else:
+            self.limit = Limit(limit_bytes, f"{OPTION}, a cgroup of its own")
+
+    @contextmanager
+    def around_start(self) -> Iterator[None]:
+        """A process started inside begins its life in the group, and so all it starts."""
+        if self.group is None or self._home is None:
+            yield
+            return
+        self.group.enter(os.getpid())
+        try:
+            yield
+        finally:
+            self._home.enter(os.getpid())
+
+    def apply(self, pid: int) -> None:
+        """Limit the address space of a process that has just been started, if that is our way."""
+        if self.limit is not None and self.group is None:
+            with suppress(OSError, ValueError):  # it has ended already, or its hard limit is lower
+                hard = resource.prlimit(pid, resource.RLIMIT_AS)[1]
+                resource.prlimit(pid, resource.RLIMIT_AS, (self.limit.bytes, hard))
+
+    def close(self) -> None:
+        """The program has ended."""
+        if self.group is not None:
+            self.group.remove()

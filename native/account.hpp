@@ -1,0 +1,561 @@
+// Keeps the books of a replay: which cell every live allocation belongs to, and what follows from
+// that for sites, segments and peaks. Knows sites by number and addresses; knows no stack and no byte
+// of a capture.
+//
+// What one site allocates in one segment is a cell; every live allocation knows its
+// cell. A free thus tells the site and the segment that made it, and rows are only ever written for
+// cells that were touched. The peak of a segment is found as in memray's HighWaterMarkAggregator: a
+// peak ends where the heap first falls; each cell folds what it did since its last peak into what it
+// holds at the newest one, lazily. What a cell holds at a segment's peak is kept as the difference
+// to the segment's start.
+
+#pragma once
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <new>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace memdeep {
+
+using std::size_t;
+using std::uint32_t;
+using std::uint64_t;
+using std::uint8_t;
+using std::int32_t;
+using std::int64_t;
+
+constexpr uint32_t kNever = 0xFFFFFFFF;  // the segment of a free that did not happen
+constexpr uint64_t kMaxAddress = uint64_t{1} << 48;  // in units of 8 bytes
+constexpr uint64_t kMaxSize = uint64_t{1} << 47;
+constexpr size_t kLargest = 20;  // single allocations kept for each segment
+
+
+// Zeroed memory straight from the kernel, in huge pages where there are any.
+template <class T>
+class Pages {
+ public:
+  explicit Pages(size_t count) : bytes_(count * sizeof(T)) {
+    void* memory =
+        mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+    if (bytes_ >= size_t{2} << 20) madvise(memory, bytes_, MADV_HUGEPAGE);
+#endif
+    items_ = static_cast<T*>(memory);
+  }
+  ~Pages() {
+    if (items_ != nullptr) munmap(items_, bytes_);
+  }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+  void swap(Pages& other) {
+    std::swap(items_, other.items_);
+    std::swap(bytes_, other.bytes_);
+  }
+  T& operator[](size_t place) const { return items_[place]; }
+
+ private:
+  T* items_ = nullptr;
+  size_t bytes_;
+};
+
+// The live allocations by address: 16 bytes each, linear probing, deletion by shifting back.
+class LiveTable {
+ public:
+  struct Entry {
+    uint64_t low;  // address: 48 bits; cell: its lower 16 bits
+    uint64_t high;  // size: 47 bits; is among the largest: 1 bit; cell: its upper 16 bits
+    uint64_t address() const { return low & kAddressMask; }
+    uint64_t size() const { return high & (kMaxSize - 1); }
+    uint32_t cell() const { return uint32_t(low >> 48) | uint32_t(high >> 48 << 16); }
+    bool is_large() const { return (high & kMaxSize) != 0; }
+    void set_large() { high |= kMaxSize; }
+  };
+
+  LiveTable() : entries_(kInitial) {}
+
+  void prefetch(uint64_t address) const { __builtin_prefetch(&entries_[home(address)], 1); }
+
+  // The cell at the first place where `address` would be, or 0: good enough to prefetch.
+  uint32_t likely_cell(uint64_t address) const {
+    const Entry& entry = entries_[home(address)];
+    return entry.address() == address ? entry.cell() : 0;
+  }
+
+  Entry* find(uint64_t address) const {
+    for (size_t place = home(address);; place = (place + 1) & mask_) {
+      uint64_t found = entries_[place].address();
+      if (found == 0) return nullptr;
+      if (found == address) return &entries_[place];
+    }
+  }
+
+  // Puts an allocation in; `before` is what was there, with address 0 if nothing was.
+  Entry* put(uint64_t address, uint64_t size, uint32_t cell, Entry& before) {
+    if (used_ * 8 >= (mask_ + 1) * 5) grow();
+    size_t place = home(address);
+    while (entries_[place].address() != 0 && entries_[place].address() != address) {
+      place = (place + 1) & mask_;
+    }
+    Entry* entry = &entries_[place];
+    before = *entry;
+    used_ += entry->address() == 0;
+    *entry = {address | uint64_t(cell & 0xFFFF) << 48, size | uint64_t(cell >> 16) << 48};
+    return entry;
+  }
+
+  void erase(Entry* entry) {
+    size_t hole = size_t(entry - &entries_[0]);
+    --used_;
+    for (size_t place = (hole + 1) & mask_;; place = (place + 1) & mask_) {
+      uint64_t address = entries_[place].address();
+      if (address == 0) break;
+      if (((place - home(address)) & mask_) >= ((place - hole) & mask_)) {
+        entries_[hole] = entries_[place];
+        hole = place;
+      }
+    }
+    entries_[hole] = Entry{0, 0};
+  }
+
+  template <class Visit>
+  void each(Visit visit) const {
+    for (size_t place = 0; place <= mask_; ++place) {
+      if (entries_[place].address() != 0) visit(entries_[place]);
+    }
+  }
+
+ private:
+  static constexpr size_t kInitial = 4096;
+  static constexpr uint64_t kAddressMask = kMaxAddress - 1;
+
+  size_t home(uint64_t address) const { return address * 0x9E3779B97F4A7C15u >> shift_; }
+
+  void grow() {
+    Pages<Entry> larger((mask_ + 1) * 2);
+    entries_.swap(larger);
+    size_t old = mask_ + 1;
+    mask_ = old * 2 - 1;
+    --shift_;
+    for (size_t from = 0; from < old; ++from) {
+      if (larger[from].address() == 0) continue;
+      size_t place = home(larger[from].address());
+      while (entries_[place].address() != 0) place = (place + 1) & mask_;
+      entries_[place] = larger[from];
+    }
+  }
+
+  Pages<Entry> entries_;
+  size_t mask_ = kInitial - 1;
+  size_t used_ = 0;
+  unsigned shift_ = 64 - 12;
+};
+
+struct Row {  // bytes and allocations of a site, between two segments
+  uint32_t site, born, died;
+  int64_t bytes, count;
+};
+
+struct Large {
+  uint32_t site, born, died, parts;
+  uint64_t bytes, address;
+};
+
+enum class Cut : uint32_t { kMemory, kMarker, kMarkerEnd, kThreadMarker, kEnd };
+
+struct Window {  // what lies before a cut and after the one before it; heap and RSS at the cut
+  Cut cut;
+  uint32_t segment;  // that it lies in
+  int64_t time_ms;
+  uint64_t rss, heap, peak;
+};
+
+class Account {
+ public:
+  // The results; complete after close().
+  std::vector<Row> lifetimes;  // kept past the end of the segment they were born in; by `died`
+  std::vector<Row> transients;  // born and died in one segment, by segment
+  std::vector<Row> peaks;  // held at the peak of segment `died`, less what was held at its start
+  std::vector<Large> largest;  // by segment, then in the order of allocation
+  std::vector<Window> windows;
+  uint64_t unknown_frees = 0, overwritten = 0, peak_bytes = 0;
+
+  uint64_t heap() const { return heap_; }
+
+  // What each site holds at the peaks of `wanted` segments (in ascending order), as rows by segment
+  // (`died`).
+  std::vector<Row> at_peaks(const std::vector<uint32_t>& wanted) const {
+    std::vector<uint32_t> by_birth(lifetimes.size());
+    for (size_t place = 0; place < by_birth.size(); ++place) by_birth[place] = uint32_t(place);
+    std::stable_sort(by_birth.begin(), by_birth.end(), [this](uint32_t one, uint32_t other) {
+      return lifetimes[one].born < lifetimes[other].born;
+    });
+    struct Held {
+      int64_t bytes = 0, count = 0;
+    };
+    std::vector<Held> held(site_cells_.size()), at_peak;
+    std::vector<Row> rows;
+    size_t births = 0, deaths = 0, changes = 0;
+    for (uint32_t segment : wanted) {
+      for (; births < by_birth.size() && lifetimes[by_birth[births]].born < segment; ++births) {
+        const Row& row = lifetimes[by_birth[births]];
+        held[row.site].bytes += row.bytes;
+        held[row.site].count += row.count;
+      }
+      for (; deaths < lifetimes.size() && lifetimes[deaths].died < segment; ++deaths) {
+        const Row& row = lifetimes[deaths];
+        held[row.site].bytes -= row.bytes;
+        held[row.site].count -= row.count;
+      }
+      at_peak = held;
+      while (changes < peaks.size() && peaks[changes].died < segment) ++changes;
+      for (; changes < peaks.size() && peaks[changes].died == segment; ++changes) {
+        at_peak[peaks[changes].site].bytes += peaks[changes].bytes;
+        at_peak[peaks[changes].site].count += peaks[changes].count;
+      }
+      for (uint32_t site = 1; site < at_peak.size(); ++site) {
+        if (at_peak[site].bytes != 0) {
+          rows.push_back({site, segment, segment, at_peak[site].bytes, at_peak[site].count});
+        }
+      }
+    }
+    return rows;
+  }
+
+ protected:
+  // The cell of a site in the current segment.
+  uint32_t cell_of_site(uint32_t site) {
+    if (site >= site_cells_.size()) site_cells_.resize(site + 1);
+    auto& [stamp, cell] = site_cells_[site];
+    if (stamp != segment_ + 1) {
+      cell = new_cell(site);
+      stamp = segment_ + 1;
+    }
+    return cell;
+  }
+
+  // Addresses are in units of 8 bytes, below kMaxAddress and not 0; sizes are below kMaxSize.
+  // Operations wait until a batch is full, so that the memory they will touch has been fetched.
+  void allocate(uint64_t address, uint64_t size, uint32_t cell) { push({address, size, cell}); }
+  void free(uint64_t address) { push({address, kFreed, 0}); }
+
+  void map(uint64_t start, uint64_t size, uint32_t cell) {
+    flush();
+    charge(cell, size);
+    uint32_t large = kNoLarge;
+    if (size > large_floor_) large = note_large(cell, size, 0);
+    if (size == 0) return;  // memray keeps no range of it: nothing can free it
+    mappings_.push_back({cell, 1, large, false});
+    insert_range(start, start + size, uint32_t(mappings_.size() - 1));
+  }
+
+  // Ranges may overlap (MAP_FIXED): munmap shortens or splits all that it meets. By powers of two
+  // of their sizes, so that only a few before the start need be looked at.
+  void unmap(uint64_t start, uint64_t size) {
+    flush();
+    const uint64_t end = start + size;
+    if (size == 0) return;
+    std::vector<std::pair<uint64_t, Range>> rest;
+    for (size_t power = 0; power < kPowers; ++power) {
+      std::multimap<uint64_t, Range>& ranges = ranges_[power];
+      if (ranges.empty()) continue;
+      const uint64_t reach = uint64_t{2} << power;
+      auto found = ranges.lower_bound(start > reach ? start - reach : 0);
+      while (found != ranges.end() && found->first < end) {
+        const auto [from, range] = *found;
+        if (range.end <= start) {
+          ++found;
+          continue;
+        }
+        found = ranges.erase(found);
+        const uint64_t cut_from = std::max(from, start), cut_to = std::min(range.end, end);
+        Mapping& mapping = mappings_[range.mapping];
+        --mapping.parts;
+        if (from < cut_from) rest.push_back({from, {cut_from, range.mapping}});
+        if (cut_to < range.end) rest.push_back({cut_to, {range.end, range.mapping}});
+        mapping.parts += (from < cut_from) + (cut_to < range.end);
+        const bool is_gone = mapping.parts == 0;
+        discharge(mapping.cell, cut_to - cut_from, is_gone ? 1 : 0);
+        if (is_gone && mapping.large != kNoLarge) largest[mapping.large].died = segment();
+      }
+    }
+    for (const auto& [from, range] : rest) insert_range(from, range.end, range.mapping);
+  }
+
+  // Ends a window within the segment.
+  void end_window(Cut cut, int64_t time_ms, uint64_t rss) {
+    flush();
+    close_window(cut, time_ms, rss);
+  }
+
+  void next_segment(Cut cut, int64_t time_ms, uint64_t rss) {
+    close_segment();
+    close_window(cut, time_ms, rss);
+    ++segment_;
+    segment_peak_ = heap_;
+    peak_ = 0;
+    large_begin_ = uint32_t(largest.size());
+    large_floor_ = 0;
+  }
+
+  void close(int64_t time_ms, uint64_t rss) {
+    close_segment();
+    close_window(Cut::kEnd, time_ms, rss);
+    for (const Window& window : windows) peak_bytes = std::max(peak_bytes, window.peak);
+    write_survivors();
+  }
+
+ private:
+  struct alignas(64) Cell {  // one cache line
+    uint32_t site, born;
+    uint32_t touched;  // the segment the figures below are for
+    uint32_t peak;  // the last peak of it that they were folded for
+    int64_t peak_bytes, since_bytes, freed_bytes, freed_count;
+    int32_t peak_count, since_count;
+    uint32_t alive;  // allocations, whatever the segment
+  };
+  struct Mapping {  // one mmap; munmap may have left several parts of it, or none
+    uint32_t cell, parts, large;
+    bool is_counted;
+  };
+  struct Range {
+    uint64_t end;
+    uint32_t mapping;
+  };
+  struct Operation {
+    uint64_t address;
+    uint64_t size;  // kFreed for a free
+    uint32_t cell;
+  };
+  static constexpr uint64_t kFreed = ~uint64_t{0};
+  static constexpr size_t kBatch = 64;
+  static constexpr uint32_t kNoLarge = 0xFFFFFFFF;
+  static constexpr size_t kPowers = 64;
+
+  uint32_t segment() const { return segment_; }
+
+  uint32_t new_cell(uint32_t site) {
+    uint32_t number;
+    if (vacant_cells_.empty()) {
+      number = uint32_t(cells_.size());
+      cells_.emplace_back();
+    } else {
+      number = vacant_cells_.back();
+      vacant_cells_.pop_back();
+    }
+    cells_[number] = {site, segment(), segment(), peak_, 0, 0, 0, 0, 0, 0, 0};
+    touched_.push_back(number);
+    return number;
+  }
+
+  void push(const Operation& operation) {
+    live_.prefetch(operation.address);
+    waiting_[waiting_count_++] = operation;
+    if (waiting_count_ == kBatch) flush();
+  }
+
+  void flush() {
+    for (size_t place = 0; place < waiting_count_; ++place) {
+      if (waiting_[place].size == kFreed) {
+        __builtin_prefetch(&cells_[live_.likely_cell(waiting_[place].address)], 1);
+      }
+    }
+    for (size_t place = 0; place < waiting_count_; ++place) {
+      const Operation& operation = waiting_[place];
+      if (operation.size == kFreed) {
+        LiveTable::Entry* entry = live_.find(operation.address);
+        if (entry == nullptr) {
+          ++unknown_frees;
+          continue;
+        }
+        const LiveTable::Entry freed = *entry;
+        live_.erase(entry);
+        release(freed);
+      } else {
+        LiveTable::Entry before;
+        charge(operation.cell, operation.size);
+        LiveTable::Entry* entry =
+            live_.put(operation.address, operation.size, operation.cell, before);
+        if (operation.size > large_floor_) {
+          entry->set_large();
+          note_large(operation.cell, operation.size, operation.address);
+        }
+        if (before.address() != 0) {  // memray missed its free, and would count it for ever
+          ++overwritten;
+          release(before, false);
+        }
+      }
+    }
+    waiting_count_ = 0;
+  }
+
+  void charge(uint32_t number, uint64_t size) {
+    Cell& cell = cells_[number];
+    heap_ += size;
+    fold(cell);
+    cell.since_bytes += int64_t(size);
+    ++cell.since_count;
+    ++cell.alive;
+  }
+
+  void release(const LiveTable::Entry& entry, bool may_be_large = true) {
+    if (entry.is_large() && may_be_large) {
+      auto found = large_alive_.find(entry.address());
+      if (found != large_alive_.end()) {
+        largest[found->second].died = segment();
+        large_alive_.erase(found);
+      }
+    }
+    discharge(entry.cell(), entry.size(), 1);
+  }
+
+  void discharge(uint32_t number, uint64_t size, int32_t count) {
+    if (heap_ >= window_peak_ && size != 0) {  // falls from the highest point so far
+      window_peak_ = heap_;
+      if (heap_ >= segment_peak_) {
+        segment_peak_ = heap_;
+        ++peak_;
+      }
+    }
+    heap_ -= size;
+    Cell& cell = cells_[number];
+    if (cell.touched != segment()) {
+      const uint32_t alive = cell.alive;
+      cell = {cell.site, cell.born, segment(), peak_, 0, 0, 0, 0, 0, 0, alive};
+      touched_.push_back(number);
+    }
+    fold(cell);
+    cell.since_bytes -= int64_t(size);
+    cell.since_count -= count;
+    cell.freed_bytes += int64_t(size);
+    cell.freed_count += count;
+    cell.alive -= uint32_t(count);
+  }
+
+  // What was done since the last peak belongs to a newer one.
+  void fold(Cell& cell) const {
+    if (cell.peak == peak_) return;
+    cell.peak_bytes += cell.since_bytes;
+    cell.peak_count += cell.since_count;
+    cell.since_bytes = 0;
+    cell.since_count = 0;
+    cell.peak = peak_;
+  }
+
+  void insert_range(uint64_t start, uint64_t end, uint32_t mapping) {
+    const auto power = size_t(63 - __builtin_clzll(end - start));
+    ranges_[power].insert({start, {end, mapping}});
+  }
+
+  // Puts an allocation among the largest of its segment, for one that is smaller.
+  uint32_t note_large(uint32_t cell, uint64_t size, uint64_t address) {
+    const uint32_t site = cells_[cell].site;
+    uint32_t place = uint32_t(largest.size());
+    if (place - large_begin_ < kLargest) {
+      largest.push_back({});
+    } else {
+      place = smallest_large();
+      if (largest[place].address != 0) {
+        auto found = large_alive_.find(largest[place].address);
+        if (found != large_alive_.end() && found->second == place) large_alive_.erase(found);
+      } else {
+        forget_mapping(place);
+      }
+    }
+    largest[place] = {site, segment(), kNever, 1, size, address};
+    if (address != 0) large_alive_[address] = place;
+    if (largest.size() - large_begin_ == kLargest) large_floor_ = largest[smallest_large()].bytes;
+    return place;
+  }
+
+  uint32_t smallest_large() const {
+    auto begin = largest.begin() + std::ptrdiff_t(large_begin_);
+    auto is_smaller = [](const Large& one, const Large& other) { return one.bytes < other.bytes; };
+    return uint32_t(std::min_element(begin, largest.end(), is_smaller) - largest.begin());
+  }
+
+  void forget_mapping(uint32_t large) {
+    for (size_t place = mappings_.size(); place-- > 0;) {
+      if (mappings_[place].large == large) {
+        mappings_[place].large = kNoLarge;
+        return;
+      }
+    }
+  }
+
+  // A window ends at every memory record and every marker.
+  void close_window(Cut cut, int64_t time_ms, uint64_t rss) {
+    windows.push_back({cut, segment(), time_ms, rss, heap_, std::max(window_peak_, heap_)});
+    window_peak_ = heap_;
+  }
+
+  void close_segment() {
+    flush();
+    if (heap_ >= segment_peak_) {  // it ends at its peak
+      segment_peak_ = heap_;
+      ++peak_;
+    }
+    for (uint32_t number : touched_) {
+      Cell& cell = cells_[number];
+      const uint32_t now = segment();
+      fold(cell);
+      if (cell.freed_bytes != 0 || cell.freed_count != 0) {
+        (cell.born == now ? transients : lifetimes)
+            .push_back({cell.site, cell.born, now, cell.freed_bytes, cell.freed_count});
+      }
+      if (cell.peak_bytes != 0 || cell.peak_count != 0) {
+        peaks.push_back({cell.site, cell.born, now, cell.peak_bytes, cell.peak_count});
+      }
+      cell.freed_bytes = cell.freed_count = 0;
+      if (cell.alive == 0) vacant_cells_.push_back(number);
+    }
+    touched_.clear();
+  }
+
+  void write_survivors() {
+    std::vector<std::pair<int64_t, int64_t>> held(cells_.size());
+    live_.each([&](const LiveTable::Entry& entry) {
+      held[entry.cell()].first += int64_t(entry.size());
+      held[entry.cell()].second += 1;
+    });
+    for (const auto& ranges : ranges_) {
+      for (const auto& [start, range] : ranges) {
+        Mapping& mapping = mappings_[range.mapping];
+        held[mapping.cell].first += int64_t(range.end - start);
+        held[mapping.cell].second += mapping.is_counted ? 0 : 1;
+        mapping.is_counted = true;
+      }
+    }
+    for (size_t number = 1; number < cells_.size(); ++number) {
+      const auto [bytes, count] = held[number];
+      if (count != 0) {
+        const Cell& cell = cells_[number];
+        lifetimes.push_back({cell.site, cell.born, kNever, bytes, count});
+      }
+    }
+  }
+
+  Operation waiting_[kBatch];
+  size_t waiting_count_ = 0;
+  LiveTable live_;
+  std::multimap<uint64_t, Range> ranges_[kPowers];
+  std::vector<Mapping> mappings_;
+  std::vector<Cell> cells_ = std::vector<Cell>(1);
+  std::vector<uint32_t> vacant_cells_, touched_;
+  uint64_t heap_ = 0, window_peak_ = 0, segment_peak_ = 0;
+  uint32_t segment_ = 0, peak_ = 0;
+
+  std::unordered_map<uint64_t, uint32_t> large_alive_;  // by address
+  uint32_t large_begin_ = 0;
+  uint64_t large_floor_ = 0;
+  std::vector<std::pair<uint32_t, uint32_t>> site_cells_{{0, 0}};  // segment + 1, cell
+};
+
+}  // namespace memdeep

@@ -1,0 +1,370 @@
+// `memdeep.capture._replay`: the replay as a Python type. Columns leave as bytes; what they mean is
+// said in memdeep/capture/engine.py. CPython's limited API of 3.10, so that one build serves all.
+
+#define PY_SSIZE_T_CLEAN
+#ifndef Py_LIMITED_API
+#define Py_LIMITED_API 0x030A0000
+#endif
+#include <Python.h>
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "replay.hpp"
+
+namespace {
+
+using memdeep::Replay;
+
+constexpr size_t kChunk = size_t{1} << 20;
+
+struct Object {
+  PyObject_HEAD
+  std::unique_ptr<Replay> replay;
+  std::unique_ptr<uint8_t[]> buffer;
+  bool is_busy, is_finished;
+};
+
+Object* object(PyObject* self) { return reinterpret_cast<Object*>(self); }
+
+// Runs `work` without the interpreter's lock; what it throws becomes a Python exception.
+template <class Work>
+bool run(PyObject* self, Work work) {
+  Object* me = object(self);
+  if (me->is_busy) {
+    PyErr_SetString(PyExc_RuntimeError, "another thread is using this replay");
+    return false;
+  }
+  me->is_busy = true;
+  bool is_out_of_memory = false;
+  Py_BEGIN_ALLOW_THREADS
+  try {
+    work(*me->replay);
+  } catch (const std::exception&) {  // bad_alloc or length_error: nothing else is thrown
+    is_out_of_memory = true;
+  }
+  Py_END_ALLOW_THREADS
+  me->is_busy = false;
+  if (is_out_of_memory) PyErr_NoMemory();
+  return !is_out_of_memory;
+}
+
+PyObject* create(PyTypeObject* type, PyObject* args, PyObject* keywords) {
+  static char* names[] = {nullptr};
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, ":Replay", names)) return nullptr;
+  auto allocate = reinterpret_cast<allocfunc>(PyType_GetSlot(type, Py_tp_alloc));
+  PyObject* self = allocate(type, 0);
+  if (self == nullptr) return nullptr;
+  Object* me = object(self);
+  new (&me->replay) std::unique_ptr<Replay>();
+  new (&me->buffer) std::unique_ptr<uint8_t[]>();
+  me->is_busy = me->is_finished = false;
+  try {
+    me->replay = std::make_unique<Replay>();
+    me->buffer.reset(new uint8_t[kChunk]);
+  } catch (const std::bad_alloc&) {
+    Py_DECREF(self);
+    return PyErr_NoMemory();
+  }
+  return self;
+}
+
+void destroy(PyObject* self) {
+  Object* me = object(self);
+  me->replay.~unique_ptr();
+  me->buffer.~unique_ptr();
+  PyTypeObject* type = Py_TYPE(self);
+  reinterpret_cast<freefunc>(PyType_GetSlot(type, Py_tp_free))(self);
+  Py_DECREF(reinterpret_cast<PyObject*>(type));
+}
+
+bool is_open(PyObject* self) {
+  if (object(self)->is_finished) PyErr_SetString(PyExc_ValueError, "the replay is finished");
+  return !object(self)->is_finished;
+}
+
+bool is_complete(PyObject* self) {
+  if (!object(self)->is_finished) PyErr_SetString(PyExc_ValueError, "the replay is not finished");
+  return object(self)->is_finished;
+}
+
+PyObject* feed(PyObject* self, PyObject* data) {
+  char* bytes;
+  Py_ssize_t size;
+  if (!is_open(self) || PyBytes_AsStringAndSize(data, &bytes, &size) < 0) return nullptr;
+  auto work = [&](Replay& replay) { replay.feed(reinterpret_cast<uint8_t*>(bytes), size_t(size)); };
+  if (!run(self, work)) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* read_file(PyObject* self, PyObject* args) {
+  int file;
+  long long wanted;
+  if (!is_open(self) || !PyArg_ParseTuple(args, "iL:read", &file, &wanted)) return nullptr;
+  long long done = 0;
+  int failure = 0;
+  auto work = [&](Replay& replay) {
+    while (done < wanted) {
+      auto size = size_t(std::min<long long>(wanted - done, kChunk));
+      ssize_t count = ::read(file, object(self)->buffer.get(), size);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) failure = errno;
+      if (count <= 0) return;
+      replay.feed(object(self)->buffer.get(), size_t(count));
+      done += count;
+    }
+  };
+  if (!run(self, work)) return nullptr;
+  if (failure != 0) {
+    errno = failure;
+    return PyErr_SetFromErrno(PyExc_OSError);
+  }
+  return PyLong_FromLongLong(done);
+}
+
+PyObject* finish(PyObject* self, PyObject*) {
+  if (!is_open(self) || !run(self, [](Replay& replay) { replay.finish(); })) return nullptr;
+  object(self)->is_finished = true;
+  Py_RETURN_NONE;
+}
+
+// ---------------------------------------------------------------------- the results
+
+// Puts values into a dictionary under names, until one of them cannot be made.
+class Fields {
+ public:
+  Fields() : fields_(PyDict_New()) {}
+  ~Fields() { Py_XDECREF(fields_); }
+  Fields(const Fields&) = delete;
+  Fields& operator=(const Fields&) = delete;
+
+  void put(const char* name, PyObject* value) {
+    if (fields_ == nullptr || value == nullptr || PyDict_SetItemString(fields_, name, value) < 0) {
+      Py_XDECREF(fields_);
+      fields_ = nullptr;
+    }
+    Py_XDECREF(value);
+  }
+  void put(const char* name, uint64_t value) { put(name, PyLong_FromUnsignedLongLong(value)); }
+  void put(const char* name, int64_t value) { put(name, PyLong_FromLongLong(value)); }
+
+  // A column: what `get` takes from each item, as the bytes of an array.
+  template <class Items, class Get>
+  void column(const char* name, const Items& items, Get get) {
+    using Value = decltype(get(*items.begin()));
+    const auto size = Py_ssize_t(items.size() * sizeof(Value));
+    PyObject* bytes = PyBytes_FromStringAndSize(nullptr, size);
+    if (bytes != nullptr) {
+      char* to = PyBytes_AsString(bytes);
+      for (const auto& item : items) {
+        const Value value = get(item);
+        std::memcpy(to, &value, sizeof value);
+        to += sizeof value;
+      }
+    }
+    put(name, bytes);
+  }
+
+  PyObject* release() { return std::exchange(fields_, nullptr); }
+
+ private:
+  PyObject* fields_;
+};
+
+PyObject* text(const std::string& value) {
+  return PyUnicode_DecodeUTF8(value.data(), Py_ssize_t(value.size()), "replace");
+}
+
+template <class Items, class Make>
+PyObject* list(const Items& items, Make make) {
+  PyObject* made = PyList_New(0);
+  for (const auto& item : items) {
+    PyObject* value = made == nullptr ? nullptr : make(item);
+    if (value == nullptr || PyList_Append(made, value) < 0) {
+      Py_XDECREF(made);
+      made = nullptr;
+    }
+    Py_XDECREF(value);
+    if (made == nullptr) return nullptr;
+  }
+  return made;
+}
+
+PyObject* module_of(const memdeep::Module& module) {
+  PyObject* segments = list(module.segments, [](const std::pair<uint64_t, uint64_t>& segment) {
+    return Py_BuildValue("(KK)", static_cast<unsigned long long>(segment.first),
+                         static_cast<unsigned long long>(segment.second));
+  });
+  if (segments == nullptr) return nullptr;
+  return Py_BuildValue("(NKN)", text(module.filename),
+                       static_cast<unsigned long long>(module.address), segments);
+}
+
+void put_rows(Fields& fields, const char* const names[5], const std::vector<memdeep::Row>& rows) {
+  using memdeep::Row;
+  fields.column(names[0], rows, [](const Row& row) { return row.site; });
+  fields.column(names[1], rows, [](const Row& row) { return row.born; });
+  fields.column(names[2], rows, [](const Row& row) { return row.died; });
+  fields.column(names[3], rows, [](const Row& row) { return row.bytes; });
+  fields.column(names[4], rows, [](const Row& row) { return row.count; });
+}
+
+PyObject* header(PyObject* self, PyObject*) {
+  const Replay& replay = *object(self)->replay;
+  if (replay.header.version == 0) Py_RETURN_NONE;
+  const memdeep::Header& read = replay.header;
+  Fields fields;
+  fields.put("version", int64_t{read.version});
+  fields.put("python_version", int64_t{read.python_version});
+  fields.put("native", PyBool_FromLong(read.native));
+  fields.put("python_allocators", PyBool_FromLong(read.python_allocators));
+  fields.put("command_line", text(read.command_line));
+  fields.put("pid", int64_t{read.pid});
+  fields.put("main_thread", read.main_thread);
+  fields.put("skipped_frames", read.skipped_frames);
+  fields.put("start_ms", read.start_ms);
+  fields.put("end_ms", read.end_ms);
+  return fields.release();
+}
+
+PyObject* columns(PyObject* self, PyObject*) {
+  if (!is_complete(self)) return nullptr;
+  const Replay& replay = *object(self)->replay;
+  using namespace memdeep;
+  Fields fields;
+  auto same = [](auto value) { return value; };
+  fields.column("site_node", replay.sites, [](const Site& site) { return site.node; });
+  fields.column("site_thread", replay.sites, [](const Site& site) { return site.thread; });
+  fields.column("site_native", replay.sites, [](const Site& site) { return site.native; });
+  fields.column("site_generation", replay.sites, [](const Site& site) { return site.generation; });
+  fields.column("site_memory_map", replay.sites, [](const Site& site) { return site.memory_map; });
+  fields.column("node_parent", replay.node_parents, same);
+  fields.column("node_frame", replay.node_frames, same);
+  fields.column("frame_code", replay.frames, [](const Frame& frame) { return frame.code; });
+  fields.column("frame_offset", replay.frames, [](const Frame& frame) { return frame.offset; });
+  fields.column("frame_is_entry", replay.frames, [](const Frame& frame) {
+    return uint8_t(frame.is_entry);
+  });
+  fields.column("native_address", replay.native_addresses, same);
+  fields.column("native_parent", replay.native_parents, same);
+  static const char* const lifetime[] = {"lifetime_site", "lifetime_born", "lifetime_died",
+                                         "lifetime_bytes", "lifetime_count"};
+  static const char* const transient[] = {"transient_site", "transient_born", "transient_died",
+                                          "transient_bytes", "transient_count"};
+  put_rows(fields, lifetime, replay.lifetimes);
+  put_rows(fields, transient, replay.transients);
+  fields.column("large_site", replay.largest, [](const Large& large) { return large.site; });
+  fields.column("large_born", replay.largest, [](const Large& large) { return large.born; });
+  fields.column("large_died", replay.largest, [](const Large& large) { return large.died; });
+  fields.column("large_bytes", replay.largest, [](const Large& large) { return large.bytes; });
+  fields.column("window_cut", replay.windows, [](const Window& one) { return uint32_t(one.cut); });
+  fields.column("window_segment", replay.windows, [](const Window& one) { return one.segment; });
+  fields.column("window_time_ms", replay.windows, [](const Window& one) { return one.time_ms; });
+  fields.column("window_rss", replay.windows, [](const Window& one) { return one.rss; });
+  fields.column("window_heap", replay.windows, [](const Window& one) { return one.heap; });
+  fields.column("window_peak", replay.windows, [](const Window& one) { return one.peak; });
+  fields.column("segment_sequence", replay.sequences, same);
+  return fields.release();
+}
+
+PyObject* names(PyObject* self, PyObject*) {
+  if (!is_complete(self)) return nullptr;
+  const Replay& replay = *object(self)->replay;
+  Fields fields;
+  fields.put("codes", list(replay.codes, [](const std::pair<const uint32_t, memdeep::Code>& code) {
+    const memdeep::Code& read = code.second;
+    return Py_BuildValue("(INNiy#)", code.first, text(read.function), text(read.filename),
+                         read.first_line, read.line_table.data(),
+                         Py_ssize_t(read.line_table.size()));
+  }));
+  fields.put("threads", list(replay.threads, [](const memdeep::Thread& thread) {
+    return Py_BuildValue("(KN)", static_cast<unsigned long long>(thread.id), text(thread.name));
+  }));
+  fields.put("generations",
+             list(replay.generations, [](const std::vector<memdeep::Module>& modules) {
+               return list(modules, module_of);
+             }));
+  return fields.release();
+}
+
+PyObject* totals(PyObject* self, PyObject*) {
+  const Replay& replay = *object(self)->replay;
+  Fields fields;
+  fields.put("records", replay.records);
+  fields.put("heap_bytes", replay.heap());
+  fields.put("peak_bytes", replay.peak_bytes);
+  fields.put("allocated_bytes", replay.allocated_bytes);
+  fields.put("unknown_frees", replay.unknown_frees);
+  fields.put("overwritten", replay.overwritten);
+  fields.put("truncated", PyBool_FromLong(replay.truncated));
+  fields.put("damage", replay.damage == nullptr ? text("") : text(replay.damage));
+  fields.put("calls", list(replay.calls, [](uint64_t count) {
+    return PyLong_FromUnsignedLongLong(count);
+  }));
+  return fields.release();
+}
+
+PyObject* at_peaks(PyObject* self, PyObject* segments) {
+  char* bytes;
+  Py_ssize_t size;
+  if (!is_complete(self) || PyBytes_AsStringAndSize(segments, &bytes, &size) < 0) return nullptr;
+  std::vector<memdeep::Row> rows;
+  auto work = [&](Replay& replay) {
+    std::vector<uint32_t> wanted(size_t(size) / sizeof(uint32_t));
+    std::memcpy(wanted.data(), bytes, wanted.size() * sizeof(uint32_t));
+    std::sort(wanted.begin(), wanted.end());
+    rows = replay.at_peaks(wanted);
+  };
+  if (!run(self, work)) return nullptr;
+  static const char* const row[] = {"site", "segment", "", "bytes", "count"};
+  Fields fields;
+  put_rows(fields, row, rows);
+  return fields.release();
+}
+
+PyMethodDef methods[] = {
+    {"feed", feed, METH_O, "feed(data: bytes): replay the next bytes of a capture."},
+    {"read", read_file, METH_VARARGS,
+     "read(file: int, size: int) -> int: replay up to `size` bytes from a file descriptor."},
+    {"finish", finish, METH_NOARGS, "Close the last segment; the results are complete then."},
+    {"header", header, METH_NOARGS, "What the capture's head says; None until it is read."},
+    {"columns", columns, METH_NOARGS, "The results, each column as the bytes of an array."},
+    {"names", names, METH_NOARGS, "Code objects, threads and the modules of each generation."},
+    {"totals", totals, METH_NOARGS, "Counts over the whole capture, and what is wrong with it."},
+    {"at_peaks", at_peaks, METH_O,
+     "at_peaks(segments: bytes): what each site holds at the peaks of these segments."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyType_Slot slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(create)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(destroy)},
+    {Py_tp_methods, methods},
+    {Py_tp_doc, const_cast<char*>("Replays one memray capture.")},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {"memdeep.capture._replay.Replay", sizeof(Object), 0, Py_TPFLAGS_DEFAULT, slots};
+
+int populate(PyObject* module) {
+  PyObject* type = PyType_FromSpec(&spec);
+  if (type == nullptr) return -1;
+  const int status = PyModule_AddObjectRef(module, "Replay", type);
+  Py_DECREF(type);
+  return status;
+}
+
+PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, reinterpret_cast<void*>(populate)},
+    {0, nullptr},
+};
+
+PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_replay", "The replay of memray captures.", 0, nullptr, module_slots,
+    nullptr, nullptr, nullptr};
+
+}  // namespace
+
+PyMODINIT_FUNC PyInit__replay() { return PyModuleDef_Init(&definition); }

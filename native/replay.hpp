@@ -1,0 +1,706 @@
+// Replays a memray capture in one pass: reads its records and has account.hpp keep the books of what
+// every call site allocated, freed and held. Knows the capture's bytes and stacks; knows no Python,
+// no file and no meaning of a checkpoint.
+//
+// THE FORMAT (memray's records.h, header versions 12 and 13; integers are little-endian)
+//
+//   varint    7 bits a byte, least significant first, bit 7 set on all but the last; padding allowed
+//   delta     a zigzag varint, added to the last value of its kind
+//   string    bytes up to a NUL
+//
+//   header    "memray\0", i32 version, i32 Python's hexversion, u8 native traces, u8 file format
+//             (0: single allocations), u64 allocations, u64 frames, i64 start and i64 end in
+//             milliseconds since the epoch, string command line, i32 pid, u64 main thread,
+//             u64 outermost frames of the main thread to skip, u8 Python allocator, u8 Python
+//             allocators traced, u8 object lifetimes traced; from version 13 on: string libdest and
+//             two lists of strings (site-packages, sys.path), each ended by an empty string
+//
+//   A record begins with a byte that holds its type and, below the type's highest bit, flags:
+//
+//   0x80..    allocation: bits 3-6 index the last 15 distinct addresses, or are 15 and an address
+//             follows (delta, in units of 8 bytes); bits 0-2 are the allocator, or 0 and it follows
+//             as a byte. Frees end here. Else: native stack (delta; only with native traces), size
+//             (varint)
+//   0x40..    frame push: bit 0 is set if C code entered the interpreter anew; code object (varint),
+//             instruction offset (zigzag varint)
+//   0x20..    object created or destroyed: bits 1-4 as bits 3-6 above; if created (bit 0), native
+//             stack (delta; only with native traces). Only the deltas matter here
+//   0x10..    frame pop: (bits 0-3) + 1 frames
+//   0x01      trailer: the end
+//   0x02      memory: RSS in bytes (varint), milliseconds since the start (varint)
+//   0x05      native frame: instruction pointer (delta), its caller's stack (delta); numbered from 1
+//   0x06      a new memory map begins
+//   0x07      module: string file name, varint number of segments, u64 load address, then for each
+//             segment: byte 0x08, u64 address before loading, varint size
+//   0x0A      thread: string name of the current thread
+//   0x0C      context switch: u64 the current thread
+//   0x0E      code object: varint id, string function, string file name, first line (delta), varint
+//             length and bytes of the line table
+//
+// MARKERS end a segment. memdeep writes them as a thread record whose name is "memdeep:" and 30
+// digits; after a run they are overwritten by two memory records whose RSS is a multiple of 4096
+// plus 1 and plus 2, as a varint padded to 10 bytes (memdeep/capture/markers.py).
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "account.hpp"
+
+namespace memdeep {
+
+using Bytes = const uint8_t*;
+
+constexpr size_t kSlack = 64;  // no record without strings is longer
+constexpr size_t kMaxRecord = size_t{64} << 20;  // longer ones are not memray's
+enum Allocator : unsigned { kPyFree = 1, kFree = 5, kMmap = 14, kMunmap = 15, kAllocators = 16 };
+
+// Finds the number of a thing that is kept elsewhere: open addressing over numbers (0: free).
+class Numbers {
+ public:
+  // The place for the number of a thing with this hash: 0 in it means the thing is new.
+  // `is_same(number)` compares, `hash_of(number)` is needed when the table grows.
+  template <class IsSame, class HashOf>
+  uint32_t& at(uint64_t hash, IsSame is_same, HashOf hash_of) {
+    if (used_ * 2 >= table_.size()) {
+      std::vector<uint32_t> old(table_.size() * 2);
+      old.swap(table_);
+      for (uint32_t number : old) {
+        if (number != 0) *vacant(hash_of(number)) = number;
+      }
+    }
+    for (size_t place = hash & mask();; place = (place + 1) & mask()) {
+      uint32_t& number = table_[place];
+      if (number == 0) {
+        ++used_;  // the caller fills it
+        return number;
+      }
+      if (is_same(number)) return number;
+    }
+  }
+
+ private:
+  size_t mask() const { return table_.size() - 1; }
+  uint32_t* vacant(uint64_t hash) {
+    size_t place = hash & mask();
+    while (table_[place] != 0) place = (place + 1) & mask();
+    return &table_[place];
+  }
+
+  std::vector<uint32_t> table_ = std::vector<uint32_t>(256);
+  size_t used_ = 0;
+};
+
+inline uint64_t mix(uint64_t one, uint64_t other) {
+  uint64_t mixed = (one ^ (other * 0x9E3779B97F4A7C15u)) * 0xD6E8FEB86659FD93u;
+  return mixed ^ (mixed >> 32);
+}
+
+struct Header {
+  int32_t version = 0, python_version = 0, pid = 0;
+  uint8_t native = 0, python_allocator = 0, python_allocators = 0, object_lifetimes = 0;
+  uint64_t main_thread = 0, skipped_frames = 0;
+  int64_t start_ms = 0, end_ms = 0;
+  std::string command_line;
+};
+
+struct Code {
+  std::string function, filename, line_table;
+  int32_t first_line;
+};
+
+struct Frame {
+  uint32_t code;
+  int32_t offset;
+  bool is_entry;
+};
+
+struct Module {
+  std::string filename;
+  uint64_t address;
+  std::vector<std::pair<uint64_t, uint64_t>> segments;
+  bool operator==(const Module& other) const {
+    return address == other.address && filename == other.filename && segments == other.segments;
+  }
+};
+
+struct Site {
+  uint32_t node, thread, native, generation;
+  uint32_t memory_map;  // the number of memray's own generation in which it was first seen
+};
+
+struct Thread {
+  uint64_t id;
+  std::string name;
+};
+
+class Replay : public Account {
+ public:
+  enum class State { kHeader, kRecords, kEnded, kDamaged };
+
+  // The results; complete after finish().
+  Header header;
+  std::vector<Site> sites{{0, 0, 0, 0, 0}};  // number 0 of sites, nodes and frames is nothing
+  std::vector<uint32_t> node_parents{0}, node_frames{0};
+  std::vector<Frame> frames{{0, 0, false}};
+  std::unordered_map<uint32_t, Code> codes;
+  std::vector<uint64_t> native_addresses{0};
+  std::vector<uint32_t> native_parents{0};
+  std::vector<std::vector<Module>> generations{{}};
+  std::vector<Thread> threads;
+  std::vector<int64_t> sequences{-1};  // of the marker that begins a segment; -1: not known
+  uint64_t records = 0;
+  uint64_t allocated_bytes = 0;
+  uint64_t calls[kAllocators] = {};  // by allocator; of frees too
+  bool truncated = false;
+  const char* damage = nullptr;
+
+  State state() const { return state_; }
+
+  // Takes the next bytes of the capture, any number of them.
+  void feed(Bytes data, size_t size) {
+    while (size != 0 && !is_over()) {
+      if (pending_size_ == 0) {
+        size_t used = size_t(consume(data, data + size, false) - data);
+        data += used;
+        size -= used;
+        if (size == 0 || is_over()) break;
+      }
+      size_t before = pending_size_;
+      size_t taken = std::min(size, std::max(wanted_ - std::min(wanted_, before), size_t{256}));
+      append(data, taken);
+      if (pending_size_ < wanted_) {
+        data += taken;
+        size -= taken;
+        continue;
+      }
+      size_t used = consume_pending();
+      if (used != 0 && used >= before && taken < size) {  // the rest is still in `data`
+        data += used - before;
+        size -= used - before;
+        drop(pending_size_);
+      } else {
+        data += taken;
+        size -= taken;
+        drop(used);
+      }
+      if (pending_size_ > kMaxRecord) fail("a record is longer than any of memray's");
+    }
+  }
+
+  // Closes the last segment. Nothing may be fed afterwards.
+  void finish() {
+    if (!is_over() && pending_size_ != 0) drop(consume_pending());
+    truncated = state_ != State::kEnded;
+    close(last_time_ms_, last_rss_);
+  }
+
+ private:
+  struct Node {
+    uint64_t key;  // of the frame
+    uint32_t parent;
+    uint32_t last_child;
+  };
+  struct Open {  // the cell that a node last charged, good while its stamp is the current one
+    uint32_t thread, native, stamp, cell;
+  };
+  struct Stack {
+    uint32_t thread;
+    uint64_t id;
+    std::vector<uint32_t> nodes;
+  };
+  struct Region {
+    uint64_t end;
+    uint32_t module;
+  };
+  bool is_over() const { return state_ == State::kEnded || state_ == State::kDamaged; }
+
+  void fail(const char* reason) {
+    state_ = State::kDamaged;
+    damage = reason;
+  }
+
+  // ------------------------------------------------------------------ the bytes
+
+  static uint64_t varint(Bytes& from) {
+    uint64_t byte = *from++;
+    if (byte < 128) return byte;
+    uint64_t value = byte & 127;
+    for (unsigned shift = 7; shift < 70; shift += 7) {
+      byte = *from++;
+      if (shift < 64) value |= (byte & 127) << shift;
+      if (byte < 128) break;
+    }
+    return value;
+  }
+
+  static uint64_t delta(Bytes& from) {
+    uint64_t zigzag = varint(from);
+    return (zigzag >> 1) ^ (~(zigzag & 1) + 1);
+  }
+
+  template <class T>
+  static T fixed(Bytes& from) {
+    T value;
+    std::memcpy(&value, from, sizeof value);
+    from += sizeof value;
+    return value;
+  }
+
+  // A string; false if its end is not there yet.
+  static bool string(Bytes& from, Bytes end, std::string* text) {
+    if (from >= end) return false;
+    auto nul = static_cast<Bytes>(std::memchr(from, 0, size_t(end - from)));
+    if (nul == nullptr) return false;
+    if (text != nullptr) text->assign(reinterpret_cast<const char*>(from), size_t(nul - from));
+    from = nul + 1;
+    return true;
+  }
+
+  // pending_ holds the beginning of a record whose end has not come, and kSlack zero bytes.
+  void append(Bytes data, size_t size) {
+    pending_.resize(pending_size_);
+    pending_.insert(pending_.end(), data, data + size);
+    pending_.resize(pending_.size() + kSlack);
+    pending_size_ += size;
+  }
+
+  size_t consume_pending() {
+    Bytes begin = pending_.data();
+    return size_t(consume(begin, begin + pending_size_, true) - begin);
+  }
+
+  void drop(size_t size) {
+    pending_.erase(pending_.begin(), pending_.begin() + std::ptrdiff_t(size));
+    pending_size_ -= size;
+    // Trying again for every byte of a long string would take the square of its length.
+    wanted_ = pending_size_ + (pending_size_ < 256 ? 1 : pending_size_ / 4);
+  }
+
+  // Takes whole records from [from, end); returns the first byte not taken. `padded` says that
+  // kSlack bytes may be read behind the end; else it stops that far before it.
+  Bytes consume(Bytes from, Bytes end, bool padded) {
+    if (state_ == State::kHeader) {
+      Bytes after = read_header(from, end);
+      if (after == nullptr) return from;
+      from = after;
+    }
+    Bytes stop = end;
+    if (!padded) stop = size_t(end - from) > kSlack ? end - kSlack : from;
+    return state_ == State::kRecords ? read_records(from, end, stop) : from;
+  }
+
+  Bytes read_header(Bytes from, Bytes end) {
+    constexpr size_t kFixed = 7 + 4 + 4 + 1 + 1 + 32;
+    if (size_t(end - from) < kFixed) return nullptr;
+    Header read;
+    if (std::memcmp(from, "memray", 7) != 0) return fail("it is not a memray capture"), nullptr;
+    from += 7;
+    read.version = fixed<int32_t>(from);
+    if (read.version != 12 && read.version != 13) return fail("its version is unknown"), nullptr;
+    read.python_version = fixed<int32_t>(from);
+    read.native = fixed<uint8_t>(from);
+    if (fixed<uint8_t>(from) != 0) return fail("it is an aggregated capture"), nullptr;
+    from += 16;
+    read.start_ms = fixed<int64_t>(from);
+    read.end_ms = fixed<int64_t>(from);
+    if (!string(from, end, &read.command_line)) return nullptr;
+    if (size_t(end - from) < 4 + 8 + 8 + 3) return nullptr;
+    read.pid = fixed<int32_t>(from);
+    read.main_thread = fixed<uint64_t>(from);
+    read.skipped_frames = fixed<uint64_t>(from);
+    read.python_allocator = fixed<uint8_t>(from);
+    read.python_allocators = fixed<uint8_t>(from);
+    read.object_lifetimes = fixed<uint8_t>(from);
+    if (read.version >= 13) {
+      std::string path;
+      if (!string(from, end, &path)) return nullptr;
+      for (int list = 0; list < 2; ++list) {
+        do {
+          if (!string(from, end, &path)) return nullptr;
+        } while (!path.empty());
+      }
+    }
+    header = read;
+    state_ = State::kRecords;
+    return from;
+  }
+
+  // Takes the records that begin before `stop`; a record that does not end before `end` is left.
+  Bytes read_records(Bytes from, Bytes end, Bytes stop) {
+    const bool native = header.native != 0;
+    while (from < stop) {
+      const Bytes record = from;
+      const unsigned type = *from++;
+      if (type & 0x80) {
+        const unsigned recent = type >> 3 & 15;
+        unsigned allocator = type & 7;
+        uint64_t pointer = recent == 15 ? last_pointer_ + delta(from)
+                                        : recent_[(newest_ + recent) & 15];
+        if (allocator == 0) allocator = *from++;
+        const bool frees = allocator == kFree || allocator == kPyFree;
+        uint64_t stack = last_native_, size = 0;
+        if (!frees) {
+          if (native) stack += delta(from);
+          size = varint(from);
+        }
+        if (from > end) return record;
+        if (recent == 15) remember(pointer);
+        if (stack_ == nullptr) return fail("an allocation comes before any thread"), record;
+        if (frees) {
+          ++calls[allocator];
+          free(pointer);
+        } else {
+          last_native_ = stack;
+          if (allocator >= kAllocators || size >= kMaxSize || pointer - 1 >= kMaxAddress - 1 ||
+              stack >> 32) {
+            return fail("an allocation is impossible"), record;
+          }
+          ++calls[allocator];
+          if (allocator < kMmap) {
+            allocated_bytes += size;
+            allocate(pointer, size, cell_of(uint32_t(stack)));
+          } else if (allocator == kMmap) {
+            allocated_bytes += size;
+            map(pointer << 3, size, cell_of(uint32_t(stack)));
+          } else {
+            unmap(pointer << 3, size);
+          }
+        }
+      } else if (type & 0x40) {
+        uint64_t code = varint(from);
+        auto offset = uint32_t(delta(from));
+        if (from > end) return record;
+        if (stack_ == nullptr) return fail("a frame comes before any thread"), record;
+        if (code >> 31) return fail("a code object is impossible"), record;
+        stack_->nodes.push_back(child(top(), code << 33 | uint64_t(offset) << 1 | (type & 1)));
+      } else if (type & 0x20) {
+        uint64_t pointer = 0, stack = last_native_;
+        const bool is_new = (type >> 1 & 15) == 15;
+        if (is_new) pointer = last_pointer_ + delta(from);
+        if (native && (type & 1)) stack += delta(from);
+        if (from > end) return record;
+        if (is_new) remember(pointer);
+        last_native_ = stack;
+      } else if (type & 0x10) {
+        const size_t count = (type & 15) + 1;
+        if (stack_ == nullptr || stack_->nodes.size() < count) {
+          return fail("a frame that was not entered is left"), record;
+        }
+        stack_->nodes.resize(stack_->nodes.size() - count);
+      } else {
+        from = read_rare(type, from, end);
+        if (from == nullptr) return record;
+        if (is_over()) return from;
+      }
+      ++records;
+    }
+    return from;
+  }
+
+  void remember(uint64_t pointer) {
+    last_pointer_ = pointer;
+    newest_ = (newest_ - 1) & 15;
+    recent_[newest_] = pointer;
+  }
+
+  // Takes a record of a rare type, behind its first byte; null if its end is not there yet, or if
+  // it is damaged.
+  Bytes read_rare(unsigned type, Bytes from, Bytes end) {
+    switch (type) {
+      case 0x01:
+        state_ = State::kEnded;
+        return from;
+      case 0x02: {
+        Bytes start = from;
+        uint64_t rss = varint(from);
+        const bool padded = from - start == 10;
+        uint64_t time = varint(from);
+        if (from > end) return nullptr;
+        read_memory(rss, padded, header.start_ms + int64_t(time));
+        return from;
+      }
+      case 0x05: {
+        uint64_t address = last_address_ + delta(from);
+        uint64_t parent = last_native_ + delta(from);
+        if (from > end) return nullptr;
+        if (parent >= native_addresses.size()) return fail("a native frame is impossible"), nullptr;
+        last_address_ = address;
+        last_native_ = parent;
+        native_addresses.push_back(address);
+        native_parents.push_back(uint32_t(parent));
+        return from;
+      }
+      case 0x06:
+        ++memory_map_;
+        map_modules_.clear();
+        map_is_new_ = false;
+        return from;
+      case 0x07:
+        return read_module(from, end);
+      case 0x0A: {
+        std::string name;
+        if (!string(from, end, &name)) return nullptr;
+        read_thread_name(name);
+        return from;
+      }
+      case 0x0C: {
+        if (size_t(end - from) < 8) return nullptr;
+        switch_to(fixed<uint64_t>(from));
+        return from;
+      }
+      case 0x0E:
+        return read_code(from, end);
+      default:
+        return fail("a record is of no known type"), nullptr;
+    }
+  }
+
+  Bytes read_code(Bytes from, Bytes end) {
+    Code code;
+    uint64_t id, line, length;
+    if (!varint_within(from, end, &id) || !string(from, end, &code.function) ||
+        !string(from, end, &code.filename) || !varint_within(from, end, &line) ||
+        !varint_within(from, end, &length)) {
+      return nullptr;
+    }
+    if (id >> 31 || length > kMaxRecord) return fail("a code object is impossible"), nullptr;
+    if (length > size_t(end - from)) return nullptr;
+    code.line_table.assign(reinterpret_cast<const char*>(from), length);
+    last_line_ += uint32_t((line >> 1) ^ (~(line & 1) + 1));
+    code.first_line = int32_t(last_line_);
+    codes[uint32_t(id)] = std::move(code);
+    return from + length;
+  }
+
+  Bytes read_module(Bytes from, Bytes end) {
+    Module module;
+    uint64_t count;
+    if (!string(from, end, &module.filename) || !varint_within(from, end, &count)) return nullptr;
+    if (size_t(end - from) < 8) return nullptr;
+    module.address = fixed<uint64_t>(from);
+    for (; count != 0; --count) {
+      if (from < end && *from != 0x08) return fail("a module is impossible"), nullptr;
+      if (size_t(end - from) < 1 + 8) return nullptr;
+      uint64_t address = (++from, fixed<uint64_t>(from)), size;
+      if (!varint_within(from, end, &size)) return nullptr;
+      module.segments.emplace_back(address, size);
+    }
+    add_module(std::move(module));
+    return from;
+  }
+
+  // As varint(), where the bytes may run out.
+  static bool varint_within(Bytes& from, Bytes end, uint64_t* value) {
+    *value = 0;
+    for (unsigned shift = 0; shift < 70 && from < end; shift += 7) {
+      uint64_t byte = *from++;
+      if (shift < 64) *value |= (byte & 127) << shift;
+      if (byte < 128 || shift == 63) return true;
+    }
+    return false;
+  }
+
+  // ------------------------------------------------------------------ what the rare records mean
+
+  void read_memory(uint64_t rss, bool padded, int64_t time_ms) {
+    last_time_ms_ = time_ms;
+    last_rss_ = rss;
+    if (padded && rss % 4096 == 1) {
+      begin_segment(Cut::kMarker, -1);
+    } else {
+      end_window(padded && rss % 4096 == 2 ? Cut::kMarkerEnd : Cut::kMemory, time_ms, rss);
+    }
+  }
+
+  void begin_segment(Cut cut, int64_t sequence) {
+    next_segment(cut, last_time_ms_, last_rss_);
+    sequences.push_back(sequence);
+    ++open_stamp_;
+  }
+
+  void read_thread_name(const std::string& name) {
+    static constexpr char kPrefix[] = "memdeep:";
+    constexpr size_t kPrefixSize = sizeof kPrefix - 1, kDigits = 30;
+    if (name.size() == kPrefixSize + kDigits && name.compare(0, kPrefixSize, kPrefix) == 0) {
+      int64_t sequence = 0;
+      bool is_number = true;
+      for (size_t place = kPrefixSize; place < name.size(); ++place) {
+        is_number = is_number && name[place] >= '0' && name[place] <= '9' &&
+                    sequence < int64_t{1} << 59;
+        if (is_number) sequence = sequence * 10 + (name[place] - '0');
+      }
+      if (is_number) {
+        // A signal handler's checkpoint inside another one makes a marker appear twice.
+        if (seen_sequences_.insert(sequence).second) begin_segment(Cut::kThreadMarker, sequence);
+        return;
+      }
+    }
+    if (stack_ == nullptr) return;
+    stack_->thread = thread_number(stack_->id, name);
+  }
+
+  void switch_to(uint64_t id) {
+    auto found = stacks_.find(id);
+    if (found == stacks_.end()) {
+      found = stacks_.emplace(id, Stack{thread_number(id, ""), id, {}}).first;
+    }
+    stack_ = &found->second;
+  }
+
+  // Threads that follow one another under one id are told apart by name; those of one name are one.
+  uint32_t thread_number(uint64_t id, const std::string& name) {
+    std::string key = name.empty() ? std::string(reinterpret_cast<char*>(&id), sizeof id) : name;
+    auto [found, is_new] = thread_numbers_.emplace((name.empty() ? 'i' : 'n') + key,
+                                                   uint32_t(threads.size()));
+    if (is_new) threads.push_back({id, name});
+    return found->second;
+  }
+
+  // memray writes all modules anew whenever one is loaded. Only a module that lies where another
+  // one was makes a new generation here.
+  void add_module(Module&& module) {
+    const std::string key = std::to_string(module.address) + ":" + module.filename;
+    auto known = known_modules_.find(key);
+    const bool is_known =
+        known != known_modules_.end() && generations.back()[known->second] == module;
+    if (!is_known && !map_is_new_ && contradicts(module)) {
+      map_is_new_ = true;
+      generations.emplace_back();
+      known_modules_.clear();
+      regions_.clear();
+      for (Module& earlier : map_modules_) keep_module(earlier);
+      open_stamp_ += 1;
+    }
+    if (!is_known || map_is_new_) keep_module(module);
+    if (!map_is_new_) map_modules_.push_back(std::move(module));
+  }
+
+  bool contradicts(const Module& module) const {
+    for (auto [address, size] : module.segments) {
+      const uint64_t start = module.address + address;
+      auto after = regions_.lower_bound(start + size);
+      if (size == 0 || after == regions_.begin()) continue;
+      const Region& region = std::prev(after)->second;
+      const Module& other = generations.back()[region.module];
+      const bool is_same = other.address == module.address && other.filename == module.filename;
+      if (region.end > start && !is_same) return true;
+    }
+    return false;
+  }
+
+  void keep_module(const Module& module) {
+    std::vector<Module>& modules = generations.back();
+    known_modules_[std::to_string(module.address) + ":" + module.filename] =
+        uint32_t(modules.size());
+    for (auto [address, size] : module.segments) {
+      const uint64_t start = module.address + address;
+      if (start + size > start) regions_[start] = {start + size, uint32_t(modules.size())};
+    }
+    modules.push_back(module);
+  }
+
+  // ------------------------------------------------------------------ call sites
+
+  uint32_t top() const { return stack_->nodes.empty() ? 0 : stack_->nodes.back(); }
+
+  uint32_t child(uint32_t parent, uint64_t key) {
+    const uint32_t last = nodes_[parent].last_child;
+    if (nodes_[last].key == key && last != 0) return last;
+    auto is_same = [&](uint32_t node) {
+      return nodes_[node].key == key && nodes_[node].parent == parent;
+    };
+    auto hash_of = [&](uint32_t node) { return mix(nodes_[node].key, nodes_[node].parent); };
+    uint32_t& number = node_numbers_.at(mix(key, parent), is_same, hash_of);
+    if (number == 0) {
+      number = uint32_t(nodes_.size());
+      nodes_.push_back({key, parent, 0});
+      open_.push_back({0, 0, 0, 0});
+      node_parents.push_back(parent);
+      node_frames.push_back(frame_number(key));
+    }
+    nodes_[parent].last_child = number;
+    return number;
+  }
+
+  uint32_t frame_number(uint64_t key) {
+    auto is_same = [&](uint32_t frame) { return frame_keys_[frame] == key; };
+    auto hash_of = [&](uint32_t frame) { return mix(frame_keys_[frame], 0); };
+    uint32_t& number = frame_numbers_.at(mix(key, 0), is_same, hash_of);
+    if (number == 0) {
+      number = uint32_t(frames.size());
+      frame_keys_.push_back(key);
+      frames.push_back({uint32_t(key >> 33), int32_t(uint32_t(key >> 1)), (key & 1) != 0});
+    }
+    return number;
+  }
+
+  // The cell that the current stack charges in the current segment.
+  uint32_t cell_of(uint32_t native) {
+    const uint32_t node = top();
+    Open& open = open_[node];
+    if (open.stamp != open_stamp_ || open.native != native || open.thread != stack_->thread) {
+      open = {stack_->thread, native, open_stamp_, 0};
+      open.cell = cell_of_site(site_number(node, native));
+    }
+    return open.cell;
+  }
+
+  uint32_t site_number(uint32_t node, uint32_t native) {
+    const auto generation = uint32_t(generations.size() - 1);
+    const uint32_t thread = stack_->thread;
+    auto hash = [](const Site& site) {
+      return mix(uint64_t(site.node) << 32 | site.native,
+                 uint64_t(site.generation) << 32 | site.thread);
+    };
+    const Site wanted{node, thread, native, generation, memory_map_};
+    auto is_same = [&](uint32_t number) {
+      const Site& site = sites[number];
+      return site.node == node && site.native == native && site.thread == thread &&
+             site.generation == generation;
+    };
+    uint32_t& number =
+        site_numbers_.at(hash(wanted), is_same, [&](uint32_t n) { return hash(sites[n]); });
+    if (number == 0) {
+      number = uint32_t(sites.size());
+      sites.push_back(wanted);
+    }
+    return number;
+  }
+
+  State state_ = State::kHeader;
+  std::vector<uint8_t> pending_;
+  size_t pending_size_ = 0, wanted_ = 1;
+  uint64_t last_pointer_ = 0, last_address_ = 0, last_native_ = 0;
+  uint32_t last_line_ = 0;
+  uint64_t recent_[16] = {};
+  uint32_t newest_ = 0;
+  int64_t last_time_ms_ = 0;
+  uint64_t last_rss_ = 0;
+
+  std::unordered_map<uint64_t, Stack> stacks_;
+  Stack* stack_ = nullptr;
+  std::unordered_map<std::string, uint32_t> thread_numbers_;
+  std::unordered_set<int64_t> seen_sequences_;
+
+  uint32_t memory_map_ = 0;
+  bool map_is_new_ = false;  // the current memory map has made a generation of its own
+  std::vector<Module> map_modules_;
+  std::unordered_map<std::string, uint32_t> known_modules_;
+  std::map<uint64_t, Region> regions_;
+
+  std::vector<Node> nodes_{{0, 0, 0}};
+  std::vector<uint64_t> frame_keys_{0};
+  std::vector<Open> open_{{0, 0, 0, 0}};
+  Numbers node_numbers_, frame_numbers_, site_numbers_;
+  uint32_t open_stamp_ = 1;
+
+};
+
+}  // namespace memdeep

@@ -1,0 +1,47 @@
+// Bytes alive over the run, as a small drawing with the scope shaded.
+(function (memdeep) {
+  'use strict';
+
+  const SVG = 'http://www.w3.org/2000/svg';
+  const [WIDTH, HEIGHT] = [100, 24];
+  const MOST_POINTS = 300;
+
+  function shape(name, attributes) {
+    const made = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    return made;
+  }
+
+  // Places and heights between 0 and 1; of many neighbours the highest stays. Pure.
+  function points(times, values) {
+    const end = times.at(-1) || 1;
+    const high = Math.max(1, ...values);
+    const size = Math.ceil(values.length / MOST_POINTS);
+    const found = [];
+    for (let start = 0; start < values.length; start += size) {
+      let place = start;
+      for (let at = start; at < Math.min(start + size, values.length); at += 1) if (values[at] > values[place]) place = at;
+      found.push([times[place] / end, values[place] / high]);
+    }
+    return found;
+  }
+
+  // `stretches` are checkpoints: [start, end, start, end ...].
+  function draw(times, values, stretches, label) {
+    const svg = shape('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label });
+    const at = (time) => (WIDTH * time) / (times.at(-1) || 1);
+    let shade = ''; // one path: where repeats lie close together their shades do not add up
+    for (let i = 0; i < stretches.length; i += 2) {
+      const [x, end] = [at(times[stretches[i]]), at(times[stretches[i + 1]])];
+      const width = Math.max(0.6, end - x);
+      shade += `M${x} 0h${width}v${HEIGHT}h${-width}z`;
+    }
+    svg.append(shape('path', { d: shade }));
+    const line = points(times, values)
+      .map(([x, y]) => (WIDTH * x).toFixed(2) + ',' + (HEIGHT - 0.5 - (HEIGHT - 1.5) * y).toFixed(2)).join(' ');
+    svg.append(shape('polygon', { points: `0,${HEIGHT} ${line} ${WIDTH},${HEIGHT}` }), shape('polyline', { points: line }));
+    return svg;
+  }
+
+  memdeep.sparkline = { draw, points };
+})(globalThis.memdeep = globalThis.memdeep || {});

@@ -1,0 +1,180 @@
+// The panel beside the graph: the exact stacks of what is selected, and the life of its bytes.
+(function (memdeep) {
+  'use strict';
+
+  const { format } = memdeep;
+  const COPIED_MS = 1500;
+  const UNKNOWN = '–';
+  const say = (key, values) => memdeep.words.say(key, values);
+
+  function element(name, className, ...content) {
+    const made = document.createElement(name);
+    if (className) made.className = className;
+    made.append(...content);
+    return made;
+  }
+
+  function button(className, text, onClick) {
+    const made = element('button', className, text);
+    made.type = 'button';
+    made.addEventListener('click', onClick);
+    return made;
+  }
+
+  // The address that opens a line in an editor, or null where there is no such file.
+  function editorAddress(template, path, line) {
+    const isFile = /^(\/|[A-Za-z]:[\\/])/.test(path);
+    if (!isFile || line <= 0 || !/^[a-z][a-z0-9+.-]*:/i.test(template) || /^(javascript|data|vbscript):/i.test(template)) return null;
+    const escaped = path.split(/[\\/]/).map(encodeURIComponent).join('/');
+    return template
+      .replace('/{path}', '/' + escaped.replace(/^\//, ''))
+      .replace('{path}', escaped)
+      .replace('{line}', String(line));
+  }
+
+  // The old way is there for pages opened from a file, where the clipboard may be refused.
+  async function copy(text, place) {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = element('textarea', 'unseen');
+      area.value = text;
+      place.append(area);
+      area.select();
+      document.execCommand('copy');
+      area.remove();
+    }
+  }
+
+  function create(root, data, on) {
+    const { core, frames } = data;
+    let shown = null; // { selection, title, sums, stretches }
+    let place = 0; // of the stack that is shown, among those of the selection
+
+    const bytesText = (bytes) => (shown.selection.signed ? format.signedBytes(bytes) : format.bytes(bytes));
+    const phaseName = (phase) => (phase < 0 ? say('stack.no_phase') : core.phases.name[phase]);
+    const stack = () => memdeep.selection.stackOf(core, shown.selection.stacks[place]);
+    const isHere = (frame) => Boolean(shown.selection.isHere(frame, shown.selection.stacks[place]));
+
+    function largestText({ largest }) {
+      if (largest === null) return UNKNOWN;
+      return largest.isExact ? format.bytes(largest.bytes) : say('stack.at_least', { sum_bytes: largest.bytes });
+    }
+
+    function figures({ selection }) {
+      const { life } = selection;
+      const last = life === null ? UNKNOWN : life.isAtEnd ? say('stack.at_end') : phaseName(life.last);
+      const list = element('dl', 'panel-figures');
+      for (const [key, value] of [
+        ['stack.bytes', bytesText(selection.bytes)],
+        ['stack.share', format.percent(selection.share)],
+        ['stack.count', format.count(Math.abs(selection.count))],
+        ['stack.mean', format.bytes(selection.mean)],
+        ['stack.largest', largestText(selection)],
+        ['stack.first', life === null ? UNKNOWN : phaseName(life.first)],
+        ['stack.last', last],
+      ]) list.append(element('div', '', element('dt', '', say(key)), element('dd', '', value)));
+      return list;
+    }
+
+    function life({ selection, stretches }) {
+      const most = selection.alive.reduce((high, bytes) => Math.max(high, bytes), 0);
+      const label = say('stack.alive_over_time', { peak_bytes: most });
+      return element('figure', 'panel-life',
+        memdeep.sparkline.draw(core.checkpoints.time, selection.alive, stretches, label),
+        element('figcaption', 'hint', label));
+    }
+
+    function frameItem(frame) {
+      const item = element('li', 'origin-' + frames.origin(frame) + (isHere(frame) ? ' here' : ''));
+      const address = editorAddress(core.editor, frames.file(frame), frames.line(frame));
+      const where = element(address === null ? 'span' : 'a', 'stack-place', frames.file(frame) === '' ? '' : frames.location(frame));
+      where.title = frames.path(frame);
+      if (address !== null) where.href = address;
+      item.append(element('bdi', 'stack-function', frames.functionName(frame)), ' ', where);
+      const source = frames.source(frame);
+      if (source !== null) item.append(element('code', '', source));
+      return item;
+    }
+
+    function asText() {
+      const { selection, title, sums } = shown;
+      const node = selection.stacks[place];
+      const lines = stack().flatMap((frame) => {
+        const source = frames.source(frame);
+        const call = '  ' + frames.functionName(frame) + '  ' + frames.path(frame);
+        return source === null ? [call] : [call, '      ' + source];
+      });
+      const count = say('count.allocation', { n: Math.abs(sums.node.count[node]) });
+      return [title, bytesText(sums.node.bytes[node]) + ', ' + count, ...lines].join('\n') + '\n';
+    }
+
+    function copyButton() {
+      const made = button('button', say('stack.copy'), async () => {
+        await copy(asText(), root);
+        made.textContent = say('stack.copied');
+        setTimeout(() => { made.textContent = say('stack.copy'); }, COPIED_MS);
+      });
+      return made;
+    }
+
+    // Where the selected line or frame is in the source view and the graph.
+    function tools() {
+      const bar = element('div', 'panel-tools', copyButton());
+      const here = stack().findLast((frame) => isHere(frame) && frames.line(frame) > 0 && frames.file(frame) !== '');
+      if (here !== undefined) bar.append(button('button', say('stack.in_source'), () => on.source(here)));
+      if (shown.isRow) bar.append(button('button', say('stack.in_graph'), () => on.graph(here ?? stack().at(-1))));
+      return bar;
+    }
+
+    function pager({ selection, sums }) {
+      const many = selection.stacks.length;
+      const node = selection.stacks[place];
+      const text = many === 1 ? say('stack.outermost_first') : say('stack.place', {
+        place: place + 1, n: many, bytes: bytesText(sums.node.bytes[node]),
+      });
+      const bar = element('div', 'panel-pager', element('p', 'hint', text));
+      if (many === 1) return bar;
+      const turn = (sign, key, step) => {
+        const made = button('button', sign, () => {
+          place += step;
+          draw();
+          root.querySelector('[data-turn="' + step + '"]:not(:disabled)')?.focus();
+        });
+        made.setAttribute('aria-label', say(key));
+        made.title = say(key);
+        made.dataset.turn = step;
+        made.disabled = place + step < 0 || place + step >= many;
+        return made;
+      };
+      bar.append(turn('‹', 'stack.previous', -1), turn('›', 'stack.next', 1));
+      return bar;
+    }
+
+    function draw() {
+      const { selection, title } = shown;
+      const heading = element('h3', '', element('bdi', '', title));
+      if (selection.stacks.length === 0) {
+        root.replaceChildren(heading, element('p', 'hint', say('stack.nothing_here')), life(shown));
+        return;
+      }
+      const list = element('ol', 'panel-stack', ...stack().map(frameItem));
+      list.tabIndex = 0;
+      list.setAttribute('aria-label', say('stack.heading'));
+      root.replaceChildren(heading, figures(shown), life(shown), tools(), pager(shown), list);
+      const here = list.querySelector('.here');
+      if (here !== null) list.scrollTop = here.offsetTop - list.clientHeight / 2;
+    }
+
+    return {
+      // `what` = { selection (selection.js), title, isRow, sums, stretches }.
+      show(what) {
+        shown = what;
+        place = 0;
+        draw();
+      },
+    };
+  }
+
+  memdeep.stackPanel = { create, editorAddress };
+})(globalThis.memdeep = globalThis.memdeep || {});

@@ -1,0 +1,42 @@
+// The one place that knows what the reader is looking at; everything else follows it.
+(function (memdeep) {
+  'use strict';
+
+  const DEFAULTS = {
+    scope: { kind: 'phase', phase: 0 },
+    versus: null,
+    metric: 'retained',
+    view: 'flame',
+    native: 'fold',
+    invert: false,
+    threads: false,
+    imports: false,
+    flip: false,
+    regex: false,
+    query: '',
+    frames: [], // the path of the frame that fills the flame graph
+    selected: null, // { frames } or { line }: what the panel beside it tells of
+    file: null,
+  };
+
+  function same(a, b) {
+    return a === b || JSON.stringify(a) === JSON.stringify(b);
+  }
+
+  function create(initial) {
+    let state = { ...DEFAULTS, ...initial };
+    const followers = [];
+    return {
+      get: () => state,
+      set(patch) {
+        const changed = Object.keys(patch).filter((key) => !same(state[key], patch[key]));
+        if (changed.length === 0) return;
+        state = { ...state, ...patch };
+        followers.forEach((follow) => follow(state, new Set(changed)));
+      },
+      subscribe: (follow) => followers.push(follow),
+    };
+  }
+
+  memdeep.store = { create, DEFAULTS };
+})(globalThis.memdeep = globalThis.memdeep || {});

@@ -1,0 +1,184 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const test = require('node:test');
+const { gzipSync } = require('node:zlib');
+const { load } = require('./scripts.js');
+const { randomRun, SCOPES } = require('./runs.js');
+
+const { scope: scopes, flameLayout: layout, ranking, selection, payload, sparkline, sourceView, stackPanel } = load();
+const KINDS = ['lines', 'functions', 'modules'];
+const OPTIONS = { native: 'show', threads: true, imports: true, invert: false };
+const STATES = [
+  { ...OPTIONS, scope: SCOPES[0], versus: null, metric: 'retained' },
+  { ...OPTIONS, scope: SCOPES[4], versus: null, metric: 'allocated' },
+  { ...OPTIONS, scope: SCOPES[5], versus: null, metric: 'peak' },
+  { ...OPTIONS, scope: SCOPES[8], versus: null, metric: 'growth' },
+];
+
+function dataOf(blocks) {
+  return { core: blocks.core, blocks, frames: payload.frameReader(blocks.core, new Map()) };
+}
+
+function eachState(check) {
+  for (const seed of [1, 2, 3]) {
+    const blocks = randomRun(seed);
+    for (const state of STATES) {
+      const sums = { node: scopes.picture(blocks, state, 'node'), line: scopes.picture(blocks, state, 'line') };
+      check(dataOf(blocks), sums, state);
+    }
+  }
+}
+
+const sum = (values) => values.reduce((total, value) => total + value, 0);
+
+test('what is charged to lines, to functions and to modules is the total of all', () => {
+  eachState((data, sums) => {
+    for (const kind of KINDS) {
+      const rows = ranking.rank(data, sums.line, sums.node, kind);
+      assert.equal(sum(rows.map((row) => row.own)), sums.node.total);
+    }
+  });
+});
+
+test('a total counts each stack once, however often it comes through', () => {
+  eachState((data, sums) => {
+    const { parent, frame } = data.core.nodes;
+    for (const kind of KINDS) {
+      const group = ranking.groupsOf(data.frames, kind);
+      for (const row of ranking.rank(data, sums.line, sums.node, kind).slice(0, 12)) {
+        let expected = 0;
+        sums.node.bytes.forEach((bytes, leaf) => {
+          let at = leaf;
+          while (at >= 0 && group[frame[at]] !== group[row.frame]) at = parent[at];
+          if (at >= 0) expected += bytes;
+        });
+        if (!sums.node.signed) assert.equal(row.total, expected);
+        assert.ok(Math.abs(row.total) >= Math.abs(row.own));
+      }
+    }
+  });
+});
+
+test('a library is one module, and so is a file of the program', () => {
+  assert.equal(ranking.moduleOf('/v/lib/python3.12/site-packages/pandas/core/frame.py', 'f'), 'pandas');
+  assert.equal(ranking.moduleOf('/v/lib/python3.12/site-packages/six.py', 'f'), 'six');
+  assert.equal(ranking.moduleOf('/usr/lib/python3.12/json/decoder.py', 'f'), 'json');
+  assert.equal(ranking.moduleOf('/usr/lib/python3.12/copy.py', 'f'), 'copy');
+  assert.equal(ranking.moduleOf('/home/quant/learning.py', 'f'), '/home/quant/learning.py');
+  assert.equal(ranking.moduleOf('', 'malloc'), 'malloc');
+});
+
+test('a selected frame has the bytes of its place in the graph', () => {
+  eachState((data, sums, state) => {
+    const tree = layout.build(data.core, sums.node, state);
+    for (let node = 0; node < tree.size; node += 13) {
+      const found = selection.describe(data, sums, { frames: layout.framesOf(tree, node) }, state);
+      assert.equal(found.bytes, tree.net[node]);
+      assert.equal(sum(found.stacks.map((stack) => sums.node.bytes[stack])), tree.net[node]);
+      const sizes = found.stacks.map((stack) => Math.abs(sums.node.bytes[stack]));
+      assert.ok(sizes.every((size, place) => place === 0 || size <= sizes[place - 1]));
+    }
+  });
+});
+
+test('a selected row has the bytes charged to it, or those that came through it', () => {
+  eachState((data, sums, state) => {
+    for (const kind of KINDS) {
+      for (const row of ranking.rank(data, sums.line, sums.node, kind).slice(0, 20)) {
+        const found = selection.describe(data, sums, { kind, frame: row.frame }, state);
+        assert.equal(found.bytes, row.own !== 0 ? row.own : row.total);
+        assert.equal(sum(found.stacks.map((stack) => sums.node.bytes[stack])), found.bytes);
+      }
+    }
+  });
+});
+
+test('all of it is alive as much as the heap is', () => {
+  eachState((data, sums, state) => {
+    const { alive } = selection.describe(data, sums, { frames: [] }, state);
+    const { born, died, bytes } = data.blocks.lifetimes;
+    alive.forEach((size, checkpoint) => {
+      const expected = bytes.reduce((total, one, row) => (
+        born[row] <= checkpoint && (died[row] === -1 || died[row] > checkpoint) ? total + one : total), 0);
+      assert.equal(size, expected);
+    });
+  });
+});
+
+test('the phases in which bytes were alive run from birth to death', () => {
+  const { core } = randomRun(1);
+  const life = (first, last) => selection.lifeOf(core, Float64Array.from(core.checkpoints.time, (t) => Number(t >= first && t <= last)));
+  assert.deepEqual({ ...life(4, 5) }, { first: scopes.phaseAt(core, 4), last: scopes.phaseAt(core, 6), isAtEnd: false });
+  assert.equal(life(30, 39).isAtEnd, true);
+  assert.equal(life(50, 60), null);
+});
+
+test('the largest allocation is exact where the list cannot hide a larger one, else a lower bound', () => {
+  const blocks = randomRun(1);
+  const state = STATES[0];
+  const flags = new Uint8Array(blocks.core.nodes.parent.length);
+  flags[7] = 1;
+  const lives = (born) => ({ node: born.map(() => 7), born, died: born.map(() => -1), bytes: born.map(() => 900), count: born.map(() => 1) });
+  const largest = { node: [7, 8, 8], born: [3, 3, 5], died: [-1, -1, -1], bytes: [400, 300, 800] };
+  const found = (changes, metric = 'retained') => {
+    const got = selection.largestOf({ ...blocks, largest, ...changes }, { ...state, metric }, flags);
+    return got === null ? null : { ...got };
+  };
+  assert.deepEqual(found({ lifetimes: lives([3]) }), { bytes: 400, isExact: true });
+  assert.deepEqual(found({ lifetimes: lives([3, 5]) }), { bytes: 400, isExact: false });
+  assert.equal(found({ largest: null }), null);
+  assert.equal(found({ largest: { node: [8], born: [3], died: [-1], bytes: [300] }, lifetimes: lives([3]) }), null);
+  assert.equal(found({ lifetimes: lives([3]) }, 'peak'), null);
+  assert.equal(found({ lifetimes: lives([3]) }, 'freed'), null);
+});
+
+test('a stack has all its frames but the thread, outermost first', () => {
+  const { core } = randomRun(2);
+  const node = core.nodes.parent.length - 1;
+  const stack = selection.stackOf(core, node);
+  assert.equal(stack.at(-1), core.nodes.frame[node]);
+  let depth = 0;
+  for (let at = node; at >= 0; at = core.nodes.parent[at]) {
+    if (core.frames.origin[core.nodes.frame[at]] !== 5) depth += 1;
+  }
+  assert.equal(stack.length, depth);
+});
+
+test('a drawing of many checkpoints keeps its highest point', () => {
+  const times = Array.from({ length: 5000 }, (_, i) => i);
+  const values = times.map((i) => (i === 3333 ? 50 : 1));
+  const drawn = sparkline.points(times, values);
+  assert.ok(drawn.length <= 300);
+  assert.equal(Math.max(...drawn.map(([, y]) => y)), 1);
+});
+
+test('files are ranked by the bytes of their lines', () => {
+  eachState((data, sums) => {
+    const files = sourceView.bytesByFile(data, ranking.rank(data, sums.line, sums.node, 'lines'));
+    const order = sourceView.ranked(files).map(({ own }) => own);
+    assert.ok(order.every((own, place) => place === 0 || own <= order[place - 1]));
+  });
+});
+
+test('a block is unpacked, and steps between nodes become nodes', async () => {
+  const content = { text: '策略 😀', numbers: [1, -2, 2 ** 40] };
+  const packed = gzipSync(Buffer.from(JSON.stringify(content))).toString('base64');
+  assert.equal(JSON.stringify(await payload.unpack(packed)), JSON.stringify(content));
+  assert.deepEqual([...payload.withNodes({ node: [3, 0, 4], born: [1, 2, 3] }).node], [3, 3, 7]);
+});
+
+test('a browser that cannot unpack is told apart', () => {
+  assert.equal(payload.canUnpack(), true);
+  assert.equal(load(['payload'], { DecompressionStream: undefined }).payload.canUnpack(), false);
+});
+
+test('the address for an editor is that of a file, escaped, and never a script', () => {
+  const address = (path, template = 'vscode://file/{path}:{line}') => stackPanel.editorAddress(template, path, 7);
+  assert.equal(address('/home/a b/策略#1.py'), 'vscode://file/home/a%20b/%E7%AD%96%E7%95%A5%231.py:7');
+  assert.equal(address('/a.py', 'idea://open?file={path}&line={line}'), 'idea://open?file=/a.py&line=7');
+  assert.equal(address('<frozen importlib>'), null);
+  assert.equal(address('ceval.c'), null);
+  assert.equal(address('/a.py', 'javascript:alert({line})//{path}'), null);
+  assert.equal(stackPanel.editorAddress('vscode://file/{path}:{line}', '/a.py', 0), null);
+});

@@ -1,0 +1,97 @@
+"""Bytes are charged to lines exactly, and to the lines the phases blame."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from factories import (
+    MB,
+    analysed,
+    frame,
+    heap,
+    lifetime,
+    lifetimes_in,
+    nested_steps,
+    program,
+    run,
+    stdlib,
+    tree,
+    trees,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memdeep.analysis.culprits import Blame
+from memdeep.analysis.lines import by_line
+from memdeep.model import Heap, Peak, Report, StackBytes, Transient
+
+
+@st.composite
+def reports(draw: st.DrawFn) -> Report:
+    steps = draw(nested_steps())
+    stacks = draw(trees())
+    lives = draw(lifetimes_in(len(stacks.parents), len(program(*steps))))
+    return analysed(run(*steps), stacks, lives)
+
+
+@given(made=reports())
+def test_each_line_has_the_bytes_of_the_stacks_charged_to_it(made: Report) -> None:
+    blame = Blame(made.heap.tree)
+    lines = by_line(made.heap, [])
+    expected: Counter[object] = Counter()
+    for life in made.heap.lifetimes:
+        expected[blame.line(life.node), life.born, life.died] += life.bytes
+    found: Counter[object] = Counter()
+    for life in lines.lifetimes:
+        called = lines.frames[life.node]
+        found[(called.filename, called.lineno), life.born, life.died] += life.bytes
+    assert found == expected
+    assert len({(called.filename, called.lineno) for called in lines.frames}) == len(lines.frames)
+
+
+@given(made=reports())
+def test_lines_and_phases_agree_on_the_culprits(made: Report) -> None:
+    lines = by_line(made.heap, [phase.peak for phase in made.phases])
+    for phase, at_peak in zip(made.phases, lines.peaks, strict=True):
+        assert phase.heap is not None
+        assert at_peak is not None
+        held = {lines.frames[stack.node]: stack.bytes for stack in at_peak}
+        for culprit in phase.heap.peak_culprits:
+            assert held[lines.frames[lines.place(culprit.frame)]] == culprit.bytes
+        for culprit in phase.heap.culprits:
+            place = lines.place(culprit.frame)
+            retained = sum(
+                life.bytes
+                for stretch in phase.outline.stretches
+                for life in lines.lifetimes
+                if life.node == place
+                and stretch.start < life.born <= stretch.end
+                and (life.died is None or life.died > stretch.end)
+            )
+            assert retained == culprit.bytes
+
+
+def loading() -> tuple[Heap, int, int]:
+    load = frame("load", lineno=7)
+    stacks, (first, second) = tree([load, stdlib("loads")], [load, stdlib("load")])
+    return heap(stacks, [lifetime(first), lifetime(second)]), first, second
+
+
+def test_stacks_of_one_line_are_one() -> None:
+    held, first, second = loading()
+    gone = (Transient(first, 1, MB, 2), Transient(second, 1, MB, 3))
+    peak = Peak(0, None, (StackBytes(first, 1, 1), StackBytes(second, 2, 1)))
+    lines = by_line(replace(held, transients=gone), [peak, None, Peak(0, None, None)])
+    assert lines.frames == (frame("load", lineno=7),)
+    assert lines.lifetimes == (lifetime(0, bytes=20 * MB, allocations=2),)
+    assert lines.transients == (Transient(0, 1, 2 * MB, 5),)
+    assert lines.peaks == ((StackBytes(0, 3, 2),), None, None)
+
+
+def test_a_line_that_nothing_is_charged_to_has_no_place() -> None:
+    held, _, _ = loading()
+    lines = by_line(held, [])
+    assert lines.place(frame("load", lineno=7)) == 0
+    assert lines.place(frame("load", lineno=8)) == -1
+    assert lines.transients is None

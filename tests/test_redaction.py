@@ -1,0 +1,73 @@
+"""Arguments are hidden; what was started is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from factories import run
+
+from memdeep import observation
+from memdeep.analysis.redact import redacted
+from memdeep.model import Process
+from memdeep.observation import Meta, SeenProcess
+from memdeep.redaction import first_word, without_arguments
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (["job.py"], ("job.py",)),
+        (["job.py", "--token", "x"], ("job.py", "…")),
+        (["-m", "package.tool"], ("-m", "package.tool")),
+        (["-m", "package.tool", "x"], ("-m", "package.tool", "…")),
+        (["-c", "print('x')"], ("-c", "…")),
+        ([], ()),
+    ],
+)
+def test_what_was_started_stays(command: list[str], shown: tuple[str, ...]) -> None:
+    assert without_arguments(command) == shown
+    assert without_arguments(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [(None, None), ("worker", "worker"), ("python job.py --token x", "python …")],
+)
+def test_of_a_process_its_first_word_stays(command: str | None, shown: str | None) -> None:
+    assert first_word(command) == shown
+
+
+def test_a_run_loses_the_arguments_of_all_its_processes() -> None:
+    whole = run(processes=(Process(1, None, "python job.py --token x", None, 0),))
+    assert redacted(whole).command == ("prog.py", "…")
+    assert [process.command for process in redacted(whole).processes] == ["python …"]
+
+
+META = Meta(
+    command=("job.py", "--token"),
+    name="job",
+    backend="memray",
+    native=True,
+    python_allocators=False,
+    focus=(),
+    python="3.11.7",
+    memray="1.20.0",
+    started="2025-11-20T10:30:45+00:00",
+    spawned_ns=1,
+    interval_ms=50,
+    stdlib_paths=(),
+    library_paths=(),
+    processes=(SeenProcess(1, None, "python job.py --token", 4096),),
+)
+
+
+def test_the_facts_of_a_run_are_written_without_arguments_where_that_is_asked_for() -> None:
+    assert b"--token" in observation.encode_meta(META)
+    written = observation.encode_meta(replace(META, redact_args=True))
+    assert b"--token" not in written
+    read = observation.decode_meta(written, Path("meta.json"))
+    assert read.command == ("job.py", "…")
+    assert read.processes[0].command == "python …"
+    assert read.redact_args
