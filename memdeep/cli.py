@@ -164,6 +164,8 @@ def _make_report(
 
 def _tell(report: Report, html_path: Path, console: Console) -> None:
     _say(text.verdict(report, console), console)
+    for problem in report.run.problems:
+        _say(Text(f"\n{plain(problem)}", style="yellow"), console)
     _say(Text(""), console)
     _say(text.place(html_path), console)
 

@@ -6,6 +6,7 @@ Every stage is called here and nowhere else; nothing is printed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from memdeep import rundir
@@ -25,7 +26,7 @@ OnStep = Callable[[str], None]
 
 def load(path: Path) -> Recording:
     """The recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
-    if path.is_dir():
+    if rundir.is_directory(path):
         return load_run(rundir.existing(path))
     from memdeep.capture.plain import load_capture  # needs memray, which other backends do not
 
@@ -38,6 +39,7 @@ def analyse(recording: Recording, on_step: OnStep) -> Report:
     died = run.exit is None or run.exit.verdict != "completed"
     outlines = outline(run.checkpoints, died=died and len(run.checkpoints) > 2)
     heap = recording.heap([item.stretches for item in outlines], on_step)
+    run = replace(run, problems=(*run.problems, *heap.problems))
     on_step("Finding the culprits")
     found_phases = phases(run, heap, outlines)
     return Report(
@@ -62,7 +64,7 @@ def write(report: Report, html_path: Path, json_path: Path, on_step: OnStep) -> 
 
 def report_paths(path: Path) -> tuple[Path, Path]:
     """Where the reports on ``path`` go: into the run directory, or beside a capture."""
-    if path.is_dir():
+    if rundir.is_directory(path):
         run_dir = RunDirectory(path)
         return run_dir.html, run_dir.json
     return path.with_name(f"{path.name}.report.html"), path.with_name(f"{path.name}.report.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memdeep.capture import markers
-from memdeep.capture.markers import FIRST_FLAG, SECOND_FLAG, Marker, MarkerFigures
-from memdeep.errors import CaptureError, OutputError
+from memdeep.capture.markers import FIRST_FLAG, SECOND_FLAG, Aligned, Marker, MarkerFigures
+from memdeep.errors import CaptureError
 from memdeep.rundir import RunDirectory
 
 PAGE_BYTES = 4096
@@ -20,7 +21,7 @@ MEMORY_RECORD = 0x02
 
 
 def align(run_dir: RunDirectory, figures: Callable[[int], MarkerFigures | None]) -> tuple[int, ...]:
-    return markers.align(run_dir.capture(), run_dir.markers(), figures)
+    return markers.align(run_dir.capture(), run_dir.markers(), figures).sequences
 
 
 def marker(sequence: int) -> bytes:
@@ -182,10 +183,45 @@ def test_a_damaged_list_of_markers_is_refused(tmp_path: Path, content: str) -> N
     assert run_dir.capture().read_bytes() == marker(1)
 
 
-def test_a_capture_that_cannot_be_written_is_an_error_with_its_path(tmp_path: Path) -> None:
+def test_a_capture_that_is_a_directory_is_an_error_with_its_path(tmp_path: Path) -> None:
     run_dir = RunDirectory(tmp_path)
     run_dir.markers().write_text("0\t1\n")
     run_dir.capture().mkdir()
-    with pytest.raises(OutputError) as caught:
+    with pytest.raises(CaptureError) as caught:
         align(run_dir, figures)
     assert str(run_dir.capture()) in caught.value.message
+
+
+@pytest.mark.parametrize("make_link", [os.symlink, os.link], ids=["symbolic", "hard"])
+def test_nothing_is_written_through_a_link(
+    tmp_path: Path, make_link: Callable[[Path, Path], None]
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    content = b"before" + marker(7) + b"after"
+    elsewhere.write_bytes(content)
+    (tmp_path / "run").mkdir()
+    run_dir = RunDirectory(tmp_path / "run")
+    make_link(elsewhere, run_dir.capture())
+    aligned = markers.align(run_dir.capture(), run_dir.markers(), figures)
+    assert elsewhere.read_bytes() == content
+    assert aligned.sequences == (7,)
+    copy = aligned.capture.read_bytes()
+    assert copy == b"before" + markers.encode_records(figures(7)) + b"after"
+    assert not run_dir.markers().exists()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["capture.bin"]
+
+
+def test_a_capture_that_is_aligned_already_is_read_where_it_is(tmp_path: Path) -> None:
+    run_dir = run_with(tmp_path, marker(7))
+    align(run_dir, figures)
+    capture = run_dir.capture().rename(tmp_path / "elsewhere")
+    run_dir.capture().symlink_to(capture)
+    aligned = markers.align(run_dir.capture(), run_dir.markers(), figures)
+    assert aligned == Aligned(run_dir.capture(), (7,))
+
+
+@pytest.mark.parametrize("offset", [10**6, 10**30])
+def test_places_beyond_the_capture_are_left_alone(tmp_path: Path, offset: int) -> None:
+    run_dir = run_with(tmp_path, b"nothing" + marker(7))
+    run_dir.markers().write_text(f"{offset}\t1\n")
+    assert align(run_dir, figures) == (7,)

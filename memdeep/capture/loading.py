@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from memdeep import journal, observation
-from memdeep.capture import checkpoints
+from memdeep.capture import belonging, checkpoints
+from memdeep.capture.journal_file import read_journal
+from memdeep.capture.lines import read_lines
 from memdeep.capture.origins import Origins
-from memdeep.capture.parts import Part, join
+from memdeep.capture.parts import HeapPart, Part, damage_of, join
 from memdeep.capture.snapshots import read_snapshots
 from memdeep.capture.stacks import StackTreeBuilder
-from memdeep.capture.tracing import align_parts
+from memdeep.capture.tracing import Traced, align_parts, lost
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
+from memdeep.journal import Event
 from memdeep.model import (
     Checkpoint,
     Exit,
@@ -27,8 +30,12 @@ from memdeep.model import (
 )
 from memdeep.observation import Meta, ProcessSample
 from memdeep.record.spec import RecordSpec
-from memdeep.rundir import RunDirectory
+from memdeep.rundir import RunDirectory, read_regular
 from memdeep.tally import sum_of_known
+
+MAX_META_BYTES = 1 << 24
+MAX_SAMPLES = 2_000_000  # a day of one process
+MAX_PROBLEMS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class Recording:
 
     ``parts`` are its captures by memray; ``snapshots`` is the file of the tracemalloc backend, and
     ``places`` the checkpoint of each sequence number in it. ``start_ms`` is the start of the run
-    since the epoch.
+    since the epoch. ``is_capture`` says that there is nothing but one capture.
     """
 
     run: Run
@@ -46,46 +53,72 @@ class Recording:
     origins: Origins
     snapshots: Path | None = None
     places: Mapping[int, int] = field(default_factory=dict)
+    is_capture: bool = False
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
-        """The heap, with a peak for each group of stretches. Raises CaptureError."""
+        """The heap, with a peak for each group of stretches.
+
+        A capture that cannot be read costs a run its part of the heap; raises CaptureError if it is
+        all there is.
+        """
         builder = StackTreeBuilder(self.origins)
-        heaps = []
+        heaps: list[HeapPart] = []
+        problems: list[str] = []
         if self.snapshots is not None:
             on_step("Reading the snapshots")
-            heap = read_snapshots(self.snapshots, self.places, groups, builder)
-            heaps = [] if heap is None else [heap]
+            try:
+                read = read_snapshots(self.snapshots, self.places, groups, builder)
+            except CaptureError as error:
+                problems.append(lost(error))
+            else:
+                heaps += [] if read is None else [read]
         elif self.parts:
             # Here and not above: the other backends must work where there is no memray.
             from memdeep.capture.reader import read_part
 
-            heaps = [
-                read_part(part, groups, builder, self.start_ms, on_step) for part in self.parts
-            ]
-        return join(heaps, builder.build(), len(self.run.checkpoints), groups)
+            for part in self.parts:
+                try:
+                    heap = read_part(part, groups, builder, self.start_ms, on_step)
+                except CaptureError as error:
+                    if self.is_capture:
+                        raise
+                    problems.append(lost(error))
+                else:
+                    heaps.append(heap)
+        problems += [problem for heap in heaps for problem in damage_of(heap)]
+        return join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
 
 
 def load_run(run_dir: RunDirectory) -> Recording:
-    """Load a run directory, aligning its captures if that was not done. Raises CaptureError."""
-    meta = observation.decode_meta(_read(run_dir.meta), run_dir.meta)
-    events, damaged = journal.decode(_read(run_dir.journal))
+    """Load a run directory, aligning its captures if that was not done. Raises CaptureError.
+
+    What is damaged, missing or of another run is left out, and said to be.
+    """
+    content = read_regular(run_dir.meta, MAX_META_BYTES)
+    meta = observation.decode_meta(content, run_dir.meta)
+    read = read_journal(run_dir.journal)
+    events, problems = read.events, list(read.problems)
     start = next((event for event in events if event.kind == journal.START), None)
-    problems = [event.label for event in events if event.kind == journal.PROBLEM]
-    if damaged:
-        problems.append(f"{damaged} damaged lines of the journal were left out.")
     if start is None:
         raise CaptureError(
             f"Nothing was recorded in {run_dir.path}: the program ended before it began.",
             "Run the program without memdeep to see whether it starts.",
             EXIT_NO_INPUT,
         )
-    start_ms = start.epoch_ns // 1_000_000
-    samples = observation.decode_samples(_read(run_dir.samples).decode("ascii", "replace"))
+    samples, missing = _read_samples(run_dir.samples, start)
+    problems += missing
+    traced = Traced([event for event in events if event.kind in checkpoints.KINDS], (), ())
     if meta.backend == RecordSpec.MEMRAY:
-        ordered, parts = align_parts(run_dir, events, start_ms)
-    else:
-        ordered, parts = [event for event in events if event.kind in checkpoints.KINDS], ()
+        traced = align_parts(run_dir, events, start)
+    ordered = traced.ordered
+    problems += traced.problems
     offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
+    if not belonging.is_of_run(meta, start):
+        offset_s = 0.0
+        problems.append(
+            "meta.json is of another run than the journal: how the program was started and how "
+            "it ended need not be true of what is shown."
+        )
     end = next((event for event in events if event.kind == journal.EXIT), None)
     points = checkpoints.join(
         start,
@@ -94,10 +127,11 @@ def load_run(run_dir: RunDirectory) -> Recording:
         end_s=max((sample.time_ms for sample in samples), default=0) / 1000 - offset_s,
         last_seen=next((s for s in reversed(samples) if s.pid == start.pid), None),
     )
+    problems += [event.label for event in events if event.kind == journal.PROBLEM][:MAX_PROBLEMS]
     return Recording(
         run=_run(meta, points, _rss_curve(samples, points, offset_s), problems),
-        parts=parts,
-        start_ms=start_ms,
+        parts=traced.parts,
+        start_ms=start.epoch_ns // 1_000_000,
         origins=Origins(meta.stdlib_paths, meta.library_paths),
         snapshots=run_dir.snapshots if meta.backend == RecordSpec.TRACEMALLOC else None,
         places={
@@ -107,20 +141,20 @@ def load_run(run_dir: RunDirectory) -> Recording:
     )
 
 
-def _read(path: Path) -> bytes:
+def _read_samples(path: Path, start: Event) -> tuple[Sequence[ProcessSample], list[str]]:
+    """The samples as far as they are of the run, and what to say of the others."""
     try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise CaptureError(
-            f"{path} is missing.",
-            "The run directory is incomplete; copy all of it.",
-            EXIT_NO_INPUT,
-        ) from error
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise CaptureError(
-            f"Cannot read {path}: {reason}.", "Check its permissions.", EXIT_NO_INPUT
-        ) from error
+        lines = read_lines(path, MAX_SAMPLES)
+    except CaptureError as error:
+        return (), [f"{error.message} The RSS is known at the checkpoints only."]
+    samples = observation.decode_samples(lines.content.decode("ascii", "replace"))
+    if not belonging.are_of_run(samples, start):
+        return (), [
+            f"{path} is of another run than the journal. The RSS is known at the checkpoints only."
+        ]
+    if lines.left_out:
+        return samples, [f"{lines.left_out:,} samples of the RSS in the middle were left out."]
+    return samples, []
 
 
 def _rss_curve(

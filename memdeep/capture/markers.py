@@ -14,15 +14,20 @@ interrupted alignment is simply done again.
 from __future__ import annotations
 
 import mmap
+import os
 import re
-from collections.abc import Callable, Sequence
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
-from memdeep.errors import CaptureError
+from memdeep.errors import CaptureError, OutputError
 from memdeep.record.recorder import MARKER_DIGITS, MARKER_PREFIX
-from memdeep.rundir import write_atomically, write_error
+from memdeep.rundir import open_regular, read_error, read_regular, write_atomically, write_error
 
 THREAD_RECORD = 0x0A
 MEMORY_RECORD = 0x02
@@ -30,6 +35,7 @@ FIRST_FLAG = 1
 SECOND_FLAG = 2
 RECORD_BYTES = 40
 _PAGE_BYTES = 4096
+_MAX_PLACES_BYTES = 1 << 28
 _MARKER = re.compile(
     bytes([THREAD_RECORD]) + MARKER_PREFIX.encode() + rb"([0-9]{%d})\x00" % MARKER_DIGITS
 )
@@ -56,47 +62,95 @@ def is_flagged(rss_bytes: int, flag: int) -> bool:
     return rss_bytes % _PAGE_BYTES == flag
 
 
-def align(
-    capture: Path, places: Path, figures: Callable[[int], MarkerFigures | None]
-) -> tuple[int, ...]:
-    """Replace all markers of ``capture``; returns their sequence numbers in stream order.
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """The aligned capture, and the sequence numbers of its markers in stream order."""
+
+    capture: Path
+    sequences: tuple[int, ...]
+
+
+def align(capture: Path, places: Path, figures: Callable[[int], MarkerFigures | None]) -> Aligned:
+    """Replace all markers of ``capture``, or of a copy where it may not be changed.
 
     ``places`` is the file that keeps where they lay. ``figures`` gives what is known of a
-    sequence number, or None for one that the journal does not have: such a record is left alone.
-    Raises CaptureError or OutputError.
+    sequence number, or None for one that the journal does not have: such a marker stays as it was
+    recorded. Raises CaptureError or OutputError.
     """
     stored = _decode(places) if places.exists() else []
-    placed = []
-    try:
-        markers = _first_of_each(sorted({*stored, *find(capture)}, key=lambda m: m.offset))
-        if markers and markers != stored:
-            write_atomically(places, _encode(markers))
-        with open(capture, "r+b") as file:
-            for marker in markers:
-                figure = figures(marker.sequence)
-                if figure is not None and _replace(file, marker, encode_records(figure)):
-                    placed.append(marker.sequence)
-    except OSError as error:
-        raise write_error(capture, error) from error
-    return tuple(placed)
+    markers = _first_of_each(sorted({*stored, *find(capture)}, key=lambda m: m.offset))
+    placed, changes = _plan(capture, markers, figures)
+    if changes and not _change(capture, places, changes, markers if markers != stored else []):
+        capture = _changed_copy(capture, changes)
+    return Aligned(capture, placed)
 
 
-def _replace(file: BinaryIO, marker: Marker, records: bytes) -> bool:
-    """Put ``records`` in the place of ``marker``; False, touching nothing, if it is not there.
+def _plan(
+    capture: Path, markers: Sequence[Marker], figures: Callable[[int], MarkerFigures | None]
+) -> tuple[tuple[int, ...], dict[int, bytes]]:
+    """The markers that are there, and what to write at which offset to have them replaced.
 
-    It may have been replaced before, wholly or in part. But the list of places may also be older
-    than the capture, or belong to another one.
+    A marker may have been replaced before, wholly or in part. But the list of places may also be
+    older than the capture, or belong to another one: then what lies there is left alone.
     """
-    file.seek(marker.offset)
-    found = file.read(RECORD_BYTES)
-    name = f"{MARKER_PREFIX}{marker.sequence:0{MARKER_DIGITS}}".encode()
-    original = bytes([THREAD_RECORD]) + name + b"\x00"
-    done = next((n for n in range(len(found)) if found[n] != records[n]), len(found))
-    if found[done:] != original[done:] and not _is_replaced(found):
+    placed = []
+    changes = {}
+    with _mapped(capture) as data:
+        for marker in markers:
+            found = data[marker.offset : marker.offset + RECORD_BYTES]
+            name = f"{MARKER_PREFIX}{marker.sequence:0{MARKER_DIGITS}}".encode()
+            original = bytes([THREAD_RECORD]) + name + b"\x00"
+            figure = figures(marker.sequence)
+            # What the journal does not know any more must not count for another checkpoint.
+            wanted = original if figure is None else encode_records(figure)
+            done = next((n for n in range(len(found)) if found[n] != wanted[n]), len(found))
+            if found[done:] == original[done:] or _is_replaced(found):
+                if figure is not None:
+                    placed.append(marker.sequence)
+                if found != wanted:
+                    changes[marker.offset] = wanted
+    return tuple(placed), changes
+
+
+def _change(
+    capture: Path, places: Path, changes: Mapping[int, bytes], markers: Sequence[Marker]
+) -> bool:
+    """Change ``capture`` in place; False if that is not possible.
+
+    The file must be the run's alone: behind a link, another directory's would be changed.
+    """
+    try:
+        status = capture.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            return False
+        with open(capture, "r+b") as file:
+            if markers:
+                write_atomically(places, _encode(markers))
+            _write(file, changes)
+    except (OSError, OutputError):
         return False
-    file.seek(marker.offset)
-    file.write(records)
     return True
+
+
+def _changed_copy(capture: Path, changes: Mapping[int, bytes]) -> Path:
+    """A changed copy that has no name and goes with this process, by its descriptor."""
+    try:
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 - it is read as long as this process lives
+        source, _ = open_regular(capture)
+        with source:
+            shutil.copyfileobj(source, copy, 1 << 20)
+        _write(copy, changes)
+        copy.flush()
+        return Path(f"/dev/fd/{os.dup(copy.fileno())}")
+    except OSError as error:
+        copied = Path(tempfile.gettempdir()) / f"a copy of {capture.name}"
+        raise write_error(copied, error) from error
+
+
+def _write(file: IO[bytes], changes: Mapping[int, bytes]) -> None:
+    for offset, records in changes.items():
+        file.seek(offset)
+        file.write(records)
 
 
 def _is_replaced(record: bytes) -> bool:
@@ -112,9 +166,21 @@ def _varint(content: bytes) -> int:
 
 
 def find(capture: Path) -> list[Marker]:
-    """All markers of an uncompressed capture, by offset."""
-    with open(capture, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    """All markers of an uncompressed capture, by offset. Raises CaptureError."""
+    with _mapped(capture) as data:
         return [Marker(match.start(), int(match[1])) for match in _MARKER.finditer(data)]
+
+
+@contextmanager
+def _mapped(capture: Path) -> Iterator[mmap.mmap]:
+    file, _ = open_regular(capture)
+    with file:
+        try:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:  # an empty file cannot be mapped
+            raise read_error(capture, error) from error
+        with data:
+            yield data
 
 
 def encode_records(figures: MarkerFigures) -> bytes:
@@ -150,12 +216,12 @@ def _encode(markers: Sequence[Marker]) -> bytes:
 
 def _decode(path: Path) -> list[Marker]:
     try:
-        lines = path.read_text("ascii").splitlines()
+        lines = read_regular(path, _MAX_PLACES_BYTES).decode("ascii").splitlines()
         markers = [Marker(*(int(field) for field in line.split("\t"))) for line in lines]
         if any(marker.offset < 0 for marker in markers):
             raise ValueError("a negative offset")
         return markers
-    except (OSError, ValueError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise CaptureError(
             f"{path} is damaged.",
             "It says where the checkpoints lie in the capture; restore it from a copy.",

@@ -62,4 +62,4 @@ def load_capture(path: Path) -> Recording:
             "is shown is exact up to there.",
         ),
     )
-    return Recording(run, (Part(path, 0, 1, 0),), facts.start_ms, Origins())
+    return Recording(run, (Part(path, 0, 1, 0),), facts.start_ms, Origins(), is_capture=True)

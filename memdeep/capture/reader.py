@@ -11,8 +11,7 @@ between two of them, follow exactly.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,15 +20,16 @@ from memray import FileReader
 from memray._memray import TemporalAllocationRecord, set_log_level
 
 from memdeep.capture.axis import Axis, Snapshot
+from memdeep.capture.confined import Confinement
+from memdeep.capture.damage import check_marked, damage_in, read_confined
 from memdeep.capture.parts import HeapPart, Part, raised_to_checkpoints
-from memdeep.capture.stacks import StackTreeBuilder
-from memdeep.errors import CaptureError
+from memdeep.capture.stacks import RawFrame, StackTreeBuilder
 from memdeep.model import Lifetime, Peak, Sample, StackBytes, Stretch
 from memdeep.tally import Tally, heap_at_checkpoints, lifetimes_of, stacks_of
 
 ALL_RECORDS = 2**31 - 1  # memray thins its memory records to 10,000 unless told otherwise
 
-SILENT = 60  # above CRITICAL, memray's highest level
+ERRORS = 40  # the level of memray's log that says where its reader gave up
 
 # Finding the symbols of a native stack is dear. Stacks that never hold this share of the largest
 # heap keep their Python frames only.
@@ -59,6 +59,10 @@ class CaptureFacts:
 
 def read_facts(capture: Path) -> CaptureFacts:
     """Read the capture's description. Raises CaptureError if memray cannot read it."""
+    return read_confined(capture, lambda _: _facts(capture), lambda _: None)
+
+
+def _facts(capture: Path) -> CaptureFacts:
     with _open(capture) as reader:
         metadata = reader.metadata
         start_ms = _milliseconds(metadata.start_time)
@@ -82,18 +86,9 @@ def _milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-@contextmanager
-def _open(capture: Path) -> Iterator[FileReader]:
-    set_log_level(SILENT)  # what is wrong with a capture is said in our own words
-    try:
-        with FileReader(capture, max_memory_records=ALL_RECORDS) as reader:
-            yield reader
-    except (OSError, RuntimeError, ValueError) as error:
-        raise CaptureError(
-            f"{capture} cannot be read: {error}.",
-            "The file is damaged beyond what memray's reader can skip; "
-            "record again, or copy it again from where it was made.",
-        ) from error
+def _open(capture: Path) -> FileReader:
+    set_log_level(ERRORS)
+    return FileReader(capture, max_memory_records=ALL_RECORDS)
 
 
 def read_part(
@@ -107,33 +102,24 @@ def read_part(
 
     Peaks are found for each of ``groups`` (stretches between the run's checkpoints), as far as
     they lie within it. ``start_ms`` (since the epoch) is the zero of times. Raises CaptureError if
-    memray cannot read the capture.
+    memray cannot read the capture, or it is aligned to other checkpoints.
     """
     on_step("Reading the trace")
-    with _open(part.capture) as reader:
-        snapshots = [Snapshot(*record) for record in reader.get_memory_snapshots()]
-        native = reader.metadata.has_native_traces
-        on_step("Following every allocation to its end")
-        axis = Axis(snapshots, part)
-        stacks = _read_lifetimes(reader.get_temporal_allocation_records(merge_threads=True), axis)
-        on_step("Finding the peak of each phase")
-        windows, in_window = reader.get_temporal_high_water_mark_allocation_records(
-            merge_threads=True
-        )
-        peak_windows = _peak_windows(groups, part, axis, in_window)
-        ranked = sorted(set(peak_windows.values()), key=in_window.__getitem__, reverse=True)
-        at_peaks = _read_peaks(windows, ranked[:MAX_PEAKS], stacks)
-        on_step("Naming the stacks")
-        nodes = _name_stacks(stacks, at_peaks, native, builder)
-    lifetimes = _lifetimes(stacks, nodes)
+    trace = read_confined(part.capture, lambda inside: _read(part, groups, inside), on_step)
+    check_marked(part, trace.axis, trace.damage)
+    part, axis, in_window = trace.part, trace.axis, trace.in_window
+    nodes = {key: builder.add(*names) for key, names in trace.names.items()}
+    lifetimes = _lifetimes(trace.lifetimes, nodes)
     at_checkpoints = heap_at_checkpoints(lifetimes, part.first, part.last)
     peaks = {
         place: Peak(
             bytes=in_window[window],
             time_s=axis.middle_s(window, start_ms),
-            stacks=_stack_bytes(at_peaks[window], nodes) if window in at_peaks else None,
+            stacks=_stack_bytes(trace.at_peaks[window], nodes)
+            if window in trace.at_peaks
+            else None,
         )
-        for place, window in peak_windows.items()
+        for place, window in trace.peak_windows.items()
     }
     heap = HeapPart(
         part=part,
@@ -142,8 +128,58 @@ def read_part(
         peaks=peaks,
         curve=tuple(axis.curve(in_window, start_ms)),
         peak_bytes=max([*in_window, *at_checkpoints], default=0),
+        damage=trace.damage,
     )
     return raised_to_checkpoints(heap, groups)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """All that is taken from memray's reader; ``names`` are what a stack tree is built from.
+
+    ``part`` ends where the capture is found to be damaged; ``damage`` says how.
+    """
+
+    part: Part
+    axis: Axis
+    in_window: list[int]
+    peak_windows: dict[int, int]
+    lifetimes: dict[StackKey, Tally[tuple[int, int | None]]]
+    at_peaks: dict[int, Tally[StackKey]]
+    names: dict[StackKey, tuple[list[RawFrame], list[RawFrame] | None]]
+    damage: str | None
+
+
+def _read(part: Part, groups: Sequence[Sequence[Stretch]], inside: Confinement) -> _Trace:
+    with _open(part.capture) as reader:
+        metadata = reader.metadata
+        snapshots = [Snapshot(*record) for record in reader.get_memory_snapshots()]
+        axis = Axis(snapshots, part)
+        damage = damage_in(part, axis, metadata.total_allocations, inside.said())
+        if damage is not None and part.markers:  # without any, its end is where it can be read to
+            part = part.up_to(axis.seen)
+            axis = Axis(snapshots, part)
+        inside.step("Following every allocation to its end")
+        stacks = _read_lifetimes(reader.get_temporal_allocation_records(merge_threads=True), axis)
+        inside.step("Finding the peak of each phase")
+        windows, in_window = reader.get_temporal_high_water_mark_allocation_records(
+            merge_threads=True
+        )
+        peak_windows = _peak_windows(groups, part, axis, in_window)
+        ranked = sorted(set(peak_windows.values()), key=in_window.__getitem__, reverse=True)
+        at_peaks = _read_peaks(windows, ranked[:MAX_PEAKS], stacks)
+        inside.step("Naming the stacks")
+        names = _names(stacks, at_peaks, metadata.has_native_traces)
+    return _Trace(
+        part=part,
+        axis=axis,
+        in_window=list(in_window),
+        peak_windows=peak_windows,
+        lifetimes={key: stack.lifetimes for key, stack in stacks.items() if stack.lifetimes},
+        at_peaks=at_peaks,
+        names=names,
+        damage=damage,
+    )
 
 
 class _Stack:
@@ -222,13 +258,10 @@ def _read_peaks(
     return at_peaks
 
 
-def _name_stacks(
-    stacks: dict[StackKey, _Stack],
-    at_peaks: dict[int, Tally[StackKey]],
-    native: bool,
-    builder: StackTreeBuilder,
-) -> dict[StackKey, int]:
-    """The nodes of all stacks that are seen at a checkpoint or at a peak."""
+def _names(
+    stacks: dict[StackKey, _Stack], at_peaks: dict[int, Tally[StackKey]], native: bool
+) -> dict[StackKey, tuple[list[RawFrame], list[RawFrame] | None]]:
+    """The Python frames of each stack seen at a checkpoint or a peak, and the native ones."""
     largest: dict[StackKey, int] = {}
     for key, stack in stacks.items():
         if stack.lifetimes:
@@ -239,20 +272,23 @@ def _name_stacks(
     threshold = NATIVE_SHARE * max(
         (figures.total_bytes() for figures in at_peaks.values()), default=0
     )
-    nodes = {}
+    names = {}
     for key, held in largest.items():
         record = stacks[key].record
         with_native = native and held >= threshold
-        nodes[key] = builder.add(
-            record.stack_trace(), record.hybrid_stack_trace() if with_native else None
+        names[key] = (
+            record.stack_trace(),
+            record.hybrid_stack_trace() if with_native else None,
         )
-    return nodes
+    return names
 
 
-def _lifetimes(stacks: dict[StackKey, _Stack], nodes: dict[StackKey, int]) -> tuple[Lifetime, ...]:
+def _lifetimes(
+    lifetimes: dict[StackKey, Tally[tuple[int, int | None]]], nodes: dict[StackKey, int]
+) -> tuple[Lifetime, ...]:
     tally: Tally[tuple[int, int, int | None]] = Tally()
-    for key, stack in stacks.items():
-        for (born, died), (held, count) in stack.lifetimes.items():
+    for key, of_stack in lifetimes.items():
+        for (born, died), (held, count) in of_stack.items():
             tally.add((nodes[key], born, died), held, count)
     return lifetimes_of(tally)
 

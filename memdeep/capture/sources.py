@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from memdeep.capture.source_files import source_lines
 from memdeep.model import Frame, Origin
 
 MAX_LINE_CHARACTERS = 400
@@ -23,18 +23,17 @@ def read_sources(
     """
     started_s = None if started is None else datetime.fromisoformat(started).timestamp()
     code = command[1].splitlines() if tuple(command[:1]) == ("-c",) and len(command) > 1 else []
-    unchanged: dict[str, bool] = {}
+    files: dict[str, Sequence[str]] = {CODE_FILENAME: code}
     sources = {}
     for frame in frames:
         if frame.origin is Origin.NATIVE or frame.lineno <= 0:
             continue
-        if frame.filename not in unchanged:
-            unchanged[frame.filename] = _is_unchanged(Path(frame.filename), started_s)
-        text = ""
-        if frame.filename == CODE_FILENAME:
-            text = code[frame.lineno - 1] if frame.lineno <= len(code) else ""
-        elif unchanged[frame.filename]:
-            text = linecache.getline(frame.filename, frame.lineno)
+        lines = files.get(frame.filename)
+        if lines is None:
+            is_unchanged = _is_unchanged(Path(frame.filename), started_s)
+            lines = source_lines(frame.filename) if is_unchanged else ()
+            files[frame.filename] = lines
+        text = lines[frame.lineno - 1] if frame.lineno <= len(lines) else ""
         if text.strip():
             sources[frame.filename, frame.lineno] = text.strip()[:MAX_LINE_CHARACTERS]
     return sources

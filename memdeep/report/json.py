@@ -46,6 +46,7 @@ def encode(report: Report) -> bytes:
         ],
         "checkpoints": _checkpoints(report),
         "phases": [_phase(report, phase) for phase in report.phases],
+        "problems": list(run.problems),
         "findings": [_finding(report, item) for item in report.findings],
     }
     text = json.dumps(fields, ensure_ascii=False, indent=1, allow_nan=False)
