@@ -13,7 +13,7 @@ from memdeep import rundir
 from memdeep.analysis.curves import heap_curve
 from memdeep.analysis.findings import findings
 from memdeep.analysis.fold import fold
-from memdeep.analysis.outline import outline
+from memdeep.analysis.outline import MAX_OPEN, left_out, outline
 from memdeep.analysis.phases import phases
 from memdeep.capture.loading import Recording, load_run
 from memdeep.capture.sources import read_sources
@@ -37,9 +37,12 @@ def analyse(recording: Recording, on_step: OnStep) -> Report:
     """Everything there is to say about a recording. Raises CaptureError."""
     run = recording.run
     died = run.exit is None or run.exit.verdict != "completed"
-    outlines = outline(run.checkpoints, died=died and len(run.checkpoints) > 2)
+    died = died and len(run.checkpoints) > 2
+    outlines = outline(run.checkpoints, died=died)
     heap = recording.heap([item.stretches for item in outlines], on_step)
-    run = replace(run, problems=(*run.problems, *heap.problems))
+    crowded = left_out(run.checkpoints, died=died)
+    problems = (*run.problems, *heap.problems, *_crowding(crowded))
+    run = replace(run, problems=problems)
     on_step("Finding the culprits")
     found_phases = phases(run, heap, outlines)
     return Report(
@@ -49,6 +52,14 @@ def analyse(recording: Recording, on_step: OnStep) -> Report:
         findings=findings(heap, found_phases, len(run.checkpoints)),
         heap_curve=heap_curve(run, heap),
         sources=read_sources(heap.tree.frames, run.started, run.command),
+    )
+
+
+def _crowding(spans: int) -> tuple[str, ...]:
+    if not spans:
+        return ()
+    return (
+        f"{spans:,} spans are not shown as phases: {MAX_OPEN} others were open when they began.",
     )
 
 
