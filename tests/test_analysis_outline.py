@@ -173,7 +173,7 @@ def test_of_thousands_of_nested_spans_the_outer_ones_are_phases() -> None:
 
 def test_spans_that_follow_each_other_are_never_too_many() -> None:
     steps = [step for number in range(1000) for step in (f"+{number}", f"-{number}")]
-    assert len(found(*steps)) == 1000
+    assert left_out(program(*steps), died=False) == 0
     overlapping = ["+0", *(s for n in range(1, 1000) for s in (f"+{n}", f"-{n - 1}")), "-999"]
     assert left_out(program(*overlapping), died=False) == 0
 

@@ -6,6 +6,7 @@ nothing of captures.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import pickle
 import resource
@@ -104,6 +105,7 @@ def _work(
     try:
         os.close(reading)
         os.dup2(said, 2)
+        faulthandler.disable()  # a crash is expected, and of no interest
         for name in ("SIGINT", "SIGTERM", "SIGALRM"):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
