@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types bench test-pythons browser clean
+.PHONY: help install demo test check lint format types bench fuzz soak test-pythons browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ types: $(STAMP) ## Check types
 
 bench: $(STAMP) ## Measure, side by side: plain Python, memray, memdeep
 	$(BIN)/python -m benchmarks
+
+fuzz: $(STAMP) ## Damage recorded runs for FUZZ_SECONDS (default: 60) and report on them
+	cd tests && $(abspath $(BIN))/python -m fuzz
+
+soak: $(STAMP) ## Kill threads of checkpoints at random times, SOAK_RUNS times (default: 50)
+	$(BIN)/python tests/soak.py
 
 test-pythons: ## Run the tests on every supported Python that pyenv has
 	./tests/each_python.sh
