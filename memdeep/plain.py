@@ -1,5 +1,8 @@
 """Makes text from a run safe to show: on one line, steering neither a terminal nor a reader."""
 
+# Control characters, those that direct or format, surrogates, ends of lines and of paragraphs. Not
+# the unassigned and private ones: a newer Unicode or a font may well show them.
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 # Joiners are seen by their effect: they shape letters of Persian and make one emoji of several.
 _JOINERS = (0x200C, 0x200D)
 
@@ -12,8 +15,10 @@ class _Shown(dict[int, int]):
     """
 
     def __missing__(self, code: int) -> int:
-        shown = code if chr(code).isprintable() or code in _JOINERS else 0xFFFD
-        self[code] = shown
+        from unicodedata import category  # large, and hardly ever needed
+
+        is_seen = category(chr(code)) not in _UNSEEN or code in _JOINERS
+        self[code] = shown = code if is_seen else 0xFFFD
         return shown
 
 
@@ -23,12 +28,6 @@ _SHOWN = _Shown(
         0x7F: 0x2421,
         0x2028: 0x2424,
         0x2029: 0x2424,
-        0xA0: 0x20,  # spaces of other widths: no printing characters for Python, but spaces
-        0x1680: 0x20,
-        **dict.fromkeys(range(0x2000, 0x200B), 0x20),
-        0x202F: 0x20,
-        0x205F: 0x20,
-        0x3000: 0x3000,
     }
 )
 

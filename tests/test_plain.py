@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from memdeep.plain import plain
 
-INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 JOINERS = "\u200c\u200d"
 
 
@@ -22,7 +22,7 @@ def test_nothing_is_left_that_is_not_seen(text: str) -> None:
     assert hidden <= set(JOINERS)
 
 
-@given(text=st.text(st.characters(exclude_categories=[*sorted(INVISIBLE), "Zs"])))
+@given(text=st.text(st.characters(exclude_categories=sorted(INVISIBLE))))
 def test_what_is_seen_stays_as_it_is(text: str) -> None:
     assert plain(text) == text
 
@@ -36,7 +36,7 @@ def test_what_is_seen_stays_as_it_is(text: str) -> None:
         ("\u202eexe.py", "�exe.py"),
         ("\u2066a\u2069\u200e\u200f\u061c", "�a����"),
         ("soft\u00adhyphen\ufeff\u200b", "soft�hyphen��"),
-        ("no\u00a0break\u3000wide", "no break\u3000wide"),
+        ("no\u00a0break\u3000wide", "no\u00a0break\u3000wide"),
         ("\ud800", "�"),
         ("\U000e0041tag", "�tag"),
         ("👩\u200d💻 加载 می\u200cخواهم", "👩\u200d💻 加载 می\u200cخواهم"),
