@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fuzz.mutations import mutated, mutated_lines
+from fuzz.shown import is_harmless
 
 try:
     import atheris
@@ -35,7 +36,9 @@ def decode(content: bytes) -> None:
         assert 0 <= event.time_us < journal.MAX_TIME_US
         for text in (event.label, event.note or "", event.thread or ""):
             text.encode("utf-8")
-            assert plain(text).isprintable() or any(joiner in text for joiner in "\u200c\u200d")
+            shown = plain(text)
+            assert is_harmless(shown), ascii(shown)
+            assert "\n" not in shown, ascii(shown)
     observation.decode_samples(content.decode("ascii", "replace"))
     try:
         meta = observation.decode_meta(content, Path("meta.json"))

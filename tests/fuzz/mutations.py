@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
+MAX_BYTES = 1 << 24  # what is longer is a sparse file that was put here
 INTEGER = re.compile(rb"-?\d+")
 INTERESTING = (
     *(b"0", b"-1", b"1", b"4096", b"2147483648", b"9223372036854775807", b"9223372036854775808"),
@@ -52,7 +53,7 @@ def mutate_run(run_dir: Path, others: Sequence[Path], random: Random) -> str:
         elif kind == "replace":
             _remove(path)
             _put_something_else(path, random)
-        elif path.is_file() and not path.is_symlink():
+        elif path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_BYTES:
             content = path.read_bytes()
             is_text = path.suffix != ".bin"
             change = mutated_lines if kind == "lines" and is_text else mutated
