@@ -1,5 +1,7 @@
 """Makes text from a run safe to show: on one line, steering neither a terminal nor a reader."""
 
+TAB_CELLS = 4
+
 # Control characters, those that direct or format, surrogates, ends of lines and of paragraphs. Not
 # the unassigned and private ones: a newer Unicode or a font may well show them.
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -35,3 +37,8 @@ _SHOWN = _Shown(
 def plain(text: str) -> str:
     """``text`` on one line, with nothing in it but what is seen."""
     return text if text.isprintable() else text.translate(_SHOWN)
+
+
+def plain_code(text: str) -> str:
+    """A line of code, made plain; tabs keep their width."""
+    return plain(text.expandtabs(TAB_CELLS))

@@ -39,12 +39,15 @@ def read_lines(path: Path, most: int, always: re.Pattern[bytes] | None = None) -
     last: deque[bytes] = deque()
     kept: list[bytes] = []
     first_lines = last_lines = left_out = held_bytes = 0
+    is_first = True
     with file:
         try:
             for piece in _pieces(file, size):
                 count = piece.count(b"\n")
                 held_bytes += len(piece)
-                if first_lines + count <= most // 2 and held_bytes <= MAX_HELD_BYTES // 2:
+                is_first = is_first and first_lines + count <= most // 2
+                is_first = is_first and held_bytes <= MAX_HELD_BYTES // 2
+                if is_first:
                     first.append(piece)
                     first_lines += count
                     continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import stat
@@ -16,6 +17,7 @@ from fuzz.shown import is_harmless
 
 from memdeep import cli, pipeline
 from memdeep.errors import EXIT_BAD_DATA, EXIT_NO_INPUT, EXIT_NOT_STARTED
+from memdeep.report import payload
 
 MEMORY_BYTES = 6 << 30  # of addresses, by which memory that is mapped and not used counts too
 CPU_S = 30
@@ -23,6 +25,7 @@ WALL_S = 60
 ALLOWED = (0, EXIT_BAD_DATA, EXIT_NO_INPUT, EXIT_NOT_STARTED)
 WRITTEN = {"report.html", "report.json", "markers", "markers-2", "markers-3", "markers-4"}
 ALIGNED = ("capture", "markers")
+BLOCK = re.compile(r'<script type="application/gzip"[^>]*>([^<]+)<')
 LABEL_AS_MARKUP = ("<script>alert", "<img src=x")
 
 Files = dict[str, tuple[int, bytes]]
@@ -118,6 +121,10 @@ def _check_page(html: Path, json_path: Path) -> None:
     page = html.read_text("utf-8")
     for markup in LABEL_AS_MARKUP:
         assert markup not in page, "a label became markup"
+    packed = BLOCK.findall(page)
+    unpacked = [json.dumps(payload.unpack(block), ensure_ascii=False) for block in packed]
+    for text in (page.partition("<body>")[2], *unpacked):
+        assert is_harmless(text), [c for c in text if not is_harmless(c)][:5]
     made = json.loads(json_path.read_bytes())
     heaps = [point["heap_bytes"] for point in made["checkpoints"]]
     for phase in made["phases"]:
