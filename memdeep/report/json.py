@@ -70,6 +70,7 @@ def encode(report: Report) -> bytes:
         ],
         "checkpoints": _checkpoints(report),
         "phases": [_phase(report, phase) for phase in report.phases],
+        "problems": list(run.problems),
         "findings": [_finding(report, item) for item in report.findings],
         "death": None if report.death is None else _death(report, report.death),
         "limit": None if run.limit is None else _limit(run.limit),
