@@ -21,6 +21,8 @@ import pytest
 from conftest import TIMEOUT_S, Completed, RunMemdeep, environment, memdeep_command, read_json
 from test_run_transparency import Outcome, outcome
 
+from memdeep.errors import EXIT_NOT_STARTED
+
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do that")
 BEFORE_3_12 = sys.version_info < (3, 12)
 Json = dict[str, Any]
@@ -70,6 +72,7 @@ def page(work: Path) -> str:
         ("changes_locale", ["prüfen 检查"]),
         ("replaces_streams", ["silent"]),
         ("uses_up_descriptors", ["without descriptors", "with descriptors"]),
+        ("changes_directory", ["elsewhere", "nowhere"]),
         ("forks_in_a_thread", ["after the fork"]),
         ("looks_around", ["before", "unknown thread"]),
     ],
@@ -123,7 +126,8 @@ def test_what_is_not_recorded_is_said_once_and_shown(
     assert (recorded.stdout, recorded.status) == (plain.stdout, plain.status)
     (line,) = recorded.stderr.decode().splitlines()
     assert sentence in line
-    assert html.unescape(page(work)).count(sentence) == 1
+    assert len([said for said in report["problems"] if sentence in said]) == 1
+    assert sentence in html.unescape(page(work))
     assert labels(report)[-1] == "(end)"
 
 
@@ -200,19 +204,31 @@ def test_tracker_that_does_not_start(
     assert "allocations are not traced" in page(work)
 
 
-@pytest.mark.parametrize("limit", [8, 12, 20, 40])
-def test_few_descriptors_from_the_start(work: Path, limit: int) -> None:
-    """Whether or not it is enough for recording, the program gets what it would have got."""
-
+def with_few_descriptors(work: Path, limit: int) -> Outcome:
     def few() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
-    plain = outcome([sys.executable, "grows.py"], work, preexec_fn=few)
     words = memdeep_command("run", "--no-report", "-o", work.parent / "run", "grows.py")
     recorded = outcome(words, work, preexec_fn=few)
-    assert plain.status == 0
-    assert (recorded.stdout, recorded.status) == (plain.stdout, 0), recorded.stderr
     assert b"Traceback" not in recorded.stderr
+    return recorded
+
+
+@pytest.mark.parametrize("limit", [13, 20, 40])
+def test_few_descriptors_from_the_start(work: Path, limit: int) -> None:
+    """Whether or not it is enough for recording, the program gets what it would have got."""
+    plain = outcome([sys.executable, "grows.py"], work)
+    recorded = with_few_descriptors(work, limit)
+    assert (recorded.stdout, recorded.status) == (plain.stdout, 0), recorded.stderr
+
+
+@pytest.mark.parametrize("limit", [7, 8, 9, 10])
+def test_too_few_descriptors_for_memdeep_itself(work: Path, limit: int) -> None:
+    recorded = with_few_descriptors(work, limit)
+    assert (recorded.stdout, recorded.status) == (b"", EXIT_NOT_STARTED)
+    first, hint = recorded.stderr.decode().splitlines()
+    assert first == "memdeep: The program was not started: Too many open files."
+    assert "ulimit" in hint
 
 
 # Disks
@@ -419,7 +435,9 @@ def test_capture_that_cannot_grow_is_known_up_to_there(allocating: Path, tmp_pat
     assert set(heap[known:]) == {None}
     assert labels(report)[-2] == "round 39"
     text = (tmp_path / "out/report.html").read_text("utf-8")
-    assert "memray could not write its capture to the end" in text
+    sentence = "capture.bin ends before the program did"
+    assert len([said for said in report["problems"] if sentence in said]) == 1
+    assert sentence in text
 
 
 def test_order_to_stop_reaches_a_program_without_checkpoints(tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ def problem(
     owes_several = max(late.values(), default=0) > 1
     if not owes_several and (end is None or _holds(capture, end)):
         return None
-    where = f"after the checkpoint {points[placed[-1]].label}" if placed else "from the start"
+    where = f"after the checkpoint {points[placed[-1]].label}" if placed else "from the start on"
     return (
-        f"memray could not write its capture to the end: what was allocated some time {where} "
-        "and later is not known."
+        f"{capture.name} ends before the program did, as when memray cannot write: what was "
+        f"allocated {where} is not known to the end."
     )
 
 

@@ -12,7 +12,8 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TextIO
 
 from memdeep import observation
-from memdeep.errors import OutputError
+from memdeep.errors import EXIT_NOT_STARTED, OutputError, ProgramError
 from memdeep.observation import Meta, ProcessSample
 from memdeep.record import bootstrap
 from memdeep.record.spec import RecordSpec
@@ -103,8 +104,8 @@ def run(
     """Run ``program`` to its end; returns its exit status as a shell gives it (128+n by signal).
 
     Writes everything but the reports into ``run_dir``; what the user should know before the
-    program has ended goes to ``on_note``. Raises OutputError if the directory cannot be written
-    to before the program is started.
+    program has ended goes to ``on_note``. Raises OutputError or ProgramError, for want of a
+    directory that can be written to or of what a process needs, before the program is started.
     """
     with Bounds(options.memory_limit_bytes) as bounds:
         meta = _meta(program, options, bounds)
@@ -130,14 +131,19 @@ def _supervise(
     on_note: Callable[[str], None],
 ) -> tuple[Meta, Death]:
     """Start the program and stay with it; returns what is known at its end."""
-    capacity = Capacity(run_dir, options.max_capture_bytes, options.keep_free_bytes, on_note)
-    capacity.look(0.0)
-    with forwarding_signals() as forwarder, _open_samples(run_dir) as samples:
-        if options.dumps_stacks:
-            run_dir.stacks.touch(mode=0o600)
-        with bounds.around_start(), capacity.inherited() as orders:
-            command = _command(program, run_dir, options, orders)
-            child = subprocess.Popen(command, close_fds=False, env=interpreter.environment())
+    with ExitStack() as until_end:
+        with _refusing():
+            capacity = Capacity(
+                run_dir, options.max_capture_bytes, options.keep_free_bytes, on_note
+            )
+            capacity.look(0.0)
+            forwarder = until_end.enter_context(forwarding_signals())
+            samples = until_end.enter_context(_open_samples(run_dir))
+            if options.dumps_stacks:
+                run_dir.stacks.touch(mode=0o600)
+            with bounds.around_start(), capacity.inherited() as orders:
+                command = _command(program, run_dir, options, orders)
+                child = subprocess.Popen(command, close_fds=False, env=interpreter.environment())
         bounds.apply(child.pid)
         forwarder.pass_to(child)
         sampler = TreeSampler(child.pid, meta.spawned_ns)
@@ -177,6 +183,19 @@ def _supervise(
         notes=() if capacity.problem is None else (capacity.problem,),
     )
     return ended, end
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What the system refuses to us in here, it refuses before the program is started."""
+    try:
+        yield
+    except OSError as error:
+        raise ProgramError(
+            f"The program was not started: {error.strerror or error}.",
+            "memdeep needs about ten open files and two processes beside it; see `ulimit -a`.",
+            EXIT_NOT_STARTED,
+        ) from error
 
 
 def _seconds_since(start_ns: int) -> float:

@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -107,6 +108,15 @@ def changes_locale():
     os.environ.clear()
     work("prüfen 检查")
     print(locale.setlocale(locale.LC_ALL))
+
+
+def changes_directory():
+    os.chdir("/")
+    work("elsewhere")
+    with tempfile.TemporaryDirectory() as gone:
+        os.chdir(gone)
+    print(os.path.exists(gone))
+    work("nowhere")
 
 
 def replaces_streams():
