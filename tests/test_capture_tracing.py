@@ -112,7 +112,7 @@ def test_a_lost_line_of_the_trace_is_made_up_for(tmp_path: Path) -> None:
 
 
 def test_a_capture_that_is_missing_costs_its_stretch_the_heap(tmp_path: Path) -> None:
-    write_capture(tmp_path, "capture-2.bin", [6])
+    write_capture(tmp_path, "capture-2.bin", [6, 7])
     events = [trace(1), event(2), untrace(3), event(4), trace(5), event(6), untrace(7)]
     traced = align_parts(RunDirectory(tmp_path), events, START)
     assert [one.sequence for one in traced.ordered] == [2, 4, 6]

@@ -37,13 +37,14 @@ class Recorder:
 
     __slots__ = (
         "_current_thread",
+        "_first_loss",
         "_fstat",
         "_getpid",
         "_identity",
         "_is_torn",
         "_journal_fd",
         "_journal_path",
-        "_lost",
+        "_losses",
         "_monotonic_ns",
         "_on_mark",
         "_open",
@@ -70,7 +71,8 @@ class Recorder:
         self._is_torn = False
         self._sequence = count(1)
         self._spans = count(1)
-        self._lost: list[str] = []  # the reasons
+        self._losses = count(1)
+        self._first_loss = ""
         self._on_mark: Callable[[int], None] | None = None
         self._open_journal()
         self._start_ns = time.monotonic_ns()
@@ -103,8 +105,9 @@ class Recorder:
 
     def exit(self, uncaught: "type[BaseException] | None" = None) -> None:
         """The program has ended; called once, before the tracker stops."""
-        if self._lost:
-            self.problem(f"{len(self._lost)} checkpoints could not be recorded: {self._lost[0]}")
+        lost = next(self._losses) - 1
+        if lost:
+            self.problem(f"{lost:,} checkpoints could not be recorded: {self._first_loss}")
         self._record(journal.EXIT, "", _name(uncaught), 0)
 
     def trace(self, *, from_start: bool) -> None:
@@ -147,9 +150,9 @@ class Recorder:
             if self._on_mark is not None:
                 self._on_mark(sequence)
         except Exception as error:
-            self._lost.append(f"{error}")
-            if len(self._lost) == 1:
-                say(f"a checkpoint could not be recorded: {error}")
+            if next(self._losses) == 1:
+                self._first_loss = _reason(error)
+                say(f"a checkpoint could not be recorded: {self._first_loss}")
 
     def _thread(self) -> threading.Thread:
         """The thread that runs this, as `threading` has it."""
@@ -188,6 +191,13 @@ class Recorder:
 def _name(exception_type: "type[BaseException] | None") -> "str | None":
     # By way of `type`: a metaclass of the program's must not run here.
     return None if exception_type is None else type.__dict__["__name__"].__get__(exception_type)
+
+
+def _reason(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:  # it is the program's own
+        return type(error).__name__
 
 
 def say(sentence: str) -> None:
