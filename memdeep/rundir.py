@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -159,12 +160,16 @@ def existing(path: Path) -> RunDirectory:
     return run_dir
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` under a temporary name, then rename. Raises OutputError."""
+def write_atomically(path: Path, content: bytes | Iterator[bytes]) -> None:
+    """Write ``content``, which may come in pieces, under a temporary name, then rename.
+
+    Raises OutputError.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         try:
-            temporary.write_bytes(content)
+            with open(temporary, "wb") as file:
+                file.writelines([content] if isinstance(content, bytes) else content)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
