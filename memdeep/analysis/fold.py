@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from memdeep.model import Heap, LargeAllocation, Lifetime, Peak, StackBytes, Transient
 from memdeep.tally import Tally, lifetimes_of, stacks_of
@@ -43,27 +43,17 @@ def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
     weights = _weights(heap, peaks)
     # A subtree weighs at least what its parts weigh, so the first ones are closed under parents.
     ranked = sorted(range(len(weights)), key=lambda node: (-weights[node], node))
-    size = min(MAX_NODES, sum(weight > 0 for weight in weights))
-    lifetimes, transients = heap.lifetimes, heap.transients
-    while True:
-        target = _targets(heap.tree.parents, ranked[:size])
-        # What was folded once can be folded on from there: it is less than all of the heap.
-        lifetimes = _fold_lifetimes(lifetimes, target)
-        transients = None if transients is None else _fold_transients(transients, target)
-        if size == 0 or len(lifetimes) + len(transients or ()) <= MAX_ENTRIES:
-            break
-        size = size * 3 // 4
+    size = _size(heap, ranked[: min(MAX_NODES, sum(weight > 0 for weight in weights))])
+    target = _targets(heap.tree.parents, ranked[:size])
     known = [() if peak is None else peak.stacks or () for peak in peaks]
     most = MAX_AT_PEAKS // max(1, sum(bool(stacks) for stacks in known))
     at_peaks = [_fold_peak(_fold_stacks(s, target), heap.tree.parents, most) for s in known]
     kept = frozenset(ranked[:size])
     return FoldedHeap(
         kept=tuple(sorted(kept)),
-        lifetimes=lifetimes,
-        transients=transients,
-        largest=None
-        if heap.largest is None
-        else tuple(replace(item, node=target[item.node]) for item in heap.largest),
+        lifetimes=_fold_lifetimes(heap.lifetimes, target),
+        transients=None if heap.transients is None else _fold_transients(heap.transients, target),
+        largest=None if heap.largest is None else _fold_largest(heap.largest, target),
         peaks=tuple(
             None if peak is None or peak.stacks is None else folded
             for peak, folded in zip(peaks, at_peaks, strict=True)
@@ -74,6 +64,30 @@ def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
             for stacks, folded in zip(known, at_peaks, strict=True)
         ),
     )
+
+
+def _size(heap: Heap, ranked: Sequence[int]) -> int:
+    """How many of the nodes ``ranked`` can stay if the entries are not to be too many."""
+    # Counted as numbers that are equal where entries would be added up; no node is ``step - 1``, so
+    # that -1 is like no other.
+    ends = 1 + max((life.died or 0 for life in heap.lifetimes), default=0)
+    kinds = [life.born * ends + (life.died or 0) for life in heap.lifetimes]
+    places = [life.node for life in heap.lifetimes]
+    segments = [gone.segment for gone in heap.transients or ()]
+    gone_places = [gone.node for gone in heap.transients or ()]
+    size = len(ranked)
+    while size:
+        target = _targets(heap.tree.parents, ranked[:size])
+        step = len(target)
+        lifetimes = {kind * step + target[node] for kind, node in zip(kinds, places, strict=True)}
+        transients = {
+            segment * step + target[node]
+            for segment, node in zip(segments, gone_places, strict=True)
+        }
+        if len(lifetimes) + len(transients) <= MAX_ENTRIES:
+            break
+        size = size * 3 // 4
+    return size
 
 
 def _weights(heap: Heap, peaks: Sequence[Peak | None]) -> list[float]:
@@ -159,6 +173,14 @@ def _fold_transients(
     for gone in transients:
         tally.add((target[gone.node], gone.segment), gone.bytes, gone.allocations)
     return tuple(Transient(*key, held, count) for key, (held, count) in tally.items())
+
+
+def _fold_largest(
+    largest: Iterable[LargeAllocation], target: Sequence[int]
+) -> tuple[LargeAllocation, ...]:
+    return tuple(
+        LargeAllocation(target[one.node], one.born, one.died, one.bytes) for one in largest
+    )
 
 
 def _fold_stacks(stacks: Iterable[StackBytes], target: Sequence[int]) -> tuple[StackBytes, ...]:
