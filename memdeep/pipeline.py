@@ -48,8 +48,7 @@ class ReportOptions:
 def load(path: Path) -> Recording:
     """The recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
     if rundir.is_directory(path):
-        run_dir = rundir.existing(path)
-        return replace(load_run(run_dir), sources=source_store.read(run_dir.sources))
+        return load_run(rundir.existing(path))
     return load_capture(path)
 
 
@@ -112,7 +111,9 @@ def store_sources(path: Path, report: Report) -> None:
     Raises OutputError.
     """
     sources = Sources(report.sources, report.private_files)
-    rundir.write_atomically(RunDirectory(path).sources, source_store.encode(sources))
+    rundir.write_atomically(
+        RunDirectory(path).sources, source_store.encode(sources, report.run.started)
+    )
 
 
 def write(

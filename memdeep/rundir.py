@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -221,17 +222,17 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
             raise read_error(path, error) from error
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` under a temporary name, then rename. Raises OutputError.
+def write_atomically(path: Path, content: bytes | Iterator[bytes]) -> None:
+    """Write ``content``, which may come in pieces, under a temporary name, then rename.
 
-    A symbolic link at ``path`` is replaced, not followed; nobody can have guessed the temporary
-    name and put a link there.
+    Raises OutputError. A symbolic link at ``path`` is replaced, not followed; nobody can have
+    guessed the temporary name and put a link there.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         try:
             with open(temporary, "xb") as file:
-                file.write(content)
+                file.writelines([content] if isinstance(content, bytes) else content)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)

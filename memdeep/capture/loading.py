@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from memdeep import journal, observation
-from memdeep.capture import belonging, checkpoints, run_symbols, symbol_store
+from memdeep.capture import belonging, checkpoints, run_symbols, source_store, symbol_store
 from memdeep.capture.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.capture.engines import CaptureReader, reader_of, reason_for_memray
 from memdeep.capture.journal_file import read_journal
@@ -132,6 +132,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
         last_seen=_last_seen(samples, start.pid, offset_s),
     )
     start_ms = start.epoch_ns // 1_000_000
+    sources, problem = source_store.read(run_dir.sources, meta.started)
+    problems += [] if problem is None else [problem]
     names = None
     if meta.native and captures and run_symbols.is_installed():
         stored, problem = symbol_store.read(run_dir.symbols)
@@ -139,13 +141,11 @@ def load_run(run_dir: RunDirectory) -> Recording:
         names = RunSymbols(stored, start_ms / 1000 + points[-1].time_s)
     problems += [event.label for event in events if event.kind == journal.PROBLEM][:MAX_PROBLEMS]
     origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package)
+    dumps, problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
+    problems += [] if problem is None else [problem]
     run = _run(meta, end, points, _rss_curve(samples, points, offset_s), problems)
     return Recording(
-        run=replace(
-            run,
-            captures=capture_files(captures),
-            stack_dumps=read_stack_dumps(run_dir.stacks, origins, offset_s),
-        ),
+        run=replace(run, captures=capture_files(captures), stack_dumps=dumps),
         parts=traced.parts,
         start_ms=start_ms,
         origins=origins,
@@ -154,6 +154,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
             event.sequence: place
             for place, event in enumerate([*ordered, *([end] if end is not None else [])], 1)
         },
+        sources=sources,
         readers={part.capture: reader_of(part.content, names) for part in traced.parts},
     )
 

@@ -97,7 +97,9 @@ def _script_safe(fields: object) -> Markup:
 
 def _with_size(html: bytes) -> bytes:
     """``html`` that says how large it is."""
-    return html.replace(PAGE_SIZE.encode(), units.size(len(html)).encode())
+    place = PAGE_SIZE.encode()
+    about = html.replace(place, units.size(len(html)).encode())
+    return html.replace(place, units.size(len(about)).encode())
 
 
 def _with_script_hashes(html: str) -> str:

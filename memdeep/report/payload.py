@@ -162,6 +162,11 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
             "transients": folded.transients is not None,
             "largest": folded.largest is not None,
             "peaks": [place for place, peak in enumerate(folded.peaks) if peak is not None],
+            "peakFolded": [
+                share
+                for peak, share in zip(folded.peaks, folded.peak_shares, strict=True)
+                if peak is not None
+            ],
         },
         "strings": list(index.strings),
     }
