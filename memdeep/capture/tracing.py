@@ -69,12 +69,14 @@ def align_parts(run_dir: RunDirectory, events: Sequence[Event], start: Event) ->
         if aligned is not None:
             capture = run_dir.capture(window.number)
             end = early_end.end_of_run(events) if window.end is None else window.end
-            problem = early_end.problem(capture, end, points, placed, unplaced)
-            if problem is not None:
-                problems.append(problem)
+            early = early_end.problem(capture, end, points, placed, unplaced)
+            if early is not None:
                 last, count = len(ordered) - len(unplaced), len(placed)
             if last >= first:
-                parts.append(Part(capture, first, last, count, frozenset(placed), aligned.copy))
+                copy, sequences = aligned.copy, frozenset(placed)
+                parts.append(Part(capture, first, last, count, sequences, copy, early))
+            elif early is not None:
+                problems.append(early)
     ordered.extend(points[sequence] for sequence in left)
     return Traced(ordered, tuple(parts), tuple(problems))
 
