@@ -73,6 +73,7 @@ def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
         "memory_monitor.py",
         "hatch_build.py",
         "native/account.hpp",
+        "native/alive.hpp",
         "native/module.cpp",
         "native/replay.hpp",
         *TEMPLATES,

@@ -177,7 +177,7 @@ def _phase_heap(
         freed_bytes=freed_bytes,
         peak=peak,
         culprits=blame.culprits(stacks_of(retained), retained_bytes),
-        peak_culprits=blame.culprits(peak.stacks or (), peak.bytes),
+        peak_culprits=() if peak.stacks is None else blame.culprits_alive(peak.stacks, peak.bytes),
         freed_culprits=blame.culprits(stacks_of(freed), freed_bytes),
         churn_bytes=account.churn_bytes if is_gross_known else None,
         allocations=retained.total_allocations() + account.churn_allocations

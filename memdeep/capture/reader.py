@@ -21,6 +21,7 @@ from pathlib import Path
 from memray import FileReader
 from memray._memray import TemporalAllocationRecord, set_log_level
 
+from memdeep.alive import AliveStacks
 from memdeep.capture.axis import Axis, Snapshot
 from memdeep.capture.engines import CaptureFacts
 from memdeep.capture.parts import (
@@ -33,7 +34,7 @@ from memdeep.capture.parts import (
 from memdeep.capture.stacks import RawFrame, StackTreeBuilder
 from memdeep.capture.trace import Trace
 from memdeep.errors import CaptureError
-from memdeep.model import Lifetime, Peak, Sample, StackBytes, Stretch
+from memdeep.model import Lifetime, Peak, Sample, Stretch
 from memdeep.tally import Tally, heap_at_checkpoints, lifetimes_of, stacks_of
 
 ALL_RECORDS = 2**31 - 1  # memray thins its memory records to 10,000 unless told otherwise
@@ -164,7 +165,7 @@ def _read_part(
         place: Peak(
             bytes=in_window[window],
             time_s=axis.middle_s(window, start_ms),
-            stacks=_stack_bytes(at_peaks[window], nodes) if window in at_peaks else None,
+            stacks=_alive(at_peaks[window], nodes) if window in at_peaks else None,
         )
         for place, window in peak_windows.items()
     }
@@ -290,8 +291,8 @@ def _lifetimes(stacks: dict[StackKey, _Stack], nodes: dict[StackKey, int]) -> tu
     return lifetimes_of(tally)
 
 
-def _stack_bytes(at_peak: Tally[StackKey], nodes: dict[StackKey, int]) -> tuple[StackBytes, ...]:
+def _alive(at_peak: Tally[StackKey], nodes: dict[StackKey, int]) -> AliveStacks:
     tally: Tally[int] = Tally()
     for key, (held, count) in at_peak.items():
         tally.add(nodes[key], held, count)
-    return tuple(stack for stack in stacks_of(tally) if stack.bytes)
+    return AliveStacks(tuple(stack for stack in stacks_of(tally) if stack.bytes))
