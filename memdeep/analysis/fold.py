@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -54,7 +55,7 @@ def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
     at_peaks = [None if alive is None else alive.folded(parents, most) for alive in stacks]
     weights = _weights(heap, at_peaks)
     # A subtree weighs at least what its parts weigh, so the first ones are closed under parents.
-    ranked = sorted(range(len(weights)), key=lambda node: (-weights[node], node))
+    ranked = sorted(range(len(weights)), key=weights.__getitem__, reverse=True)
     size = _size(heap, ranked[: min(MAX_NODES, sum(weight > 0 for weight in weights))])
     target = _targets(parents, ranked[:size])
     kept = frozenset(ranked[:size])
@@ -96,18 +97,18 @@ def _size(heap: Heap, ranked: Sequence[int]) -> int:
 def _weights(heap: Heap, at_peaks: Sequence[Sequence[FoldedStack] | None]) -> list[float]:
     """How much each node matters; a parent at least as much as its children together."""
     weights = [0.0] * len(heap.tree.parents)
-    born: Tally[tuple[int, int]] = Tally()
+    born: defaultdict[int, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
     for life in heap.lifetimes:
-        born.add((life.born, life.node), life.bytes, 0)
+        born[life.born][life.node] += life.bytes
     for gone in heap.transients or ():
-        born.add((gone.segment, gone.node), gone.bytes, 0)
-    in_segment: Tally[int] = Tally()
-    for (segment, _), (size, _) in born.items():
-        in_segment.add(segment, size, 0)
-    least = SMALL_SEGMENT * max((size for size, _ in in_segment.values()), default=0)
-    for (segment, node), (size, _) in born.items():
-        if size:
-            weights[node] = max(weights[node], size / max(in_segment[segment][0], least))
+        born[gone.segment][gone.node] += gone.bytes
+    totals = [(nodes, sum(nodes.values())) for nodes in born.values()]
+    least = SMALL_SEGMENT * max((total for _, total in totals), default=0)
+    for nodes, total in totals:
+        whole = max(total, least)
+        for node, size in nodes.items():
+            if size and size / whole > weights[node]:
+                weights[node] = size / whole
     for stacks in at_peaks:
         total = sum(stack.bytes for stack in stacks or ())
         for stack in stacks or ():

@@ -195,6 +195,11 @@ class Trace:
             for modules in self._modules
         )
 
+    @property
+    def frame_count(self) -> int:
+        """How many frames there are, that of number 0, which is none, included."""
+        return len(self._frame_codes)
+
     def frame(self, number: int) -> PythonFrame:
         """The frame of this number."""
         found = self._frames.get(number)
@@ -251,7 +256,7 @@ class Trace:
 
         That of site 0, which is none, may be any.
         """
-        packed = array("I", (0, *nodes[1:])).tobytes()
+        packed = array("i", nodes).tobytes()
         return [
             ReplayedAlive(found) for found in self._replay.at_peaks(_segments(segments), packed)
         ]
