@@ -29,11 +29,9 @@ def cases(draw: st.DrawFn) -> tuple[AliveStacks, list[int], list[int]]:
 def compiled(alive: Alive) -> ReplayedAlive:
     stacks = list(alive)
     return ReplayedAlive(
-        {
-            "node": array("I", [stack.node for stack in stacks]).tobytes(),
-            "bytes": array("q", [stack.bytes for stack in stacks]).tobytes(),
-            "count": array("q", [stack.allocations for stack in stacks]).tobytes(),
-        }
+        array("I", [stack.node for stack in stacks]).tobytes(),
+        array("q", [stack.bytes for stack in stacks]).tobytes(),
+        array("q", [stack.allocations for stack in stacks]).tobytes(),
     )
 
 

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from memdeep.model import FoldedStack, StackBytes
 
 
+@dataclass(frozen=True, slots=True)
 class ReplayedAlive:
-    """As `model.Alive`; ``columns`` are node, bytes and count, as the replay gives them."""
+    """As `model.Alive`; the columns of numbers are bytes, as the replay gives them."""
 
-    __slots__ = ("_columns",)
-
-    def __init__(self, columns: Mapping[str, bytes]) -> None:
-        self._columns = columns["node"], columns["bytes"], columns["count"]
+    node: bytes
+    held: bytes
+    count: bytes
 
     def __iter__(self) -> Iterator[StackBytes]:
-        return _stacks(*self._columns)
+        return _stacks(self.node, self.held, self.count)
 
     def by_group(self, groups: Sequence[int]) -> tuple[StackBytes, ...]:
         """As `model.Alive`."""
         from memdeep.capture._replay import by_group
 
-        summed = by_group(*self._columns, _packed(groups, "I"))
+        summed = by_group(self.node, self.held, self.count, _packed(groups, "I"))
         return tuple(_stacks(summed["node"], summed["bytes"], summed["count"]))
 
     def folded(self, parents: Sequence[int], most: int) -> tuple[FoldedStack, ...]:
         """As `model.Alive`."""
         from memdeep.capture._replay import folded
 
-        few = folded(*self._columns, _packed(parents, "i"), most)
+        few = folded(self.node, self.held, self.count, _packed(parents, "i"), most)
         nowhere = len(parents)
         stacks = _stacks(few["node"], few["bytes"], few["count"])
         own_bytes = memoryview(few["own"]).cast("q")

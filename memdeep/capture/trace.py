@@ -258,7 +258,8 @@ class Trace:
         """
         packed = array("i", nodes).tobytes()
         return [
-            ReplayedAlive(found) for found in self._replay.at_peaks(_segments(segments), packed)
+            ReplayedAlive(found["node"], found["bytes"], found["count"])
+            for found in self._replay.at_peaks(_segments(segments), packed)
         ]
 
     def weighty_sites(self, segments: Sequence[int], least_bytes: int) -> list[int]:
