@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from itertools import islice
 
 from memdeep.capture.stacks import (
@@ -132,10 +134,7 @@ class _Paths:
 
     def _all_states(self) -> bytearray:
         """The state of each node of the capture, in which a caller has the smaller number."""
-        steps = [
-            bytes(_STATES.index(_after(state, frame)) for state in _STATES)
-            for frame in self._frames
-        ]
+        steps = [_steps(_Kind.of(frame)) for frame in self._frames]
         states = bytearray([_STATES.index((_Stage.EMPTY, False))])
         columns = zip(self._trace.node_parents, self._trace.node_frames, strict=True)
         for parent, frame in islice(columns, 1, None):
@@ -143,15 +142,33 @@ class _Paths:
         return states
 
 
-def _after(state: tuple[_Stage, bool], frame: Frame) -> tuple[_Stage, bool]:
-    """The state of a stack with ``frame`` innermost, after that of the stack without it."""
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What of a frame the state of a stack depends on; there are few."""
+
+    origin: Origin
+    is_wrapper: bool
+    is_launcher: bool
+
+    @classmethod
+    def of(cls, frame: Frame) -> _Kind:
+        return cls(frame.origin, is_wrapper(frame), is_launcher(frame))
+
+
+@cache
+def _steps(kind: _Kind) -> bytes:
+    """For each state of a stack, the one after that with such a frame innermost."""
+    return bytes(_STATES.index(_after(state, kind)) for state in _STATES)
+
+
+def _after(state: tuple[_Stage, bool], kind: _Kind) -> tuple[_Stage, bool]:
     stage, belongs_to_memdeep = state
-    if is_wrapper(frame):
+    if kind.is_wrapper:
         return state
-    if frame.origin is not Origin.STDLIB:
-        belongs_to_memdeep = frame.origin is Origin.MEMDEEP
+    if kind.origin is not Origin.STDLIB:
+        belongs_to_memdeep = kind.origin is Origin.MEMDEEP
     if stage in (_Stage.EMPTY, _Stage.SCRIPT, _Stage.LAUNCHER):
-        if is_launcher(frame):
+        if kind.is_launcher:
             stage = _Stage.LAUNCHER
         elif stage is _Stage.EMPTY:
             stage = _Stage.SCRIPT

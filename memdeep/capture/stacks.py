@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from functools import cache
 from pathlib import PurePath
 
 from memdeep.capture.origins import Origins
@@ -142,5 +143,10 @@ def is_launcher(frame: Frame) -> bool:
     if frame.origin is Origin.MEMDEEP:
         return True
     if frame.origin is Origin.STDLIB:
-        return PurePath(frame.filename.strip("<>").replace("frozen ", "")).stem == "runpy"
+        return _is_runpy(frame.filename)
     return frame.origin is Origin.LIBRARY and "/memray/" in frame.filename
+
+
+@cache
+def _is_runpy(filename: str) -> bool:
+    return PurePath(filename.strip("<>").replace("frozen ", "")).stem == "runpy"
