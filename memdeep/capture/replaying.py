@@ -26,10 +26,20 @@ def is_built() -> bool:
     return find_spec("memdeep.capture._replay") is not None
 
 
+def can_unpack(capture: Path) -> bool:
+    """Whether ``capture`` is not compressed, or what unpacks it is installed."""
+    try:
+        with open(capture, "rb") as file:
+            is_packed = file.read(len(LZ4_MAGIC)) == LZ4_MAGIC
+    except OSError as error:
+        raise _unreadable(capture, error) from error
+    return not is_packed or find_spec("lz4") is not None
+
+
 def knows(capture: Path) -> bool:
     """Whether the replay understands the line tables of the Python that wrote ``capture``.
 
-    Raises CaptureError if it is no capture of a known version.
+    It must be one that it can unpack. Raises CaptureError if it is none of a known version.
     """
     version = _read_header(capture).python_version
     return version is not None and version >= CPYTHON_3_10
