@@ -101,9 +101,12 @@ def _accounts(heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int) ->
             for place, start, _ in covering[life.died]:
                 if life.born <= start:
                     accounts[place].freed.add(life.node, life.bytes, life.allocations)
+    gone: Tally[int] = Tally()
     for one in heap.transients or ():
-        for place, _, _ in covering[one.segment]:
-            accounts[place].churn(one.bytes, one.allocations)
+        gone.add(one.segment, one.bytes, one.allocations)
+    for segment, churned in gone.items():
+        for place, _, _ in covering[segment]:
+            accounts[place].churn(*churned)
     for large in heap.largest or ():
         for place, _, _ in covering[large.born]:
             accounts[place].largest.append(large)

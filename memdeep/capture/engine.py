@@ -163,12 +163,22 @@ def _transients(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[T
     transients: list[Transient] = []
     for rows in (trace.transients, trace.lifetimes):
         for death, of_one in groupby(rows, key=itemgetter(2)):
-            tally: Tally[tuple[int, int]] = Tally()
-            for site, birth, _, held, count in of_one:
-                born, died = axis.born_and_died(birth, death)
+            tally: dict[tuple[int, int], tuple[int, int]] = {}
+            birth = born = died = None
+            for site, row_birth, _, held, count in of_one:
+                if row_birth != birth:  # births come in runs
+                    birth = row_birth
+                    born, died = axis.born_and_died(birth, death)
                 if born is not None and born == died:
-                    tally.add((nodes[site], born), held, count)
-            transients.extend(Transient(*key, *figures) for key, figures in tally.items())
+                    key = nodes[site], born
+                    known = tally.get(key)
+                    if known is not None:
+                        held += known[0]
+                        count += known[1]
+                    tally[key] = held, count
+            transients.extend(
+                Transient(node, born, held, count) for (node, born), (held, count) in tally.items()
+            )
     return tuple(transients)
 
 
