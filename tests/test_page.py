@@ -249,7 +249,7 @@ def test_without_scripts_the_essentials_are_readable(recorded: Path, tmp_path: P
         assert "return json.loads(text)" in text
         assert "What became of it" in text
         assert "JavaScript" in text
-        assert driver.find_element(By.CSS_SELECTOR, "svg.timeline-plot").is_displayed()
+        assert driver.find_element(By.CSS_SELECTOR, "#timeline svg").is_displayed()
         names = [row.text for row in driver.find_elements(By.CSS_SELECTOR, "#phases tbody th")]
         assert names[1:3] == ["加载config", "复制"]
         tools = driver.find_elements(By.CSS_SELECTOR, "#explorer, button, input, select")

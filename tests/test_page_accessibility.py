@@ -61,7 +61,7 @@ def test_axe_finds_nothing_serious(at_run: Reader, theme: str, language: str) ->
 
 def test_axe_is_able_to_find_something(at_run: Reader) -> None:
     at_run.run("document.querySelector('h1').style.color = '#aaa'")
-    at_run.run("document.querySelector('[data-peak]').textContent = ''")
+    at_run.run("document.querySelector('#timeline [data-part=peak]').textContent = ''")
     found = {one.split(":")[0] for one in serious(at_run)}
     assert found == {"color-contrast", "button-name"}
 
@@ -112,13 +112,13 @@ def test_a_walk_through_the_page_by_keyboard_alone(at_run: Reader) -> None:
     assert at_run.run("return document.documentElement.dataset.theme") == "dark"
     focus_by_tab(at_run, ".finding a[data-phase]")
     at_run.press(Keys.ENTER)
-    focus_by_tab(at_run, "[data-steps]")
+    focus_by_tab(at_run, "#timeline .reader")
     at_run.press(Keys.HOME, Keys.ARROW_RIGHT)
     shifted = ActionChains(at_run.driver, duration=0).key_down(Keys.SHIFT)
     shifted.send_keys(Keys.ARROW_RIGHT).key_up(Keys.SHIFT).send_keys(Keys.ENTER).perform()
     at_run.wait(lambda: at_run.state()["scope"] == {"kind": "between", "from": 1, "to": 2})
-    focus_by_tab(at_run, "#phases")
-    at_run.press(Keys.HOME, Keys.ARROW_DOWN)
+    focus_by_tab(at_run, "#phases table")
+    at_run.press(Keys.HOME, Keys.ARROW_DOWN, Keys.ENTER)
     at_run.wait(lambda: at_run.phase() == "加载config")
     focus_by_tab(at_run, "[data-metric=peak]")
     at_run.press(Keys.SPACE)

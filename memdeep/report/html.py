@@ -32,7 +32,7 @@ def render(page: Page, languages: Sequence[Language]) -> bytes:
         lstrip_blocks=True,
     )
     speech = _Speech(languages)
-    environment.globals.update(t=speech.text, ts=speech.svg_text, ta=speech.attribute)
+    environment.globals.update(t=speech.text, ta=speech.attribute)
     html = environment.get_template(TEMPLATE).render(
         page=page,
         languages=[(language.code, language.tag) for language in languages],
@@ -55,15 +55,6 @@ class _Speech:
         return Markup("").join(
             Markup('<span lang="{}" data-language="{}">{}</span>').format(
                 language.tag, language.code, self._say(language, said, values)
-            )
-            for language in self._languages
-        )
-
-    def svg_text(self, key: str) -> Markup:
-        """A key of the words inside an SVG text."""
-        return Markup("").join(
-            Markup('<tspan lang="{}" data-language="{}">{}</tspan>').format(
-                language.tag, language.code, language.say(key)
             )
             for language in self._languages
         )

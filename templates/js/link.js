@@ -51,6 +51,7 @@
     for (const [key, choices] of Object.entries(CHOICES)) {
       if (choices.includes(words.get(key))) patch[key] = words.get(key);
     }
+    if (scope !== null && !limits.metrics(scope, patch.versus).includes(patch.metric)) delete patch.metric;
     for (const key of FLAGS) patch[key] = words.get(key) === '1';
     patch.query = words.get('find') ?? '';
     const frames = words.get('frame') ?? '';
@@ -60,21 +61,26 @@
     return patch;
   }
 
-  // The page begins at an address without words, and the links that skip parts of it have none either.
+  // A hash without "=" is a place on the page (#main), not something to look at.
+  const isState = (hash) => hash === '' || hash.includes('=');
+
   function tie(store, limits) {
     const beginning = store.get();
     let written = location.hash;
+    let isRestoring = false;
     store.subscribe((state, changed) => {
       const address = write(state);
-      if (address === written) return;
+      if (isRestoring || address === written) return;
       written = address;
       const isStep = STEPS.some((key) => changed.has(key));
       history[isStep ? 'pushState' : 'replaceState'](null, '', address);
     });
     const follow = () => {
-      if (location.hash === written || (location.hash !== '' && !location.hash.includes('='))) return;
+      if (location.hash === written || !isState(location.hash)) return;
       written = location.hash;
-      store.set(written === '' ? beginning : read(written, limits));
+      isRestoring = true;
+      store.set({ ...beginning, ...(written === '' ? {} : read(written, limits)), selected: null });
+      isRestoring = false;
     };
     addEventListener('popstate', follow);
     addEventListener('hashchange', follow);
