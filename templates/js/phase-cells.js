@@ -66,7 +66,7 @@
       cell.append(element('span', '', text));
       if (value) {
         const bar = element('span', 'bar');
-        bar.style.setProperty('--size', (100 * Math.abs(value)) / scale + '%');
+        bar.style.setProperty('--share', Math.abs(value) / scale);
         cell.append(bar);
       }
       return cell;
@@ -102,7 +102,7 @@
       if (line !== null) cell.append(line);
       const slope = phases.slope[phase];
       if (slope === null) return cell;
-      cell.append(element('span', 'slope', say('phases.each', { slope: format.signedBytes(slope) })));
+      cell.append(element('span', 'slope', format.signedBytes(slope)));
       if (phases.warmUp[phase] > 0) cell.title = say('phases.warm_up', { warm_up_bytes: phases.warmUp[phase] });
       return cell;
     }
@@ -134,9 +134,11 @@
       label.title = phases.name[phase];
       if (isParent) twist.title = say(isOpen ? 'phases.fold' : 'phases.unfold');
       if (isNested) line.append(twist);
-      line.append(label);
-      if (repeats > 1) line.append(element('span', 'repeats', '× ' + format.count(repeats)));
-      if (!phases.complete[phase]) line.append(element('span', 'unfinished', say('phases.unfinished')));
+      const words = element('span', 'name-words');
+      words.append(label);
+      if (repeats > 1) words.append(element('span', 'repeats', '× ' + format.count(repeats)));
+      if (!phases.complete[phase]) words.append(element('span', 'unfinished', say('phases.unfinished')));
+      line.append(words);
       cell.append(line);
       if (culpritText(phase) !== null) {
         const place = element('div', isNested ? 'narrow-culprit is-inset' : 'narrow-culprit');

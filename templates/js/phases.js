@@ -131,7 +131,7 @@
       const top = active * height;
       const room = box.clientHeight - table.tHead.offsetHeight;
       if (top < box.scrollTop) box.scrollTop = top;
-      else if (top + height > box.scrollTop + room) box.scrollTop = top + height - room;
+      else if (top + height > box.scrollTop + room) box.scrollTop = Math.ceil((top + height - room) / height) * height;
       draw();
     }
 
