@@ -115,6 +115,7 @@ def test_the_peak_is_that_of_the_phases_though_no_reading_met_it() -> None:
     assert found.peak is not None
     assert (found.peak.kind, found.peak.size_text, found.peak.x) == ("heap", "30.0 MB", 75.0)
     assert found.peak.y >= TOP
+    assert (found.peak.x, found.peak.y) in coordinates(found.heap_points[0])
 
 
 def test_without_a_heap_the_peak_is_that_of_the_rss() -> None:

@@ -208,6 +208,14 @@ def test_evidence_tells_a_warm_up_and_libraries_only_where_there_are() -> None:
     assert without.endswith("by 1.0 MB each.")
 
 
+@pytest.mark.parametrize("spoken", [ENGLISH, CHINESE], ids=LANGUAGES)
+def test_of_a_container_that_was_emptied_nothing_is_said_to_stay(spoken: Language) -> None:
+    item = replace(growth(phase()).findings[0], advice=Advice.GROWING_CONTAINER)
+    emptied = words.advice(replace(item, kind=FindingKind.PEAK), spoken)
+    assert emptied
+    assert emptied != words.advice(item, spoken)
+
+
 def test_no_advice_has_no_evidence() -> None:
     item = growth(phase()).findings[0]
     assert (words.advice(item, ENGLISH), words.evidence(item, ENGLISH)) == ("", "")

@@ -24,6 +24,7 @@ class Window(Reader):
     def hold(self, held: str, *keys: str) -> None:
         """Press ``keys`` while ``held`` is down."""
         ActionChains(self.driver, duration=0).key_down(held).send_keys(*keys).key_up(held).perform()
+        self.settle()
 
     def name(self) -> str | None:
         """The name of the phase that is looked at, or None for a stretch between checkpoints."""
@@ -48,7 +49,8 @@ class Window(Reader):
         row = self.row(name)
         self.run("arguments[0].scrollIntoView({ block: 'center' })", row)
         row.click()
-        self.wait(lambda: self.name() == name)
+        self.settle()
+        assert self.name() == name
 
     def emulate(self, *, width: int = 1280, height: int = 900, **media: str) -> None:
         """Another size, and media features such as ``prefers_color_scheme='dark'``."""

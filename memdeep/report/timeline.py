@@ -149,11 +149,12 @@ def _limits(report: Report) -> Sequence[tuple[int | None, str]]:
 
 
 def _heap_pieces(report: Report) -> list[Sequence[Sample]]:
-    """The heap's curve, cut where it was not traced."""
+    """The heap's curve with the peaks between its readings, cut where it was not traced."""
     points = report.run.checkpoints
+    curve = sorted([*report.heap_curve, *_peaks(report)], key=lambda sample: sample.time_s)
     spans = [(points[part.start].time_s, points[part.end].time_s) for part in report.heap.traced]
     pieces = [
-        [sample for sample in report.heap_curve if start_s <= sample.time_s <= end_s]
+        [sample for sample in curve if start_s <= sample.time_s <= end_s]
         for start_s, end_s in spans
     ]
     return [piece for piece in pieces if piece]
@@ -235,10 +236,13 @@ def _peak(report: Report, scale: _Scale) -> Summit | None:
 
 def _highest(report: Report) -> Sample | None:
     """The peak of the heap; it may lie between two readings of its curve, so the phases know it."""
-    peaks = [phase.peak for phase in report.phases if phase.peak is not None]
-    known = [Sample(peak.time_s, peak.bytes) for peak in peaks if peak.time_s is not None]
-    curve = [*known, *report.heap_curve] if report.heap_curve else report.run.rss_curve
+    curve = [*_peaks(report), *report.heap_curve] if report.heap_curve else report.run.rss_curve
     return max(curve, key=lambda sample: sample.bytes, default=None)
+
+
+def _peaks(report: Report) -> list[Sample]:
+    peaks = [phase.peak for phase in report.phases if phase.peak is not None]
+    return [Sample(peak.time_s, peak.bytes) for peak in peaks if peak.time_s is not None]
 
 
 def _death(report: Report, scale: _Scale) -> Death | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from memdeep.model import Exit, Finding, FindingKind, Frame, Phase, PhaseKind, Report
+from memdeep.model import Advice, Exit, Finding, FindingKind, Frame, Phase, PhaseKind, Report
 from memdeep.report import units
 from memdeep.report.language import Language
 
@@ -86,7 +86,12 @@ def share(item: Finding, language: Language) -> str:
 
 def advice(item: Finding, language: Language) -> str:
     """What to do about a finding; empty where nothing is known to help."""
-    return "" if item.advice is None else language.say(f"advice.{item.advice.name.lower()}")
+    if item.advice is None:
+        return ""
+    key = f"advice.{item.advice.name.lower()}"
+    if item.kind is FindingKind.PEAK and item.advice is Advice.GROWING_CONTAINER:
+        key += "_peak"  # it grew, but what was put into it did not stay
+    return language.say(key)
 
 
 def evidence(item: Finding, language: Language) -> str:

@@ -26,6 +26,7 @@
     const limits = {
       phases: core.phases.name.length,
       checkpoints: core.checkpoints.time.length,
+      frames: data.frames.count,
       metrics: (scope, versus) => memdeep.scope.metricsOf(core, scope, versus),
     };
     const linked = memdeep.link.read(location.hash, limits);

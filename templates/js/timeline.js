@@ -22,7 +22,7 @@
     const bands = [...root.querySelectorAll('.band')];
     let cursor = 0;         // the checkpoint the keyboard stands on
     let anchor = null;      // where a selection by keyboard began
-    let drag = null;        // {x, time, now, moved}
+    let drag = null;        // {x, time, moved}
     let preview = null;     // the stretch a drag or the keyboard is about to select
 
     const shareOf = (time) => (Math.min(1, Math.max(0, time / reading.end)) * 100) + '%';

@@ -11,7 +11,7 @@ const memdeep = load(['format', 'store', 'link', 'timeline-reading', 'phase-rows
 const plain = (value) => JSON.parse(JSON.stringify(value));
 const same = (actual, expected) => assert.deepEqual(plain(actual), plain(expected));
 
-const LIMITS = { phases: 9, checkpoints: 20, metrics: () => ['retained', 'peak', 'freed', 'growth'] };
+const LIMITS = { phases: 9, checkpoints: 20, frames: 90, metrics: () => ['retained', 'peak', 'freed', 'growth'] };
 
 test('a tie is rounded to the even digit, as Python rounds it', () => {
   const { bytes, percent, seconds } = memdeep.format;
@@ -28,11 +28,12 @@ test('an address restores what it was written from', () => {
     { versus: { kind: 'between', from: 0, to: 19 }, view: 'lines', native: 'hide' },
     { query: 'a&b=c #%+ "查询"', regex: true, invert: true, threads: true, imports: true, flip: true },
     { frames: [12, 40, 7], view: 'source', file: 5 },
+    { selected: { kind: 'modules', frame: 89 }, view: 'modules' },
+    { frames: [3], selected: { frames: [3, 12, 40] } },
   ];
   for (const state of states) {
     const whole = { ...plain(memdeep.store.DEFAULTS), ...state };
-    const { selected, ...kept } = whole;
-    same({ ...whole, ...memdeep.link.read(memdeep.link.write(whole), LIMITS) }, { ...kept, selected });
+    same({ ...whole, ...memdeep.link.read(memdeep.link.write(whole), LIMITS) }, whole);
   }
 });
 
@@ -41,7 +42,10 @@ test('what is damaged or out of range in an address is left out', () => {
     assert.equal('scope' in memdeep.link.read(hash, LIMITS), false, hash);
   }
   const read = memdeep.link.read('#phase=1&metric=nonsense&view=%00&native=1&frame=1.x.2&vs=phase-99&file=../x&invert=yes', LIMITS);
-  same(read, { ...plain(memdeep.store.DEFAULTS), scope: { kind: 'phase', phase: 1 }, selected: undefined, metric: undefined });
+  same(read, { ...plain(memdeep.store.DEFAULTS), scope: { kind: 'phase', phase: 1 }, metric: undefined });
+  for (const row of ['lines.90', 'lines.1.2', 'nonsense.1', '1..2', '3.90', 'lines', '']) {
+    assert.equal(memdeep.link.read('#phase=1&row=' + row, LIMITS).selected, null, row);
+  }
 });
 
 test('a metric that the scope does not offer is left out of an address', () => {
