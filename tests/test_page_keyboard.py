@@ -85,7 +85,9 @@ def test_arrows_step_through_the_checkpoints(thirty: Window) -> None:
     labels = thirty.run("return memdeep.page.data.core.checkpoints.label")
     thirty.press(Keys.HOME, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
     assert reader.get_attribute("aria-valuenow") == "2"
-    assert (reader.get_attribute("aria-valuetext") or "").startswith(labels[2])
+    kinds = thirty.run("return memdeep.page.data.core.checkpoints.kind")
+    said = (reader.get_attribute("aria-valuetext") or "").split(", ")[0]
+    assert (kinds[2], said) == ("begin", f"begin of {labels[2]}")
     assert labels[2] in thirty.text(".readout")
     assert thirty.one("#timeline-keys").is_displayed()
     thirty.press(Keys.END)

@@ -87,7 +87,7 @@ def test_a_phase_that_was_never_finished_has_no_end() -> None:
 
 def test_a_segment_is_called_a_stretch() -> None:
     found = phase("a → b", kind=PhaseKind.SEGMENT, delta_bytes=MB)
-    assert sentence(found).startswith("The stretch a → b grew the heap")
+    assert sentence(found).startswith("The stretch (start) → (end) grew the heap")
 
 
 def test_a_peak_says_its_height_and_who_held_most() -> None:

@@ -52,11 +52,14 @@ class _Speech:
         """A key of the words, or a sentence by language, as HTML."""
         if len(self._languages) == 1:
             return Markup.escape(self._say(self._languages[0], said, values))
+        texts = [self._say(language, said, values) for language in self._languages]
+        if len(set(texts)) == 1:
+            return Markup.escape(texts[0])
         return Markup("").join(
             Markup('<span lang="{}" data-language="{}">{}</span>').format(
-                language.tag, language.code, self._say(language, said, values)
+                language.tag, language.code, text
             )
-            for language in self._languages
+            for language, text in zip(self._languages, texts, strict=True)
         )
 
     def attribute(self, name: str, key: str) -> Markup:

@@ -32,7 +32,7 @@ class Band:
     x: float
     width: float
     depth: int
-    label: str
+    is_segment: bool
     tone: int
 
 
@@ -195,7 +195,7 @@ def _bands(report: Report, scale: _Scale) -> tuple[Band, ...]:
             x=left,
             width=round(right - left, 2),
             depth=phase.outline.depth,
-            label=_band_label(phase),
+            is_segment=phase.outline.kind is PhaseKind.SEGMENT,
             tone=place % TONES,
         )
         for place, phase in enumerate(report.phases)
@@ -220,10 +220,6 @@ def _pieces(report: Report, phase: Phase, scale: _Scale) -> list[tuple[float, fl
             pieces.append((left, right))
         narrow_run = is_narrow
     return pieces
-
-
-def _band_label(phase: Phase) -> str:
-    return phase.name if phase.outline.kind is PhaseKind.SPAN else f"… {phase.name}"
 
 
 def _peak(report: Report, scale: _Scale) -> Summit | None:

@@ -2,7 +2,7 @@
 (function (memdeep) {
   'use strict';
 
-  const { format, phaseRows } = memdeep;
+  const { format, names, phaseRows } = memdeep;
   const SVG = 'http://www.w3.org/2000/svg';
   const LOW_RATIO = 0.6;
   const WORTH_NAMING = 1 << 20; // bytes of a gap below which its main part says nothing
@@ -127,11 +127,11 @@
       const line = element('div', 'name-line');
       const twist = element('span', !isParent ? 'twist-space' : isOpen ? 'twist is-open' : 'twist');
       const label = element('a', 'phase-name');
-      label.append(element('bdi', '', phases.name[phase]));
+      label.append(element('bdi', '', names.phase(core, phase)));
       label.href = '#phase=' + phase; // to be opened elsewhere, or copied
       label.tabIndex = -1; // the table is one stop, its arrow keys do the rest
       const repeats = phases.stretches[phase].length / 2;
-      label.title = phases.name[phase];
+      label.title = names.phase(core, phase);
       if (isParent) twist.title = say(isOpen ? 'phases.fold' : 'phases.unfold');
       if (isNested) line.append(twist);
       const words = element('span', 'name-words');
@@ -184,7 +184,7 @@
     // What the filter looks through.
     function textOf(phase) {
       const line = phases.culprit[phase];
-      return phases.name[phase] + '\n' + (line < 0 ? '' : frames.path(core.lines[line]));
+      return names.phase(core, phase) + '\n' + (line < 0 ? '' : frames.path(core.lines[line]));
     }
 
     function head(column) {

@@ -50,11 +50,10 @@
 
   function create(phases, textOf, culpritText) {
     const children = childrenOf(phases);
-    const texts = phases.name.map((_, phase) => textOf(phase).toLowerCase());
 
     function matches(phase, { words, onlyGrew }) {
       const grew = (phases.rss[phase] ?? 0) > 0 || (phases.heap[phase] ?? 0) > 0;
-      return (!onlyGrew || grew) && texts[phase].includes(words);
+      return (!onlyGrew || grew) && (words === '' || textOf(phase).toLowerCase().includes(words));
     }
 
     // Matching phases, and those around them that keep them in their place (`context`).

@@ -39,20 +39,25 @@
 
     function rowAt(place) {
       const item = shown[place];
-      if (!made.has(item.phase)) made.set(item.phase, cells.row(item, columns));
-      const row = made.get(item.phase);
+      if (!made.has(item.phase)) {
+        const row = cells.row(item, columns);
+        row.setAttribute('aria-rowindex', place + 2);
+        made.set(item.phase, row);
+      }
+      return made.get(item.phase);
+    }
+
+    function mark(row, place) {
       const { scope, versus } = store.get();
-      const isSelected = phaseOf(scope) === item.phase;
-      row.setAttribute('aria-rowindex', place + 2);
-      row.setAttribute('aria-selected', isSelected);
-      row.classList.toggle('selected', isSelected);
-      row.classList.toggle('versus', phaseOf(versus) === item.phase);
+      const { phase } = shown[place];
+      row.setAttribute('aria-selected', phaseOf(scope) === phase);
+      row.classList.toggle('selected', phaseOf(scope) === phase);
+      row.classList.toggle('versus', phaseOf(versus) === phase);
       row.classList.toggle('active', place === active);
-      return row;
     }
 
     // Rows that stay are left alone: while scrolling only those that come and go cost anything.
-    function drawRows(first, last) {
+    function drawRows(first, last, isScrolled = false) {
       drawn = [first, last];
       above.style.setProperty('height', first * height + 'px');
       below.style.setProperty('height', (shown.length - last) * height + 'px');
@@ -62,19 +67,21 @@
       const staying = new Set(rows);
       for (const row of [...body.rows]) if (row !== above && row !== below && !staying.has(row)) row.remove();
       let next = above;
-      for (const row of rows) {
-        if (next.nextSibling !== row) next.after(row);
+      rows.forEach((row, place) => {
+        const isNew = next.nextSibling !== row;
+        if (isNew) next.after(row);
+        if (isNew || !isScrolled) mark(row, first + place);
         next = row;
-      }
+      });
       const isInSight = active >= first && active < last;
       if (isInSight) table.setAttribute('aria-activedescendant', 'phase-row-' + shown[active].phase);
       else table.removeAttribute('aria-activedescendant');
     }
 
-    function draw() {
+    function draw(isScrolled = false) {
       const first = Math.max(0, Math.floor(box.scrollTop / height) - SPARE_ROWS);
       const last = Math.ceil((box.scrollTop + box.clientHeight) / height) + SPARE_ROWS;
-      drawRows(Math.min(first, shown.length), Math.min(shown.length, last));
+      drawRows(Math.min(first, shown.length), Math.min(shown.length, last), isScrolled);
     }
 
     // A narrow screen has taller rows; a table that does not fit keeps its first column in sight.
@@ -92,7 +99,7 @@
         waiting = 0;
         const from = Math.floor(box.scrollTop / height) - 2;
         const to = Math.ceil((box.scrollTop + box.clientHeight) / height) + 2;
-        if (drawn[0] > Math.max(0, from) || drawn[1] < Math.min(shown.length, to)) draw();
+        if (drawn[0] > Math.max(0, from) || drawn[1] < Math.min(shown.length, to)) draw(true);
       });
     }
 
@@ -239,7 +246,7 @@
     });
     memdeep.words.onChange(() => { showHead(); refresh(); });
     addEventListener('beforeprint', () => drawRows(0, shown.length));
-    addEventListener('afterprint', draw);
+    addEventListener('afterprint', () => draw());
     showHead();
     measure();
     refresh();

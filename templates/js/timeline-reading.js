@@ -31,7 +31,9 @@
   }
 
   // `end` is the time at the right edge of the drawing.
-  function create({ checkpoints, curves, phases }, end) {
+  function create(core, end) {
+    const { checkpoints, curves, phases } = core;
+
     function atTime(time) {
       const rss = readingAt(curves.rss, 'b', time);
       return {
@@ -125,10 +127,10 @@
     return {
       end, atTime, atCheckpoint, phaseAt, peakPhase, peakTime, between, stretchesOf, growth,
       nearest: (time) => nearest(checkpoints.time, time),
-      labelOf: (index) => checkpoints.label[index],
+      nameOf: (index) => memdeep.names.checkpoint(core, index),
       timeOf: (index) => checkpoints.time[index],
       count: checkpoints.time.length,
-      phaseName: (phase) => phases.name[phase],
+      phaseName: (phase) => memdeep.names.phase(core, phase),
     };
   }
 

@@ -41,7 +41,7 @@
     }
 
     function place(read) {
-      const label = reading.labelOf(Math.max(0, read.checkpoint));
+      const label = reading.nameOf(Math.max(0, read.checkpoint));
       return say(read.isExact ? 'timeline.at' : 'timeline.after', { label });
     }
 
@@ -81,7 +81,7 @@
     }
 
     function stretchTitle({ from, to }) {
-      return say('timeline.between', { from: reading.labelOf(from), to: reading.labelOf(to) });
+      return say('timeline.between', { from: reading.nameOf(from), to: reading.nameOf(to) });
     }
 
     function hideReadout() {
@@ -145,7 +145,7 @@
       const read = reading.atCheckpoint(cursor);
       const figures = rows(read).map((pair) => pair.join(' ')).join(', ');
       part.reader.setAttribute('aria-valuenow', String(cursor));
-      part.reader.setAttribute('aria-valuetext', [reading.labelOf(cursor), format.seconds(read.time), figures].join(', '));
+      part.reader.setAttribute('aria-valuetext', [reading.nameOf(cursor), format.seconds(read.time), figures].join(', '));
       return read;
     }
 
@@ -241,9 +241,15 @@
     store.subscribe((_, changed) => {
       if (changed.has('scope') || changed.has('versus')) showScope();
     });
-    memdeep.words.onChange(() => { hideReadout(); showScope(); stand(cursor); });
-    stand(0);
-    showScope();
+    function speak() {
+      for (const band of bands) band.title = reading.phaseName(Number(band.dataset.phase));
+      hideReadout();
+      showScope();
+      stand(cursor);
+    }
+
+    memdeep.words.onChange(speak);
+    speak();
   }
 
   memdeep.timeline = { create };

@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 const { load } = require('./scripts.js');
 
-const memdeep = load(['format', 'store', 'link', 'timeline-reading', 'phase-rows'], { URLSearchParams });
+const memdeep = load(['format', 'names', 'store', 'link', 'timeline-reading', 'phase-rows'], { URLSearchParams });
 
 // Objects of another context have another prototype: compare them as plain ones.
 const plain = (value) => JSON.parse(JSON.stringify(value));
@@ -63,6 +63,19 @@ test('the store tells what changed, once, and nothing where nothing did', () => 
   assert.deepEqual(heard, ['metric,scope']);
 });
 
+test('a segment is named after its checkpoints, a span as the program names it', () => {
+  const core = {
+    checkpoints: { label: ['(start)', 'load', 'half', 'load', '(end)'], kind: ['point', 'begin', 'point', 'end', 'point'] },
+    phases: { name: ['load', 'recorded'], kind: ['span', 'segment'], stretches: [[1, 3], [1, 2]] },
+  };
+  const { names } = memdeep;
+  assert.deepEqual([0, 1, 2, 3, 4].map((place) => names.checkpoint(core, place)), [
+    'checkpoint.run_start', 'checkpoint.begin load', 'half', 'checkpoint.end load', 'checkpoint.run_end',
+  ]);
+  assert.equal(names.phase(core, 0), 'load');
+  assert.equal(names.phase(core, 1), 'checkpoint.stretch checkpoint.begin load half');
+});
+
 function run() {
   return {
     checkpoints: {
@@ -71,7 +84,7 @@ function run() {
     },
     curves: { rss: { t: [0, 1.5, 5], b: [10, 30, 30], f: [1, null, 3] }, heap: { t: [0, 2, 4], b: [0, 25, 15] } },
     phases: {
-      name: ['outer', 'inner', 'twice'], depth: [0, 1, 0], peak: [30, 30, 12], peakTime: [2.5, 2.5, 4.5],
+      name: ['outer', 'inner', 'twice'], kind: ['span', 'span', 'span'], depth: [0, 1, 0], peak: [30, 30, 12], peakTime: [2.5, 2.5, 4.5],
       stretches: [[0, 3], [1, 2], [0, 1, 3, 4]],
     },
   };
