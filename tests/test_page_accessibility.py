@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from browser import Reader, needs_browser, written
+from conftest import Scenes
 from factories import hostile_report
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
@@ -57,6 +58,33 @@ def test_axe_finds_nothing_serious(at_run: Reader, theme: str, language: str) ->
     at_run.choose("[data-versus]", "2")
     at_run.wait(lambda: at_run.one("[data-direction]").is_displayed())
     assert serious(at_run, "#explorer") == []
+
+
+@pytest.mark.parametrize(("scene", "theme"), [("thirty", "dark"), ("repeats", "light")])
+def test_axe_finds_nothing_serious_in_nested_and_repeated_phases(
+    reader: Reader, scenes: Scenes, scene: str, theme: str
+) -> None:
+    reader.open(scenes.page(scene))
+    reader.click(f"[data-set-theme={theme}]")
+    assert serious(reader) == []
+
+
+def test_axe_finds_nothing_serious_where_a_program_died(reader: Reader, scenes: Scenes) -> None:
+    reader.open(scenes.page("killed"))
+    for theme in ("light", "dark"):
+        reader.click(f"[data-set-theme={theme}]")
+        assert serious(reader) == []
+
+
+def test_without_a_wish_for_motion_nothing_moves(reader: Reader, scenes: Scenes) -> None:
+    wish = [{"name": "prefers-reduced-motion", "value": "reduce"}]
+    reader.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wish})
+    reader.open(scenes.page("thirty"))
+    moving = """return [...document.querySelectorAll('*')].filter((element) => {
+      const { transitionDuration, animationName } = getComputedStyle(element);
+      return !/^(0s(, )?)+$/.test(transitionDuration) || animationName !== 'none';
+    }).length"""
+    assert reader.run(moving) == 0
 
 
 def test_axe_is_able_to_find_something(at_run: Reader) -> None:

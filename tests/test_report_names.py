@@ -32,10 +32,10 @@ def test_a_segment_is_named_in_the_language_of_the_reader() -> None:
         if found.outline.kind is PhaseKind.SEGMENT
     ]
     assert said == [
-        "（开始） → load 开始处",
+        "运行开始 → load 开始处",
         "load 开始处 → half",
         "half → load 结束处",
-        "load 结束处 → （结束）",
+        "load 结束处 → 运行结束",
     ]
 
 

@@ -133,12 +133,13 @@
       draw();
     }
 
-    function stand(place) {
+    // A row that was out of sight comes to the nearest edge, or to the middle; the top one is whole.
+    function stand(place, isCentred = false) {
       active = Math.min(shown.length - 1, Math.max(0, place));
-      const top = active * height;
-      const room = box.clientHeight - table.tHead.offsetHeight;
-      if (top < box.scrollTop) box.scrollTop = top;
-      else if (top + height > box.scrollTop + room) box.scrollTop = Math.ceil((top + height - room) / height) * height;
+      const fit = (box.clientHeight - table.tHead.offsetHeight) / height;
+      const top = box.scrollTop / height;
+      const first = active < top ? active : active + 1 > top + fit ? Math.ceil(active + 1 - fit) : null;
+      if (first !== null) box.scrollTop = height * (isCentred ? Math.max(0, active - Math.floor(fit / 2)) : first);
       draw();
     }
 
@@ -151,7 +152,7 @@
         refresh();
       }
       const place = shown.findIndex((item) => item.phase === phase);
-      if (place >= 0) stand(place);
+      if (place >= 0) stand(place, true);
       else draw();
     }
 
