@@ -141,6 +141,25 @@ def by_segment(transients: Iterable[Transient]) -> Counter[tuple[int, str]]:
     return sums
 
 
+def test_the_stacks_of_each_peak_are_few_and_say_what_that_cost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(folding, "MAX_AT_PEAKS", 6)
+    root = frame("root")
+    stacks, nodes = tree(*([root, frame(lineno=line)] for line in range(1, 21)))
+    alive = tuple(StackBytes(node, 10**place, 1) for place, node in enumerate(nodes))
+    few = (StackBytes(nodes[0], 5, 1),)
+    folded = fold(heap(stacks), [Peak(0, None, alive), Peak(0, None, few), Peak(0, None, None)])
+    first, second, third = folded.peaks
+    assert first is not None
+    assert total(first) == total(alive)
+    # Half of the six for each peak: the root, and the two largest of its callees.
+    assert {stack.node for stack in first} == {0, nodes[-1], nodes[-2]}
+    assert (second, third) == (few, None)
+    assert folded.peak_shares == (pytest.approx(1 / 100, rel=0.02), 0.0, 0.0)
+    assert set(nodes) < set(folded.kept)
+
+
 def test_a_small_heap_is_not_folded() -> None:
     stacks, nodes = tree([frame("a"), frame("b")], [frame("a"), frame("c")])
     held = heap(

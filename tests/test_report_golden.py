@@ -30,7 +30,7 @@ def assert_golden(name: str, content: str) -> None:
 
 
 def test_report_json() -> None:
-    content = json.encode(hostile_report()).decode()
+    content = b"".join(json.encode(hostile_report())).decode()
     version = f'"memdeep": "{__version__}"'
     assert version in content
     assert_golden("report.json", content.replace(version, '"memdeep": "(version)"'))

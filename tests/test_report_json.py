@@ -80,7 +80,7 @@ FINDING = {"title", "phase", "bytes", "culprit", "advice"}
 
 
 def read(made: Report) -> dict[str, Any]:
-    fields: dict[str, Any] = json.loads(encode(made))
+    fields: dict[str, Any] = json.loads(b"".join(encode(made)))
     return fields
 
 
@@ -205,7 +205,7 @@ def test_processes_are_listed() -> None:
 def test_any_label_comes_back_as_it_was() -> None:
     labels = [point["label"] for point in read(hostile_report())["checkpoints"]]
     assert labels[1:-1:2] == list(HOSTILE)
-    assert CHINESE.encode() in encode(hostile_report())
+    assert CHINESE.encode() in b"".join(encode(hostile_report()))
 
 
 def test_a_file_name_that_is_not_utf8_does_not_stop_the_report() -> None:

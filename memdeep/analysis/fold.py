@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from memdeep.model import Heap, LargeAllocation, Lifetime, Peak, StackBytes, Transient
 from memdeep.tally import Tally, lifetimes_of, stacks_of
 
 MAX_NODES = 25_000
-MAX_ENTRIES = 150_000  # lifetimes, transients, and stacks at all peaks
+MAX_ENTRIES = 100_000  # lifetimes and transients
+MAX_AT_PEAKS = 90_000  # stacks, over all peaks; each peak may have the same number
 
 # Next to the largest segment, one that allocated less than this share of it may be coarse.
 SMALL_SEGMENT = 1 / 100
@@ -19,8 +20,9 @@ SMALL_SEGMENT = 1 / 100
 class FoldedHeap:
     """A heap over fewer stacks: the nodes ``kept`` (of the old tree), parents before children.
 
-    A node that was folded is replaced by its nearest kept ancestor, or by -1 (no stack).
-    ``share`` is the part of all lifetimes' bytes that moved.
+    A node that was folded is replaced by its nearest kept ancestor, or by -1 (no stack). The stacks
+    at a peak may be fewer still. ``share`` is the part of all lifetimes' bytes that moved,
+    ``peak_shares`` that of the bytes at each peak.
     """
 
     kept: tuple[int, ...]
@@ -29,6 +31,7 @@ class FoldedHeap:
     largest: tuple[LargeAllocation, ...] | None
     peaks: tuple[tuple[StackBytes, ...] | None, ...]
     share: float
+    peak_shares: tuple[float, ...]
 
 
 def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
@@ -40,28 +43,51 @@ def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
     weights = _weights(heap, peaks)
     # A subtree weighs at least what its parts weigh, so the first ones are closed under parents.
     ranked = sorted(range(len(weights)), key=lambda node: (-weights[node], node))
-    size = min(MAX_NODES, sum(weight > 0 for weight in weights))
-    folded = FoldedHeap(
-        kept=(),
-        lifetimes=heap.lifetimes,
-        transients=heap.transients,
-        largest=heap.largest,
-        peaks=tuple(None if peak is None else peak.stacks for peak in peaks),
-        share=0.0,
+    size = _size(heap, ranked[: min(MAX_NODES, sum(weight > 0 for weight in weights))])
+    target = _targets(heap.tree.parents, ranked[:size])
+    known = [() if peak is None else peak.stacks or () for peak in peaks]
+    most = MAX_AT_PEAKS // max(1, sum(bool(stacks) for stacks in known))
+    at_peaks = [_fold_peak(_fold_stacks(s, target), heap.tree.parents, most) for s in known]
+    kept = frozenset(ranked[:size])
+    return FoldedHeap(
+        kept=tuple(sorted(kept)),
+        lifetimes=_fold_lifetimes(heap.lifetimes, target),
+        transients=None if heap.transients is None else _fold_transients(heap.transients, target),
+        largest=None if heap.largest is None else _fold_largest(heap.largest, target),
+        peaks=tuple(
+            None if peak is None or peak.stacks is None else folded
+            for peak, folded in zip(peaks, at_peaks, strict=True)
+        ),
+        share=_moved_share(heap.lifetimes, kept),
+        peak_shares=tuple(
+            _moved_share(stacks, {stack.node for stack in folded})
+            for stacks, folded in zip(known, at_peaks, strict=True)
+        ),
     )
-    while True:
-        # What was folded once can be folded on from there: it is less than all of the heap.
-        folded = _fold(folded, _targets(heap, ranked[:size]))
-        if size == 0 or _is_small(folded):
+
+
+def _size(heap: Heap, ranked: Sequence[int]) -> int:
+    """How many of the nodes ``ranked`` can stay if the entries are not to be too many."""
+    # Counted as numbers that are equal where entries would be added up; no node is ``step - 1``, so
+    # that -1 is like no other.
+    ends = 1 + max((life.died or 0 for life in heap.lifetimes), default=0)
+    kinds = [life.born * ends + (life.died or 0) for life in heap.lifetimes]
+    places = [life.node for life in heap.lifetimes]
+    segments = [gone.segment for gone in heap.transients or ()]
+    gone_places = [gone.node for gone in heap.transients or ()]
+    size = len(ranked)
+    while size:
+        target = _targets(heap.tree.parents, ranked[:size])
+        step = len(target)
+        lifetimes = {kind * step + target[node] for kind, node in zip(kinds, places, strict=True)}
+        transients = {
+            segment * step + target[node]
+            for segment, node in zip(segments, gone_places, strict=True)
+        }
+        if len(lifetimes) + len(transients) <= MAX_ENTRIES:
             break
         size = size * 3 // 4
-    kept = frozenset(ranked[:size])
-    return replace(folded, kept=tuple(sorted(kept)), share=_moved_share(heap, kept))
-
-
-def _is_small(folded: FoldedHeap) -> bool:
-    at_peaks = sum(len(stacks or ()) for stacks in folded.peaks)
-    return len(folded.lifetimes) + len(folded.transients or ()) + at_peaks <= MAX_ENTRIES
+    return size
 
 
 def _weights(heap: Heap, peaks: Sequence[Peak | None]) -> list[float]:
@@ -92,40 +118,52 @@ def _weights(heap: Heap, peaks: Sequence[Peak | None]) -> list[float]:
     return weights
 
 
-def _targets(heap: Heap, kept: Sequence[int]) -> list[int]:
+def _targets(parents: Sequence[int], kept: Iterable[int]) -> list[int]:
     """What stands for each node: itself, its nearest kept ancestor or -1; -1 stands for -1."""
-    keeps = bytearray(len(heap.tree.parents))
+    keeps = bytearray(len(parents))
     for node in kept:
         keeps[node] = 1
     target: list[int] = []
-    for node, parent in enumerate(heap.tree.parents):
+    for node, parent in enumerate(parents):
         target.append(node if keeps[node] else target[parent] if parent >= 0 else -1)
     return [*target, -1]
 
 
-def _moved_share(heap: Heap, kept: Collection[int]) -> float:
-    total = sum(life.bytes for life in heap.lifetimes)
-    moved = sum(life.bytes for life in heap.lifetimes if life.node not in kept)
+def _moved_share(items: Iterable[Lifetime | StackBytes], kept: Collection[int]) -> float:
+    total = moved = 0
+    for item in items:
+        total += item.bytes
+        moved += 0 if item.node in kept else item.bytes
     return moved / total if total else 0.0
 
 
-def _fold(folded: FoldedHeap, target: Sequence[int]) -> FoldedHeap:
-    lifetimes: Tally[tuple[int, int, int | None]] = Tally()
-    for life in folded.lifetimes:
-        lifetimes.add((target[life.node], life.born, life.died), life.bytes, life.allocations)
-    return replace(
-        folded,
-        lifetimes=lifetimes_of(lifetimes),
-        transients=None
-        if folded.transients is None
-        else _fold_transients(folded.transients, target),
-        largest=None
-        if folded.largest is None
-        else tuple(replace(item, node=target[item.node]) for item in folded.largest),
-        peaks=tuple(
-            None if stacks is None else _fold_stacks(stacks, target) for stacks in folded.peaks
-        ),
-    )
+def _fold_peak(
+    stacks: Sequence[StackBytes], parents: Sequence[int], most: int
+) -> tuple[StackBytes, ...]:
+    """``stacks`` over at most ``most`` nodes, those of most bytes with all they called."""
+    if len(stacks) <= most:
+        return tuple(stacks)
+    held: dict[int, int] = {}
+    for stack in stacks:
+        node = stack.node
+        while node >= 0:
+            held[node] = held.get(node, 0) + stack.bytes
+            node = parents[node]
+    kept = set(sorted(held, key=lambda node: (-held[node], node))[:most])
+    tally: Tally[int] = Tally()
+    for stack in stacks:
+        node = stack.node
+        while node >= 0 and node not in kept:
+            node = parents[node]
+        tally.add(node, stack.bytes, stack.allocations)
+    return stacks_of(tally)
+
+
+def _fold_lifetimes(lifetimes: Iterable[Lifetime], target: Sequence[int]) -> tuple[Lifetime, ...]:
+    tally: Tally[tuple[int, int, int | None]] = Tally()
+    for life in lifetimes:
+        tally.add((target[life.node], life.born, life.died), life.bytes, life.allocations)
+    return lifetimes_of(tally)
 
 
 def _fold_transients(
@@ -135,6 +173,14 @@ def _fold_transients(
     for gone in transients:
         tally.add((target[gone.node], gone.segment), gone.bytes, gone.allocations)
     return tuple(Transient(*key, held, count) for key, (held, count) in tally.items())
+
+
+def _fold_largest(
+    largest: Iterable[LargeAllocation], target: Sequence[int]
+) -> tuple[LargeAllocation, ...]:
+    return tuple(
+        LargeAllocation(target[one.node], one.born, one.died, one.bytes) for one in largest
+    )
 
 
 def _fold_stacks(stacks: Iterable[StackBytes], target: Sequence[int]) -> tuple[StackBytes, ...]:

@@ -15,6 +15,7 @@ from memdeep.capture.header import LZ4_MAGIC, CaptureHeader, parse_header
 from memdeep.capture.line_tables import CPYTHON_3_10
 from memdeep.capture.trace import Trace
 from memdeep.errors import CaptureError
+from memdeep.rundir import open_regular, read_error
 
 STEP_BYTES = 64 << 20  # progress is told after each of these
 _CHUNK_BYTES = 256 << 10
@@ -40,8 +41,9 @@ def replay(capture: Path, on_step: Callable[[str], None]) -> Trace:
     from memdeep.capture._replay import Replay
 
     engine = Replay()
+    file, _ = open_regular(capture)
     try:
-        with open(capture, "rb") as file:
+        with file:
             if file.read(len(LZ4_MAGIC)) == LZ4_MAGIC:
                 for chunk in _decompressed(file):
                     engine.feed(chunk)
@@ -53,7 +55,7 @@ def replay(capture: Path, on_step: Callable[[str], None]) -> Trace:
                         on_step(f"Replaying the trace ({100 * done // size} %)")
                     engine.read(file.fileno(), min(STEP_BYTES, size - done))
     except OSError as error:
-        raise _unreadable(capture, error) from error
+        raise read_error(capture, error) from error
     engine.finish()
     if engine.header() is None:
         raise CaptureError(
@@ -64,14 +66,15 @@ def replay(capture: Path, on_step: Callable[[str], None]) -> Trace:
 
 
 def _read_header(capture: Path) -> CaptureHeader:
+    file, _ = open_regular(capture)
     try:
-        with open(capture, "rb") as file:
+        with file:
             head = file.read(_CHUNK_BYTES)
             if head.startswith(LZ4_MAGIC):
                 file.seek(len(LZ4_MAGIC))
                 head = next(_decompressed(file), b"")
     except OSError as error:
-        raise _unreadable(capture, error) from error
+        raise read_error(capture, error) from error
     return parse_header(head, capture)
 
 
@@ -102,8 +105,3 @@ def _decompressed(file: BinaryIO) -> Iterator[bytes]:
             chunk = file.read(_CHUNK_BYTES)
     except RuntimeError:  # damaged from here on
         return
-
-
-def _unreadable(capture: Path, error: OSError) -> CaptureError:
-    reason = (error.strerror or str(error)).lower()
-    return CaptureError(f"Cannot read {capture}: {reason}.", "Check its permissions.")

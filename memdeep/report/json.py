@@ -1,27 +1,29 @@
-"""Writes a report as `report.json`, schema 1: the machine-readable result other programs read."""
+"""Writes a report as `report.json`, schema 1: the machine-readable result other programs read.
+
+Every field, checkpoint, phase and finding has a line of its own.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 from memdeep import __version__
 from memdeep.model import (
-    Culprit,
     Death,
     Exit,
     Fate,
     Finding,
     LastGrowth,
     MemoryLimit,
-    Origin,
     Phase,
     PhaseHeap,
     Report,
     StackDump,
 )
 from memdeep.report import words
+from memdeep.report.json_culprits import CulpritTexts
+from memdeep.report.json_records import lines, record
 from memdeep.report.language import language
 
 SCHEMA = 1
@@ -30,8 +32,8 @@ ENGLISH = language("en")
 Json = Mapping[str, object]
 
 
-def encode(report: Report) -> bytes:
-    """``report`` as UTF-8 JSON. What is not known is null.
+def encode(report: Report) -> Iterator[bytes]:
+    """``report`` as UTF-8 JSON, in pieces. What is not known is null.
 
     ``death`` is null for a program that completed. Its ``phases`` (indices) are the innermost ones
     it died in; ``last_checkpoint`` is an index into ``checkpoints``; ``culprits`` are the lines by
@@ -41,6 +43,7 @@ def encode(report: Report) -> bytes:
     first, at the moments RSS went over a limit.
     """
     run = report.run
+    culprits = CulpritTexts(report)
     fields = {
         "schema": SCHEMA,
         "memdeep": __version__,
@@ -69,14 +72,14 @@ def encode(report: Report) -> bytes:
             for process in run.processes
         ],
         "checkpoints": _checkpoints(report),
-        "phases": [_phase(report, phase) for phase in report.phases],
-        "findings": [_finding(report, item) for item in report.findings],
-        "death": None if report.death is None else _death(report, report.death),
+        "phases": (_phase(report, phase, culprits) for phase in report.phases),
+        "problems": list(run.problems),
+        "findings": (_finding(report, item, culprits) for item in report.findings),
+        "death": None if report.death is None else record(_death(report.death, culprits)),
         "limit": None if run.limit is None else _limit(run.limit),
         "stack_dumps": [_stack_dump(dump) for dump in run.stack_dumps],
     }
-    text = json.dumps(fields, ensure_ascii=False, indent=1, allow_nan=False)
-    return (text + "\n").encode("utf-8", "replace")
+    return (line.encode("utf-8", "replace") for line in lines(fields))
 
 
 def _exit(end: Exit, last_checkpoint: str | None) -> Json:
@@ -96,8 +99,8 @@ def _thresholds(report: Report) -> Json | None:
     return {"warning_bytes": run.warning_bytes, "critical_bytes": run.critical_bytes}
 
 
-def _checkpoints(report: Report) -> Sequence[Json]:
-    return [
+def _checkpoints(report: Report) -> Iterator[Json]:
+    return (
         {
             "index": point.index,
             "label": point.label,
@@ -111,10 +114,10 @@ def _checkpoints(report: Report) -> Sequence[Json]:
             "kind": point.kind.value,
         }
         for point in report.run.checkpoints
-    ]
+    )
 
 
-def _phase(report: Report, phase: Phase) -> Json:
+def _phase(report: Report, phase: Phase, culprits: CulpritTexts) -> Json:
     heap = phase.heap
     return {
         "name": phase.name,
@@ -133,12 +136,10 @@ def _phase(report: Report, phase: Phase) -> Json:
         **_heap(phase.heap),
         "explained_ratio": phase.explained_ratio,
         "complete": phase.complete,
-        "culprits": _culprits(report, heap.culprits if heap else ()),
-        "peak_culprits": _culprits(report, heap.peak_culprits if heap else ()),
-        "freed_culprits": _culprits(report, heap.freed_culprits if heap else ()),
-        "largest": None
-        if heap is None or heap.largest is None
-        else _culprits(report, heap.largest),
+        "culprits": culprits.all(heap.culprits if heap else ()),
+        "peak_culprits": culprits.all(heap.peak_culprits if heap else ()),
+        "freed_culprits": culprits.all(heap.freed_culprits if heap else ()),
+        "largest": None if heap is None or heap.largest is None else culprits.all(heap.largest),
         "gap": None if phase.gap is None else asdict(phase.gap),
         "trend": None if phase.trend is None else asdict(phase.trend),
     }
@@ -160,38 +161,12 @@ def _heap(heap: PhaseHeap | None) -> Json:
     }
 
 
-def _culprits(report: Report, culprits: Sequence[Culprit]) -> Sequence[Json]:
-    return [_culprit(report, culprit) for culprit in culprits]
-
-
-def _culprit(report: Report, culprit: Culprit) -> Json:
-    frame = culprit.frame
-    return {
-        "filename": frame.filename,
-        "lineno": frame.lineno,
-        "function": frame.function,
-        "source": report.source(frame),
-        "bytes": culprit.bytes,
-        "allocations": culprit.allocations,
-        "share": culprit.share,
-        "stack": [
-            {
-                "function": called.function,
-                "filename": called.filename,
-                "lineno": called.lineno,
-                "native": called.origin is Origin.NATIVE,
-            }
-            for called in report.heap.tree.stack(culprit.node)
-        ],
-    }
-
-
-def _finding(report: Report, item: Finding) -> Json:
+def _finding(report: Report, item: Finding, culprits: CulpritTexts) -> Json:
     return {
         "title": words.finding(report, item, ENGLISH),
         "phase": item.phase,
         "bytes": item.bytes,
-        "culprit": None if item.culprit is None else _culprit(report, item.culprit),
+        "culprit": None if item.culprit is None else culprits.one(item.culprit),
         "advice": words.advice(item, ENGLISH) or None,
         "kind": item.kind.value,
         "share": item.share,
@@ -207,7 +182,7 @@ def _fate(fate: Fate) -> Json:
     }
 
 
-def _death(report: Report, death: Death) -> Json:
+def _death(death: Death, culprits: CulpritTexts) -> Json:
     growth = death.last_growth
     return {
         "phases": list(death.phases),
@@ -216,19 +191,19 @@ def _death(report: Report, death: Death) -> Json:
         "rss_bytes": death.rss_bytes,
         "heap_bytes": death.heap_bytes,
         "known_at": death.known_at,
-        "culprits": _culprits(report, death.culprits),
-        "last_growth": None if growth is None else _last_growth(report, growth),
+        "culprits": culprits.all(death.culprits),
+        "last_growth": None if growth is None else record(_last_growth(growth, culprits)),
     }
 
 
-def _last_growth(report: Report, growth: LastGrowth) -> Json:
+def _last_growth(growth: LastGrowth, culprits: CulpritTexts) -> Json:
     return {
         "start": growth.stretch.start,
         "end": growth.stretch.end,
         "phase": growth.phase,
         "heap_bytes": growth.heap_bytes,
         "rss_bytes": growth.rss_bytes,
-        "culprits": _culprits(report, growth.culprits),
+        "culprits": culprits.all(growth.culprits),
     }
 
 

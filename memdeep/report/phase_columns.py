@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from memdeep.analysis.lines import LineBytes
 from memdeep.model import Gap, Phase, PhaseHeap, Trend
+from memdeep.plain import plain
 from memdeep.tally import sum_of_known
 
 MAX_TREND_POINTS = 100
@@ -31,7 +32,7 @@ def phase_columns(phases: Sequence[Phase], lines: LineBytes) -> Json:
         return [None if phase.gap is None else figure(phase.gap) for phase in phases]
 
     return {
-        "name": [outline.name for outline in outlines],
+        "name": [plain(outline.name) for outline in outlines],
         "kind": [outline.kind.value for outline in outlines],
         "depth": [outline.depth for outline in outlines],
         "parent": [-1 if outline.parent is None else outline.parent for outline in outlines],

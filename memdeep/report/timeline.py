@@ -261,7 +261,7 @@ def _time_ticks(end_s: float) -> list[float]:
     """Round times up to ``end_s``, about ten of them at most."""
     if end_s > 300:
         steps = [60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400]
-        step = next((float(s) for s in steps if end_s / s <= 10), 86400.0)
+        step = next((float(s) for s in steps if end_s / s <= 10), end_s / 10)
     else:
         power = 10 ** math.floor(math.log10(end_s / 10))
         step = next(power * s for s in (1, 2, 5, 10) if end_s / (power * s) <= 10)

@@ -111,7 +111,15 @@
       return (frame) => wanted === null || wanted[frame] === 1;
     }
 
+    function showFolded({ metric, scope }) {
+      const { peaks, peakFolded } = core.blocks;
+      const share = metric === 'peak' ? peakFolded[peaks.indexOf(scope.phase)] ?? 0 : core.folded;
+      part.folded.hidden = share < FOLDED_WORTH_SAYING;
+      part.folded.textContent = say('flame.folded', { share_share: share });
+    }
+
     function showView(state) {
+      showFolded(state);
       const why = whyEmpty(state);
       part.empty.hidden = why === null;
       part.empty.textContent = why ?? '';
@@ -177,8 +185,6 @@
     function speak() {
       bar.fill();
       tools.speak();
-      part.folded.hidden = core.folded < FOLDED_WORTH_SAYING;
-      part.folded.textContent = say('flame.folded', { share_share: core.folded });
       return render(possible(core, store.get()), new Set([...TREE, 'view']));
     }
 
