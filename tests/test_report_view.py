@@ -203,7 +203,7 @@ def test_rows_keep_the_index_of_their_phase() -> None:
     phases = [phase(str(place), rss_delta_bytes=place) for place in range(400)]
     page = page_of(report(phases))
     assert [shown.index for shown in page.phases] == list(range(360, 400))
-    assert all(shown.name == str(shown.index) for shown in page.phases)
+    assert all(shown.name["en"] == str(shown.index) for shown in page.phases)
 
 
 def facts(**changes: object) -> dict[str, str]:
@@ -285,5 +285,7 @@ def test_the_verdict_comes_with_its_evidence(
 def test_a_hostile_report_has_a_row_for_each_phase() -> None:
     made = hostile_report()
     page = page_of(made)
-    assert [shown.name for shown in page.phases] == [found.name for found in made.phases]
+    names = [found.name for found in made.phases]
+    assert [shown.name["en"] for shown in page.phases] == names
+    assert {names["en"] for names in page.band_names.values()} == set(names)
     assert not page.phases[-1].complete

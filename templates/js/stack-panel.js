@@ -52,7 +52,7 @@
     let place = 0; // of the stack that is shown, among those of the selection
 
     const bytesText = (bytes) => (shown.selection.signed ? format.signedBytes(bytes) : format.bytes(bytes));
-    const phaseName = (phase) => (phase < 0 ? say('stack.no_phase') : core.phases.name[phase]);
+    const phaseName = (phase) => (phase < 0 ? say('stack.no_phase') : memdeep.names.phase(core, phase));
     const stack = () => memdeep.selection.stackOf(core, shown.selection.stacks[place]);
     const isHere = (frame) => Boolean(shown.selection.isHere(frame, shown.selection.stacks[place]));
 
