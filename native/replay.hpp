@@ -424,7 +424,8 @@ class Replay : public Account {
         const bool padded = from - start == 10;
         uint64_t time = varint(from);
         if (from > end) return nullptr;
-        read_memory(rss, padded, header.start_ms + int64_t(time));
+        // A clock that was set back gives a difference below zero; a damaged one may give any.
+        read_memory(rss, padded, int64_t(uint64_t(header.start_ms) + time));
         return from;
       }
       case 0x05: {
