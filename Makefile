@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types bench fuzz screenshots test-pythons browser clean
+.PHONY: help install demo test check lint format types bench fuzz soak screenshots test-pythons browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +42,12 @@ types: $(STAMP) ## Check types
 bench: $(STAMP) ## Measure, side by side: plain Python, memray, memdeep
 	$(BIN)/python -m benchmarks
 
-fuzz: $(STAMP) ## Feed the replay engine with nonsense for FUZZ_SECONDS (default: 60)
+fuzz: $(STAMP) ## Feed both readers with nonsense for FUZZ_SECONDS each (default: 60)
 	./tests/fuzz.sh $(BIN)/python
+	cd tests && $(abspath $(BIN))/python -m fuzz
+
+soak: $(STAMP) ## Kill threads of checkpoints at random times, SOAK_RUNS times (default: 50)
+	$(BIN)/python tests/soak.py
 
 screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be looked at
 	$(BIN)/python tests/screenshots.py

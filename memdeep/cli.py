@@ -242,6 +242,8 @@ def _spoken(settings: Settings) -> Language:
 
 def _tell(report: Report, html_path: Path, spoken: Language, console: Console) -> None:
     _say(text.verdict(report, console, spoken), console)
+    for problem in report.run.problems:
+        _say(Text(f"\n{plain(problem)}", style="yellow"), console)
     _say(Text(""), console)
     _say(text.place(html_path, spoken), console)
 

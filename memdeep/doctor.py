@@ -18,7 +18,7 @@ from rich.text import Text
 
 from memdeep import __version__, limits
 from memdeep.capture import engines, replaying
-from memdeep.errors import CaptureError
+from memdeep.errors import EngineError
 from memdeep.plain import plain
 from memdeep.report.units import size
 
@@ -108,7 +108,7 @@ def _engine() -> Check:
     wanted = os.environ.get(engines.VARIABLE, "")
     try:
         is_forced = engines.is_memray_forced()
-    except CaptureError as error:
+    except EngineError as error:
         return Check("engine", f"{engines.VARIABLE}={wanted}", State.BAD, error.hint)
     if is_forced:
         found = f"memray's reader, as {engines.VARIABLE} demands"

@@ -39,3 +39,7 @@ class CaptureError(MemdeepError):
 
     def __init__(self, message: str, hint: str, exit_status: int = EXIT_BAD_DATA) -> None:
         super().__init__(message, hint, exit_status)
+
+
+class EngineError(MemdeepError):
+    """The engine that the environment asks for is not there."""

@@ -26,6 +26,7 @@ FROM_START = "start"
 CHECKPOINTS = (POINT, BEGIN, END)
 
 MAX_TEXT = 10_000
+MAX_TIME_US = 10 * 365 * 86_400 * 1_000_000  # ten years: no program runs so long
 
 
 class Event:
@@ -50,7 +51,7 @@ class Event:
         """Raises TypeError or ValueError if ``fields`` are not those of an event."""
         self.sequence = _integer(fields.get("n"))
         self.kind = str(fields["k"])
-        self.time_us = _integer(fields.get("t"))
+        self.time_us = _integer(fields.get("t"), MAX_TIME_US)
         self.rss_bytes = None if fields.get("rss") is None else _integer(fields["rss"])
         self.rss_file_bytes = None if fields.get("rf") is None else _integer(fields["rf"])
         self.label = _text(fields.get("l", ""))
@@ -62,15 +63,16 @@ class Event:
         self.epoch_ns = _integer(fields.get("epoch", 0))
 
 
-def _integer(value: object) -> int:
-    if not isinstance(value, int) or not 0 <= value < 2**63:
+def _integer(value: object, most: int = 2**63) -> int:
+    if not isinstance(value, int) or not 0 <= value < most:
         raise ValueError(f"not a count: {value!r}")
     return value
 
 
 def _text(value: object) -> str:
     """A label as text that any encoding of Unicode can carry: lone surrogates become U+FFFD."""
-    return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    text = str(value)[:MAX_TEXT]
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 Resident = tuple["int | None", "int | None"]  # the RSS, and its part that maps files; bytes
@@ -117,7 +119,8 @@ def _resident(resident: Resident) -> str:
 def decode(content: bytes) -> "tuple[list[Event], int]":
     """The events of a journal in the order written, and the number of lines that were damaged.
 
-    A torn last line (the program died while writing it) is not counted as damage.
+    A torn last line (the program died while writing it) is not counted as damage, if it begins as
+    a line does.
     """
     import json
 
@@ -130,5 +133,6 @@ def decode(content: bytes) -> "tuple[list[Event], int]":
         try:
             events.append(Event(json.loads(line)))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            damaged += number != len(lines) - 1
+            is_last = number == len(lines) - 1
+            damaged += not (is_last and line.startswith(b"{") and b"\0" not in line)
     return events, damaged

@@ -208,7 +208,7 @@ class Heap:
     the run that were: each counts its heap from zero.
 
     ``transients`` and ``largest`` (the largest single allocations of each segment, at most 20) are
-    None where the reader cannot know them.
+    None where the reader cannot know them. ``problems`` are sentences on what could not be read.
     """
 
     tree: StackTree
@@ -220,6 +220,7 @@ class Heap:
     peak_bytes: int | None
     transients: tuple[Transient, ...] | None = None
     largest: tuple[LargeAllocation, ...] | None = None
+    problems: tuple[str, ...] = ()
 
     def is_traced(self, stretch: Stretch) -> bool:
         """Whether all of ``stretch`` was traced without a break."""

@@ -6,6 +6,7 @@ Owns both formats: the run stage writes them, the capture stage reads them back.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from memdeep.errors import CaptureError
 
 META_SCHEMA = 1
 MAX_DIGITS = 19
+MAX_TIME_S = 10 * 365 * 86_400  # ten years: no program runs so long
 SAMPLES_TITLE = "# milliseconds\tpid\trss_bytes\trss_file_bytes\n"
 
 
@@ -134,11 +136,16 @@ def decode_meta(content: bytes, path: Path) -> Meta:
         loaded.setdefault("notes", [])  # came later
         for name in ("command", "focus", "evidence", "stdlib_paths", "library_paths", "notes"):
             loaded[name] = tuple(str(text) for text in loaded[name])
-        datetime.fromisoformat(loaded["started"])
+        datetime.fromisoformat(loaded["started"]).timestamp()
         meta = Meta(**loaded)
         _check_types(meta)
+        for process in meta.processes:
+            _check_types(process)
         return meta
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (
+        *(ValueError, TypeError, KeyError, AttributeError, RecursionError),
+        *(OverflowError, OSError),  # from a date that the system's calendar has not
+    ) as error:
         raise CaptureError(
             f"{path} is damaged or was written by another version of memdeep.",
             "Report on the capture alone: memdeep report "
@@ -146,8 +153,11 @@ def decode_meta(content: bytes, path: Path) -> Meta:
         ) from error
 
 
-def _check_types(meta: Meta) -> None:
-    """Raises TypeError if a field is not of the kind its annotation says."""
+def _check_types(record: Meta | SeenProcess) -> None:
+    """Raises TypeError or ValueError if a field is not of the kind its annotation says.
+
+    All that may have a fraction is a time.
+    """
     kinds: dict[str, tuple[type, ...]] = {
         "str": (str,),
         "int": (int,),
@@ -155,11 +165,16 @@ def _check_types(meta: Meta) -> None:
         "float": (int, float),
         "None": (type(None),),
     }
-    for known in fields(meta):
+    for known in fields(record):
         allowed = [kinds[part] for part in str(known.type).split(" | ") if part in kinds]
-        value = getattr(meta, known.name)
+        value = getattr(record, known.name)
         if allowed and not isinstance(value, tuple(kind for group in allowed for kind in group)):
             raise TypeError(f"{known.name} is {value!r}")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise ValueError(f"{known.name} is {value}")
+        is_time = value is not None and "float" in str(known.type)
+        if is_time and not (math.isfinite(value) and 0 <= value <= MAX_TIME_S):
+            raise ValueError(f"{known.name} is {value}")
 
 
 def encode_sample(sample: ProcessSample) -> str:
@@ -176,7 +191,9 @@ def decode_samples(content: str) -> list[ProcessSample]:
     for line in content.split("\n")[:-1]:  # what follows the last newline is torn
         fields = line.split("\t")
         if len(fields) in (3, 4) and all(_is_count(text) for text in fields):
-            samples.append(ProcessSample(*(int(text) for text in fields)))
+            sample = ProcessSample(*(int(text) for text in fields))
+            if sample.time_ms <= MAX_TIME_S * 1000:
+                samples.append(sample)
     return samples
 
 

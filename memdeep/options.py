@@ -247,4 +247,13 @@ def toml_text(value: Value) -> str:
         return str(int(value)) if value == int(value) else str(value)
     if isinstance(value, tuple):
         return f"[{', '.join(map(toml_text, value))}]"
-    return '"' + plain(str(value)).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + "".join(map(_toml_character, str(value))) + '"'
+
+
+def _toml_character(character: str) -> str:
+    if character in ('"', "\\"):
+        return f"\\{character}"
+    if plain(character) == character:
+        return character
+    is_surrogate = 0xD800 <= ord(character) < 0xE000  # which TOML cannot name
+    return plain(character) if is_surrogate else f"\\U{ord(character):08x}"

@@ -15,7 +15,7 @@ from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.fold import fold
 from memdeep.analysis.lines import by_line
-from memdeep.analysis.outline import outline
+from memdeep.analysis.outline import MAX_OPEN, left_out, outline
 from memdeep.analysis.phases import phases
 from memdeep.analysis.redact import redacted
 from memdeep.capture import replaying, run_symbols, source_store
@@ -47,9 +47,8 @@ class ReportOptions:
 
 def load(path: Path) -> Recording:
     """The recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
-    if path.is_dir():
-        run_dir = rundir.existing(path)
-        return replace(load_run(run_dir), sources=source_store.read(run_dir.sources))
+    if rundir.is_directory(path):
+        return load_run(rundir.existing(path))
     return load_capture(path)
 
 
@@ -58,8 +57,12 @@ def analyse(
 ) -> Report:
     """Everything there is to say about a recording. Raises CaptureError."""
     run = redacted(recording.run) if options.redact_args else recording.run
-    outlines = outline(run.checkpoints, died=did_die(run) and len(run.checkpoints) > 2)
+    died = did_die(run) and len(run.checkpoints) > 2
+    outlines = outline(run.checkpoints, died=died)
     heap = recording.heap([item.stretches for item in outlines], on_step)
+    crowded = left_out(run.checkpoints, died=died)
+    problems = (*run.problems, *heap.problems, *_crowding(crowded))
+    run = replace(run, problems=problems)
     on_step("Finding the culprits")
     found_phases = phases(run, heap, outlines)
     sources = source_store.NOTHING
@@ -85,6 +88,14 @@ def analyse(
     )
 
 
+def _crowding(spans: int) -> tuple[str, ...]:
+    if not spans:
+        return ()
+    return (
+        f"{spans:,} spans are not shown as phases: {MAX_OPEN} others were open when they began.",
+    )
+
+
 def store_names(path: Path, on_step: OnStep) -> None:
     """Store with the run at ``path``, which has just ended, what another machine cannot know.
 
@@ -100,7 +111,9 @@ def store_sources(path: Path, report: Report) -> None:
     Raises OutputError.
     """
     sources = Sources(report.sources, report.private_files)
-    rundir.write_atomically(RunDirectory(path).sources, source_store.encode(sources))
+    rundir.write_atomically(
+        RunDirectory(path).sources, source_store.encode(sources, report.run.started)
+    )
 
 
 def write(
@@ -122,7 +135,7 @@ def write(
 
 def report_paths(path: Path) -> tuple[Path, Path]:
     """Where the reports on ``path`` go: into the run directory, or beside a capture."""
-    if path.is_dir():
+    if rundir.is_directory(path):
         run_dir = RunDirectory(path)
         return run_dir.html, run_dir.json
     return path.with_name(f"{path.name}.report.html"), path.with_name(f"{path.name}.report.json")

@@ -9,7 +9,9 @@ import re
 from dataclasses import dataclass
 
 MAX_CHARACTERS = 4 << 20
-_HEADER = re.compile(r"# RSS (\d{1,19}) bytes after (\d{1,12}\.\d{3}) s, over (.+)")
+_HEADER = re.compile(
+    r"# Process (\d{1,19}): RSS (\d{1,19}) bytes after (\d{1,12}\.\d{3}) s, over (.+)"
+)
 _THREAD = re.compile(r"(Current thread|Thread) (0x[0-9a-f]+)(?: \[(.*)\])? \(most recent call f")
 _FRAME = re.compile(r'  File "(.*)", line (\d{1,9}) in (.*)')
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
@@ -35,28 +37,29 @@ class DumpedThread:
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """One dump: why and when it was asked for, and the RSS that gave the reason."""
+    """One dump: of which process, why and when, and the RSS that gave the reason."""
 
+    pid: int
     reason: str
     time_s: float
     rss_bytes: int
     threads: tuple[DumpedThread, ...]
 
 
-def encode_header(reason: str, time_s: float, rss_bytes: int) -> str:
+def encode_header(pid: int, reason: str, time_s: float, rss_bytes: int) -> str:
     """The line to write before a dump is asked for."""
-    return f"# RSS {rss_bytes} bytes after {time_s:.3f} s, over {reason}\n"
+    return f"# Process {pid}: RSS {rss_bytes} bytes after {time_s:.3f} s, over {reason}\n"
 
 
 def decode(content: str) -> list[Dump]:
     """All dumps, in the order written; lines that are not understood are left out."""
     dumps: list[Dump] = []
-    for chunk in re.split(r"(?m)^(?=# RSS )", content[:MAX_CHARACTERS]):
+    for chunk in re.split(r"(?m)^(?=# Process )", content[:MAX_CHARACTERS]):
         lines = chunk.split("\n")
         header = _HEADER.fullmatch(lines[0])
         if header is not None:
-            size, time_s, reason = header.groups()
-            dumps.append(Dump(reason, float(time_s), int(size), _threads(lines[1:])))
+            pid, size, time_s, reason = header.groups()
+            dumps.append(Dump(int(pid), reason, float(time_s), int(size), _threads(lines[1:])))
     return dumps
 
 

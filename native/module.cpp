@@ -226,6 +226,7 @@ PyObject* header(PyObject* self, PyObject*) {
   fields.put("main_thread", read.main_thread);
   fields.put("skipped_frames", read.skipped_frames);
   fields.put("start_ms", read.start_ms);
+  fields.put("allocations", read.allocations);
   fields.put("end_ms", read.end_ms);
   return fields.release();
 }

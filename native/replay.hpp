@@ -105,7 +105,7 @@ inline uint64_t mix(uint64_t one, uint64_t other) {
 struct Header {
   int32_t version = 0, python_version = 0, pid = 0;
   uint8_t native = 0, python_allocator = 0, python_allocators = 0, object_lifetimes = 0;
-  uint64_t main_thread = 0, skipped_frames = 0;
+  uint64_t main_thread = 0, skipped_frames = 0, allocations = 0;
   int64_t start_ms = 0, end_ms = 0;
   std::string command_line;
 };
@@ -328,7 +328,8 @@ class Replay : public Account {
     read.python_version = fixed<int32_t>(from);
     read.native = fixed<uint8_t>(from);
     if (fixed<uint8_t>(from) != 0) return fail("it is an aggregated capture"), nullptr;
-    from += 16;
+    read.allocations = fixed<uint64_t>(from);
+    from += 8;
     read.start_ms = fixed<int64_t>(from);
     read.end_ms = fixed<int64_t>(from);
     if (!string(from, end, &read.command_line)) return nullptr;
@@ -444,7 +445,8 @@ class Replay : public Account {
         const bool padded = from - start == 10;
         uint64_t time = varint(from);
         if (from > end) return nullptr;
-        read_memory(rss, padded, header.start_ms + int64_t(time));
+        // A clock that was set back gives a difference below zero; a damaged one may give any.
+        read_memory(rss, padded, int64_t(uint64_t(header.start_ms) + time));
         return from;
       }
       case 0x05: {

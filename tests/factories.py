@@ -287,12 +287,12 @@ LONG = "long " * 2000  # 10,000 characters
 HOSTILE = (MARKUP, ESCAPES, LINES, CHINESE, EMOJI, LONG)
 
 
-def hostile_report() -> Report:
+def hostile_report(names: Sequence[str] = HOSTILE) -> Report:
     """A killed program whose labels, functions, files and source lines all mean harm.
 
     Each phase allocates 10 MB in a line of its own; the last one is never finished.
     """
-    steps = [step for name in HOSTILE for step in (f"+{name}", f"-{name}")]
+    steps = [step for name in names for step in (f"+{name}", f"-{name}")]
     points = program(*steps[:-1])
     growth = [(100 + 11 * (place // 2)) * MB for place in range(len(points))]
     points = tuple(
@@ -302,7 +302,7 @@ def hostile_report() -> Report:
     outer = frame("main")
     inner = [
         frame(name[:40], filename=f"/app/{name[:40]}/{name[:20]}.py", lineno=place)
-        for place, name in enumerate(HOSTILE, 1)
+        for place, name in enumerate(names, 1)
     ]
     parser = stdlib("loads")
     stacks, nodes = tree(*([outer, called, parser] for called in inner))

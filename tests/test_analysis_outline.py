@@ -9,7 +9,7 @@ from factories import checkpoint, nested_steps, program
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.analysis.outline import outline
+from memdeep.analysis.outline import MAX_OPEN, left_out, outline
 from memdeep.model import Checkpoint, CheckpointKind, PhaseKind, PhaseOutline, Stretch
 
 
@@ -161,12 +161,21 @@ def test_an_end_whose_begin_was_lost_is_no_span(kind: CheckpointKind) -> None:
     assert spans(outline(points, died=False)) == {}
 
 
-def test_thousands_of_nested_spans_are_no_problem() -> None:
+def test_of_thousands_of_nested_spans_the_outer_ones_are_phases() -> None:
     depth = 3000
     steps = [f"+{number}" for number in range(depth)] + [
         f"-{number}" for number in reversed(range(depth))
     ]
-    assert max(item.depth for item in found(*steps)) == depth - 1
+    spans = [item for item in found(*steps) if item.kind is PhaseKind.SPAN]
+    assert names(spans) == [str(number) for number in range(MAX_OPEN)]
+    assert left_out(program(*steps), died=False) == depth - MAX_OPEN
+
+
+def test_spans_that_follow_each_other_are_never_too_many() -> None:
+    steps = [step for number in range(1000) for step in (f"+{number}", f"-{number}")]
+    assert left_out(program(*steps), died=False) == 0
+    overlapping = ["+0", *(s for n in range(1, 1000) for s in (f"+{n}", f"-{n - 1}")), "-999"]
+    assert left_out(program(*overlapping), died=False) == 0
 
 
 @st.composite

@@ -87,7 +87,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_a_directory_cannot_be_read(tmp_path: Path) -> None:
     error = refusal(tmp_path)
-    assert error.message.startswith("Cannot read")
+    assert error.message.endswith("is not a regular file.")
     assert error.exit_status == EXIT_NO_INPUT
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memdeep.capture import markers
-from memdeep.capture.markers import FIRST_FLAG, SECOND_FLAG, Marker, MarkerFigures
-from memdeep.errors import CaptureError, OutputError
+from memdeep.capture.markers import FIRST_FLAG, SECOND_FLAG, Aligned, Marker, MarkerFigures
+from memdeep.errors import CaptureError
 from memdeep.rundir import RunDirectory
 
 PAGE_BYTES = 4096
@@ -20,7 +21,8 @@ MEMORY_RECORD = 0x02
 
 
 def align(run_dir: RunDirectory, figures: Callable[[int], MarkerFigures | None]) -> tuple[int, ...]:
-    return markers.align(run_dir.capture(), run_dir.markers(), figures)
+    capture, places = run_dir.capture(), run_dir.markers()
+    return markers.align(capture, places, figures, for_memray=True).sequences
 
 
 def marker(sequence: int) -> bytes:
@@ -182,11 +184,11 @@ def test_a_damaged_list_of_markers_is_refused(tmp_path: Path, content: str) -> N
     assert run_dir.capture().read_bytes() == marker(1)
 
 
-def test_a_capture_that_cannot_be_written_is_an_error_with_its_path(tmp_path: Path) -> None:
+def test_a_capture_that_is_a_directory_is_an_error_with_its_path(tmp_path: Path) -> None:
     run_dir = RunDirectory(tmp_path)
     run_dir.markers().write_text("0\t1\n")
     run_dir.capture().mkdir()
-    with pytest.raises(OutputError) as caught:
+    with pytest.raises(CaptureError) as caught:
         align(run_dir, figures)
     assert str(run_dir.capture()) in caught.value.message
 
@@ -206,3 +208,67 @@ def test_markers_are_found_wherever_the_pieces_of_a_file_end(
         found = markers.find(path)
     places = [sum(gaps[: n + 1]) + n * len(record) for n in range(len(gaps))]
     assert [(one.offset, one.sequence) for one in found] == [(at, 7) for at in places]
+
+
+@pytest.mark.parametrize("make_link", [os.symlink, os.link], ids=["symbolic", "hard"])
+def test_nothing_is_written_through_a_link(
+    tmp_path: Path, make_link: Callable[[Path, Path], None]
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    content = b"before" + marker(7) + b"after"
+    elsewhere.write_bytes(content)
+    (tmp_path / "run").mkdir()
+    run_dir = RunDirectory(tmp_path / "run")
+    make_link(elsewhere, run_dir.capture())
+    aligned = markers.align(run_dir.capture(), run_dir.markers(), figures, for_memray=True)
+    assert elsewhere.read_bytes() == content
+    assert aligned.sequences == (7,)
+    assert aligned.copy is not None
+    copy = aligned.copy.read_bytes()
+    assert copy == b"before" + markers.encode_records(figures(7)) + b"after"
+    assert not run_dir.markers().exists()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["capture.bin"]
+
+
+def test_a_capture_that_is_aligned_already_is_read_where_it_is(tmp_path: Path) -> None:
+    run_dir = run_with(tmp_path, marker(7))
+    align(run_dir, figures)
+    capture = run_dir.capture().rename(tmp_path / "elsewhere")
+    run_dir.capture().symlink_to(capture)
+    aligned = markers.align(run_dir.capture(), run_dir.markers(), figures, for_memray=True)
+    assert aligned == Aligned((7,))
+
+
+def test_the_replay_reads_what_may_not_be_changed_where_it_is(tmp_path: Path) -> None:
+    capture = tmp_path / "elsewhere"
+    capture.write_bytes(b"before" + marker(7) + b"after")
+    link = RunDirectory(tmp_path)
+    link.capture().symlink_to(capture)
+    aligned = markers.align(link.capture(), link.markers(), figures, for_memray=False)
+    assert aligned == Aligned((7,))
+    assert capture.read_bytes() == b"before" + marker(7) + b"after"
+
+
+def test_what_the_journal_lost_counts_for_no_other_where_nothing_may_be_changed(
+    tmp_path: Path,
+) -> None:
+    run_dir = run_with(tmp_path, marker(7) + marker(8))
+    align(run_dir, figures)
+    elsewhere = run_dir.capture().rename(tmp_path / "elsewhere")
+    run_dir.capture().symlink_to(elsewhere)
+    aligned = markers.align(
+        run_dir.capture(),
+        run_dir.markers(),
+        lambda sequence: figures(sequence) if sequence == 8 else None,
+        for_memray=False,
+    )
+    assert aligned.sequences == (8,)
+    assert aligned.copy is not None
+    assert aligned.copy.read_bytes() == marker(7) + markers.encode_records(figures(8))
+
+
+@pytest.mark.parametrize("offset", [10**6, 10**30])
+def test_places_beyond_the_capture_are_left_alone(tmp_path: Path, offset: int) -> None:
+    run_dir = run_with(tmp_path, b"nothing" + marker(7))
+    run_dir.markers().write_text(f"{offset}\t1\n")
+    assert align(run_dir, figures) == (7,)

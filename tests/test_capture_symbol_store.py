@@ -61,8 +61,11 @@ def test_many_addresses_take_little_room() -> None:
 def test_damage_is_noticed(end: int, place: int, change: int) -> None:
     content = bytearray(encode(SMALL))
     content[place % len(content)] ^= change
-    with pytest.raises(DamagedSymbols):
-        decode(bytes(content[:end]) if end < len(content) else bytes(content))
+    try:
+        found = decode(bytes(content[:end]) if end < len(content) else bytes(content))
+    except DamagedSymbols:
+        return
+    assert found == SMALL  # some bits between the content and its checksum mean nothing
 
 
 JSON = {"schema": 1, "strings": ["f"], "stacks": [[0, 0, 0]], "images": []}
@@ -130,7 +133,7 @@ def test_reading_says_what_was_left_out(tmp_path: Path) -> None:
     nothing, sentence = read(path)
     assert nothing == StoredSymbols()
     assert sentence is not None
-    assert sentence.endswith("is a directory.")
+    assert "is not a regular file" in sentence
 
 
 def test_a_name_has_a_build_id_only_where_it_means_one_file() -> None:

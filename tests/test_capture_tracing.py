@@ -12,12 +12,14 @@ from memdeep import journal
 from memdeep.capture.header import MAGIC
 from memdeep.capture.parts import Part
 from memdeep.capture.tracing import align_parts
-from memdeep.errors import CaptureError
 from memdeep.journal import Event
 from memdeep.record.recorder import MARKER_DIGITS, MARKER_PREFIX
 from memdeep.rundir import RunDirectory
 
 HEADER = MAGIC + struct.pack("<iiBBQQQQ", 13, 0x030B00F0, 0, 0, 0, 0, 1_000, 0) + bytes(64)
+
+
+START = Event({"n": 0, "k": journal.START, "t": 0, "pid": 0, "epoch": 2_000_000_000})
 
 
 def event(sequence: int, kind: str = journal.POINT, note: str | None = None) -> Event:
@@ -39,8 +41,9 @@ def write_capture(directory: Path, name: str, sequences: Sequence[int]) -> None:
 
 def found(directory: Path, events: Sequence[Event]) -> tuple[list[int], list[tuple[int, int]]]:
     """The sequence numbers in program order, and the first and last checkpoint of each part."""
-    ordered, parts = align_parts(RunDirectory(directory), events, 2_000)
-    return [one.sequence for one in ordered], [(part.first, part.last) for part in parts]
+    traced = align_parts(RunDirectory(directory), events, START)
+    assert traced.problems == ()
+    return [one.sequence for one in traced.ordered], [(p.first, p.last) for p in traced.parts]
 
 
 def test_markers_give_the_order_and_one_trace_covers_the_run(tmp_path: Path) -> None:
@@ -60,11 +63,11 @@ def test_each_traced_stretch_is_a_part_with_its_own_capture(tmp_path: Path) -> N
     write_capture(tmp_path, "capture-2.bin", [9, 8])
     events = [event(1), trace(2), event(3), event(4), untrace(5), event(6)]
     events += [trace(7), event(8), event(9), untrace(10), event(11)]
-    ordered, parts = align_parts(RunDirectory(tmp_path), events, 2_000)
-    assert [one.sequence for one in ordered] == [1, 3, 4, 6, 9, 8, 11]
-    assert parts == (
-        Part(tmp_path / "capture.bin", 2, 3, 2, frozenset({3, 4})),
-        Part(tmp_path / "capture-2.bin", 5, 6, 2, frozenset({8, 9})),
+    traced = align_parts(RunDirectory(tmp_path), events, START)
+    assert [one.sequence for one in traced.ordered] == [1, 3, 4, 6, 9, 8, 11]
+    assert traced.parts == (
+        Part(tmp_path / "capture.bin", 2, 3, markers=2, sequences=frozenset({3, 4})),
+        Part(tmp_path / "capture-2.bin", 5, 6, markers=2, sequences=frozenset({8, 9})),
     )
 
 
@@ -89,9 +92,31 @@ def test_a_lost_line_of_the_trace_is_made_up_for(tmp_path: Path) -> None:
     assert found(tmp_path, [event(2), event(3)]) == ([2, 3], [(0, 3)])
 
 
-def test_a_capture_that_is_missing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(CaptureError, match=r"capture\.bin"):
-        found(tmp_path, [trace(1, from_start=True), event(2)])
+def test_a_capture_that_is_missing_costs_its_stretch_the_heap(tmp_path: Path) -> None:
+    write_capture(tmp_path, "capture-2.bin", [6])
+    events = [trace(1), event(2), untrace(3), event(4), trace(5), event(6), untrace(7)]
+    traced = align_parts(RunDirectory(tmp_path), events, START)
+    assert [one.sequence for one in traced.ordered] == [2, 4, 6]
+    assert [(part.first, part.last) for part in traced.parts] == [(3, 3)]
+    (problem,) = traced.problems
+    assert "capture.bin" in problem
+
+
+@pytest.mark.parametrize(
+    ("pid", "start_ms", "is_of_run"),
+    [(0, 2_000, True), (0, 61_900, True), (1, 2_000, False), (0, 62_100, False)],
+)
+def test_a_capture_of_another_run_is_left_out(
+    tmp_path: Path, pid: int, start_ms: int, is_of_run: bool
+) -> None:
+    head = struct.pack("<iiBBQQQQ", 13, 0x030B00F0, 0, 0, 0, 0, start_ms, 0)
+    content = MAGIC + head + b"python\0" + struct.pack("<i", pid) + bytes(64)
+    (tmp_path / "capture.bin").write_bytes(content)
+    events = [trace(1, from_start=True), event(2)]
+    traced = align_parts(RunDirectory(tmp_path), events, START)
+    assert [one.sequence for one in traced.ordered] == [2]
+    assert bool(traced.parts) == is_of_run
+    assert [("another run" in problem) for problem in traced.problems] == [True] * (not is_of_run)
 
 
 def test_nothing_traced_keeps_the_order_of_the_journal(tmp_path: Path) -> None:

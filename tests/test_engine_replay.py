@@ -468,3 +468,15 @@ def test_a_replay_is_used_in_order() -> None:
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     with open(tmp_path / "new", "wb") as file, pytest.raises(OSError, match="Bad file"):
         _replay.Replay().read(file.fileno(), 10)
+
+
+@pytest.mark.parametrize("after_ms", [-5, 2**63 - 1, -(2**63)])
+def test_a_clock_that_was_set_is_no_damage(after_ms: int) -> None:
+    writer = CaptureWriter()
+    writer.push("waits")
+    writer.memory(PAGE, after_ms % 2**64)
+    writer.trailer()
+    trace = replayed(writer.content)
+    assert trace.totals.damage == ""
+    expected = (trace.header.start_ms + after_ms + 2**63) % 2**64 - 2**63
+    assert trace.windows.time_ms[0] == expected

@@ -124,7 +124,10 @@ def test_no_bytes_crash_the_reader_of_meta(content: bytes) -> None:
         observation.decode_meta(content, PATH)
 
 
-SAMPLES = st.lists(st.builds(ProcessSample, COUNTS, COUNTS, COUNTS, st.none() | COUNTS), max_size=8)
+TIMES_MS = st.integers(0, observation.MAX_TIME_S * 1000)
+SAMPLES = st.lists(
+    st.builds(ProcessSample, TIMES_MS, COUNTS, COUNTS, st.none() | COUNTS), max_size=8
+)
 
 
 @given(samples=SAMPLES)

@@ -30,6 +30,7 @@ from factories import (
 from memdeep.analysis.fold import fold
 from memdeep.analysis.lines import by_line
 from memdeep.model import Death, Exit, Report
+from memdeep.plain import plain
 from memdeep.report import html, payload, units, view, words
 from memdeep.report.facts import PAGE_SIZE
 from memdeep.report.language import TAGS, chosen
@@ -161,7 +162,7 @@ def test_the_policy_allows_the_scripts_of_the_page_and_no_other(hostile_page: st
 def test_the_data_of_the_page_can_be_read_back(hostile_page: str) -> None:
     blocks = Elements(hostile_page).blocks
     labels = payload.unpack(blocks["core"])["checkpoints"]["label"]
-    assert labels == [point.label for point in hostile_report().run.checkpoints]
+    assert labels == [plain(point.label) for point in hostile_report().run.checkpoints]
 
 
 def test_the_headline_is_the_first_thing_said(hostile_page: str) -> None:
@@ -258,4 +259,4 @@ def test_a_thousand_phases_are_cut_and_the_page_says_so() -> None:
 
 def test_a_name_that_no_encoding_carries_does_not_stop_the_page() -> None:
     made = report(run=run(command=("\udcff.py",), name="\udcff.py"))
-    assert "?.py" in render(made)
+    assert "\ufffd.py" in render(made)

@@ -34,6 +34,7 @@ from memdeep.analysis import fold as folding
 from memdeep.analysis.fold import fold
 from memdeep.analysis.lines import by_line
 from memdeep.model import LargeAllocation, Phase, Report, Sample, Stretch, Transient
+from memdeep.plain import plain, plain_code
 from memdeep.report import json as report_json
 from memdeep.report import payload
 from memdeep.report.phase_columns import MAX_TREND_POINTS
@@ -87,11 +88,9 @@ def test_any_text_comes_back(label: str, function: str, source: str) -> None:
     points[1] = replace(points[1], label=label)
     recorded = run(checkpoints=tuple(points))
     blocks = read(analysed(recorded, stacks, [lifetime(node, 1)], sources))
-    # What is no Unicode cannot be written.
-    expected = [text.encode("utf-8", "replace").decode() for text in (label, function, source)]
-    assert blocks["core"]["checkpoints"]["label"][1] == expected[0]
-    assert expected[1] in blocks["core"]["strings"]
-    assert blocks["sources"]["text"] == [[f"\\<{expected[2]}>&"]]
+    assert blocks["core"]["checkpoints"]["label"][1] == plain(label)
+    assert plain(function) in blocks["core"]["strings"]
+    assert blocks["sources"]["text"] == [[plain_code(f"\\<{source}>&")]]
 
 
 @given(made=reports())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from memdeep import stack_dumps
 from memdeep.stack_dumps import Dump, DumpedFrame
 
-HEADER = stack_dumps.encode_header("--kill-at 950.0 MB", 12.3456, 1 << 30)
+HEADER = stack_dumps.encode_header(4711, "--kill-at 950.0 MB", 12.3456, 1 << 30)
 
 
 def dumped_by(code: str, directory: Path) -> str:

@@ -14,6 +14,10 @@ from dataclasses import dataclass, field
 from memdeep import labels
 from memdeep.model import Checkpoint, CheckpointKind, PhaseKind, PhaseOutline, Stretch
 
+# Spans that may be open at one time: each counts all that happens in it, so that the work grows
+# with their number. Of more (deep recursion, thousands of tasks) the first stay.
+MAX_OPEN = 50
+
 
 @dataclass(slots=True)
 class _Node:
@@ -41,12 +45,32 @@ def outline(checkpoints: Sequence[Checkpoint], *, died: bool) -> tuple[PhaseOutl
     program did not end by itself: then a span that was opened and never closed reaches to the end
     and is incomplete.
     """
-    spans = _spans(checkpoints, died=died)
+    spans = _not_crowded(_spans(checkpoints, died=died))
     bounds = {index for span in spans for index in (span.stretch.start, span.stretch.end)}
     root = _Node("", PhaseKind.SPAN, Stretch(0, len(checkpoints) - 1))
     _nest(root, spans)
     _add_segments(root, checkpoints, bounds)
     return _merge(root)
+
+
+def left_out(checkpoints: Sequence[Checkpoint], *, died: bool) -> int:
+    """How many spans are no phases, because too many others were open when they began."""
+    spans = _spans(checkpoints, died=died)
+    return len(spans) - len(_not_crowded(spans))
+
+
+def _not_crowded(spans: Sequence[_Node]) -> list[_Node]:
+    """``spans`` in order of start, the longer first, and never more than `MAX_OPEN` at one time."""
+    kept = []
+    open_spans: list[_Node] = []
+    for span in sorted(spans, key=lambda node: (node.stretch.start, -node.stretch.end)):
+        if len(open_spans) >= MAX_OPEN:
+            start = span.stretch.start
+            open_spans = [other for other in open_spans if other.stretch.end > start]
+        if len(open_spans) < MAX_OPEN:
+            open_spans.append(span)
+            kept.append(span)
+    return kept
 
 
 def _spans(checkpoints: Sequence[Checkpoint], *, died: bool) -> list[_Node]:
@@ -84,9 +108,9 @@ def _span(name: str, begin: Checkpoint, end: int, *, complete: bool = True) -> _
 
 
 def _nest(root: _Node, spans: Iterable[_Node]) -> None:
-    """Hang each span under the innermost one that contains it wholly."""
+    """Hang each span under the innermost one that contains it wholly; they come by their start."""
     open_spans = [root]
-    for span in sorted(spans, key=lambda node: (node.stretch.start, -node.stretch.end)):
+    for span in spans:
         while open_spans[-1] is not root and open_spans[-1].stretch.end <= span.stretch.start:
             open_spans.pop()
         # Spans of different threads may overlap without one containing the other.

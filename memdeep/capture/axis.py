@@ -27,7 +27,7 @@ class Axis:
     """Where the checkpoints of one capture lie among its snapshots.
 
     Checkpoints are numbered as in the whole run. Window ``w`` is what lies between snapshots
-    ``w - 1`` and ``w``.
+    ``w - 1`` and ``w``. ``seen`` is the number of checkpoints that have a snapshot.
     """
 
     def __init__(self, snapshots: Sequence[Snapshot], part: Part) -> None:
@@ -36,7 +36,9 @@ class Axis:
         self._snapshots = snapshots
         self._places = [
             index for index, s in enumerate(snapshots) if is_flagged(s.rss_bytes, FIRST_FLAG)
-        ][: part.markers]
+        ]
+        self.seen = len(self._places)
+        del self._places[part.markers :]
         # memray gives no snapshot for a record after the last allocation.
         missing = part.markers - len(self._places)
         self._places.extend([len(snapshots)] * missing)

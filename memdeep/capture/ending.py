@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from memdeep import stack_dumps
 from memdeep.capture.origins import Origins
+from memdeep.errors import CaptureError
 from memdeep.journal import Event
 from memdeep.model import Exit, Frame, MemoryLimit, Origin, StackDump, ThreadStack
 from memdeep.observation import Meta
-from memdeep.stack_dumps import DumpedThread
+from memdeep.rundir import open_regular, read_error
+from memdeep.stack_dumps import Dump, DumpedThread
 
 
 def exit_of(meta: Meta, end: Event | None) -> Exit | None:
@@ -37,21 +40,35 @@ def limit_of(meta: Meta) -> MemoryLimit | None:
     return MemoryLimit(meta.limit_bytes, meta.limit_source or "", meta.limit_of_address_space)
 
 
-def read_stack_dumps(path: Path, origins: Origins, offset_s: float) -> tuple[StackDump, ...]:
-    """The dumps in the file at ``path``, if there is one; ``offset_s`` is the run's zero in it."""
+def read_stack_dumps(
+    path: Path, pid: int | None, origins: Origins, offset_s: float
+) -> tuple[tuple[StackDump, ...], str | None]:
+    """The dumps of process ``pid`` in the file at ``path``, if there is one.
+
+    And a sentence on what had to be left out. ``offset_s`` is the run's zero in the file.
+    """
+    if not os.path.lexists(path):
+        return (), None
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            content = file.read(stack_dumps.MAX_CHARACTERS)
-    except OSError:
-        return ()
-    return tuple(
-        StackDump(
-            reason=dump.reason,
-            time_s=max(0.0, dump.time_s - offset_s),
-            rss_bytes=dump.rss_bytes,
-            threads=tuple(_thread(thread, origins) for thread in dump.threads),
-        )
-        for dump in stack_dumps.decode(content)
+        file, _ = open_regular(path)
+        with file:
+            content = file.read(stack_dumps.MAX_CHARACTERS).decode("utf-8", "replace")
+    except CaptureError as error:
+        return (), error.message
+    except OSError as error:
+        return (), read_error(path, error).message
+    dumps = stack_dumps.decode(content)
+    own = [dump for dump in dumps if pid in (None, dump.pid)]
+    problem = None if len(own) == len(dumps) else f"{path} is of another run than the journal."
+    return tuple(_stack_dump(dump, origins, offset_s) for dump in own), problem
+
+
+def _stack_dump(dump: Dump, origins: Origins, offset_s: float) -> StackDump:
+    return StackDump(
+        reason=dump.reason,
+        time_s=max(0.0, dump.time_s - offset_s),
+        rss_bytes=dump.rss_bytes,
+        threads=tuple(_thread(thread, origins) for thread in dump.threads),
     )
 
 

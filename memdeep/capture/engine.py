@@ -16,6 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from memdeep.capture import run_symbols
+from memdeep.capture.damage import check_marked, shortened, up_to_there
 from memdeep.capture.engines import CaptureFacts
 from memdeep.capture.parts import (
     MAX_PEAKS,
@@ -60,7 +61,7 @@ class ReplayReader:
             native=head.native,
             python_allocators=head.python_allocators,
             start_ms=head.start_ms,
-            end_ms=head.end_ms if head.end_ms > head.start_ms else None,
+            end_ms=head.end_ms if head.is_closed else None,
             rss_curve=tuple(
                 Sample(max(0.0, (time_ms - head.start_ms) / 1000), rss)
                 for cut, time_ms, rss in zip(windows.cut, windows.time_ms, windows.rss, strict=True)
@@ -92,6 +93,11 @@ def _read(
     on_step: Callable[[str], None],
 ) -> HeapPart:
     axis = WindowAxis(trace, part)
+    damage = damage_in(trace)
+    check_marked(part, axis.seen, damage)
+    if damage is not None and part.markers:  # without any, its end is where it can be read to
+        part = part.up_to(axis.seen)
+        axis = WindowAxis(trace, part)
     on_step("Finding the peak of each phase")
     peak_windows = axis.peak_windows(groups)
     heights = trace.windows.peak
@@ -101,7 +107,7 @@ def _read(
     if trace.header.native:
         highest = max((heights[window] for window in peak_windows.values()), default=0)
         weighty = trace.weighty_sites(segments, ceil(NATIVE_SHARE * highest))
-        names = names or _native_frames(trace, part.capture)
+        names = names or _native_frames(trace, part.content)
         hybrid = {} if names is None else names.hybrid_stacks(trace, weighty)
     nodes = site_nodes(trace, builder, hybrid)
     on_step("Adding up what each stack held")
@@ -124,8 +130,19 @@ def _read(
         peak_bytes=max([*heights, *at_checkpoints], default=0),
         transients=_transients(trace, axis, nodes),
         largest=_largest(trace, axis, nodes),
+        damage=damage,
     )
     return raised_to_checkpoints(heap, groups)
+
+
+def damage_in(trace: Trace) -> str | None:
+    """What is wrong with the capture; None if it is sound, or only torn at its end."""
+    head, totals = trace.header, trace.totals
+    if totals.damage:
+        return up_to_there(totals.damage)
+    if head.is_closed and totals.truncated:
+        return shortened(sum(totals.calls), head.allocations)
+    return up_to_there("there are zeros in place of a part of it") if trace.has_hole else None
 
 
 def _highest_segments(trace: Trace, windows: Iterable[int]) -> list[int]:

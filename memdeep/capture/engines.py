@@ -16,7 +16,7 @@ from memdeep.capture import replaying
 from memdeep.capture.parts import HeapPart, Part
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.capture.trace import NativeFrames
-from memdeep.errors import EXIT_USAGE, CaptureError
+from memdeep.errors import EXIT_BAD_DATA, EXIT_USAGE, EngineError
 from memdeep.model import Sample, Stretch
 
 VARIABLE = "MEMDEEP_ENGINE"
@@ -76,7 +76,7 @@ class CaptureReader(Protocol):
 
 
 def reader_of(capture: Path, names: NativeFrames | None = None) -> CaptureReader:
-    """What reads ``capture``. Raises CaptureError.
+    """What reads ``capture``. Raises CaptureError or EngineError.
 
     ``names`` are those of the native frames of its run, where they were stored.
     """
@@ -91,7 +91,10 @@ def reader_of(capture: Path, names: NativeFrames | None = None) -> CaptureReader
 
 
 def reason_for_memray(capture: Path) -> str | None:
-    """Why memray's reader must read ``capture``; None if the replay can. Raises CaptureError."""
+    """Why memray's reader must read ``capture``; None if the replay can.
+
+    Raises CaptureError, or EngineError if the environment asks in vain.
+    """
     if is_memray_forced():
         return f"memray's reader was used, as {VARIABLE} demands."
     if not replaying.is_built():
@@ -102,17 +105,18 @@ def reason_for_memray(capture: Path) -> str | None:
 
 
 def is_memray_forced() -> bool:
-    """Whether the environment asks for memray's reader. Raises CaptureError if it asks in vain."""
+    """Whether the environment asks for memray's reader. Raises EngineError if it asks in vain."""
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in ("", MEMRAY, REPLAY):
-        raise CaptureError(
+        raise EngineError(
             f"{VARIABLE} is {wanted!r}.",
             f'Set it to "{REPLAY}" or to "{MEMRAY}", or leave it unset.',
             EXIT_USAGE,
         )
     if wanted == REPLAY and not replaying.is_built():
-        raise CaptureError(
+        raise EngineError(
             "memdeep's replay engine is not built in this installation.",
             f"Install memdeep again where there is a C++ compiler, or unset {VARIABLE}.",
+            EXIT_BAD_DATA,
         )
     return wanted == MEMRAY

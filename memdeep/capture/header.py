@@ -10,7 +10,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from memdeep.errors import EXIT_NO_INPUT, CaptureError
+from memdeep.errors import CaptureError
+from memdeep.rundir import open_regular, read_error
 
 MAGIC = b"memray\x00"
 LZ4_MAGIC = b"\x04\x22\x4d\x18"
@@ -18,22 +19,29 @@ SUPPORTED_VERSIONS = (12, 13)
 ALL_ALLOCATIONS = 0
 
 # After the magic: version, Python's hexversion, native traces, file format, number of
-# allocations, number of frames, start and end in milliseconds since the epoch.
+# allocations, number of frames, start and end in milliseconds since the epoch; then the command
+# line, ended by a NUL, and the process.
 _FIXED = struct.Struct("<iiBBQQQQ")
+_PID = struct.Struct("<i")
 _HEAD_BYTES = 64 * 1024
+_MAX_MS = 10_000_000_000_000  # the year 2286
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureHeader:
     """The facts in a capture's head; None for an LZ4 capture, whose head is compressed.
 
-    ``python_version`` is CPython's hexversion.
+    ``python_version`` is CPython's hexversion. ``end_ms`` and ``allocations`` are None if the
+    capture was never closed, ``pid`` if the command line before it is too long.
     """
 
     compressed: bool
     version: int | None
     start_ms: int | None
     python_version: int | None
+    end_ms: int | None = None
+    allocations: int | None = None
+    pid: int | None = None
 
 
 def read_header(path: Path) -> CaptureHeader:
@@ -63,7 +71,7 @@ def parse_header(head: bytes, path: Path) -> CaptureHeader:
             f"{path} is cut off within its header.",
             "Nothing can be read from it; copy it again from where it was made.",
         ) from error
-    version, python_version, _, file_format, _, _, start_ms, _ = fields
+    version, python_version, _, file_format, allocations, _, start_ms, end_ms = fields
     if version not in SUPPORTED_VERSIONS:
         known = " and ".join(str(number) for number in SUPPORTED_VERSIONS)
         raise CaptureError(
@@ -75,17 +83,43 @@ def parse_header(head: bytes, path: Path) -> CaptureHeader:
             f"{path} is an aggregated capture: it does not hold the single allocations.",
             "Record again without --aggregate.",
         )
-    return CaptureHeader(False, version, start_ms, python_version)
+    if start_ms > _MAX_MS:
+        raise CaptureError(
+            f"{path} is damaged: it says that it was started in no year there is.",
+            "Copy it again from where it was made, or record again.",
+        )
+    closed = is_closed(start_ms, end_ms, allocations)
+    return CaptureHeader(
+        compressed=False,
+        version=version,
+        start_ms=start_ms,
+        python_version=python_version,
+        end_ms=end_ms if closed else None,
+        allocations=allocations if closed else None,
+        pid=_pid(head),
+    )
+
+
+def is_closed(start_ms: int, end_ms: int, allocations: int) -> bool:
+    """Whether the tracing came to its end, by what the head says.
+
+    memray writes the head when it begins, with no allocations and an end that may already be a
+    little later, and again when it ends.
+    """
+    return start_ms < end_ms <= _MAX_MS and allocations > 0
+
+
+def _pid(head: bytes) -> int | None:
+    end = head.find(b"\x00", len(MAGIC) + _FIXED.size)
+    if end < 0 or end + 1 + _PID.size > len(head):
+        return None
+    return int(_PID.unpack_from(head, end + 1)[0])
 
 
 def _read_head(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
+    file, _ = open_regular(path)
+    with file:
+        try:
             return file.read(_HEAD_BYTES)
-    except FileNotFoundError as error:
-        raise CaptureError(f"There is no file {path}.", "Check the path.", EXIT_NO_INPUT) from error
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise CaptureError(
-            f"Cannot read {path}: {reason}.", "Check its permissions.", EXIT_NO_INPUT
-        ) from error
+        except OSError as error:
+            raise read_error(path, error) from error

@@ -8,16 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from memdeep import journal, observation
-from memdeep.capture import checkpoints, run_symbols, symbol_store
+from memdeep.capture import belonging, checkpoints, run_symbols, source_store, symbol_store
 from memdeep.capture.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.capture.engines import CaptureReader, reader_of, reason_for_memray
+from memdeep.capture.journal_file import read_journal
+from memdeep.capture.lines import read_lines
 from memdeep.capture.origins import Origins
-from memdeep.capture.parts import HeapPart, Part, join
+from memdeep.capture.parts import HeapPart, Part, damage_of, join
 from memdeep.capture.run_symbols import RunSymbols
 from memdeep.capture.snapshots import read_snapshots
 from memdeep.capture.sources import Sources
 from memdeep.capture.stacks import StackTreeBuilder
-from memdeep.capture.tracing import align_parts
+from memdeep.capture.tracing import Traced, align_parts, lost
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.journal import Event
 from memdeep.model import (
@@ -32,8 +34,12 @@ from memdeep.model import (
 )
 from memdeep.observation import Meta, ProcessSample
 from memdeep.record.spec import RecordSpec
-from memdeep.rundir import RunDirectory
+from memdeep.rundir import RunDirectory, read_regular
 from memdeep.tally import sum_of_known
+
+MAX_META_BYTES = 1 << 24
+MAX_SAMPLES = 2_000_000  # a day of one process
+MAX_PROBLEMS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,8 @@ class Recording:
 
     ``parts`` are its captures by memray; ``snapshots`` is the file of the tracemalloc backend, and
     ``places`` the checkpoint of each sequence number in it. ``start_ms`` is the start of the run
-    since the epoch. ``readers`` are what reads the captures; ``sources`` are
-    lines that were stored with the run.
+    since the epoch. ``readers`` are what reads the captures; ``sources`` are lines that were
+    stored with the run. ``is_capture`` says that there is nothing but one capture.
     """
 
     run: Run
@@ -54,44 +60,69 @@ class Recording:
     places: Mapping[int, int] = field(default_factory=dict)
     readers: Mapping[Path, CaptureReader] = field(default_factory=dict)
     sources: Sources = field(default_factory=lambda: Sources({}))
+    is_capture: bool = False
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
-        """The heap, with a peak for each group of stretches. Raises CaptureError."""
+        """The heap, with a peak for each group of stretches.
+
+        A capture that cannot be read costs a run its part of the heap; raises CaptureError if it is
+        all there is.
+        """
         builder = StackTreeBuilder(self.origins)
         heaps: list[HeapPart] = []
+        problems: list[str] = []
         if self.snapshots is not None:
             on_step("Reading the snapshots")
-            heap = read_snapshots(self.snapshots, self.places, groups, builder)
-            heaps += [] if heap is None else [heap]
+            try:
+                read = read_snapshots(self.snapshots, self.places, groups, builder)
+            except CaptureError as error:
+                problems.append(lost(error))
+            else:
+                heaps += [] if read is None else [read]
         for part in self.parts:
             reader = self.readers[part.capture]
-            heaps.append(reader.read_part(part, groups, builder, self.start_ms, on_step))
-        return join(heaps, builder.build(), len(self.run.checkpoints), groups)
+            try:
+                heaps.append(reader.read_part(part, groups, builder, self.start_ms, on_step))
+            except CaptureError as error:
+                if self.is_capture:
+                    raise
+                problems.append(lost(error))
+        problems += [problem for heap in heaps for problem in damage_of(heap)]
+        return join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
 
 
 def load_run(run_dir: RunDirectory) -> Recording:
-    """Load a run directory, aligning its captures if that was not done. Raises CaptureError."""
-    meta = observation.decode_meta(_read(run_dir.meta), run_dir.meta)
-    events, damaged = journal.decode(_read(run_dir.journal))
+    """Load a run directory, aligning its captures if that was not done. Raises CaptureError.
+
+    What is damaged, missing or of another run is left out, and said to be.
+    """
+    content = read_regular(run_dir.meta, MAX_META_BYTES)
+    meta = observation.decode_meta(content, run_dir.meta)
+    read = read_journal(run_dir.journal)
+    events, problems = read.events, list(read.problems)
     start = next((event for event in events if event.kind == journal.START), None)
-    problems = [event.label for event in events if event.kind == journal.PROBLEM]
-    if damaged:
-        problems.append(f"{damaged} damaged lines of the journal were left out.")
     if start is None:
         raise CaptureError(
             f"Nothing was recorded in {run_dir.path}: the program ended before it began.",
             "Run the program without memdeep to see whether it starts.",
             EXIT_NO_INPUT,
         )
-    start_ms = start.epoch_ns // 1_000_000
-    samples = observation.decode_samples(_read(run_dir.samples).decode("ascii", "replace"))
+    samples, missing = _read_samples(run_dir.samples, start)
+    problems += missing
+    traced = Traced([event for event in events if event.kind in checkpoints.KINDS], (), ())
     if meta.backend == RecordSpec.MEMRAY:
-        ordered, parts = align_parts(run_dir, events, start_ms)
-    else:
-        ordered, parts = [event for event in events if event.kind in checkpoints.KINDS], ()
+        traced = align_parts(run_dir, events, start)
+    ordered = traced.ordered
+    problems += traced.problems
     offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
-    captures = [part.capture for part in parts]
+    captures = [part.capture for part in traced.parts]
     problems += sorted({reason for c in captures if (reason := reason_for_memray(c)) is not None})
+    if not belonging.is_of_run(meta, start):
+        offset_s = 0.0
+        problems.append(
+            "meta.json is of another run than the journal: how the program was started and how "
+            "it ended need not be true of what is shown."
+        )
     end = next((event for event in events if event.kind == journal.EXIT), None)
     points = checkpoints.join(
         start,
@@ -100,20 +131,22 @@ def load_run(run_dir: RunDirectory) -> Recording:
         end_s=_end_s(meta, samples) - offset_s,
         last_seen=_last_seen(samples, start.pid, offset_s),
     )
+    start_ms = start.epoch_ns // 1_000_000
+    sources, problem = source_store.read(run_dir.sources, meta.started)
+    problems += [] if problem is None else [problem]
     names = None
     if meta.native and captures and run_symbols.is_installed():
         stored, problem = symbol_store.read(run_dir.symbols)
         problems += [] if problem is None else [problem]
         names = RunSymbols(stored, start_ms / 1000 + points[-1].time_s)
+    problems += [event.label for event in events if event.kind == journal.PROBLEM][:MAX_PROBLEMS]
     origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package)
+    dumps, problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
+    problems += [] if problem is None else [problem]
     run = _run(meta, end, points, _rss_curve(samples, points, offset_s), problems)
     return Recording(
-        run=replace(
-            run,
-            captures=capture_files([part.capture for part in parts]),
-            stack_dumps=read_stack_dumps(run_dir.stacks, origins, offset_s),
-        ),
-        parts=parts,
+        run=replace(run, captures=capture_files(captures), stack_dumps=dumps),
+        parts=traced.parts,
         start_ms=start_ms,
         origins=origins,
         snapshots=run_dir.snapshots if meta.backend == RecordSpec.TRACEMALLOC else None,
@@ -121,7 +154,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
             event.sequence: place
             for place, event in enumerate([*ordered, *([end] if end is not None else [])], 1)
         },
-        readers={capture: reader_of(capture, names) for capture in captures},
+        sources=sources,
+        readers={part.capture: reader_of(part.content, names) for part in traced.parts},
     )
 
 
@@ -145,20 +179,20 @@ def _last_seen(samples: Sequence[ProcessSample], pid: int | None, offset_s: floa
     return Sample(seen.time_ms / 1000 - offset_s, seen.rss_bytes, seen.rss_file_bytes)
 
 
-def _read(path: Path) -> bytes:
+def _read_samples(path: Path, start: Event) -> tuple[Sequence[ProcessSample], list[str]]:
+    """The samples as far as they are of the run, and what to say of the others."""
     try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise CaptureError(
-            f"{path} is missing.",
-            "The run directory is incomplete; copy all of it.",
-            EXIT_NO_INPUT,
-        ) from error
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise CaptureError(
-            f"Cannot read {path}: {reason}.", "Check its permissions.", EXIT_NO_INPUT
-        ) from error
+        lines = read_lines(path, MAX_SAMPLES)
+    except CaptureError as error:
+        return (), [f"{error.message} The RSS is known at the checkpoints only."]
+    samples = observation.decode_samples(lines.content.decode("ascii", "replace"))
+    if not belonging.are_of_run(samples, start):
+        return (), [
+            f"{path} is of another run than the journal. The RSS is known at the checkpoints only."
+        ]
+    if lines.left_out:
+        return samples, [f"{lines.left_out:,} samples of the RSS in the middle were left out."]
+    return samples, []
 
 
 def _rss_curve(

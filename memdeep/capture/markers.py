@@ -13,15 +13,19 @@ interrupted alignment is simply done again.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Sequence
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
-from memdeep.errors import CaptureError
+from memdeep.errors import CaptureError, OutputError
 from memdeep.record.recorder import MARKER_DIGITS, MARKER_PREFIX
-from memdeep.rundir import write_atomically, write_error
+from memdeep.rundir import open_regular, read_error, read_regular, write_atomically, write_error
 
 THREAD_RECORD = 0x0A
 MEMORY_RECORD = 0x02
@@ -29,6 +33,7 @@ FIRST_FLAG = 1
 SECOND_FLAG = 2
 RECORD_BYTES = 40
 _PAGE_BYTES = 4096
+_MAX_PLACES_BYTES = 1 << 28
 _CHUNK_BYTES = 4 << 20
 _MARKER = re.compile(
     bytes([THREAD_RECORD]) + MARKER_PREFIX.encode() + rb"([0-9]{%d})\x00" % MARKER_DIGITS
@@ -56,60 +61,131 @@ def is_flagged(rss_bytes: int, flag: int) -> bool:
     return rss_bytes % _PAGE_BYTES == flag
 
 
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """The sequence numbers of a capture's markers in stream order.
+
+    ``copy`` is what must be read in its place, if it could not be changed and had to be.
+    """
+
+    sequences: tuple[int, ...]
+    copy: Path | None = None
+
+
 def align(
-    capture: Path, places: Path, figures: Callable[[int], MarkerFigures | None]
-) -> tuple[int, ...]:
-    """Replace all markers of ``capture``; returns their sequence numbers in stream order.
+    capture: Path,
+    places: Path,
+    figures: Callable[[int], MarkerFigures | None],
+    *,
+    for_memray: bool,
+) -> Aligned:
+    """Replace all markers of ``capture``, or of a copy where it may not be changed.
 
     ``places`` is the file that keeps where they lay. ``figures`` gives what is known of a
-    sequence number, or None for one that the journal does not have: such a record is left alone.
-    Raises CaptureError or OutputError.
+    sequence number, or None for one that the journal does not have: such a marker stays as it was
+    recorded. The replay finds markers as they were recorded too, and needs no copy for them;
+    memray's reader does. Raises CaptureError or OutputError.
     """
-    stored = _stored(places)
-    placed = []
+    stored = _decode(places) if places.exists() else []
     try:
-        markers = _in_order(capture, stored)
-        if markers and markers != stored:
-            write_atomically(places, _encode(markers))
-        with open(capture, "r+b") as file:
-            for marker in markers:
-                figure = figures(marker.sequence)
-                if figure is not None and _replace(file, marker, encode_records(figure)):
-                    placed.append(marker.sequence)
+        markers = _first_of_each(sorted({*stored, *find(capture)}, key=lambda m: m.offset))
+        plan = _plan(capture, markers, figures)
     except OSError as error:
-        raise write_error(capture, error) from error
-    return tuple(placed)
+        raise read_error(capture, error) from error
+    if not plan.changes:
+        return Aligned(plan.sequences)
+    if _change(capture, places, plan.changes, markers if markers != stored else []):
+        return Aligned(plan.sequences)
+    if plan.is_readable and not for_memray:
+        return Aligned(plan.sequences)
+    return Aligned(plan.sequences, _changed_copy(capture, plan.changes))
 
 
-def sequences(capture: Path, places: Path) -> tuple[int, ...]:
-    """The sequence numbers of all markers in stream order, replaced or not. Raises CaptureError."""
-    return tuple(marker.sequence for marker in _in_order(capture, _stored(places)))
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The markers that are there, and what to write at which offset to have them replaced.
 
-
-def _stored(places: Path) -> list[Marker]:
-    return _decode(places) if places.exists() else []
-
-
-def _in_order(capture: Path, stored: Sequence[Marker]) -> list[Marker]:
-    return _first_of_each(sorted({*stored, *find(capture)}, key=lambda m: m.offset))
-
-
-def _replace(file: BinaryIO, marker: Marker, records: bytes) -> bool:
-    """Put ``records`` in the place of ``marker``; False, touching nothing, if it is not there.
-
-    It may have been replaced before, wholly or in part. But the list of places may also be older
-    than the capture, or belong to another one.
+    ``is_readable`` if the replay finds the same markers without these changes.
     """
-    file.seek(marker.offset)
-    found = file.read(RECORD_BYTES)
-    name = f"{MARKER_PREFIX}{marker.sequence:0{MARKER_DIGITS}}".encode()
-    original = bytes([THREAD_RECORD]) + name + b"\x00"
-    done = next((n for n in range(len(found)) if found[n] != records[n]), len(found))
-    if found[done:] != original[done:] and not _is_replaced(found):
+
+    sequences: tuple[int, ...]
+    changes: Mapping[int, bytes]
+    is_readable: bool
+
+
+def _plan(
+    capture: Path, markers: Sequence[Marker], figures: Callable[[int], MarkerFigures | None]
+) -> _Plan:
+    """How to replace ``markers``.
+
+    One may have been replaced before, wholly or in part. But the list of places may also be older
+    than the capture, or belong to another one: then what lies there is left alone.
+    """
+    placed = []
+    changes = {}
+    is_readable = True
+    file, size = open_regular(capture)
+    with file:
+        for marker in markers:
+            if marker.offset > size - RECORD_BYTES:
+                continue
+            file.seek(marker.offset)
+            found = file.read(RECORD_BYTES)
+            name = f"{MARKER_PREFIX}{marker.sequence:0{MARKER_DIGITS}}".encode()
+            original = bytes([THREAD_RECORD]) + name + b"\x00"
+            figure = figures(marker.sequence)
+            # What the journal does not know any more must not count for another checkpoint.
+            wanted = original if figure is None else encode_records(figure)
+            done = next((n for n in range(len(found)) if found[n] != wanted[n]), len(found))
+            if found[done:] == original[done:] or _is_replaced(found):
+                if figure is not None:
+                    placed.append(marker.sequence)
+                if found != wanted:
+                    changes[marker.offset] = wanted
+                    was_replaced = figure is not None and _is_replaced(found)
+                    is_readable = is_readable and (found == original or was_replaced)
+    return _Plan(tuple(placed), changes, is_readable)
+
+
+def _change(
+    capture: Path, places: Path, changes: Mapping[int, bytes], markers: Sequence[Marker]
+) -> bool:
+    """Change ``capture`` in place; False if that is not possible.
+
+    The file must be the run's alone: behind a link, another directory's would be changed.
+    """
+    try:
+        status = capture.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            return False
+        with open(capture, "r+b") as file:
+            if markers:
+                write_atomically(places, _encode(markers))
+            _write(file, changes)
+    except (OSError, OutputError):
         return False
-    file.seek(marker.offset)
-    file.write(records)
     return True
+
+
+def _changed_copy(capture: Path, changes: Mapping[int, bytes]) -> Path:
+    """A changed copy that has no name and goes with this process, by its descriptor."""
+    try:
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 - it is read as long as this process lives
+        source, _ = open_regular(capture)
+        with source:
+            shutil.copyfileobj(source, copy, 1 << 20)
+        _write(copy, changes)
+        copy.flush()
+        return Path(f"/dev/fd/{os.dup(copy.fileno())}")
+    except OSError as error:
+        copied = Path(tempfile.gettempdir()) / f"a copy of {capture.name}"
+        raise write_error(copied, error) from error
+
+
+def _write(file: IO[bytes], changes: Mapping[int, bytes]) -> None:
+    for offset, records in changes.items():
+        file.seek(offset)
+        file.write(records)
 
 
 def _is_replaced(record: bytes) -> bool:
@@ -125,11 +201,12 @@ def _varint(content: bytes) -> int:
 
 
 def find(capture: Path) -> list[Marker]:
-    """All markers of an uncompressed capture, by offset."""
+    """All markers of an uncompressed capture, by offset. Raises CaptureError."""
     markers = []
     start = 0
     tail = b""  # the end of what came before may be the beginning of a marker
-    with open(capture, "rb") as file:
+    file, _ = open_regular(capture)
+    with file:
         while chunk := file.read(_CHUNK_BYTES):
             content = tail + chunk
             matches = _MARKER.finditer(content)
@@ -172,12 +249,12 @@ def _encode(markers: Sequence[Marker]) -> bytes:
 
 def _decode(path: Path) -> list[Marker]:
     try:
-        lines = path.read_text("ascii").splitlines()
+        lines = read_regular(path, _MAX_PLACES_BYTES).decode("ascii").splitlines()
         markers = [Marker(*(int(field) for field in line.split("\t"))) for line in lines]
         if any(marker.offset < 0 for marker in markers):
             raise ValueError("a negative offset")
         return markers
-    except (OSError, ValueError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise CaptureError(
             f"{path} is damaged.",
             "It says where the checkpoints lie in the capture; restore it from a copy.",

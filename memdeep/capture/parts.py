@@ -41,7 +41,8 @@ class Part:
 
     ``markers`` is the number of checkpoints that lie inside it. ``first`` is 0 only if the capture
     begins with the program, ``last`` is the run's last only if it ends with it. ``sequences`` are
-    the numbers of those whose markers were found, be they replaced or still as they were recorded.
+    the numbers of the checkpoints whose markers are in the capture, be they replaced or still as
+    they were recorded. ``copy`` is what to read in place of ``capture``, if anything.
     """
 
     capture: Path
@@ -49,17 +50,28 @@ class Part:
     last: int
     markers: int
     sequences: frozenset[int] = frozenset()
+    copy: Path | None = None
+
+    @property
+    def content(self) -> Path:
+        """The file to read."""
+        return self.copy or self.capture
 
     def holds(self, stretch: Stretch) -> bool:
         """Whether all of ``stretch`` lies within this part."""
         return self.first <= stretch.start and stretch.end <= self.last
+
+    def up_to(self, markers: int) -> Part:
+        """The part as far as its first ``markers`` checkpoints."""
+        return replace(self, last=max(1, self.first) + markers - 1, markers=markers)
 
 
 @dataclass(frozen=True, slots=True)
 class HeapPart:
     """What one part says; ``at_checkpoints`` are those it covers, ``peaks`` by group.
 
-    ``transients`` and ``largest`` are None where the reader cannot know them.
+    ``transients`` and ``largest`` are None where the reader cannot know them. ``damage`` says what
+    is wrong with the capture, if anything is: then ``part`` ends before it.
     """
 
     part: Part
@@ -70,6 +82,7 @@ class HeapPart:
     peak_bytes: int
     transients: tuple[Transient, ...] | None = None
     largest: tuple[LargeAllocation, ...] | None = None
+    damage: str | None = None
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:
@@ -94,13 +107,25 @@ def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -
     return replace(heap, peaks=peaks)
 
 
+def damage_of(heap: HeapPart) -> tuple[str, ...]:
+    """What to say of a damaged capture; nothing if it is sound."""
+    if heap.damage is None:
+        return ()
+    name = heap.part.capture.name
+    return (f"{name} is damaged: {heap.damage}.",)
+
+
 def join(
     parts: Sequence[HeapPart],
     tree: StackTree,
     checkpoints: int,
     groups: Sequence[Sequence[Stretch]],
+    problems: Sequence[str] = (),
 ) -> Heap:
-    """The heap of the run. A group whose stretches lie in several parts has the highest peak."""
+    """The heap of the run; ``problems`` say what of it could not be read.
+
+    A group whose stretches lie in several parts has the highest peak.
+    """
     at_checkpoints: list[int | None] = [None] * checkpoints
     for heap in parts:
         at_checkpoints[heap.part.first : heap.part.last + 1] = heap.at_checkpoints
@@ -114,6 +139,7 @@ def join(
         peak_bytes=max((heap.peak_bytes for heap in parts), default=None),
         transients=_all_of([heap.transients for heap in parts]),
         largest=_all_of([heap.largest for heap in parts]),
+        problems=tuple(problems),
     )
 
 

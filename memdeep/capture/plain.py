@@ -68,4 +68,4 @@ def load_capture(path: Path) -> Recording:
         problems=tuple(problems),
     )
     parts = (Part(path, 0, 1, 0),)
-    return Recording(run, parts, facts.start_ms, Origins(), readers={path: reader})
+    return Recording(run, parts, facts.start_ms, Origins(), readers={path: reader}, is_capture=True)

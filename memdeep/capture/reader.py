@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +22,10 @@ from memray._memray import TemporalAllocationRecord, set_log_level
 
 from memdeep.alive import AliveStacks
 from memdeep.capture.axis import Axis, Snapshot
+from memdeep.capture.confined import Confinement
+from memdeep.capture.damage import check_marked, damage_in, read_confined
 from memdeep.capture.engines import CaptureFacts
+from memdeep.capture.header import is_closed
 from memdeep.capture.parts import (
     MAX_PEAKS,
     NATIVE_SHARE,
@@ -33,13 +35,12 @@ from memdeep.capture.parts import (
 )
 from memdeep.capture.stacks import RawFrame, StackTreeBuilder
 from memdeep.capture.trace import Trace
-from memdeep.errors import CaptureError
 from memdeep.model import Lifetime, Peak, Sample, Stretch
 from memdeep.tally import Tally, heap_at_checkpoints, lifetimes_of, stacks_of
 
 ALL_RECORDS = 2**31 - 1  # memray thins its memory records to 10,000 unless told otherwise
 
-SILENT = 60  # above CRITICAL, memray's highest level
+ERRORS = 40  # the level of memray's log that says where its reader gave up
 
 StackKey = tuple[int, int, int]
 
@@ -52,7 +53,7 @@ class MemrayReader:
 
     def facts(self) -> CaptureFacts:
         """The capture's description. Raises CaptureError if memray cannot read it."""
-        return _read_facts(self.capture)
+        return read_confined(self.capture, lambda _: _facts(self.capture), lambda _: None)
 
     def read_part(
         self,
@@ -85,6 +86,9 @@ class MemrayNativeFrames:
                 by_key[key].append(site)
         if not by_key:
             return {}
+        return read_confined(self.capture, lambda _: self._name(by_key), lambda _: None)
+
+    def _name(self, by_key: dict[StackKey, list[int]]) -> dict[int, Sequence[RawFrame]]:
         stacks: dict[int, Sequence[RawFrame]] = {}
         with _open(self.capture) as reader:
             for records in (
@@ -98,11 +102,12 @@ class MemrayNativeFrames:
         return stacks
 
 
-def _read_facts(capture: Path) -> CaptureFacts:
+def _facts(capture: Path) -> CaptureFacts:
     with _open(capture) as reader:
         metadata = reader.metadata
         start_ms = _milliseconds(metadata.start_time)
         end_ms = _milliseconds(metadata.end_time)
+        closed = is_closed(start_ms, end_ms, metadata.total_allocations)
         curve = [
             Sample(max(0.0, (snapshot.time - start_ms) / 1000), snapshot.rss)
             for snapshot in reader.get_memory_snapshots()
@@ -113,7 +118,7 @@ def _read_facts(capture: Path) -> CaptureFacts:
         native=metadata.has_native_traces,
         python_allocators=metadata.trace_python_allocators,
         start_ms=start_ms,
-        end_ms=end_ms if end_ms > start_ms else None,
+        end_ms=end_ms if closed else None,
         rss_curve=tuple(curve),
     )
 
@@ -122,18 +127,9 @@ def _milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-@contextmanager
-def _open(capture: Path) -> Iterator[FileReader]:
-    set_log_level(SILENT)  # what is wrong with a capture is said in our own words
-    try:
-        with FileReader(capture, max_memory_records=ALL_RECORDS) as reader:
-            yield reader
-    except (OSError, RuntimeError, ValueError) as error:
-        raise CaptureError(
-            f"{capture} cannot be read: {error}.",
-            "The file is damaged beyond what memray's reader can skip; "
-            "record again, or copy it again from where it was made.",
-        ) from error
+def _open(capture: Path) -> FileReader:
+    set_log_level(ERRORS)
+    return FileReader(capture, max_memory_records=ALL_RECORDS)
 
 
 def _read_part(
@@ -143,31 +139,24 @@ def _read_part(
     start_ms: int,
     on_step: Callable[[str], None],
 ) -> HeapPart:
+    """Read one capture, aligned to its checkpoints.
+
+    Raises CaptureError if memray cannot read it, or it is aligned to other checkpoints.
+    """
     on_step("Reading the trace")
-    with _open(part.capture) as reader:
-        snapshots = [Snapshot(*record) for record in reader.get_memory_snapshots()]
-        native = reader.metadata.has_native_traces
-        on_step("Following every allocation to its end")
-        axis = Axis(snapshots, part)
-        stacks = _read_lifetimes(reader.get_temporal_allocation_records(merge_threads=True), axis)
-        on_step("Finding the peak of each phase")
-        windows, in_window = reader.get_temporal_high_water_mark_allocation_records(
-            merge_threads=True
-        )
-        peak_windows = _peak_windows(groups, part, axis, in_window)
-        ranked = sorted(set(peak_windows.values()), key=in_window.__getitem__, reverse=True)
-        at_peaks = _read_peaks(windows, ranked[:MAX_PEAKS], stacks)
-        on_step("Naming the stacks")
-        nodes = _name_stacks(stacks, at_peaks, native, builder)
-    lifetimes = _lifetimes(stacks, nodes)
+    trace = read_confined(part.capture, lambda inside: _read(part, groups, inside), on_step)
+    check_marked(part, trace.axis.seen, trace.damage)
+    part, axis, in_window = trace.part, trace.axis, trace.in_window
+    nodes = {key: builder.add(*names) for key, names in trace.names.items()}
+    lifetimes = _lifetimes(trace.lifetimes, nodes)
     at_checkpoints = heap_at_checkpoints(lifetimes, part.first, part.last)
     peaks = {
         place: Peak(
             bytes=in_window[window],
             time_s=axis.middle_s(window, start_ms),
-            stacks=_alive(at_peaks[window], nodes) if window in at_peaks else None,
+            stacks=_alive(trace.at_peaks[window], nodes) if window in trace.at_peaks else None,
         )
-        for place, window in peak_windows.items()
+        for place, window in trace.peak_windows.items()
     }
     heap = HeapPart(
         part=part,
@@ -176,8 +165,58 @@ def _read_part(
         peaks=peaks,
         curve=tuple(axis.curve(in_window, start_ms)),
         peak_bytes=max([*in_window, *at_checkpoints], default=0),
+        damage=trace.damage,
     )
     return raised_to_checkpoints(heap, groups)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """All that is taken from memray's reader; ``names`` are what a stack tree is built from.
+
+    ``part`` ends where the capture is found to be damaged; ``damage`` says how.
+    """
+
+    part: Part
+    axis: Axis
+    in_window: list[int]
+    peak_windows: dict[int, int]
+    lifetimes: dict[StackKey, Tally[tuple[int, int | None]]]
+    at_peaks: dict[int, Tally[StackKey]]
+    names: dict[StackKey, tuple[list[RawFrame], list[RawFrame] | None]]
+    damage: str | None
+
+
+def _read(part: Part, groups: Sequence[Sequence[Stretch]], inside: Confinement) -> _Trace:
+    with _open(part.content) as reader:
+        metadata = reader.metadata
+        snapshots = [Snapshot(*record) for record in reader.get_memory_snapshots()]
+        axis = Axis(snapshots, part)
+        damage = damage_in(part, axis.seen, metadata.total_allocations, inside.said())
+        if damage is not None and part.markers:  # without any, its end is where it can be read to
+            part = part.up_to(axis.seen)
+            axis = Axis(snapshots, part)
+        inside.step("Following every allocation to its end")
+        stacks = _read_lifetimes(reader.get_temporal_allocation_records(merge_threads=True), axis)
+        inside.step("Finding the peak of each phase")
+        windows, in_window = reader.get_temporal_high_water_mark_allocation_records(
+            merge_threads=True
+        )
+        peak_windows = _peak_windows(groups, part, axis, in_window)
+        ranked = sorted(set(peak_windows.values()), key=in_window.__getitem__, reverse=True)
+        at_peaks = _read_peaks(windows, ranked[:MAX_PEAKS], stacks)
+        inside.step("Naming the stacks")
+        names = _names(stacks, at_peaks, metadata.has_native_traces)
+    return _Trace(
+        part=part,
+        axis=axis,
+        in_window=list(in_window),
+        peak_windows=peak_windows,
+        lifetimes={key: stack.lifetimes for key, stack in stacks.items() if stack.lifetimes},
+        at_peaks=at_peaks,
+        names=names,
+        damage=damage,
+    )
 
 
 class _Stack:
@@ -256,13 +295,10 @@ def _read_peaks(
     return at_peaks
 
 
-def _name_stacks(
-    stacks: dict[StackKey, _Stack],
-    at_peaks: dict[int, Tally[StackKey]],
-    native: bool,
-    builder: StackTreeBuilder,
-) -> dict[StackKey, int]:
-    """The nodes of all stacks that are seen at a checkpoint or at a peak."""
+def _names(
+    stacks: dict[StackKey, _Stack], at_peaks: dict[int, Tally[StackKey]], native: bool
+) -> dict[StackKey, tuple[list[RawFrame], list[RawFrame] | None]]:
+    """The Python frames of each stack seen at a checkpoint or a peak, and the native ones."""
     largest: dict[StackKey, int] = {}
     for key, stack in stacks.items():
         if stack.lifetimes:
@@ -273,20 +309,23 @@ def _name_stacks(
     threshold = NATIVE_SHARE * max(
         (figures.total_bytes() for figures in at_peaks.values()), default=0
     )
-    nodes = {}
+    names = {}
     for key, held in largest.items():
         record = stacks[key].record
         with_native = native and held >= threshold
-        nodes[key] = builder.add(
-            record.stack_trace(), record.hybrid_stack_trace() if with_native else None
+        names[key] = (
+            record.stack_trace(),
+            record.hybrid_stack_trace() if with_native else None,
         )
-    return nodes
+    return names
 
 
-def _lifetimes(stacks: dict[StackKey, _Stack], nodes: dict[StackKey, int]) -> tuple[Lifetime, ...]:
+def _lifetimes(
+    lifetimes: dict[StackKey, Tally[tuple[int, int | None]]], nodes: dict[StackKey, int]
+) -> tuple[Lifetime, ...]:
     tally: Tally[tuple[int, int, int | None]] = Tally()
-    for key, stack in stacks.items():
-        for (born, died), (held, count) in stack.lifetimes.items():
+    for key, of_stack in lifetimes.items():
+        for (born, died), (held, count) in of_stack.items():
             tally.add((nodes[key], born, died), held, count)
     return lifetimes_of(tally)
 

@@ -11,10 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
-from memdeep.capture.header import LZ4_MAGIC, CaptureHeader, parse_header
+from memdeep.capture.header import LZ4_MAGIC, CaptureHeader, parse_header, read_header
 from memdeep.capture.line_tables import CPYTHON_3_10
 from memdeep.capture.trace import Trace
 from memdeep.errors import CaptureError
+from memdeep.rundir import open_regular, read_error
 
 STEP_BYTES = 64 << 20  # progress is told after each of these
 _CHUNK_BYTES = 256 << 10
@@ -27,13 +28,11 @@ def is_built() -> bool:
 
 
 def can_unpack(capture: Path) -> bool:
-    """Whether ``capture`` is not compressed, or what unpacks it is installed."""
-    try:
-        with open(capture, "rb") as file:
-            is_packed = file.read(len(LZ4_MAGIC)) == LZ4_MAGIC
-    except OSError as error:
-        raise _unreadable(capture, error) from error
-    return not is_packed or find_spec("lz4") is not None
+    """Whether ``capture`` is not compressed, or what unpacks it is installed.
+
+    Raises CaptureError.
+    """
+    return not read_header(capture).compressed or find_spec("lz4") is not None
 
 
 def knows(capture: Path) -> bool:
@@ -50,8 +49,9 @@ def replay(capture: Path, on_step: Callable[[str], None]) -> Trace:
     from memdeep.capture._replay import Replay
 
     engine = Replay()
+    file, _ = open_regular(capture)
     try:
-        with open(capture, "rb") as file:
+        with file:
             if file.read(len(LZ4_MAGIC)) == LZ4_MAGIC:
                 for chunk in _decompressed(file):
                     engine.feed(chunk)
@@ -63,7 +63,7 @@ def replay(capture: Path, on_step: Callable[[str], None]) -> Trace:
                         on_step(f"Replaying the trace ({100 * done // size} %)")
                     engine.read(file.fileno(), min(STEP_BYTES, size - done))
     except OSError as error:
-        raise _unreadable(capture, error) from error
+        raise read_error(capture, error) from error
     engine.finish()
     if engine.header() is None:
         raise CaptureError(
@@ -74,14 +74,15 @@ def replay(capture: Path, on_step: Callable[[str], None]) -> Trace:
 
 
 def _read_header(capture: Path) -> CaptureHeader:
+    file, _ = open_regular(capture)
     try:
-        with open(capture, "rb") as file:
+        with file:
             head = file.read(_CHUNK_BYTES)
             if head.startswith(LZ4_MAGIC):
                 file.seek(len(LZ4_MAGIC))
                 head = next(_decompressed(file), b"")
     except OSError as error:
-        raise _unreadable(capture, error) from error
+        raise read_error(capture, error) from error
     return parse_header(head, capture)
 
 
@@ -112,8 +113,3 @@ def _decompressed(file: BinaryIO) -> Iterator[bytes]:
             chunk = file.read(_CHUNK_BYTES)
     except RuntimeError:  # damaged from here on
         return
-
-
-def _unreadable(capture: Path, error: OSError) -> CaptureError:
-    reason = (error.strerror or str(error)).lower()
-    return CaptureError(f"Cannot read {capture}: {reason}.", "Check its permissions.")

@@ -8,43 +8,73 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 from memdeep.capture.parts import HeapPart, Part
+from memdeep.capture.source_files import read_source
 from memdeep.capture.stacks import RawFrame, StackTreeBuilder
 from memdeep.model import Lifetime, Peak, Stretch
+from memdeep.rundir import open_regular, read_error
 from memdeep.tally import heap_at_checkpoints
+
+MAX_FILE_BYTES = 1 << 35
+MAX_LINE_BYTES = 1 << 26
 
 Held = dict[int, tuple[int, int]]  # stack -> bytes, allocations
 
 
 class _Snapshots:
-    """The file's lines, by checkpoint; ``stacks`` give the frames of a stack."""
+    """The file's lines, by checkpoint; ``stacks`` give the frames of a stack.
+
+    ``damaged`` is the number of lines that were left out: their checkpoints keep the figures of
+    the ones before.
+    """
 
     def __init__(self, path: Path, places: Mapping[int, int]) -> None:
+        """Raises CaptureError if there is no such file."""
         self.held: dict[int, Held] = {}
         self.peaks: dict[int, int] = {}
         self.stacks: dict[int, list[RawFrame]] = {}
+        self.damaged = 0
         last: Held = {}
-        try:
-            lines = path.read_bytes().split(b"\n")
-        except OSError:
-            lines = []
-        for line in lines:
+        for line in _lines(path):
             try:
                 fields = json.loads(line)
-                sequence, peak = int(fields["n"]), int(fields["peak"])
+                sequence, peak = _count(fields["n"]), _count(fields["peak"])
                 for stack, frames in fields.get("new", ()):
-                    self.stacks[int(stack)] = [_frame(str(name), int(row)) for name, row in frames]
+                    self.stacks[int(stack)] = [
+                        _frame(str(name), _count(row)) for name, row in frames
+                    ]
                 if "stacks" in fields:
-                    last = {int(stack): (int(b), int(n)) for stack, b, n in fields["stacks"]}
-            except (ValueError, TypeError, KeyError, RecursionError):
-                continue  # torn or damaged: the checkpoint keeps the figures of the one before
+                    last = {
+                        int(stack): (_count(size), _count(number))
+                        for stack, size, number in fields["stacks"]
+                    }
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+                self.damaged += line.endswith(b"\n")  # otherwise it is the last one, torn
+                continue
             if sequence in places:
                 self.held[places[sequence]] = last
                 self.peaks[places[sequence]] = peak
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    file, left = open_regular(path, MAX_FILE_BYTES)
+    with file:
+        try:
+            while left > 0 and (line := file.readline(min(left, MAX_LINE_BYTES))):
+                left -= len(line)
+                yield line
+        except OSError as error:
+            raise read_error(path, error) from error
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value < 2**63:
+        raise ValueError(f"not a count: {value!r}")
+    return value
 
 
 def read_snapshots(
@@ -53,7 +83,7 @@ def read_snapshots(
     groups: Sequence[Sequence[Stretch]],
     builder: StackTreeBuilder,
 ) -> HeapPart | None:
-    """The heap as far as it was recorded, or None if it was not.
+    """The heap as far as it was recorded, or None if it was not. Raises CaptureError.
 
     ``places`` gives the checkpoint of a sequence number. Peaks have a height but no stacks.
     """
@@ -79,6 +109,10 @@ def read_snapshots(
         },
         curve=(),
         peak_bytes=max(heights),
+        damage=None
+        if not snapshots.damaged
+        else f"{snapshots.damaged:,} of its lines cannot be read; a checkpoint without a line has "
+        "the figures of the one before",
     )
 
 
@@ -138,8 +172,8 @@ def _function_at(filename: str, lineno: int) -> str:
 def _functions(filename: str) -> tuple[tuple[int, int, str], ...]:
     """First line, last line and name of each function of a file, outer ones before inner ones."""
     try:
-        tree = ast.parse(Path(filename).read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError):
+        tree = ast.parse(read_source(filename))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
     found = [
         (node.lineno, node.end_lineno or node.lineno, node.name)

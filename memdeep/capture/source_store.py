@@ -7,37 +7,56 @@ format: JSON packed with zlib.
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from memdeep.capture.sources import Sources
+from memdeep.errors import CaptureError
+from memdeep.rundir import read_regular
 
 SCHEMA = 1
 MAX_BYTES = 1 << 28  # unpacked; more is not a file of ours
 
 NOTHING = Sources({})
 
+_LEFT_OUT = "The source lines shown are those of this machine, as they are now."
 
-def read(path: Path) -> Sources:
-    """What is stored at ``path``; nothing where there is no file, or none that can be read."""
+
+def read(path: Path, started: str) -> tuple[Sources, str | None]:
+    """What is stored at ``path`` of the run that was ``started`` then (ISO 8601).
+
+    And a sentence if it had to be left out.
+    """
+    if not os.path.lexists(path):
+        return NOTHING, None
     try:
-        return decode(path.read_bytes())
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, zlib.error, RecursionError):
-        return NOTHING
+        sources, of_run = decode(read_regular(path, MAX_BYTES))
+    except CaptureError as error:
+        return NOTHING, f"{error.message} {_LEFT_OUT}"
+    except (ValueError, TypeError, KeyError, AttributeError, zlib.error, RecursionError):
+        return NOTHING, f"{path} is damaged. {_LEFT_OUT}"
+    if of_run != started:
+        return NOTHING, f"{path} is of another run. {_LEFT_OUT}"
+    return sources, None
 
 
-def encode(sources: Sources) -> bytes:
-    """The content of the file."""
+def encode(sources: Sources, started: str | None) -> bytes:
+    """The content of the file, for the run that was ``started`` then."""
     files: dict[str, dict[str, str]] = {}
     for (filename, lineno), text in sources.lines.items():
         files.setdefault(filename, {})[str(lineno)] = text
-    fields = {"schema": SCHEMA, "files": files, "private": list(sources.private_files)}
+    private = list(sources.private_files)
+    fields = {"schema": SCHEMA, "started": started, "files": files, "private": private}
     return zlib.compress(json.dumps(fields).encode("ascii"))
 
 
-def decode(content: bytes) -> Sources:
-    """Raises ValueError, TypeError, KeyError, AttributeError or zlib.error if it is not ours."""
+def decode(content: bytes) -> tuple[Sources, str | None]:
+    """What `encode` was given.
+
+    Raises ValueError, TypeError, KeyError, AttributeError or zlib.error if it is not ours.
+    """
     unpacker = zlib.decompressobj()
     text = unpacker.decompress(content, MAX_BYTES)
     if not unpacker.eof:
@@ -50,7 +69,7 @@ def decode(content: bytes) -> Sources:
         for filename, numbered in fields["files"].items()
         for lineno, line in numbered.items()
     }
-    return Sources(lines, tuple(map(str, fields["private"])))
+    return Sources(lines, tuple(map(str, fields["private"]))), fields["started"]
 
 
 def merged(stored: Sources, found: Sources) -> Sources:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
 
+from memdeep.capture.source_files import source_lines
 from memdeep.model import Frame, Origin
 
 MAX_LINE_CHARACTERS = 400
@@ -63,7 +63,7 @@ def read_sources(
     """
     started_s = None if started is None else datetime.fromisoformat(started).timestamp()
     code = command[1].splitlines() if tuple(command[:1]) == ("-c",) and len(command) > 1 else []
-    files: dict[str, Sequence[str]] = {}
+    files: dict[str, Sequence[str]] = {CODE_FILENAME: code}
     private = []
     lines = {}
     for frame in frames:
@@ -71,15 +71,13 @@ def read_sources(
             continue
         if frame.filename not in files:
             path = Path(frame.filename)
-            if frame.filename == CODE_FILENAME:
-                files[frame.filename] = code
-            elif not _is_unchanged(path, started_s):
+            if not _is_unchanged(path, started_s):
                 files[frame.filename] = ()
             elif not with_private and _is_private(path, frame.origin):
                 files[frame.filename] = ()
                 private.append(frame.filename)
             else:
-                files[frame.filename] = linecache.getlines(frame.filename)
+                files[frame.filename] = source_lines(frame.filename)
         around = CONTEXT_LINES if frame.origin is Origin.USER else 0
         text = files[frame.filename]
         if frame.lineno > len(text):
@@ -107,4 +105,7 @@ def _is_private(path: Path, origin: Origin) -> bool:
     name = PurePath(path).name.lower()
     if any(fnmatch(name, pattern) for pattern in _PRIVATE_NAMES):
         return True
-    return stat.S_IMODE(path.stat().st_mode) in _PRIVATE_MODES
+    try:
+        return stat.S_IMODE(path.stat().st_mode) in _PRIVATE_MODES
+    except (OSError, ValueError):  # of a name that no file can have
+        return False

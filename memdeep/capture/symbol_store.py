@@ -7,6 +7,7 @@ by their place; addresses are written as differences.
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from typing import Any
 
 from memdeep.capture.images import Image
 from memdeep.capture.stacks import RawFrame
+from memdeep.errors import CaptureError
+from memdeep.rundir import read_regular
 
 SCHEMA = 1
 MAX_BYTES = 1 << 29  # unpacked; more is not a file of ours
@@ -52,13 +55,12 @@ class StoredSymbols:
 
 def read(path: Path) -> tuple[StoredSymbols, str | None]:
     """What is stored at ``path``, and a sentence if it had to be left out."""
-    try:
-        return decode(path.read_bytes()), None
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return StoredSymbols(), None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        return StoredSymbols(), f"The stored names of native frames cannot be read: {reason}."
+    try:
+        return decode(read_regular(path, MAX_BYTES)), None
+    except CaptureError as error:
+        return StoredSymbols(), f"{error.message} The names of native frames are this machine's."
     except DamagedSymbols:
         return StoredSymbols(), (
             "The stored names of native frames are damaged and were left out; the names shown "

@@ -13,6 +13,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any, Protocol
 
+from memdeep.capture.header import is_closed
 from memdeep.capture.line_tables import LineTable
 from memdeep.capture.replayed_alive import ReplayedAlive
 from memdeep.capture.stacks import RawFrame
@@ -27,6 +28,7 @@ from memdeep.capture.trace_columns import (
     unsigned_long,
 )
 
+HOLE = bytes(64)  # no line table has so many zeros in a row
 UNKNOWN_FRAME: RawFrame = ("", "", 0)
 
 
@@ -42,7 +44,10 @@ class Cut(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TraceHeader:
-    """The head of a capture. ``python_version`` is CPython's hexversion, times since the epoch."""
+    """The head of a capture. ``python_version`` is CPython's hexversion, times since the epoch.
+
+    ``allocations`` counts allocations and frees, once the capture was closed.
+    """
 
     version: int
     python_version: int
@@ -54,14 +59,19 @@ class TraceHeader:
     skipped_frames: int
     start_ms: int
     end_ms: int
+    allocations: int
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the tracing came to its end."""
+        return is_closed(self.start_ms, self.end_ms, self.allocations)
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Counts over the whole capture; ``calls`` by memray's number of the allocator.
 
-    ``truncated`` if it has no proper end; ``damage`` says what ended the replay before, if anything
-    did.
+    ``truncated`` if it has no proper end; ``damage`` is what ended the replay before, if any.
     """
 
     records: int
@@ -120,6 +130,7 @@ class Trace:
     ``sequences`` holds, for each segment, the number of the marker that begins it, or -1.
     ``lifetimes`` were kept past the end of their segment, ``transients`` were not.
     ``threads`` are the names (empty if unknown) and identifiers of `Sites.thread`.
+    ``has_hole`` if zeros lie in place of what tells the lines of functions.
     """
 
     def __init__(self, replay: Replayed) -> None:
@@ -171,6 +182,7 @@ class Trace:
             for code, function, filename, first, table in names["codes"]
             if code in last_offsets
         }
+        self.has_hole = any(HOLE in table for *_, table in names["codes"])
         self._modules = names["generations"]
         self._frames: dict[int, PythonFrame] = {}
 

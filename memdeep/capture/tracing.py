@@ -1,5 +1,7 @@
 """Finds, from the journal and the captures, which stretches of a run were traced.
 
+A capture that cannot be read, or is another run's, is left out, and said to be.
+
 Within a capture the order of the markers is the program's order; a checkpoint whose marker never
 reached it (the program died in between) comes after the others.
 """
@@ -8,68 +10,84 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from memdeep import journal
-from memdeep.capture import checkpoints, markers
+from memdeep.capture import belonging, checkpoints, markers
 from memdeep.capture.engines import reason_for_memray
 from memdeep.capture.header import CaptureHeader, read_header
-from memdeep.capture.markers import MarkerFigures
+from memdeep.capture.markers import Aligned, MarkerFigures
 from memdeep.capture.parts import Part
-from memdeep.errors import OutputError
+from memdeep.errors import CaptureError, MemdeepError, OutputError
 from memdeep.journal import Event
 from memdeep.rundir import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """A stretch of the journal (sequence numbers) in which a trace was running."""
+    """A stretch of the journal (sequence numbers) in which a trace was running.
+
+    ``time_us`` is when it began.
+    """
 
     number: int
     from_start: bool
     begin: int
     end: int | None
+    time_us: int
 
 
-def align_parts(
-    run_dir: RunDirectory, events: Sequence[Event], start_ms: int
-) -> tuple[list[Event], tuple[Part, ...]]:
-    """Align all captures of a run; returns its checkpoints in program order, and the parts.
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """The checkpoints of a run in program order, and its captures."""
 
-    ``start_ms`` is when the program started, since the epoch. Raises CaptureError or OutputError.
-    """
+    ordered: list[Event]
+    parts: tuple[Part, ...]
+    problems: tuple[str, ...]
+
+
+def align_parts(run_dir: RunDirectory, events: Sequence[Event], start: Event) -> Traced:
+    """Align all captures of the run that began with ``start``."""
     points = {event.sequence: event for event in events if event.kind in checkpoints.KINDS}
     left = sorted(points)
     ordered: list[Event] = []
     parts: list[Part] = []
+    problems: list[str] = []
     for window in _windows(events, has_capture=run_dir.capture().exists()):
         before, inside, left = _cut(left, window)
         ordered.extend(points[sequence] for sequence in before)
         first = 0 if window.from_start else len(ordered) + 1
-        capture = run_dir.capture(window.number)
-        figures = _Figures({n: points[n] for n in inside}, start_ms, read_header(capture))
-        placed = _align(capture, run_dir.markers(window.number), figures)
+        aligned = None
+        try:
+            aligned = _align(run_dir, window, {n: points[n] for n in inside}, start)
+        except (CaptureError, OutputError) as error:
+            problems.append(lost(error))
+        placed = () if aligned is None else aligned.sequences
         unplaced = sorted(set(inside) - set(placed))
         ordered.extend(points[sequence] for sequence in [*placed, *unplaced])
         last = len(points) + 1 if window.end is None else len(ordered)
-        if last >= first:
-            parts.append(Part(capture, first, last, len(inside), frozenset(placed)))
+        if aligned is not None and last >= first:
+            capture = run_dir.capture(window.number)
+            sequences = frozenset(placed)
+            parts.append(Part(capture, first, last, len(inside), sequences, aligned.copy))
     ordered.extend(points[sequence] for sequence in left)
-    return ordered, tuple(parts)
+    return Traced(ordered, tuple(parts), tuple(problems))
 
 
-def _align(capture: Path, places: Path, figures: _Figures) -> Sequence[int]:
-    """Align a capture; returns the sequence numbers of its checkpoints in stream order.
+def lost(error: MemdeepError) -> str:
+    """What to say where ``error`` costs a run its heap, or a part of it."""
+    return f"{error.message} The heap is not known where it would tell."
 
-    Where it may not be written to, the replay finds the markers as they are.
-    """
-    try:
-        return markers.align(capture, places, figures)
-    except OutputError:
-        if reason_for_memray(capture) is not None:
-            raise
-        found = markers.sequences(capture, places)
-        return [sequence for sequence in found if figures(sequence) is not None]
+
+def _align(
+    run_dir: RunDirectory, window: _Window, points: Mapping[int, Event], start: Event
+) -> Aligned:
+    """Raises CaptureError or OutputError."""
+    capture = run_dir.capture(window.number)
+    header = read_header(capture)
+    belonging.check_capture(capture, header, start, window.time_us)
+    figures = _Figures(points, start.epoch_ns // 1_000_000, header)
+    for_memray = reason_for_memray(capture) is not None
+    return markers.align(capture, run_dir.markers(window.number), figures, for_memray=for_memray)
 
 
 class _Figures:
@@ -92,11 +110,12 @@ def _windows(events: Sequence[Event], *, has_capture: bool) -> list[_Window]:
     for event in events:
         if event.kind == journal.TRACE:
             from_start = event.note == journal.FROM_START
-            windows.append(_Window(len(windows) + 1, from_start, event.sequence, None))
+            number = len(windows) + 1
+            windows.append(_Window(number, from_start, event.sequence, None, event.time_us))
         elif event.kind == journal.UNTRACE and windows:
             windows[-1] = replace(windows[-1], end=event.sequence)
     if not windows and has_capture:  # the line was lost: then it was all of the run
-        return [_Window(1, from_start=True, begin=0, end=None)]
+        return [_Window(1, from_start=True, begin=0, end=None, time_us=0)]
     # A trace that could not be started ends at once, and has no capture.
     return [window for window in windows if window.end != window.begin + 1]
 

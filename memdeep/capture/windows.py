@@ -18,18 +18,22 @@ class WindowAxis:
     """The replay's segments and windows, placed among the checkpoints of the run.
 
     Checkpoints are numbered as in the whole run. A segment of the replay is named by the first
-    checkpoint at its end or after it: there its bytes are first seen.
+    checkpoint at its end or after it: there its bytes are first seen. ``seen`` is the number of
+    checkpoints that have a marker.
     """
 
     def __init__(self, trace: Trace, part: Part) -> None:
         self._windows = trace.windows
         self._part = part
-        cuts = [cut for cut in trace.windows.cut if cut in (Cut.MARKER, Cut.THREAD_MARKER)]
+        cuts = trace.windows.cut
+        markers = [n for n, cut in enumerate(cuts) if cut in (Cut.MARKER, Cut.THREAD_MARKER)]
         self._checkpoints = [max(1, part.first)]
-        left = part.markers
-        for cut, sequence in zip(cuts, trace.sequences[1:], strict=True):
-            is_counted = left > 0 and (cut == Cut.MARKER or sequence in part.sequences)
-            left -= is_counted
+        self.seen = 0
+        for place, sequence in zip(markers, trace.sequences[1:], strict=True):
+            # One that was replaced has two records, unless the capture is cut off between them.
+            is_seen = cuts[place + 1] == Cut.MARKER_END or sequence in part.sequences
+            is_counted = is_seen and self.seen < part.markers
+            self.seen += is_seen
             self._checkpoints.append(self._checkpoints[-1] + is_counted)
 
     def born_and_died(self, birth: int, death: int) -> tuple[int | None, int | None]:

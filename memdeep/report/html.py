@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from memdeep.plain import plain, plain_code
 from memdeep.report import units
 from memdeep.report.facts import PAGE_SIZE
 from memdeep.report.language import Language, Value, template_directory
@@ -28,11 +29,12 @@ def render(page: Page, languages: Sequence[Language]) -> bytes:
         loader=FileSystemLoader(template_directory()),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
+        finalize=_plain,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     speech = _Speech(languages)
-    environment.globals.update(t=speech.text, ts=speech.svg_text, ta=speech.attribute)
+    environment.globals.update(t=speech.text, ta=speech.attribute)
     html = environment.get_template(TEMPLATE).render(
         page=page,
         languages=[(language.code, language.tag) for language in languages],
@@ -40,6 +42,11 @@ def render(page: Page, languages: Sequence[Language]) -> bytes:
         policy_place=POLICY_PLACE,
     )
     return _with_size(_with_script_hashes(html).encode("utf-8", "replace"))
+
+
+def _plain(value: object) -> object:
+    """What a template puts into the page: text from a run may hold anything."""
+    return plain_code(value) if type(value) is str else value
 
 
 class _Speech:
@@ -52,20 +59,14 @@ class _Speech:
         """A key of the words, or a sentence by language, as HTML."""
         if len(self._languages) == 1:
             return Markup.escape(self._say(self._languages[0], said, values))
+        texts = [self._say(language, said, values) for language in self._languages]
+        if len(set(texts)) == 1:
+            return Markup.escape(texts[0])
         return Markup("").join(
             Markup('<span lang="{}" data-language="{}">{}</span>').format(
-                language.tag, language.code, self._say(language, said, values)
+                language.tag, language.code, text
             )
-            for language in self._languages
-        )
-
-    def svg_text(self, key: str) -> Markup:
-        """A key of the words inside an SVG text."""
-        return Markup("").join(
-            Markup('<tspan lang="{}" data-language="{}">{}</tspan>').format(
-                language.tag, language.code, language.say(key)
-            )
-            for language in self._languages
+            for language, text in zip(self._languages, texts, strict=True)
         )
 
     def attribute(self, name: str, key: str) -> Markup:
@@ -76,7 +77,8 @@ class _Speech:
     def _say(
         self, language: Language, said: str | Mapping[str, str], values: Mapping[str, Value]
     ) -> str:
-        return language.say(said, **values) if isinstance(said, str) else said[language.code]
+        text = language.say(said, **values) if isinstance(said, str) else said[language.code]
+        return plain(text)
 
 
 def _script_safe(fields: object) -> Markup:
@@ -89,7 +91,9 @@ def _script_safe(fields: object) -> Markup:
 
 def _with_size(html: bytes) -> bytes:
     """``html`` that says how large it is."""
-    return html.replace(PAGE_SIZE.encode(), units.size(len(html)).encode())
+    place = PAGE_SIZE.encode()
+    about = html.replace(place, units.size(len(html)).encode())
+    return html.replace(place, units.size(len(about)).encode())
 
 
 def _with_script_hashes(html: str) -> str:

@@ -73,6 +73,7 @@ def encode(report: Report) -> Iterator[bytes]:
         ],
         "checkpoints": _checkpoints(report),
         "phases": (_phase(report, phase, culprits) for phase in report.phases),
+        "problems": list(run.problems),
         "findings": (_finding(report, item, culprits) for item in report.findings),
         "death": None if report.death is None else record(_death(report.death, culprits)),
         "limit": None if run.limit is None else _limit(run.limit),

@@ -25,6 +25,7 @@ from memdeep.model import (
     StackBytes,
     Transient,
 )
+from memdeep.plain import plain, plain_code
 from memdeep.report.phase_columns import phase_columns
 from memdeep.report.thinning import thin
 
@@ -114,8 +115,8 @@ class _Index:
         self.node_frames = [self.frames[frame] for frame in own]
 
     def string(self, text: str) -> int:
-        """The place of ``text``; it is added if it is new."""
-        return self.strings.setdefault(text, len(self.strings))
+        """The place of ``text``, made plain; it is added if it is new."""
+        return self.strings.setdefault(plain(text), len(self.strings))
 
     def nodes(self, items: Iterable[OnNode]) -> list[int]:
         """The places of the items' nodes."""
@@ -143,7 +144,8 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
         "nodes": {"parent": index.parents, "frame": index.node_frames},
         "lines": [index.frames[frame] for frame in lines.frames],
         "checkpoints": {
-            "label": [point.label for point in points],
+            "label": [plain(point.label) for point in points],
+            "kind": [point.kind.value for point in points],
             "time": [round(point.time_s, 6) for point in points],
             "rss": [point.rss_bytes for point in points],
             "file": [point.rss_file_bytes for point in points],
@@ -217,7 +219,7 @@ def _sources(report: Report, index: _Index) -> Json:
     return {
         "file": [index.string(filename) for filename, _, _ in runs],
         "start": [start for _, start, _ in runs],
-        "text": [text for _, _, text in runs],
+        "text": [[plain_code(line) for line in text] for _, _, text in runs],
         "private": [index.string(filename) for filename in report.private_files],
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from memdeep.analysis.lines import LineBytes
 from memdeep.model import Gap, Phase, PhaseHeap, Trend
+from memdeep.plain import plain
 from memdeep.tally import sum_of_known
 
 MAX_TREND_POINTS = 100
@@ -31,7 +32,7 @@ def phase_columns(phases: Sequence[Phase], lines: LineBytes) -> Json:
         return [None if phase.gap is None else figure(phase.gap) for phase in phases]
 
     return {
-        "name": [outline.name for outline in outlines],
+        "name": [plain(outline.name) for outline in outlines],
         "kind": [outline.kind.value for outline in outlines],
         "depth": [outline.depth for outline in outlines],
         "parent": [-1 if outline.parent is None else outline.parent for outline in outlines],
@@ -45,6 +46,7 @@ def phase_columns(phases: Sequence[Phase], lines: LineBytes) -> Json:
         "rss": [phase.rss_delta_bytes for phase in phases],
         "heap": [phase.heap_delta_bytes for phase in phases],
         "peak": of_heap(lambda heap: heap.peak.bytes),
+        "peakTime": [None if phase.peak is None else phase.peak.time_s for phase in phases],
         "allocated": of_heap(lambda heap: heap.allocated_bytes),
         "freed": of_heap(lambda heap: sum_of_known([heap.freed_bytes, heap.churn_bytes])),
         "churn": of_heap(lambda heap: heap.churn_bytes),

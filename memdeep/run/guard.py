@@ -87,7 +87,7 @@ class Guard:
             return
         try:
             with open(self._stacks, "a", encoding="utf-8") as file:
-                file.write(encode_header(reason, time_s, rss_bytes))
+                file.write(encode_header(self._child.pid, reason, time_s, rss_bytes))
             written = before = self._stacks.stat().st_size
             self._send(SIGNAL)
             give_up_s = time.monotonic() + DUMP_S

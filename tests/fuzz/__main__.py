@@ -1,0 +1,99 @@
+"""`make fuzz`: damages recorded runs and reports on them for FUZZ_SECONDS (default: 60).
+
+Each part says how many inputs it tried; the first that breaks a promise ends with an error, and
+its input is kept. FUZZ_SEED makes the chances the same again.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from fuzz import seeds
+from fuzz.mutations import mutate_run
+from fuzz.trial import report_on
+
+TESTS = Path(__file__).parent.parent
+FOUND = TESTS.parent / "build" / "fuzz"
+
+
+def main() -> int:
+    seconds = float(os.environ.get("FUZZ_SECONDS", "60"))
+    seed = int(os.environ.get("FUZZ_SEED", str(random.SystemRandom().randrange(10**6))))
+    print(f"FUZZ_SEED={seed}", flush=True)
+    with tempfile.TemporaryDirectory() as directory:
+        runs = seeds.record(Path(directory), *seeds.RUNS)
+        parts = [_decoders(runs, seconds * 0.3, Path(directory))]
+        parts.append(_reports(runs, seconds * 0.7, Path(directory), seed))
+    return 1 if any(parts) else 0
+
+
+def _decoders(runs: dict[str, Path], seconds: float, directory: Path) -> int:
+    names = ("journal.jsonl", "samples", "meta.json")
+    files = [str(run / name) for run in runs.values() for name in names]
+    command = [sys.executable, "-m", "fuzz.decoders", str(seconds), *files]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
+    said = (done.stdout + done.stderr).splitlines()
+    guided = [line.split()[-1] for line in said if "number_of_executed_units" in line]
+    counts = [line for line in said if line.startswith("decoders:")]
+    counts += [f"decoders: {count} inputs guided by coverage" for count in guided]
+    print("\n".join(counts or said), flush=True)
+    for crash in directory.glob("crash-*"):
+        FOUND.mkdir(parents=True, exist_ok=True)
+        print("\n".join(said), "\nkept:", shutil.copy(crash, FOUND))
+    return done.returncode
+
+
+def _reports(runs: dict[str, Path], seconds: float, directory: Path, seed: int) -> int:
+    chance = random.Random(seed)
+    ends: Counter[int] = Counter()
+    slowest_s = 0.0
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        place = directory / "trial"
+        shutil.rmtree(place, ignore_errors=True)
+        # Native stacks take long: now and then only.
+        name = chance.choice([n for n in runs if n != "native"] * 5 + ["native"])
+        run_dir = place / "run"
+        shutil.copytree(runs[name], run_dir)
+        (place / "beside").write_text("kept")
+        done = mutate_run(run_dir, list(runs.values()), chance)
+        kept = directory / "kept"
+        shutil.rmtree(kept, ignore_errors=True)
+        _copy(run_dir, kept)
+        try:
+            trial = report_on(run_dir)
+        except AssertionError as broken:
+            found = FOUND / f"run-{seed}-{sum(ends.values())}"
+            _copy(kept, found)
+            print(f"{name}, {done}: {broken}\nkept: {found}")
+            return 1
+        ends[trial.status] += 1
+        slowest_s = max(slowest_s, trial.seconds)
+    by_status = ", ".join(f"{count} ended with {status}" for status, count in sorted(ends.items()))
+    print(f"reports: {ends.total()} inputs ({by_status}), the slowest took {slowest_s:.1f} s")
+    return 0
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a run as it is: links stay links; pipes, which cannot be copied, are made again."""
+    target.mkdir(parents=True)
+    for path in source.iterdir():
+        if path.is_symlink() or path.is_dir():
+            subprocess.run(["cp", "-a", path, target], check=True)
+        elif path.is_fifo():
+            os.mkfifo(target / path.name)
+        elif path.stat().st_size < 1 << 30:
+            shutil.copy(path, target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
