@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from memdeep.alive import AliveStacks
 from memdeep.analysis.curves import heap_curve
 from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
@@ -192,7 +193,7 @@ def _peak(plain: Heap, stretches: Sequence[Stretch]) -> Peak:
         for life in plain.lifetimes
         if life.born <= highest and (life.died is None or life.died > highest)
     ]
-    return Peak(plain.at_checkpoints[highest], float(highest), tuple(alive))
+    return Peak(plain.at_checkpoints[highest], float(highest), AliveStacks(tuple(alive)))
 
 
 def phase_outline(name: str = "load", **changes: Any) -> PhaseOutline:
