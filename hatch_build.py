@@ -1,6 +1,7 @@
 """Compiles the replay engine while memdeep is built; without a compiler the wheel is pure Python.
 
-setuptools drives the compiler: it knows CC, CXX, CFLAGS and macOS's architectures.
+Names what memdeep depends on, too: on musl only what has wheels there. setuptools drives the
+compiler: it knows CC, CXX, CFLAGS and macOS's architectures.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
+from packaging.tags import platform_tags
 
 MODULE = "memdeep.capture._replay"
 SOURCE = "native/module.cpp"
@@ -38,6 +41,26 @@ class ReplayBuildHook(BuildHookInterface[Any]):
         build_data["pure_python"] = False
         tag = self.build_config.builder.get_best_matching_tag()
         build_data["tag"] = f"cp310-abi3-{tag.rpartition('-')[2]}" if limited else tag
+
+
+class DependenciesHook(MetadataHookInterface):
+    """Fills in the dependencies."""
+
+    PLUGIN_NAME = "custom"
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Called by hatchling before it writes the ``metadata`` of the project."""
+        extras = [] if is_musl() else self.config["extras-without-musl"]
+        compiled = [word for name in extras for word in metadata["optional-dependencies"][name]]
+        metadata["dependencies"] = [
+            *self.config["dependencies"],
+            *(f"{word}; platform_system != 'Windows'" for word in compiled),
+        ]
+
+
+def is_musl() -> bool:
+    """Whether this Python runs on the C library musl."""
+    return any("musllinux" in tag for tag in platform_tags())
 
 
 def _replace(module: Path, built: Path) -> None:

@@ -35,9 +35,10 @@ def memdeep(scale: str, run_dir: Path, *flags: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one process took: time from start to end, and the most memory it ever had."""
+    """What one process took: time from start to end, of processors, and the most memory ever."""
 
     seconds: float
+    cpu_s: float
     peak_bytes: int
 
 
@@ -52,7 +53,7 @@ def cost(words: Sequence[str]) -> Cost:
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, words)
     unit = 1 if sys.platform == "darwin" else 1024
-    return Cost(took_s, usage.ru_maxrss * unit)
+    return Cost(took_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
 
 
 def seconds(words: Sequence[str]) -> float:

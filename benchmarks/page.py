@@ -105,6 +105,35 @@ function step(now) {
 requestAnimationFrame(step);
 """
 
+# The table of a thousand phases from its first row to its last, and a loop that does nothing.
+PHASES = """
+from memdeep import phase
+kept = []
+for number in range(1000):
+    with phase(f"batch {number:04}"):
+        kept.append(bytearray(20_000 + 500 * (number % 11)))
+"""
+SCROLLS = """
+const [measured, done] = arguments;
+const box = document.getElementById('phases');
+box.scrollIntoView({ block: 'center' });
+const loop = (move) => new Promise((through) => {
+  const times = [];
+  const step = (now) => {
+    move(times.length / measured);
+    if (times.push(now) < measured) requestAnimationFrame(step);
+    else through(times);
+  };
+  requestAnimationFrame(step);
+});
+(async () => {
+  const idle = await loop(() => {});
+  const end = box.scrollHeight - box.clientHeight;
+  const scrolled = await loop((part) => { box.scrollTop = part * end; });
+  done({ idle, scrolled, rows: box.querySelectorAll('tbody tr').length });
+})();
+"""
+
 
 def measure(console: Console, place: Path, allocations: int, rounds: int) -> None:
     """Print sizes, times from navigation, and frames a second."""
@@ -118,6 +147,7 @@ def measure(console: Console, place: Path, allocations: int, rounds: int) -> Non
     try:
         ready = [_ready_s(driver, report) for _ in range(rounds)]
         moved = _moves(driver, report)
+        scrolled = _scrolls(driver, _page_of_phases(place))
         ours = [_first_paint_s(driver, report) for _ in range(rounds)]
         theirs = [_first_paint_s(driver, flamegraph) for _ in range(rounds)]
     finally:
@@ -134,6 +164,9 @@ def measure(console: Console, place: Path, allocations: int, rounds: int) -> Non
     drawing = f"{median(moved['draws']):.1f} ms, 99th percentile {slowest:.1f} ms"
     table.add_row("drawing one of them", drawing, "–")
     table.add_row("laying it out", f"{moved['laid']:.0f} ms", "–")
+    rates = f"{_rate(scrolled['scrolled']):.0f}, of {_rate(scrolled['idle']):.0f} doing nothing"
+    title = f"scrolling 1,000 phases ({scrolled['rows']} rows exist): frames a second"
+    table.add_row(title, rates, "–")
     console.print(table)
 
 
@@ -148,6 +181,14 @@ def _pages(place: Path, allocations: int) -> tuple[Path, Path]:
     except subprocess.CalledProcessError:  # a memray before `--no-web`
         commands.seconds([*memray, "-o", str(flamegraph), str(run_dir / "capture.bin")])
     return run_dir / "report.html", flamegraph
+
+
+def _page_of_phases(place: Path) -> Path:
+    program, run_dir = place / "thousand.py", place / "phases-run"
+    program.write_text(PHASES, "utf-8")
+    words = [sys.executable, "-m", "memdeep", "run", "--quiet", "--force"]
+    commands.seconds([*words, "-o", str(run_dir), str(program)])
+    return run_dir / "report.html"
 
 
 def _browser(place: Path, chromium: str, driver_path: str) -> webdriver.Chrome:
@@ -188,6 +229,11 @@ def _moves(driver: webdriver.Chrome, page: Path) -> dict[str, Any]:
     driver.execute_script("document.querySelector('canvas').scrollIntoView({ block: 'center' })")
     words = (MOVES, STACKS, FRAMES_PER_STACK, FRAMES_MEASURED)
     return dict(driver.execute_async_script(*words))
+
+
+def _scrolls(driver: webdriver.Chrome, page: Path) -> dict[str, Any]:
+    _ready_s(driver, page)
+    return dict(driver.execute_async_script(SCROLLS, FRAMES_MEASURED))
 
 
 def _waited(driver: webdriver.Chrome, script: str) -> Any:

@@ -75,9 +75,10 @@ def _measure_replay(console: Console, captures: dict[str, RunDirectory], rounds:
 def _measure_reports(
     console: Console, place: Path, captures: dict[str, RunDirectory], rounds: int
 ) -> None:
-    table = Table(title=f"Whole reports ({PHASES} phases), medians of {rounds}")
+    table = Table(title=f"Whole reports ({PHASES} phases), medians of {rounds}: time, CPU, memory")
     table.add_column("capture")
-    for column in ("memdeep report", "flamegraph", "… --temporal", "stats", "÷ flamegraph"):
+    ratios = ("÷ flamegraph", "÷ its CPU")
+    for column in ("memdeep report", "flamegraph", "… --temporal", "stats", *ratios):
         table.add_column(column, justify="right")
     for title, run_dir in captures.items():
         capture = str(run_dir.capture())
@@ -93,15 +94,19 @@ def _measure_reports(
             },
             rounds,
         )
-        times = {name: [one.seconds for one in turns] for name, turns in costs.items()}
+        pair = costs["memdeep"], costs["flamegraph"]
+        times = [[one.seconds for one in turns] for turns in pair]
+        cpu_times = [[one.cpu_s for one in turns] for turns in pair]
         table.add_row(
             title,
             *(
-                f"{median(one.seconds for one in turns):.2f} s, "
+                f"{median(one.seconds for one in turns):.2f} s\n"
+                f"{median(one.cpu_s for one in turns):.2f} s\n"
                 f"{size(max(one.peak_bytes for one in turns))}"
                 for turns in costs.values()
             ),
-            f"{commands.ratio(times['memdeep'], times['flamegraph']):.2f}",
+            f"{commands.ratio(*times):.2f}",
+            f"{commands.ratio(*cpu_times):.2f}",
         )
     console.print(table)
 
@@ -109,7 +114,7 @@ def _measure_reports(
 def _measure_growth(console: Console, place: Path, rounds: int) -> None:
     table = Table(title="How the time grows")
     table.add_column("capture")
-    for column in ("records", "replay", "whole report", "peak memory"):
+    for column in ("records", "replay", "whole report", "its CPU time", "peak memory"):
         table.add_column(column, justify="right")
     rows = [(GROWTH_COPIES * factor, PHASES, f"{factor} × the records") for factor in GROWTH]
     rows += [(GROWTH_COPIES, count, f"{count:,} checkpoints") for count in CHECKPOINTS]
@@ -123,6 +128,7 @@ def _measure_growth(console: Console, place: Path, rounds: int) -> None:
             f"{turns[0][1] / 1e6:.1f} M",
             f"{median(seconds for seconds, _ in turns):.3f} s",
             f"{median(one.seconds for one in costs):.2f} s",
+            f"{median(one.cpu_s for one in costs):.2f} s",
             size(max(one.peak_bytes for one in costs)),
         )
     console.print(table)

@@ -18,7 +18,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.text import Text
 
-from memdeep import arguments, config, doctor, pipeline, rundir, watch
+from memdeep import arguments, config, pipeline, rundir
 from memdeep.errors import EXIT_INTERRUPTED, EXIT_USAGE, MemdeepError, ProgramError
 from memdeep.model import Report
 from memdeep.options import Settings
@@ -68,12 +68,19 @@ def _dispatch(words: Sequence[str], console: Console) -> int:
         settings = config.merge(arguments.given(options), config.load(Path.cwd()))
         _make_report(options.path, options.output, settings, console)
         return 0
+    # Some commands' modules only here: they take a while to import.
     if options.command == "watch":
-        watch.follow(_watched(options.path), Console(highlight=False))
+        from memdeep import watch
+
+        path = options.path
+        run_dir = watch.newest() if path is None else rundir.existing(path)
+        watch.follow(run_dir, Console(highlight=False))
         return 0
     if options.command == "config":
         return _show_config()
     if options.command == "doctor":
+        from memdeep import doctor
+
         found = doctor.checks()
         doctor.show(found, Console(highlight=False))
         return 0 if doctor.is_well(found) else 1
@@ -241,10 +248,6 @@ def _tell(report: Report, html_path: Path, spoken: Language, console: Console) -
         _say(Text(f"\n{plain(problem)}", style="yellow"), console)
     _say(Text(""), console)
     _say(text.place(html_path, spoken), console)
-
-
-def _watched(path: Path | None) -> RunDirectory:
-    return watch.newest() if path is None else rundir.existing(path)
 
 
 def _show_config() -> int:

@@ -135,7 +135,16 @@ def _lz4() -> Check:
 
 def _symbols() -> Check:
     servers = os.environ.get("DEBUGINFOD_URLS", "").split()
-    found = f"symbolic {version}" if (version := _version("symbolic")) else "memray's resolver"
+    version = _version("symbolic")
+    if version is None:
+        return Check(
+            "symbols",
+            "memray's resolver",
+            State.NOTE,
+            "Native frames take longer to name, and their names are not stored with the run. What "
+            "does better has no wheels for musl: pip install 'memdeep[symbols]'.",
+        )
+    found = f"symbolic {version}"
     if servers:
         found += f", debuginfod at {', '.join(servers)}"
     return Check("symbols", found)

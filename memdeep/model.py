@@ -6,9 +6,10 @@ format, no memray and no wording. Sizes are bytes, times are seconds since the p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Protocol
 
 
 class Origin(Enum):
@@ -140,6 +141,35 @@ class StackBytes:
 
 
 @dataclass(frozen=True, slots=True)
+class FoldedStack:
+    """A stack with what small ones that it called held; ``own_bytes`` are those it had before."""
+
+    node: int
+    bytes: int
+    allocations: int
+    own_bytes: int
+
+
+class Alive(Protocol):
+    """The stacks alive at one moment, each once: there may be very many."""
+
+    def __iter__(self) -> Iterator[StackBytes]: ...
+
+    def by_group(self, groups: Sequence[int]) -> tuple[StackBytes, ...]:
+        """One entry for each group of nodes: its sums, at the node that holds the most of them.
+
+        ``groups`` has a number for each node of the tree.
+        """
+
+    def folded(self, parents: Sequence[int], most: int) -> tuple[FoldedStack, ...]:
+        """The stacks, or if they are more than ``most``, what they hold over so many nodes.
+
+        Those are the nodes of most bytes with all they called; what the others hold goes to the
+        nearest of them around it, or to the node -1. ``parents`` are those of the tree.
+        """
+
+
+@dataclass(frozen=True, slots=True)
 class Peak:
     """The highest heap within a phase and the stacks alive at that moment.
 
@@ -148,7 +178,7 @@ class Peak:
 
     bytes: int
     time_s: float | None
-    stacks: tuple[StackBytes, ...] | None
+    stacks: Alive | None
 
 
 @dataclass(frozen=True, slots=True)

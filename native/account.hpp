@@ -189,19 +189,21 @@ class Account {
 
   uint64_t heap() const { return heap_; }
 
-  // What each site holds at the peaks of `wanted` segments (in ascending order), as rows by segment
-  // (`died`).
-  std::vector<Row> at_peaks(const std::vector<uint32_t>& wanted) const {
+  // What something holds: bytes, and the number of allocations they came in.
+  struct Held {
+    int64_t bytes = 0, count = 0;
+  };
+
+  // Calls `visit(segment, held)` for the peaks of `wanted` segments (in ascending order), with what
+  // each site holds.
+  template <class Visit>
+  void each_peak(const std::vector<uint32_t>& wanted, Visit visit) const {
     std::vector<uint32_t> by_birth(lifetimes.size());
     for (size_t place = 0; place < by_birth.size(); ++place) by_birth[place] = uint32_t(place);
     std::stable_sort(by_birth.begin(), by_birth.end(), [this](uint32_t one, uint32_t other) {
       return lifetimes[one].born < lifetimes[other].born;
     });
-    struct Held {
-      int64_t bytes = 0, count = 0;
-    };
     std::vector<Held> held(site_cells_.size()), at_peak;
-    std::vector<Row> rows;
     size_t births = 0, deaths = 0, changes = 0;
     for (uint32_t segment : wanted) {
       for (; births < by_birth.size() && lifetimes[by_birth[births]].born < segment; ++births) {
@@ -220,13 +222,8 @@ class Account {
         at_peak[peaks[changes].site].bytes += peaks[changes].bytes;
         at_peak[peaks[changes].site].count += peaks[changes].count;
       }
-      for (uint32_t site = 1; site < at_peak.size(); ++site) {
-        if (at_peak[site].bytes != 0) {
-          rows.push_back({site, segment, segment, at_peak[site].bytes, at_peak[site].count});
-        }
-      }
+      visit(segment, static_cast<const std::vector<Held>&>(at_peak));
     }
-    return rows;
   }
 
  protected:

@@ -11,6 +11,7 @@
 #include <numeric>
 #include <random>
 
+#include "alive.hpp"
 #include "replay.hpp"
 
 namespace memdeep {
@@ -64,7 +65,13 @@ void check(const uint8_t* data, size_t size) {
   std::iota(segments.begin(), segments.end(), 0);
   segments.resize(std::min(segments.size(), size_t{50}));
   std::vector<uint64_t> peaks(segments.size()), highest(segments.size());
-  for (const memdeep::Row& row : whole->at_peaks(segments)) peaks[row.died] += uint64_t(row.bytes);
+  std::vector<uint32_t> nodes(whole->sites.size());
+  std::iota(nodes.begin(), nodes.end(), 0);
+  whole->each_peak(segments, [&](uint32_t segment, const std::vector<Replay::Held>& held) {
+    const memdeep::Alive alive = memdeep::by_node(held, nodes.data(), nodes.size());
+    for (int64_t bytes : alive.bytes) peaks[segment] += uint64_t(bytes);
+  });
+  require(whole->site_stacks().size() == whole->sites.size(), "every site has a stack");
   for (const memdeep::Window& window : whole->windows) {
     if (window.segment < highest.size()) {
       highest[window.segment] = std::max(highest[window.segment], window.peak);

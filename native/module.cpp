@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <memory>
 
+#include "alive.hpp"
 #include "replay.hpp"
 
 namespace {
@@ -307,22 +308,170 @@ PyObject* totals(PyObject* self, PyObject*) {
   return fields.release();
 }
 
-PyObject* at_peaks(PyObject* self, PyObject* segments) {
+// The items of a bytes object; null if it is none, or does not hold a whole number of them.
+template <class Item>
+const Item* items(PyObject* object, size_t& count) {
   char* bytes;
   Py_ssize_t size;
-  if (!is_complete(self) || PyBytes_AsStringAndSize(segments, &bytes, &size) < 0) return nullptr;
-  std::vector<memdeep::Row> rows;
+  if (PyBytes_AsStringAndSize(object, &bytes, &size) < 0) return nullptr;
+  if (size_t(size) % sizeof(Item) != 0) {
+    PyErr_SetString(PyExc_ValueError, "a column is cut off");
+    return nullptr;
+  }
+  count = size_t(size) / sizeof(Item);
+  return reinterpret_cast<const Item*>(bytes);
+}
+
+bool require(bool holds, const char* sentence) {
+  if (!holds) PyErr_SetString(PyExc_ValueError, sentence);
+  return holds;
+}
+
+// How many numbers there are up to the largest of some.
+size_t span(const uint32_t* numbers, size_t count) {
+  return count == 0 ? 0 : size_t{*std::max_element(numbers, numbers + count)} + 1;
+}
+
+std::vector<uint32_t> ascending(const uint32_t* numbers, size_t count) {
+  std::vector<uint32_t> sorted(numbers, numbers + count);
+  std::sort(sorted.begin(), sorted.end());
+  return sorted;
+}
+
+PyObject* columns_of(const memdeep::Alive& alive, const std::vector<int64_t>* own = nullptr) {
+  auto same = [](auto value) { return value; };
+  Fields fields;
+  fields.column("node", alive.node, same);
+  fields.column("bytes", alive.bytes, same);
+  fields.column("count", alive.count, same);
+  if (own != nullptr) fields.column("own", *own, same);
+  return fields.release();
+}
+
+PyObject* at_peaks(PyObject* self, PyObject* args) {
+  PyObject *segments, *nodes;
+  size_t segment_count, site_count;
+  if (!is_complete(self) || !PyArg_ParseTuple(args, "OO:at_peaks", &segments, &nodes)) return nullptr;
+  const auto* wanted = items<uint32_t>(segments, segment_count);
+  const auto* node = wanted == nullptr ? nullptr : items<uint32_t>(nodes, site_count);
+  if (node == nullptr) return nullptr;
+  const Replay& replayed = *object(self)->replay;
+  if (!require(site_count >= replayed.sites.size(), "a site has no node")) return nullptr;
+  std::vector<memdeep::Alive> found;
   auto work = [&](Replay& replay) {
-    std::vector<uint32_t> wanted(size_t(size) / sizeof(uint32_t));
-    std::memcpy(wanted.data(), bytes, wanted.size() * sizeof(uint32_t));
-    std::sort(wanted.begin(), wanted.end());
-    rows = replay.at_peaks(wanted);
+    const size_t tree_size = span(node + 1, site_count - 1);
+    auto visit = [&](uint32_t, const std::vector<Replay::Held>& held) {
+      found.push_back(memdeep::by_node(held, node, tree_size));
+    };
+    replay.each_peak(ascending(wanted, segment_count), visit);
   };
   if (!run(self, work)) return nullptr;
-  static const char* const row[] = {"site", "segment", "", "bytes", "count"};
-  Fields fields;
-  put_rows(fields, row, rows);
-  return fields.release();
+  return list(found, [](const memdeep::Alive& alive) { return columns_of(alive); });
+}
+
+PyObject* weighty(PyObject* self, PyObject* args) {
+  PyObject* segments;
+  long long least;
+  size_t segment_count;
+  if (!is_complete(self) || !PyArg_ParseTuple(args, "OL:weighty", &segments, &least)) return nullptr;
+  const auto* wanted = items<uint32_t>(segments, segment_count);
+  if (wanted == nullptr) return nullptr;
+  std::vector<uint8_t> found;
+  auto work = [&](Replay& replay) {
+    const std::vector<uint32_t> stacks = replay.site_stacks();
+    const size_t count = span(stacks.data(), stacks.size());
+    std::vector<uint8_t> is_weighty(count);
+    for (const memdeep::Row& row : replay.lifetimes) {
+      if (row.bytes >= least) is_weighty[stacks[row.site]] = 1;
+    }
+    for (const memdeep::Large& large : replay.largest) {
+      if (int64_t(large.bytes) >= least) is_weighty[stacks[large.site]] = 1;
+    }
+    auto visit = [&](uint32_t, const std::vector<Replay::Held>& held) {
+      const memdeep::Alive alive = memdeep::by_node(held, stacks.data(), count);
+      for (size_t place = 0; place < alive.size(); ++place) {
+        if (alive.bytes[place] >= least) is_weighty[alive.node[place]] = 1;
+      }
+    };
+    replay.each_peak(ascending(wanted, segment_count), visit);
+    found.resize(stacks.size());
+    for (size_t site = 1; site < found.size(); ++site) found[site] = is_weighty[stacks[site]];
+  };
+  if (!run(self, work)) return nullptr;
+  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(found.data()),
+                                   Py_ssize_t(found.size()));
+}
+
+// ---------------------------------------------------------------------- what was alive
+
+// The columns that `columns_of` gave, read back.
+bool read_alive(PyObject* node, PyObject* bytes, PyObject* count, memdeep::Alive& alive) {
+  size_t nodes, sizes, counts;
+  const auto* number = items<uint32_t>(node, nodes);
+  const auto* size = number == nullptr ? nullptr : items<int64_t>(bytes, sizes);
+  const auto* calls = size == nullptr ? nullptr : items<int64_t>(count, counts);
+  if (calls == nullptr) return false;
+  if (!require(nodes == sizes && nodes == counts, "the columns are not of one length")) return false;
+  alive.node.assign(number, number + nodes);
+  alive.bytes.assign(size, size + nodes);
+  alive.count.assign(calls, calls + nodes);
+  return true;
+}
+
+template <class Work>
+bool guarded(Work work) {
+  try {
+    return work();
+  } catch (const std::exception&) {
+    PyErr_NoMemory();
+    return false;
+  }
+}
+
+PyObject* by_group(PyObject*, PyObject* args) {
+  PyObject *node, *bytes, *count, *groups;
+  if (!PyArg_ParseTuple(args, "OOOO:by_group", &node, &bytes, &count, &groups)) return nullptr;
+  memdeep::Alive summed;
+  auto work = [&] {
+    memdeep::Alive alive;
+    size_t tree_size;
+    const auto* group = items<uint32_t>(groups, tree_size);
+    if (group == nullptr || !read_alive(node, bytes, count, alive)) return false;
+    if (!require(span(alive.node.data(), alive.size()) <= tree_size, "a node has no group")) {
+      return false;
+    }
+    summed = memdeep::by_group(alive, group, span(group, tree_size));
+    return true;
+  };
+  return guarded(work) ? columns_of(summed) : nullptr;
+}
+
+PyObject* folded(PyObject*, PyObject* args) {
+  PyObject *node, *bytes, *count, *parents;
+  Py_ssize_t most;
+  if (!PyArg_ParseTuple(args, "OOOOn:folded", &node, &bytes, &count, &parents, &most)) {
+    return nullptr;
+  }
+  memdeep::Alive few;
+  std::vector<int64_t> own;
+  auto work = [&] {
+    memdeep::Alive alive;
+    size_t tree_size;
+    const auto* parent = items<int32_t>(parents, tree_size);
+    if (parent == nullptr || !read_alive(node, bytes, count, alive)) return false;
+    if (!require(most >= 0 && span(alive.node.data(), alive.size()) <= tree_size,
+                 "a node is not in the tree")) {
+      return false;
+    }
+    for (size_t place = 0; place < tree_size; ++place) {
+      if (!require(parent[place] < 0 || size_t(parent[place]) < place, "a parent comes later")) {
+        return false;
+      }
+    }
+    few = memdeep::folded(alive, parent, tree_size, size_t(most), own);
+    return true;
+  };
+  return guarded(work) ? columns_of(few, &own) : nullptr;
 }
 
 PyMethodDef methods[] = {
@@ -334,8 +483,12 @@ PyMethodDef methods[] = {
     {"columns", columns, METH_NOARGS, "The results, each column as the bytes of an array."},
     {"names", names, METH_NOARGS, "Code objects, threads and the modules of each generation."},
     {"totals", totals, METH_NOARGS, "Counts over the whole capture, and what is wrong with it."},
-    {"at_peaks", at_peaks, METH_O,
-     "at_peaks(segments: bytes): what each site holds at the peaks of these segments."},
+    {"at_peaks", at_peaks, METH_VARARGS,
+     "at_peaks(segments: bytes, nodes: bytes): for each of the segments, in ascending order, what "
+     "is held at its peak by the nodes of the sites."},
+    {"weighty", weighty, METH_VARARGS,
+     "weighty(segments: bytes, least: int): by site, whether its stack holds at least so much at one "
+     "of these peaks, between two segments, or in one allocation."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -362,8 +515,16 @@ PyModuleDef_Slot module_slots[] = {
     {0, nullptr},
 };
 
+PyMethodDef functions[] = {
+    {"by_group", by_group, METH_VARARGS,
+     "by_group(node, bytes, count, groups): one entry for each group of nodes."},
+    {"folded", folded, METH_VARARGS,
+     "folded(node, bytes, count, parents, most): the same bytes over at most so many nodes."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
 PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_replay", "The replay of memray captures.", 0, nullptr, module_slots,
+    PyModuleDef_HEAD_INIT, "_replay", "The replay of memray captures.", 0, functions, module_slots,
     nullptr, nullptr, nullptr};
 
 }  // namespace

@@ -194,6 +194,27 @@ class Replay : public Account {
     }
   }
 
+  // By site, the number of its stack, whatever the thread and the modules then loaded.
+  std::vector<uint32_t> site_stacks() const {
+    auto hash_of = [this](uint32_t site) { return mix(sites[site].node, sites[site].native); };
+    std::vector<uint32_t> stacks(sites.size());
+    Numbers firsts;  // of the sites with one stack
+    uint32_t count = 0;
+    for (uint32_t site = 1; site < sites.size(); ++site) {
+      auto is_same = [&](uint32_t other) {
+        return sites[other].node == sites[site].node && sites[other].native == sites[site].native;
+      };
+      uint32_t& first = firsts.at(hash_of(site), is_same, hash_of);
+      if (first == 0) {
+        first = site;
+        stacks[site] = count++;
+      } else {
+        stacks[site] = stacks[first];
+      }
+    }
+    return stacks;
+  }
+
   // Closes the last segment. Nothing may be fed afterwards.
   void finish() {
     if (!is_over() && pending_size_ != 0) drop(consume_pending());
@@ -424,7 +445,8 @@ class Replay : public Account {
         const bool padded = from - start == 10;
         uint64_t time = varint(from);
         if (from > end) return nullptr;
-        read_memory(rss, padded, header.start_ms + int64_t(time));
+        // A clock that was set back gives a difference below zero; a damaged one may give any.
+        read_memory(rss, padded, int64_t(uint64_t(header.start_ms) + time));
         return from;
       }
       case 0x05: {

@@ -118,10 +118,17 @@ class Reader:
         element = self.one(selector)
         self.run("arguments[0].scrollIntoView({ block: 'center' })", element)
         element.click()
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until what was chosen is shown: the data it needs may be unpacked first."""
+        busy = "return document.querySelector('[aria-busy=true]') !== null"
+        self.wait(lambda: not self.run(busy))
 
     def click_at(self, element: WebElement, x: float, y: float) -> None:
         """Click in an element, at pixels from its top left corner."""
         self.pointer(element, x, y).click().perform()
+        self.settle()
 
     def pointer(self, element: WebElement, x: float, y: float) -> ActionChains:
         self.run("arguments[0].scrollIntoView({ block: 'center' })", element)
@@ -134,12 +141,14 @@ class Reader:
     def press(self, *keys: str) -> None:
         """Press keys, wherever the focus is."""
         ActionChains(self.driver, duration=0).send_keys(*keys).perform()
+        self.settle()
 
     def choose(self, selector: str, value: str) -> None:
         """Choose an option of a list by its value."""
         option = f"{selector} option[value='{value}']"
         self.run("arguments[0].scrollIntoView({ block: 'center' })", self.one(selector))
         self.one(option).click()
+        self.settle()
 
     def state(self) -> dict[str, Any]:
         """What the page looks at, of its own account."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
 from memdeep.capture.markers import MarkerFigures, encode_records
+from memdeep.capture.trace import Trace
 from memdeep.record.recorder import MARKER_DIGITS, MARKER_PREFIX
 
 FREE, MALLOC, REALLOC, CALLOC, MMAP, MUNMAP = 5, 6, 7, 8, 14, 15
@@ -145,3 +146,14 @@ class CaptureWriter:
 
 # One entry of one instruction, on the first line: PEP 626's form in 3.10, locations.md's from 3.11.
 LINE_TABLE = bytes([2, 0]) if sys.version_info < (3, 11) else bytes([0x80 | 13 << 3, 0])
+
+
+def at_peaks(trace: Trace, segments: Iterable[int]) -> list[tuple[int, int, int, int]]:
+    """Segment, site, bytes and allocations at the peaks of ``segments``."""
+    wanted = sorted(segments)
+    found = trace.at_peaks(wanted, range(len(trace.sites.node)))
+    return [
+        (segment, held.node, held.bytes, held.allocations)
+        for segment, alive in zip(wanted, found, strict=True)
+        for held in alive
+    ]

@@ -111,3 +111,27 @@ def run_memdeep(tmp_path: Path) -> RunMemdeep:
 def work(tmp_path: Path) -> Path:
     """A fresh copy of the target programs, to be the working directory."""
     return Path(shutil.copytree(PROGRAMS, tmp_path / "work"))
+
+
+class Scenes:
+    """Runs of tests/programs/page_scenes.py under memdeep, each made when it is first asked for."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def page(self, scene: str) -> Path:
+        """The report page of ``scene``; report.json is beside it."""
+        page = self._directory / scene / "report.html"
+        if not page.exists():
+            program = PROGRAMS / "page_scenes.py"
+            command = memdeep_command("run", "--quiet", "-o", page.parent, program, scene)
+            done = subprocess.run(
+                command, cwd=self._directory, env=environment(), capture_output=True, check=False
+            )
+            assert page.exists(), done.stderr.decode()
+        return page
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Scenes:
+    return Scenes(tmp_path_factory.mktemp("scenes"))

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from memdeep.alive import AliveStacks
 from memdeep.analysis.curves import heap_curve
 from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
@@ -192,7 +193,7 @@ def _peak(plain: Heap, stretches: Sequence[Stretch]) -> Peak:
         for life in plain.lifetimes
         if life.born <= highest and (life.died is None or life.died > highest)
     ]
-    return Peak(plain.at_checkpoints[highest], float(highest), tuple(alive))
+    return Peak(plain.at_checkpoints[highest], float(highest), AliveStacks(tuple(alive)))
 
 
 def phase_outline(name: str = "load", **changes: Any) -> PhaseOutline:
@@ -286,12 +287,12 @@ LONG = "long " * 2000  # 10,000 characters
 HOSTILE = (MARKUP, ESCAPES, LINES, CHINESE, EMOJI, LONG)
 
 
-def hostile_report() -> Report:
+def hostile_report(names: Sequence[str] = HOSTILE) -> Report:
     """A killed program whose labels, functions, files and source lines all mean harm.
 
     Each phase allocates 10 MB in a line of its own; the last one is never finished.
     """
-    steps = [step for name in HOSTILE for step in (f"+{name}", f"-{name}")]
+    steps = [step for name in names for step in (f"+{name}", f"-{name}")]
     points = program(*steps[:-1])
     growth = [(100 + 11 * (place // 2)) * MB for place in range(len(points))]
     points = tuple(
@@ -301,7 +302,7 @@ def hostile_report() -> Report:
     outer = frame("main")
     inner = [
         frame(name[:40], filename=f"/app/{name[:40]}/{name[:20]}.py", lineno=place)
-        for place, name in enumerate(HOSTILE, 1)
+        for place, name in enumerate(names, 1)
     ]
     parser = stdlib("loads")
     stacks, nodes = tree(*([outer, called, parser] for called in inner))

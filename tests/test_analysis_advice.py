@@ -148,6 +148,8 @@ def test_growth_that_is_freed_again_before_the_end_is_no_leak() -> None:
         ([native("insertdict"), native("insertion_resize"), native("malloc")], "dict"),
         ([stdlib("inner"), native("list_resize")], "list"),
         ([native("list_resize"), stdlib("inner")], None),
+        ([native("bytearray_append"), native("PyByteArray_Resize")], "bytearray"),
+        ([native("bytearray___init___impl"), native("PyByteArray_Resize")], None),
     ],
 )
 def test_a_growing_container_is_known_by_what_resized_it(

@@ -25,6 +25,7 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memdeep.alive import AliveStacks
 from memdeep.analysis.findings import MAX_FINDINGS, findings
 from memdeep.model import (
     Advice,
@@ -129,7 +130,7 @@ def at_a_peak(
     peak = Peak(
         height,
         0.5,
-        tuple(StackBytes(node, size, 1) for node, size in zip(nodes, stacks_bytes, strict=True)),
+        AliveStacks(tuple(StackBytes(*held, 1) for held in zip(nodes, stacks_bytes, strict=True))),
     )
     one = phase(peak=peak, start_bytes=start, end_bytes=end, stretches=(Stretch(0, 1),))
     held = plain_heap(stacks, lives, 2, peak_bytes=height)

@@ -22,6 +22,7 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memdeep.alive import AliveStacks
 from memdeep.analysis.culprits import Blame
 from memdeep.analysis.lines import by_line
 from memdeep.model import Heap, Peak, Report, StackBytes, Transient
@@ -81,7 +82,7 @@ def loading() -> tuple[Heap, int, int]:
 def test_stacks_of_one_line_are_one() -> None:
     held, first, second = loading()
     gone = (Transient(first, 1, MB, 2), Transient(second, 1, MB, 3))
-    peak = Peak(0, None, (StackBytes(first, 1, 1), StackBytes(second, 2, 1)))
+    peak = Peak(0, None, AliveStacks((StackBytes(first, 1, 1), StackBytes(second, 2, 1))))
     lines = by_line(replace(held, transients=gone), [peak, None, Peak(0, None, None)])
     assert lines.frames == (frame("load", lineno=7),)
     assert lines.lifetimes == (lifetime(0, bytes=20 * MB, allocations=2),)

@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "redaction": (set(), set()),
     "tail": (set(), set()),
     "tally": ({"model"}, set()),
+    "alive": ({"model", "tally"}, set()),
     "stack_dumps": (set(), set()),
     "rundir": ({"errors"}, set()),
     "observation": ({"errors", "redaction", "__init__"}, set()),
@@ -42,7 +43,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "capture": (
         {"errors", "rundir", "journal", "observation", "model", "tally", "record", "__init__"}
-        | {"stack_dumps"},
+        | {"alive", "stack_dumps"},
         set(),
     ),
     "analysis": ({"errors", "labels", "model", "redaction", "tally"}, set()),

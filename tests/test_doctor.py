@@ -46,7 +46,7 @@ def test_a_missing_memray_is_bad(run_memdeep: RunMemdeep, tmp_path: Path) -> Non
 import importlib.metadata
 real = importlib.metadata.version
 def version(name):
-    if name in ("memray", "lz4"):
+    if name in ("memray", "lz4", "symbolic"):
         raise importlib.metadata.PackageNotFoundError(name)
     return real(name)
 importlib.metadata.version = version
@@ -56,6 +56,7 @@ importlib.metadata.version = version
     assert done.returncode == 1
     assert rows(done.stdout)["memray"] == ("bad", "not installed")
     assert rows(done.stdout)["lz4"] == ("note", "not installed")
+    assert rows(done.stdout)["symbols"] == ("note", "memray's resolver")
     assert "pip install memray" in done.stdout.decode()
     assert max(map(len, done.stdout.decode().splitlines())) <= 80
 

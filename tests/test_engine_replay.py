@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memray import FileReader
 
-from memdeep.capture.trace import NEVER, Cut, Trace
+from memdeep.capture.trace import Cut, Trace
+from memdeep.capture.trace_columns import NEVER
 
 _replay = pytest.importorskip("memdeep.capture._replay", reason="the replay is not built")
 
@@ -47,7 +48,7 @@ def facts(trace: Trace) -> object:
         list(trace.largest.bytes),
         [list(getattr(trace.windows, name)) for name in trace.windows.__slots__],
         list(trace.sequences),
-        list(trace.at_peaks(range(len(trace.sequences)))),
+        list(captures.at_peaks(trace, range(len(trace.sequences)))),
         trace.threads,
         trace.generations,
     )
@@ -101,7 +102,7 @@ def agrees(content: bytes, directory: Path) -> Trace:
         highest = [w for w, peak in enumerate(windows.peak) if peak == head.peak_memory]
         if highest and head.peak_memory:
             segment = windows.segment[highest[-1]]
-            at_peak = [row[1:] for row in trace.at_peaks([segment])]
+            at_peak = [row[1:] for row in captures.at_peaks(trace, [segment])]
             expected = memrays(reader.get_high_watermark_allocation_records())
             assert just_bytes(by_stack(trace, at_peak)) == just_bytes(expected)
     return trace
@@ -202,7 +203,7 @@ def test_the_books_are_balanced(program: list[tuple[object, ...]]) -> None:
     if not trace.totals.overwritten:
         assert gross == trace.totals.allocated_bytes
     peaks = dict.fromkeys(segments, 0)
-    for segment, _, size, _ in trace.at_peaks(segments):
+    for segment, _, size, _ in captures.at_peaks(trace, segments):
         peaks[segment] += size
     highest = dict.fromkeys(segments, 0)
     for segment, peak in zip(trace.windows.segment, trace.windows.peak, strict=True):
@@ -415,7 +416,7 @@ def test_memrays_stale_bytes_at_a_peak_are_not_repeated(tmp_path: Path) -> None:
     trace = replayed(writer.content)
     ours = {
         trace.python_stack(trace.sites.node[site])[0].raw[0]: size
-        for _, site, size, _ in trace.at_peaks([1])
+        for _, site, size, _ in captures.at_peaks(trace, [1])
     }
     assert ours == {"site": 50, "passing": 5000}
 
@@ -467,3 +468,15 @@ def test_a_replay_is_used_in_order() -> None:
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     with open(tmp_path / "new", "wb") as file, pytest.raises(OSError, match="Bad file"):
         _replay.Replay().read(file.fileno(), 10)
+
+
+@pytest.mark.parametrize("after_ms", [-5, 2**63 - 1, -(2**63)])
+def test_a_clock_that_was_set_is_no_damage(after_ms: int) -> None:
+    writer = CaptureWriter()
+    writer.push("waits")
+    writer.memory(PAGE, after_ms % 2**64)
+    writer.trailer()
+    trace = replayed(writer.content)
+    assert trace.totals.damage == ""
+    expected = (trace.header.start_ms + after_ms + 2**63) % 2**64 - 2**63
+    assert trace.windows.time_ms[0] == expected

@@ -37,6 +37,7 @@ class Stacks:
         thread: list[int]
 
     threads = ((1, ""), (2, "worker"))
+    frame_count = len(FRAMES)
 
     def __init__(self, stacks: list[list[int]]) -> None:
         self.node_parents, self.node_frames = [0], [0]
@@ -65,9 +66,9 @@ class Stacks:
 def test_node_by_node_is_as_stack_by_stack(stacks: list[list[int]]) -> None:
     one, other = StackTreeBuilder(ORIGINS), StackTreeBuilder(ORIGINS)
     nodes = site_nodes(Stacks(stacks), one, {})  # type: ignore[arg-type]
-    for site, stack in enumerate(stacks):
+    for site in sorted(range(len(stacks)), key=lambda site: site % 2):  # a thread at a time
         found = nodes[1 + site]
-        raw = [FRAMES[frame] for frame in reversed(stack)]
+        raw = [FRAMES[frame] for frame in reversed(stacks[site])]
         expected = other.add(raw, None, "worker" if site % 2 else "MainThread")
         assert one.build().stack(found) == other.build().stack(expected)
     assert one.build() == other.build()

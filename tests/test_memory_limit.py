@@ -67,8 +67,8 @@ def test_the_kernel_kills_at_the_limit_of_a_cgroup(work: Path, run_memdeep: RunM
     assert report["death"]["culprits"][0]["source"].strip().startswith("kept.append(")
     assert report["death"]["heap_bytes"] > 80 * MB
     page = (work / "run/report.html").read_text()
-    [line] = re.findall(r'<svg class="threshold threshold-limit".*?</svg>', page)
-    assert line.endswith(" 150.0 MB</text></svg>")
+    [label] = re.findall(r'<span class="[^"]*\bthreshold-limit".*?</span></span>', page)
+    assert ">Limit 150.0 MB<" in label
     # The group has gone with the run.
     home = cgroup.own()
     assert home is not None

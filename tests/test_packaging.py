@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = sorted(
@@ -61,6 +68,32 @@ def test_without_a_compiler_the_wheel_is_pure(tmp_path: Path) -> None:
         assert not any(name.endswith(".so") for name in archive.namelist())
 
 
+@pytest.mark.parametrize("musl", [False, True])
+def test_on_musl_nothing_is_required_that_has_no_wheels_there(
+    monkeypatch: pytest.MonkeyPatch, musl: bool
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    hatch_build = importlib.import_module("hatch_build")
+    monkeypatch.setattr(hatch_build, "platform_tags", lambda: ["musllinux_1_2_x86_64"] * musl)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    fields = dict(project["project"])
+    config = project["tool"]["hatch"]["metadata"]["hooks"]["custom"]
+    hatch_build.DependenciesHook(str(ROOT), config).update(fields)
+    names = {re.split(r"[^\w-]", word)[0] for word in fields["dependencies"]}
+    assert names >= {"memray", "psutil", "jinja2", "rich"}
+    assert (names & {"symbolic", "cffi", "multi-demangle", "lz4"} == set()) is musl
+
+
+def test_the_wheel_requires_what_this_system_can_have(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        fields = archive.read(name).decode()
+    needed = [line for line in fields.splitlines() if line.startswith("Requires-Dist: symbolic")]
+    is_optional = ["extra ==" in line for line in needed]
+    assert sorted(is_optional) == ([True] if "musl" in wheel.name else [False, True])
+
+
 def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
@@ -73,6 +106,7 @@ def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
         "memory_monitor.py",
         "hatch_build.py",
         "native/account.hpp",
+        "native/alive.hpp",
         "native/module.cpp",
         "native/replay.hpp",
         *TEMPLATES,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from browser import Reader, needs_browser, written
+from conftest import Scenes
 from factories import hostile_report
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
@@ -59,9 +60,36 @@ def test_axe_finds_nothing_serious(at_run: Reader, theme: str, language: str) ->
     assert serious(at_run, "#explorer") == []
 
 
+@pytest.mark.parametrize(("scene", "theme"), [("thirty", "dark"), ("repeats", "light")])
+def test_axe_finds_nothing_serious_in_nested_and_repeated_phases(
+    reader: Reader, scenes: Scenes, scene: str, theme: str
+) -> None:
+    reader.open(scenes.page(scene))
+    reader.click(f"[data-set-theme={theme}]")
+    assert serious(reader) == []
+
+
+def test_axe_finds_nothing_serious_where_a_program_died(reader: Reader, scenes: Scenes) -> None:
+    reader.open(scenes.page("killed"))
+    for theme in ("light", "dark"):
+        reader.click(f"[data-set-theme={theme}]")
+        assert serious(reader) == []
+
+
+def test_without_a_wish_for_motion_nothing_moves(reader: Reader, scenes: Scenes) -> None:
+    wish = [{"name": "prefers-reduced-motion", "value": "reduce"}]
+    reader.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wish})
+    reader.open(scenes.page("thirty"))
+    moving = """return [...document.querySelectorAll('*')].filter((element) => {
+      const { transitionDuration, animationName } = getComputedStyle(element);
+      return !/^(0s(, )?)+$/.test(transitionDuration) || animationName !== 'none';
+    }).length"""
+    assert reader.run(moving) == 0
+
+
 def test_axe_is_able_to_find_something(at_run: Reader) -> None:
     at_run.run("document.querySelector('h1').style.color = '#aaa'")
-    at_run.run("document.querySelector('[data-peak]').textContent = ''")
+    at_run.run("document.querySelector('#timeline [data-part=peak]').textContent = ''")
     found = {one.split(":")[0] for one in serious(at_run)}
     assert found == {"color-contrast", "button-name"}
 
@@ -112,13 +140,13 @@ def test_a_walk_through_the_page_by_keyboard_alone(at_run: Reader) -> None:
     assert at_run.run("return document.documentElement.dataset.theme") == "dark"
     focus_by_tab(at_run, ".finding a[data-phase]")
     at_run.press(Keys.ENTER)
-    focus_by_tab(at_run, "[data-steps]")
+    focus_by_tab(at_run, "#timeline .reader")
     at_run.press(Keys.HOME, Keys.ARROW_RIGHT)
     shifted = ActionChains(at_run.driver, duration=0).key_down(Keys.SHIFT)
     shifted.send_keys(Keys.ARROW_RIGHT).key_up(Keys.SHIFT).send_keys(Keys.ENTER).perform()
     at_run.wait(lambda: at_run.state()["scope"] == {"kind": "between", "from": 1, "to": 2})
-    focus_by_tab(at_run, "#phases")
-    at_run.press(Keys.HOME, Keys.ARROW_DOWN)
+    focus_by_tab(at_run, "#phases table")
+    at_run.press(Keys.HOME, Keys.ARROW_DOWN, Keys.ENTER)
     at_run.wait(lambda: at_run.phase() == "加载config")
     focus_by_tab(at_run, "[data-metric=peak]")
     at_run.press(Keys.SPACE)

@@ -1,213 +1,358 @@
-"""The timeline and the table of phases in a real browser: by pointer and by keyboard."""
+"""Timeline and phases in a real browser: read, clicked, dragged, sorted, printed."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from browser import Reader, needs_browser, written
-from factories import MB, analysed, frame, lifetime, run, tree
+import windows
+from browser import needs_browser
+from conftest import Scenes
 from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.keys import Keys
+from windows import Window
 
 pytestmark = needs_browser
 
-LOADED, COPIED = 1, 2  # phases of the program
-MANY = 1000
-
-
-def place_of(reader: Reader, checkpoint: int) -> tuple[int, int]:
-    """Where in the window a checkpoint is on the plot of the timeline."""
-    script = """
-    const plot = document.querySelector('.timeline-plot');
-    plot.scrollIntoView({ block: 'center' });
-    const area = plot.dataset;
-    const time = memdeep.page.data.core.checkpoints.time[arguments[0]];
-    const x = Number(area.plotX) + (time / Number(area.endS)) * Number(area.plotWidth);
-    const y = Number(area.plotY) + Number(area.plotHeight) / 2;
-    const place = new DOMPoint(x, y).matrixTransform(plot.getScreenCTM());
-    return [place.x, place.y];
-    """
-    x, y = reader.run(script, checkpoint)
-    return round(x), round(y)
-
-
-def drag(reader: Reader, start: tuple[int, int], end: tuple[int, int]) -> None:
-    builder = ActionBuilder(reader.driver, duration=20)
-    pointer = builder.pointer_action
-    pointer.move_to_location(*start).pointer_down()
-    pointer.move_to_location((start[0] + end[0]) // 2, start[1] + 3).move_to_location(*end)
-    pointer.pointer_up()
-    builder.perform()
-
-
-def between(start: int, end: int) -> dict[str, Any]:
-    return {"kind": "between", "from": start, "to": end}
-
-
-def names(reader: Reader) -> list[str]:
-    return reader.texts("#phases tbody th a")
-
-
-def test_a_band_chooses_its_phase(at_run: Reader) -> None:
-    at_run.click(f".band[data-phase='{COPIED}']")
-    at_run.wait(lambda: at_run.phase() == "复制")
-    assert at_run.all(f".band.selected[data-phase='{COPIED}']")
-    assert at_run.text("#phases tr.selected th a") == "复制"
-
-
-def test_a_click_on_the_plot_chooses_what_is_around_it(at_run: Reader) -> None:
-    (x, y), (end, _) = place_of(at_run, 3), place_of(at_run, 4)
-    spot = ((x + end) // 2, y)
-    drag(at_run, spot, spot)
-    at_run.wait(lambda: at_run.phase() == "复制")
-
-
-def test_the_pointer_reads_values(at_run: Reader) -> None:
-    builder = ActionBuilder(at_run.driver, duration=20)
-    builder.pointer_action.move_to_location(*place_of(at_run, 1))
-    builder.perform()
-    at_run.wait(lambda: at_run.text("[data-read=rss]").endswith("MB"))
-    assert at_run.text("[data-read=heap]").endswith("B")
-    assert at_run.text("[data-read=checkpoint]") == "加载config"
-
-
-def test_a_drag_chooses_the_stretch_between_two_checkpoints(at_run: Reader) -> None:
-    drag(at_run, place_of(at_run, 1), place_of(at_run, 4))
-    ends = (between(1, 4), between(1, 5))  # one phase begins where the other one ends
-    at_run.wait(lambda: at_run.state()["scope"] in ends)
-    assert at_run.phase().startswith("加载config → ")
-    assert at_run.all(".shade path")
-    assert at_run.all("#phases tr.selected") == []
-
-
-def test_keys_step_and_stretch(at_run: Reader) -> None:
-    steps = at_run.one("[data-steps]")
-    steps.send_keys(Keys.HOME, Keys.ARROW_RIGHT)
-    assert at_run.text("[data-read=checkpoint]") == "加载config"
-    shifted = ActionChains(at_run.driver, duration=0).key_down(Keys.SHIFT)
-    shifted.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT).key_up(Keys.SHIFT)
-    shifted.perform()
-    assert "加载config → 复制: RSS +" in at_run.text("[data-read=checkpoint]")
-    steps.send_keys(Keys.ENTER)
-    at_run.wait(lambda: at_run.state()["scope"] == between(1, 4))
-
-
-def test_escape_drops_a_stretch_that_was_not_taken(at_run: Reader) -> None:
-    before = at_run.state()["scope"]
-    steps = at_run.one("[data-steps]")
-    steps.send_keys(Keys.HOME)
-    shifted = ActionChains(at_run.driver, duration=0).key_down(Keys.SHIFT)
-    shifted.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT).key_up(Keys.SHIFT).perform()
-    steps.send_keys(Keys.ESCAPE)
-    assert at_run.text("[data-read=checkpoint]") == ""
-    assert at_run.state()["scope"] == before
-
-
-def test_jumping_to_the_peak_shows_where_it_is(at_run: Reader) -> None:
-    at_run.click("[data-peak]")
-    at_run.wait(lambda: at_run.text("[data-read=heap]") == "22.9 MB")
-    assert at_run.state()["scope"] == {"kind": "phase", "phase": 3}
-
-
-def test_the_table_is_sorted(at_run: Reader) -> None:
-    known = at_run.run("return memdeep.page.data.core.phases")
-    by_heap = sorted(range(len(known["name"])), key=lambda i: -known["heap"][i])
-    (header,) = [b for b in at_run.all("#phases thead button") if b.text == "Heap Δ"]
-    header.click()
-    at_run.wait(lambda: names(at_run) == [known["name"][i] for i in by_heap])
-    sorted_by = at_run.all("#phases th[aria-sort=descending]")
-    assert [cell.text for cell in sorted_by] == ["Heap Δ"]
-    at_run.click("#phases th[aria-sort=descending] button")
-    at_run.wait(lambda: names(at_run) == [known["name"][i] for i in reversed(by_heap)])
-
-
-def test_the_table_is_filtered_by_name_place_and_growth(at_run: Reader) -> None:
-    everything = len(names(at_run))
-    search = at_run.one("[data-filter]")
-    search.send_keys("复")
-    at_run.wait(lambda: names(at_run) == ["复制"])
-    assert at_run.text("[data-shown]") == f"1 of {everything}"
-    search.send_keys(Keys.BACKSPACE, "page_target.py:14")
-    at_run.wait(lambda: names(at_run) == ["加载config"])
-    search.clear()
-    search.send_keys(Keys.SPACE)
-    at_run.click("[data-grew]")
-    rss = at_run.run("return memdeep.page.data.core.phases.rss")
-    at_run.wait(lambda: len(names(at_run)) == sum(grown > 0 for grown in rss))
+HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
 
 
 @pytest.fixture(scope="module")
-def many_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A thousand phases within one of two others."""
-    inner = [step for place in range(MANY) for step in (f"+part {place}", f"-part {place}")]
-    steps = ["+before", "-before", "+all of them", *inner, "-all of them"]
-    stacks, nodes = tree([frame("main"), frame("load")], [frame("main"), frame("keep")])
-    lifetimes = [
-        lifetime(nodes[place % 2], 2 * place + 5, bytes=(1 + place % 7) * MB)
-        for place in range(MANY)
-    ]
-    made = analysed(run(*steps), stacks, lifetimes)
-    return written(made, tmp_path_factory.mktemp("many"))
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
+    with windows.window(tmp_path_factory.mktemp("profile")) as page:
+        yield page
 
 
 @pytest.fixture
-def at_many(reader: Reader, many_page: Path) -> Reader:
-    reader.open(many_page, "#phase=0")
-    return reader
+def few(window: Window, scenes: Scenes) -> Iterator[Window]:
+    """The page of a few phases, freshly loaded; it must not have complained by the end."""
+    yield window.opened(scenes.page("few"))
+    assert window.complaints() == []
 
 
-def test_of_a_thousand_phases_only_those_in_sight_are_there(at_many: Reader) -> None:
-    assert len(names(at_many)) < 60
-    assert names(at_many)[0] == "before"
-    height = at_many.run("return document.getElementById('phases').scrollHeight")
-    assert height > MANY * 30
-    at_many.run("document.getElementById('phases').scrollTop = arguments[0]", height / 2)
-    at_many.wait(lambda: any(name.startswith("part 5") for name in names(at_many)))
-    assert len(names(at_many)) < 60
-    at_many.run("document.getElementById('phases').scrollTop = arguments[0]", height)
-    at_many.wait(lambda: names(at_many)[-1] == f"part {MANY - 1}")
-    last = at_many.all("#phases tbody tr[data-row]")[-1].rect
-    box = at_many.one("#phases").rect
-    assert last["y"] + last["height"] <= box["y"] + box["height"]
-    assert at_many.complaints() == []
+def drag(page: Window, start: float, end: float) -> None:
+    """Draw the pointer over the plot, from one share of its width to another."""
+    plot = page.one(".reader")
+    width = plot.size["width"]
+    ActionChains(page.driver, duration=30).move_to_element_with_offset(
+        plot, int((start - 0.5) * width), 0
+    ).click_and_hold().move_by_offset(int((end - start) * width / 2), 0).move_by_offset(
+        int((end - start) * width / 2), 0
+    ).release().perform()
 
 
-def test_a_parent_is_folded(at_many: Reader) -> None:
-    at_many.click("#phases .fold")
-    at_many.wait(lambda: names(at_many) == ["before", "all of them"])
-    at_many.click("#phases .fold")
-    at_many.wait(lambda: "part 0" in names(at_many))
+def share_of(page: Window, checkpoint: int) -> float:
+    """Where a checkpoint lies in the plot."""
+    end_s = float(page.one("#timeline").get_attribute("data-end-s") or 0)
+    times = page.run("return memdeep.page.data.core.checkpoints.time")
+    return float(times[checkpoint]) / end_s
 
 
-def test_arrow_keys_choose_fold_and_follow(at_many: Reader) -> None:
-    table = at_many.one("#phases")
-    table.send_keys(Keys.ARROW_DOWN)
-    at_many.wait(lambda: at_many.phase() == "all of them")
-    table.send_keys(Keys.ARROW_LEFT)
-    at_many.wait(lambda: names(at_many) == ["before", "all of them"])
-    table.send_keys(Keys.ARROW_RIGHT)
-    at_many.wait(lambda: "part 0" in names(at_many))
-    table.send_keys(Keys.END)
-    at_many.wait(lambda: at_many.phase() == f"part {MANY - 1}")
-    at_many.wait(lambda: at_many.text("#phases tr.selected th a") == f"part {MANY - 1}")
+def test_the_page_begins_with_the_phase_of_the_first_finding(few: Window) -> None:
+    assert few.name() == few.text(".finding a[data-phase]")
+    assert few.link() == ""
 
 
-def test_a_linked_phase_is_in_sight(reader: Reader, many_page: Path) -> None:
-    reader.open(many_page, "#phase=700")
-    row = reader.wait(lambda: reader.all("#phases tr.selected"))[0]
-    box = reader.one("#phases").rect
-    assert box["y"] <= row.rect["y"] <= box["y"] + box["height"]
+def test_figures_in_the_table_are_those_of_the_report(few: Window, scenes: Scenes) -> None:
+    found = json.loads(scenes.page("few").with_name("report.json").read_bytes())
+    for number, phase in enumerate(found["phases"]):
+        row = few.run(
+            "return [...document.querySelectorAll('#phases tbody tr[data-row]')].map("
+            "(row) => [row.dataset.row, ...[...row.children].map((c) => c.innerText)])"
+        )
+        cells = next(cells for cells in row if cells[0] == str(number))
+        texts = few.run(
+            "return [memdeep.format.signedBytes(arguments[0]), memdeep.format.signedBytes("
+            "arguments[1]), memdeep.format.bytes(arguments[2])]",
+            phase["rss_delta_bytes"],
+            phase["heap_delta_bytes"],
+            phase["peak_heap_bytes"],
+        )
+        assert set(texts) <= set(cells), (phase["name"], texts, cells)
 
 
-def test_repeats_show_their_trend(reader: Reader, tmp_path: Path) -> None:
-    steps = [step for _ in range(MANY) for step in ("+turn", "-turn")]
-    stacks, (node,) = tree([frame("main"), frame("keep")])
-    lifetimes = [lifetime(node, 2 * place + 2, bytes=MB) for place in range(MANY)]
-    reader.open(written(analysed(run(*steps), stacks, lifetimes), tmp_path))
-    assert reader.text("#phases .repeats") == "× 1,000"
-    assert reader.text("#phases .slope") == "+1.0 MB each"
-    assert reader.all("#phases .trend polyline")
-    assert reader.complaints() == []
+def test_choosing_a_phase_shows_its_graph_and_the_address_keeps_it(few: Window) -> None:
+    few.choose_phase("复制")
+    assert few.text("[data-title]") == "复制"
+    assert few.text(".timeline-status").endswith("复制")
+    assert few.row("复制").get_attribute("aria-selected") == "true"
+    assert "phase=" in few.link()
+
+
+def test_the_graph_is_drawn_and_zooms(few: Window) -> None:
+    few.choose_phase("加载config")
+    colours = """const c = document.querySelector('canvas');
+    const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+    return new Set(new Uint32Array(d.buffer)).size"""
+    few.wait(lambda: few.run(colours) > 5)
+    few.one("canvas").send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
+    few.wait(lambda: few.one("[data-reset]").is_displayed())
+    assert "frame=" in few.link()
+    few.one("canvas").send_keys(Keys.ESCAPE)
+    few.wait(lambda: "frame=" not in few.link())
+
+
+def test_search_tells_how_much_matches(few: Window) -> None:
+    few.choose_phase("加载config")
+    few.one("[data-search]").send_keys("raw_decode")
+    few.wait(lambda: "%" in few.text("[data-matched]"))
+    few.one("[data-regex]").click()
+    few.one("[data-search]").send_keys("(")
+    few.wait(lambda: few.one("[data-search]").get_attribute("aria-invalid") == "true")
+
+
+def test_the_pointer_reads_the_timeline(few: Window) -> None:
+    plot = few.one(".reader")
+    offset = int((share_of(few, 2) - 0.5) * plot.size["width"])
+    ActionChains(few.driver).move_to_element_with_offset(plot, offset, 0).perform()
+    few.wait(lambda: few.one(".readout").is_displayed())
+    read = few.text(".readout")
+    points = few.run("return memdeep.page.data.core.checkpoints")
+    heap = few.run("return memdeep.format.bytes(arguments[0])", points["heap"][2])
+    assert points["label"][2] in read
+    assert heap in read
+    assert few.one(".crosshair").is_displayed()
+
+
+def test_a_drag_compares_two_checkpoints_and_shows_their_difference(few: Window) -> None:
+    start, end = share_of(few, 1), share_of(few, 4)
+    drag(few, start, end)
+    few.wait(lambda: few.state()["scope"]["kind"] == "between")
+    first, last = few.state()["scope"]["from"], few.state()["scope"]["to"]
+    assert share_of(few, first) == pytest.approx(start, abs=0.01)
+    assert share_of(few, last) == pytest.approx(end, abs=0.01)
+    heap = few.run("return memdeep.page.data.core.checkpoints.heap")
+    grown = few.run("return memdeep.format.signedBytes(arguments[0])", heap[last] - heap[first])
+    assert grown in few.text(".timeline-status")
+    assert grown in few.text("button[data-metric=growth]")
+    assert f"between={first}-{last}" in few.link()
+
+
+def test_a_band_and_the_plot_choose_a_phase(few: Window) -> None:
+    band = next(band for band in few.all(".band") if band.text.startswith("加载"))
+    band.click()
+    few.wait(lambda: few.name() == "加载config")
+    assert "selected" in (band.get_attribute("class") or "")
+    plot = few.one(".reader")
+    middle = (share_of(few, 3) + share_of(few, 4)) / 2
+    offset = int((middle - 0.5) * plot.size["width"])
+    ActionChains(few.driver).move_to_element_with_offset(plot, offset, 0).click().perform()
+    few.wait(lambda: few.name() == "复制")
+
+
+def test_the_peak_is_one_click_away(few: Window) -> None:
+    few.one("#timeline [data-part=peak]").click()
+    few.wait(lambda: few.state()["metric"] == "peak")
+    peaks = few.run("return memdeep.page.data.core.phases.peak")
+    chosen = few.state()["scope"]["phase"]
+    assert peaks[chosen] == max(peak for peak in peaks if peak is not None)
+    highest = few.run("return memdeep.format.bytes(arguments[0])", peaks[chosen])
+    assert highest in few.text(".peak-label")
+
+
+def test_two_phases_are_compared(few: Window) -> None:
+    few.choose_phase("加载config")
+    ActionChains(few.driver).key_down(Keys.SHIFT).click(few.row("复制")).key_up(
+        Keys.SHIFT
+    ).perform()
+    few.wait(lambda: few.state()["versus"] is not None)
+    assert few.name() == "加载config"
+    assert "复制" in few.text("[data-heading]")
+    assert few.one("[data-direction]").is_displayed()
+    assert "vs=phase-" in few.link()
+
+
+def test_the_language_is_the_browsers_at_first(tmp_path: Path, scenes: Scenes) -> None:
+    with windows.window(tmp_path, "accept-lang=zh-CN") as page:
+        page.open(scenes.page("few"))
+        assert page.run("return document.documentElement.lang") == "zh-CN"
+        assert page.one("[data-set-language=zh]").get_attribute("aria-pressed") == "true"
+
+
+def test_the_table_sorts_filters_and_folds(window: Window, scenes: Scenes) -> None:
+    page = window.opened(scenes.page("thirty"))
+    phases = page.run("return memdeep.page.data.core.phases")
+
+    def names() -> list[str]:
+        return [name.text for name in page.all("#phases tbody tr[data-row] .phase-name")]
+
+    page.one("[data-sort=rss]").click()
+    tops = [
+        (rss, name)
+        for rss, name, depth in zip(phases["rss"], phases["name"], phases["depth"], strict=True)
+        if depth == 0 and rss is not None
+    ]
+    assert names()[0] == max(tops)[1]
+    assert page.one("th.cell-rss").get_attribute("aria-sort") == "descending"
+    page.one("[data-nested]").click()
+    assert names()[0] == phases["name"][phases["rss"].index(max(filter(None, phases["rss"])))]
+    page.one("[data-nested]").click()
+    page.one("[data-sort=rss]").click()
+    page.one("[data-sort=rss]").click()
+    assert names()[:2] == phases["name"][:2]
+    page.one("[data-filter]").send_keys("merge")
+    page.wait(lambda: "merge" in names())
+    assert set(names()) == {"merge", *(f"step {number:02}" for number in range(4, 30, 5))}
+    page.one("#phases .twist").click()
+    assert names()[:2] == ["step 04", "step 09"]
+    assert page.complaints() == []
+
+
+def test_a_thousand_phases_are_within_reach_and_few_exist(window: Window, scenes: Scenes) -> None:
+    page = window.opened(scenes.page("thousand"))
+    rows = "return document.querySelectorAll('#phases tbody tr[data-row]').length"
+    assert page.run(rows) < 60
+    assert int(page.one("#phases table").get_attribute("aria-rowcount") or 0) >= 1001
+    page.run("const box = document.getElementById('phases'); box.scrollTop = box.scrollHeight")
+    last = "return document.querySelector('#phases tbody').innerText.includes('batch 0999')"
+    page.wait(lambda: page.run(last))
+    assert page.run(rows) < 60
+    page.open(scenes.page("thousand"), "#phase=600")
+    chosen = page.name()
+    assert chosen is not None
+    assert page.row(chosen).is_displayed()
+    assert page.complaints() == []
+
+
+# Through the whole table in three seconds, five rows a frame; `each` is called before every frame.
+SCROLL = """
+const done = arguments[0];
+const FRAMES = 180;
+const box = document.getElementById('phases');
+box.scrollTop = 0;
+const scroll = (each) => {
+  let frame = 0;
+  const step = () => {
+    each();
+    box.scrollTop = (frame / FRAMES) * (box.scrollHeight - box.clientHeight);
+    if ((frame += 1) <= FRAMES) requestAnimationFrame(step);
+    else done(looks);
+  };
+  requestAnimationFrame(() => requestAnimationFrame(step)); // once the table is at its beginning
+};
+const looks = [];
+"""
+# How many rows there are after each frame, and whether they fill the box.
+LOOK = """
+scroll(() => {
+  const [head, body] = [box.querySelector('thead'), box.querySelector('tbody')];
+  const rows = [...body.querySelectorAll('tr[data-row]')];
+  const [top, bottom] = [head.getBoundingClientRect().bottom, box.getBoundingClientRect().bottom];
+  const first = rows[0].getBoundingClientRect().top;
+  const last = rows.at(-1).getBoundingClientRect().bottom;
+  looks.push({ rows: rows.length, isFull: first <= top + 1 && last >= bottom - 2 });
+});
+"""
+FRAMES = 180
+FRAME_S = 1 / 60
+
+
+def busy_s(page: Window) -> float:
+    """What the page's main thread has computed so far, others on the machine left out."""
+    known = page.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+    return next(float(one["value"]) for one in known if one["name"] == "TaskDuration")
+
+
+def test_a_thousand_phases_scroll_smoothly(window: Window, scenes: Scenes) -> None:
+    page = window.opened(scenes.page("thousand"))
+    page.run("document.getElementById('phases').scrollIntoView({ block: 'center' })")
+    page.driver.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+    before = busy_s(page)
+    page.driver.execute_async_script(SCROLL + "scroll(() => {});")
+    spent = (busy_s(page) - before) / FRAMES
+    page.driver.execute_cdp_cmd("Performance.disable", {})
+    assert 0 < spent < FRAME_S
+    looks = page.driver.execute_async_script(SCROLL + LOOK)
+    assert "batch 0999" in page.text("#phases tbody")
+    assert len(looks) == FRAMES + 1
+    assert max(look["rows"] for look in looks) < 60
+    assert all(look["isFull"] for look in looks)
+    assert page.complaints() == []
+
+
+def test_repeats_show_their_trend(window: Window, scenes: Scenes) -> None:
+    page = window.opened(scenes.page("repeats"))
+    row = page.row("handle request")
+    assert "× 1,000" in row.text
+    assert "KB" in row.find_element("css selector", ".slope").text
+    assert row.find_element("css selector", ".spark").is_displayed()
+    assert len(page.all(".band")) < 400
+
+
+def test_a_killed_run_shows_where_it_died(window: Window, scenes: Scenes) -> None:
+    page = window.opened(scenes.page("killed"))
+    assert page.text(".death-label") == "SIGKILL"
+    assert page.text(".verdict") == "Killed"
+    assert "unfinished" in page.row("simulate").text
+
+
+@pytest.mark.parametrize("width", [360, 400, 768, 1280])
+@pytest.mark.parametrize("scene", ["few", "thirty", "killed"])
+def test_the_page_never_scrolls_sideways(
+    window: Window, scenes: Scenes, width: int, scene: str
+) -> None:
+    window.emulate(width=width)
+    window.open(scenes.page(scene))
+    root = "document.documentElement"
+    assert window.run(f"return {root}.scrollWidth - {root}.clientWidth") <= 0
+    window.emulate()
+
+
+def print_mode(page: Window, on: bool) -> None:
+    page.run(f"dispatchEvent(new Event('{'beforeprint' if on else 'afterprint'}'))")
+    media = {"media": "print" if on else ""}
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+
+
+def test_on_paper_the_page_is_light_and_its_details_are_open(few: Window) -> None:
+    closed = "return [...document.querySelectorAll('details:not([open])')].length"
+    before = few.run(closed)
+    assert before > 0
+    few.one("[data-set-theme=dark]").click()
+    print_mode(few, True)
+    assert few.run("return getComputedStyle(document.body).color") == "rgb(29, 27, 25)"
+    assert not few.one("[data-set-theme=dark]").is_displayed()
+    assert few.run(closed) == 0
+    print_mode(few, False)
+    assert few.run(closed) == before
+    assert few.run("return getComputedStyle(document.body).color") != "rgb(29, 27, 25)"
+    few.one("[data-set-theme=auto]").click()
+
+
+def test_on_paper_the_table_is_whole(window: Window, scenes: Scenes) -> None:
+    page = window.opened(scenes.page("thousand"))
+    rows = "return document.querySelectorAll('#phases tbody tr[data-row]').length"
+    print_mode(page, True)
+    assert page.run(rows) > 1000
+    box = "const b = document.getElementById('phases'); return b.scrollHeight - b.clientHeight"
+    assert page.run(box) <= 1
+    print_mode(page, False)
+    assert page.run(rows) < 60
+
+
+LONGEST = """
+for (const row of document.querySelectorAll('#phases tbody tr[data-row]')) {
+  for (const column of ['rss', 'heap', 'gap']) {
+    row.querySelector(`.cell-${column} span`).textContent = '+1015.2 KB';
+  }
+  for (const column of ['peak', 'allocated', 'freed', 'churn']) {
+    row.querySelector(`.cell-${column} span`).textContent = '1015.2 KB';
+  }
+  row.querySelector('.cell-duration').textContent = '12 h 07 min';
+}
+const box = document.getElementById('phases');
+const cut = [...box.querySelectorAll('td.number')].filter((e) => e.scrollWidth > e.clientWidth);
+return [box.scrollWidth - box.clientWidth, cut.map((e) => e.className)];
+"""
+
+
+def test_all_columns_with_the_longest_figures_fit_1280_pixels(
+    window: Window, scenes: Scenes
+) -> None:
+    window.emulate(width=1280 - 2 * 15)  # as if the page and the table had scroll bars
+    window.open(scenes.page("repeats"))
+    assert len(window.all("#phases thead th")) == 12
+    assert window.run(LONGEST) == [0, []]
+    window.emulate()

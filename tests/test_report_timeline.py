@@ -10,7 +10,6 @@ from factories import (
     MB,
     analysed,
     frame,
-    hostile_report,
     lifetimes_in,
     nested_steps,
     phase,
@@ -22,13 +21,12 @@ from factories import (
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memdeep.model import Checkpoint, Exit, MemoryLimit, PhaseKind, Report, Sample, Stretch
+from memdeep.model import Checkpoint, Exit, MemoryLimit, Peak, PhaseKind, Report, Sample, Stretch
 from memdeep.report import timeline
-from memdeep.report.timeline import PLOT_HEIGHT, PLOT_WIDTH, PLOT_X, PLOT_Y, TONES, Timeline
+from memdeep.report.timeline import TONES, Death, Timeline
 
 ONE_FRAME, _ = tree([frame()])
-BOTTOM = PLOT_Y + PLOT_HEIGHT
-RIGHT = PLOT_X + PLOT_WIDTH
+LEFT, RIGHT, TOP, BOTTOM = 0.0, 100.0, 0.0, 100.0
 
 
 def measured(*sizes: int, step_s: float = 1.0, **changes: object) -> Report:
@@ -56,16 +54,16 @@ def test_without_any_reading_there_is_no_timeline() -> None:
 
 def test_time_runs_from_left_to_right_and_bytes_from_bottom_to_top() -> None:
     (x0, y0), (x1, y1), (x2, y2) = coordinates(laid_out(measured(0, 50, 100)).rss_points)
-    assert (x0, y0) == (PLOT_X, BOTTOM)
+    assert (x0, y0) == (LEFT, BOTTOM)
     assert x2 == RIGHT
     assert x0 < x1 < x2
-    assert PLOT_Y < y2 < y1 < y0
+    assert TOP < y2 < y1 < y0
 
 
 def test_the_area_stands_on_the_axis() -> None:
     found = laid_out(measured(10, 50, 100))
     area = coordinates(found.rss_area)
-    assert area[0] == (PLOT_X, BOTTOM)
+    assert area[0] == (LEFT, BOTTOM)
     assert area[-1] == (RIGHT, BOTTOM)
     assert area[1:-1] == coordinates(found.rss_points)
 
@@ -80,52 +78,81 @@ def test_a_curve_that_was_not_measured_is_empty() -> None:
 
 def test_limits_near_the_curve_are_drawn_and_far_ones_are_not() -> None:
     found = laid_out(measured(0, 100 * MB, warning_bytes=80 * MB, critical_bytes=151 * MB))
-    assert [(label, kind) for _, label, kind in found.thresholds] == [("80.0 MB", "warning")]
+    (only,) = found.thresholds
+    assert (only.size_text, only.kind) == ("80.0 MB", "warning")
     both = laid_out(measured(0, 100 * MB, warning_bytes=80 * MB, critical_bytes=150 * MB))
-    assert [kind for _, _, kind in both.thresholds] == ["warning", "critical"]
-    warning, critical = (y for y, _, _ in both.thresholds)
-    assert PLOT_Y < critical < warning < BOTTOM
+    assert [line.kind for line in both.thresholds] == ["warning", "critical"]
+    warning, critical = both.thresholds
+    assert TOP < critical.y < warning.y < BOTTOM
 
 
-def test_the_limit_in_force_is_drawn_if_rss_counts_for_it() -> None:
-    limit = MemoryLimit(150 * MB, "memory.max of its cgroup")
-    found = laid_out(measured(0, 100 * MB, warning_bytes=80 * MB, limit=limit))
-    assert [kind for _, _, kind in found.thresholds] == ["warning", "limit"]
-    far = replace(limit, bytes=151 * MB)
-    of_addresses = replace(limit, of_address_space=True)
-    for other in (far, of_addresses):
-        assert laid_out(measured(0, 100 * MB, limit=other)).thresholds == ()
+def test_a_limit_on_the_rss_is_drawn_and_one_on_the_address_space_is_not() -> None:
+    limit = MemoryLimit(110 * MB, "memory.max of its cgroup")
+    (line,) = laid_out(measured(0, 100 * MB, limit=limit)).thresholds
+    assert (line.size_text, line.kind) == ("110.0 MB", "limit")
+    mapped = replace(limit, of_address_space=True)
+    assert laid_out(measured(0, 100 * MB, limit=mapped)).thresholds == ()
+
+
+def test_the_file_part_of_the_rss_is_drawn_where_every_reading_tells_it() -> None:
+    readings = (Sample(0.0, 80, 20), Sample(1.0, 100, 50))
+    found = laid_out(measured(1, 2, rss_curve=readings))
+    curve, part = coordinates(found.rss_area), coordinates(found.file_area)
+    assert [x for x, _ in part] == [x for x, _ in curve]
+    height = [BOTTOM - y for _, y in curve[1:-1]]
+    assert [BOTTOM - y for _, y in part[1:-1]] == pytest.approx(
+        [height[0] / 4, height[1] / 2], abs=0.1
+    )
+    torn = (readings[0], replace(readings[1], file_bytes=None))
+    assert laid_out(measured(1, 2, rss_curve=torn)).file_area == ""
+
+
+def test_the_peak_is_that_of_the_phases_though_no_reading_met_it() -> None:
+    peaked = phase("load", peak=Peak(30 * MB, 1.5, None))
+    curve = (Sample(0.0, 10 * MB), Sample(1.0, 20 * MB), Sample(2.0, 5 * MB))
+    found = laid_out(replace(measured(1, 1, 1), phases=(peaked,), heap_curve=curve))
+    assert found.peak is not None
+    assert (found.peak.kind, found.peak.size_text, found.peak.x) == ("heap", "30.0 MB", 75.0)
+    assert found.peak.y >= TOP
+    assert (found.peak.x, found.peak.y) in coordinates(found.heap_points[0])
+
+
+def test_without_a_heap_the_peak_is_that_of_the_rss() -> None:
+    found = laid_out(measured(1 * MB, 3 * MB, 2 * MB))
+    assert found.peak is not None
+    assert (found.peak.kind, found.peak.size_text, found.peak.x) == ("rss", "3.0 MB", 50.0)
 
 
 @pytest.mark.parametrize(
     ("end", "death"),
     [
-        (Exit(None, "SIGKILL", "killed"), (RIGHT, "SIGKILL")),
+        (Exit(None, "SIGKILL", "killed"), Death(RIGHT, "SIGKILL")),
         (Exit(1, None, "failed"), None),
         (None, None),
     ],
 )
-def test_a_signal_marks_the_death(end: Exit | None, death: tuple[float, str] | None) -> None:
+def test_a_signal_marks_the_death(end: Exit | None, death: Death | None) -> None:
     assert laid_out(measured(1, 2, exit=end)).death == death
 
 
 def test_checkpoints_are_marked_without_start_and_end() -> None:
     made = report(run=run("one", "two"), heap_curve=(Sample(0.0, 1),))
+    assert laid_out(made).marks == (33.33, 66.67)
+
+
+def test_many_checkpoints_are_marked_evenly() -> None:
+    made = report(run=run(*["tick"] * 3000), heap_curve=(Sample(0.0, 1),))
     marks = laid_out(made).marks
-    assert [label for _, label in marks] == ["one", "two"]
-    assert [x for x, _ in marks] == sorted(x for x, _ in marks)
+    assert timeline.MAX_MARKS / 2 < len(marks) <= timeline.MAX_MARKS + 1
+    steps = [after - before for before, after in zip(marks, marks[1:], strict=False)]
+    assert max(steps) < 1
+    assert marks[-1] > 99
 
 
-def test_at_most_two_hundred_checkpoints_are_marked() -> None:
-    made = report(run=run(*["tick"] * 300), heap_curve=(Sample(0.0, 1),))
-    assert len(laid_out(made).marks) == timeline.MAX_MARKS
-
-
-def test_bands_lie_in_rows_below_the_plot_by_depth() -> None:
+def test_bands_lie_in_rows_by_depth() -> None:
     made = analysed(run("+a", "+b", "-b", "-a"), ONE_FRAME, [])
     outer, inner = laid_out(made).bands
-    assert (outer.label, outer.depth, inner.label, inner.depth) == ("a", 0, "b", 1)
-    assert BOTTOM < outer.y < outer.y + outer.height <= inner.y
+    assert (outer.index, outer.depth, inner.index, inner.depth) == (0, 0, 1, 1)
     assert outer.x < inner.x
     assert inner.x + inner.width < outer.x + outer.width
 
@@ -133,22 +160,37 @@ def test_bands_lie_in_rows_below_the_plot_by_depth() -> None:
 def test_a_segments_band_is_told_from_a_spans() -> None:
     found = phase("a → b", kind=PhaseKind.SEGMENT)
     made = report([found, phase("load")], heap_curve=(Sample(0.0, 1),))
-    assert {band.label for band in laid_out(made).bands} == {"… a → b", "load"}
+    assert {band.index for band in laid_out(made).bands if band.is_segment} == {0}
 
 
-def test_bands_are_few_and_the_longest() -> None:
+def stretched(*durations_s: float) -> tuple[Checkpoint, ...]:
+    """Checkpoints that far apart."""
     points = [Checkpoint(0, "(start)", program()[0].kind, 0.0, None)]
-    for place in range(1, 1001):
-        points.append(replace(points[0], index=place, time_s=points[-1].time_s + place))
-    stretches = tuple(Stretch(place, place + 1) for place in range(1000))
-    made = report(
-        [phase("step", stretches=stretches)],
-        run=run(checkpoints=tuple(points)),
-        heap_curve=(Sample(0.0, 1),),
-    )
+    for place, duration_s in enumerate(durations_s, 1):
+        points.append(replace(points[0], index=place, time_s=points[-1].time_s + duration_s))
+    return tuple(points)
+
+
+def test_bands_are_few_and_the_widest() -> None:
+    points = stretched(*range(1, 1001))
+    many = [phase(f"step {at}", stretches=(Stretch(at, at + 1),)) for at in range(1000)]
+    made = report(many, run=run(checkpoints=points), heap_curve=(Sample(0.0, 1),))
     bands = laid_out(made).bands
     assert len(bands) == timeline.MAX_BANDS
-    assert min(band.x for band in bands) > PLOT_X + PLOT_WIDTH / 3
+    assert min(band.x for band in bands) > RIGHT / 4  # the first half of them is narrower
+
+
+def test_repeats_too_narrow_to_tell_apart_share_a_band_and_wide_ones_do_not() -> None:
+    narrow = stretched(*[1.0] * 1000, 500.0, *[1.0] * 400)
+    places = [*range(1000), *range(1001, 1401)]
+    step = phase("step", stretches=tuple(Stretch(place, place + 1) for place in places))
+    made = report([step], run=run(checkpoints=narrow), heap_curve=(Sample(0.0, 1),))
+    first, second = laid_out(made).bands
+    assert (first.x, first.width) == (LEFT, pytest.approx(100 * 1000 / 1900, abs=0.1))
+    assert second.x + second.width == pytest.approx(RIGHT, abs=0.1)
+    wide = phase("step", stretches=tuple(Stretch(place, place + 1) for place in range(9)))
+    made = report([wide], run=run(checkpoints=stretched(*[1.0] * 9)), heap_curve=(Sample(0.0, 1),))
+    assert len(laid_out(made).bands) == 9
 
 
 def test_very_deep_phases_have_no_band() -> None:
@@ -169,11 +211,12 @@ def test_everything_lies_within_the_plot(
 ) -> None:
     found = laid_out(measured(*sizes, step_s=step_s, warning_bytes=limit))
     points = coordinates(found.rss_points) + coordinates(found.rss_area)
-    points += [(PLOT_X, y) for y, _ in found.y_ticks] + [(x, BOTTOM) for x, _ in found.x_ticks]
-    points += [(PLOT_X, y) for y, _, _ in found.thresholds]
+    points += [(LEFT, y) for y, _ in found.y_ticks] + [(x, BOTTOM) for x, _ in found.x_ticks]
+    points += [(LEFT, line.y) for line in found.thresholds]
+    points += [(found.peak.x, found.peak.y)] if found.peak is not None else []
     for x, y in points:
-        assert PLOT_X <= x <= RIGHT
-        assert PLOT_Y <= y <= BOTTOM
+        assert LEFT <= x <= RIGHT
+        assert TOP <= y <= BOTTOM
 
 
 @given(top=st.integers(0, 2**50))
@@ -193,7 +236,7 @@ def test_the_size_axis_has_a_few_rising_ticks_from_zero_on(top: int) -> None:
 @example(end_s=300.0)
 def test_the_time_axis_has_a_few_rising_ticks_from_zero_on(end_s: float) -> None:
     ticks = laid_out(measured(1, 2, step_s=end_s)).x_ticks
-    assert ticks[0] == (PLOT_X, "0 s")
+    assert ticks[0] == (LEFT, "0 s")
     assert 3 <= len(ticks) <= 11
     assert [x for x, _ in ticks] == sorted({x for x, _ in ticks})
     assert len({label for _, label in ticks}) == len(ticks)
@@ -206,15 +249,11 @@ def test_bands_lie_within_the_picture_and_point_to_their_phase(data: st.DataObje
     found = laid_out(made)
     assert found.bands
     for band in found.bands:
-        assert band.x >= PLOT_X
-        assert band.x + band.width <= RIGHT + 1
-        assert band.y + band.height <= found.height
-        assert band.width >= 1
+        assert band.x >= LEFT
+        assert band.x + band.width <= RIGHT + 0.01
+        assert band.width >= 0
+        assert band.depth < found.rows
         assert 0 <= band.tone < TONES
-        assert band.label.endswith(made.phases[band.index].name)
-
-
-def test_a_hostile_label_is_carried_as_it_is() -> None:
-    made = hostile_report()
-    labels = {band.label for band in laid_out(made).bands}
-    assert {found.name for found in made.phases} <= labels
+        outline = made.phases[band.index].outline
+        assert band.is_segment == (outline.kind is PhaseKind.SEGMENT)
+        assert band.depth == outline.depth

@@ -203,11 +203,12 @@ def test_rows_keep_the_index_of_their_phase() -> None:
     phases = [phase(str(place), rss_delta_bytes=place) for place in range(400)]
     page = page_of(report(phases))
     assert [shown.index for shown in page.phases] == list(range(360, 400))
-    assert all(shown.name == str(shown.index) for shown in page.phases)
+    assert all(shown.name["en"] == str(shown.index) for shown in page.phases)
 
 
 def facts(**changes: object) -> dict[str, str]:
-    return {fact.name: fact.text for fact in page_of(report(run=run("one", **changes))).facts}
+    known = page_of(report(run=run("one", **changes))).facts
+    return {fact.name: fact.text or "\n".join(fact.code) for fact in known}
 
 
 def test_facts_are_text_even_where_nothing_is_known() -> None:
@@ -229,9 +230,8 @@ def test_facts_say_how_it_was_recorded() -> None:
 def test_facts_say_how_to_open_the_capture_in_memray() -> None:
     known = page_of(report(run=run(captures=(CaptureFile("my runs/capture.bin", 3 * MB),)))).facts
     assert ("capture", "my runs/capture.bin · 3.0 MB") in [(f.name, f.text) for f in known]
-    (commands,) = (fact.text.split("\n") for fact in known if fact.name == "in_memray")
+    (commands,) = (fact.code for fact in known if fact.name == "in_memray")
     assert "memray flamegraph --temporal 'my runs/capture.bin'" in commands
-    assert all(fact.is_code for fact in known if fact.name == "in_memray")
 
 
 def test_a_limit_is_a_fact_with_its_source() -> None:
@@ -285,5 +285,7 @@ def test_the_verdict_comes_with_its_evidence(
 def test_a_hostile_report_has_a_row_for_each_phase() -> None:
     made = hostile_report()
     page = page_of(made)
-    assert [shown.name for shown in page.phases] == [found.name for found in made.phases]
+    names = [found.name for found in made.phases]
+    assert [shown.name["en"] for shown in page.phases] == names
+    assert {names["en"] for names in page.band_names.values()} == set(names)
     assert not page.phases[-1].complete

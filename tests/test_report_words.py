@@ -87,7 +87,7 @@ def test_a_phase_that_was_never_finished_has_no_end() -> None:
 
 def test_a_segment_is_called_a_stretch() -> None:
     found = phase("a → b", kind=PhaseKind.SEGMENT, delta_bytes=MB)
-    assert sentence(found).startswith("The stretch a → b grew the heap")
+    assert sentence(found).startswith("The stretch (start) → (end) grew the heap")
 
 
 def test_a_peak_says_its_height_and_who_held_most() -> None:
@@ -206,6 +206,14 @@ def test_evidence_tells_a_warm_up_and_libraries_only_where_there_are() -> None:
     assert with_warm_up.endswith("by 1.0 MB each. 4.0 MB more came in a warm-up.")
     without = words.evidence(replace(item, evidence={**evidence, "warm_up_bytes": 0}), ENGLISH)
     assert without.endswith("by 1.0 MB each.")
+
+
+@pytest.mark.parametrize("spoken", [ENGLISH, CHINESE], ids=LANGUAGES)
+def test_of_a_container_that_was_emptied_nothing_is_said_to_stay(spoken: Language) -> None:
+    item = replace(growth(phase()).findings[0], advice=Advice.GROWING_CONTAINER)
+    emptied = words.advice(replace(item, kind=FindingKind.PEAK), spoken)
+    assert emptied
+    assert emptied != words.advice(item, spoken)
 
 
 def test_no_advice_has_no_evidence() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import PurePath
 
 from memdeep.analysis.trend import trend
@@ -50,6 +51,8 @@ _GROWTH_OF_CONTAINERS = {
     "array_resize": "array",
     "resize_buffer": "BytesIO",
 }
+# bytearray(size) goes through the same function as one that grows.
+_MADE_AT_ITS_SIZE = "bytearray___init__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +184,11 @@ def _repeated_growth(case: Case) -> Suggestion | None:
 
 
 def _growing_container(case: Case) -> Suggestion | None:
-    for frame in reversed(case.called):
-        if frame.origin is not Origin.NATIVE:
-            return None  # only what the line itself put into a container
+    # Only what the line itself put into a container.
+    own = list(takewhile(lambda frame: frame.origin is Origin.NATIVE, reversed(case.called)))
+    if any(frame.function.startswith(_MADE_AT_ITS_SIZE) for frame in own):
+        return None
+    for frame in own:
         container = _GROWTH_OF_CONTAINERS.get(frame.function)
         if container is not None:
             return Suggestion(

@@ -82,5 +82,6 @@ def _untracked(place: int, phase: Phase, heap: Heap) -> Finding | None:
 
 def _loaded(heap: Heap) -> list[str]:
     """Those of the libraries with their own allocator that appear in a stack of the run."""
-    parts = {part for frame in heap.tree.frames for part in PurePath(frame.filename).parts}
+    files = {frame.filename for frame in heap.tree.frames}
+    parts = {part for filename in files for part in PurePath(filename).parts}
     return [name for name in _OWN_ALLOCATORS if name in parts]

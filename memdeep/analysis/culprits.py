@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
-from memdeep.model import Culprit, Frame, LargeAllocation, Origin, StackBytes, StackTree
+from memdeep.model import Alive, Culprit, Frame, LargeAllocation, Origin, StackBytes, StackTree
 
 MAX_CULPRITS = 20
 
@@ -29,13 +31,22 @@ class Blame:
         self._tree = tree
         by_origin = {origin: place for place, origin in enumerate(self._ORDER)}
         ranks = [by_origin[frame.origin] for frame in tree.frames]
+        self._is_ours = [frame.origin is Origin.MEMDEEP for frame in tree.frames]
+        self._lines = [(frame.filename, frame.lineno) for frame in tree.frames]
         self._frame_ids: list[int] = []
+        charged = self._frame_ids
         for parent, frame_id in zip(tree.parents, tree.frame_ids, strict=True):
-            if parent >= 0:
-                inherited = self._frame_ids[parent]
-                if ranks[inherited] < ranks[frame_id]:
-                    frame_id = inherited
-            self._frame_ids.append(frame_id)
+            if parent >= 0 and ranks[charged[parent]] < ranks[frame_id]:
+                frame_id = charged[parent]
+            charged.append(frame_id)
+
+    @cached_property
+    def groups(self) -> Sequence[int]:
+        """By node a number that is the same for all that are charged to one line."""
+        numbers: dict[object, int] = {}
+        lines = zip(self._lines, self._is_ours, strict=True)
+        by_frame = [numbers.setdefault(line, len(numbers)) for line in lines]
+        return array("I", map(by_frame.__getitem__, self._frame_ids))
 
     def frame(self, node: int) -> Frame:
         """The frame to charge for what ``node`` allocated."""
@@ -43,8 +54,7 @@ class Blame:
 
     def line(self, node: int) -> tuple[str, int]:
         """File name and line number of the frame to charge."""
-        frame = self.frame(node)
-        return frame.filename, frame.lineno
+        return self._lines[self._frame_ids[node]]
 
     def culprits(self, stacks: Iterable[StackBytes], total_bytes: int) -> tuple[Culprit, ...]:
         """The lines that hold the most of ``stacks``, at most 20, largest first.
@@ -53,11 +63,14 @@ class Blame:
         """
         lines: dict[tuple[str, int], list[StackBytes]] = {}
         for stack in stacks:
-            is_ours = self.frame(stack.node).origin is Origin.MEMDEEP
-            if not is_ours and stack.bytes > 0:
-                lines.setdefault(self.line(stack.node), []).append(stack)
+            if stack.bytes > 0 and not self._is_ours[frame_id := self._frame_ids[stack.node]]:
+                lines.setdefault(self._lines[frame_id], []).append(stack)
         ranked = sorted(lines.values(), key=_total, reverse=True)[:MAX_CULPRITS]
         return tuple(self._culprit(line, total_bytes) for line in ranked)
+
+    def culprits_alive(self, alive: Alive, total_bytes: int) -> tuple[Culprit, ...]:
+        """As `culprits`, of the stacks alive at one moment."""
+        return self.culprits(alive.by_group(self.groups), total_bytes)
 
     def largest(
         self, allocations: Iterable[LargeAllocation], total_bytes: int

@@ -84,13 +84,13 @@ def _place(finding: Finding) -> tuple[int, str, int] | None:
 def _growth(ground: _Ground) -> list[Finding]:
     """Lines by the bytes they allocated in a phase and left alive at its end."""
     kept: dict[int, list[Lifetime]] = {}
+    homes: dict[int, tuple[int, int] | None] = {}
     for life in ground.heap.lifetimes:
-        around = [
-            item for item in ground.covering[life.born] if ground.phases[item[0]].heap is not None
-        ]
-        place = innermost(around, ground.phases)
-        if place is not None and _outlives(life, place, around):
-            kept.setdefault(place, []).append(life)
+        if life.born not in homes:
+            homes[life.born] = _home(ground, life.born)
+        home = homes[life.born]
+        if home is not None and (life.died is None or life.died > home[1]):
+            kept.setdefault(home[0], []).append(life)
     found: list[tuple[int, Culprit]] = []
     charged = _charged_where_it_adds_up(ground, kept)
     for place, lifetimes in charged.items():
@@ -105,10 +105,20 @@ def _growth(ground: _Ground) -> list[Finding]:
     ]
 
 
+def _home(ground: _Ground, segment: int) -> tuple[int, int] | None:
+    """The innermost traced phase around a segment, and where its stretch there ends."""
+    around = [item for item in ground.covering[segment] if ground.phases[item[0]].heap is not None]
+    place = innermost(around, ground.phases)
+    return None if place is None else (place, _end_of(place, around))
+
+
+def _end_of(place: int, around: Sequence[tuple[int, int, int]]) -> int:
+    return next(end for phase, _, end in around if phase == place)
+
+
 def _outlives(life: Lifetime, place: int, around: Sequence[tuple[int, int, int]]) -> bool:
     """Whether bytes are alive at the end of the stretch of phase ``place`` they were born in."""
-    end = next(end for phase, _, end in around if phase == place)
-    return life.died is None or life.died > end
+    return life.died is None or life.died > _end_of(place, around)
 
 
 def _charged_where_it_adds_up(
@@ -179,13 +189,12 @@ def _finding(kind: FindingKind, place: int, case: Case, end: Fate) -> Finding:
 
 def _peaks(ground: _Ground) -> list[Finding]:
     """Lines by the bytes alive at a phase's peak and gone at its end, in the innermost phases."""
-    parents = {phase.outline.parent for phase in ground.phases}
-    least_rise = MIN_TRANSIENT_SHARE * (ground.heap.peak_bytes or 0)
     found: list[Finding] = []
-    for place, phase in enumerate(ground.phases):
-        if place in parents or phase.heap is None or phase.heap.peak.stacks is None:
-            continue
-        if phase.heap.transient_bytes < least_rise:
+    for most_bytes, place in _risen(ground):
+        if len(found) >= MAX_PEAKS and most_bytes < sorted(map(_weight, found))[-MAX_PEAKS]:
+            break
+        phase = ground.phases[place]
+        if phase.heap is None or phase.heap.peak.stacks is None:
             continue
         alive = alive_at(ground.heap.lifetimes, phase.end)
         gone = [
@@ -199,4 +208,22 @@ def _peaks(ground: _Ground) -> list[Finding]:
                 case = Case(ground.heap, phase, culprit, ())
                 end = Fate(0, ((place, culprit.bytes),))
                 found.append(_finding(FindingKind.PEAK, place, case, end))
+    found.sort(key=lambda finding: finding.phase)
     return sorted(found, key=_weight, reverse=True)[:MAX_PEAKS]
+
+
+def _risen(ground: _Ground) -> list[tuple[int, int]]:
+    """The innermost phases whose peak rose high above their ends, those of large lines first.
+
+    Each with the bytes that its largest line held at the peak.
+    """
+    parents = {phase.outline.parent for phase in ground.phases}
+    least_rise = MIN_TRANSIENT_SHARE * (ground.heap.peak_bytes or 0)
+    risen: list[tuple[int, int]] = []
+    for place, phase in enumerate(ground.phases):
+        if place in parents or phase.heap is None or phase.heap.peak.stacks is None:
+            continue
+        if phase.heap.transient_bytes >= least_rise:
+            lines = ground.blame.culprits_alive(phase.heap.peak.stacks, phase.heap.peak.bytes)
+            risen += [(largest.bytes, place) for largest in lines[:1]]
+    return sorted(risen, key=lambda item: (-item[0], item[1]))

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from memdeep.model import Heap, LargeAllocation, Lifetime, Peak, StackBytes, Transient
+from memdeep.model import (
+    FoldedStack,
+    Heap,
+    LargeAllocation,
+    Lifetime,
+    Peak,
+    StackBytes,
+    Transient,
+)
 from memdeep.tally import Tally, lifetimes_of, stacks_of
 
 MAX_NODES = 25_000
@@ -40,29 +49,24 @@ def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
     A stack matters by the largest share that it makes, with all it called, of the bytes of one
     segment or of one peak.
     """
-    weights = _weights(heap, peaks)
+    parents = heap.tree.parents
+    stacks = [None if peak is None else peak.stacks for peak in peaks]
+    most = MAX_AT_PEAKS // max(1, sum(alive is not None for alive in stacks))
+    at_peaks = [None if alive is None else alive.folded(parents, most) for alive in stacks]
+    weights = _weights(heap, at_peaks)
     # A subtree weighs at least what its parts weigh, so the first ones are closed under parents.
-    ranked = sorted(range(len(weights)), key=lambda node: (-weights[node], node))
+    ranked = sorted(range(len(weights)), key=weights.__getitem__, reverse=True)
     size = _size(heap, ranked[: min(MAX_NODES, sum(weight > 0 for weight in weights))])
-    target = _targets(heap.tree.parents, ranked[:size])
-    known = [() if peak is None else peak.stacks or () for peak in peaks]
-    most = MAX_AT_PEAKS // max(1, sum(bool(stacks) for stacks in known))
-    at_peaks = [_fold_peak(_fold_stacks(s, target), heap.tree.parents, most) for s in known]
+    target = _targets(parents, ranked[:size])
     kept = frozenset(ranked[:size])
     return FoldedHeap(
         kept=tuple(sorted(kept)),
         lifetimes=_fold_lifetimes(heap.lifetimes, target),
         transients=None if heap.transients is None else _fold_transients(heap.transients, target),
         largest=None if heap.largest is None else _fold_largest(heap.largest, target),
-        peaks=tuple(
-            None if peak is None or peak.stacks is None else folded
-            for peak, folded in zip(peaks, at_peaks, strict=True)
-        ),
+        peaks=tuple(None if few is None else _fold_stacks(few, target) for few in at_peaks),
         share=_moved_share(heap.lifetimes, kept),
-        peak_shares=tuple(
-            _moved_share(stacks, {stack.node for stack in folded})
-            for stacks, folded in zip(known, at_peaks, strict=True)
-        ),
+        peak_shares=tuple(_moved_peak_share(few or (), kept) for few in at_peaks),
     )
 
 
@@ -90,26 +94,25 @@ def _size(heap: Heap, ranked: Sequence[int]) -> int:
     return size
 
 
-def _weights(heap: Heap, peaks: Sequence[Peak | None]) -> list[float]:
+def _weights(heap: Heap, at_peaks: Sequence[Sequence[FoldedStack] | None]) -> list[float]:
     """How much each node matters; a parent at least as much as its children together."""
     weights = [0.0] * len(heap.tree.parents)
-    born: Tally[tuple[int, int]] = Tally()
+    born: defaultdict[int, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
     for life in heap.lifetimes:
-        born.add((life.born, life.node), life.bytes, 0)
+        born[life.born][life.node] += life.bytes
     for gone in heap.transients or ():
-        born.add((gone.segment, gone.node), gone.bytes, 0)
-    in_segment: Tally[int] = Tally()
-    for (segment, _), (size, _) in born.items():
-        in_segment.add(segment, size, 0)
-    least = SMALL_SEGMENT * max((size for size, _ in in_segment.values()), default=0)
-    for (segment, node), (size, _) in born.items():
-        if size:
-            weights[node] = max(weights[node], size / max(in_segment[segment][0], least))
-    for peak in peaks:
-        stacks = () if peak is None else peak.stacks or ()
-        total = sum(stack.bytes for stack in stacks)
-        for stack in stacks:
-            if stack.bytes:
+        born[gone.segment][gone.node] += gone.bytes
+    totals = [(nodes, sum(nodes.values())) for nodes in born.values()]
+    least = SMALL_SEGMENT * max((total for _, total in totals), default=0)
+    for nodes, total in totals:
+        whole = max(total, least)
+        for node, size in nodes.items():
+            if size and size / whole > weights[node]:
+                weights[node] = size / whole
+    for stacks in at_peaks:
+        total = sum(stack.bytes for stack in stacks or ())
+        for stack in stacks or ():
+            if stack.bytes and stack.node >= 0:
                 weights[stack.node] = max(weights[stack.node], stack.bytes / total)
     for node in range(len(weights) - 1, -1, -1):
         parent = heap.tree.parents[node]
@@ -129,7 +132,7 @@ def _targets(parents: Sequence[int], kept: Iterable[int]) -> list[int]:
     return [*target, -1]
 
 
-def _moved_share(items: Iterable[Lifetime | StackBytes], kept: Collection[int]) -> float:
+def _moved_share(items: Iterable[Lifetime], kept: Collection[int]) -> float:
     total = moved = 0
     for item in items:
         total += item.bytes
@@ -137,26 +140,12 @@ def _moved_share(items: Iterable[Lifetime | StackBytes], kept: Collection[int]) 
     return moved / total if total else 0.0
 
 
-def _fold_peak(
-    stacks: Sequence[StackBytes], parents: Sequence[int], most: int
-) -> tuple[StackBytes, ...]:
-    """``stacks`` over at most ``most`` nodes, those of most bytes with all they called."""
-    if len(stacks) <= most:
-        return tuple(stacks)
-    held: dict[int, int] = {}
+def _moved_peak_share(stacks: Iterable[FoldedStack], kept: Collection[int]) -> float:
+    total = stayed = 0
     for stack in stacks:
-        node = stack.node
-        while node >= 0:
-            held[node] = held.get(node, 0) + stack.bytes
-            node = parents[node]
-    kept = set(sorted(held, key=lambda node: (-held[node], node))[:most])
-    tally: Tally[int] = Tally()
-    for stack in stacks:
-        node = stack.node
-        while node >= 0 and node not in kept:
-            node = parents[node]
-        tally.add(node, stack.bytes, stack.allocations)
-    return stacks_of(tally)
+        total += stack.bytes
+        stayed += stack.own_bytes if stack.node in kept else 0
+    return (total - stayed) / total if total else 0.0
 
 
 def _fold_lifetimes(lifetimes: Iterable[Lifetime], target: Sequence[int]) -> tuple[Lifetime, ...]:
@@ -183,7 +172,7 @@ def _fold_largest(
     )
 
 
-def _fold_stacks(stacks: Iterable[StackBytes], target: Sequence[int]) -> tuple[StackBytes, ...]:
+def _fold_stacks(stacks: Iterable[FoldedStack], target: Sequence[int]) -> tuple[StackBytes, ...]:
     tally: Tally[int] = Tally()
     for stack in stacks:
         tally.add(target[stack.node], stack.bytes, stack.allocations)

@@ -32,7 +32,8 @@ class LineBytes:
 
 def by_line(heap: Heap, peaks: Sequence[Peak | None]) -> LineBytes:
     """The lifetimes and transients of ``heap`` and the stacks at ``peaks``, by line."""
-    lines = _Lines(Blame(heap.tree))
+    blame = Blame(heap.tree)
+    lines = _Lines(blame)
     lifetimes: Tally[tuple[int, int, int | None]] = Tally()
     for life in heap.lifetimes:
         lifetimes.add((lines.place(life.node), life.born, life.died), life.bytes, life.allocations)
@@ -40,7 +41,9 @@ def by_line(heap: Heap, peaks: Sequence[Peak | None]) -> LineBytes:
     for item in heap.transients or ():
         gone.add((lines.place(item.node), item.segment), item.bytes, item.allocations)
     at_peaks = tuple(
-        None if peak is None or peak.stacks is None else _stacks(peak.stacks, lines)
+        None
+        if peak is None or peak.stacks is None
+        else _stacks(peak.stacks.by_group(blame.groups), lines)
         for peak in peaks
     )
     return LineBytes(

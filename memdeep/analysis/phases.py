@@ -101,9 +101,12 @@ def _accounts(heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int) ->
             for place, start, _ in covering[life.died]:
                 if life.born <= start:
                     accounts[place].freed.add(life.node, life.bytes, life.allocations)
+    gone: Tally[int] = Tally()
     for one in heap.transients or ():
-        for place, _, _ in covering[one.segment]:
-            accounts[place].churn(one.bytes, one.allocations)
+        gone.add(one.segment, one.bytes, one.allocations)
+    for segment, churned in gone.items():
+        for place, _, _ in covering[segment]:
+            accounts[place].churn(*churned)
     for large in heap.largest or ():
         for place, _, _ in covering[large.born]:
             accounts[place].largest.append(large)
@@ -177,7 +180,7 @@ def _phase_heap(
         freed_bytes=freed_bytes,
         peak=peak,
         culprits=blame.culprits(stacks_of(retained), retained_bytes),
-        peak_culprits=blame.culprits(peak.stacks or (), peak.bytes),
+        peak_culprits=() if peak.stacks is None else blame.culprits_alive(peak.stacks, peak.bytes),
         freed_culprits=blame.culprits(stacks_of(freed), freed_bytes),
         churn_bytes=account.churn_bytes if is_gross_known else None,
         allocations=retained.total_allocations() + account.churn_allocations

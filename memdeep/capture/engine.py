@@ -8,9 +8,10 @@ segment is named by the checkpoint that ends it.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
+from math import ceil
 from operator import itemgetter
 from pathlib import Path
 
@@ -32,11 +33,9 @@ from memdeep.capture.symbol_store import StoredSymbols
 from memdeep.capture.trace import Cut, NativeFrames, Trace
 from memdeep.capture.windows import WindowAxis
 from memdeep.model import LargeAllocation, Lifetime, Peak, Sample, Stretch, Transient
-from memdeep.tally import Tally, heap_at_checkpoints, lifetimes_of, stacks_of
+from memdeep.tally import Tally, heap_at_checkpoints, lifetimes_of
 
 LARGEST = 20  # single allocations for each segment between checkpoints
-
-SitePeak = dict[int, tuple[int, int]]  # site -> bytes, allocations
 
 
 class ReplayReader:
@@ -101,22 +100,20 @@ def _read(
         axis = WindowAxis(trace, part)
     on_step("Finding the peak of each phase")
     peak_windows = axis.peak_windows(groups)
-    at_peaks = _at_peaks(trace, axis, peak_windows.values())
+    heights = trace.windows.peak
+    segments = _highest_segments(trace, peak_windows.values())
     on_step("Naming the stacks")
     hybrid: Mapping[int, Sequence[RawFrame]] = {}
     if trace.header.native:
-        weighty = _weighty_sites(trace, at_peaks.values())
+        highest = max((heights[window] for window in peak_windows.values()), default=0)
+        weighty = trace.weighty_sites(segments, ceil(NATIVE_SHARE * highest))
         names = names or _native_frames(trace, part.content)
         hybrid = {} if names is None else names.hybrid_stacks(trace, weighty)
     nodes = site_nodes(trace, builder, hybrid)
     on_step("Adding up what each stack held")
     lifetimes = _lifetimes(trace, axis, nodes)
     at_checkpoints = heap_at_checkpoints(lifetimes, part.first, part.last)
-    stacks = {
-        segment: tuple(stack for stack in stacks_of(_by_node(sites, nodes)) if stack.bytes)
-        for segment, sites in at_peaks.items()
-    }
-    heights = trace.windows.peak
+    at_peaks = dict(zip(segments, trace.at_peaks(segments, nodes), strict=True))
     heap = HeapPart(
         part=part,
         at_checkpoints=at_checkpoints,
@@ -125,7 +122,7 @@ def _read(
             place: Peak(
                 bytes=heights[window],
                 time_s=axis.middle_s(window, start_ms),
-                stacks=stacks.get(trace.windows.segment[window]),
+                stacks=at_peaks.get(trace.windows.segment[window]),
             )
             for place, window in peak_windows.items()
         },
@@ -150,37 +147,11 @@ def damage_in(trace: Trace, part: Part) -> str | None:
     return up_to_there("there are zeros in place of a part of it") if trace.has_hole else None
 
 
-def _at_peaks(trace: Trace, axis: WindowAxis, windows: Iterable[int]) -> dict[int, SitePeak]:
-    """By segment, what each site held at its peak: for the highest of the peaks."""
+def _highest_segments(trace: Trace, windows: Iterable[int]) -> list[int]:
+    """The segments of the highest peaks, ascending: of these it is kept what was alive."""
     heights, segments = trace.windows.peak, trace.windows.segment
     ranked = sorted(set(windows), key=heights.__getitem__, reverse=True)[:MAX_PEAKS]
-    at_peaks: dict[int, SitePeak] = {segments[window]: {} for window in ranked}
-    for segment, site, held, count in trace.at_peaks(list(at_peaks)):
-        at_peaks[segment][site] = held, count
-    return at_peaks
-
-
-def _weighty_sites(trace: Trace, at_peaks: Iterable[SitePeak]) -> list[int]:
-    """The sites that at some time hold enough for their native frames to be worth finding.
-
-    What the threads hold through one stack is taken together.
-    """
-    sites = trace.sites
-    stacks = list(zip(sites.node, sites.native, strict=True))
-    peaks = list(at_peaks)
-    highest = max((sum(held for held, _ in peak.values()) for peak in peaks), default=0)
-    weighty = {
-        stacks[site]
-        for rows in (trace.lifetimes, trace.largest)
-        for site, held in zip(rows.site, rows.bytes, strict=True)
-        if held >= NATIVE_SHARE * highest
-    }
-    for peak in peaks:
-        tally: Counter[tuple[int, int]] = Counter()
-        for site, (held, _) in peak.items():
-            tally[stacks[site]] += held
-        weighty.update(stack for stack, held in tally.items() if held >= NATIVE_SHARE * highest)
-    return [site for site, stack in enumerate(stacks) if stack in weighty]
+    return sorted({segments[window] for window in ranked})
 
 
 def _native_frames(trace: Trace, capture: Path) -> NativeFrames | None:
@@ -192,13 +163,6 @@ def _native_frames(trace: Trace, capture: Path) -> NativeFrames | None:
     except ImportError:  # the replay needs no memray
         return None
     return MemrayNativeFrames(capture)
-
-
-def _by_node(sites: SitePeak, nodes: Sequence[int]) -> Tally[int]:
-    tally: Tally[int] = Tally()
-    for site, (held, count) in sites.items():
-        tally.add(nodes[site], held, count)
-    return tally
 
 
 def _lifetimes(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[Lifetime, ...]:
@@ -218,12 +182,22 @@ def _transients(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[T
     transients: list[Transient] = []
     for rows in (trace.transients, trace.lifetimes):
         for death, of_one in groupby(rows, key=itemgetter(2)):
-            tally: Tally[tuple[int, int]] = Tally()
-            for site, birth, _, held, count in of_one:
-                born, died = axis.born_and_died(birth, death)
+            tally: dict[tuple[int, int], tuple[int, int]] = {}
+            birth = born = died = None
+            for site, row_birth, _, held, count in of_one:
+                if row_birth != birth:  # births come in runs
+                    birth = row_birth
+                    born, died = axis.born_and_died(birth, death)
                 if born is not None and born == died:
-                    tally.add((nodes[site], born), held, count)
-            transients.extend(Transient(*key, *figures) for key, figures in tally.items())
+                    key = nodes[site], born
+                    known = tally.get(key)
+                    if known is not None:
+                        held += known[0]
+                        count += known[1]
+                    tally[key] = held, count
+            transients.extend(
+                Transient(node, born, held, count) for (node, born), (held, count) in tally.items()
+            )
     return tuple(transients)
 
 

@@ -27,6 +27,10 @@ NOT_BUILT = (
     "memdeep's replay engine is not built in this installation, so memray's reader was used: it is "
     "slower, and cannot tell what a phase allocated and freed again."
 )
+PACKED = (
+    "The capture is compressed and lz4 is not installed, so memray's reader was used: it is "
+    "slower, and cannot tell what a phase allocated and freed again."
+)
 TOO_OLD = (
     "The program ran on a Python older than 3.10, so memray's reader was used: it is slower, and "
     "cannot tell what a phase allocated and freed again."
@@ -95,6 +99,8 @@ def reason_for_memray(capture: Path) -> str | None:
         return f"memray's reader was used, as {VARIABLE} demands."
     if not replaying.is_built():
         return NOT_BUILT
+    if not replaying.can_unpack(capture):
+        return PACKED
     return None if replaying.knows(capture) else TOO_OLD
 
 

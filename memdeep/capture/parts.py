@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
+from memdeep.alive import alive_of
 from memdeep.model import (
     Heap,
     LargeAllocation,
@@ -22,7 +23,7 @@ from memdeep.model import (
     Stretch,
     Transient,
 )
-from memdeep.tally import alive_at, stacks_of
+from memdeep.tally import alive_at
 
 # Finding the symbols of a native stack is dear. Stacks that never hold this share of the largest
 # heap keep their Python frames only.
@@ -104,7 +105,7 @@ def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -
             highest = max(covered, key=lambda k: heap.at_checkpoints[k - heap.part.first])
             size = heap.at_checkpoints[highest - heap.part.first]
             if place not in peaks or peaks[place].bytes < size:
-                peaks[place] = Peak(size, None, stacks_of(alive_at(heap.lifetimes, highest)))
+                peaks[place] = Peak(size, None, alive_of(alive_at(heap.lifetimes, highest)))
     return replace(heap, peaks=peaks)
 
 

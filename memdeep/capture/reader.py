@@ -20,6 +20,7 @@ from pathlib import Path
 from memray import FileReader
 from memray._memray import TemporalAllocationRecord, set_log_level
 
+from memdeep.alive import AliveStacks
 from memdeep.capture.axis import Axis, Snapshot
 from memdeep.capture.confined import Confinement
 from memdeep.capture.damage import check_marked, damage_in, read_confined
@@ -34,7 +35,7 @@ from memdeep.capture.parts import (
 )
 from memdeep.capture.stacks import RawFrame, StackTreeBuilder
 from memdeep.capture.trace import Trace
-from memdeep.model import Lifetime, Peak, Sample, StackBytes, Stretch
+from memdeep.model import Lifetime, Peak, Sample, Stretch
 from memdeep.tally import Tally, heap_at_checkpoints, lifetimes_of, stacks_of
 
 ALL_RECORDS = 2**31 - 1  # memray thins its memory records to 10,000 unless told otherwise
@@ -153,9 +154,7 @@ def _read_part(
         place: Peak(
             bytes=in_window[window],
             time_s=axis.middle_s(window, start_ms),
-            stacks=_stack_bytes(trace.at_peaks[window], nodes)
-            if window in trace.at_peaks
-            else None,
+            stacks=_alive(trace.at_peaks[window], nodes) if window in trace.at_peaks else None,
         )
         for place, window in trace.peak_windows.items()
     }
@@ -331,8 +330,8 @@ def _lifetimes(
     return lifetimes_of(tally)
 
 
-def _stack_bytes(at_peak: Tally[StackKey], nodes: dict[StackKey, int]) -> tuple[StackBytes, ...]:
+def _alive(at_peak: Tally[StackKey], nodes: dict[StackKey, int]) -> AliveStacks:
     tally: Tally[int] = Tally()
     for key, (held, count) in at_peak.items():
         tally.add(nodes[key], held, count)
-    return tuple(stack for stack in stacks_of(tally) if stack.bytes)
+    return AliveStacks(tuple(stack for stack in stacks_of(tally) if stack.bytes))

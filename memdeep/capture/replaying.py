@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
-from memdeep.capture.header import LZ4_MAGIC, CaptureHeader, parse_header
+from memdeep.capture.header import LZ4_MAGIC, CaptureHeader, parse_header, read_header
 from memdeep.capture.line_tables import CPYTHON_3_10
 from memdeep.capture.trace import Trace
 from memdeep.errors import CaptureError
@@ -27,10 +27,18 @@ def is_built() -> bool:
     return find_spec("memdeep.capture._replay") is not None
 
 
+def can_unpack(capture: Path) -> bool:
+    """Whether ``capture`` is not compressed, or what unpacks it is installed.
+
+    Raises CaptureError.
+    """
+    return not read_header(capture).compressed or find_spec("lz4") is not None
+
+
 def knows(capture: Path) -> bool:
     """Whether the replay understands the line tables of the Python that wrote ``capture``.
 
-    Raises CaptureError if it is no capture of a known version.
+    It must be one that it can unpack. Raises CaptureError if it is none of a known version.
     """
     version = _read_header(capture).python_version
     return version is not None and version >= CPYTHON_3_10

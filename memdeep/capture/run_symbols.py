@@ -20,12 +20,13 @@ from memdeep.capture.native_stacks import merge
 from memdeep.capture.replaying import replay
 from memdeep.capture.stacks import RawFrame
 from memdeep.capture.symbol_store import Frames, StoredSymbols
+from memdeep.capture.symbols import SymbolServer
 from memdeep.capture.trace import Trace
 from memdeep.errors import CaptureError
 from memdeep.rundir import RunDirectory
 
 if TYPE_CHECKING:
-    from memdeep.capture.symbols import SymbolServer
+    from memdeep.capture.symbol_files import SymbolFiles
 
 NOWHERE: RawFrame = ("<unknown>", "", 0)  # in no file: generated code, or the kernel's own
 
@@ -80,20 +81,23 @@ class RunSymbols:
 
     @cached_property
     def _server(self) -> SymbolServer:
-        # Here and not above: it takes a while to import, and most stacks are Python's alone.
+        return SymbolServer(lambda image: self._files.find(image), self._stored)
+
+    @cached_property
+    def _files(self) -> SymbolFiles:
+        # Here and not above: it takes a while to import, and where all names are stored, or all
+        # stacks are Python's alone, none of it is needed.
         from memdeep.capture.debuginfod import Debuginfod
         from memdeep.capture.symbol_cache import SymbolCache, directory_of
         from memdeep.capture.symbol_files import SymbolFiles
-        from memdeep.capture.symbols import SymbolServer
 
         kept_in = os.environ.get("DEBUGINFOD_CACHE_PATH")
-        files = SymbolFiles(
+        return SymbolFiles(
             SymbolCache(directory_of("memdeep") / "symbols"),
             Debuginfod(os.environ, Path(kept_in) if kept_in else directory_of("debuginfod_client")),
             self._recorded_until_s,
             self._stored.build_ids(),
         )
-        return SymbolServer(files.find, self._stored)
 
 
 class _TraceSymbols:

@@ -1,14 +1,19 @@
 """Gives call sites of a replayed capture their nodes in the stack tree.
 
-Stacks of Python frames alone are taken over node by node, so that what two of them share is looked
-at once. The result is that of `StackTreeBuilder.add`, which says what of a stack is the program's
-own; the rules are the same, written for a walk outwards from the program's start.
+Stacks of Python frames alone are taken over node by node, a thread at a time, so that what two of
+them share is looked at once; there may be millions, so what is known of a node is kept in arrays.
+The result is that of `StackTreeBuilder.add`, which says what of a stack is the program's own; the
+rules are the same, written for a walk outwards from the program's start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from enum import Enum
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from itertools import islice
 
 from memdeep.capture.stacks import (
     NO_STACK_FRAME,
@@ -22,7 +27,7 @@ from memdeep.capture.trace import Trace
 from memdeep.model import Frame, Origin
 
 
-class _Stage(Enum):
+class _Stage(IntEnum):
     """How far a stack has come, seen from its outermost frame."""
 
     EMPTY = 0
@@ -32,30 +37,31 @@ class _Stage(Enum):
     PROGRAM = 4  # there are none
 
 
+# A stage, and whether the innermost code outside the library is memdeep's; one byte each.
+_STATES = [(stage, is_ours) for stage in _Stage for is_ours in (False, True)]
+_LAUNCHED = {place for place, (stage, _) in enumerate(_STATES) if stage is _Stage.LAUNCHED}
+_UNSEEN = -1
+
+
 def site_nodes(
     trace: Trace, builder: StackTreeBuilder, hybrid: Mapping[int, Sequence[RawFrame]]
-) -> list[int]:
+) -> Sequence[int]:
     """The node of each site; that of site 0, which is none, is -1.
 
     ``hybrid`` gives sites stacks with native frames among the Python ones (innermost first).
     """
-    frames = _Frames(trace, builder)
     names = [_thread_name(trace, thread) for thread in range(len(trace.threads))]
-    by_thread: dict[int, _Paths] = {}
-    nodes = [-1]
-    columns = zip(trace.sites.node, trace.sites.thread, strict=True)
-    for site, (node, thread) in enumerate(columns):
-        if not site:
-            continue
-        stack = hybrid.get(site)
-        if stack is not None:
-            python = [frame.raw for frame in trace.python_stack(node)]
-            nodes.append(builder.add(python, stack, names[thread]))
-            continue
-        paths = by_thread.get(thread)
-        if paths is None:
-            paths = by_thread[thread] = _Paths(trace, builder, builder.root(names[thread]), frames)
-        nodes.append(paths.tree_node(node))
+    nodes = array("i", [-1]) * len(trace.sites.node)
+    by_thread: dict[int, array[int]] = {}
+    for site, thread in enumerate(trace.sites.thread):
+        if site in hybrid:
+            python = [frame.raw for frame in trace.python_stack(trace.sites.node[site])]
+            nodes[site] = builder.add(python, hybrid[site], names[thread])
+        elif site:
+            by_thread.setdefault(thread, array("I")).append(site)
+    paths = _Paths(trace, builder)
+    for thread, sites in by_thread.items():
+        paths.name(builder.root(names[thread]), sites, nodes)
     return nodes
 
 
@@ -67,93 +73,102 @@ def _thread_name(trace: Trace, thread: int) -> str:
     return name or f"thread {identifier:#x}"
 
 
-class _Frames:
-    """The capture's frames as the tree's."""
+class _Paths:
+    """The way from the nodes of the capture, which may be millions, to those of the tree."""
 
     def __init__(self, trace: Trace, builder: StackTreeBuilder) -> None:
         self._trace = trace
         self._builder = builder
-        self._known: dict[int, Frame] = {}
-        self._numbers: dict[int, int] = {}
+        self._frames = [
+            builder.python_frame(trace.frame(number).raw) for number in range(trace.frame_count)
+        ]
+        self._numbers = [_UNSEEN] * len(self._frames)
+        self._states = self._all_states()
+        # By node of the capture: its node in the tree, for the thread named last.
+        self._shown = array("i", [_UNSEEN]) * len(self._states)
 
-    def __getitem__(self, number: int) -> Frame:
-        known = self._known.get(number)
-        if known is None:
-            raw = self._trace.frame(number).raw
-            known = self._known[number] = self._builder.python_frame(raw)
-        return known
+    def name(self, root: int, sites: Iterable[int], nodes: array[int]) -> None:
+        """Give ``nodes`` those of the ``sites`` of a thread, whose stacks hang below ``root``."""
+        states, shown, of_site = self._states, self._shown, self._trace.sites.node
+        no_stack = own = _UNSEEN
+        seen: list[int] = []
+        for site in sites:
+            node = of_site[site]
+            stage, belongs_to_memdeep = _STATES[states[node]]
+            if stage is _Stage.EMPTY:
+                if no_stack == _UNSEEN:
+                    no_stack = self._builder.child(root, self._builder.number(NO_STACK_FRAME))
+                nodes[site] = no_stack
+            elif belongs_to_memdeep:
+                if own == _UNSEEN:
+                    own = self._builder.child(root, self._builder.number(OWN_FRAME))
+                nodes[site] = own
+            else:
+                if shown[node] == _UNSEEN:
+                    self._show(node, root, seen)
+                nodes[site] = shown[node]
+        for node in seen:
+            shown[node] = _UNSEEN
 
-    def in_tree(self, number: int) -> int:
-        """The number in the tree of a frame of the capture; -1 if it is not shown."""
-        found = self._numbers.get(number)
-        if found is None:
-            frame = self[number]
-            is_shown = frame.origin is not Origin.MEMDEEP
-            found = self._numbers[number] = self._builder.number(frame) if is_shown else -1
-        return found
-
-
-class _Paths:
-    """The stacks of one thread: from the nodes of the capture to those of the tree."""
-
-    def __init__(self, trace: Trace, builder: StackTreeBuilder, root: int, frames: _Frames) -> None:
-        self._builder = builder
-        self._root = root
-        self._parents = trace.node_parents
-        self._node_frames = trace.node_frames
-        self._frames = frames
-        # By node: its stage, and whether its innermost code outside the library is memdeep's.
-        self._states: dict[int, tuple[_Stage, bool]] = {0: (_Stage.EMPTY, False)}
-        self._whole: dict[int, int] = {}  # the tree's node with all frames, and without launcher
-        self._launched: dict[int, int] = {}
-
-    def tree_node(self, node: int) -> int:
-        """The node in the tree of a node of the capture."""
-        stage, belongs_to_memdeep = self._state(node)
-        if stage is _Stage.EMPTY:
-            return self._builder.child(self._root, self._builder.number(NO_STACK_FRAME))
-        if belongs_to_memdeep:
-            return self._builder.child(self._root, self._builder.number(OWN_FRAME))
-        return self._show(node, launched=stage is _Stage.LAUNCHED)
-
-    def _state(self, node: int) -> tuple[_Stage, bool]:
-        unseen = []
-        while node not in self._states:
-            unseen.append(node)
-            node = self._parents[node]
-        state = self._states[node]
-        for inner in reversed(unseen):
-            frame = self._frames[self._node_frames[inner]]
-            state = self._states[inner] = _after(state, frame)
-        return state
-
-    def _show(self, node: int, *, launched: bool) -> int:
-        """The tree's node for the frames of ``node`` that are not hidden."""
-        known = self._launched if launched else self._whole
+    def _show(self, node: int, root: int, seen: list[int]) -> None:
+        """Find the tree's nodes for ``node`` and for what of its path is shown and not seen."""
+        states, shown, parents = self._states, self._shown, self._trace.node_parents
+        is_launched = states[node] in _LAUNCHED
         path = []
-        while node and node not in known:
-            if launched and self._states[node][0] is not _Stage.LAUNCHED:
+        at = root
+        while node and (not is_launched or states[node] in _LAUNCHED):
+            if shown[node] != _UNSEEN:
+                at = shown[node]
                 break
             path.append(node)
-            node = self._parents[node]
-        shown = known.get(node, self._root)
+            node = parents[node]
         for inner in reversed(path):
-            number = self._frames.in_tree(self._node_frames[inner])
-            if number >= 0:
-                shown = self._builder.child(shown, number)
-            known[inner] = shown
-        return shown
+            frame = self._trace.node_frames[inner]
+            if self._frames[frame].origin is not Origin.MEMDEEP:
+                number = self._numbers[frame]
+                if number == _UNSEEN:
+                    number = self._numbers[frame] = self._builder.number(self._frames[frame])
+                at = self._builder.child(at, number)
+            shown[inner] = at
+        seen.extend(path)
+
+    def _all_states(self) -> bytearray:
+        """The state of each node of the capture, in which a caller has the smaller number."""
+        steps = [_steps(_Kind.of(frame)) for frame in self._frames]
+        states = bytearray([_STATES.index((_Stage.EMPTY, False))])
+        columns = zip(self._trace.node_parents, self._trace.node_frames, strict=True)
+        for parent, frame in islice(columns, 1, None):
+            states.append(steps[frame][states[parent]])
+        return states
 
 
-def _after(state: tuple[_Stage, bool], frame: Frame) -> tuple[_Stage, bool]:
-    """The state of a stack with ``frame`` innermost, after that of the stack without it."""
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What of a frame the state of a stack depends on; there are few."""
+
+    origin: Origin
+    is_wrapper: bool
+    is_launcher: bool
+
+    @classmethod
+    def of(cls, frame: Frame) -> _Kind:
+        return cls(frame.origin, is_wrapper(frame), is_launcher(frame))
+
+
+@cache
+def _steps(kind: _Kind) -> bytes:
+    """For each state of a stack, the one after that with such a frame innermost."""
+    return bytes(_STATES.index(_after(state, kind)) for state in _STATES)
+
+
+def _after(state: tuple[_Stage, bool], kind: _Kind) -> tuple[_Stage, bool]:
     stage, belongs_to_memdeep = state
-    if is_wrapper(frame):
+    if kind.is_wrapper:
         return state
-    if frame.origin is not Origin.STDLIB:
-        belongs_to_memdeep = frame.origin is Origin.MEMDEEP
+    if kind.origin is not Origin.STDLIB:
+        belongs_to_memdeep = kind.origin is Origin.MEMDEEP
     if stage in (_Stage.EMPTY, _Stage.SCRIPT, _Stage.LAUNCHER):
-        if is_launcher(frame):
+        if kind.is_launcher:
             stage = _Stage.LAUNCHER
         elif stage is _Stage.EMPTY:
             stage = _Stage.SCRIPT

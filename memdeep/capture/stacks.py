@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
+from functools import cache
 from pathlib import PurePath
 
 from memdeep.capture.origins import Origins
@@ -20,9 +22,9 @@ class StackTreeBuilder:
     def __init__(self, origins: Origins) -> None:
         self._origins = origins
         self._frames: dict[Frame, int] = {}
-        self._nodes: dict[tuple[int, int], int] = {}
-        self._parents: list[int] = []
-        self._frame_ids: list[int] = []
+        self._nodes: dict[int, int] = {}  # by parent and frame in one number: there may be millions
+        self._parents = array("i")
+        self._frame_ids = array("i")
 
     def add(
         self,
@@ -43,7 +45,7 @@ class StackTreeBuilder:
 
     def build(self) -> StackTree:
         """The tree of everything added."""
-        return StackTree(tuple(self._frames), tuple(self._parents), tuple(self._frame_ids))
+        return StackTree(tuple(self._frames), self._parents, self._frame_ids)
 
     def python_frame(self, raw: RawFrame) -> Frame:
         """A frame of Python's, with whose code it is."""
@@ -76,9 +78,10 @@ class StackTreeBuilder:
 
     def child(self, parent: int, frame_id: int) -> int:
         """The node of the frame of that number below ``parent``; outermost if that is -1."""
-        node = self._nodes.get((parent, frame_id))
+        key = parent << 32 | frame_id
+        node = self._nodes.get(key)
         if node is None:
-            node = self._nodes[parent, frame_id] = len(self._parents)
+            node = self._nodes[key] = len(self._parents)
             self._parents.append(parent)
             self._frame_ids.append(frame_id)
         return node
@@ -140,5 +143,10 @@ def is_launcher(frame: Frame) -> bool:
     if frame.origin is Origin.MEMDEEP:
         return True
     if frame.origin is Origin.STDLIB:
-        return PurePath(frame.filename.strip("<>").replace("frozen ", "")).stem == "runpy"
+        return _is_runpy(frame.filename)
     return frame.origin is Origin.LIBRARY and "/memray/" in frame.filename
+
+
+@cache
+def _is_runpy(filename: str) -> bool:
+    return PurePath(filename.strip("<>").replace("frozen ", "")).stem == "runpy"

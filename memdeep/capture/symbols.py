@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from memdeep.capture.images import Image
-from memdeep.capture.symbol_files import Symbols
 from memdeep.capture.symbol_store import Frames, StoredImage, StoredSymbols
+
+if TYPE_CHECKING:  # it reads files: that takes a while to import, and may not be needed
+    from memdeep.capture.symbol_files import Symbols
 
 
 class SymbolServer:

@@ -6,7 +6,8 @@ Sizes are bytes. A site, node, frame or native stack of number 0 is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -14,13 +15,21 @@ from typing import Any, Protocol
 
 from memdeep.capture.header import is_closed
 from memdeep.capture.line_tables import LineTable
+from memdeep.capture.replayed_alive import ReplayedAlive
 from memdeep.capture.stacks import RawFrame
+from memdeep.capture.trace_columns import (
+    Column,
+    LargeRows,
+    Sites,
+    Windows,
+    long,
+    rows,
+    unsigned,
+    unsigned_long,
+)
 
 HOLE = bytes(64)  # no line table has so many zeros in a row
-NEVER = 0xFFFFFFFF  # the segment of a free that did not happen
 UNKNOWN_FRAME: RawFrame = ("", "", 0)
-
-Column = Sequence[int]
 
 
 class Cut(IntEnum):
@@ -104,63 +113,6 @@ class NativeFrames(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Sites:
-    """The call sites: a Python stack, a thread, a native stack, a generation of loaded modules.
-
-    ``memory_map`` is memray's own number of the generation in which a site was first seen.
-    """
-
-    node: Column
-    thread: Column
-    native: Column
-    generation: Column
-    memory_map: Column
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Bytes in allocations of a site that were made in one segment and freed in another.
-
-    ``died`` is `NEVER` for what was not freed.
-    """
-
-    site: Column
-    born: Column
-    died: Column
-    bytes: Column
-    count: Column
-
-    def __iter__(self) -> Iterator[tuple[int, int, int, int, int]]:
-        return zip(self.site, self.born, self.died, self.bytes, self.count, strict=True)
-
-
-@dataclass(frozen=True, slots=True)
-class LargeRows:
-    """The largest single allocations of each segment."""
-
-    site: Column
-    born: Column
-    died: Column
-    bytes: Column
-
-
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """What lies before each cut and after the one before it, in stream order.
-
-    ``segment`` is the one a window lies in, ``time_ms`` (since the epoch), ``rss`` and ``heap`` are
-    those at the cut, ``peak`` is the highest heap in the window.
-    """
-
-    cut: Column
-    segment: Column
-    time_ms: Column
-    rss: Column
-    heap: Column
-    peak: Column
-
-
 class Replayed(Protocol):
     """The compiled replay, after its end."""
 
@@ -168,7 +120,8 @@ class Replayed(Protocol):
     def columns(self) -> dict[str, bytes]: ...
     def names(self) -> dict[str, Any]: ...
     def totals(self) -> dict[str, Any]: ...
-    def at_peaks(self, segments: bytes) -> dict[str, bytes]: ...
+    def at_peaks(self, segments: bytes, nodes: bytes) -> list[dict[str, bytes]]: ...
+    def weighty(self, segments: bytes, least: int) -> bytes: ...
 
 
 class Trace:
@@ -191,37 +144,37 @@ class Trace:
         self._replay = replay
         self.totals = Totals(**{**totals, "calls": tuple(totals["calls"])})
         self.sites = Sites(
-            node=_unsigned(columns["site_node"]),
-            thread=_unsigned(columns["site_thread"]),
-            native=_unsigned(columns["site_native"]),
-            generation=_unsigned(columns["site_generation"]),
-            memory_map=_unsigned(columns["site_memory_map"]),
+            node=unsigned(columns["site_node"]),
+            thread=unsigned(columns["site_thread"]),
+            native=unsigned(columns["site_native"]),
+            generation=unsigned(columns["site_generation"]),
+            memory_map=unsigned(columns["site_memory_map"]),
         )
         self.windows = Windows(
-            cut=_unsigned(columns["window_cut"]),
-            segment=_unsigned(columns["window_segment"]),
-            time_ms=_long(columns["window_time_ms"]),
-            rss=_unsigned_long(columns["window_rss"]),
-            heap=_unsigned_long(columns["window_heap"]),
-            peak=_unsigned_long(columns["window_peak"]),
+            cut=unsigned(columns["window_cut"]),
+            segment=unsigned(columns["window_segment"]),
+            time_ms=long(columns["window_time_ms"]),
+            rss=unsigned_long(columns["window_rss"]),
+            heap=unsigned_long(columns["window_heap"]),
+            peak=unsigned_long(columns["window_peak"]),
         )
-        self.sequences: Column = _long(columns["segment_sequence"])
-        self.lifetimes = _rows(columns, "lifetime")
-        self.transients = _rows(columns, "transient")
+        self.sequences: Column = long(columns["segment_sequence"])
+        self.lifetimes = rows(columns, "lifetime")
+        self.transients = rows(columns, "transient")
         self.largest = LargeRows(
-            site=_unsigned(columns["large_site"]),
-            born=_unsigned(columns["large_born"]),
-            died=_unsigned(columns["large_died"]),
-            bytes=_unsigned_long(columns["large_bytes"]),
+            site=unsigned(columns["large_site"]),
+            born=unsigned(columns["large_born"]),
+            died=unsigned(columns["large_died"]),
+            bytes=unsigned_long(columns["large_bytes"]),
         )
         self.threads: tuple[tuple[int, str], ...] = tuple(names["threads"])
-        self.node_parents: Column = _unsigned(columns["node_parent"])
-        self.node_frames: Column = _unsigned(columns["node_frame"])
-        self._frame_codes = _unsigned(columns["frame_code"])
+        self.node_parents: Column = unsigned(columns["node_parent"])
+        self.node_frames: Column = unsigned(columns["node_frame"])
+        self._frame_codes = unsigned(columns["frame_code"])
         self._frame_offsets = memoryview(columns["frame_offset"]).cast("i")
         self._frame_entries = columns["frame_is_entry"]
-        self._native_addresses = _unsigned_long(columns["native_address"])
-        self._native_parents = _unsigned(columns["native_parent"])
+        self._native_addresses = unsigned_long(columns["native_address"])
+        self._native_parents = unsigned(columns["native_parent"])
         last_offsets = self._last_offsets()
         version = self.header.python_version
         self._codes: Mapping[int, tuple[str, str, LineTable]] = {
@@ -253,6 +206,11 @@ class Trace:
             )
             for modules in self._modules
         )
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames there are, that of number 0, which is none, included."""
+        return len(self._frame_codes)
 
     def frame(self, number: int) -> PythonFrame:
         """The frame of this number."""
@@ -305,36 +263,25 @@ class Trace:
         later = {known for other, known in self.threads if other == identifier and known}
         return later.pop() if len(later) == 1 else None
 
-    def at_peaks(self, segments: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
-        """Segment, site, bytes and allocations at the peaks of ``segments``, by segment."""
-        wanted = b"".join(segment.to_bytes(4, "little") for segment in sorted(segments))
-        columns = self._replay.at_peaks(wanted)
-        return zip(
-            _unsigned(columns["segment"]),
-            _unsigned(columns["site"]),
-            _long(columns["bytes"]),
-            _long(columns["count"]),
-            strict=True,
-        )
+    def at_peaks(self, segments: Sequence[int], nodes: Sequence[int]) -> list[ReplayedAlive]:
+        """What is held at the peaks of ``segments`` (ascending), by the ``nodes`` of the sites.
+
+        That of site 0, which is none, may be any.
+        """
+        packed = array("i", nodes).tobytes()
+        return [
+            ReplayedAlive(found["node"], found["bytes"], found["count"])
+            for found in self._replay.at_peaks(_segments(segments), packed)
+        ]
+
+    def weighty_sites(self, segments: Sequence[int], least_bytes: int) -> list[int]:
+        """The sites whose stack holds so much at one of these peaks, or at the end of a segment.
+
+        What the threads hold at a peak through one stack is taken together.
+        """
+        found = self._replay.weighty(_segments(segments), least_bytes)
+        return [site for site, is_weighty in enumerate(found) if is_weighty]
 
 
-def _rows(columns: Mapping[str, bytes], prefix: str) -> Rows:
-    return Rows(
-        site=_unsigned(columns[f"{prefix}_site"]),
-        born=_unsigned(columns[f"{prefix}_born"]),
-        died=_unsigned(columns[f"{prefix}_died"]),
-        bytes=_long(columns[f"{prefix}_bytes"]),
-        count=_long(columns[f"{prefix}_count"]),
-    )
-
-
-def _unsigned(column: bytes) -> memoryview[int]:
-    return memoryview(column).cast("I")
-
-
-def _unsigned_long(column: bytes) -> memoryview[int]:
-    return memoryview(column).cast("Q")
-
-
-def _long(column: bytes) -> memoryview[int]:
-    return memoryview(column).cast("q")
+def _segments(segments: Sequence[int]) -> bytes:
+    return array("I", segments).tobytes()

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from memdeep.capture.parts import Part
-from memdeep.capture.trace import NEVER, Cut, Trace
+from memdeep.capture.trace import Cut, Trace
+from memdeep.capture.trace_columns import NEVER
 from memdeep.model import Sample, Stretch
 
 

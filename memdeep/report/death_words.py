@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from memdeep.model import (
-    Checkpoint,
-    CheckpointKind,
     Death,
     LastGrowth,
     MemoryLimit,
@@ -14,7 +12,7 @@ from memdeep.model import (
     StackDump,
     ThreadStack,
 )
-from memdeep.report import words
+from memdeep.report import names, words
 from memdeep.report.language import Language
 
 MAX_PHASES = 3
@@ -34,7 +32,7 @@ def place(report: Report, death: Death, language: Language) -> str:
         key,
         phases=language.say("death.and").join(names),
         since_s=death.since_s,
-        label=_edge(report.run.checkpoints[death.last_checkpoint or 0], language),
+        label=_point(report, death.last_checkpoint or 0, language),
     )
 
 
@@ -47,13 +45,12 @@ def alive(report: Report, death: Death, language: Language) -> str:
         "death.alive" if death.known_at == len(points) - 1 else "death.alive_before",
         rss_bytes=death.rss_bytes,
         heap_bytes=death.heap_bytes,
-        label=_edge(points[death.known_at], language),
+        label=_point(report, death.known_at, language),
     )
 
 
 def last_growth(report: Report, growth: LastGrowth, language: Language) -> str:
     """Which stretch grew last, by how much, and which line of it did most."""
-    points = report.run.checkpoints
     path = None if growth.phase is None else _spans(report, growth.phase)
     line = ""
     if growth.culprits:
@@ -64,8 +61,8 @@ def last_growth(report: Report, growth: LastGrowth, language: Language) -> str:
         "death.grew_heap" if is_heap else "death.grew_rss",
         size_bytes=growth.heap_bytes if is_heap else growth.rss_bytes,
         inside="" if path is None else language.say("death.in", phases=path),
-        start=_edge(points[growth.stretch.start], language),
-        end=_edge(points[growth.stretch.end], language),
+        start=_point(report, growth.stretch.start, language),
+        end=_point(report, growth.stretch.end, language),
         line=line,
     )
 
@@ -107,7 +104,5 @@ def _spans(report: Report, phase: int) -> str | None:
     return " › ".join(reversed(names)) or None
 
 
-def _edge(point: Checkpoint, language: Language) -> str:
-    label = words.short(point.label)
-    keys = {CheckpointKind.BEGIN: "death.begin", CheckpointKind.END: "death.end"}
-    return language.say(keys[point.kind], label=label) if point.kind in keys else label
+def _point(report: Report, place: int, language: Language) -> str:
+    return names.checkpoint(report.run, place, language, words.short)

@@ -15,11 +15,11 @@ IN_MEMRAY = ("memray stats", "memray flamegraph", "memray flamegraph --temporal"
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """``name`` is a key of the words, under ``facts.``; commands are shown as code, by line."""
+    """``name`` is a key of the words, under ``facts.``; ``code`` are commands, in place of text."""
 
     name: str
-    text: str
-    is_code: bool = False
+    text: str = ""
+    code: tuple[str, ...] = ()
 
 
 def facts(report: Report) -> tuple[Fact, ...]:
@@ -43,7 +43,7 @@ def facts(report: Report) -> tuple[Fact, ...]:
         Fact("memdeep", __version__),
         Fact("started", _moment(run.started)),
         Fact("processes", f"{len(run.processes):,}" if run.processes else units.UNKNOWN),
-        Fact("command", " ".join(run.command), is_code=True),
+        Fact("command", code=(" ".join(run.command),)),
     ]
     if run.limit is not None:
         found.append(Fact("limit", f"{units.size(run.limit.bytes)} ({run.limit.source})"))
@@ -52,8 +52,8 @@ def facts(report: Report) -> tuple[Fact, ...]:
     found.append(Fact("page", PAGE_SIZE))
     for capture in run.captures:
         path = shlex.quote(capture.path)
-        commands = "\n".join(f"{command} {path}" for command in IN_MEMRAY)
-        found.append(Fact("in_memray", commands, is_code=True))
+        commands = tuple(f"{command} {path}" for command in IN_MEMRAY)
+        found.append(Fact("in_memray", code=commands))
     return tuple(found)
 
 

@@ -34,7 +34,7 @@ def render(page: Page, languages: Sequence[Language]) -> bytes:
         lstrip_blocks=True,
     )
     speech = _Speech(languages)
-    environment.globals.update(t=speech.text, ts=speech.svg_text, ta=speech.attribute)
+    environment.globals.update(t=speech.text, ta=speech.attribute)
     html = environment.get_template(TEMPLATE).render(
         page=page,
         languages=[(language.code, language.tag) for language in languages],
@@ -59,20 +59,14 @@ class _Speech:
         """A key of the words, or a sentence by language, as HTML."""
         if len(self._languages) == 1:
             return Markup.escape(self._say(self._languages[0], said, values))
+        texts = [self._say(language, said, values) for language in self._languages]
+        if len(set(texts)) == 1:
+            return Markup.escape(texts[0])
         return Markup("").join(
             Markup('<span lang="{}" data-language="{}">{}</span>').format(
-                language.tag, language.code, self._say(language, said, values)
+                language.tag, language.code, text
             )
-            for language in self._languages
-        )
-
-    def svg_text(self, key: str) -> Markup:
-        """A key of the words inside an SVG text."""
-        return Markup("").join(
-            Markup('<tspan lang="{}" data-language="{}">{}</tspan>').format(
-                language.tag, language.code, language.say(key)
-            )
-            for language in self._languages
+            for language, text in zip(self._languages, texts, strict=True)
         )
 
     def attribute(self, name: str, key: str) -> Markup:

@@ -21,6 +21,7 @@ CHOICES = (*LANGUAGES, "both")
 
 # The groups of keys that the scripts of the page speak from.
 SCRIPT_GROUPS = (
+    "checkpoint",
     "count",
     "flame",
     "lines",

@@ -145,6 +145,7 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
         "lines": [index.frames[frame] for frame in lines.frames],
         "checkpoints": {
             "label": [plain(point.label) for point in points],
+            "kind": [point.kind.value for point in points],
             "time": [round(point.time_s, 6) for point in points],
             "rss": [point.rss_bytes for point in points],
             "file": [point.rss_file_bytes for point in points],

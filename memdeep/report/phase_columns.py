@@ -46,6 +46,7 @@ def phase_columns(phases: Sequence[Phase], lines: LineBytes) -> Json:
         "rss": [phase.rss_delta_bytes for phase in phases],
         "heap": [phase.heap_delta_bytes for phase in phases],
         "peak": of_heap(lambda heap: heap.peak.bytes),
+        "peakTime": [None if phase.peak is None else phase.peak.time_s for phase in phases],
         "allocated": of_heap(lambda heap: heap.allocated_bytes),
         "freed": of_heap(lambda heap: sum_of_known([heap.freed_bytes, heap.churn_bytes])),
         "churn": of_heap(lambda heap: heap.churn_bytes),

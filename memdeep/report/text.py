@@ -15,7 +15,7 @@ from rich.text import Text
 
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
 from memdeep.plain import plain
-from memdeep.report import death_words, units, words
+from memdeep.report import death_words, names, units, words
 from memdeep.report.language import Language
 from memdeep.report.view import most_telling
 from memdeep.report.wrapping import wrap
@@ -117,7 +117,7 @@ def _table(report: Report, console: Console, language: Language) -> RenderableTy
     shown = most_telling(report.phases, MAX_ROWS)
     most = max((abs(report.phases[row].rss_delta_bytes or 0) for row in shown), default=0)
     rows = [
-        (_cells(report.phases[row], language), _row_style(report.phases[row], most))
+        (_cells(report, report.phases[row], language), _row_style(report.phases[row], most))
         for row in shown
     ]
     is_wide = console.width >= WIDE
@@ -151,8 +151,8 @@ def _table(report: Report, console: Console, language: Language) -> RenderableTy
     return Group(table, Text(more, style="dim"))
 
 
-def _cells(phase: Phase, language: Language) -> list[str | Text]:
-    name = Text("  " * phase.outline.depth + plain(phase.name))
+def _cells(report: Report, phase: Phase, language: Language) -> list[str | Text]:
+    name = Text("  " * phase.outline.depth + plain(names.phase(report.run, phase, language)))
     if phase.repeats > 1:
         name.append(f" × {phase.repeats:,}", style="dim")
     if not phase.complete:
@@ -254,7 +254,8 @@ def _other_finding(report: Report, item: Finding, width: int, language: Language
         return Text(wrap(plain(words.finding(report, item, language)), width))
     key = "terminal.at_peak" if item.kind is FindingKind.PEAK else "terminal.kept_by"
     phase, where = report.phases[item.phase], words.location(item.culprit.frame)
-    said = plain(language.say(key, phase=words.short(phase.name), where=where))
+    name = words.short(names.phase(report.run, phase, language))
+    said = plain(language.say(key, phase=name, where=where))
     text = Text(wrap(said, width))
     _add_source(text, report, item.culprit)
     return text

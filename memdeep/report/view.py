@@ -11,7 +11,7 @@ from functools import partial
 
 from memdeep import __version__
 from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Phase, Report
-from memdeep.report import death_words, timeline, units, words
+from memdeep.report import death_words, names, timeline, units, words
 from memdeep.report.facts import Fact, facts
 from memdeep.report.language import Language
 from memdeep.report.timeline import Timeline
@@ -67,7 +67,7 @@ class FindingView:
     rank: int
     title: Texts
     phase_index: int
-    phase_name: str
+    phase_name: Texts
     metric: str
     bytes_text: str
     share: Texts
@@ -100,7 +100,7 @@ class DeathView:
 @dataclass(frozen=True, slots=True)
 class PhaseRow:
     index: int
-    name: str
+    name: Texts
     kind: str
     depth: int
     repeats_text: str
@@ -133,6 +133,7 @@ class Page:
     more_findings: tuple[FindingView, ...]
     no_findings: Texts
     timeline: Timeline | None
+    band_names: Mapping[int, Texts]  # by index of the phase
     phases: tuple[PhaseRow, ...]
     hidden_phases: int
     blocks: Mapping[str, str]
@@ -143,6 +144,7 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
     """The page of ``report``; ``blocks`` are the packed data for its scripts."""
     run = report.run
     shown = most_telling(report.phases, MAX_ROWS)
+    drawn = timeline.lay_out(report)
 
     def say(sentence: Callable[[Language], str]) -> Texts:
         return {language.code: sentence(language) for language in languages}
@@ -167,8 +169,12 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
         findings=cards[:OPEN_FINDINGS],
         more_findings=cards[OPEN_FINDINGS:],
         no_findings=say(lambda language: words.no_findings(report, language)),
-        timeline=timeline.lay_out(report),
-        phases=tuple(_row(report.phases[place], place) for place in shown),
+        timeline=drawn,
+        band_names={
+            band.index: say(partial(names.phase, report.run, report.phases[band.index]))
+            for band in ([] if drawn is None else drawn.bands)
+        },
+        phases=tuple(_row(report, place, say) for place in shown),
         hidden_phases=len(report.phases) - len(shown),
         blocks=blocks,
         version=__version__,
@@ -215,11 +221,12 @@ def _death(report: Report, death: Death, say: Say) -> DeathView:
     )
 
 
-def _row(phase: Phase, place: int) -> PhaseRow:
+def _row(report: Report, place: int, say: Say) -> PhaseRow:
+    phase = report.phases[place]
     culprit = phase.main_culprit
     return PhaseRow(
         index=place,
-        name=phase.name,
+        name=say(partial(names.phase, report.run, phase)),
         kind=phase.outline.kind.value,
         depth=phase.outline.depth,
         repeats_text=f"× {phase.repeats:,}" if phase.repeats > 1 else "",
@@ -242,7 +249,7 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         rank=rank,
         title=say(lambda language: words.finding(report, item, language)),
         phase_index=item.phase,
-        phase_name=report.phases[item.phase].name,
+        phase_name=say(partial(names.phase, report.run, report.phases[item.phase])),
         metric="peak" if item.kind is FindingKind.PEAK else "retained",
         bytes_text=units.size(item.bytes),
         share=say(lambda language: words.share(item, language)),

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from memdeep.model import Exit, Finding, FindingKind, Frame, Phase, PhaseKind, Report
-from memdeep.report import units
+from memdeep.model import Advice, Exit, Finding, FindingKind, Frame, Phase, PhaseKind, Report
+from memdeep.report import names, units
 from memdeep.report.language import Language
 
 MAX_NAME = 100
@@ -29,17 +29,17 @@ def short(name: str) -> str:
     return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1].rstrip()}…"
 
 
-def phase_name(phase: Phase, language: Language) -> str:
+def phase_name(report: Report, phase: Phase, language: Language) -> str:
     """The phase's name as the subject of a sentence."""
     is_segment = phase.outline.kind is PhaseKind.SEGMENT
     key = "finding.stretch" if is_segment else "finding.name"
-    return language.say(key, name=short(phase.name))
+    return language.say(key, name=short(names.phase(report.run, phase, language)))
 
 
 def finding(report: Report, item: Finding, language: Language) -> str:
     """A finding as one sentence."""
     phase = report.phases[item.phase]
-    name = phase_name(phase, language)
+    name = phase_name(report, phase, language)
     if item.culprit is None:
         return language.say(
             f"finding.{item.kind.value}",
@@ -86,7 +86,12 @@ def share(item: Finding, language: Language) -> str:
 
 def advice(item: Finding, language: Language) -> str:
     """What to do about a finding; empty where nothing is known to help."""
-    return "" if item.advice is None else language.say(f"advice.{item.advice.name.lower()}")
+    if item.advice is None:
+        return ""
+    key = f"advice.{item.advice.name.lower()}"
+    if item.kind is FindingKind.PEAK and item.advice is Advice.GROWING_CONTAINER:
+        key += "_peak"  # it grew, but what was put into it did not stay
+    return language.say(key)
 
 
 def evidence(item: Finding, language: Language) -> str:
@@ -115,7 +120,7 @@ def fate(report: Report, item: Finding, language: Language) -> str:
         if place is None:
             parts.append(language.say("finding.freed_outside", size_bytes=size))
         else:
-            name = short(report.phases[place].name)
+            name = short(names.phase(report.run, report.phases[place], language))
             key = "finding.freed_itself" if place == item.phase else "finding.freed_in"
             parts.append(language.say(key, size_bytes=size, phase=name))
     return language.say("finding.fate", parts=language.say("finding.and").join(parts))
@@ -140,7 +145,7 @@ def headline(report: Report, language: Language) -> str:
     most = max(innermost, key=lambda phase: phase.rss_delta_bytes or 0)
     return language.say(
         "finding.most_untraced",
-        phase=phase_name(most, language),
+        phase=phase_name(report, most, language),
         size_bytes=most.rss_delta_bytes,
     )
 

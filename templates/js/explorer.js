@@ -207,8 +207,11 @@
     store.subscribe(async (state, changed) => {
       waiting = new Set([...waiting, ...changed]);
       const mine = waiting;
+      root.setAttribute('aria-busy', 'true');
       await render(possible(core, state), mine);
-      if (mine === waiting) waiting = new Set();
+      if (mine !== waiting) return;
+      waiting = new Set();
+      root.removeAttribute('aria-busy');
     });
     return { flame, chooseScope, ready: speak() };
   }

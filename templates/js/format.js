@@ -1,4 +1,4 @@
-// Figures as words, the same way the Python side writes them.
+// Figures as words, rounded the way memdeep/report/units.py rounds them.
 (function (memdeep) {
   'use strict';
 
@@ -6,54 +6,62 @@
   // From here on one decimal would read "1024.0" of the smaller unit.
   const ROUNDS_UP = 1023.95;
   const UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'];
+  const MINUS = '−';
   const UNKNOWN = '–';
   const COUNT = new Intl.NumberFormat('en-US');
 
-  function known(value) {
-    return value !== null && value !== undefined;
+  // Python rounds a tie to the even digit, toFixed() away from zero. Ties are exact in binary.
+  function fixed(value, digits) {
+    const isTie = digits === 0 ? (value * 2) % 2 === 1 : (value * 4) % 2 === 1;
+    if (!isTie) return value.toFixed(digits);
+    const scale = 10 ** digits;
+    const below = Math.floor(value * scale);
+    return ((below % 2 === 0 ? below : below + 1) / scale).toFixed(digits);
   }
 
+  const isKnown = (value) => value !== null && value !== undefined;
+
+  // 345 B, 1.5 KB, 329.3 MB; an en dash for what is not known.
   function bytes(value) {
-    if (!known(value)) return UNKNOWN;
+    if (!isKnown(value)) return UNKNOWN;
     let size = Math.abs(value);
     let unit = 0;
     while (size >= ROUNDS_UP && unit < UNITS.length - 1) {
       size /= UNIT;
       unit += 1;
     }
-    const digits = unit === 0 ? size.toFixed(0) : size.toFixed(1);
-    return (value < 0 ? '−' : '') + digits + ' ' + UNITS[unit];
+    return (value < 0 ? MINUS : '') + fixed(size, unit === 0 ? 0 : 1) + ' ' + UNITS[unit];
   }
 
+  // Like bytes, with a plus where it grew; 0 where nothing changed.
   function signedBytes(value) {
     if (value === 0) return '0';
-    return (known(value) && value > 0 ? '+' : '') + bytes(value);
+    return (isKnown(value) && value > 0 ? '+' : '') + bytes(value);
   }
 
-  function percent(share) {
-    if (!known(share)) return UNKNOWN;
-    const value = Math.abs(share * 100);
-    const text = value.toFixed(value === 0 || value >= 99.95 ? 0 : 1) + ' %';
-    return (share < 0 ? '−' : '') + text;
+  function percent(ratio) {
+    if (!isKnown(ratio)) return UNKNOWN;
+    const value = Math.abs(ratio * 100);
+    const text = fixed(value, value >= 99.95 || value === 0 ? 0 : 1) + ' %';
+    return (ratio < 0 ? MINUS : '') + text;
+  }
+
+  const twoDigits = (value) => String(value).padStart(2, '0');
+
+  // 12 ms, 3.2 s, 2 min 05 s, 3 h 07 min.
+  function seconds(value) {
+    if (!isKnown(value)) return UNKNOWN;
+    if (value < 0.9995) return fixed(value * 1000, 0) + ' ms';
+    if (value < 59.95) return fixed(value, 1) + ' s';
+    const whole = Number(fixed(value, 0));
+    if (whole < 3600) return Math.floor(whole / 60) + ' min ' + twoDigits(whole % 60) + ' s';
+    const minutes = Number(fixed(value / 60, 0));
+    return Math.floor(minutes / 60) + ' h ' + twoDigits(minutes % 60) + ' min';
   }
 
   function count(value) {
-    return known(value) ? COUNT.format(value) : UNKNOWN;
+    return isKnown(value) ? COUNT.format(value) : UNKNOWN;
   }
 
-  function two(value) {
-    return String(value).padStart(2, '0');
-  }
-
-  function seconds(value) {
-    if (!known(value)) return UNKNOWN;
-    if (value < 0.9995) return (value * 1000).toFixed(0) + ' ms';
-    if (value < 59.95) return value.toFixed(1) + ' s';
-    const whole = Math.round(value);
-    if (whole < 3600) return Math.floor(whole / 60) + ' min ' + two(whole % 60) + ' s';
-    const minutes = Math.round(value / 60);
-    return Math.floor(minutes / 60) + ' h ' + two(minutes % 60) + ' min';
-  }
-
-  memdeep.format = { bytes, signedBytes, percent, count, seconds };
+  memdeep.format = { bytes, signedBytes, percent, seconds, count, UNKNOWN, MINUS };
 })(globalThis.memdeep = globalThis.memdeep || {});

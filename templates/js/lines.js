@@ -130,6 +130,12 @@
       else if (top + ROW_PX > box.scrollTop + room) box.scrollTop = top + ROW_PX - room;
     }
 
+    function showSelected() {
+      const place = sorted.findIndex(isSelected);
+      if (place >= 0) reveal(place);
+      draw(true);
+    }
+
     function onKey(event) {
       if (event.target !== box || event.ctrlKey || event.metaKey || event.altKey) return;
       const at = sorted.findIndex(isSelected);
@@ -155,6 +161,7 @@
       show(sums, kind, matches, selected) {
         shown = { rows: ranking.rank(data, sums.line, sums.node, kind), kind, signed: sums.node.signed, matches, selected };
         arrange();
+        showSelected();
       },
       filter(matches) {
         shown = { ...shown, matches };
@@ -162,9 +169,7 @@
       },
       select(selected) {
         shown = { ...shown, selected };
-        const place = sorted.findIndex(isSelected);
-        if (place >= 0) reveal(place);
-        draw(true);
+        showSelected();
       },
     };
   }

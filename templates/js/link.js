@@ -9,6 +9,9 @@
     native: ['fold', 'show', 'hide'],
   };
   const FLAGS = ['invert', 'threads', 'imports', 'flip', 'regex'];
+  const KINDS = ['lines', 'functions', 'modules'];
+  // Browsers take few changes of the address at a time: one that is no step waits for the next ones.
+  const PATIENCE_MS = 300;
   const STEPS = ['scope', 'versus', 'metric', 'view', 'frames', 'file']; // worth a step in the history
 
   function scopeText(scope) {
@@ -24,6 +27,25 @@
     return from < to && to < limits.checkpoints ? { kind: 'between', from, to } : null;
   }
 
+  function framesOf(text, limits) {
+    if (!/^\d+(\.\d+)*$/.test(text ?? '')) return [];
+    const frames = text.split('.').map(Number);
+    return frames.every((frame) => frame < limits.frames) ? frames : [];
+  }
+
+  function rowText(selected) {
+    return 'frames' in selected ? selected.frames.join('.') : selected.kind + '.' + selected.frame;
+  }
+
+  // lines.12 is a row of a table, 3.12.40 the path of a frame in the graph.
+  function rowOf(text, limits) {
+    const [, kind, rest] = /^(?:([a-z]+)\.)?([\d.]+)$/.exec(text ?? '') ?? [];
+    const frames = framesOf(rest, limits);
+    if (frames.length === 0) return null;
+    if (kind === undefined) return { frames };
+    return KINDS.includes(kind) && frames.length === 1 ? { kind, frame: frames[0] } : null;
+  }
+
   function write(state) {
     const words = new URLSearchParams();
     if (state.scope.kind === 'phase') words.set('phase', state.scope.phase);
@@ -35,6 +57,8 @@
     if (state.query !== '') words.set('find', state.query);
     if (state.frames.length > 0) words.set('frame', state.frames.join('.'));
     if (state.file !== null) words.set('file', state.file);
+    const row = state.selected === null ? '' : rowText(state.selected);
+    if (row !== '') words.set('row', row);
     return '#' + words;
   }
 
@@ -44,37 +68,56 @@
     const patch = { ...DEFAULTS };
     delete patch.scope;
     delete patch.metric;
-    delete patch.selected;
     const scope = scopeOf(words.has('phase') ? 'phase-' + words.get('phase') : words.get('between'), limits);
     if (scope !== null) patch.scope = scope;
     patch.versus = scopeOf(words.get('vs'), limits);
     for (const [key, choices] of Object.entries(CHOICES)) {
       if (choices.includes(words.get(key))) patch[key] = words.get(key);
     }
+    if (scope !== null && !limits.metrics(scope, patch.versus).includes(patch.metric)) delete patch.metric;
     for (const key of FLAGS) patch[key] = words.get(key) === '1';
     patch.query = words.get('find') ?? '';
-    const frames = words.get('frame') ?? '';
-    patch.frames = /^\d+(\.\d+)*$/.test(frames) ? frames.split('.').map(Number) : [];
+    patch.frames = framesOf(words.get('frame'), limits);
+    patch.selected = rowOf(words.get('row'), limits);
     const file = words.get('file');
     if (file !== null && /^\d+$/.test(file)) patch.file = Number(file);
     return patch;
   }
 
-  // The page begins at an address without words, and the links that skip parts of it have none either.
+  // A hash without "=" is a place on the page (#main), not something to look at.
+  const isState = (hash) => hash === '' || hash.includes('=');
+
   function tie(store, limits) {
     const beginning = store.get();
     let written = location.hash;
+    let isRestoring = false;
+    let waiting = null;
+    const settle = () => {
+      if (waiting === null) return;
+      clearTimeout(waiting);
+      waiting = null;
+      history.replaceState(null, '', written);
+    };
     store.subscribe((state, changed) => {
       const address = write(state);
-      if (address === written) return;
+      if (isRestoring || address === written) return;
+      if (STEPS.some((key) => changed.has(key))) {
+        settle(); // the place that is left keeps its address
+        history.pushState(null, '', address);
+      } else {
+        waiting ??= setTimeout(settle, PATIENCE_MS);
+      }
       written = address;
-      const isStep = STEPS.some((key) => changed.has(key));
-      history[isStep ? 'pushState' : 'replaceState'](null, '', address);
     });
     const follow = () => {
-      if (location.hash === written || (location.hash !== '' && !location.hash.includes('='))) return;
+      if (!isState(location.hash)) return;
+      clearTimeout(waiting);
+      waiting = null;
+      if (location.hash === written) return;
       written = location.hash;
-      store.set(written === '' ? beginning : read(written, limits));
+      isRestoring = true;
+      store.set({ ...beginning, ...(written === '' ? {} : read(written, limits)) });
+      isRestoring = false;
     };
     addEventListener('popstate', follow);
     addEventListener('hashchange', follow);

@@ -2,31 +2,38 @@
 (async function (memdeep) {
   'use strict';
 
-  const firstFinding = () => document.querySelector('.finding [data-phase]')?.dataset;
-
   // The phase of the first finding, else the one that grew most: what the reader came for.
-  function startingPhase(phases) {
-    const finding = firstFinding();
-    if (finding) return Number(finding.phase);
+  function startingPoint(core) {
+    const { phases } = core;
+    const link = document.querySelector('.finding a[data-phase]');
     const growth = (place) => phases.rss[place] ?? phases.heap[place] ?? 0;
-    return phases.name.reduce((most, _, place) => (growth(place) > growth(most) ? place : most), 0);
+    const phase = link === null
+      ? phases.name.reduce((most, _, place) => (growth(place) > growth(most) ? place : most), 0)
+      : Number(link.dataset.phase);
+    const scope = { kind: 'phase', phase };
+    return { scope, metric: startingMetric(core, scope, link?.dataset.wish) };
   }
 
-  function startingMetric(core, scope) {
-    const finding = firstFinding();
-    const offered = scope.kind === 'phase' && core.phases.traced[scope.phase] ? memdeep.scope.metricsOf(core, scope) : [];
-    if (finding && Number(finding.phase) === scope.phase && offered.includes(finding.wish)) return finding.wish;
-    return offered[0] ?? 'retained';
+  function startingMetric(core, scope, wish) {
+    const offered = memdeep.scope.metricsOf(core, scope);
+    return offered.includes(wish) ? wish : offered[0] ?? 'retained';
   }
 
   async function start() {
     const explorerRoot = document.getElementById('explorer');
     const data = await memdeep.payload.open();
     const { core } = data;
-    const limits = { phases: core.phases.name.length, checkpoints: core.checkpoints.time.length };
+    const limits = {
+      phases: core.phases.name.length,
+      checkpoints: core.checkpoints.time.length,
+      frames: data.frames.count,
+      metrics: (scope, versus) => memdeep.scope.metricsOf(core, scope, versus),
+    };
     const linked = memdeep.link.read(location.hash, limits);
-    const scope = linked.scope ?? { kind: 'phase', phase: startingPhase(core.phases) };
-    const store = memdeep.store.create({ ...linked, scope, metric: linked.metric ?? startingMetric(core, scope) });
+    const beginning = linked.scope === undefined
+      ? startingPoint(core)
+      : { metric: startingMetric(core, linked.scope) };
+    const store = memdeep.store.create({ ...beginning, ...linked });
     memdeep.link.tie(store, limits);
     const tooltip = memdeep.flameTooltip.create(document.getElementById('tooltip'), data.frames);
     const explorer = memdeep.explorer.create(explorerRoot, data, store, tooltip);
@@ -48,14 +55,27 @@
   }
 
   function fail(key, values) {
-    document.documentElement.dataset.ready = 'failed';
     const place = document.querySelector('[data-failed]');
-    place.hidden = false;
-    place.textContent = memdeep.words.say(key, values);
+    const speak = () => { place.textContent = memdeep.words.say(key, values); };
+    document.documentElement.dataset.ready = 'failed';
     document.querySelector('[data-explorer-body]').hidden = true;
+    place.hidden = false;
+    memdeep.words.onChange(speak);
+    speak();
+  }
+
+  // What is folded on the screen is not to be lost on paper.
+  function openForPaper() {
+    let opened = [];
+    addEventListener('beforeprint', () => {
+      opened = [...document.querySelectorAll('details:not([open])')];
+      opened.forEach((details) => { details.open = true; });
+    });
+    addEventListener('afterprint', () => opened.forEach((details) => { details.open = false; }));
   }
 
   memdeep.words.start();
+  openForPaper();
   memdeep.theme.wire(document.querySelectorAll('[data-set-theme]'), () => memdeep.page?.explorer.flame.refreshColours());
   if (document.getElementById('phases') === null) return;
   if (!memdeep.payload.canUnpack()) {

@@ -1,322 +1,258 @@
-// The table of phases: sorted, filtered, folded, and only the rows on screen are there.
+// The table of phases: only the rows in sight exist. Sorts, filters, folds, selects by mouse and keys.
 (function (memdeep) {
   'use strict';
 
-  const { format } = memdeep;
-  const ROW_PX = 38;
-  const SPARE_ROWS = 8;
-  const TALLEST_PX = 34 * 16;
-  const SVG = 'http://www.w3.org/2000/svg';
+  const { TEXTS } = memdeep.phaseRows;
+  const SPARE_ROWS = 12;
+  const PAGE = 10;
   const say = (key, values) => memdeep.words.say(key, values);
 
-  // Columns by name: what a phase is sorted by, and how it reads.
-  const COLUMNS = [
-    { name: 'name', value: (p, i) => i, isText: true },
-    { name: 'duration', value: (p, i) => p.duration[i], text: format.seconds },
-    { name: 'rss', value: (p, i) => p.rss[i], text: format.signedBytes, bar: true },
-    { name: 'heap', value: (p, i) => p.heap[i], text: format.signedBytes, bar: true },
-    { name: 'gap', value: (p, i) => (p.rss[i] === null || p.heap[i] === null ? null : p.rss[i] - p.heap[i]), isGap: true },
-    { name: 'peak', value: (p, i) => p.peak[i], text: format.bytes },
-    { name: 'allocated', value: (p, i) => p.allocated[i], text: format.bytes },
-    { name: 'freed', value: (p, i) => p.freed[i], text: format.bytes },
-    { name: 'churn', value: (p, i) => p.churn[i], text: format.bytes },
-    { name: 'explained', value: (p, i) => p.explained[i], text: format.percent, isRatio: true },
-    { name: 'trend', value: (p, i) => p.slope[i], isTrend: true },
-    { name: 'culprit', value: (p, i) => p.culpritBytes[i], isCulprit: true },
-  ];
-
-  function tone(value) {
-    if (value === null) return 'tone-unknown';
-    return value === 0 ? 'tone-flat' : value > 0 ? 'tone-up' : 'tone-down';
+  function spacer() {
+    const row = document.createElement('tr');
+    row.className = 'spacer';
+    row.setAttribute('aria-hidden', 'true');
+    return row;
   }
 
-  function element(name, className, text) {
-    const made = document.createElement(name);
-    if (className) made.className = className;
-    if (text !== undefined) made.textContent = text;
-    return made;
-  }
-
-  function sparkline(deltas) {
-    const svg = document.createElementNS(SVG, 'svg');
-    const line = document.createElementNS(SVG, 'polyline');
-    const [low, high] = [Math.min(0, ...deltas), Math.max(1, ...deltas)];
-    const step = 100 / Math.max(1, deltas.length - 1);
-    line.setAttribute('points', deltas
-      .map((delta, place) => (place * step).toFixed(1) + ',' + ((20 * (high - delta)) / (high - low)).toFixed(1)).join(' '));
-    svg.setAttribute('viewBox', '0 -1 100 22');
-    svg.setAttribute('preserveAspectRatio', 'none');
-    svg.setAttribute('role', 'img');
-    svg.setAttribute('aria-label', say('phases.trend_picture'));
-    svg.append(line);
-    return svg;
-  }
-
-  // The order of rows: by a column within each parent, so that phases stay under what contains them.
-  function ordered(phases, column, descending) {
-    const children = new Map();
-    phases.name.forEach((_, place) => {
-      const above = phases.parent[place];
-      if (!children.has(above)) children.set(above, []);
-      children.get(above).push(place);
-    });
-    const order = [];
-    const compare = (a, b) => {
-      const [one, other] = [column.value(phases, a), column.value(phases, b)];
-      if (one === other) return a - b;
-      if (one === null) return 1;
-      if (other === null) return -1;
-      return descending ? other - one : one - other;
-    };
-    const visit = (above) => {
-      for (const place of (children.get(above) ?? []).sort(compare)) {
-        order.push(place);
-        visit(place);
-      }
-    };
-    visit(-1);
-    return order;
-  }
-
-  function create(root, tools, data, store, chooseScope) {
+  function create(box, tools, data, store, chooseScope) {
     const { phases } = data.core;
-    const columns = COLUMNS.filter((column) => column.isText || phases.name.some((_, i) => column.value(phases, i) !== null));
-    const hasChildren = new Set(phases.parent);
-    const largest = Math.max(1, ...[...phases.rss, ...phases.heap].map((delta) => Math.abs(delta ?? 0)));
+    const cells = memdeep.phaseCells.create(data);
+    const order = memdeep.phaseRows.create(phases, cells.textOf, cells.culpritText);
+    const columns = memdeep.phaseRows.knownColumns(phases);
+    const table = box.querySelector('table');
+    const body = table.tBodies[0];
+    const [above, below] = [spacer(), spacer()];
+    const part = {
+      filter: tools.querySelector('[data-filter]'), grew: tools.querySelector('[data-grew]'),
+      nested: tools.querySelector('[data-nested]'), shown: tools.querySelector('[data-shown]'),
+    };
     const closed = new Set();
-    const filter = tools.querySelector('[data-filter]');
-    const grew = tools.querySelector('[data-grew]');
-    const shown = tools.querySelector('[data-shown]');
-    let sort = { column: columns[0], descending: false };
-    let rows = [];
-    let drawn = {}; // which of them are in the document
+    let sort = { column: null, direction: -1 }; // null: in the order of the program
+    let shown = [];
+    let active = 0; // the row the keyboard stands on
+    let made = new Map(); // phase -> its row, as long as it looks the same
+    let drawn = [0, 0]; // the places of the rows that are there
+    let height = 0; // of a row
+    let waiting = 0;
 
-    const table = element('table', 'phases');
-    const head = element('thead');
-    const body = element('tbody');
-    table.append(element('caption', 'unseen'), head, body);
-    root.replaceChildren(table);
-    root.classList.add('virtual');
+    const phaseOf = (scope) => (scope?.kind === 'phase' ? scope.phase : -1);
 
-    // A row is there if it fits the filter or holds one that does, and nothing around it is closed.
-    function visibleRows() {
-      const wanted = filter.value.trim().toLowerCase();
-      const fits = (i) => (wanted === '' || phases.name[i].toLowerCase().includes(wanted) || culpritText(i).toLowerCase().includes(wanted))
-        && (!grew.checked || (phases.rss[i] ?? phases.heap[i] ?? 0) > 0);
-      const kept = new Uint8Array(phases.name.length);
-      for (let i = phases.name.length - 1; i >= 0; i -= 1) {
-        if (fits(i)) kept[i] = 1;
-        if (kept[i] && phases.parent[i] >= 0) kept[phases.parent[i]] = 1;
+    function rowAt(place) {
+      const item = shown[place];
+      if (!made.has(item.phase)) {
+        const row = cells.row(item, columns);
+        row.setAttribute('aria-rowindex', place + 2);
+        made.set(item.phase, row);
       }
-      const isOpen = (i) => {
-        for (let above = phases.parent[i]; above >= 0; above = phases.parent[above]) if (closed.has(above)) return false;
-        return true;
-      };
-      return ordered(phases, sort.column, sort.descending).filter((i) => kept[i] && isOpen(i));
+      return made.get(item.phase);
     }
 
-    function culpritText(i) {
-      return phases.culprit[i] < 0 ? '' : data.frames.location(data.core.lines[phases.culprit[i]]);
+    function mark(row, place) {
+      const { scope, versus } = store.get();
+      const { phase } = shown[place];
+      row.setAttribute('aria-selected', phaseOf(scope) === phase);
+      row.classList.toggle('selected', phaseOf(scope) === phase);
+      row.classList.toggle('versus', phaseOf(versus) === phase);
+      row.classList.toggle('active', place === active);
     }
 
-    function header() {
-      const row = element('tr');
-      for (const column of columns) {
-        const cell = element('th', 'column-' + column.name + (column.isText || column.isTrend || column.isCulprit ? '' : ' number'));
-        cell.scope = 'col';
-        const isSorted = column === sort.column;
-        cell.setAttribute('aria-sort', isSorted ? (sort.descending ? 'descending' : 'ascending') : 'none');
-        const button = element('button', '', say('phases.' + column.name));
-        button.type = 'button';
-        button.title = say('phases.' + column.name + '_meaning');
-        button.addEventListener('click', () => {
-          sort = { column, descending: isSorted ? !sort.descending : !column.isText };
-          refresh();
-        });
-        cell.append(button);
-        row.append(cell);
-      }
-      head.replaceChildren(row);
-      table.caption.textContent = say('phases.caption');
+    // Rows that stay are left alone: while scrolling only those that come and go cost anything.
+    function drawRows(first, last, isScrolled = false) {
+      drawn = [first, last];
+      above.style.setProperty('height', first * height + 'px');
+      below.style.setProperty('height', (shown.length - last) * height + 'px');
+      above.hidden = first === 0;
+      below.hidden = last === shown.length;
+      const rows = Array.from({ length: last - first }, (_, i) => rowAt(first + i));
+      const staying = new Set(rows);
+      for (const row of [...body.rows]) if (row !== above && row !== below && !staying.has(row)) row.remove();
+      let next = above;
+      rows.forEach((row, place) => {
+        const isNew = next.nextSibling !== row;
+        if (isNew) next.after(row);
+        if (isNew || !isScrolled) mark(row, first + place);
+        next = row;
+      });
+      const isInSight = active >= first && active < last;
+      if (isInSight) table.setAttribute('aria-activedescendant', 'phase-row-' + shown[active].phase);
+      else table.removeAttribute('aria-activedescendant');
     }
 
-    function nameCell(i) {
-      const cell = element('th');
-      cell.scope = 'row';
-      cell.style.setProperty('--depth', phases.depth[i]);
-      if (hasChildren.has(i)) {
-        const fold = element('button', 'fold', closed.has(i) ? '▸' : '▾');
-        fold.type = 'button';
-        fold.tabIndex = -1;
-        fold.setAttribute('aria-label', say(closed.has(i) ? 'phases.unfold' : 'phases.fold'));
-        fold.addEventListener('click', (event) => { event.stopPropagation(); toggle(i); });
-        cell.append(fold);
-      }
-      const link = element('a', '', '');
-      link.href = '#phase=' + i;
-      link.append(element('bdi', '', phases.name[i]));
-      link.title = phases.name[i];
-      link.tabIndex = -1; // the table is one stop, its arrow keys do the rest
-      cell.append(link);
-      const repeats = phases.stretches[i].length / 2;
-      if (repeats > 1) cell.append(' ', element('span', 'repeats', '× ' + format.count(repeats)));
-      if (!phases.complete[i]) cell.append(' ', element('span', 'unfinished', say('phases.unfinished')));
-      return cell;
+    function draw(isScrolled = false) {
+      const first = Math.max(0, Math.floor(box.scrollTop / height) - SPARE_ROWS);
+      const last = Math.ceil((box.scrollTop + box.clientHeight) / height) + SPARE_ROWS;
+      drawRows(Math.min(first, shown.length), Math.min(shown.length, last), isScrolled);
     }
 
-    function gapCell(i, value) {
-      const cell = element('td', 'number quiet', format.signedBytes(value));
-      if (value === null) return cell;
-      const parts = [['files', 1], ['slack', 1], ['untouched', -1]]
-        .map(([name, sign]) => [name, (phases[name][i] ?? 0) * sign])
-        .filter(([, bytes]) => bytes !== 0);
-      const [main] = [...parts].sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
-      cell.title = parts.map(([name, bytes]) => say('phases.gap_' + name) + ' ' + format.signedBytes(bytes)).join('\n');
-      if (main && Math.abs(main[1]) >= 1 << 20) cell.append(element('span', 'gap-name', say('phases.gap_' + main[0])));
-      return cell;
-    }
-
-    function cellOf(column, i) {
-      if (column.isText) return nameCell(i);
-      const value = column.value(phases, i);
-      if (column.isGap) return gapCell(i, value);
-      if (column.isTrend) {
-        const cell = element('td', 'trend');
-        if (phases.deltas[i].length > 1) cell.append(sparkline(phases.deltas[i]));
-        if (value !== null) {
-          cell.append(element('span', 'slope', say('phases.each', { slope: format.signedBytes(value) })));
-          if (phases.warmUp[i] > 0) cell.title = say('phases.warm_up', { warm_up_bytes: phases.warmUp[i] });
-        }
-        return cell;
-      }
-      if (column.isCulprit) {
-        const cell = element('td', 'from');
-        cell.append(element('bdi', 'from-place', culpritText(i) || '–'));
-        if (value !== null) cell.append(' ', element('span', 'from-share', format.bytes(value) + ' · ' + format.percent(phases.culpritShare[i])));
-        return cell;
-      }
-      const cell = element('td', 'number', column.text(value));
-      if (column.bar) {
-        cell.classList.add(tone(value));
-        const bar = element('span', 'bar');
-        bar.style.setProperty('--size', (100 * Math.abs(value ?? 0)) / largest + '%');
-        cell.append(bar);
-      }
-      if (column.isRatio && value !== null && value < 0.6) cell.classList.add('explained-low');
-      return cell;
-    }
-
-    function isSelected(i) {
-      const { scope } = store.get();
-      return scope.kind === 'phase' && scope.phase === i;
-    }
-
-    function markSelected() {
-      for (const row of body.querySelectorAll('tr[data-row]')) {
-        row.classList.toggle('selected', isSelected(Number(row.dataset.row)));
-        if (row.classList.contains('selected')) row.setAttribute('aria-current', 'true');
-        else row.removeAttribute('aria-current');
-      }
-    }
-
-    function rowOf(i) {
-      const row = element('tr', 'kind-' + phases.kind[i]);
-      row.dataset.row = i;
-      row.append(...columns.map((column) => {
-        const cell = cellOf(column, i);
-        cell.classList.add('column-' + column.name);
-        return cell;
-      }));
-      return row;
-    }
-
-    function spacer(count) {
-      const row = element('tr', 'spacer');
-      row.setAttribute('aria-hidden', 'true');
-      const cell = element('td');
-      cell.colSpan = columns.length;
-      cell.style.height = count * ROW_PX + 'px';
-      row.append(cell);
-      return row;
-    }
-
-    // A row that is replaced under the pointer would lose the click, so rows stay while they can.
-    function draw() {
-      const first = Math.max(0, Math.floor(root.scrollTop / ROW_PX) - SPARE_ROWS);
-      const visible = Math.ceil((root.clientHeight || TALLEST_PX) / ROW_PX) + 2 * SPARE_ROWS;
-      const last = Math.min(rows.length, first + visible);
-      const isNear = Math.abs(drawn.first - first) < SPARE_ROWS / 2 && Math.abs(drawn.last - last) < SPARE_ROWS / 2;
-      if (drawn.rows === rows && isNear) return;
-      drawn = { rows, first, last };
-      body.replaceChildren(
-        ...(first > 0 ? [spacer(first)] : []),
-        ...rows.slice(first, last).map(rowOf),
-        ...(last < rows.length ? [spacer(rows.length - last)] : []),
-      );
-      table.setAttribute('aria-rowcount', String(rows.length));
-      markSelected();
-    }
-
-    function refresh() {
-      rows = visibleRows();
-      shown.textContent = rows.length === phases.name.length ? '' : say('phases.shown', { n: rows.length, all: phases.name.length });
-      header();
+    // A narrow screen has taller rows; a table that does not fit keeps its first column in sight.
+    function measure() {
+      height = parseFloat(getComputedStyle(table).getPropertyValue('--row-height'));
+      box.classList.remove('is-cut');
+      const whole = box.scrollWidth;
+      table.style.setProperty('--whole', whole + 'px');
+      box.classList.toggle('is-cut', whole > box.clientWidth);
       draw();
     }
 
-    function toggle(i) {
-      if (!closed.delete(i)) closed.add(i);
+    function onScroll() {
+      waiting ||= requestAnimationFrame(() => {
+        waiting = 0;
+        const from = Math.floor(box.scrollTop / height) - 2;
+        const to = Math.ceil((box.scrollTop + box.clientHeight) / height) + 2;
+        if (drawn[0] > Math.max(0, from) || drawn[1] < Math.min(shown.length, to)) draw(true);
+      });
+    }
+
+    function showHead() {
+      const row = document.createElement('tr');
+      row.setAttribute('role', 'row');
+      row.append(...columns.map(cells.head));
+      table.tHead.replaceChildren(row);
+      showSort();
+    }
+
+    function showSort() {
+      for (const button of table.tHead.querySelectorAll('[data-sort]')) {
+        const isSorted = button.dataset.sort === sort.column;
+        button.parentElement.setAttribute('aria-sort', !isSorted ? 'none' : sort.direction > 0 ? 'ascending' : 'descending');
+      }
+    }
+
+    // Which rows there are may have changed. The keyboard stays on its phase if that is still there.
+    function refresh() {
+      const stood = shown[active]?.phase;
+      shown = order.rows({
+        sort: sort.column, direction: sort.direction, words: part.filter.value,
+        onlyGrew: part.grew.checked, nested: part.nested.checked, closed,
+      });
+      made = new Map();
+      active = Math.max(0, shown.findIndex((item) => item.phase === stood));
+      table.setAttribute('aria-rowcount', shown.length + 1);
+      const isWhole = shown.length === phases.name.length;
+      part.shown.textContent = isWhole ? '' : say('phases.shown', { n: shown.length, all: phases.name.length });
+      draw();
+    }
+
+    // A row that was out of sight comes to the nearest edge, or to the middle; the top one is whole.
+    function stand(place, isCentred = false) {
+      active = Math.min(shown.length - 1, Math.max(0, place));
+      const fit = (box.clientHeight - table.tHead.offsetHeight) / height;
+      const top = box.scrollTop / height;
+      const first = active < top ? active : active + 1 > top + fit ? Math.ceil(active + 1 - fit) : null;
+      if (first !== null) box.scrollTop = height * (isCentred ? Math.max(0, active - Math.floor(fit / 2)) : first);
+      draw();
+    }
+
+    // A phase that was selected elsewhere comes into sight, its parents opened.
+    function showSelected() {
+      const phase = phaseOf(store.get().scope);
+      const shut = phase < 0 ? [] : order.ancestors(phase).filter((one) => closed.has(one));
+      if (shut.length > 0) {
+        shut.forEach((one) => closed.delete(one));
+        refresh();
+      }
+      const place = shown.findIndex((item) => item.phase === phase);
+      if (place >= 0) stand(place, true);
+      else draw();
+    }
+
+    function choose(place, isCompared) {
+      if (shown[place] === undefined) return;
+      const scope = { kind: 'phase', phase: shown[place].phase };
+      active = place;
+      if (!isCompared) {
+        chooseScope(scope);
+        return;
+      }
+      const { metric } = store.get();
+      store.set({ versus: scope, frames: [], metric: metric === 'growth' ? 'retained' : metric });
+    }
+
+    function toggle(place, isOpen) {
+      const item = shown[place];
+      if (!item.isParent || item.isOpen === isOpen) return false;
+      if (isOpen) closed.delete(item.phase);
+      else closed.add(item.phase);
+      refresh();
+      return true;
+    }
+
+    function parentOf(place) {
+      for (let next = place - 1; next >= 0; next -= 1) if (shown[next].level < shown[place].level) return next;
+      return place;
+    }
+
+    // First the way a reader wants it, then the other way round, then the program's order again.
+    function sortBy(column) {
+      const first = TEXTS.includes(column) ? 1 : -1;
+      if (sort.column !== column) sort = { column, direction: first };
+      else if (sort.direction === first) sort = { column, direction: -first };
+      else sort = { column: null, direction: -1 };
+      showSort();
+      box.scrollTop = 0;
       refresh();
     }
 
-    function reveal(i) {
-      const place = rows.indexOf(i);
-      if (place < 0) return;
-      const top = place * ROW_PX;
-      const room = root.clientHeight - head.offsetHeight;
-      if (top < root.scrollTop) root.scrollTop = top;
-      else if (top + ROW_PX > root.scrollTop + room) root.scrollTop = top + ROW_PX - room;
-    }
-
-    function choose(i) {
-      chooseScope({ kind: 'phase', phase: i });
-    }
+    const MOVES = {
+      ArrowDown: () => active + 1, ArrowUp: () => active - 1, PageDown: () => active + PAGE,
+      PageUp: () => active - PAGE, Home: () => 0, End: () => shown.length - 1,
+    };
 
     function onKey(event) {
-      const { scope } = store.get();
-      const at = rows.indexOf(scope.kind === 'phase' ? scope.phase : -1);
-      const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
-      if (event.target.closest('button, input')) return;
-      if (event.key in steps && rows.length > 0) {
-        choose(rows[Math.min(rows.length - 1, Math.max(0, at + steps[event.key]))]);
-      } else if ((event.key === 'ArrowLeft' || event.key === 'ArrowRight') && at >= 0 && hasChildren.has(rows[at])) {
-        if (closed.has(rows[at]) === (event.key === 'ArrowRight')) toggle(rows[at]);
-      } else return;
+      if (event.target !== table || shown.length === 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (Object.hasOwn(MOVES, event.key)) stand(MOVES[event.key]());
+      else if (event.key === 'ArrowRight') toggle(active, true);
+      else if (event.key === 'ArrowLeft') { if (!toggle(active, false)) stand(parentOf(active)); }
+      else if (event.key === 'Enter' || event.key === ' ') choose(active, event.shiftKey);
+      else return;
       event.preventDefault();
     }
 
-    root.addEventListener('scroll', draw);
-    root.addEventListener('keydown', onKey);
-    body.addEventListener('click', (event) => {
+    function onClick(event) {
       const row = event.target.closest('tr[data-row]');
-      if (row === null || event.metaKey || event.ctrlKey || event.shiftKey) return;
+      if (row === null || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
-      choose(Number(row.dataset.row));
+      const place = shown.findIndex((item) => item.phase === Number(row.dataset.row));
+      if (event.target.closest('.twist')) toggle(place, !shown[place].isOpen);
+      else if (getSelection().isCollapsed) choose(place, event.shiftKey);
+    }
+
+    function onFilter() {
+      box.scrollTop = 0;
+      refresh();
+    }
+
+    table.setAttribute('role', 'treegrid');
+    for (const group of [table.tHead, body]) group.setAttribute('role', 'rowgroup');
+    table.tabIndex = 0;
+    table.addEventListener('keydown', onKey);
+    table.tHead.addEventListener('click', (event) => {
+      const button = event.target.closest('[data-sort]');
+      if (button !== null) sortBy(button.dataset.sort);
     });
-    filter.addEventListener('input', refresh);
-    grew.addEventListener('change', refresh);
-    memdeep.words.onChange(refresh);
-    store.subscribe((state, changed) => {
-      if (!changed.has('scope')) return;
-      if (state.scope.kind === 'phase') reveal(state.scope.phase);
-      markSelected();
+    // Shift with a click would select text; here it compares.
+    body.addEventListener('mousedown', (event) => { if (event.shiftKey) event.preventDefault(); });
+    body.addEventListener('click', onClick);
+    box.classList.add('virtual');
+    box.addEventListener('scroll', onScroll, { passive: true });
+    part.filter.addEventListener('input', onFilter);
+    part.grew.addEventListener('change', onFilter);
+    part.nested.addEventListener('change', onFilter);
+    part.nested.parentElement.hidden = phases.parent.every((parent) => parent < 0);
+    body.replaceChildren(above, below);
+    new ResizeObserver(measure).observe(box);
+    store.subscribe((_, changed) => {
+      if (changed.has('scope')) showSelected();
+      else if (changed.has('versus')) draw();
     });
-    addEventListener('beforeprint', () => { drawn = {}; body.replaceChildren(...rows.map(rowOf)); });
-    addEventListener('afterprint', draw);
-    new ResizeObserver(draw).observe(root);
+    memdeep.words.onChange(() => { showHead(); refresh(); });
+    addEventListener('beforeprint', () => drawRows(0, shown.length));
+    addEventListener('afterprint', () => draw());
+    showHead();
+    measure();
     refresh();
-    if (store.get().scope.kind === 'phase') reveal(store.get().scope.phase);
+    showSelected();
   }
 
-  memdeep.phasesTable = { create, ordered, COLUMNS };
+  memdeep.phasesTable = { create };
 })(globalThis.memdeep = globalThis.memdeep || {});

@@ -2,7 +2,7 @@
 (function (memdeep) {
   'use strict';
 
-  const { scope: scopes } = memdeep;
+  const { scope: scopes, names } = memdeep;
   const BETWEEN = 'between';
   const INDENT = '\u2003';
   const say = (key, values) => memdeep.words.say(key, values);
@@ -23,8 +23,7 @@
     };
 
     function name(scope) {
-      if (scope.kind === 'phase') return core.phases.name[scope.phase];
-      return core.checkpoints.label[scope.from] + ' → ' + core.checkpoints.label[scope.to];
+      return scope.kind === 'phase' ? names.phase(core, scope.phase) : names.stretch(core, scope.from, scope.to);
     }
 
     function pairOf(from, to) {
@@ -39,8 +38,8 @@
     }
 
     function fill() {
-      const phases = () => core.phases.name.map((text, place) => option(place, INDENT.repeat(core.phases.depth[place]) + text));
-      const points = () => core.checkpoints.label.map((text, place) => option(place, place + ' · ' + text));
+      const phases = () => core.phases.name.map((_, place) => option(place, INDENT.repeat(core.phases.depth[place]) + names.phase(core, place)));
+      const points = () => core.checkpoints.label.map((_, place) => option(place, place + ' · ' + names.checkpoint(core, place)));
       part.phase.replaceChildren(...phases(), option(BETWEEN, say('flame.between')));
       part.versus.replaceChildren(option('', say('flame.versus_none')), ...phases(), option(BETWEEN, say('flame.between')));
       for (const select of [part.from, part.to, part.versusFrom, part.versusTo]) select.replaceChildren(...points());

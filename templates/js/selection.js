@@ -5,7 +5,7 @@
 (function (memdeep) {
   'use strict';
 
-  const { NEVER, GROSS, counterOf, phaseAt } = memdeep.scope;
+  const { NEVER, GROSS, counterOf, isTraced, phaseAt } = memdeep.scope;
   const { chargedFrames, groupsOf } = memdeep.ranking;
 
   // Bytes alive at each checkpoint of the rows of a table for which `flags[place]` is set.
@@ -29,6 +29,31 @@
     const last = alive.findLastIndex((bytes) => bytes > 0);
     const isAtEnd = last === alive.length - 1;
     return { first: phaseAt(core, first), last: phaseAt(core, isAtEnd ? last : last + 1), isAtEnd };
+  }
+
+  const LIVES = {
+    node: ({ lifetimes, transients }) => [lifetimes, transients],
+    line: ({ lines, transients }) => [lines, transients?.lines],
+  };
+
+  // What became of the bytes that were allocated in a scope: freed `within` it (null where that is
+  // not known), `later`, or `never`. `flags` are of `level`, 'node' or 'line'.
+  function fateOf(blocks, scope, level, flags) {
+    const [lives, gone] = LIVES[level](blocks);
+    const retained = counterOf(blocks.core, scope, 'retained');
+    const churn = counterOf(blocks.core, scope, 'churn');
+    const fate = { within: gone ? 0 : null, later: 0, never: 0 };
+    lives[level].forEach((place, row) => {
+      const [born, died, bytes] = [lives.born[row], lives.died[row], lives.bytes[row]];
+      if (!flags[place]) return;
+      if (retained(born, died)) fate[died === NEVER ? 'never' : 'later'] += bytes;
+      else if (gone && churn(born, died)) fate.within += bytes;
+    });
+    gone?.[level].forEach((place, row) => {
+      const segment = gone.segment[row];
+      if (flags[place] && churn(segment, segment)) fate.within += gone.bytes[row];
+    });
+    return fate;
   }
 
   // The segments in which bytes were allocated that count in a metric.
@@ -91,6 +116,7 @@
       flags,
       sum: sumOver(sums.node, flags),
       alive: aliveOverTime(core, blocks.lifetimes, blocks.lifetimes.node, flags),
+      fate: (scope) => fateOf(blocks, scope, 'node', flags),
       isHere: (frame, node) => frame === (charged === null ? path.at(-1) : charged[node]),
     };
   }
@@ -107,6 +133,7 @@
         flags: Uint8Array.from(chargedFrames(core), isIn),
         sum: own,
         alive: aliveOverTime(core, blocks.lines, blocks.lines.line, lines),
+        fate: (scope) => fateOf(blocks, scope, 'line', lines),
         isHere: isIn,
       };
     }
@@ -116,13 +143,14 @@
       flags,
       sum: sumOver(sums.node, flags),
       alive: aliveOverTime(core, blocks.lifetimes, blocks.lifetimes.node, flags),
+      fate: (scope) => fateOf(blocks, scope, 'node', flags),
       isHere: isIn,
     };
   }
 
   // `sums` = { node, line } are pictures (scope.js), `line` only needed for a row; `state` the store's.
   function describe(data, sums, selected, state) {
-    const { flags, sum, alive, isHere } = 'frames' in selected
+    const { flags, sum, alive, fate, isHere } = 'frames' in selected
       ? ofFrames(data, sums, selected.frames, state)
       : ofRow(data, sums, selected);
     const moved = (bytes) => bytes.reduce((total, one) => total + Math.abs(one), 0);
@@ -137,6 +165,8 @@
       largest: largestOf(data.blocks, state, flags),
       alive,
       life: lifeOf(data.core, alive),
+      // Of all that was allocated in the scope, whatever the metric counts.
+      fate: state.versus === null && isTraced(data.core, state.scope) ? fate(state.scope) : null,
       stacks,
       isHere, // (frame, node of the stack that it is in)
     };

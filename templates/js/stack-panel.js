@@ -52,7 +52,7 @@
     let place = 0; // of the stack that is shown, among those of the selection
 
     const bytesText = (bytes) => (shown.selection.signed ? format.signedBytes(bytes) : format.bytes(bytes));
-    const phaseName = (phase) => (phase < 0 ? say('stack.no_phase') : core.phases.name[phase]);
+    const phaseName = (phase) => (phase < 0 ? say('stack.no_phase') : memdeep.names.phase(core, phase));
     const stack = () => memdeep.selection.stackOf(core, shown.selection.stacks[place]);
     const isHere = (frame) => Boolean(shown.selection.isHere(frame, shown.selection.stacks[place]));
 
@@ -83,6 +83,21 @@
       return element('figure', 'panel-life',
         memdeep.sparkline.draw(core.checkpoints.time, selection.alive, stretches, label),
         element('figcaption', 'hint', label));
+    }
+
+    // A bar of what was freed in the stretch, later, and never.
+    function fate({ selection }) {
+      const parts = Object.entries(selection.fate ?? {}).filter(([, bytes]) => bytes > 0);
+      if (parts.length === 0) return [];
+      const bar = element('div', 'fate-bar', ...parts.map(([when, bytes]) => {
+        const part = element('span', 'fate-' + when);
+        part.style.flexGrow = bytes;
+        return part;
+      }));
+      bar.setAttribute('aria-hidden', 'true');
+      const list = element('dl', 'fate-parts', ...parts.map(([when, bytes]) => (
+        element('div', 'fate-' + when, element('dt', '', say('stack.fate_' + when)), element('dd', '', format.bytes(bytes))))));
+      return [element('figure', 'panel-fate', bar, element('figcaption', 'hint', say('stack.fate')), list)];
     }
 
     function frameItem(frame) {
@@ -161,7 +176,7 @@
       const list = element('ol', 'panel-stack', ...stack().map(frameItem));
       list.tabIndex = 0;
       list.setAttribute('aria-label', say('stack.heading'));
-      root.replaceChildren(heading, figures(shown), life(shown), tools(), pager(shown), list);
+      root.replaceChildren(heading, figures(shown), life(shown), ...fate(shown), tools(), pager(shown), list);
       const here = list.querySelector('.here');
       if (here !== null) list.scrollTop = here.offsetTop - list.clientHeight / 2;
     }

@@ -15,7 +15,7 @@
     regex: false,
     query: '',
     frames: [], // the path of the frame that fills the flame graph
-    selected: null, // { frames } or { line }: what the panel beside it tells of
+    selected: null, // { frames } or { kind, frame }: what the panel beside it tells of
     file: null,
   };
 

@@ -1,4 +1,5 @@
-// Runs in the head, before the first paint, so a remembered theme or language never flashes.
+// Light, dark, or as the system is; and what the browser remembers for the page. Runs in the head,
+// before the first paint, so that a remembered theme never flashes.
 (function (memdeep) {
   'use strict';
 

@@ -1,219 +1,256 @@
-// The drawn timeline made usable: values at the pointer, phases by click, any stretch by dragging.
+// The timeline under the pointer and the keyboard: reads values, selects phases and stretches.
 (function (memdeep) {
   'use strict';
 
+  const NEAR_PX = 6;
+  const DRAG_PX = 5;
+  const PAGE = 10;
+
   const { format } = memdeep;
-  const SVG = 'http://www.w3.org/2000/svg';
-  const LABEL_INSET = 5;
-  const DRAG_FROM = 5; // units of the drawing; less is a click
   const say = (key, values) => memdeep.words.say(key, values);
 
-  function svg(name, attributes) {
-    const element = document.createElementNS(SVG, name);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    return element;
-  }
-
-  // The last reading at or before a time; -1 before the first.
-  function placeAt(times, time) {
-    let low = -1;
-    let high = times.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (times[middle] <= time) low = middle;
-      else high = middle - 1;
-    }
-    return low;
-  }
-
-  function nearest(times, time) {
-    const place = Math.max(0, placeAt(times, time));
-    const next = Math.min(times.length - 1, place + 1);
-    return Math.abs(times[next] - time) < Math.abs(times[place] - time) ? next : place;
-  }
-
-  // A label cut in the middle of a word reads as another word; an ellipsis says it is cut.
-  function shorten(label, room) {
-    const length = label.getComputedTextLength();
-    if (length <= room) return;
-    const characters = [...label.textContent];
-    const kept = Math.floor(characters.length * (room / length)) - 1;
-    label.textContent = kept > 1 ? characters.slice(0, kept).join('') + '…' : '';
+  function element(name, className, text = '') {
+    const made = document.createElement(name);
+    made.className = className;
+    made.textContent = text;
+    return made;
   }
 
   function create(root, core, store, chooseScope) {
-    const plot = root.querySelector('.timeline-plot');
-    const area = Object.fromEntries(Object.entries(plot.dataset).map(([key, value]) => [key, Number(value)]));
-    const { checkpoints, curves } = core;
-    const times = checkpoints.time;
-    const bands = [...plot.querySelectorAll('.band')];
-    const shade = plot.querySelector('[data-shade]');
-    const cursor = svg('line', { y1: area.plotY, y2: area.plotY + area.plotHeight, visibility: 'hidden' });
-    plot.querySelector('[data-cursor]').append(cursor);
-    let drag = null;
-    let stepped = 0; // the checkpoint the arrow keys stand on
-    let anchor = null;
+    const reading = memdeep.timelineReading.create(core, Number(root.dataset.endS));
+    const part = Object.fromEntries([...root.querySelectorAll('[data-part]')].map((one) => [one.dataset.part, one]));
+    const bands = [...root.querySelectorAll('.band')];
+    let cursor = 0;         // the checkpoint the keyboard stands on
+    let anchor = null;      // where a selection by keyboard began
+    let drag = null;        // {x, time, moved}
+    let preview = null;     // the stretch a drag or the keyboard is about to select
 
-    const timeOf = (x) => ((x - area.plotX) / area.plotWidth) * area.endS;
-    const xOf = (time) => area.plotX + Math.min(1, time / area.endS) * area.plotWidth;
+    const shareOf = (time) => (Math.min(1, Math.max(0, time / reading.end)) * 100) + '%';
+    const rect = () => part.reader.getBoundingClientRect();
 
-    function read(name, text) {
-      const output = root.querySelector('[data-read="' + name + '"]');
-      if (output !== null) output.textContent = text;
+    function timeAt(event) {
+      const { left, width } = rect();
+      return Math.min(1, Math.max(0, (event.clientX - left) / width)) * reading.end;
     }
 
-    function pointerX(event) {
-      const x = new DOMPoint(event.clientX, event.clientY).matrixTransform(plot.getScreenCTM().inverse()).x;
-      return Math.min(area.plotX + area.plotWidth, Math.max(area.plotX, x));
+    // Near a checkpoint its own figures are read: they are the ones the phases are made of.
+    function readAt(time) {
+      const index = reading.nearest(time);
+      const away = (Math.abs(reading.timeOf(index) - time) / reading.end) * rect().width;
+      return away <= NEAR_PX ? reading.atCheckpoint(index) : reading.atTime(time);
     }
 
-    function clear() {
-      ['rss', 'anon', 'file', 'heap', 'checkpoint', 'time'].forEach((name) => read(name, ''));
-      cursor.setAttribute('visibility', 'hidden');
+    function place(read) {
+      const label = reading.nameOf(Math.max(0, read.checkpoint));
+      return say(read.isExact ? 'timeline.at' : 'timeline.after', { label });
     }
 
-    function showReadings(time) {
-      const rss = placeAt(curves.rss.t, time);
-      const heap = placeAt(curves.heap.t, time);
-      const file = rss < 0 ? null : curves.rss.f[rss];
-      read('rss', rss < 0 ? '' : format.bytes(curves.rss.b[rss]));
-      read('file', file === null ? '' : format.bytes(file));
-      read('anon', file === null ? '' : format.bytes(curves.rss.b[rss] - file));
-      read('heap', heap < 0 ? '' : format.bytes(curves.heap.b[heap]));
-      read('time', format.seconds(time));
-      cursor.setAttribute('x1', xOf(time));
-      cursor.setAttribute('x2', xOf(time));
-      cursor.setAttribute('visibility', 'visible');
+    function rows(read) {
+      const known = (key, value) => (value === null ? [] : [[say(key), format.bytes(value)]]);
+      const anonymous = read.rss === null || read.file === null ? null : read.rss - read.file;
+      return [
+        ...known('timeline.rss', read.rss),
+        ...known('timeline.anonymous', anonymous),
+        ...known('timeline.file', read.file),
+        ...known('timeline.heap', read.heap),
+      ];
     }
 
-    function delta(from, to) {
-      const change = (column) => (column[from] === null || column[to] === null ? null : column[to] - column[from]);
-      return say('timeline.stretch', {
-        from: checkpoints.label[from],
-        to: checkpoints.label[to],
-        rss: format.signedBytes(change(checkpoints.rss)),
-        heap: format.signedBytes(change(checkpoints.heap)),
-      });
+    function growthRows(stretch) {
+      const grown = reading.growth(stretch);
+      const known = (key, value) => (value === null ? [] : [[say(key), format.signedBytes(value)]]);
+      return [
+        [say('timeline.lasted'), format.seconds(grown.time)],
+        ...known('timeline.rss_delta', grown.rss),
+        ...known('timeline.heap_delta', grown.heap),
+      ];
     }
 
-    function onMove(event) {
-      const x = pointerX(event);
-      showReadings(timeOf(x));
-      if (drag === null) {
-        read('checkpoint', checkpoints.label[nearest(times, timeOf(x))]);
-        return;
+    function showReadout(time, title, pairs) {
+      const list = element('dl', 'readout-figures');
+      for (const [name, value] of pairs) list.append(element('dt', '', name), element('dd', '', value));
+      part.readout.replaceChildren(element('p', 'readout-title', title), list);
+      part.readout.hidden = part.crosshair.hidden = false;
+      part.crosshair.style.setProperty('--at', shareOf(time));
+      part.readout.style.setProperty('--at', shareOf(time));
+      part.readout.classList.toggle('is-left', time > reading.end * 0.6);
+    }
+
+    function showRead(read) {
+      showReadout(read.time, format.seconds(read.time) + ' · ' + place(read), rows(read));
+    }
+
+    function stretchTitle({ from, to }) {
+      return say('timeline.between', { from: reading.nameOf(from), to: reading.nameOf(to) });
+    }
+
+    function hideReadout() {
+      part.readout.hidden = part.crosshair.hidden = true;
+    }
+
+    function shade(from, to, className) {
+      const made = element('span', className);
+      made.style.setProperty('--from', shareOf(reading.timeOf(from)));
+      made.style.setProperty('--to', shareOf(reading.timeOf(to)));
+      return made;
+    }
+
+    function showScope() {
+      const { scope, versus } = store.get();
+      part.shade.replaceChildren(
+        ...reading.stretchesOf(versus).map(([from, to]) => shade(from, to, 'shade shade-versus')),
+        ...reading.stretchesOf(scope).map(([from, to]) => shade(from, to, 'shade')),
+      );
+      for (const band of bands) {
+        const chosen = scope?.kind === 'phase' && Number(band.dataset.phase) === scope.phase;
+        band.classList.toggle('selected', chosen);
       }
-      drag.moved ||= Math.abs(x - drag.x) > DRAG_FROM;
-      if (!drag.moved) return;
-      const pair = [nearest(times, timeOf(drag.x)), nearest(times, timeOf(x))].sort((a, b) => a - b);
-      drag.pair = pair;
-      drawShade([pair]);
-      read('checkpoint', pair[0] === pair[1] ? checkpoints.label[pair[0]] : delta(...pair));
+      part.status.textContent = scopeText(scope);
+    }
+
+    function scopeText(scope) {
+      if (scope === null) return '';
+      if (scope.kind === 'phase') return say('timeline.selected', { phase: reading.phaseName(scope.phase) });
+      const figures = growthRows(scope).map((pair) => pair.join(' ')).join(' · ');
+      return stretchTitle(scope) + ': ' + figures;
+    }
+
+    function showPreview(stretch, time) {
+      preview = stretch;
+      part.preview.hidden = false;
+      part.preview.style.setProperty('--from', shareOf(reading.timeOf(stretch.from)));
+      part.preview.style.setProperty('--to', shareOf(reading.timeOf(stretch.to)));
+      showReadout(time, stretchTitle(stretch), growthRows(stretch));
+    }
+
+    function dropPreview() {
+      preview = anchor = null;
+      part.preview.hidden = true;
+    }
+
+    function selectPreview() {
+      if (preview === null) return;
+      const { from, to } = preview;
+      dropPreview();
+      chooseScope({ kind: 'between', from, to });
+    }
+
+    function selectPhaseAt(time) {
+      const phase = reading.phaseAt(time);
+      if (phase >= 0) chooseScope({ kind: 'phase', phase });
+    }
+
+    function stand(index) {
+      cursor = Math.min(reading.count - 1, Math.max(0, index));
+      const read = reading.atCheckpoint(cursor);
+      const figures = rows(read).map((pair) => pair.join(' ')).join(', ');
+      part.reader.setAttribute('aria-valuenow', String(cursor));
+      part.reader.setAttribute('aria-valuetext', [reading.nameOf(cursor), format.seconds(read.time), figures].join(', '));
+      return read;
+    }
+
+    function step(index, isExtending) {
+      const from = isExtending ? anchor ?? cursor : null;
+      const read = stand(index);
+      dropPreview();
+      anchor = from;
+      if (anchor === null || anchor === cursor) showRead(read);
+      else showPreview({ from: Math.min(anchor, cursor), to: Math.max(anchor, cursor) }, read.time);
+    }
+
+    const STEPS = {
+      ArrowLeft: () => cursor - 1, ArrowDown: () => cursor - 1,
+      ArrowRight: () => cursor + 1, ArrowUp: () => cursor + 1,
+      PageUp: () => cursor + PAGE, PageDown: () => cursor - PAGE,
+      Home: () => 0, End: () => reading.count - 1,
+    };
+
+    function onKey(event) {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (Object.hasOwn(STEPS, event.key)) step(STEPS[event.key](), event.shiftKey);
+      else if (event.key === 'Enter' && preview !== null) selectPreview();
+      else if (event.key === 'Enter') selectPhaseAt(reading.timeOf(cursor));
+      else if (event.key === 'Escape') { dropPreview(); hideReadout(); }
+      else if (event.key === 'p') toPeak();
+      else return;
+      event.preventDefault();
     }
 
     function onDown(event) {
-      if (event.button !== 0 || event.pointerType === 'touch') return;
-      drag = { x: pointerX(event), moved: false, pair: null, band: event.target.closest('.band') };
-      plot.setPointerCapture(event.pointerId);
+      if (event.button !== 0) return;
+      drag = { x: event.clientX, time: timeAt(event), moved: false };
+      part.reader.setPointerCapture(event.pointerId);
+    }
+
+    function onMove(event) {
+      const time = timeAt(event);
+      if (drag !== null && Math.abs(event.clientX - drag.x) > DRAG_PX) drag.moved = true;
+      if (drag?.moved) showPreview(reading.between(drag.time, time), time);
+      else showRead(readAt(time));
     }
 
     function onUp(event) {
       if (drag === null) return;
-      const { moved, pair, band } = drag;
+      const { moved } = drag;
       drag = null;
-      if (moved && pair !== null && pair[0] < pair[1]) chooseScope({ kind: 'between', from: pair[0], to: pair[1] });
-      else if (!moved && band !== null) choosePhase(band);
-      else if (!moved) chooseAround(timeOf(pointerX(event)));
-      else select(store.get());
+      if (moved) selectPreview();
+      else selectPhaseAt(timeAt(event));
+      stand(reading.nearest(timeAt(event)));
     }
 
-    function choosePhase(band) {
+    function onCancel() {
+      drag = null;
+      dropPreview();
+      hideReadout();
+    }
+
+    function toPeak() {
+      const time = reading.peakTime();
+      if (time === null) return;
+      const phase = reading.peakPhase();
+      if (phase >= 0) {
+        chooseScope({ kind: 'phase', phase });
+        store.set({ versus: null, metric: 'peak' });
+      }
+      stand(reading.nearest(time));
+      showReadout(time, format.seconds(time) + ' · ' + say('timeline.peak'), rows(reading.atTime(time)));
+    }
+
+    function onBand(event) {
+      const band = event.target.closest('.band');
+      const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey;
+      if (band === null || !isPlain) return;
+      event.preventDefault();
       chooseScope({ kind: 'phase', phase: Number(band.dataset.phase) });
     }
 
-    // The innermost phase around a moment.
-    function chooseAround(time) {
-      let best = -1;
-      core.phases.stretches.forEach((stretches, phase) => {
-        for (let i = 0; i < stretches.length; i += 2) {
-          const inside = times[stretches[i]] <= time && time <= times[stretches[i + 1]];
-          if (inside && (best < 0 || core.phases.depth[phase] >= core.phases.depth[best])) best = phase;
-        }
-      });
-      if (best >= 0) chooseScope({ kind: 'phase', phase: best });
-    }
-
-    function drawShade(pairs) {
-      // One path: where repeats lie close together their shades do not add up.
-      const outlines = pairs.map(([from, to]) => {
-        const width = Math.max(1, xOf(times[to]) - xOf(times[from]));
-        return `M${xOf(times[from])} ${area.plotY}h${width}v${area.plotHeight}h${-width}z`;
-      });
-      shade.replaceChildren(svg('path', { d: outlines.join('') }));
-    }
-
-    function select({ scope }) {
-      const isPhase = scope.kind === 'phase';
-      const stretches = memdeep.scope.stretchesOf(core, scope);
-      const pairs = [];
-      for (let i = 0; i < stretches.length; i += 2) pairs.push([stretches[i], stretches[i + 1]]);
-      drawShade(pairs);
-      for (const band of bands) {
-        band.classList.toggle('selected', isPhase && band.dataset.phase === String(scope.phase));
-      }
-    }
-
-    // Arrow keys step from checkpoint to checkpoint; with Shift they stretch the choice from there.
-    function onKey(event) {
-      const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
-      if (event.key in steps) {
-        if (event.shiftKey) anchor ??= stepped;
-        else anchor = null;
-        stepped = Math.min(times.length - 1, Math.max(0, stepped + steps[event.key]));
-        showReadings(times[stepped]);
-        const pair = anchor === null ? null : [anchor, stepped].sort((a, b) => a - b);
-        read('checkpoint', pair === null || pair[0] === pair[1] ? checkpoints.label[stepped] : delta(...pair));
-        if (pair !== null) drawShade([pair]);
-      } else if (event.key === 'Enter') {
-        const pair = anchor === null ? null : [anchor, stepped].sort((a, b) => a - b);
-        if (pair !== null && pair[0] < pair[1]) chooseScope({ kind: 'between', from: pair[0], to: pair[1] });
-        else chooseAround(times[stepped]);
-      } else if (event.key === 'Escape') {
-        anchor = null;
-        clear();
-        select(store.get());
-      } else return;
-      event.preventDefault();
-    }
-
-    function jumpToPeak() {
-      const { t, b } = curves.heap.t.length > 0 ? curves.heap : curves.rss;
-      const highest = b.indexOf(Math.max(...b));
-      if (highest < 0) return;
-      stepped = nearest(times, t[highest]);
-      showReadings(t[highest]);
-      read('checkpoint', say('timeline.peak'));
-      chooseAround(t[highest]);
-    }
-
-    for (const label of plot.querySelectorAll('.band text')) {
-      shorten(label, Number(label.closest('.band').dataset.width) - 3 * LABEL_INSET);
-    }
-    plot.addEventListener('pointermove', onMove);
-    plot.addEventListener('pointerdown', onDown);
-    plot.addEventListener('pointerup', onUp);
-    plot.addEventListener('pointerleave', () => { if (drag === null) clear(); });
-    plot.addEventListener('click', (event) => {
-      const band = event.target.closest('.band');
-      if (band === null) return;
-      event.preventDefault();
-      if (event.detail === 0 || event.pointerType === 'touch') choosePhase(band); // by key or finger
+    part.reader.setAttribute('aria-valuemax', String(reading.count - 1));
+    part.reader.addEventListener('keydown', onKey);
+    part.reader.addEventListener('focus', () => { if (drag === null && part.reader.matches(':focus-visible')) showRead(stand(cursor)); });
+    part.reader.addEventListener('blur', onCancel);
+    part.reader.addEventListener('pointerdown', onDown);
+    part.reader.addEventListener('pointermove', onMove);
+    part.reader.addEventListener('pointerup', onUp);
+    part.reader.addEventListener('pointercancel', onCancel);
+    part.reader.addEventListener('pointerleave', () => { if (drag === null && preview === null) hideReadout(); });
+    part.bands?.addEventListener('click', onBand);
+    // The plot and the table reach every phase by keyboard; hundreds of tab stops would not help.
+    for (const band of bands) band.tabIndex = -1;
+    part.peak.addEventListener('click', toPeak);
+    part.peak.hidden = reading.peakTime() === null;
+    store.subscribe((_, changed) => {
+      if (changed.has('scope') || changed.has('versus')) showScope();
     });
-    root.querySelector('[data-steps]').addEventListener('keydown', onKey);
-    root.querySelector('[data-peak]').addEventListener('click', jumpToPeak);
-    store.subscribe((state, changed) => { if (changed.has('scope')) select(state); });
-    select(store.get());
+    function speak() {
+      for (const band of bands) band.title = reading.phaseName(Number(band.dataset.phase));
+      hideReadout();
+      showScope();
+      stand(cursor);
+    }
+
+    memdeep.words.onChange(speak);
+    speak();
   }
 
-  memdeep.timeline = { create, placeAt, nearest };
+  memdeep.timeline = { create };
 })(globalThis.memdeep = globalThis.memdeep || {});

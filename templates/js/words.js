@@ -1,13 +1,24 @@
-// Says things in the language of the reader; switching needs no reload.
+// Says things in the language of the reader; switching needs no reload. Runs in the head, before
+// the first paint, so that a page is never seen in one language and then in another.
 (function (memdeep) {
   'use strict';
 
-  const { format } = memdeep;
+  const ATTRIBUTES = ['aria-label', 'aria-roledescription', 'label', 'placeholder', 'title'];
+  const TAGS = { zh: 'zh-CN' };
+  const root = document.documentElement;
+  const codes = root.dataset.languages.split(' ');
   const listeners = [];
-  let tables = {};
-  let current = '';
+  let tables = null;
+  let current = codes[0];
 
+  function preferred() {
+    const wishes = [memdeep.theme.remembered('language'), ...navigator.languages];
+    return wishes.map((tag) => tag?.split('-')[0]).find((code) => codes.includes(code)) ?? codes[0];
+  }
+
+  // The ending of a value's name tells its unit; report/language.py has the same rule.
   function formatted(name, value) {
+    const { format } = memdeep;
     if (typeof value === 'string') return value;
     if (name.endsWith('_bytes')) return format.bytes(value);
     if (name.endsWith('_s')) return format.seconds(value);
@@ -23,37 +34,46 @@
   }
 
   function translateAttributes() {
-    for (const name of ['aria-label', 'placeholder', 'title']) {
+    for (const name of ATTRIBUTES) {
       for (const element of document.querySelectorAll('[data-words-' + name + ']')) {
         element.setAttribute(name, say(element.getAttribute('data-words-' + name)));
       }
     }
   }
 
-  function set(code) {
+  function apply(code) {
     current = code;
-    document.documentElement.lang = code === 'zh' ? 'zh-CN' : code;
-    document.documentElement.dataset.language = code;
+    root.lang = TAGS[code] ?? code;
+    root.dataset.language = code;
+  }
+
+  function show() {
     translateAttributes();
     for (const button of document.querySelectorAll('[data-set-language]')) {
-      button.setAttribute('aria-pressed', String(button.dataset.setLanguage === code));
+      button.setAttribute('aria-pressed', String(button.dataset.setLanguage === current));
     }
+  }
+
+  function set(code) {
+    if (!codes.includes(code) || code === current) return;
+    apply(code);
+    show();
     listeners.forEach((listener) => listener());
   }
 
+  // As soon as the page is there: before, it has no table and no buttons.
   function start() {
     tables = JSON.parse(document.getElementById('words').textContent);
-    const codes = Object.keys(tables);
-    const wishes = [memdeep.theme.remembered('language'), navigator.language.slice(0, 2), codes[0]];
     for (const button of document.querySelectorAll('[data-set-language]')) {
       button.addEventListener('click', () => {
         memdeep.theme.remember('language', button.dataset.setLanguage);
         set(button.dataset.setLanguage);
       });
     }
-    set(wishes.find((code) => codes.includes(code)));
+    show();
   }
 
+  apply(preferred());
   memdeep.words = {
     start, say, set, language: () => current, onChange: (listener) => listeners.push(listener),
   };

@@ -106,6 +106,26 @@ test('all of it is alive as much as the heap is', () => {
   });
 });
 
+test('what was allocated in a scope was freed in it, later, or never', () => {
+  eachState((data, sums, state) => {
+    const { core, blocks } = data;
+    const of = (metric, level) => scopes.sums(blocks, state.scope, metric, level).total;
+    const all = selection.describe(data, sums, { frames: [] }, state).fate;
+    assert.equal(all.within, of('churn', 'node'));
+    assert.equal(all.later + all.never, of('retained', 'node'));
+    assert.equal(all.within + all.later + all.never, of('allocated', 'node'));
+    const rows = ranking.rank(data, sums.line, sums.node, 'modules').filter((row) => row.own !== 0);
+    const fates = rows.map((row) => selection.describe(data, sums, { kind: 'modules', frame: row.frame }, state).fate);
+    assert.ok(sum(fates.map((fate) => fate.within)) <= of('churn', 'line'));
+    assert.equal(selection.describe(data, sums, { frames: [] }, { ...state, versus: SCOPES[1] }).fate, null);
+    const ungrossed = { core: { ...core, blocks: { ...core.blocks, transients: false } }, frames: data.frames };
+    ungrossed.blocks = { ...blocks, core: ungrossed.core, transients: undefined };
+    const known = selection.describe(ungrossed, sums, { frames: [] }, state).fate;
+    assert.equal(known.within, null);
+    assert.equal(known.never, all.never);
+  });
+});
+
 test('the phases in which bytes were alive run from birth to death', () => {
   const { core } = randomRun(1);
   const life = (first, last) => selection.lifeOf(core, Float64Array.from(core.checkpoints.time, (t) => Number(t >= first && t <= last)));

@@ -1,0 +1,58 @@
+"""The stacks alive at a peak as the replay found them: columns, added up by compiled code."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from memdeep.model import FoldedStack, StackBytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedAlive:
+    """As `model.Alive`; the columns of numbers are bytes, as the replay gives them."""
+
+    node: bytes
+    held: bytes
+    count: bytes
+
+    def __iter__(self) -> Iterator[StackBytes]:
+        return _stacks(self.node, self.held, self.count)
+
+    def by_group(self, groups: Sequence[int]) -> tuple[StackBytes, ...]:
+        """As `model.Alive`."""
+        from memdeep.capture._replay import by_group
+
+        summed = by_group(self.node, self.held, self.count, _packed(groups, "I"))
+        return tuple(_stacks(summed["node"], summed["bytes"], summed["count"]))
+
+    def folded(self, parents: Sequence[int], most: int) -> tuple[FoldedStack, ...]:
+        """As `model.Alive`."""
+        from memdeep.capture._replay import folded
+
+        few = folded(self.node, self.held, self.count, _packed(parents, "i"), most)
+        nowhere = len(parents)
+        stacks = _stacks(few["node"], few["bytes"], few["count"])
+        own_bytes = memoryview(few["own"]).cast("q")
+        return tuple(
+            FoldedStack(
+                -1 if stack.node == nowhere else stack.node, stack.bytes, stack.allocations, own
+            )
+            for stack, own in zip(stacks, own_bytes, strict=True)
+        )
+
+
+def _stacks(node: bytes, held: bytes, count: bytes) -> Iterator[StackBytes]:
+    return map(
+        StackBytes,
+        memoryview(node).cast("I"),
+        memoryview(held).cast("q"),
+        memoryview(count).cast("q"),
+    )
+
+
+def _packed(column: Sequence[int], code: str) -> bytes:
+    if not isinstance(column, array) or column.typecode != code:
+        column = array(code, column)
+    return column.tobytes()

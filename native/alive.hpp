@@ -1,0 +1,143 @@
+// Adds up what was alive at one moment: by the node of a stack tree, by groups of nodes, and by few
+// nodes for many. Knows neither where the figures come from nor what a node stands for.
+
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace memdeep {
+
+// Columns: each node once, in the order in which they were met.
+struct Alive {
+  std::vector<uint32_t> node;
+  std::vector<int64_t> bytes, count;
+  size_t size() const { return node.size(); }
+};
+
+// Finds the entry of a number among those met so far.
+class Entries {
+ public:
+  explicit Entries(size_t numbers) : entry_(numbers) {}
+
+  // The entry of `number`; `is_new` if it is the next one.
+  size_t of(uint32_t number, bool& is_new) {
+    uint32_t& entry = entry_[number];
+    is_new = entry == 0;
+    if (is_new) entry = ++met_;
+    return entry - 1;
+  }
+
+ private:
+  std::vector<uint32_t> entry_;  // plus 1; 0 is none
+  uint32_t met_ = 0;
+};
+
+// Puts `bytes` and `count` to the entry of `number`.
+inline void put(Alive& alive, Entries& entries, uint32_t number, int64_t bytes, int64_t count) {
+  bool is_new;
+  const size_t entry = entries.of(number, is_new);
+  if (is_new) {
+    alive.node.push_back(number);
+    alive.bytes.push_back(bytes);
+    alive.count.push_back(count);
+  } else {
+    alive.bytes[entry] += bytes;
+    alive.count[entry] += count;
+  }
+}
+
+// What sites hold (bytes and count of each), by their nodes, of which there are `tree_size`.
+template <class Held>
+Alive by_node(const std::vector<Held>& held, const uint32_t* nodes, size_t tree_size) {
+  Alive alive;
+  Entries entries(tree_size);
+  for (size_t site = 1; site < held.size(); ++site) {
+    if (held[site].bytes == 0) continue;
+    put(alive, entries, nodes[site], held[site].bytes, held[site].count);
+  }
+  return alive;
+}
+
+// One entry for each group (`groups` has one of `group_count` for each node): its sums, at the node
+// that holds the most of them.
+inline Alive by_group(const Alive& alive, const uint32_t* groups, size_t group_count) {
+  Alive summed;
+  std::vector<int64_t> most;
+  Entries entries(group_count);
+  for (size_t place = 0; place < alive.size(); ++place) {
+    bool is_new;
+    const size_t entry = entries.of(groups[alive.node[place]], is_new);
+    if (is_new) {
+      summed.node.push_back(alive.node[place]);
+      summed.bytes.push_back(alive.bytes[place]);
+      summed.count.push_back(alive.count[place]);
+      most.push_back(alive.bytes[place]);
+      continue;
+    }
+    summed.bytes[entry] += alive.bytes[place];
+    summed.count[entry] += alive.count[place];
+    if (alive.bytes[place] > most[entry]) {
+      most[entry] = alive.bytes[place];
+      summed.node[entry] = alive.node[place];
+    }
+  }
+  return summed;
+}
+
+// `alive` as it is, or over at most `most` nodes: those of most bytes with all they called; what the
+// others hold goes to their nearest ancestor among them, or to the node `tree_size`.
+// `parents` are -1 for an outermost node, and otherwise smaller than the node. `own` becomes what
+// of each entry's bytes was its node's before.
+inline Alive folded(const Alive& alive, const int32_t* parents, size_t tree_size, size_t most,
+                    std::vector<int64_t>& own) {
+  if (alive.size() <= most) {
+    own = alive.bytes;
+    return alive;
+  }
+  std::vector<int64_t> held(tree_size);
+  for (size_t place = 0; place < alive.size(); ++place) {
+    held[alive.node[place]] += alive.bytes[place];
+  }
+  for (size_t node = tree_size; node-- > 0;) {
+    if (parents[node] >= 0) held[size_t(parents[node])] += held[node];
+  }
+  std::vector<uint32_t> ranked;
+  for (size_t node = 0; node < tree_size; ++node) {
+    if (held[node] > 0) ranked.push_back(uint32_t(node));
+  }
+  if (ranked.size() > most) {
+    // A caller holds at least what it called, and comes first among equals.
+    auto weighs_more = [&held](uint32_t one, uint32_t other) {
+      return held[one] != held[other] ? held[one] > held[other] : one < other;
+    };
+    std::nth_element(ranked.begin(), ranked.begin() + std::ptrdiff_t(most), ranked.end(),
+                     weighs_more);
+    ranked.resize(most);
+  }
+  const auto nowhere = uint32_t(tree_size);
+  std::vector<uint32_t> target(tree_size, nowhere);
+  for (uint32_t node : ranked) target[node] = node;
+  for (size_t node = 0; node < tree_size; ++node) {
+    if (target[node] == nowhere && parents[node] >= 0) {
+      target[node] = target[size_t(parents[node])];
+    }
+  }
+  Alive few;
+  Entries entries(tree_size + 1);
+  for (size_t place = 0; place < alive.size(); ++place) {
+    const uint32_t node = alive.node[place];
+    put(few, entries, target[node], alive.bytes[place], alive.count[place]);
+  }
+  bool is_new;
+  own.assign(few.size(), 0);
+  for (size_t place = 0; place < alive.size(); ++place) {
+    const uint32_t node = alive.node[place];
+    if (target[node] == node) own[entries.of(node, is_new)] += alive.bytes[place];
+  }
+  return few;
+}
+
+}  // namespace memdeep

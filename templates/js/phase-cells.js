@@ -1,0 +1,208 @@
+// One row of the phases' table as elements. Decides nothing about which rows there are.
+(function (memdeep) {
+  'use strict';
+
+  const { format, names, phaseRows } = memdeep;
+  const SVG = 'http://www.w3.org/2000/svg';
+  const LOW_RATIO = 0.6;
+  const WORTH_NAMING = 1 << 20; // bytes of a gap below which its main part says nothing
+  const NARROW = ['name', 'rss', 'heap', 'peak']; // the columns that stay on a narrow screen
+  const say = (key, values) => memdeep.words.say(key, values);
+
+  function element(name, className = '', text = '') {
+    const made = document.createElement(name);
+    if (className) made.className = className;
+    if (text) made.textContent = text;
+    return made;
+  }
+
+  function svg(name, attributes) {
+    const made = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    return made;
+  }
+
+  // The growth of each repeat as a curve over its zero line; two repeats make no trend.
+  function sparkline(deltas) {
+    if (deltas.length < 3) return null;
+    const [low, high] = [Math.min(0, ...deltas), Math.max(1, ...deltas)];
+    const y = (value) => (((high - value) / (high - low)) * 20).toFixed(1);
+    const points = deltas.map((value, place) => ((place / (deltas.length - 1)) * 100).toFixed(1) + ',' + y(value));
+    const picture = svg('svg', {
+      class: 'spark', viewBox: '0 -1 100 22', preserveAspectRatio: 'none', role: 'img', 'aria-label': say('phases.trend_picture'),
+    });
+    picture.append(
+      svg('polygon', { points: ['0,' + y(0), ...points, '100,' + y(0)].join(' ') }),
+      svg('polyline', { points: points.join(' ') }),
+    );
+    return picture;
+  }
+
+  const largest = (...columns) => Math.max(1, ...columns.flat().map((value) => Math.abs(value ?? 0)));
+
+  function create({ core, frames }) {
+    const { phases } = core;
+    const isNested = phases.parent.some((parent) => parent >= 0);
+    const scales = {
+      delta: largest(phases.rss, phases.heap),
+      peak: largest(phases.peak),
+      gross: largest(phases.allocated, phases.freed, phases.churn),
+    };
+
+    function culpritText(phase) {
+      return phases.culprit[phase] < 0 ? null : frames.location(core.lines[phases.culprit[phase]]);
+    }
+
+    // Of a long place the file's name is cut, never the line.
+    function placeElement(place) {
+      const [, file, line] = /^(.*?)(:\d+)?$/s.exec(place);
+      const made = element('bdi', 'from-place');
+      made.append(element('span', 'from-file', file), element('span', 'from-line', line ?? ''));
+      return made;
+    }
+
+    function number(text, className, value, scale) {
+      const cell = element('td', 'number ' + className);
+      cell.append(element('span', '', text));
+      if (value) {
+        const bar = element('span', 'bar');
+        bar.style.setProperty('--share', Math.abs(value) / scale);
+        cell.append(bar);
+      }
+      return cell;
+    }
+
+    function delta(value) {
+      const tone = value === null ? 'unknown' : value === 0 ? 'flat' : value > 0 ? 'up' : 'down';
+      return number(format.signedBytes(value), 'tone-' + tone, value, scales.delta);
+    }
+
+    const gross = (name) => ({ phase }) => number(format.bytes(phases[name][phase]), 'neutral', phases[name][phase], scales.gross);
+
+    function gap({ phase }) {
+      const cell = element('td', 'number quiet');
+      const bytes = phaseRows.gapOf(phases, phase);
+      const parts = phaseRows.gapParts(phases, phase);
+      cell.append(element('span', '', format.signedBytes(bytes)));
+      cell.title = parts.map((part) => say('phases.gap_' + part.name) + ' ' + format.signedBytes(part.bytes)).join('\n');
+      const isWorthIt = bytes !== null && parts.length > 0 && Math.abs(parts[0].bytes) >= WORTH_NAMING;
+      if (isWorthIt) cell.append(element('span', 'gap-name', say('phases.gap_' + parts[0].name)));
+      return cell;
+    }
+
+    function explained({ phase }) {
+      const ratio = phases.explained[phase];
+      const className = ratio === null ? 'quiet' : ratio < LOW_RATIO ? 'is-low' : '';
+      return element('td', 'number ' + className, format.percent(ratio));
+    }
+
+    function trend({ phase }) {
+      const cell = element('td', 'trend');
+      const line = sparkline(phases.deltas[phase]);
+      if (line !== null) cell.append(line);
+      const slope = phases.slope[phase];
+      if (slope === null) return cell;
+      cell.append(element('span', 'slope', format.signedBytes(slope)));
+      if (phases.warmUp[phase] > 0) cell.title = say('phases.warm_up', { warm_up_bytes: phases.warmUp[phase] });
+      return cell;
+    }
+
+    function culprit({ phase }) {
+      const cell = element('td', 'from');
+      const place = culpritText(phase);
+      if (place === null) {
+        cell.append(element('span', 'quiet', '–'));
+        return cell;
+      }
+      cell.title = frames.path(core.lines[phases.culprit[phase]]);
+      const share = format.bytes(phases.culpritBytes[phase]) + ' · ' + format.percent(phases.culpritShare[phase]);
+      cell.append(placeElement(place), element('span', 'from-share', share));
+      return cell;
+    }
+
+    function name({ phase, level, isParent, isOpen }) {
+      const cell = element('th');
+      cell.scope = 'row';
+      cell.style.setProperty('--depth', level);
+      const line = element('div', 'name-line');
+      const twist = element('span', !isParent ? 'twist-space' : isOpen ? 'twist is-open' : 'twist');
+      const label = element('a', 'phase-name');
+      label.append(element('bdi', '', names.phase(core, phase)));
+      label.href = '#phase=' + phase; // to be opened elsewhere, or copied
+      label.tabIndex = -1; // the table is one stop, its arrow keys do the rest
+      const repeats = phases.stretches[phase].length / 2;
+      label.title = names.phase(core, phase);
+      if (isParent) twist.title = say(isOpen ? 'phases.fold' : 'phases.unfold');
+      if (isNested) line.append(twist);
+      const words = element('span', 'name-words');
+      words.append(label);
+      if (repeats > 1) words.append(element('span', 'repeats', '× ' + format.count(repeats)));
+      if (!phases.complete[phase]) words.append(element('span', 'unfinished', say('phases.unfinished')));
+      line.append(words);
+      cell.append(line);
+      if (culpritText(phase) !== null) {
+        const place = element('div', isNested ? 'narrow-culprit is-inset' : 'narrow-culprit');
+        place.append(placeElement(culpritText(phase)));
+        cell.append(place);
+      }
+      return cell;
+    }
+
+    const CELLS = {
+      name,
+      duration: ({ phase }) => element('td', 'number', format.seconds(phases.duration[phase])),
+      rss: ({ phase }) => delta(phases.rss[phase]),
+      heap: ({ phase }) => delta(phases.heap[phase]),
+      gap,
+      peak: ({ phase }) => number(format.bytes(phases.peak[phase]), 'neutral', phases.peak[phase], scales.peak),
+      allocated: gross('allocated'),
+      freed: gross('freed'),
+      churn: gross('churn'),
+      explained,
+      trend,
+      culprit,
+    };
+
+    // `shown` is a row of phase-rows.js.
+    function row(shown, columns) {
+      const made = element('tr', 'kind-' + phases.kind[shown.phase] + (shown.context ? ' is-context' : ''));
+      made.id = 'phase-row-' + shown.phase;
+      made.dataset.row = shown.phase;
+      made.setAttribute('role', 'row'); // boxes in a line are no table to a screen reader by themselves
+      made.setAttribute('aria-level', shown.level + 1);
+      if (shown.isParent) made.setAttribute('aria-expanded', shown.isOpen);
+      for (const column of columns) {
+        const cell = CELLS[column](shown);
+        cell.classList.add('cell-' + column);
+        cell.setAttribute('role', column === 'name' ? 'rowheader' : 'gridcell');
+        cell.classList.toggle('wide', !NARROW.includes(column));
+        made.append(cell);
+      }
+      return made;
+    }
+
+    // What the filter looks through.
+    function textOf(phase) {
+      const line = phases.culprit[phase];
+      return names.phase(core, phase) + '\n' + (line < 0 ? '' : frames.path(core.lines[line]));
+    }
+
+    function head(column) {
+      const cell = element('th', 'cell-' + column);
+      cell.classList.toggle('number', !['name', 'trend', 'culprit'].includes(column));
+      cell.classList.toggle('wide', !NARROW.includes(column));
+      cell.scope = 'col';
+      cell.setAttribute('role', 'columnheader');
+      const button = element('button', 'sort', say('phases.' + column));
+      button.type = 'button';
+      button.dataset.sort = column;
+      if (column !== 'name') button.title = say('phases.' + column + '_meaning');
+      cell.append(button);
+      return cell;
+    }
+
+    return { row, head, culpritText, textOf };
+  }
+
+  memdeep.phaseCells = { create };
+})(globalThis.memdeep = globalThis.memdeep || {});

@@ -1,0 +1,138 @@
+// What the run measured at a moment, and which phase that moment belongs to. Knows no pixels.
+(function (memdeep) {
+  'use strict';
+
+  const CLOSE = 0.002; // of the width of the drawing
+
+  // The index of the last of the ascending `values` that is at most `wanted`; -1 if there is none.
+  function lastAtMost(values, wanted) {
+    let low = -1;
+    let high = values.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (values[middle] <= wanted) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  function nearest(times, time) {
+    const before = lastAtMost(times, time);
+    if (before < 0) return 0;
+    if (before === times.length - 1) return before;
+    return time - times[before] <= times[before + 1] - time ? before : before + 1;
+  }
+
+  // The last reading of a curve at or before a time; null outside of it.
+  function readingAt(curve, column, time) {
+    const place = lastAtMost(curve.t, time);
+    if (place < 0 || time > curve.t.at(-1)) return null;
+    return curve[column]?.[place] ?? null;
+  }
+
+  // `end` is the time at the right edge of the drawing.
+  function create(core, end) {
+    const { checkpoints, curves, phases } = core;
+
+    function atTime(time) {
+      const rss = readingAt(curves.rss, 'b', time);
+      return {
+        time, rss, file: readingAt(curves.rss, 'f', time), heap: readingAt(curves.heap, 'b', time),
+        checkpoint: lastAtMost(checkpoints.time, time), isExact: false,
+      };
+    }
+
+    function atCheckpoint(index) {
+      return {
+        time: checkpoints.time[index], rss: checkpoints.rss[index], file: checkpoints.file?.[index] ?? null,
+        heap: checkpoints.heap[index], checkpoint: index, isExact: true,
+      };
+    }
+
+    function covers(phase, time) {
+      const edges = phases.stretches[phase];
+      for (let place = 0; place < edges.length; place += 2) {
+        if (checkpoints.time[edges[place]] <= time && time <= checkpoints.time[edges[place + 1]]) return true;
+      }
+      return false;
+    }
+
+    // The innermost phase at a time; among equals the one that begins last. -1: none.
+    function phaseAt(time) {
+      let found = -1;
+      for (let phase = 0; phase < phases.name.length; phase += 1) {
+        const isDeeper = found < 0 || phases.depth[phase] >= phases.depth[found];
+        if (isDeeper && covers(phase, time)) found = phase;
+      }
+      return found;
+    }
+
+    // The innermost phase with the highest peak; -1 where none is known.
+    function peakPhase() {
+      let found = -1;
+      for (let phase = 0; phase < phases.name.length; phase += 1) {
+        if (phases.peak[phase] === null) continue;
+        const higher = found < 0 ? 1 : phases.peak[phase] - phases.peak[found];
+        if (higher > 0 || (higher === 0 && phases.depth[phase] >= phases.depth[found])) found = phase;
+      }
+      return found;
+    }
+
+    // When the heap, or without one the RSS, was highest; null where nothing was measured.
+    function peakTime() {
+      const known = phases.peakTime[peakPhase()] ?? null;
+      if (known !== null) return known;
+      const curve = curves.heap.t.length > 0 ? curves.heap : curves.rss;
+      if (curve.t.length === 0) return null;
+      return curve.t[curve.b.reduce((most, value, place) => (value > curve.b[most] ? place : most), 0)];
+    }
+
+    // The checkpoints that a drag from one time to another means, at least one segment apart.
+    function between(time, other) {
+      const from = nearest(checkpoints.time, Math.min(time, other));
+      const to = nearest(checkpoints.time, Math.max(time, other));
+      if (from < to) return { from, to };
+      const last = checkpoints.time.length - 1;
+      const wantsBefore = checkpoints.time[from] > (time + other) / 2;
+      if ((wantsBefore && from > 0) || from === last) return { from: from - 1, to: from };
+      return { from, to: from + 1 };
+    }
+
+    // Repeats that lie close together are one: their shades are not to add up.
+    function stretchesOf(scope) {
+      if (scope === null) return [];
+      if (scope.kind === 'between') return [[scope.from, scope.to]];
+      const edges = phases.stretches[scope.phase];
+      const stretches = [];
+      for (let place = 0; place < edges.length; place += 2) {
+        const last = stretches.at(-1);
+        const isClose = last && checkpoints.time[edges[place]] - checkpoints.time[last[1]] < end * CLOSE;
+        if (isClose) last[1] = edges[place + 1];
+        else stretches.push([edges[place], edges[place + 1]]);
+      }
+      return stretches;
+    }
+
+    const difference = (values, from, to) =>
+      (values?.[from] == null || values?.[to] == null ? null : values[to] - values[from]);
+
+    function growth({ from, to }) {
+      return {
+        time: checkpoints.time[to] - checkpoints.time[from],
+        rss: difference(checkpoints.rss, from, to),
+        heap: difference(checkpoints.heap, from, to),
+      };
+    }
+
+    return {
+      end, atTime, atCheckpoint, phaseAt, peakPhase, peakTime, between, stretchesOf, growth,
+      nearest: (time) => nearest(checkpoints.time, time),
+      nameOf: (index) => memdeep.names.checkpoint(core, index),
+      timeOf: (index) => checkpoints.time[index],
+      count: checkpoints.time.length,
+      phaseName: (phase) => memdeep.names.phase(core, phase),
+    };
+  }
+
+  memdeep.timelineReading = { create, lastAtMost };
+})(globalThis.memdeep = globalThis.memdeep || {});

@@ -1,0 +1,181 @@
+// The parts of the page's shell that need no browser: figures, addresses, the store, rows, moments.
+'use strict';
+
+const assert = require('node:assert/strict');
+const test = require('node:test');
+const { load } = require('./scripts.js');
+
+const memdeep = load(['format', 'names', 'store', 'link', 'timeline-reading', 'phase-rows'], { URLSearchParams });
+
+// Objects of another context have another prototype: compare them as plain ones.
+const plain = (value) => JSON.parse(JSON.stringify(value));
+const same = (actual, expected) => assert.deepEqual(plain(actual), plain(expected));
+
+const LIMITS = { phases: 9, checkpoints: 20, frames: 90, metrics: () => ['retained', 'peak', 'freed', 'growth'] };
+
+test('a tie is rounded to the even digit, as Python rounds it', () => {
+  const { bytes, percent, seconds } = memdeep.format;
+  assert.deepEqual([bytes(1280), bytes(1792), bytes(-2304)], ['1.2 KB', '1.8 KB', '−2.2 KB']);
+  assert.deepEqual([percent(0.0025), percent(0.1225)], ['0.2 %', '12.2 %']);
+  assert.deepEqual([seconds(0.0125), seconds(1.25), seconds(90.5)], ['12 ms', '1.2 s', '1 min 30 s']);
+});
+
+test('an address restores what it was written from', () => {
+  const states = [
+    { scope: { kind: 'phase', phase: 3 } },
+    { scope: { kind: 'between', from: 2, to: 9 }, metric: 'growth' },
+    { versus: { kind: 'phase', phase: 4 }, metric: 'peak' },
+    { versus: { kind: 'between', from: 0, to: 19 }, view: 'lines', native: 'hide' },
+    { query: 'a&b=c #%+ "查询"', regex: true, invert: true, threads: true, imports: true, flip: true },
+    { frames: [12, 40, 7], view: 'source', file: 5 },
+    { selected: { kind: 'modules', frame: 89 }, view: 'modules' },
+    { frames: [3], selected: { frames: [3, 12, 40] } },
+  ];
+  for (const state of states) {
+    const whole = { ...plain(memdeep.store.DEFAULTS), ...state };
+    same({ ...whole, ...memdeep.link.read(memdeep.link.write(whole), LIMITS) }, whole);
+  }
+});
+
+test('what is damaged or out of range in an address is left out', () => {
+  for (const hash of ['#phase=9', '#phase=-1', '#phase=1e3', '#between=5-5', '#between=9-2', '#between=0-20', '#between=a-b']) {
+    assert.equal('scope' in memdeep.link.read(hash, LIMITS), false, hash);
+  }
+  const read = memdeep.link.read('#phase=1&metric=nonsense&view=%00&native=1&frame=1.x.2&vs=phase-99&file=../x&invert=yes', LIMITS);
+  same(read, { ...plain(memdeep.store.DEFAULTS), scope: { kind: 'phase', phase: 1 }, metric: undefined });
+  for (const row of ['lines.90', 'lines.1.2', 'nonsense.1', '1..2', '3.90', 'lines', '']) {
+    assert.equal(memdeep.link.read('#phase=1&row=' + row, LIMITS).selected, null, row);
+  }
+});
+
+test('a metric that the scope does not offer is left out of an address', () => {
+  const limits = { ...LIMITS, metrics: (scope) => (scope.kind === 'phase' ? ['peak'] : ['growth']) };
+  assert.equal(memdeep.link.read('#phase=1&metric=peak', limits).metric, 'peak');
+  assert.equal('metric' in memdeep.link.read('#between=1-2&metric=peak', limits), false);
+});
+
+test('the store tells what changed, once, and nothing where nothing did', () => {
+  const store = memdeep.store.create({});
+  const heard = [];
+  store.subscribe((state, changed) => heard.push([...changed].sort().join()));
+  store.set({ scope: { kind: 'phase', phase: 0 } });
+  store.set({ scope: { kind: 'phase', phase: 1 }, metric: 'peak', view: 'flame' });
+  assert.deepEqual(heard, ['metric,scope']);
+});
+
+test('a segment is named after its checkpoints, a span as the program names it', () => {
+  const core = {
+    checkpoints: { label: ['(start)', 'load', 'half', 'load', '(end)'], kind: ['point', 'begin', 'point', 'end', 'point'] },
+    phases: { name: ['load', 'recorded'], kind: ['span', 'segment'], stretches: [[1, 3], [1, 2]] },
+  };
+  const { names } = memdeep;
+  assert.deepEqual([0, 1, 2, 3, 4].map((place) => names.checkpoint(core, place)), [
+    'checkpoint.run_start', 'checkpoint.begin load', 'half', 'checkpoint.end load', 'checkpoint.run_end',
+  ]);
+  assert.equal(names.phase(core, 0), 'load');
+  assert.equal(names.phase(core, 1), 'checkpoint.stretch checkpoint.begin load half');
+});
+
+function run() {
+  return {
+    checkpoints: {
+      label: ['(start)', 'load', 'copy', 'done', '(end)'], time: [0, 1, 2, 4, 5],
+      rss: [10, 20, 40, 30, null], file: [1, 2, null, 3, null], heap: [0, 8, 25, 15, 15],
+    },
+    curves: { rss: { t: [0, 1.5, 5], b: [10, 30, 30], f: [1, null, 3] }, heap: { t: [0, 2, 4], b: [0, 25, 15] } },
+    phases: {
+      name: ['outer', 'inner', 'twice'], kind: ['span', 'span', 'span'], depth: [0, 1, 0], peak: [30, 30, 12], peakTime: [2.5, 2.5, 4.5],
+      stretches: [[0, 3], [1, 2], [0, 1, 3, 4]],
+    },
+  };
+}
+
+const reading = memdeep.timelineReading.create(run(), 5);
+
+test('a moment is read from the last reading before it', () => {
+  const read = reading.atTime(1.7);
+  assert.deepEqual([read.rss, read.file, read.heap, read.checkpoint], [30, null, 0, 1]);
+  assert.equal(reading.atTime(4.5).heap, null, 'the heap was not read any more');
+});
+
+test('a checkpoint is read from its own figures', () => {
+  const read = reading.atCheckpoint(1);
+  assert.deepEqual([read.time, read.rss, read.file, read.heap], [1, 20, 2, 8]);
+});
+
+test('a drag means the nearest checkpoints, and at least one segment', () => {
+  same(reading.between(0.9, 3.9), { from: 1, to: 3 });
+  same(reading.between(3.9, 0.9), { from: 1, to: 3 });
+  same(reading.between(1.1, 1.2), { from: 1, to: 2 });
+  same(reading.between(0.8, 0.9), { from: 0, to: 1 });
+  same(reading.between(4.9, 5), { from: 3, to: 4 });
+  same(reading.between(0, 0), { from: 0, to: 1 });
+});
+
+test('growth between checkpoints is the difference of their figures, unknown where one is', () => {
+  same(reading.growth({ from: 1, to: 3 }), { time: 3, rss: 10, heap: 7 });
+  same(reading.growth({ from: 1, to: 4 }), { time: 4, rss: null, heap: 7 });
+});
+
+test('the phase at a moment and at the peak is the innermost one', () => {
+  assert.equal(reading.phaseName(reading.phaseAt(1.5)), 'inner');
+  assert.equal(reading.phaseName(reading.phaseAt(3)), 'outer');
+  assert.equal(reading.phaseName(reading.peakPhase()), 'inner');
+  assert.equal(reading.peakTime(), 2.5);
+});
+
+//  0 a        rss 5
+//  1   a.x    rss 9
+//  2   a.y    rss 1
+//  3 b        rss null
+//  4 c        rss 7
+//  5   c.x    rss -3
+const PHASES = {
+  name: ['a', 'a.x', 'a.y', 'b', 'c', 'c.x'], parent: [-1, 0, 0, -1, -1, 4],
+  rss: [5, 9, 1, null, 7, -3], heap: [5, 9, 1, null, 7, -3], slope: [null, null, null, null, null, null],
+  culprit: [-1, -1, -1, -1, -1, -1], stretches: [[0, 1], [0, 1], [0, 1], [0, 1], [0, 1], [0, 1]],
+  files: [2, null, null, null, 0, null], slack: [0, null, null, null, 5, null], untouched: [9, null, null, null, 0, null],
+};
+const table = memdeep.phaseRows.create(PHASES, (phase) => PHASES.name[phase], () => null);
+const WISH = { sort: null, direction: -1, words: '', onlyGrew: false, nested: true, closed: new Set() };
+const names = (wish) => table.rows({ ...WISH, ...wish }).map((row) => PHASES.name[row.phase]).join(' ');
+
+test('unsorted, phases are in the order of the program', () => {
+  assert.equal(names({}), 'a a.x a.y b c c.x');
+  assert.equal(names({ nested: false }), 'a a.x a.y b c c.x');
+});
+
+test('nested, children stay under their parents; what is not known comes last', () => {
+  assert.equal(names({ sort: 'rss' }), 'c c.x a a.x a.y b');
+  assert.equal(names({ sort: 'rss', direction: 1 }), 'a a.y a.x c c.x b');
+});
+
+test('flat, all phases are ranked together; what is not known comes last', () => {
+  assert.equal(names({ sort: 'rss', nested: false }), 'a.x c a a.y c.x b');
+  assert.equal(names({ sort: 'rss', nested: false, direction: 1 }), 'c.x a.y a c a.x b');
+});
+
+test('a closed phase hides what is in it', () => {
+  assert.equal(names({ closed: new Set([0]) }), 'a b c c.x');
+});
+
+test('a filter keeps the parents of what it finds, as context; flat it does not', () => {
+  assert.equal(names({ words: ' .X ' }), 'a a.x c c.x');
+  same(table.rows({ ...WISH, words: '.x' }).map((row) => row.context), [true, false, true, false]);
+  assert.equal(names({ words: '.x', nested: false }), 'a.x c.x');
+  assert.equal(names({ words: 'nothing' }), '');
+});
+
+test('only what grew', () => {
+  assert.equal(names({ onlyGrew: true }), 'a a.x a.y c');
+});
+
+test('the parts of a gap add up, the largest first; columns nobody knows are left out', () => {
+  same(memdeep.phaseRows.gapParts(PHASES, 0), [{ name: 'untouched', bytes: -9 }, { name: 'files', bytes: 2 }]);
+  assert.equal(memdeep.phaseRows.gapOf(PHASES, 3), null);
+  const nothing = PHASES.name.map(() => null);
+  const known = memdeep.phaseRows.knownColumns({
+    ...PHASES, duration: [1, 1, 1, 1, 1, 1], peak: [1, 1, 1, 1, 1, 1], explained: nothing, allocated: nothing, freed: nothing, churn: nothing,
+  });
+  same(known, ['name', 'duration', 'rss', 'heap', 'gap', 'peak']);
+});

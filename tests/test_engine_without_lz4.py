@@ -1,0 +1,38 @@
+"""A compressed capture without lz4: memray's reader reads it, and the report says so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from memdeep.capture import replaying
+from memdeep.capture.engines import PACKED, reason_for_memray
+from memdeep.capture.plain import load_capture
+from memdeep.model import Stretch
+
+pytest.importorskip("memdeep.capture._replay", reason="the replay is not built")
+
+PROGRAM = "kept = [bytearray(100_000) for _ in range(50)]"
+
+
+def test_memrays_reader_unpacks_what_we_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = tmp_path / "capture.bin"
+    command = [sys.executable, "-m", "memray", "run", "-q", "-o", str(capture), "-c", PROGRAM]
+    subprocess.run(command, check=True, capture_output=True)
+    assert reason_for_memray(capture) is None
+    ours = load_capture(capture).heap([[Stretch(0, 1)]], lambda step: None)
+    monkeypatch.setattr(
+        replaying, "find_spec", lambda name: None if name == "lz4" else find_spec(name)
+    )
+    assert reason_for_memray(capture) == PACKED
+    recording = load_capture(capture)
+    assert PACKED in recording.run.problems
+    theirs = recording.heap([[Stretch(0, 1)]], lambda step: None)
+    assert theirs.peak_bytes == ours.peak_bytes
+    assert theirs.at_checkpoints == ours.at_checkpoints
