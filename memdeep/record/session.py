@@ -55,7 +55,7 @@ class Session:
         if self._tracer is not None:
             self._recorder.after_each(self._tracing.mark)
             self._tracer.give_way(self._tracing.end)
-        self._obey()
+        self._obey_earlier_order()
         if self._failure is not None:
             self._tracing.fail(f"allocations are not traced: {self._failure}")
         if self._spec.traces_all():
@@ -63,6 +63,7 @@ class Session:
             api.start(self._recorder)
         else:
             api.start(Focus(self._spec, self._recorder, self._tracing))
+        self._obey_later_orders()
         if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(after_in_child=lambda: api.start(None))
         if self._spec.marks:
@@ -84,15 +85,20 @@ class Session:
             api.start(None)
             self._tracing.finish()
 
-    def _obey(self) -> None:
-        """Stop tracing when the parent says so, which may have been before anything began."""
-        if self._orders is None or self._tracer is None:
-            return
-        order = self._orders.pending()
+    def _obey_earlier_order(self) -> None:
+        """Trace nothing if the parent has said so before anything began."""
+        order = None if self._orders is None else self._orders.pending()
         if order is not None:
             self._tracing.end(order)
-            return
-        self._orders.listen(self._tracing.end)
+
+    def _obey_later_orders(self) -> None:
+        """Stop tracing when the parent says so.
+
+        By a thread that begins after the trace has: memray sets its profile function in all threads
+        there are, and from Python 3.12 on one of them is enough to have calls reported in all.
+        """
+        if self._orders is not None and self._tracer is not None:
+            self._orders.listen(self._tracing.end)
 
 
 def _enable_stack_dumps(path: str) -> None:

@@ -150,7 +150,8 @@ def main() -> int:
     with ThreadPoolExecutor(options.jobs) as pool:
         for module, (count, found) in zip(chosen, pool.map(compare, chosen), strict=True):
             total += count
-            print(f"{module}: {count} results, {len(found)} differ", flush=True)
+            absent = "" if is_here(module) else " (not installed with this Python)"
+            print(f"{module}: {count} results, {len(found)} differ{absent}", flush=True)
             memray = run(module, MEMRAY) if found and options.memray else {}
             for one in found:
                 unexplained += one.explanation is None

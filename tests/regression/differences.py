@@ -3,6 +3,16 @@
 Each of these differs in the same way under `memray run` alone.
 """
 
+_LOST_RETURN = (
+    "before Python 3.12, CPython keeps from the profile function the return at which a trace "
+    "function raises, as `bdb` does when told to quit there; memray takes the frame to be alive, "
+    "and crashes some time later"
+)
+_INSTRUMENTED = (
+    "from Python 3.13 on, `pdb.set_trace()` on the last line of a function stops at its return "
+    "where a profile function is active, as memray's is"
+)
+
 EXPLAINED: dict[str, str] = {
     "test.test_frame.TestIncompleteFrameAreInvisible.test_sneaky_frame_object": (
         "memray's profile function makes a frame object of every call, where the test counts on "
@@ -15,5 +25,11 @@ EXPLAINED: dict[str, str] = {
     "typing._collect_parameters": (
         "typing_extensions, which memray imports, puts a function of its own in the place of this "
         "one, whose doctest it is"
+    ),
+    "test.test_bdb.*": _LOST_RETURN,
+    "test_bdb: the whole module": _LOST_RETURN,
+    "test.test_doctest.test_doctest.test_pdb_set_trace*": _INSTRUMENTED,
+    "test.test_capi.test_run.CAPITest.test_run_fileexflags_with_undecodable_filename": (
+        "memray fails on Python code whose file has a name that is not UTF-8"
     ),
 }
