@@ -367,6 +367,19 @@ def test_disk_that_is_too_full_from_the_start(
     assert not list(run_dir.glob("capture*"))
 
 
+def test_run_directory_on_a_read_only_file_system(
+    allocating: Path, small_disk: Callable[[int], Path]
+) -> None:
+    disk = small_disk(1 << 20)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    done = record(allocating, disk / "run", rounds=1)
+    assert (done.returncode, done.stdout) == (EXIT_NOT_STARTED, b"")
+    first, hint = done.stderr.decode().splitlines()
+    assert first.startswith("memdeep: Cannot write ")
+    assert "ead-only file system" in first
+    assert hint
+
+
 def test_early_warning(allocating: Path, tmp_path: Path) -> None:
     done = record(allocating, tmp_path / "run", "--max-capture", "8M", rounds=60, pause_s=0.1)
     lines = done.stderr.decode().splitlines()

@@ -49,7 +49,14 @@ class Difference:
         for pattern, reason in EXPLAINED.items():
             if fnmatchcase(self.test, pattern):
                 return reason
+        if self.memdeep is None:  # it has not come so far
+            return EXPLAINED.get(whole(self.module))
         return None
+
+
+def whole(module: str) -> str:
+    """The name of what stands for all of a module that did not end."""
+    return f"{module}: the whole module"
 
 
 def run(module: str, wrapper: Sequence[str], options: Sequence[str] = ()) -> Results:
@@ -75,7 +82,7 @@ def run(module: str, wrapper: Sequence[str], options: Sequence[str] = ()) -> Res
                     check=False,
                 )
         except subprocess.TimeoutExpired:
-            return {f"{module}: the whole module": "timed out"}
+            return {whole(module): "timed out"}
         keep_log(module, wrapper, log)
         return read(report, module)
 
@@ -93,7 +100,7 @@ def read(report: Path, module: str) -> Results:
     try:
         root = ElementTree.parse(report).getroot()
     except (OSError, ElementTree.ParseError):
-        return {f"{module}: the whole module": "did not end"}
+        return {whole(module): "did not end"}
     results = {}
     for case in root.iter("testcase"):
         outcome = "passed"
