@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from memdeep.model import Culprit, Frame, Origin, Report
-from memdeep.report.json_records import Encoded, encoded, listed, record
+from memdeep.report.json_records import Encoded, encoded, listed
 
 MAX_STACKS = 5000  # that are kept, in case they come again: of deep stacks each may be long
 
@@ -17,7 +17,7 @@ class CulpritTexts:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._tree = report.heap.tree
-        self._lines: dict[Frame, dict[str, object]] = {}
+        self._lines: dict[Frame, str] = {}
         self._frames: dict[int, Encoded | None] = {}  # None for a thread
         self._stack = lru_cache(MAX_STACKS)(self._encoded_stack)
 
@@ -27,25 +27,23 @@ class CulpritTexts:
 
     def one(self, culprit: Culprit) -> Encoded:
         """``culprit`` as an object; its stack is outermost first, without the thread."""
-        return record(
-            {
-                **self._line(culprit.frame),
-                "bytes": culprit.bytes,
-                "allocations": culprit.allocations,
-                "share": culprit.share,
-                "stack": self._stack(culprit.node),
-            }
+        return Encoded(
+            f'{{{self._line(culprit.frame)},"bytes":{culprit.bytes},'
+            f'"allocations":{culprit.allocations},"share":{encoded(culprit.share)},'
+            f'"stack":{self._stack(culprit.node)}}}'
         )
 
-    def _line(self, frame: Frame) -> dict[str, object]:
+    def _line(self, frame: Frame) -> str:
+        """The fields that are the same for all culprits of a line."""
         known = self._lines.get(frame)
         if known is None:
-            known = self._lines[frame] = {
+            line = {
                 "filename": frame.filename,
                 "lineno": frame.lineno,
                 "function": frame.function,
                 "source": self._report.source(frame),
             }
+            known = self._lines[frame] = encoded(line)[1:-1]
         return known
 
     def _encoded_stack(self, node: int) -> Encoded:
