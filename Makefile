@@ -7,7 +7,8 @@ STAMP := $(VENV)/.installed
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types bench fuzz soak screenshots test-pythons browser clean
+.PHONY: help install demo test check lint format types bench fuzz soak screenshots test-pythons
+.PHONY: test-cpython browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,9 @@ screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be l
 
 test-pythons: ## Run the tests on every supported Python that pyenv has
 	./tests/each_python.sh
+
+test-cpython: $(STAMP) ## Run CPython's own tests under memdeep and compare (an hour)
+	$(BIN)/python tests/regression/compare.py --memray
 
 browser: # A browser for the page tests, where the system's packages allow it without a password
 	@./tests/install_browser.sh

@@ -154,7 +154,7 @@ def _metavar(option: Option) -> str:
         return "SIZE"
     last = option.name.rpartition("-")[2].upper()
     by_name = {"OUTPUT": "DIR", "INTERVAL": "SECONDS", "EVERY": "SECONDS", "STDOUT": "REGEX"}
-    by_name |= {"ARGS": "OPTIONS"}
+    by_name |= {"CAPTURE": "SIZE", "FREE": "SIZE", "ARGS": "OPTIONS"}
     by_name |= {"CALL": "MODULE:NAME", "LINE": "FILE:LINE", "AT": "LABEL", "FOCUS": "LABEL"}
     return by_name.get(last, last)
 

@@ -166,6 +166,8 @@ def _run_options(settings: Settings) -> RunOptions:
         memory_limit_bytes=settings.size_bytes("memory-limit"),
         kill_bytes=settings.size_bytes("kill-at"),
         redact_args=settings.flag("redact-args"),
+        max_capture_bytes=settings.size_bytes("max-capture"),
+        keep_free_bytes=settings.size_bytes("keep-free") or 0,
         interpreter=(
             *interpreter.inherited(),
             *interpreter.parse(settings.text("python-args") or ""),

@@ -95,6 +95,7 @@ def ended(
     verdict: str,
     evidence: tuple[str, ...],
     processes: tuple[SeenProcess, ...],
+    notes: tuple[str, ...],
 ) -> Meta:
     """``meta`` with what is known at the end of the run."""
     return replace(
@@ -105,6 +106,7 @@ def ended(
         verdict=verdict,
         evidence=evidence,
         processes=processes,
+        notes=(*meta.notes, *notes),
     )
 
 

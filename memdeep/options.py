@@ -41,8 +41,8 @@ class Option:
     ``name`` is the long one without dashes in front, ``also`` are others for the same. A number
     lies between ``least`` and ``most`` (both allowed); a size is a text that `size_bytes` reads; a
     text is one of ``choices`` if there are any.
-    lies between ``least`` and ``most`` (both allowed); a text is one of ``choices`` if there are
-    any, and matches ``pattern`` if there is one.
+    lies between ``least`` and ``most`` (both allowed); a size is a text that `size_bytes` reads; a
+    text is one of ``choices`` if there are any, and matches ``pattern`` if there is one.
     """
 
     name: str
@@ -136,6 +136,8 @@ OPTIONS = (
     Option("focus", "texts", "trace only while a phase of this name is open; * and ? match", ()),
     Option("start-at", "text", "trace from this checkpoint or phase on"),
     Option("stop-at", "text", "trace up to this checkpoint or phase"),
+    Option("max-capture", "size", "stop tracing, not the program, at this size of the capture"),
+    Option("keep-free", "size", "stop tracing when less of the disk is free (default: 1G)", "1G"),
     Option("python-args", "text", 'options of Python itself, as in "-X dev -W error"'),
 )
 BY_NAME = {name: option for option in OPTIONS for name in (option.name, *option.also)}

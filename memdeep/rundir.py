@@ -77,6 +77,11 @@ class RunDirectory:
     def json(self) -> Path:
         return self.path / "report.json"
 
+    def growing(self) -> tuple[Path, ...]:
+        """The files that grow with what is traced, as many as there are now."""
+        snapshots = (self.snapshots,) if self.snapshots.exists() else ()
+        return (*self.captures(), *snapshots)
+
     def files(self) -> tuple[Path, ...]:
         """All files memdeep itself may have written here."""
         parts = (*self.captures(), *self.path.glob("markers*"))

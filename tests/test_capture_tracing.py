@@ -58,9 +58,28 @@ def test_a_checkpoint_without_a_marker_comes_after_the_others(tmp_path: Path) ->
     assert found(tmp_path, events) == ([3, 4, 2, 5], [(0, 5)])
 
 
-def test_each_traced_stretch_is_a_part_with_its_own_capture(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "later",
+    [[event(5), event(6)], [event(5), event(6, journal.EXIT)], [event(5), untrace(6), event(7)]],
+    ids=["killed", "ended", "stopped"],
+)
+def test_a_trace_that_ended_by_itself_is_known_up_to_its_last_marker(
+    tmp_path: Path, later: list[Event]
+) -> None:
     write_capture(tmp_path, "capture.bin", [3, 4])
-    write_capture(tmp_path, "capture-2.bin", [9, 8])
+    events = [trace(1, from_start=True), event(2), event(3), event(4), *later]
+    points = [one.sequence for one in later if one.kind == journal.POINT]
+    traced = align_parts(RunDirectory(tmp_path), events, START)
+    assert [one.sequence for one in traced.ordered] == [3, 4, 2, *points]
+    (part,) = traced.parts
+    assert (part.first, part.last, part.markers) == (0, 2, 2)
+    assert part.early_end is not None
+    assert "after the checkpoint" in part.early_end
+
+
+def test_each_traced_stretch_is_a_part_with_its_own_capture(tmp_path: Path) -> None:
+    write_capture(tmp_path, "capture.bin", [3, 4, 5])
+    write_capture(tmp_path, "capture-2.bin", [9, 8, 10])
     events = [event(1), trace(2), event(3), event(4), untrace(5), event(6)]
     events += [trace(7), event(8), event(9), untrace(10), event(11)]
     traced = align_parts(RunDirectory(tmp_path), events, START)
@@ -82,7 +101,7 @@ def test_a_trace_that_did_not_start_is_no_part(tmp_path: Path) -> None:
 
 
 def test_a_trace_without_a_checkpoint_inside_is_no_part(tmp_path: Path) -> None:
-    write_capture(tmp_path, "capture.bin", [])
+    write_capture(tmp_path, "capture.bin", [4])
     events = [event(1), trace(2), event(3, journal.PROBLEM), untrace(4), event(5)]
     assert found(tmp_path, events) == ([1, 5], [])
 
@@ -93,7 +112,7 @@ def test_a_lost_line_of_the_trace_is_made_up_for(tmp_path: Path) -> None:
 
 
 def test_a_capture_that_is_missing_costs_its_stretch_the_heap(tmp_path: Path) -> None:
-    write_capture(tmp_path, "capture-2.bin", [6])
+    write_capture(tmp_path, "capture-2.bin", [6, 7])
     events = [trace(1), event(2), untrace(3), event(4), trace(5), event(6), untrace(7)]
     traced = align_parts(RunDirectory(tmp_path), events, START)
     assert [one.sequence for one in traced.ordered] == [2, 4, 6]

@@ -76,6 +76,7 @@ def test_the_end_of_a_run_adds_to_what_was_known_and_comes_back() -> None:
         verdict="oom-killed",
         evidence=("The counter rose.",),
         processes=(SeenProcess(1, None, "python", 10),),
+        notes=("The disk was full.",),
     )
     assert (end.signal, end.verdict, end.duration_s) == ("SIGKILL", "oom-killed", 1.25)
     assert (end.name, end.critical_bytes) == ("prog.py", 7)

@@ -581,7 +581,32 @@ def test_label_without_text_is_reported_once_and_never_raises(
     assert completed.returncode == 0
     assert completed.stderr == b"memdeep: a checkpoint could not be recorded: has no text\n"
     events, _ = journal.decode((work / "run/journal.jsonl").read_bytes())
-    assert told(events)[-2] == "C still recording"
+    assert told(events)[-3:-1] == [
+        "C still recording",
+        "P 9 checkpoints could not be recorded: has no text",
+    ]
+
+
+@only_once
+def test_an_error_without_text_never_raises(work: Path, run_memdeep: RunMemdeep) -> None:
+    (work / "program.py").write_text(
+        textwrap.dedent(
+            """
+            import memdeep
+
+            class Broken(Exception):
+                def __str__(self):
+                    raise self
+
+            memdeep.checkpoint(Broken())
+            print("goes on")
+            """
+        )
+    )
+    words = ("run", "--quiet", "--no-report", "--no-native", "-o", "run", "program.py")
+    completed = run_memdeep(*words, cwd=work)
+    assert (completed.returncode, completed.stdout) == (0, b"goes on\n")
+    assert completed.stderr == b"memdeep: a checkpoint could not be recorded: Broken\n"
 
 
 @only_once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -134,6 +135,7 @@ def test_interrupt_ends_the_program_by_signal(work: Path) -> None:
         "forks.py",
         "replaces_streams.py",
         "warns.py",
+        "shows_source.py",
         "elsewhere/uses_sibling.py",
     ],
 )
@@ -150,7 +152,7 @@ def test_forked_child_leaves_the_recording_alone(work: Path) -> None:
     assert damaged == 0
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing_works(work: Path, method: str) -> None:
     assert b"'__mp_main__'" in assert_same(("pool.py", method), work).stdout or method == "fork"
 
@@ -183,6 +185,26 @@ def test_inherited_descriptor_stays_open(work: Path) -> None:
 )
 def test_module_runs_the_same(work: Path, words: tuple[str, ...]) -> None:
     assert_same(words, work)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-m", "pip", "--version"),
+        ("-m", "pytest", "-q", "-p", "no:cacheprovider", "own_tests.py"),
+        ("-m", "unittest", "-q", "no_such_test"),
+        ("-m", "json.tool", "--help"),
+    ],
+    ids=lambda words: words[1],
+)
+def test_well_known_modules_run_the_same(work: Path, words: tuple[str, ...]) -> None:
+    plain = outcome([sys.executable, *words], work)
+    ours = memdeep_outcome(words, work)
+    assert (ours.status, _timeless(ours)) == (plain.status, _timeless(plain))
+
+
+def _timeless(seen: Outcome) -> bytes:
+    return re.sub(rb"in [0-9.]+s", b"in some time", seen.stdout + seen.stderr)
 
 
 SHOW = "import sys; print(sys.argv, sys.path, sorted(globals()), __name__, __doc__, __package__)"

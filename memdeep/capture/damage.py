@@ -56,13 +56,21 @@ def damage_in(part: Part, seen: int, allocations: int, said: str) -> str | None:
     capture that was never closed may be torn, which is no damage.
     """
     header = read_header(part.capture)
-    if header.allocations is not None and allocations < header.allocations:
+    if header.allocations is not None and lacks(part, allocations, header.allocations):
         return shortened(allocations, header.allocations)
     if header.allocations is None and said and seen < len(part.sequences):
         return up_to_there(f"its reader said “{said.removeprefix('Memray ERROR: ')}”")
     if not header.compressed and _has_hole(part.content):
         return up_to_there("there are zeros in place of a part of it")
     return None
+
+
+def lacks(part: Part, allocations: int, of: int) -> bool:
+    """Whether allocations that were written are no longer there.
+
+    memray has counted the one that it could not write.
+    """
+    return allocations < of - (part.early_end is not None)
 
 
 def shortened(allocations: int, of: int) -> str:

@@ -16,7 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from memdeep.capture import run_symbols
-from memdeep.capture.damage import check_marked, shortened, up_to_there
+from memdeep.capture.damage import check_marked, lacks, shortened, up_to_there
 from memdeep.capture.engines import CaptureFacts
 from memdeep.capture.parts import (
     MAX_PEAKS,
@@ -93,7 +93,7 @@ def _read(
     on_step: Callable[[str], None],
 ) -> HeapPart:
     axis = WindowAxis(trace, part)
-    damage = damage_in(trace)
+    damage = damage_in(trace, part)
     check_marked(part, axis.seen, damage)
     if damage is not None and part.markers:  # without any, its end is where it can be read to
         part = part.up_to(axis.seen)
@@ -135,13 +135,15 @@ def _read(
     return raised_to_checkpoints(heap, groups)
 
 
-def damage_in(trace: Trace) -> str | None:
+def damage_in(trace: Trace, part: Part) -> str | None:
     """What is wrong with the capture; None if it is sound, or only torn at its end."""
     head, totals = trace.header, trace.totals
     if totals.damage:
         return up_to_there(totals.damage)
-    if head.is_closed and totals.truncated:
-        return shortened(sum(totals.calls), head.allocations)
+    calls = sum(totals.calls)
+    is_cut = part.early_end is None or lacks(part, calls, head.allocations)
+    if head.is_closed and totals.truncated and is_cut:
+        return shortened(calls, head.allocations)
     return up_to_there("there are zeros in place of a part of it") if trace.has_hole else None
 
 

@@ -250,6 +250,6 @@ def _run(
         ),
         warning_bytes=meta.warning_bytes,
         critical_bytes=meta.critical_bytes,
-        problems=(*meta.notes, *problems),
+        problems=tuple(dict.fromkeys((*meta.notes, *problems))),  # some are in both
         limit=limit_of(meta),
     )

@@ -43,6 +43,7 @@ class Part:
     begins with the program, ``last`` is the run's last only if it ends with it. ``sequences`` are
     the numbers of the checkpoints whose markers are in the capture, be they replaced or still as
     they were recorded. ``copy`` is what to read in place of ``capture``, if anything.
+    ``early_end`` says that the trace ended before it was to, if it did.
     """
 
     capture: Path
@@ -51,6 +52,7 @@ class Part:
     markers: int
     sequences: frozenset[int] = frozenset()
     copy: Path | None = None
+    early_end: str | None = None
 
     @property
     def content(self) -> Path:
@@ -108,9 +110,9 @@ def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -
 
 
 def damage_of(heap: HeapPart) -> tuple[str, ...]:
-    """What to say of a damaged capture; nothing if it is sound."""
+    """What to say of a damaged capture, or one that ends early; nothing if it is sound."""
     if heap.damage is None:
-        return ()
+        return () if heap.part.early_end is None else (heap.part.early_end,)
     name = heap.part.capture.name
     return (f"{name} is damaged: {heap.damage}.",)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from memdeep import journal
-from memdeep.capture import belonging, checkpoints, markers
+from memdeep.capture import belonging, checkpoints, early_end, markers
 from memdeep.capture.engines import reason_for_memray
 from memdeep.capture.header import CaptureHeader, read_header
 from memdeep.capture.markers import Aligned, MarkerFigures
@@ -65,10 +65,18 @@ def align_parts(run_dir: RunDirectory, events: Sequence[Event], start: Event) ->
         unplaced = sorted(set(inside) - set(placed))
         ordered.extend(points[sequence] for sequence in [*placed, *unplaced])
         last = len(points) + 1 if window.end is None else len(ordered)
-        if aligned is not None and last >= first:
+        count = len(inside)
+        if aligned is not None:
             capture = run_dir.capture(window.number)
-            sequences = frozenset(placed)
-            parts.append(Part(capture, first, last, len(inside), sequences, aligned.copy))
+            end = early_end.end_of_run(events) if window.end is None else window.end
+            early = early_end.problem(capture, end, points, placed, unplaced)
+            if early is not None:
+                last, count = len(ordered) - len(unplaced), len(placed)
+            if last >= first:
+                copy, sequences = aligned.copy, frozenset(placed)
+                parts.append(Part(capture, first, last, count, sequences, copy, early))
+            elif early is not None:
+                problems.append(early)
     ordered.extend(points[sequence] for sequence in left)
     return Traced(ordered, tuple(parts), tuple(problems))
 

@@ -13,7 +13,7 @@ from memdeep.monitoring.language import choose
 from memdeep.monitoring.log_file import NoLog, open_log
 from memdeep.monitoring.log_format import LogFormat, Thresholds, one_line
 from memdeep.record import api
-from memdeep.record.fork_warning import expect_threads
+from memdeep.record.fork_warning import own_threads
 from memdeep.record.recorder import say
 
 TYPE_CHECKING = False
@@ -107,7 +107,7 @@ class MemoryMonitor:
         if self._thread is not None or self.check_interval_s <= 0 or not self.is_of_this_process():
             return
         self._stop = threading.Event()
-        expect_threads()
+        own_threads(1)
         self._thread = threading.Thread(
             target=self._watch, args=(self._stop,), name="memory-monitor", daemon=True
         )
@@ -121,6 +121,7 @@ class MemoryMonitor:
         if thread is None or not self.is_of_this_process():
             return
         self._stop.set()
+        own_threads(-1)
         atexit.unregister(self.stop_background_monitor)
         if thread is not threading.current_thread():
             thread.join(STOP_S)

@@ -8,9 +8,8 @@ from memdeep.record.recorder import Recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from memdeep.record.snapshots import SnapshotTracer
     from memdeep.record.spec import RecordSpec
-    from memdeep.record.tracker import MemrayTracer
+    from memdeep.record.tracing import Tracing
 
 
 class Focus:
@@ -24,30 +23,26 @@ class Focus:
 
     __slots__ = (
         "_is_over",
-        "_is_tracing",
         "_lock",
         "_open",
         "_recorder",
         "_segment",
         "_spec",
-        "_tracer",
+        "_tracing",
         "thread_id",
     )
 
-    def __init__(
-        self, spec: "RecordSpec", recorder: Recorder, tracer: "MemrayTracer | SnapshotTracer"
-    ) -> None:
+    def __init__(self, spec: "RecordSpec", recorder: Recorder, tracing: "Tracing") -> None:
         self._spec = spec
         self._recorder = recorder
-        self._tracer = tracer
+        self._tracing = tracing
         self._lock = threading.RLock()
         self._open: set[object] = set()
         self._segment = False
-        self._is_tracing = False
         self._is_over = False
         self.thread_id = threading.get_ident
         if spec.stop_at and not spec.start_at and not spec.focus:
-            self._switch(True, from_start=True)
+            self._tracing.switch(True, from_start=True)
 
     def checkpoint(self, label: str, note: "str | None") -> None:
         """A plain point, which may open or close a pair of labels."""
@@ -61,12 +56,12 @@ class Focus:
                 self._segment = True
             self._reach(label, stem)
             if self._wanted():
-                self._switch(True)
+                self._tracing.switch(True)
             self._recorder.checkpoint(label, note)
             if suffix in labels.OPENED_BY:
                 self._open.discard((stem, labels.OPENED_BY[suffix]))
             if was_segment or suffix or self._is_over:
-                self._switch(self._wanted())
+                self._tracing.switch(self._wanted())
 
     def begin(self, label: str) -> int:
         """Open a span."""
@@ -76,11 +71,11 @@ class Focus:
             matches = self._matches(label)
             self._reach(label, label)
             if matches or self._wanted():
-                self._switch(True)
+                self._tracing.switch(True)
             span = self._recorder.begin(label)
             if matches:
                 self._open.add(span)
-            self._switch(self._wanted())
+            self._tracing.switch(self._wanted())
         return span
 
     def end(
@@ -91,7 +86,7 @@ class Focus:
             self._segment = False
             self._recorder.end(label, span, exception_type)
             self._open.discard(span)
-            self._switch(self._wanted())
+            self._tracing.switch(self._wanted())
 
     def _matches(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self._spec.focus)
@@ -106,18 +101,3 @@ class Focus:
     def _wanted(self) -> bool:
         until_stopped = self._spec.stop_at and not self._spec.start_at and not self._spec.focus
         return not self._is_over and bool(self._open or self._segment or until_stopped)
-
-    def _switch(self, on: bool, *, from_start: bool = False) -> None:
-        if on == self._is_tracing:
-            return
-        self._is_tracing = on
-        if not on:
-            self._tracer.stop()
-            self._recorder.untrace()
-            return
-        self._recorder.trace(from_start=from_start)
-        try:
-            self._tracer.start()
-        except Exception as error:  # whatever fails in memray, the program shall go on
-            self._is_over = True
-            self._recorder.not_traced(error)

@@ -7,7 +7,7 @@ import threading
 import time
 
 from memdeep.record import api
-from memdeep.record.fork_warning import expect_threads
+from memdeep.record.fork_warning import own_threads
 
 MIN_SECONDS = 0.001
 MAX_SECONDS = 1_000_000  # about as long as a lock may be waited for on every system
@@ -39,7 +39,7 @@ class EveryMark:
 
     def start(self) -> None:
         """Begin the grid."""
-        expect_threads()
+        own_threads(1)
         self._start = time.monotonic()
         # A name of its own: the numbers of unnamed threads are the program's.
         self._thread = threading.Thread(target=self._run, name="memdeep-every", daemon=True)
@@ -49,6 +49,7 @@ class EveryMark:
         """End the grid; no checkpoint is being taken afterwards."""
         self._stop.release()
         self._thread.join()
+        own_threads(-1)
 
     def complaint(self) -> str | None:
         """The sentence on a mark that was never met."""

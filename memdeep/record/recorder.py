@@ -4,6 +4,7 @@ memray writes a record into its trace, in program order, whenever the name of th
 is set. A checkpoint sets it to a numbered name and back. Knows neither memray nor the report.
 """
 
+import errno
 import os
 import sys
 import threading
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MARKER_PREFIX = "memdeep:"
 MARKER_DIGITS = 30
+STOPPED_LABEL = "(tracing stopped)"
 
 
 class Recorder:
@@ -28,19 +30,30 @@ class Recorder:
 
     ``read_rss`` returns the resident bytes of the process, or None. Nothing here raises into the
     program: the first failure is one line on stderr, and recording goes on where it can.
+
+    The functions it needs are kept in the object from the start on: a program may put others in
+    the place of `time.monotonic_ns` or `os.write`, in every module that has them by that name.
     """
 
     __slots__ = (
+        "_current_thread",
+        "_first_loss",
+        "_fstat",
+        "_getpid",
         "_identity",
+        "_is_torn",
         "_journal_fd",
         "_journal_path",
+        "_losses",
+        "_monotonic_ns",
         "_on_mark",
+        "_open",
         "_pid",
         "_read_rss",
-        "_reported",
         "_sequence",
         "_spans",
         "_start_ns",
+        "_write_to",
         "thread_id",
     )
 
@@ -48,10 +61,18 @@ class Recorder:
         """Raises OSError if the journal cannot be opened."""
         self._journal_path = os.path.abspath(journal_path)
         self._read_rss = read_rss
+        self._current_thread = threading.current_thread
+        self._fstat = os.fstat
+        self._getpid = os.getpid
+        self._monotonic_ns = time.monotonic_ns
+        self._open = os.open
+        self._write_to = os.write
         self._pid = os.getpid()
+        self._is_torn = False
         self._sequence = count(1)
         self._spans = count(1)
-        self._reported = False
+        self._losses = count(1)
+        self._first_loss = ""
         self._on_mark: Callable[[int], None] | None = None
         self._open_journal()
         self._start_ns = time.monotonic_ns()
@@ -84,6 +105,9 @@ class Recorder:
 
     def exit(self, uncaught: "type[BaseException] | None" = None) -> None:
         """The program has ended; called once, before the tracker stops."""
+        lost = next(self._losses) - 1
+        if lost:
+            self.problem(f"{lost:,} checkpoints could not be recorded: {self._first_loss}")
         self._record(journal.EXIT, "", _name(uncaught), 0)
 
     def trace(self, *, from_start: bool) -> None:
@@ -98,23 +122,16 @@ class Recorder:
         """Keep, for the report, a sentence on what could not be recorded."""
         self._record(journal.PROBLEM, sentence, None, 0)
 
-    def not_traced(self, error: Exception) -> None:
-        """Tracing could not start, or stops here: say why, and keep it for the report."""
-        self.untrace()
-        sentence = f"allocations are not traced: {error}"
-        say(sentence)
-        self.problem(sentence)
-
     def _record(self, kind: str, label: str, note: "str | None", span: int) -> None:
         try:
-            if os.getpid() != self._pid:
+            if self._getpid() != self._pid:
                 return  # a forked child: its memory is not in this trace
             sequence = next(self._sequence)
-            thread = threading.current_thread()
+            thread = self._thread()
             # memray watches `_name`; the property `name` would also rename the thread for the
             # operating system from Python 3.14 on.
             name = thread._name  # type: ignore[attr-defined]
-            time_us = (time.monotonic_ns() - self._start_ns) // 1000
+            time_us = (self._monotonic_ns() - self._start_ns) // 1000
             # The journal goes first: a marker whose label was lost would be of no use.
             self._write(
                 journal.encode_event(
@@ -133,34 +150,54 @@ class Recorder:
             if self._on_mark is not None:
                 self._on_mark(sequence)
         except Exception as error:
-            self._report_once(f"a checkpoint could not be recorded: {error}")
+            if next(self._losses) == 1:
+                self._first_loss = _reason(error)
+                say(f"a checkpoint could not be recorded: {self._first_loss}")
+
+    def _thread(self) -> threading.Thread:
+        """The thread that runs this, as `threading` has it."""
+        ident = self.thread_id()
+        if ident in threading._active:  # type: ignore[attr-defined]
+            return self._current_thread()
+        # Not one of `threading`'s, where asking for it would put it on the list of threads that
+        # the program sees. memray takes the name of any object that has the thread's number.
+        thread = threading.Thread(name="(unnamed)", daemon=True)
+        thread._ident = ident  # type: ignore[attr-defined]
+        return thread
 
     def _write(self, line: bytes) -> None:
         # A program that closes all descriptors may have been given our number for a file of its
         # own; writing there would be worse than losing a checkpoint.
         try:
-            status = os.fstat(self._journal_fd)
+            status = self._fstat(self._journal_fd)
             if (status.st_dev, status.st_ino) != self._identity:
                 self._open_journal()
         except OSError:
             self._open_journal()
-        os.write(self._journal_fd, line)
+        if self._is_torn:  # a disk was full in the middle of a line
+            line = b"\n" + line
+        written = self._write_to(self._journal_fd, line)
+        self._is_torn = written < len(line)
+        if self._is_torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _open_journal(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-        self._journal_fd = moved_up(os.open(self._journal_path, flags))
-        status = os.fstat(self._journal_fd)
+        self._journal_fd = moved_up(self._open(self._journal_path, flags))
+        status = self._fstat(self._journal_fd)
         self._identity = (status.st_dev, status.st_ino)
-
-    def _report_once(self, sentence: str) -> None:
-        if not self._reported:
-            self._reported = True
-            say(sentence)
 
 
 def _name(exception_type: "type[BaseException] | None") -> "str | None":
     # By way of `type`: a metaclass of the program's must not run here.
     return None if exception_type is None else type.__dict__["__name__"].__get__(exception_type)
+
+
+def _reason(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:  # it is the program's own
+        return type(error).__name__
 
 
 def say(sentence: str) -> None:

@@ -1,6 +1,7 @@
 """Reads the resident size of this process, and its part that maps files, as cheaply as can be."""
 
 import os
+from contextlib import suppress
 
 from memdeep.record.descriptors import moved_up
 
@@ -14,18 +15,22 @@ class RssReader:
     elsewhere psutil, which does not know the second. None for what cannot be read.
     """
 
-    __slots__ = ("_fd", "_page_bytes", "_process")
+    __slots__ = ("_fd", "_open", "_page_bytes", "_pread", "_process")
 
     def __init__(self) -> None:
+        # Kept, since the program may put other functions in their place.
+        self._open = os.open
+        self._pread = os.pread
         self._page_bytes = os.sysconf("SC_PAGE_SIZE")
         self._process = None
         try:
-            self._fd = moved_up(os.open(STATM, os.O_RDONLY | os.O_CLOEXEC))
+            self._fd = moved_up(self._open(STATM, os.O_RDONLY | os.O_CLOEXEC))
         except OSError:
-            import psutil
-
             self._fd = -1
-            self._process = psutil.Process()
+            with suppress(Exception):  # as when all descriptors are in use
+                import psutil
+
+                self._process = psutil.Process()
 
     def __call__(self) -> "tuple[int | None, int | None]":
         try:
@@ -37,10 +42,10 @@ class RssReader:
 
     def _read_statm(self) -> "tuple[int, int]":
         try:
-            pages = os.pread(self._fd, 128, 0).split()
+            pages = self._pread(self._fd, 128, 0).split()
             return int(pages[1]) * self._page_bytes, int(pages[2]) * self._page_bytes
         except (OSError, ValueError, IndexError):
             # The program closed our descriptor, or reused its number.
-            self._fd = moved_up(os.open(STATM, os.O_RDONLY | os.O_CLOEXEC))
-            pages = os.pread(self._fd, 128, 0).split()
+            self._fd = moved_up(self._open(STATM, os.O_RDONLY | os.O_CLOEXEC))
+            pages = self._pread(self._fd, 128, 0).split()
             return int(pages[1]) * self._page_bytes, int(pages[2]) * self._page_bytes

@@ -5,10 +5,11 @@ import sys
 
 from memdeep.record import api
 from memdeep.record.focus import Focus
-from memdeep.record.fork_warning import expect_threads
+from memdeep.record.orders import Orders
 from memdeep.record.recorder import Recorder, say
 from memdeep.record.rss import RssReader
 from memdeep.record.spec import RecordSpec
+from memdeep.record.tracing import Tracing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
 class Session:
     """The recording of this process, from `start` to `finish`."""
 
-    __slots__ = ("_failure", "_marks", "_pid", "_recorder", "_spec", "_tracer")
+    __slots__ = (
+        "_failure",
+        "_marks",
+        "_orders",
+        "_pid",
+        "_recorder",
+        "_spec",
+        "_tracer",
+        "_tracing",
+    )
 
     def __init__(self, spec: RecordSpec) -> None:
         """Raises OSError if the journal cannot be opened."""
@@ -28,7 +38,8 @@ class Session:
         self._spec = spec
         self._marks: Marks | None = None
         self._tracer: MemrayTracer | SnapshotTracer | None = None
-        self._failure: Exception | None = None
+        self._failure: object = None
+        self._orders = Orders(spec.orders) if spec.orders >= 0 else None
         if spec.dumps_stacks:
             _enable_stack_dumps(os.path.join(spec.run_dir, "stacks.txt"))
         try:
@@ -37,25 +48,22 @@ class Session:
             self._failure = error
         # After the tracer's imports: they are not the program's, whose RSS counts from here.
         self._recorder = Recorder(os.path.join(spec.run_dir, "journal.jsonl"), RssReader())
+        self._tracing = Tracing(self._recorder, self._tracer)
 
     def start(self) -> None:
         """Record the checkpoints from now on, and trace what is to be traced."""
-        mark = getattr(self._tracer, "mark", None)
-        if mark is not None:
-            self._recorder.after_each(mark)
-        if self._tracer is not None and self._spec.traces_all():
-            self._recorder.trace(from_start=True)
-            try:
-                self._tracer.start()
-            except Exception as error:
-                self._failure = error
+        if self._tracer is not None:
+            self._recorder.after_each(self._tracing.mark)
+            self._tracer.give_way(self._tracing.end)
+        self._obey_earlier_order()
         if self._failure is not None:
-            self._tracer = None
-            self._recorder.not_traced(self._failure)
-        if self._tracer is None or self._spec.traces_all():
+            self._tracing.fail(f"allocations are not traced: {self._failure}")
+        if self._spec.traces_all():
+            self._tracing.switch(True, from_start=True)
             api.start(self._recorder)
         else:
-            api.start(Focus(self._spec, self._recorder, self._tracer))
+            api.start(Focus(self._spec, self._recorder, self._tracing))
+        self._obey_later_orders()
         if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(after_in_child=lambda: api.start(None))
         if self._spec.marks:
@@ -75,8 +83,22 @@ class Session:
             # What the interpreter has just shown a traceback of, if it did.
             self._recorder.exit(getattr(sys, "last_type", None))
             api.start(None)
-            if self._tracer is not None:
-                self._tracer.stop()
+            self._tracing.finish()
+
+    def _obey_earlier_order(self) -> None:
+        """Trace nothing if the parent has said so before anything began."""
+        order = None if self._orders is None else self._orders.pending()
+        if order is not None:
+            self._tracing.end(order)
+
+    def _obey_later_orders(self) -> None:
+        """Stop tracing when the parent says so.
+
+        By a thread that begins after the trace has: memray sets its profile function in all threads
+        there are, and from Python 3.12 on one of them is enough to have calls reported in all.
+        """
+        if self._orders is not None and self._tracer is not None:
+            self._orders.listen(self._tracing.end)
 
 
 def _enable_stack_dumps(path: str) -> None:
@@ -92,7 +114,6 @@ def _tracer(spec: RecordSpec, directory: str) -> "MemrayTracer | SnapshotTracer 
     if spec.backend == RecordSpec.MEMRAY:
         from memdeep.record.tracker import MemrayTracer
 
-        expect_threads()
         return MemrayTracer(spec, directory)
     if spec.backend == RecordSpec.TRACEMALLOC:
         from memdeep.record.snapshots import SnapshotTracer

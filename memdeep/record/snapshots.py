@@ -12,6 +12,10 @@ import tracemalloc
 from collections import Counter
 from operator import itemgetter
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 MAX_FRAMES = 10
 WORTH_A_SNAPSHOT_BYTES = 64 * 1024
 
@@ -19,19 +23,23 @@ WORTH_A_SNAPSHOT_BYTES = 64 * 1024
 class SnapshotTracer:
     """Traces Python's allocators, and writes what is alive when `mark` is called."""
 
-    __slots__ = ("_last_bytes", "_lock", "_path", "_stacks")
+    __slots__ = ("_last_bytes", "_lock", "_open", "_path", "_stacks")
 
     def __init__(self, directory: str) -> None:
         self._path = f"{directory}/snapshots.jsonl"
+        self._open = open  # kept, since the program may put another function in its place
         self._lock = threading.RLock()
         self._stacks: dict[tuple[tuple[str, int], ...], int] = {}
         self._last_bytes = 0
 
     def start(self) -> None:
         """Trace from now on. Raises OSError if the file cannot be written."""
-        with open(self._path, "wb"):
+        with self._open(self._path, "wb"):
             pass
         tracemalloc.start(MAX_FRAMES)
+
+    def give_way(self, on_other: "Callable[[str], None]") -> None:
+        """Nothing to do: `tracemalloc` may be started any number of times."""
 
     def stop(self) -> None:
         """End the trace."""
@@ -45,7 +53,7 @@ class SnapshotTracer:
             if abs(current - self._last_bytes) >= WORTH_A_SNAPSHOT_BYTES:
                 self._last_bytes = current
                 line.update(self._snapshot())
-            with open(self._path, "ab", buffering=0) as file:
+            with self._open(self._path, "ab", buffering=0) as file:
                 file.write(json.dumps(line).encode("ascii") + b"\n")
             tracemalloc.reset_peak()
 

@@ -11,6 +11,7 @@ class RecordSpec:
     ``focus`` (glob patterns), ``start_at`` and ``stop_at`` (labels, or "") limit what is traced.
     With ``dumps_stacks`` the parent may ask for the stacks of all threads.
     With ``hides_arguments`` the capture does not name the program's arguments.
+    ``orders`` is the inherited descriptor that `record.orders` reads, or -1.
     """
 
     __slots__ = (
@@ -23,6 +24,7 @@ class RecordSpec:
         "kind",
         "marks",
         "native",
+        "orders",
         "python_allocators",
         "run_dir",
         "start_at",
@@ -46,6 +48,7 @@ class RecordSpec:
         native: bool,
         python_allocators: bool,
         interval_ms: int,
+        orders: int,
         marks: "list[str]",
         focus: "list[str]",
         start_at: str,
@@ -61,6 +64,7 @@ class RecordSpec:
         self.native = native
         self.python_allocators = python_allocators
         self.interval_ms = interval_ms
+        self.orders = orders
         self.marks = marks
         self.focus = focus
         self.start_at = start_at
@@ -79,6 +83,7 @@ class RecordSpec:
             f"{self.native:d}{self.python_allocators:d}"
             f"{self.dumps_stacks:d}{self.hides_arguments:d}",
             str(self.interval_ms),
+            str(self.orders),
             self.start_at,
             self.stop_at,
             str(len(self.marks)),
@@ -92,7 +97,7 @@ class RecordSpec:
 
     @classmethod
     def from_arguments(cls, words: "list[str]") -> "RecordSpec":
-        run_dir, backend, flags, interval_ms, start_at, stop_at, *rest = words
+        run_dir, backend, flags, interval_ms, orders, start_at, stop_at, *rest = words
         marks, rest = _counted(rest)
         focus, rest = _counted(rest)
         kind, target, *arguments = rest
@@ -102,6 +107,7 @@ class RecordSpec:
             native=flags[0] == "1",
             python_allocators=flags[1] == "1",
             interval_ms=int(interval_ms),
+            orders=int(orders),
             marks=marks,
             focus=focus,
             start_at=start_at,

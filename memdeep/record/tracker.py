@@ -1,29 +1,41 @@
 """Traces allocations with memray: the only module of `record` that knows it."""
 
 import sys
+import threading
+from contextlib import suppress
 
+import memray
 from memray import FileDestination, Tracker
-from memray._memray import set_log_level
+from memray._memray import set_log_level, start_thread_trace
 
 from memdeep.record.descriptors import opening_high
+from memdeep.record.fork_warning import own_threads
 
 SILENT = 60  # above CRITICAL, memray's highest level: stderr is the program's
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from memdeep.record.spec import RecordSpec
 
 
 class MemrayTracer:
     """Starts and stops memray's tracker, each time with a capture of its own."""
 
-    __slots__ = ("_directory", "_running", "_spec", "_started")
+    __slots__ = ("_directory", "_is_blind", "_running", "_spec", "_started")
 
     def __init__(self, spec: "RecordSpec", directory: str) -> None:
         self._spec = spec
         self._directory = directory
         self._running: Tracker | None = None
         self._started = 0
+        self._is_blind = False
+        with suppress(ImportError):  # of memray before 1.20, which does not do this
+            # What a tracker does first; later its imports might not be possible any more.
+            from memray.reporters.module_tools import get_python_path_info
+
+            get_python_path_info()
 
     def start(self) -> None:
         """Trace every allocation from now on. Raises OSError or RuntimeError.
@@ -52,9 +64,47 @@ class MemrayTracer:
         finally:
             sys.argv = arguments
         self._running = tracker
+        own_threads(1)  # memray's, which reads the RSS
+
+    def give_way(self, on_other: "Callable[[str], None]") -> None:
+        """Call ``on_other`` when the program starts a tracker of its own: there can be but one."""
+
+        class OtherTracker(Tracker):
+            def __enter__(self) -> "OtherTracker":
+                on_other("tracing has stopped: the program has started a tracker of memray itself")
+                super().__enter__()
+                return self
+
+        OtherTracker.__name__ = OtherTracker.__qualname__ = Tracker.__name__
+        OtherTracker.__module__ = Tracker.__module__
+        memray.Tracker = OtherTracker  # type: ignore[misc]
+
+    def mark(self, _sequence: int) -> "str | None":
+        """At each event of the journal: what has become of the trace, if anything has."""
+        if self._running is not None and not self._is_blind:
+            of_threads = threading._profile_hook
+            if sys.getprofile() is not None or of_threads is not start_thread_trace:
+                self._is_blind = True
+                return (
+                    "the program has set a profile function in the place of memray's: what its "
+                    "threads allocate from then on may be recorded without the Python code"
+                )
+        return None
 
     def stop(self) -> None:
-        """End the trace; its capture is complete afterwards."""
-        if self._running is not None:
-            self._running.__exit__(None, None, None)
-            self._running = None
+        """End the trace; its capture is complete afterwards.
+
+        memray takes its own profile functions away, and with them what the program may have set
+        in their place since; that is put back.
+        """
+        if self._running is None:
+            return
+        of_thread = sys.getprofile()
+        of_threads = threading._profile_hook
+        self._running.__exit__(None, None, None)
+        self._running = None
+        own_threads(-1)
+        if of_thread is not None:
+            sys.setprofile(of_thread)
+        if of_threads is not start_thread_trace:
+            threading._profile_hook = of_threads

@@ -12,7 +12,8 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -20,11 +21,13 @@ from pathlib import Path
 from typing import TextIO
 
 from memdeep import observation
+from memdeep.errors import EXIT_NOT_STARTED, OutputError, ProgramError
 from memdeep.observation import Meta, ProcessSample
 from memdeep.record import bootstrap
 from memdeep.record.spec import RecordSpec
 from memdeep.run import interpreter
 from memdeep.run.bounds import Bounds
+from memdeep.run.capacity import Capacity
 from memdeep.run.death import Death, judge
 from memdeep.run.forwarding import forwarding_signals
 from memdeep.run.guard import Guard
@@ -40,6 +43,7 @@ MAX_INTERVAL_MS = 50
 class RunOptions:
     """How to record: the flags of `memdeep run`; ``marks`` are words of `record.marks`.
 
+    ``max_capture_bytes`` and ``keep_free_bytes`` limit what the captures take of the disk;
     ``interpreter`` are options of Python itself.
     """
 
@@ -56,6 +60,8 @@ class RunOptions:
     memory_limit_bytes: int | None = None
     kill_bytes: int | None = None
     redact_args: bool = False
+    max_capture_bytes: int | None = None
+    keep_free_bytes: int = 0
     interpreter: tuple[str, ...] = ()
 
     @property
@@ -98,34 +104,46 @@ def run(
     """Run ``program`` to its end; returns its exit status as a shell gives it (128+n by signal).
 
     Writes everything but the reports into ``run_dir``; what the user should know before the
-    program starts goes to ``on_note``. Raises OutputError if the directory cannot be written.
+    program has ended goes to ``on_note``. Raises OutputError or ProgramError, for want of a
+    directory that can be written to or of what a process needs, before the program is started.
     """
     with Bounds(options.memory_limit_bytes) as bounds:
         meta = _meta(program, options, bounds)
         write_atomically(run_dir.meta, observation.encode_meta(meta))
         for note in bounds.notes:
             on_note(note)
-        meta, end = _supervise(
-            meta, _command(program, run_dir, options), run_dir, options, bounds, on_progress
-        )
-    write_atomically(run_dir.meta, observation.encode_meta(meta))
+        meta, end = _supervise(meta, program, run_dir, options, bounds, on_progress, on_note)
+    try:
+        write_atomically(run_dir.meta, observation.encode_meta(meta))
+    except OutputError as error:
+        # The program has run; its exit status is what the caller waits for.
+        on_note(f"{error.message} How the program ended is not in the report.")
     return end.shell_status
 
 
 def _supervise(
     meta: Meta,
-    command: list[str],
+    program: Program,
     run_dir: RunDirectory,
     options: RunOptions,
     bounds: Bounds,
     on_progress: Callable[[Progress], None],
+    on_note: Callable[[str], None],
 ) -> tuple[Meta, Death]:
     """Start the program and stay with it; returns what is known at its end."""
-    with forwarding_signals() as forwarder, _open_samples(run_dir) as samples:
-        if options.dumps_stacks:
-            run_dir.stacks.touch(mode=0o600)
-        with bounds.around_start():
-            child = subprocess.Popen(command, close_fds=False, env=interpreter.environment())
+    with ExitStack() as until_end:
+        with _refusing():
+            capacity = Capacity(
+                run_dir, options.max_capture_bytes, options.keep_free_bytes, on_note
+            )
+            capacity.look(0.0)
+            forwarder = until_end.enter_context(forwarding_signals())
+            samples = until_end.enter_context(_open_samples(run_dir))
+            if options.dumps_stacks:
+                run_dir.stacks.touch(mode=0o600)
+            with bounds.around_start(), capacity.inherited() as orders:
+                command = _command(program, run_dir, options, orders)
+                child = subprocess.Popen(command, close_fds=False, env=interpreter.environment())
         bounds.apply(child.pid)
         forwarder.pass_to(child)
         sampler = TreeSampler(child.pid, meta.spawned_ns)
@@ -140,6 +158,7 @@ def _supervise(
                 guard.check(rss_bytes, time_s)
                 left_bytes = bounds.left_bytes(time_s, rss_bytes, sampler.address_space_bytes)
             forwarder.listen()
+            capacity.look(time_s)
             log.update(rss_bytes, time_s)
             limit_bytes = None if bounds.limit is None else bounds.limit.bytes
             on_progress(Progress(time_s, rss_bytes, log.last_label, limit_bytes, left_bytes))
@@ -151,6 +170,7 @@ def _supervise(
         on_tick([])
         log.close()
         guard.close()
+    capacity.close()
     end = judge(child.returncode, bounds.witnesses(sampler, guard, forwarder))
     ended = observation.ended(
         meta,
@@ -160,8 +180,22 @@ def _supervise(
         verdict=end.verdict,
         evidence=end.evidence,
         processes=sampler.seen(end.exit_code),
+        notes=() if capacity.problem is None else (capacity.problem,),
     )
     return ended, end
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What the system refuses to us in here, it refuses before the program is started."""
+    try:
+        yield
+    except OSError as error:
+        raise ProgramError(
+            f"The program was not started: {error.strerror or error}.",
+            "memdeep needs about ten open files and two processes beside it; see `ulimit -a`.",
+            EXIT_NOT_STARTED,
+        ) from error
 
 
 def _seconds_since(start_ns: int) -> float:
@@ -203,13 +237,16 @@ def _meta(program: Program, options: RunOptions, bounds: Bounds) -> Meta:
     )
 
 
-def _command(program: Program, run_dir: RunDirectory, options: RunOptions) -> list[str]:
+def _command(
+    program: Program, run_dir: RunDirectory, options: RunOptions, orders: int
+) -> list[str]:
     spec = RecordSpec(
         run_dir=str(run_dir.path.absolute()),
         backend=options.backend,
         native=options.native,
         python_allocators=options.python_allocators,
         interval_ms=options.interval_ms,
+        orders=orders,
         marks=list(options.marks),
         focus=list(options.focus),
         start_at=options.start_at,

@@ -1,0 +1,55 @@
+"""Waits, at the cost of nothing, for the parent's order to stop tracing.
+
+The order is one line of text through a pipe that the program has inherited: the reason, as a
+sentence. The parent's death is none: then the program, and its recording, go on.
+"""
+
+import os
+from _thread import start_new_thread
+from collections import deque
+from functools import partial
+
+from memdeep.record.descriptors import moved_up
+from memdeep.record.fork_warning import own_threads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_BYTES = 1000  # less than PIPE_BUF: written, and so read, in one piece
+
+
+class Orders:
+    """The reading end of the pipe, by its descriptor."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        """Raises OSError if there is no such descriptor."""
+        self._descriptor = moved_up(descriptor)
+
+    def pending(self) -> "str | None":
+        """The order that has come already, if any. Raises OSError."""
+        os.set_blocking(self._descriptor, False)
+        try:
+            return os.read(self._descriptor, MAX_BYTES).decode("utf-8", "replace") or None
+        except BlockingIOError:
+            return None
+        finally:
+            os.set_blocking(self._descriptor, True)
+
+    def listen(self, on_order: "Callable[[str], None]") -> None:
+        """Call ``on_order`` in a thread of its own when the order comes. Raises RuntimeError.
+
+        The thread sleeps in a `read` until then: no timer wakes it, so it never asks the program
+        for the interpreter. It runs no Python code, only functions in C one inside the other, and
+        has no `threading.Thread`; so it is in no list of threads or frames that a program can see.
+        """
+
+        def obey(line: bytes) -> None:
+            on_order(line.decode("utf-8", "replace"))
+            own_threads(-1)
+
+        read = partial(os.read, self._descriptor, MAX_BYTES)
+        own_threads(1)
+        start_new_thread(deque, (map(obey, iter(read, b"")), 0))

@@ -1,0 +1,85 @@
+"""Turns the tracer on and off, and says in the journal what was traced and what was not.
+
+Who wants it on or off is not known here: phases (`focus`), the whole run (`session`), or the
+parent, which ends tracing for good when the disk is filling up (`orders`).
+"""
+
+from _thread import RLock
+
+from memdeep.record.recorder import STOPPED_LABEL, Recorder, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memdeep.record.snapshots import SnapshotTracer
+    from memdeep.record.tracker import MemrayTracer
+
+
+class Tracing:
+    """One tracer, which may be None: then nothing is traced, and nothing here does anything."""
+
+    __slots__ = ("_is_on", "_is_over", "_lock", "_recorder", "_tracer")
+
+    def __init__(self, recorder: Recorder, tracer: "MemrayTracer | SnapshotTracer | None") -> None:
+        self._recorder = recorder
+        self._tracer = tracer
+        self._lock = RLock()
+        self._is_on = False
+        self._is_over = tracer is None
+
+    def switch(self, on: bool, *, from_start: bool = False) -> None:
+        """Trace from now on, or no longer. Whatever fails in that, the program shall go on."""
+        with self._lock:
+            if self._is_over or self._tracer is None or on == self._is_on:
+                return
+            self._is_on = on
+            if on:
+                self._recorder.trace(from_start=from_start)
+                try:
+                    self._tracer.start()
+                except Exception as error:
+                    self.fail(f"allocations are not traced: {error}")
+            else:
+                # First the journal, so that the marker is the last one in the trace: one that is
+                # not there tells that the trace had ended before, by itself.
+                self._recorder.untrace()
+                self._tracer.stop()
+
+    def mark(self, sequence: int) -> None:
+        """An event was recorded; let the tracer do its part, while it is on."""
+        if self._is_on and self._tracer is not None:
+            complaint = self._tracer.mark(sequence)
+            if complaint is not None:
+                say(complaint)
+                self._recorder.problem(complaint)
+
+    def fail(self, sentence: str) -> None:
+        """Tracing could not start: say why, and keep it for the report."""
+        with self._lock:
+            if self._is_on:
+                self._recorder.untrace()
+            self._is_on = False
+            self._is_over = True
+            say(sentence)
+            self._recorder.problem(sentence)
+
+    def end(self, sentence: str) -> None:
+        """Stop tracing for good; may come from any thread. The sentence says why."""
+        with self._lock:
+            if self._is_over or self._tracer is None:
+                return
+            self._is_over = True
+            say(sentence)
+            if self._is_on:
+                # A checkpoint, so that what was traced up to here is a stretch of the run.
+                self._recorder.checkpoint(STOPPED_LABEL, sentence)
+                self._is_on = False
+                self._recorder.untrace()
+                self._tracer.stop()
+            self._recorder.problem(sentence)
+
+    def finish(self) -> None:
+        """The program has ended, and with it the trace."""
+        with self._lock:
+            if self._is_on and self._tracer is not None:
+                self._is_on = False
+                self._tracer.stop()

@@ -1,0 +1,148 @@
+"""Stops the tracing, not the program, when the capture gets too large or the disk is filling up.
+
+All is watched from outside, so it costs the program nothing; the order goes through a pipe on
+which `record.orders` sleeps.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from memdeep.record.descriptors import moved_up
+from memdeep.record.orders import MAX_BYTES
+from memdeep.report import units
+from memdeep.rundir import RunDirectory
+
+LOOK_S = 0.25
+RATE_S = 20.0  # growth is measured over this long: memray lets its file grow in steps
+LEAST_RATE_S = 2.0
+WARN_S = 60.0
+# memray reserves a tenth more than it needs; where that is not there, it gives up.
+STEP_RATIO = 0.1
+STEP_BYTES = 2 * 4096
+NEAR_BYTES = 1 << 16  # somebody else may be writing as well
+
+
+class Capacity:
+    """Watches the run directory of one program; `look` is to be called often.
+
+    ``maximum_bytes`` is the most that the captures may take, None for no limit; ``floor_bytes``
+    must stay free on their disk. ``on_note`` gets the one early warning. ``problem`` is the reason
+    why tracing was stopped, if it was.
+    """
+
+    def __init__(
+        self,
+        run_dir: RunDirectory,
+        maximum_bytes: int | None,
+        floor_bytes: int,
+        on_note: Callable[[str], None],
+    ) -> None:
+        self._run_dir = run_dir
+        self._maximum_bytes = maximum_bytes
+        self._floor_bytes = floor_bytes
+        self._on_note = on_note
+        # Moved up: where the standard streams are closed, the first ones would be taken for them.
+        self._directory = moved_up(os.open(run_dir.path, os.O_RDONLY | os.O_CLOEXEC))
+        self._most_bytes = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        self._reading, self._writing = map(moved_up, os.pipe())
+        self._readings: deque[tuple[float, int, int]] = deque()
+        self._looked_s = float("-inf")
+        self._has_begun = False
+        self._has_warned = False
+        self.problem: str | None = None
+
+    @contextmanager
+    def inherited(self) -> Iterator[int]:
+        """The descriptor for orders, for the program that is started within and for no other."""
+        os.set_inheritable(self._reading, True)
+        try:
+            yield self._reading
+            self._has_begun = True
+        finally:
+            os.close(self._reading)
+
+    def close(self) -> None:
+        """The program has ended."""
+        os.close(self._writing)
+        os.close(self._directory)
+
+    def look(self, now_s: float) -> None:
+        """Look again, if it is time to; ``now_s`` counts from the start of the program."""
+        if self.problem is not None or now_s - self._looked_s < LOOK_S:
+            return
+        self._looked_s = now_s
+        try:
+            disk = os.fstatvfs(self._directory)
+            is_there = os.fstat(self._directory).st_nlink > 0
+            sizes = [capture.stat().st_size for capture in self._run_dir.growing()]
+        except OSError:
+            return
+        taken_bytes, free_bytes = sum(sizes), disk.f_bavail * disk.f_frsize
+        reason = self._limit(taken_bytes, free_bytes, max(sizes, default=0), is_there)
+        if reason is not None:
+            what = "tracing has stopped" if self._has_begun else "allocations are not traced"
+            self.problem = f"{what}: {reason}"
+            with suppress(OSError):  # the program has ended, or closed the pipe
+                os.write(self._writing, self.problem.encode()[:MAX_BYTES])
+        elif not self._has_warned:
+            self._warn(now_s, taken_bytes, free_bytes)
+
+    def _limit(
+        self, taken_bytes: int, free_bytes: int, last_bytes: int, is_there: bool
+    ) -> str | None:
+        """Why there must be no more tracing; None if there may."""
+        if not is_there:
+            return "the run directory was removed, and what is recorded is lost with it"
+        if self._maximum_bytes is not None and taken_bytes >= self._maximum_bytes:
+            return (
+                f"the capture has reached {units.size(taken_bytes)}, and --max-capture is "
+                f"{units.size(self._maximum_bytes)}"
+            )
+        if free_bytes < self._floor_bytes:
+            return (
+                f"{units.size(free_bytes)} are free on the disk of the run directory, and "
+                f"--keep-free is {units.size(self._floor_bytes)}"
+            )
+        step_bytes = last_bytes * STEP_RATIO + STEP_BYTES
+        if free_bytes < step_bytes + NEAR_BYTES:
+            return (
+                f"{units.size(free_bytes)} are free on the disk of the run directory, too little "
+                "for the capture to grow"
+            )
+        most_bytes = self._most_bytes
+        if most_bytes != resource.RLIM_INFINITY and last_bytes + step_bytes > most_bytes:
+            return (
+                f"the capture has reached {units.size(last_bytes)}, and no file may be larger "
+                f"than {units.size(most_bytes)} (RLIMIT_FSIZE)"
+            )
+        return None
+
+    def _warn(self, now_s: float, taken_bytes: int, free_bytes: int) -> None:
+        """Say it once when a limit comes near at the present rate."""
+        self._readings.append((now_s, taken_bytes, free_bytes))
+        while now_s - self._readings[0][0] > RATE_S:
+            self._readings.popleft()
+        then_s, then_taken, then_free = self._readings[0]
+        if now_s - then_s < LEAST_RATE_S:
+            return
+        elapsed_s = now_s - then_s
+        limits = [(free_bytes - self._floor_bytes, then_free - free_bytes, "--keep-free")]
+        if self._maximum_bytes is not None:
+            left_bytes = self._maximum_bytes - taken_bytes
+            limits.append((left_bytes, taken_bytes - then_taken, "--max-capture"))
+        for left_bytes, change_bytes, option in limits:
+            rate = change_bytes / elapsed_s
+            if rate > 0 and left_bytes < rate * WARN_S:
+                self._has_warned = True
+                what = "the capture grows" if option == "--max-capture" else "free space shrinks"
+                self._on_note(
+                    f"{what} by {units.size(round(rate))} a second: in about "
+                    f"{units.duration(left_bytes / rate)} it reaches {option}, and tracing stops "
+                    "there; the program goes on"
+                )
+                return
