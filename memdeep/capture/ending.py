@@ -62,11 +62,13 @@ def read_stack_dumps(
 
 
 def _stack_dump(dump: Dump, origins: Origins, offset_s: float) -> StackDump:
+    """Threads that ran no Python are left out: they tell nothing, and memdeep has one itself."""
+    threads = (_thread(thread, origins) for thread in dump.threads)
     return StackDump(
         reason=dump.reason,
         time_s=max(0.0, dump.time_s - offset_s),
         rss_bytes=dump.rss_bytes,
-        threads=tuple(_thread(thread, origins) for thread in dump.threads),
+        threads=tuple(thread for thread in threads if thread.frames or thread.is_current),
     )
 
 
