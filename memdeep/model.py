@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from memdeep.statement import Statement
+
 
 class Origin(Enum):
     """Whose code a frame belongs to."""
@@ -244,7 +246,7 @@ class Exit:
     code: int | None
     signal: str | None
     verdict: str
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,12 +272,12 @@ class CaptureFile:
 class MemoryLimit:
     """The limit on memory that was the tightest when the program started, and whose it is.
 
-    ``source`` names it (``memory.max of its cgroup``). ``of_address_space`` tells a limit on what
-    is mapped (a MemoryError) from one on what is resident (a kill).
+    ``of_address_space`` tells a limit on what is mapped (a MemoryError) from one on what is
+    resident (a kill).
     """
 
     bytes: int
-    source: str
+    source: Statement
     of_address_space: bool = False
 
 

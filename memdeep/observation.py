@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 
-from memdeep import __version__, redaction
+from memdeep import __version__, redaction, statement
 from memdeep.errors import CaptureError
+from memdeep.statement import Statement
 
-META_SCHEMA = 1
+META_SCHEMA = 2
 MAX_DIGITS = 19
 MAX_TIME_S = 10 * 365 * 86_400  # ten years: no program runs so long
 SAMPLES_TITLE = "# milliseconds\tpid\trss_bytes\trss_file_bytes\n"
@@ -62,10 +63,10 @@ class Meta:
     exit_code: int | None = None
     signal: str | None = None
     verdict: str | None = None
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[Statement, ...] = ()
     processes: tuple[SeenProcess, ...] = ()
     limit_bytes: int | None = None
-    limit_source: str | None = None
+    limit_source: Statement | None = None
     limit_of_address_space: bool = False
     notes: tuple[str, ...] = ()
     redact_args: bool = False
@@ -93,7 +94,7 @@ def ended(
     exit_code: int | None,
     signal: str | None,
     verdict: str,
-    evidence: tuple[str, ...],
+    evidence: tuple[Statement, ...],
     processes: tuple[SeenProcess, ...],
     notes: tuple[str, ...],
 ) -> Meta:
@@ -118,6 +119,7 @@ def _redacted(meta: Meta) -> Meta:
             replace(process, command=redaction.first_word(process.command))
             for process in meta.processes
         ),
+        evidence=tuple(map(redaction.without_command, meta.evidence)),
     )
 
 
@@ -135,8 +137,10 @@ def decode_meta(content: bytes, path: Path) -> Meta:
         if loaded.pop("schema") != META_SCHEMA:
             raise ValueError("another schema")
         loaded["processes"] = tuple(SeenProcess(**process) for process in loaded["processes"])
-        loaded.setdefault("notes", [])  # came later
-        for name in ("command", "focus", "evidence", "stdlib_paths", "library_paths", "notes"):
+        loaded["evidence"] = tuple(map(statement.decode, loaded["evidence"]))
+        if loaded["limit_source"] is not None:
+            loaded["limit_source"] = statement.decode(loaded["limit_source"])
+        for name in ("command", "focus", "stdlib_paths", "library_paths", "notes"):
             loaded[name] = tuple(str(text) for text in loaded[name])
         datetime.fromisoformat(loaded["started"]).timestamp()
         meta = Meta(**loaded)
@@ -165,6 +169,7 @@ def _check_types(record: Meta | SeenProcess) -> None:
         "int": (int,),
         "bool": (bool,),
         "float": (int, float),
+        "Statement": (Statement,),
         "None": (type(None),),
     }
     for known in fields(record):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+from memdeep.statement import Statement
 
 HIDDEN = "…"
 
@@ -19,3 +22,11 @@ def first_word(command: str | None) -> str | None:
         return None
     program, _, rest = command.partition(" ")
     return f"{program} {HIDDEN}" if rest else program
+
+
+def without_command(said: Statement) -> Statement:
+    """A statement whose command line, if there is one in it, has lost all but its first word."""
+    command = said.values.get("command")
+    if not isinstance(command, str):
+        return said
+    return replace(said, values={**said.values, "command": first_word(command) or ""})

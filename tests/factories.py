@@ -38,6 +38,7 @@ from memdeep.model import (
     StackTree,
     Stretch,
 )
+from memdeep.statement import state
 
 # A slow machine is no reason for a law to fail.
 settings.register_profile(
@@ -313,7 +314,9 @@ def hostile_report(names: Sequence[str] = HOSTILE) -> Report:
     recorded = run(
         command=("prog.py", MARKUP, ESCAPES, CHINESE),
         name=f"{MARKUP}.py",
-        exit=Exit(None, "SIGKILL", "killed", (f"The program was ended by SIGKILL. {ESCAPES}",)),
+        exit=Exit(
+            None, "SIGKILL", "killed", (state("exit.by_signal", signal=f"SIGKILL. {ESCAPES}"),)
+        ),
         checkpoints=points,
         rss_curve=tuple(Sample(point.time_s, point.rss_bytes or 0) for point in points),
         peak_rss_bytes=growth[-1],

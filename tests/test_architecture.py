@@ -19,17 +19,18 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "__init__": ({"record.api", "monitor"}, set()),
     "__main__": ({"cli"}, set()),
     "errors": (set(), set()),
-    "model": (set(), set()),
+    "model": ({"statement"}, set()),
     "journal": (set(), set()),
     "labels": (set(), set()),
     "plain": (set(), set()),
-    "redaction": (set(), set()),
+    "redaction": ({"statement"}, set()),
+    "statement": (set(), set()),
     "tail": (set(), set()),
     "tally": ({"model"}, set()),
     "alive": ({"model", "tally"}, set()),
     "stack_dumps": (set(), set()),
     "rundir": ({"errors"}, set()),
-    "observation": ({"errors", "redaction", "__init__"}, set()),
+    "observation": ({"errors", "redaction", "statement", "__init__"}, set()),
     "monitor": ({"monitoring", "record.api"}, set()),
     "monitoring": (
         {"plain", "record.api", "record.fork_warning", "record.rss", "record.recorder"},
@@ -38,17 +39,18 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "record": ({"errors", "journal", "labels", "__init__"}, set()),
     "run": (
         {"errors", "rundir", "journal", "observation", "record", "monitoring", "tail"}
-        | {"report.units", "stack_dumps"},
+        | {"report.units", "stack_dumps", "statement"},
         set(),
     ),
     "capture": (
         {"errors", "rundir", "journal", "observation", "model", "tally", "record", "__init__"}
-        | {"alive", "stack_dumps"},
+        | {"alive", "stack_dumps", "statement"},
         set(),
     ),
     "analysis": ({"errors", "labels", "model", "redaction", "tally"}, set()),
     "report": (
-        {"errors", "model", "plain", "tally", "analysis.fold", "analysis.lines", "__init__"},
+        {"errors", "model", "plain", "tally", "analysis.fold", "analysis.lines", "__init__"}
+        | {"statement"},
         {"rich"},
     ),
     "status": ({"report.units", "plain", "run.supervise"}, {"rich"}),

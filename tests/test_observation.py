@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import math
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from memdeep import observation
 from memdeep.errors import EXIT_BAD_DATA, CaptureError
 from memdeep.observation import Meta, ProcessSample, SeenProcess
+from memdeep.statement import Statement, state
 
 PATH = Path("runs/one/meta.json")
 # A file name that is not UTF-8 reaches Python with surrogates of this range (PEP 383).
@@ -22,6 +24,16 @@ FILE_NAMES = st.text(
     st.characters(exclude_categories=["Cs"])
     | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF, categories=["Cs"]),
     max_size=30,
+)
+
+OVER = state(
+    "exit.rss_over",
+    span_s=3.0,
+    first_bytes=60,
+    last_bytes=90,
+    limit_bytes=80,
+    source=state("limit.outer_cgroup", file="memory.max", name="app"),
+    rest_bytes=10,
 )
 
 
@@ -69,12 +81,12 @@ def test_meta_comes_back(
 
 def test_the_end_of_a_run_adds_to_what_was_known_and_comes_back() -> None:
     end = observation.ended(
-        meta(critical_bytes=7),
+        meta(critical_bytes=7, limit_source=OVER.values["source"]),
         duration_s=1.25,
         exit_code=None,
         signal="SIGKILL",
         verdict="oom-killed",
-        evidence=("The counter rose.",),
+        evidence=(OVER, state("exit.exec", after_s=0.5, command="a \udcff")),
         processes=(SeenProcess(1, None, "python", 10),),
         notes=("The disk was full.",),
     )
@@ -93,6 +105,23 @@ def damaged(**changes: object) -> bytes:
     return json.dumps({**fields, **changes}).encode()
 
 
+def evidence(**fields: object) -> bytes:
+    values = fields.get("values")
+    if isinstance(values, dict):
+        plain = {k: asdict(v) if isinstance(v, Statement) else v for k, v in values.items()}
+        fields = {**fields, "values": plain}
+    return damaged(evidence=[fields])
+
+
+NESTED = damaged(evidence=["*"]).replace(
+    b'"*"', b'{"key":"exit.rss_over","values":{"source":' * 10_000 + b"1" + b"}}" * 10_000
+)
+
+
+def test_evidence_that_is_whole_is_taken() -> None:
+    assert observation.decode_meta(evidence(**asdict(OVER)), PATH).evidence == (OVER,)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -103,11 +132,37 @@ def damaged(**changes: object) -> bytes:
         b"{}",
         b"\xff\xfe",
         observation.encode_meta(meta())[:-20],
-        damaged(schema=2),
+        damaged(schema=1),
         damaged(unknown_field=1),
         damaged(processes=[{"pid": 1}]),
         damaged(processes=5),
         damaged(command=None),
+        damaged(limit_source="memory.max"),
+        damaged(limit_source={"key": "limit.other", "values": {}}),
+        damaged(evidence=None),
+        damaged(evidence=["The program was ended by SIGKILL."]),
+        damaged(evidence=[{}]),
+        damaged(evidence=[{"key": "exit.by_signal"}]),
+        evidence(key="exit.other", values={}),
+        evidence(key=[], values={}),
+        evidence(key="outcome.killed", values={"duration_s": 1.0, "signal": "SIGKILL"}),
+        evidence(key="exit.by_signal", values=None),
+        evidence(key="exit.by_signal", values=["signal"]),
+        evidence(key="exit.by_signal", values={}),
+        evidence(key="exit.by_signal", values={"signal": None}),
+        evidence(key="exit.by_signal", values={"signal": 9}),
+        evidence(key="exit.by_signal", values={"signal": "SIGKILL", "self": 1}),
+        evidence(key="exit.by_signal", values={"signal": "SIGKILL"}, further=1),
+        evidence(key="exit.cgroup_counter", values={"before": 0, "after": True}),
+        evidence(key="exit.cgroup_counter", values={"before": 0, "after": 1.5}),
+        evidence(key="exit.cgroup_counter", values={"before": 0, "after": 2**63}),
+        evidence(key="exit.kill_at_ignored", values={"grace_s": math.nan}),
+        evidence(key="exit.kill_at_ignored", values={"grace_s": math.inf}),
+        evidence(key="exit.kill_at_ignored", values={"grace_s": "5"}),
+        evidence(key=OVER.key, values={**OVER.values, "source": "memory.max"}),
+        evidence(key=OVER.key, values={**OVER.values, "source": {"key": "limit.memory"}}),
+        evidence(key=OVER.key, values={**OVER.values, "source": asdict(OVER)}),
+        NESTED,
         b"[" * 100_000,
     ],
 )

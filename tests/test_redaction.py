@@ -10,9 +10,10 @@ from factories import run
 
 from memdeep import observation
 from memdeep.analysis.redact import redacted
-from memdeep.model import Process
+from memdeep.model import Exit, Process
 from memdeep.observation import Meta, SeenProcess
 from memdeep.redaction import first_word, without_arguments
+from memdeep.statement import state
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,14 @@ def test_a_run_loses_the_arguments_of_all_its_processes() -> None:
     assert [process.command for process in redacted(whole).processes] == ["python …"]
 
 
+def test_a_program_put_in_its_place_loses_its_arguments_too() -> None:
+    end = Exit(0, None, "completed", (STARTED_ANOTHER, state("exit.not_the_way_of_python")))
+    assert redacted(run(exit=end)).exit == replace(end, evidence=(ANOTHER, end.evidence[1]))
+    assert redacted(run(exit=None)).exit is None
+
+
+STARTED_ANOTHER = state("exit.exec", after_s=0.5, command="python job.py --token x")
+ANOTHER = state("exit.exec", after_s=0.5, command="python …")
 META = Meta(
     command=("job.py", "--token"),
     name="job",
@@ -60,6 +69,7 @@ META = Meta(
     stdlib_paths=(),
     library_paths=(),
     processes=(SeenProcess(1, None, "python job.py --token", 4096),),
+    evidence=(STARTED_ANOTHER,),
 )
 
 
@@ -70,4 +80,5 @@ def test_the_facts_of_a_run_are_written_without_arguments_where_that_is_asked_fo
     read = observation.decode_meta(written, Path("meta.json"))
     assert read.command == ("job.py", "…")
     assert read.processes[0].command == "python …"
+    assert read.evidence == (ANOTHER,)
     assert read.redact_args

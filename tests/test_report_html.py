@@ -34,6 +34,7 @@ from memdeep.plain import plain
 from memdeep.report import html, payload, units, view, words
 from memdeep.report.facts import PAGE_SIZE
 from memdeep.report.language import TAGS, chosen
+from memdeep.statement import state
 
 # Elements that a page has only where curves, thresholds, evidence or source lines are known.
 SHOWN_WHERE_MEASURED = {"pre", "ul", "li", "polygon", "polyline", "text", "line", "tspan"}
@@ -241,7 +242,7 @@ def test_a_page_without_phases_can_be_made() -> None:
         Exit(0, None, "completed"),
         Exit(1, None, "failed"),
         Exit(None, "SIGTERM", "killed"),
-        Exit(None, "SIGKILL", "oom-killed", ("The counter rose.",)),
+        Exit(None, "SIGKILL", "oom-killed", (state("exit.system_counter", before=0, after=1),)),
     ],
 )
 def test_every_ending_has_its_page(end: Exit | None) -> None:

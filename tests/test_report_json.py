@@ -27,6 +27,7 @@ from factories import (
 
 from memdeep.model import Exit, Process, Report
 from memdeep.report.json import encode
+from memdeep.statement import state
 
 TOP = {
     "schema",
@@ -172,13 +173,16 @@ def test_what_is_not_known_is_null() -> None:
 
 
 def test_an_exit_names_its_evidence_and_the_last_checkpoint() -> None:
-    killed = run("loaded", exit=Exit(None, "SIGKILL", "oom-killed", ("The counter rose.",)))
+    risen = state("exit.cgroup_counter", before=0, after=1)
+    killed = run("loaded", exit=Exit(None, "SIGKILL", "oom-killed", (risen,)))
     made = report(run=killed, heap=heap(tree([frame()])[0], checkpoints=3))
     assert read(made)["exit"] == {
         "code": None,
         "signal": "SIGKILL",
         "verdict": "oom-killed",
-        "evidence": ["The counter rose."],
+        "evidence": [
+            "The kernel's out-of-memory kill counter of its cgroup rose from 0 to 1 during the run."
+        ],
         "last_checkpoint": "loaded",
     }
 

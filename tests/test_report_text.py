@@ -45,6 +45,7 @@ from memdeep.model import (
 )
 from memdeep.report import text
 from memdeep.report.language import language
+from memdeep.statement import state
 
 STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # C0 but the newline, DEL, and C1
 
@@ -83,8 +84,11 @@ def test_it_says_how_the_program_ended_and_its_peaks() -> None:
 
 
 def test_the_evidence_of_a_death_is_given() -> None:
-    end = Exit(None, "SIGKILL", "oom-killed", ("The kernel's counter rose from 0 to 1.",))
-    assert "The kernel's counter rose from 0 to 1." in words_of(loading(exit=end))
+    risen = state("exit.system_counter", before=0, after=1)
+    made = loading(exit=Exit(None, "SIGKILL", "oom-killed", (risen,)))
+    assert "The kernel's out-of-memory kill counter of the whole system rose" in words_of(made)
+    chinese = "".join(verdict(made, code="zh").split())
+    assert "内核对整个系统的内存不足杀进程计数从0升到1。" in chinese
 
 
 def test_the_top_finding_comes_with_source_stack_and_advice() -> None:

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from memdeep.model import Checkpoint, Exit, MemoryLimit, Peak, PhaseKind, Report, Sample, Stretch
 from memdeep.report import timeline
 from memdeep.report.timeline import TONES, Death, Timeline
+from memdeep.statement import state
 
 ONE_FRAME, _ = tree([frame()])
 LEFT, RIGHT, TOP, BOTTOM = 0.0, 100.0, 0.0, 100.0
@@ -87,7 +88,7 @@ def test_limits_near_the_curve_are_drawn_and_far_ones_are_not() -> None:
 
 
 def test_a_limit_on_the_rss_is_drawn_and_one_on_the_address_space_is_not() -> None:
-    limit = MemoryLimit(110 * MB, "memory.max of its cgroup")
+    limit = MemoryLimit(110 * MB, state("limit.cgroup", file="memory.max"))
     (line,) = laid_out(measured(0, 100 * MB, limit=limit)).thresholds
     assert (line.size_text, line.kind) == ("110.0 MB", "limit")
     mapped = replace(limit, of_address_space=True)

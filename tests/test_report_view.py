@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -40,6 +40,7 @@ from memdeep.model import (
 from memdeep.report import view
 from memdeep.report.language import chosen
 from memdeep.report.view import FindingView, Page, PhaseRow, most_telling
+from memdeep.statement import state
 
 
 def page_of(made: Report) -> Page:
@@ -206,7 +207,7 @@ def test_rows_keep_the_index_of_their_phase() -> None:
     assert all(shown.name["en"] == str(shown.index) for shown in page.phases)
 
 
-def facts(**changes: object) -> dict[str, str]:
+def facts(**changes: object) -> dict[str, str | Mapping[str, str]]:
     known = page_of(report(run=run("one", **changes))).facts
     return {fact.name: fact.text or "\n".join(fact.code) for fact in known}
 
@@ -235,8 +236,11 @@ def test_facts_say_how_to_open_the_capture_in_memray() -> None:
 
 
 def test_a_limit_is_a_fact_with_its_source() -> None:
-    known = facts(limit=MemoryLimit(950 * MB, "memory.max of its cgroup"))
-    assert known["limit"] == "950.0 MB (memory.max of its cgroup)"
+    known = facts(limit=MemoryLimit(950 * MB, state("limit.cgroup", file="memory.max")))
+    assert known["limit"] == {
+        "en": "950.0 MB (memory.max of its cgroup)",
+        "zh": "950.0 MB（所在 cgroup 的 memory.max）",
+    }
 
 
 def processes(count: int) -> Sequence[Process]:
@@ -272,11 +276,15 @@ def test_a_death_is_told_with_the_lines_that_held_most() -> None:
     ("end", "verdict", "evidence"),
     [
         (None, "unknown", ()),
-        (Exit(None, "SIGKILL", "oom-killed", ("It rose.",)), "oom-killed", ("It rose.",)),
+        (
+            Exit(None, "SIGKILL", "killed", (state("exit.by_signal", signal="SIGKILL"),)),
+            "killed",
+            ({"en": "The program was ended by SIGKILL.", "zh": "程序被 SIGKILL 终止。"},),
+        ),
     ],
 )
 def test_the_verdict_comes_with_its_evidence(
-    end: Exit | None, verdict: str, evidence: tuple[str, ...]
+    end: Exit | None, verdict: str, evidence: tuple[Mapping[str, str], ...]
 ) -> None:
     page = page_of(report(run=run(exit=end)))
     assert (page.verdict, page.evidence) == (verdict, evidence)

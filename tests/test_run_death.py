@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from memdeep.report import words
+from memdeep.report.language import language
 from memdeep.run.death import Death, OomCounters, Witnesses, judge
 from memdeep.run.kernel_log import KernelLog
 from memdeep.run.limits import Headroom, Limit
+from memdeep.statement import state
 
 MB = 1 << 20
 NOTHING = OomCounters(None, None)
@@ -21,7 +24,8 @@ def judged(status: int, **known: Any) -> Death:
 
 
 def said(death: Death) -> str:
-    return "\n".join(death.evidence)
+    """The evidence in English."""
+    return "\n".join(words.statement(given, language("en")) for given in death.evidence)
 
 
 @pytest.mark.parametrize(
@@ -71,35 +75,73 @@ def test_what_speaks_for_want_of_memory(known: dict[str, Any], verdict: str, sen
 
 def test_only_sigkill_may_be_the_kernels() -> None:
     death = judged(SIGTERM, kernel_log={7: "…"}, after=OomCounters(1, 6))
-    assert (death.verdict, death.evidence) == ("killed", ("The program was ended by SIGTERM.",))
+    assert (death.verdict, death.evidence) == (
+        "killed",
+        (state("exit.by_signal", signal="SIGTERM"),),
+    )
 
 
 def test_what_memdeep_did_is_not_the_kernels() -> None:
-    death = judged(SIGKILL, deeds=("memdeep sent SIGKILL.",), after=OomCounters(1, 6))
+    deed = state("exit.kill_at_ignored", grace_s=5.0)
+    death = judged(SIGKILL, deeds=(deed,), after=OomCounters(1, 6))
     assert death.verdict == "killed"
-    assert "memdeep sent SIGKILL." in said(death)
+    assert death.evidence == (state("exit.by_signal", signal="SIGKILL"), deed)
+    assert "It was still there 5.0 s later, so memdeep sent SIGKILL." in said(death)
 
 
 def test_headroom_is_told_where_it_tells_something() -> None:
-    near = {"headroom": "Little was left.", "is_near_limit": True}
-    assert "Little was left." in said(judged(1, **near))
-    assert "Little was left." in said(judged(SIGTERM, **near))
+    headroom = Headroom(Limit(100 * MB, state("limit.memory")))
+    headroom.note(0.0, 50 * MB)
+    left = headroom.statement()
+    near = {"headroom": left, "is_near_limit": True}
+    assert judged(1, **near).evidence == (left,)
+    assert judged(SIGTERM, **near).evidence[-1] == left
     assert judged(0, **near).evidence == ()
-    far = {"headroom": "Much was left.", "is_near_limit": False}
-    assert "Much was left." in said(judged(SIGKILL, **far))
+    far = {"headroom": left, "is_near_limit": False}
+    assert judged(SIGKILL, **far).evidence[-1] == left
     assert judged(1, **far).evidence == ()
 
 
 def test_headroom_covers_the_last_seconds() -> None:
-    headroom = Headroom(Limit(100 * MB, "memory.max of its cgroup"))
-    assert headroom.sentence() is None
+    headroom = Headroom(Limit(100 * MB, state("limit.cgroup", file="memory.max")))
+    assert headroom.statement() is None
     for second in range(10):
         headroom.note(float(second), second * 10 * MB)
-    assert headroom.sentence() == (
+    left = headroom.statement()
+    assert left is not None
+    assert words.statement(left, language("en")) == (
         "In its last 3.0 s its RSS went from 60.0 MB to 90.0 MB; of the limit of 100.0 MB "
         "(memory.max of its cgroup) 10.0 MB were left."
     )
     assert headroom.is_near()
+
+
+@pytest.mark.parametrize(
+    ("used_bytes", "of_address_space", "key", "rest_bytes"),
+    [
+        (90, False, "exit.rss_left", 10),
+        (100, False, "exit.rss_left", 0),
+        (103, False, "exit.rss_over", 3),
+        (90, True, "exit.address_space_left", 10),
+        (103, True, "exit.address_space_over", 3),
+    ],
+)
+def test_what_was_left_of_a_limit(
+    used_bytes: int, of_address_space: bool, key: str, rest_bytes: int
+) -> None:
+    source = state("limit.own_cgroup")
+    headroom = Headroom(Limit(100, source, of_address_space))
+    headroom.note(1.5, 40)
+    headroom.note(2.0, used_bytes)
+    assert headroom.statement() == state(
+        key,
+        span_s=0.5,
+        first_bytes=40,
+        last_bytes=used_bytes,
+        limit_bytes=100,
+        source=source,
+        rest_bytes=rest_bytes,
+    )
 
 
 def test_a_kernel_log_without_news_names_nobody() -> None:

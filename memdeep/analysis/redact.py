@@ -10,8 +10,12 @@ from memdeep.model import Run
 
 def redacted(run: Run) -> Run:
     """``run`` without the arguments of its program and of its processes."""
+    end = run.exit
     return replace(
         run,
+        exit=None
+        if end is None
+        else replace(end, evidence=tuple(map(redaction.without_command, end.evidence))),
         command=redaction.without_arguments(run.command),
         processes=tuple(
             replace(process, command=redaction.first_word(process.command))

@@ -13,6 +13,7 @@ from memdeep.model import Exit, Frame, MemoryLimit, Origin, StackDump, ThreadSta
 from memdeep.observation import Meta
 from memdeep.rundir import open_regular, read_error
 from memdeep.stack_dumps import Dump, DumpedThread
+from memdeep.statement import state
 
 
 def exit_of(meta: Meta, end: Event | None) -> Exit | None:
@@ -24,20 +25,17 @@ def exit_of(meta: Meta, end: Event | None) -> Exit | None:
         return None
     evidence = list(meta.evidence)
     if meta.signal is None and end is None:
-        evidence.append(
-            "Python's own ending did not run: it ended by os._exit, in native code, or in another "
-            "program that was put in its place (exec)."
-        )
+        evidence.append(state("exit.not_the_way_of_python"))
     elif end is not None and end.note is not None and meta.verdict != "completed":
-        evidence.append(f"Nobody caught {end.note}.")
+        evidence.append(state("exit.uncaught", exception=end.note))
     return Exit(meta.exit_code, meta.signal, meta.verdict, tuple(evidence))
 
 
 def limit_of(meta: Meta) -> MemoryLimit | None:
     """The limit on memory that was in force."""
-    if meta.limit_bytes is None:
+    if meta.limit_bytes is None or meta.limit_source is None:
         return None
-    return MemoryLimit(meta.limit_bytes, meta.limit_source or "", meta.limit_of_address_space)
+    return MemoryLimit(meta.limit_bytes, meta.limit_source, meta.limit_of_address_space)
 
 
 def read_stack_dumps(
@@ -64,11 +62,13 @@ def read_stack_dumps(
 
 
 def _stack_dump(dump: Dump, origins: Origins, offset_s: float) -> StackDump:
+    """Threads that ran no Python are left out: they tell nothing, and memdeep has one itself."""
+    threads = (_thread(thread, origins) for thread in dump.threads)
     return StackDump(
         reason=dump.reason,
         time_s=max(0.0, dump.time_s - offset_s),
         rss_bytes=dump.rss_bytes,
-        threads=tuple(_thread(thread, origins) for thread in dump.threads),
+        threads=tuple(thread for thread in threads if thread.frames or thread.is_current),
     )
 
 

@@ -69,7 +69,8 @@ def last_growth(report: Report, growth: LastGrowth, language: Language) -> str:
 
 def limit(limit: MemoryLimit, language: Language) -> str:
     """The limit in force, and whose it is."""
-    return language.say("death.limit", size_bytes=limit.bytes, source=limit.source)
+    source = words.statement(limit.source, language)
+    return language.say("death.limit", size_bytes=limit.bytes, source=source)
 
 
 def stack_dump(dump: StackDump, language: Language) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from memdeep import __version__
 from memdeep.model import Report
-from memdeep.report import units, words
+from memdeep.report import death_words, units, words
+from memdeep.report.language import Language
 
 PAGE_SIZE = "(size of this page)"  # the renderer puts it in
 IN_MEMRAY = ("memray stats", "memray flamegraph", "memray flamegraph --temporal")
@@ -15,14 +17,17 @@ IN_MEMRAY = ("memray stats", "memray flamegraph", "memray flamegraph --temporal"
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """``name`` is a key of the words, under ``facts.``; ``code`` are commands, in place of text."""
+    """``name`` is a key of the words, under ``facts.``; ``code`` are commands, in place of text.
+
+    A text that has words in it comes by code of language.
+    """
 
     name: str
-    text: str = ""
+    text: str | Mapping[str, str] = ""
     code: tuple[str, ...] = ()
 
 
-def facts(report: Report) -> tuple[Fact, ...]:
+def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
     """The facts that are known or worth saying that they are not."""
     run = report.run
     mode = [run.mode.backend]
@@ -46,7 +51,8 @@ def facts(report: Report) -> tuple[Fact, ...]:
         Fact("command", code=(" ".join(run.command),)),
     ]
     if run.limit is not None:
-        found.append(Fact("limit", f"{units.size(run.limit.bytes)} ({run.limit.source})"))
+        limits = {item.code: death_words.limit(run.limit, item) for item in languages}
+        found.append(Fact("limit", limits))
     for capture in run.captures:
         found.append(Fact("capture", f"{capture.path} · {units.size(capture.bytes)}"))
     found.append(Fact("page", PAGE_SIZE))

@@ -40,7 +40,7 @@ def encode(report: Report) -> Iterator[bytes]:
     bytes alive when it died, or at ``known_at``, the last checkpoint where that is known.
     ``last_growth`` is the last segment that grew noticeably. ``limit`` is the tightest limit on
     memory when the program started; ``stack_dumps`` are the stacks of all threads, outermost
-    first, at the moments RSS went over a limit.
+    first, at the moments RSS went over a limit. Sentences are in English.
     """
     run = report.run
     culprits = CulpritTexts(report)
@@ -87,7 +87,7 @@ def _exit(end: Exit, last_checkpoint: str | None) -> Json:
         "code": end.code,
         "signal": end.signal,
         "verdict": end.verdict,
-        "evidence": list(end.evidence),
+        "evidence": list(words.exit_evidence(end, ENGLISH)),
         "last_checkpoint": last_checkpoint,
     }
 
@@ -210,7 +210,7 @@ def _last_growth(growth: LastGrowth, culprits: CulpritTexts) -> Json:
 def _limit(limit: MemoryLimit) -> Json:
     return {
         "bytes": limit.bytes,
-        "source": limit.source,
+        "source": words.statement(limit.source, ENGLISH),
         "of_address_space": limit.of_address_space,
     }
 

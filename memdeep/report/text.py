@@ -83,7 +83,7 @@ def _outcome(report: Report, width: int, language: Language) -> list[RenderableT
     text = Text(wrap(f"{ending}{peaks}", width))
     style = VERDICT_STYLES.get(end.verdict, "") if end is not None else ""
     text.stylize(style, 0, len(text) - len(peaks))
-    further = [plain(sentence) for sentence in end.evidence] if end is not None else []
+    further = [plain(sentence) for sentence in words.exit_evidence(end, language)]
     further += [plain(death_words.stack_dump(dump, language)) for dump in report.run.stack_dumps]
     parts: list[RenderableType] = [text, *(Text(wrap(sentence, width)) for sentence in further)]
     if report.death is not None:

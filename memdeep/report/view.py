@@ -124,7 +124,7 @@ class Page:
     headline: Texts
     lead: Texts | None
     outcome: Texts
-    evidence: tuple[str, ...]
+    evidence: tuple[Texts, ...]
     death: DeathView | None
     stack_dumps: tuple[Texts, ...]
     facts: tuple[Fact, ...]
@@ -158,10 +158,13 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
         headline=say(lambda language: words.headline(report, language)),
         lead=cards[0].advice.evidence if cards and cards[0].advice is not None else None,
         outcome=say(lambda language: words.outcome(report, language)),
-        evidence=run.exit.evidence if run.exit is not None else (),
+        evidence=tuple(
+            say(partial(words.statement, stated))
+            for stated in ([] if run.exit is None else run.exit.evidence)
+        ),
         death=None if report.death is None else _death(report, report.death, say),
         stack_dumps=tuple(say(partial(death_words.stack_dump, dump)) for dump in run.stack_dumps),
-        facts=facts(report),
+        facts=facts(report, languages),
         notes=tuple(
             {language.code: text for language, text in zip(languages, note, strict=True)}
             for note in zip(*notes, strict=True)

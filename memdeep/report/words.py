@@ -10,6 +10,7 @@ from pathlib import PurePath
 from memdeep.model import Advice, Exit, Finding, FindingKind, Frame, Phase, PhaseKind, Report
 from memdeep.report import names, units
 from memdeep.report.language import Language
+from memdeep.statement import Statement
 
 MAX_NAME = 100
 MIN_FATE_SHARE = 0.05
@@ -182,6 +183,20 @@ def last_checkpoint(report: Report) -> str | None:
         last = report.death.last_checkpoint
         return None if last is None else points[last].label
     return points[-2].label if len(points) > 2 else None
+
+
+def statement(said: Statement, language: Language) -> str:
+    """What the recording side states, as a sentence or a part of one."""
+    values = {
+        name: statement(value, language) if isinstance(value, Statement) else value
+        for name, value in said.values.items()
+    }
+    return language.say(said.key, **values)
+
+
+def exit_evidence(end: Exit | None, language: Language) -> tuple[str, ...]:
+    """What the verdict on the program's end rests on."""
+    return () if end is None else tuple(statement(said, language) for said in end.evidence)
 
 
 def notes(report: Report, language: Language) -> tuple[str, ...]:

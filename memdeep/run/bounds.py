@@ -72,7 +72,7 @@ class Bounds:
             before=self._before,
             after=read_oom_counters(self._group),
             kernel_log=self._kernel_log.killed(),
-            headroom=None if self._headroom is None else self._headroom.sentence(),
+            headroom=None if self._headroom is None else self._headroom.statement(),
             is_near_limit=self._headroom is not None and self._headroom.is_near(),
             deeds=tuple(guard.evidence),
             passed_on=tuple(forwarder.passed_on),

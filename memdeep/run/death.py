@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memdeep.run.cgroup import MemoryGroup, counter
+from memdeep.statement import Statement, state
 
 VMSTAT = Path("/proc/vmstat")
 
@@ -34,11 +35,11 @@ class Witnesses:
     before: OomCounters
     after: OomCounters
     kernel_log: Mapping[int, str] | None = None
-    headroom: str | None = None
+    headroom: Statement | None = None
     is_near_limit: bool = False
-    deeds: tuple[str, ...] = ()
+    deeds: tuple[Statement, ...] = ()
     passed_on: tuple[str, ...] = ()
-    replaced_by: str | None = None
+    replaced_by: Statement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Death:
     exit_code: int | None
     signal: str | None
     verdict: str
-    evidence: tuple[str, ...]
+    evidence: tuple[Statement, ...]
     shell_status: int
 
 
@@ -71,13 +72,13 @@ def judge(wait_status: int, witnesses: Witnesses) -> Death:
     name = None
     if number > 0:
         name = _signal_name(number)
-        evidence.append(f"The program was ended by {name}.")
+        evidence.append(state("exit.by_signal", signal=name))
         if name in witnesses.passed_on:
-            evidence.append(f"memdeep had been sent {name}, and passed it on.")
+            evidence.append(state("exit.passed_on", signal=name))
     evidence.extend(witnesses.deeds)
     if number == signal.SIGKILL and not witnesses.deeds:
-        verdict, sentences = _want_of_memory(witnesses)
-        evidence.extend(sentences)
+        verdict, statements = _want_of_memory(witnesses)
+        evidence.extend(statements)
     is_telling = number == signal.SIGKILL or (verdict != "completed" and witnesses.is_near_limit)
     if witnesses.headroom is not None and is_telling:
         evidence.append(witnesses.headroom)
@@ -90,37 +91,30 @@ def judge(wait_status: int, witnesses: Witnesses) -> Death:
     )
 
 
-def _want_of_memory(witnesses: Witnesses) -> tuple[str, list[str]]:
+def _want_of_memory(witnesses: Witnesses) -> tuple[str, list[Statement]]:
     """Whether the kernel sent SIGKILL for want of memory, and what says so or speaks against."""
     log = witnesses.kernel_log
     if log is not None and witnesses.pid in log:
-        named = [f"The kernel's log names it: “{log[witnesses.pid]}”"]
-        return "oom-killed", [*named, *_risen(witnesses)]
+        named = state("exit.kernel_log", line=log[witnesses.pid])
+        return "oom-killed", [named, *_risen(witnesses)]
     if log:
-        return "killed", [
-            "The kernel killed for want of memory during the run, but its log names another "
-            f"process ({', '.join(map(str, log))}), not this one: somebody sent the signal."
-        ]
+        return "killed", [state("exit.kernel_log_other", pids=", ".join(map(str, log)))]
     before, after = witnesses.before, witnesses.after
     # The counter of the program's own group counts its kills whatever the reason was.
     is_cleared = before.cgroup is not None and before.cgroup == after.cgroup
     if not log and not is_cleared and _risen(witnesses):
         return "oom-killed", _risen(witnesses)
     unknown = before.cgroup is None and before.system is None and log is None
-    return "killed", [
-        "Whether it was for want of memory is not known: no counter of the kernel can be read here."
-        if unknown
-        else "The kernel has not killed it for want of memory: somebody sent the signal."
-    ]
+    return "killed", [state("exit.kernel_unknown" if unknown else "exit.not_the_kernel")]
 
 
-def _risen(witnesses: Witnesses) -> list[str]:
+def _risen(witnesses: Witnesses) -> list[Statement]:
     before, after = witnesses.before, witnesses.after
     return [
-        f"The kernel's out-of-memory kill counter {where} rose from {old} to {new} during the run."
-        for old, new, where in (
-            (before.cgroup, after.cgroup, "of its cgroup"),
-            (before.system, after.system, "of the whole system"),
+        state(key, before=old, after=new)
+        for old, new, key in (
+            (before.cgroup, after.cgroup, "exit.cgroup_counter"),
+            (before.system, after.system, "exit.system_counter"),
         )
         if old is not None and new is not None and new > old
     ]

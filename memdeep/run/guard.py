@@ -11,6 +11,7 @@ from pathlib import Path
 
 from memdeep.report import units
 from memdeep.stack_dumps import encode_header
+from memdeep.statement import Statement, state
 
 GRACE_S = 5.0
 DUMP_S = 0.5  # a dump takes some milliseconds; a stopped program would never write one
@@ -20,7 +21,7 @@ SETTLED_S = 0.01
 class Guard:
     """Watches over one program.
 
-    ``stacks`` is the file its dumps go to. ``evidence`` has a sentence for whatever was done to it.
+    ``stacks`` is the file its dumps go to. ``evidence`` tells whatever was done to it.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Guard:
         self._critical_bytes = critical_bytes
         self._kill_bytes = kill_bytes
         self._ended_s: float | None = None
-        self.evidence: list[str] = []
+        self.evidence: list[Statement] = []
 
     def check(self, rss_bytes: int, time_s: float) -> None:
         """A reading of the RSS of the whole tree, ``time_s`` after the start of the program."""
@@ -47,8 +48,7 @@ class Guard:
             self._ended_s = time_s
             self._send(signal.SIGTERM)
             self.evidence.append(
-                f"memdeep ended it by SIGTERM at --kill-at {units.size(self._kill_bytes)}, when "
-                f"its RSS was {units.size(rss_bytes)}."
+                state("exit.kill_at", limit_bytes=self._kill_bytes, rss_bytes=rss_bytes)
             )
         elif self._critical_bytes is not None and rss_bytes >= self._critical_bytes:
             self._dump(f"--critical-mb {units.size(self._critical_bytes)}", time_s, rss_bytes)
@@ -69,9 +69,7 @@ class Guard:
         if self._ended_s != float("inf"):
             self._ended_s = float("inf")
             self._send(signal.SIGKILL)
-            self.evidence.append(
-                f"It was still there {units.duration(GRACE_S)} later, so memdeep sent SIGKILL."
-            )
+            self.evidence.append(state("exit.kill_at_ignored", grace_s=GRACE_S))
 
     def _send(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -8,9 +8,9 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from memdeep.report import units
 from memdeep.run import cgroup
 from memdeep.run.cgroup import MemoryGroup
+from memdeep.statement import Statement, state
 
 MEMINFO = Path("/proc/meminfo")
 LAST_S = 3.0
@@ -25,7 +25,7 @@ class Limit:
     """
 
     bytes: int
-    source: str
+    source: Statement
     of_address_space: bool = False
 
 
@@ -45,8 +45,11 @@ def _of_group(group: MemoryGroup | None) -> list[Limit]:
     if tightest is None:
         return []
     size_bytes, level = tightest
-    place = "its cgroup" if level == group else f"the cgroup {level.path.name or '/'} around it"
-    return [Limit(size_bytes, f"{level.limit_file.name} of {place}")]
+    file = level.limit_file.name
+    if level == group:
+        return [Limit(size_bytes, state("limit.cgroup", file=file))]
+    name = level.path.name or "/"
+    return [Limit(size_bytes, state("limit.outer_cgroup", file=file, name=name))]
 
 
 def _of_process() -> list[Limit]:
@@ -54,7 +57,8 @@ def _of_process() -> list[Limit]:
     for name in ("RLIMIT_AS", "RLIMIT_DATA"):
         soft = resource.getrlimit(getattr(resource, name))[0]
         if soft != resource.RLIM_INFINITY:
-            limits.append(Limit(soft, name, of_address_space=True))
+            source = state("limit.process", name=name)
+            limits.append(Limit(soft, source, of_address_space=True))
     return limits
 
 
@@ -66,14 +70,15 @@ def _of_system() -> list[Limit]:
                 line.partition(":") for line in MEMINFO.read_text().splitlines() if line
             )
         }
-        return [Limit(figures["MemTotal"] + figures["SwapTotal"], "memory and swap of the system")]
+        total = figures["MemTotal"] + figures["SwapTotal"]
+        return [Limit(total, state("limit.memory_and_swap"))]
     except (OSError, ValueError, LookupError):
         pass
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return []
-    return [Limit(total, "memory of the system")]
+    return [Limit(total, state("limit.memory"))]
 
 
 class Headroom:
@@ -94,20 +99,19 @@ class Headroom:
         highest = max((used_bytes for _, used_bytes in self._last), default=0)
         return highest >= NEAR * self.limit.bytes
 
-    def sentence(self) -> str | None:
+    def statement(self) -> Statement | None:
         """How it went over the last seconds; None if nothing was read."""
         if not self._last:
             return None
         (first_s, first_bytes), (last_s, last_bytes) = self._last[0], self._last[-1]
-        what = "address space" if self.limit.of_address_space else "RSS"
-        left_bytes = self.limit.bytes - last_bytes
-        left = (
-            f"{units.size(left_bytes)} were left"
-            if left_bytes >= 0
-            else f"it was over that by {units.size(-left_bytes)}"
-        )
-        return (
-            f"In its last {last_s - first_s:.1f} s its {what} went from {units.size(first_bytes)} "
-            f"to {units.size(last_bytes)}; of the limit of {units.size(self.limit.bytes)} "
-            f"({self.limit.source}) {left}."
+        what = "address_space" if self.limit.of_address_space else "rss"
+        rest_bytes = self.limit.bytes - last_bytes
+        return state(
+            f"exit.{what}_left" if rest_bytes >= 0 else f"exit.{what}_over",
+            span_s=last_s - first_s,
+            first_bytes=first_bytes,
+            last_bytes=last_bytes,
+            limit_bytes=self.limit.bytes,
+            source=self.limit.source,
+            rest_bytes=abs(rest_bytes),
         )

@@ -11,6 +11,7 @@ from memdeep.report import units
 from memdeep.run import cgroup
 from memdeep.run.cgroup import MemoryGroup
 from memdeep.run.limits import Limit
+from memdeep.statement import state
 
 OPTION = "--memory-limit"
 
@@ -38,7 +39,8 @@ class OwnLimit:
             if not hasattr(resource, "prlimit"):  # Linux alone has it
                 self.note = f"{OPTION} is not in force: this system has no cgroups ({reason})."
                 return
-            self.limit = Limit(limit_bytes, f"{OPTION}, as RLIMIT_AS", of_address_space=True)
+            source = state("limit.own_address_space")
+            self.limit = Limit(limit_bytes, source, of_address_space=True)
             self.note = (
                 f"{OPTION} {units.size(limit_bytes)} is in force as RLIMIT_AS, as no cgroup could "
                 f"be made ({reason}): the program gets a MemoryError instead of being killed, and "
@@ -46,7 +48,7 @@ class OwnLimit:
                 "their part."
             )
         else:
-            self.limit = Limit(limit_bytes, f"{OPTION}, a cgroup of its own")
+            self.limit = Limit(limit_bytes, state("limit.own_cgroup"))
 
     @contextmanager
     def around_start(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 import psutil
 
 from memdeep.observation import ProcessSample, SeenProcess
-from memdeep.report import units
+from memdeep.statement import Statement, state
 
 TREE_REFRESH_S = 0.25  # walking the process table is dear; sizes are read far more often
 
@@ -16,14 +16,14 @@ TREE_REFRESH_S = 0.25  # walking the process table is dear; sizes are read far m
 class TreeSampler:
     """Samples the tree below ``root_pid``; ``origin_ns`` is the zero of its times (monotonic).
 
-    ``address_space_bytes`` is what the root has mapped. ``replaced_by`` is a sentence on the
+    ``address_space_bytes`` is what the root has mapped. ``replaced_by`` tells of the
     program that the root has put in its own place, if that was seen.
     """
 
     def __init__(self, root_pid: int, origin_ns: int) -> None:
         self.root_pid = root_pid
         self.address_space_bytes = 0
-        self.replaced_by: str | None = None
+        self.replaced_by: Statement | None = None
         self._image = _image(root_pid)
         self._origin_ns = origin_ns
         self._processes: dict[int, psutil.Process] = {}
@@ -79,10 +79,7 @@ class TreeSampler:
         self._image = image
         with suppress(psutil.Error):
             _, command = _describe(psutil.Process(self.root_pid))
-            self.replaced_by = (
-                f"{units.duration(time_s)} after its start it put another program in its place "
-                f"(exec): {command}. What that one allocated was not traced."
-            )
+            self.replaced_by = state("exit.exec", after_s=time_s, command=command or "?")
 
     def _refresh(self) -> None:
         now_s = time.monotonic()

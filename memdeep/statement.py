@@ -1,0 +1,98 @@
+"""What there is to tell a reader, before it has words: a key of the words, and the values in it.
+
+Whoever watches a run makes statements, `meta.json` keeps them, and the report alone words them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Union
+
+MAX_NUMBER = 2**63
+LIMIT = "limit."  # begins the keys of those that say whose a limit is
+
+Value = Union[int, float, str, "Statement"]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement; ``values`` are those that KINDS has for ``key``, sizes in bytes, times in s.
+
+    Raises ValueError or TypeError for any other.
+    """
+
+    key: str
+    values: Mapping[str, Value]
+
+    def __post_init__(self) -> None:
+        kinds = KINDS.get(self.key)
+        if kinds is None or kinds.keys() != self.values.keys():
+            raise ValueError(f"there is no statement {self.key!r} of {sorted(self.values)}")
+        for name, kind in kinds.items():
+            _check(name, self.values[name], kind)
+
+
+def state(key: str, /, **values: Value) -> Statement:
+    """The statement ``key`` about ``values``."""
+    return Statement(key, values)
+
+
+def decode(fields: Mapping[str, Any]) -> Statement:
+    """A statement from the fields that `dataclasses.asdict` makes of it.
+
+    Raises ValueError, TypeError, KeyError or AttributeError if they are of none.
+    """
+    values = {
+        name: decode(value) if isinstance(value, dict) else value
+        for name, value in fields["values"].items()
+    }
+    return Statement(**{**fields, "values": values})
+
+
+def _check(name: str, value: Value, kind: type) -> None:
+    allowed = (int, float) if kind is float else (kind,)
+    if type(value) not in allowed:
+        raise TypeError(f"{name} is {value!r}")
+    if isinstance(value, int | float) and not abs(value) < MAX_NUMBER:
+        raise ValueError(f"{name} is {value}")
+    if isinstance(value, Statement) and not value.key.startswith(LIMIT):
+        raise ValueError(f"{name} is {value.key}, which is no limit")
+
+
+_LAST_SECONDS: Mapping[str, type] = {
+    "span_s": float,
+    "first_bytes": int,
+    "last_bytes": int,
+    "limit_bytes": int,
+    "source": Statement,
+    "rest_bytes": int,
+}
+
+# The values of each statement, by name and kind.
+KINDS: Mapping[str, Mapping[str, type]] = {
+    "exit.address_space_left": _LAST_SECONDS,
+    "exit.address_space_over": _LAST_SECONDS,
+    "exit.by_signal": {"signal": str},
+    "exit.cgroup_counter": {"before": int, "after": int},
+    "exit.exec": {"after_s": float, "command": str},
+    "exit.kernel_log": {"line": str},
+    "exit.kernel_log_other": {"pids": str},
+    "exit.kill_at": {"limit_bytes": int, "rss_bytes": int},
+    "exit.kill_at_ignored": {"grace_s": float},
+    "exit.kernel_unknown": {},
+    "exit.not_the_kernel": {},
+    "exit.not_the_way_of_python": {},
+    "exit.passed_on": {"signal": str},
+    "exit.rss_left": _LAST_SECONDS,
+    "exit.rss_over": _LAST_SECONDS,
+    "exit.system_counter": {"before": int, "after": int},
+    "exit.uncaught": {"exception": str},
+    "limit.cgroup": {"file": str},
+    "limit.memory": {},
+    "limit.memory_and_swap": {},
+    "limit.outer_cgroup": {"file": str, "name": str},
+    "limit.own_address_space": {},
+    "limit.own_cgroup": {},
+    "limit.process": {"name": str},
+}
