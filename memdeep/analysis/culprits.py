@@ -92,12 +92,12 @@ class Blame:
     ) -> tuple[Culprit, ...]:
         """The lines with the largest single allocations, at most 20, each with its largest one."""
         lines: dict[tuple[str, int], Culprit] = {}
-        for one in sorted(allocations, key=lambda one: one.bytes, reverse=True):
-            frame = self.frame(one.node)
-            if frame.origin is not Origin.MEMDEEP:
+        for one in sorted(allocations, key=_bytes, reverse=True):
+            frame_id = self._frame_ids[one.node]
+            line = self._lines[frame_id]
+            if line not in lines and not self._is_ours[frame_id]:
                 share = one.bytes / total_bytes if total_bytes > 0 else 0.0
-                culprit = Culprit(frame, one.node, one.bytes, 1, share)
-                lines.setdefault((frame.filename, frame.lineno), culprit)
+                lines[line] = Culprit(self.frame(one.node), one.node, one.bytes, 1, share)
         return tuple(lines.values())[:MAX_CULPRITS]
 
     def _culprit(self, charge: _Charge, total_bytes: int) -> Culprit:
