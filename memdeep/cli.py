@@ -8,12 +8,11 @@ import io
 import os
 import sys
 import traceback
-import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.text import Text
@@ -28,12 +27,13 @@ from memdeep.record import marks
 from memdeep.record.spec import RecordSpec
 from memdeep.report import text
 from memdeep.report.language import Language, language
-from memdeep.run import interpreter, supervise
+from memdeep.run import interpreter
 from memdeep.run import program as programs
 from memdeep.run.program import Program
-from memdeep.run.supervise import RunOptions
 from memdeep.rundir import RunDirectory
-from memdeep.status import StatusLine
+
+if TYPE_CHECKING:  # it takes a while to import, and a report needs none of it
+    from memdeep.run.supervise import RunOptions
 
 MIB = 1 << 20
 
@@ -89,6 +89,9 @@ def _dispatch(words: Sequence[str], console: Console) -> int:
 
 
 def _run(options: argparse.Namespace, program: Program, console: Console) -> int:
+    from memdeep.run import supervise
+    from memdeep.status import StatusLine
+
     settings = config.merge(arguments.given(options), config.load(Path.cwd()))
     programs.check(program)
     run_options = _run_options(settings)
@@ -147,6 +150,8 @@ def _unmade(run_dir: RunDirectory) -> MemdeepError:
 
 
 def _run_options(settings: Settings) -> RunOptions:
+    from memdeep.run.supervise import RunOptions
+
     every = settings.number("mark-every")
     words = [f"stdout:{word}" for word in settings.texts("mark-stdout")]
     words += [f"call:{word}" for word in settings.texts("mark-call")]
@@ -211,6 +216,8 @@ def _make_report(path: Path, into: Path | None, settings: Settings, console: Con
     if not quiet:
         _tell(report, html_path, _spoken(settings), console)
     if settings.flag("open"):
+        import webbrowser
+
         webbrowser.open(html_path.absolute().as_uri())
     return report
 

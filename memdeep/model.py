@@ -24,6 +24,8 @@ class Origin(Enum):
     MEMDEEP = "memdeep"
     THREAD = "thread"  # not code: the thread a stack ran in, outermost in it
 
+    __hash__ = object.__hash__  # there is one of each; that of Enum is Python's and takes longer
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:

@@ -7,11 +7,13 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <random>
 
 #include "alive.hpp"
+#include "line_table.hpp"
 #include "replay.hpp"
 
 namespace memdeep {
@@ -78,6 +80,14 @@ void check(const uint8_t* data, size_t size) {
     }
   }
   require(peaks == highest, "the stacks at a peak add up to it");
+  const int32_t offsets[] = {0, std::numeric_limits<int32_t>::max(), -1, 40};
+  for (const auto& [number, code] : whole->codes) {
+    const auto* table = reinterpret_cast<const uint8_t*>(code.line_table.data());
+    const std::vector<uint8_t> exact(table, table + code.line_table.size());
+    for (uint32_t version : {0x030A0000u, 0x030B0000u}) {
+      memdeep::lines({exact.data(), exact.size(), code.first_line, version}, offsets, 4);
+    }
+  }
 }
 
 }  // namespace

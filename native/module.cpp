@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "alive.hpp"
+#include "line_table.hpp"
 #include "replay.hpp"
 
 namespace {
@@ -474,6 +475,33 @@ PyObject* folded(PyObject*, PyObject* args) {
   return guarded(work) ? columns_of(few, &own) : nullptr;
 }
 
+// ---------------------------------------------------------------------- the lines of code
+
+PyObject* lines(PyObject*, PyObject* args) {
+  const char* table;
+  Py_ssize_t size;
+  int first_line;
+  unsigned python_version;
+  PyObject* offsets;
+  if (!PyArg_ParseTuple(args, "y#iIO:lines", &table, &size, &first_line, &python_version,
+                        &offsets)) {
+    return nullptr;
+  }
+  size_t offset_count;
+  const auto* offset = items<int32_t>(offsets, offset_count);
+  if (offset == nullptr) return nullptr;
+  std::vector<int64_t> found;
+  auto work = [&] {
+    const auto* bytes = reinterpret_cast<const uint8_t*>(table);
+    const memdeep::LineTable entries(bytes, size_t(size), first_line, python_version);
+    found = memdeep::lines(entries, offset, offset_count);
+    return true;
+  };
+  if (!guarded(work)) return nullptr;
+  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(found.data()),
+                                   Py_ssize_t(found.size() * sizeof(int64_t)));
+}
+
 PyMethodDef methods[] = {
     {"feed", feed, METH_O, "feed(data: bytes): replay the next bytes of a capture."},
     {"read", read_file, METH_VARARGS,
@@ -520,6 +548,8 @@ PyMethodDef functions[] = {
      "by_group(node, bytes, count, groups): one entry for each group of nodes."},
     {"folded", folded, METH_VARARGS,
      "folded(node, bytes, count, parents, most): the same bytes over at most so many nodes."},
+    {"lines", lines, METH_VARARGS,
+     "lines(table, first_line, python_version, offsets): the line of the instruction at each."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -27,6 +27,7 @@ from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import cover, phases
 from memdeep.model import (
     Checkpoint,
+    Culprit,
     Gap,
     LargeAllocation,
     Lifetime,
@@ -138,6 +139,27 @@ def test_culprits_are_the_lines_of_what_stayed_and_of_what_went() -> None:
     assert [culprit.frame.function for culprit in phase.heap.culprits] == ["keep"]
     assert [culprit.frame.function for culprit in phase.heap.freed_culprits] == ["drop"]
     assert phase.heap.culprits[0].share == phase.heap.freed_culprits[0].share == 1.0
+
+
+def test_beside_the_first_a_line_holds_a_ten_thousandth_of_the_peak() -> None:
+    names = ["large", "just", "tiny"]
+    stacks, (large, just, tiny) = tree(*[[frame(name)] for name in names])
+    lifetimes = [
+        lifetime(large, born=2, died=3, bytes=100 * MB - 20_000),
+        lifetime(just, born=2, died=3, bytes=10_486),
+        lifetime(tiny, born=2, died=3, bytes=10_400),
+        lifetime(tiny, born=4, bytes=100),
+    ]
+    loading, freeing, small = found(run("one", "two", "three"), lifetimes, stacks)[1:]
+
+    def told(culprits: Sequence[Culprit]) -> list[str]:
+        return [culprit.frame.function for culprit in culprits]
+
+    assert told(loading.heap.culprits) == names[:2]
+    assert told(loading.heap.peak_culprits) == names[:2]
+    assert told(freeing.heap.freed_culprits) == names[:2]
+    assert told(small.heap.culprits) == ["tiny"]  # the first is told, however small
+    assert loading.heap.retained_bytes == sum(life.bytes for life in lifetimes[:3])
 
 
 def with_gross(

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.capture.line_tables import CPYTHON_3_10, LineTable
+from memdeep.capture.line_tables import CPYTHON_3_10, lines
 
 MODULES = (argparse, ast, asyncio.base_events, importlib, importlib.util, pytest, types)
 STEP = 2 if sys.version_info >= (3, 11) else 1  # how memray counts the offsets of instructions
@@ -29,17 +29,15 @@ def code_objects(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def check(code: types.CodeType) -> None:
-    last = len(code.co_code)
-    table = LineTable(code.co_linetable, code.co_firstlineno, sys.hexversion, last)
-    for start, end, line in code.co_lines():
-        if line is not None:  # for code without one, memray takes the line before it
-            for instruction in range(start // 2, end // 2):
-                assert table.line(instruction * STEP) == line, (code.co_name, instruction)
-    # As far as it is needed is enough.
-    for start, _, line in [*code.co_lines()][:: max(1, len(code.co_code) // 16)]:
-        offset = start // 2 * STEP
-        short = LineTable(code.co_linetable, code.co_firstlineno, sys.hexversion, offset)
-        assert line is None or short.line(offset) == line
+    expected = {
+        instruction * STEP: line
+        for start, end, line in code.co_lines()
+        if line is not None  # for code without one, memray takes the line before it
+        for instruction in range(start // 2, end // 2)
+    }
+    for offsets in (list(expected), list(expected)[::-7]):  # in any order, and as few as one likes
+        found = lines(code.co_linetable, code.co_firstlineno, sys.hexversion, offsets)
+        assert dict(zip(offsets, found, strict=True)) == {n: expected[n] for n in offsets}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
@@ -79,16 +77,17 @@ def test_the_lines_of_any_program(program: list[str]) -> None:
 )
 def test_the_table_of_3_10(delta: int, encoded: int) -> None:
     # Two instructions on the first line, three on another, one without a line.
-    table = LineTable(bytes([4, 0, 6, encoded, 2, 0x80]), 200, CPYTHON_3_10, 7)
-    assert [table.line(offset) for offset in range(7)] == [200, 200] + 5 * [200 + delta]
+    table = bytes([4, 0, 6, encoded, 2, 0x80])
+    found = lines(table, 200, CPYTHON_3_10, range(7))
+    assert list(found) == [200, 200] + 5 * [200 + delta]
 
 
-@given(table=st.binary(max_size=60), offset=st.integers(-(2**31), 2**31 - 1))
+@given(table=st.binary(max_size=60), offsets=st.lists(st.integers(-(2**31), 2**31 - 1)))
 @pytest.mark.parametrize("version", [CPYTHON_3_10, 0x030B0000, 0x030E0000])
-def test_no_table_crashes_it(version: int, table: bytes, offset: int) -> None:
-    assert isinstance(LineTable(table, 1, version, offset).line(offset), int)
+def test_no_table_crashes_it(version: int, table: bytes, offsets: list[int]) -> None:
+    assert len(lines(table, 1, version, offsets)) == len(offsets)
 
 
 def test_without_a_table_or_an_offset_there_is_no_line() -> None:
-    assert LineTable(b"", 7, sys.hexversion, 0).line(0) == 0
-    assert LineTable(b"\xe8\x00", 7, sys.hexversion, 0).line(-1) == 0
+    assert list(lines(b"", 7, sys.hexversion, [0])) == [0]
+    assert list(lines(b"\xe8\x00", 7, sys.hexversion, [-1, 0, 2])) == [0, 7, 0]

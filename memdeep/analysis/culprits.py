@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from operator import attrgetter
 
 from memdeep.model import Alive, Culprit, Frame, LargeAllocation, Origin, StackBytes, StackTree
 
@@ -56,46 +57,74 @@ class Blame:
         """File name and line number of the frame to charge."""
         return self._lines[self._frame_ids[node]]
 
-    def culprits(self, stacks: Iterable[StackBytes], total_bytes: int) -> tuple[Culprit, ...]:
+    def culprits(
+        self, stacks: Iterable[StackBytes], total_bytes: int, least_bytes: int = 0
+    ) -> tuple[Culprit, ...]:
         """The lines that hold the most of ``stacks``, at most 20, largest first.
 
-        What memdeep itself allocated is nobody's culprit.
+        After the first, only those that hold ``least_bytes``. What memdeep itself allocated is
+        nobody's culprit.
         """
-        lines: dict[tuple[str, int], list[StackBytes]] = {}
+        lines: dict[tuple[str, int], _Charge] = {}
         for stack in stacks:
             if stack.bytes > 0 and not self._is_ours[frame_id := self._frame_ids[stack.node]]:
-                lines.setdefault(self._lines[frame_id], []).append(stack)
-        ranked = sorted(lines.values(), key=_total, reverse=True)[:MAX_CULPRITS]
-        return tuple(self._culprit(line, total_bytes) for line in ranked)
+                line = self._lines[frame_id]
+                charge = lines.get(line)
+                if charge is None:
+                    lines[line] = _Charge(stack)
+                else:
+                    charge.add(stack)
+        ranked = sorted(lines.values(), key=_bytes, reverse=True)[:MAX_CULPRITS]
+        return tuple(
+            self._culprit(charge, total_bytes)
+            for place, charge in enumerate(ranked)
+            if place == 0 or charge.bytes >= least_bytes
+        )
 
-    def culprits_alive(self, alive: Alive, total_bytes: int) -> tuple[Culprit, ...]:
+    def culprits_alive(
+        self, alive: Alive, total_bytes: int, least_bytes: int = 0
+    ) -> tuple[Culprit, ...]:
         """As `culprits`, of the stacks alive at one moment."""
-        return self.culprits(alive.by_group(self.groups), total_bytes)
+        return self.culprits(alive.by_group(self.groups), total_bytes, least_bytes)
 
     def largest(
         self, allocations: Iterable[LargeAllocation], total_bytes: int
     ) -> tuple[Culprit, ...]:
         """The lines with the largest single allocations, at most 20, each with its largest one."""
         lines: dict[tuple[str, int], Culprit] = {}
-        for one in sorted(allocations, key=lambda one: one.bytes, reverse=True):
-            frame = self.frame(one.node)
-            if frame.origin is not Origin.MEMDEEP:
+        for one in sorted(allocations, key=_bytes, reverse=True):
+            frame_id = self._frame_ids[one.node]
+            line = self._lines[frame_id]
+            if line not in lines and not self._is_ours[frame_id]:
                 share = one.bytes / total_bytes if total_bytes > 0 else 0.0
-                culprit = Culprit(frame, one.node, one.bytes, 1, share)
-                lines.setdefault((frame.filename, frame.lineno), culprit)
+                lines[line] = Culprit(self.frame(one.node), one.node, one.bytes, 1, share)
         return tuple(lines.values())[:MAX_CULPRITS]
 
-    def _culprit(self, line: Sequence[StackBytes], total_bytes: int) -> Culprit:
-        largest = max(line, key=lambda stack: stack.bytes)
-        held = _total(line)
+    def _culprit(self, charge: _Charge, total_bytes: int) -> Culprit:
         return Culprit(
-            frame=self.frame(largest.node),
-            node=largest.node,
-            bytes=held,
-            allocations=sum(stack.allocations for stack in line),
-            share=held / total_bytes if total_bytes > 0 else 0.0,
+            frame=self.frame(charge.largest.node),
+            node=charge.largest.node,
+            bytes=charge.bytes,
+            allocations=charge.allocations,
+            share=charge.bytes / total_bytes if total_bytes > 0 else 0.0,
         )
 
 
-def _total(line: Sequence[StackBytes]) -> int:
-    return sum(stack.bytes for stack in line)
+class _Charge:
+    """What is charged to one line."""
+
+    __slots__ = ("allocations", "bytes", "largest")
+
+    def __init__(self, stack: StackBytes) -> None:
+        self.largest = stack
+        self.bytes = stack.bytes
+        self.allocations = stack.allocations
+
+    def add(self, stack: StackBytes) -> None:
+        self.bytes += stack.bytes
+        self.allocations += stack.allocations
+        if stack.bytes > self.largest.bytes:
+            self.largest = stack
+
+
+_bytes = attrgetter("bytes")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from operator import add
 
 from memdeep.model import (
     FoldedStack,
@@ -74,24 +76,25 @@ def _size(heap: Heap, ranked: Sequence[int]) -> int:
     """How many of the nodes ``ranked`` can stay if the entries are not to be too many."""
     # Counted as numbers that are equal where entries would be added up; no node is ``step - 1``, so
     # that -1 is like no other.
+    step = len(heap.tree.parents) + 1
     ends = 1 + max((life.died or 0 for life in heap.lifetimes), default=0)
-    kinds = [life.born * ends + (life.died or 0) for life in heap.lifetimes]
+    kinds = [step * (life.born * ends + (life.died or 0)) for life in heap.lifetimes]
     places = [life.node for life in heap.lifetimes]
-    segments = [gone.segment for gone in heap.transients or ()]
+    segments = [step * gone.segment for gone in heap.transients or ()]
     gone_places = [gone.node for gone in heap.transients or ()]
-    size = len(ranked)
-    while size:
+
+    def fits(size: int) -> bool:
         target = _targets(heap.tree.parents, ranked[:size])
-        step = len(target)
-        lifetimes = {kind * step + target[node] for kind, node in zip(kinds, places, strict=True)}
-        transients = {
-            segment * step + target[node]
-            for segment, node in zip(segments, gone_places, strict=True)
-        }
-        if len(lifetimes) + len(transients) <= MAX_ENTRIES:
-            break
-        size = size * 3 // 4
-    return size
+        lifetimes = set(map(add, kinds, map(target.__getitem__, places)))
+        transients = set(map(add, segments, map(target.__getitem__, gone_places)))
+        return len(lifetimes) + len(transients) <= MAX_ENTRIES
+
+    sizes = [len(ranked)]
+    while sizes[-1]:
+        sizes.append(sizes[-1] * 3 // 4)
+    if not ranked or fits(len(ranked)):  # as most do
+        return len(ranked)
+    return sizes[bisect_left(sizes, True, 1, len(sizes) - 1, key=fits)]
 
 
 def _weights(heap: Heap, at_peaks: Sequence[Sequence[FoldedStack] | None]) -> list[float]:

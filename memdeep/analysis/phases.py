@@ -25,6 +25,10 @@ from memdeep.tally import Tally, stacks_of, sum_of_known
 MIN_RSS_GROWTH = 1 << 20  # below one MiB of growth, "explained" would be noise
 QUIET_BYTES = 1 << 20
 
+# The lines of a phase that come after its first one hold at least this share of the run's peak: of
+# ten thousand small phases, those below were most of `report.json`.
+MIN_CULPRIT_SHARE = 1 / 10_000
+
 Cover = list[list[tuple[int, int, int]]]  # segment -> (phase, start, end)
 
 
@@ -171,6 +175,7 @@ def _phase_heap(
     retained_bytes = retained.total_bytes()
     freed_bytes = freed.total_bytes()
     is_gross_known = heap.transients is not None
+    least_bytes = round(MIN_CULPRIT_SHARE * (heap.peak_bytes or 0))
     return PhaseHeap(
         start_bytes=start,
         end_bytes=end,
@@ -179,9 +184,11 @@ def _phase_heap(
         retained_bytes=retained_bytes,
         freed_bytes=freed_bytes,
         peak=peak,
-        culprits=blame.culprits(stacks_of(retained), retained_bytes),
-        peak_culprits=() if peak.stacks is None else blame.culprits_alive(peak.stacks, peak.bytes),
-        freed_culprits=blame.culprits(stacks_of(freed), freed_bytes),
+        culprits=blame.culprits(stacks_of(retained), retained_bytes, least_bytes),
+        peak_culprits=()
+        if peak.stacks is None
+        else blame.culprits_alive(peak.stacks, peak.bytes, least_bytes),
+        freed_culprits=blame.culprits(stacks_of(freed), freed_bytes, least_bytes),
         churn_bytes=account.churn_bytes if is_gross_known else None,
         allocations=retained.total_allocations() + account.churn_allocations
         if is_gross_known

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tokenize
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from memdeep.errors import CaptureError
@@ -21,12 +22,12 @@ def read_source(filename: str) -> bytes:
         return b""
 
 
-def source_lines(filename: str) -> Sequence[str]:
-    """The lines of a source file, each with its end; none if they cannot be read."""
+def source_lines(filename: str, most: int) -> Sequence[str]:
+    """The first lines of a source file, each with its end; none if they cannot be read."""
     content = io.BytesIO(read_source(filename))
     try:
         encoding, _ = tokenize.detect_encoding(content.readline)
         content.seek(0)
-        return io.TextIOWrapper(content, encoding).readlines()
+        return list(islice(io.TextIOWrapper(content, encoding), most))
     except (SyntaxError, ValueError):
         return ()

@@ -63,28 +63,30 @@ def read_sources(
     """
     started_s = None if started is None else datetime.fromisoformat(started).timestamp()
     code = command[1].splitlines() if tuple(command[:1]) == ("-c",) and len(command) > 1 else []
-    files: dict[str, Sequence[str]] = {CODE_FILENAME: code}
+    by_file: dict[str, list[Frame]] = {}
+    for frame in frames:
+        if frame.origin not in (Origin.NATIVE, Origin.THREAD) and frame.lineno > 0:
+            by_file.setdefault(frame.filename, []).append(frame)
     private = []
     lines = {}
-    for frame in frames:
-        if frame.origin in (Origin.NATIVE, Origin.THREAD) or frame.lineno <= 0:
+    for filename, of_file in by_file.items():
+        around = CONTEXT_LINES if of_file[0].origin is Origin.USER else 0
+        last = max(frame.lineno for frame in of_file) + around
+        path = Path(filename)
+        if filename == CODE_FILENAME:
+            text: Sequence[str] = code
+        elif not _is_unchanged(path, started_s):
             continue
-        if frame.filename not in files:
-            path = Path(frame.filename)
-            if not _is_unchanged(path, started_s):
-                files[frame.filename] = ()
-            elif not with_private and _is_private(path, frame.origin):
-                files[frame.filename] = ()
-                private.append(frame.filename)
-            else:
-                files[frame.filename] = source_lines(frame.filename)
-        around = CONTEXT_LINES if frame.origin is Origin.USER else 0
-        text = files[frame.filename]
-        if frame.lineno > len(text):
+        elif not with_private and _is_private(path, of_file[0].origin):
+            private.append(filename)
             continue
-        first = max(1, frame.lineno - around)
-        for lineno in range(first, min(len(text), frame.lineno + around) + 1):
-            lines[frame.filename, lineno] = text[lineno - 1].rstrip()[:MAX_LINE_CHARACTERS]
+        else:
+            text = source_lines(filename, last)
+        for frame in of_file:
+            if frame.lineno <= len(text):
+                first = max(1, frame.lineno - around)
+                for lineno in range(first, min(len(text), frame.lineno + around) + 1):
+                    lines[filename, lineno] = text[lineno - 1].rstrip()[:MAX_LINE_CHARACTERS]
     return Sources(lines, tuple(sorted(private)))
 
 

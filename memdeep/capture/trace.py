@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from memdeep.capture.header import is_closed
-from memdeep.capture.line_tables import LineTable
+from memdeep.capture.line_tables import lines
 from memdeep.capture.replayed_alive import ReplayedAlive
 from memdeep.capture.stacks import RawFrame
 from memdeep.capture.trace_columns import (
@@ -175,26 +175,29 @@ class Trace:
         self._frame_entries = columns["frame_is_entry"]
         self._native_addresses = unsigned_long(columns["native_address"])
         self._native_parents = unsigned(columns["native_parent"])
-        last_offsets = self._last_offsets()
-        version = self.header.python_version
-        self._codes: Mapping[int, tuple[str, str, LineTable]] = {
-            code: (function, filename, LineTable(table, first, version, last_offsets[code]))
+        self._codes: Mapping[int, tuple[str, str, int, bytes]] = {
+            code: (function, filename, first, table)
             for code, function, filename, first, table in names["codes"]
-            if code in last_offsets
         }
-        self.has_hole = any(HOLE in table for *_, table in names["codes"])
+        self.has_hole = any(HOLE in table for *_, table in self._codes.values())
         self._modules = names["generations"]
         self._frames: dict[int, PythonFrame] = {}
 
-    def _last_offsets(self) -> dict[int, int]:
-        """By code object, the highest offset of an instruction in a frame of it."""
-        last: dict[int, int] = {}
-        for code, offset in zip(self._frame_codes, self._frame_offsets, strict=True):
-            if offset > last.get(code, -1):
-                last[code] = offset
-            else:
-                last.setdefault(code, -1)
-        return last
+    @cached_property
+    def _lines(self) -> Column:
+        """The line of each frame; 0 where it has none."""
+        by_code: dict[int, list[int]] = {}
+        for number, code in enumerate(self._frame_codes):
+            by_code.setdefault(code, []).append(number)
+        found = array("q", [0]) * self.frame_count
+        for code, numbers in by_code.items():
+            if code in self._codes:
+                *_, first, table = self._codes[code]
+                offsets = map(self._frame_offsets.__getitem__, numbers)
+                of_code = lines(table, first, self.header.python_version, offsets)
+                for number, line in zip(numbers, of_code, strict=True):
+                    found[number] = line
+        return found
 
     @cached_property
     def generations(self) -> tuple[tuple[Module, ...], ...]:
@@ -219,8 +222,8 @@ class Trace:
             raw = UNKNOWN_FRAME
             code = self._codes.get(self._frame_codes[number])
             if code is not None:
-                function, filename, lines = code
-                raw = function, filename, lines.line(self._frame_offsets[number])
+                function, filename, *_ = code
+                raw = function, filename, self._lines[number]
             found = self._frames[number] = PythonFrame(raw, self._frame_entries[number] != 0)
         return found
 

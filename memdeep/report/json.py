@@ -14,6 +14,7 @@ from memdeep.model import (
     Exit,
     Fate,
     Finding,
+    Gap,
     LastGrowth,
     MemoryLimit,
     Phase,
@@ -140,7 +141,7 @@ def _phase(report: Report, phase: Phase, culprits: CulpritTexts) -> Json:
         "peak_culprits": culprits.all(heap.peak_culprits if heap else ()),
         "freed_culprits": culprits.all(heap.freed_culprits if heap else ()),
         "largest": None if heap is None or heap.largest is None else culprits.all(heap.largest),
-        "gap": None if phase.gap is None else asdict(phase.gap),
+        "gap": None if phase.gap is None else _gap(phase.gap),
         "trend": None if phase.trend is None else asdict(phase.trend),
     }
 
@@ -158,6 +159,14 @@ def _heap(heap: PhaseHeap | None) -> Json:
         "freed_bytes": None if heap is None else heap.gross_freed_bytes,
         "churn_bytes": None if heap is None else heap.churn_bytes,
         "allocations": None if heap is None else heap.allocations,
+    }
+
+
+def _gap(gap: Gap) -> Json:
+    return {
+        "file_bytes": gap.file_bytes,
+        "slack_bytes": gap.slack_bytes,
+        "untouched_bytes": gap.untouched_bytes,
     }
 
 
