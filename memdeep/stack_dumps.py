@@ -14,7 +14,6 @@ _HEADER = re.compile(
 )
 _THREAD = re.compile(r"(Current thread|Thread) (0x[0-9a-f]+)(?: \[(.*)\])? \(most recent call f")
 _FRAME = re.compile(r'  File "(.*)", line (\d{1,9}) in (.*)')
-NO_FRAME = "  <no Python frame>"
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
 
 
@@ -67,7 +66,6 @@ def decode(content: str) -> list[Dump]:
 def _threads(lines: list[str]) -> tuple[DumpedThread, ...]:
     threads: list[DumpedThread] = []
     frames: list[DumpedFrame] = []
-    idle: set[int] = set()
 
     def finish() -> None:
         if threads:
@@ -85,15 +83,8 @@ def _threads(lines: list[str]) -> tuple[DumpedThread, ...]:
         elif frame is not None:
             filename, lineno, function = frame.groups()
             frames.append(DumpedFrame(_plain(function), _plain(filename), int(lineno)))
-        elif line == NO_FRAME and threads and _is_nameless(threads[-1]):
-            idle.add(len(threads) - 1)
     finish()
-    # They run no Python, as the thread of `record.orders`.
-    return tuple(thread for place, thread in enumerate(threads) if place not in idle)
-
-
-def _is_nameless(thread: DumpedThread) -> bool:
-    return not thread.is_current and thread.name.startswith("0x")
+    return tuple(threads)
 
 
 def _plain(text: str) -> str:

@@ -183,6 +183,18 @@ def test_up_to_the_damage_the_heap_is_exact(
     assert "exact up to there" in problem
 
 
+@pytest.mark.parametrize("after", [0, 1, 19, 20, 21, 39, 40])
+def test_a_cut_within_a_marker_costs_that_checkpoint(
+    engine: str, run_dir: Path, reported: Reported, after: int
+) -> None:
+    sound = heap_of(reported())
+    fifth = (run_dir / "markers").read_text().splitlines()[4]
+    os.truncate(run_dir / "capture.bin", int(fifth.split("\t")[0]) + after)
+    known = [heap for heap in heap_of(reported()) if heap is not None]
+    assert known in (sound[:5], sound[:6])
+    assert known == sound[:5] or after == 40
+
+
 def test_a_varint_of_a_gigabyte_costs_the_heap_at_most(
     engine: str, run_dir: Path, reported: Reported
 ) -> None:

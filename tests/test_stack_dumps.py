@@ -74,20 +74,3 @@ def test_a_dump_cut_short_keeps_what_is_whole() -> None:
 def test_any_text_is_read(before: str, after: str) -> None:
     for dump in stack_dumps.decode(before + HEADER + after):
         assert isinstance(dump, Dump)
-
-
-def test_a_thread_without_python_code_is_left_out() -> None:
-    content = stack_dumps.encode_header(7, "why", 1.0, 4096) + (
-        "Thread 0x00007fd607cff6c1 (most recent call first):\n"
-        '  File "work.py", line 9 in other\n\n'
-        "Thread 0x00007fd607cff6c0 (most recent call first):\n"
-        "  <no Python frame>\n\n"
-        "Current thread 0x00007fd60a3e7b80 (most recent call first):\n"
-        '  File "work.py", line 3 in grow\n'
-    )
-    (dump,) = stack_dumps.decode(content)
-    assert [frame.function for thread in dump.threads for frame in thread.frames] == [
-        "other",
-        "grow",
-    ]
-    assert len(dump.threads) == 2

@@ -37,6 +37,8 @@ class Axis:
         self._places = [
             index for index, s in enumerate(snapshots) if is_flagged(s.rss_bytes, FIRST_FLAG)
         ]
+        if self._places[-1:] == [len(snapshots) - 1]:
+            self._places.pop()  # the capture is cut off between the two records of a marker
         self.seen = len(self._places)
         del self._places[part.markers :]
         # memray gives no snapshot for a record after the last allocation.

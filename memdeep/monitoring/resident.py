@@ -49,11 +49,8 @@ def read_highest_bytes() -> int | None:
 
 
 def _new_reader() -> Callable[[], int | None]:
-    try:
-        read = RssReader()
-        return lambda: read()[0]
-    except Exception:  # no `/proc` and no psutil, or one that does not work here
-        return _read_resource_bytes
+    read = RssReader()
+    return (lambda: read()[0]) if read.has_source else _read_resource_bytes
 
 
 def _read_resource_bytes() -> int | None:

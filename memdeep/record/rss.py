@@ -12,10 +12,11 @@ class RssReader:
     """Call it for the resident bytes of the process, and how many of them map files or are shared.
 
     On Linux one `pread` of an open `/proc/self/statm` (fields 2 and 3, in pages; see proc(5));
-    elsewhere psutil, which does not know the second. None for what cannot be read.
+    elsewhere psutil, which does not know the second. None for what cannot be read; ``has_source``
+    is False if that is all there is.
     """
 
-    __slots__ = ("_fd", "_open", "_page_bytes", "_pread", "_process")
+    __slots__ = ("_fd", "_open", "_page_bytes", "_pread", "_process", "has_source")
 
     def __init__(self) -> None:
         # Kept, since the program may put other functions in their place.
@@ -31,6 +32,7 @@ class RssReader:
                 import psutil
 
                 self._process = psutil.Process()
+        self.has_source = self._fd >= 0 or self._process is not None
 
     def __call__(self) -> "tuple[int | None, int | None]":
         try:
