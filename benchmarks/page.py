@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -159,7 +160,9 @@ def measure(console: Console, place: Path, allocations: int, rounds: int) -> Non
     table.add_row("first paint", *(f"{median(times):.2f} s" for times in (ours, theirs)))
     table.add_row("navigation to ready", f"{median(ready):.2f} s", "–")
     title = f"flame graph, {moved['stacks']:,} stacks ({moved['nodes']:,} frames)"
-    table.add_row(f"{title}: frames a second", f"{_rate(moved['times']):.0f}", "–")
+    pause = max(end - start for start, end in pairwise(moved["times"]))
+    rate = f"{_rate(moved['times']):.0f}, longest pause {pause:.0f} ms"
+    table.add_row(f"{title}: frames a second", rate, "–")
     slowest = sorted(moved["draws"])[int(0.99 * len(moved["draws"]))]
     drawing = f"{median(moved['draws']):.1f} ms, 99th percentile {slowest:.1f} ms"
     table.add_row("drawing one of them", drawing, "–")
