@@ -49,21 +49,22 @@ class Event:
 
     def __init__(self, fields: "dict[str, object]") -> None:
         """Raises TypeError or ValueError if ``fields`` are not those of an event."""
-        self.sequence = _integer(fields.get("n"))
+        self.sequence = count(fields.get("n"))
         self.kind = str(fields["k"])
-        self.time_us = _integer(fields.get("t"), MAX_TIME_US)
-        self.rss_bytes = None if fields.get("rss") is None else _integer(fields["rss"])
-        self.rss_file_bytes = None if fields.get("rf") is None else _integer(fields["rf"])
+        self.time_us = count(fields.get("t"), MAX_TIME_US)
+        self.rss_bytes = None if fields.get("rss") is None else count(fields["rss"])
+        self.rss_file_bytes = None if fields.get("rf") is None else count(fields["rf"])
         self.label = _text(fields.get("l", ""))
         self.note = None if fields.get("o") is None else _text(fields["o"])
-        self.span = None if fields.get("s") is None else _integer(fields["s"])
+        self.span = None if fields.get("s") is None else count(fields["s"])
         self.thread = None if fields.get("th") is None else _text(fields["th"])
-        self.pid = None if fields.get("pid") is None else _integer(fields["pid"])
-        self.monotonic_ns = _integer(fields.get("mono", 0))
-        self.epoch_ns = _integer(fields.get("epoch", 0))
+        self.pid = None if fields.get("pid") is None else count(fields["pid"])
+        self.monotonic_ns = count(fields.get("mono", 0))
+        self.epoch_ns = count(fields.get("epoch", 0))
 
 
-def _integer(value: object, most: int = 2**63) -> int:
+def count(value: object, most: int = 2**63) -> int:
+    """``value``, if it is a number of things below ``most``. Raises ValueError."""
     if not isinstance(value, int) or not 0 <= value < most:
         raise ValueError(f"not a count: {value!r}")
     return value

@@ -222,6 +222,11 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
             raise read_error(path, error) from error
 
 
+def read_if_there(path: Path, most_bytes: int) -> bytes | None:
+    """As `read_regular`; None if nothing has that name."""
+    return read_regular(path, most_bytes) if os.path.lexists(path) else None
+
+
 def write_atomically(path: Path, content: bytes | Iterator[bytes]) -> None:
     """Write ``content``, which may come in pieces, under a temporary name, then rename.
 

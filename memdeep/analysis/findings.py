@@ -89,7 +89,7 @@ def _growth(ground: _Ground) -> list[Finding]:
         if life.born not in homes:
             homes[life.born] = _home(ground, life.born)
         home = homes[life.born]
-        if home is not None and (life.died is None or life.died > home[1]):
+        if home is not None and _outlives(life, home[1]):
             kept.setdefault(home[0], []).append(life)
     found: list[tuple[int, Culprit]] = []
     charged = _charged_where_it_adds_up(ground, kept)
@@ -116,9 +116,9 @@ def _end_of(place: int, around: Sequence[tuple[int, int, int]]) -> int:
     return next(end for phase, _, end in around if phase == place)
 
 
-def _outlives(life: Lifetime, place: int, around: Sequence[tuple[int, int, int]]) -> bool:
-    """Whether bytes are alive at the end of the stretch of phase ``place`` they were born in."""
-    return life.died is None or life.died > _end_of(place, around)
+def _outlives(life: Lifetime, end: int) -> bool:
+    """Whether bytes are alive at checkpoint ``end``, before which they were born."""
+    return life.died is None or life.died > end
 
 
 def _charged_where_it_adds_up(
@@ -148,7 +148,7 @@ def _charged_where_it_adds_up(
             life
             for lifetimes in by_segment.values()
             for life in lifetimes
-            if _outlives(life, span, ground.covering[life.born])
+            if _outlives(life, _end_of(span, ground.covering[life.born]))
         )
     return charged
 

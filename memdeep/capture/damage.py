@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from memdeep.capture import confined
 from memdeep.capture.confined import Confinement
-from memdeep.capture.header import read_header
+from memdeep.capture.header import HOLE, read_header
 from memdeep.capture.parts import Part
 from memdeep.errors import CaptureError
 
@@ -23,7 +23,7 @@ MEMORY_PER_BYTE = 64
 LEAST_CPU_S = 300
 BYTES_PER_CPU_S = 1_000_000
 
-HOLE = bytes(64)
+HOLED = "there are zeros in place of a part of it"
 SOMETHING = re.compile(rb"[^\x00]")
 
 Result = TypeVar("Result")
@@ -61,7 +61,7 @@ def damage_in(part: Part, seen: int, allocations: int, said: str) -> str | None:
     if header.allocations is None and said and seen < len(part.sequences):
         return up_to_there(f"its reader said “{said.removeprefix('Memray ERROR: ')}”")
     if not header.compressed and _has_hole(part.content):
-        return up_to_there("there are zeros in place of a part of it")
+        return up_to_there(HOLED)
     return None
 
 

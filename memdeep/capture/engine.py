@@ -16,7 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from memdeep.capture import run_symbols
-from memdeep.capture.damage import check_marked, lacks, shortened, up_to_there
+from memdeep.capture.damage import HOLED, check_marked, lacks, shortened, up_to_there
 from memdeep.capture.engines import CaptureFacts
 from memdeep.capture.parts import (
     MAX_PEAKS,
@@ -144,7 +144,7 @@ def damage_in(trace: Trace, part: Part) -> str | None:
     is_cut = part.early_end is None or lacks(part, calls, head.allocations)
     if head.is_closed and totals.truncated and is_cut:
         return shortened(calls, head.allocations)
-    return up_to_there("there are zeros in place of a part of it") if trace.has_hole else None
+    return up_to_there(HOLED) if trace.has_hole else None
 
 
 def _highest_segments(trace: Trace, windows: Iterable[int]) -> list[int]:

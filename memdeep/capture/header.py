@@ -23,6 +23,7 @@ ALL_ALLOCATIONS = 0
 # line, ended by a NUL, and the process.
 _FIXED = struct.Struct("<iiBBQQQQ")
 _PID = struct.Struct("<i")
+HOLE = bytes(64)  # no record of a capture has so many zeros in a row
 _HEAD_BYTES = 64 * 1024
 _MAX_MS = 10_000_000_000_000  # the year 2286
 

@@ -63,12 +63,15 @@ def is_flagged(rss_bytes: int, flag: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """The sequence numbers of a capture's markers in stream order.
+    """The sequence numbers of a capture's markers in stream order, as far as they have figures.
 
-    ``copy`` is what must be read in its place, if it could not be changed and had to be.
+    ``others`` are those of the markers that have none: of events that are no checkpoints, and of
+    checkpoints that the journal has lost. ``copy`` is what must be read in place of the capture, if
+    it could not be changed and had to be.
     """
 
     sequences: tuple[int, ...]
+    others: frozenset[int] = frozenset()
     copy: Path | None = None
 
 
@@ -92,13 +95,13 @@ def align(
         plan = _plan(capture, markers, figures)
     except OSError as error:
         raise read_error(capture, error) from error
-    if not plan.changes:
-        return Aligned(plan.sequences)
-    if _change(capture, places, plan.changes, markers if markers != stored else []):
-        return Aligned(plan.sequences)
-    if plan.is_readable and not for_memray:
-        return Aligned(plan.sequences)
-    return Aligned(plan.sequences, _changed_copy(capture, plan.changes))
+    is_done = (
+        not plan.changes
+        or _change(capture, places, plan.changes, markers if markers != stored else [])
+        or (plan.is_readable and not for_memray)
+    )
+    copy = None if is_done else _changed_copy(capture, plan.changes)
+    return Aligned(plan.sequences, plan.others, copy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ class _Plan:
     """
 
     sequences: tuple[int, ...]
+    others: frozenset[int]
     changes: Mapping[int, bytes]
     is_readable: bool
 
@@ -122,6 +126,7 @@ def _plan(
     than the capture, or belong to another one: then what lies there is left alone.
     """
     placed = []
+    others = set()
     changes = {}
     is_readable = True
     file, size = open_regular(capture)
@@ -137,14 +142,18 @@ def _plan(
             # What the journal does not know any more must not count for another checkpoint.
             wanted = original if figure is None else encode_records(figure)
             done = next((n for n in range(len(found)) if found[n] != wanted[n]), len(found))
-            if found[done:] == original[done:] or _is_replaced(found):
-                if figure is not None:
-                    placed.append(marker.sequence)
-                if found != wanted:
-                    changes[marker.offset] = wanted
-                    was_replaced = figure is not None and _is_replaced(found)
-                    is_readable = is_readable and (found == original or was_replaced)
-    return _Plan(tuple(placed), changes, is_readable)
+            is_replaced = _is_replaced(found)
+            if found[done:] != original[done:] and not is_replaced:
+                continue
+            if figure is None:
+                others.add(marker.sequence)
+            else:
+                placed.append(marker.sequence)
+            if found != wanted:
+                changes[marker.offset] = wanted
+                is_whole = found == original or (figure is not None and is_replaced)
+                is_readable = is_readable and is_whole
+    return _Plan(tuple(placed), frozenset(others), changes, is_readable)
 
 
 def _change(

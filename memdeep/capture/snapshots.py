@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from memdeep import journal
 from memdeep.capture.parts import HeapPart, Part
 from memdeep.capture.source_files import read_source
 from memdeep.capture.stacks import RawFrame, StackTreeBuilder
@@ -42,14 +43,14 @@ class _Snapshots:
         for line in _lines(path):
             try:
                 fields = json.loads(line)
-                sequence, peak = _count(fields["n"]), _count(fields["peak"])
+                sequence, peak = journal.count(fields["n"]), journal.count(fields["peak"])
                 for stack, frames in fields.get("new", ()):
                     self.stacks[int(stack)] = [
-                        _frame(str(name), _count(row)) for name, row in frames
+                        _frame(str(name), journal.count(row)) for name, row in frames
                     ]
                 if "stacks" in fields:
                     last = {
-                        int(stack): (_count(size), _count(number))
+                        int(stack): (journal.count(size), journal.count(number))
                         for stack, size, number in fields["stacks"]
                     }
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
@@ -69,12 +70,6 @@ def _lines(path: Path) -> Iterator[bytes]:
                 yield line
         except OSError as error:
             raise read_error(path, error) from error
-
-
-def _count(value: object) -> int:
-    if not isinstance(value, int) or not 0 <= value < 2**63:
-        raise ValueError(f"not a count: {value!r}")
-    return value
 
 
 def read_snapshots(

@@ -7,14 +7,13 @@ format: JSON packed with zlib.
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from memdeep.capture.sources import Sources
 from memdeep.errors import CaptureError
-from memdeep.rundir import read_regular
+from memdeep.rundir import read_if_there
 
 SCHEMA = 1
 MAX_BYTES = 1 << 28  # unpacked; more is not a file of ours
@@ -29,10 +28,11 @@ def read(path: Path, started: str) -> tuple[Sources, str | None]:
 
     And a sentence if it had to be left out.
     """
-    if not os.path.lexists(path):
-        return NOTHING, None
     try:
-        sources, of_run = decode(read_regular(path, MAX_BYTES))
+        content = read_if_there(path, MAX_BYTES)
+        if content is None:
+            return NOTHING, None
+        sources, of_run = decode(content)
     except CaptureError as error:
         return NOTHING, f"{error.message} {_LEFT_OUT}"
     except (ValueError, TypeError, KeyError, AttributeError, zlib.error, RecursionError):

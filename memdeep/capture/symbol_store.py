@@ -7,7 +7,6 @@ by their place; addresses are written as differences.
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from typing import Any
 from memdeep.capture.images import Image
 from memdeep.capture.stacks import RawFrame
 from memdeep.errors import CaptureError
-from memdeep.rundir import read_regular
+from memdeep.rundir import read_if_there
 
 SCHEMA = 1
 MAX_BYTES = 1 << 29  # unpacked; more is not a file of ours
@@ -55,10 +54,9 @@ class StoredSymbols:
 
 def read(path: Path) -> tuple[StoredSymbols, str | None]:
     """What is stored at ``path``, and a sentence if it had to be left out."""
-    if not os.path.lexists(path):
-        return StoredSymbols(), None
     try:
-        return decode(read_regular(path, MAX_BYTES)), None
+        content = read_if_there(path, MAX_BYTES)
+        return (StoredSymbols() if content is None else decode(content)), None
     except CaptureError as error:
         return StoredSymbols(), f"{error.message} The names of native frames are this machine's."
     except DamagedSymbols:

@@ -13,7 +13,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any, Protocol
 
-from memdeep.capture.header import is_closed
+from memdeep.capture.header import HOLE, is_closed
 from memdeep.capture.line_tables import lines
 from memdeep.capture.replayed_alive import ReplayedAlive
 from memdeep.capture.stacks import RawFrame
@@ -28,7 +28,6 @@ from memdeep.capture.trace_columns import (
     unsigned_long,
 )
 
-HOLE = bytes(64)  # no line table has so many zeros in a row
 UNKNOWN_FRAME: RawFrame = ("", "", 0)
 
 

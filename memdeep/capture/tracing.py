@@ -69,7 +69,7 @@ def align_parts(run_dir: RunDirectory, events: Sequence[Event], start: Event) ->
         if aligned is not None:
             capture = run_dir.capture(window.number)
             end = early_end.end_of_run(events) if window.end is None else window.end
-            early = early_end.problem(capture, end, points, placed, unplaced)
+            early = early_end.problem(capture, end, points, aligned, unplaced)
             if early is not None:
                 last, count = len(ordered) - len(unplaced), len(placed)
             if last >= first:
