@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["browser"]
+pytest_plugins = ["browser", "windows"]
 
 PROGRAMS = Path(__file__).parent / "programs"
 TIMEOUT_S = 30.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import windows
 from browser import needs_browser
 from conftest import Scenes
 from selenium.webdriver.common.keys import Keys
@@ -14,12 +13,6 @@ from windows import Window
 pytestmark = needs_browser
 
 MAX_STOPS = 60
-
-
-@pytest.fixture(scope="module")
-def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
-    with windows.window(tmp_path_factory.mktemp("profile")) as page:
-        yield page
 
 
 @pytest.fixture

@@ -5,11 +5,9 @@ from __future__ import annotations
 import http.server
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import windows
 from browser import needs_browser
 from conftest import Scenes
 from factories import hostile_report
@@ -51,12 +49,6 @@ const frames = () => new Promise((next) => requestAnimationFrame(() => setTimeou
   done('through');
 })();
 """
-
-
-@pytest.fixture(scope="module")
-def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
-    with windows.window(tmp_path_factory.mktemp("profile")) as page:
-        yield page
 
 
 @pytest.fixture(scope="module")

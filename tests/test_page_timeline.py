@@ -19,12 +19,6 @@ pytestmark = needs_browser
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
 
 
-@pytest.fixture(scope="module")
-def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
-    with windows.window(tmp_path_factory.mktemp("profile")) as page:
-        yield page
-
-
 @pytest.fixture
 def few(window: Window, scenes: Scenes) -> Iterator[Window]:
     """The page of a few phases, freshly loaded; it must not have complained by the end."""
@@ -165,7 +159,7 @@ def test_two_phases_are_compared(few: Window) -> None:
 
 
 def test_the_language_is_the_browsers_at_first(tmp_path: Path, scenes: Scenes) -> None:
-    with windows.window(tmp_path, "accept-lang=zh-CN") as page:
+    with windows.opened(tmp_path, "accept-lang=zh-CN") as page:
         page.open(scenes.page("few"))
         assert page.run("return document.documentElement.lang") == "zh-CN"
         assert page.one("[data-set-language=zh]").get_attribute("aria-pressed") == "true"

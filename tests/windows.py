@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import browser
+import pytest
 from browser import Reader
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.remote.webelement import WebElement
@@ -65,7 +66,7 @@ class Window(Reader):
 
 
 @contextmanager
-def window(profile: Path, *flags: str, script: bool = True) -> Iterator[Window]:
+def opened(profile: Path, *flags: str, script: bool = True) -> Iterator[Window]:
     """A browser whose only way out is a proxy that is not there."""
     driver = browser.start(profile, "proxy-server=127.0.0.1:9", *flags, script=script)
     driver.set_script_timeout(60)
@@ -73,3 +74,9 @@ def window(profile: Path, *flags: str, script: bool = True) -> Iterator[Window]:
         yield Window(driver)
     finally:
         driver.quit()
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
+    with opened(tmp_path_factory.mktemp("profile")) as page:
+        yield page

@@ -3,17 +3,11 @@
   'use strict';
 
   const { format, ranking } = memdeep;
+  const { element } = memdeep.elements;
   const COLUMNS = ['own', 'total', 'count'];
   const ROW_PX = 44; // as in explorer.css
   const SPARE_ROWS = 8;
   const say = (key, values) => memdeep.words.say(key, values);
-
-  function element(name, className, ...content) {
-    const made = document.createElement(name);
-    if (className) made.className = className;
-    made.append(...content);
-    return made;
-  }
 
   // `on` = { select(row, kind), source(row) }.
   function create(root, data, on) {

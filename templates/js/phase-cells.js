@@ -3,18 +3,12 @@
   'use strict';
 
   const { format, names, phaseRows } = memdeep;
+  const { element } = memdeep.elements;
   const SVG = 'http://www.w3.org/2000/svg';
   const LOW_RATIO = 0.6;
   const WORTH_NAMING = 1 << 20; // bytes of a gap below which its main part says nothing
   const NARROW = ['name', 'rss', 'heap', 'peak']; // the columns that stay on a narrow screen
   const say = (key, values) => memdeep.words.say(key, values);
-
-  function element(name, className = '', text = '') {
-    const made = document.createElement(name);
-    if (className) made.className = className;
-    if (text) made.textContent = text;
-    return made;
-  }
 
   function svg(name, attributes) {
     const made = document.createElementNS(SVG, name);

@@ -3,15 +3,9 @@
   'use strict';
 
   const { format } = memdeep;
+  const { element } = memdeep.elements;
   const FAINTEST = 0.06;
   const say = (key, values) => memdeep.words.say(key, values);
-
-  function element(name, className, ...content) {
-    const made = document.createElement(name);
-    if (className) made.className = className;
-    made.append(...content);
-    return made;
-  }
 
   // Bytes by file and line: Map of path to Map of line number to { own, total }. Pure.
   function bytesByFile({ frames }, rows) {

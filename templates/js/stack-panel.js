@@ -3,16 +3,10 @@
   'use strict';
 
   const { format } = memdeep;
+  const { element } = memdeep.elements;
   const COPIED_MS = 1500;
   const UNKNOWN = '–';
   const say = (key, values) => memdeep.words.say(key, values);
-
-  function element(name, className, ...content) {
-    const made = document.createElement(name);
-    if (className) made.className = className;
-    made.append(...content);
-    return made;
-  }
 
   function button(className, text, onClick) {
     const made = element('button', className, text);

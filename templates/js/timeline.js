@@ -7,14 +7,8 @@
   const PAGE = 10;
 
   const { format } = memdeep;
+  const { element } = memdeep.elements;
   const say = (key, values) => memdeep.words.say(key, values);
-
-  function element(name, className, text = '') {
-    const made = document.createElement(name);
-    made.className = className;
-    made.textContent = text;
-    return made;
-  }
 
   function create(root, core, store, chooseScope) {
     const reading = memdeep.timelineReading.create(core, Number(root.dataset.endS));
