@@ -25,7 +25,7 @@ class AliveStacks:
             found.setdefault(groups[stack.node], []).append(stack)
         return tuple(
             StackBytes(
-                max(group, key=lambda stack: stack.bytes).node,
+                min(group, key=lambda stack: (-stack.bytes, stack.node)).node,
                 sum(stack.bytes for stack in group),
                 sum(stack.allocations for stack in group),
             )

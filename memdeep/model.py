@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from memdeep.statement import Statement
 
@@ -90,12 +90,15 @@ class Checkpoint:
     rss_file_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetime:
-    """Bytes one stack allocated in one segment and kept past its end.
+# Of what there may be hundreds of thousands, tuples are made in a third of the time.
 
-    Alive at the checkpoints ``born <= c < died``; ``died`` is None for bytes that were never
-    freed. ``born`` is at least 1: checkpoint 0 is the start of the program.
+
+class Lifetime(NamedTuple):
+    """Bytes one stack allocated in one segment, and the segment in which they were freed.
+
+    Segments are named by the checkpoint that ends them. Alive at the checkpoints ``born <= c <
+    died``; ``died`` is None for bytes that were never freed, and ``born`` for transient ones.
+    ``born`` is at least 1: checkpoint 0 is the start of the program.
     """
 
     node: int
@@ -109,21 +112,7 @@ class Lifetime:
         return self.born <= checkpoint and (self.died is None or self.died > checkpoint)
 
 
-@dataclass(frozen=True, slots=True)
-class Transient:
-    """Bytes one stack allocated in one segment and freed before its end.
-
-    ``segment`` is the checkpoint that ends it: bytes with ``born = died = segment``.
-    """
-
-    node: int
-    segment: int
-    bytes: int
-    allocations: int
-
-
-@dataclass(frozen=True, slots=True)
-class LargeAllocation:
+class LargeAllocation(NamedTuple):
     """One single allocation: its size, and the segment it was made in and freed in, if it was.
 
     Segments are named by the checkpoint that ends them.
@@ -135,8 +124,7 @@ class LargeAllocation:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class StackBytes:
+class StackBytes(NamedTuple):
     """What one stack holds or did: bytes, and the number of allocations they came in."""
 
     node: int
@@ -162,6 +150,7 @@ class Alive(Protocol):
     def by_group(self, groups: Sequence[int]) -> tuple[StackBytes, ...]:
         """One entry for each group of nodes: its sums, at the node that holds the most of them.
 
+        Among nodes that hold the same, that is the first in the tree.
         ``groups`` has a number for each node of the tree.
         """
 
@@ -170,6 +159,49 @@ class Alive(Protocol):
 
         Those are the nodes of most bytes with all they called; what the others hold goes to the
         nearest of them around it, or to the node -1. ``parents`` are those of the tree.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What one phase did: ``retained`` was allocated in a stretch of it and alive at its end.
+
+    ``freed`` was alive at the start of a stretch and not at its end; their difference is the growth
+    of the heap, exactly. What churned was allocated and freed within a stretch.
+    """
+
+    retained: Alive
+    freed: Alive
+    churn_bytes: int
+    churn_allocations: int
+
+
+class Lifetimes(Protocol):
+    """Bytes by stack and by the segments in which they came and went: there may be millions."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Lifetime]: ...
+
+    def charged_to(self, places: Sequence[int]) -> Lifetimes:
+        """The same bytes by ``places[node]`` for each node, added up where all else is alike."""
+
+    def alive_at(self, checkpoint: int) -> Alive:
+        """What each stack holds at ``checkpoint``."""
+
+    def heap_at(self, checkpoints: int) -> Sequence[int]:
+        """The bytes alive at each of so many checkpoints, from the first."""
+
+    def moved(self, phases: Sequence[Sequence[Stretch]]) -> list[Moved]:
+        """What each phase did in its stretches, which do not overlap."""
+
+    def largest_shares(
+        self, transients: Lifetimes | None, nodes: int, small: float
+    ) -> Sequence[float]:
+        """For each of so many nodes its largest share of what was allocated in one segment.
+
+        Transients count, too. A segment in which less was allocated than ``small`` of the most is
+        taken to have allocated that.
         """
 
 
@@ -211,18 +243,19 @@ class Heap:
     stretches that was asked for; None where nothing was traced. ``traced`` are the stretches of
     the run that were: each counts its heap from zero.
 
-    ``transients`` and ``largest`` (the largest single allocations of each segment, at most 20) are
-    None where the reader cannot know them. ``problems`` are sentences on what could not be read.
+    ``lifetimes`` outlived the segment they began in; ``transients``, which did not, and ``largest``
+    (the largest single allocations of each segment, at most 20) are None where the reader cannot
+    know them. ``problems`` are sentences on what could not be read.
     """
 
     tree: StackTree
     traced: tuple[Stretch, ...]
     at_checkpoints: tuple[int | None, ...]
-    lifetimes: tuple[Lifetime, ...]
+    lifetimes: Lifetimes
     peaks: tuple[Peak | None, ...]
     curve: tuple[Sample, ...]
     peak_bytes: int | None
-    transients: tuple[Transient, ...] | None = None
+    transients: Lifetimes | None = None
     largest: tuple[LargeAllocation, ...] | None = None
     problems: tuple[str, ...] = ()
 

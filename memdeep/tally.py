@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
-from itertools import accumulate
+from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
-from memdeep.model import Lifetime, StackBytes
+from memdeep.model import StackBytes
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -37,30 +36,3 @@ def sum_of_known(figures: Sequence[int | None]) -> int | None:
 def stacks_of(tally: Tally[int]) -> tuple[StackBytes, ...]:
     """What is charged to nodes, as stacks."""
     return tuple(StackBytes(node, held, count) for node, (held, count) in tally.items())
-
-
-def lifetimes_of(tally: Tally[tuple[int, int, int | None]]) -> tuple[Lifetime, ...]:
-    """What is charged to (node, born, died), as lifetimes."""
-    return tuple(
-        Lifetime(node, born, died, held, count)
-        for (node, born, died), (held, count) in tally.items()
-    )
-
-
-def alive_at(lifetimes: Iterable[Lifetime], checkpoint: int) -> Tally[int]:
-    """What each node holds at ``checkpoint``."""
-    tally: Tally[int] = Tally()
-    for life in lifetimes:
-        if life.is_alive_at(checkpoint):
-            tally.add(life.node, life.bytes, life.allocations)
-    return tally
-
-
-def heap_at_checkpoints(lifetimes: Iterable[Lifetime], first: int, last: int) -> tuple[int, ...]:
-    """The bytes alive at each checkpoint from ``first`` to ``last``, between which all lie."""
-    changes = [0] * (last - first + 2)
-    for life in lifetimes:
-        changes[life.born - first] += life.bytes
-        if life.died is not None:
-            changes[life.died - first] -= life.bytes
-    return tuple(accumulate(changes[:-1]))

@@ -22,6 +22,8 @@
 #include <utility>
 #include <vector>
 
+#include "lifetimes.hpp"
+
 namespace memdeep {
 
 using std::size_t;
@@ -31,7 +33,6 @@ using std::uint8_t;
 using std::int32_t;
 using std::int64_t;
 
-constexpr uint32_t kNever = 0xFFFFFFFF;  // the segment of a free that did not happen
 constexpr uint64_t kMaxAddress = uint64_t{1} << 48;  // in units of 8 bytes
 constexpr uint64_t kMaxSize = uint64_t{1} << 47;
 constexpr size_t kLargest = 20;  // single allocations kept for each segment
@@ -158,11 +159,6 @@ class LiveTable {
   unsigned shift_ = 64 - 12;
 };
 
-struct Row {  // bytes and allocations of a site, between two segments
-  uint32_t site, born, died;
-  int64_t bytes, count;
-};
-
 struct Large {
   uint32_t site, born, died, parts;
   uint64_t bytes, address;
@@ -180,50 +176,26 @@ struct Window {  // what lies before a cut and after the one before it; heap and
 class Account {
  public:
   // The results; complete after close().
-  std::vector<Row> lifetimes;  // kept past the end of the segment they were born in; by `died`
-  std::vector<Row> transients;  // born and died in one segment, by segment
-  std::vector<Row> peaks;  // held at the peak of segment `died`, less what was held at its start
+  Rows lifetimes;  // kept past the end of the segment they were born in; by `died`
+  Rows transients;  // born and died in one segment, by segment
+  Rows peaks;  // held at the peak of segment `died`, less what was held at its start
   std::vector<Large> largest;  // by segment, then in the order of allocation
   std::vector<Window> windows;
   uint64_t unknown_frees = 0, overwritten = 0, peak_bytes = 0;
 
   uint64_t heap() const { return heap_; }
 
-  // What something holds: bytes, and the number of allocations they came in.
-  struct Held {
-    int64_t bytes = 0, count = 0;
-  };
-
-  // Calls `visit(segment, held)` for the peaks of `wanted` segments (in ascending order), with what
-  // each site holds.
-  template <class Visit>
-  void each_peak(const std::vector<uint32_t>& wanted, Visit visit) const {
-    std::vector<uint32_t> by_birth(lifetimes.size());
-    for (size_t place = 0; place < by_birth.size(); ++place) by_birth[place] = uint32_t(place);
-    std::stable_sort(by_birth.begin(), by_birth.end(), [this](uint32_t one, uint32_t other) {
-      return lifetimes[one].born < lifetimes[other].born;
-    });
-    std::vector<Held> held(site_cells_.size()), at_peak;
-    size_t births = 0, deaths = 0, changes = 0;
-    for (uint32_t segment : wanted) {
-      for (; births < by_birth.size() && lifetimes[by_birth[births]].born < segment; ++births) {
-        const Row& row = lifetimes[by_birth[births]];
-        held[row.site].bytes += row.bytes;
-        held[row.site].count += row.count;
-      }
-      for (; deaths < lifetimes.size() && lifetimes[deaths].died < segment; ++deaths) {
-        const Row& row = lifetimes[deaths];
-        held[row.site].bytes -= row.bytes;
-        held[row.site].count -= row.count;
-      }
-      at_peak = held;
-      while (changes < peaks.size() && peaks[changes].died < segment) ++changes;
-      for (; changes < peaks.size() && peaks[changes].died == segment; ++changes) {
-        at_peak[peaks[changes].site].bytes += peaks[changes].bytes;
-        at_peak[peaks[changes].site].count += peaks[changes].count;
-      }
-      visit(segment, static_cast<const std::vector<Held>&>(at_peak));
+  // What is held at the peak of a segment by what `places` has for the sites, below `place_count`.
+  Alive at_peak(uint32_t segment, const uint32_t* places, size_t place_count) const {
+    AliveSums sums(place_count);
+    add_alive(lifetimes, segment, [places](uint32_t site) { return places[site]; }, sums);
+    auto change = std::lower_bound(
+        peaks.begin(), peaks.end(), segment,
+        [](const Row& row, uint32_t wanted) { return row.died < wanted; });
+    for (; change != peaks.end() && change->died == segment; ++change) {
+      sums.add(places[change->place], change->bytes, change->count);
     }
+    return sums.release_held();
   }
 
  protected:

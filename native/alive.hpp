@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace memdeep {
@@ -35,34 +36,48 @@ class Entries {
   uint32_t met_ = 0;
 };
 
-// Puts `bytes` and `count` to the entry of `number`.
-inline void put(Alive& alive, Entries& entries, uint32_t number, int64_t bytes, int64_t count) {
-  bool is_new;
-  const size_t entry = entries.of(number, is_new);
-  if (is_new) {
-    alive.node.push_back(number);
-    alive.bytes.push_back(bytes);
-    alive.count.push_back(count);
-  } else {
-    alive.bytes[entry] += bytes;
-    alive.count[entry] += count;
-  }
+inline void append(Alive& alive, uint32_t number, int64_t bytes, int64_t count) {
+  alive.node.push_back(number);
+  alive.bytes.push_back(bytes);
+  alive.count.push_back(count);
 }
 
-// What sites hold (bytes and count of each), by their nodes, of which there are `tree_size`.
-template <class Held>
-Alive by_node(const std::vector<Held>& held, const uint32_t* nodes, size_t tree_size) {
-  Alive alive;
-  Entries entries(tree_size);
-  for (size_t site = 1; site < held.size(); ++site) {
-    if (held[site].bytes == 0) continue;
-    put(alive, entries, nodes[site], held[site].bytes, held[site].count);
+// Adds up by number, below a bound that is known.
+class AliveSums {
+ public:
+  explicit AliveSums(size_t numbers) : entries_(numbers) {}
+
+  void add(uint32_t number, int64_t bytes, int64_t count) {
+    bool is_new;
+    const size_t entry = entries_.of(number, is_new);
+    if (is_new) {
+      append(alive_, number, bytes, count);
+    } else {
+      alive_.bytes[entry] += bytes;
+      alive_.count[entry] += count;
+    }
   }
-  return alive;
-}
+
+  Alive release() { return std::move(alive_); }
+
+  // What holds any bytes.
+  Alive release_held() {
+    Alive held;
+    for (size_t entry = 0; entry < alive_.size(); ++entry) {
+      if (alive_.bytes[entry] != 0) {
+        append(held, alive_.node[entry], alive_.bytes[entry], alive_.count[entry]);
+      }
+    }
+    return held;
+  }
+
+ private:
+  Alive alive_;
+  Entries entries_;
+};
 
 // One entry for each group (`groups` has one of `group_count` for each node): its sums, at the node
-// that holds the most of them.
+// that holds the most of them, the first in the tree among equals.
 inline Alive by_group(const Alive& alive, const uint32_t* groups, size_t group_count) {
   Alive summed;
   std::vector<int64_t> most;
@@ -71,15 +86,14 @@ inline Alive by_group(const Alive& alive, const uint32_t* groups, size_t group_c
     bool is_new;
     const size_t entry = entries.of(groups[alive.node[place]], is_new);
     if (is_new) {
-      summed.node.push_back(alive.node[place]);
-      summed.bytes.push_back(alive.bytes[place]);
-      summed.count.push_back(alive.count[place]);
+      append(summed, alive.node[place], alive.bytes[place], alive.count[place]);
       most.push_back(alive.bytes[place]);
       continue;
     }
     summed.bytes[entry] += alive.bytes[place];
     summed.count[entry] += alive.count[place];
-    if (alive.bytes[place] > most[entry]) {
+    const bool is_as_large = alive.bytes[place] == most[entry];
+    if (alive.bytes[place] > most[entry] || (is_as_large && alive.node[place] < summed.node[entry])) {
       most[entry] = alive.bytes[place];
       summed.node[entry] = alive.node[place];
     }
@@ -125,18 +139,16 @@ inline Alive folded(const Alive& alive, const int32_t* parents, size_t tree_size
       target[node] = target[size_t(parents[node])];
     }
   }
-  Alive few;
-  Entries entries(tree_size + 1);
+  AliveSums sums(tree_size + 1);
+  std::vector<int64_t> own_bytes(tree_size + 1);
   for (size_t place = 0; place < alive.size(); ++place) {
     const uint32_t node = alive.node[place];
-    put(few, entries, target[node], alive.bytes[place], alive.count[place]);
+    sums.add(target[node], alive.bytes[place], alive.count[place]);
+    if (target[node] == node) own_bytes[node] = alive.bytes[place];
   }
-  bool is_new;
-  own.assign(few.size(), 0);
-  for (size_t place = 0; place < alive.size(); ++place) {
-    const uint32_t node = alive.node[place];
-    if (target[node] == node) own[entries.of(node, is_new)] += alive.bytes[place];
-  }
+  Alive few = sums.release();
+  own.clear();
+  for (uint32_t node : few.node) own.push_back(own_bytes[node]);
   return few;
 }
 

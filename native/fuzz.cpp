@@ -19,7 +19,7 @@
 namespace memdeep {
 
 static bool operator==(const Row& one, const Row& other) {
-  return one.site == other.site && one.born == other.born && one.died == other.died &&
+  return one.place == other.place && one.born == other.born && one.died == other.died &&
          one.bytes == other.bytes && one.count == other.count;
 }
 
@@ -49,6 +49,40 @@ void require(bool holds, const char* what) {
   std::abort();
 }
 
+// Segments in pairs make a checkpoint, but for the last three; sites are taken by sevens.
+void check_lifetimes(const Replay& replay) {
+  std::vector<uint32_t> places(replay.sites.size()), ends(replay.sequences.size());
+  for (size_t site = 0; site < places.size(); ++site) places[site] = uint32_t(site / 7);
+  for (size_t segment = 0; segment < ends.size(); ++segment) {
+    ends[segment] = segment + 3 < ends.size() ? uint32_t(segment / 2) + 1 : memdeep::kNever;
+  }
+  const auto checkpoints = uint32_t(ends.size() / 2 + 2);
+  memdeep::Sums kept_sums, passed_sums;
+  int64_t allocated = 0, found = 0;
+  for (const memdeep::Rows* rows : {&replay.lifetimes, &replay.transients}) {
+    memdeep::at_checkpoints(*rows, places.data(), ends.data(), kept_sums, passed_sums);
+    for (const memdeep::Row& row : *rows) {
+      if (ends[row.born] != memdeep::kNever) allocated += row.bytes;
+    }
+  }
+  const memdeep::Rows kept = kept_sums.release(), passed = passed_sums.release();
+  for (const memdeep::Row& row : kept) found += row.bytes;
+  for (const memdeep::Row& row : passed) found += row.bytes;
+  require(found == allocated, "no byte is lost between checkpoints");
+  const std::vector<int64_t> heap = memdeep::heap_at(kept, checkpoints);
+  const std::vector<memdeep::Stretch> stretches = {{0, 0, checkpoints - 1}, {1, 0, 1}};
+  const std::vector<memdeep::Moved> phases = memdeep::moved(kept, stretches, 2);
+  for (const memdeep::Stretch& stretch : stretches) {
+    int64_t grown = 0;
+    for (int64_t bytes : phases[stretch.phase].retained.bytes) grown += bytes;
+    for (int64_t bytes : phases[stretch.phase].freed.bytes) grown -= bytes;
+    require(grown == heap[stretch.end] - heap[stretch.start], "what was moved is the growth");
+  }
+  for (double share : memdeep::largest_shares(kept, passed, places.size(), 0.01)) {
+    require(share >= 0 && share <= 1, "a share is a share");
+  }
+}
+
 void check(const uint8_t* data, size_t size) {
   const auto whole = replayed(data, size, 0);
   const auto pieces = replayed(data, size, 1 + unsigned(size % 97));
@@ -58,7 +92,7 @@ void check(const uint8_t* data, size_t size) {
   require(whole->transients == pieces->transients, "the same transients in pieces");
   int64_t heap = 0;
   for (const memdeep::Row& row : whole->lifetimes) {
-    require(row.site != 0 && row.site < whole->sites.size(), "a lifetime has a site");
+    require(row.place != 0 && row.place < whole->sites.size(), "a lifetime has a site");
     require(row.born < row.died, "a lifetime ends after its beginning");
     if (row.died == memdeep::kNever) heap += row.bytes;
   }
@@ -69,10 +103,11 @@ void check(const uint8_t* data, size_t size) {
   std::vector<uint64_t> peaks(segments.size()), highest(segments.size());
   std::vector<uint32_t> nodes(whole->sites.size());
   std::iota(nodes.begin(), nodes.end(), 0);
-  whole->each_peak(segments, [&](uint32_t segment, const std::vector<Replay::Held>& held) {
-    const memdeep::Alive alive = memdeep::by_node(held, nodes.data(), nodes.size());
-    for (int64_t bytes : alive.bytes) peaks[segment] += uint64_t(bytes);
-  });
+  for (uint32_t segment : segments) {
+    for (int64_t bytes : whole->at_peak(segment, nodes.data(), nodes.size()).bytes) {
+      peaks[segment] += uint64_t(bytes);
+    }
+  }
   require(whole->site_stacks().size() == whole->sites.size(), "every site has a stack");
   for (const memdeep::Window& window : whole->windows) {
     if (window.segment < highest.size()) {
@@ -80,6 +115,7 @@ void check(const uint8_t* data, size_t size) {
     }
   }
   require(peaks == highest, "the stacks at a peak add up to it");
+  check_lifetimes(*whole);
   const int32_t offsets[] = {0, std::numeric_limits<int32_t>::max(), -1, 40};
   for (const auto& [number, code] : whole->codes) {
     const auto* table = reinterpret_cast<const uint8_t*>(code.line_table.data());

@@ -1,19 +1,15 @@
 // `memdeep.capture._replay`: the replay as a Python type. Columns leave as bytes; what they mean is
 // said in memdeep/capture/engine.py. CPython's limited API of 3.10, so that one build serves all.
 
-#define PY_SSIZE_T_CLEAN
-#ifndef Py_LIMITED_API
-#define Py_LIMITED_API 0x030A0000
-#endif
-#include <Python.h>
+#include "python_values.hpp"
 
 #include <unistd.h>
 
 #include <cerrno>
 #include <memory>
 
-#include "alive.hpp"
 #include "line_table.hpp"
+#include "python_lifetimes.hpp"
 #include "replay.hpp"
 
 namespace {
@@ -134,66 +130,6 @@ PyObject* finish(PyObject* self, PyObject*) {
 
 // ---------------------------------------------------------------------- the results
 
-// Puts values into a dictionary under names, until one of them cannot be made.
-class Fields {
- public:
-  Fields() : fields_(PyDict_New()) {}
-  ~Fields() { Py_XDECREF(fields_); }
-  Fields(const Fields&) = delete;
-  Fields& operator=(const Fields&) = delete;
-
-  void put(const char* name, PyObject* value) {
-    if (fields_ == nullptr || value == nullptr || PyDict_SetItemString(fields_, name, value) < 0) {
-      Py_XDECREF(fields_);
-      fields_ = nullptr;
-    }
-    Py_XDECREF(value);
-  }
-  void put(const char* name, uint64_t value) { put(name, PyLong_FromUnsignedLongLong(value)); }
-  void put(const char* name, int64_t value) { put(name, PyLong_FromLongLong(value)); }
-
-  // A column: what `get` takes from each item, as the bytes of an array.
-  template <class Items, class Get>
-  void column(const char* name, const Items& items, Get get) {
-    using Value = decltype(get(*items.begin()));
-    const auto size = Py_ssize_t(items.size() * sizeof(Value));
-    PyObject* bytes = PyBytes_FromStringAndSize(nullptr, size);
-    if (bytes != nullptr) {
-      char* to = PyBytes_AsString(bytes);
-      for (const auto& item : items) {
-        const Value value = get(item);
-        std::memcpy(to, &value, sizeof value);
-        to += sizeof value;
-      }
-    }
-    put(name, bytes);
-  }
-
-  PyObject* release() { return std::exchange(fields_, nullptr); }
-
- private:
-  PyObject* fields_;
-};
-
-PyObject* text(const std::string& value) {
-  return PyUnicode_DecodeUTF8(value.data(), Py_ssize_t(value.size()), "replace");
-}
-
-template <class Items, class Make>
-PyObject* list(const Items& items, Make make) {
-  PyObject* made = PyList_New(0);
-  for (const auto& item : items) {
-    PyObject* value = made == nullptr ? nullptr : make(item);
-    if (value == nullptr || PyList_Append(made, value) < 0) {
-      Py_XDECREF(made);
-      made = nullptr;
-    }
-    Py_XDECREF(value);
-    if (made == nullptr) return nullptr;
-  }
-  return made;
-}
-
 PyObject* module_of(const memdeep::Module& module) {
   PyObject* segments = list(module.segments, [](const std::pair<uint64_t, uint64_t>& segment) {
     return Py_BuildValue("(KK)", static_cast<unsigned long long>(segment.first),
@@ -202,15 +138,6 @@ PyObject* module_of(const memdeep::Module& module) {
   if (segments == nullptr) return nullptr;
   return Py_BuildValue("(NKN)", text(module.filename),
                        static_cast<unsigned long long>(module.address), segments);
-}
-
-void put_rows(Fields& fields, const char* const names[5], const std::vector<memdeep::Row>& rows) {
-  using memdeep::Row;
-  fields.column(names[0], rows, [](const Row& row) { return row.site; });
-  fields.column(names[1], rows, [](const Row& row) { return row.born; });
-  fields.column(names[2], rows, [](const Row& row) { return row.died; });
-  fields.column(names[3], rows, [](const Row& row) { return row.bytes; });
-  fields.column(names[4], rows, [](const Row& row) { return row.count; });
 }
 
 PyObject* header(PyObject* self, PyObject*) {
@@ -252,12 +179,6 @@ PyObject* columns(PyObject* self, PyObject*) {
   });
   fields.column("native_address", replay.native_addresses, same);
   fields.column("native_parent", replay.native_parents, same);
-  static const char* const lifetime[] = {"lifetime_site", "lifetime_born", "lifetime_died",
-                                         "lifetime_bytes", "lifetime_count"};
-  static const char* const transient[] = {"transient_site", "transient_born", "transient_died",
-                                          "transient_bytes", "transient_count"};
-  put_rows(fields, lifetime, replay.lifetimes);
-  put_rows(fields, transient, replay.transients);
   fields.column("large_site", replay.largest, [](const Large& large) { return large.site; });
   fields.column("large_born", replay.largest, [](const Large& large) { return large.born; });
   fields.column("large_died", replay.largest, [](const Large& large) { return large.died; });
@@ -309,44 +230,33 @@ PyObject* totals(PyObject* self, PyObject*) {
   return fields.release();
 }
 
-// The items of a bytes object; null if it is none, or does not hold a whole number of them.
-template <class Item>
-const Item* items(PyObject* object, size_t& count) {
-  char* bytes;
-  Py_ssize_t size;
-  if (PyBytes_AsStringAndSize(object, &bytes, &size) < 0) return nullptr;
-  if (size_t(size) % sizeof(Item) != 0) {
-    PyErr_SetString(PyExc_ValueError, "a column is cut off");
-    return nullptr;
-  }
-  count = size_t(size) / sizeof(Item);
-  return reinterpret_cast<const Item*>(bytes);
-}
-
-bool require(bool holds, const char* sentence) {
-  if (!holds) PyErr_SetString(PyExc_ValueError, sentence);
-  return holds;
-}
-
-// How many numbers there are up to the largest of some.
-size_t span(const uint32_t* numbers, size_t count) {
-  return count == 0 ? 0 : size_t{*std::max_element(numbers, numbers + count)} + 1;
-}
-
-std::vector<uint32_t> ascending(const uint32_t* numbers, size_t count) {
-  std::vector<uint32_t> sorted(numbers, numbers + count);
-  std::sort(sorted.begin(), sorted.end());
-  return sorted;
-}
-
-PyObject* columns_of(const memdeep::Alive& alive, const std::vector<int64_t>* own = nullptr) {
-  auto same = [](auto value) { return value; };
-  Fields fields;
-  fields.column("node", alive.node, same);
-  fields.column("bytes", alive.bytes, same);
-  fields.column("count", alive.count, same);
-  if (own != nullptr) fields.column("own", *own, same);
-  return fields.release();
+PyObject* at_checkpoints(PyObject* self, PyObject* args) {
+  PyObject *nodes, *ends;
+  size_t site_count, segment_count;
+  if (!is_complete(self) || !PyArg_ParseTuple(args, "OO:at_checkpoints", &nodes, &ends)) return nullptr;
+  const auto* node = items<uint32_t>(nodes, site_count);
+  const auto* end = node == nullptr ? nullptr : items<uint32_t>(ends, segment_count);
+  if (end == nullptr) return nullptr;
+  const Replay& replayed = *object(self)->replay;
+  if (!require(site_count >= replayed.sites.size(), "a site has no node")) return nullptr;
+  if (!require(segment_count >= replayed.sequences.size(), "a segment has no end")) return nullptr;
+  memdeep::Rows kept, passed;
+  auto work = [&](Replay& replay) {
+    memdeep::Sums kept_sums, passed_sums;
+    memdeep::at_checkpoints(replay.transients, node, end, kept_sums, passed_sums);
+    memdeep::at_checkpoints(replay.lifetimes, node, end, kept_sums, passed_sums);
+    kept = kept_sums.release();
+    passed = passed_sums.release();
+  };
+  if (!run(self, work)) return nullptr;
+  PyObject* module = PyType_GetModule(Py_TYPE(self));
+  PyObject* type = module == nullptr ? nullptr : PyObject_GetAttrString(module, "Lifetimes");
+  if (type == nullptr) return nullptr;
+  auto* of = reinterpret_cast<PyTypeObject*>(type);
+  PyObject* found = Py_BuildValue("(NN)", lifetimes_of(of, std::move(kept)),
+                                  lifetimes_of(of, std::move(passed)));
+  Py_DECREF(type);
+  return found;
 }
 
 PyObject* at_peaks(PyObject* self, PyObject* args) {
@@ -361,10 +271,9 @@ PyObject* at_peaks(PyObject* self, PyObject* args) {
   std::vector<memdeep::Alive> found;
   auto work = [&](Replay& replay) {
     const size_t tree_size = span(node + 1, site_count - 1);
-    auto visit = [&](uint32_t, const std::vector<Replay::Held>& held) {
-      found.push_back(memdeep::by_node(held, node, tree_size));
-    };
-    replay.each_peak(ascending(wanted, segment_count), visit);
+    for (size_t at = 0; at < segment_count; ++at) {
+      found.push_back(replay.at_peak(wanted[at], node, tree_size));
+    }
   };
   if (!run(self, work)) return nullptr;
   return list(found, [](const memdeep::Alive& alive) { return columns_of(alive); });
@@ -383,96 +292,21 @@ PyObject* weighty(PyObject* self, PyObject* args) {
     const size_t count = span(stacks.data(), stacks.size());
     std::vector<uint8_t> is_weighty(count);
     for (const memdeep::Row& row : replay.lifetimes) {
-      if (row.bytes >= least) is_weighty[stacks[row.site]] = 1;
+      if (row.bytes >= least) is_weighty[stacks[row.place]] = 1;
     }
     for (const memdeep::Large& large : replay.largest) {
       if (int64_t(large.bytes) >= least) is_weighty[stacks[large.site]] = 1;
     }
-    auto visit = [&](uint32_t, const std::vector<Replay::Held>& held) {
-      const memdeep::Alive alive = memdeep::by_node(held, stacks.data(), count);
+    for (size_t at = 0; at < segment_count; ++at) {
+      const memdeep::Alive alive = replay.at_peak(wanted[at], stacks.data(), count);
       for (size_t place = 0; place < alive.size(); ++place) {
         if (alive.bytes[place] >= least) is_weighty[alive.node[place]] = 1;
       }
-    };
-    replay.each_peak(ascending(wanted, segment_count), visit);
+    }
     found.resize(stacks.size());
     for (size_t site = 1; site < found.size(); ++site) found[site] = is_weighty[stacks[site]];
   };
-  if (!run(self, work)) return nullptr;
-  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(found.data()),
-                                   Py_ssize_t(found.size()));
-}
-
-// ---------------------------------------------------------------------- what was alive
-
-// The columns that `columns_of` gave, read back.
-bool read_alive(PyObject* node, PyObject* bytes, PyObject* count, memdeep::Alive& alive) {
-  size_t nodes, sizes, counts;
-  const auto* number = items<uint32_t>(node, nodes);
-  const auto* size = number == nullptr ? nullptr : items<int64_t>(bytes, sizes);
-  const auto* calls = size == nullptr ? nullptr : items<int64_t>(count, counts);
-  if (calls == nullptr) return false;
-  if (!require(nodes == sizes && nodes == counts, "the columns are not of one length")) return false;
-  alive.node.assign(number, number + nodes);
-  alive.bytes.assign(size, size + nodes);
-  alive.count.assign(calls, calls + nodes);
-  return true;
-}
-
-template <class Work>
-bool guarded(Work work) {
-  try {
-    return work();
-  } catch (const std::exception&) {
-    PyErr_NoMemory();
-    return false;
-  }
-}
-
-PyObject* by_group(PyObject*, PyObject* args) {
-  PyObject *node, *bytes, *count, *groups;
-  if (!PyArg_ParseTuple(args, "OOOO:by_group", &node, &bytes, &count, &groups)) return nullptr;
-  memdeep::Alive summed;
-  auto work = [&] {
-    memdeep::Alive alive;
-    size_t tree_size;
-    const auto* group = items<uint32_t>(groups, tree_size);
-    if (group == nullptr || !read_alive(node, bytes, count, alive)) return false;
-    if (!require(span(alive.node.data(), alive.size()) <= tree_size, "a node has no group")) {
-      return false;
-    }
-    summed = memdeep::by_group(alive, group, span(group, tree_size));
-    return true;
-  };
-  return guarded(work) ? columns_of(summed) : nullptr;
-}
-
-PyObject* folded(PyObject*, PyObject* args) {
-  PyObject *node, *bytes, *count, *parents;
-  Py_ssize_t most;
-  if (!PyArg_ParseTuple(args, "OOOOn:folded", &node, &bytes, &count, &parents, &most)) {
-    return nullptr;
-  }
-  memdeep::Alive few;
-  std::vector<int64_t> own;
-  auto work = [&] {
-    memdeep::Alive alive;
-    size_t tree_size;
-    const auto* parent = items<int32_t>(parents, tree_size);
-    if (parent == nullptr || !read_alive(node, bytes, count, alive)) return false;
-    if (!require(most >= 0 && span(alive.node.data(), alive.size()) <= tree_size,
-                 "a node is not in the tree")) {
-      return false;
-    }
-    for (size_t place = 0; place < tree_size; ++place) {
-      if (!require(parent[place] < 0 || size_t(parent[place]) < place, "a parent comes later")) {
-        return false;
-      }
-    }
-    few = memdeep::folded(alive, parent, tree_size, size_t(most), own);
-    return true;
-  };
-  return guarded(work) ? columns_of(few, &own) : nullptr;
+  return run(self, work) ? packed(found) : nullptr;
 }
 
 // ---------------------------------------------------------------------- the lines of code
@@ -497,9 +331,7 @@ PyObject* lines(PyObject*, PyObject* args) {
     found = memdeep::lines(entries, offset, offset_count);
     return true;
   };
-  if (!guarded(work)) return nullptr;
-  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(found.data()),
-                                   Py_ssize_t(found.size() * sizeof(int64_t)));
+  return guarded(work) ? packed(found) : nullptr;
 }
 
 PyMethodDef methods[] = {
@@ -511,9 +343,13 @@ PyMethodDef methods[] = {
     {"columns", columns, METH_NOARGS, "The results, each column as the bytes of an array."},
     {"names", names, METH_NOARGS, "Code objects, threads and the modules of each generation."},
     {"totals", totals, METH_NOARGS, "Counts over the whole capture, and what is wrong with it."},
+    {"at_checkpoints", at_checkpoints, METH_VARARGS,
+     "at_checkpoints(nodes: bytes, ends: bytes): the `Lifetimes` by the nodes of the sites, from one "
+     "checkpoint to another, and those of what was freed before the next one. `ends` has the "
+     "checkpoint that ends each segment, or 2**32 - 1."},
     {"at_peaks", at_peaks, METH_VARARGS,
-     "at_peaks(segments: bytes, nodes: bytes): for each of the segments, in ascending order, what "
-     "is held at its peak by the nodes of the sites."},
+     "at_peaks(segments: bytes, nodes: bytes): for each of the segments what is held at its peak by "
+     "the nodes of the sites."},
     {"weighty", weighty, METH_VARARGS,
      "weighty(segments: bytes, least: int): by site, whether its stack holds at least so much at one "
      "of these peaks, between two segments, or in one allocation."},
@@ -531,11 +367,14 @@ PyType_Slot slots[] = {
 PyType_Spec spec = {"memdeep.capture._replay.Replay", sizeof(Object), 0, Py_TPFLAGS_DEFAULT, slots};
 
 int populate(PyObject* module) {
-  PyObject* type = PyType_FromSpec(&spec);
-  if (type == nullptr) return -1;
-  const int status = PyModule_AddObjectRef(module, "Replay", type);
-  Py_DECREF(type);
-  return status;
+  for (auto [name, made] : {std::pair{"Replay", &spec}, {"Lifetimes", &lifetimes_spec}}) {
+    PyObject* type = PyType_FromModuleAndSpec(module, made, nullptr);
+    if (type == nullptr) return -1;
+    const int status = PyModule_AddObjectRef(module, name, type);
+    Py_DECREF(type);
+    if (status < 0) return status;
+  }
+  return 0;
 }
 
 PyModuleDef_Slot module_slots[] = {

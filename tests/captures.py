@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
 from memdeep.capture.markers import MarkerFigures, encode_records
+from memdeep.capture.replayed_lifetimes import ReplayedLifetimes
 from memdeep.capture.trace import Trace
 from memdeep.record.recorder import MARKER_DIGITS, MARKER_PREFIX
 
@@ -157,3 +158,8 @@ def at_peaks(trace: Trace, segments: Iterable[int]) -> list[tuple[int, int, int,
         for segment, alive in zip(wanted, found, strict=True)
         for held in alive
     ]
+
+
+def lifetimes(trace: Trace) -> tuple[ReplayedLifetimes, ReplayedLifetimes]:
+    """By site and segment what outlived its segment, and what did not."""
+    return trace.at_checkpoints(range(len(trace.sites.node)), range(len(trace.sequences)))

@@ -15,6 +15,7 @@ from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import phases
+from memdeep.lifetimes import LifetimeList
 from memdeep.model import (
     Checkpoint,
     CheckpointKind,
@@ -149,7 +150,12 @@ def run(*steps: str, **changes: Any) -> Run:
 
 
 def lifetime(node: int = 0, born: int = 1, died: int | None = None, **changes: Any) -> Lifetime:
-    return replace(Lifetime(node, born, died, bytes=10 * MB, allocations=1), **changes)
+    return Lifetime(node, born, died, bytes=10 * MB, allocations=1)._replace(**changes)
+
+
+def transient(node: int, segment: int, size: int, allocations: int) -> Lifetime:
+    """Bytes that were allocated and freed in one segment."""
+    return Lifetime(node, segment, segment, size, allocations)
 
 
 def at_checkpoints(lifetimes: Sequence[Lifetime], checkpoints: int) -> tuple[int, ...]:
@@ -173,7 +179,7 @@ def heap(
         tree=stacks,
         traced=(Stretch(0, checkpoints - 1),),
         at_checkpoints=sizes,
-        lifetimes=tuple(lifetimes),
+        lifetimes=LifetimeList(tuple(lifetimes)),
         peaks=(),
         curve=(),
         peak_bytes=max(sizes, default=0),

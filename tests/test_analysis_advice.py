@@ -23,7 +23,7 @@ def judged(
 ) -> Suggestion | None:
     """What is said of 10 MB that ``stack`` allocated through ``LOAD``."""
     stacks, (node,) = tree(stack)
-    lives = tuple(replace(life, node=node) for life in lifetimes) or (lifetime(node),)
+    lives = tuple(life._replace(node=node) for life in lifetimes) or (lifetime(node),)
     culprit = Culprit(LOAD, node, 10 * MB, 7, share=0.5)
     return advise(Case(heap(stacks, lives), of_phase or phase(), culprit, lives))
 

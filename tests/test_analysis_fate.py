@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from factories import MB, lifetime, phase
 
-from memdeep.analysis.fate import fate
-from memdeep.analysis.phases import cover
+from memdeep.analysis.fate import cover, fate
 from memdeep.model import Fate, Lifetime, Stretch
 
 LOAD = phase("load", stretches=(Stretch(0, 2),))

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
-from factories import frame, heap, lifetime, lifetimes_in, tree, trees
+from factories import frame, heap, lifetime, lifetimes_in, transient, tree, trees
 from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.alive import AliveStacks
 from memdeep.analysis import fold as folding
 from memdeep.analysis.fold import fold
-from memdeep.model import Heap, LargeAllocation, Lifetime, Peak, StackBytes, Transient
+from memdeep.lifetimes import LifetimeList
+from memdeep.model import Heap, LargeAllocation, Lifetime, Peak, StackBytes
 
 Figures = tuple[int, int]
 
@@ -90,7 +91,7 @@ def test_only_kept_nodes_hold_bytes_and_each_place_once(
 ) -> None:
     held, peaks = case
     folded = fold(held, peaks)
-    holders = {-1, *folded.kept}
+    holders = {len(held.tree.parents), *folded.kept}
     assert {life.node for life in folded.lifetimes} <= holders
     places = [(life.node, life.born, life.died) for life in folded.lifetimes]
     assert len(places) == len(set(places))
@@ -126,19 +127,21 @@ def test_the_share_is_the_part_that_moved(case: tuple[Heap, tuple[Peak, ...]]) -
 @given(case=heaps())
 def test_what_came_and_went_is_preserved_by_segment(case: tuple[Heap, tuple[Peak, ...]]) -> None:
     held, peaks = case
-    gone = tuple(Transient(life.node, life.born, life.bytes, 3) for life in held.lifetimes)
+    gone = LifetimeList(
+        tuple(transient(life.node, life.born, life.bytes, 3) for life in held.lifetimes)
+    )
     folded = fold(replace(held, transients=gone), peaks)
     assert folded.transients is not None
     assert by_segment(folded.transients) == by_segment(gone)
-    assert {item.node for item in folded.transients} <= {-1, *folded.kept}
+    assert {item.node for item in folded.transients} <= {len(held.tree.parents), *folded.kept}
     assert fold(held, peaks).transients is None
 
 
-def by_segment(transients: Iterable[Transient]) -> Counter[tuple[int, str]]:
+def by_segment(transients: Iterable[Lifetime]) -> Counter[tuple[int, str]]:
     sums: Counter[tuple[int, str]] = Counter()
     for gone in transients:
-        sums[gone.segment, "bytes"] += gone.bytes
-        sums[gone.segment, "allocations"] += gone.allocations
+        sums[gone.born, "bytes"] += gone.bytes
+        sums[gone.born, "allocations"] += gone.allocations
     return sums
 
 
@@ -221,7 +224,7 @@ def test_a_stack_that_matters_at_one_peak_only_is_kept() -> None:
 def test_what_came_and_went_makes_a_stack_matter() -> None:
     stacks, (large, middle, passing) = tree([frame("a")], [frame("b")], [frame("c")])
     held = heap(stacks, [lifetime(large, bytes=10**9), lifetime(middle, bytes=10**6)])
-    gone = replace(held, transients=(Transient(passing, 1, 10**8, 5),))
+    gone = replace(held, transients=LifetimeList((transient(passing, 1, 10**8, 5),)))
     assert fold(gone, ()).kept == (large, passing)
 
 
@@ -242,14 +245,15 @@ def test_a_stack_matters_by_its_part_of_a_segment_not_of_the_run() -> None:
 def test_the_largest_allocations_go_to_kept_stacks() -> None:
     stacks, (node,) = tree([frame("a"), frame("b")])
     held = replace(heap(stacks), largest=(LargeAllocation(node, 1, None, 5),))
-    assert fold(held, ()).largest == (LargeAllocation(-1, 1, None, 5),)
+    nowhere = len(stacks.parents)
+    assert fold(held, ()).largest == (LargeAllocation(nowhere, 1, None, 5),)
     assert fold(heap(stacks), ()).largest is None
 
 
 def test_a_heap_without_any_bytes_has_nothing_to_keep() -> None:
     stacks, _ = tree([frame()])
     folded = fold(heap(stacks), ())
-    assert (folded.kept, folded.lifetimes, folded.share) == ((), (), 0.0)
+    assert (folded.kept, tuple(folded.lifetimes), folded.share) == ((), (), 0.0)
 
 
 def test_a_wide_tree_is_folded_until_it_is_small_enough() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from factories import MB, frame, heap, lifetime, program, run, tree, with_peaks
+from factories import MB, frame, heap, lifetime, program, run, transient, tree, with_peaks
 
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import phases
-from memdeep.model import Heap, LargeAllocation, Origin, Phase, Transient
+from memdeep.lifetimes import LifetimeList
+from memdeep.model import Heap, LargeAllocation, Origin, Phase
 
 READ, PARSE, OWN = frame("read", lineno=1), frame("parse", lineno=2), frame(origin=Origin.MEMDEEP)
 TREE, (READS, PARSES, OWNS) = tree([READ], [PARSE], [OWN])
@@ -29,7 +30,7 @@ def load(**changes: object) -> Phase:
 
 
 def test_allocated_is_what_stayed_and_what_did_not() -> None:
-    passing = (Transient(PARSES, 3, 7 * MB, 70), Transient(PARSES, 4, MB, 1))
+    passing = LifetimeList((transient(PARSES, 3, 7 * MB, 70), transient(PARSES, 4, MB, 1)))
     found = load(transients=passing).heap
     assert found is not None
     assert found.retained_bytes == 5 * MB
@@ -56,7 +57,7 @@ def test_the_largest_are_lines_each_with_its_largest_allocation() -> None:
         LargeAllocation(READS, 4, None, 90 * MB),  # after it
         LargeAllocation(OWNS, 2, None, 90 * MB),
     )
-    found = load(transients=(), largest=largest).heap
+    found = load(transients=LifetimeList(), largest=largest).heap
     assert found is not None
     assert found.largest is not None
     lines = [(one.frame, one.bytes, one.allocations) for one in found.largest]

@@ -16,6 +16,7 @@ from factories import (
     program,
     run,
     stdlib,
+    transient,
     tree,
     trees,
 )
@@ -25,7 +26,8 @@ from hypothesis import strategies as st
 from memdeep.alive import AliveStacks
 from memdeep.analysis.culprits import Blame
 from memdeep.analysis.lines import by_line
-from memdeep.model import Heap, Peak, Report, StackBytes, Transient
+from memdeep.lifetimes import LifetimeList
+from memdeep.model import Heap, Peak, Report, StackBytes
 
 
 @st.composite
@@ -81,12 +83,12 @@ def loading() -> tuple[Heap, int, int]:
 
 def test_stacks_of_one_line_are_one() -> None:
     held, first, second = loading()
-    gone = (Transient(first, 1, MB, 2), Transient(second, 1, MB, 3))
+    gone = LifetimeList((transient(first, 1, MB, 2), transient(second, 1, MB, 3)))
     peak = Peak(0, None, AliveStacks((StackBytes(first, 1, 1), StackBytes(second, 2, 1))))
     lines = by_line(replace(held, transients=gone), [peak, None, Peak(0, None, None)])
     assert lines.frames == (frame("load", lineno=7),)
-    assert lines.lifetimes == (lifetime(0, bytes=20 * MB, allocations=2),)
-    assert lines.transients == (Transient(0, 1, 2 * MB, 5),)
+    assert tuple(lines.lifetimes) == (lifetime(0, bytes=20 * MB, allocations=2),)
+    assert tuple(lines.transients or ()) == (transient(0, 1, 2 * MB, 5),)
     assert lines.peaks == ((StackBytes(0, 3, 2),), None, None)
 
 

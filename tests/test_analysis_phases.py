@@ -15,6 +15,7 @@ from factories import (
     nested_steps,
     program,
     run,
+    transient,
     tree,
     trees,
     with_peaks,
@@ -23,8 +24,10 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memdeep.analysis.fate import cover
 from memdeep.analysis.outline import outline
-from memdeep.analysis.phases import cover, phases
+from memdeep.analysis.phases import phases
+from memdeep.lifetimes import LifetimeList
 from memdeep.model import (
     Checkpoint,
     Culprit,
@@ -36,7 +39,6 @@ from memdeep.model import (
     Run,
     StackTree,
     Stretch,
-    Transient,
     Trend,
 )
 
@@ -163,13 +165,13 @@ def test_beside_the_first_a_line_holds_a_ten_thousandth_of_the_peak() -> None:
 
 
 def with_gross(
-    lifetimes: Sequence[Lifetime], transients: Sequence[Transient], *large: LargeAllocation
+    lifetimes: Sequence[Lifetime], transients: Sequence[Lifetime], *large: LargeAllocation
 ) -> Phase:
     """`load` in a run whose reader knows what came and went within a segment."""
     recorded = run(checkpoints=program("+load", "point", "-load"))
     outlines = outline(recorded.checkpoints, died=False)
     held = with_peaks(heap(ONE_FRAME, lifetimes, len(recorded.checkpoints)), outlines)
-    held = replace(held, transients=tuple(transients), largest=large)
+    held = replace(held, transients=LifetimeList(tuple(transients)), largest=large)
     return span("load", phases(recorded, held, outlines))
 
 
@@ -180,7 +182,7 @@ def test_gross_figures_count_what_stayed_and_what_came_and_went() -> None:
             lifetime(born=3, died=4, allocations=3),
             lifetime(born=1, died=3),
         ],
-        [Transient(0, 3, MB, 5), Transient(0, 1, 99 * MB, 9)],
+        [transient(0, 3, MB, 5), transient(0, 1, 99 * MB, 9)],
     )
     assert inside.heap.churn_bytes == 11 * MB
     assert inside.heap.allocated_bytes == 21 * MB
@@ -199,7 +201,7 @@ def test_gross_figures_are_unknown_where_the_reader_cannot_know_them() -> None:
 def test_of_each_line_the_largest_single_allocation_in_the_phase_is_kept() -> None:
     inside = with_gross(
         [],
-        [Transient(0, 2, 9 * MB, 2)],
+        [transient(0, 2, 9 * MB, 2)],
         LargeAllocation(0, 1, None, 50 * MB),
         LargeAllocation(0, 2, 2, MB),
         LargeAllocation(0, 3, 3, 8 * MB),

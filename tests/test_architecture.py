@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "memdeep"
 MAX_LINES = 340
-MAX_LINES_OF = {"model": 640}  # declarations only
+MAX_LINES_OF = {"model": 680}  # declarations only
 
 # For each stage (or module of the package): what it may import from memdeep, and from outside the
 # standard library. A stage may always import itself.
@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "tail": (set(), set()),
     "tally": ({"model"}, set()),
     "alive": ({"model", "tally"}, set()),
+    "lifetimes": ({"alive", "model", "tally"}, set()),
     "stack_dumps": (set(), set()),
     "rundir": ({"errors"}, set()),
     "observation": ({"errors", "redaction", "statement", "__init__"}, set()),
@@ -44,7 +45,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "capture": (
         {"errors", "rundir", "journal", "observation", "model", "tally", "record", "__init__"}
-        | {"alive", "stack_dumps", "statement"},
+        | {"alive", "lifetimes", "stack_dumps", "statement"},
         set(),
     ),
     "analysis": ({"errors", "labels", "model", "redaction", "tally"}, set()),

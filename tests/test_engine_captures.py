@@ -28,7 +28,6 @@ from memdeep.capture.reader import MemrayNativeFrames, MemrayReader
 from memdeep.capture.replaying import replay
 from memdeep.capture.stacks import StackTreeBuilder
 from memdeep.capture.trace import Cut, Trace
-from memdeep.capture.trace_columns import NEVER
 from memdeep.model import StackTree
 from memdeep.rundir import RunDirectory
 
@@ -115,7 +114,9 @@ def assert_same(capture: Path) -> Trace:
         assert [row[1:] for row in rows if row[0] not in (Cut.THREAD_MARKER, Cut.END)] == [
             tuple(row) for row in reader.get_memory_snapshots()
         ]
-        alive = ((site, size) for site, _, died, size, _ in trace.lifetimes if died == NEVER)
+        alive = (
+            (life.node, life.bytes) for life in captures.lifetimes(trace)[0] if life.died is None
+        )
         assert sites(trace, alive) == memrays(reader.get_leaked_allocation_records(False))
         last = max(w for w, peak in enumerate(windows.peak) if peak == head.peak_memory)
         at_peak = ((row[1], row[2]) for row in captures.at_peaks(trace, [windows.segment[last]]))
@@ -190,10 +191,10 @@ def test_statistics(tmp_path: Path) -> None:
     assert trace.totals.peak_bytes == stats.peak_memory_allocated
     assert sum(stats.allocation_count_by_size.values()) == sum(calls.values())
     by_line: Counter[object] = Counter()
-    for rows in (trace.lifetimes, trace.transients):
-        for site, _, _, size, _ in rows:
-            stack = trace.python_stack(trace.sites.node[site])
-            by_line[stack[0].raw if stack else None] += size
+    for lifetimes in captures.lifetimes(trace):
+        for life in lifetimes:
+            stack = trace.python_stack(trace.sites.node[life.node])
+            by_line[stack[0].raw if stack else None] += life.bytes
     by_line["<unknown>", "<unknown>", 0] = by_line.pop(None)
     assert {line: size for line, size in by_line.items() if size} == {
         line: size for line, size in stats.top_locations_by_size if size
@@ -293,8 +294,8 @@ def test_markers_need_not_be_replaced(recorded: Callable[..., RunDirectory]) -> 
     assert len(find(run_dir.capture())) == 1
     assert list(before.sequences) == [-1, *sequences]
     assert len(after.sequences) == len(before.sequences)
-    for name in ("lifetimes", "transients"):
-        assert list(getattr(before, name)) == list(getattr(after, name))
+    for one, other in zip(captures.lifetimes(before), captures.lifetimes(after), strict=True):
+        assert list(one) == list(other)
     every = range(len(before.sequences))
     assert list(captures.at_peaks(before, every)) == list(captures.at_peaks(after, every))
 
@@ -317,8 +318,10 @@ def test_a_run_that_may_not_be_written_to_is_read_as_it_is(
     assert run_dir.capture().read_bytes() != content
     after = aligned.heap(groups, quiet)
     assert untouched.run.checkpoints == aligned.run.checkpoints
-    for name in ("at_checkpoints", "lifetimes", "transients", "largest", "peak_bytes", "tree"):
+    for name in ("at_checkpoints", "largest", "peak_bytes", "tree"):
         assert getattr(before, name) == getattr(after, name)
+    for name in ("lifetimes", "transients"):
+        assert list(getattr(before, name)) == list(getattr(after, name))
     stacks_before, stacks_after = (
         [peak and list(peak.stacks or ()) for peak in heap.peaks] for heap in (before, after)
     )

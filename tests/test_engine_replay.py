@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from memray import FileReader
 
 from memdeep.capture.trace import Cut, Trace
-from memdeep.capture.trace_columns import NEVER
 
 _replay = pytest.importorskip("memdeep.capture._replay", reason="the replay is not built")
 
@@ -42,8 +41,7 @@ def facts(trace: Trace) -> object:
         [list(c) for c in (sites.node, sites.thread, sites.native, sites.generation)],
         [trace.python_stack(node) for node in sites.node],
         [trace.native_stack(native) for native in sites.native],
-        list(trace.lifetimes),
-        list(trace.transients),
+        *map(list, captures.lifetimes(trace)),
         [list(c) for c in (trace.largest.site, trace.largest.born, trace.largest.died)],
         list(trace.largest.bytes),
         [list(getattr(trace.windows, name)) for name in trace.windows.__slots__],
@@ -93,7 +91,8 @@ def agrees(content: bytes, directory: Path) -> Trace:
             for row in zip(windows.cut, windows.time_ms, windows.rss, windows.heap, strict=True)
             if row[0] in (Cut.MEMORY, Cut.MARKER, Cut.MARKER_END)
         ] == [tuple(row) for row in reader.get_memory_snapshots()]
-        alive = [(site, size, n) for site, _, died, size, n in trace.lifetimes if died == NEVER]
+        kept, _ = captures.lifetimes(trace)
+        alive = [(life.node, life.bytes, life.allocations) for life in kept if life.died is None]
         leaks = memrays(reader.get_leaked_allocation_records())
         found = by_stack(trace, alive)
         assert just_bytes(found) == just_bytes(leaks)
@@ -192,14 +191,15 @@ def test_the_books_are_balanced(program: list[tuple[object, ...]]) -> None:
     trace = replayed(written(program).content)
     segments = range(len(trace.sequences))
     heaps = dict.fromkeys(segments, 0)  # at each segment's end
-    for _, born, died, size, _ in trace.lifetimes:
-        assert born < died
+    kept, passed = captures.lifetimes(trace)
+    for life in kept:
+        assert life.died is None or life.born < life.died
         for segment in segments:
-            heaps[segment] += size * (born <= segment < died)
+            heaps[segment] += life.bytes * life.is_alive_at(segment)
     cuts = (Cut.MARKER, Cut.THREAD_MARKER, Cut.END)
     rows = zip(trace.windows.cut, trace.windows.segment, trace.windows.heap, strict=True)
     assert heaps == {segment: heap for cut, segment, heap in rows if cut in cuts}
-    gross = sum(row[3] for row in trace.lifetimes) + sum(row[3] for row in trace.transients)
+    gross = sum(life.bytes for lifetimes in (kept, passed) for life in lifetimes)
     if not trace.totals.overwritten:
         assert gross == trace.totals.allocated_bytes
     peaks = dict.fromkeys(segments, 0)
@@ -282,7 +282,8 @@ def test_a_part_of_a_mapping_may_be_freed_in_its_middle(tmp_path: Path) -> None:
     writer.aligned_marker()
     writer.trailer()
     trace = agrees(writer.content, tmp_path)
-    assert list(trace.lifetimes) == [(1, 0, 1, 2 * PAGE, 0), (1, 0, 2, 8 * PAGE, 1)]
+    kept, _ = captures.lifetimes(trace)
+    assert list(kept) == [(1, 0, 1, 2 * PAGE, 0), (1, 0, 2, 8 * PAGE, 1)]
     assert list(trace.largest.died) == [2]
 
 
@@ -304,7 +305,8 @@ def test_an_address_given_out_again_without_a_free_was_freed() -> None:
     trace = replayed(writer.content)
     assert trace.totals.overwritten == 1
     assert trace.totals.heap_bytes == 30
-    assert list(trace.lifetimes) == [(1, 0, 1, 100, 1), (1, 1, NEVER, 30, 1)]
+    kept, _ = captures.lifetimes(trace)
+    assert list(kept) == [(1, 0, 1, 100, 1), (1, 1, None, 30, 1)]
 
 
 def test_both_forms_of_a_marker_end_a_segment() -> None:
@@ -342,7 +344,8 @@ def test_threads_are_told_apart_and_named() -> None:
     writer.trailer()
     trace = replayed(writer.content)
     held = {
-        trace.thread_name(trace.sites.thread[site]): size for site, _, _, size, _ in trace.lifetimes
+        trace.thread_name(trace.sites.thread[life.node]): life.bytes
+        for life in captures.lifetimes(trace)[0]
     }
     assert held == {"MainThread": 1, "first": 10, "second": 100}
 

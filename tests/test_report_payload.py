@@ -24,6 +24,7 @@ from factories import (
     program,
     report,
     run,
+    transient,
     tree,
     trees,
 )
@@ -33,7 +34,8 @@ from hypothesis import strategies as st
 from memdeep.analysis import fold as folding
 from memdeep.analysis.fold import fold
 from memdeep.analysis.lines import by_line
-from memdeep.model import LargeAllocation, Phase, Report, Sample, Stretch, Transient
+from memdeep.lifetimes import LifetimeList
+from memdeep.model import LargeAllocation, Phase, Report, Sample, Stretch
 from memdeep.plain import plain, plain_code
 from memdeep.report import json as report_json
 from memdeep.report import payload
@@ -63,7 +65,7 @@ def reports(draw: st.DrawFn) -> Report:
     lives = draw(lifetimes_in(len(stacks.parents), len(program(*steps))))
     made = analysed(run(*steps), stacks, lives)
     if draw(st.booleans()):
-        gone = tuple(Transient(life.node, life.born, life.bytes, 2) for life in lives)
+        gone = LifetimeList(tuple(transient(life.node, life.born, life.bytes, 2) for life in lives))
         large = tuple(LargeAllocation(life.node, life.born, life.died, 5) for life in lives[:3])
         made = replace(made, heap=replace(made.heap, transients=gone, largest=large))
     return made

@@ -12,7 +12,6 @@ from pathlib import PurePath
 
 from memdeep.analysis.trend import trend
 from memdeep.model import Advice, Culprit, Frame, Heap, Lifetime, Origin, Phase, Stretch
-from memdeep.tally import alive_at
 
 MIN_REPEATS = 5
 STEADY_SHARE = 0.8  # of the repeats must have grown to call the growth steady
@@ -100,9 +99,9 @@ def _deep_copy(case: Case, frame: Frame) -> Suggestion | None:
     if not _is_deep_copy(frame):
         return None
     copies = _nodes_through(case.heap, _is_deep_copy)
-    alive = alive_at(case.heap.lifetimes, case.phase.end)
-    held = alive.total_bytes()
-    copied = sum(size for node, (size, _) in alive.items() if copies[node])
+    alive = list(case.heap.lifetimes.alive_at(case.phase.end))
+    held = sum(stack.bytes for stack in alive)
+    copied = sum(stack.bytes for stack in alive if copies[stack.node])
     return Suggestion(
         Advice.DEEP_COPY,
         {

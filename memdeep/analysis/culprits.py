@@ -42,12 +42,25 @@ class Blame:
             charged.append(frame_id)
 
     @cached_property
+    def lines(self) -> Sequence[Frame]:
+        """By group a frame of its line, the first in the tree."""
+        firsts: dict[int, Frame] = {}
+        for group, frame in zip(self._groups_of_frames, self._tree.frames, strict=True):
+            firsts.setdefault(group, frame)  # groups are numbered as they are met
+        return list(firsts.values())
+
+    @cached_property
     def groups(self) -> Sequence[int]:
         """By node a number that is the same for all that are charged to one line."""
+        column = array("I", map(self._groups_of_frames.__getitem__, self._frame_ids))
+        # Bytes can be handed to compiled code as they are, as often as it is asked.
+        return memoryview(column.tobytes()).cast("I")
+
+    @cached_property
+    def _groups_of_frames(self) -> Sequence[int]:
         numbers: dict[object, int] = {}
         lines = zip(self._lines, self._is_ours, strict=True)
-        by_frame = [numbers.setdefault(line, len(numbers)) for line in lines]
-        return array("I", map(by_frame.__getitem__, self._frame_ids))
+        return [numbers.setdefault(line, len(numbers)) for line in lines]
 
     def frame(self, node: int) -> Frame:
         """The frame to charge for what ``node`` allocated."""
@@ -74,10 +87,11 @@ class Blame:
                     lines[line] = _Charge(stack)
                 else:
                     charge.add(stack)
-        ranked = sorted(lines.values(), key=_bytes, reverse=True)[:MAX_CULPRITS]
+        # Of lines that hold the same, the order of their names decides, not that of the capture.
+        ranked = sorted(lines.items(), key=lambda item: (-item[1].bytes, item[0]))[:MAX_CULPRITS]
         return tuple(
             self._culprit(charge, total_bytes)
-            for place, charge in enumerate(ranked)
+            for place, (_, charge) in enumerate(ranked)
             if place == 0 or charge.bytes >= least_bytes
         )
 
@@ -123,7 +137,7 @@ class _Charge:
     def add(self, stack: StackBytes) -> None:
         self.bytes += stack.bytes
         self.allocations += stack.allocations
-        if stack.bytes > self.largest.bytes:
+        if (-stack.bytes, stack.node) < (-self.largest.bytes, self.largest.node):
             self.largest = stack
 
 

@@ -16,7 +16,7 @@ from memdeep.model import (
     Run,
     Stretch,
 )
-from memdeep.tally import Tally, alive_at, stacks_of
+from memdeep.tally import Tally, stacks_of
 
 MIN_GROWTH_BYTES = 1 << 20
 MIN_SHARE_OF_PEAK = 0.02
@@ -44,15 +44,17 @@ def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
     known = [place for place, size in enumerate(heap.at_checkpoints) if size is not None]
     known_at = known[-1] if known else None
     heap_bytes = None if known_at is None else heap.at_checkpoints[known_at]
-    alive = Tally[int]() if known_at is None else alive_at(heap.lifetimes, known_at)
+    blame = Blame(heap.tree)
     return Death(
         phases=_phases(points, phases, unwound),
         last_checkpoint=last.index or None,
         since_s=max(0.0, end.time_s - last.time_s),
         rss_bytes=end.rss_bytes,
         heap_bytes=heap_bytes,
-        culprits=Blame(heap.tree).culprits(stacks_of(alive), heap_bytes or 0),
-        last_growth=_last_growth(run, heap, phases, moment),
+        culprits=()
+        if known_at is None
+        else blame.culprits_alive(heap.lifetimes.alive_at(known_at), heap_bytes or 0),
+        last_growth=_last_growth(run, heap, blame, phases, moment),
         known_at=known_at,
     )
 
@@ -88,7 +90,9 @@ def _unwound_from(points: Sequence[Checkpoint]) -> int | None:
     return first
 
 
-def _last_growth(run: Run, heap: Heap, phases: Sequence[Phase], moment: int) -> LastGrowth | None:
+def _last_growth(
+    run: Run, heap: Heap, blame: Blame, phases: Sequence[Phase], moment: int
+) -> LastGrowth | None:
     """The last segment up to ``moment`` that grew the heap, or the RSS where it was not traced.
 
     What comes after is Python's own: it shows the traceback, with all that it imports for that.
@@ -116,7 +120,7 @@ def _last_growth(run: Run, heap: Heap, phases: Sequence[Phase], moment: int) -> 
         phase=_innermost(phases, stretch),
         heap_bytes=heap_bytes,
         rss_bytes=rss_bytes,
-        culprits=Blame(heap.tree).culprits(stacks_of(still_alive), still_alive.total_bytes()),
+        culprits=blame.culprits(stacks_of(still_alive), still_alive.total_bytes()),
     )
 
 

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from memdeep.analysis.phases import Cover
-from memdeep.model import Fate, Lifetime, Phase
+from memdeep.model import Fate, Lifetime, Phase, PhaseOutline
 
 MAX_PHASES = 3
+
+Cover = list[list[tuple[int, int, int]]]  # segment -> (phase, start, end)
+
+
+def cover(outlines: Sequence[PhaseOutline], checkpoints: int) -> Cover:
+    """For each segment (named by the checkpoint that ends it) the stretches that contain it."""
+    covering: Cover = [[] for _ in range(checkpoints)]
+    for place, outline in enumerate(outlines):
+        for stretch in outline.stretches:
+            for segment in range(stretch.start + 1, stretch.end + 1):
+                covering[segment].append((place, stretch.start, stretch.end))
+    return covering
 
 
 def fate(lifetimes: Iterable[Lifetime], phases: Sequence[Phase], covering: Cover) -> Fate:
     """What became of the bytes of ``lifetimes``; at most three phases are named.
 
-    ``covering`` gives the phases around each segment, as `phases.cover` does.
+    ``covering`` gives the phases around each segment, as `cover` does.
     """
     alive = 0
     freed: dict[int | None, int] = {}

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from memdeep.analysis.advice import Case, advise
 from memdeep.analysis.beyond_heap import beyond_heap
 from memdeep.analysis.culprits import Blame
-from memdeep.analysis.fate import fate, innermost
-from memdeep.analysis.phases import Cover, cover
+from memdeep.analysis.fate import Cover, cover, fate, innermost
 from memdeep.model import (
     Culprit,
     Fate,
@@ -21,7 +20,7 @@ from memdeep.model import (
     PhaseKind,
     StackBytes,
 )
-from memdeep.tally import Tally, alive_at, stacks_of
+from memdeep.tally import Tally, stacks_of
 
 MAX_FINDINGS = 10
 MAX_PEAKS = 3
@@ -196,11 +195,9 @@ def _peaks(ground: _Ground) -> list[Finding]:
         phase = ground.phases[place]
         if phase.heap is None or phase.heap.peak.stacks is None:
             continue
-        alive = alive_at(ground.heap.lifetimes, phase.end)
+        held = {stack.node: stack.bytes for stack in ground.heap.lifetimes.alive_at(phase.end)}
         gone = [
-            StackBytes(
-                stack.node, stack.bytes - alive.get(stack.node, (0, 0))[0], stack.allocations
-            )
+            StackBytes(stack.node, stack.bytes - held.get(stack.node, 0), stack.allocations)
             for stack in phase.heap.peak.stacks
         ]
         for culprit in ground.blame.culprits(gone, phase.heap.peak.bytes)[:1]:

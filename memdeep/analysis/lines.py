@@ -6,21 +6,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from memdeep.analysis.culprits import Blame
-from memdeep.model import Frame, Heap, Lifetime, Peak, StackBytes, Transient
-from memdeep.tally import Tally, lifetimes_of, stacks_of
+from memdeep.model import Frame, Heap, Lifetimes, Peak, StackBytes
+from memdeep.tally import Tally, stacks_of
 
 
 @dataclass(frozen=True, slots=True)
 class LineBytes:
     """What a heap held and did, by line: ``node`` of every item is an index into ``frames``.
 
-    Each line (file and number) appears once; where its code belongs to several functions, the one
-    met first stands for it. ``peaks`` are as they were given, None where no stacks were kept.
+    Each line (file and number) appears once; where its code belongs to several functions, the first
+    in the tree stands for it. ``peaks`` are as they were given, None where no stacks were kept.
     """
 
     frames: tuple[Frame, ...]
-    lifetimes: tuple[Lifetime, ...]
-    transients: tuple[Transient, ...] | None
+    lifetimes: Lifetimes
+    transients: Lifetimes | None
     peaks: tuple[tuple[StackBytes, ...] | None, ...]
 
     def place(self, frame: Frame) -> int:
@@ -33,51 +33,35 @@ class LineBytes:
 def by_line(heap: Heap, peaks: Sequence[Peak | None]) -> LineBytes:
     """The lifetimes and transients of ``heap`` and the stacks at ``peaks``, by line."""
     blame = Blame(heap.tree)
-    lines = _Lines(blame)
-    lifetimes: Tally[tuple[int, int, int | None]] = Tally()
-    for life in heap.lifetimes:
-        lifetimes.add((lines.place(life.node), life.born, life.died), life.bytes, life.allocations)
-    gone: Tally[tuple[int, int]] = Tally()
-    for item in heap.transients or ():
-        gone.add((lines.place(item.node), item.segment), item.bytes, item.allocations)
-    at_peaks = tuple(
-        None
-        if peak is None or peak.stacks is None
-        else _stacks(peak.stacks.by_group(blame.groups), lines)
+    groups = blame.groups
+    lifetimes = heap.lifetimes.charged_to(groups)
+    transients = None if heap.transients is None else heap.transients.charged_to(groups)
+    at_peaks = [
+        None if peak is None or peak.stacks is None else peak.stacks.by_group(groups)
         for peak in peaks
-    )
+    ]
+    met = dict.fromkeys(life.node for charged in (lifetimes, transients or ()) for life in charged)
+    met.update((groups[stack.node], None) for stacks in at_peaks for stack in stacks or ())
+    frames: dict[tuple[str, int], Frame] = {}
+    for group in met:
+        frame = blame.lines[group]
+        frames.setdefault((frame.filename, frame.lineno), frame)
+    numbers = {line: number for number, line in enumerate(frames)}
+    places = [numbers.get((frame.filename, frame.lineno), 0) for frame in blame.lines]
     return LineBytes(
-        frames=tuple(lines.frames),
-        lifetimes=lifetimes_of(lifetimes),
-        transients=None
-        if heap.transients is None
-        else tuple(Transient(*key, held, count) for key, (held, count) in gone.items()),
-        peaks=at_peaks,
+        frames=tuple(frames.values()),
+        lifetimes=lifetimes.charged_to(places),
+        transients=None if transients is None else transients.charged_to(places),
+        peaks=tuple(
+            None if stacks is None else _by_place(stacks, groups, places) for stacks in at_peaks
+        ),
     )
 
 
-def _stacks(stacks: Iterable[StackBytes], lines: _Lines) -> tuple[StackBytes, ...]:
+def _by_place(
+    stacks: Iterable[StackBytes], groups: Sequence[int], places: Sequence[int]
+) -> tuple[StackBytes, ...]:
     tally: Tally[int] = Tally()
     for stack in stacks:
-        tally.add(lines.place(stack.node), stack.bytes, stack.allocations)
+        tally.add(places[groups[stack.node]], stack.bytes, stack.allocations)
     return stacks_of(tally)
-
-
-class _Lines:
-    """Numbers the lines that are charged, in the order they are met."""
-
-    def __init__(self, blame: Blame) -> None:
-        self.frames: list[Frame] = []
-        self._blame = blame
-        self._of_line: dict[tuple[str, int], int] = {}
-        self._of_node: dict[int, int] = {}
-
-    def place(self, node: int) -> int:
-        place = self._of_node.get(node)
-        if place is None:
-            line = self._blame.line(node)
-            place = self._of_line.setdefault(line, len(self.frames))
-            if place == len(self.frames):
-                self.frames.append(self._blame.frame(node))
-            self._of_node[node] = place
-        return place

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from memdeep.analysis.culprits import Blame
 from memdeep.analysis.trend import trend
@@ -12,6 +12,7 @@ from memdeep.model import (
     Gap,
     Heap,
     LargeAllocation,
+    Moved,
     Peak,
     Phase,
     PhaseHeap,
@@ -20,7 +21,7 @@ from memdeep.model import (
     Run,
     Trend,
 )
-from memdeep.tally import Tally, stacks_of, sum_of_known
+from memdeep.tally import sum_of_known
 
 MIN_RSS_GROWTH = 1 << 20  # below one MiB of growth, "explained" would be noise
 QUIET_BYTES = 1 << 20
@@ -29,8 +30,6 @@ QUIET_BYTES = 1 << 20
 # ten thousand small phases, those below were most of `report.json`.
 MIN_CULPRIT_SHARE = 1 / 10_000
 
-Cover = list[list[tuple[int, int, int]]]  # segment -> (phase, start, end)
-
 
 def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phase, ...]:
     """The phases of ``outlines``, except gaps beside spans in which nothing happened.
@@ -38,14 +37,11 @@ def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phas
     A span's own figures include those of the phases inside it.
     """
     blame = Blame(heap.tree)
-    accounts = _accounts(heap, outlines, len(run.checkpoints))
     all_phases = [
-        _phase(
-            run.checkpoints,
-            outline,
-            _phase_heap(heap, blame, outline, heap.peaks[place], accounts[place]),
+        _phase(run.checkpoints, outline, _phase_heap(heap, blame, outline, peak, account))
+        for outline, peak, account in zip(
+            outlines, heap.peaks, _accounts(heap, outlines), strict=True
         )
-        for place, outline in enumerate(outlines)
     ]
     span_edges = {
         edge
@@ -58,63 +54,6 @@ def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phas
     if not any(keep):
         keep = [True] * len(all_phases)
     return _renumbered(all_phases, keep)
-
-
-def cover(outlines: Sequence[PhaseOutline], checkpoints: int) -> Cover:
-    """For each segment (named by the checkpoint that ends it) the stretches that contain it."""
-    covering: Cover = [[] for _ in range(checkpoints)]
-    for place, outline in enumerate(outlines):
-        for stretch in outline.stretches:
-            for segment in range(stretch.start + 1, stretch.end + 1):
-                covering[segment].append((place, stretch.start, stretch.end))
-    return covering
-
-
-@dataclass(slots=True)
-class Account:
-    """What one phase retained and what it freed, by node; what it allocated and freed again."""
-
-    retained: Tally[int] = field(default_factory=Tally)
-    freed: Tally[int] = field(default_factory=Tally)
-    churn_bytes: int = 0
-    churn_allocations: int = 0
-    largest: list[LargeAllocation] = field(default_factory=list)
-
-    def churn(self, size_bytes: int, allocations: int) -> None:
-        """Charge these as allocated and freed again."""
-        self.churn_bytes += size_bytes
-        self.churn_allocations += allocations
-
-
-def _accounts(heap: Heap, outlines: Sequence[PhaseOutline], checkpoints: int) -> list[Account]:
-    """The account of each phase.
-
-    Retained: allocated inside a stretch and alive at its end. Freed: alive at its start, and not
-    at its end. Their difference is the growth of the heap, exactly. Churned: allocated and freed
-    inside a stretch.
-    """
-    covering = cover(outlines, checkpoints)
-    accounts = [Account() for _ in outlines]
-    for life in heap.lifetimes:
-        for place, _, end in covering[life.born]:
-            if life.died is None or life.died > end:
-                accounts[place].retained.add(life.node, life.bytes, life.allocations)
-            else:
-                accounts[place].churn(life.bytes, life.allocations)
-        if life.died is not None:
-            for place, start, _ in covering[life.died]:
-                if life.born <= start:
-                    accounts[place].freed.add(life.node, life.bytes, life.allocations)
-    gone: Tally[int] = Tally()
-    for one in heap.transients or ():
-        gone.add(one.segment, one.bytes, one.allocations)
-    for segment, churned in gone.items():
-        for place, _, _ in covering[segment]:
-            accounts[place].churn(*churned)
-    for large in heap.largest or ():
-        for place, _, _ in covering[large.born]:
-            accounts[place].largest.append(large)
-    return accounts
 
 
 def _phase(
@@ -155,12 +94,45 @@ def _trend(deltas: Sequence[int | None]) -> Trend | None:
     return trend(known) if len(known) == len(deltas) else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """What one phase did with the heap.
+
+    What did not outlive a segment is in ``passed``; that and ``largest`` may not be known.
+    """
+
+    kept: Moved
+    passed: Moved | None
+    largest: Sequence[LargeAllocation] | None
+
+
+def _accounts(heap: Heap, outlines: Sequence[PhaseOutline]) -> Iterator[_Account]:
+    """The account of each phase."""
+    phases = [outline.stretches for outline in outlines]
+    kept = heap.lifetimes.moved(phases)
+    passed: Sequence[Moved | None] = [None] * len(phases)
+    if heap.transients is not None:
+        # Of these only sums are asked: without their stacks there are few.
+        passed = heap.transients.charged_to([0] * len(heap.tree.parents)).moved(phases)
+    by_birth: dict[int, list[LargeAllocation]] = {}
+    for one in heap.largest or ():
+        by_birth.setdefault(one.born, []).append(one)
+    for stretches, own_kept, own_passed in zip(phases, kept, passed, strict=True):
+        largest = [
+            one
+            for stretch in stretches
+            for segment in range(stretch.start + 1, stretch.end + 1)
+            for one in by_birth.get(segment, ())
+        ]
+        yield _Account(own_kept, own_passed, None if heap.largest is None else largest)
+
+
 def _phase_heap(
     heap: Heap,
     blame: Blame,
     outline: PhaseOutline,
     peak: Peak | None,
-    account: Account,
+    account: _Account,
 ) -> PhaseHeap | None:
     """The heap's figures, or None if not all of the phase was traced."""
     stretches = outline.stretches
@@ -171,10 +143,16 @@ def _phase_heap(
     is_traced = all(heap.is_traced(stretch) for stretch in stretches)
     if not is_traced or peak is None or start is None or end is None or delta is None:
         return None
-    retained, freed = account.retained, account.freed
-    retained_bytes = retained.total_bytes()
-    freed_bytes = freed.total_bytes()
-    is_gross_known = heap.transients is not None
+    kept, passed = account.kept, account.passed
+    retained = kept.retained.by_group(blame.groups)
+    freed = kept.freed.by_group(blame.groups)
+    retained_bytes = sum(stack.bytes for stack in retained)
+    freed_bytes = sum(stack.bytes for stack in freed)
+    churn_bytes = allocations = None
+    if passed is not None:
+        churn_bytes = kept.churn_bytes + passed.churn_bytes
+        allocations = kept.churn_allocations + passed.churn_allocations
+        allocations += sum(stack.allocations for stack in retained)
     least_bytes = round(MIN_CULPRIT_SHARE * (heap.peak_bytes or 0))
     return PhaseHeap(
         start_bytes=start,
@@ -184,18 +162,16 @@ def _phase_heap(
         retained_bytes=retained_bytes,
         freed_bytes=freed_bytes,
         peak=peak,
-        culprits=blame.culprits(stacks_of(retained), retained_bytes, least_bytes),
+        culprits=blame.culprits(retained, retained_bytes, least_bytes),
         peak_culprits=()
         if peak.stacks is None
         else blame.culprits_alive(peak.stacks, peak.bytes, least_bytes),
-        freed_culprits=blame.culprits(stacks_of(freed), freed_bytes, least_bytes),
-        churn_bytes=account.churn_bytes if is_gross_known else None,
-        allocations=retained.total_allocations() + account.churn_allocations
-        if is_gross_known
-        else None,
+        freed_culprits=blame.culprits(freed, freed_bytes, least_bytes),
+        churn_bytes=churn_bytes,
+        allocations=allocations,
         largest=None
-        if heap.largest is None
-        else blame.largest(account.largest, retained_bytes + account.churn_bytes),
+        if account.largest is None
+        else blame.largest(account.largest, retained_bytes + (churn_bytes or 0)),
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
 from math import ceil
 from operator import itemgetter
 from pathlib import Path
@@ -31,11 +30,13 @@ from memdeep.capture.site_nodes import site_nodes
 from memdeep.capture.stacks import RawFrame, StackTreeBuilder
 from memdeep.capture.symbol_store import StoredSymbols
 from memdeep.capture.trace import Cut, NativeFrames, Trace
+from memdeep.capture.trace_columns import NEVER
 from memdeep.capture.windows import WindowAxis
-from memdeep.model import LargeAllocation, Lifetime, Peak, Sample, Stretch, Transient
-from memdeep.tally import Tally, heap_at_checkpoints, lifetimes_of
+from memdeep.model import LargeAllocation, Peak, Sample, Stretch
 
-LARGEST = 20  # single allocations for each segment between checkpoints
+# Single allocations: for each segment between checkpoints, and about so many over all of them.
+LARGEST = 20
+MAX_LARGEST = 20_000
 
 
 class ReplayReader:
@@ -111,8 +112,8 @@ def _read(
         hybrid = {} if names is None else names.hybrid_stacks(trace, weighty)
     nodes = site_nodes(trace, builder, hybrid)
     on_step("Adding up what each stack held")
-    lifetimes = _lifetimes(trace, axis, nodes)
-    at_checkpoints = heap_at_checkpoints(lifetimes, part.first, part.last)
+    lifetimes, transients = trace.at_checkpoints(nodes, axis.ends)
+    at_checkpoints = tuple(lifetimes.heap_at(part.last + 1)[part.first :])
     at_peaks = dict(zip(segments, trace.at_peaks(segments, nodes), strict=True))
     heap = HeapPart(
         part=part,
@@ -128,8 +129,8 @@ def _read(
         },
         curve=tuple(axis.curve(start_ms)),
         peak_bytes=max([*heights, *at_checkpoints], default=0),
-        transients=_transients(trace, axis, nodes),
-        largest=_largest(trace, axis, nodes),
+        transients=transients,
+        largest=_largest(trace, axis.ends, nodes, builder),
         damage=damage,
     )
     return raised_to_checkpoints(heap, groups)
@@ -165,52 +166,21 @@ def _native_frames(trace: Trace, capture: Path) -> NativeFrames | None:
     return MemrayNativeFrames(capture)
 
 
-def _lifetimes(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[Lifetime, ...]:
-    lifetimes: list[Lifetime] = []
-    # The rows come by death: what is charged twice is added up within one, not over all.
-    for death, rows in groupby(trace.lifetimes, key=itemgetter(2)):
-        tally: Tally[tuple[int, int, int | None]] = Tally()
-        for site, birth, _, held, count in rows:
-            born, died = axis.born_and_died(birth, death)
-            if born is not None and born != died:
-                tally.add((nodes[site], born, died), held, count)
-        lifetimes.extend(lifetimes_of(tally))
-    return tuple(lifetimes)
-
-
-def _transients(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[Transient, ...]:
-    transients: list[Transient] = []
-    for rows in (trace.transients, trace.lifetimes):
-        for death, of_one in groupby(rows, key=itemgetter(2)):
-            tally: dict[tuple[int, int], tuple[int, int]] = {}
-            birth = born = died = None
-            for site, row_birth, _, held, count in of_one:
-                if row_birth != birth:  # births come in runs
-                    birth = row_birth
-                    born, died = axis.born_and_died(birth, death)
-                if born is not None and born == died:
-                    key = nodes[site], born
-                    known = tally.get(key)
-                    if known is not None:
-                        held += known[0]
-                        count += known[1]
-                    tally[key] = held, count
-            transients.extend(
-                Transient(node, born, held, count) for (node, born), (held, count) in tally.items()
-            )
-    return tuple(transients)
-
-
-def _largest(trace: Trace, axis: WindowAxis, nodes: Sequence[int]) -> tuple[LargeAllocation, ...]:
-    """The largest of each segment between checkpoints, largest first within it."""
+def _largest(
+    trace: Trace, ends: Sequence[int], nodes: Sequence[int], builder: StackTreeBuilder
+) -> tuple[LargeAllocation, ...]:
+    """The largest of each segment between checkpoints, the program's first, largest first."""
     rows = trace.largest
-    found: defaultdict[int, list[tuple[int, int, int | None]]] = defaultdict(list)
+    found: defaultdict[int, list[tuple[bool, int, int, int]]] = defaultdict(list)
     for site, birth, death, size in zip(rows.site, rows.born, rows.died, rows.bytes, strict=True):
-        born, died = axis.born_and_died(birth, death)
-        if born is not None:
-            found[born].append((size, site, died))
+        node = nodes[site]
+        found[ends[birth]].append((builder.is_own(node), -size, node, death))
+    found.pop(NEVER, None)
+    most = min(LARGEST, 1 + MAX_LARGEST // max(1, len(found)))
     return tuple(
-        LargeAllocation(nodes[site], born, died, size)
+        LargeAllocation(
+            node, born, None if death == NEVER or ends[death] == NEVER else ends[death], -size
+        )
         for born in sorted(found)
-        for size, site, died in sorted(found[born], key=lambda one: -one[0])[:LARGEST]
+        for _, size, node, death in sorted(found[born], key=itemgetter(0, 1))[:most]
     )

@@ -12,18 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
-from memdeep.alive import alive_of
-from memdeep.model import (
-    Heap,
-    LargeAllocation,
-    Lifetime,
-    Peak,
-    Sample,
-    StackTree,
-    Stretch,
-    Transient,
-)
-from memdeep.tally import alive_at
+from memdeep.lifetimes import LifetimeList
+from memdeep.model import Heap, LargeAllocation, Lifetimes, Peak, Sample, StackTree, Stretch
 
 # Finding the symbols of a native stack is dear. Stacks that never hold this share of the largest
 # heap keep their Python frames only.
@@ -78,11 +68,11 @@ class HeapPart:
 
     part: Part
     at_checkpoints: tuple[int, ...]
-    lifetimes: tuple[Lifetime, ...]
+    lifetimes: Lifetimes
     peaks: Mapping[int, Peak]
     curve: tuple[Sample, ...]
     peak_bytes: int
-    transients: tuple[Transient, ...] | None = None
+    transients: Lifetimes | None = None
     largest: tuple[LargeAllocation, ...] | None = None
     damage: str | None = None
 
@@ -105,7 +95,7 @@ def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -
             highest = max(covered, key=lambda k: heap.at_checkpoints[k - heap.part.first])
             size = heap.at_checkpoints[highest - heap.part.first]
             if place not in peaks or peaks[place].bytes < size:
-                peaks[place] = Peak(size, None, alive_of(alive_at(heap.lifetimes, highest)))
+                peaks[place] = Peak(size, None, heap.lifetimes.alive_at(highest))
     return replace(heap, peaks=peaks)
 
 
@@ -131,24 +121,32 @@ def join(
     at_checkpoints: list[int | None] = [None] * checkpoints
     for heap in parts:
         at_checkpoints[heap.part.first : heap.part.last + 1] = heap.at_checkpoints
+    transients = _known([heap.transients for heap in parts])
+    largest = _known([heap.largest for heap in parts])
     return Heap(
         tree=tree,
         traced=tuple(Stretch(heap.part.first, heap.part.last) for heap in parts),
         at_checkpoints=tuple(at_checkpoints),
-        lifetimes=tuple(life for heap in parts for life in heap.lifetimes),
+        lifetimes=_joined([heap.lifetimes for heap in parts]),
         peaks=tuple(_peak(parts, place, stretches) for place, stretches in enumerate(groups)),
         curve=tuple(sample for heap in parts for sample in heap.curve),
         peak_bytes=max((heap.peak_bytes for heap in parts), default=None),
-        transients=_all_of([heap.transients for heap in parts]),
-        largest=_all_of([heap.largest for heap in parts]),
+        transients=None if transients is None else _joined(transients),
+        largest=None if largest is None else tuple(chain.from_iterable(largest)),
         problems=tuple(problems),
     )
 
 
-def _all_of(lists: Sequence[tuple[Item, ...] | None]) -> tuple[Item, ...] | None:
-    """All items, or None where those of one part are not known."""
-    known = [items for items in lists if items is not None]
-    return tuple(chain.from_iterable(known)) if known and len(known) == len(lists) else None
+def _known(figures: Sequence[Item | None]) -> list[Item] | None:
+    """All of them, or None where one is not known."""
+    known = [figure for figure in figures if figure is not None]
+    return known if known and len(known) == len(figures) else None
+
+
+def _joined(parts: Sequence[Lifetimes]) -> Lifetimes:
+    if len(parts) == 1:
+        return parts[0]
+    return LifetimeList(tuple(chain.from_iterable(parts)))
 
 
 def _peak(parts: Sequence[HeapPart], place: int, stretches: Sequence[Stretch]) -> Peak | None:

@@ -35,8 +35,9 @@ from memdeep.capture.parts import (
 )
 from memdeep.capture.stacks import RawFrame, StackTreeBuilder
 from memdeep.capture.trace import Trace
-from memdeep.model import Lifetime, Peak, Sample, Stretch
-from memdeep.tally import Tally, heap_at_checkpoints, lifetimes_of, stacks_of
+from memdeep.lifetimes import LifetimeList, lifetimes_of
+from memdeep.model import Peak, Sample, Stretch
+from memdeep.tally import Tally, stacks_of
 
 ALL_RECORDS = 2**31 - 1  # memray thins its memory records to 10,000 unless told otherwise
 
@@ -149,7 +150,7 @@ def _read_part(
     part, axis, in_window = trace.part, trace.axis, trace.in_window
     nodes = {key: builder.add(*names) for key, names in trace.names.items()}
     lifetimes = _lifetimes(trace.lifetimes, nodes)
-    at_checkpoints = heap_at_checkpoints(lifetimes, part.first, part.last)
+    at_checkpoints = tuple(lifetimes.heap_at(part.last + 1)[part.first :])
     peaks = {
         place: Peak(
             bytes=in_window[window],
@@ -322,7 +323,7 @@ def _names(
 
 def _lifetimes(
     lifetimes: dict[StackKey, Tally[tuple[int, int | None]]], nodes: dict[StackKey, int]
-) -> tuple[Lifetime, ...]:
+) -> LifetimeList:
     tally: Tally[tuple[int, int, int | None]] = Tally()
     for key, of_stack in lifetimes.items():
         for (born, died), (held, count) in of_stack.items():

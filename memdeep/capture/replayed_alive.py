@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from memdeep.capture.trace_columns import long, packed, unsigned
 from memdeep.model import FoldedStack, StackBytes
 
 
@@ -24,17 +24,17 @@ class ReplayedAlive:
         """As `model.Alive`."""
         from memdeep.capture._replay import by_group
 
-        summed = by_group(self.node, self.held, self.count, _packed(groups, "I"))
-        return tuple(_stacks(summed["node"], summed["bytes"], summed["count"]))
+        summed = by_group(self.node, self.held, self.count, packed(groups, "I"))
+        return tuple(_stacks(summed["node"], summed["held"], summed["count"]))
 
     def folded(self, parents: Sequence[int], most: int) -> tuple[FoldedStack, ...]:
         """As `model.Alive`."""
         from memdeep.capture._replay import folded
 
-        few = folded(self.node, self.held, self.count, _packed(parents, "i"), most)
+        few = folded(self.node, self.held, self.count, packed(parents, "i"), most)
         nowhere = len(parents)
-        stacks = _stacks(few["node"], few["bytes"], few["count"])
-        own_bytes = memoryview(few["own"]).cast("q")
+        stacks = _stacks(few["node"], few["held"], few["count"])
+        own_bytes = long(few["own"])
         return tuple(
             FoldedStack(
                 -1 if stack.node == nowhere else stack.node, stack.bytes, stack.allocations, own
@@ -46,13 +46,7 @@ class ReplayedAlive:
 def _stacks(node: bytes, held: bytes, count: bytes) -> Iterator[StackBytes]:
     return map(
         StackBytes,
-        memoryview(node).cast("I"),
-        memoryview(held).cast("q"),
-        memoryview(count).cast("q"),
+        unsigned(node),
+        long(held),
+        long(count),
     )
-
-
-def _packed(column: Sequence[int], code: str) -> bytes:
-    if not isinstance(column, array) or column.typecode != code:
-        column = array(code, column)
-    return column.tobytes()

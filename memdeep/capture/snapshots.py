@@ -16,9 +16,9 @@ from memdeep import journal
 from memdeep.capture.parts import HeapPart, Part
 from memdeep.capture.source_files import read_source
 from memdeep.capture.stacks import RawFrame, StackTreeBuilder
+from memdeep.lifetimes import LifetimeList
 from memdeep.model import Lifetime, Peak, Stretch
 from memdeep.rundir import open_regular, read_error
-from memdeep.tally import heap_at_checkpoints
 
 MAX_FILE_BYTES = 1 << 35
 MAX_LINE_BYTES = 1 << 26
@@ -89,14 +89,14 @@ def read_snapshots(
     nodes = {
         stack: builder.add(frames, None) for stack, frames in snapshots.stacks.items() if frames
     }
-    lifetimes = _lifetimes(snapshots, nodes, last)
-    at_checkpoints = heap_at_checkpoints(lifetimes, 0, last)
+    lifetimes = LifetimeList(tuple(_lifetimes(snapshots, nodes, last)))
+    at_checkpoints = tuple(lifetimes.heap_at(last + 1))
     part = Part(path, 0, last, markers=last)
     heights = [max(at, snapshots.peaks.get(k, 0)) for k, at in enumerate(at_checkpoints)]
     return HeapPart(
         part=part,
         at_checkpoints=at_checkpoints,
-        lifetimes=tuple(lifetimes),
+        lifetimes=lifetimes,
         peaks={
             place: Peak(_highest(heights, inside), None, None)
             for place, stretches in enumerate(groups)

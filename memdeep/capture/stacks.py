@@ -72,6 +72,10 @@ class StackTreeBuilder:
                 frames.append(Frame(*raw, Origin.NATIVE))
         return frames
 
+    def is_own(self, node: int) -> bool:
+        """Whether ``node`` is memdeep's own recording."""
+        return self._frame_ids[node] == self._frames.get(OWN_FRAME)
+
     def number(self, frame: Frame) -> int:
         """The place of ``frame`` among the tree's frames."""
         return self._frames.setdefault(frame, len(self._frames))

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from memdeep.capture.header import HOLE, is_closed
 from memdeep.capture.line_tables import lines
 from memdeep.capture.replayed_alive import ReplayedAlive
+from memdeep.capture.replayed_lifetimes import ReplayedLifetimes
 from memdeep.capture.stacks import RawFrame
 from memdeep.capture.trace_columns import (
     Column,
@@ -23,10 +24,13 @@ from memdeep.capture.trace_columns import (
     Sites,
     Windows,
     long,
-    rows,
+    packed,
     unsigned,
     unsigned_long,
 )
+
+if TYPE_CHECKING:
+    from memdeep.capture._replay import Replay
 
 UNKNOWN_FRAME: RawFrame = ("", "", 0)
 
@@ -112,27 +116,15 @@ class NativeFrames(Protocol):
         """
 
 
-class Replayed(Protocol):
-    """The compiled replay, after its end."""
-
-    def header(self) -> dict[str, Any] | None: ...
-    def columns(self) -> dict[str, bytes]: ...
-    def names(self) -> dict[str, Any]: ...
-    def totals(self) -> dict[str, Any]: ...
-    def at_peaks(self, segments: bytes, nodes: bytes) -> list[dict[str, bytes]]: ...
-    def weighty(self, segments: bytes, least: int) -> bytes: ...
-
-
 class Trace:
     """A capture after one pass.
 
     ``sequences`` holds, for each segment, the number of the marker that begins it, or -1.
-    ``lifetimes`` were kept past the end of their segment, ``transients`` were not.
     ``threads`` are the names (empty if unknown) and identifiers of `Sites.thread`.
     ``has_hole`` if zeros lie in place of what tells the lines of functions.
     """
 
-    def __init__(self, replay: Replayed) -> None:
+    def __init__(self, replay: Replay) -> None:
         head = replay.header()
         if head is None:
             raise ValueError("the capture has no header")
@@ -158,8 +150,6 @@ class Trace:
             peak=unsigned_long(columns["window_peak"]),
         )
         self.sequences: Column = long(columns["segment_sequence"])
-        self.lifetimes = rows(columns, "lifetime")
-        self.transients = rows(columns, "transient")
         self.largest = LargeRows(
             site=unsigned(columns["large_site"]),
             born=unsigned(columns["large_born"]),
@@ -265,25 +255,29 @@ class Trace:
         later = {known for other, known in self.threads if other == identifier and known}
         return later.pop() if len(later) == 1 else None
 
+    def at_checkpoints(
+        self, nodes: Sequence[int], ends: Sequence[int]
+    ) -> tuple[ReplayedLifetimes, ReplayedLifetimes]:
+        """The lifetimes by the ``nodes`` of the sites, and those that ended where they began.
+
+        ``ends`` has the checkpoint that ends each segment; `NEVER` where there is none: what begins
+        there is left out. The node of site 0, which is none, may be any.
+        """
+        kept, passed = self._replay.at_checkpoints(packed(nodes, "i"), packed(ends, "I"))
+        return ReplayedLifetimes(kept), ReplayedLifetimes(passed)
+
     def at_peaks(self, segments: Sequence[int], nodes: Sequence[int]) -> list[ReplayedAlive]:
-        """What is held at the peaks of ``segments`` (ascending), by the ``nodes`` of the sites.
+        """What is held at the peaks of ``segments``, by the ``nodes`` of the sites.
 
         That of site 0, which is none, may be any.
         """
-        packed = array("i", nodes).tobytes()
-        return [
-            ReplayedAlive(found["node"], found["bytes"], found["count"])
-            for found in self._replay.at_peaks(_segments(segments), packed)
-        ]
+        found = self._replay.at_peaks(packed(segments, "I"), packed(nodes, "i"))
+        return [ReplayedAlive(**alive) for alive in found]
 
     def weighty_sites(self, segments: Sequence[int], least_bytes: int) -> list[int]:
         """The sites whose stack holds so much at one of these peaks, or at the end of a segment.
 
         What the threads hold at a peak through one stack is taken together.
         """
-        found = self._replay.weighty(_segments(segments), least_bytes)
+        found = self._replay.weighty(packed(segments, "I"), least_bytes)
         return [site for site, is_weighty in enumerate(found) if is_weighty]
-
-
-def _segments(segments: Sequence[int]) -> bytes:
-    return array("I", segments).tobytes()

@@ -1,11 +1,12 @@
-"""The columns of figures that the replay gives, by name. Knows no stack and no symbol.
+"""The columns of figures that the replay gives and takes. Knows no stack and no symbol.
 
 Sizes are bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 NEVER = 0xFFFFFFFF  # the segment of a free that did not happen
@@ -25,23 +26,6 @@ class Sites:
     native: Column
     generation: Column
     memory_map: Column
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Bytes in allocations of a site that were made in one segment and freed in another.
-
-    ``died`` is `NEVER` for what was not freed.
-    """
-
-    site: Column
-    born: Column
-    died: Column
-    bytes: Column
-    count: Column
-
-    def __iter__(self) -> Iterator[tuple[int, int, int, int, int]]:
-        return zip(self.site, self.born, self.died, self.bytes, self.count, strict=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +54,6 @@ class Windows:
     peak: Column
 
 
-def rows(columns: Mapping[str, bytes], prefix: str) -> Rows:
-    """The rows whose columns' names begin with ``prefix``."""
-    return Rows(
-        site=unsigned(columns[f"{prefix}_site"]),
-        born=unsigned(columns[f"{prefix}_born"]),
-        died=unsigned(columns[f"{prefix}_died"]),
-        bytes=long(columns[f"{prefix}_bytes"]),
-        count=long(columns[f"{prefix}_count"]),
-    )
-
-
 def unsigned(column: bytes) -> memoryview[int]:
     """A column of 32 bits."""
     return memoryview(column).cast("I")
@@ -94,3 +67,15 @@ def unsigned_long(column: bytes) -> memoryview[int]:
 def long(column: bytes) -> memoryview[int]:
     """A column of 64 bits with signs."""
     return memoryview(column).cast("q")
+
+
+def packed(column: Column, code: str) -> bytes:
+    """The numbers of ``column`` as the bytes of an `array` of this type code."""
+    if isinstance(column, memoryview) and column.format == code:
+        # Whole bytes, as the replay gives them and others make them for it, need no copy.
+        whole = column.obj
+        if isinstance(whole, bytes) and len(whole) == column.nbytes:
+            return whole
+    if not isinstance(column, array) or column.typecode != code:
+        column = array(code, column)
+    return column.tobytes()

@@ -20,6 +20,9 @@ class WindowAxis:
     Checkpoints are numbered as in the whole run. A segment of the replay is named by the first
     checkpoint at its end or after it: there its bytes are first seen. ``seen`` is the number of
     checkpoints that have a marker.
+
+    ``ends`` has the checkpoint that ends each segment; `NEVER` for what lies behind the last one
+    that this capture knows of.
     """
 
     def __init__(self, trace: Trace, part: Part) -> None:
@@ -35,19 +38,7 @@ class WindowAxis:
             is_counted = is_seen and self.seen < part.markers
             self.seen += is_seen
             self._checkpoints.append(self._checkpoints[-1] + is_counted)
-
-    def born_and_died(self, birth: int, death: int) -> tuple[int | None, int | None]:
-        """The checkpoints that end these two segments of the replay.
-
-        None for what lies behind the last checkpoint that this capture knows of, and for a death
-        that never was.
-        """
-        born = self._checkpoints[birth]
-        died = None if death == NEVER else self._checkpoints[death]
-        return (
-            None if born > self._part.last else born,
-            None if died is None or died > self._part.last else died,
-        )
+        self.ends = tuple(end if end <= part.last else NEVER for end in self._checkpoints)
 
     def peak_windows(self, groups: Sequence[Sequence[Stretch]]) -> dict[int, int]:
         """For each group with a stretch in the part, its window with the highest heap."""

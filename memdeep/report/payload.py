@@ -12,18 +12,17 @@ import base64
 import gzip
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
 
 from memdeep.analysis.fold import FoldedHeap
 from memdeep.analysis.lines import LineBytes
 from memdeep.model import (
     Frame,
-    LargeAllocation,
-    Lifetime,
+    Lifetimes,
     Origin,
     Report,
     Sample,
-    StackBytes,
-    Transient,
 )
 from memdeep.plain import plain, plain_code
 from memdeep.report.phase_columns import phase_columns
@@ -44,7 +43,7 @@ _ORIGINS = {
 _NO_CALLER = Frame("", "", 0, Origin.NATIVE)  # for what had no caller to be folded into
 
 Json = Mapping[str, object]
-OnNode = Lifetime | Transient | LargeAllocation | StackBytes
+Column = Sequence[Any]  # whole numbers, or None for a death that never was
 
 
 def encode(report: Report, folded: FoldedHeap, lines: LineBytes, editor: str) -> Mapping[str, str]:
@@ -54,32 +53,37 @@ def encode(report: Report, folded: FoldedHeap, lines: LineBytes, editor: str) ->
     ``editor`` is the address that opens a file in an editor, with ``{path}`` and ``{line}``.
     """
     index = _Index(report, folded, lines)
-    lifetimes = sorted(folded.lifetimes, key=lambda life: (life.node, life.born))
-    charged = sorted(lines.lifetimes, key=lambda life: (life.node, life.born))
+    lifetimes, charged = _by_node(folded.lifetimes), _by_node(lines.lifetimes)
     blocks: dict[str, Json] = {
-        "lifetimes": {"node": _steps(index.nodes(lifetimes)), **_lives(lifetimes)},
-        "lines": {"line": _nodes(charged), **_lives(charged)},
+        "lifetimes": {"node": _steps(index.nodes(lifetimes[0])), **_lives(*lifetimes[1:])},
+        "lines": {"line": charged[0], **_lives(*charged[1:])},
         "sources": _sources(report, index),
     }
     if folded.transients is not None and lines.transients is not None:
+        node, segment, _, size, count = _columns(folded.transients, 5)
+        line, line_segment, _, line_size, line_count = _columns(lines.transients, 5)
         blocks["transients"] = {
-            "node": index.nodes(folded.transients),
-            **_gone(folded.transients),
-            "lines": {"line": _nodes(lines.transients), **_gone(lines.transients)},
+            "node": index.nodes(node),
+            "segment": segment,
+            **_held(size, count),
+            "lines": {"line": line, "segment": line_segment, **_held(line_size, line_count)},
         }
     if folded.largest is not None:
+        node, born, died, size = _columns(folded.largest, 4)
         blocks["largest"] = {
-            "node": index.nodes(folded.largest),
-            "born": [item.born for item in folded.largest],
-            "died": [NEVER if item.died is None else item.died for item in folded.largest],
-            "bytes": [item.bytes for item in folded.largest],
+            "node": index.nodes(node),
+            "born": born,
+            "died": _deaths(died),
+            "bytes": size,
         }
     for place, (stacks, by_line) in enumerate(zip(folded.peaks, lines.peaks, strict=True)):
         if stacks is not None and by_line is not None:
+            node, *held = _columns(stacks, 3)
+            line, *line_held = _columns(by_line, 3)
             blocks[f"peak-{place}"] = {
-                "node": index.nodes(stacks),
-                **_held(stacks),
-                "lines": {"line": _nodes(by_line), **_held(by_line)},
+                "node": index.nodes(node),
+                **_held(*held),
+                "lines": {"line": line, **_held(*line_held)},
             }
     # The core comes last: only now all strings, frames and nodes have their places.
     blocks["core"] = _core(report, folded, lines, index, editor)
@@ -119,16 +123,15 @@ class _Index:
         """The place of ``text``, made plain; it is added if it is new."""
         return self.strings.setdefault(plain(text), len(self.strings))
 
-    def nodes(self, items: Iterable[OnNode]) -> list[int]:
-        """The places of the items' nodes."""
-        return [self._node(item.node) for item in items]
+    def nodes(self, nodes: Iterable[int]) -> list[int]:
+        """The places of ``nodes``."""
+        return [self._places[node] if node in self._places else self._add(node) for node in nodes]
 
-    def _node(self, node: int) -> int:
-        if node not in self._places:
-            self._places[node] = len(self.parents)
-            self.parents.append(-1)
-            self.node_frames.append(self.frames.setdefault(_NO_CALLER, len(self.frames)))
-        return self._places[node]
+    def _add(self, node: int) -> int:
+        place = self._places[node] = len(self.parents)
+        self.parents.append(-1)
+        self.node_frames.append(self.frames.setdefault(_NO_CALLER, len(self.frames)))
+        return place
 
 
 def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, editor: str) -> Json:
@@ -179,27 +182,24 @@ def _steps(values: Sequence[int]) -> list[int]:
     return [value - before for value, before in zip(values, [0, *values], strict=False)]
 
 
-def _nodes(items: Iterable[OnNode]) -> list[int]:
-    return [item.node for item in items]
+def _by_node(lifetimes: Lifetimes) -> list[Column]:
+    return _columns(sorted(lifetimes, key=itemgetter(0, 1)), 5)
 
 
-def _lives(lifetimes: Sequence[Lifetime]) -> Json:
-    return {
-        "born": [life.born for life in lifetimes],
-        "died": [NEVER if life.died is None else life.died for life in lifetimes],
-        **_held(lifetimes),
-    }
+def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[Column]:
+    return list(zip(*rows, strict=True)) or [()] * width
 
 
-def _gone(transients: Sequence[Transient]) -> Json:
-    return {"segment": [gone.segment for gone in transients], **_held(transients)}
+def _lives(born: Column, died: Column, size: Column, count: Column) -> Json:
+    return {"born": born, "died": _deaths(died), **_held(size, count)}
 
 
-def _held(items: Sequence[Lifetime | Transient | StackBytes]) -> Json:
-    return {
-        "bytes": [item.bytes for item in items],
-        "count": [item.allocations for item in items],
-    }
+def _deaths(died: Column) -> Column:
+    return [NEVER if segment is None else segment for segment in died]
+
+
+def _held(size: Column, count: Column) -> Json:
+    return {"bytes": size, "count": count}
 
 
 def _sources(report: Report, index: _Index) -> Json:

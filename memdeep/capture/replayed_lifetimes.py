@@ -1,0 +1,86 @@
+"""Lifetimes as the replay found them: rows in compiled code, which also adds them up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memdeep.capture.replayed_alive import ReplayedAlive
+from memdeep.capture.trace_columns import NEVER, long, packed, unsigned
+from memdeep.model import Lifetime, Lifetimes, Moved, Stretch
+
+if TYPE_CHECKING:
+    from memdeep.capture._replay import Lifetimes as Rows
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedLifetimes:
+    """As `model.Lifetimes`."""
+
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Lifetime]:
+        columns = self.rows.columns()
+        return map(
+            Lifetime,
+            unsigned(columns["place"]),
+            unsigned(columns["born"]),
+            [None if segment == NEVER else segment for segment in unsigned(columns["died"])],
+            long(columns["bytes"]),
+            long(columns["count"]),
+        )
+
+    def charged_to(self, places: Sequence[int]) -> ReplayedLifetimes:
+        """As `model.Lifetimes`."""
+        return ReplayedLifetimes(self.rows.charged(packed(places, "I")))
+
+    def alive_at(self, checkpoint: int) -> ReplayedAlive:
+        """As `model.Lifetimes`."""
+        return ReplayedAlive(**self.rows.alive_at(checkpoint))
+
+    def heap_at(self, checkpoints: int) -> Sequence[int]:
+        """As `model.Lifetimes`."""
+        return tuple(long(self.rows.heap_at(checkpoints)))
+
+    def moved(self, phases: Sequence[Sequence[Stretch]]) -> list[Moved]:
+        """As `model.Lifetimes`."""
+        stretches = [(place, part) for place, parts in enumerate(phases) for part in parts]
+        found = self.rows.moved(
+            packed([place for place, _ in stretches], "I"),
+            packed([part.start for _, part in stretches], "I"),
+            packed([part.end for _, part in stretches], "I"),
+            len(phases),
+        )
+        return [
+            Moved(ReplayedAlive(**retained), ReplayedAlive(**freed), size, count)
+            for retained, freed, size, count in found
+        ]
+
+    def largest_shares(
+        self, transients: Lifetimes | None, nodes: int, small: float
+    ) -> Sequence[float]:
+        """As `model.Lifetimes`."""
+        passed = compiled(transients or ()).rows
+        return memoryview(self.rows.largest_shares(passed, nodes, small)).cast("d")
+
+
+def compiled(lifetimes: Iterable[Lifetime]) -> ReplayedLifetimes:
+    """The same lifetimes in this form."""
+    if isinstance(lifetimes, ReplayedLifetimes):
+        return lifetimes
+    from memdeep.capture._replay import Lifetimes as Rows
+
+    node, born, died, size, count = list(zip(*lifetimes, strict=True)) or [()] * 5
+    return ReplayedLifetimes(
+        Rows(
+            packed(node, "I"),
+            packed(born, "I"),
+            packed([NEVER if segment is None else segment for segment in died], "I"),
+            packed(size, "q"),
+            packed(count, "q"),
+        )
+    )

@@ -1,0 +1,192 @@
+// Bytes between the segments in which they were allocated and freed, by whatever they are charged
+// to: adds them up anew by other places, by phases, and by what was alive. Knows neither where the
+// figures come from nor what a place stands for.
+
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "alive.hpp"
+
+namespace memdeep {
+
+constexpr uint32_t kNever = 0xFFFFFFFF;  // the segment of a free that did not happen
+
+struct Row {  // bytes and allocations of a place, from one segment to another
+  uint32_t place, born, died;
+  int64_t bytes, count;
+};
+
+using Rows = std::vector<Row>;
+
+// Adds up the rows of one place, birth and death, in the order in which they are met.
+class Sums {
+ public:
+  explicit Sums(size_t expected = 0) {
+    size_t slots = 64;
+    while (slots < expected * 2 && slots < kMaxExpected) slots *= 2;
+    slots_.resize(slots);
+  }
+
+  void add(const Row& row) {
+    if (rows_.size() * 2 >= slots_.size()) grow();
+    for (size_t slot = home(row);; slot = (slot + 1) & (slots_.size() - 1)) {
+      if (slots_[slot] == 0) {
+        rows_.push_back(row);
+        slots_[slot] = uint32_t(rows_.size());
+        return;
+      }
+      Row& known = rows_[slots_[slot] - 1];
+      if (known.place == row.place && known.born == row.born && known.died == row.died) {
+        known.bytes += row.bytes;
+        known.count += row.count;
+        return;
+      }
+    }
+  }
+
+  Rows release() { return std::move(rows_); }
+
+ private:
+  static constexpr size_t kMaxExpected = size_t{1} << 16;
+
+  size_t home(const Row& row) const {
+    uint64_t hash = row.place * 0x9E3779B97F4A7C15u;
+    hash = (hash ^ row.born) * 0xC2B2AE3D27D4EB4Fu;
+    hash = (hash ^ hash >> 29 ^ row.died) * 0x9E3779B97F4A7C15u;
+    return size_t(hash >> 32) & (slots_.size() - 1);
+  }
+
+  void grow() {
+    slots_.assign(slots_.size() * 2, 0);
+    for (size_t entry = 0; entry < rows_.size(); ++entry) {
+      size_t slot = home(rows_[entry]);
+      while (slots_[slot] != 0) slot = (slot + 1) & (slots_.size() - 1);
+      slots_[slot] = uint32_t(entry + 1);
+    }
+  }
+
+  Rows rows_;
+  std::vector<uint32_t> slots_;  // the entry of a row plus 1; 0 is none
+};
+
+// `rows`, charged to the places that `places` has for theirs.
+inline Rows charged(const Rows& rows, const uint32_t* places) {
+  Sums sums;
+  for (const Row& row : rows) {
+    sums.add({places[row.place], row.born, row.died, row.bytes, row.count});
+  }
+  return sums.release();
+}
+
+// Adds `rows` of segments to what was `kept` from one checkpoint to another, and what had `passed`
+// before the next one. `ends` has for each segment the first checkpoint at its end or after it;
+// kNever for one after the last.
+inline void at_checkpoints(const Rows& rows, const uint32_t* places, const uint32_t* ends,
+                           Sums& kept, Sums& passed) {
+  for (const Row& row : rows) {
+    const uint32_t born = ends[row.born];
+    if (born == kNever) continue;
+    const uint32_t died = row.died == kNever ? kNever : ends[row.died];
+    (born == died ? passed : kept).add({places[row.place], born, died, row.bytes, row.count});
+  }
+}
+
+// Adds what was there when a segment began, by the places that `place_of` has for those of `rows`.
+template <class PlaceOf>
+void add_alive(const Rows& rows, uint32_t segment, PlaceOf place_of, AliveSums& sums) {
+  for (const Row& row : rows) {
+    if (row.born < segment && row.died >= segment) {
+      sums.add(place_of(row.place), row.bytes, row.count);
+    }
+  }
+}
+
+// The bytes that are alive at each of so many checkpoints.
+inline std::vector<int64_t> heap_at(const Rows& rows, size_t checkpoints) {
+  std::vector<int64_t> heap(checkpoints);
+  for (const Row& row : rows) {
+    if (row.born < checkpoints) heap[row.born] += row.bytes;
+    if (row.died < checkpoints) heap[row.died] -= row.bytes;
+  }
+  for (size_t place = 1; place < checkpoints; ++place) heap[place] += heap[place - 1];
+  return heap;
+}
+
+struct Stretch {  // of a phase: the segments (start, end]
+  uint32_t phase, start, end;
+};
+
+struct Moved {  // what one phase did
+  Alive retained;  // allocated in it, and still there at the end of the stretch
+  Alive freed;     // there at the start of a stretch, and not at its end
+  int64_t churn_bytes = 0, churn_count = 0;  // allocated and freed within a stretch
+};
+
+// What each of so many phases did in its stretches; those of one phase do not overlap.
+inline std::vector<Moved> moved(const Rows& rows, const std::vector<Stretch>& stretches,
+                                size_t phases) {
+  uint32_t segments = 0;
+  for (const Stretch& stretch : stretches) segments = std::max(segments, stretch.end + 1);
+  std::vector<std::vector<Stretch>> around(segments);
+  for (const Stretch& stretch : stretches) {
+    for (uint32_t segment = stretch.start + 1; segment <= stretch.end; ++segment) {
+      around[segment].push_back(stretch);
+    }
+  }
+  std::vector<Moved> found(phases);
+  Sums retained, freed;  // by place and phase
+  for (const Row& row : rows) {
+    if (row.born < segments) {
+      for (const Stretch& stretch : around[row.born]) {
+        if (row.died > stretch.end) {
+          retained.add({row.place, stretch.phase, 0, row.bytes, row.count});
+        } else {
+          found[stretch.phase].churn_bytes += row.bytes;
+          found[stretch.phase].churn_count += row.count;
+        }
+      }
+    }
+    if (row.died < segments) {
+      for (const Stretch& stretch : around[row.died]) {
+        if (row.born <= stretch.start) {
+          freed.add({row.place, stretch.phase, 0, row.bytes, row.count});
+        }
+      }
+    }
+  }
+  for (const Row& row : retained.release()) {
+    append(found[row.born].retained, row.place, row.bytes, row.count);
+  }
+  for (const Row& row : freed.release()) {
+    append(found[row.born].freed, row.place, row.bytes, row.count);
+  }
+  return found;
+}
+
+// By place, the largest share it has of all that was allocated in one segment, of `kept` and
+// `passed` together. A segment in which less was allocated than `small` of the most counts as that.
+inline std::vector<double> largest_shares(const Rows& kept, const Rows& passed, size_t place_count,
+                                          double small) {
+  Sums by_birth;
+  std::vector<int64_t> totals;
+  for (const Rows* rows : {&kept, &passed}) {
+    for (const Row& row : *rows) {
+      by_birth.add({row.place, row.born, 0, row.bytes, row.count});
+      if (row.born >= totals.size()) totals.resize(size_t{row.born} + 1);
+      totals[row.born] += row.bytes;
+    }
+  }
+  const int64_t most = totals.empty() ? 0 : *std::max_element(totals.begin(), totals.end());
+  std::vector<double> shares(place_count);
+  for (const Row& row : by_birth.release()) {
+    const double whole = std::max(double(totals[row.born]), small * double(most));
+    if (row.bytes > 0) shares[row.place] = std::max(shares[row.place], double(row.bytes) / whole);
+  }
+  return shares;
+}
+
+}  // namespace memdeep
