@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "alive.hpp"
@@ -25,12 +26,6 @@ using Rows = std::vector<Row>;
 // Adds up the rows of one place, birth and death, in the order in which they are met.
 class Sums {
  public:
-  explicit Sums(size_t expected = 0) {
-    size_t slots = 64;
-    while (slots < expected * 2 && slots < kMaxExpected) slots *= 2;
-    slots_.resize(slots);
-  }
-
   void add(const Row& row) {
     if (rows_.size() * 2 >= slots_.size()) grow();
     for (size_t slot = home(row);; slot = (slot + 1) & (slots_.size() - 1)) {
@@ -51,8 +46,6 @@ class Sums {
   Rows release() { return std::move(rows_); }
 
  private:
-  static constexpr size_t kMaxExpected = size_t{1} << 16;
-
   size_t home(const Row& row) const {
     uint64_t hash = row.place * 0x9E3779B97F4A7C15u;
     hash = (hash ^ row.born) * 0xC2B2AE3D27D4EB4Fu;
@@ -70,7 +63,7 @@ class Sums {
   }
 
   Rows rows_;
-  std::vector<uint32_t> slots_;  // the entry of a row plus 1; 0 is none
+  std::vector<uint32_t> slots_ = std::vector<uint32_t>(64);  // the entry of a row plus 1; 0 is none
 };
 
 // `rows`, charged to the places that `places` has for theirs.
