@@ -23,12 +23,19 @@ class LifetimeList:
     def __iter__(self) -> Iterator[Lifetime]:
         return iter(self.lifetimes)
 
-    def charged_to(self, places: Sequence[int]) -> LifetimeList:
+    def charged_to(
+        self, places: Sequence[int], coarse: Sequence[int] | None = None, small: int = -1
+    ) -> LifetimeList:
         """As `model.Lifetimes`."""
+        others = places if coarse is None else coarse
         tally: Tally[tuple[int, int, int | None]] = Tally()
         for node, born, died, size, count in self.lifetimes:
-            tally.add((places[node], born, died), size, count)
+            tally.add(((places if size > small else others)[node], born, died), size, count)
         return lifetimes_of(tally)
+
+    def size_of_rank(self, rank: int) -> int:
+        """As `model.Lifetimes`."""
+        return sorted((life.bytes for life in self.lifetimes), reverse=True)[rank]
 
     def alive_at(self, checkpoint: int) -> Alive:
         """As `model.Lifetimes`."""

@@ -183,8 +183,16 @@ class Lifetimes(Protocol):
 
     def __iter__(self) -> Iterator[Lifetime]: ...
 
-    def charged_to(self, places: Sequence[int]) -> Lifetimes:
-        """The same bytes by ``places[node]`` for each node, added up where all else is alike."""
+    def charged_to(
+        self, places: Sequence[int], coarse: Sequence[int] | None = None, small: int = -1
+    ) -> Lifetimes:
+        """The same bytes by ``places[node]`` for each node, added up where all else is alike.
+
+        Where ``coarse`` is given, entries of at most ``small`` bytes go by ``coarse[node]``.
+        """
+
+    def size_of_rank(self, rank: int) -> int:
+        """The bytes of the entry of that rank by size; the largest is of rank 0."""
 
     def alive_at(self, checkpoint: int) -> Alive:
         """What each stack holds at ``checkpoint``."""

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -66,13 +67,25 @@ class Sums {
   std::vector<uint32_t> slots_ = std::vector<uint32_t>(64);  // the entry of a row plus 1; 0 is none
 };
 
-// `rows`, charged to the places that `places` has for theirs.
-inline Rows charged(const Rows& rows, const uint32_t* places) {
+// `rows`, charged to the places that `places` has for theirs; those of at most `small` bytes to
+// those that `coarse` has.
+inline Rows charged(const Rows& rows, const uint32_t* places, const uint32_t* coarse,
+                    int64_t small) {
   Sums sums;
   for (const Row& row : rows) {
-    sums.add({places[row.place], row.born, row.died, row.bytes, row.count});
+    const uint32_t place = (row.bytes > small ? places : coarse)[row.place];
+    sums.add({place, row.born, row.died, row.bytes, row.count});
   }
   return sums.release();
+}
+
+// The bytes of the row of that rank by size; the largest is of rank 0. There must be one.
+inline int64_t size_of_rank(const Rows& rows, size_t rank) {
+  std::vector<int64_t> sizes;
+  for (const Row& row : rows) sizes.push_back(row.bytes);
+  const auto place = sizes.begin() + std::ptrdiff_t(rank);
+  std::nth_element(sizes.begin(), place, sizes.end(), std::greater<int64_t>());
+  return *place;
 }
 
 // Adds `rows` of segments to what was `kept` from one checkpoint to another, and what had `passed`

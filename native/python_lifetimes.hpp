@@ -155,16 +155,36 @@ bool have_places(const memdeep::Rows& rows, size_t count) {
   return require(holds, "a place is out of range");
 }
 
-PyObject* charged(PyObject* self, PyObject* places) {
-  size_t count;
+PyObject* charged(PyObject* self, PyObject* args) {
+  PyObject *places, *coarse_places;
+  long long small;
+  if (!PyArg_ParseTuple(args, "OOL:charged", &places, &coarse_places, &small)) return nullptr;
+  size_t count, coarse_count;
   const auto* place = items<uint32_t>(places, count);
-  if (place == nullptr || !have_places(rows_of(self), count)) return nullptr;
+  const auto* coarse = place == nullptr ? nullptr : items<uint32_t>(coarse_places, coarse_count);
+  if (coarse == nullptr || !have_places(rows_of(self), std::min(count, coarse_count))) {
+    return nullptr;
+  }
   memdeep::Rows rows;
   auto work = [&] {
-    rows = memdeep::charged(rows_of(self), place);
+    rows = memdeep::charged(rows_of(self), place, coarse, small);
     return true;
   };
   return guarded(work) ? lifetimes_of(Py_TYPE(self), std::move(rows)) : nullptr;
+}
+
+PyObject* size_of_rank(PyObject* self, PyObject* args) {
+  Py_ssize_t rank;
+  if (!PyArg_ParseTuple(args, "n:size_of_rank", &rank)) return nullptr;
+  if (!require(rank >= 0 && size_t(rank) < rows_of(self).size(), "there are fewer rows")) {
+    return nullptr;
+  }
+  int64_t size = 0;
+  auto work = [&] {
+    size = memdeep::size_of_rank(rows_of(self), size_t(rank));
+    return true;
+  };
+  return guarded(work) ? PyLong_FromLongLong(size) : nullptr;
 }
 
 PyObject* alive_at(PyObject* self, PyObject* args) {
@@ -251,8 +271,11 @@ PyObject* largest_shares(PyObject* self, PyObject* args) {
 
 PyMethodDef lifetime_methods[] = {
     {"columns", lifetime_columns, METH_NOARGS, "The rows, each column as the bytes of an array."},
-    {"charged", charged, METH_O,
-     "charged(places: bytes): the same bytes by the place that stands there for each."},
+    {"charged", charged, METH_VARARGS,
+     "charged(places, coarse, small): the same bytes by the place that stands there for each; rows "
+     "of at most so many bytes by that in `coarse`."},
+    {"size_of_rank", size_of_rank, METH_VARARGS,
+     "size_of_rank(rank): the bytes of that row by size, the largest being of rank 0."},
     {"alive_at", alive_at, METH_VARARGS,
      "alive_at(checkpoint): what each place holds there."},
     {"heap_at", heap_at, METH_VARARGS,

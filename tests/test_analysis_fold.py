@@ -281,3 +281,16 @@ def test_many_entries_are_folded_until_they_are_few_enough(monkeypatch: pytest.M
     assert len(folded.lifetimes) <= 100
     assert by_time(folded.lifetimes) == by_time(lives)
     assert nodes[-1] in folded.kept
+
+
+def test_large_entries_stay_where_small_ones_are_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "MAX_ENTRIES", 100)
+    stacks, nodes = tree(*([frame("root"), frame(lineno=line)] for line in range(1, 51)))
+    lives = [lifetime(node, born, bytes=8) for node in nodes for born in range(1, 41)]
+    large = [lifetime(node, 20, bytes=10**6) for node in nodes[:20]]
+    held = heap(stacks, lives + large, 41)
+    folded = fold(held, ())
+    assert len(folded.lifetimes) <= 100
+    assert by_time(folded.lifetimes) == by_time([*lives, *large])
+    assert {life.node for life in folded.lifetimes if life.bytes >= 10**6} == set(nodes[:20])
+    assert 0 < folded.share <= 8 * len(lives) / (8 * len(lives) + 20 * 10**6)

@@ -65,6 +65,21 @@ def test_charging_to_other_places_adds_up(plain: LifetimeList, places: list[int]
     assert list(compiled(plain).charged_to(column)) == list(charged)
 
 
+@given(
+    plain=lifetimes(),
+    places=st.lists(st.integers(0, 9), min_size=NODES),
+    coarse=st.lists(st.integers(0, 9), min_size=NODES),
+    small=st.integers(-1, 200),
+)
+def test_small_ones_may_go_elsewhere(
+    plain: LifetimeList, places: list[int], coarse: list[int], small: int
+) -> None:
+    rows = compiled(plain).charged_to(places, coarse, small)
+    assert list(rows) == list(plain.charged_to(places, coarse, small))
+    for rank, size in enumerate(sorted((life.bytes for life in plain), reverse=True)):
+        assert compiled(plain).size_of_rank(rank) == plain.size_of_rank(rank) == size
+
+
 def test_many_rows_are_added_up() -> None:
     plain = LifetimeList(
         tuple(Lifetime(n % 700, 1 + n % 11, None if n % 3 else 20, n, 1) for n in range(50_000))
@@ -117,7 +132,11 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="out of range"):
         rows().largest_shares(None, 3, 0.01)
     with pytest.raises(ValueError, match="cut off"):
-        rows().rows.charged(bytes(15))
+        rows().rows.charged(bytes(15), bytes(16), -1)
+    with pytest.raises(ValueError, match="out of range"):
+        rows().charged_to([0] * 4, [0] * 3, 10)
+    with pytest.raises(ValueError, match="fewer rows"):
+        rows().size_of_rank(1)
     with pytest.raises(ValueError, match="of no phase"):
         rows().rows.moved(bytes(4), bytes(4), bytes(4), 0)
     with pytest.raises(ValueError, match="of one length"):

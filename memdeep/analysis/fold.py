@@ -6,7 +6,6 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from memdeep.model import FoldedStack, Heap, LargeAllocation, Lifetimes, Peak, StackBytes
 from memdeep.tally import Tally, stacks_of
@@ -41,21 +40,25 @@ def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
     """Fold the stacks that matter least, as few of them as make the rest small enough.
 
     A stack matters by the largest share that it makes, with all it called, of the bytes of one
-    segment or of one peak.
+    segment or of one peak. Of very many segments, small entries are folded further than large ones.
     """
     parents = heap.tree.parents
     stacks = [None if peak is None else peak.stacks for peak in peaks]
     most = MAX_AT_PEAKS // max(1, sum(alive is not None for alive in stacks))
     at_peaks = [None if alive is None else alive.folded(parents, most) for alive in stacks]
-    kept, target = _fitting(heap, _ranked(_weights(heap, at_peaks)))
+    ranked = _ranked(_weights(heap, at_peaks))
+    fine = _targets(parents, ranked)
+    coarse, small = _for_small_ones(heap, ranked, fine)
     return FoldedHeap(
-        kept=kept,
-        lifetimes=heap.lifetimes.charged_to(target),
-        transients=None if heap.transients is None else heap.transients.charged_to(target),
-        largest=None if heap.largest is None else _fold_largest(heap.largest, target),
-        peaks=tuple(None if few is None else _fold_stacks(few, target) for few in at_peaks),
-        share=_moved_share(heap, target),
-        peak_shares=tuple(_moved_peak_share(few or (), target) for few in at_peaks),
+        kept=tuple(sorted(ranked)),
+        lifetimes=heap.lifetimes.charged_to(fine, coarse, small[0]),
+        transients=None
+        if heap.transients is None
+        else heap.transients.charged_to(fine, coarse, small[1]),
+        largest=None if heap.largest is None else _fold_largest(heap.largest, fine),
+        peaks=tuple(None if few is None else _fold_stacks(few, fine) for few in at_peaks),
+        share=_moved_share(heap, fine, coarse, small[0]),
+        peak_shares=tuple(_moved_peak_share(few or (), fine) for few in at_peaks),
     )
 
 
@@ -70,24 +73,32 @@ def _ranked(weights: Sequence[float]) -> list[int]:
     return sorted(weighty, key=weights.__getitem__, reverse=True)[:MAX_NODES]
 
 
-def _fitting(heap: Heap, ranked: Sequence[int]) -> tuple[tuple[int, ...], array[int]]:
-    """As many of the nodes ``ranked`` as leave few enough entries; what stands for each node."""
-    kinds = [heap.lifetimes] if heap.transients is None else [heap.lifetimes, heap.transients]
+def _for_small_ones(
+    heap: Heap, ranked: Sequence[int], fine: array[int]
+) -> tuple[array[int], list[int]]:
+    """What stands for each node in small entries, and how many bytes these have at most.
 
-    @cache
-    def target(size: int) -> array[int]:
+    That of lifetimes comes first. Half of the entries that may be are left to the largest ones.
+    """
+    kinds = [heap.lifetimes] if heap.transients is None else [heap.lifetimes, heap.transients]
+    if sum(len(kind.charged_to(fine)) for kind in kinds) <= MAX_ENTRIES:  # as mostly
+        return fine, [-1] * len(kinds)
+    large = MAX_ENTRIES // 4
+    small = [kind.size_of_rank(large) if len(kind) > large else -1 for kind in kinds]
+
+    def coarse(size: int) -> array[int]:
         return _targets(heap.tree.parents, ranked[:size])
 
     def fits(size: int) -> bool:
-        return sum(len(kind.charged_to(target(size))) for kind in kinds) <= MAX_ENTRIES
+        target = coarse(size)
+        pairs = zip(kinds, small, strict=True)
+        left = sum(len(kind.charged_to(fine, target, most)) for kind, most in pairs)
+        return left <= MAX_ENTRIES
 
-    sizes = [len(ranked)]
+    sizes = [len(ranked) * 3 // 4]
     while sizes[-1]:
         sizes.append(sizes[-1] * 3 // 4)
-    first = 0
-    if ranked and not fits(sizes[0]):  # as most do
-        first = bisect_left(sizes, True, 1, len(sizes) - 1, key=fits)
-    return tuple(sorted(ranked[: sizes[first]])), target(sizes[first])
+    return coarse(sizes[bisect_left(sizes, True, hi=len(sizes) - 1, key=fits)]), small
 
 
 def _weights(heap: Heap, at_peaks: Sequence[Sequence[FoldedStack] | None]) -> list[float]:
@@ -119,10 +130,11 @@ def _targets(parents: Sequence[int], kept: Iterable[int]) -> array[int]:
     return target
 
 
-def _moved_share(heap: Heap, target: Sequence[int]) -> float:
-    stays = [node == target[node] for node in range(len(heap.tree.parents))]
+def _moved_share(heap: Heap, fine: Sequence[int], coarse: Sequence[int], small: int) -> float:
+    nodes = range(len(heap.tree.parents))
+    stays, stays_small = ([node == target[node] for node in nodes] for target in (fine, coarse))
     total = moved = 0
-    for stayed, _, _, size, _ in heap.lifetimes.charged_to(stays):
+    for stayed, _, _, size, _ in heap.lifetimes.charged_to(stays, stays_small, small):
         total += size
         moved += 0 if stayed else size
     return moved / total if total else 0.0

@@ -34,9 +34,17 @@ class ReplayedLifetimes:
             long(columns["count"]),
         )
 
-    def charged_to(self, places: Sequence[int]) -> ReplayedLifetimes:
+    def charged_to(
+        self, places: Sequence[int], coarse: Sequence[int] | None = None, small: int = -1
+    ) -> ReplayedLifetimes:
         """As `model.Lifetimes`."""
-        return ReplayedLifetimes(self.rows.charged(packed(places, "I")))
+        fine = packed(places, "I")
+        other = fine if coarse is None else packed(coarse, "I")
+        return ReplayedLifetimes(self.rows.charged(fine, other, small))
+
+    def size_of_rank(self, rank: int) -> int:
+        """As `model.Lifetimes`."""
+        return self.rows.size_of_rank(rank)
 
     def alive_at(self, checkpoint: int) -> ReplayedAlive:
         """As `model.Lifetimes`."""
