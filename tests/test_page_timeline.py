@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,12 @@ def share_of(page: Window, checkpoint: int) -> float:
     end_s = float(page.one("#timeline").get_attribute("data-end-s") or 0)
     times = page.run("return memdeep.page.data.core.checkpoints.time")
     return float(times[checkpoint]) / end_s
+
+
+def farthest_apart(times: Sequence[float]) -> int:
+    """The checkpoint that no other is near, as one span's end is to the next one's begin."""
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    return max(range(1, len(times) - 1), key=lambda place: min(gaps[place - 1], gaps[place]))
 
 
 def test_the_page_begins_with_the_phase_of_the_first_finding(few: Window) -> None:
@@ -99,13 +106,14 @@ def test_search_tells_how_much_matches(few: Window) -> None:
 
 def test_the_pointer_reads_the_timeline(few: Window) -> None:
     plot = few.one(".reader")
-    offset = int((share_of(few, 2) - 0.5) * plot.size["width"])
+    points = few.run("return memdeep.page.data.core.checkpoints")
+    alone = farthest_apart(points["time"])
+    offset = int((share_of(few, alone) - 0.5) * plot.size["width"])
     ActionChains(few.driver).move_to_element_with_offset(plot, offset, 0).perform()
     few.wait(lambda: few.one(".readout").is_displayed())
     read = few.text(".readout")
-    points = few.run("return memdeep.page.data.core.checkpoints")
-    heap = few.run("return memdeep.format.bytes(arguments[0])", points["heap"][2])
-    assert points["label"][2] in read
+    heap = few.run("return memdeep.format.bytes(arguments[0])", points["heap"][alone])
+    assert points["label"][alone] in read
     assert heap in read
     assert few.one(".crosshair").is_displayed()
 

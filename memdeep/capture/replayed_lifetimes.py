@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from memdeep.capture._replay import Lifetimes as Rows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ReplayedLifetimes:
     """As `model.Lifetimes`."""
 
     rows: Rows
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ReplayedLifetimes):
+            return NotImplemented
+        return self.rows.columns() == other.rows.columns()
 
     def __len__(self) -> int:
         return len(self.rows)
