@@ -51,8 +51,8 @@ def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phas
         for edge in (stretch.start, stretch.end)
     }
     keep = [not _is_quiet_gap(phase, span_edges) for phase in all_phases]
-    if not any(keep):
-        keep = [True] * len(all_phases)
+    if all(keep) or not any(keep):
+        return tuple(all_phases)
     return _renumbered(all_phases, keep)
 
 
