@@ -9,7 +9,7 @@ from factories import transient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.capture.replayed_lifetimes import ReplayedLifetimes, compiled
+from memdeep.capture.replayed_lifetimes import ReplayedLifetimes, compiled, joined
 from memdeep.lifetimes import LifetimeList
 from memdeep.model import Lifetime, Moved, Stretch
 
@@ -54,6 +54,13 @@ def test_they_are_the_same_and_stay_so(plain: LifetimeList) -> None:
     assert (len(rows), list(rows)) == (len(plain), list(plain))
     assert compiled(rows) is rows
     assert list(compiled(iter(plain))) == list(plain)
+
+
+@given(parts=st.lists(lifetimes(), max_size=3), mixed=st.booleans())
+def test_parts_are_joined_in_their_order(parts: list[LifetimeList], mixed: bool) -> None:
+    whole = joined([*map(compiled, parts[mixed:]), *parts[: int(mixed)]])
+    assert list(whole) == [life for part in (*parts[mixed:], *parts[:mixed]) for life in part]
+    assert isinstance(whole, ReplayedLifetimes) or mixed or not parts
 
 
 @given(plain=lifetimes(), places=st.lists(st.integers(0, 2**32 - 1), min_size=NODES))

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
-from memdeep.lifetimes import LifetimeList
+from memdeep.capture.replayed_lifetimes import joined
 from memdeep.model import Heap, LargeAllocation, Lifetimes, Peak, Sample, StackTree, Stretch
 
 # Finding the symbols of a native stack is dear. Stacks that never hold this share of the largest
@@ -127,11 +127,11 @@ def join(
         tree=tree,
         traced=tuple(Stretch(heap.part.first, heap.part.last) for heap in parts),
         at_checkpoints=tuple(at_checkpoints),
-        lifetimes=_joined([heap.lifetimes for heap in parts]),
+        lifetimes=joined([heap.lifetimes for heap in parts]),
         peaks=tuple(_peak(parts, place, stretches) for place, stretches in enumerate(groups)),
         curve=tuple(sample for heap in parts for sample in heap.curve),
         peak_bytes=max((heap.peak_bytes for heap in parts), default=None),
-        transients=None if transients is None else _joined(transients),
+        transients=None if transients is None else joined(transients),
         largest=None if largest is None else tuple(chain.from_iterable(largest)),
         problems=tuple(problems),
     )
@@ -141,12 +141,6 @@ def _known(figures: Sequence[Item | None]) -> list[Item] | None:
     """All of them, or None where one is not known."""
     known = [figure for figure in figures if figure is not None]
     return known if known and len(known) == len(figures) else None
-
-
-def _joined(parts: Sequence[Lifetimes]) -> Lifetimes:
-    if len(parts) == 1:
-        return parts[0]
-    return LifetimeList(tuple(chain.from_iterable(parts)))
 
 
 def _peak(parts: Sequence[HeapPart], place: int, stretches: Sequence[Stretch]) -> Peak | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from memdeep.capture.replayed_alive import ReplayedAlive
 from memdeep.capture.trace_columns import NEVER, long, packed, unsigned
+from memdeep.lifetimes import LifetimeList
 from memdeep.model import Lifetime, Lifetimes, Moved, Stretch
 
 if TYPE_CHECKING:
@@ -97,3 +99,16 @@ def compiled(lifetimes: Iterable[Lifetime]) -> ReplayedLifetimes:
             packed(count, "q"),
         )
     )
+
+
+def joined(parts: Sequence[Lifetimes]) -> Lifetimes:
+    """The lifetimes of all ``parts``, in this form if all of them are."""
+    if len(parts) == 1:
+        return parts[0]
+    replayed = [part.rows for part in parts if isinstance(part, ReplayedLifetimes)]
+    if not parts or len(replayed) < len(parts):
+        return LifetimeList(tuple(chain.from_iterable(parts)))
+    columns = [rows.columns() for rows in replayed]
+    names = ("place", "born", "died", "bytes", "count")
+    whole = (b"".join(column[name] for column in columns) for name in names)
+    return ReplayedLifetimes(type(replayed[0])(*whole))
