@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
+from itertools import compress
 from typing import Any, Protocol
 
 from memdeep.capture.header import HOLE, is_closed
@@ -121,6 +122,20 @@ class Replayed(Protocol):
     def totals(self) -> dict[str, Any]: ...
     def at_peaks(self, segments: bytes, nodes: bytes) -> list[dict[str, bytes]]: ...
     def weighty(self, segments: bytes, least: int) -> bytes: ...
+    def site_nodes(
+        self,
+        parents: bytes,
+        frames: bytes,
+        frame_count: int,
+        name_count: int,
+        names: bytes,
+        thread_names: bytes,
+        steps: bytes,
+        stand_ins: bytes,
+        is_tail: bytes,
+        nodes: bytes,
+        /,
+    ) -> dict[str, bytes]: ...
 
 
 class Trace:
@@ -140,7 +155,7 @@ class Trace:
         columns = replay.columns()
         names = replay.names()
         totals = replay.totals()
-        self._replay = replay
+        self.replayed = replay
         self.totals = Totals(**{**totals, "calls": tuple(totals["calls"])})
         self.sites = Sites(
             node=unsigned(columns["site_node"]),
@@ -273,7 +288,7 @@ class Trace:
         packed = array("i", nodes).tobytes()
         return [
             ReplayedAlive(found["node"], found["bytes"], found["count"])
-            for found in self._replay.at_peaks(_segments(segments), packed)
+            for found in self.replayed.at_peaks(_segments(segments), packed)
         ]
 
     def weighty_sites(self, segments: Sequence[int], least_bytes: int) -> list[int]:
@@ -281,8 +296,8 @@ class Trace:
 
         What the threads hold at a peak through one stack is taken together.
         """
-        found = self._replay.weighty(_segments(segments), least_bytes)
-        return [site for site, is_weighty in enumerate(found) if is_weighty]
+        found = self.replayed.weighty(_segments(segments), least_bytes)
+        return list(compress(range(len(found)), found))
 
 
 def _segments(segments: Sequence[int]) -> bytes:
