@@ -433,6 +433,15 @@ bool has_parents_first(const Column<int32_t>& parents) {
   return true;
 }
 
+bool has_lasting_tails(const memdeep::PathRules& rules, size_t frame_count) {
+  for (size_t place = 0; place < frame_count * rules.states; ++place) {
+    if (rules.is_tail[place % rules.states] != 0 && rules.is_tail[rules.steps[place]] == 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
 PyObject* site_nodes(PyObject* self, PyObject* args) {
   Column<int32_t> parents, frames, names, thread_names, stand_ins, given;
   Column<uint8_t> steps, is_tail;
@@ -463,8 +472,9 @@ PyObject* site_nodes(PyObject* self, PyObject* args) {
       require(given.size == replayed.sites.size(), "a site has no node") &&
       require(given.is_within(-1, parents.size), "a node is not in the tree");
   if (!holds) return nullptr;
-  const memdeep::PathRules rules{names.items,     thread_names.items, steps.items,
+  const memdeep::PathRules rules{names.items,    thread_names.items, steps.items,
                                  stand_ins.size, stand_ins.items,    is_tail.items};
+  if (!require(has_lasting_tails(rules, names.size), "a tail is left again")) return nullptr;
   std::vector<int32_t> nodes, added_names, added_parents, added_frames;
   auto work = [&](Replay& replay) {
     nodes.assign(given.items, given.items + given.size);

@@ -21,7 +21,8 @@ struct PathRules {
   const uint8_t* steps;  // by frame of the replay, then by state: the state with it innermost
   size_t states;
   const int32_t* stand_ins;  // by state: the name of all that is shown of such a stack; -1: none
-  const uint8_t* is_tail;  // by state: only the innermost frames that led to such states are shown
+  const uint8_t* is_tail;  // by state: only the frames that led to such states, which are never
+                           // left again, are shown
 };
 
 // A tree of stacks, to which nodes and frames are added as they are met.

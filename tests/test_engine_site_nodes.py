@@ -125,6 +125,8 @@ def test_tables_that_do_not_fit_are_refused() -> None:
         for value, sentence in cases:
             with pytest.raises(ValueError, match=sentence):
                 replay.site_nodes(*good[:place], value, *good[place + 1 :])
+    with pytest.raises(ValueError, match="a tail is left again"):
+        replay.site_nodes(*good[:6], b"\0\0\0\0", none * 2, b"\0\1", good[9])
     with pytest.raises(ValueError, match="a parent comes later"):
         replay.site_nodes(one, one, 1, *good[3:])
     with pytest.raises(ValueError, match="a node has no frame"):
