@@ -8,12 +8,14 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <random>
 
 #include "alive.hpp"
 #include "line_table.hpp"
+#include "paths.hpp"
 #include "replay.hpp"
 
 namespace memdeep {
@@ -83,6 +85,115 @@ void check_lifetimes(const Replay& replay) {
   }
 }
 
+// Tables that may be of any rules that `Paths` takes.
+struct Tables {
+  std::vector<int32_t> names, thread_names, stand_ins;
+  std::vector<uint8_t> steps, is_tail;
+
+  Tables(const Replay& replay, std::minstd_rand& random, size_t name_count) {
+    auto fill = [&](auto& column, size_t count, unsigned limit, int least) {
+      using Item = typename std::decay_t<decltype(column)>::value_type;
+      for (; count > 0; --count) column.push_back(Item(int(random() % limit) + least));
+    };
+    const unsigned states = 1 + unsigned(random() % 6);
+    fill(names, replay.frames.size(), unsigned(name_count) + 1, -1);
+    fill(thread_names, replay.threads.size(), unsigned(name_count), 0);
+    fill(steps, replay.frames.size() * states, states, 0);
+    fill(stand_ins, states, unsigned(name_count) + 1, -1);
+    const auto first_tail = uint8_t(random() % (states + 1));
+    for (unsigned state = 0; state < states; ++state) is_tail.push_back(state >= first_tail);
+    for (size_t place = 0; place < steps.size(); ++place) {
+      if (is_tail[place % states] != 0) steps[place] = std::max(steps[place], first_tail);
+    }
+    for (int32_t& name : stand_ins) {
+      if (random() % 2 == 0) name = -1;
+    }
+  }
+  memdeep::PathRules rules() const {
+    return {names.data(), thread_names.data(), steps.data(), stand_ins.size(), stand_ins.data(),
+            is_tail.data()};
+  }
+};
+
+// The names that are shown of a site's stack, outermost first, looked at by itself.
+std::vector<int32_t> names_shown(const Replay& replay, const memdeep::Site& site,
+                                 const memdeep::PathRules& rules) {
+  std::vector<uint32_t> frames;
+  for (uint32_t node = site.node; node != 0; node = replay.node_parents[node]) {
+    frames.push_back(replay.node_frames[node]);
+  }
+  std::reverse(frames.begin(), frames.end());
+  std::vector<uint8_t> states{0};
+  for (uint32_t frame : frames) {
+    states.push_back(rules.steps[frame * rules.states + states.back()]);
+  }
+  std::vector<int32_t> shown{rules.thread_names[site.thread]};
+  if (rules.stand_ins[states.back()] != -1) {
+    shown.push_back(rules.stand_ins[states.back()]);
+    return shown;
+  }
+  size_t first = 0;
+  if (rules.is_tail[states.back()] != 0) {
+    first = frames.size();
+    while (first > 0 && rules.is_tail[states[first]] != 0) --first;
+  }
+  for (; first < frames.size(); ++first) {
+    if (rules.names[frames[first]] != -1) shown.push_back(rules.names[frames[first]]);
+  }
+  return shown;
+}
+
+// Names the stacks in two goes, as if of two parts of a run, into one tree; a stack at a time, the
+// same must come out.
+void check_paths(const Replay& replay, unsigned seed) {
+  std::minstd_rand random(1 + seed);
+  std::vector<int32_t> parents, frames;  // the tree, as it grows a stack at a time
+  std::map<std::pair<int32_t, int32_t>, int32_t> children;
+  int32_t frame_count = 0;
+  for (int part = 0; part < 2; ++part) {
+    const size_t name_count = size_t(frame_count) + 1 + random() % 20;
+    const Tables tables(replay, random, name_count);
+    std::vector<int32_t> nodes(replay.sites.size(), -1), expected;
+    for (size_t site = 1; site < nodes.size() && !parents.empty(); ++site) {
+      if (random() % 8 == 0) nodes[site] = int32_t(random() % parents.size());  // named elsewhere
+    }
+    expected = nodes;
+    memdeep::PathTree tree(parents.data(), frames.data(), parents.size(), size_t(frame_count),
+                           name_count);
+    memdeep::Paths(replay, tables.rules(), tree).name(nodes);
+    std::vector<uint32_t> threads;
+    for (size_t site = 1; site < expected.size(); ++site) {
+      const uint32_t thread = replay.sites[site].thread;
+      if (expected[site] != -1) continue;
+      if (std::find(threads.begin(), threads.end(), thread) == threads.end()) {
+        threads.push_back(thread);
+      }
+    }
+    std::map<int32_t, int32_t> numbers;  // of the frames, by name
+    for (int32_t name = 0; name < frame_count; ++name) numbers[name] = name;
+    const std::vector<int32_t> given = expected;
+    for (uint32_t thread : threads) {
+      for (size_t site = 1; site < expected.size(); ++site) {
+        if (given[site] != -1 || replay.sites[site].thread != thread) continue;
+        int32_t at = -1;
+        for (int32_t name : names_shown(replay, replay.sites[site], tables.rules())) {
+          const int32_t frame = numbers.emplace(name, int32_t(numbers.size())).first->second;
+          const auto [child, is_new] = children.insert({{at, frame}, int32_t(parents.size())});
+          if (is_new) {
+            parents.push_back(at);
+            frames.push_back(frame);
+          }
+          at = child->second;
+        }
+        expected[site] = at;
+      }
+    }
+    frame_count = int32_t(numbers.size());
+    require(nodes == expected, "the nodes of the sites are those of their stacks");
+    require(tree.parents == parents && tree.frames == frames, "nodes come in the stacks' order");
+  }
+}
+
 void check(const uint8_t* data, size_t size) {
   const auto whole = replayed(data, size, 0);
   const auto pieces = replayed(data, size, 1 + unsigned(size % 97));
@@ -108,6 +219,7 @@ void check(const uint8_t* data, size_t size) {
       peaks[segment] += uint64_t(bytes);
     }
   }
+  if (whole->sites.size() < 500) check_paths(*whole, unsigned(size));
   require(whole->site_stacks().size() == whole->sites.size(), "every site has a stack");
   for (const memdeep::Window& window : whole->windows) {
     if (window.segment < highest.size()) {

@@ -10,6 +10,7 @@
 
 #include "line_table.hpp"
 #include "python_lifetimes.hpp"
+#include "paths.hpp"
 #include "replay.hpp"
 
 namespace {
@@ -309,6 +310,97 @@ PyObject* weighty(PyObject* self, PyObject* args) {
   return run(self, work) ? packed(found) : nullptr;
 }
 
+// ---------------------------------------------------------------------- the stack tree
+
+// An argument of bytes, as the items they hold.
+template <class Item>
+struct Column {
+  const Item* items;
+  size_t size;
+
+  // For the format `O&`.
+  static int read(PyObject* object, void* column) {
+    auto* me = static_cast<Column*>(column);
+    me->items = ::items<Item>(object, me->size);
+    return me->items != nullptr;
+  }
+  // Whether all of them are at least `least` and below `limit`.
+  bool is_within(Item least, size_t limit) const {
+    return std::all_of(items, items + size, [=](Item item) {
+      return item >= least && (item < 0 || size_t(item) < limit);
+    });
+  }
+};
+
+bool has_parents_first(const Column<int32_t>& parents) {
+  for (size_t node = 0; node < parents.size; ++node) {
+    if (parents.items[node] < -1 || parents.items[node] >= int64_t(node)) return false;
+  }
+  return true;
+}
+
+bool has_lasting_tails(const memdeep::PathRules& rules, size_t frame_count) {
+  for (size_t place = 0; place < frame_count * rules.states; ++place) {
+    if (rules.is_tail[place % rules.states] != 0 && rules.is_tail[rules.steps[place]] == 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+PyObject* site_nodes(PyObject* self, PyObject* args) {
+  Column<int32_t> parents, frames, names, thread_names, stand_ins, given;
+  Column<uint8_t> steps, is_tail;
+  unsigned frame_count, name_count;
+  using Numbers = Column<int32_t>;
+  using Bytes = Column<uint8_t>;
+  if (!is_complete(self) ||
+      !PyArg_ParseTuple(args, "O&O&IIO&O&O&O&O&O&:site_nodes", Numbers::read, &parents,
+                        Numbers::read, &frames, &frame_count, &name_count, Numbers::read, &names,
+                        Numbers::read, &thread_names, Bytes::read, &steps, Numbers::read,
+                        &stand_ins, Bytes::read, &is_tail, Numbers::read, &given)) {
+    return nullptr;
+  }
+  const Replay& replayed = *object(self)->replay;
+  const bool holds =
+      require(parents.size == frames.size, "the columns are not of one length") &&
+      require(has_parents_first(parents), "a parent comes later") &&
+      require(frames.is_within(0, frame_count), "a node has no frame") &&
+      require(frame_count <= name_count, "a frame has no name") &&
+      require(names.size == replayed.frames.size(), "a frame has no name") &&
+      require(names.is_within(-1, name_count), "a frame has no name") &&
+      require(thread_names.size == replayed.threads.size(), "a thread has no name") &&
+      require(thread_names.is_within(0, name_count), "a thread has no name") &&
+      require(stand_ins.size != 0 && stand_ins.size == is_tail.size, "a state is not known") &&
+      require(stand_ins.is_within(-1, name_count), "a state is not known") &&
+      require(steps.size == names.size * stand_ins.size, "a frame makes no step") &&
+      require(steps.is_within(0, stand_ins.size), "a step leads to no state") &&
+      require(given.size == replayed.sites.size(), "a site has no node") &&
+      require(given.is_within(-1, parents.size), "a node is not in the tree");
+  if (!holds) return nullptr;
+  const memdeep::PathRules rules{names.items,    thread_names.items, steps.items,
+                                 stand_ins.size, stand_ins.items,    is_tail.items};
+  if (!require(has_lasting_tails(rules, names.size), "a tail is left again")) return nullptr;
+  std::vector<int32_t> nodes, added_names, added_parents, added_frames;
+  auto work = [&](Replay& replay) {
+    nodes.assign(given.items, given.items + given.size);
+    memdeep::PathTree tree(parents.items, frames.items, parents.size, frame_count, name_count);
+    memdeep::Paths(replay, rules, tree).name(nodes);
+    added_names.swap(tree.added_names);
+    const auto known = std::ptrdiff_t(parents.size);
+    added_parents.assign(tree.parents.begin() + known, tree.parents.end());
+    added_frames.assign(tree.frames.begin() + known, tree.frames.end());
+  };
+  if (!run(self, work)) return nullptr;
+  auto same = [](auto value) { return value; };
+  Fields fields;
+  fields.column("node", nodes, same);
+  fields.column("added_name", added_names, same);
+  fields.column("added_parent", added_parents, same);
+  fields.column("added_frame", added_frames, same);
+  return fields.release();
+}
+
 // ---------------------------------------------------------------------- the lines of code
 
 PyObject* lines(PyObject*, PyObject* args) {
@@ -353,6 +445,9 @@ PyMethodDef methods[] = {
     {"weighty", weighty, METH_VARARGS,
      "weighty(segments: bytes, least: int): by site, whether its stack holds at least so much at one "
      "of these peaks, between two segments, or in one allocation."},
+    {"site_nodes", site_nodes, METH_VARARGS,
+     "site_nodes(parents, frames, frame_count, name_count, names, thread_names, steps, stand_ins, "
+     "is_tail, nodes): the nodes of the sites in a stack tree, and what that adds to it."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -50,7 +50,7 @@ class CaptureWriter:
         self._address = 0
         self._line = 0
         self._recent: list[int] = []
-        self._functions: dict[str, int] = {}
+        self._codes: dict[tuple[str, str], int] = {}
         head = b"memray\x00" + struct.pack("<iiBB", version, python_version, native, 0)
         head += struct.pack("<QQqq", 0, 0, START_MS, end_ms) + b"program.py\x00"
         head += struct.pack("<iQQBBB", 4711, MAIN_THREAD, 0, 1, 0, 0)
@@ -87,18 +87,19 @@ class CaptureWriter:
     def memory(self, rss_bytes: int, since_start_ms: int) -> None:
         self._put(b"\x02", varint(rss_bytes), varint(since_start_ms))
 
-    def push(self, function: str, *, is_entry: bool = True) -> None:
+    def push(self, function: str, *, is_entry: bool = True, filename: str = "/program.py") -> None:
         """Enter a function: its frame is at its first instruction, on its first line."""
-        if function not in self._functions:
-            self._functions[function] = number = len(self._functions) + 1
+        code = function, filename
+        if code not in self._codes:
+            self._codes[code] = number = len(self._codes) + 1
             line = 10 * number
             self._put(
-                b"\x0e" + varint(number) + function.encode() + b"\x00/program.py\x00",
+                b"\x0e" + varint(number) + f"{function}\0{filename}\0".encode(),
                 zigzag(line - self._line),
                 varint(len(LINE_TABLE)) + LINE_TABLE,
             )
             self._line = line
-        self._put(bytes([0x40 | is_entry]), varint(self._functions[function]), zigzag(0))
+        self._put(bytes([0x40 | is_entry]), varint(self._codes[code]), zigzag(0))
 
     def pop(self, count: int = 1) -> None:
         self._put(bytes([0x10 | count - 1]))

@@ -12,6 +12,20 @@ class Replay:
     def at_checkpoints(self, nodes: bytes, ends: bytes) -> tuple[Lifetimes, Lifetimes]: ...
     def at_peaks(self, segments: bytes, nodes: bytes, /) -> list[dict[str, bytes]]: ...
     def weighty(self, segments: bytes, least: int, /) -> bytes: ...
+    def site_nodes(
+        self,
+        parents: bytes,
+        frames: bytes,
+        frame_count: int,
+        name_count: int,
+        names: bytes,
+        thread_names: bytes,
+        steps: bytes,
+        stand_ins: bytes,
+        is_tail: bytes,
+        nodes: bytes,
+        /,
+    ) -> dict[str, bytes]: ...
 
 def by_group(node: bytes, bytes: bytes, count: bytes, groups: bytes, /) -> dict[str, bytes]: ...
 def folded(

@@ -1,7 +1,7 @@
 """Gives call sites of a replayed capture their nodes in the stack tree.
 
-Stacks of Python frames alone are taken over node by node, a thread at a time, so that what two of
-them share is looked at once; there may be millions, so what is known of a node is kept in arrays.
+Stacks with native frames among Python's are added one by one. Of Python's alone there may be
+millions: these the replay walks through, a thread at a time, by what is said here of each frame.
 The result is that of `StackTreeBuilder.add`, which says what of a stack is the program's own; the
 rules are the same, written for a walk outwards from the program's start.
 """
@@ -9,11 +9,10 @@ rules are the same, written for a walk outwards from the program's start.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
-from itertools import islice
 
 from memdeep.capture.stacks import (
     NO_STACK_FRAME,
@@ -22,8 +21,10 @@ from memdeep.capture.stacks import (
     StackTreeBuilder,
     is_launcher,
     is_wrapper,
+    thread_frame,
 )
 from memdeep.capture.trace import Trace
+from memdeep.capture.trace_columns import packed
 from memdeep.model import Frame, Origin
 
 
@@ -37,10 +38,10 @@ class _Stage(IntEnum):
     PROGRAM = 4  # there are none
 
 
-# A stage, and whether the innermost code outside the library is memdeep's; one byte each.
+# A stage, and whether the innermost code outside the library is memdeep's. Number 0 is that of a
+# stack without frames.
 _STATES = [(stage, is_ours) for stage in _Stage for is_ours in (False, True)]
-_LAUNCHED = {place for place, (stage, _) in enumerate(_STATES) if stage is _Stage.LAUNCHED}
-_UNSEEN = -1
+_NONE = -1
 
 
 def site_nodes(
@@ -50,19 +51,40 @@ def site_nodes(
 
     ``hybrid`` gives sites stacks with native frames among the Python ones (innermost first).
     """
-    names = [_thread_name(trace, thread) for thread in range(len(trace.threads))]
-    nodes = array("i", [-1]) * len(trace.sites.node)
-    by_thread: dict[int, array[int]] = {}
-    for site, thread in enumerate(trace.sites.thread):
-        if site in hybrid:
-            python = [frame.raw for frame in trace.python_stack(trace.sites.node[site])]
-            nodes[site] = builder.add(python, hybrid[site], names[thread])
-        elif site:
-            by_thread.setdefault(thread, array("I")).append(site)
-    paths = _Paths(trace, builder)
-    for thread, sites in by_thread.items():
-        paths.name(builder.root(names[thread]), sites, nodes)
-    return nodes
+    threads = [_thread_name(trace, thread) for thread in range(len(trace.threads))]
+    nodes = array("i", [_NONE]) * len(trace.sites.node)
+    for site in sorted(hybrid):
+        python = [frame.raw for frame in trace.python_stack(trace.sites.node[site])]
+        nodes[site] = builder.add(python, hybrid[site], threads[trace.sites.thread[site]])
+    tree = builder.build()
+    names = {frame: number for number, frame in enumerate(tree.frames)}
+
+    def name(frame: Frame) -> int:
+        return names.setdefault(frame, len(names))
+
+    frames = [builder.python_frame(trace.frame(number).raw) for number in range(trace.frame_count)]
+    shown = [_NONE if frame.origin is Origin.MEMDEEP else name(frame) for frame in frames]
+    roots = [name(thread_frame(thread)) for thread in threads]
+    stand_ins = [_NONE if frame is None else name(frame) for frame in map(_stand_in, _STATES)]
+    found = trace.replayed.site_nodes(
+        packed(tree.parents, "i"),
+        packed(tree.frame_ids, "i"),
+        len(tree.frames),
+        len(names),
+        packed(shown, "i"),
+        packed(roots, "i"),
+        b"".join(_steps(_Kind.of(frame)) for frame in frames),
+        packed(stand_ins, "i"),
+        bytes(stage is _Stage.LAUNCHED for stage, _ in _STATES),
+        packed(nodes, "i"),
+    )
+    known = list(names)
+    builder.extend(
+        [known[number] for number in array("i", found["added_name"])],
+        found["added_parent"],
+        found["added_frame"],
+    )
+    return array("i", found["node"])
 
 
 def _thread_name(trace: Trace, thread: int) -> str:
@@ -73,73 +95,12 @@ def _thread_name(trace: Trace, thread: int) -> str:
     return name or f"thread {identifier:#x}"
 
 
-class _Paths:
-    """The way from the nodes of the capture, which may be millions, to those of the tree."""
-
-    def __init__(self, trace: Trace, builder: StackTreeBuilder) -> None:
-        self._trace = trace
-        self._builder = builder
-        self._frames = [
-            builder.python_frame(trace.frame(number).raw) for number in range(trace.frame_count)
-        ]
-        self._numbers = [_UNSEEN] * len(self._frames)
-        self._states = self._all_states()
-        # By node of the capture: its node in the tree, for the thread named last.
-        self._shown = array("i", [_UNSEEN]) * len(self._states)
-
-    def name(self, root: int, sites: Iterable[int], nodes: array[int]) -> None:
-        """Give ``nodes`` those of the ``sites`` of a thread, whose stacks hang below ``root``."""
-        states, shown, of_site = self._states, self._shown, self._trace.sites.node
-        no_stack = own = _UNSEEN
-        seen: list[int] = []
-        for site in sites:
-            node = of_site[site]
-            stage, belongs_to_memdeep = _STATES[states[node]]
-            if stage is _Stage.EMPTY:
-                if no_stack == _UNSEEN:
-                    no_stack = self._builder.child(root, self._builder.number(NO_STACK_FRAME))
-                nodes[site] = no_stack
-            elif belongs_to_memdeep:
-                if own == _UNSEEN:
-                    own = self._builder.child(root, self._builder.number(OWN_FRAME))
-                nodes[site] = own
-            else:
-                if shown[node] == _UNSEEN:
-                    self._show(node, root, seen)
-                nodes[site] = shown[node]
-        for node in seen:
-            shown[node] = _UNSEEN
-
-    def _show(self, node: int, root: int, seen: list[int]) -> None:
-        """Find the tree's nodes for ``node`` and for what of its path is shown and not seen."""
-        states, shown, parents = self._states, self._shown, self._trace.node_parents
-        is_launched = states[node] in _LAUNCHED
-        path = []
-        at = root
-        while node and (not is_launched or states[node] in _LAUNCHED):
-            if shown[node] != _UNSEEN:
-                at = shown[node]
-                break
-            path.append(node)
-            node = parents[node]
-        for inner in reversed(path):
-            frame = self._trace.node_frames[inner]
-            if self._frames[frame].origin is not Origin.MEMDEEP:
-                number = self._numbers[frame]
-                if number == _UNSEEN:
-                    number = self._numbers[frame] = self._builder.number(self._frames[frame])
-                at = self._builder.child(at, number)
-            shown[inner] = at
-        seen.extend(path)
-
-    def _all_states(self) -> bytearray:
-        """The state of each node of the capture, in which a caller has the smaller number."""
-        steps = [_steps(_Kind.of(frame)) for frame in self._frames]
-        states = bytearray([_STATES.index((_Stage.EMPTY, False))])
-        columns = zip(self._trace.node_parents, self._trace.node_frames, strict=True)
-        for parent, frame in islice(columns, 1, None):
-            states.append(steps[frame][states[parent]])
-        return states
+def _stand_in(state: tuple[_Stage, bool]) -> Frame | None:
+    """The frame that is shown in place of such a stack, if it is not shown itself."""
+    stage, belongs_to_memdeep = state
+    if stage is _Stage.EMPTY:
+        return NO_STACK_FRAME
+    return OWN_FRAME if belongs_to_memdeep else None
 
 
 @dataclass(frozen=True, slots=True)

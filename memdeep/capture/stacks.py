@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import PurePath
 
@@ -38,9 +38,9 @@ class StackTreeBuilder:
         ``thread`` is the name of the thread that ran it, where known.
         """
         frames = self._python_frames(python) if hybrid is None else self._mixed(python, hybrid)
-        node = self.root(thread)
+        node = self._root(thread)
         for frame in _without_own(frames):
-            node = self.child(node, self.number(frame))
+            node = self._child(node, self._number(frame))
         return node
 
     def build(self) -> StackTree:
@@ -51,11 +51,21 @@ class StackTreeBuilder:
         """A frame of Python's, with whose code it is."""
         return Frame(*raw, self._origins.of(raw[1]))
 
-    def root(self, thread: str | None) -> int:
+    def extend(self, frames: Iterable[Frame], parents: bytes, frame_ids: bytes) -> None:
+        """Take over what was added to the tree elsewhere, behind what it had.
+
+        ``parents`` and ``frame_ids`` are the new nodes' columns, of 32 bits.
+        """
+        for frame in frames:
+            self._number(frame)
+        self._parents.frombytes(parents)
+        self._frame_ids.frombytes(frame_ids)
+
+    def _root(self, thread: str | None) -> int:
         """The node below which the stacks of ``thread`` hang; -1 without one."""
         if thread is None:
             return -1
-        return self.child(-1, self.number(Frame(thread, "", 0, Origin.THREAD)))
+        return self._child(-1, self._number(thread_frame(thread)))
 
     def _python_frames(self, python: Sequence[RawFrame]) -> list[Frame]:
         return [self.python_frame(raw) for raw in reversed(python)]
@@ -76,19 +86,26 @@ class StackTreeBuilder:
         """Whether ``node`` is memdeep's own recording."""
         return self._frame_ids[node] == self._frames.get(OWN_FRAME)
 
-    def number(self, frame: Frame) -> int:
+    def _number(self, frame: Frame) -> int:
         """The place of ``frame`` among the tree's frames."""
         return self._frames.setdefault(frame, len(self._frames))
 
-    def child(self, parent: int, frame_id: int) -> int:
+    def _child(self, parent: int, frame_id: int) -> int:
         """The node of the frame of that number below ``parent``; outermost if that is -1."""
+        for node in range(len(self._nodes), len(self._parents)):  # taken over since the last look
+            self._nodes[self._parents[node] << 32 | self._frame_ids[node]] = node
         key = parent << 32 | frame_id
-        node = self._nodes.get(key)
-        if node is None:
-            node = self._nodes[key] = len(self._parents)
+        node = self._nodes.get(key, len(self._parents))
+        if node == len(self._parents):
+            self._nodes[key] = node
             self._parents.append(parent)
             self._frame_ids.append(frame_id)
         return node
+
+
+def thread_frame(name: str) -> Frame:
+    """What stands outermost in the stacks of the thread of this name."""
+    return Frame(name, "", 0, Origin.THREAD)
 
 
 def _without_own(frames: list[Frame]) -> list[Frame]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
+from itertools import compress
 from typing import TYPE_CHECKING, Protocol
 
 from memdeep.capture.header import HOLE, is_closed
@@ -132,7 +133,7 @@ class Trace:
         columns = replay.columns()
         names = replay.names()
         totals = replay.totals()
-        self._replay = replay
+        self.replayed = replay
         self.totals = Totals(**{**totals, "calls": tuple(totals["calls"])})
         self.sites = Sites(
             node=unsigned(columns["site_node"]),
@@ -263,7 +264,7 @@ class Trace:
         ``ends`` has the checkpoint that ends each segment; `NEVER` where there is none: what begins
         there is left out. The node of site 0, which is none, may be any.
         """
-        kept, passed = self._replay.at_checkpoints(packed(nodes, "i"), packed(ends, "I"))
+        kept, passed = self.replayed.at_checkpoints(packed(nodes, "i"), packed(ends, "I"))
         return ReplayedLifetimes(kept), ReplayedLifetimes(passed)
 
     def at_peaks(self, segments: Sequence[int], nodes: Sequence[int]) -> list[ReplayedAlive]:
@@ -271,7 +272,7 @@ class Trace:
 
         That of site 0, which is none, may be any.
         """
-        found = self._replay.at_peaks(packed(segments, "I"), packed(nodes, "i"))
+        found = self.replayed.at_peaks(packed(segments, "I"), packed(nodes, "i"))
         return [ReplayedAlive(**alive) for alive in found]
 
     def weighty_sites(self, segments: Sequence[int], least_bytes: int) -> list[int]:
@@ -279,5 +280,5 @@ class Trace:
 
         What the threads hold at a peak through one stack is taken together.
         """
-        found = self._replay.weighty(packed(segments, "I"), least_bytes)
-        return [site for site, is_weighty in enumerate(found) if is_weighty]
+        found = self.replayed.weighty(packed(segments, "I"), least_bytes)
+        return list(compress(range(len(found)), found))
