@@ -185,9 +185,8 @@ class Account {
 
   uint64_t heap() const { return heap_; }
 
-  // What is held at the peak of a segment by what `places` has for the sites, below `place_count`.
-  Alive at_peak(uint32_t segment, const uint32_t* places, size_t place_count) const {
-    AliveSums sums(place_count);
+  // What is held at the peak of a segment by what `places` has for the sites; `sums` adds it up.
+  Alive at_peak(uint32_t segment, const uint32_t* places, AliveSums& sums) const {
     add_alive(lifetimes, segment, [places](uint32_t site) { return places[site]; }, sums);
     auto change = std::lower_bound(
         peaks.begin(), peaks.end(), segment,

@@ -31,6 +31,12 @@ class Entries {
     return entry - 1;
   }
 
+  // Makes room for others again.
+  void forget(const std::vector<uint32_t>& numbers) {
+    for (uint32_t number : numbers) entry_[number] = 0;
+    met_ = 0;
+  }
+
  private:
   std::vector<uint32_t> entry_;  // plus 1; 0 is none
   uint32_t met_ = 0;
@@ -42,7 +48,7 @@ inline void append(Alive& alive, uint32_t number, int64_t bytes, int64_t count) 
   alive.count.push_back(count);
 }
 
-// Adds up by number, below a bound that is known.
+// Adds up by number, below a bound that is known; after a release, anew.
 class AliveSums {
  public:
   explicit AliveSums(size_t numbers) : entries_(numbers) {}
@@ -58,15 +64,17 @@ class AliveSums {
     }
   }
 
-  Alive release() { return std::move(alive_); }
+  Alive release() {
+    entries_.forget(alive_.node);
+    return std::exchange(alive_, {});
+  }
 
   // What holds any bytes.
   Alive release_held() {
+    const Alive all = release();
     Alive held;
-    for (size_t entry = 0; entry < alive_.size(); ++entry) {
-      if (alive_.bytes[entry] != 0) {
-        append(held, alive_.node[entry], alive_.bytes[entry], alive_.count[entry]);
-      }
+    for (size_t entry = 0; entry < all.size(); ++entry) {
+      if (all.bytes[entry] != 0) append(held, all.node[entry], all.bytes[entry], all.count[entry]);
     }
     return held;
   }

@@ -214,8 +214,9 @@ void check(const uint8_t* data, size_t size) {
   std::vector<uint64_t> peaks(segments.size()), highest(segments.size());
   std::vector<uint32_t> nodes(whole->sites.size());
   std::iota(nodes.begin(), nodes.end(), 0);
+  memdeep::AliveSums sums(nodes.size());
   for (uint32_t segment : segments) {
-    for (int64_t bytes : whole->at_peak(segment, nodes.data(), nodes.size()).bytes) {
+    for (int64_t bytes : whole->at_peak(segment, nodes.data(), sums).bytes) {
       peaks[segment] += uint64_t(bytes);
     }
   }

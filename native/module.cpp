@@ -271,9 +271,9 @@ PyObject* at_peaks(PyObject* self, PyObject* args) {
   if (!require(site_count >= replayed.sites.size(), "a site has no node")) return nullptr;
   std::vector<memdeep::Alive> found;
   auto work = [&](Replay& replay) {
-    const size_t tree_size = span(node + 1, site_count - 1);
+    memdeep::AliveSums sums(span(node + 1, site_count - 1));
     for (size_t at = 0; at < segment_count; ++at) {
-      found.push_back(replay.at_peak(wanted[at], node, tree_size));
+      found.push_back(replay.at_peak(wanted[at], node, sums));
     }
   };
   if (!run(self, work)) return nullptr;
@@ -298,8 +298,9 @@ PyObject* weighty(PyObject* self, PyObject* args) {
     for (const memdeep::Large& large : replay.largest) {
       if (int64_t(large.bytes) >= least) is_weighty[stacks[large.site]] = 1;
     }
+    memdeep::AliveSums sums(count);
     for (size_t at = 0; at < segment_count; ++at) {
-      const memdeep::Alive alive = replay.at_peak(wanted[at], stacks.data(), count);
+      const memdeep::Alive alive = replay.at_peak(wanted[at], stacks.data(), sums);
       for (size_t place = 0; place < alive.size(); ++place) {
         if (alive.bytes[place] >= least) is_weighty[alive.node[place]] = 1;
       }
