@@ -63,14 +63,10 @@ class PathTree {
 
  private:
   uint32_t& entry(int32_t parent, int32_t frame) {
-    auto hash = [](int32_t of_parent, int32_t of_frame) {
-      return mix(uint32_t(of_parent), uint32_t(of_frame));
-    };
     auto is_same = [&](uint32_t number) {
       return parents[number - 1] == parent && frames[number - 1] == frame;
     };
-    auto hash_of = [&](uint32_t number) { return hash(parents[number - 1], frames[number - 1]); };
-    return nodes_.at(hash(parent, frame), is_same, hash_of);
+    return nodes_.at(mix(uint32_t(parent), uint32_t(frame)), is_same);
   }
 
   std::vector<int32_t> numbers_;  // by name: of the frame; -1: it is not in the tree yet

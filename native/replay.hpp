@@ -61,39 +61,50 @@ constexpr size_t kSlack = 64;  // no record without strings is longer
 constexpr size_t kMaxRecord = size_t{64} << 20;  // longer ones are not memray's
 enum Allocator : unsigned { kPyFree = 1, kFree = 5, kMmap = 14, kMunmap = 15, kAllocators = 16 };
 
-// Finds the number of a thing that is kept elsewhere: open addressing over numbers (0: free).
+// Finds the number of a thing that is kept elsewhere: open addressing over numbers (0: free), each
+// beside half of its hash, so that other things are seldom looked at and growing looks at none.
 class Numbers {
  public:
   // The place for the number of a thing with this hash: 0 in it means the thing is new.
-  // `is_same(number)` compares, `hash_of(number)` is needed when the table grows.
-  template <class IsSame, class HashOf>
-  uint32_t& at(uint64_t hash, IsSame is_same, HashOf hash_of) {
-    if (used_ * 2 >= table_.size()) {
-      std::vector<uint32_t> old(table_.size() * 2);
-      old.swap(table_);
-      for (uint32_t number : old) {
-        if (number != 0) *vacant(hash_of(number)) = number;
-      }
-    }
-    for (size_t place = hash & mask();; place = (place + 1) & mask()) {
-      uint32_t& number = table_[place];
-      if (number == 0) {
+  // `is_same(number)` compares.
+  template <class IsSame>
+  uint32_t& at(uint64_t hash, IsSame is_same) {
+    if (used_ * 2 > mask_) grow();
+    const auto half = uint32_t(hash >> 32);
+    for (size_t place = home(half);; place = (place + 1) & mask_) {
+      Slot& slot = slots_[place];
+      if (slot.number == 0) {
         ++used_;  // the caller fills it
-        return number;
+        slot.half = half;
+        return slot.number;
       }
-      if (is_same(number)) return number;
+      if (slot.half == half && is_same(slot.number)) return slot.number;
     }
   }
 
  private:
-  size_t mask() const { return table_.size() - 1; }
-  uint32_t* vacant(uint64_t hash) {
-    size_t place = hash & mask();
-    while (table_[place] != 0) place = (place + 1) & mask();
-    return &table_[place];
+  struct Slot {
+    uint32_t number, half;
+  };
+  static constexpr size_t kInitial = 256;
+
+  size_t home(uint32_t half) const { return uint64_t{half} * (mask_ + 1) >> 32; }
+
+  void grow() {
+    const size_t old = mask_ + 1;
+    Pages<Slot> larger(old * 2);
+    slots_.swap(larger);
+    mask_ = old * 2 - 1;
+    for (size_t from = 0; from < old; ++from) {
+      if (larger[from].number == 0) continue;
+      size_t place = home(larger[from].half);
+      while (slots_[place].number != 0) place = (place + 1) & mask_;
+      slots_[place] = larger[from];
+    }
   }
 
-  std::vector<uint32_t> table_ = std::vector<uint32_t>(256);
+  Pages<Slot> slots_{kInitial};
+  size_t mask_ = kInitial - 1;
   size_t used_ = 0;
 };
 
@@ -196,7 +207,6 @@ class Replay : public Account {
 
   // By site, the number of its stack, whatever the thread and the modules then loaded.
   std::vector<uint32_t> site_stacks() const {
-    auto hash_of = [this](uint32_t site) { return mix(sites[site].node, sites[site].native); };
     std::vector<uint32_t> stacks(sites.size());
     Numbers firsts;  // of the sites with one stack
     uint32_t count = 0;
@@ -204,7 +214,7 @@ class Replay : public Account {
       auto is_same = [&](uint32_t other) {
         return sites[other].node == sites[site].node && sites[other].native == sites[site].native;
       };
-      uint32_t& first = firsts.at(hash_of(site), is_same, hash_of);
+      uint32_t& first = firsts.at(mix(sites[site].node, sites[site].native), is_same);
       if (first == 0) {
         first = site;
         stacks[site] = count++;
@@ -639,8 +649,7 @@ class Replay : public Account {
     auto is_same = [&](uint32_t node) {
       return nodes_[node].key == key && nodes_[node].parent == parent;
     };
-    auto hash_of = [&](uint32_t node) { return mix(nodes_[node].key, nodes_[node].parent); };
-    uint32_t& number = node_numbers_.at(mix(key, parent), is_same, hash_of);
+    uint32_t& number = node_numbers_.at(mix(key, parent), is_same);
     if (number == 0) {
       number = uint32_t(nodes_.size());
       nodes_.push_back({key, parent, 0});
@@ -654,8 +663,7 @@ class Replay : public Account {
 
   uint32_t frame_number(uint64_t key) {
     auto is_same = [&](uint32_t frame) { return frame_keys_[frame] == key; };
-    auto hash_of = [&](uint32_t frame) { return mix(frame_keys_[frame], 0); };
-    uint32_t& number = frame_numbers_.at(mix(key, 0), is_same, hash_of);
+    uint32_t& number = frame_numbers_.at(mix(key, 0), is_same);
     if (number == 0) {
       number = uint32_t(frames.size());
       frame_keys_.push_back(key);
@@ -678,21 +686,16 @@ class Replay : public Account {
   uint32_t site_number(uint32_t node, uint32_t native) {
     const auto generation = uint32_t(generations.size() - 1);
     const uint32_t thread = stack_->thread;
-    auto hash = [](const Site& site) {
-      return mix(uint64_t(site.node) << 32 | site.native,
-                 uint64_t(site.generation) << 32 | site.thread);
-    };
-    const Site wanted{node, thread, native, generation, memory_map_};
+    const uint64_t hash = mix(uint64_t(node) << 32 | native, uint64_t(generation) << 32 | thread);
     auto is_same = [&](uint32_t number) {
       const Site& site = sites[number];
       return site.node == node && site.native == native && site.thread == thread &&
              site.generation == generation;
     };
-    uint32_t& number =
-        site_numbers_.at(hash(wanted), is_same, [&](uint32_t n) { return hash(sites[n]); });
+    uint32_t& number = site_numbers_.at(hash, is_same);
     if (number == 0) {
       number = uint32_t(sites.size());
-      sites.push_back(wanted);
+      sites.push_back({node, thread, native, generation, memory_map_});
     }
     return number;
   }
