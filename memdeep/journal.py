@@ -26,7 +26,7 @@ FROM_START = "start"
 CHECKPOINTS = (POINT, BEGIN, END)
 
 MAX_TEXT = 10_000
-MAX_TIME_US = 10 * 365 * 86_400 * 1_000_000  # ten years: no program runs so long
+MAX_TIME_S = 10 * 365 * 86_400  # ten years: no program runs so long
 
 
 class Event:
@@ -51,7 +51,7 @@ class Event:
         """Raises TypeError or ValueError if ``fields`` are not those of an event."""
         self.sequence = count(fields.get("n"))
         self.kind = str(fields["k"])
-        self.time_us = count(fields.get("t"), MAX_TIME_US)
+        self.time_us = count(fields.get("t"), MAX_TIME_S * 1_000_000)
         self.rss_bytes = None if fields.get("rss") is None else count(fields["rss"])
         self.rss_file_bytes = None if fields.get("rf") is None else count(fields["rf"])
         self.label = _text(fields.get("l", ""))

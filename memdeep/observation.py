@@ -13,11 +13,11 @@ from pathlib import Path
 
 from memdeep import __version__, redaction, statement
 from memdeep.errors import CaptureError
+from memdeep.journal import MAX_TIME_S
 from memdeep.statement import Statement
 
 META_SCHEMA = 2
 MAX_DIGITS = 19
-MAX_TIME_S = 10 * 365 * 86_400  # ten years: no program runs so long
 SAMPLES_TITLE = "# milliseconds\tpid\trss_bytes\trss_file_bytes\n"
 
 

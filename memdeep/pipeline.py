@@ -15,7 +15,7 @@ from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.fold import fold
 from memdeep.analysis.lines import by_line
-from memdeep.analysis.outline import MAX_OPEN, left_out, outline
+from memdeep.analysis.outline import MAX_OPEN, outline
 from memdeep.analysis.phases import phases
 from memdeep.analysis.redact import redacted
 from memdeep.capture import replaying, run_symbols, source_store
@@ -58,13 +58,12 @@ def analyse(
     """Everything there is to say about a recording. Raises CaptureError."""
     run = redacted(recording.run) if options.redact_args else recording.run
     died = did_die(run) and len(run.checkpoints) > 2
-    outlines = outline(run.checkpoints, died=died)
-    heap = recording.heap([item.stretches for item in outlines], on_step)
-    crowded = left_out(run.checkpoints, died=died)
-    problems = (*run.problems, *heap.problems, *_crowding(crowded))
+    outlined = outline(run.checkpoints, died=died)
+    heap = recording.heap([item.stretches for item in outlined.phases], on_step)
+    problems = (*run.problems, *heap.problems, *_crowding(outlined.left_out))
     run = replace(run, problems=problems)
     on_step("Finding the culprits")
-    found_phases = phases(run, heap, outlines)
+    found_phases = phases(run, heap, outlined.phases)
     sources = source_store.NOTHING
     if options.source is not False:
         found = read_sources(

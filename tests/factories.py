@@ -271,7 +271,7 @@ def analysed(
     sources: Mapping[tuple[str, int], str] | None = None,
 ) -> Report:
     """The report that the analysis makes of a run with these lifetimes."""
-    outlines = outline(recorded.checkpoints, died=did_die(recorded))
+    outlines = outline(recorded.checkpoints, died=did_die(recorded)).phases
     held = with_peaks(heap(stacks, lifetimes, len(recorded.checkpoints)), outlines)
     found = phases(recorded, held, outlines)
     return Report(

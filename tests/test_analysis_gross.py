@@ -19,7 +19,7 @@ TREE, (READS, PARSES, OWNS) = tree([READ], [PARSE], [OWN])
 def load(**changes: object) -> Phase:
     """`load` lies between the checkpoints 1 and 3 of five, with a checkpoint inside."""
     recorded = run(checkpoints=program("+load", "inside", "-load"))
-    outlines = outline(recorded.checkpoints, died=False)
+    outlines = outline(recorded.checkpoints, died=False).phases
     lifetimes = [
         lifetime(READS, born=2, died=None, bytes=5 * MB, allocations=5),
         lifetime(READS, born=2, died=3, bytes=3 * MB, allocations=3),

@@ -9,12 +9,12 @@ from factories import checkpoint, nested_steps, program
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.analysis.outline import MAX_OPEN, left_out, outline
+from memdeep.analysis.outline import MAX_OPEN, outline
 from memdeep.model import Checkpoint, CheckpointKind, PhaseKind, PhaseOutline, Stretch
 
 
 def found(*steps: str, died: bool = False) -> tuple[PhaseOutline, ...]:
-    return outline(program(*steps), died=died)
+    return outline(program(*steps), died=died).phases
 
 
 def names(outlines: Sequence[PhaseOutline]) -> list[str]:
@@ -148,7 +148,7 @@ def test_spans_of_two_threads_may_overlap() -> None:
         checkpoint(4, "b", kind=CheckpointKind.END, span=2),
         checkpoint(5),
     ]
-    outlines = outline(points, died=False)
+    outlines = outline(points, died=False).phases
     assert spans(outlines) == {"a": (Stretch(1, 3),), "b": (Stretch(2, 4),)}
     assert {item.depth for item in outlines} == {0}
 
@@ -156,9 +156,9 @@ def test_spans_of_two_threads_may_overlap() -> None:
 @pytest.mark.parametrize("kind", [CheckpointKind.BEGIN, CheckpointKind.END])
 def test_an_end_whose_begin_was_lost_is_no_span(kind: CheckpointKind) -> None:
     points = [checkpoint(0), checkpoint(1, "a", kind=kind, span=None), checkpoint(2)]
-    assert spans(outline(points, died=False)) == {}
+    assert spans(outline(points, died=False).phases) == {}
     points[1] = checkpoint(1, "a", kind=CheckpointKind.END, span=9)
-    assert spans(outline(points, died=False)) == {}
+    assert spans(outline(points, died=False).phases) == {}
 
 
 def test_of_thousands_of_nested_spans_the_outer_ones_are_phases() -> None:
@@ -168,14 +168,14 @@ def test_of_thousands_of_nested_spans_the_outer_ones_are_phases() -> None:
     ]
     spans = [item for item in found(*steps) if item.kind is PhaseKind.SPAN]
     assert names(spans) == [str(number) for number in range(MAX_OPEN)]
-    assert left_out(program(*steps), died=False) == depth - MAX_OPEN
+    assert outline(program(*steps), died=False).left_out == depth - MAX_OPEN
 
 
 def test_spans_that_follow_each_other_are_never_too_many() -> None:
     steps = [step for number in range(1000) for step in (f"+{number}", f"-{number}")]
-    assert left_out(program(*steps), died=False) == 0
+    assert outline(program(*steps), died=False).left_out == 0
     overlapping = ["+0", *(s for n in range(1, 1000) for s in (f"+{n}", f"-{n - 1}")), "-999"]
-    assert left_out(program(*overlapping), died=False) == 0
+    assert outline(program(*overlapping), died=False).left_out == 0
 
 
 @st.composite
@@ -224,26 +224,26 @@ def covered(outlines: Sequence[PhaseOutline]) -> set[int]:
 def test_children_lie_within_parents_that_come_before_them(
     points: tuple[Checkpoint, ...], died: bool
 ) -> None:
-    assert_well_formed(outline(points, died=died), len(points) - 1)
+    assert_well_formed(outline(points, died=died).phases, len(points) - 1)
 
 
 @given(points=any_checkpoints(), died=st.booleans())
 def test_the_outermost_phases_cover_the_whole_run(
     points: tuple[Checkpoint, ...], died: bool
 ) -> None:
-    assert covered(outline(points, died=died)) == set(range(1, len(points)))
+    assert covered(outline(points, died=died).phases) == set(range(1, len(points)))
 
 
 @given(steps=nested_steps(), died=st.booleans())
 def test_stretches_of_a_phase_are_sorted_and_apart(steps: tuple[str, ...], died: bool) -> None:
-    for item in outline(program(*steps), died=died):
+    for item in outline(program(*steps), died=died).phases:
         for before, after in zip(item.stretches, item.stretches[1:], strict=False):
             assert before.end <= after.start
 
 
 @given(steps=nested_steps(), died=st.booleans())
 def test_no_two_outermost_phases_cover_the_same_segment(steps: tuple[str, ...], died: bool) -> None:
-    outlines = outline(program(*steps), died=died)
+    outlines = outline(program(*steps), died=died).phases
     lengths = sum(
         stretch.end - stretch.start
         for item in outlines
@@ -257,7 +257,7 @@ def test_no_two_outermost_phases_cover_the_same_segment(steps: tuple[str, ...], 
 def test_every_closed_span_is_a_stretch_of_a_phase_of_its_name(steps: tuple[str, ...]) -> None:
     points = program(*steps)
     begins = {point.span: point for point in points if point.kind is CheckpointKind.BEGIN}
-    outlines = outline(points, died=False)
+    outlines = outline(points, died=False).phases
     for end in points:
         if end.kind is CheckpointKind.END:
             stretch = Stretch(begins[end.span].index, end.index)

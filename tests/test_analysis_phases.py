@@ -48,7 +48,7 @@ ONE_FRAME, _ = tree([frame()])
 def found(
     recorded: Run, lifetimes: Sequence[Lifetime] = (), stacks: StackTree = ONE_FRAME
 ) -> tuple[Phase, ...]:
-    outlines = outline(recorded.checkpoints, died=False)
+    outlines = outline(recorded.checkpoints, died=False).phases
     held = with_peaks(heap(stacks, lifetimes, len(recorded.checkpoints)), outlines)
     return phases(recorded, held, outlines)
 
@@ -169,7 +169,7 @@ def with_gross(
 ) -> Phase:
     """`load` in a run whose reader knows what came and went within a segment."""
     recorded = run(checkpoints=program("+load", "point", "-load"))
-    outlines = outline(recorded.checkpoints, died=False)
+    outlines = outline(recorded.checkpoints, died=False).phases
     held = with_peaks(heap(ONE_FRAME, lifetimes, len(recorded.checkpoints)), outlines)
     held = replace(held, transients=LifetimeList(tuple(transients)), largest=large)
     return span("load", phases(recorded, held, outlines))
@@ -267,7 +267,7 @@ def test_a_run_in_which_nothing_happened_has_a_phase_still() -> None:
 
 
 def test_cover_names_the_stretches_around_each_segment() -> None:
-    outlines = outline(program("+a", "+b", "-b", "-a"), died=False)
+    outlines = outline(program("+a", "+b", "-b", "-a"), died=False).phases
     places = {item.name: place for place, item in enumerate(outlines)}
     covering = cover(outlines, 6)
     assert covering[0] == []
@@ -323,7 +323,7 @@ def test_leaving_out_quiet_gaps_keeps_parents_right(
     history: tuple[Run, StackTree, tuple[Lifetime, ...]],
 ) -> None:
     recorded, stacks, lifetimes = history
-    outlines = outline(recorded.checkpoints, died=False)
+    outlines = outline(recorded.checkpoints, died=False).phases
     kept = found(recorded, lifetimes, stacks)
     assert kept
     spans = [item for item in outlines if item.kind is PhaseKind.SPAN]

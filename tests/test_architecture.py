@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "lifetimes": ({"alive", "model", "tally"}, set()),
     "stack_dumps": (set(), set()),
     "rundir": ({"errors"}, set()),
-    "observation": ({"errors", "redaction", "statement", "__init__"}, set()),
+    "observation": ({"errors", "journal", "redaction", "statement", "__init__"}, set()),
     "monitor": ({"monitoring", "record.api"}, set()),
     "monitoring": (
         {"plain", "record.api", "record.fork_warning", "record.rss", "record.recorder"},

@@ -105,6 +105,21 @@ def test_a_result_larger_than_a_pipe_comes_back_whole() -> None:
     assert confined.run(lambda inside: bytes(5_000_000), LIMITS, ignore) == bytes(5_000_000)
 
 
+def test_what_was_held_before_does_not_count() -> None:
+    held = bytearray(300 << 20)  # never touched: it is counted all the same
+    size = 100 << 20
+    assert confined.run(lambda inside: len(bytearray(size)), LIMITS, ignore) == size
+    assert len(held) > LIMITS.memory_bytes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS does not hold a process to its limit")
+def test_the_limit_holds_whatever_was_held_before() -> None:
+    held = bytearray(300 << 20)
+    with pytest.raises(ConfinedError, match="more than 200 MB of memory"):
+        confined.run(eat, LIMITS, ignore)
+    assert len(held) > LIMITS.memory_bytes
+
+
 def test_other_threads_do_not_stop_it() -> None:
     stop = threading.Event()
     threads = [threading.Thread(target=stop.wait) for _ in range(3)]

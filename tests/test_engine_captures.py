@@ -258,7 +258,7 @@ def test_heap_peaks_and_stacks_between_checkpoints(
     recorded: Callable[..., RunDirectory], words: tuple[str, ...]
 ) -> None:
     recording = load_run(recorded(*words))
-    groups = [one.stretches for one in outline(recording.run.checkpoints, died=False)]
+    groups = [one.stretches for one in outline(recording.run.checkpoints, died=False).phases]
     (part,) = recording.parts
     found = []
     # With memray's names: test_capture_run_symbols.py compares ours with them.
@@ -311,7 +311,7 @@ def test_a_run_that_may_not_be_written_to_is_read_as_it_is(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert run_dir.capture().read_bytes() == content
-    groups = [one.stretches for one in outline(untouched.run.checkpoints, died=False)]
+    groups = [one.stretches for one in outline(untouched.run.checkpoints, died=False).phases]
     before = untouched.heap(groups, quiet)
     aligned = load_run(run_dir)
     assert run_dir.capture().read_bytes() != content

@@ -6,13 +6,15 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from memdeep.capture import replaying
+from memdeep.capture import header, replaying
 from memdeep.capture.engines import PACKED, reason_for_memray
 from memdeep.capture.plain import load_capture
 from memdeep.model import Stretch
+from memdeep.rundir import open_regular
 
 pytest.importorskip("memdeep.capture._replay", reason="the replay is not built")
 
@@ -36,3 +38,21 @@ def test_memrays_reader_unpacks_what_we_cannot(
     theirs = recording.heap([[Stretch(0, 1)]], lambda step: None)
     assert theirs.peak_bytes == ours.peak_bytes
     assert theirs.at_checkpoints == ours.at_checkpoints
+
+
+def test_the_head_of_a_capture_is_read_once_to_choose_its_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = tmp_path / "capture.bin"
+    command = [sys.executable, "-m", "memray", "run", "-q", "-o", str(capture), "-c", PROGRAM]
+    subprocess.run(command, check=True, capture_output=True)
+    opened = []
+
+    def open_noted(path: Path) -> tuple[BinaryIO, int]:
+        opened.append(path)
+        return open_regular(path)
+
+    for module in (header, replaying):
+        monkeypatch.setattr(module, "open_regular", open_noted)
+    assert reason_for_memray(capture) is None
+    assert opened == [capture]

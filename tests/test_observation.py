@@ -13,7 +13,7 @@ from factories import COUNTS
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memdeep import observation
+from memdeep import journal, observation
 from memdeep.errors import EXIT_BAD_DATA, CaptureError
 from memdeep.observation import Meta, ProcessSample, SeenProcess
 from memdeep.statement import Statement, state
@@ -180,7 +180,7 @@ def test_no_bytes_crash_the_reader_of_meta(content: bytes) -> None:
         observation.decode_meta(content, PATH)
 
 
-TIMES_MS = st.integers(0, observation.MAX_TIME_S * 1000)
+TIMES_MS = st.integers(0, journal.MAX_TIME_S * 1000)
 SAMPLES = st.lists(
     st.builds(ProcessSample, TIMES_MS, COUNTS, COUNTS, st.none() | COUNTS), max_size=8
 )

@@ -290,6 +290,24 @@ def test_a_killed_run_shows_where_it_died(window: Window, scenes: Scenes) -> Non
     assert "unfinished" in page.row("simulate").text
 
 
+@pytest.mark.parametrize("width", [400, 1280])
+def test_a_word_that_a_phase_is_unfinished_costs_nothing_of_its_name(
+    window: Window, scenes: Scenes, width: int
+) -> None:
+    window.emulate(width=width)
+    page = window.opened(scenes.page("killed"))
+    row = page.row("simulate")
+    for part in (".phase-name", ".unfinished", ".narrow-culprit" if width == 400 else ".from"):
+        assert page.run(
+            """const [part, row] = arguments;
+            const [inner, outer] = [part.getBoundingClientRect(), row.getBoundingClientRect()];
+            return part.scrollWidth <= part.clientWidth + 1
+                && inner.top >= outer.top && inner.bottom <= outer.bottom;""",
+            row.find_element("css selector", part),
+            row,
+        ), part
+
+
 @pytest.mark.parametrize("width", [360, 400, 768, 1280])
 @pytest.mark.parametrize("scene", ["few", "thirty", "killed"])
 def test_the_page_never_scrolls_sideways(

@@ -471,7 +471,7 @@ def test_spans_grow_as_the_report_will_have_it(steps: list[int], data: st.DataOb
     rss = [point.rss_bytes or 0 for point in points]
     expected = sorted(
         (phase.name, phase.depth, sum(rss[one.end] - rss[one.start] for one in phase.stretches))
-        for phase in outline(points, died=True)
+        for phase in outline(points, died=True).phases
         if phase.kind is PhaseKind.SPAN
     )
     assert expected == sorted(

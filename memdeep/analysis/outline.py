@@ -38,25 +38,31 @@ class _Merged:
     stretches: list[Stretch]
 
 
-def outline(checkpoints: Sequence[Checkpoint], *, died: bool) -> tuple[PhaseOutline, ...]:
+@dataclass(frozen=True, slots=True)
+class Outline:
     """The phases of a run, parents before children, otherwise in order of start.
+
+    ``left_out`` spans are no phases, because too many others were open when they began.
+    """
+
+    phases: tuple[PhaseOutline, ...]
+    left_out: int
+
+
+def outline(checkpoints: Sequence[Checkpoint], *, died: bool) -> Outline:
+    """The phases of a run.
 
     ``checkpoints`` begin with the run's start and end with its end. ``died`` says that the
     program did not end by itself: then a span that was opened and never closed reaches to the end
     and is incomplete.
     """
-    spans = _not_crowded(_spans(checkpoints, died=died))
+    found = _spans(checkpoints, died=died)
+    spans = _not_crowded(found)
     bounds = {index for span in spans for index in (span.stretch.start, span.stretch.end)}
     root = _Node("", PhaseKind.SPAN, Stretch(0, len(checkpoints) - 1))
     _nest(root, spans)
     _add_segments(root, checkpoints, bounds)
-    return _merge(root)
-
-
-def left_out(checkpoints: Sequence[Checkpoint], *, died: bool) -> int:
-    """How many spans are no phases, because too many others were open when they began."""
-    spans = _spans(checkpoints, died=died)
-    return len(spans) - len(_not_crowded(spans))
+    return Outline(_merge(root), len(found) - len(spans))
 
 
 def _not_crowded(spans: Sequence[_Node]) -> list[_Node]:

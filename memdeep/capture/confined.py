@@ -24,6 +24,7 @@ STEP = "step"
 DONE = "done"
 FAILED = "failed"
 MAX_SAID_BYTES = 300
+STATUS = "/proc/self/status"
 
 
 class ConfinedError(Exception):
@@ -32,7 +33,7 @@ class ConfinedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the work may use: memory of its own, and time on the processor."""
+    """What the work may use: memory beside what was held before, and time on the processor."""
 
     memory_bytes: int
     cpu_s: int
@@ -111,7 +112,7 @@ def _work(
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         for which, most in (
             # Not the address space: a reader of symbols maps files far larger than what it uses.
-            (resource.RLIMIT_DATA, limits.memory_bytes),
+            (resource.RLIMIT_DATA, _held_bytes() + limits.memory_bytes),
             (resource.RLIMIT_CPU, limits.cpu_s),
         ):
             hard = resource.getrlimit(which)[1]
@@ -130,6 +131,16 @@ def _work(
                 inside.answer(DONE, result)
     finally:
         os._exit(0)
+
+
+def _held_bytes() -> int:
+    """What RLIMIT_DATA counts of this process (VmData in proc(5)); 0 where there is no `/proc`."""
+    try:
+        with open(STATUS, "rb") as status:
+            held = next(line for line in status if line.startswith(b"VmData:"))
+    except (OSError, StopIteration):
+        return 0
+    return int(held.split()[1]) * 1024
 
 
 def _reason(exit_code: int, limits: Limits) -> str:

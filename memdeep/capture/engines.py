@@ -75,12 +75,14 @@ class CaptureReader(Protocol):
         """
 
 
-def reader_of(capture: Path, names: NativeFrames | None = None) -> CaptureReader:
-    """What reads ``capture``. Raises CaptureError or EngineError.
+def reader_of(
+    capture: Path, *, for_memray: bool, names: NativeFrames | None = None
+) -> CaptureReader:
+    """What reads ``capture``; ``for_memray`` if there is a reason for memray's reader.
 
     ``names`` are those of the native frames of its run, where they were stored.
     """
-    if reason_for_memray(capture) is None:
+    if not for_memray:
         from memdeep.capture.engine import ReplayReader
 
         return ReplayReader(capture, names)
@@ -99,9 +101,10 @@ def reason_for_memray(capture: Path) -> str | None:
         return f"memray's reader was used, as {VARIABLE} demands."
     if not replaying.is_built():
         return NOT_BUILT
-    if not replaying.can_unpack(capture):
+    head = replaying.read_head(capture)
+    if head is None:
         return PACKED
-    return None if replaying.knows(capture) else TOO_OLD
+    return None if replaying.knows(head) else TOO_OLD
 
 
 def is_memray_forced() -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from memdeep import journal, observation
 from memdeep.capture import belonging, checkpoints, run_symbols, source_store, symbol_store
 from memdeep.capture.ending import exit_of, limit_of, read_stack_dumps
-from memdeep.capture.engines import CaptureReader, reader_of, reason_for_memray
+from memdeep.capture.engines import CaptureReader, reader_of
 from memdeep.capture.journal_file import read_journal
 from memdeep.capture.lines import read_lines
 from memdeep.capture.origins import Origins
@@ -109,14 +109,14 @@ def load_run(run_dir: RunDirectory) -> Recording:
         )
     samples, missing = _read_samples(run_dir.samples, start)
     problems += missing
-    traced = Traced([event for event in events if event.kind in checkpoints.KINDS], (), ())
+    traced = Traced([event for event in events if event.kind in checkpoints.KINDS])
     if meta.backend == RecordSpec.MEMRAY:
         traced = align_parts(run_dir, events, start)
     ordered = traced.ordered
     problems += traced.problems
     offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
     captures = [part.capture for part in traced.parts]
-    problems += sorted({reason for c in captures if (reason := reason_for_memray(c)) is not None})
+    problems += sorted(set(traced.reasons.values()))
     if not belonging.is_of_run(meta, start):
         offset_s = 0.0
         problems.append(
@@ -155,7 +155,12 @@ def load_run(run_dir: RunDirectory) -> Recording:
             for place, event in enumerate([*ordered, *([end] if end is not None else [])], 1)
         },
         sources=sources,
-        readers={part.capture: reader_of(part.content, names) for part in traced.parts},
+        readers={
+            part.capture: reader_of(
+                part.content, for_memray=part.capture in traced.reasons, names=names
+            )
+            for part in traced.parts
+        },
     )
 
 

@@ -23,7 +23,8 @@ NEVER_CLOSED = (
 def load_capture(path: Path) -> Recording:
     """Load a plain memray capture, raw or LZ4, as one phase. Raises CaptureError."""
     read_header(path)
-    reader = reader_of(path)
+    reason = reason_for_memray(path)
+    reader = reader_of(path, for_memray=reason is not None)
     facts = reader.facts()
     duration_s = (
         max((sample.time_s for sample in facts.rss_curve), default=0.0)
@@ -31,7 +32,7 @@ def load_capture(path: Path) -> Recording:
         else (facts.end_ms - facts.start_ms) / 1000
     )
     first, last = facts.rss_curve[:1], facts.rss_curve[-1:]
-    problems = [reason] if (reason := reason_for_memray(path)) is not None else []
+    problems = [] if reason is None else [reason]
     if facts.end_ms is None:
         problems.append(NEVER_CLOSED)
     points = (

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
-from memdeep.capture.header import LZ4_MAGIC, CaptureHeader, parse_header, read_header
+from memdeep.capture.header import LZ4_MAGIC, CaptureHeader, parse_header
 from memdeep.capture.line_tables import CPYTHON_3_10
 from memdeep.capture.trace import Trace
 from memdeep.errors import CaptureError
@@ -27,21 +27,28 @@ def is_built() -> bool:
     return find_spec("memdeep.capture._replay") is not None
 
 
-def can_unpack(capture: Path) -> bool:
-    """Whether ``capture`` is not compressed, or what unpacks it is installed.
+def read_head(capture: Path) -> CaptureHeader | None:
+    """The head of ``capture``, unpacked; None if it is compressed and no lz4 is installed.
 
-    Raises CaptureError.
+    Raises CaptureError if it is none of a known version.
     """
-    return not read_header(capture).compressed or find_spec("lz4") is not None
+    file, _ = open_regular(capture)
+    try:
+        with file:
+            head = file.read(_CHUNK_BYTES)
+            if head.startswith(LZ4_MAGIC):
+                if find_spec("lz4") is None:
+                    return None
+                file.seek(len(LZ4_MAGIC))
+                head = next(_decompressed(file), b"")
+    except OSError as error:
+        raise read_error(capture, error) from error
+    return parse_header(head, capture)
 
 
-def knows(capture: Path) -> bool:
-    """Whether the replay understands the line tables of the Python that wrote ``capture``.
-
-    It must be one that it can unpack. Raises CaptureError if it is none of a known version.
-    """
-    version = _read_header(capture).python_version
-    return version is not None and version >= CPYTHON_3_10
+def knows(head: CaptureHeader) -> bool:
+    """Whether the replay understands the line tables of the Python that wrote the capture."""
+    return head.python_version is not None and head.python_version >= CPYTHON_3_10
 
 
 def replay(capture: Path, on_step: Callable[[str], None]) -> Trace:
@@ -71,19 +78,6 @@ def replay(capture: Path, on_step: Callable[[str], None]) -> Trace:
             "Nothing can be read from it; copy it again from where it was made.",
         )
     return Trace(engine)
-
-
-def _read_header(capture: Path) -> CaptureHeader:
-    file, _ = open_regular(capture)
-    try:
-        with file:
-            head = file.read(_CHUNK_BYTES)
-            if head.startswith(LZ4_MAGIC):
-                file.seek(len(LZ4_MAGIC))
-                head = next(_decompressed(file), b"")
-    except OSError as error:
-        raise read_error(capture, error) from error
-    return parse_header(head, capture)
 
 
 def _written_size(file: BinaryIO) -> int:

@@ -9,7 +9,8 @@ reached it (the program died in between) comes after the others.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from memdeep import journal
 from memdeep.capture import belonging, checkpoints, early_end, markers
@@ -38,11 +39,15 @@ class _Window:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """The checkpoints of a run in program order, and its captures."""
+    """The checkpoints of a run in program order, and its captures.
+
+    ``reasons`` are those for which memray's reader must read a capture, by its path.
+    """
 
     ordered: list[Event]
-    parts: tuple[Part, ...]
-    problems: tuple[str, ...]
+    parts: tuple[Part, ...] = ()
+    problems: tuple[str, ...] = ()
+    reasons: Mapping[Path, str] = field(default_factory=dict)
 
 
 def align_parts(run_dir: RunDirectory, events: Sequence[Event], start: Event) -> Traced:
@@ -52,13 +57,14 @@ def align_parts(run_dir: RunDirectory, events: Sequence[Event], start: Event) ->
     ordered: list[Event] = []
     parts: list[Part] = []
     problems: list[str] = []
+    reasons: dict[Path, str] = {}
     for window in _windows(events, has_capture=run_dir.capture().exists()):
         before, inside, left = _cut(left, window)
         ordered.extend(points[sequence] for sequence in before)
         first = 0 if window.from_start else len(ordered) + 1
         aligned = None
         try:
-            aligned = _align(run_dir, window, {n: points[n] for n in inside}, start)
+            aligned, reason = _align(run_dir, window, {n: points[n] for n in inside}, start)
         except (CaptureError, OutputError) as error:
             problems.append(lost(error))
         placed = () if aligned is None else aligned.sequences
@@ -73,12 +79,14 @@ def align_parts(run_dir: RunDirectory, events: Sequence[Event], start: Event) ->
             if early is not None:
                 last, count = len(ordered) - len(unplaced), len(placed)
             if last >= first:
+                if reason is not None:
+                    reasons[capture] = reason
                 copy, sequences = aligned.copy, frozenset(placed)
                 parts.append(Part(capture, first, last, count, sequences, copy, early))
             elif early is not None:
                 problems.append(early)
     ordered.extend(points[sequence] for sequence in left)
-    return Traced(ordered, tuple(parts), tuple(problems))
+    return Traced(ordered, tuple(parts), tuple(problems), reasons)
 
 
 def lost(error: MemdeepError) -> str:
@@ -88,14 +96,18 @@ def lost(error: MemdeepError) -> str:
 
 def _align(
     run_dir: RunDirectory, window: _Window, points: Mapping[int, Event], start: Event
-) -> Aligned:
-    """Raises CaptureError or OutputError."""
+) -> tuple[Aligned, str | None]:
+    """Where the markers are, and the reason for memray's reader, if there is one.
+
+    Raises CaptureError or OutputError.
+    """
     capture = run_dir.capture(window.number)
     header = read_header(capture)
     belonging.check_capture(capture, header, start, window.time_us)
     figures = _Figures(points, start.epoch_ns // 1_000_000, header)
-    for_memray = reason_for_memray(capture) is not None
-    return markers.align(capture, run_dir.markers(window.number), figures, for_memray=for_memray)
+    reason = reason_for_memray(capture)
+    places = run_dir.markers(window.number)
+    return markers.align(capture, places, figures, for_memray=reason is not None), reason
 
 
 class _Figures:

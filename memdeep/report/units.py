@@ -40,9 +40,11 @@ def percent(ratio: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """``12 ms``, ``3.2 s``, ``2 min 05 s``, ``3 h 07 min``."""
+    """``<1 ms``, ``12 ms``, ``3.2 s``, ``2 min 05 s``, ``3 h 07 min``."""
     if seconds is None:
         return UNKNOWN
+    if 0 < seconds < 0.0005:
+        return "<1 ms"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:

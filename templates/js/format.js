@@ -48,9 +48,10 @@
 
   const twoDigits = (value) => String(value).padStart(2, '0');
 
-  // 12 ms, 3.2 s, 2 min 05 s, 3 h 07 min.
+  // 12 ms, 3.2 s, 2 min 05 s, 3 h 07 min; <1 ms for what is not quite none.
   function seconds(value) {
     if (!isKnown(value)) return UNKNOWN;
+    if (value > 0 && value < 0.0005) return '<1 ms';
     if (value < 0.9995) return fixed(value * 1000, 0) + ' ms';
     if (value < 59.95) return fixed(value, 1) + ' s';
     const whole = Number(fixed(value, 0));

@@ -33,7 +33,7 @@ def decode(content: bytes) -> None:
     events, damaged = journal.decode(content)
     assert damaged >= 0
     for event in events:
-        assert 0 <= event.time_us < journal.MAX_TIME_US
+        assert 0 <= event.time_us < journal.MAX_TIME_S * 1_000_000
         for text in (event.label, event.note or "", event.thread or ""):
             text.encode("utf-8")
             shown = plain(text)
@@ -44,7 +44,7 @@ def decode(content: bytes) -> None:
         meta = observation.decode_meta(content, Path("meta.json"))
     except CaptureError:
         return
-    assert meta.duration_s is None or 0 <= meta.duration_s <= observation.MAX_TIME_S
+    assert meta.duration_s is None or 0 <= meta.duration_s <= journal.MAX_TIME_S
 
 
 def main(seconds: float, seeds: Sequence[Path]) -> None:
