@@ -22,10 +22,6 @@ class Tally(dict[Key, tuple[int, int]]):
         """The bytes of all keys."""
         return sum(held for held, _ in self.values())
 
-    def total_allocations(self) -> int:
-        """The allocations of all keys."""
-        return sum(count for _, count in self.values())
-
 
 def sum_of_known(figures: Sequence[int | None]) -> int | None:
     """The sum, or None where one of the figures is not known."""
