@@ -24,8 +24,10 @@ $(STAMP): pyproject.toml
 demo: $(STAMP) ## Run memdeep on the bundled backtest and say where the report is
 	MANUAL_BACKTEST=true $(MEMDEEP) run examples/backtest/deepseek_backtest.py backtest-deepseek $(DEMO_SIZE)
 
+# Two files at a time: much of a test is waiting, for programs that sleep and for a browser. A file
+# stays together, since its tests share the runs that were recorded for them.
 test: $(STAMP) browser ## Run all the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint types test ## What CI runs: lint, types, tests
 
