@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import environment
 from memray import FileReader
 
 from memdeep import pipeline
@@ -166,13 +167,12 @@ def test_memray_tree_opens_the_aligned_capture(aligned: Path) -> None:
     """`memray tree` is a program for a terminal: give it one, and press q."""
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 240, 0, 0))
-    environment = {**os.environ, "TERM": "xterm"}
     process = subprocess.Popen(
         [sys.executable, "-m", "memray", "tree", str(aligned)],
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
-        env=environment,
+        env=environment(),
         start_new_session=True,
     )
     os.close(terminal)
