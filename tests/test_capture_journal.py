@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memdeep import journal
@@ -21,6 +21,9 @@ from memdeep.capture.lines import read_lines
     most=st.integers(32, 120),
     chunk_bytes=st.integers(1, 16),
 )
+@example(
+    texts=[b"?!"], torn=b"?!", most=32, chunk_bytes=1
+)  # begins as what is too long is replaced
 def test_what_is_kept_and_what_is_left_out_are_all_there_is(
     tmp_path_factory: pytest.TempPathFactory,
     texts: list[bytes],

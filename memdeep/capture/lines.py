@@ -68,17 +68,17 @@ def read_lines(path: Path, most: int, always: re.Pattern[bytes] | None = None) -
 
 def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
     """The first ``size`` bytes, in pieces of whole lines; the last may end with a torn one."""
-    torn = b""
+    torn, is_too_long = b"", False
     while size > 0 and (chunk := file.read(min(CHUNK_BYTES, size))):
         size -= len(chunk)
         whole, newline, rest = chunk.rpartition(b"\n")
         if newline:
             yield torn + whole + newline
-            torn = rest
-        elif torn != TOO_LONG:
+            torn, is_too_long = rest, False
+        elif not is_too_long:
             torn += rest
         if len(torn) > MAX_LINE_BYTES:
-            torn = TOO_LONG
+            torn, is_too_long = TOO_LONG, True
     if torn:
         yield torn
 
