@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -160,6 +161,9 @@ def drops_privileges():
 
 
 def forks_in_a_thread():
+    # From 3.12 on Python warns of it, with the number of the process, which is never the same.
+    warnings.simplefilter("ignore", DeprecationWarning)
+
     def fork():
         with phase("around the fork"):
             pid = os.fork()
