@@ -11,61 +11,22 @@
 
 #pragma once
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <new>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "lifetimes.hpp"
+#include "numbers.hpp"
 
 namespace memdeep {
-
-using std::size_t;
-using std::uint32_t;
-using std::uint64_t;
-using std::uint8_t;
-using std::int32_t;
-using std::int64_t;
 
 constexpr uint64_t kMaxAddress = uint64_t{1} << 48;  // in units of 8 bytes
 constexpr uint64_t kMaxSize = uint64_t{1} << 47;
 constexpr size_t kLargest = 20;  // single allocations kept for each segment
-
-
-// Zeroed memory straight from the kernel, in huge pages where there are any.
-template <class T>
-class Pages {
- public:
-  explicit Pages(size_t count) : bytes_(count * sizeof(T)) {
-    void* memory =
-        mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
-    if (bytes_ >= size_t{2} << 20) madvise(memory, bytes_, MADV_HUGEPAGE);
-#endif
-    items_ = static_cast<T*>(memory);
-  }
-  ~Pages() {
-    if (items_ != nullptr) munmap(items_, bytes_);
-  }
-  Pages(const Pages&) = delete;
-  Pages& operator=(const Pages&) = delete;
-  void swap(Pages& other) {
-    std::swap(items_, other.items_);
-    std::swap(bytes_, other.bytes_);
-  }
-  T& operator[](size_t place) const { return items_[place]; }
-
- private:
-  T* items_ = nullptr;
-  size_t bytes_;
-};
 
 // The live allocations by address: 16 bytes each, linear probing, deletion by shifting back.
 class LiveTable {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "alive.hpp"
+#include "numbers.hpp"
 
 namespace memdeep {
 
@@ -28,43 +29,25 @@ using Rows = std::vector<Row>;
 class Sums {
  public:
   void add(const Row& row) {
-    if (rows_.size() * 2 >= slots_.size()) grow();
-    for (size_t slot = home(row);; slot = (slot + 1) & (slots_.size() - 1)) {
-      if (slots_[slot] == 0) {
-        rows_.push_back(row);
-        slots_[slot] = uint32_t(rows_.size());
-        return;
-      }
-      Row& known = rows_[slots_[slot] - 1];
-      if (known.place == row.place && known.born == row.born && known.died == row.died) {
-        known.bytes += row.bytes;
-        known.count += row.count;
-        return;
-      }
+    auto is_same = [&](uint32_t number) {
+      const Row& known = rows_[number - 1];
+      return known.place == row.place && known.born == row.born && known.died == row.died;
+    };
+    uint32_t& number = numbers_.at(mix(uint64_t{row.place} << 32 | row.born, row.died), is_same);
+    if (number == 0) {
+      rows_.push_back(row);
+      number = uint32_t(rows_.size());
+    } else {
+      rows_[number - 1].bytes += row.bytes;
+      rows_[number - 1].count += row.count;
     }
   }
 
   Rows release() { return std::move(rows_); }
 
  private:
-  size_t home(const Row& row) const {
-    uint64_t hash = row.place * 0x9E3779B97F4A7C15u;
-    hash = (hash ^ row.born) * 0xC2B2AE3D27D4EB4Fu;
-    hash = (hash ^ hash >> 29 ^ row.died) * 0x9E3779B97F4A7C15u;
-    return size_t(hash >> 32) & (slots_.size() - 1);
-  }
-
-  void grow() {
-    slots_.assign(slots_.size() * 2, 0);
-    for (size_t entry = 0; entry < rows_.size(); ++entry) {
-      size_t slot = home(rows_[entry]);
-      while (slots_[slot] != 0) slot = (slot + 1) & (slots_.size() - 1);
-      slots_[slot] = uint32_t(entry + 1);
-    }
-  }
-
   Rows rows_;
-  std::vector<uint32_t> slots_ = std::vector<uint32_t>(64);  // the entry of a row plus 1; 0 is none
+  Numbers numbers_;  // of the rows, from 1
 };
 
 // `rows`, charged to the places that `places` has for theirs; those of at most `small` bytes to

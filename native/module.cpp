@@ -53,8 +53,7 @@ bool run(PyObject* self, Work work) {
 PyObject* create(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   static char* names[] = {nullptr};
   if (!PyArg_ParseTupleAndKeywords(args, keywords, ":Replay", names)) return nullptr;
-  auto allocate = reinterpret_cast<allocfunc>(PyType_GetSlot(type, Py_tp_alloc));
-  PyObject* self = allocate(type, 0);
+  PyObject* self = allocated(type);
   if (self == nullptr) return nullptr;
   Object* me = object(self);
   new (&me->replay) std::unique_ptr<Replay>();
@@ -74,9 +73,7 @@ void destroy(PyObject* self) {
   Object* me = object(self);
   me->replay.~unique_ptr();
   me->buffer.~unique_ptr();
-  PyTypeObject* type = Py_TYPE(self);
-  reinterpret_cast<freefunc>(PyType_GetSlot(type, Py_tp_free))(self);
-  Py_DECREF(reinterpret_cast<PyObject*>(type));
+  release(self);
 }
 
 bool is_open(PyObject* self) {
@@ -232,20 +229,19 @@ PyObject* totals(PyObject* self, PyObject*) {
 }
 
 PyObject* at_checkpoints(PyObject* self, PyObject* args) {
-  PyObject *nodes, *ends;
-  size_t site_count, segment_count;
-  if (!is_complete(self) || !PyArg_ParseTuple(args, "OO:at_checkpoints", &nodes, &ends)) return nullptr;
-  const auto* node = items<uint32_t>(nodes, site_count);
-  const auto* end = node == nullptr ? nullptr : items<uint32_t>(ends, segment_count);
-  if (end == nullptr) return nullptr;
+  Unsigned nodes, ends;
+  if (!is_complete(self) || !PyArg_ParseTuple(args, "O&O&:at_checkpoints", Unsigned::read, &nodes,
+                                              Unsigned::read, &ends)) {
+    return nullptr;
+  }
   const Replay& replayed = *object(self)->replay;
-  if (!require(site_count >= replayed.sites.size(), "a site has no node")) return nullptr;
-  if (!require(segment_count >= replayed.sequences.size(), "a segment has no end")) return nullptr;
+  if (!require(nodes.size >= replayed.sites.size(), "a site has no node")) return nullptr;
+  if (!require(ends.size >= replayed.sequences.size(), "a segment has no end")) return nullptr;
   memdeep::Rows kept, passed;
   auto work = [&](Replay& replay) {
     memdeep::Sums kept_sums, passed_sums;
-    memdeep::at_checkpoints(replay.transients, node, end, kept_sums, passed_sums);
-    memdeep::at_checkpoints(replay.lifetimes, node, end, kept_sums, passed_sums);
+    memdeep::at_checkpoints(replay.transients, nodes.items, ends.items, kept_sums, passed_sums);
+    memdeep::at_checkpoints(replay.lifetimes, nodes.items, ends.items, kept_sums, passed_sums);
     kept = kept_sums.release();
     passed = passed_sums.release();
   };
@@ -261,19 +257,18 @@ PyObject* at_checkpoints(PyObject* self, PyObject* args) {
 }
 
 PyObject* at_peaks(PyObject* self, PyObject* args) {
-  PyObject *segments, *nodes;
-  size_t segment_count, site_count;
-  if (!is_complete(self) || !PyArg_ParseTuple(args, "OO:at_peaks", &segments, &nodes)) return nullptr;
-  const auto* wanted = items<uint32_t>(segments, segment_count);
-  const auto* node = wanted == nullptr ? nullptr : items<uint32_t>(nodes, site_count);
-  if (node == nullptr) return nullptr;
+  Unsigned segments, nodes;
+  if (!is_complete(self) || !PyArg_ParseTuple(args, "O&O&:at_peaks", Unsigned::read, &segments,
+                                              Unsigned::read, &nodes)) {
+    return nullptr;
+  }
   const Replay& replayed = *object(self)->replay;
-  if (!require(site_count >= replayed.sites.size(), "a site has no node")) return nullptr;
+  if (!require(nodes.size >= replayed.sites.size(), "a site has no node")) return nullptr;
   std::vector<memdeep::Alive> found;
   auto work = [&](Replay& replay) {
-    memdeep::AliveSums sums(span(node + 1, site_count - 1));
-    for (size_t at = 0; at < segment_count; ++at) {
-      found.push_back(replay.at_peak(wanted[at], node, sums));
+    memdeep::AliveSums sums(span(nodes.items + 1, nodes.size - 1));
+    for (uint32_t segment : segments) {
+      found.push_back(replay.at_peak(segment, nodes.items, sums));
     }
   };
   if (!run(self, work)) return nullptr;
@@ -281,12 +276,12 @@ PyObject* at_peaks(PyObject* self, PyObject* args) {
 }
 
 PyObject* weighty(PyObject* self, PyObject* args) {
-  PyObject* segments;
+  Unsigned segments;
   long long least;
-  size_t segment_count;
-  if (!is_complete(self) || !PyArg_ParseTuple(args, "OL:weighty", &segments, &least)) return nullptr;
-  const auto* wanted = items<uint32_t>(segments, segment_count);
-  if (wanted == nullptr) return nullptr;
+  if (!is_complete(self) ||
+      !PyArg_ParseTuple(args, "O&L:weighty", Unsigned::read, &segments, &least)) {
+    return nullptr;
+  }
   std::vector<uint8_t> found;
   auto work = [&](Replay& replay) {
     const std::vector<uint32_t> stacks = replay.site_stacks();
@@ -299,8 +294,8 @@ PyObject* weighty(PyObject* self, PyObject* args) {
       if (int64_t(large.bytes) >= least) is_weighty[stacks[large.site]] = 1;
     }
     memdeep::AliveSums sums(count);
-    for (size_t at = 0; at < segment_count; ++at) {
-      const memdeep::Alive alive = replay.at_peak(wanted[at], stacks.data(), sums);
+    for (uint32_t segment : segments) {
+      const memdeep::Alive alive = replay.at_peak(segment, stacks.data(), sums);
       for (size_t place = 0; place < alive.size(); ++place) {
         if (alive.bytes[place] >= least) is_weighty[alive.node[place]] = 1;
       }
@@ -313,33 +308,6 @@ PyObject* weighty(PyObject* self, PyObject* args) {
 
 // ---------------------------------------------------------------------- the stack tree
 
-// An argument of bytes, as the items they hold.
-template <class Item>
-struct Column {
-  const Item* items;
-  size_t size;
-
-  // For the format `O&`.
-  static int read(PyObject* object, void* column) {
-    auto* me = static_cast<Column*>(column);
-    me->items = ::items<Item>(object, me->size);
-    return me->items != nullptr;
-  }
-  // Whether all of them are at least `least` and below `limit`.
-  bool is_within(Item least, size_t limit) const {
-    return std::all_of(items, items + size, [=](Item item) {
-      return item >= least && (item < 0 || size_t(item) < limit);
-    });
-  }
-};
-
-bool has_parents_first(const Column<int32_t>& parents) {
-  for (size_t node = 0; node < parents.size; ++node) {
-    if (parents.items[node] < -1 || parents.items[node] >= int64_t(node)) return false;
-  }
-  return true;
-}
-
 bool has_lasting_tails(const memdeep::PathRules& rules, size_t frame_count) {
   for (size_t place = 0; place < frame_count * rules.states; ++place) {
     if (rules.is_tail[place % rules.states] != 0 && rules.is_tail[rules.steps[place]] == 0) {
@@ -350,16 +318,14 @@ bool has_lasting_tails(const memdeep::PathRules& rules, size_t frame_count) {
 }
 
 PyObject* site_nodes(PyObject* self, PyObject* args) {
-  Column<int32_t> parents, frames, names, thread_names, stand_ins, given;
-  Column<uint8_t> steps, is_tail;
+  Signed parents, frames, names, thread_names, stand_ins, given;
+  Bytes steps, is_tail;
   unsigned frame_count, name_count;
-  using Numbers = Column<int32_t>;
-  using Bytes = Column<uint8_t>;
   if (!is_complete(self) ||
-      !PyArg_ParseTuple(args, "O&O&IIO&O&O&O&O&O&:site_nodes", Numbers::read, &parents,
-                        Numbers::read, &frames, &frame_count, &name_count, Numbers::read, &names,
-                        Numbers::read, &thread_names, Bytes::read, &steps, Numbers::read,
-                        &stand_ins, Bytes::read, &is_tail, Numbers::read, &given)) {
+      !PyArg_ParseTuple(args, "O&O&IIO&O&O&O&O&O&:site_nodes", Signed::read, &parents,
+                        Signed::read, &frames, &frame_count, &name_count, Signed::read, &names,
+                        Signed::read, &thread_names, Bytes::read, &steps, Signed::read,
+                        &stand_ins, Bytes::read, &is_tail, Signed::read, &given)) {
     return nullptr;
   }
   const Replay& replayed = *object(self)->replay;
@@ -409,20 +375,16 @@ PyObject* lines(PyObject*, PyObject* args) {
   Py_ssize_t size;
   int first_line;
   unsigned python_version;
-  PyObject* offsets;
-  if (!PyArg_ParseTuple(args, "y#iIO:lines", &table, &size, &first_line, &python_version,
-                        &offsets)) {
+  Signed offsets;
+  if (!PyArg_ParseTuple(args, "y#iIO&:lines", &table, &size, &first_line, &python_version,
+                        Signed::read, &offsets)) {
     return nullptr;
   }
-  size_t offset_count;
-  const auto* offset = items<int32_t>(offsets, offset_count);
-  if (offset == nullptr) return nullptr;
   std::vector<int64_t> found;
   auto work = [&] {
     const auto* bytes = reinterpret_cast<const uint8_t*>(table);
     const memdeep::LineTable entries(bytes, size_t(size), first_line, python_version);
-    found = memdeep::lines(entries, offset, offset_count);
-    return true;
+    found = memdeep::lines(entries, offsets.items, offsets.size);
   };
   return guarded(work) ? packed(found) : nullptr;
 }

@@ -21,63 +21,59 @@ PyObject* columns_of(const memdeep::Alive& alive, const std::vector<int64_t>* ow
 }
 
 // The columns that `columns_of` gave, read back.
-bool read_alive(PyObject* node, PyObject* bytes, PyObject* count, memdeep::Alive& alive) {
-  size_t nodes, sizes, counts;
-  const auto* number = items<uint32_t>(node, nodes);
-  const auto* size = number == nullptr ? nullptr : items<int64_t>(bytes, sizes);
-  const auto* calls = size == nullptr ? nullptr : items<int64_t>(count, counts);
-  if (calls == nullptr) return false;
-  if (!require(nodes == sizes && nodes == counts, "the columns are not of one length")) return false;
-  alive.node.assign(number, number + nodes);
-  alive.bytes.assign(size, size + nodes);
-  alive.count.assign(calls, calls + nodes);
-  return true;
-}
+struct AliveColumns {
+  Unsigned node;
+  Long bytes, count;
+
+  bool are_of_one_length() const {
+    return require(node.size == bytes.size && node.size == count.size,
+                   "the columns are not of one length");
+  }
+  memdeep::Alive alive() const {
+    return {{node.begin(), node.end()}, {bytes.begin(), bytes.end()}, {count.begin(), count.end()}};
+  }
+};
 
 PyObject* by_group(PyObject*, PyObject* args) {
-  PyObject *node, *bytes, *count, *groups;
-  if (!PyArg_ParseTuple(args, "OOOO:by_group", &node, &bytes, &count, &groups)) return nullptr;
+  AliveColumns given;
+  Unsigned groups;
+  if (!PyArg_ParseTuple(args, "O&O&O&O&:by_group", Unsigned::read, &given.node, Long::read,
+                        &given.bytes, Long::read, &given.count, Unsigned::read, &groups) ||
+      !given.are_of_one_length() ||
+      !require(given.node.is_within(0, groups.size), "a node has no group")) {
+    return nullptr;
+  }
   memdeep::Alive summed;
   auto work = [&] {
-    memdeep::Alive alive;
-    size_t tree_size;
-    const auto* group = items<uint32_t>(groups, tree_size);
-    if (group == nullptr || !read_alive(node, bytes, count, alive)) return false;
-    if (!require(span(alive.node.data(), alive.size()) <= tree_size, "a node has no group")) {
-      return false;
-    }
     size_t groups_met = 0;
-    for (uint32_t number : alive.node) groups_met = std::max(groups_met, size_t{group[number]} + 1);
-    summed = memdeep::by_group(alive, group, groups_met);
-    return true;
+    for (uint32_t node : given.node) groups_met = std::max(groups_met, size_t{groups[node]} + 1);
+    summed = memdeep::by_group(given.alive(), groups.items, groups_met);
   };
   return guarded(work) ? columns_of(summed) : nullptr;
 }
 
+bool has_parents_first(const Signed& parents) {
+  for (size_t node = 0; node < parents.size; ++node) {
+    if (parents[node] < -1 || parents[node] >= int64_t(node)) return false;
+  }
+  return true;
+}
+
 PyObject* folded(PyObject*, PyObject* args) {
-  PyObject *node, *bytes, *count, *parents;
+  AliveColumns given;
+  Signed parents;
   Py_ssize_t most;
-  if (!PyArg_ParseTuple(args, "OOOOn:folded", &node, &bytes, &count, &parents, &most)) {
+  if (!PyArg_ParseTuple(args, "O&O&O&O&n:folded", Unsigned::read, &given.node, Long::read,
+                        &given.bytes, Long::read, &given.count, Signed::read, &parents, &most) ||
+      !given.are_of_one_length() ||
+      !require(most >= 0 && given.node.is_within(0, parents.size), "a node is not in the tree") ||
+      !require(has_parents_first(parents), "a parent comes later")) {
     return nullptr;
   }
   memdeep::Alive few;
   std::vector<int64_t> own;
   auto work = [&] {
-    memdeep::Alive alive;
-    size_t tree_size;
-    const auto* parent = items<int32_t>(parents, tree_size);
-    if (parent == nullptr || !read_alive(node, bytes, count, alive)) return false;
-    if (!require(most >= 0 && span(alive.node.data(), alive.size()) <= tree_size,
-                 "a node is not in the tree")) {
-      return false;
-    }
-    for (size_t place = 0; place < tree_size; ++place) {
-      if (!require(parent[place] < 0 || size_t(parent[place]) < place, "a parent comes later")) {
-        return false;
-      }
-    }
-    few = memdeep::folded(alive, parent, tree_size, size_t(most), own);
-    return true;
+    few = memdeep::folded(given.alive(), parents.items, parents.size, size_t(most), own);
   };
   return guarded(work) ? columns_of(few, &own) : nullptr;
 }
@@ -92,44 +88,35 @@ struct Lifetimes {
 memdeep::Rows& rows_of(PyObject* self) { return reinterpret_cast<Lifetimes*>(self)->rows; }
 
 PyObject* lifetimes_of(PyTypeObject* type, memdeep::Rows rows) {
-  auto allocate = reinterpret_cast<allocfunc>(PyType_GetSlot(type, Py_tp_alloc));
-  PyObject* self = allocate(type, 0);
+  PyObject* self = allocated(type);
   if (self != nullptr) new (&rows_of(self)) memdeep::Rows(std::move(rows));
   return self;
 }
 
 void destroy_lifetimes(PyObject* self) {
   rows_of(self).~vector();
-  PyTypeObject* type = Py_TYPE(self);
-  reinterpret_cast<freefunc>(PyType_GetSlot(type, Py_tp_free))(self);
-  Py_DECREF(reinterpret_cast<PyObject*>(type));
+  release(self);
 }
 
 PyObject* create_lifetimes(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   static char names[][6] = {"place", "born", "died", "bytes", "count"};
   static char* keys[] = {names[0], names[1], names[2], names[3], names[4], nullptr};
-  PyObject *places, *births, *deaths, *sizes, *counts;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOO:Lifetimes", keys, &places, &births,
-                                   &deaths, &sizes, &counts)) {
+  Unsigned place, born, died;
+  Long bytes, count;
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&O&O&O&O&:Lifetimes", keys, Unsigned::read,
+                                   &place, Unsigned::read, &born, Unsigned::read, &died, Long::read,
+                                   &bytes, Long::read, &count)) {
     return nullptr;
   }
-  size_t length[5];
-  const auto* place = items<uint32_t>(places, length[0]);
-  const auto* born = place == nullptr ? nullptr : items<uint32_t>(births, length[1]);
-  const auto* died = born == nullptr ? nullptr : items<uint32_t>(deaths, length[2]);
-  const auto* size = died == nullptr ? nullptr : items<int64_t>(sizes, length[3]);
-  const auto* count = size == nullptr ? nullptr : items<int64_t>(counts, length[4]);
-  if (count == nullptr) return nullptr;
-  for (size_t other : length) {
-    if (!require(other == length[0], "the columns are not of one length")) return nullptr;
+  for (size_t size : {born.size, died.size, bytes.size, count.size}) {
+    if (!require(size == place.size, "the columns are not of one length")) return nullptr;
   }
   memdeep::Rows rows;
   auto work = [&] {
-    rows.reserve(length[0]);
-    for (size_t at = 0; at < length[0]; ++at) {
-      rows.push_back({place[at], born[at], died[at], size[at], count[at]});
+    rows.reserve(place.size);
+    for (size_t at = 0; at < place.size; ++at) {
+      rows.push_back({place[at], born[at], died[at], bytes[at], count[at]});
     }
-    return true;
   };
   return guarded(work) ? lifetimes_of(type, std::move(rows)) : nullptr;
 }
@@ -156,20 +143,15 @@ bool have_places(const memdeep::Rows& rows, size_t count) {
 }
 
 PyObject* charged(PyObject* self, PyObject* args) {
-  PyObject *places, *coarse_places;
+  Unsigned places, coarse;
   long long small;
-  if (!PyArg_ParseTuple(args, "OOL:charged", &places, &coarse_places, &small)) return nullptr;
-  size_t count, coarse_count;
-  const auto* place = items<uint32_t>(places, count);
-  const auto* coarse = place == nullptr ? nullptr : items<uint32_t>(coarse_places, coarse_count);
-  if (coarse == nullptr || !have_places(rows_of(self), std::min(count, coarse_count))) {
+  if (!PyArg_ParseTuple(args, "O&O&L:charged", Unsigned::read, &places, Unsigned::read, &coarse,
+                        &small) ||
+      !have_places(rows_of(self), std::min(places.size, coarse.size))) {
     return nullptr;
   }
   memdeep::Rows rows;
-  auto work = [&] {
-    rows = memdeep::charged(rows_of(self), place, coarse, small);
-    return true;
-  };
+  auto work = [&] { rows = memdeep::charged(rows_of(self), places.items, coarse.items, small); };
   return guarded(work) ? lifetimes_of(Py_TYPE(self), std::move(rows)) : nullptr;
 }
 
@@ -180,10 +162,7 @@ PyObject* size_of_rank(PyObject* self, PyObject* args) {
     return nullptr;
   }
   int64_t size = 0;
-  auto work = [&] {
-    size = memdeep::size_of_rank(rows_of(self), size_t(rank));
-    return true;
-  };
+  auto work = [&] { size = memdeep::size_of_rank(rows_of(self), size_t(rank)); };
   return guarded(work) ? PyLong_FromLongLong(size) : nullptr;
 }
 
@@ -200,7 +179,6 @@ PyObject* alive_at(PyObject* self, PyObject* args) {
     auto same = [](uint32_t place) { return place; };
     memdeep::add_alive(rows, checkpoint + 1, same, sums);
     alive = sums.release();
-    return true;
   };
   return guarded(work) ? columns_of(alive) : nullptr;
 }
@@ -210,38 +188,28 @@ PyObject* heap_at(PyObject* self, PyObject* args) {
   if (!PyArg_ParseTuple(args, "n:heap_at", &checkpoints)) return nullptr;
   if (!require(checkpoints >= 0, "there are no fewer checkpoints than none")) return nullptr;
   std::vector<int64_t> heap;
-  auto work = [&] {
-    heap = memdeep::heap_at(rows_of(self), size_t(checkpoints));
-    return true;
-  };
+  auto work = [&] { heap = memdeep::heap_at(rows_of(self), size_t(checkpoints)); };
   return guarded(work) ? packed(heap) : nullptr;
 }
 
 PyObject* moved(PyObject* self, PyObject* args) {
-  PyObject *phases, *starts, *ends;
+  Unsigned phases, starts, ends;
   Py_ssize_t phase_count;
-  if (!PyArg_ParseTuple(args, "OOOn:moved", &phases, &starts, &ends, &phase_count)) return nullptr;
-  size_t length[3];
-  const auto* phase = items<uint32_t>(phases, length[0]);
-  const auto* start = phase == nullptr ? nullptr : items<uint32_t>(starts, length[1]);
-  const auto* end = start == nullptr ? nullptr : items<uint32_t>(ends, length[2]);
-  if (end == nullptr) return nullptr;
-  if (!require(length[0] == length[1] && length[0] == length[2],
-               "the columns are not of one length")) {
+  if (!PyArg_ParseTuple(args, "O&O&O&n:moved", Unsigned::read, &phases, Unsigned::read, &starts,
+                        Unsigned::read, &ends, &phase_count) ||
+      !require(phases.size == starts.size && phases.size == ends.size,
+               "the columns are not of one length") ||
+      !require(phases.is_within(0, size_t(phase_count)) && ends.is_within(0, memdeep::kNever),
+               "a stretch is of no phase")) {
     return nullptr;
   }
   std::vector<memdeep::Moved> found;
   auto work = [&] {
     std::vector<memdeep::Stretch> stretches;
-    for (size_t at = 0; at < length[0]; ++at) {
-      if (!require(phase[at] < size_t(phase_count) && end[at] < memdeep::kNever,
-                   "a stretch is of no phase")) {
-        return false;
-      }
-      stretches.push_back({phase[at], start[at], end[at]});
+    for (size_t at = 0; at < phases.size; ++at) {
+      stretches.push_back({phases[at], starts[at], ends[at]});
     }
     found = memdeep::moved(rows_of(self), stretches, size_t(phase_count));
-    return true;
   };
   if (!guarded(work)) return nullptr;
   return list(found, [](const memdeep::Moved& one) {
@@ -264,7 +232,6 @@ PyObject* largest_shares(PyObject* self, PyObject* args) {
   std::vector<double> shares;
   auto work = [&] {
     shares = memdeep::largest_shares(rows_of(self), rows_of(passed), size_t(places), small);
-    return true;
   };
   return guarded(work) ? packed(shares) : nullptr;
 }

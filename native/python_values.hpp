@@ -18,6 +18,17 @@
 
 namespace {
 
+PyObject* allocated(PyTypeObject* type) {
+  return reinterpret_cast<allocfunc>(PyType_GetSlot(type, Py_tp_alloc))(type, 0);
+}
+
+// Gives back the memory of an object whose members are destroyed, and its hold on its type.
+void release(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  reinterpret_cast<freefunc>(PyType_GetSlot(type, Py_tp_free))(self);
+  Py_DECREF(reinterpret_cast<PyObject*>(type));
+}
+
 // Puts values into a dictionary under names, until one of them cannot be made.
 class Fields {
  public:
@@ -78,19 +89,43 @@ PyObject* list(const Items& items, Make make) {
   return made;
 }
 
-// The items of a bytes object; null if it is none, or does not hold a whole number of them.
+// An argument of bytes, as the items they hold.
 template <class Item>
-const Item* items(PyObject* object, size_t& count) {
-  char* bytes;
-  Py_ssize_t size;
-  if (PyBytes_AsStringAndSize(object, &bytes, &size) < 0) return nullptr;
-  if (size_t(size) % sizeof(Item) != 0) {
-    PyErr_SetString(PyExc_ValueError, "a column is cut off");
-    return nullptr;
+struct Column {
+  const Item* items;
+  size_t size;
+
+  // For the format `O&`: refuses what is no bytes object, or does not hold a whole number of items.
+  static int read(PyObject* object, void* column) {
+    auto* me = static_cast<Column*>(column);
+    char* bytes;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(object, &bytes, &length) < 0) return 0;
+    if (size_t(length) % sizeof(Item) != 0) {
+      PyErr_SetString(PyExc_ValueError, "a column is cut off");
+      return 0;
+    }
+    me->items = reinterpret_cast<const Item*>(bytes);
+    me->size = size_t(length) / sizeof(Item);
+    return 1;
   }
-  count = size_t(size) / sizeof(Item);
-  return reinterpret_cast<const Item*>(bytes);
-}
+
+  const Item& operator[](size_t place) const { return items[place]; }
+  const Item* begin() const { return items; }
+  const Item* end() const { return items + size; }
+
+  // Whether all of them are at least `least` and below `limit`.
+  bool is_within(Item least, size_t limit) const {
+    return std::all_of(begin(), end(), [=](Item item) {
+      return item >= least && (item < 0 || size_t(item) < limit);
+    });
+  }
+};
+
+using Unsigned = Column<uint32_t>;
+using Signed = Column<int32_t>;
+using Long = Column<int64_t>;
+using Bytes = Column<uint8_t>;
 
 // The items of a column as the bytes of an array.
 template <class Item>
@@ -109,10 +144,12 @@ size_t span(const uint32_t* numbers, size_t count) {
   return count == 0 ? 0 : size_t{*std::max_element(numbers, numbers + count)} + 1;
 }
 
+// Whether `work` was done; what it throws becomes a Python exception.
 template <class Work>
 bool guarded(Work work) {
   try {
-    return work();
+    work();
+    return true;
   } catch (const std::exception&) {
     PyErr_NoMemory();
     return false;

@@ -61,58 +61,6 @@ constexpr size_t kSlack = 64;  // no record without strings is longer
 constexpr size_t kMaxRecord = size_t{64} << 20;  // longer ones are not memray's
 enum Allocator : unsigned { kPyFree = 1, kFree = 5, kMmap = 14, kMunmap = 15, kAllocators = 16 };
 
-// Finds the number of a thing that is kept elsewhere: open addressing over numbers (0: free), each
-// beside half of its hash, so that other things are seldom looked at and growing looks at none.
-class Numbers {
- public:
-  // The place for the number of a thing with this hash: 0 in it means the thing is new.
-  // `is_same(number)` compares.
-  template <class IsSame>
-  uint32_t& at(uint64_t hash, IsSame is_same) {
-    if (used_ * 2 > mask_) grow();
-    const auto half = uint32_t(hash >> 32);
-    for (size_t place = home(half);; place = (place + 1) & mask_) {
-      Slot& slot = slots_[place];
-      if (slot.number == 0) {
-        ++used_;  // the caller fills it
-        slot.half = half;
-        return slot.number;
-      }
-      if (slot.half == half && is_same(slot.number)) return slot.number;
-    }
-  }
-
- private:
-  struct Slot {
-    uint32_t number, half;
-  };
-  static constexpr size_t kInitial = 256;
-
-  size_t home(uint32_t half) const { return uint64_t{half} * (mask_ + 1) >> 32; }
-
-  void grow() {
-    const size_t old = mask_ + 1;
-    Pages<Slot> larger(old * 2);
-    slots_.swap(larger);
-    mask_ = old * 2 - 1;
-    for (size_t from = 0; from < old; ++from) {
-      if (larger[from].number == 0) continue;
-      size_t place = home(larger[from].half);
-      while (slots_[place].number != 0) place = (place + 1) & mask_;
-      slots_[place] = larger[from];
-    }
-  }
-
-  Pages<Slot> slots_{kInitial};
-  size_t mask_ = kInitial - 1;
-  size_t used_ = 0;
-};
-
-inline uint64_t mix(uint64_t one, uint64_t other) {
-  uint64_t mixed = (one ^ (other * 0x9E3779B97F4A7C15u)) * 0xD6E8FEB86659FD93u;
-  return mixed ^ (mixed >> 32);
-}
-
 struct Header {
   int32_t version = 0, python_version = 0, pid = 0;
   uint8_t native = 0, python_allocator = 0, python_allocators = 0, object_lifetimes = 0;
