@@ -48,13 +48,16 @@ def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
     at_peaks = [None if alive is None else alive.folded(parents, most) for alive in stacks]
     ranked = _ranked(_weights(heap, at_peaks))
     fine = _targets(parents, ranked)
-    coarse, small = _for_small_ones(heap, ranked, fine)
+    kinds = [heap.lifetimes] if heap.transients is None else [heap.lifetimes, heap.transients]
+    coarse, small = fine, [-1] * len(kinds)
+    entries = _charged(kinds, fine, coarse, small)
+    if sum(map(len, entries)) > MAX_ENTRIES:  # as seldom
+        coarse, small = _for_small_ones(parents, kinds, ranked, fine)
+        entries = _charged(kinds, fine, coarse, small)
     return FoldedHeap(
         kept=tuple(sorted(ranked)),
-        lifetimes=heap.lifetimes.charged_to(fine, coarse, small[0]),
-        transients=None
-        if heap.transients is None
-        else heap.transients.charged_to(fine, coarse, small[1]),
+        lifetimes=entries[0],
+        transients=None if heap.transients is None else entries[1],
         largest=None if heap.largest is None else _fold_largest(heap.largest, fine),
         peaks=tuple(None if few is None else _fold_stacks(few, fine) for few in at_peaks),
         share=_moved_share(heap, fine, coarse, small[0]),
@@ -74,31 +77,32 @@ def _ranked(weights: Sequence[float]) -> list[int]:
 
 
 def _for_small_ones(
-    heap: Heap, ranked: Sequence[int], fine: array[int]
+    parents: Sequence[int], kinds: Sequence[Lifetimes], ranked: Sequence[int], fine: array[int]
 ) -> tuple[array[int], list[int]]:
-    """What stands for each node in small entries, and how many bytes these have at most.
+    """What stands for each node in small entries, and of each kind how many bytes these have.
 
-    That of lifetimes comes first. Half of the entries that may be are left to the largest ones.
+    Half of the entries that may be are left to the largest ones.
     """
-    kinds = [heap.lifetimes] if heap.transients is None else [heap.lifetimes, heap.transients]
-    if sum(len(kind.charged_to(fine)) for kind in kinds) <= MAX_ENTRIES:  # as mostly
-        return fine, [-1] * len(kinds)
     large = MAX_ENTRIES // 4
     small = [kind.size_of_rank(large) if len(kind) > large else -1 for kind in kinds]
 
     def coarse(size: int) -> array[int]:
-        return _targets(heap.tree.parents, ranked[:size])
+        return _targets(parents, ranked[:size])
 
     def fits(size: int) -> bool:
-        target = coarse(size)
-        pairs = zip(kinds, small, strict=True)
-        left = sum(len(kind.charged_to(fine, target, most)) for kind, most in pairs)
-        return left <= MAX_ENTRIES
+        return sum(map(len, _charged(kinds, fine, coarse(size), small))) <= MAX_ENTRIES
 
     sizes = [len(ranked) * 3 // 4]
     while sizes[-1]:
         sizes.append(sizes[-1] * 3 // 4)
     return coarse(sizes[bisect_left(sizes, True, hi=len(sizes) - 1, key=fits)]), small
+
+
+def _charged(
+    kinds: Sequence[Lifetimes], fine: array[int], coarse: array[int], small: Sequence[int]
+) -> list[Lifetimes]:
+    pairs = zip(kinds, small, strict=True)
+    return [kind.charged_to(fine, coarse, most) for kind, most in pairs]
 
 
 def _weights(heap: Heap, at_peaks: Sequence[Sequence[FoldedStack] | None]) -> list[float]:

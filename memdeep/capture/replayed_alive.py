@@ -44,9 +44,4 @@ class ReplayedAlive:
 
 
 def _stacks(node: bytes, held: bytes, count: bytes) -> Iterator[StackBytes]:
-    return map(
-        StackBytes,
-        unsigned(node),
-        long(held),
-        long(count),
-    )
+    return map(StackBytes, unsigned(node), long(held), long(count))

@@ -109,6 +109,5 @@ def joined(parts: Sequence[Lifetimes]) -> Lifetimes:
     if not parts or len(replayed) < len(parts):
         return LifetimeList(tuple(chain.from_iterable(parts)))
     columns = [rows.columns() for rows in replayed]
-    names = ("place", "born", "died", "bytes", "count")
-    whole = (b"".join(column[name] for column in columns) for name in names)
-    return ReplayedLifetimes(type(replayed[0])(*whole))
+    whole = {name: b"".join(part[name] for part in columns) for name in columns[0]}
+    return ReplayedLifetimes(type(replayed[0])(**whole))
