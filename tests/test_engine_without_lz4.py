@@ -21,12 +21,17 @@ pytest.importorskip("memdeep.capture._replay", reason="the replay is not built")
 PROGRAM = "kept = [bytearray(100_000) for _ in range(50)]"
 
 
-def test_memrays_reader_unpacks_what_we_cannot(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    capture = tmp_path / "capture.bin"
-    command = [sys.executable, "-m", "memray", "run", "-q", "-o", str(capture), "-c", PROGRAM]
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    path = tmp_path / "capture.bin"
+    command = [sys.executable, "-m", "memray", "run", "-q", "-o", str(path), "-c", PROGRAM]
     subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
+def test_memrays_reader_unpacks_what_we_cannot(
+    capture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert reason_for_memray(capture) is None
     ours = load_capture(capture).heap([[Stretch(0, 1)]], lambda step: None)
     monkeypatch.setattr(
@@ -41,11 +46,8 @@ def test_memrays_reader_unpacks_what_we_cannot(
 
 
 def test_the_head_of_a_capture_is_read_once_to_choose_its_reader(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    capture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    capture = tmp_path / "capture.bin"
-    command = [sys.executable, "-m", "memray", "run", "-q", "-o", str(capture), "-c", PROGRAM]
-    subprocess.run(command, check=True, capture_output=True)
     opened = []
 
     def open_noted(path: Path) -> tuple[BinaryIO, int]:
