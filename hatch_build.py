@@ -16,7 +16,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 from packaging.tags import platform_tags
 
-MODULE = "memdeep.capture._replay"
+MODULE = "memdeep.heap.replay._replay"
 SOURCE = "native/module.cpp"
 LIMITED_API = "0x030A0000"  # one build serves CPython 3.10 and all later ones
 
@@ -35,9 +35,9 @@ class ReplayBuildHook(BuildHookInterface[Any]):
             self.app.display_warning(f"memdeep's replay engine could not be built: {error}")
             return
         if version == "editable":
-            _replace(Path(self.root, "memdeep", "capture", built.name), built)
+            _replace(Path(self.root, "memdeep", "heap", "replay", built.name), built)
             return
-        build_data["force_include"][str(built)] = f"memdeep/capture/{built.name}"
+        build_data["force_include"][str(built)] = f"memdeep/heap/replay/{built.name}"
         build_data["pure_python"] = False
         tag = self.build_config.builder.get_best_matching_tag()
         build_data["tag"] = f"cp310-abi3-{tag.rpartition('-')[2]}" if limited else tag

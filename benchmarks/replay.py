@@ -12,9 +12,9 @@ from rich.table import Table
 
 from benchmarks import commands
 from benchmarks.reports import PANDAS
-from memdeep.capture.replaying import replay
-from memdeep.report.units import size
-from memdeep.rundir import RunDirectory
+from memdeep.heap.replay.engine import replay
+from memdeep.rundir.directory import RunDirectory
+from memdeep.text.units import size
 
 DEEP_COPIES = Path(__file__).parent / "programs" / "deep_copies.py"
 PHASES = 30

@@ -73,14 +73,14 @@ def by_memray(capture: Path) -> tuple[int, float, float]:
 
 def by_memdeep(capture: Path, names: Path | None) -> tuple[int, float, float]:
     """Number of call sites, seconds for the names of all frames, and with all stacks."""
-    from memdeep.capture import symbol_store
-    from memdeep.capture.replaying import replay
-    from memdeep.capture.run_symbols import RunSymbols
-    from memdeep.capture.symbol_store import StoredSymbols
+    from memdeep.heap.native_names import RunSymbols
+    from memdeep.heap.replay.engine import replay
+    from memdeep.symbols import store
+    from memdeep.symbols.store import StoredSymbols
 
     trace = replay(capture, lambda step: None)
     start = time.perf_counter()
-    stored = StoredSymbols() if names is None else symbol_store.read(names)[0]
+    stored = StoredSymbols() if names is None else store.read(names)[0]
     symbols = RunSymbols(stored, time.time())
     symbols.name_all(trace)
     frames_s = time.perf_counter() - start

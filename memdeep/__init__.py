@@ -1,6 +1,7 @@
 """memdeep: which line, in which phase, made this Python program's memory explode?"""
 
 from memdeep.record.api import checkpoint, phase
+from memdeep.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ __all__ = [
     "monitor_function",
     "phase",
 ]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:

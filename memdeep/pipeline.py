@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from memdeep import rundir
 from memdeep.analysis.curves import heap_curve
 from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
@@ -18,13 +17,18 @@ from memdeep.analysis.lines import by_line
 from memdeep.analysis.outline import MAX_OPEN, outline
 from memdeep.analysis.phases import phases
 from memdeep.analysis.redact import redacted
-from memdeep.capture import replaying, run_symbols, source_store
-from memdeep.capture.loading import Recording, load_run
-from memdeep.capture.plain import load_capture
-from memdeep.capture.sources import Sources, read_sources
+from memdeep.heap import native_names
+from memdeep.heap.replay import engine
+from memdeep.load.bare_capture import load_capture
+from memdeep.load.run import Recording, load_run
 from memdeep.model import Report
-from memdeep.report import html, json, language, payload, view
-from memdeep.rundir import RunDirectory
+from memdeep.report import json
+from memdeep.report.page import html, payload, view
+from memdeep.rundir import directory
+from memdeep.rundir.directory import RunDirectory
+from memdeep.sources import store
+from memdeep.sources.lines import Sources, read_sources
+from memdeep.text import language
 
 OnStep = Callable[[str], None]
 
@@ -47,8 +51,8 @@ class ReportOptions:
 
 def load(path: Path) -> Recording:
     """The recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
-    if rundir.is_directory(path):
-        return load_run(rundir.existing(path))
+    if directory.is_directory(path):
+        return load_run(directory.existing(path))
     return load_capture(path)
 
 
@@ -64,12 +68,12 @@ def analyse(
     run = replace(run, problems=problems)
     on_step("Finding the culprits")
     found_phases = phases(run, heap, outlined.phases)
-    sources = source_store.NOTHING
+    sources = store.NOTHING
     if options.source is not False:
         found = read_sources(
             heap.tree.frames, run.started, run.command, with_private=options.source is True
         )
-        sources = source_store.merged(recording.sources, found)
+        sources = store.merged(recording.sources, found)
     return Report(
         run=run,
         heap=heap,
@@ -100,8 +104,8 @@ def store_names(path: Path, on_step: OnStep) -> None:
 
     Raises OutputError.
     """
-    if run_symbols.is_installed() and replaying.is_built():
-        run_symbols.store_names(RunDirectory(path), on_step)
+    if native_names.is_installed() and engine.is_built():
+        native_names.store_names(RunDirectory(path), on_step)
 
 
 def store_sources(path: Path, report: Report) -> None:
@@ -110,8 +114,8 @@ def store_sources(path: Path, report: Report) -> None:
     Raises OutputError.
     """
     sources = Sources(report.sources, report.private_files)
-    rundir.write_atomically(
-        RunDirectory(path).sources, source_store.encode(sources, report.run.started)
+    directory.write_atomically(
+        RunDirectory(path).sources, store.encode(sources, report.run.started)
     )
 
 
@@ -124,17 +128,17 @@ def write(
 ) -> None:
     """Write the page and the machine-readable result. Raises OutputError."""
     on_step("Writing the page")
-    rundir.write_atomically(json_path, json.encode(report))
+    directory.write_atomically(json_path, json.encode(report))
     peaks = [phase.peak for phase in report.phases]
     folded, lines = fold(report.heap, peaks), by_line(report.heap, peaks)
     languages = language.chosen(options.lang)
     page = view.page(report, payload.encode(report, folded, lines, options.editor), languages)
-    rundir.write_atomically(html_path, html.render(page, languages))
+    directory.write_atomically(html_path, html.render(page, languages))
 
 
 def report_paths(path: Path) -> tuple[Path, Path]:
     """Where the reports on ``path`` go: into the run directory, or beside a capture."""
-    if rundir.is_directory(path):
+    if directory.is_directory(path):
         run_dir = RunDirectory(path)
         return run_dir.html, run_dir.json
     return path.with_name(f"{path.name}.report.html"), path.with_name(f"{path.name}.report.json")

@@ -1,5 +1,5 @@
-// `memdeep.capture._replay`: the replay as a Python type. Columns leave as bytes; what they mean is
-// said in memdeep/capture/engine.py. CPython's limited API of 3.10, so that one build serves all.
+// `memdeep.heap.replay._replay`: the replay as a Python type. Columns leave as bytes; what they mean is
+// said in memdeep/heap/replay/reader.py. CPython's limited API of 3.10, so that one build serves all.
 
 #include "python_values.hpp"
 
@@ -422,7 +422,7 @@ PyType_Slot slots[] = {
     {0, nullptr},
 };
 
-PyType_Spec spec = {"memdeep.capture._replay.Replay", sizeof(Object), 0, Py_TPFLAGS_DEFAULT, slots};
+PyType_Spec spec = {"memdeep.heap.replay._replay.Replay", sizeof(Object), 0, Py_TPFLAGS_DEFAULT, slots};
 
 int populate(PyObject* module) {
   for (auto [name, made] : {std::pair{"Replay", &spec}, {"Lifetimes", &lifetimes_spec}}) {

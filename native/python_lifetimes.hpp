@@ -1,4 +1,4 @@
-// `memdeep.capture._replay.Lifetimes`: rows of bytes between births and deaths as a Python type, and
+// `memdeep.heap.replay._replay.Lifetimes`: rows of bytes between births and deaths as a Python type, and
 // the sums over what was alive. Every column that Python gives is checked before it is used.
 
 #pragma once
@@ -265,7 +265,7 @@ PyType_Slot lifetime_slots[] = {
     {0, nullptr},
 };
 
-PyType_Spec lifetimes_spec = {"memdeep.capture._replay.Lifetimes", sizeof(Lifetimes), 0,
+PyType_Spec lifetimes_spec = {"memdeep.heap.replay._replay.Lifetimes", sizeof(Lifetimes), 0,
                               Py_TPFLAGS_DEFAULT, lifetime_slots};
 
 }  // namespace

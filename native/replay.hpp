@@ -39,7 +39,7 @@
 //
 // MARKERS end a segment. memdeep writes them as a thread record whose name is "memdeep:" and 30
 // digits; after a run they are overwritten by two memory records whose RSS is a multiple of 4096
-// plus 1 and plus 2, as a varint padded to 10 bytes (memdeep/capture/markers.py).
+// plus 1 and plus 2, as a varint padded to 10 bytes (memdeep/heap/markers.py).
 #pragma once
 
 #include <algorithm>

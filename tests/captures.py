@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
-from memdeep.capture.markers import MarkerFigures, encode_records
-from memdeep.capture.replayed_lifetimes import ReplayedLifetimes
-from memdeep.capture.trace import Trace
+from memdeep.heap.markers import MarkerFigures, encode_records
+from memdeep.heap.replay.lifetimes import ReplayedLifetimes
+from memdeep.heap.replay.trace import Trace
 from memdeep.record.recorder import MARKER_DIGITS, MARKER_PREFIX
 
 FREE, MALLOC, REALLOC, CALLOC, MMAP, MUNMAP = 5, 6, 7, 8, 14, 15

@@ -9,13 +9,13 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from memdeep.alive import AliveStacks
 from memdeep.analysis.curves import heap_curve
 from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import phases
-from memdeep.lifetimes import LifetimeList
+from memdeep.heap.alive_list import AliveStacks
+from memdeep.heap.lists import LifetimeList
 from memdeep.model import (
     Checkpoint,
     CheckpointKind,
@@ -39,7 +39,7 @@ from memdeep.model import (
     StackTree,
     Stretch,
 )
-from memdeep.statement import state
+from memdeep.model.statement import state
 
 # A slow machine is no reason for a law to fail.
 settings.register_profile(

@@ -12,7 +12,7 @@ from typing import Any
 
 from conftest import TIMEOUT_S, environment, memdeep_command
 
-from memdeep import journal
+from memdeep.rundir import journal
 
 # Without a tracer a run takes a fraction of a second, and marks are the same.
 QUICKLY = ("--backend", "rss", "--no-report", "--force", "--quiet")

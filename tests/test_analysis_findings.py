@@ -25,8 +25,8 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.alive import AliveStacks
 from memdeep.analysis.findings import MAX_FINDINGS, findings
+from memdeep.heap.alive_list import AliveStacks
 from memdeep.model import (
     Advice,
     Finding,

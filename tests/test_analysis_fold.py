@@ -11,10 +11,10 @@ from factories import frame, heap, lifetime, lifetimes_in, transient, tree, tree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.alive import AliveStacks
 from memdeep.analysis import fold as folding
 from memdeep.analysis.fold import fold
-from memdeep.lifetimes import LifetimeList
+from memdeep.heap.alive_list import AliveStacks
+from memdeep.heap.lists import LifetimeList
 from memdeep.model import Heap, LargeAllocation, Lifetime, Peak, StackBytes
 
 Figures = tuple[int, int]

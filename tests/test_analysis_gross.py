@@ -9,7 +9,7 @@ from factories import MB, frame, heap, lifetime, program, run, transient, tree, 
 
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import phases
-from memdeep.lifetimes import LifetimeList
+from memdeep.heap.lists import LifetimeList
 from memdeep.model import Heap, LargeAllocation, Origin, Phase
 
 READ, PARSE, OWN = frame("read", lineno=1), frame("parse", lineno=2), frame(origin=Origin.MEMDEEP)

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from memdeep.analysis.fate import cover
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import phases
-from memdeep.lifetimes import LifetimeList
+from memdeep.heap.lists import LifetimeList
 from memdeep.model import (
     Checkpoint,
     Culprit,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from memdeep import journal
-from memdeep.capture import checkpoints
-from memdeep.journal import Event
+from memdeep.load import checkpoints
 from memdeep.model import Checkpoint, CheckpointKind, Sample
+from memdeep.rundir import journal
+from memdeep.rundir.journal import Event
 
 
 def event(sequence: int = 1, kind: str = journal.POINT, **fields: object) -> Event:

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from memdeep.capture import confined
-from memdeep.capture.confined import ConfinedError, Confinement, Limits
+from memdeep.heap.memray import confined
+from memdeep.heap.memray.confined import ConfinedError, Confinement, Limits
 
 LIMITS = Limits(memory_bytes=200 << 20, cpu_s=1)
 

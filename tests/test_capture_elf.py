@@ -11,7 +11,7 @@ import pytest
 from libraries import needs_compiler
 from symbolic.debuginfo import Archive
 
-from memdeep.capture.elf import DamagedElf, ElfFile, NotElf
+from memdeep.symbols.elf import DamagedElf, ElfFile, NotElf
 
 pytestmark = needs_compiler
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.capture.header import CaptureHeader, read_header
 from memdeep.errors import EXIT_BAD_DATA, EXIT_NO_INPUT, CaptureError
+from memdeep.heap.header import CaptureHeader, read_header
 
 
 def head(version: int = 12, file_format: int = 0, start_ms: int = 1_763_634_645_123) -> bytes:

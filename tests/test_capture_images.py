@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.capture.images import AddressSpace, Image
+from memdeep.symbols.images import AddressSpace, Image
 
 LIB = Image("/lib/lib.so", ((0, 0x100), (0x200, 0x50)))
 PROGRAM = Image("/bin/program", ((0x400000, 0x1000),))

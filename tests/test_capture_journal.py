@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memdeep import journal
-from memdeep.capture import journal_file, lines
-from memdeep.capture.journal_file import MAX_LINES, read_journal
-from memdeep.capture.lines import read_lines
+from memdeep.load import journal as journal_file
+from memdeep.load.journal import MAX_LINES, read_journal
+from memdeep.rundir import journal, long_file
+from memdeep.rundir.long_file import read_lines
 
 
 @given(
@@ -35,7 +35,7 @@ def test_what_is_kept_and_what_is_left_out_are_all_there_is(
     whole = [text + b"\n" for text in texts]
     path.write_bytes(b"".join([*whole, torn]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines, "CHUNK_BYTES", chunk_bytes)
+        patch.setattr(long_file, "CHUNK_BYTES", chunk_bytes)
         read = read_lines(path, most, re.compile(b"!"))
     assert read.content.count(b"\n") + read.left_out == len(whole)
     kept = [line + b"\n" for line in read.content.split(b"\n")[:-1]]
@@ -50,8 +50,8 @@ def test_what_is_kept_and_what_is_left_out_are_all_there_is(
 def test_a_line_without_an_end_takes_no_memory_without_an_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 1000)
-    monkeypatch.setattr(lines, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(long_file, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(long_file, "CHUNK_BYTES", 100)
     path = tmp_path / "lines"
     path.write_bytes(b"first\n" + b"x" * 100_000 + b"\nlast\n")
     content = read_lines(path, 10).content

@@ -11,10 +11,10 @@ from factories import COUNTS, MB
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memdeep.capture import markers
-from memdeep.capture.markers import FIRST_FLAG, SECOND_FLAG, Aligned, Marker, MarkerFigures
 from memdeep.errors import CaptureError
-from memdeep.rundir import RunDirectory
+from memdeep.heap import markers
+from memdeep.heap.markers import FIRST_FLAG, SECOND_FLAG, Aligned, Marker, MarkerFigures
+from memdeep.rundir.directory import RunDirectory
 
 PAGE_BYTES = 4096
 MEMORY_RECORD = 0x02

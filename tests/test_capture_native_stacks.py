@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.capture.native_stacks import is_eval_loop, merge
-from memdeep.capture.stacks import RawFrame
+from memdeep.model import RawFrame
+from memdeep.symbols.merge import is_eval_loop, merge
 
 EVAL: RawFrame = ("_PyEval_EvalFrameDefault", "ceval.c", 5)
 COLD: RawFrame = ("_PyEval_EvalFrameDefault.cold", "ceval.c", 0)

@@ -9,7 +9,7 @@ from factories import ANY_TEXT
 from hypothesis import given
 
 import memdeep
-from memdeep.capture.origins import Origins
+from memdeep.heap.origins import Origins
 from memdeep.model import Origin
 
 STDLIB = "/opt/python/lib/python3.12"

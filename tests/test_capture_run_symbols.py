@@ -14,14 +14,13 @@ from conftest import PROGRAMS
 from memray import FileReader
 from memray._memray import set_log_level
 
-from memdeep.capture.plain import load_capture
-from memdeep.capture.replaying import replay
-from memdeep.capture.run_symbols import RunSymbols, store_names
-from memdeep.capture.stacks import RawFrame
-from memdeep.capture.symbol_store import StoredSymbols, decode, encode, read
-from memdeep.capture.trace import Trace
-from memdeep.model import Origin, Stretch
-from memdeep.rundir import RunDirectory
+from memdeep.heap.native_names import RunSymbols, store_names
+from memdeep.heap.replay.engine import replay
+from memdeep.heap.replay.trace import Trace
+from memdeep.load.bare_capture import load_capture
+from memdeep.model import Origin, RawFrame, Stretch
+from memdeep.rundir.directory import RunDirectory
+from memdeep.symbols.store import StoredSymbols, decode, encode, read
 
 Stacks = dict[
     tuple[int, int], list[RawFrame]
@@ -183,7 +182,7 @@ def test_where_symbols_cannot_be_read_memray_names_the_stacks(
 
     ours = native_functions()
     assert "PyObject_Vectorcall" in ours or "_PyObject_Vectorcall" in ours
-    monkeypatch.setattr("memdeep.capture.run_symbols.find_spec", lambda name: None)
+    monkeypatch.setattr("memdeep.heap.native_names.find_spec", lambda name: None)
     memrays = native_functions()
     named = {name for name in ours if not name.startswith("<unknown in ")}
     assert len(named) > 50

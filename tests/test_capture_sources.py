@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from factories import frame, library, native, report
 
-from memdeep.capture.sources import CONTEXT_LINES, MAX_LINE_CHARACTERS, Sources, read_sources
+from memdeep.sources.lines import CONTEXT_LINES, MAX_LINE_CHARACTERS, Sources, read_sources
 
 STARTED_S = 1_763_634_645
 STARTED = datetime.fromtimestamp(STARTED_S, timezone.utc).isoformat()

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import memdeep
-from memdeep.capture.origins import Origins
-from memdeep.capture.stacks import NO_STACK_FRAME, OWN_FRAME, RawFrame, StackTreeBuilder
-from memdeep.model import Frame, Origin
+from memdeep.heap.origins import Origins
+from memdeep.heap.stacks import NO_STACK_FRAME, OWN_FRAME, StackTreeBuilder
+from memdeep.model import Frame, Origin, RawFrame
 
 OWN = str(Path(memdeep.__file__).parent / "record")
 STDLIB = "/usr/lib/python3.11"

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memdeep.capture.symbol_cache import SymbolCache, directory_of
+from memdeep.symbols.cache import SymbolCache, directory_of
 
 WRITER = """
 import random, sys
 from pathlib import Path
-from memdeep.capture.symbol_cache import SymbolCache
+from memdeep.symbols.cache import SymbolCache
 cache = SymbolCache(Path(sys.argv[1]), limit_bytes=400_000)
 for turn in range(150):
     key = f"{random.randrange(6):040x}-own"
@@ -29,7 +29,7 @@ for turn in range(150):
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from memdeep.capture.symbol_cache import SymbolCache
+from memdeep.symbols.cache import SymbolCache
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 cache = SymbolCache(Path(sys.argv[1]))
 cache.write("small", bytes(500))

@@ -15,12 +15,12 @@ import libraries
 import pytest
 from libraries import RESERVE, RESERVE_LINE, needs_compiler
 
-from memdeep.capture.debuginfod import Debuginfod
-from memdeep.capture.elf import ElfFile
-from memdeep.capture.images import Image
-from memdeep.capture.symbol_cache import SymbolCache
-from memdeep.capture.symbol_files import SymbolFiles
-from memdeep.capture.symbol_tables import build_id
+from memdeep.symbols.cache import SymbolCache
+from memdeep.symbols.debuginfod import Debuginfod
+from memdeep.symbols.elf import ElfFile
+from memdeep.symbols.files import SymbolFiles
+from memdeep.symbols.images import Image
+from memdeep.symbols.tables import build_id
 
 pytestmark = needs_compiler
 

@@ -10,15 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.capture.images import Image
-from memdeep.capture.symbol_store import (
-    DamagedSymbols,
-    StoredImage,
-    StoredSymbols,
-    decode,
-    encode,
-    read,
-)
+from memdeep.symbols.images import Image
+from memdeep.symbols.store import DamagedSymbols, StoredImage, StoredSymbols, decode, encode, read
 
 addresses = st.integers(0, 2**64 - 1)
 frames = st.lists(st.tuples(st.text(), st.text(), st.integers(0, 2**31)), max_size=4).map(tuple)
@@ -113,7 +106,7 @@ def packed(document: object) -> bytes:
 
 
 def test_a_file_that_unpacks_without_end_is_damage(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memdeep.capture.symbol_store.MAX_BYTES", 10_000)
+    monkeypatch.setattr("memdeep.symbols.store.MAX_BYTES", 10_000)
     with pytest.raises(DamagedSymbols):
         decode(zlib.compress(b" " * 20_000 + json.dumps(JSON).encode()))
 

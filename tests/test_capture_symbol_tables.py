@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from libraries import EXPORTED_LINE, GROW_LINE, RESERVE, RESERVE_LINE, needs_compiler
 
-from memdeep.capture.demangle import demangle
-from memdeep.capture.stacks import RawFrame
-from memdeep.capture.symbol_tables import NoSymbols, SymbolTable, build_id, build_table
+from memdeep.model import RawFrame
+from memdeep.symbols.demangle import demangle
+from memdeep.symbols.tables import NoSymbols, SymbolTable, build_id, build_table
 
 pytestmark = needs_compiler
 

@@ -8,11 +8,11 @@ import libraries
 import pytest
 from libraries import RESERVE, needs_compiler
 
-from memdeep.capture.images import Image
-from memdeep.capture.symbol_files import Symbols
-from memdeep.capture.symbol_store import StoredImage, StoredSymbols
-from memdeep.capture.symbol_tables import SymbolTable, build_table
-from memdeep.capture.symbols import SymbolServer
+from memdeep.symbols.files import Symbols
+from memdeep.symbols.images import Image
+from memdeep.symbols.server import SymbolServer
+from memdeep.symbols.store import StoredImage, StoredSymbols
+from memdeep.symbols.tables import SymbolTable, build_table
 
 LIB = Image("/lib/lib.so", ((0, 0x100), (0x200, 0x50)))
 PROGRAM = Image("/bin/program", ((0x400000, 0x1000),))

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from memdeep import journal
-from memdeep.capture.header import MAGIC
-from memdeep.capture.parts import Part
-from memdeep.capture.tracing import align_parts
-from memdeep.journal import Event
+from memdeep.heap.header import MAGIC
+from memdeep.heap.parts import Part
+from memdeep.load.traced import align_parts
 from memdeep.record.recorder import MARKER_DIGITS, MARKER_PREFIX
-from memdeep.rundir import RunDirectory
+from memdeep.rundir import journal
+from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.journal import Event
 
 HEADER = MAGIC + struct.pack("<iiBBQQQQ", 13, 0x030B00F0, 0, 0, 0, 0, 1_000, 0) + bytes(64)
 

@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from memdeep import config
-from memdeep.config import Config
+from memdeep.cli import config
+from memdeep.cli.config import Config
+from memdeep.cli.options import BY_NAME, OPTIONS, Option, Settings, problem, toml_text
 from memdeep.errors import EXIT_USAGE, MemdeepError
-from memdeep.options import BY_NAME, OPTIONS, Option, Settings, problem, toml_text
 
 ALL_KINDS = """\
 native = false

@@ -24,9 +24,10 @@ from conftest import (
     tree,
 )
 
-from memdeep import cli
-from memdeep.capture import engines, replaying
+from memdeep.cli import main
 from memdeep.errors import EXIT_BAD_DATA, EXIT_NO_INPUT, EXIT_NOT_STARTED
+from memdeep.heap import choice
+from memdeep.heap.replay import engine as replaying
 
 GROWS = PROGRAMS / "grows.py"
 LABELS = ["(start)", "PREPARE_START", "PREPARE_END", *["repeat"] * 6, "finished", "(end)"]
@@ -71,7 +72,7 @@ def reported(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> Reported:
     def report() -> dict[str, Any]:
         names = set(tree(run_dir))
         with pytest.raises(SystemExit) as ended:
-            cli.main(["report", str(run_dir)])
+            main.main(["report", str(run_dir)])
         text = capsys.readouterr().err
         assert ended.value.code == 0, text
         assert set(tree(run_dir)) - names <= REPORTS | {"markers"}
@@ -86,19 +87,19 @@ def reported(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> Reported:
     return report
 
 
-@pytest.fixture(params=[engines.REPLAY, engines.MEMRAY])
+@pytest.fixture(params=[choice.REPLAY, choice.MEMRAY])
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Which reader reads the captures of the test."""
     name = str(request.param)
-    if name == engines.REPLAY and not replaying.is_built():
+    if name == choice.REPLAY and not replaying.is_built():
         pytest.skip("the replay is not built")
-    monkeypatch.setenv(engines.VARIABLE, name)
+    monkeypatch.setenv(choice.VARIABLE, name)
     return name
 
 
 def problems_of(made: dict[str, Any]) -> list[str]:
     """What is wrong with the run; that memray's reader was demanded is nothing of it."""
-    return [problem for problem in made["problems"] if engines.VARIABLE not in problem]
+    return [problem for problem in made["problems"] if choice.VARIABLE not in problem]
 
 
 def heap_of(made: dict[str, Any]) -> list[int | None]:
@@ -514,7 +515,7 @@ def test_a_frame_in_a_pipe_or_a_device_has_no_source(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.py")
     code = f"""
 import memdeep
-from memdeep.capture.sources import read_sources
+from memdeep.sources.lines import read_sources
 from memdeep.model import Frame, Origin
 names = [{str(tmp_path / "pipe.py")!r}, "/dev/zero", "/proc/self/maps", "x\\0y", "/", "n" * 9999]
 frames = [Frame("f", name, 1, Origin.USER) for name in names]

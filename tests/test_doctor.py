@@ -13,7 +13,7 @@ import pytest
 from conftest import RunMemdeep, environment, memdeep_command
 
 import memdeep
-from memdeep.capture import replaying
+from memdeep.heap.replay import engine as replaying
 from memdeep.limits import cgroup_limit_bytes
 
 

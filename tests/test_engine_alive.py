@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.alive import AliveStacks
-from memdeep.capture.replayed_alive import ReplayedAlive
+from memdeep.heap.alive_list import AliveStacks
+from memdeep.heap.replay.alive import ReplayedAlive
 from memdeep.model import Alive, StackBytes
 
 SIZES = st.sampled_from([1, 2, 100, 10**4, 10**12])

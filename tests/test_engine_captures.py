@@ -19,19 +19,19 @@ from memray._memray import compute_statistics
 from memray._stats import Stats
 
 from memdeep.analysis.outline import outline
-from memdeep.capture.engine import ReplayReader
-from memdeep.capture.loading import load_run
-from memdeep.capture.markers import find
-from memdeep.capture.origins import Origins
-from memdeep.capture.parts import HeapPart, Part
-from memdeep.capture.reader import MemrayNativeFrames, MemrayReader
-from memdeep.capture.replaying import replay
-from memdeep.capture.stacks import StackTreeBuilder
-from memdeep.capture.trace import Cut, Trace
+from memdeep.heap.markers import find
+from memdeep.heap.memray.reader import MemrayNativeFrames, MemrayReader
+from memdeep.heap.origins import Origins
+from memdeep.heap.parts import HeapPart, Part
+from memdeep.heap.replay.engine import replay
+from memdeep.heap.replay.reader import ReplayReader
+from memdeep.heap.replay.trace import Cut, Trace
+from memdeep.heap.stacks import StackTreeBuilder
+from memdeep.load.run import load_run
 from memdeep.model import StackTree
-from memdeep.rundir import RunDirectory
+from memdeep.rundir.directory import RunDirectory
 
-pytest.importorskip("memdeep.capture._replay", reason="the replay is not built")
+pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = Path(__file__).parent / "programs"

@@ -9,8 +9,8 @@ from factories import transient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.capture.replayed_lifetimes import ReplayedLifetimes, compiled, joined
-from memdeep.lifetimes import LifetimeList
+from memdeep.heap.lists import LifetimeList
+from memdeep.heap.replay.lifetimes import ReplayedLifetimes, compiled, joined
 from memdeep.model import Lifetime, Moved, Stretch
 
 CHECKPOINTS = 8

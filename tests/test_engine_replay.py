@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memray import FileReader
 
-from memdeep.capture.trace import Cut, Trace
+from memdeep.heap.replay.trace import Cut, Trace
 
-_replay = pytest.importorskip("memdeep.capture._replay", reason="the replay is not built")
+_replay = pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
 
 ALL = 2**31 - 1
 PAGE = 4096

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from conftest import RunMemdeep, complaint, environment
 
-from memdeep.capture import replaying
+from memdeep.heap.replay import engine
 
-pytest.importorskip("memdeep.capture._replay", reason="the replay is not built")
+pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
 
 BLOCK = 300_000
 NOISE = 30_000  # what the interpreter itself may allocate besides
@@ -92,9 +92,9 @@ def test_a_report_needs_no_memray(
 
 
 def test_a_long_pass_tells_how_far_it_is(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replaying, "STEP_BYTES", 500)
+    monkeypatch.setattr(engine, "STEP_BYTES", 500)
     steps: list[str] = []
-    trace = replaying.replay(run_dir / "capture.bin", steps.append)
+    trace = engine.replay(run_dir / "capture.bin", steps.append)
     percents = [int(step.removesuffix(" %)").rpartition("(")[2]) for step in steps]
     assert percents == sorted(percents)
     assert 0 < percents[0] < 50 < percents[-1] < 100

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import memdeep
-from memdeep.capture.origins import Origins
-from memdeep.capture.site_nodes import site_nodes
-from memdeep.capture.stacks import RawFrame, StackTreeBuilder
-from memdeep.capture.trace import Trace
+from memdeep.heap.origins import Origins
+from memdeep.heap.replay.nodes import site_nodes
+from memdeep.heap.replay.trace import Trace
+from memdeep.heap.stacks import StackTreeBuilder
+from memdeep.model import RawFrame
 
-_replay = pytest.importorskip("memdeep.capture._replay", reason="the replay is not built")
+_replay = pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
 
 OWN = memdeep.__file__.replace("__init__", "record/api")
 FUNCTIONS = [

@@ -10,13 +10,14 @@ from typing import BinaryIO
 
 import pytest
 
-from memdeep.capture import header, replaying
-from memdeep.capture.engines import PACKED, reason_for_memray
-from memdeep.capture.plain import load_capture
+from memdeep.heap import header
+from memdeep.heap.choice import PACKED, reason_for_memray
+from memdeep.heap.replay import engine
+from memdeep.load.bare_capture import load_capture
 from memdeep.model import Stretch
-from memdeep.rundir import open_regular
+from memdeep.rundir.directory import open_regular
 
-pytest.importorskip("memdeep.capture._replay", reason="the replay is not built")
+pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
 
 PROGRAM = "kept = [bytearray(100_000) for _ in range(50)]"
 
@@ -35,7 +36,7 @@ def test_memrays_reader_unpacks_what_we_cannot(
     assert reason_for_memray(capture) is None
     ours = load_capture(capture).heap([[Stretch(0, 1)]], lambda step: None)
     monkeypatch.setattr(
-        replaying, "find_spec", lambda name: None if name == "lz4" else find_spec(name)
+        engine, "find_spec", lambda name: None if name == "lz4" else find_spec(name)
     )
     assert reason_for_memray(capture) == PACKED
     recording = load_capture(capture)
@@ -54,7 +55,7 @@ def test_the_head_of_a_capture_is_read_once_to_choose_its_reader(
         opened.append(path)
         return open_regular(path)
 
-    for module in (header, replaying):
+    for module in (header, engine):
         monkeypatch.setattr(module, "open_regular", open_noted)
     assert reason_for_memray(capture) is None
     assert opened == [capture]

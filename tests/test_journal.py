@@ -10,8 +10,8 @@ from factories import ANY_TEXT, COUNTS
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memdeep import journal
-from memdeep.journal import Event
+from memdeep.rundir import journal
+from memdeep.rundir.journal import Event
 
 RESIDENT = st.tuples(COUNTS, st.none() | COUNTS) | st.just((None, None))
 

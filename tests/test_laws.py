@@ -21,8 +21,8 @@ from conftest import environment
 from memray import FileReader
 
 from memdeep import pipeline
-from memdeep.capture.markers import FIRST_FLAG, is_flagged
-from memdeep.capture.reader import ALL_RECORDS
+from memdeep.heap.markers import FIRST_FLAG, is_flagged
+from memdeep.heap.memray.reader import ALL_RECORDS
 from memdeep.model import Report
 
 PROGRAMS = Path(__file__).parent / "programs"

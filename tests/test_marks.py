@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from marking import assert_same_output, run_marked
 
-from memdeep.record import marks
+from memdeep.record.marks import words
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from memdeep.record import marks
     ],
 )
 def test_good_words_pass(word: str) -> None:
-    assert marks.check(word) is None
+    assert words.check(word) is None
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,14 @@ def test_good_words_pass(word: str) -> None:
     ],
 )
 def test_bad_words_are_explained(word: str, sentence: str | None) -> None:
-    assert marks.check(word) == sentence
+    assert words.check(word) == sentence
     if sentence is not None:
         with pytest.raises(ValueError, match=re.escape(sentence)):
-            marks.install([word])
+            words.install([word])
 
 
 def test_no_marks_are_no_trouble() -> None:
-    assert marks.install([]).unmet() == []
+    assert words.install([]).unmet() == []
 
 
 def test_grid_of_times(work: Path) -> None:

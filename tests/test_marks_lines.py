@@ -12,7 +12,7 @@ import pytest
 from conftest import PROGRAMS, environment
 from marking import assert_same_output, run_marked
 
-from memdeep.record import mark_line
+from memdeep.record.marks import line as mark_line
 
 LINES = "marks_lines.py"
 

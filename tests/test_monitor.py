@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import TIMEOUT_S, Completed, environment, memdeep_command
 
-from memdeep import journal
+from memdeep.rundir import journal
 
 SNIPPET_LOG = "memory_monitor_deepseek_20251120_103045.log"
 TIME = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\]"

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from memdeep import journal, monitor
+from memdeep import monitor
 from memdeep.monitor import memory_checkpoint, memory_context, monitor_function
 from memdeep.record import api
 from memdeep.record.recorder import Recorder
 from memdeep.record.rss import RssReader
+from memdeep.rundir import journal
 
 
 class Logs:

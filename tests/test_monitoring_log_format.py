@@ -151,5 +151,5 @@ def test_it_needs_next_to_nothing() -> None:
         command, env=environment(), capture_output=True, timeout=TIMEOUT_S, check=True
     )
     monitoring = ["memdeep.monitoring", "memdeep.monitoring.log_format"]
-    expected = ["memdeep", *monitoring, "memdeep.plain", "memdeep.record", "memdeep.record.api"]
+    expected = ["memdeep", *monitoring, "memdeep.text.safe", "memdeep.record", "memdeep.record.api"]
     assert done.stdout.decode().strip() == str(expected)

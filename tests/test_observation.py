@@ -13,10 +13,11 @@ from factories import COUNTS
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memdeep import journal, observation
 from memdeep.errors import EXIT_BAD_DATA, CaptureError
-from memdeep.observation import Meta, ProcessSample, SeenProcess
-from memdeep.statement import Statement, state
+from memdeep.model.statement import Statement, state
+from memdeep.rundir import journal
+from memdeep.rundir import meta as observation
+from memdeep.rundir.meta import Meta, ProcessSample, SeenProcess
 
 PATH = Path("runs/one/meta.json")
 # A file name that is not UTF-8 reaches Python with surrogates of this range (PEP 383).

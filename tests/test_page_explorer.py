@@ -10,8 +10,8 @@ import pytest
 from browser import PROGRAM, Reader, needs_browser
 from selenium.webdriver.common.keys import Keys
 
-from memdeep.report import units
-from memdeep.report.units import size
+from memdeep.text import units
+from memdeep.text.units import size
 
 pytestmark = needs_browser
 

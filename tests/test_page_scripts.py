@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from memdeep.report import units
+from memdeep.text import units
 
 SCRIPTS = Path(__file__).parent / "js" / "scripts.js"
 NODE = shutil.which("node")

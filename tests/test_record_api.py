@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 from conftest import TIMEOUT_S, RunMemdeep, environment, read_json
 
-from memdeep import checkpoint, journal, phase
-from memdeep.journal import Event
+from memdeep import checkpoint, phase
 from memdeep.record import api
 from memdeep.record.recorder import Recorder
 from memdeep.record.rss import RssReader
+from memdeep.rundir import journal
+from memdeep.rundir.journal import Event
 
 # In this process: with and without a recorder, a program must see no difference.
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from factories import run
 
-from memdeep import observation
 from memdeep.analysis.redact import redacted
 from memdeep.model import Exit, Process
-from memdeep.observation import Meta, SeenProcess
-from memdeep.redaction import first_word, without_arguments
-from memdeep.statement import state
+from memdeep.model.redaction import first_word, without_arguments
+from memdeep.model.statement import state
+from memdeep.rundir import meta
+from memdeep.rundir.meta import Meta, SeenProcess
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ META = Meta(
 
 
 def test_the_facts_of_a_run_are_written_without_arguments_where_that_is_asked_for() -> None:
-    assert b"--token" in observation.encode_meta(META)
-    written = observation.encode_meta(replace(META, redact_args=True))
+    assert b"--token" in meta.encode_meta(META)
+    written = meta.encode_meta(replace(META, redact_args=True))
     assert b"--token" not in written
-    read = observation.decode_meta(written, Path("meta.json"))
+    read = meta.decode_meta(written, Path("meta.json"))
     assert read.command == ("job.py", "…")
     assert read.processes[0].command == "python …"
     assert read.evidence == (ANOTHER,)

@@ -13,9 +13,9 @@ import pytest
 from factories import hostile_report
 from rich.console import Console
 
-from memdeep import __version__
-from memdeep.report import json, text
-from memdeep.report.language import language
+from memdeep.report import json, terminal
+from memdeep.text.language import language
+from memdeep.version import __version__
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -43,6 +43,6 @@ def test_verdict(width: int, code: str, request: pytest.FixtureRequest) -> None:
     made = hostile_report()
     console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
     with console.capture() as capture:
-        console.print(text.verdict(made, console, language(code)))
+        console.print(terminal.verdict(made, console, language(code)))
     lines = [line.rstrip() for line in capture.get().split("\n")]
     assert_golden(f"verdict_{request.node.callspec.id}.txt", "\n".join(lines))

@@ -30,11 +30,13 @@ from factories import (
 from memdeep.analysis.fold import fold
 from memdeep.analysis.lines import by_line
 from memdeep.model import Death, Exit, Report
-from memdeep.plain import plain
-from memdeep.report import html, payload, units, view, words
-from memdeep.report.facts import PAGE_SIZE
-from memdeep.report.language import TAGS, chosen
-from memdeep.statement import state
+from memdeep.model.statement import state
+from memdeep.report import sentences
+from memdeep.report.page import html, payload, view
+from memdeep.report.page.facts import PAGE_SIZE
+from memdeep.text import units
+from memdeep.text.language import TAGS, chosen
+from memdeep.text.safe import plain
 
 # Elements that a page has only where curves, thresholds, evidence or source lines are known.
 SHOWN_WHERE_MEASURED = {"pre", "ul", "li", "polygon", "polyline", "text", "line", "tspan"}
@@ -168,9 +170,9 @@ def test_the_data_of_the_page_can_be_read_back(hostile_page: str) -> None:
 
 def test_the_headline_is_the_first_thing_said(hostile_page: str) -> None:
     made = hostile_report()
-    (english,) = (words.headline(made, one) for one in chosen("en"))
+    (english,) = (sentences.headline(made, one) for one in chosen("en"))
     assert Elements(render(made, "en")).headline.strip() == english.strip()
-    both = "".join(words.headline(made, one) for one in chosen("both"))
+    both = "".join(sentences.headline(made, one) for one in chosen("both"))
     assert Elements(hostile_page).headline.strip() == both.strip()
 
 

@@ -26,8 +26,8 @@ from factories import (
 )
 
 from memdeep.model import Exit, Process, Report
+from memdeep.model.statement import state
 from memdeep.report.json import encode
-from memdeep.statement import state
 
 TOP = {
     "schema",

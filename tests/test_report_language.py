@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.model import Advice, FindingKind
-from memdeep.report import units
-from memdeep.report.language import (
+from memdeep.text import units
+from memdeep.text.language import (
     CHOICES,
     LANGUAGES,
     SCRIPT_GROUPS,

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.model import PhaseKind
-from memdeep.report import names, words
-from memdeep.report.language import language
+from memdeep.report import names, sentences
+from memdeep.text.language import language
 
 ENGLISH, CHINESE = language("en"), language("zh")
 ONE_FRAME, _ = tree([frame("main")])
@@ -42,6 +42,6 @@ def test_a_segment_is_named_in_the_language_of_the_reader() -> None:
 def test_of_a_long_label_what_tells_its_end_is_kept() -> None:
     label = "long " * 100
     made = run(f"+{label}", f"-{label}")
-    said = names.checkpoint(made, 1, CHINESE, words.short)
+    said = names.checkpoint(made, 1, CHINESE, sentences.short)
     assert said.endswith("… 开始处")
     assert len(said) < 120

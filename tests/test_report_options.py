@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import RunMemdeep, complaint, environment
 
-from memdeep.report import payload
+from memdeep.report.page import payload
 
 PROGRAM = """\
 import sys

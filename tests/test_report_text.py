@@ -43,9 +43,9 @@ from memdeep.model import (
     Stretch,
     ThreadStack,
 )
-from memdeep.report import text
-from memdeep.report.language import language
-from memdeep.statement import state
+from memdeep.model.statement import state
+from memdeep.report import terminal
+from memdeep.text.language import language
 
 STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # C0 but the newline, DEL, and C1
 
@@ -54,7 +54,7 @@ def verdict(made: Report, width: int = 80, code: str = "en") -> str:
     """The verdict as plain text, the way a pipe gets it."""
     console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
     with console.capture() as capture:
-        console.print(text.verdict(made, console, language(code)))
+        console.print(terminal.verdict(made, console, language(code)))
     return capture.get()
 
 
@@ -123,7 +123,7 @@ def test_without_findings_it_says_that_nothing_stands_out() -> None:
 def test_other_findings_follow_and_are_few() -> None:
     shown = verdict(growth(phase(delta_bytes=MB), count=10))
     assert "Then:" in shown
-    assert shown.count("kept by load") == text.MAX_OTHER_FINDINGS
+    assert shown.count("kept by load") == terminal.MAX_OTHER_FINDINGS
     assert "Then:" not in verdict(growth(phase(delta_bytes=MB)))
 
 
@@ -255,7 +255,7 @@ def test_markup_of_rich_in_a_label_is_shown_as_it_is() -> None:
 
 
 def test_the_page_is_named_as_typed_and_linked_by_its_whole_path(tmp_path: Path) -> None:
-    place = text.place(Path("runs/one/report.html"), language("en"))
+    place = terminal.place(Path("runs/one/report.html"), language("en"))
     assert place.plain == "Report: runs/one/report.html"
     (style,) = (str(span.style) for span in place.spans)
     assert style.startswith("bold link file:///")

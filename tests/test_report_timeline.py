@@ -22,9 +22,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memdeep.model import Checkpoint, Exit, MemoryLimit, Peak, PhaseKind, Report, Sample, Stretch
-from memdeep.report import timeline
-from memdeep.report.timeline import TONES, Death, Timeline
-from memdeep.statement import state
+from memdeep.model.statement import state
+from memdeep.report.page import timeline
+from memdeep.report.page.timeline import TONES, Death, Timeline
 
 ONE_FRAME, _ = tree([frame()])
 LEFT, RIGHT, TOP, BOTTOM = 0.0, 100.0, 0.0, 100.0

@@ -37,10 +37,10 @@ from memdeep.model import (
     Report,
     Stretch,
 )
-from memdeep.report import view
-from memdeep.report.language import chosen
-from memdeep.report.view import FindingView, Page, PhaseRow, most_telling
-from memdeep.statement import state
+from memdeep.model.statement import state
+from memdeep.report.page import view
+from memdeep.report.page.view import FindingView, Page, PhaseRow, most_telling
+from memdeep.text.language import chosen
 
 
 def page_of(made: Report) -> Page:

@@ -21,8 +21,8 @@ from memdeep.model import (
     Report,
     Stretch,
 )
-from memdeep.report import words
-from memdeep.report.language import LANGUAGES, Language, language
+from memdeep.report import sentences
+from memdeep.text.language import LANGUAGES, Language, language
 
 ENGLISH = language("en")
 CHINESE = language("zh")
@@ -38,7 +38,7 @@ def growth(found: Phase, size: int = 8 * MB) -> Report:
 
 def sentence(found: Phase) -> str:
     made = growth(found)
-    return words.finding(made, made.findings[0], ENGLISH)
+    return sentences.finding(made, made.findings[0], ENGLISH)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def sentence(found: Phase) -> str:
     ],
 )
 def test_places_are_short_and_telling(called: Frame, text: str) -> None:
-    assert words.location(called) == text
+    assert sentences.location(called) == text
 
 
 def test_a_finding_says_phase_growth_line_and_bytes() -> None:
@@ -93,7 +93,7 @@ def test_a_segment_is_called_a_stretch() -> None:
 def test_a_peak_says_its_height_and_who_held_most() -> None:
     found = phase("load", peak=Peak(50 * MB, 1.0, None))
     item = Finding(FindingKind.PEAK, 0, 30 * MB, 0.6, culprit(LOAD), None)
-    assert words.finding(report([found], [item]), item, ENGLISH) == (
+    assert sentences.finding(report([found], [item]), item, ENGLISH) == (
         "load peaked at 50.0 MB of heap: learning.py:212 held 30.0 MB of it, "
         "freed before the phase ended."
     )
@@ -101,11 +101,11 @@ def test_a_peak_says_its_height_and_who_held_most() -> None:
 
 def test_the_headline_is_the_first_finding() -> None:
     made = growth(phase("load", delta_bytes=MB))
-    assert words.headline(made, ENGLISH) == words.finding(made, made.findings[0], ENGLISH)
+    assert sentences.headline(made, ENGLISH) == sentences.finding(made, made.findings[0], ENGLISH)
 
 
 def test_without_findings_the_headline_says_that_nothing_stands_out() -> None:
-    assert words.headline(report(), ENGLISH).startswith("Nothing stands out")
+    assert sentences.headline(report(), ENGLISH).startswith("Nothing stands out")
 
 
 @pytest.mark.parametrize(
@@ -128,14 +128,14 @@ def test_without_findings_the_headline_says_that_nothing_stands_out() -> None:
     ],
 )
 def test_outcomes(end: Exit | None, text: str) -> None:
-    assert words.outcome(report(run=run("loaded", exit=end)), ENGLISH) == text
+    assert sentences.outcome(report(run=run("loaded", exit=end)), ENGLISH) == text
 
 
 def test_a_program_killed_before_any_checkpoint_reached_none() -> None:
     killed = run(exit=Exit(None, "SIGTERM", "killed"))
-    assert words.last_checkpoint(report(run=killed)) is None
+    assert sentences.last_checkpoint(report(run=killed)) is None
     assert (
-        words.outcome(report(run=killed), ENGLISH)
+        sentences.outcome(report(run=killed), ENGLISH)
         == "The program was killed by SIGTERM after 12.5 s."
     )
 
@@ -145,12 +145,12 @@ def test_a_program_killed_before_any_checkpoint_reached_none() -> None:
     [(None, "–"), (Exit(3, None, "failed"), "3"), (Exit(None, "SIGKILL", "killed"), "SIGKILL")],
 )
 def test_exits_in_a_word(end: Exit | None, text: str) -> None:
-    assert words.exit_facts(end) == text
+    assert sentences.exit_facts(end) == text
 
 
 def notes(*, native: bool = False, python_allocators: bool = True, **changes: object) -> str:
     mode = Mode("memray", native, python_allocators)
-    return "\n".join(words.notes(report(run=run(mode=mode, **changes)), ENGLISH))
+    return "\n".join(sentences.notes(report(run=run(mode=mode, **changes)), ENGLISH))
 
 
 def test_notes_name_only_the_limits_of_this_recording() -> None:
@@ -193,38 +193,38 @@ EVIDENCE = {
 @pytest.mark.parametrize("advice", Advice)
 def test_every_advice_has_its_words_and_its_evidence(advice: Advice, spoken: Language) -> None:
     item = replace(growth(phase()).findings[0], advice=advice, evidence=EVIDENCE[advice])
-    for said in (words.advice(item, spoken), words.evidence(item, spoken)):
+    for said in (sentences.advice(item, spoken), sentences.evidence(item, spoken)):
         assert said.endswith((".", "。"))
         assert "{" not in said
-    assert words.evidence(item, spoken) != words.advice(item, spoken)
+    assert sentences.evidence(item, spoken) != sentences.advice(item, spoken)
 
 
 def test_evidence_tells_a_warm_up_and_libraries_only_where_there_are() -> None:
     item = replace(growth(phase()).findings[0], advice=Advice.REPEATED_GROWTH)
     evidence = EVIDENCE[Advice.REPEATED_GROWTH]
-    with_warm_up = words.evidence(replace(item, evidence=evidence), ENGLISH)
+    with_warm_up = sentences.evidence(replace(item, evidence=evidence), ENGLISH)
     assert with_warm_up.endswith("by 1.0 MB each. 4.0 MB more came in a warm-up.")
-    without = words.evidence(replace(item, evidence={**evidence, "warm_up_bytes": 0}), ENGLISH)
+    without = sentences.evidence(replace(item, evidence={**evidence, "warm_up_bytes": 0}), ENGLISH)
     assert without.endswith("by 1.0 MB each.")
 
 
 @pytest.mark.parametrize("spoken", [ENGLISH, CHINESE], ids=LANGUAGES)
 def test_of_a_container_that_was_emptied_nothing_is_said_to_stay(spoken: Language) -> None:
     item = replace(growth(phase()).findings[0], advice=Advice.GROWING_CONTAINER)
-    emptied = words.advice(replace(item, kind=FindingKind.PEAK), spoken)
+    emptied = sentences.advice(replace(item, kind=FindingKind.PEAK), spoken)
     assert emptied
-    assert emptied != words.advice(item, spoken)
+    assert emptied != sentences.advice(item, spoken)
 
 
 def test_no_advice_has_no_evidence() -> None:
     item = growth(phase()).findings[0]
-    assert (words.advice(item, ENGLISH), words.evidence(item, ENGLISH)) == ("", "")
+    assert (sentences.advice(item, ENGLISH), sentences.evidence(item, ENGLISH)) == ("", "")
 
 
 def fate(end: Fate, **changes: object) -> str:
     item = replace(growth(phase()).findings[0], fate=end, bytes=100 * MB)
     phases = [phase("load"), phase("report")]
-    return words.fate(report(phases, [item], **changes), item, ENGLISH)
+    return sentences.fate(report(phases, [item], **changes), item, ENGLISH)
 
 
 def test_a_fate_tells_what_stayed_and_where_the_rest_was_freed() -> None:
@@ -257,7 +257,7 @@ def test_what_a_killed_program_held_was_alive_when_it_died() -> None:
     ],
 )
 def test_a_share_says_of_what(kind: FindingKind, text: str) -> None:
-    assert words.share(replace(growth(phase()).findings[0], kind=kind), ENGLISH) == text
+    assert sentences.share(replace(growth(phase()).findings[0], kind=kind), ENGLISH) == text
 
 
 @pytest.mark.parametrize(
@@ -273,14 +273,14 @@ def test_a_share_says_of_what(kind: FindingKind, text: str) -> None:
 def test_what_no_line_can_be_blamed_for_is_said_as_well(kind: FindingKind, text: str) -> None:
     item = Finding(kind, 0, 8 * MB, 0.5, None, None)
     made = report([phase("load", rss_delta_bytes=9 * MB)], [item])
-    assert words.finding(made, item, ENGLISH) == text
-    assert "8.0 MB" in words.finding(made, item, CHINESE)
+    assert sentences.finding(made, item, ENGLISH) == text
+    assert "8.0 MB" in sentences.finding(made, item, CHINESE)
 
 
 def test_chinese_reads_as_a_sentence_of_its_own() -> None:
     found = phase("加载配置", rss_delta_bytes=9 * MB)
     made = growth(found)
-    assert words.headline(made, CHINESE) == (
+    assert sentences.headline(made, CHINESE) == (
         "“加载配置”使 RSS 增加了 9.0 MB：learning.py:212 分配的 8.0 MB 到阶段结束时仍未释放。"
     )
 
@@ -288,7 +288,7 @@ def test_chinese_reads_as_a_sentence_of_its_own() -> None:
 def test_the_analysed_finding_reads_as_a_sentence() -> None:
     stacks, (node,) = tree([LOAD])
     made = analysed(run("+加载配置", "-加载配置"), stacks, [lifetime(node, 2)])
-    assert words.headline(made, ENGLISH) == (
+    assert sentences.headline(made, ENGLISH) == (
         "加载配置 grew the heap by 10.0 MB: learning.py:212 allocated 10.0 MB "
         "still alive at its end."
     )

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from memdeep.report import words
-from memdeep.report.language import language
-from memdeep.run.death import Death, OomCounters, Witnesses, judge
+from memdeep.model.statement import state
+from memdeep.report import sentences
 from memdeep.run.kernel_log import KernelLog
 from memdeep.run.limits import Headroom, Limit
-from memdeep.statement import state
+from memdeep.run.verdict import Death, OomCounters, Witnesses, judge
+from memdeep.text.language import language
 
 MB = 1 << 20
 NOTHING = OomCounters(None, None)
@@ -25,7 +25,7 @@ def judged(status: int, **known: Any) -> Death:
 
 def said(death: Death) -> str:
     """The evidence in English."""
-    return "\n".join(words.statement(given, language("en")) for given in death.evidence)
+    return "\n".join(sentences.statement(given, language("en")) for given in death.evidence)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_headroom_covers_the_last_seconds() -> None:
         headroom.note(float(second), second * 10 * MB)
     left = headroom.statement()
     assert left is not None
-    assert words.statement(left, language("en")) == (
+    assert sentences.statement(left, language("en")) == (
         "In its last 3.0 s its RSS went from 60.0 MB to 90.0 MB; of the limit of 100.0 MB "
         "(memory.max of its cgroup) 10.0 MB were left."
     )

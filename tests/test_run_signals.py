@@ -24,7 +24,7 @@ from conftest import (
     wait_until,
 )
 
-from memdeep import journal
+from memdeep.rundir import journal
 
 OPTIONS = ("--quiet", "--no-report", "--no-native", "-o", "run")
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import TIMEOUT_S, RunMemdeep, environment, memdeep_command, read_json
 
-from memdeep import journal
+from memdeep.rundir import journal
 
 SAFE_PATH_SINCE = (3, 11)
 

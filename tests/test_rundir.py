@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from memdeep import rundir
 from memdeep.errors import EXIT_NO_INPUT, EXIT_NOT_STARTED, CaptureError, OutputError
-from memdeep.rundir import RunDirectory
+from memdeep.rundir import directory
+from memdeep.rundir.directory import RunDirectory
 
 NOW = datetime(2025, 11, 20, 10, 30, 45)
 
@@ -20,7 +20,7 @@ def test_the_default_path_names_program_and_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    made = rundir.create_default("etl", NOW)
+    made = directory.create_default("etl", NOW)
     assert made.path == Path("memdeep-runs/etl-20251120-103045")
 
 
@@ -28,7 +28,7 @@ def test_the_default_path_is_never_one_that_exists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    names = [rundir.create_default("etl", NOW).path.name for _ in range(3)]
+    names = [directory.create_default("etl", NOW).path.name for _ in range(3)]
     assert names == ["etl-20251120-103045", "etl-20251120-103045-2", "etl-20251120-103045-3"]
 
 
@@ -41,7 +41,7 @@ def test_all_files_lie_in_the_directory_under_names_of_their_own(tmp_path: Path)
 
 
 def test_a_new_directory_is_private_and_has_an_empty_journal(tmp_path: Path) -> None:
-    run_dir = rundir.create(tmp_path / "deep" / "run", force=False)
+    run_dir = directory.create(tmp_path / "deep" / "run", force=False)
     assert stat.S_IMODE(run_dir.path.stat().st_mode) == 0o700
     assert run_dir.journal.read_bytes() == b""
     assert [file.name for file in run_dir.path.iterdir()] == ["journal.jsonl"]
@@ -51,22 +51,22 @@ def test_of_two_runs_started_at_once_one_gets_the_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one has looked into the directory before there was anything in it."""
-    rundir.create(tmp_path, force=False)
+    directory.create(tmp_path, force=False)
     monkeypatch.setattr(Path, "iterdir", lambda _path: iter(()))
     monkeypatch.setattr(RunDirectory, "files", lambda _run_dir: ())
     with pytest.raises(OutputError) as caught:
-        rundir.create(tmp_path, force=False)
+        directory.create(tmp_path, force=False)
     assert "is not empty" in caught.value.message
 
 
 def test_an_empty_directory_may_be_used(tmp_path: Path) -> None:
-    assert rundir.create(tmp_path, force=False).journal.is_file()
+    assert directory.create(tmp_path, force=False).journal.is_file()
 
 
 def test_a_directory_with_something_in_it_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(OutputError) as caught:
-        rundir.create(tmp_path, force=False)
+        directory.create(tmp_path, force=False)
     assert str(tmp_path) in caught.value.message
     assert "--force" in caught.value.hint
     assert caught.value.exit_status == EXIT_NOT_STARTED
@@ -77,7 +77,7 @@ def test_force_removes_the_old_run_and_nothing_else(tmp_path: Path) -> None:
     for file in RunDirectory(tmp_path).files():
         file.write_bytes(b"old")
     (tmp_path / "thesis.txt").write_text("years of work")
-    run_dir = rundir.create(tmp_path, force=True)
+    run_dir = directory.create(tmp_path, force=True)
     assert {file.name for file in tmp_path.iterdir()} == {"journal.jsonl", "thesis.txt"}
     assert run_dir.journal.read_bytes() == b""
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
@@ -87,28 +87,28 @@ def test_a_file_in_the_place_of_the_directory_is_an_error_with_the_path(tmp_path
     path = tmp_path / "run"
     path.write_text("a file")
     with pytest.raises(OutputError) as caught:
-        rundir.create(path, force=True)
+        directory.create(path, force=True)
     assert str(path) in caught.value.message
     assert path.read_text() == "a file"
 
 
 def test_an_existing_run_is_known_by_its_journal(tmp_path: Path) -> None:
-    rundir.create(tmp_path, force=False)
-    assert rundir.existing(tmp_path).path == tmp_path
+    directory.create(tmp_path, force=False)
+    assert directory.existing(tmp_path).path == tmp_path
 
 
 @pytest.mark.parametrize("name", ["", "missing"])
 def test_a_directory_without_a_journal_is_no_run(tmp_path: Path, name: str) -> None:
     with pytest.raises(CaptureError) as caught:
-        rundir.existing(tmp_path / name)
+        directory.existing(tmp_path / name)
     assert "journal.jsonl" in caught.value.message
     assert caught.value.exit_status == EXIT_NO_INPUT
 
 
 def test_an_atomic_write_replaces_the_file_and_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
-    rundir.write_atomically(path, b"first")
-    rundir.write_atomically(path, b"second")
+    directory.write_atomically(path, b"first")
+    directory.write_atomically(path, b"second")
     assert path.read_bytes() == b"second"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -118,7 +118,7 @@ def test_a_failed_write_keeps_what_was_there(tmp_path: Path) -> None:
     path.mkdir()  # a directory cannot be replaced by a file
     (path / "inside").write_text("kept")
     with pytest.raises(OutputError) as caught:
-        rundir.write_atomically(path, b"new")
+        directory.write_atomically(path, b"new")
     assert str(path) in caught.value.message
     assert [file.name for file in tmp_path.rglob("*")] == ["report.json", "inside"]
 
@@ -126,16 +126,16 @@ def test_a_failed_write_keeps_what_was_there(tmp_path: Path) -> None:
 def test_a_write_into_a_missing_directory_is_an_error_with_the_path(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "report.json"
     with pytest.raises(OutputError) as caught:
-        rundir.write_atomically(path, b"new")
+        directory.write_atomically(path, b"new")
     assert str(path) in caught.value.message
 
 
 def test_a_full_disk_is_called_a_full_disk() -> None:
-    error = rundir.write_error(Path("x/capture.bin"), OSError(errno.ENOSPC, "No space left"))
+    error = directory.write_error(Path("x/capture.bin"), OSError(errno.ENOSPC, "No space left"))
     assert error.message == "Cannot write x/capture.bin: the disk is full."
     assert "space" in error.hint
 
 
 def test_other_failures_give_the_reason_of_the_system() -> None:
-    error = rundir.write_error(Path("x"), OSError(errno.EACCES, "Permission denied"))
+    error = directory.write_error(Path("x"), OSError(errno.EACCES, "Permission denied"))
     assert error.message == "Cannot write x: permission denied."

@@ -10,10 +10,10 @@ from conftest import environment
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep import stack_dumps
-from memdeep.stack_dumps import Dump, DumpedFrame
+from memdeep.rundir import stacks
+from memdeep.rundir.stacks import Dump, DumpedFrame
 
-HEADER = stack_dumps.encode_header(4711, "--kill-at 950.0 MB", 12.3456, 1 << 30)
+HEADER = stacks.encode_header(4711, "--kill-at 950.0 MB", 12.3456, 1 << 30)
 
 
 def dumped_by(code: str, directory: Path) -> str:
@@ -35,7 +35,7 @@ def test_a_dump_of_this_python(tmp_path: Path) -> None:
         "def dump(): faulthandler.dump_traceback(sys.stdout)\n"
         "dump()"
     )
-    (dump,) = stack_dumps.decode(HEADER + dumped_by(code, tmp_path))
+    (dump,) = stacks.decode(HEADER + dumped_by(code, tmp_path))
     assert (dump.reason, dump.time_s, dump.rss_bytes) == ("--kill-at 950.0 MB", 12.346, 1 << 30)
     assert [thread.is_current for thread in dump.threads] == [False, True]
     waiting, current = dump.threads
@@ -52,7 +52,7 @@ def test_a_thread_may_have_a_name_and_no_frames() -> None:
         "Thread 0x00007f0000000002 (most recent call first):\n"
         '  File "<string>", line 1 in <module>\n'
     )
-    (dump,) = stack_dumps.decode(HEADER + text)
+    (dump,) = stacks.decode(HEADER + text)
     assert [(thread.name, len(thread.frames)) for thread in dump.threads] == [
         ("MainThread", 0),
         ("0x00007f0000000002", 1),
@@ -60,17 +60,17 @@ def test_a_thread_may_have_a_name_and_no_frames() -> None:
 
 
 def test_each_dump_stands_alone() -> None:
-    dumps = stack_dumps.decode(f"torn line\n{HEADER}{HEADER}Thread 0x1 (most recent call first):\n")
+    dumps = stacks.decode(f"torn line\n{HEADER}{HEADER}Thread 0x1 (most recent call first):\n")
     assert [len(dump.threads) for dump in dumps] == [0, 1]
 
 
 def test_a_dump_cut_short_keeps_what_is_whole() -> None:
     text = 'Thread 0x1 (most recent call first):\n  File "a.py", line 3 in f\n  File "b.py", li'
-    (dump,) = stack_dumps.decode(HEADER + text)
+    (dump,) = stacks.decode(HEADER + text)
     assert dump.threads[0].frames == (DumpedFrame("f", "a.py", 3),)
 
 
 @given(st.text(), st.text())
 def test_any_text_is_read(before: str, after: str) -> None:
-    for dump in stack_dumps.decode(before + HEADER + after):
+    for dump in stacks.decode(before + HEADER + after):
         assert isinstance(dump, Dump)

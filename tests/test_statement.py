@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_report_language import AROUND, KEYS, PLACEHOLDER, TABLES, sources
 
-from memdeep.report import words
-from memdeep.report.language import LANGUAGES, language
-from memdeep.statement import KINDS, LIMIT, MAX_NUMBER, Statement, decode, state
+from memdeep.model.statement import KINDS, LIMIT, MAX_NUMBER, Statement, decode, state
+from memdeep.report import sentences
+from memdeep.text.language import LANGUAGES, language
 
 TEXTS = st.text(max_size=20)
 NUMBERS = st.integers(1 - MAX_NUMBER, MAX_NUMBER - 1)
@@ -33,7 +33,7 @@ def statements(draw: st.DrawFn, begin: str = "") -> Statement:
 @given(made=statements())
 def test_a_statement_comes_back_and_can_be_worded(made: Statement) -> None:
     assert decode(json.loads(json.dumps(asdict(made)))) == made
-    said = {code: words.statement(made, language(code)) for code in LANGUAGES}
+    said = {code: sentences.statement(made, language(code)) for code in LANGUAGES}
     for name, value in made.values.items():
         if isinstance(value, str):
             assert all(value in text for text in said.values()), name

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from conftest import TIMEOUT_S, environment, memdeep_command, wait_until
 
+from memdeep.live.status_line import status_text
 from memdeep.run.supervise import Progress
-from memdeep.status import status_text
 
 ROWS, COLUMNS = 24, 80
 SAVE, RESTORE = b"\x1b7", b"\x1b8"

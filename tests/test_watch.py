@@ -25,17 +25,17 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from memdeep import journal, rundir, watch
 from memdeep.analysis.outline import outline
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
-from memdeep.journal import Event
+from memdeep.live import follow, view
+from memdeep.live.curve import Curve
+from memdeep.live.growth import MAX_OPEN, MAX_PHASES, LivePhases
+from memdeep.live.progress import RunProgress
 from memdeep.model import Checkpoint, CheckpointKind, PhaseKind
-from memdeep.rundir import RunDirectory
-from memdeep.tail import CHUNK_BYTES, Tail
-from memdeep.watching import view
-from memdeep.watching.curve import Curve
-from memdeep.watching.growth import MAX_OPEN, MAX_PHASES, LivePhases
-from memdeep.watching.progress import RunProgress
+from memdeep.rundir import directory, journal
+from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.journal import Event
+from memdeep.rundir.tail import CHUNK_BYTES, Tail
 
 MB = 1024 * 1024
 ROWS, COLUMNS = 30, 80
@@ -47,7 +47,7 @@ import sys
 from pathlib import Path
 from rich.console import Console
 from memdeep import watch
-from memdeep.rundir import RunDirectory
+from memdeep.rundir.directory import RunDirectory
 watch.follow(RunDirectory(Path(sys.argv[1])), Console(highlight=False), refresh_s=0.05)
 """
 MORE = """
@@ -139,7 +139,7 @@ def watching(work: Path, *, terminal: bool = False, **changes: str) -> Iterator[
 
 def make_run(path: Path, *events: Event, epoch_ns: int = 1) -> RunDirectory:
     """A run directory with a journal whose program is long gone."""
-    run_dir = rundir.create(path, force=False)
+    run_dir = directory.create(path, force=False)
     with open(run_dir.journal, "ab") as file:
         file.write(journal.encode_start(2**22 + 1, (10 * MB, MB), 0, epoch_ns))
         for event in events:
@@ -309,33 +309,33 @@ def test_a_damaged_meta_file_is_an_error(tmp_path: Path) -> None:
     run_dir = make_run(tmp_path / "run")
     run_dir.meta.write_text("{")
     with pytest.raises(CaptureError):
-        watch.follow(run_dir, Console(file=io.StringIO()))
+        follow.follow(run_dir, Console(file=io.StringIO()))
 
 
 def test_the_newest_run_is_the_one_that_started_last(tmp_path: Path) -> None:
-    parent = tmp_path / rundir.DEFAULT_PARENT
+    parent = tmp_path / directory.DEFAULT_PARENT
     make_run(parent / "b", epoch_ns=3_000)
     make_run(parent / "a", epoch_ns=5_000)
     make_run(parent / "c", epoch_ns=4_000)
     (parent / "c" / "report.html").touch()
     (parent / "other").mkdir()
     (parent / "file").touch()
-    assert watch.newest(parent).path == parent / "a"
+    assert follow.newest(parent).path == parent / "a"
 
 
 def test_a_run_that_has_just_been_made_is_the_newest(tmp_path: Path) -> None:
     make_run(tmp_path / "a", epoch_ns=int(datetime(2020, 1, 1).timestamp() * 1e9))
-    rundir.create(tmp_path / "b", force=False)
-    assert watch.newest(tmp_path).path == tmp_path / "b"
+    directory.create(tmp_path / "b", force=False)
+    assert follow.newest(tmp_path).path == tmp_path / "b"
 
 
 @pytest.mark.parametrize("make", [False, True])
 def test_without_a_run_there_is_an_error(tmp_path: Path, make: bool) -> None:
-    parent = tmp_path / rundir.DEFAULT_PARENT
+    parent = tmp_path / directory.DEFAULT_PARENT
     if make:
         parent.mkdir()
     with pytest.raises(CaptureError) as caught:
-        watch.newest(parent)
+        follow.newest(parent)
     assert caught.value.exit_status == EXIT_NO_INPUT
     assert caught.value.message == f"There is no run in {parent} to watch."
     assert "memdeep run" in caught.value.hint
@@ -344,14 +344,14 @@ def test_without_a_run_there_is_an_error(tmp_path: Path, make: bool) -> None:
 def test_only_the_last_checkpoints_from_before_become_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memdeep.watching.progress.SILENCE_S", 0.0)
+    monkeypatch.setattr("memdeep.live.progress.SILENCE_S", 0.0)
     events = [event(journal.POINT, n, 10 * MB, f"point {n}") for n in range(1, 5001)]
     file = io.StringIO()
-    watch.follow(make_run(tmp_path / "run", *events), Console(file=file, width=COLUMNS))
+    follow.follow(make_run(tmp_path / "run", *events), Console(file=file, width=COLUMNS))
     lines = file.getvalue().splitlines()
-    assert lines[0] == f"… 4,{1000 - watch.BACKLOG} earlier checkpoints"
-    assert lines[1].endswith(f"point {5001 - watch.BACKLOG}")
-    assert lines[watch.BACKLOG].endswith("point 5000")
+    assert lines[0] == f"… 4,{1000 - follow.BACKLOG} earlier checkpoints"
+    assert lines[1].endswith(f"point {5001 - follow.BACKLOG}")
+    assert lines[follow.BACKLOG].endswith("point 5000")
 
 
 def test_hostile_labels_stay_in_their_cells(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from memdeep.model import (
     Run,
     Stretch,
 )
-from memdeep.tally import Tally, stacks_of
+from memdeep.model.sums import Tally, stacks_of
 
 MIN_GROWTH_BYTES = 1 << 20
 MIN_SHARE_OF_PEAK = 0.02

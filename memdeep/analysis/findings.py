@@ -20,7 +20,7 @@ from memdeep.model import (
     PhaseKind,
     StackBytes,
 )
-from memdeep.tally import Tally, stacks_of
+from memdeep.model.sums import Tally, stacks_of
 
 MAX_FINDINGS = 10
 MAX_PEAKS = 3

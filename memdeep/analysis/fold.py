@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from memdeep.model import FoldedStack, Heap, LargeAllocation, Lifetimes, Peak, StackBytes
-from memdeep.tally import Tally, stacks_of
+from memdeep.model.sums import Tally, stacks_of
 
 MAX_NODES = 25_000
 MAX_ENTRIES = 100_000  # lifetimes and transients

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from memdeep.analysis.culprits import Blame
 from memdeep.model import Frame, Heap, Lifetimes, Peak, StackBytes
-from memdeep.tally import Tally, stacks_of
+from memdeep.model.sums import Tally, stacks_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from memdeep import labels
 from memdeep.model import Checkpoint, CheckpointKind, PhaseKind, PhaseOutline, Stretch
+from memdeep.rundir import labels
 
 # Spans that may be open at one time: each counts all that happens in it, so that the work grows
 # with their number. Of more (deep recursion, thousands of tasks) the first stay.

@@ -21,7 +21,7 @@ from memdeep.model import (
     Run,
     Trend,
 )
-from memdeep.tally import sum_of_known
+from memdeep.model.sums import sum_of_known
 
 MIN_RSS_GROWTH = 1 << 20  # below one MiB of growth, "explained" would be noise
 QUIET_BYTES = 1 << 20

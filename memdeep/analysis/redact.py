@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from memdeep import redaction
-from memdeep.model import Run
+from memdeep.model import Run, redaction
 
 
 def redacted(run: Run) -> Run:

@@ -6,7 +6,7 @@ Pure, and needs next to nothing: the monitor inside a program and the parent pro
 
 from __future__ import annotations
 
-from memdeep.plain import plain
+from memdeep.text.safe import plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 import threading
 from fnmatch import fnmatchcase
 
-from memdeep import labels
 from memdeep.record.recorder import Recorder
+from memdeep.rundir import labels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

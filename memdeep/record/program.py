@@ -5,7 +5,7 @@ import sys
 from io import open_code
 from types import ModuleType, TracebackType
 
-from memdeep.record.mark_frame import unlink_between
+from memdeep.record.marks.frame import unlink_between
 from memdeep.record.spec import RecordSpec
 
 TYPE_CHECKING = False

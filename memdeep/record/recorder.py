@@ -11,8 +11,8 @@ import threading
 import time
 from itertools import count
 
-from memdeep import journal
 from memdeep.record.descriptors import moved_up
+from memdeep.rundir import journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

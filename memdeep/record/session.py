@@ -13,7 +13,7 @@ from memdeep.record.tracing import Tracing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from memdeep.record.marks import Marks
+    from memdeep.record.marks.words import Marks
     from memdeep.record.snapshots import SnapshotTracer
     from memdeep.record.tracker import MemrayTracer
 
@@ -67,9 +67,9 @@ class Session:
         if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(after_in_child=lambda: api.start(None))
         if self._spec.marks:
-            from memdeep.record import marks
+            from memdeep.record.marks import words
 
-            self._marks = marks.install(self._spec.marks)
+            self._marks = words.install(self._spec.marks)
 
     def finish(self) -> None:
         """The program has ended. Does nothing in a forked child that ends like its parent."""

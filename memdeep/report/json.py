@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
-from memdeep import __version__
 from memdeep.model import (
     Death,
     Exit,
@@ -22,10 +21,11 @@ from memdeep.model import (
     Report,
     StackDump,
 )
-from memdeep.report import words
+from memdeep.report import sentences
 from memdeep.report.json_culprits import CulpritTexts
 from memdeep.report.json_records import lines, record
-from memdeep.report.language import language
+from memdeep.text.language import language
+from memdeep.version import __version__
 
 SCHEMA = 1
 ENGLISH = language("en")
@@ -58,7 +58,7 @@ def encode(report: Report) -> Iterator[bytes]:
         },
         "started": run.started,
         "duration_s": run.duration_s,
-        "exit": None if run.exit is None else _exit(run.exit, words.last_checkpoint(report)),
+        "exit": None if run.exit is None else _exit(run.exit, sentences.last_checkpoint(report)),
         "peak_rss_bytes": run.peak_rss_bytes,
         "peak_heap_bytes": report.heap.peak_bytes,
         "thresholds": _thresholds(report),
@@ -88,7 +88,7 @@ def _exit(end: Exit, last_checkpoint: str | None) -> Json:
         "code": end.code,
         "signal": end.signal,
         "verdict": end.verdict,
-        "evidence": list(words.exit_evidence(end, ENGLISH)),
+        "evidence": list(sentences.exit_evidence(end, ENGLISH)),
         "last_checkpoint": last_checkpoint,
     }
 
@@ -172,11 +172,11 @@ def _gap(gap: Gap) -> Json:
 
 def _finding(report: Report, item: Finding, culprits: CulpritTexts) -> Json:
     return {
-        "title": words.finding(report, item, ENGLISH),
+        "title": sentences.finding(report, item, ENGLISH),
         "phase": item.phase,
         "bytes": item.bytes,
         "culprit": None if item.culprit is None else culprits.one(item.culprit),
-        "advice": words.advice(item, ENGLISH) or None,
+        "advice": sentences.advice(item, ENGLISH) or None,
         "kind": item.kind.value,
         "share": item.share,
         "evidence": dict(item.evidence),
@@ -219,7 +219,7 @@ def _last_growth(growth: LastGrowth, culprits: CulpritTexts) -> Json:
 def _limit(limit: MemoryLimit) -> Json:
     return {
         "bytes": limit.bytes,
-        "source": words.statement(limit.source, ENGLISH),
+        "source": sentences.statement(limit.source, ENGLISH),
         "of_address_space": limit.of_address_space,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from memdeep.model import CheckpointKind, Phase, PhaseKind, Run
-from memdeep.report.language import Language
+from memdeep.text.language import Language
 
 
 def phase(run: Run, phase: Phase, language: Language) -> str:

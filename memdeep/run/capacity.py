@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 
 from memdeep.record.descriptors import moved_up
 from memdeep.record.orders import MAX_BYTES
-from memdeep.report import units
-from memdeep.rundir import RunDirectory
+from memdeep.rundir.directory import RunDirectory
+from memdeep.text import units
 
 LOOK_S = 0.25
 RATE_S = 20.0  # growth is measured over this long: memray lets its file grow in steps

@@ -9,9 +9,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from memdeep.report import units
-from memdeep.stack_dumps import encode_header
-from memdeep.statement import Statement, state
+from memdeep.model.statement import Statement, state
+from memdeep.rundir.stacks import encode_header
+from memdeep.text import units
 
 GRACE_S = 5.0
 DUMP_S = 0.5  # a dump takes some milliseconds; a stopped program would never write one

@@ -8,9 +8,9 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from memdeep.model.statement import Statement, state
 from memdeep.run import cgroup
 from memdeep.run.cgroup import MemoryGroup
-from memdeep.statement import Statement, state
 
 MEMINFO = Path("/proc/meminfo")
 LAST_S = 3.0

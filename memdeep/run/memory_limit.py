@@ -7,11 +7,11 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from memdeep.report import units
+from memdeep.model.statement import state
 from memdeep.run import cgroup
 from memdeep.run.cgroup import MemoryGroup
 from memdeep.run.limits import Limit
-from memdeep.statement import state
+from memdeep.text import units
 
 OPTION = "--memory-limit"
 

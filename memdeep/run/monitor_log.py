@@ -8,12 +8,12 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from memdeep import journal
-from memdeep.journal import Event
 from memdeep.monitoring import language
 from memdeep.monitoring.log_format import LogFormat, Thresholds, begin_label, end_label
-from memdeep.rundir import RunDirectory
-from memdeep.tail import Tail
+from memdeep.rundir import journal
+from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.journal import Event
+from memdeep.rundir.tail import Tail
 
 BACKGROUND_S = 5.0
 MIB = 1 << 20

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import psutil
 
-from memdeep.observation import ProcessSample, SeenProcess
-from memdeep.statement import Statement, state
+from memdeep.model.statement import Statement, state
+from memdeep.rundir.meta import ProcessSample, SeenProcess
 
 TREE_REFRESH_S = 0.25  # walking the process table is dear; sizes are read far more often
 

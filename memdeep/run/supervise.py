@@ -20,21 +20,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
-from memdeep import observation
 from memdeep.errors import EXIT_NOT_STARTED, OutputError, ProgramError
-from memdeep.observation import Meta, ProcessSample
 from memdeep.record import bootstrap
 from memdeep.record.spec import RecordSpec
 from memdeep.run import interpreter
 from memdeep.run.bounds import Bounds
 from memdeep.run.capacity import Capacity
-from memdeep.run.death import Death, judge
 from memdeep.run.forwarding import forwarding_signals
 from memdeep.run.guard import Guard
 from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.program import Program
 from memdeep.run.sampling import TreeSampler
-from memdeep.rundir import RunDirectory, write_atomically, write_error
+from memdeep.run.verdict import Death, judge
+from memdeep.rundir import meta as observation
+from memdeep.rundir.directory import RunDirectory, write_atomically, write_error
+from memdeep.rundir.meta import Meta, ProcessSample
 
 MAX_INTERVAL_MS = 50
 

@@ -1,4 +1,4 @@
-// Figures as words, rounded the way memdeep/report/units.py rounds them.
+// Figures as words, rounded the way memdeep/text/units.py rounds them.
 (function (memdeep) {
   'use strict';
 

@@ -1,4 +1,4 @@
-// Names checkpoints and phases in the language of the reader, as memdeep/report/names.py does.
+// Names checkpoints and phases in the language of the reader, as memdeep/report/sentences.py does.
 (function (memdeep) {
   'use strict';
 

@@ -18,14 +18,16 @@ except ImportError:
     atheris = None
 
 if atheris is None:
-    from memdeep import journal, observation
     from memdeep.errors import CaptureError
-    from memdeep.plain import plain
+    from memdeep.rundir import journal
+    from memdeep.rundir import meta as observation
+    from memdeep.text.safe import plain
 else:
     with atheris.instrument_imports(include=["memdeep", "json"]):
-        from memdeep import journal, observation
         from memdeep.errors import CaptureError
-        from memdeep.plain import plain
+        from memdeep.rundir import journal
+        from memdeep.rundir import meta as observation
+        from memdeep.text.safe import plain
 
 
 def decode(content: bytes) -> None:

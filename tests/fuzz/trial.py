@@ -15,9 +15,10 @@ from pathlib import Path
 
 from fuzz.shown import is_harmless
 
-from memdeep import cli, pipeline
+from memdeep import pipeline
+from memdeep.cli import main
 from memdeep.errors import EXIT_BAD_DATA, EXIT_NO_INPUT, EXIT_NOT_STARTED
-from memdeep.report import payload
+from memdeep.report.page import payload
 
 MEMORY_BYTES = 6 << 30  # of addresses, by which memory that is mapped and not used counts too
 CPU_S = 30
@@ -94,7 +95,7 @@ def _make(path: Path, said_path: Path) -> None:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(WALL_S)
         try:
-            cli.main(["report", str(path)])
+            main.main(["report", str(path)])
         except SystemExit as ended:
             sys.stderr.flush()
             os._exit(int(ended.code or 0))

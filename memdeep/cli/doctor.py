@@ -1,0 +1,200 @@
+"""`memdeep doctor`: whether everything memdeep builds on is there, and the limits it will meet."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from importlib import metadata
+from pathlib import Path
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from memdeep import limits
+from memdeep.errors import EngineError
+from memdeep.heap import choice
+from memdeep.heap.replay import engine
+from memdeep.text.safe import plain
+from memdeep.text.units import size
+from memdeep.version import __version__
+
+OLDEST_MEMRAY = (1, 19)
+MIN_FILES = 256  # memray's capture is moved out of the way of the program's descriptors
+
+
+class State(Enum):
+    """How a check came out, with the style of its mark."""
+
+    GOOD = ("ok", "green")
+    NOTE = ("note", "yellow")
+    BAD = ("bad", "bold red")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; ``advice`` says what to do where it is not good."""
+
+    name: str
+    found: str
+    state: State = State.GOOD
+    advice: str = ""
+
+
+def checks() -> tuple[Check, ...]:
+    """Everything that `memdeep doctor` looks at."""
+    return (
+        Check("memdeep", __version__),
+        _python(),
+        _memray(),
+        _engine(),
+        _lz4(),
+        _symbols(),
+        _cgroup(),
+        *_process_limits(),
+        _cache(),
+    )
+
+
+def is_well(found: tuple[Check, ...]) -> bool:
+    """Whether nothing needs to be done."""
+    return all(check.state is not State.BAD for check in found)
+
+
+def show(found: tuple[Check, ...], console: Console) -> None:
+    """Print the checks, and below them the advice."""
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(no_wrap=True, min_width=4)
+    rows.add_column(no_wrap=True, min_width=13, style="bold")
+    rows.add_column(overflow="fold")
+    for check in found:
+        mark, style = check.state.value
+        rows.add_row(Text(mark, style), check.name, Text(plain(check.found)))
+    console.print(rows)
+    for check in found:
+        if check.advice:
+            console.print(Padding(Text(f"{check.name}: {plain(check.advice)}"), (1, 0, 0, 0)))
+
+
+def _python() -> Check:
+    version = platform.python_version()
+    found = f"{version} ({platform.python_implementation()}, {platform.machine()}, "
+    found += f"{platform.system()})"
+    if platform.python_implementation() != "CPython":
+        return Check("Python", found, State.BAD, "memray traces CPython only.")
+    return Check("Python", found)
+
+
+def _memray() -> Check:
+    version = _version("memray")
+    if version is None:
+        return Check(
+            "memray",
+            "not installed",
+            State.BAD,
+            "Install it for tracing: pip install memray. Without it, run with "
+            "--backend tracemalloc or --backend rss.",
+        )
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers < OLDEST_MEMRAY:
+        return Check("memray", version, State.BAD, "memdeep needs 1.19 or later: upgrade it.")
+    return Check("memray", version)
+
+
+def _engine() -> Check:
+    wanted = os.environ.get(choice.VARIABLE, "")
+    try:
+        is_forced = choice.is_memray_forced()
+    except EngineError as error:
+        return Check("engine", f"{choice.VARIABLE}={wanted}", State.BAD, error.hint)
+    if is_forced:
+        found = f"memray's reader, as {choice.VARIABLE} demands"
+        return Check("engine", found, State.NOTE, f"Unset {choice.VARIABLE} for the replay.")
+    if not engine.is_built():
+        return Check(
+            "engine",
+            "memray's reader: the replay is not built",
+            State.NOTE,
+            "Reports take longer and lack what was allocated and freed again. Install memdeep "
+            "from a wheel, or again where there is a C++17 compiler.",
+        )
+    return Check("engine", "replay (compiled)")
+
+
+def _lz4() -> Check:
+    version = _version("lz4")
+    if version is None:
+        return Check(
+            "lz4", "not installed", State.NOTE, "Compressed captures need it: pip install lz4."
+        )
+    return Check("lz4", version)
+
+
+def _symbols() -> Check:
+    servers = os.environ.get("DEBUGINFOD_URLS", "").split()
+    version = _version("symbolic")
+    if version is None:
+        return Check(
+            "symbols",
+            "memray's resolver",
+            State.NOTE,
+            "Native frames take longer to name, and their names are not stored with the run. What "
+            "does better has no wheels for musl: pip install 'memdeep[symbols]'.",
+        )
+    found = f"symbolic {version}"
+    if servers:
+        found += f", debuginfod at {', '.join(servers)}"
+    return Check("symbols", found)
+
+
+def _cgroup() -> Check:
+    is_known, limit_bytes = limits.cgroup_limit_bytes()
+    if not is_known:
+        return Check("cgroup limit", "none that can be read")
+    return Check("cgroup limit", "none" if limit_bytes is None else size(limit_bytes))
+
+
+def _process_limits() -> Iterator[Check]:
+    for name, shown in (("RLIMIT_AS", "address space"), ("RLIMIT_DATA", "data segment")):
+        limit = limits.process_limit(name)
+        found = "no limit" if limit is None else size(limit)
+        yield Check(shown, found, State.GOOD if limit is None else State.NOTE)
+    files = limits.process_limit("RLIMIT_NOFILE")
+    if files is not None and files < MIN_FILES:
+        advice = f"Raise it, or what is traced may run out of them: ulimit -n {MIN_FILES}."
+        yield Check("open files", f"{files}", State.NOTE, advice)
+    else:
+        yield Check("open files", "no limit" if files is None else f"{files:,}")
+
+
+def _cache() -> Check:
+    directory = _cache_directory()
+    nearest = next(path for path in (directory, *directory.parents) if path.exists())
+    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
+        return Check("cache", str(directory))
+    return Check(
+        "cache",
+        f"{directory} cannot be written",
+        State.NOTE,
+        "What could be kept there is found anew for every report; set XDG_CACHE_HOME.",
+    )
+
+
+def _cache_directory() -> Path:
+    """Where this user's caches go, by the custom of the platform."""
+    chosen = os.environ.get("XDG_CACHE_HOME", "")
+    if sys.platform == "darwin" and not chosen:
+        return Path.home() / "Library" / "Caches" / "memdeep"
+    return (Path(chosen) if os.path.isabs(chosen) else Path.home() / ".cache") / "memdeep"
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

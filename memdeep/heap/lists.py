@@ -1,0 +1,106 @@
+"""Lifetimes as a list: what reads a capture may have them in another form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from memdeep.heap.alive_list import alive_of
+from memdeep.model import Alive, Lifetime, Lifetimes, Moved, Stretch
+from memdeep.model.sums import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class LifetimeList:
+    """As `model.Lifetimes`."""
+
+    lifetimes: tuple[Lifetime, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.lifetimes)
+
+    def __iter__(self) -> Iterator[Lifetime]:
+        return iter(self.lifetimes)
+
+    def charged_to(
+        self, places: Sequence[int], coarse: Sequence[int] | None = None, small: int = -1
+    ) -> LifetimeList:
+        """As `model.Lifetimes`."""
+        others = places if coarse is None else coarse
+        tally: Tally[tuple[int, int, int | None]] = Tally()
+        for node, born, died, size, count in self.lifetimes:
+            tally.add(((places if size > small else others)[node], born, died), size, count)
+        return lifetimes_of(tally)
+
+    def size_of_rank(self, rank: int) -> int:
+        """As `model.Lifetimes`."""
+        return sorted((life.bytes for life in self.lifetimes), reverse=True)[rank]
+
+    def alive_at(self, checkpoint: int) -> Alive:
+        """As `model.Lifetimes`."""
+        tally: Tally[int] = Tally()
+        for life in self.lifetimes:
+            if life.is_alive_at(checkpoint):
+                tally.add(life.node, life.bytes, life.allocations)
+        return alive_of(tally)
+
+    def heap_at(self, checkpoints: int) -> Sequence[int]:
+        """As `model.Lifetimes`."""
+        changes = [0] * checkpoints
+        for life in self.lifetimes:
+            changes[life.born] += life.bytes
+            if life.died is not None:
+                changes[life.died] -= life.bytes
+        return tuple(accumulate(changes))
+
+    def moved(self, phases: Sequence[Sequence[Stretch]]) -> list[Moved]:
+        """As `model.Lifetimes`."""
+        around: dict[int, list[tuple[int, Stretch]]] = {}
+        for place, stretches in enumerate(phases):
+            for stretch in stretches:
+                for segment in range(stretch.start + 1, stretch.end + 1):
+                    around.setdefault(segment, []).append((place, stretch))
+        retained = [Tally[int]() for _ in phases]
+        freed = [Tally[int]() for _ in phases]
+        churned = [Tally[None]() for _ in phases]
+        for node, born, died, size, count in self.lifetimes:
+            for place, stretch in around.get(born, ()):
+                if died is None or died > stretch.end:
+                    retained[place].add(node, size, count)
+                else:
+                    churned[place].add(None, size, count)
+            for place, stretch in around.get(died, ()) if died is not None else ():
+                if born <= stretch.start:
+                    freed[place].add(node, size, count)
+        return [
+            Moved(alive_of(kept), alive_of(gone), *churn.get(None, (0, 0)))
+            for kept, gone, churn in zip(retained, freed, churned, strict=True)
+        ]
+
+    def largest_shares(
+        self, transients: Lifetimes | None, nodes: int, small: float
+    ) -> Sequence[float]:
+        """As `model.Lifetimes`."""
+        allocated: Tally[tuple[int, int]] = Tally()
+        totals: Tally[int] = Tally()
+        for lifetimes in (self, transients or ()):
+            for node, born, _, size, count in lifetimes:
+                allocated.add((node, born), size, count)
+                totals.add(born, size, count)
+        least = small * max((total for total, _ in totals.values()), default=0)
+        shares = [0.0] * nodes
+        for (node, born), (size, _) in allocated.items():
+            if size:
+                shares[node] = max(shares[node], size / max(totals[born][0], least))
+        return shares
+
+
+def lifetimes_of(tally: Tally[tuple[int, int, int | None]]) -> LifetimeList:
+    """What is charged to (node, born, died)."""
+    return LifetimeList(
+        tuple(
+            Lifetime(node, born, died, held, count)
+            for (node, born, died), (held, count) in tally.items()
+        )
+    )

@@ -1,0 +1,139 @@
+"""Brings the symbols of one run together: its stored names, this machine's files, the cache.
+
+Gives call sites their stacks with native frames, and stores the names with the run.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memdeep.errors import CaptureError
+from memdeep.heap.replay.engine import replay
+from memdeep.heap.replay.trace import Trace
+from memdeep.model import RawFrame
+from memdeep.rundir import directory
+from memdeep.rundir.directory import RunDirectory
+from memdeep.symbols import store
+from memdeep.symbols.images import AddressSpace, Image
+from memdeep.symbols.merge import merge
+from memdeep.symbols.server import SymbolServer
+from memdeep.symbols.store import Frames, StoredSymbols
+
+if TYPE_CHECKING:
+    from memdeep.symbols.files import SymbolFiles
+
+NOWHERE: RawFrame = ("<unknown>", "", 0)  # in no file: generated code, or the kernel's own
+
+
+def is_installed() -> bool:
+    """Whether what reads symbols is there; it is not built for every platform."""
+    return all(map(find_spec, ("symbolic", "cffi", "multi_demangle")))
+
+
+def store_names(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
+    """Store the names of all native frames with a run that has just ended. Raises OutputError.
+
+    What can be said of a capture that cannot be read, its report says.
+    """
+    symbols = RunSymbols(StoredSymbols(), time.time())
+    for capture in run_dir.captures():
+        try:
+            trace = replay(capture, on_step)
+        except CaptureError:
+            continue
+        on_step("Storing the names of native frames")
+        symbols.name_all(trace)
+    named = symbols.named()
+    if named.images:
+        directory.write_atomically(run_dir.symbols, store.encode(named))
+
+
+class RunSymbols:
+    """The symbols of a run that ended at ``recorded_until_s`` (since the epoch).
+
+    ``stored`` are the names that were stored with it.
+    """
+
+    def __init__(self, stored: StoredSymbols, recorded_until_s: float) -> None:
+        self._stored = stored
+        self._recorded_until_s = recorded_until_s
+
+    def hybrid_stacks(self, trace: Trace, sites: Sequence[int]) -> Mapping[int, Sequence[RawFrame]]:
+        """As `trace.NativeFrames`."""
+        symbols = _TraceSymbols(trace, self._server)
+        return {site: symbols.hybrid_stack(site) for site in sites if trace.sites.native[site]}
+
+    def name_all(self, trace: Trace) -> None:
+        """Name every native frame of ``trace``."""
+        symbols = _TraceSymbols(trace, self._server)
+        for generation, address in trace.native_addresses():
+            symbols.frames(generation, address)
+
+    def named(self) -> StoredSymbols:
+        """Everything that was named so far."""
+        return self._server.answered()
+
+    @cached_property
+    def _server(self) -> SymbolServer:
+        return SymbolServer(lambda image: self._files.find(image), self._stored)
+
+    @cached_property
+    def _files(self) -> SymbolFiles:
+        # Here and not above: it takes a while to import, and where all names are stored, or all
+        # stacks are Python's alone, none of it is needed.
+        from memdeep.symbols.cache import SymbolCache, directory_of
+        from memdeep.symbols.debuginfod import Debuginfod
+        from memdeep.symbols.files import SymbolFiles
+
+        kept_in = os.environ.get("DEBUGINFOD_CACHE_PATH")
+        return SymbolFiles(
+            SymbolCache(directory_of("memdeep") / "symbols"),
+            Debuginfod(os.environ, Path(kept_in) if kept_in else directory_of("debuginfod_client")),
+            self._recorded_until_s,
+            self._stored.build_ids(),
+        )
+
+
+class _TraceSymbols:
+    """Names the native frames of one capture."""
+
+    def __init__(self, trace: Trace, server: SymbolServer) -> None:
+        self._trace = trace
+        self._server = server
+        self._spaces = [
+            AddressSpace(
+                [(Image(module.filename, module.segments), module.address) for module in modules]
+            )
+            for modules in trace.generations
+        ]
+        self._known: dict[tuple[int, int], Frames] = {}
+
+    def hybrid_stack(self, site: int) -> list[RawFrame]:
+        sites = self._trace.sites
+        python = self._trace.python_stack(sites.node[site])
+        generation = sites.generation[site]
+        return merge(
+            [frame.raw for frame in python],
+            [frame.is_entry for frame in python],
+            [
+                frame
+                for address in self._trace.native_stack(sites.native[site])
+                for frame in self.frames(generation, address)
+            ],
+        )
+
+    def frames(self, generation: int, address: int) -> Frames:
+        """The functions that were executing where ``address`` returns to, innermost first."""
+        frames = self._known.get((generation, address))
+        if frames is None:
+            # What follows a call may belong to another line, or to another function.
+            place = self._spaces[generation].find(address - 1)
+            frames = (NOWHERE,) if place is None else self._server.frames(*place)
+            self._known[generation, address] = frames
+        return frames

@@ -1,0 +1,150 @@
+"""The stretches of a run that were traced, and how their heaps make up the heap of the run.
+
+A run that is traced from its start to its end has one part; one that is traced only in some phases
+has a part, with a capture of its own, for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import TypeVar
+
+from memdeep.heap.replay.lifetimes import joined
+from memdeep.model import Heap, LargeAllocation, Lifetimes, Peak, Sample, StackTree, Stretch
+
+# Finding the symbols of a native stack is dear. Stacks that never hold this share of the largest
+# heap keep their Python frames only.
+NATIVE_SHARE = 1 / 2000
+
+# What was alive at a peak is kept for this many peaks, the highest: each costs an entry a stack.
+MAX_PEAKS = 200
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One capture: it covers the checkpoints ``first`` to ``last`` of the run.
+
+    ``markers`` is the number of checkpoints that lie inside it. ``first`` is 0 only if the capture
+    begins with the program, ``last`` is the run's last only if it ends with it. ``sequences`` are
+    the numbers of the checkpoints whose markers are in the capture, be they replaced or still as
+    they were recorded. ``copy`` is what to read in place of ``capture``, if anything.
+    ``early_end`` says that the trace ended before it was to, if it did.
+    """
+
+    capture: Path
+    first: int
+    last: int
+    markers: int
+    sequences: frozenset[int] = frozenset()
+    copy: Path | None = None
+    early_end: str | None = None
+
+    @property
+    def content(self) -> Path:
+        """The file to read."""
+        return self.copy or self.capture
+
+    def holds(self, stretch: Stretch) -> bool:
+        """Whether all of ``stretch`` lies within this part."""
+        return self.first <= stretch.start and stretch.end <= self.last
+
+    def up_to(self, markers: int) -> Part:
+        """The part as far as its first ``markers`` checkpoints."""
+        return replace(self, last=max(1, self.first) + markers - 1, markers=markers)
+
+
+@dataclass(frozen=True, slots=True)
+class HeapPart:
+    """What one part says; ``at_checkpoints`` are those it covers, ``peaks`` by group.
+
+    ``transients`` and ``largest`` are None where the reader cannot know them. ``damage`` says what
+    is wrong with the capture, if anything is: then ``part`` ends before it.
+    """
+
+    part: Part
+    at_checkpoints: tuple[int, ...]
+    lifetimes: Lifetimes
+    peaks: Mapping[int, Peak]
+    curve: tuple[Sample, ...]
+    peak_bytes: int
+    transients: Lifetimes | None = None
+    largest: tuple[LargeAllocation, ...] | None = None
+    damage: str | None = None
+
+
+def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:
+    """``heap`` with no peak below the heap at a checkpoint of its group.
+
+    memray opens no window after its last memory record; what was allocated from there on is known
+    at the next checkpoint only.
+    """
+    peaks = dict(heap.peaks)
+    for place, stretches in enumerate(groups):
+        covered = {
+            checkpoint
+            for stretch in stretches
+            if heap.part.holds(stretch)
+            for checkpoint in range(stretch.start, stretch.end + 1)
+        }
+        if covered:
+            highest = max(covered, key=lambda k: heap.at_checkpoints[k - heap.part.first])
+            size = heap.at_checkpoints[highest - heap.part.first]
+            if place not in peaks or peaks[place].bytes < size:
+                peaks[place] = Peak(size, None, heap.lifetimes.alive_at(highest))
+    return replace(heap, peaks=peaks)
+
+
+def damage_of(heap: HeapPart) -> tuple[str, ...]:
+    """What to say of a damaged capture, or one that ends early; nothing if it is sound."""
+    if heap.damage is None:
+        return () if heap.part.early_end is None else (heap.part.early_end,)
+    name = heap.part.capture.name
+    return (f"{name} is damaged: {heap.damage}.",)
+
+
+def join(
+    parts: Sequence[HeapPart],
+    tree: StackTree,
+    checkpoints: int,
+    groups: Sequence[Sequence[Stretch]],
+    problems: Sequence[str] = (),
+) -> Heap:
+    """The heap of the run; ``problems`` say what of it could not be read.
+
+    A group whose stretches lie in several parts has the highest peak.
+    """
+    at_checkpoints: list[int | None] = [None] * checkpoints
+    for heap in parts:
+        at_checkpoints[heap.part.first : heap.part.last + 1] = heap.at_checkpoints
+    transients = _known([heap.transients for heap in parts])
+    largest = _known([heap.largest for heap in parts])
+    return Heap(
+        tree=tree,
+        traced=tuple(Stretch(heap.part.first, heap.part.last) for heap in parts),
+        at_checkpoints=tuple(at_checkpoints),
+        lifetimes=joined([heap.lifetimes for heap in parts]),
+        peaks=tuple(_peak(parts, place, stretches) for place, stretches in enumerate(groups)),
+        curve=tuple(sample for heap in parts for sample in heap.curve),
+        peak_bytes=max((heap.peak_bytes for heap in parts), default=None),
+        transients=None if transients is None else joined(transients),
+        largest=None if largest is None else tuple(chain.from_iterable(largest)),
+        problems=tuple(problems),
+    )
+
+
+def _known(figures: Sequence[Item | None]) -> list[Item] | None:
+    """All of them, or None where one is not known."""
+    known = [figure for figure in figures if figure is not None]
+    return known if known and len(known) == len(figures) else None
+
+
+def _peak(parts: Sequence[HeapPart], place: int, stretches: Sequence[Stretch]) -> Peak | None:
+    if not all(any(heap.part.holds(stretch) for heap in parts) for stretch in stretches):
+        return None
+    peaks = [heap.peaks[place] for heap in parts if place in heap.peaks]
+    return max(peaks, key=lambda peak: peak.bytes, default=None)

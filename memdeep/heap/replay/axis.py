@@ -1,0 +1,85 @@
+"""Where the checkpoints of one replayed capture lie, and what its windows say between them.
+
+A window is what lies between two cuts: memray's readings of the RSS, and the markers. Knows no
+stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memdeep.heap.parts import Part
+from memdeep.heap.replay.columns import NEVER
+from memdeep.heap.replay.trace import Cut, Trace
+from memdeep.model import Sample, Stretch
+
+
+class WindowAxis:
+    """The replay's segments and windows, placed among the checkpoints of the run.
+
+    Checkpoints are numbered as in the whole run. A segment of the replay is named by the first
+    checkpoint at its end or after it: there its bytes are first seen. ``seen`` is the number of
+    checkpoints that have a marker.
+
+    ``ends`` has the checkpoint that ends each segment; `NEVER` for what lies behind the last one
+    that this capture knows of.
+    """
+
+    def __init__(self, trace: Trace, part: Part) -> None:
+        self._windows = trace.windows
+        self._part = part
+        cuts = trace.windows.cut
+        markers = [n for n, cut in enumerate(cuts) if cut in (Cut.MARKER, Cut.THREAD_MARKER)]
+        self._checkpoints = [max(1, part.first)]
+        self.seen = 0
+        for place, sequence in zip(markers, trace.sequences[1:], strict=True):
+            # One that was replaced has two records, unless the capture is cut off between them.
+            is_seen = cuts[place + 1] == Cut.MARKER_END or sequence in part.sequences
+            is_counted = is_seen and self.seen < part.markers
+            self.seen += is_seen
+            self._checkpoints.append(self._checkpoints[-1] + is_counted)
+        self.ends = tuple(end if end <= part.last else NEVER for end in self._checkpoints)
+
+    def peak_windows(self, groups: Sequence[Sequence[Stretch]]) -> dict[int, int]:
+        """For each group with a stretch in the part, its window with the highest heap."""
+        heights = self._windows.peak
+        highest: dict[int, int] = {}  # by the checkpoint that ends it
+        for window, segment in enumerate(self._windows.segment):
+            ends = self._checkpoints[segment]
+            if ends not in highest or heights[window] > heights[highest[ends]]:
+                highest[ends] = window
+        chosen = {}
+        for place, stretches in enumerate(groups):
+            windows = [
+                highest[ends]
+                for stretch in stretches
+                if self._part.holds(stretch)
+                for ends in range(stretch.start + 1, stretch.end + 1)
+                if ends in highest
+            ]
+            if windows:
+                chosen[place] = max(windows, key=heights.__getitem__)
+        return chosen
+
+    def middle_s(self, window: int, start_ms: int) -> float | None:
+        """When ``window`` was, give or take half its length; None where nothing tells."""
+        ends = min(window, len(self._windows.cut) - 2)  # when the trace ended is not known
+        times_ms = self._windows.time_ms[max(0, window - 1) : ends + 1]
+        if not times_ms:
+            return None
+        return max(0.0, (sum(times_ms) / len(times_ms) - start_ms) / 1000)
+
+    def curve(self, start_ms: int) -> list[Sample]:
+        """The heap over time between the checkpoints: memray's readings, and peaks in between."""
+        samples = []
+        before = 0
+        windows = self._windows
+        rows = zip(windows.cut, windows.time_ms, windows.heap, windows.peak, strict=True)
+        for window, (cut, time_ms, heap, peak) in enumerate(rows):
+            middle_s = self.middle_s(window, start_ms)
+            if peak > max(before, heap) and cut != Cut.END and middle_s is not None:
+                samples.append(Sample(middle_s, peak))
+            if cut == Cut.MEMORY:
+                samples.append(Sample(max(0.0, (time_ms - start_ms) / 1000), heap))
+            before = heap
+        return sorted(samples, key=lambda sample: sample.time_s)

@@ -1,0 +1,109 @@
+"""Runs the compiled replay over a capture file, raw or LZ4, and says whether it can.
+
+memray grows a raw capture in zero-filled steps, and after a kill the zeros stay. As memray's own
+reader does, the zeros at its end are taken as never written: no record's type is a zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import BinaryIO
+
+from memdeep.errors import CaptureError
+from memdeep.heap.header import LZ4_MAGIC, CaptureHeader, parse_header
+from memdeep.heap.replay.line_tables import CPYTHON_3_10
+from memdeep.heap.replay.trace import Trace
+from memdeep.rundir.directory import open_regular, read_error
+
+STEP_BYTES = 64 << 20  # progress is told after each of these
+_CHUNK_BYTES = 256 << 10
+_TAIL_BYTES = 1 << 20
+
+
+def is_built() -> bool:
+    """Whether this installation has the compiled replay."""
+    return find_spec("memdeep.heap.replay._replay") is not None
+
+
+def read_head(capture: Path) -> CaptureHeader | None:
+    """The head of ``capture``, unpacked; None if it is compressed and no lz4 is installed.
+
+    Raises CaptureError if it is none of a known version.
+    """
+    file, _ = open_regular(capture)
+    try:
+        with file:
+            head = file.read(_CHUNK_BYTES)
+            if head.startswith(LZ4_MAGIC):
+                if find_spec("lz4") is None:
+                    return None
+                file.seek(len(LZ4_MAGIC))
+                head = next(_decompressed(file), b"")
+    except OSError as error:
+        raise read_error(capture, error) from error
+    return parse_header(head, capture)
+
+
+def knows(head: CaptureHeader) -> bool:
+    """Whether the replay understands the line tables of the Python that wrote the capture."""
+    return head.python_version is not None and head.python_version >= CPYTHON_3_10
+
+
+def replay(capture: Path, on_step: Callable[[str], None]) -> Trace:
+    """One pass over ``capture``. Raises CaptureError."""
+    from memdeep.heap.replay._replay import Replay
+
+    engine = Replay()
+    file, _ = open_regular(capture)
+    try:
+        with file:
+            if file.read(len(LZ4_MAGIC)) == LZ4_MAGIC:
+                for chunk in _decompressed(file):
+                    engine.feed(chunk)
+            else:
+                size = _written_size(file)
+                file.seek(0)
+                for done in range(0, size, STEP_BYTES):
+                    if done:
+                        on_step(f"Replaying the trace ({100 * done // size} %)")
+                    engine.read(file.fileno(), min(STEP_BYTES, size - done))
+    except OSError as error:
+        raise read_error(capture, error) from error
+    engine.finish()
+    if engine.header() is None:
+        raise CaptureError(
+            f"{capture} is cut off within its header.",
+            "Nothing can be read from it; copy it again from where it was made.",
+        )
+    return Trace(engine)
+
+
+def _written_size(file: BinaryIO) -> int:
+    """The size of ``file`` without the zeros at its end."""
+    end = file.seek(0, 2)
+    while end:
+        start = max(0, end - _TAIL_BYTES)
+        file.seek(start)
+        written = file.read(end - start).rstrip(b"\x00")
+        end = start + len(written)
+        if written:
+            break
+    return end
+
+
+def _decompressed(file: BinaryIO) -> Iterator[bytes]:
+    """The content of an LZ4 capture, as far as it goes; ``file`` stands behind its first bytes."""
+    from lz4.frame import LZ4FrameDecompressor  # only here: most captures are not compressed
+
+    decompressor = LZ4FrameDecompressor()
+    chunk = LZ4_MAGIC + file.read(_CHUNK_BYTES)
+    try:
+        while chunk and not decompressor.eof:
+            content = decompressor.decompress(chunk)
+            if content:
+                yield content
+            chunk = file.read(_CHUNK_BYTES)
+    except RuntimeError:  # damaged from here on
+        return

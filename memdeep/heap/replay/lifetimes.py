@@ -1,0 +1,113 @@
+"""Lifetimes as the replay found them: rows in compiled code, which also adds them up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from memdeep.heap.lists import LifetimeList
+from memdeep.heap.replay.alive import ReplayedAlive
+from memdeep.heap.replay.columns import NEVER, long, packed, unsigned
+from memdeep.model import Lifetime, Lifetimes, Moved, Stretch
+
+if TYPE_CHECKING:
+    from memdeep.heap.replay._replay import Lifetimes as Rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReplayedLifetimes:
+    """As `model.Lifetimes`."""
+
+    rows: Rows
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ReplayedLifetimes):
+            return NotImplemented
+        return self.rows.columns() == other.rows.columns()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Lifetime]:
+        columns = self.rows.columns()
+        return map(
+            Lifetime,
+            unsigned(columns["place"]),
+            unsigned(columns["born"]),
+            [None if segment == NEVER else segment for segment in unsigned(columns["died"])],
+            long(columns["bytes"]),
+            long(columns["count"]),
+        )
+
+    def charged_to(
+        self, places: Sequence[int], coarse: Sequence[int] | None = None, small: int = -1
+    ) -> ReplayedLifetimes:
+        """As `model.Lifetimes`."""
+        fine = packed(places, "I")
+        other = fine if coarse is None else packed(coarse, "I")
+        return ReplayedLifetimes(self.rows.charged(fine, other, small))
+
+    def size_of_rank(self, rank: int) -> int:
+        """As `model.Lifetimes`."""
+        return self.rows.size_of_rank(rank)
+
+    def alive_at(self, checkpoint: int) -> ReplayedAlive:
+        """As `model.Lifetimes`."""
+        return ReplayedAlive(**self.rows.alive_at(checkpoint))
+
+    def heap_at(self, checkpoints: int) -> Sequence[int]:
+        """As `model.Lifetimes`."""
+        return tuple(long(self.rows.heap_at(checkpoints)))
+
+    def moved(self, phases: Sequence[Sequence[Stretch]]) -> list[Moved]:
+        """As `model.Lifetimes`."""
+        stretches = [(place, part) for place, parts in enumerate(phases) for part in parts]
+        found = self.rows.moved(
+            packed([place for place, _ in stretches], "I"),
+            packed([part.start for _, part in stretches], "I"),
+            packed([part.end for _, part in stretches], "I"),
+            len(phases),
+        )
+        return [
+            Moved(ReplayedAlive(**retained), ReplayedAlive(**freed), size, count)
+            for retained, freed, size, count in found
+        ]
+
+    def largest_shares(
+        self, transients: Lifetimes | None, nodes: int, small: float
+    ) -> Sequence[float]:
+        """As `model.Lifetimes`."""
+        passed = compiled(transients or ()).rows
+        return memoryview(self.rows.largest_shares(passed, nodes, small)).cast("d")
+
+
+def compiled(lifetimes: Iterable[Lifetime]) -> ReplayedLifetimes:
+    """The same lifetimes in this form."""
+    if isinstance(lifetimes, ReplayedLifetimes):
+        return lifetimes
+    from memdeep.heap.replay._replay import Lifetimes as Rows
+
+    node, born, died, size, count = list(zip(*lifetimes, strict=True)) or [()] * 5
+    return ReplayedLifetimes(
+        Rows(
+            packed(node, "I"),
+            packed(born, "I"),
+            packed([NEVER if segment is None else segment for segment in died], "I"),
+            packed(size, "q"),
+            packed(count, "q"),
+        )
+    )
+
+
+def joined(parts: Sequence[Lifetimes]) -> Lifetimes:
+    """The lifetimes of all ``parts``, in this form if all of them are."""
+    if len(parts) == 1:
+        return parts[0]
+    replayed = [part.rows for part in parts if isinstance(part, ReplayedLifetimes)]
+    if not parts or len(replayed) < len(parts):
+        return LifetimeList(tuple(chain.from_iterable(parts)))
+    columns = [rows.columns() for rows in replayed]
+    whole = {name: b"".join(part[name] for part in columns) for name in columns[0]}
+    return ReplayedLifetimes(type(replayed[0])(**whole))

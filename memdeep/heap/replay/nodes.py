@@ -1,0 +1,139 @@
+"""Gives call sites of a replayed capture their nodes in the stack tree.
+
+Stacks with native frames among Python's are added one by one. Of Python's alone there may be
+millions: these the replay walks through, a thread at a time, by what is said here of each frame.
+The result is that of `StackTreeBuilder.add`, which says what of a stack is the program's own; the
+rules are the same, written for a walk outwards from the program's start.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+
+from memdeep.heap.replay.columns import packed
+from memdeep.heap.replay.trace import Trace
+from memdeep.heap.stacks import (
+    NO_STACK_FRAME,
+    OWN_FRAME,
+    StackTreeBuilder,
+    is_launcher,
+    is_wrapper,
+    thread_frame,
+)
+from memdeep.model import Frame, Origin, RawFrame
+
+
+class _Stage(IntEnum):
+    """How far a stack has come, seen from its outermost frame."""
+
+    EMPTY = 0
+    SCRIPT = 1  # one frame that launches nothing: `bin/memray`, say, or the program itself
+    LAUNCHER = 2  # in the frames that start the program
+    LAUNCHED = 3  # past them: they are not shown
+    PROGRAM = 4  # there are none
+
+
+# A stage, and whether the innermost code outside the library is memdeep's. Number 0 is that of a
+# stack without frames.
+_STATES = [(stage, is_ours) for stage in _Stage for is_ours in (False, True)]
+_NONE = -1
+
+
+def site_nodes(
+    trace: Trace, builder: StackTreeBuilder, hybrid: Mapping[int, Sequence[RawFrame]]
+) -> Sequence[int]:
+    """The node of each site; that of site 0, which is none, is -1.
+
+    ``hybrid`` gives sites stacks with native frames among the Python ones (innermost first).
+    """
+    threads = [_thread_name(trace, thread) for thread in range(len(trace.threads))]
+    nodes = array("i", [_NONE]) * len(trace.sites.node)
+    for site in sorted(hybrid):
+        python = [frame.raw for frame in trace.python_stack(trace.sites.node[site])]
+        nodes[site] = builder.add(python, hybrid[site], threads[trace.sites.thread[site]])
+    tree = builder.build()
+    names = {frame: number for number, frame in enumerate(tree.frames)}
+
+    def name(frame: Frame) -> int:
+        return names.setdefault(frame, len(names))
+
+    frames = [builder.python_frame(trace.frame(number).raw) for number in range(trace.frame_count)]
+    shown = [_NONE if frame.origin is Origin.MEMDEEP else name(frame) for frame in frames]
+    roots = [name(thread_frame(thread)) for thread in threads]
+    stand_ins = [_NONE if frame is None else name(frame) for frame in map(_stand_in, _STATES)]
+    found = trace.replayed.site_nodes(
+        packed(tree.parents, "i"),
+        packed(tree.frame_ids, "i"),
+        len(tree.frames),
+        len(names),
+        packed(shown, "i"),
+        packed(roots, "i"),
+        b"".join(_steps(_Kind.of(frame)) for frame in frames),
+        packed(stand_ins, "i"),
+        bytes(stage is _Stage.LAUNCHED for stage, _ in _STATES),
+        packed(nodes, "i"),
+    )
+    known = list(names)
+    builder.extend(
+        [known[number] for number in array("i", found["added_name"])],
+        found["added_parent"],
+        found["added_frame"],
+    )
+    return array("i", found["node"])
+
+
+def _thread_name(trace: Trace, thread: int) -> str:
+    identifier, _ = trace.threads[thread]
+    name = trace.thread_name(thread)
+    if name is None and identifier == trace.header.main_thread:
+        return "MainThread"
+    return name or f"thread {identifier:#x}"
+
+
+def _stand_in(state: tuple[_Stage, bool]) -> Frame | None:
+    """The frame that is shown in place of such a stack, if it is not shown itself."""
+    stage, belongs_to_memdeep = state
+    if stage is _Stage.EMPTY:
+        return NO_STACK_FRAME
+    return OWN_FRAME if belongs_to_memdeep else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What of a frame the state of a stack depends on; there are few."""
+
+    origin: Origin
+    is_wrapper: bool
+    is_launcher: bool
+
+    @classmethod
+    def of(cls, frame: Frame) -> _Kind:
+        return cls(frame.origin, is_wrapper(frame), is_launcher(frame))
+
+
+@cache
+def _steps(kind: _Kind) -> bytes:
+    """For each state of a stack, the one after that with such a frame innermost."""
+    return bytes(_STATES.index(_after(state, kind)) for state in _STATES)
+
+
+def _after(state: tuple[_Stage, bool], kind: _Kind) -> tuple[_Stage, bool]:
+    stage, belongs_to_memdeep = state
+    if kind.is_wrapper:
+        return state
+    if kind.origin is not Origin.STDLIB:
+        belongs_to_memdeep = kind.origin is Origin.MEMDEEP
+    if stage in (_Stage.EMPTY, _Stage.SCRIPT, _Stage.LAUNCHER):
+        if kind.is_launcher:
+            stage = _Stage.LAUNCHER
+        elif stage is _Stage.EMPTY:
+            stage = _Stage.SCRIPT
+        elif stage is _Stage.SCRIPT:
+            stage = _Stage.PROGRAM
+        else:
+            stage = _Stage.LAUNCHED
+    return stage, belongs_to_memdeep

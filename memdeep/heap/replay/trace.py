@@ -1,0 +1,284 @@
+"""What one pass over one capture gives: columns of figures by call site, and the way to its stacks.
+
+Knows the replay's columns (native/replay.hpp fills them); knows no checkpoint and no stack tree.
+Sizes are bytes. A site, node, frame or native stack of number 0 is none.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from itertools import compress
+from typing import TYPE_CHECKING, Protocol
+
+from memdeep.heap.header import HOLE, is_closed
+from memdeep.heap.replay.alive import ReplayedAlive
+from memdeep.heap.replay.columns import (
+    Column,
+    LargeRows,
+    Sites,
+    Windows,
+    long,
+    packed,
+    unsigned,
+    unsigned_long,
+)
+from memdeep.heap.replay.lifetimes import ReplayedLifetimes
+from memdeep.heap.replay.line_tables import lines
+from memdeep.model import RawFrame
+
+if TYPE_CHECKING:
+    from memdeep.heap.replay._replay import Replay
+
+UNKNOWN_FRAME: RawFrame = ("", "", 0)
+
+
+class Cut(IntEnum):
+    """What ends a window of a capture."""
+
+    MEMORY = 0  # a memory record of memray's
+    MARKER = 1  # the first record of a marker that was replaced in place: a segment ends
+    MARKER_END = 2  # its second record
+    THREAD_MARKER = 3  # a marker as it was recorded: a segment ends
+    END = 4
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHeader:
+    """The head of a capture. ``python_version`` is CPython's hexversion, times since the epoch.
+
+    ``allocations`` counts allocations and frees, once the capture was closed.
+    """
+
+    version: int
+    python_version: int
+    native: bool
+    python_allocators: bool
+    command_line: str
+    pid: int
+    main_thread: int
+    skipped_frames: int
+    start_ms: int
+    end_ms: int
+    allocations: int
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the tracing came to its end."""
+        return is_closed(self.start_ms, self.end_ms, self.allocations)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts over the whole capture; ``calls`` by memray's number of the allocator.
+
+    ``truncated`` if it has no proper end; ``damage`` is what ended the replay before, if any.
+    """
+
+    records: int
+    heap_bytes: int
+    peak_bytes: int
+    allocated_bytes: int
+    unknown_frees: int
+    overwritten: int
+    truncated: bool
+    damage: str
+    calls: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PythonFrame:
+    """A frame of the interpreter; ``is_entry`` if C code entered the interpreter with it."""
+
+    raw: RawFrame
+    is_entry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A loaded library: its load address, and its segments (address before loading, size)."""
+
+    filename: str
+    address: int
+    segments: tuple[tuple[int, int], ...]
+
+
+class NativeFrames(Protocol):
+    """Names the native frames of call sites."""
+
+    def hybrid_stacks(self, trace: Trace, sites: Sequence[int]) -> Mapping[int, Sequence[RawFrame]]:
+        """By site, its stack with native frames among the Python ones, innermost first throughout.
+
+        A site whose native frames are not known is left out. The Python frames of a stack are all
+        in it, as `Trace.python_stack` gives them.
+        """
+
+
+class Trace:
+    """A capture after one pass.
+
+    ``sequences`` holds, for each segment, the number of the marker that begins it, or -1.
+    ``threads`` are the names (empty if unknown) and identifiers of `Sites.thread`.
+    ``has_hole`` if zeros lie in place of what tells the lines of functions.
+    """
+
+    def __init__(self, replay: Replay) -> None:
+        head = replay.header()
+        if head is None:
+            raise ValueError("the capture has no header")
+        self.header = TraceHeader(**head)
+        columns = replay.columns()
+        names = replay.names()
+        totals = replay.totals()
+        self.replayed = replay
+        self.totals = Totals(**{**totals, "calls": tuple(totals["calls"])})
+        self.sites = Sites(
+            node=unsigned(columns["site_node"]),
+            thread=unsigned(columns["site_thread"]),
+            native=unsigned(columns["site_native"]),
+            generation=unsigned(columns["site_generation"]),
+            memory_map=unsigned(columns["site_memory_map"]),
+        )
+        self.windows = Windows(
+            cut=unsigned(columns["window_cut"]),
+            segment=unsigned(columns["window_segment"]),
+            time_ms=long(columns["window_time_ms"]),
+            rss=unsigned_long(columns["window_rss"]),
+            heap=unsigned_long(columns["window_heap"]),
+            peak=unsigned_long(columns["window_peak"]),
+        )
+        self.sequences: Column = long(columns["segment_sequence"])
+        self.largest = LargeRows(
+            site=unsigned(columns["large_site"]),
+            born=unsigned(columns["large_born"]),
+            died=unsigned(columns["large_died"]),
+            bytes=unsigned_long(columns["large_bytes"]),
+        )
+        self.threads: tuple[tuple[int, str], ...] = tuple(names["threads"])
+        self.node_parents: Column = unsigned(columns["node_parent"])
+        self.node_frames: Column = unsigned(columns["node_frame"])
+        self._frame_codes = unsigned(columns["frame_code"])
+        self._frame_offsets = memoryview(columns["frame_offset"]).cast("i")
+        self._frame_entries = columns["frame_is_entry"]
+        self._native_addresses = unsigned_long(columns["native_address"])
+        self._native_parents = unsigned(columns["native_parent"])
+        self._codes: Mapping[int, tuple[str, str, int, bytes]] = {
+            code: (function, filename, first, table)
+            for code, function, filename, first, table in names["codes"]
+        }
+        self.has_hole = any(HOLE in table for *_, table in self._codes.values())
+        self._modules = names["generations"]
+        self._frames: dict[int, PythonFrame] = {}
+
+    @cached_property
+    def _lines(self) -> Column:
+        """The line of each frame; 0 where it has none."""
+        by_code: dict[int, list[int]] = {}
+        for number, code in enumerate(self._frame_codes):
+            by_code.setdefault(code, []).append(number)
+        found = array("q", [0]) * self.frame_count
+        for code, numbers in by_code.items():
+            if code in self._codes:
+                *_, first, table = self._codes[code]
+                offsets = map(self._frame_offsets.__getitem__, numbers)
+                of_code = lines(table, first, self.header.python_version, offsets)
+                for number, line in zip(numbers, of_code, strict=True):
+                    found[number] = line
+        return found
+
+    @cached_property
+    def generations(self) -> tuple[tuple[Module, ...], ...]:
+        """The modules of each generation: within one, an address belongs to one module at most."""
+        return tuple(
+            tuple(
+                Module(filename, address, tuple(segments))
+                for filename, address, segments in modules
+            )
+            for modules in self._modules
+        )
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames there are, that of number 0, which is none, included."""
+        return len(self._frame_codes)
+
+    def frame(self, number: int) -> PythonFrame:
+        """The frame of this number."""
+        found = self._frames.get(number)
+        if found is None:
+            raw = UNKNOWN_FRAME
+            code = self._codes.get(self._frame_codes[number])
+            if code is not None:
+                function, filename, *_ = code
+                raw = function, filename, self._lines[number]
+            found = self._frames[number] = PythonFrame(raw, self._frame_entries[number] != 0)
+        return found
+
+    def python_stack(self, node: int) -> list[PythonFrame]:
+        """The frames of ``node``, innermost first."""
+        frames = []
+        while node:
+            frames.append(self.frame(self.node_frames[node]))
+            node = self.node_parents[node]
+        return frames
+
+    def native_stack(self, native: int) -> list[int]:
+        """The instruction pointers of a native stack, innermost first."""
+        addresses = []
+        while 0 < native < len(self._native_addresses):
+            addresses.append(self._native_addresses[native])
+            native = self._native_parents[native]
+        return addresses
+
+    def end_s(self) -> float:
+        """When the last record with a time was written, since the epoch."""
+        return max([self.header.end_ms, *self.windows.time_ms]) / 1000
+
+    def native_addresses(self) -> set[tuple[int, int]]:
+        """The instruction pointers of all native stacks, each with its generation."""
+        addresses: set[tuple[int, int]] = set()
+        seen: set[tuple[int, int]] = set()
+        for generation, native in set(zip(self.sites.generation, self.sites.native, strict=True)):
+            while 0 < native < len(self._native_addresses) and (generation, native) not in seen:
+                seen.add((generation, native))
+                addresses.add((generation, self._native_addresses[native]))
+                native = self._native_parents[native]
+        return addresses
+
+    def thread_name(self, thread: int) -> str | None:
+        """The name of a thread of `Sites.thread`; None where the capture does not tell it."""
+        identifier, name = self.threads[thread]
+        if name:
+            return name
+        later = {known for other, known in self.threads if other == identifier and known}
+        return later.pop() if len(later) == 1 else None
+
+    def at_checkpoints(
+        self, nodes: Sequence[int], ends: Sequence[int]
+    ) -> tuple[ReplayedLifetimes, ReplayedLifetimes]:
+        """The lifetimes by the ``nodes`` of the sites, and those that ended where they began.
+
+        ``ends`` has the checkpoint that ends each segment; `NEVER` where there is none: what begins
+        there is left out. The node of site 0, which is none, may be any.
+        """
+        kept, passed = self.replayed.at_checkpoints(packed(nodes, "i"), packed(ends, "I"))
+        return ReplayedLifetimes(kept), ReplayedLifetimes(passed)
+
+    def at_peaks(self, segments: Sequence[int], nodes: Sequence[int]) -> list[ReplayedAlive]:
+        """What is held at the peaks of ``segments``, by the ``nodes`` of the sites.
+
+        That of site 0, which is none, may be any.
+        """
+        found = self.replayed.at_peaks(packed(segments, "I"), packed(nodes, "i"))
+        return [ReplayedAlive(**alive) for alive in found]
+
+    def weighty_sites(self, segments: Sequence[int], least_bytes: int) -> list[int]:
+        """The sites whose stack holds so much at one of these peaks, or at the end of a segment.
+
+        What the threads hold at a peak through one stack is taken together.
+        """
+        found = self.replayed.weighty(packed(segments, "I"), least_bytes)
+        return list(compress(range(len(found)), found))

@@ -1,0 +1,171 @@
+"""Builds the stack tree: interns frames, and takes memdeep's own out of the user's stacks."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import PurePath
+
+from memdeep.heap.origins import Origins
+from memdeep.model import Frame, Origin, RawFrame, StackTree
+
+OWN_FRAME = Frame("recording by memdeep", "", 0, Origin.MEMDEEP)
+NO_STACK_FRAME = Frame("no Python stack", "", 0, Origin.NATIVE)
+
+
+class StackTreeBuilder:
+    """Collects stacks and hands out their nodes."""
+
+    def __init__(self, origins: Origins) -> None:
+        self._origins = origins
+        self._frames: dict[Frame, int] = {}
+        self._nodes: dict[int, int] = {}  # by parent and frame in one number: there may be millions
+        self._parents = array("i")
+        self._frame_ids = array("i")
+
+    def add(
+        self,
+        python: Sequence[RawFrame],
+        hybrid: Sequence[RawFrame] | None,
+        thread: str | None = None,
+    ) -> int:
+        """The node of a stack given as memray gives it, innermost frame first.
+
+        ``hybrid`` is the same stack with native frames among the Python ones, where known;
+        ``thread`` is the name of the thread that ran it, where known.
+        """
+        frames = self._python_frames(python) if hybrid is None else self._mixed(python, hybrid)
+        node = self._root(thread)
+        for frame in _without_own(frames):
+            node = self._child(node, self._number(frame))
+        return node
+
+    def build(self) -> StackTree:
+        """The tree of everything added."""
+        return StackTree(tuple(self._frames), self._parents, self._frame_ids)
+
+    def python_frame(self, raw: RawFrame) -> Frame:
+        """A frame of Python's, with whose code it is."""
+        return Frame(*raw, self._origins.of(raw[1]))
+
+    def extend(self, frames: Iterable[Frame], parents: bytes, frame_ids: bytes) -> None:
+        """Take over what was added to the tree elsewhere, behind what it had.
+
+        ``parents`` and ``frame_ids`` are the new nodes' columns, of 32 bits.
+        """
+        for frame in frames:
+            self._number(frame)
+        self._parents.frombytes(parents)
+        self._frame_ids.frombytes(frame_ids)
+
+    def _root(self, thread: str | None) -> int:
+        """The node below which the stacks of ``thread`` hang; -1 without one."""
+        if thread is None:
+            return -1
+        return self._child(-1, self._number(thread_frame(thread)))
+
+    def _python_frames(self, python: Sequence[RawFrame]) -> list[Frame]:
+        return [self.python_frame(raw) for raw in reversed(python)]
+
+    def _mixed(self, python: Sequence[RawFrame], hybrid: Sequence[RawFrame]) -> list[Frame]:
+        """Python frames appear in ``hybrid`` in their order; all others are native."""
+        frames = []
+        remaining = list(python)
+        for raw in reversed(hybrid):
+            if remaining and raw == remaining[-1]:
+                remaining.pop()
+                frames.append(self.python_frame(raw))
+            else:
+                frames.append(Frame(*raw, Origin.NATIVE))
+        return frames
+
+    def is_own(self, node: int) -> bool:
+        """Whether ``node`` is memdeep's own recording."""
+        return self._frame_ids[node] == self._frames.get(OWN_FRAME)
+
+    def _number(self, frame: Frame) -> int:
+        """The place of ``frame`` among the tree's frames."""
+        return self._frames.setdefault(frame, len(self._frames))
+
+    def _child(self, parent: int, frame_id: int) -> int:
+        """The node of the frame of that number below ``parent``; outermost if that is -1."""
+        for node in range(len(self._nodes), len(self._parents)):  # taken over since the last look
+            self._nodes[self._parents[node] << 32 | self._frame_ids[node]] = node
+        key = parent << 32 | frame_id
+        node = self._nodes.get(key, len(self._parents))
+        if node == len(self._parents):
+            self._nodes[key] = node
+            self._parents.append(parent)
+            self._frame_ids.append(frame_id)
+        return node
+
+
+def thread_frame(name: str) -> Frame:
+    """What stands outermost in the stacks of the thread of this name."""
+    return Frame(name, "", 0, Origin.THREAD)
+
+
+def _without_own(frames: list[Frame]) -> list[Frame]:
+    """``frames`` (outermost first) as the program's own: ours are what starts and wraps it."""
+    frames = [frame for frame in frames if not is_wrapper(frame)]
+    code = [frame for frame in frames if not _is_native(frame)]
+    if not code:
+        return frames or [NO_STACK_FRAME]
+    if _belongs_to_memdeep(code):
+        return [OWN_FRAME]
+    first = _end_of_launcher(frames)
+    return [frame for frame in frames[first:] if frame.origin is not Origin.MEMDEEP]
+
+
+def is_wrapper(frame: Frame) -> bool:
+    """Whether ``frame`` only stands between a caller and the function it called in a phase."""
+    return frame.origin is Origin.MEMDEEP and frame.function == "wrapper"
+
+
+def _belongs_to_memdeep(code: list[Frame]) -> bool:
+    """Whether the innermost code that is not the standard library's is memdeep's."""
+    for frame in reversed(code):
+        if frame.origin is not Origin.STDLIB:
+            return frame.origin is Origin.MEMDEEP
+    return False
+
+
+def _end_of_launcher(frames: list[Frame]) -> int:
+    """How many of the outermost frames only start the program: memdeep's, memray's, runpy's.
+
+    The first frame of code may be a script such as `bin/memray`.
+    """
+    end = 0
+    is_first = True
+    for position, frame in enumerate(frames):
+        if _is_native(frame):
+            continue
+        if is_launcher(frame):
+            end = position + 1
+        elif end or not is_first:
+            break
+        is_first = False
+    program = [place for place in range(end, len(frames)) if not _is_native(frames[place])]
+    if not end or end == len(frames):
+        return 0  # no launcher, or nothing else: then what it allocated itself is shown as it is
+    # Between the launcher and the program lie only the interpreter's own frames.
+    return program[0] if program else end
+
+
+def _is_native(frame: Frame) -> bool:
+    return frame.origin is Origin.NATIVE
+
+
+def is_launcher(frame: Frame) -> bool:
+    """Whether ``frame`` may belong to what starts the program."""
+    if frame.origin is Origin.MEMDEEP:
+        return True
+    if frame.origin is Origin.STDLIB:
+        return _is_runpy(frame.filename)
+    return frame.origin is Origin.LIBRARY and "/memray/" in frame.filename
+
+
+@cache
+def _is_runpy(filename: str) -> bool:
+    return PurePath(filename.strip("<>").replace("frozen ", "")).stem == "runpy"

@@ -1,0 +1,158 @@
+"""Follows a run from another terminal, to its end; the run itself knows nothing of it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from memdeep.errors import EXIT_NO_INPUT, CaptureError
+from memdeep.live import view
+from memdeep.live.progress import RunProgress
+from memdeep.rundir import journal
+from memdeep.rundir.directory import DEFAULT_PARENT, RunDirectory
+from memdeep.rundir.journal import Event
+from memdeep.text import units
+from memdeep.text.safe import plain
+
+READING_S = 0.25  # at most, between two drawings
+FIRST_LINE_BYTES = 4096
+BACKLOG = 20
+FINAL_ROWS = 10
+STOPPED = "No longer watching; the run goes on."
+
+
+def follow(run_dir: RunDirectory, console: Console, *, refresh_s: float = 0.5) -> None:
+    """Show the run in ``run_dir`` on ``console`` until it ends or the user types Ctrl-C.
+
+    On a terminal one view is kept up to date; elsewhere every checkpoint becomes a line, and of
+    those from before the watching the last few do. Raises CaptureError if `meta.json` is damaged.
+    """
+    with RunProgress(run_dir) as progress:
+        try:
+            if console.is_interactive and console.file.isatty():
+                _follow_live(progress, console, refresh_s)
+            else:
+                _follow_lines(progress, console, refresh_s)
+        except KeyboardInterrupt:
+            console.print(STOPPED)
+
+
+def newest(parent: Path = Path(DEFAULT_PARENT)) -> RunDirectory:
+    """The run below ``parent`` (a directory of run directories) that started last.
+
+    Raises CaptureError if there is none.
+    """
+    try:
+        found = [RunDirectory(path) for path in parent.iterdir()]
+    except OSError:
+        found = []
+    started = [(at, run_dir) for run_dir in found if (at := _started_ns(run_dir)) is not None]
+    if not started:
+        raise CaptureError(
+            plain(f"There is no run in {parent} to watch."),
+            "Start one with `memdeep run`, or name the directory given to its option -o.",
+            EXIT_NO_INPUT,
+        )
+    return max(started, key=lambda one: (one[0], one[1].path.name))[1]
+
+
+def _started_ns(run_dir: RunDirectory) -> int | None:
+    """When the run started: by its first line, or else when its journal was last changed."""
+    try:
+        with open(run_dir.journal, "rb") as file:
+            line = file.readline(FIRST_LINE_BYTES)
+            changed_ns = run_dir.journal.stat().st_mtime_ns
+    except OSError:
+        return None
+    events, _ = journal.decode(line)
+    is_start = bool(events) and events[0].kind == journal.START
+    return events[0].epoch_ns if is_start else changed_ns
+
+
+def _follow_live(progress: RunProgress, console: Console, refresh_s: float) -> None:
+    """One view, drawn again and again in its place."""
+
+    def draw(state: Text) -> RenderableType:
+        return view.whole(progress, state, console.height)
+
+    with Live(
+        console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+    ) as live:
+        end = None
+        while end is None:
+            progress.poll(READING_S, _ignore)
+            end = _end(progress)
+            live.update(draw(view.running(progress) if end is None else end), refresh=True)
+            if end is None and not progress.is_behind:
+                time.sleep(refresh_s)
+
+
+def _follow_lines(progress: RunProgress, console: Console, refresh_s: float) -> None:
+    """A line for each checkpoint, and the growth at the end."""
+    printer = _Lines(progress)
+    end = None
+    while end is None:
+        progress.poll(READING_S, printer.add)
+        end = _end(progress)
+        lines = printer.take()
+        if lines:
+            console.out("\n".join(lines), highlight=False)
+        if end is None and not progress.is_behind:
+            time.sleep(refresh_s)
+    for problem in progress.problems:
+        console.print(Text(plain(problem), style="yellow"), soft_wrap=True)
+    peak = f" Peak RSS {units.size(progress.resident.peak_bytes)}."
+    console.print(end.append(peak, "default"), soft_wrap=True)
+    console.print(view.ranking(progress.growths(), FINAL_ROWS))
+
+
+class _Lines:
+    """The lines of the checkpoints to print next; until all is read, only the last few."""
+
+    def __init__(self, progress: RunProgress) -> None:
+        self._progress = progress
+        self._before: Event | None = None
+        self._backlog: deque[str] = deque(maxlen=BACKLOG)
+        self._lines: list[str] | None = None
+
+    def add(self, event: Event) -> None:
+        before = self._before or self._progress.start
+        line = view.checkpoint_line(self._progress, event, before)
+        (self._backlog if self._lines is None else self._lines).append(line)
+        self._before = event
+
+    def take(self) -> list[str]:
+        if self._lines is not None:
+            lines, self._lines = self._lines, []
+            return lines
+        if self._progress.is_behind:
+            return []
+        self._lines = []
+        hidden = self._progress.checkpoints - len(self._backlog)
+        earlier = [f"… {units.count(hidden, 'earlier checkpoint')}"] if hidden else []
+        return [*earlier, *self._backlog]
+
+
+def _end(progress: RunProgress) -> Text | None:
+    """How the run ended; None while it goes on or not everything has been read."""
+    if progress.is_behind:
+        return None
+    if progress.meta is not None and progress.has_ended:
+        return view.ended(progress.meta)
+    if progress.is_replaced:
+        return Text("Another run has taken this one's place.", style="yellow")
+    if progress.is_silent:
+        path = progress.run_dir.path
+        return Text(
+            plain(f"The run ended without a word. Try: memdeep report {path}"), style="yellow"
+        )
+    return None
+
+
+def _ignore(_event: Event) -> None:
+    pass

@@ -1,0 +1,194 @@
+"""What is known of a run so far, from the files that it and its parent are writing.
+
+Reads each of them on from where it left off and keeps sums, so that neither a long run nor ten
+million checkpoints make it slow. Shows nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+
+from memdeep.live.curve import Curve
+from memdeep.live.growth import END, NOW, Growth, LivePhases
+from memdeep.rundir import journal
+from memdeep.rundir import meta as observation
+from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.journal import Event
+from memdeep.rundir.meta import Meta
+from memdeep.rundir.tail import Tail
+
+SILENCE_S = 2.0
+MAX_PROBLEMS = 5
+SAME_PROCESS_S = 60.0  # how far the clocks of a process's start and of its first line may differ
+
+
+@dataclass(slots=True)
+class Resident:
+    """The RSS of the whole tree: at ``time_ms``, and the highest; of the program alone: now."""
+
+    time_ms: int = 0
+    bytes: int | None = None
+    peak_bytes: int | None = None
+    program_bytes: int | None = None
+
+
+class RunProgress:
+    """One run, brought up to date by `poll`. Use as a context manager: it keeps files open."""
+
+    def __init__(self, run_dir: RunDirectory) -> None:
+        self.run_dir = run_dir
+        self.meta: Meta | None = None
+        self.start: Event | None = None
+        self.last: Event | None = None
+        self.checkpoints = 0
+        self.problems: list[str] = []
+        self.is_replaced = False  # by another run, in the same directory
+        self.resident = Resident()
+        self.curve = Curve()
+        self.phases = LivePhases()
+        self._meta_version: tuple[int, int, int] | None = None
+        self._journal = Tail(run_dir.journal)
+        self._samples = Tail(run_dir.samples)
+        self._now_us = 0
+        self._heard_s = self._sampled_s = time.monotonic()
+
+    def __enter__(self) -> RunProgress:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._journal.close()
+        self._samples.close()
+
+    def poll(self, budget_s: float, on_checkpoint: Callable[[Event], None]) -> None:
+        """Read what is new, for about ``budget_s`` at most; see `is_behind`.
+
+        Raises CaptureError if `meta.json` is damaged.
+        """
+        give_up_s = time.monotonic() + budget_s
+        # First, so that all of the journal has been read once the end is known.
+        self._read_meta()
+        while True:
+            self._read_events(on_checkpoint)
+            self._read_samples()
+            if not self.is_behind or time.monotonic() >= give_up_s:
+                return
+
+    def growths(self) -> list[Growth]:
+        """All phases as they stand."""
+        until = END if self.has_ended else NOW
+        return self.phases.all(self.now_us, self.resident.program_bytes, until)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether more had been written than was read."""
+        return self._journal.is_behind or self._samples.is_behind
+
+    @property
+    def read_ratio(self) -> float:
+        """How much of the journal has been read."""
+        return self._journal.read_bytes / max(1, self._journal.size_bytes())
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the parent has given its verdict."""
+        return self.meta is not None and self.meta.verdict is not None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the program is gone and its parent has not said a word for a while."""
+        return time.monotonic() - self._heard_s > SILENCE_S and not self.is_alive
+
+    @property
+    def is_unattended(self) -> bool:
+        """Whether the program goes on though nobody reads its RSS any more."""
+        return time.monotonic() - self._sampled_s > SILENCE_S and self.is_alive
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process that wrote the first line still runs."""
+        if self.start is None or self.start.pid is None:
+            return False
+        try:
+            process = psutil.Process(self.start.pid)
+            started_s = process.create_time()
+            # A zombie has ended; and a number may have been given to another process since.
+            is_zombie = process.status() == psutil.STATUS_ZOMBIE
+        except (psutil.Error, OverflowError, ValueError):
+            return False
+        return not is_zombie and started_s <= self.start.epoch_ns / 1e9 + SAME_PROCESS_S
+
+    @property
+    def now_us(self) -> int:
+        """The latest time that anything is known of, on the journal's clock."""
+        sampled_us = self.resident.time_ms * 1000 - self._offset_us
+        return max(sampled_us, self._now_us)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the program was started, up to the latest that is known of it."""
+        return self.elapsed_at_s(self.now_us)
+
+    def elapsed_at_s(self, time_us: int) -> float:
+        """A time of the journal in seconds since the program was started."""
+        return max(0, time_us + self._offset_us) / 1e6
+
+    @property
+    def _offset_us(self) -> int:
+        """From the parent's start of the program to the first line of the journal."""
+        if self.start is None or self.meta is None:
+            return 0
+        return max(0, self.start.monotonic_ns - self.meta.spawned_ns) // 1000
+
+    def _read_meta(self) -> None:
+        try:
+            status = self.run_dir.meta.stat()
+            version = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if version == self._meta_version:
+                return
+            content = self.run_dir.meta.read_bytes()
+        except OSError:
+            return
+        meta = observation.decode_meta(content, self.run_dir.meta)
+        self._meta_version = version
+        if self.meta is not None and meta.spawned_ns != self.meta.spawned_ns:
+            self.is_replaced = True
+            return
+        self.meta = meta
+        self._heard_s = time.monotonic()
+
+    def _read_events(self, on_checkpoint: Callable[[Event], None]) -> None:
+        lines = self._journal.next_lines()
+        if not lines:
+            return
+        self._heard_s = time.monotonic()
+        for event in journal.decode(lines)[0]:
+            self._now_us = max(self._now_us, event.time_us)
+            if event.kind == journal.START and self.start is None:
+                self.start = event
+            self.phases.add(event)
+            if event.kind in journal.CHECKPOINTS:
+                self.checkpoints += 1
+                self.last = event
+                on_checkpoint(event)
+            elif event.kind == journal.PROBLEM and len(self.problems) < MAX_PROBLEMS:
+                self.problems.append(event.label)
+
+    def _read_samples(self) -> None:
+        lines = self._samples.next_lines()
+        if not lines:
+            return
+        self._heard_s = self._sampled_s = time.monotonic()
+        resident = self.resident
+        pid = self.start.pid if self.start is not None else None
+        for sample in observation.decode_samples(lines.decode("ascii", "replace")):
+            is_same = sample.time_ms == resident.time_ms and resident.bytes is not None
+            resident.bytes = sample.rss_bytes + ((resident.bytes or 0) if is_same else 0)
+            resident.time_ms = sample.time_ms
+            resident.peak_bytes = max(resident.peak_bytes or 0, resident.bytes)
+            if sample.pid == pid:
+                resident.program_bytes = sample.rss_bytes
+            self.curve.add(sample.time_ms, resident.bytes)

@@ -1,0 +1,79 @@
+"""Joins the journal with the order of the markers: the checkpoints of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memdeep.model import Checkpoint, CheckpointKind, Sample
+from memdeep.rundir import journal
+from memdeep.rundir.journal import Event
+
+START_LABEL = "(start)"
+END_LABEL = "(end)"
+
+KINDS = {
+    journal.POINT: CheckpointKind.POINT,
+    journal.BEGIN: CheckpointKind.BEGIN,
+    journal.END: CheckpointKind.END,
+}
+
+
+def join(
+    start: Event | None,
+    ordered: Sequence[Event],
+    end: Event | None,
+    *,
+    end_s: float,
+    last_seen: Sample | None,
+) -> tuple[Checkpoint, ...]:
+    """All checkpoints, with the start and the end of the run as the first and the last.
+
+    ``end`` is the event written when the program ended by itself; otherwise it ended at ``end_s``,
+    and its RSS was that of ``last_seen``, or of its last checkpoint where that is younger.
+    """
+    pid = start.pid if start else None
+    points = [
+        Checkpoint(
+            index=0,
+            label=START_LABEL,
+            kind=CheckpointKind.POINT,
+            time_s=0.0,
+            rss_bytes=start.rss_bytes if start else None,
+            rss_file_bytes=start.rss_file_bytes if start else None,
+            pid=pid,
+        )
+    ]
+    for event in ordered:
+        points.append(
+            Checkpoint(
+                index=len(points),
+                label=event.label,
+                kind=KINDS[event.kind],
+                time_s=event.time_us / 1e6,
+                rss_bytes=event.rss_bytes,
+                rss_file_bytes=event.rss_file_bytes,
+                note=event.note,
+                thread=event.thread,
+                pid=pid,
+                span=event.span,
+            )
+        )
+    last_s = max(point.time_s for point in points)
+    is_seen = last_seen is not None and last_seen.time_s >= points[-1].time_s
+    rss_bytes, rss_file_bytes = points[-1].rss_bytes, points[-1].rss_file_bytes
+    if end is not None:
+        rss_bytes, rss_file_bytes = end.rss_bytes, end.rss_file_bytes
+    elif last_seen is not None and (is_seen or rss_bytes is None):
+        rss_bytes, rss_file_bytes = last_seen.bytes, last_seen.file_bytes
+    points.append(
+        Checkpoint(
+            index=len(points),
+            label=END_LABEL,
+            kind=CheckpointKind.POINT,
+            time_s=end.time_us / 1e6 if end else max(end_s, last_s),
+            rss_bytes=rss_bytes,
+            rss_file_bytes=rss_file_bytes,
+            pid=pid,
+        )
+    )
+    return tuple(points)

@@ -1,0 +1,47 @@
+"""Tells whether the files of a run directory are of one run, or were put together from several.
+
+Processes are numbered and clocks run in all of them: the journal's first line is what the others
+are held against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from memdeep.errors import CaptureError
+from memdeep.heap.header import CaptureHeader
+from memdeep.rundir.journal import Event
+from memdeep.rundir.meta import Meta, ProcessSample
+
+MAX_START_S = 600  # from starting Python to the journal's first line: imports over a slow network
+MAX_CLOCK_STEP_MS = 60_000  # the clock may be set while the tracker starts
+
+
+def check_capture(capture: Path, header: CaptureHeader, start: Event, time_us: int) -> None:
+    """Raises CaptureError if ``capture`` is not of the run that began with ``start``.
+
+    It was to be traced from ``time_us`` on.
+    """
+    expected_ms = start.epoch_ns // 1_000_000 + time_us // 1000
+    is_other_process = None not in (header.pid, start.pid) and header.pid != start.pid
+    is_other_time = (
+        header.start_ms is not None and abs(header.start_ms - expected_ms) > MAX_CLOCK_STEP_MS
+    )
+    if is_other_process or is_other_time:
+        raise CaptureError(
+            f"{capture} was recorded in another run than the journal beside it.",
+            "Put the capture and the journal of one run together.",
+        )
+
+
+def is_of_run(meta: Meta, start: Event) -> bool:
+    """Whether `meta.json` is of the run that began with ``start``."""
+    after_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
+    pids = {process.pid for process in meta.processes}
+    return 0 <= after_s <= MAX_START_S and (not pids or start.pid in pids)
+
+
+def are_of_run(samples: Sequence[ProcessSample], start: Event) -> bool:
+    """Whether `samples` are of the run that began with ``start``."""
+    return not samples or any(sample.pid == start.pid for sample in samples)

@@ -1,0 +1,81 @@
+"""Reads how a run ended: its exit, the limit it ran under, and the stacks written down before."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from memdeep.errors import CaptureError
+from memdeep.heap.origins import Origins
+from memdeep.model import Exit, Frame, MemoryLimit, Origin, StackDump, ThreadStack
+from memdeep.model.statement import state
+from memdeep.rundir import stacks
+from memdeep.rundir.directory import open_regular, read_error
+from memdeep.rundir.journal import Event
+from memdeep.rundir.meta import Meta
+from memdeep.rundir.stacks import Dump, DumpedThread
+
+
+def exit_of(meta: Meta, end: Event | None) -> Exit | None:
+    """How the program ended, by the parent's word and by ``end``, the program's own; None: unknown.
+
+    The program writes ``end`` when Python ends as it should, after a traceback too.
+    """
+    if meta.verdict is None:
+        return None
+    evidence = list(meta.evidence)
+    if meta.signal is None and end is None:
+        evidence.append(state("exit.not_the_way_of_python"))
+    elif end is not None and end.note is not None and meta.verdict != "completed":
+        evidence.append(state("exit.uncaught", exception=end.note))
+    return Exit(meta.exit_code, meta.signal, meta.verdict, tuple(evidence))
+
+
+def limit_of(meta: Meta) -> MemoryLimit | None:
+    """The limit on memory that was in force."""
+    if meta.limit_bytes is None or meta.limit_source is None:
+        return None
+    return MemoryLimit(meta.limit_bytes, meta.limit_source, meta.limit_of_address_space)
+
+
+def read_stack_dumps(
+    path: Path, pid: int | None, origins: Origins, offset_s: float
+) -> tuple[tuple[StackDump, ...], str | None]:
+    """The dumps of process ``pid`` in the file at ``path``, if there is one.
+
+    And a sentence on what had to be left out. ``offset_s`` is the run's zero in the file.
+    """
+    if not os.path.lexists(path):
+        return (), None
+    try:
+        file, _ = open_regular(path)
+        with file:
+            content = file.read(stacks.MAX_CHARACTERS).decode("utf-8", "replace")
+    except CaptureError as error:
+        return (), error.message
+    except OSError as error:
+        return (), read_error(path, error).message
+    dumps = stacks.decode(content)
+    own = [dump for dump in dumps if pid in (None, dump.pid)]
+    problem = None if len(own) == len(dumps) else f"{path} is of another run than the journal."
+    return tuple(_stack_dump(dump, origins, offset_s) for dump in own), problem
+
+
+def _stack_dump(dump: Dump, origins: Origins, offset_s: float) -> StackDump:
+    """Threads that ran no Python are left out: they tell nothing, and memdeep has one itself."""
+    threads = (_thread(thread, origins) for thread in dump.threads)
+    return StackDump(
+        reason=dump.reason,
+        time_s=max(0.0, dump.time_s - offset_s),
+        rss_bytes=dump.rss_bytes,
+        threads=tuple(thread for thread in threads if thread.frames or thread.is_current),
+    )
+
+
+def _thread(thread: DumpedThread, origins: Origins) -> ThreadStack:
+    frames = tuple(
+        Frame(called.function, called.filename, called.lineno, origins.of(called.filename))
+        for called in thread.frames
+    )
+    own = tuple(frame for frame in frames if frame.origin is not Origin.MEMDEEP)
+    return ThreadStack(thread.name, thread.is_current, own)

@@ -1,0 +1,74 @@
+"""Reads a run's journal, of any length and however damaged, and says what of it is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from memdeep.rundir import journal
+from memdeep.rundir.journal import Event
+from memdeep.rundir.long_file import read_lines
+
+# A run with more checkpoints has a report that nobody could open. What happened first and what
+# happened last tell most.
+MAX_LINES = 200_000
+# Lines that are no checkpoints say how the others are to be read. A quotation mark within a label
+# has a backslash before it, so that this matches no label.
+_ALWAYS = re.compile(rb'"k":"[^CBE"]')
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The events in the order they were written, each sequence number once."""
+
+    events: tuple[Event, ...]
+    problems: tuple[str, ...]
+
+
+def read_journal(path: Path) -> Journal:
+    """What can be read of the journal at ``path``. Raises CaptureError."""
+    lines = read_lines(path, MAX_LINES, _ALWAYS)
+    decoded, damaged = journal.decode(lines.content)
+    first: dict[int, Event] = {}
+    for event in decoded:
+        first.setdefault(event.sequence, event)
+    events = tuple(first.values())
+    repeated = len(decoded) - len(events)
+    missing = _missing(events) if not lines.left_out else 0
+    return Journal(events, tuple(_problems(lines.left_out, damaged, repeated, missing)))
+
+
+def _missing(events: Sequence[Event]) -> int:
+    """How many numbers the journal skips."""
+    numbers = [event.sequence for event in events if event.sequence]
+    return max(numbers, default=0) - len(numbers)
+
+
+def _problems(left_out: int, damaged: int, repeated: int, missing: int) -> Iterator[str]:
+    if left_out:
+        yield (
+            f"The journal is too long to be shown: {left_out:,} checkpoints in its middle were "
+            "left out. The growth across them is exact."
+        )
+    if damaged:
+        yield f"{_lines(damaged, 'damaged line')} of the journal {_were(damaged)} left out."
+    if repeated:
+        yield (
+            f"{_lines(repeated, 'line')} of the journal {_were(repeated)} left out: another line "
+            "has the same number."
+        )
+    if missing:
+        yield (
+            f"{_lines(missing, 'event')} {_were(missing)} never written to the journal, or "
+            f"{'its line is' if missing == 1 else 'their lines are'} lost."
+        )
+
+
+def _lines(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"

@@ -1,0 +1,264 @@
+"""Loads a recording: all that is known of a run, and the way to its heap once phases are known."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from memdeep.errors import EXIT_NO_INPUT, CaptureError
+from memdeep.heap import native_names
+from memdeep.heap.choice import CaptureReader, reader_of
+from memdeep.heap.native_names import RunSymbols
+from memdeep.heap.origins import Origins
+from memdeep.heap.parts import HeapPart, Part, damage_of, join
+from memdeep.heap.stacks import StackTreeBuilder
+from memdeep.heap.tracemalloc import read_snapshots
+from memdeep.load import checkpoints, consistency
+from memdeep.load.ending import exit_of, limit_of, read_stack_dumps
+from memdeep.load.journal import read_journal
+from memdeep.load.traced import Traced, align_parts, lost
+from memdeep.model import (
+    CaptureFile,
+    Checkpoint,
+    Heap,
+    Mode,
+    Process,
+    Run,
+    Sample,
+    Stretch,
+)
+from memdeep.model.sums import sum_of_known
+from memdeep.record.spec import RecordSpec
+from memdeep.rundir import journal
+from memdeep.rundir import meta as observation
+from memdeep.rundir.directory import RunDirectory, read_regular
+from memdeep.rundir.journal import Event
+from memdeep.rundir.long_file import read_lines
+from memdeep.rundir.meta import Meta, ProcessSample
+from memdeep.sources import store as source_store
+from memdeep.sources.lines import Sources
+from memdeep.symbols import store as symbol_store
+
+MAX_META_BYTES = 1 << 24
+MAX_SAMPLES = 2_000_000  # a day of one process
+MAX_PROBLEMS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A run, and what is needed to read its heap.
+
+    ``parts`` are its captures by memray; ``snapshots`` is the file of the tracemalloc backend, and
+    ``places`` the checkpoint of each sequence number in it. ``start_ms`` is the start of the run
+    since the epoch. ``readers`` are what reads the captures; ``sources`` are lines that were
+    stored with the run. ``is_capture`` says that there is nothing but one capture.
+    """
+
+    run: Run
+    parts: tuple[Part, ...]
+    start_ms: int
+    origins: Origins
+    snapshots: Path | None = None
+    places: Mapping[int, int] = field(default_factory=dict)
+    readers: Mapping[Path, CaptureReader] = field(default_factory=dict)
+    sources: Sources = field(default_factory=lambda: Sources({}))
+    is_capture: bool = False
+
+    def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
+        """The heap, with a peak for each group of stretches.
+
+        A capture that cannot be read costs a run its part of the heap; raises CaptureError if it is
+        all there is.
+        """
+        builder = StackTreeBuilder(self.origins)
+        heaps: list[HeapPart] = []
+        problems: list[str] = []
+        if self.snapshots is not None:
+            on_step("Reading the snapshots")
+            try:
+                read = read_snapshots(self.snapshots, self.places, groups, builder)
+            except CaptureError as error:
+                problems.append(lost(error))
+            else:
+                heaps += [] if read is None else [read]
+        for part in self.parts:
+            reader = self.readers[part.capture]
+            try:
+                heaps.append(reader.read_part(part, groups, builder, self.start_ms, on_step))
+            except CaptureError as error:
+                if self.is_capture:
+                    raise
+                problems.append(lost(error))
+        problems += [problem for heap in heaps for problem in damage_of(heap)]
+        return join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
+
+
+def load_run(run_dir: RunDirectory) -> Recording:
+    """Load a run directory, aligning its captures if that was not done. Raises CaptureError.
+
+    What is damaged, missing or of another run is left out, and said to be.
+    """
+    content = read_regular(run_dir.meta, MAX_META_BYTES)
+    meta = observation.decode_meta(content, run_dir.meta)
+    read = read_journal(run_dir.journal)
+    events, problems = read.events, list(read.problems)
+    start = next((event for event in events if event.kind == journal.START), None)
+    if start is None:
+        raise CaptureError(
+            f"Nothing was recorded in {run_dir.path}: the program ended before it began.",
+            "Run the program without memdeep to see whether it starts.",
+            EXIT_NO_INPUT,
+        )
+    samples, missing = _read_samples(run_dir.samples, start)
+    problems += missing
+    traced = Traced([event for event in events if event.kind in checkpoints.KINDS])
+    if meta.backend == RecordSpec.MEMRAY:
+        traced = align_parts(run_dir, events, start)
+    ordered = traced.ordered
+    problems += traced.problems
+    offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
+    captures = [part.capture for part in traced.parts]
+    problems += sorted(set(traced.reasons.values()))
+    if not consistency.is_of_run(meta, start):
+        offset_s = 0.0
+        problems.append(
+            "meta.json is of another run than the journal: how the program was started and how "
+            "it ended need not be true of what is shown."
+        )
+    end = next((event for event in events if event.kind == journal.EXIT), None)
+    points = checkpoints.join(
+        start,
+        ordered,
+        end,
+        end_s=_end_s(meta, samples) - offset_s,
+        last_seen=_last_seen(samples, start.pid, offset_s),
+    )
+    start_ms = start.epoch_ns // 1_000_000
+    sources, problem = source_store.read(run_dir.sources, meta.started)
+    problems += [] if problem is None else [problem]
+    names = None
+    if meta.native and captures and native_names.is_installed():
+        stored, problem = symbol_store.read(run_dir.symbols)
+        problems += [] if problem is None else [problem]
+        names = RunSymbols(stored, start_ms / 1000 + points[-1].time_s)
+    problems += [event.label for event in events if event.kind == journal.PROBLEM][:MAX_PROBLEMS]
+    origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package)
+    dumps, problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
+    problems += [] if problem is None else [problem]
+    run = _run(meta, end, points, _rss_curve(samples, points, offset_s), problems)
+    return Recording(
+        run=replace(run, captures=capture_files(captures), stack_dumps=dumps),
+        parts=traced.parts,
+        start_ms=start_ms,
+        origins=origins,
+        snapshots=run_dir.snapshots if meta.backend == RecordSpec.TRACEMALLOC else None,
+        places={
+            event.sequence: place
+            for place, event in enumerate([*ordered, *([end] if end is not None else [])], 1)
+        },
+        sources=sources,
+        readers={
+            part.capture: reader_of(
+                part.content, for_memray=part.capture in traced.reasons, names=names
+            )
+            for part in traced.parts
+        },
+    )
+
+
+def capture_files(paths: Sequence[Path]) -> tuple[CaptureFile, ...]:
+    """The captures by name and size."""
+    return tuple(CaptureFile(path.name, path.stat().st_size) for path in paths)
+
+
+def _end_s(meta: Meta, samples: Sequence[ProcessSample]) -> float:
+    """When the program ended, in seconds since it was started; or when it was last seen."""
+    if meta.duration_s is not None:
+        return meta.duration_s
+    return max((sample.time_ms for sample in samples), default=0) / 1000
+
+
+def _last_seen(samples: Sequence[ProcessSample], pid: int | None, offset_s: float) -> Sample | None:
+    """The last reading of the program itself."""
+    seen = next((sample for sample in reversed(samples) if sample.pid == pid), None)
+    if seen is None:
+        return None
+    return Sample(seen.time_ms / 1000 - offset_s, seen.rss_bytes, seen.rss_file_bytes)
+
+
+def _read_samples(path: Path, start: Event) -> tuple[Sequence[ProcessSample], list[str]]:
+    """The samples as far as they are of the run, and what to say of the others."""
+    try:
+        lines = read_lines(path, MAX_SAMPLES)
+    except CaptureError as error:
+        return (), [f"{error.message} The RSS is known at the checkpoints only."]
+    samples = observation.decode_samples(lines.content.decode("ascii", "replace"))
+    if not consistency.are_of_run(samples, start):
+        return (), [
+            f"{path} is of another run than the journal. The RSS is known at the checkpoints only."
+        ]
+    if lines.left_out:
+        return samples, [f"{lines.left_out:,} samples of the RSS in the middle were left out."]
+    return samples, []
+
+
+def _rss_curve(
+    samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
+) -> tuple[Sample, ...]:
+    """The size of the whole tree over time; a lone process adds its checkpoints' exact values."""
+    trees: defaultdict[int, list[ProcessSample]] = defaultdict(list)
+    for sample in samples:
+        trees[sample.time_ms].append(sample)
+    curve = [
+        Sample(
+            time_ms / 1000 - offset_s,
+            sum(sample.rss_bytes for sample in tree),
+            sum_of_known([sample.rss_file_bytes for sample in tree]),
+        )
+        for time_ms, tree in trees.items()
+        if time_ms / 1000 >= offset_s
+    ]
+    if len({sample.pid for sample in samples}) <= 1:
+        curve.extend(
+            Sample(point.time_s, point.rss_bytes, point.rss_file_bytes)
+            for point in points
+            if point.rss_bytes is not None
+        )
+    return tuple(sorted(curve, key=lambda sample: sample.time_s))
+
+
+def _run(
+    meta: Meta,
+    end: Event | None,
+    points: tuple[Checkpoint, ...],
+    rss_curve: tuple[Sample, ...],
+    problems: Sequence[str],
+) -> Run:
+    ended = meta.verdict is not None
+    return Run(
+        command=meta.command,
+        name=meta.name,
+        mode=Mode(meta.backend, meta.native, meta.python_allocators, meta.focus),
+        python=meta.python,
+        memray=meta.memray,
+        started=meta.started,
+        duration_s=meta.duration_s if ended else points[-1].time_s,
+        exit=exit_of(meta, end),
+        checkpoints=points,
+        rss_curve=rss_curve,
+        peak_rss_bytes=max(
+            [sample.bytes for sample in rss_curve]
+            + [point.rss_bytes for point in points if point.rss_bytes is not None],
+            default=None,
+        ),
+        processes=tuple(
+            Process(seen.pid, seen.parent_pid, seen.command, seen.peak_rss_bytes, seen.exit)
+            for seen in meta.processes
+        ),
+        warning_bytes=meta.warning_bytes,
+        critical_bytes=meta.critical_bytes,
+        problems=tuple(dict.fromkeys((*meta.notes, *problems))),  # some are in both
+        limit=limit_of(meta),
+    )

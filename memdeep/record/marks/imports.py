@@ -1,0 +1,183 @@
+"""Lets the marks of calls and lines into modules while they are imported, and into `__main__`.
+
+Stands first among the finders of `sys.meta_path` and passes on what the others find. Only where
+there is something to mark it puts itself, for the time of the import, between the machinery and
+the module's loader.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+from contextlib import suppress
+from importlib.machinery import SourceFileLoader
+
+from memdeep.record import program
+from memdeep.record.marks import line
+from memdeep.record.marks.call import MAIN
+from memdeep.record.marks.frame import IMPORT_FILENAME, between
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import CodeType, ModuleType
+    from typing import Any
+
+    from memdeep.record.marks.call import CallMark
+    from memdeep.record.marks.line import LineMark
+
+
+def plant(calls: list[CallMark], lines: list[LineMark]) -> None:
+    """Mark modules that are imported already at once, others as they come, and the main script."""
+    rewriter = _Rewriter([mark for mark in calls if mark.module == MAIN], lines)
+    setattr(builtins, line.HOOK, rewriter.hook)
+    program.compile_main = rewriter.compile_main
+    by_module: dict[str, list[CallMark]] = {}
+    for mark in calls:
+        if mark.module != MAIN:
+            by_module.setdefault(mark.module, []).append(mark)
+    for name, marks in by_module.items():
+        if name in sys.modules:
+            for mark in marks:
+                mark.plant(sys.modules[name])
+    sys.meta_path.insert(0, _Finder(rewriter, by_module))
+
+
+class _Rewriter:
+    """Puts marks into syntax trees; each mark has a number, by which the code calls it back."""
+
+    __slots__ = ("_lines", "_main_calls", "_stems")
+
+    def __init__(self, main_calls: list[CallMark], lines: list[LineMark]) -> None:
+        self._main_calls = main_calls
+        self._lines = lines
+        self._stems = {mark.stem() for mark in lines}
+
+    def hook(self, number: int) -> Any:
+        """What the code calls: a mark of a line is reached, or a decorator is wanted."""
+        if number < len(self._lines):
+            return self._lines[number].here()
+        return self._main_calls[number - len(self._lines)].decorate
+
+    def may_rewrite(self, name: str) -> bool:
+        """Whether the file of the module ``name`` may have marks, before that file is known."""
+        if self._main_calls and _is_main(name):
+            return True
+        return name.rpartition(".")[2] in self._stems or "" in self._stems
+
+    def rewrite(self, source: bytes | str, filename: str, *, is_main: bool) -> ast.Module | None:
+        """The tree of ``source`` with its marks; None if there are none, or it has faults."""
+        lines = [(n, mark) for n, mark in enumerate(self._lines) if mark.matches(filename)]
+        if not lines and not (is_main and self._main_calls):
+            return None
+        try:
+            # Not `ast.parse`: its frame would be part of the traceback of a SyntaxError.
+            tree = compile(source, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        except Exception:
+            return None  # whoever compiles it without us gets to raise
+        assert isinstance(tree, ast.Module)
+        if is_main:
+            self._decorate(tree)
+        line.insert(tree, lines)
+        return tree
+
+    def compile_main(self, source: bytes | str, filename: str) -> CodeType:
+        """The code of the main script. Raises what `compile` raises."""
+        tree = self.rewrite(source, filename, is_main=True)
+        if tree is not None:
+            with suppress(Exception):  # a tree may not be nested as deeply as a source
+                return compile(tree, filename, "exec", dont_inherit=True)
+        return compile(source, filename, "exec", dont_inherit=True)
+
+    def _decorate(self, tree: ast.Module) -> None:
+        for number, mark in enumerate(self._main_calls, len(self._lines)):
+            for qualname, node in line.functions(tree):
+                if mark.defines(qualname):
+                    near = node.decorator_list[0] if node.decorator_list else node
+                    node.decorator_list.insert(0, line.hook(number, near))
+
+
+def _is_main(name: str) -> bool:
+    """Whether the module of this name may be the one that is executed as the program."""
+    # `python -m` looks for the module that is to be `__main__` while this is its argument.
+    return name == "__main__" or sys.argv[:1] == ["-m"]
+
+
+class _Finder:
+    """Finds what the other finders find, with a loader that marks where there is a mark."""
+
+    def __init__(self, rewriter: _Rewriter, calls: dict[str, list[CallMark]]) -> None:
+        self._rewriter = rewriter
+        self._calls = calls
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The part of a finder that the import machinery calls."""
+        calls = self._calls.get(name, [])
+        if not calls and not self._rewriter.may_rewrite(name):
+            return None
+        for finder in list(sys.meta_path):
+            if finder is not self and hasattr(finder, "find_spec"):
+                spec = finder.find_spec(name, path, target)
+                if spec is not None:
+                    if hasattr(spec.loader, "exec_module"):
+                        loader: Any = _Loader(spec, self._rewriter, calls)
+                        spec.loader = loader
+                    return spec
+        return None
+
+
+class _Loader:
+    """Stands in for the loader of ``spec`` until it is used, and is all that that one is."""
+
+    def __init__(self, spec: ModuleSpec, rewriter: _Rewriter, calls: list[CallMark]) -> None:
+        self._spec = spec
+        self._loader: Any = spec.loader
+        self._rewriter = rewriter
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Execute the module, as its loader would, and mark its functions."""
+        self._spec.loader = module.__loader__ = self._loader
+        code = self._marked_code(is_main=False)
+        if code is not None:
+            # The loader asks itself for the code. This way it may come from no cache.
+            self._loader.get_code = lambda name: code
+        try:
+            self._loader.exec_module(module)
+        finally:
+            if code is not None:
+                del self._loader.get_code
+        for mark in self._calls:
+            mark.plant(sys.modules.get(module.__name__, module))
+
+    # Not to be seen in the traceback of a module that fails while it is imported.
+    between(exec_module, IMPORT_FILENAME)
+
+    def get_code(self, name: str) -> CodeType | None:
+        """What `runpy` asks for, to execute the module as `__main__`."""
+        self._spec.loader = self._loader
+        code = self._marked_code(is_main=_is_main(name))
+        if code is None:
+            code = self._loader.get_code(name)
+        return code
+
+    between(get_code)
+
+    def _marked_code(self, *, is_main: bool) -> CodeType | None:
+        """The code of the module's file with its marks; None if it has none."""
+        path = self._spec.origin
+        if path is None or not isinstance(self._loader, SourceFileLoader):
+            return None
+        try:
+            tree = self._rewriter.rewrite(self._loader.get_data(path), path, is_main=is_main)
+            # By way of the loader, which may have transformations of its own.
+            return None if tree is None else self._loader.source_to_code(tree, path)
+        except Exception:
+            return None  # then the module is as it is without us, faults and all

@@ -1,0 +1,69 @@
+"""The facts of a run: what was started, how it was recorded, how it ended, what it left."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from memdeep.model import Report
+from memdeep.report import death_sentences, sentences
+from memdeep.text import units
+from memdeep.text.language import Language
+from memdeep.version import __version__
+
+PAGE_SIZE = "(size of this page)"  # the renderer puts it in
+IN_MEMRAY = ("memray stats", "memray flamegraph", "memray flamegraph --temporal")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """``name`` is a key of the words, under ``facts.``; ``code`` are commands, in place of text.
+
+    A text that has words in it comes by code of language.
+    """
+
+    name: str
+    text: str | Mapping[str, str] = ""
+    code: tuple[str, ...] = ()
+
+
+def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
+    """The facts that are known or worth saying that they are not."""
+    run = report.run
+    mode = [run.mode.backend]
+    if run.mode.native:
+        mode.append("--native")
+    if run.mode.python_allocators:
+        mode.append("--trace-python-allocators")
+    mode.extend(run.mode.focus)
+    found = [
+        Fact("peak_rss", units.size(run.peak_rss_bytes)),
+        Fact("peak_heap", units.size(report.heap.peak_bytes)),
+        Fact("duration", units.duration(run.duration_s)),
+        Fact("exit", sentences.exit_facts(run.exit)),
+        Fact("checkpoints", f"{len(run.checkpoints) - 2:,}"),
+        Fact("recorded_with", " ".join(mode)),
+        Fact("python", run.python or units.UNKNOWN),
+        Fact("memray", run.memray or units.UNKNOWN),
+        Fact("memdeep", __version__),
+        Fact("started", _moment(run.started)),
+        Fact("processes", f"{len(run.processes):,}" if run.processes else units.UNKNOWN),
+        Fact("command", code=(" ".join(run.command),)),
+    ]
+    if run.limit is not None:
+        limits = {item.code: death_sentences.limit(run.limit, item) for item in languages}
+        found.append(Fact("limit", limits))
+    for capture in run.captures:
+        found.append(Fact("capture", f"{capture.path} · {units.size(capture.bytes)}"))
+    found.append(Fact("page", PAGE_SIZE))
+    for capture in run.captures:
+        path = shlex.quote(capture.path)
+        commands = tuple(f"{command} {path}" for command in IN_MEMRAY)
+        found.append(Fact("in_memray", code=commands))
+    return tuple(found)
+
+
+def _moment(iso: str | None) -> str:
+    """``2025-11-20 10:30:48``, in the zone it was recorded in."""
+    return units.UNKNOWN if iso is None else iso[:19].replace("T", " ")

@@ -1,0 +1,234 @@
+"""The data behind the page, in blocks for its scripts: frames, stacks and bytes, each thing once.
+
+A block is JSON in columns, packed by gzip and base64; a script unpacks it when it is first asked
+for. ``lifetimes`` hold what every stack had alive between which checkpoints, so that the growth
+between any two of them follows; ``lines`` are the same by the line charged, exact, since folding
+small stacks into their callers must not move bytes to another line.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+from memdeep.analysis.fold import FoldedHeap
+from memdeep.analysis.lines import LineBytes
+from memdeep.model import (
+    Frame,
+    Lifetimes,
+    Origin,
+    Report,
+    Sample,
+)
+from memdeep.report.page.phase_columns import phase_columns
+from memdeep.report.page.thinning import thin
+from memdeep.text.safe import plain, plain_code
+
+VERSION = 2
+MAX_CURVE_POINTS = 4000
+NEVER = -1
+
+_ORIGINS = {
+    Origin.USER: 0,
+    Origin.LIBRARY: 1,
+    Origin.STDLIB: 2,
+    Origin.NATIVE: 3,
+    Origin.MEMDEEP: 4,
+    Origin.THREAD: 5,
+}
+_NO_CALLER = Frame("", "", 0, Origin.NATIVE)  # for what had no caller to be folded into
+
+Json = Mapping[str, object]
+Column = Sequence[Any]  # whole numbers, or None for a death that never was
+
+
+def encode(report: Report, folded: FoldedHeap, lines: LineBytes, editor: str) -> Mapping[str, str]:
+    """The blocks by name, each as base64 of gzip of JSON; what is not known has none.
+
+    ``folded`` and ``lines`` are the report's heap, its peaks in the order of the phases.
+    ``editor`` is the address that opens a file in an editor, with ``{path}`` and ``{line}``.
+    """
+    index = _Index(report, folded, lines)
+    lifetimes, charged = _by_node(folded.lifetimes), _by_node(lines.lifetimes)
+    blocks: dict[str, Json] = {
+        "lifetimes": {"node": _steps(index.nodes(lifetimes[0])), **_lives(*lifetimes[1:])},
+        "lines": {"line": charged[0], **_lives(*charged[1:])},
+        "sources": _sources(report, index),
+    }
+    if folded.transients is not None and lines.transients is not None:
+        node, segment, _, size, count = _columns(folded.transients, 5)
+        line, line_segment, _, line_size, line_count = _columns(lines.transients, 5)
+        blocks["transients"] = {
+            "node": index.nodes(node),
+            "segment": segment,
+            **_held(size, count),
+            "lines": {"line": line, "segment": line_segment, **_held(line_size, line_count)},
+        }
+    if folded.largest is not None:
+        node, born, died, size = _columns(folded.largest, 4)
+        blocks["largest"] = {
+            "node": index.nodes(node),
+            "born": born,
+            "died": _deaths(died),
+            "bytes": size,
+        }
+    for place, (stacks, by_line) in enumerate(zip(folded.peaks, lines.peaks, strict=True)):
+        if stacks is not None and by_line is not None:
+            node, *held = _columns(stacks, 3)
+            line, *line_held = _columns(by_line, 3)
+            blocks[f"peak-{place}"] = {
+                "node": index.nodes(node),
+                **_held(*held),
+                "lines": {"line": line, **_held(*line_held)},
+            }
+    # The core comes last: only now all strings, frames and nodes have their places.
+    blocks["core"] = _core(report, folded, lines, index, editor)
+    return {name: _pack(fields) for name, fields in blocks.items()}
+
+
+def unpack(block: str) -> Json:
+    """The fields of a block again, as a script sees them."""
+    fields: Json = json.loads(gzip.decompress(base64.b64decode(block)))
+    return fields
+
+
+def _pack(fields: Json) -> str:
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # No time of day in it: the same report is the same page. A higher level took twice to three
+    # times as long for a hundredth of the size.
+    packed = gzip.compress(text.encode("utf-8", "replace"), compresslevel=6, mtime=0)
+    return base64.b64encode(packed).decode("ascii")
+
+
+class _Index:
+    """Where strings, frames and nodes stand in the page."""
+
+    def __init__(self, report: Report, folded: FoldedHeap, lines: LineBytes) -> None:
+        tree = report.heap.tree
+        own = [tree.frames[tree.frame_ids[node]] for node in folded.kept]
+        self.strings: dict[str, int] = {}
+        self.frames: dict[Frame, int] = {}
+        for frame in (*own, *lines.frames):
+            self.frames.setdefault(frame, len(self.frames))
+        self._places = {node: place for place, node in enumerate(folded.kept)}
+        # A parent weighs at least what its children weigh, so that of a kept node is kept.
+        self.parents = [self._places.get(tree.parents[node], -1) for node in folded.kept]
+        self.node_frames = [self.frames[frame] for frame in own]
+
+    def string(self, text: str) -> int:
+        """The place of ``text``, made plain; it is added if it is new."""
+        return self.strings.setdefault(plain(text), len(self.strings))
+
+    def nodes(self, nodes: Iterable[int]) -> list[int]:
+        """The places of ``nodes``."""
+        return [self._places[node] if node in self._places else self._add(node) for node in nodes]
+
+    def _add(self, node: int) -> int:
+        place = self._places[node] = len(self.parents)
+        self.parents.append(-1)
+        self.node_frames.append(self.frames.setdefault(_NO_CALLER, len(self.frames)))
+        return place
+
+
+def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, editor: str) -> Json:
+    run = report.run
+    points = run.checkpoints
+    return {
+        "version": VERSION,
+        "frames": {
+            "function": [index.string(frame.function) for frame in index.frames],
+            "file": [index.string(frame.filename) for frame in index.frames],
+            "line": [frame.lineno for frame in index.frames],
+            "origin": [_ORIGINS[frame.origin] for frame in index.frames],
+        },
+        "nodes": {"parent": index.parents, "frame": index.node_frames},
+        "lines": [index.frames[frame] for frame in lines.frames],
+        "checkpoints": {
+            "label": [plain(point.label) for point in points],
+            "kind": [point.kind.value for point in points],
+            "time": [round(point.time_s, 6) for point in points],
+            "rss": [point.rss_bytes for point in points],
+            "file": [point.rss_file_bytes for point in points],
+            "heap": list(report.heap.at_checkpoints),
+        },
+        "phases": phase_columns(report.phases, lines),
+        "traced": [[part.start, part.end] for part in report.heap.traced],
+        "curves": {"rss": _curve(run.rss_curve), "heap": _curve(report.heap_curve)},
+        "folded": folded.share,
+        "editor": editor,
+        "death": None
+        if run.exit is None or run.exit.signal is None
+        else {"signal": run.exit.signal},
+        "blocks": {
+            "transients": folded.transients is not None,
+            "largest": folded.largest is not None,
+            "peaks": [place for place, peak in enumerate(folded.peaks) if peak is not None],
+            "peakFolded": [
+                share
+                for peak, share in zip(folded.peaks, folded.peak_shares, strict=True)
+                if peak is not None
+            ],
+        },
+        "strings": list(index.strings),
+    }
+
+
+def _steps(values: Sequence[int]) -> list[int]:
+    """The differences between neighbours: of a sorted column they are small, and pack well."""
+    return [value - before for value, before in zip(values, [0, *values], strict=False)]
+
+
+def _by_node(lifetimes: Lifetimes) -> list[Column]:
+    return _columns(sorted(lifetimes, key=itemgetter(0, 1)), 5)
+
+
+def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[Column]:
+    return list(zip(*rows, strict=True)) or [()] * width
+
+
+def _lives(born: Column, died: Column, size: Column, count: Column) -> Json:
+    return {"born": born, "died": _deaths(died), **_held(size, count)}
+
+
+def _deaths(died: Column) -> Column:
+    return [NEVER if segment is None else segment for segment in died]
+
+
+def _held(size: Column, count: Column) -> Json:
+    return {"bytes": size, "count": count}
+
+
+def _sources(report: Report, index: _Index) -> Json:
+    """Runs of consecutive source lines, by file; only of files that the page names.
+
+    ``private`` are the files whose lines were left out.
+    """
+    named = {frame.filename for frame in index.frames}
+    runs: list[tuple[str, int, list[str]]] = []
+    for filename, lineno in sorted(report.sources):
+        if filename not in named:
+            continue
+        text = report.sources[filename, lineno]
+        if runs and runs[-1][0] == filename and runs[-1][1] + len(runs[-1][2]) == lineno:
+            runs[-1][2].append(text)
+        else:
+            runs.append((filename, lineno, [text]))
+    return {
+        "file": [index.string(filename) for filename, _, _ in runs],
+        "start": [start for _, start, _ in runs],
+        "text": [[plain_code(line) for line in text] for _, _, text in runs],
+        "private": [index.string(filename) for filename in report.private_files],
+    }
+
+
+def _curve(samples: Sequence[Sample]) -> Json:
+    thinned = thin(samples, MAX_CURVE_POINTS)
+    return {
+        "t": [round(sample.time_s, 4) for sample in thinned],
+        "b": [sample.bytes for sample in thinned],
+        "f": [sample.file_bytes for sample in thinned],
+    }

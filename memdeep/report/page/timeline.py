@@ -1,0 +1,274 @@
+"""Lays out the timeline of RSS and heap with the phases as bands: places are percent of the plot.
+
+x runs from the left, y from the top. Knows no colours, no pixels and no template.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from memdeep.model import Phase, PhaseKind, Report, Sample
+from memdeep.report.page.thinning import thin
+from memdeep.text import units
+
+MAX_BAND_DEPTH = 6
+MAX_BANDS = 400
+MAX_MARKS = 400
+NARROW = 0.4  # percent of the plot: less is too narrow to tell from its neighbour
+MAX_POINTS = 1500
+TONES = 6
+HEADROOM = 1.05
+FAR_THRESHOLD = 1.5  # times the highest reading: from there on a line would flatten the curves
+_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Where a phase ran; ``index`` is the phase's, ``tone`` one of six colours."""
+
+    index: int
+    x: float
+    width: float
+    depth: int
+    is_segment: bool
+    tone: int
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A line at a size; ``kind`` is ``warning``, ``critical`` or ``limit``."""
+
+    y: float
+    size_text: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summit:
+    """The highest point of the heap, or of the RSS where no heap is known (``kind``)."""
+
+    x: float
+    y: float
+    kind: str
+    size_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """Where a program that did not end by itself was last seen, and the signal that ended it."""
+
+    x: float
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Everything to draw. Points are texts for SVG's ``points`` in a box of 100 by 100.
+
+    ``rss_area`` reaches from the curve to the floor, ``file_area`` is the part of it that maps
+    files or is shared (empty where that is not known). The heap has a curve for each piece of the
+    run that was traced. ``rows`` is the number of rows of bands.
+    """
+
+    end_s: float
+    rss_points: str
+    rss_area: str
+    file_area: str
+    heap_points: tuple[str, ...]
+    bands: tuple[Band, ...]
+    rows: int
+    y_ticks: tuple[tuple[float, str], ...]
+    x_ticks: tuple[tuple[float, str], ...]
+    marks: tuple[float, ...]
+    thresholds: tuple[Threshold, ...]
+    peak: Summit | None
+    death: Death | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """From seconds and bytes to percent of the plot."""
+
+    end_s: float
+    top_bytes: float
+
+    def x(self, time_s: float) -> float:
+        return round(100 * min(1.0, max(0.0, time_s / self.end_s)), 2)
+
+    def y(self, size_bytes: float) -> float:
+        return round(100 * (1 - size_bytes / self.top_bytes), 2)
+
+
+def lay_out(report: Report) -> Timeline | None:
+    """The timeline of a run, or None if nothing was measured over time."""
+    run = report.run
+    curves = (*run.rss_curve, *report.heap_curve)
+    if not curves:
+        return None
+    end_s = max([sample.time_s for sample in curves] + [run.checkpoints[-1].time_s, 1e-3])
+    highest = _highest(report)
+    top = max(sample.bytes for sample in [*curves, *([highest] if highest else [])])
+    limits = [
+        (size, kind)
+        for size, kind in _limits(report)
+        if size is not None and size <= FAR_THRESHOLD * top
+    ]
+    scale = _Scale(end_s, max([top, *(size for size, _ in limits)]) * HEADROOM or 1.0)
+    bands = _bands(report, scale)
+    rss = thin(run.rss_curve, MAX_POINTS)
+    return Timeline(
+        end_s=end_s,
+        rss_points=_points(rss, scale),
+        rss_area=_area(rss, scale, lambda sample: sample.bytes),
+        file_area=_file_area(rss, scale),
+        heap_points=tuple(
+            _points(thin(piece, MAX_POINTS), scale) for piece in _heap_pieces(report)
+        ),
+        bands=bands,
+        rows=max((band.depth for band in bands), default=-1) + 1,
+        y_ticks=tuple(
+            (scale.y(value), units.size(value)) for value in _size_ticks(scale.top_bytes)
+        ),
+        x_ticks=tuple((scale.x(value), _tick_label(value)) for value in _time_ticks(end_s)),
+        marks=_marks(report, scale),
+        thresholds=tuple(Threshold(scale.y(size), units.size(size), kind) for size, kind in limits),
+        peak=_peak(report, scale),
+        death=_death(report, scale),
+    )
+
+
+def _limits(report: Report) -> Sequence[tuple[int | None, str]]:
+    run = report.run
+    limits = [(run.warning_bytes, "warning"), (run.critical_bytes, "critical")]
+    # A limit on the address space is not one on the RSS: a line there would mean nothing.
+    if run.limit is not None and not run.limit.of_address_space:
+        limits.append((run.limit.bytes, "limit"))
+    return limits
+
+
+def _heap_pieces(report: Report) -> list[Sequence[Sample]]:
+    """The heap's curve with the peaks between its readings, cut where it was not traced."""
+    points = report.run.checkpoints
+    curve = sorted([*report.heap_curve, *_peaks(report)], key=lambda sample: sample.time_s)
+    spans = [(points[part.start].time_s, points[part.end].time_s) for part in report.heap.traced]
+    pieces = [
+        [sample for sample in curve if start_s <= sample.time_s <= end_s]
+        for start_s, end_s in spans
+    ]
+    return [piece for piece in pieces if piece]
+
+
+def _points(samples: Sequence[Sample], scale: _Scale) -> str:
+    return " ".join(f"{scale.x(sample.time_s)},{scale.y(sample.bytes)}" for sample in samples)
+
+
+def _area(samples: Sequence[Sample], scale: _Scale, size: Callable[[Sample], int]) -> str:
+    if not samples:
+        return ""
+    top = [f"{scale.x(sample.time_s)},{scale.y(size(sample))}" for sample in samples]
+    first, last = scale.x(samples[0].time_s), scale.x(samples[-1].time_s)
+    return " ".join([f"{first},100", *top, f"{last},100"])
+
+
+def _file_area(samples: Sequence[Sample], scale: _Scale) -> str:
+    """The area of file pages, where every reading tells them apart."""
+    if any(sample.file_bytes is None for sample in samples):
+        return ""
+    return _area(samples, scale, lambda sample: sample.file_bytes or 0)
+
+
+def _marks(report: Report, scale: _Scale) -> tuple[float, ...]:
+    """Where checkpoints are; of those that would lie on each other, one."""
+    places = {scale.x(point.time_s): None for point in report.run.checkpoints[1:-1]}
+    if len(places) > MAX_MARKS:
+        places = {round(x * MAX_MARKS / 100) * 100 / MAX_MARKS: None for x in places}
+    return tuple(places)
+
+
+def _bands(report: Report, scale: _Scale) -> tuple[Band, ...]:
+    """The widest stretches, in rows by depth; neighbours differ in tone."""
+    bands = [
+        Band(
+            index=place,
+            x=left,
+            width=round(right - left, 2),
+            depth=phase.outline.depth,
+            is_segment=phase.outline.kind is PhaseKind.SEGMENT,
+            tone=place % TONES,
+        )
+        for place, phase in enumerate(report.phases)
+        if phase.outline.depth < MAX_BAND_DEPTH
+        for left, right in _pieces(report, phase, scale)
+    ]
+    bands.sort(key=lambda band: -band.width)
+    return tuple(sorted(bands[:MAX_BANDS], key=lambda band: (band.depth, band.x)))
+
+
+def _pieces(report: Report, phase: Phase, scale: _Scale) -> list[tuple[float, float]]:
+    """The stretches of a phase; repeats too narrow to tell apart are one piece."""
+    points = report.run.checkpoints
+    pieces: list[tuple[float, float]] = []
+    narrow_run = False
+    for stretch in phase.outline.stretches:
+        left, right = scale.x(points[stretch.start].time_s), scale.x(points[stretch.end].time_s)
+        is_narrow = right - left < NARROW
+        if narrow_run and is_narrow and left - pieces[-1][1] < NARROW:
+            pieces[-1] = (pieces[-1][0], right)
+        else:
+            pieces.append((left, right))
+        narrow_run = is_narrow
+    return pieces
+
+
+def _peak(report: Report, scale: _Scale) -> Summit | None:
+    highest = _highest(report)
+    if highest is None:
+        return None
+    kind = "heap" if report.heap_curve else "rss"
+    return Summit(scale.x(highest.time_s), scale.y(highest.bytes), kind, units.size(highest.bytes))
+
+
+def _highest(report: Report) -> Sample | None:
+    """The peak of the heap; it may lie between two readings of its curve, so the phases know it."""
+    curve = [*_peaks(report), *report.heap_curve] if report.heap_curve else report.run.rss_curve
+    return max(curve, key=lambda sample: sample.bytes, default=None)
+
+
+def _peaks(report: Report) -> list[Sample]:
+    peaks = [phase.peak for phase in report.phases if phase.peak is not None]
+    return [Sample(peak.time_s, peak.bytes) for peak in peaks if peak.time_s is not None]
+
+
+def _death(report: Report, scale: _Scale) -> Death | None:
+    end = report.run.exit
+    if end is None or end.signal is None:
+        return None
+    return Death(scale.x(report.run.checkpoints[-1].time_s), end.signal)
+
+
+def _size_ticks(top: float) -> list[int]:
+    """Round sizes up to ``top``, at most seven of them."""
+    unit = 1
+    while top / unit >= 1024:
+        unit *= 1024
+    step = next((s for s in _STEPS if top / unit / s <= 6), _STEPS[-1]) * unit
+    return [value * step for value in range(int(top // step) + 1)]
+
+
+def _time_ticks(end_s: float) -> list[float]:
+    """Round times up to ``end_s``, about ten of them at most."""
+    if end_s > 300:
+        steps = [60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400]
+        step = next((float(s) for s in steps if end_s / s <= 10), end_s / 10)
+    else:
+        power = 10 ** math.floor(math.log10(end_s / 10))
+        step = next(power * s for s in (1, 2, 5, 10) if end_s / (power * s) <= 10)
+    return [step * number for number in range(int(end_s / step + 1e-9) + 1)]
+
+
+def _tick_label(seconds: float) -> str:
+    if seconds >= 60:
+        return units.duration(seconds)
+    return f"{seconds:.3g} s"

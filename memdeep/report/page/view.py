@@ -1,0 +1,309 @@
+"""What the page shows without its scripts, ready to be placed: all figures are text.
+
+Sentences come in every language of the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Phase, Report
+from memdeep.report import death_sentences, names, sentences
+from memdeep.report.page import timeline
+from memdeep.report.page.facts import Fact, facts
+from memdeep.report.page.timeline import Timeline
+from memdeep.text import units
+from memdeep.text.language import Language
+from memdeep.version import __version__
+
+MAX_ROWS = 40
+OPEN_FINDINGS = 3
+CONTEXT_LINES = 3
+MAX_ALIVE = 5
+MIN_ALIVE_SHARE = 0.01
+GOOD_RATIO = 0.9
+LOW_RATIO = 0.6
+
+Texts = Mapping[str, str]  # the same text by code of language
+Say = Callable[[Callable[[Language], str]], Texts]
+
+
+@dataclass(frozen=True, slots=True)
+class StackFrameView:
+    function: str
+    location: str
+    path: str
+    origin: str
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeLine:
+    """One source line; ``is_here`` marks the line charged."""
+
+    number: int
+    text: str
+    is_here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CulpritView:
+    location: str
+    path: str
+    function: str
+    code: tuple[CodeLine, ...]
+    allocations: int
+    stack: tuple[StackFrameView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceView:
+    text: Texts
+    evidence: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class FindingView:
+    rank: int
+    title: Texts
+    phase_index: int
+    phase_name: Texts
+    metric: str
+    bytes_text: str
+    share: Texts
+    culprit: CulpritView | None
+    fate: Texts | None
+    advice: AdviceView | None
+
+
+@dataclass(frozen=True, slots=True)
+class LineView:
+    """A line and the bytes charged to it."""
+
+    bytes_text: str
+    share_text: str
+    location: str
+    path: str
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeathView:
+    """Where the program died, what it held then (the largest lines), and what had grown last."""
+
+    place: Texts
+    alive: Texts
+    lines: tuple[LineView, ...]
+    last_growth: Texts | None
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseRow:
+    index: int
+    name: Texts
+    kind: str
+    depth: int
+    repeats_text: str
+    duration_text: str
+    rss_delta_text: str
+    rss_tone: str
+    heap_delta_text: str
+    heap_tone: str
+    peak_text: str
+    explained_text: str
+    explained_tone: str
+    culprit_text: str
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    title: str
+    program: str
+    verdict: str
+    headline: Texts
+    lead: Texts | None
+    outcome: Texts
+    evidence: tuple[Texts, ...]
+    death: DeathView | None
+    stack_dumps: tuple[Texts, ...]
+    facts: tuple[Fact, ...]
+    notes: tuple[Texts, ...]
+    findings: tuple[FindingView, ...]
+    more_findings: tuple[FindingView, ...]
+    no_findings: Texts
+    timeline: Timeline | None
+    band_names: Mapping[int, Texts]  # by index of the phase
+    phases: tuple[PhaseRow, ...]
+    hidden_phases: int
+    blocks: Mapping[str, str]
+    version: str
+
+
+def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language]) -> Page:
+    """The page of ``report``; ``blocks`` are the packed data for its scripts."""
+    run = report.run
+    shown = most_telling(report.phases, MAX_ROWS)
+    drawn = timeline.lay_out(report)
+
+    def say(sentence: Callable[[Language], str]) -> Texts:
+        return {language.code: sentence(language) for language in languages}
+
+    cards = tuple(_finding(report, rank, item, say) for rank, item in enumerate(report.findings, 1))
+    notes = [sentences.notes(report, language) for language in languages]
+    return Page(
+        title=f"{run.name} · memdeep",
+        program=" ".join(run.command),
+        verdict=_verdict(run.exit),
+        headline=say(lambda language: sentences.headline(report, language)),
+        lead=cards[0].advice.evidence if cards and cards[0].advice is not None else None,
+        outcome=say(lambda language: sentences.outcome(report, language)),
+        evidence=tuple(
+            say(partial(sentences.statement, stated))
+            for stated in ([] if run.exit is None else run.exit.evidence)
+        ),
+        death=None if report.death is None else _death(report, report.death, say),
+        stack_dumps=tuple(
+            say(partial(death_sentences.stack_dump, dump)) for dump in run.stack_dumps
+        ),
+        facts=facts(report, languages),
+        notes=tuple(
+            {language.code: text for language, text in zip(languages, note, strict=True)}
+            for note in zip(*notes, strict=True)
+        ),
+        findings=cards[:OPEN_FINDINGS],
+        more_findings=cards[OPEN_FINDINGS:],
+        no_findings=say(lambda language: sentences.no_findings(report, language)),
+        timeline=drawn,
+        band_names={
+            band.index: say(partial(names.phase, report.run, report.phases[band.index]))
+            for band in ([] if drawn is None else drawn.bands)
+        },
+        phases=tuple(_row(report, place, say) for place in shown),
+        hidden_phases=len(report.phases) - len(shown),
+        blocks=blocks,
+        version=__version__,
+    )
+
+
+def most_telling(phases: Sequence[Phase], most: int) -> tuple[int, ...]:
+    """The indices of the ``most`` phases that moved most memory, with those around them."""
+
+    chosen: set[int] = set()
+    ranked = sorted(range(len(phases)), key=lambda place: phases[place].moved_bytes, reverse=True)
+    for place in ranked:
+        line = [place]
+        while (parent := phases[line[-1]].outline.parent) is not None:
+            line.append(parent)
+        if len(chosen.union(line)) <= most:
+            chosen.update(line)
+    return tuple(sorted(chosen))
+
+
+def _verdict(end: Exit | None) -> str:
+    return end.verdict if end is not None and end.verdict in sentences.VERDICTS else "unknown"
+
+
+def _death(report: Report, death: Death, say: Say) -> DeathView:
+    growth = death.last_growth
+    telling = [item for item in death.culprits if item.share >= MIN_ALIVE_SHARE]
+    return DeathView(
+        place=say(lambda language: death_sentences.place(report, death, language)),
+        alive=say(lambda language: death_sentences.alive(report, death, language)),
+        lines=tuple(
+            LineView(
+                bytes_text=units.size(item.bytes),
+                share_text=units.percent(item.share),
+                location=sentences.location(item.frame),
+                path=item.frame.filename,
+                source=report.source(item.frame),
+            )
+            for item in (telling or death.culprits[:1])[:MAX_ALIVE]
+        ),
+        last_growth=None
+        if growth is None
+        else say(lambda language: death_sentences.last_growth(report, growth, language)),
+    )
+
+
+def _row(report: Report, place: int, say: Say) -> PhaseRow:
+    phase = report.phases[place]
+    culprit = phase.main_culprit
+    return PhaseRow(
+        index=place,
+        name=say(partial(names.phase, report.run, phase)),
+        kind=phase.outline.kind.value,
+        depth=phase.outline.depth,
+        repeats_text=f"× {phase.repeats:,}" if phase.repeats > 1 else "",
+        duration_text=units.duration(phase.duration_s),
+        rss_delta_text=units.signed_size(phase.rss_delta_bytes),
+        rss_tone=_tone(phase.rss_delta_bytes),
+        heap_delta_text=units.signed_size(phase.heap_delta_bytes),
+        heap_tone=_tone(phase.heap_delta_bytes),
+        peak_text=units.size(sentences.peak_bytes(phase)),
+        explained_text=units.percent(phase.explained_ratio),
+        explained_tone=_explained_tone(phase.explained_ratio),
+        culprit_text=units.UNKNOWN if culprit is None else sentences.location(culprit.frame),
+        complete=phase.complete,
+    )
+
+
+def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
+    advised = item.advice is not None
+    return FindingView(
+        rank=rank,
+        title=say(lambda language: sentences.finding(report, item, language)),
+        phase_index=item.phase,
+        phase_name=say(partial(names.phase, report.run, report.phases[item.phase])),
+        metric="peak" if item.kind is FindingKind.PEAK else "retained",
+        bytes_text=units.size(item.bytes),
+        share=say(lambda language: sentences.share(item, language)),
+        culprit=None if item.culprit is None else _culprit(report, item.culprit),
+        fate=None
+        if item.fate is None
+        else say(lambda language: sentences.fate(report, item, language)),
+        advice=AdviceView(
+            text=say(lambda language: sentences.advice(item, language)),
+            evidence=say(lambda language: sentences.evidence(item, language)),
+        )
+        if advised
+        else None,
+    )
+
+
+def _culprit(report: Report, culprit: Culprit) -> CulpritView:
+    frame = culprit.frame
+    return CulpritView(
+        location=sentences.location(frame),
+        path=frame.filename,
+        function=frame.function,
+        code=tuple(
+            CodeLine(number, text, number == frame.lineno)
+            for number, text in report.around(frame, CONTEXT_LINES)
+        ),
+        allocations=culprit.allocations,
+        stack=tuple(
+            StackFrameView(
+                function=called.function,
+                location=sentences.location(called),
+                path=called.filename,
+                origin=called.origin.value,
+                source=report.source(called),
+            )
+            for called in report.heap.tree.stack(culprit.node)
+        ),
+    )
+
+
+def _tone(delta: int | None) -> str:
+    if delta is None:
+        return "unknown"
+    return "flat" if delta == 0 else "up" if delta > 0 else "down"
+
+
+def _explained_tone(ratio: float | None) -> str:
+    if ratio is None:
+        return "none"
+    return "low" if ratio < LOW_RATIO else "good" if ratio >= GOOD_RATIO else "fair"

@@ -1,0 +1,235 @@
+"""The sentences of a report: findings, the program's end, and what could not be known.
+
+Every text comes from the table of a language; here is only which one applies.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from memdeep.model import Advice, Exit, Finding, FindingKind, Frame, Phase, PhaseKind, Report
+from memdeep.model.statement import Statement
+from memdeep.report import names
+from memdeep.text import units
+from memdeep.text.language import Language
+
+MAX_NAME = 100
+MIN_FATE_SHARE = 0.05
+
+
+def location(frame: Frame) -> str:
+    """``learning.py:88``, ``json/__init__.py:293``, or the function where there is no file."""
+    if not frame.filename:
+        return frame.function
+    path = PurePath(frame.filename)
+    name = "/".join(path.parts[-2:]) if path.stem in ("__init__", "__main__") else path.name
+    return f"{name}:{frame.lineno}" if frame.lineno else name
+
+
+def short(name: str) -> str:
+    """``name`` cut to fit into a sentence."""
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1].rstrip()}…"
+
+
+def phase_name(report: Report, phase: Phase, language: Language) -> str:
+    """The phase's name as the subject of a sentence."""
+    is_segment = phase.outline.kind is PhaseKind.SEGMENT
+    key = "finding.stretch" if is_segment else "finding.name"
+    return language.say(key, name=short(names.phase(report.run, phase, language)))
+
+
+def finding(report: Report, item: Finding, language: Language) -> str:
+    """A finding as one sentence."""
+    phase = report.phases[item.phase]
+    name = phase_name(report, phase, language)
+    if item.culprit is None:
+        return language.say(
+            f"finding.{item.kind.value}",
+            phase=name,
+            size_bytes=item.bytes,
+            rss_bytes=phase.rss_delta_bytes,
+        )
+    where = location(item.culprit.frame)
+    if item.kind is FindingKind.PEAK:
+        return language.say(
+            "finding.peak",
+            phase=name,
+            peak_bytes=peak_bytes(phase),
+            where=where,
+            size_bytes=item.bytes,
+        )
+    return language.say(
+        "finding.growth",
+        phase=name,
+        grew=_growth(phase, language),
+        where=where,
+        size_bytes=item.bytes,
+        until=language.say("finding.until_end" if phase.complete else "finding.until_death"),
+    )
+
+
+def _growth(phase: Phase, language: Language) -> str:
+    rss = phase.rss_delta_bytes
+    if rss is not None and rss > 0:
+        text = language.say("finding.grew_rss", size_bytes=rss)
+    elif (phase.heap_delta_bytes or 0) > 0:
+        text = language.say("finding.grew_heap", size_bytes=phase.heap_delta_bytes)
+    else:
+        text = language.say("finding.kept_new")
+    if phase.repeats > 1:
+        text += language.say("finding.over_repeats", repeats=phase.repeats)
+    return text
+
+
+def share(item: Finding, language: Language) -> str:
+    """What part the bytes of a finding are, and of what."""
+    return language.say(f"finding.share_{item.kind.value}", part_share=item.share)
+
+
+def advice(item: Finding, language: Language) -> str:
+    """What to do about a finding; empty where nothing is known to help."""
+    if item.advice is None:
+        return ""
+    key = f"advice.{item.advice.name.lower()}"
+    if item.kind is FindingKind.PEAK and item.advice is Advice.GROWING_CONTAINER:
+        key += "_peak"  # it grew, but what was put into it did not stay
+    return language.say(key)
+
+
+def evidence(item: Finding, language: Language) -> str:
+    """What the advice rests on."""
+    if item.advice is None:
+        return ""
+    text = language.say(f"evidence.{item.advice.name.lower()}", **item.evidence)
+    for further in ("warm_up_bytes", "libraries"):
+        if item.evidence.get(further):
+            text += language.say(f"evidence.with_{further}", **item.evidence)
+    return text
+
+
+def fate(report: Report, item: Finding, language: Language) -> str:
+    """What became of the bytes of a finding, small parts apart; empty where it is not known."""
+    if item.fate is None:
+        return ""
+    parts = []
+    if item.fate.alive_bytes:
+        died = report.run.exit is None or report.run.exit.verdict != "completed"
+        key = "finding.alive_at_death" if died else "finding.alive_at_end"
+        parts.append(language.say(key, size_bytes=item.fate.alive_bytes))
+    for place, size in item.fate.freed:
+        if parts and size < MIN_FATE_SHARE * item.bytes:
+            continue
+        if place is None:
+            parts.append(language.say("finding.freed_outside", size_bytes=size))
+        else:
+            name = short(names.phase(report.run, report.phases[place], language))
+            key = "finding.freed_itself" if place == item.phase else "finding.freed_in"
+            parts.append(language.say(key, size_bytes=size, phase=name))
+    return language.say("finding.fate", parts=language.say("finding.and").join(parts))
+
+
+def peak_bytes(phase: Phase) -> int | None:
+    """The height of the phase's peak, where it was traced."""
+    return None if phase.peak is None else phase.peak.bytes
+
+
+def headline(report: Report, language: Language) -> str:
+    """The first finding, or that there is none."""
+    if report.findings:
+        return finding(report, report.findings[0], language)
+    if report.heap.traced:
+        return language.say("finding.none", peak_bytes=report.heap.peak_bytes)
+    grown = [phase for phase in report.phases if (phase.rss_delta_bytes or 0) > 0]
+    if not grown:
+        return language.say("finding.none_untraced")
+    parents = {phase.outline.parent for phase in report.phases}
+    innermost = [p for p in grown if report.phases.index(p) not in parents] or grown
+    most = max(innermost, key=lambda phase: phase.rss_delta_bytes or 0)
+    return language.say(
+        "finding.most_untraced",
+        phase=phase_name(report, most, language),
+        size_bytes=most.rss_delta_bytes,
+    )
+
+
+def no_findings(report: Report, language: Language) -> str:
+    """Why there is no list of lines."""
+    return language.say("finding.see_phases" if report.heap.traced else "finding.not_traced")
+
+
+def outcome(report: Report, language: Language) -> str:
+    """How the program ended."""
+    run = report.run
+    if run.exit is None:
+        return language.say("outcome.unknown", duration_s=run.duration_s)
+    label = last_checkpoint(report)
+    text = language.say(
+        f"outcome.{run.exit.verdict}" if run.exit.verdict in VERDICTS else "outcome.ended",
+        duration_s=run.duration_s,
+        status=str(run.exit.code),
+        signal=run.exit.signal or "",
+    )
+    if label is not None and run.exit.signal is not None and report.death is None:
+        text += language.say("outcome.last_checkpoint", label=short(label))
+    return text
+
+
+VERDICTS = ("completed", "failed", "killed", "oom-killed")
+
+
+def last_checkpoint(report: Report) -> str | None:
+    """The label of the last checkpoint that the program itself set."""
+    points = report.run.checkpoints
+    if report.death is not None:
+        last = report.death.last_checkpoint
+        return None if last is None else points[last].label
+    return points[-2].label if len(points) > 2 else None
+
+
+def statement(said: Statement, language: Language) -> str:
+    """What the recording side states, as a sentence or a part of one."""
+    values = {
+        name: statement(value, language) if isinstance(value, Statement) else value
+        for name, value in said.values.items()
+    }
+    return language.say(said.key, **values)
+
+
+def exit_evidence(end: Exit | None, language: Language) -> tuple[str, ...]:
+    """What the verdict on the program's end rests on."""
+    return () if end is None else tuple(statement(said, language) for said in end.evidence)
+
+
+def notes(report: Report, language: Language) -> tuple[str, ...]:
+    """What a reader must know to trust the figures, and what could not be known in this run."""
+    run = report.run
+    memray = run.mode.backend == "memray"
+    applies = {
+        "notes.heap_is_not_rss": True,
+        "notes.tracker": memray,
+        "notes.tracemalloc": run.mode.backend == "tracemalloc",
+        "notes.rss_only": run.mode.backend == "rss",
+        "notes.focus": bool(run.mode.focus),
+        "notes.arenas": memray and not run.mode.python_allocators,
+        "notes.small_stacks": memray and run.mode.native,
+        "notes.peaks": memray and report.heap.transients is None,
+        "notes.no_gross": memray and report.heap.transients is None,
+        "notes.private": bool(report.private_files),
+        "notes.no_source": not report.sources and bool(report.heap.tree.frames),
+        "notes.end_unknown": run.exit is None,
+    }
+    said = [
+        language.say(key, focus=", ".join(run.mode.focus), files=", ".join(report.private_files))
+        for key, is_needed in applies.items()
+        if is_needed
+    ]
+    return (*said, *run.problems)
+
+
+def exit_facts(end: Exit | None) -> str:
+    """The exit in two words, for a list of facts."""
+    if end is None:
+        return units.UNKNOWN
+    if end.signal is not None:
+        return end.signal
+    return units.UNKNOWN if end.code is None else str(end.code)

@@ -1,0 +1,270 @@
+"""Writes the verdict for a terminal: the phases as a table, the worst line, where the page is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
+from memdeep.report import death_sentences, names, sentences
+from memdeep.report.page.view import most_telling
+from memdeep.report.wrapping import wrap
+from memdeep.text import units
+from memdeep.text.language import Language
+from memdeep.text.safe import plain
+
+# Keys of the words, and whether a column holds figures.
+COLUMNS = (
+    ("phases.name", False),
+    ("phases.rss", True),
+    ("phases.heap", True),
+    ("terminal.peak", True),
+    ("terminal.explained", True),
+    ("terminal.culprit", False),
+    ("phases.duration", True),
+)
+WIDE = 100  # columns of the terminal from which on the last one is shown too
+CULPRIT = 5
+MAX_CULPRIT_WIDTH = 20
+MIN_PHASE_WIDTH = 16
+MAX_ROWS = 25
+MAX_OTHER_FINDINGS = 4
+MAX_ALIVE = 4
+MIN_ALIVE_SHARE = 0.01
+INDENT = 4
+CALLERS_SHOWN = 3
+CALLED_SHOWN = 4
+VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
+
+
+def verdict(report: Report, console: Console, language: Language) -> RenderableType:
+    """The whole verdict, laid out for the width of ``console``."""
+    parts: list[RenderableType] = [
+        Text(""),
+        *_outcome(report, console.width, language),
+        Text(""),
+        _table(report, console, language),
+    ]
+    if report.findings:
+        top = _top_finding(report, report.findings[0], console.width, language)
+        parts.extend([Text(""), top])
+        parts.extend(_other_findings(report, console.width, language))
+    else:
+        headline = plain(sentences.headline(report, language))
+        parts.extend([Text(""), Text(wrap(headline, console.width))])
+    return Group(*parts)
+
+
+def place(page: Path, language: Language) -> Text:
+    """Where the page is, as a link where the terminal knows links."""
+    return Text.assemble(language.say("terminal.report"), link(page))
+
+
+def link(path: Path) -> Text:
+    """The path as typed, leading to the file."""
+    return Text(plain(str(path)), style=f"bold link {path.absolute().as_uri()}")
+
+
+def _outcome(report: Report, width: int, language: Language) -> list[RenderableType]:
+    end = report.run.exit
+    ending = plain(sentences.outcome(report, language))
+    peaks = language.say(
+        "terminal.peaks",
+        rss_bytes=report.run.peak_rss_bytes,
+        heap_bytes=report.heap.peak_bytes,
+    )
+    text = Text(wrap(f"{ending}{peaks}", width))
+    style = VERDICT_STYLES.get(end.verdict, "") if end is not None else ""
+    text.stylize(style, 0, len(text) - len(peaks))
+    further = [plain(sentence) for sentence in sentences.exit_evidence(end, language)]
+    further += [
+        plain(death_sentences.stack_dump(dump, language)) for dump in report.run.stack_dumps
+    ]
+    parts: list[RenderableType] = [text, *(Text(wrap(sentence, width)) for sentence in further)]
+    if report.death is not None:
+        parts.extend(_death(report, report.death, width, language))
+    return parts
+
+
+def _death(report: Report, death: Death, width: int, language: Language) -> list[RenderableType]:
+    """Where the program died, the lines that held most then, and what had grown last."""
+    place = death_sentences.place(report, death, language)
+    parts: list[RenderableType] = [
+        Text(wrap(plain(place), width)),
+        Text(wrap(plain(death_sentences.alive(report, death, language)), width)),
+    ]
+    if death.culprits:
+        grid = _lines_grid()
+        telling = [item for item in death.culprits if item.share >= MIN_ALIVE_SHARE][:MAX_ALIVE]
+        for culprit in telling or death.culprits[:1]:
+            where = Text(plain(sentences.location(culprit.frame)))
+            _add_source(where, report, culprit)
+            grid.add_row(units.size(culprit.bytes), where)
+        parts.append(Padding(grid, (0, 0, 0, 2)))
+    if death.last_growth is not None:
+        growth = death_sentences.last_growth(report, death.last_growth, language)
+        parts.append(Text(wrap(plain(growth), width)))
+    return parts
+
+
+def _table(report: Report, console: Console, language: Language) -> RenderableType:
+    """One row a phase; in a narrow terminal the least telling columns go first."""
+    shown = most_telling(report.phases, MAX_ROWS)
+    most = max((abs(report.phases[row].rss_delta_bytes or 0) for row in shown), default=0)
+    rows = [
+        (_cells(report, report.phases[row], language), _row_style(report.phases[row], most))
+        for row in shown
+    ]
+    is_wide = console.width >= WIDE
+    columns = [
+        (language.say(key), is_figure) for key, is_figure in (COLUMNS if is_wide else COLUMNS[:-1])
+    ]
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1 if is_wide else 0, 0, 0),
+        collapse_padding=True,
+        pad_edge=False,
+        show_edge=False,
+    )
+    widths = [
+        max([cell_len(title)] + [cell_len(str(cells[place])) for cells, _ in rows])
+        for place, (title, _) in enumerate(columns)
+    ]
+    widths[CULPRIT] = min(widths[CULPRIT], MAX_CULPRIT_WIDTH)
+    gaps = (len(columns) - 1) * (3 if is_wide else 2)
+    widths[0] = max(min(widths[0], console.width - gaps - sum(widths[1:])), MIN_PHASE_WIDTH)
+    for (title, is_figure), width in zip(columns, widths, strict=True):
+        justify: Literal["left", "right"] = "right" if is_figure else "left"
+        table.add_column(title, justify=justify, overflow="ellipsis", no_wrap=True, width=width)
+    for cells, style in rows:
+        cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[CULPRIT])
+        table.add_row(*cells[: len(columns)], style=style)
+    hidden = len(report.phases) - len(shown)
+    if not hidden:
+        return table
+    more = language.say("terminal.more_phases", n=hidden)
+    return Group(table, Text(more, style="dim"))
+
+
+def _cells(report: Report, phase: Phase, language: Language) -> list[str | Text]:
+    name = Text("  " * phase.outline.depth + plain(names.phase(report.run, phase, language)))
+    if phase.repeats > 1:
+        name.append(f" × {phase.repeats:,}", style="dim")
+    if not phase.complete:
+        name.append(f" {language.say('phases.unfinished')}", style="red")
+    ratio = phase.explained_ratio
+    culprit = phase.main_culprit
+    return [
+        name,
+        units.signed_size(phase.rss_delta_bytes),
+        units.signed_size(phase.heap_delta_bytes),
+        units.size(sentences.peak_bytes(phase)),
+        units.UNKNOWN if ratio is None else f"{ratio * 100:.0f} %",
+        plain(sentences.location(culprit.frame)) if culprit is not None else units.UNKNOWN,
+        units.duration(phase.duration_s),
+    ]
+
+
+def _keep_end(text: str, cells: int) -> str:
+    """``text`` cut at its beginning: of a place in a file, the line number matters most."""
+    if cell_len(text) <= cells:
+        return text
+    while text and cell_len(text) > cells - 1:
+        text = text[1:]
+    return f"…{text}"
+
+
+def _row_style(phase: Phase, most_bytes: int) -> str:
+    delta = phase.rss_delta_bytes or 0
+    return "bold" if most_bytes and delta >= most_bytes / 2 else ""
+
+
+def _top_finding(report: Report, item: Finding, width: int, language: Language) -> RenderableType:
+    title = Text(wrap(f"▶ {plain(sentences.finding(report, item, language))}", width), style="bold")
+    title.stylize("red", 0, 1)
+    parts: list[RenderableType] = [title]
+    if item.culprit is not None:
+        source = report.source(item.culprit.frame)
+        if source is not None:
+            parts.append(Padding(Text(plain(source), style="cyan"), (1, 0, 1, INDENT)))
+        frames = [
+            frame
+            for frame in report.heap.tree.stack(item.culprit.node)
+            if frame.origin is not Origin.NATIVE
+        ]
+        parts.extend(_stack(frames, item.culprit.frame, language))
+    further = [sentences.fate(report, item, language)]
+    if item.advice is not None:
+        further += [sentences.evidence(item, language), sentences.advice(item, language)]
+    text = "\n".join(plain(sentence) for sentence in further if sentence)
+    if text:
+        parts.append(Padding(Text(wrap(text, width - INDENT)), (1, 0, 0, INDENT)))
+    return Group(*parts)
+
+
+def _stack(frames: Sequence[Frame], culprit: Frame, language: Language) -> list[RenderableType]:
+    """The frames around the culprit and the innermost ones, outermost first."""
+    here = frames.index(culprit) if culprit in frames else len(frames) - 1
+    near = range(max(0, here - CALLERS_SHOWN), here + 1)
+    inner = range(max(here + 1, len(frames) - CALLED_SHOWN), len(frames))
+    lines: list[RenderableType] = []
+    shown_to = 0
+    for place in [*near, *inner]:
+        if place > shown_to:
+            hidden = language.say("terminal.frames", n=place - shown_to)
+            lines.append(Text(f"    {hidden}", style="dim"))
+        shown_to = place + 1
+        frame = frames[place]
+        line = Text(f"    {plain(frame.function)} ", style="bold" if place == here else "dim")
+        line.append(plain(sentences.location(frame)))
+        if place == here:
+            line.append(f"  {language.say('terminal.here')}", style="red")
+        line.no_wrap = True
+        line.overflow = "ellipsis"
+        lines.append(line)
+    return lines
+
+
+def _other_findings(report: Report, width: int, language: Language) -> list[RenderableType]:
+    others = report.findings[1 : 1 + MAX_OTHER_FINDINGS]
+    if not others:
+        return []
+    grid = _lines_grid()
+    room = width - 2 - 1 - max(len(units.size(item.bytes)) for item in others)
+    for item in others:
+        grid.add_row(units.size(item.bytes), _other_finding(report, item, room, language))
+    return [Text(f"\n{language.say('terminal.then')}"), Padding(grid, (0, 0, 0, 2))]
+
+
+def _lines_grid() -> Table:
+    """A table of bytes and the lines they belong to."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column()
+    return grid
+
+
+def _other_finding(report: Report, item: Finding, width: int, language: Language) -> Text:
+    if item.culprit is None:
+        return Text(wrap(plain(sentences.finding(report, item, language)), width))
+    key = "terminal.at_peak" if item.kind is FindingKind.PEAK else "terminal.kept_by"
+    phase, where = report.phases[item.phase], sentences.location(item.culprit.frame)
+    name = sentences.short(names.phase(report.run, phase, language))
+    said = plain(language.say(key, phase=name, where=where))
+    text = Text(wrap(said, width))
+    _add_source(text, report, item.culprit)
+    return text
+
+
+def _add_source(text: Text, report: Report, culprit: Culprit) -> None:
+    source = report.source(culprit.frame)
+    if source is not None:
+        text.append(f"\n{plain(source)}", style="cyan")

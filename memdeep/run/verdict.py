@@ -1,0 +1,127 @@
+"""Says how a program ended, and calls it killed for want of memory only on the kernel's word."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from memdeep.model.statement import Statement, state
+from memdeep.run.cgroup import MemoryGroup, counter
+
+VMSTAT = Path("/proc/vmstat")
+
+
+@dataclass(frozen=True, slots=True)
+class OomCounters:
+    """How often the kernel has killed for want of memory: in the program's cgroup, and anywhere."""
+
+    cgroup: int | None
+    system: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """What there is to conclude from, apart from the status itself.
+
+    ``kernel_log`` are the processes it says were killed for want of memory, by number; None where
+    it cannot be read. ``headroom`` says how near a limit the program came, ``deeds`` what memdeep
+    did to it, ``passed_on`` the signals that it was sent through us, ``replaced_by`` the program
+    it put in its own place.
+    """
+
+    pid: int
+    before: OomCounters
+    after: OomCounters
+    kernel_log: Mapping[int, str] | None = None
+    headroom: Statement | None = None
+    is_near_limit: bool = False
+    deeds: tuple[Statement, ...] = ()
+    passed_on: tuple[str, ...] = ()
+    replaced_by: Statement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """The end of a program: exactly one of ``exit_code`` and ``signal`` is set."""
+
+    exit_code: int | None
+    signal: str | None
+    verdict: str
+    evidence: tuple[Statement, ...]
+    shell_status: int
+
+
+def read_oom_counters(group: MemoryGroup | None) -> OomCounters:
+    """Read the counters; None where the system does not offer one (see cgroups(7), proc(5))."""
+    try:
+        system = counter(VMSTAT.read_text(), "oom_kill")
+    except (OSError, ValueError):
+        system = None
+    return OomCounters(None if group is None else group.oom_kills(), system)
+
+
+def judge(wait_status: int, witnesses: Witnesses) -> Death:
+    """The verdict for ``wait_status`` (negative: the number of a signal), with its evidence."""
+    evidence = []
+    if witnesses.replaced_by is not None:
+        evidence.append(witnesses.replaced_by)
+    number = -wait_status
+    verdict = "killed" if number > 0 else "failed" if number else "completed"
+    name = None
+    if number > 0:
+        name = _signal_name(number)
+        evidence.append(state("exit.by_signal", signal=name))
+        if name in witnesses.passed_on:
+            evidence.append(state("exit.passed_on", signal=name))
+    evidence.extend(witnesses.deeds)
+    if number == signal.SIGKILL and not witnesses.deeds:
+        verdict, statements = _want_of_memory(witnesses)
+        evidence.extend(statements)
+    is_telling = number == signal.SIGKILL or (verdict != "completed" and witnesses.is_near_limit)
+    if witnesses.headroom is not None and is_telling:
+        evidence.append(witnesses.headroom)
+    return Death(
+        exit_code=None if number > 0 else wait_status,
+        signal=name,
+        verdict=verdict,
+        evidence=tuple(evidence),
+        shell_status=128 + number if number > 0 else wait_status,
+    )
+
+
+def _want_of_memory(witnesses: Witnesses) -> tuple[str, list[Statement]]:
+    """Whether the kernel sent SIGKILL for want of memory, and what says so or speaks against."""
+    log = witnesses.kernel_log
+    if log is not None and witnesses.pid in log:
+        named = state("exit.kernel_log", line=log[witnesses.pid])
+        return "oom-killed", [named, *_risen(witnesses)]
+    if log:
+        return "killed", [state("exit.kernel_log_other", pids=", ".join(map(str, log)))]
+    before, after = witnesses.before, witnesses.after
+    # The counter of the program's own group counts its kills whatever the reason was.
+    is_cleared = before.cgroup is not None and before.cgroup == after.cgroup
+    if not log and not is_cleared and _risen(witnesses):
+        return "oom-killed", _risen(witnesses)
+    unknown = before.cgroup is None and before.system is None and log is None
+    return "killed", [state("exit.kernel_unknown" if unknown else "exit.not_the_kernel")]
+
+
+def _risen(witnesses: Witnesses) -> list[Statement]:
+    before, after = witnesses.before, witnesses.after
+    return [
+        state(key, before=old, after=new)
+        for old, new, key in (
+            (before.cgroup, after.cgroup, "exit.cgroup_counter"),
+            (before.system, after.system, "exit.system_counter"),
+        )
+        if old is not None and new is not None and new > old
+    ]
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,89 @@
+"""Reads the first and the last lines of a file, however long it is. Knows the line only."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from memdeep.rundir.directory import open_regular, read_error
+
+CHUNK_BYTES = 1 << 18
+MAX_LINE_BYTES = 1 << 20
+MAX_HELD_BYTES = 1 << 27
+MAX_FILE_BYTES = 1 << 35  # a sparse file can have any size, and takes no disk
+TOO_LONG = b"?"
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What was read: ``content`` in the order of the file, and how many lines are not there.
+
+    A line longer than a megabyte is replaced by one that no format here has.
+    """
+
+    content: bytes
+    left_out: int
+
+
+def read_lines(path: Path, most: int, always: re.Pattern[bytes] | None = None) -> Lines:
+    """About ``most`` lines of ``path``, half of them its first and half its last ones.
+
+    Of those in between, only lines in which ``always`` is found. Raises CaptureError.
+    """
+    file, size = open_regular(path, MAX_FILE_BYTES)
+    first: list[bytes] = []
+    last: deque[bytes] = deque()
+    kept: list[bytes] = []
+    first_lines = last_lines = left_out = held_bytes = 0
+    is_first = True
+    with file:
+        try:
+            for piece in _pieces(file, size):
+                count = piece.count(b"\n")
+                held_bytes += len(piece)
+                is_first = is_first and first_lines + count <= most // 2
+                is_first = is_first and held_bytes <= MAX_HELD_BYTES // 2
+                if is_first:
+                    first.append(piece)
+                    first_lines += count
+                    continue
+                last.append(piece)
+                last_lines += count
+                while last_lines > most // 2 or held_bytes > MAX_HELD_BYTES:
+                    oldest = last.popleft()
+                    found = [] if always is None else _found(oldest, always)
+                    kept.extend(found)
+                    lines = oldest.count(b"\n")
+                    held_bytes -= len(oldest) - sum(map(len, found))
+                    left_out += lines - len(found)
+                    last_lines -= lines
+        except OSError as error:
+            raise read_error(path, error) from error
+    return Lines(b"".join([*first, *kept, *last]), left_out)
+
+
+def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """The first ``size`` bytes, in pieces of whole lines; the last may end with a torn one."""
+    torn, is_too_long = b"", False
+    while size > 0 and (chunk := file.read(min(CHUNK_BYTES, size))):
+        size -= len(chunk)
+        whole, newline, rest = chunk.rpartition(b"\n")
+        if newline:
+            yield torn + whole + newline
+            torn, is_too_long = rest, False
+        elif not is_too_long:
+            torn += rest
+        if len(torn) > MAX_LINE_BYTES:
+            torn, is_too_long = TOO_LONG, True
+    if torn:
+        yield torn
+
+
+def _found(piece: bytes, wanted: re.Pattern[bytes]) -> list[bytes]:
+    if not wanted.search(piece):
+        return []
+    return [line for line in piece.splitlines(keepends=True) if wanted.search(line)]

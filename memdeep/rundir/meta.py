@@ -1,0 +1,209 @@
+"""What the parent saw of a run from outside: its facts (`meta.json`) and its RSS (`samples`).
+
+Owns both formats: the run stage writes them, the capture stage reads them back.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
+from pathlib import Path
+
+from memdeep.errors import CaptureError
+from memdeep.model import redaction, statement
+from memdeep.model.statement import Statement
+from memdeep.rundir.journal import MAX_TIME_S
+from memdeep.version import __version__
+
+META_SCHEMA = 2
+MAX_DIGITS = 19
+SAMPLES_TITLE = "# milliseconds\tpid\trss_bytes\trss_file_bytes\n"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenProcess:
+    """One process of the tree, by what the system said of it."""
+
+    pid: int
+    parent_pid: int | None
+    command: str | None
+    peak_rss_bytes: int
+    exit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """The facts of a run. What is only known at its end is None until then.
+
+    ``spawned_ns`` is `time.monotonic_ns()` when the program was started: the zero of `samples`.
+    ``library_paths`` and ``stdlib_paths`` tell the user's own code from everybody else's.
+    ``limit_*`` is the tightest limit on memory at the start; ``notes`` are for the report.
+    ``library_paths`` and ``stdlib_paths`` tell the user's own code from everybody else's. With
+    ``redact_args`` what is written holds no arguments of the program or of its processes.
+    ``package`` is the directory of the memdeep that records.
+    """
+
+    command: tuple[str, ...]
+    name: str
+    backend: str
+    native: bool
+    python_allocators: bool
+    focus: tuple[str, ...]
+    python: str
+    memray: str | None
+    started: str
+    spawned_ns: int
+    interval_ms: int
+    stdlib_paths: tuple[str, ...]
+    library_paths: tuple[str, ...]
+    warning_bytes: int | None = None
+    critical_bytes: int | None = None
+    duration_s: float | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    verdict: str | None = None
+    evidence: tuple[Statement, ...] = ()
+    processes: tuple[SeenProcess, ...] = ()
+    limit_bytes: int | None = None
+    limit_source: Statement | None = None
+    limit_of_address_space: bool = False
+    notes: tuple[str, ...] = ()
+    redact_args: bool = False
+    package: str | None = None
+    memdeep: str = field(default=__version__)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSample:
+    """The resident bytes of one process, ``time_ms`` after the program was started.
+
+    ``rss_file_bytes`` are those that map files or are shared, where the system tells them.
+    """
+
+    time_ms: int
+    pid: int
+    rss_bytes: int
+    rss_file_bytes: int | None = None
+
+
+def ended(
+    meta: Meta,
+    *,
+    duration_s: float,
+    exit_code: int | None,
+    signal: str | None,
+    verdict: str,
+    evidence: tuple[Statement, ...],
+    processes: tuple[SeenProcess, ...],
+    notes: tuple[str, ...],
+) -> Meta:
+    """``meta`` with what is known at the end of the run."""
+    return replace(
+        meta,
+        duration_s=duration_s,
+        exit_code=exit_code,
+        signal=signal,
+        verdict=verdict,
+        evidence=evidence,
+        processes=processes,
+        notes=(*meta.notes, *notes),
+    )
+
+
+def _redacted(meta: Meta) -> Meta:
+    return replace(
+        meta,
+        command=redaction.without_arguments(meta.command),
+        processes=tuple(
+            replace(process, command=redaction.first_word(process.command))
+            for process in meta.processes
+        ),
+        evidence=tuple(map(redaction.without_command, meta.evidence)),
+    )
+
+
+def encode_meta(meta: Meta) -> bytes:
+    """``meta.json``: UTF-8, readable."""
+    content = {"schema": META_SCHEMA, **asdict(_redacted(meta) if meta.redact_args else meta)}
+    # A file name that is not UTF-8 reaches us with lone surrogates; ASCII escapes carry them.
+    return (json.dumps(content, indent=1) + "\n").encode("ascii")
+
+
+def decode_meta(content: bytes, path: Path) -> Meta:
+    """Read ``meta.json`` back. Raises CaptureError if it is damaged or of another schema."""
+    try:
+        loaded = json.loads(content)
+        if loaded.pop("schema") != META_SCHEMA:
+            raise ValueError("another schema")
+        loaded["processes"] = tuple(SeenProcess(**process) for process in loaded["processes"])
+        loaded["evidence"] = tuple(map(statement.decode, loaded["evidence"]))
+        if loaded["limit_source"] is not None:
+            loaded["limit_source"] = statement.decode(loaded["limit_source"])
+        for name in ("command", "focus", "stdlib_paths", "library_paths", "notes"):
+            loaded[name] = tuple(str(text) for text in loaded[name])
+        datetime.fromisoformat(loaded["started"]).timestamp()
+        meta = Meta(**loaded)
+        _check_types(meta)
+        for process in meta.processes:
+            _check_types(process)
+        return meta
+    except (
+        *(ValueError, TypeError, KeyError, AttributeError, RecursionError),
+        *(OverflowError, OSError),  # from a date that the system's calendar has not
+    ) as error:
+        raise CaptureError(
+            f"{path} is damaged or was written by another version of memdeep.",
+            "Report on the capture alone: memdeep report "
+            f"{path.with_name('capture.bin')} (phases are lost then).",
+        ) from error
+
+
+def _check_types(record: Meta | SeenProcess) -> None:
+    """Raises TypeError or ValueError if a field is not of the kind its annotation says.
+
+    All that may have a fraction is a time.
+    """
+    kinds: dict[str, tuple[type, ...]] = {
+        "str": (str,),
+        "int": (int,),
+        "bool": (bool,),
+        "float": (int, float),
+        "Statement": (Statement,),
+        "None": (type(None),),
+    }
+    for known in fields(record):
+        allowed = [kinds[part] for part in str(known.type).split(" | ") if part in kinds]
+        value = getattr(record, known.name)
+        if allowed and not isinstance(value, tuple(kind for group in allowed for kind in group)):
+            raise TypeError(f"{known.name} is {value!r}")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise ValueError(f"{known.name} is {value}")
+        is_time = value is not None and "float" in str(known.type)
+        if is_time and not (math.isfinite(value) and 0 <= value <= MAX_TIME_S):
+            raise ValueError(f"{known.name} is {value}")
+
+
+def encode_sample(sample: ProcessSample) -> str:
+    """One line of ``samples``."""
+    figures = [sample.time_ms, sample.pid, sample.rss_bytes]
+    if sample.rss_file_bytes is not None:
+        figures.append(sample.rss_file_bytes)
+    return "\t".join(map(str, figures)) + "\n"
+
+
+def decode_samples(content: str) -> list[ProcessSample]:
+    """All whole lines of ``samples``, in the order written; damaged ones are left out."""
+    samples = []
+    for line in content.split("\n")[:-1]:  # what follows the last newline is torn
+        fields = line.split("\t")
+        if len(fields) in (3, 4) and all(_is_count(text) for text in fields):
+            sample = ProcessSample(*(int(text) for text in fields))
+            if sample.time_ms <= MAX_TIME_S * 1000:
+                samples.append(sample)
+    return samples
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS

@@ -1,0 +1,33 @@
+"""Reads source files by the names that a capture gives, which may be anything."""
+
+from __future__ import annotations
+
+import io
+import tokenize
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from memdeep.errors import CaptureError
+from memdeep.rundir.directory import read_regular
+
+MAX_SOURCE_BYTES = 1 << 24
+
+
+def read_source(filename: str) -> bytes:
+    """The content of a source file; empty if there is none that can be read."""
+    try:
+        return read_regular(Path(filename), MAX_SOURCE_BYTES)
+    except CaptureError:
+        return b""
+
+
+def source_lines(filename: str, most: int) -> Sequence[str]:
+    """The first lines of a source file, each with its end; none if they cannot be read."""
+    content = io.BytesIO(read_source(filename))
+    try:
+        encoding, _ = tokenize.detect_encoding(content.readline)
+        content.seek(0)
+        return list(islice(io.TextIOWrapper(content, encoding), most))
+    except (SyntaxError, ValueError):
+        return ()

@@ -1,0 +1,113 @@
+"""Reads the text of source lines, but not of files that changed since the run or look private."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatch
+from pathlib import Path, PurePath
+
+from memdeep.model import Frame, Origin
+from memdeep.sources.files import source_lines
+
+MAX_LINE_CHARACTERS = 400
+CONTEXT_LINES = 3  # around each line of the user's own code
+CODE_FILENAME = "<string>"  # what Python calls code given with -c
+
+_PRIVATE_NAMES = (
+    ".env*",
+    "*.env",
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "id_rsa*",
+    "id_dsa*",
+    "id_ecdsa*",
+    "id_ed25519*",
+    "*secret*",
+    "*credential*",
+    "*password*",
+    ".netrc",
+    ".pgpass",
+    ".pypirc",
+)
+_PRIVATE_MODES = (0o600, 0o400)  # what keys and the like are given, so that only their owner reads
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Source lines by file name and line number, with their indentation.
+
+    ``private_files`` were left out because their names or their modes say that they are private.
+    """
+
+    lines: Mapping[tuple[str, int], str]
+    private_files: tuple[str, ...] = ()
+
+
+def read_sources(
+    frames: Iterable[Frame],
+    started: str | None,
+    command: Sequence[str] = (),
+    *,
+    with_private: bool = False,
+) -> Sources:
+    """The line of each frame, and of the user's own code three lines around it.
+
+    ``started`` is the run's ISO 8601 time: a file changed later would show the wrong line, and is
+    left out like one that cannot be read. So are the user's files that look private, unless
+    ``with_private``. The lines of code given with -c are in ``command``.
+    """
+    started_s = None if started is None else datetime.fromisoformat(started).timestamp()
+    code = command[1].splitlines() if tuple(command[:1]) == ("-c",) and len(command) > 1 else []
+    by_file: dict[str, list[Frame]] = {}
+    for frame in frames:
+        if frame.origin not in (Origin.NATIVE, Origin.THREAD) and frame.lineno > 0:
+            by_file.setdefault(frame.filename, []).append(frame)
+    private = []
+    lines = {}
+    for filename, of_file in by_file.items():
+        around = CONTEXT_LINES if of_file[0].origin is Origin.USER else 0
+        last = max(frame.lineno for frame in of_file) + around
+        path = Path(filename)
+        if filename == CODE_FILENAME:
+            text: Sequence[str] = code
+        elif not _is_unchanged(path, started_s):
+            continue
+        elif not with_private and _is_private(path, of_file[0].origin):
+            private.append(filename)
+            continue
+        else:
+            text = source_lines(filename, last)
+        for frame in of_file:
+            if frame.lineno <= len(text):
+                first = max(1, frame.lineno - around)
+                for lineno in range(first, min(len(text), frame.lineno + around) + 1):
+                    lines[filename, lineno] = text[lineno - 1].rstrip()[:MAX_LINE_CHARACTERS]
+    return Sources(lines, tuple(sorted(private)))
+
+
+def _is_unchanged(path: Path, started_s: float | None) -> bool:
+    try:
+        return started_s is None or path.stat().st_mtime <= started_s
+    except (OSError, ValueError):
+        return False
+
+
+def _is_private(path: Path, origin: Origin) -> bool:
+    """Whether the name or the mode of a file says that it is private.
+
+    A library's `credentials.py` is public; only the user's own files hold the user's secrets.
+    """
+    if origin is not Origin.USER:
+        return False
+    name = PurePath(path).name.lower()
+    if any(fnmatch(name, pattern) for pattern in _PRIVATE_NAMES):
+        return True
+    try:
+        return stat.S_IMODE(path.stat().st_mode) in _PRIVATE_MODES
+    except (OSError, ValueError):  # of a name that no file can have
+        return False
