@@ -9,19 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from memdeep.analysis.curves import heap_curve
+from memdeep.analysis.by_line import by_line
 from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.fold import fold
-from memdeep.analysis.lines import by_line
 from memdeep.analysis.outline import MAX_OPEN, outline
-from memdeep.analysis.phases import phases
-from memdeep.analysis.redact import redacted
+from memdeep.analysis.phases import heap_curve, phases
 from memdeep.heap import native_names
 from memdeep.heap.replay import engine
 from memdeep.load.bare_capture import load_capture
 from memdeep.load.run import Recording, load_run
 from memdeep.model import Report
+from memdeep.model.redaction import redacted
 from memdeep.report import json
 from memdeep.report.page import html, payload, view
 from memdeep.rundir import directory

@@ -9,13 +9,11 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from memdeep.analysis.curves import heap_curve
 from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.outline import outline
-from memdeep.analysis.phases import phases
-from memdeep.heap.alive_list import AliveStacks
-from memdeep.heap.lists import LifetimeList
+from memdeep.analysis.phases import heap_curve, phases
+from memdeep.heap.lists import AliveStacks, LifetimeList
 from memdeep.model import (
     Checkpoint,
     CheckpointKind,

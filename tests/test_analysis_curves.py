@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from factories import MB, frame, heap, lifetime, run, tree
 
-from memdeep.analysis.curves import heap_curve
+from memdeep.analysis.phases import heap_curve
 from memdeep.model import Sample
 
 

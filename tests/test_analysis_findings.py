@@ -26,7 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.analysis.findings import MAX_FINDINGS, findings
-from memdeep.heap.alive_list import AliveStacks
+from memdeep.heap.lists import AliveStacks
 from memdeep.model import (
     Advice,
     Finding,

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from memdeep.analysis import fold as folding
 from memdeep.analysis.fold import fold
-from memdeep.heap.alive_list import AliveStacks
-from memdeep.heap.lists import LifetimeList
+from memdeep.heap.lists import AliveStacks, LifetimeList
 from memdeep.model import Heap, LargeAllocation, Lifetime, Peak, StackBytes
 
 Figures = tuple[int, int]

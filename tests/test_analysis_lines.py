@@ -23,10 +23,9 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memdeep.analysis.by_line import by_line
 from memdeep.analysis.culprits import Blame
-from memdeep.analysis.lines import by_line
-from memdeep.heap.alive_list import AliveStacks
-from memdeep.heap.lists import LifetimeList
+from memdeep.heap.lists import AliveStacks, LifetimeList
 from memdeep.model import Heap, Peak, Report, StackBytes
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.heap.alive_list import AliveStacks
-from memdeep.heap.replay.alive import ReplayedAlive
+from memdeep.heap.lists import AliveStacks
+from memdeep.heap.replay.lifetimes import ReplayedAlive
 from memdeep.model import Alive, StackBytes
 
 SIZES = st.sampled_from([1, 2, 100, 10**4, 10**12])

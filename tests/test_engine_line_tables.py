@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.heap.replay.line_tables import CPYTHON_3_10, lines
+from memdeep.heap.replay.trace import CPYTHON_3_10, lines
 
 MODULES = (argparse, ast, asyncio.base_events, importlib, importlib.util, pytest, types)
 STEP = 2 if sys.version_info >= (3, 11) else 1  # how memray counts the offsets of instructions

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from factories import run
 
-from memdeep.analysis.redact import redacted
 from memdeep.model import Exit, Process
-from memdeep.model.redaction import first_word, without_arguments
+from memdeep.model.redaction import first_word, redacted, without_arguments
 from memdeep.model.statement import state
 from memdeep.rundir import meta
 from memdeep.rundir.meta import Meta, SeenProcess

@@ -27,8 +27,8 @@ from factories import (
     tree,
 )
 
+from memdeep.analysis.by_line import by_line
 from memdeep.analysis.fold import fold
-from memdeep.analysis.lines import by_line
 from memdeep.model import Death, Exit, Report
 from memdeep.model.statement import state
 from memdeep.report import sentences

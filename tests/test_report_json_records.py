@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.report.json_records import encoded, lines, listed, record
+from memdeep.report.json import encoded, lines, listed, record
 
 TEXT = st.text()
 VALUE = st.recursive(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.model import PhaseKind
-from memdeep.report import names, sentences
+from memdeep.report import sentences
 from memdeep.text.language import language
 
 ENGLISH, CHINESE = language("en"), language("zh")
@@ -18,7 +18,7 @@ ONE_FRAME, _ = tree([frame("main")])
 def test_english_names_are_those_of_the_report(data: st.DataObject) -> None:
     steps = data.draw(nested_steps())
     made = analysed(run(*steps), ONE_FRAME, data.draw(lifetimes_in(1, len(steps) + 2)))
-    assert [names.phase(made.run, found, ENGLISH) for found in made.phases] == [
+    assert [sentences.phase_label(made.run, found, ENGLISH) for found in made.phases] == [
         found.name for found in made.phases
     ]
 
@@ -27,7 +27,7 @@ def test_a_segment_is_named_in_the_language_of_the_reader() -> None:
     held = [lifetime(born=place, bytes=9 * MB) for place in range(1, 5)]
     made = analysed(run("+load", "half", "-load"), ONE_FRAME, held)
     said = [
-        names.phase(made.run, found, CHINESE)
+        sentences.phase_label(made.run, found, CHINESE)
         for found in made.phases
         if found.outline.kind is PhaseKind.SEGMENT
     ]
@@ -42,6 +42,6 @@ def test_a_segment_is_named_in_the_language_of_the_reader() -> None:
 def test_of_a_long_label_what_tells_its_end_is_kept() -> None:
     label = "long " * 100
     made = run(f"+{label}", f"-{label}")
-    said = names.checkpoint(made, 1, CHINESE, sentences.short)
+    said = sentences.checkpoint_label(made, 1, CHINESE, sentences.short)
     assert said.endswith("… 开始处")
     assert len(said) < 120

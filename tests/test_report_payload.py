@@ -32,14 +32,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.analysis import fold as folding
+from memdeep.analysis.by_line import by_line
 from memdeep.analysis.fold import fold
-from memdeep.analysis.lines import by_line
 from memdeep.heap.lists import LifetimeList
 from memdeep.model import LargeAllocation, Phase, Report, Sample, Stretch
 from memdeep.report import json as report_json
 from memdeep.report.page import payload
-from memdeep.report.page.phase_columns import MAX_TREND_POINTS
-from memdeep.report.page.thinning import thin
+from memdeep.report.page.payload import MAX_TREND_POINTS
+from memdeep.report.page.timeline import thin
 from memdeep.text.safe import plain, plain_code
 
 EDITOR = "vscode://file/{path}:{line}"

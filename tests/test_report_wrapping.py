@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from memdeep.report.wrapping import wrap
+from memdeep.report.terminal import wrap
 
 TEXT = st.text(st.sampled_from("ab cde　 中文，。（）“”/._9é"), max_size=120)
 

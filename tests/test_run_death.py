@@ -8,9 +8,8 @@ import pytest
 
 from memdeep.model.statement import state
 from memdeep.report import sentences
-from memdeep.run.kernel_log import KernelLog
 from memdeep.run.limits import Headroom, Limit
-from memdeep.run.verdict import Death, OomCounters, Witnesses, judge
+from memdeep.run.verdict import Death, KernelLog, OomCounters, Witnesses, judge
 from memdeep.text.language import language
 
 MB = 1 << 20

@@ -28,9 +28,8 @@ from rich.console import Console
 from memdeep.analysis.outline import outline
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.live import follow, view
-from memdeep.live.curve import Curve
 from memdeep.live.growth import MAX_OPEN, MAX_PHASES, LivePhases
-from memdeep.live.progress import RunProgress
+from memdeep.live.progress import Curve, RunProgress
 from memdeep.model import Checkpoint, CheckpointKind, PhaseKind
 from memdeep.rundir import directory, journal
 from memdeep.rundir.directory import RunDirectory

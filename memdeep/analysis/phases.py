@@ -19,6 +19,7 @@ from memdeep.model import (
     PhaseKind,
     PhaseOutline,
     Run,
+    Sample,
     Trend,
 )
 from memdeep.model.sums import sum_of_known
@@ -196,3 +197,10 @@ def _renumbered(all_phases: Sequence[Phase], keep: Sequence[bool]) -> tuple[Phas
             moved = None if parent is None else places[parent]
             kept.append(replace(phase, outline=replace(phase.outline, parent=moved)))
     return tuple(kept)
+
+
+def heap_curve(run: Run, heap: Heap) -> tuple[Sample, ...]:
+    """The heap over time: its exact figures at the checkpoints, and the readings in between."""
+    figures = zip(run.checkpoints, heap.at_checkpoints, strict=True)
+    at_checkpoints = [Sample(point.time_s, size) for point, size in figures if size is not None]
+    return tuple(sorted([*at_checkpoints, *heap.curve], key=lambda sample: sample.time_s))

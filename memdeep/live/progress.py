@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import psutil
 
-from memdeep.live.curve import Curve
 from memdeep.live.growth import END, NOW, Growth, LivePhases
 from memdeep.rundir import journal
 from memdeep.rundir import meta as observation
@@ -20,6 +19,9 @@ from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 from memdeep.rundir.meta import Meta
 from memdeep.rundir.tail import Tail
+
+CELLS = 60
+FIRST_PERIOD_MS = 100
 
 SILENCE_S = 2.0
 MAX_PROBLEMS = 5
@@ -192,3 +194,25 @@ class RunProgress:
             if sample.pid == pid:
                 resident.program_bytes = sample.rss_bytes
             self.curve.add(sample.time_ms, resident.bytes)
+
+
+class Curve:
+    """The highest reading of each period; the period doubles whenever the cells run out."""
+
+    def __init__(self, cells: int = CELLS, period_ms: int = FIRST_PERIOD_MS) -> None:
+        self._cells = cells
+        self.period_ms = period_ms
+        self.values: list[int] = []
+
+    def add(self, time_ms: int, value: int) -> None:
+        """Note a reading; a period without any is as the one before it."""
+        while time_ms // self.period_ms >= self._cells:
+            self.period_ms *= 2
+            pairs = range(0, len(self.values), 2)
+            self.values = [max(self.values[at : at + 2]) for at in pairs]
+        place = time_ms // self.period_ms
+        before = self.values[-1] if self.values else value
+        self.values.extend([before] * (place - len(self.values)))
+        if place == len(self.values):
+            self.values.append(value)
+        self.values[place] = max(self.values[place], value)

@@ -18,7 +18,7 @@ from memdeep.heap.choice import reason_for_memray
 from memdeep.heap.header import CaptureHeader, read_header
 from memdeep.heap.markers import Aligned, MarkerFigures
 from memdeep.heap.parts import Part
-from memdeep.load import checkpoints, consistency, early_end
+from memdeep.load import checkpoints, consistency
 from memdeep.rundir import journal
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
@@ -75,8 +75,8 @@ def align_parts(run_dir: RunDirectory, events: Sequence[Event], start: Event) ->
         count = len(inside)
         if aligned is not None:
             capture = run_dir.capture(window.number)
-            end = early_end.end_of_run(events) if window.end is None else window.end
-            early = early_end.problem(capture, end, points, aligned, unplaced)
+            end = consistency.end_of_run(events) if window.end is None else window.end
+            early = consistency.problem(capture, end, points, aligned, unplaced)
             if early is not None:
                 last, count = len(ordered) - len(unplaced), len(placed)
             if last >= first:

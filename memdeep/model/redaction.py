@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from memdeep.model import Run, redaction
 from memdeep.model.statement import Statement
 
 HIDDEN = "…"
@@ -30,3 +31,19 @@ def without_command(said: Statement) -> Statement:
     if not isinstance(command, str):
         return said
     return replace(said, values={**said.values, "command": first_word(command) or ""})
+
+
+def redacted(run: Run) -> Run:
+    """``run`` without the arguments of its program and of its processes."""
+    end = run.exit
+    return replace(
+        run,
+        exit=None
+        if end is None
+        else replace(end, evidence=tuple(map(redaction.without_command, end.evidence))),
+        command=redaction.without_arguments(run.command),
+        processes=tuple(
+            replace(process, command=redaction.first_word(process.command))
+            for process in run.processes
+        ),
+    )

@@ -5,27 +5,34 @@ Every field, checkpoint, phase and finding has a line of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 
 from memdeep.model import (
+    Culprit,
     Death,
     Exit,
     Fate,
     Finding,
+    Frame,
     Gap,
     LastGrowth,
     MemoryLimit,
+    Origin,
     Phase,
     PhaseHeap,
     Report,
     StackDump,
 )
 from memdeep.report import sentences
-from memdeep.report.json_culprits import CulpritTexts
-from memdeep.report.json_records import lines, record
 from memdeep.text.language import language
 from memdeep.version import __version__
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+MAX_STACKS = 5000  # that are kept, in case they come again: of deep stacks each may be long
 
 SCHEMA = 1
 ENGLISH = language("en")
@@ -245,3 +252,114 @@ def _stack_dump(dump: StackDump) -> Json:
             for thread in dump.threads
         ],
     }
+
+
+class CulpritTexts:
+    """The culprits of one report as JSON."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._tree = report.heap.tree
+        self._lines: dict[Frame, str] = {}
+        self._frames: dict[int, Encoded | None] = {}  # None for a thread
+        self._stack = lru_cache(MAX_STACKS)(self._encoded_stack)
+
+    def all(self, culprits: Sequence[Culprit]) -> Encoded:
+        """``culprits`` as a list."""
+        return listed(map(self.one, culprits))
+
+    def one(self, culprit: Culprit) -> Encoded:
+        """``culprit`` as an object; its stack is outermost first, without the thread."""
+        return Encoded(
+            f'{{{self._line(culprit.frame)},"bytes":{culprit.bytes},'
+            f'"allocations":{culprit.allocations},"share":{encoded(culprit.share)},'
+            f'"stack":{self._stack(culprit.node)}}}'
+        )
+
+    def _line(self, frame: Frame) -> str:
+        """The fields that are the same for all culprits of a line."""
+        known = self._lines.get(frame)
+        if known is None:
+            line = {
+                "filename": frame.filename,
+                "lineno": frame.lineno,
+                "function": frame.function,
+                "source": self._report.source(frame),
+            }
+            known = self._lines[frame] = encoded(line)[1:-1]
+        return known
+
+    def _encoded_stack(self, node: int) -> Encoded:
+        frames = []
+        while node >= 0:
+            number = self._tree.frame_ids[node]
+            if number not in self._frames:
+                self._frames[number] = self._encoded_frame(number)
+            frame = self._frames[number]
+            if frame is not None:
+                frames.append(frame)
+            node = self._tree.parents[node]
+        return listed(reversed(frames))
+
+    def _encoded_frame(self, number: int) -> Encoded | None:
+        frame = self._tree.frames[number]
+        if frame.origin is Origin.THREAD:
+            return None
+        return encoded(
+            {
+                "function": frame.function,
+                "filename": frame.filename,
+                "lineno": frame.lineno,
+                "native": frame.origin is Origin.NATIVE,
+            }
+        )
+
+
+class Encoded(str):
+    """A value that is JSON already."""
+
+    __slots__ = ()
+
+
+def encoded(value: object) -> Encoded:
+    """``value`` as JSON."""
+    return Encoded(_encode(value))
+
+
+def listed(values: Iterable[Encoded]) -> Encoded:
+    """A list of ``values``."""
+    return Encoded(f"[{','.join(values)}]")
+
+
+def record(fields: Mapping[str, object]) -> Encoded:
+    """An object of ``fields``, of which some may be `Encoded`."""
+    parts = []
+    plain: dict[str, object] = {}
+    for name, value in fields.items():
+        if isinstance(value, Encoded):
+            if plain:
+                parts.append(_encode(plain)[1:-1])
+                plain = {}
+            parts.append(f"{_encode(name)}:{value}")
+        else:
+            plain[name] = value
+    if plain:
+        parts.append(_encode(plain)[1:-1])
+    return Encoded(f"{{{','.join(parts)}}}")
+
+
+def lines(fields: Mapping[str, object]) -> Iterator[str]:
+    """The lines of a document of ``fields``; an iterator among them gives records."""
+    before = "{"
+    for name, value in fields.items():
+        head = f"{before}\n{_encode(name)}: "
+        before = ","
+        if isinstance(value, Iterator):
+            between = f"{head}["
+            for item in value:
+                yield f"{between}\n{record(item)}"
+                between = ","
+            yield f"{between}]" if between != "," else "\n]"
+        else:
+            yield f"{head}{value if isinstance(value, Encoded) else _encode(value)}"
+    yield "\n}\n"

@@ -5,13 +5,33 @@ Every text comes from the table of a language; here is only which one applies.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePath
 
-from memdeep.model import Advice, Exit, Finding, FindingKind, Frame, Phase, PhaseKind, Report
+from memdeep.model import (
+    Advice,
+    CheckpointKind,
+    Death,
+    Exit,
+    Finding,
+    FindingKind,
+    Frame,
+    LastGrowth,
+    MemoryLimit,
+    Origin,
+    Phase,
+    PhaseKind,
+    Report,
+    Run,
+    StackDump,
+    ThreadStack,
+)
 from memdeep.model.statement import Statement
-from memdeep.report import names
 from memdeep.text import units
 from memdeep.text.language import Language
+
+MAX_PHASES = 3
+
 
 MAX_NAME = 100
 MIN_FATE_SHARE = 0.05
@@ -35,7 +55,7 @@ def phase_name(report: Report, phase: Phase, language: Language) -> str:
     """The phase's name as the subject of a sentence."""
     is_segment = phase.outline.kind is PhaseKind.SEGMENT
     key = "finding.stretch" if is_segment else "finding.name"
-    return language.say(key, name=short(names.phase(report.run, phase, language)))
+    return language.say(key, name=short(phase_label(report.run, phase, language)))
 
 
 def finding(report: Report, item: Finding, language: Language) -> str:
@@ -122,7 +142,7 @@ def fate(report: Report, item: Finding, language: Language) -> str:
         if place is None:
             parts.append(language.say("finding.freed_outside", size_bytes=size))
         else:
-            name = short(names.phase(report.run, report.phases[place], language))
+            name = short(phase_label(report.run, report.phases[place], language))
             key = "finding.freed_itself" if place == item.phase else "finding.freed_in"
             parts.append(language.say(key, size_bytes=size, phase=name))
     return language.say("finding.fate", parts=language.say("finding.and").join(parts))
@@ -233,3 +253,124 @@ def exit_facts(end: Exit | None) -> str:
     if end.signal is not None:
         return end.signal
     return units.UNKNOWN if end.code is None else str(end.code)
+
+
+def phase_label(run: Run, phase: Phase, language: Language) -> str:
+    """The name of a span is the program's own; a segment is named after its two checkpoints."""
+    outline = phase.outline
+    if outline.kind is PhaseKind.SPAN:
+        return outline.name
+    stretch = outline.stretches[0]
+    return language.say(
+        "checkpoint.stretch",
+        start=checkpoint_label(run, stretch.start, language),
+        end=checkpoint_label(run, stretch.end, language),
+    )
+
+
+def checkpoint_label(
+    run: Run, place: int, language: Language, cut: Callable[[str], str] = str
+) -> str:
+    """The label of a checkpoint by its place, with what tells it from another of the same label.
+
+    ``cut`` may shorten the label.
+    """
+    if place == 0:
+        return language.say("checkpoint.run_start")
+    if place == len(run.checkpoints) - 1:
+        return language.say("checkpoint.run_end")
+    point = run.checkpoints[place]
+    if point.kind is CheckpointKind.POINT:
+        return cut(point.label)
+    return language.say(f"checkpoint.{point.kind.value}", label=cut(point.label))
+
+
+def death_place(report: Report, death: Death, language: Language) -> str:
+    """The phase of death, and how long after the last checkpoint it came."""
+    paths = dict.fromkeys(filter(None, (_spans(report, phase) for phase in death.phases)))
+    sentences = list(paths)[:MAX_PHASES]
+    if len(paths) > MAX_PHASES:
+        sentences.append(language.say("death.more", n=len(paths) - MAX_PHASES))
+    if death.last_checkpoint is None:
+        key = "death.place_early_in" if sentences else "death.place_early"
+    else:
+        key = "death.place_in" if sentences else "death.place"
+    return language.say(
+        key,
+        phases=language.say("death.and").join(sentences),
+        since_s=death.since_s,
+        label=_point(report, death.last_checkpoint or 0, language),
+    )
+
+
+def death_alive(report: Report, death: Death, language: Language) -> str:
+    """What the program held when it died, or when that was last known."""
+    if death.known_at is None:
+        return language.say("death.alive_untraced", rss_bytes=death.rss_bytes)
+    points = report.run.checkpoints
+    return language.say(
+        "death.alive" if death.known_at == len(points) - 1 else "death.alive_before",
+        rss_bytes=death.rss_bytes,
+        heap_bytes=death.heap_bytes,
+        label=_point(report, death.known_at, language),
+    )
+
+
+def death_growth(report: Report, growth: LastGrowth, language: Language) -> str:
+    """Which stretch grew last, by how much, and which line of it did most."""
+    path = None if growth.phase is None else _spans(report, growth.phase)
+    line = ""
+    if growth.culprits:
+        most = growth.culprits[0]
+        line = language.say("death.line", where=location(most.frame), size_bytes=most.bytes)
+    is_heap = growth.heap_bytes is not None
+    return language.say(
+        "death.grew_heap" if is_heap else "death.grew_rss",
+        size_bytes=growth.heap_bytes if is_heap else growth.rss_bytes,
+        inside="" if path is None else language.say("death.in", phases=path),
+        start=_point(report, growth.stretch.start, language),
+        end=_point(report, growth.stretch.end, language),
+        line=line,
+    )
+
+
+def memory_limit(limit: MemoryLimit, language: Language) -> str:
+    """The limit in force, and whose it is."""
+    source = statement(limit.source, language)
+    return language.say("death.limit", size_bytes=limit.bytes, source=source)
+
+
+def stack_dump(dump: StackDump, language: Language) -> str:
+    """Who was running when RSS went over a limit."""
+    running = next((thread for thread in dump.threads if thread.is_current), None)
+    running = running or next(iter(dump.threads), None)
+    return language.say(
+        "death.dump",
+        time_s=dump.time_s,
+        rss_bytes=dump.rss_bytes,
+        reason=dump.reason,
+        where="" if running is None else _where(running, language),
+    )
+
+
+def _where(thread: ThreadStack, language: Language) -> str:
+    own = [frame for frame in thread.frames if frame.origin is Origin.USER] or thread.frames
+    if not own:
+        return ""
+    return language.say("death.where", function=own[-1].function, where=location(own[-1]))
+
+
+def _spans(report: Report, phase: int) -> str | None:
+    """The named phases that ``phase`` lies in, outermost first; None if there is none."""
+    names: list[str] = []
+    place: int | None = phase
+    while place is not None:
+        outline = report.phases[place].outline
+        if outline.kind is PhaseKind.SPAN:
+            names.append(short(outline.name))
+        place = outline.parent
+    return " › ".join(reversed(names)) or None
+
+
+def _point(report: Report, place: int, language: Language) -> str:
+    return checkpoint_label(report.run, place, language, short)

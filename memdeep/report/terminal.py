@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,12 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
-from memdeep.report import death_sentences, names, sentences
+from memdeep.report import sentences
 from memdeep.report.page.view import most_telling
-from memdeep.report.wrapping import wrap
 from memdeep.text import units
 from memdeep.text.language import Language
 from memdeep.text.safe import plain
+
+# What must not begin a line, and what must not end one (compare JLREQ and CLREQ, line breaking).
+_CLOSING = "，。；：、！？）》”’"
+_OPENING = "（《“‘"
+_RUN = re.compile(r"\s+|\S+")
 
 # Keys of the words, and whether a column holds figures.
 COLUMNS = (
@@ -85,9 +90,7 @@ def _outcome(report: Report, width: int, language: Language) -> list[RenderableT
     style = VERDICT_STYLES.get(end.verdict, "") if end is not None else ""
     text.stylize(style, 0, len(text) - len(peaks))
     further = [plain(sentence) for sentence in sentences.exit_evidence(end, language)]
-    further += [
-        plain(death_sentences.stack_dump(dump, language)) for dump in report.run.stack_dumps
-    ]
+    further += [plain(sentences.stack_dump(dump, language)) for dump in report.run.stack_dumps]
     parts: list[RenderableType] = [text, *(Text(wrap(sentence, width)) for sentence in further)]
     if report.death is not None:
         parts.extend(_death(report, report.death, width, language))
@@ -96,10 +99,10 @@ def _outcome(report: Report, width: int, language: Language) -> list[RenderableT
 
 def _death(report: Report, death: Death, width: int, language: Language) -> list[RenderableType]:
     """Where the program died, the lines that held most then, and what had grown last."""
-    place = death_sentences.place(report, death, language)
+    place = sentences.death_place(report, death, language)
     parts: list[RenderableType] = [
         Text(wrap(plain(place), width)),
-        Text(wrap(plain(death_sentences.alive(report, death, language)), width)),
+        Text(wrap(plain(sentences.death_alive(report, death, language)), width)),
     ]
     if death.culprits:
         grid = _lines_grid()
@@ -110,7 +113,7 @@ def _death(report: Report, death: Death, width: int, language: Language) -> list
             grid.add_row(units.size(culprit.bytes), where)
         parts.append(Padding(grid, (0, 0, 0, 2)))
     if death.last_growth is not None:
-        growth = death_sentences.last_growth(report, death.last_growth, language)
+        growth = sentences.death_growth(report, death.last_growth, language)
         parts.append(Text(wrap(plain(growth), width)))
     return parts
 
@@ -155,7 +158,9 @@ def _table(report: Report, console: Console, language: Language) -> RenderableTy
 
 
 def _cells(report: Report, phase: Phase, language: Language) -> list[str | Text]:
-    name = Text("  " * phase.outline.depth + plain(names.phase(report.run, phase, language)))
+    name = Text(
+        "  " * phase.outline.depth + plain(sentences.phase_label(report.run, phase, language))
+    )
     if phase.repeats > 1:
         name.append(f" × {phase.repeats:,}", style="dim")
     if not phase.complete:
@@ -257,7 +262,7 @@ def _other_finding(report: Report, item: Finding, width: int, language: Language
         return Text(wrap(plain(sentences.finding(report, item, language)), width))
     key = "terminal.at_peak" if item.kind is FindingKind.PEAK else "terminal.kept_by"
     phase, where = report.phases[item.phase], sentences.location(item.culprit.frame)
-    name = sentences.short(names.phase(report.run, phase, language))
+    name = sentences.short(sentences.phase_label(report.run, phase, language))
     said = plain(language.say(key, phase=name, where=where))
     text = Text(wrap(said, width))
     _add_source(text, report, item.culprit)
@@ -268,3 +273,37 @@ def _add_source(text: Text, report: Report, culprit: Culprit) -> None:
     source = report.source(culprit.frame)
     if source is not None:
         text.append(f"\n{plain(source)}", style="cyan")
+
+
+def wrap(text: str, width: int) -> str:
+    """``text`` in lines of at most ``width`` cells, as far as its words allow that."""
+    return "\n".join(line for part in text.split("\n") for line in _lines(part, width))
+
+
+def _lines(text: str, width: int) -> Iterator[str]:
+    line = ""
+    for piece in _pieces(text):
+        if line.strip() and cell_len(line + piece.rstrip()) > width:
+            yield line.rstrip()
+            line = piece.lstrip()
+        else:
+            line += piece
+    yield line.rstrip()
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """What must stay together: blanks, words, and wide characters with the marks beside them."""
+    for run in _RUN.findall(text):
+        piece = ""
+        for character in run:
+            if piece and _may_part(piece[-1], character):
+                yield piece
+                piece = ""
+            piece += character
+        yield piece
+
+
+def _may_part(before: str, after: str) -> bool:
+    if after in _CLOSING or before in _OPENING:
+        return False
+    return cell_len(before) == 2 or cell_len(after) == 2

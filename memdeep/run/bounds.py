@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from memdeep.run import cgroup, limits
-from memdeep.run.forwarding import Forwarder
 from memdeep.run.guard import Guard
-from memdeep.run.kernel_log import KernelLog
 from memdeep.run.limits import Headroom, Limit
-from memdeep.run.memory_limit import OwnLimit
+from memdeep.run.own_limit import OwnLimit
 from memdeep.run.sampling import TreeSampler
-from memdeep.run.verdict import Witnesses, read_oom_counters
+from memdeep.run.signals import Forwarder
+from memdeep.run.verdict import KernelLog, Witnesses, read_oom_counters
 
 
 class Bounds:

@@ -26,11 +26,11 @@ from memdeep.record.spec import RecordSpec
 from memdeep.run import interpreter
 from memdeep.run.bounds import Bounds
 from memdeep.run.capacity import Capacity
-from memdeep.run.forwarding import forwarding_signals
 from memdeep.run.guard import Guard
 from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.program import Program
 from memdeep.run.sampling import TreeSampler
+from memdeep.run.signals import forwarding_signals
 from memdeep.run.verdict import Death, judge
 from memdeep.rundir import meta as observation
 from memdeep.rundir.directory import RunDirectory, write_atomically, write_error

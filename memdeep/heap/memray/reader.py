@@ -20,11 +20,10 @@ from pathlib import Path
 from memray import FileReader
 from memray._memray import TemporalAllocationRecord, set_log_level
 
-from memdeep.heap.alive_list import AliveStacks
 from memdeep.heap.choice import CaptureFacts
 from memdeep.heap.damage import check_marked, damage_in, read_confined
 from memdeep.heap.header import is_closed
-from memdeep.heap.lists import LifetimeList, lifetimes_of
+from memdeep.heap.lists import AliveStacks, LifetimeList, lifetimes_of
 from memdeep.heap.memray.axis import Axis, Snapshot
 from memdeep.heap.memray.confined import Confinement
 from memdeep.heap.parts import MAX_PEAKS, NATIVE_SHARE, HeapPart, Part, raised_to_checkpoints

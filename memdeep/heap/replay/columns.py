@@ -8,9 +8,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
 
 NEVER = 0xFFFFFFFF  # the segment of a free that did not happen
-
 Column = Sequence[int]
 
 

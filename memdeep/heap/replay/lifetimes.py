@@ -8,9 +8,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from memdeep.heap.lists import LifetimeList
-from memdeep.heap.replay.alive import ReplayedAlive
 from memdeep.heap.replay.columns import NEVER, long, packed, unsigned
-from memdeep.model import Lifetime, Lifetimes, Moved, Stretch
+from memdeep.model import FoldedStack, Lifetime, Lifetimes, Moved, StackBytes, Stretch
 
 if TYPE_CHECKING:
     from memdeep.heap.replay._replay import Lifetimes as Rows
@@ -111,3 +110,41 @@ def joined(parts: Sequence[Lifetimes]) -> Lifetimes:
     columns = [rows.columns() for rows in replayed]
     whole = {name: b"".join(part[name] for part in columns) for name in columns[0]}
     return ReplayedLifetimes(type(replayed[0])(**whole))
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedAlive:
+    """As `model.Alive`; the columns of numbers are bytes, as the replay gives them."""
+
+    node: bytes
+    held: bytes
+    count: bytes
+
+    def __iter__(self) -> Iterator[StackBytes]:
+        return _stacks(self.node, self.held, self.count)
+
+    def by_group(self, groups: Sequence[int]) -> tuple[StackBytes, ...]:
+        """As `model.Alive`."""
+        from memdeep.heap.replay._replay import by_group
+
+        summed = by_group(self.node, self.held, self.count, packed(groups, "I"))
+        return tuple(_stacks(summed["node"], summed["held"], summed["count"]))
+
+    def folded(self, parents: Sequence[int], most: int) -> tuple[FoldedStack, ...]:
+        """As `model.Alive`."""
+        from memdeep.heap.replay._replay import folded
+
+        few = folded(self.node, self.held, self.count, packed(parents, "i"), most)
+        nowhere = len(parents)
+        stacks = _stacks(few["node"], few["held"], few["count"])
+        own_bytes = long(few["own"])
+        return tuple(
+            FoldedStack(
+                -1 if stack.node == nowhere else stack.node, stack.bytes, stack.allocations, own
+            )
+            for stack, own in zip(stacks, own_bytes, strict=True)
+        )
+
+
+def _stacks(node: bytes, held: bytes, count: bytes) -> Iterator[StackBytes]:
+    return map(StackBytes, unsigned(node), long(held), long(count))

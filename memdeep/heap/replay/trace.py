@@ -7,7 +7,7 @@ Sizes are bytes. A site, node, frame or native stack of number 0 is none.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -15,7 +15,6 @@ from itertools import compress
 from typing import TYPE_CHECKING, Protocol
 
 from memdeep.heap.header import HOLE, is_closed
-from memdeep.heap.replay.alive import ReplayedAlive
 from memdeep.heap.replay.columns import (
     Column,
     LargeRows,
@@ -26,9 +25,11 @@ from memdeep.heap.replay.columns import (
     unsigned,
     unsigned_long,
 )
-from memdeep.heap.replay.lifetimes import ReplayedLifetimes
-from memdeep.heap.replay.line_tables import lines
+from memdeep.heap.replay.lifetimes import ReplayedAlive, ReplayedLifetimes
 from memdeep.model import RawFrame
+
+CPYTHON_3_10 = 0x030A0000
+
 
 if TYPE_CHECKING:
     from memdeep.heap.replay._replay import Replay
@@ -282,3 +283,13 @@ class Trace:
         """
         found = self.replayed.weighty(packed(segments, "I"), least_bytes)
         return list(compress(range(len(found)), found))
+
+
+def lines(
+    table: bytes, first_line: int, python_version: int, offsets: Iterable[int]
+) -> Sequence[int]:
+    """The line of the instruction at each of ``offsets`` (as in the capture); 0 if it has none."""
+    from memdeep.heap.replay._replay import lines
+
+    packed = array("i", offsets).tobytes()
+    return memoryview(lines(table, first_line, python_version, packed)).cast("q")

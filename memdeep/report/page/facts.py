@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from memdeep.model import Report
-from memdeep.report import death_sentences, sentences
+from memdeep.report import sentences
 from memdeep.text import units
 from memdeep.text.language import Language
 from memdeep.version import __version__
@@ -52,7 +52,7 @@ def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
         Fact("command", code=(" ".join(run.command),)),
     ]
     if run.limit is not None:
-        limits = {item.code: death_sentences.limit(run.limit, item) for item in languages}
+        limits = {item.code: sentences.memory_limit(run.limit, item) for item in languages}
         found.append(Fact("limit", limits))
     for capture in run.captures:
         found.append(Fact("capture", f"{capture.path} · {units.size(capture.bytes)}"))

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from memdeep.model import Phase, PhaseKind, Report, Sample
-from memdeep.report.page.thinning import thin
 from memdeep.text import units
 
 MAX_BAND_DEPTH = 6
@@ -272,3 +271,16 @@ def _tick_label(seconds: float) -> str:
     if seconds >= 60:
         return units.duration(seconds)
     return f"{seconds:.3g} s"
+
+
+def thin(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
+    """At most ``most`` samples; of each group of neighbours the lowest and the highest stay."""
+    if len(samples) <= most:
+        return samples
+    size = -(-len(samples) // ((most - 2) // 2))
+    kept = {0, len(samples) - 1}  # the ends stay: they are where the curve meets the axis
+    for start in range(0, len(samples), size):
+        group = range(start, min(start + size, len(samples)))
+        kept.add(min(group, key=lambda place: samples[place].bytes))
+        kept.add(max(group, key=lambda place: samples[place].bytes))
+    return [samples[place] for place in sorted(kept)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Phase, Report
-from memdeep.report import death_sentences, names, sentences
+from memdeep.report import sentences
 from memdeep.report.page import timeline
 from memdeep.report.page.facts import Fact, facts
 from memdeep.report.page.timeline import Timeline
@@ -165,9 +165,7 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
             for stated in ([] if run.exit is None else run.exit.evidence)
         ),
         death=None if report.death is None else _death(report, report.death, say),
-        stack_dumps=tuple(
-            say(partial(death_sentences.stack_dump, dump)) for dump in run.stack_dumps
-        ),
+        stack_dumps=tuple(say(partial(sentences.stack_dump, dump)) for dump in run.stack_dumps),
         facts=facts(report, languages),
         notes=tuple(
             {language.code: text for language, text in zip(languages, note, strict=True)}
@@ -178,7 +176,7 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
         no_findings=say(lambda language: sentences.no_findings(report, language)),
         timeline=drawn,
         band_names={
-            band.index: say(partial(names.phase, report.run, report.phases[band.index]))
+            band.index: say(partial(sentences.phase_label, report.run, report.phases[band.index]))
             for band in ([] if drawn is None else drawn.bands)
         },
         phases=tuple(_row(report, place, say) for place in shown),
@@ -210,8 +208,8 @@ def _death(report: Report, death: Death, say: Say) -> DeathView:
     growth = death.last_growth
     telling = [item for item in death.culprits if item.share >= MIN_ALIVE_SHARE]
     return DeathView(
-        place=say(lambda language: death_sentences.place(report, death, language)),
-        alive=say(lambda language: death_sentences.alive(report, death, language)),
+        place=say(lambda language: sentences.death_place(report, death, language)),
+        alive=say(lambda language: sentences.death_alive(report, death, language)),
         lines=tuple(
             LineView(
                 bytes_text=units.size(item.bytes),
@@ -224,7 +222,7 @@ def _death(report: Report, death: Death, say: Say) -> DeathView:
         ),
         last_growth=None
         if growth is None
-        else say(lambda language: death_sentences.last_growth(report, growth, language)),
+        else say(lambda language: sentences.death_growth(report, growth, language)),
     )
 
 
@@ -233,7 +231,7 @@ def _row(report: Report, place: int, say: Say) -> PhaseRow:
     culprit = phase.main_culprit
     return PhaseRow(
         index=place,
-        name=say(partial(names.phase, report.run, phase)),
+        name=say(partial(sentences.phase_label, report.run, phase)),
         kind=phase.outline.kind.value,
         depth=phase.outline.depth,
         repeats_text=f"× {phase.repeats:,}" if phase.repeats > 1 else "",
@@ -256,7 +254,7 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         rank=rank,
         title=say(lambda language: sentences.finding(report, item, language)),
         phase_index=item.phase,
-        phase_name=say(partial(names.phase, report.run, report.phases[item.phase])),
+        phase_name=say(partial(sentences.phase_label, report.run, report.phases[item.phase])),
         metric="peak" if item.kind is FindingKind.PEAK else "retained",
         bytes_text=units.size(item.bytes),
         share=say(lambda language: sentences.share(item, language)),
