@@ -23,7 +23,7 @@ from memdeep.model import Report
 from memdeep.model.redaction import redacted
 from memdeep.report import json
 from memdeep.report.page import html, payload, view
-from memdeep.rundir import directory
+from memdeep.rundir import directory, files
 from memdeep.rundir.directory import RunDirectory
 from memdeep.sources import store
 from memdeep.sources.lines import Sources, read_sources
@@ -113,9 +113,7 @@ def store_sources(path: Path, report: Report) -> None:
     Raises OutputError.
     """
     sources = Sources(report.sources, report.private_files)
-    directory.write_atomically(
-        RunDirectory(path).sources, store.encode(sources, report.run.started)
-    )
+    files.write_atomically(RunDirectory(path).sources, store.encode(sources, report.run.started))
 
 
 def write(
@@ -127,12 +125,12 @@ def write(
 ) -> None:
     """Write the page and the machine-readable result. Raises OutputError."""
     on_step("Writing the page")
-    directory.write_atomically(json_path, json.encode(report))
+    files.write_atomically(json_path, json.encode(report))
     peaks = [phase.peak for phase in report.phases]
     folded, lines = fold(report.heap, peaks), by_line(report.heap, peaks)
     languages = language.chosen(options.lang)
     page = view.page(report, payload.encode(report, folded, lines, options.editor), languages)
-    directory.write_atomically(html_path, html.render(page, languages))
+    files.write_atomically(html_path, html.render(page, languages))
 
 
 def report_paths(path: Path) -> tuple[Path, Path]:

@@ -20,7 +20,8 @@ from memray._stats import Stats
 
 from memdeep.analysis.outline import outline
 from memdeep.heap.markers import find
-from memdeep.heap.memray.reader import MemrayNativeFrames, MemrayReader
+from memdeep.heap.memray.native_names import MemrayNativeFrames
+from memdeep.heap.memray.reader import MemrayReader
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import HeapPart, Part
 from memdeep.heap.replay.engine import replay

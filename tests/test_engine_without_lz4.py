@@ -15,7 +15,7 @@ from memdeep.heap.choice import PACKED, reason_for_memray
 from memdeep.heap.replay import engine
 from memdeep.load.bare_capture import load_capture
 from memdeep.model import Stretch
-from memdeep.rundir.directory import open_regular
+from memdeep.rundir.files import open_regular
 
 pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
 

@@ -17,7 +17,8 @@ from memdeep.errors import EXIT_BAD_DATA, CaptureError
 from memdeep.model.statement import Statement, state
 from memdeep.rundir import journal
 from memdeep.rundir import meta as observation
-from memdeep.rundir.meta import Meta, ProcessSample, SeenProcess
+from memdeep.rundir.meta import Meta, SeenProcess
+from memdeep.rundir.samples import SAMPLES_TITLE, ProcessSample, decode_samples, encode_sample
 
 PATH = Path("runs/one/meta.json")
 # A file name that is not UTF-8 reaches Python with surrogates of this range (PEP 383).
@@ -189,8 +190,8 @@ SAMPLES = st.lists(
 
 @given(samples=SAMPLES)
 def test_samples_come_back_in_order(samples: list[ProcessSample]) -> None:
-    lines = "".join(map(observation.encode_sample, samples))
-    assert observation.decode_samples(observation.SAMPLES_TITLE + lines) == samples
+    lines = "".join(map(encode_sample, samples))
+    assert decode_samples(SAMPLES_TITLE + lines) == samples
 
 
 @pytest.mark.parametrize(
@@ -212,17 +213,17 @@ def test_samples_come_back_in_order(samples: list[ProcessSample]) -> None:
 )
 def test_a_damaged_sample_is_left_out(line: str) -> None:
     content = f"1\t2\t3\n{line}\n4\t5\t6\n"
-    assert observation.decode_samples(content) == [ProcessSample(1, 2, 3), ProcessSample(4, 5, 6)]
+    assert decode_samples(content) == [ProcessSample(1, 2, 3), ProcessSample(4, 5, 6)]
 
 
 @pytest.mark.parametrize("torn", ["7", "7\t8", "7\t8\t", "7\t8\t91"])
 def test_a_torn_last_sample_is_left_out(torn: str) -> None:
     # "7\t8\t91" may be the beginning of "7\t8\t91234567\n": a reading a millionth of the true one.
-    assert observation.decode_samples(f"1\t2\t3\n{torn}") == [ProcessSample(1, 2, 3)]
+    assert decode_samples(f"1\t2\t3\n{torn}") == [ProcessSample(1, 2, 3)]
 
 
 @given(content=st.text(alphabet="0123456789\t\n\r\x0b\x1c\u2028 -.x", max_size=200))
 @example(content="1\t2\t3\n")
 def test_no_text_crashes_the_reader_of_samples(content: str) -> None:
-    for sample in observation.decode_samples(content):
+    for sample in decode_samples(content):
         assert min(sample.time_ms, sample.pid, sample.rss_bytes) >= 0

@@ -22,6 +22,7 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memdeep.analysis.ranking import most_telling
 from memdeep.model import (
     CaptureFile,
     Death,
@@ -39,7 +40,7 @@ from memdeep.model import (
 )
 from memdeep.model.statement import state
 from memdeep.report.page import view
-from memdeep.report.page.view import FindingView, Page, PhaseRow, most_telling
+from memdeep.report.page.view import FindingView, Page, PhaseRow
 from memdeep.text.language import chosen
 
 

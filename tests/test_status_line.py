@@ -19,7 +19,7 @@ import pytest
 from conftest import TIMEOUT_S, environment, memdeep_command, wait_until
 
 from memdeep.live.status_line import status_text
-from memdeep.run.supervise import Progress
+from memdeep.run.progress import Progress
 
 ROWS, COLUMNS = 24, 80
 SAVE, RESTORE = b"\x1b7", b"\x1b8"

@@ -35,7 +35,7 @@ from memdeep.text.language import Language, language
 from memdeep.text.safe import plain
 
 if TYPE_CHECKING:  # it takes a while to import, and a report needs none of it
-    from memdeep.run.supervise import RunOptions
+    from memdeep.run.options import RunOptions
 
 MIB = 1 << 20
 
@@ -152,7 +152,7 @@ def _unmade(run_dir: RunDirectory) -> MemdeepError:
 
 
 def _run_options(settings: Settings) -> RunOptions:
-    from memdeep.run.supervise import RunOptions
+    from memdeep.run.options import RunOptions
 
     every = settings.number("mark-every")
     words = [f"stdout:{word}" for word in settings.texts("mark-stdout")]

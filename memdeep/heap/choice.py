@@ -7,17 +7,12 @@ the replay and nothing else.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from memdeep.errors import EXIT_BAD_DATA, EXIT_USAGE, EngineError
-from memdeep.heap.parts import HeapPart, Part
+from memdeep.heap.reader import CaptureReader
 from memdeep.heap.replay import engine
 from memdeep.heap.replay.trace import NativeFrames
-from memdeep.heap.stacks import StackTreeBuilder
-from memdeep.model import Sample, Stretch
 
 VARIABLE = "MEMDEEP_ENGINE"
 MEMRAY = "memray"
@@ -35,44 +30,6 @@ TOO_OLD = (
     "The program ran on a Python older than 3.10, so memray's reader was used: it is slower, and "
     "cannot tell what a phase allocated and freed again."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureFacts:
-    """What a capture says of its run; ``end_ms`` is None if the program was killed.
-
-    ``rss_curve`` is what memray's own thread read.
-    """
-
-    command: str
-    pid: int
-    native: bool
-    python_allocators: bool
-    start_ms: int
-    end_ms: int | None
-    rss_curve: tuple[Sample, ...]
-
-
-class CaptureReader(Protocol):
-    """Reads one capture."""
-
-    def facts(self) -> CaptureFacts:
-        """The capture's description. Raises CaptureError."""
-
-    def read_part(
-        self,
-        part: Part,
-        groups: Sequence[Sequence[Stretch]],
-        builder: StackTreeBuilder,
-        start_ms: int,
-        on_step: Callable[[str], None],
-    ) -> HeapPart:
-        """What the capture says of ``part``, whose checkpoints it is aligned to.
-
-        Peaks are found for each of ``groups`` (stretches between the run's checkpoints), as far as
-        they lie within it. ``start_ms`` (since the epoch) is the zero of times. Raises
-        CaptureError.
-        """
 
 
 def reader_of(

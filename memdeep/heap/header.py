@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memdeep.errors import CaptureError
-from memdeep.rundir.directory import open_regular, read_error
+from memdeep.rundir.files import open_regular, read_error
 
 MAGIC = b"memray\x00"
 LZ4_MAGIC = b"\x04\x22\x4d\x18"

@@ -25,7 +25,7 @@ from typing import IO
 
 from memdeep.errors import CaptureError, OutputError
 from memdeep.record.recorder import MARKER_DIGITS, MARKER_PREFIX
-from memdeep.rundir.directory import (
+from memdeep.rundir.files import (
     open_regular,
     read_error,
     read_regular,

@@ -17,7 +17,7 @@ from memdeep.errors import CaptureError
 from memdeep.heap.replay.engine import replay
 from memdeep.heap.replay.trace import Trace
 from memdeep.model import RawFrame
-from memdeep.rundir import directory
+from memdeep.rundir import files
 from memdeep.rundir.directory import RunDirectory
 from memdeep.symbols import store
 from memdeep.symbols.images import AddressSpace, Image
@@ -51,7 +51,7 @@ def store_names(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
         symbols.name_all(trace)
     named = symbols.named()
     if named.images:
-        directory.write_atomically(run_dir.symbols, store.encode(named))
+        files.write_atomically(run_dir.symbols, store.encode(named))
 
 
 class RunSymbols:

@@ -17,7 +17,7 @@ from memdeep.heap.parts import HeapPart, Part
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.model import Lifetime, Peak, RawFrame, Stretch
 from memdeep.rundir import journal
-from memdeep.rundir.directory import open_regular, read_error
+from memdeep.rundir.files import open_regular, read_error
 from memdeep.sources.files import read_source
 
 MAX_FILE_BYTES = 1 << 35

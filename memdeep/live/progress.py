@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import psutil
 
 from memdeep.live.growth import END, NOW, Growth, LivePhases
-from memdeep.rundir import journal
+from memdeep.rundir import journal, samples
 from memdeep.rundir import meta as observation
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
@@ -186,7 +186,7 @@ class RunProgress:
         self._heard_s = self._sampled_s = time.monotonic()
         resident = self.resident
         pid = self.start.pid if self.start is not None else None
-        for sample in observation.decode_samples(lines.decode("ascii", "replace")):
+        for sample in samples.decode_samples(lines.decode("ascii", "replace")):
             is_same = sample.time_ms == resident.time_ms and resident.bytes is not None
             resident.bytes = sample.rss_bytes + ((resident.bytes or 0) if is_same else 0)
             resident.time_ms = sample.time_ms

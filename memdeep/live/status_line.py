@@ -14,7 +14,7 @@ from typing import TextIO
 
 from rich.cells import set_cell_size
 
-from memdeep.run.supervise import Progress
+from memdeep.run.progress import Progress
 from memdeep.text import units
 from memdeep.text.safe import plain
 

@@ -15,7 +15,8 @@ from memdeep.heap.header import CaptureHeader
 from memdeep.heap.markers import Aligned
 from memdeep.rundir import journal
 from memdeep.rundir.journal import Event
-from memdeep.rundir.meta import Meta, ProcessSample
+from memdeep.rundir.meta import Meta
+from memdeep.rundir.samples import ProcessSample
 
 MAX_START_S = 600  # from starting Python to the journal's first line: imports over a slow network
 MAX_CLOCK_STEP_MS = 60_000  # the clock may be set while the tracker starts

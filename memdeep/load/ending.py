@@ -10,7 +10,7 @@ from memdeep.heap.origins import Origins
 from memdeep.model import Exit, Frame, MemoryLimit, Origin, StackDump, ThreadStack
 from memdeep.model.statement import state
 from memdeep.rundir import stacks
-from memdeep.rundir.directory import open_regular, read_error
+from memdeep.rundir.files import open_regular, read_error
 from memdeep.rundir.journal import Event
 from memdeep.rundir.meta import Meta
 from memdeep.rundir.stacks import Dump, DumpedThread

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.heap import native_names
-from memdeep.heap.choice import CaptureReader, reader_of
+from memdeep.heap.choice import reader_of
 from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import HeapPart, Part, damage_of, join
+from memdeep.heap.reader import CaptureReader
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.heap.tracemalloc import read_snapshots
 from memdeep.load import checkpoints, consistency
@@ -33,10 +34,12 @@ from memdeep.model.sums import sum_of_known
 from memdeep.record.spec import RecordSpec
 from memdeep.rundir import journal
 from memdeep.rundir import meta as observation
-from memdeep.rundir.directory import RunDirectory, read_regular
+from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.files import read_regular
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import read_lines
-from memdeep.rundir.meta import Meta, ProcessSample
+from memdeep.rundir.meta import Meta
+from memdeep.rundir.samples import ProcessSample, decode_samples
 from memdeep.sources import store as source_store
 from memdeep.sources.lines import Sources
 from memdeep.symbols import store as symbol_store
@@ -194,7 +197,7 @@ def _read_samples(path: Path, start: Event) -> tuple[Sequence[ProcessSample], li
         lines = read_lines(path, MAX_SAMPLES)
     except CaptureError as error:
         return (), [f"{error.message} The RSS is known at the checkpoints only."]
-    samples = observation.decode_samples(lines.content.decode("ascii", "replace"))
+    samples = decode_samples(lines.content.decode("ascii", "replace"))
     if not consistency.are_of_run(samples, start):
         return (), [
             f"{path} is of another run than the journal. The RSS is known at the checkpoints only."

@@ -14,9 +14,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from memdeep.analysis.ranking import most_telling
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
 from memdeep.report import sentences
-from memdeep.report.page.view import most_telling
 from memdeep.text import units
 from memdeep.text.language import Language
 from memdeep.text.safe import plain

@@ -8,7 +8,8 @@ from contextlib import suppress
 import psutil
 
 from memdeep.model.statement import Statement, state
-from memdeep.rundir.meta import ProcessSample, SeenProcess
+from memdeep.rundir.meta import SeenProcess
+from memdeep.rundir.samples import ProcessSample
 
 TREE_REFRESH_S = 0.25  # walking the process table is dear; sizes are read far more often
 

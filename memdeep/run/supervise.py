@@ -6,7 +6,6 @@ to us alone are passed on to it.
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -14,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,70 +26,17 @@ from memdeep.run.bounds import Bounds
 from memdeep.run.capacity import Capacity
 from memdeep.run.guard import Guard
 from memdeep.run.monitor_log import MonitorLog
+from memdeep.run.options import RunOptions
 from memdeep.run.program import Program
+from memdeep.run.progress import Progress
 from memdeep.run.sampling import TreeSampler
 from memdeep.run.signals import forwarding_signals
 from memdeep.run.verdict import Death, judge
 from memdeep.rundir import meta as observation
-from memdeep.rundir.directory import RunDirectory, write_atomically, write_error
-from memdeep.rundir.meta import Meta, ProcessSample
-
-MAX_INTERVAL_MS = 50
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How to record: the flags of `memdeep run`; ``marks`` are words of `record.marks`.
-
-    ``max_capture_bytes`` and ``keep_free_bytes`` limit what the captures take of the disk;
-    ``interpreter`` are options of Python itself.
-    """
-
-    backend: str = RecordSpec.MEMRAY
-    native: bool = True
-    python_allocators: bool = False
-    interval_ms: int = MAX_INTERVAL_MS
-    warning_bytes: int | None = None
-    critical_bytes: int | None = None
-    marks: tuple[str, ...] = ()
-    focus: tuple[str, ...] = ()
-    start_at: str = ""
-    stop_at: str = ""
-    memory_limit_bytes: int | None = None
-    kill_bytes: int | None = None
-    redact_args: bool = False
-    max_capture_bytes: int | None = None
-    keep_free_bytes: int = 0
-    interpreter: tuple[str, ...] = ()
-
-    @property
-    def dumps_stacks(self) -> bool:
-        """Whether there is an RSS at which the stacks of all threads are to be written down."""
-        is_wanted = self.critical_bytes is not None or self.kill_bytes is not None
-        return is_wanted and hasattr(signal, "SIGRTMAX")  # which macOS does not have
-
-    @property
-    def traced_only(self) -> tuple[str, ...]:
-        """What tracing is limited to, in the words of the command line."""
-        limits = [f"--focus {pattern}" for pattern in self.focus]
-        limits += [f"--start-at {self.start_at}"] if self.start_at else []
-        limits += [f"--stop-at {self.stop_at}"] if self.stop_at else []
-        return tuple(limits)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What there is to tell of a running program: seconds so far, RSS of the whole tree now.
-
-    ``label`` is that of the last checkpoint it has set. ``left_bytes`` is what is left of
-    ``limit_bytes``, the limit in force; None where no limit is known.
-    """
-
-    elapsed_s: float
-    rss_bytes: int
-    label: str | None = None
-    limit_bytes: int | None = None
-    left_bytes: int | None = None
+from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.files import write_atomically, write_error
+from memdeep.rundir.meta import Meta
+from memdeep.rundir.samples import SAMPLES_TITLE, ProcessSample, encode_sample
 
 
 def run(
@@ -275,10 +220,10 @@ def _watch(
         ended.set()
 
     threading.Thread(target=wait, name="memdeep-wait", daemon=True).start()
-    writable = _write(samples, observation.SAMPLES_TITLE)
+    writable = _write(samples, SAMPLES_TITLE)
     while not ended.wait(interval_s):
         processes = sampler.sample()
-        writable = writable and _write(samples, "".join(map(observation.encode_sample, processes)))
+        writable = writable and _write(samples, "".join(map(encode_sample, processes)))
         on_tick(processes)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from memdeep.rundir.directory import open_regular, read_error
+from memdeep.rundir.files import open_regular, read_error
 
 CHUNK_BYTES = 1 << 18
 MAX_LINE_BYTES = 1 << 20

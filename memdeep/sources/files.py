@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from memdeep.errors import CaptureError
-from memdeep.rundir.directory import read_regular
+from memdeep.rundir.files import read_regular
 
 MAX_SOURCE_BYTES = 1 << 24
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from memdeep.errors import CaptureError
-from memdeep.rundir.directory import read_if_there
+from memdeep.rundir.files import read_if_there
 from memdeep.sources.lines import Sources
 
 SCHEMA = 1

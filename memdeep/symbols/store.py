@@ -16,7 +16,7 @@ from typing import Any
 
 from memdeep.errors import CaptureError
 from memdeep.model import RawFrame
-from memdeep.rundir.directory import read_if_there
+from memdeep.rundir.files import read_if_there
 from memdeep.symbols.images import Image
 
 SCHEMA = 1

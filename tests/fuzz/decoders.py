@@ -19,13 +19,13 @@ except ImportError:
 
 if atheris is None:
     from memdeep.errors import CaptureError
-    from memdeep.rundir import journal
+    from memdeep.rundir import journal, samples
     from memdeep.rundir import meta as observation
     from memdeep.text.safe import plain
 else:
     with atheris.instrument_imports(include=["memdeep", "json"]):
         from memdeep.errors import CaptureError
-        from memdeep.rundir import journal
+        from memdeep.rundir import journal, samples
         from memdeep.rundir import meta as observation
         from memdeep.text.safe import plain
 
@@ -41,7 +41,7 @@ def decode(content: bytes) -> None:
             shown = plain(text)
             assert is_harmless(shown), ascii(shown)
             assert "\n" not in shown, ascii(shown)
-    observation.decode_samples(content.decode("ascii", "replace"))
+    samples.decode_samples(content.decode("ascii", "replace"))
     try:
         meta = observation.decode_meta(content, Path("meta.json"))
     except CaptureError:

@@ -11,8 +11,7 @@ between two of them, follow exactly.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,14 +19,14 @@ from pathlib import Path
 from memray import FileReader
 from memray._memray import TemporalAllocationRecord, set_log_level
 
-from memdeep.heap.choice import CaptureFacts
-from memdeep.heap.damage import check_marked, damage_in, read_confined
+from memdeep.heap.damage import check_marked
 from memdeep.heap.header import is_closed
 from memdeep.heap.lists import AliveStacks, LifetimeList, lifetimes_of
 from memdeep.heap.memray.axis import Axis, Snapshot
 from memdeep.heap.memray.confined import Confinement
+from memdeep.heap.memray.damage import damage_in, read_confined
 from memdeep.heap.parts import MAX_PEAKS, NATIVE_SHARE, HeapPart, Part, raised_to_checkpoints
-from memdeep.heap.replay.trace import Trace
+from memdeep.heap.reader import CaptureFacts
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.model import Peak, RawFrame, Sample, Stretch
 from memdeep.model.sums import Tally, stacks_of
@@ -61,43 +60,8 @@ class MemrayReader:
         return _read_part(part, groups, builder, start_ms, on_step)
 
 
-@dataclass(frozen=True, slots=True)
-class MemrayNativeFrames:
-    """Has memray name the native frames of a capture that was replayed.
-
-    memray numbers stacks as the replay does: both count the nodes of the same trees as they come.
-    """
-
-    capture: Path
-
-    def hybrid_stacks(self, trace: Trace, sites: Sequence[int]) -> Mapping[int, Sequence[RawFrame]]:
-        """As `trace.NativeFrames`. Raises CaptureError if memray cannot read the capture."""
-        columns = trace.sites
-        by_key: defaultdict[StackKey, list[int]] = defaultdict(list)
-        for site in sites:
-            if columns.native[site]:
-                key = columns.node[site], columns.native[site], columns.memory_map[site]
-                by_key[key].append(site)
-        if not by_key:
-            return {}
-        return read_confined(self.capture, lambda _: self._name(by_key), lambda _: None)
-
-    def _name(self, by_key: dict[StackKey, list[int]]) -> dict[int, Sequence[RawFrame]]:
-        stacks: dict[int, Sequence[RawFrame]] = {}
-        with _open(self.capture) as reader:
-            for records in (
-                reader.get_temporal_allocation_records(merge_threads=True),
-                reader.get_temporal_high_water_mark_allocation_records(merge_threads=True)[0],
-            ):
-                for record in records:
-                    of_one_stack = by_key.pop(_key(record), None)
-                    if of_one_stack is not None:
-                        stacks.update(dict.fromkeys(of_one_stack, record.hybrid_stack_trace()))
-        return stacks
-
-
 def _facts(capture: Path) -> CaptureFacts:
-    with _open(capture) as reader:
+    with open_capture(capture) as reader:
         metadata = reader.metadata
         start_ms = _milliseconds(metadata.start_time)
         end_ms = _milliseconds(metadata.end_time)
@@ -121,7 +85,7 @@ def _milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def _open(capture: Path) -> FileReader:
+def open_capture(capture: Path) -> FileReader:
     set_log_level(ERRORS)
     return FileReader(capture, max_memory_records=ALL_RECORDS)
 
@@ -182,7 +146,7 @@ class _Trace:
 
 
 def _read(part: Part, groups: Sequence[Sequence[Stretch]], inside: Confinement) -> _Trace:
-    with _open(part.content) as reader:
+    with open_capture(part.content) as reader:
         metadata = reader.metadata
         snapshots = [Snapshot(*record) for record in reader.get_memory_snapshots()]
         axis = Axis(snapshots, part)
@@ -223,7 +187,7 @@ class _Stack:
         self.lifetimes: Tally[tuple[int, int | None]] = Tally()
 
 
-def _key(record: TemporalAllocationRecord) -> StackKey:
+def key_of(record: TemporalAllocationRecord) -> StackKey:
     return record.stack_id, record.native_stack_id, record.native_segment_generation
 
 
@@ -232,9 +196,9 @@ def _read_lifetimes(
 ) -> dict[StackKey, _Stack]:
     stacks: dict[StackKey, _Stack] = {}
     for record in records:
-        stack = stacks.get(_key(record))
+        stack = stacks.get(key_of(record))
         if stack is None:
-            stack = stacks[_key(record)] = _Stack(record)
+            stack = stacks[key_of(record)] = _Stack(record)
         for interval in record.intervals:
             born = axis.checkpoint_after(interval.allocated_before_snapshot)
             freed = interval.deallocated_before_snapshot
@@ -278,7 +242,7 @@ def _read_peaks(
     windows = sorted(wanted)
     at_peaks: dict[int, Tally[StackKey]] = {window: Tally() for window in windows}
     for record in records:
-        key = _key(record)
+        key = key_of(record)
         stacks.setdefault(key, _Stack(record))
         for interval in record.intervals:
             ended = interval.deallocated_before_snapshot

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from memdeep.errors import CaptureError
 from memdeep.heap.header import LZ4_MAGIC, CaptureHeader, parse_header
 from memdeep.heap.replay.trace import CPYTHON_3_10, Trace
-from memdeep.rundir.directory import open_regular, read_error
+from memdeep.rundir.files import open_regular, read_error
 
 STEP_BYTES = 64 << 20  # progress is told after each of these
 _CHUNK_BYTES = 256 << 10

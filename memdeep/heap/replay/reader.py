@@ -15,10 +15,10 @@ from operator import itemgetter
 from pathlib import Path
 
 from memdeep.heap import native_names
-from memdeep.heap.choice import CaptureFacts
 from memdeep.heap.damage import HOLED, check_marked, lacks, shortened, up_to_there
 from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.parts import MAX_PEAKS, NATIVE_SHARE, HeapPart, Part, raised_to_checkpoints
+from memdeep.heap.reader import CaptureFacts
 from memdeep.heap.replay.axis import WindowAxis
 from memdeep.heap.replay.columns import NEVER
 from memdeep.heap.replay.engine import replay
@@ -154,7 +154,7 @@ def _native_frames(trace: Trace, capture: Path) -> NativeFrames | None:
     if native_names.is_installed():
         return RunSymbols(StoredSymbols(), trace.end_s())
     try:
-        from memdeep.heap.memray.reader import MemrayNativeFrames
+        from memdeep.heap.memray.native_names import MemrayNativeFrames
     except ImportError:  # the replay needs no memray
         return None
     return MemrayNativeFrames(capture)

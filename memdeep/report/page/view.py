@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Phase, Report
+from memdeep.analysis.ranking import most_telling
+from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Report
 from memdeep.report import sentences
 from memdeep.report.page import timeline
 from memdeep.report.page.facts import Fact, facts
@@ -184,20 +185,6 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
         blocks=blocks,
         version=__version__,
     )
-
-
-def most_telling(phases: Sequence[Phase], most: int) -> tuple[int, ...]:
-    """The indices of the ``most`` phases that moved most memory, with those around them."""
-
-    chosen: set[int] = set()
-    ranked = sorted(range(len(phases)), key=lambda place: phases[place].moved_bytes, reverse=True)
-    for place in ranked:
-        line = [place]
-        while (parent := phases[line[-1]].outline.parent) is not None:
-            line.append(parent)
-        if len(chosen.union(line)) <= most:
-            chosen.update(line)
-    return tuple(sorted(chosen))
 
 
 def _verdict(end: Exit | None) -> str:

@@ -1,0 +1,49 @@
+"""The contract of a reader of captures. Knows none of the readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from memdeep.heap.parts import HeapPart, Part
+from memdeep.heap.stacks import StackTreeBuilder
+from memdeep.model import Sample, Stretch
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureFacts:
+    """What a capture says of its run; ``end_ms`` is None if the program was killed.
+
+    ``rss_curve`` is what memray's own thread read.
+    """
+
+    command: str
+    pid: int
+    native: bool
+    python_allocators: bool
+    start_ms: int
+    end_ms: int | None
+    rss_curve: tuple[Sample, ...]
+
+
+class CaptureReader(Protocol):
+    """Reads one capture."""
+
+    def facts(self) -> CaptureFacts:
+        """The capture's description. Raises CaptureError."""
+
+    def read_part(
+        self,
+        part: Part,
+        groups: Sequence[Sequence[Stretch]],
+        builder: StackTreeBuilder,
+        start_ms: int,
+        on_step: Callable[[str], None],
+    ) -> HeapPart:
+        """What the capture says of ``part``, whose checkpoints it is aligned to.
+
+        Peaks are found for each of ``groups`` (stretches between the run's checkpoints), as far as
+        they lie within it. ``start_ms`` (since the epoch) is the zero of times. Raises
+        CaptureError.
+        """

@@ -1,0 +1,110 @@
+"""Opens, reads and writes the files of a run: nothing that blocks, nothing half written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from memdeep.errors import EXIT_NO_INPUT, CaptureError, OutputError
+
+
+def open_regular(path: Path, most_bytes: int | None = None) -> tuple[BinaryIO, int]:
+    """``path`` opened for reading, and its size; never what blocks or has no end.
+
+    Pipes, devices and directories are refused, and files longer than ``most_bytes``. The size of a
+    file that the kernel makes up as it is read (those in /proc) is 0. Raises CaptureError.
+    """
+    try:
+        # Without O_NONBLOCK, opening a pipe waits for somebody to write to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise CaptureError(f"There is no file {path}.", "Check the path.", EXIT_NO_INPUT) from error
+    except (OSError, ValueError) as error:
+        raise read_error(path, error) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise CaptureError(
+            f"{path} is not a regular file.",
+            "Directories, pipes and devices are not read; put the recorded file in its place.",
+            EXIT_NO_INPUT,
+        )
+    if most_bytes is not None and status.st_size > most_bytes:
+        os.close(descriptor)
+        raise CaptureError(
+            f"{path} is too large to be what it should be ({status.st_size:,} bytes).",
+            "It is damaged, or was not written by memdeep; restore it from a copy.",
+        )
+    return os.fdopen(descriptor, "rb"), status.st_size
+
+
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """The content of ``path``. Raises CaptureError, also if it is longer than ``most_bytes``."""
+    file, size = open_regular(path, most_bytes)
+    with file:
+        try:
+            return file.read(size)
+        except OSError as error:
+            raise read_error(path, error) from error
+
+
+def read_if_there(path: Path, most_bytes: int) -> bytes | None:
+    """As `read_regular`; None if nothing has that name."""
+    return read_regular(path, most_bytes) if os.path.lexists(path) else None
+
+
+def write_atomically(path: Path, content: bytes | Iterator[bytes]) -> None:
+    """Write ``content``, which may come in pieces, under a temporary name, then rename.
+
+    Raises OutputError. A symbolic link at ``path`` is replaced, not followed; nobody can have
+    guessed the temporary name and put a link there.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        try:
+            with open(temporary, "xb") as file:
+                file.writelines([content] if isinstance(content, bytes) else content)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def read_error(path: Path, error: OSError | ValueError) -> CaptureError:
+    """The sentence for a failed read of ``path``."""
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    hint = "Check the path and its permissions."
+    if isinstance(error, PermissionError):
+        hint = f"{_whose(path)} Run memdeep as somebody who may read it, or ask for a copy."
+    return CaptureError(f"Cannot read {path}: {reason}.", hint, EXIT_NO_INPUT)
+
+
+def _whose(path: Path) -> str:
+    """A sentence on who owns ``path``, or the nearest directory above it that may be seen."""
+    for place in (path, *path.absolute().parents):
+        try:
+            return f"{place} belongs to {place.owner()}."
+        except KeyError:
+            return f"{place} belongs to user number {place.stat().st_uid}."
+        except OSError:
+            continue
+    return "Who it belongs to is not known."
+
+
+def write_error(path: Path, error: OSError) -> OutputError:
+    """The sentence for a failed write to ``path``."""
+    if error.errno == errno.ENOSPC:
+        return OutputError(
+            f"Cannot write {path}: the disk is full.",
+            "Free some space, or choose a directory on another disk with -o.",
+        )
+    reason = (error.strerror or str(error)).lower()
+    return OutputError(
+        f"Cannot write {path}: {reason}.", "Choose a directory you may write to with -o."
+    )
