@@ -47,13 +47,13 @@ bench: $(STAMP) ## Measure, side by side: plain Python, memray, memdeep
 
 fuzz: $(STAMP) ## Feed both readers with nonsense for FUZZ_SECONDS each (default: 60)
 	./tests/fuzz.sh $(BIN)/python
-	cd tests && $(abspath $(BIN))/python -m fuzz
+	PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz
 
 soak: $(STAMP) ## Kill threads of checkpoints at random times, SOAK_RUNS times (default: 50)
 	$(BIN)/python tests/soak.py
 
 screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be looked at
-	$(BIN)/python tests/screenshots.py
+	PYTHONPATH=tests/support $(BIN)/python tests/screenshots.py
 
 test-pythons: ## Run the tests on every supported Python that pyenv has
 	./tests/each_python.sh

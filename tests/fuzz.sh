@@ -8,7 +8,7 @@ seconds=${FUZZ_SECONDS:-60}
 place=build/fuzz
 mkdir -p "$place/seeds" "$place/corpus"
 
-"$python" -m tests.fuzz_seeds "$place/seeds"
+"$python" tests/support/fuzz_seeds.py "$place/seeds"
 flags=(-std=c++17 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -I native)
 if command -v clang++ >/dev/null &&
     clang++ "${flags[@]}" -fsanitize=fuzzer,address,undefined native/fuzz.cpp -o "$place/fuzz"; then

@@ -1,0 +1,162 @@
+"""Runs memdeep, and plain python, in real subprocesses, the way a user does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+TESTS = Path(__file__).parent.parent
+ROOT = TESTS.parent
+PROGRAMS = TESTS / "programs"
+TIMEOUT_S = 30.0
+# `symbols` is there too, where the native stacks of the run could be named.
+RUN_FILES = ("capture.bin", "journal.jsonl", "meta.json", "monitor.log", "samples")
+
+Completed = subprocess.CompletedProcess[bytes]
+RunMemdeep = Callable[..., Completed]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's environment without the variables that change what programs print."""
+    dropped = ("PYTHONUNBUFFERED", "PYTHONSAFEPATH", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    return kept | {"TERM": "xterm", "PYTHONDONTWRITEBYTECODE": "1"} | changes
+
+
+def memdeep_command(*args: object) -> list[Any]:
+    """The words that run memdeep in the Python of the tests; bytes stay bytes."""
+    words = [arg if isinstance(arg, bytes) else str(arg) for arg in args]
+    return [sys.executable, "-m", "memdeep", *words]
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Poll ``condition`` until it is true; fails after a while."""
+    give_up_s = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < give_up_s, "waited in vain"
+        time.sleep(0.01)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_bytes())
+
+
+def complaint(completed: Completed) -> tuple[str, str]:
+    """The sentence and the hint of an error: all that may be on stderr."""
+    text = completed.stderr.decode()
+    assert "Traceback" not in text
+    lines = text.splitlines()
+    assert len(lines) == 2, text
+    sentence, hint = lines
+    assert sentence.startswith("memdeep: "), text
+    assert sentence.endswith("."), text
+    assert hint.startswith("  "), text
+    assert hint.strip(), text
+    return sentence.removeprefix("memdeep: "), hint.strip()
+
+
+def tree(directory: Path) -> dict[str, bytes | None]:
+    """Every path below ``directory`` with its content; None for a directory."""
+    return {
+        str(path.relative_to(directory)): path.read_bytes() if path.is_file() else None
+        for path in sorted(directory.rglob("*"))
+    }
+
+
+class Scenes:
+    """Runs of tests/programs/page_scenes.py under memdeep, each made when it is first asked for."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def page(self, scene: str) -> Path:
+        """The report page of ``scene``; report.json is beside it."""
+        page = self._directory / scene / "report.html"
+        if not page.exists():
+            program = PROGRAMS / "page_scenes.py"
+            command = memdeep_command("run", "--quiet", "-o", page.parent, program, scene)
+            done = subprocess.run(
+                command, cwd=self._directory, env=environment(), capture_output=True, check=False
+            )
+            assert page.exists(), done.stderr.decode()
+        return page
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All a caller sees of a program; the status as a shell gives it."""
+
+    stdout: bytes
+    stderr: bytes
+    status: int
+
+
+def outcome(command: list[Any], work: Path, **options: Any) -> Outcome:
+    given = {"env": environment(), "input": b""} | options
+    completed = subprocess.run(
+        command, cwd=work, capture_output=True, timeout=TIMEOUT_S, check=False, **given
+    )
+    status = completed.returncode
+    return Outcome(completed.stdout, completed.stderr, status if status >= 0 else 128 - status)
+
+
+OPTIONS = ("--quiet", "--no-report", "--no-native", "-o", "run")
+
+
+@contextmanager
+def started(work: Path, *words: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """`memdeep run WORDS` in a session of its own, once the program has written `ready`."""
+    given = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "start_new_session": True,
+    } | options
+    command = memdeep_command("run", *OPTIONS, *words)
+    with subprocess.Popen(command, cwd=work, env=environment(), **given) as process:
+        try:
+            wait_until(lambda: _content(work / "ready") or process.poll() is not None)
+            assert process.poll() is None
+            yield process
+        finally:
+            process.kill()
+            if ready := _content(work / "ready"):
+                _kill(int(ready))
+
+
+def _content(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def _kill(pid: int) -> None:
+    if is_running(pid):
+        os.kill(pid, signal.SIGKILL)
+
+
+def is_running(pid: int) -> bool:
+    """A process that has ended but was not waited for does not run."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def reported(work: Path, run_memdeep: RunMemdeep) -> dict[str, Any]:
+    """report.json of the run in ``work``, made by `memdeep report` now."""
+    run_dir = work / "run"
+    assert {*RUN_FILES} <= {path.name for path in run_dir.iterdir()}
+    completed = run_memdeep("report", run_dir)
+    assert completed.returncode == 0, completed.stderr
+    assert (run_dir / "report.html").stat().st_size > 0
+    return read_json(run_dir / "report.json")

@@ -1,0 +1,206 @@
+"""The walls of the house: who may import whom, and how large or small a module may be."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Collection
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+from running import ROOT
+
+PACKAGE = ROOT / "memdeep"
+MAX_LINES = 500
+MIN_LINES = 40
+
+# For each room: what it may import from memdeep beside itself. Imports within functions and for
+# type checkers count as well.
+MAY_IMPORT: dict[str, set[str]] = {
+    "__init__": {"record.api", "monitor", "version"},
+    "__main__": {"cli.main"},
+    "version": set(),
+    "errors": set(),
+    "text": set(),
+    "model": set(),
+    "rundir": {"errors", "model", "version"},
+    "record": {
+        *("rundir.journal", "rundir.labels", "rundir.marker", "rundir.snapshots"),
+        "__init__",  # the face: what a mark plants calls it as the program would
+    },
+    "monitor": {"monitoring", "record"},
+    "monitoring": {"record", "text.safe"},
+    "run": {"errors", "model", "rundir", "record", "monitoring", "text"},
+    "sources": {"errors", "model", "rundir"},
+    "symbols": {"errors", "model", "rundir"},
+    "heap": {"errors", "model", "rundir", "symbols", "sources.files", "record.marks.frame"},
+    "load": {"errors", "model", "rundir", "heap", "symbols", "sources", "record.how"},
+    "analysis": {"errors", "model", "rundir.labels"},
+    "report": {"errors", "model", "text", "version", "analysis"},
+    "live": {"errors", "model", "rundir", "text", "run.progress", "analysis.outline"},
+    "pipeline": {
+        *("errors", "model", "rundir", "run", "load", "heap", "symbols", "sources"),
+        *("analysis", "report", "text", "record"),
+    },
+    "cli": {
+        *("errors", "model", "pipeline", "rundir", "text", "version", "live"),
+        *("run", "record.marks.words", "record.how", "heap.choice", "heap.replay.engine"),
+        *("report.terminal", "report.outputs"),
+    },
+}
+# What the program's own process imports, and the leaves everything rests on: nothing of memdeep.
+LEAVES = {
+    *("version", "errors", "text.safe", "text.units"),
+    *("rundir.journal", "rundir.labels", "rundir.marker", "rundir.snapshots"),
+}
+# Rooms within a room that do not know one another: the first may import nothing of the others.
+WALLS: list[tuple[str, set[str]]] = [
+    ("heap.replay", {"heap.memray", "heap.choice"}),
+    ("heap.memray", {"heap.replay", "heap.choice"}),
+    ("heap.reader", {"heap.choice", "heap.replay", "heap.memray"}),
+    ("heap.parts", {"heap.choice", "heap.memray"}),
+    ("report.page", {"report.json", "report.terminal", "report.exports", "report.outputs"}),
+    ("report.json", {"report.page", "report.terminal", "report.exports", "report.outputs"}),
+    ("report.terminal", {"report.page", "report.json", "report.exports", "report.outputs"}),
+    ("report.exports", {"report.page", "report.json", "report.terminal", "report.outputs"}),
+]
+# Across a wall all the same: memray names the native frames of what was replayed.
+DOORS = {("heap.memray.native_names", "heap.replay.trace")}
+# The fallback is known to the choice of a reader alone.
+ONLY_FOR = {"heap.memray": {"heap.choice"}}
+
+# The modules that may know a library, and which.
+KNOWS: dict[str, set[str]] = {
+    "record.tracker": {"memray"},
+    "record.rss": {"psutil"},
+    "run.sampling": {"psutil"},
+    "live": {"rich"},
+    "live.progress": {"psutil"},
+    "heap.memray": {"memray"},
+    "heap.replay.engine": {"lz4"},
+    "symbols.tables": {"symbolic", "cffi"},
+    "symbols.demangle": {"multi_demangle"},
+    "symbols.cache": {"platformdirs"},
+    "report.terminal": {"rich"},
+    "report.page.html": {"jinja2", "markupsafe"},
+    "cli": {"rich"},
+    "cli.config": {"rich", "tomllib", "tomli"},
+}
+
+# Why a module that one other imports, or none, may have fewer lines than the floor.
+SMALL: dict[str, str] = {
+    "__main__": "`python -m memdeep` looks for this name",
+}
+
+
+def modules() -> list[str]:
+    names = [path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py")]
+    return sorted(".".join(name.parts) for name in names)
+
+
+def path_of(module: str) -> Path:
+    return PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """All modules that ``module`` imports, by their full names."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path_of(module).read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{module} imports relatively"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                is_module = full.startswith("memdeep.") and (
+                    path_of(full.removeprefix("memdeep.")).exists()
+                )
+                found.add(full if is_module else node.module)
+    return frozenset(found)
+
+
+@cache
+def own_imports(module: str) -> set[str]:
+    """The modules of memdeep among them, without that first word."""
+    names = (name.partition(".") for name in imports(module))
+    return {rest or "__init__" for top, _, rest in names if top == "memdeep"}
+
+
+def lies_in(name: str, rooms: Collection[str]) -> bool:
+    return any(name == room or name.startswith(f"{room}.") for room in rooms)
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_imports_only_what_its_room_may(module: str) -> None:
+    room = module.partition(".")[0]
+    assert room in MAY_IMPORT, f"{module} lies in no room"
+    granted = set() if module in LEAVES else MAY_IMPORT[room] | {room}
+    for name in own_imports(module):
+        assert lies_in(name, granted), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_imports_nothing_across_a_wall(module: str) -> None:
+    for room, others in WALLS:
+        if lies_in(module, {room}):
+            for name in own_imports(module):
+                crosses = lies_in(name, others) and (module, name) not in DOORS
+                assert not crosses, f"{module} imports {name}"
+    for name in own_imports(module):
+        for room, users in ONLY_FOR.items():
+            crosses = lies_in(name, {room}) and not lies_in(module, {room, *users})
+            assert not crosses, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_knows_only_the_libraries_it_is_there_for(module: str) -> None:
+    known = {name for room, names in KNOWS.items() if lies_in(module, {room}) for name in names}
+    for name in imports(module):
+        top = name.partition(".")[0]
+        is_plain = top in sys.stdlib_module_names or top in ("memdeep", "_json")
+        assert is_plain or top in known, f"{module} imports {name}"
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = {module: own_imports(module) - {module} for module in modules()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_says_what_it_owns_and_is_neither_large_nor_a_splinter(module: str) -> None:
+    source = path_of(module).read_text("utf-8")
+    if not source:
+        assert module.endswith("__init__")
+        return
+    assert ast.get_docstring(ast.parse(source)), f"{module} has no docstring"
+    lines = source.count("\n")
+    assert lines <= MAX_LINES, f"{module} is too long"
+    users = [other for other in modules() if module in own_imports(other)]
+    is_splinter = lines < MIN_LINES and len(users) <= 1
+    assert is_splinter == (module in SMALL), f"{module} has {lines} lines and serves {users}"
+
+
+def test_subpackages_hold_no_code_of_their_own() -> None:
+    for path in PACKAGE.rglob("*/__init__.py"):
+        if path.parent.name == "model":
+            tree = ast.parse(path.read_text("utf-8"))
+            kinds = (ast.Expr, ast.ImportFrom, ast.Assign)  # docstring, names, `__all__`
+            assert all(isinstance(node, kinds) for node in tree.body)
+        elif path.parent != PACKAGE:
+            assert path.read_text("utf-8") == ""
+
+
+@pytest.mark.parametrize("module", modules())
+def test_only_the_command_line_prints_and_exits(module: str) -> None:
+    if lies_in(module, {"cli", "__main__"}):
+        return
+    for node in ast.walk(ast.parse(path_of(module).read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in {"print", "sys.exit", "exit"}, f"{module} calls {called}"

@@ -1,0 +1,524 @@
+"""A run directory with something damaged, missing or foreign in it: what is left is reported."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import (
+    PROGRAMS,
+    TIMEOUT_S,
+    RunMemdeep,
+    complaint,
+    environment,
+    memdeep_command,
+    read_json,
+    tree,
+)
+
+from memdeep.cli import main
+from memdeep.errors import EXIT_BAD_DATA, EXIT_NO_INPUT, EXIT_NOT_STARTED
+from memdeep.heap import choice
+from memdeep.heap.replay import engine as replaying
+
+GROWS = PROGRAMS / "grows.py"
+LABELS = ["(start)", "PREPARE_START", "PREPARE_END", *["repeat"] * 6, "finished", "(end)"]
+REPORTS = {"report.html", "report.json"}
+
+
+def record(directory: Path, *options: str) -> Path:
+    """A run of `grows.py` without a report."""
+    words = ("run", "--quiet", "--no-native", "--no-report", "-o", directory / "run", *options)
+    subprocess.run(
+        memdeep_command(*words, GROWS),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        check=True,
+        timeout=TIMEOUT_S,
+    )
+    return directory / "run"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return record(tmp_path_factory.mktemp("recorded"))
+
+
+@pytest.fixture(scope="module")
+def another(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return record(tmp_path_factory.mktemp("another"))
+
+
+@pytest.fixture
+def run_dir(recorded: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(recorded, tmp_path / "run"))
+
+
+Reported = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def reported(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> Reported:
+    """Makes the report of ``run_dir``; returns report.json, after a look at all that must hold."""
+
+    def report() -> dict[str, Any]:
+        names = set(tree(run_dir))
+        with pytest.raises(SystemExit) as ended:
+            main.main(["report", str(run_dir)])
+        text = capsys.readouterr().err
+        assert ended.value.code == 0, text
+        assert set(tree(run_dir)) - names <= REPORTS | {"markers"}
+        made = read_json(run_dir / "report.json")
+        page = (run_dir / "report.html").read_text("utf-8")
+        shown = " ".join(text.split())
+        for problem in made["problems"]:
+            assert problem in page.replace("&#39;", "'")
+            assert problem.split()[-1] in shown
+        return dict(made)
+
+    return report
+
+
+@pytest.fixture(params=[choice.REPLAY, choice.MEMRAY])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which reader reads the captures of the test."""
+    name = str(request.param)
+    if name == choice.REPLAY and not replaying.is_built():
+        pytest.skip("the replay is not built")
+    monkeypatch.setenv(choice.VARIABLE, name)
+    return name
+
+
+def problems_of(made: dict[str, Any]) -> list[str]:
+    """What is wrong with the run; that memray's reader was demanded is nothing of it."""
+    return [problem for problem in made["problems"] if choice.VARIABLE not in problem]
+
+
+def heap_of(made: dict[str, Any]) -> list[int | None]:
+    return [point["heap_bytes"] for point in made["checkpoints"]]
+
+
+def without_the_heap(made: dict[str, Any]) -> str:
+    """The one sentence on a heap that is wholly lost; checkpoints and RSS are all there."""
+    assert [point["label"] for point in made["checkpoints"]] == LABELS
+    assert all(point["rss_bytes"] for point in made["checkpoints"])
+    assert (made["peak_heap_bytes"], made["findings"]) == (None, [])
+    assert set(heap_of(made)) == {None}
+    (problem,) = made["problems"]
+    return str(problem)
+
+
+# The capture
+
+
+def test_a_sound_run_has_no_problems(engine: str, reported: Reported) -> None:
+    made = reported()
+    assert problems_of(made) == []
+    assert None not in heap_of(made)
+
+
+@pytest.mark.parametrize("length", [0, 5, 20, 100])
+def test_a_capture_cut_off_in_its_header_costs_the_heap(
+    run_dir: Path, reported: Reported, length: int
+) -> None:
+    os.truncate(run_dir / "capture.bin", length)
+    assert "capture.bin" in without_the_heap(reported())
+
+
+@pytest.mark.parametrize("version", [11, 99])
+def test_a_capture_of_another_version_costs_the_heap(
+    run_dir: Path, reported: Reported, version: int
+) -> None:
+    with open(run_dir / "capture.bin", "r+b") as file:
+        file.seek(7)
+        file.write(struct.pack("<i", version))
+    assert f"capture version {version}" in without_the_heap(reported())
+
+
+def test_a_missing_capture_costs_the_heap(run_dir: Path, reported: Reported) -> None:
+    (run_dir / "capture.bin").unlink()
+    assert "There is no file" in without_the_heap(reported())
+
+
+@pytest.mark.parametrize("content", ["nonsense", "1\t2\t3\n", "-5\t1\n", "\xff", "9" * 5000])
+def test_damaged_places_of_markers_cost_the_heap(
+    run_dir: Path, reported: Reported, content: str
+) -> None:
+    (run_dir / "markers").write_bytes(content.encode("latin-1"))
+    assert "markers is damaged" in without_the_heap(reported())
+
+
+def test_a_capture_of_another_run_costs_the_heap(
+    run_dir: Path, another: Path, reported: Reported
+) -> None:
+    shutil.copy(another / "capture.bin", run_dir)
+    assert "another run" in without_the_heap(reported())
+
+
+@pytest.mark.parametrize("part", [0.5, 0.7, 0.9])
+@pytest.mark.parametrize("damage", ["cut", "zeros"])
+def test_up_to_the_damage_the_heap_is_exact(
+    engine: str, run_dir: Path, reported: Reported, damage: str, part: float
+) -> None:
+    capture = run_dir / "capture.bin"
+    whole = capture.read_bytes().rstrip(b"\0")
+    sound = heap_of(reported())
+    at = int(len(whole) * part)
+    aligned = capture.read_bytes()
+    tail = b"" if damage == "cut" else bytes(200) + aligned[at + 200 :]
+    capture.write_bytes(aligned[:at] + tail)
+    made = reported()
+    known = [heap for heap in heap_of(made) if heap is not None]
+    assert 0 < len(known) < len(sound)
+    assert known == sound[: len(known)]
+    (problem,) = problems_of(made)
+    assert "capture.bin is damaged" in problem
+    assert "exact up to there" in problem
+
+
+@pytest.mark.parametrize("after", [0, 1, 19, 20, 21, 39, 40])
+def test_a_cut_within_a_marker_costs_that_checkpoint(
+    engine: str, run_dir: Path, reported: Reported, after: int
+) -> None:
+    sound = heap_of(reported())
+    fifth = (run_dir / "markers").read_text().splitlines()[4]
+    os.truncate(run_dir / "capture.bin", int(fifth.split("\t")[0]) + after)
+    known = [heap for heap in heap_of(reported()) if heap is not None]
+    assert known in (sound[:5], sound[:6])
+    assert known == sound[:5] or after == 40
+
+
+def test_a_varint_of_a_gigabyte_costs_the_heap_at_most(
+    engine: str, run_dir: Path, reported: Reported
+) -> None:
+    capture = run_dir / "capture.bin"
+    content = bytearray(capture.read_bytes())
+    place = len(content.rstrip(b"\0")) // 2
+    content[place : place + 10] = b"\xff" * 9 + b"\x7f"
+    capture.write_bytes(content)
+    made = reported()
+    assert [point["label"] for point in made["checkpoints"]] == LABELS
+
+
+# The journal
+
+
+def test_a_journal_of_another_run_is_told_from_the_rest(
+    engine: str, run_dir: Path, another: Path, reported: Reported
+) -> None:
+    shutil.copy(another / "journal.jsonl", run_dir)
+    made = reported()
+    assert set(heap_of(made)) == {None}
+    problems = " ".join(problems_of(made))
+    for name in ("capture.bin", "samples", "meta.json"):
+        assert name in problems
+
+
+def test_what_stands_twice_counts_once(engine: str, run_dir: Path, reported: Reported) -> None:
+    sound = heap_of(reported())
+    path = run_dir / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    changed = lines[3].replace(b'"t":', b'"t":9')
+    path.write_bytes(b"".join([*lines[:5], changed, lines[4], *lines[5:]]))
+    made = reported()
+    assert heap_of(made) == sound
+    assert problems_of(made) == [
+        "2 lines of the journal were left out: another line has the same number."
+    ]
+
+
+def test_lines_that_are_missing_are_counted(engine: str, run_dir: Path, reported: Reported) -> None:
+    sound = heap_of(reported())
+    path = run_dir / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:4], *lines[6:]]))
+    made = reported()
+    assert heap_of(made) == [*sound[:3], *sound[5:]]
+    (problem,) = problems_of(made)
+    assert problem.startswith("2 events were never written")
+
+
+def test_a_block_of_zeros_in_the_journal_is_damage(run_dir: Path, reported: Reported) -> None:
+    path = run_dir / "journal.jsonl"
+    content = path.read_bytes()
+    path.write_bytes(content[:-150] + bytes(150))
+    problems = " ".join(reported()["problems"])
+    assert "1 damaged line of the journal was left out" in problems
+
+
+@pytest.mark.parametrize("figure", ["9" * 18, "1e400", "NaN", '"text"', "-1", "[]", "{}"])
+@pytest.mark.parametrize("key", ["n", "t", "rss", "s", "pid"])
+def test_no_figure_of_the_journal_upsets_the_report(
+    run_dir: Path, reported: Reported, key: str, figure: str
+) -> None:
+    path = run_dir / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    fields = json.loads(lines[5])
+    fields.pop(key, None)
+    lines[5] = f'{{"{key}":{figure},{json.dumps(fields)[1:]}\n'.encode()
+    path.write_bytes(b"".join(lines))
+    assert len(reported()["checkpoints"]) in (len(LABELS) - 1, len(LABELS))
+
+
+# What the parent saw
+
+
+def test_missing_samples_cost_the_rss_between_checkpoints(
+    run_dir: Path, reported: Reported
+) -> None:
+    (run_dir / "samples").unlink()
+    made = reported()
+    assert None not in heap_of(made)
+    (problem,) = made["problems"]
+    assert "RSS is known at the checkpoints only" in problem
+
+
+def test_samples_of_another_run_are_left_out(
+    run_dir: Path, another: Path, reported: Reported
+) -> None:
+    shutil.copy(another / "samples", run_dir)
+    (problem,) = reported()["problems"]
+    assert "samples is of another run" in problem
+
+
+def test_facts_of_another_run_are_said_to_be(
+    run_dir: Path, another: Path, reported: Reported
+) -> None:
+    shutil.copy(another / "meta.json", run_dir)
+    made = reported()
+    assert None not in heap_of(made)
+    (problem,) = made["problems"]
+    assert "meta.json is of another run" in problem
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("duration_s", float("nan")),
+        ("duration_s", float("inf")),
+        ("duration_s", 10**15),
+        ("spawned_ns", 10**4000),
+        ("started", "0001-01-01T00:00:00"),
+        ("processes", [{"pid": "x", "parent_pid": None, "command": 1, "peak_rss_bytes": None}]),
+    ],
+)
+def test_facts_that_cannot_be_are_damage(
+    run_dir: Path, run_memdeep: RunMemdeep, field: str, value: object
+) -> None:
+    meta = run_dir / "meta.json"
+    meta.write_text(json.dumps(read_json(meta) | {field: value}))
+    completed = run_memdeep("report", run_dir)
+    assert completed.returncode == EXIT_BAD_DATA
+    sentence, _ = complaint(completed)
+    assert "meta.json is damaged" in sentence
+
+
+# What is no file of a run at all
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def kernel(path: Path) -> None:
+    path.symlink_to("/proc/self/maps")
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+@pytest.mark.parametrize("put", [pipe, endless, kernel, loop, sparse])
+@pytest.mark.parametrize(
+    "name",
+    ["capture.bin", "samples", "markers", "journal.jsonl", "symbols", "sources", "stacks.txt"],
+)
+def test_only_regular_files_are_read(
+    run_dir: Path, run_memdeep: RunMemdeep, name: str, put: Callable[[Path], None]
+) -> None:
+    (run_dir / name).unlink(missing_ok=True)
+    put(run_dir / name)
+    completed = run_memdeep("report", run_dir)
+    assert b"Traceback" not in completed.stderr
+    if name == "journal.jsonl":
+        assert completed.returncode in (EXIT_NO_INPUT, EXIT_BAD_DATA)
+        complaint(completed)
+        return
+    assert completed.returncode == 0
+    is_empty = (put is kernel and name != "capture.bin") or (put, name) == (loop, "markers")
+    is_empty = is_empty or (put, name) == (sparse, "stacks.txt")
+    is_needless = name == "symbols"  # of a run without native frames
+    assert is_empty or is_needless or read_json(run_dir / "report.json")["problems"]
+
+
+@pytest.mark.parametrize("put", [pipe, endless, kernel, sparse])
+def test_only_regular_files_are_captures(
+    tmp_path: Path, run_memdeep: RunMemdeep, put: Callable[[Path], None]
+) -> None:
+    put(tmp_path / "x.bin")
+    completed = run_memdeep("report", "x.bin")
+    assert completed.returncode in (EXIT_BAD_DATA, EXIT_NO_INPUT)
+    complaint(completed)
+
+
+def test_reports_replace_links_and_do_not_follow_them(run_dir: Path, reported: Reported) -> None:
+    outside = run_dir.parent / "outside"
+    outside.write_text("kept")
+    for name in (*REPORTS, "markers"):
+        (run_dir / name).symlink_to(outside)
+    (run_dir / "markers").unlink()
+    reported()
+    assert outside.read_text() == "kept"
+    assert not any((run_dir / name).is_symlink() for name in REPORTS)
+
+
+def test_a_link_to_a_capture_is_read_and_not_written_through(
+    engine: str, run_dir: Path, reported: Reported
+) -> None:
+    outside = (run_dir / "capture.bin").rename(run_dir.parent / "outside.bin")
+    (run_dir / "capture.bin").symlink_to(outside)
+    content = outside.read_bytes()
+    made = reported()
+    assert problems_of(made) == []
+    assert None not in heap_of(made)
+    assert outside.read_bytes() == content
+    assert not (run_dir / "markers").exists()
+
+
+# Whose the directory is
+
+WITHOUT_ROOTS_RIGHTS = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
+
+
+def bound_by_permissions(*words: object, cwd: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run memdeep as somebody whom permissions stop, even where the tests run as root."""
+    command = memdeep_command(*words)
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may do everything, and there is no setpriv")
+        command = [*WITHOUT_ROOTS_RIGHTS, *command]
+    return subprocess.run(
+        command, cwd=cwd, env=environment(), capture_output=True, timeout=TIMEOUT_S, check=False
+    )
+
+
+@pytest.fixture
+def locked(run_dir: Path) -> Any:
+    """Makes ``run_dir`` read-only until the test is over."""
+    for path in run_dir.iterdir():
+        path.chmod(0o400)
+    run_dir.chmod(0o500)
+    yield run_dir
+    run_dir.chmod(0o700)
+
+
+def test_the_report_on_a_directory_that_is_read_only_goes_where_it_is_told(
+    locked: Path, tmp_path: Path
+) -> None:
+    before = tree(locked)
+    refused = bound_by_permissions("report", locked, cwd=tmp_path)
+    assert refused.returncode == EXIT_NOT_STARTED
+    sentence, hint = complaint(refused)
+    assert "Cannot write" in sentence
+    assert "-o" in hint
+    completed = bound_by_permissions("report", "--quiet", locked, "-o", "out", cwd=tmp_path)
+    assert (completed.returncode, completed.stderr) == (0, b"")
+    assert tree(locked) == before
+    made = read_json(tmp_path / "out" / "report.json")
+    assert None not in heap_of(made)
+    assert made["problems"] == []
+
+
+def test_a_directory_that_may_not_be_read_says_whose_it_is(run_dir: Path, tmp_path: Path) -> None:
+    run_dir.chmod(0)
+    try:
+        completed = bound_by_permissions("report", run_dir, cwd=tmp_path)
+    finally:
+        run_dir.chmod(0o700)
+    assert completed.returncode == EXIT_NO_INPUT
+    sentence, hint = complaint(completed)
+    assert "permission denied" in sentence
+    assert f"{run_dir} belongs to {run_dir.owner()}." in hint
+
+
+def test_output_by_a_path_that_climbs_is_where_it_says_and_nowhere_else(
+    run_dir: Path, tmp_path: Path, run_memdeep: RunMemdeep
+) -> None:
+    before = tree(tmp_path)
+    completed = run_memdeep("report", "--quiet", run_dir, "-o", run_dir / ".." / "beside" / ".")
+    assert completed.returncode == 0
+    new = set(tree(tmp_path)) - set(before)
+    assert new == {"beside", "beside/report.html", "beside/report.json", "run/markers"}
+
+
+# Programs that try to be shown as something else
+
+HOSTILE = (
+    "\x1b]0;owned\x07\x1b[2J\x9b31m",
+    "\u202eexe.yp\u202c \u2066x\u2069 \u200f\u061c",
+    "</script><script>alert(1)</script>",
+    "[bold red]not markup[/]",
+    "line\nbreak\r\u2028\u0085",
+    "zero\u200b\ufeff\u00ad width",
+)
+
+
+def test_hostile_labels_stay_text_on_the_terminal(tmp_path: Path, run_memdeep: RunMemdeep) -> None:
+    code = "import memdeep\nkept = []\nfor label in " + ascii(HOSTILE) + ":\n"
+    code += "    memdeep.checkpoint(label, note=label)\n    kept.append(bytearray(3_000_000))\n"
+    (tmp_path / "hostile.py").write_text(code)
+    completed = run_memdeep("run", "--no-native", "-o", "run", "hostile.py")
+    assert completed.returncode == 0
+    shown = completed.stderr.decode()
+    assert all(character.isprintable() or character == "\n" for character in shown), ascii(shown)
+    assert "not markup" in shown
+    for words in (("watch", "run"), ("report", "run")):
+        again = run_memdeep(*words)
+        text = (again.stdout + again.stderr).decode()
+        assert all(character.isprintable() or character == "\n" for character in text), ascii(text)
+
+
+def test_the_parts_of_a_run_that_is_not_memrays_are_guarded_too(
+    tmp_path: Path, run_memdeep: RunMemdeep
+) -> None:
+    directory = record(tmp_path, "--backend", "tracemalloc")
+    path = directory / "snapshots.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:3], b'{"n":4,"peak":-1}\n', b"\0" * 99 + b"\n", *lines[4:]]))
+    assert run_memdeep("report", "--quiet", directory).returncode == 0
+    (problem,) = read_json(directory / "report.json")["problems"]
+    assert "2 of its lines cannot be read" in problem
+    path.unlink()
+    assert run_memdeep("report", "--quiet", directory).returncode == 0
+    (problem,) = read_json(directory / "report.json")["problems"]
+    assert "snapshots.jsonl" in problem
+
+
+def test_a_frame_in_a_pipe_or_a_device_has_no_source(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    code = f"""
+import memdeep
+from memdeep.sources.lines import read_sources
+from memdeep.model import Frame, Origin
+names = [{str(tmp_path / "pipe.py")!r}, "/dev/zero", "/proc/self/maps", "x\\0y", "/", "n" * 9999]
+frames = [Frame("f", name, 1, Origin.USER) for name in names]
+assert read_sources(frames, None).lines == {{}}
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT_S)

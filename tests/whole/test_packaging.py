@@ -1,0 +1,172 @@
+"""What is installed: wheel and sdist hold the templates, and an installed memdeep renders."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from running import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+TEMPLATES = sorted(
+    path.relative_to(ROOT).as_posix() for path in (ROOT / "templates").rglob("*") if path.is_file()
+)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the sdist, and the wheel built from it."""
+    directory = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--outdir", str(directory), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return directory
+
+
+def test_the_wheel_holds_templates_typing_and_licence(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert {f"memdeep/{template}" for template in TEMPLATES} <= names
+    assert "memdeep/py.typed" in names
+    assert "memory_monitor.py" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_one_compiled_wheel_serves_all_pythons(built: Path) -> None:
+    if shutil.which(os.environ.get("CXX", "c++")) is None:
+        pytest.skip("there is no C++ compiler")
+    (wheel,) = built.glob("*.whl")
+    assert "-cp310-abi3-" in wheel.name
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert [name for name in names if name.endswith(".so")] == ["memdeep/capture/_replay.abi3.so"]
+
+
+def test_without_a_compiler_the_wheel_is_pure(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    command += ["--disable-pip-version-check", "--wheel-dir", str(tmp_path), str(ROOT)]
+    broken = {**os.environ, "CC": "/bin/false", "CXX": "/bin/false"}
+    done = subprocess.run(command, capture_output=True, text=True, env=broken)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert not any(name.endswith(".so") for name in archive.namelist())
+
+
+@pytest.mark.parametrize("musl", [False, True])
+def test_on_musl_nothing_is_required_that_has_no_wheels_there(
+    monkeypatch: pytest.MonkeyPatch, musl: bool
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    hatch_build = importlib.import_module("hatch_build")
+    monkeypatch.setattr(hatch_build, "platform_tags", lambda: ["musllinux_1_2_x86_64"] * musl)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    fields = dict(project["project"])
+    config = project["tool"]["hatch"]["metadata"]["hooks"]["custom"]
+    hatch_build.DependenciesHook(str(ROOT), config).update(fields)
+    names = {re.split(r"[^\w-]", word)[0] for word in fields["dependencies"]}
+    assert names >= {"memray", "psutil", "jinja2", "rich"}
+    assert (names & {"symbolic", "cffi", "multi-demangle", "lz4"} == set()) is musl
+
+
+def test_the_wheel_requires_what_this_system_can_have(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        fields = archive.read(name).decode()
+    needed = [line for line in fields.splitlines() if line.startswith("Requires-Dist: symbolic")]
+    is_optional = ["extra ==" in line for line in needed]
+    assert sorted(is_optional) == ([True] if "musl" in wheel.name else [False, True])
+
+
+def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    expected = {
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "Makefile",
+        "memory_monitor.py",
+        "hatch_build.py",
+        "native/account.hpp",
+        "native/alive.hpp",
+        "native/module.cpp",
+        "native/replay.hpp",
+        *TEMPLATES,
+    }
+    assert expected <= names
+    assert "tests/test_packaging.py" in names
+    assert "examples/backtest/deepseek_backtest.py" in names
+
+
+def test_a_page_renders_from_the_installed_wheel(built: Path, tmp_path: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    # The wheel is unpacked into a place of its own; its dependencies come from this environment.
+    site = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    environment = tmp_path / "venv"
+    venv.create(environment, with_pip=False, system_site_packages=False)
+    libraries = next(environment.glob("lib/python3.*/site-packages"))
+    dependencies = [path for path in sys.path if path.endswith("site-packages")]
+    (libraries / "wheel.pth").write_text("\n".join([str(site), *dependencies]))
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from memdeep import phase\nwith phase('加载'):\n    kept = [bytearray(4096)] * 9\n"
+    )
+    done = subprocess.run(
+        [environment / "bin" / "python", "-m", "memdeep", "run", "-o", "out", "program.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "加载" in page
+    where = subprocess.run(
+        [environment / "bin" / "python", "-c", "import memdeep; print(memdeep.__file__)"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert where.stdout.startswith(str(site))
+
+
+@pytest.mark.parametrize("editable", [False, True])
+def test_memory_monitor_is_installed(built: Path, tmp_path: Path, editable: bool) -> None:
+    environment = tmp_path / "venv"
+    venv.create(environment, with_pip=False)
+    libraries = next(environment.glob("lib/python3.*/site-packages"))
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    install += ["--disable-pip-version-check", "--target", str(libraries)]
+    wanted = ["--editable", str(ROOT)] if editable else [str(*built.glob("*.whl"))]
+    done = subprocess.run([*install, *wanted], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    # Without any third-party package at all.
+    code = (
+        "import memory_monitor; memory_monitor.init_global_monitor(log_file='a.log')\n"
+        "memory_monitor.memory_checkpoint('installed'); print(memory_monitor.__file__)"
+    )
+    done = subprocess.run(
+        [environment / "bin" / "python", "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    home = ROOT if editable else libraries
+    assert (done.stdout, done.stderr) == (f"{home / 'memory_monitor.py'}\n", "")
+    assert "[installed]" in (tmp_path / "a.log").read_text("utf-8")

@@ -1,0 +1,102 @@
+"""Every command that the README shows is run here, as it is written there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import ROOT
+
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+COMMANDS = [line.split("  # ")[0].strip() for block in BLOCKS for line in block.splitlines()]
+INLINE = ["memdeep report memray-job.bin", "memdeep run --help"]
+
+JOB = """\
+import json
+from memdeep import checkpoint, phase
+checkpoint("加载config_BEFORE")
+config = [bytearray(100_000) for _ in range(30)]
+checkpoint("加载config_AFTER", note="12 symbols")
+print("【Phase 1: 客观机会识别】", json.loads("[1]"))
+with phase("optimise"):
+    kept = [bytearray(100_000) for _ in range(10)]
+"""
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with everything the README's commands name."""
+    place = tmp_path_factory.mktemp("readme")
+    (place / "job.py").write_text(JOB, "utf-8")
+    (place / "fixed_job.py").write_text(JOB.replace("range(30)", "range(3)"), "utf-8")
+    (place / "package").mkdir()
+    (place / "package" / "__init__.py").touch()
+    (place / "package" / "module.py").write_text(JOB, "utf-8")
+    shutil.copytree(ROOT / "examples", place / "examples")
+    memray = [sys.executable, "-m", "memray", "run", "--quiet", "-o", "memray-job.bin", "job.py"]
+    subprocess.run(memray, cwd=place, check=True)
+    run = [sys.executable, "-m", "memdeep", "run", "--no-report", "--quiet", "-o"]
+    earlier = "memdeep-runs/job-20251120-103045"
+    subprocess.run([*run, earlier, "job.py"], cwd=place, check=True)
+    return place
+
+
+def environment() -> dict[str, str]:
+    tools = Path(sys.executable).parent
+    return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith("make")] + INLINE)
+def test_the_command_works(command: str, workplace: Path) -> None:
+    done = subprocess.run(
+        command, shell=True, cwd=workplace, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_make_demo_names_the_report_and_the_line(tmp_path: Path) -> None:
+    """`make demo` itself, in this environment and on a small backtest."""
+    assert "make demo" in COMMANDS
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "memdeep").write_text(f'#!/bin/sh\nexec {sys.executable} -m memdeep "$@"\n')
+    (venv / "bin" / "memdeep").chmod(0o755)
+    (venv / ".installed").touch()
+    done = subprocess.run(
+        ["make", "demo", "VENV=venv", "DEMO_SIZE=--scale 0.02"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "加载config grew RSS by" in done.stderr
+    assert "Report: memdeep-runs/deepseek_backtest-" in done.stderr
+
+
+def test_make_test_runs_pytest() -> None:
+    """Running `make test` within the tests would not end; that it leads here is enough."""
+    assert "make test" in COMMANDS
+    done = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "-m pytest" in done.stdout
+
+
+def test_the_python_example_works(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    program = tmp_path / "example.py"
+    program.write_text(f"def load(): return []\n{example}\nvalidate()\n", "utf-8")
+    run = [sys.executable, "-m", "memdeep", "run", "-o", str(tmp_path / "out"), str(program)]
+    done = subprocess.run(run, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name in ("加载config", "optimise", "validate"):
+        assert name in done.stderr
