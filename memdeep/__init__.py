@@ -1,7 +1,6 @@
 """memdeep: which line, in which phase, made this Python program's memory explode?"""
 
 from memdeep.record.api import checkpoint, phase
-from memdeep.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
         memory_snapshot,
         monitor_function,
     )
+    from memdeep.version import __version__
 
 __all__ = [
     "MemoryMonitor",
@@ -30,7 +30,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """The names of `memdeep.monitor`, which is imported only where one of them is used."""
+    """Import the module of a name only where the name is used: not all programs use all."""
+    if name == "__version__":
+        from memdeep.version import __version__
+
+        return __version__
     if name in __all__:
         from memdeep import monitor
 

@@ -21,6 +21,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from memdeep.cli import arguments
 from memdeep.cli.options import (
     BY_NAME,
     COMMAND_LINE,
@@ -48,6 +49,21 @@ PROJECT_SECTION = ("tool", "memdeep")
 WIDE = 120  # columns of the terminal from which on `table` explains each option too
 MAX_SHOWN = 60
 _WHERE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+def main(words: Sequence[str]) -> int:
+    """Carry out `memdeep config`; return its exit status."""
+    arguments.parser("config").parse_args(words)
+    console = Console(highlight=False)
+    loaded = load(Path.cwd())
+    console.print(table(merge({}, loaded), console))
+    console.print(place(loaded), soft_wrap=True)
+    return 0
+
+
+def in_force(command_line: Mapping[str, object]) -> Settings:
+    """Return the options in force here; ``command_line`` goes first. Raises MemdeepError."""
+    return merge(command_line, load(Path.cwd()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib import metadata
@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from memdeep import limits
+from memdeep.cli import arguments
 from memdeep.errors import EngineError
 from memdeep.heap import choice
 from memdeep.heap.replay import engine
@@ -44,6 +45,14 @@ class Check:
     found: str
     state: State = State.GOOD
     advice: str = ""
+
+
+def main(words: Sequence[str]) -> int:
+    """Carry out `memdeep doctor`; return its exit status."""
+    arguments.parser("doctor").parse_args(words)
+    found = checks()
+    show(found, Console(highlight=False))
+    return 0 if is_well(found) else 1
 
 
 def checks() -> tuple[Check, ...]:

@@ -1,32 +1,36 @@
-"""The options of `memdeep run` that may be set in a file too: the one table of them.
+"""The options of memdeep: the one table of them, which everything else is derived from.
 
-Knows neither argparse nor TOML, nor what an option does.
+The command line, `memdeep.toml`, `memdeep config` and the values that reach the stages (`Settings.
+of`) all follow this table. Knows neither argparse nor TOML, nor what an option does.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from memdeep.record.how import MEMRAY, RSS, TRACEMALLOC
 from memdeep.text.safe import plain
 
 DEFAULT = "default"
 COMMAND_LINE = "command line"
 ONLY_ON_COMMAND_LINE = ("force",)
-OF_REPORTS = ("lang", "source", "redact-args", "editor", "open", "quiet")
 
-Kind = Literal["flag", "number", "size", "text", "texts", "path"]
+Kind = Literal["flag", "number", "megabytes", "size", "text", "texts", "path"]
 Value = bool | float | str | Path | tuple[str, ...] | None
 
-LEAST_SIZE_BYTES = 1 << 20
+MIB = 1 << 20
+LEAST_SIZE_BYTES = MIB
 _SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([kmgt])(?:i?b)?", re.ASCII | re.IGNORECASE)
 _SIZE_UNITS = "bkmgt"
 
 _WANTED = {
     "flag": "true or false",
     "number": "a number",
+    "megabytes": "a number",
     "size": "a size such as 950M or 1.5G",
     "text": "a text in quotes",
     "path": "a path in quotes",
@@ -34,38 +38,70 @@ _WANTED = {
 }
 
 
+class Place(Enum):
+    """Where an option acts; the fields of the class named take its value."""
+
+    PROGRAM = "within the program: record.how.HowToRecord"
+    RUN = "around the program: run.options.RunOptions"
+    INTERPRETER = "on the command line of the program's Python: run.interpreter"
+    REPORT = "in what is written: pipeline.ReportOptions"
+    TERMINAL = "after a report has been made: cli.report"
+    COMMAND = "in the command `memdeep run` itself: cli.run"
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of `memdeep run` that may be set in a file.
+    """One option, which the command line and a file may set.
 
-    ``name`` is the long one without dashes in front, ``also`` are others for the same. A number
-    lies between ``least`` and ``most`` (both allowed); a size is a text that `size_bytes` reads; a
-    text is one of ``choices`` if there are any.
-    lies between ``least`` and ``most`` (both allowed); a size is a text that `size_bytes` reads; a
-    text is one of ``choices`` if there are any, and matches ``pattern`` if there is one.
+    ``name`` is the long one without dashes in front, ``also`` are others for the same, ``short`` is
+    one with a single dash. It acts in ``places``, as a field of the same name (with underscores)
+    unless ``field`` names another. A number lies between ``least`` and ``most`` (both allowed); a
+    size is a text that `size_bytes` reads; a text is one of ``choices`` if there are any, and
+    matches ``pattern`` if there is one. ``metavar`` stands for the value in the help, which names
+    the default unless it is none, or ``default_words`` in its place.
     """
 
     name: str
     kind: Kind
-    help: str
+    places: tuple[Place, ...]
+    does: str
     default: Value = None
     also: tuple[str, ...] = ()
+    short: str = ""
+    field: str = ""
+    metavar: str = ""
     least: float = 0.0
     most: float = 1e9
     choices: tuple[str, ...] = ()
     pattern: str = ""
+    default_words: str = ""
 
     @property
     def destination(self) -> str:
         """The name as an identifier: what argparse calls ``dest``."""
         return self.name.replace("-", "_")
 
+    @property
+    def help(self) -> str:
+        """What the option does, and its default if it has one."""
+        words = self.default_words
+        if not words and self.default not in (None, False, ()):
+            words = "yes" if self.default is True else str(self.default)
+        return f"{self.does} (default: {words})" if words else self.does
+
+
+_IN_PROGRAM = (Place.PROGRAM,)
+_AROUND = (Place.RUN,)
+_IN_REPORT = (Place.REPORT,)
+_AFTER = (Place.TERMINAL,)
+_IN_COMMAND = (Place.COMMAND,)
 
 OPTIONS = (
-    Option("native", "flag", "record C and C++ frames too (default: yes)", True),
+    Option("native", "flag", _IN_PROGRAM, "record C and C++ frames too", True),
     Option(
         "trace-python-allocators",
         "flag",
+        _IN_PROGRAM,
         "trace every small object: exact lines, slower",
         False,
         also=("deep",),
@@ -73,74 +109,175 @@ OPTIONS = (
     Option(
         "backend",
         "text",
-        "what records (default: memray)",
-        "memray",
-        choices=("memray", "tracemalloc", "rss"),
+        _IN_PROGRAM,
+        "what records",
+        MEMRAY,
+        choices=(MEMRAY, TRACEMALLOC, RSS),
     ),
-    Option("warning-mb", "number", "draw a line at this RSS", least=0.001),
-    Option("critical-mb", "number", "draw a line at this RSS, in red", least=0.001),
+    Option(
+        "warning-mb",
+        "megabytes",
+        _AROUND,
+        "draw a line at this RSS",
+        field="warning_bytes",
+        metavar="MB",
+        least=0.001,
+    ),
+    Option(
+        "critical-mb",
+        "megabytes",
+        _AROUND,
+        "draw a line at this RSS, in red",
+        field="critical_bytes",
+        metavar="MB",
+        least=0.001,
+    ),
     Option(
         "memory-limit",
         "size",
+        _AROUND,
         "run it under this limit, in a cgroup of its own where allowed, else as RLIMIT_AS",
+        field="memory_limit_bytes",
     ),
-    Option("kill-at", "size", "end it at this RSS, after writing down where each thread is"),
+    Option(
+        "kill-at",
+        "size",
+        _AROUND,
+        "end it at this RSS, after writing down where each thread is",
+        field="kill_bytes",
+    ),
     Option(
         "sample-interval",
         "number",
-        "seconds between readings of RSS (default and most: 0.05)",
+        _IN_PROGRAM,
+        "seconds between readings of RSS, at most 0.05",
         0.05,
-        (),
-        0.001,
-        0.05,
+        metavar="SECONDS",
+        least=0.001,
+        most=0.05,
     ),
-    Option("output", "path", "the run directory (default: memdeep-runs/NAME-DATE-TIME)"),
+    Option(
+        "output",
+        "path",
+        _IN_COMMAND,
+        "the run directory",
+        short="o",
+        metavar="DIR",
+        default_words="memdeep-runs/NAME-DATE-TIME",
+    ),
     Option(
         "lang",
         "text",
-        "language of the page: en, zh or both with a switch (default: both)",
+        _IN_REPORT,
+        "language of the page: en, zh or both with a switch",
         "both",
         choices=("en", "zh", "both"),
     ),
     Option(
         "source",
         "flag",
-        "show source lines, also of files that look private (default: not of those), or none",
+        _IN_REPORT,
+        "show source lines, also of files that look private, or none",
+        default_words="not of those",
     ),
-    Option("redact-args", "flag", "hide the program's arguments in all that is written", False),
+    Option(
+        "redact-args",
+        "flag",
+        (Place.PROGRAM, Place.REPORT),
+        "hide the program's arguments in all that is written",
+        False,
+    ),
     Option(
         "editor",
         "text",
-        "address that opens a source line, with {path} and {line} (default: VS Code)",
+        _IN_REPORT,
+        "address that opens a source line, with {path} and {line}",
         "vscode://file/{path}:{line}",
+        metavar="ADDRESS",
         # A link must lead to an editor and not run something in the page.
         pattern=r"(?!javascript:|data:|vbscript:)[a-z][a-z0-9+.-]*:.*\{path\}.*",
+        default_words="VS Code",
     ),
-    Option("open", "flag", "open the page in the browser", False),
-    Option("quiet", "flag", "say nothing but errors", False),
-    Option("no-report", "flag", "only record; `memdeep report DIR` makes the report later", False),
+    Option("open", "flag", _AFTER, "open the page in the browser", False),
+    Option("quiet", "flag", _AFTER, "say nothing but errors", False),
+    Option(
+        "no-report",
+        "flag",
+        _IN_COMMAND,
+        "only record; `memdeep report DIR` makes the report later",
+        False,
+    ),
     Option(
         "mark-stdout",
         "texts",
+        _IN_PROGRAM,
         "a checkpoint where a line of output matches, named by group 1 or the line",
         (),
+        metavar="REGEX",
     ),
     Option(
         "mark-call",
         "texts",
+        _IN_PROGRAM,
         "a phase around each call; add =LABEL to name it, {0} is the first argument",
         (),
+        metavar="MODULE:NAME",
     ),
-    Option("mark-line", "texts", "a checkpoint where this line, or FILE:FUNCTION, is reached", ()),
-    Option("mark-every", "number", "a checkpoint every so many seconds", least=0.001),
-    Option("focus", "texts", "trace only while a phase of this name is open; * and ? match", ()),
-    Option("start-at", "text", "trace from this checkpoint or phase on"),
-    Option("stop-at", "text", "trace up to this checkpoint or phase"),
-    Option("max-capture", "size", "stop tracing, not the program, at this size of the capture"),
-    Option("keep-free", "size", "stop tracing when less of the disk is free (default: 1G)", "1G"),
-    Option("python-args", "text", 'options of Python itself, as in "-X dev -W error"'),
+    Option(
+        "mark-line",
+        "texts",
+        _IN_PROGRAM,
+        "a checkpoint where this line, or FILE:FUNCTION, is reached",
+        (),
+        metavar="FILE:LINE",
+    ),
+    Option(
+        "mark-every",
+        "number",
+        _IN_PROGRAM,
+        "a checkpoint every so many seconds",
+        metavar="SECONDS",
+        least=0.001,
+    ),
+    Option(
+        "focus",
+        "texts",
+        _IN_PROGRAM,
+        "trace only while a phase of this name is open; * and ? match",
+        (),
+        metavar="LABEL",
+    ),
+    Option(
+        "start-at", "text", _IN_PROGRAM, "trace from this checkpoint or phase on", metavar="LABEL"
+    ),
+    Option("stop-at", "text", _IN_PROGRAM, "trace up to this checkpoint or phase", metavar="LABEL"),
+    Option(
+        "max-capture",
+        "size",
+        _AROUND,
+        "stop tracing, not the program, at this size of the capture",
+        field="max_capture_bytes",
+    ),
+    Option(
+        "keep-free",
+        "size",
+        _AROUND,
+        "stop tracing when less of the disk is free",
+        "1G",
+        field="keep_free_bytes",
+    ),
+    Option(
+        "python-args",
+        "text",
+        (Place.INTERPRETER,),
+        'options of Python itself, as in "-X dev -W error"',
+        metavar="OPTIONS",
+    ),
 )
 BY_NAME = {name: option for option in OPTIONS for name in (option.name, *option.also)}
+OF_REPORTS = tuple(
+    option for option in OPTIONS if {Place.REPORT, Place.TERMINAL} & {*option.places}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,28 +302,37 @@ class Settings(tuple[Setting, ...]):
     def value(self, name: str) -> Value:
         return next(setting.value for setting in self if setting.name == name)
 
+    def of(self, place: Place) -> dict[str, Any]:
+        """The values of the options that act in ``place``, by field, as its class wants them.
+
+        Megabytes and sizes become bytes. A text or number that is not set is "" or 0.
+        """
+        options = (option for option in OPTIONS if place in option.places)
+        return {
+            option.field or option.destination: _in_use(option, self.value(option.name))
+            for option in options
+        }
+
     def flag(self, name: str) -> bool:
         return bool(self.value(name))
-
-    def number(self, name: str) -> float | None:
-        value = self.value(name)
-        return float(value) if isinstance(value, (int, float)) else None
-
-    def size_bytes(self, name: str) -> int | None:
-        value = self.value(name)
-        return size_bytes(value) if isinstance(value, str) else None
 
     def text(self, name: str) -> str | None:
         value = self.value(name)
         return value if isinstance(value, str) else None
 
-    def texts(self, name: str) -> tuple[str, ...]:
-        value = self.value(name)
-        return value if isinstance(value, tuple) else ()
-
     def path(self, name: str) -> Path | None:
         value = self.value(name)
         return value if isinstance(value, Path) else None
+
+
+def _in_use(option: Option, value: Value) -> Any:
+    if option.kind == "size":
+        return None if value is None else size_bytes(str(value))
+    if option.kind == "megabytes":
+        return None if value is None else round(float(str(value)) * MIB)
+    if option.kind == "number":
+        return 0.0 if value is None else float(str(value))
+    return "" if value is None and option.kind == "text" else value
 
 
 def size_bytes(text: str) -> int | None:
@@ -202,6 +348,7 @@ def problem(option: Option, value: object) -> str | None:
     fits = {
         "flag": lambda: isinstance(value, bool),
         "number": lambda: isinstance(value, (int, float)) and not isinstance(value, bool),
+        "megabytes": lambda: isinstance(value, (int, float)) and not isinstance(value, bool),
         "size": lambda: isinstance(value, str) and size_bytes(value) is not None,
         "text": lambda: isinstance(value, str),
         "path": lambda: isinstance(value, str),
@@ -228,7 +375,7 @@ def example(option: Option, value: object) -> str:
     """A value that ``option`` takes, as TOML; made of the wrong ``value`` where that can be."""
     if option.kind == "texts":
         return toml_text((value,) if isinstance(value, str) else ("first", "second"))
-    if option.kind == "number":
+    if option.kind in ("number", "megabytes"):
         return toml_text(min(option.most, 800))
     if option.kind == "flag":
         return "true"

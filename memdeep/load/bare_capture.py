@@ -12,7 +12,7 @@ from memdeep.heap.parts import Part
 from memdeep.load import checkpoints
 from memdeep.load.run import Recording, capture_files
 from memdeep.model import Checkpoint, CheckpointKind, Mode, Run
-from memdeep.record.spec import RecordSpec
+from memdeep.record.how import MEMRAY
 
 NEVER_CLOSED = (
     "The capture was never closed: the program was killed, or the file is cut off. What is shown "
@@ -56,7 +56,7 @@ def load_capture(path: Path) -> Recording:
     run = Run(
         command=tuple(facts.command.split()),
         name=path.name,
-        mode=Mode(RecordSpec.MEMRAY, facts.native, facts.python_allocators),
+        mode=Mode(MEMRAY, facts.native, facts.python_allocators),
         python=None,
         memray=None,
         started=datetime.fromtimestamp(facts.start_ms / 1000, timezone.utc).isoformat(),

@@ -31,7 +31,7 @@ from memdeep.model import (
     Stretch,
 )
 from memdeep.model.sums import sum_of_known
-from memdeep.record.spec import RecordSpec
+from memdeep.record.how import MEMRAY, TRACEMALLOC
 from memdeep.rundir import journal
 from memdeep.rundir import meta as observation
 from memdeep.rundir.directory import RunDirectory
@@ -117,7 +117,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
     samples, missing = _read_samples(run_dir.samples, start)
     problems += missing
     traced = Traced([event for event in events if event.kind in checkpoints.KINDS])
-    if meta.backend == RecordSpec.MEMRAY:
+    if meta.backend == MEMRAY:
         traced = align_parts(run_dir, events, start)
     ordered = traced.ordered
     problems += traced.problems
@@ -156,7 +156,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         parts=traced.parts,
         start_ms=start_ms,
         origins=origins,
-        snapshots=run_dir.snapshots if meta.backend == RecordSpec.TRACEMALLOC else None,
+        snapshots=run_dir.snapshots if meta.backend == TRACEMALLOC else None,
         places={
             event.sequence: place
             for place, event in enumerate([*ordered, *([end] if end is not None else [])], 1)

@@ -10,27 +10,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from memdeep.record.spec import RecordSpec
+    from memdeep.record.how import HowToRecord
 
 
 def main(modules_before: "frozenset[str]") -> "Callable[[], object]":
     """Record the program described on the command line until all of it has ended.
 
-    Returns what executes the program.
+    Return the function that executes the program.
     """
     try:
         from memdeep.record import program
-        from memdeep.record.spec import RecordSpec
+        from memdeep.record.how import HowToRecord
 
-        spec = RecordSpec.from_arguments(sys.argv[1:])
-        _record(spec)
+        how, words = HowToRecord.from_words(sys.argv[1:])
+        what = program.WhatToRun.from_words(words)
+        _record(how)
     except KeyboardInterrupt:
         end_by_interrupt()
         raise
-    return program.prepare(spec, modules_before)
+    return program.prepare(what, modules_before)
 
 
-def _record(spec: "RecordSpec") -> None:
+def _record(how: "HowToRecord") -> None:
     """Start recording; whatever fails in that, the program shall run."""
     import atexit
 
@@ -38,7 +39,7 @@ def _record(spec: "RecordSpec") -> None:
     from memdeep.record.session import Session
 
     try:
-        session = Session(spec)
+        session = Session(how)
         # Registered first, so it runs last: after the program's threads and `atexit` functions.
         atexit.register(session.finish)
         session.start()

@@ -8,14 +8,14 @@ from memdeep.rundir import labels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from memdeep.record.spec import RecordSpec
+    from memdeep.record.how import HowToRecord
     from memdeep.record.tracing import Tracing
 
 
 class Focus:
     """Stands between the program's checkpoints and the recorder, and turns the tracer on and off.
 
-    Tracing is on while a span is open whose name matches a pattern of ``spec.focus`` (a `phase()`,
+    Tracing is on while a span is open whose name matches a pattern of ``how.focus`` (a `phase()`,
     or a pair of labels), and from a plain checkpoint that matches until the next checkpoint. With
     ``start_at`` it starts at the checkpoint or span of that label; with ``stop_at`` it stops
     there, for good.
@@ -27,13 +27,13 @@ class Focus:
         "_open",
         "_recorder",
         "_segment",
-        "_spec",
+        "_how",
         "_tracing",
         "thread_id",
     )
 
-    def __init__(self, spec: "RecordSpec", recorder: Recorder, tracing: "Tracing") -> None:
-        self._spec = spec
+    def __init__(self, how: "HowToRecord", recorder: Recorder, tracing: "Tracing") -> None:
+        self._how = how
         self._recorder = recorder
         self._tracing = tracing
         self._lock = threading.RLock()
@@ -41,7 +41,7 @@ class Focus:
         self._segment = False
         self._is_over = False
         self.thread_id = threading.get_ident
-        if spec.stop_at and not spec.start_at and not spec.focus:
+        if how.stop_at and not how.start_at and not how.focus:
             self._tracing.switch(True, from_start=True)
 
     def checkpoint(self, label: str, note: "str | None") -> None:
@@ -89,15 +89,15 @@ class Focus:
             self._tracing.switch(self._wanted())
 
     def _matches(self, name: str) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in self._spec.focus)
+        return any(fnmatchcase(name, pattern) for pattern in self._how.focus)
 
     def _reach(self, label: str, stem: str) -> None:
         """Note that the point where tracing starts or stops has come."""
-        if self._spec.start_at and self._spec.start_at in (label, stem):
+        if self._how.start_at and self._how.start_at in (label, stem):
             self._open.add("start")
-        if self._spec.stop_at and self._spec.stop_at in (label, stem):
+        if self._how.stop_at and self._how.stop_at in (label, stem):
             self._is_over = True
 
     def _wanted(self) -> bool:
-        until_stopped = self._spec.stop_at and not self._spec.start_at and not self._spec.focus
+        until_stopped = self._how.stop_at and not self._how.start_at and not self._how.focus
         return not self._is_over and bool(self._open or self._segment or until_stopped)

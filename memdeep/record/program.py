@@ -6,7 +6,6 @@ from io import open_code
 from types import ModuleType, TracebackType
 
 from memdeep.record.marks.frame import unlink_between
-from memdeep.record.spec import RecordSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +14,52 @@ if TYPE_CHECKING:
 
 _BEFORE: "set[str]" = set()
 _OWN_DIRECTORY = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_STDIN = "<stdin>"
+STDIN = "-"
+_STDIN_NAME = "<stdin>"
+
+
+class WhatToRun:
+    """What to run: ``target`` is a script's path, a module's name or a piece of code.
+
+    As for `python`, the path ``-`` is the standard input, and a directory or a zip file is run by
+    the `__main__` in it.
+    """
+
+    __slots__ = ("arguments", "kind", "target")
+
+    SCRIPT = "script"
+    MODULE = "module"
+    CODE = "code"
+
+    def __init__(self, kind: str, target: str, arguments: "tuple[str, ...]") -> None:
+        self.kind = kind
+        self.target = target
+        self.arguments = arguments
+
+    @property
+    def name(self) -> str:
+        """A short name for titles and directories."""
+        if self.kind == WhatToRun.SCRIPT:
+            file = os.path.basename(os.path.abspath(self.target))
+            return "stdin" if self.target == STDIN else os.path.splitext(file)[0]
+        return self.target if self.kind == WhatToRun.MODULE else "code"
+
+    @property
+    def command(self) -> "tuple[str, ...]":
+        """The words after `python` that run it plainly."""
+        if self.kind == WhatToRun.SCRIPT:
+            return (self.target, *self.arguments)
+        flag = "-m" if self.kind == WhatToRun.MODULE else "-c"
+        return (flag, self.target, *self.arguments)
+
+    def to_words(self) -> "list[str]":
+        """Return the words for the command line; `from_words` reads them back."""
+        return [self.kind, self.target, *self.arguments]
+
+    @classmethod
+    def from_words(cls, words: "list[str]") -> "WhatToRun":
+        kind, target, *arguments = words
+        return cls(kind, target, tuple(arguments))
 
 
 def compile_main(source: "bytes | str", filename: str) -> "CodeType":
@@ -23,7 +67,7 @@ def compile_main(source: "bytes | str", filename: str) -> "CodeType":
     return compile(source, filename, "exec", dont_inherit=True)
 
 
-def prepare(spec: RecordSpec, modules_before: "frozenset[str]") -> "Callable[[], object]":
+def prepare(what: WhatToRun, modules_before: "frozenset[str]") -> "Callable[[], object]":
     """Make `__main__`, `sys.argv` and `sys.path` those of the program; returns what executes it.
 
     That is a function of the interpreter's, so that no frame of ours lies beneath the program's
@@ -33,19 +77,19 @@ def prepare(spec: RecordSpec, modules_before: "frozenset[str]") -> "Callable[[],
     _BEFORE.update(modules_before)
     # The words of the interpreter's own command line, up to where ours begin.
     interpreter = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv)]
-    prefix = {RecordSpec.MODULE: ["-m"], RecordSpec.CODE: ["-c"]}.get(spec.kind, [])
-    sys.orig_argv = [*interpreter, *prefix, spec.target, *spec.arguments]
+    prefix = {WhatToRun.MODULE: ["-m"], WhatToRun.CODE: ["-c"]}.get(what.kind, [])
+    sys.orig_argv = [*interpreter, *prefix, what.target, *what.arguments]
     main = _new_main()
-    if spec.kind == RecordSpec.MODULE:
-        return _module(spec)
-    if spec.kind == RecordSpec.CODE:
-        return _code(spec, main)
-    sys.argv = [spec.target, *spec.arguments]
-    if spec.target == "-":
+    if what.kind == WhatToRun.MODULE:
+        return _module(what)
+    if what.kind == WhatToRun.CODE:
+        return _code(what, main)
+    sys.argv = [what.target, *what.arguments]
+    if what.target == STDIN:
         return _stdin(main)
-    if holds_main(spec.target):
-        return _directory(spec)
-    return _script(spec, main)
+    if holds_main(what.target):
+        return _directory(what)
+    return _script(what, main)
 
 
 def holds_main(path: str) -> bool:
@@ -90,11 +134,11 @@ def _new_main() -> ModuleType:
     return main
 
 
-def _script(spec: RecordSpec, main: ModuleType) -> "Callable[[], object]":
+def _script(what: WhatToRun, main: ModuleType) -> "Callable[[], object]":
     from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 
-    _set_first_path(os.path.dirname(os.path.realpath(spec.target)))
-    path = os.path.join(os.getcwd(), spec.target)  # not normalised, as `python` has it
+    _set_first_path(os.path.dirname(os.path.realpath(what.target)))
+    path = os.path.join(os.getcwd(), what.target)  # not normalised, as `python` has it
     with open_code(path) as file:
         source = file.read()
     if is_compiled(source):
@@ -121,7 +165,7 @@ def _stdin(main: ModuleType) -> "Callable[[], object]":
     # Not by way of `sys.stdin`, which is the program's.
     with open(0, "rb", closefd=False) as file:
         source = file.read()
-    return _executing(compile_main(source, _STDIN), main, _STDIN, BuiltinImporter)
+    return _executing(compile_main(source, _STDIN_NAME), main, _STDIN_NAME, BuiltinImporter)
 
 
 def _executing(
@@ -136,12 +180,12 @@ def _executing(
     return functools.partial(exec, code, main.__dict__)
 
 
-def _directory(spec: RecordSpec) -> "Callable[[], object]":
+def _directory(what: WhatToRun) -> "Callable[[], object]":
     import functools
     import runpy
 
-    path = os.path.join(os.getcwd(), spec.target)
-    if spec.target == "." and sys.version_info >= (3, 11):
+    path = os.path.join(os.getcwd(), what.target)
+    if what.target == "." and sys.version_info >= (3, 11):
         path = os.getcwd()
     sys.path.insert(0, path)  # whatever is said of a safe path
     _forget_shadowed(path)
@@ -149,30 +193,30 @@ def _directory(spec: RecordSpec) -> "Callable[[], object]":
     return functools.partial(run, "__main__", False)
 
 
-def _module(spec: RecordSpec) -> "Callable[[], object]":
+def _module(what: WhatToRun) -> "Callable[[], object]":
     import functools
     import runpy
 
-    sys.argv = ["-m", *spec.arguments]
+    sys.argv = ["-m", *what.arguments]
     _set_first_path(os.getcwd())
     # What `python -m` itself calls: it executes in the namespace of the present `__main__`.
     run = runpy._run_module_as_main  # type: ignore[attr-defined]
-    return functools.partial(run, spec.target, True)
+    return functools.partial(run, what.target, True)
 
 
-def _code(spec: RecordSpec, main: ModuleType) -> "Callable[[], object]":
+def _code(what: WhatToRun, main: ModuleType) -> "Callable[[], object]":
     import functools
     from importlib.machinery import BuiltinImporter
 
-    sys.argv = ["-c", *spec.arguments]
+    sys.argv = ["-c", *what.arguments]
     _set_first_path("")
     main.__loader__ = BuiltinImporter
-    code = compile_main(spec.target, "<string>")
+    code = compile_main(what.target, "<string>")
     if sys.version_info >= (3, 13):  # from here on tracebacks show the lines of such code
         import linecache
 
         key = code if sys.version_info >= (3, 14) else "<string>"
-        linecache._register_code(key, spec.target, "<string>")  # type: ignore[attr-defined]
+        linecache._register_code(key, what.target, "<string>")  # type: ignore[attr-defined]
     return functools.partial(exec, code, main.__dict__)
 
 

@@ -5,10 +5,10 @@ import sys
 
 from memdeep.record import api
 from memdeep.record.focus import Focus
+from memdeep.record.how import MEMRAY, TRACEMALLOC, HowToRecord
 from memdeep.record.orders import Orders
 from memdeep.record.recorder import Recorder, say
 from memdeep.record.rss import RssReader
-from memdeep.record.spec import RecordSpec
 from memdeep.record.tracing import Tracing
 
 TYPE_CHECKING = False
@@ -23,31 +23,31 @@ class Session:
 
     __slots__ = (
         "_failure",
+        "_how",
         "_marks",
         "_orders",
         "_pid",
         "_recorder",
-        "_spec",
         "_tracer",
         "_tracing",
     )
 
-    def __init__(self, spec: RecordSpec) -> None:
+    def __init__(self, how: HowToRecord) -> None:
         """Raises OSError if the journal cannot be opened."""
         self._pid = os.getpid()
-        self._spec = spec
+        self._how = how
         self._marks: Marks | None = None
         self._tracer: MemrayTracer | SnapshotTracer | None = None
         self._failure: object = None
-        self._orders = Orders(spec.orders) if spec.orders >= 0 else None
-        if spec.dumps_stacks:
-            _enable_stack_dumps(os.path.join(spec.run_dir, "stacks.txt"))
+        self._orders = Orders(how.orders) if how.orders >= 0 else None
+        if how.dumps_stacks:
+            _enable_stack_dumps(os.path.join(how.run_dir, "stacks.txt"))
         try:
-            self._tracer = _tracer(spec, os.path.abspath(spec.run_dir))
+            self._tracer = _tracer(how, os.path.abspath(how.run_dir))
         except Exception as error:  # whatever fails in a tracer, the program shall run
             self._failure = error
         # After the tracer's imports: they are not the program's, whose RSS counts from here.
-        self._recorder = Recorder(os.path.join(spec.run_dir, "journal.jsonl"), RssReader())
+        self._recorder = Recorder(os.path.join(how.run_dir, "journal.jsonl"), RssReader())
         self._tracing = Tracing(self._recorder, self._tracer)
 
     def start(self) -> None:
@@ -58,18 +58,18 @@ class Session:
         self._obey_earlier_order()
         if self._failure is not None:
             self._tracing.fail(f"allocations are not traced: {self._failure}")
-        if self._spec.traces_all():
+        if self._how.traced_only:
+            api.start(Focus(self._how, self._recorder, self._tracing))
+        else:
             self._tracing.switch(True, from_start=True)
             api.start(self._recorder)
-        else:
-            api.start(Focus(self._spec, self._recorder, self._tracing))
         self._obey_later_orders()
         if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(after_in_child=lambda: api.start(None))
-        if self._spec.marks:
+        if self._how.marks:
             from memdeep.record.marks import words
 
-            self._marks = words.install(self._spec.marks)
+            self._marks = words.install(self._how.marks)
 
     def finish(self) -> None:
         """The program has ended. Does nothing in a forked child that ends like its parent."""
@@ -110,12 +110,12 @@ def _enable_stack_dumps(path: str) -> None:
         say(f"stacks cannot be written down: {error}")
 
 
-def _tracer(spec: RecordSpec, directory: str) -> "MemrayTracer | SnapshotTracer | None":
-    if spec.backend == RecordSpec.MEMRAY:
+def _tracer(how: HowToRecord, directory: str) -> "MemrayTracer | SnapshotTracer | None":
+    if how.backend == MEMRAY:
         from memdeep.record.tracker import MemrayTracer
 
-        return MemrayTracer(spec, directory)
-    if spec.backend == RecordSpec.TRACEMALLOC:
+        return MemrayTracer(how, directory)
+    if how.backend == TRACEMALLOC:
         from memdeep.record.snapshots import SnapshotTracer
 
         return SnapshotTracer(directory)

@@ -17,16 +17,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from memdeep.record.spec import RecordSpec
+    from memdeep.record.how import HowToRecord
 
 
 class MemrayTracer:
     """Starts and stops memray's tracker, each time with a capture of its own."""
 
-    __slots__ = ("_directory", "_is_blind", "_running", "_spec", "_started")
+    __slots__ = ("_directory", "_is_blind", "_running", "_how", "_started")
 
-    def __init__(self, spec: "RecordSpec", directory: str) -> None:
-        self._spec = spec
+    def __init__(self, how: "HowToRecord", directory: str) -> None:
+        self._how = how
         self._directory = directory
         self._running: Tracker | None = None
         self._started = 0
@@ -50,15 +50,15 @@ class MemrayTracer:
         )
         arguments = sys.argv
         # memray keeps the command line in its capture, and fails on words that are not UTF-8.
-        shown = arguments[:1] if self._spec.hides_arguments else arguments
+        shown = arguments[:1] if self._how.redact_args else arguments
         sys.argv = [word.encode("utf-8", "replace").decode() for word in shown]
         try:
             with opening_high():
                 tracker = Tracker(
                     destination=destination,
-                    native_traces=self._spec.native,
-                    trace_python_allocators=self._spec.python_allocators,
-                    memory_interval_ms=self._spec.interval_ms,
+                    native_traces=self._how.native,
+                    trace_python_allocators=self._how.trace_python_allocators,
+                    memory_interval_ms=self._how.interval_ms,
                 )
                 tracker.__enter__()
         finally:

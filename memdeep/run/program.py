@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tokenize
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from memdeep.errors import EXIT_NOT_FOUND, EXIT_NOT_RUNNABLE, ProgramError
-from memdeep.record.program import holds_main, is_compiled
-from memdeep.record.spec import RecordSpec
-
-STDIN = "-"
+from memdeep.record.program import STDIN, WhatToRun, holds_main, is_compiled
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What to run: ``kind`` is one of RecordSpec's, ``target`` a path, a module or code.
-
-    As for `python`, the path ``-`` is the standard input, and a directory or a zip file is run by
-    the `__main__` in it.
-    """
-
-    kind: str
-    target: str
-    arguments: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """A short name for titles and directories."""
-        if self.kind == RecordSpec.SCRIPT:
-            return "stdin" if self.target == STDIN else Path(os.path.abspath(self.target)).stem
-        return self.target if self.kind == RecordSpec.MODULE else "code"
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        """The words after `python` that run it plainly."""
-        if self.kind == RecordSpec.SCRIPT:
-            return (self.target, *self.arguments)
-        flag = "-m" if self.kind == RecordSpec.MODULE else "-c"
-        return (flag, self.target, *self.arguments)
-
-
-def check(program: Program) -> None:
+def check_program(program: WhatToRun) -> None:
     """Raises ProgramError if ``program`` cannot be started."""
-    if program.kind == RecordSpec.SCRIPT:
+    if program.kind == WhatToRun.SCRIPT:
         _check_script(Path(program.target))
-    elif program.kind == RecordSpec.MODULE:
+    elif program.kind == WhatToRun.MODULE:
         _check_module(program.target)
     else:
         _compile(program.target, "<string>", "The code given with -c")

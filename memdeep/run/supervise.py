@@ -20,14 +20,14 @@ from typing import TextIO
 
 from memdeep.errors import EXIT_NOT_STARTED, OutputError, ProgramError
 from memdeep.record import bootstrap
-from memdeep.record.spec import RecordSpec
+from memdeep.record.how import MEMRAY
+from memdeep.record.program import WhatToRun
 from memdeep.run import interpreter
 from memdeep.run.bounds import Bounds
 from memdeep.run.capacity import Capacity
 from memdeep.run.guard import Guard
 from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.options import RunOptions
-from memdeep.run.program import Program
 from memdeep.run.progress import Progress
 from memdeep.run.sampling import TreeSampler
 from memdeep.run.signals import forwarding_signals
@@ -40,7 +40,7 @@ from memdeep.rundir.samples import SAMPLES_TITLE, ProcessSample, encode_sample
 
 
 def run(
-    program: Program,
+    program: WhatToRun,
     run_dir: RunDirectory,
     options: RunOptions,
     on_progress: Callable[[Progress], None],
@@ -68,7 +68,7 @@ def run(
 
 def _supervise(
     meta: Meta,
-    program: Program,
+    program: WhatToRun,
     run_dir: RunDirectory,
     options: RunOptions,
     bounds: Bounds,
@@ -108,7 +108,7 @@ def _supervise(
             limit_bytes = None if bounds.limit is None else bounds.limit.bytes
             on_progress(Progress(time_s, rss_bytes, log.last_label, limit_bytes, left_bytes))
 
-        _watch(child, sampler, samples, options.interval_ms / 1000, on_tick)
+        _watch(child, sampler, samples, options.how.sample_interval, on_tick)
         duration_s = _seconds_since(meta.spawned_ns)
         if guard.has_ended_it:
             sampler.kill_rest()
@@ -154,21 +154,21 @@ def _open_samples(run_dir: RunDirectory) -> TextIO:
         raise write_error(run_dir.samples, error) from error
 
 
-def _meta(program: Program, options: RunOptions, bounds: Bounds) -> Meta:
+def _meta(program: WhatToRun, options: RunOptions, bounds: Bounds) -> Meta:
     paths = sysconfig.get_paths()
-    limit = bounds.limit
+    limit, how = bounds.limit, options.how
     return Meta(
         command=program.command,
         name=program.name,
-        backend=options.backend,
-        native=options.native and options.backend == RecordSpec.MEMRAY,
-        python_allocators=options.python_allocators and options.backend == RecordSpec.MEMRAY,
-        focus=options.traced_only,
+        backend=how.backend,
+        native=how.native and how.backend == MEMRAY,
+        python_allocators=how.trace_python_allocators and how.backend == MEMRAY,
+        focus=how.traced_only,
         python=".".join(str(part) for part in sys.version_info[:3]),
-        memray=version("memray") if options.backend == RecordSpec.MEMRAY else None,
+        memray=version("memray") if how.backend == MEMRAY else None,
         started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
         spawned_ns=time.monotonic_ns(),
-        interval_ms=options.interval_ms,
+        interval_ms=how.interval_ms,
         stdlib_paths=tuple(sorted({paths["stdlib"], paths["platstdlib"]})),
         library_paths=tuple(sorted({paths["purelib"], paths["platlib"]})),
         warning_bytes=options.warning_bytes,
@@ -177,33 +177,19 @@ def _meta(program: Program, options: RunOptions, bounds: Bounds) -> Meta:
         limit_source=None if limit is None else limit.source,
         limit_of_address_space=limit is not None and limit.of_address_space,
         notes=bounds.notes,
-        redact_args=options.redact_args,
+        redact_args=how.redact_args,
         package=str(Path(bootstrap.__file__).parent.parent),
     )
 
 
 def _command(
-    program: Program, run_dir: RunDirectory, options: RunOptions, orders: int
+    program: WhatToRun, run_dir: RunDirectory, options: RunOptions, orders: int
 ) -> list[str]:
-    spec = RecordSpec(
-        run_dir=str(run_dir.path.absolute()),
-        backend=options.backend,
-        native=options.native,
-        python_allocators=options.python_allocators,
-        interval_ms=options.interval_ms,
-        orders=orders,
-        marks=list(options.marks),
-        focus=list(options.focus),
-        start_at=options.start_at,
-        stop_at=options.stop_at,
-        dumps_stacks=options.dumps_stacks,
-        hides_arguments=options.redact_args,
-        kind=program.kind,
-        target=program.target,
-        arguments=list(program.arguments),
+    how = options.how.but(
+        run_dir=str(run_dir.path.absolute()), dumps_stacks=options.dumps_stacks, orders=orders
     )
     start = str(Path(bootstrap.__file__))
-    return [sys.executable, *options.interpreter, start, *spec.to_arguments()]
+    return [sys.executable, *options.interpreter, start, *how.to_words(), *program.to_words()]
 
 
 def _watch(

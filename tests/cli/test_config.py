@@ -14,7 +14,7 @@ from rich.console import Console
 
 from memdeep.cli import config
 from memdeep.cli.config import Config
-from memdeep.cli.options import BY_NAME, OPTIONS, Option, Settings, problem, toml_text
+from memdeep.cli.options import BY_NAME, OPTIONS, Option, Place, Settings, problem, toml_text
 from memdeep.errors import EXIT_USAGE, MemdeepError
 
 ALL_KINDS = """\
@@ -76,7 +76,7 @@ def test_without_a_file_the_defaults_are_in_force(project: Path) -> None:
     assert [setting.name for setting in settings] == [option.name for option in OPTIONS]
     assert {setting.origin for setting in settings} == {"default"}
     assert settings.flag("native")
-    assert settings.number("sample-interval") == 0.05
+    assert settings.value("sample-interval") == 0.05
     assert settings.path("output") is None
     assert "no memdeep.toml" in config.place(loaded).plain
 
@@ -172,8 +172,9 @@ def test_the_command_line_wins(project: Path) -> None:
     given = {"focus": ["c"], "warning_mb": None, "open": True, "output": Path("out")}
     settings = config.merge(given, config.load(project))
     origins = {setting.name: setting.origin for setting in settings}
-    assert settings.texts("focus") == ("c",)
-    assert settings.number("warning-mb") == 5.0
+    assert settings.value("focus") == ("c",)
+    assert settings.value("warning-mb") == 5
+    assert settings.of(Place.RUN)["warning_bytes"] == 5 * 2**20
     assert settings.flag("open")
     assert not settings.flag("native")
     assert settings.path("output") == Path("out")

@@ -99,9 +99,9 @@ def test_a_sigkill_within_the_limit_is_no_want_of_memory(
 def test_without_cgroups_the_address_space_is_limited(work: Path, run_memdeep: RunMemdeep) -> None:
     """A memory controller that cannot be written to, as for a user without rights."""
     code = (
-        "import sys; from memdeep import cli; from memdeep.run import cgroup;"
+        "import sys; from memdeep.cli import main; from memdeep.run import cgroup;"
         "cgroup.create = lambda *_: (_ for _ in ()).throw(PermissionError(13, 'Permission denied'))"
-        "; cli.main(sys.argv[1:])"
+        "; main.main(sys.argv[1:])"
     )
     words = ("run", *OPTIONS, "--memory-limit", "600M", "eats.py", "2000")
     completed = subprocess.run(

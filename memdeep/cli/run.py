@@ -1,0 +1,135 @@
+"""`memdeep run`: runs a program, and reports which line made its memory grow."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.text import Text
+
+from memdeep import pipeline
+from memdeep.cli import arguments, config, report, speech
+from memdeep.cli.options import OPTIONS, Place, Settings
+from memdeep.errors import EXIT_INTERRUPTED, EXIT_USAGE, MemdeepError, ProgramError
+from memdeep.live.status_line import StatusLine
+from memdeep.record.how import MEMRAY, HowToRecord
+from memdeep.record.marks.words import check
+from memdeep.record.program import WhatToRun
+from memdeep.report import terminal
+from memdeep.run import interpreter
+from memdeep.run.options import RunOptions
+from memdeep.run.program import check_program
+from memdeep.rundir import directory
+from memdeep.rundir.directory import RunDirectory
+from memdeep.text.safe import plain
+
+
+def main(words: Sequence[str]) -> int:
+    """Carry out `memdeep run WORDS`; return the exit status of the program."""
+    own, rest = arguments.split(words, OPTIONS)
+    parser = arguments.parser(
+        "run", usage="memdeep run [OPTIONS] (script.py | - | -m MODULE | -c CODE) [ARGS...]"
+    )
+    arguments.add(parser, OPTIONS)
+    parser.add_argument(
+        "--force", action="store_true", help="replace the run that is in DIR already"
+    )
+    given = parser.parse_args(own)
+    what = what_to_run(rest)
+    settings = config.in_force(arguments.given(given, OPTIONS))
+    check_program(what)
+    options = run_options(settings)
+    output = settings.path("output")
+    if output is None:
+        run_dir = directory.create_default(what.name, datetime.now())
+    else:
+        run_dir = directory.create(output, force=given.force)
+    status = _record(what, run_dir, options, quiet=settings.flag("quiet"))
+    try:
+        _report(run_dir, settings)
+    except KeyboardInterrupt:
+        speech.complain(_interrupted(run_dir))
+        return EXIT_INTERRUPTED
+    # The program has run; its exit status is what the caller waits for.
+    except MemdeepError as error:
+        speech.complain(error)
+    except Exception:
+        traceback.print_exc()
+        speech.complain(_failed(run_dir))
+    return status
+
+
+def what_to_run(words: Sequence[str]) -> WhatToRun:
+    """Return the program that begins with the first of ``words``.
+
+    ``-m`` and ``-c`` may have their value attached. Raises ProgramError if there is none.
+    """
+    kinds = {"-m": WhatToRun.MODULE, "-c": WhatToRun.CODE}
+    if words and words[0][:2] in kinds:
+        kind, attached = kinds[words[0][:2]], words[0][2:]
+        rest = [attached, *words[1:]] if attached else list(words[1:])
+    else:
+        kind, rest = WhatToRun.SCRIPT, list(words)
+    if not rest:
+        raise ProgramError(
+            "There is no program to run.",
+            "Name a script, or use -m MODULE or -c CODE; see memdeep run --help.",
+            EXIT_USAGE,
+        )
+    return WhatToRun(kind, rest[0], tuple(rest[1:]))
+
+
+def run_options(settings: Settings) -> RunOptions:
+    """Return what to tell the stages that run and record. Raises ProgramError."""
+    how = HowToRecord(**settings.of(Place.PROGRAM))
+    wrong = next(filter(None, map(check, how.marks)), None)
+    if wrong is not None:
+        raise ProgramError(wrong, "See the examples of memdeep run --help.", EXIT_USAGE)
+    if how.traced_only and how.backend != MEMRAY:
+        raise ProgramError(
+            f"{how.traced_only[0]} does not go with --backend {how.backend}.",
+            "Only memray's tracer can be turned on and off; leave one of the two out.",
+            EXIT_USAGE,
+        )
+    words = interpreter.parse(settings.text("python-args") or "")
+    return RunOptions(
+        how=how, interpreter=(*interpreter.inherited(), *words), **settings.of(Place.RUN)
+    )
+
+
+def _record(what: WhatToRun, run_dir: RunDirectory, options: RunOptions, *, quiet: bool) -> int:
+    def on_note(sentence: str) -> None:
+        if not quiet:
+            speech.say(plain(f"memdeep: {sentence}"))
+
+    with StatusLine(sys.stderr, quiet=quiet) as status_line:
+        return pipeline.record_run(what, run_dir, options, status_line.update, on_note)
+
+
+def _report(run_dir: RunDirectory, settings: Settings) -> None:
+    quiet = settings.flag("quiet")
+    with speech.steps(quiet=quiet) as on_step:
+        pipeline.seal(run_dir, on_step)
+    if not settings.flag("no-report"):
+        pipeline.store_sources(run_dir, report.make(run_dir.path, None, settings))
+    elif not quiet:
+        said = report.spoken_language(settings).say("terminal.recorded")
+        speech.say(Text.assemble(said, terminal.link(run_dir.path)))
+
+
+def _interrupted(run_dir: RunDirectory) -> MemdeepError:
+    return MemdeepError(
+        "The report was interrupted; all that was recorded is kept.",
+        f"Make the report later: memdeep report {run_dir.path}",
+        EXIT_INTERRUPTED,
+    )
+
+
+def _failed(run_dir: RunDirectory) -> MemdeepError:
+    return MemdeepError(
+        "memdeep failed to make the report (a bug in memdeep). The recording is kept.",
+        f"Make the report with a later version: memdeep report {run_dir.path}",
+        EXIT_USAGE,
+    )
