@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import checkpoints, monitor, overhead, page, replay, reports, rss, symbols
+from benchmarks import checkpoints, monitor, overhead, page, replay, reports, rss, startup, symbols
 
 
 def main() -> None:
@@ -27,6 +27,7 @@ def main() -> None:
     console.print(f"Python {platform.python_version()}, {platform.machine()}, {platform.system()}")
     with tempfile.TemporaryDirectory(prefix="memdeep-bench-") as directory:
         place = Path(directory)
+        startup.measure(console, place, 4 * options.rounds)
         overhead.measure(console, place, options.scale, options.rounds)
         overhead.measure_lighter(console, place, max(1, options.rounds // 2))
         checkpoints.measure(console, place)
