@@ -31,7 +31,7 @@ from memdeep.run.options import RunOptions
 from memdeep.run.progress import Progress
 from memdeep.run.sampling import TreeSampler
 from memdeep.run.signals import forwarding_signals
-from memdeep.run.verdict import Death, judge
+from memdeep.run.verdict import Ending, judge
 from memdeep.rundir import meta as observation
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically, write_error
@@ -74,7 +74,7 @@ def _supervise(
     bounds: Bounds,
     on_progress: Callable[[Progress], None],
     on_note: Callable[[str], None],
-) -> tuple[Meta, Death]:
+) -> tuple[Meta, Ending]:
     """Start the program and stay with it; returns what is known at its end."""
     with ExitStack() as until_end:
         with _refusing():

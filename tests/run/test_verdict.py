@@ -9,7 +9,7 @@ import pytest
 from memdeep.model.statement import state
 from memdeep.report import sentences
 from memdeep.run.limits import Headroom, Limit
-from memdeep.run.verdict import Death, KernelLog, OomCounters, Witnesses, judge
+from memdeep.run.verdict import Ending, KernelLog, OomCounters, Witnesses, judge
 from memdeep.text.language import language
 
 MB = 1 << 20
@@ -18,13 +18,13 @@ QUIET = OomCounters(0, 5)
 SIGKILL, SIGTERM = -9, -15
 
 
-def judged(status: int, **known: Any) -> Death:
+def judged(status: int, **known: Any) -> Ending:
     return judge(status, Witnesses(**{"pid": 7, "before": QUIET, "after": QUIET, **known}))
 
 
-def said(death: Death) -> str:
+def said(ending: Ending) -> str:
     """The evidence in English."""
-    return "\n".join(sentences.statement(given, language("en")) for given in death.evidence)
+    return "\n".join(sentences.statement(given, language("en")) for given in ending.evidence)
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ def said(death: Death) -> str:
 def test_the_verdict_follows_the_status(
     status: int, verdict: str, code: int | None, name: str | None, shell: int
 ) -> None:
-    death = judged(status)
-    assert (death.verdict, death.exit_code, death.signal) == (verdict, code, name)
-    assert death.shell_status == shell
+    ending = judged(status)
+    assert (ending.verdict, ending.exit_code, ending.signal) == (verdict, code, name)
+    assert ending.shell_status == shell
 
 
 @pytest.mark.parametrize(
@@ -67,14 +67,14 @@ def test_the_verdict_follows_the_status(
     ],
 )
 def test_what_speaks_for_want_of_memory(known: dict[str, Any], verdict: str, sentence: str) -> None:
-    death = judged(SIGKILL, **known)
-    assert death.verdict == verdict
-    assert sentence in said(death)
+    ending = judged(SIGKILL, **known)
+    assert ending.verdict == verdict
+    assert sentence in said(ending)
 
 
 def test_only_sigkill_may_be_the_kernels() -> None:
-    death = judged(SIGTERM, kernel_log={7: "…"}, after=OomCounters(1, 6))
-    assert (death.verdict, death.evidence) == (
+    ending = judged(SIGTERM, kernel_log={7: "…"}, after=OomCounters(1, 6))
+    assert (ending.verdict, ending.evidence) == (
         "killed",
         (state("exit.by_signal", signal="SIGTERM"),),
     )
@@ -82,10 +82,10 @@ def test_only_sigkill_may_be_the_kernels() -> None:
 
 def test_what_memdeep_did_is_not_the_kernels() -> None:
     deed = state("exit.kill_at_ignored", grace_s=5.0)
-    death = judged(SIGKILL, deeds=(deed,), after=OomCounters(1, 6))
-    assert death.verdict == "killed"
-    assert death.evidence == (state("exit.by_signal", signal="SIGKILL"), deed)
-    assert "It was still there 5.0 s later, so memdeep sent SIGKILL." in said(death)
+    ending = judged(SIGKILL, deeds=(deed,), after=OomCounters(1, 6))
+    assert ending.verdict == "killed"
+    assert ending.evidence == (state("exit.by_signal", signal="SIGKILL"), deed)
+    assert "It was still there 5.0 s later, so memdeep sent SIGKILL." in said(ending)
 
 
 def test_headroom_is_told_where_it_tells_something() -> None:
