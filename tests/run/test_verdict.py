@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from memdeep.model import MemoryLimit
 from memdeep.model.statement import state
 from memdeep.report import sentences
-from memdeep.run.limits import Headroom, Limit
+from memdeep.run.limits import Headroom
 from memdeep.run.verdict import Ending, KernelLog, OomCounters, Witnesses, judge
 from memdeep.text.language import language
 
@@ -89,7 +90,7 @@ def test_what_memdeep_did_is_not_the_kernels() -> None:
 
 
 def test_headroom_is_told_where_it_tells_something() -> None:
-    headroom = Headroom(Limit(100 * MB, state("limit.memory")))
+    headroom = Headroom(MemoryLimit(100 * MB, state("limit.memory")))
     headroom.note(0.0, 50 * MB)
     left = headroom.statement()
     near = {"headroom": left, "is_near_limit": True}
@@ -102,7 +103,7 @@ def test_headroom_is_told_where_it_tells_something() -> None:
 
 
 def test_headroom_covers_the_last_seconds() -> None:
-    headroom = Headroom(Limit(100 * MB, state("limit.cgroup", file="memory.max")))
+    headroom = Headroom(MemoryLimit(100 * MB, state("limit.cgroup", file="memory.max")))
     assert headroom.statement() is None
     for second in range(10):
         headroom.note(float(second), second * 10 * MB)
@@ -129,7 +130,7 @@ def test_what_was_left_of_a_limit(
     used_bytes: int, of_address_space: bool, key: str, rest_bytes: int
 ) -> None:
     source = state("limit.own_cgroup")
-    headroom = Headroom(Limit(100, source, of_address_space))
+    headroom = Headroom(MemoryLimit(100, source, of_address_space))
     headroom.note(1.5, 40)
     headroom.note(2.0, used_bytes)
     assert headroom.statement() == state(
