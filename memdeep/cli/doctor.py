@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib import metadata
-from pathlib import Path
 
 from rich.console import Console
 from rich.padding import Padding
@@ -196,7 +194,16 @@ def _process_limits() -> Iterator[Check]:
 
 
 def _cache() -> Check:
-    directory = _cache_directory()
+    try:
+        from memdeep.symbols.cache import directory_of
+    except ImportError:
+        return Check(
+            "cache",
+            "platformdirs is not installed",
+            State.BAD,
+            "Install it, it says where caches are kept: pip install platformdirs.",
+        )
+    directory = directory_of("memdeep")
     nearest = next(path for path in (directory, *directory.parents) if path.exists())
     if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
         return Check("cache", str(directory))
@@ -204,16 +211,9 @@ def _cache() -> Check:
         "cache",
         f"{directory} cannot be written",
         State.NOTE,
-        "What could be kept there is found anew for every report; set XDG_CACHE_HOME.",
+        "Symbols are read anew for every report. Set XDG_CACHE_HOME to a directory that can be "
+        "written.",
     )
-
-
-def _cache_directory() -> Path:
-    """Where this user's caches go, by the custom of the platform."""
-    chosen = os.environ.get("XDG_CACHE_HOME", "")
-    if sys.platform == "darwin" and not chosen:
-        return Path.home() / "Library" / "Caches" / "memdeep"
-    return (Path(chosen) if os.path.isabs(chosen) else Path.home() / ".cache") / "memdeep"
 
 
 def _version(distribution: str) -> str | None:

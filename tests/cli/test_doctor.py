@@ -21,6 +21,7 @@ from memdeep.model import MemoryLimit
 from memdeep.model.statement import state
 from memdeep.run import cgroup
 from memdeep.run.supervise import Bounds
+from memdeep.symbols import cache
 from memdeep.text.units import size
 
 MB = 1 << 20
@@ -37,8 +38,8 @@ def rows(output: bytes) -> dict[str, tuple[str, str]]:
 
 
 def test_it_says_what_is_there(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
-    cache = str(tmp_path / "cache")
-    done = run_memdeep("doctor", env=environment(COLUMNS="80", XDG_CACHE_HOME=cache))
+    place = str(tmp_path / "cache")
+    done = run_memdeep("doctor", env=environment(COLUMNS="80", XDG_CACHE_HOME=place))
     assert (done.returncode, done.stderr) == (0, b"")
     found = rows(done.stdout)
     assert found["memdeep"] == ("ok", memdeep.__version__)
@@ -50,24 +51,50 @@ def test_it_says_what_is_there(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()  # it only looks
 
 
-def test_a_missing_memray_is_bad(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
-    hide = """
-import importlib.metadata
+HIDE = """
+import importlib.metadata, sys
+HIDDEN = {names}
 real = importlib.metadata.version
 def version(name):
-    if name in ("memray", "lz4", "symbolic"):
+    if name in HIDDEN:
         raise importlib.metadata.PackageNotFoundError(name)
     return real(name)
 importlib.metadata.version = version
+class Nowhere:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in HIDDEN:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Nowhere())
 """
-    (tmp_path / "sitecustomize.py").write_text(hide)
-    done = run_memdeep("doctor", env=environment(COLUMNS="80", PYTHONPATH=str(tmp_path)))
-    assert done.returncode == 1
+
+
+def without(tmp_path: Path, *names: str) -> dict[str, str]:
+    """An environment in which these distributions are not installed."""
+    (tmp_path / "sitecustomize.py").write_text(HIDE.format(names=names))
+    return environment(COLUMNS="80", PYTHONPATH=str(tmp_path))
+
+
+def test_a_missing_memray_is_bad(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
+    done = run_memdeep("doctor", env=without(tmp_path, "memray", "lz4", "symbolic"))
+    assert (done.returncode, done.stderr) == (1, b"")
     assert rows(done.stdout)["memray"] == ("bad", "not installed")
     assert rows(done.stdout)["lz4"] == ("note", "not installed")
     assert rows(done.stdout)["symbols"] == ("note", "memray's resolver")
     assert "pip install memray" in done.stdout.decode()
     assert max(map(len, done.stdout.decode().splitlines())) <= 80
+
+
+def test_a_missing_platformdirs_is_bad(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
+    done = run_memdeep("doctor", env=without(tmp_path, "platformdirs"))
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert rows(done.stdout)["cache"] == ("bad", "platformdirs is not installed")
+
+
+def test_the_cache_it_names_is_that_of_the_symbols(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "user_cache_path", lambda name, **_: tmp_path / "caches" / name)
+    assert told()["cache"] == str(tmp_path / "caches" / "memdeep")
 
 
 @pytest.mark.parametrize(
