@@ -1,4 +1,4 @@
-"""Control groups: the memory limit and out-of-memory kills of ours, and new groups for a program.
+"""Control groups: the memory limit of this process, out-of-memory kills, groups for a program.
 
 Reads both versions (see cgroups(7), and cgroup-v1/memory and cgroup-v2 of the kernel's
 documentation). Knows no program and no verdict.
@@ -100,7 +100,7 @@ def tightest(group: MemoryGroup) -> tuple[int, MemoryGroup] | None:
 
 
 def create(limit_bytes: int, name: str) -> MemoryGroup:
-    """Make a group ``name`` with this limit, for processes of ours. Raises OSError.
+    """Make a group ``name`` with this limit, for processes of memdeep's. Raises OSError.
 
     Version 2 allows no processes beside groups with a controller, so the new group may have to
     stand beside ours instead of in it, but never outside a limit that holds for us.

@@ -55,7 +55,7 @@ class OwnLimit:
 
     @contextmanager
     def around_start(self) -> Iterator[None]:
-        """Start a process within, and it begins its life in the group, as do its children."""
+        """Yield in the group: a process started within begins its life there, with its children."""
         if self.group is None or self._home is None:
             yield
             return

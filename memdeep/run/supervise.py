@@ -103,7 +103,7 @@ class Bounds:
         self._own.close()
 
     def around_start(self) -> AbstractContextManager[None]:
-        """Start the program within, and its own cgroup holds for it from the first page on."""
+        """Yield in the program's own cgroup, so that it holds from the program's first page on."""
         return self._own.around_start()
 
     def apply(self, pid: int) -> None:
