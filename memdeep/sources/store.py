@@ -16,7 +16,7 @@ from memdeep.rundir.files import read_if_there
 from memdeep.sources.lines import Sources
 
 SCHEMA = 1
-MAX_BYTES = 1 << 28  # unpacked; memdeep writes no larger one
+MAX_BYTES = 1 << 28  # unpacked; a larger one counts as damaged
 
 NOTHING = Sources({})
 

@@ -20,7 +20,7 @@ from memdeep.rundir.files import read_if_there
 from memdeep.symbols.images import Image
 
 SCHEMA = 1
-MAX_BYTES = 1 << 29  # unpacked; memdeep writes no larger one
+MAX_BYTES = 1 << 29  # unpacked; a larger one counts as damaged
 
 Frames = tuple[RawFrame, ...]
 
