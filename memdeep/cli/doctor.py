@@ -1,26 +1,27 @@
-"""`memdeep doctor`: whether everything memdeep builds on is there, and the limits it will meet."""
+"""`memdeep doctor`: checks what memdeep builds on, and tells the limits that a run will meet."""
 
 from __future__ import annotations
 
 import os
 import platform
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib import metadata
-from pathlib import Path
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from memdeep import limits
 from memdeep.cli import arguments
 from memdeep.errors import EngineError
 from memdeep.heap import choice
 from memdeep.heap.replay import engine
+from memdeep.report import sentences
+from memdeep.run import cgroup, limits
+from memdeep.run.cgroup import MemoryGroup
+from memdeep.text.language import language
 from memdeep.text.safe import plain
 from memdeep.text.units import size
 from memdeep.version import __version__
@@ -30,7 +31,7 @@ MIN_FILES = 256  # memray's capture is moved out of the way of the program's des
 
 
 class State(Enum):
-    """How a check came out, with the style of its mark."""
+    """Result of a check: its mark, and the style of that."""
 
     GOOD = ("ok", "green")
     NOTE = ("note", "yellow")
@@ -39,7 +40,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; ``advice`` says what to do where it is not good."""
+    """One thing that was checked; ``advice`` says what to do where ``state`` is not good."""
 
     name: str
     found: str
@@ -56,7 +57,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def checks() -> tuple[Check, ...]:
-    """Everything that `memdeep doctor` looks at."""
+    """Make all checks, in the order in which they are shown."""
     return (
         Check("memdeep", __version__),
         _python(),
@@ -64,14 +65,14 @@ def checks() -> tuple[Check, ...]:
         _engine(),
         _lz4(),
         _symbols(),
-        _cgroup(),
+        *_memory_limits(),
         *_process_limits(),
         _cache(),
     )
 
 
 def is_well(found: tuple[Check, ...]) -> bool:
-    """Whether nothing needs to be done."""
+    """Tell if no check is bad."""
     return all(check.state is not State.BAD for check in found)
 
 
@@ -161,19 +162,30 @@ def _symbols() -> Check:
     return Check("symbols", found)
 
 
-def _cgroup() -> Check:
-    is_known, limit_bytes = limits.cgroup_limit_bytes()
-    if not is_known:
-        return Check("cgroup limit", "none that can be read")
-    return Check("cgroup limit", "none" if limit_bytes is None else size(limit_bytes))
+def _memory_limits() -> Iterator[Check]:
+    """Yield the limit that `memdeep run` would tell as the one in force, then the cgroup's."""
+    group = cgroup.own()
+    limit = limits.in_force(group)
+    if limit is None:
+        yield Check("memory limit", "none known")
+    else:
+        yield Check("memory limit", sentences.memory_limit(limit, language("en")))
+    yield Check("cgroup limit", _cgroup_limit(group))
+
+
+def _cgroup_limit(group: MemoryGroup | None) -> str:
+    if group is None or not any(level.states_limit() for level in group.levels()):
+        return "none that can be read"
+    limit = limits.of_group(group)
+    return "none" if limit is None else size(limit.bytes)
 
 
 def _process_limits() -> Iterator[Check]:
     for name, shown in (("RLIMIT_AS", "address space"), ("RLIMIT_DATA", "data segment")):
-        limit = limits.process_limit(name)
+        limit = limits.of_process(name)
         found = "no limit" if limit is None else size(limit)
         yield Check(shown, found, State.GOOD if limit is None else State.NOTE)
-    files = limits.process_limit("RLIMIT_NOFILE")
+    files = limits.of_process("RLIMIT_NOFILE")
     if files is not None and files < MIN_FILES:
         advice = f"Raise it, or what is traced may run out of them: ulimit -n {MIN_FILES}."
         yield Check("open files", f"{files}", State.NOTE, advice)
@@ -182,7 +194,16 @@ def _process_limits() -> Iterator[Check]:
 
 
 def _cache() -> Check:
-    directory = _cache_directory()
+    try:
+        from memdeep.symbols.cache import directory_of
+    except ImportError:
+        return Check(
+            "cache",
+            "platformdirs is not installed",
+            State.BAD,
+            "Install it, it says where caches are kept: pip install platformdirs.",
+        )
+    directory = directory_of("memdeep")
     nearest = next(path for path in (directory, *directory.parents) if path.exists())
     if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
         return Check("cache", str(directory))
@@ -190,16 +211,9 @@ def _cache() -> Check:
         "cache",
         f"{directory} cannot be written",
         State.NOTE,
-        "What could be kept there is found anew for every report; set XDG_CACHE_HOME.",
+        "Symbols are read anew for every report. Set XDG_CACHE_HOME to a directory that can be "
+        "written.",
     )
-
-
-def _cache_directory() -> Path:
-    """Where this user's caches go, by the custom of the platform."""
-    chosen = os.environ.get("XDG_CACHE_HOME", "")
-    if sys.platform == "darwin" and not chosen:
-        return Path.home() / "Library" / "Caches" / "memdeep"
-    return (Path(chosen) if os.path.isabs(chosen) else Path.home() / ".cache") / "memdeep"
 
 
 def _version(distribution: str) -> str | None:

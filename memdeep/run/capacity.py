@@ -1,7 +1,7 @@
 """Stops the tracing, not the program, when the capture gets too large or the disk is filling up.
 
-All is watched from outside, so it costs the program nothing; the order goes through a pipe on
-which `record.orders` sleeps.
+It watches from outside, so it costs the program nothing. The order to stop goes through a pipe that
+`record.orders` waits on.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ NEAR_BYTES = 1 << 16  # somebody else may be writing as well
 
 
 class Capacity:
-    """Watches the run directory of one program; `look` is to be called often.
+    """Watches the run directory of one program; call `look` often.
 
     ``maximum_bytes`` is the most that the captures may take, None for no limit; ``floor_bytes``
-    must stay free on their disk. ``on_note`` gets the one early warning. ``problem`` is the reason
-    why tracing was stopped, if it was.
+    must stay free on their disk. ``on_note`` gets one warning beforehand. ``problem`` says why
+    tracing was stopped, None if it was not.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Capacity:
 
     @contextmanager
     def inherited(self) -> Iterator[int]:
-        """The descriptor for orders, for the program that is started within and for no other."""
+        """Yield the descriptor for orders; only a program started within inherits it."""
         os.set_inheritable(self._reading, True)
         try:
             yield self._reading
@@ -67,12 +67,12 @@ class Capacity:
             os.close(self._reading)
 
     def close(self) -> None:
-        """The program has ended."""
+        """Close the descriptors, after the program has ended."""
         os.close(self._writing)
         os.close(self._directory)
 
     def look(self, now_s: float) -> None:
-        """Look again, if it is time to; ``now_s`` counts from the start of the program."""
+        """Check sizes and free space, at most every LOOK_S; ``now_s`` is since the start."""
         if self.problem is not None or now_s - self._looked_s < LOOK_S:
             return
         self._looked_s = now_s
@@ -95,7 +95,7 @@ class Capacity:
     def _limit(
         self, taken_bytes: int, free_bytes: int, last_bytes: int, is_there: bool
     ) -> str | None:
-        """Why there must be no more tracing; None if there may."""
+        """Return the reason to stop tracing, None if there is none."""
         if not is_there:
             return "the run directory was removed, and what is recorded is lost with it"
         if self._maximum_bytes is not None and taken_bytes >= self._maximum_bytes:
@@ -123,7 +123,7 @@ class Capacity:
         return None
 
     def _warn(self, now_s: float, taken_bytes: int, free_bytes: int) -> None:
-        """Say it once when a limit comes near at the present rate."""
+        """Warn once if a limit will be reached within WARN_S at the present rate."""
         self._readings.append((now_s, taken_bytes, free_bytes))
         while now_s - self._readings[0][0] > RATE_S:
             self._readings.popleft()

@@ -1,4 +1,4 @@
-"""Knows control groups: the memory limit of ours, its out-of-memory kills, and a group of its own.
+"""Control groups: the memory limit of this process, out-of-memory kills, groups for a program.
 
 Reads both versions (see cgroups(7), and cgroup-v1/memory and cgroup-v2 of the kernel's
 documentation). Knows no program and no verdict.
@@ -7,6 +7,7 @@ documentation). Knows no program and no verdict.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -29,19 +30,31 @@ class MemoryGroup:
 
     @property
     def parent(self) -> MemoryGroup | None:
-        """The group around this one, as far as it can be seen from here."""
+        """The group around this one; None if this is the outermost that can be seen from here."""
         if self.path == self.root:
             return None
         return MemoryGroup(self.path.parent, self.root, self.version)
 
+    def levels(self) -> Iterator[MemoryGroup]:
+        """Yield this group, then those around it, up to the root."""
+        level: MemoryGroup | None = self
+        while level is not None:
+            yield level
+            level = level.parent
+
     def limit_bytes(self) -> int | None:
-        """The group's own limit; None if there is none, or none that can be read."""
+        """Return the group's own limit; None if it has none, or none that can be read."""
         text = _read(self.limit_file).strip()
         size = int(text) if text.isdigit() else UNLIMITED_BYTES
         return size if size < UNLIMITED_BYTES else None
 
+    def states_limit(self) -> bool:
+        """Tell if the group's limit can be read, "no limit" included."""
+        text = _read(self.limit_file).strip()
+        return text == "max" or text.isdigit()
+
     def oom_kills(self) -> int | None:
-        """How often the kernel has killed a process of the group for want of memory."""
+        """Return how often the kernel has killed a process of the group for want of memory."""
         name = "memory.events" if self.version == 2 else "memory.oom_control"
         return counter(_read(self.path / name), "oom_kill")
 
@@ -55,10 +68,10 @@ class MemoryGroup:
             self.path.rmdir()
 
 
-def own(pid: int | str = "self", proc: Path = PROC) -> MemoryGroup | None:
-    """The group that accounts for the memory of ``pid``; None where there is none."""
+def own(proc: Path = PROC) -> MemoryGroup | None:
+    """Return the group that accounts for the memory of this process; None where there is none."""
     paths = {}
-    for line in _read(proc / str(pid) / "cgroup").splitlines():
+    for line in _read(proc / "self/cgroup").splitlines():
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if "memory" in controllers.split(","):
@@ -74,22 +87,23 @@ def own(pid: int | str = "self", proc: Path = PROC) -> MemoryGroup | None:
 
 
 def tightest(group: MemoryGroup) -> tuple[int, MemoryGroup] | None:
-    """The smallest limit of ``group`` and those around it, and the group that sets it."""
-    found: tuple[int, MemoryGroup] | None = None
-    level: MemoryGroup | None = group
-    while level is not None:
-        size = level.limit_bytes()
-        if size is not None and (found is None or size < found[0]):
-            found = size, level
-        level = level.parent
-    return found
+    """Return the smallest limit of ``group`` and those around it, and the group that sets it.
+
+    Of groups with the same limit, the innermost is taken.
+    """
+    limits = [
+        (size_bytes, level)
+        for level in group.levels()
+        if (size_bytes := level.limit_bytes()) is not None
+    ]
+    return min(limits, key=lambda limit: limit[0], default=None)
 
 
 def create(limit_bytes: int, name: str) -> MemoryGroup:
-    """Make a group ``name`` with this limit, for processes of ours. Raises OSError.
+    """Make a group ``name`` with this limit, for processes of memdeep's. Raises OSError.
 
-    Version 2 allows no processes beside groups with a controller, so that the new group may have to
-    stand beside ours instead of in it; never so that it escapes a limit that holds for us.
+    Version 2 allows no processes beside groups with a controller, so the new group may have to
+    stand beside ours instead of in it, but never outside a limit that holds for us.
     """
     place = own()
     if place is None:
@@ -114,7 +128,7 @@ def create(limit_bytes: int, name: str) -> MemoryGroup:
 
 
 def counter(text: str, name: str) -> int | None:
-    """The figure beside ``name`` in a file of one name and figure a line."""
+    """Return the figure of ``name`` in ``text``, which has a name and a figure on each line."""
     for line in text.splitlines():
         key, _, value = line.partition(" ")
         if key == name and value.strip().isdigit():
@@ -128,7 +142,7 @@ def _passes_memory_on(group: MemoryGroup) -> bool:
 
 
 def _mount(version: int, proc: Path) -> tuple[Path, str] | None:
-    """Where a hierarchy is mounted, and which of its groups is there; see proc(5), mountinfo."""
+    """Return the mount point of a hierarchy, and the group mounted there (mountinfo in proc(5))."""
     for line in _read(proc / "self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")
         fields, kind = before.split(), after.split()
@@ -141,7 +155,7 @@ def _mount(version: int, proc: Path) -> tuple[Path, str] | None:
 
 
 def _inside(mount: Path, mounted: str, path: str) -> Path:
-    """The directory of the group ``path`` below ``mount``, which shows the group ``mounted``."""
+    """Return the directory of the group ``path`` below ``mount``, which shows group ``mounted``."""
     try:
         relative = PurePosixPath(path).relative_to(mounted)
     except ValueError:  # a container may be told of groups it cannot see

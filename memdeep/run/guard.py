@@ -19,9 +19,9 @@ SETTLED_S = 0.01
 
 
 class Guard:
-    """Watches over one program.
+    """Acts on one program when its RSS reaches a threshold.
 
-    ``stacks`` is the file its dumps go to. ``evidence`` tells whatever was done to it.
+    ``stacks`` is the file that its stacks are written to. ``evidence`` states what the guard did.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Guard:
         self.evidence: list[Statement] = []
 
     def check(self, rss_bytes: int, time_s: float) -> None:
-        """A reading of the RSS of the whole tree, ``time_s`` after the start of the program."""
+        """Act on a reading of the whole tree's RSS, ``time_s`` after the start of the program."""
         if self._ended_s is not None:
             if time_s - self._ended_s >= GRACE_S:
                 self._kill()
@@ -56,11 +56,11 @@ class Guard:
 
     @property
     def has_ended_it(self) -> bool:
-        """Whether the program has ended, or will, because we want it to."""
+        """Tell if the guard has sent the program a signal to end it."""
         return self._ended_s is not None
 
     def close(self) -> None:
-        """The program has ended; a file without a dump is of no use."""
+        """Remove the file of stacks if none were written, after the program has ended."""
         with suppress(OSError):
             if self._stacks.stat().st_size == 0:
                 self._stacks.unlink()
@@ -76,7 +76,7 @@ class Guard:
             self._child.send_signal(number)
 
     def _dump(self, reason: str, time_s: float, rss_bytes: int) -> None:
-        """Have the stacks of all threads appended to the file, and wait until they are there."""
+        """Make the program append the stacks of all threads to the file, and wait for them."""
         try:
             from memdeep.record.stack_dumps import SIGNAL
         except ImportError:
@@ -100,10 +100,10 @@ class Guard:
 
 
 def _answers(pid: int, number: int, stacks: Path) -> bool:
-    """Whether the signal would be taken by our own handler, which writes to ``stacks``.
+    """Tell if the signal would reach memdeep's handler in the program, which writes to ``stacks``.
 
-    Not if the program has closed the file, has put another program in its place (then both file
-    and handler are gone, and the signal would end it), or blocks the signal.
+    It would not if the program has closed the file, blocks the signal, or has replaced itself by
+    another program: that has neither file nor handler, and the signal would end it.
     """
     try:
         target = os.path.realpath(stacks)

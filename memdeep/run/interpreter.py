@@ -17,17 +17,17 @@ LONG_WITH_VALUE = "--check-hash-based-pycs"
 
 
 def inherited() -> tuple[str, ...]:
-    """The options that memdeep itself was started with, as `python OPTIONS -m memdeep run ...`.
+    """Return the options that memdeep was started with in `python OPTIONS -m memdeep run ...`.
 
-    None are taken over from `python OPTIONS .../bin/memdeep`: what stands there comes from the
-    first line of that script, which the user has not written.
+    Those of `python OPTIONS .../bin/memdeep` do not count: they come from the first line of that
+    script, which the user has not written.
     """
     options, rest = _split(sys.orig_argv[1:])
     return options if rest[:2] == ("-m", "memdeep") else ()
 
 
 def parse(text: str) -> tuple[str, ...]:
-    """The options in ``text``, words as a shell has them. Raises ProgramError."""
+    """Split ``text`` into options, by the rules of a shell. Raises ProgramError."""
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -47,10 +47,10 @@ def _error(text: str, reason: str) -> ProgramError:
 
 
 def _split(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The interpreter's options at the start of ``words``, and the rest from the first other on.
+    """Split ``words`` into the interpreter's options at their start, and the rest.
 
-    Single letters may be written together, also with the `m` or `c` that names a program
-    (`-Im memdeep`); then that letter is the first of the rest.
+    Single letters may be written together, also with the `m` or `c` that names a program: of
+    `-Im memdeep` the options are `-I` and the rest is `-m memdeep`.
     """
     options: list[str] = []
     place = 0
@@ -76,10 +76,10 @@ def _split(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def environment() -> dict[str, str]:
-    """The environment as we were given it.
+    """Return the environment that memdeep was given, without the LC_CTYPE that Python adds to it.
 
-    Where there is no locale, Python sets LC_CTYPE for itself (PEP 538); seeing that, the program's
-    interpreter would not turn UTF-8 mode on as it does when it comes first.
+    Where there is no locale, Python sets LC_CTYPE for itself (PEP 538). The program's interpreter
+    would see it and not turn UTF-8 mode on, as it does without memdeep.
     """
     variables = dict(os.environ)
     try:

@@ -1,13 +1,16 @@
-"""Finds the limit on memory that a program will meet first, and says how near it came."""
+"""Reads the limits on memory in force: of the control group, of the process and of the system.
+
+The only reader of them, for a run and for `memdeep doctor`. See cgroups(7), getrlimit(2), proc(5).
+"""
 
 from __future__ import annotations
 
 import os
 import resource
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 
+from memdeep.model import MemoryLimit
 from memdeep.model.statement import Statement, state
 from memdeep.run import cgroup
 from memdeep.run.cgroup import MemoryGroup
@@ -17,52 +20,44 @@ LAST_S = 3.0
 NEAR = 0.8
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A limit in bytes and whose it is.
+def in_force(group: MemoryGroup | None, own: MemoryLimit | None = None) -> MemoryLimit | None:
+    """Return the smallest limit for a program that this process starts in ``group``.
 
-    ``of_address_space`` tells a limit on what is mapped from one on what is resident.
+    ``own`` is the limit that the program gets for this run alone; None means it gets none.
     """
-
-    bytes: int
-    source: Statement
-    of_address_space: bool = False
-
-
-def in_force(group: MemoryGroup | None, own: Limit | None) -> Limit | None:
-    """The smallest limit of those that hold for a program started by us in ``group``.
-
-    ``own`` is the one that it was given for this run.
-    """
-    found = [*_of_group(group), *_of_process(), *_of_system()]
-    if own is not None:
-        found.insert(0, own)
-    return min(found, key=lambda limit: limit.bytes, default=None)
+    found = [own, of_group(group), *_of_process(), _of_system()]
+    known = [limit for limit in found if limit is not None]
+    return min(known, key=lambda limit: limit.bytes, default=None)
 
 
-def _of_group(group: MemoryGroup | None) -> list[Limit]:
+def of_group(group: MemoryGroup | None) -> MemoryLimit | None:
+    """Return the smallest limit of ``group`` and of the groups around it."""
     tightest = None if group is None else cgroup.tightest(group)
     if tightest is None:
-        return []
+        return None
     size_bytes, level = tightest
     file = level.limit_file.name
     if level == group:
-        return [Limit(size_bytes, state("limit.cgroup", file=file))]
+        return MemoryLimit(size_bytes, state("limit.cgroup", file=file))
     name = level.path.name or "/"
-    return [Limit(size_bytes, state("limit.outer_cgroup", file=file, name=name))]
+    return MemoryLimit(size_bytes, state("limit.outer_cgroup", file=file, name=name))
 
 
-def _of_process() -> list[Limit]:
-    limits = []
-    for name in ("RLIMIT_AS", "RLIMIT_DATA"):
-        soft = resource.getrlimit(getattr(resource, name))[0]
-        if soft != resource.RLIM_INFINITY:
-            source = state("limit.process", name=name)
-            limits.append(Limit(soft, source, of_address_space=True))
-    return limits
+def of_process(name: str) -> int | None:
+    """Return the soft limit of this process called ``name`` (`RLIMIT_AS`, ...), if it has one."""
+    soft, _ = resource.getrlimit(getattr(resource, name))
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
-def _of_system() -> list[Limit]:
+def _of_process() -> list[MemoryLimit]:
+    return [
+        MemoryLimit(size_bytes, state("limit.process", name=name), of_address_space=True)
+        for name in ("RLIMIT_AS", "RLIMIT_DATA")
+        if (size_bytes := of_process(name)) is not None
+    ]
+
+
+def _of_system() -> MemoryLimit | None:
     try:
         figures = {
             name: int(rest.split()[0]) * 1024
@@ -70,44 +65,44 @@ def _of_system() -> list[Limit]:
                 line.partition(":") for line in MEMINFO.read_text().splitlines() if line
             )
         }
-        total = figures["MemTotal"] + figures["SwapTotal"]
-        return [Limit(total, state("limit.memory_and_swap"))]
+        total_bytes = figures["MemTotal"] + figures["SwapTotal"]
+        return MemoryLimit(total_bytes, state("limit.memory_and_swap"))
     except (OSError, ValueError, LookupError):
         pass
     try:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        total_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
-        return []
-    return [Limit(total, state("limit.memory"))]
+        return None
+    return MemoryLimit(total_bytes, state("limit.memory"))
 
 
 class Headroom:
-    """What a program left of ``limit`` over the last seconds; `note` each reading of it."""
+    """Bytes that a program left of ``limit`` over the last seconds, from the readings noted."""
 
-    def __init__(self, limit: Limit) -> None:
+    def __init__(self, limit: MemoryLimit) -> None:
         self.limit = limit
         self._last: deque[tuple[float, int]] = deque()
 
     def note(self, time_s: float, used_bytes: int) -> None:
-        """A reading: of what is resident, or mapped, as the limit counts it."""
+        """Note a reading of the bytes that the limit counts: resident, or mapped."""
         self._last.append((time_s, used_bytes))
         while self._last[0][0] < time_s - LAST_S:
             self._last.popleft()
 
     def is_near(self) -> bool:
-        """Whether it came within a fifth of the limit over the last seconds."""
+        """Tell if a reading of the last seconds came within a fifth of the limit."""
         highest = max((used_bytes for _, used_bytes in self._last), default=0)
         return highest >= NEAR * self.limit.bytes
 
     def statement(self) -> Statement | None:
-        """How it went over the last seconds; None if nothing was read."""
+        """State the first and the last reading of the last seconds; None without a reading."""
         if not self._last:
             return None
         (first_s, first_bytes), (last_s, last_bytes) = self._last[0], self._last[-1]
-        what = "address_space" if self.limit.of_address_space else "rss"
+        counted = "address_space" if self.limit.of_address_space else "rss"
         rest_bytes = self.limit.bytes - last_bytes
         return state(
-            f"exit.{what}_left" if rest_bytes >= 0 else f"exit.{what}_over",
+            f"exit.{counted}_left" if rest_bytes >= 0 else f"exit.{counted}_over",
             span_s=last_s - first_s,
             first_bytes=first_bytes,
             last_bytes=last_bytes,

@@ -20,9 +20,9 @@ MIB = 1 << 20
 
 
 class MonitorLog:
-    """The log of one run; `update` appends what has happened since the last call.
+    """Log of one run; `update` appends the checkpoints since the last call.
 
-    ``last_label`` is that of the last checkpoint seen.
+    ``last_label`` is the label of the last checkpoint logged.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class MonitorLog:
         self._append("")
 
     def update(self, rss_bytes: int, elapsed_s: float) -> None:
-        """Log the new checkpoints, and now and then a look at an RSS above the thresholds.
+        """Log the new checkpoints, and every BACKGROUND_S the RSS if it is above a threshold.
 
-        What cannot be written is left out: the program must not suffer for it.
+        Lines that cannot be written are dropped, as the program must go on.
         """
         lines = []
         while content := self._tail.next_lines():

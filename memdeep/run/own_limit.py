@@ -7,27 +7,30 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from memdeep.model import MemoryLimit
 from memdeep.model.statement import state
 from memdeep.run import cgroup
 from memdeep.run.cgroup import MemoryGroup
-from memdeep.run.limits import Limit
 from memdeep.text import units
 
 OPTION = "--memory-limit"
 
 
 class OwnLimit:
-    """The limit of one run.
+    """The limit that one run was given; ``limit_bytes`` None means no limit, and nothing is done.
 
-    ``group`` is its cgroup. Without one, ``note`` tells what is different; then the limit of the
-    address space has to do, if the system lets us set one at all (``limit`` is None if not).
+    ``group`` is the cgroup made for it. If none can be made, ``note`` tells the user so, and the
+    limit is put on the address space instead. ``limit`` is None where no limit is in force: the
+    system has no way to set one.
     """
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int | None) -> None:
         self.group: MemoryGroup | None = None
         self.note: str | None = None
-        self.limit: Limit | None = None
+        self.limit: MemoryLimit | None = None
         self._home = cgroup.own()
+        if limit_bytes is None:
+            return
         try:
             self.group = cgroup.create(limit_bytes, f"memdeep-{os.getpid()}")
             with self.around_start():  # making a group is one right, moving into it another
@@ -40,7 +43,7 @@ class OwnLimit:
                 self.note = f"{OPTION} is not in force: this system has no cgroups ({reason})."
                 return
             source = state("limit.own_address_space")
-            self.limit = Limit(limit_bytes, source, of_address_space=True)
+            self.limit = MemoryLimit(limit_bytes, source, of_address_space=True)
             self.note = (
                 f"{OPTION} {units.size(limit_bytes)} is in force as RLIMIT_AS, as no cgroup could "
                 f"be made ({reason}): the program gets a MemoryError instead of being killed, and "
@@ -48,11 +51,11 @@ class OwnLimit:
                 "their part."
             )
         else:
-            self.limit = Limit(limit_bytes, state("limit.own_cgroup"))
+            self.limit = MemoryLimit(limit_bytes, state("limit.own_cgroup"))
 
     @contextmanager
     def around_start(self) -> Iterator[None]:
-        """A process started inside begins its life in the group, and so all it starts."""
+        """Yield in the group: a process started within begins its life there, with its children."""
         if self.group is None or self._home is None:
             yield
             return
@@ -63,13 +66,13 @@ class OwnLimit:
             self._home.enter(os.getpid())
 
     def apply(self, pid: int) -> None:
-        """Limit the address space of a process that has just been started, if that is our way."""
+        """Limit the address space of a process that has just started, unless it has a group."""
         if self.limit is not None and self.group is None:
             with suppress(OSError, ValueError):  # it has ended already, or its hard limit is lower
                 hard = resource.prlimit(pid, resource.RLIMIT_AS)[1]
                 resource.prlimit(pid, resource.RLIMIT_AS, (self.limit.bytes, hard))
 
     def close(self) -> None:
-        """The program has ended."""
+        """Remove the group, after the program has ended."""
         if self.group is not None:
             self.group.remove()

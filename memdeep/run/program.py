@@ -1,4 +1,4 @@
-"""Checks, before anything is written, that there is a program to run. Executes none of it."""
+"""Checks that there is a program to run, before anything is written. Executes none of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from memdeep.record.program import STDIN, WhatToRun, holds_main, is_compiled
 
 
 def check_program(program: WhatToRun) -> None:
-    """Raises ProgramError if ``program`` cannot be started."""
+    """Raise ProgramError if ``program`` cannot be started."""
     if program.kind == WhatToRun.SCRIPT:
         _check_script(Path(program.target))
     elif program.kind == WhatToRun.MODULE:
@@ -48,7 +48,7 @@ def _check_script(path: Path) -> None:
 
 
 def _check_directory(path: Path) -> None:
-    """``path`` is a directory or a zip file."""
+    """Raise ProgramError if the directory or zip file ``path`` holds no `__main__`."""
     if PathFinder.find_spec("__main__", [str(path)]) is None:
         kind = "directory" if path.is_dir() else "zip file"
         raise ProgramError(

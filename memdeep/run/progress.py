@@ -1,4 +1,4 @@
-"""What there is to tell of a program that is running."""
+"""Figures of a running program, for whoever shows them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What there is to tell of a running program: seconds so far, RSS of the whole tree now.
+    """A reading of a running program: seconds since its start, RSS of the whole process tree.
 
-    ``label`` is that of the last checkpoint it has set. ``left_bytes`` is what is left of
-    ``limit_bytes``, the limit in force; None where no limit is known.
+    ``label`` is that of the last checkpoint. ``left_bytes`` are left of ``limit_bytes``, the limit
+    in force; both are None where no limit is known.
     """
 
     elapsed_s: float

@@ -15,10 +15,10 @@ TREE_REFRESH_S = 0.25  # walking the process table is dear; sizes are read far m
 
 
 class TreeSampler:
-    """Samples the tree below ``root_pid``; ``origin_ns`` is the zero of its times (monotonic).
+    """Samples ``root_pid`` and its descendants; ``origin_ns`` is the zero of its times (monotonic).
 
-    ``address_space_bytes`` is what the root has mapped. ``replaced_by`` tells of the
-    program that the root has put in its own place, if that was seen.
+    ``address_space_bytes`` is what the root has mapped. ``replaced_by`` states the program that
+    the root has become by exec, None if that was not seen.
     """
 
     def __init__(self, root_pid: int, origin_ns: int) -> None:
@@ -33,7 +33,7 @@ class TreeSampler:
         self._refreshed_s = float("-inf")
 
     def sample(self) -> list[ProcessSample]:
-        """The size of each process alive now; empty once the program has ended."""
+        """Read the size of each process alive now; return none once the program has ended."""
         self._refresh()
         time_ms = (time.monotonic_ns() - self._origin_ns) // 1_000_000
         self._look_for_exec(time_ms / 1000)
@@ -54,7 +54,7 @@ class TreeSampler:
         return samples
 
     def seen(self, root_exit: int | None) -> tuple[SeenProcess, ...]:
-        """All processes sampled so far, the program itself first."""
+        """Return all processes sampled so far, the program itself first."""
         return tuple(
             SeenProcess(
                 pid=pid,
@@ -67,7 +67,7 @@ class TreeSampler:
         )
 
     def kill_rest(self) -> None:
-        """End what the root has left behind."""
+        """Kill the descendants of the root that are still alive."""
         for pid, process in self._processes.items():
             if pid != self.root_pid:
                 with suppress(psutil.Error):
@@ -99,7 +99,7 @@ class TreeSampler:
 
 
 def _image(pid: int) -> str | None:
-    """What changes with each exec: the address of the stack, field 28 of stat in proc(5)."""
+    """Return the address of the stack, which each exec changes; field 28 of stat in proc(5)."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()

@@ -1,4 +1,4 @@
-"""Passes on to the program the signals that reach only us."""
+"""Passes signals that reach memdeep alone on to the program."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
 class Forwarder:
-    """Passes signals on to a program; those that come before it is started wait for it.
+    """Passes signals on to a program; signals that come before its start wait for it.
 
-    What the whole process group was sent, as by a terminal, the program has got by itself.
-    ``passed_on`` are the names of the others, in order.
+    A signal to the whole process group, as from a terminal, is not passed on: the program has got
+    it itself. ``passed_on`` are the names of the signals passed on, in order.
     """
 
     def __init__(self, witness: GroupWitness) -> None:
@@ -32,17 +32,17 @@ class Forwarder:
         self.passed_on: list[str] = []
 
     def pass_to(self, child: subprocess.Popen[bytes]) -> None:
-        """From now on the program is there."""
+        """Pass signals to ``child``, which has just started, beginning with those that waited."""
         self._child = child
         while self._waiting:
             self._send(self._waiting.pop(0))
 
     def listen(self) -> None:
-        """To be called often."""
+        """Take note of signals to the whole group; call it often."""
         self._witness.listen()
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
-        """The handler of the signals."""
+        """Handle a signal: pass it on, or let it wait."""
         if self._child is None:
             self._waiting.append(number)
         elif not self._witness.saw(number):
@@ -57,7 +57,7 @@ class Forwarder:
 
 @contextmanager
 def forwarding_signals() -> Iterator[Forwarder]:
-    """Handle the signals to pass on; those that were ignored stay so, as under `nohup`."""
+    """Handle signals within, by a Forwarder; ignored ones stay ignored, as under `nohup`."""
     numbers = [getattr(signal, name) for name in FORWARDED if hasattr(signal, name)]
     numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     witness = GroupWitness(numbers)
@@ -72,13 +72,13 @@ def forwarding_signals() -> Iterator[Forwarder]:
 
 
 class GroupWitness:
-    """A process of our group that reports the signals in ``numbers``; `close` ends it.
+    """A process of memdeep's group that reports the signals in ``numbers``; `close` ends it.
 
-    It ends by itself when we do, and holds none of our files.
+    A signal that it gets as well was sent to the group. It holds none of memdeep's files, and ends
+    by itself when memdeep does. Raises OSError if the system allows no more processes.
     """
 
     def __init__(self, numbers: Sequence[int]) -> None:
-        """Raises OSError if there can be no more processes."""
         self._heard: dict[int, float] = {}
         self._reports, reports = os.pipe()
         lifeline, self._lifeline = os.pipe()
@@ -93,7 +93,7 @@ class GroupWitness:
         os.close(lifeline)
 
     def saw(self, number: int) -> bool:
-        """Whether ``number``, which we have just received, was sent to the group."""
+        """Tell if the signal ``number``, which memdeep has just received, was sent to the group."""
         give_up_s = time.monotonic() + PATIENCE_S
         while True:
             self.listen()
@@ -104,7 +104,7 @@ class GroupWitness:
                 return False
 
     def listen(self) -> None:
-        """Take note of what it has reported; to be called often, for the time of it counts."""
+        """Read what the process has reported; call it often, as reports count from when read."""
         try:
             for number in os.read(self._reports, 4096):
                 self._heard[number] = time.monotonic()
@@ -119,7 +119,7 @@ class GroupWitness:
 
 
 def _witness(numbers: Sequence[int], reports: int, lifeline: int) -> None:
-    """The whole life of the other process: every signal becomes a byte in ``reports``."""
+    """Live as the other process: write each signal to ``reports`` as a byte, until the end."""
     try:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for standard in range(3):

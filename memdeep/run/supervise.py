@@ -1,7 +1,7 @@
-"""Starts the program, watches it from outside and waits for it: the parent's whole part in a run.
+"""Starts the program, watches it from outside and waits for its end: the parent's part in a run.
 
 The program keeps the terminal, the standard streams and the environment to itself; signals sent
-to us alone are passed on to it.
+to memdeep alone are passed on to it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,16 +23,17 @@ from memdeep.errors import EXIT_NOT_STARTED, OutputError, ProgramError
 from memdeep.record import bootstrap
 from memdeep.record.how import MEMRAY
 from memdeep.record.program import WhatToRun
-from memdeep.run import interpreter
-from memdeep.run.bounds import Bounds
+from memdeep.run import cgroup, interpreter, limits
 from memdeep.run.capacity import Capacity
 from memdeep.run.guard import Guard
+from memdeep.run.limits import Headroom
 from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.options import RunOptions
+from memdeep.run.own_limit import OwnLimit
 from memdeep.run.progress import Progress
 from memdeep.run.sampling import TreeSampler
-from memdeep.run.signals import forwarding_signals
-from memdeep.run.verdict import Death, judge
+from memdeep.run.signals import Forwarder, forwarding_signals
+from memdeep.run.verdict import Ending, KernelLog, Witnesses, judge, read_oom_counters
 from memdeep.rundir import meta as observation
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically, write_error
@@ -46,18 +48,20 @@ def run(
     on_progress: Callable[[Progress], None],
     on_note: Callable[[str], None],
 ) -> int:
-    """Run ``program`` to its end; returns its exit status as a shell gives it (128+n by signal).
+    """Run ``program`` to its end; return its exit status as a shell gives it (128+n by signal).
 
-    Writes everything but the reports into ``run_dir``; what the user should know before the
-    program has ended goes to ``on_note``. Raises OutputError or ProgramError, for want of a
-    directory that can be written to or of what a process needs, before the program is started.
+    Writes everything but the reports into ``run_dir``. ``on_note`` gets each sentence that the
+    user should read while the program runs. Raises OutputError if the directory cannot be written
+    to, or ProgramError if the system refuses memdeep a file or a process; the program has not
+    started then.
     """
+    job = _Job(program, run_dir, options)
     with Bounds(options.memory_limit_bytes) as bounds:
-        meta = _meta(program, options, bounds)
+        meta = _meta(job, bounds)
         write_atomically(run_dir.meta, observation.encode_meta(meta))
         for note in bounds.notes:
             on_note(note)
-        meta, end = _supervise(meta, program, run_dir, options, bounds, on_progress, on_note)
+        meta, end = _supervise(job, meta, bounds, on_progress, on_note)
     try:
         write_atomically(run_dir.meta, observation.encode_meta(meta))
     except OutputError as error:
@@ -66,16 +70,79 @@ def run(
     return end.shell_status
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """The program to run, how to record it, and the directory for the recording."""
+
+    program: WhatToRun
+    run_dir: RunDirectory
+    options: RunOptions
+
+
+class Bounds:
+    """Limits on the memory of one program, and the kernel's counters of kills, before and after it.
+
+    ``limit`` is the tightest in force; ``notes`` tell the user where that is not the limit asked
+    for. Use as a context manager around the program's life: a cgroup made for it is removed after.
+    """
+
+    def __init__(self, own_limit_bytes: int | None) -> None:
+        self._own = OwnLimit(own_limit_bytes)
+        self._group = cgroup.own() if self._own.group is None else self._own.group
+        self.limit = limits.in_force(self._group, self._own.limit)
+        self.notes = () if self._own.note is None else (self._own.note,)
+        self._headroom = None if self.limit is None else Headroom(self.limit)
+        self._before = read_oom_counters(self._group)
+        self._kernel_log = KernelLog()
+
+    def __enter__(self) -> Bounds:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._kernel_log.close()
+        self._own.close()
+
+    def around_start(self) -> AbstractContextManager[None]:
+        """Yield in the program's own cgroup, so that it holds from the program's first page on."""
+        return self._own.around_start()
+
+    def apply(self, pid: int) -> None:
+        """Put the limit on the program that has just been started, where it has no own cgroup."""
+        self._own.apply(pid)
+
+    def left_bytes(self, time_s: float, rss_bytes: int, address_space_bytes: int) -> int | None:
+        """Note a reading; return the bytes left of the limit now, None without a limit."""
+        if self._headroom is None:
+            return None
+        counts_mapped = self._headroom.limit.of_address_space
+        used_bytes = address_space_bytes if counts_mapped else rss_bytes
+        self._headroom.note(time_s, used_bytes)
+        return self._headroom.limit.bytes - used_bytes
+
+    def witnesses(self, sampler: TreeSampler, guard: Guard, forwarder: Forwarder) -> Witnesses:
+        """Gather the facts to judge the program's end by; call it once the program has ended."""
+        return Witnesses(
+            pid=sampler.root_pid,
+            before=self._before,
+            after=read_oom_counters(self._group),
+            kernel_log=self._kernel_log.killed(),
+            headroom=None if self._headroom is None else self._headroom.statement(),
+            is_near_limit=self._headroom is not None and self._headroom.is_near(),
+            deeds=tuple(guard.evidence),
+            passed_on=tuple(forwarder.passed_on),
+            replaced_by=sampler.replaced_by,
+        )
+
+
 def _supervise(
+    job: _Job,
     meta: Meta,
-    program: WhatToRun,
-    run_dir: RunDirectory,
-    options: RunOptions,
     bounds: Bounds,
     on_progress: Callable[[Progress], None],
     on_note: Callable[[str], None],
-) -> tuple[Meta, Death]:
-    """Start the program and stay with it; returns what is known at its end."""
+) -> tuple[Meta, Ending]:
+    """Start the program and watch it to its end; return ``meta`` completed, and the ending."""
+    run_dir, options = job.run_dir, job.options
     with ExitStack() as until_end:
         with _refusing():
             capacity = Capacity(
@@ -87,7 +154,7 @@ def _supervise(
             if options.dumps_stacks:
                 run_dir.stacks.touch(mode=0o600)
             with bounds.around_start(), capacity.inherited() as orders:
-                command = _command(program, run_dir, options, orders)
+                command = _command(job, orders)
                 child = subprocess.Popen(command, close_fds=False, env=interpreter.environment())
         bounds.apply(child.pid)
         forwarder.pass_to(child)
@@ -132,7 +199,7 @@ def _supervise(
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """What the system refuses to us in here, it refuses before the program is started."""
+    """Turn an OSError during start-up into ProgramError: the program has not started yet."""
     try:
         yield
     except OSError as error:
@@ -154,7 +221,8 @@ def _open_samples(run_dir: RunDirectory) -> TextIO:
         raise write_error(run_dir.samples, error) from error
 
 
-def _meta(program: WhatToRun, options: RunOptions, bounds: Bounds) -> Meta:
+def _meta(job: _Job, bounds: Bounds) -> Meta:
+    program, options = job.program, job.options
     paths = sysconfig.get_paths()
     limit, how = bounds.limit, options.how
     return Meta(
@@ -182,11 +250,14 @@ def _meta(program: WhatToRun, options: RunOptions, bounds: Bounds) -> Meta:
     )
 
 
-def _command(
-    program: WhatToRun, run_dir: RunDirectory, options: RunOptions, orders: int
-) -> list[str]:
+def _command(job: _Job, orders: int) -> list[str]:
+    """Return the words that start the program under the recorder; see `record.bootstrap`.
+
+    ``orders`` is the descriptor it reads orders from.
+    """
+    program, options = job.program, job.options
     how = options.how.but(
-        run_dir=str(run_dir.path.absolute()), dumps_stacks=options.dumps_stacks, orders=orders
+        run_dir=str(job.run_dir.path.absolute()), dumps_stacks=options.dumps_stacks, orders=orders
     )
     start = str(Path(bootstrap.__file__))
     return [sys.executable, *options.interpreter, start, *how.to_words(), *program.to_words()]
@@ -199,6 +270,7 @@ def _watch(
     interval_s: float,
     on_tick: Callable[[list[ProcessSample]], None],
 ) -> None:
+    """Sample the processes every ``interval_s`` until the program has ended."""
     ended = threading.Event()
 
     def wait() -> None:
@@ -214,7 +286,7 @@ def _watch(
 
 
 def _write(samples: TextIO, text: str) -> bool:
-    """Append to ``samples`` at once; False when that fails: the program must not suffer for it."""
+    """Append to ``samples`` at once; return False if that fails, as a run goes on without it."""
     try:
         samples.write(text)
         samples.flush()

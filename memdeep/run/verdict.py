@@ -25,7 +25,10 @@ VMSTAT = Path("/proc/vmstat")
 
 @dataclass(frozen=True, slots=True)
 class OomCounters:
-    """How often the kernel has killed for want of memory: in the program's cgroup, and anywhere."""
+    """Number of processes the kernel killed for want of memory: in a cgroup, on the whole system.
+
+    None where the system has no such counter.
+    """
 
     cgroup: int | None
     system: int | None
@@ -33,12 +36,12 @@ class OomCounters:
 
 @dataclass(frozen=True, slots=True)
 class Witnesses:
-    """What there is to conclude from, apart from the status itself.
+    """Facts to judge the end of a program by, apart from its status.
 
-    ``kernel_log`` are the processes it says were killed for want of memory, by number; None where
-    it cannot be read. ``headroom`` says how near a limit the program came, ``deeds`` what memdeep
-    did to it, ``passed_on`` the signals that it was sent through us, ``replaced_by`` the program
-    it put in its own place.
+    ``kernel_log`` has the processes that were killed for want of memory: the kernel's words by
+    process number, None where the log cannot be read. ``headroom`` says how near a limit the
+    program came, ``deeds`` what memdeep did to it, ``passed_on`` names the signals that reached it
+    through memdeep, ``replaced_by`` the program that it became by exec.
     """
 
     pid: int
@@ -53,8 +56,8 @@ class Witnesses:
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
-    """The end of a program: exactly one of ``exit_code`` and ``signal`` is set."""
+class Ending:
+    """The verdict on the end of a program: exactly one of ``exit_code`` and ``signal`` is set."""
 
     exit_code: int | None
     signal: str | None
@@ -64,7 +67,7 @@ class Death:
 
 
 def read_oom_counters(group: MemoryGroup | None) -> OomCounters:
-    """Read the counters; None where the system does not offer one (see cgroups(7), proc(5))."""
+    """Read the counters of ``group`` and of the system; see cgroups(7), proc(5)."""
     try:
         system = counter(VMSTAT.read_text(), "oom_kill")
     except (OSError, ValueError):
@@ -72,8 +75,8 @@ def read_oom_counters(group: MemoryGroup | None) -> OomCounters:
     return OomCounters(None if group is None else group.oom_kills(), system)
 
 
-def judge(wait_status: int, witnesses: Witnesses) -> Death:
-    """The verdict for ``wait_status`` (negative: the number of a signal), with its evidence."""
+def judge(wait_status: int, witnesses: Witnesses) -> Ending:
+    """Judge ``wait_status`` (negative: the number of a signal) by what was witnessed."""
     evidence = []
     if witnesses.replaced_by is not None:
         evidence.append(witnesses.replaced_by)
@@ -92,7 +95,7 @@ def judge(wait_status: int, witnesses: Witnesses) -> Death:
     is_telling = number == signal.SIGKILL or (verdict != "completed" and witnesses.is_near_limit)
     if witnesses.headroom is not None and is_telling:
         evidence.append(witnesses.headroom)
-    return Death(
+    return Ending(
         exit_code=None if number > 0 else wait_status,
         signal=name,
         verdict=verdict,
@@ -102,7 +105,7 @@ def judge(wait_status: int, witnesses: Witnesses) -> Death:
 
 
 def _want_of_memory(witnesses: Witnesses) -> tuple[str, list[Statement]]:
-    """Whether the kernel sent SIGKILL for want of memory, and what says so or speaks against."""
+    """Judge a SIGKILL: return "oom-killed" or "killed", and the evidence for it."""
     log = witnesses.kernel_log
     if log is not None and witnesses.pid in log:
         named = state("exit.kernel_log", line=log[witnesses.pid])
@@ -119,6 +122,7 @@ def _want_of_memory(witnesses: Witnesses) -> tuple[str, list[Statement]]:
 
 
 def _risen(witnesses: Witnesses) -> list[Statement]:
+    """State which of the kernel's counters rose during the run."""
     before, after = witnesses.before, witnesses.after
     return [
         state(key, before=old, after=new)
@@ -138,9 +142,9 @@ def _signal_name(number: int) -> str:
 
 
 class KernelLog:
-    """The log from now on. Unreadable without the right to it, and in a container.
+    """The kernel's log from now on. Reading it takes the right to, and no container around us.
 
-    In a PID namespace other than the first the log names processes by numbers that mean others.
+    The log has the process numbers of the first PID namespace, which differ in any other.
     """
 
     def __init__(self) -> None:
@@ -151,7 +155,10 @@ class KernelLog:
                 os.lseek(self._fd, 0, os.SEEK_END)
 
     def killed(self) -> dict[int, str] | None:
-        """The processes killed since the last call, each with the kernel's words; None: unknown."""
+        """Return the kernel's words on each process killed since the last call, by its number.
+
+        None if the log cannot be read.
+        """
         if self._fd < 0:
             return None
         found = {}

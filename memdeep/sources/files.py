@@ -1,4 +1,4 @@
-"""Reads source files by the names that a capture gives, which may be anything."""
+"""Reads source files by the names found in a capture. The names may be anything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_SOURCE_BYTES = 1 << 24
 
 
 def read_source(filename: str) -> bytes:
-    """The content of a source file; empty if there is none that can be read."""
+    """Return the content of a source file; empty if it cannot be read."""
     try:
         return read_regular(Path(filename), MAX_SOURCE_BYTES)
     except CaptureError:
@@ -23,7 +23,7 @@ def read_source(filename: str) -> bytes:
 
 
 def source_lines(filename: str, most: int) -> Sequence[str]:
-    """The first lines of a source file, each with its end; none if they cannot be read."""
+    """Return the first ``most`` lines of a source file with their ends; none if unreadable."""
     content = io.BytesIO(read_source(filename))
     try:
         encoding, _ = tokenize.detect_encoding(content.readline)

@@ -41,7 +41,7 @@ _PRIVATE_MODES = (0o600, 0o400)  # what keys and the like are given, so that onl
 class Sources:
     """Source lines by file name and line number, with their indentation.
 
-    ``private_files`` were left out because their names or their modes say that they are private.
+    ``private_files`` were left out: their names or modes mark them as private.
     """
 
     lines: Mapping[tuple[str, int], str]
@@ -55,11 +55,11 @@ def read_sources(
     *,
     with_private: bool = False,
 ) -> Sources:
-    """The line of each frame, and of the user's own code three lines around it.
+    """Read the line of each frame, and three lines around it in the user's own code.
 
-    ``started`` is the run's ISO 8601 time: a file changed later would show the wrong line, and is
-    left out like one that cannot be read. So are the user's files that look private, unless
-    ``with_private``. The lines of code given with -c are in ``command``.
+    ``started`` is the ISO 8601 time of the run. Left out are files that cannot be read, files
+    changed after ``started`` (they would show the wrong line) and, unless ``with_private``, the
+    user's files that look private. The lines of code given with -c are in ``command``.
     """
     started_s = None if started is None else datetime.fromisoformat(started).timestamp()
     code = command[1].splitlines() if tuple(command[:1]) == ("-c",) and len(command) > 1 else []
@@ -98,7 +98,7 @@ def _is_unchanged(path: Path, started_s: float | None) -> bool:
 
 
 def _is_private(path: Path, origin: Origin) -> bool:
-    """Whether the name or the mode of a file says that it is private.
+    """Tell if the name or the mode of a file marks it as private.
 
     A library's `credentials.py` is public; only the user's own files hold the user's secrets.
     """

@@ -1,7 +1,7 @@
-"""The file of a run that holds the source lines shown, as they were when it ended.
+"""The file of a run that holds the source lines shown, as they were when the run ended.
 
-So the report is the same on another machine, and after the source was edited. One owner of its
-format: JSON packed with zlib.
+With it the report is the same on another machine, and after the source was edited. The only owner
+of its format: JSON packed with zlib.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from memdeep.rundir.files import read_if_there
 from memdeep.sources.lines import Sources
 
 SCHEMA = 1
-MAX_BYTES = 1 << 28  # unpacked; more is not a file of ours
+MAX_BYTES = 1 << 28  # unpacked; a larger one counts as damaged
 
 NOTHING = Sources({})
 
-_LEFT_OUT = "The source lines shown are those of this machine, as they are now."
+_LEFT_OUT = "The source lines shown are read from the files on this machine, as they are now."
 
 
 def read(path: Path, started: str) -> tuple[Sources, str | None]:
-    """What is stored at ``path`` of the run that was ``started`` then (ISO 8601).
+    """Read the file at ``path``; return its lines, and a note if they had to be left out.
 
-    And a sentence if it had to be left out.
+    They are left out if they are not of the run with this ISO 8601 time ``started``.
     """
     try:
         content = read_if_there(path, MAX_BYTES)
@@ -43,7 +43,7 @@ def read(path: Path, started: str) -> tuple[Sources, str | None]:
 
 
 def encode(sources: Sources, started: str | None) -> bytes:
-    """The content of the file, for the run that was ``started`` then."""
+    """Return the content of the file; ``started`` is the ISO 8601 time of the run."""
     files: dict[str, dict[str, str]] = {}
     for (filename, lineno), text in sources.lines.items():
         files.setdefault(filename, {})[str(lineno)] = text
@@ -53,9 +53,9 @@ def encode(sources: Sources, started: str | None) -> bytes:
 
 
 def decode(content: bytes) -> tuple[Sources, str | None]:
-    """What `encode` was given.
+    """Decode the content of the file into the lines and the time of their run.
 
-    Raises ValueError, TypeError, KeyError, AttributeError or zlib.error if it is not ours.
+    Raises ValueError, TypeError, KeyError, AttributeError or zlib.error if it is damaged.
     """
     unpacker = zlib.decompressobj()
     text = unpacker.decompress(content, MAX_BYTES)
@@ -73,7 +73,7 @@ def decode(content: bytes) -> tuple[Sources, str | None]:
 
 
 def merged(stored: Sources, found: Sources) -> Sources:
-    """The stored lines, and what is found beside them: of one file all are from one of the two."""
+    """Add to the stored lines those ``found`` in other files; of one file none are mixed."""
     known = {filename for filename, _ in stored.lines}
     beside: Mapping[tuple[str, int], str] = {
         place: text for place, text in found.lines.items() if place[0] not in known

@@ -1,7 +1,7 @@
 """Keeps symbol tables on disk between reports. Knows no table's content.
 
 An entry is a file that is written under another name and then renamed, so any number of processes
-may read and write at once. Nothing here ever fails: what cannot be kept is made again.
+may read and write at once. Nothing here fails: a table that cannot be kept is made again.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ _TEMPORARY = ".tmp"
 
 
 def directory_of(program: str) -> Path:
-    """Where ``program`` keeps its cache for this user, by the custom of the platform."""
+    """Return the directory where ``program`` keeps this user's cache, by the platform's custom."""
     return user_cache_path(program, appauthor=False)
 
 
 class SymbolCache:
-    """The entries in ``directory``; the least recently used go once they pass ``limit_bytes``."""
+    """Entries in ``directory``; above ``limit_bytes`` the least recently used are removed."""
 
     def __init__(self, directory: Path, limit_bytes: int = LIMIT_BYTES) -> None:
         self._directory = directory
         self._limit_bytes = limit_bytes
 
     def read(self, key: str, max_age_s: float | None = None) -> bytes | None:
-        """What was kept under ``key``; None if there is none, it is damaged or too old.
+        """Return the content kept under ``key``; None if it is missing, damaged or too old.
 
-        Reading marks an entry as used, unless it is one that ages.
+        Reading marks an entry as used, unless ``max_age_s`` is given: it must go on ageing.
         """
         path = self._path(key)
         try:
@@ -80,7 +80,7 @@ class SymbolCache:
         return self._directory / f"{key}{_SUFFIX}"
 
     def _prune(self) -> None:
-        """Remove what was not used for the longest time, and what writers left behind."""
+        """Remove the least recently used entries above the limit, and files of dead writers."""
         entries = []
         try:
             with os.scandir(self._directory) as files:

@@ -1,7 +1,7 @@
 """Fetches debug information by build id, as debuginfod serves it, within a limit of time.
 
 Source of the protocol and of the names of variables and files: elfutils, debuginfod(8) and
-debuginfod-find(1). Nothing here fails; what was in vain is counted.
+debuginfod-find(1). Nothing here fails; failed requests are counted.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _CHUNK_BYTES = 1 << 18
 class Debuginfod:
     """The servers named in ``DEBUGINFOD_URLS`` (separated by spaces), asked in order.
 
-    ``kept_in`` is where the user's own debuginfod client keeps what it fetched.
-    ``failures`` counts what a server did not answer in time or in order; a plain "not found" is
-    no failure.
+    ``kept_in`` is the directory where the user's own debuginfod client keeps the files it fetched.
+    ``failures`` counts the requests that were not answered in time, or answered with an error; a
+    plain "not found" is no failure.
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class Debuginfod:
 
     @property
     def is_used(self) -> bool:
-        """Whether there is anybody to ask."""
+        """Tell if there is a server to ask."""
         return bool(self._urls)
 
     def with_file(self, build_id: str, use: Callable[[Path], bytes | None]) -> bytes | None:
-        """What ``use`` makes of the file with the debug information; None if there is none.
+        """Apply ``use`` to the file with the debug information; return None if there is none.
 
         A file that the user's debuginfod client has fetched before is used where it lies.
         """
@@ -77,7 +77,7 @@ class Debuginfod:
         return False
 
     def _download(self, url: str, path: Path) -> None:
-        """Raises OSError, HTTPException or ValueError."""
+        """Download ``url`` to ``path``. Raises OSError, HTTPException or ValueError."""
         from http.client import IncompleteRead
         from urllib.request import urlopen
 

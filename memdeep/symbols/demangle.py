@@ -27,7 +27,7 @@ _LOCAL_ALIAS = re.compile(r"\.localalias(?:\.\d+)?$")
 
 
 def demangle(symbol: str) -> str:
-    """The name behind ``symbol``; what is not mangled, or cannot be read, stays as it is."""
+    """Return the name behind ``symbol``, or ``symbol`` itself if it cannot be demangled."""
     symbol = _LOCAL_ALIAS.sub("", symbol)
     if not symbol.startswith((_CXX_PREFIX, _RUST_PREFIX)) or len(symbol) > MAX_CHARACTERS:
         return symbol[:MAX_CHARACTERS]
@@ -40,7 +40,7 @@ def demangle(symbol: str) -> str:
 
 @cache
 def _cxx_demangler() -> Callable[[str], str | None] | None:
-    """`__cxa_demangle` of the C++ ABI, or None where there is no C++ library."""
+    """Return `__cxa_demangle` of the C++ ABI as a function, None without a C++ library."""
     try:
         function = ctypes.CDLL(_CXX_LIBRARY).__cxa_demangle
         free = ctypes.CDLL(None).free

@@ -1,4 +1,4 @@
-"""Reads what symbols need of an ELF file: its segments, sections and functions without an end.
+"""Reads the parts of an ELF file that symbols need: segments, sections, functions without a size.
 
 Source of the format: the System V ABI, chapters "Object Files" and "Program Loading". 64-bit
 little-endian files only, which is all that memray runs on. Knows nothing of debug information.
@@ -33,11 +33,11 @@ _STT_FUNC = 2
 
 
 class NotElf(Exception):
-    """The file is no ELF file of a kind known here."""
+    """The file is no 64-bit little-endian ELF file."""
 
 
 class DamagedElf(NotElf):
-    """The file begins like one, but is cut off or says what cannot be."""
+    """The file begins like an ELF file, but is cut off or contradicts itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ class _Section:
 
 
 class ElfFile:
-    """One open ELF file. Raises NotElf or DamagedElf, and OSError for what cannot be read.
+    """An open ELF file. Raises NotElf or DamagedElf, and OSError if it cannot be read.
 
-    ``segments`` are those that are loaded: virtual address and size in memory of each.
+    ``segments`` are the virtual address and size in memory of each segment that is loaded.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,14 +85,14 @@ class ElfFile:
         self._file.close()
 
     def section(self, name: str) -> bytes | None:
-        """The content of a section as it lies in the file, or None if there is none."""
+        """Return the content of a section as it lies in the file, None if there is none."""
         for section in self._sections:
             if section.name == name and section.kind != _SHT_NOBITS:
                 return self._read(section.offset, section.size)
         return None
 
     def debug_link(self) -> tuple[str, int] | None:
-        """File name and CRC-32 of the file that has the debug information, if one is named."""
+        """Return name and CRC-32 of the separate debug file, None if the file names none."""
         content = self.section(".gnu_debuglink")
         if content is None:
             return None
@@ -103,7 +103,7 @@ class ElfFile:
         return os.fsdecode(name), int.from_bytes(content[crc_at : crc_at + 4], "little")
 
     def without_symbols(self) -> mmap.mmap:
-        """A copy of the file in which nobody finds the symbol tables; it lies in memory only."""
+        """Return a copy of the file, in memory only, with the symbol tables hidden."""
         copy = self._copy()
         for place, section in enumerate(self._sections):
             if section.kind in (_SHT_SYMTAB, _SHT_DYNSYM):
@@ -114,7 +114,7 @@ class ElfFile:
         return copy
 
     def without_debug(self) -> mmap.mmap:
-        """A copy of the file in which nobody finds the debug information."""
+        """Return a copy of the file, in memory only, with the debug information hidden."""
         copy = self._copy()
         for place, section in enumerate(self._sections):
             if section.name.startswith((".debug_", ".zdebug_")):
@@ -128,10 +128,10 @@ class ElfFile:
         _NUMBER.pack_into(copy, header_at + _NUMBER.size, _SHT_NOBITS)
 
     def functions_without_size(self) -> tuple[int, ...]:
-        """The addresses of functions of which nobody says where they end.
+        """Return the addresses of functions that have no size, in ascending order.
 
-        A lookup that takes them to reach up to the next symbol gives names to code that is not
-        theirs: in stripped libraries `_init` would own half the file.
+        A lookup that lets them reach to the next symbol gives their names to other code: in
+        stripped libraries `_init` would own half the file.
         """
         return tuple(
             sorted(
@@ -168,9 +168,9 @@ class ElfFile:
         ]
 
     def _check_packed(self, section: _Section) -> None:
-        """Raises DamagedElf if a compressed section claims a size that it cannot have.
+        """Raise DamagedElf if a compressed section claims a size that it cannot have.
 
-        Whoever unpacks it would ask for that much memory, and not survive the refusal.
+        `symbolic` would ask for that much memory to unpack it, and abort the process if refused.
         """
         if section.flags & _SHF_COMPRESSED and section.kind != _SHT_NOBITS:
             size = int.from_bytes(self._read(section.offset, 16)[8:], "little")

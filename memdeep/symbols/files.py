@@ -1,7 +1,7 @@
 """Finds the symbols of a file the program had loaded: in it, beside it, or on a server.
 
-Symbols are taken only from what is the same file as then, or belongs to the same build; of
-anything else they would be wrong names.
+Symbols are taken only from the file that ran, or from one of the same build; any other would give
+wrong names.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Symbols:
-    """What was found for an image; ``build_id`` is None where the file has none or is gone."""
+    """Symbols of an image; ``build_id`` is None where the file has none or is gone."""
 
     build_id: str | None
     table: SymbolTable | None
@@ -44,7 +44,7 @@ class _File:
 
 
 class SymbolFiles:
-    """Opens symbol tables, from the cache where they are there.
+    """Finds symbol tables, in the cache first.
 
     A file that was changed after ``recorded_until_s`` (since the epoch) is not the one that ran,
     unless it has the build id that ``build_ids`` gives for its name.
@@ -65,7 +65,7 @@ class SymbolFiles:
         self._debug_directory = debug_directory
 
     def find(self, image: Image) -> Symbols:
-        """The symbols of ``image``; none if it is not there or not the file it was."""
+        """Return the symbols of ``image``; none if its file is gone or is another one now."""
         try:
             file = self._same_file(image)
         except (OSError, ValueError, NoSymbols):
@@ -103,7 +103,7 @@ class SymbolFiles:
         return self._kept(key) or self._made(key, file.path)
 
     def _separate_table(self, file: _File) -> SymbolTable | None:
-        """The table of the file that was split off this one, if there is one."""
+        """Return the table of the debug file that was split off ``file``, None if there is none."""
         key = f"{file.key}-debug-{VERSION}"
         if (table := self._kept(key)) is not None:
             return table
@@ -113,7 +113,7 @@ class SymbolFiles:
         return self._downloaded(key, file.build_id)
 
     def _candidates(self, file: _File) -> Iterator[Path]:
-        """Files of debug information that belong to ``file``, in the places debuggers look."""
+        """Yield debug files that belong to ``file``, from the places where debuggers look."""
         directory = file.path.parent
         if file.build_id is not None:
             name = f".build-id/{file.build_id[:2]}/{file.build_id[2:]}.debug"

@@ -1,4 +1,4 @@
-"""Which files a program had loaded, and in which of them an address lies. Opens none of them."""
+"""Files that a program had loaded, and the one that an address lies in. Opens none of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PAGE_ZERO = (0, 1 << 32)
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A file as the program had it loaded: where it lay, and its segments.
+    """A file that the program had loaded: its path, and its segments.
 
     A segment is an address, as the file counts it, and a size in memory.
     """
@@ -22,7 +22,7 @@ class Image:
 
 
 class AddressSpace:
-    """Which loaded file an address lies in; ``loaded`` are the files with their load addresses."""
+    """Address space of a program; ``loaded`` are its files with their load addresses."""
 
     def __init__(self, loaded: Sequence[tuple[Image, int]]) -> None:
         ranges = sorted(
@@ -35,7 +35,7 @@ class AddressSpace:
         self._ranges = ranges
 
     def find(self, address: int) -> tuple[Image, int] | None:
-        """The file at ``address``, and the address as the file counts it."""
+        """Return the file at ``address`` and the address as the file counts it, or None."""
         place = bisect_right(self._starts, address) - 1
         if place < 0:
             return None

@@ -1,8 +1,8 @@
 """Merges the native frames of a stack with the Python ones it ran.
 
-A pure function. One call of the interpreter's evaluation loop is a native frame; Python's own
-frames take its place. Since Python 3.11 one call evaluates a whole row of them: those after the
-first, the *entry frame*, were entered without leaving the loop.
+A pure function. One call of the interpreter's evaluation loop is one native frame; the Python
+frames that it evaluated take its place. Since Python 3.11 a call may evaluate several: the first is
+the *entry frame*, the others were entered without leaving the loop.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TAIL_CALL = "_TAIL_CALL_"  # what the functions of 3.14's tail-calling interpret
 
 
 def is_eval_loop(function: str) -> bool:
-    """Whether the native ``function`` is the interpreter's loop."""
+    """Tell if the native ``function`` is the interpreter's evaluation loop."""
     return EVAL_LOOP in function or function.startswith(TAIL_CALL)
 
 
@@ -25,13 +25,13 @@ def merge(
     entries: Sequence[bool],
     native: Sequence[RawFrame],
 ) -> list[RawFrame]:
-    """One stack of both, innermost first like the two that are given.
+    """Merge two stacks into one; all are innermost first.
 
-    ``entries`` says of each Python frame whether C code entered the loop anew for it.
+    ``entries`` is True for each Python frame that is an entry frame.
 
     Loops and entry frames are paired from the outermost on: the innermost loop may have allocated
-    before it told anybody of its frame, and then has none. If loops are missing (an interpreter
-    without symbols), nobody knows which frames belong together, and only Python's are given.
+    before its frame was recorded, and then has none. If loops are missing (an interpreter without
+    symbols), the pairs are unknown, and only the Python frames are returned.
     """
     outermost_first: list[RawFrame] = []
     left = len(python)  # Python frames that are still to come

@@ -1,7 +1,7 @@
-"""Names the native frames of a run: each address of each file once, whatever was loaded when.
+"""Names the native frames of a run: each address of each file once.
 
-The names stored with the run come first; what they lack is looked up on this machine. Where a
-name is not known for certain, the frame says so, and in which file it lies.
+The names stored with the run come first; the missing ones are looked up on this machine. A frame
+without a certain name is called unknown, with the file that it lies in.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:  # it reads files: that takes a while to import, and may not b
 
 
 class SymbolServer:
-    """Answers which functions lie at an address of a file.
+    """Returns the functions at an address of a file.
 
-    ``find`` gives the symbols of a file; it is asked once for each, and only if ``stored`` does
-    not know.
+    ``find`` returns the symbols of a file; it is called once for each, and only if ``stored`` has
+    no answer.
     """
 
     def __init__(self, find: Callable[[Image], Symbols], stored: StoredSymbols) -> None:
@@ -31,7 +31,7 @@ class SymbolServer:
         self._frames: dict[Image, dict[int, Frames]] = {}
 
     def frames(self, image: Image, address: int) -> Frames:
-        """The frames at ``address``, innermost inlined first; never none."""
+        """Return the frames at ``address``, innermost inlined first; at least one."""
         known = self._frames.get(image)
         if known is None:
             stored = self._stored.get(image)
@@ -42,7 +42,7 @@ class SymbolServer:
         return frames
 
     def answered(self) -> StoredSymbols:
-        """Everything that was asked so far, to be stored."""
+        """Return all frames that were asked for so far, to be stored."""
         return StoredSymbols(
             {
                 image: StoredImage(self._build_id(image), dict(frames))
@@ -67,5 +67,5 @@ class SymbolServer:
 
 
 def _shown(filename: str) -> str:
-    """``filename`` as text: it may hold bytes that are none."""
+    """Return ``filename`` with the bytes that are no text replaced."""
     return filename.encode("utf-8", "replace").decode("utf-8")

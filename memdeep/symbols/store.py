@@ -1,7 +1,7 @@
 """The file of a run that holds the names of its native frames, so that any machine can show them.
 
-One owner of its format: JSON packed with zlib. Strings and stacks are written once and then named
-by their place; addresses are written as differences.
+The only owner of its format: JSON packed with zlib. Strings and stacks are written once and then
+referred to by index; addresses are written as differences.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from memdeep.rundir.files import read_if_there
 from memdeep.symbols.images import Image
 
 SCHEMA = 1
-MAX_BYTES = 1 << 29  # unpacked; more is not a file of ours
+MAX_BYTES = 1 << 29  # unpacked; a larger one counts as damaged
 
 Frames = tuple[RawFrame, ...]
 
 
 class DamagedSymbols(Exception):
-    """The file is not what was once written, or not of a schema known here."""
+    """The file is damaged, or of another schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """The build id of a file that was loaded, if it had one, and the frames at its addresses."""
+    """Build id of a loaded file, None if it had none, and the frames at its addresses."""
 
     build_id: str | None
     frames: Mapping[int, Frames]
@@ -39,12 +39,12 @@ class StoredImage:
 
 @dataclass(frozen=True, slots=True)
 class StoredSymbols:
-    """What is known of each file that was loaded."""
+    """Build ids and frames of the files that were loaded."""
 
     images: Mapping[Image, StoredImage] = field(default_factory=dict)
 
     def build_ids(self) -> dict[str, str]:
-        """The build id of each file name that has one only."""
+        """Return the build ids by file name, without the names that have several."""
         found: dict[str, set[str]] = {}
         for image, stored in self.images.items():
             if stored.build_id is not None:
@@ -53,21 +53,24 @@ class StoredSymbols:
 
 
 def read(path: Path) -> tuple[StoredSymbols, str | None]:
-    """What is stored at ``path``, and a sentence if it had to be left out."""
+    """Read the file at ``path``; return its symbols, and a note if they had to be left out."""
     try:
         content = read_if_there(path, MAX_BYTES)
         return (StoredSymbols() if content is None else decode(content)), None
     except CaptureError as error:
-        return StoredSymbols(), f"{error.message} The names of native frames are this machine's."
+        return (
+            StoredSymbols(),
+            f"{error.message} The names of native frames come from this machine.",
+        )
     except DamagedSymbols:
         return StoredSymbols(), (
             "The stored names of native frames are damaged and were left out; the names shown "
-            "are those this machine knows."
+            "come from this machine."
         )
 
 
 def encode(symbols: StoredSymbols) -> bytes:
-    """The content of the file."""
+    """Return the content of the file."""
     strings = _Numbers()
     stacks = _Numbers()
     images = []
@@ -96,7 +99,7 @@ def encode(symbols: StoredSymbols) -> bytes:
 
 
 def decode(content: bytes) -> StoredSymbols:
-    """The inverse of `encode`. Raises DamagedSymbols."""
+    """Decode the content of the file. Raises DamagedSymbols."""
     try:
         unpacker = zlib.decompressobj()
         text = unpacker.decompress(content, MAX_BYTES)
@@ -114,7 +117,7 @@ def decode(content: bytes) -> StoredSymbols:
 
 
 class _Numbers:
-    """Hands out a number to each distinct value, in order."""
+    """Numbers distinct values, in the order in which they come."""
 
     def __init__(self) -> None:
         self.numbers: dict[object, int] = {}
@@ -156,7 +159,7 @@ def _steps(addresses: Sequence[int]) -> list[int]:
 
 def _natural(value: object) -> int:
     if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is not a number of ours")
+        raise ValueError(f"{value!r} is not a natural number")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Makes and reads symbol tables: which functions, inlined ones too, an address in a file lies in.
+"""Makes and reads symbol tables: the functions at an address of a file, inlined ones too.
 
 The only module that knows `symbolic`. Addresses are those of the file itself, as its program
 headers count them.
@@ -32,14 +32,14 @@ _NUMBER = struct.Struct("<Q")
 
 
 class NoSymbols(Exception):
-    """Nothing can be read from the file, or nothing from the table."""
+    """The file or the table holds no symbols that can be read."""
 
 
 class SymbolTable:
-    """The symbols of one file, opened from the bytes that `build_table` made.
+    """Symbols of one file, opened from the bytes that `build_table` made.
 
-    ``has_debug`` says whether they hold more than the names of functions. Raises NoSymbols if
-    they are damaged.
+    ``has_debug`` is True if they hold more than the names of functions. Raises NoSymbols if they
+    are damaged.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -57,9 +57,9 @@ class SymbolTable:
             raise NoSymbols(f"The symbol table is damaged: {error}") from error
 
     def frames(self, address: int, unnamed_file: str) -> tuple[RawFrame, ...]:
-        """The functions at ``address``, innermost inlined first; none if it is not known.
+        """Return the functions at ``address``, innermost inlined first; none if not known.
 
-        ``unnamed_file`` stands where no source file is known.
+        ``unnamed_file`` is the file name of functions whose source file is not known.
         """
         place = address - self._base
         if not 0 <= place < MAX_PLACE:
@@ -79,7 +79,7 @@ class SymbolTable:
 
 
 def build_id(path: Path) -> str | None:
-    """The identity its linker gave to the file at ``path``, if any (on macOS, its UUID).
+    """Return the build id of the file at ``path`` (on macOS, its UUID), None if it has none.
 
     Raises NoSymbols if the file cannot be read.
     """
@@ -90,7 +90,7 @@ def build_id(path: Path) -> str | None:
 
 
 def build_table(path: Path) -> bytes:
-    """The symbol table of the file at ``path``. Raises NoSymbols if it cannot be read."""
+    """Make the symbol table of the file at ``path``. Raises NoSymbols if it cannot be read."""
     try:
         item = _object(Archive.open(bytes(path)))
         base = 0
@@ -111,7 +111,7 @@ def build_table(path: Path) -> bytes:
 
 
 def _object(archive: Archive) -> Object:
-    """The object for this machine: files of macOS may hold several."""
+    """Return the object for this machine; a file of macOS may hold several."""
     objects = list(archive.iter_objects())
     if not objects:
         raise NoSymbols("The file holds no object.")
@@ -119,10 +119,10 @@ def _object(archive: Archive) -> Object:
 
 
 def _elf_tables(elf: ElfFile, item: Object) -> list[bytes]:
-    """The tables of a file, in the order in which they are asked.
+    """Make the tables of a file, in the order in which they are asked.
 
-    Debug information and symbols are read apart, since `symbolic` calls a function by the symbol
-    at its lowest address: of one whose cold part was moved away, that may be another function's.
+    Debug information and symbols are read apart, since `symbolic` names a function by the symbol
+    at its lowest address. If the function's cold part was moved, that may be another's symbol.
     """
     if "debug" in item.features:
         tables = []
@@ -147,7 +147,7 @@ def _read_table(content: bytes) -> SymCache:
 
 
 def _minidebug(packed: bytes) -> list[bytes]:
-    """The table of the symbols some distributions pack into their stripped files."""
+    """Make the table of the symbols that some distributions pack into their stripped files."""
     try:
         unpacked = lzma.LZMADecompressor(memlimit=1 << 28).decompress(packed, MAX_MINIDEBUG_BYTES)
         return [_table(_object(Archive.from_bytes(unpacked)))]

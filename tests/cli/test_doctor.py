@@ -6,15 +6,25 @@ import platform
 import resource
 import subprocess
 import sys
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from cgroups import NO_LIMIT_OF_VERSION_1, VERSION_1, VERSION_2, Machine
 from running import RunMemdeep, environment, memdeep_command
 
 import memdeep
+from memdeep.cli import doctor
 from memdeep.heap.replay import engine as replaying
-from memdeep.limits import cgroup_limit_bytes
+from memdeep.model import MemoryLimit
+from memdeep.model.statement import state
+from memdeep.run import cgroup
+from memdeep.run.supervise import Bounds
+from memdeep.symbols import cache
+from memdeep.text.units import size
+
+MB = 1 << 20
 
 
 def rows(output: bytes) -> dict[str, tuple[str, str]]:
@@ -28,8 +38,8 @@ def rows(output: bytes) -> dict[str, tuple[str, str]]:
 
 
 def test_it_says_what_is_there(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
-    cache = str(tmp_path / "cache")
-    done = run_memdeep("doctor", env=environment(COLUMNS="80", XDG_CACHE_HOME=cache))
+    place = str(tmp_path / "cache")
+    done = run_memdeep("doctor", env=environment(COLUMNS="80", XDG_CACHE_HOME=place))
     assert (done.returncode, done.stderr) == (0, b"")
     found = rows(done.stdout)
     assert found["memdeep"] == ("ok", memdeep.__version__)
@@ -41,24 +51,50 @@ def test_it_says_what_is_there(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()  # it only looks
 
 
-def test_a_missing_memray_is_bad(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
-    hide = """
-import importlib.metadata
+HIDE = """
+import importlib.metadata, sys
+HIDDEN = {names}
 real = importlib.metadata.version
 def version(name):
-    if name in ("memray", "lz4", "symbolic"):
+    if name in HIDDEN:
         raise importlib.metadata.PackageNotFoundError(name)
     return real(name)
 importlib.metadata.version = version
+class Nowhere:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in HIDDEN:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Nowhere())
 """
-    (tmp_path / "sitecustomize.py").write_text(hide)
-    done = run_memdeep("doctor", env=environment(COLUMNS="80", PYTHONPATH=str(tmp_path)))
-    assert done.returncode == 1
+
+
+def without(tmp_path: Path, *names: str) -> dict[str, str]:
+    """An environment in which these distributions are not installed."""
+    (tmp_path / "sitecustomize.py").write_text(HIDE.format(names=names))
+    return environment(COLUMNS="80", PYTHONPATH=str(tmp_path))
+
+
+def test_a_missing_memray_is_bad(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
+    done = run_memdeep("doctor", env=without(tmp_path, "memray", "lz4", "symbolic"))
+    assert (done.returncode, done.stderr) == (1, b"")
     assert rows(done.stdout)["memray"] == ("bad", "not installed")
     assert rows(done.stdout)["lz4"] == ("note", "not installed")
     assert rows(done.stdout)["symbols"] == ("note", "memray's resolver")
     assert "pip install memray" in done.stdout.decode()
     assert max(map(len, done.stdout.decode().splitlines())) <= 80
+
+
+def test_a_missing_platformdirs_is_bad(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
+    done = run_memdeep("doctor", env=without(tmp_path, "platformdirs"))
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert rows(done.stdout)["cache"] == ("bad", "platformdirs is not installed")
+
+
+def test_the_cache_it_names_is_that_of_the_symbols(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "user_cache_path", lambda name, **_: tmp_path / "caches" / name)
+    assert told()["cache"] == str(tmp_path / "caches" / "memdeep")
 
 
 @pytest.mark.parametrize(
@@ -92,34 +128,70 @@ def test_a_cache_that_cannot_be_written(run_memdeep: RunMemdeep, tmp_path: Path)
     assert rows(run_memdeep("doctor", env=chosen).stdout)["cache"][0] == "note"
 
 
-def group(root: Path, path: str, name: str, limit: str) -> None:
-    directory = root / path
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / name).write_text(f"{limit}\n")
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine whose control groups are mounted elsewhere than at /sys/fs/cgroup."""
+    made = Machine(tmp_path)
+    monkeypatch.setattr(cgroup, "own", partial(cgroup.own, proc=made.proc))
+    return made
 
 
-def test_the_lowest_limit_of_a_control_group_counts(tmp_path: Path) -> None:
-    own = tmp_path / "cgroup"
-    own.write_text("0::/system/job\n")
-    assert cgroup_limit_bytes(own, tmp_path) == (False, None)
-    group(tmp_path, "system/job", "memory.max", "max")
-    assert cgroup_limit_bytes(own, tmp_path) == (True, None)
-    group(tmp_path, "system", "memory.max", "1048576")
-    assert cgroup_limit_bytes(own, tmp_path) == (True, 1 << 20)
+def told() -> dict[str, str]:
+    return {check.name: check.found for check in doctor.checks()}
 
 
-def test_the_first_version_of_control_groups(tmp_path: Path) -> None:
-    own = tmp_path / "cgroup"
-    own.write_text("5:cpu,cpuacct:/a\n4:memory:/job\n")
-    group(tmp_path, "memory", "memory.limit_in_bytes", str(2**63 - 4096))
-    assert cgroup_limit_bytes(own, tmp_path) == (True, None)
-    group(tmp_path, "memory/job", "memory.limit_in_bytes", "4096")
-    assert cgroup_limit_bytes(own, tmp_path) == (True, 4096)
+@pytest.mark.parametrize(
+    ("cgroups", "mounts", "file"),
+    [
+        ("0::/job\n", VERSION_2, "memory.max"),
+        ("4:memory:/job\n0::/\n", VERSION_1, "memory.limit_in_bytes"),
+    ],
+    ids=["version 2", "version 1"],
+)
+def test_it_tells_the_limit_that_a_run_meets(
+    machine: Machine, cgroups: str, mounts: str, file: str
+) -> None:
+    machine.says(cgroups, mounts)
+    machine.group("job", **{file: str(64 * MB)})
+    with Bounds(None) as bounds:
+        assert bounds.limit == MemoryLimit(64 * MB, state("limit.cgroup", file=file))
+    assert told()["cgroup limit"] == "64.0 MB"
+    assert told()["memory limit"] == f"64.0 MB ({file} of its cgroup)"
+
+
+@pytest.mark.parametrize("limit", [NO_LIMIT_OF_VERSION_1, str(1 << 61), str(1 << 60)])
+def test_it_takes_a_limit_for_none_as_a_run_does(machine: Machine, limit: str) -> None:
+    machine.says("4:memory:/job\n", VERSION_1)
+    machine.group("job", memory__limit_in_bytes=limit)
+    with Bounds(None) as bounds:
+        assert bounds.limit is not None
+        assert not bounds.limit.source.key.endswith("cgroup")
+    assert told()["cgroup limit"] == "none"
+    assert told()["memory limit"].startswith(size(bounds.limit.bytes))
+
+
+def test_the_lowest_limit_of_a_control_group_counts(machine: Machine) -> None:
+    machine.says("0::/system/job\n", VERSION_2)
+    assert told()["cgroup limit"] == "none that can be read"
+    machine.group("system/job", memory__max="max\n")
+    assert told()["cgroup limit"] == "none"
+    machine.group("system", memory__max="1048576\n")
+    assert told()["cgroup limit"] == "1.0 MB"
+    assert told()["memory limit"] == "1.0 MB (memory.max of the cgroup system around it)"
+
+
+def test_the_first_version_of_control_groups(machine: Machine) -> None:
+    machine.says("5:cpu,cpuacct:/a\n4:memory:/job\n", VERSION_1)
+    machine.group("", memory__limit_in_bytes=f"{NO_LIMIT_OF_VERSION_1}\n")
+    assert told()["cgroup limit"] == "none"
+    machine.group("job", memory__limit_in_bytes="4096\n")
+    assert told()["cgroup limit"] == "4.0 KB"
 
 
 @pytest.mark.parametrize("content", ["", "nonsense", "0::", ":::::", "0::/../..\n"])
-def test_a_control_group_that_is_none(tmp_path: Path, content: str) -> None:
-    own = tmp_path / "own"
-    own.write_text(content)
-    assert cgroup_limit_bytes(own, tmp_path / "root") == (False, None)
-    assert cgroup_limit_bytes(tmp_path / "missing", tmp_path) == (False, None)
+@pytest.mark.parametrize("mounts", ["", VERSION_2])
+def test_a_control_group_that_is_none(machine: Machine, content: str, mounts: str) -> None:
+    assert told()["cgroup limit"] == "none that can be read"
+    machine.says(content, mounts)
+    assert told()["cgroup limit"] == "none that can be read"
+    assert told()["memory limit"].endswith("of the system)")

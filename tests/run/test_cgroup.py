@@ -5,44 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cgroups import NO_LIMIT_OF_VERSION_1, VERSION_1, VERSION_2, Machine
 
 from memdeep.run import cgroup
 from memdeep.run.cgroup import MemoryGroup
 
 MB = 1 << 20
-NO_LIMIT_OF_VERSION_1 = "9223372036854771712"
-
-
-class Machine:
-    """A `/proc` and the mount points it names, below ``tmp_path``."""
-
-    def __init__(self, tmp_path: Path) -> None:
-        self.proc = tmp_path / "proc"
-        self.mount = tmp_path / "cgroup"
-        (self.proc / "self").mkdir(parents=True)
-
-    def says(self, cgroups: str, mounts: str) -> None:
-        (self.proc / "self/cgroup").write_text(cgroups)
-        (self.proc / "self/mountinfo").write_text(mounts.replace("MOUNT", str(self.mount)))
-
-    def group(self, path: str, **files: str) -> Path:
-        directory = self.mount / path
-        directory.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (directory / name.replace("__", ".")).write_text(content)
-        return directory
-
-    def own(self) -> MemoryGroup | None:
-        return cgroup.own(proc=self.proc)
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
-
-
-VERSION_2 = "35 24 0:30 / MOUNT rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
-VERSION_1 = "40 32 0:34 / MOUNT rw,nosuid - cgroup cgroup rw,memory\n"
 
 
 def test_version_2(machine: Machine) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from memdeep.model import MemoryLimit
 from memdeep.model.statement import state
 from memdeep.report import sentences
-from memdeep.run.limits import Headroom, Limit
-from memdeep.run.verdict import Death, KernelLog, OomCounters, Witnesses, judge
+from memdeep.run.limits import Headroom
+from memdeep.run.verdict import Ending, KernelLog, OomCounters, Witnesses, judge
 from memdeep.text.language import language
 
 MB = 1 << 20
@@ -18,13 +19,13 @@ QUIET = OomCounters(0, 5)
 SIGKILL, SIGTERM = -9, -15
 
 
-def judged(status: int, **known: Any) -> Death:
+def judged(status: int, **known: Any) -> Ending:
     return judge(status, Witnesses(**{"pid": 7, "before": QUIET, "after": QUIET, **known}))
 
 
-def said(death: Death) -> str:
+def said(ending: Ending) -> str:
     """The evidence in English."""
-    return "\n".join(sentences.statement(given, language("en")) for given in death.evidence)
+    return "\n".join(sentences.statement(given, language("en")) for given in ending.evidence)
 
 
 @pytest.mark.parametrize(
@@ -40,9 +41,9 @@ def said(death: Death) -> str:
 def test_the_verdict_follows_the_status(
     status: int, verdict: str, code: int | None, name: str | None, shell: int
 ) -> None:
-    death = judged(status)
-    assert (death.verdict, death.exit_code, death.signal) == (verdict, code, name)
-    assert death.shell_status == shell
+    ending = judged(status)
+    assert (ending.verdict, ending.exit_code, ending.signal) == (verdict, code, name)
+    assert ending.shell_status == shell
 
 
 @pytest.mark.parametrize(
@@ -67,14 +68,14 @@ def test_the_verdict_follows_the_status(
     ],
 )
 def test_what_speaks_for_want_of_memory(known: dict[str, Any], verdict: str, sentence: str) -> None:
-    death = judged(SIGKILL, **known)
-    assert death.verdict == verdict
-    assert sentence in said(death)
+    ending = judged(SIGKILL, **known)
+    assert ending.verdict == verdict
+    assert sentence in said(ending)
 
 
 def test_only_sigkill_may_be_the_kernels() -> None:
-    death = judged(SIGTERM, kernel_log={7: "…"}, after=OomCounters(1, 6))
-    assert (death.verdict, death.evidence) == (
+    ending = judged(SIGTERM, kernel_log={7: "…"}, after=OomCounters(1, 6))
+    assert (ending.verdict, ending.evidence) == (
         "killed",
         (state("exit.by_signal", signal="SIGTERM"),),
     )
@@ -82,14 +83,14 @@ def test_only_sigkill_may_be_the_kernels() -> None:
 
 def test_what_memdeep_did_is_not_the_kernels() -> None:
     deed = state("exit.kill_at_ignored", grace_s=5.0)
-    death = judged(SIGKILL, deeds=(deed,), after=OomCounters(1, 6))
-    assert death.verdict == "killed"
-    assert death.evidence == (state("exit.by_signal", signal="SIGKILL"), deed)
-    assert "It was still there 5.0 s later, so memdeep sent SIGKILL." in said(death)
+    ending = judged(SIGKILL, deeds=(deed,), after=OomCounters(1, 6))
+    assert ending.verdict == "killed"
+    assert ending.evidence == (state("exit.by_signal", signal="SIGKILL"), deed)
+    assert "It was still there 5.0 s later, so memdeep sent SIGKILL." in said(ending)
 
 
 def test_headroom_is_told_where_it_tells_something() -> None:
-    headroom = Headroom(Limit(100 * MB, state("limit.memory")))
+    headroom = Headroom(MemoryLimit(100 * MB, state("limit.memory")))
     headroom.note(0.0, 50 * MB)
     left = headroom.statement()
     near = {"headroom": left, "is_near_limit": True}
@@ -102,7 +103,7 @@ def test_headroom_is_told_where_it_tells_something() -> None:
 
 
 def test_headroom_covers_the_last_seconds() -> None:
-    headroom = Headroom(Limit(100 * MB, state("limit.cgroup", file="memory.max")))
+    headroom = Headroom(MemoryLimit(100 * MB, state("limit.cgroup", file="memory.max")))
     assert headroom.statement() is None
     for second in range(10):
         headroom.note(float(second), second * 10 * MB)
@@ -129,7 +130,7 @@ def test_what_was_left_of_a_limit(
     used_bytes: int, of_address_space: bool, key: str, rest_bytes: int
 ) -> None:
     source = state("limit.own_cgroup")
-    headroom = Headroom(Limit(100, source, of_address_space))
+    headroom = Headroom(MemoryLimit(100, source, of_address_space))
     headroom.note(1.5, 40)
     headroom.note(2.0, used_bytes)
     assert headroom.statement() == state(
