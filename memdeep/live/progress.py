@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from memdeep.live.growth import END, NOW, Growth, LivePhases
-from memdeep.rundir import journal, samples
+from memdeep.live.growth import NOW, Growth, LivePhases
+from memdeep.rundir import journal, labels, samples
 from memdeep.rundir import meta as observation
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
@@ -80,9 +80,10 @@ class RunProgress:
                 return
 
     def growths(self) -> list[Growth]:
-        """All phases as they stand."""
-        until = END if self.has_ended else NOW
-        return self.phases.all(self.now_us, self.resident.program_bytes, until)
+        """List all phases up to now."""
+        until = labels.RUN_END if self.has_ended else NOW
+        died = self.meta is None or self.meta.verdict != "completed"
+        return self.phases.all(self.now_us, self.resident.program_bytes, until, died=died)
 
     @property
     def is_behind(self) -> bool:

@@ -130,7 +130,7 @@ def _phases(spans: Sequence[Growth], rows: int, forgotten: int) -> RenderableTyp
         growth = spans[place]
         table.add_row(
             units.signed_size(growth.rss_delta_bytes),
-            units.duration(growth.duration_us / 1e6),
+            units.duration(growth.duration_s),
             _name(growth, indent=growth.depth),
         )
     return Group(Text(""), table)

@@ -25,10 +25,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from running import TIMEOUT_S, environment, memdeep_command, read_json, wait_until
 
-from memdeep.analysis.outline import outline
+from memdeep.analysis.outline import MAX_OPEN, outline
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.live import follow, view
-from memdeep.live.growth import MAX_OPEN, MAX_PHASES, LivePhases
+from memdeep.live.growth import MAX_PHASES, LivePhases
 from memdeep.live.progress import Curve, RunProgress
 from memdeep.model import Checkpoint, CheckpointKind, PhaseKind
 from memdeep.rundir import directory, journal
@@ -45,9 +45,9 @@ WATCH = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from memdeep import watch
+from memdeep.live import follow
 from memdeep.rundir.directory import RunDirectory
-watch.follow(RunDirectory(Path(sys.argv[1])), Console(highlight=False), refresh_s=0.05)
+follow.follow(RunDirectory(Path(sys.argv[1])), Console(highlight=False), refresh_s=0.05)
 """
 MORE = """
 import memdeep, time
@@ -86,7 +86,7 @@ def running(work: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @dataclass
 class Watcher:
-    """`watch.follow` in a process of its own, what it writes collected as it comes."""
+    """`follow.follow` in a process of its own, what it writes collected as it comes."""
 
     process: subprocess.Popen[bytes]
     output: int
