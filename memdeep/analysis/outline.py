@@ -12,7 +12,7 @@ It keeps no stretches, only a sum of them for each phase; the kind of sum is its
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -70,6 +70,11 @@ class Rows(Generic[S]):
         row.sum.add(begin, end, complete=complete)
         row.end = end.index
         return row
+
+    def add_segment(self, begin: Checkpoint, end: Checkpoint, *, complete: bool = True) -> None:
+        """Add the segment between two checkpoints."""
+        name = f"{_edge(begin)} → {_edge(end)}"
+        self.add(name, PhaseKind.SEGMENT, (begin, end), complete=complete)
 
     def merge(self, others: Rows[S]) -> None:
         """Take over ``others``, which all begin after the end of these."""
@@ -135,8 +140,7 @@ class _Segments(Generic[S]):
     def stop(self, begin: Checkpoint, end: Checkpoint, *, complete: bool = True) -> None:
         """End the segment before ``begin``; the next one begins at ``end``."""
         if begin.index > self.at.index:
-            name = f"{_edge(self.at)} → {_edge(begin)}"
-            self.rows.add(name, PhaseKind.SEGMENT, (self.at, begin), complete=complete)
+            self.rows.add_segment(self.at, begin, complete=complete)
         if end.index > self.at.index:
             self.at = end
 
@@ -145,43 +149,48 @@ class _Segments(Generic[S]):
         self.stop(point, point)
         self.has_points = True
 
-    def go_on(self, later: _Segments[S]) -> None:
-        """Take over the segments that follow."""
-        self.rows.merge(later.rows)
-        self.at = later.at
-        self.has_points |= later.has_points
 
+@dataclass(eq=False, slots=True)
+class _Crossing(Generic[S]):
+    """The points since a span is followed by another one: its own as well if it ends first.
 
-@dataclass(slots=True)
-class _Open(Generic[S]):
-    """A span that has begun.
-
-    ``crossing`` goes on where ``segments`` were when the next open span began: the points within
-    that one are this one's own as well if this one ends first. It is None where it cannot.
-
-    ``is_waiting`` says that this is a label which may turn out to be a mere point. With
-    ``is_handed_over`` the spans around it have been told what it held, and that it is a point.
+    ``rows`` are the segments between them up to the next crossing, those of which follow.
     """
+
+    rows: Rows[S]
+    first: Checkpoint | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Begun:
+    """A checkpoint that begins a span, as far as is known."""
 
     begin: Checkpoint
     key: Key
-    is_waiting: bool
-    spans: Rows[S]
-    segments: _Segments[S]
-    crossing: _Segments[S] | None = None
-    is_handed_over: bool = False
 
     @property
     def name(self) -> str:
-        """The name as far as the begin tells it."""
+        """The name of the span; its end may give it another one."""
         return self.begin.label if isinstance(self.key, int) else self.key[0]
+
+
+@dataclass(eq=False, slots=True)
+class _Open(_Begun, Generic[S]):
+    """A span that has begun; ``is_waiting`` if it is a label that may turn out to be a point.
+
+    ``crossing`` is None where the span cannot end before the next one.
+    """
+
+    is_waiting: bool
+    spans: Rows[S]
+    segments: _Segments[S]
+    crossing: _Crossing[S] | None = None
 
     def copy(self) -> _Open[S]:
         """The same at the end of a run: nothing can cross any more."""
         held = self.segments
         segments = _Segments(held.at, held.rows.copy(), held.has_points)
-        spans, is_told = self.spans.copy(), self.is_handed_over
-        return _Open(self.begin, self.key, self.is_waiting, spans, segments, None, is_told)
+        return _Open(self.begin, self.key, self.is_waiting, self.spans.copy(), segments)
 
 
 class Outliner(Generic[S]):
@@ -193,18 +202,18 @@ class Outliner(Generic[S]):
 
     One thing depends on the future: a label like ``X_START`` begins a span if its ``X_END`` ever
     comes, else it is a point. ``ends`` knows: it has the end of every span by its begin (indices).
-    Without it a label is taken for a span until the end, and then, what it holds is moved to the
-    spans around it. That is exact unless an older span ends while the label waits. Then one has to
-    guess: spans of one thread nest, so the label is a point if its thread has ended that span, else
+    Without it a label is taken for a span; at the end, what is in it moves to the spans around it
+    if it was none. That is exact, unless an older span ends while the label waits: then one has to
+    guess. Spans of one thread nest, so the label is a point if its thread ends the older span, else
     a span that overlaps it. The phases are exactly those with ``ends`` if
 
     * of the labels that wait while an older span ends, those of the thread that ends it never find
       their end, and the others do;
     * no label that stays a point lies within two spans of which the older ends first;
-    * no more than `MAX_OPEN` spans and labels are ever open.
+    * never more than `MAX_OPEN` spans and labels are open, or no labels among them.
 
-    Otherwise every span that does end still has its own sum, unless it was crowded out; but what is
-    between may hang at the wrong parent.
+    Otherwise every span still has its own sum, unless it was crowded out; but it, the spans inside
+    it and the segments around it may be told at the wrong place.
     """
 
     def __init__(
@@ -213,20 +222,22 @@ class Outliner(Generic[S]):
         self._new_sum = new_sum
         self._ends = ends
         self._open = [self._opened(start, 0)]  # by their begins; the first one is the run
+        self._guessed: list[_Begun] = []  # labels taken for points
+        self._crossings: list[_Crossing[S]] = []  # of the open spans, in order of their first point
+        self._last_point = start
         self.left_out = 0  # spans that are none because too many others were open
 
     def add(self, point: Checkpoint) -> None:
         """Take in the next checkpoint."""
         key, is_opening = _key(point)
-        if key is not None and is_opening and self._is_span(point):
-            self._begin(point, key)
-            return
-        place = None if key is None or is_opening else self._place(key, point)
-        if place is None:
+        if key is None:
             self._point(point)
-            return
-        name = point.label if isinstance(key, int) else self._open[place].name
-        self._end(place, point, name)
+        elif not is_opening:
+            self._close(key, point)
+        elif self._is_span(point):
+            self._begin(point, key)
+        else:
+            self._point(point)
 
     def until(self, end: Checkpoint, *, died: bool) -> Rows[S]:
         """The phases of a run that ends here; it may go on all the same.
@@ -236,7 +247,10 @@ class Outliner(Generic[S]):
         """
         run = Outliner(end, self._new_sum, self._ends)
         run._open = [span.copy() for span in self._open]
-        latest = {span.key: span for span in run._open}
+        latest = _latest([*run._open, *self._guessed])
+        for label in self._guessed:
+            if died and latest[label.key] is label:
+                run._add_guessed(label, end, complete=False)
         for place in range(len(run._open) - 1, 0, -1):
             span = run._open[place]
             if span.is_waiting and not (died and latest[span.key] is span):
@@ -250,7 +264,7 @@ class Outliner(Generic[S]):
 
     def where(self, thread: str) -> tuple[str, ...]:
         """The names of the open spans that ``thread`` began, outermost first."""
-        latest = {span.key: span for span in self._open}
+        latest = _latest(self._open)
         return tuple(
             span.name
             for span in self._open[1:]
@@ -262,8 +276,8 @@ class Outliner(Generic[S]):
         for span in self._open:
             yield span.spans
             yield span.segments.rows
-            if span.crossing is not None:
-                yield span.crossing.rows
+        for crossing in self._crossings:
+            yield crossing.rows
 
     def _is_span(self, point: Checkpoint) -> bool:
         """Tell whether an opening checkpoint may be a span, and whether there is room for it."""
@@ -297,29 +311,63 @@ class Outliner(Generic[S]):
         self._open.append(self._opened(point, key))
         self._may_cross(len(self._open) - 2)
 
+    def _point(self, point: Checkpoint) -> None:
+        place = len(self._crossings)
+        while place and self._crossings[place - 1].first is None:
+            place -= 1
+            self._crossings[place].first = point
+        if place:
+            self._crossings[place - 1].rows.add_segment(self._last_point, point)
+        self._last_point = point
+        self._open[-1].segments.point(point)
+
     def _may_cross(self, place: int) -> None:
-        """From here on, note what an open span has of its own if it ends before the next one."""
+        """From here on, keep the points in case that an open span ends before the next one."""
         span = self._open[place]
-        span.crossing = None
+        self._forget_crossing(span)
         if place == 0 or place + 1 == len(self._open):
             return
         following = self._open[place + 1].begin.index
         if self._ends is None or self._ends[span.begin.index] < self._ends[following]:
-            span.crossing = _Segments(span.segments.at, Rows(self._new_sum))
+            span.crossing = _Crossing(Rows(self._new_sum))
+            self._crossings.append(span.crossing)
 
-    def _point(self, point: Checkpoint) -> None:
-        for span in self._open:
-            if span.crossing is not None:
-                span.crossing.point(point)
-        self._open[-1].segments.point(point)
+    def _cross(self, span: _Open[S]) -> None:
+        """Give a span, which ends before the next one, the points that lie in that one too."""
+        if span.crossing is None or span.crossing.first is None:
+            return
+        span.segments.point(span.crossing.first)
+        for crossing in self._crossings[self._crossings.index(span.crossing) :]:
+            span.segments.rows.merge(crossing.rows.copy())
+        span.segments.at = self._last_point
+
+    def _forget_crossing(self, span: _Open[S]) -> None:
+        if span.crossing is not None:
+            place = self._crossings.index(span.crossing)
+            del self._crossings[place]
+            if place:
+                self._crossings[place - 1].rows.merge(span.crossing.rows)
+            span.crossing = None
+
+    def _close(self, key: Key, end: Checkpoint) -> None:
+        """End the latest span of ``key``; if there is none, or it was guessed, this is a point."""
+        place = self._place(key, end)
+        begun = [] if place is None else [self._open[place]]
+        latest = _latest([*begun, *(label for label in self._guessed if label.key == key)])
+        if place is not None and latest[key] is self._open[place]:
+            name = end.label if isinstance(key, int) else self._open[place].name
+            self._end(place, end, name)
+            return
+        if latest:
+            self._guessed.remove(latest[key])
+            self._add_guessed(latest[key], end, complete=True)
+        self._point(end)
 
     def _end(self, place: int, end: Checkpoint, name: str, *, complete: bool = True) -> None:
         span, parent = self._open[place], self._open[place - 1]
-        guessed = self._waiting_after(place, end.thread)
-        for label in reversed(guessed):
-            self._hand_over(label)
-        if span.crossing is not None:
-            span.segments.go_on(span.crossing)
+        self._guess_after(place, end.thread)
+        self._cross(span)
+        self._forget_crossing(span)
         span.segments.stop(end, end, complete=complete)
         row = parent.spans.add(name, PhaseKind.SPAN, (span.begin, end), complete=complete)
         row.inside.merge(span.spans)
@@ -327,46 +375,50 @@ class Outliner(Generic[S]):
             row.inside.merge(span.segments.rows)
         parent.segments.stop(span.begin, end)
         del self._open[place]
-        for label in range(place, place + len(guessed)):
-            self._open[label].segments.at = end
-            self._may_cross(label)
         self._may_cross(place - 1)
 
-    def _waiting_after(self, place: int, thread: str | None) -> range:
-        """The places of the labels right after a span that wait though ``thread`` now ends it."""
-        last = place + 1
-        while last < len(self._open) and (
-            self._open[last].is_waiting and self._open[last].begin.thread == thread
+    def _guess_after(self, place: int, thread: str | None) -> None:
+        """Take for points the labels right after a span that wait though ``thread`` now ends it."""
+        last = place
+        while last + 1 < len(self._open) and (
+            self._open[last + 1].is_waiting and self._open[last + 1].begin.thread == thread
         ):
             last += 1
-        return range(place + 1, last)
+        for label in range(last, place, -1):
+            self._guessed.append(_Begun(self._open[label].begin, self._open[label].key))
+            self._dissolve(label)
+        del self._guessed[:-MAX_OPEN]
 
-    def _hand_over(self, place: int) -> None:
-        """Give what a label holds to the span before it, in which it is a point."""
-        label, span = self._open[place], self._open[place - 1]
-        if not label.is_handed_over:
-            span.segments.point(label.begin)
-        span.spans.merge(label.spans)
-        span.segments.go_on(label.segments)
-        span.crossing = label.crossing
-        empty = self._opened(label.begin, label.key)
-        empty.is_handed_over = True
-        self._open[place] = empty
+    def _add_guessed(self, label: _Begun, end: Checkpoint, *, complete: bool) -> None:
+        """Count a span that was taken for a point; what was in it stays where it is."""
+        around = [span for span in self._open if span.begin.index < label.begin.index]
+        ends = (label.begin, end)
+        around[-1].spans.add(label.name, PhaseKind.SPAN, ends, complete=complete)
 
     def _dissolve(self, place: int) -> None:
-        """Make an open span a point, as its end will not come."""
-        self._hand_over(place)
-        del self._open[place]
+        """Make an open span a point of the one before it, which takes over what it holds."""
+        point, span = self._open.pop(place), self._open[place - 1]
+        span.segments.point(point.begin)
+        span.segments.rows.merge(point.segments.rows)
+        span.segments.at = point.segments.at
+        span.spans.merge(point.spans)
+        self._forget_crossing(span)
+        span.crossing = point.crossing
 
     def _give_up(self) -> bool:
         """Make room: dissolve a label that waits and has been begun again, or the latest one."""
         waiting = [place for place, span in enumerate(self._open) if span.is_waiting]
-        latest = {self._open[place].key: place for place in waiting}
-        again = (place for place in waiting if latest[self._open[place].key] != place)
+        latest = _latest(self._open)
+        again = (p for p in waiting if latest[self._open[p].key] is not self._open[p])
         chosen = next(again, waiting[-1] if waiting else None)
         if chosen is not None:
             self._dissolve(chosen)
         return chosen is not None
+
+
+def _latest(spans: Iterable[_Begun]) -> dict[Key, _Begun]:
+    """The span of each key that began last."""
+    return {span.key: span for span in sorted(spans, key=lambda span: span.begin.index)}
 
 
 @dataclass(frozen=True, slots=True)
