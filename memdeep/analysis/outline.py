@@ -6,7 +6,7 @@ segments between consecutive checkpoints stand for it. Phases of one name within
 one phase with many stretches, unless they overlap.
 
 `Outliner` takes one checkpoint after the other, for a run that has ended as for one that goes on.
-It keeps no stretches, only a sum of them for each phase; the kind of sum is its user's.
+It keeps no stretches, only a sum of them for each phase; its user says which kind of sum.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
+from memdeep.analysis.rows import Row, Rows, S
 from memdeep.model import Checkpoint, CheckpointKind, PhaseKind, PhaseOutline, Stretch
 from memdeep.rundir import labels
 
@@ -25,108 +26,6 @@ MAX_OPEN = 50
 
 # The number of a span, or the name and the opening suffix of a pair of labels.
 Key = int | tuple[str, str]
-
-
-class Sum(Protocol):
-    """What is kept of the stretches of a phase."""
-
-    def add(self, begin: Checkpoint, end: Checkpoint, *, complete: bool) -> None:
-        """Take in a stretch, later than those before."""
-
-    def merge(self: S, other: S) -> None:
-        """Take in the stretches of ``other``, all later than one's own."""
-
-
-S = TypeVar("S", bound=Sum)
-
-
-class Rows(Generic[S]):
-    """Phases of one parent, by name; those of one name that overlap are rows of their own.
-
-    The sum of such stretches would count the same bytes twice.
-    """
-
-    __slots__ = ("_by_name", "_new_sum")
-
-    def __init__(self, new_sum: Callable[[], S]) -> None:
-        self._new_sum = new_sum
-        self._by_name: dict[tuple[PhaseKind, str], list[Row[S]]] = {}
-
-    def __iter__(self) -> Iterator[Row[S]]:
-        """All rows, in the order of their first start."""
-        rows = [row for same in self._by_name.values() for row in same]
-        return iter(sorted(rows, key=lambda row: row.start))
-
-    def add(
-        self, name: str, kind: PhaseKind, ends: tuple[Checkpoint, Checkpoint], *, complete: bool
-    ) -> Row[S]:
-        """Add a stretch; it begins no earlier than those of its name before. Return its row."""
-        begin, end = ends
-        same = self._by_name.setdefault((kind, name), [])
-        row = next((row for row in same if row.end <= begin.index), None)
-        if row is None:
-            row = Row(name, kind, begin.index, 0, self._new_sum(), Rows(self._new_sum))
-            same.append(row)
-        row.sum.add(begin, end, complete=complete)
-        row.end = end.index
-        return row
-
-    def add_segment(self, begin: Checkpoint, end: Checkpoint, *, complete: bool = True) -> None:
-        """Add the segment between two checkpoints."""
-        name = f"{_edge(begin)} → {_edge(end)}"
-        self.add(name, PhaseKind.SEGMENT, (begin, end), complete=complete)
-
-    def merge(self, others: Rows[S]) -> None:
-        """Take over ``others``, which all begin after the end of these."""
-        for key, others_of_name in others._by_name.items():
-            same = self._by_name.setdefault(key, [])
-            for mine, row in zip(same, others_of_name, strict=False):
-                mine.end = max(mine.end, row.end)
-                mine.sum.merge(row.sum)
-                mine.inside.merge(row.inside)
-            same.extend(others_of_name[len(same) :])
-
-    def copy(self) -> Rows[S]:
-        """The same rows, with sums of their own."""
-        rows = Rows(self._new_sum)
-        for key, same in self._by_name.items():
-            rows._by_name[key] = [row.copy(self._new_sum()) for row in same]
-        return rows
-
-    def keep(self, kept: Callable[[Row[S]], bool]) -> int:
-        """Drop all rows but those ``kept`` and those around them. Return how many were dropped."""
-        dropped = 0
-        for key, same in list(self._by_name.items()):
-            dropped += sum(row.inside.keep(kept) for row in same)
-            self._by_name[key] = [row for row in same if row.inside._by_name or kept(row)]
-            dropped += len(same) - len(self._by_name[key])
-            if not self._by_name[key]:
-                del self._by_name[key]
-        return dropped
-
-    def all(self) -> Iterator[Row[S]]:
-        """These rows and those inside them, in no particular order."""
-        for same in self._by_name.values():
-            for row in same:
-                yield row
-                yield from row.inside.all()
-
-
-@dataclass(slots=True)
-class Row(Generic[S]):
-    """A phase within its parent, from its first ``start`` to its last ``end`` (checkpoints)."""
-
-    name: str
-    kind: PhaseKind
-    start: int
-    end: int
-    sum: S
-    inside: Rows[S]
-
-    def copy(self, new_sum: S) -> Row[S]:
-        """The same row with ``new_sum``, which is empty, for its sum."""
-        new_sum.merge(self.sum)
-        return Row(self.name, self.kind, self.start, self.end, new_sum, self.inside.copy())
 
 
 @dataclass(slots=True)
@@ -223,7 +122,7 @@ class Outliner(Generic[S]):
         self._ends = ends
         self._open = [self._opened(start, 0)]  # by their begins; the first one is the run
         self._guessed: list[_Begun] = []  # labels taken for points
-        self._crossings: list[_Crossing[S]] = []  # of the open spans, in order of their first point
+        self._crossings: list[_Crossing[S]] = []  # in the order they began
         self._last_point = start
         self.left_out = 0  # spans that are none because too many others were open
 
@@ -487,14 +386,6 @@ def _key(point: Checkpoint) -> tuple[Key | None, bool]:
     if suffix in labels.PAIRS:
         return (stem, suffix), True
     return ((stem, labels.OPENED_BY[suffix]) if suffix else None), False
-
-
-def _edge(point: Checkpoint) -> str:
-    if point.kind is CheckpointKind.BEGIN:
-        return f"begin of {point.label}"
-    if point.kind is CheckpointKind.END:
-        return f"end of {point.label}"
-    return point.label
 
 
 @dataclass(slots=True)

@@ -7,10 +7,9 @@ Only sums are kept, and of endlessly many names only those that grew most or cam
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from memdeep.analysis.outline import Outliner, Row, Rows
+from memdeep.analysis.outline import Outliner
 from memdeep.model import Checkpoint, CheckpointKind, PhaseKind
 from memdeep.rundir import journal, labels
 from memdeep.rundir.journal import Event
@@ -119,7 +118,19 @@ class LivePhases:
             now_us, rss_bytes, until = self._exit.time_us, self._exit.rss_bytes, labels.RUN_END
         point = CheckpointKind.POINT
         end = Checkpoint(self._count + 1, until, point, now_us / 1e6, rss_bytes)
-        return list(_growths(self._outliner.until(end, died=died), 0))
+        return [
+            Growth(
+                name=row.name,
+                is_span=row.kind is PhaseKind.SPAN,
+                depth=depth,
+                repeats=row.sum.repeats,
+                rss_delta_bytes=row.sum.rss_delta_bytes,
+                duration_s=row.sum.duration_s,
+                is_open=row.sum.is_open,
+                touched=row.sum.touched,
+            )
+            for depth, row in self._outliner.until(end, died=died).walk()
+        ]
 
     def where(self) -> tuple[str, ...]:
         """The names of the spans that the main thread is in, outermost first."""
@@ -136,7 +147,7 @@ class LivePhases:
     def _forget(self) -> None:
         """Drop the phases that neither grew much nor came lately, if there are too many."""
         self._new_sums = 0
-        rows = [row for some in self._outliner.rows() for row in some.all()]
+        rows = [row for some in self._outliner.rows() for _, row in some.walk()]
         if len(rows) <= MAX_PHASES // 2:
             return
         largest = heapq.nlargest(KEPT_LARGEST, rows, key=lambda row: abs(row.sum.rss_delta_bytes))
@@ -144,25 +155,6 @@ class LivePhases:
         kept = {id(row) for row in (*largest, *latest)}
         for some in self._outliner.rows():
             self.forgotten += some.keep(lambda row: id(row) in kept)
-
-
-def _growths(rows: Rows[_Sum], depth: int) -> Iterator[Growth]:
-    for row in rows:
-        yield _growth(row, depth)
-        yield from _growths(row.inside, depth + 1)
-
-
-def _growth(row: Row[_Sum], depth: int) -> Growth:
-    return Growth(
-        name=row.name,
-        is_span=row.kind is PhaseKind.SPAN,
-        depth=depth,
-        repeats=row.sum.repeats,
-        rss_delta_bytes=row.sum.rss_delta_bytes,
-        duration_s=row.sum.duration_s,
-        is_open=row.sum.is_open,
-        touched=row.sum.touched,
-    )
 
 
 def _cut(label: str) -> str:
