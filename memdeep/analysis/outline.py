@@ -86,7 +86,7 @@ class _Open(_Begun, Generic[S]):
     crossing: _Crossing[S] | None = None
 
     def copy(self) -> _Open[S]:
-        """The same at the end of a run: nothing can cross any more."""
+        """Copy the span for the end of a run: there nothing can cross any more."""
         held = self.segments
         segments = _Segments(held.at, held.rows.copy(), held.has_points)
         return _Open(self.begin, self.key, self.is_waiting, self.spans.copy(), segments)
@@ -139,9 +139,9 @@ class Outliner(Generic[S]):
             self._point(point)
 
     def until(self, end: Checkpoint, *, died: bool) -> Rows[S]:
-        """The phases of a run that ends here; it may go on all the same.
+        """Return the phases of the run if it ended here; it may go on all the same.
 
-        What is open ends here, incomplete. A label that waits is a span only if the program
+        Open spans end here, incomplete. A label that waits is a span only if the program
         ``died``, and only the latest of its name.
         """
         run = Outliner(end, self._new_sum, self._ends)
@@ -162,7 +162,7 @@ class Outliner(Generic[S]):
         return whole.spans
 
     def where(self, thread: str) -> tuple[str, ...]:
-        """The names of the open spans that ``thread`` began, outermost first."""
+        """Return the names of the open spans that ``thread`` began, outermost first."""
         latest = _latest(self._open)
         return tuple(
             span.name
@@ -171,7 +171,7 @@ class Outliner(Generic[S]):
         )
 
     def rows(self) -> Iterator[Rows[S]]:
-        """All rows that are kept, of each open span those inside it."""
+        """Yield everything that is kept; some rows of segments may turn out to be none."""
         for span in self._open:
             yield span.spans
             yield span.segments.rows
@@ -188,7 +188,7 @@ class Outliner(Generic[S]):
         return True
 
     def _place(self, key: Key, end: Checkpoint) -> int | None:
-        """Find the latest span of ``key`` that is open, if it is the one to end here."""
+        """Find the latest open span of ``key`` that may end here."""
         for place in range(len(self._open) - 1, 0, -1):
             begin = self._open[place].begin.index
             if self._open[place].key == key and (
@@ -316,7 +316,7 @@ class Outliner(Generic[S]):
 
 
 def _latest(spans: Iterable[_Begun]) -> dict[Key, _Begun]:
-    """The span of each key that began last."""
+    """Return for each key the span that began last."""
     return {span.key: span for span in sorted(spans, key=lambda span: span.begin.index)}
 
 
@@ -358,7 +358,7 @@ class _Stretches(list[Stretch]):
 
 
 def _ends(checkpoints: Sequence[Checkpoint], *, died: bool) -> dict[int, int]:
-    """The end of each span, by its begin; those that are never closed end with the run."""
+    """Find the end of each span, by its begin; a span never closed ends with the run."""
     ends: dict[int, int] = {}
     begun: dict[Key, list[int]] = {}
     for point in checkpoints:
@@ -379,7 +379,7 @@ def _ends(checkpoints: Sequence[Checkpoint], *, died: bool) -> dict[int, int]:
 
 
 def _key(point: Checkpoint) -> tuple[Key | None, bool]:
-    """The key of the span that ``point`` may begin or end, None if neither; and if it begins it."""
+    """Return the key of the span that ``point`` may begin or end, and whether it begins it."""
     if point.kind is not CheckpointKind.POINT:
         return point.span, point.kind is CheckpointKind.BEGIN
     stem, suffix = labels.split(point.label)
@@ -399,7 +399,7 @@ class _Listed:
 
 
 def _listed(top: Rows[_Stretches]) -> tuple[PhaseOutline, ...]:
-    """All rows in the order in which a walk through the run, parents first, meets them."""
+    """List all rows in the order in which a walk through the run, parents first, meets them."""
     todo = [_Listed(row, None, [(one.start,) for one in row.sum]) for row in top]
     found = []
     while todo:

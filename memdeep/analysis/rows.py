@@ -13,7 +13,7 @@ from memdeep.model import Checkpoint, CheckpointKind, PhaseKind
 
 
 class Sum(Protocol):
-    """What is kept of the stretches of a phase."""
+    """The figures kept of the stretches of a phase."""
 
     def add(self, begin: Checkpoint, end: Checkpoint, *, complete: bool) -> None:
         """Take in a stretch, later than those before."""
@@ -38,7 +38,7 @@ class Rows(Generic[S]):
         self._by_name: dict[tuple[PhaseKind, str], list[Row[S]]] = {}
 
     def __iter__(self) -> Iterator[Row[S]]:
-        """All rows, in the order of their first start."""
+        """Yield the rows in the order of their first start."""
         rows = [row for same in self._by_name.values() for row in same]
         return iter(sorted(rows, key=lambda row: row.start))
 
@@ -72,7 +72,7 @@ class Rows(Generic[S]):
             same.extend(others_of_name[len(same) :])
 
     def copy(self) -> Rows[S]:
-        """The same rows, with sums of their own."""
+        """Copy the rows and their sums."""
         rows = Rows(self._new_sum)
         for key, same in self._by_name.items():
             rows._by_name[key] = [row.copy(self._new_sum()) for row in same]
@@ -108,7 +108,7 @@ class Row(Generic[S]):
     inside: Rows[S]
 
     def copy(self, new_sum: S) -> Row[S]:
-        """The same row with ``new_sum``, which is empty, for its sum."""
+        """Copy the row; ``new_sum``, which is empty, becomes its sum."""
         new_sum.merge(self.sum)
         return Row(self.name, self.kind, self.start, self.end, new_sum, self.inside.copy())
 
