@@ -1,4 +1,4 @@
-"""Reads, from the stacks and the growth behind a finding, what advice they support, and by what.
+"""Derives advice from the stacks and the growth behind a finding.
 
 Advice is given only with its evidence: the figures and names a reader can check it by.
 """
@@ -65,7 +65,7 @@ class Case:
 
     @property
     def called(self) -> Sequence[Frame]:
-        """What the line called, outermost first, down to the allocation."""
+        """The frames that the line called, outermost first, down to the allocation."""
         stack = self.heap.tree.stack(self.culprit.node)
         return stack[stack.index(self.culprit.frame) + 1 :]
 
@@ -79,9 +79,9 @@ class Suggestion:
 
 
 def advise(case: Case) -> Suggestion | None:
-    """The first advice that the evidence supports; the more telling ones are asked first.
+    """Find the first advice that the evidence supports; the more telling kinds are tried first.
 
-    Of what the line called, the outermost call explains those within it.
+    The outermost call of the line explains those within it, so it is tried first.
     """
     for frame in case.called:
         for judge_call in _JUDGES_OF_CALLS:
@@ -118,7 +118,7 @@ def _is_deep_copy(frame: Frame) -> bool:
 
 
 def _nodes_through(heap: Heap, is_wanted: Callable[[Frame], bool]) -> bytearray:
-    """For each node, whether its stack passes through a wanted frame."""
+    """Mark each node whose stack passes through a wanted frame."""
     wanted = bytes(is_wanted(frame) for frame in heap.tree.frames)
     through = bytearray(len(heap.tree.parents))
     for node, parent in enumerate(heap.tree.parents):
@@ -148,7 +148,7 @@ def _unpickle(case: Case, frame: Frame) -> Suggestion | None:
 
 
 def _repeated_growth(case: Case) -> Suggestion | None:
-    """The line grew in nearly every round, and what it allocated was still there at the last.
+    """Judge a line that grew in nearly every round and whose bytes were still there at the last.
 
     Rounds are the repeats of the phase, or the segments of one that has no repeats.
     """

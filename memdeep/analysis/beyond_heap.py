@@ -18,7 +18,7 @@ _OWN_ALLOCATORS = ("polars", "pyarrow", "duckdb", "torch", "jaxlib", "tensorflow
 
 
 def beyond_heap(heap: Heap, phases: Sequence[Phase]) -> list[Finding]:
-    """UNTRACKED and HELD findings of the innermost phases, largest first."""
+    """Find the UNTRACKED and HELD findings of the innermost phases, largest first."""
     parents = {phase.outline.parent for phase in phases}
     found = []
     for place, phase in enumerate(phases):
@@ -31,7 +31,7 @@ def beyond_heap(heap: Heap, phases: Sequence[Phase]) -> list[Finding]:
 
 
 def _held(place: int, phase: Phase) -> Finding | None:
-    """Bytes the program freed in the phase that stayed in its RSS."""
+    """Find bytes that the program freed in the phase and that stayed in its RSS."""
     if phase.heap is None or phase.gap is None:
         return None
     freed = max(phase.heap.transient_bytes, -phase.heap.delta_bytes)
@@ -55,7 +55,7 @@ def _held(place: int, phase: Phase) -> Finding | None:
 
 
 def _untracked(place: int, phase: Phase, heap: Heap) -> Finding | None:
-    """RSS that grew by more than the heap and the files account for."""
+    """Find growth of the RSS that neither the heap nor files account for."""
     grown = phase.rss_delta_bytes or 0
     if phase.heap is None or phase.gap is None or grown <= 0:
         return None
@@ -81,7 +81,7 @@ def _untracked(place: int, phase: Phase, heap: Heap) -> Finding | None:
 
 
 def _loaded(heap: Heap) -> list[str]:
-    """Those of the libraries with their own allocator that appear in a stack of the run."""
+    """List the libraries with an allocator of their own that appear in a stack of the run."""
     files = {frame.filename for frame in heap.tree.frames}
     parts = {part for filename in files for part in PurePath(filename).parts}
     return [name for name in _OWN_ALLOCATORS if name in parts]

@@ -12,8 +12,8 @@ from memdeep.model import Alive, Culprit, Frame, LargeAllocation, Origin, StackB
 MAX_CULPRITS = 20
 
 
-class Blame:
-    """For each node of a stack tree, the line to charge.
+class ChargedLines:
+    """The line to charge for each node of a stack tree.
 
     That is the innermost frame of the user's own code; where a stack has none, the innermost
     frame of a library, of the standard library, and of native code, in this order.
@@ -43,7 +43,7 @@ class Blame:
 
     @cached_property
     def lines(self) -> Sequence[Frame]:
-        """By group a frame of its line, the first in the tree."""
+        """The first frame in the tree of each group's line, by group."""
         firsts: dict[int, Frame] = {}
         for group, frame in zip(self._groups_of_frames, self._tree.frames, strict=True):
             firsts.setdefault(group, frame)  # groups are numbered as they are met
@@ -51,7 +51,7 @@ class Blame:
 
     @cached_property
     def groups(self) -> Sequence[int]:
-        """By node a number that is the same for all that are charged to one line."""
+        """The group of each node: a number for the line it is charged to."""
         column = array("I", map(self._groups_of_frames.__getitem__, self._frame_ids))
         # Bytes can be handed to compiled code as they are, as often as it is asked.
         return memoryview(column.tobytes()).cast("I")
@@ -63,20 +63,20 @@ class Blame:
         return [numbers.setdefault(line, len(numbers)) for line in lines]
 
     def frame(self, node: int) -> Frame:
-        """The frame to charge for what ``node`` allocated."""
+        """Return the frame to charge for the allocations of ``node``."""
         return self._tree.frames[self._frame_ids[node]]
 
     def line(self, node: int) -> tuple[str, int]:
-        """File name and line number of the frame to charge."""
+        """Return file name and line number of the frame to charge."""
         return self._lines[self._frame_ids[node]]
 
     def culprits(
         self, stacks: Iterable[StackBytes], total_bytes: int, least_bytes: int = 0
     ) -> tuple[Culprit, ...]:
-        """The lines that hold the most of ``stacks``, at most 20, largest first.
+        """Find the lines that hold the most of ``stacks``, at most 20, largest first.
 
-        After the first, only those that hold ``least_bytes``. What memdeep itself allocated is
-        nobody's culprit.
+        After the first, only those that hold ``least_bytes``. Memory of memdeep itself is left
+        out.
         """
         lines: dict[tuple[str, int], _Charge] = {}
         for stack in stacks:
@@ -98,13 +98,13 @@ class Blame:
     def culprits_alive(
         self, alive: Alive, total_bytes: int, least_bytes: int = 0
     ) -> tuple[Culprit, ...]:
-        """As `culprits`, of the stacks alive at one moment."""
+        """Find the `culprits` among the stacks alive at one moment."""
         return self.culprits(alive.by_group(self.groups), total_bytes, least_bytes)
 
     def largest(
         self, allocations: Iterable[LargeAllocation], total_bytes: int
     ) -> tuple[Culprit, ...]:
-        """The lines with the largest single allocations, at most 20, each with its largest one."""
+        """Find the lines with the largest single allocations, at most 20, each with its largest."""
         lines: dict[tuple[str, int], Culprit] = {}
         for one in sorted(allocations, key=_bytes, reverse=True):
             frame_id = self._frame_ids[one.node]
@@ -125,7 +125,7 @@ class Blame:
 
 
 class _Charge:
-    """What is charged to one line."""
+    """The bytes charged to one line, and the largest of its stacks."""
 
     __slots__ = ("allocations", "bytes", "largest")
 

@@ -1,10 +1,10 @@
-"""Says what a program that did not complete left: where it was, what it held, what grew last."""
+"""Describes the end of a program that did not complete: its phase, its heap, its last growth."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memdeep.analysis.culprits import Blame
+from memdeep.analysis.culprits import ChargedLines
 from memdeep.model import (
     Checkpoint,
     CheckpointKind,
@@ -23,16 +23,15 @@ MIN_SHARE_OF_PEAK = 0.02
 
 
 def did_die(run: Run) -> bool:
-    """Whether the program did not complete, as far as is known."""
+    """Tell whether the program did not complete; an unknown end counts as one."""
     return run.exit is None or run.exit.verdict != "completed"
 
 
 def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
-    """The death of a program; None if it completed.
+    """Describe the death of a program; None if it completed.
 
-    What it held is what was alive at the last checkpoint of the run, ``(end)``, after a signal at
-    the last allocation that reached the trace; where that is not known, at the last checkpoint
-    where it is.
+    Its heap is that of the last checkpoint of the run, ``(end)``; after a signal that is the last
+    allocation that reached the trace. Where it is not known, the last known one stands for it.
     """
     if not did_die(run):
         return None
@@ -44,7 +43,7 @@ def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
     known = [place for place, size in enumerate(heap.at_checkpoints) if size is not None]
     known_at = known[-1] if known else None
     heap_bytes = None if known_at is None else heap.at_checkpoints[known_at]
-    blame = Blame(heap.tree)
+    charged = ChargedLines(heap.tree)
     return Death(
         phases=_phases(points, phases, unwound),
         last_checkpoint=last.index or None,
@@ -53,8 +52,8 @@ def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
         heap_bytes=heap_bytes,
         culprits=()
         if known_at is None
-        else blame.culprits_alive(heap.lifetimes.alive_at(known_at), heap_bytes or 0),
-        last_growth=_last_growth(run, heap, blame, phases, moment),
+        else charged.culprits_alive(heap.lifetimes.alive_at(known_at), heap_bytes or 0),
+        last_growth=_last_growth(run, heap, charged, phases, moment),
         known_at=known_at,
     )
 
@@ -62,10 +61,10 @@ def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
 def _phases(
     points: Sequence[Checkpoint], phases: Sequence[Phase], unwound: int | None
 ) -> tuple[int, ...]:
-    """The innermost phases the program died in.
+    """Find the innermost phases the program died in.
 
-    These reach to the end of the run; but where an exception ended the program, it has closed
-    them on its way out, from the checkpoint ``unwound`` on.
+    They reach to the end of the run, unless an exception ended the program: that closed them on
+    its way out, from the checkpoint ``unwound`` on.
     """
     last = points[-1].index
     if unwound is None:
@@ -81,7 +80,7 @@ def _phases(
 
 
 def _unwound_from(points: Sequence[Checkpoint]) -> int | None:
-    """The first of the ends that an exception closed last of all; None if it closed none."""
+    """Find the first of the last ends in a row that an exception closed; None if it closed none."""
     first = None
     for point in reversed(points[1:-1]):
         if point.kind is not CheckpointKind.END or point.note is None:
@@ -91,11 +90,11 @@ def _unwound_from(points: Sequence[Checkpoint]) -> int | None:
 
 
 def _last_growth(
-    run: Run, heap: Heap, blame: Blame, phases: Sequence[Phase], moment: int
+    run: Run, heap: Heap, charged: ChargedLines, phases: Sequence[Phase], moment: int
 ) -> LastGrowth | None:
-    """The last segment up to ``moment`` that grew the heap, or the RSS where it was not traced.
+    """Find the last segment up to ``moment`` that grew the heap, or the RSS if not traced.
 
-    What comes after is Python's own: it shows the traceback, with all that it imports for that.
+    After ``moment`` Python itself allocates: to show the traceback, with all that it imports.
     """
     points = run.checkpoints
     least_bytes = max(MIN_GROWTH_BYTES, round(MIN_SHARE_OF_PEAK * (heap.peak_bytes or 0)))
@@ -120,7 +119,7 @@ def _last_growth(
         phase=_innermost(phases, stretch),
         heap_bytes=heap_bytes,
         rss_bytes=rss_bytes,
-        culprits=blame.culprits(stacks_of(still_alive), still_alive.total_bytes()),
+        culprits=charged.culprits(stacks_of(still_alive), still_alive.total_bytes()),
     )
 
 
@@ -141,7 +140,7 @@ def _innermost(phases: Sequence[Phase], stretch: Stretch) -> int | None:
 
 
 def _parents(phases: Sequence[Phase], place: int) -> list[int]:
-    """The phases around the phase ``place``, innermost first."""
+    """List the phases around the phase ``place``, innermost first."""
     found = []
     parent = phases[place].outline.parent
     while parent is not None:

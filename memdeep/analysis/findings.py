@@ -1,4 +1,4 @@
-"""Answers the question: which lines, in which phases, made the memory grow, worst first."""
+"""Finds the lines that made the memory grow, and the phases in which they did, worst first."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 from memdeep.analysis.advice import Case, advise
 from memdeep.analysis.beyond_heap import beyond_heap
-from memdeep.analysis.culprits import Blame
-from memdeep.analysis.fate import Cover, cover, fate, innermost
+from memdeep.analysis.culprits import ChargedLines
+from memdeep.analysis.freed import (
+    PhasesAround,
+    alive_and_freed,
+    innermost,
+    phases_around,
+)
 from memdeep.model import (
     Culprit,
     Fate,
@@ -32,19 +37,19 @@ MIN_TRANSIENT_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
-    """What every finding is looked for in; smaller ones than ``least_bytes`` are none."""
+    """The input of every search for findings; those below ``least_bytes`` are left out."""
 
     heap: Heap
     phases: Sequence[Phase]
-    covering: Cover
-    blame: Blame
+    around: PhasesAround
+    lines: ChargedLines
     least_bytes: int
 
 
 def findings(
     heap: Heap, phases: Sequence[Phase], checkpoints: int, *, sees_malloc: bool = True
 ) -> tuple[Finding, ...]:
-    """At most ten findings, most important first; at most three of them are peaks.
+    """Find at most ten findings, most important first; at most three of them are peaks.
 
     Bytes that stayed count twice as much as those that were there at a peak only.
 
@@ -56,32 +61,32 @@ def findings(
     ground = _Ground(
         heap=heap,
         phases=phases,
-        covering=cover([phase.outline for phase in phases], checkpoints),
-        blame=Blame(heap.tree),
+        around=phases_around([phase.outline for phase in phases], checkpoints),
+        lines=ChargedLines(heap.tree),
         least_bytes=max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * (heap.peak_bytes or 0))),
     )
     growth = _growth(ground)
-    blamed = {_place(finding) for finding in growth}
+    blamed = {_line_in_phase(finding) for finding in growth}
     peaks = _peaks(ground)
-    known = [peak for peak in peaks if _place(peak) in blamed]
-    new = [peak for peak in peaks if _place(peak) not in blamed]
+    known = [peak for peak in peaks if _line_in_phase(peak) in blamed]
+    new = [peak for peak in peaks if _line_in_phase(peak) not in blamed]
     beyond = beyond_heap(heap, phases) if sees_malloc else []
-    ranked = sorted(growth + new + beyond, key=_weight, reverse=True)
+    ranked = sorted(growth + new + beyond, key=_importance, reverse=True)
     return tuple((ranked + known)[:MAX_FINDINGS])
 
 
-def _weight(finding: Finding) -> int:
+def _importance(finding: Finding) -> int:
     return finding.bytes * (1 if finding.kind is FindingKind.PEAK else 2)
 
 
-def _place(finding: Finding) -> tuple[int, str, int] | None:
+def _line_in_phase(finding: Finding) -> tuple[int, str, int] | None:
     if finding.culprit is None:
         return None
     return finding.phase, finding.culprit.frame.filename, finding.culprit.frame.lineno
 
 
 def _growth(ground: _Ground) -> list[Finding]:
-    """Lines by the bytes they allocated in a phase and left alive at its end."""
+    """Find lines by the bytes they allocated in a phase and left alive at its end."""
     kept: dict[int, list[Lifetime]] = {}
     homes: dict[int, tuple[int, int] | None] = {}
     for life in ground.heap.lifetimes:
@@ -95,7 +100,7 @@ def _growth(ground: _Ground) -> list[Finding]:
     for place, lifetimes in charged.items():
         phase_heap = ground.phases[place].heap
         retained_bytes = 0 if phase_heap is None else phase_heap.retained_bytes
-        culprits = ground.blame.culprits(_stacks(lifetimes), retained_bytes)
+        culprits = ground.lines.culprits(_stacks(lifetimes), retained_bytes)
         found += [(place, culprit) for culprit in culprits if culprit.bytes >= ground.least_bytes]
     found.sort(key=lambda item: item[1].bytes, reverse=True)
     return [
@@ -105,8 +110,8 @@ def _growth(ground: _Ground) -> list[Finding]:
 
 
 def _home(ground: _Ground, segment: int) -> tuple[int, int] | None:
-    """The innermost traced phase around a segment, and where its stretch there ends."""
-    around = [item for item in ground.covering[segment] if ground.phases[item[0]].heap is not None]
+    """Find the innermost traced phase around a segment, and where its stretch there ends."""
+    around = [item for item in ground.around[segment] if ground.phases[item[0]].heap is not None]
     place = innermost(around, ground.phases)
     return None if place is None else (place, _end_of(place, around))
 
@@ -116,14 +121,14 @@ def _end_of(place: int, around: Sequence[tuple[int, int, int]]) -> int:
 
 
 def _outlives(life: Lifetime, end: int) -> bool:
-    """Whether bytes are alive at checkpoint ``end``, before which they were born."""
+    """Tell whether bytes born before checkpoint ``end`` are alive there."""
     return life.died is None or life.died > end
 
 
 def _charged_where_it_adds_up(
     ground: _Ground, kept: Mapping[int, Sequence[Lifetime]]
 ) -> Mapping[int, list[Lifetime]]:
-    """``kept``, but what one line kept in many segments of a span is charged to the span.
+    """Charge to a span what one line kept in many of its segments; leave the rest of ``kept``.
 
     A loop with a checkpoint in each round would otherwise be many small findings.
     """
@@ -133,7 +138,7 @@ def _charged_where_it_adds_up(
         outline = ground.phases[place].outline
         for life in lifetimes:
             if outline.kind is PhaseKind.SEGMENT and outline.parent is not None:
-                line = (outline.parent, ground.blame.line(life.node))
+                line = (outline.parent, ground.lines.line(life.node))
                 by_line.setdefault(line, {}).setdefault(place, []).append(life)
             else:
                 charged.setdefault(place, []).append(life)
@@ -147,7 +152,7 @@ def _charged_where_it_adds_up(
             life
             for lifetimes in by_segment.values()
             for life in lifetimes
-            if _outlives(life, _end_of(span, ground.covering[life.born]))
+            if _outlives(life, _end_of(span, ground.around[life.born]))
         )
     return charged
 
@@ -163,12 +168,12 @@ def _growth_finding(
     ground: _Ground, place: int, culprit: Culprit, lifetimes: Sequence[Lifetime]
 ) -> Finding:
     line = (culprit.frame.filename, culprit.frame.lineno)
-    own = [life for life in lifetimes if ground.blame.line(life.node) == line]
+    own = [life for life in lifetimes if ground.lines.line(life.node) == line]
     return _finding(
         FindingKind.GROWTH,
         place,
         Case(ground.heap, ground.phases[place], culprit, own),
-        fate(own, ground.phases, ground.covering),
+        alive_and_freed(own, ground.phases, ground.around),
     )
 
 
@@ -187,10 +192,10 @@ def _finding(kind: FindingKind, place: int, case: Case, end: Fate) -> Finding:
 
 
 def _peaks(ground: _Ground) -> list[Finding]:
-    """Lines by the bytes alive at a phase's peak and gone at its end, in the innermost phases."""
+    """Find lines by the bytes alive at an innermost phase's peak and gone at its end."""
     found: list[Finding] = []
     for most_bytes, place in _risen(ground):
-        if len(found) >= MAX_PEAKS and most_bytes < sorted(map(_weight, found))[-MAX_PEAKS]:
+        if len(found) >= MAX_PEAKS and most_bytes < sorted(map(_importance, found))[-MAX_PEAKS]:
             break
         phase = ground.phases[place]
         if phase.heap is None or phase.heap.peak.stacks is None:
@@ -200,19 +205,19 @@ def _peaks(ground: _Ground) -> list[Finding]:
             StackBytes(stack.node, stack.bytes - held.get(stack.node, 0), stack.allocations)
             for stack in phase.heap.peak.stacks
         ]
-        for culprit in ground.blame.culprits(gone, phase.heap.peak.bytes)[:1]:
+        for culprit in ground.lines.culprits(gone, phase.heap.peak.bytes)[:1]:
             if culprit.bytes >= ground.least_bytes:
                 case = Case(ground.heap, phase, culprit, ())
                 end = Fate(0, ((place, culprit.bytes),))
                 found.append(_finding(FindingKind.PEAK, place, case, end))
     found.sort(key=lambda finding: finding.phase)
-    return sorted(found, key=_weight, reverse=True)[:MAX_PEAKS]
+    return sorted(found, key=_importance, reverse=True)[:MAX_PEAKS]
 
 
 def _risen(ground: _Ground) -> list[tuple[int, int]]:
-    """The innermost phases whose peak rose high above their ends, those of large lines first.
+    """List the innermost phases whose peak rose high above their ends.
 
-    Each with the bytes that its largest line held at the peak.
+    Each comes with the bytes that its largest line held at the peak; the largest first.
     """
     parents = {phase.outline.parent for phase in ground.phases}
     least_rise = MIN_TRANSIENT_SHARE * (ground.heap.peak_bytes or 0)
@@ -221,6 +226,6 @@ def _risen(ground: _Ground) -> list[tuple[int, int]]:
         if place in parents or phase.heap is None or phase.heap.peak.stacks is None:
             continue
         if phase.heap.transient_bytes >= least_rise:
-            lines = ground.blame.culprits_alive(phase.heap.peak.stacks, phase.heap.peak.bytes)
+            lines = ground.lines.culprits_alive(phase.heap.peak.stacks, phase.heap.peak.bytes)
             risen += [(largest.bytes, place) for largest in lines[:1]]
     return sorted(risen, key=lambda item: (-item[0], item[1]))

@@ -1,4 +1,4 @@
-"""Folds small stacks into their callers, so that a page stays small. Bytes are moved, not lost."""
+"""Folds small stacks into their callers, so that a page stays small; no byte is lost."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SMALL_SEGMENT = 1 / 100
 
 @dataclass(frozen=True, slots=True)
 class FoldedHeap:
-    """A heap over fewer stacks: the nodes ``kept`` (of the old tree), parents before children.
+    """A heap over fewer stacks: the ``nodes`` kept of the old tree, parents before children.
 
     A node that was folded is replaced by its nearest kept ancestor, or by a number behind those of
     the old tree (no stack). The stacks at a peak may be fewer still. ``share`` is the part of all
     lifetimes' bytes that moved, ``peak_shares`` that of the bytes at each peak.
     """
 
-    kept: tuple[int, ...]
+    nodes: tuple[int, ...]
     lifetimes: Lifetimes
     transients: Lifetimes | None
     largest: tuple[LargeAllocation, ...] | None
@@ -51,11 +51,11 @@ def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
     kinds = [heap.lifetimes] if heap.transients is None else [heap.lifetimes, heap.transients]
     coarse, small = fine, [-1] * len(kinds)
     entries = _charged(kinds, fine, coarse, small)
-    if sum(map(len, entries)) > MAX_ENTRIES:  # as seldom
+    if sum(map(len, entries)) > MAX_ENTRIES:  # which is rare
         coarse, small = _for_small_ones(parents, kinds, ranked, fine)
         entries = _charged(kinds, fine, coarse, small)
     return FoldedHeap(
-        kept=tuple(sorted(ranked)),
+        nodes=tuple(sorted(ranked)),
         lifetimes=entries[0],
         transients=None if heap.transients is None else entries[1],
         largest=None if heap.largest is None else _fold_largest(heap.largest, fine),
@@ -66,9 +66,9 @@ def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
 
 
 def _ranked(weights: Sequence[float]) -> list[int]:
-    """The nodes that weigh most, heaviest first, at most so many as a page may have.
+    """List the nodes that weigh most, heaviest first, at most MAX_NODES.
 
-    A subtree weighs at least what its parts weigh, so the first ones are closed under parents.
+    A subtree weighs at least as much as its parts, so a node's parent is never behind it.
     """
     heaviest = sorted(weights, reverse=True)[:MAX_NODES]
     least = heaviest[-1] if heaviest else 0.0
@@ -79,9 +79,10 @@ def _ranked(weights: Sequence[float]) -> list[int]:
 def _for_small_ones(
     parents: Sequence[int], kinds: Sequence[Lifetimes], ranked: Sequence[int], fine: array[int]
 ) -> tuple[array[int], list[int]]:
-    """What stands for each node in small entries, and of each kind how many bytes these have.
+    """Choose coarser nodes for small entries so that the page keeps at most MAX_ENTRIES.
 
-    Half of the entries that may be are left to the largest ones.
+    Return the replacement of each node, and per kind the size up to which an entry is small. Half
+    of the entries are left to large ones.
     """
     large = MAX_ENTRIES // 4
     small = [kind.size_of_rank(large) if len(kind) > large else -1 for kind in kinds]
@@ -106,7 +107,7 @@ def _charged(
 
 
 def _weights(heap: Heap, at_peaks: Sequence[Sequence[FoldedStack] | None]) -> list[float]:
-    """How much each node matters; a parent at least as much as its children together."""
+    """Weigh each node; a parent weighs at least as much as its children together."""
     parents = heap.tree.parents
     weights = list(heap.lifetimes.largest_shares(heap.transients, len(parents), SMALL_SEGMENT))
     for stacks in at_peaks:
@@ -122,7 +123,10 @@ def _weights(heap: Heap, at_peaks: Sequence[Sequence[FoldedStack] | None]) -> li
 
 
 def _targets(parents: Sequence[int], kept: Iterable[int]) -> array[int]:
-    """What stands for each node: itself, its nearest kept ancestor or none; for none, none."""
+    """Return the replacement of each node: itself, its nearest kept ancestor or ``len(parents)``.
+
+    That number stands for no stack, and is its own replacement.
+    """
     keeps = bytearray(len(parents))
     for node in kept:
         keeps[node] = 1

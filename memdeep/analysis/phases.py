@@ -1,11 +1,14 @@
-"""Gives the phases their figures: what grew, what stayed, what was freed, and who did it."""
+"""Gives the phases their figures: growth, retained and freed bytes, the lines behind them.
+
+Also draws the heap over time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from memdeep.analysis.culprits import Blame
+from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.trend import trend
 from memdeep.model import (
     Checkpoint,
@@ -33,13 +36,13 @@ MIN_CULPRIT_SHARE = 1 / 10_000
 
 
 def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phase, ...]:
-    """The phases of ``outlines``, except gaps beside spans in which nothing happened.
+    """Give the phases of ``outlines`` their figures; leave out quiet gaps beside spans.
 
     A span's own figures include those of the phases inside it.
     """
-    blame = Blame(heap.tree)
+    charged = ChargedLines(heap.tree)
     all_phases = [
-        _phase(run.checkpoints, outline, _phase_heap(heap, blame, outline, peak, account))
+        _phase(run.checkpoints, outline, _phase_heap(heap, charged, outline, peak, account))
         for outline, peak, account in zip(
             outlines, heap.peaks, _accounts(heap, outlines), strict=True
         )
@@ -97,9 +100,10 @@ def _trend(deltas: Sequence[int | None]) -> Trend | None:
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """What one phase did with the heap.
+    """The heap's movements in one phase.
 
-    What did not outlive a segment is in ``passed``; that and ``largest`` may not be known.
+    Bytes freed in the segment of their birth are in ``passed``, all others in ``kept``. ``passed``
+    and ``largest`` are None where they are not known.
     """
 
     kept: Moved
@@ -108,7 +112,7 @@ class _Account:
 
 
 def _accounts(heap: Heap, outlines: Sequence[PhaseOutline]) -> Iterator[_Account]:
-    """The account of each phase."""
+    """Yield the account of each phase."""
     phases = [outline.stretches for outline in outlines]
     kept = heap.lifetimes.moved(phases)
     passed: Sequence[Moved | None] = [None] * len(phases)
@@ -130,12 +134,12 @@ def _accounts(heap: Heap, outlines: Sequence[PhaseOutline]) -> Iterator[_Account
 
 def _phase_heap(
     heap: Heap,
-    blame: Blame,
+    charged: ChargedLines,
     outline: PhaseOutline,
     peak: Peak | None,
     account: _Account,
 ) -> PhaseHeap | None:
-    """The heap's figures, or None if not all of the phase was traced."""
+    """Work out the heap's figures; None if not all of the phase was traced."""
     stretches = outline.stretches
     starts = [heap.at_checkpoints[stretch.start] for stretch in stretches]
     ends = [heap.at_checkpoints[stretch.end] for stretch in stretches]
@@ -145,8 +149,8 @@ def _phase_heap(
     if not is_traced or peak is None or start is None or end is None or delta is None:
         return None
     kept, passed = account.kept, account.passed
-    retained = kept.retained.by_group(blame.groups)
-    freed = kept.freed.by_group(blame.groups)
+    retained = kept.retained.by_group(charged.groups)
+    freed = kept.freed.by_group(charged.groups)
     retained_bytes = sum(stack.bytes for stack in retained)
     freed_bytes = sum(stack.bytes for stack in freed)
     churn_bytes = allocations = None
@@ -163,16 +167,16 @@ def _phase_heap(
         retained_bytes=retained_bytes,
         freed_bytes=freed_bytes,
         peak=peak,
-        culprits=blame.culprits(retained, retained_bytes, least_bytes),
+        culprits=charged.culprits(retained, retained_bytes, least_bytes),
         peak_culprits=()
         if peak.stacks is None
-        else blame.culprits_alive(peak.stacks, peak.bytes, least_bytes),
-        freed_culprits=blame.culprits(freed, freed_bytes, least_bytes),
+        else charged.culprits_alive(peak.stacks, peak.bytes, least_bytes),
+        freed_culprits=charged.culprits(freed, freed_bytes, least_bytes),
         churn_bytes=churn_bytes,
         allocations=allocations,
         largest=None
         if account.largest is None
-        else blame.largest(account.largest, retained_bytes + (churn_bytes or 0)),
+        else charged.largest(account.largest, retained_bytes + (churn_bytes or 0)),
     )
 
 
@@ -181,7 +185,7 @@ def _difference(start: int | None, end: int | None) -> int | None:
 
 
 def _is_quiet_gap(phase: Phase, span_edges: set[int]) -> bool:
-    """Whether ``phase`` only leads to a span or away from one, and moved nothing worth a row."""
+    """Tell whether ``phase`` is a gap beside a span that moved too little for a row of its own."""
     is_beside_span = phase.start in span_edges or phase.end in span_edges
     is_gap = phase.outline.kind is PhaseKind.SEGMENT and is_beside_span
     return is_gap and phase.moved_bytes < QUIET_BYTES
@@ -200,7 +204,7 @@ def _renumbered(all_phases: Sequence[Phase], keep: Sequence[bool]) -> tuple[Phas
 
 
 def heap_curve(run: Run, heap: Heap) -> tuple[Sample, ...]:
-    """The heap over time: its exact figures at the checkpoints, and the readings in between."""
+    """Join the heap's exact figures at the checkpoints with the readings in between, by time."""
     figures = zip(run.checkpoints, heap.at_checkpoints, strict=True)
     at_checkpoints = [Sample(point.time_s, size) for point, size in figures if size is not None]
     return tuple(sorted([*at_checkpoints, *heap.curve], key=lambda sample: sample.time_s))

@@ -1,4 +1,4 @@
-"""Ranks phases where there is room for a few."""
+"""Chooses the phases to show where there is room for a few only."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from memdeep.model import Phase
 
 
 def most_telling(phases: Sequence[Phase], most: int) -> tuple[int, ...]:
-    """The indices of the ``most`` phases that moved most memory, with those around them."""
+    """Choose at most ``most`` phases that moved most memory, each with those around it.
 
+    Return their indices in order.
+    """
     chosen: set[int] = set()
     ranked = sorted(range(len(phases)), key=lambda place: phases[place].moved_bytes, reverse=True)
     for place in ranked:

@@ -1,4 +1,4 @@
-"""Reads growth that repeats: how much each repeat adds, the warm-up told apart."""
+"""Measures growth that repeats: how much each repeat adds, without the warm-up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MIN_WARM_UP_BYTES = 64 << 10
 
 
 def trend(deltas_bytes: Sequence[int]) -> Trend | None:
-    """The trend of the growth of each repeat, in order; None for fewer than three.
+    """Find the trend in the growth of each repeat, in order; None for fewer than three.
 
     The slope is the median of the second half, so neither a warm-up nor one outlier moves it
     (compare the Theil-Sen estimator, which is a median of slopes for the same reason).

@@ -1,4 +1,4 @@
-"""Follows a run from another terminal, to its end; the run itself knows nothing of it."""
+"""Follows a run from another terminal to its end, from its files alone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def follow(run_dir: RunDirectory, console: Console, *, refresh_s: float = 0.5) -
 
 
 def newest(parent: Path = Path(DEFAULT_PARENT)) -> RunDirectory:
-    """The run below ``parent`` (a directory of run directories) that started last.
+    """Find the run that started last in ``parent``, a directory of run directories.
 
     Raises CaptureError if there is none.
     """
@@ -62,7 +62,7 @@ def newest(parent: Path = Path(DEFAULT_PARENT)) -> RunDirectory:
 
 
 def _started_ns(run_dir: RunDirectory) -> int | None:
-    """When the run started: by its first line, or else when its journal was last changed."""
+    """Find out when the run started: by its first line, else by the last change of its journal."""
     try:
         with open(run_dir.journal, "rb") as file:
             line = file.readline(FIRST_LINE_BYTES)
@@ -75,7 +75,7 @@ def _started_ns(run_dir: RunDirectory) -> int | None:
 
 
 def _follow_live(progress: RunProgress, console: Console, refresh_s: float) -> None:
-    """One view, drawn again and again in its place."""
+    """Draw one view again and again in its place."""
 
     def draw(state: Text) -> RenderableType:
         return view.whole(progress, state, console.height)
@@ -93,7 +93,7 @@ def _follow_live(progress: RunProgress, console: Console, refresh_s: float) -> N
 
 
 def _follow_lines(progress: RunProgress, console: Console, refresh_s: float) -> None:
-    """A line for each checkpoint, and the growth at the end."""
+    """Print a line for each checkpoint, and the growth at the end."""
     printer = _Lines(progress)
     end = None
     while end is None:
@@ -112,7 +112,7 @@ def _follow_lines(progress: RunProgress, console: Console, refresh_s: float) -> 
 
 
 class _Lines:
-    """The lines of the checkpoints to print next; until all is read, only the last few."""
+    """The lines to print next, one a checkpoint; until all is read, only the last few."""
 
     def __init__(self, progress: RunProgress) -> None:
         self._progress = progress
@@ -139,7 +139,7 @@ class _Lines:
 
 
 def _end(progress: RunProgress) -> Text | None:
-    """How the run ended; None while it goes on or not everything has been read."""
+    """Say how the run ended; None while it goes on or not everything has been read."""
     if progress.is_behind:
         return None
     if progress.meta is not None and progress.has_ended:

@@ -1,4 +1,4 @@
-"""What is known of a run so far, from the files that it and its parent are writing.
+"""Keeps the state of a run that goes on, from the files that it and its parent are writing.
 
 Reads each of them on from where it left off and keeps sums, so that neither a long run nor ten
 million checkpoints make it slow. Shows nothing.
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from memdeep.live.growth import END, NOW, Growth, LivePhases
-from memdeep.rundir import journal, samples
+from memdeep.live.growth import NOW, Growth, LivePhases
+from memdeep.rundir import journal, labels, samples
 from memdeep.rundir import meta as observation
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
@@ -30,7 +30,7 @@ SAME_PROCESS_S = 60.0  # how far the clocks of a process's start and of its firs
 
 @dataclass(slots=True)
 class Resident:
-    """The RSS of the whole tree: at ``time_ms``, and the highest; of the program alone: now."""
+    """The RSS of the process tree at ``time_ms``, its peak, and the RSS of the program alone."""
 
     time_ms: int = 0
     bytes: int | None = None
@@ -80,38 +80,39 @@ class RunProgress:
                 return
 
     def growths(self) -> list[Growth]:
-        """All phases as they stand."""
-        until = END if self.has_ended else NOW
-        return self.phases.all(self.now_us, self.resident.program_bytes, until)
+        """List all phases up to now."""
+        until = labels.RUN_END if self.has_ended else NOW
+        died = self.meta is None or self.meta.verdict != "completed"
+        return self.phases.all(self.now_us, self.resident.program_bytes, until, died=died)
 
     @property
     def is_behind(self) -> bool:
-        """Whether more had been written than was read."""
+        """Tell whether more has been written than was read."""
         return self._journal.is_behind or self._samples.is_behind
 
     @property
     def read_ratio(self) -> float:
-        """How much of the journal has been read."""
+        """The part of the journal that has been read, from 0 to 1."""
         return self._journal.read_bytes / max(1, self._journal.size_bytes())
 
     @property
     def has_ended(self) -> bool:
-        """Whether the parent has given its verdict."""
+        """Tell whether the parent has given its verdict."""
         return self.meta is not None and self.meta.verdict is not None
 
     @property
     def is_silent(self) -> bool:
-        """Whether the program is gone and its parent has not said a word for a while."""
+        """Tell whether the program is gone and its parent has written nothing for a while."""
         return time.monotonic() - self._heard_s > SILENCE_S and not self.is_alive
 
     @property
     def is_unattended(self) -> bool:
-        """Whether the program goes on though nobody reads its RSS any more."""
+        """Tell whether the program goes on though nobody reads its RSS any more."""
         return time.monotonic() - self._sampled_s > SILENCE_S and self.is_alive
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process that wrote the first line still runs."""
+        """Tell whether the process that wrote the first line still runs."""
         if self.start is None or self.start.pid is None:
             return False
         try:
@@ -125,22 +126,22 @@ class RunProgress:
 
     @property
     def now_us(self) -> int:
-        """The latest time that anything is known of, on the journal's clock."""
+        """The time of the latest event or sample, in microseconds on the journal's clock."""
         sampled_us = self.resident.time_ms * 1000 - self._offset_us
         return max(sampled_us, self._now_us)
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the program was started, up to the latest that is known of it."""
+        """Seconds from the start of the program to the latest event or sample."""
         return self.elapsed_at_s(self.now_us)
 
     def elapsed_at_s(self, time_us: int) -> float:
-        """A time of the journal in seconds since the program was started."""
+        """Convert a time of the journal to seconds since the program was started."""
         return max(0, time_us + self._offset_us) / 1e6
 
     @property
     def _offset_us(self) -> int:
-        """From the parent's start of the program to the first line of the journal."""
+        """Microseconds from the parent's start of the program to the first line of the journal."""
         if self.start is None or self.meta is None:
             return 0
         return max(0, self.start.monotonic_ns - self.meta.spawned_ns) // 1000
@@ -205,7 +206,7 @@ class Curve:
         self.values: list[int] = []
 
     def add(self, time_ms: int, value: int) -> None:
-        """Note a reading; a period without any is as the one before it."""
+        """Note a reading; a period without one repeats the period before it."""
         while time_ms // self.period_ms >= self._cells:
             self.period_ms *= 2
             pairs = range(0, len(self.values), 2)

@@ -1,4 +1,4 @@
-"""The live line at the bottom of a terminal while the program runs, and while the report is made.
+"""Draws the live line at the bottom of a terminal while the program runs and is reported on.
 
 The program shares the terminal. So the last row is taken out of the scrolling region (DECSTBM, as
 apt does for its progress bar) and drawn there with the cursor saved and restored: the program's
@@ -85,7 +85,7 @@ class StatusLine:
 
 
 def status_text(progress: Progress, history: deque[int]) -> str:
-    """One line: sparkline, RSS, time, the last checkpoint."""
+    """Compose the line: sparkline, RSS, time, the last checkpoint."""
     left = ""
     if progress.left_bytes is not None and progress.limit_bytes is not None:
         # Far from the limit it tells nothing, and on a whole system others share what is left.
@@ -99,6 +99,6 @@ def status_text(progress: Progress, history: deque[int]) -> str:
 
 
 def sparkline(history: deque[int]) -> str:
-    """The last readings as bars, from zero to the highest."""
+    """Draw the last readings as bars, from zero to the highest."""
     top = max(history, default=0) or 1
     return "".join(BARS[min(len(BARS) - 1, value * len(BARS) // top)] for value in history)

@@ -1,4 +1,4 @@
-"""Lays out what is known of a run that is still going on: for a terminal, or as plain lines.
+"""Lays out the state of a run that goes on: for a terminal, or as plain lines.
 
 Shows `RunProgress` and changes nothing in it.
 """
@@ -35,7 +35,7 @@ ENDINGS = {
 
 
 def whole(progress: RunProgress, state: Text, height: int) -> RenderableType:
-    """Everything, in ``height`` rows; ``state`` says whether the run goes on."""
+    """Lay out everything in ``height`` rows, below ``state``, the sentence on how the run is."""
     now = progress.growths()
     rows = max(MIN_TABLE_ROWS, min(MAX_TABLE_ROWS, (height - FIXED_ROWS) // 2))
     parts: list[RenderableType] = [state, _facts(progress)]
@@ -47,7 +47,7 @@ def whole(progress: RunProgress, state: Text, height: int) -> RenderableType:
 
 
 def running(progress: RunProgress) -> Text:
-    """The state of a run that has not ended."""
+    """Describe the state of a run that has not ended."""
     name = plain(progress.meta.name) if progress.meta is not None else "The program"
     text = Text.assemble((name, "bold"), f" · running · {units.duration(progress.elapsed_s)}")
     if progress.start is None:
@@ -60,7 +60,7 @@ def running(progress: RunProgress) -> Text:
 
 
 def ended(meta: Meta) -> Text:
-    """The state of a run that its parent has given a verdict on."""
+    """Describe how a run ended, by its parent's verdict."""
     sentence, style = ENDINGS.get(meta.verdict or "", ("The program ended", ""))
     sentence = sentence.format(exit_code=meta.exit_code, signal=meta.signal)
     after = f" after {units.duration(meta.duration_s)}" if meta.duration_s is not None else ""
@@ -68,7 +68,7 @@ def ended(meta: Meta) -> Text:
 
 
 def checkpoint_line(progress: RunProgress, event: Event, before: Event | None) -> str:
-    """One checkpoint: when, RSS there, how much that is more than ``before``, and its label."""
+    """Compose the line of a checkpoint: time, RSS, growth since ``before``, and label."""
     time = units.duration(progress.elapsed_at_s(event.time_us))
     grown = None
     if before is not None and event.rss_bytes is not None and before.rss_bytes is not None:
@@ -78,7 +78,7 @@ def checkpoint_line(progress: RunProgress, event: Event, before: Event | None) -
 
 
 def ranking(growths: Sequence[Growth], rows: int) -> RenderableType:
-    """The phases that grew most, the largest first."""
+    """Lay out the phases that grew most, the largest first."""
     most = sorted(growths, key=lambda growth: -growth.rss_delta_bytes)[:rows]
     most = [growth for growth in most if growth.rss_delta_bytes > 0]
     table = _table("RSS Δ", "", "Where it grew most")
@@ -121,7 +121,7 @@ def _facts(progress: RunProgress) -> RenderableType:
 
 
 def _phases(spans: Sequence[Growth], rows: int, forgotten: int) -> RenderableType:
-    """Those that began or ended last, in order of their first start."""
+    """Lay out the spans that began or ended last, in the order of ``spans``."""
     latest = sorted(range(len(spans)), key=lambda place: -spans[place].touched)[:rows]
     hidden = len(spans) - len(latest) + forgotten
     title = f"Phases so far, and {hidden:,} earlier" if hidden else "Phases so far"
@@ -130,7 +130,7 @@ def _phases(spans: Sequence[Growth], rows: int, forgotten: int) -> RenderableTyp
         growth = spans[place]
         table.add_row(
             units.signed_size(growth.rss_delta_bytes),
-            units.duration(growth.duration_us / 1e6),
+            units.duration(growth.duration_s),
             _name(growth, indent=growth.depth),
         )
     return Group(Text(""), table)
@@ -160,7 +160,7 @@ def _name(growth: Growth, *, indent: int = 0) -> Text:
 
 
 def _sparkline(meta: Meta | None, values: Sequence[int]) -> Text:
-    """RSS over the whole run from zero to its highest, each cell in the colour of its height."""
+    """Draw the RSS over the whole run, from zero to its peak; colours tell the thresholds."""
     top = max(values) or 1
     text = Text()
     for value in values:
@@ -170,7 +170,7 @@ def _sparkline(meta: Meta | None, values: Sequence[int]) -> Text:
 
 
 def _limits(meta: Meta | None) -> list[tuple[str, int]]:
-    """The thresholds of the run, by name."""
+    """List the thresholds of the run, by name."""
     if meta is None:
         return []
     limits = [("warning", meta.warning_bytes), ("critical", meta.critical_bytes)]
@@ -199,7 +199,7 @@ def _style(meta: Meta | None, value: int | None) -> str:
 
 
 def _label(event: Event) -> str:
-    """What the program called this point, and the note beside it."""
+    """Return the label of a checkpoint, with its note."""
     prefix = {journal.BEGIN: "begin of ", journal.END: "end of "}.get(event.kind, "")
     note = f"  ({event.note})" if event.note else ""
     text = f"{prefix}{event.label}{note}"

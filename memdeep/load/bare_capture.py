@@ -9,10 +9,10 @@ from memdeep.heap.choice import reader_of, reason_for_memray
 from memdeep.heap.header import read_header
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import Part
-from memdeep.load import checkpoints
 from memdeep.load.run import Recording, capture_files
 from memdeep.model import Checkpoint, CheckpointKind, Mode, Run
 from memdeep.record.how import MEMRAY
+from memdeep.rundir import labels
 
 NEVER_CLOSED = (
     "The capture was never closed: the program was killed, or the file is cut off. What is shown "
@@ -38,7 +38,7 @@ def load_capture(path: Path) -> Recording:
     points = (
         Checkpoint(
             index=0,
-            label=checkpoints.START_LABEL,
+            label=labels.RUN_START,
             kind=CheckpointKind.POINT,
             time_s=0.0,
             rss_bytes=first[0].bytes if first else None,
@@ -46,7 +46,7 @@ def load_capture(path: Path) -> Recording:
         ),
         Checkpoint(
             index=1,
-            label=checkpoints.END_LABEL,
+            label=labels.RUN_END,
             kind=CheckpointKind.POINT,
             time_s=duration_s,
             rss_bytes=last[0].bytes if last else None,

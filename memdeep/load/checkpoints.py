@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from memdeep.model import Checkpoint, CheckpointKind, Sample
-from memdeep.rundir import journal
+from memdeep.rundir import journal, labels
 from memdeep.rundir.journal import Event
-
-START_LABEL = "(start)"
-END_LABEL = "(end)"
 
 KINDS = {
     journal.POINT: CheckpointKind.POINT,
@@ -35,7 +32,7 @@ def join(
     points = [
         Checkpoint(
             index=0,
-            label=START_LABEL,
+            label=labels.RUN_START,
             kind=CheckpointKind.POINT,
             time_s=0.0,
             rss_bytes=start.rss_bytes if start else None,
@@ -68,7 +65,7 @@ def join(
     points.append(
         Checkpoint(
             index=len(points),
-            label=END_LABEL,
+            label=labels.RUN_END,
             kind=CheckpointKind.POINT,
             time_s=end.time_us / 1e6 if end else max(end_s, last_s),
             rss_bytes=rss_bytes,

@@ -1,13 +1,17 @@
-"""Which labels are the two ends of a span: X_START and X_END, X_BEFORE and X_AFTER."""
+"""The labels that mean something: the run's two ends, and pairs of labels that make a span."""
 
-# The suffix that opens a span, and the one that closes it.
+# The labels of the first and the last checkpoint of every run, which no program writes.
+RUN_START = "(start)"
+RUN_END = "(end)"
+
+# The suffix that opens a span, and the one that closes it: X_START and X_END.
 PAIRS = {"_START": "_END", "_BEFORE": "_AFTER"}
 OPENED_BY = {closing: opening for opening, closing in PAIRS.items()}
 SUFFIXES = (*PAIRS, *OPENED_BY)
 
 
 def split(label: str) -> "tuple[str, str]":
-    """``label`` as the name of its span and the suffix, in capitals; ("", "") if it is no end."""
+    """Part ``label`` into its span's name and its suffix, in capitals; ("", "") if it has none."""
     for suffix in SUFFIXES:
         if len(label) > len(suffix) and label.upper().endswith(suffix):
             return label[: -len(suffix)], suffix

@@ -1,4 +1,4 @@
-"""Bytes are charged to lines exactly, and to the lines the phases blame."""
+"""Bytes are charged to lines exactly, and to the same lines as in the phases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.analysis.by_line import by_line
-from memdeep.analysis.culprits import Blame
+from memdeep.analysis.culprits import ChargedLines
 from memdeep.heap.lists import AliveStacks, LifetimeList
 from memdeep.model import Heap, Peak, Report, StackBytes
 
@@ -39,11 +39,11 @@ def reports(draw: st.DrawFn) -> Report:
 
 @given(made=reports())
 def test_each_line_has_the_bytes_of_the_stacks_charged_to_it(made: Report) -> None:
-    blame = Blame(made.heap.tree)
+    charged = ChargedLines(made.heap.tree)
     lines = by_line(made.heap, [])
     expected: Counter[object] = Counter()
     for life in made.heap.lifetimes:
-        expected[blame.line(life.node), life.born, life.died] += life.bytes
+        expected[charged.line(life.node), life.born, life.died] += life.bytes
     found: Counter[object] = Counter()
     for life in lines.lifetimes:
         called = lines.frames[life.node]

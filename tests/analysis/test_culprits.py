@@ -7,7 +7,7 @@ from factories import frame, library, native, stdlib, tree, trees
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.analysis.culprits import MAX_CULPRITS, Blame
+from memdeep.analysis.culprits import MAX_CULPRITS, ChargedLines
 from memdeep.model import Frame, Origin, StackBytes, StackTree
 
 MAIN, LOAD = frame("main"), frame("load")
@@ -34,12 +34,12 @@ def test_the_innermost_line_nearest_to_the_user_is_blamed(
     stack: list[Frame], blamed: Frame
 ) -> None:
     stacks, (node,) = tree(stack)
-    assert Blame(stacks).frame(node) == blamed
+    assert ChargedLines(stacks).frame(node) == blamed
 
 
 @given(stacks=trees())
-def test_blame_is_as_the_rule_says_for_any_tree(stacks: StackTree) -> None:
-    blame = Blame(stacks)
+def test_lines_are_charged_by_the_rule_for_any_tree(stacks: StackTree) -> None:
+    charged = ChargedLines(stacks)
     for node in range(len(stacks.parents)):
         frames = stacks.stack(node)
         origin = next(
@@ -48,13 +48,13 @@ def test_blame_is_as_the_rule_says_for_any_tree(stacks: StackTree) -> None:
             if any(called.origin is origin for called in frames)
         )
         innermost = [called for called in frames if called.origin is origin][-1]
-        assert blame.frame(node) == innermost
+        assert charged.frame(node) == innermost
 
 
 def test_stacks_through_one_line_add_up_and_the_largest_stands_for_them() -> None:
     stacks, (small, large, other) = tree([MAIN, stdlib("a")], [MAIN, stdlib("b")], [MAIN, LOAD])
     held = [StackBytes(small, 10, 1), StackBytes(large, 30, 2), StackBytes(other, 60, 5)]
-    first, second = Blame(stacks).culprits(held, 100)
+    first, second = ChargedLines(stacks).culprits(held, 100)
     assert (first.frame, first.bytes, first.allocations, first.share) == (LOAD, 60, 5, 0.6)
     assert (second.frame, second.bytes, second.allocations, second.share) == (MAIN, 40, 3, 0.4)
     assert second.node == large
@@ -62,24 +62,24 @@ def test_stacks_through_one_line_add_up_and_the_largest_stands_for_them() -> Non
 
 def test_two_lines_of_one_function_are_two_culprits() -> None:
     stacks, nodes = tree([frame("load", lineno=1)], [frame("load", lineno=2)])
-    found = Blame(stacks).culprits([StackBytes(node, 5, 1) for node in nodes], 10)
+    found = ChargedLines(stacks).culprits([StackBytes(node, 5, 1) for node in nodes], 10)
     assert [culprit.frame.lineno for culprit in found] == [1, 2]
 
 
 def test_what_memdeep_allocated_is_nobodys_culprit() -> None:
     stacks, (node,) = tree([MEMDEEP])
-    assert Blame(stacks).culprits([StackBytes(node, 10, 1)], 10) == ()
+    assert ChargedLines(stacks).culprits([StackBytes(node, 10, 1)], 10) == ()
 
 
 @pytest.mark.parametrize("size", [0, -5])
 def test_nothing_is_no_culprit(size: int) -> None:
     stacks, (node,) = tree([MAIN])
-    assert Blame(stacks).culprits([StackBytes(node, size, 1)], 10) == ()
+    assert ChargedLines(stacks).culprits([StackBytes(node, size, 1)], 10) == ()
 
 
 def test_a_total_of_zero_gives_no_share() -> None:
     stacks, (node,) = tree([MAIN])
-    (culprit,) = Blame(stacks).culprits([StackBytes(node, 10, 1)], 0)
+    (culprit,) = ChargedLines(stacks).culprits([StackBytes(node, 10, 1)], 0)
     assert culprit.share == 0.0
 
 
@@ -87,7 +87,7 @@ def test_a_total_of_zero_gives_no_share() -> None:
 def test_at_most_twenty_and_largest_first(sizes: list[int]) -> None:
     stacks, nodes = tree(*([frame(lineno=line)] for line in range(1, len(sizes) + 1)))
     held = [StackBytes(node, size, 1) for node, size in zip(nodes, sizes, strict=True)]
-    found = Blame(stacks).culprits(held, sum(sizes))
+    found = ChargedLines(stacks).culprits(held, sum(sizes))
     largest = sorted((size for size in sizes if size), reverse=True)[:MAX_CULPRITS]
     assert [culprit.bytes for culprit in found] == largest
     if len(largest) < MAX_CULPRITS and largest:

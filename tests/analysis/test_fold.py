@@ -77,7 +77,7 @@ def test_bytes_of_each_peak_are_preserved(case: tuple[Heap, tuple[Peak, ...]]) -
 @given(case=heaps())
 def test_parents_of_kept_nodes_are_kept(case: tuple[Heap, tuple[Peak, ...]]) -> None:
     held, peaks = case
-    kept = fold(held, peaks).kept
+    kept = fold(held, peaks).nodes
     assert list(kept) == sorted(set(kept))
     for node in kept:
         parent = held.tree.parents[node]
@@ -90,7 +90,7 @@ def test_only_kept_nodes_hold_bytes_and_each_place_once(
 ) -> None:
     held, peaks = case
     folded = fold(held, peaks)
-    holders = {len(held.tree.parents), *folded.kept}
+    holders = {len(held.tree.parents), *folded.nodes}
     assert {life.node for life in folded.lifetimes} <= holders
     places = [(life.node, life.born, life.died) for life in folded.lifetimes]
     assert len(places) == len(set(places))
@@ -106,7 +106,7 @@ def test_bytes_move_only_to_the_nearest_kept_caller(case: tuple[Heap, tuple[Peak
     folded = fold(held, peaks)
     expected: Counter[int] = Counter()
     for life in held.lifetimes:
-        nearest = next(n for n in ancestors(held, life.node) if n < 0 or n in folded.kept)
+        nearest = next(n for n in ancestors(held, life.node) if n < 0 or n in folded.nodes)
         expected[nearest] += life.bytes
     found: Counter[int] = Counter()
     for life in folded.lifetimes:
@@ -118,7 +118,7 @@ def test_bytes_move_only_to_the_nearest_kept_caller(case: tuple[Heap, tuple[Peak
 def test_the_share_is_the_part_that_moved(case: tuple[Heap, tuple[Peak, ...]]) -> None:
     held, peaks = case
     folded = fold(held, peaks)
-    moved = sum(life.bytes for life in held.lifetimes if life.node not in folded.kept)
+    moved = sum(life.bytes for life in held.lifetimes if life.node not in folded.nodes)
     every = sum(life.bytes for life in held.lifetimes)
     assert folded.share == pytest.approx(moved / every if every else 0.0)
 
@@ -132,7 +132,7 @@ def test_what_came_and_went_is_preserved_by_segment(case: tuple[Heap, tuple[Peak
     folded = fold(replace(held, transients=gone), peaks)
     assert folded.transients is not None
     assert by_segment(folded.transients) == by_segment(gone)
-    assert {item.node for item in folded.transients} <= {len(held.tree.parents), *folded.kept}
+    assert {item.node for item in folded.transients} <= {len(held.tree.parents), *folded.nodes}
     assert fold(held, peaks).transients is None
 
 
@@ -163,7 +163,7 @@ def test_the_stacks_of_each_peak_are_few_and_say_what_that_cost(
     assert {stack.node for stack in first} == {0, nodes[-1], nodes[-2]}
     assert (second, third) == (few, None)
     assert folded.peak_shares == (pytest.approx(1 / 100, rel=0.02), 0.0, 0.0)
-    assert set(folded.kept) == {0, nodes[0], nodes[-1], nodes[-2]}
+    assert set(folded.nodes) == {0, nodes[0], nodes[-1], nodes[-2]}
 
 
 def test_a_small_heap_is_not_folded() -> None:
@@ -173,7 +173,7 @@ def test_a_small_heap_is_not_folded() -> None:
         [lifetime(node, bytes=size) for node, size in zip(nodes, (10**9, 1), strict=True)],
     )
     folded = fold(held, ())
-    assert folded.kept == (0, 1, 2)
+    assert folded.nodes == (0, 1, 2)
     assert folded.share == 0.0
 
 
@@ -196,7 +196,7 @@ def test_the_stack_that_matters_least_goes_to_its_caller() -> None:
         ],
     )
     folded = fold(held, ())
-    assert folded.kept == (large, middle)
+    assert folded.nodes == (large, middle)
     assert set(folded.lifetimes) == {
         lifetime(large, bytes=1001, allocations=2),
         lifetime(middle, bytes=9),
@@ -215,8 +215,8 @@ def test_a_stack_that_matters_at_one_peak_only_is_kept() -> None:
         ],
     )
     peaks = [Peak(10, None, AliveStacks((StackBytes(brief, 10, 1),)))]
-    assert fold(held, peaks).kept == (large, brief)
-    assert fold(held, ()).kept == (large, middle)
+    assert fold(held, peaks).nodes == (large, brief)
+    assert fold(held, ()).nodes == (large, middle)
 
 
 @pytest.mark.usefixtures("only_two_nodes")
@@ -224,7 +224,7 @@ def test_what_came_and_went_makes_a_stack_matter() -> None:
     stacks, (large, middle, passing) = tree([frame("a")], [frame("b")], [frame("c")])
     held = heap(stacks, [lifetime(large, bytes=10**9), lifetime(middle, bytes=10**6)])
     gone = replace(held, transients=LifetimeList((transient(passing, 1, 10**8, 5),)))
-    assert fold(gone, ()).kept == (large, passing)
+    assert fold(gone, ()).nodes == (large, passing)
 
 
 @pytest.mark.usefixtures("only_two_nodes")
@@ -235,10 +235,10 @@ def test_a_stack_matters_by_its_part_of_a_segment_not_of_the_run() -> None:
         lifetime(second, 1, bytes=2 * 10**7),  # 2 % of its segment
         lifetime(other, 2, bytes=10**7),  # all of its segment
     ]
-    assert fold(heap(stacks, lives, 3), ()).kept == (large, other)
+    assert fold(heap(stacks, lives, 3), ()).nodes == (large, other)
     # A segment in which nearly nothing happened does not count as much as that.
     lives[2] = lifetime(other, 2, bytes=10**5)
-    assert fold(heap(stacks, lives, 3), ()).kept == (large, second)
+    assert fold(heap(stacks, lives, 3), ()).nodes == (large, second)
 
 
 def test_the_largest_allocations_go_to_kept_stacks() -> None:
@@ -252,7 +252,7 @@ def test_the_largest_allocations_go_to_kept_stacks() -> None:
 def test_a_heap_without_any_bytes_has_nothing_to_keep() -> None:
     stacks, _ = tree([frame()])
     folded = fold(heap(stacks), ())
-    assert (folded.kept, tuple(folded.lifetimes), folded.share) == ((), (), 0.0)
+    assert (folded.nodes, tuple(folded.lifetimes), folded.share) == ((), (), 0.0)
 
 
 def test_a_wide_tree_is_folded_until_it_is_small_enough() -> None:
@@ -266,7 +266,7 @@ def test_a_wide_tree_is_folded_until_it_is_small_enough() -> None:
     ]
     held = heap(stacks, lives)
     folded = fold(held, ())
-    assert len(folded.kept) == folding.MAX_NODES
+    assert len(folded.nodes) == folding.MAX_NODES
     assert by_time(folded.lifetimes) == by_time(held.lifetimes)
     assert folded.share < 1e-4
 
@@ -279,7 +279,7 @@ def test_many_entries_are_folded_until_they_are_few_enough(monkeypatch: pytest.M
     folded = fold(held, ())
     assert len(folded.lifetimes) <= 100
     assert by_time(folded.lifetimes) == by_time(lives)
-    assert nodes[-1] in folded.kept
+    assert nodes[-1] in folded.nodes
 
 
 def test_large_entries_stay_where_small_ones_are_folded(monkeypatch: pytest.MonkeyPatch) -> None:

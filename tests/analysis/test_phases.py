@@ -24,9 +24,9 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.analysis.fate import cover
+from memdeep.analysis.freed import phases_around
 from memdeep.analysis.outline import outline
-from memdeep.analysis.phases import phases
+from memdeep.analysis.phases import heap_curve, phases
 from memdeep.heap.lists import LifetimeList
 from memdeep.model import (
     Checkpoint,
@@ -37,6 +37,7 @@ from memdeep.model import (
     Phase,
     PhaseKind,
     Run,
+    Sample,
     StackTree,
     Stretch,
     Trend,
@@ -269,7 +270,7 @@ def test_a_run_in_which_nothing_happened_has_a_phase_still() -> None:
 def test_cover_names_the_stretches_around_each_segment() -> None:
     outlines = outline(program("+a", "+b", "-b", "-a"), died=False).phases
     places = {item.name: place for place, item in enumerate(outlines)}
-    covering = cover(outlines, 6)
+    covering = phases_around(outlines, 6)
     assert covering[0] == []
     assert covering[3] == [(places["a"], 1, 4), (places["b"], 2, 3)]
 
@@ -339,3 +340,16 @@ def test_leaving_out_quiet_gaps_keeps_parents_right(
             outer = kept[parent].outline.stretches
             for inner in phase.outline.stretches:
                 assert any(o.start <= inner.start and inner.end <= o.end for o in outer)
+
+
+def test_checkpoints_and_readings_are_one_curve_in_time() -> None:
+    stacks, (node,) = tree([frame()])
+    readings = (Sample(0.5, 3), Sample(1.5, 4))
+    held = heap(stacks, [lifetime(node, 1, bytes=MB)], 3, curve=readings)
+    assert heap_curve(run("loaded"), held) == (
+        Sample(0.0, 0),
+        Sample(0.5, 3),
+        Sample(1.0, MB),
+        Sample(1.5, 4),
+        Sample(2.0, MB),
+    )

@@ -19,18 +19,16 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from factories import event
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 from running import TIMEOUT_S, environment, memdeep_command, read_json, wait_until
 
-from memdeep.analysis.outline import outline
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.live import follow, view
-from memdeep.live.growth import MAX_OPEN, MAX_PHASES, LivePhases
 from memdeep.live.progress import Curve, RunProgress
-from memdeep.model import Checkpoint, CheckpointKind, PhaseKind
 from memdeep.rundir import directory, journal
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
@@ -45,9 +43,9 @@ WATCH = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from memdeep import watch
+from memdeep.live import follow
 from memdeep.rundir.directory import RunDirectory
-watch.follow(RunDirectory(Path(sys.argv[1])), Console(highlight=False), refresh_s=0.05)
+follow.follow(RunDirectory(Path(sys.argv[1])), Console(highlight=False), refresh_s=0.05)
 """
 MORE = """
 import memdeep, time
@@ -86,7 +84,7 @@ def running(work: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @dataclass
 class Watcher:
-    """`watch.follow` in a process of its own, what it writes collected as it comes."""
+    """`follow.follow` in a process of its own, what it writes collected as it comes."""
 
     process: subprocess.Popen[bytes]
     output: int
@@ -157,11 +155,6 @@ def encoded(event: Event) -> bytes:
         event.thread or "",
         event.span or 0,
     )
-
-
-def event(kind: str, sequence: int, rss: int | None, label: str = "", **more: object) -> Event:
-    fields = {"n": sequence, "k": kind, "t": sequence * 1000, "rss": rss, "l": label}
-    return Event({**fields, "th": "MainThread", **more})
 
 
 def rendered(progress: RunProgress, *, height: int = ROWS) -> str:
@@ -402,82 +395,6 @@ def test_a_tail_gives_each_whole_line_once(tmp_path: Path) -> None:
     assert b"".join(pieces) == b"x" * (2 * CHUNK_BYTES) + b"\nend\n"
     assert tail.read_bytes == path.stat().st_size
     tail.close()
-
-
-def test_endless_names_and_open_spans_are_not_all_kept() -> None:
-    phases = LivePhases()
-    phases.add(event(journal.START, 0, 0))
-    for number in range(1, 3 * MAX_PHASES):
-        rss = 50 * MB if number == 5 else MB
-        phases.add(event(journal.BEGIN, number, MB, f"row {number}", s=number))
-        if number % 3:
-            phases.add(event(journal.END, number, rss, f"row {number}", s=number))
-        phases.add(event(journal.POINT, number, MB, f"{number}_START"))
-    growths = phases.all(10**9, MB)
-    assert len(growths) <= MAX_PHASES + 1
-    assert sum(growth.is_open for growth in growths) <= MAX_OPEN + 1
-    assert phases.forgotten > 0
-    assert max(growths, key=lambda growth: growth.rss_delta_bytes).name == "row 5"
-
-
-def test_a_pair_that_begins_again_without_an_end_is_not_nested() -> None:
-    phases = LivePhases()
-    phases.add(event(journal.START, 0, 0))
-    for number in range(1, 50):
-        phases.add(event(journal.POINT, number, number * MB, "round_START"))
-    growths = phases.all(10**6, 50 * MB)
-    assert max(growth.depth for growth in growths) <= 1
-    assert [growth.name for growth in growths if growth.is_span] == ["round"]
-
-
-@given(st.lists(st.integers(0, 3), max_size=60), st.data())
-@settings(max_examples=60, deadline=None)
-def test_spans_grow_as_the_report_will_have_it(steps: list[int], data: st.DataObject) -> None:
-    events, spans = [], []
-    for number, step in enumerate(steps, 1):
-        rss = data.draw(st.integers(0, 9)) * MB
-        if step == 0 and spans:
-            name, span = spans.pop()
-            kind = {"s": span} if span else {}
-            label = name if span else f"{name}_END"
-            events.append(event(journal.END if span else "C", number, rss, label, **kind))
-        elif step == 1:
-            events.append(event(journal.POINT, number, rss, f"point {number % 3}"))
-        elif step == 2:
-            spans.append((f"span {number % 2}", number))
-            events.append(event(journal.BEGIN, number, rss, spans[-1][0], s=number))
-        else:
-            spans.append((f"pair {number}", 0))
-            events.append(event(journal.POINT, number, rss, f"pair {number}_START"))
-    phases = LivePhases()
-    for one in (event(journal.START, 0, 0), *events):
-        phases.add(one)
-    end = event(journal.EXIT, len(events) + 1, 5 * MB)
-    phases.add(end)
-    points = [
-        Checkpoint(
-            index=index,
-            label=one.label,
-            kind={"B": CheckpointKind.BEGIN, "E": CheckpointKind.END}.get(
-                one.kind, CheckpointKind.POINT
-            ),
-            time_s=0.0,
-            rss_bytes=one.rss_bytes,
-            span=one.span,
-        )
-        for index, one in enumerate((event("C", 0, 0, "(start)"), *events, end))
-    ]
-    rss = [point.rss_bytes or 0 for point in points]
-    expected = sorted(
-        (phase.name, phase.depth, sum(rss[one.end] - rss[one.start] for one in phase.stretches))
-        for phase in outline(points, died=True).phases
-        if phase.kind is PhaseKind.SPAN
-    )
-    assert expected == sorted(
-        (growth.name, growth.depth, growth.rss_delta_bytes)
-        for growth in phases.all(0, 0)
-        if growth.is_span
-    )
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**9)), min_size=1))

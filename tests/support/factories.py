@@ -38,6 +38,7 @@ from memdeep.model import (
     Stretch,
 )
 from memdeep.model.statement import state
+from memdeep.rundir.journal import Event
 
 # A slow machine is no reason for a law to fail.
 settings.register_profile(
@@ -120,6 +121,12 @@ def program(*steps: str) -> tuple[Checkpoint, ...]:
             points.append(checkpoint(index, step))
     points.append(checkpoint(len(points), "(end)"))
     return tuple(points)
+
+
+def event(kind: str, sequence: int, rss: int | None, label: str = "", **more: object) -> Event:
+    """A line of the journal, a millisecond after its neighbour and by the main thread."""
+    line = {"n": sequence, "k": kind, "t": sequence * 1000, "rss": rss, "l": label}
+    return Event({**line, "th": "MainThread", **more})
 
 
 def with_rss(points: Sequence[Checkpoint], *rss_bytes: int | None) -> tuple[Checkpoint, ...]:

@@ -115,14 +115,14 @@ class _Index:
 
     def __init__(self, report: Report, folded: FoldedHeap, lines: LineBytes) -> None:
         tree = report.heap.tree
-        own = [tree.frames[tree.frame_ids[node]] for node in folded.kept]
+        own = [tree.frames[tree.frame_ids[node]] for node in folded.nodes]
         self.strings: dict[str, int] = {}
         self.frames: dict[Frame, int] = {}
         for frame in (*own, *lines.frames):
             self.frames.setdefault(frame, len(self.frames))
-        self._places = {node: place for place, node in enumerate(folded.kept)}
+        self._places = {node: place for place, node in enumerate(folded.nodes)}
         # A parent weighs at least what its children weigh, so that of a kept node is kept.
-        self.parents = [self._places.get(tree.parents[node], -1) for node in folded.kept]
+        self.parents = [self._places.get(tree.parents[node], -1) for node in folded.nodes]
         self.node_frames = [self.frames[frame] for frame in own]
 
     def string(self, text: str) -> int:

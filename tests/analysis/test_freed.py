@@ -1,10 +1,10 @@
-"""The fate of bytes: alive at the end, or freed in the innermost phase around that moment."""
+"""What became of bytes: alive at the end, or freed in the innermost phase around that moment."""
 
 from __future__ import annotations
 
 from factories import MB, lifetime, phase
 
-from memdeep.analysis.fate import cover, fate
+from memdeep.analysis.freed import alive_and_freed, phases_around
 from memdeep.model import Fate, Lifetime, Stretch
 
 LOAD = phase("load", stretches=(Stretch(0, 2),))
@@ -14,7 +14,7 @@ PHASES = [LOAD, RUN, INNER]
 
 
 def fate_of(*lives: Lifetime) -> Fate:
-    return fate(lives, PHASES, cover([item.outline for item in PHASES], 9))
+    return alive_and_freed(lives, PHASES, phases_around([item.outline for item in PHASES], 9))
 
 
 def test_what_was_never_freed_is_alive() -> None:
