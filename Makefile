@@ -45,7 +45,7 @@ types: $(STAMP) ## Check types
 bench: $(STAMP) ## Measure, side by side: plain Python, memray, memdeep
 	$(BIN)/python -m benchmarks
 
-fuzz: $(STAMP) ## Feed both readers with nonsense for FUZZ_SECONDS each (default: 60)
+fuzz: $(STAMP) ## Try nonsense and new examples for FUZZ_SECONDS in C++ and in Python (default: 60)
 	./tests/fuzz.sh $(BIN)/python
 	PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz
 

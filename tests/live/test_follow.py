@@ -19,8 +19,9 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from rich.cells import cell_len
 from rich.console import Console
 from running import TIMEOUT_S, environment, memdeep_command, read_json, wait_until
@@ -431,7 +432,7 @@ def test_a_pair_that_begins_again_without_an_end_is_not_nested() -> None:
 
 
 @given(st.lists(st.integers(0, 3), max_size=60), st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_spans_grow_as_the_report_will_have_it(steps: list[int], data: st.DataObject) -> None:
     events, spans = [], []
     for number, step in enumerate(steps, 1):

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from memdeep.analysis.death import death, did_die
@@ -38,12 +37,6 @@ from memdeep.model import (
     Stretch,
 )
 from memdeep.model.statement import state
-
-# A slow machine is no reason for a law to fail.
-settings.register_profile(
-    "memdeep", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("memdeep")
 
 MB = 1 << 20
 
