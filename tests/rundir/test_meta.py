@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
-from factories import COUNTS
+from factories import COUNTS, meta
 from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.errors import EXIT_BAD_DATA, CaptureError
 from memdeep.model.statement import Statement, state
-from memdeep.rundir.meta import Meta, SeenProcess, decode_meta, encode_meta, ended
+from memdeep.rundir.meta import SeenProcess, decode_meta, encode_meta, ended
 
 PATH = Path("runs/one/meta.json")
 # A file name that is not UTF-8 reaches Python with surrogates of this range (PEP 383).
@@ -34,25 +33,6 @@ OVER = state(
     source=state("limit.outer_cgroup", file="memory.max", name="app"),
     rest_bytes=10,
 )
-
-
-def meta(**changes: Any) -> Meta:
-    plain = Meta(
-        command=("prog.py", "-x"),
-        name="prog.py",
-        backend="memray",
-        native=True,
-        python_allocators=False,
-        focus=(),
-        python="3.11.7",
-        memray="1.19.3",
-        started="2025-11-20T10:30:45.123+01:00",
-        spawned_ns=5,
-        interval_ms=50,
-        stdlib_paths=("/usr/lib/python3.11",),
-        library_paths=("/usr/lib/python3.11/site-packages",),
-    )
-    return replace(plain, **changes)
 
 
 @given(

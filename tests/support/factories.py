@@ -37,6 +37,7 @@ from memdeep.model import (
     Stretch,
 )
 from memdeep.model.statement import state
+from memdeep.rundir.meta import Meta
 
 MB = 1 << 20
 
@@ -136,6 +137,26 @@ def run(*steps: str, **changes: Any) -> Run:
         checkpoints=program(*steps),
         rss_curve=(),
         peak_rss_bytes=None,
+    )
+    return replace(plain, **changes)
+
+
+def meta(**changes: Any) -> Meta:
+    """The facts of a run that has not ended yet."""
+    plain = Meta(
+        command=("prog.py", "-x"),
+        name="prog.py",
+        backend="memray",
+        native=True,
+        python_allocators=False,
+        focus=(),
+        python="3.11.7",
+        memray="1.19.3",
+        started="2025-11-20T10:30:45.123+01:00",
+        spawned_ns=5,
+        interval_ms=50,
+        stdlib_paths=("/usr/lib/python3.11",),
+        library_paths=("/usr/lib/python3.11/site-packages",),
     )
     return replace(plain, **changes)
 
