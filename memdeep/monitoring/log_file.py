@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import logging
-import logging.handlers
 import os
 import sys
-
-from memdeep.record.recorder import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +30,7 @@ def open_log(path: str | os.PathLike[str] | None, max_bytes: int, backup_count: 
     os.makedirs(os.path.dirname(absolute), exist_ok=True)
     if max_bytes > 0 and backup_count > 0:
         # `logging` is 1.5 MB that a program without rotation is spared.
+        from memdeep.monitoring.rotating_log import RotatingLog
 
         return RotatingLog(absolute, max_bytes, backup_count)
     return AppendingLog(absolute)
@@ -115,59 +111,3 @@ class AppendingLog:
         self._fd = os.open(self._path, flags, 0o666)
         status = os.fstat(self._fd)
         self._identity = (status.st_dev, status.st_ino)
-
-
-class RotatingLog:
-    """``path``, and ``path.1`` to ``path.<backup_count>`` behind it; 1 is the newest.
-
-    Each holds at most ``max_bytes``, or a single write that is larger.
-    """
-
-    __slots__ = ("_handler",)
-
-    def __init__(self, path: str, max_bytes: int, backup_count: int) -> None:
-        self._handler = _Handler(path, maxBytes=max_bytes, backupCount=backup_count)
-        self._handler.terminator = ""
-
-    def write(self, text: str) -> None:
-        self._handler.handle(logging.makeLogRecord({"msg": text}))
-
-    def close(self) -> None:
-        self._handler.close()
-
-
-class _Handler(logging.handlers.RotatingFileHandler):
-    """Counts bytes, raises what goes wrong, and keeps writing where it may not rotate."""
-
-    _rotates = True
-
-    def _open(self) -> io.TextIOWrapper:
-        # Nothing is held back: a text that a full disk refused would be tried again at the end.
-        raw = io.FileIO(self.baseFilename, "a")
-        return io.TextIOWrapper(
-            raw,
-            encoding="utf-8",
-            errors="backslashreplace",
-            write_through=True,
-        )
-
-    def shouldRollover(self, record: logging.LogRecord) -> bool:
-        # The original counts characters; a Chinese one is three bytes.
-        if not self._rotates or not os.path.isfile(self.baseFilename):
-            return False
-        if self.stream is None:
-            self.stream = self._open()
-        self.stream.seek(0, 2)
-        size_bytes = self.stream.tell()
-        new_bytes = len(record.getMessage().encode("utf-8", "backslashreplace"))
-        return size_bytes > 0 and size_bytes + new_bytes > self.maxBytes
-
-    def doRollover(self) -> None:
-        try:
-            super().doRollover()
-        except OSError as error:
-            self._rotates = False
-            say(f"the monitor's log does not rotate: {error}")
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        raise  # noqa: PLE0704 - called while an exception is handled, to be raised further
