@@ -1,4 +1,4 @@
-"""Where a monitor's lines go: appended to a file at once, or to stderr. Knows no format."""
+"""Destinations of a monitor's lines: a file or stderr, written at once. Knows no format."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Log(Protocol):
-        """Takes whole lines."""
+        """Destination of whole lines."""
 
         def write(self, text: str) -> None:
             """Append ``text``, which ends with a line end. Raises OSError or ValueError."""
 
         def close(self) -> None:
-            """Let go of the file; nothing is written afterwards."""
+            """Close the file; nothing is written afterwards."""
 
 
 def open_log(path: str | os.PathLike[str] | None, max_bytes: int, backup_count: int) -> Log:
-    """The log at ``path``; None means stderr.
+    """Open the log at ``path``; None means stderr.
 
     It rotates if both ``max_bytes`` and ``backup_count`` are more than zero. Raises OSError.
     """
@@ -51,7 +51,7 @@ class StderrLog:
 
 
 class NoLog:
-    """Takes the lines of a log that could not be opened."""
+    """Log that drops its lines, in place of one that could not be opened."""
 
     __slots__ = ()
 
@@ -63,7 +63,7 @@ class NoLog:
 
 
 class AppendingLog:
-    """A file that each write appends to in one piece, so that nothing is lost with the process."""
+    """File that each write appends to in one piece, so that nothing is lost with the process."""
 
     __slots__ = ("_fd", "_identity", "_path", "_torn")
 

@@ -1,4 +1,4 @@
-"""A log that rotates through the standard library's handler, imported only where asked for."""
+"""Log that rotates through the standard library's handler; imported only where asked for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from memdeep.record.recorder import say
 
 
 class RotatingLog:
-    """``path``, and ``path.1`` to ``path.<backup_count>`` behind it; 1 is the newest.
+    """File ``path``, and the full ones before it: ``path.1`` (newest) to ``path.<backup_count>``.
 
     Each holds at most ``max_bytes``, or a single write that is larger.
     """
@@ -30,7 +30,7 @@ class RotatingLog:
 
 
 class _Handler(logging.handlers.RotatingFileHandler):
-    """Counts bytes, raises what goes wrong, and keeps writing where it may not rotate."""
+    """Handler that counts bytes, raises errors, and keeps writing where it may not rotate."""
 
     _rotates = True
 
