@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types bench fuzz soak screenshots test-pythons
+.PHONY: help install demo test check lint format types house bench fuzz soak screenshots test-pythons
 .PHONY: test-cpython browser clean
 
 help: ## List the targets
@@ -42,10 +42,13 @@ format: $(STAMP) ## Put the code into shape
 types: $(STAMP) ## Check types
 	$(BIN)/mypy
 
+house: $(STAMP) ## Measure the package: modules, imports, functions, docstrings
+	$(BIN)/python tests/support/house.py
+
 bench: $(STAMP) ## Measure, side by side: plain Python, memray, memdeep
 	$(BIN)/python -m benchmarks
 
-fuzz: $(STAMP) ## Feed both readers with nonsense for FUZZ_SECONDS each (default: 60)
+fuzz: $(STAMP) ## Try nonsense and new examples for FUZZ_SECONDS in C++ and in Python (default: 60)
 	./tests/fuzz.sh $(BIN)/python
 	PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz
 

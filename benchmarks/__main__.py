@@ -1,6 +1,6 @@
-"""`make bench`: what memdeep costs, measured side by side with plain Python and memray.
+"""`make bench`: the cost of memdeep, measured side by side with plain Python and memray.
 
-Prints what is; nothing here passes or fails.
+Prints figures; nothing here passes or fails.
 """
 
 from __future__ import annotations

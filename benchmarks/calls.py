@@ -1,4 +1,4 @@
-"""Times single calls inside a program, and shows what they cost."""
+"""Cost of single calls inside a program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 
 COUNT = 20_000
 
-# What comes before a program that puts its `times` into the file of its second argument.
+# Put before a program that writes its `times` to the file of its second argument.
 TIMING = """
 import json, sys, time
 
@@ -30,7 +30,7 @@ def nothing():
 
 
 def table(title: str, calls: Sequence[str]) -> Table:
-    """A table with a row for each mode, and median and 99th percentile of each call."""
+    """Make a table with a row for each mode, and median and 99th percentile of each call."""
     made = Table(title=title)
     made.add_column("mode")
     for call in calls:
@@ -42,7 +42,7 @@ def table(title: str, calls: Sequence[str]) -> Table:
 def cost_cells(
     words: Sequence[str], program: Path, calls: Sequence[str], *arguments: str
 ) -> list[str]:
-    """Run ``program`` by ``words``; the cells of its row: microseconds less an empty call."""
+    """Run ``program`` by ``words``; return its row's cells: microseconds less an empty call."""
     figures = program.with_suffix(".json")
     subprocess.run([*words, str(program), str(COUNT), str(figures), *arguments], check=True)
     times = json.loads(figures.read_text())

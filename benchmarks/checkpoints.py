@@ -1,4 +1,4 @@
-"""What one checkpoint and one phase cost, recording and not."""
+"""Cost of one checkpoint and one phase, recording and not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that are compared: the bundled backtest under plain Python, memray and memdeep."""
+"""Commands to compare: the bundled backtest under plain Python, memray and memdeep."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BACKTEST = Path(__file__).parent.parent / "examples" / "backtest" / "deepseek_ba
 
 
 def backtest(scale: str) -> list[str]:
-    """The words that start the backtest, after `python`."""
+    """Return the words that start the backtest, after `python`."""
     return [str(BACKTEST), "backtest-deepseek", "--scale", scale]
 
 
@@ -35,7 +35,7 @@ def memdeep(scale: str, run_dir: Path, *flags: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one process took: time from start to end, of processors, and the most memory ever."""
+    """Cost of one process: time from start to end, processor time, and highest memory."""
 
     seconds: float
     cpu_s: float
@@ -57,12 +57,12 @@ def cost(words: Sequence[str]) -> Cost:
 
 
 def seconds(words: Sequence[str]) -> float:
-    """How long the whole process took, from start to end."""
+    """Return the seconds of the whole process, from start to end."""
     return cost(words).seconds
 
 
 def costs_side_by_side(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[Cost]]:
-    """The costs of all commands, taken in turns so that a busy moment hits all alike."""
+    """Measure all commands in turns, so that a busy moment hits all alike."""
     costs: dict[str, list[Cost]] = {name: [] for name in commands}
     for turn in range(rounds):
         names = list(commands)
@@ -72,11 +72,11 @@ def costs_side_by_side(commands: Mapping[str, Sequence[str]], rounds: int) -> di
 
 
 def side_by_side(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[float]]:
-    """The times of all commands, taken in turns so that a busy moment hits all alike."""
+    """Time all commands in turns, so that a busy moment hits all alike."""
     costs = costs_side_by_side(commands, rounds)
     return {name: [one.seconds for one in turns] for name, turns in costs.items()}
 
 
 def ratio(times: Sequence[float], to: Sequence[float]) -> float:
-    """The median of the rounds' own ratios."""
+    """Return the median of the ratios of each round."""
     return median(one / other for one, other in zip(times, to, strict=True))

@@ -1,4 +1,4 @@
-"""What one checkpoint of the drop-in monitor costs, and what its background costs while idle."""
+"""Cost of one checkpoint of the drop-in monitor, and of its background while idle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole backtest: plain Python, `memray run` and `memdeep run`, with the same flags or less."""
+"""Cost of the whole backtest: plain Python, `memray run` and `memdeep run`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def measure(console: Console, place: Path, scale: str, rounds: int) -> None:
 
 
 def measure_lighter(console: Console, place: Path, rounds: int) -> None:
-    """Print what the lighter ways to record cost on the full backtest, over plain Python."""
+    """Print the cost of the lighter ways to record the full backtest, over plain Python."""
     table = Table(title=f"Lighter ways to record the full backtest, {rounds} rounds in turns")
     table.add_column("memdeep run")
     for column in ("plain", "recorded", "recorded ÷ plain"):

@@ -1,6 +1,6 @@
-"""The page in headless Chromium: its size, how soon it is ready, how fast its flame graph moves.
+"""Page in headless Chromium: its size, time to be ready, and frames a second of its flame graph.
 
-Next to `memray flamegraph --temporal` on the same capture. Skipped with a word without Chromium.
+Beside `memray flamegraph --temporal` on the same capture. Says so if there is no Chromium.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ def _browser(place: Path, chromium: str, driver_path: str) -> webdriver.Chrome:
 
 
 def _ready_s(driver: webdriver.Chrome, page: Path) -> float:
-    """Seconds from navigation until the page answers clicks."""
+    """Return the seconds from navigation until the page answers clicks."""
     noted = """
     document.addEventListener('readystatechange', () => {
       new MutationObserver(() => { window.readyAt ??= performance.now(); }).observe(
@@ -244,5 +244,5 @@ def _waited(driver: webdriver.Chrome, script: str) -> Any:
 
 
 def _rate(times: list[float]) -> float:
-    """Frames a second, from when each began in milliseconds."""
+    """Return frames a second from the milliseconds at which each began."""
     return 1000 * (len(times) - 1) / (times[-1] - times[0])

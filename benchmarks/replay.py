@@ -1,4 +1,4 @@
-"""The replay of captures: how fast it is, and whole reports against memray's commands."""
+"""Speed of the replay of captures, and of whole reports against memray's commands."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _recorded(directory: Path, *words: str) -> RunDirectory:
 
 
 def _replay_s(run_dir: RunDirectory) -> tuple[float, int]:
-    """How long one replay takes, and how many records it is."""
+    """Return the seconds of one replay, and the number of its records."""
     start = time.perf_counter()
     trace = replay(run_dir.capture(), lambda step: None)
     return time.perf_counter() - start, trace.totals.records

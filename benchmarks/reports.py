@@ -1,4 +1,4 @@
-"""Making the report, against `memray flamegraph` on the same capture."""
+"""Time to make a report, against `memray flamegraph` on the same capture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RSS honesty: how much each phase grows under memdeep, and in the same program left alone."""
+"""Growth of RSS in each phase under memdeep, and in the same program left alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Naming the native frames of a capture of a pandas program, against memray's own stacks.
+"""Time to name the native frames of a capture of a pandas program, against memray's stacks.
 
 Run with a way of naming and a capture, this module names them once and prints the seconds: each
 way must start in a process of its own, since libbacktrace and memdeep both remember.
@@ -56,7 +56,7 @@ def _named(way: str, run_dir: Path, cache: Path) -> list[float]:
 
 
 def by_memray(capture: Path) -> tuple[int, float, float]:
-    """Number of call sites, and seconds for their stacks."""
+    """Return the number of call sites, and the seconds for their stacks."""
     from memray import FileReader
 
     with FileReader(capture) as reader:
@@ -72,7 +72,7 @@ def by_memray(capture: Path) -> tuple[int, float, float]:
 
 
 def by_memdeep(capture: Path, names: Path | None) -> tuple[int, float, float]:
-    """Number of call sites, seconds for the names of all frames, and with all stacks."""
+    """Return the number of call sites, the seconds for all names, and those with all stacks."""
     from memdeep.heap.native_names import RunSymbols
     from memdeep.heap.replay.engine import replay
     from memdeep.symbols import store

@@ -1,8 +1,8 @@
-"""A memory monitor to drop into a program: `memory_checkpoint` and its relatives.
+"""Memory monitor to drop into a program: `memory_checkpoint` and its relatives.
 
 Works alone under plain `python`, where it logs the resident size (RSS) of the process. Under
 `memdeep run` each call is a marker in the trace as well. Before `init_global_monitor` there is
-nothing but the marker: no file, no thread, no word. A forked child has no global monitor until it
+only the marker: no file, no thread, no output. A forked child has no global monitor until it
 makes one of its own; that of its parent remains with the parent.
 """
 
@@ -70,7 +70,7 @@ def init_global_monitor(
 
 
 def get_global_monitor() -> MemoryMonitor | None:
-    """The monitor that this very process has made, or None."""
+    """Return the monitor that this process itself has made, or None."""
     if _monitor is not None and _monitor.is_of_this_process():
         return _monitor
     return None
@@ -89,7 +89,7 @@ def memory_checkpoint(label: str, note: str | None = None) -> None:
 
 
 class memory_context(api.phase):  # noqa: N801 - used like a function, as `phase` is
-    """A stretch of the program: logged where it begins and where it ends.
+    """Stretch of the program, logged where it begins and where it ends.
 
     The lines are labelled ``label_START`` and ``label_END``; an exception that leaves it is the
     note of the second. Under `memdeep run` it is one span named ``label``. May be nested, entered
@@ -125,7 +125,7 @@ class memory_context(api.phase):  # noqa: N801 - used like a function, as `phase
 
 
 def monitor_function(label: str | None = None) -> Callable[[Function], Function]:
-    """A decorator that puts each call into a `memory_context`; None takes the function's name.
+    """Decorate a function: each call is a `memory_context`; None takes the function's name.
 
     For functions, methods, coroutine functions and generators: a generator's is open from its
     first step to its last.
@@ -139,7 +139,7 @@ def monitor_function(label: str | None = None) -> Callable[[Function], Function]
 
 
 def memory_snapshot(label: str, *, lang: str | None = None) -> None:
-    """Print what `tracemalloc` counts: current and peak MB, and the three lines that hold most.
+    """Print current and peak MB by `tracemalloc`, and the three lines that hold most.
 
     The first call begins to trace, which slows the program down and takes memory of its own;
     call `tracemalloc.start()` earlier to count from there. Needs no monitor. Under `memdeep run`

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import properties
 import pytest
 from running import PROGRAMS, TIMEOUT_S, Completed, RunMemdeep, Scenes, environment, memdeep_command
 
+properties.load_profile()
 pytest_plugins = ["browser", "windows"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from memdeep.model import Run, redaction
+from memdeep.model import Run
 from memdeep.model.statement import Statement
 
 HIDDEN = "…"
@@ -40,10 +40,9 @@ def redacted(run: Run) -> Run:
         run,
         exit=None
         if end is None
-        else replace(end, evidence=tuple(map(redaction.without_command, end.evidence))),
-        command=redaction.without_arguments(run.command),
+        else replace(end, evidence=tuple(map(without_command, end.evidence))),
+        command=without_arguments(run.command),
         processes=tuple(
-            replace(process, command=redaction.first_word(process.command))
-            for process in run.processes
+            replace(process, command=first_word(process.command)) for process in run.processes
         ),
     )

@@ -1,4 +1,4 @@
-"""What a monitor remembers for its report, in bounded memory. Knows no format and no clock."""
+"""Readings that a monitor keeps for its report, in bounded memory. Knows no format and no clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_LABEL = 200  # characters kept of a label
 
 
 class Reading:
-    """The resident size at one moment; ``label`` is None for a look from the background."""
+    """Resident size at one moment; ``label`` is None for a reading of the background thread."""
 
     __slots__ = ("label", "rss_bytes", "when")
 
@@ -27,7 +27,7 @@ class Reading:
 
 
 class Growth:
-    """What the resident size grew by between two checkpoints in succession.
+    """Growth of the resident size between two checkpoints in succession.
 
     ``begin`` is None where it is the start of the monitor.
     """
@@ -41,12 +41,12 @@ class Growth:
         self.number = number
 
     def __lt__(self, other: Growth) -> bool:
-        """The smaller, and of equal ones the later, is dropped first."""
+        """Order by size, then the later first: the least is dropped first."""
         return (self.growth_bytes, -self.number) < (other.growth_bytes, -other.number)
 
 
 class Crossing:
-    """A reading on another level than the one before it."""
+    """Reading on another level than the one before it."""
 
     __slots__ = ("after", "before", "reading")
 
@@ -57,7 +57,7 @@ class Crossing:
 
 
 class History:
-    """The readings so far: the first and last checkpoints, the peak, the largest growths."""
+    """Readings so far: the first and last checkpoints, the peak, the largest growths."""
 
     __slots__ = (
         "_growths",
@@ -85,7 +85,7 @@ class History:
         self._level = level
 
     def add_checkpoint(self, reading: Reading, level: str) -> None:
-        """``level`` is that of the thresholds, as `log_format.Thresholds` says."""
+        """Add the reading of a checkpoint; ``level`` is that of `log_format.Thresholds`."""
         self.add_reading(reading, level)
         self.count += 1
         (self.first if len(self.first) < MAX_FIRST else self.last).append(reading)
@@ -102,7 +102,7 @@ class History:
         self._previous = reading
 
     def add_reading(self, reading: Reading, level: str) -> None:
-        """Any reading: it may be the peak or cross a threshold."""
+        """Add any reading: it may be the peak or cross a threshold."""
         if level != self._level:
             self.crossings_count += 1
             if len(self.crossings) < MAX_CROSSINGS:
@@ -115,5 +115,5 @@ class History:
                 self.peak = reading
 
     def largest_growths(self) -> list[Growth]:
-        """At most ten, the largest first."""
+        """Return at most ten growths, the largest first."""
         return sorted(self._growths, reverse=True)

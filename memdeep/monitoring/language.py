@@ -1,4 +1,4 @@
-"""Which language a monitor speaks: the one asked for, or that of the locale."""
+"""Language of a monitor: the one asked for, or that of the locale."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LANGUAGES = ("zh", "en")
 
 
 def choose(lang: str | None) -> str:
-    """``lang``, or for None "zh" in a Chinese locale and "en" in any other.
+    """Return ``lang``, or for None "zh" in a Chinese locale and "en" in any other.
 
     Raises ValueError if ``lang`` is neither.
     """

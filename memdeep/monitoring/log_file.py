@@ -1,31 +1,26 @@
-"""Where a monitor's lines go: appended to a file at once, or to stderr. Knows no format."""
+"""Destinations of a monitor's lines: a file or stderr, written at once. Knows no format."""
 
 from __future__ import annotations
 
-import io
-import logging
-import logging.handlers
 import os
 import sys
-
-from memdeep.record.recorder import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
     class Log(Protocol):
-        """Takes whole lines."""
+        """Destination of whole lines."""
 
         def write(self, text: str) -> None:
             """Append ``text``, which ends with a line end. Raises OSError or ValueError."""
 
         def close(self) -> None:
-            """Let go of the file; nothing is written afterwards."""
+            """Close the file; nothing is written afterwards."""
 
 
 def open_log(path: str | os.PathLike[str] | None, max_bytes: int, backup_count: int) -> Log:
-    """The log at ``path``; None means stderr.
+    """Open the log at ``path``; None means stderr.
 
     It rotates if both ``max_bytes`` and ``backup_count`` are more than zero. Raises OSError.
     """
@@ -35,6 +30,7 @@ def open_log(path: str | os.PathLike[str] | None, max_bytes: int, backup_count: 
     os.makedirs(os.path.dirname(absolute), exist_ok=True)
     if max_bytes > 0 and backup_count > 0:
         # `logging` is 1.5 MB that a program without rotation is spared.
+        from memdeep.monitoring.rotating_log import RotatingLog
 
         return RotatingLog(absolute, max_bytes, backup_count)
     return AppendingLog(absolute)
@@ -55,7 +51,7 @@ class StderrLog:
 
 
 class NoLog:
-    """Takes the lines of a log that could not be opened."""
+    """Log that drops its lines, in place of one that could not be opened."""
 
     __slots__ = ()
 
@@ -67,7 +63,7 @@ class NoLog:
 
 
 class AppendingLog:
-    """A file that each write appends to in one piece, so that nothing is lost with the process."""
+    """File that each write appends to in one piece, so that nothing is lost with the process."""
 
     __slots__ = ("_fd", "_identity", "_path", "_torn")
 
@@ -115,59 +111,3 @@ class AppendingLog:
         self._fd = os.open(self._path, flags, 0o666)
         status = os.fstat(self._fd)
         self._identity = (status.st_dev, status.st_ino)
-
-
-class RotatingLog:
-    """``path``, and ``path.1`` to ``path.<backup_count>`` behind it; 1 is the newest.
-
-    Each holds at most ``max_bytes``, or a single write that is larger.
-    """
-
-    __slots__ = ("_handler",)
-
-    def __init__(self, path: str, max_bytes: int, backup_count: int) -> None:
-        self._handler = _Handler(path, maxBytes=max_bytes, backupCount=backup_count)
-        self._handler.terminator = ""
-
-    def write(self, text: str) -> None:
-        self._handler.handle(logging.makeLogRecord({"msg": text}))
-
-    def close(self) -> None:
-        self._handler.close()
-
-
-class _Handler(logging.handlers.RotatingFileHandler):
-    """Counts bytes, raises what goes wrong, and keeps writing where it may not rotate."""
-
-    _rotates = True
-
-    def _open(self) -> io.TextIOWrapper:
-        # Nothing is held back: a text that a full disk refused would be tried again at the end.
-        raw = io.FileIO(self.baseFilename, "a")
-        return io.TextIOWrapper(
-            raw,
-            encoding="utf-8",
-            errors="backslashreplace",
-            write_through=True,
-        )
-
-    def shouldRollover(self, record: logging.LogRecord) -> bool:
-        # The original counts characters; a Chinese one is three bytes.
-        if not self._rotates or not os.path.isfile(self.baseFilename):
-            return False
-        if self.stream is None:
-            self.stream = self._open()
-        self.stream.seek(0, 2)
-        size_bytes = self.stream.tell()
-        new_bytes = len(record.getMessage().encode("utf-8", "backslashreplace"))
-        return size_bytes > 0 and size_bytes + new_bytes > self.maxBytes
-
-    def doRollover(self) -> None:
-        try:
-            super().doRollover()
-        except OSError as error:
-            self._rotates = False
-            say(f"the monitor's log does not rotate: {error}")
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        raise  # noqa: PLE0704 - called while an exception is handled, to be raised further

@@ -1,4 +1,4 @@
-"""The lines of a monitor's log, as text: levels, differences, words, and the rule of nearness.
+"""Lines of a monitor's log as text: levels, differences, words, and the rule of nearness.
 
 Pure, and needs next to nothing: the monitor inside a program and the parent process of
 `memdeep run` write the same lines with it. Knows neither files nor clocks.
@@ -33,7 +33,7 @@ _REACHED = {
 
 
 def one_line(text: object) -> str:
-    """``text`` on one line that any Unicode encoding can carry and that steers no terminal."""
+    """Put ``text`` on one line that any encoding can carry and that steers no terminal."""
     line = str(text)
     if len(line) > MAX_TEXT:
         line = line[:MAX_TEXT] + "…"
@@ -41,29 +41,29 @@ def one_line(text: object) -> str:
 
 
 def size(number_bytes: float | None) -> str:
-    """``845.23MB``; MB is 1024 · 1024 bytes."""
+    """Format a size: ``845.23MB``; MB is 1024 · 1024 bytes."""
     return "?" if number_bytes is None else f"{number_bytes / BYTES_PER_MB:.2f}MB"
 
 
 def change(number_bytes: int | None) -> str:
-    """``+329.34MB``; what rounds to nothing is ``+0.00MB``, never ``-0.00MB``."""
+    """Format a difference: ``+329.34MB``; ``+0.00MB``, never ``-0.00MB``."""
     if number_bytes is None:
         return "?"
     return f"{round(number_bytes / BYTES_PER_MB, 2) + 0.0:+.2f}MB"
 
 
 def begin_label(label: str) -> str:
-    """The label of the line written where the span ``label`` begins."""
+    """Return the label of the line written where the span ``label`` begins."""
     return f"{label}_START"
 
 
 def end_label(label: str) -> str:
-    """The label of the line written where the span ``label`` ends."""
+    """Return the label of the line written where the span ``label`` ends."""
     return f"{label}_END"
 
 
 class Thresholds:
-    """Where WARNING and CRITICAL begin, in MB of RSS; None means never.
+    """Sizes where WARNING and CRITICAL begin, in MB of RSS; None means never.
 
     A resident size of exactly the threshold has reached it. ``near_bytes`` is where the critical
     threshold counts as near: from 85 % of it on, but not below the warning threshold.
@@ -80,7 +80,7 @@ class Thresholds:
             self.near_bytes = min(near_bytes, self.critical_bytes)
 
     def level(self, rss_bytes: int | None) -> str:
-        """INFO below both thresholds and where the resident size is not known."""
+        """Return the level of a size; INFO if it is not known."""
         if rss_bytes is not None:
             if self.critical_bytes is not None and rss_bytes >= self.critical_bytes:
                 return CRITICAL
@@ -97,7 +97,7 @@ def _bytes(number_mb: float | None) -> float | None:
 
 
 class LogFormat:
-    """Makes the lines of one process's log, in the order of its readings.
+    """Maker of the lines of one process's log, in the order of its readings.
 
     ``start_bytes`` is the RSS that Δ counts from; None takes the first reading known. ``lang`` is
     "zh" or "en". Lines have no line end, and their times are local, as ``when`` is.
@@ -120,7 +120,7 @@ class LogFormat:
     def lines(
         self, label: str, rss_bytes: int | None, note: str | None, when: datetime
     ) -> list[str]:
-        """A checkpoint's line, and the ⚠️ line where it is due.
+        """Return a checkpoint's line, and the ⚠️ line where it is due.
 
         ``[2025-11-20 10:30:48] [WARNING] [label] RSS=845.23MB (Δ+785.12MB, +329.34MB) note``:
         since the start, and since the previous checkpoint.
@@ -138,7 +138,7 @@ class LogFormat:
         return [line, *self._near_lines(rss_bytes, when)]
 
     def background_lines(self, rss_bytes: int | None, when: datetime) -> list[str]:
-        """The lines of a look from the background: none while both thresholds are kept.
+        """Return the lines of a background reading: none below both thresholds.
 
         ``[2025-11-20 10:30:49] [后台监控] RSS=980.45MB (Δ+920.34MB)``: since the start.
         """

@@ -1,4 +1,4 @@
-"""The monitor of one process: reads its resident size at checkpoints and from the background."""
+"""Monitor of one process: reads its resident size at checkpoints and in the background."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STOP_S = 5.0  # how long to wait for a look that is under way
 
 
 class MemoryMonitor:
-    """Logs the resident size (RSS) of this process at checkpoints, each line at once.
+    """Log of the resident size (RSS) of this process at checkpoints, each line at once.
 
     ``name`` heads the report. ``log_file`` is appended to, and made with its directories where
     missing; None writes to stderr. It rotates at ``max_bytes``, keeping ``backup_count`` older
@@ -100,9 +100,9 @@ class MemoryMonitor:
             self._report_once(error)
 
     def start_background_monitor(self) -> None:
-        """Look at the resident size every ``check_interval`` seconds, in a daemon thread.
+        """Read the resident size every ``check_interval`` seconds, in a daemon thread.
 
-        Each look that finds a threshold reached is a line in the log.
+        Each reading at or above a threshold is a line in the log.
         """
         if self._thread is not None or self.check_interval_s <= 0 or not self.is_of_this_process():
             return
@@ -127,7 +127,7 @@ class MemoryMonitor:
             thread.join(STOP_S)
 
     def generate_report(self) -> str:
-        """The text report on what was seen so far.
+        """Return the text report on the readings so far.
 
         Start, now, peak, total growth, the checkpoints in order, the ten largest growths, where
         thresholds were crossed, and how to read all this.
@@ -145,7 +145,7 @@ class MemoryMonitor:
             return render(facts, self.lang)
 
     def close(self) -> None:
-        """Stop the background monitor and let go of the log; later checkpoints are not logged."""
+        """Stop the background monitor and close the log; later checkpoints are not logged."""
         self.stop_background_monitor()
         if self.is_of_this_process():
             with self._lock:
@@ -153,7 +153,7 @@ class MemoryMonitor:
                 self._log = NoLog()
 
     def is_of_this_process(self) -> bool:
-        """False in a forked child of the process that made this monitor."""
+        """Return False in a forked child of the process that made this monitor."""
         return os.getpid() == self._pid
 
     def _watch(self, stop: threading.Event) -> None:

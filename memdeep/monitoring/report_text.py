@@ -1,4 +1,4 @@
-"""A monitor's history as a text report, in columns that stay columns with Chinese labels."""
+"""Text report of a monitor's history, in columns that stay columns with Chinese labels."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ WORDS = {"zh": _ZH, "en": _EN}
 
 
 class Facts:
-    """All that a report says: the history, and what is read when it is asked for."""
+    """Content of a report: the history, and the readings made when it is asked for."""
 
     __slots__ = ("highest_bytes", "history", "name", "now", "thresholds")
 
@@ -90,7 +90,7 @@ class Facts:
 
 
 def render(facts: Facts, lang: str) -> str:
-    """The report in ``lang``, without a line end after its last line."""
+    """Return the report in ``lang``, without a line end after its last line."""
     words = WORDS[lang]
     lines = ["=" * WIDTH, f"{words['title']}: {facts.name}", "=" * WIDTH]
     lines += _table(_summary(facts, words), "lll", indent="")
@@ -220,7 +220,7 @@ def _difference(later_bytes: int | None, earlier_bytes: int | None) -> int | Non
 
 
 def _table(rows: list[list[str]], sides: str, indent: str = "  ") -> list[str]:
-    """``rows`` as lines in columns; ``sides`` has l or r for each column."""
+    """Align ``rows`` in columns; ``sides`` has l or r for each column."""
     cells = [max((width(row[place]) for row in rows), default=0) for place in range(len(sides))]
     return [indent + _line(row, cells, sides).rstrip() for row in rows]
 
@@ -234,7 +234,7 @@ def _line(row: Iterable[str], cells: list[int], sides: str) -> str:
 
 
 def width(text: str) -> int:
-    """The terminal cells that ``text`` takes: two for each wide character, none for a mark."""
+    """Count the terminal cells of ``text``: two for a wide character, none for a mark."""
     if text.isascii():
         return len(text)
     import unicodedata

@@ -1,4 +1,4 @@
-"""The resident size of this process by the best means there are: `/proc`, psutil or `resource`."""
+"""Resident size of this process, from `/proc`, psutil or `resource`, whichever comes first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _reader_pid = 0
 
 
 def read_bytes() -> int | None:
-    """The resident bytes of this process, or None where nothing tells them.
+    """Return the resident bytes of this process, or None if no source has them.
 
     Where there is neither `/proc` nor psutil it is the highest size so far by `getrusage`, which
     never falls and may start with the size of the process that this one was forked from.
@@ -34,7 +34,7 @@ def read_bytes() -> int | None:
 
 
 def read_highest_bytes() -> int | None:
-    """The highest resident size of this process so far by the kernel's count (VmHWM in proc(5)).
+    """Return the highest resident size of this process so far (VmHWM in proc(5)).
 
     None where there is no `/proc`.
     """

@@ -1,4 +1,4 @@
-"""Python's own tracing of memory (`tracemalloc`) as a few lines of text. Needs no other package."""
+"""Figures of Python's own tracing (`tracemalloc`) as a few lines of text."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _WORDS = {
 
 
 def describe(label: str, lang: str) -> str:
-    """The traced memory now and at its peak in MB, and the three lines that hold the most.
+    """Return the traced memory now and at its peak in MB, and the three lines that hold most.
 
-    Begins to trace where nobody did. Ends with a line end.
+    Starts tracing if it is not on. The text ends with a line end.
     """
     words = _WORDS[lang]
     began = not tracemalloc.is_tracing()

@@ -1,4 +1,4 @@
-"""`checkpoint` and `phase`: what a program calls. Outside `memdeep run` both do nothing.
+"""`checkpoint` and `phase`, which a program calls. Outside `memdeep run` both do nothing.
 
 This module imports next to nothing, so that a program may keep the calls in production.
 """
@@ -38,7 +38,7 @@ def checkpoint(label: str, note: "str | None" = None) -> None:
 
 
 class phase:  # noqa: N801 - used like a function, as `contextlib.suppress` is
-    """A named stretch of the program, as a context manager or as a decorator.
+    """Named stretch of the program, as a context manager or as a decorator.
 
     May be nested, entered again while open, and used from any thread. As a decorator it takes
     functions, methods, coroutine functions and generators: a generator's phase is open from its
@@ -100,10 +100,10 @@ def start(recorder: "Recorder | Focus | None") -> None:
 
 
 def wrap(function: "Any", open_span: "OpenSpan", *, only_recording: bool = False) -> "Any":
-    """``function``, of the same kind (coroutine, generator, ...), with its calls in a context.
+    """Wrap ``function`` so that each call runs in a context; coroutines, generators etc. stay such.
 
-    ``open_span`` makes the context manager of a call from its arguments. With ``only_recording``
-    it may be left out, and its cost with it, where nothing records.
+    ``open_span`` makes the context manager of a call from its arguments. With ``only_recording`` no
+    context is opened, and its cost is saved, while nothing records.
     """
     if isinstance(function, (staticmethod, classmethod)):
         inner = wrap(function.__func__, open_span, only_recording=only_recording)

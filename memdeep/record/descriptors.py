@@ -1,4 +1,4 @@
-"""Keeps our file descriptors out of the program's way: they are high numbers.
+"""High numbers for our file descriptors, out of the program's way.
 
 A program finds the low ones free, as under plain `python`, and one that closes "all" descriptors
 leaves ours alone: they lie above the usual limit on their number.
@@ -16,9 +16,9 @@ ROOM = 64
 
 
 def moved_up(descriptor: int) -> int:
-    """Another descriptor for the same file, high and not inherited; closes ``descriptor``.
+    """Return a high descriptor of the same file, not inherited, and close ``descriptor``.
 
-    That itself is returned if there is no other to be had.
+    Return ``descriptor`` itself if the system gives no other.
     """
     try:
         import fcntl
@@ -33,7 +33,7 @@ def moved_up(descriptor: int) -> int:
 
 @contextmanager
 def opening_high() -> "Iterator[None]":
-    """What is opened within gets high descriptors. Raises OSError if there are none.
+    """Give high descriptors to files opened within. Raises OSError if there are none.
 
     memray needs this: a descriptor that the program closes and gets for a file of its own would
     still be memray's to read from.
@@ -51,7 +51,7 @@ def opening_high() -> "Iterator[None]":
 
 @contextmanager
 def _high() -> "Iterator[int]":
-    """The number from which on our descriptors lie, and for now the right to have such.
+    """Yield the lowest number for our descriptors; within, the limit on numbers is raised to it.
 
     A descriptor stays open when the limit is lowered again.
     """

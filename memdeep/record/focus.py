@@ -1,4 +1,4 @@
-"""Traces only while a phase under suspicion is open; elsewhere the program runs at plain speed."""
+"""Tracing of chosen phases only; outside of them the program runs at plain speed."""
 
 import threading
 from fnmatch import fnmatchcase
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Focus:
-    """Stands between the program's checkpoints and the recorder, and turns the tracer on and off.
+    """Recorder in front of the real one that also turns the tracer on and off.
 
     Tracing is on while a span is open whose name matches a pattern of ``how.focus`` (a `phase()`,
     or a pair of labels), and from a plain checkpoint that matches until the next checkpoint. With
@@ -45,7 +45,7 @@ class Focus:
             self._tracing.switch(True, from_start=True)
 
     def checkpoint(self, label: str, note: "str | None") -> None:
-        """A plain point, which may open or close a pair of labels."""
+        """Record a point, which may open or close a pair of labels."""
         label = str(label)
         stem, suffix = labels.split(label)
         with self._lock:

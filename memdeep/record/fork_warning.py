@@ -1,4 +1,4 @@
-"""Keeps quiet about threads of ours, which a program that forks knows nothing of.
+"""Filter for the warning about threads at a fork, so that our threads cause none.
 
 Since Python 3.12 `os.fork` warns when the process has more than one thread.
 """
@@ -16,7 +16,7 @@ _filter: object = None
 
 
 def own_threads(change: int) -> None:
-    """So many more threads (or less, below zero) of this process are ours from now on."""
+    """Add ``change``, which may be negative, to the number of our threads in this process."""
     global _own
     _own += change
     if sys.version_info >= (3, 12) and _filter is None:
@@ -33,9 +33,9 @@ def _prepare() -> None:
 
 
 def _before_fork() -> None:
-    """Set or remove the filter: the warning shall come if it came without our threads.
+    """Set the filter, or remove it if the program has several threads without ours.
 
-    This is done right before each fork, since the program may change the filters at any time.
+    Done right before each fork, since the program may change the filters at any time.
     """
     filters: list[object] = warnings.filters  # type: ignore[assignment]
     if _filter in filters:
@@ -45,7 +45,7 @@ def _before_fork() -> None:
 
 
 def _threads() -> int:
-    """How many threads this process has, as far as the system tells."""
+    """Count the threads of this process."""
     try:
         return len(_listdir(TASKS))
     except OSError:

@@ -1,7 +1,7 @@
-"""Waits, at the cost of nothing, for the parent's order to stop tracing.
+"""Order of the parent to stop tracing, awaited without cost to the program.
 
-The order is one line of text through a pipe that the program has inherited: the reason, as a
-sentence. The parent's death is none: then the program, and its recording, go on.
+The order is one line of text, the reason as a sentence, through a pipe that the program has
+inherited. The end of the parent is no order: the program and its recording go on.
 """
 
 import os
@@ -20,7 +20,7 @@ MAX_BYTES = 1000  # less than PIPE_BUF: written, and so read, in one piece
 
 
 class Orders:
-    """The reading end of the pipe, by its descriptor."""
+    """Reading end of the pipe."""
 
     __slots__ = ("_descriptor",)
 
@@ -29,7 +29,7 @@ class Orders:
         self._descriptor = moved_up(descriptor)
 
     def pending(self) -> "str | None":
-        """The order that has come already, if any. Raises OSError."""
+        """Return the order if it has come already, else None. Raises OSError."""
         os.set_blocking(self._descriptor, False)
         try:
             return os.read(self._descriptor, MAX_BYTES).decode("utf-8", "replace") or None
@@ -42,7 +42,7 @@ class Orders:
         """Call ``on_order`` in a thread of its own when the order comes. Raises RuntimeError.
 
         The thread sleeps in a `read` until then: no timer wakes it, so it never asks the program
-        for the interpreter. It runs no Python code, only functions in C one inside the other, and
+        for the interpreter. It runs no Python code, only nested functions in C, and
         has no `threading.Thread`; so it is in no list of threads or frames that a program can see.
         """
 

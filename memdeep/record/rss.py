@@ -1,4 +1,4 @@
-"""Reads the resident size of this process, and its part that maps files, as cheaply as can be."""
+"""Resident size of this process, and its part that maps files, read at the lowest cost."""
 
 import os
 from contextlib import suppress
@@ -9,11 +9,11 @@ STATM = "/proc/self/statm"
 
 
 class RssReader:
-    """Call it for the resident bytes of the process, and how many of them map files or are shared.
+    """Reader that returns the resident bytes, and how many of them map files or are shared.
 
-    On Linux one `pread` of an open `/proc/self/statm` (fields 2 and 3, in pages; see proc(5));
-    elsewhere psutil, which does not know the second. None for what cannot be read; ``has_source``
-    is False if that is all there is.
+    On Linux by one `pread` of an open `/proc/self/statm` (fields 2 and 3, in pages; see proc(5)),
+    elsewhere by psutil, which does not know the second figure. A figure that cannot be read is
+    None; ``has_source`` is False if neither can be.
     """
 
     __slots__ = ("_fd", "_open", "_page_bytes", "_pread", "_process", "has_source")

@@ -1,4 +1,4 @@
-"""Lets the parent have the Python stacks of all threads written down, at the cost of nothing.
+"""Dumps of the Python stacks of all threads, at the request of the parent and without cost.
 
 `faulthandler` writes them from a signal handler in C: no allocation, no Python code, no lock.
 """

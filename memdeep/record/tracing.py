@@ -1,7 +1,7 @@
-"""Turns the tracer on and off, and says in the journal what was traced and what was not.
+"""Switch of the tracer; notes in the journal when tracing starts and stops.
 
-Who wants it on or off is not known here: phases (`focus`), the whole run (`session`), or the
-parent, which ends tracing for good when the disk is filling up (`orders`).
+Does not know who switches: phases (`focus`), the whole run (`session`), or the parent, which ends
+tracing for good when the disk is filling up (`orders`).
 """
 
 from _thread import RLock
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Tracing:
-    """One tracer, which may be None: then nothing is traced, and nothing here does anything."""
+    """Switch of one tracer. Without a tracer (None) the methods do nothing."""
 
     __slots__ = ("_is_on", "_is_over", "_lock", "_recorder", "_tracer")
 
@@ -27,7 +27,7 @@ class Tracing:
         self._is_over = tracer is None
 
     def switch(self, on: bool, *, from_start: bool = False) -> None:
-        """Trace from now on, or no longer. Whatever fails in that, the program shall go on."""
+        """Trace from now on, or no longer. A failure is reported and does not reach the program."""
         with self._lock:
             if self._is_over or self._tracer is None or on == self._is_on:
                 return
@@ -45,7 +45,7 @@ class Tracing:
                 self._tracer.stop()
 
     def mark(self, sequence: int) -> None:
-        """An event was recorded; let the tracer do its part, while it is on."""
+        """Let the tracer mark the event ``sequence``, if tracing is on."""
         if self._is_on and self._tracer is not None:
             complaint = self._tracer.mark(sequence)
             if complaint is not None:
@@ -53,7 +53,7 @@ class Tracing:
                 self._recorder.problem(complaint)
 
     def fail(self, sentence: str) -> None:
-        """Tracing could not start: say why, and keep it for the report."""
+        """Give up tracing; ``sentence`` says why on stderr and in the report."""
         with self._lock:
             if self._is_on:
                 self._recorder.untrace()
@@ -63,7 +63,7 @@ class Tracing:
             self._recorder.problem(sentence)
 
     def end(self, sentence: str) -> None:
-        """Stop tracing for good; may come from any thread. The sentence says why."""
+        """Stop tracing for good, from any thread; ``sentence`` says why."""
         with self._lock:
             if self._is_over or self._tracer is None:
                 return
@@ -78,7 +78,7 @@ class Tracing:
             self._recorder.problem(sentence)
 
     def finish(self) -> None:
-        """The program has ended, and with it the trace."""
+        """End the trace with the program."""
         with self._lock:
             if self._is_on and self._tracer is not None:
                 self._is_on = False

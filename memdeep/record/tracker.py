@@ -1,4 +1,4 @@
-"""Traces allocations with memray: the only module of `record` that knows it."""
+"""Tracing of allocations with memray, which no other module of `record` knows."""
 
 import sys
 import threading
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class MemrayTracer:
-    """Starts and stops memray's tracker, each time with a capture of its own."""
+    """Tracer that starts and stops memray's tracker, with a new capture each time."""
 
     __slots__ = ("_directory", "_is_blind", "_running", "_how", "_started")
 
@@ -80,7 +80,7 @@ class MemrayTracer:
         memray.Tracker = OtherTracker  # type: ignore[misc]
 
     def mark(self, _sequence: int) -> "str | None":
-        """At each event of the journal: what has become of the trace, if anything has."""
+        """Return a sentence once if the program has replaced memray's profile function."""
         if self._running is not None and not self._is_blind:
             of_threads = threading._profile_hook
             if sys.getprofile() is not None or of_threads is not start_thread_trace:
@@ -94,8 +94,8 @@ class MemrayTracer:
     def stop(self) -> None:
         """End the trace; its capture is complete afterwards.
 
-        memray takes its own profile functions away, and with them what the program may have set
-        in their place since; that is put back.
+        memray removes its profile functions, and with them those that the program has set in their
+        place since; the program's are put back.
         """
         if self._running is None:
             return

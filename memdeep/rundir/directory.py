@@ -1,4 +1,7 @@
-"""The names of the files of one run, and how a run directory is made. Knows no file's content."""
+"""Names of the files of one run; making and finding a run directory.
+
+Knows no file's content: each format has a module of its own.
+"""
 
 import stat
 from datetime import datetime
@@ -11,7 +14,7 @@ DEFAULT_PARENT = "memdeep-runs"
 
 
 class RunDirectory:
-    """The directory of one run; every property is the path of one of its files."""
+    """Directory of one run; every property is the path of one of its files."""
 
     __slots__ = ("path",)
 
@@ -19,11 +22,11 @@ class RunDirectory:
         self.path = path
 
     def capture(self, part: int = 1) -> Path:
-        """The capture of the ``part``-th stretch that was traced; a whole run has one."""
+        """Return the path of the ``part``-th capture; tracing that never paused makes one."""
         return self.path / ("capture.bin" if part == 1 else f"capture-{part}.bin")
 
     def captures(self) -> tuple[Path, ...]:
-        """All captures there are."""
+        """Return the captures that exist."""
         return tuple(sorted(self.path.glob("capture*.bin")))
 
     @property
@@ -31,7 +34,7 @@ class RunDirectory:
         return self.path / "journal.jsonl"
 
     def markers(self, part: int = 1) -> Path:
-        """Where the markers lie in that capture."""
+        """Return the path of the places of the markers in the ``part``-th capture."""
         return self.path / ("markers" if part == 1 else f"markers-{part}")
 
     @property
@@ -40,12 +43,12 @@ class RunDirectory:
 
     @property
     def sources(self) -> Path:
-        """The source lines shown, as they were at the end of the run."""
+        """Path of the source lines shown, as they were at the end of the run."""
         return self.path / "sources"
 
     @property
     def symbols(self) -> Path:
-        """The names of the native frames in the captures."""
+        """Path of the names of the native frames in the captures."""
         return self.path / "symbols"
 
     @property
@@ -62,7 +65,7 @@ class RunDirectory:
 
     @property
     def stacks(self) -> Path:
-        """Where the Python stacks go when RSS is over a limit."""
+        """Path of the Python stacks that are written when RSS is over a limit."""
         return self.path / "stacks.txt"
 
     @property
@@ -74,12 +77,12 @@ class RunDirectory:
         return self.path / "report.json"
 
     def growing(self) -> tuple[Path, ...]:
-        """The files that grow with what is traced, as many as there are now."""
+        """Return the existing files that grow with the number of traced allocations."""
         snapshots = (self.snapshots,) if self.snapshots.exists() else ()
         return (*self.captures(), *snapshots)
 
     def files(self) -> tuple[Path, ...]:
-        """All files memdeep itself may have written here."""
+        """Return the paths of all files that memdeep may have written here."""
         parts = (*self.captures(), *self.path.glob("markers*"))
         others = (
             self.journal,
@@ -117,8 +120,8 @@ def create_default(name: str, now: datetime) -> RunDirectory:
 def create(path: Path, *, force: bool) -> RunDirectory:
     """Make ``path`` an empty run directory, readable by its owner only.
 
-    With ``force`` the files of an earlier run are removed; files of anybody else stay.
-    Raises OutputError if the directory holds something already or cannot be written.
+    With ``force`` the files of an earlier run are removed; all other files stay. Raises OutputError
+    if the directory is not empty or cannot be written.
     """
     run_dir = RunDirectory(path)
     try:
@@ -153,7 +156,7 @@ def make_directory(path: Path) -> Path:
 
 
 def existing(path: Path) -> RunDirectory:
-    """The run directory at ``path``. Raises CaptureError if there is none."""
+    """Return the run directory at ``path``. Raises CaptureError if there is none."""
     run_dir = RunDirectory(path)
     try:
         run_dir.journal.stat()
@@ -169,7 +172,7 @@ def existing(path: Path) -> RunDirectory:
 
 
 def is_directory(path: Path) -> bool:
-    """Whether ``path`` is a directory. Raises CaptureError if that may not be known."""
+    """Tell if ``path`` is a directory. Raises CaptureError if the system refuses to say."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

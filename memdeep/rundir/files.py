@@ -1,4 +1,7 @@
-"""Opens, reads and writes the files of a run: nothing that blocks, nothing half written."""
+"""Opening, reading and writing of files: nothing blocks, and no file is left half written.
+
+Turns the errors of the system into sentences for the user. Knows neither names nor formats.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from memdeep.errors import EXIT_NO_INPUT, CaptureError, OutputError
 
 
 def open_regular(path: Path, most_bytes: int | None = None) -> tuple[BinaryIO, int]:
-    """``path`` opened for reading, and its size; never what blocks or has no end.
+    """Open ``path`` for reading, unless it could block or has no end; return its size as well.
 
     Pipes, devices and directories are refused, and files longer than ``most_bytes``. The size of a
     file that the kernel makes up as it is read (those in /proc) is 0. Raises CaptureError.
@@ -44,7 +47,7 @@ def open_regular(path: Path, most_bytes: int | None = None) -> tuple[BinaryIO, i
 
 
 def read_regular(path: Path, most_bytes: int) -> bytes:
-    """The content of ``path``. Raises CaptureError, also if it is longer than ``most_bytes``."""
+    """Return the content of ``path``. Raises CaptureError, also if it exceeds ``most_bytes``."""
     file, size = open_regular(path, most_bytes)
     with file:
         try:
@@ -54,7 +57,7 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
 
 
 def read_if_there(path: Path, most_bytes: int) -> bytes | None:
-    """As `read_regular`; None if nothing has that name."""
+    """Return the content of ``path``, or None if nothing has that name. Raises CaptureError."""
     return read_regular(path, most_bytes) if os.path.lexists(path) else None
 
 
@@ -77,7 +80,7 @@ def write_atomically(path: Path, content: bytes | Iterator[bytes]) -> None:
 
 
 def read_error(path: Path, error: OSError | ValueError) -> CaptureError:
-    """The sentence for a failed read of ``path``."""
+    """Put a failed read of ``path`` into a sentence."""
     reason = (getattr(error, "strerror", None) or str(error)).lower()
     hint = "Check the path and its permissions."
     if isinstance(error, PermissionError):
@@ -86,7 +89,7 @@ def read_error(path: Path, error: OSError | ValueError) -> CaptureError:
 
 
 def _whose(path: Path) -> str:
-    """A sentence on who owns ``path``, or the nearest directory above it that may be seen."""
+    """Name the owner of ``path``, or of the nearest directory above it that may be seen."""
     for place in (path, *path.absolute().parents):
         try:
             return f"{place} belongs to {place.owner()}."
@@ -98,7 +101,7 @@ def _whose(path: Path) -> str:
 
 
 def write_error(path: Path, error: OSError) -> OutputError:
-    """The sentence for a failed write to ``path``."""
+    """Put a failed write to ``path`` into a sentence."""
     if error.errno == errno.ENOSPC:
         return OutputError(
             f"Cannot write {path}: the disk is full.",

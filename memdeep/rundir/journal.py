@@ -1,8 +1,8 @@
-"""One event of the journal as one line of JSON: written inside the program, read afterwards.
+"""`journal.jsonl`: one event a line, written inside the program and read afterwards.
 
-Each line is complete in itself and appended by a single write, so whatever ends the program, all
-lines but the last are whole. This module imports next to nothing: the writing half runs inside
-the user's process.
+Owns that format, both ways; knows neither phases nor what the labels mean. Each line is complete
+in itself and appended by a single write, so whatever ends the program, all lines but the last are
+whole. This module imports next to nothing: the writing half runs inside the user's process.
 
 A line has the keys ``n`` (sequence number), ``k`` (kind), ``t`` (microseconds since the program's
 start) and, where they apply, ``rss`` (bytes), ``rf`` (those of them that map files or are shared),
@@ -64,14 +64,14 @@ class Event:
 
 
 def count(value: object, most: int = 2**63) -> int:
-    """``value``, if it is a number of things below ``most``. Raises ValueError."""
+    """Return ``value`` if it is an int from 0 to below ``most``. Raises ValueError."""
     if not isinstance(value, int) or not 0 <= value < most:
         raise ValueError(f"not a count: {value!r}")
     return value
 
 
 def _text(value: object) -> str:
-    """A label as text that any encoding of Unicode can carry: lone surrogates become U+FFFD."""
+    """Return a label as text that any encoding can carry: lone surrogates become U+FFFD."""
     text = str(value)[:MAX_TEXT]
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -80,7 +80,7 @@ Resident = tuple["int | None", "int | None"]  # the RSS, and its part that maps 
 
 
 def encode_start(pid: int, resident: Resident, monotonic_ns: int, epoch_ns: int) -> bytes:
-    """The first line: when the program started, on both clocks."""
+    """Encode the first line: when the program started, on both clocks."""
     line = (
         f'{{"n":0,"k":"{START}","t":0,{_resident(resident)},"pid":{pid},'
         f'"mono":{monotonic_ns},"epoch":{epoch_ns}}}\n'
@@ -98,7 +98,7 @@ def encode_event(
     thread: str,
     span: int,
 ) -> bytes:
-    """One event as a line; ``span`` 0 means none. Label and note are cut at 10,000 characters."""
+    """Encode one event; ``span`` 0 means none. Label and note are cut at 10,000 characters."""
     text = encode_basestring_ascii(label if len(label) <= MAX_TEXT else label[:MAX_TEXT])
     extra = f',"s":{span}' if span else ""
     if note is not None:
@@ -118,10 +118,10 @@ def _resident(resident: Resident) -> str:
 
 
 def decode(content: bytes) -> "tuple[list[Event], int]":
-    """The events of a journal in the order written, and the number of lines that were damaged.
+    """Return the events of a journal in the order written, and the number of damaged lines.
 
-    A torn last line (the program died while writing it) is not counted as damage, if it begins as
-    a line does.
+    A torn last line does not count as damaged if it begins like a line: the program died while
+    writing it.
     """
     import json
 

@@ -1,4 +1,7 @@
-"""The labels that mean something: the run's two ends, and pairs of labels that make a span."""
+"""Labels that mean something: the two ends of the run, and of a span (X_START, X_END).
+
+Owns that convention; record, analysis and live follow it alike. Imports nothing.
+"""
 
 # The labels of the first and the last checkpoint of every run, which no program writes.
 RUN_START = "(start)"
@@ -11,7 +14,7 @@ SUFFIXES = (*PAIRS, *OPENED_BY)
 
 
 def split(label: str) -> "tuple[str, str]":
-    """Part ``label`` into its span's name and its suffix, in capitals; ("", "") if it has none."""
+    """Split ``label`` into the span's name and the suffix in capitals; ("", "") if it is no end."""
     for suffix in SUFFIXES:
         if len(label) > len(suffix) and label.upper().endswith(suffix):
             return label[: -len(suffix)], suffix

@@ -1,4 +1,4 @@
-"""Reads the first and the last lines of a file, however long it is. Knows the line only."""
+"""First and last lines of a file of any length. Knows no format but the line."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TOO_LONG = b"?"
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """What was read: ``content`` in the order of the file, and how many lines are not there.
+    """Lines in the order of the file, and the number of lines left out.
 
-    A line longer than a megabyte is replaced by one that no format here has.
+    A line longer than a megabyte is replaced by one that is valid in no format of a run.
     """
 
     content: bytes
@@ -30,9 +30,9 @@ class Lines:
 
 
 def read_lines(path: Path, most: int, always: re.Pattern[bytes] | None = None) -> Lines:
-    """About ``most`` lines of ``path``, half of them its first and half its last ones.
+    """Read about ``most`` lines of ``path``, half from its beginning and half from its end.
 
-    Of those in between, only lines in which ``always`` is found. Raises CaptureError.
+    A line in between is kept only if ``always`` is found in it. Raises CaptureError.
     """
     file, size = open_regular(path, MAX_FILE_BYTES)
     first: list[bytes] = []
@@ -67,7 +67,7 @@ def read_lines(path: Path, most: int, always: re.Pattern[bytes] | None = None) -
 
 
 def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """The first ``size`` bytes, in pieces of whole lines; the last may end with a torn one."""
+    """Yield the first ``size`` bytes in pieces of whole lines; the last may end torn."""
     torn, is_too_long = b"", False
     while size > 0 and (chunk := file.read(min(CHUNK_BYTES, size))):
         size -= len(chunk)

@@ -1,6 +1,7 @@
-"""What the parent saw of a run from outside: its facts (`meta.json`) and its RSS (`samples`).
+"""`meta.json`: the facts of a run, as the parent process saw it from outside.
 
-Owns both formats: the run stage writes them, the capture stage reads them back.
+Owns that format, both ways: `run` writes it, `load` and `live` read it. Knows neither how the facts
+are found out nor what follows from them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ META_SCHEMA = 2
 
 @dataclass(frozen=True, slots=True)
 class SeenProcess:
-    """One process of the tree, by what the system said of it."""
+    """One process of the tree, as the system described it."""
 
     pid: int
     parent_pid: int | None
@@ -33,14 +34,13 @@ class SeenProcess:
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """The facts of a run. What is only known at its end is None until then.
+    """Facts of a run. Those that are known only at its end are None until then.
 
     ``spawned_ns`` is `time.monotonic_ns()` when the program was started: the zero of `samples`.
     ``library_paths`` and ``stdlib_paths`` tell the user's own code from everybody else's.
-    ``limit_*`` is the tightest limit on memory at the start; ``notes`` are for the report.
-    ``library_paths`` and ``stdlib_paths`` tell the user's own code from everybody else's. With
-    ``redact_args`` what is written holds no arguments of the program or of its processes.
-    ``package`` is the directory of the memdeep that records.
+    ``limit_*`` is the tightest limit on memory at the start; ``notes`` are for the report. With
+    ``redact_args`` the file holds no arguments of the program or of its processes. ``package`` is
+    the directory of the memdeep that records.
     """
 
     command: tuple[str, ...]
@@ -84,7 +84,7 @@ def ended(
     processes: tuple[SeenProcess, ...],
     notes: tuple[str, ...],
 ) -> Meta:
-    """``meta`` with what is known at the end of the run."""
+    """Return ``meta`` with the facts that are known at the end of the run."""
     return replace(
         meta,
         duration_s=duration_s,
@@ -110,7 +110,7 @@ def _redacted(meta: Meta) -> Meta:
 
 
 def encode_meta(meta: Meta) -> bytes:
-    """``meta.json``: UTF-8, readable."""
+    """Encode ``meta.json``, indented for readers; without arguments if ``meta`` says so."""
     content = {"schema": META_SCHEMA, **asdict(_redacted(meta) if meta.redact_args else meta)}
     # A file name that is not UTF-8 reaches us with lone surrogates; ASCII escapes carry them.
     return (json.dumps(content, indent=1) + "\n").encode("ascii")
@@ -146,9 +146,9 @@ def decode_meta(content: bytes, path: Path) -> Meta:
 
 
 def _check_types(record: Meta | SeenProcess) -> None:
-    """Raises TypeError or ValueError if a field is not of the kind its annotation says.
+    """Raise TypeError or ValueError if a field is not of the type of its annotation.
 
-    All that may have a fraction is a time.
+    A float is a time in seconds: it must be finite and not negative.
     """
     kinds: dict[str, tuple[type, ...]] = {
         "str": (str,),

@@ -1,4 +1,7 @@
-"""The parent's readings of the RSS (`samples`): a line for each process and moment, both ways."""
+"""`samples`: the RSS of each process of a run, read by the parent at short intervals.
+
+Owns that format, both ways. Knows neither when a reading is due nor where it comes from.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ SAMPLES_TITLE = "# milliseconds\tpid\trss_bytes\trss_file_bytes\n"
 
 @dataclass(frozen=True, slots=True)
 class ProcessSample:
-    """The resident bytes of one process, ``time_ms`` after the program was started.
+    """Resident bytes of one process, ``time_ms`` after the program was started.
 
     ``rss_file_bytes`` are those that map files or are shared, where the system tells them.
     """
@@ -24,7 +27,7 @@ class ProcessSample:
 
 
 def encode_sample(sample: ProcessSample) -> str:
-    """One line of ``samples``."""
+    """Encode one line of ``samples``."""
     figures = [sample.time_ms, sample.pid, sample.rss_bytes]
     if sample.rss_file_bytes is not None:
         figures.append(sample.rss_file_bytes)
@@ -32,7 +35,7 @@ def encode_sample(sample: ProcessSample) -> str:
 
 
 def decode_samples(content: str) -> list[ProcessSample]:
-    """All whole lines of ``samples``, in the order written; damaged ones are left out."""
+    """Return the readings in the order written; damaged lines and a torn last one are left out."""
     samples = []
     for line in content.split("\n")[:-1]:  # what follows the last newline is torn
         fields = line.split("\t")

@@ -19,7 +19,7 @@ _ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
 
 @dataclass(frozen=True, slots=True)
 class DumpedFrame:
-    """One call, as `faulthandler` has it."""
+    """One call, as `faulthandler` writes it."""
 
     function: str
     filename: str
@@ -28,7 +28,7 @@ class DumpedFrame:
 
 @dataclass(frozen=True, slots=True)
 class DumpedThread:
-    """The stack of a thread, outermost first; ``is_current`` if it held the interpreter."""
+    """Stack of a thread, outermost first; ``is_current`` if it held the interpreter."""
 
     name: str
     is_current: bool
@@ -37,7 +37,7 @@ class DumpedThread:
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """One dump: of which process, why and when, and the RSS that gave the reason."""
+    """Stacks of one process at one time, the reason for the dump, and the RSS that gave it."""
 
     pid: int
     reason: str
@@ -47,12 +47,12 @@ class Dump:
 
 
 def encode_header(pid: int, reason: str, time_s: float, rss_bytes: int) -> str:
-    """The line to write before a dump is asked for."""
+    """Encode the line to write before a dump is asked for."""
     return f"# Process {pid}: RSS {rss_bytes} bytes after {time_s:.3f} s, over {reason}\n"
 
 
 def decode(content: str) -> list[Dump]:
-    """All dumps, in the order written; lines that are not understood are left out."""
+    """Return the dumps in the order written; lines that are not understood are left out."""
     dumps: list[Dump] = []
     for chunk in re.split(r"(?m)^(?=# Process )", content[:MAX_CHARACTERS]):
         lines = chunk.split("\n")
@@ -88,7 +88,7 @@ def _threads(lines: list[str]) -> tuple[DumpedThread, ...]:
 
 
 def _plain(text: str) -> str:
-    """``text`` with the characters that `faulthandler` has escaped."""
+    """Put back the characters that `faulthandler` has escaped."""
 
     def character(match: re.Match[str]) -> str:
         number = int(match[1] or match[2] or match[3], 16)

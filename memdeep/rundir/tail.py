@@ -1,4 +1,4 @@
-"""Reads what is appended to a file, once and in pieces. Knows no format but the line."""
+"""Lines appended to a file that grows, each read once. Knows no format but the line."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ CHUNK_BYTES = 1 << 18
 
 
 class Tail:
-    """The whole lines of a growing file, each given once; the file may not be there yet.
+    """Whole lines of a growing file, each given once; the file need not exist yet.
 
-    Keeps the file open: if another run takes its name, this goes on with the one it has begun.
+    Keeps the file open: if another run takes its name, the first file is read on.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,7 +28,7 @@ class Tail:
             self._file = None
 
     def next_lines(self) -> bytes:
-        """Some of the lines that were not given yet; ``is_behind`` says that there may be more."""
+        """Return some of the lines not given yet; ``is_behind`` says that there may be more."""
         content = self._read()
         self.read_bytes += len(content)
         self.is_behind = len(content) == CHUNK_BYTES
@@ -41,7 +41,7 @@ class Tail:
         return lines
 
     def size_bytes(self) -> int:
-        """How large the file is by now."""
+        """Return the present size of the file, 0 before it could be opened."""
         return os.fstat(self._file.fileno()).st_size if self._file is not None else 0
 
     def _read(self) -> bytes:

@@ -16,7 +16,7 @@
     return wishes.map((tag) => tag?.split('-')[0]).find((code) => codes.includes(code)) ?? codes[0];
   }
 
-  // The ending of a value's name tells its unit; report/language.py has the same rule.
+  // The ending of a value's name tells its unit; memdeep/text/language.py has the same rule.
   function formatted(name, value) {
     const { format } = memdeep;
     if (typeof value === 'string') return value;

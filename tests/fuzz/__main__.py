@@ -1,7 +1,7 @@
-"""`make fuzz`: damages recorded runs and reports on them for FUZZ_SECONDS (default: 60).
+"""`make fuzz`: tries the decoders, the reports and the property tests for FUZZ_SECONDS (60).
 
 Each part says how many inputs it tried; the first that breaks a promise ends with an error, and
-its input is kept. FUZZ_SEED makes the chances the same again.
+its input is kept or printed. FUZZ_SEED makes the chances the same again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import properties
 from fuzz import seeds
 from fuzz.mutations import mutate_run
 from fuzz.trial import report_on
@@ -30,15 +31,16 @@ def main() -> int:
     print(f"FUZZ_SEED={seed}", flush=True)
     with tempfile.TemporaryDirectory() as directory:
         runs = seeds.record(Path(directory), *seeds.RUNS)
-        parts = [_decoders(runs, seconds * 0.3, Path(directory))]
-        parts.append(_reports(runs, seconds * 0.7, Path(directory), seed))
+        parts = [_decoders(runs, seconds * 0.2, Path(directory), seed)]
+        parts.append(_reports(runs, seconds * 0.5, Path(directory), seed))
+    parts.append(_properties(seconds * 0.3, seed))
     return 1 if any(parts) else 0
 
 
-def _decoders(runs: dict[str, Path], seconds: float, directory: Path) -> int:
+def _decoders(runs: dict[str, Path], seconds: float, directory: Path, seed: int) -> int:
     names = ("journal.jsonl", "samples", "meta.json")
     files = [str(run / name) for run in runs.values() for name in names]
-    command = [sys.executable, "-m", "fuzz.decoders", str(seconds), *files]
+    command = [sys.executable, "-m", "fuzz.decoders", str(seconds), str(seed), *files]
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
     said = (done.stdout + done.stderr).splitlines()
@@ -80,6 +82,27 @@ def _reports(runs: dict[str, Path], seconds: float, directory: Path, seed: int) 
         slowest_s = max(slowest_s, trial.seconds)
     by_status = ", ".join(f"{count} ended with {status}" for status, count in sorted(ends.items()))
     print(f"reports: {ends.total()} inputs ({by_status}), the slowest took {slowest_s:.1f} s")
+    return 0
+
+
+def _properties(seconds: float, seed: int) -> int:
+    """Run the property tests with one seed after another, at least once."""
+    # Not those of tests/whole: they damage runs, as the other parts have done already.
+    chosen = ("-m", "hypothesis", "--ignore", "tests/whole")
+    environment = {**os.environ, "HYPOTHESIS_PROFILE": properties.FUZZ}
+    rounds = 0
+    end_s = time.monotonic() + seconds
+    while rounds == 0 or time.monotonic() < end_s:
+        words = ("-q", "-n", "2", *chosen, f"--hypothesis-seed={seed + rounds}")
+        command = [sys.executable, "-m", "pytest", *words]
+        done = subprocess.run(command, cwd=TESTS.parent, env=environment, capture_output=True)
+        rounds += 1
+        if done.returncode:
+            print(done.stdout.decode(), done.stderr.decode())
+            again = f"HYPOTHESIS_PROFILE={properties.FUZZ} python {' '.join(command[1:])}"
+            print(f"properties: broken; to see it again: {again}")
+            return done.returncode
+    print(f"properties: {rounds} rounds, seeds {seed} to {seed + rounds - 1}")
     return 0
 
 

@@ -1,5 +1,5 @@
 """Feeds the decoders of the run directory's formats with damaged content: `python -m fuzz.decoders
-SECONDS SEEDS...`. Guided by coverage where atheris is installed, otherwise by chance."""
+SECONDS SEED FILES...`. Guided by coverage where atheris is installed, otherwise by chance."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def decode(content: bytes) -> None:
     assert meta.duration_s is None or 0 <= meta.duration_s <= journal.MAX_TIME_S
 
 
-def main(seconds: float, seeds: Sequence[Path]) -> None:
-    """Prints the number of inputs."""
-    contents = [path.read_bytes() for path in seeds]
+def main(seconds: float, seed: int, files: Sequence[Path]) -> None:
+    """Decode damaged copies of ``files`` for a while, and print the number of inputs."""
+    contents = [path.read_bytes() for path in files]
     if atheris is not None:
-        _guided(seconds, contents)
-    chance = random.Random()
+        _guided(seconds, seed, contents)
+    chance = random.Random(seed)
     inputs = 0
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
@@ -70,16 +70,17 @@ def main(seconds: float, seeds: Sequence[Path]) -> None:
     print(f"decoders: {inputs} inputs by chance")
 
 
-def _guided(seconds: float, contents: Sequence[bytes]) -> None:
+def _guided(seconds: float, seed: int, contents: Sequence[bytes]) -> None:
     """Does not return: the fuzzer ends the process."""
     corpus = Path("corpus")
     corpus.mkdir(exist_ok=True)
     for number, content in enumerate(contents):
         (corpus / f"seed-{number}").write_bytes(content)
     limits = [f"-max_total_time={max(1, int(seconds))}", "-max_len=20000", "-print_final_stats=1"]
+    limits.append(f"-seed={seed}")
     atheris.Setup([sys.argv[0], *limits, str(corpus)], decode)
     atheris.Fuzz()
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), [Path(word) for word in sys.argv[2:]])
+    main(float(sys.argv[1]), int(sys.argv[2]), [Path(word) for word in sys.argv[3:]])

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 from factories import event
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from properties import examples
 
 from memdeep.analysis.outline import MAX_OPEN, outline
 from memdeep.live.growth import MAX_NAME, MAX_PHASES, LivePhases
@@ -158,14 +159,14 @@ def is_knowable(events: Sequence[Event], *, died: bool) -> bool:
 
 
 @given(histories(), st.booleans())
-@settings(max_examples=500, deadline=None)
+@examples(500)
 def test_what_is_told_at_the_exit_is_what_the_report_says(events: list[Event], died: bool) -> None:
     assume(is_knowable(events, died=died))
     assert told_live(events, died=died) == told_in_the_end(events, died=died)
 
 
 @given(histories(), st.booleans())
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_every_span_has_its_figures_however_the_threads_cross(
     events: list[Event], died: bool
 ) -> None:
@@ -293,7 +294,7 @@ def test_a_pair_that_begins_again_without_an_end_is_not_nested() -> None:
 
 
 @given(st.lists(st.integers(0, 3), max_size=60), st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_spans_grow_as_the_report_will_have_it(steps: list[int], data: st.DataObject) -> None:
     events, spans = [], []
     for number, step in enumerate(steps, 1):

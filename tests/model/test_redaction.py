@@ -6,13 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from factories import run
+from factories import meta, run
 
 from memdeep.model import Exit, Process
 from memdeep.model.redaction import first_word, redacted, without_arguments
 from memdeep.model.statement import state
-from memdeep.rundir import meta
-from memdeep.rundir.meta import Meta, SeenProcess
+from memdeep.rundir.meta import SeenProcess, decode_meta, encode_meta
 
 
 @pytest.mark.parametrize(
@@ -53,30 +52,18 @@ def test_a_program_put_in_its_place_loses_its_arguments_too() -> None:
 
 STARTED_ANOTHER = state("exit.exec", after_s=0.5, command="python job.py --token x")
 ANOTHER = state("exit.exec", after_s=0.5, command="python …")
-META = Meta(
+FACTS = meta(
     command=("job.py", "--token"),
-    name="job",
-    backend="memray",
-    native=True,
-    python_allocators=False,
-    focus=(),
-    python="3.11.7",
-    memray="1.20.0",
-    started="2025-11-20T10:30:45+00:00",
-    spawned_ns=1,
-    interval_ms=50,
-    stdlib_paths=(),
-    library_paths=(),
     processes=(SeenProcess(1, None, "python job.py --token", 4096),),
     evidence=(STARTED_ANOTHER,),
 )
 
 
 def test_the_facts_of_a_run_are_written_without_arguments_where_that_is_asked_for() -> None:
-    assert b"--token" in meta.encode_meta(META)
-    written = meta.encode_meta(replace(META, redact_args=True))
+    assert b"--token" in encode_meta(FACTS)
+    written = encode_meta(replace(FACTS, redact_args=True))
     assert b"--token" not in written
-    read = meta.decode_meta(written, Path("meta.json"))
+    read = decode_meta(written, Path("meta.json"))
     assert read.command == ("job.py", "…")
     assert read.processes[0].command == "python …"
     assert read.evidence == (ANOTHER,)

@@ -371,8 +371,8 @@ def test_a_signal_handler_may_set_a_checkpoint(code: Python, work: Path) -> None
         init_global_monitor(log_file="a.log", check_interval=0.01)
         signal.signal(signal.SIGALRM, lambda *_: memory_checkpoint("in the handler"))
         signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-        give_up = time.monotonic() + 0.3
-        while time.monotonic() < give_up:
+        enough = time.monotonic() + 0.3
+        while time.monotonic() < enough or open("a.log").read().count("handler") <= 5:
             memory_checkpoint("in the program")
         signal.setitimer(signal.ITIMER_REAL, 0)
         """
@@ -504,11 +504,14 @@ def test_the_background_tells_only_what_exceeds(code: Python, work: Path) -> Non
     done = code(
         """
         import time
+        def wait_for_more_than(size, count=lambda text: len(text)):
+            while count(open("loud.log").read()) <= size:
+                time.sleep(0.01)
         quiet = init_global_monitor(log_file="quiet.log", check_interval=0.01,
                                     warning_threshold_mb=100_000, critical_threshold_mb=200_000)
         time.sleep(0.1)
         loud = init_global_monitor(log_file="loud.log", check_interval=0.01, warning_threshold_mb=1)
-        time.sleep(0.2)
+        wait_for_more_than(5, lambda text: text.count("\\n"))
         loud.stop_background_monitor()
         loud.stop_background_monitor()
         size = len(open("loud.log").read())
@@ -516,8 +519,7 @@ def test_the_background_tells_only_what_exceeds(code: Python, work: Path) -> Non
         assert len(open("loud.log").read()) == size, "it has stopped"
         loud.start_background_monitor()
         loud.start_background_monitor()
-        time.sleep(0.1)
-        assert len(open("loud.log").read()) > size, "it goes on"
+        wait_for_more_than(size)  # it goes on
         """
     )
     assert clean(done) == ""
@@ -531,10 +533,14 @@ def test_the_background_sees_a_peak_between_checkpoints(code: Python) -> None:
     done = code(
         """
         import time
-        monitor = init_global_monitor(log_file="a.log", check_interval=0.01)
+        monitor = init_global_monitor(log_file="a.log", check_interval=0.01, warning_threshold_mb=1)
+        def looks():
+            return open("a.log").read().count("后台监控")
         memory_checkpoint("a")
         kept = bytearray(50 * 1024 * 1024)
-        time.sleep(0.1)
+        least = looks() + 2  # one may have begun before
+        while looks() < least:
+            time.sleep(0.01)
         del kept
         memory_checkpoint("b")
         print(monitor.generate_report())

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from callables import async_generator, coroutine, generator, plain
 
 from memdeep import monitor
 from memdeep.monitor import memory_checkpoint, memory_context, monitor_function
@@ -52,30 +53,6 @@ def logs(tmp_path: Path) -> Iterator[Logs]:
         made.close()
         monitor._monitor = None
         api.start(None)
-
-
-def plain(first: int, *rest: int, flag: bool = False, **others: str) -> tuple[Any, ...]:
-    """The doc of plain."""
-    return first, rest, flag, others
-
-
-async def coroutine(value: int) -> int:
-    """The doc of coroutine."""
-    await asyncio.sleep(0)
-    return value
-
-
-def generator(value: int) -> Generator[int, int, str]:
-    """The doc of generator."""
-    received = yield value
-    received = yield received
-    return f"got {received}"
-
-
-async def async_generator(value: int) -> AsyncGenerator[int, int]:
-    """The doc of async_generator."""
-    received = yield value
-    yield received
 
 
 ONCE = ["x_START", "x_END"]

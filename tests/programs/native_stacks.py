@@ -68,17 +68,26 @@ def called_from_c() -> None:
     exec("KEPT.append([str(number) * 400 for number in range(500)])")
 
 
-def in_an_extension() -> None:
-    try:
-        import numpy
-    except ImportError:
-        return
-    KEPT.append(numpy.linalg.svd(numpy.random.rand(60, 60)))
-    KEPT.append(numpy.array([str(number) for number in range(5000)]))
+def in_extensions() -> None:
+    """Extensions of the standard library; what they import makes many stacks by itself."""
+    import asyncio  # noqa: F401
+    import ctypes
+    import decimal
+    import email.mime.multipart
+    import unittest.mock
+    import xml.dom.minidom
+
+    KEPT.append(decimal.Decimal(2) ** 4000 / 3)
+    KEPT.append(email.mime.multipart.MIMEMultipart().as_bytes())
+    KEPT.append(unittest.mock.create_autospec(decimal.Decimal))
+    KEPT.append(xml.dom.minidom.parseString("<a>" + "<b c='d'>e</b>" * 500 + "</a>"))
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    compare = kind(lambda first, second: len(bytearray(2000)) - 2000)
+    ctypes.CDLL(None).qsort((ctypes.c_int * 50)(), 50, 4, compare)
 
 
 KEPT.append(through_json_and_deepcopy(5))
 in_threads()
 KEPT.append(nested(60))
 called_from_c()
-in_an_extension()
+in_extensions()

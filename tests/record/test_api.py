@@ -8,11 +8,12 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from callables import async_generator, coroutine, generator, plain
 from running import TIMEOUT_S, RunMemdeep, environment, read_json
 
 from memdeep import checkpoint, phase
@@ -63,7 +64,7 @@ def test_import_brings_in_nothing_else() -> None:
         check=True,
     )
     assert completed.stdout.decode().strip() == str(
-        ["memdeep", "memdeep.record", "memdeep.record.api"]
+        ["memdeep", "memdeep.record", "memdeep.record.api", "memdeep.version"]
     )
 
 
@@ -86,30 +87,6 @@ def test_exceptions_pass_through(recording: Path | None) -> None:
         fail()
     assert caught.value.__context__ is None
     assert kinds(recording) == ("" if recording is None else "BBEE")
-
-
-def plain(first: int, *rest: int, flag: bool = False, **others: str) -> tuple[Any, ...]:
-    """The doc of plain."""
-    return first, rest, flag, others
-
-
-async def coroutine(value: int) -> int:
-    """The doc of coroutine."""
-    await asyncio.sleep(0)
-    return value
-
-
-def generator(value: int) -> Generator[int, int, str]:
-    """The doc of generator."""
-    received = yield value
-    received = yield received
-    return f"got {received}"
-
-
-async def async_generator(value: int) -> AsyncGenerator[int, int]:
-    """The doc of async_generator."""
-    received = yield value
-    yield received
 
 
 KINDS_OF_FUNCTION = (

@@ -1,24 +1,20 @@
-"""What the parent saw comes back as it was written, and damage is told from a reading."""
+"""The facts of a run come back as they were written, and damage is refused with a way on."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
-from factories import COUNTS
-from hypothesis import example, given
+from factories import COUNTS, meta
+from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.errors import EXIT_BAD_DATA, CaptureError
 from memdeep.model.statement import Statement, state
-from memdeep.rundir import journal
-from memdeep.rundir import meta as observation
-from memdeep.rundir.meta import Meta, SeenProcess
-from memdeep.rundir.samples import SAMPLES_TITLE, ProcessSample, decode_samples, encode_sample
+from memdeep.rundir.meta import SeenProcess, decode_meta, encode_meta, ended
 
 PATH = Path("runs/one/meta.json")
 # A file name that is not UTF-8 reaches Python with surrogates of this range (PEP 383).
@@ -37,25 +33,6 @@ OVER = state(
     source=state("limit.outer_cgroup", file="memory.max", name="app"),
     rest_bytes=10,
 )
-
-
-def meta(**changes: Any) -> Meta:
-    plain = Meta(
-        command=("prog.py", "-x"),
-        name="prog.py",
-        backend="memray",
-        native=True,
-        python_allocators=False,
-        focus=(),
-        python="3.11.7",
-        memray="1.19.3",
-        started="2025-11-20T10:30:45.123+01:00",
-        spawned_ns=5,
-        interval_ms=50,
-        stdlib_paths=("/usr/lib/python3.11",),
-        library_paths=("/usr/lib/python3.11/site-packages",),
-    )
-    return replace(plain, **changes)
 
 
 @given(
@@ -78,11 +55,11 @@ def test_meta_comes_back(
     command: tuple[str, ...], name: str, limit: int | None, processes: tuple[SeenProcess, ...]
 ) -> None:
     written = meta(command=command, name=name, warning_bytes=limit, processes=processes)
-    assert observation.decode_meta(observation.encode_meta(written), PATH) == written
+    assert decode_meta(encode_meta(written), PATH) == written
 
 
 def test_the_end_of_a_run_adds_to_what_was_known_and_comes_back() -> None:
-    end = observation.ended(
+    end = ended(
         meta(critical_bytes=7, limit_source=OVER.values["source"]),
         duration_s=1.25,
         exit_code=None,
@@ -94,16 +71,16 @@ def test_the_end_of_a_run_adds_to_what_was_known_and_comes_back() -> None:
     )
     assert (end.signal, end.verdict, end.duration_s) == ("SIGKILL", "oom-killed", 1.25)
     assert (end.name, end.critical_bytes) == ("prog.py", 7)
-    assert observation.decode_meta(observation.encode_meta(end), PATH) == end
+    assert decode_meta(encode_meta(end), PATH) == end
 
 
 def test_meta_of_a_run_that_goes_on_has_no_end() -> None:
-    read = observation.decode_meta(observation.encode_meta(meta()), PATH)
+    read = decode_meta(encode_meta(meta()), PATH)
     assert (read.duration_s, read.exit_code, read.signal, read.verdict) == (None,) * 4
 
 
 def damaged(**changes: object) -> bytes:
-    fields = json.loads(observation.encode_meta(meta()))
+    fields = json.loads(encode_meta(meta()))
     return json.dumps({**fields, **changes}).encode()
 
 
@@ -121,7 +98,7 @@ NESTED = damaged(evidence=["*"]).replace(
 
 
 def test_evidence_that_is_whole_is_taken() -> None:
-    assert observation.decode_meta(evidence(**asdict(OVER)), PATH).evidence == (OVER,)
+    assert decode_meta(evidence(**asdict(OVER)), PATH).evidence == (OVER,)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +110,7 @@ def test_evidence_that_is_whole_is_taken() -> None:
         b"null",
         b"{}",
         b"\xff\xfe",
-        observation.encode_meta(meta())[:-20],
+        encode_meta(meta())[:-20],
         damaged(schema=1),
         damaged(unknown_field=1),
         damaged(processes=[{"pid": 1}]),
@@ -170,7 +147,7 @@ def test_evidence_that_is_whole_is_taken() -> None:
 )
 def test_damaged_meta_is_refused_with_the_path_and_a_way_on(content: bytes) -> None:
     with pytest.raises(CaptureError) as caught:
-        observation.decode_meta(content, PATH)
+        decode_meta(content, PATH)
     assert str(PATH) in caught.value.message
     assert str(PATH.with_name("capture.bin")) in caught.value.hint
     assert caught.value.exit_status == EXIT_BAD_DATA
@@ -179,51 +156,4 @@ def test_damaged_meta_is_refused_with_the_path_and_a_way_on(content: bytes) -> N
 @given(content=st.binary(max_size=200))
 def test_no_bytes_crash_the_reader_of_meta(content: bytes) -> None:
     with pytest.raises(CaptureError):
-        observation.decode_meta(content, PATH)
-
-
-TIMES_MS = st.integers(0, journal.MAX_TIME_S * 1000)
-SAMPLES = st.lists(
-    st.builds(ProcessSample, TIMES_MS, COUNTS, COUNTS, st.none() | COUNTS), max_size=8
-)
-
-
-@given(samples=SAMPLES)
-def test_samples_come_back_in_order(samples: list[ProcessSample]) -> None:
-    lines = "".join(map(encode_sample, samples))
-    assert decode_samples(SAMPLES_TITLE + lines) == samples
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "",
-        "1\t2",
-        "1\t2\t3\t4\t5",
-        "1\t2\t3\tx",
-        "1\t2\t-3",
-        "1\t2\t3.5",
-        "1\t2\tx",
-        "1 2 3",
-        "1\t2\t",
-        "１\t２\t３",
-        "\x00\t1\t2",
-        "1\t2\t" + "9" * 5000,
-    ],
-)
-def test_a_damaged_sample_is_left_out(line: str) -> None:
-    content = f"1\t2\t3\n{line}\n4\t5\t6\n"
-    assert decode_samples(content) == [ProcessSample(1, 2, 3), ProcessSample(4, 5, 6)]
-
-
-@pytest.mark.parametrize("torn", ["7", "7\t8", "7\t8\t", "7\t8\t91"])
-def test_a_torn_last_sample_is_left_out(torn: str) -> None:
-    # "7\t8\t91" may be the beginning of "7\t8\t91234567\n": a reading a millionth of the true one.
-    assert decode_samples(f"1\t2\t3\n{torn}") == [ProcessSample(1, 2, 3)]
-
-
-@given(content=st.text(alphabet="0123456789\t\n\r\x0b\x1c\u2028 -.x", max_size=200))
-@example(content="1\t2\t3\n")
-def test_no_text_crashes_the_reader_of_samples(content: str) -> None:
-    for sample in decode_samples(content):
-        assert min(sample.time_ms, sample.pid, sample.rss_bytes) >= 0
+        decode_meta(content, PATH)

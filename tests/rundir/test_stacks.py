@@ -28,10 +28,10 @@ def dumped_by(code: str, directory: Path) -> str:
 
 def test_a_dump_of_this_python(tmp_path: Path) -> None:
     code = (
-        "import threading, time\n"
-        "def wäit(): time.sleep(60)\n"
+        "import threading, time; waiting = []\n"
+        "def wäit(): waiting.append(1); time.sleep(60)\n"
         "threading.Thread(target=wäit, daemon=True).start()\n"
-        "time.sleep(0.1)\n"
+        "while not waiting: time.sleep(0.001)\n"
         "def dump(): faulthandler.dump_traceback(sys.stdout)\n"
         "dump()"
     )

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from memdeep.analysis.death import death, did_die
@@ -39,12 +38,7 @@ from memdeep.model import (
 )
 from memdeep.model.statement import state
 from memdeep.rundir.journal import Event
-
-# A slow machine is no reason for a law to fail.
-settings.register_profile(
-    "memdeep", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("memdeep")
+from memdeep.rundir.meta import Meta
 
 MB = 1 << 20
 
@@ -150,6 +144,26 @@ def run(*steps: str, **changes: Any) -> Run:
         checkpoints=program(*steps),
         rss_curve=(),
         peak_rss_bytes=None,
+    )
+    return replace(plain, **changes)
+
+
+def meta(**changes: Any) -> Meta:
+    """The facts of a run that has not ended yet."""
+    plain = Meta(
+        command=("prog.py", "-x"),
+        name="prog.py",
+        backend="memray",
+        native=True,
+        python_allocators=False,
+        focus=(),
+        python="3.11.7",
+        memray="1.19.3",
+        started="2025-11-20T10:30:45.123+01:00",
+        spawned_ns=5,
+        interval_ms=50,
+        stdlib_paths=("/usr/lib/python3.11",),
+        library_paths=("/usr/lib/python3.11/site-packages",),
     )
     return replace(plain, **changes)
 

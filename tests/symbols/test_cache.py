@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from memdeep.symbols.cache import SymbolCache, directory_of
 
@@ -63,7 +64,7 @@ def test_nobody_else_may_look_into_it(tmp_path: Path) -> None:
     assert entries(tmp_path / "cache")[0].stat().st_mode & 0o077 == 0
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(share_fixtures=True)
 @given(end=st.integers(0, 40), place=st.integers(0, 39), value=st.integers(0, 255))
 def test_a_damaged_entry_is_none(tmp_path: Path, end: int, place: int, value: int) -> None:
     cache = SymbolCache(tmp_path)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import libraries
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from libraries import EXPORTED_LINE, GROW_LINE, RESERVE, RESERVE_LINE, needs_compiler
+from properties import examples
 
 from memdeep.model import RawFrame
 from memdeep.symbols.demangle import demangle
@@ -204,7 +205,7 @@ def test_what_claims_to_unpack_to_more_than_it_can_is_not_unpacked(
 damage = st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, share_fixtures=True)
 @given(is_packed=st.booleans(), end=st.just(1.0) | st.floats(0, 1), flips=damage)
 def test_a_damaged_library_is_no_accident(
     built: Path,
@@ -227,7 +228,7 @@ def test_a_damaged_library_is_no_accident(
         table.frames(address, "the library")
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(end=st.just(1.0) | st.floats(0, 1), flips=damage)
 def test_a_damaged_table_is_no_accident(
     built: Path, end: float, flips: list[tuple[float, int]]

@@ -5,16 +5,12 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Collection
-from functools import cache
-from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
-from running import ROOT
+from house import PACKAGE, House
 
-PACKAGE = ROOT / "memdeep"
+HOUSE = House(PACKAGE)
 MAX_LINES = 500
-MIN_LINES = 40
 
 # For each room: what it may import from memdeep beside itself. Imports within functions and for
 # type checkers count as well.
@@ -97,94 +93,51 @@ SMALL: dict[str, str] = {
 }
 
 
-def modules() -> list[str]:
-    names = [path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py")]
-    return sorted(".".join(name.parts) for name in names)
-
-
-def path_of(module: str) -> Path:
-    return PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
-
-
-@cache
-def imports(module: str) -> frozenset[str]:
-    """All modules that ``module`` imports, by their full names."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path_of(module).read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            assert node.level == 0, f"{module} imports relatively"
-            for alias in node.names:
-                full = f"{node.module}.{alias.name}"
-                is_module = full.startswith("memdeep.") and (
-                    path_of(full.removeprefix("memdeep.")).exists()
-                )
-                found.add(full if is_module else node.module)
-    return frozenset(found)
-
-
-@cache
-def own_imports(module: str) -> set[str]:
-    """The modules of memdeep among them, without that first word."""
-    names = (name.partition(".") for name in imports(module))
-    return {rest or "__init__" for top, _, rest in names if top == "memdeep"}
-
-
 def lies_in(name: str, rooms: Collection[str]) -> bool:
     return any(name == room or name.startswith(f"{room}.") for room in rooms)
 
 
-@pytest.mark.parametrize("module", modules())
+@pytest.mark.parametrize("module", HOUSE.modules())
 def test_a_module_imports_only_what_its_room_may(module: str) -> None:
     room = module.partition(".")[0]
     assert room in MAY_IMPORT, f"{module} lies in no room"
     granted = set() if module in LEAVES else MAY_IMPORT[room] | {room}
-    for name in own_imports(module):
+    for name in HOUSE.own_imports(module):
         assert lies_in(name, granted), f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("module", modules())
+@pytest.mark.parametrize("module", HOUSE.modules())
 def test_a_module_imports_nothing_across_a_wall(module: str) -> None:
     for room, others in WALLS:
         if lies_in(module, {room}):
-            for name in own_imports(module):
+            for name in HOUSE.own_imports(module):
                 crosses = lies_in(name, others) and (module, name) not in DOORS
                 assert not crosses, f"{module} imports {name}"
-    for name in own_imports(module):
+    for name in HOUSE.own_imports(module):
         for room, users in ONLY_FOR.items():
             crosses = lies_in(name, {room}) and not lies_in(module, {room, *users})
             assert not crosses, f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("module", modules())
+@pytest.mark.parametrize("module", HOUSE.modules())
 def test_a_module_knows_only_the_libraries_it_is_there_for(module: str) -> None:
     known = {name for room, names in KNOWS.items() if lies_in(module, {room}) for name in names}
-    for name in imports(module):
+    for name in HOUSE.imports(module):
         top = name.partition(".")[0]
         is_plain = top in sys.stdlib_module_names or top in ("memdeep", "_json")
         assert is_plain or top in known, f"{module} imports {name}"
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
-    graph = {module: own_imports(module) - {module} for module in modules()}
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        pytest.fail(" imports ".join(reversed(error.args[1])))
+    assert HOUSE.cycles() == []
 
 
-@pytest.mark.parametrize("module", modules())
+@pytest.mark.parametrize("module", HOUSE.modules())
 def test_a_module_says_what_it_owns_and_is_neither_large_nor_a_splinter(module: str) -> None:
-    source = path_of(module).read_text("utf-8")
-    if not source:
-        assert module.endswith("__init__")
-        return
-    assert ast.get_docstring(ast.parse(source)), f"{module} has no docstring"
-    lines = source.count("\n")
+    assert ast.get_docstring(HOUSE.tree(module)), f"{module} has no docstring"
+    lines, users = HOUSE.lines(module), HOUSE.importers(module)
     assert lines <= MAX_LINES, f"{module} is too long"
-    users = [other for other in modules() if module in own_imports(other)]
-    is_splinter = lines < MIN_LINES and len(users) <= 1
+    is_splinter = module in HOUSE.splinters()
     assert is_splinter == (module in SMALL), f"{module} has {lines} lines and serves {users}"
 
 
@@ -198,11 +151,11 @@ def test_subpackages_hold_no_code_of_their_own() -> None:
             assert path.read_text("utf-8") == ""
 
 
-@pytest.mark.parametrize("module", modules())
+@pytest.mark.parametrize("module", HOUSE.modules())
 def test_only_the_command_line_prints_and_exits(module: str) -> None:
     if lies_in(module, {"cli", "__main__"}):
         return
-    for node in ast.walk(ast.parse(path_of(module).read_text("utf-8"))):
+    for node in ast.walk(HOUSE.tree(module)):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             assert called not in {"print", "sys.exit", "exit"}, f"{module} calls {called}"

@@ -13,19 +13,12 @@ import pytest
 from fuzz import decoders, seeds
 from fuzz.mutations import mutate_run, mutated, mutated_lines
 from fuzz.trial import report_on
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from properties import examples
 
 KINDS = ("whole", "killed", "focus", "tracemalloc")
 RANDOM = st.randoms(use_true_random=False)
-
-short = settings(
-    max_examples=40,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +46,7 @@ def test_a_sound_run_passes_all_checks(runs: dict[str, Path], place: Path, kind:
     assert "damaged" not in trial.said
 
 
-@short
+@examples(share_fixtures=True)
 @given(kind=st.sampled_from(KINDS), random=RANDOM)
 def test_a_damaged_run_is_reported_or_refused(
     runs: dict[str, Path], place: Path, kind: str, random: Random
@@ -63,7 +56,7 @@ def test_a_damaged_run_is_reported_or_refused(
     report_on(run_dir)
 
 
-@short
+@examples(share_fixtures=True)
 @given(random=RANDOM)
 def test_a_damaged_capture_is_reported_or_refused(
     runs: dict[str, Path], place: Path, random: Random
@@ -79,7 +72,7 @@ def test_a_damaged_capture_is_reported_or_refused(
     assert capture.read_bytes() == content
 
 
-@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@examples(300)
 @example(random=Random(0))
 @given(random=RANDOM)
 def test_damaged_text_is_decoded_or_refused(runs: dict[str, Path], random: Random) -> None:

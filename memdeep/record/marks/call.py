@@ -1,7 +1,7 @@
 """Checkpoints around the calls of a function, by a wrapper in its place.
 
-Knows how to find the function in its module and what to call the checkpoint; when a module comes
-is `mark_import`'s to know.
+Knows how to find the function in its module and how to name the checkpoint; `imports` knows when a
+module is imported.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class CallMark:
             self._problem = "the main script defines no such function"
 
     def defines(self, qualname: str) -> bool:
-        """Whether this is the name, in its module, of the function to mark."""
+        """Tell if ``qualname`` is the name, in its module, of the function to mark."""
         return qualname == self._qualname
 
     def complaint(self) -> str | None:
-        """The sentence on a mark that was never met."""
+        """Return the sentence on a mark that was never met, else None."""
         return self._problem and f"--mark-call {self._place}: {self._problem}"
 
     def plant(self, module: ModuleType) -> None:
@@ -84,15 +84,15 @@ class CallMark:
             self._planted = wrapper
 
     def decorate(self, raw: Any) -> Any:
-        """As a decorator put upon the function by `mark_import`."""
+        """Mark ``raw``; `imports` puts this on the function as a decorator."""
         qualname = getattr(getattr(raw, "__func__", raw), "__qualname__", "")
         scope = qualname.rpartition(".")[0]
         return self._marked(raw, is_method=bool(scope) and not scope.endswith("<locals>"))
 
     def _marked(self, raw: Any, *, is_method: bool) -> Any:
-        """``raw``, a function as its module or class holds it, with its calls marked.
+        """Wrap ``raw``, a function as its module or class holds it, so that its calls are marked.
 
-        Returned as it is if it cannot be marked, or need not be: memdeep's own functions are
+        Return ``raw`` itself if it cannot be marked, or need not be: memdeep's own functions are
         checkpoints already, under whatever name the program has them.
         """
         function = raw.__func__ if isinstance(raw, (staticmethod, classmethod)) else raw
@@ -131,7 +131,7 @@ def _filled(
     kwargs: Mapping[str, object],
     skipped: int,
 ) -> str:
-    """``label`` with the arguments of a call in it; as it stands if they do not fit."""
+    """Put the arguments of a call into ``label``; return it unchanged if they do not fit."""
     named, order = _named(function, args, kwargs)
     positional = [*args, *(named[name] for name in order[len(args) :] if name in named)]
     try:
@@ -143,7 +143,7 @@ def _filled(
 def _named(
     function: Any, args: Sequence[object], kwargs: Mapping[str, object]
 ) -> tuple[dict[str, object], Sequence[str]]:
-    """The arguments by name, defaults included, and the names of those that go by position."""
+    """Return the arguments by name, defaults included, and the names of positional ones."""
     code = getattr(function, "__code__", None)
     order = () if code is None else code.co_varnames[: code.co_argcount]
     defaults = getattr(function, "__defaults__", None) or ()

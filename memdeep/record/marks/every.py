@@ -1,4 +1,4 @@
-"""A checkpoint at regular times, for programs that offer nothing to hook."""
+"""Checkpoints at regular times, for programs that offer nothing to hook."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class EveryMark:
     """`--mark-every SECONDS`: checkpoints on a grid of the monotonic clock, by a thread of ours.
 
     The n-th checkpoint is due n times SECONDS after `start`. Those that cannot be taken in time,
-    because C code holds the interpreter, are left out: the numbers tell.
+    because C code holds the interpreter, are left out; their numbers are missing then.
     """
 
     __slots__ = ("_done", "_seconds", "_start", "_stop", "_thread")
@@ -46,13 +46,13 @@ class EveryMark:
         self._thread.start()
 
     def close(self) -> None:
-        """End the grid; no checkpoint is being taken afterwards."""
+        """End the grid and wait for a checkpoint that is being taken."""
         self._stop.release()
         self._thread.join()
         own_threads(-1)
 
     def complaint(self) -> str | None:
-        """The sentence on a mark that was never met."""
+        """Return the sentence on a mark that was never met, else None."""
         if self._done:
             return None
         return f"--mark-every {self._seconds:g}: the program ended before the first was due"

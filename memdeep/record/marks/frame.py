@@ -1,7 +1,7 @@
-"""Names the frames of ours that stand between the program's code and what it calls.
+"""File names for our frames that stand between the program's code and the functions it calls.
 
-Such a frame is neither the program's nor the recording's: what is allocated beneath it belongs to
-the line that called, and a traceback should not show it. Their file names say so.
+Allocations beneath such a frame belong to the line of the program that called, and a traceback
+should not show it. The file name tells these frames from the program's and the recording's.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ IMPORT_FILENAME = "<frozen importlib._bootstrap_external>"
 
 
 def between(function: Function, filename: str = FILENAME) -> Function:
-    """``function``, which calls for the program; its frames are in ``filename`` from now on."""
+    """Put the frames of ``function``, which calls for the program, into ``filename``."""
     target: Any = function
     target.__code__ = target.__code__.replace(co_filename=filename)
     return function
 
 
 def unlink_between(error: BaseException) -> None:
-    """Take such frames out of the tracebacks of ``error`` and of all the errors it comes from."""
+    """Take frames of `FILENAME` out of the tracebacks of ``error`` and of all its causes."""
     todo: list[BaseException | None] = [error]
     seen = set()
     while todo:

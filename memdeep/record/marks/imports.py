@@ -1,8 +1,8 @@
-"""Lets the marks of calls and lines into modules while they are imported, and into `__main__`.
+"""Planting of the marks of calls and lines into modules while they are imported.
 
-Stands first among the finders of `sys.meta_path` and passes on what the others find. Only where
-there is something to mark it puts itself, for the time of the import, between the machinery and
-the module's loader.
+A finder at the head of `sys.meta_path` returns what the other finders find. If a module has
+something to mark, a loader of ours stands in for the module's own until the import is done. The
+main script is marked when it is compiled.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def plant(calls: list[CallMark], lines: list[LineMark]) -> None:
-    """Mark modules that are imported already at once, others as they come, and the main script."""
+    """Mark modules that are imported already, others when they are, and the main script."""
     rewriter = _Rewriter([mark for mark in calls if mark.module == MAIN], lines)
     setattr(builtins, line.HOOK, rewriter.hook)
     program.compile_main = rewriter.compile_main
@@ -46,7 +46,7 @@ def plant(calls: list[CallMark], lines: list[LineMark]) -> None:
 
 
 class _Rewriter:
-    """Puts marks into syntax trees; each mark has a number, by which the code calls it back."""
+    """Editor of syntax trees; the code it inserts refers to each mark by a number."""
 
     __slots__ = ("_lines", "_main_calls", "_stems")
 
@@ -56,19 +56,19 @@ class _Rewriter:
         self._stems = {mark.stem() for mark in lines}
 
     def hook(self, number: int) -> Any:
-        """What the code calls: a mark of a line is reached, or a decorator is wanted."""
+        """Note that the line mark ``number`` is reached, or return the decorator of a call mark."""
         if number < len(self._lines):
             return self._lines[number].here()
         return self._main_calls[number - len(self._lines)].decorate
 
     def may_rewrite(self, name: str) -> bool:
-        """Whether the file of the module ``name`` may have marks, before that file is known."""
+        """Tell if the file of the module ``name``, which is not known yet, may have marks."""
         if self._main_calls and _is_main(name):
             return True
         return name.rpartition(".")[2] in self._stems or "" in self._stems
 
     def rewrite(self, source: bytes | str, filename: str, *, is_main: bool) -> ast.Module | None:
-        """The tree of ``source`` with its marks; None if there are none, or it has faults."""
+        """Return the tree of ``source`` with its marks; None if it has none or does not parse."""
         lines = [(n, mark) for n, mark in enumerate(self._lines) if mark.matches(filename)]
         if not lines and not (is_main and self._main_calls):
             return None
@@ -84,7 +84,7 @@ class _Rewriter:
         return tree
 
     def compile_main(self, source: bytes | str, filename: str) -> CodeType:
-        """The code of the main script. Raises what `compile` raises."""
+        """Compile the main script with its marks. Raises the errors of `compile`."""
         tree = self.rewrite(source, filename, is_main=True)
         if tree is not None:
             with suppress(Exception):  # a tree may not be nested as deeply as a source
@@ -100,13 +100,13 @@ class _Rewriter:
 
 
 def _is_main(name: str) -> bool:
-    """Whether the module of this name may be the one that is executed as the program."""
+    """Tell if the module of this name may be the one that is executed as the program."""
     # `python -m` looks for the module that is to be `__main__` while this is its argument.
     return name == "__main__" or sys.argv[:1] == ["-m"]
 
 
 class _Finder:
-    """Finds what the other finders find, with a loader that marks where there is a mark."""
+    """Finder that returns what the others find, with our loader if there are marks."""
 
     def __init__(self, rewriter: _Rewriter, calls: dict[str, list[CallMark]]) -> None:
         self._rewriter = rewriter
@@ -115,7 +115,7 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The part of a finder that the import machinery calls."""
+        """Find ``name`` with the other finders; the import machinery calls this."""
         calls = self._calls.get(name, [])
         if not calls and not self._rewriter.may_rewrite(name):
             return None
@@ -131,7 +131,7 @@ class _Finder:
 
 
 class _Loader:
-    """Stands in for the loader of ``spec`` until it is used, and is all that that one is."""
+    """Stand-in for the loader of ``spec`` until it is used; has all its other attributes."""
 
     def __init__(self, spec: ModuleSpec, rewriter: _Rewriter, calls: list[CallMark]) -> None:
         self._spec = spec
@@ -161,7 +161,7 @@ class _Loader:
     between(exec_module, IMPORT_FILENAME)
 
     def get_code(self, name: str) -> CodeType | None:
-        """What `runpy` asks for, to execute the module as `__main__`."""
+        """Return the code that `runpy` executes as `__main__`."""
         self._spec.loader = self._loader
         code = self._marked_code(is_main=_is_main(name))
         if code is None:
@@ -171,7 +171,7 @@ class _Loader:
     between(get_code)
 
     def _marked_code(self, *, is_main: bool) -> CodeType | None:
-        """The code of the module's file with its marks; None if it has none."""
+        """Compile the module's file with its marks; None if it has none."""
         path = self._spec.origin
         if path is None or not isinstance(self._loader, SourceFileLoader):
             return None

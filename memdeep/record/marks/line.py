@@ -50,29 +50,29 @@ class LineMark:
         self._problem: str | None = "the file was never loaded"
 
     def stem(self) -> str:
-        """The last part of the name that a module of this file has."""
+        """Return the last part of the name of a module of this file."""
         directory, base = os.path.split(self._file)
         stem = os.path.splitext(base)[0]
         return os.path.basename(directory) if stem == "__init__" else stem
 
     def matches(self, path: str) -> bool:
-        """Whether ``path`` is the file, or a link to it."""
+        """Tell if ``path`` is the file, or a link to it."""
         for full in (path, os.path.abspath(path), os.path.realpath(path)):
             if full == self._file or full.endswith(os.sep + self._file):
                 return True
         return False
 
     def complaint(self) -> str | None:
-        """The sentence on a mark that was never met."""
+        """Return the sentence on a mark that was never met, else None."""
         return self._problem and f"--mark-line {self._place}: {self._problem}"
 
     def here(self) -> None:
-        """The program has reached the mark."""
+        """Record the checkpoint: the program has reached the mark."""
         self._problem = None
         api.checkpoint(self._label)
 
     def places(self, tree: ast.Module) -> list[tuple[Block, int]]:
-        """Where in the tree of the file to insert: lists of statements, and places in them."""
+        """Find where to insert in the tree of the file: lists of statements, and places in them."""
         if self._where.isdigit():
             place = _find_line(tree, int(self._where))
             self._problem = "the line was never reached" if place else "the file has no such line"
@@ -100,7 +100,7 @@ def insert(tree: ast.Module, marks: list[tuple[int, LineMark]]) -> None:
 
 
 def hook(number: int, near: ast.stmt | ast.expr) -> ast.Call:
-    """A call of the hook, at the position of ``near``."""
+    """Make a call of the hook, at the position of ``near``."""
     call = ast.Call(ast.Name(HOOK, ast.Load()), [ast.Constant(number)], [])
     for node in (call, call.func, call.args[0]):
         node.lineno = node.end_lineno = _first_line(near)
@@ -109,7 +109,7 @@ def hook(number: int, near: ast.stmt | ast.expr) -> ast.Call:
 
 
 def functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    """All functions of a module with their qualified names, `<locals>` left out."""
+    """Yield all functions of a module with their qualified names, `<locals>` left out."""
     todo: list[tuple[str, ast.AST]] = [("", tree)]
     while todo:
         prefix, node = todo.pop()
@@ -123,7 +123,7 @@ def functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.Asy
 
 
 def _find_line(tree: ast.Module, line: int) -> tuple[Block, int] | None:
-    """Where to insert so as to precede the statement of ``line``, or else the next one."""
+    """Find where to insert before the statement of ``line``, or else before the next one."""
     at_line = []
     below = []
     for owner, block in _blocks(tree):
@@ -141,7 +141,7 @@ def _find_line(tree: ast.Module, line: int) -> tuple[Block, int] | None:
 
 
 def _blocks(tree: ast.Module) -> Iterator[tuple[ast.AST, Block]]:
-    """All lists of statements, each with the node that it belongs to."""
+    """Yield all lists of statements, each with the node that it belongs to."""
     for node in ast.walk(tree):
         for _, value in ast.iter_fields(node):
             if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
@@ -149,13 +149,13 @@ def _blocks(tree: ast.Module) -> Iterator[tuple[ast.AST, Block]]:
 
 
 def _first_line(statement: ast.stmt | ast.expr) -> int:
-    """The line where ``statement`` begins, with its decorators."""
+    """Return the line where ``statement`` begins, with its decorators."""
     decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
     return min([statement.lineno, *(decorator.lineno for decorator in decorators)])
 
 
 def _last_line(statement: ast.stmt) -> int:
-    """The last line of ``statement``; of a compound one, the last before its first block."""
+    """Return the last line of ``statement``; of a compound one, the last before its first block."""
     if isinstance(statement, ast.Match):
         return statement.cases[0].pattern.lineno - 1
     body: Block = getattr(statement, "body", [])
@@ -165,7 +165,7 @@ def _last_line(statement: ast.stmt) -> int:
 
 
 def _first_index(owner: ast.AST) -> int:
-    """The first place among the statements of ``owner`` where a call changes no meaning.
+    """Return the first place among the statements of ``owner`` where a call changes no meaning.
 
     The docstring must stay first, and imports from `__future__` before all but it.
     """

@@ -1,8 +1,8 @@
 """Checkpoints where the program prints certain lines; the output itself is left alone.
 
-The streams stay the objects that Python made, with their buffers, so that every byte goes where
-and when it would have gone. Only their `write` is looked at, by an attribute of the object of
-that name, which `print` and all others find before the method of the type.
+The streams stay the objects that Python made, with their buffers, so that every byte is written
+where and when it would have been. Only their `write` is replaced, by an attribute of the object,
+which `print` and all other callers find before the method of the type.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class StdoutMark:
             ) from None
 
     def label(self, line: str) -> str | None:
-        """The label of a checkpoint at ``line``; None if it does not match."""
+        """Return the label of a checkpoint at ``line``; None if it does not match."""
         match = self._pattern.search(line)
         if match is None:
             return None
@@ -53,12 +53,12 @@ class StdoutMark:
         return (match[1] if self._pattern.groups else None) or line
 
     def complaint(self) -> str | None:
-        """The sentence on a mark that was never met."""
+        """Return the sentence on a mark that was never met, else None."""
         return None if self._is_met else f"--mark-stdout '{self._regex}' matched no line"
 
 
 class Watch:
-    """Looks at all that goes to `sys.stdout` and to its `buffer`, until closed."""
+    """Observer of all that is written to `sys.stdout` and to its `buffer`, until closed."""
 
     __slots__ = ("_bytes", "_encoding", "_hooks", "_marks", "_text", "_within")
 
@@ -79,7 +79,7 @@ class Watch:
             self._hook(stream.buffer, "write", self._bytes_hook(stream.buffer.write))
 
     def close(self) -> None:
-        """Leave the streams as they were; what was written of a last line counts as a line."""
+        """Restore the streams; a last line without a line end counts as a line."""
         for stream, name, hook in self._hooks:
             if stream.__dict__.get(name) is hook:
                 delattr(stream, name)
@@ -141,7 +141,7 @@ class Watch:
             api.checkpoint(label)
 
     def _guarded(self, see: Callable[..., None], *args: object) -> None:
-        """Call ``see`` unless it has failed before: nothing of ours may reach the program."""
+        """Call ``see`` unless it has failed before: no error of ours may reach the program."""
         try:
             if self._marks:
                 see(*args)
@@ -151,7 +151,7 @@ class Watch:
 
 
 class _Lines:
-    """Puts lines together from pieces, for each thread by itself, as they are printed."""
+    """Lines put together from the pieces that each thread prints."""
 
     __slots__ = ("_emit", "_empty", "_end", "_pieces")
 
@@ -175,6 +175,6 @@ class _Lines:
             self._pieces[get_ident()] = rest
 
     def end(self) -> None:
-        """Emit what has no line end."""
+        """Emit the lines that have no line end yet."""
         while self._pieces:
             self._emit(self._pieces.popitem()[1])

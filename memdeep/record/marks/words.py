@@ -1,8 +1,8 @@
-"""Checkpoints planted from outside: reads the words that ask for them and puts them in place.
+"""Words that ask for checkpoints from outside, and the marks that they put in place.
 
 A word is one of ``stdout:REGEX``, ``call:MODULE:QUALNAME[=LABEL]``, ``line:FILE:LINE[=LABEL]``,
-``line:FILE:FUNCTION[=LABEL]`` and ``every:SECONDS``. How each kind comes about is known to the
-`mark_*` modules alone, and only those that are needed get imported.
+``line:FILE:FUNCTION[=LABEL]`` and ``every:SECONDS``. How a kind works is known to its own module
+alone, which is imported only if a word asks for it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Marks:
-    """The marks of this process, in place."""
+    """Marks of this process, in place."""
 
     __slots__ = ("_close", "_marks")
 
@@ -29,7 +29,7 @@ class Marks:
         self._close = close
 
     def unmet(self) -> list[str]:
-        """End all marks; a sentence on each that the program never came to, or that is in vain.
+        """End all marks; return a sentence on each that the program never met.
 
         Call it once, when the program has ended and checkpoints are still recorded: an unfinished
         last line of the output counts as a line now.
@@ -41,7 +41,7 @@ class Marks:
 
 
 def check(word: str) -> str | None:
-    """What is wrong with ``word``, in one sentence; None if nothing is."""
+    """Return what is wrong with ``word`` in one sentence; None if nothing is."""
     try:
         _parse(word)
     except ValueError as error:
@@ -50,7 +50,7 @@ def check(word: str) -> str | None:
 
 
 def install(words: list[str]) -> Marks:
-    """Put the marks of ``words`` in place. Raises ValueError where `check` finds something wrong.
+    """Put the marks of ``words`` in place. Raises ValueError if `check` has a complaint.
 
     They mark whenever `api` has a recorder, which may be set before or afterwards.
     """
@@ -80,7 +80,7 @@ def install(words: list[str]) -> Marks:
 
 
 def _parse(word: str) -> Mark:
-    """Raises ValueError, whose text is a sentence for the user."""
+    """Make the mark of ``word``. Raises ValueError with a sentence for the user."""
     kind, _, rest = word.partition(":")
     if kind == "stdout":
         from memdeep.record.marks.stdout import StdoutMark

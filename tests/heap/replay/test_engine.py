@@ -9,9 +9,10 @@ from pathlib import Path
 import captures
 import pytest
 from captures import CaptureWriter
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from memray import FileReader
+from properties import examples
 
 from memdeep.heap.replay.trace import Cut, Trace
 
@@ -165,7 +166,7 @@ def written(program: Iterable[tuple[object, ...]], **options: int) -> CaptureWri
     return writer
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(program=st.lists(steps, max_size=60), version=st.just(13))
 def test_any_stream_is_counted_as_memray_counts_it(
     tmp_path_factory: pytest.TempPathFactory, program: list[tuple[object, ...]], version: int
@@ -173,7 +174,7 @@ def test_any_stream_is_counted_as_memray_counts_it(
     agrees(written(program, version=version).content, tmp_path_factory.getbasetemp())
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(data=st.data(), program=st.lists(steps, max_size=40), version=st.sampled_from([12, 13]))
 def test_any_pieces_give_the_same(
     data: st.DataObject, program: list[tuple[object, ...]], version: int
@@ -185,7 +186,7 @@ def test_any_pieces_give_the_same(
     assert facts(replayed(content, range(len(content)))) == whole
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(program=st.lists(steps, max_size=60))
 def test_the_books_are_balanced(program: list[tuple[object, ...]]) -> None:
     trace = replayed(written(program).content)
@@ -211,7 +212,7 @@ def test_the_books_are_balanced(program: list[tuple[object, ...]]) -> None:
     assert peaks == highest
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(program=st.lists(steps, max_size=60))
 def test_the_largest_are_the_largest(program: list[tuple[object, ...]]) -> None:
     made: dict[int, list[int]] = {}
@@ -237,7 +238,7 @@ def test_the_largest_are_the_largest(program: list[tuple[object, ...]]) -> None:
     }
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(
     content=st.binary(max_size=300),
     program=st.lists(steps, max_size=20),
@@ -257,7 +258,7 @@ def test_no_bytes_crash_it(
         assert trace.totals.heap_bytes >= 0
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(data=st.data(), program=st.lists(steps, min_size=1, max_size=30))
 def test_a_cut_stream_is_read_up_to_the_cut(
     data: st.DataObject, program: list[tuple[object, ...]]

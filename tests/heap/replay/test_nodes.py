@@ -5,8 +5,9 @@ from __future__ import annotations
 import captures
 import pytest
 from captures import CaptureWriter
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 import memdeep
 from memdeep.heap.origins import Origins
@@ -85,7 +86,7 @@ def stack_by_stack(
     return nodes
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(st.lists(CALLS, min_size=1, max_size=3))
 def test_node_by_node_is_as_stack_by_stack(
     parts: list[list[tuple[int, list[tuple[tuple[str, str], bool]], bool]]],

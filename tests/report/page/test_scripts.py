@@ -1,4 +1,4 @@
-"""Figures read alike wherever they are written: the page's scripts against report/units.py."""
+"""Figures read alike wherever they are written: the page's scripts against text/units.py."""
 
 from __future__ import annotations
 
