@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from memdeep.errors import CaptureError, OutputError
-from memdeep.record.recorder import MARKER_DIGITS, MARKER_PREFIX
+from memdeep.rundir import marker as marks
 from memdeep.rundir.files import (
     open_regular,
     read_error,
@@ -42,7 +42,7 @@ _PAGE_BYTES = 4096
 _MAX_PLACES_BYTES = 1 << 28
 _CHUNK_BYTES = 4 << 20
 _MARKER = re.compile(
-    bytes([THREAD_RECORD]) + MARKER_PREFIX.encode() + rb"([0-9]{%d})\x00" % MARKER_DIGITS
+    bytes([THREAD_RECORD]) + marks.PREFIX.encode() + rb"([0-9]{%d})\x00" % marks.DIGITS
 )
 
 
@@ -142,7 +142,7 @@ def _plan(
                 continue
             file.seek(marker.offset)
             found = file.read(RECORD_BYTES)
-            name = f"{MARKER_PREFIX}{marker.sequence:0{MARKER_DIGITS}}".encode()
+            name = marks.name(marker.sequence).encode()
             original = bytes([THREAD_RECORD]) + name + b"\x00"
             figure = figures(marker.sequence)
             # What the journal does not know any more must not count for another checkpoint.
@@ -175,7 +175,7 @@ def _change(
             return False
         with open(capture, "r+b") as file:
             if markers:
-                write_atomically(places, _encode(markers))
+                write_atomically(places, marks.encode_places([(m.offset, m.sequence) for m in markers]))
             _write(file, changes)
     except (OSError, OutputError):
         return False
@@ -258,18 +258,11 @@ def _first_of_each(markers: Sequence[Marker]) -> list[Marker]:
     return first
 
 
-def _encode(markers: Sequence[Marker]) -> bytes:
-    return "".join(f"{marker.offset}\t{marker.sequence}\n" for marker in markers).encode("ascii")
-
-
 def _decode(path: Path) -> list[Marker]:
     try:
-        lines = read_regular(path, _MAX_PLACES_BYTES).decode("ascii").splitlines()
-        markers = [Marker(*(int(field) for field in line.split("\t"))) for line in lines]
-        if any(marker.offset < 0 for marker in markers):
-            raise ValueError("a negative offset")
-        return markers
-    except (ValueError, TypeError) as error:
+        places = marks.decode_places(read_regular(path, _MAX_PLACES_BYTES))
+        return [Marker(offset, sequence) for offset, sequence in places]
+    except ValueError as error:
         raise CaptureError(
             f"{path} is damaged.",
             "It says where the checkpoints lie in the capture; restore it from a copy.",

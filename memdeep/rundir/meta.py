@@ -19,6 +19,11 @@ from memdeep.version import __version__
 
 META_SCHEMA = 2
 
+# The backends that recorded a run: memray's tracer, Python's `tracemalloc`, readings of the RSS.
+MEMRAY = "memray"
+TRACEMALLOC = "tracemalloc"
+RSS = "rss"
+
 
 @dataclass(frozen=True, slots=True)
 class SeenProcess:
