@@ -15,8 +15,7 @@ from memdeep.analysis.findings import findings
 from memdeep.analysis.fold import fold
 from memdeep.analysis.outline import MAX_OPEN, outline
 from memdeep.analysis.phases import heap_curve, phases
-from memdeep.heap import native_names
-from memdeep.heap.replay import engine
+from memdeep.load import seal as load_seal
 from memdeep.load.bare_capture import load_capture
 from memdeep.load.run import Recording, load_run
 from memdeep.model import Report
@@ -98,13 +97,12 @@ def _crowding(spans: int) -> tuple[str, ...]:
     )
 
 
-def store_names(path: Path, on_step: OnStep) -> None:
-    """Store with the run at ``path``, which has just ended, what another machine cannot know.
+def seal(path: Path, on_step: OnStep) -> None:
+    """Make the run at ``path``, which has just ended, fit for memray and for other machines.
 
     Raises OutputError.
     """
-    if native_names.is_installed() and engine.is_built():
-        native_names.store_names(RunDirectory(path), on_step)
+    load_seal.seal(RunDirectory(path), on_step)
 
 
 def store_sources(path: Path, report: Report) -> None:

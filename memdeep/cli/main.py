@@ -113,9 +113,8 @@ def _run(options: argparse.Namespace, program: Program, console: Console) -> int
     with StatusLine(sys.stderr, quiet=quiet) as status_line:
         exit_status = supervise.run(program, run_dir, run_options, status_line.update, on_note)
     try:
-        if run_options.native:
-            with _steps(console, quiet=quiet) as on_step:
-                pipeline.store_names(run_dir.path, on_step)
+        with _steps(console, quiet=quiet) as on_step:
+            pipeline.seal(run_dir.path, on_step)
         if settings.flag("no-report"):
             if not quiet:
                 said = _spoken(settings).say("terminal.recorded")

@@ -1,4 +1,4 @@
-"""Loads a plain memray capture: a run with nothing but a start and an end."""
+"""Loads a plain memray capture: a run with only a start and an end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from memdeep.heap.parts import Part
 from memdeep.load import checkpoints
 from memdeep.load.run import Recording, capture_files
 from memdeep.model import Checkpoint, CheckpointKind, Mode, Run
-from memdeep.record.spec import RecordSpec
+from memdeep.rundir.meta import MEMRAY
 
 NEVER_CLOSED = (
     "The capture was never closed: the program was killed, or the file is cut off. What is shown "
@@ -24,7 +24,7 @@ def load_capture(path: Path) -> Recording:
     """Load a plain memray capture, raw or LZ4, as one phase. Raises CaptureError."""
     read_header(path)
     reason = reason_for_memray(path)
-    reader = reader_of(path, for_memray=reason is not None)
+    reader = reader_of(path, reason)
     facts = reader.facts()
     duration_s = (
         max((sample.time_s for sample in facts.rss_curve), default=0.0)
@@ -56,7 +56,7 @@ def load_capture(path: Path) -> Recording:
     run = Run(
         command=tuple(facts.command.split()),
         name=path.name,
-        mode=Mode(RecordSpec.MEMRAY, facts.native, facts.python_allocators),
+        mode=Mode(MEMRAY, facts.native, facts.python_allocators),
         python=None,
         memray=None,
         started=datetime.fromtimestamp(facts.start_ms / 1000, timezone.utc).isoformat(),

@@ -19,7 +19,7 @@ from memdeep.heap.damage import HOLED, check_marked, lacks, shortened, up_to_the
 from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.parts import MAX_PEAKS, NATIVE_SHARE, HeapPart, Part, raised_to_checkpoints
 from memdeep.heap.reader import CaptureFacts
-from memdeep.heap.replay.axis import WindowAxis
+from memdeep.heap.replay.axis import CheckpointAxis
 from memdeep.heap.replay.columns import NEVER
 from memdeep.heap.replay.engine import replay
 from memdeep.heap.replay.nodes import site_nodes
@@ -36,19 +36,25 @@ MAX_LARGEST = 20_000
 class ReplayReader:
     """Reads one capture. After `facts`, the pass that it took serves the next `read_part` too.
 
-    ``names`` are those of the native frames of the run that the capture belongs to, if it does.
+    ``changes`` gives, by offset, bytes to read in place of the file's. Without ``names``, native
+    frames are named from this machine's files where these can be read.
     """
 
-    __slots__ = ("_capture", "_names", "_trace")
+    __slots__ = ("_capture", "_changes", "_names", "_trace")
 
-    def __init__(self, capture: Path, names: NativeFrames | None = None) -> None:
+    def __init__(
+        self,
+        capture: Path,
+        changes: Mapping[int, bytes] | None = None,
+        names: NativeFrames | None = None,
+    ) -> None:
         self._capture = capture
+        self._changes = changes
         self._names = names
         self._trace: Trace | None = None
 
     def facts(self) -> CaptureFacts:
-        """As `engines.CaptureReader`."""
-        self._trace = trace = replay(self._capture, lambda step: None)
+        self._trace = trace = replay(self._capture, lambda step: None, self._changes)
         head, windows = trace.header, trace.windows
         return CaptureFacts(
             command=head.command_line,
@@ -72,9 +78,8 @@ class ReplayReader:
         start_ms: int,
         on_step: Callable[[str], None],
     ) -> HeapPart:
-        """As `engines.CaptureReader`."""
         on_step("Replaying the trace")
-        trace, self._trace = self._trace or replay(self._capture, on_step), None
+        trace, self._trace = self._trace or replay(self._capture, on_step, self._changes), None
         return _read(trace, self._names, part, groups, builder, start_ms, on_step)
 
 
@@ -87,12 +92,12 @@ def _read(
     start_ms: int,
     on_step: Callable[[str], None],
 ) -> HeapPart:
-    axis = WindowAxis(trace, part)
+    axis = CheckpointAxis(trace, part)
     damage = damage_in(trace, part)
     check_marked(part, axis.seen, damage)
     if damage is not None and part.markers:  # without any, its end is where it can be read to
         part = part.up_to(axis.seen)
-        axis = WindowAxis(trace, part)
+        axis = CheckpointAxis(trace, part)
     on_step("Finding the peak of each phase")
     peak_windows = axis.peak_windows(groups)
     heights = trace.windows.peak
@@ -102,7 +107,8 @@ def _read(
     if trace.header.native:
         highest = max((heights[window] for window in peak_windows.values()), default=0)
         weighty = trace.weighty_sites(segments, ceil(NATIVE_SHARE * highest))
-        names = names or _native_frames(trace, part.content)
+        if names is None and native_names.is_installed():
+            names = RunSymbols(StoredSymbols(), trace.end_s())
         hybrid = {} if names is None else names.hybrid_stacks(trace, weighty)
     nodes = site_nodes(trace, builder, hybrid)
     on_step("Adding up what each stack held")
@@ -147,17 +153,6 @@ def _highest_segments(trace: Trace, windows: Iterable[int]) -> list[int]:
     heights, segments = trace.windows.peak, trace.windows.segment
     ranked = sorted(set(windows), key=heights.__getitem__, reverse=True)[:MAX_PEAKS]
     return sorted({segments[window] for window in ranked})
-
-
-def _native_frames(trace: Trace, capture: Path) -> NativeFrames | None:
-    """What names native frames here; without any, Python's frames must do."""
-    if native_names.is_installed():
-        return RunSymbols(StoredSymbols(), trace.end_s())
-    try:
-        from memdeep.heap.memray.native_names import MemrayNativeFrames
-    except ImportError:  # the replay needs no memray
-        return None
-    return MemrayNativeFrames(capture)
 
 
 def _largest(
