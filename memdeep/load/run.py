@@ -107,9 +107,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
     start = start_of(run_dir, events)
     end = next((event for event in events if event.kind == journal.EXIT), None)
     samples, samples_problem = _read_samples(run_dir.samples, start)
-    traced = Traced([event for event in events if event.kind in checkpoints.KINDS])
-    if meta.backend == MEMRAY:
-        traced = align_parts(run_dir, events, start)
+    traced = _traced(run_dir, events, start, meta)
     captures = _choose(run_dir, traced)
     offset_s, meta_problem = _offset_s(meta, start)
     points = checkpoints.join(
@@ -121,9 +119,9 @@ def load_run(run_dir: RunDirectory) -> Recording:
     )
     start_ms = start.epoch_ns // 1_000_000
     sources, sources_problem = source_store.read(run_dir.sources, meta.started)
-    names, names_problem = None, None
-    if meta.native and captures.parts:
-        names, names_problem = _read_names(run_dir, start_ms / 1000 + points[-1].time_s)
+    until_s = start_ms / 1000 + points[-1].time_s
+    has_native = meta.native and bool(captures.parts)
+    names, names_problem = _read_names(run_dir, until_s) if has_native else (None, None)
     origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package)
     dumps, dumps_problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
     problems = [
@@ -132,15 +130,14 @@ def load_run(run_dir: RunDirectory) -> Recording:
         *[event.label for event in events if event.kind == journal.PROBLEM][:MAX_PROBLEMS],
         dumps_problem,
     ]
-    run = _run(meta, end, points, _rss_curve(samples, points, offset_s))
+    run = replace(
+        _run(meta, end, points, _rss_curve(samples, points, offset_s)),
+        captures=capture_files([part.capture for part in captures.parts]),
+        stack_dumps=dumps,
+        problems=tuple(dict.fromkeys((*meta.notes, *filter(None, problems)))),  # some are in both
+    )
     return Recording(
-        run=replace(
-            run,
-            captures=capture_files([part.capture for part in captures.parts]),
-            stack_dumps=dumps,
-            # Some are in both.
-            problems=tuple(dict.fromkeys((*meta.notes, *filter(None, problems)))),
-        ),
+        run=run,
         parts=captures.parts,
         start_ms=start_ms,
         origins=origins,
@@ -166,6 +163,13 @@ def start_of(run_dir: RunDirectory, events: Sequence[Event]) -> Event:
         "Run the program without memdeep to see whether it starts.",
         EXIT_NO_INPUT,
     )
+
+
+def _traced(run_dir: RunDirectory, events: Sequence[Event], start: Event, meta: Meta) -> Traced:
+    """Put the checkpoints in program order; only memray's tracer left captures that tell it."""
+    if meta.backend == MEMRAY:
+        return align_parts(run_dir, events, start)
+    return Traced([event for event in events if event.kind in checkpoints.KINDS])
 
 
 @dataclass(frozen=True, slots=True)
