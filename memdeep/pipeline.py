@@ -56,15 +56,13 @@ def record_run(
 
 
 def seal(run_dir: RunDirectory, on_step: OnStep) -> None:
-    """Store with a run that has just ended what cannot be known elsewhere or later.
+    """Make a run that has just ended fit for memray's commands and for other machines.
 
     Raises OutputError.
     """
-    from memdeep.heap import native_names
-    from memdeep.heap.replay import engine
+    from memdeep.load.seal import seal
 
-    if native_names.is_installed() and engine.is_built():
-        native_names.store_names(run_dir, on_step)
+    seal(run_dir, on_step)
 
 
 def load(path: Path) -> Recording:

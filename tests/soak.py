@@ -67,7 +67,7 @@ def soak(
     assert status == (-signal.SIGKILL if with_parent else 128 + signal.SIGKILL), status
     done = {thread: _steps(logs / str(thread)) for thread in range(THREADS)}
     journal = _journal(run_dir)
-    placed = _markers(run_dir / "capture.bin")
+    placed = _markers(run_dir)
     _report(run_dir)
     return _check(run_dir, done, journal, placed, lives_s, with_parent)
 
@@ -171,8 +171,13 @@ def _journal(run_dir: Path) -> dict[int, dict[str, object]]:
     return found
 
 
-def _markers(capture: Path) -> list[int]:
-    return [int(match[1]) for match in MARKER.finditer(capture.read_bytes())]
+def _markers(run_dir: Path) -> list[int]:
+    """The numbers of the markers in the order of the capture, which is sealed if memdeep lived."""
+    listed = run_dir / "markers"
+    if listed.exists():
+        return [int(line.split("\t")[1]) for line in listed.read_text().splitlines()]
+    content = (run_dir / "capture.bin").read_bytes()
+    return [int(match[1]) for match in MARKER.finditer(content)]
 
 
 def _report(run_dir: Path) -> None:

@@ -1,4 +1,7 @@
-"""Chooses what reads a capture: the compiled replay, or memray's own reader where it cannot.
+"""Chooses the reader of a capture: the compiled replay, or memray's own reader where it cannot.
+
+Knows, alone, that there is a fallback; it must not be imported before it is needed, since the
+replay works where memray is not installed.
 
 The environment variable MEMDEEP_ENGINE decides otherwise: "memray" for its reader, "replay" for
 the replay and nothing else.
@@ -7,9 +10,11 @@ the replay and nothing else.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from memdeep.errors import EXIT_BAD_DATA, EXIT_USAGE, EngineError
+from memdeep.heap import native_names
 from memdeep.heap.reader import CaptureReader
 from memdeep.heap.replay import engine
 from memdeep.heap.replay.trace import NativeFrames
@@ -33,26 +38,40 @@ TOO_OLD = (
 
 
 def reader_of(
-    capture: Path, *, for_memray: bool, names: NativeFrames | None = None
+    capture: Path,
+    reason: str | None,
+    changes: Mapping[int, bytes] | None = None,
+    names: NativeFrames | None = None,
 ) -> CaptureReader:
-    """What reads ``capture``; ``for_memray`` if there is a reason for memray's reader.
+    """Return memray's reader of ``capture`` if there is a ``reason`` for it, otherwise the replay.
 
-    ``names`` are those of the native frames of its run, where they were stored.
+    ``changes`` gives, by offset, bytes to read in place of the file's. ``names`` are the names of
+    native frames that were stored with the run.
     """
-    if not for_memray:
-        from memdeep.heap.replay.reader import ReplayReader
+    changes = changes or {}
+    if reason is not None:
+        from memdeep.heap.memray.reader import MemrayReader
 
-        return ReplayReader(capture, names)
-    # Here and not above: it must work without memray where the replay does.
-    from memdeep.heap.memray.reader import MemrayReader
+        return MemrayReader(capture, changes)
+    from memdeep.heap.replay.reader import ReplayReader
 
-    return MemrayReader(capture)
+    if names is None and not native_names.is_installed():
+        names = _memrays_names(capture, changes)
+    return ReplayReader(capture, changes, names)
+
+
+def _memrays_names(capture: Path, changes: Mapping[int, bytes]) -> NativeFrames | None:
+    try:
+        from memdeep.heap.memray.native_names import MemrayNativeFrames
+    except ImportError:  # the replay needs no memray
+        return None
+    return MemrayNativeFrames(capture, changes)
 
 
 def reason_for_memray(capture: Path) -> str | None:
-    """Why memray's reader must read ``capture``; None if the replay can.
+    """Say why memray's reader must read ``capture``; None if the replay can.
 
-    Raises CaptureError, or EngineError if the environment asks in vain.
+    Raises CaptureError, or EngineError if the environment asks for what is not there.
     """
     if is_memray_forced():
         return f"memray's reader was used, as {VARIABLE} demands."
@@ -65,7 +84,10 @@ def reason_for_memray(capture: Path) -> str | None:
 
 
 def is_memray_forced() -> bool:
-    """Whether the environment asks for memray's reader. Raises EngineError if it asks in vain."""
+    """Tell whether the environment asks for memray's reader.
+
+    Raises EngineError if it asks for what is not there.
+    """
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in ("", MEMRAY, REPLAY):
         raise EngineError(

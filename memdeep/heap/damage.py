@@ -1,7 +1,4 @@
-"""Reads captures that may be damaged without harm, and tells whether one is.
-
-Knows what of a capture's reader can be seen from outside, not the reader.
-"""
+"""Tells whether a capture is damaged, by the figures of any reader, and puts it into words."""
 
 from __future__ import annotations
 
@@ -12,27 +9,27 @@ HOLED = "there are zeros in place of a part of it"
 
 
 def lacks(part: Part, allocations: int, of: int) -> bool:
-    """Whether allocations that were written are no longer there.
+    """Tell whether fewer ``allocations`` were read than the head counts.
 
-    memray has counted the one that it could not write.
+    In a trace that ended early, memray has counted the one that it could not write.
     """
     return allocations < of - (part.early_end is not None)
 
 
 def shortened(allocations: int, of: int) -> str:
-    """What to say of a capture with fewer allocations than its head tells of."""
+    """Describe a capture with fewer allocations than its head counts."""
     return up_to_there(f"only {allocations:,} of its {of:,} allocations can be read")
 
 
 def up_to_there(what: str) -> str:
-    """What to say of a damage that has something after it."""
+    """Describe a damage after which nothing is known."""
     return f"{what}; the heap is exact up to there, and not known after"
 
 
 def check_marked(part: Part, seen: int, damage: str | None) -> None:
-    """Raises CaptureError if the markers in the capture are not those that ``part`` knows of.
+    """Raise CaptureError if the markers in the capture are not those of ``part``.
 
-    A reader has ``seen`` so many of them.
+    ``seen`` is the number of markers that the reader met.
     """
     if part.markers and seen > len(part.sequences):
         raise CaptureError(

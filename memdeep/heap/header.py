@@ -1,4 +1,4 @@
-"""Reads the head of a memray capture: whether it is one, which version, when it was started.
+"""Reads the head of a memray capture: its version, its process, its start and end.
 
 Source of the format: `HeaderRecord` in memray's records.h, header versions 12 (memray 1.19) and
 13 (memray 1.20). Older and unknown versions are refused, never guessed.
@@ -46,7 +46,7 @@ class CaptureHeader:
 
 
 def read_header(path: Path) -> CaptureHeader:
-    """Read the head of the capture at ``path``. Raises CaptureError if it is not one we know."""
+    """Read the head of the capture at ``path``. Raises CaptureError if its version is unknown."""
     head = _read_head(path)
     if head.startswith(LZ4_MAGIC):
         return CaptureHeader(True, None, None, None)
@@ -54,7 +54,7 @@ def read_header(path: Path) -> CaptureHeader:
 
 
 def parse_header(head: bytes, path: Path) -> CaptureHeader:
-    """What the first bytes of an uncompressed capture say. Raises CaptureError."""
+    """Decode the first bytes of an uncompressed capture. Raises CaptureError."""
     if not head.strip(b"\x00"):
         raise CaptureError(
             f"{path} is empty.",
@@ -86,7 +86,7 @@ def parse_header(head: bytes, path: Path) -> CaptureHeader:
         )
     if start_ms > _MAX_MS:
         raise CaptureError(
-            f"{path} is damaged: it says that it was started in no year there is.",
+            f"{path} is damaged: its start time is impossible.",
             "Copy it again from where it was made, or record again.",
         )
     closed = is_closed(start_ms, end_ms, allocations)
@@ -102,7 +102,7 @@ def parse_header(head: bytes, path: Path) -> CaptureHeader:
 
 
 def is_closed(start_ms: int, end_ms: int, allocations: int) -> bool:
-    """Whether the tracing came to its end, by what the head says.
+    """Tell by the figures of the head whether the tracing came to its end.
 
     memray writes the head when it begins, with no allocations and an end that may already be a
     little later, and again when it ends.

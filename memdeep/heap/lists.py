@@ -1,4 +1,4 @@
-"""Lifetimes as a list: what reads a capture may have them in another form."""
+"""Lifetimes and live bytes as lists of Python objects, for readers other than the replay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from memdeep.model.sums import Tally, stacks_of
 
 @dataclass(frozen=True, slots=True)
 class LifetimeList:
-    """As `model.Lifetimes`."""
+    """Lifetimes one by one."""
 
     lifetimes: tuple[Lifetime, ...] = ()
 
@@ -25,7 +25,6 @@ class LifetimeList:
     def charged_to(
         self, places: Sequence[int], coarse: Sequence[int] | None = None, small: int = -1
     ) -> LifetimeList:
-        """As `model.Lifetimes`."""
         others = places if coarse is None else coarse
         tally: Tally[tuple[int, int, int | None]] = Tally()
         for node, born, died, size, count in self.lifetimes:
@@ -33,11 +32,9 @@ class LifetimeList:
         return lifetimes_of(tally)
 
     def size_of_rank(self, rank: int) -> int:
-        """As `model.Lifetimes`."""
         return sorted((life.bytes for life in self.lifetimes), reverse=True)[rank]
 
     def alive_at(self, checkpoint: int) -> Alive:
-        """As `model.Lifetimes`."""
         tally: Tally[int] = Tally()
         for life in self.lifetimes:
             if life.is_alive_at(checkpoint):
@@ -45,7 +42,6 @@ class LifetimeList:
         return alive_of(tally)
 
     def heap_at(self, checkpoints: int) -> Sequence[int]:
-        """As `model.Lifetimes`."""
         changes = [0] * checkpoints
         for life in self.lifetimes:
             changes[life.born] += life.bytes
@@ -54,7 +50,6 @@ class LifetimeList:
         return tuple(accumulate(changes))
 
     def moved(self, phases: Sequence[Sequence[Stretch]]) -> list[Moved]:
-        """As `model.Lifetimes`."""
         around: dict[int, list[tuple[int, Stretch]]] = {}
         for place, stretches in enumerate(phases):
             for stretch in stretches:
@@ -80,7 +75,6 @@ class LifetimeList:
     def largest_shares(
         self, transients: Lifetimes | None, nodes: int, small: float
     ) -> Sequence[float]:
-        """As `model.Lifetimes`."""
         allocated: Tally[tuple[int, int]] = Tally()
         totals: Tally[int] = Tally()
         for lifetimes in (self, transients or ()):
@@ -96,7 +90,7 @@ class LifetimeList:
 
 
 def lifetimes_of(tally: Tally[tuple[int, int, int | None]]) -> LifetimeList:
-    """What is charged to (node, born, died)."""
+    """Make a lifetime of each (node, born, died)."""
     return LifetimeList(
         tuple(
             Lifetime(node, born, died, held, count)
@@ -107,7 +101,7 @@ def lifetimes_of(tally: Tally[tuple[int, int, int | None]]) -> LifetimeList:
 
 @dataclass(frozen=True, slots=True)
 class AliveStacks:
-    """As `model.Alive`."""
+    """Live bytes one stack at a time."""
 
     stacks: tuple[StackBytes, ...] = ()
 
@@ -115,7 +109,6 @@ class AliveStacks:
         return iter(self.stacks)
 
     def by_group(self, groups: Sequence[int]) -> tuple[StackBytes, ...]:
-        """As `model.Alive`."""
         found: dict[int, list[StackBytes]] = {}
         for stack in self.stacks:
             found.setdefault(groups[stack.node], []).append(stack)
@@ -129,7 +122,6 @@ class AliveStacks:
         )
 
     def folded(self, parents: Sequence[int], most: int) -> tuple[FoldedStack, ...]:
-        """As `model.Alive`."""
         if len(self.stacks) <= most:
             return tuple(
                 FoldedStack(stack.node, stack.bytes, stack.allocations, stack.bytes)
@@ -161,12 +153,12 @@ class AliveStacks:
 
 
 def alive_of(tally: Tally[int]) -> AliveStacks:
-    """What is charged to nodes."""
+    """Make the live bytes of each node."""
     return AliveStacks(stacks_of(tally))
 
 
 def _nearest(node: int, parents: Sequence[int], kept: Collection[int]) -> int:
-    """``node``, or the nearest of those around it that is in ``kept``; -1 if there is none."""
+    """Return ``node`` or its nearest caller that is in ``kept``; -1 if there is none."""
     while node >= 0 and node not in kept:
         node = parents[node]
     return node

@@ -1,6 +1,6 @@
-"""Brings the symbols of one run together: its stored names, this machine's files, the cache.
+"""Names the native frames of a run: by its stored names, this machine's files, the cache.
 
-Gives call sites their stacks with native frames, and stores the names with the run.
+Returns the stacks of call sites with native frames, and stores the names with the run.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ NOWHERE: RawFrame = ("<unknown>", "", 0)  # in no file: generated code, or the k
 
 
 def is_installed() -> bool:
-    """Whether what reads symbols is there; it is not built for every platform."""
+    """Tell whether the libraries that read symbols are there; not every platform has them."""
     return all(map(find_spec, ("symbolic", "cffi", "multi_demangle")))
 
 
 def store_names(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
     """Store the names of all native frames with a run that has just ended. Raises OutputError.
 
-    What can be said of a capture that cannot be read, its report says.
+    A capture that cannot be read is skipped: its report says so.
     """
     symbols = RunSymbols(StoredSymbols(), time.time())
     for capture in run_dir.captures():
@@ -65,7 +65,6 @@ class RunSymbols:
         self._recorded_until_s = recorded_until_s
 
     def hybrid_stacks(self, trace: Trace, sites: Sequence[int]) -> Mapping[int, Sequence[RawFrame]]:
-        """As `trace.NativeFrames`."""
         symbols = _TraceSymbols(trace, self._server)
         return {site: symbols.hybrid_stack(site) for site in sites if trace.sites.native[site]}
 
@@ -76,7 +75,7 @@ class RunSymbols:
             symbols.frames(generation, address)
 
     def named(self) -> StoredSymbols:
-        """Everything that was named so far."""
+        """Return everything that was named so far."""
         return self._server.answered()
 
     @cached_property
@@ -129,7 +128,7 @@ class _TraceSymbols:
         )
 
     def frames(self, generation: int, address: int) -> Frames:
-        """The functions that were executing where ``address`` returns to, innermost first."""
+        """Return the functions that contain the call before ``address``, innermost first."""
         frames = self._known.get((generation, address))
         if frames is None:
             # What follows a call may belong to another line, or to another function.

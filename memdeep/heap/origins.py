@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import memdeep
 from memdeep.model import Origin
 from memdeep.record.marks import frame
 
-_PACKAGE = Path(memdeep.__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _ALIAS = "memory_monitor.py"  # the module beside the package
 _LIBRARY_PARTS = ("/site-packages/", "/dist-packages/")
 _STDLIB_MARK = "/lib/python3."

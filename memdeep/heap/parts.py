@@ -1,4 +1,4 @@
-"""The stretches of a run that were traced, and how their heaps make up the heap of the run.
+"""The stretches of a run that were traced, and the heap of the run as the sum of their heaps.
 
 A run that is traced from its start to its end has one part; one that is traced only in some phases
 has a part, with a capture of its own, for each of them.
@@ -19,7 +19,7 @@ from memdeep.model import Heap, LargeAllocation, Lifetimes, Peak, Sample, StackT
 # heap keep their Python frames only.
 NATIVE_SHARE = 1 / 2000
 
-# What was alive at a peak is kept for this many peaks, the highest: each costs an entry a stack.
+# The stacks of so many peaks are kept, of the highest: each costs an entry a stack.
 MAX_PEAKS = 200
 
 Item = TypeVar("Item")
@@ -31,9 +31,8 @@ class Part:
 
     ``markers`` is the number of checkpoints that lie inside it. ``first`` is 0 only if the capture
     begins with the program, ``last`` is the run's last only if it ends with it. ``sequences`` are
-    the numbers of the checkpoints whose markers are in the capture, be they replaced or still as
-    they were recorded. ``copy`` is what to read in place of ``capture``, if anything.
-    ``early_end`` says that the trace ended before it was to, if it did.
+    the numbers of the checkpoints whose markers are in the capture. ``early_end`` is the sentence
+    on a trace that ended too early.
     """
 
     capture: Path
@@ -41,29 +40,23 @@ class Part:
     last: int
     markers: int
     sequences: frozenset[int] = frozenset()
-    copy: Path | None = None
     early_end: str | None = None
 
-    @property
-    def content(self) -> Path:
-        """The file to read."""
-        return self.copy or self.capture
-
     def holds(self, stretch: Stretch) -> bool:
-        """Whether all of ``stretch`` lies within this part."""
+        """Tell whether all of ``stretch`` lies within this part."""
         return self.first <= stretch.start and stretch.end <= self.last
 
     def up_to(self, markers: int) -> Part:
-        """The part as far as its first ``markers`` checkpoints."""
+        """Return the part as far as its first ``markers`` checkpoints."""
         return replace(self, last=max(1, self.first) + markers - 1, markers=markers)
 
 
 @dataclass(frozen=True, slots=True)
 class HeapPart:
-    """What one part says; ``at_checkpoints`` are those it covers, ``peaks`` by group.
+    """The heap of one part; ``at_checkpoints`` are those it covers, ``peaks`` by group.
 
-    ``transients`` and ``largest`` are None where the reader cannot know them. ``damage`` says what
-    is wrong with the capture, if anything is: then ``part`` ends before it.
+    ``transients`` and ``largest`` are None where the reader cannot know them. ``damage`` describes
+    the damage of the capture, if there is any: then ``part`` ends before it.
     """
 
     part: Part
@@ -78,7 +71,7 @@ class HeapPart:
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:
-    """``heap`` with no peak below the heap at a checkpoint of its group.
+    """Raise each peak of ``heap`` to the highest heap at a checkpoint of its group.
 
     memray opens no window after its last memory record; what was allocated from there on is known
     at the next checkpoint only.
@@ -100,7 +93,7 @@ def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -
 
 
 def damage_of(heap: HeapPart) -> tuple[str, ...]:
-    """What to say of a damaged capture, or one that ends early; nothing if it is sound."""
+    """Return the sentence on a capture that is damaged or ends early; none if it is sound."""
     if heap.damage is None:
         return () if heap.part.early_end is None else (heap.part.early_end,)
     name = heap.part.capture.name
@@ -114,7 +107,7 @@ def join(
     groups: Sequence[Sequence[Stretch]],
     problems: Sequence[str] = (),
 ) -> Heap:
-    """The heap of the run; ``problems`` say what of it could not be read.
+    """Join the heaps of all parts; ``problems`` tell what could not be read.
 
     A group whose stretches lie in several parts has the highest peak.
     """
@@ -138,7 +131,7 @@ def join(
 
 
 def _known(figures: Sequence[Item | None]) -> list[Item] | None:
-    """All of them, or None where one is not known."""
+    """Return all of them, or None where one is not known."""
     known = [figure for figure in figures if figure is not None]
     return known if known and len(known) == len(figures) else None
 

@@ -13,9 +13,9 @@ from memdeep.model import Sample, Stretch
 
 @dataclass(frozen=True, slots=True)
 class CaptureFacts:
-    """What a capture says of its run; ``end_ms`` is None if the program was killed.
+    """The facts of a run that its capture tells; ``end_ms`` is None if the program was killed.
 
-    ``rss_curve`` is what memray's own thread read.
+    ``rss_curve`` holds the readings of memray's own thread.
     """
 
     command: str
@@ -31,7 +31,7 @@ class CaptureReader(Protocol):
     """Reads one capture."""
 
     def facts(self) -> CaptureFacts:
-        """The capture's description. Raises CaptureError."""
+        """Read the facts of the run. Raises CaptureError."""
 
     def read_part(
         self,
@@ -41,7 +41,7 @@ class CaptureReader(Protocol):
         start_ms: int,
         on_step: Callable[[str], None],
     ) -> HeapPart:
-        """What the capture says of ``part``, whose checkpoints it is aligned to.
+        """Read the heap of ``part``, the stretch of the run that this capture covers.
 
         Peaks are found for each of ``groups`` (stretches between the run's checkpoints), as far as
         they lie within it. ``start_ms`` (since the epoch) is the zero of times. Raises

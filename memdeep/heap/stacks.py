@@ -1,4 +1,4 @@
-"""Builds the stack tree: interns frames, and takes memdeep's own out of the user's stacks."""
+"""Builds the stack tree: interns frames, and removes memdeep's own from the user's stacks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StackTreeBuilder:
         hybrid: Sequence[RawFrame] | None,
         thread: str | None = None,
     ) -> int:
-        """The node of a stack given as memray gives it, innermost frame first.
+        """Add a stack in memray's form, innermost frame first; return its node.
 
         ``hybrid`` is the same stack with native frames among the Python ones, where known;
         ``thread`` is the name of the thread that ran it, where known.
@@ -42,15 +42,15 @@ class StackTreeBuilder:
         return node
 
     def build(self) -> StackTree:
-        """The tree of everything added."""
+        """Return the tree of everything added."""
         return StackTree(tuple(self._frames), self._parents, self._frame_ids)
 
     def python_frame(self, raw: RawFrame) -> Frame:
-        """A frame of Python's, with whose code it is."""
+        """Return a Python frame with its origin."""
         return Frame(*raw, self._origins.of(raw[1]))
 
     def extend(self, frames: Iterable[Frame], parents: bytes, frame_ids: bytes) -> None:
-        """Take over what was added to the tree elsewhere, behind what it had.
+        """Append frames and nodes that were added to a copy of the tree.
 
         ``parents`` and ``frame_ids`` are the new nodes' columns, of 32 bits.
         """
@@ -60,7 +60,7 @@ class StackTreeBuilder:
         self._frame_ids.frombytes(frame_ids)
 
     def _root(self, thread: str | None) -> int:
-        """The node below which the stacks of ``thread`` hang; -1 without one."""
+        """Return the node above all stacks of ``thread``; -1 without one."""
         if thread is None:
             return -1
         return self._child(-1, self._number(thread_frame(thread)))
@@ -69,7 +69,7 @@ class StackTreeBuilder:
         return [self.python_frame(raw) for raw in reversed(python)]
 
     def _mixed(self, python: Sequence[RawFrame], hybrid: Sequence[RawFrame]) -> list[Frame]:
-        """Python frames appear in ``hybrid`` in their order; all others are native."""
+        """Mark the frames of ``hybrid`` as Python's, which are in order, or as native."""
         frames = []
         remaining = list(python)
         for raw in reversed(hybrid):
@@ -81,15 +81,15 @@ class StackTreeBuilder:
         return frames
 
     def is_own(self, node: int) -> bool:
-        """Whether ``node`` is memdeep's own recording."""
+        """Tell whether ``node`` is memdeep's own recording."""
         return self._frame_ids[node] == self._frames.get(OWN_FRAME)
 
     def _number(self, frame: Frame) -> int:
-        """The place of ``frame`` among the tree's frames."""
+        """Return the number of ``frame`` among the tree's frames."""
         return self._frames.setdefault(frame, len(self._frames))
 
     def _child(self, parent: int, frame_id: int) -> int:
-        """The node of the frame of that number below ``parent``; outermost if that is -1."""
+        """Return the node of frame number ``frame_id`` below ``parent``; -1 means outermost."""
         for node in range(len(self._nodes), len(self._parents)):  # taken over since the last look
             self._nodes[self._parents[node] << 32 | self._frame_ids[node]] = node
         key = parent << 32 | frame_id
@@ -102,12 +102,12 @@ class StackTreeBuilder:
 
 
 def thread_frame(name: str) -> Frame:
-    """What stands outermost in the stacks of the thread of this name."""
+    """Return the outermost frame of all stacks of the thread of this name."""
     return Frame(name, "", 0, Origin.THREAD)
 
 
 def _without_own(frames: list[Frame]) -> list[Frame]:
-    """``frames`` (outermost first) as the program's own: ours are what starts and wraps it."""
+    """Remove the frames that start and wrap the program from ``frames`` (outermost first)."""
     frames = [frame for frame in frames if not is_wrapper(frame)]
     code = [frame for frame in frames if not _is_native(frame)]
     if not code:
@@ -119,12 +119,12 @@ def _without_own(frames: list[Frame]) -> list[Frame]:
 
 
 def is_wrapper(frame: Frame) -> bool:
-    """Whether ``frame`` only stands between a caller and the function it called in a phase."""
+    """Tell whether ``frame`` is the wrapper between a caller and a function that is a phase."""
     return frame.origin is Origin.MEMDEEP and frame.function == "wrapper"
 
 
 def _belongs_to_memdeep(code: list[Frame]) -> bool:
-    """Whether the innermost code that is not the standard library's is memdeep's."""
+    """Tell whether the innermost code outside the standard library is memdeep's."""
     for frame in reversed(code):
         if frame.origin is not Origin.STDLIB:
             return frame.origin is Origin.MEMDEEP
@@ -132,7 +132,7 @@ def _belongs_to_memdeep(code: list[Frame]) -> bool:
 
 
 def _end_of_launcher(frames: list[Frame]) -> int:
-    """How many of the outermost frames only start the program: memdeep's, memray's, runpy's.
+    """Count the outermost frames that only start the program: memdeep's, memray's, runpy's.
 
     The first frame of code may be a script such as `bin/memray`.
     """
@@ -158,7 +158,7 @@ def _is_native(frame: Frame) -> bool:
 
 
 def is_launcher(frame: Frame) -> bool:
-    """Whether ``frame`` may belong to what starts the program."""
+    """Tell whether ``frame`` may belong to the code that starts the program."""
     if frame.origin is Origin.MEMDEEP:
         return True
     if frame.origin is Origin.STDLIB:

@@ -1,4 +1,4 @@
-"""Reads what the tracemalloc backend recorded: at each checkpoint, what each stack held.
+"""Reads the recordings of the tracemalloc backend: the bytes of each stack at each checkpoint.
 
 Between two checkpoints only the difference is known. Where a stack holds less than before, the
 bytes it got last are taken to be those that were freed.
@@ -7,7 +7,6 @@ bytes it got last are taken to be those that were freed.
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,7 +15,7 @@ from memdeep.heap.lists import LifetimeList
 from memdeep.heap.parts import HeapPart, Part
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.model import Lifetime, Peak, RawFrame, Stretch
-from memdeep.rundir import journal
+from memdeep.rundir import snapshots as snapshots_file
 from memdeep.rundir.files import open_regular, read_error
 from memdeep.sources.files import read_source
 
@@ -27,14 +26,14 @@ Held = dict[int, tuple[int, int]]  # stack -> bytes, allocations
 
 
 class _Snapshots:
-    """The file's lines, by checkpoint; ``stacks`` give the frames of a stack.
+    """The file's lines, by checkpoint; ``stacks`` gives the frames of a stack.
 
-    ``damaged`` is the number of lines that were left out: their checkpoints keep the figures of
-    the ones before.
+    ``damaged`` counts the lines that were left out: their checkpoints keep the figures of the ones
+    before.
     """
 
     def __init__(self, path: Path, places: Mapping[int, int]) -> None:
-        """Raises CaptureError if there is no such file."""
+        """Read the file at ``path``. Raises CaptureError if there is none."""
         self.held: dict[int, Held] = {}
         self.peaks: dict[int, int] = {}
         self.stacks: dict[int, list[RawFrame]] = {}
@@ -42,23 +41,18 @@ class _Snapshots:
         last: Held = {}
         for line in _lines(path):
             try:
-                fields = json.loads(line)
-                sequence, peak = journal.count(fields["n"]), journal.count(fields["peak"])
-                for stack, frames in fields.get("new", ()):
-                    self.stacks[int(stack)] = [
-                        _frame(str(name), journal.count(row)) for name, row in frames
-                    ]
-                if "stacks" in fields:
-                    last = {
-                        int(stack): (journal.count(size), journal.count(number))
-                        for stack, size, number in fields["stacks"]
-                    }
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+                snapshot = snapshots_file.decode(line)
+            except ValueError:
                 self.damaged += line.endswith(b"\n")  # otherwise it is the last one, torn
                 continue
-            if sequence in places:
-                self.held[places[sequence]] = last
-                self.peaks[places[sequence]] = peak
+            for stack, frames in snapshot.new.items():
+                self.stacks[stack] = [_frame(*frame) for frame in frames]
+            if snapshot.held is not None:
+                last = snapshot.held
+            if snapshot.sequence in places:
+                place = places[snapshot.sequence]
+                self.held[place] = last
+                self.peaks[place] = snapshot.peak_bytes
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -78,7 +72,7 @@ def read_snapshots(
     groups: Sequence[Sequence[Stretch]],
     builder: StackTreeBuilder,
 ) -> HeapPart | None:
-    """The heap as far as it was recorded, or None if it was not. Raises CaptureError.
+    """Read the heap as far as it was recorded; None if no line can be read. Raises CaptureError.
 
     ``places`` gives the checkpoint of a sequence number. Peaks have a height but no stacks.
     """
@@ -116,7 +110,7 @@ def _highest(heights: Sequence[int], stretches: Sequence[Stretch]) -> int:
 
 
 def _lifetimes(snapshots: _Snapshots, nodes: Mapping[int, int], last: int) -> list[Lifetime]:
-    """Pieces of what each stack held, last in, first out."""
+    """Divide the bytes of each stack into lifetimes, last in, first out."""
     alive: dict[int, list[list[int]]] = {}  # node -> [born, bytes, allocations], oldest first
     lifetimes = []
     before: Held = {}
@@ -130,11 +124,11 @@ def _lifetimes(snapshots: _Snapshots, nodes: Mapping[int, int], last: int) -> li
                 continue
             now, then = held.get(stack, (0, 0)), before.get(stack, (0, 0))
             size, count = now[0] - then[0], now[1] - then[1]
-            pieces = alive.setdefault(node, [])
+            blocks = alive.setdefault(node, [])
             if size > 0:
-                pieces.append([place, size, max(count, 0)])
-            while size < 0 and pieces:
-                newest = pieces[-1]
+                blocks.append([place, size, max(count, 0)])
+            while size < 0 and blocks:
+                newest = blocks[-1]
                 freed = min(newest[1], -size)
                 share = newest[2] * freed // newest[1]
                 lifetimes.append(Lifetime(node, newest[0], place, freed, share))
@@ -142,15 +136,15 @@ def _lifetimes(snapshots: _Snapshots, nodes: Mapping[int, int], last: int) -> li
                 newest[2] -= share
                 size += freed
                 if not newest[1]:
-                    pieces.pop()
+                    blocks.pop()
         before = held
-    for node, pieces in alive.items():
-        lifetimes.extend(Lifetime(node, born, None, size, count) for born, size, count in pieces)
+    for node, blocks in alive.items():
+        lifetimes.extend(Lifetime(node, born, None, size, count) for born, size, count in blocks)
     return lifetimes
 
 
 def _frame(filename: str, lineno: int) -> RawFrame:
-    """tracemalloc keeps no names of functions; the source tells which one a line belongs to."""
+    """Return the frame of a line; the source tells its function, which tracemalloc does not."""
     return _function_at(filename, lineno), filename, lineno
 
 
@@ -165,7 +159,7 @@ def _function_at(filename: str, lineno: int) -> str:
 
 @cache
 def _functions(filename: str) -> tuple[tuple[int, int, str], ...]:
-    """First line, last line and name of each function of a file, outer ones before inner ones."""
+    """Find the first line, last line and name of each function, outer ones before inner ones."""
     try:
         tree = ast.parse(read_source(filename))
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -1,4 +1,4 @@
-"""Loads a plain memray capture: a run with nothing but a start and an end."""
+"""Loads a plain memray capture: a run with only a start and an end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def load_capture(path: Path) -> Recording:
     """Load a plain memray capture, raw or LZ4, as one phase. Raises CaptureError."""
     read_header(path)
     reason = reason_for_memray(path)
-    reader = reader_of(path, for_memray=reason is not None)
+    reader = reader_of(path, reason)
     facts = reader.facts()
     duration_s = (
         max((sample.time_s for sample in facts.rss_curve), default=0.0)

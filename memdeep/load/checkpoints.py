@@ -1,4 +1,4 @@
-"""Joins the journal with the order of the markers: the checkpoints of a run."""
+"""Makes the checkpoints of a run from the events of its journal."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def join(
     end_s: float,
     last_seen: Sample | None,
 ) -> tuple[Checkpoint, ...]:
-    """All checkpoints, with the start and the end of the run as the first and the last.
+    """Join ``ordered`` events with the start and the end of the run, as first and last checkpoint.
 
     ``end`` is the event written when the program ended by itself; otherwise it ended at ``end_s``,
-    and its RSS was that of ``last_seen``, or of its last checkpoint where that is younger.
+    with the RSS of ``last_seen``, or of its last checkpoint where that is younger.
     """
     pid = start.pid if start else None
     points = [

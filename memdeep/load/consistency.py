@@ -1,7 +1,6 @@
 """Tells whether the files of a run directory are of one run, or were put together from several.
 
-Processes are numbered and clocks run in all of them: the journal's first line is what the others
-are held against.
+All of them name a process and a time; these are compared with the first line of the journal.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from memdeep.errors import CaptureError
 from memdeep.heap.header import CaptureHeader
-from memdeep.heap.markers import Aligned
+from memdeep.heap.markers import Alignment
 from memdeep.rundir import journal
 from memdeep.rundir.journal import Event
 from memdeep.rundir.meta import Meta
@@ -23,9 +22,9 @@ MAX_CLOCK_STEP_MS = 60_000  # the clock may be set while the tracker starts
 
 
 def check_capture(capture: Path, header: CaptureHeader, start: Event, time_us: int) -> None:
-    """Raises CaptureError if ``capture`` is not of the run that began with ``start``.
+    """Raise CaptureError if ``capture`` is not of the run that began with ``start``.
 
-    It was to be traced from ``time_us`` on.
+    The journal says that it was traced from ``time_us`` on.
     """
     expected_ms = start.epoch_ns // 1_000_000 + time_us // 1000
     is_other_process = None not in (header.pid, start.pid) and header.pid != start.pid
@@ -40,14 +39,14 @@ def check_capture(capture: Path, header: CaptureHeader, start: Event, time_us: i
 
 
 def is_of_run(meta: Meta, start: Event) -> bool:
-    """Whether `meta.json` is of the run that began with ``start``."""
+    """Tell whether `meta.json` is of the run that began with ``start``."""
     after_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
     pids = {process.pid for process in meta.processes}
     return 0 <= after_s <= MAX_START_S and (not pids or start.pid in pids)
 
 
 def are_of_run(samples: Sequence[ProcessSample], start: Event) -> bool:
-    """Whether `samples` are of the run that began with ``start``."""
+    """Tell whether `samples` are of the run that began with ``start``."""
     return not samples or any(sample.pid == start.pid for sample in samples)
 
 
@@ -55,20 +54,20 @@ def problem(
     capture: Path,
     end: int | None,
     points: Mapping[int, Event],
-    aligned: Aligned,
+    alignment: Alignment,
     unplaced: Sequence[int],
 ) -> str | None:
-    """The sentence on a trace that ended early; None if it did not.
+    """Return the sentence on a trace that ended early; None if it did not.
 
     ``end`` is the sequence number of the event that ended the trace, None if the program died.
-    ``unplaced`` are those of the checkpoints, among ``points``, whose markers the capture has not.
+    ``unplaced`` are the numbers of checkpoints, among ``points``, without a marker in the capture.
     """
-    placed = aligned.sequences
+    placed = alignment.sequences
     after = max(placed, default=0)
     late = Counter(points[sequence].thread for sequence in unplaced if sequence > after)
     # A program that is killed may owe the marker of the last checkpoint, of each thread.
     owes_several = max(late.values(), default=0) > 1
-    if not owes_several and (end is None or end in aligned.others):
+    if not owes_several and (end is None or end in alignment.others):
         return None
     where = f"after the checkpoint {points[placed[-1]].label}" if placed else "from the start on"
     return (
@@ -78,5 +77,5 @@ def problem(
 
 
 def end_of_run(events: Sequence[Event]) -> int | None:
-    """The number of the event that ends the trace where nothing did before."""
+    """Return the number of the event at the end of the program; None if it was killed."""
     return next((event.sequence for event in events if event.kind == journal.EXIT), None)

@@ -1,4 +1,4 @@
-"""Reads how a run ended: its exit, the limit it ran under, and the stacks written down before."""
+"""Reads how a run ended: its exit, its limit on memory, and the stacks dumped before."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from memdeep.rundir.stacks import Dump, DumpedThread
 
 
 def exit_of(meta: Meta, end: Event | None) -> Exit | None:
-    """How the program ended, by the parent's word and by ``end``, the program's own; None: unknown.
+    """Return how the program ended, as seen by the parent and by the program; None if unknown.
 
-    The program writes ``end`` when Python ends as it should, after a traceback too.
+    ``end`` is the event that the program writes when Python ends in order, after a traceback too.
     """
     if meta.verdict is None:
         return None
@@ -32,7 +32,7 @@ def exit_of(meta: Meta, end: Event | None) -> Exit | None:
 
 
 def limit_of(meta: Meta) -> MemoryLimit | None:
-    """The limit on memory that was in force."""
+    """Return the limit on memory that was in force."""
     if meta.limit_bytes is None or meta.limit_source is None:
         return None
     return MemoryLimit(meta.limit_bytes, meta.limit_source, meta.limit_of_address_space)
@@ -41,9 +41,10 @@ def limit_of(meta: Meta) -> MemoryLimit | None:
 def read_stack_dumps(
     path: Path, pid: int | None, origins: Origins, offset_s: float
 ) -> tuple[tuple[StackDump, ...], str | None]:
-    """The dumps of process ``pid`` in the file at ``path``, if there is one.
+    """Read the dumps of process ``pid`` in the file at ``path``, if there is one.
 
-    And a sentence on what had to be left out. ``offset_s`` is the run's zero in the file.
+    The second value is a sentence on dumps that were left out. ``offset_s`` is the time of the
+    run's start by the clock of the file.
     """
     if not os.path.lexists(path):
         return (), None
@@ -62,7 +63,7 @@ def read_stack_dumps(
 
 
 def _stack_dump(dump: Dump, origins: Origins, offset_s: float) -> StackDump:
-    """Threads that ran no Python are left out: they tell nothing, and memdeep has one itself."""
+    """Convert ``dump``, without threads that ran no Python: memdeep has one itself."""
     threads = (_thread(thread, origins) for thread in dump.threads)
     return StackDump(
         reason=dump.reason,

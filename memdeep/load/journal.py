@@ -1,4 +1,4 @@
-"""Reads a run's journal, of any length and however damaged, and says what of it is missing."""
+"""Reads a run's journal, of any length and however damaged, and tells what is missing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from memdeep.rundir import journal
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import read_lines
 
-# A run with more checkpoints has a report that nobody could open. What happened first and what
-# happened last tell most.
+# The report of a run with more checkpoints could not be opened. The first and the last ones tell
+# most.
 MAX_LINES = 200_000
 # Lines that are no checkpoints say how the others are to be read. A quotation mark within a label
 # has a backslash before it, so that this matches no label.
@@ -28,7 +28,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> Journal:
-    """What can be read of the journal at ``path``. Raises CaptureError."""
+    """Read the journal at ``path``, as far as it can be read. Raises CaptureError."""
     lines = read_lines(path, MAX_LINES, _ALWAYS)
     decoded, damaged = journal.decode(lines.content)
     first: dict[int, Event] = {}
@@ -41,7 +41,7 @@ def read_journal(path: Path) -> Journal:
 
 
 def _missing(events: Sequence[Event]) -> int:
-    """How many numbers the journal skips."""
+    """Count the sequence numbers that the journal skips."""
     numbers = [event.sequence for event in events if event.sequence]
     return max(numbers, default=0) - len(numbers)
 

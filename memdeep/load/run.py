@@ -1,4 +1,4 @@
-"""Loads a recording: all that is known of a run, and the way to its heap once phases are known."""
+"""Loads the recording of a run: its facts, and the means to read its heap once phases are known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.heap import native_names
-from memdeep.heap.choice import reader_of
+from memdeep.heap.choice import reader_of, reason_for_memray
 from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import HeapPart, Part, damage_of, join
@@ -33,12 +33,11 @@ from memdeep.model import (
 from memdeep.model.sums import sum_of_known
 from memdeep.record.how import MEMRAY, TRACEMALLOC
 from memdeep.rundir import journal
-from memdeep.rundir import meta as observation
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import read_regular
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import read_lines
-from memdeep.rundir.meta import Meta
+from memdeep.rundir.meta import Meta, decode_meta
 from memdeep.rundir.samples import ProcessSample, decode_samples
 from memdeep.sources import store as source_store
 from memdeep.sources.lines import Sources
@@ -51,12 +50,12 @@ MAX_PROBLEMS = 100
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A run, and what is needed to read its heap.
+    """A run, and all that is needed to read its heap.
 
-    ``parts`` are its captures by memray; ``snapshots`` is the file of the tracemalloc backend, and
-    ``places`` the checkpoint of each sequence number in it. ``start_ms`` is the start of the run
-    since the epoch. ``readers`` are what reads the captures; ``sources`` are lines that were
-    stored with the run. ``is_capture`` says that there is nothing but one capture.
+    ``parts`` are its captures by memray, each with one of ``readers``; ``snapshots`` is the file of
+    the tracemalloc backend, and ``places`` the checkpoint of each sequence number in it.
+    ``start_ms`` is the start of the run since the epoch. ``sources`` are lines that were stored
+    with the run. ``is_capture`` is True for one capture without a run directory.
     """
 
     run: Run
@@ -70,7 +69,7 @@ class Recording:
     is_capture: bool = False
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
-        """The heap, with a peak for each group of stretches.
+        """Read the heap, with a peak for each group of stretches.
 
         A capture that cannot be read costs a run its part of the heap; raises CaptureError if it is
         all there is.
@@ -99,118 +98,190 @@ class Recording:
 
 
 def load_run(run_dir: RunDirectory) -> Recording:
-    """Load a run directory, aligning its captures if that was not done. Raises CaptureError.
+    """Load a run directory; nothing in it is changed. Raises CaptureError.
 
-    What is damaged, missing or of another run is left out, and said to be.
+    Files that are damaged, missing or of another run are left out, with a sentence on each.
     """
-    content = read_regular(run_dir.meta, MAX_META_BYTES)
-    meta = observation.decode_meta(content, run_dir.meta)
+    meta = read_meta(run_dir)
     read = read_journal(run_dir.journal)
-    events, problems = read.events, list(read.problems)
-    start = next((event for event in events if event.kind == journal.START), None)
-    if start is None:
-        raise CaptureError(
-            f"Nothing was recorded in {run_dir.path}: the program ended before it began.",
-            "Run the program without memdeep to see whether it starts.",
-            EXIT_NO_INPUT,
-        )
-    samples, missing = _read_samples(run_dir.samples, start)
-    problems += missing
-    traced = Traced([event for event in events if event.kind in checkpoints.KINDS])
-    if meta.backend == MEMRAY:
-        traced = align_parts(run_dir, events, start)
-    ordered = traced.ordered
-    problems += traced.problems
-    offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
-    captures = [part.capture for part in traced.parts]
-    problems += sorted(set(traced.reasons.values()))
-    if not consistency.is_of_run(meta, start):
-        offset_s = 0.0
-        problems.append(
-            "meta.json is of another run than the journal: how the program was started and how "
-            "it ended need not be true of what is shown."
-        )
+    events = read.events
+    start = start_of(run_dir, events)
     end = next((event for event in events if event.kind == journal.EXIT), None)
+    samples, samples_problem = _read_samples(run_dir.samples, start)
+    traced = _traced(run_dir, events, start, meta)
+    captures = _choose(run_dir, traced)
+    offset_s, meta_problem = _offset_s(meta, start)
     points = checkpoints.join(
         start,
-        ordered,
+        traced.ordered,
         end,
         end_s=_end_s(meta, samples) - offset_s,
         last_seen=_last_seen(samples, start.pid, offset_s),
     )
     start_ms = start.epoch_ns // 1_000_000
-    sources, problem = source_store.read(run_dir.sources, meta.started)
-    problems += [] if problem is None else [problem]
-    names = None
-    if meta.native and captures and native_names.is_installed():
-        stored, problem = symbol_store.read(run_dir.symbols)
-        problems += [] if problem is None else [problem]
-        names = RunSymbols(stored, start_ms / 1000 + points[-1].time_s)
-    problems += [event.label for event in events if event.kind == journal.PROBLEM][:MAX_PROBLEMS]
+    sources, sources_problem = source_store.read(run_dir.sources, meta.started)
+    until_s = start_ms / 1000 + points[-1].time_s
+    has_native = meta.native and bool(captures.parts)
+    names, names_problem = _read_names(run_dir, until_s) if has_native else (None, None)
     origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package)
-    dumps, problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
-    problems += [] if problem is None else [problem]
-    run = _run(meta, end, points, _rss_curve(samples, points, offset_s), problems)
+    dumps, dumps_problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
+    problems = [
+        *(*read.problems, samples_problem, *traced.problems, *captures.problems),
+        *(meta_problem, sources_problem, names_problem),
+        *[event.label for event in events if event.kind == journal.PROBLEM][:MAX_PROBLEMS],
+        dumps_problem,
+    ]
+    run = replace(
+        _run(meta, end, points, _rss_curve(samples, points, offset_s)),
+        captures=capture_files([part.capture for part in captures.parts]),
+        stack_dumps=dumps,
+        problems=tuple(dict.fromkeys((*meta.notes, *filter(None, problems)))),  # some are in both
+    )
     return Recording(
-        run=replace(run, captures=capture_files(captures), stack_dumps=dumps),
-        parts=traced.parts,
+        run=run,
+        parts=captures.parts,
         start_ms=start_ms,
         origins=origins,
         snapshots=run_dir.snapshots if meta.backend == TRACEMALLOC else None,
-        places={
-            event.sequence: place
-            for place, event in enumerate([*ordered, *([end] if end is not None else [])], 1)
-        },
+        places=_places(traced.ordered, end),
         sources=sources,
-        readers={
-            part.capture: reader_of(
-                part.content, for_memray=part.capture in traced.reasons, names=names
-            )
-            for part in traced.parts
-        },
+        readers=captures.readers(names),
     )
 
 
+def read_meta(run_dir: RunDirectory) -> Meta:
+    """Read the facts of a run. Raises CaptureError."""
+    return decode_meta(read_regular(run_dir.meta, MAX_META_BYTES), run_dir.meta)
+
+
+def start_of(run_dir: RunDirectory, events: Sequence[Event]) -> Event:
+    """Find the start of the run among ``events``. Raises CaptureError if there is none."""
+    for event in events:
+        if event.kind == journal.START:
+            return event
+    raise CaptureError(
+        f"Nothing was recorded in {run_dir.path}: the program ended before it began.",
+        "Run the program without memdeep to see whether it starts.",
+        EXIT_NO_INPUT,
+    )
+
+
+def _traced(run_dir: RunDirectory, events: Sequence[Event], start: Event, meta: Meta) -> Traced:
+    """Put the checkpoints in program order; only memray's tracer left captures that tell it."""
+    if meta.backend == MEMRAY:
+        return align_parts(run_dir, events, start)
+    return Traced([event for event in events if event.kind in checkpoints.KINDS])
+
+
+@dataclass(frozen=True, slots=True)
+class _Captures:
+    """The captures that can be read. ``reasons`` say why memray's reader must read one.
+
+    ``changes`` gives, for each capture, the bytes to read in place of its markers.
+    """
+
+    parts: tuple[Part, ...]
+    reasons: Mapping[Path, str | None]
+    changes: Mapping[Path, Mapping[int, bytes]]
+    problems: tuple[str, ...]
+
+    def readers(self, names: RunSymbols | None) -> Mapping[Path, CaptureReader]:
+        return {
+            part.capture: reader_of(
+                part.capture, self.reasons[part.capture], self.changes[part.capture], names
+            )
+            for part in self.parts
+        }
+
+
+def _choose(run_dir: RunDirectory, traced: Traced) -> _Captures:
+    """Find out which reader each capture needs, and leave out those that no reader knows."""
+    reasons: dict[Path, str | None] = {}
+    problems = []
+    for part in traced.parts:
+        try:
+            reasons[part.capture] = reason_for_memray(part.capture)
+        except CaptureError as error:
+            problems.append(lost(error))
+    problems += sorted({reason for reason in reasons.values() if reason is not None})
+    return _Captures(
+        parts=tuple(part for part in traced.parts if part.capture in reasons),
+        reasons=reasons,
+        changes={
+            run_dir.capture(number): alignment.changes
+            for number, alignment in traced.alignments.items()
+        },
+        problems=tuple(problems),
+    )
+
+
+def _offset_s(meta: Meta, start: Event) -> tuple[float, str | None]:
+    """Return the time from starting Python to the start of the run; 0 if ``meta`` is another's.
+
+    The second value is the sentence on that.
+    """
+    if consistency.is_of_run(meta, start):
+        return (start.monotonic_ns - meta.spawned_ns) / 1e9, None
+    return 0.0, (
+        "meta.json is of another run than the journal: how the program was started and how "
+        "it ended need not be true of what is shown."
+    )
+
+
+def _read_names(run_dir: RunDirectory, until_s: float) -> tuple[RunSymbols | None, str | None]:
+    """Read the stored names of native frames of the run that ended at ``until_s``."""
+    if not native_names.is_installed():
+        return None, None
+    stored, problem = symbol_store.read(run_dir.symbols)
+    return RunSymbols(stored, until_s), problem
+
+
+def _places(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:
+    """Return the place among the checkpoints of each sequence number."""
+    events = [*ordered, *([end] if end is not None else [])]
+    return {event.sequence: place for place, event in enumerate(events, 1)}
+
+
 def capture_files(paths: Sequence[Path]) -> tuple[CaptureFile, ...]:
-    """The captures by name and size."""
+    """Return the captures by name and size."""
     return tuple(CaptureFile(path.name, path.stat().st_size) for path in paths)
 
 
 def _end_s(meta: Meta, samples: Sequence[ProcessSample]) -> float:
-    """When the program ended, in seconds since it was started; or when it was last seen."""
+    """Return the seconds from starting Python to the program's end, or to its last sample."""
     if meta.duration_s is not None:
         return meta.duration_s
     return max((sample.time_ms for sample in samples), default=0) / 1000
 
 
 def _last_seen(samples: Sequence[ProcessSample], pid: int | None, offset_s: float) -> Sample | None:
-    """The last reading of the program itself."""
+    """Return the last reading of the program itself."""
     seen = next((sample for sample in reversed(samples) if sample.pid == pid), None)
     if seen is None:
         return None
     return Sample(seen.time_ms / 1000 - offset_s, seen.rss_bytes, seen.rss_file_bytes)
 
 
-def _read_samples(path: Path, start: Event) -> tuple[Sequence[ProcessSample], list[str]]:
-    """The samples as far as they are of the run, and what to say of the others."""
+def _read_samples(path: Path, start: Event) -> tuple[Sequence[ProcessSample], str | None]:
+    """Read the samples of the run, and return a sentence on those that are missing."""
     try:
         lines = read_lines(path, MAX_SAMPLES)
     except CaptureError as error:
-        return (), [f"{error.message} The RSS is known at the checkpoints only."]
+        return (), f"{error.message} The RSS is known at the checkpoints only."
     samples = decode_samples(lines.content.decode("ascii", "replace"))
     if not consistency.are_of_run(samples, start):
-        return (), [
+        return (), (
             f"{path} is of another run than the journal. The RSS is known at the checkpoints only."
-        ]
+        )
     if lines.left_out:
-        return samples, [f"{lines.left_out:,} samples of the RSS in the middle were left out."]
-    return samples, []
+        return samples, f"{lines.left_out:,} samples of the RSS in the middle were left out."
+    return samples, None
 
 
 def _rss_curve(
     samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
 ) -> tuple[Sample, ...]:
-    """The size of the whole tree over time; a lone process adds its checkpoints' exact values."""
+    """Return the RSS of all processes over time; a lone process adds its checkpoints' values."""
     trees: defaultdict[int, list[ProcessSample]] = defaultdict(list)
     for sample in samples:
         trees[sample.time_ms].append(sample)
@@ -237,7 +308,6 @@ def _run(
     end: Event | None,
     points: tuple[Checkpoint, ...],
     rss_curve: tuple[Sample, ...],
-    problems: Sequence[str],
 ) -> Run:
     ended = meta.verdict is not None
     return Run(
@@ -262,6 +332,5 @@ def _run(
         ),
         warning_bytes=meta.warning_bytes,
         critical_bytes=meta.critical_bytes,
-        problems=tuple(dict.fromkeys((*meta.notes, *problems))),  # some are in both
         limit=limit_of(meta),
     )

@@ -1,6 +1,6 @@
 """Finds, from the journal and the captures, which stretches of a run were traced.
 
-A capture that cannot be read, or is another run's, is left out, and said to be.
+A capture that cannot be read, or is of another run, is left out with a sentence on it.
 
 Within a capture the order of the markers is the program's order; a checkpoint whose marker never
 reached it (the program died in between) comes after the others.
@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from memdeep.errors import CaptureError, MemdeepError, OutputError
+from memdeep.errors import CaptureError
 from memdeep.heap import markers
-from memdeep.heap.choice import reason_for_memray
 from memdeep.heap.header import CaptureHeader, read_header
-from memdeep.heap.markers import Aligned, MarkerFigures
+from memdeep.heap.markers import Alignment, MarkerFigures
 from memdeep.heap.parts import Part
 from memdeep.load import checkpoints, consistency
 from memdeep.rundir import journal
@@ -28,7 +26,7 @@ from memdeep.rundir.journal import Event
 class _Window:
     """A stretch of the journal (sequence numbers) in which a trace was running.
 
-    ``time_us`` is when it began.
+    It began at ``time_us`` since the start of the run.
     """
 
     number: int
@@ -42,77 +40,70 @@ class _Window:
 class Traced:
     """The checkpoints of a run in program order, and its captures.
 
-    ``reasons`` are those for which memray's reader must read a capture, by its path.
+    ``alignments`` are the markers of each capture, by its number.
     """
 
     ordered: list[Event]
     parts: tuple[Part, ...] = ()
     problems: tuple[str, ...] = ()
-    reasons: Mapping[Path, str] = field(default_factory=dict)
+    alignments: Mapping[int, Alignment] = field(default_factory=dict)
 
 
 def align_parts(run_dir: RunDirectory, events: Sequence[Event], start: Event) -> Traced:
-    """Align all captures of the run that began with ``start``."""
+    """Align all captures with the checkpoints of the run that began with ``start``."""
     points = {event.sequence: event for event in events if event.kind in checkpoints.KINDS}
     left = sorted(points)
     ordered: list[Event] = []
     parts: list[Part] = []
     problems: list[str] = []
-    reasons: dict[Path, str] = {}
+    alignments: dict[int, Alignment] = {}
     for window in _windows(events, has_capture=run_dir.capture().exists()):
         before, inside, left = _cut(left, window)
         ordered.extend(points[sequence] for sequence in before)
         first = 0 if window.from_start else len(ordered) + 1
-        aligned = None
         try:
-            aligned, reason = _align(run_dir, window, {n: points[n] for n in inside}, start)
-        except (CaptureError, OutputError) as error:
+            alignment = _align(run_dir, window, {n: points[n] for n in inside}, start)
+        except CaptureError as error:
             problems.append(lost(error))
-        placed = () if aligned is None else aligned.sequences
+            ordered.extend(points[sequence] for sequence in inside)
+            continue
+        alignments[window.number] = alignment
+        placed = alignment.sequences
         unplaced = sorted(set(inside) - set(placed))
         ordered.extend(points[sequence] for sequence in [*placed, *unplaced])
         last = len(points) + 1 if window.end is None else len(ordered)
         count = len(inside)
-        if aligned is not None:
-            capture = run_dir.capture(window.number)
-            end = consistency.end_of_run(events) if window.end is None else window.end
-            early = consistency.problem(capture, end, points, aligned, unplaced)
-            if early is not None:
-                last, count = len(ordered) - len(unplaced), len(placed)
-            if last >= first:
-                if reason is not None:
-                    reasons[capture] = reason
-                copy, sequences = aligned.copy, frozenset(placed)
-                parts.append(Part(capture, first, last, count, sequences, copy, early))
-            elif early is not None:
-                problems.append(early)
+        capture = run_dir.capture(window.number)
+        end = consistency.end_of_run(events) if window.end is None else window.end
+        early = consistency.problem(capture, end, points, alignment, unplaced)
+        if early is not None:
+            last, count = len(ordered) - len(unplaced), len(placed)
+        if last >= first:
+            parts.append(Part(capture, first, last, count, frozenset(placed), early))
+        elif early is not None:
+            problems.append(early)
     ordered.extend(points[sequence] for sequence in left)
-    return Traced(ordered, tuple(parts), tuple(problems), reasons)
+    return Traced(ordered, tuple(parts), tuple(problems), alignments)
 
 
-def lost(error: MemdeepError) -> str:
-    """What to say where ``error`` costs a run its heap, or a part of it."""
+def lost(error: CaptureError) -> str:
+    """Return the sentence on an ``error`` that costs a run its heap, or a part of it."""
     return f"{error.message} The heap is not known where it would tell."
 
 
 def _align(
     run_dir: RunDirectory, window: _Window, points: Mapping[int, Event], start: Event
-) -> tuple[Aligned, str | None]:
-    """Where the markers are, and the reason for memray's reader, if there is one.
-
-    Raises CaptureError or OutputError.
-    """
+) -> Alignment:
+    """Align the capture of ``window`` with its checkpoints. Raises CaptureError."""
     capture = run_dir.capture(window.number)
     header = read_header(capture)
     consistency.check_capture(capture, header, start, window.time_us)
     figures = _Figures(points, start.epoch_ns // 1_000_000, header)
-    reason = reason_for_memray(capture)
-    places = run_dir.markers(window.number)
-    return markers.align(capture, places, figures, for_memray=reason is not None), reason
+    return markers.align(capture, run_dir.markers(window.number), figures)
 
 
 class _Figures:
-    """Gives, for a sequence number within a capture, what to write in its marker's place."""
+    """Gives the figures of a checkpoint within a capture, by its sequence number."""
 
     def __init__(self, points: Mapping[int, Event], start_ms: int, header: CaptureHeader) -> None:
         self._points = points
@@ -142,7 +133,7 @@ def _windows(events: Sequence[Event], *, has_capture: bool) -> list[_Window]:
 
 
 def _cut(sequences: Sequence[int], window: _Window) -> tuple[list[int], list[int], list[int]]:
-    """``sequences`` before, within and after ``window``."""
+    """Divide ``sequences`` into those before, within and after ``window``."""
     end = float("inf") if window.end is None else window.end
     before = [sequence for sequence in sequences if sequence < window.begin]
     inside = [sequence for sequence in sequences if window.begin < sequence < end]

@@ -12,7 +12,7 @@ import time
 from itertools import count
 
 from memdeep.record.descriptors import moved_up
-from memdeep.rundir import journal
+from memdeep.rundir import journal, marker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from memdeep.record.rss import RssReader
 
-MARKER_PREFIX = "memdeep:"
-MARKER_DIGITS = 30
 STOPPED_LABEL = "(tracing stopped)"
 
 
@@ -145,7 +143,7 @@ class Recorder:
                     span,
                 )
             )
-            thread._name = f"{MARKER_PREFIX}{sequence:0{MARKER_DIGITS}}"  # type: ignore[attr-defined]
+            thread._name = marker.name(sequence)  # type: ignore[attr-defined]
             thread._name = name  # type: ignore[attr-defined]
             if self._on_mark is not None:
                 self._on_mark(sequence)

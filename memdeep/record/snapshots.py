@@ -1,20 +1,17 @@
-"""Records with `tracemalloc` where memray cannot run: at each checkpoint, what each stack holds.
+"""Records with `tracemalloc` where memray cannot run: what each stack holds at a checkpoint."""
 
-`snapshots.jsonl` has a line for each checkpoint: ``n`` (its sequence number), ``peak`` (bytes,
-since the checkpoint before), and ``stacks``, a list of [stack, bytes, allocations], left out where
-the total has hardly changed. ``new`` gives stacks their frames when they first appear:
-[stack, [[file name, line], ...]], innermost first.
-"""
-
-import json
 import threading
 import tracemalloc
 from collections import Counter
 from operator import itemgetter
 
+from memdeep.rundir import snapshots
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    Frames = tuple[tuple[str, int], ...]  # file name and line
 
 MAX_FRAMES = 10
 WORTH_A_SNAPSHOT_BYTES = 64 * 1024
@@ -29,7 +26,7 @@ class SnapshotTracer:
         self._path = f"{directory}/snapshots.jsonl"
         self._open = open  # kept, since the program may put another function in its place
         self._lock = threading.RLock()
-        self._stacks: dict[tuple[tuple[str, int], ...], int] = {}
+        self._stacks: dict[Frames, int] = {}
         self._last_bytes = 0
 
     def start(self) -> None:
@@ -49,26 +46,28 @@ class SnapshotTracer:
         """Write what is alive now, for the checkpoint ``sequence``. Raises OSError."""
         with self._lock:
             current, peak = tracemalloc.get_traced_memory()
-            line: dict[str, object] = {"n": sequence, "peak": peak}
             if abs(current - self._last_bytes) >= WORTH_A_SNAPSHOT_BYTES:
                 self._last_bytes = current
-                line.update(self._snapshot())
+                line = snapshots.encode(sequence, peak, *self._snapshot())
+            else:
+                line = snapshots.encode(sequence, peak)
             with self._open(self._path, "ab", buffering=0) as file:
-                file.write(json.dumps(line).encode("ascii") + b"\n")
+                file.write(line)
             tracemalloc.reset_peak()
 
-    def _snapshot(self) -> "dict[str, object]":
+    def _snapshot(self) -> "tuple[dict[int, list[int]], list[tuple[int, Frames]]]":
+        """Return the bytes and allocations by stack, and the frames of stacks not seen before."""
         # The public `take_snapshot` makes several objects of each allocation; this is what it
         # reads. Each object made here is traced as well, so the counting is left to C.
         alike = Counter(map(itemgetter(1, 2), tracemalloc._get_traces()))  # type: ignore[attr-defined]
         held: dict[int, list[int]] = {}
-        new = []
+        new: list[tuple[int, Frames]] = []
         for (size, frames), count in alike.items():
             stack = self._stacks.get(frames)
             if stack is None:
                 stack = self._stacks[frames] = len(self._stacks)
-                new.append([stack, [[name, line] for name, line in frames]])
+                new.append((stack, frames))
             entry = held.setdefault(stack, [0, 0])
             entry[0] += size * count
             entry[1] += count
-        return {"stacks": [[stack, *figures] for stack, figures in held.items()], "new": new}
+        return held, new

@@ -1,8 +1,7 @@
-"""Markers become memory records of the same size in the same place, once and for all."""
+"""Memory records of the same size take the place of markers, for whoever reads the capture."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,19 +9,37 @@ import pytest
 from factories import COUNTS, MB
 from hypothesis import example, given
 from hypothesis import strategies as st
+from running import tree
 
 from memdeep.errors import CaptureError
 from memdeep.heap import markers
-from memdeep.heap.markers import FIRST_FLAG, SECOND_FLAG, Aligned, Marker, MarkerFigures
+from memdeep.heap.markers import FIRST_FLAG, SECOND_FLAG, Alignment, Marker, MarkerFigures
 from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.marker import encode_places
 
 PAGE_BYTES = 4096
 MEMORY_RECORD = 0x02
 
 
-def align(run_dir: RunDirectory, figures: Callable[[int], MarkerFigures | None]) -> tuple[int, ...]:
-    capture, places = run_dir.capture(), run_dir.markers()
-    return markers.align(capture, places, figures, for_memray=True).sequences
+Figures = Callable[[int], MarkerFigures | None]
+
+
+def align(run_dir: RunDirectory, figures: Figures) -> tuple[Alignment, bytes]:
+    """The markers, and the capture as it is to be read; nothing is written."""
+    before = tree(run_dir.path)
+    found = markers.align(run_dir.capture(), run_dir.markers(), figures)
+    assert tree(run_dir.path) == before
+    content = bytearray(run_dir.capture().read_bytes())
+    for offset, records in found.changes.items():
+        content[offset : offset + len(records)] = records
+    return found, bytes(content)
+
+
+def keep(run_dir: RunDirectory, content: bytes, found: Alignment) -> None:
+    """Leave the run with this capture, and with the list of where its markers lay."""
+    run_dir.capture().write_bytes(content)
+    places = [(marker.offset, marker.sequence) for marker in found.markers]
+    run_dir.markers().write_bytes(encode_places(places))
 
 
 def marker(sequence: int) -> bytes:
@@ -124,54 +141,57 @@ def test_all_markers_are_found_wherever_they_lie(
     ],
 )
 def test_what_only_looks_like_a_marker_is_left_alone(tmp_path: Path, near_miss: bytes) -> None:
-    run_dir = run_with(tmp_path, b"head" + near_miss + b"tail")
-    assert align(run_dir, figures) == ()
-    assert run_dir.capture().read_bytes() == b"head" + near_miss + b"tail"
+    content = b"head" + near_miss + b"tail"
+    assert align(run_with(tmp_path, content), figures) == (Alignment(()), content)
 
 
 def test_alignment_replaces_markers_and_no_other_byte(tmp_path: Path) -> None:
     run_dir = run_with(tmp_path, b"head" + marker(7) + b"between" + marker(3) + b"tail")
-    assert align(run_dir, figures) == (7, 3)
+    found, content = align(run_dir, figures)
+    assert found.sequences == (7, 3)
     seventh, third = (markers.encode_records(figures(number)) for number in (7, 3))
-    assert run_dir.capture().read_bytes() == b"head" + seventh + b"between" + third + b"tail"
+    assert content == b"head" + seventh + b"between" + third + b"tail"
 
 
 def test_sequence_numbers_come_in_the_order_of_the_capture(tmp_path: Path) -> None:
     content = b"".join(marker(number) for number in (5, 1, 4, 2, 3))
-    assert align(run_with(tmp_path, content), figures) == (5, 1, 4, 2, 3)
+    found, _ = align(run_with(tmp_path, content), figures)
+    assert found.sequences == (5, 1, 4, 2, 3)
 
 
 def test_a_marker_that_the_journal_does_not_know_is_left_alone(tmp_path: Path) -> None:
     run_dir = run_with(tmp_path, marker(1) + marker(2))
-    order = align(run_dir, lambda sequence: figures(1) if sequence == 1 else None)
-    assert order == (1,)
-    assert run_dir.capture().read_bytes() == markers.encode_records(figures(1)) + marker(2)
+    found, content = align(run_dir, lambda sequence: figures(1) if sequence == 1 else None)
+    assert (found.sequences, found.others) == ((1,), {2})
+    assert content == markers.encode_records(figures(1)) + marker(2)
 
 
 def test_only_the_first_marker_of_a_number_is_replaced(tmp_path: Path) -> None:
     # A checkpoint in a signal handler makes the checkpoint it interrupts write its name again.
     run_dir = run_with(tmp_path, marker(1) + marker(2) + marker(1))
-    assert align(run_dir, figures) == (1, 2)
-    assert run_dir.capture().read_bytes()[80:] == marker(1)
+    found, content = align(run_dir, figures)
+    assert found.sequences == (1, 2)
+    assert content[80:] == marker(1)
 
 
-def test_aligning_again_changes_nothing(tmp_path: Path) -> None:
+def test_a_capture_whose_markers_are_replaced_needs_no_changes(tmp_path: Path) -> None:
     run_dir = run_with(tmp_path, b"head" + marker(2) + marker(1))
-    first = align(run_dir, figures)
-    aligned = run_dir.capture().read_bytes()
-    assert align(run_dir, figures) == first
-    assert run_dir.capture().read_bytes() == aligned
+    first, content = align(run_dir, figures)
+    keep(run_dir, content, first)
+    again, read = align(run_dir, figures)
+    assert read == content
+    assert again == Alignment(first.sequences, markers=first.markers)
 
 
-@pytest.mark.parametrize("done", [0, 4, 20, 44, 60, 84])
-def test_an_interrupted_alignment_is_done_to_its_end(tmp_path: Path, done: int) -> None:
+@pytest.mark.parametrize("done", [0, 4, 5, 20, 24, 43, 44, 60, 84])
+def test_an_interrupted_seal_is_read_as_if_it_were_whole(tmp_path: Path, done: int) -> None:
     original = b"head" + marker(2) + marker(1)
     run_dir = run_with(tmp_path, original)
-    order = align(run_dir, figures)
-    aligned = run_dir.capture().read_bytes()
-    run_dir.capture().write_bytes(aligned[:done] + original[done:])
-    assert align(run_dir, figures) == order
-    assert run_dir.capture().read_bytes() == aligned
+    whole, content = align(run_dir, figures)
+    keep(run_dir, content[:done] + original[done:], whole)
+    found, read = align(run_dir, figures)
+    assert read == content
+    assert found.sequences == whole.sequences
 
 
 @pytest.mark.parametrize("content", ["x\n", "1\n", "1\t2\t3\n", "1\tx\n", "\xff"])
@@ -210,65 +230,17 @@ def test_markers_are_found_wherever_the_pieces_of_a_file_end(
     assert [(one.offset, one.sequence) for one in found] == [(at, 7) for at in places]
 
 
-@pytest.mark.parametrize("make_link", [os.symlink, os.link], ids=["symbolic", "hard"])
-def test_nothing_is_written_through_a_link(
-    tmp_path: Path, make_link: Callable[[Path, Path], None]
-) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    content = b"before" + marker(7) + b"after"
-    elsewhere.write_bytes(content)
-    (tmp_path / "run").mkdir()
-    run_dir = RunDirectory(tmp_path / "run")
-    make_link(elsewhere, run_dir.capture())
-    aligned = markers.align(run_dir.capture(), run_dir.markers(), figures, for_memray=True)
-    assert elsewhere.read_bytes() == content
-    assert aligned.sequences == (7,)
-    assert aligned.copy is not None
-    copy = aligned.copy.read_bytes()
-    assert copy == b"before" + markers.encode_records(figures(7)) + b"after"
-    assert not run_dir.markers().exists()
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["capture.bin"]
-
-
-def test_a_capture_that_is_aligned_already_is_read_where_it_is(tmp_path: Path) -> None:
-    run_dir = run_with(tmp_path, marker(7))
-    align(run_dir, figures)
-    capture = run_dir.capture().rename(tmp_path / "elsewhere")
-    run_dir.capture().symlink_to(capture)
-    aligned = markers.align(run_dir.capture(), run_dir.markers(), figures, for_memray=True)
-    assert aligned == Aligned((7,))
-
-
-def test_the_replay_reads_what_may_not_be_changed_where_it_is(tmp_path: Path) -> None:
-    capture = tmp_path / "elsewhere"
-    capture.write_bytes(b"before" + marker(7) + b"after")
-    link = RunDirectory(tmp_path)
-    link.capture().symlink_to(capture)
-    aligned = markers.align(link.capture(), link.markers(), figures, for_memray=False)
-    assert aligned == Aligned((7,))
-    assert capture.read_bytes() == b"before" + marker(7) + b"after"
-
-
-def test_what_the_journal_lost_counts_for_no_other_where_nothing_may_be_changed(
-    tmp_path: Path,
-) -> None:
+def test_what_the_journal_lost_counts_for_no_other(tmp_path: Path) -> None:
     run_dir = run_with(tmp_path, marker(7) + marker(8))
-    align(run_dir, figures)
-    elsewhere = run_dir.capture().rename(tmp_path / "elsewhere")
-    run_dir.capture().symlink_to(elsewhere)
-    aligned = markers.align(
-        run_dir.capture(),
-        run_dir.markers(),
-        lambda sequence: figures(sequence) if sequence == 8 else None,
-        for_memray=False,
-    )
-    assert aligned.sequences == (8,)
-    assert aligned.copy is not None
-    assert aligned.copy.read_bytes() == marker(7) + markers.encode_records(figures(8))
+    whole, content = align(run_dir, figures)
+    keep(run_dir, content, whole)
+    found, read = align(run_dir, lambda sequence: figures(sequence) if sequence == 8 else None)
+    assert (found.sequences, found.others) == ((8,), {7})
+    assert read == marker(7) + markers.encode_records(figures(8))
 
 
 @pytest.mark.parametrize("offset", [10**6, 10**30])
 def test_places_beyond_the_capture_are_left_alone(tmp_path: Path, offset: int) -> None:
     run_dir = run_with(tmp_path, b"nothing" + marker(7))
     run_dir.markers().write_text(f"{offset}\t1\n")
-    assert align(run_dir, figures) == (7,)
+    assert align(run_dir, figures)[0].sequences == (7,)

@@ -11,8 +11,7 @@ import pytest
 from memdeep.heap.header import MAGIC
 from memdeep.heap.parts import Part
 from memdeep.load.traced import align_parts
-from memdeep.record.recorder import MARKER_DIGITS, MARKER_PREFIX
-from memdeep.rundir import journal
+from memdeep.rundir import journal, marker
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 
@@ -35,7 +34,7 @@ def untrace(sequence: int) -> Event:
 
 
 def write_capture(directory: Path, name: str, sequences: Sequence[int]) -> None:
-    markers = [f"\n{MARKER_PREFIX}{n:0{MARKER_DIGITS}}\0".encode() for n in sequences]
+    markers = [f"\n{marker.name(n)}\0".encode() for n in sequences]
     (directory / name).write_bytes(HEADER + b"\x01\x02".join([b"", *markers, b""]))
 
 

@@ -13,7 +13,7 @@ from itertools import accumulate
 from memdeep.heap.markers import MarkerFigures, encode_records
 from memdeep.heap.replay.lifetimes import ReplayedLifetimes
 from memdeep.heap.replay.trace import Trace
-from memdeep.record.recorder import MARKER_DIGITS, MARKER_PREFIX
+from memdeep.rundir import marker
 
 FREE, MALLOC, REALLOC, CALLOC, MMAP, MUNMAP = 5, 6, 7, 8, 14, 15
 START_MS = 1_700_000_000_000
@@ -76,7 +76,7 @@ class CaptureWriter:
 
     def marker(self, sequence: int) -> None:
         """As the recorder writes it."""
-        self.name_thread(f"{MARKER_PREFIX}{sequence:0{MARKER_DIGITS}}")
+        self.name_thread(marker.name(sequence))
 
     def aligned_marker(self, rss_bytes: int = 0, since_start_ms: int = 0) -> None:
         """As it lies there after a run."""

@@ -23,6 +23,7 @@ from running import (
     read_json,
     tree,
 )
+from sealing import hashes, unseal
 
 from memdeep.cli import main
 from memdeep.errors import EXIT_BAD_DATA, EXIT_NO_INPUT, EXIT_NOT_STARTED
@@ -70,12 +71,14 @@ def reported(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> Reported:
     """Makes the report of ``run_dir``; returns report.json, after a look at all that must hold."""
 
     def report() -> dict[str, Any]:
-        names = set(tree(run_dir))
+        before = hashes(run_dir)
         with pytest.raises(SystemExit) as ended:
             main.main(["report", str(run_dir)])
         text = capsys.readouterr().err
         assert ended.value.code == 0, text
-        assert set(tree(run_dir)) - names <= REPORTS | {"markers"}
+        after = hashes(run_dir)
+        assert {*after} == {*before} | REPORTS
+        assert all(after[name] == before[name] for name in {*before} - REPORTS)
         made = read_json(run_dir / "report.json")
         page = (run_dir / "report.html").read_text("utf-8")
         shown = " ".join(text.split())
@@ -172,9 +175,9 @@ def test_up_to_the_damage_the_heap_is_exact(
     whole = capture.read_bytes().rstrip(b"\0")
     sound = heap_of(reported())
     at = int(len(whole) * part)
-    aligned = capture.read_bytes()
-    tail = b"" if damage == "cut" else bytes(200) + aligned[at + 200 :]
-    capture.write_bytes(aligned[:at] + tail)
+    sealed = capture.read_bytes()
+    tail = b"" if damage == "cut" else bytes(200) + sealed[at + 200 :]
+    capture.write_bytes(sealed[:at] + tail)
     made = reported()
     known = [heap for heap in heap_of(made) if heap is not None]
     assert 0 < len(known) < len(sound)
@@ -381,9 +384,8 @@ def test_only_regular_files_are_captures(
 def test_reports_replace_links_and_do_not_follow_them(run_dir: Path, reported: Reported) -> None:
     outside = run_dir.parent / "outside"
     outside.write_text("kept")
-    for name in (*REPORTS, "markers"):
+    for name in REPORTS:
         (run_dir / name).symlink_to(outside)
-    (run_dir / "markers").unlink()
     reported()
     assert outside.read_text() == "kept"
     assert not any((run_dir / name).is_symlink() for name in REPORTS)
@@ -392,6 +394,7 @@ def test_reports_replace_links_and_do_not_follow_them(run_dir: Path, reported: R
 def test_a_link_to_a_capture_is_read_and_not_written_through(
     engine: str, run_dir: Path, reported: Reported
 ) -> None:
+    unseal(run_dir)
     outside = (run_dir / "capture.bin").rename(run_dir.parent / "outside.bin")
     (run_dir / "capture.bin").symlink_to(outside)
     content = outside.read_bytes()
@@ -465,7 +468,7 @@ def test_output_by_a_path_that_climbs_is_where_it_says_and_nowhere_else(
     completed = run_memdeep("report", "--quiet", run_dir, "-o", run_dir / ".." / "beside" / ".")
     assert completed.returncode == 0
     new = set(tree(tmp_path)) - set(before)
-    assert new == {"beside", "beside/report.html", "beside/report.json", "run/markers"}
+    assert new == {"beside", "beside/report.html", "beside/report.json"}
 
 
 # Programs that try to be shown as something else

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from memray import FileReader
 from running import PROGRAMS, environment
+from sealing import unseal
 
 from memdeep import pipeline
 from memdeep.heap.markers import FIRST_FLAG, is_flagged
@@ -130,21 +131,31 @@ def test_loading_a_run_twice_gives_the_same_report(tmp_path: Path) -> None:
     assert analysed(run_dir) == analysed(run_dir)
 
 
-def test_an_interrupted_alignment_is_finished_by_the_next_report(tmp_path: Path) -> None:
+def test_an_interrupted_seal_needs_nobody_to_finish_it(tmp_path: Path) -> None:
     run_dir = record(tmp_path, "known_bytes.py", "--no-native", "--no-report")
-    original = (run_dir / "capture.bin").read_bytes()
+    capture, places = run_dir / "capture.bin", (run_dir / "markers").read_bytes()
+    sealed = capture.read_bytes()
     before = analysed(run_dir)
-    aligned = (run_dir / "capture.bin").read_bytes()
-    # As if it had been stopped half way: the first half is replaced, the second is not.
-    half = len(original) // 2
-    (run_dir / "capture.bin").write_bytes(aligned[:half] + original[half:])
+    unseal(run_dir)
+    original = capture.read_bytes()
     assert analysed(run_dir) == before
-    assert (run_dir / "capture.bin").read_bytes() == aligned
+    # As if it had been stopped within a marker: those before are replaced, those after are not.
+    listed = places.decode().splitlines()
+    half = int(listed[len(listed) // 2].split("\t")[0]) + 10
+    torn = sealed[:half] + original[half:]
+    assert torn not in (sealed, original)
+    capture.write_bytes(torn)
+    (run_dir / "markers").write_bytes(places)
+    assert analysed(run_dir) == before
+    assert capture.read_bytes() == torn
+    pipeline.seal(run_dir, lambda _: None)
+    assert capture.read_bytes() == sealed
+    assert analysed(run_dir) == before
 
 
-@pytest.fixture(scope="module")
-def aligned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run_dir = record(tmp_path_factory.mktemp("aligned"), "known_bytes.py")
+@pytest.fixture(scope="module", params=[(), ("--no-report",), ("--no-native", "--no-report")])
+def sealed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run_dir = record(tmp_path_factory.mktemp("sealed"), "known_bytes.py", *request.param)
     return run_dir / "capture.bin"
 
 
@@ -154,22 +165,24 @@ def aligned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     + [["stats"], ["table", "-f", "-o", "table.html"]],
     ids=" ".join,
 )
-def test_memray_reads_the_aligned_capture(
-    aligned: Path, words: Sequence[str], tmp_path: Path
+def test_memray_reads_the_sealed_capture(
+    sealed: Path, words: Sequence[str], tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "memray", words[0], *words[1:], str(aligned)]
+    command = [sys.executable, "-m", "memray", words[0], *words[1:], str(sealed)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     shown = done.stdout + "".join(path.read_text() for path in tmp_path.glob("*.html"))
     assert "known_bytes" in shown
 
 
-def test_memray_tree_opens_the_aligned_capture(aligned: Path) -> None:
+# The first lines of the tree that memray makes of Python frames alone name no program.
+@pytest.mark.parametrize("sealed", [(), ("--no-report",)], indirect=True)
+def test_memray_tree_opens_the_sealed_capture(sealed: Path) -> None:
     """`memray tree` is a program for a terminal: give it one, and press q."""
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 240, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-m", "memray", "tree", str(aligned)],
+        [sys.executable, "-m", "memray", "tree", str(sealed)],
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,

@@ -1,6 +1,6 @@
-"""The order of a capture's memory records, and where the checkpoints lie among them.
+"""The order of a capture's memory records, and the places of the checkpoints among them.
 
-memray calls its memory records snapshots. Knows neither its reader nor any stack.
+Knows neither memray's reader nor any stack.
 """
 
 from __future__ import annotations
@@ -15,69 +15,69 @@ from memdeep.model import Sample, Stretch
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One memory record; ``time_ms`` is since the epoch."""
+class MemoryRecord:
+    """One reading of memory; ``time_ms`` is since the epoch."""
 
     time_ms: int
     rss_bytes: int
     heap_bytes: int
 
 
-class Axis:
-    """Where the checkpoints of one capture lie among its snapshots.
+class CheckpointAxis:
+    """The checkpoints of one capture, placed among its memory records.
 
-    Checkpoints are numbered as in the whole run. Window ``w`` is what lies between snapshots
-    ``w - 1`` and ``w``. ``seen`` is the number of checkpoints that have a snapshot.
+    Checkpoints are numbered as in the whole run. Window ``w`` lies between the memory records
+    ``w - 1`` and ``w``. ``seen`` is the number of checkpoints that have a memory record.
     """
 
-    def __init__(self, snapshots: Sequence[Snapshot], part: Part) -> None:
+    def __init__(self, records: Sequence[MemoryRecord], part: Part) -> None:
         self.last = part.last
         self._first_marked = max(1, part.first)
-        self._snapshots = snapshots
+        self._records = records
         self._places = [
-            index for index, s in enumerate(snapshots) if is_flagged(s.rss_bytes, FIRST_FLAG)
+            index for index, r in enumerate(records) if is_flagged(r.rss_bytes, FIRST_FLAG)
         ]
-        if self._places[-1:] == [len(snapshots) - 1]:
+        if self._places[-1:] == [len(records) - 1]:
             self._places.pop()  # the capture is cut off between the two records of a marker
         self.seen = len(self._places)
         del self._places[part.markers :]
-        # memray gives no snapshot for a record after the last allocation.
+        # memray gives no memory record after the last allocation.
         missing = part.markers - len(self._places)
-        self._places.extend([len(snapshots)] * missing)
+        self._places.extend([len(records)] * missing)
 
-    def checkpoint_after(self, snapshot: int) -> int:
-        """The first checkpoint at or after ``snapshot``: where its bytes are first seen."""
-        return bisect_left(self._places, snapshot) + self._first_marked
+    def checkpoint_after(self, record: int) -> int:
+        """Find the first checkpoint at or after memory record number ``record``."""
+        return bisect_left(self._places, record) + self._first_marked
 
     def windows(self, stretch: Stretch) -> range:
-        """The windows that make up ``stretch``."""
+        """Return the windows that make up ``stretch``."""
         start = stretch.start - self._first_marked
         end = stretch.end - self._first_marked
         first = 0 if start < 0 else self._places[start] + 1
-        last = self._places[end] if end < len(self._places) else len(self._snapshots)
+        last = self._places[end] if end < len(self._places) else len(self._records)
         return range(first, last + 1)
 
     def middle_s(self, window: int, start_ms: int) -> float | None:
-        """When window ``window`` was, give or take half its length."""
-        around = self._snapshots[max(0, window - 1) : window + 1]
+        """Return the time of the middle of ``window``; None if no memory record is near."""
+        around = self._records[max(0, window - 1) : window + 1]
         if not around:
             return None
-        return max(0.0, sum(s.time_ms - start_ms for s in around) / len(around) / 1000)
+        return max(0.0, sum(r.time_ms - start_ms for r in around) / len(around) / 1000)
 
     def curve(self, peaks: Sequence[int], start_ms: int) -> Iterable[Sample]:
-        """The heap over time between the checkpoints: memray's readings, and peaks in between."""
+        """Return the heap over time: memray's own readings, and the peaks between them."""
         ordered = []
-        for window, snapshot in enumerate(self._snapshots):
-            time_s = max(0.0, (snapshot.time_ms - start_ms) / 1000)
+        for window, record in enumerate(self._records):
+            time_s = max(0.0, (record.time_ms - start_ms) / 1000)
             middle_s = self.middle_s(window, start_ms)
-            before = self._snapshots[window - 1].heap_bytes if window else 0
+            before = self._records[window - 1].heap_bytes if window else 0
             peak = peaks[window] if window < len(peaks) else 0
-            if peak > max(before, snapshot.heap_bytes) and middle_s is not None:
+            if peak > max(before, record.heap_bytes) and middle_s is not None:
                 ordered.append(Sample(middle_s, peak))
-            if not self._is_marker(snapshot):
-                ordered.append(Sample(time_s, snapshot.heap_bytes))
+            if not self._is_marker(record):
+                ordered.append(Sample(time_s, record.heap_bytes))
         return sorted(ordered, key=lambda sample: sample.time_s)
 
-    def _is_marker(self, snapshot: Snapshot) -> bool:
+    def _is_marker(self, record: MemoryRecord) -> bool:
         flags = (FIRST_FLAG, SECOND_FLAG)
-        return any(is_flagged(snapshot.rss_bytes, flag) for flag in flags)
+        return any(is_flagged(record.rss_bytes, flag) for flag in flags)

@@ -1,4 +1,4 @@
-"""Runs what may crash, hang or eat all memory over a damaged file in a process of its own.
+"""Runs, in a process of its own, work that may crash, hang or eat all memory over a damaged file.
 
 memray's reader is made for captures that memray wrote: over a damaged one it may crash. Knows
 nothing of captures.
@@ -33,35 +33,35 @@ class ConfinedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the work may use: memory beside what was held before, and time on the processor."""
+    """The limits of the work: memory beside what was held before, and time on the processor."""
 
     memory_bytes: int
     cpu_s: int
 
 
 class Confinement:
-    """What the work sees of its confinement."""
+    """The confinement as the work sees it."""
 
     def __init__(self, answers: BinaryIO) -> None:
         self._answers = answers
 
     def step(self, sentence: str) -> None:
-        """Say what is done now."""
+        """Tell the waiting process which step begins."""
         self.answer(STEP, sentence)
 
     def said(self) -> str:
-        """The first line that was written to stderr so far."""
+        """Return the first line that was written to stderr so far."""
         lines = os.pread(2, MAX_SAID_BYTES, 0).decode("utf-8", "replace").splitlines()
         return lines[0] if lines else ""
 
     def answer(self, kind: str, content: object) -> None:
-        """Pass ``content`` on to the process that waits."""
+        """Pass ``content`` on to the waiting process."""
         pickle.dump((kind, content), self._answers, pickle.HIGHEST_PROTOCOL)
         self._answers.flush()
 
 
 def run(work: Callable[[Confinement], Result], limits: Limits, on_step: OnStep) -> Result:
-    """The result of ``work``, done in a child process; it must be what pickle knows.
+    """Do ``work`` in a child process; return its result, which must be known to pickle.
 
     Raises ConfinedError.
     """
@@ -134,7 +134,7 @@ def _work(
 
 
 def _held_bytes() -> int:
-    """What RLIMIT_DATA counts of this process (VmData in proc(5)); 0 where there is no `/proc`."""
+    """Read the bytes that RLIMIT_DATA counts (VmData in proc(5)); 0 where there is no `/proc`."""
     try:
         with open(STATUS, "rb") as status:
             held = next(line for line in status if line.startswith(b"VmData:"))

@@ -1,12 +1,15 @@
-"""Lets memray's reader loose on captures that may be damaged, and tells what is wrong with them."""
+"""Runs memray's reader on captures that may be damaged, and tells what is wrong with them."""
 
 from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from memdeep.errors import CaptureError
 from memdeep.heap.damage import HOLED, lacks, shortened, up_to_there
@@ -14,6 +17,7 @@ from memdeep.heap.header import HOLE, read_header
 from memdeep.heap.memray import confined
 from memdeep.heap.memray.confined import Confinement
 from memdeep.heap.parts import Part
+from memdeep.rundir.files import open_regular, write_error
 
 # What reading a capture may use, by its size: far more than any sound one was seen to need.
 LEAST_MEMORY_BYTES = 2 << 30
@@ -25,16 +29,25 @@ Result = TypeVar("Result")
 
 
 def read_confined(
-    capture: Path, read: Callable[[Confinement], Result], on_step: Callable[[str], None]
+    capture: Path,
+    changes: Mapping[int, bytes],
+    read: Callable[[Path, Confinement], Result],
+    on_step: Callable[[str], None],
 ) -> Result:
-    """Let memray's reader loose on ``capture`` where it can do no harm. Raises CaptureError."""
+    """Read ``capture`` with memray's reader in a process of its own. Raises CaptureError.
+
+    ``changes`` gives, by offset, bytes to read in place of the file's: then ``read`` is given the
+    path of a changed copy.
+    """
     size = capture.stat().st_size
     limits = confined.Limits(
         memory_bytes=LEAST_MEMORY_BYTES + MEMORY_PER_BYTE * size,
         cpu_s=LEAST_CPU_S + size // BYTES_PER_CPU_S,
     )
     try:
-        return confined.run(read, limits, on_step)
+        with _changed_copy(capture, changes) if changes else nullcontext() as copy:
+            path = capture if copy is None else Path(f"/dev/fd/{copy.fileno()}")
+            return confined.run(lambda inside: read(path, inside), limits, on_step)
     except confined.ConfinedError as error:
         raise CaptureError(
             f"{capture} cannot be read: {error}.",
@@ -43,25 +56,43 @@ def read_confined(
         ) from error
 
 
+def _changed_copy(capture: Path, changes: Mapping[int, bytes]) -> IO[bytes]:
+    """Copy ``capture`` into a file that has no name, and change it. Raises CaptureError."""
+    source, _ = open_regular(capture)
+    try:
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        with source:
+            shutil.copyfileobj(source, copy, 1 << 20)
+        for offset, content in changes.items():
+            copy.seek(offset)
+            copy.write(content)
+        copy.flush()
+        return copy
+    except OSError as error:
+        failed = write_error(Path(tempfile.gettempdir()) / f"a copy of {capture.name}", error)
+        hint = "Free some space there, or name another directory in TMPDIR."
+        raise CaptureError(failed.message, hint) from error
+
+
 def damage_in(part: Part, seen: int, allocations: int, said: str) -> str | None:
-    """What is wrong with the capture, as far as memray's reader lets it be seen.
+    """Say what is wrong with the capture, as far as memray's reader shows it.
 
     The reader takes whatever it does not understand for the end. It read ``allocations``, saw
-    ``seen`` checkpoints, and ``said`` the first word on what it did not understand. The end of a
-    capture that was never closed may be torn, which is no damage.
+    ``seen`` checkpoints, and wrote ``said`` to stderr. The end of a capture that was never closed
+    may be torn, which is no damage.
     """
     header = read_header(part.capture)
     if header.allocations is not None and lacks(part, allocations, header.allocations):
         return shortened(allocations, header.allocations)
     if header.allocations is None and said and seen < len(part.sequences):
         return up_to_there(f"its reader said “{said.removeprefix('Memray ERROR: ')}”")
-    if not header.compressed and _has_hole(part.content):
+    if not header.compressed and _has_hole(part.capture):
         return up_to_there(HOLED)
     return None
 
 
 def _has_hole(capture: Path) -> bool:
-    """Whether there are zeros in the midst of a capture: its records never have so many."""
+    """Tell whether zeros lie in the midst of a capture: its records never have so many."""
     with open(capture, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         first = data.find(HOLE)
         return first >= 0 and SOMETHING.search(data, first) is not None

@@ -1,10 +1,10 @@
-"""Has memray name the native frames of a replayed capture, where nothing else can."""
+"""Names the native frames of a replayed capture with memray's reader, where nothing else can."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from memdeep.heap.memray.damage import read_confined
@@ -15,15 +15,16 @@ from memdeep.model import RawFrame
 
 @dataclass(frozen=True, slots=True)
 class MemrayNativeFrames:
-    """Has memray name the native frames of a capture that was replayed.
+    """Names the native frames of a capture that was replayed with ``changes``.
 
     memray numbers stacks as the replay does: both count the nodes of the same trees as they come.
     """
 
     capture: Path
+    changes: Mapping[int, bytes] = field(default_factory=dict)
 
     def hybrid_stacks(self, trace: Trace, sites: Sequence[int]) -> Mapping[int, Sequence[RawFrame]]:
-        """As `trace.NativeFrames`. Raises CaptureError if memray cannot read the capture."""
+        """Name the frames of ``sites``. Raises CaptureError if memray cannot read the capture."""
         columns = trace.sites
         by_key: defaultdict[StackKey, list[int]] = defaultdict(list)
         for site in sites:
@@ -32,17 +33,20 @@ class MemrayNativeFrames:
                 by_key[key].append(site)
         if not by_key:
             return {}
-        return read_confined(self.capture, lambda _: self._name(by_key), lambda _: None)
+        return read_confined(
+            self.capture, self.changes, lambda path, _: _stacks(path, by_key), lambda _: None
+        )
 
-    def _name(self, by_key: dict[StackKey, list[int]]) -> dict[int, Sequence[RawFrame]]:
-        stacks: dict[int, Sequence[RawFrame]] = {}
-        with open_capture(self.capture) as reader:
-            for records in (
-                reader.get_temporal_allocation_records(merge_threads=True),
-                reader.get_temporal_high_water_mark_allocation_records(merge_threads=True)[0],
-            ):
-                for record in records:
-                    of_one_stack = by_key.pop(key_of(record), None)
-                    if of_one_stack is not None:
-                        stacks.update(dict.fromkeys(of_one_stack, record.hybrid_stack_trace()))
-        return stacks
+
+def _stacks(capture: Path, by_key: dict[StackKey, list[int]]) -> dict[int, Sequence[RawFrame]]:
+    stacks: dict[int, Sequence[RawFrame]] = {}
+    with open_capture(capture) as reader:
+        for records in (
+            reader.get_temporal_allocation_records(merge_threads=True),
+            reader.get_temporal_high_water_mark_allocation_records(merge_threads=True)[0],
+        ):
+            for record in records:
+                of_one_stack = by_key.pop(key_of(record), None)
+                if of_one_stack is not None:
+                    stacks.update(dict.fromkeys(of_one_stack, record.hybrid_stack_trace()))
+    return stacks

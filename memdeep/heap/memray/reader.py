@@ -1,18 +1,18 @@
-"""Reads a capture's allocations with memray's own reader: the only module here that knows memray.
+"""Reads a capture's allocations with memray's own reader.
 
-It serves where the replay cannot (engines.py), and is what the replay is tested against.
+It serves where the replay cannot (`heap.choice` says when), and the replay is tested against it.
 
-memray numbers its memory records ("snapshots") in stream order. An interval of an allocation
-record says before which snapshot bytes were allocated and freed: they are alive at the snapshots
-in between. The checkpoints are among the snapshots, so their heap, and the growth of every stack
-between two of them, follow exactly.
+memray numbers its memory records (its API calls them snapshots) in stream order. An interval of an
+allocation record says before which memory record bytes were allocated and freed: they are alive at
+those in between. The checkpoints are among the memory records, so their heap, and the growth of
+every stack between two of them, follow exactly.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from memray._memray import TemporalAllocationRecord, set_log_level
 from memdeep.heap.damage import check_marked
 from memdeep.heap.header import is_closed
 from memdeep.heap.lists import AliveStacks, LifetimeList, lifetimes_of
-from memdeep.heap.memray.axis import Axis, Snapshot
+from memdeep.heap.memray.axis import CheckpointAxis, MemoryRecord
 from memdeep.heap.memray.confined import Confinement
 from memdeep.heap.memray.damage import damage_in, read_confined
 from memdeep.heap.parts import MAX_PEAKS, NATIVE_SHARE, HeapPart, Part, raised_to_checkpoints
@@ -40,13 +40,15 @@ StackKey = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class MemrayReader:
-    """Reads one capture with memray."""
+    """Reads one capture; ``changes`` gives, by offset, bytes to read in place of the file's."""
 
     capture: Path
+    changes: Mapping[int, bytes] = field(default_factory=dict)
 
     def facts(self) -> CaptureFacts:
-        """The capture's description. Raises CaptureError if memray cannot read it."""
-        return read_confined(self.capture, lambda _: _facts(self.capture), lambda _: None)
+        return read_confined(
+            self.capture, self.changes, lambda path, _: _facts(path), lambda _: None
+        )
 
     def read_part(
         self,
@@ -56,8 +58,15 @@ class MemrayReader:
         start_ms: int,
         on_step: Callable[[str], None],
     ) -> HeapPart:
-        """As `engines.CaptureReader`. Raises CaptureError if memray cannot read the capture."""
-        return _read_part(part, groups, builder, start_ms, on_step)
+        on_step("Reading the trace")
+        trace = read_confined(
+            self.capture,
+            self.changes,
+            lambda path, inside: _read(path, part, groups, inside),
+            on_step,
+        )
+        check_marked(part, trace.axis.seen, trace.damage)
+        return raised_to_checkpoints(_heap_part(trace, builder, start_ms), groups)
 
 
 def _facts(capture: Path) -> CaptureFacts:
@@ -90,20 +99,7 @@ def open_capture(capture: Path) -> FileReader:
     return FileReader(capture, max_memory_records=ALL_RECORDS)
 
 
-def _read_part(
-    part: Part,
-    groups: Sequence[Sequence[Stretch]],
-    builder: StackTreeBuilder,
-    start_ms: int,
-    on_step: Callable[[str], None],
-) -> HeapPart:
-    """Read one capture, aligned to its checkpoints.
-
-    Raises CaptureError if memray cannot read it, or it is aligned to other checkpoints.
-    """
-    on_step("Reading the trace")
-    trace = read_confined(part.capture, lambda inside: _read(part, groups, inside), on_step)
-    check_marked(part, trace.axis.seen, trace.damage)
+def _heap_part(trace: _Trace, builder: StackTreeBuilder, start_ms: int) -> HeapPart:
     part, axis, in_window = trace.part, trace.axis, trace.in_window
     nodes = {key: builder.add(*names) for key, names in trace.names.items()}
     lifetimes = _lifetimes(trace.lifetimes, nodes)
@@ -116,7 +112,7 @@ def _read_part(
         )
         for place, window in trace.peak_windows.items()
     }
-    heap = HeapPart(
+    return HeapPart(
         part=part,
         at_checkpoints=at_checkpoints,
         lifetimes=lifetimes,
@@ -125,18 +121,17 @@ def _read_part(
         peak_bytes=max([*in_window, *at_checkpoints], default=0),
         damage=trace.damage,
     )
-    return raised_to_checkpoints(heap, groups)
 
 
 @dataclass(frozen=True, slots=True)
 class _Trace:
-    """All that is taken from memray's reader; ``names`` are what a stack tree is built from.
+    """The figures taken from memray's reader; ``names`` are the frames of each stack.
 
     ``part`` ends where the capture is found to be damaged; ``damage`` says how.
     """
 
     part: Part
-    axis: Axis
+    axis: CheckpointAxis
     in_window: list[int]
     peak_windows: dict[int, int]
     lifetimes: dict[StackKey, Tally[tuple[int, int | None]]]
@@ -145,15 +140,17 @@ class _Trace:
     damage: str | None
 
 
-def _read(part: Part, groups: Sequence[Sequence[Stretch]], inside: Confinement) -> _Trace:
-    with open_capture(part.content) as reader:
+def _read(
+    capture: Path, part: Part, groups: Sequence[Sequence[Stretch]], inside: Confinement
+) -> _Trace:
+    with open_capture(capture) as reader:
         metadata = reader.metadata
-        snapshots = [Snapshot(*record) for record in reader.get_memory_snapshots()]
-        axis = Axis(snapshots, part)
+        records = [MemoryRecord(*record) for record in reader.get_memory_snapshots()]
+        axis = CheckpointAxis(records, part)
         damage = damage_in(part, axis.seen, metadata.total_allocations, inside.said())
         if damage is not None and part.markers:  # without any, its end is where it can be read to
             part = part.up_to(axis.seen)
-            axis = Axis(snapshots, part)
+            axis = CheckpointAxis(records, part)
         inside.step("Following every allocation to its end")
         stacks = _read_lifetimes(reader.get_temporal_allocation_records(merge_threads=True), axis)
         inside.step("Finding the peak of each phase")
@@ -178,7 +175,7 @@ def _read(part: Part, groups: Sequence[Sequence[Stretch]], inside: Confinement) 
 
 
 class _Stack:
-    """One call stack of the capture, and what it held between checkpoints."""
+    """One call stack of the capture, and the bytes it held between checkpoints."""
 
     __slots__ = ("lifetimes", "record")
 
@@ -192,7 +189,7 @@ def key_of(record: TemporalAllocationRecord) -> StackKey:
 
 
 def _read_lifetimes(
-    records: Iterable[TemporalAllocationRecord], axis: Axis
+    records: Iterable[TemporalAllocationRecord], axis: CheckpointAxis
 ) -> dict[StackKey, _Stack]:
     stacks: dict[StackKey, _Stack] = {}
     for record in records:
@@ -211,10 +208,10 @@ def _read_lifetimes(
 
 
 def _peak_windows(
-    groups: Sequence[Sequence[Stretch]], part: Part, axis: Axis, in_window: Sequence[int]
+    groups: Sequence[Sequence[Stretch]], part: Part, axis: CheckpointAxis, in_window: Sequence[int]
 ) -> dict[int, int]:
-    """For each group with a stretch in ``part``, the window with the highest heap."""
-    # memray opens no window for snapshots that no allocation follows: the last one is theirs.
+    """Find, for each group with a stretch in ``part``, the window with the highest heap."""
+    # memray opens no window for memory records that no allocation follows: the last one is theirs.
     last = len(in_window) - 1
     highest = {}
     for place, stretches in enumerate(groups):
@@ -234,7 +231,7 @@ def _read_peaks(
     wanted: Iterable[int],
     stacks: dict[StackKey, _Stack],
 ) -> dict[int, Tally[StackKey]]:
-    """For each wanted window, what each stack held at its peak.
+    """Read, for each wanted window, the bytes of each stack at the peak.
 
     memray 1.20 may report stale bytes here for a stack whose count of allocations came back to
     its value at an earlier peak (seen: 1 KB in 16 MB); the height of the peak itself is right.
@@ -256,7 +253,7 @@ def _read_peaks(
 def _names(
     stacks: dict[StackKey, _Stack], at_peaks: dict[int, Tally[StackKey]], native: bool
 ) -> dict[StackKey, tuple[list[RawFrame], list[RawFrame] | None]]:
-    """The Python frames of each stack seen at a checkpoint or a peak, and the native ones."""
+    """Name the Python frames of each stack seen at a checkpoint or a peak, and the native ones."""
     largest: dict[StackKey, int] = {}
     for key, stack in stacks.items():
         if stack.lifetimes:

@@ -1,7 +1,6 @@
-"""Where the checkpoints of one replayed capture lie, and what its windows say between them.
+"""The checkpoints of one replayed capture, and the windows between them.
 
-A window is what lies between two cuts: memray's readings of the RSS, and the markers. Knows no
-stack.
+A window lies between two cuts: memray's readings of the RSS, and the markers. Knows no stack.
 """
 
 from __future__ import annotations
@@ -14,15 +13,15 @@ from memdeep.heap.replay.trace import Cut, Trace
 from memdeep.model import Sample, Stretch
 
 
-class WindowAxis:
+class CheckpointAxis:
     """The replay's segments and windows, placed among the checkpoints of the run.
 
     Checkpoints are numbered as in the whole run. A segment of the replay is named by the first
     checkpoint at its end or after it: there its bytes are first seen. ``seen`` is the number of
     checkpoints that have a marker.
 
-    ``ends`` has the checkpoint that ends each segment; `NEVER` for what lies behind the last one
-    that this capture knows of.
+    ``ends[s]`` is the checkpoint that ends segment s, or `NEVER` after the last checkpoint that
+    this capture knows of.
     """
 
     def __init__(self, trace: Trace, part: Part) -> None:
@@ -32,16 +31,17 @@ class WindowAxis:
         markers = [n for n, cut in enumerate(cuts) if cut in (Cut.MARKER, Cut.THREAD_MARKER)]
         self._checkpoints = [max(1, part.first)]
         self.seen = 0
-        for place, sequence in zip(markers, trace.sequences[1:], strict=True):
-            # One that was replaced has two records, unless the capture is cut off between them.
-            is_seen = cuts[place + 1] == Cut.MARKER_END or sequence in part.sequences
+        for place in markers:
+            # It has two records, unless the capture is cut off between them. A thread's name is
+            # an event that is no checkpoint, or the repetition of a marker.
+            is_seen = cuts[place + 1] == Cut.MARKER_END
             is_counted = is_seen and self.seen < part.markers
             self.seen += is_seen
             self._checkpoints.append(self._checkpoints[-1] + is_counted)
         self.ends = tuple(end if end <= part.last else NEVER for end in self._checkpoints)
 
     def peak_windows(self, groups: Sequence[Sequence[Stretch]]) -> dict[int, int]:
-        """For each group with a stretch in the part, its window with the highest heap."""
+        """Find, for each group with a stretch in the part, the window with the highest heap."""
         heights = self._windows.peak
         highest: dict[int, int] = {}  # by the checkpoint that ends it
         for window, segment in enumerate(self._windows.segment):
@@ -62,7 +62,7 @@ class WindowAxis:
         return chosen
 
     def middle_s(self, window: int, start_ms: int) -> float | None:
-        """When ``window`` was, give or take half its length; None where nothing tells."""
+        """Return the time of the middle of ``window``; None where no cut has a time."""
         ends = min(window, len(self._windows.cut) - 2)  # when the trace ended is not known
         times_ms = self._windows.time_ms[max(0, window - 1) : ends + 1]
         if not times_ms:
@@ -70,7 +70,7 @@ class WindowAxis:
         return max(0.0, (sum(times_ms) / len(times_ms) - start_ms) / 1000)
 
     def curve(self, start_ms: int) -> list[Sample]:
-        """The heap over time between the checkpoints: memray's readings, and peaks in between."""
+        """Return the heap over time: memray's own readings, and the peaks between them."""
         samples = []
         before = 0
         windows = self._windows

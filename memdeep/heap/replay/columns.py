@@ -8,10 +8,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 NEVER = 0xFFFFFFFF  # the segment of a free that did not happen
 Column = Sequence[int]
@@ -43,10 +39,10 @@ class LargeRows:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """What lies before each cut and after the one before it, in stream order.
+    """The windows between cuts, in stream order; each is ended by its ``cut``.
 
-    ``segment`` is the one a window lies in, ``time_ms`` (since the epoch), ``rss`` and ``heap`` are
-    those at the cut, ``peak`` is the highest heap in the window.
+    ``segment`` is the segment of a window, ``time_ms`` (since the epoch), ``rss`` and ``heap`` are
+    the figures at the cut, ``peak`` is the highest heap in the window.
     """
 
     cut: Column
@@ -58,22 +54,22 @@ class Windows:
 
 
 def unsigned(column: bytes) -> memoryview[int]:
-    """A column of 32 bits."""
+    """View a column of 32 bits."""
     return memoryview(column).cast("I")
 
 
 def unsigned_long(column: bytes) -> memoryview[int]:
-    """A column of 64 bits."""
+    """View a column of 64 bits."""
     return memoryview(column).cast("Q")
 
 
 def long(column: bytes) -> memoryview[int]:
-    """A column of 64 bits with signs."""
+    """View a column of 64 bits with signs."""
     return memoryview(column).cast("q")
 
 
 def packed(column: Column, code: str) -> bytes:
-    """The numbers of ``column`` as the bytes of an `array` of this type code."""
+    """Pack ``column`` as the bytes of an `array` of this type code."""
     if isinstance(column, memoryview) and column.format == code:
         # Whole bytes, as the replay gives them and others make them for it, need no copy.
         whole = column.obj

@@ -1,4 +1,4 @@
-"""Runs the compiled replay over a capture file, raw or LZ4, and says whether it can.
+"""Runs the compiled replay over a capture file, raw or LZ4, and tells whether it can.
 
 memray grows a raw capture in zero-filled steps, and after a kill the zeros stay. As memray's own
 reader does, the zeros at its end are taken as never written: no record's type is a zero.
@@ -6,15 +6,19 @@ reader does, the zeros at its end are taken as never written: no record's type i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from memdeep.errors import CaptureError
 from memdeep.heap.header import LZ4_MAGIC, CaptureHeader, parse_header
 from memdeep.heap.replay.trace import CPYTHON_3_10, Trace
 from memdeep.rundir.files import open_regular, read_error
+
+if TYPE_CHECKING:
+    from memdeep.heap.replay._replay import Replay
 
 STEP_BYTES = 64 << 20  # progress is told after each of these
 _CHUNK_BYTES = 256 << 10
@@ -22,14 +26,14 @@ _TAIL_BYTES = 1 << 20
 
 
 def is_built() -> bool:
-    """Whether this installation has the compiled replay."""
+    """Tell whether this installation has the compiled replay."""
     return find_spec("memdeep.heap.replay._replay") is not None
 
 
 def read_head(capture: Path) -> CaptureHeader | None:
-    """The head of ``capture``, unpacked; None if it is compressed and no lz4 is installed.
+    """Read the head of ``capture``; None if it is compressed and no lz4 is installed.
 
-    Raises CaptureError if it is none of a known version.
+    Raises CaptureError if its version is unknown or it is no capture.
     """
     file, _ = open_regular(capture)
     try:
@@ -46,12 +50,17 @@ def read_head(capture: Path) -> CaptureHeader | None:
 
 
 def knows(head: CaptureHeader) -> bool:
-    """Whether the replay understands the line tables of the Python that wrote the capture."""
+    """Tell whether the replay understands the line tables of the Python that wrote the capture."""
     return head.python_version is not None and head.python_version >= CPYTHON_3_10
 
 
-def replay(capture: Path, on_step: Callable[[str], None]) -> Trace:
-    """One pass over ``capture``. Raises CaptureError."""
+def replay(
+    capture: Path, on_step: Callable[[str], None], changes: Mapping[int, bytes] | None = None
+) -> Trace:
+    """Pass once over ``capture``. Raises CaptureError.
+
+    ``changes`` gives, by offset in an uncompressed capture, bytes to read in place of the file's.
+    """
     from memdeep.heap.replay._replay import Replay
 
     engine = Replay()
@@ -62,12 +71,7 @@ def replay(capture: Path, on_step: Callable[[str], None]) -> Trace:
                 for chunk in _decompressed(file):
                     engine.feed(chunk)
             else:
-                size = _written_size(file)
-                file.seek(0)
-                for done in range(0, size, STEP_BYTES):
-                    if done:
-                        on_step(f"Replaying the trace ({100 * done // size} %)")
-                    engine.read(file.fileno(), min(STEP_BYTES, size - done))
+                _feed(engine, file, changes or {}, on_step)
     except OSError as error:
         raise read_error(capture, error) from error
     engine.finish()
@@ -79,8 +83,29 @@ def replay(capture: Path, on_step: Callable[[str], None]) -> Trace:
     return Trace(engine)
 
 
+def _feed(
+    engine: Replay, file: BinaryIO, changes: Mapping[int, bytes], on_step: Callable[[str], None]
+) -> None:
+    """Feed the content of an uncompressed capture, with ``changes`` made, to ``engine``."""
+    size = _written_size(file)
+    descriptor = file.fileno()
+    steps = range(STEP_BYTES, size, STEP_BYTES)
+    done = os.lseek(descriptor, 0, os.SEEK_SET)
+    for stop in sorted({*steps, *changes, size}):
+        if not done <= stop <= size:
+            continue
+        engine.read(descriptor, stop - done)
+        done = stop
+        if stop in steps:
+            on_step(f"Replaying the trace ({100 * stop // size} %)")
+        if stop in changes:
+            # A marker ends with a zero, which counts as never written at the end of a file.
+            engine.feed(changes[stop][: size - stop])
+            done = os.lseek(descriptor, stop + len(changes[stop]), os.SEEK_SET)
+
+
 def _written_size(file: BinaryIO) -> int:
-    """The size of ``file`` without the zeros at its end."""
+    """Return the size of ``file`` without the zeros at its end."""
     end = file.seek(0, 2)
     while end:
         start = max(0, end - _TAIL_BYTES)
@@ -93,7 +118,7 @@ def _written_size(file: BinaryIO) -> int:
 
 
 def _decompressed(file: BinaryIO) -> Iterator[bytes]:
-    """The content of an LZ4 capture, as far as it goes; ``file`` stands behind its first bytes."""
+    """Yield the content of an LZ4 capture, as far as it goes; ``file`` is behind its magic."""
     from lz4.frame import LZ4FrameDecompressor  # only here: most captures are not compressed
 
     decompressor = LZ4FrameDecompressor()

@@ -1,4 +1,4 @@
-"""Lifetimes as the replay found them: rows in compiled code, which also adds them up."""
+"""Lifetimes as rows of the compiled replay, which also adds them up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReplayedLifetimes:
-    """As `model.Lifetimes`."""
+    """Lifetimes in compiled code."""
 
     rows: Rows
 
@@ -43,25 +43,20 @@ class ReplayedLifetimes:
     def charged_to(
         self, places: Sequence[int], coarse: Sequence[int] | None = None, small: int = -1
     ) -> ReplayedLifetimes:
-        """As `model.Lifetimes`."""
         fine = packed(places, "I")
         other = fine if coarse is None else packed(coarse, "I")
         return ReplayedLifetimes(self.rows.charged(fine, other, small))
 
     def size_of_rank(self, rank: int) -> int:
-        """As `model.Lifetimes`."""
         return self.rows.size_of_rank(rank)
 
     def alive_at(self, checkpoint: int) -> ReplayedAlive:
-        """As `model.Lifetimes`."""
         return ReplayedAlive(**self.rows.alive_at(checkpoint))
 
     def heap_at(self, checkpoints: int) -> Sequence[int]:
-        """As `model.Lifetimes`."""
         return tuple(long(self.rows.heap_at(checkpoints)))
 
     def moved(self, phases: Sequence[Sequence[Stretch]]) -> list[Moved]:
-        """As `model.Lifetimes`."""
         stretches = [(place, part) for place, parts in enumerate(phases) for part in parts]
         found = self.rows.moved(
             packed([place for place, _ in stretches], "I"),
@@ -77,13 +72,12 @@ class ReplayedLifetimes:
     def largest_shares(
         self, transients: Lifetimes | None, nodes: int, small: float
     ) -> Sequence[float]:
-        """As `model.Lifetimes`."""
         passed = compiled(transients or ()).rows
         return memoryview(self.rows.largest_shares(passed, nodes, small)).cast("d")
 
 
 def compiled(lifetimes: Iterable[Lifetime]) -> ReplayedLifetimes:
-    """The same lifetimes in this form."""
+    """Convert ``lifetimes`` into rows of compiled code."""
     if isinstance(lifetimes, ReplayedLifetimes):
         return lifetimes
     from memdeep.heap.replay._replay import Lifetimes as Rows
@@ -101,7 +95,7 @@ def compiled(lifetimes: Iterable[Lifetime]) -> ReplayedLifetimes:
 
 
 def joined(parts: Sequence[Lifetimes]) -> Lifetimes:
-    """The lifetimes of all ``parts``, in this form if all of them are."""
+    """Join the lifetimes of all ``parts``, in compiled code if all of them are."""
     if len(parts) == 1:
         return parts[0]
     replayed = [part.rows for part in parts if isinstance(part, ReplayedLifetimes)]
@@ -114,7 +108,7 @@ def joined(parts: Sequence[Lifetimes]) -> Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class ReplayedAlive:
-    """As `model.Alive`; the columns of numbers are bytes, as the replay gives them."""
+    """Live bytes as columns of numbers, packed in bytes as the replay gives them."""
 
     node: bytes
     held: bytes
@@ -124,14 +118,12 @@ class ReplayedAlive:
         return _stacks(self.node, self.held, self.count)
 
     def by_group(self, groups: Sequence[int]) -> tuple[StackBytes, ...]:
-        """As `model.Alive`."""
         from memdeep.heap.replay._replay import by_group
 
         summed = by_group(self.node, self.held, self.count, packed(groups, "I"))
         return tuple(_stacks(summed["node"], summed["held"], summed["count"]))
 
     def folded(self, parents: Sequence[int], most: int) -> tuple[FoldedStack, ...]:
-        """As `model.Alive`."""
         from memdeep.heap.replay._replay import folded
 
         few = folded(self.node, self.held, self.count, packed(parents, "i"), most)

@@ -1,9 +1,9 @@
 """Gives call sites of a replayed capture their nodes in the stack tree.
 
-Stacks with native frames among Python's are added one by one. Of Python's alone there may be
-millions: these the replay walks through, a thread at a time, by what is said here of each frame.
-The result is that of `StackTreeBuilder.add`, which says what of a stack is the program's own; the
-rules are the same, written for a walk outwards from the program's start.
+Stacks with native frames are added one by one. There may be millions of stacks of Python frames
+alone: the replay walks through these, a thread at a time, by a table of each frame made here. The
+result is that of `StackTreeBuilder.add`, which holds the rules on which frames are the program's
+own; here they are written for a walk inwards from the outermost frame.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from memdeep.model import Frame, Origin, RawFrame
 
 
 class _Stage(IntEnum):
-    """How far a stack has come, seen from its outermost frame."""
+    """The progress through a stack, from its outermost frame inwards."""
 
     EMPTY = 0
     SCRIPT = 1  # one frame that launches nothing: `bin/memray`, say, or the program itself
@@ -37,8 +37,8 @@ class _Stage(IntEnum):
     PROGRAM = 4  # there are none
 
 
-# A stage, and whether the innermost code outside the library is memdeep's. Number 0 is that of a
-# stack without frames.
+# A stage, and a flag: the innermost code outside the standard library is memdeep's. Number 0 is the
+# state of a stack without frames.
 _STATES = [(stage, is_ours) for stage in _Stage for is_ours in (False, True)]
 _NONE = -1
 
@@ -46,7 +46,7 @@ _NONE = -1
 def site_nodes(
     trace: Trace, builder: StackTreeBuilder, hybrid: Mapping[int, Sequence[RawFrame]]
 ) -> Sequence[int]:
-    """The node of each site; that of site 0, which is none, is -1.
+    """Return the node of each site; that of the placeholder 0 is -1.
 
     ``hybrid`` gives sites stacks with native frames among the Python ones (innermost first).
     """
@@ -95,7 +95,7 @@ def _thread_name(trace: Trace, thread: int) -> str:
 
 
 def _stand_in(state: tuple[_Stage, bool]) -> Frame | None:
-    """The frame that is shown in place of such a stack, if it is not shown itself."""
+    """Return the frame that is shown in place of a stack in ``state``; None if it is shown."""
     stage, belongs_to_memdeep = state
     if stage is _Stage.EMPTY:
         return NO_STACK_FRAME
@@ -104,7 +104,7 @@ def _stand_in(state: tuple[_Stage, bool]) -> Frame | None:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What of a frame the state of a stack depends on; there are few."""
+    """The properties of a frame that change the state of a stack; there are few kinds."""
 
     origin: Origin
     is_wrapper: bool
@@ -117,7 +117,7 @@ class _Kind:
 
 @cache
 def _steps(kind: _Kind) -> bytes:
-    """For each state of a stack, the one after that with such a frame innermost."""
+    """Return, for each state of a stack, the state after a frame of ``kind`` is added innermost."""
     return bytes(_STATES.index(_after(state, kind)) for state in _STATES)
 
 

@@ -1,9 +1,7 @@
 """Reads a capture with the replay: one pass, then the figures by checkpoint and by node.
 
-Knows the columns of `Trace`; what they cost to make and how the bytes lie is the replay's.
-
-The replay's segments end at every marker it meets. Those of the run's checkpoints are counted; a
-segment is named by the checkpoint that ends it.
+Knows the columns of `Trace`, not how the replay makes them. The replay's segments end at every
+marker it meets; a segment is named by the next checkpoint at its end or after it.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from memdeep.heap.damage import HOLED, check_marked, lacks, shortened, up_to_the
 from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.parts import MAX_PEAKS, NATIVE_SHARE, HeapPart, Part, raised_to_checkpoints
 from memdeep.heap.reader import CaptureFacts
-from memdeep.heap.replay.axis import WindowAxis
+from memdeep.heap.replay.axis import CheckpointAxis
 from memdeep.heap.replay.columns import NEVER
 from memdeep.heap.replay.engine import replay
 from memdeep.heap.replay.nodes import site_nodes
@@ -36,19 +34,25 @@ MAX_LARGEST = 20_000
 class ReplayReader:
     """Reads one capture. After `facts`, the pass that it took serves the next `read_part` too.
 
-    ``names`` are those of the native frames of the run that the capture belongs to, if it does.
+    ``changes`` gives, by offset, bytes to read in place of the file's. Without ``names``, native
+    frames are named from this machine's files where these can be read.
     """
 
-    __slots__ = ("_capture", "_names", "_trace")
+    __slots__ = ("_capture", "_changes", "_names", "_trace")
 
-    def __init__(self, capture: Path, names: NativeFrames | None = None) -> None:
+    def __init__(
+        self,
+        capture: Path,
+        changes: Mapping[int, bytes] | None = None,
+        names: NativeFrames | None = None,
+    ) -> None:
         self._capture = capture
+        self._changes = changes
         self._names = names
         self._trace: Trace | None = None
 
     def facts(self) -> CaptureFacts:
-        """As `engines.CaptureReader`."""
-        self._trace = trace = replay(self._capture, lambda step: None)
+        self._trace = trace = replay(self._capture, lambda step: None, self._changes)
         head, windows = trace.header, trace.windows
         return CaptureFacts(
             command=head.command_line,
@@ -72,66 +76,60 @@ class ReplayReader:
         start_ms: int,
         on_step: Callable[[str], None],
     ) -> HeapPart:
-        """As `engines.CaptureReader`."""
         on_step("Replaying the trace")
-        trace, self._trace = self._trace or replay(self._capture, on_step), None
-        return _read(trace, self._names, part, groups, builder, start_ms, on_step)
-
-
-def _read(
-    trace: Trace,
-    names: NativeFrames | None,
-    part: Part,
-    groups: Sequence[Sequence[Stretch]],
-    builder: StackTreeBuilder,
-    start_ms: int,
-    on_step: Callable[[str], None],
-) -> HeapPart:
-    axis = WindowAxis(trace, part)
-    damage = damage_in(trace, part)
-    check_marked(part, axis.seen, damage)
-    if damage is not None and part.markers:  # without any, its end is where it can be read to
-        part = part.up_to(axis.seen)
-        axis = WindowAxis(trace, part)
-    on_step("Finding the peak of each phase")
-    peak_windows = axis.peak_windows(groups)
-    heights = trace.windows.peak
-    segments = _highest_segments(trace, peak_windows.values())
-    on_step("Naming the stacks")
-    hybrid: Mapping[int, Sequence[RawFrame]] = {}
-    if trace.header.native:
+        trace, self._trace = self._trace or replay(self._capture, on_step, self._changes), None
+        axis = CheckpointAxis(trace, part)
+        damage = damage_in(trace, part)
+        check_marked(part, axis.seen, damage)
+        if damage is not None and part.markers:  # without any, its end is where it can be read to
+            part = part.up_to(axis.seen)
+            axis = CheckpointAxis(trace, part)
+        on_step("Finding the peak of each phase")
+        peak_windows = axis.peak_windows(groups)
+        heights = trace.windows.peak
+        segments = _highest_segments(trace, peak_windows.values())
+        on_step("Naming the stacks")
         highest = max((heights[window] for window in peak_windows.values()), default=0)
-        weighty = trace.weighty_sites(segments, ceil(NATIVE_SHARE * highest))
-        names = names or _native_frames(trace, part.content)
-        hybrid = {} if names is None else names.hybrid_stacks(trace, weighty)
-    nodes = site_nodes(trace, builder, hybrid)
-    on_step("Adding up what each stack held")
-    lifetimes, transients = trace.at_checkpoints(nodes, axis.ends)
-    at_checkpoints = tuple(lifetimes.heap_at(part.last + 1)[part.first :])
-    at_peaks = dict(zip(segments, trace.at_peaks(segments, nodes), strict=True))
-    heap = HeapPart(
-        part=part,
-        at_checkpoints=at_checkpoints,
-        lifetimes=lifetimes,
-        peaks={
-            place: Peak(
-                bytes=heights[window],
-                time_s=axis.middle_s(window, start_ms),
-                stacks=at_peaks.get(trace.windows.segment[window]),
-            )
-            for place, window in peak_windows.items()
-        },
-        curve=tuple(axis.curve(start_ms)),
-        peak_bytes=max([*heights, *at_checkpoints], default=0),
-        transients=transients,
-        largest=_largest(trace, axis.ends, nodes, builder),
-        damage=damage,
-    )
-    return raised_to_checkpoints(heap, groups)
+        nodes = site_nodes(trace, builder, self._hybrid_stacks(trace, segments, highest))
+        on_step("Adding up what each stack held")
+        lifetimes, transients = trace.at_checkpoints(nodes, axis.ends)
+        at_checkpoints = tuple(lifetimes.heap_at(part.last + 1)[part.first :])
+        at_peaks = dict(zip(segments, trace.at_peaks(segments, nodes), strict=True))
+        heap = HeapPart(
+            part=part,
+            at_checkpoints=at_checkpoints,
+            lifetimes=lifetimes,
+            peaks={
+                place: Peak(
+                    bytes=heights[window],
+                    time_s=axis.middle_s(window, start_ms),
+                    stacks=at_peaks.get(trace.windows.segment[window]),
+                )
+                for place, window in peak_windows.items()
+            },
+            curve=tuple(axis.curve(start_ms)),
+            peak_bytes=max([*heights, *at_checkpoints], default=0),
+            transients=transients,
+            largest=_largest(trace, axis.ends, nodes, builder),
+            damage=damage,
+        )
+        return raised_to_checkpoints(heap, groups)
+
+    def _hybrid_stacks(
+        self, trace: Trace, segments: Sequence[int], highest_bytes: int
+    ) -> Mapping[int, Sequence[RawFrame]]:
+        """Name the native frames of the sites that hold most, as far as they can be named."""
+        if not trace.header.native:
+            return {}
+        names = self._names
+        if names is None and native_names.is_installed():
+            names = RunSymbols(StoredSymbols(), trace.end_s())
+        sites = trace.weighty_sites(segments, ceil(NATIVE_SHARE * highest_bytes))
+        return {} if names is None else names.hybrid_stacks(trace, sites)
 
 
 def damage_in(trace: Trace, part: Part) -> str | None:
-    """What is wrong with the capture; None if it is sound, or only torn at its end."""
+    """Describe the damage of the capture; None if it is sound, or only torn at its end."""
     head, totals = trace.header, trace.totals
     if totals.damage:
         return up_to_there(totals.damage)
@@ -143,27 +141,16 @@ def damage_in(trace: Trace, part: Part) -> str | None:
 
 
 def _highest_segments(trace: Trace, windows: Iterable[int]) -> list[int]:
-    """The segments of the highest peaks, ascending: of these it is kept what was alive."""
+    """Return the segments of the highest peaks, ascending: their stacks are kept."""
     heights, segments = trace.windows.peak, trace.windows.segment
     ranked = sorted(set(windows), key=heights.__getitem__, reverse=True)[:MAX_PEAKS]
     return sorted({segments[window] for window in ranked})
 
 
-def _native_frames(trace: Trace, capture: Path) -> NativeFrames | None:
-    """What names native frames here; without any, Python's frames must do."""
-    if native_names.is_installed():
-        return RunSymbols(StoredSymbols(), trace.end_s())
-    try:
-        from memdeep.heap.memray.native_names import MemrayNativeFrames
-    except ImportError:  # the replay needs no memray
-        return None
-    return MemrayNativeFrames(capture)
-
-
 def _largest(
     trace: Trace, ends: Sequence[int], nodes: Sequence[int], builder: StackTreeBuilder
 ) -> tuple[LargeAllocation, ...]:
-    """The largest of each segment between checkpoints, the program's first, largest first."""
+    """Return the largest of each segment: the program's own first, then by size."""
     rows = trace.largest
     found: defaultdict[int, list[tuple[bool, int, int, int]]] = defaultdict(list)
     for site, birth, death, size in zip(rows.site, rows.born, rows.died, rows.bytes, strict=True):

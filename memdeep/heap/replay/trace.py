@@ -1,7 +1,7 @@
-"""What one pass over one capture gives: columns of figures by call site, and the way to its stacks.
+"""The result of one pass over one capture: columns of figures by call site, and their stacks.
 
 Knows the replay's columns (native/replay.hpp fills them); knows no checkpoint and no stack tree.
-Sizes are bytes. A site, node, frame or native stack of number 0 is none.
+Sizes are bytes. Number 0 of a site, node, frame or native stack means none.
 """
 
 from __future__ import annotations
@@ -28,17 +28,15 @@ from memdeep.heap.replay.columns import (
 from memdeep.heap.replay.lifetimes import ReplayedAlive, ReplayedLifetimes
 from memdeep.model import RawFrame
 
-CPYTHON_3_10 = 0x030A0000
-
-
 if TYPE_CHECKING:
     from memdeep.heap.replay._replay import Replay
 
+CPYTHON_3_10 = 0x030A0000
 UNKNOWN_FRAME: RawFrame = ("", "", 0)
 
 
 class Cut(IntEnum):
-    """What ends a window of a capture."""
+    """The end of a window of a capture."""
 
     MEMORY = 0  # a memory record of memray's
     MARKER = 1  # the first record of a marker that was replaced in place: a segment ends
@@ -68,7 +66,7 @@ class TraceHeader:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the tracing came to its end."""
+        """Tell whether the tracing came to its end."""
         return is_closed(self.start_ms, self.end_ms, self.allocations)
 
 
@@ -76,7 +74,8 @@ class TraceHeader:
 class Totals:
     """Counts over the whole capture; ``calls`` by memray's number of the allocator.
 
-    ``truncated`` if it has no proper end; ``damage`` is what ended the replay before, if any.
+    ``truncated`` is True if it has no proper end; ``damage`` describes what stopped the replay
+    before the end, and is empty if nothing did.
     """
 
     records: int
@@ -111,10 +110,10 @@ class NativeFrames(Protocol):
     """Names the native frames of call sites."""
 
     def hybrid_stacks(self, trace: Trace, sites: Sequence[int]) -> Mapping[int, Sequence[RawFrame]]:
-        """By site, its stack with native frames among the Python ones, innermost first throughout.
+        """Return, by site, the stack with native frames among the Python ones, innermost first.
 
-        A site whose native frames are not known is left out. The Python frames of a stack are all
-        in it, as `Trace.python_stack` gives them.
+        Sites whose native frames are not known are left out. Every Python frame of
+        `Trace.python_stack` is in the stack.
         """
 
 
@@ -122,8 +121,8 @@ class Trace:
     """A capture after one pass.
 
     ``sequences`` holds, for each segment, the number of the marker that begins it, or -1.
-    ``threads`` are the names (empty if unknown) and identifiers of `Sites.thread`.
-    ``has_hole`` if zeros lie in place of what tells the lines of functions.
+    ``threads`` are the identifiers and names (empty if unknown) of `Sites.thread`.
+    ``has_hole`` is True if zeros lie in place of the line table of a function.
     """
 
     def __init__(self, replay: Replay) -> None:
@@ -176,7 +175,7 @@ class Trace:
 
     @cached_property
     def _lines(self) -> Column:
-        """The line of each frame; 0 where it has none."""
+        """Line of each frame; 0 where it has none."""
         by_code: dict[int, list[int]] = {}
         for number, code in enumerate(self._frame_codes):
             by_code.setdefault(code, []).append(number)
@@ -185,14 +184,14 @@ class Trace:
             if code in self._codes:
                 *_, first, table = self._codes[code]
                 offsets = map(self._frame_offsets.__getitem__, numbers)
-                of_code = lines(table, first, self.header.python_version, offsets)
+                of_code = line_numbers(table, first, self.header.python_version, offsets)
                 for number, line in zip(numbers, of_code, strict=True):
                     found[number] = line
         return found
 
     @cached_property
     def generations(self) -> tuple[tuple[Module, ...], ...]:
-        """The modules of each generation: within one, an address belongs to one module at most."""
+        """Modules of each generation: within one, an address belongs to one module at most."""
         return tuple(
             tuple(
                 Module(filename, address, tuple(segments))
@@ -203,11 +202,11 @@ class Trace:
 
     @property
     def frame_count(self) -> int:
-        """How many frames there are, that of number 0, which is none, included."""
+        """Number of frames, including the placeholder 0."""
         return len(self._frame_codes)
 
     def frame(self, number: int) -> PythonFrame:
-        """The frame of this number."""
+        """Return the frame of this number."""
         found = self._frames.get(number)
         if found is None:
             raw = UNKNOWN_FRAME
@@ -219,7 +218,7 @@ class Trace:
         return found
 
     def python_stack(self, node: int) -> list[PythonFrame]:
-        """The frames of ``node``, innermost first."""
+        """Return the frames of ``node``, innermost first."""
         frames = []
         while node:
             frames.append(self.frame(self.node_frames[node]))
@@ -227,7 +226,7 @@ class Trace:
         return frames
 
     def native_stack(self, native: int) -> list[int]:
-        """The instruction pointers of a native stack, innermost first."""
+        """Return the instruction pointers of a native stack, innermost first."""
         addresses = []
         while 0 < native < len(self._native_addresses):
             addresses.append(self._native_addresses[native])
@@ -235,11 +234,11 @@ class Trace:
         return addresses
 
     def end_s(self) -> float:
-        """When the last record with a time was written, since the epoch."""
+        """Return the time of the last record that has one, since the epoch."""
         return max([self.header.end_ms, *self.windows.time_ms]) / 1000
 
     def native_addresses(self) -> set[tuple[int, int]]:
-        """The instruction pointers of all native stacks, each with its generation."""
+        """Return the instruction pointers of all native stacks, each with its generation."""
         addresses: set[tuple[int, int]] = set()
         seen: set[tuple[int, int]] = set()
         for generation, native in set(zip(self.sites.generation, self.sites.native, strict=True)):
@@ -250,7 +249,7 @@ class Trace:
         return addresses
 
     def thread_name(self, thread: int) -> str | None:
-        """The name of a thread of `Sites.thread`; None where the capture does not tell it."""
+        """Return the name of a thread of `Sites.thread`; None if the capture does not tell it."""
         identifier, name = self.threads[thread]
         if name:
             return name
@@ -260,35 +259,36 @@ class Trace:
     def at_checkpoints(
         self, nodes: Sequence[int], ends: Sequence[int]
     ) -> tuple[ReplayedLifetimes, ReplayedLifetimes]:
-        """The lifetimes by the ``nodes`` of the sites, and those that ended where they began.
+        """Return the lifetimes by the ``nodes`` of the sites; second, those within one segment.
 
-        ``ends`` has the checkpoint that ends each segment; `NEVER` where there is none: what begins
-        there is left out. The node of site 0, which is none, may be any.
+        ``ends[s]`` is the checkpoint that ends segment s, or `NEVER`; bytes allocated after the
+        last checkpoint are dropped. ``nodes[0]`` is ignored.
         """
         kept, passed = self.replayed.at_checkpoints(packed(nodes, "i"), packed(ends, "I"))
         return ReplayedLifetimes(kept), ReplayedLifetimes(passed)
 
     def at_peaks(self, segments: Sequence[int], nodes: Sequence[int]) -> list[ReplayedAlive]:
-        """What is held at the peaks of ``segments``, by the ``nodes`` of the sites.
+        """Return the bytes held at the peaks of ``segments``, by the ``nodes`` of the sites.
 
-        That of site 0, which is none, may be any.
+        ``nodes[0]`` is ignored.
         """
         found = self.replayed.at_peaks(packed(segments, "I"), packed(nodes, "i"))
         return [ReplayedAlive(**alive) for alive in found]
 
     def weighty_sites(self, segments: Sequence[int], least_bytes: int) -> list[int]:
-        """The sites whose stack holds so much at one of these peaks, or at the end of a segment.
+        """Return the sites whose stack holds ``least_bytes`` at a peak or at the end of a segment.
 
-        What the threads hold at a peak through one stack is taken together.
+        The peaks are those of ``segments``. The bytes of all threads with the same stack count
+        together.
         """
         found = self.replayed.weighty(packed(segments, "I"), least_bytes)
         return list(compress(range(len(found)), found))
 
 
-def lines(
+def line_numbers(
     table: bytes, first_line: int, python_version: int, offsets: Iterable[int]
 ) -> Sequence[int]:
-    """The line of the instruction at each of ``offsets`` (as in the capture); 0 if it has none."""
+    """Return the line of the instruction at each of the capture's ``offsets``; 0 means none."""
     from memdeep.heap.replay._replay import lines
 
     packed = array("i", offsets).tobytes()

@@ -17,9 +17,10 @@ from memray import FileReader
 from memray._memray import compute_statistics
 from memray._stats import Stats
 from running import PROGRAMS, ROOT, memdeep_command
+from sealing import unseal
 
 from memdeep.analysis.outline import outline
-from memdeep.heap.markers import find
+from memdeep.heap.markers import MarkerFigures, align, find
 from memdeep.heap.memray.native_names import MemrayNativeFrames
 from memdeep.heap.memray.reader import MemrayReader
 from memdeep.heap.origins import Origins
@@ -29,6 +30,7 @@ from memdeep.heap.replay.reader import ReplayReader
 from memdeep.heap.replay.trace import Cut, Trace
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.load.run import load_run
+from memdeep.load.seal import seal
 from memdeep.model import StackTree
 from memdeep.rundir.directory import RunDirectory
 
@@ -262,7 +264,7 @@ def test_heap_peaks_and_stacks_between_checkpoints(
     found = []
     # With memray's names: test_capture_run_symbols.py compares ours with them.
     names = MemrayNativeFrames(part.capture)
-    for reader in (ReplayReader(part.capture, names), MemrayReader(part.capture)):
+    for reader in (ReplayReader(part.capture, names=names), MemrayReader(part.capture)):
         builder = StackTreeBuilder(recording.origins)
         heap = reader.read_part(part, groups, builder, recording.start_ms, quiet)
         found.append((heap, builder.build()))
@@ -286,9 +288,10 @@ def test_heap_peaks_and_stacks_between_checkpoints(
 
 def test_markers_need_not_be_replaced(recorded: Callable[..., RunDirectory]) -> None:
     run_dir = recorded("--no-native", str(FORMS))
+    assert unseal(run_dir.path) != [0]
     sequences = [marker.sequence for marker in find(run_dir.capture())]
     before = replay(run_dir.capture(), quiet)
-    load_run(run_dir)  # replaces them, but for the one at exit, which is no checkpoint
+    seal(run_dir, quiet)  # replaces them, but for the one at exit, which is no checkpoint
     after = replay(run_dir.capture(), quiet)
     assert len(find(run_dir.capture())) == 1
     assert list(before.sequences) == [-1, *sequences]
@@ -302,6 +305,7 @@ def test_a_run_that_may_not_be_written_to_is_read_as_it_is(
     recorded: Callable[..., RunDirectory],
 ) -> None:
     run_dir = recorded("--no-native", str(FORMS))
+    assert unseal(run_dir.path) != [0]
     content = run_dir.capture().read_bytes()
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limit[1]))  # every write fails, as on a full disk
@@ -312,14 +316,18 @@ def test_a_run_that_may_not_be_written_to_is_read_as_it_is(
     assert run_dir.capture().read_bytes() == content
     groups = [one.stretches for one in outline(untouched.run.checkpoints, died=False).phases]
     before = untouched.heap(groups, quiet)
-    aligned = load_run(run_dir)
+    assert run_dir.capture().read_bytes() == content
+    seal(run_dir, quiet)
     assert run_dir.capture().read_bytes() != content
-    after = aligned.heap(groups, quiet)
-    assert untouched.run.checkpoints == aligned.run.checkpoints
-    for name in ("at_checkpoints", "lifetimes", "transients", "largest", "peak_bytes", "tree"):
+    sealed = load_run(run_dir)
+    after = sealed.heap(groups, quiet)
+    assert untouched.run.checkpoints == sealed.run.checkpoints
+    names = ("at_checkpoints", "lifetimes", "transients", "largest", "peak_bytes", "tree", "curve")
+    for name in names:
         assert getattr(before, name) == getattr(after, name)
     stacks_before, stacks_after = (
-        [peak and list(peak.stacks or ()) for peak in heap.peaks] for heap in (before, after)
+        [peak and (peak.bytes, peak.time_s, list(peak.stacks or ())) for peak in heap.peaks]
+        for heap in (before, after)
     )
     assert stacks_before == stacks_after
 
@@ -328,13 +336,16 @@ def test_a_part_counts_only_the_checkpoints_it_was_given(
     recorded: Callable[..., RunDirectory],
 ) -> None:
     run_dir = recorded("--no-native", str(FORMS))
+    unseal(run_dir.path)
     trace = replay(run_dir.capture(), quiet)
     known = list(trace.sequences)[1:]
     heaps = {}
     for chosen in (known, known[::2], []):
         part = Part(run_dir.capture(), 0, len(chosen) + 1, len(chosen), frozenset(chosen))
         builder = StackTreeBuilder(Origins())
-        heap = ReplayReader(part.capture).read_part(part, [], builder, 0, quiet)
+        figures = dict.fromkeys(chosen, MarkerFigures(0, 0))
+        changes = align(run_dir.capture(), run_dir.markers(), figures.get).changes
+        heap = ReplayReader(part.capture, changes).read_part(part, [], builder, 0, quiet)
         heaps[len(chosen)] = heap
         assert heap.at_checkpoints[-1] == trace.totals.heap_bytes
         gross = sum(life.bytes for life in heap.lifetimes)

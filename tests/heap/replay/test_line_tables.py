@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.heap.replay.trace import CPYTHON_3_10, lines
+from memdeep.heap.replay.trace import CPYTHON_3_10, line_numbers
 
 MODULES = (argparse, ast, asyncio.base_events, importlib, importlib.util, pytest, types)
 STEP = 2 if sys.version_info >= (3, 11) else 1  # how memray counts the offsets of instructions
@@ -36,7 +36,7 @@ def check(code: types.CodeType) -> None:
         for instruction in range(start // 2, end // 2)
     }
     for offsets in (list(expected), list(expected)[::-7]):  # in any order, and as few as one likes
-        found = lines(code.co_linetable, code.co_firstlineno, sys.hexversion, offsets)
+        found = line_numbers(code.co_linetable, code.co_firstlineno, sys.hexversion, offsets)
         assert dict(zip(offsets, found, strict=True)) == {n: expected[n] for n in offsets}
 
 
@@ -78,17 +78,17 @@ def test_the_lines_of_any_program(program: list[str]) -> None:
 def test_the_table_of_3_10(delta: int, encoded: int) -> None:
     # Two instructions on the first line, three on another, one without a line.
     table = bytes([4, 0, 6, encoded, 2, 0x80])
-    found = lines(table, 200, CPYTHON_3_10, range(7))
+    found = line_numbers(table, 200, CPYTHON_3_10, range(7))
     assert list(found) == [200, 200] + 5 * [200 + delta]
 
 
 @given(table=st.binary(max_size=60), offsets=st.lists(st.integers(-(2**31), 2**31 - 1)))
 @pytest.mark.parametrize("version", [CPYTHON_3_10, 0x030B0000, 0x030E0000])
 def test_no_table_crashes_it(version: int, table: bytes, offsets: list[int]) -> None:
-    assert len(lines(table, 1, version, offsets)) == len(offsets)
+    assert len(line_numbers(table, 1, version, offsets)) == len(offsets)
 
 
 def test_without_a_table_or_an_offset_there_is_no_line() -> None:
     python_3_11 = 0x030B00F0
-    assert list(lines(b"", 7, python_3_11, [0])) == [0]
-    assert list(lines(b"\xe8\x00", 7, python_3_11, [-1, 0, 2])) == [0, 7, 0]
+    assert list(line_numbers(b"", 7, python_3_11, [0])) == [0]
+    assert list(line_numbers(b"\xe8\x00", 7, python_3_11, [-1, 0, 2])) == [0, 7, 0]

@@ -1,0 +1,35 @@
+"""Takes back what sealing did to a run: so it is left where memdeep itself was killed."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+from memdeep.rundir import marker
+from memdeep.rundir.directory import RunDirectory
+
+
+def original(sequence: int) -> bytes:
+    """A marker as memray recorded it."""
+    return b"\x0a" + marker.name(sequence).encode() + b"\0"
+
+
+def unseal(path: Path) -> list[int]:
+    """Put the markers back and remove the lists of them; returns how many each capture had."""
+    run_dir = RunDirectory(path)
+    counts = []
+    for number in range(1, len(run_dir.captures()) + 1):
+        places = run_dir.markers(number)
+        found = marker.decode_places(places.read_bytes()) if places.exists() else []
+        with open(run_dir.capture(number), "r+b") as file:
+            for offset, sequence in found:
+                file.seek(offset)
+                file.write(original(sequence))
+        places.unlink(missing_ok=True)
+        counts.append(len(found))
+    return counts
+
+
+def hashes(directory: Path) -> dict[str, str]:
+    """The sha256 of every file of ``directory``."""
+    return {path.name: sha256(path.read_bytes()).hexdigest() for path in directory.iterdir()}
