@@ -43,10 +43,11 @@ def duration(seconds: float | None) -> str:
     """``<1 ms``, ``12 ms``, ``3.2 s``, ``2 min 05 s``, ``3 h 07 min``."""
     if seconds is None:
         return UNKNOWN
-    if 0 < seconds < 0.0005:
+    milliseconds = seconds * 1000
+    if 0 < milliseconds <= 0.5:
         return "<1 ms"
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
+    if milliseconds < 999.5:
+        return f"{milliseconds:.0f} ms"
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
