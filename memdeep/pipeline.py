@@ -5,14 +5,12 @@ Every stage is called here and nowhere else; nothing is printed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from memdeep.analysis.by_line import by_line
 from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
-from memdeep.analysis.fold import fold
 from memdeep.analysis.outline import MAX_OPEN, outline
 from memdeep.analysis.phases import heap_curve, phases
 from memdeep.heap import native_names
@@ -21,31 +19,16 @@ from memdeep.load.bare_capture import load_capture
 from memdeep.load.run import Recording, load_run
 from memdeep.model import Report
 from memdeep.model.redaction import redacted
-from memdeep.report import json
-from memdeep.report.page import html, payload, view
+from memdeep.report import outputs
+from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.rundir import directory, files
 from memdeep.rundir.directory import RunDirectory
 from memdeep.sources import store
 from memdeep.sources.lines import Sources, read_sources
-from memdeep.text import language
 
 OnStep = Callable[[str], None]
 
-VSCODE = "vscode://file/{path}:{line}"
-
-
-@dataclass(frozen=True, slots=True)
-class ReportOptions:
-    """What a report shows: ``lang`` is one of `language.CHOICES`.
-
-    ``source`` is True for all source lines, None for all but those of files that look private.
-    ``editor`` is the address that opens a file, with ``{path}`` and ``{line}``.
-    """
-
-    lang: str = "both"
-    source: bool | None = None
-    redact_args: bool = False
-    editor: str = VSCODE
+WRITTEN = ("json", "html")  # the outputs that every report is written as, in this order
 
 
 def load(path: Path) -> Recording:
@@ -55,9 +38,7 @@ def load(path: Path) -> Recording:
     return load_capture(path)
 
 
-def analyse(
-    recording: Recording, on_step: OnStep, options: ReportOptions = ReportOptions()
-) -> Report:
+def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFAULTS) -> Report:
     """Everything there is to say about a recording. Raises CaptureError."""
     run = redacted(recording.run) if options.redact_args else recording.run
     died = did_die(run) and len(run.checkpoints) > 2
@@ -118,24 +99,22 @@ def store_sources(path: Path, report: Report) -> None:
 
 def write(
     report: Report,
-    html_path: Path,
-    json_path: Path,
+    paths: Mapping[str, Path],
     on_step: OnStep,
-    options: ReportOptions = ReportOptions(),
+    options: ReportOptions = DEFAULTS,
 ) -> None:
-    """Write the page and the machine-readable result. Raises OutputError."""
+    """Write ``report`` to ``paths``, which are by name of output. Raises OutputError."""
     on_step("Writing the page")
-    files.write_atomically(json_path, json.encode(report))
-    peaks = [phase.peak for phase in report.phases]
-    folded, lines = fold(report.heap, peaks), by_line(report.heap, peaks)
-    languages = language.chosen(options.lang)
-    page = view.page(report, payload.encode(report, folded, lines, options.editor), languages)
-    files.write_atomically(html_path, html.render(page, languages))
+    for name, path in paths.items():
+        files.write_atomically(path, outputs.BY_NAME[name].encode(report, options))
 
 
-def report_paths(path: Path) -> tuple[Path, Path]:
-    """Where the reports on ``path`` go: into the run directory, or beside a capture."""
+def report_paths(path: Path) -> dict[str, Path]:
+    """Return the files of the report on ``path``, by name of output.
+
+    They lie in ``path`` if it is a directory, and beside it if it is a capture.
+    """
+    names = {name: f"report{outputs.BY_NAME[name].suffix}" for name in WRITTEN}
     if directory.is_directory(path):
-        run_dir = RunDirectory(path)
-        return run_dir.html, run_dir.json
-    return path.with_name(f"{path.name}.report.html"), path.with_name(f"{path.name}.report.json")
+        return {name: path / file for name, file in names.items()}
+    return {name: path.with_name(f"{path.name}.{file}") for name, file in names.items()}

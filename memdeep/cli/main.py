@@ -22,10 +22,10 @@ from memdeep.cli import arguments, config
 from memdeep.cli.options import Settings
 from memdeep.errors import EXIT_INTERRUPTED, EXIT_USAGE, MemdeepError, ProgramError
 from memdeep.model import Report
-from memdeep.pipeline import ReportOptions
 from memdeep.record.marks import words as marks
 from memdeep.record.spec import RecordSpec
 from memdeep.report import terminal
+from memdeep.report.options import ReportOptions
 from memdeep.run import interpreter
 from memdeep.run import program as programs
 from memdeep.run.program import Program
@@ -210,17 +210,14 @@ def _make_report(path: Path, into: Path | None, settings: Settings, console: Con
     quiet = settings.flag("quiet")
     with _steps(console, quiet=quiet) as on_step:
         report = pipeline.analyse(pipeline.load(path), on_step, options)
-        html_path, json_path = pipeline.report_paths(path)
-        if into is not None:
-            directory = rundir.make_directory(into)
-            html_path, json_path = RunDirectory(directory).html, RunDirectory(directory).json
-        pipeline.write(report, html_path, json_path, on_step, options)
+        paths = pipeline.report_paths(path if into is None else rundir.make_directory(into))
+        pipeline.write(report, paths, on_step, options)
     if not quiet:
-        _tell(report, html_path, _spoken(settings), console)
+        _tell(report, paths["html"], _spoken(settings), console)
     if settings.flag("open"):
         import webbrowser
 
-        webbrowser.open(html_path.absolute().as_uri())
+        webbrowser.open(paths["html"].absolute().as_uri())
     return report
 
 
@@ -252,7 +249,7 @@ def _spoken(settings: Settings) -> Language:
 
 
 def _tell(report: Report, html_path: Path, spoken: Language, console: Console) -> None:
-    _say(terminal.verdict(report, console, spoken), console)
+    _say(terminal.verdict(report, console.width, spoken), console)
     for problem in report.run.problems:
         _say(Text(f"\n{plain(problem)}", style="yellow"), console)
     _say(Text(""), console)

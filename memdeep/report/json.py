@@ -27,6 +27,7 @@ from memdeep.model import (
     StackDump,
 )
 from memdeep.report import sentences
+from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.text.language import language
 from memdeep.version import __version__
 
@@ -40,8 +41,8 @@ ENGLISH = language("en")
 Json = Mapping[str, object]
 
 
-def encode(report: Report) -> Iterator[bytes]:
-    """``report`` as UTF-8 JSON, in pieces. What is not known is null.
+def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes]:
+    """Return ``report`` as UTF-8 JSON, in pieces; no option changes it. Unknown values are null.
 
     ``death`` is null for a program that completed. Its ``phases`` (indices) are the innermost ones
     it died in; ``last_checkpoint`` is an index into ``checkpoints``; ``culprits`` are the lines by

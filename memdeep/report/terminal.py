@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +18,9 @@ from rich.text import Text
 from memdeep.analysis.ranking import most_telling
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
 from memdeep.report import sentences
+from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.text import units
-from memdeep.text.language import Language
+from memdeep.text.language import Language, chosen
 from memdeep.text.safe import plain
 
 # What must not begin a line, and what must not end one (compare JLREQ and CLREQ, line breaking).
@@ -50,21 +52,39 @@ CALLED_SHOWN = 4
 VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
 
 
-def verdict(report: Report, console: Console, language: Language) -> RenderableType:
-    """The whole verdict, laid out for the width of ``console``."""
+def encode(report: Report, options: ReportOptions = DEFAULTS) -> Iterator[bytes]:
+    """Return the verdict as plain text, UTF-8, in the first language of ``options``."""
+    # Neither colours nor the width may follow from the environment: the same report is the same
+    # text.
+    console = Console(
+        file=StringIO(),
+        width=options.width,
+        color_system=None,
+        force_terminal=False,
+        force_jupyter=False,
+        legacy_windows=False,
+    )
+    with console.capture() as capture:
+        console.print(verdict(report, options.width, chosen(options.lang)[0]))
+    lines = (line.rstrip() for line in capture.get().split("\n"))
+    return iter(["\n".join(lines).encode("utf-8", "replace")])
+
+
+def verdict(report: Report, width: int, language: Language) -> RenderableType:
+    """Lay out the whole verdict for a terminal of ``width`` columns."""
     parts: list[RenderableType] = [
         Text(""),
-        *_outcome(report, console.width, language),
+        *_outcome(report, width, language),
         Text(""),
-        _table(report, console, language),
+        _table(report, width, language),
     ]
     if report.findings:
-        top = _top_finding(report, report.findings[0], console.width, language)
+        top = _top_finding(report, report.findings[0], width, language)
         parts.extend([Text(""), top])
-        parts.extend(_other_findings(report, console.width, language))
+        parts.extend(_other_findings(report, width, language))
     else:
         headline = plain(sentences.headline(report, language))
-        parts.extend([Text(""), Text(wrap(headline, console.width))])
+        parts.extend([Text(""), Text(wrap(headline, width))])
     return Group(*parts)
 
 
@@ -118,7 +138,7 @@ def _death(report: Report, death: Death, width: int, language: Language) -> list
     return parts
 
 
-def _table(report: Report, console: Console, language: Language) -> RenderableType:
+def _table(report: Report, width: int, language: Language) -> RenderableType:
     """One row a phase; in a narrow terminal the least telling columns go first."""
     shown = most_telling(report.phases, MAX_ROWS)
     most = max((abs(report.phases[row].rss_delta_bytes or 0) for row in shown), default=0)
@@ -126,7 +146,7 @@ def _table(report: Report, console: Console, language: Language) -> RenderableTy
         (_cells(report, report.phases[row], language), _row_style(report.phases[row], most))
         for row in shown
     ]
-    is_wide = console.width >= WIDE
+    is_wide = width >= WIDE
     columns = [
         (language.say(key), is_figure) for key, is_figure in (COLUMNS if is_wide else COLUMNS[:-1])
     ]
@@ -143,10 +163,12 @@ def _table(report: Report, console: Console, language: Language) -> RenderableTy
     ]
     widths[CULPRIT] = min(widths[CULPRIT], MAX_CULPRIT_WIDTH)
     gaps = (len(columns) - 1) * (3 if is_wide else 2)
-    widths[0] = max(min(widths[0], console.width - gaps - sum(widths[1:])), MIN_PHASE_WIDTH)
-    for (title, is_figure), width in zip(columns, widths, strict=True):
+    widths[0] = max(min(widths[0], width - gaps - sum(widths[1:])), MIN_PHASE_WIDTH)
+    for (title, is_figure), cells_wide in zip(columns, widths, strict=True):
         justify: Literal["left", "right"] = "right" if is_figure else "left"
-        table.add_column(title, justify=justify, overflow="ellipsis", no_wrap=True, width=width)
+        table.add_column(
+            title, justify=justify, overflow="ellipsis", no_wrap=True, width=cells_wide
+        )
     for cells, style in rows:
         cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[CULPRIT])
         table.add_row(*cells[: len(columns)], style=style)

@@ -54,7 +54,7 @@ def verdict(made: Report, width: int = 80, code: str = "en") -> str:
     """The verdict as plain text, the way a pipe gets it."""
     console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
     with console.capture() as capture:
-        console.print(terminal.verdict(made, console, language(code)))
+        console.print(terminal.verdict(made, width, language(code)))
     return capture.get()
 
 

@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         *("errors", "model", "pipeline", "rundir", "text", "version", "live"),
         *("run", "record.marks.words", "record.how", "heap.choice", "heap.replay.engine"),
-        *("report.terminal", "report.outputs"),
+        *("report.terminal", "report.outputs", "report.options"),
     },
 }
 # What the program's own process imports, and the leaves everything rests on: nothing of memdeep.
