@@ -167,6 +167,10 @@ class Phase:
         return None if self.heap is None else self.heap.peak
 
     @property
+    def peak_bytes(self) -> int | None:
+        return None if self.heap is None else self.heap.peak.bytes
+
+    @property
     def main_culprit(self) -> Culprit | None:
         """The line that retained the most."""
         return self.heap.culprits[0] if self.heap is not None and self.heap.culprits else None

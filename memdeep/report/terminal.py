@@ -1,4 +1,7 @@
-"""Writes the verdict for a terminal: the phases as a table, the worst line, where the page is."""
+"""Lays out the verdict for a terminal: how the program ended, its phases, its worst line.
+
+Encodes the same as plain text. Knows rich, and prints nothing.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,7 @@ from memdeep.text import units
 from memdeep.text.language import Language, chosen
 from memdeep.text.safe import plain
 
-# What must not begin a line, and what must not end one (compare JLREQ and CLREQ, line breaking).
-_CLOSING = "，。；：、！？）》”’"
-_OPENING = "（《“‘"
-_RUN = re.compile(r"\s+|\S+")
-
-# Keys of the words, and whether a column holds figures.
+# Keys of the words, and if the column holds figures.
 COLUMNS = (
     ("phases.name", False),
     ("phases.rss", True),
@@ -38,8 +36,8 @@ COLUMNS = (
     ("terminal.culprit", False),
     ("phases.duration", True),
 )
-WIDE = 100  # columns of the terminal from which on the last one is shown too
-CULPRIT = 5
+CULPRIT = 5  # the place of its column
+WIDE = 100  # columns of a terminal that shows the last column of the table too
 MAX_CULPRIT_WIDTH = 20
 MIN_PHASE_WIDTH = 16
 MAX_ROWS = 25
@@ -50,6 +48,11 @@ INDENT = 4
 CALLERS_SHOWN = 3
 CALLED_SHOWN = 4
 VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
+
+# Marks that must not begin and that must not end a line (JLREQ and CLREQ, line breaking).
+_CLOSING = "，。；：、！？）》”’"
+_OPENING = "（《“‘"
+_RUN = re.compile(r"\s+|\S+")
 
 
 def encode(report: Report, options: ReportOptions = DEFAULTS) -> Iterator[bytes]:
@@ -89,13 +92,18 @@ def verdict(report: Report, width: int, language: Language) -> RenderableType:
 
 
 def place(page: Path, language: Language) -> Text:
-    """Where the page is, as a link where the terminal knows links."""
+    """Return the path of the page, as a link in terminals that have links."""
     return Text.assemble(language.say("terminal.report"), link(page))
 
 
 def link(path: Path) -> Text:
-    """The path as typed, leading to the file."""
+    """Return ``path`` as it was typed, linked to the file."""
     return Text(plain(str(path)), style=f"bold link {path.absolute().as_uri()}")
+
+
+def wrap(text: str, width: int) -> str:
+    """Break ``text`` into lines of at most ``width`` cells; a longer word is not broken."""
+    return "\n".join(line for part in text.split("\n") for line in _lines(part, width))
 
 
 def _outcome(report: Report, width: int, language: Language) -> list[RenderableType]:
@@ -118,7 +126,7 @@ def _outcome(report: Report, width: int, language: Language) -> list[RenderableT
 
 
 def _death(report: Report, death: Death, width: int, language: Language) -> list[RenderableType]:
-    """Where the program died, the lines that held most then, and what had grown last."""
+    """Lay out where the program died, the lines that held most then, and what grew last."""
     place = sentences.death_place(report, death, language)
     parts: list[RenderableType] = [
         Text(wrap(plain(place), width)),
@@ -139,7 +147,7 @@ def _death(report: Report, death: Death, width: int, language: Language) -> list
 
 
 def _table(report: Report, width: int, language: Language) -> RenderableType:
-    """One row a phase; in a narrow terminal the least telling columns go first."""
+    """Lay out the phases, one a row; a narrow terminal does not get the last column."""
     shown = most_telling(report.phases, MAX_ROWS)
     most = max((abs(report.phases[row].rss_delta_bytes or 0) for row in shown), default=0)
     rows = [
@@ -193,7 +201,7 @@ def _cells(report: Report, phase: Phase, language: Language) -> list[str | Text]
         name,
         units.signed_size(phase.rss_delta_bytes),
         units.signed_size(phase.heap_delta_bytes),
-        units.size(sentences.peak_bytes(phase)),
+        units.size(phase.peak_bytes),
         units.UNKNOWN if ratio is None else f"{ratio * 100:.0f} %",
         plain(sentences.location(culprit.frame)) if culprit is not None else units.UNKNOWN,
         units.duration(phase.duration_s),
@@ -201,7 +209,7 @@ def _cells(report: Report, phase: Phase, language: Language) -> list[str | Text]
 
 
 def _keep_end(text: str, cells: int) -> str:
-    """``text`` cut at its beginning: of a place in a file, the line number matters most."""
+    """Cut ``text`` at its beginning: the line number at its end matters most."""
     if cell_len(text) <= cells:
         return text
     while text and cell_len(text) > cells - 1:
@@ -238,7 +246,7 @@ def _top_finding(report: Report, item: Finding, width: int, language: Language) 
 
 
 def _stack(frames: Sequence[Frame], culprit: Frame, language: Language) -> list[RenderableType]:
-    """The frames around the culprit and the innermost ones, outermost first."""
+    """Lay out the frames around the culprit and the innermost ones, outermost first."""
     here = frames.index(culprit) if culprit in frames else len(frames) - 1
     near = range(max(0, here - CALLERS_SHOWN), here + 1)
     inner = range(max(here + 1, len(frames) - CALLED_SHOWN), len(frames))
@@ -272,7 +280,7 @@ def _other_findings(report: Report, width: int, language: Language) -> list[Rend
 
 
 def _lines_grid() -> Table:
-    """A table of bytes and the lines they belong to."""
+    """Return an empty table of bytes and the lines they are charged to."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column()
@@ -297,11 +305,6 @@ def _add_source(text: Text, report: Report, culprit: Culprit) -> None:
         text.append(f"\n{plain(source)}", style="cyan")
 
 
-def wrap(text: str, width: int) -> str:
-    """``text`` in lines of at most ``width`` cells, as far as its words allow that."""
-    return "\n".join(line for part in text.split("\n") for line in _lines(part, width))
-
-
 def _lines(text: str, width: int) -> Iterator[str]:
     line = ""
     for piece in _pieces(text):
@@ -314,7 +317,7 @@ def _lines(text: str, width: int) -> Iterator[str]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """What must stay together: blanks, words, and wide characters with the marks beside them."""
+    """Part ``text`` where a line may break: at blanks and between wide characters."""
     for run in _RUN.findall(text):
         piece = ""
         for character in run:

@@ -227,7 +227,7 @@ def _row(report: Report, place: int, say: Say) -> PhaseRow:
         rss_tone=_tone(phase.rss_delta_bytes),
         heap_delta_text=units.signed_size(phase.heap_delta_bytes),
         heap_tone=_tone(phase.heap_delta_bytes),
-        peak_text=units.size(sentences.peak_bytes(phase)),
+        peak_text=units.size(phase.peak_bytes),
         explained_text=units.percent(phase.explained_ratio),
         explained_tone=_explained_tone(phase.explained_ratio),
         culprit_text=units.UNKNOWN if culprit is None else sentences.location(culprit.frame),
