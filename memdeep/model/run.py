@@ -124,7 +124,8 @@ class StackDump:
 class Run:
     """A recorded run without its heap.
 
-    ``rss_curve`` and ``peak_rss_bytes`` are of the whole process tree, sampled from outside.
+    ``rss_curve`` is the RSS of the whole process tree, sampled from outside; ``peak_rss_bytes`` is
+    the highest of its readings and of those at the checkpoints.
     ``problems`` are sentences on what could not be recorded or read.
     """
 

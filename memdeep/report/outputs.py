@@ -24,7 +24,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One way to write a report; ``module`` is the full name of an `Encoder`."""
+    """A format that a report can be written in; ``module`` is the full name of its `Encoder`."""
 
     name: str
     suffix: str

@@ -161,7 +161,7 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
             "file": [point.rss_file_bytes for point in points],
             "heap": list(report.heap.at_checkpoints),
         },
-        "phases": phase_columns(report.phases, lines),
+        "phases": _phase_columns(report.phases, lines),
         "traced": [[part.start, part.end] for part in report.heap.traced],
         "curves": {"rss": _curve(run.rss_curve), "heap": _curve(report.heap_curve)},
         "folded": folded.share,
@@ -240,7 +240,7 @@ def _curve(samples: Sequence[Sample]) -> Json:
     }
 
 
-def phase_columns(phases: Sequence[Phase], lines: LineBytes) -> Json:
+def _phase_columns(phases: Sequence[Phase], lines: LineBytes) -> Json:
     """Return a column for each figure, with one item a phase; unknown figures are None.
 
     ``freed`` includes the bytes that were allocated in the phase as well.
