@@ -7,11 +7,12 @@ what runs programs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.rundir import directory, files
 from memdeep.rundir.directory import RunDirectory
 
@@ -24,19 +25,7 @@ if TYPE_CHECKING:
 
 OnStep = Callable[[str], None]
 
-
-@dataclass(frozen=True, slots=True)
-class ReportOptions:
-    """What a report shows: ``lang`` is one of `language.CHOICES`.
-
-    ``source`` is True for all source lines, None for all but those of files that look private.
-    ``editor`` is the address that opens a file, with ``{path}`` and ``{line}``.
-    """
-
-    lang: str
-    source: bool | None
-    redact_args: bool
-    editor: str
+WRITTEN = ("json", "html")  # the outputs that every report is written as, in this order
 
 
 def record_run(
@@ -76,7 +65,7 @@ def load(path: Path) -> Recording:
     return load_capture(path)
 
 
-def analyse(recording: Recording, on_step: OnStep, options: ReportOptions) -> Report:
+def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFAULTS) -> Report:
     """Find everything there is to say about a recording. Raises CaptureError."""
     from memdeep.analysis.death import death, did_die
     from memdeep.analysis.findings import findings
@@ -130,35 +119,28 @@ def store_sources(run_dir: RunDirectory, report: Report) -> None:
     files.write_atomically(run_dir.sources, store.encode(sources, report.run.started))
 
 
-def write(report: Report, stem: Path, on_step: OnStep, options: ReportOptions) -> Path:
-    """Write the page and the machine-readable result; return the path of the page.
-
-    ``stem`` is their path but for the suffix. Raises OutputError.
-    """
-    from memdeep.analysis.by_line import by_line
-    from memdeep.analysis.fold import fold
-    from memdeep.report import json
-    from memdeep.report.page import html, payload, view
-    from memdeep.text import language
+def write(
+    report: Report,
+    paths: Mapping[str, Path],
+    on_step: OnStep,
+    options: ReportOptions = DEFAULTS,
+) -> None:
+    """Write ``report`` to ``paths``, which are by name of output. Raises OutputError."""
+    from memdeep.report import outputs
 
     on_step("Writing the page")
-    html_path, json_path = stem.with_name(f"{stem.name}.html"), stem.with_name(f"{stem.name}.json")
-    files.write_atomically(json_path, json.encode(report))
-    peaks = [phase.peak for phase in report.phases]
-    folded, lines = fold(report.heap, peaks), by_line(report.heap, peaks)
-    languages = language.chosen(options.lang)
-    page = view.page(report, payload.encode(report, folded, lines, options.editor), languages)
-    files.write_atomically(html_path, html.render(page, languages))
-    return html_path
+    for name, path in paths.items():
+        files.write_atomically(path, outputs.BY_NAME[name].encode(report, options))
 
 
-def stem(path: Path, into: Path | None) -> Path:
-    """Return the path, but for the suffix, of the reports on the recording at ``path``.
+def report_paths(path: Path) -> dict[str, Path]:
+    """Return the files of the report on ``path``, by name of output.
 
-    They go into the directory ``into``; if that is None, into the run directory or beside the
-    capture.
+    They lie in ``path`` if it is a directory, and beside it if it is a capture.
     """
-    if into is not None:
-        return into / "report"
-    is_run = directory.is_directory(path)
-    return path / "report" if is_run else path.with_name(f"{path.name}.report")
+    from memdeep.report import outputs
+
+    names = {name: f"report{outputs.BY_NAME[name].suffix}" for name in WRITTEN}
+    if directory.is_directory(path):
+        return {name: path / file for name, file in names.items()}
+    return {name: path.with_name(f"{path.name}.{file}") for name, file in names.items()}

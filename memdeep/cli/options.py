@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from memdeep.record.how import MEMRAY, RSS, TRACEMALLOC
+from memdeep.report.options import DEFAULTS
+from memdeep.text.language import CHOICES
 from memdeep.text.safe import plain
 
 DEFAULT = "default"
@@ -44,7 +46,7 @@ class Place(Enum):
     PROGRAM = "within the program: record.how.HowToRecord"
     RUN = "around the program: run.options.RunOptions"
     INTERPRETER = "on the command line of the program's Python: run.interpreter"
-    REPORT = "in what is written: pipeline.ReportOptions"
+    REPORT = "in what is written: report.options.ReportOptions"
     TERMINAL = "after a report has been made: cli.report"
     COMMAND = "in the command `memdeep run` itself: cli.run"
 
@@ -170,14 +172,15 @@ OPTIONS = (
         "text",
         _IN_REPORT,
         "language of the page: en, zh or both with a switch",
-        "both",
-        choices=("en", "zh", "both"),
+        DEFAULTS.lang,
+        choices=CHOICES,
     ),
     Option(
         "source",
         "flag",
         _IN_REPORT,
         "show source lines, also of files that look private, or none",
+        DEFAULTS.source,
         default_words="not of those",
     ),
     Option(
@@ -185,14 +188,14 @@ OPTIONS = (
         "flag",
         (Place.PROGRAM, Place.REPORT),
         "hide the program's arguments in all that is written",
-        False,
+        DEFAULTS.redact_args,
     ),
     Option(
         "editor",
         "text",
         _IN_REPORT,
         "address that opens a source line, with {path} and {line}",
-        "vscode://file/{path}:{line}",
+        DEFAULTS.editor,
         metavar="ADDRESS",
         # A link must lead to an editor and not run something in the page.
         pattern=r"(?!javascript:|data:|vbscript:)[a-z][a-z0-9+.-]*:.*\{path\}.*",

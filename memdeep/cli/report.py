@@ -12,10 +12,10 @@ from memdeep import pipeline
 from memdeep.cli import arguments, config, speech
 from memdeep.cli.options import OF_REPORTS, Place, Settings
 from memdeep.model import Report
-from memdeep.pipeline import ReportOptions
 from memdeep.report import terminal
+from memdeep.report.options import ReportOptions
 from memdeep.rundir import directory
-from memdeep.text.language import Language, language
+from memdeep.text.language import Language, chosen
 from memdeep.text.safe import plain
 
 
@@ -45,23 +45,22 @@ def make(path: Path, into: Path | None, settings: Settings) -> Report:
     with speech.steps(quiet=quiet) as on_step:
         options = ReportOptions(**settings.of(Place.REPORT))
         report = pipeline.analyse(pipeline.load(path), on_step, options)
-        if into is not None:
-            directory.make_directory(into)
-        page = pipeline.write(report, pipeline.stem(path, into), on_step, options)
+        paths = pipeline.report_paths(path if into is None else directory.make_directory(into))
+        pipeline.write(report, paths, on_step, options)
     if not quiet:
         spoken = spoken_language(settings)
-        speech.say(terminal.verdict(report, speech.stderr(), spoken))
+        speech.say(terminal.verdict(report, speech.stderr().width, spoken))
         for problem in report.run.problems:
             speech.say(Text(f"\n{plain(problem)}", style="yellow"))
         speech.say("")
-        speech.say(terminal.place(page, spoken))
+        speech.say(terminal.place(paths["html"], spoken))
     if settings.flag("open"):
         import webbrowser
 
-        webbrowser.open(page.absolute().as_uri())
+        webbrowser.open(paths["html"].absolute().as_uri())
     return report
 
 
 def spoken_language(settings: Settings) -> Language:
-    """Return the language to speak on the terminal."""
-    return language("zh" if settings.text("lang") == "zh" else "en")
+    """Return the language to speak on the terminal: the first of the page's."""
+    return chosen(settings.text("lang") or "")[0]

@@ -1,4 +1,7 @@
-"""The nouns of memdeep, by one name: what passes between the stages."""
+"""The nouns of memdeep, which the stages hand to one another. Re-exports them, and holds no code.
+
+`statement`, `sums` and `redaction` are imported by their own names.
+"""
 
 from memdeep.model.heap import (
     Alive,

@@ -1,4 +1,4 @@
-"""The heap of a run: stacks, lifetimes of bytes, peaks.
+"""The heap of a run: its stacks, the lifetimes of their bytes, its peaks.
 
 Sizes are bytes, times are seconds since the program started. Knows no file format and no wording.
 """
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-RawFrame = tuple[str, str, int]  # function, file, line, as a capture has them
+RawFrame = tuple[str, str, int]  # function, file and line, as they stand in a capture
 
 
 class Origin(Enum):
-    """Whose code a frame belongs to."""
+    """The owner of a frame's code."""
 
     USER = "user"
     LIBRARY = "library"
     STDLIB = "stdlib"
     NATIVE = "native"
     MEMDEEP = "memdeep"
-    THREAD = "thread"  # not code: the thread a stack ran in, outermost in it
+    THREAD = "thread"  # no code: the thread of a stack, its outermost frame
 
-    __hash__ = object.__hash__  # there is one of each; that of Enum is Python's and takes longer
+    __hash__ = object.__hash__  # each is there once; the one of Enum is slower
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One call site: a function and the line of it that was executing."""
+    """A call site: a function and the line in it that was executing."""
 
     function: str
     filename: str
@@ -38,11 +38,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class StackTree:
-    """All stacks of a run, shared by their outer ends.
+    """All stacks of a run as a tree: stacks share the nodes of their common callers.
 
-    Node ``i`` is the stack of ``parents[i]`` plus ``frames[frame_ids[i]]`` innermost. A parent
-    has a smaller index than its children; an outermost frame has the parent -1. Where threads
-    are known, the outermost frame of a stack is its thread (`Origin.THREAD`).
+    Node ``i`` is the stack ``parents[i]`` with ``frames[frame_ids[i]]`` as its innermost frame. A
+    parent has a smaller index than its children; the parent of an outermost frame is -1. If
+    threads are known, the outermost frame of each stack is its thread (`Origin.THREAD`).
     """
 
     frames: tuple[Frame, ...]
@@ -50,7 +50,7 @@ class StackTree:
     frame_ids: Sequence[int]
 
     def stack(self, node: int) -> tuple[Frame, ...]:
-        """The frames of ``node``, outermost first, without the thread."""
+        """Return the frames of ``node``, outermost first, without the thread."""
         frames = []
         while node >= 0:
             frame = self.frames[self.frame_ids[node]]
@@ -61,11 +61,11 @@ class StackTree:
 
 
 class Lifetime(NamedTuple):
-    """Bytes one stack allocated in one segment, and the segment in which they were freed.
+    """Bytes that one stack allocated in the segment ``born`` and that were freed in ``died``.
 
-    Segments are named by the checkpoint that ends them. Alive at the checkpoints ``born <= c <
-    died``; ``died`` is None for bytes that were never freed, and ``born`` for transient ones.
-    ``born`` is at least 1: checkpoint 0 is the start of the program.
+    Segments are named by the checkpoint that ends them: the bytes are alive at the checkpoints
+    ``born <= c < died``. ``died`` is None for bytes that were never freed; it equals ``born`` for
+    transient bytes. ``born`` is at least 1: checkpoint 0 is the start of the program.
     """
 
     node: int
@@ -75,12 +75,12 @@ class Lifetime(NamedTuple):
     allocations: int
 
     def is_alive_at(self, checkpoint: int) -> bool:
-        """Whether the bytes are there at ``checkpoint``."""
+        """Tell if the bytes are alive at ``checkpoint``."""
         return self.born <= checkpoint and (self.died is None or self.died > checkpoint)
 
 
 class LargeAllocation(NamedTuple):
-    """One single allocation: its size, and the segment it was made in and freed in, if it was.
+    """One single allocation, made in the segment ``born`` and freed in ``died``, or None.
 
     Segments are named by the checkpoint that ends them.
     """
@@ -92,7 +92,7 @@ class LargeAllocation(NamedTuple):
 
 
 class StackBytes(NamedTuple):
-    """What one stack holds or did: bytes, and the number of allocations they came in."""
+    """The bytes of one stack, and the number of allocations they were made by."""
 
     node: int
     bytes: int
@@ -101,7 +101,7 @@ class StackBytes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FoldedStack:
-    """A stack with what small ones that it called held; ``own_bytes`` are those it had before."""
+    """A stack with the bytes of small stacks that it called; ``own_bytes`` are without them."""
 
     node: int
     bytes: int
@@ -110,31 +110,33 @@ class FoldedStack:
 
 
 class Alive(Protocol):
-    """The stacks alive at one moment, each once: there may be very many."""
+    """The stacks that hold bytes at one moment, each once; there may be very many."""
 
     def __iter__(self) -> Iterator[StackBytes]: ...
 
     def by_group(self, groups: Sequence[int]) -> tuple[StackBytes, ...]:
-        """One entry for each group of nodes: its sums, at the node that holds the most of them.
+        """Return the sums of each group, at the node of the group that holds most.
 
-        Among nodes that hold the same, that is the first in the tree.
-        ``groups`` has a number for each node of the tree.
+        ``groups`` has the number of the group of each node. Of nodes that hold the same, the first
+        in the tree is taken.
         """
 
     def folded(self, parents: Sequence[int], most: int) -> tuple[FoldedStack, ...]:
-        """The stacks, or if they are more than ``most``, what they hold over so many nodes.
+        """Return the stacks, folded into at most ``most`` nodes if there are more.
 
-        Those are the nodes of most bytes with all they called; what the others hold goes to the
-        nearest of them around it, or to the node -1. ``parents`` are those of the tree.
+        The nodes with most bytes, those of the stacks they called included, are kept. The bytes of
+        the others go to their nearest caller that is kept, or to the node -1. ``parents`` are the
+        parents of the tree.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What one phase did: ``retained`` was allocated in a stretch of it and alive at its end.
+    """The bytes that one phase allocated and freed.
 
-    ``freed`` was alive at the start of a stretch and not at its end; their difference is the growth
-    of the heap, exactly. What churned was allocated and freed within a stretch.
+    ``retained`` were allocated in a stretch of the phase and alive at its end. ``freed`` were alive
+    at the start of a stretch and not at its end. The difference is exactly the growth of the heap.
+    Churn was both allocated and freed within a stretch.
     """
 
     retained: Alive
@@ -144,7 +146,10 @@ class Moved:
 
 
 class Lifetimes(Protocol):
-    """Bytes by stack and by the segments in which they came and went: there may be millions."""
+    """Bytes by stack, by the segment they were allocated in and the one they were freed in.
+
+    There may be millions.
+    """
 
     def __len__(self) -> int: ...
 
@@ -153,38 +158,38 @@ class Lifetimes(Protocol):
     def charged_to(
         self, places: Sequence[int], coarse: Sequence[int] | None = None, small: int = -1
     ) -> Lifetimes:
-        """The same bytes by ``places[node]`` for each node, added up where all else is alike.
+        """Return the same bytes with ``places[node]`` for each node, equal entries added up.
 
-        Where ``coarse`` is given, entries of at most ``small`` bytes go by ``coarse[node]``.
+        If ``coarse`` is given, entries of at most ``small`` bytes get ``coarse[node]``.
         """
 
     def size_of_rank(self, rank: int) -> int:
-        """The bytes of the entry of that rank by size; the largest is of rank 0."""
+        """Return the bytes of the entry of ``rank`` by size; the largest entry has rank 0."""
 
     def alive_at(self, checkpoint: int) -> Alive:
-        """What each stack holds at ``checkpoint``."""
+        """Return the bytes of each stack at ``checkpoint``."""
 
     def heap_at(self, checkpoints: int) -> Sequence[int]:
-        """The bytes alive at each of so many checkpoints, from the first."""
+        """Return the bytes alive at each of the first ``checkpoints`` checkpoints."""
 
     def moved(self, phases: Sequence[Sequence[Stretch]]) -> list[Moved]:
-        """What each phase did in its stretches, which do not overlap."""
+        """Return the bytes that each phase allocated and freed; its stretches do not overlap."""
 
     def largest_shares(
         self, transients: Lifetimes | None, nodes: int, small: float
     ) -> Sequence[float]:
-        """For each of so many nodes its largest share of what was allocated in one segment.
+        """Return the largest share that each node has of the bytes allocated in one segment.
 
-        Transients count, too. A segment in which less was allocated than ``small`` of the most is
-        taken to have allocated that.
+        ``nodes`` is the number of nodes. ``transients`` count, too. The share is taken of at least
+        ``small`` times the bytes of the busiest segment.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The highest heap within a phase and the stacks alive at that moment.
+    """The highest heap within a phase, and the stacks alive at that moment.
 
-    ``stacks`` is None where they were not read: only the highest peaks of a run keep theirs.
+    ``stacks`` is None if they were not read: only the highest peaks of a run have them.
     """
 
     bytes: int
@@ -194,7 +199,10 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One reading of a memory figure; of an RSS also its part that maps files or is shared."""
+    """A reading of the RSS or of the heap.
+
+    ``file_bytes`` is the part of the RSS that maps files or is shared.
+    """
 
     time_s: float
     bytes: int
@@ -203,7 +211,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A piece of the run between two checkpoints (indices); incomplete if the end is missing."""
+    """The part of a run between two checkpoints (indices); incomplete if its end is missing."""
 
     start: int
     end: int
@@ -212,15 +220,15 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Heap:
-    """What the trace says: heap at the checkpoints, lifetimes, peaks, and the curve in between.
+    """The heap as it was traced: its size at the checkpoints, lifetimes, peaks, and its curve.
 
-    ``at_checkpoints`` has one figure for each checkpoint, ``peaks`` one for each group of
-    stretches that was asked for; None where nothing was traced. ``traced`` are the stretches of
-    the run that were: each counts its heap from zero.
+    ``at_checkpoints`` has one figure for each checkpoint, ``peaks`` one for each phase; None where
+    nothing was traced. ``traced`` are the stretches that were traced: each counts its heap from
+    zero.
 
-    ``lifetimes`` outlived the segment they began in; ``transients``, which did not, and ``largest``
-    (the largest single allocations of each segment, at most 20) are None where the reader cannot
-    know them. ``problems`` are sentences on what could not be read.
+    ``lifetimes`` outlived the segment they were allocated in, ``transients`` did not. ``largest``
+    are the largest single allocations of each segment, at most 20. ``transients`` and ``largest``
+    are None if the reader cannot know them. ``problems`` are sentences on what could not be read.
     """
 
     tree: StackTree
@@ -235,5 +243,5 @@ class Heap:
     problems: tuple[str, ...] = ()
 
     def is_traced(self, stretch: Stretch) -> bool:
-        """Whether all of ``stretch`` was traced without a break."""
+        """Tell if all of ``stretch`` was traced without a break."""
         return any(part.start <= stretch.start and stretch.end <= part.end for part in self.traced)

@@ -1,24 +1,24 @@
-"""Hides the arguments of a program: they may be nobody else's business."""
+"""Hides the arguments of a program, which may be private: in commands, statements and runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from memdeep.model import Run
+from memdeep.model.run import Run
 from memdeep.model.statement import Statement
 
 HIDDEN = "…"
 
 
 def without_arguments(command: Sequence[str]) -> tuple[str, ...]:
-    """The words that start a program, up to its script or module; code given with -c is hidden."""
+    """Return the words of ``command`` up to the script or module; code after -c is hidden, too."""
     kept = 2 if tuple(command[:1]) == ("-m",) else 1
     return (*command[:kept], HIDDEN) if len(command) > kept else tuple(command)
 
 
 def first_word(command: str | None) -> str | None:
-    """A command line as the system gives it, without all but its first word."""
+    """Return the first word of a command line as the system gives it."""
     if command is None:
         return None
     program, _, rest = command.partition(" ")
@@ -26,7 +26,7 @@ def first_word(command: str | None) -> str | None:
 
 
 def without_command(said: Statement) -> Statement:
-    """A statement whose command line, if there is one in it, has lost all but its first word."""
+    """Return ``said`` with only the first word of its command line, if it has one."""
     command = said.values.get("command")
     if not isinstance(command, str):
         return said
@@ -34,7 +34,7 @@ def without_command(said: Statement) -> Statement:
 
 
 def redacted(run: Run) -> Run:
-    """``run`` without the arguments of its program and of its processes."""
+    """Return ``run`` without the arguments of its program and of its processes."""
     end = run.exit
     return replace(
         run,

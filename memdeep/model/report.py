@@ -1,4 +1,4 @@
-"""What analysis makes of a run: phases, culprits, findings, a death, and the report of them all.
+"""The results of the analysis: phases, culprits, findings, a death, and the report of them all.
 
 Sizes are bytes, times are seconds since the program started. Knows no file format and no wording.
 """
@@ -14,7 +14,7 @@ from memdeep.model.run import Run
 
 
 class PhaseKind(Enum):
-    """A span the program named, or the segment between two consecutive checkpoints."""
+    """A span that the program named, or the segment between two adjacent checkpoints."""
 
     SPAN = "span"
     SEGMENT = "segment"
@@ -22,9 +22,9 @@ class PhaseKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PhaseOutline:
-    """A phase by its place in the run, before any byte is known.
+    """The place of a phase in the run, without any figure.
 
-    ``stretches`` are all pieces of the run under this name within the same parent, in order.
+    ``stretches`` are its repeats in order: all stretches of this name within the same parent.
     ``parent`` is an index into the sequence of outlines, or None.
     """
 
@@ -37,9 +37,9 @@ class PhaseOutline:
 
 @dataclass(frozen=True, slots=True)
 class Culprit:
-    """A line of the program and what was allocated through it.
+    """A line of the program and the bytes that it, or code it called, allocated.
 
-    ``node`` is the stack that holds the most of it; ``share`` is the part of the phase's total.
+    ``node`` is the stack that holds most of them; ``share`` is their part of the phase's total.
     """
 
     frame: Frame
@@ -51,12 +51,13 @@ class Culprit:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What lies between the growth of the RSS and the growth of the heap, by name.
+    """The parts of the difference between the growth of the RSS and the growth of the heap.
 
-    RSS Δ = heap Δ + file + slack - untouched, where ``slack_bytes`` is anonymous memory beyond the
-    heap (freed memory the allocator keeps, the tracker's tables, allocators nobody traces) and
-    ``untouched_bytes`` is heap that was reserved and not touched, or swapped out; one of the two
-    is 0. ``file_bytes`` is None where the system does not tell it: then it is in the other two.
+    RSS Δ = heap Δ + file + slack - untouched. ``slack_bytes`` is anonymous memory beyond the heap:
+    freed memory that the allocator keeps, the tables of the tracker, allocators that are not
+    traced. ``untouched_bytes`` is heap that was reserved but not touched, or swapped out. One of
+    the two is 0. ``file_bytes`` is None if the system does not tell it; the other two include it
+    then.
     """
 
     file_bytes: int | None
@@ -66,10 +67,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """How a phase grew from repeat to repeat: the heap, or the RSS where it was not traced.
+    """The growth of a phase from repeat to repeat: of its heap, or of its RSS if not traced.
 
-    ``slope_bytes`` is the median growth of a repeat after the warm-up, ``warm_up_bytes`` what the
-    repeats of the warm-up grew beyond that. ``growing`` counts the repeats that grew at all.
+    ``slope_bytes`` is the median growth of a repeat after the warm-up. ``warm_up_bytes`` is the
+    growth of the warm-up's repeats beyond that. ``growing`` counts the repeats that grew at all.
     """
 
     repeats: int
@@ -81,12 +82,12 @@ class Trend:
 
 @dataclass(frozen=True, slots=True)
 class PhaseHeap:
-    """What the trace says of a phase; deltas are sums over the stretches, the peak is the highest.
+    """The heap of a phase: deltas are sums over its stretches, the peak is their highest.
 
-    ``retained_bytes`` were allocated in a stretch and alive at its end, ``freed_bytes`` alive at
-    its start and freed in it; the difference is ``delta_bytes``. ``churn_bytes`` were allocated and
-    freed within a stretch. ``allocations`` is the number of all allocations, ``largest`` are the
-    lines with the largest single ones. None where the reader cannot know them.
+    ``retained_bytes`` were allocated in a stretch and alive at its end. ``freed_bytes`` were alive
+    at its start and freed in it. The difference is ``delta_bytes``. ``churn_bytes`` were both
+    allocated and freed in a stretch. ``allocations`` counts all allocations, ``largest`` are the
+    lines with the largest single ones. These three are None if the reader cannot know them.
     """
 
     start_bytes: int
@@ -105,26 +106,26 @@ class PhaseHeap:
 
     @property
     def allocated_bytes(self) -> int | None:
-        """All that was allocated, whether or not it stayed."""
+        """All bytes that were allocated, retained or not."""
         return None if self.churn_bytes is None else self.retained_bytes + self.churn_bytes
 
     @property
     def gross_freed_bytes(self) -> int | None:
-        """All that was freed, whenever it was allocated."""
+        """All bytes that were freed, those allocated in the phase included."""
         return None if self.churn_bytes is None else self.freed_bytes + self.churn_bytes
 
     @property
     def transient_bytes(self) -> int:
-        """How far the peak rose above both ends of the phase."""
+        """The height of the peak above the higher end of the phase."""
         return self.peak.bytes - max(self.start_bytes, self.end_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A phase with its figures; deltas are sums over the stretches.
+    """A phase with its figures; deltas are sums over its stretches.
 
-    ``rss_deltas_bytes`` holds the RSS growth of each stretch, in order (the trend of a repeated
-    phase). ``heap`` is None unless all of the phase was traced.
+    ``rss_deltas_bytes`` holds the growth of the RSS in each stretch, in order. ``heap`` is None
+    unless all of the phase was traced.
     """
 
     outline: PhaseOutline
@@ -167,13 +168,17 @@ class Phase:
         return None if self.heap is None else self.heap.peak
 
     @property
+    def peak_bytes(self) -> int | None:
+        return None if self.heap is None else self.heap.peak.bytes
+
+    @property
     def main_culprit(self) -> Culprit | None:
-        """The line that retained the most."""
+        """The line that retained most, if any is known."""
         return self.heap.culprits[0] if self.heap is not None and self.heap.culprits else None
 
     @property
     def moved_bytes(self) -> int:
-        """The largest change the phase made, up or down, for good or in passing."""
+        """The largest change in the phase: of its RSS, of its heap, or up to its peak."""
         moves = [abs(self.rss_delta_bytes or 0), abs(self.heap_delta_bytes or 0)]
         if self.heap is not None:
             moves.append(self.heap.peak.bytes - self.heap.start_bytes)
@@ -181,10 +186,10 @@ class Phase:
 
 
 class FindingKind(Enum):
-    """What is wrong.
+    """The kind of a finding.
 
-    GROWTH: bytes that stayed. PEAK: bytes that were there only at the peak. UNTRACKED: the RSS
-    grew and the heap did not. HELD: the heap shrank and the RSS did not.
+    GROWTH: bytes that stayed. PEAK: bytes that were alive only at the peak. UNTRACKED: the RSS grew
+    and the heap did not. HELD: the heap shrank and the RSS did not.
     """
 
     GROWTH = "growth"
@@ -194,7 +199,7 @@ class FindingKind(Enum):
 
 
 class Advice(Enum):
-    """What the evidence suggests to do about a finding."""
+    """The cause that the evidence points to, each with an advice of its own."""
 
     DEEP_COPY = "deep copy"
     WHOLE_PARSE = "whole-file parse"
@@ -209,10 +214,10 @@ class Advice(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of a finding's bytes.
+    """The later history of a finding's bytes.
 
-    ``alive_bytes`` were there at the end of the trace; ``freed`` says how many were freed in which
-    phase (the innermost one; its index, or None outside of all), most first.
+    ``alive_bytes`` were alive at the end of the trace. ``freed`` has pairs of a phase and the bytes
+    freed in it, most first; the phase is the index of the innermost one, or None outside of all.
     """
 
     alive_bytes: int
@@ -221,10 +226,10 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One answer to "what made the memory grow": a line, a phase (its index), the bytes.
+    """A cause of memory growth: a line, a phase (its index), the bytes.
 
     ``share`` is the part of the phase's retained bytes (GROWTH), of its peak (PEAK), of its RSS
-    growth (UNTRACKED), or of what it freed (HELD); the last two have no line to show.
+    growth (UNTRACKED), or of the bytes it freed (HELD). The last two kinds have no culprit.
     ``evidence`` holds, by name, the figures and words that ``advice`` rests on.
     """
 
@@ -243,8 +248,8 @@ class LastGrowth:
     """The last segment before a program's death in which its memory grew noticeably.
 
     ``stretch`` is that segment, ``phase`` the innermost phase (its index) that contains it.
-    ``heap_bytes`` and ``rss_bytes`` are what it added. ``culprits`` allocated in it what was still
-    alive at the death; they are empty where the segment was not traced.
+    ``heap_bytes`` and ``rss_bytes`` are its growth. ``culprits`` are the lines by bytes allocated
+    in it and alive at the death; there are none if the segment was not traced.
     """
 
     stretch: Stretch
@@ -256,14 +261,14 @@ class LastGrowth:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """What a program left that did not complete: where it was, what it held, what grew last.
+    """The death of a program that did not complete: its phases, its memory, the last growth.
 
-    ``phases`` are the innermost phases (indices) it died in, one for each thread that was in one.
-    ``last_checkpoint`` is the index of the last checkpoint the program set, not counting the ends
-    that an exception brought about on its way out; ``since_s`` counts from it, or from the start
-    where there is none. ``heap_bytes`` was alive at the checkpoint
-    ``known_at``, ``culprits`` are its lines, largest first. That is the end of the run, or the last
-    checkpoint that was traced; None if there is none.
+    ``phases`` are the innermost phases (indices) at the death, one for each thread that was in one.
+    ``last_checkpoint`` is the index of the last checkpoint that the program set, without the ends
+    of spans that an exception left. ``since_s`` counts from it, or from the start if there is none.
+    ``heap_bytes`` were alive at the checkpoint ``known_at``: the end of the run, or the last
+    checkpoint that was traced, or None if there is none. ``culprits`` are the lines by these bytes,
+    largest first.
     """
 
     phases: tuple[int, ...]
@@ -278,12 +283,12 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything there is to show of one run.
+    """The results for one run, all that an output may show.
 
     ``heap_curve`` is the heap over time, the checkpoints included. ``sources`` holds the text of
-    source lines by file name and line number, with their indentation; a line that cannot be read,
-    or whose file has changed since the run, is not there. ``private_files`` were left out because
-    they look as if they held secrets. ``death`` is None for a program that completed.
+    source lines, with their indentation, by file name and line number; lines that cannot be read,
+    or whose file has changed since the run, are missing. ``private_files`` were left out because
+    they may hold secrets. ``death`` is None for a program that completed.
     """
 
     run: Run
@@ -296,11 +301,11 @@ class Report:
     death: Death | None = None
 
     def source(self, frame: Frame) -> str | None:
-        """The line of ``frame``, stripped, if it is known and not blank."""
+        """Return the source line of ``frame``, stripped, or None if it is unknown or blank."""
         return self.sources.get((frame.filename, frame.lineno), "").strip() or None
 
     def around(self, frame: Frame, lines: int) -> tuple[tuple[int, str], ...]:
-        """The known lines around that of ``frame``: numbers and texts, without a gap."""
+        """Return numbers and texts of the lines around ``frame``, up to the first unknown one."""
         if (frame.filename, frame.lineno) not in self.sources:
             return ()
         found = [(frame.lineno, self.sources[frame.filename, frame.lineno])]

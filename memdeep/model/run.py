@@ -1,4 +1,4 @@
-"""One recorded run without its heap: what was started, how it ended, what was seen of it.
+"""A recorded run without its heap: its command, its checkpoints, its RSS, its end.
 
 Sizes are bytes, times are seconds since the program started. Knows no file format and no wording.
 """
@@ -13,7 +13,7 @@ from memdeep.model.statement import Statement
 
 
 class CheckpointKind(Enum):
-    """A plain point, or one end of a span."""
+    """The kind of a checkpoint: a point, or one end of a span."""
 
     POINT = "point"
     BEGIN = "begin"
@@ -22,11 +22,12 @@ class CheckpointKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A named point of the program. ``index`` counts in the program's own order of allocation.
+    """A named point in the run; ``index`` is its place in the order of the program.
 
-    ``span`` joins the BEGIN and the END of one span and is None for a POINT; the ``note`` of an END
-    is the name of the exception that left the span. ``rss_file_bytes`` is the part of the RSS that
-    maps files or is shared. Figures that were not measured are None.
+    ``span`` is the number that the BEGIN and the END of a span have in common; it is None for a
+    POINT. The ``note`` of an END is the name of the exception that left the span.
+    ``rss_file_bytes`` is the part of the RSS that maps files or is shared. Figures that were not
+    measured are None.
     """
 
     index: int
@@ -43,7 +44,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How the run was recorded; ``focus`` are the phases it was limited to, if any."""
+    """The way the run was recorded; ``focus`` are the phases it was limited to, if any."""
 
     backend: str
     native: bool
@@ -53,7 +54,7 @@ class Mode:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How the program ended, and what that is concluded from."""
+    """The end of the program: the verdict on it, and the evidence for that."""
 
     code: int | None
     signal: str | None
@@ -63,7 +64,7 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process of the program's tree, as seen from outside."""
+    """A process of the program's tree, as it was seen from outside."""
 
     pid: int
     parent_pid: int | None
@@ -74,7 +75,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class CaptureFile:
-    """A file of allocations that the run left; its path is as it was given to memdeep."""
+    """A file of allocations that the run left; its path is the one given to memdeep."""
 
     path: str
     bytes: int
@@ -82,10 +83,10 @@ class CaptureFile:
 
 @dataclass(frozen=True, slots=True)
 class MemoryLimit:
-    """The limit on memory that was the tightest when the program started, and whose it is.
+    """The tightest limit on memory when the program started; ``source`` states where it is set.
 
-    ``of_address_space`` tells a limit on what is mapped (a MemoryError) from one on what is
-    resident (a kill).
+    ``of_address_space`` is True for a limit on mapped memory, which leads to a MemoryError, and
+    False for a limit on resident memory, which leads to a kill.
     """
 
     bytes: int
@@ -95,7 +96,7 @@ class MemoryLimit:
 
 @dataclass(frozen=True, slots=True)
 class ThreadStack:
-    """Where one thread stood: ``frames`` outermost first; ``name`` as the dump has it.
+    """The stack of one thread, ``frames`` outermost first; ``name`` is the one in the dump.
 
     ``is_current`` marks the thread that held the interpreter.
     """
@@ -107,10 +108,10 @@ class ThreadStack:
 
 @dataclass(frozen=True, slots=True)
 class StackDump:
-    """The Python stacks of all threads at the moment RSS went over a limit.
+    """The Python stacks of all threads at the moment when RSS exceeded a limit.
 
-    ``reason`` is the option that asked for it (``--kill-at``, ``--critical-mb``); ``time_s`` and
-    ``rss_bytes`` (of the whole tree) are those of the reading that did.
+    ``reason`` is the option that set the limit (``--kill-at``, ``--critical-mb``). ``time_s`` and
+    ``rss_bytes``, which is the RSS of the whole tree, are of the reading that exceeded it.
     """
 
     reason: str
@@ -121,9 +122,11 @@ class StackDump:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One recorded run without its heap: what was started, how it ended, what was seen of it.
+    """A recorded run without its heap.
 
-    ``rss_curve`` is the resident size of the whole process tree, sampled from outside.
+    ``rss_curve`` is the RSS of the whole process tree, sampled from outside; ``peak_rss_bytes`` is
+    the highest of its readings and of those at the checkpoints.
+    ``problems`` are sentences on what could not be recorded or read.
     """
 
     command: tuple[str, ...]

@@ -1,6 +1,6 @@
-"""What there is to tell a reader, before it has words: a key of the words, and the values in it.
+"""Statements: facts for a reader that have no words yet, only a key of the words and values.
 
-Whoever watches a run makes statements, `meta.json` keeps them, and the report alone words them.
+The run stage makes statements, `meta.json` holds them, and the report words them.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 MAX_NUMBER = 2**63
-LIMIT = "limit."  # begins the keys of those that say whose a limit is
+LIMIT = "limit."  # begins the keys of statements on where a limit is set
 
 Value = Union[int, float, str, "Statement"]
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement; ``values`` are those that KINDS has for ``key``, sizes in bytes, times in s.
+    """A statement: sizes in ``values`` are bytes, times are seconds.
 
-    Raises ValueError or TypeError for any other.
+    Raises ValueError or TypeError unless ``values`` are those that KINDS lists for ``key``.
     """
 
     key: str
@@ -34,14 +34,14 @@ class Statement:
 
 
 def state(key: str, /, **values: Value) -> Statement:
-    """The statement ``key`` about ``values``."""
+    """Make the statement ``key`` about ``values``."""
     return Statement(key, values)
 
 
 def decode(fields: Mapping[str, Any]) -> Statement:
-    """A statement from the fields that `dataclasses.asdict` makes of it.
+    """Make a statement of ``fields``, as `dataclasses.asdict` returns them.
 
-    Raises ValueError, TypeError, KeyError or AttributeError if they are of none.
+    Raises ValueError, TypeError, KeyError or AttributeError if they are not those of a statement.
     """
     values = {
         name: decode(value) if isinstance(value, dict) else value
@@ -69,7 +69,7 @@ _LAST_SECONDS: Mapping[str, type] = {
     "rest_bytes": int,
 }
 
-# The values of each statement, by name and kind.
+# The kind of each value of each statement.
 KINDS: Mapping[str, Mapping[str, type]] = {
     "exit.address_space_left": _LAST_SECONDS,
     "exit.address_space_over": _LAST_SECONDS,

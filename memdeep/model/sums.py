@@ -1,34 +1,34 @@
-"""Adds up bytes and allocations by whatever they are charged to."""
+"""Sums of bytes and allocations by node, line or file; sums of figures that may be unknown."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
-from memdeep.model import StackBytes
+from memdeep.model.heap import StackBytes
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 class Tally(dict[Key, tuple[int, int]]):
-    """Bytes and number of allocations by key."""
+    """Bytes and number of allocations by what they are charged to."""
 
     def add(self, key: Key, size_bytes: int, allocations: int) -> None:
-        """Charge these to ``key`` as well."""
+        """Charge further bytes and allocations to ``key``."""
         held, count = self.get(key, (0, 0))
         self[key] = (held + size_bytes, count + allocations)
 
     def total_bytes(self) -> int:
-        """The bytes of all keys."""
+        """Return the bytes of all keys."""
         return sum(held for held, _ in self.values())
 
 
 def sum_of_known(figures: Sequence[int | None]) -> int | None:
-    """The sum, or None where one of the figures is not known."""
+    """Return the sum of ``figures``, or None if one of them is None."""
     known = [figure for figure in figures if figure is not None]
     return sum(known) if len(known) == len(figures) else None
 
 
 def stacks_of(tally: Tally[int]) -> tuple[StackBytes, ...]:
-    """What is charged to nodes, as stacks."""
+    """Return a tally by node as stacks."""
     return tuple(StackBytes(node, held, count) for node, (held, count) in tally.items())

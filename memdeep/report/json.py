@@ -1,6 +1,7 @@
-"""Writes a report as `report.json`, schema 1: the machine-readable result other programs read.
+"""Encodes a report as `report.json`, schema 1: the result that other programs read.
 
-Every field, checkpoint, phase and finding has a line of its own.
+Owns the names and the order of the fields. Each field of the document, each phase and each finding
+is on a line of its own.
 """
 
 from __future__ import annotations
@@ -27,31 +28,32 @@ from memdeep.model import (
     StackDump,
 )
 from memdeep.report import sentences
+from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.text.language import language
 from memdeep.version import __version__
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-
-MAX_STACKS = 5000  # that are kept, in case they come again: of deep stacks each may be long
-
 SCHEMA = 1
 ENGLISH = language("en")
+MAX_STACKS = 5000  # kept as text in case they come again: each may be long
 
 Json = Mapping[str, object]
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
-def encode(report: Report) -> Iterator[bytes]:
-    """``report`` as UTF-8 JSON, in pieces. What is not known is null.
 
-    ``death`` is null for a program that completed. Its ``phases`` (indices) are the innermost ones
-    it died in; ``last_checkpoint`` is an index into ``checkpoints``; ``culprits`` are the lines by
-    bytes alive when it died, or at ``known_at``, the last checkpoint where that is known.
-    ``last_growth`` is the last segment that grew noticeably. ``limit`` is the tightest limit on
-    memory when the program started; ``stack_dumps`` are the stacks of all threads, outermost
-    first, at the moments RSS went over a limit. Sentences are in English.
+def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes]:
+    """Return ``report`` as UTF-8 JSON, in pieces. No option changes it; unknown figures are null.
+
+    Sentences are in English. Phases and checkpoints are named by their index.
+
+    ``limit`` is the tightest limit on memory when the program started. ``stack_dumps`` hold the
+    stacks of all threads, outermost frame first, at the moments when RSS exceeded a limit.
+    ``death`` is null for a program that completed: its ``phases`` are the innermost ones at the
+    time of death, its ``culprits`` the lines by bytes alive at the checkpoint ``known_at``, its
+    ``last_growth`` the last segment that grew noticeably.
     """
     run = report.run
-    culprits = CulpritTexts(report)
+    culprits = _Culprits(report)
     fields = {
         "schema": SCHEMA,
         "memdeep": __version__,
@@ -90,6 +92,56 @@ def encode(report: Report) -> Iterator[bytes]:
     return (line.encode("utf-8", "replace") for line in lines(fields))
 
 
+class Encoded(str):
+    """A value that is JSON text already."""
+
+    __slots__ = ()
+
+
+def encoded(value: object) -> Encoded:
+    """Encode ``value``. Raises ValueError for NaN and infinity."""
+    return Encoded(_encode(value))
+
+
+def listed(values: Iterable[Encoded]) -> Encoded:
+    """Join ``values`` to a list."""
+    return Encoded(f"[{','.join(values)}]")
+
+
+def record(fields: Mapping[str, object]) -> Encoded:
+    """Encode ``fields`` as an object; `Encoded` values are taken as they are."""
+    parts = []
+    plain: dict[str, object] = {}
+    for name, value in fields.items():
+        if isinstance(value, Encoded):
+            if plain:
+                parts.append(_encode(plain)[1:-1])
+                plain = {}
+            parts.append(f"{_encode(name)}:{value}")
+        else:
+            plain[name] = value
+    if plain:
+        parts.append(_encode(plain)[1:-1])
+    return Encoded(f"{{{','.join(parts)}}}")
+
+
+def lines(fields: Mapping[str, object]) -> Iterator[str]:
+    """Encode ``fields`` as a document, a field a line; an iterator of objects has a line each."""
+    before = "{"
+    for name, value in fields.items():
+        head = f"{before}\n{_encode(name)}: "
+        before = ","
+        if isinstance(value, Iterator):
+            between = f"{head}["
+            for item in value:
+                yield f"{between}\n{record(item)}"
+                between = ","
+            yield f"{between}]" if between != "," else "\n]"
+        else:
+            yield f"{head}{value if isinstance(value, Encoded) else _encode(value)}"
+    yield "\n}\n"
+
+
 def _exit(end: Exit, last_checkpoint: str | None) -> Json:
     return {
         "code": end.code,
@@ -125,7 +177,7 @@ def _checkpoints(report: Report) -> Iterator[Json]:
     )
 
 
-def _phase(report: Report, phase: Phase, culprits: CulpritTexts) -> Json:
+def _phase(report: Report, phase: Phase, culprits: _Culprits) -> Json:
     heap = phase.heap
     return {
         "name": phase.name,
@@ -177,7 +229,7 @@ def _gap(gap: Gap) -> Json:
     }
 
 
-def _finding(report: Report, item: Finding, culprits: CulpritTexts) -> Json:
+def _finding(report: Report, item: Finding, culprits: _Culprits) -> Json:
     return {
         "title": sentences.finding(report, item, ENGLISH),
         "phase": item.phase,
@@ -198,7 +250,7 @@ def _fate(fate: Fate) -> Json:
     }
 
 
-def _death(death: Death, culprits: CulpritTexts) -> Json:
+def _death(death: Death, culprits: _Culprits) -> Json:
     growth = death.last_growth
     return {
         "phases": list(death.phases),
@@ -212,7 +264,7 @@ def _death(death: Death, culprits: CulpritTexts) -> Json:
     }
 
 
-def _last_growth(growth: LastGrowth, culprits: CulpritTexts) -> Json:
+def _last_growth(growth: LastGrowth, culprits: _Culprits) -> Json:
     return {
         "start": growth.stretch.start,
         "end": growth.stretch.end,
@@ -254,22 +306,22 @@ def _stack_dump(dump: StackDump) -> Json:
     }
 
 
-class CulpritTexts:
-    """The culprits of one report as JSON."""
+class _Culprits:
+    """Encodes the culprits of one report; what they share is encoded once."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
         self._tree = report.heap.tree
         self._lines: dict[Frame, str] = {}
-        self._frames: dict[int, Encoded | None] = {}  # None for a thread
+        self._frames: dict[int, Encoded | None] = {}  # by index; None for a thread
         self._stack = lru_cache(MAX_STACKS)(self._encoded_stack)
 
     def all(self, culprits: Sequence[Culprit]) -> Encoded:
-        """``culprits`` as a list."""
+        """Encode ``culprits`` as a list."""
         return listed(map(self.one, culprits))
 
     def one(self, culprit: Culprit) -> Encoded:
-        """``culprit`` as an object; its stack is outermost first, without the thread."""
+        """Encode ``culprit`` as an object; its stack is outermost first, without the thread."""
         return Encoded(
             f'{{{self._line(culprit.frame)},"bytes":{culprit.bytes},'
             f'"allocations":{culprit.allocations},"share":{encoded(culprit.share)},'
@@ -277,7 +329,7 @@ class CulpritTexts:
         )
 
     def _line(self, frame: Frame) -> str:
-        """The fields that are the same for all culprits of a line."""
+        """Encode the fields that all culprits of a line have in common, without braces."""
         known = self._lines.get(frame)
         if known is None:
             line = {
@@ -313,53 +365,3 @@ class CulpritTexts:
                 "native": frame.origin is Origin.NATIVE,
             }
         )
-
-
-class Encoded(str):
-    """A value that is JSON already."""
-
-    __slots__ = ()
-
-
-def encoded(value: object) -> Encoded:
-    """``value`` as JSON."""
-    return Encoded(_encode(value))
-
-
-def listed(values: Iterable[Encoded]) -> Encoded:
-    """A list of ``values``."""
-    return Encoded(f"[{','.join(values)}]")
-
-
-def record(fields: Mapping[str, object]) -> Encoded:
-    """An object of ``fields``, of which some may be `Encoded`."""
-    parts = []
-    plain: dict[str, object] = {}
-    for name, value in fields.items():
-        if isinstance(value, Encoded):
-            if plain:
-                parts.append(_encode(plain)[1:-1])
-                plain = {}
-            parts.append(f"{_encode(name)}:{value}")
-        else:
-            plain[name] = value
-    if plain:
-        parts.append(_encode(plain)[1:-1])
-    return Encoded(f"{{{','.join(parts)}}}")
-
-
-def lines(fields: Mapping[str, object]) -> Iterator[str]:
-    """The lines of a document of ``fields``; an iterator among them gives records."""
-    before = "{"
-    for name, value in fields.items():
-        head = f"{before}\n{_encode(name)}: "
-        before = ","
-        if isinstance(value, Iterator):
-            between = f"{head}["
-            for item in value:
-                yield f"{between}\n{record(item)}"
-                between = ","
-            yield f"{between}]" if between != "," else "\n]"
-        else:
-            yield f"{head}{value if isinstance(value, Encoded) else _encode(value)}"
-    yield "\n}\n"

@@ -1,6 +1,7 @@
-"""The sentences of a report: findings, the program's end, and what could not be known.
+"""Words a report: names, findings, the end of the program, its death, notes.
 
-Every text comes from the table of a language; here is only which one applies.
+Decides which sentence applies and which figures are in it. The words themselves are in the tables
+of the languages.
 """
 
 from __future__ import annotations
@@ -30,15 +31,14 @@ from memdeep.model.statement import Statement
 from memdeep.text import units
 from memdeep.text.language import Language
 
-MAX_PHASES = 3
-
-
-MAX_NAME = 100
-MIN_FATE_SHARE = 0.05
+VERDICTS = ("completed", "failed", "killed", "oom-killed")  # those that have words
+MAX_NAME = 100  # characters of a name within a sentence
+MAX_DEATH_PHASES = 3  # named in one sentence
+MIN_FATE_SHARE = 0.05  # of a finding's bytes: smaller parts are left out
 
 
 def location(frame: Frame) -> str:
-    """``learning.py:88``, ``json/__init__.py:293``, or the function where there is no file."""
+    """Return ``learning.py:88``, ``json/__init__.py:293``, or the function if there is no file."""
     if not frame.filename:
         return frame.function
     path = PurePath(frame.filename)
@@ -47,21 +47,68 @@ def location(frame: Frame) -> str:
 
 
 def short(name: str) -> str:
-    """``name`` cut to fit into a sentence."""
+    """Cut ``name`` so that it fits into a sentence."""
     return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1].rstrip()}…"
 
 
-def phase_name(report: Report, phase: Phase, language: Language) -> str:
-    """The phase's name as the subject of a sentence."""
-    is_segment = phase.outline.kind is PhaseKind.SEGMENT
-    key = "finding.stretch" if is_segment else "finding.name"
-    return language.say(key, name=short(phase_label(report.run, phase, language)))
+def phase_label(run: Run, phase: Phase, language: Language) -> str:
+    """Return a span's own name, or the name of a segment, made of its two checkpoints."""
+    outline = phase.outline
+    if outline.kind is PhaseKind.SPAN:
+        return outline.name
+    stretch = outline.stretches[0]
+    return language.say(
+        "checkpoint.stretch",
+        start=checkpoint_label(run, stretch.start, language),
+        end=checkpoint_label(run, stretch.end, language),
+    )
+
+
+def checkpoint_label(
+    run: Run, place: int, language: Language, cut: Callable[[str], str] = str
+) -> str:
+    """Return the label of checkpoint ``place``, marked where it begins or ends a span.
+
+    ``cut`` may shorten the label.
+    """
+    if place == 0:
+        return language.say("checkpoint.run_start")
+    if place == len(run.checkpoints) - 1:
+        return language.say("checkpoint.run_end")
+    point = run.checkpoints[place]
+    if point.kind is CheckpointKind.POINT:
+        return cut(point.label)
+    return language.say(f"checkpoint.{point.kind.value}", label=cut(point.label))
+
+
+def headline(report: Report, language: Language) -> str:
+    """Return the first finding as a sentence, or that there is none."""
+    if report.findings:
+        return finding(report, report.findings[0], language)
+    if report.heap.traced:
+        return language.say("finding.none", peak_bytes=report.heap.peak_bytes)
+    grown = [phase for phase in report.phases if (phase.rss_delta_bytes or 0) > 0]
+    if not grown:
+        return language.say("finding.none_untraced")
+    parents = {phase.outline.parent for phase in report.phases}
+    innermost = [p for p in grown if report.phases.index(p) not in parents] or grown
+    most = max(innermost, key=lambda phase: phase.rss_delta_bytes or 0)
+    return language.say(
+        "finding.most_untraced",
+        phase=_subject(report, most, language),
+        size_bytes=most.rss_delta_bytes,
+    )
+
+
+def no_findings(report: Report, language: Language) -> str:
+    """Return why the list of findings is empty."""
+    return language.say("finding.see_phases" if report.heap.traced else "finding.not_traced")
 
 
 def finding(report: Report, item: Finding, language: Language) -> str:
-    """A finding as one sentence."""
+    """Return a finding as one sentence."""
     phase = report.phases[item.phase]
-    name = phase_name(report, phase, language)
+    name = _subject(report, phase, language)
     if item.culprit is None:
         return language.say(
             f"finding.{item.kind.value}",
@@ -74,7 +121,7 @@ def finding(report: Report, item: Finding, language: Language) -> str:
         return language.say(
             "finding.peak",
             phase=name,
-            peak_bytes=peak_bytes(phase),
+            peak_bytes=phase.peak_bytes,
             where=where,
             size_bytes=item.bytes,
         )
@@ -88,26 +135,13 @@ def finding(report: Report, item: Finding, language: Language) -> str:
     )
 
 
-def _growth(phase: Phase, language: Language) -> str:
-    rss = phase.rss_delta_bytes
-    if rss is not None and rss > 0:
-        text = language.say("finding.grew_rss", size_bytes=rss)
-    elif (phase.heap_delta_bytes or 0) > 0:
-        text = language.say("finding.grew_heap", size_bytes=phase.heap_delta_bytes)
-    else:
-        text = language.say("finding.kept_new")
-    if phase.repeats > 1:
-        text += language.say("finding.over_repeats", repeats=phase.repeats)
-    return text
-
-
 def share(item: Finding, language: Language) -> str:
-    """What part the bytes of a finding are, and of what."""
+    """Return the share of a finding's bytes, and of which total it is the share."""
     return language.say(f"finding.share_{item.kind.value}", part_share=item.share)
 
 
 def advice(item: Finding, language: Language) -> str:
-    """What to do about a finding; empty where nothing is known to help."""
+    """Return what to do about a finding; empty if no advice applies."""
     if item.advice is None:
         return ""
     key = f"advice.{item.advice.name.lower()}"
@@ -117,7 +151,7 @@ def advice(item: Finding, language: Language) -> str:
 
 
 def evidence(item: Finding, language: Language) -> str:
-    """What the advice rests on."""
+    """Return the figures that the advice rests on; empty if no advice applies."""
     if item.advice is None:
         return ""
     text = language.say(f"evidence.{item.advice.name.lower()}", **item.evidence)
@@ -128,7 +162,7 @@ def evidence(item: Finding, language: Language) -> str:
 
 
 def fate(report: Report, item: Finding, language: Language) -> str:
-    """What became of the bytes of a finding, small parts apart; empty where it is not known."""
+    """Return what became of a finding's bytes, without small parts; empty if it is unknown."""
     if item.fate is None:
         return ""
     parts = []
@@ -148,37 +182,8 @@ def fate(report: Report, item: Finding, language: Language) -> str:
     return language.say("finding.fate", parts=language.say("finding.and").join(parts))
 
 
-def peak_bytes(phase: Phase) -> int | None:
-    """The height of the phase's peak, where it was traced."""
-    return None if phase.peak is None else phase.peak.bytes
-
-
-def headline(report: Report, language: Language) -> str:
-    """The first finding, or that there is none."""
-    if report.findings:
-        return finding(report, report.findings[0], language)
-    if report.heap.traced:
-        return language.say("finding.none", peak_bytes=report.heap.peak_bytes)
-    grown = [phase for phase in report.phases if (phase.rss_delta_bytes or 0) > 0]
-    if not grown:
-        return language.say("finding.none_untraced")
-    parents = {phase.outline.parent for phase in report.phases}
-    innermost = [p for p in grown if report.phases.index(p) not in parents] or grown
-    most = max(innermost, key=lambda phase: phase.rss_delta_bytes or 0)
-    return language.say(
-        "finding.most_untraced",
-        phase=phase_name(report, most, language),
-        size_bytes=most.rss_delta_bytes,
-    )
-
-
-def no_findings(report: Report, language: Language) -> str:
-    """Why there is no list of lines."""
-    return language.say("finding.see_phases" if report.heap.traced else "finding.not_traced")
-
-
 def outcome(report: Report, language: Language) -> str:
-    """How the program ended."""
+    """Return how the program ended."""
     run = report.run
     if run.exit is None:
         return language.say("outcome.unknown", duration_s=run.duration_s)
@@ -194,11 +199,8 @@ def outcome(report: Report, language: Language) -> str:
     return text
 
 
-VERDICTS = ("completed", "failed", "killed", "oom-killed")
-
-
 def last_checkpoint(report: Report) -> str | None:
-    """The label of the last checkpoint that the program itself set."""
+    """Return the label of the last checkpoint that the program itself set, or None."""
     points = report.run.checkpoints
     if report.death is not None:
         last = report.death.last_checkpoint
@@ -206,8 +208,22 @@ def last_checkpoint(report: Report) -> str | None:
     return points[-2].label if len(points) > 2 else None
 
 
+def exit_facts(end: Exit | None) -> str:
+    """Return the exit in a word, for the list of facts: its signal or its status."""
+    if end is None:
+        return units.UNKNOWN
+    if end.signal is not None:
+        return end.signal
+    return units.UNKNOWN if end.code is None else str(end.code)
+
+
+def exit_evidence(end: Exit | None, language: Language) -> tuple[str, ...]:
+    """Return the sentences that the verdict on the program's end rests on."""
+    return () if end is None else tuple(statement(said, language) for said in end.evidence)
+
+
 def statement(said: Statement, language: Language) -> str:
-    """What the recording side states, as a sentence or a part of one."""
+    """Word a statement of the recording side, as a sentence or a part of one."""
     values = {
         name: statement(value, language) if isinstance(value, Statement) else value
         for name, value in said.values.items()
@@ -215,13 +231,76 @@ def statement(said: Statement, language: Language) -> str:
     return language.say(said.key, **values)
 
 
-def exit_evidence(end: Exit | None, language: Language) -> tuple[str, ...]:
-    """What the verdict on the program's end rests on."""
-    return () if end is None else tuple(statement(said, language) for said in end.evidence)
+def death_place(report: Report, death: Death, language: Language) -> str:
+    """Return the phases of death, and how long after the last checkpoint it came."""
+    paths = dict.fromkeys(filter(None, (_spans(report, phase) for phase in death.phases)))
+    named = list(paths)[:MAX_DEATH_PHASES]
+    if len(paths) > MAX_DEATH_PHASES:
+        named.append(language.say("death.more", n=len(paths) - MAX_DEATH_PHASES))
+    if death.last_checkpoint is None:
+        key = "death.place_early_in" if named else "death.place_early"
+    else:
+        key = "death.place_in" if named else "death.place"
+    return language.say(
+        key,
+        phases=language.say("death.and").join(named),
+        since_s=death.since_s,
+        label=_point(report, death.last_checkpoint or 0, language),
+    )
+
+
+def death_alive(report: Report, death: Death, language: Language) -> str:
+    """Return how much memory was alive at the death, or when that was last known."""
+    if death.known_at is None:
+        return language.say("death.alive_untraced", rss_bytes=death.rss_bytes)
+    points = report.run.checkpoints
+    return language.say(
+        "death.alive" if death.known_at == len(points) - 1 else "death.alive_before",
+        rss_bytes=death.rss_bytes,
+        heap_bytes=death.heap_bytes,
+        label=_point(report, death.known_at, language),
+    )
+
+
+def death_growth(report: Report, growth: LastGrowth, language: Language) -> str:
+    """Return the last segment that grew: by how much, and the line that allocated most in it."""
+    path = None if growth.phase is None else _spans(report, growth.phase)
+    line = ""
+    if growth.culprits:
+        most = growth.culprits[0]
+        line = language.say("death.line", where=location(most.frame), size_bytes=most.bytes)
+    is_heap = growth.heap_bytes is not None
+    return language.say(
+        "death.grew_heap" if is_heap else "death.grew_rss",
+        size_bytes=growth.heap_bytes if is_heap else growth.rss_bytes,
+        inside="" if path is None else language.say("death.in", phases=path),
+        start=_point(report, growth.stretch.start, language),
+        end=_point(report, growth.stretch.end, language),
+        line=line,
+    )
+
+
+def memory_limit(limit: MemoryLimit, language: Language) -> str:
+    """Return the limit in force and where it is set."""
+    source = statement(limit.source, language)
+    return language.say("death.limit", size_bytes=limit.bytes, source=source)
+
+
+def stack_dump(dump: StackDump, language: Language) -> str:
+    """Return which line ran when RSS exceeded a limit."""
+    running = next((thread for thread in dump.threads if thread.is_current), None)
+    running = running or next(iter(dump.threads), None)
+    return language.say(
+        "death.dump",
+        time_s=dump.time_s,
+        rss_bytes=dump.rss_bytes,
+        reason=dump.reason,
+        where="" if running is None else _where(running, language),
+    )
 
 
 def notes(report: Report, language: Language) -> tuple[str, ...]:
-    """What a reader must know to trust the figures, and what could not be known in this run."""
+    """Return what a reader must know to trust the figures, then the problems of this run."""
     run = report.run
     memray = run.mode.backend == "memray"
     applies = {
@@ -246,111 +325,24 @@ def notes(report: Report, language: Language) -> tuple[str, ...]:
     return (*said, *run.problems)
 
 
-def exit_facts(end: Exit | None) -> str:
-    """The exit in two words, for a list of facts."""
-    if end is None:
-        return units.UNKNOWN
-    if end.signal is not None:
-        return end.signal
-    return units.UNKNOWN if end.code is None else str(end.code)
+def _subject(report: Report, phase: Phase, language: Language) -> str:
+    """Return the name of ``phase`` as the subject of a sentence."""
+    is_segment = phase.outline.kind is PhaseKind.SEGMENT
+    key = "finding.stretch" if is_segment else "finding.name"
+    return language.say(key, name=short(phase_label(report.run, phase, language)))
 
 
-def phase_label(run: Run, phase: Phase, language: Language) -> str:
-    """The name of a span is the program's own; a segment is named after its two checkpoints."""
-    outline = phase.outline
-    if outline.kind is PhaseKind.SPAN:
-        return outline.name
-    stretch = outline.stretches[0]
-    return language.say(
-        "checkpoint.stretch",
-        start=checkpoint_label(run, stretch.start, language),
-        end=checkpoint_label(run, stretch.end, language),
-    )
-
-
-def checkpoint_label(
-    run: Run, place: int, language: Language, cut: Callable[[str], str] = str
-) -> str:
-    """The label of a checkpoint by its place, with what tells it from another of the same label.
-
-    ``cut`` may shorten the label.
-    """
-    if place == 0:
-        return language.say("checkpoint.run_start")
-    if place == len(run.checkpoints) - 1:
-        return language.say("checkpoint.run_end")
-    point = run.checkpoints[place]
-    if point.kind is CheckpointKind.POINT:
-        return cut(point.label)
-    return language.say(f"checkpoint.{point.kind.value}", label=cut(point.label))
-
-
-def death_place(report: Report, death: Death, language: Language) -> str:
-    """The phase of death, and how long after the last checkpoint it came."""
-    paths = dict.fromkeys(filter(None, (_spans(report, phase) for phase in death.phases)))
-    sentences = list(paths)[:MAX_PHASES]
-    if len(paths) > MAX_PHASES:
-        sentences.append(language.say("death.more", n=len(paths) - MAX_PHASES))
-    if death.last_checkpoint is None:
-        key = "death.place_early_in" if sentences else "death.place_early"
+def _growth(phase: Phase, language: Language) -> str:
+    rss = phase.rss_delta_bytes
+    if rss is not None and rss > 0:
+        text = language.say("finding.grew_rss", size_bytes=rss)
+    elif (phase.heap_delta_bytes or 0) > 0:
+        text = language.say("finding.grew_heap", size_bytes=phase.heap_delta_bytes)
     else:
-        key = "death.place_in" if sentences else "death.place"
-    return language.say(
-        key,
-        phases=language.say("death.and").join(sentences),
-        since_s=death.since_s,
-        label=_point(report, death.last_checkpoint or 0, language),
-    )
-
-
-def death_alive(report: Report, death: Death, language: Language) -> str:
-    """What the program held when it died, or when that was last known."""
-    if death.known_at is None:
-        return language.say("death.alive_untraced", rss_bytes=death.rss_bytes)
-    points = report.run.checkpoints
-    return language.say(
-        "death.alive" if death.known_at == len(points) - 1 else "death.alive_before",
-        rss_bytes=death.rss_bytes,
-        heap_bytes=death.heap_bytes,
-        label=_point(report, death.known_at, language),
-    )
-
-
-def death_growth(report: Report, growth: LastGrowth, language: Language) -> str:
-    """Which stretch grew last, by how much, and which line of it did most."""
-    path = None if growth.phase is None else _spans(report, growth.phase)
-    line = ""
-    if growth.culprits:
-        most = growth.culprits[0]
-        line = language.say("death.line", where=location(most.frame), size_bytes=most.bytes)
-    is_heap = growth.heap_bytes is not None
-    return language.say(
-        "death.grew_heap" if is_heap else "death.grew_rss",
-        size_bytes=growth.heap_bytes if is_heap else growth.rss_bytes,
-        inside="" if path is None else language.say("death.in", phases=path),
-        start=_point(report, growth.stretch.start, language),
-        end=_point(report, growth.stretch.end, language),
-        line=line,
-    )
-
-
-def memory_limit(limit: MemoryLimit, language: Language) -> str:
-    """The limit in force, and whose it is."""
-    source = statement(limit.source, language)
-    return language.say("death.limit", size_bytes=limit.bytes, source=source)
-
-
-def stack_dump(dump: StackDump, language: Language) -> str:
-    """Who was running when RSS went over a limit."""
-    running = next((thread for thread in dump.threads if thread.is_current), None)
-    running = running or next(iter(dump.threads), None)
-    return language.say(
-        "death.dump",
-        time_s=dump.time_s,
-        rss_bytes=dump.rss_bytes,
-        reason=dump.reason,
-        where="" if running is None else _where(running, language),
-    )
+        text = language.say("finding.kept_new")
+    if phase.repeats > 1:
+        text += language.say("finding.over_repeats", repeats=phase.repeats)
+    return text
 
 
 def _where(thread: ThreadStack, language: Language) -> str:
@@ -361,7 +353,7 @@ def _where(thread: ThreadStack, language: Language) -> str:
 
 
 def _spans(report: Report, phase: int) -> str | None:
-    """The named phases that ``phase`` lies in, outermost first; None if there is none."""
+    """Return the spans around ``phase``, outermost first, and itself; None if all are segments."""
     names: list[str] = []
     place: int | None = phase
     while place is not None:

@@ -1,9 +1,13 @@
-"""Writes the verdict for a terminal: the phases as a table, the worst line, where the page is."""
+"""Lays out the verdict for a terminal: how the program ended, its phases, its worst line.
+
+Encodes the same as plain text. Knows rich, and prints nothing.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Literal
 
@@ -17,16 +21,12 @@ from rich.text import Text
 from memdeep.analysis.ranking import most_telling
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
 from memdeep.report import sentences
+from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.text import units
-from memdeep.text.language import Language
+from memdeep.text.language import Language, chosen
 from memdeep.text.safe import plain
 
-# What must not begin a line, and what must not end one (compare JLREQ and CLREQ, line breaking).
-_CLOSING = "，。；：、！？）》”’"
-_OPENING = "（《“‘"
-_RUN = re.compile(r"\s+|\S+")
-
-# Keys of the words, and whether a column holds figures.
+# Keys of the words, and if the column holds figures.
 COLUMNS = (
     ("phases.name", False),
     ("phases.rss", True),
@@ -36,8 +36,8 @@ COLUMNS = (
     ("terminal.culprit", False),
     ("phases.duration", True),
 )
-WIDE = 100  # columns of the terminal from which on the last one is shown too
-CULPRIT = 5
+CULPRIT = 5  # the place of its column
+WIDE = 100  # columns of a terminal that shows the last column of the table too
 MAX_CULPRIT_WIDTH = 20
 MIN_PHASE_WIDTH = 16
 MAX_ROWS = 25
@@ -49,33 +49,61 @@ CALLERS_SHOWN = 3
 CALLED_SHOWN = 4
 VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
 
+# Marks that must not begin and that must not end a line (JLREQ and CLREQ, line breaking).
+_CLOSING = "，。；：、！？）》”’"
+_OPENING = "（《“‘"
+_RUN = re.compile(r"\s+|\S+")
 
-def verdict(report: Report, console: Console, language: Language) -> RenderableType:
-    """The whole verdict, laid out for the width of ``console``."""
+
+def encode(report: Report, options: ReportOptions = DEFAULTS) -> Iterator[bytes]:
+    """Return the verdict as plain text, UTF-8, in the first language of ``options``."""
+    # Neither colours nor the width may follow from the environment: the same report is the same
+    # text.
+    console = Console(
+        file=StringIO(),
+        width=options.width,
+        color_system=None,
+        force_terminal=False,
+        force_jupyter=False,
+        legacy_windows=False,
+    )
+    with console.capture() as capture:
+        console.print(verdict(report, options.width, chosen(options.lang)[0]))
+    lines = (line.rstrip() for line in capture.get().split("\n"))
+    return iter(["\n".join(lines).encode("utf-8", "replace")])
+
+
+def verdict(report: Report, width: int, language: Language) -> RenderableType:
+    """Lay out the whole verdict for a terminal of ``width`` columns."""
     parts: list[RenderableType] = [
         Text(""),
-        *_outcome(report, console.width, language),
+        *_outcome(report, width, language),
         Text(""),
-        _table(report, console, language),
+        _table(report, width, language),
     ]
     if report.findings:
-        top = _top_finding(report, report.findings[0], console.width, language)
+        top = _top_finding(report, report.findings[0], width, language)
         parts.extend([Text(""), top])
-        parts.extend(_other_findings(report, console.width, language))
+        parts.extend(_other_findings(report, width, language))
     else:
         headline = plain(sentences.headline(report, language))
-        parts.extend([Text(""), Text(wrap(headline, console.width))])
+        parts.extend([Text(""), Text(wrap(headline, width))])
     return Group(*parts)
 
 
 def place(page: Path, language: Language) -> Text:
-    """Where the page is, as a link where the terminal knows links."""
+    """Return the path of the page, as a link in terminals that have links."""
     return Text.assemble(language.say("terminal.report"), link(page))
 
 
 def link(path: Path) -> Text:
-    """The path as typed, leading to the file."""
+    """Return ``path`` as it was typed, linked to the file."""
     return Text(plain(str(path)), style=f"bold link {path.absolute().as_uri()}")
+
+
+def wrap(text: str, width: int) -> str:
+    """Break ``text`` into lines of at most ``width`` cells; a longer word is not broken."""
+    return "\n".join(line for part in text.split("\n") for line in _lines(part, width))
 
 
 def _outcome(report: Report, width: int, language: Language) -> list[RenderableType]:
@@ -98,7 +126,7 @@ def _outcome(report: Report, width: int, language: Language) -> list[RenderableT
 
 
 def _death(report: Report, death: Death, width: int, language: Language) -> list[RenderableType]:
-    """Where the program died, the lines that held most then, and what had grown last."""
+    """Lay out where the program died, the lines that held most then, and what grew last."""
     place = sentences.death_place(report, death, language)
     parts: list[RenderableType] = [
         Text(wrap(plain(place), width)),
@@ -118,15 +146,15 @@ def _death(report: Report, death: Death, width: int, language: Language) -> list
     return parts
 
 
-def _table(report: Report, console: Console, language: Language) -> RenderableType:
-    """One row a phase; in a narrow terminal the least telling columns go first."""
+def _table(report: Report, width: int, language: Language) -> RenderableType:
+    """Lay out the phases, one a row; a narrow terminal does not get the last column."""
     shown = most_telling(report.phases, MAX_ROWS)
     most = max((abs(report.phases[row].rss_delta_bytes or 0) for row in shown), default=0)
     rows = [
         (_cells(report, report.phases[row], language), _row_style(report.phases[row], most))
         for row in shown
     ]
-    is_wide = console.width >= WIDE
+    is_wide = width >= WIDE
     columns = [
         (language.say(key), is_figure) for key, is_figure in (COLUMNS if is_wide else COLUMNS[:-1])
     ]
@@ -143,10 +171,12 @@ def _table(report: Report, console: Console, language: Language) -> RenderableTy
     ]
     widths[CULPRIT] = min(widths[CULPRIT], MAX_CULPRIT_WIDTH)
     gaps = (len(columns) - 1) * (3 if is_wide else 2)
-    widths[0] = max(min(widths[0], console.width - gaps - sum(widths[1:])), MIN_PHASE_WIDTH)
-    for (title, is_figure), width in zip(columns, widths, strict=True):
+    widths[0] = max(min(widths[0], width - gaps - sum(widths[1:])), MIN_PHASE_WIDTH)
+    for (title, is_figure), cells_wide in zip(columns, widths, strict=True):
         justify: Literal["left", "right"] = "right" if is_figure else "left"
-        table.add_column(title, justify=justify, overflow="ellipsis", no_wrap=True, width=width)
+        table.add_column(
+            title, justify=justify, overflow="ellipsis", no_wrap=True, width=cells_wide
+        )
     for cells, style in rows:
         cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[CULPRIT])
         table.add_row(*cells[: len(columns)], style=style)
@@ -171,7 +201,7 @@ def _cells(report: Report, phase: Phase, language: Language) -> list[str | Text]
         name,
         units.signed_size(phase.rss_delta_bytes),
         units.signed_size(phase.heap_delta_bytes),
-        units.size(sentences.peak_bytes(phase)),
+        units.size(phase.peak_bytes),
         units.UNKNOWN if ratio is None else f"{ratio * 100:.0f} %",
         plain(sentences.location(culprit.frame)) if culprit is not None else units.UNKNOWN,
         units.duration(phase.duration_s),
@@ -179,7 +209,7 @@ def _cells(report: Report, phase: Phase, language: Language) -> list[str | Text]
 
 
 def _keep_end(text: str, cells: int) -> str:
-    """``text`` cut at its beginning: of a place in a file, the line number matters most."""
+    """Cut ``text`` at its beginning: the line number at its end matters most."""
     if cell_len(text) <= cells:
         return text
     while text and cell_len(text) > cells - 1:
@@ -216,7 +246,7 @@ def _top_finding(report: Report, item: Finding, width: int, language: Language) 
 
 
 def _stack(frames: Sequence[Frame], culprit: Frame, language: Language) -> list[RenderableType]:
-    """The frames around the culprit and the innermost ones, outermost first."""
+    """Lay out the frames around the culprit and the innermost ones, outermost first."""
     here = frames.index(culprit) if culprit in frames else len(frames) - 1
     near = range(max(0, here - CALLERS_SHOWN), here + 1)
     inner = range(max(here + 1, len(frames) - CALLED_SHOWN), len(frames))
@@ -250,7 +280,7 @@ def _other_findings(report: Report, width: int, language: Language) -> list[Rend
 
 
 def _lines_grid() -> Table:
-    """A table of bytes and the lines they belong to."""
+    """Return an empty table of bytes and the lines they are charged to."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column()
@@ -275,11 +305,6 @@ def _add_source(text: Text, report: Report, culprit: Culprit) -> None:
         text.append(f"\n{plain(source)}", style="cyan")
 
 
-def wrap(text: str, width: int) -> str:
-    """``text`` in lines of at most ``width`` cells, as far as its words allow that."""
-    return "\n".join(line for part in text.split("\n") for line in _lines(part, width))
-
-
 def _lines(text: str, width: int) -> Iterator[str]:
     line = ""
     for piece in _pieces(text):
@@ -292,7 +317,7 @@ def _lines(text: str, width: int) -> Iterator[str]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """What must stay together: blanks, words, and wide characters with the marks beside them."""
+    """Part ``text`` where a line may break: at blanks and between wide characters."""
     for run in _RUN.findall(text):
         piece = ""
         for character in run:

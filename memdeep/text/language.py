@@ -1,7 +1,8 @@
-"""The words of a report: one table a language, and how figures are put into their sentences.
+"""The languages of a report and their words. Knows no report and no page.
 
-A table is a flat JSON object of texts by key. ``{name}`` in a text stands for a value, which is
-formatted by the ending of its name; a ``|`` parts the singular from the plural by the value ``n``.
+The words of a language are one table, a flat JSON object of texts by key. ``{name}`` in a text
+stands for a value, which is formatted by the ending of its name. ``|`` separates the singular from
+the plural; the value ``n`` decides between them.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-import memdeep
 from memdeep.text import units
 
-LANGUAGES = ("en", "zh")
-TAGS = {"en": "en", "zh": "zh-CN"}  # BCP 47, for `lang`
-CHOICES = (*LANGUAGES, "both")
+TAGS = {"en": "en", "zh": "zh-CN"}  # the languages by code, with their names in HTML (BCP 47)
+LANGUAGES = tuple(TAGS)
+BOTH = "both"
+CHOICES = (*LANGUAGES, BOTH)  # the values of `--lang`
 
-# The groups of keys that the scripts of the page speak from.
+# The groups of keys that the scripts of the page use.
 SCRIPT_GROUPS = (
     "checkpoint",
     "count",
@@ -39,7 +40,7 @@ Value = int | float | str | None
 
 
 class Language:
-    """One language: its code and its table."""
+    """A language: its code and the table of its words."""
 
     def __init__(self, code: str, table: Mapping[str, str]) -> None:
         self.code = code
@@ -47,21 +48,22 @@ class Language:
 
     @property
     def tag(self) -> str:
-        """The language as HTML names it."""
+        """The name of the language in HTML (BCP 47)."""
         return TAGS[self.code]
 
     def say(self, key: str, **values: Value) -> str:
-        """The text of ``key`` with ``values`` in it. Raises KeyError for an unknown key or value.
+        """Return the text of ``key`` with ``values`` in it.
 
-        Values whose names end in ``_bytes``, ``_s`` or ``_share`` are sizes, durations in seconds
-        and ratios; other whole numbers get separators.
+        Values whose names end in ``_bytes``, ``_s`` or ``_share`` are written as sizes, durations
+        (from seconds) and percentages; other whole numbers get separators. Raises KeyError for an
+        unknown key and for a missing value.
         """
         forms = self.table[key].split("|")
         text = forms[0] if values.get("n") == 1 else forms[-1]
         return _PLACEHOLDER.sub(lambda found: _format(found[1], values[found[1]]), text)
 
     def script_words(self) -> Mapping[str, str]:
-        """The part of the table that scripts need."""
+        """Return the part of the table that the scripts of the page need."""
         return {key: text for key, text in self.table.items() if key.split(".")[0] in SCRIPT_GROUPS}
 
 
@@ -81,18 +83,22 @@ def _format(name: str, value: Value) -> str:
 
 @cache
 def language(code: str) -> Language:
-    """The language ``code``, one of LANGUAGES."""
+    """Return the language ``code``, one of LANGUAGES."""
     path = template_directory() / "words" / f"{code}.json"
     return Language(code, json.loads(path.read_text("utf-8")))
 
 
 def chosen(choice: str) -> tuple[Language, ...]:
-    """The languages of ``--lang``: one, or all of them, English first."""
-    return tuple(language(code) for code in LANGUAGES if choice in (code, "both"))
+    """Return the languages of ``choice``, one of CHOICES; of both, English comes first."""
+    return tuple(language(code) for code in LANGUAGES if choice in (code, BOTH))
 
 
 def template_directory() -> Path:
-    """Inside the installed package, or beside the package in a source tree."""
-    package = Path(memdeep.__file__).parent
+    """Return the directory of the templates.
+
+    A wheel has it inside the package. A source tree, which an editable install points to, has it
+    beside the package.
+    """
+    package = Path(__file__).parents[1]
     installed = package / "templates"
     return installed if installed.is_dir() else package.parent / "templates"

@@ -1,23 +1,26 @@
-"""Makes text from a run safe to show: on one line, steering neither a terminal nor a reader."""
+"""Makes text from a run safe to show: it stays on one line and steers no terminal.
+
+Nor does it deceive a reader: characters that cannot be seen are replaced.
+"""
 
 TAB_CELLS = 4
 
-# Control characters, those that direct or format, surrogates, ends of lines and of paragraphs. Not
-# the unassigned and private ones: a newer Unicode or a font may well show them.
+# Categories that cannot be seen: control, format, surrogate, line and paragraph separators. Without
+# the unassigned and private characters: a newer Unicode or a font may show them.
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-# Joiners are seen by their effect: they shape letters of Persian and make one emoji of several.
+# Joiners have a visible effect: they shape Persian letters and join several emoji to one.
 _JOINERS = (0x200C, 0x200D)
 
 
 class _Shown(dict[int, int]):
-    """What is shown for a character that is not: a control character's Unicode picture.
+    """Maps each character to the one shown for it: a control character to its Unicode picture.
 
-    Others that break lines, turn the direction of reading, take no place or are no characters at
-    all (lone surrogates) become U+FFFD.
+    Other characters that break lines, change the direction of writing or take no place become
+    U+FFFD, and so do lone surrogates.
     """
 
     def __missing__(self, code: int) -> int:
-        from unicodedata import category  # large, and hardly ever needed
+        from unicodedata import category  # large, and rarely needed
 
         is_seen = category(chr(code)) not in _UNSEEN or code in _JOINERS
         self[code] = shown = code if is_seen else 0xFFFD
@@ -35,10 +38,10 @@ _SHOWN = _Shown(
 
 
 def plain(text: str) -> str:
-    """``text`` on one line, with nothing in it but what is seen."""
+    """Return ``text`` on one line, with visible characters only."""
     return text if text.isprintable() else text.translate(_SHOWN)
 
 
 def plain_code(text: str) -> str:
-    """A line of code, made plain; tabs keep their width."""
+    """Return a line of code made plain, with tabs expanded."""
     return plain(text.expandtabs(TAB_CELLS))

@@ -1,6 +1,7 @@
-"""Turns figures into the text people read. Knows no phase and no page.
+"""Turns figures into text for people. Knows no phase and no page.
 
-MB is 1024 · 1024 bytes, as in the kernel's and most Python programs' own logs.
+MB is 1024 · 1024 bytes, the same as in the logs of the kernel and of most Python programs.
+``templates/js/format.js`` rounds in the same way.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
 def size(value: int | None) -> str:
-    """``345 B``, ``1.5 KB``, ``329.3 MB``; an en dash for what is not known."""
+    """Return ``345 B``, ``1.5 KB``, ``329.3 MB``; an en dash for None."""
     if value is None:
         return UNKNOWN
     amount = float(abs(value))
@@ -24,14 +25,14 @@ def size(value: int | None) -> str:
 
 
 def signed_size(value: int | None) -> str:
-    """Like `size`, with a plus where it grew; ``0`` where nothing changed."""
+    """Return `size` with a plus if ``value`` is positive; ``0`` for no change."""
     if value == 0:
         return "0"
     return f"+{size(value)}" if value is not None and value > 0 else size(value)
 
 
 def percent(ratio: float | None) -> str:
-    """``98.2 %``; whole numbers from 99.95 on, an en dash for what is not known."""
+    """Return ``98.2 %``; whole numbers from 99.95 on, an en dash for None."""
     if ratio is None:
         return UNKNOWN
     value = abs(ratio * 100)
@@ -40,13 +41,14 @@ def percent(ratio: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """``<1 ms``, ``12 ms``, ``3.2 s``, ``2 min 05 s``, ``3 h 07 min``."""
+    """Return ``<1 ms``, ``12 ms``, ``3.2 s``, ``2 min 05 s``, ``3 h 07 min``, or an en dash."""
     if seconds is None:
         return UNKNOWN
-    if 0 < seconds < 0.0005:
+    milliseconds = seconds * 1000
+    if 0 < milliseconds <= 0.5:
         return "<1 ms"
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
+    if milliseconds < 999.5:
+        return f"{milliseconds:.0f} ms"
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -57,5 +59,5 @@ def duration(seconds: float | None) -> str:
 
 
 def count(value: int, noun: str) -> str:
-    """``1 allocation``, ``1,204 allocations``."""
+    """Return ``1 allocation`` or ``1,204 allocations``."""
     return f"{value:,} {noun}{'' if value == 1 else 's'}"

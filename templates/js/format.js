@@ -51,8 +51,9 @@
   // 12 ms, 3.2 s, 2 min 05 s, 3 h 07 min; <1 ms for what is not quite none.
   function seconds(value) {
     if (!isKnown(value)) return UNKNOWN;
-    if (value > 0 && value < 0.0005) return '<1 ms';
-    if (value < 0.9995) return fixed(value * 1000, 0) + ' ms';
+    const milliseconds = value * 1000;
+    if (milliseconds > 0 && milliseconds <= 0.5) return '<1 ms';
+    if (milliseconds < 999.5) return fixed(milliseconds, 0) + ' ms';
     if (value < 59.95) return fixed(value, 1) + ' s';
     const whole = Number(fixed(value, 0));
     if (whole < 3600) return Math.floor(whole / 60) + ' min ' + twoDigits(whole % 60) + ' s';

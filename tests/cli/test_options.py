@@ -17,8 +17,8 @@ from memdeep.cli import arguments, config
 from memdeep.cli.config import Config
 from memdeep.cli.options import OPTIONS, Option, Place, Settings, size_bytes
 from memdeep.cli.run import run_options
-from memdeep.pipeline import ReportOptions
 from memdeep.record.how import HowToRecord
+from memdeep.report.options import ReportOptions
 from memdeep.run.options import RunOptions
 
 DEFAULTS = config.merge({}, Config())
@@ -32,7 +32,7 @@ def fields(kind: type) -> set[str]:
 def test_the_options_of_a_place_are_the_fields_that_take_them() -> None:
     assert set(DEFAULTS.of(Place.PROGRAM)) == set(HowToRecord.__annotations__) - NOT_OPTIONS
     assert set(DEFAULTS.of(Place.RUN)) == fields(RunOptions) - {"how", "interpreter"}
-    assert set(DEFAULTS.of(Place.REPORT)) == fields(ReportOptions)
+    assert set(DEFAULTS.of(Place.REPORT)) == fields(ReportOptions) - {"width"}
 
 
 def test_an_option_acts_somewhere_and_its_places_are_of_classes_that_exist() -> None:

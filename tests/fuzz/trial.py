@@ -59,17 +59,18 @@ def report_on(path: Path) -> Trial:
     assert "Traceback" not in said, trial
     assert is_harmless(said), trial
     _check_written(before, files(path))
-    html, made = pipeline.report_paths(path)
+    written = pipeline.report_paths(path)
     now = {name: kept for name, kept in files(path.parent).items() if name not in _names(path)}
     assert now == beside, "something beside the run was changed"
     if status == 0:
-        _check_page(html, made)
+        _check_page(written["html"], written["json"])
     return trial
 
 
 def _names(path: Path) -> set[str]:
     """What a report on a capture puts beside it."""
-    return {report.name for report in pipeline.report_paths(path) if report.parent == path.parent}
+    written = pipeline.report_paths(path).values()
+    return {report.name for report in written if report.parent == path.parent}
 
 
 def files(directory: Path) -> Files:

@@ -19,6 +19,7 @@ test('a tie is rounded to the even digit, as Python rounds it', () => {
   assert.deepEqual([percent(0.0025), percent(0.1225)], ['0.2 %', '12.2 %']);
   assert.deepEqual([seconds(0.0125), seconds(1.25), seconds(90.5)], ['12 ms', '1.2 s', '1 min 30 s']);
   assert.deepEqual([seconds(0), seconds(0.000004), seconds(0.0006)], ['0 ms', '<1 ms', '1 ms']);
+  assert.deepEqual([seconds(0.0005), seconds(0.9994), seconds(0.9994999999999999)], ['<1 ms', '999 ms', '1.0 s']);
 });
 
 test('an address restores what it was written from', () => {

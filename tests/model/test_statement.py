@@ -50,7 +50,7 @@ def test_what_words_say_of_an_end_or_a_limit_can_be_stated() -> None:
 
 
 def test_every_statement_is_made() -> None:
-    texts = [text for text in sources(".py") if "memdeep.statement import" in text]
+    texts = [text for text in sources(".py") if "memdeep.model.statement import" in text]
     made = {key for text in texts for key in re.findall(r'"((?:exit|limit)\.\w+)"', text)}
     parts = [part for text in texts for part in AROUND.findall(text)]
     for key in set(KINDS) - made:

@@ -6,15 +6,12 @@ and fails once), read the difference with git, and commit it.
 
 from __future__ import annotations
 
-import io
-
 import pytest
 from factories import hostile_report
-from rich.console import Console
 from running import TESTS
 
 from memdeep.report import json, terminal
-from memdeep.text.language import language
+from memdeep.report.options import ReportOptions
 from memdeep.version import __version__
 
 GOLDEN = TESTS / "golden"
@@ -40,9 +37,6 @@ def test_report_json() -> None:
     ("width", "code"), [(80, "en"), (120, "en"), (80, "zh")], ids=["80", "120", "80_zh"]
 )
 def test_verdict(width: int, code: str, request: pytest.FixtureRequest) -> None:
-    made = hostile_report()
-    console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
-    with console.capture() as capture:
-        console.print(terminal.verdict(made, console, language(code)))
-    lines = [line.rstrip() for line in capture.get().split("\n")]
-    assert_golden(f"verdict_{request.node.callspec.id}.txt", "\n".join(lines))
+    options = ReportOptions(lang=code, width=width)
+    content = b"".join(terminal.encode(hostile_report(), options)).decode()
+    assert_golden(f"verdict_{request.node.callspec.id}.txt", content)

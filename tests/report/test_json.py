@@ -1,4 +1,4 @@
-"""`report.json` has every field of schema 1, and null where a figure is not known."""
+"""`report.json` has every field of schema 1, null where a figure is not known, and a line each."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ from factories import (
     tree,
     with_rss,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memdeep.model import Exit, Process, Report
 from memdeep.model.statement import state
-from memdeep.report.json import encode
+from memdeep.report.json import encode, encoded, lines, listed, record
 
 TOP = {
     "schema",
@@ -78,6 +80,18 @@ PHASE = {
 }
 CULPRIT = {"filename", "lineno", "function", "source", "bytes", "allocations", "share", "stack"}
 FINDING = {"title", "phase", "bytes", "culprit", "advice"}
+
+TEXT = st.text()
+VALUE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = st.dictionaries(TEXT, st.tuples(VALUE, st.booleans()), max_size=6)
 
 
 def read(made: Report) -> dict[str, Any]:
@@ -215,3 +229,35 @@ def test_any_label_comes_back_as_it_was() -> None:
 def test_a_file_name_that_is_not_utf8_does_not_stop_the_report() -> None:
     fields = read(report(run=run(command=("\udcff.py",))))
     assert fields["command"] == ["?.py"]
+
+
+@given(FIELDS)
+def test_a_record_reads_the_same_whichever_of_its_fields_were_encoded_before(
+    given_fields: dict[str, tuple[object, bool]],
+) -> None:
+    made = record(
+        {name: encoded(value) if early else value for name, (value, early) in given_fields.items()}
+    )
+    wanted = [(name, value) for name, (value, _) in given_fields.items()]
+    assert list(json.loads(made).items()) == wanted
+    assert "\n" not in made
+
+
+@given(st.lists(st.dictionaries(TEXT, VALUE, max_size=3), max_size=4), VALUE)
+def test_each_field_and_each_record_of_a_document_has_a_line(
+    records: list[dict[str, object]], value: object
+) -> None:
+    fields = {"plain": value, "records": iter(records), "early": encoded(value)}
+    text = "".join(lines(fields))
+    assert json.loads(text) == {"plain": value, "records": records, "early": value}
+    assert text.count("\n") == 5 + len(records) + bool(records)
+
+
+def test_a_list_of_encoded_values() -> None:
+    assert json.loads(listed([encoded("a"), encoded(None)])) == ["a", None]
+    assert listed([]) == "[]"
+
+
+def test_what_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        record({"share": float("nan")})

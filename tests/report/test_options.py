@@ -1,4 +1,4 @@
-"""What a report shows and hides on request, in every file that `memdeep` writes."""
+"""Options show and hide parts of a report in every file that `memdeep` writes."""
 
 from __future__ import annotations
 

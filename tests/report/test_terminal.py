@@ -1,4 +1,7 @@
-"""The verdict fits its terminal and says the main things; no label can steer the terminal."""
+"""The verdict fits its terminal and says the main things; no label can steer the terminal.
+
+Its lines break where a reader would break them, Chinese as well.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +48,10 @@ from memdeep.model import (
 )
 from memdeep.model.statement import state
 from memdeep.report import terminal
+from memdeep.report.terminal import wrap
 from memdeep.text.language import language
 
+BREAKABLE = st.text(st.sampled_from("ab cde　 中文，。（）“”/._9é"), max_size=120)
 STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # C0 but the newline, DEL, and C1
 
 
@@ -54,7 +59,7 @@ def verdict(made: Report, width: int = 80, code: str = "en") -> str:
     """The verdict as plain text, the way a pipe gets it."""
     console = Console(width=width, file=io.StringIO(), color_system=None, legacy_windows=False)
     with console.capture() as capture:
-        console.print(terminal.verdict(made, console, language(code)))
+        console.print(terminal.verdict(made, width, language(code)))
     return capture.get()
 
 
@@ -306,3 +311,32 @@ def test_a_dump_says_who_was_running() -> None:
         "The stacks of all threads then are in stacks.txt."
     ) in words_of(made)
     assert "over --kill-at. The" in words_of(loading(stack_dumps=(replace(dump, threads=()),)))
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("one two three", ["one two", "three"]),
+        ("内存随时间增长", ["内存随时", "间增长"]),
+        ("内存随时，间", ["内存随", "时，间"]),
+        ("内存随（时间）", ["内存随", "（时间）"]),
+        ("内存 RSS 增加了", ["内存 RSS", "增加了"]),
+        ("a_long_word_that_does_not_fit", ["a_long_word_that_does_not_fit"]),
+        ("first\nsecond", ["first", "second"]),
+        ("", [""]),
+    ],
+)
+def test_lines_break_at_blanks_and_between_wide_characters(text: str, lines: list[str]) -> None:
+    assert wrap(text, 8).split("\n") == lines
+
+
+@given(text=BREAKABLE, width=st.integers(1, 40))
+def test_nothing_but_blanks_is_lost(text: str, width: int) -> None:
+    assert "".join(wrap(text, width).split()) == "".join(text.split())
+
+
+@given(text=BREAKABLE)
+def test_a_line_is_too_wide_only_where_it_cannot_be_broken(text: str) -> None:
+    for line in wrap(text, 20).split("\n"):
+        if cell_len(line) > 20:
+            assert "\n" not in wrap(line.strip(), 1)

@@ -65,7 +65,7 @@ def written(report: Report, directory: Path) -> Path:
     """The page of ``report``, written as `memdeep report` writes it."""
     directory.mkdir(parents=True, exist_ok=True)
     page = directory / "report.html"
-    pipeline.write(report, page, directory / "report.json", lambda _: None)
+    pipeline.write(report, {"html": page}, lambda _: None)
     return page
 
 

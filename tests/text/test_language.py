@@ -94,7 +94,7 @@ def test_what_is_put_together_from_a_closed_list_exists() -> None:
     needed = {f"finding.share_{kind.value}" for kind in FindingKind}
     for advice in Advice:
         needed |= {f"advice.{advice.name.lower()}", f"evidence.{advice.name.lower()}"}
-    facts = (ROOT / "memdeep/report/facts.py").read_text("utf-8")
+    facts = (ROOT / "memdeep/report/page/facts.py").read_text("utf-8")
     needed |= {f"facts.{name}" for name in re.findall(r'Fact\(\s*"(\w+)"', facts)}
     assert needed <= KEYS
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memdeep.text import units
@@ -67,8 +67,12 @@ def test_percents(ratio: float | None, text: str) -> None:
         (0.0, "0 ms"),
         (0.000001, "<1 ms"),
         (0.000499, "<1 ms"),
+        (0.0005, "<1 ms"),  # a tie, which would be rounded down to none
         (0.0006, "1 ms"),
         (0.012, "12 ms"),
+        (0.9994, "999 ms"),
+        (0.9994999999999999, "1.0 s"),  # times 1000 this is 999.5, which would read "1000 ms"
+        (0.9995, "1.0 s"),
         (0.9996, "1.0 s"),
         (3.21, "3.2 s"),
         (59.94, "59.9 s"),
@@ -127,6 +131,7 @@ def test_percents_keep_their_sign(ratio: float) -> None:
 
 
 @given(seconds=SECONDS)
+@example(seconds=0.0005)
 def test_a_duration_reads_back_within_its_rounding(seconds: float) -> None:
     text = units.duration(seconds)
     assert text != "0 ms" or seconds == 0

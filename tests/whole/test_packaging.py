@@ -53,7 +53,9 @@ def test_one_compiled_wheel_serves_all_pythons(built: Path) -> None:
     assert "-cp310-abi3-" in wheel.name
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    assert [name for name in names if name.endswith(".so")] == ["memdeep/capture/_replay.abi3.so"]
+    assert [name for name in names if name.endswith(".so")] == [
+        "memdeep/heap/replay/_replay.abi3.so"
+    ]
 
 
 def test_without_a_compiler_the_wheel_is_pure(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
         *TEMPLATES,
     }
     assert expected <= names
-    assert "tests/test_packaging.py" in names
+    assert "tests/whole/test_packaging.py" in names
     assert "examples/backtest/deepseek_backtest.py" in names
 
 

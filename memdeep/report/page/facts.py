@@ -1,4 +1,4 @@
-"""The facts of a run: what was started, how it was recorded, how it ended, what it left."""
+"""The facts of a run: its command, how it was recorded, how it ended, the files it left."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from memdeep.text import units
 from memdeep.text.language import Language
 from memdeep.version import __version__
 
-PAGE_SIZE = "(size of this page)"  # the renderer puts it in
+PAGE_SIZE = "(size of this page)"  # which `html` replaces by the size
 IN_MEMRAY = ("memray stats", "memray flamegraph", "memray flamegraph --temporal")
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """``name`` is a key of the words, under ``facts.``; ``code`` are commands, in place of text.
+    """A fact: a text, or commands (``code``) in its place.
 
-    A text that has words in it comes by code of language.
+    ``name`` is a key of the words, after ``facts.``. A text that has words in it is given by code
+    of the language.
     """
 
     name: str
@@ -29,7 +30,7 @@ class Fact:
 
 
 def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
-    """The facts that are known or worth saying that they are not."""
+    """Return the facts to show, including some that are unknown."""
     run = report.run
     mode = [run.mode.backend]
     if run.mode.native:
@@ -65,5 +66,5 @@ def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
 
 
 def _moment(iso: str | None) -> str:
-    """``2025-11-20 10:30:48``, in the zone it was recorded in."""
+    """Return a time as ``2025-11-20 10:30:48``, in the zone it was recorded in."""
     return units.UNKNOWN if iso is None else iso[:19].replace("T", " ")

@@ -1,4 +1,7 @@
-"""Renders the page from its templates: the only module that knows Jinja."""
+"""Encodes a report as the page: one self-contained HTML file.
+
+The only module that knows Jinja; where things stand on the page is up to the templates.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,20 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from memdeep.analysis.by_line import by_line
+from memdeep.analysis.fold import fold
+from memdeep.model import Report
+from memdeep.report.options import DEFAULTS, ReportOptions
+from memdeep.report.page import payload, view
 from memdeep.report.page.facts import PAGE_SIZE
 from memdeep.report.page.view import Page
 from memdeep.text import units
-from memdeep.text.language import Language, Value, template_directory
+from memdeep.text.language import Language, Value, chosen, template_directory
 from memdeep.text.safe import plain, plain_code
 
 TEMPLATE = "report.html.j2"
@@ -23,8 +31,17 @@ POLICY_PLACE = "(script hashes)"
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
+def encode(report: Report, options: ReportOptions = DEFAULTS) -> Iterator[bytes]:
+    """Return the page of ``report``, as UTF-8 in one piece."""
+    peaks = [phase.peak for phase in report.phases]
+    folded, lines = fold(report.heap, peaks), by_line(report.heap, peaks)
+    blocks = payload.encode(report, folded, lines, options.editor)
+    languages = chosen(options.lang)
+    return iter([render(view.page(report, blocks, languages), languages)])
+
+
 def render(page: Page, languages: Sequence[Language]) -> bytes:
-    """``page`` as one self-contained HTML file, UTF-8, in ``languages``."""
+    """Return ``page`` as HTML, UTF-8, in ``languages``."""
     environment = Environment(
         loader=FileSystemLoader(template_directory()),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -45,18 +62,18 @@ def render(page: Page, languages: Sequence[Language]) -> bytes:
 
 
 def _plain(value: object) -> object:
-    """What a template puts into the page: text from a run may hold anything."""
+    """Make text that a template puts into the page plain: text from a run may hold anything."""
     return plain_code(value) if type(value) is str else value
 
 
 class _Speech:
-    """Says a thing in every language of the page; the style sheet shows one of them."""
+    """Writes a sentence in every language of the page; the style sheet shows one of them."""
 
     def __init__(self, languages: Sequence[Language]) -> None:
         self._languages = languages
 
     def text(self, said: str | Mapping[str, str], **values: Value) -> Markup:
-        """A key of the words, or a sentence by language, as HTML."""
+        """Return a sentence as HTML; ``said`` is a key of the words, or its text by language."""
         if len(self._languages) == 1:
             return Markup.escape(self._say(self._languages[0], said, values))
         texts = [self._say(language, said, values) for language in self._languages]
@@ -70,7 +87,7 @@ class _Speech:
         )
 
     def attribute(self, name: str, key: str) -> Markup:
-        """An attribute in the first language; scripts set it again when the language changes."""
+        """Return an attribute in the first language; scripts set it anew for another language."""
         value = self._languages[0].say(key)
         return Markup('{}="{}" data-words-{}="{}"').format(name, value, name, key)
 
@@ -82,7 +99,7 @@ class _Speech:
 
 
 def _script_safe(fields: object) -> Markup:
-    """JSON that may stand in a ``script`` element: no ``<``, ``>`` or ``&`` appears in it."""
+    """Return ``fields`` as JSON for a ``script`` element: without ``<``, ``>`` and ``&``."""
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -90,14 +107,14 @@ def _script_safe(fields: object) -> Markup:
 
 
 def _with_size(html: bytes) -> bytes:
-    """``html`` that says how large it is."""
+    """Write the size of the page into ``html``."""
     place = PAGE_SIZE.encode()
     about = html.replace(place, units.size(len(html)).encode())
     return html.replace(place, units.size(len(about)).encode())
 
 
 def _with_script_hashes(html: str) -> str:
-    """``html`` whose Content-Security-Policy allows its own scripts and no other (CSP 3, 2.3.1)."""
+    """Let the Content-Security-Policy in ``html`` allow its own scripts alone (CSP 3, 2.3.1)."""
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
         for script in _SCRIPT.findall(html)

@@ -1,9 +1,10 @@
-"""The data behind the page, in blocks for its scripts: frames, stacks and bytes, each thing once.
+"""Encodes the data behind the page in blocks for its scripts: phases, frames, stacks, bytes.
 
-A block is JSON in columns, packed by gzip and base64; a script unpacks it when it is first asked
-for. ``lifetimes`` hold what every stack had alive between which checkpoints, so that the growth
-between any two of them follows; ``lines`` are the same by the line charged, exact, since folding
-small stacks into their callers must not move bytes to another line.
+Each thing is in it once. A block is JSON in columns, packed by gzip and base64; a script unpacks it
+when it is first needed. ``lifetimes`` hold the bytes of every stack and between which checkpoints
+they were alive: the growth between any two checkpoints follows from them. ``lines`` hold the same
+by the line charged, and exactly: folding small stacks into their callers must not move bytes to
+another line.
 """
 
 from __future__ import annotations
@@ -32,12 +33,10 @@ from memdeep.model.sums import sum_of_known
 from memdeep.report.page.timeline import thin
 from memdeep.text.safe import plain, plain_code
 
-MAX_TREND_POINTS = 100
-Json = Mapping[str, object]
-
 VERSION = 2
 MAX_CURVE_POINTS = 4000
-NEVER = -1
+MAX_TREND_POINTS = 100
+NEVER = -1  # the death of bytes that were not freed
 
 _ORIGINS = {
     Origin.USER: 0,
@@ -47,16 +46,17 @@ _ORIGINS = {
     Origin.MEMDEEP: 4,
     Origin.THREAD: 5,
 }
-_NO_CALLER = Frame("", "", 0, Origin.NATIVE)  # for what had no caller to be folded into
+_NO_CALLER = Frame("", "", 0, Origin.NATIVE)  # of small stacks without a caller to fold them into
 
-Column = Sequence[Any]  # whole numbers, or None for a death that never was
+Json = Mapping[str, object]
+Column = Sequence[Any]  # whole numbers; in a column of deaths None for bytes that were not freed
 
 
 def encode(report: Report, folded: FoldedHeap, lines: LineBytes, editor: str) -> Mapping[str, str]:
-    """The blocks by name, each as base64 of gzip of JSON; what is not known has none.
+    """Return the blocks by name, each as base64 of gzip of JSON; unknown data have no block.
 
-    ``folded`` and ``lines`` are the report's heap, its peaks in the order of the phases.
-    ``editor`` is the address that opens a file in an editor, with ``{path}`` and ``{line}``.
+    ``folded`` and ``lines`` hold the heap of ``report``; their peaks are in the order of the
+    phases. ``editor`` is the address that opens a file, with ``{path}`` and ``{line}``.
     """
     index = _Index(report, folded, lines)
     lifetimes, charged = _by_node(folded.lifetimes), _by_node(lines.lifetimes)
@@ -97,7 +97,7 @@ def encode(report: Report, folded: FoldedHeap, lines: LineBytes, editor: str) ->
 
 
 def unpack(block: str) -> Json:
-    """The fields of a block again, as a script sees them."""
+    """Return the fields of a block, as a script gets them."""
     fields: Json = json.loads(gzip.decompress(base64.b64decode(block)))
     return fields
 
@@ -111,7 +111,7 @@ def _pack(fields: Json) -> str:
 
 
 class _Index:
-    """Where strings, frames and nodes stand in the page."""
+    """The places of strings, frames and nodes in the page."""
 
     def __init__(self, report: Report, folded: FoldedHeap, lines: LineBytes) -> None:
         tree = report.heap.tree
@@ -121,16 +121,16 @@ class _Index:
         for frame in (*own, *lines.frames):
             self.frames.setdefault(frame, len(self.frames))
         self._places = {node: place for place, node in enumerate(folded.nodes)}
-        # A parent weighs at least what its children weigh, so that of a kept node is kept.
+        # A parent holds at least the bytes of its children: the parent of a kept node is kept.
         self.parents = [self._places.get(tree.parents[node], -1) for node in folded.nodes]
         self.node_frames = [self.frames[frame] for frame in own]
 
     def string(self, text: str) -> int:
-        """The place of ``text``, made plain; it is added if it is new."""
+        """Return the place of ``text``, made plain; add it if it is new."""
         return self.strings.setdefault(plain(text), len(self.strings))
 
     def nodes(self, nodes: Iterable[int]) -> list[int]:
-        """The places of ``nodes``."""
+        """Return the places of ``nodes``; add a place for a node that was not kept."""
         return [self._places[node] if node in self._places else self._add(node) for node in nodes]
 
     def _add(self, node: int) -> int:
@@ -161,7 +161,7 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
             "file": [point.rss_file_bytes for point in points],
             "heap": list(report.heap.at_checkpoints),
         },
-        "phases": phase_columns(report.phases, lines),
+        "phases": _phase_columns(report.phases, lines),
         "traced": [[part.start, part.end] for part in report.heap.traced],
         "curves": {"rss": _curve(run.rss_curve), "heap": _curve(report.heap_curve)},
         "folded": folded.share,
@@ -184,7 +184,7 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
 
 
 def _steps(values: Sequence[int]) -> list[int]:
-    """The differences between neighbours: of a sorted column they are small, and pack well."""
+    """Return the differences of neighbours: in a sorted column they are small and pack well."""
     return [value - before for value, before in zip(values, [0, *values], strict=False)]
 
 
@@ -209,7 +209,7 @@ def _held(size: Column, count: Column) -> Json:
 
 
 def _sources(report: Report, index: _Index) -> Json:
-    """Runs of consecutive source lines, by file; only of files that the page names.
+    """Return runs of consecutive source lines by file, of those files that the page names.
 
     ``private`` are the files whose lines were left out.
     """
@@ -240,10 +240,10 @@ def _curve(samples: Sequence[Sample]) -> Json:
     }
 
 
-def phase_columns(phases: Sequence[Phase], lines: LineBytes) -> Json:
-    """One list a figure, in each one item a phase; null where a figure is not known.
+def _phase_columns(phases: Sequence[Phase], lines: LineBytes) -> Json:
+    """Return a column for each figure, with one item a phase; unknown figures are None.
 
-    ``freed`` is all that was freed, what came and went within the phase included.
+    ``freed`` includes the bytes that were allocated in the phase as well.
     """
     outlines = [phase.outline for phase in phases]
     culprits = [phase.main_culprit for phase in phases]
@@ -290,7 +290,7 @@ def phase_columns(phases: Sequence[Phase], lines: LineBytes) -> Json:
 
 
 def _deltas(phase: Phase) -> Sequence[int]:
-    """The growth of each repeat; of many repeats the largest of each group of neighbours."""
+    """Return the growth of each repeat; for many repeats, the largest in groups of neighbours."""
     deltas = phase.rss_deltas_bytes if phase.heap is None else phase.heap.deltas_bytes
     known = [delta for delta in deltas if delta is not None]
     if phase.repeats < 2:

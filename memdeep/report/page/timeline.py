@@ -1,6 +1,7 @@
-"""Lays out the timeline of RSS and heap with the phases as bands: places are percent of the plot.
+"""Lays out the timeline: the curves of RSS and heap, and the phases as bands below them.
 
-x runs from the left, y from the top. Knows no colours, no pixels and no template.
+Places are percent of the plot, x from the left and y from the top. Thins curves that have more
+points than can be drawn. Knows no colours, no pixels and no template.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from memdeep.text import units
 MAX_BAND_DEPTH = 6
 MAX_BANDS = 400
 MAX_MARKS = 400
-NARROW = 0.4  # percent of the plot: less is too narrow to tell from its neighbour
+NARROW = 0.4  # percent of the plot: a narrower piece cannot be told from its neighbour
 MAX_POINTS = 1500
 TONES = 6
 HEADROOM = 1.05
-FAR_THRESHOLD = 1.5  # times the highest reading: from there on a line would flatten the curves
+FAR_THRESHOLD = 1.5  # times the highest reading: a line above that would flatten the curves
 _STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Where a phase ran; ``index`` is the phase's, ``tone`` one of six colours."""
+    """A piece of the run in a phase; ``index`` is the phase, ``tone`` one of TONES colours."""
 
     index: int
     x: float
@@ -37,7 +38,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A line at a size; ``kind`` is ``warning``, ``critical`` or ``limit``."""
+    """A horizontal line at a size; ``kind`` is ``warning``, ``critical`` or ``limit``."""
 
     y: float
     size_text: str
@@ -46,7 +47,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Summit:
-    """The highest point of the heap, or of the RSS where no heap is known (``kind``)."""
+    """The highest point of the heap, or of the RSS if no heap is known; ``kind`` says which."""
 
     x: float
     y: float
@@ -55,8 +56,8 @@ class Summit:
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
-    """Where a program that did not end by itself was last seen, and the signal that ended it."""
+class DeathMark:
+    """The end of a program that a signal killed: its place and the signal."""
 
     x: float
     signal: str
@@ -64,11 +65,11 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Everything to draw. Points are texts for SVG's ``points`` in a box of 100 by 100.
+    """Everything to draw; points are texts for SVG's ``points`` in a box of 100 by 100.
 
-    ``rss_area`` reaches from the curve to the floor, ``file_area`` is the part of it that maps
-    files or is shared (empty where that is not known). The heap has a curve for each piece of the
-    run that was traced. ``rows`` is the number of rows of bands.
+    ``rss_area`` reaches from the curve to the floor; ``file_area`` is the part of it that maps
+    files or is shared, empty if unknown. ``heap_points`` has a curve for each stretch that was
+    traced. ``rows`` is the number of rows of bands.
     """
 
     end_s: float
@@ -83,12 +84,12 @@ class Timeline:
     marks: tuple[float, ...]
     thresholds: tuple[Threshold, ...]
     peak: Summit | None
-    death: Death | None
+    death: DeathMark | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """From seconds and bytes to percent of the plot."""
+    """Turns seconds and bytes into percent of the plot."""
 
     end_s: float
     top_bytes: float
@@ -101,7 +102,7 @@ class _Scale:
 
 
 def lay_out(report: Report) -> Timeline | None:
-    """The timeline of a run, or None if nothing was measured over time."""
+    """Return the timeline of a run, or None if nothing was measured over time."""
     run = report.run
     curves = (*run.rss_curve, *report.heap_curve)
     if not curves:
@@ -148,7 +149,7 @@ def _limits(report: Report) -> Sequence[tuple[int | None, str]]:
 
 
 def _heap_pieces(report: Report) -> list[Sequence[Sample]]:
-    """The heap's curve with the peaks between its readings, cut where it was not traced."""
+    """Return the curve of the heap with its peaks, cut where nothing was traced."""
     points = report.run.checkpoints
     curve = sorted([*report.heap_curve, *_peaks(report)], key=lambda sample: sample.time_s)
     spans = [(points[part.start].time_s, points[part.end].time_s) for part in report.heap.traced]
@@ -172,14 +173,14 @@ def _area(samples: Sequence[Sample], scale: _Scale, size: Callable[[Sample], int
 
 
 def _file_area(samples: Sequence[Sample], scale: _Scale) -> str:
-    """The area of file pages, where every reading tells them apart."""
+    """Return the area of file pages, or an empty text unless every reading has them."""
     if any(sample.file_bytes is None for sample in samples):
         return ""
     return _area(samples, scale, lambda sample: sample.file_bytes or 0)
 
 
 def _marks(report: Report, scale: _Scale) -> tuple[float, ...]:
-    """Where checkpoints are; of those that would lie on each other, one."""
+    """Return the places of the checkpoints; those that coincide count as one."""
     places = {scale.x(point.time_s): None for point in report.run.checkpoints[1:-1]}
     if len(places) > MAX_MARKS:
         places = {round(x * MAX_MARKS / 100) * 100 / MAX_MARKS: None for x in places}
@@ -187,7 +188,7 @@ def _marks(report: Report, scale: _Scale) -> tuple[float, ...]:
 
 
 def _bands(report: Report, scale: _Scale) -> tuple[Band, ...]:
-    """The widest stretches, in rows by depth; neighbours differ in tone."""
+    """Return the widest bands, in rows by depth; neighbours differ in tone."""
     bands = [
         Band(
             index=place,
@@ -206,7 +207,7 @@ def _bands(report: Report, scale: _Scale) -> tuple[Band, ...]:
 
 
 def _pieces(report: Report, phase: Phase, scale: _Scale) -> list[tuple[float, float]]:
-    """The stretches of a phase; repeats too narrow to tell apart are one piece."""
+    """Return left and right of each stretch of ``phase``; narrow neighbours are joined."""
     points = report.run.checkpoints
     pieces: list[tuple[float, float]] = []
     narrow_run = False
@@ -230,7 +231,10 @@ def _peak(report: Report, scale: _Scale) -> Summit | None:
 
 
 def _highest(report: Report) -> Sample | None:
-    """The peak of the heap; it may lie between two readings of its curve, so the phases know it."""
+    """Return the highest sample of the heap, or of the RSS if no heap is known.
+
+    The peak may lie between two readings of the curve: the phases have it.
+    """
     curve = [*_peaks(report), *report.heap_curve] if report.heap_curve else report.run.rss_curve
     return max(curve, key=lambda sample: sample.bytes, default=None)
 
@@ -240,15 +244,15 @@ def _peaks(report: Report) -> list[Sample]:
     return [Sample(peak.time_s, peak.bytes) for peak in peaks if peak.time_s is not None]
 
 
-def _death(report: Report, scale: _Scale) -> Death | None:
+def _death(report: Report, scale: _Scale) -> DeathMark | None:
     end = report.run.exit
     if end is None or end.signal is None:
         return None
-    return Death(scale.x(report.run.checkpoints[-1].time_s), end.signal)
+    return DeathMark(scale.x(report.run.checkpoints[-1].time_s), end.signal)
 
 
 def _size_ticks(top: float) -> list[int]:
-    """Round sizes up to ``top``, at most seven of them."""
+    """Return round sizes up to ``top``, at most seven."""
     unit = 1
     while top / unit >= 1024:
         unit *= 1024
@@ -257,7 +261,7 @@ def _size_ticks(top: float) -> list[int]:
 
 
 def _time_ticks(end_s: float) -> list[float]:
-    """Round times up to ``end_s``, about ten of them at most."""
+    """Return round times up to ``end_s``, at most about ten."""
     if end_s > 300:
         steps = [60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400]
         step = next((float(s) for s in steps if end_s / s <= 10), end_s / 10)
@@ -274,7 +278,7 @@ def _tick_label(seconds: float) -> str:
 
 
 def thin(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
-    """At most ``most`` samples; of each group of neighbours the lowest and the highest stay."""
+    """Return at most ``most`` samples: the lowest and the highest of each group of neighbours."""
     if len(samples) <= most:
         return samples
     size = -(-len(samples) // ((most - 2) // 2))

@@ -1,6 +1,7 @@
-"""What the page shows without its scripts, ready to be placed: all figures are text.
+"""The view model of the page: all that it shows without its scripts.
 
-Sentences come in every language of the page.
+Figures are text already, sentences are in every language of the page. Where a thing stands on the
+page is up to the templates.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MIN_ALIVE_SHARE = 0.01
 GOOD_RATIO = 0.9
 LOW_RATIO = 0.6
 
-Texts = Mapping[str, str]  # the same text by code of language
+Texts = Mapping[str, str]  # a sentence by code of the language
 Say = Callable[[Callable[[Language], str]], Texts]
 
 
@@ -42,7 +43,7 @@ class StackFrameView:
 
 @dataclass(frozen=True, slots=True)
 class CodeLine:
-    """One source line; ``is_here`` marks the line charged."""
+    """A source line; ``is_here`` marks the line charged."""
 
     number: int
     text: str
@@ -81,7 +82,7 @@ class FindingView:
 
 @dataclass(frozen=True, slots=True)
 class LineView:
-    """A line and the bytes charged to it."""
+    """A line of the program and the bytes charged to it."""
 
     bytes_text: str
     share_text: str
@@ -92,7 +93,7 @@ class LineView:
 
 @dataclass(frozen=True, slots=True)
 class DeathView:
-    """Where the program died, what it held then (the largest lines), and what had grown last."""
+    """A death: its place, the bytes alive then, the lines that held most, the last growth."""
 
     place: Texts
     alive: Texts
@@ -144,7 +145,7 @@ class Page:
 
 
 def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language]) -> Page:
-    """The page of ``report``; ``blocks`` are the packed data for its scripts."""
+    """Return the page of ``report``; ``blocks`` are the packed data for its scripts."""
     run = report.run
     shown = most_telling(report.phases, MAX_ROWS)
     drawn = timeline.lay_out(report)
@@ -227,7 +228,7 @@ def _row(report: Report, place: int, say: Say) -> PhaseRow:
         rss_tone=_tone(phase.rss_delta_bytes),
         heap_delta_text=units.signed_size(phase.heap_delta_bytes),
         heap_tone=_tone(phase.heap_delta_bytes),
-        peak_text=units.size(sentences.peak_bytes(phase)),
+        peak_text=units.size(phase.peak_bytes),
         explained_text=units.percent(phase.explained_ratio),
         explained_tone=_explained_tone(phase.explained_ratio),
         culprit_text=units.UNKNOWN if culprit is None else sentences.location(culprit.frame),

@@ -30,7 +30,7 @@ return [e.tagName.toLowerCase(), name.trim()];
 
 
 def serious(reader: Reader, part: str = "html") -> list[str]:
-    """What axe-core finds serious or critical, with the elements and what is wrong with them."""
+    """The serious and critical faults that axe-core finds, with their elements."""
     reader.driver.set_script_timeout(60)
     reader.run(AXE)
     found: Any = reader.driver.execute_async_script(CHECK, part, RULES)

@@ -38,7 +38,7 @@ def figures(recorded: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def parsed(figures: list[dict[str, Any]]) -> str:
-    """What parsing kept; that is not the same on all Pythons."""
+    """The bytes that parsing kept; they differ between Pythons."""
     culprit = figures[LOADED]["culprits"][0]
     assert culprit["source"].strip() == "return json.loads(text)"
     return size(culprit["bytes"])

@@ -56,7 +56,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run in which every label, path, function and source line means harm."""
     directory = tmp_path_factory.mktemp("hostile")
     page = directory / "report.html"
-    pipeline.write(hostile_report(PAYLOADS), page, directory / "report.json", lambda _: None)
+    pipeline.write(hostile_report(PAYLOADS), {"html": page}, lambda _: None)
     return page
 
 

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from memdeep.model import Checkpoint, Exit, MemoryLimit, Peak, PhaseKind, Report, Sample, Stretch
 from memdeep.model.statement import state
 from memdeep.report.page import timeline
-from memdeep.report.page.timeline import TONES, Death, Timeline
+from memdeep.report.page.timeline import TONES, DeathMark, Timeline
 
 ONE_FRAME, _ = tree([frame()])
 LEFT, RIGHT, TOP, BOTTOM = 0.0, 100.0, 0.0, 100.0
@@ -127,12 +127,12 @@ def test_without_a_heap_the_peak_is_that_of_the_rss() -> None:
 @pytest.mark.parametrize(
     ("end", "death"),
     [
-        (Exit(None, "SIGKILL", "killed"), Death(RIGHT, "SIGKILL")),
+        (Exit(None, "SIGKILL", "killed"), DeathMark(RIGHT, "SIGKILL")),
         (Exit(1, None, "failed"), None),
         (None, None),
     ],
 )
-def test_a_signal_marks_the_death(end: Exit | None, death: Death | None) -> None:
+def test_a_signal_marks_the_death(end: Exit | None, death: DeathMark | None) -> None:
     assert laid_out(measured(1, 2, exit=end)).death == death
 
 

@@ -252,7 +252,7 @@ FRAME_S = 1 / 60
 
 
 def busy_s(page: Window) -> float:
-    """What the page's main thread has computed so far, others on the machine left out."""
+    """The computing time of the page's main thread so far, without other threads."""
     known = page.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
     return next(float(one["value"]) for one in known if one["name"] == "TaskDuration")
 

@@ -1,0 +1,27 @@
+"""The options of a report, the same for all of its outputs. Knows no command line and no file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+VSCODE = "vscode://file/{path}:{line}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """Options of what a report shows, and of how its outputs look.
+
+    ``source`` is True for the source lines of all files, None for those of all files but private
+    ones, False for none. ``redact_args`` hides the arguments of the program. ``lang`` is one of
+    `language.CHOICES`. ``editor`` is the address that opens a file in an editor, with ``{path}``
+    and ``{line}``. ``width`` is the number of columns of the verdict as text.
+    """
+
+    source: bool | None = None
+    redact_args: bool = False
+    lang: str = "both"
+    editor: str = VSCODE
+    width: int = 80
+
+
+DEFAULTS = ReportOptions()

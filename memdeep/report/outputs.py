@@ -1,0 +1,43 @@
+"""The outputs of a report: one list with the name, the file suffix and the encoder of each.
+
+An export is one more module with a function `encode`, and one more line in the list. Encoders are
+listed by the name of their module: Jinja2 and rich are imported only where they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+
+from memdeep.model import Report
+from memdeep.report.options import ReportOptions
+
+
+class Encoder(Protocol):
+    """A module that encodes reports."""
+
+    def encode(self, report: Report, options: ReportOptions, /) -> Iterator[bytes]:
+        """Return ``report`` in pieces. The same report and options give the same bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A format that a report can be written in; ``module`` is the full name of its `Encoder`."""
+
+    name: str
+    suffix: str
+    module: str
+
+    def encode(self, report: Report, options: ReportOptions) -> Iterator[bytes]:
+        """Return ``report`` in pieces, for a file whose name ends in ``suffix``."""
+        return cast(Encoder, import_module(self.module)).encode(report, options)
+
+
+REGISTRY = (
+    Output("html", ".html", "memdeep.report.page.html"),
+    Output("json", ".json", "memdeep.report.json"),
+    Output("text", ".txt", "memdeep.report.terminal"),
+)
+BY_NAME = {output.name: output for output in REGISTRY}
