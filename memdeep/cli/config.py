@@ -1,19 +1,9 @@
-"""Finds and reads the file that sets options, and says which value is in force and why.
-
-`memdeep.toml` and `[tool.memdeep]` in `pyproject.toml` hold the same options: those of
-`memdeep.options`. Knows neither argparse nor what an option does.
-"""
+"""`memdeep config`: shows which options are in force, and where they come from."""
 
 from __future__ import annotations
 
-import difflib
-import os
-import re
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -23,32 +13,16 @@ from rich.text import Text
 
 from memdeep.cli import arguments
 from memdeep.cli.options import (
-    BY_NAME,
-    COMMAND_LINE,
     DEFAULT,
-    ONLY_ON_COMMAND_LINE,
     OPTIONS,
     Setting,
-    Settings,
     Value,
-    example,
-    problem,
     toml_text,
 )
-from memdeep.errors import EXIT_USAGE, MemdeepError
+from memdeep.cli.settings import OWN_FILE, PROJECT_FILE, Config, load, merge
 from memdeep.text.safe import plain
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
-
-OWN_FILE = "memdeep.toml"
-PROJECT_FILE = "pyproject.toml"
-PROJECT_SECTION = ("tool", "memdeep")
 WIDE = 120  # columns of the terminal from which on `table` explains each option too
-MAX_SHOWN = 60
-_WHERE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
 def main(words: Sequence[str]) -> int:
@@ -61,184 +35,8 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def in_force(command_line: Mapping[str, object]) -> Settings:
-    """Return the options in force here; ``command_line`` goes first. Raises MemdeepError."""
-    return merge(command_line, load(Path.cwd()))
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What a file sets, in its order; without a file, nothing."""
-
-    file: Path | None = None
-    settings: tuple[Setting, ...] = ()
-
-
-def load(start: Path) -> Config:
-    """The options set for the directory ``start``, by the nearest file in it or above it.
-
-    `memdeep.toml` goes before the `[tool.memdeep]` of a `pyproject.toml` beside it. The search
-    ends with the directory that holds `.git`, or the root. Raises MemdeepError if the file found
-    cannot be read or sets what is not an option.
-    """
-    for directory in _upwards(start):
-        own, project = directory / OWN_FILE, directory / PROJECT_FILE
-        if os.path.isfile(own):
-            content = _read(own)
-            return _config(own, content, _parse(own, content), ())
-        if os.path.isfile(project):
-            content = _read(project)
-            if "memdeep" not in content:
-                continue  # and whether the rest of it is in order is not our affair
-            document = _parse(project, content)
-            if _section(document, PROJECT_SECTION) is not None:
-                return _config(project, content, document, PROJECT_SECTION)
-    return Config()
-
-
-def merge(command_line: Mapping[str, object], loaded: Config) -> Settings:
-    """The value in force of every option: of the command line, the file, the default, in turn.
-
-    ``command_line`` holds values by the option's name, with dashes or underscores; None stands
-    for "not given", and a list is not added to the file's but replaces it. Raises KeyError for a
-    name that is not in `OPTIONS`.
-    """
-    chosen = {option.name: Setting(option.name, option.default, DEFAULT) for option in OPTIONS}
-    chosen.update((setting.name, setting) for setting in loaded.settings)
-    for key, value in command_line.items():
-        name = BY_NAME[_normal(key)].name
-        if value is not None:
-            chosen[name] = Setting(name, _frozen(value), COMMAND_LINE)
-    return Settings(chosen.values())
-
-
-def _upwards(start: Path) -> Iterator[Path]:
-    try:
-        first = Path(os.path.abspath(start))
-    except FileNotFoundError:  # the working directory has been removed
-        return
-    for directory in (first, *first.parents):
-        yield directory
-        if os.path.exists(directory / ".git"):
-            return
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise _error(
-            f"{path} is not UTF-8 at line {line}, as TOML must be.", "Save it as UTF-8."
-        ) from error
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise _error(f"Cannot read {path}: {reason}.", "Check its permissions.") from error
-
-
-def _parse(path: Path, content: str) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = tomllib.loads(content)
-        return document
-    except (ValueError, RecursionError) as error:
-        sentence = str(error)
-        where = _WHERE.search(sentence)
-        at = ""
-        if where is not None:
-            sentence = sentence[: where.start()]
-            at = f" at line {where[1] or content.rstrip().count(chr(10)) + 1}"
-        raise _error(
-            f"{path} is not valid TOML{at}: {sentence[:1].lower()}{sentence[1:]}.",
-            'Options stand one a line, as in: focus = ["json", "numpy"]',
-        ) from error
-
-
-def _section(document: dict[str, Any], names: Sequence[str]) -> Any:
-    """What is under ``names``, one in the other; None where there is nothing."""
-    found: Any = document
-    for name in names:
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
-
-
-def _config(path: Path, content: str, document: dict[str, Any], names: Sequence[str]) -> Config:
-    section = _section(document, names)
-    if not isinstance(section, dict):
-        title = f"[{'.'.join(names)}]"
-        raise _error(f"{path}: {title} must be a table.", f"Write {title} on a line of its own.")
-    settings: dict[str, Setting] = {}
-    for key, value in section.items():
-        line = _line(content, names, key)
-        where = str(path) if line is None else f"{path}:{line}"
-        option = BY_NAME.get(_normal(key))
-        if option is None:
-            shown = key if len(key) <= MAX_SHOWN else f"{key[: MAX_SHOWN - 1]}…"
-            raise _error(f"{where} sets '{shown}', which is no option.", _meant(key, names))
-        wrong = problem(option, value)
-        if wrong is not None:
-            hint = f"Write, for example: {option.name} = {example(option, value)}"
-            raise _error(f"{where}: {option.name} {wrong}.", hint)
-        if option.name in settings:
-            raise _error(f"{where} sets {option.name} a second time.", "Keep one of the two.")
-        if option.kind == "path":
-            value = path.parent / os.path.expanduser(value)
-        settings[option.name] = Setting(option.name, _frozen(value), where, path)
-    return Config(path, tuple(settings.values()))
-
-
-def _frozen(value: Any) -> Value:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _line(content: str, names: Sequence[str], key: str) -> int | None:
-    """The line of ``content`` that sets ``key``, as far as that can be told.
-
-    tomllib keeps no places. A line sets the key if the document up to it is valid and does not
-    have the key, and has it once the statement that begins there is complete.
-    """
-    lines = content.split("\n")
-    assigns = re.compile(rf"(?:^|[\s.{{,\"']){re.escape(key)}[\"']?\s*=")
-    opens = re.compile(r"\W+".join(names))
-    begin = next((at for at, line in enumerate(lines) if opens.search(line)), 0)
-    for number, line in enumerate(lines[begin:], begin):
-        if assigns.search(line) and _has(lines[:number], names, key) is False:
-            whole = (_has(lines[:end], names, key) for end in range(number + 1, len(lines) + 1))
-            if next((has for has in whole if has is not None), False):
-                return number + 1
-    return None
-
-
-def _has(lines: Sequence[str], names: Sequence[str], key: str) -> bool | None:
-    """Whether the document of these lines sets ``key``; None if it is not a document."""
-    try:
-        section = _section(tomllib.loads("\n".join(lines)), names)
-    except (ValueError, RecursionError):
-        return None
-    return isinstance(section, dict) and key in section
-
-
-def _normal(key: str) -> str:
-    return key.replace("_", "-")
-
-
-def _meant(key: str, names: Sequence[str]) -> str:
-    """A hint to what was meant by a key that is no option."""
-    if key in ONLY_ON_COMMAND_LINE:
-        return f"Give --{key} on the command line: it is meant for one run."
-    if key == PROJECT_SECTION[0] and not names:
-        return f"In {OWN_FILE} the options stand alone, without [{'.'.join(PROJECT_SECTION)}]."
-    near = difflib.get_close_matches(_normal(key), BY_NAME, n=1)
-    if near:
-        return f"Did you mean {near[0]}?"
-    return f"The options are {', '.join(option.name for option in OPTIONS)}."
-
-
-def _error(sentence: str, hint: str) -> MemdeepError:
-    return MemdeepError(plain(sentence), plain(hint), EXIT_USAGE)
-
-
 def table(settings: Sequence[Setting], console: Console) -> RenderableType:
-    """Every option, its value as TOML would have it, and where it came from."""
+    """Return a table of every option, with its value as TOML has it and where it came from."""
     help_texts = {option.name: option.help for option in OPTIONS}
     is_wide = console.width >= WIDE
     rows = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -255,7 +53,7 @@ def table(settings: Sequence[Setting], console: Console) -> RenderableType:
 
 
 def place(loaded: Config) -> Text:
-    """The file that was read, whole, to print with soft wrapping; or that there is none."""
+    """Return the path of the file that was read, or a sentence that there is none."""
     if loaded.file is None:
         return Text(
             f"There is no {OWN_FILE}, and no [tool.memdeep] in {PROJECT_FILE}, from here up."

@@ -85,7 +85,7 @@ class Option:
 
     @property
     def help(self) -> str:
-        """What the option does, and its default if it has one."""
+        """The text for `--help`: what the option does, and its default if it has one."""
         words = self.default_words
         if not words and self.default not in (None, False, ()):
             words = "yes" if self.default is True else str(self.default)
@@ -347,7 +347,7 @@ def size_bytes(text: str) -> int | None:
 
 
 def problem(option: Option, value: object) -> str | None:
-    """What ``option`` needs ("must be …") if ``value``, as TOML has it, will not do."""
+    """Return what is wrong ("must be …") with ``value``, as TOML has it; None if nothing is."""
     fits = {
         "flag": lambda: isinstance(value, bool),
         "number": lambda: isinstance(value, (int, float)) and not isinstance(value, bool),

@@ -6,13 +6,11 @@ import gc
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.text import Text
-
 from memdeep import pipeline
-from memdeep.cli import arguments, config, speech
+from memdeep.cli import arguments, speech
 from memdeep.cli.options import OF_REPORTS, Place, Settings
+from memdeep.cli.settings import in_force
 from memdeep.model import Report
-from memdeep.report import terminal
 from memdeep.report.options import ReportOptions
 from memdeep.rundir import directory
 from memdeep.text.language import Language, chosen
@@ -26,7 +24,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="write the reports there")
     arguments.add(parser, OF_REPORTS)
     options = parser.parse_args(words)
-    settings = config.in_force(arguments.given(options, OF_REPORTS))
+    settings = in_force(arguments.given(options, OF_REPORTS))
     path: Path = options.path
     make(path, options.output, settings)
     return 0
@@ -48,17 +46,24 @@ def make(path: Path, into: Path | None, settings: Settings) -> Report:
         paths = pipeline.report_paths(path if into is None else directory.make_directory(into))
         pipeline.write(report, paths, on_step, options)
     if not quiet:
-        spoken = spoken_language(settings)
-        speech.say(terminal.verdict(report, speech.stderr().width, spoken))
-        for problem in report.run.problems:
-            speech.say(Text(f"\n{plain(problem)}", style="yellow"))
-        speech.say("")
-        speech.say(terminal.place(paths["html"], spoken))
+        _tell(report, paths["html"], spoken_language(settings))
     if settings.flag("open"):
         import webbrowser
 
         webbrowser.open(paths["html"].absolute().as_uri())
     return report
+
+
+def _tell(report: Report, page: Path, spoken: Language) -> None:
+    from rich.text import Text
+
+    from memdeep.report import terminal
+
+    speech.say(terminal.verdict(report, speech.stderr().width, spoken))
+    for problem in report.run.problems:
+        speech.say(Text(f"\n{plain(problem)}", style="yellow"))
+    speech.say("")
+    speech.say(terminal.place(page, spoken))
 
 
 def spoken_language(settings: Settings) -> Language:

@@ -10,8 +10,9 @@ from datetime import datetime
 from rich.text import Text
 
 from memdeep import pipeline
-from memdeep.cli import arguments, config, report, speech
+from memdeep.cli import arguments, report, speech
 from memdeep.cli.options import OPTIONS, Place, Settings
+from memdeep.cli.settings import in_force
 from memdeep.errors import EXIT_INTERRUPTED, EXIT_USAGE, MemdeepError, ProgramError
 from memdeep.live.status_line import StatusLine
 from memdeep.record.how import MEMRAY, HowToRecord
@@ -38,7 +39,7 @@ def main(words: Sequence[str]) -> int:
     )
     given = parser.parse_args(own)
     what = what_to_run(rest)
-    settings = config.in_force(arguments.given(given, OPTIONS))
+    settings = in_force(arguments.given(given, OPTIONS))
     check_program(what)
     options = run_options(settings)
     output = settings.path("output")

@@ -14,10 +14,9 @@ import psutil
 
 from memdeep.live.growth import NOW, Growth, LivePhases
 from memdeep.rundir import journal, labels, samples
-from memdeep.rundir import meta as observation
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
-from memdeep.rundir.meta import Meta
+from memdeep.rundir.meta import Meta, decode_meta
 from memdeep.rundir.tail import Tail
 
 CELLS = 60
@@ -155,7 +154,7 @@ class RunProgress:
             content = self.run_dir.meta.read_bytes()
         except OSError:
             return
-        meta = observation.decode_meta(content, self.run_dir.meta)
+        meta = decode_meta(content, self.run_dir.meta)
         self._meta_version = version
         if self.meta is not None and meta.spawned_ns != self.meta.spawned_ns:
             self.is_replaced = True

@@ -1,4 +1,4 @@
-"""How to record: what the parent tells the recorded process, as words of its command line.
+"""Tells the recorded process how to record, by words on its command line.
 
 The command line is used because the environment must stay the program's own. Imports nothing.
 """
@@ -15,7 +15,7 @@ END = "--"  # ends the words on how to record; those on what to run follow
 
 
 class HowToRecord:
-    """How to record: the options that act within the program, and where the recording goes.
+    """The options that act within the program, and where the recording goes.
 
     All fields but the last three are options, which the table in `memdeep.cli.options` explains.
     ``mark_every`` is 0 where no mark is wanted, ``start_at`` and ``stop_at`` are "". ``run_dir`` is
@@ -65,7 +65,7 @@ class HowToRecord:
 
     @property
     def traced_only(self) -> "tuple[str, ...]":
-        """What tracing is limited to, in the words of the command line; empty if to nothing."""
+        """The options that limit tracing, as on the command line; empty if all is traced."""
         limits = [f"--focus {pattern}" for pattern in self.focus]
         limits += [f"--start-at {self.start_at}"] if self.start_at else []
         limits += [f"--stop-at {self.stop_at}"] if self.stop_at else []

@@ -19,7 +19,7 @@ _STDIN_NAME = "<stdin>"
 
 
 class WhatToRun:
-    """What to run: ``target`` is a script's path, a module's name or a piece of code.
+    """A program: ``target`` is a script's path, a module's name or a piece of code.
 
     As for `python`, the path ``-`` is the standard input, and a directory or a zip file is run by
     the `__main__` in it.
@@ -93,7 +93,7 @@ def prepare(what: WhatToRun, modules_before: "frozenset[str]") -> "Callable[[], 
 
 
 def holds_main(path: str) -> bool:
-    """Whether `python` takes ``path`` for a place of modules: a directory or a zip file."""
+    """Return True if `python` takes ``path`` for a place of modules: a directory, a zip file."""
     for hook in sys.path_hooks:
         try:
             hook(path)
@@ -151,7 +151,7 @@ def _script(what: WhatToRun, main: ModuleType) -> "Callable[[], object]":
 
 
 def is_compiled(source: bytes) -> bool:
-    """Whether a file of this content is a `.pyc` of this Python (PEP 552)."""
+    """Return True if a file of this content is a `.pyc` of this Python (PEP 552)."""
     # Of `importlib.util`, which would be one more module to load while the program is traced.
     from importlib._bootstrap_external import MAGIC_NUMBER
 
@@ -171,7 +171,7 @@ def _stdin(main: ModuleType) -> "Callable[[], object]":
 def _executing(
     code: "CodeType", main: ModuleType, path: str, loader: object
 ) -> "Callable[[], object]":
-    """What executes ``code`` as `python` executes a file."""
+    """Return a function that executes ``code`` as `python` executes a file."""
     import functools
 
     main.__file__ = path
@@ -221,7 +221,7 @@ def _code(what: WhatToRun, main: ModuleType) -> "Callable[[], object]":
 
 
 def has_first_path() -> bool:
-    """Whether `python` itself puts the program's directory in front of `sys.path`."""
+    """Return True if `python` itself puts the program's directory in front of `sys.path`."""
     return not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated)
 
 

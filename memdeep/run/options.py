@@ -1,4 +1,4 @@
-"""What `memdeep run` is told: how to record, what to watch and what to limit."""
+"""The options of a run: how to record, and what to watch and to limit around the program."""
 
 from __future__ import annotations
 

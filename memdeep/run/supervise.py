@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -34,10 +34,9 @@ from memdeep.run.progress import Progress
 from memdeep.run.sampling import TreeSampler
 from memdeep.run.signals import Forwarder, forwarding_signals
 from memdeep.run.verdict import Ending, KernelLog, Witnesses, judge, read_oom_counters
-from memdeep.rundir import meta as observation
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically, write_error
-from memdeep.rundir.meta import Meta
+from memdeep.rundir.meta import Meta, encode_meta
 from memdeep.rundir.samples import SAMPLES_TITLE, ProcessSample, encode_sample
 
 
@@ -58,12 +57,12 @@ def run(
     job = _Job(program, run_dir, options)
     with Bounds(options.memory_limit_bytes) as bounds:
         meta = _meta(job, bounds)
-        write_atomically(run_dir.meta, observation.encode_meta(meta))
+        write_atomically(run_dir.meta, encode_meta(meta))
         for note in bounds.notes:
             on_note(note)
         meta, end = _supervise(job, meta, bounds, on_progress, on_note)
     try:
-        write_atomically(run_dir.meta, observation.encode_meta(meta))
+        write_atomically(run_dir.meta, encode_meta(meta))
     except OutputError as error:
         # The program has run; its exit status is what the caller waits for.
         on_note(f"{error.message} How the program ended is not in the report.")
@@ -184,7 +183,7 @@ def _supervise(
         guard.close()
     capacity.close()
     end = judge(child.returncode, bounds.witnesses(sampler, guard, forwarder))
-    ended = observation.ended(
+    ended = replace(
         meta,
         duration_s=duration_s,
         exit_code=end.exit_code,
@@ -192,7 +191,7 @@ def _supervise(
         verdict=end.verdict,
         evidence=end.evidence,
         processes=sampler.seen(end.exit_code),
-        notes=() if capacity.problem is None else (capacity.problem,),
+        notes=(*meta.notes, *([] if capacity.problem is None else [capacity.problem])),
     )
     return ended, end
 

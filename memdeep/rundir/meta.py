@@ -73,30 +73,6 @@ class Meta:
     memdeep: str = field(default=__version__)
 
 
-def ended(
-    meta: Meta,
-    *,
-    duration_s: float,
-    exit_code: int | None,
-    signal: str | None,
-    verdict: str,
-    evidence: tuple[Statement, ...],
-    processes: tuple[SeenProcess, ...],
-    notes: tuple[str, ...],
-) -> Meta:
-    """Return ``meta`` with the facts that are known at the end of the run."""
-    return replace(
-        meta,
-        duration_s=duration_s,
-        exit_code=exit_code,
-        signal=signal,
-        verdict=verdict,
-        evidence=evidence,
-        processes=processes,
-        notes=(*meta.notes, *notes),
-    )
-
-
 def _redacted(meta: Meta) -> Meta:
     return replace(
         meta,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from memdeep.cli import config
-from memdeep.cli.config import Config
 from memdeep.cli.options import BY_NAME, OPTIONS, Option, Place, Settings, problem, toml_text
+from memdeep.cli.settings import Config, load, merge, tomllib
 from memdeep.errors import EXIT_USAGE, MemdeepError
 
 ALL_KINDS = """\
@@ -51,7 +51,7 @@ def values(loaded: Config) -> dict[str, object]:
 
 def complaint(directory: Path) -> tuple[str, str]:
     with pytest.raises(MemdeepError) as caught:
-        config.load(directory)
+        load(directory)
     error = caught.value
     assert error.exit_status == EXIT_USAGE
     assert error.message.endswith(".")
@@ -70,9 +70,9 @@ def shown(width: int, settings: Settings, *, terminal: bool = False) -> str:
 
 
 def test_without_a_file_the_defaults_are_in_force(project: Path) -> None:
-    loaded = config.load(project)
+    loaded = load(project)
     assert loaded == Config()
-    settings = config.merge({}, loaded)
+    settings = merge({}, loaded)
     assert [setting.name for setting in settings] == [option.name for option in OPTIONS]
     assert {setting.origin for setting in settings} == {"default"}
     assert settings.flag("native")
@@ -84,7 +84,7 @@ def test_without_a_file_the_defaults_are_in_force(project: Path) -> None:
 def test_both_files_hold_the_same_options(project: Path) -> None:
     own = write(project / "own" / "memdeep.toml", ALL_KINDS)
     other = write(project / "other" / "pyproject.toml", f"[tool.memdeep]\n{ALL_KINDS}")
-    one, two = config.load(own.parent), config.load(other.parent)
+    one, two = load(own.parent), load(other.parent)
     assert values(one) == {**values(two), "output": own.parent / "runs/last"}
     assert values(two) == {
         "native": False,
@@ -100,7 +100,7 @@ def test_both_files_hold_the_same_options(project: Path) -> None:
 
 def test_every_setting_says_the_line_it_is_from(project: Path) -> None:
     own = write(project / "memdeep.toml", ALL_KINDS)
-    places = {setting.name: setting.origin for setting in config.load(project).settings}
+    places = {setting.name: setting.origin for setting in load(project).settings}
     assert places["native"] == f"{own}:1"
     assert places["sample-interval"] == f"{own}:3"
     assert places["mark-call"] == f"{own}:5"
@@ -121,13 +121,13 @@ def test_every_setting_says_the_line_it_is_from(project: Path) -> None:
 def test_the_line_is_right_in_strange_files(project: Path, text: str, line: int) -> None:
     path = project / "pyproject.toml"
     path.write_bytes(text.encode())
-    settings = {setting.name: setting for setting in config.load(project).settings}
+    settings = {setting.name: setting for setting in load(project).settings}
     assert (settings["native"].value, settings["native"].origin) == (True, f"{path}:{line}")
 
 
 def test_the_line_is_left_out_where_it_cannot_be_told(project: Path) -> None:
     path = write(project / "memdeep.toml", '"nat\\u0069ve" = false\n')
-    (setting,) = config.load(project).settings
+    (setting,) = load(project).settings
     assert (setting.origin, setting.file) == (str(path), path)
 
 
@@ -135,26 +135,26 @@ def test_the_nearest_file_wins_and_is_the_only_one(project: Path) -> None:
     write(project / "memdeep.toml", "native = false\nopen = true")
     write(project / "a" / "pyproject.toml", "[tool.memdeep]\nquiet = true")
     write(project / "a" / "b" / "pyproject.toml", "[tool.other]\nmemdeep = 3")
-    assert values(config.load(project / "a" / "b")) == {"quiet": True}
-    assert values(config.load(project)) == {"native": False, "open": True}
+    assert values(load(project / "a" / "b")) == {"quiet": True}
+    assert values(load(project)) == {"native": False, "open": True}
 
 
 def test_the_own_file_goes_before_the_projects(project: Path) -> None:
     write(project / "pyproject.toml", "[tool.memdeep]\nquiet = true")
     write(project / "memdeep.toml", "open = true")
-    assert values(config.load(project)) == {"open": True}
+    assert values(load(project)) == {"open": True}
 
 
 def test_the_search_ends_at_the_repository(project: Path) -> None:
     write(project / "memdeep.toml", "open = true")
     (project / "repository" / "src").mkdir(parents=True)
     write(project / "repository" / ".git", "gitdir: elsewhere")
-    assert config.load(project / "repository" / "src") == Config()
+    assert load(project / "repository" / "src") == Config()
 
 
 def test_a_broken_project_file_that_does_not_name_memdeep_is_left_alone(project: Path) -> None:
     write(project / "pyproject.toml", "[tool.other\n")
-    assert config.load(project) == Config()
+    assert load(project) == Config()
 
 
 def test_a_removed_working_directory_has_no_file(
@@ -164,13 +164,13 @@ def test_a_removed_working_directory_has_no_file(
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert config.load(Path(".")) == Config()
+    assert load(Path(".")) == Config()
 
 
 def test_the_command_line_wins(project: Path) -> None:
     path = write(project / "memdeep.toml", "native = false\nfocus = ['a', 'b']\nwarning-mb = 5\n")
     given = {"focus": ["c"], "warning_mb": None, "open": True, "output": Path("out")}
-    settings = config.merge(given, config.load(project))
+    settings = merge(given, load(project))
     origins = {setting.name: setting.origin for setting in settings}
     assert settings.value("focus") == ("c",)
     assert settings.value("warning-mb") == 5
@@ -185,12 +185,12 @@ def test_the_command_line_wins(project: Path) -> None:
 
 def test_a_name_that_is_no_option_cannot_be_merged() -> None:
     with pytest.raises(KeyError):
-        config.merge({"force": True}, Config())
+        merge({"force": True}, Config())
 
 
 def test_another_name_of_an_option_is_that_option(project: Path) -> None:
     write(project / "memdeep.toml", "deep = true")
-    assert config.merge({}, config.load(project)).flag("trace-python-allocators")
+    assert merge({}, load(project)).flag("trace-python-allocators")
 
 
 @pytest.mark.parametrize(
@@ -253,8 +253,8 @@ def test_a_file_that_may_not_be_read(project: Path) -> None:
 
 def test_the_table_fits_80_columns_and_tells_the_origin(project: Path) -> None:
     path = write(project / ("long" * 30) / "memdeep.toml", ALL_KINDS)
-    loaded = config.load(path.parent)
-    text = shown(80, config.merge({"mark-line": ["x" * 200, "\x1b[31m"]}, loaded))
+    loaded = load(path.parent)
+    text = shown(80, merge({"mark-line": ["x" * 200, "\x1b[31m"]}, loaded))
     lines = text.splitlines()
     assert max(len(line) for line in lines) <= 80
     assert "\x1b" not in text
@@ -268,13 +268,13 @@ def test_the_table_fits_80_columns_and_tells_the_origin(project: Path) -> None:
 
 def test_the_table_links_to_the_file(project: Path) -> None:
     path = write(project / "memdeep.toml", ALL_KINDS)
-    text = shown(80, config.merge({}, config.load(project)), terminal=True)
+    text = shown(80, merge({}, load(project)), terminal=True)
     assert re.search(rf";{path.as_uri()}\x1b\\\S*memdeep\.toml:1\b", text)
-    assert "\x1b]8;" not in shown(80, config.merge({}, config.load(project)))
+    assert "\x1b]8;" not in shown(80, merge({}, load(project)))
 
 
 def test_a_wide_table_explains_the_options() -> None:
-    assert OPTIONS[0].help in shown(140, config.merge({}, Config()))
+    assert OPTIONS[0].help in shown(140, merge({}, Config()))
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
@@ -289,4 +289,4 @@ def test_a_default_is_a_value_its_option_takes(option: Option) -> None:
 @given(st.text(st.characters(blacklist_categories=("Cs",))), st.floats(0.001, 1e9))
 def test_a_shown_value_is_toml(text: str, number: float) -> None:
     content = f"text = {toml_text(text)}\nnumber = {toml_text(number)}\nlist = {toml_text((text,))}"
-    assert config.tomllib.loads(content) == {"text": text, "number": number, "list": [text]}
+    assert tomllib.loads(content) == {"text": text, "number": number, "list": [text]}

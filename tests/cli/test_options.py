@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import environment
 
-from memdeep.cli import arguments, config
-from memdeep.cli.config import Config
+from memdeep.cli import arguments
 from memdeep.cli.options import OPTIONS, Option, Place, Settings, size_bytes
 from memdeep.cli.run import run_options
+from memdeep.cli.settings import Config, merge
 from memdeep.record.how import HowToRecord
 from memdeep.report.options import ReportOptions
 from memdeep.run.options import RunOptions
 
-DEFAULTS = config.merge({}, Config())
+DEFAULTS = merge({}, Config())
 NOT_OPTIONS = {"run_dir", "dumps_stacks", "orders"}  # what the parent prepares for the recording
 
 
@@ -78,7 +78,7 @@ def test_the_defaults_record_with_memray_and_native_frames_and_trace_everything(
 
 
 def test_what_is_given_reaches_the_stage_it_is_for_in_bytes() -> None:
-    settings = config.merge(
+    settings = merge(
         {"warning-mb": 1.5, "kill-at": "2K", "max_capture": "1.5 GB", "focus": ["a", "b"]},
         Config(),
     )
@@ -100,7 +100,7 @@ def test_a_path_from_the_command_line_stays_as_it_was_given() -> None:
     parser = argparse.ArgumentParser()
     arguments.add(parser, OPTIONS)
     settings = Settings(
-        config.merge(arguments.given(parser.parse_args(["-o", "a/../b"]), OPTIONS), Config())
+        merge(arguments.given(parser.parse_args(["-o", "a/../b"]), OPTIONS), Config())
     )
     assert settings.path("output") == Path("a/../b")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from memdeep.errors import EXIT_BAD_DATA, CaptureError
 from memdeep.model.statement import Statement, state
-from memdeep.rundir.meta import SeenProcess, decode_meta, encode_meta, ended
+from memdeep.rundir.meta import SeenProcess, decode_meta, encode_meta
 
 PATH = Path("runs/one/meta.json")
 # A file name that is not UTF-8 reaches Python with surrogates of this range (PEP 383).
@@ -58,9 +58,10 @@ def test_meta_comes_back(
     assert decode_meta(encode_meta(written), PATH) == written
 
 
-def test_the_end_of_a_run_adds_to_what_was_known_and_comes_back() -> None:
-    end = ended(
-        meta(critical_bytes=7, limit_source=OVER.values["source"]),
+def test_what_is_known_at_the_end_of_a_run_comes_back() -> None:
+    end = meta(
+        critical_bytes=7,
+        limit_source=OVER.values["source"],
         duration_s=1.25,
         exit_code=None,
         signal="SIGKILL",
@@ -69,9 +70,10 @@ def test_the_end_of_a_run_adds_to_what_was_known_and_comes_back() -> None:
         processes=(SeenProcess(1, None, "python", 10),),
         notes=("The disk was full.",),
     )
-    assert (end.signal, end.verdict, end.duration_s) == ("SIGKILL", "oom-killed", 1.25)
-    assert (end.name, end.critical_bytes) == ("prog.py", 7)
-    assert decode_meta(encode_meta(end), PATH) == end
+    read = decode_meta(encode_meta(end), PATH)
+    assert (read.signal, read.verdict, read.duration_s) == ("SIGKILL", "oom-killed", 1.25)
+    assert (read.name, read.critical_bytes) == ("prog.py", 7)
+    assert read == end
 
 
 def test_meta_of_a_run_that_goes_on_has_no_end() -> None:

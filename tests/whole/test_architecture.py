@@ -83,7 +83,7 @@ KNOWS: dict[str, set[str]] = {
     "report.terminal": {"rich"},
     "report.page.html": {"jinja2", "markupsafe"},
     "cli": {"rich"},
-    "cli.config": {"rich", "tomllib", "tomli"},
+    "cli.settings": {"tomllib", "tomli"},
 }
 
 # Why a module that one other imports, or none, may have fewer lines than the floor.

@@ -51,7 +51,7 @@ def render(page: Page, languages: Sequence[Language]) -> bytes:
         lstrip_blocks=True,
     )
     speech = _Speech(languages)
-    environment.globals.update(t=speech.text, ta=speech.attribute)
+    environment.globals.update(t=speech.text, ta=speech.attribute, verbatim=_verbatim)
     html = environment.get_template(TEMPLATE).render(
         page=page,
         languages=[(language.code, language.tag) for language in languages],
@@ -64,6 +64,11 @@ def render(page: Page, languages: Sequence[Language]) -> bytes:
 def _plain(value: object) -> object:
     """Make text that a template puts into the page plain: text from a run may hold anything."""
     return plain_code(value) if type(value) is str else value
+
+
+def _verbatim(name: str) -> Markup:
+    """Return a script or a style sheet as it is; to compile it as a template takes its time."""
+    return Markup((template_directory() / name).read_text("utf-8").rstrip("\n"))
 
 
 class _Speech:
