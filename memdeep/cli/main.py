@@ -40,6 +40,10 @@ def main(words: "Sequence[str] | None" = None) -> "NoReturn":
         sys.stderr.flush()
     except OSError:  # a full disk behind it: what it still holds must not change our status
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    if status == EXIT_INTERRUPTED:
+        # CPython kills itself by the signal, whatever it is told here, if the interrupt came while
+        # it executed a text, as importing a dataclass does (`unhandled_keyboard_interrupt`).
+        os._exit(status)
     sys.exit(status)
 
 

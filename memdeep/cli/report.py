@@ -13,6 +13,7 @@ from memdeep.cli.settings import in_force
 from memdeep.model import Report
 from memdeep.report.options import ReportOptions
 from memdeep.rundir import directory
+from memdeep.symbols import cache
 from memdeep.text.language import Language, chosen
 from memdeep.text.safe import plain
 
@@ -41,7 +42,9 @@ def make(path: Path, into: Path | None, settings: Settings) -> Report:
     gc.disable()
     quiet = settings.flag("quiet")
     with speech.steps(quiet=quiet) as on_step:
-        options = ReportOptions(**settings.of(Place.REPORT))
+        options = ReportOptions(
+            **settings.of(Place.REPORT), cache=cache.directory_of("memdeep") / "templates"
+        )
         report = pipeline.analyse(pipeline.load(path), on_step, options)
         paths = pipeline.report_paths(path if into is None else directory.make_directory(into))
         pipeline.write(report, paths, on_step, options)

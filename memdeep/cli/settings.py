@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import sys
@@ -208,6 +207,8 @@ def _meant(key: str, names: Sequence[str]) -> str:
         return f"Give --{key} on the command line: it is meant for one run."
     if key == PROJECT_SECTION[0] and not names:
         return f"In {OWN_FILE} the options stand alone, without [{'.'.join(PROJECT_SECTION)}]."
+    import difflib
+
     near = difflib.get_close_matches(_normal(key), BY_NAME, n=1)
     if near:
         return f"Did you mean {near[0]}?"

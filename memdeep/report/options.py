@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 VSCODE = "vscode://file/{path}:{line}"
 
@@ -15,6 +16,7 @@ class ReportOptions:
     ones, False for none. ``redact_args`` hides the arguments of the program. ``lang`` is one of
     `language.CHOICES`. ``editor`` is the address that opens a file in an editor, with ``{path}``
     and ``{line}``. ``width`` is the number of columns of the verdict as text.
+    ``cache`` is a directory to keep compiled templates in; None for nowhere.
     """
 
     source: bool | None = None
@@ -22,6 +24,7 @@ class ReportOptions:
     lang: str = "both"
     editor: str = VSCODE
     width: int = 80
+    cache: Path | None = None
 
 
 DEFAULTS = ReportOptions()

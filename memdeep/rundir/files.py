@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +66,7 @@ def write_atomically(path: Path, content: bytes | Iterator[bytes]) -> None:
     Raises OutputError. A symbolic link at ``path`` is replaced, not followed; nobody can have
     guessed the temporary name and put a link there.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
     try:
         try:
             with open(temporary, "xb") as file:

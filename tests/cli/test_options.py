@@ -32,7 +32,7 @@ def fields(kind: type) -> set[str]:
 def test_the_options_of_a_place_are_the_fields_that_take_them() -> None:
     assert set(DEFAULTS.of(Place.PROGRAM)) == set(HowToRecord.__annotations__) - NOT_OPTIONS
     assert set(DEFAULTS.of(Place.RUN)) == fields(RunOptions) - {"how", "interpreter"}
-    assert set(DEFAULTS.of(Place.REPORT)) == fields(ReportOptions) - {"width"}
+    assert set(DEFAULTS.of(Place.REPORT)) == fields(ReportOptions) - {"width", "cache"}
 
 
 def test_an_option_acts_somewhere_and_its_places_are_of_classes_that_exist() -> None:

@@ -214,7 +214,8 @@ def test_a_run_whose_memdeep_was_killed_has_its_report(
     points = read_json(run_dir / "report.json")["checkpoints"]
     heaps = [point["heap_bytes"] for point in points[1:-1]]
     assert [point["label"] for point in points[1:-1]] == [f"step {n}" for n in range(5)]
-    assert all(later - earlier >= 700_000 for earlier, later in zip(heaps, heaps[1:], strict=False))
+    grown = [later - earlier for earlier, later in zip(heaps, heaps[1:], strict=False)]
+    assert min(grown) >= 700_000, grown
 
 
 @pytest.mark.parametrize("make_link", [os.symlink, os.link], ids=["symbolic", "hard"])

@@ -150,7 +150,7 @@ def test_it_needs_next_to_nothing() -> None:
     done = subprocess.run(
         command, env=environment(), capture_output=True, timeout=TIMEOUT_S, check=True
     )
-    face = ["memdeep.record", "memdeep.record.api", "memdeep.version"]
+    face = ["memdeep.record", "memdeep.record.api"]
     monitoring = ["memdeep.monitoring", "memdeep.monitoring.log_format"]
     expected = sorted(["memdeep", *face, *monitoring, "memdeep.text", "memdeep.text.safe"])
     assert done.stdout.decode().strip() == str(expected)

@@ -283,7 +283,7 @@ def test_the_report_can_be_interrupted(work: Path, run_memdeep: RunMemdeep) -> N
         if process.returncode != 0:
             break
         (work / "run/meta.json").unlink()
-    assert process.returncode == 130
+    assert process.returncode == 130, stderr.decode()
     assert stderr.decode().splitlines() == [
         "memdeep: The report was interrupted; all that was recorded is kept.",
         "  Make the report later: memdeep report run",

@@ -25,6 +25,7 @@ from memdeep import pipeline
 from memdeep.heap.markers import FIRST_FLAG, is_flagged
 from memdeep.heap.memray.reader import ALL_RECORDS
 from memdeep.model import Report
+from memdeep.rundir.directory import RunDirectory
 
 CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 MODES = {"native": [], "plain": ["--no-native"], "deep": ["--no-native", "--deep"]}
@@ -148,7 +149,7 @@ def test_an_interrupted_seal_needs_nobody_to_finish_it(tmp_path: Path) -> None:
     (run_dir / "markers").write_bytes(places)
     assert analysed(run_dir) == before
     assert capture.read_bytes() == torn
-    pipeline.seal(run_dir, lambda _: None)
+    pipeline.seal(RunDirectory(run_dir), lambda _: None)
     assert capture.read_bytes() == sealed
     assert analysed(run_dir) == before
 

@@ -8,10 +8,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import (
+    Environment,
+    FileSystemBytecodeCache,
+    FileSystemLoader,
+    StrictUndefined,
+    select_autoescape,
+)
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from memdeep.analysis.by_line import by_line
@@ -37,11 +47,11 @@ def encode(report: Report, options: ReportOptions = DEFAULTS) -> Iterator[bytes]
     folded, lines = fold(report.heap, peaks), by_line(report.heap, peaks)
     blocks = payload.encode(report, folded, lines, options.editor)
     languages = chosen(options.lang)
-    return iter([render(view.page(report, blocks, languages), languages)])
+    return iter([render(view.page(report, blocks, languages), languages, options.cache)])
 
 
-def render(page: Page, languages: Sequence[Language]) -> bytes:
-    """Return ``page`` as HTML, UTF-8, in ``languages``."""
+def render(page: Page, languages: Sequence[Language], cache: Path | None = None) -> bytes:
+    """Return ``page`` as HTML, UTF-8, in ``languages``; keep compiled templates in ``cache``."""
     environment = Environment(
         loader=FileSystemLoader(template_directory()),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -49,6 +59,7 @@ def render(page: Page, languages: Sequence[Language]) -> bytes:
         finalize=_plain,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=None if cache is None else _CompiledTemplates(str(cache)),
     )
     speech = _Speech(languages)
     environment.globals.update(t=speech.text, ta=speech.attribute, verbatim=_verbatim)
@@ -59,6 +70,16 @@ def render(page: Page, languages: Sequence[Language]) -> bytes:
         policy_place=POLICY_PLACE,
     )
     return _with_size(_with_script_hashes(html).encode("utf-8", "replace"))
+
+
+class _CompiledTemplates(FileSystemBytecodeCache):
+    """Compiled templates, kept from one report to the next where that is possible."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep a compiled template; nothing is lost where that cannot be."""
+        with suppress(OSError):
+            os.makedirs(self.directory, mode=0o700, exist_ok=True)
+            super().dump_bytecode(bucket)
 
 
 def _plain(value: object) -> object:
