@@ -230,17 +230,21 @@ class Finding:
 
     ``share`` is the part of the phase's retained bytes (GROWTH), of its peak (PEAK), of its RSS
     growth (UNTRACKED), or of the bytes it freed (HELD). The last two kinds have no culprit.
-    ``evidence`` holds, by name, the figures and words that ``advice`` rests on.
+    ``evidence`` holds, by name, the figures and words that ``advice`` rests on. ``phases`` are all
+    that the bytes are summed over, ``phase`` is the one of them with the most; ``pattern`` is that
+    of their names, "" for segments, which have none, and for a single phase.
     """
 
     kind: FindingKind
     phase: int
+    phases: tuple[int, ...]
     bytes: int
     share: float
     culprit: Culprit | None
     advice: Advice | None
     evidence: Mapping[str, int | float | str] = field(default_factory=dict)
     fate: Fate | None = None
+    pattern: str = ""
 
 
 @dataclass(frozen=True, slots=True)

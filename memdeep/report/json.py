@@ -233,6 +233,7 @@ def _finding(report: Report, item: Finding, culprits: _Culprits) -> Json:
     return {
         "title": sentences.finding(report, item, ENGLISH),
         "phase": item.phase,
+        "phases": list(item.phases),
         "bytes": item.bytes,
         "culprit": None if item.culprit is None else culprits.one(item.culprit),
         "advice": sentences.advice(item, ENGLISH) or None,

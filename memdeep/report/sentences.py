@@ -6,7 +6,7 @@ of the languages.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
 from memdeep.model import (
@@ -28,6 +28,7 @@ from memdeep.model import (
     ThreadStack,
 )
 from memdeep.model.statement import Statement
+from memdeep.model.sums import sum_of_known
 from memdeep.text import units
 from memdeep.text.language import Language
 
@@ -108,36 +109,52 @@ def no_findings(report: Report, language: Language) -> str:
 def finding(report: Report, item: Finding, language: Language) -> str:
     """Return a finding as one sentence."""
     phase = report.phases[item.phase]
-    name = _subject(report, phase, language)
     if item.culprit is None:
         return language.say(
             f"finding.{item.kind.value}",
-            phase=name,
+            phase=_subject(report, phase, language),
             size_bytes=item.bytes,
             rss_bytes=phase.rss_delta_bytes,
         )
     where = location(item.culprit.frame)
     if item.kind is FindingKind.PEAK:
         return language.say(
-            "finding.peak",
-            phase=name,
+            "finding.highest" if item.fate is None else "finding.peak",
+            phase=_subject(report, phase, language),
             peak_bytes=phase.peak_bytes,
             where=where,
             size_bytes=item.bytes,
         )
+    phases = [report.phases[place] for place in item.phases]
+    until = "finding.until_end" if len(phases) == 1 else "finding.until_last_end"
     return language.say(
         "finding.growth",
-        phase=name,
-        grew=_growth(phase, language),
+        phase=_finding_subject(report, item, language),
+        grew=_growth(phases, language),
         where=where,
         size_bytes=item.bytes,
-        until=language.say("finding.until_end" if phase.complete else "finding.until_death"),
+        until=language.say(until if phases[-1].complete else "finding.until_death"),
     )
+
+
+def finding_name(report: Report, item: Finding, language: Language) -> str:
+    """Return the name of the phase that a finding is about, or how many of which names."""
+    if len(item.phases) == 1:
+        return short(phase_label(report.run, report.phases[item.phase], language))
+    key = "finding.pattern" if item.pattern else "finding.segments"
+    return language.say(key, name=short(item.pattern), n=len(item.phases))
+
+
+def _finding_subject(report: Report, item: Finding, language: Language) -> str:
+    if len(item.phases) == 1:
+        return _subject(report, report.phases[item.phase], language)
+    return language.say("finding.several", name=finding_name(report, item, language))
 
 
 def share(item: Finding, language: Language) -> str:
     """Return the share of a finding's bytes, and of which total it is the share."""
-    return language.say(f"finding.share_{item.kind.value}", part_share=item.share)
+    many = "_many" if len(item.phases) > 1 else ""
+    return language.say(f"finding.share_{item.kind.value}{many}", part_share=item.share)
 
 
 def advice(item: Finding, language: Language) -> str:
@@ -165,21 +182,23 @@ def fate(report: Report, item: Finding, language: Language) -> str:
     """Return what became of a finding's bytes, without small parts; empty if it is unknown."""
     if item.fate is None:
         return ""
-    parts = []
-    if item.fate.alive_bytes:
-        died = report.run.exit is None or report.run.exit.verdict != "completed"
-        key = "finding.alive_at_death" if died else "finding.alive_at_end"
-        parts.append(language.say(key, size_bytes=item.fate.alive_bytes))
+    died = report.run.exit is None or report.run.exit.verdict != "completed"
+    alive = "finding.alive_at_death" if died else "finding.alive_at_end"
+    parts = [(item.fate.alive_bytes, alive, "")]
     for place, size in item.fate.freed:
-        if parts and size < MIN_FATE_SHARE * item.bytes:
-            continue
         if place is None:
-            parts.append(language.say("finding.freed_outside", size_bytes=size))
+            parts.append((size, "finding.freed_outside", ""))
         else:
             name = short(phase_label(report.run, report.phases[place], language))
-            key = "finding.freed_itself" if place == item.phase else "finding.freed_in"
-            parts.append(language.say(key, size_bytes=size, phase=name))
-    return language.say("finding.fate", parts=language.say("finding.and").join(parts))
+            is_same = place == item.phase and item.kind is FindingKind.PEAK
+            parts.append((size, "finding.freed_itself" if is_same else "finding.freed_in", name))
+    parts.sort(key=lambda part: part[0], reverse=True)
+    said = [
+        language.say(key, size_bytes=size, phase=name)
+        for place, (size, key, name) in enumerate(parts)
+        if size and (place == 0 or size >= MIN_FATE_SHARE * item.bytes)
+    ]
+    return language.say("finding.fate", parts=language.say("finding.and").join(said))
 
 
 def outcome(report: Report, language: Language) -> str:
@@ -332,16 +351,17 @@ def _subject(report: Report, phase: Phase, language: Language) -> str:
     return language.say(key, name=short(phase_label(report.run, phase, language)))
 
 
-def _growth(phase: Phase, language: Language) -> str:
-    rss = phase.rss_delta_bytes
+def _growth(phases: Sequence[Phase], language: Language) -> str:
+    rss = sum_of_known([phase.rss_delta_bytes for phase in phases])
+    heap = sum_of_known([phase.heap_delta_bytes for phase in phases])
     if rss is not None and rss > 0:
         text = language.say("finding.grew_rss", size_bytes=rss)
-    elif (phase.heap_delta_bytes or 0) > 0:
-        text = language.say("finding.grew_heap", size_bytes=phase.heap_delta_bytes)
+    elif (heap or 0) > 0:
+        text = language.say("finding.grew_heap", size_bytes=heap)
     else:
         text = language.say("finding.kept_new")
-    if phase.repeats > 1:
-        text += language.say("finding.over_repeats", repeats=phase.repeats)
+    if len(phases) == 1 and phases[0].repeats > 1:
+        text += language.say("finding.over_repeats", repeats=phases[0].repeats)
     return text
 
 

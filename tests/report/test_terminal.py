@@ -69,7 +69,7 @@ def words_of(made: Report, width: int = 80) -> str:
 
 
 def growth(found: Phase, blamed: Frame | None = None, count: int = 1) -> Report:
-    item = Finding(FindingKind.GROWTH, 0, 8 * MB, 0.5, culprit(blamed), None)
+    item = Finding(FindingKind.GROWTH, 0, (0,), 8 * MB, 0.5, culprit(blamed), None)
     return report([found], [item] * count)
 
 

@@ -242,7 +242,7 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         rank=rank,
         title=say(lambda language: sentences.finding(report, item, language)),
         phase_index=item.phase,
-        phase_name=say(partial(sentences.phase_label, report.run, report.phases[item.phase])),
+        phase_name=say(partial(sentences.finding_name, report, item)),
         metric="peak" if item.kind is FindingKind.PEAK else "retained",
         bytes_text=units.size(item.bytes),
         share=say(lambda language: sentences.share(item, language)),

@@ -175,7 +175,7 @@ def test_advice_comes_with_its_evidence_and_the_fate_of_the_bytes() -> None:
 
 
 def test_a_finding_without_a_line_has_no_culprit() -> None:
-    item = Finding(FindingKind.HELD, 0, 9 * MB, 0.5, None, None)
+    item = Finding(FindingKind.HELD, 0, (0,), 9 * MB, 0.5, None, None)
     (card,) = page_of(report([phase()], [item])).findings
     assert card.culprit is None
     assert card.advice is None
@@ -183,7 +183,7 @@ def test_a_finding_without_a_line_has_no_culprit() -> None:
 
 def growths(count: int) -> Report:
     blamed = culprit()
-    item = Finding(FindingKind.GROWTH, 0, 10 * MB, 0.5, blamed, None)
+    item = Finding(FindingKind.GROWTH, 0, (0,), 10 * MB, 0.5, blamed, None)
     return report([phase(delta_bytes=10 * MB)], [item] * count)
 
 
