@@ -149,7 +149,9 @@ def _growth(ground: _Ground) -> list[Finding]:
     found = found[:MAX_FINDINGS]
     totals = _kept_bytes(ground, [charge for charge, _ in found])
     return [
-        _growth_finding(ground, charge, replace(culprit, share=culprit.bytes / total))
+        _growth_finding(
+            ground, charge, replace(culprit, share=culprit.bytes / total if total else 0.0)
+        )
         for (charge, culprit), total in zip(found, totals, strict=True)
     ]
 
@@ -225,14 +227,17 @@ def _charge(
 
 def _kept_bytes(ground: _Ground, charges: Sequence[_Charge]) -> list[int]:
     """Add up all that the phases of each charge allocated and that was alive at its end."""
+    totals = [0] * len(charges)
     born_in: dict[int, list[int]] = {}
     for number, charge in enumerate(charges):
-        for place in charge.places:
-            for stretch in ground.phases[place].outline.stretches:
-                for segment in range(stretch.start + 1, stretch.end + 1):
-                    born_in.setdefault(segment, []).append(number)
-    totals = [0] * len(charges)
-    for life in ground.heap.lifetimes:
+        phases = [ground.phases[place] for place in charge.places]
+        if len(phases) == 1 and phases[0].repeats == 1 and phases[0].heap is not None:
+            totals[number] = phases[0].heap.retained_bytes
+            continue
+        for stretch in (stretch for phase in phases for stretch in phase.outline.stretches):
+            for segment in range(stretch.start + 1, stretch.end + 1):
+                born_in.setdefault(segment, []).append(number)
+    for life in ground.heap.lifetimes if born_in else ():
         for number in born_in.get(life.born, ()):
             if _outlives(life, charges[number].end):
                 totals[number] += life.bytes
