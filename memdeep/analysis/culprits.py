@@ -34,25 +34,17 @@ class ChargedLines:
         ranks = [by_origin[frame.origin] for frame in tree.frames]
         self._is_ours = [frame.origin is Origin.MEMDEEP for frame in tree.frames]
         self._lines = [(frame.filename, frame.lineno) for frame in tree.frames]
-        self._frame_ids: list[int] = []
-        charged = self._frame_ids
+        charged = array("I")
         for parent, frame_id in zip(tree.parents, tree.frame_ids, strict=True):
             if parent >= 0 and ranks[charged[parent]] < ranks[frame_id]:
                 frame_id = charged[parent]
             charged.append(frame_id)
-
-    @cached_property
-    def lines(self) -> Sequence[Frame]:
-        """The first frame in the tree of each group's line, by group."""
-        firsts: dict[int, Frame] = {}
-        for group, frame in zip(self._groups_of_frames, self._tree.frames, strict=True):
-            firsts.setdefault(group, frame)  # groups are numbered as they are met
-        return list(firsts.values())
+        self.frame_ids: Sequence[int] = charged  # the frame to charge, of each node
 
     @cached_property
     def groups(self) -> Sequence[int]:
         """The group of each node: a number for the line it is charged to."""
-        column = array("I", map(self._groups_of_frames.__getitem__, self._frame_ids))
+        column = array("I", map(self._groups_of_frames.__getitem__, self.frame_ids))
         # Bytes can be handed to compiled code as they are, as often as it is asked.
         return memoryview(column.tobytes()).cast("I")
 
@@ -64,11 +56,11 @@ class ChargedLines:
 
     def frame(self, node: int) -> Frame:
         """Return the frame to charge for the allocations of ``node``."""
-        return self._tree.frames[self._frame_ids[node]]
+        return self._tree.frames[self.frame_ids[node]]
 
     def line(self, node: int) -> tuple[str, int]:
         """Return file name and line number of the frame to charge."""
-        return self._lines[self._frame_ids[node]]
+        return self._lines[self.frame_ids[node]]
 
     def culprits(
         self, stacks: Iterable[StackBytes], total_bytes: int, least_bytes: int = 0
@@ -80,7 +72,7 @@ class ChargedLines:
         """
         lines: dict[tuple[str, int], _Charge] = {}
         for stack in stacks:
-            if stack.bytes > 0 and not self._is_ours[frame_id := self._frame_ids[stack.node]]:
+            if stack.bytes > 0 and not self._is_ours[frame_id := self.frame_ids[stack.node]]:
                 line = self._lines[frame_id]
                 charge = lines.get(line)
                 if charge is None:
@@ -107,7 +99,7 @@ class ChargedLines:
         """Find the lines with the largest single allocations, at most 20, each with its largest."""
         lines: dict[tuple[str, int], Culprit] = {}
         for one in sorted(allocations, key=_bytes, reverse=True):
-            frame_id = self._frame_ids[one.node]
+            frame_id = self.frame_ids[one.node]
             line = self._lines[frame_id]
             if line not in lines and not self._is_ours[frame_id]:
                 share = one.bytes / total_bytes if total_bytes > 0 else 0.0

@@ -164,7 +164,9 @@
       const { selection, title } = shown;
       const heading = element('h3', '', element('bdi', '', title));
       if (selection.stacks.length === 0) {
-        root.replaceChildren(heading, element('p', 'hint', say('stack.nothing_here')), life(shown));
+        const isFolded = selection.bytes !== 0;
+        const why = element('p', 'hint', say(isFolded ? 'stack.all_folded' : 'stack.nothing_here'));
+        root.replaceChildren(heading, ...(isFolded ? [figures(shown)] : []), why, life(shown));
         return;
       }
       const list = element('ol', 'panel-stack', ...stack().map(frameItem));
