@@ -30,7 +30,7 @@ from memdeep.model import (
     Trend,
 )
 from memdeep.model.sums import sum_of_known
-from memdeep.report.page.timeline import thin
+from memdeep.report.page.timeline import heap_with_peaks, thin
 from memdeep.text.safe import plain, plain_code
 
 VERSION = 2
@@ -163,7 +163,7 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
         },
         "phases": _phase_columns(report.phases, lines),
         "traced": [[part.start, part.end] for part in report.heap.traced],
-        "curves": {"rss": _curve(run.rss_curve), "heap": _curve(report.heap_curve)},
+        "curves": {"rss": _curve(run.rss_curve), "heap": _curve(heap_with_peaks(report))},
         "folded": folded.share,
         "editor": editor,
         "death": None
@@ -234,7 +234,7 @@ def _sources(report: Report, index: _Index) -> Json:
 def _curve(samples: Sequence[Sample]) -> Json:
     thinned = thin(samples, MAX_CURVE_POINTS)
     return {
-        "t": [round(sample.time_s, 4) for sample in thinned],
+        "t": [round(sample.time_s, 6) for sample in thinned],
         "b": [sample.bytes for sample in thinned],
         "f": [sample.file_bytes for sample in thinned],
     }
@@ -272,7 +272,6 @@ def _phase_columns(phases: Sequence[Phase], lines: LineBytes) -> Json:
         "rss": [phase.rss_delta_bytes for phase in phases],
         "heap": [phase.heap_delta_bytes for phase in phases],
         "peak": of_heap(lambda heap: heap.peak.bytes),
-        "peakTime": [None if phase.peak is None else phase.peak.time_s for phase in phases],
         "allocated": of_heap(lambda heap: heap.allocated_bytes),
         "freed": of_heap(lambda heap: sum_of_known([heap.freed_bytes, heap.churn_bytes])),
         "churn": of_heap(lambda heap: heap.churn_bytes),
