@@ -277,9 +277,11 @@ def _death(report: Report, scale: _Scale) -> DeathMark | None:
 def _size_ticks(top: float) -> list[int]:
     """Return round sizes up to ``top``, at most seven."""
     unit = 1
-    while top / unit >= 1024:
+    while top / unit >= 1000:  # as `units.size` changes its unit
         unit *= 1024
-    step = next((s for s in _STEPS if top / unit / s <= 6), _STEPS[-1]) * unit
+    quarters = () if unit == 1 else (unit // 4, unit // 2)
+    steps = [*quarters, *(step * unit for step in _STEPS)]
+    step = next((step for step in steps if top / step <= 6), steps[-1])
     return [value * step for value in range(int(top // step) + 1)]
 
 

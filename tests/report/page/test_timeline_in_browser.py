@@ -372,10 +372,10 @@ def test_on_paper_the_table_is_whole(window: Window, scenes: Scenes) -> None:
 LONGEST = """
 for (const row of document.querySelectorAll('#phases tbody tr[data-row]')) {
   for (const column of ['rss', 'heap', 'gap']) {
-    row.querySelector(`.cell-${column} span`).textContent = '+1015.2 KB';
+    row.querySelector(`.cell-${column} span`).textContent = '+999.9 KB';
   }
   for (const column of ['peak', 'allocated', 'freed', 'churn']) {
-    row.querySelector(`.cell-${column} span`).textContent = '1015.2 KB';
+    row.querySelector(`.cell-${column} span`).textContent = '999.9 KB';
   }
   row.querySelector('.cell-duration').textContent = '12 h 07 min';
 }
