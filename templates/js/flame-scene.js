@@ -46,7 +46,7 @@
       headOf: (node) => (node === layout.ROOT ? title : frames.functionName(scene.tree.frame[node])),
       placeOf(node) {
         const frame = scene.tree.frame[node];
-        return node === layout.ROOT || frames.file(frame) === '' ? '' : frames.location(frame);
+        return node === layout.ROOT || frames.namesFile(frame) ? '' : frames.location(frame);
       },
 
       // The sign is in the label: colour alone does not reach everybody.

@@ -97,7 +97,7 @@
     function frameItem(frame) {
       const item = element('li', 'origin-' + frames.origin(frame) + (isHere(frame) ? ' here' : ''));
       const address = editorAddress(core.editor, frames.file(frame), frames.line(frame));
-      const where = element(address === null ? 'span' : 'a', 'stack-place', frames.file(frame) === '' ? '' : frames.location(frame));
+      const where = element(address === null ? 'span' : 'a', 'stack-place', frames.namesFile(frame) ? '' : frames.location(frame));
       where.title = frames.path(frame);
       if (address !== null) where.href = address;
       item.append(element('bdi', 'stack-function', frames.functionName(frame)), ' ', where);

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from memdeep.analysis.ranking import most_telling
-from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Report
+from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Frame, Report
 from memdeep.report import sentences
 from memdeep.report.page import timeline
 from memdeep.report.page.facts import Fact, facts
@@ -39,6 +39,7 @@ class StackFrameView:
     path: str
     origin: str
     source: str | None
+    is_here: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,22 +265,30 @@ def _culprit(report: Report, culprit: Culprit) -> CulpritView:
     return CulpritView(
         location=sentences.location(frame),
         path=frame.filename,
-        function=frame.function,
+        function=sentences.function_name(frame),
         code=tuple(
             CodeLine(number, text, number == frame.lineno)
             for number, text in report.around(frame, CONTEXT_LINES)
         ),
         allocations=culprit.allocations,
         stack=tuple(
-            StackFrameView(
-                function=called.function,
-                location=sentences.location(called),
-                path=called.filename,
-                origin=called.origin.value,
-                source=report.source(called),
-            )
+            _stack_frame(report, called, called == frame)
             for called in report.heap.tree.stack(culprit.node)
         ),
+    )
+
+
+def _stack_frame(report: Report, called: Frame, is_here: bool) -> StackFrameView:
+    function = sentences.function_name(called)
+    # An unknown function is named after its file already.
+    is_told = function == f"<unknown in {sentences.file_name(called.filename)}>"
+    return StackFrameView(
+        function=function,
+        location="" if is_told else sentences.location(called),
+        path=called.filename,
+        origin=called.origin.value,
+        source=report.source(called),
+        is_here=is_here,
     )
 
 
