@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from operator import attrgetter
 
 from memdeep.model import Alive, Culprit, Frame, LargeAllocation, Origin, StackBytes, StackTree
 
 MAX_CULPRITS = 20
+_NO_CALL = -1  # what was allocated in the frame itself
 
 
 class ChargedLines:
@@ -107,30 +108,67 @@ class ChargedLines:
         return tuple(lines.values())[:MAX_CULPRITS]
 
     def _culprit(self, charge: _Charge, total_bytes: int) -> Culprit:
+        alone = len(charge.stacks) == 1
+        node, branch_bytes = heaviest_branch(charge.stacks, self._from_charged)
         return Culprit(
-            frame=self.frame(charge.largest.node),
-            node=charge.largest.node,
+            frame=self.frame(node),
+            node=node,
             bytes=charge.bytes,
             allocations=charge.allocations,
             share=charge.bytes / total_bytes if total_bytes > 0 else 0.0,
+            branch_bytes=() if alone else branch_bytes,
         )
+
+    def _from_charged(self, node: int) -> Sequence[int]:
+        """Return the frames of ``node`` from the charged one on, outermost first."""
+        charged, path = self.frame_ids[node], array("I")
+        while True:
+            path.append(self._tree.frame_ids[node])
+            if path[-1] == charged:
+                return path[::-1]
+            node = self._tree.parents[node]
 
 
 class _Charge:
-    """The bytes charged to one line, and the largest of its stacks."""
+    """The bytes charged to one line, and its stacks."""
 
-    __slots__ = ("allocations", "bytes", "largest")
+    __slots__ = ("allocations", "bytes", "stacks")
 
     def __init__(self, stack: StackBytes) -> None:
-        self.largest = stack
+        self.stacks = [stack]
         self.bytes = stack.bytes
         self.allocations = stack.allocations
 
     def add(self, stack: StackBytes) -> None:
+        self.stacks.append(stack)
         self.bytes += stack.bytes
         self.allocations += stack.allocations
-        if (-stack.bytes, stack.node) < (-self.largest.bytes, self.largest.node):
-            self.largest = stack
+
+
+def heaviest_branch(
+    stacks: Iterable[StackBytes], path: Callable[[int], Sequence[int]]
+) -> tuple[int, tuple[int, ...]]:
+    """Follow the calls of a line down, each time to the one that holds most.
+
+    ``path`` returns the frames of a node from the line on. Return the largest stack at the end of
+    that way, and the bytes that went through each frame on it, whoever called the line.
+    """
+    within = [(stack, path(stack.node)) for stack in stacks]
+    held: list[int] = []
+    while True:
+        called: dict[int, list[tuple[StackBytes, Sequence[int]]]] = {}
+        for item in within:
+            frame = item[1][len(held)] if len(held) < len(item[1]) else _NO_CALL
+            called.setdefault(frame, []).append(item)
+        frame, within = min(called.items(), key=lambda item: _heaviest_first(item[1]))
+        if frame == _NO_CALL:
+            return min((-stack.bytes, stack.node) for stack, _ in within)[1], tuple(held)
+        held.append(sum(stack.bytes for stack, _ in within))
+
+
+def _heaviest_first(items: Sequence[tuple[StackBytes, Sequence[int]]]) -> tuple[int, int]:
+    size = sum(stack.bytes for stack, _ in items)
+    return -size, min(stack.node for stack, _ in items)
 
 
 _bytes = attrgetter("bytes")

@@ -7,7 +7,7 @@ page is up to the templates.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from memdeep.analysis.ranking import most_telling
@@ -40,6 +40,7 @@ class StackFrameView:
     origin: str
     source: str | None
     is_here: bool
+    share_text: str  # of the bytes of the line, where it is less than that of the call before
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class CulpritView:
     code: tuple[CodeLine, ...]
     allocations: int
     stack: tuple[StackFrameView, ...]
+    branch: Texts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +249,7 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         metric="peak" if item.kind is FindingKind.PEAK else "retained",
         bytes_text=units.size(item.bytes),
         share=say(lambda language: sentences.share(item, language)),
-        culprit=None if item.culprit is None else _culprit(report, item.culprit),
+        culprit=None if item.culprit is None else _culprit(report, item.culprit, say),
         fate=None
         if item.fate is None
         else say(lambda language: sentences.fate(report, item, language)),
@@ -260,8 +262,11 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
     )
 
 
-def _culprit(report: Report, culprit: Culprit) -> CulpritView:
-    frame = culprit.frame
+def _culprit(report: Report, culprit: Culprit, say: Say) -> CulpritView:
+    frame, branch = culprit.frame, culprit.branch_bytes
+    called = report.heap.tree.stack(culprit.node)
+    # None went elsewhere before the line was called.
+    held = [*[culprit.bytes] * (len(called) - len(branch)), *branch]
     return CulpritView(
         location=sentences.location(frame),
         path=frame.filename,
@@ -272,8 +277,18 @@ def _culprit(report: Report, culprit: Culprit) -> CulpritView:
         ),
         allocations=culprit.allocations,
         stack=tuple(
-            _stack_frame(report, called, called == frame)
-            for called in report.heap.tree.stack(culprit.node)
+            replace(
+                _stack_frame(report, one, one == frame),
+                share_text=units.percent(size / culprit.bytes) if size < before else "",
+            )
+            for one, size, before in zip(called, held, [culprit.bytes, *held], strict=False)
+        ),
+        branch=None
+        if not branch or branch[-1] == culprit.bytes
+        else say(
+            lambda language: language.say(
+                "culprit.branch", share_share=branch[-1] / culprit.bytes, size_bytes=branch[-1]
+            )
         ),
     )
 
@@ -289,6 +304,7 @@ def _stack_frame(report: Report, called: Frame, is_here: bool) -> StackFrameView
         origin=called.origin.value,
         source=report.source(called),
         is_here=is_here,
+        share_text="",
     )
 
 
