@@ -81,7 +81,7 @@ function randomRun(seed, { nodeCount = 400, lifetimeCount = 1500, checkpointCoun
   const peak = { node: many(60, () => roll(nodeCount)), bytes: many(60, () => 1 + roll(5000)), count: many(60, () => 1) };
   const blocks = {
     core: {
-      strings, frames, nodes, lines: [], folded: 0, editor: 'vscode://file/{path}:{line}',
+      strings, frames, nodes, repeats: { node: [], times: [] }, lines: [], folded: 0, editor: 'vscode://file/{path}:{line}',
       checkpoints: { label: many(checkpointCount, String), time: many(checkpointCount, (i) => i) },
       phases: {
         name: PHASES.map((_, i) => 'phase ' + i), stretches: PHASES, traced: PHASES.map(() => true),

@@ -122,8 +122,13 @@ class _Index:
             self.frames.setdefault(frame, len(self.frames))
         self._places = {node: place for place, node in enumerate(folded.nodes)}
         # A parent holds at least the bytes of its children: the parent of a kept node is kept.
-        self.parents = [self._places.get(tree.parents[node], -1) for node in folded.nodes]
+        self.parents = [self._places.get(parent, -1) for parent in folded.parents]
         self.node_frames = [self.frames[frame] for frame in own]
+        self.repeats = [
+            (place, folded.times[node])
+            for node, place in self._places.items()
+            if node in folded.times
+        ]
 
     def string(self, text: str) -> int:
         """Return the place of ``text``, made plain; add it if it is new."""
@@ -152,6 +157,10 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
             "origin": [_ORIGINS[frame.origin] for frame in index.frames],
         },
         "nodes": {"parent": index.parents, "frame": index.node_frames},
+        "repeats": {
+            "node": [place for place, _ in index.repeats],
+            "times": [times for _, times in index.repeats],
+        },
         "lines": [index.frames[frame] for frame in lines.frames],
         "checkpoints": {
             "label": [plain(point.label) for point in points],

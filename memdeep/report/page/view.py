@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from memdeep.analysis.ranking import most_telling
+from memdeep.analysis.repeats import unrepeated_stack
 from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Frame, Report
 from memdeep.report import sentences
 from memdeep.report.page import timeline
@@ -41,6 +42,7 @@ class StackFrameView:
     source: str | None
     is_here: bool
     share_text: str  # of the bytes of the line, where it is less than that of the call before
+    times_text: str  # the laps of a recursion that it stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class CulpritView:
     code: tuple[CodeLine, ...]
     allocations: int
     stack: tuple[StackFrameView, ...]
+    depth: int  # of the stack, all laps of a recursion counted
     branch: Texts | None
 
 
@@ -265,6 +268,7 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
 def _culprit(report: Report, culprit: Culprit, say: Say) -> CulpritView:
     frame, branch = culprit.frame, culprit.branch_bytes
     called = report.heap.tree.stack(culprit.node)
+    numbers = {one: place for place, one in enumerate(called)}
     # None went elsewhere before the line was called.
     held = [*[culprit.bytes] * (len(called) - len(branch)), *branch]
     return CulpritView(
@@ -278,11 +282,15 @@ def _culprit(report: Report, culprit: Culprit, say: Say) -> CulpritView:
         allocations=culprit.allocations,
         stack=tuple(
             replace(
-                _stack_frame(report, one, one == frame),
-                share_text=units.percent(size / culprit.bytes) if size < before else "",
+                _stack_frame(report, called[place], called[place] == frame),
+                share_text=units.percent(held[place] / culprit.bytes)
+                if held[place] < (held[place - 1] if place else culprit.bytes)
+                else "",
+                times_text=f"× {times:,}" if times > 1 else "",
             )
-            for one, size, before in zip(called, held, [culprit.bytes, *held], strict=False)
+            for place, times in unrepeated_stack([numbers[one] for one in called])
         ),
+        depth=len(called),
         branch=None
         if not branch or branch[-1] == culprit.bytes
         else say(
@@ -305,6 +313,7 @@ def _stack_frame(report: Report, called: Frame, is_here: bool) -> StackFrameView
         source=report.source(called),
         is_here=is_here,
         share_text="",
+        times_text="",
     )
 
 

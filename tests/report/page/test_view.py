@@ -193,6 +193,21 @@ def test_the_stack_of_a_finding_tells_the_share_of_its_branch() -> None:
     assert "40.0 %" in shown.branch["en"]
 
 
+def test_the_stack_of_a_deep_recursion_tells_its_laps() -> None:
+    stacks, (node,) = tree([frame("main"), *[frame("walk")] * 999, library("parse")])
+    made = analysed(run("+a", "-a"), stacks, [lifetime(node, bytes=9 * MB)])
+    shown = page_of(made).findings[0].culprit
+    assert shown is not None
+    assert shown.depth == 1001
+    assert [(f.function, f.times_text) for f in shown.stack] == [
+        ("main", ""),
+        ("walk", ""),
+        ("walk", ""),
+        ("walk", "× 997"),
+        ("parse", ""),
+    ]
+
+
 def test_a_finding_without_a_line_has_no_culprit() -> None:
     item = Finding(FindingKind.HELD, 0, 9 * MB, 0.5, None, None)
     (card,) = page_of(report([phase()], [item])).findings
