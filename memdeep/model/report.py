@@ -39,7 +39,10 @@ class PhaseOutline:
 class Culprit:
     """A line of the program and the bytes that it, or code it called, allocated.
 
-    ``node`` is the stack that holds most of them; ``share`` is their part of the phase's total.
+    ``node`` is a stack of the branch that holds most of them; ``share`` is their part of the
+    phase's total. ``branch_bytes`` are those that went through each of the innermost frames of that
+    stack, from ``frame`` on; there are none if the stacks of the line were not told apart, or if it
+    has only one.
     """
 
     frame: Frame
@@ -47,6 +50,7 @@ class Culprit:
     bytes: int
     allocations: int
     share: float
+    branch_bytes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ of the languages.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
@@ -32,6 +33,9 @@ from memdeep.model.sums import sum_of_known
 from memdeep.text import units
 from memdeep.text.language import Language
 
+_LIBRARIES = re.compile(r"(site|dist)-packages|python3(\.\d+t?)?")  # directories of packages
+_BUILD_TAGS = re.compile(r"(\.(cpython|pypy)[^.]*|\.abi3)(?=\.so)|(-[0-9a-f]{8})+(?=\.)")
+
 VERDICTS = ("completed", "failed", "killed", "oom-killed")  # those that have words
 MAX_NAME = 100  # characters of a name within a sentence
 MAX_DEATH_PHASES = 3  # named in one sentence
@@ -42,9 +46,35 @@ def location(frame: Frame) -> str:
     """Return ``learning.py:88``, ``json/__init__.py:293``, or the function if there is no file."""
     if not frame.filename:
         return frame.function
-    path = PurePath(frame.filename)
-    name = "/".join(path.parts[-2:]) if path.stem in ("__init__", "__main__") else path.name
+    name = file_name(frame.filename)
     return f"{name}:{frame.lineno}" if frame.lineno else name
+
+
+def file_name(path: str) -> str:
+    """Return the name of a file, with its directory where the name alone would not tell which.
+
+    So it is for ``__init__.py`` and for the modules of a library's packages, such as
+    ``multiprocessing/reduction.py``. Compiled libraries lose the tags that their builds gave them.
+    ``templates/js/payload.js`` says the same.
+    """
+    parts = PurePath(path).parts or (path,)
+    if "/" not in path or len(parts) < 2:
+        return _without_tags(parts[-1])
+    parent = parts[-2]
+    is_of_package = not _LIBRARIES.fullmatch(parent) and any(map(_LIBRARIES.fullmatch, parts[:-2]))
+    is_generic = PurePath(path).stem in ("__init__", "__main__")
+    if is_generic or (is_of_package and path.endswith(".py")):
+        return f"{parent}/{parts[-1]}"
+    return _without_tags(parts[-1])
+
+
+def function_name(frame: Frame) -> str:
+    """Return the function of ``frame``; one that is not known is in a library without tags."""
+    return _without_tags(frame.function)
+
+
+def _without_tags(name: str) -> str:
+    return _BUILD_TAGS.sub("", name) if ".so" in name else name
 
 
 def short(name: str) -> str:

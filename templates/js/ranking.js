@@ -56,14 +56,14 @@
     return false;
   }
 
-  // Rows { frame, own, total, count }: `own` (of `count` allocations) is charged to the group, `total`
+  // Rows { frame, group, own, total, count }: `own` (of `count` allocations) is charged to the group, `total`
   // was allocated at or beneath it. A frame stands for its group. Stacks folded into their callers may
   // be missing from a total, never from what is its own.
   function rank({ core, frames }, byLine, byNode, kind) {
     const group = groupsOf(frames, kind);
     const rows = new Map();
     const rowOf = (frame) => {
-      if (!rows.has(group[frame])) rows.set(group[frame], { frame, own: 0, total: 0, count: 0 });
+      if (!rows.has(group[frame])) rows.set(group[frame], { frame, group: group[frame], own: 0, total: 0, count: 0 });
       return rows.get(group[frame]);
     };
     core.lines.forEach((frame, line) => {

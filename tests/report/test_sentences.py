@@ -67,6 +67,24 @@ def sentence(found: Phase) -> str:
         (frame(filename="/app/tool/__main__.py", lineno=2), "tool/__main__.py:2"),
         (frame(filename="__main__.py", lineno=2), "__main__.py:2"),
         (frame(filename="<frozen runpy>", lineno=88), "<frozen runpy>:88"),
+        (stdlib("dump", filename="/usr/lib/python3.12/copy.py", lineno=5), "copy.py:5"),
+        (
+            stdlib("dump", filename="/lib/python3.12/multiprocessing/reduction.py", lineno=51),
+            "multiprocessing/reduction.py:51",
+        ),
+        (frame(filename="/v/lib/python3.12/site-packages/six.py", lineno=7), "six.py:7"),
+        (
+            frame(filename="/v/lib/python3.12/site-packages/pandas/core/frame.py", lineno=7),
+            "core/frame.py:7",
+        ),
+        (
+            frame(filename="/v/site-packages/np/_umath.cpython-312-x86_64-linux-gnu.so", lineno=0),
+            "_umath.so",
+        ),
+        (
+            frame(filename="/v/libgfortran-040039e1-0352e75f.so.5.0.0", lineno=0),
+            "libgfortran.so.5.0.0",
+        ),
     ],
 )
 def test_places_are_short_and_telling(called: Frame, text: str) -> None:
