@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import tokenize
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from memdeep.errors import EXIT_NOT_FOUND, EXIT_NOT_RUNNABLE, ProgramError
 from memdeep.record.program import STDIN, WhatToRun, holds_main, is_compiled
+from memdeep.run.own_code import specs
 
 
 def check_program(program: WhatToRun) -> None:
@@ -78,17 +78,12 @@ def _compile(source: str | bytes, filename: str, subject: str) -> None:
 
 
 def _check_module(name: str) -> None:
-    path: Sequence[str] | None = ["", *sys.path]
-    found: ModuleSpec | None = None
-    for part in name.split("."):
-        found = PathFinder.find_spec(part, path) if part and path is not None else None
-        if found is None and "." not in name and name in sys.builtin_module_names:
-            return
-        if found is None:
-            raise ProgramError(
-                f"There is no module named {name!r} for {sys.executable}.",
-                "Install it into the environment memdeep runs in, or run memdeep from the one "
-                "it is in: python -m memdeep run -m ...",
-                EXIT_NOT_FOUND,
-            )
-        path = found.submodule_search_locations
+    if name in sys.builtin_module_names:
+        return
+    if len(list(specs(name))) <= name.count("."):
+        raise ProgramError(
+            f"There is no module named {name!r} for {sys.executable}.",
+            "Install it into the environment memdeep runs in, or run memdeep from the one "
+            "it is in: python -m memdeep run -m ...",
+            EXIT_NOT_FOUND,
+        )
