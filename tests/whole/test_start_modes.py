@@ -145,6 +145,19 @@ def test_options_of_the_interpreter_are_handed_on(
         assert_same_state(words, places, options)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [((), ("state.py", "-u")), (("-O", "-Xutf8"), ("-m", "state", "a")), (("-B",), ("-",))],
+)
+def test_the_word_python_may_stay(
+    places: Path, options: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    plain = state(start(words, places, options))
+    ours = state(start([sys.executable, *options, *words], places, memdeep=["--quiet"]))
+    assert set(plain.pop("modules")) - set(ours.pop("modules")) == set()
+    assert ours == plain
+
+
 def test_options_written_together_are_handed_on(places: Path) -> None:
     run_dir = str(places.parent / "run")
     words = ["-OBm", "memdeep", "run", "--quiet", "--no-report", "--force", "-o", run_dir]
