@@ -17,11 +17,13 @@ class ChargedLines:
     """The line to charge for each node of a stack tree.
 
     That is the innermost frame of the user's own code; where a stack has none, the innermost
-    frame of a library, of the standard library, and of native code, in this order.
+    frame of the installed tool that was run, of a library, of the standard library, and of native
+    code, in this order.
     """
 
     _ORDER = (
         Origin.USER,
+        Origin.TOOL,
         Origin.LIBRARY,
         Origin.STDLIB,
         Origin.NATIVE,

@@ -396,7 +396,9 @@ def _growth(phases: Sequence[Phase], language: Language) -> str:
 
 
 def _where(thread: ThreadStack, language: Language) -> str:
-    own = [frame for frame in thread.frames if frame.origin is Origin.USER] or thread.frames
+    frames = thread.frames
+    own = [frame for frame in frames if frame.origin is Origin.USER]
+    own = own or [frame for frame in frames if frame.origin is Origin.TOOL] or list(frames)
     if not own:
         return ""
     return language.say("death.where", function=own[-1].function, where=location(own[-1]))

@@ -4,7 +4,7 @@
 
   const { flameLayout: layout, format } = memdeep;
   const kind = Object.fromEntries(memdeep.flameCanvas.KINDS.map((name, place) => [name, place]));
-  const BY_ORIGIN = memdeep.payload.ORIGINS.map((origin) => kind[origin]);
+  const BY_ORIGIN = memdeep.payload.ORIGINS.map((origin) => kind[origin === 'tool' ? 'user' : origin]);
   const EVEN_BELOW = 0.05;
   const STRONG_FROM = 0.66;
 

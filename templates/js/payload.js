@@ -2,7 +2,7 @@
 (function (memdeep) {
   'use strict';
 
-  const ORIGINS = ['user', 'library', 'stdlib', 'native', 'memdeep', 'thread'];
+  const ORIGINS = ['user', 'tool', 'library', 'stdlib', 'native', 'memdeep', 'thread'];
   const NATIVE = ORIGINS.indexOf('native');
   const THREAD = ORIGINS.indexOf('thread');
   const LIBRARIES = /^((site|dist)-packages|python3(\.\d+t?)?)$/; // directories of packages

@@ -7,7 +7,8 @@
   const STDLIB = /[\\/]lib(?:64)?[\\/]python3(?:\.\d+)?[\\/]([^\\/]+)/;
 
   // The line to charge for what each node allocated: the innermost frame of the user's own code, else
-  // of a library, of the standard library, of native code. Origins are numbered in this order.
+  // of the tool that was run, of a library, of the standard library, of native code. Origins are
+  // numbered in this order.
   function chargedFrames({ nodes, frames }) {
     const charged = new Int32Array(nodes.parent.length);
     nodes.frame.forEach((frame, node) => {

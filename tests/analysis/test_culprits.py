@@ -12,7 +12,14 @@ from memdeep.model import Frame, Origin, StackBytes, StackTree
 
 MAIN, LOAD = frame("main"), frame("load")
 MEMDEEP = frame("recording by memdeep", origin=Origin.MEMDEEP)
-FROM_USER_TO_MEMDEEP = (Origin.USER, Origin.LIBRARY, Origin.STDLIB, Origin.NATIVE, Origin.MEMDEEP)
+FROM_USER_TO_MEMDEEP = (
+    Origin.USER,
+    Origin.TOOL,
+    Origin.LIBRARY,
+    Origin.STDLIB,
+    Origin.NATIVE,
+    Origin.MEMDEEP,
+)
 
 
 @pytest.mark.parametrize(

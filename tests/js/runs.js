@@ -1,8 +1,8 @@
 // Random runs, as the blocks of a page hold them, that can be made again from their seed.
 'use strict';
 
-const [USER, LIBRARY, STDLIB, NATIVE, MEMDEEP, THREAD] = [0, 1, 2, 3, 4, 5];
-const FILES = ['/home/quant/策略/learning.py', '/lib/python3.12/site-packages/pandas/core/frame.py', '/lib/python3.12/json/decoder.py', 'ceval.c', '/m/record.py', ''];
+const [USER, TOOL, LIBRARY, STDLIB, NATIVE, MEMDEEP, THREAD] = [0, 1, 2, 3, 4, 5, 6];
+const FILES = ['/home/quant/策略/learning.py', '/lib/python3.12/site-packages/tool/cli.py', '/lib/python3.12/site-packages/pandas/core/frame.py', '/lib/python3.12/json/decoder.py', 'ceval.c', '/m/record.py', ''];
 const IMPORTS = '<frozen importlib._bootstrap>';
 
 function dice(seed) {
@@ -18,7 +18,7 @@ const many = (count, make) => Array.from({ length: count }, (_, place) => make(p
 function randomFrames(roll, count, intern) {
   const frames = { function: [], file: [], line: [], origin: [] };
   for (let frame = 0; frame < count; frame += 1) {
-    const origin = frame === 0 ? THREAD : [USER, USER, LIBRARY, STDLIB, STDLIB, NATIVE, NATIVE, MEMDEEP][roll(8)];
+    const origin = frame === 0 ? THREAD : [USER, USER, TOOL, LIBRARY, STDLIB, STDLIB, NATIVE, NATIVE, MEMDEEP][roll(9)];
     const isImport = origin === STDLIB && roll(3) === 0;
     const line = origin === THREAD ? 0 : 1 + (frame % 17);
     const isPlumbing = origin === NATIVE && line % 3 === 0;

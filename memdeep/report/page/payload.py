@@ -40,11 +40,12 @@ NEVER = -1  # the death of bytes that were not freed
 
 _ORIGINS = {
     Origin.USER: 0,
-    Origin.LIBRARY: 1,
-    Origin.STDLIB: 2,
-    Origin.NATIVE: 3,
-    Origin.MEMDEEP: 4,
-    Origin.THREAD: 5,
+    Origin.TOOL: 1,
+    Origin.LIBRARY: 2,
+    Origin.STDLIB: 3,
+    Origin.NATIVE: 4,
+    Origin.MEMDEEP: 5,
+    Origin.THREAD: 6,
 }
 _NO_CALLER = Frame("", "", 0, Origin.NATIVE)  # of small stacks without a caller to fold them into
 

@@ -115,7 +115,7 @@ def test_columns_are_of_one_length_and_point_into_each_other(made: Report) -> No
     assert len(strings) == len(set(strings))
     for column in (frames["function"], frames["file"], blocks["sources"]["file"]):
         assert all(0 <= place < len(strings) for place in column)
-    assert all(0 <= origin <= 5 for origin in frames["origin"])
+    assert all(0 <= origin <= 6 for origin in frames["origin"])
     assert all(0 <= place < len(frames["line"]) for place in [*nodes["frame"], *core["lines"]])
     assert all(-1 <= parent < place for place, parent in enumerate(nodes["parent"]))
     for table in tables:
