@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 MIB = 1 << 20
+SCHEMA = 2
 
 
 def main() -> int:
@@ -29,12 +30,17 @@ def main() -> int:
         if phase["name"] in old:
             show(phase["name"], old[phase["name"]]["rss_delta_bytes"], phase["rss_delta_bytes"])
     show("(peak of the whole run)", before["peak_rss_bytes"], after["peak_rss_bytes"])
-    too_much = options.most_mb is not None and after["peak_rss_bytes"] > options.most_mb * MIB
-    return 1 if too_much else 0
+    if options.most_mb is None:
+        return 0
+    if after["peak_rss_bytes"] is None:
+        raise SystemExit("The peak RSS of the second run is not known.")
+    return 1 if after["peak_rss_bytes"] > options.most_mb * MIB else 0
 
 
 def load(run_dir: Path) -> dict[str, Any]:
     report: dict[str, Any] = json.loads((run_dir / "report.json").read_text("utf-8"))
+    if report["schema"] != SCHEMA:
+        raise SystemExit(f"{run_dir} is of another memdeep: run `memdeep report {run_dir}` first.")
     return report
 
 

@@ -67,8 +67,8 @@ def findings(
     """Find at most ten findings, most important first; at most three innermost peaks among them.
 
     Bytes that stayed count twice as much as those that were there at a peak only, or that the
-    program gave back. Every line that held a fifth of the heap at the run's highest point is in a
-    finding.
+    program gave back; a peak counts half if its line is blamed for growth in the same phase. Every
+    line that held a fifth of the heap at the run's highest point is in a finding.
 
     Bytes are charged to the innermost phase they were allocated in, so that nested phases do not
     tell the same thing twice. Where the tracer does not see all that malloc hands out, RSS beyond
@@ -81,13 +81,21 @@ def findings(
         lines=ChargedLines(heap.tree),
         least_bytes=max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * (heap.peak_bytes or 0))),
     )
-    found = _growth(ground) + _peaks(ground)
+    growth = _growth(ground)
+    blamed = {(place, _line_of(finding)) for finding in growth for place in finding.phases}
+
+    def importance(finding: Finding) -> float:
+        is_known = (finding.phase, _line_of(finding)) in blamed
+        is_peak = finding.kind is FindingKind.PEAK
+        return _importance(finding) * (0.5 if is_peak and is_known else 1)
+
+    found = growth + _peaks(ground)
     found += beyond_heap(heap, phases) if sees_malloc else []
-    ranked = sorted(found, key=_importance, reverse=True)
+    ranked = sorted(found, key=importance, reverse=True)
     explaining = _explaining_the_highest_heap(ground, ranked)
     others = [finding for finding in ranked if finding not in explaining]
     chosen = explaining + others[: MAX_FINDINGS - len(explaining)]
-    return tuple(sorted(chosen, key=_importance, reverse=True))
+    return tuple(sorted(chosen, key=importance, reverse=True))
 
 
 def _importance(finding: Finding) -> int:

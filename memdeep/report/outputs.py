@@ -37,7 +37,7 @@ class Output:
 
 REGISTRY = (
     Output("html", ".html", "memdeep.report.page.html"),
-    Output("json", ".json", "memdeep.report.json"),
+    Output("json", ".json", "memdeep.report.json.document"),
     Output("text", ".txt", "memdeep.report.terminal"),
 )
 BY_NAME = {output.name: output for output in REGISTRY}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from running import RunMemdeep, complaint
+from running import RunMemdeep, complaint, read_json
 
 PROGRAM = """\
 from memdeep import checkpoint, phase
@@ -46,8 +45,7 @@ def focused(run_memdeep: RunMemdeep, tmp_path: Path) -> Any:
         words = ("run", "--no-native", "-o", "run", "--force", *options, "program.py")
         done = run_memdeep(*words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        report: Json = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
-        return report
+        return read_json(tmp_path / "run" / "report.json")
 
     return run
 
@@ -137,7 +135,7 @@ def test_a_program_killed_in_focus_keeps_what_was_traced(
     )
     done = run_memdeep("run", "-o", "run", "--focus", "load", "-c", code, cwd=tmp_path)
     assert done.returncode == 137
-    report = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
+    report = read_json(tmp_path / "run" / "report.json")
     (load,) = [phase for phase in report["phases"] if phase["name"] == "load"]
     assert not load["complete"]
     assert load["culprits"][0]["bytes"] >= 19 * 300_000

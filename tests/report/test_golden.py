@@ -10,7 +10,8 @@ import pytest
 from factories import hostile_report
 from running import TESTS
 
-from memdeep.report import json, terminal
+from memdeep.report import terminal
+from memdeep.report.json import document
 from memdeep.report.options import ReportOptions
 from memdeep.version import __version__
 
@@ -27,7 +28,7 @@ def assert_golden(name: str, content: str) -> None:
 
 
 def test_report_json() -> None:
-    content = b"".join(json.encode(hostile_report())).decode()
+    content = b"".join(document.encode(hostile_report())).decode()
     version = f'"memdeep": "{__version__}"'
     assert version in content
     assert_golden("report.json", content.replace(version, '"memdeep": "(version)"'))

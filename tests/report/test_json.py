@@ -1,8 +1,10 @@
-"""`report.json` has every field of schema 1, null where a figure is not known, and a line each."""
+"""`report.json` is as its schema says, with null where a figure is not known."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,7 +16,9 @@ from factories import (
     frame,
     heap,
     hostile_report,
+    library,
     lifetime,
+    lifetimes_in,
     native,
     phase,
     program,
@@ -26,60 +30,18 @@ from factories import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from running import culprits_of, stack_of, validate_report
 
-from memdeep.model import Exit, Process, Report
+from memdeep.heap.lists import LifetimeList
+from memdeep.model import Exit, Frame, Origin, Process, Report, Stretch
 from memdeep.model.statement import state
-from memdeep.report.json import encode, encoded, lines, listed, record
+from memdeep.report.json import phases as json_phases
+from memdeep.report.json.document import encode
+from memdeep.report.json.records import encoded, lines, listed, record
+from memdeep.report.json.tables import path_of
 
-TOP = {
-    "schema",
-    "memdeep",
-    "python",
-    "memray",
-    "command",
-    "mode",
-    "started",
-    "duration_s",
-    "exit",
-    "peak_rss_bytes",
-    "peak_heap_bytes",
-    "thresholds",
-    "processes",
-    "checkpoints",
-    "phases",
-    "findings",
-}
-CHECKPOINT = {"index", "label", "note", "time_s", "rss_bytes", "heap_bytes", "thread", "pid"}
-PHASE = {
-    "name",
-    "kind",
-    "start",
-    "end",
-    "depth",
-    "parent",
-    "repeats",
-    "pid",
-    "duration_s",
-    "rss_start_bytes",
-    "rss_end_bytes",
-    "rss_delta_bytes",
-    "heap_start_bytes",
-    "heap_end_bytes",
-    "heap_delta_bytes",
-    "peak_heap_bytes",
-    "allocated_bytes",
-    "freed_bytes",
-    "churn_bytes",
-    "allocations",
-    "explained_ratio",
-    "complete",
-    "culprits",
-    "peak_culprits",
-    "freed_culprits",
-    "largest",
-}
-CULPRIT = {"filename", "lineno", "function", "source", "bytes", "allocations", "share", "stack"}
-FINDING = {"title", "phase", "bytes", "culprit", "advice"}
+# Fields beyond those that were promised.
+OPTIONAL = {"rss_worst_bytes", "peak_time_s", "released_bytes", "gap", "trend"}
 
 TEXT = st.text()
 VALUE = st.recursive(
@@ -96,6 +58,7 @@ FIELDS = st.dictionaries(TEXT, st.tuples(VALUE, st.booleans()), max_size=6)
 
 def read(made: Report) -> dict[str, Any]:
     fields: dict[str, Any] = json.loads(b"".join(encode(made)))
+    validate_report(fields)
     return fields
 
 
@@ -109,15 +72,31 @@ def one_culprit() -> Report:
 
 
 @pytest.mark.parametrize("made", [report(), one_culprit(), hostile_report()])
-def test_every_documented_field_is_there(made: Report) -> None:
-    fields = read(made)
-    assert fields.keys() >= TOP
-    assert all(point.keys() >= CHECKPOINT for point in fields["checkpoints"])
-    assert all(found.keys() >= PHASE for found in fields["phases"])
-    assert all(found.keys() >= FINDING for found in fields["findings"])
-    for found in fields["phases"]:
-        for key in ("culprits", "peak_culprits", "freed_culprits"):
-            assert all(culprit.keys() >= CULPRIT for culprit in found[key])
+def test_a_report_is_as_its_schema_says(made: Report) -> None:
+    read(made)
+
+
+def test_the_schema_demands_every_field_and_its_type() -> None:
+    fields = json.loads(b"".join(encode(one_culprit())))
+    lists = (fields["checkpoints"], fields["phases"], fields["findings"], fields["processes"])
+    for part in (fields, *(records[-1] for records in lists), *culprits_of(fields)):
+        for name, value in list(part.items()):
+            wanted = name not in OPTIONAL
+            del part[name]
+            assert is_valid(fields) is not wanted, name
+            part[name] = object()
+            assert not is_valid(fields), name
+            part[name] = value
+        part["added later"] = 1
+        assert is_valid(fields)
+
+
+def is_valid(fields: dict[str, Any]) -> bool:
+    try:
+        validate_report(fields)
+    except (AssertionError, KeyError):
+        return False
+    return True
 
 
 def test_a_phase_carries_its_figures() -> None:
@@ -145,17 +124,184 @@ def test_a_phase_carries_its_figures() -> None:
 
 
 def test_a_culprit_carries_its_line_and_its_stack_outermost_first() -> None:
-    (load,) = (found for found in read(one_culprit())["phases"] if found["name"] == "load")
+    fields = read(one_culprit())
+    (load,) = (found for found in fields["phases"] if found["name"] == "load")
     (culprit,) = load["culprits"]
     assert culprit["function"] == "load"
     assert culprit["source"] == "return json.loads(text)"
     assert (culprit["bytes"], culprit["allocations"], culprit["share"]) == (10 * MB, 7, 1.0)
-    assert [(called["function"], called["native"]) for called in culprit["stack"]] == [
-        ("main", False),
-        ("load", False),
-        ("loads", False),
-        ("malloc", True),
+    assert [(called["function"], called["origin"]) for called in stack_of(fields, culprit)] == [
+        ("main", "user"),
+        ("load", "user"),
+        ("loads", "stdlib"),
+        ("malloc", "native"),
     ]
+    assert culprit["thread"] is culprit["resident_bytes"] is culprit["holders"] is None
+
+
+def test_the_thread_of_a_culprit_is_no_frame_of_its_stack() -> None:
+    worker = Frame("worker", "", 0, Origin.THREAD)
+    stacks, (node,) = tree([worker, frame("main"), frame("load")])
+    fields = read(analysed(run("loaded"), stacks, [lifetime(node, 1)]))
+    culprit = fields["phases"][0]["culprits"][0]
+    assert culprit["thread"] == "worker"
+    assert [called["function"] for called in stack_of(fields, culprit)] == ["main", "load"]
+
+
+def test_frames_and_stacks_are_stored_once() -> None:
+    stacks, nodes = tree(*([frame("main"), frame("load"), stdlib("loads")] for _ in range(3)))
+    lives = [lifetime(nodes[0], place) for place in (1, 2, 3)]
+    fields = read(analysed(run("one", "two"), stacks, lives))
+    assert len({culprit["stack"] for culprit in culprits_of(fields)}) == len(fields["stacks"]) == 1
+    assert len(culprits_of(fields)) > 3
+    assert sorted(called["function"] for called in fields["frames"]) == ["load", "loads", "main"]
+
+
+@pytest.mark.parametrize("cycle", [1, 2, 7])
+def test_a_deep_stack_is_folded_where_it_repeats(cycle: int) -> None:
+    called = [frame(f"walk{place}", lineno=place + 1) for place in range(cycle)]
+    stack = [frame("main"), *called * 5_000, frame("leaf")]
+    stacks, (node,) = tree(stack)
+    fields = read(analysed(run("loaded"), stacks, [lifetime(node, 1)]))
+    shown = stack_of(fields, culprits_of(fields)[0])
+    folded = [called for called in shown if "left_out" in called]
+    assert len(shown) < 100
+    assert sum(called.get("left_out", 1) for called in shown) == len(stack)
+    assert [called["function"] for called in (shown[0], shown[-1])] == ["main", "leaf"]
+    assert f"{folded[0]['left_out']:,} more frames of walk" in folded[0]["function"]
+    assert {called["function"] for called in shown} >= {one.function for one in called}
+
+
+@given(st.lists(st.integers(0, 150), min_size=101, max_size=400))
+def test_a_folded_stack_keeps_its_order_its_ends_and_every_frame(numbers: list[int]) -> None:
+    frames = [frame(f"f{number}", lineno=number + 1) for number in numbers]
+    stacks, (node,) = tree(frames)
+    fields = read(analysed(run("loaded"), stacks, [lifetime(node, 1)]))
+    shown = stack_of(fields, culprits_of(fields)[0])
+    place = 0
+    for called in shown:
+        if "left_out" in called:
+            place += called["left_out"]
+        else:
+            assert called["function"] == f"f{numbers[place]}"
+            place += 1
+    assert place == len(numbers)
+    names = [called["function"] for called in shown]
+    assert {*names} >= {f"f{number}" for number in numbers}
+    assert names[:16] == [f"f{number}" for number in numbers[:16]]
+    assert names[-16:] == [f"f{number}" for number in numbers[-16:]]
+
+
+@pytest.mark.parametrize(
+    ("called", "path"),
+    [
+        (frame("load", filename="/work/app/prog.py"), "prog.py"),
+        (frame("load", filename="/work/app/in/here.py"), "in/here.py"),
+        (frame("load", filename="/work/shared/lib.py"), "../shared/lib.py"),
+        (frame("load", filename="<string>"), None),
+        (library(filename="/v/lib/python3.12/site-packages/pandas/io.py"), "<site>/pandas/io.py"),
+        (library(filename="/usr/lib/python3/dist-packages/yaml/x.py"), "<site>/yaml/x.py"),
+        (library(filename="/elsewhere/x.py"), None),
+        (stdlib(filename="/usr/lib/python3.12/json/decoder.py"), "<std>/json/decoder.py"),
+        (stdlib(filename="/usr/lib/python3.13t/os.py"), "<std>/os.py"),
+        (stdlib(filename="<frozen importlib._bootstrap>"), None),
+        (native("malloc"), None),
+    ],
+)
+def test_the_path_of_a_frame_is_the_same_on_every_machine(called: Frame, path: str | None) -> None:
+    assert path_of(called, "/work/app") == path
+
+
+def test_user_paths_begin_at_the_main_program() -> None:
+    main = frame("<module>", filename="/work/app/prog.py")
+    other = frame("<module>", filename="/work/app/in/here.py")
+    worker = Frame("MainThread", "", 0, Origin.THREAD)
+    stacks, (node,) = tree([worker, native("main"), main, other])
+    fields = read(analysed(run("loaded"), stacks, [lifetime(node, 1)]))
+    assert (fields["identity"]["root"], fields["identity"]["main"]) == ("/work/app", "prog.py")
+    paths = [called["path"] for called in stack_of(fields, culprits_of(fields)[0])]
+    assert paths == [None, "prog.py", "in/here.py"]
+
+
+def test_an_unknown_main_program_is_null() -> None:
+    fields = read(one_culprit())
+    assert set(fields["identity"].values()) == {None}
+    assert {called["path"] for called in fields["frames"] if called["origin"] == "user"} == {None}
+
+
+@given(st.data())
+def test_what_is_kept_is_alive_at_the_end_of_the_last_stretch(data: st.DataObject) -> None:
+    checkpoints = data.draw(st.integers(2, 12))
+    lives = data.draw(lifetimes_in(3, checkpoints))
+    spans = st.lists(st.integers(0, checkpoints - 1), min_size=2, max_size=8, unique=True)
+    phases = [
+        [Stretch(start, end) for start, end in zip(ends[::2], ends[1::2], strict=False)]
+        for ends in map(sorted, data.draw(st.lists(spans, max_size=4)))
+    ]
+    found = json_phases.alive_at_last_ends(LifetimeList(lives), phases, checkpoints)
+    assert list(found) == [
+        sum(
+            life.bytes
+            for life in lives
+            if life.is_alive_at(stretches[-1].end)
+            and any(stretch.start < life.born <= stretch.end for stretch in stretches)
+        )
+        for stretches in phases
+    ]
+
+
+def test_a_line_that_is_rebound_keeps_only_its_last_value() -> None:
+    stacks, (node,) = tree([frame("main"), frame("load")])
+    steps = ["+load", "-load"] * 5
+    lives = [lifetime(node, 2 * n, None if n == 5 else 2 * n + 2) for n in range(1, 6)]
+    fields = read(analysed(run(checkpoints=program(*steps)), stacks, lives))
+    (load,) = (found for found in fields["phases"] if found["name"] == "load")
+    assert load["repeats"] == 5
+    assert (load["retained_bytes"], load["kept_bytes"]) == (50 * MB, 10 * MB)
+
+
+@pytest.mark.parametrize(
+    ("rss_bytes", "explained"), [(20, 0.5), (10, 1.0), (9.9, 1.0), (5, None), (0.5, None)]
+)
+def test_more_than_all_of_the_growth_is_never_explained(
+    rss_bytes: float, explained: float | None
+) -> None:
+    stacks, (node,) = tree([frame("main"), frame("load")])
+    points = with_rss(program("+load", "-load"), MB, MB, MB + round(rss_bytes * MB), None)
+    fields = read(analysed(run(checkpoints=points), stacks, [lifetime(node, 2)]))
+    (load,) = (found for found in fields["phases"] if found["name"] == "load")
+    assert load["explained_ratio"] == explained
+
+
+def test_totals_count_lines_only_where_none_was_left_out() -> None:
+    many = [[frame("main"), frame("load", lineno=place)] for place in range(1, 31)]
+    stacks, nodes = tree(*many)
+    for number, total in ((5, 5), (30, None)):
+        lives = [lifetime(node, 1) for node in nodes[:number]]
+        found = read(analysed(run("loaded"), stacks, lives))["phases"][0]
+        assert len(found["culprits"]) == min(number, 20)
+        assert found["culprit_totals"]["culprits"] == total
+
+
+def test_of_too_many_phases_those_that_moved_most_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(json_phases, "MAX_LINES", 0)
+    monkeypatch.setattr(json_phases, "MIN_PHASES", 6)
+    stacks, (node,) = tree([frame("main"), frame("load")])
+    steps = [step for n in range(50) for step in (f"+outer{n}", "+inner", "-inner", f"-outer{n}")]
+    lives = [lifetime(node, 4 * n + 3, None, bytes=(n % 7 + 1) * MB) for n in range(50)]
+    made = analysed(run(checkpoints=program(*steps)), stacks, lives)
+    fields = read(made)
+    listed_names = [phase["name"] for phase in fields["phases"]]
+    assert fields["phases_left_out"] == len(made.phases) - len(fields["phases"]) > 50
+    assert listed_names.count("inner") == len(listed_names) / 2
+    for place, (around, inner) in enumerate(pairwise(fields["phases"])):
+        if inner["name"] == "inner":
+            assert inner["parent"] == place
+            assert inner["start"] == around["start"] + 1
+    for finding, known in zip(fields["findings"], made.findings, strict=True):
+        assert fields["phases"][finding["phase"]]["name"] == made.phases[known.phase].name
 
 
 def test_a_finding_has_its_sentence_and_its_advice() -> None:
@@ -163,6 +309,7 @@ def test_a_finding_has_its_sentence_and_its_advice() -> None:
     assert finding["title"].startswith("load grew RSS by 10.0 MB: prog.py:")
     assert finding["bytes"] == 10 * MB
     assert "at once" in finding["advice"]
+    assert (finding["kind"], finding["phases"]) == ("growth", [finding["phase"]])
     assert finding["culprit"]["function"] == "load"
 
 
@@ -207,17 +354,18 @@ def test_thresholds_are_there_if_one_was_given(warning: int | None, critical: in
     assert read(made)["thresholds"] == {"warning_bytes": warning, "critical_bytes": critical}
 
 
-def test_processes_are_listed() -> None:
-    made = report(run=run(processes=(Process(42, 1, "python prog.py", 9, 0),)))
-    assert read(made)["processes"] == [
-        {
-            "pid": 42,
-            "parent_pid": 1,
-            "command": "python prog.py",
-            "peak_rss_bytes": 9,
-            "exit": 0,
-        }
-    ]
+def test_the_program_is_the_first_of_its_processes() -> None:
+    seen = (
+        Process(44, 42, "python child.py", 5, None),
+        Process(42, 1, "python prog.py", 9, 0),
+        Process(45, 44, "python grandchild.py", 7, None),
+    )
+    points = tuple(replace(point, pid=42) for point in program("loaded"))
+    found = read(analysed(run(checkpoints=points, processes=seen), tree([])[0], []))["processes"]
+    known = [[one[name] for name in ("pid", "parent", "how", "peak_rss_bytes")] for one in found]
+    assert known == [[42, None, "run", 9], [44, 0, None, 5], [45, 1, None, 7]]
+    assert [one["verdict"] for one in found] == ["completed", None, None]
+    assert [one["traced"] for one in found] == [True, False, False]
 
 
 def test_any_label_comes_back_as_it_was() -> None:

@@ -19,6 +19,7 @@ from running import (
     environment,
     memdeep_command,
     read_json,
+    stack_of,
     wait_until,
 )
 
@@ -139,13 +140,15 @@ def test_kill_at_ends_the_program_and_says_who_was_running(
     (dump,) = report["stack_dumps"]
     assert dump["reason"] == "--kill-at 100.0 MB"
     assert dump["rss_bytes"] >= 100 * MB
-    innermost = [thread["stack"][-1]["function"] for thread in dump["threads"]]
+    stacks = [stack_of(report, thread) for thread in dump["threads"]]
+    innermost = [stack[-1]["function"] for stack in stacks]
     assert sorted(innermost) == ["grow", "idle"]
-    assert [t["stack"][-1]["function"] for t in dump["threads"] if t["current"]] == ["grow"]
-    assert not any("memdeep" in f["filename"] for t in dump["threads"] for f in t["stack"])
-    stacks = work / "run/stacks.txt"
-    assert "in grow" in stacks.read_text()
-    assert stat.S_IMODE(stacks.stat().st_mode) == 0o600
+    (current,) = [thread for thread in dump["threads"] if thread["current"]]
+    assert stack_of(report, current)[-1]["function"] == "grow"
+    assert not any("memdeep" in frame["filename"] for stack in stacks for frame in stack)
+    written = work / "run/stacks.txt"
+    assert "in grow" in written.read_text()
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
     assert "grow was at eats.py:" in completed.stderr.decode().replace("\n", " ")
 
 

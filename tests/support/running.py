@@ -11,14 +11,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
 TESTS = Path(__file__).parent.parent
 ROOT = TESTS.parent
 PROGRAMS = TESTS / "programs"
+REPORT_SCHEMA = ROOT / "memdeep" / "schema" / "report-2.schema.json"
 TIMEOUT_S = 30.0
 # `symbols` is there too, where the native stacks of the run could be named.
 RUN_FILES = ("capture.bin", "journal.jsonl", "meta.json", "monitor.log", "samples")
@@ -49,7 +53,47 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_bytes())
+    """A JSON file of a run; a report must be as the schema that ships with the package says."""
+    fields: dict[str, Any] = json.loads(path.read_bytes())
+    if path.name.endswith("report.json"):
+        validate_report(fields)
+    return fields
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(json.loads(REPORT_SCHEMA.read_bytes()))
+
+
+def validate_report(fields: dict[str, Any]) -> None:
+    """Hold ``fields`` of a report against its schema, and its indices against what they name."""
+    error = best_match(_validator().iter_errors(fields))
+    assert error is None, f"{error.json_path}: {error.message[:500]}"
+    frames, stacks = fields["frames"], fields["stacks"]
+    assert all(place < len(frames) for stack in stacks for place in stack)
+    assert len({*map(tuple, stacks)}) == len(stacks)
+    assert len({tuple(frame.values()) for frame in frames}) == len(frames)
+    phases, checkpoints = len(fields["phases"]), len(fields["checkpoints"])
+    for place, phase in enumerate(fields["phases"]):
+        assert phase["start"] <= phase["end"] < checkpoints
+        assert phase["parent"] is None or phase["parent"] < place
+        for name, total in phase["culprit_totals"].items():
+            assert total is None or total >= len(phase[name])
+    named = [place for finding in fields["findings"] for place in finding["phases"]]
+    assert all(place < phases for place in named)
+    assert all(culprit["stack"] < len(stacks) for culprit in culprits_of(fields))
+
+
+def culprits_of(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """All culprits of the phases and the findings of report.json."""
+    lists = ("culprits", "peak_culprits", "freed_culprits", "largest")
+    found = [item for phase in report["phases"] for name in lists for item in phase[name] or ()]
+    return found + [item["culprit"] for item in report["findings"] if item["culprit"] is not None]
+
+
+def stack_of(report: dict[str, Any], named: dict[str, Any]) -> list[dict[str, Any]]:
+    """The frames of the stack that a culprit, or a thread of a dump, names; outermost first."""
+    return [report["frames"][place] for place in report["stacks"][named["stack"]]]
 
 
 def complaint(completed: Completed) -> tuple[str, str]:

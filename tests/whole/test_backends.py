@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from running import RunMemdeep
+from running import RunMemdeep, read_json, stack_of
 
 PROGRAM = """\
 from memdeep import checkpoint, phase
@@ -44,8 +43,7 @@ def recorded(run_memdeep: RunMemdeep, tmp_path: Path) -> Any:
         assert done.returncode == 0, done.stderr
         if backend == "memray":
             assert b"memdeep: allocations are not traced: " in done.stderr
-        report: Json = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
-        return report
+        return read_json(tmp_path / "run" / "report.json")
 
     return run
 
@@ -63,7 +61,8 @@ def test_tracemalloc_finds_the_line(recorded: Any) -> None:
     assert report["phases"][first["phase"]]["name"] == "加载"
     assert first["culprit"]["lineno"] == 3
     assert first["culprit"]["source"].startswith("return [{")
-    assert [frame["function"] for frame in first["culprit"]["stack"]][:2] == ["<module>", "rows"]
+    stack = stack_of(report, first["culprit"])
+    assert [frame["function"] for frame in stack][:2] == ["<module>", "rows"]
 
 
 def test_tracemalloc_knows_growth_freeing_and_the_height_of_a_peak(recorded: Any) -> None:

@@ -6,7 +6,6 @@ Every fault here is a real one: full disks are small file systems, limits are th
 from __future__ import annotations
 
 import html
-import json
 import os
 import resource
 import shutil
@@ -315,8 +314,7 @@ def reported(run_dir: Path, into: Path) -> Json:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    report: Json = json.loads((into / "report.json").read_text("utf-8"))
-    return report
+    return read_json(into / "report.json")
 
 
 def assert_stopped_exactly(report: Json, rounds: int) -> None:

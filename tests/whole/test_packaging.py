@@ -41,7 +41,7 @@ def test_the_wheel_holds_templates_typing_and_licence(built: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {f"memdeep/{template}" for template in TEMPLATES} <= names
-    assert "memdeep/py.typed" in names
+    assert {"memdeep/py.typed", "memdeep/schema/report-2.schema.json"} <= names
     assert "memory_monitor.py" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
@@ -107,6 +107,7 @@ def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
         "Makefile",
         "memory_monitor.py",
         "hatch_build.py",
+        "memdeep/schema/report-2.schema.json",
         "native/account.hpp",
         "native/alive.hpp",
         "native/module.cpp",

@@ -9,7 +9,7 @@ from typing import Any
 import libraries
 import pytest
 from libraries import EXPORTED_LINE, GROW_LINE, RESERVE, RESERVE_LINE, needs_compiler
-from running import PROGRAMS, RunMemdeep, read_json
+from running import PROGRAMS, RunMemdeep, read_json, stack_of
 
 pytestmark = needs_compiler
 
@@ -42,7 +42,10 @@ def stack(document: dict[str, Any]) -> list[tuple[str, str, int]]:
         (item for phase in document["phases"] for item in phase["culprits"]),
         key=lambda item: item["bytes"],
     )
-    return [(f["function"], Path(f["filename"]).name, f["lineno"]) for f in culprit["stack"]]
+    return [
+        (frame["function"], Path(frame["filename"] or "").name, frame["lineno"] or 0)
+        for frame in stack_of(document, culprit)
+    ]
 
 
 NAMED = [

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from running import RunMemdeep, complaint, environment
+from running import RunMemdeep, complaint, environment, read_json
 
 from memdeep.heap.replay import engine
 
@@ -22,7 +21,7 @@ Json = dict[str, Any]
 
 
 def phases(directory: Path) -> dict[str, Json]:
-    report = json.loads((directory / "report.json").read_text("utf-8"))
+    report = read_json(directory / "report.json")
     return {phase["name"]: phase for phase in report["phases"]}
 
 

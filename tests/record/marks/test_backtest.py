@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from marking import run_plainly
-from running import ROOT
+from running import ROOT, read_json
 
 EXAMPLE = ROOT / "examples" / "backtest"
 PROGRAM = "deepseek_backtest.py"
@@ -69,7 +68,7 @@ def report_of(directory: Path, run_dir: Path, *marks: str) -> tuple[Json, bytes]
     )
     assert completed.returncode == 0, completed.stderr
     assert completed.stderr == b"", "all marks were met"
-    return json.loads((run_dir / "report.json").read_bytes()), completed.stdout
+    return read_json(run_dir / "report.json"), completed.stdout
 
 
 def environment() -> dict[str, str]:

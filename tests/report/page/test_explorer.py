@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser import PROGRAM, Reader, needs_browser
+from running import read_json
 from selenium.webdriver.common.keys import Keys
 
 from memdeep.text import units
@@ -33,7 +33,7 @@ BLOCKS = place_of("    blocks = [bytearray(100_000) for _ in range(20)]")
 @pytest.fixture
 def figures(recorded: Path) -> list[dict[str, Any]]:
     """The phases as report.json tells of them."""
-    return list(json.loads(recorded.with_name("report.json").read_bytes())["phases"])
+    return list(read_json(recorded.with_name("report.json"))["phases"])
 
 
 @pytest.fixture

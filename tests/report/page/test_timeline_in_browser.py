@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 import windows
 from browser import needs_browser
-from running import Scenes
+from running import Scenes, read_json
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from windows import Window
@@ -59,7 +58,7 @@ def test_the_page_begins_with_the_phase_of_the_first_finding(few: Window) -> Non
 
 
 def test_figures_in_the_table_are_those_of_the_report(few: Window, scenes: Scenes) -> None:
-    found = json.loads(scenes.page("few").with_name("report.json").read_bytes())
+    found = read_json(scenes.page("few").with_name("report.json"))
     for number, phase in enumerate(found["phases"]):
         row = few.run(
             "return [...document.querySelectorAll('#phases tbody tr[data-row]')].map("
@@ -154,7 +153,7 @@ def test_the_peak_is_one_click_away(few: Window, scenes: Scenes) -> None:
     assert peaks[chosen] == max(peak for peak in peaks if peak is not None)
     highest = few.run("return memdeep.format.bytes(arguments[0])", peaks[chosen])
     assert highest in few.text(".peak-label")
-    found = json.loads(scenes.page("few").with_name("report.json").read_bytes())
+    found = read_json(scenes.page("few").with_name("report.json"))
     assert highest == size(max(phase["peak_heap_bytes"] for phase in found["phases"]))
     heap = few.run(
         "return [...document.querySelectorAll('.readout dt')]"

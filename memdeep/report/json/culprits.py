@@ -1,0 +1,47 @@
+"""Encodes the lines that hold memory, each with the index of its stack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memdeep.model import Culprit, Frame, Report
+from memdeep.report.json.records import Encoded, encoded, listed
+from memdeep.report.json.tables import Tables
+
+
+class Culprits:
+    """Encodes the culprits of one report; what they share is encoded once.
+
+    Only the program itself is traced: the process of all of them is the first.
+    """
+
+    def __init__(self, report: Report, tables: Tables) -> None:
+        self._report = report
+        self._tables = tables
+        self._lines: dict[Frame, str] = {}
+
+    def all(self, culprits: Sequence[Culprit]) -> Encoded:
+        """Encode ``culprits`` as a list."""
+        return listed(map(self.one, culprits))
+
+    def one(self, culprit: Culprit) -> Encoded:
+        """Encode ``culprit`` as an object."""
+        stack, thread = self._tables.stack_of(culprit.node)
+        return Encoded(
+            f'{{{self._line(culprit.frame)},"bytes":{culprit.bytes},"resident_bytes":null,'
+            f'"allocations":{culprit.allocations},"share":{encoded(culprit.share)},'
+            f'"stack":{stack},"thread":{encoded(thread)},"process":0,"holders":null}}'
+        )
+
+    def _line(self, frame: Frame) -> str:
+        """Encode the fields that all culprits of a line have in common, without braces."""
+        known = self._lines.get(frame)
+        if known is None:
+            line = {
+                "filename": frame.filename or None,
+                "lineno": frame.lineno or None,
+                "function": frame.function,
+                "source": self._report.source(frame),
+            }
+            known = self._lines[frame] = encoded(line)[1:-1]
+        return known

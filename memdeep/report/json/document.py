@@ -1,0 +1,274 @@
+"""Encodes a report as `report.json`, schema 2: the result that other programs read.
+
+Owns the names and the order of the fields, which `memdeep/schema/report-2.schema.json` describes.
+Each field of the document, each checkpoint, phase and finding, and each entry of a table is on a
+line of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from posixpath import basename, dirname
+
+from memdeep.model import (
+    Death,
+    Exit,
+    Fate,
+    Finding,
+    FindingKind,
+    LastGrowth,
+    MemoryLimit,
+    Process,
+    Report,
+    StackDump,
+)
+from memdeep.report import sentences
+from memdeep.report.json.culprits import Culprits
+from memdeep.report.json.phases import Phases
+from memdeep.report.json.records import Json, lines, listed, record
+from memdeep.report.json.tables import Tables, main_program
+from memdeep.report.options import DEFAULTS, ReportOptions
+from memdeep.text.language import language
+from memdeep.version import __version__
+
+SCHEMA = 2
+ENGLISH = language("en")
+TRACERS = ("memray", "tracemalloc")
+KINDS = {
+    FindingKind.GROWTH: "growth",
+    FindingKind.PEAK: "peak",
+    FindingKind.UNTRACKED: "unseen",
+    FindingKind.HELD: "held",
+}
+
+
+def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes]:
+    """Return ``report`` as UTF-8 JSON, in pieces. No option changes it; unknown figures are null.
+
+    Sentences are in English. Phases, checkpoints, processes, frames and stacks are named by their
+    index.
+
+    ``limit`` is the tightest limit on memory when the program started. ``stack_dumps`` hold the
+    stacks of all threads at the moments when RSS exceeded a limit. ``death`` is null for a program
+    that completed: its ``phases`` are the innermost ones at the time of death, its ``culprits`` the
+    lines by bytes alive at the checkpoint ``known_at``, its ``last_growth`` the last segment that
+    grew noticeably. ``phases_left_out`` counts those that moved least, where there are too many to
+    list.
+    """
+    run = report.run
+    main = main_program(report)
+    tables = Tables(report, None if main is None else dirname(main))
+    culprits = Culprits(report, tables)
+    phases = Phases(report)
+    # The tables are complete only when all that names their entries is encoded.
+    phase_records = [record(phase) for phase in phases.encoded(culprits)]
+    findings = [record(_finding(report, item, phases, culprits)) for item in report.findings]
+    death = None if report.death is None else record(_death(report.death, phases, culprits))
+    dumps = [_stack_dump(dump, tables) for dump in run.stack_dumps]
+    fields = {
+        "schema": SCHEMA,
+        "memdeep": __version__,
+        "python": run.python,
+        "memray": run.memray,
+        "command": list(run.command),
+        "identity": _identity(main),
+        "mode": {
+            "backend": run.mode.backend,
+            "native": run.mode.native,
+            "python_allocators": run.mode.python_allocators,
+        },
+        "started": run.started,
+        "duration_s": run.duration_s,
+        "exit": None if run.exit is None else _exit(run.exit, sentences.last_checkpoint(report)),
+        "peak_rss_bytes": run.peak_rss_bytes,
+        "peak_pss_bytes": None,
+        "peak_heap_bytes": report.heap.peak_bytes,
+        "thresholds": _thresholds(report),
+        "frames": tables.frames(),
+        "stacks": tables.stacks(),
+        "processes": _processes(report),
+        "checkpoints": _checkpoints(report),
+        "phases": iter(phase_records),
+        "phases_left_out": phases.left_out,
+        "problems": list(run.problems),
+        "findings": iter(findings),
+        "death": death,
+        "limit": None if run.limit is None else _limit(run.limit),
+        "stack_dumps": dumps,
+        "snapshots": [],
+    }
+    return (line.encode("utf-8", "replace") for line in lines(fields))
+
+
+def _identity(main: str | None) -> Json:
+    return {
+        "cwd": None,
+        "root": None if main is None else dirname(main),
+        "main": None if main is None else basename(main),
+        "commit": None,
+        "dirty": None,
+        "platform": None,
+        "libc": None,
+        "hash_seed": None,
+    }
+
+
+def _exit(end: Exit, last_checkpoint: str | None) -> Json:
+    return {
+        "code": end.code,
+        "signal": end.signal,
+        "verdict": end.verdict,
+        "evidence": list(sentences.exit_evidence(end, ENGLISH)),
+        "last_checkpoint": last_checkpoint,
+    }
+
+
+def _thresholds(report: Report) -> Json | None:
+    run = report.run
+    if run.warning_bytes is None and run.critical_bytes is None:
+        return None
+    return {"warning_bytes": run.warning_bytes, "critical_bytes": run.critical_bytes}
+
+
+def _processes(report: Report) -> Iterator[Json]:
+    """Yield the program itself, then the others that were seen.
+
+    The program has the pid of the checkpoints. Of a bare capture no process was seen from outside.
+    """
+    run = report.run
+    pid = next((point.pid for point in run.checkpoints if point.pid is not None), None)
+    if pid is None and run.processes:
+        pid = run.processes[0].pid
+    seen = next((process for process in run.processes if process.pid == pid), None)
+    others = [process for process in run.processes if process.pid != pid]
+    places = {pid: 0} | {process.pid: place for place, process in enumerate(others, 1)}
+    end = run.exit
+    yield {
+        **_process(seen, None),
+        "pid": pid,
+        "how": None if end is None and seen is None else "run",
+        "exit": None if end is None else end.code,
+        "signal": None if end is None else end.signal,
+        "verdict": None if end is None else end.verdict,
+        "start_s": 0.0,
+        "end_s": None if end is None else run.duration_s,
+        "traced": run.mode.backend in TRACERS,
+        "peak_heap_bytes": report.heap.peak_bytes,
+    }
+    for process in others:
+        yield _process(process, places.get(process.parent_pid))
+
+
+def _process(process: Process | None, parent: int | None) -> Json:
+    return {
+        "pid": None if process is None else process.pid,
+        "parent": parent,
+        "how": None,
+        "command": None if process is None else process.command,
+        "start_s": None,
+        "end_s": None,
+        "exit": None if process is None else process.exit,
+        "signal": None,
+        "verdict": None,
+        "started_by": None,
+        "traced": False,
+        "run": None,
+        "group": None,
+        "peak_rss_bytes": None if process is None else process.peak_rss_bytes,
+        "peak_pss_bytes": None,
+        "peak_uss_bytes": None,
+        "peak_heap_bytes": None,
+        "split_off_bytes": None,
+        "split_off": None,
+    }
+
+
+def _checkpoints(report: Report) -> Iterator[Json]:
+    """Yield the checkpoints; there may be many, so that each has only what the schema asks for."""
+    return (
+        {
+            "index": point.index,
+            "label": point.label,
+            "note": point.note,
+            "time_s": point.time_s,
+            "rss_bytes": point.rss_bytes,
+            "heap_bytes": report.heap.at_checkpoints[point.index],
+            "thread": point.thread,
+            "process": 0,
+        }
+        for point in report.run.checkpoints
+    )
+
+
+def _finding(report: Report, item: Finding, phases: Phases, culprits: Culprits) -> Json:
+    phase = phases.place(item.phase)
+    return {
+        "kind": KINDS[item.kind],
+        "title": sentences.finding(report, item, ENGLISH),
+        "phase": phase,
+        "phases": list(dict.fromkeys(map(phases.place, item.phases))),
+        "bytes": item.bytes,
+        "resident_bytes": None,
+        "share": item.share,
+        "culprit": None if item.culprit is None else culprits.one(item.culprit),
+        "culprits": listed([]),
+        "advice": sentences.advice(item, ENGLISH) or None,
+        "evidence": dict(item.evidence),
+        "fate": None if item.fate is None else _fate(item.fate, phases),
+    }
+
+
+def _fate(fate: Fate, phases: Phases) -> Json:
+    return {
+        "alive_bytes": fate.alive_bytes,
+        "freed": [{"phase": phases.place(place), "bytes": size} for place, size in fate.freed],
+    }
+
+
+def _death(death: Death, phases: Phases, culprits: Culprits) -> Json:
+    growth = death.last_growth
+    return {
+        "phases": [phases.place(place) for place in death.phases],
+        "last_checkpoint": death.last_checkpoint,
+        "since_s": death.since_s,
+        "rss_bytes": death.rss_bytes,
+        "heap_bytes": death.heap_bytes,
+        "known_at": death.known_at,
+        "culprits": culprits.all(death.culprits),
+        "last_growth": None if growth is None else record(_last_growth(growth, phases, culprits)),
+    }
+
+
+def _last_growth(growth: LastGrowth, phases: Phases, culprits: Culprits) -> Json:
+    return {
+        "start": growth.stretch.start,
+        "end": growth.stretch.end,
+        "phase": phases.place(growth.phase),
+        "heap_bytes": growth.heap_bytes,
+        "rss_bytes": growth.rss_bytes,
+        "culprits": culprits.all(growth.culprits),
+    }
+
+
+def _limit(limit: MemoryLimit) -> Json:
+    return {
+        "bytes": limit.bytes,
+        "source": sentences.statement(limit.source, ENGLISH),
+        "of_address_space": limit.of_address_space,
+    }
+
+
+def _stack_dump(dump: StackDump, tables: Tables) -> Json:
+    return {
+        "reason": dump.reason,
+        "time_s": dump.time_s,
+        "rss_bytes": dump.rss_bytes,
+        "threads": [
+            {
+                "name": thread.name,
+                "current": thread.is_current,
+                "stack": tables.add(thread.frames),
+            }
+            for thread in dump.threads
+        ],
+    }

@@ -1,0 +1,260 @@
+"""Encodes the phases of a report, and chooses those that are listed where there are too many.
+
+Owns what is kept at the end of a phase that repeats, which is less than its repeats retained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+
+from memdeep.model import Culprit, Gap, Heap, Lifetimes, Phase, PhaseHeap, Report, Stretch
+from memdeep.report.json.culprits import Culprits
+from memdeep.report.json.records import Json, listed
+
+# All checkpoints are listed, and a phase takes the room of some fifteen. With this many lines of a
+# checkpoint's size the document stays below 10 MB.
+MAX_LINES = 62_000
+LINES_A_PHASE = 15
+MIN_PHASES = 200
+
+PARTS = ("heap", "file", "shared", "allocator", "untouched", "unknown")
+NOISE = 0.05  # by this share the heap may grow more than the RSS and be resident all the same
+
+
+class Phases:
+    """The phases that are listed, and their places in the list."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._listed = listed_phases(report)
+        self._places = {phase: place for place, phase in enumerate(self._listed)}
+
+    @property
+    def left_out(self) -> int:
+        """The number of phases that are not listed."""
+        return len(self._report.phases) - len(self._listed)
+
+    def place(self, phase: int | None) -> int | None:
+        """Return the index in the list of ``phase``, or of the nearest listed one around it."""
+        while phase is not None and phase not in self._places:
+            phase = self._report.phases[phase].outline.parent
+        return None if phase is None else self._places[phase]
+
+    def encoded(self, culprits: Culprits) -> Iterator[Json]:
+        """Yield the fields of each listed phase."""
+        phases = [self._report.phases[place] for place in self._listed]
+        kept = kept_bytes(self._report.heap, phases)
+        for phase, size in zip(phases, kept, strict=True):
+            yield {
+                **self._place_fields(phase),
+                **_resident(phase),
+                **_heap(phase.heap, size),
+                "parts": dict.fromkeys(PARTS),
+                "explained_ratio": explained_ratio(phase),
+                "named_ratio": None,
+                **_lists(phase.heap, culprits),
+                "gap": None if phase.gap is None else _gap(phase.gap),
+                "trend": None if phase.trend is None else asdict(phase.trend),
+            }
+
+    def _place_fields(self, phase: Phase) -> Json:
+        return {
+            "name": phase.name,
+            "kind": phase.outline.kind.value,
+            "start": phase.start,
+            "end": phase.end,
+            "depth": phase.outline.depth,
+            "parent": self.place(phase.outline.parent),
+            "process": 0,
+            "thread": None,
+            "members": None,
+            "repeats": phase.repeats,
+            "overlaps": None,
+            "duration_s": phase.duration_s,
+            "complete": phase.complete,
+        }
+
+
+def listed_phases(report: Report) -> Sequence[int]:
+    """Choose the phases to list, in order: all of them, or those that moved most memory.
+
+    Those that a finding or the death names are always listed, and with a phase those around it.
+    """
+    phases = report.phases
+    most = (MAX_LINES - len(report.run.checkpoints)) // LINES_A_PHASE
+    most = max(MIN_PHASES, most)
+    if len(phases) <= most:
+        return range(len(phases))
+    by_movement = sorted(range(len(phases)), key=lambda place: -phases[place].moved_bytes)
+    listed: set[int] = set()
+    named = _named_phases(report)
+    for place in [*named, *by_movement]:
+        if len(listed) >= most and place not in named:
+            break
+        around: int | None = place
+        while around is not None and around not in listed:
+            listed.add(around)
+            around = phases[around].outline.parent
+    return sorted(listed)
+
+
+def _named_phases(report: Report) -> dict[int, None]:
+    """Return the phases that must be found in the list, in order."""
+    named: dict[int, None] = {}
+    for finding in report.findings:
+        named[finding.phase] = None
+        if finding.fate is not None:
+            named.update((place, None) for place, _ in finding.fate.freed if place is not None)
+    if report.death is not None:
+        named.update(dict.fromkeys(report.death.phases))
+        growth = report.death.last_growth
+        if growth is not None and growth.phase is not None:
+            named[growth.phase] = None
+    return named
+
+
+def explained_ratio(phase: Phase) -> float | None:
+    """Return the resident part of the heap's growth as a share of the RSS's, where it is known.
+
+    Where the heap grew by far more than the RSS, some of it was not touched: nothing tells which.
+    """
+    ratio = phase.explained_ratio
+    if ratio is None or ratio > 1 + NOISE:
+        return None
+    return min(ratio, 1.0)
+
+
+def kept_bytes(heap: Heap, phases: Sequence[Phase]) -> Sequence[int | None]:
+    """Return what was allocated in each phase and is alive at the end of its last stretch.
+
+    None for phases that were not traced.
+    """
+    retained = [None if phase.heap is None else phase.heap.retained_bytes for phase in phases]
+    repeated = [
+        place for place, phase in enumerate(phases) if phase.repeats > 1 and phase.heap is not None
+    ]
+    if not repeated:
+        return retained
+    births = heap.lifetimes.charged_to([0] * len(heap.tree.parents))
+    sums = alive_at_last_ends(
+        births,
+        [phases[place].outline.stretches for place in repeated],
+        len(heap.at_checkpoints),
+    )
+    for place, size in zip(repeated, sums, strict=True):
+        retained[place] = size
+    return retained
+
+
+def alive_at_last_ends(
+    lifetimes: Lifetimes, phases: Sequence[Sequence[Stretch]], checkpoints: int
+) -> Sequence[int]:
+    """Add up for each phase what its stretches allocated and is alive at the end of the last.
+
+    Goes through the checkpoints once, with the bytes alive by the segment of their birth.
+    """
+    changes: list[list[tuple[int, int]]] = [[] for _ in range(checkpoints)]
+    for life in lifetimes:
+        changes[life.born].append((life.born, life.bytes))
+        if life.died is not None:
+            changes[life.died].append((life.born, -life.bytes))
+    alive = _PrefixSums(checkpoints)
+    sums = [0] * len(phases)
+    now = 0
+    for place in sorted(range(len(phases)), key=lambda place: phases[place][-1].end):
+        end = phases[place][-1].end
+        for born, size in (change for changed in changes[now : end + 1] for change in changed):
+            alive.add(born, size)
+        now = max(now, end + 1)
+        sums[place] = sum(alive.up_to(s.end) - alive.up_to(s.start) for s in phases[place])
+    return sums
+
+
+class _PrefixSums:
+    """Numbers by place that can be changed, and their sums up to a place (a Fenwick tree)."""
+
+    def __init__(self, length: int) -> None:
+        self._sums = [0] * (length + 1)
+
+    def add(self, place: int, number: int) -> None:
+        place += 1
+        while place < len(self._sums):
+            self._sums[place] += number
+            place += place & -place
+
+    def up_to(self, place: int) -> int:
+        """Return the sum of the numbers up to ``place``, its own included."""
+        place += 1
+        total = 0
+        while place > 0:
+            total += self._sums[place]
+            place -= place & -place
+        return total
+
+
+def _resident(phase: Phase) -> Json:
+    return {
+        "rss_start_bytes": phase.rss_start_bytes,
+        "rss_end_bytes": phase.rss_end_bytes,
+        "rss_delta_bytes": phase.rss_delta_bytes,
+        "rss_worst_bytes": max((d for d in phase.rss_deltas_bytes if d is not None), default=None),
+        "children_pss_delta_bytes": None,
+    }
+
+
+def _heap(heap: PhaseHeap | None, kept_bytes: int | None) -> Json:
+    return {
+        "heap_start_bytes": None if heap is None else heap.start_bytes,
+        "heap_end_bytes": None if heap is None else heap.end_bytes,
+        "heap_delta_bytes": None if heap is None else heap.delta_bytes,
+        "peak_heap_bytes": None if heap is None else heap.peak.bytes,
+        "peak_time_s": None if heap is None else heap.peak.time_s,
+        "rise_bytes": None if heap is None else heap.peak.bytes - heap.start_bytes,
+        "kept_bytes": kept_bytes,
+        "retained_bytes": None if heap is None else heap.retained_bytes,
+        "released_bytes": None if heap is None else heap.freed_bytes,
+        "allocated_bytes": None if heap is None else heap.allocated_bytes,
+        "freed_bytes": None if heap is None else heap.gross_freed_bytes,
+        "churn_bytes": None if heap is None else heap.churn_bytes,
+        "allocations": None if heap is None else heap.allocations,
+    }
+
+
+def _lists(heap: PhaseHeap | None, culprits: Culprits) -> Json:
+    if heap is None:
+        none = dict.fromkeys(("culprits", "peak_culprits", "freed_culprits"), listed([]))
+        return {
+            **none,
+            "largest": None,
+            "culprit_totals": dict.fromkeys((*none, "largest")),
+        }
+    return {
+        "culprits": culprits.all(heap.culprits),
+        "peak_culprits": culprits.all(heap.peak_culprits),
+        "freed_culprits": culprits.all(heap.freed_culprits),
+        "largest": None if heap.largest is None else culprits.all(heap.largest),
+        "culprit_totals": {
+            "culprits": number_of_lines(heap.culprits, heap.retained_bytes),
+            "peak_culprits": number_of_lines(heap.peak_culprits, heap.peak.bytes),
+            "freed_culprits": number_of_lines(heap.freed_culprits, heap.freed_bytes),
+            "largest": None,
+        },
+    }
+
+
+def number_of_lines(culprits: Sequence[Culprit], total_bytes: int) -> int | None:
+    """Return how many lines there are, the ones left out included; None if that is not known.
+
+    Where those listed hold all of ``total_bytes``, none was left out.
+    """
+    is_whole = sum(culprit.bytes for culprit in culprits) == total_bytes
+    return len(culprits) if is_whole else None
+
+
+def _gap(gap: Gap) -> Mapping[str, int | None]:
+    return {
+        "file_bytes": gap.file_bytes,
+        "slack_bytes": gap.slack_bytes,
+        "untouched_bytes": gap.untouched_bytes,
+    }

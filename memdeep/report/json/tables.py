@@ -1,0 +1,172 @@
+"""The tables of frames and stacks of `report.json`: each is stored once and named by its index.
+
+A deep stack that repeats itself is folded: each of its frames stays a few times, and what is left
+out is counted by an entry in its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from posixpath import isabs, relpath
+
+from memdeep.model import Frame, Origin, Report
+from memdeep.report.json.records import Encoded, Json, listed, record
+
+DEEP = 100  # stacks of more frames are folded where they repeat
+MAX_REPEATS = 3  # of one frame in a deep stack, outside of its two ends
+ENDS = 16  # frames at each end of a deep stack that are never left out
+MIN_LEFT_OUT = 10  # frames that follow one another; fewer are not worth an entry of their own
+MAX_NAMES = 3  # of the functions whose frames were left out
+
+_SITE = re.compile(r".*/(?:site|dist)-packages/(.+)")
+_STANDARD = re.compile(r".*?/lib/python3\.\d+t?/(.+)")
+
+# The stack of a culprit: its index, and the name of its thread where that is known.
+Placed = tuple[int, str | None]
+
+
+class Tables:
+    """Frames and stacks in the order of their first use; ``root`` is where user paths begin."""
+
+    def __init__(self, report: Report, root: str | None) -> None:
+        self._tree = report.heap.tree
+        self._root = root
+        self._frames: dict[Encoded, int] = {}
+        self._functions: list[str] = []
+        self._stacks: dict[Encoded, int] = {}
+        self._numbers: dict[int, int] = {}  # the index of a frame by its number in the tree
+        self._nodes: dict[int, Placed] = {}
+
+    def frames(self) -> Iterator[Encoded]:
+        """Yield the frames that the stacks name, in order."""
+        return iter(self._frames)
+
+    def stacks(self) -> Iterator[Encoded]:
+        """Yield the stacks, each outermost frame first, in order."""
+        return iter(self._stacks)
+
+    def stack_of(self, node: int) -> Placed:
+        """Return the index of the stack of ``node``, and the thread that ran it."""
+        known = self._nodes.get(node)
+        if known is None:
+            known = self._nodes[node] = self._placed(node)
+        return known
+
+    def add(self, frames: Sequence[Frame]) -> int:
+        """Return the index of a stack that is none of the heap's."""
+        return self._number([self._frame(frame) for frame in frames])
+
+    def _placed(self, node: int) -> Placed:
+        frames = []
+        thread = None
+        while node >= 0:
+            number = self._tree.frame_ids[node]
+            place = self._numbers.get(number)
+            if place is None:
+                frame = self._tree.frames[number]
+                if frame.origin is Origin.THREAD:
+                    thread = frame.function
+                    break
+                place = self._numbers[number] = self._frame(frame)
+            frames.append(place)
+            node = self._tree.parents[node]
+        return self._number(frames[::-1]), thread
+
+    def _number(self, frames: Sequence[int]) -> int:
+        text = listed(Encoded(str(place)) for place in self._folded(frames))
+        return self._stacks.setdefault(text, len(self._stacks))
+
+    def _frame(self, frame: Frame) -> int:
+        fields = {
+            "function": frame.function,
+            "filename": frame.filename or None,
+            "path": path_of(frame, self._root),
+            "lineno": frame.lineno or None,
+            "origin": frame.origin.value,
+        }
+        return self._entry(fields, frame.function)
+
+    def _entry(self, fields: Json, function: str) -> int:
+        place = self._frames.setdefault(record(fields), len(self._frames))
+        if place == len(self._functions):
+            self._functions.append(function)
+        return place
+
+    def _folded(self, frames: Sequence[int]) -> Sequence[int]:
+        if len(frames) <= DEEP:
+            return frames
+        folded: list[int] = []
+        runs = groupby(zip(kept_frames(frames), frames, strict=True), itemgetter(0))
+        for is_kept, run in runs:
+            places = [place for _, place in run]
+            is_short = len(places) < MIN_LEFT_OUT
+            folded += places if is_kept or is_short else [self._left_out(places)]
+        return folded
+
+    def _left_out(self, places: Sequence[int]) -> int:
+        """Return the index of the entry that stands for the frames ``places``."""
+        names = dict.fromkeys(self._functions[place] for place in dict.fromkeys(places))
+        title = left_out(len(places), tuple(names))
+        fields = {
+            "function": title,
+            "filename": None,
+            "path": None,
+            "lineno": None,
+            "origin": Origin.MEMDEEP.value,
+            "left_out": len(places),
+        }
+        return self._entry(fields, title)
+
+
+def kept_frames(frames: Sequence[int]) -> list[bool]:
+    """Tell for each frame of a deep stack if it is kept: at an end, or not yet there often."""
+    seen: dict[int, int] = {}
+    kept = []
+    for place, frame in enumerate(frames):
+        seen[frame] = times = seen.get(frame, 0) + 1
+        is_at_end = place < ENDS or place >= len(frames) - ENDS
+        kept.append(is_at_end or times <= MAX_REPEATS)
+    return kept
+
+
+def left_out(number: int, functions: Sequence[str]) -> str:
+    """Name what stands for ``number`` frames of ``functions``."""
+    named = ", ".join(functions[:MAX_NAMES])
+    others = len(functions) - MAX_NAMES
+    return f"… {number:,} more frames of {named}" + (f" and {others:,} others" * (others > 0))
+
+
+def path_of(frame: Frame, root: str | None) -> str | None:
+    """Return the path of a frame that is the same wherever its code is installed, or None.
+
+    Libraries lie in ``<site>``, the standard library in ``<std>``, all else relative to ``root``.
+    """
+    filename = frame.filename
+    if (found := _SITE.fullmatch(filename)) is not None:
+        return f"<site>/{found[1]}"
+    if frame.origin is Origin.STDLIB and (found := _STANDARD.fullmatch(filename)) is not None:
+        return f"<std>/{found[1]}"
+    if frame.origin is Origin.USER and root is not None and isabs(filename):
+        return relpath(filename, root)
+    return None
+
+
+def main_program(report: Report) -> str | None:
+    """Return the path of the program's main file: of the code that was called first of all.
+
+    Without any stack it is the first word of the command, where that is a whole path.
+    """
+    tree = report.heap.tree
+    outside = {-1}  # nodes above all code
+    for node, (parent, number) in enumerate(zip(tree.parents, tree.frame_ids, strict=True)):
+        if parent in outside:
+            frame = tree.frames[number]
+            if frame.origin in (Origin.THREAD, Origin.NATIVE):
+                outside.add(node)
+            elif frame.function == "<module>" and isabs(frame.filename):
+                return frame.filename
+    first = report.run.command[0] if report.run.command else ""
+    return first if isabs(first) and first.endswith(".py") else None
