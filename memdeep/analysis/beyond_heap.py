@@ -41,6 +41,7 @@ def _held(place: int, phase: Phase) -> Finding | None:
     return Finding(
         kind=FindingKind.HELD,
         phase=place,
+        phases=(place,),
         bytes=kept,
         share=kept / freed,
         culprit=None,
@@ -66,6 +67,7 @@ def _untracked(place: int, phase: Phase, heap: Heap) -> Finding | None:
     return Finding(
         kind=FindingKind.UNTRACKED,
         phase=place,
+        phases=(place,),
         bytes=unknown,
         share=unknown / grown,
         culprit=None,

@@ -14,8 +14,9 @@ from memdeep.model.sums import Tally, stacks_of
 class LineBytes:
     """The bytes of a heap by line: ``node`` of every item is an index into ``frames``.
 
-    Each line (file and number) appears once; where its code belongs to several functions, the first
-    in the tree stands for it. ``peaks`` are as they were given, None where no stacks were kept.
+    A line whose code belongs to several functions is in it once for each: a comprehension, a
+    generator expression, a lambda and the function around them may share their line. ``peaks`` are
+    as they were given, None where no stacks were kept.
     """
 
     frames: tuple[Frame, ...]
@@ -24,16 +25,13 @@ class LineBytes:
     peaks: tuple[tuple[StackBytes, ...] | None, ...]
 
     def place(self, frame: Frame) -> int:
-        """Return the index of the line of ``frame``, or -1 if nothing was charged to it."""
-        line = (frame.filename, frame.lineno)
-        places = (n for n, own in enumerate(self.frames) if (own.filename, own.lineno) == line)
-        return next(places, -1)
+        """Return the index of ``frame``, or -1 if nothing was charged to it."""
+        return self.frames.index(frame) if frame in self.frames else -1
 
 
 def by_line(heap: Heap, peaks: Sequence[Peak | None]) -> LineBytes:
     """Charge the lifetimes and transients of ``heap``, and the stacks at ``peaks``, to lines."""
-    charged = ChargedLines(heap.tree)
-    groups = charged.groups
+    groups = ChargedLines(heap.tree).frame_ids
     lifetimes = heap.lifetimes.charged_to(groups)
     transients = None if heap.transients is None else heap.transients.charged_to(groups)
     at_peaks = [
@@ -42,14 +40,11 @@ def by_line(heap: Heap, peaks: Sequence[Peak | None]) -> LineBytes:
     ]
     met = dict.fromkeys(life.node for lives in (lifetimes, transients or ()) for life in lives)
     met.update((groups[stack.node], None) for stacks in at_peaks for stack in stacks or ())
-    frames: dict[tuple[str, int], Frame] = {}
-    for group in met:
-        frame = charged.lines[group]
-        frames.setdefault((frame.filename, frame.lineno), frame)
-    numbers = {line: number for number, line in enumerate(frames)}
-    places = [numbers.get((frame.filename, frame.lineno), 0) for frame in charged.lines]
+    frames = heap.tree.frames
+    numbers = {frame: number for number, frame in enumerate(dict.fromkeys(frames[n] for n in met))}
+    places = [numbers.get(frame, 0) for frame in frames]
     return LineBytes(
-        frames=tuple(frames.values()),
+        frames=tuple(numbers),
         lifetimes=lifetimes.charged_to(places),
         transients=None if transients is None else transients.charged_to(places),
         peaks=tuple(

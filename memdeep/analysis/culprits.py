@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from operator import attrgetter
 
 from memdeep.model import Alive, Culprit, Frame, LargeAllocation, Origin, StackBytes, StackTree
 
 MAX_CULPRITS = 20
+_NO_CALL = -1  # what was allocated in the frame itself
 
 
 class ChargedLines:
     """The line to charge for each node of a stack tree.
 
     That is the innermost frame of the user's own code; where a stack has none, the innermost
-    frame of a library, of the standard library, and of native code, in this order.
+    frame of the installed tool that was run, of a library, of the standard library, and of native
+    code, in this order.
     """
 
     _ORDER = (
         Origin.USER,
+        Origin.TOOL,
         Origin.LIBRARY,
         Origin.STDLIB,
         Origin.NATIVE,
@@ -34,25 +37,17 @@ class ChargedLines:
         ranks = [by_origin[frame.origin] for frame in tree.frames]
         self._is_ours = [frame.origin is Origin.MEMDEEP for frame in tree.frames]
         self._lines = [(frame.filename, frame.lineno) for frame in tree.frames]
-        self._frame_ids: list[int] = []
-        charged = self._frame_ids
+        charged = array("I")
         for parent, frame_id in zip(tree.parents, tree.frame_ids, strict=True):
             if parent >= 0 and ranks[charged[parent]] < ranks[frame_id]:
                 frame_id = charged[parent]
             charged.append(frame_id)
-
-    @cached_property
-    def lines(self) -> Sequence[Frame]:
-        """The first frame in the tree of each group's line, by group."""
-        firsts: dict[int, Frame] = {}
-        for group, frame in zip(self._groups_of_frames, self._tree.frames, strict=True):
-            firsts.setdefault(group, frame)  # groups are numbered as they are met
-        return list(firsts.values())
+        self.frame_ids: Sequence[int] = charged  # the frame to charge, of each node
 
     @cached_property
     def groups(self) -> Sequence[int]:
         """The group of each node: a number for the line it is charged to."""
-        column = array("I", map(self._groups_of_frames.__getitem__, self._frame_ids))
+        column = array("I", map(self._groups_of_frames.__getitem__, self.frame_ids))
         # Bytes can be handed to compiled code as they are, as often as it is asked.
         return memoryview(column.tobytes()).cast("I")
 
@@ -64,11 +59,11 @@ class ChargedLines:
 
     def frame(self, node: int) -> Frame:
         """Return the frame to charge for the allocations of ``node``."""
-        return self._tree.frames[self._frame_ids[node]]
+        return self._tree.frames[self.frame_ids[node]]
 
     def line(self, node: int) -> tuple[str, int]:
         """Return file name and line number of the frame to charge."""
-        return self._lines[self._frame_ids[node]]
+        return self._lines[self.frame_ids[node]]
 
     def culprits(
         self, stacks: Iterable[StackBytes], total_bytes: int, least_bytes: int = 0
@@ -80,7 +75,7 @@ class ChargedLines:
         """
         lines: dict[tuple[str, int], _Charge] = {}
         for stack in stacks:
-            if stack.bytes > 0 and not self._is_ours[frame_id := self._frame_ids[stack.node]]:
+            if stack.bytes > 0 and not self._is_ours[frame_id := self.frame_ids[stack.node]]:
                 line = self._lines[frame_id]
                 charge = lines.get(line)
                 if charge is None:
@@ -107,7 +102,7 @@ class ChargedLines:
         """Find the lines with the largest single allocations, at most 20, each with its largest."""
         lines: dict[tuple[str, int], Culprit] = {}
         for one in sorted(allocations, key=_bytes, reverse=True):
-            frame_id = self._frame_ids[one.node]
+            frame_id = self.frame_ids[one.node]
             line = self._lines[frame_id]
             if line not in lines and not self._is_ours[frame_id]:
                 share = one.bytes / total_bytes if total_bytes > 0 else 0.0
@@ -115,30 +110,67 @@ class ChargedLines:
         return tuple(lines.values())[:MAX_CULPRITS]
 
     def _culprit(self, charge: _Charge, total_bytes: int) -> Culprit:
+        alone = len(charge.stacks) == 1
+        node, branch_bytes = heaviest_branch(charge.stacks, self._from_charged)
         return Culprit(
-            frame=self.frame(charge.largest.node),
-            node=charge.largest.node,
+            frame=self.frame(node),
+            node=node,
             bytes=charge.bytes,
             allocations=charge.allocations,
             share=charge.bytes / total_bytes if total_bytes > 0 else 0.0,
+            branch_bytes=() if alone else branch_bytes,
         )
+
+    def _from_charged(self, node: int) -> Sequence[int]:
+        """Return the frames of ``node`` from the charged one on, outermost first."""
+        charged, path = self.frame_ids[node], array("I")
+        while True:
+            path.append(self._tree.frame_ids[node])
+            if path[-1] == charged:
+                return path[::-1]
+            node = self._tree.parents[node]
 
 
 class _Charge:
-    """The bytes charged to one line, and the largest of its stacks."""
+    """The bytes charged to one line, and its stacks."""
 
-    __slots__ = ("allocations", "bytes", "largest")
+    __slots__ = ("allocations", "bytes", "stacks")
 
     def __init__(self, stack: StackBytes) -> None:
-        self.largest = stack
+        self.stacks = [stack]
         self.bytes = stack.bytes
         self.allocations = stack.allocations
 
     def add(self, stack: StackBytes) -> None:
+        self.stacks.append(stack)
         self.bytes += stack.bytes
         self.allocations += stack.allocations
-        if (-stack.bytes, stack.node) < (-self.largest.bytes, self.largest.node):
-            self.largest = stack
+
+
+def heaviest_branch(
+    stacks: Iterable[StackBytes], path: Callable[[int], Sequence[int]]
+) -> tuple[int, tuple[int, ...]]:
+    """Follow the calls of a line down, each time to the one that holds most.
+
+    ``path`` returns the frames of a node from the line on. Return the largest stack at the end of
+    that way, and the bytes that went through each frame on it, whoever called the line.
+    """
+    within = [(stack, path(stack.node)) for stack in stacks]
+    held: list[int] = []
+    while True:
+        called: dict[int, list[tuple[StackBytes, Sequence[int]]]] = {}
+        for item in within:
+            frame = item[1][len(held)] if len(held) < len(item[1]) else _NO_CALL
+            called.setdefault(frame, []).append(item)
+        frame, within = min(called.items(), key=lambda item: _heaviest_first(item[1]))
+        if frame == _NO_CALL:
+            return min((-stack.bytes, stack.node) for stack, _ in within)[1], tuple(held)
+        held.append(sum(stack.bytes for stack, _ in within))
+
+
+def _heaviest_first(items: Sequence[tuple[StackBytes, Sequence[int]]]) -> tuple[int, int]:
+    size = sum(stack.bytes for stack, _ in items)
+    return -size, min(stack.node for stack, _ in items)
 
 
 _bytes = attrgetter("bytes")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from memdeep.analysis.advice import Case, advise
+from memdeep.analysis.alike import alike
 from memdeep.analysis.beyond_heap import beyond_heap
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.freed import (
@@ -33,6 +34,7 @@ MAX_SEGMENT_SHARE = 0.5  # of a span's bytes of one line; with more, the segment
 MIN_BYTES = 1 << 20
 MIN_SHARE_OF_PEAK = 0.02
 MIN_TRANSIENT_SHARE = 0.1
+MIN_SHARE_OF_HIGHEST = 0.2  # of the heap at its highest point: who held more is always named
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +48,31 @@ class _Ground:
     least_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Charge:
+    """Bytes that one phase kept, or several phases of one pattern; ``end`` is when they were alive.
+
+    ``places`` are the phases, ``end`` is the checkpoint that ends the last of them.
+    """
+
+    places: tuple[int, ...]
+    pattern: str
+    end: int
+    lifetimes: list[Lifetime] = field(default_factory=list)
+
+
 def findings(
     heap: Heap, phases: Sequence[Phase], checkpoints: int, *, sees_malloc: bool = True
 ) -> tuple[Finding, ...]:
-    """Find at most ten findings, most important first; at most three of them are peaks.
+    """Find at most ten findings, most important first; at most three innermost peaks among them.
 
-    Bytes that stayed count twice as much as those that were there at a peak only.
+    Bytes that stayed count twice as much as those that were there at a peak only, or that the
+    program gave back. Every line that held a fifth of the heap at the run's highest point is in a
+    finding.
 
     Bytes are charged to the innermost phase they were allocated in, so that nested phases do not
-    tell the same thing twice. A peak made by a line that is blamed for growth in the same phase
-    comes after all that is new. Where the tracer does not see all that malloc hands out, RSS
-    beyond the heap tells nothing.
+    tell the same thing twice. Where the tracer does not see all that malloc hands out, RSS beyond
+    the heap tells nothing.
     """
     ground = _Ground(
         heap=heap,
@@ -65,59 +81,85 @@ def findings(
         lines=ChargedLines(heap.tree),
         least_bytes=max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * (heap.peak_bytes or 0))),
     )
-    growth = _growth(ground)
-    blamed = {_line_in_phase(finding) for finding in growth}
-    peaks = _peaks(ground)
-    known = [peak for peak in peaks if _line_in_phase(peak) in blamed]
-    new = [peak for peak in peaks if _line_in_phase(peak) not in blamed]
-    beyond = beyond_heap(heap, phases) if sees_malloc else []
-    ranked = sorted(growth + new + beyond, key=_importance, reverse=True)
-    return tuple((ranked + known)[:MAX_FINDINGS])
+    found = _growth(ground) + _peaks(ground)
+    found += beyond_heap(heap, phases) if sees_malloc else []
+    ranked = sorted(found, key=_importance, reverse=True)
+    explaining = _explaining_the_highest_heap(ground, ranked)
+    others = [finding for finding in ranked if finding not in explaining]
+    chosen = explaining + others[: MAX_FINDINGS - len(explaining)]
+    return tuple(sorted(chosen, key=_importance, reverse=True))
 
 
 def _importance(finding: Finding) -> int:
-    return finding.bytes * (1 if finding.kind is FindingKind.PEAK else 2)
+    stayed = finding.kind in (FindingKind.GROWTH, FindingKind.UNTRACKED)
+    return finding.bytes * (2 if stayed else 1)
 
 
-def _line_in_phase(finding: Finding) -> tuple[int, str, int] | None:
+def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> list[Finding]:
+    """Find or make a finding for each line that held a fifth of the heap at its highest point."""
+    known = [
+        (phase.heap.peak.bytes, -phase.outline.depth, place, phase.heap.peak)
+        for place, phase in enumerate(ground.phases)
+        if phase.heap is not None and phase.heap.peak.stacks is not None
+    ]
+    if not known:
+        return []
+    *_, place, peak = max(known, key=lambda item: item[:2])
+    if peak.stacks is None or peak.bytes < ground.least_bytes:
+        return []
+    explaining = []
+    for culprit in ground.lines.culprits_alive(peak.stacks, peak.bytes):
+        if culprit.share < MIN_SHARE_OF_HIGHEST:
+            break
+        line = (culprit.frame.filename, culprit.frame.lineno)
+        blamed = (item for item in ranked if _line_of(item) == line)
+        made = _finding(
+            FindingKind.PEAK, (place,), Case(ground.heap, ground.phases[place], culprit, ())
+        )
+        explaining.append(next(blamed, made))
+    return explaining
+
+
+def _line_of(finding: Finding) -> tuple[str, int] | None:
     if finding.culprit is None:
         return None
-    return finding.phase, finding.culprit.frame.filename, finding.culprit.frame.lineno
+    return finding.culprit.frame.filename, finding.culprit.frame.lineno
 
 
 def _growth(ground: _Ground) -> list[Finding]:
-    """Find lines by the bytes they allocated in a phase and left alive at its end."""
+    """Find lines by the bytes they allocated in a phase and left alive at its end.
+
+    A phase that repeats ends with its last repeat: what a later repeat freed was not kept.
+    """
     kept: dict[int, list[Lifetime]] = {}
-    homes: dict[int, tuple[int, int] | None] = {}
+    homes: dict[int, int | None] = {}
     for life in ground.heap.lifetimes:
         if life.born not in homes:
             homes[life.born] = _home(ground, life.born)
         home = homes[life.born]
-        if home is not None and _outlives(life, home[1]):
-            kept.setdefault(home[0], []).append(life)
-    found: list[tuple[int, Culprit]] = []
-    charged = _charged_where_it_adds_up(ground, kept)
-    for place, lifetimes in charged.items():
-        phase_heap = ground.phases[place].heap
-        retained_bytes = 0 if phase_heap is None else phase_heap.retained_bytes
-        culprits = ground.lines.culprits(_stacks(lifetimes), retained_bytes)
-        found += [(place, culprit) for culprit in culprits if culprit.bytes >= ground.least_bytes]
+        if home is not None and _outlives(life, ground.phases[home].end):
+            kept.setdefault(home, []).append(life)
+    found = [
+        (charge, culprit)
+        for charge in _charges(ground, kept)
+        for culprit in ground.lines.culprits(_stacks(charge.lifetimes), 0)
+        if culprit.bytes >= ground.least_bytes
+    ]
     found.sort(key=lambda item: item[1].bytes, reverse=True)
+    found = found[:MAX_FINDINGS]
+    totals = _kept_bytes(ground, [charge for charge, _ in found])
     return [
-        _growth_finding(ground, place, culprit, charged[place])
-        for place, culprit in found[:MAX_FINDINGS]
+        _growth_finding(
+            ground, charge, replace(culprit, share=culprit.bytes / total if total else 0.0)
+        )
+        for (charge, culprit), total in zip(found, totals, strict=True)
     ]
 
 
-def _home(ground: _Ground, segment: int) -> tuple[int, int] | None:
-    """Find the innermost traced phase around a segment, and where its stretch there ends."""
+def _home(ground: _Ground, segment: int) -> int | None:
+    """Find the innermost traced phase around a segment."""
     around = [item for item in ground.around[segment] if ground.phases[item[0]].heap is not None]
-    place = innermost(around, ground.phases)
-    return None if place is None else (place, _end_of(place, around))
-
-
-def _end_of(place: int, around: Sequence[tuple[int, int, int]]) -> int:
-    return next(end for phase, _, end in around if phase == place)
+    return innermost(around, ground.phases)
 
 
 def _outlives(life: Lifetime, end: int) -> bool:
@@ -125,36 +167,81 @@ def _outlives(life: Lifetime, end: int) -> bool:
     return life.died is None or life.died > end
 
 
-def _charged_where_it_adds_up(
-    ground: _Ground, kept: Mapping[int, Sequence[Lifetime]]
-) -> Mapping[int, list[Lifetime]]:
-    """Charge to a span what one line kept in many of its segments; leave the rest of ``kept``.
+def _charges(ground: _Ground, kept: Mapping[int, Sequence[Lifetime]]) -> list[_Charge]:
+    """Add up what one line kept in many phases, before anything is too small to be told.
 
-    A loop with a checkpoint in each round would otherwise be many small findings.
+    A loop with a checkpoint in each round, or a phase for each day, would otherwise be many small
+    findings. Segments of a span are summed in the span; other phases by the pattern of their
+    names. Where one phase has more than half of it, that one is named.
     """
-    by_line: dict[tuple[int, tuple[str, int]], dict[int, list[Lifetime]]] = {}
-    charged: dict[int, list[Lifetime]] = {}
+    by_line: dict[tuple[int | None, tuple[str, int]], dict[int, list[Lifetime]]] = {}
     for place, lifetimes in kept.items():
-        outline = ground.phases[place].outline
+        parent = ground.phases[place].outline.parent
         for life in lifetimes:
-            if outline.kind is PhaseKind.SEGMENT and outline.parent is not None:
-                line = (outline.parent, ground.lines.line(life.node))
-                by_line.setdefault(line, {}).setdefault(place, []).append(life)
-            else:
-                charged.setdefault(place, []).append(life)
-    for (span, _), by_segment in by_line.items():
-        sizes = [sum(life.bytes for life in lifetimes) for lifetimes in by_segment.values()]
-        if max(sizes) > MAX_SEGMENT_SHARE * sum(sizes):
-            for place, lifetimes in by_segment.items():
-                charged.setdefault(place, []).extend(lifetimes)
+            line = (parent, ground.lines.line(life.node))
+            by_line.setdefault(line, {}).setdefault(place, []).append(life)
+    charges: dict[tuple[int, ...], _Charge] = {}
+    for (parent, _), by_place in by_line.items():
+        left = dict(by_place)
+        for pattern, places in _groups(ground, parent, by_place):
+            sizes = [sum(life.bytes for life in by_place[place]) for place in places]
+            if max(sizes) > MAX_SEGMENT_SHARE * sum(sizes):
+                continue
+            is_of_span = parent is not None and not pattern
+            charged = (parent,) if is_of_span and parent is not None else places
+            _charge(ground, charges, charged, pattern, [left.pop(place) for place in places])
+        for place, lifetimes in left.items():
+            _charge(ground, charges, (place,), "", [lifetimes])
+    return list(charges.values())
+
+
+def _groups(
+    ground: _Ground, parent: int | None, places: Iterable[int]
+) -> list[tuple[str, tuple[int, ...]]]:
+    """Group the phases within ``parent`` whose bytes may be added up; "" is no pattern."""
+    outlines = {place: ground.phases[place].outline for place in places}
+    groups = [
+        (pattern, members) for pattern, members in alike(outlines) if pattern or parent is None
+    ]
+    if parent is not None:
+        segments = [p for p, outline in outlines.items() if outline.kind is PhaseKind.SEGMENT]
+        groups += [("", tuple(segments))] if segments else []
+    return groups
+
+
+def _charge(
+    ground: _Ground,
+    charges: dict[tuple[int, ...], _Charge],
+    places: tuple[int, ...],
+    pattern: str,
+    lifetimes: Iterable[Iterable[Lifetime]],
+) -> None:
+    """Charge to ``places`` those of the bytes that are alive when the last of these has ended."""
+    if places not in charges:
+        charges[places] = _Charge(places, pattern, max(ground.phases[p].end for p in places))
+    charge = charges[places]
+    charge.lifetimes.extend(
+        life for lives in lifetimes for life in lives if _outlives(life, charge.end)
+    )
+
+
+def _kept_bytes(ground: _Ground, charges: Sequence[_Charge]) -> list[int]:
+    """Add up all that the phases of each charge allocated and that was alive at its end."""
+    totals = [0] * len(charges)
+    born_in: dict[int, list[int]] = {}
+    for number, charge in enumerate(charges):
+        phases = [ground.phases[place] for place in charge.places]
+        if len(phases) == 1 and phases[0].repeats == 1 and phases[0].heap is not None:
+            totals[number] = phases[0].heap.retained_bytes
             continue
-        charged.setdefault(span, []).extend(
-            life
-            for lifetimes in by_segment.values()
-            for life in lifetimes
-            if _outlives(life, _end_of(span, ground.around[life.born]))
-        )
-    return charged
+        for stretch in (stretch for phase in phases for stretch in phase.outline.stretches):
+            for segment in range(stretch.start + 1, stretch.end + 1):
+                born_in.setdefault(segment, []).append(number)
+    for life in ground.heap.lifetimes if born_in else ():
+        for number in born_in.get(life.born, ()):
+            if _outlives(life, charges[number].end):
+                totals[number] += life.bytes
+    return totals
 
 
 def _stacks(lifetimes: Sequence[Lifetime]) -> tuple[StackBytes, ...]:
@@ -164,38 +251,47 @@ def _stacks(lifetimes: Sequence[Lifetime]) -> tuple[StackBytes, ...]:
     return stacks_of(tally)
 
 
-def _growth_finding(
-    ground: _Ground, place: int, culprit: Culprit, lifetimes: Sequence[Lifetime]
-) -> Finding:
+def _growth_finding(ground: _Ground, charge: _Charge, culprit: Culprit) -> Finding:
     line = (culprit.frame.filename, culprit.frame.lineno)
-    own = [life for life in lifetimes if ground.lines.line(life.node) == line]
-    return _finding(
-        FindingKind.GROWTH,
-        place,
-        Case(ground.heap, ground.phases[place], culprit, own),
-        alive_and_freed(own, ground.phases, ground.around),
+    own = [life for life in charge.lifetimes if ground.lines.line(life.node) == line]
+    sizes: Tally[int] = Tally()
+    for life in own:
+        sizes.add(_home(ground, life.born) or 0, life.bytes, life.allocations)
+    largest = max(charge.places, key=lambda place: sizes.get(place, (0, 0)))
+    places = (largest, *(place for place in charge.places if place != largest))
+    return replace(
+        _finding(
+            FindingKind.GROWTH, places, Case(ground.heap, ground.phases[largest], culprit, own)
+        ),
+        phases=charge.places,
+        pattern=charge.pattern,
+        fate=alive_and_freed(own, ground.phases, ground.around),
     )
 
 
-def _finding(kind: FindingKind, place: int, case: Case, end: Fate) -> Finding:
+def _finding(kind: FindingKind, places: tuple[int, ...], case: Case) -> Finding:
     suggestion = advise(case)
     return Finding(
         kind=kind,
-        phase=place,
+        phase=places[0],
         bytes=case.culprit.bytes,
         share=case.culprit.share,
         culprit=case.culprit,
         advice=None if suggestion is None else suggestion.advice,
         evidence={} if suggestion is None else suggestion.evidence,
-        fate=end,
+        phases=places,
     )
 
 
 def _peaks(ground: _Ground) -> list[Finding]:
-    """Find lines by the bytes alive at an innermost phase's peak and gone at its end."""
-    found: list[Finding] = []
+    """Find lines by the bytes alive at an innermost phase's peak and gone at its end.
+
+    Of each line only the highest is told: a loop would make a finding of every round.
+    """
+    highest: dict[tuple[str, int] | None, Finding] = {}
     for most_bytes, place in _risen(ground):
-        if len(found) >= MAX_PEAKS and most_bytes < sorted(map(_importance, found))[-MAX_PEAKS]:
+        sizes = sorted(map(_importance, highest.values()), reverse=True)
+        if len(sizes) >= MAX_PEAKS and most_bytes < sizes[MAX_PEAKS - 1]:
             break
         phase = ground.phases[place]
         if phase.heap is None or phase.heap.peak.stacks is None:
@@ -209,9 +305,12 @@ def _peaks(ground: _Ground) -> list[Finding]:
             if culprit.bytes >= ground.least_bytes:
                 case = Case(ground.heap, phase, culprit, ())
                 end = Fate(0, ((place, culprit.bytes),))
-                found.append(_finding(FindingKind.PEAK, place, case, end))
-    found.sort(key=lambda finding: finding.phase)
-    return sorted(found, key=_importance, reverse=True)[:MAX_PEAKS]
+                found = replace(_finding(FindingKind.PEAK, (place,), case), fate=end)
+                best = highest.setdefault(_line_of(found), found)
+                if (found.bytes, -found.phase) > (best.bytes, -best.phase):
+                    highest[_line_of(found)] = found
+    in_order = sorted(highest.values(), key=lambda finding: finding.phase)
+    return sorted(in_order, key=_importance, reverse=True)[:MAX_PEAKS]
 
 
 def _risen(ground: _Ground) -> list[tuple[int, int]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from memdeep.analysis.repeats import Unrepeated, unrepeated
 from memdeep.model import FoldedStack, Heap, LargeAllocation, Lifetimes, Peak, StackBytes
 from memdeep.model.sums import Tally, stacks_of
 
@@ -25,9 +26,14 @@ class FoldedHeap:
     A node that was folded is replaced by its nearest kept ancestor, or by a number behind those of
     the old tree (no stack). The stacks at a peak may be fewer still. ``share`` is the part of all
     lifetimes' bytes that moved, ``peak_shares`` that of the bytes at each peak.
+
+    Laps of a deep recursion are one before anything else is folded: ``parents`` are those of the
+    nodes in the tree of `unrepeated`, ``times`` the laps that a node stands for.
     """
 
     nodes: tuple[int, ...]
+    parents: tuple[int, ...]
+    times: Mapping[int, int]
     lifetimes: Lifetimes
     transients: Lifetimes | None
     largest: tuple[LargeAllocation, ...] | None
@@ -42,10 +48,14 @@ def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
     A stack matters by the largest share that it makes, with all it called, of the bytes of one
     segment or of one peak. Of very many segments, small entries are folded further than large ones.
     """
+    once = unrepeated(heap.tree)
+    heap = _without_repeats(heap, once)
     parents = heap.tree.parents
     stacks = [None if peak is None else peak.stacks for peak in peaks]
     most = MAX_AT_PEAKS // max(1, sum(alive is not None for alive in stacks))
-    at_peaks = [None if alive is None else alive.folded(parents, most) for alive in stacks]
+    at_peaks = [
+        None if alive is None else _placed(alive.folded(parents, most), once) for alive in stacks
+    ]
     ranked = _ranked(_weights(heap, at_peaks))
     fine = _targets(parents, ranked)
     kinds = [heap.lifetimes] if heap.transients is None else [heap.lifetimes, heap.transients]
@@ -54,8 +64,11 @@ def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
     if sum(map(len, entries)) > MAX_ENTRIES:  # which is rare
         coarse, small = _for_small_ones(parents, kinds, ranked, fine)
         entries = _charged(kinds, fine, coarse, small)
+    nodes = tuple(sorted(ranked))
     return FoldedHeap(
-        nodes=tuple(sorted(ranked)),
+        nodes=nodes,
+        parents=tuple(parents[node] for node in nodes),
+        times=once.times,
         lifetimes=entries[0],
         transients=None if heap.transients is None else entries[1],
         largest=None if heap.largest is None else _fold_largest(heap.largest, fine),
@@ -63,6 +76,35 @@ def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
         share=_moved_share(heap, fine, coarse, small[0]),
         peak_shares=tuple(_moved_peak_share(few or (), fine) for few in at_peaks),
     )
+
+
+def _without_repeats(heap: Heap, once: Unrepeated) -> Heap:
+    if not once.times:
+        return heap
+    places = array("I", once.places)
+    return replace(
+        heap,
+        tree=replace(heap.tree, parents=once.parents),
+        lifetimes=heap.lifetimes.charged_to(places),
+        transients=None if heap.transients is None else heap.transients.charged_to(places),
+        largest=None if heap.largest is None else _fold_largest(heap.largest, places),
+    )
+
+
+def _placed(stacks: Sequence[FoldedStack], once: Unrepeated) -> Sequence[FoldedStack]:
+    if not once.times:
+        return stacks
+    found: dict[int, FoldedStack] = {}
+    for stack in stacks:
+        place = once.places[stack.node] if stack.node >= 0 else stack.node
+        before = found.get(place, FoldedStack(place, 0, 0, 0))
+        found[place] = FoldedStack(
+            place,
+            before.bytes + stack.bytes,
+            before.allocations + stack.allocations,
+            before.own_bytes + stack.own_bytes,
+        )
+    return tuple(found.values())
 
 
 def _ranked(weights: Sequence[float]) -> list[int]:

@@ -38,10 +38,11 @@ def main(words: Sequence[str]) -> int:
         "--force", action="store_true", help="replace the run that is in DIR already"
     )
     given = parser.parse_args(own)
-    what = what_to_run(rest)
+    of_python, program = interpreter.without_python(rest)
+    what = what_to_run(program)
     settings = in_force(arguments.given(given, OPTIONS))
     check_program(what)
-    options = run_options(settings)
+    options = run_options(settings, of_python)
     output = settings.path("output")
     if output is None:
         run_dir = directory.create_default(what.name, datetime.now())
@@ -82,8 +83,11 @@ def what_to_run(words: Sequence[str]) -> WhatToRun:
     return WhatToRun(kind, rest[0], tuple(rest[1:]))
 
 
-def run_options(settings: Settings) -> RunOptions:
-    """Return what to tell the stages that run and record. Raises ProgramError."""
+def run_options(settings: Settings, of_python: Sequence[str] = ()) -> RunOptions:
+    """Return what to tell the stages that run and record. Raises ProgramError.
+
+    ``of_python`` are options of the interpreter that stand before the program.
+    """
     how = HowToRecord(**settings.of(Place.PROGRAM))
     wrong = next(filter(None, map(check, how.marks)), None)
     if wrong is not None:
@@ -95,9 +99,8 @@ def run_options(settings: Settings) -> RunOptions:
             EXIT_USAGE,
         )
     words = interpreter.parse(settings.text("python-args") or "")
-    return RunOptions(
-        how=how, interpreter=(*interpreter.inherited(), *words), **settings.of(Place.RUN)
-    )
+    of_interpreter = (*interpreter.inherited(), *words, *of_python)
+    return RunOptions(how=how, interpreter=of_interpreter, **settings.of(Place.RUN))
 
 
 def _record(what: WhatToRun, run_dir: RunDirectory, options: RunOptions, *, quiet: bool) -> int:

@@ -69,4 +69,5 @@ def load_capture(path: Path) -> Recording:
         problems=tuple(problems),
     )
     parts = (Part(path, 0, 1, 0),)
-    return Recording(run, parts, facts.start_ms, Origins(), readers={path: reader}, is_capture=True)
+    origins = Origins(own_paths=("<string>",) if "-c" in run.command else ())
+    return Recording(run, parts, facts.start_ms, origins, readers={path: reader}, is_capture=True)

@@ -123,7 +123,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
     until_s = start_ms / 1000 + points[-1].time_s
     has_native = meta.native and bool(captures.parts)
     names, names_problem = _read_names(run_dir, until_s) if has_native else (None, None)
-    origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package)
+    origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package, meta.own_paths)
     dumps, dumps_problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
     problems = [
         *(*read.problems, samples_problem, *traced.problems, *captures.problems),

@@ -17,6 +17,7 @@ class Origin(Enum):
     """The owner of a frame's code."""
 
     USER = "user"
+    TOOL = "tool"  # the program itself, where it is installed among the libraries
     LIBRARY = "library"
     STDLIB = "stdlib"
     NATIVE = "native"

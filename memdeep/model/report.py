@@ -39,7 +39,10 @@ class PhaseOutline:
 class Culprit:
     """A line of the program and the bytes that it, or code it called, allocated.
 
-    ``node`` is the stack that holds most of them; ``share`` is their part of the phase's total.
+    ``node`` is a stack of the branch that holds most of them; ``share`` is their part of the
+    phase's total. ``branch_bytes`` are those that went through each of the innermost frames of that
+    stack, from ``frame`` on; there are none if the stacks of the line were not told apart, or if it
+    has only one.
     """
 
     frame: Frame
@@ -47,6 +50,7 @@ class Culprit:
     bytes: int
     allocations: int
     share: float
+    branch_bytes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,17 +234,21 @@ class Finding:
 
     ``share`` is the part of the phase's retained bytes (GROWTH), of its peak (PEAK), of its RSS
     growth (UNTRACKED), or of the bytes it freed (HELD). The last two kinds have no culprit.
-    ``evidence`` holds, by name, the figures and words that ``advice`` rests on.
+    ``evidence`` holds, by name, the figures and words that ``advice`` rests on. ``phases`` are all
+    that the bytes are summed over, ``phase`` is the one of them with the most; ``pattern`` is that
+    of their names, "" for segments, which have none, and for a single phase.
     """
 
     kind: FindingKind
     phase: int
+    phases: tuple[int, ...]
     bytes: int
     share: float
     culprit: Culprit | None
     advice: Advice | None
     evidence: Mapping[str, int | float | str] = field(default_factory=dict)
     fate: Fate | None = None
+    pattern: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ of the languages.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
 from memdeep.model import (
@@ -28,8 +29,12 @@ from memdeep.model import (
     ThreadStack,
 )
 from memdeep.model.statement import Statement
+from memdeep.model.sums import sum_of_known
 from memdeep.text import units
 from memdeep.text.language import Language
+
+_LIBRARIES = re.compile(r"(site|dist)-packages|python3(\.\d+t?)?")  # directories of packages
+_BUILD_TAGS = re.compile(r"(\.(cpython|pypy)[^.]*|\.abi3)(?=\.so)|(-[0-9a-f]{8})+(?=\.)")
 
 VERDICTS = ("completed", "failed", "killed", "oom-killed")  # those that have words
 MAX_NAME = 100  # characters of a name within a sentence
@@ -41,9 +46,35 @@ def location(frame: Frame) -> str:
     """Return ``learning.py:88``, ``json/__init__.py:293``, or the function if there is no file."""
     if not frame.filename:
         return frame.function
-    path = PurePath(frame.filename)
-    name = "/".join(path.parts[-2:]) if path.stem in ("__init__", "__main__") else path.name
+    name = file_name(frame.filename)
     return f"{name}:{frame.lineno}" if frame.lineno else name
+
+
+def file_name(path: str) -> str:
+    """Return the name of a file, with its directory where the name alone would not tell which.
+
+    So it is for ``__init__.py`` and for the modules of a library's packages, such as
+    ``multiprocessing/reduction.py``. Compiled libraries lose the tags that their builds gave them.
+    ``templates/js/payload.js`` says the same.
+    """
+    parts = PurePath(path).parts or (path,)
+    if "/" not in path or len(parts) < 2:
+        return _without_tags(parts[-1])
+    parent = parts[-2]
+    is_of_package = not _LIBRARIES.fullmatch(parent) and any(map(_LIBRARIES.fullmatch, parts[:-2]))
+    is_generic = PurePath(path).stem in ("__init__", "__main__")
+    if is_generic or (is_of_package and path.endswith(".py")):
+        return f"{parent}/{parts[-1]}"
+    return _without_tags(parts[-1])
+
+
+def function_name(frame: Frame) -> str:
+    """Return the function of ``frame``; one that is not known is in a library without tags."""
+    return _without_tags(frame.function)
+
+
+def _without_tags(name: str) -> str:
+    return _BUILD_TAGS.sub("", name) if ".so" in name else name
 
 
 def short(name: str) -> str:
@@ -108,36 +139,52 @@ def no_findings(report: Report, language: Language) -> str:
 def finding(report: Report, item: Finding, language: Language) -> str:
     """Return a finding as one sentence."""
     phase = report.phases[item.phase]
-    name = _subject(report, phase, language)
     if item.culprit is None:
         return language.say(
             f"finding.{item.kind.value}",
-            phase=name,
+            phase=_subject(report, phase, language),
             size_bytes=item.bytes,
             rss_bytes=phase.rss_delta_bytes,
         )
     where = location(item.culprit.frame)
     if item.kind is FindingKind.PEAK:
         return language.say(
-            "finding.peak",
-            phase=name,
+            "finding.highest" if item.fate is None else "finding.peak",
+            phase=_subject(report, phase, language),
             peak_bytes=phase.peak_bytes,
             where=where,
             size_bytes=item.bytes,
         )
+    phases = [report.phases[place] for place in item.phases]
+    until = "finding.until_end" if len(phases) == 1 else "finding.until_last_end"
     return language.say(
         "finding.growth",
-        phase=name,
-        grew=_growth(phase, language),
+        phase=_finding_subject(report, item, language),
+        grew=_growth(phases, language),
         where=where,
         size_bytes=item.bytes,
-        until=language.say("finding.until_end" if phase.complete else "finding.until_death"),
+        until=language.say(until if phases[-1].complete else "finding.until_death"),
     )
+
+
+def finding_name(report: Report, item: Finding, language: Language) -> str:
+    """Return the name of the phase that a finding is about, or how many of which names."""
+    if len(item.phases) == 1:
+        return short(phase_label(report.run, report.phases[item.phase], language))
+    key = "finding.pattern" if item.pattern else "finding.segments"
+    return language.say(key, name=short(item.pattern), n=len(item.phases))
+
+
+def _finding_subject(report: Report, item: Finding, language: Language) -> str:
+    if len(item.phases) == 1:
+        return _subject(report, report.phases[item.phase], language)
+    return language.say("finding.several", name=finding_name(report, item, language))
 
 
 def share(item: Finding, language: Language) -> str:
     """Return the share of a finding's bytes, and of which total it is the share."""
-    return language.say(f"finding.share_{item.kind.value}", part_share=item.share)
+    many = "_many" if len(item.phases) > 1 else ""
+    return language.say(f"finding.share_{item.kind.value}{many}", part_share=item.share)
 
 
 def advice(item: Finding, language: Language) -> str:
@@ -165,21 +212,23 @@ def fate(report: Report, item: Finding, language: Language) -> str:
     """Return what became of a finding's bytes, without small parts; empty if it is unknown."""
     if item.fate is None:
         return ""
-    parts = []
-    if item.fate.alive_bytes:
-        died = report.run.exit is None or report.run.exit.verdict != "completed"
-        key = "finding.alive_at_death" if died else "finding.alive_at_end"
-        parts.append(language.say(key, size_bytes=item.fate.alive_bytes))
+    died = report.run.exit is None or report.run.exit.verdict != "completed"
+    alive = "finding.alive_at_death" if died else "finding.alive_at_end"
+    parts = [(item.fate.alive_bytes, alive, "")]
     for place, size in item.fate.freed:
-        if parts and size < MIN_FATE_SHARE * item.bytes:
-            continue
         if place is None:
-            parts.append(language.say("finding.freed_outside", size_bytes=size))
+            parts.append((size, "finding.freed_outside", ""))
         else:
             name = short(phase_label(report.run, report.phases[place], language))
-            key = "finding.freed_itself" if place == item.phase else "finding.freed_in"
-            parts.append(language.say(key, size_bytes=size, phase=name))
-    return language.say("finding.fate", parts=language.say("finding.and").join(parts))
+            is_same = place == item.phase and item.kind is FindingKind.PEAK
+            parts.append((size, "finding.freed_itself" if is_same else "finding.freed_in", name))
+    parts.sort(key=lambda part: part[0], reverse=True)
+    said = [
+        language.say(key, size_bytes=size, phase=name)
+        for place, (size, key, name) in enumerate(parts)
+        if size and (place == 0 or size >= MIN_FATE_SHARE * item.bytes)
+    ]
+    return language.say("finding.fate", parts=language.say("finding.and").join(said))
 
 
 def outcome(report: Report, language: Language) -> str:
@@ -332,21 +381,24 @@ def _subject(report: Report, phase: Phase, language: Language) -> str:
     return language.say(key, name=short(phase_label(report.run, phase, language)))
 
 
-def _growth(phase: Phase, language: Language) -> str:
-    rss = phase.rss_delta_bytes
+def _growth(phases: Sequence[Phase], language: Language) -> str:
+    rss = sum_of_known([phase.rss_delta_bytes for phase in phases])
+    heap = sum_of_known([phase.heap_delta_bytes for phase in phases])
     if rss is not None and rss > 0:
         text = language.say("finding.grew_rss", size_bytes=rss)
-    elif (phase.heap_delta_bytes or 0) > 0:
-        text = language.say("finding.grew_heap", size_bytes=phase.heap_delta_bytes)
+    elif (heap or 0) > 0:
+        text = language.say("finding.grew_heap", size_bytes=heap)
     else:
         text = language.say("finding.kept_new")
-    if phase.repeats > 1:
-        text += language.say("finding.over_repeats", repeats=phase.repeats)
+    if len(phases) == 1 and phases[0].repeats > 1:
+        text += language.say("finding.over_repeats", repeats=phases[0].repeats)
     return text
 
 
 def _where(thread: ThreadStack, language: Language) -> str:
-    own = [frame for frame in thread.frames if frame.origin is Origin.USER] or thread.frames
+    frames = thread.frames
+    own = [frame for frame in frames if frame.origin is Origin.USER]
+    own = own or [frame for frame in frames if frame.origin is Origin.TOOL] or list(frames)
     if not own:
         return ""
     return language.say("death.where", function=own[-1].function, where=location(own[-1]))

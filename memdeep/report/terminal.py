@@ -291,8 +291,8 @@ def _other_finding(report: Report, item: Finding, width: int, language: Language
     if item.culprit is None:
         return Text(wrap(plain(sentences.finding(report, item, language)), width))
     key = "terminal.at_peak" if item.kind is FindingKind.PEAK else "terminal.kept_by"
-    phase, where = report.phases[item.phase], sentences.location(item.culprit.frame)
-    name = sentences.short(sentences.phase_label(report.run, phase, language))
+    where = sentences.location(item.culprit.frame)
+    name = sentences.finding_name(report, item, language)
     said = plain(language.say(key, phase=name, where=where))
     text = Text(wrap(said, width))
     _add_source(text, report, item.culprit)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import sys
 import tokenize
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec, PathFinder
+from contextlib import suppress
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from memdeep.errors import EXIT_NOT_FOUND, EXIT_NOT_RUNNABLE, ProgramError
 from memdeep.record.program import STDIN, WhatToRun, holds_main, is_compiled
+from memdeep.run import not_python
+from memdeep.run.own_code import called_module, specs
 
 
 def check_program(program: WhatToRun) -> None:
     """Raise ProgramError if ``program`` cannot be started."""
     if program.kind == WhatToRun.SCRIPT:
-        _check_script(Path(program.target))
+        _check_script(Path(program.target), program.arguments)
     elif program.kind == WhatToRun.MODULE:
         _check_module(program.target)
     else:
         _compile(program.target, "<string>", "The code given with -c")
 
 
-def _check_script(path: Path) -> None:
+def _check_script(path: Path, arguments: Sequence[str]) -> None:
     if str(path) == STDIN:
         return
     if path.is_dir():
@@ -31,11 +37,7 @@ def _check_script(path: Path) -> None:
     try:
         source = path.read_bytes()
     except FileNotFoundError as error:
-        raise ProgramError(
-            f"There is no file {path}.",
-            "Check the path; options of memdeep go before the program, its own go after it.",
-            EXIT_NOT_FOUND,
-        ) from error
+        raise _missing(path, arguments) from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ProgramError(
@@ -43,8 +45,63 @@ def _check_script(path: Path) -> None:
         ) from error
     if holds_main(str(path)):
         _check_directory(path)
-    elif not is_compiled(source):
+        return
+    _refuse(not_python.certain_fault(path, source))
+    if is_compiled(source):
+        return
+    try:
         _compile(source, str(path), str(path))
+    except ProgramError:
+        _refuse(not_python.likely_fault(path, source))
+        raise
+    _check_environment(path, source)
+
+
+def _refuse(fault: tuple[str, str] | None) -> None:
+    """Raise ProgramError with the sentence and the hint of ``fault``, if there is one."""
+    if fault is not None:
+        raise ProgramError(*fault, EXIT_NOT_RUNNABLE)
+
+
+def _missing(path: Path, arguments: Sequence[str]) -> ProgramError:
+    """Return the error for a script that is not there; it may be the name of a command."""
+    found = shutil.which(path) if path.name == str(path) else None
+    if found is None:
+        return ProgramError(
+            f"There is no file {path}.",
+            "Check the path; options of memdeep go before the program, its own go after it.",
+            EXIT_NOT_FOUND,
+        )
+    sentence = f"There is no file {path} here; the command of this name is {found}."
+    with suppress(OSError):
+        source = Path(found).read_bytes()
+        fault = not_python.certain_fault(Path(found), source)
+        named = not_python.interpreter_of(source)
+        if fault is None and named is not None and "python" not in Path(named).name:
+            fault = not_python.likely_fault(Path(found), source)
+        if fault is not None:
+            return ProgramError(*fault, EXIT_NOT_RUNNABLE)
+    return ProgramError(
+        sentence, f"Type: memdeep run {shlex.join([found, *arguments])}", EXIT_NOT_FOUND
+    )
+
+
+def _check_environment(path: Path, source: bytes) -> None:
+    """Raise ProgramError if ``path`` is a console script of another environment."""
+    module = called_module(path)
+    if module is None:
+        return
+    beside = os.path.dirname(os.path.realpath(path))
+    package = module.partition(".")[0]
+    if next(specs(module), None) or PathFinder.find_spec(package, [beside]):
+        return
+    python = not_python.interpreter_of(source) or "python"
+    words = shlex.join([python, "-m", "memdeep", "run", str(path)])
+    raise ProgramError(
+        f"{path} starts {package}, which is not installed for {sys.executable}.",
+        f"Install memdeep in the environment of the script, and type: {words}",
+        EXIT_NOT_FOUND,
+    )
 
 
 def _check_directory(path: Path) -> None:
@@ -78,17 +135,12 @@ def _compile(source: str | bytes, filename: str, subject: str) -> None:
 
 
 def _check_module(name: str) -> None:
-    path: Sequence[str] | None = ["", *sys.path]
-    found: ModuleSpec | None = None
-    for part in name.split("."):
-        found = PathFinder.find_spec(part, path) if part and path is not None else None
-        if found is None and "." not in name and name in sys.builtin_module_names:
-            return
-        if found is None:
-            raise ProgramError(
-                f"There is no module named {name!r} for {sys.executable}.",
-                "Install it into the environment memdeep runs in, or run memdeep from the one "
-                "it is in: python -m memdeep run -m ...",
-                EXIT_NOT_FOUND,
-            )
-        path = found.submodule_search_locations
+    if name in sys.builtin_module_names:
+        return
+    if len(list(specs(name))) <= name.count("."):
+        raise ProgramError(
+            f"There is no module named {name!r} for {sys.executable}.",
+            "Install it into the environment memdeep runs in, or run memdeep from the one "
+            "it is in: python -m memdeep run -m ...",
+            EXIT_NOT_FOUND,
+        )

@@ -29,6 +29,7 @@ from memdeep.run.guard import Guard
 from memdeep.run.limits import Headroom
 from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.options import RunOptions
+from memdeep.run.own_code import own_code, working_directory
 from memdeep.run.own_limit import OwnLimit
 from memdeep.run.progress import Progress
 from memdeep.run.sampling import TreeSampler
@@ -223,7 +224,8 @@ def _open_samples(run_dir: RunDirectory) -> TextIO:
 def _meta(job: _Job, bounds: Bounds) -> Meta:
     program, options = job.program, job.options
     paths = sysconfig.get_paths()
-    limit, how = bounds.limit, options.how
+    limit, how, own = bounds.limit, options.how, own_code(program)
+    libraries = {paths["purelib"], paths["platlib"], *filter(None, [own.launcher])}
     return Meta(
         command=program.command,
         name=program.name,
@@ -237,7 +239,7 @@ def _meta(job: _Job, bounds: Bounds) -> Meta:
         spawned_ns=time.monotonic_ns(),
         interval_ms=how.interval_ms,
         stdlib_paths=tuple(sorted({paths["stdlib"], paths["platstdlib"]})),
-        library_paths=tuple(sorted({paths["purelib"], paths["platlib"]})),
+        library_paths=tuple(sorted(libraries)),
         warning_bytes=options.warning_bytes,
         critical_bytes=options.critical_bytes,
         limit_bytes=None if limit is None else limit.bytes,
@@ -246,6 +248,8 @@ def _meta(job: _Job, bounds: Bounds) -> Meta:
         notes=bounds.notes,
         redact_args=how.redact_args,
         package=str(Path(bootstrap.__file__).parent.parent),
+        own_paths=own.paths,
+        cwd=working_directory(),
     )
 
 

@@ -37,10 +37,12 @@ class Meta:
     """Facts of a run. Those that are known only at its end are None until then.
 
     ``spawned_ns`` is `time.monotonic_ns()` when the program was started: the zero of `samples`.
-    ``library_paths`` and ``stdlib_paths`` tell the user's own code from everybody else's.
+    ``library_paths`` and ``stdlib_paths`` tell the user's own code from everybody else's;
+    a script that only calls an installed package is somebody else's.
     ``limit_*`` is the tightest limit on memory at the start; ``notes`` are for the report. With
     ``redact_args`` the file holds no arguments of the program or of its processes. ``package`` is
-    the directory of the memdeep that records.
+    the directory of the memdeep that records. ``own_paths`` are the files and directories of the
+    program itself, wherever they lie, and ``<string>`` for code. ``cwd`` is where it was started.
     """
 
     command: tuple[str, ...]
@@ -70,6 +72,8 @@ class Meta:
     notes: tuple[str, ...] = ()
     redact_args: bool = False
     package: str | None = None
+    own_paths: tuple[str, ...] = ()
+    cwd: str | None = None
     memdeep: str = field(default=__version__)
 
 
@@ -102,7 +106,8 @@ def decode_meta(content: bytes, path: Path) -> Meta:
         loaded["evidence"] = tuple(map(statement.decode, loaded["evidence"]))
         if loaded["limit_source"] is not None:
             loaded["limit_source"] = statement.decode(loaded["limit_source"])
-        for name in ("command", "focus", "stdlib_paths", "library_paths", "notes"):
+        loaded.setdefault("own_paths", [])  # of runs that were recorded without
+        for name in ("command", "focus", "stdlib_paths", "library_paths", "notes", "own_paths"):
             loaded[name] = tuple(str(text) for text in loaded[name])
         datetime.fromisoformat(loaded["started"]).timestamp()
         meta = Meta(**loaded)

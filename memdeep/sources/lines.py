@@ -16,6 +16,7 @@ MAX_LINE_CHARACTERS = 400
 CONTEXT_LINES = 3  # around each line of the user's own code
 CODE_FILENAME = "<string>"  # what Python calls code given with -c
 
+_PROGRAM = (Origin.USER, Origin.TOOL)
 _PRIVATE_NAMES = (
     ".env*",
     "*.env",
@@ -70,7 +71,7 @@ def read_sources(
     private = []
     lines = {}
     for filename, of_file in by_file.items():
-        around = CONTEXT_LINES if of_file[0].origin is Origin.USER else 0
+        around = CONTEXT_LINES if of_file[0].origin in _PROGRAM else 0
         last = max(frame.lineno for frame in of_file) + around
         path = Path(filename)
         if filename == CODE_FILENAME:

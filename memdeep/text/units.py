@@ -9,19 +9,24 @@ from __future__ import annotations
 MINUS = "−"
 UNKNOWN = "–"
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
+_GB = _UNITS.index("GB")
 
 
 def size(value: int | None) -> str:
-    """Return ``345 B``, ``1.5 KB``, ``329.3 MB``; an en dash for None."""
+    """Return ``345 B``, ``1.5 KB``, ``329.3 MB``, ``1.04 GB``; an en dash for None.
+
+    What would have four digits before its point is told in the next unit, and few of those with
+    two decimals: 1019.8 MB and 1.0 GB, side by side, cannot be compared at a glance.
+    """
     if value is None:
         return UNKNOWN
     amount = float(abs(value))
     unit = 0
-    while amount >= 1023.95 and unit < len(_UNITS) - 1:
+    while amount >= (1024 if unit == 0 else 999.95) and unit < len(_UNITS) - 1:
         amount /= 1024
         unit += 1
-    text = f"{amount:.0f}" if unit == 0 else f"{amount:.1f}"
-    return f"{MINUS if value < 0 else ''}{text} {_UNITS[unit]}"
+    decimals = 0 if unit == 0 else 2 if unit >= _GB and amount < 9.995 else 1
+    return f"{MINUS if value < 0 else ''}{amount:.{decimals}f} {_UNITS[unit]}"
 
 
 def signed_size(value: int | None) -> str:

@@ -27,7 +27,7 @@
   function emptyColumns(size, { signed }) {
     return {
       size, signed,
-      frame: new Int32Array(size), parent: new Int32Array(size), depth: new Int32Array(size),
+      frame: new Int32Array(size), times: new Int32Array(size), parent: new Int32Array(size), depth: new Int32Array(size),
       start: new Float64Array(size), width: new Float64Array(size), net: new Float64Array(size),
       count: new Float64Array(size), own: new Float64Array(size),
       firstChild: new Int32Array(size), childCount: new Int32Array(size), rowStart: [],
@@ -49,7 +49,7 @@
       placed += 1;
       source[node] = from;
       place[from] = node;
-      for (const column of ['frame', 'width', 'net', 'count', 'own']) laid[column][node] = tree[column][from];
+      for (const column of ['frame', 'times', 'width', 'net', 'count', 'own']) laid[column][node] = tree[column][from];
       laid.parent[node] = parent;
       laid.depth[node] = parent < 0 ? 0 : laid.depth[parent] + 1;
       laid.start[node] = at;

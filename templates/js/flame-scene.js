@@ -4,7 +4,7 @@
 
   const { flameLayout: layout, format } = memdeep;
   const kind = Object.fromEntries(memdeep.flameCanvas.KINDS.map((name, place) => [name, place]));
-  const BY_ORIGIN = memdeep.payload.ORIGINS.map((origin) => kind[origin]);
+  const BY_ORIGIN = memdeep.payload.ORIGINS.map((origin) => kind[origin === 'tool' ? 'user' : origin]);
   const EVEN_BELOW = 0.05;
   const STRONG_FROM = 0.66;
 
@@ -43,10 +43,14 @@
         });
       },
 
-      headOf: (node) => (node === layout.ROOT ? title : frames.functionName(scene.tree.frame[node])),
+      headOf(node) {
+        if (node === layout.ROOT) return title;
+        const times = scene.tree.times[node];
+        return frames.functionName(scene.tree.frame[node]) + (times > 1 ? ' × ' + format.count(times) : '');
+      },
       placeOf(node) {
         const frame = scene.tree.frame[node];
-        return node === layout.ROOT || frames.file(frame) === '' ? '' : frames.location(frame);
+        return node === layout.ROOT || frames.namesFile(frame) ? '' : frames.location(frame);
       },
 
       // The sign is in the label: colour alone does not reach everybody.

@@ -104,7 +104,17 @@
       const isWithin = role === FOLD && (isFolded(above) || (isThread(above) && hasPython[node]));
       owner[node] = role === DROP || isWithin ? above : tree.child(above, frame[node]);
     }
-    return { frame: tree.frame, parent: tree.parent, owner };
+    return { frame: tree.frame, parent: tree.parent, owner, times: timesOf(core, tree, owner) };
+  }
+
+  // How many laps of a recursion each place stands for; 0 where it stands for itself.
+  function timesOf({ nodes, repeats }, { frame }, owner) {
+    const times = new Int32Array(frame.length);
+    repeats.node.forEach((node, row) => {
+      const place = owner[node];
+      if (place !== NONE && frame[place] === nodes.frame[node]) times[place] = Math.max(times[place], repeats.times[row]);
+    });
+    return times;
   }
 
   // The same stacks with callees above callers; a thread stays outermost.
@@ -112,6 +122,7 @@
     const tree = growingTree(core.frames.function.length);
     const threadOf = new Int32Array(visible.frame.length).fill(NONE);
     const moved = new Int32Array(visible.frame.length).fill(NONE);
+    const times = [0];
     moved[ROOT] = ROOT;
     for (let node = 1; node < moved.length; node += 1) {
       const above = visible.parent[node];
@@ -122,11 +133,12 @@
       let place = thread === NONE ? ROOT : tree.child(ROOT, visible.frame[thread]);
       for (let at = node; at !== ROOT && at !== thread; at = visible.parent[at]) {
         place = tree.child(place, visible.frame[at]);
+        times[place] = Math.max(times[place] ?? 0, visible.times[at]);
       }
       moved[node] = place;
     }
     const owner = visible.owner.map((place) => (place === NONE ? NONE : moved[place]));
-    return { frame: tree.frame, parent: tree.parent, owner };
+    return { frame: tree.frame, parent: tree.parent, owner, times: tree.frame.map((_, node) => times[node] ?? 0) };
   }
 
   function ownSums(owner, sum, size) {

@@ -3,16 +3,17 @@
   'use strict';
 
   const UNIT = 1024;
-  // From here on one decimal would read "1024.0" of the smaller unit.
-  const ROUNDS_UP = 1023.95;
   const UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'];
+  const GB = UNITS.indexOf('GB');
+  const FOUR_DIGITS = 999.95; // from here on one decimal would read "1000.0"
+  const TWO_DIGITS = 9.995;
   const MINUS = '−';
   const UNKNOWN = '–';
   const COUNT = new Intl.NumberFormat('en-US');
 
   // Python rounds a tie to the even digit, toFixed() away from zero. Ties are exact in binary.
   function fixed(value, digits) {
-    const isTie = digits === 0 ? (value * 2) % 2 === 1 : (value * 4) % 2 === 1;
+    const isTie = (value * 2 ** (digits + 1)) % 2 === 1;
     if (!isTie) return value.toFixed(digits);
     const scale = 10 ** digits;
     const below = Math.floor(value * scale);
@@ -21,16 +22,17 @@
 
   const isKnown = (value) => value !== null && value !== undefined;
 
-  // 345 B, 1.5 KB, 329.3 MB; an en dash for what is not known.
+  // 345 B, 1.5 KB, 329.3 MB, 1.04 GB; an en dash for what is not known.
   function bytes(value) {
     if (!isKnown(value)) return UNKNOWN;
     let size = Math.abs(value);
     let unit = 0;
-    while (size >= ROUNDS_UP && unit < UNITS.length - 1) {
+    while (size >= (unit === 0 ? UNIT : FOUR_DIGITS) && unit < UNITS.length - 1) {
       size /= UNIT;
       unit += 1;
     }
-    return (value < 0 ? MINUS : '') + fixed(size, unit === 0 ? 0 : 1) + ' ' + UNITS[unit];
+    const digits = unit === 0 ? 0 : unit >= GB && size < TWO_DIGITS ? 2 : 1;
+    return (value < 0 ? MINUS : '') + fixed(size, digits) + ' ' + UNITS[unit];
   }
 
   // Like bytes, with a plus where it grew; 0 where nothing changed.

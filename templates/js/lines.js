@@ -13,6 +13,7 @@
   function create(root, data, on) {
     let sort = 'own';
     let shown = { rows: [], kind: 'lines', signed: false, matches: () => true, selected: null };
+    const groups = {}; // of the frames, by kind
     let sorted = [];
     let most = { own: 1, total: 1 };
     let first = -1;
@@ -26,7 +27,8 @@
     root.replaceChildren(box, note);
 
     const bytesText = (bytes) => (shown.signed ? format.signedBytes(bytes) : format.bytes(bytes));
-    const isSelected = (row) => shown.selected?.kind === shown.kind && shown.selected.frame === row.frame;
+    const groupOf = (frame) => (groups[shown.kind] ??= ranking.groupsOf(data.frames, shown.kind))[frame];
+    const isSelected = (row) => shown.selected?.kind === shown.kind && groupOf(shown.selected.frame) === row.group;
 
     function headerCell(column) {
       const cell = element('th', 'number column-' + column);

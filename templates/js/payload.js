@@ -2,9 +2,11 @@
 (function (memdeep) {
   'use strict';
 
-  const ORIGINS = ['user', 'library', 'stdlib', 'native', 'memdeep', 'thread'];
+  const ORIGINS = ['user', 'tool', 'library', 'stdlib', 'native', 'memdeep', 'thread'];
   const NATIVE = ORIGINS.indexOf('native');
   const THREAD = ORIGINS.indexOf('thread');
+  const LIBRARIES = /^((site|dist)-packages|python3(\.\d+t?)?)$/; // directories of packages
+  const BUILD_TAGS = /(\.(cpython|pypy)[^.]*|\.abi3)(?=\.so)|(-[0-9a-f]{8})+(?=\.)/g;
   const opened = new Map();
 
   function canUnpack() {
@@ -37,11 +39,18 @@
     return opened.get(name);
   }
 
-  // The file's name; that of a package's own file says nothing without the directory before it.
+  const withoutTags = (name) => (name.includes('.so') ? name.replace(BUILD_TAGS, '') : name);
+
+  // The file's name, with its directory where the name alone would not tell which, as file_name() of
+  // memdeep/report/sentences.py has it.
   function baseName(path) {
     const parts = path.split(/[\\/]/);
-    const needsParent = /^__(init|main)__\.py$/.test(parts[parts.length - 1]);
-    return parts.slice(needsParent ? -2 : -1).join('/');
+    const name = parts.at(-1);
+    if (parts.length < 2) return withoutTags(name);
+    const parent = parts.at(-2);
+    const isOfPackage = !LIBRARIES.test(parent) && parts.slice(0, -2).some((part) => LIBRARIES.test(part));
+    const isGeneric = /^__(init|main)__\.[^.]+$/.test(name);
+    return isGeneric || (isOfPackage && name.endsWith('.py')) ? parent + '/' + name : withoutTags(name);
   }
 
   // Source lines by file and number.
@@ -58,7 +67,7 @@
   // had no caller to be folded into has neither function nor file.
   function frameReader(core, files) {
     const { strings, frames } = core;
-    const functionName = (frame) => strings[frames.function[frame]] || memdeep.words.say('flame.rest');
+    const functionName = (frame) => withoutTags(strings[frames.function[frame]]) || memdeep.words.say('flame.rest');
     const file = (frame) => strings[frames.file[frame]];
     const withLine = (frame, name) => {
       const line = frames.line[frame];
@@ -71,6 +80,8 @@
       line: (frame) => frames.line[frame],
       path: (frame) => withLine(frame, file(frame)),
       location: (frame) => withLine(frame, baseName(file(frame))) || functionName(frame),
+      // An unknown function is named after its file already.
+      namesFile: (frame) => file(frame) === '' || functionName(frame) === '<unknown in ' + baseName(file(frame)) + '>',
       origin: (frame) => ORIGINS[frames.origin[frame]],
       source: (frame) => files.get(file(frame))?.get(frames.line[frame])?.trim() || null,
     };

@@ -7,7 +7,8 @@
   const STDLIB = /[\\/]lib(?:64)?[\\/]python3(?:\.\d+)?[\\/]([^\\/]+)/;
 
   // The line to charge for what each node allocated: the innermost frame of the user's own code, else
-  // of a library, of the standard library, of native code. Origins are numbered in this order.
+  // of the tool that was run, of a library, of the standard library, of native code. Origins are
+  // numbered in this order.
   function chargedFrames({ nodes, frames }) {
     const charged = new Int32Array(nodes.parent.length);
     nodes.frame.forEach((frame, node) => {
@@ -56,14 +57,14 @@
     return false;
   }
 
-  // Rows { frame, own, total, count }: `own` (of `count` allocations) is charged to the group, `total`
+  // Rows { frame, group, own, total, count }: `own` (of `count` allocations) is charged to the group, `total`
   // was allocated at or beneath it. A frame stands for its group. Stacks folded into their callers may
   // be missing from a total, never from what is its own.
   function rank({ core, frames }, byLine, byNode, kind) {
     const group = groupsOf(frames, kind);
     const rows = new Map();
     const rowOf = (frame) => {
-      if (!rows.has(group[frame])) rows.set(group[frame], { frame, own: 0, total: 0, count: 0 });
+      if (!rows.has(group[frame])) rows.set(group[frame], { frame, group: group[frame], own: 0, total: 0, count: 0 });
       return rows.get(group[frame]);
     };
     core.lines.forEach((frame, line) => {

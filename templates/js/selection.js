@@ -172,14 +172,24 @@
     };
   }
 
-  // The frames of a node's stack, outermost first; its thread is none of them.
+  // The frames of a node's stack, outermost first; its thread is none of them. `timesOf` tells how
+  // many laps of a recursion each stands for.
   function stackOf({ nodes, frames }, node) {
-    const stack = [];
-    for (let at = node; at >= 0; at = nodes.parent[at]) {
-      if (frames.origin[nodes.frame[at]] !== memdeep.payload.THREAD) stack.push(nodes.frame[at]);
-    }
-    return stack.reverse();
+    return pathOf({ nodes, frames }, node).map((at) => nodes.frame[at]);
   }
 
-  memdeep.selection = { describe, stackOf, aliveOverTime, lifeOf, largestOf };
+  function timesOf({ nodes, frames, repeats }, node) {
+    const times = new Map(repeats.node.map((at, row) => [at, repeats.times[row]]));
+    return pathOf({ nodes, frames }, node).map((at) => times.get(at) ?? 1);
+  }
+
+  function pathOf({ nodes, frames }, node) {
+    const path = [];
+    for (let at = node; at >= 0; at = nodes.parent[at]) {
+      if (frames.origin[nodes.frame[at]] !== memdeep.payload.THREAD) path.push(at);
+    }
+    return path.reverse();
+  }
+
+  memdeep.selection = { describe, stackOf, timesOf, aliveOverTime, lifeOf, largestOf };
 })(globalThis.memdeep = globalThis.memdeep || {});

@@ -94,13 +94,16 @@
       return [element('figure', 'panel-fate', bar, element('figcaption', 'hint', say('stack.fate')), list)];
     }
 
-    function frameItem(frame) {
+    const timesText = (times) => (times > 1 ? ' × ' + format.count(times) : '');
+
+    function frameItem(frame, times) {
       const item = element('li', 'origin-' + frames.origin(frame) + (isHere(frame) ? ' here' : ''));
       const address = editorAddress(core.editor, frames.file(frame), frames.line(frame));
-      const where = element(address === null ? 'span' : 'a', 'stack-place', frames.file(frame) === '' ? '' : frames.location(frame));
+      const where = element(address === null ? 'span' : 'a', 'stack-place', frames.namesFile(frame) ? '' : frames.location(frame));
       where.title = frames.path(frame);
       if (address !== null) where.href = address;
       item.append(element('bdi', 'stack-function', frames.functionName(frame)), ' ', where);
+      if (times > 1) item.append(element('span', 'stack-times', timesText(times)));
       const source = frames.source(frame);
       if (source !== null) item.append(element('code', '', source));
       return item;
@@ -109,9 +112,10 @@
     function asText() {
       const { selection, title, sums } = shown;
       const node = selection.stacks[place];
-      const lines = stack().flatMap((frame) => {
+      const times = memdeep.selection.timesOf(core, node);
+      const lines = stack().flatMap((frame, row) => {
         const source = frames.source(frame);
-        const call = '  ' + frames.functionName(frame) + '  ' + frames.path(frame);
+        const call = '  ' + frames.functionName(frame) + '  ' + frames.path(frame) + timesText(times[row]);
         return source === null ? [call] : [call, '      ' + source];
       });
       const count = say('count.allocation', { n: Math.abs(sums.node.count[node]) });
@@ -164,10 +168,13 @@
       const { selection, title } = shown;
       const heading = element('h3', '', element('bdi', '', title));
       if (selection.stacks.length === 0) {
-        root.replaceChildren(heading, element('p', 'hint', say('stack.nothing_here')), life(shown));
+        const isFolded = selection.bytes !== 0;
+        const why = element('p', 'hint', say(isFolded ? 'stack.all_folded' : 'stack.nothing_here'));
+        root.replaceChildren(heading, ...(isFolded ? [figures(shown)] : []), why, life(shown));
         return;
       }
-      const list = element('ol', 'panel-stack', ...stack().map(frameItem));
+      const times = memdeep.selection.timesOf(core, selection.stacks[place]);
+      const list = element('ol', 'panel-stack', ...stack().map((frame, row) => frameItem(frame, times[row])));
       list.tabIndex = 0;
       list.setAttribute('aria-label', say('stack.heading'));
       root.replaceChildren(heading, figures(shown), life(shown), ...fate(shown), tools(), pager(shown), list);

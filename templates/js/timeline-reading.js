@@ -34,10 +34,13 @@
   function create(core, end) {
     const { checkpoints, curves, phases } = core;
 
+    const isTraced = (time) => core.traced.some(([start, end]) => checkpoints.time[start] <= time && time <= checkpoints.time[end]);
+
+    // The last readings: each curve is drawn to stay there until the next one.
     function atTime(time) {
-      const rss = readingAt(curves.rss, 'b', time);
       return {
-        time, rss, file: readingAt(curves.rss, 'f', time), heap: readingAt(curves.heap, 'b', time),
+        time, rss: readingAt(curves.rss, 'b', time), file: readingAt(curves.rss, 'f', time),
+        heap: isTraced(time) ? readingAt(curves.heap, 'b', time) : null,
         checkpoint: lastAtMost(checkpoints.time, time), isExact: false,
       };
     }
@@ -78,13 +81,14 @@
       return found;
     }
 
-    // When the heap, or without one the RSS, was highest; null where nothing was measured.
-    function peakTime() {
-      const known = phases.peakTime[peakPhase()] ?? null;
-      if (known !== null) return known;
-      const curve = curves.heap.t.length > 0 ? curves.heap : curves.rss;
+    // The readings when the heap (its curve has the peaks of the phases), or without one the RSS, was
+    // highest; null where nothing was measured.
+    function atPeak() {
+      const isHeap = curves.heap.t.length > 0;
+      const curve = isHeap ? curves.heap : curves.rss;
       if (curve.t.length === 0) return null;
-      return curve.t[curve.b.reduce((most, value, place) => (value > curve.b[most] ? place : most), 0)];
+      const place = curve.b.reduce((most, value, one) => (value > curve.b[most] ? one : most), 0);
+      return { ...atTime(curve.t[place]), [isHeap ? 'heap' : 'rss']: curve.b[place] };
     }
 
     // The checkpoints that a drag from one time to another means, at least one segment apart.
@@ -125,7 +129,7 @@
     }
 
     return {
-      end, atTime, atCheckpoint, phaseAt, peakPhase, peakTime, between, stretchesOf, growth,
+      end, atTime, atCheckpoint, phaseAt, peakPhase, atPeak, between, stretchesOf, growth,
       nearest: (time) => nearest(checkpoints.time, time),
       nameOf: (index) => memdeep.names.checkpoint(core, index),
       timeOf: (index) => checkpoints.time[index],

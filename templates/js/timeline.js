@@ -12,6 +12,7 @@
 
   function create(root, core, store, chooseScope) {
     const reading = memdeep.timelineReading.create(core, Number(root.dataset.endS));
+    const peak = reading.atPeak();
     const part = Object.fromEntries([...root.querySelectorAll('[data-part]')].map((one) => [one.dataset.part, one]));
     const bands = [...root.querySelectorAll('.band')];
     let cursor = 0;         // the checkpoint the keyboard stands on
@@ -27,14 +28,17 @@
       return Math.min(1, Math.max(0, (event.clientX - left) / width)) * reading.end;
     }
 
-    // Near a checkpoint its own figures are read: they are the ones the phases are made of.
+    // Near the peak or a checkpoint its own figures are read: the phases are made of them.
     function readAt(time) {
       const index = reading.nearest(time);
-      const away = (Math.abs(reading.timeOf(index) - time) / reading.end) * rect().width;
+      const pixels = (other) => (Math.abs(other - time) / reading.end) * rect().width;
+      const away = pixels(reading.timeOf(index));
+      if (peak !== null && pixels(peak.time) <= Math.min(NEAR_PX, away)) return peak;
       return away <= NEAR_PX ? reading.atCheckpoint(index) : reading.atTime(time);
     }
 
     function place(read) {
+      if (read === peak) return say('timeline.peak');
       const label = reading.nameOf(Math.max(0, read.checkpoint));
       return say(read.isExact ? 'timeline.at' : 'timeline.after', { label });
     }
@@ -199,15 +203,14 @@
     }
 
     function toPeak() {
-      const time = reading.peakTime();
-      if (time === null) return;
+      if (peak === null) return;
       const phase = reading.peakPhase();
       if (phase >= 0) {
         chooseScope({ kind: 'phase', phase });
         store.set({ versus: null, metric: 'peak' });
       }
-      stand(reading.nearest(time));
-      showReadout(time, format.seconds(time) + ' · ' + say('timeline.peak'), rows(reading.atTime(time)));
+      stand(reading.nearest(peak.time));
+      showRead(peak);
     }
 
     function onBand(event) {
@@ -231,7 +234,7 @@
     // The plot and the table reach every phase by keyboard; hundreds of tab stops would not help.
     for (const band of bands) band.tabIndex = -1;
     part.peak.addEventListener('click', toPeak);
-    part.peak.hidden = reading.peakTime() === null;
+    part.peak.hidden = peak === null;
     store.subscribe((_, changed) => {
       if (changed.has('scope') || changed.has('versus')) showScope();
     });

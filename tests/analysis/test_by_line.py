@@ -49,7 +49,7 @@ def test_each_line_has_the_bytes_of_the_stacks_charged_to_it(made: Report) -> No
         called = lines.frames[life.node]
         found[(called.filename, called.lineno), life.born, life.died] += life.bytes
     assert found == expected
-    assert len({(called.filename, called.lineno) for called in lines.frames}) == len(lines.frames)
+    assert len(set(lines.frames)) == len(lines.frames)
 
 
 @given(made=reports())
@@ -58,16 +58,20 @@ def test_lines_and_phases_agree_on_the_culprits(made: Report) -> None:
     for phase, at_peak in zip(made.phases, lines.peaks, strict=True):
         assert phase.heap is not None
         assert at_peak is not None
-        held = {lines.frames[stack.node]: stack.bytes for stack in at_peak}
+        places = [(called.filename, called.lineno) for called in lines.frames]
+        held: Counter[object] = Counter()
+        for stack in at_peak:
+            held[places[stack.node]] += stack.bytes
         for culprit in phase.heap.peak_culprits:
-            assert held[lines.frames[lines.place(culprit.frame)]] == culprit.bytes
+            assert lines.place(culprit.frame) >= 0
+            assert held[culprit.frame.filename, culprit.frame.lineno] == culprit.bytes
         for culprit in phase.heap.culprits:
-            place = lines.place(culprit.frame)
+            assert lines.place(culprit.frame) >= 0
             retained = sum(
                 life.bytes
                 for stretch in phase.outline.stretches
                 for life in lines.lifetimes
-                if life.node == place
+                if places[life.node] == (culprit.frame.filename, culprit.frame.lineno)
                 and stretch.start < life.born <= stretch.end
                 and (life.died is None or life.died > stretch.end)
             )
@@ -89,6 +93,16 @@ def test_stacks_of_one_line_are_one() -> None:
     assert tuple(lines.lifetimes) == (lifetime(0, bytes=20 * MB, allocations=2),)
     assert tuple(lines.transients or ()) == (transient(0, 1, 2 * MB, 5),)
     assert lines.peaks == ((StackBytes(0, 3, 2),), None, None)
+
+
+def test_functions_that_share_a_line_are_charged_each_with_its_own() -> None:
+    around, inner = frame("build", lineno=7), frame("<lambda>", lineno=7)
+    stacks, (outer_node, inner_node) = tree([around], [around, inner])
+    lines = by_line(
+        heap(stacks, [lifetime(outer_node, bytes=1), lifetime(inner_node, bytes=9)]), []
+    )
+    held = {lines.frames[life.node].function: life.bytes for life in lines.lifetimes}
+    assert held == {"build": 1, "<lambda>": 9}
 
 
 def test_a_line_that_nothing_is_charged_to_has_no_place() -> None:

@@ -12,7 +12,14 @@ from memdeep.model import Frame, Origin, StackBytes, StackTree
 
 MAIN, LOAD = frame("main"), frame("load")
 MEMDEEP = frame("recording by memdeep", origin=Origin.MEMDEEP)
-FROM_USER_TO_MEMDEEP = (Origin.USER, Origin.LIBRARY, Origin.STDLIB, Origin.NATIVE, Origin.MEMDEEP)
+FROM_USER_TO_MEMDEEP = (
+    Origin.USER,
+    Origin.TOOL,
+    Origin.LIBRARY,
+    Origin.STDLIB,
+    Origin.NATIVE,
+    Origin.MEMDEEP,
+)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +99,54 @@ def test_at_most_twenty_and_largest_first(sizes: list[int]) -> None:
     assert [culprit.bytes for culprit in found] == largest
     if len(largest) < MAX_CULPRITS and largest:
         assert sum(culprit.share for culprit in found) == pytest.approx(1.0)
+
+
+def test_the_branch_that_holds_most_is_shown_not_the_largest_stack() -> None:
+    one, many = library("one"), library("many")
+    stacks, nodes = tree([LOAD, one], *([LOAD, many, library(f"part{n}")] for n in range(4)))
+    held = [StackBytes(node, size, 1) for node, size in zip(nodes, (14, 9, 12, 8, 8), strict=True)]
+    (found,) = ChargedLines(stacks).culprits(held, 51)
+    assert found.bytes == 51
+    assert stacks.stack(found.node) == (LOAD, many, library("part1"))
+    assert found.branch_bytes == (51, 37, 12)
+
+
+def test_a_line_with_one_stack_has_no_branches() -> None:
+    stacks, (node,) = tree([MAIN, LOAD, library()])
+    (found,) = ChargedLines(stacks).culprits([StackBytes(node, 5, 1)], 5)
+    assert (found.node, found.branch_bytes) == (node, ())
+
+
+@given(stacks=trees(), sizes=st.lists(st.integers(1, 99), min_size=1, max_size=40))
+def test_a_branch_narrows_and_no_sibling_holds_more(stacks: StackTree, sizes: list[int]) -> None:
+    charged = ChargedLines(stacks)
+    held = [StackBytes(node, size, 1) for node, size in enumerate(sizes[: len(stacks.parents)])]
+    for found in charged.culprits(held, sum(sizes)):
+        branch = found.branch_bytes
+        assert sorted(branch, reverse=True) == list(branch)
+        assert all(0 < size <= found.bytes for size in branch)
+        if not branch:
+            continue
+        line = charged.line(found.node)
+        leading: dict[
+            tuple[Frame, ...], int
+        ] = {}  # bytes by the frames from the line on, up to each depth
+        for stack in held:
+            if charged.line(stack.node) == line:
+                path = from_line(charged, stacks, stack.node)
+                for end in range(1, len(path) + 1):
+                    leading[path[:end]] = leading.get(path[:end], 0) + stack.bytes
+        path = from_line(charged, stacks, found.node)
+        for depth, size in enumerate(branch):
+            siblings = [
+                key for key in leading if len(key) == depth + 1 and key[:-1] == path[:depth]
+            ]
+            assert size == leading[path[: depth + 1]] == max(leading[key] for key in siblings)
+
+
+def from_line(charged: ChargedLines, stacks: StackTree, node: int) -> tuple[Frame, ...]:
+    blamed, path = charged.frame(node), [stacks.frames[stacks.frame_ids[node]]]
+    while path[-1] != blamed:
+        node = stacks.parents[node]
+        path.append(stacks.frames[stacks.frame_ids[node]])
+    return tuple(reversed(path))

@@ -80,7 +80,8 @@ def test_what_a_loop_kept_for_a_while_is_not_charged_to_the_span() -> None:
     stacks, (keep,) = tree([KEEP])
     steps = ["+load", *[f"round {number}" for number in range(4)], "-load"]
     lives = [lifetime(keep, born, died=born + 2) for born in range(2, 5)]
-    assert summary(analysed(run(*steps), stacks, lives)) == []
+    made = analysed(run(*steps), stacks, lives)
+    assert [item for item in made.findings if item.kind is FindingKind.GROWTH] == []
 
 
 def test_what_the_outer_phase_allocated_itself_is_its_own() -> None:
@@ -138,9 +139,11 @@ def at_a_peak(
 
 
 def test_bytes_that_were_there_only_at_the_peak_are_a_finding() -> None:
-    (item,) = at_a_peak(30 * MB, 70 * MB)
-    assert item.kind is FindingKind.PEAK
+    item, other = at_a_peak(30 * MB, 70 * MB)
+    assert item.kind is other.kind is FindingKind.PEAK
     assert (item.culprit.frame.lineno, item.bytes, item.share) == (2, 70 * MB, 0.7)
+    # It held a fifth of the heap at the highest point of the run.
+    assert (other.culprit.frame.lineno, other.bytes, other.share) == (1, 30 * MB, 0.3)
 
 
 def test_what_is_still_alive_at_the_end_is_not_the_peaks() -> None:
@@ -150,8 +153,9 @@ def test_what_is_still_alive_at_the_end_is_not_the_peaks() -> None:
     assert [(item.culprit.frame.lineno, item.bytes) for item in peaks] == [(1, 30 * MB)]
 
 
-def test_a_peak_hardly_above_both_ends_is_no_finding() -> None:
-    assert at_a_peak(100 * MB, start=95 * MB, end=91 * MB) == ()
+def test_a_peak_hardly_above_both_ends_is_told_as_the_highest_of_the_run_only() -> None:
+    (item,) = at_a_peak(100 * MB, start=95 * MB, end=91 * MB)
+    assert (item.kind, item.bytes, item.fate) == (FindingKind.PEAK, 100 * MB, None)
 
 
 def test_a_peak_whose_stacks_were_not_read_is_no_finding() -> None:

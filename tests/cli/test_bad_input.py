@@ -153,6 +153,17 @@ def test_file_that_is_no_program(refused: Refused, tmp_path: Path, content: byte
     assert "program.py" in sentence
 
 
+def test_wrong_files_and_words_are_called_by_their_names(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "wrapper").write_text("#!/bin/sh\nexec python x.py 2>&1\n")
+    assert "for sh, not for Python" in refused(EXIT_NOT_RUNNABLE, "run", "wrapper")[0]
+    assert "compiled program" in refused(EXIT_NOT_RUNNABLE, "run", "/bin/ls", "-l")[0]
+    assert "compiled program" in refused(EXIT_NOT_RUNNABLE, "run", "ls", "-l")[0]
+    refused(EXIT_NOT_FOUND, "run", "python9.9", "x.py")
+    assert refused(EXIT_NOT_FOUND, "run", sys.executable, "x.py")[0] == "There is no file x.py."
+    refused(EXIT_USAGE, "run", sys.executable, "--version")
+    refused(EXIT_USAGE, "run", sys.executable)
+
+
 @pytest.mark.parametrize("code", ["def broken(:", "return"])
 def test_syntax_error_in_code(refused: Refused, code: str) -> None:
     refused(EXIT_NOT_RUNNABLE, "run", "-c", code)

@@ -117,7 +117,7 @@ def test_limits_of_the_process() -> None:
     done = subprocess.run(command, capture_output=True, env=environment(), preexec_fn=limited)
     found = rows(done.stdout)
     if sys.platform == "linux":
-        assert found["address space"] == ("note", "3.0 GB")
+        assert found["address space"] == ("note", "3.00 GB")
     assert found["open files"] == ("note", "100")
     assert "ulimit -n" in done.stdout.decode()
 

@@ -28,7 +28,14 @@ def origins() -> Origins:
         ("/srv/app/prog.py", Origin.USER),
         ("prog.py", Origin.USER),
         ("", Origin.USER),
-        ("<string>", Origin.USER),
+        ("<", Origin.USER),
+        ("<stdin>", Origin.USER),
+        ("<ipython-input-1-2ab3>", Origin.USER),
+        ("<doctest mine.load[0]>", Origin.USER),
+        ("<string>", Origin.LIBRARY),
+        ("<attrs generated init mine.Row>", Origin.LIBRARY),
+        ("<sqlalchemy.orm generated>", Origin.LIBRARY),
+        ("<__array_function__ internals>", Origin.LIBRARY),
         (f"{STDLIB}/json/decoder.py", Origin.STDLIB),
         ("<frozen importlib._bootstrap>", Origin.STDLIB),
         (f"{LIBRARIES}/numpy/__init__.py", Origin.LIBRARY),
@@ -75,3 +82,21 @@ def test_the_memdeep_that_recorded_may_be_another_one() -> None:
     assert origins.of("/elsewhere/memdeep/record/bootstrap.py") is Origin.MEMDEEP
     assert origins.of("/elsewhere/memory_monitor.py") is Origin.MEMDEEP
     assert origins.of("/elsewhere/job.py") is Origin.USER
+
+
+def test_the_installed_tool_that_was_run_is_told_from_other_libraries() -> None:
+    launcher = "/opt/python/bin/tool"
+    own = (f"{LIBRARIES}/tool", f"{LIBRARIES}/single.py", "/srv/app/prog.py", f"{STDLIB}/json")
+    origins = Origins([STDLIB], [LIBRARIES, launcher], own_paths=own)
+    assert origins.of(launcher) is Origin.LIBRARY
+    assert origins.of(f"{LIBRARIES}/tool/deep/core.py") is Origin.TOOL
+    assert origins.of(f"{LIBRARIES}/single.py") is Origin.TOOL
+    assert origins.of(f"{LIBRARIES}/toolbox/core.py") is Origin.LIBRARY
+    assert origins.of("/srv/app/prog.py") is Origin.USER
+    assert origins.of(f"{STDLIB}/json/tool.py") is Origin.STDLIB
+
+
+def test_code_given_with_c_is_the_users() -> None:
+    origins = Origins([STDLIB], [LIBRARIES], own_paths=["<string>"])
+    assert origins.of("<string>") is Origin.USER
+    assert origins.of("<attrs generated init mine.Row>") is Origin.LIBRARY

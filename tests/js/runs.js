@@ -1,8 +1,8 @@
 // Random runs, as the blocks of a page hold them, that can be made again from their seed.
 'use strict';
 
-const [USER, LIBRARY, STDLIB, NATIVE, MEMDEEP, THREAD] = [0, 1, 2, 3, 4, 5];
-const FILES = ['/home/quant/策略/learning.py', '/lib/python3.12/site-packages/pandas/core/frame.py', '/lib/python3.12/json/decoder.py', 'ceval.c', '/m/record.py', ''];
+const [USER, TOOL, LIBRARY, STDLIB, NATIVE, MEMDEEP, THREAD] = [0, 1, 2, 3, 4, 5, 6];
+const FILES = ['/home/quant/策略/learning.py', '/lib/python3.12/site-packages/tool/cli.py', '/lib/python3.12/site-packages/pandas/core/frame.py', '/lib/python3.12/json/decoder.py', 'ceval.c', '/m/record.py', ''];
 const IMPORTS = '<frozen importlib._bootstrap>';
 
 function dice(seed) {
@@ -18,11 +18,13 @@ const many = (count, make) => Array.from({ length: count }, (_, place) => make(p
 function randomFrames(roll, count, intern) {
   const frames = { function: [], file: [], line: [], origin: [] };
   for (let frame = 0; frame < count; frame += 1) {
-    const origin = frame === 0 ? THREAD : [USER, USER, LIBRARY, STDLIB, STDLIB, NATIVE, NATIVE, MEMDEEP][roll(8)];
+    const origin = frame === 0 ? THREAD : [USER, USER, TOOL, LIBRARY, STDLIB, STDLIB, NATIVE, NATIVE, MEMDEEP][roll(9)];
     const isImport = origin === STDLIB && roll(3) === 0;
-    const line = origin === THREAD ? 0 : 1 + (frame % 17); // a line belongs to one function
+    const line = origin === THREAD ? 0 : 1 + (frame % 17);
     const isPlumbing = origin === NATIVE && line % 3 === 0;
-    frames.function.push(intern(isPlumbing ? 'cfunction_vectorcall_O' : 'f' + (line % 11)));
+    // A comprehension or a lambda may share its line with the function around it.
+    const name = roll(4) === 0 ? '<lambda>' : 'f' + (line % 11);
+    frames.function.push(intern(isPlumbing ? 'cfunction_vectorcall_O' : name));
     frames.file.push(intern(isImport ? IMPORTS : FILES[origin]));
     frames.line.push(line);
     frames.origin.push(origin);
@@ -79,7 +81,7 @@ function randomRun(seed, { nodeCount = 400, lifetimeCount = 1500, checkpointCoun
   const peak = { node: many(60, () => roll(nodeCount)), bytes: many(60, () => 1 + roll(5000)), count: many(60, () => 1) };
   const blocks = {
     core: {
-      strings, frames, nodes, lines: [], folded: 0, editor: 'vscode://file/{path}:{line}',
+      strings, frames, nodes, repeats: { node: [], times: [] }, lines: [], folded: 0, editor: 'vscode://file/{path}:{line}',
       checkpoints: { label: many(checkpointCount, String), time: many(checkpointCount, (i) => i) },
       phases: {
         name: PHASES.map((_, i) => 'phase ' + i), stretches: PHASES, traced: PHASES.map(() => true),
@@ -96,7 +98,7 @@ function randomRun(seed, { nodeCount = 400, lifetimeCount = 1500, checkpointCoun
   return blocks;
 }
 
-// Charges the bytes of a run to lines by another way than the page does: stack by stack.
+// Charges the bytes of a run to the lines of each function by another way than the page does: stack by stack.
 function chargeLines(blocks) {
   const { core, lifetimes, transients, 'peak-5': peak } = blocks;
   const { nodes, frames, strings } = core;
@@ -107,7 +109,7 @@ function chargeLines(blocks) {
       const frame = nodes.frame[at];
       if (best < 0 || frames.origin[frame] < frames.origin[best]) best = frame;
     }
-    const key = strings[frames.file[best]] + ':' + frames.line[best];
+    const key = strings[frames.file[best]] + ':' + frames.line[best] + ' ' + strings[frames.function[best]];
     if (!places.has(key)) {
       places.set(key, core.lines.length);
       core.lines.push(best);

@@ -4,7 +4,7 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 const { gzipSync } = require('node:zlib');
 const { load } = require('./scripts.js');
-const { randomRun, SCOPES } = require('./runs.js');
+const { randomRun, SCOPES, THREAD } = require('./runs.js');
 
 const { scope: scopes, flameLayout: layout, ranking, selection, payload, sparkline, sourceView, stackPanel } = load();
 const KINDS = ['lines', 'functions', 'modules'];
@@ -160,7 +160,7 @@ test('a stack has all its frames but the thread, outermost first', () => {
   assert.equal(stack.at(-1), core.nodes.frame[node]);
   let depth = 0;
   for (let at = node; at >= 0; at = core.nodes.parent[at]) {
-    if (core.frames.origin[core.nodes.frame[at]] !== 5) depth += 1;
+    if (core.frames.origin[core.nodes.frame[at]] !== THREAD) depth += 1;
   }
   assert.equal(stack.length, depth);
 });

@@ -84,9 +84,10 @@ function run() {
       label: ['(start)', 'load', 'copy', 'done', '(end)'], time: [0, 1, 2, 4, 5],
       rss: [10, 20, 40, 30, null], file: [1, 2, null, 3, null], heap: [0, 8, 25, 15, 15],
     },
-    curves: { rss: { t: [0, 1.5, 5], b: [10, 30, 30], f: [1, null, 3] }, heap: { t: [0, 2, 4], b: [0, 25, 15] } },
+    curves: { rss: { t: [0, 1.5, 5], b: [10, 30, 30], f: [1, null, 3] }, heap: { t: [0, 2, 2.5, 4], b: [0, 25, 30, 15] } },
+    traced: [[0, 2], [2, 3]],
     phases: {
-      name: ['outer', 'inner', 'twice'], kind: ['span', 'span', 'span'], depth: [0, 1, 0], peak: [30, 30, 12], peakTime: [2.5, 2.5, 4.5],
+      name: ['outer', 'inner', 'twice'], kind: ['span', 'span', 'span'], depth: [0, 1, 0], peak: [30, 30, 12],
       stretches: [[0, 3], [1, 2], [0, 1, 3, 4]],
     },
   };
@@ -123,7 +124,15 @@ test('the phase at a moment and at the peak is the innermost one', () => {
   assert.equal(reading.phaseName(reading.phaseAt(1.5)), 'inner');
   assert.equal(reading.phaseName(reading.phaseAt(3)), 'outer');
   assert.equal(reading.phaseName(reading.peakPhase()), 'inner');
-  assert.equal(reading.peakTime(), 2.5);
+});
+
+test('at the peak the heap is as high as the peak, and stays there until it is read again', () => {
+  const { time, heap, rss } = reading.atPeak();
+  assert.deepEqual([time, heap, rss], [2.5, 30, 30]);
+  assert.equal(reading.atTime(3.9).heap, 30);
+  assert.equal(reading.atTime(2.4).heap, 25);
+  const untraced = memdeep.timelineReading.create({ ...run(), curves: { ...run().curves, heap: { t: [], b: [] } } }, 5).atPeak();
+  assert.deepEqual([untraced.time, untraced.rss], [1.5, 30]);
 });
 
 //  0 a        rss 5

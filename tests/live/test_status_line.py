@@ -172,4 +172,4 @@ def test_what_is_left_of_the_limit_is_shown_once_it_is_getting_little() -> None:
     assert shown(100, None) == "RSS 100.0 MB · 2.0 s · load"
     assert shown(400, 1000) == "RSS 400.0 MB · 2.0 s · load"
     assert shown(845, 1024) == "RSS 845.0 MB · 179.0 MB left · 2.0 s · load"
-    assert shown(1030, 1024) == "RSS 1.0 GB · 0 B left · 2.0 s · load"
+    assert shown(1030, 1024) == "RSS 1.01 GB · 0 B left · 2.0 s · load"

@@ -48,7 +48,7 @@ ONE_FRAME, _ = tree([frame("main")])
 
 def growth(found: Phase, size: int = 8 * MB) -> Report:
     blamed = culprit(LOAD, bytes=size)
-    item = Finding(FindingKind.GROWTH, 0, size, 0.5, blamed, None)
+    item = Finding(FindingKind.GROWTH, 0, (0,), size, 0.5, blamed, None)
     return report([found], [item])
 
 
@@ -67,6 +67,24 @@ def sentence(found: Phase) -> str:
         (frame(filename="/app/tool/__main__.py", lineno=2), "tool/__main__.py:2"),
         (frame(filename="__main__.py", lineno=2), "__main__.py:2"),
         (frame(filename="<frozen runpy>", lineno=88), "<frozen runpy>:88"),
+        (stdlib("dump", filename="/usr/lib/python3.12/copy.py", lineno=5), "copy.py:5"),
+        (
+            stdlib("dump", filename="/lib/python3.12/multiprocessing/reduction.py", lineno=51),
+            "multiprocessing/reduction.py:51",
+        ),
+        (frame(filename="/v/lib/python3.12/site-packages/six.py", lineno=7), "six.py:7"),
+        (
+            frame(filename="/v/lib/python3.12/site-packages/pandas/core/frame.py", lineno=7),
+            "core/frame.py:7",
+        ),
+        (
+            frame(filename="/v/site-packages/np/_umath.cpython-312-x86_64-linux-gnu.so", lineno=0),
+            "_umath.so",
+        ),
+        (
+            frame(filename="/v/libgfortran-040039e1-0352e75f.so.5.0.0", lineno=0),
+            "libgfortran.so.5.0.0",
+        ),
     ],
 )
 def test_places_are_short_and_telling(called: Frame, text: str) -> None:
@@ -108,11 +126,31 @@ def test_a_segment_is_called_a_stretch() -> None:
 
 def test_a_peak_says_its_height_and_who_held_most() -> None:
     found = phase("load", peak=Peak(50 * MB, 1.0, None))
-    item = Finding(FindingKind.PEAK, 0, 30 * MB, 0.6, culprit(LOAD), None)
-    assert sentences.finding(report([found], [item]), item, ENGLISH) == (
+    item = Finding(FindingKind.PEAK, 0, (0,), 30 * MB, 0.6, culprit(LOAD), None)
+    gone = replace(item, fate=Fate(0, ((0, 30 * MB),)))
+    assert sentences.finding(report([found], [gone]), gone, ENGLISH) == (
         "load peaked at 50.0 MB of heap: learning.py:212 held 30.0 MB of it, "
         "freed before the phase ended."
     )
+    assert sentences.finding(report([found], [item]), item, ENGLISH) == (
+        "load peaked at 50.0 MB of heap, the highest of the run: "
+        "learning.py:212 held 30.0 MB of it."
+    )
+
+
+def test_growth_in_many_phases_is_told_once_with_the_pattern_of_their_names() -> None:
+    found = [phase(f"day {n}", delta_bytes=MB, rss_delta_bytes=2 * MB) for n in range(3)]
+    item = Finding(
+        FindingKind.GROWTH, 1, (0, 1, 2), 3 * MB, 0.5, culprit(LOAD), None, pattern="day *"
+    )
+    made = report(found, [item])
+    assert sentences.finding(made, item, ENGLISH) == (
+        "The 3 phases day * grew RSS by 6.0 MB: learning.py:212 allocated 3.0 MB still alive "
+        "at the end of the last."
+    )
+    assert sentences.share(item, ENGLISH) == "50.0 % of what these phases kept"
+    nameless = replace(item, pattern="")
+    assert sentences.finding_name(made, nameless, ENGLISH) == "3 stretches between checkpoints"
 
 
 def test_the_headline_is_the_first_finding() -> None:
@@ -237,18 +275,23 @@ def test_no_advice_has_no_evidence() -> None:
     assert (sentences.advice(item, ENGLISH), sentences.evidence(item, ENGLISH)) == ("", "")
 
 
-def fate(end: Fate, **changes: object) -> str:
-    item = replace(growth(phase()).findings[0], fate=end, bytes=100 * MB)
+def fate(end: Fate, kind: FindingKind = FindingKind.GROWTH, **changes: object) -> str:
+    item = replace(growth(phase()).findings[0], kind=kind, fate=end, bytes=100 * MB)
     phases = [phase("load"), phase("report")]
     return sentences.fate(report(phases, [item], **changes), item, ENGLISH)
 
 
 def test_a_fate_tells_what_stayed_and_where_the_rest_was_freed() -> None:
     assert fate(Fate(40 * MB, ((1, 50 * MB), (None, 10 * MB)))) == (
-        "What became of it: 40.0 MB were still alive at the end of the run; "
-        "50.0 MB were freed in report; 10.0 MB were freed outside of all phases."
+        "What became of it: 50.0 MB were freed in report; "
+        "40.0 MB were still alive at the end of the run; 10.0 MB were freed outside of all phases."
     )
-    assert "in a later part of the same phase" in fate(Fate(0, ((0, 100 * MB),)))
+    peak = fate(Fate(0, ((0, 100 * MB),)), kind=FindingKind.PEAK)
+    assert "in a later part of the same phase" in peak
+
+
+def test_a_trifle_that_stayed_is_not_told_before_what_was_freed() -> None:
+    assert fate(Fate(80, ((1, 100 * MB),))) == ("What became of it: 100.0 MB were freed in report.")
 
 
 def test_a_fate_leaves_out_what_is_too_small_to_matter() -> None:
@@ -287,7 +330,7 @@ def test_a_share_says_of_what(kind: FindingKind, text: str) -> None:
     ],
 )
 def test_what_no_line_can_be_blamed_for_is_said_as_well(kind: FindingKind, text: str) -> None:
-    item = Finding(kind, 0, 8 * MB, 0.5, None, None)
+    item = Finding(kind, 0, (0,), 8 * MB, 0.5, None, None)
     made = report([phase("load", rss_delta_bytes=9 * MB)], [item])
     assert sentences.finding(made, item, ENGLISH) == text
     assert "8.0 MB" in sentences.finding(made, item, CHINESE)

@@ -69,7 +69,7 @@ def words_of(made: Report, width: int = 80) -> str:
 
 
 def growth(found: Phase, blamed: Frame | None = None, count: int = 1) -> Report:
-    item = Finding(FindingKind.GROWTH, 0, 8 * MB, 0.5, culprit(blamed), None)
+    item = Finding(FindingKind.GROWTH, 0, (0,), 8 * MB, 0.5, culprit(blamed), None)
     return report([found], [item] * count)
 
 
@@ -187,12 +187,12 @@ def test_a_long_table_is_cut_and_says_so() -> None:
 def test_figures_are_never_cut_for_the_sake_of_a_name() -> None:
     found = phase(
         "a phase of a very long name " * 9,
-        rss_delta_bytes=-1000 * MB,
-        delta_bytes=-1000 * MB,
+        rss_delta_bytes=-999 * MB,
+        delta_bytes=-999 * MB,
         culprits=(culprit(frame(filename="/app/a_very_long_module_name.py", lineno=1234)),),
     )
     (row,) = table(verdict(report([found])))
-    assert row.count("−1000.0 MB") == 2
+    assert row.count("−999.0 MB") == 2
     assert row.rstrip().endswith(":1234")
 
 

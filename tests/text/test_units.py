@@ -27,7 +27,11 @@ RATIOS = st.floats(-1e12, 1e12, allow_nan=False).map(lambda ratio: ratio + 0.0) 
         (2**20 - 1, "1.0 MB"),
         (345_297_715, "329.3 MB"),
         (-5 * 2**20, "−5.0 MB"),
-        (3 * 2**30, "3.0 GB"),
+        (999 * 2**20, "999.0 MB"),
+        (1_069_337_805, "1.00 GB"),  # 1019.8 MB
+        (1_073_741_824, "1.00 GB"),
+        (3 * 2**30, "3.00 GB"),
+        (10 * 2**30 - 1, "10.0 GB"),
         (2**62, "4096.0 PB"),
     ],
 )
@@ -37,7 +41,7 @@ def test_sizes(value: int | None, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0, "0"), (1, "+1 B"), (-1, "−1 B"), (2**20, "+1.0 MB"), (-(2**30), "−1.0 GB")],
+    [(None, "–"), (0, "0"), (1, "+1 B"), (-1, "−1 B"), (2**20, "+1.0 MB"), (-(2**30), "−1.00 GB")],
 )
 def test_signed_sizes(value: int | None, text: str) -> None:
     assert units.signed_size(value) == text
@@ -108,6 +112,15 @@ def test_a_size_reads_back_within_its_rounding(value: int) -> None:
     rounding = 0 if unit == "B" else 0.0501 * FACTORS[unit]
     assert abs(read_back(text) - value) <= rounding
     assert len(text) <= 11
+
+
+@given(value=st.integers(2**10, 2**59))
+@example(value=1_069_337_805)
+@example(value=2**20 * 1000 - 1)
+def test_no_size_has_four_digits_before_its_point(value: int) -> None:
+    amount = units.size(value).split(" ")[0]
+    assert len(amount.split(".")[0]) <= 3
+    assert len(amount) >= 3
 
 
 @given(value=SIZES)

@@ -366,7 +366,7 @@ def test_disk_that_is_too_full_from_the_start(
     run_dir = small_disk(3 << 20) / "run"
     done = record(allocating, run_dir, rounds=5, pause_s=0)
     assert (done.returncode, done.stdout) == (0, b"done 10\n")
-    assert done.stderr.decode().count("--keep-free is 1.0 GB") == 1
+    assert done.stderr.decode().count("--keep-free is 1.00 GB") == 1
     report = reported(run_dir, tmp_path / "out")
     assert report["peak_heap_bytes"] is None
     assert "round 4" in labels(report)

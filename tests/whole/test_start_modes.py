@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import py_compile
+import re
 import shutil
 import subprocess
 import sys
@@ -144,6 +145,19 @@ def test_options_of_the_interpreter_are_handed_on(
         assert_same_state(words, places, options)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [((), ("state.py", "-u")), (("-O", "-Xutf8"), ("-m", "state", "a")), (("-B",), ("-",))],
+)
+def test_the_word_python_may_stay(
+    places: Path, options: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    plain = state(start(words, places, options))
+    ours = state(start([sys.executable, *options, *words], places, memdeep=["--quiet"]))
+    assert set(plain.pop("modules")) - set(ours.pop("modules")) == set()
+    assert ours == plain
+
+
 def test_options_written_together_are_handed_on(places: Path) -> None:
     run_dir = str(places.parent / "run")
     words = ["-OBm", "memdeep", "run", "--quiet", "--no-report", "--force", "-o", run_dir]
@@ -245,3 +259,64 @@ def test_directory_and_zip_file_without_a_main_are_refused(tmp_path: Path) -> No
         assert complaint(refused)[0] == (
             f"{target} is a {kind} without a __main__.py, not a program."
         )
+
+
+# Whose line is named
+
+
+TOOL = {
+    "bin/tool": "import sys\nfrom tool.cli import main\nsys.exit(main())\n",
+    "site-packages/tool/__init__.py": "",
+    "site-packages/tool/__main__.py": "from tool.cli import main\nmain()\n",
+    "site-packages/tool/cli.py": (
+        "import runpy\nimport sys\nfrom tool.core import load\nKEPT = []\n"
+        "def main():\n"
+        "    if sys.argv[1:]:\n        runpy.run_path(sys.argv[1])\n"
+        "    else:\n        KEPT.append(load())\n"
+    ),
+    "site-packages/tool/core.py": (
+        "from helper import fill\ndef load():\n    return fill(30_000_000)\n"
+    ),
+    "site-packages/helper.py": "def fill(size):\n    return bytearray(size)\n",
+    "plugin.py": "from tool.core import load\n\n\nKEPT = load()\n",
+    "generated.py": (
+        "import helper\nspace = {'fill': helper.fill}\n"
+        "exec('def make():\\n    return fill(30_000_000)', space)\n\n\n"
+        "KEPT = space['make']()\n"
+    ),
+}
+
+
+def named_line(words: Sequence[str], work: Path) -> str:
+    """The line that the first finding on the terminal names."""
+    for name, content in TOOL.items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(content)
+    completed = subprocess.run(
+        [sys.executable, "-m", "memdeep", "run", "--no-native", "-o", "run", *words],
+        cwd=work,
+        env=environment(PYTHONPATH=str(work / "site-packages"), COLUMNS="200"),
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    headline = completed.stderr.decode().partition("\u25b6")[2]
+    found = re.search(r"[\w<>]+(\.py)?:\d+", headline)
+    assert found is not None, completed.stderr.decode()
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("bin/tool",), "core.py:3"),
+        (("-m", "tool"), "core.py:3"),
+        (("bin/tool", "plugin.py"), "plugin.py:4"),
+        (("-m", "tool", "plugin.py"), "plugin.py:4"),
+        (("generated.py",), "generated.py:6"),
+        (("-c", "from helper import fill\nKEPT = fill(30_000_000)"), "<string>:2"),
+    ],
+)
+def test_the_line_is_the_programs_own(tmp_path: Path, words: tuple[str, ...], line: str) -> None:
+    """Of an installed tool that is its package; of a program that it runs, that program."""
+    assert named_line(words, tmp_path) == line

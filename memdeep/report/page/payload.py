@@ -30,7 +30,7 @@ from memdeep.model import (
     Trend,
 )
 from memdeep.model.sums import sum_of_known
-from memdeep.report.page.timeline import thin
+from memdeep.report.page.timeline import heap_with_peaks, thin
 from memdeep.text.safe import plain, plain_code
 
 VERSION = 2
@@ -40,11 +40,12 @@ NEVER = -1  # the death of bytes that were not freed
 
 _ORIGINS = {
     Origin.USER: 0,
-    Origin.LIBRARY: 1,
-    Origin.STDLIB: 2,
-    Origin.NATIVE: 3,
-    Origin.MEMDEEP: 4,
-    Origin.THREAD: 5,
+    Origin.TOOL: 1,
+    Origin.LIBRARY: 2,
+    Origin.STDLIB: 3,
+    Origin.NATIVE: 4,
+    Origin.MEMDEEP: 5,
+    Origin.THREAD: 6,
 }
 _NO_CALLER = Frame("", "", 0, Origin.NATIVE)  # of small stacks without a caller to fold them into
 
@@ -122,8 +123,13 @@ class _Index:
             self.frames.setdefault(frame, len(self.frames))
         self._places = {node: place for place, node in enumerate(folded.nodes)}
         # A parent holds at least the bytes of its children: the parent of a kept node is kept.
-        self.parents = [self._places.get(tree.parents[node], -1) for node in folded.nodes]
+        self.parents = [self._places.get(parent, -1) for parent in folded.parents]
         self.node_frames = [self.frames[frame] for frame in own]
+        self.repeats = [
+            (place, folded.times[node])
+            for node, place in self._places.items()
+            if node in folded.times
+        ]
 
     def string(self, text: str) -> int:
         """Return the place of ``text``, made plain; add it if it is new."""
@@ -152,6 +158,10 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
             "origin": [_ORIGINS[frame.origin] for frame in index.frames],
         },
         "nodes": {"parent": index.parents, "frame": index.node_frames},
+        "repeats": {
+            "node": [place for place, _ in index.repeats],
+            "times": [times for _, times in index.repeats],
+        },
         "lines": [index.frames[frame] for frame in lines.frames],
         "checkpoints": {
             "label": [plain(point.label) for point in points],
@@ -163,7 +173,7 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
         },
         "phases": _phase_columns(report.phases, lines),
         "traced": [[part.start, part.end] for part in report.heap.traced],
-        "curves": {"rss": _curve(run.rss_curve), "heap": _curve(report.heap_curve)},
+        "curves": {"rss": _curve(run.rss_curve), "heap": _curve(heap_with_peaks(report))},
         "folded": folded.share,
         "editor": editor,
         "death": None
@@ -234,7 +244,7 @@ def _sources(report: Report, index: _Index) -> Json:
 def _curve(samples: Sequence[Sample]) -> Json:
     thinned = thin(samples, MAX_CURVE_POINTS)
     return {
-        "t": [round(sample.time_s, 4) for sample in thinned],
+        "t": [round(sample.time_s, 6) for sample in thinned],
         "b": [sample.bytes for sample in thinned],
         "f": [sample.file_bytes for sample in thinned],
     }
@@ -272,7 +282,6 @@ def _phase_columns(phases: Sequence[Phase], lines: LineBytes) -> Json:
         "rss": [phase.rss_delta_bytes for phase in phases],
         "heap": [phase.heap_delta_bytes for phase in phases],
         "peak": of_heap(lambda heap: heap.peak.bytes),
-        "peakTime": [None if phase.peak is None else phase.peak.time_s for phase in phases],
         "allocated": of_heap(lambda heap: heap.allocated_bytes),
         "freed": of_heap(lambda heap: sum_of_known([heap.freed_bytes, heap.churn_bytes])),
         "churn": of_heap(lambda heap: heap.churn_bytes),

@@ -7,7 +7,7 @@ points than can be drawn. Knows no colours, no pixels and no template.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from memdeep.model import Phase, PhaseKind, Report, Sample
@@ -148,10 +148,16 @@ def _limits(report: Report) -> Sequence[tuple[int | None, str]]:
     return limits
 
 
+def heap_with_peaks(report: Report) -> Sequence[Sample]:
+    """Return the curve of the heap with the peaks of the phases; they lie between its readings."""
+    # Where a peak and a reading have one time, the reading is what came after it.
+    return sorted([*_peaks(report), *report.heap_curve], key=lambda sample: sample.time_s)
+
+
 def _heap_pieces(report: Report) -> list[Sequence[Sample]]:
     """Return the curve of the heap with its peaks, cut where nothing was traced."""
     points = report.run.checkpoints
-    curve = sorted([*report.heap_curve, *_peaks(report)], key=lambda sample: sample.time_s)
+    curve = heap_with_peaks(report)
     spans = [(points[part.start].time_s, points[part.end].time_s) for part in report.heap.traced]
     pieces = [
         [sample for sample in curve if start_s <= sample.time_s <= end_s]
@@ -161,13 +167,30 @@ def _heap_pieces(report: Report) -> list[Sequence[Sample]]:
 
 
 def _points(samples: Sequence[Sample], scale: _Scale) -> str:
-    return " ".join(f"{scale.x(sample.time_s)},{scale.y(sample.bytes)}" for sample in samples)
+    return " ".join(_corners(samples, scale, lambda sample: sample.bytes))
+
+
+def _corners(
+    samples: Sequence[Sample], scale: _Scale, size: Callable[[Sample], int]
+) -> Iterator[str]:
+    """Yield the corners of a curve that stays at each reading until the next one.
+
+    A slope would tell of sizes between two readings that nobody has read.
+    """
+    before = None
+    for sample in samples:
+        x, y = scale.x(sample.time_s), scale.y(size(sample))
+        if before is not None:
+            yield f"{x},{before}"
+        if y != before:
+            yield f"{x},{y}"
+        before = y
 
 
 def _area(samples: Sequence[Sample], scale: _Scale, size: Callable[[Sample], int]) -> str:
     if not samples:
         return ""
-    top = [f"{scale.x(sample.time_s)},{scale.y(size(sample))}" for sample in samples]
+    top = list(_corners(samples, scale, size))
     first, last = scale.x(samples[0].time_s), scale.x(samples[-1].time_s)
     return " ".join([f"{first},100", *top, f"{last},100"])
 
@@ -235,7 +258,7 @@ def _highest(report: Report) -> Sample | None:
 
     The peak may lie between two readings of the curve: the phases have it.
     """
-    curve = [*_peaks(report), *report.heap_curve] if report.heap_curve else report.run.rss_curve
+    curve = heap_with_peaks(report) if report.heap_curve else report.run.rss_curve
     return max(curve, key=lambda sample: sample.bytes, default=None)
 
 
@@ -254,9 +277,11 @@ def _death(report: Report, scale: _Scale) -> DeathMark | None:
 def _size_ticks(top: float) -> list[int]:
     """Return round sizes up to ``top``, at most seven."""
     unit = 1
-    while top / unit >= 1024:
+    while top / unit >= 1000:  # as `units.size` changes its unit
         unit *= 1024
-    step = next((s for s in _STEPS if top / unit / s <= 6), _STEPS[-1]) * unit
+    quarters = () if unit == 1 else (unit // 4, unit // 2)
+    steps = [*quarters, *(step * unit for step in _STEPS)]
+    step = next((step for step in steps if top / step <= 6), steps[-1])
     return [value * step for value in range(int(top // step) + 1)]
 
 

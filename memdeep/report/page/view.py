@@ -7,11 +7,12 @@ page is up to the templates.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from memdeep.analysis.ranking import most_telling
-from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Report
+from memdeep.analysis.repeats import unrepeated_stack
+from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Frame, Report
 from memdeep.report import sentences
 from memdeep.report.page import timeline
 from memdeep.report.page.facts import Fact, facts
@@ -39,6 +40,9 @@ class StackFrameView:
     path: str
     origin: str
     source: str | None
+    is_here: bool
+    share_text: str  # of the bytes of the line, where it is less than that of the call before
+    times_text: str  # the laps of a recursion that it stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class CulpritView:
     code: tuple[CodeLine, ...]
     allocations: int
     stack: tuple[StackFrameView, ...]
+    depth: int  # of the stack, all laps of a recursion counted
+    branch: Texts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +248,11 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         rank=rank,
         title=say(lambda language: sentences.finding(report, item, language)),
         phase_index=item.phase,
-        phase_name=say(partial(sentences.phase_label, report.run, report.phases[item.phase])),
+        phase_name=say(partial(sentences.finding_name, report, item)),
         metric="peak" if item.kind is FindingKind.PEAK else "retained",
         bytes_text=units.size(item.bytes),
         share=say(lambda language: sentences.share(item, language)),
-        culprit=None if item.culprit is None else _culprit(report, item.culprit),
+        culprit=None if item.culprit is None else _culprit(report, item.culprit, say),
         fate=None
         if item.fate is None
         else say(lambda language: sentences.fate(report, item, language)),
@@ -259,27 +265,55 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
     )
 
 
-def _culprit(report: Report, culprit: Culprit) -> CulpritView:
-    frame = culprit.frame
+def _culprit(report: Report, culprit: Culprit, say: Say) -> CulpritView:
+    frame, branch = culprit.frame, culprit.branch_bytes
+    called = report.heap.tree.stack(culprit.node)
+    numbers = {one: place for place, one in enumerate(called)}
+    # None went elsewhere before the line was called.
+    held = [*[culprit.bytes] * (len(called) - len(branch)), *branch]
     return CulpritView(
         location=sentences.location(frame),
         path=frame.filename,
-        function=frame.function,
+        function=sentences.function_name(frame),
         code=tuple(
             CodeLine(number, text, number == frame.lineno)
             for number, text in report.around(frame, CONTEXT_LINES)
         ),
         allocations=culprit.allocations,
         stack=tuple(
-            StackFrameView(
-                function=called.function,
-                location=sentences.location(called),
-                path=called.filename,
-                origin=called.origin.value,
-                source=report.source(called),
+            replace(
+                _stack_frame(report, called[place], called[place] == frame),
+                share_text=units.percent(held[place] / culprit.bytes)
+                if held[place] < (held[place - 1] if place else culprit.bytes)
+                else "",
+                times_text=f"× {times:,}" if times > 1 else "",
             )
-            for called in report.heap.tree.stack(culprit.node)
+            for place, times in unrepeated_stack([numbers[one] for one in called])
         ),
+        depth=len(called),
+        branch=None
+        if not branch or branch[-1] == culprit.bytes
+        else say(
+            lambda language: language.say(
+                "culprit.branch", share_share=branch[-1] / culprit.bytes, size_bytes=branch[-1]
+            )
+        ),
+    )
+
+
+def _stack_frame(report: Report, called: Frame, is_here: bool) -> StackFrameView:
+    function = sentences.function_name(called)
+    # An unknown function is named after its file already.
+    is_told = function == f"<unknown in {sentences.file_name(called.filename)}>"
+    return StackFrameView(
+        function=function,
+        location="" if is_told else sentences.location(called),
+        path=called.filename,
+        origin=called.origin.value,
+        source=report.source(called),
+        is_here=is_here,
+        share_text="",
+        times_text="",
     )
 
 

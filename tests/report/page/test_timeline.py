@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from factories import (
@@ -54,11 +55,18 @@ def test_without_any_reading_there_is_no_timeline() -> None:
 
 
 def test_time_runs_from_left_to_right_and_bytes_from_bottom_to_top() -> None:
-    (x0, y0), (x1, y1), (x2, y2) = coordinates(laid_out(measured(0, 50, 100)).rss_points)
+    corners = coordinates(laid_out(measured(0, 50, 100)).rss_points)
+    (x0, y0), (x1, still), (same, y1), (x2, _), (_, y2) = corners
     assert (x0, y0) == (LEFT, BOTTOM)
     assert x2 == RIGHT
-    assert x0 < x1 < x2
-    assert TOP < y2 < y1 < y0
+    assert x0 < x1 == same < x2
+    assert TOP < y2 < y1 < y0 == still
+
+
+@given(st.lists(st.integers(0, 3 * MB), min_size=2, max_size=30))
+def test_no_curve_slopes_between_two_readings(sizes: list[int]) -> None:
+    found = coordinates(laid_out(measured(*sizes)).rss_points)
+    assert all(x0 == x1 or y0 == y1 for (x0, y0), (x1, y1) in pairwise(found))
 
 
 def test_the_area_stands_on_the_axis() -> None:
@@ -102,7 +110,7 @@ def test_the_file_part_of_the_rss_is_drawn_where_every_reading_tells_it() -> Non
     assert [x for x, _ in part] == [x for x, _ in curve]
     height = [BOTTOM - y for _, y in curve[1:-1]]
     assert [BOTTOM - y for _, y in part[1:-1]] == pytest.approx(
-        [height[0] / 4, height[1] / 2], abs=0.1
+        [height[0] / 4, height[1] / 4, height[2] / 2], abs=0.1
     )
     torn = (readings[0], replace(readings[1], file_bytes=None))
     assert laid_out(measured(1, 2, rss_curve=torn)).file_area == ""

@@ -14,6 +14,8 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from windows import Window
 
+from memdeep.text.units import size
+
 pytestmark = needs_browser
 
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
@@ -143,7 +145,7 @@ def test_a_band_and_the_plot_choose_a_phase(few: Window) -> None:
     few.wait(lambda: few.name() == "复制")
 
 
-def test_the_peak_is_one_click_away(few: Window) -> None:
+def test_the_peak_is_one_click_away(few: Window, scenes: Scenes) -> None:
     few.one("#timeline [data-part=peak]").click()
     few.wait(lambda: few.state()["metric"] == "peak")
     peaks = few.run("return memdeep.page.data.core.phases.peak")
@@ -151,6 +153,21 @@ def test_the_peak_is_one_click_away(few: Window) -> None:
     assert peaks[chosen] == max(peak for peak in peaks if peak is not None)
     highest = few.run("return memdeep.format.bytes(arguments[0])", peaks[chosen])
     assert highest in few.text(".peak-label")
+    found = read_json(scenes.page("few").with_name("report.json"))
+    assert highest == size(max(phase["peak_heap_bytes"] for phase in found["phases"]))
+    heap = few.run(
+        "return [...document.querySelectorAll('.readout dt')]"
+        ".find((one) => one.textContent === 'Heap').nextSibling.textContent"
+    )
+    assert heap == highest
+    share = few.run(
+        "return parseFloat(document.querySelector('.peak-dot').style.getPropertyValue('--x'))"
+    )
+    plot = few.one(".reader")
+    offset = round((share / 100 - 0.5) * plot.size["width"])
+    ActionChains(few.driver).move_to_element_with_offset(plot, offset, 0).perform()
+    assert "the peak" in few.text(".readout-title")
+    assert highest in few.text(".readout")
 
 
 def test_two_phases_are_compared(few: Window) -> None:
@@ -354,10 +371,10 @@ def test_on_paper_the_table_is_whole(window: Window, scenes: Scenes) -> None:
 LONGEST = """
 for (const row of document.querySelectorAll('#phases tbody tr[data-row]')) {
   for (const column of ['rss', 'heap', 'gap']) {
-    row.querySelector(`.cell-${column} span`).textContent = '+1015.2 KB';
+    row.querySelector(`.cell-${column} span`).textContent = '+999.9 KB';
   }
   for (const column of ['peak', 'allocated', 'freed', 'churn']) {
-    row.querySelector(`.cell-${column} span`).textContent = '1015.2 KB';
+    row.querySelector(`.cell-${column} span`).textContent = '999.9 KB';
   }
   row.querySelector('.cell-duration').textContent = '12 h 07 min';
 }

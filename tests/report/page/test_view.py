@@ -12,6 +12,7 @@ from factories import (
     culprit,
     frame,
     hostile_report,
+    library,
     lifetime,
     phase,
     report,
@@ -174,8 +175,41 @@ def test_advice_comes_with_its_evidence_and_the_fate_of_the_bytes() -> None:
     assert "still alive at the end of the run" in card.fate["en"]
 
 
+def test_the_stack_of_a_finding_tells_the_share_of_its_branch() -> None:
+    load, many = frame("load"), library("many")
+    stacks, nodes = tree([load, library("one")], [load, many, library("a")], [load, many])
+    lives = [
+        lifetime(node, bytes=size * MB) for node, size in zip(nodes, (14, 20, 16), strict=True)
+    ]
+    made = analysed(run("+a", "-a"), stacks, lives)
+    shown = page_of(made).findings[0].culprit
+    assert shown is not None
+    assert [(f.function, f.share_text) for f in shown.stack] == [
+        ("load", ""),
+        ("many", "72.0 %"),
+        ("a", "40.0 %"),
+    ]
+    assert shown.branch is not None
+    assert "40.0 %" in shown.branch["en"]
+
+
+def test_the_stack_of_a_deep_recursion_tells_its_laps() -> None:
+    stacks, (node,) = tree([frame("main"), *[frame("walk")] * 999, library("parse")])
+    made = analysed(run("+a", "-a"), stacks, [lifetime(node, bytes=9 * MB)])
+    shown = page_of(made).findings[0].culprit
+    assert shown is not None
+    assert shown.depth == 1001
+    assert [(f.function, f.times_text) for f in shown.stack] == [
+        ("main", ""),
+        ("walk", ""),
+        ("walk", ""),
+        ("walk", "× 997"),
+        ("parse", ""),
+    ]
+
+
 def test_a_finding_without_a_line_has_no_culprit() -> None:
-    item = Finding(FindingKind.HELD, 0, 9 * MB, 0.5, None, None)
+    item = Finding(FindingKind.HELD, 0, (0,), 9 * MB, 0.5, None, None)
     (card,) = page_of(report([phase()], [item])).findings
     assert card.culprit is None
     assert card.advice is None
@@ -183,7 +217,7 @@ def test_a_finding_without_a_line_has_no_culprit() -> None:
 
 def growths(count: int) -> Report:
     blamed = culprit()
-    item = Finding(FindingKind.GROWTH, 0, 10 * MB, 0.5, blamed, None)
+    item = Finding(FindingKind.GROWTH, 0, (0,), 10 * MB, 0.5, blamed, None)
     return report([phase(delta_bytes=10 * MB)], [item] * count)
 
 
