@@ -201,12 +201,13 @@ def _checkpoints(report: Report) -> Iterator[Json]:
 
 
 def _finding(report: Report, item: Finding, phases: Phases, culprits: Culprits) -> Json:
-    phase = phases.place(item.phase)
+    summed = phases.listed(item.phases)
     return {
         "kind": KINDS[item.kind],
         "title": sentences.finding(report, item, ENGLISH),
-        "phase": phase,
-        "phases": list(dict.fromkeys(map(phases.place, item.phases))),
+        "phase": phases.place(item.phase),
+        "phases": summed,
+        "phases_left_out": len(item.phases) - len(summed),
         "bytes": item.bytes,
         "resident_bytes": None,
         "share": item.share,

@@ -5,7 +5,7 @@ Owns what is kept at the end of a phase that repeats, which is less than its rep
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from memdeep.model import Culprit, Gap, Heap, Lifetimes, Phase, PhaseHeap, Report, Stretch
@@ -40,6 +40,10 @@ class Phases:
         while phase is not None and phase not in self._places:
             phase = self._report.phases[phase].outline.parent
         return None if phase is None else self._places[phase]
+
+    def listed(self, phases: Iterable[int]) -> list[int]:
+        """Return the indices in the list of those of ``phases`` that are in it."""
+        return [self._places[phase] for phase in phases if phase in self._places]
 
     def encoded(self, culprits: Culprits) -> Iterator[Json]:
         """Yield the fields of each listed phase."""

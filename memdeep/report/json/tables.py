@@ -19,6 +19,7 @@ DEEP = 100  # stacks of more frames are folded where they repeat
 MAX_REPEATS = 3  # of one frame in a deep stack, outside of its two ends
 ENDS = 16  # frames at each end of a deep stack that are never left out
 MIN_LEFT_OUT = 10  # frames that follow one another; fewer are not worth an entry of their own
+ORIGINS = {Origin.TOOL: Origin.USER}  # a program is the user's code wherever it is installed
 MAX_NAMES = 3  # of the functions whose frames were left out
 
 _SITE = re.compile(r".*/(?:site|dist)-packages/(.+)")
@@ -85,7 +86,7 @@ class Tables:
             "filename": frame.filename or None,
             "path": path_of(frame, self._root),
             "lineno": frame.lineno or None,
-            "origin": frame.origin.value,
+            "origin": ORIGINS.get(frame.origin, frame.origin).value,
         }
         return self._entry(fields, frame.function)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from browser import Reader, needs_browser
-from running import PROGRAMS
+from running import PROGRAMS, read_json
 
 from memdeep.text.units import size
 
@@ -28,7 +27,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_page_is_small_and_its_figures_exact(reader: Reader, page: Path) -> None:
     assert page.stat().st_size < MOST_BYTES
-    found = json.loads(page.with_name("report.json").read_bytes())["phases"]
+    found = read_json(page.with_name("report.json"))["phases"]
     place = next(row for row, phase in enumerate(found) if phase["name"] == "descend")
     reader.open(page, f"#phase={place}&metric=retained")
     reader.settle()
