@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from importlib import metadata
+from pathlib import Path
 
 from rich.console import Console
 from rich.padding import Padding
@@ -21,12 +24,14 @@ from memdeep.heap.replay import engine
 from memdeep.report import sentences
 from memdeep.run import cgroup, limits
 from memdeep.run.cgroup import MemoryGroup
+from memdeep.symbols.elf import ElfFile, NotElf
 from memdeep.text.language import language
 from memdeep.text.safe import plain
 from memdeep.text.units import size
 from memdeep.version import __version__
 
 OLDEST_MEMRAY = (1, 19)
+DEBUG_FILES = Path("/usr/lib/debug/.build-id")
 MIN_FILES = 256  # memray's capture is moved out of the way of the program's descriptors
 
 
@@ -65,6 +70,7 @@ def checks() -> tuple[Check, ...]:
         _engine(),
         _lz4(),
         _symbols(),
+        *_interpreter(interpreter_file()),
         *_memory_limits(),
         *_process_limits(),
         _cache(),
@@ -160,6 +166,40 @@ def _symbols() -> Check:
     if servers:
         found += f", debuginfod at {', '.join(servers)}"
     return Check("symbols", found)
+
+
+def interpreter_file() -> Path:
+    """Return the file that holds the interpreter's own functions: its library, where it has one."""
+    with suppress(OSError), open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+        for line in maps:
+            name = line.rstrip("\n").rpartition(" ")[2]
+            if "/libpython3." in name:
+                return Path(name)
+    return Path(sys.executable)
+
+
+def _interpreter(path: Path) -> Iterator[Check]:
+    """Yield whether functions within the interpreter have names; nothing if it is not ELF."""
+    try:
+        with ElfFile(path) as elf:
+            is_stripped = elf.section(".symtab") is None
+            note = elf.section(".note.gnu.build-id") or b""
+    except (OSError, NotElf):
+        return
+    build = note[16:].hex()  # after three numbers and the name GNU
+    separate = DEBUG_FILES / build[:2] / f"{build[2:]}.debug"
+    if not is_stripped or (build and separate.exists()):
+        yield Check("interpreter", f"{path}, with symbols")
+    elif os.environ.get("DEBUGINFOD_URLS", "").strip():
+        yield Check("interpreter", f"{path}, stripped: its symbols are asked for by debuginfod")
+    else:
+        yield Check(
+            "interpreter",
+            f"{path}, stripped",
+            State.NOTE,
+            "Functions that it does not export appear as <unknown>; lines of Python are not "
+            "affected. Install its debug symbols, or set DEBUGINFOD_URLS.",
+        )
 
 
 def _memory_limits() -> Iterator[Check]:

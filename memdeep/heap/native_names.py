@@ -36,12 +36,15 @@ def is_installed() -> bool:
     return all(map(find_spec, ("symbolic", "cffi", "multi_demangle")))
 
 
-def store_names(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
+def store_names(
+    run_dir: RunDirectory, on_step: Callable[[str], None], directories: Sequence[str] = ()
+) -> None:
     """Store the names of all native frames with a run that has just ended. Raises OutputError.
 
+    Files that were loaded by a relative path are looked for in ``directories``.
     A capture that cannot be read is skipped: its report says so.
     """
-    symbols = RunSymbols(StoredSymbols(), time.time())
+    symbols = RunSymbols(StoredSymbols(), time.time(), directories)
     for capture in run_dir.captures():
         try:
             trace = replay(capture, on_step)
@@ -57,12 +60,19 @@ def store_names(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
 class RunSymbols:
     """The symbols of a run that ended at ``recorded_until_s`` (since the epoch).
 
-    ``stored`` are the names that were stored with it.
+    ``stored`` are the names that were stored with it; ``directories`` are where the files lie that
+    were loaded by a relative path.
     """
 
-    def __init__(self, stored: StoredSymbols, recorded_until_s: float) -> None:
+    def __init__(
+        self,
+        stored: StoredSymbols,
+        recorded_until_s: float,
+        directories: Sequence[str] = (),
+    ) -> None:
         self._stored = stored
         self._recorded_until_s = recorded_until_s
+        self._directories = directories
 
     def hybrid_stacks(self, trace: Trace, sites: Sequence[int]) -> Mapping[int, Sequence[RawFrame]]:
         symbols = _TraceSymbols(trace, self._server)
@@ -96,6 +106,7 @@ class RunSymbols:
             Debuginfod(os.environ, Path(kept_in) if kept_in else directory_of("debuginfod_client")),
             self._recorded_until_s,
             self._stored.build_ids(),
+            directories=self._directories,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -122,7 +123,10 @@ def load_run(run_dir: RunDirectory) -> Recording:
     sources, sources_problem = source_store.read(run_dir.sources, meta.started)
     until_s = start_ms / 1000 + points[-1].time_s
     has_native = meta.native and bool(captures.parts)
-    names, names_problem = _read_names(run_dir, until_s) if has_native else (None, None)
+    directories = directories_of(meta)
+    names, names_problem = (
+        _read_names(run_dir, until_s, directories) if has_native else (None, None)
+    )
     origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package, meta.own_paths)
     dumps, dumps_problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
     problems = [
@@ -228,12 +232,25 @@ def _offset_s(meta: Meta, start: Event) -> tuple[float, str | None]:
     )
 
 
-def _read_names(run_dir: RunDirectory, until_s: float) -> tuple[RunSymbols | None, str | None]:
+def directories_of(meta: Meta) -> tuple[str, ...]:
+    """Return the directories that a library's relative path may be relative to.
+
+    Those are the working directories that the program was seen in. One that was in another for a
+    moment was most likely where its own files are.
+    """
+    own = [path for path in meta.own_paths if os.path.isabs(path)]
+    beside = [directory for path in own for directory in (os.path.dirname(path), path)]
+    return tuple(dict.fromkeys([*meta.directories, *beside]))
+
+
+def _read_names(
+    run_dir: RunDirectory, until_s: float, directories: Sequence[str]
+) -> tuple[RunSymbols | None, str | None]:
     """Read the stored names of native frames of the run that ended at ``until_s``."""
     if not native_names.is_installed():
         return None, None
     stored, problem = symbol_store.read(run_dir.symbols)
-    return RunSymbols(stored, until_s), problem
+    return RunSymbols(stored, until_s, directories), problem
 
 
 def _places(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:

@@ -17,7 +17,7 @@ from memdeep.heap import native_names
 from memdeep.heap.markers import Alignment
 from memdeep.heap.replay import engine
 from memdeep.load.journal import read_journal
-from memdeep.load.run import read_meta, start_of
+from memdeep.load.run import directories_of, read_meta, start_of
 from memdeep.load.traced import align_parts
 from memdeep.record.how import MEMRAY
 from memdeep.rundir import marker
@@ -41,7 +41,7 @@ def seal(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
     with suppress(CaptureError):
         _seal_captures(run_dir)
     if meta.native and native_names.is_installed() and engine.is_built():
-        native_names.store_names(run_dir, on_step)
+        native_names.store_names(run_dir, on_step, directories_of(meta))
 
 
 def _seal_captures(run_dir: RunDirectory) -> None:

@@ -51,10 +51,10 @@ def own_code(program: WhatToRun) -> OwnCode:
     return OwnCode((_outermost_package(path),))
 
 
-def working_directory() -> str | None:
-    """Return the working directory; None where it has been removed."""
+def working_directory(pid: int | None = None) -> str | None:
+    """Return the working directory of process ``pid``, or our own; None where it is unknown."""
     try:
-        return os.getcwd()
+        return os.getcwd() if pid is None else os.readlink(f"/proc/{pid}/cwd")
     except OSError:
         return None
 

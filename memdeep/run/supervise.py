@@ -40,6 +40,8 @@ from memdeep.rundir.files import write_atomically, write_error
 from memdeep.rundir.meta import Meta, encode_meta
 from memdeep.rundir.samples import SAMPLES_TITLE, ProcessSample, encode_sample
 
+MAX_DIRECTORIES = 16  # a program that goes through all of a disk is not followed
+
 
 def run(
     program: WhatToRun,
@@ -159,6 +161,7 @@ def _supervise(
         bounds.apply(child.pid)
         forwarder.pass_to(child)
         sampler = TreeSampler(child.pid, meta.spawned_ns)
+        directories = dict.fromkeys(meta.directories)
         log = MonitorLog(run_dir, options.warning_bytes, options.critical_bytes)
         guard = Guard(child, run_dir.stacks, options.critical_bytes, options.kill_bytes)
 
@@ -167,6 +170,8 @@ def _supervise(
             rss_bytes = sum(sample.rss_bytes for sample in processes)
             left_bytes = None
             if processes:
+                if len(directories) < MAX_DIRECTORIES:
+                    directories[working_directory(child.pid) or ""] = None
                 guard.check(rss_bytes, time_s)
                 left_bytes = bounds.left_bytes(time_s, rss_bytes, sampler.address_space_bytes)
             forwarder.listen()
@@ -192,6 +197,7 @@ def _supervise(
         verdict=end.verdict,
         evidence=end.evidence,
         processes=sampler.seen(end.exit_code),
+        directories=tuple(filter(None, directories)),
         notes=(*meta.notes, *([] if capacity.problem is None else [capacity.problem])),
     )
     return ended, end
@@ -249,7 +255,7 @@ def _meta(job: _Job, bounds: Bounds) -> Meta:
         redact_args=how.redact_args,
         package=str(Path(bootstrap.__file__).parent.parent),
         own_paths=own.paths,
-        cwd=working_directory(),
+        directories=tuple(filter(None, [working_directory()])),
     )
 
 

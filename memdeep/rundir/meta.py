@@ -20,6 +20,9 @@ from memdeep.version import __version__
 
 META_SCHEMA = 2
 
+_TEXTS = ("command", "focus", "stdlib_paths", "library_paths", "notes")
+_TEXTS_SINCE = ("own_paths", "directories")  # which earlier recordings are without
+
 
 @dataclass(frozen=True, slots=True)
 class SeenProcess:
@@ -42,7 +45,8 @@ class Meta:
     ``limit_*`` is the tightest limit on memory at the start; ``notes`` are for the report. With
     ``redact_args`` the file holds no arguments of the program or of its processes. ``package`` is
     the directory of the memdeep that records. ``own_paths`` are the files and directories of the
-    program itself, wherever they lie, and ``<string>`` for code. ``cwd`` is where it was started.
+    program itself, wherever they lie, and ``<string>`` for code. ``directories`` are the
+    working directories it was seen in, first the one it was started in.
     """
 
     command: tuple[str, ...]
@@ -73,7 +77,7 @@ class Meta:
     redact_args: bool = False
     package: str | None = None
     own_paths: tuple[str, ...] = ()
-    cwd: str | None = None
+    directories: tuple[str, ...] = ()
     memdeep: str = field(default=__version__)
 
 
@@ -106,9 +110,10 @@ def decode_meta(content: bytes, path: Path) -> Meta:
         loaded["evidence"] = tuple(map(statement.decode, loaded["evidence"]))
         if loaded["limit_source"] is not None:
             loaded["limit_source"] = statement.decode(loaded["limit_source"])
-        loaded.setdefault("own_paths", [])  # of runs that were recorded without
-        for name in ("command", "focus", "stdlib_paths", "library_paths", "notes", "own_paths"):
+        for name in _TEXTS:
             loaded[name] = tuple(str(text) for text in loaded[name])
+        for name in _TEXTS_SINCE:
+            loaded[name] = tuple(str(text) for text in loaded.get(name, ()))
         datetime.fromisoformat(loaded["started"]).timestamp()
         meta = Meta(**loaded)
         _check_types(meta)

@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,8 @@ class SymbolFiles:
     """Finds symbol tables, in the cache first.
 
     A file that was changed after ``recorded_until_s`` (since the epoch) is not the one that ran,
-    unless it has the build id that ``build_ids`` gives for its name.
+    unless it has the build id that ``build_ids`` gives for its name. One that was loaded by a
+    relative path is looked for in ``directories``.
     """
 
     def __init__(
@@ -57,19 +58,20 @@ class SymbolFiles:
         recorded_until_s: float,
         build_ids: Mapping[str, str],
         debug_directory: Path = DEBUG_DIRECTORY,
+        directories: Sequence[str] = (),
     ) -> None:
         self._cache = cache
         self._downloads = downloads
         self._recorded_until_s = recorded_until_s
         self._build_ids = build_ids
         self._debug_directory = debug_directory
+        self._directories = directories
 
     def find(self, image: Image) -> Symbols:
         """Return the symbols of ``image``; none if its file is gone or is another one now."""
-        try:
-            file = self._same_file(image)
-        except (OSError, ValueError, NoSymbols):
-            file = None
+        file = next(
+            filter(None, (self._same_file(path, image) for path in self._paths(image))), None
+        )
         if file is None:
             return Symbols(None, None)
         own = self._own_table(file)
@@ -77,10 +79,24 @@ class SymbolFiles:
             return Symbols(file.build_id, own)
         return Symbols(file.build_id, self._separate_table(file) or own)
 
-    def _same_file(self, image: Image) -> _File | None:
-        path = Path(image.filename)
+    def _paths(self, image: Image) -> Iterator[Path]:
+        """Yield the places of ``image``: of a relative path that depends on the program's."""
+        if os.path.isabs(image.filename):
+            yield Path(image.filename)
+        elif "/" in image.filename:  # without, it is no path: `linux-vdso.so.1`
+            for directory in self._directories:
+                yield Path(os.path.normpath(os.path.join(directory, image.filename)))
+
+    def _same_file(self, path: Path, image: Image) -> _File | None:
+        """Return the file at ``path``; None if it is not the one that ran, or cannot be read."""
+        try:
+            return self._file(path, image)
+        except (OSError, ValueError, NoSymbols):
+            return None
+
+    def _file(self, path: Path, image: Image) -> _File | None:
         status = path.stat()
-        if not path.is_absolute() or not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             return None
         try:
             with ElfFile(path) as elf:

@@ -10,18 +10,22 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
+import libraries
 import pytest
 from cgroups import NO_LIMIT_OF_VERSION_1, VERSION_1, VERSION_2, Machine
+from libraries import needs_compiler
 from running import RunMemdeep, environment, memdeep_command
 
 import memdeep
 from memdeep.cli import doctor
+from memdeep.cli.doctor import State
 from memdeep.heap.replay import engine as replaying
 from memdeep.model import MemoryLimit
 from memdeep.model.statement import state
 from memdeep.run import cgroup
 from memdeep.run.supervise import Bounds
 from memdeep.symbols import cache
+from memdeep.symbols.tables import build_id
 from memdeep.text.units import size
 
 MB = 1 << 20
@@ -195,3 +199,27 @@ def test_a_control_group_that_is_none(machine: Machine, content: str, mounts: st
     machine.says(content, mounts)
     assert told()["cgroup limit"] == "none that can be read"
     assert told()["memory limit"].endswith("of the system)")
+
+
+@needs_compiler
+def test_an_interpreter_without_symbols_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless they lie beside it, or a server is asked for them."""
+    library = libraries.build(tmp_path)
+    monkeypatch.delenv("DEBUGINFOD_URLS", raising=False)
+    monkeypatch.setattr(doctor, "DEBUG_FILES", tmp_path)
+    monkeypatch.setattr(doctor, "interpreter_file", lambda: library)
+    assert told()["interpreter"] == f"{library}, with symbols"
+    libraries.run("strip", library)
+    stripped = next(check for check in doctor.checks() if check.name == "interpreter")
+    assert (stripped.found, stripped.state) == (f"{library}, stripped", State.NOTE)
+    monkeypatch.setenv("DEBUGINFOD_URLS", "http://localhost:1")
+    assert "debuginfod" in told()["interpreter"]
+    build = build_id(library)
+    assert build is not None
+    (tmp_path / build[:2]).mkdir()
+    (tmp_path / build[:2] / f"{build[2:]}.debug").touch()
+    assert told()["interpreter"] == f"{library}, with symbols"
+    library.write_text("no ELF file")
+    assert "interpreter" not in told()

@@ -45,6 +45,7 @@ class Place:
         self.until_s = time.time() + 60
         self.build_ids: dict[str, str] = {}
         self.urls = ""
+        self.directories: tuple[str, ...] = ()
         self.downloads = Debuginfod({}, directory / "client")
 
     def files(self, limit_s: float = 5.0) -> SymbolFiles:
@@ -56,6 +57,7 @@ class Place:
             self.until_s,
             self.build_ids,
             self.debug,
+            self.directories,
         )
 
     def name(self, limit_s: float = 5.0) -> tuple[str, int] | None:
@@ -103,6 +105,23 @@ def test_what_is_no_file_has_no_symbols(place: Place) -> None:
 def test_names_that_lead_nowhere(place: Place, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place.directory)  # a relative name was relative to the program
     place.image = Image(name, place.image.segments)
+    assert place.name() is None
+
+
+@pytest.mark.parametrize("name", ["./libshapes.so", "../here/libshapes.so"])
+def test_a_relative_path_is_one_from_where_the_program_was(
+    place: Place, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "here").mkdir()
+    place.library.rename(tmp_path / "here" / "libshapes.so")
+    place.image = Image(name, place.image.segments)
+    place.directories = (str(tmp_path / "elsewhere"), str(tmp_path / "here"))
+    assert place.name() == FULL
+    # A file of the same name that is another one is passed over.
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "libshapes.so").write_bytes(b"another")
+    assert place.name() == FULL
+    place.until_s = 0
     assert place.name() is None
 
 

@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("errors", "model", "pipeline", "rundir", "text", "version", "live"),
         *("run", "record.marks.words", "record.how", "record.program"),
         *("heap.choice", "heap.replay.engine"),
-        *("report.terminal", "report.sentences", "report.options", "symbols.cache"),
+        *("report.terminal", "report.sentences", "report.options", "symbols.cache", "symbols.elf"),
     },
 }
 # What the program's own process imports, and the leaves everything rests on: nothing of memdeep.
