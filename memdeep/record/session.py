@@ -4,6 +4,7 @@ import os
 import sys
 
 from memdeep.record import api
+from memdeep.record.descriptors import hold
 from memdeep.record.focus import Focus
 from memdeep.record.how import MEMRAY, TRACEMALLOC, HowToRecord
 from memdeep.record.orders import Orders
@@ -52,6 +53,7 @@ class Session:
 
     def start(self) -> None:
         """Record the checkpoints from now on, and trace what is to be traced."""
+        hold()
         if self._tracer is not None:
             self._recorder.after_each(self._tracing.mark)
             self._tracer.give_way(self._tracing.end)
