@@ -1,18 +1,33 @@
 """High numbers for our file descriptors, out of the program's way.
 
-A program finds the low ones free, as under plain `python`, and one that closes "all" descriptors
-leaves ours alone: they lie above the usual limit on their number.
+A program finds the low ones free, as under plain `python`. One that closes "all" descriptors by way
+of `os` leaves ours alone: `hold` puts functions in the place of `os.close` and `os.closerange` that
+pass them over. `close` called by a library in C is not seen.
 """
 
 import os
-from contextlib import contextmanager
+import sys
+import threading
+from contextlib import contextmanager, suppress
+
+from memdeep.record.marks.frame import between
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    Call = Callable[..., Any]
 
 HIGH = 2048
 ROOM = 64
+OPEN_FILES = "/proc/self/fd"
+
+_fstat = os.fstat  # kept, since the program may put another function in its place
+# Our numbers, each with device and inode of our file: a program may come by the number once ours
+# was closed by a library in C.
+_ours: "dict[int, tuple[int, int]]" = {}
+_is_holding = False
 
 
 def moved_up(descriptor: int) -> int:
@@ -28,25 +43,117 @@ def moved_up(descriptor: int) -> int:
     except (ImportError, OSError, ValueError):
         return descriptor
     os.close(descriptor)
+    _keep(high)
     return high
 
 
 @contextmanager
-def opening_high() -> "Iterator[None]":
-    """Give high descriptors to files opened within. Raises OSError if there are none.
+def opening_high(paths: "Iterable[str]") -> "Iterator[None]":
+    """Give high descriptors to files opened within, and keep them.
 
-    memray needs this: a descriptor that the program closes and gets for a file of its own would
-    still be memray's to read from.
+    Where other threads run, which may open files just now, only those of ``paths`` are kept. Raises
+    OSError if there are no high ones. memray needs this: a descriptor that the program closes and
+    gets for a file of its own would still be memray's to read from.
     """
+    is_alone = threading.active_count() == 1
     with _high() as least:
         taken = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
         try:
             while taken[-1] < least:
                 taken.append(os.dup(taken[0]))
+            before = _open_files(taken[-1])
             yield
+            for descriptor in _open_files(taken[-1]) - before:
+                with suppress(OSError):  # where the system does not tell names
+                    if is_alone or os.readlink(f"{OPEN_FILES}/{descriptor}") in paths:
+                        _keep(descriptor)
         finally:
             for descriptor in taken:
                 os.close(descriptor)
+
+
+def hold() -> None:
+    """Let `os.close` and `os.closerange` of this process pass over our descriptors from now on.
+
+    `os.close` finds no such descriptor then. A forked child closes them like any others.
+    """
+    global _is_holding
+    if _is_holding:
+        return
+    _is_holding = True
+    of_system: Any = sys.modules[os.close.__module__]  # `os` has them from there
+    os.close = of_system.close = _in_place_of(os.close, _closing_others(os.close))
+    os.closerange = of_system.closerange = _in_place_of(
+        os.closerange, _closing_others_within(os.closerange)
+    )
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=_ours.clear)
+
+
+def _keep(descriptor: int) -> None:
+    status = _fstat(descriptor)
+    _ours[descriptor] = (status.st_dev, status.st_ino)
+
+
+def _is_ours(descriptor: int) -> bool:
+    """Tell if this is still the descriptor of a file of ours."""
+    try:
+        status = _fstat(descriptor)
+    except OSError:
+        return False
+    return _ours.get(descriptor) == (status.st_dev, status.st_ino)
+
+
+def _open_files(least: int) -> "set[int]":
+    """Return which of the first descriptors from ``least`` on are open."""
+    found = set()
+    for descriptor in range(least, least + ROOM):
+        with suppress(OSError):
+            _fstat(descriptor)
+            found.add(descriptor)
+    return found
+
+
+def _closing_others(close: "Call") -> "Call":
+    def call(_self: object, *args: "Any", **kwargs: "Any") -> "Any":
+        if len(args) == 1 and type(args[0]) is int and args[0] in _ours and _is_ours(args[0]):
+            return close(-1)  # raises what it raises for one that is not open
+        return close(*args, **kwargs)
+
+    return between(call)
+
+
+def _closing_others_within(closerange: "Call") -> "Call":
+    def call(_self: object, *args: "Any", **kwargs: "Any") -> "Any":
+        if len(args) == 2 and type(args[0]) is type(args[1]) is int:
+            low, high = args
+            for descriptor in sorted(_ours):
+                if low <= descriptor < high and _is_ours(descriptor):
+                    closerange(low, descriptor)
+                    low = descriptor + 1
+            args = (low, high)
+        return closerange(*args, **kwargs)
+
+    return between(call)
+
+
+def _in_place_of(real: "Call", call: "Call") -> "Any":
+    """Make an object that looks like ``real``, a function in C, and is called by ``call``.
+
+    No function: one in Python would become a method where a class has it as an attribute.
+    """
+
+    class Function:
+        __slots__ = ()
+        __call__ = call
+
+        def __getattribute__(self, name: str) -> "Any":
+            return getattr(real, name)
+
+        def __repr__(self) -> str:
+            return repr(real)
+
+    return Function()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import sys
 from io import open_code
 from types import ModuleType, TracebackType
 
-from memdeep.record.marks.frame import unlink_between
+from memdeep.record.marks.frame import unlink_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from types import CodeType
 
 _BEFORE: "set[str]" = set()
-_OWN_DIRECTORY = os.path.dirname(os.path.abspath(__file__)) + os.sep
 STDIN = "-"
 _STDIN_NAME = "<stdin>"
 
@@ -115,10 +114,8 @@ def hide_own_frames() -> None:
     def excepthook(
         kind: "type[BaseException]", error: BaseException, traceback: "TracebackType | None"
     ) -> None:
-        while traceback is not None and _is_own(traceback):
-            traceback = traceback.tb_next
         error.__traceback__ = traceback
-        unlink_between(error)
+        unlink_own(error)
         sys.excepthook = original
         original(kind, error, error.__traceback__)
 
@@ -243,7 +240,3 @@ def _forget_shadowed(directory: str) -> None:
     for name in set(sys.modules) - _BEFORE:
         if name.partition(".")[0] in beside - {"memdeep"}:
             del sys.modules[name]
-
-
-def _is_own(traceback: TracebackType) -> bool:
-    return traceback.tb_frame.f_code.co_filename.startswith(_OWN_DIRECTORY)

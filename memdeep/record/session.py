@@ -4,6 +4,7 @@ import os
 import sys
 
 from memdeep.record import api
+from memdeep.record.descriptors import hold
 from memdeep.record.focus import Focus
 from memdeep.record.how import MEMRAY, TRACEMALLOC, HowToRecord
 from memdeep.record.orders import Orders
@@ -23,6 +24,7 @@ class Session:
 
     __slots__ = (
         "_failure",
+        "_focus",
         "_how",
         "_marks",
         "_orders",
@@ -36,6 +38,7 @@ class Session:
         """Raises OSError if the journal cannot be opened."""
         self._pid = os.getpid()
         self._how = how
+        self._focus: Focus | None = None
         self._marks: Marks | None = None
         self._tracer: MemrayTracer | SnapshotTracer | None = None
         self._failure: object = None
@@ -52,6 +55,7 @@ class Session:
 
     def start(self) -> None:
         """Record the checkpoints from now on, and trace what is to be traced."""
+        hold()
         if self._tracer is not None:
             self._recorder.after_each(self._tracing.mark)
             self._tracer.give_way(self._tracing.end)
@@ -59,7 +63,8 @@ class Session:
         if self._failure is not None:
             self._tracing.fail(f"allocations are not traced: {self._failure}")
         if self._how.traced_only:
-            api.start(Focus(self._how, self._recorder, self._tracing))
+            self._focus = Focus(self._how, self._recorder, self._tracing)
+            api.start(self._focus)
         else:
             self._tracing.switch(True, from_start=True)
             api.start(self._recorder)
@@ -74,12 +79,12 @@ class Session:
     def finish(self) -> None:
         """The program has ended. Does nothing in a forked child that ends like its parent."""
         if os.getpid() == self._pid:
-            if self._marks is not None:
-                unmet = self._marks.unmet()
-                for sentence in unmet:
-                    self._recorder.problem(sentence)
-                if unmet:
-                    say("; ".join(unmet))
+            unmet = [] if self._marks is None else self._marks.unmet()
+            unmet += [] if self._focus is None else self._focus.unmet()
+            for sentence in unmet:
+                self._recorder.problem(sentence)
+            if unmet:
+                say("; ".join(unmet))
             # What the interpreter has just shown a traceback of, if it did.
             self._recorder.exit(getattr(sys, "last_type", None))
             api.start(None)

@@ -6,8 +6,9 @@
 import os
 from _signal import SIGRTMAX  # type: ignore[import-not-found]  # not on macOS, which has none
 
+from memdeep.record.descriptors import moved_up
+
 SIGNAL = int(SIGRTMAX) - 3
-HIGH_DESCRIPTOR = 500  # out of the way of a program that closes the low ones
 
 
 def enable(path: str) -> None:
@@ -16,12 +17,6 @@ def enable(path: str) -> None:
     The parent sends it only while the file is open in this process.
     """
     import faulthandler
-    import fcntl
 
-    low = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-    try:
-        descriptor = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, HIGH_DESCRIPTOR)
-        os.close(low)
-    except OSError:  # there are not as many
-        descriptor = low
+    descriptor = moved_up(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
     faulthandler.register(SIGNAL, file=descriptor, all_threads=True, chain=False)

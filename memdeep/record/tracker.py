@@ -1,5 +1,6 @@
 """Tracing of allocations with memray, which no other module of `record` knows."""
 
+import os
 import sys
 import threading
 from contextlib import suppress
@@ -45,15 +46,14 @@ class MemrayTracer:
         self._started += 1
         set_log_level(SILENT)
         name = "capture.bin" if self._started == 1 else f"capture-{self._started}.bin"
-        destination = FileDestination(
-            f"{self._directory}/{name}", overwrite=True, compress_on_exit=False
-        )
+        path = f"{self._directory}/{name}"
+        destination = FileDestination(path, overwrite=True, compress_on_exit=False)
         arguments = sys.argv
         # memray keeps the command line in its capture, and fails on words that are not UTF-8.
         shown = arguments[:1] if self._how.redact_args else arguments
         sys.argv = [word.encode("utf-8", "replace").decode() for word in shown]
         try:
-            with opening_high():
+            with opening_high((os.path.realpath(path), f"/proc/{os.getpid()}/status")):
                 tracker = Tracker(
                     destination=destination,
                     native_traces=self._how.native,

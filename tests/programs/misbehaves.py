@@ -1,8 +1,10 @@
 """Does what its argument names, which might get in the way of recording; sets checkpoints."""
 
+import errno
 import gc
 import locale
 import os
+import pickle
 import resource
 import shutil
 import sys
@@ -144,11 +146,23 @@ def uses_up_descriptors():
 
 
 def closes_all():
-    os.closerange(3, 2000)
+    os.closerange(3, 65536)
     work("closed")
     first = os.open(os.devnull, os.O_RDONLY)
+    for number in range(4_500_000):  # memray opens a new window of its file after 16 MB
+        bytearray(600 + number % 8)
+    for descriptor in range(3, 4096):
+        try:
+            os.close(descriptor)
+        except OSError as error:
+            assert error.errno == errno.EBADF
     work("again")
-    print(first)
+    child = os.fork()
+    if child == 0:
+        os.closerange(3, 65536)
+        os._exit(len(os.listdir("/proc/self/fd")) - 4)
+    print(first, os.waitpid(child, 0)[1], os.close is pickle.loads(pickle.dumps(os.close)))
+    os.close(-1)
 
 
 def drops_privileges():

@@ -150,3 +150,66 @@ def test_other_backends_cannot_be_limited_and_say_so(
     assert done.returncode == 2
     assert complaint(done)[0] == f"--focus load does not go with --backend {backend}."
     assert not (tmp_path / "run").exists()
+
+
+NEVER = "no phase or label of that name came; there were"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentences"),
+    [
+        (
+            ("--focus", "lop*"),
+            [f"--focus lop*: {NEVER} 加载config, loop, inner and 2 more; did you mean loop?"],
+        ),
+        (
+            ("--focus", "inner", "--stop-at", "POINTS"),
+            [f"--stop-at POINTS: {NEVER} 加载config, loop, inner and 2 more; did you mean point?"],
+        ),
+        (
+            ("--start-at", "zzz", "--focus", "加载conf"),
+            [
+                f"--focus 加载conf: {NEVER} 加载config, loop, inner and 2 more; "
+                "did you mean 加载config?",
+                f"--start-at zzz: {NEVER} 加载config, loop, inner and 2 more",
+            ],
+        ),
+        (("--focus", "加载config", "--start-at", "loop", "--stop-at", "after"), []),
+    ],
+)
+def test_what_never_comes_is_named_with_what_came(
+    run_memdeep: RunMemdeep, tmp_path: Path, options: tuple[str, ...], sentences: list[str]
+) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM, "utf-8")
+    words = ("run", "--no-native", "-o", "run", *options, "program.py")
+    done = run_memdeep(*words, cwd=tmp_path)
+    assert done.returncode == 0
+    report: Json = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
+    assert report["problems"] == sentences
+    said = [line for line in done.stderr.decode().splitlines() if line.startswith("memdeep: --")]
+    assert said == (["memdeep: " + "; ".join(sentences)] if sentences else [])
+
+
+def test_program_without_labels_is_told_so_and_hostile_ones_stay_text(
+    run_memdeep: RunMemdeep, tmp_path: Path
+) -> None:
+    words = ("run", "--no-report", "--force", "-o", "run", "--focus", "load", "-c")
+    done = run_memdeep(*words, "pass", cwd=tmp_path)
+    assert b"--focus load: no phase or label of that name came; the program set none" in done.stderr
+    code = "from memdeep import checkpoint\nfor n in range(9): checkpoint('\\x1b[31m' + 'x' * 999)"
+    done = run_memdeep(*words, code, cwd=tmp_path)
+    assert "there were �[31m" + "x" * 55 + "…\n" in done.stderr.decode()
+
+
+def test_label_without_text_does_not_reach_the_program(
+    run_memdeep: RunMemdeep, tmp_path: Path
+) -> None:
+    code = (
+        "from memdeep import checkpoint, phase\n"
+        "class Label:\n    def __str__(self): raise ValueError('mine')\n"
+        "checkpoint(Label())\nwith phase(Label()): print('in')\n"
+    )
+    words = ("run", "--no-report", "-o", "run", "--focus", "load", "-c", code)
+    done = run_memdeep(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, b"in\n")
+    assert done.stderr.count(b"could not be recorded: mine") == 1

@@ -6,6 +6,9 @@ should not show it. The file name tells these frames from the program's and the 
 
 from __future__ import annotations
 
+import builtins
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +22,8 @@ FILENAME = "<frozen memdeep>"
 # CPython takes frames of this file out of tracebacks wherever it takes out those of an import
 # (remove_importlib_frames in Python/import.c).
 IMPORT_FILENAME = "<frozen importlib._bootstrap_external>"
+_RECORDING = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_GROUP: Any = getattr(builtins, "BaseExceptionGroup", ())  # from Python 3.11 on
 
 
 def between(function: Function, filename: str = FILENAME) -> Function:
@@ -28,8 +33,12 @@ def between(function: Function, filename: str = FILENAME) -> Function:
     return function
 
 
-def unlink_between(error: BaseException) -> None:
-    """Take frames of `FILENAME` out of the tracebacks of ``error`` and of all its causes."""
+def unlink_own(error: BaseException) -> None:
+    """Take the frames of recording out of the tracebacks of ``error`` and all that led to it.
+
+    They may be anywhere: around the program, between its functions (a decorator's), and last, where
+    Ctrl-C came in the midst of a checkpoint.
+    """
     todo: list[BaseException | None] = [error]
     seen = set()
     while todo:
@@ -38,10 +47,13 @@ def unlink_between(error: BaseException) -> None:
             continue
         seen.add(id(current))
         todo += [current.__cause__, current.__context__]
+        if isinstance(current, _GROUP):
+            todo += current.exceptions
         kept: list[TracebackType] = []
         traceback = current.__traceback__
         while traceback is not None:
-            if traceback.tb_frame.f_code.co_filename != FILENAME:
+            filename = traceback.tb_frame.f_code.co_filename
+            if filename != FILENAME and not filename.startswith(_RECORDING):
                 kept.append(traceback)
             traceback = traceback.tb_next
         for outer, inner in zip(kept, [*kept[1:], None], strict=False):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import os
 import sys
 from contextlib import suppress
 from importlib.machinery import SourceFileLoader
@@ -34,6 +35,11 @@ def plant(calls: list[CallMark], lines: list[LineMark]) -> None:
     rewriter = _Rewriter([mark for mark in calls if mark.module == MAIN], lines)
     setattr(builtins, line.HOOK, rewriter.hook)
     program.compile_main = rewriter.compile_main
+    if lines:
+        # `runpy.run_path` compiles by the built-in of that name, unless the module has its own.
+        import runpy
+
+        runpy.compile = rewriter.compile_script  # type: ignore[attr-defined]
     by_module: dict[str, list[CallMark]] = {}
     for mark in calls:
         if mark.module != MAIN:
@@ -85,7 +91,17 @@ class _Rewriter:
 
     def compile_main(self, source: bytes | str, filename: str) -> CodeType:
         """Compile the main script with its marks. Raises the errors of `compile`."""
-        tree = self.rewrite(source, filename, is_main=True)
+        return self._compile(source, filename, is_main=True)
+
+    def compile_script(self, source: bytes | str, filename: str, _mode: str) -> CodeType:
+        """Compile a script that the program runs by `runpy`. Raises the errors of `compile`."""
+        return self._compile(source, os.fspath(filename), is_main=False)
+
+    # Not to be seen in the traceback of a script that does not compile.
+    between(compile_script)
+
+    def _compile(self, source: bytes | str, filename: str, *, is_main: bool) -> CodeType:
+        tree = self.rewrite(source, filename, is_main=is_main)
         if tree is not None:
             with suppress(Exception):  # a tree may not be nested as deeply as a source
                 return compile(tree, filename, "exec", dont_inherit=True)

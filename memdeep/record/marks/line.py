@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 # Found by every module among the builtins; ends in underscores, so no class body mangles it.
 HOOK = "__memdeep_mark__"
 
+UNMARKED = (
+    "the file was never loaded in a way that can be marked: by an import of its source, "
+    "as the main script, or by runpy"
+)
+
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _WITH_DOCSTRING = (ast.Module, ast.ClassDef, *_FUNCTIONS)
 
@@ -47,7 +52,7 @@ class LineMark:
         file = os.path.normpath(file)
         self._file = os.path.abspath(file) if file.startswith(os.pardir) else file
         self._label = label or f"{os.path.basename(file)}:{self._where}"
-        self._problem: str | None = "the file was never loaded"
+        self._problem: str | None = UNMARKED
 
     def stem(self) -> str:
         """Return the last part of the name of a module of this file."""

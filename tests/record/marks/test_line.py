@@ -13,6 +13,7 @@ from marking import assert_same_output, run_marked
 from running import PROGRAMS, environment
 
 from memdeep.record.marks import line as mark_line
+from memdeep.record.marks.line import UNMARKED
 
 LINES = "marks_lines.py"
 
@@ -114,10 +115,32 @@ def test_modules_are_marked_in_spite_of_their_caches(work: Path) -> None:
     marked = assert_same_output(work, marks, "uses.py", env=env)
     assert marked.labels == ["package", "main", "end", "longer", "whole"]
     assert marked.problems == [
-        "--mark-line other/strategy.py:2: the file was never loaded",
-        "--mark-line tegy.py:2: the file was never loaded",
+        f"--mark-line other/strategy.py:2: {UNMARKED}",
+        f"--mark-line tegy.py:2: {UNMARKED}",
     ]
     assert cache.read_bytes() == before, "the program alone must never see the marks"
+
+
+def test_a_script_that_is_run_by_runpy(work: Path) -> None:
+    (work / "inner.py").write_text("print('one')\nprint('two')\n")
+    (work / "faulty.py").write_text("print('one'\n")
+    (work / "uses.py").write_text(
+        "import runpy, pathlib\n"
+        "runpy.run_path('inner.py')\n"
+        "runpy.run_path(pathlib.Path('inner.py'), run_name='__main__')\n"
+        "runpy.run_path('faulty.py')\n"
+    )
+    marked = assert_same_output(work, lines("inner.py:2=two", "faulty.py:1=x"), "uses.py")
+    assert marked.labels == ["two", "two"]
+
+
+def test_code_that_the_program_compiles_is_said_to_have_no_marks(work: Path) -> None:
+    (work / "inner.py").write_text("print('one')\nprint('two')\n")
+    (work / "uses.py").write_text(
+        "with open('inner.py') as file:\n    exec(compile(file.read(), 'inner.py', 'exec'))\n"
+    )
+    marked = assert_same_output(work, lines("inner.py:2"), "uses.py")
+    assert marked.problems == [f"--mark-line inner.py:2: {UNMARKED}"]
 
 
 def test_pairs_of_lines_are_phases(work: Path) -> None:
@@ -160,7 +183,7 @@ def test_what_was_not_reached_is_told(work: Path) -> None:
         f"{LINES}:{number_of('total -= 1')}",
     )
     assert run_marked(work, marks, LINES).problems == [
-        "--mark-line nowhere.py:3: the file was never loaded",
+        f"--mark-line nowhere.py:3: {UNMARKED}",
         f"--mark-line {LINES}:999: the file has no such line",
         f"--mark-line {LINES}:no_such: the file has no such function",
         f"--mark-line {LINES}:decorated: the function was never called",
