@@ -184,7 +184,7 @@ def test_what_never_comes_is_named_with_what_came(
     words = ("run", "--no-native", "-o", "run", *options, "program.py")
     done = run_memdeep(*words, cwd=tmp_path)
     assert done.returncode == 0
-    report: Json = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
+    report = read_json(tmp_path / "run" / "report.json")
     assert report["problems"] == sentences
     said = [line for line in done.stderr.decode().splitlines() if line.startswith("memdeep: --")]
     assert said == (["memdeep: " + "; ".join(sentences)] if sentences else [])
