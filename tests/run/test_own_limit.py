@@ -188,7 +188,10 @@ def test_a_program_that_cannot_answer_is_not_asked(
     eat = "import time; x = bytearray(b'x') * (120 << 20); time.sleep(0.3); print('well')"
     code = {
         "exec": f"import os, sys; os.execv(sys.executable, [sys.executable, '-c', {eat!r}])",
-        "closed files": f"import os; os.closerange(3, 1000); own = open('own', 'wb'); {eat}",
+        "closed files": (  # behind Python's back, so that nothing can be passed over
+            "import ctypes; close = ctypes.CDLL(None).close; [close(n) for n in range(3, 4096)]; "
+            f"own = open('own', 'wb'); {eat}"
+        ),
         "blocked": "import signal; signal.pthread_sigmask(0, signal.valid_signals()); " + eat,
     }[way]
     words = ("--backend", "rss", "-o", "run", "--critical-mb", "80", "-c", code)
@@ -196,6 +199,20 @@ def test_a_program_that_cannot_answer_is_not_asked(
     assert (completed.returncode, completed.stdout) == (0, b"well\n")
     assert report_of(work)["stack_dumps"] == []
     assert way != "closed files" or (work / "own").read_bytes() == b""
+
+
+def test_a_program_that_closes_every_descriptor_can_still_answer(
+    work: Path, run_memdeep: RunMemdeep
+) -> None:
+    code = (
+        "import os, time; os.closerange(3, 65536); own = open('own', 'wb'); "
+        "x = bytearray(b'x') * (120 << 20); time.sleep(0.3); print('well')"
+    )
+    words = ("--backend", "rss", "-o", "run", "--critical-mb", "80", "-c", code)
+    completed = run_memdeep("run", *words, cwd=work)
+    assert (completed.returncode, completed.stdout) == (0, b"well\n")
+    assert len(report_of(work)["stack_dumps"]) == 1
+    assert (work / "own").read_bytes() == b""
 
 
 def test_children_do_not_outlive_a_program_that_was_ended(
