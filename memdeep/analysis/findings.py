@@ -15,6 +15,7 @@ from memdeep.analysis.freed import (
     innermost,
     phases_around,
 )
+from memdeep.analysis.kept import kept_bytes
 from memdeep.model import (
     Culprit,
     Fate,
@@ -25,6 +26,7 @@ from memdeep.model import (
     Phase,
     PhaseKind,
     StackBytes,
+    Stretch,
 )
 from memdeep.model.sums import Tally, stacks_of
 
@@ -39,11 +41,15 @@ MIN_SHARE_OF_HIGHEST = 0.2  # of the heap at its highest point: who held more is
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
-    """The input of every search for findings; those below ``least_bytes`` are left out."""
+    """The input of every search for findings; those below ``least_bytes`` are left out.
+
+    ``homes`` has the innermost traced phase around each segment, or None.
+    """
 
     heap: Heap
     phases: Sequence[Phase]
     around: PhasesAround
+    homes: Sequence[int | None]
     lines: ChargedLines
     least_bytes: int
 
@@ -74,10 +80,12 @@ def findings(
     tell the same thing twice. Where the tracer does not see all that malloc hands out, RSS beyond
     the heap tells nothing.
     """
+    around = phases_around([phase.outline for phase in phases], checkpoints)
     ground = _Ground(
         heap=heap,
         phases=phases,
-        around=phases_around([phase.outline for phase in phases], checkpoints),
+        around=around,
+        homes=[_home(stretches, phases) for stretches in around],
         lines=ChargedLines(heap.tree),
         least_bytes=max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * (heap.peak_bytes or 0))),
     )
@@ -120,11 +128,9 @@ def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> 
         if culprit.share < MIN_SHARE_OF_HIGHEST:
             break
         line = (culprit.frame.filename, culprit.frame.lineno)
-        blamed = (item for item in ranked if _line_of(item) == line)
-        made = _finding(
-            FindingKind.PEAK, (place,), Case(ground.heap, ground.phases[place], culprit, ())
-        )
-        explaining.append(next(blamed, made))
+        found = next((item for item in ranked if _line_of(item) == line), None)
+        case = Case(ground.heap, ground.phases[place], culprit, ())
+        explaining.append(found or _finding(FindingKind.PEAK, place, case))
     return explaining
 
 
@@ -140,11 +146,8 @@ def _growth(ground: _Ground) -> list[Finding]:
     A phase that repeats ends with its last repeat: what a later repeat freed was not kept.
     """
     kept: dict[int, list[Lifetime]] = {}
-    homes: dict[int, int | None] = {}
     for life in ground.heap.lifetimes:
-        if life.born not in homes:
-            homes[life.born] = _home(ground, life.born)
-        home = homes[life.born]
+        home = ground.homes[life.born]
         if home is not None and _outlives(life, ground.phases[home].end):
             kept.setdefault(home, []).append(life)
     found = [
@@ -164,10 +167,9 @@ def _growth(ground: _Ground) -> list[Finding]:
     ]
 
 
-def _home(ground: _Ground, segment: int) -> int | None:
-    """Find the innermost traced phase around a segment."""
-    around = [item for item in ground.around[segment] if ground.phases[item[0]].heap is not None]
-    return innermost(around, ground.phases)
+def _home(around: Iterable[tuple[int, int, int]], phases: Sequence[Phase]) -> int | None:
+    """Find the innermost traced phase among the stretches around a segment."""
+    return innermost((item for item in around if phases[item[0]].heap is not None), phases)
 
 
 def _outlives(life: Lifetime, end: int) -> bool:
@@ -234,22 +236,22 @@ def _charge(
 
 
 def _kept_bytes(ground: _Ground, charges: Sequence[_Charge]) -> list[int]:
-    """Add up all that the phases of each charge allocated and that was alive at its end."""
-    totals = [0] * len(charges)
-    born_in: dict[int, list[int]] = {}
-    for number, charge in enumerate(charges):
-        phases = [ground.phases[place] for place in charge.places]
-        if len(phases) == 1 and phases[0].repeats == 1 and phases[0].heap is not None:
-            totals[number] = phases[0].heap.retained_bytes
-            continue
-        for stretch in (stretch for phase in phases for stretch in phase.outline.stretches):
-            for segment in range(stretch.start + 1, stretch.end + 1):
-                born_in.setdefault(segment, []).append(number)
-    for life in ground.heap.lifetimes if born_in else ():
-        for number in born_in.get(life.born, ()):
-            if _outlives(life, charges[number].end):
-                totals[number] += life.bytes
-    return totals
+    """Return all that the phases of each charge allocated and that was alive at its end.
+
+    A phase knows it of itself, unless not all of it was traced.
+    """
+    known: dict[tuple[int, ...], int] = {}
+    unknown: dict[tuple[int, ...], Sequence[Stretch]] = {}
+    for places in (charge.places for charge in charges):
+        phases = [ground.phases[place] for place in places]
+        if len(phases) == 1 and phases[0].heap is not None:
+            known[places] = phases[0].heap.kept_bytes
+        else:
+            stretches = [stretch for phase in phases for stretch in phase.outline.stretches]
+            unknown[places] = sorted(stretches, key=lambda stretch: stretch.end)
+    sums = kept_bytes(ground.heap, list(unknown.values()))
+    known.update(zip(unknown, sums, strict=True))
+    return [known[charge.places] for charge in charges]
 
 
 def _stacks(lifetimes: Sequence[Lifetime]) -> tuple[StackBytes, ...]:
@@ -262,32 +264,32 @@ def _stacks(lifetimes: Sequence[Lifetime]) -> tuple[StackBytes, ...]:
 def _growth_finding(ground: _Ground, charge: _Charge, culprit: Culprit) -> Finding:
     line = (culprit.frame.filename, culprit.frame.lineno)
     own = [life for life in charge.lifetimes if ground.lines.line(life.node) == line]
-    sizes: Tally[int] = Tally()
-    for life in own:
-        sizes.add(_home(ground, life.born) or 0, life.bytes, life.allocations)
-    largest = max(charge.places, key=lambda place: sizes.get(place, (0, 0)))
-    places = (largest, *(place for place in charge.places if place != largest))
+    largest = charge.places[0]
+    if len(charge.places) > 1:
+        by_home: Tally[int | None] = Tally()
+        for life in own:
+            by_home.add(ground.homes[life.born], life.bytes, life.allocations)
+        largest = max(charge.places, key=lambda place: by_home.get(place, (0, 0)))
+    case = Case(ground.heap, ground.phases[largest], culprit, own)
     return replace(
-        _finding(
-            FindingKind.GROWTH, places, Case(ground.heap, ground.phases[largest], culprit, own)
-        ),
+        _finding(FindingKind.GROWTH, largest, case),
         phases=charge.places,
         pattern=charge.pattern,
         fate=alive_and_freed(own, ground.phases, ground.around),
     )
 
 
-def _finding(kind: FindingKind, places: tuple[int, ...], case: Case) -> Finding:
+def _finding(kind: FindingKind, place: int, case: Case) -> Finding:
     suggestion = advise(case)
     return Finding(
         kind=kind,
-        phase=places[0],
+        phase=place,
+        phases=(place,),
         bytes=case.culprit.bytes,
         share=case.culprit.share,
         culprit=case.culprit,
         advice=None if suggestion is None else suggestion.advice,
         evidence={} if suggestion is None else suggestion.evidence,
-        phases=places,
     )
 
 
@@ -313,7 +315,7 @@ def _peaks(ground: _Ground) -> list[Finding]:
             if culprit.bytes >= ground.least_bytes:
                 case = Case(ground.heap, phase, culprit, ())
                 end = Fate(0, ((place, culprit.bytes),))
-                found = replace(_finding(FindingKind.PEAK, (place,), case), fate=end)
+                found = replace(_finding(FindingKind.PEAK, place, case), fate=end)
                 best = highest.setdefault(_line_of(found), found)
                 if (found.bytes, -found.phase) > (best.bytes, -best.phase):
                     highest[_line_of(found)] = found

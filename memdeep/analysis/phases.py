@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from memdeep.analysis.culprits import ChargedLines
+from memdeep.analysis.kept import kept_bytes
 from memdeep.analysis.trend import trend
 from memdeep.model import (
     Checkpoint,
@@ -103,10 +104,12 @@ class _Account:
     """The heap's movements in one phase.
 
     Bytes freed in the segment of their birth are in ``passed``, all others in ``kept``. ``passed``
-    and ``largest`` are None where they are not known.
+    and ``largest`` are None where they are not known. ``kept_bytes`` is None for a phase without
+    repeats, which keeps what it retained.
     """
 
     kept: Moved
+    kept_bytes: int | None
     passed: Moved | None
     largest: Sequence[LargeAllocation] | None
 
@@ -115,6 +118,10 @@ def _accounts(heap: Heap, outlines: Sequence[PhaseOutline]) -> Iterator[_Account
     """Yield the account of each phase."""
     phases = [outline.stretches for outline in outlines]
     kept = heap.lifetimes.moved(phases)
+    repeated = [place for place, stretches in enumerate(phases) if len(stretches) > 1]
+    at_last_ends = dict(
+        zip(repeated, kept_bytes(heap, [phases[place] for place in repeated]), strict=True)
+    )
     passed: Sequence[Moved | None] = [None] * len(phases)
     if heap.transients is not None:
         # Of these only sums are asked: without their stacks there are few.
@@ -122,14 +129,17 @@ def _accounts(heap: Heap, outlines: Sequence[PhaseOutline]) -> Iterator[_Account
     by_birth: dict[int, list[LargeAllocation]] = {}
     for one in heap.largest or ():
         by_birth.setdefault(one.born, []).append(one)
-    for stretches, own_kept, own_passed in zip(phases, kept, passed, strict=True):
+    for place, (stretches, own_kept, own_passed) in enumerate(
+        zip(phases, kept, passed, strict=True)
+    ):
         largest = [
             one
             for stretch in stretches
             for segment in range(stretch.start + 1, stretch.end + 1)
             for one in by_birth.get(segment, ())
         ]
-        yield _Account(own_kept, own_passed, None if heap.largest is None else largest)
+        own_largest = None if heap.largest is None else largest
+        yield _Account(own_kept, at_last_ends.get(place), own_passed, own_largest)
 
 
 def _phase_heap(
@@ -165,6 +175,7 @@ def _phase_heap(
         delta_bytes=delta,
         deltas_bytes=tuple(delta for delta in deltas if delta is not None),
         retained_bytes=retained_bytes,
+        kept_bytes=retained_bytes if account.kept_bytes is None else account.kept_bytes,
         freed_bytes=freed_bytes,
         peak=peak,
         culprits=charged.culprits(retained, retained_bytes, least_bytes),

@@ -88,10 +88,12 @@ class Trend:
 class PhaseHeap:
     """The heap of a phase: deltas are sums over its stretches, the peak is their highest.
 
-    ``retained_bytes`` were allocated in a stretch and alive at its end. ``freed_bytes`` were alive
-    at its start and freed in it. The difference is ``delta_bytes``. ``churn_bytes`` were both
-    allocated and freed in a stretch. ``allocations`` counts all allocations, ``largest`` are the
-    lines with the largest single ones. These three are None if the reader cannot know them.
+    ``retained_bytes`` were allocated in a stretch and alive at its end; ``kept_bytes`` are those of
+    them that were alive at the end of the last stretch. ``freed_bytes`` were alive at the start of
+    a stretch and freed in it. ``delta_bytes`` is what was retained less what was freed.
+    ``churn_bytes`` were both allocated and freed in a stretch. ``allocations`` counts all
+    allocations, ``largest`` are the lines with the largest single ones. These three are None if the
+    reader cannot know them.
     """
 
     start_bytes: int
@@ -99,6 +101,7 @@ class PhaseHeap:
     delta_bytes: int
     deltas_bytes: tuple[int, ...]
     retained_bytes: int
+    kept_bytes: int
     freed_bytes: int
     peak: Peak
     culprits: tuple[Culprit, ...]

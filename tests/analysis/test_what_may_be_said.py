@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from factories import (
     MB,
     analysed,
@@ -22,7 +24,7 @@ from properties import examples
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.findings import findings
 from memdeep.heap.lists import AliveStacks
-from memdeep.model import Finding, FindingKind, Peak, Report, StackBytes, Stretch
+from memdeep.model import Finding, FindingKind, Peak, PhaseKind, Report, StackBytes, Stretch
 
 KEEP, DROP, LEAK = frame("keep"), frame("drop"), frame("leak")
 
@@ -113,6 +115,18 @@ def test_what_made_the_highest_heap_is_found_in_a_span_with_spans_in_it() -> Non
     steps = ("+outer", "+inner", "-inner", "-outer")
     made = analysed(run(*steps), stacks, lives)
     assert "drop" in {item.culprit.frame.function for item in made.findings if item.culprit}
+
+
+def test_a_span_that_was_traced_in_part_is_charged_all_the_same() -> None:
+    stacks, (keep,) = tree([KEEP])
+    rounds_of_it = [
+        phase(f"a {n} → b {n}", kind=PhaseKind.SEGMENT, parent=0, stretches=(Stretch(n, n + 1),))
+        for n in range(3)
+    ]
+    span = replace(phase("load", stretches=(Stretch(0, 4),)), heap=None)
+    held = heap(stacks, [lifetime(keep, n) for n in range(1, 4)], 5, peak_bytes=30 * MB)
+    (found,) = findings(held, [span, *rounds_of_it], 5)
+    assert (found.phase, found.bytes, found.share) == (0, 30 * MB, 1.0)
 
 
 def test_a_line_that_peaks_in_every_round_is_told_once_at_its_highest() -> None:

@@ -18,7 +18,6 @@ from factories import (
     hostile_report,
     library,
     lifetime,
-    lifetimes_in,
     native,
     phase,
     program,
@@ -32,8 +31,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import culprits_of, stack_of, validate_report
 
-from memdeep.heap.lists import LifetimeList
-from memdeep.model import Exit, Frame, Origin, Process, Report, Stretch
+from memdeep.model import Exit, Frame, Origin, Process, Report
 from memdeep.model.statement import state
 from memdeep.report.json import phases as json_phases
 from memdeep.report.json.document import encode
@@ -234,27 +232,6 @@ def test_an_unknown_main_program_is_null() -> None:
     fields = read(one_culprit())
     assert set(fields["identity"].values()) == {None}
     assert {called["path"] for called in fields["frames"] if called["origin"] == "user"} == {None}
-
-
-@given(st.data())
-def test_what_is_kept_is_alive_at_the_end_of_the_last_stretch(data: st.DataObject) -> None:
-    checkpoints = data.draw(st.integers(2, 12))
-    lives = data.draw(lifetimes_in(3, checkpoints))
-    spans = st.lists(st.integers(0, checkpoints - 1), min_size=2, max_size=8, unique=True)
-    phases = [
-        [Stretch(start, end) for start, end in zip(ends[::2], ends[1::2], strict=False)]
-        for ends in map(sorted, data.draw(st.lists(spans, max_size=4)))
-    ]
-    found = json_phases.alive_at_last_ends(LifetimeList(lives), phases, checkpoints)
-    assert list(found) == [
-        sum(
-            life.bytes
-            for life in lives
-            if life.is_alive_at(stretches[-1].end)
-            and any(stretch.start < life.born <= stretch.end for stretch in stretches)
-        )
-        for stretches in phases
-    ]
 
 
 def test_a_line_that_is_rebound_keeps_only_its_last_value() -> None:

@@ -239,6 +239,7 @@ def phase(name: str = "load", **changes: Any) -> Phase:
         delta_bytes=0,
         deltas_bytes=(0,) * stretches,
         retained_bytes=0,
+        kept_bytes=0,
         freed_bytes=0,
         peak=Peak(0, None, None),
         culprits=(),

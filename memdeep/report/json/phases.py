@@ -1,14 +1,11 @@
-"""Encodes the phases of a report, and chooses those that are listed where there are too many.
-
-Owns what is kept at the end of a phase that repeats, which is less than its repeats retained.
-"""
+"""Encodes the phases of a report, and chooses those that are listed where there are too many."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from memdeep.model import Culprit, Gap, Heap, Lifetimes, Phase, PhaseHeap, Report, Stretch
+from memdeep.model import Culprit, Gap, Phase, PhaseHeap, Report
 from memdeep.report.json.culprits import Culprits
 from memdeep.report.json.records import Json, listed
 
@@ -47,13 +44,11 @@ class Phases:
 
     def encoded(self, culprits: Culprits) -> Iterator[Json]:
         """Yield the fields of each listed phase."""
-        phases = [self._report.phases[place] for place in self._listed]
-        kept = kept_bytes(self._report.heap, phases)
-        for phase, size in zip(phases, kept, strict=True):
+        for phase in (self._report.phases[place] for place in self._listed):
             yield {
                 **self._place_fields(phase),
                 **_resident(phase),
-                **_heap(phase.heap, size),
+                **_heap(phase.heap),
                 "parts": dict.fromkeys(PARTS),
                 "explained_ratio": explained_ratio(phase),
                 "named_ratio": None,
@@ -129,74 +124,6 @@ def explained_ratio(phase: Phase) -> float | None:
     return min(ratio, 1.0)
 
 
-def kept_bytes(heap: Heap, phases: Sequence[Phase]) -> Sequence[int | None]:
-    """Return what was allocated in each phase and is alive at the end of its last stretch.
-
-    None for phases that were not traced.
-    """
-    retained = [None if phase.heap is None else phase.heap.retained_bytes for phase in phases]
-    repeated = [
-        place for place, phase in enumerate(phases) if phase.repeats > 1 and phase.heap is not None
-    ]
-    if not repeated:
-        return retained
-    births = heap.lifetimes.charged_to([0] * len(heap.tree.parents))
-    sums = alive_at_last_ends(
-        births,
-        [phases[place].outline.stretches for place in repeated],
-        len(heap.at_checkpoints),
-    )
-    for place, size in zip(repeated, sums, strict=True):
-        retained[place] = size
-    return retained
-
-
-def alive_at_last_ends(
-    lifetimes: Lifetimes, phases: Sequence[Sequence[Stretch]], checkpoints: int
-) -> Sequence[int]:
-    """Add up for each phase what its stretches allocated and is alive at the end of the last.
-
-    Goes through the checkpoints once, with the bytes alive by the segment of their birth.
-    """
-    changes: list[list[tuple[int, int]]] = [[] for _ in range(checkpoints)]
-    for life in lifetimes:
-        changes[life.born].append((life.born, life.bytes))
-        if life.died is not None:
-            changes[life.died].append((life.born, -life.bytes))
-    alive = _PrefixSums(checkpoints)
-    sums = [0] * len(phases)
-    now = 0
-    for place in sorted(range(len(phases)), key=lambda place: phases[place][-1].end):
-        end = phases[place][-1].end
-        for born, size in (change for changed in changes[now : end + 1] for change in changed):
-            alive.add(born, size)
-        now = max(now, end + 1)
-        sums[place] = sum(alive.up_to(s.end) - alive.up_to(s.start) for s in phases[place])
-    return sums
-
-
-class _PrefixSums:
-    """Numbers by place that can be changed, and their sums up to a place (a Fenwick tree)."""
-
-    def __init__(self, length: int) -> None:
-        self._sums = [0] * (length + 1)
-
-    def add(self, place: int, number: int) -> None:
-        place += 1
-        while place < len(self._sums):
-            self._sums[place] += number
-            place += place & -place
-
-    def up_to(self, place: int) -> int:
-        """Return the sum of the numbers up to ``place``, its own included."""
-        place += 1
-        total = 0
-        while place > 0:
-            total += self._sums[place]
-            place -= place & -place
-        return total
-
-
 def _resident(phase: Phase) -> Json:
     return {
         "rss_start_bytes": phase.rss_start_bytes,
@@ -207,7 +134,7 @@ def _resident(phase: Phase) -> Json:
     }
 
 
-def _heap(heap: PhaseHeap | None, kept_bytes: int | None) -> Json:
+def _heap(heap: PhaseHeap | None) -> Json:
     return {
         "heap_start_bytes": None if heap is None else heap.start_bytes,
         "heap_end_bytes": None if heap is None else heap.end_bytes,
@@ -215,7 +142,7 @@ def _heap(heap: PhaseHeap | None, kept_bytes: int | None) -> Json:
         "peak_heap_bytes": None if heap is None else heap.peak.bytes,
         "peak_time_s": None if heap is None else heap.peak.time_s,
         "rise_bytes": None if heap is None else heap.peak.bytes - heap.start_bytes,
-        "kept_bytes": kept_bytes,
+        "kept_bytes": None if heap is None else heap.kept_bytes,
         "retained_bytes": None if heap is None else heap.retained_bytes,
         "released_bytes": None if heap is None else heap.freed_bytes,
         "allocated_bytes": None if heap is None else heap.allocated_bytes,
