@@ -189,7 +189,9 @@ def test_findings_are_few_large_ordered_and_within_their_phase(
             continue
         assert item.fate is not None
         assert item.fate.alive_bytes + sum(size for _, size in item.fate.freed) <= item.bytes
-        assert MB <= item.bytes <= made.phases[item.phase].heap.retained_bytes
+        summed = [made.phases[place] for place in item.phases]
+        assert MB <= item.bytes <= sum(phase.heap.retained_bytes for phase in summed)
+        assert item.bytes <= made.heap.at_checkpoints[max(phase.end for phase in summed)]
         assert 0 < item.share <= 1
 
 
