@@ -192,6 +192,21 @@ class Phase:
         return max(moves)
 
 
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Phases of like names as one row; the name of ``phase`` is their pattern, with ``*``.
+
+    ``members`` are indices of phases, in order. The figures of ``phase`` are those of all their
+    stretches, where these overlap counted once; its peak is the highest of theirs. The members have
+    one parent, which is that of ``phase``, or they are inside the members of another pattern:
+    ``within`` is the index of that one.
+    """
+
+    phase: Phase
+    members: tuple[int, ...]
+    within: int | None = None
+
+
 class FindingKind(Enum):
     """The kind of a finding.
 
@@ -310,6 +325,7 @@ class Report:
     sources: Mapping[tuple[str, int], str]
     private_files: tuple[str, ...] = ()
     death: Death | None = None
+    patterns: tuple[Pattern, ...] = ()
 
     def source(self, frame: Frame) -> str | None:
         """Return the source line of ``frame``, stripped, or None if it is unknown or blank."""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
+from memdeep.analysis.alike import shared
 from memdeep.model import (
     Advice,
     CheckpointKind,
@@ -93,6 +94,23 @@ def phase_label(run: Run, phase: Phase, language: Language) -> str:
         start=checkpoint_label(run, stretch.start, language),
         end=checkpoint_label(run, stretch.end, language),
     )
+
+
+def pattern_label(run: Run, phase: Phase, language: Language) -> str:
+    """Return the name of phases of like names; ``phase`` is that of their pattern.
+
+    Segments between checkpoints of one pattern are named by it. ``templates/js/names.js`` says the
+    same.
+    """
+    if phase.outline.kind is PhaseKind.SPAN:
+        return phase.outline.name
+    starts, ends = (
+        shared(checkpoint_label(run, place, language) for place in places)
+        for places in zip(*((s.start, s.end) for s in phase.outline.stretches), strict=True)
+    )
+    if starts == ends:
+        return language.say("phases.segments", name=ends)
+    return language.say("checkpoint.stretch", start=starts, end=ends)
 
 
 def checkpoint_label(

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from memdeep.analysis.ranking import most_telling
 from memdeep.analysis.repeats import unrepeated_stack
+from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Frame, Report
 from memdeep.report import sentences
-from memdeep.report.page import timeline
+from memdeep.report.page import payload, timeline
 from memdeep.report.page.facts import Fact, facts
 from memdeep.report.page.timeline import Timeline
 from memdeep.text import units
@@ -109,7 +109,6 @@ class DeathView:
 
 @dataclass(frozen=True, slots=True)
 class PhaseRow:
-    index: int
     name: Texts
     kind: str
     depth: int
@@ -153,7 +152,8 @@ class Page:
 def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language]) -> Page:
     """Return the page of ``report``; ``blocks`` are the packed data for its scripts."""
     run = report.run
-    shown = most_telling(report.phases, MAX_ROWS)
+    folded = rows(report.phases, report.patterns)
+    shown = most_telling(folded, MAX_ROWS)
     drawn = timeline.lay_out(report)
 
     def say(sentence: Callable[[Language], str]) -> Texts:
@@ -187,8 +187,8 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
             band.index: say(partial(sentences.phase_label, report.run, report.phases[band.index]))
             for band in ([] if drawn is None else drawn.bands)
         },
-        phases=tuple(_row(report, place, say) for place in shown),
-        hidden_phases=len(report.phases) - len(shown),
+        phases=tuple(_row(report, folded[place], say) for place in shown),
+        hidden_phases=sum(row.phases for place, row in enumerate(folded) if place not in shown),
         blocks=blocks,
         version=__version__,
     )
@@ -220,15 +220,16 @@ def _death(report: Report, death: Death, say: Say) -> DeathView:
     )
 
 
-def _row(report: Report, place: int, say: Say) -> PhaseRow:
-    phase = report.phases[place]
+def _row(report: Report, row: Row, say: Say) -> PhaseRow:
+    phase = row.phase
     culprit = phase.main_culprit
+    label = sentences.pattern_label if row.is_pattern else sentences.phase_label
+    times = row.phases if row.is_pattern else phase.repeats
     return PhaseRow(
-        index=place,
-        name=say(partial(sentences.phase_label, report.run, phase)),
+        name=say(partial(label, report.run, phase)),
         kind=phase.outline.kind.value,
-        depth=phase.outline.depth,
-        repeats_text=f"× {phase.repeats:,}" if phase.repeats > 1 else "",
+        depth=row.depth,
+        repeats_text=f"× {times:,}" if times > 1 else "",
         duration_text=units.duration(phase.duration_s),
         rss_delta_text=units.signed_size(phase.rss_delta_bytes),
         rss_tone=_tone(phase.rss_delta_bytes),
@@ -247,7 +248,7 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
     return FindingView(
         rank=rank,
         title=say(lambda language: sentences.finding(report, item, language)),
-        phase_index=item.phase,
+        phase_index=_linked(report, item),
         phase_name=say(partial(sentences.finding_name, report, item)),
         metric="peak" if item.kind is FindingKind.PEAK else "retained",
         bytes_text=units.size(item.bytes),
@@ -263,6 +264,16 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         if advised
         else None,
     )
+
+
+def _linked(report: Report, item: Finding) -> int:
+    """Return the row that a finding is about: its phase, or the pattern that has all of them."""
+    table = payload.table_of(report)
+    if len(item.phases) > 1:
+        for number, pattern in enumerate(table.patterns):
+            if set(item.phases) <= set(pattern.members):
+                return table.index(number)
+    return item.phase
 
 
 def _culprit(report: Report, culprit: Culprit, say: Say) -> CulpritView:
