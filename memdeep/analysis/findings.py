@@ -16,6 +16,7 @@ from memdeep.analysis.freed import (
     phases_around,
 )
 from memdeep.analysis.kept import kept_bytes
+from memdeep.analysis.weights import arena_bytes
 from memdeep.model import (
     Culprit,
     Fate,
@@ -276,6 +277,7 @@ def _growth_finding(ground: _Ground, charge: _Charge, culprit: Culprit) -> Findi
         phases=charge.places,
         pattern=charge.pattern,
         fate=alive_and_freed(own, ground.phases, ground.around),
+        arena_bytes=arena_bytes(ground.heap.tree, own),
     )
 
 

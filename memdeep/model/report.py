@@ -254,7 +254,8 @@ class Finding:
     growth (UNTRACKED), or of the bytes it freed (HELD). The last two kinds have no culprit.
     ``evidence`` holds, by name, the figures and words that ``advice`` rests on. ``phases`` are all
     that the bytes are summed over, ``phase`` is the one of them with the most; ``pattern`` is that
-    of their names, "" for segments, which have none, and for a single phase.
+    of their names, "" for segments, which have none, and for a single phase. ``arena_bytes`` are
+    those that Python's allocator asked for as arenas, which may outlive the objects in them.
     """
 
     kind: FindingKind
@@ -267,6 +268,7 @@ class Finding:
     evidence: Mapping[str, int | float | str] = field(default_factory=dict)
     fate: Fate | None = None
     pattern: str = ""
+    arena_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from memdeep.analysis.table import Row, most_telling, rows
+from memdeep.analysis.weights import small
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
 from memdeep.report import sentences
 from memdeep.report.options import DEFAULTS, ReportOptions
@@ -115,7 +116,7 @@ def _outcome(report: Report, width: int, language: Language) -> list[RenderableT
         heap_bytes=report.heap.peak_bytes,
     )
     text = Text(wrap(f"{ending}{peaks}", width))
-    style = VERDICT_STYLES.get(end.verdict, "") if end is not None else ""
+    style = VERDICT_STYLES.get(sentences.verdict(end), "")
     text.stylize(style, 0, len(text) - len(peaks))
     further = [plain(sentence) for sentence in sentences.exit_evidence(end, language)]
     further += [plain(sentences.stack_dump(dump, language)) for dump in report.run.stack_dumps]
@@ -236,7 +237,7 @@ def _top_finding(report: Report, item: Finding, width: int, language: Language) 
             if frame.origin is not Origin.NATIVE
         ]
         parts.extend(_stack(frames, item.culprit.frame, language))
-    further = [sentences.fate(report, item, language)]
+    further = [sentences.passed(report, item, language), sentences.fate(report, item, language)]
     if item.advice is not None:
         further += [sentences.evidence(item, language), sentences.advice(item, language)]
     text = "\n".join(plain(sentence) for sentence in further if sentence)
@@ -269,14 +270,22 @@ def _stack(frames: Sequence[Frame], culprit: Frame, language: Language) -> list[
 
 
 def _other_findings(report: Report, width: int, language: Language) -> list[RenderableType]:
-    others = report.findings[1 : 1 + MAX_OTHER_FINDINGS]
+    is_small = small(report)
+    large = [item for item, folded in zip(report.findings, is_small, strict=True) if not folded]
+    others = large[1 : 1 + MAX_OTHER_FINDINGS]
+    rest = [item for item in report.findings[1:] if item not in others]
+    summed = []
+    if rest:
+        most_bytes = max(item.bytes for item in rest)
+        text = language.say("terminal.smaller", n=len(rest), most_bytes=most_bytes)
+        summed = [Text(wrap(text, width), style="dim")]
     if not others:
-        return []
+        return [Text(""), *summed] if summed else []
     grid = _lines_grid()
     room = width - 2 - 1 - max(len(units.size(item.bytes)) for item in others)
     for item in others:
         grid.add_row(units.size(item.bytes), _other_finding(report, item, room, language))
-    return [Text(f"\n{language.say('terminal.then')}"), Padding(grid, (0, 0, 0, 2))]
+    return [Text(f"\n{language.say('terminal.then')}"), Padding(grid, (0, 0, 0, 2)), *summed]
 
 
 def _lines_grid() -> Table:

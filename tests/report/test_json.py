@@ -292,7 +292,7 @@ def test_of_too_many_phases_those_that_moved_most_are_listed(
 
 def test_a_finding_has_its_sentence_and_its_advice() -> None:
     (finding,) = read(one_culprit())["findings"]
-    assert finding["title"].startswith("load grew RSS by 10.0 MB: prog.py:")
+    assert finding["title"].startswith("10.0 MB stayed: allocated by prog.py:")
     assert finding["bytes"] == 10 * MB
     assert "at once" in finding["advice"]
     assert (finding["kind"], finding["phases"]) == ("growth", [finding["phase"]])

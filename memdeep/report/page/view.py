@@ -12,7 +12,8 @@ from functools import partial
 
 from memdeep.analysis.repeats import unrepeated_stack
 from memdeep.analysis.table import Row, most_telling, rows
-from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Frame, Report
+from memdeep.analysis.weights import small, through
+from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Report
 from memdeep.report import sentences
 from memdeep.report.page import payload, timeline
 from memdeep.report.page.facts import Fact, facts
@@ -82,6 +83,7 @@ class FindingView:
     bytes_text: str
     share: Texts
     culprit: CulpritView | None
+    passed: Texts | None
     fate: Texts | None
     advice: AdviceView | None
 
@@ -130,6 +132,7 @@ class Page:
     title: str
     program: str
     verdict: str
+    status: str
     headline: Texts
     lead: Texts | None
     outcome: Texts
@@ -160,11 +163,14 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
         return {language.code: sentence(language) for language in languages}
 
     cards = tuple(_finding(report, rank, item, say) for rank, item in enumerate(report.findings, 1))
+    large = [rank for rank, is_small in enumerate(small(report), 1) if not is_small]
+    opened = set(large[:OPEN_FINDINGS])
     notes = [sentences.notes(report, language) for language in languages]
     return Page(
         title=f"{run.name} · memdeep",
         program=" ".join(run.command),
-        verdict=_verdict(run.exit),
+        verdict=sentences.verdict(run.exit),
+        status=sentences.exit_facts(run.exit),
         headline=say(lambda language: sentences.headline(report, language)),
         lead=cards[0].advice.evidence if cards and cards[0].advice is not None else None,
         outcome=say(lambda language: sentences.outcome(report, language)),
@@ -179,8 +185,8 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
             {language.code: text for language, text in zip(languages, note, strict=True)}
             for note in zip(*notes, strict=True)
         ),
-        findings=cards[:OPEN_FINDINGS],
-        more_findings=cards[OPEN_FINDINGS:],
+        findings=tuple(card for card in cards if card.rank in opened),
+        more_findings=tuple(card for card in cards if card.rank not in opened),
         no_findings=say(lambda language: sentences.no_findings(report, language)),
         timeline=drawn,
         band_names={
@@ -192,10 +198,6 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
         blocks=blocks,
         version=__version__,
     )
-
-
-def _verdict(end: Exit | None) -> str:
-    return end.verdict if end is not None and end.verdict in sentences.VERDICTS else "unknown"
 
 
 def _death(report: Report, death: Death, say: Say) -> DeathView:
@@ -254,9 +256,8 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         bytes_text=units.size(item.bytes),
         share=say(lambda language: sentences.share(item, language)),
         culprit=None if item.culprit is None else _culprit(report, item.culprit, say),
-        fate=None
-        if item.fate is None
-        else say(lambda language: sentences.fate(report, item, language)),
+        passed=_if_said(say(lambda language: sentences.passed(report, item, language))),
+        fate=_if_said(say(lambda language: sentences.fate(report, item, language))),
         advice=AdviceView(
             text=say(lambda language: sentences.advice(item, language)),
             evidence=say(lambda language: sentences.evidence(item, language)),
@@ -264,6 +265,10 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         if advised
         else None,
     )
+
+
+def _if_said(texts: Texts) -> Texts | None:
+    return texts if any(texts.values()) else None
 
 
 def _linked(report: Report, item: Finding) -> int:
@@ -280,8 +285,7 @@ def _culprit(report: Report, culprit: Culprit, say: Say) -> CulpritView:
     frame, branch = culprit.frame, culprit.branch_bytes
     called = report.heap.tree.stack(culprit.node)
     numbers = {one: place for place, one in enumerate(called)}
-    # None went elsewhere before the line was called.
-    held = [*[culprit.bytes] * (len(called) - len(branch)), *branch]
+    held = through(culprit, called)
     return CulpritView(
         location=sentences.location(frame),
         path=frame.filename,
