@@ -18,6 +18,7 @@ from memdeep.analysis.freed import (
 from memdeep.analysis.kept import kept_bytes
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.analysis.touched import touched
+from memdeep.analysis.weights import arena_bytes
 from memdeep.model import (
     Alive,
     Culprit,
@@ -280,6 +281,7 @@ def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Findin
         phases=charge.places,
         pattern=charge.pattern,
         fate=alive_and_freed(own, ground.phases, ground.around),
+        arena_bytes=arena_bytes(ground.heap.tree, own),
     )
 
 

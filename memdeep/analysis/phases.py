@@ -41,13 +41,7 @@ def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phas
 
     A span's own figures include those of the phases inside it.
     """
-    charged = ChargedLines(heap.tree)
-    all_phases = [
-        _phase(run.checkpoints, outline, _phase_heap(heap, charged, outline, peak, account))
-        for outline, peak, account in zip(
-            outlines, heap.peaks, _accounts(heap, outlines), strict=True
-        )
-    ]
+    all_phases = with_figures(run, heap, outlines)
     span_edges = {
         edge
         for outline in outlines
@@ -59,6 +53,17 @@ def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phas
     if all(keep) or not any(keep):
         return tuple(all_phases)
     return _renumbered(all_phases, keep)
+
+
+def with_figures(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> list[Phase]:
+    """Give each of ``outlines`` its figures; ``heap`` has a peak for each of them."""
+    charged = ChargedLines(heap.tree)
+    return [
+        _phase(run.checkpoints, outline, _phase_heap(heap, charged, outline, peak, account))
+        for outline, peak, account in zip(
+            outlines, heap.peaks, _accounts(heap, outlines), strict=True
+        )
+    ]
 
 
 def _phase(

@@ -226,6 +226,21 @@ class Phase:
         return max(moves)
 
 
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Phases of like names as one row; the name of ``phase`` is their pattern, with ``*``.
+
+    ``members`` are indices of phases, in order. The figures of ``phase`` are those of all their
+    stretches, where these overlap counted once; its peak is the highest of theirs. The members have
+    one parent, which is that of ``phase``, or they are inside the members of another pattern:
+    ``within`` is the index of that one.
+    """
+
+    phase: Phase
+    members: tuple[int, ...]
+    within: int | None = None
+
+
 class FindingKind(Enum):
     """The kind of a finding.
 
@@ -280,7 +295,8 @@ class Finding:
     ``resident_bytes`` are those of the bytes that were resident; None where that was not measured.
     ``evidence`` holds, by name, the figures and words that ``advice`` rests on. ``phases`` are all
     that the bytes are summed over, ``phase`` is the one of them with the most; ``pattern`` is that
-    of their names, "" for segments, which have none, and for a single phase.
+    of their names, "" for segments, which have none, and for a single phase. ``arena_bytes`` are
+    those that Python's allocator asked for as arenas, which may outlive the objects in them.
     """
 
     kind: FindingKind
@@ -293,6 +309,7 @@ class Finding:
     evidence: Mapping[str, int | float | str] = field(default_factory=dict)
     fate: Fate | None = None
     pattern: str = ""
+    arena_bytes: int = 0
     resident_bytes: int | None = None
 
     @property
@@ -357,6 +374,7 @@ class Report:
     sources: Mapping[tuple[str, int], str]
     private_files: tuple[str, ...] = ()
     death: Death | None = None
+    patterns: tuple[Pattern, ...] = ()
 
     def source(self, frame: Frame) -> str | None:
         """Return the source line of ``frame``, stripped, or None if it is unknown or blank."""

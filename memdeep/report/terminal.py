@@ -18,7 +18,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from memdeep.analysis.ranking import most_telling
+from memdeep.analysis.table import Row, most_telling, rows
+from memdeep.analysis.weights import small
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
 from memdeep.report import sentences
 from memdeep.report.options import DEFAULTS, ReportOptions
@@ -115,7 +116,7 @@ def _outcome(report: Report, width: int, language: Language) -> list[RenderableT
         heap_bytes=report.heap.peak_bytes,
     )
     text = Text(wrap(f"{ending}{peaks}", width))
-    style = VERDICT_STYLES.get(end.verdict, "") if end is not None else ""
+    style = VERDICT_STYLES.get(sentences.verdict(end), "")
     text.stylize(style, 0, len(text) - len(peaks))
     further = [plain(sentence) for sentence in sentences.exit_evidence(end, language)]
     further += [plain(sentences.stack_dump(dump, language)) for dump in report.run.stack_dumps]
@@ -148,12 +149,11 @@ def _death(report: Report, death: Death, width: int, language: Language) -> list
 
 def _table(report: Report, width: int, language: Language) -> RenderableType:
     """Lay out the phases, one a row; a narrow terminal does not get the last column."""
-    shown = most_telling(report.phases, MAX_ROWS)
-    most = max((abs(report.phases[row].rss_delta_bytes or 0) for row in shown), default=0)
-    rows = [
-        (_cells(report, report.phases[row], language), _row_style(report.phases[row], most))
-        for row in shown
-    ]
+    folded = rows(report.phases, report.patterns)
+    chosen = most_telling(folded, MAX_ROWS)
+    shown = [folded[place] for place in chosen]
+    most = max((abs(row.phase.rss_delta_bytes or 0) for row in shown), default=0)
+    lines = [(_cells(report, row, language), _row_style(row.phase, most)) for row in shown]
     is_wide = width >= WIDE
     columns = [
         (language.say(key), is_figure) for key, is_figure in (COLUMNS if is_wide else COLUMNS[:-1])
@@ -166,7 +166,7 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
         show_edge=False,
     )
     widths = [
-        max([cell_len(title)] + [cell_len(str(cells[place])) for cells, _ in rows])
+        max([cell_len(title)] + [cell_len(str(cells[place])) for cells, _ in lines])
         for place, (title, _) in enumerate(columns)
     ]
     widths[CULPRIT] = min(widths[CULPRIT], MAX_CULPRIT_WIDTH)
@@ -177,22 +177,23 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
         table.add_column(
             title, justify=justify, overflow="ellipsis", no_wrap=True, width=cells_wide
         )
-    for cells, style in rows:
+    for cells, style in lines:
         cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[CULPRIT])
         table.add_row(*cells[: len(columns)], style=style)
-    hidden = len(report.phases) - len(shown)
+    hidden = sum(row.phases for place, row in enumerate(folded) if place not in chosen)
     if not hidden:
         return table
     more = language.say("terminal.more_phases", n=hidden)
     return Group(table, Text(more, style="dim"))
 
 
-def _cells(report: Report, phase: Phase, language: Language) -> list[str | Text]:
-    name = Text(
-        "  " * phase.outline.depth + plain(sentences.phase_label(report.run, phase, language))
-    )
-    if phase.repeats > 1:
-        name.append(f" × {phase.repeats:,}", style="dim")
+def _cells(report: Report, row: Row, language: Language) -> list[str | Text]:
+    phase = row.phase
+    label = sentences.pattern_label if row.is_pattern else sentences.phase_label
+    name = Text("  " * row.depth + plain(label(report.run, phase, language)))
+    times = row.phases if row.is_pattern else phase.repeats
+    if times > 1:
+        name.append(f" × {times:,}", style="dim")
     if not phase.complete:
         name.append(f" {language.say('phases.unfinished')}", style="red")
     ratio = phase.explained_ratio
@@ -236,7 +237,7 @@ def _top_finding(report: Report, item: Finding, width: int, language: Language) 
             if frame.origin is not Origin.NATIVE
         ]
         parts.extend(_stack(frames, item.culprit.frame, language))
-    further = [sentences.fate(report, item, language)]
+    further = [sentences.passed(report, item, language), sentences.fate(report, item, language)]
     if item.advice is not None:
         further += [sentences.evidence(item, language), sentences.advice(item, language)]
     text = "\n".join(plain(sentence) for sentence in further if sentence)
@@ -269,14 +270,22 @@ def _stack(frames: Sequence[Frame], culprit: Frame, language: Language) -> list[
 
 
 def _other_findings(report: Report, width: int, language: Language) -> list[RenderableType]:
-    others = report.findings[1 : 1 + MAX_OTHER_FINDINGS]
+    is_small = small(report)
+    large = [item for item, folded in zip(report.findings, is_small, strict=True) if not folded]
+    others = large[1 : 1 + MAX_OTHER_FINDINGS]
+    rest = [item for item in report.findings[1:] if item not in others]
+    summed = []
+    if rest:
+        most_bytes = max(item.bytes for item in rest)
+        text = language.say("terminal.smaller", n=len(rest), most_bytes=most_bytes)
+        summed = [Text(wrap(text, width), style="dim")]
     if not others:
-        return []
+        return [Text(""), *summed] if summed else []
     grid = _lines_grid()
     room = width - 2 - 1 - max(len(units.size(item.bytes)) for item in others)
     for item in others:
         grid.add_row(units.size(item.bytes), _other_finding(report, item, room, language))
-    return [Text(f"\n{language.say('terminal.then')}"), Padding(grid, (0, 0, 0, 2))]
+    return [Text(f"\n{language.say('terminal.then')}"), Padding(grid, (0, 0, 0, 2)), *summed]
 
 
 def _lines_grid() -> Table:

@@ -36,7 +36,7 @@
 
   function create({ core, frames }) {
     const { phases } = core;
-    const isNested = phases.parent.some((parent) => parent >= 0);
+    const isNested = phases.parent.some((parent) => parent >= 0) || phases.members.some((members) => members > 0);
     const scales = {
       delta: largest(phases.rss, phases.heap),
       peak: largest(phases.peak),
@@ -124,13 +124,13 @@
       label.append(element('bdi', '', names.phase(core, phase)));
       label.href = '#phase=' + phase; // to be opened elsewhere, or copied
       label.tabIndex = -1; // the table is one stop, its arrow keys do the rest
-      const repeats = phases.stretches[phase].length / 2;
+      const times = phases.members[phase] || phases.stretches[phase].length / 2;
       label.title = names.phase(core, phase);
       if (isParent) twist.title = say(isOpen ? 'phases.fold' : 'phases.unfold');
       if (isNested) line.append(twist);
       const words = element('span', 'name-words');
       words.append(label);
-      if (repeats > 1) words.append(element('span', 'repeats', '× ' + format.count(repeats)));
+      if (times > 1) words.append(element('span', 'repeats', '× ' + format.count(times)));
       if (!phases.complete[phase]) words.append(element('span', 'unfinished', say('phases.unfinished')));
       line.append(words);
       cell.append(line);
@@ -159,7 +159,8 @@
 
     // `shown` is a row of phase-rows.js.
     function row(shown, columns) {
-      const made = element('tr', 'kind-' + phases.kind[shown.phase] + (shown.context ? ' is-context' : ''));
+      const isPattern = phaseRows.isPattern(phases, shown.phase);
+      const made = element('tr', 'kind-' + phases.kind[shown.phase] + (shown.context ? ' is-context' : '') + (isPattern ? ' is-pattern' : ''));
       made.id = 'phase-row-' + shown.phase;
       made.dataset.row = shown.phase;
       made.setAttribute('role', 'row'); // boxes in a line are no table to a screen reader by themselves

@@ -98,7 +98,7 @@ def test_the_evidence_of_a_death_is_given() -> None:
 
 def test_the_top_finding_comes_with_source_stack_and_advice() -> None:
     shown = verdict(loading(stdlib("loads"), native(), source="return json.loads(text)"))
-    assert "load grew the heap by 10.0 MB: learning.py:212 allocated" in " ".join(shown.split())
+    assert "10.0 MB stayed: allocated by learning.py:212 in load" in " ".join(shown.split())
     assert re.search(r"^    return json\.loads\(text\) *$", shown, re.MULTILINE)
     assert re.search(r"^ +main prog.py:\d+$", shown, re.MULTILINE)
     assert "load_config learning.py:212  ← here\n" in shown

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.outline import outline
+from memdeep.analysis.patterns import patterns
 from memdeep.analysis.phases import heap_curve, phases
 from memdeep.heap.lists import AliveStacks, LifetimeList
 from memdeep.model import (
@@ -302,6 +303,7 @@ def analysed(
         heap_curve=heap_curve(recorded, held),
         sources=sources or {},
         death=death(recorded, held, found),
+        patterns=patterns(recorded, held, found),
     )
 
 
