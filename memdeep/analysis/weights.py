@@ -5,6 +5,7 @@ Model to model; knows no sentence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ MIN_PASSED_BYTES = 1 << 20
 _ARENA_MAKERS = frozenset(
     ("_PyObject_ArenaMmap", "_PyObject_ArenaMalloc", "_PyMem_ArenaAlloc", "new_arena")
 )
+_ARENA_SIZES = (1 << 20, 1 << 18)  # since 3.10, and before
+_NAMELESS = re.compile(r"<unknown in (lib)?python3[^>]*>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def in_arenas(report: Report, item: Finding) -> bool:
 
 def arena_bytes(tree: StackTree, lifetimes: Iterable[Lifetime]) -> int:
     """Add up the bytes that Python's allocator asked for as arenas; they need native stacks."""
-    return sum(life.bytes for life in lifetimes if _is_arena(tree, life.node))
+    return sum(life.bytes for life in lifetimes if _is_arena(tree, life))
 
 
 def through(culprit: Culprit, stack: Sequence[Frame]) -> list[int]:
@@ -92,7 +95,17 @@ def passed_through(report: Report, item: Finding) -> Passed | None:
     return Passed(repeats, retained, freed)
 
 
-def _is_arena(tree: StackTree, node: int) -> bool:
+def is_nameless_interpreter(frame: Frame) -> bool:
+    """Tell if ``frame`` is code of CPython whose function is unknown, as in a stripped one."""
+    return frame.origin is Origin.NATIVE and bool(_NAMELESS.fullmatch(frame.function))
+
+
+def _is_arena(tree: StackTree, life: Lifetime) -> bool:
+    node = life.node
+    innermost = tree.frames[tree.frame_ids[node]]
+    if is_nameless_interpreter(innermost):
+        # An object of CPython's has a header: it is hardly ever as large as an arena to the byte.
+        return any(life.bytes == size * life.allocations for size in _ARENA_SIZES)
     while node >= 0:
         frame = tree.frames[tree.frame_ids[node]]
         if frame.origin is not Origin.NATIVE:

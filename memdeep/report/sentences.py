@@ -11,7 +11,12 @@ from collections.abc import Callable
 from pathlib import PurePath
 
 from memdeep.analysis.alike import shared
-from memdeep.analysis.weights import in_arenas, in_other_thread, passed_through
+from memdeep.analysis.weights import (
+    in_arenas,
+    in_other_thread,
+    is_nameless_interpreter,
+    passed_through,
+)
 from memdeep.model import (
     Advice,
     CheckpointKind,
@@ -430,6 +435,11 @@ def stack_dump(dump: StackDump, language: Language) -> str:
     )
 
 
+def has_nameless_interpreter(report: Report) -> bool:
+    """Tell if functions of the interpreter have no names, as those of a stripped one."""
+    return any(map(is_nameless_interpreter, report.heap.tree.frames))
+
+
 def notes(report: Report, language: Language) -> tuple[str, ...]:
     """Return what a reader must know to trust the figures, then the problems of this run."""
     run = report.run
@@ -441,6 +451,7 @@ def notes(report: Report, language: Language) -> tuple[str, ...]:
         "notes.rss_only": run.mode.backend == "rss",
         "notes.focus": bool(run.mode.focus),
         "notes.arenas": memray and not run.mode.python_allocators,
+        "notes.stripped": has_nameless_interpreter(report),
         "notes.small_stacks": memray and run.mode.native,
         "notes.peaks": memray and report.heap.transients is None,
         "notes.no_gross": memray and report.heap.transients is None,

@@ -89,6 +89,9 @@ def verdict(report: Report, width: int, language: Language) -> RenderableType:
     else:
         headline = plain(sentences.headline(report, language))
         parts.extend([Text(""), Text(wrap(headline, width))])
+    if sentences.has_nameless_interpreter(report):
+        note = wrap(language.say("notes.stripped"), width)
+        parts.extend([Text(""), Text(note, style="dim")])
     return Group(*parts)
 
 
