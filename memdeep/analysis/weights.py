@@ -14,6 +14,7 @@ from memdeep.model import Culprit, Finding, FindingKind, Frame, Lifetime, Origin
 SMALL = 0.05  # of the run's largest heap, or of the first finding: less is folded
 MAIN_THREAD = "MainThread"
 MIN_PASSED_BYTES = 1 << 20
+MIN_PASSED_SHARE = 0.2  # of what was kept
 
 # The functions of CPython that ask the system for an arena (Objects/obmalloc.c, 3.9 to 3.14).
 # mimalloc, the allocator of builds without the GIL, keeps no such arenas.
@@ -90,7 +91,7 @@ def passed_through(report: Report, item: Finding) -> Passed | None:
         if _line(culprit) == line
     )
     freed = retained - item.bytes
-    if freed < max(MIN_PASSED_BYTES, SMALL * item.bytes):
+    if freed < max(MIN_PASSED_BYTES, MIN_PASSED_SHARE * item.bytes):
         return None
     return Passed(repeats, retained, freed)
 

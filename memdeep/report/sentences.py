@@ -288,7 +288,7 @@ def passed(report: Report, item: Finding, language: Language) -> str:
     if found is None:
         return ""
     return language.say(
-        "finding.passed",
+        "finding.passed" if len(item.phases) == 1 else "finding.passed_many",
         repeats=found.repeats,
         retained_bytes=found.retained_bytes,
         passed_bytes=found.freed_bytes,

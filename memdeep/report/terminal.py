@@ -189,6 +189,7 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
             title, justify=justify, overflow="ellipsis", no_wrap=True, width=cells_wide
         )
     for cells, style in lines:
+        cells[0] = _fit(Text.assemble(cells[0]), widths[0])
         cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[told.index(CULPRIT)])
         table.add_row(*(cells[place] for place in told), style=style)
     hidden = sum(row.phases for place, row in enumerate(folded) if place not in chosen)
@@ -219,6 +220,17 @@ def _cells(report: Report, row: Row, language: Language) -> list[str | Text]:
         plain(sentences.location(culprit.frame)) if culprit is not None else units.UNKNOWN,
         units.duration(phase.duration_s),
     ]
+
+
+def _fit(name: Text, cells: int) -> Text:
+    """Cut a name so that what follows it, which has a style of its own, stays."""
+    if name.cell_len <= cells or not name.spans:
+        return name
+    start = min(span.start for span in name.spans)
+    rest = name[start:]
+    label = name[:start]
+    label.truncate(max(1, cells - rest.cell_len), overflow="ellipsis")
+    return Text.assemble(label, rest)
 
 
 def _keep_end(text: str, cells: int) -> str:
