@@ -5,7 +5,7 @@ Decides which phases make a row and what its figures are; knows neither tables n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from memdeep.analysis.alike import alike, numbered, shared
@@ -22,6 +22,7 @@ from memdeep.model import (
 )
 
 MIN_NUMBERED = 4  # members of a row whose names differ in their numbers only
+MANY = 10  # members that are alike whatever is inside them; of fewer the insides are compared
 MIN_OTHERS = 8  # members of any other row: a few steps of like names are told one by one
 
 Group = tuple[str, PhaseKind, tuple[int, ...]]  # of phases: their pattern, their kind, their places
@@ -37,7 +38,10 @@ def patterns(run: Run, heap: Heap, phases: Sequence[Phase]) -> tuple[Pattern, ..
     for place, phase in enumerate(phases):
         inside.setdefault(phase.outline.parent, []).append(place)
     found: list[tuple[Group, int | None]] = [
-        (group, None) for places in inside.values() for group in _groups(phases, places)
+        (group, None)
+        for places in inside.values()
+        for group in _groups(phases, places)
+        if _is_of_like_insides(phases, inside, group)
     ]
     folded = {place for (*_, members), _ in found for place in members}
     number = 0
@@ -46,7 +50,11 @@ def patterns(run: Run, heap: Heap, phases: Sequence[Phase]) -> tuple[Pattern, ..
         around = phases[members[0]].outline.parent
         if within is not None or not _is_beneath(phases, around, folded):
             children = [child for place in members for child in inside.get(place, ())]
-            found += [(group, number) for group in _groups(phases, children)]
+            found += [
+                (group, number)
+                for group in _groups(phases, children)
+                if _is_of_like_insides(phases, inside, group)
+            ]
         number += 1
     return _with_figures(run, heap, phases, found)
 
@@ -69,6 +77,22 @@ def _groups(phases: Sequence[Phase], places: Iterable[int]) -> Iterator[Group]:
         if len(numbers) >= MIN_NUMBERED:
             name = shared(phases[place].outline.name for place in numbers)
             yield name, PhaseKind.SEGMENT, tuple(numbers)
+
+
+def _is_of_like_insides(
+    phases: Sequence[Phase], inside: Mapping[int | None, Sequence[int]], group: Group
+) -> bool:
+    """Tell if all members of a group do the same: stages 1 to 4 of a program hardly do."""
+    *_, members = group
+    names = {
+        frozenset(
+            numbered(phases[child].name)
+            for child in inside.get(place, ())
+            if phases[child].outline.kind is PhaseKind.SPAN
+        )
+        for place in members
+    }
+    return len(members) >= MANY or len(names) == 1
 
 
 def _is_beneath(phases: Sequence[Phase], place: int | None, folded: set[int]) -> bool:

@@ -5,6 +5,7 @@ Model to model; knows no sentence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,12 +14,15 @@ from memdeep.model import Culprit, Finding, FindingKind, Frame, Lifetime, Origin
 SMALL = 0.05  # of the run's largest heap, or of the first finding: less is folded
 MAIN_THREAD = "MainThread"
 MIN_PASSED_BYTES = 1 << 20
+MIN_PASSED_SHARE = 0.2  # of what was kept
 
 # The functions of CPython that ask the system for an arena (Objects/obmalloc.c, 3.9 to 3.14).
 # mimalloc, the allocator of builds without the GIL, keeps no such arenas.
 _ARENA_MAKERS = frozenset(
     ("_PyObject_ArenaMmap", "_PyObject_ArenaMalloc", "_PyMem_ArenaAlloc", "new_arena")
 )
+_ARENA_SIZES = (1 << 20, 1 << 18)  # since 3.10, and before
+_NAMELESS = re.compile(r"<unknown in (lib)?python3[^>]*>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def in_arenas(report: Report, item: Finding) -> bool:
 
 def arena_bytes(tree: StackTree, lifetimes: Iterable[Lifetime]) -> int:
     """Add up the bytes that Python's allocator asked for as arenas; they need native stacks."""
-    return sum(life.bytes for life in lifetimes if _is_arena(tree, life.node))
+    return sum(life.bytes for life in lifetimes if _is_arena(tree, life))
 
 
 def through(culprit: Culprit, stack: Sequence[Frame]) -> list[int]:
@@ -87,12 +91,22 @@ def passed_through(report: Report, item: Finding) -> Passed | None:
         if _line(culprit) == line
     )
     freed = retained - item.bytes
-    if freed < max(MIN_PASSED_BYTES, SMALL * item.bytes):
+    if freed < max(MIN_PASSED_BYTES, MIN_PASSED_SHARE * item.bytes):
         return None
     return Passed(repeats, retained, freed)
 
 
-def _is_arena(tree: StackTree, node: int) -> bool:
+def is_nameless_interpreter(frame: Frame) -> bool:
+    """Tell if ``frame`` is code of CPython whose function is unknown, as in a stripped one."""
+    return frame.origin is Origin.NATIVE and bool(_NAMELESS.fullmatch(frame.function))
+
+
+def _is_arena(tree: StackTree, life: Lifetime) -> bool:
+    node = life.node
+    innermost = tree.frames[tree.frame_ids[node]]
+    if is_nameless_interpreter(innermost):
+        # An object of CPython's has a header: it is hardly ever as large as an arena to the byte.
+        return any(life.bytes == size * life.allocations for size in _ARENA_SIZES)
     while node >= 0:
         frame = tree.frames[tree.frame_ids[node]]
         if frame.origin is not Origin.NATIVE:

@@ -11,24 +11,25 @@ from collections.abc import Callable
 from pathlib import PurePath
 
 from memdeep.analysis.alike import shared
-from memdeep.analysis.weights import in_arenas, in_other_thread, passed_through
+from memdeep.analysis.weights import (
+    in_arenas,
+    in_other_thread,
+    is_nameless_interpreter,
+    passed_through,
+)
 from memdeep.model import (
     Advice,
     CheckpointKind,
-    Death,
+    Culprit,
     Exit,
     Finding,
     FindingKind,
     Frame,
-    LastGrowth,
     MemoryLimit,
-    Origin,
     Phase,
     PhaseKind,
     Report,
     Run,
-    StackDump,
-    ThreadStack,
 )
 from memdeep.model.statement import Statement
 from memdeep.model.sums import Tally
@@ -41,8 +42,8 @@ _BUILD_TAGS = re.compile(r"(\.(cpython|pypy)[^.]*|\.abi3)(?=\.so)|(-[0-9a-f]{8})
 VERDICTS = ("completed", "failed", "killed", "oom-killed")  # those that have words
 # Evidence that a program did not choose its status itself.
 _NOT_CHOSEN = ("exit.uncaught", "exit.not_the_way_of_python", "exit.exec")
+MAX_LIBRARY_NAME = 36  # characters of a compiled library's name in a stack
 MAX_NAME = 100  # characters of a name within a sentence
-MAX_DEATH_PHASES = 3  # named in one sentence
 NEARLY_ALL = 0.9  # of what stayed; where less is resident, it is said how much
 MAX_FATES = 4  # parts of a finding's bytes that are told
 MIN_FATE_SHARE = 0.01  # of a finding's bytes: smaller parts are left out
@@ -77,6 +78,13 @@ def file_name(path: str) -> str:
 def function_name(frame: Frame) -> str:
     """Return the function of ``frame``; one that is not known is in a library without tags."""
     return _without_tags(frame.function)
+
+
+def shortened(name: str) -> str:
+    """Cut the long name of a compiled library in its middle, for a narrow stack."""
+    half = (MAX_LIBRARY_NAME - 1) // 2
+    is_long = len(name) > MAX_LIBRARY_NAME and ".so" in name
+    return f"{name[:half]}…{name[-half:]}" if is_long else name
 
 
 def _without_tags(name: str) -> str:
@@ -169,9 +177,7 @@ def finding(report: Report, item: Finding, language: Language) -> str:
             size_bytes=item.bytes,
             rss_bytes=phase.rss_delta_bytes,
         )
-    where = location(item.culprit.frame)
-    if in_other_thread(report.heap.tree, item.culprit.node):
-        where = language.say("finding.in_thread", where=where)
+    where = place_of(report, item.culprit, language)
     if item.kind is FindingKind.PEAK:
         return language.say(
             "finding.highest" if item.fate is None else "finding.peak",
@@ -210,6 +216,14 @@ def _in_use(item: Finding, language: Language) -> str:
     if item.bytes_in_use >= NEARLY_ALL * item.bytes:
         return ""
     return language.say("finding.in_use", resident_bytes=item.resident_bytes)
+
+
+def place_of(report: Report, culprit: Culprit, language: Language) -> str:
+    """Return where a culprit is, and that it is in a thread unless it is in the main one."""
+    where = location(culprit.frame)
+    if in_other_thread(report.heap.tree, culprit.node):
+        return language.say("finding.in_thread", where=where)
+    return where
 
 
 def finding_name(report: Report, item: Finding, language: Language) -> str:
@@ -290,7 +304,7 @@ def passed(report: Report, item: Finding, language: Language) -> str:
     if found is None:
         return ""
     return language.say(
-        "finding.passed",
+        "finding.passed" if len(item.phases) == 1 else "finding.passed_many",
         repeats=found.repeats,
         retained_bytes=found.retained_bytes,
         passed_bytes=found.freed_bytes,
@@ -312,7 +326,7 @@ def _freed_in(report: Report, item: Finding, place: int | None, language: Langua
             break
     name = short(phase_label(report.run, report.phases[place], language))
     is_other = place not in item.phases and name == finding_name(report, item, language)
-    return (_spans(report, place) if is_other else None) or name
+    return (spans(report, place) if is_other else None) or name
 
 
 def verdict(end: Exit | None) -> str:
@@ -378,72 +392,15 @@ def statement(said: Statement, language: Language) -> str:
     return language.say(said.key, **values)
 
 
-def death_place(report: Report, death: Death, language: Language) -> str:
-    """Return the phases of death, and how long after the last checkpoint it came."""
-    paths = dict.fromkeys(filter(None, (_spans(report, phase) for phase in death.phases)))
-    named = list(paths)[:MAX_DEATH_PHASES]
-    if len(paths) > MAX_DEATH_PHASES:
-        named.append(language.say("death.more", n=len(paths) - MAX_DEATH_PHASES))
-    if death.last_checkpoint is None:
-        key = "death.place_early_in" if named else "death.place_early"
-    else:
-        key = "death.place_in" if named else "death.place"
-    return language.say(
-        key,
-        phases=language.say("death.and").join(named),
-        since_s=death.since_s,
-        label=_point(report, death.last_checkpoint or 0, language),
-    )
-
-
-def death_alive(report: Report, death: Death, language: Language) -> str:
-    """Return how much memory was alive at the death, or when that was last known."""
-    if death.known_at is None:
-        return language.say("death.alive_untraced", rss_bytes=death.rss_bytes)
-    points = report.run.checkpoints
-    return language.say(
-        "death.alive" if death.known_at == len(points) - 1 else "death.alive_before",
-        rss_bytes=death.rss_bytes,
-        heap_bytes=death.heap_bytes,
-        label=_point(report, death.known_at, language),
-    )
-
-
-def death_growth(report: Report, growth: LastGrowth, language: Language) -> str:
-    """Return the last segment that grew: by how much, and the line that allocated most in it."""
-    path = None if growth.phase is None else _spans(report, growth.phase)
-    line = ""
-    if growth.culprits:
-        most = growth.culprits[0]
-        line = language.say("death.line", where=location(most.frame), size_bytes=most.bytes)
-    is_heap = growth.heap_bytes is not None
-    return language.say(
-        "death.grew_heap" if is_heap else "death.grew_rss",
-        size_bytes=growth.heap_bytes if is_heap else growth.rss_bytes,
-        inside="" if path is None else language.say("death.in", phases=path),
-        start=_point(report, growth.stretch.start, language),
-        end=_point(report, growth.stretch.end, language),
-        line=line,
-    )
-
-
 def memory_limit(limit: MemoryLimit, language: Language) -> str:
     """Return the limit in force and where it is set."""
     source = statement(limit.source, language)
     return language.say("death.limit", size_bytes=limit.bytes, source=source)
 
 
-def stack_dump(dump: StackDump, language: Language) -> str:
-    """Return which line ran when RSS exceeded a limit."""
-    running = next((thread for thread in dump.threads if thread.is_current), None)
-    running = running or next(iter(dump.threads), None)
-    return language.say(
-        "death.dump",
-        time_s=dump.time_s,
-        rss_bytes=dump.rss_bytes,
-        reason=dump.reason,
-        where="" if running is None else _where(running, language),
-    )
+def has_nameless_interpreter(report: Report) -> bool:
+    """Tell if functions of the interpreter have no names, as those of a stripped one."""
+    return any(map(is_nameless_interpreter, report.heap.tree.frames))
 
 
 def notes(report: Report, language: Language) -> tuple[str, ...]:
@@ -457,6 +414,7 @@ def notes(report: Report, language: Language) -> tuple[str, ...]:
         "notes.rss_only": run.mode.backend == "rss",
         "notes.focus": bool(run.mode.focus),
         "notes.arenas": memray and not run.mode.python_allocators,
+        "notes.stripped": has_nameless_interpreter(report),
         "notes.small_stacks": memray and run.mode.native,
         "notes.peaks": memray and report.heap.transients is None,
         "notes.no_gross": memray and report.heap.transients is None,
@@ -479,16 +437,7 @@ def _subject(report: Report, phase: Phase, language: Language) -> str:
     return language.say(key, name=short(phase_label(report.run, phase, language)))
 
 
-def _where(thread: ThreadStack, language: Language) -> str:
-    frames = thread.frames
-    own = [frame for frame in frames if frame.origin is Origin.USER]
-    own = own or [frame for frame in frames if frame.origin is Origin.TOOL] or list(frames)
-    if not own:
-        return ""
-    return language.say("death.where", function=own[-1].function, where=location(own[-1]))
-
-
-def _spans(report: Report, phase: int) -> str | None:
+def spans(report: Report, phase: int) -> str | None:
     """Return the spans around ``phase``, outermost first, and itself; None if all are segments."""
     names: list[str] = []
     place: int | None = phase
@@ -500,5 +449,6 @@ def _spans(report: Report, phase: int) -> str | None:
     return " › ".join(reversed(names)) or None
 
 
-def _point(report: Report, place: int, language: Language) -> str:
+def point(report: Report, place: int, language: Language) -> str:
+    """Return the label of checkpoint ``place``, short enough for a sentence."""
     return checkpoint_label(report.run, place, language, short)

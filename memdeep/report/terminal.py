@@ -18,10 +18,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from memdeep.analysis.table import Row, most_telling, rows
+from memdeep.analysis.table import Row, most_telling, rows, thread_of
 from memdeep.analysis.weights import small
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
-from memdeep.report import sentences
+from memdeep.report import dying, sentences
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.text import units
 from memdeep.text.language import Language, chosen
@@ -30,6 +30,7 @@ from memdeep.text.safe import plain
 # Keys of the words, and if the column holds figures.
 COLUMNS = (
     ("phases.name", False),
+    ("phases.thread", False),  # where more than one thread has phases
     ("phases.rss", True),
     ("phases.heap", True),
     ("terminal.peak", True),
@@ -37,9 +38,10 @@ COLUMNS = (
     ("terminal.culprit", False),
     ("phases.duration", True),
 )
-CULPRIT = 5  # the place of its column
+THREAD, CULPRIT = 1, 6  # the places of their columns
 WIDE = 100  # columns of a terminal that shows the last column of the table too
 MAX_CULPRIT_WIDTH = 20
+MAX_THREAD_WIDTH = 12
 MIN_PHASE_WIDTH = 16
 MAX_ROWS = 25
 MAX_OTHER_FINDINGS = 4
@@ -89,6 +91,9 @@ def verdict(report: Report, width: int, language: Language) -> RenderableType:
     else:
         headline = plain(sentences.headline(report, language))
         parts.extend([Text(""), Text(wrap(headline, width))])
+    if sentences.has_nameless_interpreter(report):
+        note = wrap(language.say("notes.stripped"), width)
+        parts.extend([Text(""), Text(note, style="dim")])
     return Group(*parts)
 
 
@@ -119,7 +124,7 @@ def _outcome(report: Report, width: int, language: Language) -> list[RenderableT
     style = VERDICT_STYLES.get(sentences.verdict(end), "")
     text.stylize(style, 0, len(text) - len(peaks))
     further = [plain(sentence) for sentence in sentences.exit_evidence(end, language)]
-    further += [plain(sentences.stack_dump(dump, language)) for dump in report.run.stack_dumps]
+    further += [plain(dying.stack_dump(dump, language)) for dump in report.run.stack_dumps]
     parts: list[RenderableType] = [text, *(Text(wrap(sentence, width)) for sentence in further)]
     if report.death is not None:
         parts.extend(_death(report, report.death, width, language))
@@ -128,10 +133,10 @@ def _outcome(report: Report, width: int, language: Language) -> list[RenderableT
 
 def _death(report: Report, death: Death, width: int, language: Language) -> list[RenderableType]:
     """Lay out where the program died, the lines that held most then, and what grew last."""
-    place = sentences.death_place(report, death, language)
+    place = dying.place(report, death, language)
     parts: list[RenderableType] = [
         Text(wrap(plain(place), width)),
-        Text(wrap(plain(sentences.death_alive(report, death, language)), width)),
+        Text(wrap(plain(dying.alive(report, death, language)), width)),
     ]
     if death.culprits:
         grid = _lines_grid()
@@ -142,7 +147,7 @@ def _death(report: Report, death: Death, width: int, language: Language) -> list
             grid.add_row(units.size(culprit.bytes), where)
         parts.append(Padding(grid, (0, 0, 0, 2)))
     if death.last_growth is not None:
-        growth = sentences.death_growth(report, death.last_growth, language)
+        growth = dying.last_growth(report, death.last_growth, language)
         parts.append(Text(wrap(plain(growth), width)))
     return parts
 
@@ -155,9 +160,13 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
     most = max((abs(row.phase.rss_delta_bytes or 0) for row in shown), default=0)
     lines = [(_cells(report, row, language), _row_style(row.phase, most)) for row in shown]
     is_wide = width >= WIDE
-    columns = [
-        (language.say(key), is_figure) for key, is_figure in (COLUMNS if is_wide else COLUMNS[:-1])
+    threads = {thread_of(phase) for phase in report.phases} - {None}
+    told = [
+        place
+        for place in range(len(COLUMNS) if is_wide else len(COLUMNS) - 1)
+        if place != THREAD or len(threads) > 1
     ]
+    columns = [(language.say(COLUMNS[place][0]), COLUMNS[place][1]) for place in told]
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1 if is_wide else 0, 0, 0),
@@ -167,9 +176,11 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
     )
     widths = [
         max([cell_len(title)] + [cell_len(str(cells[place])) for cells, _ in lines])
-        for place, (title, _) in enumerate(columns)
+        for place, (title, _) in zip(told, columns, strict=True)
     ]
-    widths[CULPRIT] = min(widths[CULPRIT], MAX_CULPRIT_WIDTH)
+    for place, most_cells in ((THREAD, MAX_THREAD_WIDTH), (CULPRIT, MAX_CULPRIT_WIDTH)):
+        if place in told:
+            widths[told.index(place)] = min(widths[told.index(place)], most_cells)
     gaps = (len(columns) - 1) * (3 if is_wide else 2)
     widths[0] = max(min(widths[0], width - gaps - sum(widths[1:])), MIN_PHASE_WIDTH)
     for (title, is_figure), cells_wide in zip(columns, widths, strict=True):
@@ -178,8 +189,9 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
             title, justify=justify, overflow="ellipsis", no_wrap=True, width=cells_wide
         )
     for cells, style in lines:
-        cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[CULPRIT])
-        table.add_row(*cells[: len(columns)], style=style)
+        cells[0] = _fit(Text.assemble(cells[0]), widths[0])
+        cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[told.index(CULPRIT)])
+        table.add_row(*(cells[place] for place in told), style=style)
     hidden = sum(row.phases for place, row in enumerate(folded) if place not in chosen)
     if not hidden:
         return table
@@ -200,6 +212,7 @@ def _cells(report: Report, row: Row, language: Language) -> list[str | Text]:
     culprit = phase.main_culprit
     return [
         name,
+        plain(thread_of(phase) or units.UNKNOWN),
         units.signed_size(phase.rss_delta_bytes),
         units.signed_size(phase.heap_delta_bytes),
         units.size(phase.peak_bytes),
@@ -207,6 +220,17 @@ def _cells(report: Report, row: Row, language: Language) -> list[str | Text]:
         plain(sentences.location(culprit.frame)) if culprit is not None else units.UNKNOWN,
         units.duration(phase.duration_s),
     ]
+
+
+def _fit(name: Text, cells: int) -> Text:
+    """Cut a name so that what follows it, which has a style of its own, stays."""
+    if name.cell_len <= cells or not name.spans:
+        return name
+    start = min(span.start for span in name.spans)
+    rest = name[start:]
+    label = name[:start]
+    label.truncate(max(1, cells - rest.cell_len), overflow="ellipsis")
+    return Text.assemble(label, rest)
 
 
 def _keep_end(text: str, cells: int) -> str:
@@ -259,7 +283,8 @@ def _stack(frames: Sequence[Frame], culprit: Frame, language: Language) -> list[
             lines.append(Text(f"    {hidden}", style="dim"))
         shown_to = place + 1
         frame = frames[place]
-        line = Text(f"    {plain(frame.function)} ", style="bold" if place == here else "dim")
+        function = sentences.shortened(sentences.function_name(frame))
+        line = Text(f"    {plain(function)} ", style="bold" if place == here else "dim")
         line.append(plain(sentences.location(frame)))
         if place == here:
             line.append(f"  {language.say('terminal.here')}", style="red")
@@ -309,7 +334,7 @@ def _other_finding(report: Report, item: Finding, width: int, language: Language
     if item.culprit is None:
         return Text(wrap(plain(sentences.finding(report, item, language)), width))
     key = _OTHER_FINDINGS.get(item.kind, "terminal.kept_by")
-    where = sentences.location(item.culprit.frame)
+    where = sentences.place_of(report, item.culprit, language)
     name = sentences.finding_name(report, item, language)
     said = plain(language.say(key, phase=name, where=where))
     text = Text(wrap(said, width))

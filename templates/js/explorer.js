@@ -153,12 +153,13 @@
       });
     }
 
-    async function render(state, changed) {
+    async function render(asked, changed) {
       const mine = turn += 1;
-      await need(state);
+      await need(asked);
       if (mine !== turn) return; // something else was chosen meanwhile
       const has = (keys) => keys.some((key) => changed.has(key));
-      addUp(state, sums === null || has(SUMS));
+      addUp(asked, sums === null || has(SUMS));
+      const state = { ...asked, native: memdeep.flameNative.modeFor(core, sums.node, asked) };
       bar.show(state);
       tools.show(state);
       showHeading(state);

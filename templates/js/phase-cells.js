@@ -142,8 +142,17 @@
       return cell;
     }
 
+    function thread({ phase }) {
+      const cell = element('td', 'thread');
+      const told = phases.thread[phase];
+      cell.append(element('bdi', told === null ? 'quiet' : '', told ?? '–'));
+      if (told !== null) cell.title = told;
+      return cell;
+    }
+
     const CELLS = {
       name,
+      thread,
       duration: ({ phase }) => element('td', 'number', format.seconds(phases.duration[phase])),
       rss: ({ phase }) => delta(phases.rss[phase]),
       heap: ({ phase }) => delta(phases.heap[phase]),
@@ -184,7 +193,7 @@
 
     function head(column) {
       const cell = element('th', 'cell-' + column);
-      cell.classList.toggle('number', !['name', 'trend', 'culprit'].includes(column));
+      cell.classList.toggle('number', !['name', 'thread', 'trend', 'culprit'].includes(column));
       cell.classList.toggle('wide', !NARROW.includes(column));
       cell.scope = 'col';
       cell.setAttribute('role', 'columnheader');

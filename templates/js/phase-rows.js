@@ -3,9 +3,9 @@
   'use strict';
 
   const COLUMNS = [
-    'name', 'duration', 'rss', 'heap', 'gap', 'peak', 'allocated', 'freed', 'churn', 'explained', 'trend', 'culprit',
+    'name', 'thread', 'duration', 'rss', 'heap', 'gap', 'peak', 'allocated', 'freed', 'churn', 'explained', 'trend', 'culprit',
   ];
-  const TEXTS = ['name', 'culprit']; // these sort upwards first
+  const TEXTS = ['name', 'thread', 'culprit']; // these sort upwards first
 
   // What lies between RSS Δ and heap Δ, as it adds up: what was not touched counts against it.
   function gapParts(phases, phase) {
@@ -152,6 +152,7 @@
     const isKnown = (column) => phases.name.some((_, phase) => valueOf(phases, column, phase, () => null) !== null);
     return COLUMNS.filter((column) => {
       if (column === 'trend') return phases.stretches.some((edges) => edges.length > 2);
+      if (column === 'thread') return new Set(phases.thread.filter((thread) => thread !== null)).size > 1;
       if (column === 'culprit') return phases.culprit.some((line) => line >= 0);
       return isKnown(column);
     });

@@ -53,6 +53,14 @@ def test_three_are_told_one_by_one_and_a_few_steps_of_like_names_too() -> None:
     assert [name for name, _, _ in named(made)] == ["day 1", "day 2", "day 3", *steps]
 
 
+def test_a_few_stages_that_do_different_things_are_told_one_by_one() -> None:
+    steps: list[str] = []
+    for stage, inside in enumerate(("load", "screen", "optimise", "check"), 1):
+        steps += [f"+Phase{stage}", f"+{inside}", f"-{inside}", f"-Phase{stage}"]
+    made = made_of(*steps)
+    assert not made.patterns
+
+
 def test_many_names_with_a_common_end_are_one_row() -> None:
     symbols = ["BTC", "ETH", "SOL", "XRP", "ADA", "DOT", "UNI", "LTC"]
     made = made_of(*within_each(*(f"{symbol}USDT" for symbol in symbols)))

@@ -7,9 +7,18 @@ from dataclasses import replace
 import pytest
 from factories import MB, analysed, culprit, frame, lifetime, native, report, run, tree
 
-from memdeep.analysis.weights import Passed, in_arenas, in_other_thread, passed_through, small
+from memdeep.analysis.weights import (
+    Passed,
+    arena_bytes,
+    in_arenas,
+    in_other_thread,
+    passed_through,
+    small,
+)
 from memdeep.heap.stacks import thread_frame
 from memdeep.model import Finding, FindingKind, Frame, Mode, Report
+from memdeep.report import sentences, terminal
+from memdeep.text.language import language
 
 ARENA = (frame("make"), native("PyTuple_New"), native("new_arena"), native("_PyObject_ArenaMmap"))
 OTHER_ARENA = (frame("make"), native("PyFloat_FromDouble"), native("_PyObject_ArenaMmap"))
@@ -70,3 +79,24 @@ def test_a_stack_of_another_thread_is_known_as_one() -> None:
         [thread_frame("MainThread"), frame("a")], [thread_frame("worker"), frame("a")], [frame("a")]
     )
     assert [in_other_thread(stacks, node) for node in nodes] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("size", "allocations", "expected"), [(2 * MB, 2, 2 * MB), (2 * MB + 66, 2, 0), (2 * MB, 1, 0)]
+)
+def test_arenas_of_an_interpreter_without_names_are_known_by_their_size(
+    size: int, allocations: int, expected: int
+) -> None:
+    stacks, (node,) = tree([frame("make"), native("<unknown in python3.11>")])
+    life = lifetime(node, bytes=size, allocations=allocations)
+    assert arena_bytes(stacks, [life]) == expected
+
+
+def test_an_interpreter_without_names_is_named_in_the_notes() -> None:
+    stacks, _ = tree([frame("make"), native("<unknown in libpython3.12.so.1.0>")])
+    made = analysed(run(), stacks, [])
+    for code in ("en", "zh"):
+        assert any("DEBUGINFOD_URLS" in note for note in sentences.notes(made, language(code)))
+        assert "DEBUGINFOD_URLS" in b"".join(terminal.encode(made)).decode()
+    plain, _ = tree([frame("make"), native("<unknown in libthing.so>")])
+    assert not sentences.has_nameless_interpreter(analysed(run(), plain, []))

@@ -143,7 +143,7 @@ test('at the peak the heap is as high as the peak, and stays there until it is r
 //  5   c.x    rss -3
 const PHASES = {
   name: ['a', 'a.x', 'a.y', 'b', 'c', 'c.x'], parent: [-1, 0, 0, -1, -1, 4],
-  members: [0, 0, 0, 0, 0, 0], pattern: [-1, -1, -1, -1, -1, -1],
+  members: [0, 0, 0, 0, 0, 0], pattern: [-1, -1, -1, -1, -1, -1], thread: [null, 'MainThread', null, 'MainThread', null, null],
   rss: [5, 9, 1, null, 7, -3], heap: [5, 9, 1, null, 7, -3], slope: [null, null, null, null, null, null],
   culprit: [-1, -1, -1, -1, -1, -1], stretches: [[0, 1], [0, 1], [0, 1], [0, 1], [0, 1], [0, 1]],
   files: [2, null, null, null, 0, null], slack: [0, null, null, null, 5, null], untouched: [9, null, null, null, 0, null],
@@ -226,4 +226,7 @@ test('the parts of a gap add up, the largest first; columns nobody knows are lef
     ...PHASES, duration: [1, 1, 1, 1, 1, 1], peak: [1, 1, 1, 1, 1, 1], explained: nothing, allocated: nothing, freed: nothing, churn: nothing,
   });
   same(known, ['name', 'duration', 'rss', 'heap', 'gap', 'peak']);
+  const threads = PHASES.name.map((_, place) => (place % 2 ? 'MainThread' : 'worker'));
+  const ofTwo = memdeep.phaseRows.knownColumns({ ...PHASES, explained: nothing, peak: nothing, duration: nothing, allocated: nothing, freed: nothing, churn: nothing, thread: threads });
+  same(ofTwo, ['name', 'thread', 'rss', 'heap', 'gap']);
 });

@@ -22,6 +22,7 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memdeep.heap.stacks import thread_frame
 from memdeep.model import (
     Advice,
     Exit,
@@ -381,3 +382,18 @@ def test_of_a_long_label_what_tells_its_end_is_kept() -> None:
     said = sentences.checkpoint_label(made, 1, CHINESE, sentences.short)
     assert said.endswith("… 开始处")
     assert len(said) < 120
+
+
+def test_the_long_name_of_a_library_is_cut_in_its_middle() -> None:
+    name = "lib2to3_of_a_very_long_name__mypyc_and_more_of_it.so.1.2"
+    assert sentences.shortened(name) == "lib2to3_of_a_very…more_of_it.so.1.2"
+    assert len(sentences.shortened(name)) <= 36
+    assert sentences.shortened("libz.so.1") == "libz.so.1"
+    assert sentences.shortened("a" * 60) == "a" * 60
+
+
+def test_a_line_that_runs_in_another_thread_is_said_to() -> None:
+    stacks, nodes = tree([thread_frame("MainThread"), LOAD], [thread_frame("pool-1"), LOAD])
+    made = analysed(run("+a", "-a"), stacks, [])
+    said = [sentences.place_of(made, culprit(LOAD, node=node), ENGLISH) for node in nodes]
+    assert said == ["learning.py:212", "learning.py:212 (in a thread)"]

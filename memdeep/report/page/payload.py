@@ -19,6 +19,7 @@ from typing import Any
 
 from memdeep.analysis.by_line import LineBytes
 from memdeep.analysis.fold import FoldedHeap
+from memdeep.analysis.table import thread_of
 from memdeep.model import (
     Frame,
     Gap,
@@ -306,6 +307,7 @@ def _phase_columns(table: PhasesOfPage, lines: LineBytes) -> Json:
             [edge for stretch in outline.stretches for edge in (stretch.start, stretch.end)]
             for outline in outlines
         ],
+        "thread": [thread_of(phase) for phase in phases],
         "members": [len(places) for places in members],
         "pattern": [folding.get(place, -1) for place in range(len(phases))],
         "peakOf": [

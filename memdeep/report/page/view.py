@@ -14,7 +14,7 @@ from memdeep.analysis.repeats import unrepeated_stack
 from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.analysis.weights import small, through
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Report
-from memdeep.report import sentences
+from memdeep.report import dying, sentences
 from memdeep.report.page import payload, timeline
 from memdeep.report.page.facts import Fact, facts
 from memdeep.report.page.timeline import Timeline
@@ -179,7 +179,7 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
             for stated in ([] if run.exit is None else run.exit.evidence)
         ),
         death=None if report.death is None else _death(report, report.death, say),
-        stack_dumps=tuple(say(partial(sentences.stack_dump, dump)) for dump in run.stack_dumps),
+        stack_dumps=tuple(say(partial(dying.stack_dump, dump)) for dump in run.stack_dumps),
         facts=facts(report, languages),
         notes=tuple(
             {language.code: text for language, text in zip(languages, note, strict=True)}
@@ -204,8 +204,8 @@ def _death(report: Report, death: Death, say: Say) -> DeathView:
     growth = death.last_growth
     telling = [item for item in death.culprits if item.share >= MIN_ALIVE_SHARE]
     return DeathView(
-        place=say(lambda language: sentences.death_place(report, death, language)),
-        alive=say(lambda language: sentences.death_alive(report, death, language)),
+        place=say(lambda language: dying.place(report, death, language)),
+        alive=say(lambda language: dying.alive(report, death, language)),
         lines=tuple(
             LineView(
                 bytes_text=units.size(item.bytes),
@@ -218,7 +218,7 @@ def _death(report: Report, death: Death, say: Say) -> DeathView:
         ),
         last_growth=None
         if growth is None
-        else say(lambda language: sentences.death_growth(report, growth, language)),
+        else say(lambda language: dying.last_growth(report, growth, language)),
     )
 
 
@@ -321,8 +321,8 @@ def _stack_frame(report: Report, called: Frame, is_here: bool) -> StackFrameView
     # An unknown function is named after its file already.
     is_told = function == f"<unknown in {sentences.file_name(called.filename)}>"
     return StackFrameView(
-        function=function,
-        location="" if is_told else sentences.location(called),
+        function=sentences.shortened(function),
+        location="" if is_told else sentences.shortened(sentences.location(called)),
         path=called.filename,
         origin=called.origin.value,
         source=report.source(called),
