@@ -8,13 +8,9 @@ from dataclasses import dataclass, field, replace
 from memdeep.analysis.advice import Case, advise
 from memdeep.analysis.alike import alike
 from memdeep.analysis.beyond_heap import beyond_heap
+from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
-from memdeep.analysis.freed import (
-    PhasesAround,
-    alive_and_freed,
-    innermost,
-    phases_around,
-)
+from memdeep.analysis.freed import alive_and_freed, innermost_traced
 from memdeep.analysis.kept import kept_bytes
 from memdeep.model import (
     Culprit,
@@ -43,15 +39,24 @@ MIN_SHARE_OF_HIGHEST = 0.2  # of the heap at its highest point: who held more is
 class _Ground:
     """The input of every search for findings; those below ``least_bytes`` are left out.
 
-    ``homes`` has the innermost traced phase around each segment, or None.
+    ``charging`` tells which phases are charged with what a stack allocates.
     """
 
     heap: Heap
     phases: Sequence[Phase]
-    around: PhasesAround
-    homes: Sequence[int | None]
+    charging: Charging
     lines: ChargedLines
     least_bytes: int
+    homes: dict[tuple[int, int], int | None] = field(default_factory=dict)
+
+    def home(self, life: Lifetime) -> int | None:
+        """Return the innermost traced phase that is charged with ``life``."""
+        key = (self.charging.threads[life.node], life.born)
+        if key not in self.homes:
+            self.homes[key] = innermost_traced(
+                self.charging.around(life.node, life.born), self.phases
+            )
+        return self.homes[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +85,10 @@ def findings(
     tell the same thing twice. Where the tracer does not see all that malloc hands out, RSS beyond
     the heap tells nothing.
     """
-    around = phases_around([phase.outline for phase in phases], checkpoints)
     ground = _Ground(
         heap=heap,
         phases=phases,
-        around=around,
-        homes=[_home(stretches, phases) for stretches in around],
+        charging=Charging(heap.tree, [phase.outline for phase in phases], checkpoints),
         lines=ChargedLines(heap.tree),
         least_bytes=max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * (heap.peak_bytes or 0))),
     )
@@ -114,9 +117,9 @@ def _importance(finding: Finding) -> int:
 def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> list[Finding]:
     """Find or make a finding for each line that held a fifth of the heap at its highest point."""
     known = [
-        (phase.heap.peak.bytes, -phase.outline.depth, place, phase.heap.peak)
+        (peak.bytes, -phase.outline.depth, place, peak)
         for place, phase in enumerate(ground.phases)
-        if phase.heap is not None and phase.heap.peak.stacks is not None
+        if phase.heap is not None and (peak := phase.heap.process_peak or phase.heap.peak).stacks
     ]
     if not known:
         return []
@@ -147,7 +150,7 @@ def _growth(ground: _Ground) -> list[Finding]:
     """
     kept: dict[int, list[Lifetime]] = {}
     for life in ground.heap.lifetimes:
-        home = ground.homes[life.born]
+        home = ground.home(life)
         if home is not None and _outlives(life, ground.phases[home].end):
             kept.setdefault(home, []).append(life)
     found = [
@@ -165,11 +168,6 @@ def _growth(ground: _Ground) -> list[Finding]:
         )
         for (charge, culprit), total in zip(found, totals, strict=True)
     ]
-
-
-def _home(around: Iterable[tuple[int, int, int]], phases: Sequence[Phase]) -> int | None:
-    """Find the innermost traced phase among the stretches around a segment."""
-    return innermost((item for item in around if phases[item[0]].heap is not None), phases)
 
 
 def _outlives(life: Lifetime, end: int) -> bool:
@@ -268,14 +266,14 @@ def _growth_finding(ground: _Ground, charge: _Charge, culprit: Culprit) -> Findi
     if len(charge.places) > 1:
         by_home: Tally[int | None] = Tally()
         for life in own:
-            by_home.add(ground.homes[life.born], life.bytes, life.allocations)
+            by_home.add(ground.home(life), life.bytes, life.allocations)
         largest = max(charge.places, key=lambda place: by_home.get(place, (0, 0)))
     case = Case(ground.heap, ground.phases[largest], culprit, own)
     return replace(
         _finding(FindingKind.GROWTH, largest, case),
         phases=charge.places,
         pattern=charge.pattern,
-        fate=alive_and_freed(own, ground.phases, ground.around),
+        fate=alive_and_freed(own, ground.phases, ground.charging),
     )
 
 

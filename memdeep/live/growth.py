@@ -10,12 +10,11 @@ import heapq
 from dataclasses import dataclass
 
 from memdeep.analysis.outline import Outliner
-from memdeep.model import Checkpoint, CheckpointKind, PhaseKind
+from memdeep.model import MAIN_THREAD, Checkpoint, CheckpointKind, PhaseKind
 from memdeep.rundir import journal, labels
 from memdeep.rundir.journal import Event
 
 NOW = "now"
-MAIN_THREAD = "MainThread"
 MAX_NAME = 200
 MAX_PHASES = 4096
 KEPT_LARGEST = 512

@@ -37,6 +37,7 @@ from memdeep.model.report import (
     Trend,
 )
 from memdeep.model.run import (
+    MAIN_THREAD,
     CaptureFile,
     Checkpoint,
     CheckpointKind,
@@ -50,6 +51,7 @@ from memdeep.model.run import (
 )
 
 __all__ = [
+    "MAIN_THREAD",
     "Advice",
     "Alive",
     "CaptureFile",

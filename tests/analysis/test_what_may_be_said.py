@@ -23,8 +23,8 @@ from properties import examples
 
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.findings import findings
-from memdeep.heap.lists import AliveStacks
 from memdeep.model import Finding, FindingKind, Peak, PhaseKind, Report, StackBytes, Stretch
+from memdeep.model.alive import AliveStacks
 
 KEEP, DROP, LEAK = frame("keep"), frame("drop"), frame("leak")
 

@@ -12,7 +12,7 @@ from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import heap_curve, phases
-from memdeep.heap.lists import AliveStacks, LifetimeList
+from memdeep.heap.lists import LifetimeList
 from memdeep.model import (
     Checkpoint,
     CheckpointKind,
@@ -36,6 +36,7 @@ from memdeep.model import (
     StackTree,
     Stretch,
 )
+from memdeep.model.alive import AliveStacks
 from memdeep.model.statement import state
 from memdeep.rundir.journal import Event
 from memdeep.rundir.meta import Meta
@@ -68,6 +69,11 @@ def stdlib(function: str = "loads", **changes: Any) -> Frame:
 
 def native(function: str = "malloc", **changes: Any) -> Frame:
     return frame(function, **{"filename": "libc.c", "origin": Origin.NATIVE, **changes})
+
+
+def thread_root(name: str) -> Frame:
+    """The outermost frame of all stacks of a thread."""
+    return Frame(name, "", 0, Origin.THREAD)
 
 
 def tree(*stacks: Stack) -> tuple[StackTree, tuple[int, ...]]:

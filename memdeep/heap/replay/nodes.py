@@ -24,7 +24,7 @@ from memdeep.heap.stacks import (
     is_wrapper,
     thread_frame,
 )
-from memdeep.model import Frame, Origin, RawFrame
+from memdeep.model import MAIN_THREAD, Frame, Origin, RawFrame
 
 
 class _Stage(IntEnum):
@@ -90,7 +90,7 @@ def _thread_name(trace: Trace, thread: int) -> str:
     identifier, _ = trace.threads[thread]
     name = trace.thread_name(thread)
     if name is None and identifier == trace.header.main_thread:
-        return "MainThread"
+        return MAIN_THREAD
     return name or f"thread {identifier:#x}"
 
 
