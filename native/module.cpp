@@ -188,6 +188,7 @@ PyObject* columns(PyObject* self, PyObject*) {
   fields.column("window_heap", replay.windows, [](const Window& one) { return one.heap; });
   fields.column("window_peak", replay.windows, [](const Window& one) { return one.peak; });
   fields.column("segment_sequence", replay.sequences, same);
+  fields.column("segment_setter", replay.setters, same);
   return fields.release();
 }
 

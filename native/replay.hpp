@@ -114,6 +114,7 @@ class Replay : public Account {
   std::vector<std::vector<Module>> generations{{}};
   std::vector<Thread> threads;
   std::vector<int64_t> sequences{-1};  // of the marker that begins a segment; -1: not known
+  std::vector<uint64_t> setters{0};  // the thread that set that marker; 0: not known
   uint64_t records = 0;
   uint64_t allocated_bytes = 0;
   uint64_t calls[kAllocators] = {};  // by allocator; of frees too
@@ -503,6 +504,7 @@ class Replay : public Account {
   void begin_segment(Cut cut, int64_t sequence) {
     next_segment(cut, last_time_ms_, last_rss_);
     sequences.push_back(sequence);
+    setters.push_back(stack_ == nullptr ? 0 : stack_->id);
     ++open_stamp_;
   }
 
@@ -535,11 +537,10 @@ class Replay : public Account {
     stack_ = &found->second;
   }
 
-  // Threads that follow one another under one id are told apart by name; those of one name are one.
+  // Threads that follow one another under one id are told apart by name.
   uint32_t thread_number(uint64_t id, const std::string& name) {
-    std::string key = name.empty() ? std::string(reinterpret_cast<char*>(&id), sizeof id) : name;
-    auto [found, is_new] = thread_numbers_.emplace((name.empty() ? 'i' : 'n') + key,
-                                                   uint32_t(threads.size()));
+    std::string key = std::string(reinterpret_cast<char*>(&id), sizeof id) + name;
+    auto [found, is_new] = thread_numbers_.emplace(std::move(key), uint32_t(threads.size()));
     if (is_new) threads.push_back({id, name});
     return found->second;
   }

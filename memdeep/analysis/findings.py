@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from memdeep.analysis.advice import Case, advise
 from memdeep.analysis.beyond_heap import beyond_heap
 from memdeep.analysis.charges import Charge, charges, outlives
+from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
-from memdeep.analysis.freed import (
-    PhasesAround,
-    alive_and_freed,
-    innermost,
-    phases_around,
-)
+from memdeep.analysis.freed import alive_and_freed, innermost_traced
 from memdeep.analysis.kept import kept_bytes
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.analysis.touched import touched
@@ -55,18 +51,27 @@ _STAYED = (
 class _Ground:
     """The input of every search for findings; those below ``least_bytes`` are left out.
 
-    ``homes`` has the innermost traced phase around each segment, or None. ``peak_bytes`` is the
+    ``charging`` tells which phases are charged with what a stack allocates. ``peak_bytes`` is the
     highest heap without what was only reserved, or maps files.
     """
 
     heap: Heap
     phases: Sequence[Phase]
-    around: PhasesAround
-    homes: Sequence[int | None]
+    charging: Charging
     lines: ChargedLines
     resident: ResidentHeap
     peak_bytes: int
     least_bytes: int
+    homes: dict[tuple[int, int], int | None] = field(default_factory=dict)
+
+    def home(self, life: Lifetime) -> int | None:
+        """Return the innermost traced phase that is charged with ``life``."""
+        key = (self.charging.threads[life.node], life.born)
+        if key not in self.homes:
+            self.homes[key] = innermost_traced(
+                self.charging.around(life.node, life.born), self.phases
+            )
+        return self.homes[key]
 
 
 def findings(
@@ -82,14 +87,12 @@ def findings(
     tell the same thing twice. Where the tracer does not see all that malloc hands out, RSS beyond
     the heap tells nothing.
     """
-    around = phases_around([phase.outline for phase in phases], checkpoints)
     resident = ResidentHeap(heap)
     peak_bytes = _peak_in_use(heap, phases, resident)
     ground = _Ground(
         heap=heap,
         phases=phases,
-        around=around,
-        homes=[_home(stretches, phases) for stretches in around],
+        charging=Charging(heap.tree, [phase.outline for phase in phases], checkpoints),
         lines=ChargedLines(heap.tree),
         resident=resident,
         peak_bytes=peak_bytes,
@@ -130,9 +133,9 @@ def _importance(finding: Finding) -> int:
 def _highest(phases: Sequence[Phase]) -> tuple[int, Peak, Alive] | None:
     """Find the outermost phase with the highest peak of which the stacks are known."""
     known = [
-        (phase.heap.peak.bytes, -phase.outline.depth, place, phase.heap.peak)
+        (peak.bytes, -phase.outline.depth, place, peak)
         for place, phase in enumerate(phases)
-        if phase.heap is not None and phase.heap.peak.stacks is not None
+        if phase.heap is not None and (peak := phase.heap.process_peak or phase.heap.peak).stacks
     ]
     if not known:
         return None
@@ -190,7 +193,7 @@ def _growth(ground: _Ground) -> list[Finding]:
     kept: dict[int, list[Lifetime]] = {}
     mappings = ground.resident.mapping_nodes
     for life in ground.heap.lifetimes:
-        home = ground.homes[life.born]
+        home = ground.home(life)
         if home is None or life.node in mappings:
             continue
         if outlives(life, ground.phases[home].end):
@@ -234,11 +237,6 @@ def _is_reservation(ground: _Ground, culprit: Culprit) -> bool:
     return _bytes_in_use(culprit) < max(ground.least_bytes, share)
 
 
-def _home(around: Iterable[tuple[int, int, int]], phases: Sequence[Phase]) -> int | None:
-    """Find the innermost traced phase among the stretches around a segment."""
-    return innermost((item for item in around if phases[item[0]].heap is not None), phases)
-
-
 def _kept_bytes(ground: _Ground, charges: Sequence[Charge]) -> list[int]:
     """Return all that the phases of each charge allocated and that was alive at its end.
 
@@ -272,7 +270,7 @@ def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Findin
     if len(charge.places) > 1:
         by_home: Tally[int | None] = Tally()
         for life in own:
-            by_home.add(ground.homes[life.born], life.bytes, life.allocations)
+            by_home.add(ground.home(life), life.bytes, life.allocations)
         largest = max(charge.places, key=lambda place: by_home.get(place, (0, 0)))
     case = Case(ground.heap, ground.phases[largest], culprit, own)
     kind = FindingKind.RESERVED if _is_reservation(ground, culprit) else FindingKind.GROWTH
@@ -280,7 +278,7 @@ def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Findin
         _finding(kind, largest, case),
         phases=charge.places,
         pattern=charge.pattern,
-        fate=alive_and_freed(own, ground.phases, ground.around),
+        fate=alive_and_freed(own, ground.phases, ground.charging),
         arena_bytes=arena_bytes(ground.heap.tree, own),
     )
 

@@ -3,101 +3,52 @@
 Spans come from `phase()` and from pairs of labels, `X_START`/`X_END` and `X_BEFORE`/`X_AFTER`.
 Where a stretch of the run, or of a span with checkpoints of its own, is covered by no span, the
 segments between consecutive checkpoints stand for it. Phases of one name within one parent are
-one phase with many stretches, unless they overlap.
+one phase with many stretches, unless they overlap or threads took turns in them.
 
-`Outliner` takes one checkpoint after the other, for a run that has ended as for one that goes on.
+Spans nest within one strand: a thread, or a task of an event loop. `Outliner` says what encloses
+a strand. It takes one checkpoint after the other, for a run that has ended as for one that goes on.
 It keeps no stretches, only a sum of them for each phase; its user says which kind of sum.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Generic
 
+from memdeep.analysis.lanes import Begun, Key, Lane, Open
 from memdeep.analysis.rows import Row, Rows, S
-from memdeep.model import Checkpoint, CheckpointKind, PhaseKind, PhaseOutline, Stretch
+from memdeep.model import MAIN_THREAD, Checkpoint, CheckpointKind, PhaseKind, PhaseOutline, Stretch
 from memdeep.rundir import labels
 
 # Spans that may be open at one time: each counts all that happens in it, so that the work grows
 # with their number. Of more (deep recursion, thousands of tasks) the first stay.
 MAX_OPEN = 50
+MAX_THREADS = 10_000  # that are remembered as begun within a span of the main thread, or not
 
-# The number of a span, or the name and the opening suffix of a pair of labels.
-Key = int | tuple[str, str]
-
-
-@dataclass(slots=True)
-class _Segments(Generic[S]):
-    """The segments of one span; ``at`` is where its last stop (a point, a span in it) ended."""
-
-    at: Checkpoint
-    rows: Rows[S]
-    has_points: bool = False
-
-    def stop(self, begin: Checkpoint, end: Checkpoint, *, complete: bool = True) -> None:
-        """End the segment before ``begin``; the next one begins at ``end``."""
-        if begin.index > self.at.index:
-            self.rows.add_segment(self.at, begin, complete=complete)
-        if end.index > self.at.index:
-            self.at = end
-
-    def point(self, point: Checkpoint) -> None:
-        """Stop at a point of the span's own."""
-        self.stop(point, point)
-        self.has_points = True
-
-
-@dataclass(eq=False, slots=True)
-class _Crossing(Generic[S]):
-    """The points since a span is followed by another one: its own as well if it ends first.
-
-    ``rows`` are the segments between them up to the next crossing, those of which follow.
-    """
-
-    rows: Rows[S]
-    first: Checkpoint | None = None
-
-
-@dataclass(eq=False, slots=True)
-class _Begun:
-    """A checkpoint that begins a span, as far as is known."""
-
-    begin: Checkpoint
-    key: Key
-
-    @property
-    def name(self) -> str:
-        """The name of the span; its end may give it another one."""
-        return self.begin.label if isinstance(self.key, int) else self.key[0]
-
-
-@dataclass(eq=False, slots=True)
-class _Open(_Begun, Generic[S]):
-    """A span that has begun; ``is_waiting`` if it is a label that may turn out to be a point.
-
-    ``crossing`` is None where the span cannot end before the next one.
-    """
-
-    is_waiting: bool
-    spans: Rows[S]
-    segments: _Segments[S]
-    crossing: _Crossing[S] | None = None
-
-    def copy(self) -> _Open[S]:
-        """Copy the span for the end of a run: there nothing can cross any more."""
-        held = self.segments
-        segments = _Segments(held.at, held.rows.copy(), held.has_points)
-        return _Open(self.begin, self.key, self.is_waiting, self.spans.copy(), segments)
+Strand = tuple[str, int | None]  # the name of a thread; the number of its task, or None
 
 
 class Outliner(Generic[S]):
     """The phases of a run up to now; `add` every checkpoint but the run's start and end, in order.
 
-    A span's parent is the latest of those that began before it and are still open when it ends;
-    so it is known then, and the phases inside it can be added up. A checkpoint costs work in
-    proportion to the spans that are open, and memory is taken by names, not by checkpoints.
+    A span lies in the latest of the spans of its own strand that began before it and are still
+    open when it ends; so that is known then, and the phases inside it can be added up. If its
+    strand has none, it lies in the innermost span that is open around it of
+
+    * the strand that started its task, where the program told it: from the span named there on;
+    * its thread outside of tasks;
+    * the main thread outside of tasks, if the main thread was in a span when the thread's first
+      span began: such a thread works for the main thread. Others stand beside it.
+
+    If there is none, it lies in the run. Spans of two threads, or of two tasks, that only happen to
+    overlap thus never lie in one another. A point lies in the innermost span of its own strand,
+    else of its thread, else of the main thread.
+
+    A checkpoint costs work in proportion to the spans that are open, and memory is taken by names,
+    not by checkpoints.
 
     One thing depends on the future: a label like ``X_START`` begins a span if its ``X_END`` ever
     comes, else it is a point. ``ends`` knows: it has the end of every span by its begin (indices).
@@ -109,6 +60,7 @@ class Outliner(Generic[S]):
     * of the labels that wait while an older span ends, those of the thread that ends it never find
       their end, and the others do;
     * no label that stays a point lies within two spans of which the older ends first;
+    * only the main thread has spans, or every label like ``X_START`` finds its end;
     * never more than `MAX_OPEN` spans and labels are open, or no labels among them.
 
     Otherwise every span still has its own sum, unless it was crowded out; but it, the spans inside
@@ -120,10 +72,10 @@ class Outliner(Generic[S]):
     ) -> None:
         self._new_sum = new_sum
         self._ends = ends
-        self._open = [self._opened(start, 0)]  # by their begins; the first one is the run
-        self._guessed: list[_Begun] = []  # labels taken for points
-        self._crossings: list[_Crossing[S]] = []  # in the order they began
-        self._last_point = start
+        self._start = start
+        self._main = Lane(start, new_sum, ends, None)
+        self._lanes: dict[Strand, Lane[S]] = {(MAIN_THREAD, None): self._main}
+        self._works_for_main: dict[str, bool] = {}
         self.left_out = 0  # spans that are none because too many others were open
 
     def add(self, point: Checkpoint) -> None:
@@ -145,179 +97,160 @@ class Outliner(Generic[S]):
         ``died``, and only the latest of its name.
         """
         run = Outliner(end, self._new_sum, self._ends)
-        run._open = [span.copy() for span in self._open]
-        latest = _latest([*run._open, *self._guessed])
-        for label in self._guessed:
-            if died and latest[label.key] is label:
-                run._add_guessed(label, end, complete=False)
-        for place in range(len(run._open) - 1, 0, -1):
-            span = run._open[place]
-            if span.is_waiting and not (died and latest[span.key] is span):
-                run._dissolve(place)
-            else:
-                run._end(place, end, span.name, complete=False)
-        whole = run._open[0]
+        run._works_for_main = dict(self._works_for_main)
+        for strand, lane in self._lanes.items():
+            run._lanes[strand] = lane.copy(run._above(strand))
+        run._main = run._lanes[MAIN_THREAD, None]
+        run._end_all(end, died=died)
+        whole = run._main.outermost
         whole.segments.stop(end, end)
         whole.spans.merge(whole.segments.rows)
-        return whole.spans
+        return whole.spans.with_threads_joined()
 
     def where(self, thread: str) -> tuple[str, ...]:
         """Return the names of the open spans that ``thread`` began, outermost first."""
-        latest = _latest(self._open)
-        return tuple(
-            span.name
-            for span in self._open[1:]
-            if span.begin.thread == thread and latest[span.key] is span
-        )
+        spans = [
+            span
+            for (name, _), lane in self._lanes.items()
+            if name == thread
+            for span in lane.spans
+            if lane.latest_by_key()[span.key] is span
+        ]
+        return tuple(span.name for span in sorted(spans, key=lambda span: span.begin.index))
 
     def rows(self) -> Iterator[Rows[S]]:
         """Yield everything that is kept; some rows of segments may turn out to be none."""
-        for span in self._open:
-            yield span.spans
-            yield span.segments.rows
-        for crossing in self._crossings:
-            yield crossing.rows
+        for lane in self._lanes.values():
+            yield from lane.rows()
+
+    def _end_all(self, end: Checkpoint, *, died: bool) -> None:
+        """End every open span at the end of the run; what encloses it has begun earlier."""
+        left = []
+        for lane in self._lanes.values():
+            latest = lane.latest_by_key()
+            for span in lane.spans:
+                is_span = not span.is_waiting or (died and latest[span.key] is span)
+                left.append((lane, span, is_span))
+            if died:
+                lane.end_all_guessed(end)
+        left.sort(key=lambda item: item[1].begin.index, reverse=True)
+        for lane, span, is_span in left:
+            if is_span:
+                lane.end(span, end, span.name, complete=False)
+            else:
+                lane.dissolve(span)
 
     def _is_span(self, point: Checkpoint) -> bool:
         """Tell whether an opening checkpoint may be a span, and whether there is room for it."""
         if self._ends is not None and point.index not in self._ends:
             return False
-        if len(self._open) > MAX_OPEN and not self._give_up():
+        if self._count() >= MAX_OPEN and not self._give_up():
             self.left_out += 1
             return False
         return True
 
-    def _place(self, key: Key, end: Checkpoint) -> int | None:
-        """Find the latest open span of ``key`` that may end here."""
-        for place in range(len(self._open) - 1, 0, -1):
-            begin = self._open[place].begin.index
-            if self._open[place].key == key and (
-                self._ends is None or self._ends[begin] == end.index
-            ):
-                return place
-        return None
-
-    def _opened(self, begin: Checkpoint, key: Key) -> _Open[S]:
-        is_waiting = self._ends is None and not isinstance(key, int)
-        segments = _Segments(begin, Rows(self._new_sum))
-        return _Open(begin, key, is_waiting, Rows(self._new_sum), segments)
+    def _count(self) -> int:
+        return sum(len(lane.spans) for lane in self._lanes.values())
 
     def _begin(self, point: Checkpoint, key: Key) -> None:
         if isinstance(key, int) and self._ends is None:
-            again = self._place(key, point)
-            if again is not None:  # of two begins of one span only the second can have an end
-                self._dissolve(again)
-        self._open.append(self._opened(point, key))
-        self._may_cross(len(self._open) - 2)
+            for lane in self._lanes.values():
+                again = lane.find(key, point)
+                if again is not None:  # of two begins of one span only the second can have an end
+                    lane.dissolve(again)
+        strand = _strand(point)
+        if strand not in self._lanes:
+            self._lanes[strand] = Lane(self._start, self._new_sum, self._ends, self._above(strand))
+        if strand[0] != MAIN_THREAD and strand[0] not in self._works_for_main:
+            self._works_for_main[strand[0]] = bool(self._main.spans)
+            if len(self._works_for_main) > MAX_THREADS:
+                del self._works_for_main[next(iter(self._works_for_main))]
+        self._lanes[strand].begin(point, key)
+        if self._count() == 1:  # nothing else covers the run up to here
+            self._main.outermost.segments.stop(point, point)
+
+    def _above(self, strand: Strand) -> Callable[[Begun], tuple[Open[S], bool]]:
+        """Return what finds the span of another strand that a span of ``strand`` lies in."""
+        thread, task = strand
+
+        def above(begun: Begun) -> tuple[Open[S], bool]:
+            begin = begun.begin
+            if task is not None:
+                around = self._named(begin.task_span, begin) or self._base(thread, begin)
+                if around is not None:
+                    return around, around.begin.thread == begin.thread
+            around = self._main.innermost(begin)
+            if around is not self._main.outermost and thread == MAIN_THREAD:
+                return around, True
+            if around is not self._main.outermost and self._works_for_main.get(thread, False):
+                return around, False
+            return self._main.outermost, True
+
+        return above
+
+    def _named(self, span: int | None, begin: Checkpoint) -> Open[S] | None:
+        """Return the open span of this number that began before ``begin``."""
+        for lane in self._lanes.values():
+            for around in lane.spans:
+                if around.key == span and around.begin.index < begin.index:
+                    return around
+        return None
+
+    def _base(self, thread: str, begin: Checkpoint) -> Open[S] | None:
+        """Return the innermost span of ``thread`` outside of tasks that began before ``begin``."""
+        lane = self._lanes.get((thread, None))
+        around = None if lane is None else lane.innermost(begin)
+        return None if lane is None or around is lane.outermost else around
 
     def _point(self, point: Checkpoint) -> None:
-        place = len(self._crossings)
-        while place and self._crossings[place - 1].first is None:
-            place -= 1
-            self._crossings[place].first = point
-        if place:
-            self._crossings[place - 1].rows.add_segment(self._last_point, point)
-        self._last_point = point
-        self._open[-1].segments.point(point)
-
-    def _may_cross(self, place: int) -> None:
-        """From here on, keep the points in case that an open span ends before the next one."""
-        span = self._open[place]
-        self._forget_crossing(span)
-        if place == 0 or place + 1 == len(self._open):
-            return
-        following = self._open[place + 1].begin.index
-        if self._ends is None or self._ends[span.begin.index] < self._ends[following]:
-            span.crossing = _Crossing(Rows(self._new_sum))
-            self._crossings.append(span.crossing)
-
-    def _cross(self, span: _Open[S]) -> None:
-        """Give a span, which ends before the next one, the points that lie in that one too."""
-        if span.crossing is None or span.crossing.first is None:
-            return
-        span.segments.point(span.crossing.first)
-        for crossing in self._crossings[self._crossings.index(span.crossing) :]:
-            span.segments.rows.merge(crossing.rows.copy())
-        span.segments.at = self._last_point
-
-    def _forget_crossing(self, span: _Open[S]) -> None:
-        if span.crossing is not None:
-            place = self._crossings.index(span.crossing)
-            del self._crossings[place]
-            if place:
-                self._crossings[place - 1].rows.merge(span.crossing.rows)
-            span.crossing = None
+        thread, task = _strand(point)
+        for strand in ((thread, task), (thread, None)):
+            if strand in self._lanes and self._lanes[strand].spans:
+                self._lanes[strand].point(point)
+                return
+        self._main.point(point)
 
     def _close(self, key: Key, end: Checkpoint) -> None:
-        """End the latest span of ``key``; if there is none, or it was guessed, this is a point."""
-        place = self._place(key, end)
-        begun = [] if place is None else [self._open[place]]
-        latest = _latest([*begun, *(label for label in self._guessed if label.key == key)])
-        if place is not None and latest[key] is self._open[place]:
-            name = end.label if isinstance(key, int) else self._open[place].name
-            self._end(place, end, name)
-            return
-        if latest:
-            self._guessed.remove(latest[key])
-            self._add_guessed(latest[key], end, complete=True)
-        self._point(end)
+        """End the latest span of ``key``, of its own strand if that has one.
 
-    def _end(self, place: int, end: Checkpoint, name: str, *, complete: bool = True) -> None:
-        span, parent = self._open[place], self._open[place - 1]
-        self._guess_after(place, end.thread)
-        self._cross(span)
-        self._forget_crossing(span)
-        span.segments.stop(end, end, complete=complete)
-        row = parent.spans.add(name, PhaseKind.SPAN, (span.begin, end), complete=complete)
-        row.inside.merge(span.spans)
-        if span.segments.has_points:
-            row.inside.merge(span.segments.rows)
-        parent.segments.stop(span.begin, end)
-        del self._open[place]
-        self._may_cross(place - 1)
-
-    def _guess_after(self, place: int, thread: str | None) -> None:
-        """Take for points the labels right after a span that wait though ``thread`` now ends it."""
-        last = place
-        while last + 1 < len(self._open) and (
-            self._open[last + 1].is_waiting and self._open[last + 1].begin.thread == thread
-        ):
-            last += 1
-        for label in range(last, place, -1):
-            self._guessed.append(_Begun(self._open[label].begin, self._open[label].key))
-            self._dissolve(label)
-        del self._guessed[:-MAX_OPEN]
-
-    def _add_guessed(self, label: _Begun, end: Checkpoint, *, complete: bool) -> None:
-        """Count a span that was taken for a point; what was in it stays where it is."""
-        around = [span for span in self._open if span.begin.index < label.begin.index]
-        ends = (label.begin, end)
-        around[-1].spans.add(label.name, PhaseKind.SPAN, ends, complete=complete)
-
-    def _dissolve(self, place: int) -> None:
-        """Make an open span a point of the one before it, which takes over what it holds."""
-        point, span = self._open.pop(place), self._open[place - 1]
-        span.segments.point(point.begin)
-        span.segments.rows.merge(point.segments.rows)
-        span.segments.at = point.segments.at
-        span.spans.merge(point.spans)
-        self._forget_crossing(span)
-        span.crossing = point.crossing
+        If there is none, or it was guessed to be a point, this is a point.
+        """
+        own = self._lanes.get(_strand(end))
+        begun = None if own is None else own.latest(key, end)
+        lane = own
+        if begun is None:
+            found = [(other.latest(key, end), other) for other in self._lanes.values()]
+            known = [(begun, other) for begun, other in found if begun is not None]
+            begun, lane = max(known, key=lambda item: item[0].begin.index, default=(None, None))
+        if lane is None or begun is None:
+            self._point(end)
+        elif isinstance(begun, Open):
+            lane.end(begun, end, end.label if isinstance(key, int) else begun.name)
+        else:
+            lane.end_guessed(begun, end)
+            self._point(end)
+        for strand in [strand for strand, lane in self._lanes.items() if lane.is_idle]:
+            if self._lanes[strand] is not self._main:
+                del self._lanes[strand]
 
     def _give_up(self) -> bool:
         """Make room: dissolve a label that waits and has been begun again, or the latest one."""
-        waiting = [place for place, span in enumerate(self._open) if span.is_waiting]
-        latest = _latest(self._open)
-        again = (p for p in waiting if latest[self._open[p].key] is not self._open[p])
-        chosen = next(again, waiting[-1] if waiting else None)
-        if chosen is not None:
-            self._dissolve(chosen)
-        return chosen is not None
+        waiting = [
+            (lane, span) for lane in self._lanes.values() for span in lane.spans if span.is_waiting
+        ]
+        waiting.sort(key=lambda item: item[1].begin.index)
+        again = (
+            (lane, span) for lane, span in waiting if lane.latest_by_key()[span.key] is not span
+        )
+        lane, span = next(again, waiting[-1] if waiting else (None, None))
+        if lane is not None and span is not None:
+            lane.dissolve(span)
+        return lane is not None
 
 
-def _latest(spans: Iterable[_Begun]) -> dict[Key, _Begun]:
-    """Return for each key the span that began last."""
-    return {span.key: span for span in sorted(spans, key=lambda span: span.begin.index)}
+def _strand(point: Checkpoint) -> Strand:
+    """Return the strand that set ``point``; without a name it is the main thread."""
+    return point.thread or MAIN_THREAD, point.task
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +275,9 @@ def outline(checkpoints: Sequence[Checkpoint], *, died: bool) -> Outline:
     outliner = Outliner(checkpoints[0], _Stretches, ends)
     for point in checkpoints[1:-1]:
         outliner.add(point)
-    return Outline(_listed(outliner.until(checkpoints[-1], died=died)), outliner.left_out)
+    rows = outliner.until(checkpoints[-1], died=died)
+    found = _listed(rows, _beside_spans(rows, checkpoints), checkpoints)
+    return Outline(with_overlaps(found, by_thread=True), outliner.left_out)
 
 
 class _Stretches(list[Stretch]):
@@ -358,9 +293,12 @@ class _Stretches(list[Stretch]):
 
 
 def _ends(checkpoints: Sequence[Checkpoint], *, died: bool) -> dict[int, int]:
-    """Find the end of each span, by its begin; a span never closed ends with the run."""
+    """Find the end of each span, by its begin; a span never closed ends with the run.
+
+    An end belongs to the latest begin of its own strand, or else of any other.
+    """
     ends: dict[int, int] = {}
-    begun: dict[Key, list[int]] = {}
+    begun: dict[Key, list[Checkpoint]] = {}
     for point in checkpoints:
         key, is_opening = _key(point)
         if key is None:
@@ -369,12 +307,16 @@ def _ends(checkpoints: Sequence[Checkpoint], *, died: bool) -> dict[int, int]:
         if is_opening:
             if isinstance(key, int):
                 begins.clear()
-            begins.append(point.index)
+            begins.append(point)
         elif begins:
-            ends[begins.pop()] = point.index
+            own = [begin for begin in begins if _strand(begin) == _strand(point)]
+            begin = own[-1] if own else begins[-1]
+            begins.remove(begin)
+            ends[begin.index] = point.index
     for key, begins in begun.items():
-        if begins and (died or isinstance(key, int)):
-            ends[begins[-1]] = len(checkpoints) - 1
+        if died or isinstance(key, int):
+            latest = {_strand(begin): begin.index for begin in begins}
+            ends.update(dict.fromkeys(latest.values(), len(checkpoints) - 1))
     return ends
 
 
@@ -396,11 +338,72 @@ class _Listed:
     parent: _Listed | None
     paths: list[tuple[int, ...]]
     place: int = field(default=0)
+    is_beside_spans: bool = False
 
 
-def _listed(top: Rows[_Stretches]) -> tuple[PhaseOutline, ...]:
+def _beside_spans(top: Rows[_Stretches], checkpoints: Sequence[Checkpoint]) -> Rows[_Stretches]:
+    """Return the segments in which only other threads than the main thread are in a span.
+
+    What the main thread allocates there is charged to them. They are not part of the run's
+    sequence of phases: the spans beside them are.
+    """
+    beside = Rows(_Stretches)
+    last = len(checkpoints) - 1
+    is_covered = bytearray(last + 1)
+    for row in top:
+        for one in row.sum:
+            if row.kind is PhaseKind.SEGMENT or _strand(checkpoints[one.start])[0] == MAIN_THREAD:
+                is_covered[one.start + 1 : one.end + 1] = bytes([1]) * (one.end - one.start)
+    begin = 0
+    for end in range(1, last + 1):
+        if is_covered[end]:
+            begin = end
+        elif end == last or is_covered[end + 1]:
+            beside.add_segment(checkpoints[begin], checkpoints[end])
+    return beside
+
+
+def with_overlaps(outlines: Sequence[PhaseOutline], *, by_thread: bool) -> tuple[PhaseOutline, ...]:
+    """Mark the spans, of one thread or of all, that overlap without lying in one another."""
+    spans = [
+        (stretch.start, stretch.end, place, thread)
+        for place, outline in enumerate(outlines)
+        if outline.kind is PhaseKind.SPAN
+        for stretch, thread in zip_longest(outline.stretches, outline.threads)
+    ]
+    spans.sort(key=lambda span: span[:3])
+    overlapping: set[int] = set()
+    open_spans: list[tuple[int, int, str | None]] = []
+    for start, end, place, thread in spans:
+        open_spans = [span for span in open_spans if span[0] > start]
+        around = set(_around(outlines, place))
+        for _, other, its_thread in open_spans:
+            if not (by_thread and its_thread != thread) and other not in around:
+                overlapping.update((place, other))
+        open_spans.append((end, place, thread))
+    return tuple(
+        replace(outline, overlaps=True) if place in overlapping else outline
+        for place, outline in enumerate(outlines)
+    )
+
+
+def _around(outlines: Sequence[PhaseOutline], place: int) -> Iterator[int]:
+    """Yield the phases that a phase lies in, innermost first."""
+    parent = outlines[place].parent
+    while parent is not None:
+        yield parent
+        parent = outlines[parent].parent
+
+
+def _listed(
+    top: Rows[_Stretches], beside: Rows[_Stretches], checkpoints: Sequence[Checkpoint]
+) -> tuple[PhaseOutline, ...]:
     """List all rows in the order in which a walk through the run, parents first, meets them."""
-    todo = [_Listed(row, None, [(one.start,) for one in row.sum]) for row in top]
+    todo = [
+        _Listed(row, None, [(one.start,) for one in row.sum], is_beside_spans=is_beside)
+        for rows, is_beside in ((top, False), (beside, True))
+        for row in rows
+    ]
     found = []
     while todo:
         listed = todo.pop()
@@ -416,6 +419,7 @@ def _listed(top: Rows[_Stretches]) -> tuple[PhaseOutline, ...]:
     found.sort(key=lambda listed: listed.paths[0])
     for place, listed in enumerate(found):
         listed.place = place
+    is_known = any(point.thread is not None for point in checkpoints)
     return tuple(
         PhaseOutline(
             name=listed.row.name,
@@ -423,6 +427,16 @@ def _listed(top: Rows[_Stretches]) -> tuple[PhaseOutline, ...]:
             depth=len(listed.paths[0]) - 1,
             parent=None if listed.parent is None else listed.parent.place,
             stretches=tuple(listed.row.sum),
+            threads=_threads(listed, checkpoints) if is_known else (),
         )
         for listed in found
     )
+
+
+def _threads(listed: _Listed, checkpoints: Sequence[Checkpoint]) -> tuple[str | None, ...]:
+    """Return the thread of each stretch; that of a segment is the one of the span it fills."""
+    if listed.row.kind is PhaseKind.SPAN:
+        return tuple(_strand(checkpoints[path[-1]])[0] for path in listed.paths)
+    if listed.parent is None:
+        return (MAIN_THREAD if listed.is_beside_spans else None,) * len(listed.paths)
+    return tuple(_strand(checkpoints[path[-2]])[0] for path in listed.paths)

@@ -5,11 +5,14 @@ Also draws the heap over time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from memdeep.analysis.charging import Charging, has_threads
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.kept import kept_bytes
+from memdeep.analysis.outline import with_overlaps
+from memdeep.analysis.own_heap import OwnHeap, own_heaps
 from memdeep.analysis.trend import trend
 from memdeep.model import (
     Checkpoint,
@@ -39,8 +42,11 @@ MIN_CULPRIT_SHARE = 1 / 10_000
 def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phase, ...]:
     """Give the phases of ``outlines`` their figures; leave out quiet gaps beside spans.
 
-    A span's own figures include those of the phases inside it.
+    A span's own figures include those of the phases inside it. A phase of a thread is charged with
+    what `Charging` says; without the threads of stacks, those that overlap are marked.
     """
+    if not has_threads(heap.tree):
+        outlines = with_overlaps(outlines, by_thread=False)
     all_phases = with_figures(run, heap, outlines)
     span_edges = {
         edge
@@ -58,16 +64,21 @@ def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phas
 def with_figures(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> list[Phase]:
     """Give each of ``outlines`` its figures; ``heap`` has a peak for each of them."""
     charged = ChargedLines(heap.tree)
-    return [
-        _phase(run.checkpoints, outline, _phase_heap(heap, charged, outline, peak, account))
-        for outline, peak, account in zip(
-            outlines, heap.peaks, _accounts(heap, outlines), strict=True
-        )
-    ]
+    charging = Charging(heap.tree, outlines, len(run.checkpoints))
+    own = own_heaps(heap, outlines, charging)
+    figured = []
+    for place, account in enumerate(_accounts(heap, outlines, own)):
+        outline, peak = outlines[place], heap.peaks[place]
+        held = _phase_heap(heap, charged, outline, peak, account)
+        figured.append(_phase(run.checkpoints, outline, held, own.get(place)))
+    return figured
 
 
 def _phase(
-    checkpoints: Sequence[Checkpoint], outline: PhaseOutline, heap: PhaseHeap | None
+    checkpoints: Sequence[Checkpoint],
+    outline: PhaseOutline,
+    heap: PhaseHeap | None,
+    own: OwnHeap | None,
 ) -> Phase:
     ends = [(checkpoints[s.start], checkpoints[s.end]) for s in outline.stretches]
     rss_deltas = tuple(_difference(start.rss_bytes, end.rss_bytes) for start, end in ends)
@@ -76,7 +87,9 @@ def _phase(
         [_difference(start.rss_file_bytes, end.rss_file_bytes) for start, end in ends]
     )
     explained = None
-    if heap is not None and rss_delta is not None and rss_delta >= MIN_RSS_GROWTH:
+    # The RSS is that of the process: where others moved memory too, nothing tells whose it is.
+    is_shared = own is not None and own.is_shared
+    if not is_shared and heap is not None and rss_delta is not None and rss_delta >= MIN_RSS_GROWTH:
         explained = heap.delta_bytes / rss_delta
     return Phase(
         outline=outline,
@@ -88,7 +101,7 @@ def _phase(
         heap=heap,
         explained_ratio=explained,
         gap=None
-        if heap is None or rss_delta is None
+        if heap is None or rss_delta is None or is_shared
         else _gap(rss_delta, heap.delta_bytes, file_delta),
         trend=_trend(rss_deltas if heap is None else heap.deltas_bytes),
     )
@@ -117,10 +130,13 @@ class _Account:
     kept_bytes: int | None
     passed: Moved | None
     largest: Sequence[LargeAllocation] | None
+    own: OwnHeap | None = None
 
 
-def _accounts(heap: Heap, outlines: Sequence[PhaseOutline]) -> Iterator[_Account]:
-    """Yield the account of each phase."""
+def _accounts(
+    heap: Heap, outlines: Sequence[PhaseOutline], own: Mapping[int, OwnHeap]
+) -> Iterator[_Account]:
+    """Yield the account of each phase; ``own`` are the heaps of those that have one."""
     phases = [outline.stretches for outline in outlines]
     kept = heap.lifetimes.moved(phases)
     repeated = [place for place, stretches in enumerate(phases) if len(stretches) > 1]
@@ -137,6 +153,9 @@ def _accounts(heap: Heap, outlines: Sequence[PhaseOutline]) -> Iterator[_Account
     for place, (stretches, own_kept, own_passed) in enumerate(
         zip(phases, kept, passed, strict=True)
     ):
+        if place in own:
+            yield _own_account(heap, own[place])
+            continue
         largest = [
             one
             for stretch in stretches
@@ -145,6 +164,18 @@ def _accounts(heap: Heap, outlines: Sequence[PhaseOutline]) -> Iterator[_Account
         ]
         own_largest = None if heap.largest is None else largest
         yield _Account(own_kept, at_last_ends.get(place), own_passed, own_largest)
+
+
+def _own_account(heap: Heap, own: OwnHeap) -> _Account:
+    moved = own.moved
+    return _Account(
+        kept=moved,
+        kept_bytes=own.kept_bytes,
+        # Bytes freed in the segment of their birth are in ``moved`` already, if they are known.
+        passed=None if heap.transients is None else Moved(moved.freed, moved.freed, 0, 0),
+        largest=None if heap.largest is None else own.largest,
+        own=own,
+    )
 
 
 def _phase_heap(
@@ -163,7 +194,13 @@ def _phase_heap(
     is_traced = all(heap.is_traced(stretch) for stretch in stretches)
     if not is_traced or peak is None or start is None or end is None or delta is None:
         return None
-    kept, passed = account.kept, account.passed
+    kept, passed, highest = account.kept, account.passed, None
+    if account.own is not None:
+        delta = sum(account.own.deltas.values())
+        deltas = list(account.own.deltas.values())
+        if account.own.is_shared:
+            start, end = account.own.start_bytes, account.own.end_bytes
+            highest, peak = peak, account.own.peak
     retained = kept.retained.by_group(charged.groups)
     freed = kept.freed.by_group(charged.groups)
     retained_bytes = sum(stack.bytes for stack in retained)
@@ -193,6 +230,7 @@ def _phase_heap(
         largest=None
         if account.largest is None
         else charged.largest(account.largest, retained_bytes + (churn_bytes or 0)),
+        process_peak=highest,
     )
 
 
@@ -204,7 +242,14 @@ def _is_quiet_gap(phase: Phase, span_edges: set[int]) -> bool:
     """Tell whether ``phase`` is a gap beside a span that moved too little for a row of its own."""
     is_beside_span = phase.start in span_edges or phase.end in span_edges
     is_gap = phase.outline.kind is PhaseKind.SEGMENT and is_beside_span
-    return is_gap and phase.moved_bytes < QUIET_BYTES
+    moved = phase.moved_bytes
+    if is_gap and phase.outline.parent is None and phase.outline.thread is not None:
+        # The RSS of a segment of the main thread that lies beside spans of others is told there.
+        moved = 0
+        if phase.heap is not None:
+            highest = phase.heap.peak.bytes - phase.heap.start_bytes
+            moved = max(abs(phase.heap.delta_bytes), highest if phase.heap.process_peak else 0)
+    return is_gap and moved < QUIET_BYTES
 
 
 def _renumbered(all_phases: Sequence[Phase], keep: Sequence[bool]) -> tuple[Phase, ...]:

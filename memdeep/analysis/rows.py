@@ -26,7 +26,7 @@ S = TypeVar("S", bound=Sum)
 
 
 class Rows(Generic[S]):
-    """Phases of one parent, by name; those of one name that overlap are rows of their own.
+    """Phases of one parent, by name and thread; those that overlap are rows of their own.
 
     The sum of such stretches would count the same bytes twice.
     """
@@ -35,7 +35,7 @@ class Rows(Generic[S]):
 
     def __init__(self, new_sum: Callable[[], S]) -> None:
         self._new_sum = new_sum
-        self._by_name: dict[tuple[PhaseKind, str], list[Row[S]]] = {}
+        self._by_name: dict[tuple[PhaseKind, str, str | None], list[Row[S]]] = {}
 
     def __iter__(self) -> Iterator[Row[S]]:
         """Yield the rows in the order of their first start."""
@@ -47,7 +47,8 @@ class Rows(Generic[S]):
     ) -> Row[S]:
         """Add a stretch; it begins no earlier than those of its name before. Return its row."""
         begin, end = ends
-        same = self._by_name.setdefault((kind, name), [])
+        thread = begin.thread if kind is PhaseKind.SPAN else None
+        same = self._by_name.setdefault((kind, name, thread), [])
         row = next((row for row in same if row.end <= begin.index), None)
         if row is None:
             row = Row(name, kind, begin.index, 0, self._new_sum(), Rows(self._new_sum))
@@ -76,6 +77,26 @@ class Rows(Generic[S]):
         rows = Rows(self._new_sum)
         for key, same in self._by_name.items():
             rows._by_name[key] = [row.copy(self._new_sum()) for row in same]
+        return rows
+
+    def with_threads_joined(self) -> Rows[S]:
+        """Return the rows, those of one name as one row where one thread came after the other.
+
+        Threads that took turns keep rows of their own. These rows are used up.
+        """
+        rows = Rows(self._new_sum)
+        for row in self:
+            same = rows._by_name.setdefault((row.kind, row.name, None), [])
+            before = next((other for other in same if other.end <= row.start), None)
+            if before is None:
+                same.append(row)
+            else:
+                before.end = row.end
+                before.sum.merge(row.sum)
+                before.inside.merge(row.inside)
+        for same in rows._by_name.values():
+            for row in same:
+                row.inside = row.inside.with_threads_joined()
         return rows
 
     def keep(self, kept: Callable[[Row[S]], bool]) -> int:

@@ -32,7 +32,9 @@ class Part:
     ``markers`` is the number of checkpoints that lie inside it. ``first`` is 0 only if the capture
     begins with the program, ``last`` is the run's last only if it ends with it. ``sequences`` are
     the numbers of the checkpoints whose markers are in the capture. ``early_end`` is the sentence
-    on a trace that ended too early.
+    on a trace that ended too early. ``threads`` has the name of the thread that set
+    each checkpoint of the run: the one given by the program, with a number after it where others
+    have the same.
     """
 
     capture: Path
@@ -41,6 +43,7 @@ class Part:
     markers: int
     sequences: frozenset[int] = frozenset()
     early_end: str | None = None
+    threads: Sequence[str | None] = ()
 
     def holds(self, stretch: Stretch) -> bool:
         """Tell whether all of ``stretch`` lies within this part."""

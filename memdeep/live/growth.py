@@ -10,12 +10,12 @@ import heapq
 from dataclasses import dataclass
 
 from memdeep.analysis.outline import Outliner
-from memdeep.model import Checkpoint, CheckpointKind, PhaseKind
+from memdeep.model import MAIN_THREAD, Checkpoint, CheckpointKind, PhaseKind
 from memdeep.rundir import journal, labels
 from memdeep.rundir.journal import Event
+from memdeep.rundir.threads import ThreadNames
 
 NOW = "now"
-MAIN_THREAD = "MainThread"
 MAX_NAME = 200
 MAX_PHASES = 4096
 KEPT_LARGEST = 512
@@ -81,6 +81,7 @@ class LivePhases:
         self._new_sums = 0  # since the rows were last counted
         self._outliner = self._begun(None)
         self._exit: Event | None = None
+        self._threads = ThreadNames()
         self.forgotten = 0
 
     def add(self, event: Event) -> None:
@@ -98,8 +99,10 @@ class LivePhases:
                     kind=KINDS[event.kind],
                     time_s=event.time_us / 1e6,
                     rss_bytes=event.rss_bytes,
-                    thread=event.thread,
+                    thread=self._threads.of(event),
                     span=event.span,
+                    task=event.task,
+                    task_span=event.task_span,
                 )
             )
             if self._new_sums >= MAX_PHASES // 4:

@@ -53,6 +53,8 @@ def join(
                 thread=event.thread,
                 pid=pid,
                 span=event.span,
+                task=event.task,
+                task_span=event.task_span,
             )
         )
     last_s = max(point.time_s for point in points)

@@ -10,6 +10,7 @@ from pathlib import Path
 from memdeep.rundir import journal
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import read_lines
+from memdeep.rundir.threads import ThreadNames
 
 # The report of a run with more checkpoints could not be opened. The first and the last ones tell
 # most.
@@ -21,7 +22,10 @@ _ALWAYS = re.compile(rb'"k":"[^CBE"]')
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The events in the order they were written, each sequence number once."""
+    """The events in the order they were written, each sequence number once.
+
+    No two of their threads share a name.
+    """
 
     events: tuple[Event, ...]
     problems: tuple[str, ...]
@@ -35,9 +39,13 @@ def read_journal(path: Path) -> Journal:
     for event in decoded:
         first.setdefault(event.sequence, event)
     events = tuple(first.values())
+    names = ThreadNames()
+    for event in events:
+        event.thread = names.of(event)
     repeated = len(decoded) - len(events)
     missing = _missing(events) if not lines.left_out else 0
-    return Journal(events, tuple(_problems(lines.left_out, damaged, repeated, missing)))
+    problems = tuple(_problems(lines.left_out, damaged, repeated, missing))
+    return Journal(events, problems)
 
 
 def _missing(events: Sequence[Event]) -> int:

@@ -143,7 +143,9 @@ def load_run(run_dir: RunDirectory) -> Recording:
     )
     return Recording(
         run=run,
-        parts=captures.parts,
+        parts=tuple(
+            replace(part, threads=[point.thread for point in points]) for part in captures.parts
+        ),
         start_ms=start_ms,
         origins=origins,
         snapshots=run_dir.snapshots if meta.backend == TRACEMALLOC else None,

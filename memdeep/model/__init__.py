@@ -41,6 +41,7 @@ from memdeep.model.report import (
     Trend,
 )
 from memdeep.model.run import (
+    MAIN_THREAD,
     CaptureFile,
     Checkpoint,
     CheckpointKind,
@@ -54,6 +55,7 @@ from memdeep.model.run import (
 )
 
 __all__ = [
+    "MAIN_THREAD",
     "Advice",
     "Alive",
     "CaptureFile",

@@ -25,7 +25,11 @@ class PhaseOutline:
     """The place of a phase in the run, without any figure.
 
     ``stretches`` are its repeats in order: all stretches of this name within the same parent.
-    ``parent`` is an index into the sequence of outlines, or None.
+    ``parent`` is an index into the sequence of outlines, or None. ``threads`` has for each stretch
+    the name of the thread that was in it, or None for a stretch of the run that no span covers;
+    there are none if no thread is known. ``overlaps`` is True where others of its threads' phases
+    were open at the same time and neither lay in the other, so that what they allocated cannot be
+    told apart: tasks of one thread, or threads where allocations were traced without theirs.
     """
 
     name: str
@@ -33,6 +37,13 @@ class PhaseOutline:
     depth: int
     parent: int | None
     stretches: tuple[Stretch, ...]
+    threads: tuple[str | None, ...] = ()
+    overlaps: bool = False
+
+    @property
+    def thread(self) -> str | None:
+        """The one thread that was in the phase; None if there were several or none is known."""
+        return self.threads[0] if len(set(self.threads)) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +138,10 @@ class PhaseHeap:
     ``churn_bytes`` were both allocated and freed in a stretch. ``allocations`` counts all
     allocations, ``largest`` are the lines with the largest single ones. These three are None if the
     reader cannot know them.
+
+    A phase of a thread beside those of others has its own thread's heap only. If the others moved
+    memory, its start, end and peak are of that heap too; ``process_peak`` is the highest heap of
+    the process then, and else None.
     """
 
     start_bytes: int
@@ -143,6 +158,7 @@ class PhaseHeap:
     churn_bytes: int | None = None
     allocations: int | None = None
     largest: tuple[Culprit, ...] | None = None
+    process_peak: Peak | None = None
 
     @property
     def allocated_bytes(self) -> int | None:
@@ -165,7 +181,9 @@ class Phase:
     """A phase with its figures; deltas are sums over its stretches.
 
     ``rss_deltas_bytes`` holds the growth of the RSS in each stretch, in order. ``heap`` is None
-    unless all of the phase was traced.
+    unless all of the phase was traced. The RSS is that of the process: where phases of other
+    threads moved memory at the same time, its growth is theirs too, and ``explained_ratio`` and
+    ``gap`` are None.
     """
 
     outline: PhaseOutline

@@ -11,6 +11,8 @@ from enum import Enum
 from memdeep.model.heap import Frame, Sample
 from memdeep.model.statement import Statement
 
+MAIN_THREAD = "MainThread"
+
 
 class CheckpointKind(Enum):
     """The kind of a checkpoint: a point, or one end of a span."""
@@ -27,7 +29,9 @@ class Checkpoint:
     ``span`` is the number that the BEGIN and the END of a span have in common; it is None for a
     POINT. The ``note`` of an END is the name of the exception that left the span.
     ``rss_file_bytes`` is the part of the RSS that maps files or is shared. Figures that were not
-    measured are None.
+    measured are None. ``thread`` is the name of its thread, which no two threads of a run share;
+    ``task`` is the number of the task of an event loop that set it, ``task_span`` the number of the
+    innermost span in which that task was made.
     """
 
     index: int
@@ -40,6 +44,8 @@ class Checkpoint:
     pid: int | None = None
     span: int | None = None
     rss_file_bytes: int | None = None
+    task: int | None = None
+    task_span: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

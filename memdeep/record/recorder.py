@@ -17,6 +17,7 @@ from memdeep.rundir import journal, marker
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import ContextVar
 
     from memdeep.record.rss import RssReader
 
@@ -40,6 +41,8 @@ class Recorder:
         "_getpid",
         "_identity",
         "_is_torn",
+        "_main_id",
+        "_modules",
         "_journal_fd",
         "_journal_path",
         "_losses",
@@ -51,6 +54,8 @@ class Recorder:
         "_sequence",
         "_spans",
         "_start_ns",
+        "_task_span",
+        "_task_spans",
         "_write_to",
         "thread_id",
     )
@@ -75,6 +80,10 @@ class Recorder:
         self._open_journal()
         self._start_ns = time.monotonic_ns()
         self.thread_id = threading.get_ident
+        self._main_id = threading.main_thread().ident
+        self._modules = sys.modules
+        self._task_span: ContextVar[int] | None = None  # of the current task, or where it was made
+        self._task_spans: dict[int, int] = {}  # by open span, the one around it
         self._write(
             journal.encode_start(self._pid, self._read_rss(), self._start_ns, time.time_ns())
         )
@@ -85,12 +94,14 @@ class Recorder:
 
     def checkpoint(self, label: str, note: "str | None") -> None:
         """A plain point."""
-        self._record(journal.POINT, label, note, 0)
+        self._record(journal.POINT, label, note, 0, self._task())
 
     def begin(self, label: str) -> int:
         """Open a span; the number returned closes it."""
         span = next(self._spans)
-        self._record(journal.BEGIN, label, None, span)
+        task = self._task()
+        around = self._enter(span) if task else 0
+        self._record(journal.BEGIN, label, None, span, task, around)
         return span
 
     def end(
@@ -99,7 +110,9 @@ class Recorder:
         """Close the span ``span``, which an exception of that type has left."""
         # A generator that is closed is no failure.
         raised = None if exception_type is GeneratorExit else exception_type
-        self._record(journal.END, label, _name(raised), span)
+        if span in self._task_spans:
+            self._leave(span)
+        self._record(journal.END, label, _name(raised), span, self._task())
 
     def exit(self, uncaught: "type[BaseException] | None" = None) -> None:
         """The program has ended; called once, before the tracker stops."""
@@ -120,12 +133,56 @@ class Recorder:
         """Keep, for the report, a sentence on what could not be recorded."""
         self._record(journal.PROBLEM, sentence, None, 0)
 
-    def _record(self, kind: str, label: str, note: "str | None", span: int) -> None:
+    def _task(self) -> int:
+        """A number for the task of an event loop that runs this; 0 outside of tasks."""
+        try:
+            events = self._modules.get("asyncio.events")
+            loop = None if events is None else events._get_running_loop()
+            if loop is None:
+                return 0
+            task = self._modules["asyncio.tasks"].current_task(loop)
+            return 0 if task is None else id(task)
+        except Exception:  # asyncio is being imported, or is not as it was
+            return 0
+
+    def _enter(self, span: int) -> int:
+        """Note in the task's context that it is in ``span``; return the span it was in before.
+
+        A task begins with a copy of the context of the one that made it.
+        """
+        try:
+            if self._task_span is None:
+                self._task_span = self._modules["contextvars"].ContextVar("memdeep's span")
+            around = self._task_span.get(0)
+            self._task_span.set(span)
+            self._task_spans[span] = around
+            return around
+        except Exception:
+            return 0
+
+    def _leave(self, span: int) -> None:
+        around = self._task_spans.pop(span, 0)
+        if self._task_span is not None:
+            self._task_span.set(around)
+
+    def _record(
+        self,
+        kind: str,
+        label: str,
+        note: "str | None",
+        span: int,
+        task: int = 0,
+        task_span: int = 0,
+    ) -> None:
         try:
             if self._getpid() != self._pid:
                 return  # a forked child: its memory is not in this trace
             sequence = next(self._sequence)
             thread = self._thread()
+            strand = journal.NO_STRAND
+            if task or thread._ident != self._main_id:  # type: ignore[attr-defined]
+                ident = thread._ident  # type: ignore[attr-defined]
+                strand = (0 if ident == self._main_id else ident, task, task_span)
             # memray watches `_name`; the property `name` would also rename the thread for the
             # operating system from Python 3.14 on.
             name = thread._name  # type: ignore[attr-defined]
@@ -141,6 +198,7 @@ class Recorder:
                     None if note is None else str(note),
                     str(name),
                     span,
+                    strand,
                 )
             )
             thread._name = marker.name(sequence)  # type: ignore[attr-defined]

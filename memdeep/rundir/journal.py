@@ -6,8 +6,10 @@ whole. This module imports next to nothing: the writing half runs inside the use
 
 A line has the keys ``n`` (sequence number), ``k`` (kind), ``t`` (microseconds since the program's
 start) and, where they apply, ``rss`` (bytes), ``rf`` (those of them that map files or are shared),
-``l`` (label), ``o`` (note), ``s`` (span number), ``th`` (thread name) and ``pid``. The start line
-adds ``mono`` and ``epoch`` (nanoseconds). The note of an end is the exception that left the span,
+``l`` (label), ``o`` (note), ``s`` (span number), ``th`` (thread name), ``ti`` (its identifier, if
+it is not the main thread), ``ta`` (a number for the current task of an event loop), ``tp`` (the
+span in which that task was made) and ``pid``. The start line adds ``mono`` and ``epoch``
+(nanoseconds). The note of an end is the exception that left the span,
 that of the exit the one that nobody caught.
 """
 
@@ -43,7 +45,10 @@ class Event:
         "rss_file_bytes",
         "sequence",
         "span",
+        "task",
+        "task_span",
         "thread",
+        "thread_id",
         "time_us",
     )
 
@@ -58,6 +63,9 @@ class Event:
         self.note = None if fields.get("o") is None else _text(fields["o"])
         self.span = None if fields.get("s") is None else count(fields["s"])
         self.thread = None if fields.get("th") is None else _text(fields["th"])
+        self.thread_id = None if fields.get("ti") is None else count(fields["ti"], 2**64)
+        self.task = None if fields.get("ta") is None else count(fields["ta"], 2**64)
+        self.task_span = None if fields.get("tp") is None else count(fields["tp"])
         self.pid = None if fields.get("pid") is None else count(fields["pid"])
         self.monotonic_ns = count(fields.get("mono", 0))
         self.epoch_ns = count(fields.get("epoch", 0))
@@ -76,6 +84,8 @@ def _text(value: object) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+Strand = tuple[int, int, int]  # a thread's identifier, its task, that task's span; 0 means none
+NO_STRAND: Strand = (0, 0, 0)
 Resident = tuple["int | None", "int | None"]  # the RSS, and its part that maps files; bytes
 
 
@@ -97,10 +107,15 @@ def encode_event(
     note: "str | None",
     thread: str,
     span: int,
+    strand: "Strand" = NO_STRAND,
 ) -> bytes:
     """Encode one event; ``span`` 0 means none. Label and note are cut at 10,000 characters."""
     text = encode_basestring_ascii(label if len(label) <= MAX_TEXT else label[:MAX_TEXT])
     extra = f',"s":{span}' if span else ""
+    if strand is not NO_STRAND:
+        for key, number in zip(("ti", "ta", "tp"), strand):  # noqa: B905 - it costs
+            if number:
+                extra += f',"{key}":{number}'
     if note is not None:
         extra += f',"o":{encode_basestring_ascii(note[:MAX_TEXT])}'
     line = (

@@ -25,8 +25,9 @@ from hypothesis import strategies as st
 
 from memdeep.analysis.by_line import by_line
 from memdeep.analysis.culprits import ChargedLines
-from memdeep.heap.lists import AliveStacks, LifetimeList
+from memdeep.heap.lists import LifetimeList
 from memdeep.model import Heap, Peak, Report, StackBytes
+from memdeep.model.alive import AliveStacks
 
 
 @st.composite

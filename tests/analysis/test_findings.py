@@ -26,7 +26,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.analysis.findings import MAX_FINDINGS, findings
-from memdeep.heap.lists import AliveStacks
 from memdeep.model import (
     Advice,
     Finding,
@@ -41,6 +40,7 @@ from memdeep.model import (
     StackTree,
     Stretch,
 )
+from memdeep.model.alive import AliveStacks
 
 KEEP, DROP = frame("keep"), frame("drop")
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from memdeep.analysis import fold as folding
 from memdeep.analysis.fold import fold
-from memdeep.heap.lists import AliveStacks, LifetimeList
+from memdeep.heap.lists import LifetimeList
 from memdeep.model import Heap, LargeAllocation, Lifetime, Peak, StackBytes
+from memdeep.model.alive import AliveStacks
 
 Figures = tuple[int, int]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from factories import MB, lifetime, phase
+from factories import MB, frame, lifetime, phase, tree
 
-from memdeep.analysis.freed import alive_and_freed, phases_around
+from memdeep.analysis.charging import Charging
+from memdeep.analysis.freed import alive_and_freed
 from memdeep.model import Fate, Lifetime, Stretch
 
 LOAD = phase("load", stretches=(Stretch(0, 2),))
@@ -14,7 +15,8 @@ PHASES = [LOAD, RUN, INNER]
 
 
 def fate_of(*lives: Lifetime) -> Fate:
-    return alive_and_freed(lives, PHASES, phases_around([item.outline for item in PHASES], 9))
+    stacks, _ = tree([frame()])
+    return alive_and_freed(lives, PHASES, Charging(stacks, [item.outline for item in PHASES], 9))
 
 
 def test_what_was_never_freed_is_alive() -> None:

@@ -24,7 +24,7 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.analysis.freed import phases_around
+from memdeep.analysis.charging import phases_around
 from memdeep.analysis.outline import outline
 from memdeep.analysis.phases import heap_curve, phases
 from memdeep.heap.lists import LifetimeList

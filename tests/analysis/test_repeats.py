@@ -15,8 +15,8 @@ from memdeep.analysis import repeats
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.fold import fold
 from memdeep.analysis.repeats import KEPT, unrepeated, unrepeated_stack
-from memdeep.heap.lists import AliveStacks
 from memdeep.model import Peak, StackBytes, StackTree
+from memdeep.model.alive import AliveStacks
 
 MAIN, WALK, VISIT, LEAF = frame("main"), frame("walk"), library("visit"), frame("leaf")
 

@@ -24,7 +24,6 @@ from properties import examples
 
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.findings import findings
-from memdeep.heap.lists import AliveStacks
 from memdeep.model import (
     Finding,
     FindingKind,
@@ -36,6 +35,7 @@ from memdeep.model import (
     StackBytes,
     Stretch,
 )
+from memdeep.model.alive import AliveStacks
 
 KEEP, DROP, LEAK = frame("keep"), frame("drop"), frame("leak")
 

@@ -14,7 +14,7 @@ from properties import examples
 
 from memdeep.analysis.outline import MAX_OPEN, outline
 from memdeep.live.growth import MAX_NAME, MAX_PHASES, LivePhases
-from memdeep.model import Checkpoint, CheckpointKind, PhaseKind
+from memdeep.model import MAIN_THREAD, Checkpoint, CheckpointKind, PhaseKind
 from memdeep.rundir import journal, labels
 from memdeep.rundir.journal import Event
 
@@ -53,7 +53,9 @@ def told_in_the_end(events: Sequence[Event], *, died: bool) -> Counter[Told]:
     for index, one in enumerate(events, 1):
         kind = KINDS.get(one.kind, CheckpointKind.POINT)
         at_s = one.time_us / 1e6
-        point = Checkpoint(index, one.label, kind, at_s, one.rss_bytes, span=one.span)
+        point = Checkpoint(
+            index, one.label, kind, at_s, one.rss_bytes, thread=one.thread, span=one.span
+        )
         points.append(point)
     last = len(points)
     points.append(Checkpoint(last, "(end)", CheckpointKind.POINT, last / 1e3, 5 * MB))
@@ -61,6 +63,9 @@ def told_in_the_end(events: Sequence[Event], *, died: bool) -> Counter[Told]:
     told: Counter[Told] = Counter()
     paths: list[tuple[str, ...]] = []
     for phase in outline(points, died=died).phases:
+        if phase.parent is None and phase.kind is PhaseKind.SEGMENT and phase.thread is not None:
+            paths.append(())  # what the main thread did beside the spans of others: RSS tells none
+            continue
         around = () if phase.parent is None else paths[phase.parent]
         paths.append((*around, phase.name))
         grown = sum(rss[one.end] - rss[one.start] for one in phase.stretches)
@@ -129,11 +134,16 @@ def begun(events: Sequence[Event], *, died: bool) -> list[Begun]:
         else:
             key = (stem, labels.OPENED_BY[suffix]) if suffix else one.span
             if waiting.get(key):
-                found.append(Begun(waiting[key].pop(), place, bool(suffix), is_span=True))
+                begins = waiting[key]
+                own = [begin for begin in begins if events[begin].thread == one.thread]
+                begin = own[-1] if own else begins[-1]
+                begins.remove(begin)
+                found.append(Begun(begin, place, bool(suffix), is_span=True))
     for key, places in waiting.items():
+        latest = {events[place].thread: place for place in places}
         for place in places:
             is_label = isinstance(key, tuple)
-            is_span = not is_label or (died and place == places[-1])
+            is_span = not is_label or (died and place in latest.values())
             found.append(Begun(place, float("inf"), is_label, is_span))
     return found
 
@@ -142,8 +152,13 @@ def is_knowable(events: Sequence[Event], *, died: bool) -> bool:
     """Tell whether the conditions hold under which `Outliner` promises to be exact."""
     found = begun(events, died=died)
     spans = [one for one in found if one.is_span]
+    strands = {events[one.begin].thread for one in found}
+    if strands - {MAIN_THREAD} and not all(one.is_span for one in found):
+        return False
     for label in found:
-        around = [one for one in spans if one.begin < label.begin < one.end]
+        thread = events[label.begin].thread
+        own = [one for one in spans if events[one.begin].thread == thread]
+        around = [one for one in own if one.begin < label.begin < one.end]
         if not label.is_span and any(
             older.begin < younger.begin and older.end < younger.end
             for older in around

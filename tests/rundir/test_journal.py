@@ -177,3 +177,12 @@ def test_events_around_garbage_survive_it(content: bytes) -> None:
     events, _ = journal.decode(encode("before") + content + b"\n" + encode("after"))
     assert events[0].label == "before"
     assert events[-1].label == "after"
+
+
+@given(strand=st.tuples(COUNTS, COUNTS, COUNTS))
+def test_a_strand_comes_back_and_zeros_are_left_out(strand: tuple[int, int, int]) -> None:
+    line = encode(strand=strand)
+    event = decode_one(line)
+    found = (event.thread_id, event.task, event.task_span)
+    assert found == tuple(number or None for number in strand)
+    assert line.count(b'"t') == 2 + sum(number > 0 for number in strand)

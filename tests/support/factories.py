@@ -13,7 +13,7 @@ from memdeep.analysis.findings import findings
 from memdeep.analysis.outline import outline
 from memdeep.analysis.patterns import patterns
 from memdeep.analysis.phases import heap_curve, phases
-from memdeep.heap.lists import AliveStacks, LifetimeList
+from memdeep.heap.lists import LifetimeList
 from memdeep.model import (
     Checkpoint,
     CheckpointKind,
@@ -37,6 +37,7 @@ from memdeep.model import (
     StackTree,
     Stretch,
 )
+from memdeep.model.alive import AliveStacks
 from memdeep.model.statement import state
 from memdeep.rundir.journal import Event
 from memdeep.rundir.meta import Meta
@@ -69,6 +70,11 @@ def stdlib(function: str = "loads", **changes: Any) -> Frame:
 
 def native(function: str = "malloc", **changes: Any) -> Frame:
     return frame(function, **{"filename": "libc.c", "origin": Origin.NATIVE, **changes})
+
+
+def thread_root(name: str) -> Frame:
+    """The outermost frame of all stacks of a thread."""
+    return Frame(name, "", 0, Origin.THREAD)
 
 
 def tree(*stacks: Stack) -> tuple[StackTree, tuple[int, ...]]:

@@ -21,7 +21,7 @@ from memray._memray import TemporalAllocationRecord, set_log_level
 
 from memdeep.heap.damage import check_marked
 from memdeep.heap.header import is_closed
-from memdeep.heap.lists import AliveStacks, LifetimeList, lifetimes_of
+from memdeep.heap.lists import LifetimeList, lifetimes_of
 from memdeep.heap.memray.axis import CheckpointAxis, MemoryRecord
 from memdeep.heap.memray.confined import Confinement
 from memdeep.heap.memray.damage import damage_in, read_confined
@@ -29,6 +29,7 @@ from memdeep.heap.parts import MAX_PEAKS, NATIVE_SHARE, HeapPart, Part, raised_t
 from memdeep.heap.reader import CaptureFacts
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.model import Peak, RawFrame, Sample, Stretch
+from memdeep.model.alive import AliveStacks
 from memdeep.model.sums import Tally, stacks_of
 
 ALL_RECORDS = 2**31 - 1  # memray thins its memory records to 10,000 unless told otherwise

@@ -20,6 +20,8 @@ class CheckpointAxis:
     checkpoint at its end or after it: there its bytes are first seen. ``seen`` is the number of
     checkpoints that have a marker.
 
+    ``setters`` has the identifier of the thread that set each checkpoint.
+
     ``ends[s]`` is the checkpoint that ends segment s, or `NEVER` after the last checkpoint that
     this capture knows of.
     """
@@ -30,6 +32,7 @@ class CheckpointAxis:
         cuts = trace.windows.cut
         markers = [n for n, cut in enumerate(cuts) if cut in (Cut.MARKER, Cut.THREAD_MARKER)]
         self._checkpoints = [max(1, part.first)]
+        self.setters: dict[int, int] = {}
         self.seen = 0
         for place in markers:
             # It has two records, unless the capture is cut off between them. A thread's name is
@@ -37,6 +40,8 @@ class CheckpointAxis:
             is_seen = cuts[place + 1] == Cut.MARKER_END
             is_counted = is_seen and self.seen < part.markers
             self.seen += is_seen
+            if is_counted:
+                self.setters[self._checkpoints[-1]] = trace.setters[len(self._checkpoints)]
             self._checkpoints.append(self._checkpoints[-1] + is_counted)
         self.ends = tuple(end if end <= part.last else NEVER for end in self._checkpoints)
 

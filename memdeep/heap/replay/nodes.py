@@ -9,7 +9,7 @@ own; here they are written for a walk inwards from the outermost frame.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
@@ -24,7 +24,7 @@ from memdeep.heap.stacks import (
     is_wrapper,
     thread_frame,
 )
-from memdeep.model import Frame, Origin, RawFrame
+from memdeep.model import MAIN_THREAD, Frame, Origin, RawFrame
 
 
 class _Stage(IntEnum):
@@ -44,13 +44,19 @@ _NONE = -1
 
 
 def site_nodes(
-    trace: Trace, builder: StackTreeBuilder, hybrid: Mapping[int, Sequence[RawFrame]]
+    trace: Trace,
+    builder: StackTreeBuilder,
+    hybrid: Mapping[int, Sequence[RawFrame]],
+    names_of_threads: Collection[tuple[int, str]],
 ) -> Sequence[int]:
     """Return the node of each site; that of the placeholder 0 is -1.
 
     ``hybrid`` gives sites stacks with native frames among the Python ones (innermost first).
+    ``names_of_threads`` are those that threads have at checkpoints, with their identifiers.
     """
-    threads = [_thread_name(trace, thread) for thread in range(len(trace.threads))]
+    threads = [
+        _thread_name(trace, thread, names_of_threads) for thread in range(len(trace.threads))
+    ]
     nodes = array("i", [_NONE]) * len(trace.sites.node)
     for site in sorted(hybrid):
         python = [frame.raw for frame in trace.python_stack(trace.sites.node[site])]
@@ -86,12 +92,18 @@ def site_nodes(
     return array("i", found["node"])
 
 
-def _thread_name(trace: Trace, thread: int) -> str:
+def _thread_name(trace: Trace, thread: int, known: Collection[tuple[int, str]]) -> str:
+    """Return the name of a thread; it is that of its checkpoints, and no other thread has it."""
     identifier, _ = trace.threads[thread]
     name = trace.thread_name(thread)
-    if name is None and identifier == trace.header.main_thread:
-        return "MainThread"
-    return name or f"thread {identifier:#x}"
+    if name is None:
+        is_main = identifier == trace.header.main_thread
+        return MAIN_THREAD if is_main else f"thread {identifier:#x}"
+    for other, shown in known:
+        if other == identifier and (shown == name or shown.startswith(f"{name} (")):
+            return shown
+    is_taken = any(shown == name for _, shown in known)
+    return f"{name} {identifier:#x}" if is_taken else name
 
 
 def _stand_in(state: tuple[_Stage, bool]) -> Frame | None:

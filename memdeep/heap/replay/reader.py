@@ -90,7 +90,8 @@ class ReplayReader:
         segments = _highest_segments(trace, peak_windows.values())
         on_step("Naming the stacks")
         highest = max((heights[window] for window in peak_windows.values()), default=0)
-        nodes = site_nodes(trace, builder, self._hybrid_stacks(trace, segments, highest))
+        hybrid = self._hybrid_stacks(trace, segments, highest)
+        nodes = site_nodes(trace, builder, hybrid, _thread_names(axis, part))
         on_step("Adding up what each stack held")
         lifetimes, transients = trace.at_checkpoints(nodes, axis.ends)
         at_checkpoints = tuple(lifetimes.heap_at(part.last + 1)[part.first :])
@@ -126,6 +127,15 @@ class ReplayReader:
             names = RunSymbols(StoredSymbols(), trace.end_s())
         sites = trace.weighty_sites(segments, ceil(NATIVE_SHARE * highest_bytes))
         return {} if names is None else names.hybrid_stacks(trace, sites)
+
+
+def _thread_names(axis: CheckpointAxis, part: Part) -> set[tuple[int, str]]:
+    """Return the names of threads that set checkpoints, each with the capture's identifier."""
+    found = set()
+    for checkpoint, name in enumerate(part.threads):
+        if checkpoint in axis.setters and name is not None:
+            found.add((axis.setters[checkpoint], name))
+    return found
 
 
 def damage_in(trace: Trace, part: Part) -> str | None:

@@ -120,7 +120,8 @@ class NativeFrames(Protocol):
 class Trace:
     """A capture after one pass.
 
-    ``sequences`` holds, for each segment, the number of the marker that begins it, or -1.
+    ``sequences`` holds, for each segment, the number of the marker that begins it, or -1;
+    ``setters`` the identifier of the thread that set the marker, or 0.
     ``threads`` are the identifiers and names (empty if unknown) of `Sites.thread`.
     ``has_hole`` is True if zeros lie in place of the line table of a function.
     """
@@ -151,6 +152,7 @@ class Trace:
             peak=unsigned_long(columns["window_peak"]),
         )
         self.sequences: Column = long(columns["segment_sequence"])
+        self.setters: Column = unsigned_long(columns["segment_setter"])
         self.largest = LargeRows(
             site=unsigned(columns["large_site"]),
             born=unsigned(columns["large_born"]),

@@ -67,10 +67,10 @@ class Phases:
             "depth": phase.outline.depth,
             "parent": self.place(phase.outline.parent),
             "process": 0,
-            "thread": None,
+            "thread": phase.outline.thread,
             "members": None,
             "repeats": phase.repeats,
-            "overlaps": None,
+            "overlaps": phase.outline.overlaps,
             "duration_s": phase.duration_s,
             "complete": phase.complete,
         }

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.heap.lists import AliveStacks
 from memdeep.heap.replay.lifetimes import ReplayedAlive
 from memdeep.model import Alive, StackBytes
+from memdeep.model.alive import AliveStacks
 
 SIZES = st.sampled_from([1, 2, 100, 10**4, 10**12])
 

@@ -99,7 +99,7 @@ def test_node_by_node_is_as_stack_by_stack(
             for site in range(1, len(trace.sites.node))
             if calls[site % len(calls)][2]
         }
-        nodes = site_nodes(trace, one, hybrid)
+        nodes = site_nodes(trace, one, hybrid, ())
         assert list(nodes) == stack_by_stack(trace, other, hybrid)
         assert one.build() == other.build()
     assert one.add([("late", "/home/me/program.py", 1)], None) == other.add(
