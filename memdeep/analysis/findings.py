@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from memdeep.analysis.advice import Case, advise
+from memdeep.analysis.advice.case import Case
+from memdeep.analysis.advice.judges import advise
 from memdeep.analysis.alike import alike
 from memdeep.analysis.beyond_heap import beyond_heap
 from memdeep.analysis.culprits import ChargedLines
@@ -129,7 +130,8 @@ def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> 
             break
         line = (culprit.frame.filename, culprit.frame.lineno)
         found = next((item for item in ranked if _line_of(item) == line), None)
-        case = Case(ground.heap, ground.phases[place], culprit, ())
+        held = _of_line(ground, culprit, peak.stacks)
+        case = Case(ground.heap, ground.lines, (ground.phases[place],), culprit, held)
         explaining.append(found or _finding(FindingKind.PEAK, place, case))
     return explaining
 
@@ -261,6 +263,12 @@ def _stacks(lifetimes: Sequence[Lifetime]) -> tuple[StackBytes, ...]:
     return stacks_of(tally)
 
 
+def _of_line(ground: _Ground, culprit: Culprit, stacks: Iterable[StackBytes]) -> list[StackBytes]:
+    """Return those of ``stacks`` that are charged to the line of ``culprit``."""
+    line = (culprit.frame.filename, culprit.frame.lineno)
+    return [s for s in stacks if s.bytes > 0 and ground.lines.line(s.node) == line]
+
+
 def _growth_finding(ground: _Ground, charge: _Charge, culprit: Culprit) -> Finding:
     line = (culprit.frame.filename, culprit.frame.lineno)
     own = [life for life in charge.lifetimes if ground.lines.line(life.node) == line]
@@ -270,7 +278,8 @@ def _growth_finding(ground: _Ground, charge: _Charge, culprit: Culprit) -> Findi
         for life in own:
             by_home.add(ground.homes[life.born], life.bytes, life.allocations)
         largest = max(charge.places, key=lambda place: by_home.get(place, (0, 0)))
-    case = Case(ground.heap, ground.phases[largest], culprit, own)
+    phases = [ground.phases[place] for place in charge.places]
+    case = Case(ground.heap, ground.lines, phases, culprit, _stacks(own), own)
     return replace(
         _finding(FindingKind.GROWTH, largest, case),
         phases=charge.places,
@@ -313,7 +322,8 @@ def _peaks(ground: _Ground) -> list[Finding]:
         ]
         for culprit in ground.lines.culprits(gone, phase.heap.peak.bytes)[:1]:
             if culprit.bytes >= ground.least_bytes:
-                case = Case(ground.heap, phase, culprit, ())
+                held_by = _of_line(ground, culprit, gone)
+                case = Case(ground.heap, ground.lines, (phase,), culprit, held_by)
                 end = Fate(0, ((place, culprit.bytes),))
                 found = replace(_finding(FindingKind.PEAK, place, case), fate=end)
                 best = highest.setdefault(_line_of(found), found)

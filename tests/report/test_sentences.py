@@ -220,10 +220,31 @@ def test_notes_end_with_the_problems_of_the_run() -> None:
 
 
 EVIDENCE = {
-    Advice.DEEP_COPY: {"copied_bytes": MB, "heap_bytes": 3 * MB, "factor": 1.5, "stretches": 1},
-    Advice.WHOLE_PARSE: {"call": "json.load", "held_bytes": MB, "held_share": 0.5},
-    Advice.UNPICKLE: {"held_bytes": MB},
-    Advice.IMPORT: {"module": "pandas", "held_bytes": MB},
+    **{
+        advice: {"call": "the.call", "held_bytes": MB, "held_share": 0.75}
+        for advice in (
+            Advice.DEEP_COPY,
+            Advice.WHOLE_PARSE,
+            Advice.WHOLE_TEXT,
+            Advice.WHOLE_PICKLE,
+            Advice.UNPICKLE,
+            Advice.WORKBOOK,
+            Advice.ALL_ROWS,
+            Advice.MERGE,
+            Advice.FIGURES,
+            Advice.IMPORT,
+            Advice.BLAS_BUFFERS,
+        )
+    },
+    Advice.CACHED_RESULTS: {"call": "load", "held_bytes": MB},
+    Advice.MADE_ANEW: {
+        "call": "concat",
+        "times": 9,
+        "allocated_bytes": 9 * MB,
+        "held_bytes": MB,
+    },
+    Advice.ARROW_POOL: {"held_bytes": MB},
+    Advice.POLARS_POOL: {"held_bytes": MB},
     Advice.REPEATED_GROWTH: {
         "repeats": 9,
         "growing": 8,

@@ -1,0 +1,1 @@
+"""Advice on findings: the case, the tables of telling calls, the judges."""
