@@ -1,1 +1,0 @@
-"""Advice on findings: the case, the tables of telling calls, the judges."""
