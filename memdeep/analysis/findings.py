@@ -69,7 +69,12 @@ class _Charge:
 
 
 def findings(
-    heap: Heap, phases: Sequence[Phase], checkpoints: int, *, sees_malloc: bool = True
+    heap: Heap,
+    phases: Sequence[Phase],
+    checkpoints: int,
+    *,
+    sees_malloc: bool = True,
+    python_allocators: bool = False,
 ) -> tuple[Finding, ...]:
     """Find at most ten findings, most important first; at most three innermost peaks among them.
 
@@ -99,7 +104,8 @@ def findings(
         return _importance(finding) * (0.5 if is_peak and is_known else 1)
 
     found = growth + _peaks(ground)
-    found += beyond_heap(heap, phases) if sees_malloc else []
+    if sees_malloc:
+        found += beyond_heap(heap, phases, python_allocators=python_allocators)
     ranked = sorted(found, key=importance, reverse=True)
     explaining = _explaining_the_highest_heap(ground, ranked)
     others = [finding for finding in ranked if finding not in explaining]

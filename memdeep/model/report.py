@@ -227,7 +227,11 @@ class Advice(Enum):
     POLARS_POOL = "Polars pool"
     UNTOUCHED = "untouched"
     UNTRACKED = "untracked"
+    IN_ARROW_POOL = "in Arrow's pool"
+    IN_POLARS_POOL = "in Polars' pool"
     HELD = "held"
+    HELD_BY_THREADS = "held by threads"
+    HELD_BY_PYTHON = "held by Python"
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,7 +260,14 @@ EVIDENCE = {
         "slack_bytes": 8 * MB,
         "libraries": "polars, duckdb",
     },
-    Advice.HELD: {"freed_bytes": MB, "kept_bytes": MB, "rss_bytes": 0, "heap_bytes": -MB},
+    **{
+        advice: {"freed_bytes": MB, "kept_bytes": MB, "rss_bytes": 0, "heap_bytes": -MB}
+        for advice in (Advice.HELD, Advice.HELD_BY_THREADS, Advice.HELD_BY_PYTHON)
+    },
+    **{
+        advice: {"mapped_bytes": 9 * MB, "slack_bytes": MB}
+        for advice in (Advice.IN_ARROW_POOL, Advice.IN_POLARS_POOL)
+    },
 }
 
 
@@ -345,7 +352,7 @@ def test_a_share_says_of_what(kind: FindingKind, text: str) -> None:
     [
         (
             FindingKind.UNTRACKED,
-            "load grew RSS by 9.0 MB, and 8.0 MB of it belong to no allocation that was traced.",
+            "load grew RSS by 9.0 MB, and the tracer did not see 8.0 MB of it.",
         ),
         (FindingKind.HELD, "load freed memory, but 8.0 MB of it stayed in the RSS."),
     ],
