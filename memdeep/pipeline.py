@@ -103,6 +103,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
             found_phases,
             len(run.checkpoints),
             sees_malloc=run.mode.backend == "memray",
+            python_allocators=run.mode.python_allocators,
         ),
         heap_curve=heap_curve(run, heap),
         sources=sources.lines,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from memdeep.analysis.advice import Case, advise
+from memdeep.analysis.advice.case import Case
+from memdeep.analysis.advice.judges import advise
 from memdeep.analysis.beyond_heap import beyond_heap
 from memdeep.analysis.charges import Charge, charges, outlives
 from memdeep.analysis.charging import Charging
@@ -75,7 +76,12 @@ class _Ground:
 
 
 def findings(
-    heap: Heap, phases: Sequence[Phase], checkpoints: int, *, sees_malloc: bool = True
+    heap: Heap,
+    phases: Sequence[Phase],
+    checkpoints: int,
+    *,
+    sees_malloc: bool = True,
+    python_allocators: bool = False,
 ) -> tuple[Finding, ...]:
     """Find at most ten findings, most important first; at most three innermost peaks among them.
 
@@ -107,7 +113,8 @@ def findings(
         return _importance(finding) * (0.5 if is_peak and is_known else 1)
 
     found = growth + _peaks(ground) + _touched(ground)
-    found += beyond_heap(heap, phases) if sees_malloc else []
+    if sees_malloc:
+        found += beyond_heap(heap, phases, python_allocators=python_allocators)
     ranked = sorted(found, key=importance, reverse=True)
     explaining = _explaining_the_highest_heap(ground, ranked)
     others = [finding for finding in ranked if finding not in explaining]
@@ -161,12 +168,14 @@ def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> 
     if ground.peak_bytes < ground.least_bytes:
         return []
     explaining = []
-    for culprit in _in_use(ground, place, stacks, min(peak.bytes, ground.peak_bytes)):
+    in_use = ground.resident.in_use(stacks, ground.phases[place].end)
+    for culprit in ground.lines.culprits(in_use, min(peak.bytes, ground.peak_bytes)):
         if culprit.share < MIN_SHARE_OF_HIGHEST:
             break
         line = (culprit.frame.filename, culprit.frame.lineno)
         found = next((item for item in ranked if _line_of(item) == line), None)
-        case = Case(ground.heap, ground.phases[place], culprit, ())
+        held = _of_line(ground, culprit, in_use)
+        case = Case(ground.heap, ground.lines, (ground.phases[place],), culprit, held)
         explaining.append(found or _finding(FindingKind.PEAK, place, case))
     return explaining
 
@@ -263,6 +272,12 @@ def _stacks(lifetimes: Sequence[Lifetime]) -> tuple[StackBytes, ...]:
     return stacks_of(tally)
 
 
+def _of_line(ground: _Ground, culprit: Culprit, stacks: Iterable[StackBytes]) -> list[StackBytes]:
+    """Return those of ``stacks`` that are charged to the line of ``culprit``."""
+    line = (culprit.frame.filename, culprit.frame.lineno)
+    return [s for s in stacks if s.bytes > 0 and ground.lines.line(s.node) == line]
+
+
 def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Finding:
     line = (culprit.frame.filename, culprit.frame.lineno)
     own = [life for life in charge.lifetimes if ground.lines.line(life.node) == line]
@@ -272,7 +287,8 @@ def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Findin
         for life in own:
             by_home.add(ground.home(life), life.bytes, life.allocations)
         largest = max(charge.places, key=lambda place: by_home.get(place, (0, 0)))
-    case = Case(ground.heap, ground.phases[largest], culprit, own)
+    phases = [ground.phases[place] for place in charge.places]
+    case = Case(ground.heap, ground.lines, phases, culprit, _stacks(own), own)
     kind = FindingKind.RESERVED if _is_reservation(ground, culprit) else FindingKind.GROWTH
     return replace(
         _finding(kind, largest, case),
@@ -337,7 +353,8 @@ def _peaks(ground: _Ground) -> list[Finding]:
         ]
         for culprit in _in_use(ground, place, gone, phase.heap.peak.bytes)[:1]:
             if culprit.bytes >= ground.least_bytes:
-                case = Case(ground.heap, phase, culprit, ())
+                held_by = _of_line(ground, culprit, gone)
+                case = Case(ground.heap, ground.lines, (phase,), culprit, held_by)
                 end = Fate(0, ((place, culprit.bytes),))
                 found = replace(_finding(FindingKind.PEAK, place, case), fate=end)
                 best = highest.setdefault(_line_of(found), found)

@@ -283,13 +283,28 @@ class Advice(Enum):
 
     DEEP_COPY = "deep copy"
     WHOLE_PARSE = "whole-file parse"
+    WHOLE_TEXT = "whole text"
+    WHOLE_PICKLE = "whole pickle"
     UNPICKLE = "unpickle"
+    WORKBOOK = "workbook"
+    ALL_ROWS = "all rows"
+    MERGE = "merge"
+    FIGURES = "figures"
     IMPORT = "import"
+    BLAS_BUFFERS = "BLAS buffers"
+    CACHED_RESULTS = "cached results"
+    MADE_ANEW = "made anew"
     REPEATED_GROWTH = "repeated growth"
     GROWING_CONTAINER = "growing container"
+    ARROW_POOL = "Arrow pool"
+    POLARS_POOL = "Polars pool"
     UNTOUCHED = "untouched"
     UNTRACKED = "untracked"
+    IN_ARROW_POOL = "in Arrow's pool"
+    IN_POLARS_POOL = "in Polars' pool"
     HELD = "held"
+    HELD_BY_THREADS = "held by threads"
+    HELD_BY_PYTHON = "held by Python"
 
 
 @dataclass(frozen=True, slots=True)

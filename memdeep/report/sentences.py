@@ -256,7 +256,7 @@ def advice(item: Finding, language: Language) -> str:
     key = f"advice.{item.advice.name.lower()}"
     if item.kind is FindingKind.PEAK and item.advice is Advice.GROWING_CONTAINER:
         key += "_peak"  # it grew, but what was put into it did not stay
-    return language.say(key)
+    return language.say(key, **item.evidence)
 
 
 def evidence(item: Finding, language: Language) -> str:

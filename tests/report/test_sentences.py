@@ -217,10 +217,31 @@ def test_notes_end_with_the_problems_of_the_run() -> None:
 
 
 EVIDENCE = {
-    Advice.DEEP_COPY: {"copied_bytes": MB, "heap_bytes": 3 * MB, "factor": 1.5, "stretches": 1},
-    Advice.WHOLE_PARSE: {"call": "json.load", "held_bytes": MB, "held_share": 0.5},
-    Advice.UNPICKLE: {"held_bytes": MB},
-    Advice.IMPORT: {"module": "pandas", "held_bytes": MB},
+    **{
+        advice: {"call": "the.call", "held_bytes": MB, "held_share": 0.75}
+        for advice in (
+            Advice.DEEP_COPY,
+            Advice.WHOLE_PARSE,
+            Advice.WHOLE_TEXT,
+            Advice.WHOLE_PICKLE,
+            Advice.UNPICKLE,
+            Advice.WORKBOOK,
+            Advice.ALL_ROWS,
+            Advice.MERGE,
+            Advice.FIGURES,
+            Advice.IMPORT,
+            Advice.BLAS_BUFFERS,
+        )
+    },
+    Advice.CACHED_RESULTS: {"call": "load", "held_bytes": MB},
+    Advice.MADE_ANEW: {
+        "call": "concat",
+        "times": 9,
+        "allocated_bytes": 9 * MB,
+        "held_bytes": MB,
+    },
+    Advice.ARROW_POOL: {"held_bytes": MB},
+    Advice.POLARS_POOL: {"held_bytes": MB},
     Advice.REPEATED_GROWTH: {
         "repeats": 9,
         "growing": 8,
@@ -236,7 +257,14 @@ EVIDENCE = {
         "slack_bytes": 8 * MB,
         "libraries": "polars, duckdb",
     },
-    Advice.HELD: {"freed_bytes": MB, "kept_bytes": MB, "rss_bytes": 0, "heap_bytes": -MB},
+    **{
+        advice: {"freed_bytes": MB, "kept_bytes": MB, "rss_bytes": 0, "heap_bytes": -MB}
+        for advice in (Advice.HELD, Advice.HELD_BY_THREADS, Advice.HELD_BY_PYTHON)
+    },
+    **{
+        advice: {"mapped_bytes": 9 * MB, "slack_bytes": MB}
+        for advice in (Advice.IN_ARROW_POOL, Advice.IN_POLARS_POOL)
+    },
 }
 
 
@@ -323,7 +351,7 @@ def test_a_share_says_of_what(kind: FindingKind, text: str) -> None:
     [
         (
             FindingKind.UNTRACKED,
-            "load grew RSS by 9.0 MB, and 8.0 MB of it belong to no allocation that was traced.",
+            "load grew RSS by 9.0 MB, and the tracer did not see 8.0 MB of it.",
         ),
         (FindingKind.HELD, "load freed memory, but 8.0 MB of it stayed in the RSS."),
     ],
