@@ -219,7 +219,8 @@ PyObject* totals(PyObject* self, PyObject*) {
   fields.put("peak_bytes", replay.peak_bytes);
   fields.put("allocated_bytes", replay.allocated_bytes);
   fields.put("unknown_frees", replay.unknown_frees);
-  fields.put("overwritten", replay.overwritten);
+  fields.put("unseen_frees", replay.unseen_frees);
+  fields.put("unseen_bytes", replay.unseen_bytes);
   fields.put("truncated", PyBool_FromLong(replay.truncated));
   fields.put("damage", replay.damage == nullptr ? text("") : text(replay.damage));
   fields.put("calls", list(replay.calls, [](uint64_t count) {

@@ -345,7 +345,7 @@ class Replay : public Account {
           ++calls[allocator];
           if (allocator < kMmap) {
             allocated_bytes += size;
-            allocate(pointer, size, cell_of(uint32_t(stack)));
+            allocate(pointer, size, cell_of(uint32_t(stack)), allocator > kFree);
           } else if (allocator == kMmap) {
             allocated_bytes += size;
             map(pointer << 3, size, cell_of(uint32_t(stack)));

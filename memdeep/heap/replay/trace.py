@@ -74,8 +74,9 @@ class TraceHeader:
 class Totals:
     """Counts over the whole capture; ``calls`` by memray's number of the allocator.
 
-    ``truncated`` is True if it has no proper end; ``damage`` describes what stopped the replay
-    before the end, and is empty if nothing did.
+    ``unseen_frees`` are blocks that were taken for alive until another one lay in their place: they
+    were freed by then. ``truncated`` is True if it has no proper end; ``damage`` describes what
+    stopped the replay before the end, and is empty if nothing did.
     """
 
     records: int
@@ -83,7 +84,8 @@ class Totals:
     peak_bytes: int
     allocated_bytes: int
     unknown_frees: int
-    overwritten: int
+    unseen_frees: int
+    unseen_bytes: int
     truncated: bool
     damage: str
     calls: tuple[int, ...]
