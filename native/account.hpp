@@ -151,13 +151,13 @@ class BigBlocks {
 
  private:
   static constexpr unsigned kPageBits = 15;
-  static constexpr size_t kCounts = size_t{1} << 20;
+  static constexpr size_t kCounts = size_t{1} << 18;
 
   static size_t page(uint64_t address) { return address >> kPageBits & (kCounts - 1); }
 
   void count(uint64_t start, uint64_t end, uint32_t change) {
     const uint64_t last = (end - 1) >> kPageBits;
-    if (last - (start >> kPageBits) >= kCounts / 4) {
+    if (last - (start >> kPageBits) >= kCounts) {
       everywhere_ += change;
       return;
     }

@@ -187,6 +187,9 @@ PyObject* columns(PyObject* self, PyObject*) {
   fields.column("window_rss", replay.windows, [](const Window& one) { return one.rss; });
   fields.column("window_heap", replay.windows, [](const Window& one) { return one.heap; });
   fields.column("window_peak", replay.windows, [](const Window& one) { return one.peak; });
+  fields.column("lost_thread", replay.lost, [](const Lost& lost) { return lost.thread; });
+  fields.column("lost_segment", replay.lost, [](const Lost& lost) { return lost.segment; });
+  fields.column("lost_bytes", replay.lost, [](const Lost& lost) { return lost.bytes; });
   fields.column("segment_sequence", replay.sequences, same);
   return fields.release();
 }

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from memdeep.model.statement import Problem
+
 RawFrame = tuple[str, str, int]  # function, file and line, as they stand in a capture
 
 
@@ -241,7 +243,7 @@ class Heap:
     peak_bytes: int | None
     transients: Lifetimes | None = None
     largest: tuple[LargeAllocation, ...] | None = None
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     def is_traced(self, stretch: Stretch) -> bool:
         """Tell if all of ``stretch`` was traced without a break."""

@@ -50,7 +50,7 @@ def site_nodes(
 
     ``hybrid`` gives sites stacks with native frames among the Python ones (innermost first).
     """
-    threads = [_thread_name(trace, thread) for thread in range(len(trace.threads))]
+    threads = [thread_name(trace, thread) for thread in range(len(trace.threads))]
     nodes = array("i", [_NONE]) * len(trace.sites.node)
     for site in sorted(hybrid):
         python = [frame.raw for frame in trace.python_stack(trace.sites.node[site])]
@@ -86,7 +86,8 @@ def site_nodes(
     return array("i", found["node"])
 
 
-def _thread_name(trace: Trace, thread: int) -> str:
+def thread_name(trace: Trace, thread: int) -> str:
+    """Return the name that a thread of `Sites.thread` is shown by."""
     identifier, _ = trace.threads[thread]
     name = trace.thread_name(thread)
     if name is None and identifier == trace.header.main_thread:

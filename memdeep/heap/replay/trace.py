@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from itertools import compress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from memdeep.heap.header import HOLE, is_closed
 from memdeep.heap.replay.columns import (
@@ -108,6 +108,17 @@ class Module:
     segments: tuple[tuple[int, int], ...]
 
 
+class Lost(NamedTuple):
+    """Bytes that a thread allocated without a Python frame, after it had had one.
+
+    ``segment`` is that of the first.
+    """
+
+    thread: int
+    segment: int
+    bytes: int
+
+
 class NativeFrames(Protocol):
     """Names the native frames of call sites."""
 
@@ -160,6 +171,12 @@ class Trace:
             bytes=unsigned_long(columns["large_bytes"]),
         )
         self.threads: tuple[tuple[int, str], ...] = tuple(names["threads"])
+        lost = (
+            unsigned(columns["lost_thread"]),
+            unsigned(columns["lost_segment"]),
+            unsigned_long(columns["lost_bytes"]),
+        )
+        self.lost = tuple(map(Lost, *lost))
         self.node_parents: Column = unsigned(columns["node_parent"])
         self.node_frames: Column = unsigned(columns["node_frame"])
         self._frame_codes = unsigned(columns["frame_code"])

@@ -100,7 +100,7 @@ steps = st.one_of(
 )
 
 
-@examples(400)
+@examples(150)
 @given(program=st.lists(steps, max_size=40))
 def test_what_is_overlapped_is_not_alive(program: list[Step]) -> None:
     writer, model = CaptureWriter(), Model()
