@@ -281,9 +281,9 @@ PyObject* at_peaks(PyObject* self, PyObject* args) {
 
 PyObject* weighty(PyObject* self, PyObject* args) {
   Unsigned segments;
-  long long least;
-  if (!is_complete(self) ||
-      !PyArg_ParseTuple(args, "O&L:weighty", Unsigned::read, &segments, &least)) {
+  long long least, least_gross, least_bare;
+  if (!is_complete(self) || !PyArg_ParseTuple(args, "O&LLL:weighty", Unsigned::read, &segments,
+                                              &least, &least_gross, &least_bare)) {
     return nullptr;
   }
   std::vector<uint8_t> found;
@@ -291,9 +291,12 @@ PyObject* weighty(PyObject* self, PyObject* args) {
     const std::vector<uint32_t> stacks = replay.site_stacks();
     const size_t count = span(stacks.data(), stacks.size());
     std::vector<uint8_t> is_weighty(count);
+    std::vector<int64_t> gross(count);
     for (const memdeep::Row& row : replay.lifetimes) {
       if (row.bytes >= least) is_weighty[stacks[row.place]] = 1;
+      gross[stacks[row.place]] += row.bytes;
     }
+    for (const memdeep::Row& row : replay.transients) gross[stacks[row.place]] += row.bytes;
     for (const memdeep::Large& large : replay.largest) {
       if (int64_t(large.bytes) >= least) is_weighty[stacks[large.site]] = 1;
     }
@@ -305,7 +308,10 @@ PyObject* weighty(PyObject* self, PyObject* args) {
       }
     }
     found.resize(stacks.size());
-    for (size_t site = 1; site < found.size(); ++site) found[site] = is_weighty[stacks[site]];
+    for (size_t site = 1; site < found.size(); ++site) {
+      const long long needed = replay.sites[site].node == 0 ? least_bare : least_gross;
+      found[site] = is_weighty[stacks[site]] != 0 || gross[stacks[site]] >= needed;
+    }
   };
   return run(self, work) ? packed(found) : nullptr;
 }
@@ -410,8 +416,10 @@ PyMethodDef methods[] = {
      "at_peaks(segments: bytes, nodes: bytes): for each of the segments what is held at its peak by "
      "the nodes of the sites."},
     {"weighty", weighty, METH_VARARGS,
-     "weighty(segments: bytes, least: int): by site, whether its stack holds at least so much at one "
-     "of these peaks, between two segments, or in one allocation."},
+     "weighty(segments: bytes, least: int, least_gross: int, least_bare: int): by site, whether its "
+     "stack holds at least so much at one of these peaks, between two segments, or in one "
+     "allocation; or allocated at least so much in all, the last figure being for stacks without "
+     "frames of Python."},
     {"site_nodes", site_nodes, METH_VARARGS,
      "site_nodes(parents, frames, frame_count, name_count, names, thread_names, steps, stand_ins, "
      "is_tail, nodes): the nodes of the sites in a stack tree, and what that adds to it."},

@@ -25,7 +25,7 @@ from memdeep.model import (
 from memdeep.model.statement import Problem
 
 # Finding the symbols of a native stack is dear. Stacks that never hold this share of the largest
-# heap keep their Python frames only.
+# heap, nor allocate it of all bytes, keep their Python frames only.
 NATIVE_SHARE = 1 / 2000
 
 # The stacks of so many peaks are kept, of the highest: each costs an entry a stack.

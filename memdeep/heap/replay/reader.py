@@ -134,7 +134,7 @@ class ReplayReader:
         names = self._names
         if names is None and native_names.is_installed():
             names = RunSymbols(StoredSymbols(), trace.end_s())
-        sites = trace.weighty_sites(segments, ceil(NATIVE_SHARE * highest_bytes))
+        sites = trace.weighty_sites(segments, ceil(NATIVE_SHARE * highest_bytes), NATIVE_SHARE)
         return {} if names is None else names.hybrid_stacks(trace, sites)
 
 

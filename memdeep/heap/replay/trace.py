@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from itertools import compress
+from math import ceil
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from memdeep.heap.header import HOLE, is_closed
@@ -294,13 +295,19 @@ class Trace:
         found = self.replayed.at_peaks(packed(segments, "I"), packed(nodes, "i"))
         return [ReplayedAlive(**alive) for alive in found]
 
-    def weighty_sites(self, segments: Sequence[int], least_bytes: int) -> list[int]:
+    def weighty_sites(
+        self, segments: Sequence[int], least_bytes: int, least_share: float
+    ) -> list[int]:
         """Return the sites whose stack holds ``least_bytes`` at a peak or at the end of a segment.
 
-        The peaks are those of ``segments``. The bytes of all threads with the same stack count
-        together.
+        The peaks are those of ``segments``. Sites that allocated ``least_share`` of all bytes are
+        returned too; without Python frames a tenth of that suffices. The bytes of all threads with
+        the same stack count together.
         """
-        found = self.replayed.weighty(packed(segments, "I"), least_bytes)
+        gross = max(1, ceil(least_share * self.totals.allocated_bytes))
+        found = self.replayed.weighty(
+            packed(segments, "I"), least_bytes, gross, max(1, gross // 10)
+        )
         return list(compress(range(len(found)), found))
 
 
