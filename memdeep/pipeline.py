@@ -19,6 +19,7 @@ from memdeep.rundir.directory import RunDirectory
 if TYPE_CHECKING:
     from memdeep.load.run import Recording
     from memdeep.model import Report
+    from memdeep.model.statement import Problem
     from memdeep.record.program import WhatToRun
     from memdeep.run.options import RunOptions
     from memdeep.run.progress import Progress
@@ -81,7 +82,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
     died = did_die(run) and len(run.checkpoints) > 2
     outlined = outline(run.checkpoints, died=died)
     heap = recording.heap([item.stretches for item in outlined.phases], on_step)
-    problems = [*run.problems, *heap.problems]
+    problems: list[Problem] = [*run.problems, *heap.problems]
     if outlined.left_out:
         others = f"{MAX_OPEN} others were open when they began"
         problems.append(f"{outlined.left_out:,} spans are not shown as phases: {others}.")

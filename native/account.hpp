@@ -27,6 +27,7 @@ namespace memdeep {
 constexpr uint64_t kMaxAddress = uint64_t{1} << 48;  // in units of 8 bytes
 constexpr uint64_t kMaxSize = uint64_t{1} << 47;
 constexpr size_t kLargest = 20;  // single allocations kept for each segment
+constexpr uint64_t kBig = uint64_t{32} << 10;  // bytes of a block that is known by its range too
 
 // The live allocations by address: 16 bytes each, linear probing, deletion by shifting back.
 class LiveTable {
@@ -120,6 +121,54 @@ class LiveTable {
   unsigned shift_ = 64 - 12;
 };
 
+// The ranges of the live blocks of kBig bytes and more; none overlaps another. Counts of the pages
+// they touch answer nearly every question without a look at the ranges.
+class BigBlocks {
+ public:
+  BigBlocks() : counts_(kCounts) {}
+
+  void insert(uint64_t start, uint64_t end) {
+    ends_.emplace_hint(ends_.end(), start, end);
+    count(start, end, 1);
+  }
+
+  void erase(uint64_t start, uint64_t end) {
+    if (ends_.erase(start) != 0) count(start, end, uint32_t(-1));
+  }
+
+  // False if no block overlaps a range of less than kBig bytes; true is not sure.
+  bool may_meet(uint64_t start, uint64_t end) const {
+    return (counts_[page(start)] | counts_[page(end - 1)] | everywhere_) != 0;
+  }
+
+  // The start of a block that overlaps the range, or 0.
+  uint64_t meets(uint64_t start, uint64_t end) const {
+    auto after = ends_.lower_bound(end);
+    if (after == ends_.begin()) return 0;
+    --after;
+    return after->second > start ? after->first : 0;
+  }
+
+ private:
+  static constexpr unsigned kPageBits = 15;
+  static constexpr size_t kCounts = size_t{1} << 18;
+
+  static size_t page(uint64_t address) { return address >> kPageBits & (kCounts - 1); }
+
+  void count(uint64_t start, uint64_t end, uint32_t change) {
+    const uint64_t last = (end - 1) >> kPageBits;
+    if (last - (start >> kPageBits) >= kCounts) {
+      everywhere_ += change;
+      return;
+    }
+    for (uint64_t at = start >> kPageBits; at <= last; ++at) counts_[at & (kCounts - 1)] += change;
+  }
+
+  std::map<uint64_t, uint64_t> ends_;  // by start
+  Pages<uint32_t> counts_;  // by page
+  uint32_t everywhere_ = 0;  // blocks of too many pages to count
+};
+
 struct Large {
   uint32_t site, born, died, parts;
   uint64_t bytes, address;
@@ -142,7 +191,8 @@ class Account {
   Rows peaks;  // held at the peak of segment `died`, less what was held at its start
   std::vector<Large> largest;  // by segment, then in the order of allocation
   std::vector<Window> windows;
-  uint64_t unknown_frees = 0, overwritten = 0, peak_bytes = 0;
+  uint64_t unknown_frees = 0, peak_bytes = 0;
+  uint64_t unseen_frees = 0, unseen_bytes = 0;  // of blocks in whose place there is another
 
   uint64_t heap() const { return heap_; }
 
@@ -172,11 +222,17 @@ class Account {
 
   // Addresses are in units of 8 bytes, below kMaxAddress and not 0; sizes are below kMaxSize.
   // Operations wait until a batch is full, so that the memory they will touch has been fetched.
-  void allocate(uint64_t address, uint64_t size, uint32_t cell) { push({address, size, cell}); }
-  void free(uint64_t address) { push({address, kFreed, 0}); }
+  // A block that overlaps another proves that this one was freed, in a way that was not seen. Of the
+  // smaller ones only malloc's are asked for that: Python's come from an allocator of its own.
+  void allocate(uint64_t address, uint64_t size, uint32_t cell, bool is_mallocs) {
+    push({address, size, cell, is_mallocs || size >= kBig});
+  }
+  void free(uint64_t address) { push({address, kFreed, 0, false}); }
 
   void map(uint64_t start, uint64_t size, uint32_t cell) {
     flush();
+    drop_overlapped(start, start + size);
+    unmap(start, size);  // MAP_FIXED replaces what is there
     charge(cell, size);
     uint32_t large = kNoLarge;
     if (size > large_floor_) large = note_large(cell, size, 0);
@@ -185,8 +241,8 @@ class Account {
     insert_range(start, start + size, uint32_t(mappings_.size() - 1));
   }
 
-  // Ranges may overlap (MAP_FIXED): munmap shortens or splits all that it meets. By powers of two
-  // of their sizes, so that only a few before the start need be looked at.
+  // munmap shortens or splits all that it meets. By powers of two of their sizes, so that only a few
+  // before the start need be looked at.
   void unmap(uint64_t start, uint64_t size) {
     flush();
     const uint64_t end = start + size;
@@ -262,11 +318,13 @@ class Account {
     uint64_t address;
     uint64_t size;  // kFreed for a free
     uint32_t cell;
+    bool is_proof;  // that what it overlaps was freed
   };
   static constexpr uint64_t kFreed = ~uint64_t{0};
   static constexpr size_t kBatch = 64;
   static constexpr uint32_t kNoLarge = 0xFFFFFFFF;
   static constexpr size_t kPowers = 64;
+  static constexpr size_t kMaxDropped = size_t{1} << 16;
 
   uint32_t segment() const { return segment_; }
 
@@ -301,28 +359,60 @@ class Account {
       if (operation.size == kFreed) {
         LiveTable::Entry* entry = live_.find(operation.address);
         if (entry == nullptr) {
-          ++unknown_frees;
+          if (!take_back(operation.address)) ++unknown_frees;
           continue;
         }
         const LiveTable::Entry freed = *entry;
         live_.erase(entry);
         release(freed);
       } else {
+        const uint64_t start = operation.address << 3, end = start + operation.size;
+        if (operation.is_proof && (operation.size >= kBig || big_.may_meet(start, end))) {
+          drop_overlapped(start, end);
+        }
         LiveTable::Entry before;
-        charge(operation.cell, operation.size);
         LiveTable::Entry* entry =
             live_.put(operation.address, operation.size, operation.cell, before);
+        if (before.address() != 0) drop(before);
+        charge(operation.cell, operation.size);
+        if (operation.size >= kBig) big_.insert(start, end);
         if (operation.size > large_floor_) {
           entry->set_large();
           note_large(operation.cell, operation.size, operation.address);
         }
-        if (before.address() != 0) {  // memray missed its free, and would count it for ever
-          ++overwritten;
-          release(before, false);
-        }
       }
     }
     waiting_count_ = 0;
+  }
+
+  // Frees the big blocks that overlap the range.
+  void drop_overlapped(uint64_t start, uint64_t end) {
+    while (const uint64_t met = start == end ? 0 : big_.meets(start, end)) {
+      LiveTable::Entry* entry = live_.find(met >> 3);
+      const LiveTable::Entry before = *entry;
+      live_.erase(entry);
+      drop(before);
+    }
+  }
+
+  // Frees a block that memray would count for ever: another lies there.
+  void drop(const LiveTable::Entry& before) {
+    ++unseen_frees;
+    unseen_bytes += before.size();
+    if (dropped_.size() == kMaxDropped) dropped_.clear();
+    dropped_[before.address()] = before.size();
+    release(before);
+  }
+
+  // Tells whether the block at `address` was dropped a moment ago. Its free was seen then, only late:
+  // memray records that of a realloc when the memory may be another thread's already.
+  bool take_back(uint64_t address) {
+    auto found = dropped_.find(address);
+    if (found == dropped_.end()) return false;
+    --unseen_frees;
+    unseen_bytes -= found->second;
+    dropped_.erase(found);
+    return true;
   }
 
   void charge(uint32_t number, uint64_t size) {
@@ -334,8 +424,12 @@ class Account {
     ++cell.alive;
   }
 
-  void release(const LiveTable::Entry& entry, bool may_be_large = true) {
-    if (entry.is_large() && may_be_large) {
+  void release(const LiveTable::Entry& entry) {
+    if (entry.size() >= kBig) {
+      const uint64_t start = entry.address() << 3;
+      big_.erase(start, start + entry.size());
+    }
+    if (entry.is_large()) {
       auto found = large_alive_.find(entry.address());
       if (found != large_alive_.end()) {
         largest[found->second].died = segment();
@@ -474,6 +568,8 @@ class Account {
   Operation waiting_[kBatch];
   size_t waiting_count_ = 0;
   LiveTable live_;
+  BigBlocks big_;
+  std::unordered_map<uint64_t, uint64_t> dropped_;  // bytes by address, of the last ones
   std::multimap<uint64_t, Range> ranges_[kPowers];
   std::vector<Mapping> mappings_;
   std::vector<Cell> cells_ = std::vector<Cell>(1);

@@ -187,6 +187,9 @@ PyObject* columns(PyObject* self, PyObject*) {
   fields.column("window_rss", replay.windows, [](const Window& one) { return one.rss; });
   fields.column("window_heap", replay.windows, [](const Window& one) { return one.heap; });
   fields.column("window_peak", replay.windows, [](const Window& one) { return one.peak; });
+  fields.column("lost_thread", replay.lost, [](const Lost& lost) { return lost.thread; });
+  fields.column("lost_segment", replay.lost, [](const Lost& lost) { return lost.segment; });
+  fields.column("lost_bytes", replay.lost, [](const Lost& lost) { return lost.bytes; });
   fields.column("segment_sequence", replay.sequences, same);
   fields.column("segment_setter", replay.setters, same);
   return fields.release();
@@ -220,7 +223,8 @@ PyObject* totals(PyObject* self, PyObject*) {
   fields.put("peak_bytes", replay.peak_bytes);
   fields.put("allocated_bytes", replay.allocated_bytes);
   fields.put("unknown_frees", replay.unknown_frees);
-  fields.put("overwritten", replay.overwritten);
+  fields.put("unseen_frees", replay.unseen_frees);
+  fields.put("unseen_bytes", replay.unseen_bytes);
   fields.put("truncated", PyBool_FromLong(replay.truncated));
   fields.put("damage", replay.damage == nullptr ? text("") : text(replay.damage));
   fields.put("calls", list(replay.calls, [](uint64_t count) {
@@ -278,9 +282,9 @@ PyObject* at_peaks(PyObject* self, PyObject* args) {
 
 PyObject* weighty(PyObject* self, PyObject* args) {
   Unsigned segments;
-  long long least;
-  if (!is_complete(self) ||
-      !PyArg_ParseTuple(args, "O&L:weighty", Unsigned::read, &segments, &least)) {
+  long long least, least_gross, least_bare;
+  if (!is_complete(self) || !PyArg_ParseTuple(args, "O&LLL:weighty", Unsigned::read, &segments,
+                                              &least, &least_gross, &least_bare)) {
     return nullptr;
   }
   std::vector<uint8_t> found;
@@ -288,9 +292,12 @@ PyObject* weighty(PyObject* self, PyObject* args) {
     const std::vector<uint32_t> stacks = replay.site_stacks();
     const size_t count = span(stacks.data(), stacks.size());
     std::vector<uint8_t> is_weighty(count);
+    std::vector<int64_t> gross(count);
     for (const memdeep::Row& row : replay.lifetimes) {
       if (row.bytes >= least) is_weighty[stacks[row.place]] = 1;
+      gross[stacks[row.place]] += row.bytes;
     }
+    for (const memdeep::Row& row : replay.transients) gross[stacks[row.place]] += row.bytes;
     for (const memdeep::Large& large : replay.largest) {
       if (int64_t(large.bytes) >= least) is_weighty[stacks[large.site]] = 1;
     }
@@ -302,7 +309,10 @@ PyObject* weighty(PyObject* self, PyObject* args) {
       }
     }
     found.resize(stacks.size());
-    for (size_t site = 1; site < found.size(); ++site) found[site] = is_weighty[stacks[site]];
+    for (size_t site = 1; site < found.size(); ++site) {
+      const long long needed = replay.sites[site].node == 0 ? least_bare : least_gross;
+      found[site] = is_weighty[stacks[site]] != 0 || gross[stacks[site]] >= needed;
+    }
   };
   return run(self, work) ? packed(found) : nullptr;
 }
@@ -407,8 +417,10 @@ PyMethodDef methods[] = {
      "at_peaks(segments: bytes, nodes: bytes): for each of the segments what is held at its peak by "
      "the nodes of the sites."},
     {"weighty", weighty, METH_VARARGS,
-     "weighty(segments: bytes, least: int): by site, whether its stack holds at least so much at one "
-     "of these peaks, between two segments, or in one allocation."},
+     "weighty(segments: bytes, least: int, least_gross: int, least_bare: int): by site, whether its "
+     "stack holds at least so much at one of these peaks, between two segments, or in one "
+     "allocation; or allocated at least so much in all, the last figure being for stacks without "
+     "frames of Python."},
     {"site_nodes", site_nodes, METH_VARARGS,
      "site_nodes(parents, frames, frame_count, name_count, names, thread_names, steps, stand_ins, "
      "is_tail, nodes): the nodes of the sites in a stack tree, and what that adds to it."},

@@ -99,6 +99,11 @@ struct Thread {
   std::string name;
 };
 
+struct Lost {  // allocated by a thread without a frame of Python, after it had had one
+  uint32_t thread, segment;  // the first
+  uint64_t bytes;
+};
+
 class Replay : public Account {
  public:
   enum class State { kHeader, kRecords, kEnded, kDamaged };
@@ -113,6 +118,7 @@ class Replay : public Account {
   std::vector<uint32_t> native_parents{0};
   std::vector<std::vector<Module>> generations{{}};
   std::vector<Thread> threads;
+  std::vector<Lost> lost;
   std::vector<int64_t> sequences{-1};  // of the marker that begins a segment; -1: not known
   std::vector<uint64_t> setters{0};  // the thread that set that marker; 0: not known
   uint64_t records = 0;
@@ -194,6 +200,8 @@ class Replay : public Account {
     uint32_t thread;
     uint64_t id;
     std::vector<uint32_t> nodes;
+    bool had_frames = false;
+    uint32_t lost = 0;  // plus 1
   };
   struct Region {
     uint64_t end;
@@ -344,9 +352,10 @@ class Replay : public Account {
             return fail("an allocation is impossible"), record;
           }
           ++calls[allocator];
+          if (allocator != kMunmap && stack_->nodes.empty() && stack_->had_frames) lose(size);
           if (allocator < kMmap) {
             allocated_bytes += size;
-            allocate(pointer, size, cell_of(uint32_t(stack)));
+            allocate(pointer, size, cell_of(uint32_t(stack)), allocator > kFree);
           } else if (allocator == kMmap) {
             allocated_bytes += size;
             map(pointer << 3, size, cell_of(uint32_t(stack)));
@@ -360,6 +369,7 @@ class Replay : public Account {
         if (from > end) return record;
         if (stack_ == nullptr) return fail("a frame comes before any thread"), record;
         if (code >> 31) return fail("a code object is impossible"), record;
+        stack_->had_frames = true;
         stack_->nodes.push_back(child(top(), code << 33 | uint64_t(offset) << 1 | (type & 1)));
       } else if (type & 0x20) {
         uint64_t pointer = 0, stack = last_native_;
@@ -383,6 +393,14 @@ class Replay : public Account {
       ++records;
     }
     return from;
+  }
+
+  void lose(uint64_t size) {
+    if (stack_->lost == 0) {
+      lost.push_back({stack_->thread, uint32_t(sequences.size() - 1), 0});
+      stack_->lost = uint32_t(lost.size());
+    }
+    lost[stack_->lost - 1].bytes += size;
   }
 
   void remember(uint64_t pointer) {

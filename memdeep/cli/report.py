@@ -60,10 +60,10 @@ def make(path: Path, into: Path | None, settings: Settings) -> Report:
 def _tell(report: Report, page: Path, spoken: Language) -> None:
     from rich.text import Text
 
-    from memdeep.report import terminal
+    from memdeep.report import sentences, terminal
 
     speech.say(terminal.verdict(report, speech.stderr().width, spoken))
-    for problem in report.run.problems:
+    for problem in sentences.problems(report, spoken):
         speech.say(Text(f"\n{plain(problem)}", style="yellow"))
     speech.say("")
     speech.say(terminal.place(page, spoken))

@@ -13,10 +13,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from memdeep.heap.replay.lifetimes import joined
-from memdeep.model import Heap, LargeAllocation, Lifetimes, Peak, Sample, StackTree, Stretch
+from memdeep.model import (
+    Heap,
+    LargeAllocation,
+    Lifetimes,
+    Peak,
+    Sample,
+    StackTree,
+    Stretch,
+)
+from memdeep.model.statement import Problem
 
 # Finding the symbols of a native stack is dear. Stacks that never hold this share of the largest
-# heap keep their Python frames only.
+# heap, nor allocate it of all bytes, keep their Python frames only.
 NATIVE_SHARE = 1 / 2000
 
 # The stacks of so many peaks are kept, of the highest: each costs an entry a stack.
@@ -55,11 +64,33 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class LostLines:
+    """Bytes that a thread allocated without a Python frame, after it had had one.
+
+    The first were allocated before the checkpoint ``before``. ``thread`` is its name, or None for
+    the main thread.
+    """
+
+    thread: str | None
+    before: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenFrees:
+    """Blocks that were freed in a way that the tracer does not see."""
+
+    blocks: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class HeapPart:
     """The heap of one part; ``at_checkpoints`` are those it covers, ``peaks`` by group.
 
     ``transients`` and ``largest`` are None where the reader cannot know them. ``damage`` describes
-    the damage of the capture, if there is any: then ``part`` ends before it.
+    the damage of the capture, if there is any: then ``part`` ends before it. ``lost_lines`` and
+    ``unseen_frees`` are what the tracer missed, as far as the reader can tell.
     """
 
     part: Part
@@ -71,6 +102,8 @@ class HeapPart:
     transients: Lifetimes | None = None
     largest: tuple[LargeAllocation, ...] | None = None
     damage: str | None = None
+    lost_lines: tuple[LostLines, ...] = ()
+    unseen_frees: UnseenFrees | None = None
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:
@@ -108,7 +141,7 @@ def join(
     tree: StackTree,
     checkpoints: int,
     groups: Sequence[Sequence[Stretch]],
-    problems: Sequence[str] = (),
+    problems: Sequence[Problem] = (),
 ) -> Heap:
     """Join the heaps of all parts; ``problems`` tell what could not be read.
 

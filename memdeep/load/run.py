@@ -20,6 +20,7 @@ from memdeep.heap.tracemalloc import read_snapshots
 from memdeep.load import checkpoints, consistency
 from memdeep.load.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.load.journal import read_journal
+from memdeep.load.missed import missed
 from memdeep.load.traced import Traced, align_parts, lost
 from memdeep.model import (
     CaptureFile,
@@ -31,6 +32,7 @@ from memdeep.model import (
     Sample,
     Stretch,
 )
+from memdeep.model.statement import Problem
 from memdeep.model.sums import sum_of_known
 from memdeep.record.how import MEMRAY, TRACEMALLOC
 from memdeep.rundir import journal
@@ -77,7 +79,7 @@ class Recording:
         """
         builder = StackTreeBuilder(self.origins)
         heaps: list[HeapPart] = []
-        problems: list[str] = []
+        problems: list[Problem] = []
         if self.snapshots is not None:
             on_step("Reading the snapshots")
             try:
@@ -95,6 +97,7 @@ class Recording:
                     raise
                 problems.append(lost(error))
         problems += [problem for heap in heaps for problem in damage_of(heap)]
+        problems += missed(heaps, self.run.checkpoints)
         return join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from memdeep.model.statement import Problem
+
 RawFrame = tuple[str, str, int]  # function, file and line, as they stand in a capture
 
 
@@ -290,7 +292,7 @@ class Heap:
     peak_bytes: int | None
     transients: Lifetimes | None = None
     largest: tuple[LargeAllocation, ...] | None = None
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     residency: tuple[Residency, ...] = ()
 
     def is_traced(self, stretch: Stretch) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from memdeep.model.heap import Frame, Sample
-from memdeep.model.statement import Statement
+from memdeep.model.statement import Problem, Statement
 
 MAIN_THREAD = "MainThread"
 
@@ -149,7 +149,7 @@ class Run:
     processes: tuple[Process, ...] = ()
     warning_bytes: int | None = None
     critical_bytes: int | None = None
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     limit: MemoryLimit | None = None
     stack_dumps: tuple[StackDump, ...] = ()
     captures: tuple[CaptureFile, ...] = ()

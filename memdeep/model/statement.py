@@ -33,6 +33,9 @@ class Statement:
             _check(name, self.values[name], kind)
 
 
+Problem = str | Statement  # a sentence in English where its maker words it
+
+
 def state(key: str, /, **values: Value) -> Statement:
     """Make the statement ``key`` about ``values``."""
     return Statement(key, values)
@@ -95,4 +98,12 @@ KINDS: Mapping[str, Mapping[str, type]] = {
     "limit.own_address_space": {},
     "limit.own_cgroup": {},
     "limit.process": {"name": str},
+    "problem.lost_lines": {"size_bytes": int, "after": str, "before": str},
+    "problem.lost_lines_of_thread": {
+        "size_bytes": int,
+        "thread": str,
+        "after": str,
+        "before": str,
+    },
+    "problem.unseen_frees": {"n": int, "size_bytes": int},
 }

@@ -80,7 +80,11 @@ class MemrayTracer:
         memray.Tracker = OtherTracker  # type: ignore[misc]
 
     def mark(self, _sequence: int) -> "str | None":
-        """Return a sentence once if the program has replaced memray's profile function."""
+        """Return a sentence once if a profile function of the program's is in place now.
+
+        One that was there between two checkpoints, or that is no function of Python's, is not seen
+        here: the replay finds the allocations without frames that it leaves behind.
+        """
         if self._running is not None and not self._is_blind:
             of_threads = threading._profile_hook
             if sys.getprofile() is not None or of_threads is not start_thread_trace:

@@ -427,7 +427,15 @@ def notes(report: Report, language: Language) -> tuple[str, ...]:
         for key, is_needed in applies.items()
         if is_needed
     ]
-    return (*said, *run.problems)
+    return (*said, *problems(report, language))
+
+
+def problems(report: Report, language: Language) -> tuple[str, ...]:
+    """Return the sentences on what could not be recorded or read."""
+    return tuple(
+        statement(said, language) if isinstance(said, Statement) else said
+        for said in report.run.problems
+    )
 
 
 def _subject(report: Report, phase: Phase, language: Language) -> str:

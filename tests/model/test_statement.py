@@ -45,13 +45,13 @@ def test_a_statement_has_words_for_its_values(key: str) -> None:
         assert set(PLACEHOLDER.findall(table[key])) == set(KINDS[key])
 
 
-def test_what_words_say_of_an_end_or_a_limit_can_be_stated() -> None:
-    assert {key for key in KEYS if key.startswith(("exit.", LIMIT))} == set(KINDS)
+def test_what_words_say_of_an_end_a_limit_or_a_problem_can_be_stated() -> None:
+    assert {key for key in KEYS if key.startswith(("exit.", "problem.", LIMIT))} == set(KINDS)
 
 
 def test_every_statement_is_made() -> None:
     texts = [text for text in sources(".py") if "memdeep.model.statement import" in text]
-    made = {key for text in texts for key in re.findall(r'"((?:exit|limit)\.\w+)"', text)}
+    made = {key for text in texts for key in re.findall(r'"((?:exit|limit|problem)\.\w+)"', text)}
     parts = [part for text in texts for part in AROUND.findall(text)]
     for key in set(KINDS) - made:
         assert any(key.startswith(begin) and key.endswith(end) for begin, end in parts), key

@@ -54,9 +54,7 @@ def site_nodes(
     ``hybrid`` gives sites stacks with native frames among the Python ones (innermost first).
     ``names_of_threads`` are those that threads have at checkpoints, with their identifiers.
     """
-    threads = [
-        _thread_name(trace, thread, names_of_threads) for thread in range(len(trace.threads))
-    ]
+    threads = [thread_name(trace, thread, names_of_threads) for thread in range(len(trace.threads))]
     nodes = array("i", [_NONE]) * len(trace.sites.node)
     for site in sorted(hybrid):
         python = [frame.raw for frame in trace.python_stack(trace.sites.node[site])]
@@ -92,8 +90,11 @@ def site_nodes(
     return array("i", found["node"])
 
 
-def _thread_name(trace: Trace, thread: int, known: Collection[tuple[int, str]]) -> str:
-    """Return the name of a thread; it is that of its checkpoints, and no other thread has it."""
+def thread_name(trace: Trace, thread: int, known: Collection[tuple[int, str]]) -> str:
+    """Return the name that a thread of `Sites.thread` is shown by: no other thread has it.
+
+    ``known`` are the names that threads have at checkpoints, with their identifiers.
+    """
     identifier, _ = trace.threads[thread]
     name = trace.thread_name(thread)
     if name is None:

@@ -7,7 +7,7 @@ marker it meets; a segment is named by the next checkpoint at its end or after i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from math import ceil
 from operator import itemgetter
 from pathlib import Path
@@ -15,12 +15,20 @@ from pathlib import Path
 from memdeep.heap import native_names
 from memdeep.heap.damage import HOLED, check_marked, lacks, shortened, up_to_there
 from memdeep.heap.native_names import RunSymbols
-from memdeep.heap.parts import MAX_PEAKS, NATIVE_SHARE, HeapPart, Part, raised_to_checkpoints
+from memdeep.heap.parts import (
+    MAX_PEAKS,
+    NATIVE_SHARE,
+    HeapPart,
+    LostLines,
+    Part,
+    UnseenFrees,
+    raised_to_checkpoints,
+)
 from memdeep.heap.reader import CaptureFacts
 from memdeep.heap.replay.axis import CheckpointAxis
 from memdeep.heap.replay.columns import NEVER
 from memdeep.heap.replay.engine import replay
-from memdeep.heap.replay.nodes import site_nodes
+from memdeep.heap.replay.nodes import site_nodes, thread_name
 from memdeep.heap.replay.trace import Cut, NativeFrames, Trace
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.model import LargeAllocation, Peak, RawFrame, Sample, Stretch
@@ -91,7 +99,8 @@ class ReplayReader:
         on_step("Naming the stacks")
         highest = max((heights[window] for window in peak_windows.values()), default=0)
         hybrid = self._hybrid_stacks(trace, segments, highest)
-        nodes = site_nodes(trace, builder, hybrid, _thread_names(axis, part))
+        names_of_threads = _thread_names(axis, part)
+        nodes = site_nodes(trace, builder, hybrid, names_of_threads)
         on_step("Adding up what each stack held")
         lifetimes, transients = trace.at_checkpoints(nodes, axis.ends)
         at_checkpoints = tuple(lifetimes.heap_at(part.last + 1)[part.first :])
@@ -113,6 +122,8 @@ class ReplayReader:
             transients=transients,
             largest=_largest(trace, axis.ends, nodes, builder),
             damage=damage,
+            lost_lines=tuple(_lost_lines(trace, axis.ends, names_of_threads)),
+            unseen_frees=UnseenFrees(trace.totals.unseen_frees, trace.totals.unseen_bytes),
         )
         return raised_to_checkpoints(heap, groups)
 
@@ -125,7 +136,7 @@ class ReplayReader:
         names = self._names
         if names is None and native_names.is_installed():
             names = RunSymbols(StoredSymbols(), trace.end_s())
-        sites = trace.weighty_sites(segments, ceil(NATIVE_SHARE * highest_bytes))
+        sites = trace.weighty_sites(segments, ceil(NATIVE_SHARE * highest_bytes), NATIVE_SHARE)
         return {} if names is None else names.hybrid_stacks(trace, sites)
 
 
@@ -148,6 +159,18 @@ def damage_in(trace: Trace, part: Part) -> str | None:
     if head.is_closed and totals.truncated and is_cut:
         return shortened(calls, head.allocations)
     return up_to_there(HOLED) if trace.has_hole else None
+
+
+def _lost_lines(
+    trace: Trace, ends: Sequence[int], names: Collection[tuple[int, str]]
+) -> Iterator[LostLines]:
+    """Find the threads that lost their Python frames, before the last checkpoint."""
+    for lost in trace.lost:
+        if ends[lost.segment] != NEVER:
+            identifier, _ = trace.threads[lost.thread]
+            is_main = identifier == trace.header.main_thread
+            name = None if is_main else thread_name(trace, lost.thread, names)
+            yield LostLines(name, ends[lost.segment], lost.bytes)
 
 
 def _highest_segments(trace: Trace, windows: Iterable[int]) -> list[int]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from itertools import compress
-from typing import TYPE_CHECKING, Protocol
+from math import ceil
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from memdeep.heap.header import HOLE, is_closed
 from memdeep.heap.replay.columns import (
@@ -74,8 +75,9 @@ class TraceHeader:
 class Totals:
     """Counts over the whole capture; ``calls`` by memray's number of the allocator.
 
-    ``truncated`` is True if it has no proper end; ``damage`` describes what stopped the replay
-    before the end, and is empty if nothing did.
+    ``unseen_frees`` are blocks that were taken for alive until another one lay in their place: they
+    were freed by then. ``truncated`` is True if it has no proper end; ``damage`` describes what
+    stopped the replay before the end, and is empty if nothing did.
     """
 
     records: int
@@ -83,7 +85,8 @@ class Totals:
     peak_bytes: int
     allocated_bytes: int
     unknown_frees: int
-    overwritten: int
+    unseen_frees: int
+    unseen_bytes: int
     truncated: bool
     damage: str
     calls: tuple[int, ...]
@@ -104,6 +107,17 @@ class Module:
     filename: str
     address: int
     segments: tuple[tuple[int, int], ...]
+
+
+class Lost(NamedTuple):
+    """Bytes that a thread allocated without a Python frame, after it had had one.
+
+    ``segment`` is that of the first.
+    """
+
+    thread: int
+    segment: int
+    bytes: int
 
 
 class NativeFrames(Protocol):
@@ -160,6 +174,12 @@ class Trace:
             bytes=unsigned_long(columns["large_bytes"]),
         )
         self.threads: tuple[tuple[int, str], ...] = tuple(names["threads"])
+        lost = (
+            unsigned(columns["lost_thread"]),
+            unsigned(columns["lost_segment"]),
+            unsigned_long(columns["lost_bytes"]),
+        )
+        self.lost = tuple(map(Lost, *lost))
         self.node_parents: Column = unsigned(columns["node_parent"])
         self.node_frames: Column = unsigned(columns["node_frame"])
         self._frame_codes = unsigned(columns["frame_code"])
@@ -277,13 +297,19 @@ class Trace:
         found = self.replayed.at_peaks(packed(segments, "I"), packed(nodes, "i"))
         return [ReplayedAlive(**alive) for alive in found]
 
-    def weighty_sites(self, segments: Sequence[int], least_bytes: int) -> list[int]:
+    def weighty_sites(
+        self, segments: Sequence[int], least_bytes: int, least_share: float
+    ) -> list[int]:
         """Return the sites whose stack holds ``least_bytes`` at a peak or at the end of a segment.
 
-        The peaks are those of ``segments``. The bytes of all threads with the same stack count
-        together.
+        The peaks are those of ``segments``. Sites that allocated ``least_share`` of all bytes are
+        returned too; without Python frames a tenth of that suffices. The bytes of all threads with
+        the same stack count together.
         """
-        found = self.replayed.weighty(packed(segments, "I"), least_bytes)
+        gross = max(1, ceil(least_share * self.totals.allocated_bytes))
+        found = self.replayed.weighty(
+            packed(segments, "I"), least_bytes, gross, max(1, gross // 10)
+        )
         return list(compress(range(len(found)), found))
 
 

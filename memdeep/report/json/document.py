@@ -88,7 +88,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         "checkpoints": _checkpoints(report),
         "phases": iter(phase_records),
         "phases_left_out": phases.left_out,
-        "problems": list(run.problems),
+        "problems": list(sentences.problems(report, ENGLISH)),
         "findings": iter(findings),
         "death": death,
         "limit": None if run.limit is None else _limit(run.limit),

@@ -141,7 +141,7 @@ def test_plain_captures(tmp_path: Path, python: Path, options: tuple[str, ...]) 
     calls = trace.totals.calls
     assert all(calls[allocator] for allocator in (5, 6, 7, 8, 10, 11, 12, 14, 15)), calls
     assert not trace.totals.truncated
-    assert not trace.totals.overwritten
+    assert not trace.totals.unseen_frees
 
 
 @pytest.mark.parametrize("words", [("fork",), ("kill",), ("fork", "kill")], ids=" ".join)

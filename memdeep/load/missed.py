@@ -1,0 +1,40 @@
+"""States what the tracer missed: lines of Python, and frees. Knows heaps of parts, and no words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from memdeep.heap.parts import HeapPart, LostLines
+from memdeep.model import Checkpoint
+from memdeep.model.statement import Statement, state
+
+# Python's own end and memray's thread allocate a few kilobytes without a frame.
+LEAST_LOST_BYTES = 64 << 10
+# The C library frees a few blocks behind the tracer's back, when threads end or libraries load.
+LEAST_UNSEEN_BYTES = 1 << 20
+
+
+def missed(heaps: Sequence[HeapPart], points: Sequence[Checkpoint]) -> Iterator[Statement]:
+    """Yield a statement on each thread that lost its lines, and one on the frees not seen."""
+    for heap in heaps:
+        for lost in heap.lost_lines:
+            if lost.bytes >= LEAST_LOST_BYTES:
+                yield _lost(lost, points)
+    unseen = [heap.unseen_frees for heap in heaps if heap.unseen_frees is not None]
+    size_bytes = sum(frees.bytes for frees in unseen)
+    if size_bytes >= LEAST_UNSEEN_BYTES:
+        blocks = sum(frees.blocks for frees in unseen)
+        yield state("problem.unseen_frees", n=blocks, size_bytes=size_bytes)
+
+
+def _lost(lost: LostLines, points: Sequence[Checkpoint]) -> Statement:
+    after, before = (points[place].label for place in (lost.before - 1, lost.before))
+    if lost.thread is None:
+        return state("problem.lost_lines", size_bytes=lost.bytes, after=after, before=before)
+    return state(
+        "problem.lost_lines_of_thread",
+        size_bytes=lost.bytes,
+        thread=lost.thread,
+        after=after,
+        before=before,
+    )

@@ -1,0 +1,52 @@
+"""What the tracer missed is stated from some size on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from factories import checkpoint
+
+from memdeep.heap.parts import HeapPart, LostLines, Part, UnseenFrees
+from memdeep.heap.replay.lifetimes import joined
+from memdeep.load.missed import LEAST_LOST_BYTES, LEAST_UNSEEN_BYTES, missed
+from memdeep.model.statement import state
+
+
+def part(lost: tuple[LostLines, ...] = (), unseen: UnseenFrees | None = None) -> HeapPart:
+    return HeapPart(
+        part=Part(Path("capture.bin"), 0, 2, 1),
+        at_checkpoints=(0, 0, 0),
+        lifetimes=joined([]),
+        peaks={},
+        curve=(),
+        peak_bytes=0,
+        lost_lines=lost,
+        unseen_frees=unseen,
+    )
+
+
+def test_lost_lines_name_the_checkpoints_around_the_first() -> None:
+    lost = (
+        LostLines(None, 1, LEAST_LOST_BYTES),
+        LostLines("loader", 2, LEAST_LOST_BYTES),
+        LostLines("quiet", 2, LEAST_LOST_BYTES - 1),
+    )
+    points = [checkpoint(place, label) for place, label in enumerate(["begin", "middle", "end"])]
+    assert list(missed([part(lost)], points)) == [
+        state("problem.lost_lines", size_bytes=LEAST_LOST_BYTES, after="begin", before="middle"),
+        state(
+            "problem.lost_lines_of_thread",
+            size_bytes=LEAST_LOST_BYTES,
+            thread="loader",
+            after="middle",
+            before="end",
+        ),
+    ]
+
+
+def test_unseen_frees_of_all_captures_count_together() -> None:
+    half = UnseenFrees(3, LEAST_UNSEEN_BYTES // 2)
+    assert list(missed([part(unseen=half)], [])) == []
+    assert list(missed([part(unseen=half), part(), part(unseen=half)], [])) == [
+        state("problem.unseen_frees", n=6, size_bytes=LEAST_UNSEEN_BYTES)
+    ]
