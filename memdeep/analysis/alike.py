@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import count
 from os.path import commonprefix
 
 from memdeep.model import PhaseKind, PhaseOutline
@@ -43,10 +44,17 @@ def numbered(name: str) -> str:
 
 def shared(names: Iterable[str]) -> str:
     """Return ``names``, which differ in their numbers only, with ``*`` for those that differ."""
-    first, *others = dict.fromkeys(names)
-    numbers = [_NUMBER.findall(first), *map(_NUMBER.findall, others)]
-    same = iter([len(set(column)) == 1 for column in zip(*numbers, strict=True)])
-    return _NUMBER.sub(lambda number: number[0] if next(same) else ANY, first)
+    rest = iter(names)
+    first = next(rest)
+    numbers = _NUMBER.findall(first)
+    same = set(range(len(numbers)))
+    for name in rest:
+        if not same:
+            break
+        others = _NUMBER.findall(name)
+        same -= {place for place in same if others[place] != numbers[place]}
+    places = count()
+    return _NUMBER.sub(lambda number: number[0] if next(places) in same else ANY, first)
 
 
 def _around(names: list[str]) -> str:

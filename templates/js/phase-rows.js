@@ -105,7 +105,7 @@
       return found;
     }
 
-    // `wish` = {sort: column or null, direction: 1 or -1, words, onlyGrew, nested, closed: Set of phases}.
+    // `wish` = {sort: column or null, direction: 1 or -1, words, onlyGrew, nested, closed and untouched: Sets of phases}.
     function rows(wish) {
       const words = wish.words.trim().toLowerCase();
       const found = chosen({ ...wish, words });
@@ -121,8 +121,8 @@
         const inside = (children.get(parent) ?? []).filter((phase) => found.has(phase)).sort(order);
         for (const phase of inside) {
           const isParent = (children.get(phase) ?? []).some((child) => found.has(child));
-          // What was searched for is not to be hidden in a pattern that is closed to begin with.
-          const isSought = words !== '' && isPattern(phases, phase);
+          // What was searched for is not hidden in a pattern that nobody has closed.
+          const isSought = words !== '' && wish.untouched.has(phase);
           const isOpen = isParent && (isSought || !wish.closed.has(phase));
           shown.push({ phase, level, context: found.get(phase), isParent, isOpen });
           if (isOpen) visit(phase, level + 1);

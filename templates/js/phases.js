@@ -27,6 +27,7 @@
       nested: tools.querySelector('[data-nested]'), shown: tools.querySelector('[data-shown]'),
     };
     const closed = new Set(phases.name.flatMap((_, phase) => (isPattern(phases, phase) ? [phase] : [])));
+    const untouched = new Set(closed); // patterns, which are closed to begin with
     const phaseCount = phases.name.length - closed.size;
     let sort = { column: null, direction: -1 }; // null: in the order of the program
     let shown = [];
@@ -124,7 +125,7 @@
       const stood = shown[active]?.phase;
       const wish = {
         sort: sort.column, direction: sort.direction, words: part.filter.value,
-        onlyGrew: part.grew.checked, nested: part.nested.checked, closed,
+        onlyGrew: part.grew.checked, nested: part.nested.checked, closed, untouched,
       };
       shown = order.rows(wish);
       made = new Map();
@@ -173,6 +174,7 @@
     function toggle(place, isOpen) {
       const item = shown[place];
       if (!item.isParent || item.isOpen === isOpen) return false;
+      untouched.delete(item.phase);
       if (isOpen) closed.delete(item.phase);
       else closed.add(item.phase);
       refresh();

@@ -149,7 +149,7 @@ const PHASES = {
   files: [2, null, null, null, 0, null], slack: [0, null, null, null, 5, null], untouched: [9, null, null, null, 0, null],
 };
 const table = memdeep.phaseRows.create(PHASES, (phase) => PHASES.name[phase], () => null);
-const WISH = { sort: null, direction: -1, words: '', onlyGrew: false, nested: true, closed: new Set() };
+const WISH = { sort: null, direction: -1, words: '', onlyGrew: false, nested: true, closed: new Set(), untouched: new Set() };
 const names = (wish) => table.rows({ ...WISH, ...wish }).map((row) => PHASES.name[row.phase]).join(' ');
 
 test('unsorted, phases are in the order of the program', () => {
@@ -208,8 +208,9 @@ test('a pattern sorts by its own figure, its members within it; flat there are n
 });
 
 test('what is searched for is shown in a closed pattern, too, and counted without it', () => {
-  const wish = { ...WISH, words: 'day 2', closed: new Set([6]) };
+  const wish = { ...WISH, words: 'day 2', closed: new Set([6]), untouched: new Set([6]) };
   same(days.rows(wish).map((row) => DAYS.name[row.phase]), ['day *', 'day 2']);
+  same(days.rows({ ...wish, untouched: new Set() }).map((row) => DAYS.name[row.phase]), ['day *']);
   assert.equal(days.count(wish), 1);
   assert.equal(days.count({ ...WISH, closed: new Set([6]) }), 6);
 });

@@ -337,3 +337,24 @@ def test_a_hostile_report_has_a_row_for_each_phase() -> None:
     assert [shown.name["en"] for shown in page.phases] == names
     assert {names["en"] for names in page.band_names.values()} == set(names)
     assert not page.phases[-1].complete
+
+
+@pytest.mark.parametrize(
+    ("key", "verdict"), [(None, "ended"), ("exit.not_the_way_of_python", "failed")]
+)
+def test_a_program_that_chose_its_status_is_not_said_to_have_failed(
+    key: str | None, verdict: str
+) -> None:
+    evidence = () if key is None else (state(key),)
+    page = page_of(report(run=run(exit=Exit(1, None, "failed", evidence))))
+    assert (page.verdict, page.status) == (verdict, "1")
+
+
+def test_small_findings_are_folded_behind_the_others() -> None:
+    found = [
+        Finding(FindingKind.GROWTH, 0, (0,), size * MB, 0.5, culprit(), None)
+        for size in (90, 80, 2, 1)
+    ]
+    page = page_of(report([phase("load")], found))
+    assert [card.bytes_text for card in page.findings] == ["90.0 MB", "80.0 MB"]
+    assert [card.rank for card in page.more_findings] == [3, 4]
