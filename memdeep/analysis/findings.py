@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from memdeep.analysis.advice import Case, advise
-from memdeep.analysis.alike import alike
 from memdeep.analysis.beyond_heap import beyond_heap
+from memdeep.analysis.charges import Charge, charges, outlives
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.freed import (
     PhasesAround,
@@ -24,7 +24,6 @@ from memdeep.model import (
     Heap,
     Lifetime,
     Phase,
-    PhaseKind,
     StackBytes,
     Stretch,
 )
@@ -32,7 +31,6 @@ from memdeep.model.sums import Tally, stacks_of
 
 MAX_FINDINGS = 10
 MAX_PEAKS = 3
-MAX_SEGMENT_SHARE = 0.5  # of a span's bytes of one line; with more, the segment is named
 MIN_BYTES = 1 << 20
 MIN_SHARE_OF_PEAK = 0.02
 MIN_TRANSIENT_SHARE = 0.1
@@ -52,19 +50,6 @@ class _Ground:
     homes: Sequence[int | None]
     lines: ChargedLines
     least_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Charge:
-    """Bytes that one phase kept, or several phases of one pattern; ``end`` is when they were alive.
-
-    ``places`` are the phases, ``end`` is the checkpoint that ends the last of them.
-    """
-
-    places: tuple[int, ...]
-    pattern: str
-    end: int
-    lifetimes: list[Lifetime] = field(default_factory=list)
 
 
 def findings(
@@ -103,7 +88,16 @@ def findings(
     explaining = _explaining_the_highest_heap(ground, ranked)
     others = [finding for finding in ranked if finding not in explaining]
     chosen = explaining + others[: MAX_FINDINGS - len(explaining)]
-    return tuple(sorted(chosen, key=importance, reverse=True))
+    return _led_by_a_line(sorted(chosen, key=importance, reverse=True))
+
+
+def _led_by_a_line(ranked: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Put a line first if the leading finding names none and the line explains more."""
+    if not ranked or ranked[0].culprit is not None:
+        return tuple(ranked)
+    told = (one for one in ranked if one.culprit is not None and one.bytes > ranked[0].bytes)
+    first = next(told, ranked[0])
+    return first, *(one for one in ranked if one is not first)
 
 
 def _importance(finding: Finding) -> int:
@@ -148,11 +142,11 @@ def _growth(ground: _Ground) -> list[Finding]:
     kept: dict[int, list[Lifetime]] = {}
     for life in ground.heap.lifetimes:
         home = ground.homes[life.born]
-        if home is not None and _outlives(life, ground.phases[home].end):
+        if home is not None and outlives(life, ground.phases[home].end):
             kept.setdefault(home, []).append(life)
     found = [
         (charge, culprit)
-        for charge in _charges(ground, kept)
+        for charge in charges(ground.phases, kept, ground.lines)
         for culprit in ground.lines.culprits(_stacks(charge.lifetimes), 0)
         if culprit.bytes >= ground.least_bytes
     ]
@@ -172,70 +166,7 @@ def _home(around: Iterable[tuple[int, int, int]], phases: Sequence[Phase]) -> in
     return innermost((item for item in around if phases[item[0]].heap is not None), phases)
 
 
-def _outlives(life: Lifetime, end: int) -> bool:
-    """Tell whether bytes born before checkpoint ``end`` are alive there."""
-    return life.died is None or life.died > end
-
-
-def _charges(ground: _Ground, kept: Mapping[int, Sequence[Lifetime]]) -> list[_Charge]:
-    """Add up what one line kept in many phases, before anything is too small to be told.
-
-    A loop with a checkpoint in each round, or a phase for each day, would otherwise be many small
-    findings. Segments of a span are summed in the span; other phases by the pattern of their
-    names. Where one phase has more than half of it, that one is named.
-    """
-    by_line: dict[tuple[int | None, tuple[str, int]], dict[int, list[Lifetime]]] = {}
-    for place, lifetimes in kept.items():
-        parent = ground.phases[place].outline.parent
-        for life in lifetimes:
-            line = (parent, ground.lines.line(life.node))
-            by_line.setdefault(line, {}).setdefault(place, []).append(life)
-    charges: dict[tuple[int, ...], _Charge] = {}
-    for (parent, _), by_place in by_line.items():
-        left = dict(by_place)
-        for pattern, places in _groups(ground, parent, by_place):
-            sizes = [sum(life.bytes for life in by_place[place]) for place in places]
-            if max(sizes) > MAX_SEGMENT_SHARE * sum(sizes):
-                continue
-            is_of_span = parent is not None and not pattern
-            charged = (parent,) if is_of_span and parent is not None else places
-            _charge(ground, charges, charged, pattern, [left.pop(place) for place in places])
-        for place, lifetimes in left.items():
-            _charge(ground, charges, (place,), "", [lifetimes])
-    return list(charges.values())
-
-
-def _groups(
-    ground: _Ground, parent: int | None, places: Iterable[int]
-) -> list[tuple[str, tuple[int, ...]]]:
-    """Group the phases within ``parent`` whose bytes may be added up; "" is no pattern."""
-    outlines = {place: ground.phases[place].outline for place in places}
-    groups = [
-        (pattern, members) for pattern, members in alike(outlines) if pattern or parent is None
-    ]
-    if parent is not None:
-        segments = [p for p, outline in outlines.items() if outline.kind is PhaseKind.SEGMENT]
-        groups += [("", tuple(segments))] if segments else []
-    return groups
-
-
-def _charge(
-    ground: _Ground,
-    charges: dict[tuple[int, ...], _Charge],
-    places: tuple[int, ...],
-    pattern: str,
-    lifetimes: Iterable[Iterable[Lifetime]],
-) -> None:
-    """Charge to ``places`` those of the bytes that are alive when the last of these has ended."""
-    if places not in charges:
-        charges[places] = _Charge(places, pattern, max(ground.phases[p].end for p in places))
-    charge = charges[places]
-    charge.lifetimes.extend(
-        life for lives in lifetimes for life in lives if _outlives(life, charge.end)
-    )
-
-
-def _kept_bytes(ground: _Ground, charges: Sequence[_Charge]) -> list[int]:
+def _kept_bytes(ground: _Ground, charges: Sequence[Charge]) -> list[int]:
     """Return all that the phases of each charge allocated and that was alive at its end.
 
     A phase knows it of itself, unless not all of it was traced.
@@ -261,7 +192,7 @@ def _stacks(lifetimes: Sequence[Lifetime]) -> tuple[StackBytes, ...]:
     return stacks_of(tally)
 
 
-def _growth_finding(ground: _Ground, charge: _Charge, culprit: Culprit) -> Finding:
+def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Finding:
     line = (culprit.frame.filename, culprit.frame.lineno)
     own = [life for life in charge.lifetimes if ground.lines.line(life.node) == line]
     largest = charge.places[0]

@@ -42,7 +42,8 @@ class Culprit:
     ``node`` is a stack of the branch that holds most of them; ``share`` is their part of the
     phase's total. ``branch_bytes`` are those that went through each of the innermost frames of that
     stack, from ``frame`` on; there are none if the stacks of the line were not told apart, or if it
-    has only one.
+    has only one. ``resident_bytes`` are those of its bytes that were resident; None where that was
+    not measured.
     """
 
     frame: Frame
@@ -51,6 +52,7 @@ class Culprit:
     allocations: int
     share: float
     branch_bytes: tuple[int, ...] = ()
+    resident_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,35 @@ class Gap:
     file_bytes: int | None
     slack_bytes: int
     untouched_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of the growth of the RSS in a phase, as sums over its stretches.
+
+    They add up to it: ``unknown`` is the rest, None where the growth itself is not known.
+    ``heap`` is the growth of the live allocations, without mappings of files and shared memory.
+    ``untouched`` is what of it did not become resident, 0 or less: what a phase touches of an
+    earlier reservation is in ``heap``. ``allocator`` is free memory that allocators hold, ``unseen``
+    lies in mappings in which nothing traced was ever found, ``tracer`` are pages of the capture.
+
+    Without a reading of the mappings at both ends of each stretch, all but ``heap``, ``file`` (which
+    includes shared memory then) and ``unknown`` are None; so are these where they are not known.
+    """
+
+    heap: int | None
+    file: int | None
+    shared: int | None = None
+    allocator: int | None = None
+    untouched: int | None = None
+    unseen: int | None = None
+    tracer: int | None = None
+    unknown: int | None = None
+
+    @property
+    def is_measured(self) -> bool:
+        """Tell whether the mappings were read at both ends."""
+        return self.untouched is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +176,7 @@ class Phase:
     explained_ratio: float | None
     gap: Gap | None = None
     trend: Trend | None = None
+    parts: Parts | None = None
 
     @property
     def name(self) -> str:
