@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from memdeep.analysis.advice import Case, advise
@@ -16,13 +16,17 @@ from memdeep.analysis.freed import (
     phases_around,
 )
 from memdeep.analysis.kept import kept_bytes
+from memdeep.analysis.resident import ResidentHeap
+from memdeep.analysis.touched import touched
 from memdeep.model import (
+    Alive,
     Culprit,
     Fate,
     Finding,
     FindingKind,
     Heap,
     Lifetime,
+    Peak,
     Phase,
     StackBytes,
     Stretch,
@@ -34,14 +38,24 @@ MAX_PEAKS = 3
 MIN_BYTES = 1 << 20
 MIN_SHARE_OF_PEAK = 0.02
 MIN_TRANSIENT_SHARE = 0.1
+RESERVED_SHARE = 0.1  # of a reservation at most is in use
+RESERVED_BYTES = 16 << 20  # of it in use are more than a reservation, whatever its size
 MIN_SHARE_OF_HIGHEST = 0.2  # of the heap at its highest point: who held more is always named
+
+_STAYED = (
+    FindingKind.GROWTH,
+    FindingKind.SHARED,
+    FindingKind.TOUCHED,
+    FindingKind.UNTRACKED,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
     """The input of every search for findings; those below ``least_bytes`` are left out.
 
-    ``homes`` has the innermost traced phase around each segment, or None.
+    ``homes`` has the innermost traced phase around each segment, or None. ``peak_bytes`` is the
+    highest heap without what was only reserved, or maps files.
     """
 
     heap: Heap
@@ -49,6 +63,8 @@ class _Ground:
     around: PhasesAround
     homes: Sequence[int | None]
     lines: ChargedLines
+    resident: ResidentHeap
+    peak_bytes: int
     least_bytes: int
 
 
@@ -66,13 +82,17 @@ def findings(
     the heap tells nothing.
     """
     around = phases_around([phase.outline for phase in phases], checkpoints)
+    resident = ResidentHeap(heap)
+    peak_bytes = _peak_in_use(heap, phases, resident)
     ground = _Ground(
         heap=heap,
         phases=phases,
         around=around,
         homes=[_home(stretches, phases) for stretches in around],
         lines=ChargedLines(heap.tree),
-        least_bytes=max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * (heap.peak_bytes or 0))),
+        resident=resident,
+        peak_bytes=peak_bytes,
+        least_bytes=max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * peak_bytes)),
     )
     growth = _growth(ground)
     blamed = {(place, _line_of(finding)) for finding in growth for place in finding.phases}
@@ -82,7 +102,7 @@ def findings(
         is_peak = finding.kind is FindingKind.PEAK
         return _importance(finding) * (0.5 if is_peak and is_known else 1)
 
-    found = growth + _peaks(ground)
+    found = growth + _peaks(ground) + _touched(ground)
     found += beyond_heap(heap, phases) if sees_malloc else []
     ranked = sorted(found, key=importance, reverse=True)
     explaining = _explaining_the_highest_heap(ground, ranked)
@@ -95,30 +115,49 @@ def _led_by_a_line(ranked: Sequence[Finding]) -> tuple[Finding, ...]:
     """Put a line first if the leading finding names none and the line explains more."""
     if not ranked or ranked[0].culprit is not None:
         return tuple(ranked)
-    told = (one for one in ranked if one.culprit is not None and one.bytes > ranked[0].bytes)
+    told = (one for one in ranked if one.culprit is not None and one.bytes_in_use > ranked[0].bytes)
     first = next(told, ranked[0])
     return first, *(one for one in ranked if one is not first)
 
 
 def _importance(finding: Finding) -> int:
-    stayed = finding.kind in (FindingKind.GROWTH, FindingKind.UNTRACKED)
-    return finding.bytes * (2 if stayed else 1)
+    if finding.kind is FindingKind.RESERVED:
+        return 0  # it costs nothing yet
+    return finding.bytes_in_use * (2 if finding.kind in _STAYED else 1)
+
+
+def _highest(phases: Sequence[Phase]) -> tuple[int, Peak, Alive] | None:
+    """Find the outermost phase with the highest peak of which the stacks are known."""
+    known = [
+        (phase.heap.peak.bytes, -phase.outline.depth, place, phase.heap.peak)
+        for place, phase in enumerate(phases)
+        if phase.heap is not None and phase.heap.peak.stacks is not None
+    ]
+    if not known:
+        return None
+    *_, place, peak = max(known, key=lambda item: item[:2])
+    return None if peak.stacks is None else (place, peak, peak.stacks)
+
+
+def _peak_in_use(heap: Heap, phases: Sequence[Phase], resident: ResidentHeap) -> int:
+    """Return the highest heap without what was not in use at the reading nearest to it."""
+    highest = _highest(phases)
+    if highest is None or not heap.residency:
+        return heap.peak_bytes or 0
+    place, _, stacks = highest
+    return sum(stack.bytes for stack in resident.in_use(stacks, phases[place].end))
 
 
 def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> list[Finding]:
     """Find or make a finding for each line that held a fifth of the heap at its highest point."""
-    known = [
-        (phase.heap.peak.bytes, -phase.outline.depth, place, phase.heap.peak)
-        for place, phase in enumerate(ground.phases)
-        if phase.heap is not None and phase.heap.peak.stacks is not None
-    ]
-    if not known:
+    highest = _highest(ground.phases)
+    if highest is None:
         return []
-    *_, place, peak = max(known, key=lambda item: item[:2])
-    if peak.stacks is None or peak.bytes < ground.least_bytes:
+    place, peak, stacks = highest
+    if ground.peak_bytes < ground.least_bytes:
         return []
     explaining = []
-    for culprit in ground.lines.culprits_alive(peak.stacks, peak.bytes):
+    for culprit in _in_use(ground, place, stacks, min(peak.bytes, ground.peak_bytes)):
         if culprit.share < MIN_SHARE_OF_HIGHEST:
             break
         line = (culprit.frame.filename, culprit.frame.lineno)
@@ -126,6 +165,14 @@ def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> 
         case = Case(ground.heap, ground.phases[place], culprit, ())
         explaining.append(found or _finding(FindingKind.PEAK, place, case))
     return explaining
+
+
+def _in_use(
+    ground: _Ground, place: int, stacks: Iterable[StackBytes], total_bytes: int
+) -> Sequence[Culprit]:
+    """Find the lines that held most of ``stacks``, without what was not in use."""
+    parts = ground.resident.in_use(stacks, ground.phases[place].end)
+    return ground.lines.culprits(parts, total_bytes)
 
 
 def _line_of(finding: Finding) -> tuple[str, int] | None:
@@ -140,17 +187,20 @@ def _growth(ground: _Ground) -> list[Finding]:
     A phase that repeats ends with its last repeat: what a later repeat freed was not kept.
     """
     kept: dict[int, list[Lifetime]] = {}
+    mappings = ground.resident.mapping_nodes
     for life in ground.heap.lifetimes:
         home = ground.homes[life.born]
-        if home is not None and outlives(life, ground.phases[home].end):
+        if home is None or life.node in mappings:
+            continue
+        if outlives(life, ground.phases[home].end):
             kept.setdefault(home, []).append(life)
     found = [
         (charge, culprit)
         for charge in charges(ground.phases, kept, ground.lines)
-        for culprit in ground.lines.culprits(_stacks(charge.lifetimes), 0)
+        for culprit in _charged(ground, charge)
         if culprit.bytes >= ground.least_bytes
     ]
-    found.sort(key=lambda item: item[1].bytes, reverse=True)
+    found.sort(key=lambda item: (_bytes_in_use(item[1]), item[1].bytes), reverse=True)
     found = found[:MAX_FINDINGS]
     totals = _kept_bytes(ground, [charge for charge, _ in found])
     return [
@@ -159,6 +209,28 @@ def _growth(ground: _Ground) -> list[Finding]:
         )
         for (charge, culprit), total in zip(found, totals, strict=True)
     ]
+
+
+def _charged(ground: _Ground, charge: Charge) -> Iterator[Culprit]:
+    """Yield the lines of a charge, with what of their bytes was resident at its end."""
+    by_line: dict[tuple[str, int], list[Lifetime]] = {}
+    for life in charge.lifetimes:
+        by_line.setdefault(ground.lines.line(life.node), []).append(life)
+    for culprit in ground.lines.culprits(_stacks(charge.lifetimes), 0):
+        own = by_line[culprit.frame.filename, culprit.frame.lineno]
+        untouched = ground.resident.untouched_bytes(own, charge.end)
+        in_use = None if untouched is None else culprit.bytes - untouched
+        yield replace(culprit, resident_bytes=in_use)
+
+
+def _bytes_in_use(culprit: Culprit) -> int:
+    return culprit.bytes if culprit.resident_bytes is None else culprit.resident_bytes
+
+
+def _is_reservation(ground: _Ground, culprit: Culprit) -> bool:
+    """Tell whether so little of the bytes of a line is in use that it only reserved them."""
+    share = min(RESERVED_BYTES, RESERVED_SHARE * culprit.bytes)
+    return _bytes_in_use(culprit) < max(ground.least_bytes, share)
 
 
 def _home(around: Iterable[tuple[int, int, int]], phases: Sequence[Phase]) -> int | None:
@@ -202,8 +274,9 @@ def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Findin
             by_home.add(ground.homes[life.born], life.bytes, life.allocations)
         largest = max(charge.places, key=lambda place: by_home.get(place, (0, 0)))
     case = Case(ground.heap, ground.phases[largest], culprit, own)
+    kind = FindingKind.RESERVED if _is_reservation(ground, culprit) else FindingKind.GROWTH
     return replace(
-        _finding(FindingKind.GROWTH, largest, case),
+        _finding(kind, largest, case),
         phases=charge.places,
         pattern=charge.pattern,
         fate=alive_and_freed(own, ground.phases, ground.around),
@@ -221,7 +294,27 @@ def _finding(kind: FindingKind, place: int, case: Case) -> Finding:
         culprit=case.culprit,
         advice=None if suggestion is None else suggestion.advice,
         evidence={} if suggestion is None else suggestion.evidence,
+        resident_bytes=case.culprit.resident_bytes,
     )
+
+
+def _touched(ground: _Ground) -> list[Finding]:
+    """Find lines by what became resident of memory that they mapped, or had reserved before."""
+    found = touched(ground.phases, ground.resident, ground.lines, ground.least_bytes)
+    return [
+        Finding(
+            kind=kind,
+            phase=max(charge.places, key=lambda p: ground.phases[p].rss_delta_bytes or 0),
+            phases=charge.places,
+            bytes=culprit.bytes,
+            share=culprit.share,
+            culprit=culprit,
+            advice=None,
+            pattern=charge.pattern,
+            resident_bytes=culprit.bytes,
+        )
+        for kind, charge, culprit in found
+    ]
 
 
 def _peaks(ground: _Ground) -> list[Finding]:
@@ -242,7 +335,7 @@ def _peaks(ground: _Ground) -> list[Finding]:
             StackBytes(stack.node, stack.bytes - held.get(stack.node, 0), stack.allocations)
             for stack in phase.heap.peak.stacks
         ]
-        for culprit in ground.lines.culprits(gone, phase.heap.peak.bytes)[:1]:
+        for culprit in _in_use(ground, place, gone, phase.heap.peak.bytes)[:1]:
             if culprit.bytes >= ground.least_bytes:
                 case = Case(ground.heap, phase, culprit, ())
                 end = Fate(0, ((place, culprit.bytes),))
@@ -260,12 +353,12 @@ def _risen(ground: _Ground) -> list[tuple[int, int]]:
     Each comes with the bytes that its largest line held at the peak; the largest first.
     """
     parents = {phase.outline.parent for phase in ground.phases}
-    least_rise = MIN_TRANSIENT_SHARE * (ground.heap.peak_bytes or 0)
+    least_rise = MIN_TRANSIENT_SHARE * ground.peak_bytes
     risen: list[tuple[int, int]] = []
     for place, phase in enumerate(ground.phases):
         if place in parents or phase.heap is None or phase.heap.peak.stacks is None:
             continue
         if phase.heap.transient_bytes >= least_rise:
-            lines = ground.lines.culprits_alive(phase.heap.peak.stacks, phase.heap.peak.bytes)
+            lines = _in_use(ground, place, phase.heap.peak.stacks, phase.heap.peak.bytes)
             risen += [(largest.bytes, place) for largest in lines[:1]]
     return sorted(risen, key=lambda item: (-item[0], item[1]))

@@ -78,11 +78,13 @@ class Parts:
     They add up to it: ``unknown`` is the rest, None where the growth itself is not known.
     ``heap`` is the growth of the live allocations, without mappings of files and shared memory.
     ``untouched`` is what of it did not become resident, 0 or less: what a phase touches of an
-    earlier reservation is in ``heap``. ``allocator`` is free memory that allocators hold, ``unseen``
-    lies in mappings in which nothing traced was ever found, ``tracer`` are pages of the capture.
+    earlier reservation is in ``heap``. ``allocator`` is free memory that allocators hold,
+    ``unseen`` lies in mappings in which nothing traced was ever found, ``tracer`` are pages of the
+    capture.
 
-    Without a reading of the mappings at both ends of each stretch, all but ``heap``, ``file`` (which
-    includes shared memory then) and ``unknown`` are None; so are these where they are not known.
+    Without a reading of the mappings at both ends of each stretch, all but ``heap``, ``file``
+    (which includes shared memory then) and ``unknown`` are None; so are these where they are not
+    known.
     """
 
     heap: int | None
@@ -227,12 +229,18 @@ class Phase:
 class FindingKind(Enum):
     """The kind of a finding.
 
-    GROWTH: bytes that stayed. PEAK: bytes that were alive only at the peak. UNTRACKED: the RSS grew
-    and the heap did not. HELD: the heap shrank and the RSS did not.
+    GROWTH: bytes that stayed. PEAK: bytes that were alive only at the peak. FILE and SHARED: pages
+    of a mapped file and of shared memory that became resident. RESERVED: bytes that stayed but of
+    which hardly any were ever touched. UNTRACKED: the RSS grew and the heap did not. HELD: the heap
+    shrank and the RSS did not.
     """
 
     GROWTH = "growth"
     PEAK = "peak"
+    FILE = "file"
+    SHARED = "shared"
+    RESERVED = "reserved"
+    TOUCHED = "touched"
     UNTRACKED = "untracked"
     HELD = "held"
 
@@ -267,8 +275,9 @@ class Fate:
 class Finding:
     """A cause of memory growth: a line, a phase (its index), the bytes.
 
-    ``share`` is the part of the phase's retained bytes (GROWTH), of its peak (PEAK), of its RSS
-    growth (UNTRACKED), or of the bytes it freed (HELD). The last two kinds have no culprit.
+    ``share`` is the part of the phase's kept bytes (GROWTH, RESERVED), of its peak (PEAK), of the
+    bytes it freed (HELD), or of its RSS growth (all others). UNTRACKED and HELD have no culprit.
+    ``resident_bytes`` are those of the bytes that were resident; None where that was not measured.
     ``evidence`` holds, by name, the figures and words that ``advice`` rests on. ``phases`` are all
     that the bytes are summed over, ``phase`` is the one of them with the most; ``pattern`` is that
     of their names, "" for segments, which have none, and for a single phase.
@@ -284,6 +293,12 @@ class Finding:
     evidence: Mapping[str, int | float | str] = field(default_factory=dict)
     fate: Fate | None = None
     pattern: str = ""
+    resident_bytes: int | None = None
+
+    @property
+    def bytes_in_use(self) -> int:
+        """The resident bytes, or all where it is not known which were."""
+        return self.bytes if self.resident_bytes is None else self.resident_bytes
 
 
 @dataclass(frozen=True, slots=True)

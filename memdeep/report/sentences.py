@@ -39,6 +39,7 @@ _BUILD_TAGS = re.compile(r"(\.(cpython|pypy)[^.]*|\.abi3)(?=\.so)|(-[0-9a-f]{8})
 VERDICTS = ("completed", "failed", "killed", "oom-killed")  # those that have words
 MAX_NAME = 100  # characters of a name within a sentence
 MAX_DEATH_PHASES = 3  # named in one sentence
+NEARLY_ALL = 0.9  # of what stayed; where less is resident, it is said how much
 MIN_FATE_SHARE = 0.05  # of a finding's bytes: smaller parts are left out
 
 
@@ -155,6 +156,14 @@ def finding(report: Report, item: Finding, language: Language) -> str:
             where=where,
             size_bytes=item.bytes,
         )
+    if item.kind not in (FindingKind.GROWTH, FindingKind.PEAK):
+        return language.say(
+            f"finding.{item.kind.value}",
+            phase=_finding_subject(report, item, language),
+            where=where,
+            size_bytes=item.bytes,
+            resident_bytes=item.bytes_in_use,
+        )
     phases = [report.phases[place] for place in item.phases]
     until = "finding.until_end" if len(phases) == 1 else "finding.until_last_end"
     return language.say(
@@ -164,7 +173,14 @@ def finding(report: Report, item: Finding, language: Language) -> str:
         where=where,
         size_bytes=item.bytes,
         until=language.say(until if phases[-1].complete else "finding.until_death"),
-    )
+    ) + _in_use(item, language)
+
+
+def _in_use(item: Finding, language: Language) -> str:
+    """Return a sentence on how much of a finding's bytes is resident, if that is not nearly all."""
+    if item.bytes_in_use >= NEARLY_ALL * item.bytes:
+        return ""
+    return language.say("finding.in_use", resident_bytes=item.resident_bytes)
 
 
 def finding_name(report: Report, item: Finding, language: Language) -> str:

@@ -287,10 +287,19 @@ def _lines_grid() -> Table:
     return grid
 
 
+_OTHER_FINDINGS = {
+    FindingKind.PEAK: "terminal.at_peak",
+    FindingKind.FILE: "terminal.of_files",
+    FindingKind.SHARED: "terminal.shared",
+    FindingKind.RESERVED: "terminal.reserved",
+    FindingKind.TOUCHED: "terminal.touched",
+}
+
+
 def _other_finding(report: Report, item: Finding, width: int, language: Language) -> Text:
     if item.culprit is None:
         return Text(wrap(plain(sentences.finding(report, item, language)), width))
-    key = "terminal.at_peak" if item.kind is FindingKind.PEAK else "terminal.kept_by"
+    key = _OTHER_FINDINGS.get(item.kind, "terminal.kept_by")
     where = sentences.location(item.culprit.frame)
     name = sentences.finding_name(report, item, language)
     said = plain(language.say(key, phase=name, where=where))
