@@ -6,6 +6,7 @@ its cgroup where it is alone in one (`--memory-limit`); the first, "begin", is o
 
 import json
 import mmap
+import os
 import tempfile
 from pathlib import Path
 
@@ -30,8 +31,8 @@ def kernel() -> "dict[str, int]":
     return figures
 
 
-def touch(mapped: mmap.mmap) -> None:
-    for place in range(0, len(mapped), mmap.PAGESIZE):
+def touch(mapped: mmap.mmap, size: int) -> None:
+    for place in range(0, size, mmap.PAGESIZE):
         mapped[place] = 1
 
 
@@ -50,16 +51,21 @@ with tempfile.NamedTemporaryFile(dir=".") as file:
         pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         total = sum(pages[place] for place in range(0, len(pages), mmap.PAGESIZE))
     said["file"] = kernel()
+in_memory = os.memfd_create("parts")
+os.ftruncate(in_memory, 25 * MB)
 with phase("shared"):
-    shared = mmap.mmap(-1, 25 * MB)
-    touch(shared)
+    shared = mmap.mmap(in_memory, 25 * MB)
+    touch(shared, 25 * MB)
 said["shared"] = kernel()
+with phase("anonymous"):
+    anonymous = mmap.mmap(-1, 35 * MB)
+    touch(anonymous, 35 * MB)
+said["anonymous"] = kernel()
 with phase("reserved"):
     reserved = mmap.mmap(-1, 200 * MB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 said["reserved"] = kernel()
 with phase("touched"):
-    for place in range(0, 50 * MB, mmap.PAGESIZE):
-        reserved[place] = 1
+    touch(reserved, 50 * MB)
 said["touched"] = kernel()
 for _ in range(3):
     with phase("replaced"):
