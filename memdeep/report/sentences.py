@@ -151,7 +151,7 @@ def finding(report: Report, item: Finding, language: Language) -> str:
         return language.say(
             "finding.highest" if item.fate is None else "finding.peak",
             phase=_subject(report, phase, language),
-            peak_bytes=phase.peak_bytes,
+            peak_bytes=phase.highest_bytes if item.fate is None else phase.peak_bytes,
             where=where,
             size_bytes=item.bytes,
         )
@@ -384,7 +384,7 @@ def _subject(report: Report, phase: Phase, language: Language) -> str:
 def _growth(phases: Sequence[Phase], language: Language) -> str:
     rss = sum_of_known([phase.rss_delta_bytes for phase in phases])
     heap = sum_of_known([phase.heap_delta_bytes for phase in phases])
-    if rss is not None and rss > 0:
+    if rss is not None and rss > 0 and not any(phase.shares_rss for phase in phases):
         text = language.say("finding.grew_rss", size_bytes=rss)
     elif (heap or 0) > 0:
         text = language.say("finding.grew_heap", size_bytes=heap)
