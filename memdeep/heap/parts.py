@@ -7,7 +7,7 @@ has a part, with a capture of its own, for each of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
@@ -59,7 +59,8 @@ class HeapPart:
     """The heap of one part; ``at_checkpoints`` are those it covers, ``peaks`` by group.
 
     ``transients`` and ``largest`` are None where the reader cannot know them. ``damage`` describes
-    the damage of the capture, if there is any: then ``part`` ends before it.
+    the damage of the capture, if there is any: then ``part`` ends before it. ``own_peaks`` as in
+    `Heap`.
     """
 
     part: Part
@@ -71,6 +72,7 @@ class HeapPart:
     transients: Lifetimes | None = None
     largest: tuple[LargeAllocation, ...] | None = None
     damage: str | None = None
+    own_peaks: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:
@@ -130,7 +132,15 @@ def join(
         transients=None if transients is None else joined(transients),
         largest=None if largest is None else tuple(chain.from_iterable(largest)),
         problems=tuple(problems),
+        own_peaks=_own_peaks(parts),
     )
+
+
+def _own_peaks(parts: Sequence[HeapPart]) -> dict[str, dict[int, int]]:
+    found: dict[str, dict[int, int]] = {}
+    for name, peaks in chain.from_iterable(heap.own_peaks.items() for heap in parts):
+        found.setdefault(name, {}).update(peaks)
+    return found
 
 
 def _known(figures: Sequence[Item | None]) -> list[Item] | None:

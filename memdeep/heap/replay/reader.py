@@ -91,7 +91,8 @@ class ReplayReader:
         on_step("Naming the stacks")
         highest = max((heights[window] for window in peak_windows.values()), default=0)
         hybrid = self._hybrid_stacks(trace, segments, highest)
-        nodes = site_nodes(trace, builder, hybrid, _thread_names(axis, part))
+        threads = _thread_names(axis, part)
+        nodes = site_nodes(trace, builder, hybrid, threads)
         on_step("Adding up what each stack held")
         lifetimes, transients = trace.at_checkpoints(nodes, axis.ends)
         at_checkpoints = tuple(lifetimes.heap_at(part.last + 1)[part.first :])
@@ -113,6 +114,7 @@ class ReplayReader:
             transients=transients,
             largest=_largest(trace, axis.ends, nodes, builder),
             damage=damage,
+            own_peaks=axis.own_peaks(trace, threads),
         )
         return raised_to_checkpoints(heap, groups)
 
