@@ -183,6 +183,11 @@ struct Window {  // what lies before a cut and after the one before it; heap and
   uint64_t rss, heap, peak;
 };
 
+struct ThreadPeak {  // the highest heap of what one thread allocated, in one segment
+  uint32_t segment, thread;
+  uint64_t bytes;
+};
+
 class Account {
  public:
   // The results; complete after close().
@@ -191,6 +196,7 @@ class Account {
   Rows peaks;  // held at the peak of segment `died`, less what was held at its start
   std::vector<Large> largest;  // by segment, then in the order of allocation
   std::vector<Window> windows;
+  std::vector<ThreadPeak> thread_peaks;  // where a thread's heap changed; by segment
   uint64_t unknown_frees = 0, peak_bytes = 0;
   uint64_t unseen_frees = 0, unseen_bytes = 0;  // of blocks in whose place there is another
 
@@ -209,12 +215,12 @@ class Account {
   }
 
  protected:
-  // The cell of a site in the current segment.
-  uint32_t cell_of_site(uint32_t site) {
+  // The cell of a site of a thread in the current segment.
+  uint32_t cell_of_site(uint32_t site, uint32_t thread) {
     if (site >= site_cells_.size()) site_cells_.resize(site + 1);
     auto& [stamp, cell] = site_cells_[site];
     if (stamp != segment_ + 1) {
-      cell = new_cell(site);
+      cell = new_cell(site, thread);
       stamp = segment_ + 1;
     }
     return cell;
@@ -305,6 +311,11 @@ class Account {
     int64_t peak_bytes, since_bytes, freed_bytes, freed_count;
     int32_t peak_count, since_count;
     uint32_t alive;  // allocations, whatever the segment
+    uint32_t thread;
+  };
+  struct ThreadHeap {
+    uint64_t bytes, peak;
+    uint32_t stamp;  // segment + 1, when the peak is of that segment
   };
   struct Mapping {  // one mmap; munmap may have left several parts of it, or none
     uint32_t cell, parts, large;
@@ -328,7 +339,7 @@ class Account {
 
   uint32_t segment() const { return segment_; }
 
-  uint32_t new_cell(uint32_t site) {
+  uint32_t new_cell(uint32_t site, uint32_t thread) {
     uint32_t number;
     if (vacant_cells_.empty()) {
       number = uint32_t(cells_.size());
@@ -337,8 +348,9 @@ class Account {
       number = vacant_cells_.back();
       vacant_cells_.pop_back();
     }
-    cells_[number] = {site, segment(), segment(), peak_, 0, 0, 0, 0, 0, 0, 0};
+    cells_[number] = {site, segment(), segment(), peak_, 0, 0, 0, 0, 0, 0, 0, thread};
     touched_.push_back(number);
+    touch_thread(thread);
     return number;
   }
 
@@ -418,6 +430,9 @@ class Account {
   void charge(uint32_t number, uint64_t size) {
     Cell& cell = cells_[number];
     heap_ += size;
+    ThreadHeap& own = own_heap(cell.thread);
+    own.bytes += size;
+    own.peak = std::max(own.peak, own.bytes);
     fold(cell);
     cell.since_bytes += int64_t(size);
     ++cell.since_count;
@@ -451,15 +466,30 @@ class Account {
     Cell& cell = cells_[number];
     if (cell.touched != segment()) {
       const uint32_t alive = cell.alive;
-      cell = {cell.site, cell.born, segment(), peak_, 0, 0, 0, 0, 0, 0, alive};
+      cell = {cell.site, cell.born, segment(), peak_, 0, 0, 0, 0, 0, 0, alive, cell.thread};
       touched_.push_back(number);
+      touch_thread(cell.thread);
     }
+    own_heap(cell.thread).bytes -= size;
     fold(cell);
     cell.since_bytes -= int64_t(size);
     cell.since_count -= count;
     cell.freed_bytes += int64_t(size);
     cell.freed_count += count;
     cell.alive -= uint32_t(count);
+  }
+
+  // The heap of a thread whose cells were touched in this segment.
+  ThreadHeap& own_heap(uint32_t thread) { return thread_heaps_[thread]; }
+
+  void touch_thread(uint32_t thread) {
+    if (thread >= thread_heaps_.size()) thread_heaps_.resize(thread + 1);
+    ThreadHeap& own = thread_heaps_[thread];
+    if (own.stamp != segment() + 1) {
+      own.stamp = segment() + 1;
+      own.peak = own.bytes;
+      touched_threads_.push_back(thread);
+    }
   }
 
   // What was done since the last peak belongs to a newer one.
@@ -540,6 +570,10 @@ class Account {
       if (cell.alive == 0) vacant_cells_.push_back(number);
     }
     touched_.clear();
+    for (uint32_t thread : touched_threads_) {
+      thread_peaks.push_back({segment(), thread, thread_heaps_[thread].peak});
+    }
+    touched_threads_.clear();
   }
 
   void write_survivors() {
@@ -573,7 +607,8 @@ class Account {
   std::multimap<uint64_t, Range> ranges_[kPowers];
   std::vector<Mapping> mappings_;
   std::vector<Cell> cells_ = std::vector<Cell>(1);
-  std::vector<uint32_t> vacant_cells_, touched_;
+  std::vector<uint32_t> vacant_cells_, touched_, touched_threads_;
+  std::vector<ThreadHeap> thread_heaps_;  // by number of the thread
   uint64_t heap_ = 0, window_peak_ = 0, segment_peak_ = 0;
   uint32_t segment_ = 0, peak_ = 0;
 

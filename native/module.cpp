@@ -192,6 +192,11 @@ PyObject* columns(PyObject* self, PyObject*) {
   fields.column("lost_bytes", replay.lost, [](const Lost& lost) { return lost.bytes; });
   fields.column("segment_sequence", replay.sequences, same);
   fields.column("segment_setter", replay.setters, same);
+  using memdeep::ThreadPeak;
+  fields.column("own_segment", replay.thread_peaks, [](const ThreadPeak& one) { return one.segment; });
+  fields.column("own_thread", replay.thread_peaks,
+                [&replay](const ThreadPeak& one) { return replay.ids[one.thread]; });
+  fields.column("own_peak", replay.thread_peaks, [](const ThreadPeak& one) { return one.bytes; });
   return fields.release();
 }
 

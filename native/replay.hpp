@@ -119,6 +119,7 @@ class Replay : public Account {
   std::vector<std::vector<Module>> generations{{}};
   std::vector<Thread> threads;
   std::vector<Lost> lost;
+  std::vector<uint64_t> ids;  // of the threads that `thread_peaks` numbers
   std::vector<int64_t> sequences{-1};  // of the marker that begins a segment; -1: not known
   std::vector<uint64_t> setters{0};  // the thread that set that marker; 0: not known
   uint64_t records = 0;
@@ -198,6 +199,7 @@ class Replay : public Account {
   };
   struct Stack {
     uint32_t thread;
+    uint32_t number;  // of its id
     uint64_t id;
     std::vector<uint32_t> nodes;
     bool had_frames = false;
@@ -550,8 +552,9 @@ class Replay : public Account {
   void switch_to(uint64_t id) {
     auto found = stacks_.find(id);
     if (found == stacks_.end()) {
-      found = stacks_.emplace(id, Stack{thread_number(id, ""), id, {}}).first;
+      found = stacks_.emplace(id, Stack{thread_number(id, ""), uint32_t(ids.size()), id, {}}).first;
     }
+    if (found->second.number == ids.size()) ids.push_back(id);
     stack_ = &found->second;
   }
 
@@ -645,7 +648,7 @@ class Replay : public Account {
     Open& open = open_[node];
     if (open.stamp != open_stamp_ || open.native != native || open.thread != stack_->thread) {
       open = {stack_->thread, native, open_stamp_, 0};
-      open.cell = cell_of_site(site_number(node, native));
+      open.cell = cell_of_site(site_number(node, native), stack_->number);
     }
     return open.cell;
   }

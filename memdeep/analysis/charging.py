@@ -88,6 +88,14 @@ class Charging:
             return ()
         return [place for place, _, _ in self._around[segment] if place in self.partial]
 
+    def name(self, thread: int) -> str | None:
+        """Return the name of a thread by its number in `threads`; None for those without phases."""
+        return self._by_number.get(thread)
+
+    @cached_property
+    def _by_number(self) -> dict[int, str]:
+        return {number: name for name, number in self._numbers.items()}
+
     @cached_property
     def threads(self) -> Sequence[int]:
         """The number of the thread of each node; 0 for all threads that have no phase."""

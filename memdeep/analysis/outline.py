@@ -136,6 +136,7 @@ class Outliner(Generic[S]):
         left.sort(key=lambda item: item[1].begin.index, reverse=True)
         for lane, span, is_span in left:
             if is_span:
+                self._cover(end)
                 lane.end(span, end, span.name, complete=False)
             else:
                 lane.dissolve(span)
@@ -148,6 +149,12 @@ class Outliner(Generic[S]):
             self.left_out += 1
             return False
         return True
+
+    def _cover(self, end: Checkpoint) -> None:
+        """Leave no segment of the run up to the end of a span: since one began, some are open."""
+        segments = self._main.outermost.segments
+        if end.index > segments.at.index:
+            segments.at = end
 
     def _count(self) -> int:
         return sum(len(lane.spans) for lane in self._lanes.values())
@@ -225,6 +232,7 @@ class Outliner(Generic[S]):
         if lane is None or begun is None:
             self._point(end)
         elif isinstance(begun, Open):
+            self._cover(end)
             lane.end(begun, end, end.label if isinstance(key, int) else begun.name)
         else:
             lane.end_guessed(begun, end)

@@ -27,6 +27,7 @@ from memdeep.model.alive import AliveStacks, alive_of
 from memdeep.model.sums import Tally
 
 MIN_OTHERS_BYTES = 1 << 20
+NEAR = 1.05  # of a peak whose stacks are known: they stand for one that is this much higher
 
 
 @dataclass(slots=True)
@@ -34,8 +35,9 @@ class OwnHeap:
     """The heap of one such phase. ``deltas`` has its growth in each stretch, by their starts.
 
     ``others_bytes`` were allocated or freed while the phase was open and are not its own.
-    ``peak`` is the highest of its own heap that is known: at a checkpoint, or at the moment when
-    the heap of the process was highest.
+    ``peak`` is the highest of its own heap, where one thread's heap changed at a time and the
+    reader knows that thread's peaks; else what is known of it: at the checkpoints, and at the
+    moment when the heap of the process was highest.
     """
 
     outline: PhaseOutline
@@ -132,22 +134,27 @@ class _Heights:
             column[min(end, points)] -= size
         for thread, born, _, size, _ in _by_thread(heap.transients, charging):
             self._move(thread, born, size)
+            self._by_thread.setdefault(thread, _column(points))
         for thread, changes in self._by_thread.items():
             self._by_thread[thread] = array("q", accumulate(changes))
 
     def add_to(self, found: Mapping[int, OwnHeap]) -> None:
         """Find the ends and the peak of each phase's heap, and what others moved beside it."""
         highest: dict[int, tuple[int, int, int]] = {}  # bytes, checkpoint, segment
+        rises: dict[int, int] = {}  # the highest between two checkpoints
         for segment, moved in enumerate(self._moved):
             places = self._charging.partial_in(segment)
             if not places:
                 continue
             heights = {place: [0, 0] for place in places}
+            movers: dict[int, list[int]] = {place: [] for place in places}
             others = dict.fromkeys(places, sum(moved.values()))
             for thread, held in self._by_thread.items():
                 for part in self._whole(thread, segment):
                     heights[part.phase][0] += held[segment - 1]
                     heights[part.phase][1] += held[segment]
+                    if thread in moved:
+                        movers[part.phase].append(thread)
             for thread, size in moved.items():
                 for part in self._charging.parts(thread, segment):
                     others[part.phase] -= size
@@ -160,8 +167,21 @@ class _Heights:
                     own.end_bytes = after
                 here = max((before, segment - 1, segment), (after, segment, segment))
                 highest[place] = max(highest.get(place, here), here)
+                if len(movers[place]) == 1:
+                    between = before + self._rise(movers[place][0], segment)
+                    rises[place] = max(rises.get(place, 0), between)
         for place, (size, checkpoint, segment) in highest.items():
-            found[place].peak = self._peak(place, size, checkpoint, segment)
+            peak = self._peak(place, size, checkpoint, segment)
+            if rises.get(place, 0) > peak.bytes:
+                is_near = rises[place] <= NEAR * peak.bytes
+                peak = Peak(rises[place], None, peak.stacks if is_near else None)
+            found[place].peak = peak
+
+    def _rise(self, thread: int, segment: int) -> int:
+        """Return the height that the heap of a thread reached above its start of a segment."""
+        peaks = self._heap.own_peaks.get(self._charging.name(thread) or "", {})
+        start = self._by_thread[thread][segment - 1]
+        return max(0, peaks.get(segment, start) - start)
 
     def _peak(self, place: int, size: int, checkpoint: int, segment: int) -> Peak:
         """Choose the higher one of the phase's own heaps at a checkpoint and at the peak."""

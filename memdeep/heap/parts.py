@@ -7,7 +7,7 @@ has a part, with a capture of its own, for each of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
@@ -90,7 +90,8 @@ class HeapPart:
 
     ``transients`` and ``largest`` are None where the reader cannot know them. ``damage`` describes
     the damage of the capture, if there is any: then ``part`` ends before it. ``lost_lines`` and
-    ``unseen_frees`` are what the tracer missed, as far as the reader can tell.
+    ``unseen_frees`` are what the tracer missed, as far as the reader can tell. ``own_peaks`` is as
+    in `Heap`.
     """
 
     part: Part
@@ -104,6 +105,7 @@ class HeapPart:
     damage: str | None = None
     lost_lines: tuple[LostLines, ...] = ()
     unseen_frees: UnseenFrees | None = None
+    own_peaks: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:
@@ -163,7 +165,15 @@ def join(
         transients=None if transients is None else joined(transients),
         largest=None if largest is None else tuple(chain.from_iterable(largest)),
         problems=tuple(problems),
+        own_peaks=_own_peaks(parts),
     )
+
+
+def _own_peaks(parts: Sequence[HeapPart]) -> dict[str, dict[int, int]]:
+    found: dict[str, dict[int, int]] = {}
+    for name, peaks in chain.from_iterable(heap.own_peaks.items() for heap in parts):
+        found.setdefault(name, {}).update(peaks)
+    return found
 
 
 def _known(figures: Sequence[Item | None]) -> list[Item] | None:

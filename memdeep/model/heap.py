@@ -5,8 +5,8 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -281,6 +281,8 @@ class Heap:
     are the largest single allocations of each segment, at most 20. ``transients`` and ``largest``
     are None if the reader cannot know them. ``problems`` are sentences on what could not be read.
     ``residency`` are the readings of the mappings, by checkpoint; there are few, or none.
+    ``own_peaks`` is the highest heap of what a thread (its name) allocated in each segment in which
+    that changed, for threads that set checkpoints and as far as the reader knows them.
     """
 
     tree: StackTree
@@ -294,6 +296,7 @@ class Heap:
     largest: tuple[LargeAllocation, ...] | None = None
     problems: tuple[Problem, ...] = ()
     residency: tuple[Residency, ...] = ()
+    own_peaks: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
 
     def is_traced(self, stretch: Stretch) -> bool:
         """Tell if all of ``stretch`` was traced without a break."""

@@ -182,7 +182,7 @@ def finding(report: Report, item: Finding, language: Language) -> str:
         return language.say(
             "finding.highest" if item.fate is None else "finding.peak",
             phase=_within(report, item, language),
-            peak_bytes=phase.peak_bytes,
+            peak_bytes=phase.highest_bytes if item.fate is None else phase.peak_bytes,
             where=where,
             size_bytes=item.bytes,
         )

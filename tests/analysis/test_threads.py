@@ -98,6 +98,12 @@ def test_a_span_that_ends_after_that_of_the_main_thread_stands_beside_it() -> No
     assert spans("m+all a+x m-all a-x")["x"] == (None, "A", False)
 
 
+def test_what_spans_cover_is_no_segment_of_the_run_whichever_ends_first() -> None:
+    outlines = outline(steps("b+x m+y b-x b+z b-z m-y"), died=False).phases
+    segments = [item.name for item in outlines if item.kind is PhaseKind.SEGMENT]
+    assert segments == ["(start) → begin of x", "begin of x → begin of y", "end of y → (end)"]
+
+
 def test_a_thread_that_began_before_the_main_threads_spans_does_not_work_for_them() -> None:
     found = spans("a+beat a-beat m+load a+beat2 a-beat2 m-load")
     assert found["beat2"] == (None, "A", False)

@@ -52,6 +52,22 @@ async def main():
 
 asyncio.run(main())
 
+turns = threading.Barrier(2)
+def passes(first, size):
+    with phase(f"passing {size}"):
+        turns.wait()
+        if first:
+            bytearray(size)
+        turns.wait()
+        if not first:
+            bytearray(size)
+        turns.wait()
+
+pairs = ((1, 30_000_000), (0, 50_000_000))
+threads = [threading.Thread(target=passes, args=pair) for pair in pairs]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+
 ready = threading.Barrier(3)
 def job(number):
     ready.wait()
@@ -109,6 +125,15 @@ def test_tasks_lie_in_the_span_that_made_them_and_say_that_they_overlap(
         assert phases[task["parent"]]["name"] == "all"
         assert task["overlaps"] is True
     assert the("all", phases)["overlaps"] is the("prepare", phases)["overlaps"] is False
+
+
+def test_the_peak_between_two_checkpoints_is_that_of_the_own_thread(
+    phases: list[dict[str, Any]],
+) -> None:
+    for size in (30_000_000, 50_000_000):
+        passing = the(f"passing {size}", phases)
+        assert passing["peak_heap_bytes"] == pytest.approx(size, abs=60_000)
+        assert passing["heap_delta_bytes"] == pytest.approx(0, abs=30_000)
 
 
 def test_each_worker_of_a_pool_has_its_own_row(phases: list[dict[str, Any]]) -> None:

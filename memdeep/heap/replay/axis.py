@@ -5,7 +5,8 @@ A window lies between two cuts: memray's readings of the RSS, and the markers. K
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from memdeep.heap.parts import Part
 from memdeep.heap.replay.columns import NEVER
@@ -65,6 +66,24 @@ class CheckpointAxis:
             if windows:
                 chosen[place] = max(windows, key=heights.__getitem__)
         return chosen
+
+    def own_peaks(
+        self, trace: Trace, names: Iterable[tuple[int, str]]
+    ) -> dict[str, dict[int, int]]:
+        """Return the highest heap of threads in each segment in which it changed, by their names.
+
+        A name that several threads have had, and a thread that had several, are left out.
+        """
+        pairs = set(names)
+        identifiers, given = Counter(i for i, _ in pairs), Counter(name for _, name in pairs)
+        known = {i: name for i, name in pairs if identifiers[i] == given[name] == 1}
+        found: dict[str, dict[int, int]] = {name: {} for name in known.values()}
+        rows = trace.own_peaks
+        for segment, identifier, size in zip(rows.segment, rows.thread, rows.bytes, strict=True):
+            name, end = known.get(identifier), self.ends[segment]
+            if name is not None and end != NEVER:
+                found[name][end] = max(size, found[name].get(end, 0))
+        return found
 
     def middle_s(self, window: int, start_ms: int) -> float | None:
         """Return the time of the middle of ``window``; None where no cut has a time."""

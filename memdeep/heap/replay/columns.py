@@ -38,6 +38,15 @@ class LargeRows:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnPeaks:
+    """The highest heap of what one thread (its identifier) allocated, where it changed."""
+
+    segment: Column
+    thread: Column
+    bytes: Column
+
+
+@dataclass(frozen=True, slots=True)
 class Windows:
     """The windows between cuts, in stream order; each is ended by its ``cut``.
 

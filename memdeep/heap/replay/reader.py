@@ -124,6 +124,7 @@ class ReplayReader:
             damage=damage,
             lost_lines=tuple(_lost_lines(trace, axis.ends, names_of_threads)),
             unseen_frees=UnseenFrees(trace.totals.unseen_frees, trace.totals.unseen_bytes),
+            own_peaks=axis.own_peaks(trace, names_of_threads),
         )
         return raised_to_checkpoints(heap, groups)
 

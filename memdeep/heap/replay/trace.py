@@ -19,6 +19,7 @@ from memdeep.heap.header import HOLE, is_closed
 from memdeep.heap.replay.columns import (
     Column,
     LargeRows,
+    OwnPeaks,
     Sites,
     Windows,
     long,
@@ -167,6 +168,11 @@ class Trace:
         )
         self.sequences: Column = long(columns["segment_sequence"])
         self.setters: Column = unsigned_long(columns["segment_setter"])
+        self.own_peaks = OwnPeaks(
+            segment=unsigned(columns["own_segment"]),
+            thread=unsigned_long(columns["own_thread"]),
+            bytes=unsigned_long(columns["own_peak"]),
+        )
         self.largest = LargeRows(
             site=unsigned(columns["large_site"]),
             born=unsigned(columns["large_born"]),
