@@ -55,7 +55,8 @@ class Part:
 class HeapPart:
     """The heap of one part; ``at_checkpoints`` are those it covers, ``peaks`` by group.
 
-    ``transients`` and ``largest`` are None where the reader cannot know them. ``damage`` describes
+    ``native_nodes`` are by checkpoint as well, or empty. ``transients`` and ``largest`` are None
+    where the reader cannot know them. ``damage`` describes
     the damage of the capture, if there is any: then ``part`` ends before it.
     """
 
@@ -68,6 +69,7 @@ class HeapPart:
     transients: Lifetimes | None = None
     largest: tuple[LargeAllocation, ...] | None = None
     damage: str | None = None
+    native_nodes: tuple[int, ...] = ()
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:
@@ -114,6 +116,10 @@ def join(
     at_checkpoints: list[int | None] = [None] * checkpoints
     for heap in parts:
         at_checkpoints[heap.part.first : heap.part.last + 1] = heap.at_checkpoints
+    native_nodes = [0] * checkpoints
+    for heap in parts:
+        if heap.native_nodes:
+            native_nodes[heap.part.first : heap.part.last + 1] = heap.native_nodes
     transients = _known([heap.transients for heap in parts])
     largest = _known([heap.largest for heap in parts])
     return Heap(
@@ -127,6 +133,7 @@ def join(
         transients=None if transients is None else joined(transients),
         largest=None if largest is None else tuple(chain.from_iterable(largest)),
         problems=tuple(problems),
+        native_nodes=tuple(native_nodes),
     )
 
 

@@ -230,6 +230,8 @@ class Heap:
     ``lifetimes`` outlived the segment they were allocated in, ``transients`` did not. ``largest``
     are the largest single allocations of each segment, at most 20. ``transients`` and ``largest``
     are None if the reader cannot know them. ``problems`` are sentences on what could not be read.
+    ``native_nodes`` is the size of the tracker's own tree of native stacks at the checkpoints, 0
+    where it is not known; it is empty if it never is.
     """
 
     tree: StackTree
@@ -242,6 +244,7 @@ class Heap:
     transients: Lifetimes | None = None
     largest: tuple[LargeAllocation, ...] | None = None
     problems: tuple[str, ...] = ()
+    native_nodes: tuple[int, ...] = ()
 
     def is_traced(self, stretch: Stretch) -> bool:
         """Tell if all of ``stretch`` was traced without a break."""
