@@ -176,6 +176,7 @@ PyObject* columns(PyObject* self, PyObject*) {
     return uint8_t(frame.is_entry);
   });
   fields.column("native_address", replay.native_addresses, same);
+  fields.column("segment_natives", replay.segment_natives, same);
   fields.column("native_parent", replay.native_parents, same);
   fields.column("large_site", replay.largest, [](const Large& large) { return large.site; });
   fields.column("large_born", replay.largest, [](const Large& large) { return large.born; });

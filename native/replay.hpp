@@ -115,6 +115,7 @@ class Replay : public Account {
   std::vector<Frame> frames{{0, 0, false}};
   std::unordered_map<uint32_t, Code> codes;
   std::vector<uint64_t> native_addresses{0};
+  std::vector<uint64_t> segment_natives;  // frames of native stacks known at the end of each segment
   std::vector<uint32_t> native_parents{0};
   std::vector<std::vector<Module>> generations{{}};
   std::vector<Thread> threads;
@@ -523,6 +524,7 @@ class Replay : public Account {
 
   void begin_segment(Cut cut, int64_t sequence) {
     next_segment(cut, last_time_ms_, last_rss_);
+    segment_natives.push_back(native_addresses.size());
     sequences.push_back(sequence);
     setters.push_back(stack_ == nullptr ? 0 : stack_->id);
     ++open_stamp_;

@@ -65,5 +65,5 @@ class Origins:
         return filename in self._program_files or filename.startswith(self._programs)
 
     def _is_typed(self, filename: str) -> bool:
-        is_a_name = not filename.endswith(">")
+        is_a_name = ">" not in filename or filename.endswith(".py")
         return is_a_name or filename in self._program_files or filename.startswith(_TYPED)

@@ -91,7 +91,7 @@ class HeapPart:
     ``transients`` and ``largest`` are None where the reader cannot know them. ``damage`` describes
     the damage of the capture, if there is any: then ``part`` ends before it. ``lost_lines`` and
     ``unseen_frees`` are what the tracer missed, as far as the reader can tell. ``own_peaks`` is as
-    in `Heap`.
+    in `Heap`; ``native_nodes`` are by checkpoint as well, or empty.
     """
 
     part: Part
@@ -106,6 +106,7 @@ class HeapPart:
     lost_lines: tuple[LostLines, ...] = ()
     unseen_frees: UnseenFrees | None = None
     own_peaks: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    native_nodes: tuple[int, ...] = ()
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:
@@ -152,6 +153,10 @@ def join(
     at_checkpoints: list[int | None] = [None] * checkpoints
     for heap in parts:
         at_checkpoints[heap.part.first : heap.part.last + 1] = heap.at_checkpoints
+    native_nodes = [0] * checkpoints
+    for heap in parts:
+        if heap.native_nodes:
+            native_nodes[heap.part.first : heap.part.last + 1] = heap.native_nodes
     transients = _known([heap.transients for heap in parts])
     largest = _known([heap.largest for heap in parts])
     return Heap(
@@ -166,6 +171,7 @@ def join(
         largest=None if largest is None else tuple(chain.from_iterable(largest)),
         problems=tuple(problems),
         own_peaks=_own_peaks(parts),
+        native_nodes=tuple(native_nodes),
     )
 
 

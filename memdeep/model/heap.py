@@ -283,6 +283,8 @@ class Heap:
     ``residency`` are the readings of the mappings, by checkpoint; there are few, or none.
     ``own_peaks`` is the highest heap of what a thread (its name) allocated in each segment in which
     that changed, for threads that set checkpoints and as far as the reader knows them.
+    ``native_nodes`` is the size of the tracker's own tree of native stacks at the checkpoints, 0
+    where it is not known; it is empty if it never is.
     """
 
     tree: StackTree
@@ -297,6 +299,7 @@ class Heap:
     problems: tuple[Problem, ...] = ()
     residency: tuple[Residency, ...] = ()
     own_peaks: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    native_nodes: tuple[int, ...] = ()
 
     def is_traced(self, stretch: Stretch) -> bool:
         """Tell if all of ``stretch`` was traced without a break."""

@@ -236,17 +236,19 @@ def test_a_growing_container_is_known_by_what_resized_it(
 
 
 @pytest.mark.parametrize(
-    ("untouched", "others", "said"),
+    ("untouched", "others", "free", "said"),
     [
-        (8 * MB, 0, 8 * MB),
-        (8 * MB, MB, 7 * MB),  # another line may have as much of it
-        (8 * MB, 4 * MB, None),
-        (4 * MB, 0, None),
-        (11 * MB, 0, None),  # more than the line has
+        (8 * MB, 0, 0, 8 * MB),
+        (8 * MB, MB, 0, 7 * MB),  # another line may have as much of it
+        (8 * MB, 0, MB, 7 * MB),  # it may have been resident before
+        (8 * MB, 4 * MB, 0, None),
+        (8 * MB, 0, 4 * MB, None),
+        (4 * MB, 0, 0, None),
+        (11 * MB, 0, 0, None),  # more than the line has
     ],
 )
 def test_a_gap_is_put_on_a_line_that_must_have_most_of_it(
-    untouched: int, others: int, said: int | None
+    untouched: int, others: int, free: int, said: int | None
 ) -> None:
     plain = phase()
     assert plain.heap is not None
@@ -254,6 +256,7 @@ def test_a_gap_is_put_on_a_line_that_must_have_most_of_it(
         plain,
         gap=Gap(0, 0, untouched_bytes=untouched),
         rss_delta_bytes=2 * MB,
+        rss_start_bytes=free,
         heap=replace(plain.heap, kept_bytes=10 * MB + others),
     )
     suggestion = judged([LOAD], grown)

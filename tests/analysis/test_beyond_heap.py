@@ -39,6 +39,7 @@ def test_rss_that_no_heap_and_no_file_explains_is_untracked() -> None:
         "heap_bytes": MB,
         "file_bytes": 5 * MB,
         "slack_bytes": 94 * MB,
+        "tracker_bytes": 0,
         "libraries": "polars",
     }
 
@@ -162,3 +163,18 @@ def test_suspects_are_those_that_were_loaded_by_the_end_of_the_phase() -> None:
     )
     (finding,) = beyond_heap(heap(made, (), 4, transients=LifetimeList(lives)), [grown])
     assert finding.evidence["libraries"] == "ctypes, cv2"
+
+
+def test_the_tables_of_the_tracker_are_never_a_finding() -> None:
+    gap = Gap(0, 45 * MB, 0)
+    grown = phase(rss_delta_bytes=45 * MB, gap=gap)
+    known = heap(STACKS, native_nodes=(0, 45 * MB // 72))
+    assert beyond_heap(known, [grown]) == []
+    assert len(beyond_heap(heap(STACKS), [grown])) == 1
+
+
+def test_what_is_left_without_the_tables_of_the_tracker_is_a_finding() -> None:
+    grown = phase(rss_delta_bytes=145 * MB, gap=Gap(0, 145 * MB, 0))
+    (finding,) = beyond_heap(heap(STACKS, native_nodes=(0, 45 * MB // 72)), [grown])
+    assert finding.bytes // MB == 100
+    assert finding.evidence["tracker_bytes"] // MB == 45

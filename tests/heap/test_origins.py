@@ -36,6 +36,8 @@ def origins() -> Origins:
         ("<attrs generated init mine.Row>", Origin.LIBRARY),
         ("<sqlalchemy.orm generated>", Origin.LIBRARY),
         ("<__array_function__ internals>", Origin.LIBRARY),
+        ("<eval_with_key>.3", Origin.LIBRARY),
+        ("<>.py", Origin.USER),
         (f"{STDLIB}/json/decoder.py", Origin.STDLIB),
         ("<frozen importlib._bootstrap>", Origin.STDLIB),
         (f"{LIBRARIES}/numpy/__init__.py", Origin.LIBRARY),

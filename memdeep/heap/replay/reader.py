@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from math import ceil
 from operator import itemgetter
 from pathlib import Path
@@ -125,6 +126,7 @@ class ReplayReader:
             lost_lines=tuple(_lost_lines(trace, axis.ends, names_of_threads)),
             unseen_frees=UnseenFrees(trace.totals.unseen_frees, trace.totals.unseen_bytes),
             own_peaks=axis.own_peaks(trace, names_of_threads),
+            native_nodes=_native_nodes(trace, axis.ends, part),
         )
         return raised_to_checkpoints(heap, groups)
 
@@ -179,6 +181,15 @@ def _highest_segments(trace: Trace, windows: Iterable[int]) -> list[int]:
     heights, segments = trace.windows.peak, trace.windows.segment
     ranked = sorted(set(windows), key=heights.__getitem__, reverse=True)[:MAX_PEAKS]
     return sorted({segments[window] for window in ranked})
+
+
+def _native_nodes(trace: Trace, ends: Sequence[int], part: Part) -> tuple[int, ...]:
+    """Return the nodes of the tracker's tree of native stacks at each checkpoint of ``part``."""
+    at_ends: dict[int, int] = {}
+    for end, nodes in zip(ends, trace.native_nodes(), strict=True):
+        at_ends[end] = max(nodes, at_ends.get(end, 0))
+    known = accumulate((at_ends.get(k, 0) for k in range(part.first, part.last + 1)), max)
+    return tuple(known)
 
 
 def _largest(

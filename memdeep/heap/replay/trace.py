@@ -192,6 +192,7 @@ class Trace:
         self._frame_offsets = memoryview(columns["frame_offset"]).cast("i")
         self._frame_entries = columns["frame_is_entry"]
         self._native_addresses = unsigned_long(columns["native_address"])
+        self._segment_natives = unsigned_long(columns["segment_natives"])
         self._native_parents = unsigned(columns["native_parent"])
         self._codes: Mapping[int, tuple[str, str, int, bytes]] = {
             code: (function, filename, first, table)
@@ -264,6 +265,10 @@ class Trace:
     def end_s(self) -> float:
         """Return the time of the last record that has one, since the epoch."""
         return max([self.header.end_ms, *self.windows.time_ms]) / 1000
+
+    def native_nodes(self) -> list[int]:
+        """Return how many nodes the tracker's tree of native stacks had after each segment."""
+        return [*self._segment_natives, len(self._native_addresses)]
 
     def native_addresses(self) -> set[tuple[int, int]]:
         """Return the instruction pointers of all native stacks, each with its generation."""

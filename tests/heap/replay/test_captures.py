@@ -284,6 +284,9 @@ def test_heap_peaks_and_stacks_between_checkpoints(
     assert len(ours.curve) <= len(theirs.curve) + 1
     assert ours.transients
     assert ours.largest
+    assert len(ours.native_nodes) == len(ours.at_checkpoints)
+    assert list(ours.native_nodes) == sorted(ours.native_nodes)
+    assert (ours.native_nodes[-1] > 1) is ("--no-native" not in words)
 
 
 def test_markers_need_not_be_replaced(recorded: Callable[..., RunDirectory]) -> None:

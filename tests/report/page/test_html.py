@@ -214,7 +214,7 @@ def test_a_death_is_told_at_the_top() -> None:
 def test_why_stands_below_the_headline() -> None:
     stacks, (node,) = tree([frame("load"), stdlib("loads")])
     page = render(analysed(run("+load", "-load"), stacks, [lifetime(node, 2)]), "en")
-    assert page.index("<h1") < page.index("json.loads built all of it") < page.index("<main")
+    assert page.index("<h1") < page.index("json.loads built 10.0 MB") < page.index("<main")
     assert 'class="lead"' not in render(small_report())
 
 
