@@ -70,6 +70,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
     from memdeep.analysis.death import death, did_die
     from memdeep.analysis.findings import findings
     from memdeep.analysis.outline import MAX_OPEN, outline
+    from memdeep.analysis.patterns import patterns
     from memdeep.analysis.phases import heap_curve, phases
     from memdeep.model import Report
     from memdeep.model.redaction import redacted
@@ -102,11 +103,13 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
             found_phases,
             len(run.checkpoints),
             sees_malloc=run.mode.backend == "memray",
+            python_allocators=run.mode.python_allocators,
         ),
         heap_curve=heap_curve(run, heap),
         sources=sources.lines,
         private_files=sources.private_files,
         death=death(run, heap, found_phases),
+        patterns=patterns(run, heap, found_phases),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os.path import commonprefix
 
 from memdeep.model import PhaseKind, PhaseOutline
@@ -17,19 +17,36 @@ _NUMBER = re.compile(r"[\d〇零一二三四五六七八九十百千万]+(?:[.,:
 def alike(outlines: Mapping[int, PhaseOutline]) -> list[tuple[str, tuple[int, ...]]]:
     """Group phases, given by index, by the pattern of their names; leave out the others.
 
-    A pattern has ``*`` for what differs: numbers, or else what lies between a common beginning
-    and a common end that make up half of the names. All segments are of one pattern, which has no
-    name. A group has three phases or more.
+    A pattern has ``*`` for what differs: numbers, or else what lies between a common beginning and
+    a common end that make up half of the names. All segments are of one pattern, which has no name.
+    A group has three phases or more.
     """
     by_pattern: dict[str, list[int]] = {}
     for place, outline in outlines.items():
         is_span = outline.kind is PhaseKind.SPAN
-        by_pattern.setdefault(_NUMBER.sub(ANY, outline.name) if is_span else "", []).append(place)
-    groups = [(pattern, places) for pattern, places in by_pattern.items() if len(places) > 1]
+        by_pattern.setdefault(numbered(outline.name) if is_span else "", []).append(place)
+    groups = [
+        (pattern and shared(outlines[place].name for place in places), places)
+        for pattern, places in by_pattern.items()
+        if len(places) > 1
+    ]
     rest = [places[0] for pattern, places in by_pattern.items() if len(places) == 1 and pattern]
     if len(rest) >= MIN_ALIKE and (pattern := _around([outlines[place].name for place in rest])):
         groups.append((pattern, rest))
     return [(pattern, tuple(places)) for pattern, places in groups if len(places) >= MIN_ALIKE]
+
+
+def numbered(name: str) -> str:
+    """Return ``name`` with ``*`` for each of its numbers."""
+    return _NUMBER.sub(ANY, name)
+
+
+def shared(names: Iterable[str]) -> str:
+    """Return ``names``, which differ in their numbers only, with ``*`` for those that differ."""
+    first, *others = dict.fromkeys(names)
+    numbers = [_NUMBER.findall(first), *map(_NUMBER.findall, others)]
+    same = iter([len(set(column)) == 1 for column in zip(*numbers, strict=True)])
+    return _NUMBER.sub(lambda number: number[0] if next(same) else ANY, first)
 
 
 def _around(names: list[str]) -> str:

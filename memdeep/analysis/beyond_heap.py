@@ -5,49 +5,186 @@ Such a finding has no line to blame; it says what was seen and how much of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
-from memdeep.model import Advice, Finding, FindingKind, Heap, Phase
+from memdeep.analysis.advice import patterns
+from memdeep.model import Advice, Finding, FindingKind, Frame, Heap, Origin, Phase, StackBytes
 
 MIN_BYTES = 16 << 20  # the tracker itself may add some ten MB
 MIN_SHARE = 0.5
+MAX_LIBRARIES = 4
+MANY_THREADS = 4
 
-# Libraries that bring an allocator of their own, which hooks on malloc do not see.
+# glibc maps a block of this size by itself, and unmaps it when it is freed
+# (DEFAULT_MMAP_THRESHOLD_MAX of malloc.c).
+MAPPED_BYTES = 32 << 20
+# An object of at most this size lies in an arena of Python's (SMALL_REQUEST_THRESHOLD of
+# obmalloc.c).
+SMALL_OBJECT_BYTES = 512
+
+# Libraries that bring an allocator of their own, which hooks on malloc do not see, and those that
+# call functions by pointer.
 _OWN_ALLOCATORS = ("polars", "pyarrow", "duckdb", "torch", "jaxlib", "tensorflow")
+_BY_POINTER = ("ctypes", "cffi")
+_POOLS = {Advice.ARROW_POOL: "pyarrow", Advice.POLARS_POOL: "polars"}
+_IN_POOLS = {
+    Advice.ARROW_POOL: Advice.IN_ARROW_POOL,
+    Advice.POLARS_POOL: Advice.IN_POLARS_POOL,
+}
 
 
-def beyond_heap(heap: Heap, phases: Sequence[Phase]) -> list[Finding]:
-    """Find the UNTRACKED and HELD findings of the innermost phases, largest first."""
+@dataclass(frozen=True, slots=True)
+class _Freed:
+    """Bytes that were alive in a phase and not at its end, by who may still keep them.
+
+    ``python_bytes`` were small objects; ``threads`` is the number of threads that had made them.
+    Blocks that were given back to the system are in neither.
+    """
+
+    bytes: int
+    python_bytes: int
+    threads: int
+
+
+def beyond_heap(
+    heap: Heap, phases: Sequence[Phase], *, python_allocators: bool = False
+) -> list[Finding]:
+    """Find the UNTRACKED and HELD findings of the innermost phases, largest first.
+
+    With ``python_allocators`` the heap is made of objects, and not of Python's arenas.
+    """
     parents = {phase.outline.parent for phase in phases}
     found = []
     for place, phase in enumerate(phases):
-        if place in parents or phase.heap is None or phase.gap is None:
+        if place in parents or phase.gap is None or phase.gap.slack_bytes < MIN_BYTES:
             continue
-        finding = _held(place, phase) or _untracked(place, phase, heap)
+        freed = _freed(heap, phase, python_allocators)
+        finding = _in_pool(place, phase, heap)
+        finding = finding or _held(place, phase, freed) or _untracked(place, phase, heap)
         if finding is not None and finding.bytes >= MIN_BYTES:
             found.append(finding)
     return sorted(found, key=lambda finding: finding.bytes, reverse=True)
 
 
-def _held(place: int, phase: Phase) -> Finding | None:
+def _freed(heap: Heap, phase: Phase, python_allocators: bool) -> _Freed:
+    """Find the bytes that the program freed and that an allocator may have kept."""
+    if phase.heap is None:
+        return _Freed(0, 0, 0)
+    freed = max(phase.heap.peak.bytes - phase.heap.end_bytes, -phase.heap.delta_bytes)
+    stacks: Iterable[StackBytes] = phase.heap.peak.stacks or heap.lifetimes.alive_at(phase.start)
+    left = {stack.node: stack for stack in heap.lifetimes.alive_at(phase.end)}
+    given_back = python = 0
+    threads = set()
+    for stack in stacks:
+        still = left.get(stack.node, StackBytes(stack.node, 0, 0))
+        gone = stack.bytes - still.bytes
+        if gone <= 0:
+            continue
+        block = gone / max(1, stack.allocations - still.allocations)
+        if block >= MAPPED_BYTES or _is_mapped(heap, stack.node):
+            given_back += gone
+            continue
+        threads.add(_outermost(heap, stack.node))
+        if python_allocators and block <= SMALL_OBJECT_BYTES:
+            python += gone
+    return _Freed(max(0, freed - given_back), python, len(threads))
+
+
+def _is_mapped(heap: Heap, node: int) -> bool:
+    """Tell whether an arena of Python or a pool of a library was mapped by the stack of ``node``.
+
+    Either is unmapped where it is freed.
+    """
+    own = _native_end(heap, node)
+    is_arena = any(frame.function.startswith("_PyObject_Arena") for frame in own)
+    return is_arena or patterns.pool(own) is not None
+
+
+def _outermost(heap: Heap, node: int) -> int:
+    """Return the outermost frame of ``node``: its thread, where threads are known."""
+    while heap.tree.parents[node] >= 0:
+        node = heap.tree.parents[node]
+    return heap.tree.frame_ids[node]
+
+
+def _in_pool(place: int, phase: Phase, heap: Heap) -> Finding | None:
+    """Find growth that may be in a library's pool, which had mapped it before the phase."""
+    if phase.heap is None or phase.gap is None:
+        return None
+    mapped: dict[Advice, int] = {}
+    for stack in heap.lifetimes.alive_at(phase.start):
+        advice = patterns.pool(_native_end(heap, stack.node))
+        if advice is not None:
+            mapped[advice] = mapped.get(advice, 0) + stack.bytes
+    advice = max(mapped, key=lambda one: mapped[one], default=None)
+    grown = phase.rss_delta_bytes or 0
+    slack = phase.gap.slack_bytes
+    if advice is None or mapped[advice] < slack or slack < MIN_SHARE * grown or grown <= 0:
+        return None
+    if not _ran(heap, phase, _POOLS[advice]):
+        return None
+    return Finding(
+        kind=FindingKind.UNTRACKED,
+        phase=place,
+        phases=(place,),
+        bytes=slack,
+        share=slack / grown,
+        culprit=None,
+        advice=_IN_POOLS[advice],
+        evidence={"mapped_bytes": mapped[advice], "slack_bytes": slack},
+    )
+
+
+def _ran(heap: Heap, phase: Phase, library: str) -> bool:
+    """Tell whether code of ``library`` allocated anything in ``phase``."""
+    is_of = [library in _libraries_of(frame) for frame in heap.tree.frames]
+    through = bytearray(len(heap.tree.parents))
+    for node, parent in enumerate(heap.tree.parents):
+        through[node] = is_of[heap.tree.frame_ids[node]] or (parent >= 0 and through[parent])
+    segments = {
+        segment
+        for stretch in phase.outline.stretches
+        for segment in range(stretch.start + 1, stretch.end + 1)
+    }
+    return any(
+        life.born in segments and through[life.node]
+        for lives in (heap.lifetimes, heap.transients or ())
+        for life in lives
+    )
+
+
+def _native_end(heap: Heap, node: int) -> Sequence[Frame]:
+    """Return the native frames at the inner end of a stack, innermost first."""
+    frames = []
+    while node >= 0 and heap.tree.frames[heap.tree.frame_ids[node]].origin is Origin.NATIVE:
+        frames.append(heap.tree.frames[heap.tree.frame_ids[node]])
+        node = heap.tree.parents[node]
+    return frames
+
+
+def _held(place: int, phase: Phase, freed: _Freed) -> Finding | None:
     """Find bytes that the program freed in the phase and that stayed in its RSS."""
     if phase.heap is None or phase.gap is None:
         return None
-    freed = max(phase.heap.transient_bytes, -phase.heap.delta_bytes)
-    kept = min(freed, phase.gap.slack_bytes)
-    if freed <= 0 or kept < MIN_SHARE * max(freed, phase.gap.slack_bytes):
+    kept = min(freed.bytes, phase.gap.slack_bytes)
+    if kept < MIN_SHARE * phase.gap.slack_bytes:
         return None
+    if freed.python_bytes > MIN_SHARE * freed.bytes:
+        advice = Advice.HELD_BY_PYTHON
+    else:
+        advice = Advice.HELD_BY_THREADS if freed.threads >= MANY_THREADS else Advice.HELD
     return Finding(
         kind=FindingKind.HELD,
         phase=place,
         phases=(place,),
         bytes=kept,
-        share=kept / freed,
+        share=kept / freed.bytes,
         culprit=None,
-        advice=Advice.HELD,
+        advice=advice,
         evidence={
-            "freed_bytes": freed,
+            "freed_bytes": freed.bytes,
             "kept_bytes": kept,
             "rss_bytes": phase.rss_delta_bytes or 0,
             "heap_bytes": phase.heap.delta_bytes,
@@ -77,13 +214,50 @@ def _untracked(place: int, phase: Phase, heap: Heap) -> Finding | None:
             "heap_bytes": phase.heap.delta_bytes,
             "file_bytes": phase.gap.file_bytes,
             "slack_bytes": unknown,
-            "libraries": ", ".join(_loaded(heap)),
+            "libraries": ", ".join(_suspects(heap, phase)),
         },
     )
 
 
-def _loaded(heap: Heap) -> list[str]:
-    """List the libraries with an allocator of their own that appear in a stack of the run."""
-    files = {frame.filename for frame in heap.tree.frames}
-    parts = {part for filename in files for part in PurePath(filename).parts}
-    return [name for name in _OWN_ALLOCATORS if name in parts]
+def _suspects(heap: Heap, phase: Phase) -> list[str]:
+    """Name the libraries that may have allocated unseen, at most four.
+
+    Those with an allocator of their own, and those that call by pointer, if they were seen by the
+    end of the phase; then the other libraries that were first seen in it.
+    """
+    seen: dict[str, int] = {}
+    for node, born in enumerate(_first_seen(heap)):
+        frame = heap.tree.frames[heap.tree.frame_ids[node]]
+        for name in _libraries_of(frame):
+            seen[name] = min(born, seen.get(name, born))
+    known = [n for n in (*_OWN_ALLOCATORS, *_BY_POINTER) if seen.get(n, phase.end + 1) <= phase.end]
+    stretches = phase.outline.stretches
+    new = [
+        name
+        for name, born in sorted(seen.items())
+        if name not in known and any(one.start < born <= one.end for one in stretches)
+    ]
+    return [*known, *new][:MAX_LIBRARIES]
+
+
+def _libraries_of(frame: Frame) -> list[str]:
+    parts = PurePath(frame.filename).parts
+    names = [part for part in parts if part in _OWN_ALLOCATORS or part in _BY_POINTER]
+    for place, part in enumerate(parts[:-1]):
+        if part in ("site-packages", "dist-packages"):
+            names.append(PurePath(parts[place + 1]).name.split(".")[0])
+    return names
+
+
+def _first_seen(heap: Heap) -> list[int]:
+    """Return the segment in which each node first allocated, itself or by a call; 0 if unknown."""
+    never = len(heap.at_checkpoints)
+    first = [never] * len(heap.tree.parents)
+    for lives in (heap.lifetimes, heap.transients or ()):
+        for life in lives:
+            first[life.node] = min(first[life.node], life.born)
+    for node in range(len(first) - 1, -1, -1):
+        parent = heap.tree.parents[node]
+        if parent >= 0:
+            first[parent] = min(first[parent], first[node])
+    return [0 if born == never else born for born in first]

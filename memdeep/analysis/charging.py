@@ -48,9 +48,8 @@ class Charging:
         self._outlines = outlines
         self._around = phases_around(outlines, checkpoints)
         names = {name for outline in outlines for name in outline.threads if name is not None}
-        self.has_threads = any(frame.origin is Origin.THREAD for frame in tree.frames)
         self._numbers = {MAIN_THREAD: _MAIN}
-        if self.has_threads and names - {MAIN_THREAD}:
+        if has_threads(tree) and names - {MAIN_THREAD}:
             for name in sorted(names - {MAIN_THREAD}):
                 self._numbers[name] = len(self._numbers) + _IDLE
         self._tree = tree
@@ -185,6 +184,11 @@ class Charging:
                         runs.append((number - 1, number))
             self._runs[key] = runs
         return next(run for run in self._runs[key] if run[0] < segment <= run[1])
+
+
+def has_threads(tree: StackTree) -> bool:
+    """Tell if it is known which thread each stack is of."""
+    return any(frame.origin is Origin.THREAD for frame in tree.frames)
 
 
 def phases_around(outlines: Sequence[PhaseOutline], checkpoints: int) -> list[list[Around]]:

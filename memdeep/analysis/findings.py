@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from memdeep.analysis.advice import Case, advise
-from memdeep.analysis.alike import alike
+from memdeep.analysis.advice.case import Case
+from memdeep.analysis.advice.judges import advise
 from memdeep.analysis.beyond_heap import beyond_heap
+from memdeep.analysis.charges import Charge, charges, outlives
 from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.freed import alive_and_freed, innermost_traced
 from memdeep.analysis.kept import kept_bytes
+from memdeep.analysis.resident import ResidentHeap
+from memdeep.analysis.touched import touched
+from memdeep.analysis.weights import arena_bytes
 from memdeep.model import (
+    Alive,
     Culprit,
     Fate,
     Finding,
     FindingKind,
     Heap,
     Lifetime,
+    Peak,
     Phase,
-    PhaseKind,
     StackBytes,
     Stretch,
 )
@@ -28,24 +33,35 @@ from memdeep.model.sums import Tally, stacks_of
 
 MAX_FINDINGS = 10
 MAX_PEAKS = 3
-MAX_SEGMENT_SHARE = 0.5  # of a span's bytes of one line; with more, the segment is named
 MIN_BYTES = 1 << 20
 MIN_SHARE_OF_PEAK = 0.02
 MIN_TRANSIENT_SHARE = 0.1
+RESERVED_SHARE = 0.1  # of a reservation at most is in use
+RESERVED_BYTES = 16 << 20  # of it in use are more than a reservation, whatever its size
 MIN_SHARE_OF_HIGHEST = 0.2  # of the heap at its highest point: who held more is always named
+
+_STAYED = (
+    FindingKind.GROWTH,
+    FindingKind.SHARED,
+    FindingKind.TOUCHED,
+    FindingKind.UNTRACKED,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
     """The input of every search for findings; those below ``least_bytes`` are left out.
 
-    ``charging`` tells which phases are charged with what a stack allocates.
+    ``charging`` tells which phases are charged with what a stack allocates. ``peak_bytes`` is the
+    highest heap without what was only reserved, or maps files.
     """
 
     heap: Heap
     phases: Sequence[Phase]
     charging: Charging
     lines: ChargedLines
+    resident: ResidentHeap
+    peak_bytes: int
     least_bytes: int
     homes: dict[tuple[int, int], int | None] = field(default_factory=dict)
 
@@ -59,21 +75,13 @@ class _Ground:
         return self.homes[key]
 
 
-@dataclass(frozen=True, slots=True)
-class _Charge:
-    """Bytes that one phase kept, or several phases of one pattern; ``end`` is when they were alive.
-
-    ``places`` are the phases, ``end`` is the checkpoint that ends the last of them.
-    """
-
-    places: tuple[int, ...]
-    pattern: str
-    end: int
-    lifetimes: list[Lifetime] = field(default_factory=list)
-
-
 def findings(
-    heap: Heap, phases: Sequence[Phase], checkpoints: int, *, sees_malloc: bool = True
+    heap: Heap,
+    phases: Sequence[Phase],
+    checkpoints: int,
+    *,
+    sees_malloc: bool = True,
+    python_allocators: bool = False,
 ) -> tuple[Finding, ...]:
     """Find at most ten findings, most important first; at most three innermost peaks among them.
 
@@ -85,12 +93,16 @@ def findings(
     tell the same thing twice. Where the tracer does not see all that malloc hands out, RSS beyond
     the heap tells nothing.
     """
+    resident = ResidentHeap(heap)
+    peak_bytes = _peak_in_use(heap, phases, resident)
     ground = _Ground(
         heap=heap,
         phases=phases,
         charging=Charging(heap.tree, [phase.outline for phase in phases], checkpoints),
         lines=ChargedLines(heap.tree),
-        least_bytes=max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * (heap.peak_bytes or 0))),
+        resident=resident,
+        peak_bytes=peak_bytes,
+        least_bytes=max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * peak_bytes)),
     )
     growth = _growth(ground)
     blamed = {(place, _line_of(finding)) for finding in growth for place in finding.phases}
@@ -100,41 +112,80 @@ def findings(
         is_peak = finding.kind is FindingKind.PEAK
         return _importance(finding) * (0.5 if is_peak and is_known else 1)
 
-    found = growth + _peaks(ground)
-    found += beyond_heap(heap, phases) if sees_malloc else []
+    found = growth + _peaks(ground) + _touched(ground)
+    if sees_malloc:
+        found += beyond_heap(heap, phases, python_allocators=python_allocators)
     ranked = sorted(found, key=importance, reverse=True)
     explaining = _explaining_the_highest_heap(ground, ranked)
     others = [finding for finding in ranked if finding not in explaining]
     chosen = explaining + others[: MAX_FINDINGS - len(explaining)]
-    return tuple(sorted(chosen, key=importance, reverse=True))
+    return _led_by_a_line(sorted(chosen, key=importance, reverse=True))
+
+
+def _led_by_a_line(ranked: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Put a line first if the leading finding names none and the line explains more."""
+    if not ranked or ranked[0].culprit is not None:
+        return tuple(ranked)
+    told = (one for one in ranked if one.culprit is not None and one.bytes_in_use > ranked[0].bytes)
+    first = next(told, ranked[0])
+    return first, *(one for one in ranked if one is not first)
 
 
 def _importance(finding: Finding) -> int:
-    stayed = finding.kind in (FindingKind.GROWTH, FindingKind.UNTRACKED)
-    return finding.bytes * (2 if stayed else 1)
+    if finding.kind is FindingKind.RESERVED:
+        return 0  # it costs nothing yet
+    return finding.bytes_in_use * (2 if finding.kind in _STAYED else 1)
+
+
+def _highest(phases: Sequence[Phase]) -> tuple[int, Peak, Alive] | None:
+    """Find the outermost phase with the highest peak of which the stacks are known."""
+    known = [
+        (peak.bytes, -phase.outline.depth, place, peak)
+        for place, phase in enumerate(phases)
+        if phase.heap is not None and (peak := phase.heap.process_peak or phase.heap.peak).stacks
+    ]
+    if not known:
+        return None
+    *_, place, peak = max(known, key=lambda item: item[:2])
+    return None if peak.stacks is None else (place, peak, peak.stacks)
+
+
+def _peak_in_use(heap: Heap, phases: Sequence[Phase], resident: ResidentHeap) -> int:
+    """Return the highest heap without what was not in use at the reading nearest to it."""
+    highest = _highest(phases)
+    if highest is None or not heap.residency:
+        return heap.peak_bytes or 0
+    place, _, stacks = highest
+    return sum(stack.bytes for stack in resident.in_use(stacks, phases[place].end))
 
 
 def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> list[Finding]:
     """Find or make a finding for each line that held a fifth of the heap at its highest point."""
-    known = [
-        (peak.bytes, -phase.outline.depth, place, peak)
-        for place, phase in enumerate(ground.phases)
-        if phase.heap is not None and (peak := phase.heap.process_peak or phase.heap.peak).stacks
-    ]
-    if not known:
+    highest = _highest(ground.phases)
+    if highest is None:
         return []
-    *_, place, peak = max(known, key=lambda item: item[:2])
-    if peak.stacks is None or peak.bytes < ground.least_bytes:
+    place, peak, stacks = highest
+    if ground.peak_bytes < ground.least_bytes:
         return []
     explaining = []
-    for culprit in ground.lines.culprits_alive(peak.stacks, peak.bytes):
+    in_use = ground.resident.in_use(stacks, ground.phases[place].end)
+    for culprit in ground.lines.culprits(in_use, min(peak.bytes, ground.peak_bytes)):
         if culprit.share < MIN_SHARE_OF_HIGHEST:
             break
         line = (culprit.frame.filename, culprit.frame.lineno)
         found = next((item for item in ranked if _line_of(item) == line), None)
-        case = Case(ground.heap, ground.phases[place], culprit, ())
+        held = _of_line(ground, culprit, in_use)
+        case = Case(ground.heap, ground.lines, (ground.phases[place],), culprit, held)
         explaining.append(found or _finding(FindingKind.PEAK, place, case))
     return explaining
+
+
+def _in_use(
+    ground: _Ground, place: int, stacks: Iterable[StackBytes], total_bytes: int
+) -> Sequence[Culprit]:
+    """Find the lines that held most of ``stacks``, without what was not in use."""
+    parts = ground.resident.in_use(stacks, ground.phases[place].end)
+    return ground.lines.culprits(parts, total_bytes)
 
 
 def _line_of(finding: Finding) -> tuple[str, int] | None:
@@ -149,17 +200,20 @@ def _growth(ground: _Ground) -> list[Finding]:
     A phase that repeats ends with its last repeat: what a later repeat freed was not kept.
     """
     kept: dict[int, list[Lifetime]] = {}
+    mappings = ground.resident.mapping_nodes
     for life in ground.heap.lifetimes:
         home = ground.home(life)
-        if home is not None and _outlives(life, ground.phases[home].end):
+        if home is None or life.node in mappings:
+            continue
+        if outlives(life, ground.phases[home].end):
             kept.setdefault(home, []).append(life)
     found = [
         (charge, culprit)
-        for charge in _charges(ground, kept)
-        for culprit in ground.lines.culprits(_stacks(charge.lifetimes), 0)
+        for charge in charges(ground.phases, kept, ground.lines)
+        for culprit in _charged(ground, charge)
         if culprit.bytes >= ground.least_bytes
     ]
-    found.sort(key=lambda item: item[1].bytes, reverse=True)
+    found.sort(key=lambda item: (_bytes_in_use(item[1]), item[1].bytes), reverse=True)
     found = found[:MAX_FINDINGS]
     totals = _kept_bytes(ground, [charge for charge, _ in found])
     return [
@@ -170,70 +224,29 @@ def _growth(ground: _Ground) -> list[Finding]:
     ]
 
 
-def _outlives(life: Lifetime, end: int) -> bool:
-    """Tell whether bytes born before checkpoint ``end`` are alive there."""
-    return life.died is None or life.died > end
+def _charged(ground: _Ground, charge: Charge) -> Iterator[Culprit]:
+    """Yield the lines of a charge, with what of their bytes was resident at its end."""
+    by_line: dict[tuple[str, int], list[Lifetime]] = {}
+    for life in charge.lifetimes:
+        by_line.setdefault(ground.lines.line(life.node), []).append(life)
+    for culprit in ground.lines.culprits(_stacks(charge.lifetimes), 0):
+        own = by_line[culprit.frame.filename, culprit.frame.lineno]
+        untouched = ground.resident.untouched_bytes(own, charge.end)
+        in_use = None if untouched is None else culprit.bytes - untouched
+        yield replace(culprit, resident_bytes=in_use)
 
 
-def _charges(ground: _Ground, kept: Mapping[int, Sequence[Lifetime]]) -> list[_Charge]:
-    """Add up what one line kept in many phases, before anything is too small to be told.
-
-    A loop with a checkpoint in each round, or a phase for each day, would otherwise be many small
-    findings. Segments of a span are summed in the span; other phases by the pattern of their
-    names. Where one phase has more than half of it, that one is named.
-    """
-    by_line: dict[tuple[int | None, tuple[str, int]], dict[int, list[Lifetime]]] = {}
-    for place, lifetimes in kept.items():
-        parent = ground.phases[place].outline.parent
-        for life in lifetimes:
-            line = (parent, ground.lines.line(life.node))
-            by_line.setdefault(line, {}).setdefault(place, []).append(life)
-    charges: dict[tuple[int, ...], _Charge] = {}
-    for (parent, _), by_place in by_line.items():
-        left = dict(by_place)
-        for pattern, places in _groups(ground, parent, by_place):
-            sizes = [sum(life.bytes for life in by_place[place]) for place in places]
-            if max(sizes) > MAX_SEGMENT_SHARE * sum(sizes):
-                continue
-            is_of_span = parent is not None and not pattern
-            charged = (parent,) if is_of_span and parent is not None else places
-            _charge(ground, charges, charged, pattern, [left.pop(place) for place in places])
-        for place, lifetimes in left.items():
-            _charge(ground, charges, (place,), "", [lifetimes])
-    return list(charges.values())
+def _bytes_in_use(culprit: Culprit) -> int:
+    return culprit.bytes if culprit.resident_bytes is None else culprit.resident_bytes
 
 
-def _groups(
-    ground: _Ground, parent: int | None, places: Iterable[int]
-) -> list[tuple[str, tuple[int, ...]]]:
-    """Group the phases within ``parent`` whose bytes may be added up; "" is no pattern."""
-    outlines = {place: ground.phases[place].outline for place in places}
-    groups = [
-        (pattern, members) for pattern, members in alike(outlines) if pattern or parent is None
-    ]
-    if parent is not None:
-        segments = [p for p, outline in outlines.items() if outline.kind is PhaseKind.SEGMENT]
-        groups += [("", tuple(segments))] if segments else []
-    return groups
+def _is_reservation(ground: _Ground, culprit: Culprit) -> bool:
+    """Tell whether so little of the bytes of a line is in use that it only reserved them."""
+    share = min(RESERVED_BYTES, RESERVED_SHARE * culprit.bytes)
+    return _bytes_in_use(culprit) < max(ground.least_bytes, share)
 
 
-def _charge(
-    ground: _Ground,
-    charges: dict[tuple[int, ...], _Charge],
-    places: tuple[int, ...],
-    pattern: str,
-    lifetimes: Iterable[Iterable[Lifetime]],
-) -> None:
-    """Charge to ``places`` those of the bytes that are alive when the last of these has ended."""
-    if places not in charges:
-        charges[places] = _Charge(places, pattern, max(ground.phases[p].end for p in places))
-    charge = charges[places]
-    charge.lifetimes.extend(
-        life for lives in lifetimes for life in lives if _outlives(life, charge.end)
-    )
-
-
-def _kept_bytes(ground: _Ground, charges: Sequence[_Charge]) -> list[int]:
+def _kept_bytes(ground: _Ground, charges: Sequence[Charge]) -> list[int]:
     """Return all that the phases of each charge allocated and that was alive at its end.
 
     A phase knows it of itself, unless not all of it was traced.
@@ -259,7 +272,13 @@ def _stacks(lifetimes: Sequence[Lifetime]) -> tuple[StackBytes, ...]:
     return stacks_of(tally)
 
 
-def _growth_finding(ground: _Ground, charge: _Charge, culprit: Culprit) -> Finding:
+def _of_line(ground: _Ground, culprit: Culprit, stacks: Iterable[StackBytes]) -> list[StackBytes]:
+    """Return those of ``stacks`` that are charged to the line of ``culprit``."""
+    line = (culprit.frame.filename, culprit.frame.lineno)
+    return [s for s in stacks if s.bytes > 0 and ground.lines.line(s.node) == line]
+
+
+def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Finding:
     line = (culprit.frame.filename, culprit.frame.lineno)
     own = [life for life in charge.lifetimes if ground.lines.line(life.node) == line]
     largest = charge.places[0]
@@ -268,12 +287,15 @@ def _growth_finding(ground: _Ground, charge: _Charge, culprit: Culprit) -> Findi
         for life in own:
             by_home.add(ground.home(life), life.bytes, life.allocations)
         largest = max(charge.places, key=lambda place: by_home.get(place, (0, 0)))
-    case = Case(ground.heap, ground.phases[largest], culprit, own)
+    phases = [ground.phases[place] for place in charge.places]
+    case = Case(ground.heap, ground.lines, phases, culprit, _stacks(own), own)
+    kind = FindingKind.RESERVED if _is_reservation(ground, culprit) else FindingKind.GROWTH
     return replace(
-        _finding(FindingKind.GROWTH, largest, case),
+        _finding(kind, largest, case),
         phases=charge.places,
         pattern=charge.pattern,
         fate=alive_and_freed(own, ground.phases, ground.charging),
+        arena_bytes=arena_bytes(ground.heap.tree, own),
     )
 
 
@@ -288,7 +310,27 @@ def _finding(kind: FindingKind, place: int, case: Case) -> Finding:
         culprit=case.culprit,
         advice=None if suggestion is None else suggestion.advice,
         evidence={} if suggestion is None else suggestion.evidence,
+        resident_bytes=case.culprit.resident_bytes,
     )
+
+
+def _touched(ground: _Ground) -> list[Finding]:
+    """Find lines by what became resident of memory that they mapped, or had reserved before."""
+    found = touched(ground.phases, ground.resident, ground.lines, ground.least_bytes)
+    return [
+        Finding(
+            kind=kind,
+            phase=max(charge.places, key=lambda p: ground.phases[p].rss_delta_bytes or 0),
+            phases=charge.places,
+            bytes=culprit.bytes,
+            share=culprit.share,
+            culprit=culprit,
+            advice=None,
+            pattern=charge.pattern,
+            resident_bytes=culprit.bytes,
+        )
+        for kind, charge, culprit in found
+    ]
 
 
 def _peaks(ground: _Ground) -> list[Finding]:
@@ -309,9 +351,10 @@ def _peaks(ground: _Ground) -> list[Finding]:
             StackBytes(stack.node, stack.bytes - held.get(stack.node, 0), stack.allocations)
             for stack in phase.heap.peak.stacks
         ]
-        for culprit in ground.lines.culprits(gone, phase.heap.peak.bytes)[:1]:
+        for culprit in _in_use(ground, place, gone, phase.heap.peak.bytes)[:1]:
             if culprit.bytes >= ground.least_bytes:
-                case = Case(ground.heap, phase, culprit, ())
+                held_by = _of_line(ground, culprit, gone)
+                case = Case(ground.heap, ground.lines, (phase,), culprit, held_by)
                 end = Fate(0, ((place, culprit.bytes),))
                 found = replace(_finding(FindingKind.PEAK, place, case), fate=end)
                 best = highest.setdefault(_line_of(found), found)
@@ -327,12 +370,12 @@ def _risen(ground: _Ground) -> list[tuple[int, int]]:
     Each comes with the bytes that its largest line held at the peak; the largest first.
     """
     parents = {phase.outline.parent for phase in ground.phases}
-    least_rise = MIN_TRANSIENT_SHARE * (ground.heap.peak_bytes or 0)
+    least_rise = MIN_TRANSIENT_SHARE * ground.peak_bytes
     risen: list[tuple[int, int]] = []
     for place, phase in enumerate(ground.phases):
         if place in parents or phase.heap is None or phase.heap.peak.stacks is None:
             continue
         if phase.heap.transient_bytes >= least_rise:
-            lines = ground.lines.culprits_alive(phase.heap.peak.stacks, phase.heap.peak.bytes)
+            lines = _in_use(ground, place, phase.heap.peak.stacks, phase.heap.peak.bytes)
             risen += [(largest.bytes, place) for largest in lines[:1]]
     return sorted(risen, key=lambda item: (-item[0], item[1]))

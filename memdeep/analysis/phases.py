@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from memdeep.analysis.charging import Charging
+from memdeep.analysis.charging import Charging, has_threads
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.kept import kept_bytes
 from memdeep.analysis.outline import with_overlaps
@@ -45,16 +45,9 @@ def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phas
     A span's own figures include those of the phases inside it. A phase of a thread is charged with
     what `Charging` says; without the threads of stacks, those that overlap are marked.
     """
-    charged = ChargedLines(heap.tree)
-    charging = Charging(heap.tree, outlines, len(run.checkpoints))
-    if not charging.has_threads:
+    if not has_threads(heap.tree):
         outlines = with_overlaps(outlines, by_thread=False)
-    own = own_heaps(heap, outlines, charging)
-    all_phases = []
-    for place, account in enumerate(_accounts(heap, outlines, own)):
-        outline, peak = outlines[place], heap.peaks[place]
-        held = _phase_heap(heap, charged, outline, peak, account)
-        all_phases.append(_phase(run.checkpoints, outline, held, own.get(place)))
+    all_phases = with_figures(run, heap, outlines)
     span_edges = {
         edge
         for outline in outlines
@@ -66,6 +59,19 @@ def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phas
     if all(keep) or not any(keep):
         return tuple(all_phases)
     return _renumbered(all_phases, keep)
+
+
+def with_figures(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> list[Phase]:
+    """Give each of ``outlines`` its figures; ``heap`` has a peak for each of them."""
+    charged = ChargedLines(heap.tree)
+    charging = Charging(heap.tree, outlines, len(run.checkpoints))
+    own = own_heaps(heap, outlines, charging)
+    figured = []
+    for place, account in enumerate(_accounts(heap, outlines, own)):
+        outline, peak = outlines[place], heap.peaks[place]
+        held = _phase_heap(heap, charged, outline, peak, account)
+        figured.append(_phase(run.checkpoints, outline, held, own.get(place)))
+    return figured
 
 
 def _phase(

@@ -219,6 +219,54 @@ class Stretch:
     complete: bool = True
 
 
+class MappedBytes(NamedTuple):
+    """What one stack mapped of files, or of shared memory; ``bytes`` of it are resident."""
+
+    node: int
+    bytes: int
+    mapped_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """One reading of the kernel's mappings at a checkpoint, joined with what was alive there.
+
+    ``heap_bytes`` are resident and belong to live allocations; ``untouched`` are alive, but not
+    resident: reserved and never touched, given back, or swapped out. ``file`` and ``shared`` are
+    live mappings of files and of shared memory (tmpfs, shared anonymous memory): the trace counts
+    them as heap, the two figures before do not.
+
+    All other figures are resident bytes of the whole process. ``file_bytes`` and ``shared_bytes``
+    count mappings that nobody traced too. ``allocator_bytes`` are anonymous memory beyond the live
+    bytes in mappings that hold, or held, traced allocations; ``unseen_bytes`` lie in mappings in
+    which nothing traced was ever found. ``tracer_bytes`` are pages of the capture itself.
+    ``allocated_blocks`` is Python's own count of its live small blocks.
+    """
+
+    checkpoint: int
+    heap_bytes: int
+    untouched: tuple[StackBytes, ...]
+    file: tuple[MappedBytes, ...]
+    shared: tuple[MappedBytes, ...]
+    file_bytes: int
+    shared_bytes: int
+    allocator_bytes: int
+    unseen_bytes: int
+    tracer_bytes: int
+    allocated_blocks: int | None = None
+
+    @property
+    def untouched_bytes(self) -> int:
+        """All bytes that are alive and not resident."""
+        return sum(stack.bytes for stack in self.untouched)
+
+    @property
+    def resident_bytes(self) -> int:
+        """The RSS, as the mappings have it."""
+        anonymous = self.heap_bytes + self.allocator_bytes + self.unseen_bytes
+        return anonymous + self.file_bytes + self.shared_bytes + self.tracer_bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Heap:
     """The heap as it was traced: its size at the checkpoints, lifetimes, peaks, and its curve.
@@ -232,6 +280,7 @@ class Heap:
     are None if the reader cannot know them. ``problems`` are sentences on what could not be read.
     ``own_peaks`` is the highest heap of what a thread (its name) allocated in each segment in which
     that changed, for threads that set checkpoints and as far as the reader knows them.
+    ``residency`` are the readings of the mappings, by checkpoint; there are few, or none.
     """
 
     tree: StackTree
@@ -245,6 +294,7 @@ class Heap:
     largest: tuple[LargeAllocation, ...] | None = None
     problems: tuple[str, ...] = ()
     own_peaks: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    residency: tuple[Residency, ...] = ()
 
     def is_traced(self, stretch: Stretch) -> bool:
         """Tell if all of ``stretch`` was traced without a break."""

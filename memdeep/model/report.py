@@ -53,7 +53,8 @@ class Culprit:
     ``node`` is a stack of the branch that holds most of them; ``share`` is their part of the
     phase's total. ``branch_bytes`` are those that went through each of the innermost frames of that
     stack, from ``frame`` on; there are none if the stacks of the line were not told apart, or if it
-    has only one.
+    has only one. ``resident_bytes`` are those of its bytes that were resident; None where that was
+    not measured.
     """
 
     frame: Frame
@@ -62,6 +63,7 @@ class Culprit:
     allocations: int
     share: float
     branch_bytes: tuple[int, ...] = ()
+    resident_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,37 @@ class Gap:
     file_bytes: int | None
     slack_bytes: int
     untouched_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of the growth of the RSS in a phase, as sums over its stretches.
+
+    They add up to it: ``unknown`` is the rest, None where the growth itself is not known.
+    ``heap`` is the growth of the live allocations, without mappings of files and shared memory.
+    ``untouched`` is what of it did not become resident, 0 or less: what a phase touches of an
+    earlier reservation is in ``heap``. ``allocator`` is free memory that allocators hold,
+    ``unseen`` lies in mappings in which nothing traced was ever found, ``tracer`` are pages of the
+    capture.
+
+    Without a reading of the mappings at both ends of each stretch, all but ``heap``, ``file``
+    (which includes shared memory then) and ``unknown`` are None; so are these where they are not
+    known.
+    """
+
+    heap: int | None
+    file: int | None
+    shared: int | None = None
+    allocator: int | None = None
+    untouched: int | None = None
+    unseen: int | None = None
+    tracer: int | None = None
+    unknown: int | None = None
+
+    @property
+    def is_measured(self) -> bool:
+        """Tell whether the mappings were read at both ends."""
+        return self.untouched is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +196,7 @@ class Phase:
     explained_ratio: float | None
     gap: Gap | None = None
     trend: Trend | None = None
+    parts: Parts | None = None
 
     @property
     def name(self) -> str:
@@ -197,11 +231,6 @@ class Phase:
         return None if self.heap is None else self.heap.peak.bytes
 
     @property
-    def shares_rss(self) -> bool:
-        """Tell whether other threads moved memory meanwhile, so that its RSS Δ is theirs too."""
-        return self.heap is not None and self.heap.process_peak is not None
-
-    @property
     def highest_bytes(self) -> int | None:
         """The highest heap of the whole process in the phase."""
         if self.heap is None or self.heap.process_peak is None:
@@ -222,15 +251,36 @@ class Phase:
         return max(moves)
 
 
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Phases of like names as one row; the name of ``phase`` is their pattern, with ``*``.
+
+    ``members`` are indices of phases, in order. The figures of ``phase`` are those of all their
+    stretches, where these overlap counted once; its peak is the highest of theirs. The members have
+    one parent, which is that of ``phase``, or they are inside the members of another pattern:
+    ``within`` is the index of that one.
+    """
+
+    phase: Phase
+    members: tuple[int, ...]
+    within: int | None = None
+
+
 class FindingKind(Enum):
     """The kind of a finding.
 
-    GROWTH: bytes that stayed. PEAK: bytes that were alive only at the peak. UNTRACKED: the RSS grew
-    and the heap did not. HELD: the heap shrank and the RSS did not.
+    GROWTH: bytes that stayed. PEAK: bytes that were alive only at the peak. FILE and SHARED: pages
+    of a mapped file and of shared memory that became resident. RESERVED: bytes that stayed but of
+    which hardly any were ever touched. UNTRACKED: the RSS grew and the heap did not. HELD: the heap
+    shrank and the RSS did not.
     """
 
     GROWTH = "growth"
     PEAK = "peak"
+    FILE = "file"
+    SHARED = "shared"
+    RESERVED = "reserved"
+    TOUCHED = "touched"
     UNTRACKED = "untracked"
     HELD = "held"
 
@@ -240,13 +290,28 @@ class Advice(Enum):
 
     DEEP_COPY = "deep copy"
     WHOLE_PARSE = "whole-file parse"
+    WHOLE_TEXT = "whole text"
+    WHOLE_PICKLE = "whole pickle"
     UNPICKLE = "unpickle"
+    WORKBOOK = "workbook"
+    ALL_ROWS = "all rows"
+    MERGE = "merge"
+    FIGURES = "figures"
     IMPORT = "import"
+    BLAS_BUFFERS = "BLAS buffers"
+    CACHED_RESULTS = "cached results"
+    MADE_ANEW = "made anew"
     REPEATED_GROWTH = "repeated growth"
     GROWING_CONTAINER = "growing container"
+    ARROW_POOL = "Arrow pool"
+    POLARS_POOL = "Polars pool"
     UNTOUCHED = "untouched"
     UNTRACKED = "untracked"
+    IN_ARROW_POOL = "in Arrow's pool"
+    IN_POLARS_POOL = "in Polars' pool"
     HELD = "held"
+    HELD_BY_THREADS = "held by threads"
+    HELD_BY_PYTHON = "held by Python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,11 +330,13 @@ class Fate:
 class Finding:
     """A cause of memory growth: a line, a phase (its index), the bytes.
 
-    ``share`` is the part of the phase's retained bytes (GROWTH), of its peak (PEAK), of its RSS
-    growth (UNTRACKED), or of the bytes it freed (HELD). The last two kinds have no culprit.
+    ``share`` is the part of the phase's kept bytes (GROWTH, RESERVED), of its peak (PEAK), of the
+    bytes it freed (HELD), or of its RSS growth (all others). UNTRACKED and HELD have no culprit.
+    ``resident_bytes`` are those of the bytes that were resident; None where that was not measured.
     ``evidence`` holds, by name, the figures and words that ``advice`` rests on. ``phases`` are all
     that the bytes are summed over, ``phase`` is the one of them with the most; ``pattern`` is that
-    of their names, "" for segments, which have none, and for a single phase.
+    of their names, "" for segments, which have none, and for a single phase. ``arena_bytes`` are
+    those that Python's allocator asked for as arenas, which may outlive the objects in them.
     """
 
     kind: FindingKind
@@ -282,6 +349,13 @@ class Finding:
     evidence: Mapping[str, int | float | str] = field(default_factory=dict)
     fate: Fate | None = None
     pattern: str = ""
+    arena_bytes: int = 0
+    resident_bytes: int | None = None
+
+    @property
+    def bytes_in_use(self) -> int:
+        """The resident bytes, or all where it is not known which were."""
+        return self.bytes if self.resident_bytes is None else self.resident_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +414,7 @@ class Report:
     sources: Mapping[tuple[str, int], str]
     private_files: tuple[str, ...] = ()
     death: Death | None = None
+    patterns: tuple[Pattern, ...] = ()
 
     def source(self, frame: Frame) -> str | None:
         """Return the source line of ``frame``, stripped, or None if it is unknown or blank."""

@@ -7,29 +7,32 @@ of the languages.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import PurePath
 
+from memdeep.analysis.alike import shared
+from memdeep.analysis.weights import (
+    in_arenas,
+    in_other_thread,
+    is_nameless_interpreter,
+    passed_through,
+)
 from memdeep.model import (
     Advice,
     CheckpointKind,
-    Death,
+    Culprit,
     Exit,
     Finding,
     FindingKind,
     Frame,
-    LastGrowth,
     MemoryLimit,
-    Origin,
     Phase,
     PhaseKind,
     Report,
     Run,
-    StackDump,
-    ThreadStack,
 )
 from memdeep.model.statement import Statement
-from memdeep.model.sums import sum_of_known
+from memdeep.model.sums import Tally
 from memdeep.text import units
 from memdeep.text.language import Language
 
@@ -37,9 +40,13 @@ _LIBRARIES = re.compile(r"(site|dist)-packages|python3(\.\d+t?)?")  # directorie
 _BUILD_TAGS = re.compile(r"(\.(cpython|pypy)[^.]*|\.abi3)(?=\.so)|(-[0-9a-f]{8})+(?=\.)")
 
 VERDICTS = ("completed", "failed", "killed", "oom-killed")  # those that have words
+# Evidence that a program did not choose its status itself.
+_NOT_CHOSEN = ("exit.uncaught", "exit.not_the_way_of_python", "exit.exec")
+MAX_LIBRARY_NAME = 36  # characters of a compiled library's name in a stack
 MAX_NAME = 100  # characters of a name within a sentence
-MAX_DEATH_PHASES = 3  # named in one sentence
-MIN_FATE_SHARE = 0.05  # of a finding's bytes: smaller parts are left out
+NEARLY_ALL = 0.9  # of what stayed; where less is resident, it is said how much
+MAX_FATES = 4  # parts of a finding's bytes that are told
+MIN_FATE_SHARE = 0.01  # of a finding's bytes: smaller parts are left out
 
 
 def location(frame: Frame) -> str:
@@ -73,6 +80,13 @@ def function_name(frame: Frame) -> str:
     return _without_tags(frame.function)
 
 
+def shortened(name: str) -> str:
+    """Cut the long name of a compiled library in its middle, for a narrow stack."""
+    half = (MAX_LIBRARY_NAME - 1) // 2
+    is_long = len(name) > MAX_LIBRARY_NAME and ".so" in name
+    return f"{name[:half]}…{name[-half:]}" if is_long else name
+
+
 def _without_tags(name: str) -> str:
     return _BUILD_TAGS.sub("", name) if ".so" in name else name
 
@@ -93,6 +107,23 @@ def phase_label(run: Run, phase: Phase, language: Language) -> str:
         start=checkpoint_label(run, stretch.start, language),
         end=checkpoint_label(run, stretch.end, language),
     )
+
+
+def pattern_label(run: Run, phase: Phase, language: Language) -> str:
+    """Return the name of phases of like names; ``phase`` is that of their pattern.
+
+    Segments between checkpoints of one pattern are named by it. ``templates/js/names.js`` says the
+    same.
+    """
+    if phase.outline.kind is PhaseKind.SPAN:
+        return phase.outline.name
+    starts, ends = (
+        shared(checkpoint_label(run, place, language) for place in places)
+        for places in zip(*((s.start, s.end) for s in phase.outline.stretches), strict=True)
+    )
+    if starts == ends:
+        return language.say("phases.segments", name=ends)
+    return language.say("checkpoint.stretch", start=starts, end=ends)
 
 
 def checkpoint_label(
@@ -146,25 +177,53 @@ def finding(report: Report, item: Finding, language: Language) -> str:
             size_bytes=item.bytes,
             rss_bytes=phase.rss_delta_bytes,
         )
-    where = location(item.culprit.frame)
+    where = place_of(report, item.culprit, language)
     if item.kind is FindingKind.PEAK:
         return language.say(
             "finding.highest" if item.fate is None else "finding.peak",
-            phase=_subject(report, phase, language),
+            phase=_within(report, item, language),
             peak_bytes=phase.highest_bytes if item.fate is None else phase.peak_bytes,
             where=where,
             size_bytes=item.bytes,
         )
-    phases = [report.phases[place] for place in item.phases]
-    until = "finding.until_end" if len(phases) == 1 else "finding.until_last_end"
+    if item.kind is not FindingKind.GROWTH:
+        return language.say(
+            f"finding.{item.kind.value}",
+            phase=_within(report, item, language),
+            where=where,
+            size_bytes=item.bytes,
+            resident_bytes=item.bytes_in_use,
+        )
+    last = report.phases[item.phases[-1]]
+    is_one = len(item.phases) == 1
+    until = "finding.until_end" if is_one else "finding.until_last_end"
+    repeats = ""
+    if is_one and phase.repeats > 1:
+        repeats = language.say("finding.over_repeats", repeats=phase.repeats)
+        until = "finding.until_last_repeat"
     return language.say(
-        "finding.growth",
-        phase=_finding_subject(report, item, language),
-        grew=_growth(phases, language),
+        "finding.arenas" if in_arenas(report, item) else "finding.growth",
+        phase=_within(report, item, language),
+        repeats=repeats,
         where=where,
         size_bytes=item.bytes,
-        until=language.say(until if phases[-1].complete else "finding.until_death"),
-    )
+        until=language.say(until if last.complete else "finding.until_death"),
+    ) + _in_use(item, language)
+
+
+def _in_use(item: Finding, language: Language) -> str:
+    """Return a sentence on how much of a finding's bytes is resident, if that is not nearly all."""
+    if item.bytes_in_use >= NEARLY_ALL * item.bytes:
+        return ""
+    return language.say("finding.in_use", resident_bytes=item.resident_bytes)
+
+
+def place_of(report: Report, culprit: Culprit, language: Language) -> str:
+    """Return where a culprit is, and that it is in a thread unless it is in the main one."""
+    where = location(culprit.frame)
+    if in_other_thread(report.heap.tree, culprit.node):
+        return language.say("finding.in_thread", where=where)
+    return where
 
 
 def finding_name(report: Report, item: Finding, language: Language) -> str:
@@ -175,10 +234,13 @@ def finding_name(report: Report, item: Finding, language: Language) -> str:
     return language.say(key, name=short(item.pattern), n=len(item.phases))
 
 
-def _finding_subject(report: Report, item: Finding, language: Language) -> str:
-    if len(item.phases) == 1:
-        return _subject(report, report.phases[item.phase], language)
-    return language.say("finding.several", name=finding_name(report, item, language))
+def _within(report: Report, item: Finding, language: Language) -> str:
+    """Return the phases of a finding as a part of a sentence."""
+    name = finding_name(report, item, language)
+    if len(item.phases) > 1:
+        return language.say("finding.in_several", name=name)
+    is_segment = report.phases[item.phase].outline.kind is PhaseKind.SEGMENT
+    return language.say("finding.in_stretch" if is_segment else "finding.name", name=name)
 
 
 def share(item: Finding, language: Language) -> str:
@@ -194,7 +256,7 @@ def advice(item: Finding, language: Language) -> str:
     key = f"advice.{item.advice.name.lower()}"
     if item.kind is FindingKind.PEAK and item.advice is Advice.GROWING_CONTAINER:
         key += "_peak"  # it grew, but what was put into it did not stay
-    return language.say(key)
+    return language.say(key, **item.evidence)
 
 
 def evidence(item: Finding, language: Language) -> str:
@@ -209,26 +271,75 @@ def evidence(item: Finding, language: Language) -> str:
 
 
 def fate(report: Report, item: Finding, language: Language) -> str:
-    """Return what became of a finding's bytes, without small parts; empty if it is unknown."""
-    if item.fate is None:
+    """Return what became of a finding's bytes, without small parts; empty if it is unknown.
+
+    A peak's own sentence says that they were freed before the phase ended.
+    """
+    if item.fate is None or item.kind is FindingKind.PEAK:
         return ""
-    died = report.run.exit is None or report.run.exit.verdict != "completed"
-    alive = "finding.alive_at_death" if died else "finding.alive_at_end"
-    parts = [(item.fate.alive_bytes, alive, "")]
+    ends = {"completed": "end", "ended": "exit"}
+    alive = f"finding.alive_at_{ends.get(verdict(report.run.exit), 'death')}"
+    if in_arenas(report, item):
+        alive = alive.replace("alive", "there")
+    freed: Tally[str] = Tally()
     for place, size in item.fate.freed:
-        if place is None:
-            parts.append((size, "finding.freed_outside", ""))
-        else:
-            name = short(phase_label(report.run, report.phases[place], language))
-            is_same = place == item.phase and item.kind is FindingKind.PEAK
-            parts.append((size, "finding.freed_itself" if is_same else "finding.freed_in", name))
+        freed.add(_freed_in(report, item, place, language), size, 0)
+    parts = [(item.fate.alive_bytes, alive, "")]
+    parts += [
+        (size, "finding.freed_in" if name else "finding.freed_outside", name)
+        for name, (size, _) in freed.items()
+    ]
     parts.sort(key=lambda part: part[0], reverse=True)
     said = [
         language.say(key, size_bytes=size, phase=name)
         for place, (size, key, name) in enumerate(parts)
         if size and (place == 0 or size >= MIN_FATE_SHARE * item.bytes)
     ]
-    return language.say("finding.fate", parts=language.say("finding.and").join(said))
+    return language.say("finding.fate", parts=language.say("finding.and").join(said[:MAX_FATES]))
+
+
+def passed(report: Report, item: Finding, language: Language) -> str:
+    """Return what repeats of a phase kept only until a later one; empty if that is too little."""
+    found = passed_through(report, item)
+    if found is None:
+        return ""
+    return language.say(
+        "finding.passed" if len(item.phases) == 1 else "finding.passed_many",
+        repeats=found.repeats,
+        retained_bytes=found.retained_bytes,
+        passed_bytes=found.freed_bytes,
+    )
+
+
+def _freed_in(report: Report, item: Finding, place: int | None, language: Language) -> str:
+    """Return the phase that freed bytes, or those of like names; empty outside of all phases.
+
+    Another phase of the finding's own name is told apart by the phases around it.
+    """
+    if place is None:
+        return ""
+    others = {other for other, _ in item.fate.freed} if item.fate is not None else set()
+    for pattern in report.patterns:
+        if pattern.within is None and place in pattern.members:
+            if len(others.intersection(pattern.members)) > 1:
+                return pattern_label(report.run, pattern.phase, language)
+            break
+    name = short(phase_label(report.run, report.phases[place], language))
+    is_other = place not in item.phases and name == finding_name(report, item, language)
+    return (spans(report, place) if is_other else None) or name
+
+
+def verdict(end: Exit | None) -> str:
+    """Return the verdict by which an end is shown: one of `VERDICTS`, "ended" or "unknown".
+
+    A program that chose its status itself, with no exception that nobody caught, has "ended":
+    linters and tests exit with 1 whenever they found something.
+    """
+    if end is None or end.verdict not in VERDICTS:
+        return "unknown"
+    keys = {said.key for said in end.evidence}
+    is_chosen = end.code is not None and keys.isdisjoint(_NOT_CHOSEN)
+    return "ended" if end.verdict == "failed" and is_chosen else end.verdict
 
 
 def outcome(report: Report, language: Language) -> str:
@@ -237,8 +348,9 @@ def outcome(report: Report, language: Language) -> str:
     if run.exit is None:
         return language.say("outcome.unknown", duration_s=run.duration_s)
     label = last_checkpoint(report)
+    key = "ended_status" if verdict(run.exit) == "ended" else run.exit.verdict
     text = language.say(
-        f"outcome.{run.exit.verdict}" if run.exit.verdict in VERDICTS else "outcome.ended",
+        f"outcome.{key}" if run.exit.verdict in VERDICTS else "outcome.ended",
         duration_s=run.duration_s,
         status=str(run.exit.code),
         signal=run.exit.signal or "",
@@ -280,72 +392,15 @@ def statement(said: Statement, language: Language) -> str:
     return language.say(said.key, **values)
 
 
-def death_place(report: Report, death: Death, language: Language) -> str:
-    """Return the phases of death, and how long after the last checkpoint it came."""
-    paths = dict.fromkeys(filter(None, (_spans(report, phase) for phase in death.phases)))
-    named = list(paths)[:MAX_DEATH_PHASES]
-    if len(paths) > MAX_DEATH_PHASES:
-        named.append(language.say("death.more", n=len(paths) - MAX_DEATH_PHASES))
-    if death.last_checkpoint is None:
-        key = "death.place_early_in" if named else "death.place_early"
-    else:
-        key = "death.place_in" if named else "death.place"
-    return language.say(
-        key,
-        phases=language.say("death.and").join(named),
-        since_s=death.since_s,
-        label=_point(report, death.last_checkpoint or 0, language),
-    )
-
-
-def death_alive(report: Report, death: Death, language: Language) -> str:
-    """Return how much memory was alive at the death, or when that was last known."""
-    if death.known_at is None:
-        return language.say("death.alive_untraced", rss_bytes=death.rss_bytes)
-    points = report.run.checkpoints
-    return language.say(
-        "death.alive" if death.known_at == len(points) - 1 else "death.alive_before",
-        rss_bytes=death.rss_bytes,
-        heap_bytes=death.heap_bytes,
-        label=_point(report, death.known_at, language),
-    )
-
-
-def death_growth(report: Report, growth: LastGrowth, language: Language) -> str:
-    """Return the last segment that grew: by how much, and the line that allocated most in it."""
-    path = None if growth.phase is None else _spans(report, growth.phase)
-    line = ""
-    if growth.culprits:
-        most = growth.culprits[0]
-        line = language.say("death.line", where=location(most.frame), size_bytes=most.bytes)
-    is_heap = growth.heap_bytes is not None
-    return language.say(
-        "death.grew_heap" if is_heap else "death.grew_rss",
-        size_bytes=growth.heap_bytes if is_heap else growth.rss_bytes,
-        inside="" if path is None else language.say("death.in", phases=path),
-        start=_point(report, growth.stretch.start, language),
-        end=_point(report, growth.stretch.end, language),
-        line=line,
-    )
-
-
 def memory_limit(limit: MemoryLimit, language: Language) -> str:
     """Return the limit in force and where it is set."""
     source = statement(limit.source, language)
     return language.say("death.limit", size_bytes=limit.bytes, source=source)
 
 
-def stack_dump(dump: StackDump, language: Language) -> str:
-    """Return which line ran when RSS exceeded a limit."""
-    running = next((thread for thread in dump.threads if thread.is_current), None)
-    running = running or next(iter(dump.threads), None)
-    return language.say(
-        "death.dump",
-        time_s=dump.time_s,
-        rss_bytes=dump.rss_bytes,
-        reason=dump.reason,
-        where="" if running is None else _where(running, language),
-    )
+def has_nameless_interpreter(report: Report) -> bool:
+    """Tell if functions of the interpreter have no names, as those of a stripped one."""
+    return any(map(is_nameless_interpreter, report.heap.tree.frames))
 
 
 def notes(report: Report, language: Language) -> tuple[str, ...]:
@@ -359,6 +414,7 @@ def notes(report: Report, language: Language) -> tuple[str, ...]:
         "notes.rss_only": run.mode.backend == "rss",
         "notes.focus": bool(run.mode.focus),
         "notes.arenas": memray and not run.mode.python_allocators,
+        "notes.stripped": has_nameless_interpreter(report),
         "notes.small_stacks": memray and run.mode.native,
         "notes.peaks": memray and report.heap.transients is None,
         "notes.no_gross": memray and report.heap.transients is None,
@@ -381,30 +437,7 @@ def _subject(report: Report, phase: Phase, language: Language) -> str:
     return language.say(key, name=short(phase_label(report.run, phase, language)))
 
 
-def _growth(phases: Sequence[Phase], language: Language) -> str:
-    rss = sum_of_known([phase.rss_delta_bytes for phase in phases])
-    heap = sum_of_known([phase.heap_delta_bytes for phase in phases])
-    if rss is not None and rss > 0 and not any(phase.shares_rss for phase in phases):
-        text = language.say("finding.grew_rss", size_bytes=rss)
-    elif (heap or 0) > 0:
-        text = language.say("finding.grew_heap", size_bytes=heap)
-    else:
-        text = language.say("finding.kept_new")
-    if len(phases) == 1 and phases[0].repeats > 1:
-        text += language.say("finding.over_repeats", repeats=phases[0].repeats)
-    return text
-
-
-def _where(thread: ThreadStack, language: Language) -> str:
-    frames = thread.frames
-    own = [frame for frame in frames if frame.origin is Origin.USER]
-    own = own or [frame for frame in frames if frame.origin is Origin.TOOL] or list(frames)
-    if not own:
-        return ""
-    return language.say("death.where", function=own[-1].function, where=location(own[-1]))
-
-
-def _spans(report: Report, phase: int) -> str | None:
+def spans(report: Report, phase: int) -> str | None:
     """Return the spans around ``phase``, outermost first, and itself; None if all are segments."""
     names: list[str] = []
     place: int | None = phase
@@ -416,5 +449,6 @@ def _spans(report: Report, phase: int) -> str | None:
     return " › ".join(reversed(names)) or None
 
 
-def _point(report: Report, place: int, language: Language) -> str:
+def point(report: Report, place: int, language: Language) -> str:
+    """Return the label of checkpoint ``place``, short enough for a sentence."""
     return checkpoint_label(report.run, place, language, short)

@@ -18,9 +18,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from memdeep.analysis.ranking import most_telling
+from memdeep.analysis.table import Row, most_telling, rows, thread_of
+from memdeep.analysis.weights import small
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
-from memdeep.report import sentences
+from memdeep.report import dying, sentences
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.text import units
 from memdeep.text.language import Language, chosen
@@ -29,6 +30,7 @@ from memdeep.text.safe import plain
 # Keys of the words, and if the column holds figures.
 COLUMNS = (
     ("phases.name", False),
+    ("phases.thread", False),  # where more than one thread has phases
     ("phases.rss", True),
     ("phases.heap", True),
     ("terminal.peak", True),
@@ -36,9 +38,10 @@ COLUMNS = (
     ("terminal.culprit", False),
     ("phases.duration", True),
 )
-CULPRIT = 5  # the place of its column
+THREAD, CULPRIT = 1, 6  # the places of their columns
 WIDE = 100  # columns of a terminal that shows the last column of the table too
 MAX_CULPRIT_WIDTH = 20
+MAX_THREAD_WIDTH = 12
 MIN_PHASE_WIDTH = 16
 MAX_ROWS = 25
 MAX_OTHER_FINDINGS = 4
@@ -88,6 +91,9 @@ def verdict(report: Report, width: int, language: Language) -> RenderableType:
     else:
         headline = plain(sentences.headline(report, language))
         parts.extend([Text(""), Text(wrap(headline, width))])
+    if sentences.has_nameless_interpreter(report):
+        note = wrap(language.say("notes.stripped"), width)
+        parts.extend([Text(""), Text(note, style="dim")])
     return Group(*parts)
 
 
@@ -115,10 +121,10 @@ def _outcome(report: Report, width: int, language: Language) -> list[RenderableT
         heap_bytes=report.heap.peak_bytes,
     )
     text = Text(wrap(f"{ending}{peaks}", width))
-    style = VERDICT_STYLES.get(end.verdict, "") if end is not None else ""
+    style = VERDICT_STYLES.get(sentences.verdict(end), "")
     text.stylize(style, 0, len(text) - len(peaks))
     further = [plain(sentence) for sentence in sentences.exit_evidence(end, language)]
-    further += [plain(sentences.stack_dump(dump, language)) for dump in report.run.stack_dumps]
+    further += [plain(dying.stack_dump(dump, language)) for dump in report.run.stack_dumps]
     parts: list[RenderableType] = [text, *(Text(wrap(sentence, width)) for sentence in further)]
     if report.death is not None:
         parts.extend(_death(report, report.death, width, language))
@@ -127,10 +133,10 @@ def _outcome(report: Report, width: int, language: Language) -> list[RenderableT
 
 def _death(report: Report, death: Death, width: int, language: Language) -> list[RenderableType]:
     """Lay out where the program died, the lines that held most then, and what grew last."""
-    place = sentences.death_place(report, death, language)
+    place = dying.place(report, death, language)
     parts: list[RenderableType] = [
         Text(wrap(plain(place), width)),
-        Text(wrap(plain(sentences.death_alive(report, death, language)), width)),
+        Text(wrap(plain(dying.alive(report, death, language)), width)),
     ]
     if death.culprits:
         grid = _lines_grid()
@@ -141,23 +147,26 @@ def _death(report: Report, death: Death, width: int, language: Language) -> list
             grid.add_row(units.size(culprit.bytes), where)
         parts.append(Padding(grid, (0, 0, 0, 2)))
     if death.last_growth is not None:
-        growth = sentences.death_growth(report, death.last_growth, language)
+        growth = dying.last_growth(report, death.last_growth, language)
         parts.append(Text(wrap(plain(growth), width)))
     return parts
 
 
 def _table(report: Report, width: int, language: Language) -> RenderableType:
     """Lay out the phases, one a row; a narrow terminal does not get the last column."""
-    shown = most_telling(report.phases, MAX_ROWS)
-    most = max((abs(report.phases[row].rss_delta_bytes or 0) for row in shown), default=0)
-    rows = [
-        (_cells(report, report.phases[row], language), _row_style(report.phases[row], most))
-        for row in shown
-    ]
+    folded = rows(report.phases, report.patterns)
+    chosen = most_telling(folded, MAX_ROWS)
+    shown = [folded[place] for place in chosen]
+    most = max((abs(row.phase.rss_delta_bytes or 0) for row in shown), default=0)
+    lines = [(_cells(report, row, language), _row_style(row.phase, most)) for row in shown]
     is_wide = width >= WIDE
-    columns = [
-        (language.say(key), is_figure) for key, is_figure in (COLUMNS if is_wide else COLUMNS[:-1])
+    threads = {thread_of(phase) for phase in report.phases} - {None}
+    told = [
+        place
+        for place in range(len(COLUMNS) if is_wide else len(COLUMNS) - 1)
+        if place != THREAD or len(threads) > 1
     ]
+    columns = [(language.say(COLUMNS[place][0]), COLUMNS[place][1]) for place in told]
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1 if is_wide else 0, 0, 0),
@@ -166,10 +175,12 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
         show_edge=False,
     )
     widths = [
-        max([cell_len(title)] + [cell_len(str(cells[place])) for cells, _ in rows])
-        for place, (title, _) in enumerate(columns)
+        max([cell_len(title)] + [cell_len(str(cells[place])) for cells, _ in lines])
+        for place, (title, _) in zip(told, columns, strict=True)
     ]
-    widths[CULPRIT] = min(widths[CULPRIT], MAX_CULPRIT_WIDTH)
+    for place, most_cells in ((THREAD, MAX_THREAD_WIDTH), (CULPRIT, MAX_CULPRIT_WIDTH)):
+        if place in told:
+            widths[told.index(place)] = min(widths[told.index(place)], most_cells)
     gaps = (len(columns) - 1) * (3 if is_wide else 2)
     widths[0] = max(min(widths[0], width - gaps - sum(widths[1:])), MIN_PHASE_WIDTH)
     for (title, is_figure), cells_wide in zip(columns, widths, strict=True):
@@ -177,28 +188,31 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
         table.add_column(
             title, justify=justify, overflow="ellipsis", no_wrap=True, width=cells_wide
         )
-    for cells, style in rows:
-        cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[CULPRIT])
-        table.add_row(*cells[: len(columns)], style=style)
-    hidden = len(report.phases) - len(shown)
+    for cells, style in lines:
+        cells[0] = _fit(Text.assemble(cells[0]), widths[0])
+        cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[told.index(CULPRIT)])
+        table.add_row(*(cells[place] for place in told), style=style)
+    hidden = sum(row.phases for place, row in enumerate(folded) if place not in chosen)
     if not hidden:
         return table
     more = language.say("terminal.more_phases", n=hidden)
     return Group(table, Text(more, style="dim"))
 
 
-def _cells(report: Report, phase: Phase, language: Language) -> list[str | Text]:
-    name = Text(
-        "  " * phase.outline.depth + plain(sentences.phase_label(report.run, phase, language))
-    )
-    if phase.repeats > 1:
-        name.append(f" × {phase.repeats:,}", style="dim")
+def _cells(report: Report, row: Row, language: Language) -> list[str | Text]:
+    phase = row.phase
+    label = sentences.pattern_label if row.is_pattern else sentences.phase_label
+    name = Text("  " * row.depth + plain(label(report.run, phase, language)))
+    times = row.phases if row.is_pattern else phase.repeats
+    if times > 1:
+        name.append(f" × {times:,}", style="dim")
     if not phase.complete:
         name.append(f" {language.say('phases.unfinished')}", style="red")
     ratio = phase.explained_ratio
     culprit = phase.main_culprit
     return [
         name,
+        plain(thread_of(phase) or units.UNKNOWN),
         units.signed_size(phase.rss_delta_bytes),
         units.signed_size(phase.heap_delta_bytes),
         units.size(phase.peak_bytes),
@@ -206,6 +220,17 @@ def _cells(report: Report, phase: Phase, language: Language) -> list[str | Text]
         plain(sentences.location(culprit.frame)) if culprit is not None else units.UNKNOWN,
         units.duration(phase.duration_s),
     ]
+
+
+def _fit(name: Text, cells: int) -> Text:
+    """Cut a name so that what follows it, which has a style of its own, stays."""
+    if name.cell_len <= cells or not name.spans:
+        return name
+    start = min(span.start for span in name.spans)
+    rest = name[start:]
+    label = name[:start]
+    label.truncate(max(1, cells - rest.cell_len), overflow="ellipsis")
+    return Text.assemble(label, rest)
 
 
 def _keep_end(text: str, cells: int) -> str:
@@ -236,7 +261,7 @@ def _top_finding(report: Report, item: Finding, width: int, language: Language) 
             if frame.origin is not Origin.NATIVE
         ]
         parts.extend(_stack(frames, item.culprit.frame, language))
-    further = [sentences.fate(report, item, language)]
+    further = [sentences.passed(report, item, language), sentences.fate(report, item, language)]
     if item.advice is not None:
         further += [sentences.evidence(item, language), sentences.advice(item, language)]
     text = "\n".join(plain(sentence) for sentence in further if sentence)
@@ -258,7 +283,8 @@ def _stack(frames: Sequence[Frame], culprit: Frame, language: Language) -> list[
             lines.append(Text(f"    {hidden}", style="dim"))
         shown_to = place + 1
         frame = frames[place]
-        line = Text(f"    {plain(frame.function)} ", style="bold" if place == here else "dim")
+        function = sentences.shortened(sentences.function_name(frame))
+        line = Text(f"    {plain(function)} ", style="bold" if place == here else "dim")
         line.append(plain(sentences.location(frame)))
         if place == here:
             line.append(f"  {language.say('terminal.here')}", style="red")
@@ -269,14 +295,22 @@ def _stack(frames: Sequence[Frame], culprit: Frame, language: Language) -> list[
 
 
 def _other_findings(report: Report, width: int, language: Language) -> list[RenderableType]:
-    others = report.findings[1 : 1 + MAX_OTHER_FINDINGS]
+    is_small = small(report)
+    large = [item for item, folded in zip(report.findings, is_small, strict=True) if not folded]
+    others = large[1 : 1 + MAX_OTHER_FINDINGS]
+    rest = [item for item in report.findings[1:] if item not in others]
+    summed = []
+    if rest:
+        most_bytes = max(item.bytes for item in rest)
+        text = language.say("terminal.smaller", n=len(rest), most_bytes=most_bytes)
+        summed = [Text(wrap(text, width), style="dim")]
     if not others:
-        return []
+        return [Text(""), *summed] if summed else []
     grid = _lines_grid()
     room = width - 2 - 1 - max(len(units.size(item.bytes)) for item in others)
     for item in others:
         grid.add_row(units.size(item.bytes), _other_finding(report, item, room, language))
-    return [Text(f"\n{language.say('terminal.then')}"), Padding(grid, (0, 0, 0, 2))]
+    return [Text(f"\n{language.say('terminal.then')}"), Padding(grid, (0, 0, 0, 2)), *summed]
 
 
 def _lines_grid() -> Table:
@@ -287,11 +321,20 @@ def _lines_grid() -> Table:
     return grid
 
 
+_OTHER_FINDINGS = {
+    FindingKind.PEAK: "terminal.at_peak",
+    FindingKind.FILE: "terminal.of_files",
+    FindingKind.SHARED: "terminal.shared",
+    FindingKind.RESERVED: "terminal.reserved",
+    FindingKind.TOUCHED: "terminal.touched",
+}
+
+
 def _other_finding(report: Report, item: Finding, width: int, language: Language) -> Text:
     if item.culprit is None:
         return Text(wrap(plain(sentences.finding(report, item, language)), width))
-    key = "terminal.at_peak" if item.kind is FindingKind.PEAK else "terminal.kept_by"
-    where = sentences.location(item.culprit.frame)
+    key = _OTHER_FINDINGS.get(item.kind, "terminal.kept_by")
+    where = sentences.place_of(report, item.culprit, language)
     name = sentences.finding_name(report, item, language)
     said = plain(language.say(key, phase=name, where=where))
     text = Text(wrap(said, width))

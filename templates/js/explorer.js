@@ -59,7 +59,7 @@
     async function need(state) {
       const names = new Set(['largest', 'transients', ...(usesLines(state) ? ['lines'] : [])]);
       for (const scope of [state.scope, state.versus]) {
-        if (scope !== null) scopes.blocksFor(scope, state.metric, 'node').forEach((name) => names.add(name));
+        if (scope !== null) scopes.blocksFor(core, scope, state.metric, 'node').forEach((name) => names.add(name));
       }
       await data.need([...names].filter((name) => !(name in blocks) && data.has(name)));
     }
@@ -113,7 +113,7 @@
 
     function showFolded({ metric, scope }) {
       const { peaks, peakFolded } = core.blocks;
-      const share = metric === 'peak' ? peakFolded[peaks.indexOf(scope.phase)] ?? 0 : core.folded;
+      const share = metric === 'peak' ? peakFolded[peaks.indexOf(scopes.peakOf(core, scope))] ?? 0 : core.folded;
       part.folded.hidden = share < FOLDED_WORTH_SAYING;
       part.folded.textContent = say('flame.folded', { share_share: share });
     }
@@ -153,12 +153,13 @@
       });
     }
 
-    async function render(state, changed) {
+    async function render(asked, changed) {
       const mine = turn += 1;
-      await need(state);
+      await need(asked);
       if (mine !== turn) return; // something else was chosen meanwhile
       const has = (keys) => keys.some((key) => changed.has(key));
-      addUp(state, sums === null || has(SUMS));
+      addUp(asked, sums === null || has(SUMS));
+      const state = { ...asked, native: memdeep.flameNative.modeFor(core, sums.node, asked) };
       bar.show(state);
       tools.show(state);
       showHeading(state);

@@ -6,7 +6,7 @@
   const CHOICES = {
     metric: ['retained', 'peak', 'freed', 'allocated', 'churn', 'growth'],
     view: ['flame', 'lines', 'functions', 'modules', 'source'],
-    native: ['fold', 'show', 'hide'],
+    native: ['auto', 'fold', 'show', 'hide'],
   };
   const FLAGS = ['invert', 'threads', 'imports', 'flip', 'regex'];
   const KINDS = ['lines', 'functions', 'modules'];

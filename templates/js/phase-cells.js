@@ -36,7 +36,7 @@
 
   function create({ core, frames }) {
     const { phases } = core;
-    const isNested = phases.parent.some((parent) => parent >= 0);
+    const isNested = phases.parent.some((parent) => parent >= 0) || phases.members.some((members) => members > 0);
     const scales = {
       delta: largest(phases.rss, phases.heap),
       peak: largest(phases.peak),
@@ -124,13 +124,13 @@
       label.append(element('bdi', '', names.phase(core, phase)));
       label.href = '#phase=' + phase; // to be opened elsewhere, or copied
       label.tabIndex = -1; // the table is one stop, its arrow keys do the rest
-      const repeats = phases.stretches[phase].length / 2;
+      const times = phases.members[phase] || phases.stretches[phase].length / 2;
       label.title = names.phase(core, phase);
       if (isParent) twist.title = say(isOpen ? 'phases.fold' : 'phases.unfold');
       if (isNested) line.append(twist);
       const words = element('span', 'name-words');
       words.append(label);
-      if (repeats > 1) words.append(element('span', 'repeats', '× ' + format.count(repeats)));
+      if (times > 1) words.append(element('span', 'repeats', '× ' + format.count(times)));
       if (!phases.complete[phase]) words.append(element('span', 'unfinished', say('phases.unfinished')));
       line.append(words);
       cell.append(line);
@@ -142,8 +142,17 @@
       return cell;
     }
 
+    function thread({ phase }) {
+      const cell = element('td', 'thread');
+      const told = phases.thread[phase];
+      cell.append(element('bdi', told === null ? 'quiet' : '', told ?? '–'));
+      if (told !== null) cell.title = told;
+      return cell;
+    }
+
     const CELLS = {
       name,
+      thread,
       duration: ({ phase }) => element('td', 'number', format.seconds(phases.duration[phase])),
       rss: ({ phase }) => delta(phases.rss[phase]),
       heap: ({ phase }) => delta(phases.heap[phase]),
@@ -159,7 +168,8 @@
 
     // `shown` is a row of phase-rows.js.
     function row(shown, columns) {
-      const made = element('tr', 'kind-' + phases.kind[shown.phase] + (shown.context ? ' is-context' : ''));
+      const isPattern = phaseRows.isPattern(phases, shown.phase);
+      const made = element('tr', 'kind-' + phases.kind[shown.phase] + (shown.context ? ' is-context' : '') + (isPattern ? ' is-pattern' : ''));
       made.id = 'phase-row-' + shown.phase;
       made.dataset.row = shown.phase;
       made.setAttribute('role', 'row'); // boxes in a line are no table to a screen reader by themselves
@@ -183,7 +193,7 @@
 
     function head(column) {
       const cell = element('th', 'cell-' + column);
-      cell.classList.toggle('number', !['name', 'trend', 'culprit'].includes(column));
+      cell.classList.toggle('number', !['name', 'thread', 'trend', 'culprit'].includes(column));
       cell.classList.toggle('wide', !NARROW.includes(column));
       cell.scope = 'col';
       cell.setAttribute('role', 'columnheader');

@@ -3,9 +3,9 @@
   'use strict';
 
   const COLUMNS = [
-    'name', 'duration', 'rss', 'heap', 'gap', 'peak', 'allocated', 'freed', 'churn', 'explained', 'trend', 'culprit',
+    'name', 'thread', 'duration', 'rss', 'heap', 'gap', 'peak', 'allocated', 'freed', 'churn', 'explained', 'trend', 'culprit',
   ];
-  const TEXTS = ['name', 'culprit']; // these sort upwards first
+  const TEXTS = ['name', 'thread', 'culprit']; // these sort upwards first
 
   // What lies between RSS Δ and heap Δ, as it adds up: what was not touched counts against it.
   function gapParts(phases, phase) {
@@ -39,17 +39,51 @@
     };
   }
 
+  // The row around each one: of a member its pattern, of any other its parent; or -1.
+  function aroundOf({ parent, pattern }) {
+    return parent.map((above, phase) => (pattern[phase] >= 0 ? pattern[phase] : above));
+  }
+
+  const isPattern = ({ members }, phase) => members[phase] > 0;
+
+  // By the row around them, in the order of the program: a pattern begins with its first member.
   function childrenOf(phases) {
+    const first = phases.name.map((_, phase) => (isPattern(phases, phase) ? Infinity : phase));
+    phases.pattern.forEach((pattern, phase) => { if (pattern >= 0) first[pattern] = Math.min(first[pattern], phase); });
     const children = new Map([[-1, []]]);
-    phases.parent.forEach((parent, phase) => {
-      if (!children.has(parent)) children.set(parent, []);
-      children.get(parent).push(phase);
+    aroundOf(phases).forEach((around, phase) => {
+      if (!children.has(around)) children.set(around, []);
+      children.get(around).push(phase);
     });
-    return children;
+    for (const inside of children.values()) inside.sort((one, other) => first[one] - first[other]);
+    return { children, first };
+  }
+
+  // All rows, each before those within it.
+  function inOrder(phases) {
+    const { children } = childrenOf(phases);
+    const rows = [];
+    const stack = children.get(-1).slice().reverse();
+    while (stack.length > 0) {
+      const row = stack.pop();
+      rows.push(row);
+      stack.push(...(children.get(row) ?? []).slice().reverse());
+    }
+    return rows;
+  }
+
+  // How many rows are around each one.
+  function levelsOf(phases) {
+    const around = aroundOf(phases);
+    const levels = new Map([[-1, -1]]);
+    for (const row of inOrder(phases)) levels.set(row, levels.get(around[row]) + 1);
+    return around.map((_, row) => levels.get(row));
   }
 
   function create(phases, textOf, culpritText) {
-    const children = childrenOf(phases);
+    const { children, first } = childrenOf(phases);
+    const around = aroundOf(phases);
+    const all = inOrder(phases);
 
     function matches(phase, { words, onlyGrew }) {
       const grew = (phases.rss[phase] ?? 0) > 0 || (phases.heap[phase] ?? 0) > 0;
@@ -59,21 +93,24 @@
     // Matching phases, and those around them that keep them in their place (`context`).
     function chosen(wish) {
       const found = new Map();
-      for (let phase = phases.name.length - 1; phase >= 0; phase -= 1) {
+      for (let place = all.length - 1; place >= 0; place -= 1) {
+        const phase = all[place];
+        if (!wish.nested && isPattern(phases, phase)) continue;
         const isMatch = matches(phase, wish);
         if (!isMatch && !found.has(phase)) continue;
         found.set(phase, !isMatch);
-        const parent = phases.parent[phase];
-        if (wish.nested && parent >= 0 && !found.has(parent)) found.set(parent, true);
+        const above = around[phase];
+        if (wish.nested && above >= 0 && !found.has(above)) found.set(above, true);
       }
       return found;
     }
 
     // `wish` = {sort: column or null, direction: 1 or -1, words, onlyGrew, nested, closed: Set of phases}.
     function rows(wish) {
-      const found = chosen({ ...wish, words: wish.words.trim().toLowerCase() });
+      const words = wish.words.trim().toLowerCase();
+      const found = chosen({ ...wish, words });
       const order = wish.sort === null
-        ? (one, other) => one - other
+        ? (one, other) => first[one] - first[other]
         : comparer((phase) => valueOf(phases, wish.sort, phase, culpritText), wish.direction);
       if (!wish.nested) {
         return [...found.keys()].sort(order)
@@ -84,7 +121,9 @@
         const inside = (children.get(parent) ?? []).filter((phase) => found.has(phase)).sort(order);
         for (const phase of inside) {
           const isParent = (children.get(phase) ?? []).some((child) => found.has(child));
-          const isOpen = isParent && !wish.closed.has(phase);
+          // What was searched for is not to be hidden in a pattern that is closed to begin with.
+          const isSought = words !== '' && isPattern(phases, phase);
+          const isOpen = isParent && (isSought || !wish.closed.has(phase));
           shown.push({ phase, level, context: found.get(phase), isParent, isOpen });
           if (isOpen) visit(phase, level + 1);
         }
@@ -95,11 +134,17 @@
 
     function ancestors(phase) {
       const above = [];
-      for (let next = phases.parent[phase]; next >= 0; next = phases.parent[next]) above.push(next);
+      for (let next = around[phase]; next >= 0; next = around[next]) above.push(next);
       return above;
     }
 
-    return { rows, ancestors };
+    // How many phases a wish leaves, those in closed rows included.
+    function count(wish) {
+      const found = chosen({ ...wish, words: wish.words.trim().toLowerCase() });
+      return [...found.keys()].filter((phase) => !isPattern(phases, phase)).length;
+    }
+
+    return { rows, ancestors, count };
   }
 
   // The columns of which the run knows something.
@@ -107,10 +152,11 @@
     const isKnown = (column) => phases.name.some((_, phase) => valueOf(phases, column, phase, () => null) !== null);
     return COLUMNS.filter((column) => {
       if (column === 'trend') return phases.stretches.some((edges) => edges.length > 2);
+      if (column === 'thread') return new Set(phases.thread.filter((thread) => thread !== null)).size > 1;
       if (column === 'culprit') return phases.culprit.some((line) => line >= 0);
       return isKnown(column);
     });
   }
 
-  memdeep.phaseRows = { create, knownColumns, gapParts, gapOf, COLUMNS, TEXTS };
+  memdeep.phaseRows = { create, inOrder, levelsOf, isPattern, knownColumns, gapParts, gapOf, COLUMNS, TEXTS };
 })(globalThis.memdeep = globalThis.memdeep || {});

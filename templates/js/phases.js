@@ -2,7 +2,7 @@
 (function (memdeep) {
   'use strict';
 
-  const { TEXTS } = memdeep.phaseRows;
+  const { TEXTS, isPattern } = memdeep.phaseRows;
   const SPARE_ROWS = 12;
   const PAGE = 10;
   const say = (key, values) => memdeep.words.say(key, values);
@@ -26,7 +26,8 @@
       filter: tools.querySelector('[data-filter]'), grew: tools.querySelector('[data-grew]'),
       nested: tools.querySelector('[data-nested]'), shown: tools.querySelector('[data-shown]'),
     };
-    const closed = new Set();
+    const closed = new Set(phases.name.flatMap((_, phase) => (isPattern(phases, phase) ? [phase] : [])));
+    const phaseCount = phases.name.length - closed.size;
     let sort = { column: null, direction: -1 }; // null: in the order of the program
     let shown = [];
     let active = 0; // the row the keyboard stands on
@@ -121,15 +122,16 @@
     // Which rows there are may have changed. The keyboard stays on its phase if that is still there.
     function refresh() {
       const stood = shown[active]?.phase;
-      shown = order.rows({
+      const wish = {
         sort: sort.column, direction: sort.direction, words: part.filter.value,
         onlyGrew: part.grew.checked, nested: part.nested.checked, closed,
-      });
+      };
+      shown = order.rows(wish);
       made = new Map();
       active = Math.max(0, shown.findIndex((item) => item.phase === stood));
       table.setAttribute('aria-rowcount', shown.length + 1);
-      const isWhole = shown.length === phases.name.length;
-      part.shown.textContent = isWhole ? '' : say('phases.shown', { n: shown.length, all: phases.name.length });
+      const left = order.count(wish);
+      part.shown.textContent = left === phaseCount ? '' : say('phases.shown', { n: left, all: phaseCount });
       draw();
     }
 
@@ -238,7 +240,7 @@
     part.filter.addEventListener('input', onFilter);
     part.grew.addEventListener('change', onFilter);
     part.nested.addEventListener('change', onFilter);
-    part.nested.parentElement.hidden = phases.parent.every((parent) => parent < 0);
+    part.nested.parentElement.hidden = phases.parent.every((parent) => parent < 0) && closed.size === 0;
     body.replaceChildren(above, below);
     new ResizeObserver(measure).observe(box);
     store.subscribe((_, changed) => {

@@ -22,8 +22,10 @@
       versus: one('versus'), versusFrom: one('versus-from'), versusTo: one('versus-to'), pair: one('versus-pair'),
     };
 
+    const levels = memdeep.phaseRows.levelsOf(core.phases);
+
     function name(scope) {
-      return scope.kind === 'phase' ? names.phase(core, scope.phase) : names.stretch(core, scope.from, scope.to);
+      return scope.kind === 'phase' ? names.counted(core, scope.phase) : names.stretch(core, scope.from, scope.to);
     }
 
     function pairOf(from, to) {
@@ -38,7 +40,7 @@
     }
 
     function fill() {
-      const phases = () => core.phases.name.map((_, place) => option(place, INDENT.repeat(core.phases.depth[place]) + names.phase(core, place)));
+      const phases = () => memdeep.phaseRows.inOrder(core.phases).map((place) => option(place, INDENT.repeat(levels[place]) + names.counted(core, place)));
       const points = () => core.checkpoints.label.map((_, place) => option(place, place + ' · ' + names.checkpoint(core, place)));
       part.phase.replaceChildren(...phases(), option(BETWEEN, say('flame.between')));
       part.versus.replaceChildren(option('', say('flame.versus_none')), ...phases(), option(BETWEEN, say('flame.between')));

@@ -44,13 +44,16 @@
   // Why nothing can be said, as a key of the words; null where something can.
   function whyUnknown(core, scope, metric) {
     if (!isTraced(core, scope)) return 'flame.not_traced';
-    if (metric !== 'peak' || core.blocks.peaks.includes(scope.phase)) return null;
+    if (metric !== 'peak' || core.blocks.peaks.includes(peakOf(core, scope))) return null;
     return 'flame.not_in_page';
   }
 
+  // The phase whose peak is that of a scope: of a pattern that of the highest among its members.
+  const peakOf = (core, { phase }) => core.phases.peakOf[phase];
+
   // The names of the blocks that `sums` reads.
-  function blocksFor(scope, metric, level) {
-    if (metric === 'peak') return ['peak-' + scope.phase];
+  function blocksFor(core, scope, metric, level) {
+    if (metric === 'peak') return ['peak-' + peakOf(core, scope)];
     return GROSS.includes(metric) ? [LEVELS[level].lives, 'transients'] : [LEVELS[level].lives];
   }
 
@@ -89,7 +92,7 @@
     const sum = emptySum(size(core));
     if (whyUnknown(core, scope, metric) !== null) return sum;
     if (metric === 'peak') {
-      const held = part(blocks['peak-' + scope.phase]);
+      const held = part(blocks['peak-' + peakOf(core, scope)]);
       held[level].forEach((place, row) => add(sum, place, held.bytes[row], held.count[row]));
       return sum;
     }
@@ -136,9 +139,10 @@
 
   // The innermost phase that the segment ending at a checkpoint belongs to, or -1.
   function phaseAt(core, checkpoint) {
-    const { stretches, depth } = core.phases;
+    const { stretches, depth, members } = core.phases;
     let found = -1;
     stretches.forEach((edges, phase) => {
+      if (members[phase] > 0) return;
       for (let i = 0; i < edges.length; i += 2) {
         const isWithin = edges[i] < checkpoint && checkpoint <= edges[i + 1];
         if (isWithin && (found < 0 || depth[phase] >= depth[found])) found = phase;
@@ -148,7 +152,7 @@
   }
 
   memdeep.scope = {
-    METRICS, GROSS, NEVER, stretchesOf, stretchAtCheckpoint, isTraced, metricsOf, whyUnknown, blocksFor,
+    METRICS, GROSS, NEVER, stretchesOf, stretchAtCheckpoint, isTraced, metricsOf, whyUnknown, peakOf, blocksFor,
     counterOf, sums, difference, picture, total, phaseAt,
   };
 })(globalThis.memdeep = globalThis.memdeep || {});

@@ -6,6 +6,7 @@
   const { element } = memdeep.elements;
   const COPIED_MS = 1500;
   const UNKNOWN = '–';
+  const MAX_NAME = 36; // characters of the name of a compiled library, as in memdeep/report/sentences.py
   const say = (key, values) => memdeep.words.say(key, values);
 
   function button(className, text, onClick) {
@@ -24,6 +25,12 @@
       .replace('/{path}', '/' + escaped.replace(/^\//, ''))
       .replace('{path}', escaped)
       .replace('{line}', String(line));
+  }
+
+  // A long name keeps its beginning and its end.
+  function shortened(name) {
+    const half = (MAX_NAME - 1) >> 1;
+    return name.length > MAX_NAME && name.includes('.so') ? name.slice(0, half) + '…' + name.slice(-half) : name;
   }
 
   // The old way is there for pages opened from a file, where the clipboard may be refused.
@@ -99,10 +106,12 @@
     function frameItem(frame, times) {
       const item = element('li', 'origin-' + frames.origin(frame) + (isHere(frame) ? ' here' : ''));
       const address = editorAddress(core.editor, frames.file(frame), frames.line(frame));
-      const where = element(address === null ? 'span' : 'a', 'stack-place', frames.namesFile(frame) ? '' : frames.location(frame));
+      const where = element(address === null ? 'span' : 'a', 'stack-place', frames.namesFile(frame) ? '' : shortened(frames.location(frame)));
       where.title = frames.path(frame);
       if (address !== null) where.href = address;
-      item.append(element('bdi', 'stack-function', frames.functionName(frame)), ' ', where);
+      const called = element('bdi', 'stack-function', shortened(frames.functionName(frame)));
+      called.title = frames.functionName(frame);
+      item.append(called, ' ', where);
       if (times > 1) item.append(element('span', 'stack-times', timesText(times)));
       const source = frames.source(frame);
       if (source !== null) item.append(element('code', '', source));
@@ -192,5 +201,5 @@
     };
   }
 
-  memdeep.stackPanel = { create, editorAddress };
+  memdeep.stackPanel = { shortened, create, editorAddress };
 })(globalThis.memdeep = globalThis.memdeep || {});

@@ -7,7 +7,7 @@
     versus: null,
     metric: 'retained',
     view: 'flame',
-    native: 'fold',
+    native: 'auto', // folded, unless flame-native.js unfolds it
     invert: false,
     threads: false,
     imports: false,

@@ -64,6 +64,7 @@
     function phaseAt(time) {
       let found = -1;
       for (let phase = 0; phase < phases.name.length; phase += 1) {
+        if (phases.members[phase] > 0) continue; // a pattern is no part of the run of its own
         const isDeeper = found < 0 || phases.depth[phase] >= phases.depth[found];
         if (isDeeper && covers(phase, time)) found = phase;
       }
@@ -74,7 +75,7 @@
     function peakPhase() {
       let found = -1;
       for (let phase = 0; phase < phases.name.length; phase += 1) {
-        if (phases.peak[phase] === null) continue;
+        if (phases.peak[phase] === null || phases.members[phase] > 0) continue;
         const higher = found < 0 ? 1 : phases.peak[phase] - phases.peak[found];
         if (higher > 0 || (higher === 0 && phases.depth[phase] >= phases.depth[found])) found = phase;
       }

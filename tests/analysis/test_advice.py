@@ -7,11 +7,30 @@ from dataclasses import replace
 
 import pytest
 from factories import MB, frame, heap, library, lifetime, native, phase, stdlib, tree
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
 
-from memdeep.analysis.advice import Case, Suggestion, advise
-from memdeep.model import Advice, Culprit, Frame, Gap, Lifetime, Phase, Stretch
+from memdeep.analysis.advice.case import Case, Suggestion
+from memdeep.analysis.advice.judges import advise
+from memdeep.analysis.advice.patterns import module_name
+from memdeep.analysis.culprits import ChargedLines
+from memdeep.heap.lists import LifetimeList
+from memdeep.model import (
+    Advice,
+    Frame,
+    Gap,
+    Heap,
+    LargeAllocation,
+    Lifetime,
+    Phase,
+    StackBytes,
+    Stretch,
+)
 
 LOAD = frame("load_config")
+PACKAGES = "/usr/lib/python3.11/site-packages"
+WORKBOOK = Advice.WORKBOOK
 DEEP_COPY = stdlib("deepcopy", filename="/usr/lib/python3.11/copy.py")
 IMPORT = stdlib("_find_and_load", filename="<frozen importlib._bootstrap>")
 
@@ -24,8 +43,15 @@ def judged(
     """What is said of 10 MB that ``stack`` allocated through ``LOAD``."""
     stacks, (node,) = tree(stack)
     lives = tuple(life._replace(node=node) for life in lifetimes) or (lifetime(node),)
-    culprit = Culprit(LOAD, node, 10 * MB, 7, share=0.5)
-    return advise(Case(heap(stacks, lives), of_phase or phase(), culprit, lives))
+    return advise(case(heap(stacks, lives), of_phase or phase(), lives))
+
+
+def case(held: Heap, of_phase: Phase, lives: Sequence[Lifetime]) -> Case:
+    """A finding of bytes that stayed, which are all of ``lives``."""
+    lines = ChargedLines(held.tree)
+    found = [StackBytes(life.node, life.bytes, life.allocations) for life in lives]
+    (culprit,) = lines.culprits(found, sum(life.bytes for life in lives))
+    return Case(held, lines, (of_phase,), culprit, found, lives)
 
 
 def advice_of(stack: Sequence[Frame], of_phase: Phase | None = None) -> Advice | None:
@@ -44,9 +70,21 @@ def repeated(count: int) -> Phase:
         (stdlib("load"), Advice.WHOLE_PARSE),
         (stdlib("loads"), Advice.WHOLE_PARSE),
         (library("_pickle_loads"), Advice.UNPICKLE),
-        (frame("_pickle_load", filename=""), Advice.UNPICKLE),
-        (IMPORT, Advice.IMPORT),
-        (stdlib("dumps"), None),
+        (native("_pickle_load", filename=""), Advice.UNPICKLE),
+        (stdlib("dumps"), Advice.WHOLE_TEXT),
+        (native("_pickle_dumps"), Advice.WHOLE_PICKLE),
+        (native("pysqlite_cursor_fetchall"), Advice.ALL_ROWS),
+        (library("fetchall"), Advice.ALL_ROWS),
+        (library("read_sql", filename=f"{PACKAGES}/pandas/io/sql.py"), Advice.ALL_ROWS),
+        (library("bind_cells", filename=f"{PACKAGES}/openpyxl/worksheet/_reader.py"), WORKBOOK),
+        (library("load_workbook", filename=f"{PACKAGES}/openpyxl/reader/excel.py"), None),
+        (library("merge", filename=f"{PACKAGES}/pandas/core/reshape/merge.py"), Advice.MERGE),
+        (library("savefig", filename=f"{PACKAGES}/matplotlib/figure.py"), Advice.FIGURES),
+        (native("blas_memory_alloc", filename="/x/libscipy_openblas64_.so"), Advice.BLAS_BUFFERS),
+        (native("_mi_malloc_generic", filename="/x/libarrow.so.2600"), Advice.ARROW_POOL),
+        (native("_rjem_je_malloc", filename="/x/_polars_runtime.abi3.so"), Advice.POLARS_POOL),
+        (native("_mi_malloc_generic", filename="/x/libother.so"), None),
+        (frame("fetchall"), None),
         (stdlib("loads", filename="/app/mine.py"), None),
         (stdlib("loads", filename="/app/notjson/__init__.py"), None),
         (frame("deepcopy", filename="/app/mine.py"), None),
@@ -61,7 +99,9 @@ def test_what_called_the_line_does_not_count() -> None:
 
 
 def test_the_outermost_call_explains_the_inner_ones() -> None:
-    assert advice_of([LOAD, IMPORT, DEEP_COPY]) is Advice.IMPORT
+    load = stdlib("load")
+    assert advice_of([LOAD, load, DEEP_COPY]) is Advice.WHOLE_PARSE
+    assert advice_of([LOAD, DEEP_COPY, load]) is Advice.DEEP_COPY
 
 
 def test_the_stack_says_more_than_the_repeats() -> None:
@@ -69,38 +109,73 @@ def test_the_stack_says_more_than_the_repeats() -> None:
     suggestion = judged([LOAD, DEEP_COPY], repeated(9), lives)
     assert suggestion is not None
     assert suggestion.advice is Advice.DEEP_COPY
-    assert suggestion.evidence["stretches"] == 9
 
 
-def test_the_copy_factor_is_the_heap_with_the_copies_to_the_heap_without() -> None:
-    stacks, (copied, other) = tree([LOAD, DEEP_COPY], [frame("other")])
-    lives = (
-        lifetime(copied, bytes=30 * MB),
-        lifetime(other, bytes=20 * MB),
-        lifetime(copied, bytes=90 * MB, died=1, born=1),
-    )
-    culprit = Culprit(LOAD, copied, 30 * MB, 1, share=1.0)
-    found = advise(Case(heap(stacks, lives), phase(), culprit, lives[:1]))
+def test_the_bytes_of_an_advice_are_those_of_the_stacks_that_show_it() -> None:
+    stacks, (copied, other) = tree([LOAD, DEEP_COPY], [LOAD, library()])
+    lives = (lifetime(copied, bytes=30 * MB), lifetime(other, bytes=20 * MB))
+    found = advise(case(heap(stacks, lives), phase(), lives))
     assert found is not None
     assert found.evidence == {
-        "copied_bytes": 30 * MB,
-        "heap_bytes": 50 * MB,
-        "factor": 2.5,
-        "stretches": 1,
+        "call": "copy.deepcopy",
+        "held_bytes": 30 * MB,
+        "held_share": 0.6,
     }
+
+
+@pytest.mark.parametrize("called", [DEEP_COPY, IMPORT, native("list_resize")])
+def test_what_is_half_of_a_finding_or_less_is_no_reason(called: Frame) -> None:
+    module = library("<module>")
+    stacks, (shown, other) = tree([LOAD, called, module, native("list_resize")], [LOAD, library()])
+    lives = (lifetime(shown), lifetime(other))
+    assert advise(case(heap(stacks, lives), phase(), lives)) is None
 
 
 def test_a_parse_is_named_as_the_user_calls_it() -> None:
     suggestion = judged([LOAD, stdlib("load")])
     assert suggestion is not None
-    assert suggestion.evidence == {"call": "json.load", "held_bytes": 10 * MB, "held_share": 0.5}
+    assert suggestion.evidence == {"call": "json.load", "held_bytes": 10 * MB, "held_share": 1.0}
 
 
-def test_an_import_names_the_module() -> None:
-    module = library("<module>", filename="/usr/lib/python3/site-packages/pandas/__init__.py")
+@pytest.mark.parametrize(
+    ("filename", "name"),
+    [
+        ("/usr/lib/python3/site-packages/pandas/__init__.py", "pandas"),
+        ("/usr/lib/python3.11/site-packages/numpy/f2py/__init__.py", "numpy.f2py"),
+        ("/usr/lib/python3.11/dist-packages/sklearn/ensemble/__init__.py", "sklearn.ensemble"),
+        ("/usr/lib/python3.11/asyncio/base_events.py", "asyncio.base_events"),
+        ("/usr/lib/python3.11/lib-dynload/x/y.py", "x.y"),
+        ("<frozen os>", "os"),
+        ("/src/shop/models.py", "models"),
+    ],
+)
+def test_an_import_has_the_full_name_of_the_module(filename: str, name: str) -> None:
+    module = library("<module>", filename=filename)
     suggestion = judged([LOAD, IMPORT, module, library()])
     assert suggestion is not None
-    assert suggestion.evidence["module"] == "pandas"
+    assert suggestion.evidence["call"] == name
+
+
+def test_a_package_outside_the_directories_of_packages_is_known_by_its_files() -> None:
+    files = {"/src/shop/__init__.py", "/src/shop/db/__init__.py"}
+    assert module_name("/src/shop/db/models.py", files) == "shop.db.models"
+
+
+def test_several_imports_of_one_line_are_named_together() -> None:
+    pandas, numpy = (
+        library("<module>", filename=f"/usr/lib/python3.11/site-packages/{name}/__init__.py")
+        for name in ("pandas", "numpy")
+    )
+    stacks, nodes = tree([LOAD, IMPORT, pandas], [LOAD, IMPORT, numpy])
+    lives = tuple(lifetime(node) for node in nodes)
+    found = advise(case(heap(stacks, lives), phase(), lives))
+    assert found is not None
+    assert found.evidence["call"] == "pandas, numpy"
+    assert found.evidence["held_bytes"] == 20 * MB
+
+
+def test_an_import_without_a_name_is_not_blamed() -> None:
+    assert advice_of([LOAD, IMPORT, stdlib("get_data")]) is None
 
 
 @pytest.mark.parametrize(
@@ -157,15 +232,81 @@ def test_a_growing_container_is_known_by_what_resized_it(
 ) -> None:
     suggestion = judged([LOAD, *called])
     assert (suggestion and suggestion.evidence["container"]) == container
+    assert suggestion is None or suggestion.advice is Advice.GROWING_CONTAINER
 
 
-def test_memory_that_was_not_touched_is_called_a_reservation() -> None:
-    grown = replace(phase(), gap=Gap(0, 0, untouched_bytes=8 * MB), rss_delta_bytes=2 * MB)
+@pytest.mark.parametrize(
+    ("untouched", "others", "said"),
+    [
+        (8 * MB, 0, 8 * MB),
+        (8 * MB, MB, 7 * MB),  # another line may have as much of it
+        (8 * MB, 4 * MB, None),
+        (4 * MB, 0, None),
+        (11 * MB, 0, None),  # more than the line has
+    ],
+)
+def test_a_gap_is_put_on_a_line_that_must_have_most_of_it(
+    untouched: int, others: int, said: int | None
+) -> None:
+    plain = phase()
+    assert plain.heap is not None
+    grown = replace(
+        plain,
+        gap=Gap(0, 0, untouched_bytes=untouched),
+        rss_delta_bytes=2 * MB,
+        heap=replace(plain.heap, kept_bytes=10 * MB + others),
+    )
     suggestion = judged([LOAD], grown)
-    assert suggestion is not None
-    assert suggestion.advice is Advice.UNTOUCHED
-    assert suggestion.evidence["untouched_bytes"] == 8 * MB
-    assert judged([LOAD], replace(grown, gap=Gap(0, 0, untouched_bytes=MB))) is None
+    assert (suggestion and suggestion.evidence["untouched_bytes"]) == said
+    assert suggestion is None or suggestion.advice is Advice.UNTOUCHED
+
+
+def rounds_that_join(
+    sizes: Sequence[int], called: Sequence[Frame] = (native("PyUnicode_Concat"),)
+) -> Suggestion | None:
+    """Make a value of each of ``sizes`` (MB) in one segment; the last is kept."""
+    stacks, (node,) = tree([LOAD, *called])
+    kept = lifetime(node, bytes=sizes[-1] * MB)
+    dead = [lifetime(node, died=1, bytes=size * MB) for size in sizes[:-1]]
+    held = heap(
+        stacks,
+        [kept],
+        transients=LifetimeList(dead),
+        largest=tuple(LargeAllocation(node, 1, 1, size * MB) for size in sizes),
+    )
+    return advise(case(held, phase(), [kept]))
+
+
+def test_a_value_that_grows_by_being_joined_is_copied_in_each_round() -> None:
+    found = rounds_that_join(range(1, 11))
+    assert found is not None
+    assert found.advice is Advice.MADE_ANEW
+    assert found.evidence == {
+        "call": "str +",
+        "times": 10,
+        "allocated_bytes": 55 * MB,
+        "held_bytes": 10 * MB,
+    }
+
+
+@pytest.mark.parametrize("sizes", [[10] * 10, [1, 2, 3, 4], [1, 1, 1, 1, 1, 10]])
+def test_values_of_one_size_or_few_of_them_are_no_copies(sizes: list[int]) -> None:
+    assert rounds_that_join(sizes) is None
+
+
+def test_a_library_that_joins_for_itself_is_not_the_loop_of_the_line() -> None:
+    join = native("array_concatenate")
+    assert rounds_that_join(range(1, 11), [library("fit"), join]) is None
+    found = rounds_that_join(range(1, 11), [library("concat"), join])
+    assert found is not None
+    assert found.evidence["call"] == "concat"
+
+
+def test_what_a_cached_function_made_is_kept_with_its_results() -> None:
+    stacks, (node,) = tree([frame(), native("bounded_lru_cache_wrapper"), frame("load"), LOAD])
+    lives = (lifetime(node),)
+    found = advise(case(heap(stacks, lives), phase(), lives))
+    assert found == Suggestion(Advice.CACHED_RESULTS, {"call": "load", "held_bytes": 10 * MB})
 
 
 def test_the_segments_of_a_phase_are_rounds_too() -> None:
@@ -175,3 +316,20 @@ def test_the_segments_of_a_phase_are_rounds_too() -> None:
     assert suggestion is not None
     assert suggestion.advice is Advice.REPEATED_GROWTH
     assert suggestion.evidence["repeats"] == 8
+
+
+CALLED = (DEEP_COPY, IMPORT, library("<module>"), native("list_resize"), native("list_concat"))
+
+
+@given(st.data())
+@examples(150)
+def test_no_advice_rests_on_more_than_its_finding_or_on_half_of_it(data: st.DataObject) -> None:
+    paths = data.draw(st.lists(st.lists(st.sampled_from(CALLED), max_size=3), min_size=1))
+    stacks, nodes = tree(*([LOAD, *path] for path in paths))
+    sizes = st.integers(1, 20)
+    lives = [lifetime(node, bytes=data.draw(sizes) * MB) for node in dict.fromkeys(nodes)]
+    judged_case = case(heap(stacks, lives), phase(), lives)
+    suggestion = advise(judged_case)
+    if suggestion is not None:
+        held = suggestion.evidence["held_bytes"]
+        assert judged_case.culprit.bytes / 2 < held <= judged_case.culprit.bytes

@@ -5,10 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from factories import MB, frame, heap, library, phase, tree
+from factories import MB, frame, heap, library, lifetime, native, phase, tree
 
 from memdeep.analysis.beyond_heap import beyond_heap
-from memdeep.model import Finding, FindingKind, Gap, Peak
+from memdeep.heap.lists import LifetimeList
+from memdeep.model import (
+    Advice,
+    Finding,
+    FindingKind,
+    Frame,
+    Gap,
+    Origin,
+    Peak,
+    StackBytes,
+    Stretch,
+)
+from memdeep.model.alive import AliveStacks
 
 STACKS, _ = tree([frame("main"), library("read", filename="/lib/site-packages/polars/io.py")])
 
@@ -62,3 +74,91 @@ def test_only_innermost_phases_are_asked() -> None:
     outer = phase("outer", rss_delta_bytes=100 * MB, gap=gap)
     inner = phase("inner", rss_delta_bytes=100 * MB, gap=gap, depth=1, parent=0)
     assert [item.phase for item in beyond_heap(heap(STACKS), [outer, inner])] == [1]
+
+
+def freed_at_peak(
+    *stacks: tuple[Frame, int, int], slack: int = 80, python_allocators: bool = False
+) -> Finding:
+    """Free ``stacks`` (frame, MB, allocations) before the end of a phase that keeps ``slack``."""
+    made, nodes = tree(*([frame("main"), inner] for inner, _, _ in stacks))
+    alive = tuple(
+        StackBytes(node, size * MB, count)
+        for node, (_, size, count) in zip(nodes, stacks, strict=True)
+    )
+    peak = Peak(sum(stack.bytes for stack in alive), 1.0, AliveStacks(alive))
+    grown = phase(rss_delta_bytes=slack * MB, gap=Gap(0, slack * MB, 0), peak=peak)
+    (finding,) = beyond_heap(heap(made), [grown], python_allocators=python_allocators)
+    return finding
+
+
+def test_freed_bytes_that_cover_what_stayed_are_held_however_many_more_there_were() -> None:
+    finding = freed_at_peak((native(), 230, 11_000))
+    assert (finding.kind, finding.advice) == (FindingKind.HELD, Advice.HELD)
+    assert finding.bytes == 80 * MB
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        (native(), 320, 8),  # glibc maps and unmaps each by itself
+        (native("_PyObject_ArenaMmap"), 320, 320),
+        (native("_mi_malloc_generic", filename="/x/libarrow.so.2600"), 320, 320),
+    ],
+)
+def test_what_was_given_back_when_it_was_freed_is_not_held(stack: tuple[Frame, int, int]) -> None:
+    assert freed_at_peak(stack).kind is FindingKind.UNTRACKED
+
+
+def test_small_objects_are_held_by_python_and_not_by_glibc() -> None:
+    objects = (native(), 120, 4_000_000)
+    assert freed_at_peak(objects, python_allocators=True).advice is Advice.HELD_BY_PYTHON
+    assert freed_at_peak(objects).advice is Advice.HELD
+
+
+def test_what_many_threads_freed_is_held_by_their_arenas() -> None:
+    threads = [frame(f"worker {n}", origin=Origin.THREAD, filename="") for n in range(4)]
+    made, nodes = tree(*([thread, frame("fetch")] for thread in threads))
+    alive = AliveStacks(tuple(StackBytes(node, 25 * MB, 1000) for node in nodes))
+    grown = phase(rss_delta_bytes=80 * MB, gap=Gap(0, 80 * MB, 0), peak=Peak(100 * MB, 1.0, alive))
+    (finding,) = beyond_heap(heap(made), [grown])
+    assert finding.advice is Advice.HELD_BY_THREADS
+
+
+@pytest.mark.parametrize(("runs", "advice"), [(True, Advice.IN_ARROW_POOL), (False, Advice.HELD)])
+def test_a_pool_that_was_mapped_before_is_suspected_where_its_library_ran(
+    runs: bool, advice: Advice
+) -> None:
+    pool = [
+        frame("read"),
+        native("_mi_malloc_generic", filename="/x/site-packages/pyarrow/libarrow.so.2600"),
+    ]
+    array = [frame("merge"), library("take", filename="/x/site-packages/pyarrow/compute.py")]
+    made, (mapped, called, freed) = tree(pool, array, [frame("other")])
+    lives = [lifetime(mapped, 1, bytes=1024 * MB)]
+    if runs:
+        lives.append(lifetime(called, 2, bytes=100))
+    peak = Peak(1124 * MB, 1.0, AliveStacks((StackBytes(freed, 100 * MB, 1000),)))
+    grown = phase(
+        rss_delta_bytes=80 * MB,
+        gap=Gap(0, 80 * MB, 0),
+        start_bytes=1024 * MB,
+        end_bytes=1024 * MB,
+        delta_bytes=0,
+        peak=peak,
+        stretches=(Stretch(1, 2),),
+    )
+    (finding,) = beyond_heap(heap(made, lives, 3), [grown])
+    assert finding.advice is advice
+
+
+def test_suspects_are_those_that_were_loaded_by_the_end_of_the_phase() -> None:
+    new = library("open", filename="/lib/site-packages/cv2/__init__.py")
+    late = library("open", filename="/lib/site-packages/torch/__init__.py")
+    by_pointer = library("call", filename="/usr/lib/python3.11/ctypes/__init__.py")
+    made, nodes = tree([by_pointer], [new], [late])
+    lives = [lifetime(node, born, bytes=1) for born, node in enumerate(nodes, 1)]
+    grown = phase(
+        rss_delta_bytes=80 * MB, gap=Gap(0, 80 * MB, 0), stretches=(Stretch(1, 2),), delta_bytes=1
+    )
+    (finding,) = beyond_heap(heap(made, (), 4, transients=LifetimeList(lives)), [grown])
+    assert finding.evidence["libraries"] == "ctypes, cv2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from factories import (
@@ -23,7 +24,17 @@ from properties import examples
 
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.findings import findings
-from memdeep.model import Finding, FindingKind, Peak, PhaseKind, Report, StackBytes, Stretch
+from memdeep.model import (
+    Finding,
+    FindingKind,
+    Gap,
+    Peak,
+    Phase,
+    PhaseKind,
+    Report,
+    StackBytes,
+    Stretch,
+)
 from memdeep.model.alive import AliveStacks
 
 KEEP, DROP, LEAK = frame("keep"), frame("drop"), frame("leak")
@@ -84,6 +95,41 @@ def test_labels_alike_but_for_a_name_are_one_pattern() -> None:
     made = analysed(run(*rounds(*names)), stacks, lives)
     assert grown(made) == [(names, "keep", 40)]
     assert made.findings[0].pattern == "*USDT"
+
+
+def folds(inside: Callable[[int], list[str]]) -> list[str]:
+    """Three folds, each around what ``inside`` makes of its number."""
+    return [step for n in range(3) for step in (f"+fold {n}", *inside(n), f"-fold {n}")]
+
+
+def test_a_line_is_summed_over_like_phases_within_like_phases() -> None:
+    stacks, (keep,) = tree([KEEP])
+    epochs = [f"epoch {n}" for n in range(4)]
+    steps = folds(lambda _: rounds(*epochs))
+    ends = [place for place, step in enumerate(steps, 1) if step.startswith("-epoch")]
+    made = analysed(run(*steps), stacks, [lifetime(keep, end, bytes=MB // 3) for end in ends])
+    assert [(function, size) for _, function, size in grown(made)] == [("keep", 3)]
+    assert made.findings[0].pattern == "fold * › epoch *"
+    names = {made.phases[place].name for place in made.findings[0].phases}
+    assert (len(made.findings[0].phases), names) == (12, set(epochs))
+
+
+def test_a_line_is_summed_over_like_phases_with_points_in_them() -> None:
+    stacks, (keep,) = tree([KEEP])
+    steps = [step for n in range(9) for step in (f"+day {n}", "loaded", f"-day {n}")]
+    ends = [place for place, step in enumerate(steps, 1) if step == "loaded"]
+    made = analysed(run(*steps), stacks, [lifetime(keep, end, bytes=MB // 2) for end in ends])
+    assert grown(made) == [([f"day {n}" for n in range(9)], "keep", 4)]
+    assert made.findings[0].pattern == "day *"
+
+
+def test_a_line_that_grew_in_one_of_like_phases_is_summed_within_it() -> None:
+    stacks, (keep,) = tree([KEEP])
+    steps = folds(lambda n: rounds(*(f"epoch {k}" for k in range(4))) if n == 1 else [])
+    ends = [place for place, step in enumerate(steps, 1) if step.startswith("-epoch")]
+    made = analysed(run(*steps), stacks, [lifetime(keep, end) for end in ends])
+    assert grown(made) == [([f"epoch {k}" for k in range(4)], "keep", 40)]
+    assert made.findings[0].pattern == "epoch *"
 
 
 def test_phases_with_nothing_in_common_stay_apart() -> None:
@@ -163,6 +209,39 @@ def test_no_growth_is_said_of_more_than_was_alive_and_no_byte_twice(
             by_moment[at] = by_moment.get(at, 0) + item.bytes
     for at, said in by_moment.items():
         assert said <= made.heap.at_checkpoints[at]
+
+
+def phase_of_sizes(name: str, node: int, sizes: tuple[int, ...], at: int) -> Phase:
+    """A phase at whose peak a line held bytes, beside RSS that no line explains."""
+    top, freed, slack = sizes
+    peak = Peak(top, at + 0.5, AliveStacks((StackBytes(node, top, 1),)))
+    return phase(
+        name,
+        stretches=(Stretch(at, at + 1),),
+        peak=peak,
+        start_bytes=freed,
+        rss_delta_bytes=slack,
+        gap=Gap(0, slack, 0),
+    )
+
+
+SIZES = st.integers(0, 20).map(lambda tens: 10 * MB * tens)
+
+
+@given(st.lists(st.tuples(SIZES, SIZES, SIZES), min_size=1, max_size=4))
+@examples(150)
+def test_no_headline_lacks_a_line_while_a_line_explains_more(
+    sizes: list[tuple[int, int, int]],
+) -> None:
+    stacks, nodes = tree(*([frame(lineno=line)] for line in range(1, len(sizes) + 1)))
+    parts = [
+        phase_of_sizes(f"step {'abcd'[n]}", node, each, n)
+        for n, (node, each) in enumerate(zip(nodes, sizes, strict=True))
+    ]
+    held = heap(stacks, (), len(sizes) + 1, peak_bytes=max(top for top, *_ in sizes))
+    found = findings(held, parts, len(sizes) + 1)
+    if found and found[0].culprit is None:
+        assert all(item.culprit is None or item.bytes <= found[0].bytes for item in found)
 
 
 @given(trees(), nested_steps(), st.data())

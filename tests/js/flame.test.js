@@ -5,7 +5,7 @@ const test = require('node:test');
 const { load } = require('./scripts.js');
 const { randomRun, SCOPES, NATIVE, THREAD } = require('./runs.js');
 
-const { scope: scopes, flameTree, flameLayout: layout, flameKeys, search, payload } = load();
+const { scope: scopes, flameTree, flameNative, flameLayout: layout, flameKeys, search, payload } = load();
 const { ROOT } = layout;
 const CHOICES = [];
 for (const native of ['fold', 'show', 'hide']) {
@@ -107,6 +107,55 @@ test('a row is one run of nodes from left to right', () => {
     }
     assert.equal(tree.rowStart.at(-1), tree.size);
   });
+});
+
+// A page of stacks: [names outermost first, bytes]; equal names are one call, one with a slash is of
+// a compiled file, one with a tilde of the tool that was run.
+function pageOf(...stacks) {
+  const core = { strings: [], frames: { function: [], file: [], line: [], origin: [] }, nodes: { parent: [], frame: [] }, repeats: { node: [], times: [] } };
+  const string = (text) => (core.strings.includes(text) ? core.strings.indexOf(text) : core.strings.push(text) - 1);
+  const known = new Map();
+  const bytes = [];
+  function nodeOf(above, name) {
+    const key = above + ' ' + name;
+    if (known.has(key)) return known.get(key);
+    const { frames, nodes } = core;
+    const [, file] = /^(.*)!/.exec(name) ?? [null, 'main.py'];
+    frames.function.push(string(name));
+    frames.file.push(string(file.replace('~', '')));
+    frames.line.push(1);
+    frames.origin.push(name.startsWith('~') ? 1 : name.includes('!') ? NATIVE : 0);
+    nodes.parent.push(above);
+    nodes.frame.push(frames.function.length - 1);
+    known.set(key, bytes.push(0) - 1);
+    return known.get(key);
+  }
+  for (const [names, size] of stacks) bytes[names.reduce(nodeOf, -1)] += size;
+  const sum = { bytes: Float64Array.from(bytes), count: Float64Array.from(bytes), signed: false };
+  return (options = {}) => flameNative.modeFor(core, sum, { ...ALL, native: 'auto', threads: false, ...options });
+}
+
+test('native frames are unfolded where compiled code of the user is what there is to see', () => {
+  const own = pageOf([['main', '/home/me/app/fast.cpython-311-x86_64-linux-gnu.so!f', '/usr/lib/libc.so.6!malloc'], 8], [['main', 'other'], 2]);
+  assert.equal(own(), 'show');
+  assert.equal(own({ native: 'fold' }), 'fold', 'the reader has the last word');
+  assert.equal(own({ invert: true }), 'fold');
+  const theirs = pageOf([['main', '/v/lib/python3.11/site-packages/np/um.so!f'], 8], [['main', 'other'], 2]);
+  assert.equal(theirs(), 'fold');
+  const site = '/v/lib/python3.11/site-packages/';
+  const tool = pageOf([['~' + site + 'black/__init__.py!main', site + '3c2__mypyc.cpython-311-x86_64-linux-gnu.so!lib2to3', '/x.c!malloc'], 9]);
+  assert.equal(tool(), 'show');
+  const { isOwnLibrary } = flameNative;
+  const paths = ['/home/me/app/fast.so', '/usr/lib/libz.so.1', '/root/.pyenv/lib/libpython3.11.so.1.0', 'libz.so', '/home/me/main.py'];
+  assert.deepEqual([...paths.map(isOwnLibrary)], [true, false, false, false, false]);
+});
+
+test('a graph of one box only is unfolded where that shows more than one', () => {
+  const chain = pageOf([['main', '/v/x.c!a', '/v/x.c!malloc'], 9]);
+  assert.equal(chain(), 'fold');
+  const branches = [1, 2, 3].map((n) => [['main', 'main.c!a', 'main.c!b' + n, 'x.c!malloc'], 9]);
+  assert.equal(pageOf(...branches)(), 'show');
+  assert.equal(pageOf([['main', 'deep', 'deeper', 'deepest', '/v/x.c!a'], 9])(), 'fold');
 });
 
 test('threads, native frames and import machinery are shown only if asked for', () => {

@@ -86,6 +86,7 @@ function randomRun(seed, { nodeCount = 400, lifetimeCount = 1500, checkpointCoun
       phases: {
         name: PHASES.map((_, i) => 'phase ' + i), stretches: PHASES, traced: PHASES.map(() => true),
         depth: PHASES.map((edges) => (edges[0] === 0 && edges[1] === 39 ? 0 : 1)),
+        members: PHASES.map(() => 0), peakOf: PHASES.map((_, i) => i),
         peak: PHASES.map((_, i) => (i === 5 ? peak.bytes.reduce((a, b) => a + b) : null)),
       },
       traced: [[0, checkpointCount - 1]],

@@ -113,7 +113,7 @@ test('the blocks a sum reads are named', () => {
     for (const metric of scopes.metricsOf(blocks.core, scope)) {
       if (scopes.whyUnknown(blocks.core, scope, metric) !== null) continue;
       for (const level of LEVELS) {
-        const named = scopes.blocksFor(scope, metric, level);
+        const named = scopes.blocksFor(blocks.core, scope, metric, level);
         const few = Object.fromEntries(['core', ...named].map((name) => [name, blocks[name]]));
         assert.equal(total(few, scope, metric, level), total(blocks, scope, metric, level));
       }

@@ -68,7 +68,7 @@ test('the store tells what changed, once, and nothing where nothing did', () => 
 test('a segment is named after its checkpoints, a span as the program names it', () => {
   const core = {
     checkpoints: { label: ['(start)', 'load', 'half', 'load', '(end)'], kind: ['point', 'begin', 'point', 'end', 'point'] },
-    phases: { name: ['load', 'recorded'], kind: ['span', 'segment'], stretches: [[1, 3], [1, 2]] },
+    phases: { name: ['load', 'recorded'], kind: ['span', 'segment'], members: [0, 0], stretches: [[1, 3], [1, 2]] },
   };
   const { names } = memdeep;
   assert.deepEqual([0, 1, 2, 3, 4].map((place) => names.checkpoint(core, place)), [
@@ -88,7 +88,7 @@ function run() {
     traced: [[0, 2], [2, 3]],
     phases: {
       name: ['outer', 'inner', 'twice'], kind: ['span', 'span', 'span'], depth: [0, 1, 0], peak: [30, 30, 12],
-      stretches: [[0, 3], [1, 2], [0, 1, 3, 4]],
+      stretches: [[0, 3], [1, 2], [0, 1, 3, 4]], members: [0, 0, 0],
     },
   };
 }
@@ -143,6 +143,7 @@ test('at the peak the heap is as high as the peak, and stays there until it is r
 //  5   c.x    rss -3
 const PHASES = {
   name: ['a', 'a.x', 'a.y', 'b', 'c', 'c.x'], parent: [-1, 0, 0, -1, -1, 4],
+  members: [0, 0, 0, 0, 0, 0], pattern: [-1, -1, -1, -1, -1, -1], thread: [null, 'MainThread', null, 'MainThread', null, null],
   rss: [5, 9, 1, null, 7, -3], heap: [5, 9, 1, null, 7, -3], slope: [null, null, null, null, null, null],
   culprit: [-1, -1, -1, -1, -1, -1], stretches: [[0, 1], [0, 1], [0, 1], [0, 1], [0, 1], [0, 1]],
   files: [2, null, null, null, 0, null], slack: [0, null, null, null, 5, null], untouched: [9, null, null, null, 0, null],
@@ -177,6 +178,42 @@ test('a filter keeps the parents of what it finds, as context; flat it does not'
   assert.equal(names({ words: 'nothing' }), '');
 });
 
+//  0 read          rss 1
+//  6 day *         rss 15 (behind the phases, as all patterns are)
+//  1   day 1       rss 5
+//  2     load      rss 2
+//  3   day 2       rss 9
+//  4   day 3       rss 1
+//  5 write         rss 20
+const DAYS = {
+  name: ['read', 'day 1', 'load', 'day 2', 'day 3', 'write', 'day *'], parent: [-1, -1, 1, -1, -1, -1, -1],
+  members: [0, 0, 0, 0, 0, 0, 3], pattern: [-1, 6, -1, 6, 6, -1, -1],
+  rss: [1, 5, 2, 9, 1, 20, 15], heap: [1, 5, 2, 9, 1, 20, 15],
+};
+const days = memdeep.phaseRows.create(DAYS, (phase) => DAYS.name[phase], () => null);
+const daysOf = (wish) => days.rows({ ...WISH, ...wish }).map((row) => DAYS.name[row.phase]).join(', ');
+
+test('a pattern is where its first member is, and holds its members', () => {
+  assert.equal(daysOf({}), 'read, day *, day 1, load, day 2, day 3, write');
+  assert.equal(daysOf({ closed: new Set([6]) }), 'read, day *, write');
+  assert.equal(daysOf({ closed: new Set([1]) }), 'read, day *, day 1, day 2, day 3, write');
+  same(days.ancestors(2), [1, 6]);
+  same(memdeep.phaseRows.inOrder(DAYS), [0, 6, 1, 2, 3, 4, 5]);
+  same(memdeep.phaseRows.levelsOf(DAYS), [0, 1, 2, 1, 1, 0, 0]);
+});
+
+test('a pattern sorts by its own figure, its members within it; flat there are no patterns', () => {
+  assert.equal(daysOf({ sort: 'rss' }), 'write, day *, day 2, day 1, load, day 3, read');
+  assert.equal(daysOf({ nested: false }), 'read, day 1, load, day 2, day 3, write');
+});
+
+test('what is searched for is shown in a closed pattern, too, and counted without it', () => {
+  const wish = { ...WISH, words: 'day 2', closed: new Set([6]) };
+  same(days.rows(wish).map((row) => DAYS.name[row.phase]), ['day *', 'day 2']);
+  assert.equal(days.count(wish), 1);
+  assert.equal(days.count({ ...WISH, closed: new Set([6]) }), 6);
+});
+
 test('only what grew', () => {
   assert.equal(names({ onlyGrew: true }), 'a a.x a.y c');
 });
@@ -189,4 +226,7 @@ test('the parts of a gap add up, the largest first; columns nobody knows are lef
     ...PHASES, duration: [1, 1, 1, 1, 1, 1], peak: [1, 1, 1, 1, 1, 1], explained: nothing, allocated: nothing, freed: nothing, churn: nothing,
   });
   same(known, ['name', 'duration', 'rss', 'heap', 'gap', 'peak']);
+  const threads = PHASES.name.map((_, place) => (place % 2 ? 'MainThread' : 'worker'));
+  const ofTwo = memdeep.phaseRows.knownColumns({ ...PHASES, explained: nothing, peak: nothing, duration: nothing, allocated: nothing, freed: nothing, churn: nothing, thread: threads });
+  same(ofTwo, ['name', 'thread', 'rss', 'heap', 'gap']);
 });

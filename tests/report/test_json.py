@@ -277,8 +277,9 @@ def test_of_too_many_phases_those_that_moved_most_are_listed(
     lives = [lifetime(node, 4 * n + 3, None, bytes=(n % 7 + 1) * MB) for n in range(50)]
     made = analysed(run(checkpoints=program(*steps)), stacks, lives)
     fields = read(made)
-    listed_names = [phase["name"] for phase in fields["phases"]]
-    assert fields["phases_left_out"] == len(made.phases) - len(fields["phases"]) > 50
+    phases = [phase for phase in fields["phases"] if phase["kind"] != "pattern"]
+    listed_names = [phase["name"] for phase in phases]
+    assert fields["phases_left_out"] == len(made.phases) - len(phases) > 50
     assert listed_names.count("inner") == len(listed_names) / 2
     for place, (around, inner) in enumerate(pairwise(fields["phases"])):
         if inner["name"] == "inner":
@@ -291,7 +292,7 @@ def test_of_too_many_phases_those_that_moved_most_are_listed(
 
 def test_a_finding_has_its_sentence_and_its_advice() -> None:
     (finding,) = read(one_culprit())["findings"]
-    assert finding["title"].startswith("load grew RSS by 10.0 MB: prog.py:")
+    assert finding["title"].startswith("10.0 MB stayed: allocated by prog.py:")
     assert finding["bytes"] == 10 * MB
     assert "at once" in finding["advice"]
     assert (finding["kind"], finding["phases"]) == ("growth", [finding["phase"]])
@@ -394,3 +395,20 @@ def test_a_list_of_encoded_values() -> None:
 def test_what_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         record({"share": float("nan")})
+
+
+def test_phases_of_like_names_are_summed_in_a_pattern_behind_all_phases() -> None:
+    stacks, (node,) = tree([frame("main")])
+    days = [f"第{day}天" for day in range(1, 6)]
+    steps = [step for day in days for step in (f"+{day}", "+load", "-load", f"-{day}")]
+    lives = [lifetime(node, 4 * day - 1, bytes=3 * MB) for day in range(1, 6)]
+    made = analysed(run(checkpoints=program(*steps)), stacks, lives)
+    phases = read(made)["phases"]
+    count = len(made.phases)
+    assert [phase["name"] for phase in phases[count:]] == ["第*天", "load"]
+    outer, inner = phases[count:]
+    assert (outer["kind"], outer["parent"], inner["parent"]) == ("pattern", None, count)
+    assert [phases[place]["name"] for place in outer["members"]] == days
+    assert outer["heap_delta_bytes"] == 15 * MB == outer["kept_bytes"]
+    assert outer["peak_heap_bytes"] == max(phase["peak_heap_bytes"] for phase in phases)
+    assert all(phase["members"] is None for phase in phases[:count])

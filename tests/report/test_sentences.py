@@ -22,6 +22,7 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memdeep.heap.stacks import thread_frame
 from memdeep.model import (
     Advice,
     Exit,
@@ -36,6 +37,7 @@ from memdeep.model import (
     Report,
     Stretch,
 )
+from memdeep.model.statement import state
 from memdeep.report import sentences
 from memdeep.text.language import LANGUAGES, Language, language
 
@@ -91,37 +93,29 @@ def test_places_are_short_and_telling(called: Frame, text: str) -> None:
     assert sentences.location(called) == text
 
 
-def test_a_finding_says_phase_growth_line_and_bytes() -> None:
+def test_a_finding_says_its_own_bytes_then_the_line_then_the_phase() -> None:
     found = phase("load", rss_delta_bytes=9 * MB, delta_bytes=8 * MB)
     assert sentence(found) == (
-        "load grew RSS by 9.0 MB: learning.py:212 allocated 8.0 MB still alive at its end."
+        "8.0 MB stayed: allocated by learning.py:212 in load, still alive at its end."
     )
-
-
-@pytest.mark.parametrize("rss_delta_bytes", [None, 0, -MB])
-def test_where_rss_did_not_grow_the_heap_speaks(rss_delta_bytes: int | None) -> None:
-    found = phase("load", rss_delta_bytes=rss_delta_bytes, delta_bytes=8 * MB)
-    assert sentence(found).startswith("load grew the heap by 8.0 MB: ")
-
-
-def test_where_nothing_grew_new_memory_was_kept() -> None:
-    assert sentence(phase("load", delta_bytes=-MB)).startswith("load kept new memory: ")
 
 
 def test_repeats_are_counted() -> None:
     stretches = tuple(Stretch(place, place + 1) for place in range(1200))
     found = phase("step", stretches=stretches, delta_bytes=MB)
-    assert sentence(found).startswith("step grew the heap by 1.0 MB over 1,200 repeats: ")
+    assert sentence(found).endswith(
+        " in step over 1,200 repeats, still alive at the end of the last."
+    )
 
 
 def test_a_phase_that_was_never_finished_has_no_end() -> None:
     found = phase("load", stretches=(Stretch(0, 1, complete=False),), delta_bytes=MB)
-    assert sentence(found).endswith("allocated 8.0 MB still alive when the program ended.")
+    assert sentence(found).endswith("still alive when the program ended.")
 
 
 def test_a_segment_is_called_a_stretch() -> None:
     found = phase("a → b", kind=PhaseKind.SEGMENT, delta_bytes=MB)
-    assert sentence(found).startswith("The stretch (start) → (end) grew the heap")
+    assert sentence(found).endswith("in the stretch (start) → (end), still alive at its end.")
 
 
 def test_a_peak_says_its_height_and_who_held_most() -> None:
@@ -129,12 +123,11 @@ def test_a_peak_says_its_height_and_who_held_most() -> None:
     item = Finding(FindingKind.PEAK, 0, (0,), 30 * MB, 0.6, culprit(LOAD), None)
     gone = replace(item, fate=Fate(0, ((0, 30 * MB),)))
     assert sentences.finding(report([found], [gone]), gone, ENGLISH) == (
-        "load peaked at 50.0 MB of heap: learning.py:212 held 30.0 MB of it, "
-        "freed before the phase ended."
+        "30.0 MB were held by learning.py:212 at the peak of load (50.0 MB of heap), "
+        "and freed before it ended."
     )
     assert sentences.finding(report([found], [item]), item, ENGLISH) == (
-        "load peaked at 50.0 MB of heap, the highest of the run: "
-        "learning.py:212 held 30.0 MB of it."
+        "30.0 MB were held by learning.py:212 at the highest heap of the run (50.0 MB), in load."
     )
 
 
@@ -145,8 +138,8 @@ def test_growth_in_many_phases_is_told_once_with_the_pattern_of_their_names() ->
     )
     made = report(found, [item])
     assert sentences.finding(made, item, ENGLISH) == (
-        "The 3 phases day * grew RSS by 6.0 MB: learning.py:212 allocated 3.0 MB still alive "
-        "at the end of the last."
+        "3.0 MB stayed: allocated by learning.py:212 in the 3 phases day *, "
+        "still alive at the end of the last."
     )
     assert sentences.share(item, ENGLISH) == "50.0 % of what these phases kept"
     nameless = replace(item, pattern="")
@@ -166,7 +159,11 @@ def test_without_findings_the_headline_says_that_nothing_stands_out() -> None:
     ("end", "text"),
     [
         (Exit(0, None, "completed"), "The program completed after 12.5 s."),
-        (Exit(3, None, "failed"), "The program failed with exit status 3 after 12.5 s."),
+        (Exit(3, None, "failed"), "The program ended with status 3 after 12.5 s."),
+        (
+            Exit(1, None, "failed", (state("exit.uncaught", exception="ValueError"),)),
+            "The program failed with exit status 1 after 12.5 s.",
+        ),
         (
             Exit(None, "SIGKILL", "killed"),
             "The program was killed by SIGKILL after 12.5 s. "
@@ -220,10 +217,31 @@ def test_notes_end_with_the_problems_of_the_run() -> None:
 
 
 EVIDENCE = {
-    Advice.DEEP_COPY: {"copied_bytes": MB, "heap_bytes": 3 * MB, "factor": 1.5, "stretches": 1},
-    Advice.WHOLE_PARSE: {"call": "json.load", "held_bytes": MB, "held_share": 0.5},
-    Advice.UNPICKLE: {"held_bytes": MB},
-    Advice.IMPORT: {"module": "pandas", "held_bytes": MB},
+    **{
+        advice: {"call": "the.call", "held_bytes": MB, "held_share": 0.75}
+        for advice in (
+            Advice.DEEP_COPY,
+            Advice.WHOLE_PARSE,
+            Advice.WHOLE_TEXT,
+            Advice.WHOLE_PICKLE,
+            Advice.UNPICKLE,
+            Advice.WORKBOOK,
+            Advice.ALL_ROWS,
+            Advice.MERGE,
+            Advice.FIGURES,
+            Advice.IMPORT,
+            Advice.BLAS_BUFFERS,
+        )
+    },
+    Advice.CACHED_RESULTS: {"call": "load", "held_bytes": MB},
+    Advice.MADE_ANEW: {
+        "call": "concat",
+        "times": 9,
+        "allocated_bytes": 9 * MB,
+        "held_bytes": MB,
+    },
+    Advice.ARROW_POOL: {"held_bytes": MB},
+    Advice.POLARS_POOL: {"held_bytes": MB},
     Advice.REPEATED_GROWTH: {
         "repeats": 9,
         "growing": 8,
@@ -239,7 +257,14 @@ EVIDENCE = {
         "slack_bytes": 8 * MB,
         "libraries": "polars, duckdb",
     },
-    Advice.HELD: {"freed_bytes": MB, "kept_bytes": MB, "rss_bytes": 0, "heap_bytes": -MB},
+    **{
+        advice: {"freed_bytes": MB, "kept_bytes": MB, "rss_bytes": 0, "heap_bytes": -MB}
+        for advice in (Advice.HELD, Advice.HELD_BY_THREADS, Advice.HELD_BY_PYTHON)
+    },
+    **{
+        advice: {"mapped_bytes": 9 * MB, "slack_bytes": MB}
+        for advice in (Advice.IN_ARROW_POOL, Advice.IN_POLARS_POOL)
+    },
 }
 
 
@@ -286,8 +311,10 @@ def test_a_fate_tells_what_stayed_and_where_the_rest_was_freed() -> None:
         "What became of it: 50.0 MB were freed in report; "
         "40.0 MB were still alive at the end of the run; 10.0 MB were freed outside of all phases."
     )
-    peak = fate(Fate(0, ((0, 100 * MB),)), kind=FindingKind.PEAK)
-    assert "in a later part of the same phase" in peak
+
+
+def test_a_peak_s_own_sentence_says_its_fate() -> None:
+    assert fate(Fate(0, ((0, 100 * MB),)), kind=FindingKind.PEAK) == ""
 
 
 def test_a_trifle_that_stayed_is_not_told_before_what_was_freed() -> None:
@@ -295,7 +322,7 @@ def test_a_trifle_that_stayed_is_not_told_before_what_was_freed() -> None:
 
 
 def test_a_fate_leaves_out_what_is_too_small_to_matter() -> None:
-    assert fate(Fate(99 * MB, ((1, MB),))) == (
+    assert fate(Fate(99 * MB, ((1, MB - 5 * 1024 * 10),))) == (
         "What became of it: 99.0 MB were still alive at the end of the run."
     )
     assert "1.0 MB were freed in report" in fate(Fate(0, ((1, MB),)))
@@ -324,7 +351,7 @@ def test_a_share_says_of_what(kind: FindingKind, text: str) -> None:
     [
         (
             FindingKind.UNTRACKED,
-            "load grew RSS by 9.0 MB, and 8.0 MB of it belong to no allocation that was traced.",
+            "load grew RSS by 9.0 MB, and the tracer did not see 8.0 MB of it.",
         ),
         (FindingKind.HELD, "load freed memory, but 8.0 MB of it stayed in the RSS."),
     ],
@@ -340,7 +367,7 @@ def test_chinese_reads_as_a_sentence_of_its_own() -> None:
     found = phase("加载配置", rss_delta_bytes=9 * MB)
     made = growth(found)
     assert sentences.headline(made, CHINESE) == (
-        "“加载配置”使 RSS 增加了 9.0 MB：learning.py:212 分配的 8.0 MB 到阶段结束时仍未释放。"
+        "8.0 MB 留了下来：由 learning.py:212 在“加载配置”中分配，到阶段结束时仍未释放。"
     )
 
 
@@ -348,8 +375,7 @@ def test_the_analysed_finding_reads_as_a_sentence() -> None:
     stacks, (node,) = tree([LOAD])
     made = analysed(run("+加载配置", "-加载配置"), stacks, [lifetime(node, 2)])
     assert sentences.headline(made, ENGLISH) == (
-        "加载配置 grew the heap by 10.0 MB: learning.py:212 allocated 10.0 MB "
-        "still alive at its end."
+        "10.0 MB stayed: allocated by learning.py:212 in 加载配置, still alive at its end."
     )
 
 
@@ -384,3 +410,18 @@ def test_of_a_long_label_what_tells_its_end_is_kept() -> None:
     said = sentences.checkpoint_label(made, 1, CHINESE, sentences.short)
     assert said.endswith("… 开始处")
     assert len(said) < 120
+
+
+def test_the_long_name_of_a_library_is_cut_in_its_middle() -> None:
+    name = "lib2to3_of_a_very_long_name__mypyc_and_more_of_it.so.1.2"
+    assert sentences.shortened(name) == "lib2to3_of_a_very…more_of_it.so.1.2"
+    assert len(sentences.shortened(name)) <= 36
+    assert sentences.shortened("libz.so.1") == "libz.so.1"
+    assert sentences.shortened("a" * 60) == "a" * 60
+
+
+def test_a_line_that_runs_in_another_thread_is_said_to() -> None:
+    stacks, nodes = tree([thread_frame("MainThread"), LOAD], [thread_frame("pool-1"), LOAD])
+    made = analysed(run("+a", "-a"), stacks, [])
+    said = [sentences.place_of(made, culprit(LOAD, node=node), ENGLISH) for node in nodes]
+    assert said == ["learning.py:212", "learning.py:212 (in a thread)"]

@@ -98,7 +98,7 @@ def test_the_evidence_of_a_death_is_given() -> None:
 
 def test_the_top_finding_comes_with_source_stack_and_advice() -> None:
     shown = verdict(loading(stdlib("loads"), native(), source="return json.loads(text)"))
-    assert "load grew the heap by 10.0 MB: learning.py:212 allocated" in " ".join(shown.split())
+    assert "10.0 MB stayed: allocated by learning.py:212 in load" in " ".join(shown.split())
     assert re.search(r"^    return json\.loads\(text\) *$", shown, re.MULTILINE)
     assert re.search(r"^ +main prog.py:\d+$", shown, re.MULTILINE)
     assert "load_config learning.py:212  ← here\n" in shown
@@ -340,3 +340,24 @@ def test_a_line_is_too_wide_only_where_it_cannot_be_broken(text: str) -> None:
     for line in wrap(text, 20).split("\n"):
         if cell_len(line) > 20:
             assert "\n" not in wrap(line.strip(), 1)
+
+
+def test_of_a_long_name_the_number_of_its_phases_is_never_cut() -> None:
+    stacks, (node,) = tree([frame("keep")])
+    names = [f"a long name of a stage of the program, number {number}" for number in range(8)]
+    steps = [step for name in names for step in (f"+{name}", f"-{name}")]
+    lives = [lifetime(node, 2 * place) for place in range(1, 9)]
+    shown = verdict(analysed(run(*steps), stacks, lives))
+    assert re.search(r"^a long name .*… × 8 ", shown, re.MULTILINE)
+
+
+def test_small_findings_are_one_line() -> None:
+    found = [phase("load"), phase("train")]
+    items = [
+        Finding(FindingKind.GROWTH, place % 2, (place % 2,), size, 0.1, culprit(), None)
+        for place, size in enumerate((100 * MB, 50 * MB, 4 * MB, 3 * MB))
+    ]
+    shown = verdict(report(found, items))
+    assert "50.0 MB kept by train" in shown
+    assert "and 2 smaller findings on the page, at most 4.0 MB each" in shown
+    assert "kept by load" not in shown

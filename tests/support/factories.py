@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.outline import outline
+from memdeep.analysis.patterns import patterns
 from memdeep.analysis.phases import heap_curve, phases
 from memdeep.heap.lists import LifetimeList
 from memdeep.model import (
@@ -308,6 +309,7 @@ def analysed(
         heap_curve=heap_curve(recorded, held),
         sources=sources or {},
         death=death(recorded, held, found),
+        patterns=patterns(recorded, held, found),
     )
 
 

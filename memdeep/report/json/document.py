@@ -34,11 +34,9 @@ from memdeep.version import __version__
 SCHEMA = 2
 ENGLISH = language("en")
 TRACERS = ("memray", "tracemalloc")
-KINDS = {
-    FindingKind.GROWTH: "growth",
-    FindingKind.PEAK: "peak",
+KINDS = {kind: kind.value for kind in FindingKind} | {
+    FindingKind.TOUCHED: "growth",
     FindingKind.UNTRACKED: "unseen",
-    FindingKind.HELD: "held",
 }
 
 
@@ -209,7 +207,7 @@ def _finding(report: Report, item: Finding, phases: Phases, culprits: Culprits) 
         "phases": summed,
         "phases_left_out": len(item.phases) - len(summed),
         "bytes": item.bytes,
-        "resident_bytes": None,
+        "resident_bytes": item.resident_bytes,
         "share": item.share,
         "culprit": None if item.culprit is None else culprits.one(item.culprit),
         "culprits": listed([]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
+from memdeep.analysis.table import rows
 from memdeep.model import Culprit, Gap, Phase, PhaseHeap, Report
 from memdeep.report.json.culprits import Culprits
 from memdeep.report.json.records import Json, listed
@@ -43,19 +44,19 @@ class Phases:
         return [self._places[phase] for phase in phases if phase in self._places]
 
     def encoded(self, culprits: Culprits) -> Iterator[Json]:
-        """Yield the fields of each listed phase."""
+        """Yield the fields of each listed phase, then of the patterns that fold some of them."""
         for phase in (self._report.phases[place] for place in self._listed):
+            yield {**self._place_fields(phase), **_figures(phase, culprits)}
+        table = rows(self._report.phases, self._report.patterns)
+        folded = [row.place for row in table if row.is_pattern]
+        places = {number: len(self._listed) + place for place, number in enumerate(folded)}
+        for pattern in (self._report.patterns[number] for number in folded):
             yield {
-                **self._place_fields(phase),
-                **_resident(phase),
-                **_heap(phase.heap),
-                "parts": dict.fromkeys(PARTS),
-                "explained_ratio": explained_ratio(phase),
-                "named_ratio": None,
-                **_lists(phase.heap, culprits),
-                "gap": None if phase.gap is None else _gap(phase.gap),
-                "trend": None if phase.trend is None else asdict(phase.trend),
-            }
+                **self._place_fields(pattern.phase),
+                **_figures(pattern.phase, culprits),
+                "kind": "pattern",
+                "members": self.listed(pattern.members),
+            } | ({} if pattern.within is None else {"parent": places[pattern.within]})
 
     def _place_fields(self, phase: Phase) -> Json:
         return {
@@ -73,6 +74,19 @@ class Phases:
             "duration_s": phase.duration_s,
             "complete": phase.complete,
         }
+
+
+def _figures(phase: Phase, culprits: Culprits) -> Json:
+    return {
+        **_resident(phase),
+        **_heap(phase.heap),
+        "parts": dict.fromkeys(PARTS),
+        "explained_ratio": explained_ratio(phase),
+        "named_ratio": None,
+        **_lists(phase.heap, culprits),
+        "gap": None if phase.gap is None else _gap(phase.gap),
+        "trend": None if phase.trend is None else asdict(phase.trend),
+    }
 
 
 def listed_phases(report: Report) -> Sequence[int]:

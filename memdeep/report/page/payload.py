@@ -13,16 +13,19 @@ import base64
 import gzip
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
 from memdeep.analysis.by_line import LineBytes
 from memdeep.analysis.fold import FoldedHeap
+from memdeep.analysis.table import thread_of
 from memdeep.model import (
     Frame,
     Gap,
     Lifetimes,
     Origin,
+    Pattern,
     Phase,
     PhaseHeap,
     Report,
@@ -171,7 +174,7 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
             "file": [point.rss_file_bytes for point in points],
             "heap": list(report.heap.at_checkpoints),
         },
-        "phases": _phase_columns(report.phases, lines),
+        "phases": _phase_columns(table_of(report), lines),
         "traced": [[part.start, part.end] for part in report.heap.traced],
         "curves": {"rss": _curve(run.rss_curve), "heap": _curve(heap_with_peaks(report))},
         "folded": folded.share,
@@ -250,11 +253,39 @@ def _curve(samples: Sequence[Sample]) -> Json:
     }
 
 
-def _phase_columns(phases: Sequence[Phase], lines: LineBytes) -> Json:
-    """Return a column for each figure, with one item a phase; unknown figures are None.
+@dataclass(frozen=True, slots=True)
+class PhasesOfPage:
+    """All phases, and behind them the patterns that fold phases of one parent."""
 
-    ``freed`` includes the bytes that were allocated in the phase as well.
+    phases: tuple[Phase, ...]
+    patterns: tuple[Pattern, ...]
+
+    def index(self, pattern: int) -> int:
+        """Return the index in all columns of a pattern."""
+        return len(self.phases) + pattern
+
+    def members(self) -> list[tuple[int, ...]]:
+        """Return for each row its members; a phase has none."""
+        return [() for _ in self.phases] + [pattern.members for pattern in self.patterns]
+
+
+def table_of(report: Report) -> PhasesOfPage:
+    """Return the rows of the page's table."""
+    return PhasesOfPage(
+        report.phases, tuple(pattern for pattern in report.patterns if pattern.within is None)
+    )
+
+
+def _phase_columns(table: PhasesOfPage, lines: LineBytes) -> Json:
+    """Return a column for each figure, one item a phase and then a pattern; None if unknown.
+
+    ``freed`` includes the bytes that were allocated in the phase as well. ``members`` are the
+    number of phases in a pattern, 0 for a phase; ``pattern`` is the index of the one that folds a
+    phase, or -1. ``peakOf`` is the phase whose peak it is.
     """
+    phases = [*table.phases, *(pattern.phase for pattern in table.patterns)]
+    members = table.members()
+    folding = {place: index for index, places in enumerate(members) for place in places}
     outlines = [phase.outline for phase in phases]
     culprits = [phase.main_culprit for phase in phases]
 
@@ -275,6 +306,13 @@ def _phase_columns(phases: Sequence[Phase], lines: LineBytes) -> Json:
         "stretches": [
             [edge for stretch in outline.stretches for edge in (stretch.start, stretch.end)]
             for outline in outlines
+        ],
+        "thread": [thread_of(phase) for phase in phases],
+        "members": [len(places) for places in members],
+        "pattern": [folding.get(place, -1) for place in range(len(phases))],
+        "peakOf": [
+            max(places, key=lambda one: phases[one].peak_bytes or 0, default=place)
+            for place, places in enumerate(members)
         ],
         "complete": [phase.complete for phase in phases],
         "traced": [phase.heap is not None for phase in phases],

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from memdeep.analysis.ranking import most_telling
 from memdeep.analysis.repeats import unrepeated_stack
-from memdeep.model import Culprit, Death, Exit, Finding, FindingKind, Frame, Report
-from memdeep.report import sentences
-from memdeep.report.page import timeline
+from memdeep.analysis.table import Row, most_telling, rows
+from memdeep.analysis.weights import small, through
+from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Report
+from memdeep.report import dying, sentences
+from memdeep.report.page import payload, timeline
 from memdeep.report.page.facts import Fact, facts
 from memdeep.report.page.timeline import Timeline
 from memdeep.text import units
@@ -82,6 +83,7 @@ class FindingView:
     bytes_text: str
     share: Texts
     culprit: CulpritView | None
+    passed: Texts | None
     fate: Texts | None
     advice: AdviceView | None
 
@@ -109,7 +111,6 @@ class DeathView:
 
 @dataclass(frozen=True, slots=True)
 class PhaseRow:
-    index: int
     name: Texts
     kind: str
     depth: int
@@ -131,6 +132,7 @@ class Page:
     title: str
     program: str
     verdict: str
+    status: str
     headline: Texts
     lead: Texts | None
     outcome: Texts
@@ -153,18 +155,22 @@ class Page:
 def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language]) -> Page:
     """Return the page of ``report``; ``blocks`` are the packed data for its scripts."""
     run = report.run
-    shown = most_telling(report.phases, MAX_ROWS)
+    folded = rows(report.phases, report.patterns)
+    shown = most_telling(folded, MAX_ROWS)
     drawn = timeline.lay_out(report)
 
     def say(sentence: Callable[[Language], str]) -> Texts:
         return {language.code: sentence(language) for language in languages}
 
     cards = tuple(_finding(report, rank, item, say) for rank, item in enumerate(report.findings, 1))
+    large = [rank for rank, is_small in enumerate(small(report), 1) if not is_small]
+    opened = set(large[:OPEN_FINDINGS])
     notes = [sentences.notes(report, language) for language in languages]
     return Page(
         title=f"{run.name} · memdeep",
         program=" ".join(run.command),
-        verdict=_verdict(run.exit),
+        verdict=sentences.verdict(run.exit),
+        status=sentences.exit_facts(run.exit),
         headline=say(lambda language: sentences.headline(report, language)),
         lead=cards[0].advice.evidence if cards and cards[0].advice is not None else None,
         outcome=say(lambda language: sentences.outcome(report, language)),
@@ -173,37 +179,33 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
             for stated in ([] if run.exit is None else run.exit.evidence)
         ),
         death=None if report.death is None else _death(report, report.death, say),
-        stack_dumps=tuple(say(partial(sentences.stack_dump, dump)) for dump in run.stack_dumps),
+        stack_dumps=tuple(say(partial(dying.stack_dump, dump)) for dump in run.stack_dumps),
         facts=facts(report, languages),
         notes=tuple(
             {language.code: text for language, text in zip(languages, note, strict=True)}
             for note in zip(*notes, strict=True)
         ),
-        findings=cards[:OPEN_FINDINGS],
-        more_findings=cards[OPEN_FINDINGS:],
+        findings=tuple(card for card in cards if card.rank in opened),
+        more_findings=tuple(card for card in cards if card.rank not in opened),
         no_findings=say(lambda language: sentences.no_findings(report, language)),
         timeline=drawn,
         band_names={
             band.index: say(partial(sentences.phase_label, report.run, report.phases[band.index]))
             for band in ([] if drawn is None else drawn.bands)
         },
-        phases=tuple(_row(report, place, say) for place in shown),
-        hidden_phases=len(report.phases) - len(shown),
+        phases=tuple(_row(report, folded[place], say) for place in shown),
+        hidden_phases=sum(row.phases for place, row in enumerate(folded) if place not in shown),
         blocks=blocks,
         version=__version__,
     )
-
-
-def _verdict(end: Exit | None) -> str:
-    return end.verdict if end is not None and end.verdict in sentences.VERDICTS else "unknown"
 
 
 def _death(report: Report, death: Death, say: Say) -> DeathView:
     growth = death.last_growth
     telling = [item for item in death.culprits if item.share >= MIN_ALIVE_SHARE]
     return DeathView(
-        place=say(lambda language: sentences.death_place(report, death, language)),
-        alive=say(lambda language: sentences.death_alive(report, death, language)),
+        place=say(lambda language: dying.place(report, death, language)),
+        alive=say(lambda language: dying.alive(report, death, language)),
         lines=tuple(
             LineView(
                 bytes_text=units.size(item.bytes),
@@ -216,19 +218,20 @@ def _death(report: Report, death: Death, say: Say) -> DeathView:
         ),
         last_growth=None
         if growth is None
-        else say(lambda language: sentences.death_growth(report, growth, language)),
+        else say(lambda language: dying.last_growth(report, growth, language)),
     )
 
 
-def _row(report: Report, place: int, say: Say) -> PhaseRow:
-    phase = report.phases[place]
+def _row(report: Report, row: Row, say: Say) -> PhaseRow:
+    phase = row.phase
     culprit = phase.main_culprit
+    label = sentences.pattern_label if row.is_pattern else sentences.phase_label
+    times = row.phases if row.is_pattern else phase.repeats
     return PhaseRow(
-        index=place,
-        name=say(partial(sentences.phase_label, report.run, phase)),
+        name=say(partial(label, report.run, phase)),
         kind=phase.outline.kind.value,
-        depth=phase.outline.depth,
-        repeats_text=f"× {phase.repeats:,}" if phase.repeats > 1 else "",
+        depth=row.depth,
+        repeats_text=f"× {times:,}" if times > 1 else "",
         duration_text=units.duration(phase.duration_s),
         rss_delta_text=units.signed_size(phase.rss_delta_bytes),
         rss_tone=_tone(phase.rss_delta_bytes),
@@ -247,15 +250,14 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
     return FindingView(
         rank=rank,
         title=say(lambda language: sentences.finding(report, item, language)),
-        phase_index=item.phase,
+        phase_index=_linked(report, item),
         phase_name=say(partial(sentences.finding_name, report, item)),
         metric="peak" if item.kind is FindingKind.PEAK else "retained",
         bytes_text=units.size(item.bytes),
         share=say(lambda language: sentences.share(item, language)),
         culprit=None if item.culprit is None else _culprit(report, item.culprit, say),
-        fate=None
-        if item.fate is None
-        else say(lambda language: sentences.fate(report, item, language)),
+        passed=_if_said(say(lambda language: sentences.passed(report, item, language))),
+        fate=_if_said(say(lambda language: sentences.fate(report, item, language))),
         advice=AdviceView(
             text=say(lambda language: sentences.advice(item, language)),
             evidence=say(lambda language: sentences.evidence(item, language)),
@@ -265,12 +267,25 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
     )
 
 
+def _if_said(texts: Texts) -> Texts | None:
+    return texts if any(texts.values()) else None
+
+
+def _linked(report: Report, item: Finding) -> int:
+    """Return the row that a finding is about: its phase, or the pattern that has all of them."""
+    table = payload.table_of(report)
+    if len(item.phases) > 1:
+        for number, pattern in enumerate(table.patterns):
+            if set(item.phases) <= set(pattern.members):
+                return table.index(number)
+    return item.phase
+
+
 def _culprit(report: Report, culprit: Culprit, say: Say) -> CulpritView:
     frame, branch = culprit.frame, culprit.branch_bytes
     called = report.heap.tree.stack(culprit.node)
     numbers = {one: place for place, one in enumerate(called)}
-    # None went elsewhere before the line was called.
-    held = [*[culprit.bytes] * (len(called) - len(branch)), *branch]
+    held = through(culprit, called)
     return CulpritView(
         location=sentences.location(frame),
         path=frame.filename,
@@ -306,8 +321,8 @@ def _stack_frame(report: Report, called: Frame, is_here: bool) -> StackFrameView
     # An unknown function is named after its file already.
     is_told = function == f"<unknown in {sentences.file_name(called.filename)}>"
     return StackFrameView(
-        function=function,
-        location="" if is_told else sentences.location(called),
+        function=sentences.shortened(function),
+        location="" if is_told else sentences.shortened(sentences.location(called)),
         path=called.filename,
         origin=called.origin.value,
         source=report.source(called),

@@ -32,7 +32,7 @@ DAMAGED = (
 
 def test_the_verdict_names_phase_bytes_line_and_source(at_run: Reader) -> None:
     headline = at_run.text("h1")
-    assert "加载config grew RSS by" in headline
+    assert "in 加载config, still " in headline
     lines = PROGRAM.read_text("utf-8").splitlines()
     assert f"page_target.py:{lines.index('    return json.loads(text)') + 1} " in headline
     assert "return json.loads(text)" in at_run.text(".finding")
@@ -159,7 +159,7 @@ def test_the_language_switches_without_a_reload_and_is_remembered(at_run: Reader
     at_run.click("[data-set-language=zh]")
     at_run.wait(lambda: at_run.text("[data-view=flame]") == "火焰图")
     assert at_run.run("return document.documentElement.lang") == "zh-CN"
-    assert "RSS 增加了" in at_run.text("h1")
+    assert "在“加载config”中分配" in at_run.text("h1")
     for view in ("lines", "functions", "modules", "source", "flame"):
         at_run.click(f"[data-view={view}]")
         at_run.wait(lambda view=view: at_run.state()["view"] == view)
@@ -266,7 +266,7 @@ def test_without_scripts_the_essentials_are_readable(recorded: Path, tmp_path: P
     try:
         driver.get(recorded.as_uri())
         text = driver.find_element(By.TAG_NAME, "body").text
-        assert "加载config grew RSS by" in text
+        assert "in 加载config, still " in text
         assert "return json.loads(text)" in text
         assert "What became of it" in text
         assert "JavaScript" in text

@@ -119,6 +119,8 @@ def test_the_table_is_walked_folded_and_chosen_from(thirty: Window) -> None:
         return row.find_element("css selector", ".phase-name").text
 
     thirty.press(Keys.HOME, Keys.ARROW_DOWN)
+    assert active() == "step *"
+    thirty.press(Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
     assert active() == "step 00"
     rows = table.get_attribute("aria-rowcount")
     thirty.press(Keys.ARROW_LEFT)

@@ -1,0 +1,76 @@
+"""Holds a finding before it is judged: its line, its stacks, what the line called in each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from memdeep.analysis.culprits import ChargedLines
+from memdeep.model import Advice, Culprit, Frame, Heap, Lifetime, Origin, Phase, StackBytes
+
+MOST = 0.5  # of a finding's bytes: advice rests on more than this share of them
+
+Evidence = Mapping[str, int | float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Advice, and the figures and names it rests on, by name."""
+
+    advice: Advice
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A finding before it is judged.
+
+    ``stacks`` are exactly those of its bytes, all charged to the line of ``culprit``. ``lifetimes``
+    are the same bytes, for a finding of bytes that stayed; there are none for a peak. ``phases``
+    are all that the bytes are summed over, in order.
+    """
+
+    heap: Heap
+    lines: ChargedLines
+    phases: Sequence[Phase]
+    culprit: Culprit
+    stacks: Sequence[StackBytes]
+    lifetimes: Sequence[Lifetime] = ()
+
+    @property
+    def line(self) -> tuple[str, int]:
+        return self.culprit.frame.filename, self.culprit.frame.lineno
+
+    def is_most(self, size: int) -> bool:
+        """Tell if ``size`` bytes are more than half of the finding's, and not more than those."""
+        return MOST * self.culprit.bytes < size <= self.culprit.bytes
+
+    def called(self, node: int) -> Sequence[Frame]:
+        """Return the frames that the line called, outermost first, down to the allocation."""
+        tree, charged = self.heap.tree, self.lines.frame_ids[node]
+        frames = []
+        while tree.frame_ids[node] != charged:
+            frames.append(tree.frames[tree.frame_ids[node]])
+            node = tree.parents[node]
+        return frames[::-1]
+
+    def own(self, node: int) -> Sequence[Frame]:
+        """Return the native frames below the innermost code that was called, innermost first."""
+        return list(takewhile(_is_native, reversed(self.called(node))))
+
+    def nodes_through(self, is_wanted: Callable[[Frame], bool]) -> bytearray | None:
+        """Mark each node whose stack passes through a wanted frame; None if there is none."""
+        wanted = bytes(is_wanted(frame) for frame in self.heap.tree.frames)
+        if not any(wanted):
+            return None
+        tree = self.heap.tree
+        through = bytearray(len(tree.parents))
+        for node, parent in enumerate(tree.parents):
+            inherited = through[parent] if parent >= 0 else 0
+            through[node] = inherited | wanted[tree.frame_ids[node]]
+        return through
+
+
+def _is_native(frame: Frame) -> bool:
+    return frame.origin is Origin.NATIVE

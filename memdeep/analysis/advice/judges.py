@@ -1,0 +1,231 @@
+"""Judges a finding, each judge by one kind of evidence; the order is that of `_JUDGES`.
+
+A judge adds up the bytes of the stacks that show its cause, and is silent unless they are most of
+the finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import TypeVar
+
+from memdeep.analysis.advice import patterns
+from memdeep.analysis.advice.case import Case, Evidence, Suggestion
+from memdeep.analysis.trend import trend
+from memdeep.model import Advice, LargeAllocation, Lifetime, Origin, Stretch
+from memdeep.model.sums import Tally
+
+MIN_REPEATS = 5
+STEADY_SHARE = 0.8  # of the repeats must have grown to call the growth steady
+MIN_COPIED = 3  # times what was kept was allocated where a value is made anew in each round
+# Of equal sizes the mean is the largest one; of a value that grows evenly it is half of that.
+MAX_MEAN_OF_GROWING = 0.75
+MAX_MODULES = 3
+
+K = TypeVar("K", bound=Hashable)
+
+
+def _bytes_by(case: Case, key: Callable[[int], K | None]) -> list[tuple[K, int]]:
+    """Add up the bytes of the stacks by ``key`` of their nodes, most first; None is left out."""
+    tally: Tally[K] = Tally()
+    for stack in case.stacks:
+        found = key(stack.node)
+        if found is not None:
+            tally.add(found, stack.bytes, stack.allocations)
+    sizes = [(found, size) for found, (size, _) in tally.items()]
+    return sorted(sizes, key=lambda item: item[1], reverse=True)
+
+
+def _telling_call(case: Case) -> Suggestion | None:
+    """Judge by the call that explains most of the bytes; calls of one advice are added up."""
+    files = {frame.filename for frame in case.heap.tree.frames}
+    stayed = bool(case.lifetimes)
+    found = _bytes_by(case, lambda node: patterns.pattern(case.called(node), files, stayed=stayed))
+    sizes: dict[Advice, int] = {}
+    for item, size in found:
+        sizes[item.advice] = sizes.get(item.advice, 0) + size
+    if not sizes:
+        return None
+    advice = max(sizes, key=lambda kind: sizes[kind])
+    calls = [(item.call, size) for item, size in found if item.advice is advice]
+    if advice is Advice.IMPORT:
+        calls = calls[:MAX_MODULES]
+    held = sum(size for _, size in calls)
+    if not case.is_most(held):
+        return None
+    named = ", ".join(call for call, _ in calls) if advice is Advice.IMPORT else calls[0][0]
+    evidence: Evidence = {
+        "call": named,
+        "held_bytes": held,
+        "held_share": held / case.culprit.bytes,
+    }
+    return Suggestion(advice, evidence)
+
+
+def _cached_results(case: Case) -> Suggestion | None:
+    """Judge bytes that stayed and were allocated while a function ran whose results are kept."""
+    within = case.nodes_through(patterns.is_cached_call) if case.lifetimes else None
+    if within is None:
+        return None
+    found = _bytes_by(case, lambda node: _cached_function(case, node) if within[node] else None)
+    if not found or not case.is_most(found[0][1]):
+        return None
+    function, held = found[0]
+    return Suggestion(Advice.CACHED_RESULTS, {"call": function, "held_bytes": held})
+
+
+def _cached_function(case: Case, node: int) -> str | None:
+    """Return the name of the innermost function of ``node`` whose results are kept."""
+    stack = case.heap.tree.stack(node)
+    callers = [place for place, frame in enumerate(stack) if patterns.is_cached_call(frame)]
+    within = stack[callers[-1] :] if callers else ()
+    return next((frame.function for frame in within if frame.origin is not Origin.NATIVE), None)
+
+
+def _made_anew(case: Case) -> Suggestion | None:
+    """Judge a value that is joined with another in each round, and so copied again and again.
+
+    Its sizes grow: values of one size, made in each round, are no copies of one another.
+    """
+    found = _bytes_by(case, lambda node: patterns.joined(case.called(node)))
+    if not found or not case.is_most(found[0][1]) or case.heap.largest is None:
+        return None
+    call, held = found[0]
+    made: Tally[int] = Tally()
+    for life in _born_within(case):
+        if case.lines.line(life.node) == case.line:
+            made.add(life.node, life.bytes, life.allocations)
+    sums = [
+        (node, size, count)
+        for node, (size, count) in made.items()
+        if patterns.joined(case.called(node)) == call
+    ]
+    if not sums:
+        return None
+    node, size, count = max(sums, key=lambda item: item[1])
+    largest = max((one.bytes for one in _large(case) if one.node == node), default=0)
+    if count < MIN_REPEATS or size < MIN_COPIED * held:
+        return None
+    if size > MAX_MEAN_OF_GROWING * count * largest:
+        return None
+    return Suggestion(
+        Advice.MADE_ANEW,
+        {"call": call, "times": count, "allocated_bytes": size, "held_bytes": held},
+    )
+
+
+def _born_within(case: Case) -> Iterable[Lifetime]:
+    segments = _segments(case)
+    for lives in (case.heap.lifetimes, case.heap.transients or ()):
+        yield from (life for life in lives if life.born in segments)
+
+
+def _large(case: Case) -> Iterable[LargeAllocation]:
+    segments = _segments(case)
+    return (one for one in case.heap.largest or () if one.born in segments)
+
+
+def _segments(case: Case) -> frozenset[int]:
+    return frozenset(
+        place
+        for phase in case.phases
+        for stretch in phase.outline.stretches
+        for place in range(stretch.start + 1, stretch.end + 1)
+    )
+
+
+def _repeated_growth(case: Case) -> Suggestion | None:
+    """Judge a line that grew in nearly every round and whose bytes were still there at the last.
+
+    Rounds are the repeats of the phases, or the segments of one phase that has no repeats.
+    """
+    stretches = [stretch for phase in case.phases for stretch in phase.outline.stretches]
+    if len(stretches) == 1:
+        whole = stretches[0]
+        stretches = [Stretch(place, place + 1) for place in range(whole.start, whole.end)]
+    if len(stretches) < MIN_REPEATS:
+        return None
+    by_segment: dict[int, int] = {}
+    for life in case.lifetimes:
+        by_segment[life.born] = by_segment.get(life.born, 0) + life.bytes
+    grown = [
+        sum(by_segment.get(place, 0) for place in range(stretch.start + 1, stretch.end + 1))
+        for stretch in stretches
+    ]
+    course = trend(grown)
+    end = max(phase.end for phase in case.phases)
+    alive = sum(life.bytes for life in case.lifetimes if life.is_alive_at(end))
+    if course is None or course.slope_bytes <= 0 or alive < STEADY_SHARE * sum(grown):
+        return None
+    if course.growing < STEADY_SHARE * course.repeats or not case.is_most(sum(grown)):
+        return None
+    return Suggestion(
+        Advice.REPEATED_GROWTH,
+        {
+            "repeats": course.repeats,
+            "growing": course.growing,
+            "slope_bytes": course.slope_bytes,
+            "warm_up_bytes": course.warm_up_bytes,
+        },
+    )
+
+
+def _pool(case: Case) -> Suggestion | None:
+    """Judge bytes that the pool of a library took from the system."""
+    found = _bytes_by(case, lambda node: patterns.pool(case.called(node)))
+    if not found or not case.is_most(found[0][1]):
+        return None
+    advice, held = found[0]
+    return Suggestion(advice, {"held_bytes": held})
+
+
+def _untouched(case: Case) -> Suggestion | None:
+    """Judge a reservation: only as much of a phase's gap as no other line can account for."""
+    if len(case.phases) != 1 or not case.lifetimes:
+        return None
+    (phase,) = case.phases
+    if phase.gap is None or phase.rss_delta_bytes is None or phase.heap is None:
+        return None
+    others = max(0, phase.heap.kept_bytes - case.culprit.bytes)
+    untouched = phase.gap.untouched_bytes - others
+    if phase.gap.untouched_bytes > case.culprit.bytes or not case.is_most(untouched):
+        return None
+    return Suggestion(
+        Advice.UNTOUCHED,
+        {
+            "heap_bytes": phase.heap.delta_bytes,
+            "rss_bytes": phase.rss_delta_bytes,
+            "untouched_bytes": untouched,
+        },
+    )
+
+
+def _growing_container(case: Case) -> Suggestion | None:
+    """Judge what the line itself put into a container."""
+    found = _bytes_by(case, lambda node: patterns.container(case.own(node)))
+    if not found or not case.is_most(found[0][1]):
+        return None
+    (container, call), held = found[0]
+    return Suggestion(
+        Advice.GROWING_CONTAINER, {"container": container, "call": call, "held_bytes": held}
+    )
+
+
+_JUDGES = (
+    _telling_call,
+    _cached_results,
+    _made_anew,
+    _repeated_growth,
+    _pool,
+    _untouched,
+    _growing_container,
+)
+
+
+def advise(case: Case) -> Suggestion | None:
+    """Find the first advice that the evidence supports; the more telling kinds are tried first."""
+    for judge in _JUDGES:
+        suggestion = judge(case)
+        if suggestion is not None:
+            return suggestion
+    return None

@@ -1,0 +1,236 @@
+"""Lists the calls that tell a cause by themselves, and finds them in what a line called.
+
+A row of a table is the advice, the end of a file's path, its functions (none: all of them), and the
+call as a user writes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from pathlib import PurePath
+from typing import NamedTuple
+
+from memdeep.model import Advice, Frame, Origin
+
+
+class Pattern(NamedTuple):
+    """A cause, and the call or the module that shows it."""
+
+    advice: Advice
+    call: str
+
+
+class _Row(NamedTuple):
+    advice: Advice
+    file_end: str
+    functions: tuple[str, ...]
+    call: str
+
+
+_CALLS = (
+    _Row(Advice.DEEP_COPY, "/copy.py", ("deepcopy",), "copy.deepcopy"),
+    _Row(Advice.WHOLE_PARSE, "/json/__init__.py", ("load", "loads"), "json.{}"),
+    _Row(Advice.WHOLE_PARSE, "/json/decoder.py", ("decode",), "JSONDecoder.{}"),
+    _Row(
+        Advice.WHOLE_PARSE,
+        "/yaml/__init__.py",
+        ("load", "load_all", "safe_load", "full_load"),
+        "yaml.{}",
+    ),
+    _Row(Advice.WHOLE_PARSE, "/tomllib/_parser.py", ("load", "loads"), "tomllib.{}"),
+    _Row(
+        Advice.WHOLE_PARSE,
+        "/xml/etree/ElementTree.py",
+        ("parse", "fromstring", "XML"),
+        "ElementTree.{}",
+    ),
+    _Row(Advice.WHOLE_PARSE, "/xml/dom/minidom.py", ("parse", "parseString"), "minidom.{}"),
+    _Row(Advice.WHOLE_PARSE, "/pathlib.py", ("read_text", "read_bytes"), "Path.{}"),
+    _Row(Advice.WHOLE_PARSE, "/pathlib/_local.py", ("read_text", "read_bytes"), "Path.{}"),
+    _Row(Advice.WHOLE_PARSE, "/pathlib/__init__.py", ("read_text", "read_bytes"), "Path.{}"),
+    _Row(
+        Advice.WHOLE_PARSE,
+        "/pandas/io/parsers/readers.py",
+        ("read_csv", "read_table"),
+        "pandas.{}",
+    ),
+    _Row(Advice.WHOLE_PARSE, "/pandas/io/json/_json.py", ("read_json",), "pandas.{}"),
+    _Row(Advice.WHOLE_PARSE, "/pandas/io/excel/_base.py", ("read_excel",), "pandas.{}"),
+    _Row(Advice.WHOLE_PARSE, "/pandas/io/parquet.py", ("read_parquet",), "pandas.{}"),
+    _Row(Advice.WHOLE_PARSE, "/numpy/lib/npyio.py", ("load", "loadtxt", "genfromtxt"), "numpy.{}"),
+    _Row(
+        Advice.WHOLE_PARSE,
+        "/numpy/lib/_npyio_impl.py",
+        ("load", "loadtxt", "genfromtxt"),
+        "numpy.{}",
+    ),
+    # A workbook opened with read_only=True, or made with write_only=True, has no cells here.
+    _Row(Advice.WORKBOOK, "/openpyxl/worksheet/_reader.py", (), "openpyxl.load_workbook"),
+    _Row(Advice.WORKBOOK, "/openpyxl/worksheet/worksheet.py", ("append", "cell"), "Worksheet.{}"),
+    _Row(
+        Advice.ALL_ROWS,
+        "/pandas/io/sql.py",
+        ("read_sql", "read_sql_query", "read_sql_table"),
+        "pandas.{}",
+    ),
+    _Row(Advice.ALL_ROWS, "/sqlalchemy/orm/query.py", ("all",), "Query.all"),
+    _Row(Advice.ALL_ROWS, "/sqlalchemy/engine/result.py", ("all", "fetchall"), "Result.{}"),
+    _Row(Advice.WHOLE_TEXT, "/json/__init__.py", ("dumps",), "json.dumps"),
+    _Row(Advice.WHOLE_TEXT, "/json/encoder.py", ("encode",), "JSONEncoder.encode"),
+    _Row(Advice.WHOLE_TEXT, "/yaml/__init__.py", ("dump", "safe_dump", "dump_all"), "yaml.{}"),
+    _Row(Advice.WHOLE_PICKLE, "/pickle.py", ("dumps", "_dumps"), "pickle.dumps"),
+    _Row(Advice.MERGE, "/pandas/core/reshape/merge.py", ("merge",), "pandas.merge"),
+    _Row(Advice.MERGE, "/pandas/core/frame.py", ("merge", "join"), "DataFrame.{}"),
+    _Row(Advice.FIGURES, "/matplotlib/pyplot.py", (), "pyplot.{}"),
+    _Row(
+        Advice.FIGURES, "/matplotlib/figure.py", ("savefig", "subplots", "add_subplot"), "Figure.{}"
+    ),
+    _Row(Advice.FIGURES, "/matplotlib/axes/_axes.py", (), "Axes.{}"),
+    _Row(Advice.FIGURES, "/matplotlib/backend_bases.py", ("print_figure",), "Figure.savefig"),
+)
+_ROWS: dict[str, list[_Row]] = {}
+for _row in _CALLS:
+    for _function in _row.functions:
+        _ROWS.setdefault(_function, []).append(_row)
+_ROWS_OF_FILES = tuple(row for row in _CALLS if not row.functions)
+_NATIVE_CALLS = {
+    "_pickle_load": Pattern(Advice.UNPICKLE, "pickle.load"),
+    "_pickle_loads": Pattern(Advice.UNPICKLE, "pickle.loads"),
+    "_pickle_Unpickler_load": Pattern(Advice.UNPICKLE, "Unpickler.load"),
+    "_pickle_dumps": Pattern(Advice.WHOLE_PICKLE, "pickle.dumps"),
+    "_pickle_dumps_impl": Pattern(Advice.WHOLE_PICKLE, "pickle.dumps"),
+}
+_NATIVE_FETCHES = ("_fetchall", "_fetchall_impl")
+_IMPORTER = ("_find_and_load", "<frozen importlib._bootstrap>")
+_ROOTS = re.compile(r"(site|dist)-packages|python3(\.\d+)?t?|lib-dynload")
+
+
+def pattern(
+    called: Sequence[Frame], known_files: Collection[str], *, stayed: bool
+) -> Pattern | None:
+    """Find the outermost telling call among the frames that a line ``called``.
+
+    It explains those within it. ``known_files`` tell which directories are packages. ``stayed`` is
+    given for bytes that were not freed again.
+    """
+    for place, frame in enumerate(called):
+        if (frame.function, frame.filename) == _IMPORTER:
+            return _import(called[place:], known_files)
+        found = _native_call(frame) or _call(frame, stayed)
+        if found is not None:
+            return found
+    return None
+
+
+def _native_call(frame: Frame) -> Pattern | None:
+    if frame.origin is Origin.NATIVE:
+        # OpenBLAS allocates nothing but its buffers.
+        if "openblas" in frame.filename.rpartition("/")[2]:
+            return Pattern(Advice.BLAS_BUFFERS, "OpenBLAS")
+        if frame.function.endswith(_NATIVE_FETCHES):
+            return Pattern(Advice.ALL_ROWS, "fetchall")
+    return _NATIVE_CALLS.get(frame.function)
+
+
+def _call(frame: Frame, stayed: bool) -> Pattern | None:
+    if frame.function == "fetchall" and frame.origin in (Origin.LIBRARY, Origin.STDLIB):
+        return Pattern(Advice.ALL_ROWS, "fetchall")
+    for row in (*_ROWS.get(frame.function, ()), *_ROWS_OF_FILES):
+        if (stayed or row.advice is not Advice.FIGURES) and frame.filename.endswith(row.file_end):
+            return Pattern(row.advice, row.call.format(frame.function))
+    return None
+
+
+def _import(within: Sequence[Frame], known_files: Collection[str]) -> Pattern | None:
+    """Name the module whose code ran first; an import that ran none has no name."""
+    for frame in within:
+        if frame.function == "<module>":
+            name = module_name(frame.filename, known_files)
+            return Pattern(Advice.IMPORT, name) if name else None
+    return None
+
+
+def module_name(filename: str, known_files: Collection[str] = ()) -> str:
+    """Return the full dotted name of the module in ``filename``.
+
+    It begins below a directory of packages. In any other place, the directories above that have an
+    ``__init__.py`` among ``known_files`` belong to it.
+    """
+    if filename.startswith("<frozen "):
+        return filename.removeprefix("<frozen ").removesuffix(">")
+    path = PurePath(filename)
+    parents = path.parent.parts
+    roots = [place for place, part in enumerate(parents) if _ROOTS.fullmatch(part)]
+    if roots:
+        begin = roots[-1] + 1
+    else:
+        begin = len(parents)
+        while begin > 0 and str(PurePath(*parents[:begin], "__init__.py")) in known_files:
+            begin -= 1
+    own = () if path.stem == "__init__" else (path.name.split(".")[0],)
+    return ".".join((*parents[begin:], *own))
+
+
+_POOLS = (
+    (Advice.ARROW_POOL, re.compile(r"libarrow[_.]")),
+    (Advice.POLARS_POOL, re.compile(r"_?polars")),
+)
+_POOL_CALLS = re.compile(r"_?mi_\w+|_rjem_\w+|je_\w+|.*(Mimalloc|Jemalloc)Allocator.*")
+
+
+def pool(called: Sequence[Frame]) -> Advice | None:
+    """Find the library in whose own pool the bytes of a stack lie."""
+    for frame in called:
+        if frame.origin is Origin.NATIVE and _POOL_CALLS.match(frame.function):
+            name = PurePath(frame.filename).name
+            return next((advice for advice, file in _POOLS if file.match(name)), None)
+    return None
+
+
+# The functions of CPython that make a container larger when something is put into it.
+_GROWTH_OF_CONTAINERS = {
+    "list_resize": "list",
+    "dictresize": "dict",
+    "insertion_resize": "dict",
+    "set_table_resize": "set",
+    "PyByteArray_Resize": "bytearray",
+    "array_resize": "array",
+    "resize_buffer": "BytesIO",
+}
+# bytearray(size) goes through the same function as one that grows.
+_MADE_AT_ITS_SIZE = "bytearray___init__"
+
+
+def container(own: Sequence[Frame]) -> tuple[str, str] | None:
+    """Find the container that made room, and the function of CPython, innermost frame first."""
+    if any(frame.function.startswith(_MADE_AT_ITS_SIZE) for frame in own):
+        return None
+    for frame in own:
+        if frame.function in _GROWTH_OF_CONTAINERS:
+            return _GROWTH_OF_CONTAINERS[frame.function], frame.function
+    return None
+
+
+_COPIES = {
+    "array_concatenate": "np.concatenate",
+    "PyUnicode_Concat": "str +",
+    "PyUnicode_Append": "str +",
+    "bytes_concat": "bytes +",
+    "list_concat": "list +",
+}
+_JOINERS = ("append", "_append", "column_stack", "concat", "concatenate", "hstack", "vstack")
+
+
+def joined(called: Sequence[Frame]) -> str | None:
+    """Return what joined two values into a new one, if the line itself asked for that."""
+    code = next((frame for frame in called if frame.origin is not Origin.NATIVE), None)
+    if code is not None and code.function not in _JOINERS:
+        return None
+    made = next((_COPIES[f.function] for f in called if f.function in _COPIES), None)
+    return made if made is None or code is None else code.function
+
+
+def is_cached_call(frame: Frame) -> bool:
+    """Tell whether ``frame`` calls a function whose results functools keeps."""
+    return frame.function in ("infinite_lru_cache_wrapper", "bounded_lru_cache_wrapper")

@@ -1,0 +1,135 @@
+"""Adds up what one line kept in many phases, before anything is too small to be told.
+
+A loop with a checkpoint in each round, or with a phase for each day, would otherwise be many small
+findings, or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from memdeep.analysis.alike import alike
+from memdeep.analysis.culprits import ChargedLines
+from memdeep.model import Lifetime, Phase, PhaseKind
+
+MAX_SHARE = 0.5  # of the bytes of a line in several phases; with more, the one phase is named
+WITHIN = " › "  # between the patterns of phases that nest
+
+ByHome = Mapping[int, Sequence[Lifetime]]  # the innermost phase, and what was allocated in it
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Bytes that one phase kept, or several phases of one pattern; ``end`` is when they were alive.
+
+    ``places`` are the phases, ``end`` is the checkpoint that ends the last of them. ``pattern`` is
+    that of their names and of those around them; "" where there is none.
+    """
+
+    places: tuple[int, ...]
+    pattern: str
+    end: int
+    lifetimes: list[Lifetime] = field(default_factory=list)
+
+
+def charges(phases: Sequence[Phase], kept: ByHome, lines: ChargedLines) -> list[Charge]:
+    """Charge ``kept``, which holds what was alive at the end of each phase, line by line.
+
+    Phases alike are added up, and so are those within phases alike: the epochs of all folds. The
+    segments of a span are added up in the span. Where one phase has more than half of the bytes
+    of a line, it is named alone.
+    """
+    by_line: dict[tuple[str, int], dict[int, list[Lifetime]]] = {}
+    for home, lifetimes in kept.items():
+        for life in lifetimes:
+            by_line.setdefault(lines.line(life.node), {}).setdefault(home, []).append(life)
+    found: dict[tuple[int, ...], Charge] = {}
+    for by_home in by_line.values():
+        for places, pattern, homes in _split(phases, None, by_home):
+            if places not in found:
+                found[places] = Charge(places, pattern, max(phases[p].end for p in places))
+            charge = found[places]
+            charge.lifetimes.extend(
+                life for home in homes for life in by_home[home] if outlives(life, charge.end)
+            )
+    return list(found.values())
+
+
+def outlives(life: Lifetime, end: int) -> bool:
+    """Tell whether bytes born before checkpoint ``end`` are alive there."""
+    return life.died is None or life.died > end
+
+
+_Part = tuple[tuple[int, ...], str, Sequence[int]]  # the phases charged, their pattern, the homes
+
+
+def _split(phases: Sequence[Phase], around: int | None, by_home: ByHome) -> Iterator[_Part]:
+    """Divide the bytes of one line within ``around`` among its parts, and among theirs."""
+    inside: dict[int, dict[int, Sequence[Lifetime]]] = {}
+    for home, lifetimes in by_home.items():
+        if home == around:
+            yield (home,), "", (home,)
+        else:
+            inside.setdefault(_child(phases, around, home), {})[home] = lifetimes
+    outlines = {place: phases[place].outline for place in inside}
+    groups = alike(outlines)
+    if around is not None:
+        segments = tuple(p for p, one in outlines.items() if one.kind is PhaseKind.SEGMENT)
+        groups = [("", segments), *((pattern, places) for pattern, places in groups if pattern)]
+    for pattern, places in groups:
+        if not places or _is_of_one([inside[place] for place in places]):
+            continue
+        homes = [home for place in places for home in inside.pop(place)]
+        if around is not None and not pattern:
+            yield (around,), "", homes
+        else:
+            yield *_innermost(phases, places, pattern, homes), homes
+    for place, within in inside.items():
+        yield from _split(phases, place, within)
+
+
+def _child(phases: Sequence[Phase], around: int | None, home: int) -> int:
+    """Find the phase that has ``home`` in it, or is it, and lies directly in ``around``."""
+    while phases[home].outline.parent != around:
+        parent = phases[home].outline.parent
+        if parent is None:
+            raise ValueError("the phase does not lie in the one around it")
+        home = parent
+    return home
+
+
+def _is_of_one(parts: Sequence[ByHome]) -> bool:
+    """Tell whether one of the parts has more than its share of their bytes."""
+    sizes = [sum(life.bytes for lives in part.values() for life in lives) for part in parts]
+    return max(sizes) > MAX_SHARE * sum(sizes)
+
+
+def _innermost(
+    phases: Sequence[Phase], places: tuple[int, ...], pattern: str, homes: Sequence[int]
+) -> tuple[tuple[int, ...], str]:
+    """Find the innermost phases of one pattern, within ``places``, that contain all ``homes``.
+
+    Segments count for the span that they are in.
+    """
+    while True:
+        level = phases[places[0]].outline.depth + 1
+        inner = {_at_depth(phases, home, level) for home in homes}
+        spans = {
+            place: phases[place].outline
+            for place in sorted(place for place in inner if place is not None)
+            if phases[place].outline.kind is PhaseKind.SPAN
+        }
+        groups = alike(spans)
+        if len(spans) < len(inner) or len(groups) != 1 or len(groups[0][1]) < len(spans):
+            return places, pattern
+        places = groups[0][1]
+        pattern += WITHIN + groups[0][0]
+
+
+def _at_depth(phases: Sequence[Phase], home: int, depth: int) -> int | None:
+    """Find the phase of ``depth`` around ``home``; None if that is none or lies less deep."""
+    place: int | None = home
+    while place is not None and phases[place].outline.depth > depth:
+        place = phases[place].outline.parent
+    return place if place is not None and phases[place].outline.depth == depth else None

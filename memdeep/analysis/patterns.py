@@ -1,0 +1,137 @@
+"""Folds phases of like names into one row each: `epoch 0` … `epoch 99`, `第1天` … `第100天`.
+
+Decides which phases make a row and what its figures are; knows neither tables nor words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from memdeep.analysis.alike import alike, numbered, shared
+from memdeep.analysis.phases import with_figures
+from memdeep.model import (
+    Heap,
+    Pattern,
+    Peak,
+    Phase,
+    PhaseKind,
+    PhaseOutline,
+    Run,
+    Stretch,
+)
+
+MIN_NUMBERED = 4  # members of a row whose names differ in their numbers only
+MANY = 10  # members that are alike whatever is inside them; of fewer the insides are compared
+MIN_OTHERS = 8  # members of any other row: a few steps of like names are told one by one
+
+Group = tuple[str, PhaseKind, tuple[int, ...]]  # of phases: their pattern, their kind, their places
+
+
+def patterns(run: Run, heap: Heap, phases: Sequence[Phase]) -> tuple[Pattern, ...]:
+    """Find the rows that phases of one parent are folded into, and give them their figures.
+
+    What is inside the members of a row is folded as well: within each of them, and for all of them
+    together (``within``). ``heap`` has a peak for each of ``phases``.
+    """
+    inside: dict[int | None, list[int]] = {}
+    for place, phase in enumerate(phases):
+        inside.setdefault(phase.outline.parent, []).append(place)
+    found: list[tuple[Group, int | None]] = [
+        (group, None)
+        for places in inside.values()
+        for group in _groups(phases, places)
+        if _is_of_like_insides(phases, inside, group)
+    ]
+    folded = {place for (*_, members), _ in found for place in members}
+    number = 0
+    while number < len(found):
+        (*_, members), within = found[number]
+        around = phases[members[0]].outline.parent
+        if within is not None or not _is_beneath(phases, around, folded):
+            children = [child for place in members for child in inside.get(place, ())]
+            found += [
+                (group, number)
+                for group in _groups(phases, children)
+                if _is_of_like_insides(phases, inside, group)
+            ]
+        number += 1
+    return _with_figures(run, heap, phases, found)
+
+
+def _groups(phases: Sequence[Phase], places: Iterable[int]) -> Iterator[Group]:
+    """Group phases by the pattern of their names; leave out groups that are too small for a row."""
+    spans: dict[int, PhaseOutline] = {}
+    segments: dict[str, list[int]] = {}
+    for place in places:
+        outline = phases[place].outline
+        if outline.kind is PhaseKind.SPAN:
+            spans[place] = outline
+        else:
+            segments.setdefault(numbered(outline.name), []).append(place)
+    for pattern, members in alike(spans):
+        is_numbered = len({numbered(spans[place].name) for place in members}) == 1
+        if len(members) >= (MIN_NUMBERED if is_numbered else MIN_OTHERS):
+            yield pattern, PhaseKind.SPAN, members
+    for numbers in segments.values():
+        if len(numbers) >= MIN_NUMBERED:
+            name = shared(phases[place].outline.name for place in numbers)
+            yield name, PhaseKind.SEGMENT, tuple(numbers)
+
+
+def _is_of_like_insides(
+    phases: Sequence[Phase], inside: Mapping[int | None, Sequence[int]], group: Group
+) -> bool:
+    """Tell if all members of a group do the same: stages 1 to 4 of a program hardly do."""
+    *_, members = group
+    names = {
+        frozenset(
+            numbered(phases[child].name)
+            for child in inside.get(place, ())
+            if phases[child].outline.kind is PhaseKind.SPAN
+        )
+        for place in members
+    }
+    return len(members) >= MANY or len(names) == 1
+
+
+def _is_beneath(phases: Sequence[Phase], place: int | None, folded: set[int]) -> bool:
+    """Tell if ``place``, or a phase around it, is folded into a row."""
+    while place is not None and place not in folded:
+        place = phases[place].outline.parent
+    return place is not None
+
+
+def _with_figures(
+    run: Run, heap: Heap, phases: Sequence[Phase], found: Sequence[tuple[Group, int | None]]
+) -> tuple[Pattern, ...]:
+    outlines = []
+    for (pattern, kind, members), within in found:
+        first = phases[members[0]].outline
+        parent = first.parent if within is None else None
+        stretches = _joined(s for place in members for s in phases[place].outline.stretches)
+        outlines.append(PhaseOutline(pattern, kind, first.depth, parent, stretches))
+    peaks = [_highest(phases[place].peak for place in members) for (*_, members), _ in found]
+    summed = with_figures(run, replace(heap, peaks=tuple(peaks)), outlines)
+    return tuple(
+        Pattern(phase, members, within)
+        for phase, ((*_, members), within) in zip(summed, found, strict=True)
+    )
+
+
+def _joined(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
+    """Return ``stretches`` in order, those that overlap as one: no byte counts twice."""
+    joined: list[Stretch] = []
+    for stretch in sorted(stretches, key=lambda stretch: (stretch.start, stretch.end)):
+        if joined and stretch.start < joined[-1].end:
+            last = joined[-1]
+            end = max(last.end, stretch.end)
+            joined[-1] = Stretch(last.start, end, last.complete and stretch.complete)
+        else:
+            joined.append(stretch)
+    return tuple(joined)
+
+
+def _highest(peaks: Iterable[Peak | None]) -> Peak | None:
+    known = [peak for peak in peaks if peak is not None]
+    return max(known, key=lambda peak: peak.bytes, default=None)

@@ -1,0 +1,110 @@
+"""Tells what of the bytes of a stack was really in use: resident, and neither a file nor shared.
+
+It was measured at a few checkpoints only. Between two readings nothing large has changed, so the
+last one before a moment holds for it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from memdeep.model import Heap, Lifetime, MappedBytes, Residency, StackBytes
+from memdeep.model.sums import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A reading of the mappings by node: what was alive, not resident, and mapped there."""
+
+    checkpoint: int
+    alive: Mapping[int, int]
+    untouched: Mapping[int, int]
+    file: Mapping[int, MappedBytes]
+    shared: Mapping[int, MappedBytes]
+
+
+class ResidentHeap:
+    """The readings of a run, by moment."""
+
+    def __init__(self, heap: Heap) -> None:
+        self._heap = heap
+        self._readings: dict[int, Reading] = {}
+        self._at = [reading.checkpoint for reading in heap.residency]
+
+    def last(self, checkpoint: int) -> Reading | None:
+        """Return the last reading up to ``checkpoint``; None if there is none."""
+        place = bisect_right(self._at, checkpoint) - 1
+        if place < 0:
+            return None
+        if place not in self._readings:
+            self._readings[place] = self._read(self._heap.residency[place])
+        return self._readings[place]
+
+    def _read(self, residency: Residency) -> Reading:
+        alive = self._heap.lifetimes.alive_at(residency.checkpoint)
+        return Reading(
+            checkpoint=residency.checkpoint,
+            alive={stack.node: stack.bytes for stack in alive},
+            untouched={stack.node: stack.bytes for stack in residency.untouched},
+            file={mapped.node: mapped for mapped in residency.file},
+            shared={mapped.node: mapped for mapped in residency.shared},
+        )
+
+    def alive_at_both(self, first: Reading, second: Reading) -> Mapping[int, int]:
+        """Return the bytes of each stack that were alive at both readings."""
+        sizes: Tally[int] = Tally()
+        for life in self._heap.lifetimes:
+            if life.is_alive_at(first.checkpoint) and life.is_alive_at(second.checkpoint):
+                sizes.add(life.node, life.bytes, life.allocations)
+        return {node: size for node, (size, _) in sizes.items()}
+
+    @cached_property
+    def mapping_nodes(self) -> frozenset[int]:
+        """The stacks that map files or shared memory, which the trace counts as heap."""
+        found = set()
+        for place, residency in enumerate(self._heap.residency):
+            if residency.file or residency.shared:
+                reading = self.last(self._at[place])
+                for mapped in (*residency.file, *residency.shared):
+                    if reading and 2 * mapped.mapped_bytes > reading.alive.get(mapped.node, 0):
+                        found.add(mapped.node)
+        return frozenset(found)
+
+    def untouched_bytes(self, lifetimes: Iterable[Lifetime], checkpoint: int) -> int | None:
+        """Return how many bytes of ``lifetimes``, alive at ``checkpoint``, are not resident then.
+
+        Return None if no reading tells: there is none since they were allocated.
+        """
+        reading = self.last(checkpoint)
+        sizes: Tally[int] = Tally()
+        known = 0
+        for life in lifetimes:
+            if reading is not None and life.born <= reading.checkpoint:
+                known += life.bytes
+                sizes.add(life.node, life.bytes, 1)
+        if reading is None or not known:
+            return None
+        parts = [StackBytes(node, size, count) for node, (size, count) in sizes.items()]
+        return sum(self._untouched(reading, part) for part in parts)
+
+    def in_use(self, stacks: Iterable[StackBytes], checkpoint: int) -> Sequence[StackBytes]:
+        """Return ``stacks`` with what was resident at the last reading, without mappings of files.
+
+        A stack that was not alive at that reading counts whole.
+        """
+        reading = self.last(checkpoint)
+        kept = [stack for stack in stacks if stack.node not in self.mapping_nodes]
+        if reading is None:
+            return kept
+        return [
+            stack._replace(bytes=stack.bytes - self._untouched(reading, stack)) for stack in kept
+        ]
+
+    @staticmethod
+    def _untouched(reading: Reading, stack: StackBytes) -> int:
+        """Return the untouched share of a stack, as of all that it had alive at the reading."""
+        untouched, alive = reading.untouched.get(stack.node, 0), reading.alive.get(stack.node, 0)
+        return min(stack.bytes, stack.bytes * untouched // alive) if alive else 0

@@ -1,0 +1,100 @@
+"""Finds the lines whose memory became resident in a phase without being allocated in it.
+
+Those are pages of mapped files, which the kernel can take back; of shared memory, which it cannot;
+and of what was reserved before and used only now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from memdeep.analysis.charges import Charge, charges
+from memdeep.analysis.culprits import ChargedLines
+from memdeep.analysis.resident import Reading, ResidentHeap
+from memdeep.model import Culprit, FindingKind, Lifetime, Phase, StackBytes
+from memdeep.model.sums import Tally, stacks_of
+
+WORTH_A_LOOK_BYTES = 1 << 20  # a reading is taken where more than this has changed
+
+
+class Touched(NamedTuple):
+    """A line, and how many bytes of its memory became resident in the phases of the charge."""
+
+    kind: FindingKind
+    charge: Charge
+    culprit: Culprit
+
+
+def touched(
+    phases: Sequence[Phase], resident: ResidentHeap, lines: ChargedLines, least_bytes: int
+) -> list[Touched]:
+    """Find the lines of whose memory at least ``least_bytes`` became resident.
+
+    No more is said than was resident at the end of the phases.
+    """
+    found = []
+    for kind in (FindingKind.FILE, FindingKind.SHARED, FindingKind.TOUCHED):
+        for charge in charges(phases, _became_resident(phases, resident, kind), lines):
+            there = _resident(resident.last(charge.end), kind)
+            grown: Tally[int] = Tally()
+            for life in charge.lifetimes:
+                grown.add(life.node, life.bytes, life.allocations)
+            stacks = [
+                StackBytes(node, min(size, there.get(node, 0)), count)
+                for node, size, count in stacks_of(grown)
+            ]
+            rss = sum(phases[place].rss_delta_bytes or 0 for place in charge.places)
+            found += [
+                Touched(kind, charge, culprit)
+                for culprit in lines.culprits(stacks, max(rss, sum(one.bytes for one in stacks)))
+                if culprit.bytes >= least_bytes
+            ]
+    return found
+
+
+def _became_resident(
+    phases: Sequence[Phase], resident: ResidentHeap, kind: FindingKind
+) -> dict[int, list[Lifetime]]:
+    """Find what became resident in each innermost phase, as bytes that never died."""
+    parents = {phase.outline.parent for phase in phases}
+    kept: dict[int, list[Lifetime]] = {}
+    for place, phase in enumerate(phases):
+        if place in parents:
+            continue
+        for stretch in phase.outline.stretches:
+            start, end = resident.last(stretch.start), resident.last(stretch.end)
+            if end is None or end.checkpoint <= stretch.start:
+                continue  # nothing has changed in it
+            grown = _resident(end, kind)
+            if kind is FindingKind.TOUCHED:
+                grown = {} if start is None else _filled(resident, start, end)
+            else:
+                before = _resident(start, kind)
+                grown = {node: size - before.get(node, 0) for node, size in grown.items()}
+            kept.setdefault(place, []).extend(
+                Lifetime(node, stretch.end, None, size, 1)
+                for node, size in grown.items()
+                if size > 0
+            )
+    return kept
+
+
+def _filled(resident: ResidentHeap, start: Reading, end: Reading) -> dict[int, int]:
+    """Return what became resident of the bytes that were alive, and untouched, before."""
+    filled = {node: idle - end.untouched.get(node, 0) for node, idle in start.untouched.items()}
+    if sum(size for size in filled.values() if size > 0) < WORTH_A_LOOK_BYTES:
+        return {}
+    both = resident.alive_at_both(start, end)  # takes its time
+    return {node: min(size, both.get(node, 0)) for node, size in filled.items()}
+
+
+def _resident(reading: Reading | None, kind: FindingKind) -> Mapping[int, int]:
+    """Return the resident bytes of each stack that are of one kind."""
+    if reading is None:
+        return {}
+    if kind is FindingKind.TOUCHED:
+        idle = reading.untouched
+        return {node: size - idle.get(node, 0) for node, size in reading.alive.items()}
+    mapped = reading.file if kind is FindingKind.FILE else reading.shared
+    return {node: one.bytes for node, one in mapped.items()}

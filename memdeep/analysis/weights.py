@@ -1,0 +1,121 @@
+"""Facts about a finding that decide how it is told: weight, arenas, thread, repeats.
+
+Model to model; knows no sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from memdeep.model import Culprit, Finding, FindingKind, Frame, Lifetime, Origin, Report, StackTree
+
+SMALL = 0.05  # of the run's largest heap, or of the first finding: less is folded
+MAIN_THREAD = "MainThread"
+MIN_PASSED_BYTES = 1 << 20
+MIN_PASSED_SHARE = 0.2  # of what was kept
+
+# The functions of CPython that ask the system for an arena (Objects/obmalloc.c, 3.9 to 3.14).
+# mimalloc, the allocator of builds without the GIL, keeps no such arenas.
+_ARENA_MAKERS = frozenset(
+    ("_PyObject_ArenaMmap", "_PyObject_ArenaMalloc", "_PyMem_ArenaAlloc", "new_arena")
+)
+_ARENA_SIZES = (1 << 20, 1 << 18)  # since 3.10, and before
+_NAMELESS = re.compile(r"<unknown in (lib)?python3[^>]*>")
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Bytes of a line that repeats of a phase retained, and the part that later repeats freed."""
+
+    repeats: int
+    retained_bytes: int
+    freed_bytes: int
+
+
+def small(report: Report) -> tuple[bool, ...]:
+    """Tell for each finding whether it is too small to be told on its own."""
+    if not report.findings:
+        return ()
+    measures = [report.findings[0].bytes, report.heap.peak_bytes or 0]
+    least = SMALL * max(measures)
+    return (False, *(item.bytes < least for item in report.findings[1:]))
+
+
+def in_arenas(report: Report, item: Finding) -> bool:
+    """Tell if most bytes of a finding are arenas, which may outlive the objects that were in them.
+
+    With Python's allocators traced, the objects themselves are counted.
+    """
+    return not report.run.mode.python_allocators and 2 * item.arena_bytes > item.bytes
+
+
+def arena_bytes(tree: StackTree, lifetimes: Iterable[Lifetime]) -> int:
+    """Add up the bytes that Python's allocator asked for as arenas; they need native stacks."""
+    return sum(life.bytes for life in lifetimes if _is_arena(tree, life))
+
+
+def through(culprit: Culprit, stack: Sequence[Frame]) -> list[int]:
+    """Return for each frame of the culprit's stack how many of its bytes went through it.
+
+    None went elsewhere before the line was called.
+    """
+    branch = culprit.branch_bytes
+    return [*[culprit.bytes] * (len(stack) - len(branch)), *branch]
+
+
+def in_other_thread(tree: StackTree, node: int) -> bool:
+    """Tell if the stack of ``node`` is known to begin in another thread than the main one."""
+    while tree.parents[node] >= 0:
+        node = tree.parents[node]
+    frame = tree.frames[tree.frame_ids[node]]
+    return frame.origin is Origin.THREAD and frame.function != MAIN_THREAD
+
+
+def passed_through(report: Report, item: Finding) -> Passed | None:
+    """Return what repeats of the finding's phases retained of its line and later ones freed.
+
+    None if that is too little to be told.
+    """
+    phases = [report.phases[place] for place in item.phases]
+    repeats = sum(phase.repeats for phase in phases)
+    if item.kind is not FindingKind.GROWTH or item.culprit is None or repeats < 2:
+        return None
+    line = _line(item.culprit)
+    retained = sum(
+        culprit.bytes
+        for phase in phases
+        if phase.heap is not None
+        for culprit in phase.heap.culprits
+        if _line(culprit) == line
+    )
+    freed = retained - item.bytes
+    if freed < max(MIN_PASSED_BYTES, MIN_PASSED_SHARE * item.bytes):
+        return None
+    return Passed(repeats, retained, freed)
+
+
+def is_nameless_interpreter(frame: Frame) -> bool:
+    """Tell if ``frame`` is code of CPython whose function is unknown, as in a stripped one."""
+    return frame.origin is Origin.NATIVE and bool(_NAMELESS.fullmatch(frame.function))
+
+
+def _is_arena(tree: StackTree, life: Lifetime) -> bool:
+    node = life.node
+    innermost = tree.frames[tree.frame_ids[node]]
+    if is_nameless_interpreter(innermost):
+        # An object of CPython's has a header: it is hardly ever as large as an arena to the byte.
+        return any(life.bytes == size * life.allocations for size in _ARENA_SIZES)
+    while node >= 0:
+        frame = tree.frames[tree.frame_ids[node]]
+        if frame.origin is not Origin.NATIVE:
+            return False
+        if frame.function in _ARENA_MAKERS:
+            return True
+        node = tree.parents[node]
+    return False
+
+
+def _line(culprit: Culprit) -> tuple[str, int]:
+    return culprit.frame.filename, culprit.frame.lineno

@@ -1,0 +1,144 @@
+"""Findings are ranked by what is in use; a reservation, file pages and shared memory are named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from factories import MB, frame, heap, lifetime, phase, tree
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
+
+from memdeep.analysis.findings import findings
+from memdeep.model import (
+    Finding,
+    FindingKind,
+    Lifetime,
+    MappedBytes,
+    Phase,
+    PhaseKind,
+    Residency,
+    StackBytes,
+)
+from memdeep.model.heap import Stretch
+
+TREE, (ONE, TWO) = tree([frame("one", lineno=1)], [frame("two", lineno=2)])
+NOTHING = Residency(0, 0, (), (), (), 0, 0, 0, 0, 0)
+
+
+def reading(checkpoint: int, **parts: object) -> Residency:
+    return replace(NOTHING, checkpoint=checkpoint, **parts)
+
+
+def steps(*names: str) -> list[Phase]:
+    """Phases one after the other; the RSS of each grew by 300 MB."""
+    return [
+        phase(
+            name,
+            kind=PhaseKind.SPAN,
+            stretches=(Stretch(n, n + 1),),
+            rss_delta_bytes=300 * MB,
+        )
+        for n, name in enumerate(names)
+    ]
+
+
+def found(
+    phases: list[Phase], lives: list[Lifetime], *readings: Residency
+) -> list[tuple[FindingKind, str, int]]:
+    """Each finding as (kind, function, MB)."""
+    return [
+        (item.kind, function(item), item.bytes // MB) for item in all_of(phases, lives, readings)
+    ]
+
+
+def all_of(
+    phases: list[Phase], lives: list[Lifetime], readings: tuple[Residency, ...]
+) -> tuple[Finding, ...]:
+    held = replace(
+        heap(TREE, lives, len(phases) + 1, peak_bytes=sum(life.bytes for life in lives)),
+        residency=readings,
+    )
+    return findings(held, phases, len(phases) + 1)
+
+
+def function(item: Finding) -> str:
+    assert item.culprit is not None
+    return item.culprit.frame.function
+
+
+def test_a_reservation_comes_last_whatever_its_size() -> None:
+    lives = [lifetime(ONE, 1, bytes=1024 * MB), lifetime(TWO, 2, bytes=200 * MB)]
+    untouched = (StackBytes(ONE, 1022 * MB, 1),)
+    got = found(steps("配置", "load"), lives, reading(1, untouched=untouched))
+    assert got == [(FindingKind.GROWTH, "two", 200), (FindingKind.RESERVED, "one", 1024)]
+
+
+def test_what_is_used_of_a_reservation_decides_its_place() -> None:
+    lives = [lifetime(ONE, 1, bytes=500 * MB), lifetime(TWO, 1, bytes=200 * MB)]
+    untouched = (StackBytes(ONE, 400 * MB, 1),)
+    first, second = all_of(steps("load"), lives, (reading(1, untouched=untouched),))
+    assert (function(first), first.resident_bytes) == ("two", 200 * MB)
+    assert (function(second), second.bytes, second.resident_bytes) == ("one", 500 * MB, 100 * MB)
+
+
+def test_a_reservation_that_is_filled_later_is_found_where_it_is_filled() -> None:
+    lives = [lifetime(ONE, 1, bytes=400 * MB)]
+    readings = (reading(1, untouched=(StackBytes(ONE, 400 * MB, 1),)), reading(2))
+    got = found(steps("load", "fill"), lives, *readings)
+    assert got == [(FindingKind.TOUCHED, "one", 400), (FindingKind.RESERVED, "one", 400)]
+    first, _ = all_of(steps("load", "fill"), lives, readings)
+    assert first.phase == 1
+
+
+def test_what_replaces_a_reservation_was_not_reserved_before() -> None:
+    lives = [lifetime(ONE, 1, 2, bytes=100 * MB), lifetime(ONE, 2, bytes=100 * MB)]
+    readings = (reading(1, untouched=(StackBytes(ONE, 100 * MB, 1),)), reading(2))
+    got = found(steps("load", "again"), lives, *readings)
+    assert got == [(FindingKind.GROWTH, "one", 100), (FindingKind.RESERVED, "one", 100)]
+
+
+def test_pages_of_a_file_are_found_where_they_were_read() -> None:
+    lives = [lifetime(ONE, 1, bytes=300 * MB)]
+    readings = (
+        reading(1, file=(MappedBytes(ONE, 0, 300 * MB),)),
+        reading(2, file=(MappedBytes(ONE, 300 * MB, 300 * MB),), file_bytes=300 * MB),
+    )
+    (item,) = all_of(steps("打开", "扫描"), lives, readings)
+    assert (item.kind, item.phase, item.bytes) == (FindingKind.FILE, 1, 300 * MB)
+    assert (function(item), item.share) == ("one", 1.0)
+
+
+def test_shared_memory_is_summed_over_like_phases() -> None:
+    lives = [lifetime(ONE, n, bytes=30 * MB) for n in range(1, 5)]
+    readings = [
+        reading(n, shared=(MappedBytes(ONE, n * 30 * MB, n * 30 * MB),)) for n in range(1, 5)
+    ]
+    (item,) = all_of(steps(*(f"part {n}" for n in range(4))), lives, tuple(readings))
+    assert (item.kind, item.phases, item.bytes) == (FindingKind.SHARED, (0, 1, 2, 3), 120 * MB)
+    assert item.pattern == "part *"
+
+
+SIZES = st.integers(0, 64).map(lambda size: size * MB)
+
+
+@given(st.lists(st.tuples(SIZES, SIZES), min_size=2, max_size=2), SIZES)
+@examples(100)
+def test_no_line_comes_before_one_with_more_in_use(
+    sizes: list[tuple[int, int]], mapped: int
+) -> None:
+    lives = [lifetime(node, 1, bytes=MB + used + idle) for node, (used, idle) in enumerate(sizes)]
+    untouched = tuple(StackBytes(node, idle, 1) for node, (_, idle) in enumerate(sizes) if idle)
+    taken = reading(1, untouched=untouched, file=(MappedBytes(ONE, 0, mapped),) if mapped else ())
+    items = all_of(steps("load"), lives, (taken,))
+    grown = [item for item in items if item.kind is FindingKind.GROWTH]
+    in_use = [item.bytes_in_use for item in grown]
+    assert in_use == sorted(in_use, reverse=True)
+    for item in items:
+        used, idle = sizes[item.culprit.node]
+        assert item.bytes_in_use <= item.bytes
+        if item.kind is FindingKind.GROWTH:
+            assert item.resident_bytes == MB + used
+    assert [item for item in items if item.kind is FindingKind.RESERVED] == list(
+        items[len(grown) :]
+    )
