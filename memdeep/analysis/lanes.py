@@ -154,6 +154,8 @@ class Lane(Generic[S]):
     def latest(self, key: Key, end: Checkpoint) -> Begun | None:
         """Find the latest span of ``key`` that may end here, be it open or guessed."""
         begun = self.find(key, end)
+        if not self._guessed:
+            return begun
         found = [label for label in self._guessed if label.key == key]
         return max([*found, *([begun] if begun else [])], key=_began, default=None)
 

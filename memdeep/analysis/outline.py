@@ -237,9 +237,10 @@ class Outliner(Generic[S]):
         else:
             lane.end_guessed(begun, end)
             self._point(end)
-        for strand in [strand for strand, lane in self._lanes.items() if lane.is_idle]:
-            if self._lanes[strand] is not self._main:
-                del self._lanes[strand]
+        if len(self._lanes) > 1:
+            for strand in [strand for strand, lane in self._lanes.items() if lane.is_idle]:
+                if self._lanes[strand] is not self._main:
+                    del self._lanes[strand]
 
     def _give_up(self) -> bool:
         """Make room: dissolve a label that waits and has been begun again, or the latest one."""

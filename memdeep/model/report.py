@@ -231,11 +231,6 @@ class Phase:
         return None if self.heap is None else self.heap.peak.bytes
 
     @property
-    def shares_rss(self) -> bool:
-        """Tell whether other threads moved memory meanwhile, so that its RSS Δ is theirs too."""
-        return self.heap is not None and self.heap.process_peak is not None
-
-    @property
     def highest_bytes(self) -> int | None:
         """The highest heap of the whole process in the phase."""
         if self.heap is None or self.heap.process_peak is None:
