@@ -87,7 +87,8 @@ class HeapPart:
 
     ``transients`` and ``largest`` are None where the reader cannot know them. ``damage`` describes
     the damage of the capture, if there is any: then ``part`` ends before it. ``lost_lines`` and
-    ``unseen_frees`` are what the tracer missed, as far as the reader can tell.
+    ``unseen_frees`` are what the tracer missed, as far as the reader can tell;
+    ``sub_interpreter_bytes`` were allocated by sub-interpreters, without Python frames.
     """
 
     part: Part
@@ -101,6 +102,7 @@ class HeapPart:
     damage: str | None = None
     lost_lines: tuple[LostLines, ...] = ()
     unseen_frees: UnseenFrees | None = None
+    sub_interpreter_bytes: int = 0
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:

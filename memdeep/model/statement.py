@@ -107,5 +107,6 @@ KINDS: Mapping[str, Mapping[str, type]] = {
         "after": str,
         "before": str,
     },
+    "problem.sub_interpreters": {"size_bytes": int},
     "problem.unseen_frees": {"n": int, "size_bytes": int},
 }
