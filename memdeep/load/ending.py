@@ -24,7 +24,8 @@ def exit_of(meta: Meta, end: Event | None, origins: Origins) -> Exit | None:
     if meta.verdict is None:
         return None
     evidence = list(meta.evidence)
-    if meta.signal is None and end is None:
+    is_replaced = any(said.key == "exit.exec" for said in evidence)
+    if meta.signal is None and end is None and not is_replaced:
         evidence.append(state("exit.not_the_way_of_python"))
     elif end is not None and end.note is not None and meta.verdict != "completed":
         evidence.append(state("exit.uncaught", exception=end.note))
