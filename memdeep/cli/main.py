@@ -52,18 +52,15 @@ def _dispatch(words: "Sequence[str]") -> int:
     name = words[0] if words else ""
     if name in help.COMMANDS:
         return _carry_out(name, words[1:])
-    if name in ("-h", "--help"):
+    if not words or name in ("-h", "--help"):  # nothing asked for is no mistake, as with pip
         print(help.overview())
         return 0
     if name == "--version":
         print(f"memdeep {__version__}")
         return 0
-    if not name:
-        print(help.overview(), file=sys.stderr)
-    else:
-        commands = ", ".join(help.COMMANDS)
-        sentence = f"memdeep: error: there is no command {name!a} (choose from {commands})"
-        print(f"{help.USAGE}\n{sentence}", file=sys.stderr)
+    commands = ", ".join(help.COMMANDS)
+    sentence = f"memdeep: error: there is no command {name!a} (choose from {commands})"
+    print(f"{help.USAGE}\n{sentence}", file=sys.stderr)
     return EXIT_USAGE
 
 

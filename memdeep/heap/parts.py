@@ -92,6 +92,7 @@ class HeapPart:
     the damage of the capture, if there is any: then ``part`` ends before it. ``lost_lines`` and
     ``unseen_frees`` are what the tracer missed, as far as the reader can tell. ``own_peaks`` is as
     in `Heap`; ``native_nodes`` are by checkpoint as well, or empty.
+    ``sub_interpreter_bytes`` were allocated by sub-interpreters, without Python frames.
     """
 
     part: Part
@@ -107,6 +108,7 @@ class HeapPart:
     unseen_frees: UnseenFrees | None = None
     own_peaks: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     native_nodes: tuple[int, ...] = ()
+    sub_interpreter_bytes: int = 0
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:

@@ -8,15 +8,15 @@ from pathlib import Path
 from memdeep.errors import CaptureError
 from memdeep.heap.origins import Origins
 from memdeep.model import Exit, Frame, MemoryLimit, Origin, StackDump, ThreadStack
-from memdeep.model.statement import state
+from memdeep.model.statement import Statement, state
 from memdeep.rundir import stacks
 from memdeep.rundir.files import open_regular, read_error
-from memdeep.rundir.journal import Event
+from memdeep.rundir.journal import Event, decode_request
 from memdeep.rundir.meta import Meta
 from memdeep.rundir.stacks import Dump, DumpedThread
 
 
-def exit_of(meta: Meta, end: Event | None) -> Exit | None:
+def exit_of(meta: Meta, end: Event | None, origins: Origins) -> Exit | None:
     """Return how the program ended, as seen by the parent and by the program; None if unknown.
 
     ``end`` is the event that the program writes when Python ends in order, after a traceback too.
@@ -24,11 +24,26 @@ def exit_of(meta: Meta, end: Event | None) -> Exit | None:
     if meta.verdict is None:
         return None
     evidence = list(meta.evidence)
-    if meta.signal is None and end is None:
+    is_replaced = any(said.key == "exit.exec" for said in evidence)
+    if meta.signal is None and end is None and not is_replaced:
         evidence.append(state("exit.not_the_way_of_python"))
     elif end is not None and end.note is not None and meta.verdict != "completed":
         evidence.append(state("exit.uncaught", exception=end.note))
+        evidence += _failed_request(end.label, origins)
     return Exit(meta.exit_code, meta.signal, meta.verdict, tuple(evidence))
+
+
+def _failed_request(label: str, origins: Origins) -> list[Statement]:
+    """State where memory was asked for in vain: at the innermost line of the program's own."""
+    size_bytes, frames = decode_request(label)
+    shown = [frame for frame in frames if origins.of(frame[0]) is not Origin.MEMDEEP]
+    own = [frame for frame in shown if origins.of(frame[0]) in (Origin.USER, Origin.TOOL)]
+    for filename, lineno in (own or shown)[:1]:
+        place = f"{os.path.basename(filename)}:{lineno}"
+        if size_bytes is None:
+            return [state("exit.failed_request", place=place)]
+        return [state("exit.failed_request_of", place=place, size_bytes=size_bytes)]
+    return []
 
 
 def limit_of(meta: Meta) -> MemoryLimit | None:

@@ -15,10 +15,15 @@ LEAST_UNSEEN_BYTES = 1 << 20
 
 
 def missed(heaps: Sequence[HeapPart], points: Sequence[Checkpoint]) -> Iterator[Statement]:
-    """Yield a statement on each thread that lost its lines, and one on the frees not seen."""
+    """Yield statements on sub-interpreters, on threads that lost their lines, on unseen frees."""
+    in_subs = sum(heap.sub_interpreter_bytes for heap in heaps)
+    if in_subs >= LEAST_LOST_BYTES:
+        yield state("problem.sub_interpreters", size_bytes=in_subs)
     for heap in heaps:
         for lost in heap.lost_lines:
-            if lost.bytes >= LEAST_LOST_BYTES:
+            # Of the smallest stacks nobody knows whose they are: a tenth may be left.
+            is_explained = lost.bytes * 9 <= heap.sub_interpreter_bytes * 10
+            if lost.bytes >= LEAST_LOST_BYTES and not is_explained:
                 yield _lost(lost, points)
     unseen = [heap.unseen_frees for heap in heaps if heap.unseen_frees is not None]
     size_bytes = sum(frees.bytes for frees in unseen)

@@ -25,6 +25,7 @@ from memdeep.load.traced import Traced, align_parts, lost
 from memdeep.model import (
     CaptureFile,
     Checkpoint,
+    Exit,
     Heap,
     Mode,
     Process,
@@ -139,7 +140,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         dumps_problem,
     ]
     run = replace(
-        _run(meta, end, points, _rss_curve(samples, points, offset_s)),
+        _run(meta, exit_of(meta, end, origins), points, _rss_curve(samples, points, offset_s)),
         captures=capture_files([part.capture for part in captures.parts]),
         stack_dumps=dumps,
         problems=tuple(dict.fromkeys((*meta.notes, *filter(None, problems)))),  # some are in both
@@ -327,7 +328,7 @@ def _rss_curve(
 
 def _run(
     meta: Meta,
-    end: Event | None,
+    seen: Exit | None,
     points: tuple[Checkpoint, ...],
     rss_curve: tuple[Sample, ...],
 ) -> Run:
@@ -340,7 +341,7 @@ def _run(
         memray=meta.memray,
         started=meta.started,
         duration_s=meta.duration_s if ended else points[-1].time_s,
-        exit=exit_of(meta, end),
+        exit=seen,
         checkpoints=points,
         rss_curve=rss_curve,
         peak_rss_bytes=max(

@@ -78,6 +78,8 @@ KINDS: Mapping[str, Mapping[str, type]] = {
     "exit.address_space_over": _LAST_SECONDS,
     "exit.by_signal": {"signal": str},
     "exit.cgroup_counter": {"before": int, "after": int},
+    "exit.failed_request": {"place": str},
+    "exit.failed_request_of": {"place": str, "size_bytes": int},
     "exit.exec": {"after_s": float, "command": str},
     "exit.kernel_log": {"line": str},
     "exit.kernel_log_other": {"pids": str},
@@ -105,5 +107,6 @@ KINDS: Mapping[str, Mapping[str, type]] = {
         "after": str,
         "before": str,
     },
+    "problem.sub_interpreters": {"size_bytes": int},
     "problem.unseen_frees": {"n": int, "size_bytes": int},
 }

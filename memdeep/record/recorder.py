@@ -114,12 +114,12 @@ class Recorder:
             self._leave(span)
         self._record(journal.END, label, _name(raised), span, self._task())
 
-    def exit(self, uncaught: "type[BaseException] | None" = None) -> None:
+    def exit(self, uncaught: "type[BaseException] | None" = None, failed_request: str = "") -> None:
         """The program has ended; called once, before the tracker stops."""
         lost = next(self._losses) - 1
         if lost:
             self.problem(f"{lost:,} checkpoints could not be recorded: {self._first_loss}")
-        self._record(journal.EXIT, "", _name(uncaught), 0)
+        self._record(journal.EXIT, failed_request, _name(uncaught), 0)
 
     def trace(self, *, from_start: bool) -> None:
         """Tracing is about to start."""

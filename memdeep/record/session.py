@@ -11,9 +11,14 @@ from memdeep.record.orders import Orders
 from memdeep.record.recorder import Recorder, say
 from memdeep.record.rss import RssReader
 from memdeep.record.tracing import Tracing
+from memdeep.rundir import journal
+
+MAX_FRAMES = 50  # of the traceback of a request for memory that failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from memdeep.record.marks.words import Marks
     from memdeep.record.snapshots import SnapshotTracer
     from memdeep.record.tracker import MemrayTracer
@@ -86,7 +91,8 @@ class Session:
             if unmet:
                 say("; ".join(unmet))
             # What the interpreter has just shown a traceback of, if it did.
-            self._recorder.exit(getattr(sys, "last_type", None))
+            uncaught = getattr(sys, "last_type", None)
+            self._recorder.exit(uncaught, _failed_request(uncaught))
             api.start(None)
             self._tracing.finish()
 
@@ -104,6 +110,25 @@ class Session:
         """
         if self._orders is not None and self._tracer is not None:
             self._orders.listen(self._tracing.end)
+
+
+def _failed_request(uncaught: "type[BaseException] | None") -> str:
+    """Tell of the request for memory that ended the program; nothing if none did."""
+    try:
+        if uncaught is None or not issubclass(uncaught, MemoryError):
+            return ""
+        frames = []
+        step: TracebackType | None = sys.last_traceback
+        while step is not None:
+            frames.append((step.tb_frame.f_code.co_filename, step.tb_lineno))
+            step = step.tb_next
+        # numpy's own knows; of Python's, nobody does.
+        size = getattr(sys.last_value, "_total_size", None)
+        return journal.encode_request(
+            size if type(size) is int and size > 0 else None, frames[: -MAX_FRAMES - 1 : -1]
+        )
+    except Exception:  # the program's class may do anything
+        return ""
 
 
 def _enable_stack_dumps(path: str) -> None:

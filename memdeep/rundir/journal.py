@@ -9,8 +9,9 @@ start) and, where they apply, ``rss`` (bytes), ``rf`` (those of them that map fi
 ``l`` (label), ``o`` (note), ``s`` (span number), ``th`` (thread name), ``ti`` (its identifier, if
 it is not the main thread), ``ta`` (a number for the current task of an event loop), ``tp`` (the
 span in which that task was made) and ``pid``. The start line adds ``mono`` and ``epoch``
-(nanoseconds). The note of an end is the exception that left the span,
-that of the exit the one that nobody caught.
+(nanoseconds). The note of an end is the exception that left the span, that of the exit the one that
+nobody caught. The label of the exit is empty, or tells of the request for memory that failed
+(`encode_request`).
 """
 
 from _json import encode_basestring_ascii  # the encoder behind `json`, without importing it
@@ -123,6 +124,27 @@ def encode_event(
         f'"th":{encode_basestring_ascii(thread)},"l":{text}{extra}}}\n'
     )
     return line.encode("ascii")
+
+
+def encode_request(size_bytes: "int | None", frames: "list[tuple[str, int]]") -> str:
+    """Encode a request for memory that failed as a label: its size, or nothing if it is not known.
+
+    ``frames`` are the files and lines of the traceback, innermost first.
+    """
+    lines = [f"{lineno} {filename}" for filename, lineno in frames]
+    return "\n".join(["" if size_bytes is None else str(size_bytes), *lines])
+
+
+def decode_request(label: str) -> "tuple[int | None, list[tuple[str, int]]]":
+    """Return the size and the frames; lines that are none are left out."""
+    size, *lines = label.split("\n")
+    split = [line.partition(" ") for line in lines]
+    frames = [(filename, int(lineno)) for lineno, _, filename in split if _is_count(lineno)]
+    return (int(size) if _is_count(size) else None), frames
+
+
+def _is_count(text: str) -> bool:
+    return text.isdecimal() and len(text) < 20
 
 
 def _resident(resident: Resident) -> str:

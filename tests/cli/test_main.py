@@ -47,11 +47,10 @@ def test_help_has_examples_and_exit_statuses(run_memdeep: RunMemdeep, command: s
     assert "exit status:" in text
 
 
-def test_command_alone_is_a_usage_error(run_memdeep: RunMemdeep) -> None:
+def test_command_alone_shows_its_help(run_memdeep: RunMemdeep) -> None:
     completed = run_memdeep()
-    assert (completed.returncode, completed.stdout) == (2, b"")
-    assert b"run" in completed.stderr
-    assert b"report" in completed.stderr
+    assert (completed.returncode, completed.stderr) == (0, b"")
+    assert completed.stdout == run_memdeep("--help").stdout
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ from memdeep.load.missed import LEAST_LOST_BYTES, LEAST_UNSEEN_BYTES, missed
 from memdeep.model.statement import state
 
 
-def part(lost: tuple[LostLines, ...] = (), unseen: UnseenFrees | None = None) -> HeapPart:
+def part(
+    lost: tuple[LostLines, ...] = (), unseen: UnseenFrees | None = None, in_subs: int = 0
+) -> HeapPart:
     return HeapPart(
         part=Part(Path("capture.bin"), 0, 2, 1),
         at_checkpoints=(0, 0, 0),
@@ -22,6 +24,7 @@ def part(lost: tuple[LostLines, ...] = (), unseen: UnseenFrees | None = None) ->
         peak_bytes=0,
         lost_lines=lost,
         unseen_frees=unseen,
+        sub_interpreter_bytes=in_subs,
     )
 
 
@@ -49,4 +52,16 @@ def test_unseen_frees_of_all_captures_count_together() -> None:
     assert list(missed([part(unseen=half)], [])) == []
     assert list(missed([part(unseen=half), part(), part(unseen=half)], [])) == [
         state("problem.unseen_frees", n=6, size_bytes=LEAST_UNSEEN_BYTES)
+    ]
+
+
+def test_what_sub_interpreters_allocated_is_not_said_twice() -> None:
+    points = [checkpoint(0), checkpoint(1)]
+    lost = (LostLines(None, 1, 10 * LEAST_LOST_BYTES),)
+    said = list(missed([part(lost, in_subs=9 * LEAST_LOST_BYTES)], points))
+    assert said == [state("problem.sub_interpreters", size_bytes=9 * LEAST_LOST_BYTES)]
+    said = list(missed([part(lost, in_subs=8 * LEAST_LOST_BYTES)], points))
+    assert [statement.key for statement in said] == [
+        "problem.sub_interpreters",
+        "problem.lost_lines",
     ]

@@ -97,6 +97,8 @@ def test_a_program_that_ends_itself(work: Path, run_memdeep: RunMemdeep, way: st
     report = reported(work, run_memdeep)
     assert end_of(report) == end
     assert_death(report, *evidence)
+    if way == "exec":  # one sentence says it all
+        assert not any(NOT_PYTHONS in said for said in report["exit"]["evidence"])
 
 
 def test_a_program_that_leaves_by_os_exit_0_completed(work: Path, run_memdeep: RunMemdeep) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import accumulate
 from math import ceil
 from operator import itemgetter
@@ -32,12 +33,23 @@ from memdeep.heap.replay.engine import replay
 from memdeep.heap.replay.nodes import site_nodes, thread_name
 from memdeep.heap.replay.trace import Cut, NativeFrames, Trace
 from memdeep.heap.stacks import StackTreeBuilder
-from memdeep.model import LargeAllocation, Peak, RawFrame, Sample, Stretch
+from memdeep.model import LargeAllocation, Lifetimes, Peak, RawFrame, Sample, Stretch
 from memdeep.symbols.store import StoredSymbols
 
 # Single allocations: for each segment between checkpoints, and about so many over all of them.
 LARGEST = 20
 MAX_LARGEST = 20_000
+
+# CPython's functions that create a sub-interpreter, or run code in it, from 3.12 to 3.14. There
+# memray has no profile function.
+SUB_INTERPRETER_CALLS = frozenset(
+    {
+        *("Py_NewInterpreterFromConfig", "Py_NewInterpreter", "new_interpreter", "interp_create"),
+        *("_run_script", "_run_script_in_interpreter", "_run_in_interpreter", "interp_exec"),
+        *("interp_run_string", "interp_run_func", "interp_call", "interp_destroy"),
+        *("channel_run_string", "Py_EndInterpreter", "_PyXI_Enter"),
+    }
+)
 
 
 class ReplayReader:
@@ -124,6 +136,10 @@ class ReplayReader:
             largest=_largest(trace, axis.ends, nodes, builder),
             damage=damage,
             lost_lines=tuple(_lost_lines(trace, axis.ends, names_of_threads)),
+            sub_interpreter_bytes=_bytes_of(
+                {nodes[site] for site in _of_sub_interpreters(trace, hybrid)},
+                (lifetimes, transients),
+            ),
             unseen_frees=UnseenFrees(trace.totals.unseen_frees, trace.totals.unseen_bytes),
             own_peaks=axis.own_peaks(trace, names_of_threads),
             native_nodes=_native_nodes(trace, axis.ends, part),
@@ -174,6 +190,21 @@ def _lost_lines(
             is_main = identifier == trace.header.main_thread
             name = None if is_main else thread_name(trace, lost.thread, names)
             yield LostLines(name, ends[lost.segment], lost.bytes)
+
+
+def _of_sub_interpreters(trace: Trace, hybrid: Mapping[int, Sequence[RawFrame]]) -> Iterator[int]:
+    """Find the sites without Python frames whose native ones are a sub-interpreter's."""
+    for site, stack in hybrid.items():
+        names = {function for function, _, _ in stack}
+        if not trace.sites.node[site] and not names.isdisjoint(SUB_INTERPRETER_CALLS):
+            yield site
+
+
+def _bytes_of(nodes: AbstractSet[int], all_rows: Iterable[Lifetimes]) -> int:
+    """Add up what the stacks of ``nodes`` allocated."""
+    if not nodes:
+        return 0
+    return sum(life.bytes for rows in all_rows for life in rows if life.node in nodes)
 
 
 def _highest_segments(trace: Trace, windows: Iterable[int]) -> list[int]:
