@@ -110,15 +110,17 @@ class ChargedLines:
         return tuple(lines.values())[:MAX_CULPRITS]
 
     def _culprit(self, charge: _Charge, total_bytes: int) -> Culprit:
-        alone = len(charge.stacks) == 1
-        node, branch_bytes = heaviest_branch(charge.stacks, self._from_charged)
+        node = charge.stacks[0].node
+        branch_bytes: tuple[int, ...] = ()
+        if len(charge.stacks) > 1:
+            node, branch_bytes = heaviest_branch(charge.stacks, self._from_charged)
         return Culprit(
             frame=self.frame(node),
             node=node,
             bytes=charge.bytes,
             allocations=charge.allocations,
             share=charge.bytes / total_bytes if total_bytes > 0 else 0.0,
-            branch_bytes=() if alone else branch_bytes,
+            branch_bytes=branch_bytes,
         )
 
     def _from_charged(self, node: int) -> Sequence[int]:
