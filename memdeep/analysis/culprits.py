@@ -83,11 +83,13 @@ class ChargedLines:
                 else:
                     charge.add(stack)
         # Of lines that hold the same, the order of their names decides, not that of the capture.
-        ranked = sorted(lines.items(), key=lambda item: (-item[1].bytes, item[0]))[:MAX_CULPRITS]
+        ranked = sorted(lines.items(), key=_largest_first)[:MAX_CULPRITS]
         return tuple(
-            self._culprit(charge, total_bytes)
-            for place, (_, charge) in enumerate(ranked)
-            if place == 0 or charge.bytes >= least_bytes
+            [
+                self._culprit(charge, total_bytes)
+                for place, (_, charge) in enumerate(ranked)
+                if place == 0 or charge.bytes >= least_bytes
+            ]
         )
 
     def culprits_alive(
@@ -147,6 +149,10 @@ class _Charge:
         self.stacks.append(stack)
         self.bytes += stack.bytes
         self.allocations += stack.allocations
+
+
+def _largest_first(item: tuple[tuple[str, int], _Charge]) -> tuple[int, tuple[str, int]]:
+    return -item[1].bytes, item[0]
 
 
 def heaviest_branch(
