@@ -83,11 +83,13 @@ class ChargedLines:
                 else:
                     charge.add(stack)
         # Of lines that hold the same, the order of their names decides, not that of the capture.
-        ranked = sorted(lines.items(), key=lambda item: (-item[1].bytes, item[0]))[:MAX_CULPRITS]
+        ranked = sorted(lines.items(), key=_largest_first)[:MAX_CULPRITS]
         return tuple(
-            self._culprit(charge, total_bytes)
-            for place, (_, charge) in enumerate(ranked)
-            if place == 0 or charge.bytes >= least_bytes
+            [
+                self._culprit(charge, total_bytes)
+                for place, (_, charge) in enumerate(ranked)
+                if place == 0 or charge.bytes >= least_bytes
+            ]
         )
 
     def culprits_alive(
@@ -110,15 +112,17 @@ class ChargedLines:
         return tuple(lines.values())[:MAX_CULPRITS]
 
     def _culprit(self, charge: _Charge, total_bytes: int) -> Culprit:
-        alone = len(charge.stacks) == 1
-        node, branch_bytes = heaviest_branch(charge.stacks, self._from_charged)
+        node = charge.stacks[0].node
+        branch_bytes: tuple[int, ...] = ()
+        if len(charge.stacks) > 1:
+            node, branch_bytes = heaviest_branch(charge.stacks, self._from_charged)
         return Culprit(
             frame=self.frame(node),
             node=node,
             bytes=charge.bytes,
             allocations=charge.allocations,
             share=charge.bytes / total_bytes if total_bytes > 0 else 0.0,
-            branch_bytes=() if alone else branch_bytes,
+            branch_bytes=branch_bytes,
         )
 
     def _from_charged(self, node: int) -> Sequence[int]:
@@ -145,6 +149,10 @@ class _Charge:
         self.stacks.append(stack)
         self.bytes += stack.bytes
         self.allocations += stack.allocations
+
+
+def _largest_first(item: tuple[tuple[str, int], _Charge]) -> tuple[int, tuple[str, int]]:
+    return -item[1].bytes, item[0]
 
 
 def heaviest_branch(

@@ -6,7 +6,8 @@ Also draws the heap over time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from memdeep.analysis.charging import Charging, has_threads
 from memdeep.analysis.culprits import ChargedLines
@@ -117,8 +118,7 @@ def _trend(deltas: Sequence[int | None]) -> Trend | None:
     return trend(known) if len(known) == len(deltas) else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Account:
+class _Account(NamedTuple):
     """The heap's movements in one phase.
 
     Bytes freed in the segment of their birth are in ``passed``, all others in ``kept``. ``passed``
@@ -191,8 +191,9 @@ def _phase_heap(
     ends = [heap.at_checkpoints[stretch.end] for stretch in stretches]
     deltas = [_difference(start, end) for start, end in zip(starts, ends, strict=True)]
     start, end, delta = starts[0], ends[-1], sum_of_known(deltas)
-    is_traced = all(heap.is_traced(stretch) for stretch in stretches)
-    if not is_traced or peak is None or start is None or end is None or delta is None:
+    if peak is None or start is None or end is None or delta is None:
+        return None
+    if not all(map(heap.is_traced, stretches)):
         return None
     kept, passed, highest = account.kept, account.passed, None
     if account.own is not None:

@@ -18,9 +18,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import starmap
+from operator import attrgetter
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from memdeep.errors import CaptureError
 from memdeep.rundir import marker as marks
@@ -39,16 +41,14 @@ _MARKER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(NamedTuple):
     """The place (byte offset) in the capture of the event with this sequence number."""
 
     offset: int
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
-class MarkerFigures:
+class MarkerFigures(NamedTuple):
     """The figures of a checkpoint that the records in its marker's place carry."""
 
     rss_bytes: int
@@ -85,7 +85,7 @@ def align(capture: Path, places: Path, figures: Callable[[int], MarkerFigures | 
     """
     stored = _read_places(places) if places.exists() else []
     try:
-        markers = _first_of_each(sorted({*stored, *find(capture)}, key=lambda m: m.offset))
+        markers = _first_of_each(sorted({*stored, *find(capture)}, key=attrgetter("offset")))
         return _matched(capture, markers, figures)
     except OSError as error:
         raise read_error(capture, error) from error
@@ -130,6 +130,8 @@ def _read_at(file: BinaryIO, offset: int) -> bytes:
 
 def _is_marker(found: bytes, original: bytes, wanted: bytes) -> bool:
     """Tell whether ``found`` is a marker: as recorded, replaced, or begun to be replaced."""
+    if found in (wanted, original):
+        return True
     done = next((n for n in range(len(found)) if found[n] != wanted[n]), len(found))
     return found[done:] == original[done:] or _is_replaced(found)
 
@@ -172,6 +174,7 @@ def encode_records(figures: MarkerFigures) -> bytes:
     )
 
 
+@lru_cache(maxsize=4096)  # checkpoints follow one another fast, and the RSS changes by pages
 def _padded_varint(value: int, size: int) -> bytes:
     groups = [(value >> (7 * position)) & 0x7F for position in range(size)]
     return bytes([group | 0x80 for group in groups[:-1]] + groups[-1:])

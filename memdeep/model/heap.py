@@ -133,8 +133,7 @@ class Alive(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(NamedTuple):
     """The bytes that one phase allocated and freed.
 
     ``retained`` were allocated in a stretch of the phase and alive at its end. ``freed`` were alive

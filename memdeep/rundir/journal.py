@@ -55,21 +55,22 @@ class Event:
 
     def __init__(self, fields: "dict[str, object]") -> None:
         """Raises TypeError or ValueError if ``fields`` are not those of an event."""
-        self.sequence = count(fields.get("n"))
+        get = fields.get
+        self.sequence = count(get("n"))
         self.kind = str(fields["k"])
-        self.time_us = count(fields.get("t"), MAX_TIME_S * 1_000_000)
-        self.rss_bytes = None if fields.get("rss") is None else count(fields["rss"])
-        self.rss_file_bytes = None if fields.get("rf") is None else count(fields["rf"])
-        self.label = _text(fields.get("l", ""))
-        self.note = None if fields.get("o") is None else _text(fields["o"])
-        self.span = None if fields.get("s") is None else count(fields["s"])
-        self.thread = None if fields.get("th") is None else _text(fields["th"])
-        self.thread_id = None if fields.get("ti") is None else count(fields["ti"], 2**64)
-        self.task = None if fields.get("ta") is None else count(fields["ta"], 2**64)
-        self.task_span = None if fields.get("tp") is None else count(fields["tp"])
-        self.pid = None if fields.get("pid") is None else count(fields["pid"])
-        self.monotonic_ns = count(fields.get("mono", 0))
-        self.epoch_ns = count(fields.get("epoch", 0))
+        self.time_us = count(get("t"), MAX_TIME_S * 1_000_000)
+        self.rss_bytes = None if (rss := get("rss")) is None else count(rss)
+        self.rss_file_bytes = None if (rss := get("rf")) is None else count(rss)
+        self.label = _text(get("l", ""))
+        self.note = None if (note := get("o")) is None else _text(note)
+        self.span = None if (span := get("s")) is None else count(span)
+        self.thread = None if (thread := get("th")) is None else _text(thread)
+        self.thread_id = None if (thread := get("ti")) is None else count(thread, 2**64)
+        self.task = None if (task := get("ta")) is None else count(task, 2**64)
+        self.task_span = None if (span := get("tp")) is None else count(span)
+        self.pid = None if (pid := get("pid")) is None else count(pid)
+        self.monotonic_ns = count(get("mono", 0))
+        self.epoch_ns = count(get("epoch", 0))
 
 
 def count(value: object, most: int = 2**63) -> int:
@@ -82,6 +83,8 @@ def count(value: object, most: int = 2**63) -> int:
 def _text(value: object) -> str:
     """Return a label as text that any encoding can carry: lone surrogates become U+FFFD."""
     text = str(value)[:MAX_TEXT]
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -162,6 +165,7 @@ def decode(content: bytes) -> "tuple[list[Event], int]":
     """
     import json
 
+    decoded = json.JSONDecoder().decode  # what `json.loads` is without a guess at the encoding
     events = []
     damaged = 0
     lines = content.split(b"\n")
@@ -169,7 +173,7 @@ def decode(content: bytes) -> "tuple[list[Event], int]":
         if not line:
             continue
         try:
-            events.append(Event(json.loads(line)))
+            events.append(Event(decoded(line.decode("utf-8", "surrogatepass"))))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             is_last = number == len(lines) - 1
             damaged += not (is_last and line.startswith(b"{") and b"\0" not in line)

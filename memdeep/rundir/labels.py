@@ -15,7 +15,10 @@ SUFFIXES = (*PAIRS, *OPENED_BY)
 
 def split(label: str) -> "tuple[str, str]":
     """Split ``label`` into the span's name and the suffix in capitals; ("", "") if it is no end."""
+    capitals = label.upper()
+    if not capitals.endswith(SUFFIXES):
+        return "", ""
     for suffix in SUFFIXES:
-        if len(label) > len(suffix) and label.upper().endswith(suffix):
+        if len(label) > len(suffix) and capitals.endswith(suffix):
             return label[: -len(suffix)], suffix
     return "", ""

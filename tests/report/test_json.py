@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import pytest
@@ -33,6 +33,7 @@ from running import culprits_of, stack_of, validate_report
 
 from memdeep.model import Exit, Frame, Origin, Process, Report
 from memdeep.model.statement import state
+from memdeep.report.json import checkpoints as json_checkpoints
 from memdeep.report.json import phases as json_phases
 from memdeep.report.json.document import encode
 from memdeep.report.json.records import encoded, lines, listed, record
@@ -270,7 +271,7 @@ def test_totals_count_lines_only_where_none_was_left_out() -> None:
 def test_of_too_many_phases_those_that_moved_most_are_listed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(json_phases, "MAX_LINES", 0)
+    monkeypatch.setattr(json_phases, "MAX_LISTED", 0)
     monkeypatch.setattr(json_phases, "MIN_PHASES", 6)
     stacks, (node,) = tree([frame("main"), frame("load")])
     steps = [step for n in range(50) for step in (f"+outer{n}", "+inner", "-inner", f"-outer{n}")]
@@ -288,6 +289,56 @@ def test_of_too_many_phases_those_that_moved_most_are_listed(
     for finding, known in zip(fields["findings"], made.findings, strict=True):
         assert len(finding["phases"]) + finding["phases_left_out"] == len(known.phases)
         assert fields["phases"][finding["phase"]]["start"] == made.phases[known.phase].start
+
+
+@given(
+    st.lists(st.sampled_from([["round"], ["+load", "-load"], ["day"]]), min_size=1, max_size=40),
+    st.integers(1, 10),
+    st.booleans(),
+)
+def test_of_too_many_checkpoints_some_of_each_label_are_listed(
+    steps: list[list[str]], wanted: int, died: bool
+) -> None:
+    stacks, (node,) = tree([frame("main"), frame("load")])
+    recorded = run(checkpoints=program(*chain.from_iterable(steps)))
+    if died:
+        recorded = replace(recorded, exit=Exit(None, "SIGKILL", "killed", ()))
+    made = analysed(recorded, stacks, [lifetime(node, 1), lifetime(node, len(steps))])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_checkpoints, "MAX_LISTED", 0)
+        patch.setattr(json_checkpoints, "WANTED", wanted)
+        few = read(made)
+    points = made.run.checkpoints
+    assert few["checkpoints_left_out"] == len(points) - len(few["checkpoints"])
+    assert [point["index"] for point in few["checkpoints"]] == [*range(len(few["checkpoints"]))]
+    assert {point["label"] for point in few["checkpoints"]} == {point.label for point in points}
+    times = [point["time_s"] for point in few["checkpoints"]]
+    assert times == sorted(times)
+
+    whole = read(made)
+    assert whole["checkpoints_left_out"] == 0
+
+    def named(fields: dict[str, Any]) -> list[Any]:
+        death = fields["death"] or {"last_checkpoint": None, "known_at": None, "last_growth": None}
+        growth = death["last_growth"] or {"start": None, "end": None}
+        places = [place for found in fields["phases"] for place in (found["start"], found["end"])]
+        places += [death["last_checkpoint"], death["known_at"], growth["start"], growth["end"]]
+        known = [place for place in places if place is not None]
+        return [{**fields["checkpoints"][place], "index": None} for place in known]
+
+    assert named(few) == named(whole)
+
+
+def test_of_a_phase_that_repeats_very_often_few_checkpoints_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(json_checkpoints, "MAX_LISTED", 100)
+    monkeypatch.setattr(json_checkpoints, "WANTED", 50)
+    stacks, (node,) = tree([frame("main"), frame("load")])
+    recorded = run(checkpoints=program(*["+round", "-round"] * 500))
+    fields = read(analysed(recorded, stacks, [lifetime(node, 501)]))
+    assert 50 <= len(fields["checkpoints"]) <= 60
+    assert fields["phases"][0]["repeats"] == 500
 
 
 def test_a_finding_has_its_sentence_and_its_advice() -> None:

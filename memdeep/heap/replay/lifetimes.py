@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -65,7 +65,7 @@ class ReplayedLifetimes:
             len(phases),
         )
         return [
-            Moved(ReplayedAlive(**retained), ReplayedAlive(**freed), size, count)
+            Moved(_alive(retained), _alive(freed), size, count)
             for retained, freed, size, count in found
         ]
 
@@ -106,7 +106,7 @@ def joined(parts: Sequence[Lifetimes]) -> Lifetimes:
     return ReplayedLifetimes(type(replayed[0])(**whole))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: of every phase there are four, and that is slow to make
 class ReplayedAlive:
     """Live bytes as columns of numbers, packed in bytes as the replay gives them."""
 
@@ -118,6 +118,8 @@ class ReplayedAlive:
         return _stacks(self.node, self.held, self.count)
 
     def by_group(self, groups: Sequence[int]) -> tuple[StackBytes, ...]:
+        if len(self.node) <= _NODE_BYTES:
+            return tuple(self)
         from memdeep.heap.replay._replay import by_group
 
         summed = by_group(self.node, self.held, self.count, packed(groups, "I"))
@@ -136,6 +138,14 @@ class ReplayedAlive:
             )
             for stack, own in zip(stacks, own_bytes, strict=True)
         )
+
+
+_NODE_BYTES = 4  # of one node in a column
+_NOTHING = ReplayedAlive(b"", b"", b"")
+
+
+def _alive(columns: Mapping[str, bytes]) -> ReplayedAlive:
+    return ReplayedAlive(**columns) if columns["node"] else _NOTHING
 
 
 def _stacks(node: bytes, held: bytes, count: bytes) -> Iterator[StackBytes]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from memdeep.model import Culprit, Frame, Report
-from memdeep.report.json.records import Encoded, encoded, listed
+from memdeep.report.json.records import Encoded, encoded, listed, rounded
 from memdeep.report.json.tables import Tables
 
 
@@ -19,6 +20,7 @@ class Culprits:
         self._report = report
         self._tables = tables
         self._lines: dict[Frame, str] = {}
+        self._text = lru_cache(maxsize=1024)(encoded)
 
     def all(self, culprits: Sequence[Culprit]) -> Encoded:
         """Encode ``culprits`` as a list."""
@@ -29,8 +31,8 @@ class Culprits:
         stack, thread = self._tables.stack_of(culprit.node)
         return Encoded(
             f'{{{self._line(culprit.frame)},"bytes":{culprit.bytes},"resident_bytes":null,'
-            f'"allocations":{culprit.allocations},"share":{encoded(culprit.share)},'
-            f'"stack":{stack},"thread":{encoded(thread)},"process":0,"holders":null}}'
+            f'"allocations":{culprit.allocations},"share":{rounded(culprit.share)},'
+            f'"stack":{stack},"thread":{self._text(thread)},"process":0,"holders":null}}'
         )
 
     def _line(self, frame: Frame) -> str:

@@ -23,9 +23,10 @@ from memdeep.model import (
     StackDump,
 )
 from memdeep.report import sentences
+from memdeep.report.json.checkpoints import Checkpoints
 from memdeep.report.json.culprits import Culprits
 from memdeep.report.json.phases import Phases
-from memdeep.report.json.records import Json, lines, listed, record
+from memdeep.report.json.records import Json, lines, listed, record, rounded
 from memdeep.report.json.tables import Tables, main_program
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.text.language import language
@@ -51,17 +52,22 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     that completed: its ``phases`` are the innermost ones at the time of death, its ``culprits`` the
     lines by bytes alive at the checkpoint ``known_at``, its ``last_growth`` the last segment that
     grew noticeably. ``phases_left_out`` counts those that moved least, where there are too many to
-    list.
+    list. So does ``checkpoints_left_out`` where many repeat a label: of those some are listed, at
+    even distances, and all that a listed phase or the death names. An index is a place in the list.
+    Times and shares are rounded to six decimals.
     """
     run = report.run
     main = main_program(report)
     tables = Tables(report, None if main is None else dirname(main))
     culprits = Culprits(report, tables)
     phases = Phases(report)
+    checkpoints = Checkpoints(report, phases.places)
     # The tables are complete only when all that names their entries is encoded.
-    phase_records = [record(phase) for phase in phases.encoded(culprits)]
+    phase_records = [record(phase) for phase in phases.encoded(culprits, checkpoints)]
     findings = [record(_finding(report, item, phases, culprits)) for item in report.findings]
-    death = None if report.death is None else record(_death(report.death, phases, culprits))
+    death = None
+    if report.death is not None:
+        death = record(_death(report.death, phases, culprits, checkpoints))
     dumps = [_stack_dump(dump, tables) for dump in run.stack_dumps]
     fields = {
         "schema": SCHEMA,
@@ -76,7 +82,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
             "python_allocators": run.mode.python_allocators,
         },
         "started": run.started,
-        "duration_s": run.duration_s,
+        "duration_s": rounded(run.duration_s),
         "exit": None if run.exit is None else _exit(run.exit, sentences.last_checkpoint(report)),
         "peak_rss_bytes": run.peak_rss_bytes,
         "peak_pss_bytes": None,
@@ -85,7 +91,8 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         "frames": tables.frames(),
         "stacks": tables.stacks(),
         "processes": _processes(report),
-        "checkpoints": _checkpoints(report),
+        "checkpoints": checkpoints.encoded(),
+        "checkpoints_left_out": checkpoints.left_out,
         "phases": iter(phase_records),
         "phases_left_out": phases.left_out,
         "problems": list(sentences.problems(report, ENGLISH)),
@@ -149,7 +156,7 @@ def _processes(report: Report) -> Iterator[Json]:
         "signal": None if end is None else end.signal,
         "verdict": None if end is None else end.verdict,
         "start_s": 0.0,
-        "end_s": None if end is None else run.duration_s,
+        "end_s": None if end is None else rounded(run.duration_s),
         "traced": run.mode.backend in TRACERS,
         "peak_heap_bytes": report.heap.peak_bytes,
     }
@@ -181,23 +188,6 @@ def _process(process: Process | None, parent: int | None) -> Json:
     }
 
 
-def _checkpoints(report: Report) -> Iterator[Json]:
-    """Yield the checkpoints; there may be many, so that each has only what the schema asks for."""
-    return (
-        {
-            "index": point.index,
-            "label": point.label,
-            "note": point.note,
-            "time_s": point.time_s,
-            "rss_bytes": point.rss_bytes,
-            "heap_bytes": report.heap.at_checkpoints[point.index],
-            "thread": point.thread,
-            "process": 0,
-        }
-        for point in report.run.checkpoints
-    )
-
-
 def _finding(report: Report, item: Finding, phases: Phases, culprits: Culprits) -> Json:
     summed = phases.listed(item.phases)
     return {
@@ -208,7 +198,7 @@ def _finding(report: Report, item: Finding, phases: Phases, culprits: Culprits) 
         "phases_left_out": len(item.phases) - len(summed),
         "bytes": item.bytes,
         "resident_bytes": item.resident_bytes,
-        "share": item.share,
+        "share": rounded(item.share),
         "culprit": None if item.culprit is None else culprits.one(item.culprit),
         "culprits": listed([]),
         "advice": sentences.advice(item, ENGLISH) or None,
@@ -224,24 +214,28 @@ def _fate(fate: Fate, phases: Phases) -> Json:
     }
 
 
-def _death(death: Death, phases: Phases, culprits: Culprits) -> Json:
+def _death(death: Death, phases: Phases, culprits: Culprits, points: Checkpoints) -> Json:
     growth = death.last_growth
     return {
         "phases": [phases.place(place) for place in death.phases],
-        "last_checkpoint": death.last_checkpoint,
-        "since_s": death.since_s,
+        "last_checkpoint": points.place_of_known(death.last_checkpoint),
+        "since_s": rounded(death.since_s),
         "rss_bytes": death.rss_bytes,
         "heap_bytes": death.heap_bytes,
-        "known_at": death.known_at,
+        "known_at": points.place_of_known(death.known_at),
         "culprits": culprits.all(death.culprits),
-        "last_growth": None if growth is None else record(_last_growth(growth, phases, culprits)),
+        "last_growth": None
+        if growth is None
+        else record(_last_growth(growth, phases, culprits, points)),
     }
 
 
-def _last_growth(growth: LastGrowth, phases: Phases, culprits: Culprits) -> Json:
+def _last_growth(
+    growth: LastGrowth, phases: Phases, culprits: Culprits, points: Checkpoints
+) -> Json:
     return {
-        "start": growth.stretch.start,
-        "end": growth.stretch.end,
+        "start": points.place(growth.stretch.start),
+        "end": points.place(growth.stretch.end),
         "phase": phases.place(growth.phase),
         "heap_bytes": growth.heap_bytes,
         "rss_bytes": growth.rss_bytes,
@@ -260,7 +254,7 @@ def _limit(limit: MemoryLimit) -> Json:
 def _stack_dump(dump: StackDump, tables: Tables) -> Json:
     return {
         "reason": dump.reason,
-        "time_s": dump.time_s,
+        "time_s": rounded(dump.time_s),
         "rss_bytes": dump.rss_bytes,
         "threads": [
             {

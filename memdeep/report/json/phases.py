@@ -7,12 +7,12 @@ from dataclasses import asdict
 
 from memdeep.analysis.table import rows
 from memdeep.model import Culprit, Gap, Phase, PhaseHeap, Report
+from memdeep.report.json.checkpoints import MAX_LISTED, Checkpoints
 from memdeep.report.json.culprits import Culprits
-from memdeep.report.json.records import Json, listed
+from memdeep.report.json.records import Json, listed, rounded
 
-# All checkpoints are listed, and a phase takes the room of some fifteen. With this many lines of a
-# checkpoint's size the document stays below 10 MB.
-MAX_LINES = 62_000
+# A phase takes the room of some fifteen checkpoints, and with `MAX_LISTED` lines of a checkpoint's
+# size the document stays below 10 MB.
 LINES_A_PHASE = 15
 MIN_PHASES = 200
 
@@ -33,6 +33,11 @@ class Phases:
         """The number of phases that are not listed."""
         return len(self._report.phases) - len(self._listed)
 
+    @property
+    def places(self) -> Sequence[int]:
+        """The phases that are listed, in order."""
+        return self._listed
+
     def place(self, phase: int | None) -> int | None:
         """Return the index in the list of ``phase``, or of the nearest listed one around it."""
         while phase is not None and phase not in self._places:
@@ -43,27 +48,27 @@ class Phases:
         """Return the indices in the list of those of ``phases`` that are in it."""
         return [self._places[phase] for phase in phases if phase in self._places]
 
-    def encoded(self, culprits: Culprits) -> Iterator[Json]:
+    def encoded(self, culprits: Culprits, points: Checkpoints) -> Iterator[Json]:
         """Yield the fields of each listed phase, then of the patterns that fold some of them."""
         for phase in (self._report.phases[place] for place in self._listed):
-            yield {**self._place_fields(phase), **_figures(phase, culprits)}
+            yield {**self._place_fields(phase, points), **_figures(phase, culprits)}
         table = rows(self._report.phases, self._report.patterns)
         folded = [row.place for row in table if row.is_pattern]
         places = {number: len(self._listed) + place for place, number in enumerate(folded)}
         for pattern in (self._report.patterns[number] for number in folded):
             yield {
-                **self._place_fields(pattern.phase),
+                **self._place_fields(pattern.phase, points),
                 **_figures(pattern.phase, culprits),
                 "kind": "pattern",
                 "members": self.listed(pattern.members),
             } | ({} if pattern.within is None else {"parent": places[pattern.within]})
 
-    def _place_fields(self, phase: Phase) -> Json:
+    def _place_fields(self, phase: Phase, points: Checkpoints) -> Json:
         return {
             "name": phase.name,
             "kind": phase.outline.kind.value,
-            "start": phase.start,
-            "end": phase.end,
+            "start": points.place(phase.start),
+            "end": points.place(phase.end),
             "depth": phase.outline.depth,
             "parent": self.place(phase.outline.parent),
             "process": 0,
@@ -71,7 +76,7 @@ class Phases:
             "members": None,
             "repeats": phase.repeats,
             "overlaps": phase.outline.overlaps,
-            "duration_s": phase.duration_s,
+            "duration_s": rounded(phase.duration_s),
             "complete": phase.complete,
         }
 
@@ -81,7 +86,7 @@ def _figures(phase: Phase, culprits: Culprits) -> Json:
         **_resident(phase),
         **_heap(phase.heap),
         "parts": dict.fromkeys(PARTS),
-        "explained_ratio": explained_ratio(phase),
+        "explained_ratio": rounded(explained_ratio(phase)),
         "named_ratio": None,
         **_lists(phase.heap, culprits),
         "gap": None if phase.gap is None else _gap(phase.gap),
@@ -95,7 +100,7 @@ def listed_phases(report: Report) -> Sequence[int]:
     Those that a finding or the death names are always listed, and with a phase those around it.
     """
     phases = report.phases
-    most = (MAX_LINES - len(report.run.checkpoints)) // LINES_A_PHASE
+    most = (MAX_LISTED - len(report.run.checkpoints)) // LINES_A_PHASE
     most = max(MIN_PHASES, most)
     if len(phases) <= most:
         return range(len(phases))
@@ -154,7 +159,7 @@ def _heap(heap: PhaseHeap | None) -> Json:
         "heap_end_bytes": None if heap is None else heap.end_bytes,
         "heap_delta_bytes": None if heap is None else heap.delta_bytes,
         "peak_heap_bytes": None if heap is None else heap.peak.bytes,
-        "peak_time_s": None if heap is None else heap.peak.time_s,
+        "peak_time_s": None if heap is None else rounded(heap.peak.time_s),
         "rise_bytes": None if heap is None else heap.peak.bytes - heap.start_bytes,
         "kept_bytes": None if heap is None else heap.kept_bytes,
         "retained_bytes": None if heap is None else heap.retained_bytes,

@@ -29,6 +29,11 @@ def listed(values: Iterable[Encoded]) -> Encoded:
     return Encoded(f"[{','.join(values)}]")
 
 
+def rounded(figure: float | None) -> float | None:
+    """Round ``figure`` to six decimals: microseconds, or a millionth of a share."""
+    return None if figure is None else round(figure, 6)
+
+
 def record(fields: Json) -> Encoded:
     """Encode ``fields`` as an object; `Encoded` values are taken as they are."""
     parts = []
