@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.kept import kept_bytes
+from memdeep.analysis.parts import Readings
 from memdeep.analysis.trend import trend
 from memdeep.model import (
     Checkpoint,
@@ -17,6 +18,7 @@ from memdeep.model import (
     Heap,
     LargeAllocation,
     Moved,
+    Parts,
     Peak,
     Phase,
     PhaseHeap,
@@ -42,8 +44,14 @@ def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phas
     A span's own figures include those of the phases inside it.
     """
     charged = ChargedLines(heap.tree)
+    readings = Readings(run.checkpoints, heap, charged)
     all_phases = [
-        _phase(run.checkpoints, outline, _phase_heap(heap, charged, outline, peak, account))
+        _phase(
+            run.checkpoints,
+            outline,
+            _phase_heap(heap, charged, outline, peak, account),
+            readings,
+        )
         for outline, peak, account in zip(
             outlines, heap.peaks, _accounts(heap, outlines), strict=True
         )
@@ -62,17 +70,18 @@ def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phas
 
 
 def _phase(
-    checkpoints: Sequence[Checkpoint], outline: PhaseOutline, heap: PhaseHeap | None
+    checkpoints: Sequence[Checkpoint],
+    outline: PhaseOutline,
+    heap: PhaseHeap | None,
+    readings: Readings,
 ) -> Phase:
     ends = [(checkpoints[s.start], checkpoints[s.end]) for s in outline.stretches]
     rss_deltas = tuple(_difference(start.rss_bytes, end.rss_bytes) for start, end in ends)
     rss_delta = sum_of_known(rss_deltas)
-    file_delta = sum_of_known(
-        [_difference(start.rss_file_bytes, end.rss_file_bytes) for start, end in ends]
-    )
-    explained = None
-    if heap is not None and rss_delta is not None and rss_delta >= MIN_RSS_GROWTH:
-        explained = heap.delta_bytes / rss_delta
+    if heap is not None:
+        end = outline.stretches[-1].end
+        heap = replace(heap, culprits=readings.with_resident(heap.culprits, end))
+    parts = readings.parts(outline.stretches, None if heap is None else heap.delta_bytes)
     return Phase(
         outline=outline,
         duration_s=sum(max(0.0, end.time_s - start.time_s) for start, end in ends),
@@ -81,17 +90,30 @@ def _phase(
         rss_delta_bytes=rss_delta,
         rss_deltas_bytes=rss_deltas,
         heap=heap,
-        explained_ratio=explained,
-        gap=None
-        if heap is None or rss_delta is None
-        else _gap(rss_delta, heap.delta_bytes, file_delta),
+        explained_ratio=_explained(parts, rss_delta),
+        gap=None if heap is None or parts is None else _gap(parts),
+        parts=parts,
         trend=_trend(rss_deltas if heap is None else heap.deltas_bytes),
     )
 
 
-def _gap(rss_delta: int, heap_delta: int, file_delta: int | None) -> Gap:
-    rest = rss_delta - heap_delta - (file_delta or 0)
-    return Gap(file_delta, slack_bytes=max(0, rest), untouched_bytes=max(0, -rest))
+def _explained(parts: Parts | None, rss_delta: int | None) -> float | None:
+    """Return the resident growth of the heap as a share of the RSS's; at most 1 if measured."""
+    if parts is None or parts.heap is None or rss_delta is None or rss_delta < MIN_RSS_GROWTH:
+        return None
+    if parts.untouched is None:
+        return parts.heap / rss_delta
+    return min(1.0, max(0.0, (parts.heap + parts.untouched) / rss_delta))
+
+
+def _gap(parts: Parts) -> Gap:
+    """Return the same in the terms of before the mappings were read."""
+    if parts.untouched is None:
+        rest = parts.unknown or 0
+        return Gap(parts.file, slack_bytes=max(0, rest), untouched_bytes=max(0, -rest))
+    slack = sum(filter(None, (parts.allocator, parts.unseen, parts.unknown)))
+    files = sum(filter(None, (parts.file, parts.shared, parts.tracer)))
+    return Gap(files, slack_bytes=max(0, slack), untouched_bytes=-parts.untouched)
 
 
 def _trend(deltas: Sequence[int | None]) -> Trend | None:

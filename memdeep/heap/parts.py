@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from memdeep.heap.replay.lifetimes import joined
-from memdeep.model import Heap, LargeAllocation, Lifetimes, Peak, Sample, StackTree, Stretch
+from memdeep.model import (
+    Heap,
+    LargeAllocation,
+    Lifetimes,
+    Peak,
+    Residency,
+    Sample,
+    StackTree,
+    Stretch,
+)
 
 # Finding the symbols of a native stack is dear. Stacks that never hold this share of the largest
 # heap keep their Python frames only.
@@ -56,7 +65,8 @@ class HeapPart:
     """The heap of one part; ``at_checkpoints`` are those it covers, ``peaks`` by group.
 
     ``transients`` and ``largest`` are None where the reader cannot know them. ``damage`` describes
-    the damage of the capture, if there is any: then ``part`` ends before it.
+    the damage of the capture, if there is any: then ``part`` ends before it. ``residency`` is empty
+    where the mappings were not read.
     """
 
     part: Part
@@ -68,6 +78,7 @@ class HeapPart:
     transients: Lifetimes | None = None
     largest: tuple[LargeAllocation, ...] | None = None
     damage: str | None = None
+    residency: tuple[Residency, ...] = ()
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:
@@ -127,6 +138,7 @@ def join(
         transients=None if transients is None else joined(transients),
         largest=None if largest is None else tuple(chain.from_iterable(largest)),
         problems=tuple(problems),
+        residency=tuple(chain.from_iterable(heap.residency for heap in parts)),
     )
 
 

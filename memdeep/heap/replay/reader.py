@@ -21,9 +21,11 @@ from memdeep.heap.replay.axis import CheckpointAxis
 from memdeep.heap.replay.columns import NEVER
 from memdeep.heap.replay.engine import replay
 from memdeep.heap.replay.nodes import site_nodes
+from memdeep.heap.replay.residency import Found, Look, looks, residency
 from memdeep.heap.replay.trace import Cut, NativeFrames, Trace
 from memdeep.heap.stacks import StackTreeBuilder
-from memdeep.model import LargeAllocation, Peak, RawFrame, Sample, Stretch
+from memdeep.model import LargeAllocation, Peak, RawFrame, Residency, Sample, Stretch
+from memdeep.rundir.mappings import Reading
 from memdeep.symbols.store import StoredSymbols
 
 # Single allocations: for each segment between checkpoints, and about so many over all of them.
@@ -35,18 +37,21 @@ class ReplayReader:
     """Reads one capture. After `facts`, the pass that it took serves the next `read_part` too.
 
     ``changes`` gives, by offset, bytes to read in place of the file's. Without ``names``, native
-    frames are named from this machine's files where these can be read.
+    frames are named from this machine's files where these can be read. ``readings`` are those of
+    the mappings, by checkpoint.
     """
 
-    __slots__ = ("_capture", "_changes", "_names", "_trace")
+    __slots__ = ("_capture", "_changes", "_names", "_readings", "_trace")
 
     def __init__(
         self,
         capture: Path,
         changes: Mapping[int, bytes] | None = None,
         names: NativeFrames | None = None,
+        readings: Mapping[int, Reading] | None = None,
     ) -> None:
         self._capture = capture
+        self._readings = readings or {}
         self._changes = changes
         self._names = names
         self._trace: Trace | None = None
@@ -77,7 +82,9 @@ class ReplayReader:
         on_step: Callable[[str], None],
     ) -> HeapPart:
         on_step("Replaying the trace")
-        trace, self._trace = self._trace or replay(self._capture, on_step, self._changes), None
+        asked = looks(part, self._readings)
+        trace = self._trace or replay(self._capture, on_step, self._changes, asked)
+        self._trace = None
         axis = CheckpointAxis(trace, part)
         damage = damage_in(trace, part)
         check_marked(part, axis.seen, damage)
@@ -112,6 +119,7 @@ class ReplayReader:
             transients=transients,
             largest=_largest(trace, axis.ends, nodes, builder),
             damage=damage,
+            residency=_residency(trace, asked, nodes),
         )
         return raised_to_checkpoints(heap, groups)
 
@@ -145,6 +153,15 @@ def _highest_segments(trace: Trace, windows: Iterable[int]) -> list[int]:
     heights, segments = trace.windows.peak, trace.windows.segment
     ranked = sorted(set(windows), key=heights.__getitem__, reverse=True)[:MAX_PEAKS]
     return sorted({segments[window] for window in ranked})
+
+
+def _residency(trace: Trace, asked: Sequence[Look], nodes: Sequence[int]) -> tuple[Residency, ...]:
+    """Join the readings with what was alive at each; at the program's start that was nothing."""
+    found = [
+        (look, trace.found_at(look) if look.checkpoint else Found([0] * len(look.pieces)))
+        for look in asked
+    ]
+    return residency([(look, one) for look, one in found if one is not None], nodes)
 
 
 def _largest(
