@@ -21,6 +21,7 @@
 
 #include "lifetimes.hpp"
 #include "numbers.hpp"
+#include "ranges.hpp"
 
 namespace memdeep {
 
@@ -278,6 +279,21 @@ class Account {
       }
     }
     for (const auto& [from, range] : rest) insert_range(from, range.end, range.mapping);
+  }
+
+  // What is alive now in each of `ranges`, and by site in those that are of interest.
+  Found within(const AddressRanges& ranges) {
+    flush();
+    RangeSums sums(ranges);
+    live_.each([&](const LiveTable::Entry& entry) {
+      sums.add(entry.address() << 3, entry.size(), cells_[entry.cell()].site);
+    });
+    for (const auto& of_power : ranges_) {
+      for (const auto& [start, range] : of_power) {
+        sums.add(start, range.end - start, cells_[mappings_[range.mapping].cell].site);
+      }
+    }
+    return sums.release();
   }
 
   // Ends a window within the segment.

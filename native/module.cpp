@@ -120,6 +120,38 @@ PyObject* read_file(PyObject* self, PyObject* args) {
   return PyLong_FromLongLong(done);
 }
 
+PyObject* look(PyObject* self, PyObject* args) {
+  unsigned long long place;
+  int is_name;
+  UnsignedLong start, end;
+  Bytes by_site;
+  if (!is_open(self) ||
+      !PyArg_ParseTuple(args, "KpO&O&O&:look", &place, &is_name, UnsignedLong::read, &start,
+                        UnsignedLong::read, &end, Bytes::read, &by_site)) {
+    return nullptr;
+  }
+  bool holds = require(start.size == end.size && start.size == by_site.size,
+                       "the columns are not of one length") &&
+               require(start.size >> 32 == 0, "there are too many ranges");
+  for (size_t at = 0; holds && at < start.size; ++at) {
+    holds = require(start[at] <= end[at] && (at == 0 || end[at - 1] <= start[at]),
+                    "the ranges are not in order");
+  }
+  if (!holds) return nullptr;
+  auto work = [&](Replay& replay) {
+    memdeep::AddressRanges ranges{{start.begin(), start.end()},
+                                  {end.begin(), end.end()},
+                                  {by_site.begin(), by_site.end()}};
+    if (is_name != 0) {
+      replay.look_at_name(place, std::move(ranges));
+    } else {
+      replay.look_at_marker(place, std::move(ranges));
+    }
+  };
+  if (!run(self, work)) return nullptr;
+  Py_RETURN_NONE;
+}
+
 PyObject* finish(PyObject* self, PyObject*) {
   if (!is_open(self) || !run(self, [](Replay& replay) { replay.finish(); })) return nullptr;
   object(self)->is_finished = true;
@@ -237,6 +269,33 @@ PyObject* totals(PyObject* self, PyObject*) {
     return PyLong_FromUnsignedLongLong(count);
   }));
   return fields.release();
+}
+
+PyObject* found_within(const std::pair<const uint64_t, memdeep::Found>& seen, bool is_name) {
+  const memdeep::Found& found = seen.second;
+  auto same = [](auto value) { return value; };
+  Fields fields;
+  fields.column("alive", found.alive, same);
+  fields.column("range", found.range, same);
+  fields.column("site", found.site, same);
+  fields.column("bytes", found.bytes, same);
+  fields.column("count", found.count, same);
+  return Py_BuildValue("(KNN)", static_cast<unsigned long long>(seen.first),
+                       PyBool_FromLong(is_name), fields.release());
+}
+
+PyObject* looks(PyObject* self, PyObject*) {
+  if (!is_complete(self)) return nullptr;
+  const Replay& replay = *object(self)->replay;
+  auto at_name = [](const auto& seen) { return found_within(seen, true); };
+  auto at_marker = [](const auto& seen) { return found_within(seen, false); };
+  PyObject* found = list(replay.seen_at_markers, at_marker);
+  PyObject* at_names = list(replay.seen_at_names, at_name);
+  PyObject* all = nullptr;
+  if (found != nullptr && at_names != nullptr) all = PySequence_Concat(found, at_names);
+  Py_XDECREF(found);
+  Py_XDECREF(at_names);
+  return all;
 }
 
 PyObject* at_checkpoints(PyObject* self, PyObject* args) {
@@ -410,6 +469,10 @@ PyMethodDef methods[] = {
     {"feed", feed, METH_O, "feed(data: bytes): replay the next bytes of a capture."},
     {"read", read_file, METH_VARARGS,
      "read(file: int, size: int) -> int: replay up to `size` bytes from a file descriptor."},
+    {"look", look, METH_VARARGS,
+     "look(place: int, is_name: bool, start: bytes, end: bytes, by_site: bytes): at this marker, add "
+     "up what is alive in each of the ranges of addresses, by site where `by_site` is not 0."},
+    {"looks", looks, METH_NOARGS, "What was found: (place, is_name, columns) for each marker met."},
     {"finish", finish, METH_NOARGS, "Close the last segment; the results are complete then."},
     {"header", header, METH_NOARGS, "What the capture's head says; None until it is read."},
     {"columns", columns, METH_NOARGS, "The results, each column as the bytes of an array."},

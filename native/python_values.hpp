@@ -123,6 +123,7 @@ struct Column {
 };
 
 using Unsigned = Column<uint32_t>;
+using UnsignedLong = Column<uint64_t>;
 using Signed = Column<int32_t>;
 using Long = Column<int64_t>;
 using Bytes = Column<uint8_t>;

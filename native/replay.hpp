@@ -131,6 +131,14 @@ class Replay : public Account {
 
   State state() const { return state_; }
 
+  // Looks, at a marker, at what is alive in `ranges`: at the one of this place among those that were
+  // replaced, counted from 1, or at the thread's name with this sequence number.
+  void look_at_marker(uint64_t place, AddressRanges ranges) { at_markers_[place] = std::move(ranges); }
+  void look_at_name(uint64_t sequence, AddressRanges ranges) {
+    at_names_[sequence] = std::move(ranges);
+  }
+  std::map<uint64_t, Found> seen_at_markers, seen_at_names;
+
   // Takes the next bytes of the capture, any number of them.
   void feed(Bytes data, size_t size) {
     while (size != 0 && !is_over()) {
@@ -518,8 +526,16 @@ class Replay : public Account {
     if (padded && rss % 4096 == 1) {
       begin_segment(Cut::kMarker, -1);
     } else {
+      if (padded && rss % 4096 == 2) look(at_markers_, ++markers_, seen_at_markers);
       end_window(padded && rss % 4096 == 2 ? Cut::kMarkerEnd : Cut::kMemory, time_ms, rss);
     }
+  }
+
+  using Looks = std::map<uint64_t, AddressRanges>;
+
+  void look(const Looks& looks, uint64_t place, std::map<uint64_t, Found>& seen) {
+    const auto found = looks.find(place);
+    if (found != looks.end()) seen[place] = within(found->second);
   }
 
   void begin_segment(Cut cut, int64_t sequence) {
@@ -543,7 +559,10 @@ class Replay : public Account {
       }
       if (is_number) {
         // A signal handler's checkpoint inside another one makes a marker appear twice.
-        if (seen_sequences_.insert(sequence).second) begin_segment(Cut::kThreadMarker, sequence);
+        if (seen_sequences_.insert(sequence).second) {
+          look(at_names_, uint64_t(sequence), seen_at_names);
+          begin_segment(Cut::kThreadMarker, sequence);
+        }
         return;
       }
     }
@@ -686,6 +705,8 @@ class Replay : public Account {
   Stack* stack_ = nullptr;
   std::unordered_map<std::string, uint32_t> thread_numbers_;
   std::unordered_set<int64_t> seen_sequences_;
+  Looks at_markers_, at_names_;
+  uint64_t markers_ = 0;  // that were replaced, so far
 
   uint32_t memory_map_ = 0;
   bool map_is_new_ = false;  // the current memory map has made a generation of its own

@@ -14,13 +14,14 @@ from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.kept import kept_bytes
 from memdeep.analysis.outline import with_overlaps
 from memdeep.analysis.own_heap import OwnHeap, own_heaps
+from memdeep.analysis.parts import Readings
 from memdeep.analysis.trend import trend
 from memdeep.model import (
-    Checkpoint,
     Gap,
     Heap,
     LargeAllocation,
     Moved,
+    Parts,
     Peak,
     Phase,
     PhaseHeap,
@@ -66,17 +67,19 @@ def with_figures(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> list
     """Give each of ``outlines`` its figures; ``heap`` has a peak for each of them."""
     charged = ChargedLines(heap.tree)
     charging = Charging(heap.tree, outlines, len(run.checkpoints))
+    readings = Readings(run.checkpoints, heap, charged)
     own = own_heaps(heap, outlines, charging)
     figured = []
     for place, account in enumerate(_accounts(heap, outlines, own)):
         outline, peak = outlines[place], heap.peaks[place]
         held = _phase_heap(heap, charged, outline, peak, account)
-        figured.append(_phase(run.checkpoints, outline, held, own.get(place)))
+        figured.append(_phase(run.checkpoints, readings, outline, held, own.get(place)))
     return figured
 
 
 def _phase(
     checkpoints: Sequence[Checkpoint],
+    readings: Readings,
     outline: PhaseOutline,
     heap: PhaseHeap | None,
     own: OwnHeap | None,
@@ -84,14 +87,13 @@ def _phase(
     ends = [(checkpoints[s.start], checkpoints[s.end]) for s in outline.stretches]
     rss_deltas = tuple(_difference(start.rss_bytes, end.rss_bytes) for start, end in ends)
     rss_delta = sum_of_known(rss_deltas)
-    file_delta = sum_of_known(
-        [_difference(start.rss_file_bytes, end.rss_file_bytes) for start, end in ends]
-    )
-    explained = None
+    if heap is not None:
+        end = outline.stretches[-1].end
+        heap = replace(heap, culprits=readings.with_resident(heap.culprits, end))
     # The RSS is that of the process: where others moved memory too, nothing tells whose it is.
-    is_shared = own is not None and own.is_shared
-    if not is_shared and heap is not None and rss_delta is not None and rss_delta >= MIN_RSS_GROWTH:
-        explained = heap.delta_bytes / rss_delta
+    parts = None
+    if own is None or not own.is_shared:
+        parts = readings.parts(outline.stretches, None if heap is None else heap.delta_bytes)
     return Phase(
         outline=outline,
         duration_s=sum(max(0.0, end.time_s - start.time_s) for start, end in ends),
@@ -100,17 +102,30 @@ def _phase(
         rss_delta_bytes=rss_delta,
         rss_deltas_bytes=rss_deltas,
         heap=heap,
-        explained_ratio=explained,
-        gap=None
-        if heap is None or rss_delta is None or is_shared
-        else _gap(rss_delta, heap.delta_bytes, file_delta),
+        explained_ratio=_explained(parts, rss_delta),
+        gap=None if heap is None or parts is None else _gap(parts),
+        parts=parts,
         trend=_trend(rss_deltas if heap is None else heap.deltas_bytes),
     )
 
 
-def _gap(rss_delta: int, heap_delta: int, file_delta: int | None) -> Gap:
-    rest = rss_delta - heap_delta - (file_delta or 0)
-    return Gap(file_delta, slack_bytes=max(0, rest), untouched_bytes=max(0, -rest))
+def _explained(parts: Parts | None, rss_delta: int | None) -> float | None:
+    """Return the resident growth of the heap as a share of the RSS's; at most 1 if measured."""
+    if parts is None or parts.heap is None or rss_delta is None or rss_delta < MIN_RSS_GROWTH:
+        return None
+    if parts.untouched is None:
+        return parts.heap / rss_delta
+    return min(1.0, max(0.0, (parts.heap + parts.untouched) / rss_delta))
+
+
+def _gap(parts: Parts) -> Gap:
+    """Return the same in the terms of before the mappings were read."""
+    if parts.untouched is None:
+        rest = parts.unknown or 0
+        return Gap(parts.file, slack_bytes=max(0, rest), untouched_bytes=max(0, -rest))
+    slack = sum(filter(None, (parts.allocator, parts.unseen, parts.unknown)))
+    files = sum(filter(None, (parts.file, parts.shared, parts.tracer)))
+    return Gap(files, slack_bytes=max(0, slack), untouched_bytes=-parts.untouched)
 
 
 def _trend(deltas: Sequence[int | None]) -> Trend | None:

@@ -18,6 +18,7 @@ from memdeep.heap import native_names
 from memdeep.heap.reader import CaptureReader
 from memdeep.heap.replay import engine
 from memdeep.heap.replay.trace import NativeFrames
+from memdeep.rundir.mappings import Reading
 
 VARIABLE = "MEMDEEP_ENGINE"
 MEMRAY = "memray"
@@ -42,11 +43,13 @@ def reader_of(
     reason: str | None,
     changes: Mapping[int, bytes] | None = None,
     names: NativeFrames | None = None,
+    readings: Mapping[int, Reading] | None = None,
 ) -> CaptureReader:
     """Return memray's reader of ``capture`` if there is a ``reason`` for it, otherwise the replay.
 
     ``changes`` gives, by offset, bytes to read in place of the file's. ``names`` are the names of
-    native frames that were stored with the run.
+    native frames that were stored with the run. ``readings`` are those of the mappings by
+    checkpoint, of which memray's reader makes nothing.
     """
     changes = changes or {}
     if reason is not None:
@@ -57,7 +60,7 @@ def reader_of(
 
     if names is None and not native_names.is_installed():
         names = _memrays_names(capture, changes)
-    return ReplayReader(capture, changes, names)
+    return ReplayReader(capture, changes, names, readings)
 
 
 def _memrays_names(capture: Path, changes: Mapping[int, bytes]) -> NativeFrames | None:

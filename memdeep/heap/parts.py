@@ -18,6 +18,7 @@ from memdeep.model import (
     LargeAllocation,
     Lifetimes,
     Peak,
+    Residency,
     Sample,
     StackTree,
     Stretch,
@@ -93,6 +94,7 @@ class HeapPart:
     ``unseen_frees`` are what the tracer missed, as far as the reader can tell. ``own_peaks`` is as
     in `Heap`; ``native_nodes`` are by checkpoint as well, or empty.
     ``sub_interpreter_bytes`` were allocated by sub-interpreters, without Python frames.
+    ``residency`` is empty where the mappings were not read.
     """
 
     part: Part
@@ -109,6 +111,7 @@ class HeapPart:
     own_peaks: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     native_nodes: tuple[int, ...] = ()
     sub_interpreter_bytes: int = 0
+    residency: tuple[Residency, ...] = ()
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:
@@ -174,6 +177,7 @@ def join(
         problems=tuple(problems),
         own_peaks=_own_peaks(parts),
         native_nodes=tuple(native_nodes),
+        residency=tuple(chain.from_iterable(heap.residency for heap in parts)),
     )
 
 

@@ -38,9 +38,11 @@ from memdeep.model.sums import sum_of_known
 from memdeep.record.how import MEMRAY, TRACEMALLOC
 from memdeep.rundir import journal
 from memdeep.rundir.directory import RunDirectory
-from memdeep.rundir.files import read_regular
+from memdeep.rundir.files import read_if_there, read_regular
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import read_lines
+from memdeep.rundir.mappings import Reading
+from memdeep.rundir.mappings import decode as decode_mappings
 from memdeep.rundir.meta import Meta, decode_meta
 from memdeep.rundir.samples import ProcessSample, decode_samples
 from memdeep.sources import store as source_store
@@ -48,6 +50,7 @@ from memdeep.sources.lines import Sources
 from memdeep.symbols import store as symbol_store
 
 MAX_META_BYTES = 1 << 24
+MAX_MAPPINGS_BYTES = 1 << 28
 MAX_SAMPLES = 2_000_000  # a day of one process
 MAX_PROBLEMS = 100
 
@@ -145,6 +148,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
         stack_dumps=dumps,
         problems=tuple(dict.fromkeys((*meta.notes, *filter(None, problems)))),  # some are in both
     )
+    places = _places(traced.ordered, end)
+    readings = _readings(run_dir, places) if captures.parts else {}
     return Recording(
         run=run,
         parts=tuple(
@@ -153,9 +158,9 @@ def load_run(run_dir: RunDirectory) -> Recording:
         start_ms=start_ms,
         origins=origins,
         snapshots=run_dir.snapshots if meta.backend == TRACEMALLOC else None,
-        places=_places(traced.ordered, end),
+        places=places,
         sources=sources,
-        readers=captures.readers(names),
+        readers=captures.readers(names, readings),
     )
 
 
@@ -195,10 +200,17 @@ class _Captures:
     changes: Mapping[Path, Mapping[int, bytes]]
     problems: tuple[str, ...]
 
-    def readers(self, names: RunSymbols | None) -> Mapping[Path, CaptureReader]:
+    def readers(
+        self, names: RunSymbols | None, readings: Mapping[int, Reading]
+    ) -> Mapping[Path, CaptureReader]:
+        """Return the readers; ``readings`` are those of the mappings, by checkpoint."""
         return {
             part.capture: reader_of(
-                part.capture, self.reasons[part.capture], self.changes[part.capture], names
+                part.capture,
+                self.reasons[part.capture],
+                self.changes[part.capture],
+                names,
+                readings,
             )
             for part in self.parts
         }
@@ -257,6 +269,17 @@ def _read_names(
         return None, None
     stored, problem = symbol_store.read(run_dir.symbols)
     return RunSymbols(stored, until_s, directories), problem
+
+
+def _readings(run_dir: RunDirectory, places: Mapping[int, int]) -> dict[int, Reading]:
+    """Return the readings of the mappings by checkpoint; a run without any is a run of before."""
+    try:
+        content = read_if_there(run_dir.mappings, MAX_MAPPINGS_BYTES)
+    except CaptureError:
+        return {}
+    at = {0: 0, **places}  # the first line of the journal, which is the program's start
+    found = decode_mappings(content or b"")
+    return {at[one.sequence]: one for one in found if one.sequence in at}
 
 
 def _places(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:

@@ -90,12 +90,11 @@ class Parts:
     ``heap`` is the growth of the live allocations, without mappings of files and shared memory.
     ``untouched`` is what of it did not become resident, 0 or less: what a phase touches of an
     earlier reservation is in ``heap``. ``allocator`` is free memory that allocators hold,
-    ``unseen`` lies in mappings in which nothing traced was ever found, ``tracer`` are pages of the
+    ``unseen`` is in mappings in which nothing traced was ever found, ``tracer`` are pages of the
     capture.
 
-    Without a reading of the mappings at both ends of each stretch, all but ``heap``, ``file``
-    (which includes shared memory then) and ``unknown`` are None; so are these where they are not
-    known.
+    Without a reading of the mappings at both ends of each stretch, all but ``heap``, ``file`` (that
+    includes shared memory then) and ``unknown`` are None; so are these where they are not known.
     """
 
     heap: int | None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import ContextVar
 
+    from memdeep.record.mappings import MappingReader
     from memdeep.record.rss import RssReader
 
 STOPPED_LABEL = "(tracing stopped)"
@@ -27,8 +28,9 @@ STOPPED_LABEL = "(tracing stopped)"
 class Recorder:
     """Records the checkpoints of this process into the journal at ``journal_path``.
 
-    ``read_rss`` returns the resident bytes of the process, or None. Nothing here raises into the
-    program: the first failure is one line on stderr, and recording goes on where it can.
+    ``read_rss`` returns the resident bytes of the process, or None; ``mappings``, if it is given,
+    reads at some checkpoints what they are. Nothing here raises into the program: the first failure
+    is one line on stderr, and recording goes on where it can.
 
     The functions it needs are kept in the object from the start on: a program may put others in
     the place of `time.monotonic_ns` or `os.write`, in every module that has them by that name.
@@ -46,6 +48,7 @@ class Recorder:
         "_journal_fd",
         "_journal_path",
         "_losses",
+        "_mappings",
         "_monotonic_ns",
         "_on_mark",
         "_open",
@@ -60,10 +63,16 @@ class Recorder:
         "thread_id",
     )
 
-    def __init__(self, journal_path: str, read_rss: "RssReader") -> None:
+    def __init__(
+        self,
+        journal_path: str,
+        read_rss: "RssReader",
+        mappings: "MappingReader | None" = None,
+    ) -> None:
         """Raises OSError if the journal cannot be opened."""
         self._journal_path = os.path.abspath(journal_path)
         self._read_rss = read_rss
+        self._mappings = mappings
         self._current_thread = threading.current_thread
         self._fstat = os.fstat
         self._getpid = os.getpid
@@ -84,9 +93,9 @@ class Recorder:
         self._modules = sys.modules
         self._task_span: ContextVar[int] | None = None  # of the current task, or where it was made
         self._task_spans: dict[int, int] = {}  # by open span, the one around it
-        self._write(
-            journal.encode_start(self._pid, self._read_rss(), self._start_ns, time.time_ns())
-        )
+        resident = self._read_rss()
+        self._write(journal.encode_start(self._pid, resident, self._start_ns, time.time_ns()))
+        self._read_mappings(journal.POINT, 0, resident)
 
     def after_each(self, on_mark: "Callable[[int], None]") -> None:
         """Call ``on_mark`` with the sequence number of each event, after it was recorded."""
@@ -187,13 +196,15 @@ class Recorder:
             # operating system from Python 3.14 on.
             name = thread._name  # type: ignore[attr-defined]
             time_us = (self._monotonic_ns() - self._start_ns) // 1000
+            resident = self._read_rss()
+            self._read_mappings(kind, sequence, resident)
             # The journal goes first: a marker whose label was lost would be of no use.
             self._write(
                 journal.encode_event(
                     kind,
                     sequence,
                     time_us,
-                    self._read_rss(),
+                    resident,
                     str(label),
                     None if note is None else str(note),
                     str(name),
@@ -209,6 +220,14 @@ class Recorder:
             if next(self._losses) == 1:
                 self._first_loss = _reason(error)
                 say(f"a checkpoint could not be recorded: {self._first_loss}")
+
+    def _read_mappings(self, kind: str, sequence: int, resident: journal.Resident) -> None:
+        """Before the marker: what the reading itself allocates is gone when that is written."""
+        rss_bytes, file_bytes = resident
+        if self._mappings is None or rss_bytes is None or file_bytes is None:
+            return
+        if kind in journal.CHECKPOINTS or kind == journal.EXIT:
+            self._mappings(sequence, (self._read_rss.space_bytes, rss_bytes, file_bytes))
 
     def _thread(self) -> threading.Thread:
         """The thread that runs this, as `threading` has it."""

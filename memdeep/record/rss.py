@@ -13,10 +13,11 @@ class RssReader:
 
     On Linux by one `pread` of an open `/proc/self/statm` (fields 2 and 3, in pages; see proc(5)),
     elsewhere by psutil, which does not know the second figure. A figure that cannot be read is
-    None; ``has_source`` is False if neither can be.
+    None; ``has_source`` is False if neither can be. ``space_bytes`` is the address space at the
+    last reading of statm, its first field.
     """
 
-    __slots__ = ("_fd", "_open", "_page_bytes", "_pread", "_process", "has_source")
+    __slots__ = ("_fd", "_open", "_page_bytes", "_pread", "_process", "has_source", "space_bytes")
 
     def __init__(self) -> None:
         # Kept, since the program may put other functions in their place.
@@ -24,6 +25,7 @@ class RssReader:
         self._pread = os.pread
         self._page_bytes = os.sysconf("SC_PAGE_SIZE")
         self._process = None
+        self.space_bytes = 0
         try:
             self._fd = moved_up(self._open(STATM, os.O_RDONLY | os.O_CLOEXEC))
         except OSError:
@@ -44,10 +46,13 @@ class RssReader:
 
     def _read_statm(self) -> "tuple[int, int]":
         try:
-            pages = self._pread(self._fd, 128, 0).split()
-            return int(pages[1]) * self._page_bytes, int(pages[2]) * self._page_bytes
+            return self._figures()
         except (OSError, ValueError, IndexError):
             # The program closed our descriptor, or reused its number.
             self._fd = moved_up(self._open(STATM, os.O_RDONLY | os.O_CLOEXEC))
-            pages = self._pread(self._fd, 128, 0).split()
-            return int(pages[1]) * self._page_bytes, int(pages[2]) * self._page_bytes
+            return self._figures()
+
+    def _figures(self) -> "tuple[int, int]":
+        pages = self._pread(self._fd, 128, 0).split()
+        self.space_bytes = int(pages[0]) * self._page_bytes
+        return int(pages[1]) * self._page_bytes, int(pages[2]) * self._page_bytes

@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from memdeep.record.mappings import MappingReader
     from memdeep.record.marks.words import Marks
     from memdeep.record.snapshots import SnapshotTracer
     from memdeep.record.tracker import MemrayTracer
@@ -55,7 +56,8 @@ class Session:
         except Exception as error:  # whatever fails in a tracer, the program shall run
             self._failure = error
         # After the tracer's imports: they are not the program's, whose RSS counts from here.
-        self._recorder = Recorder(os.path.join(how.run_dir, "journal.jsonl"), RssReader())
+        journal = os.path.join(how.run_dir, "journal.jsonl")
+        self._recorder = Recorder(journal, RssReader(), _mappings(how))
         self._tracing = Tracing(self._recorder, self._tracer)
 
     def start(self) -> None:
@@ -138,6 +140,18 @@ def _enable_stack_dumps(path: str) -> None:
         stack_dumps.enable(path)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         say(f"stacks cannot be written down: {error}")
+
+
+def _mappings(how: HowToRecord) -> "MappingReader | None":
+    """Return the reader of mappings where there are both these and allocations to join."""
+    if how.backend != MEMRAY or not sys.platform.startswith("linux"):
+        return None
+    try:
+        from memdeep.record.mappings import MappingReader
+
+        return MappingReader(how.run_dir)
+    except (ImportError, OSError, ValueError):  # it is an extra
+        return None
 
 
 def _tracer(how: HowToRecord, directory: str) -> "MemrayTracer | SnapshotTracer | None":

@@ -33,6 +33,11 @@ class RunDirectory:
     def journal(self) -> Path:
         return self.path / "journal.jsonl"
 
+    @property
+    def mappings(self) -> Path:
+        """Path of the memory mappings as they were at some checkpoints."""
+        return self.path / "mappings"
+
     def markers(self, part: int = 1) -> Path:
         """Return the path of the places of the markers in the ``part``-th capture."""
         return self.path / ("markers" if part == 1 else f"markers-{part}")
@@ -86,6 +91,7 @@ class RunDirectory:
         parts = (*self.captures(), *self.path.glob("markers*"))
         others = (
             self.journal,
+            self.mappings,
             self.snapshots,
             self.symbols,
             self.sources,

@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rundir": {"errors", "model", "version"},
     "record": {
         *("rundir.journal", "rundir.labels", "rundir.marker", "rundir.snapshots"),
+        "rundir.mappings",
         "__init__",  # the face: what a mark plants calls it as the program would
     },
     "monitor": {"monitoring", "record"},
@@ -51,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 LEAVES = {
     *("version", "errors", "text.safe", "text.units"),
     *("rundir.journal", "rundir.labels", "rundir.marker", "rundir.snapshots"),
+    "rundir.mappings",
 }
 # Rooms within a room that do not know one another: the first may import nothing of the others.
 WALLS: list[tuple[str, set[str]]] = [

@@ -7,13 +7,14 @@ reader does, the zeros at its end are taken as never written: no record's type i
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from memdeep.errors import CaptureError
 from memdeep.heap.header import LZ4_MAGIC, CaptureHeader, parse_header
+from memdeep.heap.replay.residency import Look
 from memdeep.heap.replay.trace import CPYTHON_3_10, Trace
 from memdeep.rundir.files import open_regular, read_error
 
@@ -55,15 +56,21 @@ def knows(head: CaptureHeader) -> bool:
 
 
 def replay(
-    capture: Path, on_step: Callable[[str], None], changes: Mapping[int, bytes] | None = None
+    capture: Path,
+    on_step: Callable[[str], None],
+    changes: Mapping[int, bytes] | None = None,
+    looks: Iterable[Look] = (),
 ) -> Trace:
     """Pass once over ``capture``. Raises CaptureError.
 
     ``changes`` gives, by offset in an uncompressed capture, bytes to read in place of the file's.
+    The trace has what was alive at each of ``looks``.
     """
     from memdeep.heap.replay._replay import Replay
 
     engine = Replay()
+    for look in looks:
+        engine.look(look.place, look.is_name, *look.columns())
     file, _ = open_regular(capture)
     try:
         with file:

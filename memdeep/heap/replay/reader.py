@@ -31,9 +31,11 @@ from memdeep.heap.replay.axis import CheckpointAxis
 from memdeep.heap.replay.columns import NEVER
 from memdeep.heap.replay.engine import replay
 from memdeep.heap.replay.nodes import site_nodes, thread_name
+from memdeep.heap.replay.residency import Found, Look, looks, residency
 from memdeep.heap.replay.trace import Cut, NativeFrames, Trace
 from memdeep.heap.stacks import StackTreeBuilder
-from memdeep.model import LargeAllocation, Lifetimes, Peak, RawFrame, Sample, Stretch
+from memdeep.model import LargeAllocation, Lifetimes, Peak, RawFrame, Residency, Sample, Stretch
+from memdeep.rundir.mappings import Reading
 from memdeep.symbols.store import StoredSymbols
 
 # Single allocations: for each segment between checkpoints, and about so many over all of them.
@@ -56,18 +58,21 @@ class ReplayReader:
     """Reads one capture. After `facts`, the pass that it took serves the next `read_part` too.
 
     ``changes`` gives, by offset, bytes to read in place of the file's. Without ``names``, native
-    frames are named from this machine's files where these can be read.
+    frames are named from this machine's files where these can be read. ``readings`` are those of
+    the mappings, by checkpoint.
     """
 
-    __slots__ = ("_capture", "_changes", "_names", "_trace")
+    __slots__ = ("_capture", "_changes", "_names", "_readings", "_trace")
 
     def __init__(
         self,
         capture: Path,
         changes: Mapping[int, bytes] | None = None,
         names: NativeFrames | None = None,
+        readings: Mapping[int, Reading] | None = None,
     ) -> None:
         self._capture = capture
+        self._readings = readings or {}
         self._changes = changes
         self._names = names
         self._trace: Trace | None = None
@@ -98,7 +103,9 @@ class ReplayReader:
         on_step: Callable[[str], None],
     ) -> HeapPart:
         on_step("Replaying the trace")
-        trace, self._trace = self._trace or replay(self._capture, on_step, self._changes), None
+        asked = looks(part, self._readings)
+        trace = self._trace or replay(self._capture, on_step, self._changes, asked)
+        self._trace = None
         axis = CheckpointAxis(trace, part)
         damage = damage_in(trace, part)
         check_marked(part, axis.seen, damage)
@@ -143,6 +150,7 @@ class ReplayReader:
             unseen_frees=UnseenFrees(trace.totals.unseen_frees, trace.totals.unseen_bytes),
             own_peaks=axis.own_peaks(trace, names_of_threads),
             native_nodes=_native_nodes(trace, axis.ends, part),
+            residency=_residency(trace, asked, nodes),
         )
         return raised_to_checkpoints(heap, groups)
 
@@ -221,6 +229,15 @@ def _native_nodes(trace: Trace, ends: Sequence[int], part: Part) -> tuple[int, .
         at_ends[end] = max(nodes, at_ends.get(end, 0))
     known = accumulate((at_ends.get(k, 0) for k in range(part.first, part.last + 1)), max)
     return tuple(known)
+
+
+def _residency(trace: Trace, asked: Sequence[Look], nodes: Sequence[int]) -> tuple[Residency, ...]:
+    """Join the readings with what was alive at each; at the program's start that was nothing."""
+    found = [
+        (look, trace.found_at(look) if look.checkpoint else Found([0] * len(look.pieces)))
+        for look in asked
+    ]
+    return residency([(look, one) for look, one in found if one is not None], nodes)
 
 
 def _largest(

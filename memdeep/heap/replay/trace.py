@@ -28,6 +28,7 @@ from memdeep.heap.replay.columns import (
     unsigned_long,
 )
 from memdeep.heap.replay.lifetimes import ReplayedAlive, ReplayedLifetimes
+from memdeep.heap.replay.residency import Found, Look
 from memdeep.model import RawFrame
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ class Trace:
         names = replay.names()
         totals = replay.totals()
         self.replayed = replay
+        self._looks: dict[tuple[int, bool], dict[str, bytes]] | None = None
         self.totals = Totals(**{**totals, "calls": tuple(totals["calls"])})
         self.sites = Sites(
             node=unsigned(columns["site_node"]),
@@ -288,6 +290,13 @@ class Trace:
             return name
         later = {known for other, known in self.threads if other == identifier and known}
         return later.pop() if len(later) == 1 else None
+
+    def found_at(self, look: Look) -> Found | None:
+        """Return what was alive at ``look``; None if its marker is not in the capture."""
+        if self._looks is None:
+            self._looks = {(place, name): found for place, name, found in self.replayed.looks()}
+        found = self._looks.get((look.place, look.is_name))
+        return None if found is None else Found.of_columns(found)
 
     def at_checkpoints(
         self, nodes: Sequence[int], ends: Sequence[int]

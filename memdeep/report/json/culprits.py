@@ -29,8 +29,9 @@ class Culprits:
     def one(self, culprit: Culprit) -> Encoded:
         """Encode ``culprit`` as an object."""
         stack, thread = self._tables.stack_of(culprit.node)
+        resident = encoded(culprit.resident_bytes)
         return Encoded(
-            f'{{{self._line(culprit.frame)},"bytes":{culprit.bytes},"resident_bytes":null,'
+            f'{{{self._line(culprit.frame)},"bytes":{culprit.bytes},"resident_bytes":{resident},'
             f'"allocations":{culprit.allocations},"share":{rounded(culprit.share)},'
             f'"stack":{stack},"thread":{self._text(thread)},"process":0,"holders":null}}'
         )

@@ -16,7 +16,6 @@ from memdeep.report.json.records import Json, listed, rounded
 LINES_A_PHASE = 15
 MIN_PHASES = 200
 
-PARTS = ("heap", "file", "shared", "allocator", "untouched", "unknown")
 NOISE = 0.05  # by this share the heap may grow more than the RSS and be resident all the same
 
 
@@ -85,9 +84,9 @@ def _figures(phase: Phase, culprits: Culprits) -> Json:
     return {
         **_resident(phase),
         **_heap(phase.heap),
-        "parts": dict.fromkeys(PARTS),
+        "parts": None if phase.parts is None else asdict(phase.parts),
         "explained_ratio": rounded(explained_ratio(phase)),
-        "named_ratio": None,
+        "named_ratio": rounded(named_ratio(phase)),
         **_lists(phase.heap, culprits),
         "gap": None if phase.gap is None else _gap(phase.gap),
         "trend": None if phase.trend is None else asdict(phase.trend),
@@ -141,6 +140,16 @@ def explained_ratio(phase: Phase) -> float | None:
     if ratio is None or ratio > 1 + NOISE:
         return None
     return min(ratio, 1.0)
+
+
+def named_ratio(phase: Phase) -> float | None:
+    """Return the share of the growth of the RSS that has a name in its parts, if measured."""
+    parts, grown = phase.parts, phase.rss_delta_bytes
+    if parts is None or parts.unseen is None or parts.unknown is None:
+        return None
+    if phase.explained_ratio is None or grown is None:
+        return None
+    return min(1.0, max(0.0, 1 - abs(parts.unseen + parts.unknown) / grown))
 
 
 def _resident(phase: Phase) -> Json:

@@ -1,0 +1,202 @@
+"""Reads the kernel's mappings of this process at a checkpoint: seldom, so that it costs little.
+
+The lines of `/proc/self/smaps` are picked out by their places, not understood: that is done when
+the run is loaded. Linux only.
+"""
+
+import os
+import sys
+import time
+from _thread import allocate_lock
+
+from memdeep.rundir import mappings
+
+SMAPS = "/proc/self/smaps"
+PAGEMAP = "/proc/self/pagemap"
+MOUNTS = "/proc/self/mountinfo"
+
+WORTH_READING_BYTES = 4 << 20
+SHARE = 0.01  # of the time since the start
+# Of processor time, for programs that are over soon; half of it is kept for what is large.
+CREDIT_NS = 60_000_000
+LARGE_BYTES = 64 << 20
+NS_A_GIB = 6_000_000  # that are resident
+LONGEST_NS = 100_000_000  # where other threads hold the interpreter, a reading takes its time
+MAX_FILE_BYTES = 64 << 20
+
+CHUNK_BYTES = 8192  # the kernel gives half of it at a time, unless a path is very long
+# Lines of the same length, so that they sort like their figures.
+_LARGE = b"Rss:               4096 kB"
+MAX_SAMPLES = 256  # of one mapping
+MAX_ALL_SAMPLES = 256
+_FULL = 0.98
+_NO_PATH = 70  # bytes of a head without one
+
+
+class MappingReader:
+    """Appends readings to the file ``mappings`` of a run, if enough has changed since the last one.
+
+    The functions it needs are kept, since the program may put others in their place. Nothing here
+    raises.
+    """
+
+    __slots__ = (
+        "_close",
+        "_getallocatedblocks",
+        "_last",
+        "_last_ns",
+        "_lock",
+        "_monotonic_ns",
+        "_open",
+        "_page_bytes",
+        "_path",
+        "_pread",
+        "_read",
+        "_spent_ns",
+        "_start_ns",
+        "_thread_time_ns",
+        "_write",
+        "_written",
+    )
+
+    def __init__(self, directory: str) -> None:
+        """Raises OSError if the file cannot be written."""
+        self._close = os.close
+        self._getallocatedblocks = sys.getallocatedblocks
+        self._monotonic_ns = time.monotonic_ns
+        self._open = os.open
+        self._pread = os.pread
+        self._read = os.read
+        self._thread_time_ns = time.thread_time_ns
+        self._write = os.write
+        self._lock = allocate_lock()
+        self._page_bytes = os.sysconf("SC_PAGE_SIZE")
+        self._last: tuple[int, int, int] | None = None
+        self._last_ns = self._spent_ns = 0
+        self._start_ns = time.monotonic_ns()
+        directory = os.path.realpath(directory)
+        self._path = f"{directory}/mappings"
+        head = mappings.encode_head(directory, mappings.memory_devices(self._content(MOUNTS)))
+        self._written = len(head)
+        file = self._open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            self._write(file, head)
+        finally:
+            self._close(file)
+
+    def __call__(self, sequence: int, figures: "tuple[int, int, int]") -> None:
+        """Read the mappings at the checkpoint ``sequence`` if that is worth it and can be afforded.
+
+        ``figures`` are the address space, the RSS, and the part of it that maps files.
+        """
+        if not self._is_worth_it(figures) or not self._lock.acquire(False):
+            return
+        begin_ns = self._thread_time_ns()  # what others do in the meantime is not its cost
+        try:
+            self._record(sequence, self._monotonic_ns() + LONGEST_NS)
+        except Exception:  # it is an extra, and nothing may come of it for the program
+            self._written = MAX_FILE_BYTES
+        finally:
+            self._last = figures
+            self._last_ns = self._thread_time_ns() - begin_ns
+            self._spent_ns += self._last_ns
+            self._lock.release()
+
+    def _is_worth_it(self, figures: "tuple[int, int, int]") -> bool:
+        last = self._last
+        estimate_ns, credit_ns = self._last_ns, CREDIT_NS
+        if last is not None:
+            moved = max(
+                abs(figures[0] - figures[1] - last[0] + last[1]),
+                abs(figures[1] - last[1]),
+                abs(figures[2] - last[2]),
+            )
+            if moved < WORTH_READING_BYTES:
+                return False
+            if moved < LARGE_BYTES:
+                credit_ns //= 2
+            estimate_ns += max(0, figures[1] - last[1]) * NS_A_GIB >> 30
+        afforded_ns = credit_ns + SHARE * (self._monotonic_ns() - self._start_ns)
+        return self._written < MAX_FILE_BYTES and self._spent_ns + estimate_ns <= afforded_ns
+
+    def _record(self, sequence: int, until_ns: int) -> None:
+        """Append a reading; one that takes too long, or is of another shape, is left torn."""
+        into = self._open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            self._put(into, mappings.encode_begin(sequence, self._getallocatedblocks()))
+            file = self._open(SMAPS, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                large = self._copy(file, into, until_ns)
+            finally:
+                self._close(file)
+            if large is not None:
+                self._sample(large, into)
+                self._put(into, mappings.END)
+        finally:
+            self._close(into)
+
+    def _copy(self, file: int, into: int, until_ns: int) -> "list[tuple[bytes, bytes]] | None":
+        """Copy the lines that matter, a few mappings at a time: the memory it takes is traced.
+
+        Return head and size of large anonymous mappings.
+        """
+        large: list[tuple[bytes, bytes]] = []
+        stride = rss = anonymous = 0
+        # A read returns whole mappings. All have the same lines.
+        while chunk := self._read(file, CHUNK_BYTES):
+            lines = chunk.split(b"\n")
+            if not stride:
+                names = [line[:6] for line in lines]
+                stride = names.index(b"VmFlag") + 1
+                rss, anonymous = names.index(b"Rss:  "), names.index(b"Anonym")
+            if len(lines) % stride != 1 or lines[-1] or self._monotonic_ns() > until_ns:
+                return None
+            heads, sizes = lines[:-1:stride], lines[rss::stride]
+            self._put(into, b"\n".join([*heads, *sizes, *lines[anonymous::stride], b""]))
+            if max(sizes) > _LARGE:
+                large += [
+                    (head, size)
+                    for head, size in zip(heads, sizes)  # noqa: B905 - of one length
+                    if size > _LARGE and (len(head) < _NO_PATH or head.endswith(b"[heap]"))
+                ]
+        return large
+
+    def _sample(self, large: "list[tuple[bytes, bytes]]", into: int) -> None:
+        """Look at some pages of the mappings that are resident in part only."""
+        page_bytes, pread = self._page_bytes, self._pread
+        spread = []
+        for head, size in large:
+            start, end = (int(word, 16) for word in head.split(b" ", 1)[0].split(b"-"))
+            if int(size[4:-2]) * 1024 < _FULL * (end - start):
+                spread.append((start, end))
+        if not spread:
+            return
+        most = min(MAX_SAMPLES, max(16, MAX_ALL_SAMPLES // len(spread)))
+        try:
+            file = self._open(PAGEMAP, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # not allowed to everybody everywhere
+            return
+        try:
+            for start, end in spread[: MAX_ALL_SAMPLES // most]:
+                count = min(most, (end - start) // page_bytes)
+                step = (end - start) / count / page_bytes
+                first = start / page_bytes + step / 2
+                # The highest bit of a page's 64 says that it is there.
+                found = [pread(file, 8, int(first + n * step) * 8)[7] > 127 for n in range(count)]
+                digits = b"".join([b"1" if is_there else b"0" for is_there in found])
+                self._put(into, mappings.encode_samples(start, (end - start) // count, digits))
+        finally:
+            self._close(file)
+
+    def _put(self, into: int, content: bytes) -> None:
+        self._written += self._write(into, content)
+
+    def _content(self, path: str) -> bytes:
+        file = self._open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            parts = []
+            while part := self._read(file, 1 << 16):
+                parts.append(part)
+            return b"".join(parts)
+        finally:
+            self._close(file)

@@ -1,0 +1,88 @@
+"""Readings of the mappings come back as they were written, as far as they were written whole."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memdeep.rundir import mappings
+
+HEAD = mappings.encode_head("/runs/a b", ["00:1a"])
+SMAPS = b"""\
+5600-5700 rw-p 00000000 00:00 0                          [heap]
+6000-7000 r--p 00000000 fe:00 26723                      /usr/lib/a b.so
+7000-8000 rw-s 00000000 00:1a 7                          /dev/shm/psm_1 (deleted)
+8000-9000 -w-s 00000000 fe:00 9                          /runs/a b/capture.bin
+9000-a000 rw-s 00000000 00:01 9                          /dev/zero (deleted)
+a000-b000 rw-s 00000000 00:01 9                          /memfd:x (deleted)
+b000-c000 rw-p 00000000 00:00 0
+Rss:                   1 kB
+Rss:                   4 kB
+Rss:                   3 kB
+Rss:                   2 kB
+Rss:                   5 kB
+Rss:                   6 kB
+Rss:                   7 kB
+Anonymous:             1 kB
+Anonymous:             1 kB
+Anonymous:             0 kB
+Anonymous:             0 kB
+Anonymous:             0 kB
+Anonymous:             0 kB
+Anonymous:             7 kB
+"""
+
+
+def reading(sequence: int) -> bytes:
+    return mappings.encode_begin(sequence, 17) + SMAPS + mappings.END
+
+
+def test_each_mapping_has_its_kind_and_its_bytes() -> None:
+    (found,) = mappings.decode(HEAD + reading(3))
+    assert (found.sequence, found.allocated_blocks) == (3, 17)
+    assert [(one.kind, one.rss_bytes, one.anonymous_bytes) for one in found.mappings] == [
+        (mappings.HEAP, 1024, 1024),
+        (mappings.FILE, 4096, 1024),
+        (mappings.SHARED, 3072, 0),
+        (mappings.TRACER, 2048, 0),
+        (mappings.ANONYMOUS, 5120, 5120),
+        (mappings.SHARED, 6144, 0),
+        (mappings.ANONYMOUS, 7168, 7168),
+    ]
+    assert (found.mappings[1].start, found.mappings[1].end) == (0x6000, 0x7000)
+    assert found.mappings[1].path == "/usr/lib/a b.so"
+
+
+def test_samples_belong_to_the_mapping_that_they_name() -> None:
+    block = mappings.encode_begin(1, 2) + SMAPS + mappings.encode_samples(0xB000, 8, b"101")
+    (found,) = mappings.decode(HEAD + block + mappings.END)
+    assert [one.samples for one in found.mappings[-2:]] == [(), (True, False, True)]
+
+
+@given(cut=st.integers(0, len(reading(2))))
+def test_a_torn_reading_costs_that_one_only(cut: int) -> None:
+    whole, torn = reading(1), reading(2)[:cut]
+    is_whole = cut >= len(reading(2)) - 1  # but for the last line's end
+    others = [2] if is_whole else []
+    assert [one.sequence for one in mappings.decode(HEAD + whole + torn)] == [1, *others]
+    assert [one.sequence for one in mappings.decode(HEAD + torn + whole)] == [*others, 1]
+
+
+@given(noise=st.binary(max_size=80), at=st.integers(0, len(reading(1))))
+def test_nonsense_is_left_out(noise: bytes, at: int) -> None:
+    block = reading(1)
+    for found in mappings.decode(HEAD + block[:at] + noise + block[at:]):
+        ends = 0
+        for one in found.mappings:
+            assert ends <= one.start < one.end
+            assert 0 <= one.anonymous_bytes <= one.rss_bytes
+            ends = one.end
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "ramfs", "hugetlbfs", "devtmpfs"])
+def test_the_devices_of_file_systems_in_memory_are_found(kind: str) -> None:
+    lines = (
+        f"25 30 0:26 / /dev/shm rw shared:4 - {kind} shm rw\n28 1 254:0 / / rw - ext4 /dev/vda rw\n"
+    )
+    assert mappings.memory_devices(lines.encode()) == ["00:1a"]
