@@ -17,6 +17,7 @@ from memdeep.analysis.own_heap import OwnHeap, own_heaps
 from memdeep.analysis.parts import Readings
 from memdeep.analysis.trend import trend
 from memdeep.model import (
+    Checkpoint,
     Gap,
     Heap,
     LargeAllocation,
