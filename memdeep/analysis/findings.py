@@ -294,9 +294,25 @@ def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Findin
         _finding(kind, largest, case),
         phases=charge.places,
         pattern=charge.pattern,
-        fate=alive_and_freed(own, ground.phases, ground.charging),
+        fate=_fate(ground, own, charge.end),
         arena_bytes=arena_bytes(ground.heap.tree, own),
     )
+
+
+def _fate(ground: _Ground, lifetimes: Sequence[Lifetime], end: int) -> Fate:
+    """Find what became of ``lifetimes``, which were alive at the checkpoint ``end``.
+
+    What is alive but became less resident later was given back by an allocator that keeps the
+    addresses.
+    """
+    fate = alive_and_freed(lifetimes, ground.phases, ground.charging)
+    alive = [life for life in lifetimes if life.died is None]
+    before = ground.resident.untouched_bytes(alive, end)
+    after = ground.resident.untouched_bytes(alive, len(ground.heap.at_checkpoints) - 1)
+    if before is None or after is None or after <= before:
+        return fate
+    given_back = after - before
+    return replace(fate, alive_bytes=fate.alive_bytes - given_back, given_back_bytes=given_back)
 
 
 def _finding(kind: FindingKind, place: int, case: Case) -> Finding:

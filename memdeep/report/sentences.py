@@ -285,6 +285,7 @@ def fate(report: Report, item: Finding, language: Language) -> str:
     for place, size in item.fate.freed:
         freed.add(_freed_in(report, item, place, language), size, 0)
     parts = [(item.fate.alive_bytes, alive, "")]
+    parts += [(item.fate.given_back_bytes, "finding.given_back", "")]
     parts += [
         (size, "finding.freed_in" if name else "finding.freed_outside", name)
         for name, (size, _) in freed.items()

@@ -98,6 +98,14 @@ def test_what_replaces_a_reservation_was_not_reserved_before() -> None:
     assert got == [(FindingKind.GROWTH, "one", 100), (FindingKind.RESERVED, "one", 100)]
 
 
+def test_pages_that_an_allocator_gave_back_are_not_alive_at_the_end() -> None:
+    lives = [lifetime(ONE, 1, bytes=320 * MB)]
+    readings = (reading(1), reading(2, untouched=(StackBytes(ONE, 280 * MB, 1),)))
+    (item,) = all_of(steps("加工", "释放"), lives, readings)
+    assert item.kind is FindingKind.GROWTH
+    assert (item.fate.alive_bytes, item.fate.given_back_bytes) == (40 * MB, 280 * MB)
+
+
 def test_pages_of_a_file_are_found_where_they_were_read() -> None:
     lives = [lifetime(ONE, 1, bytes=300 * MB)]
     readings = (
