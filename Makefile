@@ -8,7 +8,7 @@ MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint format types house bench fuzz soak screenshots test-pythons
-.PHONY: test-cpython browser clean
+.PHONY: test-sid test-cpython browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be l
 
 test-pythons: ## Run the tests on every supported Python that pyenv has
 	./tests/each_python.sh
+
+test-sid: ## Run the tests on the Python 3.14 of Debian sid, in a tree by debootstrap (root)
+	./tests/debian_sid.sh
 
 test-cpython: $(STAMP) ## Run CPython's own tests under memdeep and compare (an hour)
 	$(BIN)/python tests/regression/compare.py --memray

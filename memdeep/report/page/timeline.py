@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 
 from memdeep.model import Phase, PhaseKind, Report, Sample
 from memdeep.text import units
@@ -21,6 +22,7 @@ MAX_POINTS = 1500
 TONES = 6
 HEADROOM = 1.05
 FAR_THRESHOLD = 1.5  # times the highest reading: a line above that would flatten the curves
+_bytes = attrgetter("bytes")
 _STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
@@ -108,7 +110,9 @@ def lay_out(report: Report) -> Timeline | None:
     if not curves:
         return None
     end_s = max([sample.time_s for sample in curves] + [run.checkpoints[-1].time_s, 1e-3])
-    highest = _highest(report)
+    heap_curve = heap_with_peaks(report)
+    # The peak may lie between two readings of the curve: the phases have it.
+    highest = max(heap_curve if report.heap_curve else run.rss_curve, key=_bytes, default=None)
     top = max(sample.bytes for sample in [*curves, *([highest] if highest else [])])
     limits = [
         (size, kind)
@@ -124,7 +128,7 @@ def lay_out(report: Report) -> Timeline | None:
         rss_area=_area(rss, scale, lambda sample: sample.bytes),
         file_area=_file_area(rss, scale),
         heap_points=tuple(
-            _points(thin(piece, MAX_POINTS), scale) for piece in _heap_pieces(report)
+            _points(thin(piece, MAX_POINTS), scale) for piece in _heap_pieces(report, heap_curve)
         ),
         bands=bands,
         rows=max((band.depth for band in bands), default=-1) + 1,
@@ -134,7 +138,9 @@ def lay_out(report: Report) -> Timeline | None:
         x_ticks=tuple((scale.x(value), _tick_label(value)) for value in _time_ticks(end_s)),
         marks=_marks(report, scale),
         thresholds=tuple(Threshold(scale.y(size), units.size(size), kind) for size, kind in limits),
-        peak=_peak(report, scale),
+        peak=None
+        if highest is None
+        else _peak(highest, "heap" if report.heap_curve else "rss", scale),
         death=_death(report, scale),
     )
 
@@ -151,13 +157,12 @@ def _limits(report: Report) -> Sequence[tuple[int | None, str]]:
 def heap_with_peaks(report: Report) -> Sequence[Sample]:
     """Return the curve of the heap with the peaks of the phases; they lie between its readings."""
     # Where a peak and a reading have one time, the reading is what came after it.
-    return sorted([*_peaks(report), *report.heap_curve], key=lambda sample: sample.time_s)
+    return sorted([*_peaks(report), *report.heap_curve], key=attrgetter("time_s"))
 
 
-def _heap_pieces(report: Report) -> list[Sequence[Sample]]:
-    """Return the curve of the heap with its peaks, cut where nothing was traced."""
+def _heap_pieces(report: Report, curve: Sequence[Sample]) -> list[Sequence[Sample]]:
+    """Return the ``curve`` of the heap with its peaks, cut where nothing was traced."""
     points = report.run.checkpoints
-    curve = heap_with_peaks(report)
     spans = [(points[part.start].time_s, points[part.end].time_s) for part in report.heap.traced]
     pieces = [
         [sample for sample in curve if start_s <= sample.time_s <= end_s]
@@ -212,21 +217,25 @@ def _marks(report: Report, scale: _Scale) -> tuple[float, ...]:
 
 def _bands(report: Report, scale: _Scale) -> tuple[Band, ...]:
     """Return the widest bands, in rows by depth; neighbours differ in tone."""
-    bands = [
-        Band(
-            index=place,
-            x=left,
-            width=round(right - left, 2),
-            depth=phase.outline.depth,
-            is_segment=phase.outline.kind is PhaseKind.SEGMENT,
-            tone=place % TONES,
-        )
+    pieces = [
+        (round(right - left, 2), left, place)
         for place, phase in enumerate(report.phases)
         if phase.outline.depth < MAX_BAND_DEPTH
         for left, right in _pieces(report, phase, scale)
     ]
-    bands.sort(key=lambda band: -band.width)
-    return tuple(sorted(bands[:MAX_BANDS], key=lambda band: (band.depth, band.x)))
+    pieces.sort(key=itemgetter(0), reverse=True)
+    bands = [
+        Band(
+            index=place,
+            x=left,
+            width=width,
+            depth=report.phases[place].outline.depth,
+            is_segment=report.phases[place].outline.kind is PhaseKind.SEGMENT,
+            tone=place % TONES,
+        )
+        for width, left, place in pieces[:MAX_BANDS]
+    ]
+    return tuple(sorted(bands, key=lambda band: (band.depth, band.x)))
 
 
 def _pieces(report: Report, phase: Phase, scale: _Scale) -> list[tuple[float, float]]:
@@ -245,21 +254,8 @@ def _pieces(report: Report, phase: Phase, scale: _Scale) -> list[tuple[float, fl
     return pieces
 
 
-def _peak(report: Report, scale: _Scale) -> Summit | None:
-    highest = _highest(report)
-    if highest is None:
-        return None
-    kind = "heap" if report.heap_curve else "rss"
+def _peak(highest: Sample, kind: str, scale: _Scale) -> Summit:
     return Summit(scale.x(highest.time_s), scale.y(highest.bytes), kind, units.size(highest.bytes))
-
-
-def _highest(report: Report) -> Sample | None:
-    """Return the highest sample of the heap, or of the RSS if no heap is known.
-
-    The peak may lie between two readings of the curve: the phases have it.
-    """
-    curve = heap_with_peaks(report) if report.heap_curve else report.run.rss_curve
-    return max(curve, key=lambda sample: sample.bytes, default=None)
 
 
 def _peaks(report: Report) -> list[Sample]:
@@ -307,9 +303,10 @@ def thin(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
     if len(samples) <= most:
         return samples
     size = -(-len(samples) // ((most - 2) // 2))
+    size_of = [sample.bytes for sample in samples].__getitem__
     kept = {0, len(samples) - 1}  # the ends stay: they are where the curve meets the axis
     for start in range(0, len(samples), size):
         group = range(start, min(start + size, len(samples)))
-        kept.add(min(group, key=lambda place: samples[place].bytes))
-        kept.add(max(group, key=lambda place: samples[place].bytes))
+        kept.add(min(group, key=size_of))
+        kept.add(max(group, key=size_of))
     return [samples[place] for place in sorted(kept)]
