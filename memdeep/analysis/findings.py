@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from memdeep.analysis.advice.case import Case
 from memdeep.analysis.advice.judges import advise
 from memdeep.analysis.beyond_heap import beyond_heap
+from memdeep.analysis.callers import caller
 from memdeep.analysis.charges import Charge, charges, outlives
 from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
@@ -327,6 +328,7 @@ def _finding(kind: FindingKind, place: int, case: Case) -> Finding:
         advice=None if suggestion is None else suggestion.advice,
         evidence={} if suggestion is None else suggestion.evidence,
         resident_bytes=case.culprit.resident_bytes,
+        called_by=caller(case.heap, case.lines, case.phases[0], case.culprit),
     )
 
 

@@ -38,8 +38,9 @@ def small(report: Report) -> tuple[bool, ...]:
     """Tell for each finding whether it is too small to be told on its own."""
     if not report.findings:
         return ()
-    measures = [report.findings[0].bytes, report.heap.peak_bytes or 0]
-    least = SMALL * max(measures)
+    peaks = [report.heap.peak_bytes, report.run.peak_rss_bytes]  # much may be reserved only
+    highest = min((peak for peak in peaks if peak is not None), default=0)
+    least = SMALL * max(report.findings[0].bytes_in_use, highest)
     return (False, *(item.bytes < least for item in report.findings[1:]))
 
 

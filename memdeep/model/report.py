@@ -338,6 +338,8 @@ class Finding:
     that the bytes are summed over, ``phase`` is the one of them with the most; ``pattern`` is that
     of their names, "" for segments, which have none, and for a single phase. ``arena_bytes`` are
     those that Python's allocator asked for as arenas, which may outlive the objects in them.
+    ``called_by`` is the line of the main thread that called into the library in the phase, where
+    the bytes are those of a thread without Python code.
     """
 
     kind: FindingKind
@@ -351,6 +353,7 @@ class Finding:
     fate: Fate | None = None
     pattern: str = ""
     arena_bytes: int = 0
+    called_by: Frame | None = None
     resident_bytes: int | None = None
 
     @property

@@ -208,14 +208,17 @@ def finding(report: Report, item: Finding, language: Language) -> str:
         where=where,
         size_bytes=item.bytes,
         until=language.say(until if last.complete else "finding.until_death"),
-    ) + _in_use(item, language)
+    ) + _further(item, language)
 
 
-def _in_use(item: Finding, language: Language) -> str:
-    """Return a sentence on how much of a finding's bytes is resident, if that is not nearly all."""
-    if item.bytes_in_use >= NEARLY_ALL * item.bytes:
-        return ""
-    return language.say("finding.in_use", resident_bytes=item.resident_bytes)
+def _further(item: Finding, language: Language) -> str:
+    """Return how much of a finding is resident, if not nearly all, and who called a library."""
+    said = ""
+    if item.bytes_in_use < NEARLY_ALL * item.bytes:
+        said += language.say("finding.in_use", resident_bytes=item.resident_bytes)
+    if item.called_by is not None:
+        said += language.say("finding.called_by", where=location(item.called_by))
+    return said
 
 
 def place_of(report: Report, culprit: Culprit, language: Language) -> str:

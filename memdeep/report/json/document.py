@@ -203,6 +203,9 @@ def _finding(report: Report, item: Finding, phases: Phases, culprits: Culprits) 
         "culprits": listed([]),
         "advice": sentences.advice(item, ENGLISH) or None,
         "evidence": dict(item.evidence),
+        "called_by": None
+        if item.called_by is None
+        else {"filename": item.called_by.filename, "lineno": item.called_by.lineno},
         "fate": None if item.fate is None else _fate(item.fate, phases),
     }
 
@@ -210,6 +213,7 @@ def _finding(report: Report, item: Finding, phases: Phases, culprits: Culprits) 
 def _fate(fate: Fate, phases: Phases) -> Json:
     return {
         "alive_bytes": fate.alive_bytes,
+        "given_back_bytes": fate.given_back_bytes,
         "freed": [{"phase": phases.place(place), "bytes": size} for place, size in fate.freed],
     }
 
