@@ -31,6 +31,7 @@ def main() -> None:
         overhead.measure(console, place, options.scale, options.rounds)
         overhead.measure_lighter(console, place, max(1, options.rounds // 2))
         checkpoints.measure(console, place)
+        checkpoints.measure_readings(console, place, options.scale, options.rounds)
         monitor.measure(console, place)
         reports.measure(console, place, options.scale, options.rounds)
         replay.measure(console, place, max(3, options.rounds // 2))

@@ -1,13 +1,15 @@
-"""Cost of one checkpoint and one phase, recording and not."""
+"""Cost of one checkpoint and one phase, recording and not, and of the readings at checkpoints."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from statistics import median
 
 from rich.console import Console
 
-from benchmarks import calls
+from benchmarks import calls, commands
+from memdeep.rundir import journal, mappings
 
 CALLS = ("checkpoint", "phase")
 PROGRAM = """
@@ -25,6 +27,23 @@ figures = {
 }
 json.dump(figures, open(sys.argv[2], "w"))
 """
+
+
+def measure_readings(console: Console, place: Path, scale: str, rounds: int) -> None:
+    """Print the cost of the readings of the mappings over the backtest, as a part of its time."""
+    run_dir = place / "readings"
+    shares, counts = [], []
+    for _ in range(rounds):
+        commands.cost(commands.memdeep(scale, run_dir, "--no-report"))
+        readings = mappings.decode((run_dir / "mappings").read_bytes())
+        events, _ = journal.decode((run_dir / "journal.jsonl").read_bytes())
+        run_ns = 1000 * max(event.time_us for event in events)
+        shares.append(sum(reading.cost_ns for reading in readings) / run_ns)
+        counts.append(len(readings))
+    console.print(
+        f"Readings of the mappings, backtest at scale {scale}: {100 * median(shares):.2f} % of the "
+        f"run's time for {median(counts):.0f} readings (median of {rounds} rounds)"
+    )
 
 
 def measure(console: Console, place: Path) -> None:

@@ -93,7 +93,7 @@ class MappingReader:
             return
         begin_ns = self._thread_time_ns()  # what others do in the meantime is not its cost
         try:
-            self._record(sequence, self._monotonic_ns() + LONGEST_NS)
+            self._record(sequence, begin_ns)
         except Exception:  # it is an extra, and nothing may come of it for the program
             self._written = MAX_FILE_BYTES
         finally:
@@ -119,29 +119,30 @@ class MappingReader:
         afforded_ns = credit_ns + SHARE * (self._monotonic_ns() - self._start_ns)
         return self._written < MAX_FILE_BYTES and self._spent_ns + estimate_ns <= afforded_ns
 
-    def _record(self, sequence: int, until_ns: int) -> None:
+    def _record(self, sequence: int, begin_ns: int) -> None:
         """Append a reading; one that takes too long, or is of another shape, is left torn."""
         into = self._open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:
             self._put(into, mappings.encode_begin(sequence, self._getallocatedblocks()))
             file = self._open(SMAPS, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                large = self._copy(file, into, until_ns)
+                large = self._copy(file, into)
             finally:
                 self._close(file)
             if large is not None:
                 self._sample(large, into)
-                self._put(into, mappings.END)
+                self._put(into, mappings.encode_end(self._thread_time_ns() - begin_ns))
         finally:
             self._close(into)
 
-    def _copy(self, file: int, into: int, until_ns: int) -> "list[tuple[bytes, bytes]] | None":
+    def _copy(self, file: int, into: int) -> "list[tuple[bytes, bytes]] | None":
         """Copy the lines that matter, a few mappings at a time: the memory it takes is traced.
 
         Return head and size of large anonymous mappings.
         """
         large: list[tuple[bytes, bytes]] = []
         stride = rss = anonymous = 0
+        until_ns = self._monotonic_ns() + LONGEST_NS
         # A read returns whole mappings. All have the same lines.
         while chunk := self._read(file, CHUNK_BYTES):
             lines = chunk.split(b"\n")

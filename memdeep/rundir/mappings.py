@@ -4,8 +4,9 @@ The file begins with a line ``D``, the run's directory, and a line ``T``, the de
 systems in memory. A reading is a block: a line ``R`` with the checkpoint's sequence number and
 Python's count of live blocks; then lines of `/proc/self/smaps` (see proc_pid_smaps(5)), as many of
 ``Rss:`` and of ``Anonymous:`` as there are heads of mappings, each kind in their order; lines ``S``
-on samples of pages; and a last line ``.``, without which the block is torn. An ``S`` has the start
-of a mapping, the bytes from one sample to the next, and a digit a sample: 1 is resident.
+on samples of pages; and a last line ``.`` with the nanoseconds of a processor that the reading
+took, without which it is torn. An ``S`` has the start of a mapping, the bytes from one sample to
+the next, and a digit a sample: 1 is resident.
 
 Imports nothing of memdeep: the writing half runs inside the user's process.
 """
@@ -22,7 +23,6 @@ FILE = "file"
 SHARED = "shared"
 TRACER = "tracer"  # memray's window on its capture
 
-END = b".\n"
 MAX_ADDRESS = 1 << 64
 
 _KIB = 1024
@@ -54,14 +54,15 @@ class Mapping:
 class Reading:
     """All mappings at the checkpoint ``sequence``, by address; they do not overlap."""
 
-    __slots__ = ("allocated_blocks", "mappings", "sequence")
+    __slots__ = ("allocated_blocks", "cost_ns", "mappings", "sequence")
 
     def __init__(
-        self, sequence: int, allocated_blocks: "int | None", mappings: "Sequence[Mapping]"
+        self, sequence: int, allocated_blocks: int, mappings: "Sequence[Mapping]", cost_ns: int
     ) -> None:
         self.sequence = sequence
         self.allocated_blocks = allocated_blocks
         self.mappings = mappings
+        self.cost_ns = cost_ns
 
 
 def encode_head(directory: str, devices: "Iterable[str]") -> bytes:
@@ -71,7 +72,7 @@ def encode_head(directory: str, devices: "Iterable[str]") -> bytes:
 
 
 def encode_begin(sequence: int, allocated_blocks: int) -> bytes:
-    """Encode the first line of a reading; its lines of smaps and `END` follow.
+    """Encode the first line of a reading; its lines of smaps and the last one follow.
 
     It ends the line before, which may be torn.
     """
@@ -81,6 +82,11 @@ def encode_begin(sequence: int, allocated_blocks: int) -> bytes:
 def encode_samples(start: int, step_bytes: int, resident: bytes) -> bytes:
     """Encode what was found of pages of one mapping; ``resident`` has a digit for each."""
     return b"S %x %d %b\n" % (start, step_bytes, resident)
+
+
+def encode_end(cost_ns: int) -> bytes:
+    """Encode the last line of a reading."""
+    return b". %d\n" % cost_ns
 
 
 def memory_devices(mountinfo: bytes) -> "list[str]":
@@ -111,15 +117,17 @@ def _readings(lines: "Sequence[bytes]") -> "Iterator[Reading]":
             devices = frozenset(line[2:].decode("ascii", "replace").split())
         elif mark == b"R ":
             block = [line]
-        elif line == b"." and block:
+        elif mark == b". " and block:
             with suppress(ValueError, IndexError):
-                yield _reading(block, directory, devices)
+                yield _reading(block, _count(line[2:]), directory, devices)
             block = []
         elif block and line:
             block.append(line)
 
 
-def _reading(block: "Sequence[bytes]", directory: str, devices: "frozenset[str]") -> Reading:
+def _reading(
+    block: "Sequence[bytes]", cost_ns: int, directory: str, devices: "frozenset[str]"
+) -> Reading:
     """Put one reading together. Raises ValueError or IndexError if it is damaged."""
     _, sequence, blocks = block[0].split()
     heads = []
@@ -146,7 +154,7 @@ def _reading(block: "Sequence[bytes]", directory: str, devices: "frozenset[str]"
         end = mapping.end
         mapping.samples = samples.get(mapping.start, ())
         mappings.append(mapping)
-    return Reading(_count(sequence), _count(blocks), mappings)
+    return Reading(_count(sequence), _count(blocks), mappings, cost_ns)
 
 
 def _mapping(

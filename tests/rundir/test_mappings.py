@@ -35,12 +35,12 @@ Anonymous:             7 kB
 
 
 def reading(sequence: int) -> bytes:
-    return mappings.encode_begin(sequence, 17) + SMAPS + mappings.END
+    return mappings.encode_begin(sequence, 17) + SMAPS + mappings.encode_end(99)
 
 
 def test_each_mapping_has_its_kind_and_its_bytes() -> None:
     (found,) = mappings.decode(HEAD + reading(3))
-    assert (found.sequence, found.allocated_blocks) == (3, 17)
+    assert (found.sequence, found.allocated_blocks, found.cost_ns) == (3, 17, 99)
     assert [(one.kind, one.rss_bytes, one.anonymous_bytes) for one in found.mappings] == [
         (mappings.HEAP, 1024, 1024),
         (mappings.FILE, 4096, 1024),
@@ -56,14 +56,14 @@ def test_each_mapping_has_its_kind_and_its_bytes() -> None:
 
 def test_samples_belong_to_the_mapping_that_they_name() -> None:
     block = mappings.encode_begin(1, 2) + SMAPS + mappings.encode_samples(0xB000, 8, b"101")
-    (found,) = mappings.decode(HEAD + block + mappings.END)
+    (found,) = mappings.decode(HEAD + block + mappings.encode_end(99))
     assert [one.samples for one in found.mappings[-2:]] == [(), (True, False, True)]
 
 
 @given(cut=st.integers(0, len(reading(2))))
 def test_a_torn_reading_costs_that_one_only(cut: int) -> None:
     whole, torn = reading(1), reading(2)[:cut]
-    is_whole = cut >= len(reading(2)) - 1  # but for the last line's end
+    is_whole = cut >= len(reading(2)) - 2  # but for the end of the last line
     others = [2] if is_whole else []
     assert [one.sequence for one in mappings.decode(HEAD + whole + torn)] == [1, *others]
     assert [one.sequence for one in mappings.decode(HEAD + torn + whole)] == [*others, 1]
