@@ -276,9 +276,10 @@ def evidence(item: Finding, language: Language) -> str:
 def fate(report: Report, item: Finding, language: Language) -> str:
     """Return what became of a finding's bytes, without small parts; empty if it is unknown.
 
-    A peak's own sentence says that they were freed before the phase ended.
+    A peak's own sentence says that they were freed before the phase ended; a reservation holds next
+    to nothing.
     """
-    if item.fate is None or item.kind is FindingKind.PEAK:
+    if item.fate is None or item.kind in (FindingKind.PEAK, FindingKind.RESERVED):
         return ""
     ends = {"completed": "end", "ended": "exit"}
     alive = f"finding.alive_at_{ends.get(verdict(report.run.exit), 'death')}"
