@@ -69,7 +69,7 @@ def load(path: Path) -> Recording:
 def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFAULTS) -> Report:
     """Find everything there is to say about a recording. Raises CaptureError."""
     from memdeep.analysis.death import death, did_die
-    from memdeep.analysis.findings import findings
+    from memdeep.analysis.findings import Seen, findings
     from memdeep.analysis.outline import MAX_OPEN, outline
     from memdeep.analysis.patterns import patterns
     from memdeep.analysis.phases import heap_curve, phases
@@ -103,8 +103,11 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
             heap,
             found_phases,
             len(run.checkpoints),
-            sees_malloc=run.mode.backend == "memray",
-            python_allocators=run.mode.python_allocators,
+            Seen(
+                malloc=run.mode.backend == "memray",
+                python_allocators=run.mode.python_allocators,
+                highest_rss_bytes=run.peak_rss_bytes,
+            ),
         ),
         heap_curve=heap_curve(run, heap),
         sources=sources.lines,
