@@ -58,9 +58,9 @@ def _libraries(stack: Sequence[Frame], culprit: Frame) -> list[str]:
     found: dict[str, None] = {}
     for frame in reversed(stack):
         is_python = frame.origin in (Origin.LIBRARY, Origin.STDLIB)
-        if frame.filename == culprit.filename or is_python or ".so" in frame.filename:
-            if PurePath(frame.filename).name not in _OF_EVERY_THREAD:
-                found[frame.filename] = None
+        is_compiled = frame.filename == culprit.filename or ".so" in frame.filename
+        if (is_python or is_compiled) and PurePath(frame.filename).name not in _OF_EVERY_THREAD:
+            found[frame.filename] = None
     return list(found)
 
 

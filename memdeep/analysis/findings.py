@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from memdeep.analysis.advice.case import Case
 from memdeep.analysis.advice.judges import advise
@@ -161,14 +162,21 @@ def _still_reserved(growth: Sequence[Finding], used_later: Sequence[Finding]) ->
 def _led_by_a_line(ranked: Sequence[Finding]) -> tuple[Finding, ...]:
     """Put a line first if the leading finding names none and the line explains more.
 
-    Freed memory that stayed was once allocated: a line that had most of as much explains it.
+    Freed memory that stayed was once allocated: a line of the phase that had most of as much, or
+    any that had more, explains it.
     """
     if not ranked or ranked[0].culprit is not None:
         return tuple(ranked)
-    share = MADE_BY_A_LINE if ranked[0].kind is FindingKind.HELD else 1.0
-    least = share * ranked[0].bytes
-    told = (one for one in ranked if one.culprit is not None and one.bytes_in_use > least)
-    first = next(told, ranked[0])
+    headline = ranked[0]
+    share = MADE_BY_A_LINE if headline.kind is FindingKind.HELD else 1.0
+    lines = [one for one in ranked if one.culprit is not None]
+    of_phase = (
+        one
+        for one in lines
+        if headline.phase in one.phases and one.bytes_in_use > share * headline.bytes
+    )
+    others = (one for one in lines if one.bytes_in_use > headline.bytes)
+    first = next(chain(of_phase, others), headline)
     return first, *(one for one in ranked if one is not first)
 
 
