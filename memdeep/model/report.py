@@ -270,7 +270,8 @@ class FindingKind(Enum):
 
     GROWTH: bytes that stayed. PEAK: bytes that were alive only at the peak. FILE and SHARED: pages
     of a mapped file and of shared memory that became resident. RESERVED: bytes that stayed but of
-    which hardly any were ever touched. UNTRACKED: the RSS grew and the heap did not. HELD: the heap
+    which hardly any were ever touched. TOUCHED: bytes allocated before the phase and used in it for
+    the first time. UNTRACKED: the RSS grew and the heap did not. HELD: the heap
     shrank and the RSS did not.
     """
 
