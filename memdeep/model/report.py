@@ -111,6 +111,11 @@ class Parts:
         """Tell whether the mappings were read at both ends."""
         return self.untouched is not None
 
+    @property
+    def resident_heap(self) -> int | None:
+        """The growth of the live allocations that is in the RSS; all of it if not measured."""
+        return None if self.heap is None else self.heap + (self.untouched or 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Trend:
@@ -228,6 +233,11 @@ class Phase:
     @property
     def peak_bytes(self) -> int | None:
         return None if self.heap is None else self.heap.peak.bytes
+
+    @property
+    def shares_rss(self) -> bool:
+        """Tell whether other threads moved memory meanwhile, so that its RSS Δ is theirs too."""
+        return self.heap is not None and self.heap.process_peak is not None
 
     @property
     def highest_bytes(self) -> int | None:
