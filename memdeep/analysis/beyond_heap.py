@@ -61,7 +61,7 @@ def beyond_heap(
     parents = {phase.outline.parent for phase in phases}
     found = []
     for place, phase in enumerate(_without_tables(heap, phases)):
-        if place in parents or phase.gap is None or phase.gap.slack_bytes < MIN_BYTES:
+        if place in parents or phase.parts is None or phase.parts.slack < MIN_BYTES:
             continue
         freed = _freed(heap, phase, python_allocators)
         finding = _in_pool(place, phase, heap)
@@ -77,10 +77,10 @@ def _without_tables(heap: Heap, phases: Sequence[Phase]) -> list[Phase]:
 
 
 def _without(phase: Phase, tables_bytes: int) -> Phase:
-    if phase.gap is None or not tables_bytes:
+    if phase.parts is None or not tables_bytes:
         return phase
-    slack = max(0, phase.gap.slack_bytes - tables_bytes)
-    return replace(phase, gap=replace(phase.gap, slack_bytes=slack))
+    unknown = (phase.parts.unknown or 0) - tables_bytes
+    return replace(phase, parts=replace(phase.parts, unknown=unknown))
 
 
 def _tables_bytes(heap: Heap, phase: Phase) -> int:
@@ -135,7 +135,7 @@ def _outermost(heap: Heap, node: int) -> int:
 
 def _in_pool(place: int, phase: Phase, heap: Heap) -> Finding | None:
     """Find growth that may be in a library's pool, which had mapped it before the phase."""
-    if phase.heap is None or phase.gap is None:
+    if phase.heap is None or phase.parts is None:
         return None
     mapped: dict[Advice, int] = {}
     for stack in heap.lifetimes.alive_at(phase.start):
@@ -144,7 +144,7 @@ def _in_pool(place: int, phase: Phase, heap: Heap) -> Finding | None:
             mapped[advice] = mapped.get(advice, 0) + stack.bytes
     advice = max(mapped, key=lambda one: mapped[one], default=None)
     grown = phase.rss_delta_bytes or 0
-    slack = phase.gap.slack_bytes
+    slack = phase.parts.slack
     if advice is None or mapped[advice] < slack or slack < MIN_SHARE * grown or grown <= 0:
         return None
     if not _ran(heap, phase, _POOLS[advice]):
@@ -190,10 +190,10 @@ def _native_end(heap: Heap, node: int) -> Sequence[Frame]:
 
 def _held(place: int, phase: Phase, freed: _Freed) -> Finding | None:
     """Find bytes that the program freed in the phase and that stayed in its RSS."""
-    if phase.heap is None or phase.gap is None:
+    if phase.heap is None or phase.parts is None:
         return None
-    kept = min(freed.bytes, phase.gap.slack_bytes)
-    if kept < MIN_SHARE * phase.gap.slack_bytes:
+    kept = min(freed.bytes, phase.parts.slack)
+    if kept < MIN_SHARE * phase.parts.slack:
         return None
     if freed.python_bytes > MIN_SHARE * freed.bytes:
         advice = Advice.HELD_BY_PYTHON
@@ -219,11 +219,11 @@ def _held(place: int, phase: Phase, freed: _Freed) -> Finding | None:
 def _untracked(place: int, phase: Phase, heap: Heap) -> Finding | None:
     """Find growth of the RSS that neither the heap nor files account for."""
     grown = phase.rss_delta_bytes or 0
-    if phase.heap is None or phase.gap is None or grown <= 0:
+    if phase.heap is None or phase.parts is None or grown <= 0:
         return None
-    unknown = phase.gap.slack_bytes
+    unknown = phase.parts.slack
     # Where file pages are not told apart they may be all of it.
-    if phase.gap.file_bytes is None or unknown < MIN_SHARE * grown:
+    if phase.parts.mapped is None or unknown < MIN_SHARE * grown:
         return None
     return Finding(
         kind=FindingKind.UNTRACKED,
@@ -236,7 +236,7 @@ def _untracked(place: int, phase: Phase, heap: Heap) -> Finding | None:
         evidence={
             "rss_bytes": grown,
             "heap_bytes": phase.heap.delta_bytes,
-            "file_bytes": phase.gap.file_bytes,
+            "file_bytes": phase.parts.mapped,
             "slack_bytes": unknown,
             "tracker_bytes": _tables_bytes(heap, phase),
             "libraries": ", ".join(_suspects(heap, phase)),

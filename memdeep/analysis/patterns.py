@@ -110,7 +110,19 @@ def _with_figures(
         first = phases[members[0]].outline
         parent = first.parent if within is None else None
         stretches = _joined(s for place in members for s in phases[place].outline.stretches)
-        outlines.append(PhaseOutline(pattern, kind, first.depth, parent, stretches))
+        of_members = [phases[place].outline for place in members]
+        threads = {outline.thread for outline in of_members}
+        outlines.append(
+            PhaseOutline(
+                pattern,
+                kind,
+                first.depth,
+                parent,
+                stretches,
+                (first.thread,) * len(stretches) if len(threads) == 1 and first.thread else (),
+                any(outline.overlaps for outline in of_members),
+            )
+        )
     peaks = [_highest(phases[place].peak for place in members) for (*_, members), _ in found]
     summed = with_figures(run, replace(heap, peaks=tuple(peaks)), outlines)
     return tuple(

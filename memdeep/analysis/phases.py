@@ -18,7 +18,6 @@ from memdeep.analysis.parts import Readings
 from memdeep.analysis.trend import trend
 from memdeep.model import (
     Checkpoint,
-    Gap,
     Heap,
     LargeAllocation,
     Moved,
@@ -104,7 +103,6 @@ def _phase(
         rss_deltas_bytes=rss_deltas,
         heap=heap,
         explained_ratio=_explained(parts, rss_delta),
-        gap=None if heap is None or parts is None else _gap(parts),
         parts=parts,
         trend=_trend(rss_deltas if heap is None else heap.deltas_bytes),
     )
@@ -117,16 +115,6 @@ def _explained(parts: Parts | None, rss_delta: int | None) -> float | None:
     if parts.untouched is None:
         return parts.heap / rss_delta
     return min(1.0, max(0.0, (parts.heap + parts.untouched) / rss_delta))
-
-
-def _gap(parts: Parts) -> Gap:
-    """Return the same in the terms of before the mappings were read."""
-    if parts.untouched is None:
-        rest = parts.unknown or 0
-        return Gap(parts.file, slack_bytes=max(0, rest), untouched_bytes=max(0, -rest))
-    slack = sum(filter(None, (parts.allocator, parts.unseen, parts.unknown)))
-    files = sum(filter(None, (parts.file, parts.shared, parts.tracer)))
-    return Gap(files, slack_bytes=max(0, slack), untouched_bytes=-parts.untouched)
 
 
 def _trend(deltas: Sequence[int | None]) -> Trend | None:

@@ -31,12 +31,6 @@ def rows(phases: Sequence[Phase], patterns: Sequence[Pattern]) -> tuple[Row, ...
     return tuple(_Table(phases, patterns).rows())
 
 
-def thread_of(phase: Phase) -> str | None:
-    """Return the thread that ran a phase; None if all threads did, or if it is not known."""
-    thread: str | None = getattr(phase.outline, "thread", None)
-    return thread
-
-
 def most_telling(rows: Sequence[Row], most: int) -> tuple[int, ...]:
     """Choose at most ``most`` rows that moved most memory, each with those around it.
 

@@ -67,22 +67,6 @@ class Culprit:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """The parts of the difference between the growth of the RSS and the growth of the heap.
-
-    RSS Δ = heap Δ + file + slack - untouched. ``slack_bytes`` is anonymous memory beyond the heap:
-    freed memory that the allocator keeps, the tables of the tracker, allocators that are not
-    traced. ``untouched_bytes`` is heap that was reserved but not touched, or swapped out. One of
-    the two is 0. ``file_bytes`` is None if the system does not tell it; the other two include it
-    then.
-    """
-
-    file_bytes: int | None
-    slack_bytes: int
-    untouched_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class Parts:
     """The parts of the growth of the RSS in a phase, as sums over its stretches.
 
@@ -110,6 +94,28 @@ class Parts:
     def is_measured(self) -> bool:
         """Tell whether the mappings were read at both ends."""
         return self.untouched is not None
+
+    @property
+    def resident_heap(self) -> int | None:
+        """The growth of the live allocations that is in the RSS; all of it if not measured."""
+        return None if self.heap is None else self.heap + (self.untouched or 0)
+
+    @property
+    def mapped(self) -> int | None:
+        """Pages of files, of shared memory and of the capture; None if the system did not tell."""
+        if not self.is_measured:
+            return self.file
+        return sum(filter(None, (self.file, self.shared, self.tracer)))
+
+    @property
+    def slack(self) -> int:
+        """Anonymous memory beyond the heap: free in an allocator, or from one nobody traced."""
+        return max(0, sum(filter(None, (self.allocator, self.unseen, self.unknown))))
+
+    @property
+    def not_resident(self) -> int:
+        """The heap that did not become resident; all that is missing in the RSS if not measured."""
+        return max(0, -(self.untouched if self.untouched is not None else self.unknown or 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +188,7 @@ class Phase:
     ``rss_deltas_bytes`` holds the growth of the RSS in each stretch, in order. ``heap`` is None
     unless all of the phase was traced. The RSS is that of the process: where phases of other
     threads moved memory at the same time, its growth is theirs too, and ``explained_ratio`` and
-    ``gap`` are None.
+    ``parts`` are None.
     """
 
     outline: PhaseOutline
@@ -193,7 +199,6 @@ class Phase:
     rss_deltas_bytes: tuple[int | None, ...]
     heap: PhaseHeap | None
     explained_ratio: float | None
-    gap: Gap | None = None
     trend: Trend | None = None
     parts: Parts | None = None
 
@@ -228,6 +233,11 @@ class Phase:
     @property
     def peak_bytes(self) -> int | None:
         return None if self.heap is None else self.heap.peak.bytes
+
+    @property
+    def shares_rss(self) -> bool:
+        """Tell whether other threads moved memory meanwhile, so that its RSS Δ is theirs too."""
+        return self.heap is not None and self.heap.process_peak is not None
 
     @property
     def highest_bytes(self) -> int | None:

@@ -6,7 +6,7 @@ Encodes the same as plain text. Knows rich, and prints nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from memdeep.analysis.table import Row, most_telling, rows, thread_of
+from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.analysis.weights import small
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
 from memdeep.report import dying, sentences
@@ -50,6 +50,11 @@ MIN_ALIVE_SHARE = 0.01
 INDENT = 4
 CALLERS_SHOWN = 3
 CALLED_SHOWN = 4
+# Marks behind a phase's name, and the keys of what is said of them beneath the table.
+NOTES: tuple[tuple[str, Callable[[Phase], bool], str], ...] = (
+    ("†", lambda phase: phase.outline.overlaps, "phases.overlaps_meaning"),
+    ("‡", lambda phase: phase.shares_rss, "phases.shares_rss_meaning"),
+)
 VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
 
 # Marks that must not begin and that must not end a line (JLREQ and CLREQ, line breaking).
@@ -160,7 +165,7 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
     most = max((abs(row.phase.rss_delta_bytes or 0) for row in shown), default=0)
     lines = [(_cells(report, row, language), _row_style(row.phase, most)) for row in shown]
     is_wide = width >= WIDE
-    threads = {thread_of(phase) for phase in report.phases} - {None}
+    threads = {phase.outline.thread for phase in report.phases} - {None}
     told = [
         place
         for place in range(len(COLUMNS) if is_wide else len(COLUMNS) - 1)
@@ -193,10 +198,11 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
         cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[told.index(CULPRIT)])
         table.add_row(*(cells[place] for place in told), style=style)
     hidden = sum(row.phases for place, row in enumerate(folded) if place not in chosen)
-    if not hidden:
-        return table
-    more = language.say("terminal.more_phases", n=hidden)
-    return Group(table, Text(more, style="dim"))
+    beneath = [] if not hidden else [language.say("terminal.more_phases", n=hidden)]
+    for mark, is_so, key in NOTES:
+        if any(is_so(row.phase) for row in shown):
+            beneath.append(wrap(f"{mark} {language.say(key)}", width))
+    return Group(table, *(Text(line, style="dim") for line in beneath))
 
 
 def _cells(report: Report, row: Row, language: Language) -> list[str | Text]:
@@ -208,11 +214,14 @@ def _cells(report: Report, row: Row, language: Language) -> list[str | Text]:
         name.append(f" × {times:,}", style="dim")
     if not phase.complete:
         name.append(f" {language.say('phases.unfinished')}", style="red")
+    marks = "".join(mark for mark, is_so, _ in NOTES if is_so(phase))
+    if marks:
+        name.append(f" {marks}", style="dim")
     ratio = phase.explained_ratio
     culprit = phase.main_culprit
     return [
         name,
-        plain(thread_of(phase) or units.UNKNOWN),
+        plain(phase.outline.thread or units.UNKNOWN),
         units.signed_size(phase.rss_delta_bytes),
         units.signed_size(phase.heap_delta_bytes),
         units.size(phase.peak_bytes),

@@ -19,7 +19,7 @@
     const { core, frames, blocks } = data;
     const one = (name) => root.querySelector('[data-' + name + ']');
     const part = {
-      title: one('title'), heading: one('heading'), facts: one('scope-facts'), empty: one('empty'), folded: one('folded'),
+      title: one('title'), heading: one('heading'), facts: one('scope-facts'), notes: one('scope-notes'), empty: one('empty'), folded: one('folded'),
       graph: one('graph'), table: one('table'), source: one('source'), panel: one('panel'),
       legend: one('legend'), direction: one('direction'), canvas: one('canvas'),
     };
@@ -86,6 +86,8 @@
       const growth = scopes.total(blocks, state.scope, 'growth');
       if (growth !== null) facts.push(say('flame.heap', { bytes: format.signedBytes(growth) }));
       part.facts.textContent = facts.join(' · ');
+      const notes = state.scope.kind === 'phase' ? memdeep.phaseNotes.all(core.phases, state.scope.phase) : [];
+      part.notes.replaceChildren(...notes.map((note) => memdeep.elements.element('p', '', note)));
     }
 
     function showGraph(state) {

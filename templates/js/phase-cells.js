@@ -2,11 +2,10 @@
 (function (memdeep) {
   'use strict';
 
-  const { format, names, phaseRows } = memdeep;
+  const { format, names, phaseNotes, phaseRows } = memdeep;
   const { element } = memdeep.elements;
   const SVG = 'http://www.w3.org/2000/svg';
   const LOW_RATIO = 0.6;
-  const WORTH_NAMING = 1 << 20; // bytes of a gap below which its main part says nothing
   const NARROW = ['name', 'rss', 'heap', 'peak']; // the columns that stay on a narrow screen
   const say = (key, values) => memdeep.words.say(key, values);
 
@@ -73,14 +72,22 @@
 
     const gross = (name) => ({ phase }) => number(format.bytes(phases[name][phase]), 'neutral', phases[name][phase], scales.gross);
 
-    function gap({ phase }) {
+    function beyond({ phase }) {
       const cell = element('td', 'number quiet');
-      const bytes = phaseRows.gapOf(phases, phase);
-      const parts = phaseRows.gapParts(phases, phase);
+      const bytes = phaseRows.beyondOf(phases, phase);
+      const main = phaseNotes.mainPart(phases, phase);
       cell.append(element('span', '', format.signedBytes(bytes)));
-      cell.title = parts.map((part) => say('phases.gap_' + part.name) + ' ' + format.signedBytes(part.bytes)).join('\n');
-      const isWorthIt = bytes !== null && parts.length > 0 && Math.abs(parts[0].bytes) >= WORTH_NAMING;
-      if (isWorthIt) cell.append(element('span', 'gap-name', say('phases.gap_' + parts[0].name)));
+      cell.title = phaseNotes.partsText(phases, phase);
+      if (bytes !== null && main !== null) cell.append(element('span', 'part-name', main));
+      return cell;
+    }
+
+    function rss({ phase }) {
+      const cell = delta(phases.rss[phase]);
+      if (phases.sharesRss[phase]) {
+        cell.firstChild.append(element('span', 'mark', '‡'));
+        cell.title = say('phases.shares_rss_meaning');
+      }
       return cell;
     }
 
@@ -131,6 +138,11 @@
       const words = element('span', 'name-words');
       words.append(label);
       if (times > 1) words.append(element('span', 'repeats', '× ' + format.count(times)));
+      if (phases.overlaps[phase]) {
+        const mark = element('span', 'overlaps', say('phases.overlaps'));
+        mark.title = say('phases.overlaps_meaning');
+        words.append(mark);
+      }
       if (!phases.complete[phase]) words.append(element('span', 'unfinished', say('phases.unfinished')));
       line.append(words);
       cell.append(line);
@@ -154,9 +166,9 @@
       name,
       thread,
       duration: ({ phase }) => element('td', 'number', format.seconds(phases.duration[phase])),
-      rss: ({ phase }) => delta(phases.rss[phase]),
+      rss,
       heap: ({ phase }) => delta(phases.heap[phase]),
-      gap,
+      beyond,
       peak: ({ phase }) => number(format.bytes(phases.peak[phase]), 'neutral', phases.peak[phase], scales.peak),
       allocated: gross('allocated'),
       freed: gross('freed'),

@@ -3,26 +3,29 @@
   'use strict';
 
   const COLUMNS = [
-    'name', 'thread', 'duration', 'rss', 'heap', 'gap', 'peak', 'allocated', 'freed', 'churn', 'explained', 'trend', 'culprit',
+    'name', 'thread', 'duration', 'rss', 'heap', 'beyond', 'peak', 'allocated', 'freed', 'churn', 'explained', 'trend', 'culprit',
   ];
+  const PARTS = ['resident', 'file', 'shared', 'allocator', 'unseen', 'tracer', 'unknown'];
   const TEXTS = ['name', 'thread', 'culprit']; // these sort upwards first
 
-  // What lies between RSS Δ and heap Δ, as it adds up: what was not touched counts against it.
-  function gapParts(phases, phase) {
-    return [['files', 1], ['slack', 1], ['untouched', -1]]
-      .map(([name, sign]) => ({ name, bytes: (phases[name][phase] ?? 0) * sign }))
+  // What RSS Δ is made of, as it adds up; what is not known, or nothing, is left out. `resident` is
+  // called `heap` where nothing tells how much of the heap is resident.
+  function partsOf({ parts }, phase) {
+    return PARTS
+      .map((name) => ({ name, bytes: parts[name][phase] ?? 0 }))
       .filter((part) => part.bytes !== 0)
-      .sort((one, other) => Math.abs(other.bytes) - Math.abs(one.bytes));
+      .map((part) => (part.name === 'resident' && parts.untouched[phase] === null ? { ...part, name: 'heap' } : part));
   }
 
-  function gapOf(phases, phase) {
-    const { rss, heap } = phases;
-    return rss[phase] === null || heap[phase] === null ? null : rss[phase] - heap[phase];
+  // RSS Δ without the heap's part of it.
+  function beyondOf({ rss, parts }, phase) {
+    const heap = parts.resident[phase];
+    return rss[phase] === null || heap === null ? null : rss[phase] - heap;
   }
 
   // The figure by which a column sorts; null where it is not known.
   function valueOf(phases, column, phase, culpritText) {
-    if (column === 'gap') return gapOf(phases, phase);
+    if (column === 'beyond') return beyondOf(phases, phase);
     if (column === 'trend') return phases.slope[phase];
     if (column === 'culprit') return culpritText(phase);
     return phases[column][phase];
@@ -158,5 +161,5 @@
     });
   }
 
-  memdeep.phaseRows = { create, inOrder, levelsOf, isPattern, knownColumns, gapParts, gapOf, COLUMNS, TEXTS };
+  memdeep.phaseRows = { create, inOrder, levelsOf, isPattern, knownColumns, partsOf, beyondOf, COLUMNS, TEXTS };
 })(globalThis.memdeep = globalThis.memdeep || {});

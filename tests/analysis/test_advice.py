@@ -19,10 +19,10 @@ from memdeep.heap.lists import LifetimeList
 from memdeep.model import (
     Advice,
     Frame,
-    Gap,
     Heap,
     LargeAllocation,
     Lifetime,
+    Parts,
     Phase,
     StackBytes,
     Stretch,
@@ -254,7 +254,7 @@ def test_a_gap_is_put_on_a_line_that_must_have_most_of_it(
     assert plain.heap is not None
     grown = replace(
         plain,
-        gap=Gap(0, 0, untouched_bytes=untouched),
+        parts=Parts(10 * MB, 0, unknown=-untouched),
         rss_delta_bytes=2 * MB,
         rss_start_bytes=free,
         heap=replace(plain.heap, kept_bytes=10 * MB + others),

@@ -14,8 +14,8 @@ from memdeep.model import (
     Finding,
     FindingKind,
     Frame,
-    Gap,
     Origin,
+    Parts,
     Peak,
     StackBytes,
     Stretch,
@@ -25,12 +25,12 @@ from memdeep.model.alive import AliveStacks
 STACKS, _ = tree([frame("main"), library("read", filename="/lib/site-packages/polars/io.py")])
 
 
-def found(rss_bytes: int, gap: Gap, **figures: Any) -> list[Finding]:
-    return beyond_heap(heap(STACKS), [phase(rss_delta_bytes=rss_bytes, gap=gap, **figures)])
+def found(rss_bytes: int, parts: Parts, **figures: Any) -> list[Finding]:
+    return beyond_heap(heap(STACKS), [phase(rss_delta_bytes=rss_bytes, parts=parts, **figures)])
 
 
 def test_rss_that_no_heap_and_no_file_explains_is_untracked() -> None:
-    (finding,) = found(100 * MB, Gap(5 * MB, 94 * MB, 0), delta_bytes=MB)
+    (finding,) = found(100 * MB, Parts(0, 5 * MB, unknown=94 * MB), delta_bytes=MB)
     assert finding.kind is FindingKind.UNTRACKED
     assert (finding.bytes, finding.share) == (94 * MB, 0.94)
     assert finding.culprit is None
@@ -44,36 +44,52 @@ def test_rss_that_no_heap_and_no_file_explains_is_untracked() -> None:
     }
 
 
+def test_of_measured_parts_only_what_no_file_and_no_heap_is_may_be_a_finding() -> None:
+    measured = Parts(
+        heap=40 * MB,
+        file=2 * MB,
+        shared=MB,
+        allocator=50 * MB,
+        untouched=-40 * MB,
+        unseen=30 * MB,
+        tracer=3 * MB,
+        unknown=14 * MB,
+    )
+    (finding,) = found(100 * MB, measured, delta_bytes=40 * MB)
+    assert (finding.kind, finding.bytes) == (FindingKind.UNTRACKED, 94 * MB)
+    assert finding.evidence["file_bytes"] == 6 * MB
+
+
 @pytest.mark.parametrize(
-    ("rss_bytes", "gap"),
+    ("rss_bytes", "parts"),
     [
-        (15 * MB, Gap(0, 15 * MB, 0)),  # the tracker alone may be as large
-        (100 * MB, Gap(80 * MB, 20 * MB, 0)),  # mostly files
-        (100 * MB, Gap(0, 30 * MB, 0)),  # mostly heap
-        (100 * MB, Gap(None, 90 * MB, 0)),  # files are not told apart
-        (-100 * MB, Gap(0, 50 * MB, 0)),
+        (15 * MB, Parts(0, 0, unknown=15 * MB)),  # the tracker alone may be as large
+        (100 * MB, Parts(0, 80 * MB, unknown=20 * MB)),  # mostly files
+        (100 * MB, Parts(0, 0, unknown=30 * MB)),  # mostly heap
+        (100 * MB, Parts(0, None, unknown=90 * MB)),  # files are not told apart
+        (-100 * MB, Parts(0, 0, unknown=50 * MB)),
     ],
 )
-def test_anything_less_is_no_finding(rss_bytes: int, gap: Gap) -> None:
-    assert found(rss_bytes, gap) == []
+def test_anything_less_is_no_finding(rss_bytes: int, parts: Parts) -> None:
+    assert found(rss_bytes, parts) == []
 
 
 def test_a_heap_that_shrinks_without_the_rss_is_held() -> None:
-    (finding,) = found(-10 * MB, Gap(0, 90 * MB, 0), delta_bytes=-100 * MB)
+    (finding,) = found(-10 * MB, Parts(0, 0, unknown=90 * MB), delta_bytes=-100 * MB)
     assert finding.kind is FindingKind.HELD
     assert (finding.bytes, finding.share) == (90 * MB, 0.9)
 
 
 def test_what_was_there_at_the_peak_only_may_be_held_as_well() -> None:
-    (finding,) = found(80 * MB, Gap(0, 80 * MB, 0), peak=Peak(100 * MB, 1.0, None))
+    (finding,) = found(80 * MB, Parts(0, 0, unknown=80 * MB), peak=Peak(100 * MB, 1.0, None))
     assert finding.kind is FindingKind.HELD
     assert finding.bytes == 80 * MB
 
 
 def test_only_innermost_phases_are_asked() -> None:
-    gap = Gap(0, 94 * MB, 0)
-    outer = phase("outer", rss_delta_bytes=100 * MB, gap=gap)
-    inner = phase("inner", rss_delta_bytes=100 * MB, gap=gap, depth=1, parent=0)
+    parts = Parts(0, 0, unknown=94 * MB)
+    outer = phase("outer", rss_delta_bytes=100 * MB, parts=parts)
+    inner = phase("inner", rss_delta_bytes=100 * MB, parts=parts, depth=1, parent=0)
     assert [item.phase for item in beyond_heap(heap(STACKS), [outer, inner])] == [1]
 
 
@@ -87,7 +103,7 @@ def freed_at_peak(
         for node, (_, size, count) in zip(nodes, stacks, strict=True)
     )
     peak = Peak(sum(stack.bytes for stack in alive), 1.0, AliveStacks(alive))
-    grown = phase(rss_delta_bytes=slack * MB, gap=Gap(0, slack * MB, 0), peak=peak)
+    grown = phase(rss_delta_bytes=slack * MB, parts=Parts(0, 0, unknown=slack * MB), peak=peak)
     (finding,) = beyond_heap(heap(made), [grown], python_allocators=python_allocators)
     return finding
 
@@ -120,7 +136,9 @@ def test_what_many_threads_freed_is_held_by_their_arenas() -> None:
     threads = [frame(f"worker {n}", origin=Origin.THREAD, filename="") for n in range(4)]
     made, nodes = tree(*([thread, frame("fetch")] for thread in threads))
     alive = AliveStacks(tuple(StackBytes(node, 25 * MB, 1000) for node in nodes))
-    grown = phase(rss_delta_bytes=80 * MB, gap=Gap(0, 80 * MB, 0), peak=Peak(100 * MB, 1.0, alive))
+    grown = phase(
+        rss_delta_bytes=80 * MB, parts=Parts(0, 0, unknown=80 * MB), peak=Peak(100 * MB, 1.0, alive)
+    )
     (finding,) = beyond_heap(heap(made), [grown])
     assert finding.advice is Advice.HELD_BY_THREADS
 
@@ -141,7 +159,7 @@ def test_a_pool_that_was_mapped_before_is_suspected_where_its_library_ran(
     peak = Peak(1124 * MB, 1.0, AliveStacks((StackBytes(freed, 100 * MB, 1000),)))
     grown = phase(
         rss_delta_bytes=80 * MB,
-        gap=Gap(0, 80 * MB, 0),
+        parts=Parts(0, 0, unknown=80 * MB),
         start_bytes=1024 * MB,
         end_bytes=1024 * MB,
         delta_bytes=0,
@@ -159,22 +177,25 @@ def test_suspects_are_those_that_were_loaded_by_the_end_of_the_phase() -> None:
     made, nodes = tree([by_pointer], [new], [late])
     lives = [lifetime(node, born, bytes=1) for born, node in enumerate(nodes, 1)]
     grown = phase(
-        rss_delta_bytes=80 * MB, gap=Gap(0, 80 * MB, 0), stretches=(Stretch(1, 2),), delta_bytes=1
+        rss_delta_bytes=80 * MB,
+        parts=Parts(0, 0, unknown=80 * MB),
+        stretches=(Stretch(1, 2),),
+        delta_bytes=1,
     )
     (finding,) = beyond_heap(heap(made, (), 4, transients=LifetimeList(lives)), [grown])
     assert finding.evidence["libraries"] == "ctypes, cv2"
 
 
 def test_the_tables_of_the_tracker_are_never_a_finding() -> None:
-    gap = Gap(0, 45 * MB, 0)
-    grown = phase(rss_delta_bytes=45 * MB, gap=gap)
+    parts = Parts(0, 0, unknown=45 * MB)
+    grown = phase(rss_delta_bytes=45 * MB, parts=parts)
     known = heap(STACKS, native_nodes=(0, 45 * MB // 72))
     assert beyond_heap(known, [grown]) == []
     assert len(beyond_heap(heap(STACKS), [grown])) == 1
 
 
 def test_what_is_left_without_the_tables_of_the_tracker_is_a_finding() -> None:
-    grown = phase(rss_delta_bytes=145 * MB, gap=Gap(0, 145 * MB, 0))
+    grown = phase(rss_delta_bytes=145 * MB, parts=Parts(0, 0, unknown=145 * MB))
     (finding,) = beyond_heap(heap(STACKS, native_nodes=(0, 45 * MB // 72)), [grown])
     assert finding.bytes // MB == 100
     assert finding.evidence["tracker_bytes"] // MB == 45

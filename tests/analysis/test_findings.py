@@ -30,10 +30,10 @@ from memdeep.model import (
     Advice,
     Finding,
     FindingKind,
-    Gap,
     Heap,
     Lifetime,
     Origin,
+    Parts,
     Peak,
     Report,
     StackBytes,
@@ -205,7 +205,7 @@ def test_findings_are_few_large_ordered_and_within_their_phase(
 
 
 def test_memory_beyond_the_heap_is_told_only_where_the_tracer_sees_malloc() -> None:
-    grown = phase(rss_delta_bytes=90 * MB, gap=Gap(0, 90 * MB, 0))
+    grown = phase(rss_delta_bytes=90 * MB, parts=Parts(0, 0, unknown=90 * MB))
     held = plain_heap(tree([frame()])[0])
     assert [item.kind for item in findings(held, [grown], 2)] == [FindingKind.UNTRACKED]
     assert findings(held, [grown], 2, Seen(malloc=False)) == ()

@@ -31,9 +31,9 @@ from memdeep.heap.lists import LifetimeList
 from memdeep.model import (
     Checkpoint,
     Culprit,
-    Gap,
     LargeAllocation,
     Lifetime,
+    Parts,
     Phase,
     PhaseKind,
     Run,
@@ -212,26 +212,26 @@ def test_of_each_line_the_largest_single_allocation_in_the_phase_is_kept() -> No
 
 
 @pytest.mark.parametrize(
-    ("rss", "file", "gap"),
+    ("rss", "file", "parts"),
     [
-        ((0, 0, 30 * MB, 0), (0, 0, 5 * MB, 0), Gap(5 * MB, 15 * MB, 0)),
-        ((0, 0, 4 * MB, 0), (0, 0, MB, 0), Gap(MB, 0, 7 * MB)),
-        ((0, 0, 10 * MB, 0), (0, 0, None, 0), Gap(None, 0, 0)),
+        ((0, 0, 30 * MB, 0), (0, 0, 5 * MB, 0), Parts(10 * MB, 5 * MB, unknown=15 * MB)),
+        ((0, 0, 4 * MB, 0), (0, 0, MB, 0), Parts(10 * MB, MB, unknown=-7 * MB)),
+        ((0, 0, 10 * MB, 0), (0, 0, None, 0), Parts(10 * MB, None, unknown=0)),
     ],
 )
-def test_the_gap_between_rss_and_heap_has_a_name(
-    rss: Sequence[int], file: Sequence[int | None], gap: Gap
+def test_growth_of_the_rss_has_parts(
+    rss: Sequence[int], file: Sequence[int | None], parts: Parts
 ) -> None:
     points = [
         replace(point, rss_file_bytes=size)
         for point, size in zip(with_rss(program("+load", "-load"), *rss), file, strict=True)
     ]
     grown = span("load", found(run(checkpoints=tuple(points)), [lifetime(born=2)]))
-    assert grown.gap == gap
+    assert grown.parts == parts
 
 
-def test_a_phase_without_rss_has_no_gap() -> None:
-    assert load([lifetime(born=2)]).gap is None
+def test_a_phase_without_rss_has_no_parts() -> None:
+    assert load([lifetime(born=2)]).parts is None
 
 
 def test_repeats_have_a_trend_of_the_heap() -> None:

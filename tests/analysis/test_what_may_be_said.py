@@ -27,7 +27,7 @@ from memdeep.analysis.findings import findings
 from memdeep.model import (
     Finding,
     FindingKind,
-    Gap,
+    Parts,
     Peak,
     Phase,
     PhaseKind,
@@ -221,7 +221,7 @@ def phase_of_sizes(name: str, node: int, sizes: tuple[int, ...], at: int) -> Pha
         peak=peak,
         start_bytes=freed,
         rss_delta_bytes=slack,
-        gap=Gap(0, slack, 0),
+        parts=Parts(0, 0, unknown=slack),
     )
 
 

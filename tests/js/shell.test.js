@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 const { load } = require('./scripts.js');
 
-const memdeep = load(['format', 'names', 'store', 'link', 'timeline-reading', 'phase-rows'], { URLSearchParams });
+const memdeep = load(['format', 'names', 'store', 'link', 'timeline-reading', 'phase-rows', 'phase-notes'], { URLSearchParams });
 
 // Objects of another context have another prototype: compare them as plain ones.
 const plain = (value) => JSON.parse(JSON.stringify(value));
@@ -146,7 +146,11 @@ const PHASES = {
   members: [0, 0, 0, 0, 0, 0], pattern: [-1, -1, -1, -1, -1, -1], thread: [null, 'MainThread', null, 'MainThread', null, null],
   rss: [5, 9, 1, null, 7, -3], heap: [5, 9, 1, null, 7, -3], slope: [null, null, null, null, null, null],
   culprit: [-1, -1, -1, -1, -1, -1], stretches: [[0, 1], [0, 1], [0, 1], [0, 1], [0, 1], [0, 1]],
-  files: [2, null, null, null, 0, null], slack: [0, null, null, null, 5, null], untouched: [9, null, null, null, 0, null],
+  parts: {
+    resident: [3, 9, 1, null, 4, -3], untouched: [-9, null, null, null, 0, null], file: [2, 0, null, null, 4, null], shared: [0, null, null, null, 0, null],
+    allocator: [1, null, null, null, 0, null], unseen: [0, null, null, null, 0, null], tracer: [0, null, null, null, 0, null], unknown: [-1, 0, null, null, -1, null],
+  },
+  sharesRss: [false, true, false, false, false, false], overlaps: [false, true, false, false, false, false],
 };
 const table = memdeep.phaseRows.create(PHASES, (phase) => PHASES.name[phase], () => null);
 const WISH = { sort: null, direction: -1, words: '', onlyGrew: false, nested: true, closed: new Set(), untouched: new Set() };
@@ -219,15 +223,34 @@ test('only what grew', () => {
   assert.equal(names({ onlyGrew: true }), 'a a.x a.y c');
 });
 
-test('the parts of a gap add up, the largest first; columns nobody knows are left out', () => {
-  same(memdeep.phaseRows.gapParts(PHASES, 0), [{ name: 'untouched', bytes: -9 }, { name: 'files', bytes: 2 }]);
-  assert.equal(memdeep.phaseRows.gapOf(PHASES, 3), null);
+test('the parts of RSS Δ add up, zero ones left out; a heap nobody measured is not called resident', () => {
+  same(memdeep.phaseRows.partsOf(PHASES, 0), [
+    { name: 'resident', bytes: 3 }, { name: 'file', bytes: 2 }, { name: 'allocator', bytes: 1 }, { name: 'unknown', bytes: -1 },
+  ]);
+  same(memdeep.phaseRows.partsOf(PHASES, 1), [{ name: 'heap', bytes: 9 }]);
+  same(memdeep.phaseRows.partsOf(PHASES, 3), []);
+  assert.equal(memdeep.phaseRows.beyondOf(PHASES, 0), 2);
+  assert.equal(memdeep.phaseRows.beyondOf(PHASES, 3), null);
+});
+
+test('what is said of a phase: its parts as a sum, then whose its figures are too', () => {
+  const { all, mainPart } = memdeep.phaseNotes;
+  same(all(PHASES, 0), ['phases.parts_sum +5 B phases.part_resident 3 B + phases.part_file 2 B + phases.part_allocator 1 B − phases.part_unknown 1 B']);
+  same(all(PHASES, 1), ['phases.parts_sum +9 B phases.part_heap 9 B', 'phases.shares_rss_meaning', 'phases.overlaps_meaning']);
+  same(all(PHASES, 3), []);
+  assert.equal(mainPart(PHASES, 0), null); // of a few bytes nothing is worth a name
+  const of = (sizes) => mainPart({ parts: Object.fromEntries(Object.entries(PHASES.parts).map(([name]) => [name, [(sizes[name] ?? 0) * 2 ** 20]])) }, 0);
+  assert.equal(of({ resident: 50, file: 3, unknown: -4, untouched: -2 }), 'phases.part_unknown');
+  assert.equal(of({ resident: 50, file: 3, unknown: -4, untouched: -5 }), 'phases.part_untouched ' + 5 * 2 ** 20);
+});
+
+test('columns nobody knows are left out', () => {
   const nothing = PHASES.name.map(() => null);
   const known = memdeep.phaseRows.knownColumns({
     ...PHASES, duration: [1, 1, 1, 1, 1, 1], peak: [1, 1, 1, 1, 1, 1], explained: nothing, allocated: nothing, freed: nothing, churn: nothing,
   });
-  same(known, ['name', 'duration', 'rss', 'heap', 'gap', 'peak']);
+  same(known, ['name', 'duration', 'rss', 'heap', 'beyond', 'peak']);
   const threads = PHASES.name.map((_, place) => (place % 2 ? 'MainThread' : 'worker'));
   const ofTwo = memdeep.phaseRows.knownColumns({ ...PHASES, explained: nothing, peak: nothing, duration: nothing, allocated: nothing, freed: nothing, churn: nothing, thread: threads });
-  same(ofTwo, ['name', 'thread', 'rss', 'heap', 'gap']);
+  same(ofTwo, ['name', 'thread', 'rss', 'heap', 'beyond']);
 });

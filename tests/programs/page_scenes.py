@@ -78,6 +78,44 @@ def thousand() -> None:
             kept.append(grow(1, 20_000 + 500 * (number % 11)))
 
 
+def threads() -> None:
+    """Phases of two threads at once, tasks of one thread that overlap, and a mapped file."""
+    import asyncio  # here, so that the other scenes stay as small as they are
+    import mmap
+    import tempfile
+    import threading
+
+    kept, turns = [], threading.Barrier(2)
+
+    def work(number: int) -> None:
+        with phase(f"work {number}"):
+            turns.wait()
+            kept.append(grow(100 * number))
+            turns.wait()
+
+    workers = [threading.Thread(target=work, args=(n,), name=f"worker-{n}") for n in (1, 2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+    async def task(number: int) -> None:
+        with phase(f"task {number}"):
+            kept.append(grow(10 * number))
+            await asyncio.sleep(0.01 * (4 - number))
+
+    async def tasks() -> None:
+        await asyncio.gather(*(task(number) for number in (1, 2, 3)))
+
+    asyncio.run(tasks())
+    with phase("map"), tempfile.TemporaryFile() as file:
+        file.write(bytes(24 << 20))
+        file.flush()
+        mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        kept.append(mapped)
+        sum(mapped[place] for place in range(0, len(mapped), 4096))
+
+
 def killed() -> None:
     """Ended by SIGKILL in the midst of a phase that is still growing."""
     with phase("load"):
@@ -90,7 +128,7 @@ def killed() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-SCENES = {made.__name__: made for made in (few, one, thirty, repeats, thousand, killed)}
+SCENES = {made.__name__: made for made in (few, one, thirty, repeats, thousand, threads, killed)}
 
 if __name__ == "__main__":
     SCENES[sys.argv[1]]()

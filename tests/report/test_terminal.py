@@ -40,6 +40,7 @@ from memdeep.model import (
     FindingKind,
     Frame,
     LastGrowth,
+    Peak,
     Phase,
     Report,
     StackDump,
@@ -164,6 +165,15 @@ def test_depth_repeats_and_missing_ends_are_seen() -> None:
     outer_row, inner_row = table(verdict(report([phase("outer"), inner]), width=120))
     assert outer_row.startswith("outer ")
     assert inner_row.startswith("  inner × 2 unfinished ")
+
+
+def test_what_a_phase_shares_with_others_is_marked_and_said_once_beneath() -> None:
+    shared = phase("b", process_peak=Peak(2 * MB, 1.0, None), overlaps=True)
+    shown = verdict(report([phase("a", overlaps=True), shared]))
+    first, second, *_ = table(shown)
+    assert first.startswith("a †") and second.startswith("b †‡")
+    assert shown.count("\n† Overlapped") == shown.count("\n‡ The RSS is the process's") == 1
+    assert "†" not in verdict(report([phase()])) and "RSS is the" not in verdict(report([phase()]))
 
 
 def test_a_wide_terminal_shows_the_time_as_well() -> None:

@@ -235,9 +235,8 @@ def phase_outline(name: str = "load", **changes: Any) -> PhaseOutline:
 
 def phase(name: str = "load", **changes: Any) -> Phase:
     """A phase in which nothing happened. What `PhaseOutline` knows may be given as well."""
-    known = {
-        key: changes.pop(key) for key in ("kind", "depth", "parent", "stretches") & changes.keys()
-    }
+    places = ("kind", "depth", "parent", "stretches", "threads", "overlaps")
+    known = {key: changes.pop(key) for key in places & changes.keys()}
     outlined = phase_outline(name, **known)
     stretches = len(outlined.stretches)
     phase_heap = PhaseHeap(

@@ -180,7 +180,7 @@ def _pool(case: Case) -> Suggestion | None:
 
 
 def _untouched(case: Case) -> Suggestion | None:
-    """Judge a reservation: what was measured, or what of a phase's gap nothing else accounts for.
+    """Judge a reservation: what was measured, or of what is not resident what is no other's.
 
     The other lines of the phase may have some of it. So may memory that was resident and free at
     its start: what is allocated there adds nothing to the RSS, though it is touched.
@@ -188,7 +188,7 @@ def _untouched(case: Case) -> Suggestion | None:
     if len(case.phases) != 1 or not case.lifetimes or case.phases[0].repeats > 1:
         return None
     (phase,) = case.phases
-    if phase.gap is None or phase.rss_delta_bytes is None or phase.heap is None:
+    if phase.parts is None or phase.rss_delta_bytes is None or phase.heap is None:
         return None
     if phase.rss_start_bytes is None:
         return None
@@ -197,8 +197,8 @@ def _untouched(case: Case) -> Suggestion | None:
     else:
         others = max(0, phase.heap.kept_bytes - case.culprit.bytes)
         free = max(0, phase.rss_start_bytes - phase.heap.start_bytes)
-        untouched = phase.gap.untouched_bytes - others - free
-        if phase.gap.untouched_bytes > case.culprit.bytes:
+        untouched = phase.parts.not_resident - others - free
+        if phase.parts.not_resident > case.culprit.bytes:
             return None
     if not case.is_most(untouched):
         return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
 from memdeep.analysis.table import rows
-from memdeep.model import Culprit, Gap, Phase, PhaseHeap, Report
+from memdeep.model import Culprit, Phase, PhaseHeap, Report
 from memdeep.report.json.checkpoints import MAX_LISTED, Checkpoints
 from memdeep.report.json.culprits import Culprits
 from memdeep.report.json.records import Json, listed, rounded
@@ -88,7 +88,6 @@ def _figures(phase: Phase, culprits: Culprits) -> Json:
         "explained_ratio": rounded(explained_ratio(phase)),
         "named_ratio": rounded(named_ratio(phase)),
         **_lists(phase.heap, culprits),
-        "gap": None if phase.gap is None else _gap(phase.gap),
         "trend": None if phase.trend is None else asdict(phase.trend),
     }
 
@@ -209,11 +208,3 @@ def number_of_lines(culprits: Sequence[Culprit], total_bytes: int) -> int | None
     """
     is_whole = sum(culprit.bytes for culprit in culprits) == total_bytes
     return len(culprits) if is_whole else None
-
-
-def _gap(gap: Gap) -> Mapping[str, int | None]:
-    return {
-        "file_bytes": gap.file_bytes,
-        "slack_bytes": gap.slack_bytes,
-        "untouched_bytes": gap.untouched_bytes,
-    }

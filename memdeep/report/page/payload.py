@@ -19,12 +19,11 @@ from typing import Any
 
 from memdeep.analysis.by_line import LineBytes
 from memdeep.analysis.fold import FoldedHeap
-from memdeep.analysis.table import thread_of
 from memdeep.model import (
     Frame,
-    Gap,
     Lifetimes,
     Origin,
+    Parts,
     Pattern,
     Phase,
     PhaseHeap,
@@ -295,8 +294,8 @@ def _phase_columns(table: PhasesOfPage, lines: LineBytes) -> Json:
     def of_trend(figure: Callable[[Trend], int]) -> list[int | None]:
         return [None if phase.trend is None else figure(phase.trend) for phase in phases]
 
-    def of_gap(figure: Callable[[Gap], int | None]) -> list[int | None]:
-        return [None if phase.gap is None else figure(phase.gap) for phase in phases]
+    def of_parts(figure: Callable[[Parts], int | None]) -> list[int | None]:
+        return [None if phase.parts is None else figure(phase.parts) for phase in phases]
 
     return {
         "name": [plain(outline.name) for outline in outlines],
@@ -307,7 +306,7 @@ def _phase_columns(table: PhasesOfPage, lines: LineBytes) -> Json:
             [edge for stretch in outline.stretches for edge in (stretch.start, stretch.end)]
             for outline in outlines
         ],
-        "thread": [thread_of(phase) for phase in phases],
+        "thread": [phase.outline.thread for phase in phases],
         "members": [len(places) for places in members],
         "pattern": [folding.get(place, -1) for place in range(len(phases))],
         "peakOf": [
@@ -327,9 +326,18 @@ def _phase_columns(table: PhasesOfPage, lines: LineBytes) -> Json:
         "deltas": [_deltas(phase) for phase in phases],
         "slope": of_trend(lambda trend: trend.slope_bytes),
         "warmUp": of_trend(lambda trend: trend.warm_up_bytes),
-        "files": of_gap(lambda gap: gap.file_bytes),
-        "slack": of_gap(lambda gap: gap.slack_bytes),
-        "untouched": of_gap(lambda gap: gap.untouched_bytes),
+        "parts": {
+            "resident": of_parts(lambda parts: parts.resident_heap),
+            "untouched": of_parts(lambda parts: parts.untouched),
+            "file": of_parts(lambda parts: parts.file),
+            "shared": of_parts(lambda parts: parts.shared),
+            "allocator": of_parts(lambda parts: parts.allocator),
+            "unseen": of_parts(lambda parts: parts.unseen),
+            "tracer": of_parts(lambda parts: parts.tracer),
+            "unknown": of_parts(lambda parts: parts.unknown),
+        },
+        "overlaps": [outline.overlaps for outline in outlines],
+        "sharesRss": [phase.shares_rss for phase in phases],
         "culprit": [-1 if item is None else lines.place(item.frame) for item in culprits],
         "culpritBytes": [None if item is None else item.bytes for item in culprits],
         "culpritShare": [None if item is None else item.share for item in culprits],

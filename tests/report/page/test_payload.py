@@ -100,7 +100,9 @@ def test_columns_are_of_one_length_and_point_into_each_other(made: Report) -> No
     blocks = read(made)
     core = blocks["core"]
     stacks = [blocks[name] for name in blocks if name.startswith("peak-")]
-    tables = [core[name] for name in ("frames", "nodes", "checkpoints", "phases")]
+    tables = [core[name] for name in ("frames", "nodes", "checkpoints")]
+    parts = core["phases"].pop("parts")
+    tables.append({**core["phases"], **{f"part {name}": parts[name] for name in parts}})
     tables += [blocks["lifetimes"], blocks["lines"]]
     tables.append({name: blocks["sources"][name] for name in ("file", "start", "text")})
     tables += [{k: v for k, v in table.items() if k != "lines"} for table in stacks]

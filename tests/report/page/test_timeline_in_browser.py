@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -346,6 +347,30 @@ def test_the_page_never_scrolls_sideways(
     window.emulate()
 
 
+def test_a_phase_tells_the_parts_of_its_rss_and_whose_its_figures_are_too(
+    window: Window, scenes: Scenes
+) -> None:
+    page = window.opened(scenes.page("threads"))
+    page.choose_phase("map")
+    (parts,) = page.texts("[data-scope-notes] p")
+    assert re.match(r"RSS Δ \+\d.* = .*file pages 2[45]\.\d MB", parts), parts
+    row = page.one("#phases tr.selected .cell-beyond")
+    assert row.text.endswith("file pages")
+    assert row.get_attribute("title") == parts
+    page.one("[data-set-language=zh]").click()
+    assert "文件页 2" in page.text("[data-scope-notes] p")
+    page.one("[data-set-language=en]").click()
+    page.choose_phase("work 1")
+    (note,) = page.texts("[data-scope-notes] p")
+    assert note == page.one("#phases tr.selected .cell-rss").get_attribute("title")
+    assert "other threads moved memory" in note
+    assert page.text("#phases tr.selected .cell-rss").endswith("‡")
+    page.choose_phase("task 2")
+    assert "cannot be told apart" in page.texts("[data-scope-notes] p")[-1]
+    assert "cannot be told" in page.one("#phases tr.selected .overlaps").get_attribute("title")
+    assert window.complaints() == []
+
+
 def print_mode(page: Window, on: bool) -> None:
     page.run(f"dispatchEvent(new Event('{'beforeprint' if on else 'afterprint'}'))")
     media = {"media": "print" if on else ""}
@@ -381,7 +406,7 @@ def test_on_paper_the_table_is_whole(window: Window, scenes: Scenes) -> None:
 
 LONGEST = """
 for (const row of document.querySelectorAll('#phases tbody tr[data-row]')) {
-  for (const column of ['rss', 'heap', 'gap']) {
+  for (const column of ['rss', 'heap', 'beyond']) {
     row.querySelector(`.cell-${column} span`).textContent = '+999.9 KB';
   }
   for (const column of ['peak', 'allocated', 'freed', 'churn']) {

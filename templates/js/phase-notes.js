@@ -1,0 +1,43 @@
+// What is said of a phase in words: the parts of its RSS Δ, and whose its figures are too.
+(function (memdeep) {
+  'use strict';
+
+  const { format, phaseRows } = memdeep;
+  const WORTH_NAMING = 1 << 20; // bytes of a part below which its name says nothing
+  const say = (key, values) => memdeep.words.say(key, values);
+
+  // The largest part beyond the heap; or what the heap has that is in no RSS, where that is more.
+  function mainPart(phases, phase) {
+    const size = (part) => Math.abs(part.bytes);
+    const [largest = { bytes: 0 }] = phaseRows.partsOf(phases, phase)
+      .filter(({ name }) => name !== 'heap' && name !== 'resident')
+      .sort((one, other) => size(other) - size(one));
+    const untouched = -(phases.parts.untouched[phase] ?? 0);
+    if (Math.max(size(largest), untouched) < WORTH_NAMING) return null;
+    return untouched > size(largest) ? say('phases.part_untouched', { size_bytes: untouched }) : say('phases.part_' + largest.name);
+  }
+
+  // RSS Δ and its parts as one line; '' where they are not known.
+  function partsText(phases, phase) {
+    const parts = phaseRows.partsOf(phases, phase);
+    if (parts.length === 0) return '';
+    const text = parts.map(({ name: part, bytes }, place) => {
+      const size = say('phases.part_' + part) + ' ' + format.bytes(Math.abs(bytes));
+      return (place === 0 ? (bytes < 0 ? '− ' : '') : bytes < 0 ? ' − ' : ' + ') + size;
+    });
+    return say('phases.parts_sum', { bytes: format.signedBytes(phases.rss[phase]), parts: text.join('') });
+  }
+
+  // All that is said of a phase beside its figures, a sentence each.
+  function all(phases, phase) {
+    const untouched = -(phases.parts.untouched[phase] ?? 0);
+    return [
+      partsText(phases, phase),
+      untouched >= WORTH_NAMING ? say('phases.parts_untouched', { size_bytes: untouched }) : '',
+      phases.sharesRss[phase] ? say('phases.shares_rss_meaning') : '',
+      phases.overlaps[phase] ? say('phases.overlaps_meaning') : '',
+    ].filter((text) => text !== '');
+  }
+
+  memdeep.phaseNotes = { mainPart, partsText, all };
+})(globalThis.memdeep = globalThis.memdeep || {});
