@@ -77,7 +77,7 @@ def _without_tables(heap: Heap, phases: Sequence[Phase]) -> list[Phase]:
 
 
 def _without(phase: Phase, tables_bytes: int) -> Phase:
-    if phase.gap is None:
+    if phase.gap is None or not tables_bytes:
         return phase
     slack = max(0, phase.gap.slack_bytes - tables_bytes)
     return replace(phase, gap=replace(phase.gap, slack_bytes=slack))
