@@ -54,8 +54,16 @@ class DependenciesHook(MetadataHookInterface):
         compiled = [word for name in extras for word in metadata["optional-dependencies"][name]]
         metadata["dependencies"] = [
             *self.config["dependencies"],
-            *(f"{word}; platform_system != 'Windows'" for word in compiled),
+            *(with_marker(word, "platform_system != 'Windows'") for word in compiled),
         ]
+
+
+def with_marker(word: str, marker: str) -> str:
+    """Restrict the requirement ``word`` by ``marker``, and by the one that it has."""
+    name, _, own = (part.strip() for part in word.partition(";"))
+    if not own:
+        return f"{name}; {marker}"
+    return f"{name}; ({own}) and {marker}"
 
 
 def is_musl() -> bool:

@@ -55,11 +55,12 @@ def seal(run_dir: RunDirectory, on_step: OnStep) -> None:
     seal(run_dir, on_step)
 
 
-def load(path: Path) -> Recording:
+def load(path: Path, on_step: OnStep) -> Recording:
     """Read the recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
     if directory.is_directory(path):
         from memdeep.load.run import load_run
 
+        on_step("Reading the journal")
         return load_run(directory.existing(path))
     from memdeep.load.bare_capture import load_capture
 
@@ -69,7 +70,7 @@ def load(path: Path) -> Recording:
 def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFAULTS) -> Report:
     """Find everything there is to say about a recording. Raises CaptureError."""
     from memdeep.analysis.death import death, did_die
-    from memdeep.analysis.findings import findings
+    from memdeep.analysis.findings import Seen, findings
     from memdeep.analysis.outline import MAX_OPEN, outline
     from memdeep.analysis.patterns import patterns
     from memdeep.analysis.phases import heap_curve, phases
@@ -80,6 +81,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
 
     run = redacted(recording.run) if options.redact_args else recording.run
     died = did_die(run) and len(run.checkpoints) > 2
+    on_step("Finding the phases")
     outlined = outline(run.checkpoints, died=died)
     heap = recording.heap([item.stretches for item in outlined.phases], on_step)
     problems: list[Problem] = [*run.problems, *heap.problems]
@@ -89,6 +91,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
     run = replace(run, problems=tuple(problems))
     on_step("Finding the culprits")
     found_phases = phases(run, heap, outlined.phases)
+    on_step("Weighing the findings")
     sources = store.NOTHING
     if options.source is not False:
         found = read_sources(
@@ -103,8 +106,11 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
             heap,
             found_phases,
             len(run.checkpoints),
-            sees_malloc=run.mode.backend == "memray",
-            python_allocators=run.mode.python_allocators,
+            Seen(
+                malloc=run.mode.backend == "memray",
+                python_allocators=run.mode.python_allocators,
+                highest_rss_bytes=run.peak_rss_bytes,
+            ),
         ),
         heap_curve=heap_curve(run, heap),
         sources=sources.lines,
@@ -132,8 +138,8 @@ def write(
     """Write ``report`` to ``paths``, which are by name of output. Raises OutputError."""
     from memdeep.report import outputs
 
-    on_step("Writing the page")
     for name, path in paths.items():
+        on_step(f"Writing report{outputs.BY_NAME[name].suffix}")
         files.write_atomically(path, outputs.BY_NAME[name].encode(report, options))
 
 

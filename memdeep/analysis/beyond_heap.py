@@ -12,7 +12,7 @@ from pathlib import PurePath
 from memdeep.analysis.advice import patterns
 from memdeep.model import Advice, Finding, FindingKind, Frame, Heap, Origin, Phase, StackBytes
 
-MIN_BYTES = 16 << 20  # the tracker itself may add some ten MB
+MIN_BYTES = 16 << 20  # the tracer itself may add some of them
 # The tracker keeps the native stacks that it met in a tree: 69 to 71 bytes a node were measured, at
 # 70,000 and at 640,000 nodes.
 NATIVE_NODE_BYTES = 72

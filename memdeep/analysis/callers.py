@@ -1,4 +1,4 @@
-"""Finds the line of the main thread that called into a library whose own threads allocate.
+"""Finds the lines of the main thread that called into a library whose own threads allocate.
 
 Such a thread has no Python code on its stack. The main thread's stacks that lead through the same
 library, in the same phase, tell who gave it work.
@@ -6,65 +6,87 @@ library, in the same phase, tell who gave it work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.weights import MAIN_THREAD, in_other_thread
 from memdeep.model import Culprit, Frame, Heap, Lifetime, Origin, Phase, StackTree
 from memdeep.model.sums import Tally
 
+MAX_CALLERS = 3
+
 _OWN = (Origin.USER, Origin.TOOL)
+_OF_EVERY_THREAD = ("threading.py", "thread.py", "libc.so.6", "libpthread.so.0")
 
 
-def caller(heap: Heap, lines: ChargedLines, phase: Phase, culprit: Culprit) -> Frame | None:
-    """Return the line of the main thread with most bytes in ``phase`` through the same library.
+def callers(heap: Heap, lines: ChargedLines, phase: Phase, culprit: Culprit) -> tuple[Frame, ...]:
+    """Return the lines of the main thread with most bytes in ``phase`` through the same library.
 
-    None if the culprit is a line of the user's own, is no other thread's, or nothing tells.
+    There are at most three; none if the culprit is a line of the user's own or no other thread's.
     """
     tree = heap.tree
     if culprit.frame.origin in _OWN or not in_other_thread(tree, culprit.node):
-        return None
-    nodes = _main_thread_nodes(tree, lines, culprit.frame)
-    if not nodes:
-        return None
+        return ()
+    files = _libraries(tree.stack(culprit.node), culprit.frame)
+    if not files:
+        return ()
     segments = {
         segment
         for stretch in phase.outline.stretches
         for segment in range(stretch.start + 1, stretch.end + 1)
     }
-    sizes: Tally[int] = Tally()
-    for life in _all(heap):
+    sizes: dict[str, Tally[int]] = {}
+    nodes = _main_thread_nodes(tree, lines, files)
+    for life in _all(heap) if nodes else ():
         if life.node in nodes and life.born in segments:
-            sizes.add(lines.frame_ids[life.node], life.bytes, life.allocations)
-    if not sizes:
-        return None
-    most = max(sizes, key=lambda frame_id: (sizes[frame_id], -frame_id))
-    return tree.frames[most]
+            for file in nodes[life.node]:
+                sums = sizes.setdefault(file, Tally())
+                sums.add(lines.frame_ids[life.node], life.bytes, life.allocations)
+    for file in files:
+        if file in sizes:
+            ranked = sorted(sizes[file], key=lambda place: (-sizes[file][place][0], place))
+            return tuple(tree.frames[place] for place in ranked[:MAX_CALLERS])
+    return ()
 
 
-def _main_thread_nodes(tree: StackTree, lines: ChargedLines, library: Frame) -> set[int]:
-    """Find the main thread's stacks with user code that lead through the file of ``library``."""
+def _libraries(stack: Sequence[Frame], culprit: Frame) -> list[str]:
+    """List the files of a stack that tell what the thread works for, innermost first.
+
+    Those of the interpreter, of the C library and of `threading` are in the stacks of all.
+    """
+    found: dict[str, None] = {}
+    for frame in reversed(stack):
+        is_python = frame.origin in (Origin.LIBRARY, Origin.STDLIB)
+        is_compiled = frame.filename == culprit.filename or ".so" in frame.filename
+        if (is_python or is_compiled) and PurePath(frame.filename).name not in _OF_EVERY_THREAD:
+            found[frame.filename] = None
+    return list(found)
+
+
+def _main_thread_nodes(
+    tree: StackTree, lines: ChargedLines, files: Sequence[str]
+) -> dict[int, list[str]]:
+    """Find the main thread's stacks with user code, and which of ``files`` they lead through."""
+    wanted = {
+        place: 1 << files.index(frame.filename)
+        for place, frame in enumerate(tree.frames)
+        if frame.filename in files
+    }
+    through = [0] * len(tree.parents)
     is_of_main = bytearray(len(tree.parents))
-    is_through = bytearray(len(tree.parents))
-    found = set()
+    found = {}
     for node, (parent, frame_id) in enumerate(zip(tree.parents, tree.frame_ids, strict=True)):
-        frame = tree.frames[frame_id]
         if parent < 0:
+            frame = tree.frames[frame_id]
             is_thread = frame.origin is Origin.THREAD
             is_of_main[node] = is_thread and frame.function == MAIN_THREAD
         else:
             is_of_main[node] = is_of_main[parent]
-            is_through[node] = is_through[parent] or _is_of(frame, library)
-        if is_of_main[node] and is_through[node] and lines.frame(node).origin in _OWN:
-            found.add(node)
+            through[node] = through[parent] | wanted.get(frame_id, 0)
+        if is_of_main[node] and through[node] and lines.frame(node).origin in _OWN:
+            found[node] = [file for place, file in enumerate(files) if through[node] >> place & 1]
     return found
-
-
-def _is_of(frame: Frame, library: Frame) -> bool:
-    """Tell if two native frames are of one file: a source, or a library without symbols."""
-    if library.filename:
-        return frame.filename == library.filename
-    return frame.origin is library.origin and frame.function == library.function
 
 
 def _all(heap: Heap) -> Iterable[Lifetime]:

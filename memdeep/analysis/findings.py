@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from memdeep.analysis.advice.case import Case
 from memdeep.analysis.advice.judges import advise
 from memdeep.analysis.beyond_heap import beyond_heap
-from memdeep.analysis.callers import caller
+from memdeep.analysis.callers import callers
 from memdeep.analysis.charges import Charge, charges, outlives
 from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
@@ -41,12 +42,31 @@ RESERVED_SHARE = 0.1  # of a reservation at most is in use
 RESERVED_BYTES = 16 << 20  # of it in use are more than a reservation, whatever its size
 MIN_SHARE_OF_HIGHEST = 0.2  # of the heap at its highest point: who held more is always named
 
-_STAYED = (
-    FindingKind.GROWTH,
-    FindingKind.SHARED,
-    FindingKind.TOUCHED,
-    FindingKind.UNTRACKED,
-)
+# What stayed counts more than what was there at a peak, or what the kernel can take back. What is
+# only reserved costs nothing yet.
+_WEIGHTS = {
+    FindingKind.GROWTH: 2.0,
+    FindingKind.TOUCHED: 2.0,
+    FindingKind.SHARED: 2.0,
+    FindingKind.UNTRACKED: 2.0,
+    FindingKind.FILE: 1.5,
+    FindingKind.PEAK: 1.0,
+    FindingKind.HELD: 1.0,
+    FindingKind.RESERVED: 0.0,
+}
+MADE_BY_A_LINE = 0.5  # of freed memory that stayed: the line that had most of it leads
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the recording saw: all of malloc, each of Python's objects, and the highest RSS."""
+
+    malloc: bool = True
+    python_allocators: bool = False
+    highest_rss_bytes: int | None = None
+
+
+ALL_SEEN = Seen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +83,7 @@ class _Ground:
     lines: ChargedLines
     resident: ResidentHeap
     peak_bytes: int
+    highest_rss_bytes: int | None
     least_bytes: int
     homes: dict[tuple[int, int], int | None] = field(default_factory=dict)
 
@@ -80,9 +101,7 @@ def findings(
     heap: Heap,
     phases: Sequence[Phase],
     checkpoints: int,
-    *,
-    sees_malloc: bool = True,
-    python_allocators: bool = False,
+    seen: Seen = ALL_SEEN,
 ) -> tuple[Finding, ...]:
     """Find at most ten findings, most important first; at most three innermost peaks among them.
 
@@ -92,7 +111,7 @@ def findings(
 
     Bytes are charged to the innermost phase they were allocated in, so that nested phases do not
     tell the same thing twice. Where the tracer does not see all that malloc hands out, RSS beyond
-    the heap tells nothing.
+    the heap tells nothing: ``seen`` says so.
     """
     resident = ResidentHeap(heap)
     peak_bytes = _peak_in_use(heap, phases, resident)
@@ -103,6 +122,7 @@ def findings(
         lines=ChargedLines(heap.tree),
         resident=resident,
         peak_bytes=peak_bytes,
+        highest_rss_bytes=seen.highest_rss_bytes,
         least_bytes=max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * peak_bytes)),
     )
     growth = _growth(ground)
@@ -113,9 +133,10 @@ def findings(
         is_peak = finding.kind is FindingKind.PEAK
         return _importance(finding) * (0.5 if is_peak and is_known else 1)
 
-    found = growth + _peaks(ground) + _touched(ground)
-    if sees_malloc:
-        found += beyond_heap(heap, phases, python_allocators=python_allocators)
+    used_later = _touched(ground)
+    found = _still_reserved(growth, used_later) + used_later + _peaks(ground)
+    if seen.malloc:
+        found += beyond_heap(heap, phases, python_allocators=seen.python_allocators)
     ranked = sorted(found, key=importance, reverse=True)
     explaining = _explaining_the_highest_heap(ground, ranked)
     others = [finding for finding in ranked if finding not in explaining]
@@ -123,19 +144,44 @@ def findings(
     return _led_by_a_line(sorted(chosen, key=importance, reverse=True))
 
 
+def _still_reserved(growth: Sequence[Finding], used_later: Sequence[Finding]) -> list[Finding]:
+    """Leave out the reservations of which a later phase used most: that is told instead."""
+    used: dict[tuple[str, int] | None, int] = {}
+    for finding in used_later:
+        if finding.kind is FindingKind.TOUCHED:
+            line = _line_of(finding)
+            used[line] = used.get(line, 0) + finding.bytes
+    return [
+        finding
+        for finding in growth
+        if finding.kind is not FindingKind.RESERVED
+        or used.get(_line_of(finding), 0) < 0.5 * finding.bytes
+    ]
+
+
 def _led_by_a_line(ranked: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Put a line first if the leading finding names none and the line explains more."""
+    """Put a line first if the leading finding names none and the line explains more.
+
+    Freed memory that stayed was once allocated: a line of the phase that had most of as much, or
+    any that had more, explains it.
+    """
     if not ranked or ranked[0].culprit is not None:
         return tuple(ranked)
-    told = (one for one in ranked if one.culprit is not None and one.bytes_in_use > ranked[0].bytes)
-    first = next(told, ranked[0])
+    headline = ranked[0]
+    share = MADE_BY_A_LINE if headline.kind is FindingKind.HELD else 1.0
+    lines = [one for one in ranked if one.culprit is not None]
+    of_phase = (
+        one
+        for one in lines
+        if headline.phase in one.phases and one.bytes_in_use > share * headline.bytes
+    )
+    others = (one for one in lines if one.bytes_in_use > headline.bytes)
+    first = next(chain(of_phase, others), headline)
     return first, *(one for one in ranked if one is not first)
 
 
-def _importance(finding: Finding) -> int:
-    if finding.kind is FindingKind.RESERVED:
-        return 0  # it costs nothing yet
-    return finding.bytes_in_use * (2 if finding.kind in _STAYED else 1)
+def _importance(finding: Finding) -> float:
+    return finding.bytes_in_use * _WEIGHTS[finding.kind]
 
 
 def _highest(phases: Sequence[Phase]) -> tuple[int, Peak, Alive] | None:
@@ -177,7 +223,7 @@ def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> 
         found = next((item for item in ranked if _line_of(item) == line), None)
         held = _of_line(ground, culprit, in_use)
         case = Case(ground.heap, ground.lines, (ground.phases[place],), culprit, held)
-        explaining.append(found or _finding(FindingKind.PEAK, place, case))
+        explaining.append(found or _peak_finding(ground, place, case))
     return explaining
 
 
@@ -316,6 +362,13 @@ def _fate(ground: _Ground, lifetimes: Sequence[Lifetime], end: int) -> Fate:
     return replace(fate, alive_bytes=fate.alive_bytes - given_back, given_back_bytes=given_back)
 
 
+def _peak_finding(ground: _Ground, place: int, case: Case) -> Finding:
+    """Return the finding of bytes at a peak; no more of them was in use than the RSS ever had."""
+    found = _finding(FindingKind.PEAK, place, case)
+    most = ground.highest_rss_bytes
+    return found if most is None or most >= found.bytes else replace(found, resident_bytes=most)
+
+
 def _finding(kind: FindingKind, place: int, case: Case) -> Finding:
     suggestion = advise(case)
     return Finding(
@@ -328,7 +381,7 @@ def _finding(kind: FindingKind, place: int, case: Case) -> Finding:
         advice=None if suggestion is None else suggestion.advice,
         evidence={} if suggestion is None else suggestion.evidence,
         resident_bytes=case.culprit.resident_bytes,
-        called_by=caller(case.heap, case.lines, case.phases[0], case.culprit),
+        called_by=callers(case.heap, case.lines, case.phases[0], case.culprit),
     )
 
 
@@ -374,7 +427,7 @@ def _peaks(ground: _Ground) -> list[Finding]:
                 held_by = _of_line(ground, culprit, gone)
                 case = Case(ground.heap, ground.lines, (phase,), culprit, held_by)
                 end = Fate(0, ((place, culprit.bytes),))
-                found = replace(_finding(FindingKind.PEAK, place, case), fate=end)
+                found = replace(_peak_finding(ground, place, case), fate=end)
                 best = highest.setdefault(_line_of(found), found)
                 if (found.bytes, -found.phase) > (best.bytes, -best.phase):
                     highest[_line_of(found)] = found

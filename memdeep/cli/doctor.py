@@ -146,7 +146,11 @@ def _lz4() -> Check:
     version = _version("lz4")
     if version is None:
         return Check(
-            "lz4", "not installed", State.NOTE, "Compressed captures need it: pip install lz4."
+            "lz4",
+            "not installed",
+            State.NOTE,
+            "Without it, memray's reader reads captures that `memray run` has compressed, which "
+            "takes longer. pip install lz4; on musl and Python 3.15 that takes a C compiler.",
         )
     return Check("lz4", version)
 

@@ -45,7 +45,7 @@ def make(path: Path, into: Path | None, settings: Settings) -> Report:
         options = ReportOptions(
             **settings.of(Place.REPORT), cache=cache.directory_of("memdeep") / "templates"
         )
-        report = pipeline.analyse(pipeline.load(path), on_step, options)
+        report = pipeline.analyse(pipeline.load(path, on_step), on_step, options)
         paths = pipeline.report_paths(path if into is None else directory.make_directory(into))
         pipeline.write(report, paths, on_step, options)
     if not quiet:

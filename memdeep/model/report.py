@@ -270,7 +270,8 @@ class FindingKind(Enum):
 
     GROWTH: bytes that stayed. PEAK: bytes that were alive only at the peak. FILE and SHARED: pages
     of a mapped file and of shared memory that became resident. RESERVED: bytes that stayed but of
-    which hardly any were ever touched. UNTRACKED: the RSS grew and the heap did not. HELD: the heap
+    which hardly any were ever touched. TOUCHED: bytes allocated before the phase and used in it for
+    the first time. UNTRACKED: the RSS grew and the heap did not. HELD: the heap
     shrank and the RSS did not.
     """
 
@@ -333,13 +334,14 @@ class Finding:
 
     ``share`` is the part of the phase's kept bytes (GROWTH, RESERVED), of its peak (PEAK), of the
     bytes it freed (HELD), or of its RSS growth (all others). UNTRACKED and HELD have no culprit.
-    ``resident_bytes`` are those of the bytes that were resident; None where that was not measured.
-    ``evidence`` holds, by name, the figures and words that ``advice`` rests on. ``phases`` are all
-    that the bytes are summed over, ``phase`` is the one of them with the most; ``pattern`` is that
-    of their names, "" for segments, which have none, and for a single phase. ``arena_bytes`` are
-    those that Python's allocator asked for as arenas, which may outlive the objects in them.
-    ``called_by`` is the line of the main thread that called into the library in the phase, where
-    the bytes are those of a thread without Python code.
+    ``resident_bytes`` are those of the bytes that were resident, of a peak at most; None where that
+    was not measured. ``evidence`` holds, by name, the figures and words that ``advice`` rests on.
+
+    ``phases`` are all that the bytes are summed over, ``phase`` is the one of them with the most;
+    ``pattern`` is that of their names, "" for segments, which have none, and for a single phase.
+    ``arena_bytes`` are those that Python's allocator asked for as arenas, which may outlive the
+    objects in them. ``called_by`` are the lines of the main thread that called into the library in
+    the phase, where the bytes are those of a thread without code of the user's.
     """
 
     kind: FindingKind
@@ -353,7 +355,7 @@ class Finding:
     fate: Fate | None = None
     pattern: str = ""
     arena_bytes: int = 0
-    called_by: Frame | None = None
+    called_by: tuple[Frame, ...] = ()
     resident_bytes: int | None = None
 
     @property

@@ -185,7 +185,7 @@ def finding(report: Report, item: Finding, language: Language) -> str:
             peak_bytes=phase.highest_bytes if item.fate is None else phase.peak_bytes,
             where=where,
             size_bytes=item.bytes,
-        )
+        ) + _further(item, language)
     if item.kind is not FindingKind.GROWTH:
         return language.say(
             f"finding.{item.kind.value}",
@@ -215,9 +215,11 @@ def _further(item: Finding, language: Language) -> str:
     """Return how much of a finding is resident, if not nearly all, and who called a library."""
     said = ""
     if item.bytes_in_use < NEARLY_ALL * item.bytes:
-        said += language.say("finding.in_use", resident_bytes=item.resident_bytes)
-    if item.called_by is not None:
-        said += language.say("finding.called_by", where=location(item.called_by))
+        key = "finding.peak_in_use" if item.kind is FindingKind.PEAK else "finding.in_use"
+        said += language.say(key, resident_bytes=item.resident_bytes)
+    if item.called_by:
+        where = language.say("death.and").join(map(location, item.called_by))
+        said += language.say("finding.called_by", where=where)
     return said
 
 
@@ -276,9 +278,10 @@ def evidence(item: Finding, language: Language) -> str:
 def fate(report: Report, item: Finding, language: Language) -> str:
     """Return what became of a finding's bytes, without small parts; empty if it is unknown.
 
-    A peak's own sentence says that they were freed before the phase ended.
+    A peak's own sentence says that they were freed before the phase ended; a reservation holds next
+    to nothing.
     """
-    if item.fate is None or item.kind is FindingKind.PEAK:
+    if item.fate is None or item.kind in (FindingKind.PEAK, FindingKind.RESERVED):
         return ""
     ends = {"completed": "end", "ended": "exit"}
     alive = f"finding.alive_at_{ends.get(verdict(report.run.exit), 'death')}"

@@ -25,7 +25,7 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.analysis.findings import MAX_FINDINGS, findings
+from memdeep.analysis.findings import MAX_FINDINGS, Seen, findings
 from memdeep.model import (
     Advice,
     Finding,
@@ -146,6 +146,15 @@ def test_bytes_that_were_there_only_at_the_peak_are_a_finding() -> None:
     assert (other.culprit.frame.lineno, other.bytes, other.share) == (1, 30 * MB, 0.3)
 
 
+def test_no_more_was_in_use_at_a_peak_than_the_rss_ever_had() -> None:
+    stacks, (node,) = tree([KEEP])
+    peak = Peak(600 * MB, 0.5, AliveStacks((StackBytes(node, 600 * MB, 1),)))
+    one = phase(peak=peak, stretches=(Stretch(0, 1),))
+    held = plain_heap(stacks, (), 2, peak_bytes=600 * MB)
+    (item,) = findings(held, [one], 2, Seen(highest_rss_bytes=250 * MB))
+    assert (item.bytes, item.resident_bytes) == (600 * MB, 250 * MB)
+
+
 def test_what_is_still_alive_at_the_end_is_not_the_peaks() -> None:
     lives = [lifetime(1, 1, bytes=60 * MB)]
     items = at_a_peak(30 * MB, 70 * MB, lives=lives, end=60 * MB)
@@ -199,4 +208,4 @@ def test_memory_beyond_the_heap_is_told_only_where_the_tracer_sees_malloc() -> N
     grown = phase(rss_delta_bytes=90 * MB, gap=Gap(0, 90 * MB, 0))
     held = plain_heap(tree([frame()])[0])
     assert [item.kind for item in findings(held, [grown], 2)] == [FindingKind.UNTRACKED]
-    assert findings(held, [grown], 2, sees_malloc=False) == ()
+    assert findings(held, [grown], 2, Seen(malloc=False)) == ()

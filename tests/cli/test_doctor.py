@@ -85,6 +85,7 @@ def test_a_missing_memray_is_bad(run_memdeep: RunMemdeep, tmp_path: Path) -> Non
     assert rows(done.stdout)["lz4"] == ("note", "not installed")
     assert rows(done.stdout)["symbols"] == ("note", "memray's resolver")
     assert "pip install memray" in done.stdout.decode()
+    assert "Without it, memray's reader reads captures" in done.stdout.decode()
     assert max(map(len, done.stdout.decode().splitlines())) <= 80
 
 

@@ -26,6 +26,8 @@ REPORT_SCHEMA = ROOT / "memdeep" / "schema" / "report-2.schema.json"
 TIMEOUT_S = 30.0
 # `symbols` is there too, where the native stacks of the run could be named.
 RUN_FILES = ("capture.bin", "journal.jsonl", "meta.json", "monitor.log", "samples")
+if sys.platform == "linux":
+    RUN_FILES += ("mappings",)
 
 Completed = subprocess.CompletedProcess[bytes]
 RunMemdeep = Callable[..., Completed]

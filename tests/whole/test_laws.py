@@ -40,7 +40,7 @@ def record(directory: Path, program: str, *options: str) -> Path:
 
 
 def analysed(run_dir: Path) -> Report:
-    return pipeline.analyse(pipeline.load(run_dir), lambda _: None)
+    return pipeline.analyse(pipeline.load(run_dir, lambda _: None), lambda _: None)
 
 
 @dataclass(frozen=True)

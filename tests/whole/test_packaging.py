@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from running import ROOT
 
 if sys.version_info >= (3, 11):
@@ -84,6 +85,44 @@ def test_on_musl_nothing_is_required_that_has_no_wheels_there(
     names = {re.split(r"[^\w-]", word)[0] for word in fields["dependencies"]}
     assert names >= {"memray", "psutil", "jinja2", "rich"}
     assert (names & {"symbolic", "cffi", "multi-demangle", "lz4"} == set()) is musl
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.14", "3.15"])
+@pytest.mark.parametrize("system", ["Linux", "Darwin", "Windows"])
+def test_lz4_is_required_where_there_are_wheels_of_it(
+    built: Path, python: str, system: str
+) -> None:
+    (wheel,) = built.glob("*.whl")
+    here = {"python_version": python, "platform_system": system, "extra": ""}
+    markers = [word.marker for word in requirements(wheel) if word.name == "lz4"]
+    is_required = any(marker is None or marker.evaluate(here) for marker in markers)
+    assert is_required is (python != "3.15" and system != "Windows" and "musl" not in wheel.name)
+    with_extra = here | {"extra": "lz4"}
+    is_wanted = any(marker is None or marker.evaluate(with_extra) for marker in markers)
+    assert is_wanted is (python != "3.15")
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("a>=1", "a>=1; m == '1'"),
+        ("a>=1; x == '2'", "a>=1; (x == '2') and m == '1'"),
+        ("a; x == '2' or y == '3'", "a; (x == '2' or y == '3') and m == '1'"),
+    ],
+)
+def test_markers_are_joined(monkeypatch: pytest.MonkeyPatch, word: str, expected: str) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    assert importlib.import_module("hatch_build").with_marker(word, "m == '1'") == expected
+
+
+def requirements(wheel: Path) -> list[Requirement]:
+    """What ``wheel`` requires, and its extras."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        fields = archive.read(name).decode()
+    head = "Requires-Dist: "
+    lines = fields.partition("\n\n")[0].splitlines()
+    return [Requirement(line.removeprefix(head)) for line in lines if line.startswith(head)]
 
 
 def test_the_wheel_requires_what_this_system_can_have(built: Path) -> None:

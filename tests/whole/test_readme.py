@@ -79,7 +79,7 @@ def test_make_demo_names_the_report_and_the_line(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "in 加载config, still alive at its" in done.stderr
+    assert "in 加载config, still there at its" in done.stderr
     assert "Report: memdeep-runs/deepseek_backtest-" in done.stderr
 
 

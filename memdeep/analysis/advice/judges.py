@@ -180,7 +180,7 @@ def _pool(case: Case) -> Suggestion | None:
 
 
 def _untouched(case: Case) -> Suggestion | None:
-    """Judge a reservation: as much of a phase's gap as nothing else can account for.
+    """Judge a reservation: what was measured, or what of a phase's gap nothing else accounts for.
 
     The other lines of the phase may have some of it. So may memory that was resident and free at
     its start: what is allocated there adds nothing to the RSS, though it is touched.
@@ -192,10 +192,15 @@ def _untouched(case: Case) -> Suggestion | None:
         return None
     if phase.rss_start_bytes is None:
         return None
-    others = max(0, phase.heap.kept_bytes - case.culprit.bytes)
-    free = max(0, phase.rss_start_bytes - phase.heap.start_bytes)
-    untouched = phase.gap.untouched_bytes - others - free
-    if phase.gap.untouched_bytes > case.culprit.bytes or not case.is_most(untouched):
+    if case.culprit.resident_bytes is not None:
+        untouched = case.culprit.bytes - case.culprit.resident_bytes
+    else:
+        others = max(0, phase.heap.kept_bytes - case.culprit.bytes)
+        free = max(0, phase.rss_start_bytes - phase.heap.start_bytes)
+        untouched = phase.gap.untouched_bytes - others - free
+        if phase.gap.untouched_bytes > case.culprit.bytes:
+            return None
+    if not case.is_most(untouched):
         return None
     return Suggestion(
         Advice.UNTOUCHED,

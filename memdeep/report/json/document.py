@@ -203,9 +203,9 @@ def _finding(report: Report, item: Finding, phases: Phases, culprits: Culprits) 
         "culprits": listed([]),
         "advice": sentences.advice(item, ENGLISH) or None,
         "evidence": dict(item.evidence),
-        "called_by": None
-        if item.called_by is None
-        else {"filename": item.called_by.filename, "lineno": item.called_by.lineno},
+        "called_by": [
+            {"filename": frame.filename, "lineno": frame.lineno} for frame in item.called_by
+        ],
         "fate": None if item.fate is None else _fate(item.fate, phases),
     }
 
