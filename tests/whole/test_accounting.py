@@ -78,7 +78,8 @@ def test_lines_add_up_to_what_they_are_lines_of(accounts: Accounts) -> None:
             assert listed <= phase[total]
             assert not phase[lines] or listed > phase[total] - NOISE
             for culprit in phase[lines]:
-                assert culprit["share"] == pytest.approx(culprit["bytes"] / phase[total])
+                share = culprit["bytes"] / phase[total]
+                assert culprit["share"] == pytest.approx(share, abs=1e-6)
 
 
 def test_the_rss_is_the_kernels(accounts: Accounts) -> None:

@@ -22,8 +22,11 @@ from memdeep.model.sums import Tally, stacks_of
 from memdeep.rundir import mappings
 from memdeep.rundir.mappings import Reading
 
-# A piece that lacks less is not looked at by stack: there may be very many of them in it.
+# A piece that lacks less is not looked at by stack: there may be very many of them in it. In small
+# pieces there are few: of those an eighth is enough.
 WORTH_STACKS = 1 << 20
+WORTH_STACKS_IN_SMALL = 1 << 16
+WORTH_SHARE = 8
 MIN_RUN = 2  # samples that were not resident, one beside the other: fewer are chance
 MAX_ADDRESS = 1 << 51  # of what a capture can name
 
@@ -47,7 +50,9 @@ class Piece:
         """Tell whether the stacks of what is alive in it are of interest."""
         if self.kind in (mappings.FILE, mappings.SHARED):
             return True
-        return self.end - self.start - self.anonymous_bytes >= WORTH_STACKS
+        size = self.end - self.start
+        worth = max(WORTH_STACKS_IN_SMALL, size // WORTH_SHARE)
+        return size - self.anonymous_bytes >= min(WORTH_STACKS, worth)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,19 @@ def test_the_figures_add_up(layout: list[Mapping], live: list[tuple[int, int, in
         assert one.heap_bytes + one.untouched_bytes + mapped == sum(found.alive)
 
 
+def test_many_mappings_that_each_lack_a_little_are_told_by_stack() -> None:
+    """As a library does that maps a megabyte for each of its caches and fills most of it."""
+    size, filled, count = 1 << 20, 800 << 10, 120
+    starts = [(place + 1) * 2 * size for place in range(count)]
+    layout = [
+        Mapping((start, start + size), mappings.ANONYMOUS, "", (filled, filled)) for start in starts
+    ]
+    look = at(1, layout)
+    (one,) = residency([(look, join(look, [(start, size, 1) for start in starts]))], [-1, 0])
+    assert one.heap_bytes == count * filled
+    assert one.untouched_bytes == count * (size - filled)
+
+
 @given(layout=layouts(), live=allocations(), by_name=st.booleans())
 def test_the_compiled_join_is_the_same(
     layout: list[Mapping], live: list[tuple[int, int, int]], by_name: bool
