@@ -110,25 +110,30 @@ def _with_figures(
         first = phases[members[0]].outline
         parent = first.parent if within is None else None
         stretches = _joined(s for place in members for s in phases[place].outline.stretches)
-        of_members = [phases[place].outline for place in members]
-        threads = {outline.thread for outline in of_members}
-        outlines.append(
-            PhaseOutline(
-                pattern,
-                kind,
-                first.depth,
-                parent,
-                stretches,
-                (first.thread,) * len(stretches) if len(threads) == 1 and first.thread else (),
-                any(outline.overlaps for outline in of_members),
-            )
-        )
+        outlines.append(PhaseOutline(pattern, kind, first.depth, parent, stretches))
     peaks = [_highest(phases[place].peak for place in members) for (*_, members), _ in found]
     summed = with_figures(run, replace(heap, peaks=tuple(peaks)), outlines)
     return tuple(
-        Pattern(phase, members, within)
+        Pattern(_of_members(phase, [phases[place] for place in members]), members, within)
         for phase, ((*_, members), within) in zip(summed, found, strict=True)
     )
+
+
+def _of_members(summed: Phase, members: Sequence[Phase]) -> Phase:
+    """Add what is so of the members: their thread, if they have one, and if any overlaps.
+
+    The figures are those of all threads: where others moved memory beside a member, the sum is of
+    no single thread.
+    """
+    threads = {phase.outline.thread for phase in members}
+    is_one = len(threads) == 1 and not any(phase.shares_rss for phase in members)
+    (thread,) = threads if is_one else {None}
+    outline = replace(
+        summed.outline,
+        threads=() if thread is None else (thread,) * summed.repeats,
+        overlaps=any(phase.outline.overlaps for phase in members),
+    )
+    return replace(summed, outline=outline)
 
 
 def _joined(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:

@@ -2,7 +2,7 @@
 (function (memdeep) {
   'use strict';
 
-  const { format, scope: scopes } = memdeep;
+  const { format, scope: scopes, threadLimit } = memdeep;
   const NATIVE_MODES = ['fold', 'show', 'hide'];
   const say = (key, values) => memdeep.words.say(key, values);
 
@@ -11,15 +11,16 @@
     const { core } = data;
     const one = (name) => root.querySelector('[data-' + name + ']');
     const part = {
-      metrics: one('metrics'), views: one('views'), search: one('search'), native: one('native-mode'),
+      metrics: one('metrics'), views: one('views'), search: one('search'), native: one('native-mode'), thread: one('thread-choice'),
       matched: one('matched'), steps: one('match-steps'),
     };
     const flags = [...root.querySelectorAll('[data-flag]')];
+    const threads = threadLimit.threadsOf(core);
 
     function totalText(state, metric) {
-      const total = scopes.total(data.blocks, state.scope, metric);
+      const total = threadLimit.total(data.blocks, state.scope, metric, state.thread);
       if (state.versus === null) return metric === 'growth' ? format.signedBytes(total) : format.bytes(total);
-      const other = scopes.total(data.blocks, state.versus, metric);
+      const other = threadLimit.total(data.blocks, state.versus, metric, state.thread);
       return format.signedBytes(total === null || other === null ? null : total - other);
     }
 
@@ -40,6 +41,7 @@
         tab.setAttribute('aria-pressed', String(tab.dataset.view === state.view));
       }
       part.native.value = state.native;
+      part.thread.value = state.thread ?? '';
       for (const flag of flags) flag.checked = state[flag.dataset.flag];
       if (part.search.value.trim() !== state.query) part.search.value = state.query;
       root.querySelectorAll('[data-only-flame]').forEach((tool) => { tool.hidden = state.view !== 'flame'; });
@@ -61,13 +63,16 @@
       }
     }
 
+    function option(value, text) {
+      const made = document.createElement('option');
+      made.value = value;
+      made.textContent = text;
+      return made;
+    }
+
     function speak() {
-      part.native.replaceChildren(...NATIVE_MODES.map((mode) => {
-        const made = document.createElement('option');
-        made.value = mode;
-        made.textContent = say('flame.native_' + mode);
-        return made;
-      }));
+      part.native.replaceChildren(...NATIVE_MODES.map((mode) => option(mode, say('flame.native_' + mode))));
+      part.thread.replaceChildren(option('', say('flame.all_threads')), ...threads.map((thread) => option(thread, data.frames.functionName(thread))));
     }
 
     function onSearchKey(event) {
@@ -89,6 +94,10 @@
     part.search.addEventListener('input', () => store.set({ query: part.search.value.trim() }));
     part.search.addEventListener('keydown', onSearchKey);
     part.native.addEventListener('change', () => store.set({ native: part.native.value }));
+    part.thread.addEventListener('change', () => {
+      store.set({ thread: part.thread.value === '' ? null : Number(part.thread.value), frames: [], selected: null });
+    });
+    part.thread.parentElement.hidden = threads.length === 0;
     part.steps.addEventListener('click', (event) => {
       const step = event.target.closest('button');
       if (step) on.match(Number(step.dataset.step));

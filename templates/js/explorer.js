@@ -2,9 +2,9 @@
 (function (memdeep) {
   'use strict';
 
-  const { scope: scopes, format } = memdeep;
+  const { scope: scopes, threadLimit, format } = memdeep;
   const FOLDED_WORTH_SAYING = 0.0005;
-  const SUMS = ['scope', 'versus', 'metric'];
+  const SUMS = ['scope', 'versus', 'thread', 'metric'];
   const TREE = [...SUMS, 'native', 'invert', 'threads', 'imports', 'flip'];
   const TABLES = ['lines', 'functions', 'modules'];
   const say = (key, values) => memdeep.words.say(key, values);
@@ -59,14 +59,15 @@
     async function need(state) {
       const names = new Set(['largest', 'transients', ...(usesLines(state) ? ['lines'] : [])]);
       for (const scope of [state.scope, state.versus]) {
-        if (scope !== null) scopes.blocksFor(core, scope, state.metric, 'node').forEach((name) => names.add(name));
+        const metrics = state.thread === null || scope?.kind !== 'phase' ? [state.metric] : [state.metric, 'peak'];
+        for (const metric of scope === null ? [] : metrics) scopes.blocksFor(core, scope, metric, 'node').forEach((name) => names.add(name));
       }
       await data.need([...names].filter((name) => !(name in blocks) && data.has(name)));
     }
 
     function addUp(state, isNew) {
-      if (isNew) sums = { node: scopes.picture(blocks, state, 'node'), line: null };
-      if (usesLines(state)) sums.line ??= scopes.picture(blocks, state, 'line');
+      if (isNew) sums = { node: threadLimit.picture(blocks, state, 'node'), line: null };
+      if (usesLines(state)) sums.line ??= threadLimit.picture(blocks, state, 'line');
     }
 
     function whyEmpty(state) {

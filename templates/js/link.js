@@ -12,7 +12,7 @@
   const KINDS = ['lines', 'functions', 'modules'];
   // Browsers take few changes of the address at a time: one that is no step waits for the next ones.
   const PATIENCE_MS = 300;
-  const STEPS = ['scope', 'versus', 'metric', 'view', 'frames', 'file']; // worth a step in the history
+  const STEPS = ['scope', 'versus', 'thread', 'metric', 'view', 'frames', 'file']; // worth a step in the history
 
   function scopeText(scope) {
     return scope.kind === 'phase' ? 'phase-' + scope.phase : scope.from + '-' + scope.to;
@@ -54,6 +54,7 @@
     words.set('metric', state.metric);
     for (const key of ['view', 'native']) if (state[key] !== DEFAULTS[key]) words.set(key, state[key]);
     for (const key of FLAGS) if (state[key]) words.set(key, '1');
+    if (state.thread !== null) words.set('thread', state.thread);
     if (state.query !== '') words.set('find', state.query);
     if (state.frames.length > 0) words.set('frame', state.frames.join('.'));
     if (state.file !== null) words.set('file', state.file);
@@ -76,6 +77,7 @@
     }
     if (scope !== null && !limits.metrics(scope, patch.versus).includes(patch.metric)) delete patch.metric;
     for (const key of FLAGS) patch[key] = words.get(key) === '1';
+    patch.thread = limits.threads.find((thread) => String(thread) === words.get('thread')) ?? null;
     patch.query = words.get('find') ?? '';
     patch.frames = framesOf(words.get('frame'), limits);
     patch.selected = rowOf(words.get('row'), limits);

@@ -27,6 +27,7 @@
       phases: core.phases.name.length,
       checkpoints: core.checkpoints.time.length,
       frames: data.frames.count,
+      threads: memdeep.threadLimit.threadsOf(core),
       metrics: (scope, versus) => memdeep.scope.metricsOf(core, scope, versus),
     };
     const linked = memdeep.link.read(location.hash, limits);

@@ -110,7 +110,7 @@
 
   // Of all stacks together, the line that is charged is the one to look at.
   function ofFrames({ core, blocks }, sums, path, options) {
-    const flags = memdeep.flameTree.nodesThrough(core, path, options);
+    const flags = memdeep.threadLimit.within(core, memdeep.flameTree.nodesThrough(core, path, options), options.thread);
     const charged = path.length === 0 ? chargedFrames(core) : null;
     return {
       flags,
@@ -121,24 +121,24 @@
     };
   }
 
-  // Figures of a row are exact: they come from the lines, which are never folded. A row that is
-  // charged with nothing has the stacks that lead through it.
-  function ofRow({ core, frames, blocks }, sums, { kind, frame }) {
+  // Figures of a row are exact: they come from the lines, which are never folded; those of one
+  // thread come from its stacks. A row that is charged with nothing has the stacks that lead through it.
+  function ofRow({ core, frames, blocks }, sums, { kind, frame }, { thread }) {
     const group = groupsOf(frames, kind);
     const isIn = (one) => Number(group[one] === group[frame]);
     const lines = Uint8Array.from(core.lines, isIn);
     const own = sumOver(sums.line, lines);
-    if (own.bytes !== 0) {
+    const charged = memdeep.threadLimit.within(core, Uint8Array.from(chargedFrames(core), isIn), thread);
+    if (own.bytes !== 0 && thread === null) {
       return {
-        flags: Uint8Array.from(chargedFrames(core), isIn),
+        flags: charged,
         sum: own,
         alive: aliveOverTime(core, blocks.lines, blocks.lines.line, lines),
         fate: (scope) => fateOf(blocks, scope, 'line', lines),
         isHere: isIn,
       };
     }
-    const flags = Uint8Array.from(core.nodes.frame, isIn);
-    core.nodes.parent.forEach((above, node) => { if (above >= 0 && flags[above]) flags[node] = 1; });
+    const flags = own.bytes !== 0 ? charged : stacksThrough(core, isIn, thread);
     return {
       flags,
       sum: sumOver(sums.node, flags),
@@ -148,11 +148,17 @@
     };
   }
 
+  function stacksThrough(core, isIn, thread) {
+    const flags = Uint8Array.from(core.nodes.frame, isIn);
+    core.nodes.parent.forEach((above, node) => { if (above >= 0 && flags[above]) flags[node] = 1; });
+    return memdeep.threadLimit.within(core, flags, thread);
+  }
+
   // `sums` = { node, line } are pictures (scope.js), `line` only needed for a row; `state` the store's.
   function describe(data, sums, selected, state) {
     const { flags, sum, alive, fate, isHere } = 'frames' in selected
       ? ofFrames(data, sums, selected.frames, state)
-      : ofRow(data, sums, selected);
+      : ofRow(data, sums, selected, state);
     const moved = (bytes) => bytes.reduce((total, one) => total + Math.abs(one), 0);
     const stacks = stacksOf(sums.node, flags);
     const whole = moved(sums.node.bytes);

@@ -192,6 +192,18 @@ def test_tasks_of_one_thread_share_what_it_allocates_and_say_so() -> None:
     assert deltas(report)["x"] == deltas(report)["y"] == 10
 
 
+@pytest.mark.parametrize(("beside", "thread"), [("", "A"), ("b", None)])
+def test_a_pattern_has_the_thread_of_its_phases_unless_others_are_in_its_figures(
+    beside: str, thread: str | None
+) -> None:
+    text = " ".join(["b+beside", *(f"a+day{n} a-day{n}" for n in range(4)), "b-beside"])
+    ends = [place for place, word in enumerate(text.split(), 1) if word.startswith("a-")]
+    lives = [lifetime(NODE[who], end, bytes=3 * MB) for who in f"a{beside}" for end in ends]
+    (days,) = (item.phase for item in made(text, *lives).patterns if item.phase.name == "day*")
+    assert days.outline.thread == thread
+    assert not days.outline.overlaps
+
+
 def test_a_phase_of_threads_one_after_the_other_is_one_phase() -> None:
     (phase,) = (
         item

@@ -6,9 +6,9 @@ const { gzipSync } = require('node:zlib');
 const { load } = require('./scripts.js');
 const { randomRun, SCOPES, THREAD } = require('./runs.js');
 
-const { scope: scopes, flameLayout: layout, ranking, selection, payload, sparkline, sourceView, stackPanel } = load();
+const { scope: scopes, flameLayout: layout, ranking, threadLimit, selection, payload, sparkline, sourceView, stackPanel } = load();
 const KINDS = ['lines', 'functions', 'modules'];
-const OPTIONS = { native: 'show', threads: true, imports: true, invert: false };
+const OPTIONS = { thread: null, native: 'show', threads: true, imports: true, invert: false };
 const STATES = [
   { ...OPTIONS, scope: SCOPES[0], versus: null, metric: 'retained' },
   { ...OPTIONS, scope: SCOPES[4], versus: null, metric: 'allocated' },
@@ -67,6 +67,35 @@ test('a library is one module, and so is a file of the program', () => {
   assert.equal(ranking.moduleOf('/usr/lib/python3.12/copy.py', 'f'), 'copy');
   assert.equal(ranking.moduleOf('/home/quant/learning.py', 'f'), '/home/quant/learning.py');
   assert.equal(ranking.moduleOf('', 'malloc'), 'malloc');
+});
+
+test('limited to a thread, each view has the bytes of its stacks and of no other', () => {
+  eachState((data, sums, state) => {
+    const { nodes } = data.core;
+    const outermost = (node) => { while (nodes.parent[node] >= 0) node = nodes.parent[node]; return node; };
+    const isIts = nodes.frame.map((_, node) => nodes.frame[outermost(node)] === 0);
+    const its = { ...state, thread: 0 };
+    const limited = { node: threadLimit.picture(data.blocks, its, 'node'), line: threadLimit.picture(data.blocks, its, 'line') };
+    assert.ok(isIts.some((one) => one && !isIts.every(Boolean)));
+    limited.node.bytes.forEach((bytes, node) => assert.equal(bytes, isIts[node] ? sums.node.bytes[node] : 0));
+    assert.equal(threadLimit.total(data.blocks, state.scope, state.metric, 0), limited.node.total);
+    assert.equal(layout.build(data.core, limited.node, its).net[0], limited.node.total);
+    assert.equal(selection.describe(data, limited, { frames: [] }, its).bytes, limited.node.total);
+    for (const kind of KINDS) {
+      const rows = ranking.rank(data, limited.line, limited.node, kind);
+      assert.equal(sum(rows.map((row) => row.own)), limited.node.total);
+      for (const row of rows.slice(0, 20)) {
+        const found = selection.describe(data, limited, { kind, frame: row.frame }, its);
+        assert.equal(found.bytes, row.own !== 0 ? row.own : row.total);
+        assert.ok(found.stacks.every((stack) => isIts[stack]));
+      }
+    }
+  });
+});
+
+test('threads are offered where there is more than one', () => {
+  assert.deepEqual([...threadLimit.threadsOf({ threads: [0, 9] })], [0, 9]);
+  assert.deepEqual([...threadLimit.threadsOf({ threads: [0] })], []);
 });
 
 test('a selected frame has the bytes of its place in the graph', () => {

@@ -11,7 +11,7 @@ const memdeep = load(['format', 'names', 'store', 'link', 'timeline-reading', 'p
 const plain = (value) => JSON.parse(JSON.stringify(value));
 const same = (actual, expected) => assert.deepEqual(plain(actual), plain(expected));
 
-const LIMITS = { phases: 9, checkpoints: 20, frames: 90, metrics: () => ['retained', 'peak', 'freed', 'growth'] };
+const LIMITS = { phases: 9, checkpoints: 20, frames: 90, threads: [7, 40], metrics: () => ['retained', 'peak', 'freed', 'growth'] };
 
 test('a tie is rounded to the even digit, as Python rounds it', () => {
   const { bytes, percent, seconds } = memdeep.format;
@@ -32,6 +32,7 @@ test('an address restores what it was written from', () => {
     { frames: [12, 40, 7], view: 'source', file: 5 },
     { selected: { kind: 'modules', frame: 89 }, view: 'modules' },
     { frames: [3], selected: { frames: [3, 12, 40] } },
+    { thread: 40 },
   ];
   for (const state of states) {
     const whole = { ...plain(memdeep.store.DEFAULTS), ...state };
@@ -43,7 +44,7 @@ test('what is damaged or out of range in an address is left out', () => {
   for (const hash of ['#phase=9', '#phase=-1', '#phase=1e3', '#between=5-5', '#between=9-2', '#between=0-20', '#between=a-b']) {
     assert.equal('scope' in memdeep.link.read(hash, LIMITS), false, hash);
   }
-  const read = memdeep.link.read('#phase=1&metric=nonsense&view=%00&native=1&frame=1.x.2&vs=phase-99&file=../x&invert=yes', LIMITS);
+  const read = memdeep.link.read('#phase=1&metric=nonsense&view=%00&native=1&frame=1.x.2&vs=phase-99&thread=8&file=../x&invert=yes', LIMITS);
   same(read, { ...plain(memdeep.store.DEFAULTS), scope: { kind: 'phase', phase: 1 }, metric: undefined });
   for (const row of ['lines.90', 'lines.1.2', 'nonsense.1', '1..2', '3.90', 'lines', '']) {
     assert.equal(memdeep.link.read('#phase=1&row=' + row, LIMITS).selected, null, row);

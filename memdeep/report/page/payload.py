@@ -38,6 +38,7 @@ from memdeep.text.safe import plain, plain_code
 VERSION = 2
 MAX_CURVE_POINTS = 4000
 MAX_TREND_POINTS = 100
+MIN_THREAD_SHARE = 1 / 1000  # of all allocated bytes: helpers of the tracer hold a few KB
 NEVER = -1  # the death of bytes that were not freed
 
 _ORIGINS = {
@@ -165,6 +166,7 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
             "times": [times for _, times in index.repeats],
         },
         "lines": [index.frames[frame] for frame in lines.frames],
+        "threads": _threads(folded, index),
         "checkpoints": {
             "label": [plain(point.label) for point in points],
             "kind": [point.kind.value for point in points],
@@ -193,6 +195,25 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
         },
         "strings": list(index.strings),
     }
+
+
+def _threads(folded: FoldedHeap, index: _Index) -> list[int]:
+    """Return the frames of the threads that allocated a share worth looking at, in order."""
+    threads: list[int] = []
+    for parent, frame in zip(index.parents, index.node_frames, strict=True):
+        threads.append(frame if parent < 0 else threads[parent])
+    allocated: dict[int, int] = {}
+    for lives in (folded.lifetimes, folded.transients or ()):
+        for node, *_, size, _ in lives:
+            (place,) = index.nodes([node])
+            allocated[threads[place]] = allocated.get(threads[place], 0) + size
+    least = MIN_THREAD_SHARE * sum(allocated.values())
+    frames = list(index.frames)
+    return sorted(
+        frame
+        for frame, size in allocated.items()
+        if frames[frame].origin is Origin.THREAD and size >= least
+    )
 
 
 def _steps(values: Sequence[int]) -> list[int]:

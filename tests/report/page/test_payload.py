@@ -24,6 +24,7 @@ from factories import (
     program,
     report,
     run,
+    thread_root,
     transient,
     tree,
     trees,
@@ -227,6 +228,18 @@ def test_what_has_no_caller_to_go_to_has_a_nameless_stack(monkeypatch: pytest.Mo
         (1, 1),
     ]
     assert core["folded"] == 0.1
+
+
+def test_threads_with_a_share_worth_looking_at_are_named() -> None:
+    names = ("MainThread", "worker", "helper of the tracer")
+    stacks, nodes = tree(*([thread_root(name), frame(lineno=9)] for name in names), [frame("x")])
+    lives = [
+        lifetime(node, bytes=size)
+        for node, size in zip(nodes, (8 * MB, 2 * MB, 2000, 5 * MB), strict=True)
+    ]
+    core = read(analysed(run("x"), stacks, lives))["core"]
+    of = [core["strings"][core["frames"]["function"][place]] for place in core["threads"]]
+    assert of == ["MainThread", "worker"]
 
 
 def test_source_lines_come_in_runs_and_only_of_files_that_are_named() -> None:

@@ -13,6 +13,7 @@ from browser import needs_browser
 from running import Scenes, read_json
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 from windows import Window
 
 from memdeep.text.units import size
@@ -368,6 +369,30 @@ def test_a_phase_tells_the_parts_of_its_rss_and_whose_its_figures_are_too(
     page.choose_phase("task 2")
     assert "cannot be told apart" in page.texts("[data-scope-notes] p")[-1]
     assert "cannot be told" in page.one("#phases tr.selected .overlaps").get_attribute("title")
+    assert window.complaints() == []
+
+
+def test_all_views_can_be_limited_to_a_thread(window: Window, scenes: Scenes) -> None:
+    page = window.opened(scenes.page("threads"))
+    last = page.run("return memdeep.page.data.core.checkpoints.time.length - 1")
+    page = window.opened(scenes.page("threads"), f"#between=0-{last}&metric=allocated")
+    total = "[data-metric=allocated] [data-total]"
+    whole = page.text(total)
+    Select(page.one("[data-thread-choice]")).select_by_visible_text("worker-2")
+    page.wait(lambda: page.text(total) != whole)
+    limited = page.text(total)
+    assert 19 <= float(limited.removesuffix(" MB")) <= 22
+    assert "thread=" in page.link()
+    page.one("[data-view=functions]").click()
+    page.wait(lambda: len(page.all(".lines tbody tr[data-place]")) > 0)
+    (most, *_) = page.all(".lines tbody tr[data-place]")
+    assert "19." in most.text
+    assert not any("tasks" in name for name in page.texts(".lines .line-name"))
+    again = window.opened(scenes.page("threads"), page.link())
+    assert again.text(total) == limited
+    again.driver.back()
+    few = window.opened(scenes.page("few"))
+    assert not few.one("[data-thread-choice]").is_displayed()
     assert window.complaints() == []
 
 
