@@ -13,7 +13,7 @@ from memdeep.analysis.advice import patterns
 from memdeep.model import Advice, Finding, FindingKind, Frame, Heap, Origin, Phase, StackBytes
 
 MIN_BYTES = 16 << 20  # the tracer itself may add some of them
-# The tracker keeps the native stacks that it met in a tree: 69 to 71 bytes a node were measured, at
+# The tracer keeps the native stacks that it met in a tree: 69 to 71 bytes a node were measured, at
 # 70,000 and at 640,000 nodes.
 NATIVE_NODE_BYTES = 72
 MIN_SHARE = 0.5
@@ -72,7 +72,7 @@ def beyond_heap(
 
 
 def _without_tables(heap: Heap, phases: Sequence[Phase]) -> list[Phase]:
-    """Take what the tracker's own tables grew by off the slack of each phase."""
+    """Take what the tracer's own tables grew by off the slack of each phase."""
     return [_without(phase, _tables_bytes(heap, phase)) for phase in phases]
 
 

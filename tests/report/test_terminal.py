@@ -369,5 +369,5 @@ def test_small_findings_are_one_line() -> None:
     ]
     shown = verdict(report(found, items))
     assert "50.0 MB kept by train" in shown
-    assert "and 2 smaller findings on the page, at most 4.0 MB each" in shown
+    assert "and 2 other findings on the page, at most 4.0 MB each" in shown
     assert "kept by load" not in shown
