@@ -125,8 +125,11 @@ def _check_page(html: Path, json_path: Path) -> None:
         assert is_harmless(text), [c for c in text if not is_harmless(c)][:5]
     made = json.loads(json_path.read_bytes())
     heaps = [point["heap_bytes"] for point in made["checkpoints"]]
+    threads = {phase["thread"] for phase in made["phases"]} - {None}
     for phase in made["phases"]:
-        if phase["heap_delta_bytes"] is not None and phase["repeats"] == 1:
+        # Beside the phases of other threads it is charged with its own thread's heap only.
+        is_of_all = phase["thread"] is None or len(threads) == 1
+        if is_of_all and phase["heap_delta_bytes"] is not None and phase["repeats"] == 1:
             growth = heaps[phase["end"]] - heaps[phase["start"]]
             assert phase["heap_delta_bytes"] == growth, phase["name"]
             assert phase["retained_bytes"] - phase["released_bytes"] == growth, phase["name"]
