@@ -128,8 +128,7 @@ def _check_page(html: Path, json_path: Path) -> None:
     threads = {phase["thread"] for phase in made["phases"]} - {None}
     for phase in made["phases"]:
         # Beside the phases of other threads it is charged with its own thread's heap only.
-        is_of_all = phase["thread"] is None or len(threads) == 1
-        if is_of_all and phase["heap_delta_bytes"] is not None and phase["repeats"] == 1:
+        if len(threads) <= 1 and phase["heap_delta_bytes"] is not None and phase["repeats"] == 1:
             growth = heaps[phase["end"]] - heaps[phase["start"]]
             assert phase["heap_delta_bytes"] == growth, phase["name"]
             assert phase["retained_bytes"] - phase["released_bytes"] == growth, phase["name"]

@@ -76,7 +76,8 @@ def test_lines_add_up_to_what_they_are_lines_of(accounts: Accounts) -> None:
         for lines, total in (("culprits", "retained_bytes"), ("peak_culprits", "peak_heap_bytes")):
             listed = sum(culprit["bytes"] for culprit in phase[lines])
             assert listed <= phase[total]
-            assert not phase[lines] or listed > phase[total] - NOISE
+            # The recording's own memory is in no list; an arena that it opened is 1 MB.
+            assert not phase[lines] or listed > phase[total] - 3 * NOISE
             for culprit in phase[lines]:
                 share = culprit["bytes"] / phase[total]
                 assert culprit["share"] == pytest.approx(share, abs=1e-6)

@@ -15,6 +15,7 @@ pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not bui
 
 BLOCK = 300_000
 NOISE = 30_000  # what the interpreter itself may allocate besides
+READING = 1_500_000  # what the recording allocates, and frees, to read the mappings
 LISTS = "<listcomp>" if sys.version_info < (3, 12) else "<module>"
 
 Json = dict[str, Any]
@@ -35,12 +36,12 @@ def run_dir(run_memdeep: RunMemdeep, work: Path) -> Path:
 def test_gross_figures_and_the_largest_allocations(run_dir: Path) -> None:
     found = phases(run_dir)
     keep, peak, free = found["keep"], found["peak"], found["free"]
-    assert keep["allocated_bytes"] == pytest.approx(10 * BLOCK, abs=NOISE)
-    assert keep["churn_bytes"] < NOISE
-    assert peak["churn_bytes"] == pytest.approx(25 * BLOCK, abs=NOISE)
-    assert peak["freed_bytes"] == pytest.approx(25 * BLOCK, abs=NOISE)
+    assert 0 <= keep["allocated_bytes"] - 10 * BLOCK < NOISE + READING
+    assert keep["churn_bytes"] < NOISE + READING
+    assert 0 <= peak["churn_bytes"] - 25 * BLOCK < NOISE + READING
+    assert 0 <= peak["freed_bytes"] - 25 * BLOCK < NOISE + READING
     assert peak["allocations"] >= 25
-    assert free["freed_bytes"] == pytest.approx(4 * BLOCK, abs=NOISE)
+    assert 0 <= free["freed_bytes"] - 4 * BLOCK < NOISE + READING
     for phase in found.values():
         assert phase["allocated_bytes"] == phase["retained_bytes"] + phase["churn_bytes"]
         assert phase["freed_bytes"] == phase["released_bytes"] + phase["churn_bytes"]

@@ -17,7 +17,7 @@ from running import ROOT, read_json
 EXAMPLE = ROOT / "examples" / "backtest"
 PROGRAM = "deepseek_backtest.py"
 INSTRUMENTS = {"checkpoint", "phase"}
-SIZE = ("--scale", "0.05")
+SIZE = ("--scale", "0.1")
 
 ARENA_BYTES = 1 << 20
 
