@@ -35,6 +35,7 @@ from memdeep.model.sums import sum_of_known
 
 MIN_RSS_GROWTH = 1 << 20  # below one MiB of growth, "explained" would be noise
 QUIET_BYTES = 1 << 20
+NOISE = 0.05  # by this share the heap may grow more than the RSS and be resident all the same
 
 # The lines of a phase that come after its first one hold at least this share of the run's peak: of
 # ten thousand small phases, those below were most of `report.json`.
@@ -109,11 +110,16 @@ def _phase(
 
 
 def _explained(parts: Parts | None, rss_delta: int | None) -> float | None:
-    """Return the resident growth of the heap as a share of the RSS's; at most 1 if measured."""
+    """Return the resident growth of the heap as a share of the RSS's; at most 1 if measured.
+
+    Where it was not, and the heap grew by far more than the RSS, some of it was not touched, or was
+    put where memory was free: nothing tells how much.
+    """
     if parts is None or parts.heap is None or rss_delta is None or rss_delta < MIN_RSS_GROWTH:
         return None
     if parts.untouched is None:
-        return parts.heap / rss_delta
+        ratio = max(0.0, parts.heap / rss_delta)
+        return ratio if ratio <= 1 + NOISE else None
     return min(1.0, max(0.0, (parts.heap + parts.untouched) / rss_delta))
 
 

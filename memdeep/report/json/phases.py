@@ -16,8 +16,6 @@ from memdeep.report.json.records import Json, listed, rounded
 LINES_A_PHASE = 15
 MIN_PHASES = 200
 
-NOISE = 0.05  # by this share the heap may grow more than the RSS and be resident all the same
-
 
 class Phases:
     """The phases that are listed, and their places in the list."""
@@ -85,7 +83,7 @@ def _figures(phase: Phase, culprits: Culprits) -> Json:
         **_resident(phase),
         **_heap(phase.heap),
         "parts": None if phase.parts is None else asdict(phase.parts),
-        "explained_ratio": rounded(explained_ratio(phase)),
+        "explained_ratio": rounded(phase.explained_ratio and min(1.0, phase.explained_ratio)),
         "named_ratio": rounded(named_ratio(phase)),
         **_lists(phase.heap, culprits),
         "trend": None if phase.trend is None else asdict(phase.trend),
@@ -128,17 +126,6 @@ def _named_phases(report: Report) -> dict[int, None]:
         if growth is not None and growth.phase is not None:
             named[growth.phase] = None
     return named
-
-
-def explained_ratio(phase: Phase) -> float | None:
-    """Return the resident part of the heap's growth as a share of the RSS's, where it is known.
-
-    Where the heap grew by far more than the RSS, some of it was not touched: nothing tells which.
-    """
-    ratio = phase.explained_ratio
-    if ratio is None or ratio > 1 + NOISE:
-        return None
-    return min(ratio, 1.0)
 
 
 def named_ratio(phase: Phase) -> float | None:
