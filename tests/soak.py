@@ -106,11 +106,11 @@ def _check(
     heaps = [point["heap_bytes"] for point in report["checkpoints"]]
     threads = {phase["thread"] for phase in report["phases"]} - {None}
     for phase in report["phases"]:
+        growth = phase["heap_delta_bytes"]
+        assert phase["retained_bytes"] - phase["released_bytes"] == growth
         # Beside the phases of other threads it is charged with its own thread's heap only.
         if phase["repeats"] == 1 and len(threads) <= 1:
-            growth = heaps[phase["end"]] - heaps[phase["start"]]
-            assert phase["heap_delta_bytes"] == growth
-            assert phase["retained_bytes"] - phase["released_bytes"] == growth
+            assert growth == heaps[phase["end"]] - heaps[phase["start"]]
     kept_bytes = _kept_bytes(run_dir)
     known_bytes = sum(size_of(thread, step) for thread in seen for step in range(seen[thread]))
     # A thread may have kept the next piece already, and not have come to its checkpoint.

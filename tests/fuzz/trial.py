@@ -127,8 +127,10 @@ def _check_page(html: Path, json_path: Path) -> None:
     heaps = [point["heap_bytes"] for point in made["checkpoints"]]
     threads = {phase["thread"] for phase in made["phases"]} - {None}
     for phase in made["phases"]:
+        growth = phase["heap_delta_bytes"]
+        if growth is None:
+            continue
+        assert phase["retained_bytes"] - phase["released_bytes"] == growth, phase["name"]
         # Beside the phases of other threads it is charged with its own thread's heap only.
-        if len(threads) <= 1 and phase["heap_delta_bytes"] is not None and phase["repeats"] == 1:
-            growth = heaps[phase["end"]] - heaps[phase["start"]]
-            assert phase["heap_delta_bytes"] == growth, phase["name"]
-            assert phase["retained_bytes"] - phase["released_bytes"] == growth, phase["name"]
+        if len(threads) <= 1 and phase["repeats"] == 1:
+            assert growth == heaps[phase["end"]] - heaps[phase["start"]], phase["name"]
