@@ -158,7 +158,10 @@ def _death(report: Report, death: Death, width: int, language: Language) -> list
 
 
 def _table(report: Report, width: int, language: Language) -> RenderableType:
-    """Lay out the phases, one a row; a narrow terminal does not get the last column."""
+    """Lay out the phases, one a row; a narrow terminal does not get the last column.
+
+    Nor does it get the threads where figures would have to be cut for them.
+    """
     folded = rows(report.phases, report.patterns)
     chosen = most_telling(folded, MAX_ROWS)
     shown = [folded[place] for place in chosen]
@@ -171,6 +174,15 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
         for place in range(len(COLUMNS) if is_wide else len(COLUMNS) - 1)
         if place != THREAD or len(threads) > 1
     ]
+    cells_wide = [
+        max([cell_len(language.say(title))] + [cell_len(str(cells[place])) for cells, _ in lines])
+        for place, (title, _) in enumerate(COLUMNS)
+    ]
+    cells_wide[THREAD] = min(cells_wide[THREAD], MAX_THREAD_WIDTH)
+    cells_wide[CULPRIT] = min(cells_wide[CULPRIT], MAX_CULPRIT_WIDTH)
+    least = MIN_PHASE_WIDTH + sum(cells_wide[place] + 1 for place in told[1:])
+    if THREAD in told and width < least:
+        told.remove(THREAD)
     columns = [(language.say(COLUMNS[place][0]), COLUMNS[place][1]) for place in told]
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -179,20 +191,12 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
         pad_edge=False,
         show_edge=False,
     )
-    widths = [
-        max([cell_len(title)] + [cell_len(str(cells[place])) for cells, _ in lines])
-        for place, (title, _) in zip(told, columns, strict=True)
-    ]
-    for place, most_cells in ((THREAD, MAX_THREAD_WIDTH), (CULPRIT, MAX_CULPRIT_WIDTH)):
-        if place in told:
-            widths[told.index(place)] = min(widths[told.index(place)], most_cells)
+    widths = [cells_wide[place] for place in told]
     gaps = (len(columns) - 1) * (3 if is_wide else 2)
     widths[0] = max(min(widths[0], width - gaps - sum(widths[1:])), MIN_PHASE_WIDTH)
-    for (title, is_figure), cells_wide in zip(columns, widths, strict=True):
+    for (title, is_figure), most in zip(columns, widths, strict=True):
         justify: Literal["left", "right"] = "right" if is_figure else "left"
-        table.add_column(
-            title, justify=justify, overflow="ellipsis", no_wrap=True, width=cells_wide
-        )
+        table.add_column(title, justify=justify, overflow="ellipsis", no_wrap=True, width=most)
     for cells, style in lines:
         cells[0] = _fit(Text.assemble(cells[0]), widths[0])
         cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[told.index(CULPRIT)])

@@ -206,6 +206,21 @@ def test_figures_are_never_cut_for_the_sake_of_a_name() -> None:
     assert row.rstrip().endswith(":1234")
 
 
+def test_figures_are_never_cut_for_the_sake_of_a_thread() -> None:
+    of_threads = [
+        phase(
+            name,
+            threads=(f"worker of the pool {name}",),
+            rss_delta_bytes=-999 * MB,
+            delta_bytes=-999 * MB,
+        )
+        for name in "ab"
+    ]
+    narrow, wide = (verdict(report(of_threads), width=width) for width in (66, 120))
+    assert "worker" in wide and "worker" not in narrow
+    assert all(row.count("−999.0 MB") == 2 for shown in (narrow, wide) for row in table(shown))
+
+
 WIDTHS = [40, 60, 80, 99, 100, 120, 200]
 
 
