@@ -60,8 +60,11 @@ def beyond_heap(
     """
     parents = {phase.outline.parent for phase in phases}
     found = []
-    for place, phase in enumerate(_without_tables(heap, phases)):
-        if place in parents or phase.parts is None or phase.parts.slack < MIN_BYTES:
+    for place, whole in enumerate(phases):
+        if place in parents:
+            continue
+        phase = _without_tables(heap, whole)
+        if phase.parts is None or phase.parts.slack < MIN_BYTES:
             continue
         freed = _freed(heap, phase, python_allocators)
         finding = _in_pool(place, phase, heap)
@@ -71,12 +74,9 @@ def beyond_heap(
     return sorted(found, key=lambda finding: finding.bytes, reverse=True)
 
 
-def _without_tables(heap: Heap, phases: Sequence[Phase]) -> list[Phase]:
-    """Take what the tracer's own tables grew by off the slack of each phase."""
-    return [_without(phase, _tables_bytes(heap, phase)) for phase in phases]
-
-
-def _without(phase: Phase, tables_bytes: int) -> Phase:
+def _without_tables(heap: Heap, phase: Phase) -> Phase:
+    """Take what the tracer's own tables grew by off the slack of a phase."""
+    tables_bytes = _tables_bytes(heap, phase)
     if phase.parts is None or not tables_bytes:
         return phase
     unknown = (phase.parts.unknown or 0) - tables_bytes
@@ -110,7 +110,7 @@ def _freed(heap: Heap, phase: Phase, python_allocators: bool) -> _Freed:
         if block >= MAPPED_BYTES or _is_mapped(heap, stack.node):
             given_back += gone
             continue
-        threads.add(_outermost(heap, stack.node))
+        threads.add(heap.tree.outermost(stack.node))
         if python_allocators and block <= SMALL_OBJECT_BYTES:
             python += gone
     return _Freed(max(0, freed - given_back), python, len(threads))
@@ -124,13 +124,6 @@ def _is_mapped(heap: Heap, node: int) -> bool:
     own = _native_end(heap, node)
     is_arena = any(frame.function.startswith("_PyObject_Arena") for frame in own)
     return is_arena or patterns.pool(own) is not None
-
-
-def _outermost(heap: Heap, node: int) -> int:
-    """Return the outermost frame of ``node``: its thread, where threads are known."""
-    while heap.tree.parents[node] >= 0:
-        node = heap.tree.parents[node]
-    return heap.tree.frame_ids[node]
 
 
 def _in_pool(place: int, phase: Phase, heap: Heap) -> Finding | None:
@@ -163,20 +156,10 @@ def _in_pool(place: int, phase: Phase, heap: Heap) -> Finding | None:
 
 def _ran(heap: Heap, phase: Phase, library: str) -> bool:
     """Tell whether code of ``library`` allocated anything in ``phase``."""
-    is_of = [library in _libraries_of(frame) for frame in heap.tree.frames]
-    through = bytearray(len(heap.tree.parents))
-    for node, parent in enumerate(heap.tree.parents):
-        through[node] = is_of[heap.tree.frame_ids[node]] or (parent >= 0 and through[parent])
-    segments = {
-        segment
-        for stretch in phase.outline.stretches
-        for segment in range(stretch.start + 1, stretch.end + 1)
-    }
-    return any(
-        life.born in segments and through[life.node]
-        for lives in (heap.lifetimes, heap.transients or ())
-        for life in lives
-    )
+    through = heap.tree.nodes_through(lambda frame: library in _libraries_of(frame))
+    if through is None:
+        return False
+    return any(through[life.node] for life in heap.born_in(phase.outline.segments))
 
 
 def _native_end(heap: Heap, node: int) -> Sequence[Frame]:

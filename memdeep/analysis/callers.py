@@ -6,12 +6,12 @@ library, in the same phase, tell who gave it work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from memdeep.analysis.culprits import ChargedLines
-from memdeep.analysis.weights import MAIN_THREAD, in_other_thread
-from memdeep.model import Culprit, Frame, Heap, Lifetime, Origin, Phase, StackTree
+from memdeep.analysis.weights import in_other_thread
+from memdeep.model import MAIN_THREAD, Culprit, Frame, Heap, Origin, Phase, StackTree
 from memdeep.model.sums import Tally
 
 MAX_CALLERS = 3
@@ -31,18 +31,12 @@ def callers(heap: Heap, lines: ChargedLines, phase: Phase, culprit: Culprit) -> 
     files = _libraries(tree.stack(culprit.node), culprit.frame)
     if not files:
         return ()
-    segments = {
-        segment
-        for stretch in phase.outline.stretches
-        for segment in range(stretch.start + 1, stretch.end + 1)
-    }
     sizes: dict[str, Tally[int]] = {}
     nodes = _main_thread_nodes(tree, lines, files)
-    for life in _all(heap) if nodes else ():
-        if life.node in nodes and life.born in segments:
-            for file in nodes[life.node]:
-                sums = sizes.setdefault(file, Tally())
-                sums.add(lines.frame_ids[life.node], life.bytes, life.allocations)
+    for life in heap.born_in(phase.outline.segments) if nodes else ():
+        for file in nodes.get(life.node, ()):
+            sums = sizes.setdefault(file, Tally())
+            sums.add(lines.frame_ids[life.node], life.bytes, life.allocations)
     for file in files:
         if file in sizes:
             ranked = sorted(sizes[file], key=lambda place: (-sizes[file][place][0], place))
@@ -87,8 +81,3 @@ def _main_thread_nodes(
         if is_of_main[node] and through[node] and lines.frame(node).origin in _OWN:
             found[node] = [file for place, file in enumerate(files) if through[node] >> place & 1]
     return found
-
-
-def _all(heap: Heap) -> Iterable[Lifetime]:
-    yield from heap.lifetimes
-    yield from heap.transients or ()

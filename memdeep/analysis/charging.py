@@ -196,6 +196,6 @@ def phases_around(outlines: Sequence[PhaseOutline], checkpoints: int) -> list[li
     around: list[list[Around]] = [[] for _ in range(checkpoints)]
     for place, outline in enumerate(outlines):
         for stretch in outline.stretches:
-            for segment in range(stretch.start + 1, stretch.end + 1):
+            for segment in stretch.segments:
                 around[segment].append((place, stretch.start, stretch.end))
     return around

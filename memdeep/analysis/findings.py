@@ -31,7 +31,7 @@ from memdeep.model import (
     StackBytes,
     Stretch,
 )
-from memdeep.model.sums import Tally, stacks_of
+from memdeep.model.sums import Tally, by_stack
 
 MAX_FINDINGS = 10
 MAX_PEAKS = 3
@@ -219,11 +219,12 @@ def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> 
     for culprit in ground.lines.culprits(in_use, min(peak.bytes, ground.peak_bytes)):
         if culprit.share < MIN_SHARE_OF_HIGHEST:
             break
-        line = (culprit.frame.filename, culprit.frame.lineno)
-        found = next((item for item in ranked if _line_of(item) == line), None)
-        held = _of_line(ground, culprit, in_use)
-        case = Case(ground.heap, ground.lines, (ground.phases[place],), culprit, held)
-        explaining.append(found or _peak_finding(ground, place, case))
+        found = next((item for item in ranked if _line_of(item) == culprit.line), None)
+        if found is None:
+            held = _of_line(ground, culprit, in_use)
+            case = Case(ground.heap, ground.lines, (ground.phases[place],), culprit, held)
+            found = _peak_finding(ground, place, case)
+        explaining.append(found)
     return explaining
 
 
@@ -236,9 +237,7 @@ def _in_use(
 
 
 def _line_of(finding: Finding) -> tuple[str, int] | None:
-    if finding.culprit is None:
-        return None
-    return finding.culprit.frame.filename, finding.culprit.frame.lineno
+    return None if finding.culprit is None else finding.culprit.line
 
 
 def _growth(ground: _Ground) -> list[Finding]:
@@ -260,7 +259,7 @@ def _growth(ground: _Ground) -> list[Finding]:
         for culprit in _charged(ground, charge)
         if culprit.bytes >= ground.least_bytes
     ]
-    found.sort(key=lambda item: (_bytes_in_use(item[1]), item[1].bytes), reverse=True)
+    found.sort(key=lambda item: (item[1].bytes_in_use, item[1].bytes), reverse=True)
     found = found[:MAX_FINDINGS]
     totals = _kept_bytes(ground, [charge for charge, _ in found])
     return [
@@ -276,21 +275,17 @@ def _charged(ground: _Ground, charge: Charge) -> Iterator[Culprit]:
     by_line: dict[tuple[str, int], list[Lifetime]] = {}
     for life in charge.lifetimes:
         by_line.setdefault(ground.lines.line(life.node), []).append(life)
-    for culprit in ground.lines.culprits(_stacks(charge.lifetimes), 0):
-        own = by_line[culprit.frame.filename, culprit.frame.lineno]
+    for culprit in ground.lines.culprits(by_stack(charge.lifetimes), 0):
+        own = by_line[culprit.line]
         untouched = ground.resident.untouched_bytes(own, charge.end)
         in_use = None if untouched is None else culprit.bytes - untouched
         yield replace(culprit, resident_bytes=in_use)
 
 
-def _bytes_in_use(culprit: Culprit) -> int:
-    return culprit.bytes if culprit.resident_bytes is None else culprit.resident_bytes
-
-
 def _is_reservation(ground: _Ground, culprit: Culprit) -> bool:
     """Tell whether so little of the bytes of a line is in use that it only reserved them."""
     share = min(RESERVED_BYTES, RESERVED_SHARE * culprit.bytes)
-    return _bytes_in_use(culprit) < max(ground.least_bytes, share)
+    return culprit.bytes_in_use < max(ground.least_bytes, share)
 
 
 def _kept_bytes(ground: _Ground, charges: Sequence[Charge]) -> list[int]:
@@ -312,21 +307,14 @@ def _kept_bytes(ground: _Ground, charges: Sequence[Charge]) -> list[int]:
     return [known[charge.places] for charge in charges]
 
 
-def _stacks(lifetimes: Sequence[Lifetime]) -> tuple[StackBytes, ...]:
-    tally: Tally[int] = Tally()
-    for life in lifetimes:
-        tally.add(life.node, life.bytes, life.allocations)
-    return stacks_of(tally)
-
-
 def _of_line(ground: _Ground, culprit: Culprit, stacks: Iterable[StackBytes]) -> list[StackBytes]:
     """Return those of ``stacks`` that are charged to the line of ``culprit``."""
-    line = (culprit.frame.filename, culprit.frame.lineno)
+    line = culprit.line
     return [s for s in stacks if s.bytes > 0 and ground.lines.line(s.node) == line]
 
 
 def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Finding:
-    line = (culprit.frame.filename, culprit.frame.lineno)
+    line = culprit.line
     own = [life for life in charge.lifetimes if ground.lines.line(life.node) == line]
     largest = charge.places[0]
     if len(charge.places) > 1:
@@ -335,7 +323,7 @@ def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Findin
             by_home.add(ground.home(life), life.bytes, life.allocations)
         largest = max(charge.places, key=lambda place: by_home.get(place, (0, 0)))
     phases = [ground.phases[place] for place in charge.places]
-    case = Case(ground.heap, ground.lines, phases, culprit, _stacks(own), own)
+    case = Case(ground.heap, ground.lines, phases, culprit, by_stack(own), own)
     kind = FindingKind.RESERVED if _is_reservation(ground, culprit) else FindingKind.GROWTH
     return replace(
         _finding(kind, largest, case),
@@ -387,6 +375,8 @@ def _finding(kind: FindingKind, place: int, case: Case) -> Finding:
 
 def _touched(ground: _Ground) -> list[Finding]:
     """Find lines by what became resident of memory that they mapped, or had reserved before."""
+    if not ground.heap.residency:
+        return []
     found = touched(ground.phases, ground.resident, ground.lines, ground.least_bytes)
     return [
         Finding(

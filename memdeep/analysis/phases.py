@@ -169,7 +169,7 @@ def _accounts(
         largest = [
             one
             for stretch in stretches
-            for segment in range(stretch.start + 1, stretch.end + 1)
+            for segment in stretch.segments
             for one in by_birth.get(segment, ())
         ]
         own_largest = None if heap.largest is None else largest

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from memdeep.model import Heap, Lifetime, MappedBytes, Residency, StackBytes
-from memdeep.model.sums import Tally
+from memdeep.model.sums import by_stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,12 @@ class ResidentHeap:
 
     def alive_at_both(self, first: Reading, second: Reading) -> Mapping[int, int]:
         """Return the bytes of each stack that were alive at both readings."""
-        sizes: Tally[int] = Tally()
-        for life in self._heap.lifetimes:
-            if life.is_alive_at(first.checkpoint) and life.is_alive_at(second.checkpoint):
-                sizes.add(life.node, life.bytes, life.allocations)
-        return {node: size for node, (size, _) in sizes.items()}
+        both = by_stack(
+            life
+            for life in self._heap.lifetimes
+            if life.is_alive_at(first.checkpoint) and life.is_alive_at(second.checkpoint)
+        )
+        return {stack.node: stack.bytes for stack in both}
 
     @cached_property
     def mapping_nodes(self) -> frozenset[int]:
@@ -79,16 +80,12 @@ class ResidentHeap:
         Return None if no reading tells: there is none since they were allocated.
         """
         reading = self.last(checkpoint)
-        sizes: Tally[int] = Tally()
-        known = 0
-        for life in lifetimes:
-            if reading is not None and life.born <= reading.checkpoint:
-                known += life.bytes
-                sizes.add(life.node, life.bytes, 1)
-        if reading is None or not known:
+        if reading is None:
             return None
-        parts = [StackBytes(node, size, count) for node, (size, count) in sizes.items()]
-        return sum(self._untouched(reading, part) for part in parts)
+        known = by_stack(life for life in lifetimes if life.born <= reading.checkpoint)
+        if not any(stack.bytes for stack in known):
+            return None
+        return sum(self._untouched(reading, stack) for stack in known)
 
     def in_use(self, stacks: Iterable[StackBytes], checkpoint: int) -> Sequence[StackBytes]:
         """Return ``stacks`` with what was resident at the last reading, without mappings of files.

@@ -13,7 +13,7 @@ from memdeep.analysis.charges import Charge, charges
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.resident import Reading, ResidentHeap
 from memdeep.model import Culprit, FindingKind, Lifetime, Phase, StackBytes
-from memdeep.model.sums import Tally, stacks_of
+from memdeep.model.sums import by_stack
 
 WORTH_A_LOOK_BYTES = 1 << 20  # a reading is taken where more than this has changed
 
@@ -37,12 +37,9 @@ def touched(
     for kind in (FindingKind.FILE, FindingKind.SHARED, FindingKind.TOUCHED):
         for charge in charges(phases, _became_resident(phases, resident, kind), lines):
             there = _resident(resident.last(charge.end), kind)
-            grown: Tally[int] = Tally()
-            for life in charge.lifetimes:
-                grown.add(life.node, life.bytes, life.allocations)
             stacks = [
                 StackBytes(node, min(size, there.get(node, 0)), count)
-                for node, size, count in stacks_of(grown)
+                for node, size, count in by_stack(charge.lifetimes)
             ]
             rss = sum(phases[place].rss_delta_bytes or 0 for place in charge.places)
             found += [

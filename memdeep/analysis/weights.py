@@ -9,10 +9,19 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from memdeep.model import Culprit, Finding, FindingKind, Frame, Lifetime, Origin, Report, StackTree
+from memdeep.model import (
+    MAIN_THREAD,
+    Culprit,
+    Finding,
+    FindingKind,
+    Frame,
+    Lifetime,
+    Origin,
+    Report,
+    StackTree,
+)
 
 SMALL = 0.05  # of the run's largest heap, or of the first finding: less is folded
-MAIN_THREAD = "MainThread"
 MIN_PASSED_BYTES = 1 << 20
 MIN_PASSED_SHARE = 0.2  # of what was kept
 
@@ -68,9 +77,7 @@ def through(culprit: Culprit, stack: Sequence[Frame]) -> list[int]:
 
 def in_other_thread(tree: StackTree, node: int) -> bool:
     """Tell if the stack of ``node`` is known to begin in another thread than the main one."""
-    while tree.parents[node] >= 0:
-        node = tree.parents[node]
-    frame = tree.frames[tree.frame_ids[node]]
+    frame = tree.outermost(node)
     return frame.origin is Origin.THREAD and frame.function != MAIN_THREAD
 
 
@@ -83,13 +90,13 @@ def passed_through(report: Report, item: Finding) -> Passed | None:
     repeats = sum(phase.repeats for phase in phases)
     if item.kind is not FindingKind.GROWTH or item.culprit is None or repeats < 2:
         return None
-    line = _line(item.culprit)
+    line = item.culprit.line
     retained = sum(
         culprit.bytes
         for phase in phases
         if phase.heap is not None
         for culprit in phase.heap.culprits
-        if _line(culprit) == line
+        if culprit.line == line
     )
     freed = retained - item.bytes
     if freed < max(MIN_PASSED_BYTES, MIN_PASSED_SHARE * item.bytes):
@@ -116,7 +123,3 @@ def _is_arena(tree: StackTree, life: Lifetime) -> bool:
             return True
         node = tree.parents[node]
     return False
-
-
-def _line(culprit: Culprit) -> tuple[str, int]:
-    return culprit.frame.filename, culprit.frame.lineno

@@ -54,7 +54,7 @@ class LifetimeList:
         around: dict[int, list[tuple[int, Stretch]]] = {}
         for place, stretches in enumerate(phases):
             for stretch in stretches:
-                for segment in range(stretch.start + 1, stretch.end + 1):
+                for segment in stretch.segments:
                     around.setdefault(segment, []).append((place, stretch))
         retained = [Tally[int]() for _ in phases]
         freed = [Tally[int]() for _ in phases]

@@ -5,7 +5,7 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -61,6 +61,23 @@ class StackTree:
                 frames.append(frame)
             node = self.parents[node]
         return tuple(reversed(frames))
+
+    def outermost(self, node: int) -> Frame:
+        """Return the outermost frame of ``node``: its thread, where threads are known."""
+        while self.parents[node] >= 0:
+            node = self.parents[node]
+        return self.frames[self.frame_ids[node]]
+
+    def nodes_through(self, is_wanted: Callable[[Frame], bool]) -> bytearray | None:
+        """Mark each node whose stack passes through a wanted frame; None if there is none."""
+        wanted = bytes(is_wanted(frame) for frame in self.frames)
+        if not any(wanted):
+            return None
+        through = bytearray(len(self.parents))
+        for node, parent in enumerate(self.parents):
+            inherited = through[parent] if parent >= 0 else 0
+            through[node] = inherited | wanted[self.frame_ids[node]]
+        return through
 
 
 class Lifetime(NamedTuple):
@@ -219,6 +236,11 @@ class Stretch:
     end: int
     complete: bool = True
 
+    @property
+    def segments(self) -> range:
+        """The segments in it, each named by the checkpoint that ends it."""
+        return range(self.start + 1, self.end + 1)
+
 
 class MappedBytes(NamedTuple):
     """What one stack mapped of files, or of shared memory; ``bytes`` of it are resident."""
@@ -299,6 +321,11 @@ class Heap:
     residency: tuple[Residency, ...] = ()
     own_peaks: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     native_nodes: tuple[int, ...] = ()
+
+    def born_in(self, segments: Collection[int]) -> Iterator[Lifetime]:
+        """Yield all bytes allocated in ``segments``, those that did not outlive them included."""
+        for lifetimes in (self.lifetimes, self.transients or ()):
+            yield from (life for life in lifetimes if life.born in segments)
 
     def is_traced(self, stretch: Stretch) -> bool:
         """Tell if all of ``stretch`` was traced without a break."""

@@ -45,6 +45,11 @@ class PhaseOutline:
         """The one thread that was in the phase; None if there were several or none is known."""
         return self.threads[0] if len(set(self.threads)) == 1 else None
 
+    @property
+    def segments(self) -> frozenset[int]:
+        """The segments in it, each named by the checkpoint that ends it."""
+        return frozenset(segment for stretch in self.stretches for segment in stretch.segments)
+
 
 @dataclass(frozen=True, slots=True)
 class Culprit:
@@ -64,6 +69,16 @@ class Culprit:
     share: float
     branch_bytes: tuple[int, ...] = ()
     resident_bytes: int | None = None
+
+    @property
+    def line(self) -> tuple[str, int]:
+        """The file and the number of the line."""
+        return self.frame.filename, self.frame.lineno
+
+    @property
+    def bytes_in_use(self) -> int:
+        """The resident bytes, or all where it is not known which were."""
+        return self.bytes if self.resident_bytes is None else self.resident_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TypeVar
 
-from memdeep.model.heap import StackBytes
+from memdeep.model.heap import Lifetime, StackBytes
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -32,3 +32,11 @@ def sum_of_known(figures: Sequence[int | None]) -> int | None:
 def stacks_of(tally: Tally[int]) -> tuple[StackBytes, ...]:
     """Return a tally by node as stacks."""
     return tuple(StackBytes(node, held, count) for node, (held, count) in tally.items())
+
+
+def by_stack(lifetimes: Iterable[Lifetime]) -> tuple[StackBytes, ...]:
+    """Add up ``lifetimes`` by their stacks."""
+    tally: Tally[int] = Tally()
+    for life in lifetimes:
+        tally.add(life.node, life.bytes, life.allocations)
+    return stacks_of(tally)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -38,10 +38,6 @@ class Case:
     stacks: Sequence[StackBytes]
     lifetimes: Sequence[Lifetime] = ()
 
-    @property
-    def line(self) -> tuple[str, int]:
-        return self.culprit.frame.filename, self.culprit.frame.lineno
-
     def is_most(self, size: int) -> bool:
         """Tell if ``size`` bytes are more than half of the finding's, and not more than those."""
         return MOST * self.culprit.bytes < size <= self.culprit.bytes
@@ -58,18 +54,6 @@ class Case:
     def own(self, node: int) -> Sequence[Frame]:
         """Return the native frames below the innermost code that was called, innermost first."""
         return list(takewhile(_is_native, reversed(self.called(node))))
-
-    def nodes_through(self, is_wanted: Callable[[Frame], bool]) -> bytearray | None:
-        """Mark each node whose stack passes through a wanted frame; None if there is none."""
-        wanted = bytes(is_wanted(frame) for frame in self.heap.tree.frames)
-        if not any(wanted):
-            return None
-        tree = self.heap.tree
-        through = bytearray(len(tree.parents))
-        for node, parent in enumerate(tree.parents):
-            inherited = through[parent] if parent >= 0 else 0
-            through[node] = inherited | wanted[tree.frame_ids[node]]
-        return through
 
 
 def _is_native(frame: Frame) -> bool:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from memdeep.analysis.advice import patterns
 from memdeep.analysis.advice.case import Case, Evidence, Suggestion
 from memdeep.analysis.trend import trend
-from memdeep.model import Advice, LargeAllocation, Lifetime, Origin, Stretch
+from memdeep.model import Advice, LargeAllocation, Origin, Stretch
 from memdeep.model.sums import Tally
 
 MIN_REPEATS = 5
@@ -64,7 +64,7 @@ def _telling_call(case: Case) -> Suggestion | None:
 
 def _cached_results(case: Case) -> Suggestion | None:
     """Judge bytes that stayed and were allocated while a function ran whose results are kept."""
-    within = case.nodes_through(patterns.is_cached_call) if case.lifetimes else None
+    within = case.heap.tree.nodes_through(patterns.is_cached_call) if case.lifetimes else None
     if within is None:
         return None
     found = _bytes_by(case, lambda node: _cached_function(case, node) if within[node] else None)
@@ -92,8 +92,9 @@ def _made_anew(case: Case) -> Suggestion | None:
         return None
     call, held = found[0]
     made: Tally[int] = Tally()
-    for life in _born_within(case):
-        if case.lines.line(life.node) == case.line:
+    line = case.culprit.line
+    for life in case.heap.born_in(_segments(case)):
+        if case.lines.line(life.node) == line:
             made.add(life.node, life.bytes, life.allocations)
     sums = [
         (node, size, count)
@@ -114,24 +115,13 @@ def _made_anew(case: Case) -> Suggestion | None:
     )
 
 
-def _born_within(case: Case) -> Iterable[Lifetime]:
-    segments = _segments(case)
-    for lives in (case.heap.lifetimes, case.heap.transients or ()):
-        yield from (life for life in lives if life.born in segments)
-
-
 def _large(case: Case) -> Iterable[LargeAllocation]:
     segments = _segments(case)
     return (one for one in case.heap.largest or () if one.born in segments)
 
 
 def _segments(case: Case) -> frozenset[int]:
-    return frozenset(
-        place
-        for phase in case.phases
-        for stretch in phase.outline.stretches
-        for place in range(stretch.start + 1, stretch.end + 1)
-    )
+    return frozenset().union(*(phase.outline.segments for phase in case.phases))
 
 
 def _repeated_growth(case: Case) -> Suggestion | None:
@@ -148,10 +138,7 @@ def _repeated_growth(case: Case) -> Suggestion | None:
     by_segment: dict[int, int] = {}
     for life in case.lifetimes:
         by_segment[life.born] = by_segment.get(life.born, 0) + life.bytes
-    grown = [
-        sum(by_segment.get(place, 0) for place in range(stretch.start + 1, stretch.end + 1))
-        for stretch in stretches
-    ]
+    grown = [sum(by_segment.get(place, 0) for place in stretch.segments) for stretch in stretches]
     course = trend(grown)
     end = max(phase.end for phase in case.phases)
     alive = sum(life.bytes for life in case.lifetimes if life.is_alive_at(end))

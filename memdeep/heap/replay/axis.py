@@ -60,7 +60,7 @@ class CheckpointAxis:
                 highest[ends]
                 for stretch in stretches
                 if self._part.holds(stretch)
-                for ends in range(stretch.start + 1, stretch.end + 1)
+                for ends in stretch.segments
                 if ends in highest
             ]
             if windows:

@@ -79,11 +79,12 @@ class Phases:
 
 
 def _figures(phase: Phase, culprits: Culprits) -> Json:
+    explained = phase.explained_ratio
     return {
         **_resident(phase),
         **_heap(phase.heap),
         "parts": None if phase.parts is None else asdict(phase.parts),
-        "explained_ratio": rounded(phase.explained_ratio and min(1.0, phase.explained_ratio)),
+        "explained_ratio": rounded(None if explained is None else min(1.0, explained)),
         "named_ratio": rounded(named_ratio(phase)),
         **_lists(phase.heap, culprits),
         "trend": None if phase.trend is None else asdict(phase.trend),
