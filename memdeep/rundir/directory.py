@@ -4,6 +4,7 @@ Knows no file's content: each format has a module of its own.
 """
 
 import stat
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from memdeep.errors import EXIT_NO_INPUT, CaptureError, OutputError
 from memdeep.rundir.files import read_error, write_error
 
 DEFAULT_PARENT = "memdeep-runs"
+CHILDREN = "children"
 
 
 class RunDirectory:
@@ -41,6 +43,19 @@ class RunDirectory:
     def markers(self, part: int = 1) -> Path:
         """Return the path of the places of the markers in the ``part``-th capture."""
         return self.path / ("markers" if part == 1 else f"markers-{part}")
+
+    @property
+    def births(self) -> Path:
+        """Path of the beginnings and ends of the processes that the program started."""
+        return self.path / "births.jsonl"
+
+    def child(self, name: str) -> "RunDirectory":
+        """Return the run directory ``name`` of a process that the program started."""
+        return RunDirectory(self.path / CHILDREN / name)
+
+    def children(self) -> tuple["RunDirectory", ...]:
+        """Return the run directories of the processes that the program started."""
+        return tuple(map(RunDirectory, sorted((self.path / CHILDREN).glob("*/"))))
 
     @property
     def snapshots(self) -> Path:
@@ -84,13 +99,15 @@ class RunDirectory:
     def growing(self) -> tuple[Path, ...]:
         """Return the existing files that grow with the number of traced allocations."""
         snapshots = (self.snapshots,) if self.snapshots.exists() else ()
-        return (*self.captures(), *snapshots)
+        of_children = self.path.glob(f"{CHILDREN}/*/capture*.bin")
+        return (*self.captures(), *snapshots, *of_children)
 
     def files(self) -> tuple[Path, ...]:
         """Return the paths of all files that memdeep may have written here."""
         parts = (*self.captures(), *self.path.glob("markers*"))
         others = (
             self.journal,
+            self.births,
             self.mappings,
             self.snapshots,
             self.symbols,
@@ -134,8 +151,7 @@ def create(path: Path, *, force: bool) -> RunDirectory:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(path.iterdir()) and not force:
             raise _not_empty(path)
-        for file in run_dir.files():
-            file.unlink(missing_ok=True)
+        _clear(run_dir)
         with open(run_dir.journal, "xb"):  # of two runs started at once, one gets the directory
             pass
     except FileExistsError as error:
@@ -143,6 +159,18 @@ def create(path: Path, *, force: bool) -> RunDirectory:
     except OSError as error:
         raise write_error(path, error) from error
     return run_dir
+
+
+def _clear(run_dir: RunDirectory) -> None:
+    """Remove the files of a run and of its processes; all others stay. Raises OSError."""
+    for child in run_dir.children():
+        _clear(child)
+        with suppress(OSError):  # somebody else's file is in it
+            child.path.rmdir()
+    with suppress(OSError):
+        (run_dir.path / CHILDREN).rmdir()
+    for file in run_dir.files():
+        file.unlink(missing_ok=True)
 
 
 def _not_empty(path: Path) -> OutputError:

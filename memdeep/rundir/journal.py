@@ -61,10 +61,10 @@ class Event:
         self.time_us = count(get("t"), MAX_TIME_S * 1_000_000)
         self.rss_bytes = None if (rss := get("rss")) is None else count(rss)
         self.rss_file_bytes = None if (rss := get("rf")) is None else count(rss)
-        self.label = _text(get("l", ""))
-        self.note = None if (note := get("o")) is None else _text(note)
+        self.label = readable(get("l", ""))
+        self.note = None if (note := get("o")) is None else readable(note)
         self.span = None if (span := get("s")) is None else count(span)
-        self.thread = None if (thread := get("th")) is None else _text(thread)
+        self.thread = None if (thread := get("th")) is None else readable(thread)
         self.thread_id = None if (thread := get("ti")) is None else count(thread, 2**64)
         self.task = None if (task := get("ta")) is None else count(task, 2**64)
         self.task_span = None if (span := get("tp")) is None else count(span)
@@ -80,7 +80,7 @@ def count(value: object, most: int = 2**63) -> int:
     return value
 
 
-def _text(value: object) -> str:
+def readable(value: object) -> str:
     """Return a label as text that any encoding can carry: lone surrogates become U+FFFD."""
     text = str(value)[:MAX_TEXT]
     if text.isascii():

@@ -35,7 +35,7 @@ def test_all_files_lie_in_the_directory_under_names_of_their_own(tmp_path: Path)
     for name in ("capture.bin", "capture-2.bin", "markers", "markers-2"):
         (tmp_path / name).touch()
     files = RunDirectory(tmp_path).files()
-    assert len({file.name for file in files}) == len(files) == 15
+    assert len({file.name for file in files}) == len(files) == 16
     assert all(file.parent == tmp_path for file in files)
 
 
@@ -102,3 +102,20 @@ def test_a_directory_without_a_journal_is_no_run(tmp_path: Path, name: str) -> N
         directory.existing(tmp_path / name)
     assert "journal.jsonl" in caught.value.message
     assert caught.value.exit_status == EXIT_NO_INPUT
+
+
+def test_with_force_the_processes_of_the_earlier_run_go_and_other_files_stay(
+    tmp_path: Path,
+) -> None:
+    run_dir = directory.create(tmp_path / "run", force=False)
+    for name in ("11", "12"):
+        child = run_dir.child(name)
+        child.path.mkdir(parents=True)
+        child.journal.touch()
+        child.capture().touch()
+    (run_dir.child("12").path / "mine.txt").touch()
+    assert [child.path.name for child in run_dir.children()] == ["11", "12"]
+    assert [file.parent.name for file in run_dir.growing()] == ["11", "12"]
+    directory.create(run_dir.path, force=True)
+    left = sorted(path.name for path in run_dir.path.rglob("*") if path.is_file())
+    assert left == ["journal.jsonl", "mine.txt"]
