@@ -26,13 +26,25 @@ _TEXTS_SINCE = ("own_paths", "directories")  # which earlier recordings are with
 
 @dataclass(frozen=True, slots=True)
 class SeenProcess:
-    """One process of the tree, as the system described it."""
+    """One process of the tree, as the system described it.
+
+    ``start_s`` and ``end_s`` are seconds since the program was started; at ``end_s`` it was last
+    seen alive. ``peak_pss_bytes`` and ``peak_uss_bytes`` are the highest that were read of it.
+    ``exit`` or ``signal`` is how it ended, ``verdict`` the judgement on that. What is not known
+    is None.
+    """
 
     pid: int
     parent_pid: int | None
     command: str | None
     peak_rss_bytes: int
     exit: int | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    peak_pss_bytes: int | None = None
+    peak_uss_bytes: int | None = None
+    signal: str | None = None
+    verdict: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,9 @@ class Meta:
     ``redact_args`` the file holds no arguments of the program or of its processes. ``package`` is
     the directory of the memdeep that records. ``own_paths`` are the files and directories of the
     program itself, wherever they lie, and ``<string>`` for code. ``directories`` are the
-    working directories it was seen in, first the one it was started in.
+    working directories it was seen in, first the one it was started in. ``peak_pss_bytes`` is the
+    highest sum of the PSS of all processes at one moment, None if it never had several, or where
+    the system does not tell it.
     """
 
     command: tuple[str, ...]
@@ -78,6 +92,7 @@ class Meta:
     package: str | None = None
     own_paths: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
+    peak_pss_bytes: int | None = None
     memdeep: str = field(default=__version__)
 
 

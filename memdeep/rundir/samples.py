@@ -1,16 +1,22 @@
-"""`samples`: the RSS of each process of a run, read by the parent at short intervals.
+"""`samples`: the memory of each process of a run, read by the parent at short intervals.
 
 Owns that format, both ways. Knows neither when a reading is due nor where it comes from.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memdeep.rundir.journal import MAX_TIME_S
 
 MAX_DIGITS = 19
-SAMPLES_TITLE = "# milliseconds\tpid\trss_bytes\trss_file_bytes\n"
+UNKNOWN = "-"
+NEEDED, WITH_FILE, WITH_SHARES = 3, 4, 8  # fields of a line
+SAMPLES_TITLE = (
+    "# milliseconds\tpid\trss_bytes\trss_file_bytes\t"
+    "pss_bytes\tpss_anon_bytes\tpss_shmem_bytes\tuss_bytes\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,20 +24,28 @@ class ProcessSample:
     """Resident bytes of one process, ``time_ms`` after the program was started.
 
     ``rss_file_bytes`` are those that map files or are shared, where the system tells them.
+    ``pss_bytes`` are its pages, each divided by the number of processes that map it; of them,
+    ``pss_anon_bytes`` are anonymous and ``pss_shmem_bytes`` shared memory. ``uss_bytes`` are in
+    pages that no other process maps. These are None where they were not read at this moment.
     """
 
     time_ms: int
     pid: int
     rss_bytes: int
     rss_file_bytes: int | None = None
+    pss_bytes: int | None = None
+    pss_anon_bytes: int | None = None
+    pss_shmem_bytes: int | None = None
+    uss_bytes: int | None = None
 
 
 def encode_sample(sample: ProcessSample) -> str:
-    """Encode one line of ``samples``."""
-    figures = [sample.time_ms, sample.pid, sample.rss_bytes]
-    if sample.rss_file_bytes is not None:
-        figures.append(sample.rss_file_bytes)
-    return "\t".join(map(str, figures)) + "\n"
+    """Encode one line of ``samples``; of its optional figures no more than are known."""
+    shares = (sample.pss_bytes, sample.pss_anon_bytes, sample.pss_shmem_bytes, sample.uss_bytes)
+    figures = [sample.time_ms, sample.pid, sample.rss_bytes, sample.rss_file_bytes, *shares]
+    if all(share is None for share in shares):
+        figures = figures[: NEEDED if sample.rss_file_bytes is None else WITH_FILE]
+    return "\t".join(UNKNOWN if one is None else str(one) for one in figures) + "\n"
 
 
 def decode_samples(content: str) -> list[ProcessSample]:
@@ -39,11 +53,24 @@ def decode_samples(content: str) -> list[ProcessSample]:
     samples = []
     for line in content.split("\n")[:-1]:  # what follows the last newline is torn
         fields = line.split("\t")
-        if len(fields) in (3, 4) and all(_is_count(text) for text in fields):
-            sample = ProcessSample(*(int(text) for text in fields))
-            if sample.time_ms <= MAX_TIME_S * 1000:
-                samples.append(sample)
+        if not _is_whole(fields):
+            continue
+        time_ms, pid, rss_bytes = map(int, fields[:NEEDED])
+        further = [None if text == UNKNOWN else int(text) for text in fields[NEEDED:]]
+        if time_ms <= MAX_TIME_S * 1000:
+            samples.append(ProcessSample(time_ms, pid, rss_bytes, *further))
     return samples
+
+
+def _is_whole(fields: Sequence[str]) -> bool:
+    """Tell if a line has all its figures; only a line with shares may mark some as unknown."""
+    count = len(fields)
+    if count not in (NEEDED, WITH_FILE, WITH_SHARES):
+        return False
+    needed = NEEDED if count == WITH_SHARES else count
+    return all(map(_is_count, fields[:needed])) and all(
+        text == UNKNOWN or _is_count(text) for text in fields[needed:]
+    )
 
 
 def _is_count(text: str) -> bool:

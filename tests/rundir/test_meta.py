@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from memdeep.errors import EXIT_BAD_DATA, CaptureError
 from memdeep.model.statement import Statement, state
+from memdeep.rundir.journal import MAX_TIME_S
 from memdeep.rundir.meta import SeenProcess, decode_meta, encode_meta
 
 PATH = Path("runs/one/meta.json")
@@ -47,6 +48,12 @@ OVER = state(
             command=st.none() | FILE_NAMES,
             peak_rss_bytes=COUNTS,
             exit=st.none() | st.integers(-64, 255),
+            start_s=st.none() | st.floats(0, MAX_TIME_S),
+            end_s=st.none() | st.floats(0, MAX_TIME_S),
+            peak_pss_bytes=st.none() | COUNTS,
+            peak_uss_bytes=st.none() | COUNTS,
+            signal=st.none() | st.just("SIGKILL"),
+            verdict=st.none() | st.just("oom-killed"),
         ),
         max_size=3,
     ).map(tuple),
@@ -69,6 +76,7 @@ def test_what_is_known_at_the_end_of_a_run_comes_back() -> None:
         evidence=(OVER, state("exit.exec", after_s=0.5, command="a \udcff")),
         processes=(SeenProcess(1, None, "python", 10),),
         notes=("The disk was full.",),
+        peak_pss_bytes=9,
     )
     read = decode_meta(encode_meta(end), PATH)
     assert (read.signal, read.verdict, read.duration_s) == ("SIGKILL", "oom-killed", 1.25)
@@ -79,6 +87,17 @@ def test_what_is_known_at_the_end_of_a_run_comes_back() -> None:
 def test_meta_of_a_run_that_goes_on_has_no_end() -> None:
     read = decode_meta(encode_meta(meta()), PATH)
     assert (read.duration_s, read.exit_code, read.signal, read.verdict) == (None,) * 4
+
+
+def test_the_meta_of_an_older_run_tells_less_of_its_processes() -> None:
+    fields = json.loads(encode_meta(meta()))
+    del fields["peak_pss_bytes"]
+    fields["processes"] = [
+        {"pid": 1, "parent_pid": None, "command": "a", "peak_rss_bytes": 10, "exit": 0}
+    ]
+    read = decode_meta(json.dumps(fields).encode(), PATH)
+    assert read.processes == (SeenProcess(1, None, "a", 10, 0),)
+    assert read.peak_pss_bytes is None
 
 
 def damaged(**changes: object) -> bytes:
@@ -117,6 +136,9 @@ def test_evidence_that_is_whole_is_taken() -> None:
         damaged(unknown_field=1),
         damaged(processes=[{"pid": 1}]),
         damaged(processes=5),
+        damaged(processes=[{**asdict(SeenProcess(1, 0, "a", 9)), "start_s": -1.0}]),
+        damaged(processes=[{**asdict(SeenProcess(1, 0, "a", 9)), "peak_pss_bytes": "9"}]),
+        damaged(peak_pss_bytes=1.5),
         damaged(command=None),
         damaged(limit_source="memory.max"),
         damaged(limit_source={"key": "limit.other", "values": {}}),

@@ -11,8 +11,11 @@ from memdeep.rundir.journal import MAX_TIME_S
 from memdeep.rundir.samples import SAMPLES_TITLE, ProcessSample, decode_samples, encode_sample
 
 TIMES_MS = st.integers(0, MAX_TIME_S * 1000)
+KNOWN = st.none() | COUNTS
 SAMPLES = st.lists(
-    st.builds(ProcessSample, TIMES_MS, COUNTS, COUNTS, st.none() | COUNTS), max_size=8
+    st.builds(ProcessSample, TIMES_MS, *[COUNTS] * 2, *[KNOWN] * 5)
+    | st.builds(ProcessSample, TIMES_MS, *[COUNTS] * 2, KNOWN),
+    max_size=8,
 )
 
 
@@ -28,6 +31,13 @@ def test_samples_come_back_in_order(samples: list[ProcessSample]) -> None:
         "",
         "1\t2",
         "1\t2\t3\t4\t5",
+        "1\t2\t3\t4\t5\t6\t7",
+        "1\t2\t3\t4\t5\t6\t7\t8\t9",
+        "1\t2\t3\t4\t5\t6\t7\tx",
+        "1\t2\t3\t4\t5\t6\t7\t",
+        "1\t2\t-\t4\t5\t6\t7\t8",
+        "1\t2\t3\t-",
+        "1\t2\t-",
         "1\t2\t3\tx",
         "1\t2\t-3",
         "1\t2\t3.5",
@@ -44,7 +54,18 @@ def test_a_damaged_sample_is_left_out(line: str) -> None:
     assert decode_samples(content) == [ProcessSample(1, 2, 3), ProcessSample(4, 5, 6)]
 
 
-@pytest.mark.parametrize("torn", ["7", "7\t8", "7\t8\t", "7\t8\t91"])
+def test_a_line_says_what_is_known() -> None:
+    lines = "1\t2\t3\n1\t2\t3\t4\n1\t2\t30\t4\t25\t20\t-\t8\n"
+    plain, with_file, shared = decode_samples(lines)
+    assert plain == ProcessSample(1, 2, 3)
+    assert with_file == ProcessSample(1, 2, 3, 4)
+    assert shared == ProcessSample(
+        1, 2, 30, 4, pss_bytes=25, pss_anon_bytes=20, pss_shmem_bytes=None, uss_bytes=8
+    )
+    assert "".join(map(encode_sample, (plain, with_file, shared))) == lines
+
+
+@pytest.mark.parametrize("torn", ["1\t2\t3\t4\t5\t6\t7\t8", "7", "7\t8", "7\t8\t", "7\t8\t91"])
 def test_a_torn_last_sample_is_left_out(torn: str) -> None:
     # "7\t8\t91" may be the beginning of "7\t8\t91234567\n": a reading a millionth of the true one.
     assert decode_samples(f"1\t2\t3\n{torn}") == [ProcessSample(1, 2, 3)]
