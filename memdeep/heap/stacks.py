@@ -37,7 +37,7 @@ class StackTreeBuilder:
         """
         frames = self._python_frames(python) if hybrid is None else self._mixed(python, hybrid)
         node = self._root(thread)
-        for frame in _without_own(frames):
+        for frame in without_own(frames):
             node = self._child(node, self._number(frame))
         return node
 
@@ -106,8 +106,8 @@ def thread_frame(name: str) -> Frame:
     return Frame(name, "", 0, Origin.THREAD)
 
 
-def _without_own(frames: list[Frame]) -> list[Frame]:
-    """Remove the frames that start and wrap the program from ``frames`` (outermost first)."""
+def without_own(frames: list[Frame]) -> list[Frame]:
+    """Return ``frames`` (outermost first) without those that start and wrap the program."""
     frames = [frame for frame in frames if not is_wrapper(frame)]
     code = [frame for frame in frames if not _is_native(frame)]
     if not code:

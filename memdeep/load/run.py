@@ -21,6 +21,7 @@ from memdeep.load import checkpoints, consistency
 from memdeep.load.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.load.journal import read_journal
 from memdeep.load.missed import missed
+from memdeep.load.processes import Outside, highest_sum, read_processes
 from memdeep.load.traced import Traced, align_parts, lost
 from memdeep.model import (
     CaptureFile,
@@ -28,7 +29,6 @@ from memdeep.model import (
     Exit,
     Heap,
     Mode,
-    Process,
     Run,
     Sample,
     Stretch,
@@ -142,8 +142,13 @@ def load_run(run_dir: RunDirectory) -> Recording:
         *[event.label for event in events if event.kind == journal.PROBLEM][:MAX_PROBLEMS],
         dumps_problem,
     ]
+    outside = Outside(meta, samples, offset_s)
+    processes, births_problems = read_processes(run_dir, [start, *events], outside, origins)
+    problems += births_problems
     run = replace(
         _run(meta, exit_of(meta, end, origins), points, _rss_curve(samples, points, offset_s)),
+        processes=processes if meta.processes or len(processes) > 1 else (),
+        peak_pss_bytes=highest_sum(processes) if len(processes) > 1 else None,
         captures=capture_files([part.capture for part in captures.parts]),
         stack_dumps=dumps,
         problems=tuple(dict.fromkeys((*meta.notes, *filter(None, problems)))),  # some are in both
@@ -371,10 +376,6 @@ def _run(
             [sample.bytes for sample in rss_curve]
             + [point.rss_bytes for point in points if point.rss_bytes is not None],
             default=None,
-        ),
-        processes=tuple(
-            Process(seen.pid, seen.parent_pid, seen.command, seen.peak_rss_bytes, seen.exit)
-            for seen in meta.processes
         ),
         warning_bytes=meta.warning_bytes,
         critical_bytes=meta.critical_bytes,

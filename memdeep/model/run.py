@@ -70,13 +70,42 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process of the program's tree, as it was seen from outside."""
+    """A process of the program's tree; in the list of a run, the program itself comes first.
+
+    ``parent`` is the index of the process that started it, past those that are not in the list.
+    ``how`` is one of "run", "fork", "spawn", "forkserver", "subprocess", and "exec" for a program
+    that took the place of an earlier one. ``started_by`` is the stack that started it, outermost
+    first, in the thread ``thread`` of its parent; ``group`` is the index of the first process that
+    the same line started. ``end_s`` is when it ended or was last seen, ``verdict`` is "running" if
+    it outlived the run. ``directory`` is that of its own recording, below the run's; a process
+    without one is told from outside only.
+
+    ``curve`` is its proportional set size (PSS) over time where it was read, and the RSS of the
+    program while that was alone. Figures that were not measured are None.
+    """
 
     pid: int
-    parent_pid: int | None
-    command: str | None
-    peak_rss_bytes: int | None
-    exit: int | None
+    parent: int | None = None
+    command: str | None = None
+    peak_rss_bytes: int | None = None
+    exit: int | None = None
+    signal: str | None = None
+    verdict: str | None = None
+    how: str | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    started_by: tuple[Frame, ...] = ()
+    thread: str | None = None
+    group: int | None = None
+    directory: str | None = None
+    peak_pss_bytes: int | None = None
+    peak_uss_bytes: int | None = None
+    curve: tuple[Sample, ...] = ()
+
+    @property
+    def is_traced(self) -> bool:
+        """Tell if its allocations were recorded in a run directory of its own."""
+        return self.directory is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +160,9 @@ class Run:
     """A recorded run without its heap.
 
     ``rss_curve`` is the RSS of the whole process tree, sampled from outside; ``peak_rss_bytes`` is
-    the highest of its readings and of those at the checkpoints.
+    the highest of its readings and of those at the checkpoints. It counts a page that processes
+    share once for each; ``peak_pss_bytes``, the highest sum of their PSS, counts it once. None
+    where it was not read: a lone process needs none.
     ``problems`` are sentences on what could not be recorded or read.
     """
 
@@ -146,6 +177,7 @@ class Run:
     checkpoints: tuple[Checkpoint, ...]
     rss_curve: tuple[Sample, ...]
     peak_rss_bytes: int | None
+    peak_pss_bytes: int | None = None
     processes: tuple[Process, ...] = ()
     warning_bytes: int | None = None
     critical_bytes: int | None = None

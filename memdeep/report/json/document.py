@@ -69,6 +69,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     if report.death is not None:
         death = record(_death(report.death, phases, culprits, checkpoints))
     dumps = [_stack_dump(dump, tables) for dump in run.stack_dumps]
+    processes = [record(process) for process in _processes(report, tables)]
     fields = {
         "schema": SCHEMA,
         "memdeep": __version__,
@@ -85,12 +86,12 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         "duration_s": rounded(run.duration_s),
         "exit": None if run.exit is None else _exit(run.exit, sentences.last_checkpoint(report)),
         "peak_rss_bytes": run.peak_rss_bytes,
-        "peak_pss_bytes": None,
+        "peak_pss_bytes": run.peak_pss_bytes,
         "peak_heap_bytes": report.heap.peak_bytes,
         "thresholds": _thresholds(report),
         "frames": tables.frames(),
         "stacks": tables.stacks(),
-        "processes": _processes(report),
+        "processes": iter(processes),
         "checkpoints": checkpoints.encoded(),
         "checkpoints_left_out": checkpoints.left_out,
         "phases": iter(phase_records),
@@ -135,23 +136,16 @@ def _thresholds(report: Report) -> Json | None:
     return {"warning_bytes": run.warning_bytes, "critical_bytes": run.critical_bytes}
 
 
-def _processes(report: Report) -> Iterator[Json]:
-    """Yield the program itself, then the others that were seen.
-
-    The program has the pid of the checkpoints. Of a bare capture no process was seen from outside.
-    """
+def _processes(report: Report, tables: Tables) -> Iterator[Json]:
+    """Yield the program itself, then the others; of a bare capture none was seen from outside."""
     run = report.run
+    program, *others = run.processes or (Process(0, how=None, group=0),)
     pid = next((point.pid for point in run.checkpoints if point.pid is not None), None)
-    if pid is None and run.processes:
-        pid = run.processes[0].pid
-    seen = next((process for process in run.processes if process.pid == pid), None)
-    others = [process for process in run.processes if process.pid != pid]
-    places = {pid: 0} | {process.pid: place for place, process in enumerate(others, 1)}
     end = run.exit
     yield {
-        **_process(seen, None),
+        **_process(report, program, tables),
         "pid": pid,
-        "how": None if end is None and seen is None else "run",
+        "how": None if end is None and not run.processes else "run",
         "exit": None if end is None else end.code,
         "signal": None if end is None else end.signal,
         "verdict": None if end is None else end.verdict,
@@ -161,27 +155,28 @@ def _processes(report: Report) -> Iterator[Json]:
         "peak_heap_bytes": report.heap.peak_bytes,
     }
     for process in others:
-        yield _process(process, places.get(process.parent_pid))
+        yield _process(report, process, tables)
 
 
-def _process(process: Process | None, parent: int | None) -> Json:
+def _process(report: Report, process: Process, tables: Tables) -> Json:
+    started_by = {"stack": tables.add(process.started_by), "phase": None}
     return {
-        "pid": None if process is None else process.pid,
-        "parent": parent,
-        "how": None,
-        "command": None if process is None else process.command,
-        "start_s": None,
-        "end_s": None,
-        "exit": None if process is None else process.exit,
-        "signal": None,
-        "verdict": None,
-        "started_by": None,
-        "traced": False,
-        "run": None,
-        "group": None,
-        "peak_rss_bytes": None if process is None else process.peak_rss_bytes,
-        "peak_pss_bytes": None,
-        "peak_uss_bytes": None,
+        "pid": process.pid,
+        "parent": process.parent,
+        "how": process.how,
+        "command": process.command,
+        "start_s": rounded(process.start_s),
+        "end_s": rounded(process.end_s),
+        "exit": process.exit,
+        "signal": process.signal,
+        "verdict": process.verdict,
+        "started_by": started_by if process.started_by else None,
+        "traced": process.is_traced,
+        "run": process.directory,
+        "group": process.group,
+        "peak_rss_bytes": process.peak_rss_bytes,
+        "peak_pss_bytes": process.peak_pss_bytes,
+        "peak_uss_bytes": process.peak_uss_bytes,
         "peak_heap_bytes": None,
         "split_off_bytes": None,
         "split_off": None,

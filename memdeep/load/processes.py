@@ -1,0 +1,376 @@
+"""Makes the processes of a run from their births and ends, and from what was seen from outside.
+
+Of the births and ends each process wrote its own; from outside there are the samples, and what the
+parent says in its facts of the run. A process that only one of the two knows is listed too.
+"""
+
+from __future__ import annotations
+
+import signal
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from memdeep.errors import CaptureError
+from memdeep.heap import origins as owners
+from memdeep.heap.stacks import without_own
+from memdeep.model import MAIN_THREAD, Frame, Process, Sample
+from memdeep.model import Origin as Owner
+from memdeep.rundir import births
+from memdeep.rundir.births import Birth, Ended, Origin, Started
+from memdeep.rundir.directory import CHILDREN, RunDirectory
+from memdeep.rundir.journal import Event
+from memdeep.rundir.long_file import read_lines
+from memdeep.rundir.meta import Meta, SeenProcess
+from memdeep.rundir.samples import ProcessSample
+
+MAX_LINES = 500_000
+Identity = tuple[int, int]  # a pid and the time of its start by the kernel: an exec keeps both
+
+STILL_S = 0.5  # what was seen so shortly before the end of the run outlived it
+FORKED_ONLY_S = 0.2  # a fork that became another program so soon did nothing else
+
+# Words on the command line of a Python that `multiprocessing`, or joblib's loky, starts by itself.
+_SPAWNED = ("multiprocessing.spawn", "loky.backend.popen_loky")
+_SERVER = "multiprocessing.forkserver"
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What was seen of the processes from outside.
+
+    ``offset_s`` is the time of the program's start by the clock of ``samples``.
+    """
+
+    meta: Meta
+    samples: Sequence[ProcessSample]
+    offset_s: float
+
+
+@dataclass(slots=True)
+class _Lines:
+    """The lines of the file of births, by what they are about."""
+
+    births: list[Birth] = field(default_factory=list)
+    origins: dict[tuple[int, int], Origin] = field(default_factory=dict)
+    started: dict[int, list[Started]] = field(default_factory=lambda: defaultdict(list))
+    ended: dict[int, list[Ended]] = field(default_factory=lambda: defaultdict(list))
+
+
+def read_processes(
+    run_dir: RunDirectory, events: Sequence[Event], outside: Outside, origins: owners.Origins
+) -> tuple[tuple[Process, ...], list[str]]:
+    """Return the processes of a run, the program first, then by their births; and the problems.
+
+    ``events`` are those of the program's journal, of which the first is its start.
+    """
+    lines, problems = _read(run_dir)
+    family = _Family(lines, events, outside, origins)
+    return family.processes(), problems
+
+
+def _read(run_dir: RunDirectory) -> tuple[_Lines, list[str]]:
+    found = _Lines()
+    if not run_dir.births.exists():
+        return found, []
+    try:
+        read = read_lines(run_dir.births, MAX_LINES)
+    except CaptureError as error:
+        return found, [f"{error.message} Where processes came from is not known."]
+    lines, damaged = births.decode(read.content)
+    for line in lines:
+        if isinstance(line, Birth) and line.ancestors:
+            found.births.append(line)
+        elif isinstance(line, Origin):
+            found.origins[line.pid, line.number] = line
+        elif isinstance(line, Started):
+            found.started[line.pid].append(line)
+        elif isinstance(line, Ended):
+            found.ended[line.pid].append(line)
+    found.births.sort(key=lambda birth: birth.monotonic_ns)
+    missing = damaged + read.left_out
+    return found, [] if not missing else [
+        f"{missing:,} lines on the births and ends of processes are damaged or were left out."
+    ]
+
+
+class _Family:
+    """The processes of one run, found one after the other in the order of their births."""
+
+    def __init__(
+        self,
+        lines: _Lines,
+        events: Sequence[Event],
+        outside: Outside,
+        origins: owners.Origins,
+    ) -> None:
+        self._lines = lines
+        self._start = events[0]
+        self._origins = origins
+        self._outside = outside
+        self._threads = {event.thread_id or 0: event.thread for event in events if event.thread}
+        self._by_pid: defaultdict[int, list[ProcessSample]] = defaultdict(list)
+        at_times: defaultdict[int, int] = defaultdict(int)
+        for sample in outside.samples:
+            self._by_pid[sample.pid].append(sample)
+            at_times[sample.time_ms] += 1
+        self._alone = {time_ms for time_ms, count in at_times.items() if count == 1}
+        self._seen = {seen.pid: seen for seen in outside.meta.processes}
+        self._end_s = max(
+            (sample.time_ms / 1000 - outside.offset_s for sample in outside.samples[-1:]),
+            default=0.0,
+        )
+        self._places: dict[Identity, int] = {}
+
+    def processes(self) -> tuple[Process, ...]:
+        found = [self._program()]
+        kept = self._without_mere_forks()
+        later: dict[int, Birth] = {}
+        nexts: list[Birth | None] = []
+        for birth in reversed(kept):
+            nexts.append(later.get(birth.pid))
+            later[birth.pid] = birth
+        for birth, following in zip(kept, reversed(nexts), strict=True):
+            found.append(self._of_birth(birth, following, found))
+            self._places[birth.ancestors[0]] = len(found) - 1
+        known = {process.pid for process in found}
+        for seen in self._outside.meta.processes:
+            if seen.pid not in known:
+                found.append(self._seen_only(seen, found))
+        return _grouped(found)
+
+    def _program(self) -> Process:
+        pid = self._start.pid or 0
+        replaced = next((one for one in self._lines.births if one.pid == pid), None)
+        until_s = None if replaced is None else self._time_s(replaced.monotonic_ns)
+        seen = self._seen.get(pid)
+        return self._with_memory(
+            Process(
+                pid=pid,
+                command=None if seen is None else seen.command,
+                exit=None if seen is None else seen.exit,
+                how="run",
+                start_s=0.0,
+                group=0,
+            ),
+            until_s,
+        )
+
+    def _without_mere_forks(self) -> list[Birth]:
+        """Return the births without forks that only became another program."""
+        last: dict[Identity, Birth] = {}
+        mere = set()
+        for birth in self._lines.births:
+            before = last.get(birth.ancestors[0])
+            if before is not None and (before.how, birth.how) == (births.FORK, births.EXEC):
+                lived_s = (birth.monotonic_ns - before.monotonic_ns) / 1e9
+                if lived_s < FORKED_ONLY_S:
+                    mere.add(before)
+                    birth.origin = before.origin if birth.origin is None else birth.origin
+            last[birth.ancestors[0]] = birth
+        return [birth for birth in self._lines.births if birth not in mere]
+
+    def _of_birth(self, birth: Birth, later: Birth | None, found: Sequence[Process]) -> Process:
+        start_s = self._time_s(birth.monotonic_ns)
+        before = self._place(birth, found)
+        parent = self._parent(birth, found) if before is None else found[before].parent or 0
+        how = self._how(birth, None if before is None else found[before], found[parent])
+        origin = self._origin(birth)
+        frames = () if origin is None else self._frames(origin)
+        thread = None if origin is None else self._thread(origin)
+        if before is not None:
+            frames, thread = found[before].started_by, found[before].thread
+        elif how == "forkserver" or not any(map(_is_own, frames)):
+            # The server forks where it is asked to: who asked, or started it, is told.
+            frames, thread = found[parent].started_by or frames, found[parent].thread or thread
+        status = self._status(birth, later)
+        until_s = None if later is None else self._time_s(later.monotonic_ns)
+        process = Process(
+            pid=birth.pid,
+            parent=parent,
+            command=" ".join(birth.command) or None,
+            how=how,
+            start_s=start_s,
+            started_by=frames,
+            thread=thread,
+            directory=None if birth.directory is None else f"{CHILDREN}/{birth.directory}",
+        )
+        if status is not None:
+            process = replace(
+                process,
+                end_s=self._time_s(status.monotonic_ns),
+                exit=status.status if status.status >= 0 else None,
+                signal=_signal_name(-status.status) if status.status < 0 else None,
+                verdict="killed" if status.status < 0 else _verdict(status.status),
+            )
+        return self._with_memory(process, until_s)
+
+    def _seen_only(self, seen: SeenProcess, found: Sequence[Process]) -> Process:
+        places = {process.pid: place for place, process in enumerate(found)}
+        parent = places.get(seen.parent_pid or -1)
+        return self._with_memory(
+            Process(
+                pid=seen.pid,
+                parent=parent,
+                command=seen.command,
+                exit=seen.exit,
+                signal=seen.signal,
+                verdict=seen.verdict,
+                peak_rss_bytes=seen.peak_rss_bytes,
+                start_s=None
+                if seen.start_s is None
+                else max(0.0, seen.start_s - self._outside.offset_s),
+            ),
+            None,
+        )
+
+    def _with_memory(self, process: Process, until_s: float | None) -> Process:
+        """Add what was seen of a process from outside while it lived, up to ``until_s``."""
+        offset_s = self._outside.offset_s
+        after_s = process.start_s or 0.0
+        before_s = until_s if until_s is not None else process.end_s
+        samples = [
+            sample
+            for sample in self._by_pid.get(process.pid, ())
+            if sample.time_ms / 1000 - offset_s >= after_s - 1
+            and (before_s is None or sample.time_ms / 1000 - offset_s <= before_s)
+        ]
+        curve = []
+        for sample in samples:
+            size = sample.pss_bytes
+            if size is None and process.how == "run" and sample.time_ms in self._alone:
+                size = sample.rss_bytes
+            if size is not None:
+                curve.append(Sample(max(0.0, sample.time_ms / 1000 - offset_s), size))
+        last_s = samples[-1].time_ms / 1000 - offset_s if samples else None
+        end_s = until_s if process.end_s is None and until_s is not None else process.end_s
+        verdict, seen = process.verdict, self._seen.get(process.pid)
+        if verdict is None and end_s is None and process.how != "run" and last_s is not None:
+            verdict = "running" if last_s > self._end_s - STILL_S else None
+        if seen is not None and seen.verdict is not None and process.how != "run":
+            verdict = seen.verdict
+        pss = [sample.pss_bytes for sample in samples if sample.pss_bytes is not None]
+        uss = [sample.uss_bytes for sample in samples if sample.uss_bytes is not None]
+        rss = [sample.rss_bytes for sample in samples]
+        return replace(
+            process,
+            verdict=verdict,
+            end_s=last_s if end_s is None else end_s,
+            peak_rss_bytes=max(rss, default=process.peak_rss_bytes),
+            peak_pss_bytes=max(pss, default=None),
+            peak_uss_bytes=max(uss, default=None),
+            curve=tuple(curve),
+        )
+
+    def _time_s(self, monotonic_ns: int) -> float:
+        return max(0.0, (monotonic_ns - self._start.monotonic_ns) / 1e9)
+
+    def _place(self, birth: Birth, found: Sequence[Process]) -> int | None:
+        """Find the process that became another program with this birth; None if none did."""
+        place = self._places.get(birth.ancestors[0])
+        return 0 if place is None and birth.pid == found[0].pid else place
+
+    def _parent(self, birth: Birth, found: Sequence[Process]) -> int:
+        """Find the nearest ancestor that is known; the program if none is."""
+        for ancestor in birth.ancestors[1:]:
+            if ancestor in self._places:
+                return self._places[ancestor]
+            if ancestor[0] == found[0].pid:
+                break
+        return 0
+
+    def _how(self, birth: Birth, before: Process | None, parent: Process) -> str:
+        command = " ".join(birth.command)
+        if birth.how == births.FORK:
+            return "forkserver" if _SERVER in (parent.command or "") else "fork"
+        if before is not None:
+            return "exec"
+        return "spawn" if any(word in command for word in _SPAWNED) else "subprocess"
+
+    def _origin(self, birth: Birth) -> Origin | None:
+        if birth.origin is not None:
+            return self._lines.origins.get((birth.parent_pid, birth.origin))
+        for pid, _ in birth.ancestors:
+            starts = self._lines.started.get(pid, ())
+            started = next((one for one in reversed(starts)), None)
+            if started is not None:
+                return self._lines.origins.get((started.by, started.origin))
+        return None
+
+    def _frames(self, origin: Origin) -> tuple[Frame, ...]:
+        frames = [
+            Frame(function, filename, line, self._origins.of(filename))
+            for function, filename, line in reversed(origin.frames)
+        ]
+        return tuple(without_own(frames))
+
+    def _thread(self, origin: Origin) -> str | None:
+        if origin.pid != self._start.pid:
+            return None
+        return self._threads.get(origin.thread_id, None if origin.thread_id else MAIN_THREAD)
+
+    def _status(self, birth: Birth, later: Birth | None) -> Ended | None:
+        """Find the end of a process: what the one that waited for it saw counts most."""
+        until_ns = float("inf") if later is None else later.monotonic_ns
+        found = [
+            end
+            for end in self._lines.ended.get(birth.pid, ())
+            if birth.monotonic_ns <= end.monotonic_ns <= until_ns
+        ]
+        return found[-1] if found else None
+
+
+def _is_own(frame: Frame) -> bool:
+    return frame.origin in (Owner.USER, Owner.TOOL)
+
+
+def line_of(frames: Iterable[Frame]) -> tuple[str, int] | None:
+    """Return the line to name for a stack (outermost first): the program's innermost own one."""
+    inwards = list(frames)
+    own = next(filter(_is_own, reversed(inwards)), None)
+    frame = own or (inwards[-1] if inwards else None)
+    return None if frame is None else (frame.filename, frame.lineno)
+
+
+def _grouped(processes: Sequence[Process]) -> tuple[Process, ...]:
+    """Number the groups: processes that one line started in one way."""
+    firsts: dict[tuple[object, str | None], int] = {}
+    found = []
+    for place, process in enumerate(processes):
+        line = line_of(process.started_by)
+        group = place
+        if line is not None and process.how != "exec":
+            group = firsts.setdefault((line, process.how), place)
+        found.append(replace(process, group=group))
+    return tuple(found)
+
+
+def _verdict(status: int) -> str:
+    return "completed" if status == 0 else "failed"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def highest_sum(processes: Sequence[Process]) -> int | None:
+    """Return the highest sum of the processes' curves at one moment; None without any reading."""
+    sums: defaultdict[float, int] = defaultdict(int)
+    for process in processes:
+        for sample in process.curve:
+            sums[sample.time_s] += sample.bytes
+    return max(sums.values(), default=None)
+
+
+def heaviest_moment(processes: Sequence[Process], start_s: float, end_s: float) -> float | None:
+    """Return when, within a stretch, the processes that were started held most; None if unread."""
+    sums: defaultdict[float, int] = defaultdict(int)
+    for process in processes[1:]:
+        times = [sample.time_s for sample in process.curve]
+        for sample in process.curve[bisect_left(times, start_s) : bisect_left(times, end_s)]:
+            sums[sample.time_s] += sample.bytes
+    return max(sums, key=sums.__getitem__, default=None)
