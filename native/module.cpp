@@ -152,6 +152,18 @@ PyObject* look(PyObject* self, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+PyObject* cut(PyObject* self, PyObject* args) {
+  long long time_ms, after;
+  if (!is_open(self) || !PyArg_ParseTuple(args, "LL:cut", &time_ms, &after)) return nullptr;
+  bool is_in_order = true;
+  auto work = [&](Replay& replay) { is_in_order = replay.cut({time_ms, uint64_t(after)}); };
+  if (!require(after >= 0, "a cut comes after no number of markers") || !run(self, work) ||
+      !require(is_in_order, "the cuts are not in order")) {
+    return nullptr;
+  }
+  Py_RETURN_NONE;
+}
+
 PyObject* finish(PyObject* self, PyObject*) {
   if (!is_open(self) || !run(self, [](Replay& replay) { replay.finish(); })) return nullptr;
   object(self)->is_finished = true;
@@ -263,6 +275,7 @@ PyObject* totals(PyObject* self, PyObject*) {
   fields.put("unknown_frees", replay.unknown_frees);
   fields.put("unseen_frees", replay.unseen_frees);
   fields.put("unseen_bytes", replay.unseen_bytes);
+  fields.put("late_cuts", replay.late_cuts);
   fields.put("truncated", PyBool_FromLong(replay.truncated));
   fields.put("damage", replay.damage == nullptr ? text("") : text(replay.damage));
   fields.put("calls", list(replay.calls, [](uint64_t count) {
@@ -472,6 +485,9 @@ PyMethodDef methods[] = {
     {"look", look, METH_VARARGS,
      "look(place: int, is_name: bool, start: bytes, end: bytes, by_site: bytes): at this marker, add "
      "up what is alive in each of the ranges of addresses, by site where `by_site` is not 0."},
+    {"cut", cut, METH_VARARGS,
+     "cut(time_ms: int, after: int): end a segment so long after the start, `after` so many replaced "
+     "markers; in the order of the cuts, and before anything is fed."},
     {"looks", looks, METH_NOARGS, "What was found: (place, is_name, columns) for each marker met."},
     {"finish", finish, METH_NOARGS, "Close the last segment; the results are complete then."},
     {"header", header, METH_NOARGS, "What the capture's head says; None until it is read."},

@@ -40,6 +40,10 @@
 // MARKERS end a segment. memdeep writes them as a thread record whose name is "memdeep:" and 30
 // digits; after a run they are overwritten by two memory records whose RSS is a multiple of 4096
 // plus 1 and plus 2, as a varint padded to 10 bytes (memdeep/heap/markers.py).
+//
+// CUTS end a segment too, at times that are given beforehand. Each is made as a replaced marker would
+// be, before the first memory record that is not earlier, and between the two replaced markers that it
+// lies between; at the end if there is no such record.
 #pragma once
 
 #include <algorithm>
@@ -99,6 +103,11 @@ struct Thread {
   std::string name;
 };
 
+struct TimeCut {
+  int64_t time_ms;  // since the start
+  uint64_t after;  // replaced markers that come before it
+};
+
 struct Lost {  // allocated by a thread without a frame of Python, after it had had one
   uint32_t thread, segment;  // the first
   uint64_t bytes;
@@ -126,13 +135,21 @@ class Replay : public Account {
   uint64_t records = 0;
   uint64_t allocated_bytes = 0;
   uint64_t calls[kAllocators] = {};  // by allocator; of frees too
+  uint64_t late_cuts = 0;  // that were made at the end
   bool truncated = false;
   const char* damage = nullptr;
 
   State state() const { return state_; }
 
-  // Looks, at a marker, at what is alive in `ranges`: at the one of this place among those that were
-  // replaced, counted from 1, or at the thread's name with this sequence number.
+  // Asks for a cut, before anything is fed; false if it is not in order: `after` must never fall.
+  bool cut(const TimeCut& cut) {
+    const bool is_in_order = cuts_.empty() || cuts_.back().after <= cut.after;
+    if (is_in_order) cuts_.push_back(cut);
+    return is_in_order;
+  }
+
+  // Looks, at a marker, at what is alive in `ranges`: at the one of this place among the cuts and those
+  // that were replaced, counted from 1, or at the thread's name with this sequence number.
   void look_at_marker(uint64_t place, AddressRanges ranges) { at_markers_[place] = std::move(ranges); }
   void look_at_name(uint64_t sequence, AddressRanges ranges) {
     at_names_[sequence] = std::move(ranges);
@@ -194,6 +211,8 @@ class Replay : public Account {
   void finish() {
     if (!is_over() && pending_size_ != 0) drop(consume_pending());
     truncated = state_ != State::kEnded;
+    late_cuts = cuts_.size() - cuts_made_;
+    while (cuts_made_ < cuts_.size()) make_cut(std::max(last_time_ms_, header.start_ms));
     close(last_time_ms_, last_rss_);
   }
 
@@ -434,7 +453,7 @@ class Replay : public Account {
         uint64_t time = varint(from);
         if (from > end) return nullptr;
         // A clock that was set back gives a difference below zero; a damaged one may give any.
-        read_memory(rss, padded, int64_t(uint64_t(header.start_ms) + time));
+        read_memory(rss, padded, since_epoch(time));
         return from;
       }
       case 0x05: {
@@ -521,14 +540,39 @@ class Replay : public Account {
   // ------------------------------------------------------------------ what the rare records mean
 
   void read_memory(uint64_t rss, bool padded, int64_t time_ms) {
+    const bool is_marker = padded && rss % 4096 == 1, is_marker_end = padded && rss % 4096 == 2;
+    while (!is_marker_end && is_cut_due(is_marker, time_ms)) make_cut(time_ms);
     last_time_ms_ = time_ms;
     last_rss_ = rss;
-    if (padded && rss % 4096 == 1) {
-      begin_segment(Cut::kMarker, -1);
+    if (is_marker) {
+      begin_segment(Cut::kMarker, -1, setter());
+    } else if (is_marker_end) {
+      end_marker();
     } else {
-      if (padded && rss % 4096 == 2) look(at_markers_, ++markers_, seen_at_markers);
-      end_window(padded && rss % 4096 == 2 ? Cut::kMarkerEnd : Cut::kMemory, time_ms, rss);
+      end_window(Cut::kMemory, time_ms, rss);
     }
+  }
+
+  void end_marker() {
+    look(at_markers_, ++markers_, seen_at_markers);
+    end_window(Cut::kMarkerEnd, last_time_ms_, last_rss_);
+  }
+
+  int64_t since_epoch(uint64_t time_ms) const { return int64_t(uint64_t(header.start_ms) + time_ms); }
+
+  bool is_cut_due(bool before_marker, int64_t time_ms) const {
+    if (cuts_made_ == cuts_.size()) return false;
+    const TimeCut& next = cuts_[cuts_made_];
+    return next.after <= markers_ - cuts_made_ &&
+           (before_marker || since_epoch(uint64_t(next.time_ms)) <= time_ms);
+  }
+
+  // Makes the next cut, before what happened at `time_ms`.
+  void make_cut(int64_t time_ms) {
+    const int64_t cut_ms = since_epoch(uint64_t(cuts_[cuts_made_++].time_ms));
+    last_time_ms_ = std::max(last_time_ms_, std::min(cut_ms, time_ms));
+    begin_segment(Cut::kMarker, -1, 0);
+    end_marker();
   }
 
   using Looks = std::map<uint64_t, AddressRanges>;
@@ -538,11 +582,13 @@ class Replay : public Account {
     if (found != looks.end()) seen[place] = within(found->second);
   }
 
-  void begin_segment(Cut cut, int64_t sequence) {
+  uint64_t setter() const { return stack_ == nullptr ? 0 : stack_->id; }
+
+  void begin_segment(Cut cut, int64_t sequence, uint64_t set_by) {
     next_segment(cut, last_time_ms_, last_rss_);
     segment_natives.push_back(native_addresses.size());
     sequences.push_back(sequence);
-    setters.push_back(stack_ == nullptr ? 0 : stack_->id);
+    setters.push_back(set_by);
     ++open_stamp_;
   }
 
@@ -561,7 +607,7 @@ class Replay : public Account {
         // A signal handler's checkpoint inside another one makes a marker appear twice.
         if (seen_sequences_.insert(sequence).second) {
           look(at_names_, uint64_t(sequence), seen_at_names);
-          begin_segment(Cut::kThreadMarker, sequence);
+          begin_segment(Cut::kThreadMarker, sequence, setter());
         }
         return;
       }
@@ -706,7 +752,9 @@ class Replay : public Account {
   std::unordered_map<std::string, uint32_t> thread_numbers_;
   std::unordered_set<int64_t> seen_sequences_;
   Looks at_markers_, at_names_;
-  uint64_t markers_ = 0;  // that were replaced, so far
+  uint64_t markers_ = 0;  // that were replaced, and cuts, so far
+  std::vector<TimeCut> cuts_;
+  size_t cuts_made_ = 0;
 
   uint32_t memory_map_ = 0;
   bool map_is_new_ = false;  // the current memory map has made a generation of its own

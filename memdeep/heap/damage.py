@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from memdeep.errors import CaptureError
 from memdeep.heap.parts import Part
 
@@ -26,17 +28,24 @@ def up_to_there(what: str) -> str:
     return f"{what}; the heap is exact up to there, and not known after"
 
 
-def check_marked(part: Part, seen: int, damage: str | None) -> None:
-    """Raise CaptureError if the markers in the capture are not those of ``part``.
+class Axis(Protocol):
+    """The checkpoints that a reader met in a capture.
 
-    ``seen`` is the number of markers that the reader met.
+    ``marked`` is the number of markers, ``seen`` that of markers and cuts.
     """
-    if part.markers and seen > len(part.sequences):
+
+    marked: int
+    seen: int
+
+
+def check_marked(part: Part, axis: Axis, damage: str | None) -> None:
+    """Raise CaptureError if the markers in the capture are not those of ``part``."""
+    if part.markers and axis.marked > len(part.sequences):
         raise CaptureError(
             f"{part.capture} is aligned to other checkpoints than those of the journal.",
             "The file that says where they lie is lost, or of another run; restore it.",
         )
-    if damage is not None and part.first > 0 and seen == 0:
+    if damage is not None and part.first > 0 and axis.seen == 0:
         raise CaptureError(
             f"{part.capture} is damaged before its first checkpoint: {damage}.",
             "Copy it again from where it was made, or record again.",

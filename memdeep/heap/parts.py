@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from memdeep.heap.replay.lifetimes import joined
 from memdeep.model import (
@@ -35,16 +35,28 @@ MAX_PEAKS = 200
 Item = TypeVar("Item")
 
 
+class TimeCut(NamedTuple):
+    """A checkpoint of another program, at a time since the start of the capture.
+
+    ``after`` is the number of the capture's own checkpoints, among those whose markers are in it,
+    that come before it.
+    """
+
+    time_ms: int
+    after: int
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One capture: it covers the checkpoints ``first`` to ``last`` of the run.
 
-    ``markers`` is the number of checkpoints that lie inside it. ``first`` is 0 only if the capture
-    begins with the program, ``last`` is the run's last only if it ends with it. ``sequences`` are
-    the numbers of the checkpoints whose markers are in the capture. ``early_end`` is the sentence
-    on a trace that ended too early. ``threads`` has the name of the thread that set
+    ``markers`` is the number of checkpoints that lie inside it, ``cuts`` included. ``first`` is 0
+    only if the capture begins with the program, ``last`` is the run's last only if it ends with it.
+    ``sequences`` are the numbers of the checkpoints whose markers are in the capture. ``early_end``
+    is the sentence on a trace that ended too early. ``threads`` has the name of the thread that set
     each checkpoint of the run: the one given by the program, with a number after it where others
-    have the same.
+    have the same; None for cuts. ``cuts`` are in the order in which they are made, so that their
+    ``after`` never falls.
     """
 
     capture: Path
@@ -54,6 +66,7 @@ class Part:
     sequences: frozenset[int] = frozenset()
     early_end: str | None = None
     threads: Sequence[str | None] = ()
+    cuts: tuple[TimeCut, ...] = ()
 
     def holds(self, stretch: Stretch) -> bool:
         """Tell whether all of ``stretch`` lies within this part."""

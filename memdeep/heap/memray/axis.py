@@ -6,6 +6,7 @@ Knows neither memray's reader nor any stack.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -27,18 +28,33 @@ class CheckpointAxis:
     """The checkpoints of one capture, placed among its memory records.
 
     Checkpoints are numbered as in the whole run. Window ``w`` lies between the memory records
-    ``w - 1`` and ``w``. ``seen`` is the number of checkpoints that have a memory record.
+    ``w - 1`` and ``w``. ``marked`` is the number of checkpoints that have a marker among the
+    records, ``seen`` that of those and of the cuts that have a record after them. The capture began
+    at ``start_ms``.
     """
 
-    def __init__(self, records: Sequence[MemoryRecord], part: Part) -> None:
+    def __init__(self, records: Sequence[MemoryRecord], part: Part, start_ms: int) -> None:
         self.last = part.last
         self._first_marked = max(1, part.first)
         self._records = records
-        self._places = [
-            index for index, r in enumerate(records) if is_flagged(r.rss_bytes, FIRST_FLAG)
-        ]
-        if self._places[-1:] == [len(records) - 1]:
-            self._places.pop()  # the capture is cut off between the two records of a marker
+        self._places: list[int] = []
+        self.marked = 0
+        cuts = deque(part.cuts)
+        for index, record in enumerate(records):
+            is_marker = is_flagged(record.rss_bytes, FIRST_FLAG)
+            if is_flagged(record.rss_bytes, SECOND_FLAG):
+                continue
+            while (
+                cuts
+                and cuts[0].after <= self.marked
+                and (is_marker or start_ms + cuts[0].time_ms <= record.time_ms)
+            ):
+                cuts.popleft()
+                self._places.append(index)
+            # Without the other record of a marker, the capture is cut off between the two.
+            if is_marker and index < len(records) - 1:
+                self._places.append(index)
+                self.marked += 1
         self.seen = len(self._places)
         del self._places[part.markers :]
         # memray gives no memory record after the last allocation.

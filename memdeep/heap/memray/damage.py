@@ -74,17 +74,17 @@ def _changed_copy(capture: Path, changes: Mapping[int, bytes]) -> IO[bytes]:
         raise CaptureError(failed.message, hint) from error
 
 
-def damage_in(part: Part, seen: int, allocations: int, said: str) -> str | None:
+def damage_in(part: Part, marked: int, allocations: int, said: str) -> str | None:
     """Say what is wrong with the capture, as far as memray's reader shows it.
 
     The reader takes whatever it does not understand for the end. It read ``allocations``, saw
-    ``seen`` checkpoints, and wrote ``said`` to stderr. The end of a capture that was never closed
+    ``marked`` markers, and wrote ``said`` to stderr. The end of a capture that was never closed
     may be torn, which is no damage.
     """
     header = read_header(part.capture)
     if header.allocations is not None and lacks(part, allocations, header.allocations):
         return shortened(allocations, header.allocations)
-    if header.allocations is None and said and seen < len(part.sequences):
+    if header.allocations is None and said and marked < len(part.sequences):
         return up_to_there(f"its reader said “{said.removeprefix('Memray ERROR: ')}”")
     if not header.compressed and _has_hole(part.capture):
         return up_to_there(HOLED)

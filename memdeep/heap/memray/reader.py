@@ -66,7 +66,7 @@ class MemrayReader:
             lambda path, inside: _read(path, part, groups, inside),
             on_step,
         )
-        check_marked(part, trace.axis.seen, trace.damage)
+        check_marked(part, trace.axis, trace.damage)
         return raised_to_checkpoints(_heap_part(trace, builder, start_ms), groups)
 
 
@@ -147,11 +147,12 @@ def _read(
     with open_capture(capture) as reader:
         metadata = reader.metadata
         records = [MemoryRecord(*record) for record in reader.get_memory_snapshots()]
-        axis = CheckpointAxis(records, part)
-        damage = damage_in(part, axis.seen, metadata.total_allocations, inside.said())
+        capture_ms = _milliseconds(metadata.start_time)
+        axis = CheckpointAxis(records, part, capture_ms)
+        damage = damage_in(part, axis.marked, metadata.total_allocations, inside.said())
         if damage is not None and part.markers:  # without any, its end is where it can be read to
             part = part.up_to(axis.seen)
-            axis = CheckpointAxis(records, part)
+            axis = CheckpointAxis(records, part, capture_ms)
         inside.step("Following every allocation to its end")
         stacks = _read_lifetimes(reader.get_temporal_allocation_records(merge_threads=True), axis)
         inside.step("Finding the peak of each phase")

@@ -18,10 +18,11 @@ class CheckpointAxis:
     """The replay's segments and windows, placed among the checkpoints of the run.
 
     Checkpoints are numbered as in the whole run. A segment of the replay is named by the first
-    checkpoint at its end or after it: there its bytes are first seen. ``seen`` is the number of
-    checkpoints that have a marker.
+    checkpoint at its end or after it: there its bytes are first seen. ``marked`` is the number of
+    checkpoints that have a marker, ``seen`` that of those and of the cuts before the end of the
+    capture.
 
-    ``setters`` has the identifier of the thread that set each checkpoint.
+    ``setters`` has the identifier of the thread that set each checkpoint, where it is known.
 
     ``ends[s]`` is the checkpoint that ends segment s, or `NEVER` after the last checkpoint that
     this capture knows of.
@@ -34,16 +35,19 @@ class CheckpointAxis:
         markers = [n for n, cut in enumerate(cuts) if cut in (Cut.MARKER, Cut.THREAD_MARKER)]
         self._checkpoints = [max(1, part.first)]
         self.setters: dict[int, int] = {}
-        self.seen = 0
+        met = 0
         for place in markers:
             # It has two records, unless the capture is cut off between them. A thread's name is
             # an event that is no checkpoint, or the repetition of a marker.
             is_seen = cuts[place + 1] == Cut.MARKER_END
-            is_counted = is_seen and self.seen < part.markers
-            self.seen += is_seen
-            if is_counted:
-                self.setters[self._checkpoints[-1]] = trace.setters[len(self._checkpoints)]
+            is_counted = is_seen and met < part.markers
+            met += is_seen
+            setter = trace.setters[len(self._checkpoints)]
+            if is_counted and setter:
+                self.setters[self._checkpoints[-1]] = setter
             self._checkpoints.append(self._checkpoints[-1] + is_counted)
+        self.marked = met - len(part.cuts)
+        self.seen = met - trace.totals.late_cuts
         self.ends = tuple(end if end <= part.last else NEVER for end in self._checkpoints)
 
     def peak_windows(self, groups: Sequence[Sequence[Stretch]]) -> dict[int, int]:

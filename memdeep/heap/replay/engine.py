@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from memdeep.errors import CaptureError
 from memdeep.heap.header import LZ4_MAGIC, CaptureHeader, parse_header
+from memdeep.heap.parts import TimeCut
 from memdeep.heap.replay.residency import Look
 from memdeep.heap.replay.trace import CPYTHON_3_10, Trace
 from memdeep.rundir.files import open_regular, read_error
@@ -60,15 +61,18 @@ def replay(
     on_step: Callable[[str], None],
     changes: Mapping[int, bytes] | None = None,
     looks: Iterable[Look] = (),
+    cuts: Iterable[TimeCut] = (),
 ) -> Trace:
     """Pass once over ``capture``. Raises CaptureError.
 
     ``changes`` gives, by offset in an uncompressed capture, bytes to read in place of the file's.
-    The trace has what was alive at each of ``looks``.
+    The trace has what was alive at each of ``looks``, and is divided at ``cuts`` too.
     """
     from memdeep.heap.replay._replay import Replay
 
     engine = Replay()
+    for cut in cuts:
+        engine.cut(*cut)
     for look in looks:
         engine.look(look.place, look.is_name, *look.columns())
     file, _ = open_regular(capture)

@@ -55,8 +55,9 @@ SUB_INTERPRETER_CALLS = frozenset(
 
 
 class ReplayReader:
-    """Reads one capture. After `facts`, the pass that it took serves the next `read_part` too.
+    """Reads one capture.
 
+    After `facts`, the pass that it took serves the next `read_part` of a part without cuts too.
     ``changes`` gives, by offset, bytes to read in place of the file's. Without ``names``, native
     frames are named from this machine's files where these can be read. ``readings`` are those of
     the mappings, by checkpoint.
@@ -104,11 +105,12 @@ class ReplayReader:
     ) -> HeapPart:
         on_step("Replaying the trace")
         asked = looks(part, self._readings)
-        trace = self._trace or replay(self._capture, on_step, self._changes, asked)
+        trace = None if part.cuts else self._trace
+        trace = trace or replay(self._capture, on_step, self._changes, asked, part.cuts)
         self._trace = None
         axis = CheckpointAxis(trace, part)
         damage = damage_in(trace, part)
-        check_marked(part, axis.seen, damage)
+        check_marked(part, axis, damage)
         if damage is not None and part.markers:  # without any, its end is where it can be read to
             part = part.up_to(axis.seen)
             axis = CheckpointAxis(trace, part)

@@ -42,8 +42,8 @@ class Cut(IntEnum):
     """The end of a window of a capture."""
 
     MEMORY = 0  # a memory record of memray's
-    MARKER = 1  # the first record of a marker that was replaced in place: a segment ends
-    MARKER_END = 2  # its second record
+    MARKER = 1  # the first record of a replaced marker, or a cut at a given time: a segment ends
+    MARKER_END = 2  # its second record, or the same cut
     THREAD_MARKER = 3  # a marker as it was recorded: a segment ends
     END = 4
 
@@ -78,7 +78,8 @@ class Totals:
     """Counts over the whole capture; ``calls`` by memray's number of the allocator.
 
     ``unseen_frees`` are blocks that were taken for alive until another one lay in their place: they
-    were freed by then. ``truncated`` is True if it has no proper end; ``damage`` describes what
+    were freed by then. ``late_cuts`` were made at the end, since no record that has a time came
+    after them. ``truncated`` is True if it has no proper end; ``damage`` describes what
     stopped the replay before the end, and is empty if nothing did.
     """
 
@@ -89,6 +90,7 @@ class Totals:
     unknown_frees: int
     unseen_frees: int
     unseen_bytes: int
+    late_cuts: int
     truncated: bool
     damage: str
     calls: tuple[int, ...]
