@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from memdeep.heap.replay.lifetimes import joined
+from memdeep.heap.stacks import Owner
 from memdeep.model import (
+    Alive,
     Heap,
     LargeAllocation,
     Lifetimes,
@@ -39,24 +41,26 @@ class TimeCut(NamedTuple):
     """A checkpoint of another program, at a time since the start of the capture.
 
     ``after`` is the number of the capture's own checkpoints, among those whose markers are in it,
-    that come before it.
+    that come before it. If it has the number of a ``moment`` it is no checkpoint: then it is asked
+    only what was alive there.
     """
 
     time_ms: int
     after: int
+    moment: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One capture: it covers the checkpoints ``first`` to ``last`` of the run.
 
-    ``markers`` is the number of checkpoints that lie inside it, ``cuts`` included. ``first`` is 0
+    ``markers`` is the number of markers in it, and of ``cuts``. ``first`` is 0
     only if the capture begins with the program, ``last`` is the run's last only if it ends with it.
     ``sequences`` are the numbers of the checkpoints whose markers are in the capture. ``early_end``
     is the sentence on a trace that ended too early. ``threads`` has the name of the thread that set
     each checkpoint of the run: the one given by the program, with a number after it where others
     have the same; None for cuts. ``cuts`` are in the order in which they are made, so that their
-    ``after`` never falls.
+    ``after`` never falls. ``owner`` is the process that wrote it, None for the program itself.
     """
 
     capture: Path
@@ -67,6 +71,21 @@ class Part:
     early_end: str | None = None
     threads: Sequence[str | None] = ()
     cuts: tuple[TimeCut, ...] = ()
+    owner: Owner | None = None
+
+    @property
+    def moments(self) -> dict[int, int]:
+        """The numbers of the moments, by their places among markers and cuts, in order."""
+        return {
+            place + cut.after: cut.moment
+            for place, cut in enumerate(self.cuts)
+            if cut.moment is not None
+        }
+
+    def without_moments(self) -> Part:
+        """Return the part for a reader that only knows checkpoints."""
+        cuts = tuple(cut for cut in self.cuts if cut.moment is None)
+        return replace(self, cuts=cuts, markers=self.markers - len(self.cuts) + len(cuts))
 
     def holds(self, stretch: Stretch) -> bool:
         """Tell whether all of ``stretch`` lies within this part."""
@@ -74,7 +93,8 @@ class Part:
 
     def up_to(self, markers: int) -> Part:
         """Return the part as far as its first ``markers`` checkpoints."""
-        return replace(self, last=max(1, self.first) + markers - 1, markers=markers)
+        moments = sum(1 for place in self.moments if place < markers)
+        return replace(self, last=max(1, self.first) + markers - moments - 1, markers=markers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +127,8 @@ class HeapPart:
     ``unseen_frees`` are what the tracer missed, as far as the reader can tell. ``own_peaks`` is as
     in `Heap`; ``native_nodes`` are by checkpoint as well, or empty.
     ``sub_interpreter_bytes`` were allocated by sub-interpreters, without Python frames.
-    ``residency`` is empty where the mappings were not read.
+    ``residency`` is empty where the mappings were not read. ``at_moments`` is what was alive at
+    those moments that lie in the part.
     """
 
     part: Part
@@ -125,6 +146,7 @@ class HeapPart:
     native_nodes: tuple[int, ...] = ()
     sub_interpreter_bytes: int = 0
     residency: tuple[Residency, ...] = ()
+    at_moments: Mapping[int, Alive] = field(default_factory=dict)
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:

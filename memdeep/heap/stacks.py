@@ -6,12 +6,20 @@ from array import array
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import PurePath
+from typing import NamedTuple
 
 from memdeep.heap.origins import Origins
 from memdeep.model import Frame, Origin, RawFrame, StackTree
 
 OWN_FRAME = Frame("recording by memdeep", "", 0, Origin.MEMDEEP)
 NO_STACK_FRAME = Frame("no Python stack", "", 0, Origin.NATIVE)
+
+
+class Owner(NamedTuple):
+    """The process of a capture: its index in the run, and the name that tells it from others."""
+
+    process: int
+    name: str
 
 
 class StackTreeBuilder:
@@ -28,12 +36,12 @@ class StackTreeBuilder:
         self,
         python: Sequence[RawFrame],
         hybrid: Sequence[RawFrame] | None,
-        thread: str | None = None,
+        thread: Frame | None = None,
     ) -> int:
         """Add a stack in memray's form, innermost frame first; return its node.
 
         ``hybrid`` is the same stack with native frames among the Python ones, where known;
-        ``thread`` is the name of the thread that ran it, where known.
+        ``thread`` is the frame of the thread that ran it, where known.
         """
         frames = self._python_frames(python) if hybrid is None else self._mixed(python, hybrid)
         node = self._root(thread)
@@ -59,11 +67,9 @@ class StackTreeBuilder:
         self._parents.frombytes(parents)
         self._frame_ids.frombytes(frame_ids)
 
-    def _root(self, thread: str | None) -> int:
+    def _root(self, thread: Frame | None) -> int:
         """Return the node above all stacks of ``thread``; -1 without one."""
-        if thread is None:
-            return -1
-        return self._child(-1, self._number(thread_frame(thread)))
+        return -1 if thread is None else self._child(-1, self._number(thread))
 
     def _python_frames(self, python: Sequence[RawFrame]) -> list[Frame]:
         return [self.python_frame(raw) for raw in reversed(python)]
@@ -101,9 +107,11 @@ class StackTreeBuilder:
         return node
 
 
-def thread_frame(name: str) -> Frame:
-    """Return the outermost frame of all stacks of the thread of this name."""
-    return Frame(name, "", 0, Origin.THREAD)
+def thread_frame(name: str, owner: Owner | None = None) -> Frame:
+    """Return the outermost frame of all stacks of a thread; it has the index of its process."""
+    if owner is None:
+        return Frame(name, "", 0, Origin.THREAD)
+    return Frame(f"{owner.name} {name}", "", owner.process, Origin.THREAD)
 
 
 def without_own(frames: list[Frame]) -> list[Frame]:

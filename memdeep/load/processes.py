@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from memdeep.errors import CaptureError
 from memdeep.heap import origins as owners
+from memdeep.heap.family import Moment
 from memdeep.heap.stacks import without_own
 from memdeep.model import MAIN_THREAD, Frame, Process, Sample
 from memdeep.model import Origin as Owner
@@ -366,11 +367,22 @@ def highest_sum(processes: Sequence[Process]) -> int | None:
     return max(sums.values(), default=None)
 
 
-def heaviest_moment(processes: Sequence[Process], start_s: float, end_s: float) -> float | None:
-    """Return when, within a stretch, the processes that were started held most; None if unread."""
+def moments(processes: Sequence[Process], times_s: Sequence[float], most: int) -> list[Moment]:
+    """Return when the processes that were started held most, in each segment in which they did.
+
+    ``times_s`` are those of the checkpoints. Of more than ``most`` the heaviest are returned.
+    """
     sums: defaultdict[float, int] = defaultdict(int)
     for process in processes[1:]:
-        times = [sample.time_s for sample in process.curve]
-        for sample in process.curve[bisect_left(times, start_s) : bisect_left(times, end_s)]:
+        for sample in process.curve:
             sums[sample.time_s] += sample.bytes
-    return max(sums, key=sums.__getitem__, default=None)
+    highest: dict[int, tuple[int, float]] = {}
+    for time_s, size in sums.items():
+        segment = bisect_left(times_s, time_s)
+        if 0 < segment < len(times_s):
+            highest[segment] = max(highest.get(segment, (0, 0.0)), (size, time_s))
+    heaviest = sorted(highest, key=lambda segment: highest[segment], reverse=True)[:most]
+    return [
+        Moment(number, segment, highest[segment][1])
+        for number, segment in enumerate(sorted(heaviest))
+    ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.heap import native_names
 from memdeep.heap.choice import reader_of, reason_for_memray
+from memdeep.heap.family import Moment, join_family
 from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import HeapPart, Part, damage_of, join
@@ -18,10 +19,11 @@ from memdeep.heap.reader import CaptureReader
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.heap.tracemalloc import read_snapshots
 from memdeep.load import checkpoints, consistency
+from memdeep.load.children import Axis, Child, find_children, with_moments
 from memdeep.load.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.load.journal import read_journal
 from memdeep.load.missed import missed
-from memdeep.load.processes import Outside, highest_sum, read_processes
+from memdeep.load.processes import Outside, highest_sum, moments, read_processes
 from memdeep.load.traced import Traced, align_parts, lost
 from memdeep.model import (
     CaptureFile,
@@ -53,6 +55,7 @@ MAX_META_BYTES = 1 << 24
 MAX_MAPPINGS_BYTES = 1 << 28
 MAX_SAMPLES = 2_000_000  # a day of one process
 MAX_PROBLEMS = 100
+MAX_MOMENTS = 50  # at which the heap of all processes is added up: each keeps its stacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,9 @@ class Recording:
     ``parts`` are its captures by memray, each with one of ``readers``; ``snapshots`` is the file of
     the tracemalloc backend, and ``places`` the checkpoint of each sequence number in it.
     ``start_ms`` is the start of the run since the epoch. ``sources`` are lines that were stored
-    with the run. ``is_capture`` is True for one capture without a run directory.
+    with the run. ``is_capture`` is True for one capture without a run directory. ``children`` are
+    the captures of the processes that the program started; ``moments`` are those at which these
+    held most.
     """
 
     run: Run
@@ -74,9 +79,11 @@ class Recording:
     readers: Mapping[Path, CaptureReader] = field(default_factory=dict)
     sources: Sources = field(default_factory=lambda: Sources({}))
     is_capture: bool = False
+    children: tuple[Child, ...] = ()
+    moments: tuple[Moment, ...] = ()
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
-        """Read the heap, with a peak for each group of stretches.
+        """Read the heap of all processes, with a peak for each group of stretches.
 
         A capture that cannot be read costs a run its part of the heap; raises CaptureError if it is
         all there is.
@@ -102,7 +109,15 @@ class Recording:
                 problems.append(lost(error))
         problems += [problem for heap in heaps for problem in damage_of(heap)]
         problems += missed(heaps, self.run.checkpoints)
-        return join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
+        children = []
+        for child in self.children:
+            try:
+                children.append(child.read(builder, lambda step: None))
+            except CaptureError as error:
+                problems.append(lost(error))
+        own = join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
+        at_moments = {number: alive for heap in heaps for number, alive in heap.at_moments.items()}
+        return join_family(own, at_moments, children, groups, self.moments)
 
 
 def load_run(run_dir: RunDirectory) -> Recording:
@@ -144,7 +159,13 @@ def load_run(run_dir: RunDirectory) -> Recording:
     ]
     outside = Outside(meta, samples, offset_s)
     processes, births_problems = read_processes(run_dir, [start, *events], outside, origins)
-    problems += births_problems
+    times_s = [point.time_s for point in points]
+    is_family = any(process.is_traced for process in processes)
+    heaviest = moments(processes, times_s, MAX_MOMENTS) if is_family else []
+    children, children_problems = find_children(
+        run_dir, processes, Axis(start, times_s, heaviest), names
+    )
+    problems += births_problems + children_problems
     run = replace(
         _run(meta, exit_of(meta, end, origins), points, _rss_curve(samples, points, offset_s)),
         processes=processes if meta.processes or len(processes) > 1 else (),
@@ -158,7 +179,10 @@ def load_run(run_dir: RunDirectory) -> Recording:
     return Recording(
         run=run,
         parts=tuple(
-            replace(part, threads=[point.thread for point in points]) for part in captures.parts
+            with_moments(
+                replace(part, threads=[point.thread for point in points]), start_ms, heaviest
+            )
+            for part in captures.parts
         ),
         start_ms=start_ms,
         origins=origins,
@@ -166,6 +190,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
         places=places,
         sources=sources,
         readers=captures.readers(names, readings),
+        children=children,
+        moments=tuple(heaviest),
     )
 
 

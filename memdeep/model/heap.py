@@ -45,12 +45,28 @@ class StackTree:
 
     Node ``i`` is the stack ``parents[i]`` with ``frames[frame_ids[i]]`` as its innermost frame. A
     parent has a smaller index than its children; the parent of an outermost frame is -1. If
-    threads are known, the outermost frame of each stack is its thread (`Origin.THREAD`).
+    threads are known, the outermost frame of each stack is its thread (`Origin.THREAD`), and its
+    line the index of the process: 0 is the program itself.
     """
 
     frames: tuple[Frame, ...]
     parents: Sequence[int]
     frame_ids: Sequence[int]
+
+    def process(self, node: int) -> int:
+        """Return the index of the process of ``node``; 0 is the program itself."""
+        frame = self.outermost(node)
+        return frame.lineno if frame.origin is Origin.THREAD else 0
+
+    @property
+    def processes(self) -> Sequence[int]:
+        """The index of the process of each node."""
+        found: list[int] = []
+        for parent, frame_id in zip(self.parents, self.frame_ids, strict=True):
+            frame = self.frames[frame_id]
+            own = frame.lineno if frame.origin is Origin.THREAD else 0
+            found.append(own if parent < 0 else found[parent])
+        return found
 
     def stack(self, node: int) -> tuple[Frame, ...]:
         """Return the frames of ``node``, outermost first, without the thread."""
@@ -290,6 +306,14 @@ class Residency:
         return anonymous + self.file_bytes + self.shared_bytes + self.tracer_bytes
 
 
+class ProcessHeap(NamedTuple):
+    """The heap of one process (its index in the run) over time, and its highest."""
+
+    process: int
+    peak_bytes: int
+    curve: tuple[Sample, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Heap:
     """The heap as it was traced: its size at the checkpoints, lifetimes, peaks, and its curve.
@@ -306,6 +330,9 @@ class Heap:
     that changed, for threads that set checkpoints and as far as the reader knows them.
     ``native_nodes`` is the size of the tracker's own tree of native stacks at the checkpoints, 0
     where it is not known; it is empty if it never is.
+
+    Where the program's processes were recorded too, this is the heap of all of them: ``own`` is
+    that of the program alone, and ``processes`` are the others. ``residency`` is the program's.
     """
 
     tree: StackTree
@@ -321,6 +348,13 @@ class Heap:
     residency: tuple[Residency, ...] = ()
     own_peaks: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     native_nodes: tuple[int, ...] = ()
+    own: Heap | None = None
+    processes: tuple[ProcessHeap, ...] = ()
+
+    @property
+    def of_program(self) -> Heap:
+        """The heap of the program's own process, whose RSS the checkpoints have."""
+        return self if self.own is None else self.own
 
     def born_in(self, segments: Collection[int]) -> Iterator[Lifetime]:
         """Yield all bytes allocated in ``segments``, those that did not outlive them included."""

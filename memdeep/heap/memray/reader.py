@@ -60,6 +60,7 @@ class MemrayReader:
         on_step: Callable[[str], None],
     ) -> HeapPart:
         on_step("Reading the trace")
+        part = part.without_moments()
         trace = read_confined(
             self.capture,
             self.changes,

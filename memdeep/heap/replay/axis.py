@@ -25,7 +25,7 @@ class CheckpointAxis:
     ``setters`` has the identifier of the thread that set each checkpoint, where it is known.
 
     ``ends[s]`` is the checkpoint that ends segment s, or `NEVER` after the last checkpoint that
-    this capture knows of.
+    this capture knows of. ``moments`` has the segment that each moment ends, by its number.
     """
 
     def __init__(self, trace: Trace, part: Part) -> None:
@@ -35,12 +35,17 @@ class CheckpointAxis:
         markers = [n for n, cut in enumerate(cuts) if cut in (Cut.MARKER, Cut.THREAD_MARKER)]
         self._checkpoints = [max(1, part.first)]
         self.setters: dict[int, int] = {}
+        self.moments: dict[int, int] = {}
+        moments = part.moments
         met = 0
         for place in markers:
             # It has two records, unless the capture is cut off between them. A thread's name is
             # an event that is no checkpoint, or the repetition of a marker.
             is_seen = cuts[place + 1] == Cut.MARKER_END
             is_counted = is_seen and met < part.markers
+            if is_counted and met in moments:
+                self.moments[moments[met]] = len(self._checkpoints) - 1
+                is_counted = False
             met += is_seen
             setter = trace.setters[len(self._checkpoints)]
             if is_counted and setter:

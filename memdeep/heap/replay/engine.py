@@ -72,7 +72,7 @@ def replay(
 
     engine = Replay()
     for cut in cuts:
-        engine.cut(*cut)
+        engine.cut(cut.time_ms, cut.after)
     for look in looks:
         engine.look(look.place, look.is_name, *look.columns())
     file, _ = open_regular(capture)

@@ -106,6 +106,29 @@ def joined(parts: Sequence[Lifetimes]) -> Lifetimes:
     return ReplayedLifetimes(type(replayed[0])(**whole))
 
 
+def ended(
+    kept: Lifetimes, passed: Lifetimes | None, checkpoint: int
+) -> tuple[Lifetimes, Lifetimes | None]:
+    """Return the lifetimes of a process that ended before ``checkpoint``: nothing outlives it.
+
+    What it allocated in its last segment and never freed passed within that segment.
+    """
+    rows = [
+        life if life.died is not None else life._replace(died=checkpoint)
+        for life in kept
+        if life.born < checkpoint or life.died is not None
+    ]
+    last = [
+        life._replace(died=checkpoint)
+        for life in kept
+        if life.died is None and life.born == checkpoint
+    ]
+    if isinstance(kept, ReplayedLifetimes):
+        return compiled(rows), None if passed is None else joined([passed, compiled(last)])
+    further = None if passed is None else LifetimeList((*passed, *last))
+    return LifetimeList(tuple(rows)), further
+
+
 @dataclass(slots=True)  # not frozen: of every phase there are four, and that is slow to make
 class ReplayedAlive:
     """Live bytes as columns of numbers, packed in bytes as the replay gives them."""

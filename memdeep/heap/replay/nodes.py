@@ -19,6 +19,7 @@ from memdeep.heap.replay.trace import Trace
 from memdeep.heap.stacks import (
     NO_STACK_FRAME,
     OWN_FRAME,
+    Owner,
     StackTreeBuilder,
     is_launcher,
     is_wrapper,
@@ -48,13 +49,16 @@ def site_nodes(
     builder: StackTreeBuilder,
     hybrid: Mapping[int, Sequence[RawFrame]],
     names_of_threads: Collection[tuple[int, str]],
+    owner: Owner | None = None,
 ) -> Sequence[int]:
     """Return the node of each site; that of the placeholder 0 is -1.
 
     ``hybrid`` gives sites stacks with native frames among the Python ones (innermost first).
     ``names_of_threads`` are those that threads have at checkpoints, with their identifiers.
+    ``owner`` is the process whose threads they are, None for the program's own.
     """
-    threads = [thread_name(trace, thread, names_of_threads) for thread in range(len(trace.threads))]
+    named = [thread_name(trace, thread, names_of_threads) for thread in range(len(trace.threads))]
+    threads = [thread_frame(name, owner) for name in named]
     nodes = array("i", [_NONE]) * len(trace.sites.node)
     for site in sorted(hybrid):
         python = [frame.raw for frame in trace.python_stack(trace.sites.node[site])]
@@ -67,7 +71,7 @@ def site_nodes(
 
     frames = [builder.python_frame(trace.frame(number).raw) for number in range(trace.frame_count)]
     shown = [_NONE if frame.origin is Origin.MEMDEEP else name(frame) for frame in frames]
-    roots = [name(thread_frame(thread)) for thread in threads]
+    roots = list(map(name, threads))
     stand_ins = [_NONE if frame is None else name(frame) for frame in map(_stand_in, _STATES)]
     found = trace.replayed.site_nodes(
         packed(tree.parents, "i"),

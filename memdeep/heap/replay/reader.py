@@ -34,7 +34,16 @@ from memdeep.heap.replay.nodes import site_nodes, thread_name
 from memdeep.heap.replay.residency import Found, Look, looks, residency
 from memdeep.heap.replay.trace import Cut, NativeFrames, Trace
 from memdeep.heap.stacks import StackTreeBuilder
-from memdeep.model import LargeAllocation, Lifetimes, Peak, RawFrame, Residency, Sample, Stretch
+from memdeep.model import (
+    Alive,
+    LargeAllocation,
+    Lifetimes,
+    Peak,
+    RawFrame,
+    Residency,
+    Sample,
+    Stretch,
+)
 from memdeep.rundir.mappings import Reading
 from memdeep.symbols.store import StoredSymbols
 
@@ -119,10 +128,11 @@ class ReplayReader:
         heights = trace.windows.peak
         segments = _highest_segments(trace, peak_windows.values())
         on_step("Naming the stacks")
-        highest = max((heights[window] for window in peak_windows.values()), default=0)
+        watched = peak_windows.values() or range(len(heights))
+        highest = max((heights[window] for window in watched), default=0)
         hybrid = self._hybrid_stacks(trace, segments, highest)
         names_of_threads = _thread_names(axis, part)
-        nodes = site_nodes(trace, builder, hybrid, names_of_threads)
+        nodes = site_nodes(trace, builder, hybrid, names_of_threads, part.owner)
         on_step("Adding up what each stack held")
         lifetimes, transients = trace.at_checkpoints(nodes, axis.ends)
         at_checkpoints = tuple(lifetimes.heap_at(part.last + 1)[part.first :])
@@ -153,6 +163,7 @@ class ReplayReader:
             own_peaks=axis.own_peaks(trace, names_of_threads),
             native_nodes=_native_nodes(trace, axis.ends, part),
             residency=_residency(trace, asked, nodes),
+            at_moments=_at_moments(trace, axis, nodes),
         )
         return raised_to_checkpoints(heap, groups)
 
@@ -240,6 +251,14 @@ def _residency(trace: Trace, asked: Sequence[Look], nodes: Sequence[int]) -> tup
         for look in asked
     ]
     return residency([(look, one) for look, one in found if one is not None], nodes)
+
+
+def _at_moments(trace: Trace, axis: CheckpointAxis, nodes: Sequence[int]) -> dict[int, Alive]:
+    """Return what was alive at each moment: at the end of the segment that it ends."""
+    if not axis.moments:
+        return {}
+    by_segment, _ = trace.at_checkpoints(nodes, range(1, len(axis.ends) + 1))
+    return {moment: by_segment.alive_at(segment + 1) for moment, segment in axis.moments.items()}
 
 
 def _largest(

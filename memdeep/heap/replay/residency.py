@@ -103,11 +103,12 @@ def looks(part: Part, readings: Mapping[int, Reading]) -> list[Look]:
     The start of the program has no marker: nothing was traced there.
     """
     first = max(1, part.first)
+    own = [place for place in range(part.markers) if place not in part.moments]
     found = []
     for checkpoint, reading in sorted(readings.items()):
         if part.first <= checkpoint <= part.last:
-            is_marker = checkpoint < first + part.markers
-            place = checkpoint - first + 1 if is_marker else reading.sequence
+            is_marker = checkpoint < first + len(own)
+            place = own[checkpoint - first] + 1 if is_marker else reading.sequence
             split = tuple(pieces(reading.mappings))
             blocks = reading.allocated_blocks
             found.append(Look(checkpoint, place, not is_marker, split, blocks))

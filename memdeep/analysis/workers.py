@@ -1,0 +1,107 @@
+"""Divides what a phase allocated among the processes of the run, and tells what they held beside it.
+
+Processes that one line started in one way are a group: of a pool with eight workers nobody wants
+eight rows.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from memdeep.model import (
+    GroupShare,
+    Heap,
+    Lifetime,
+    Moved,
+    Peak,
+    Process,
+    Run,
+    Sample,
+    StackBytes,
+    Stretch,
+)
+
+
+class Workers:
+    """The processes that the program of a run started, by what their stacks hold."""
+
+    def __init__(self, run: Run, heap: Heap) -> None:
+        self._run = run
+        self._heap = heap
+
+    @cached_property
+    def _of_nodes(self) -> Sequence[int]:
+        return self._heap.tree.processes
+
+    def of(self, stacks: Iterable[StackBytes | Lifetime]) -> tuple[int, ...]:
+        """Return the processes that ``stacks`` are of; none if all are the program's own."""
+        if not self._heap.processes:
+            return ()
+        found = sorted({self._of_nodes[stack.node] for stack in stacks})
+        return () if found == [0] else tuple(found)
+
+    def shares(self, moved: Moved, peak: Peak) -> tuple[GroupShare, ...]:
+        """Return the part of each group in what a phase kept and freed, and in its peak."""
+        if not self._heap.processes:
+            return ()
+        kept = self._by_process(moved.retained.by_group(self._of_nodes))
+        freed = self._by_process(moved.freed.by_group(self._of_nodes))
+        high = {} if peak.stacks is None else self._by_process(peak.stacks)
+        groups: dict[int, list[int]] = {}
+        for process in sorted({*kept, *freed, *high} - {0}):
+            groups.setdefault(self._group(process), []).append(process)
+        shares = [
+            GroupShare(
+                group=group,
+                processes=tuple(members),
+                delta_bytes=sum(kept.get(one, 0) - freed.get(one, 0) for one in members),
+                kept_bytes=sum(kept.get(one, 0) for one in members),
+                peak_bytes=sum(high.get(one, 0) for one in members),
+            )
+            for group, members in groups.items()
+        ]
+        return tuple(sorted(shares, key=lambda share: -max(share.kept_bytes, share.peak_bytes)))
+
+    def pss_delta(self, stretches: Sequence[Stretch]) -> int | None:
+        """Return the growth of the PSS of all processes but the program; None if it was not read.
+
+        It was read from outside, at other moments than those of the checkpoints: the nearest
+        reading stands for each.
+        """
+        others = [process for process in self._run.processes[1:] if process.curve]
+        if not others:
+            return None
+        times = [point.time_s for point in self._run.checkpoints]
+        return sum(
+            _size_at(process, times[one.end]) - _size_at(process, times[one.start])
+            for one in stretches
+            for process in others
+        )
+
+    def _by_process(self, stacks: Iterable[StackBytes]) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for stack in stacks:
+            process = self._of_nodes[stack.node]
+            found[process] = found.get(process, 0) + stack.bytes
+        return found
+
+    def _group(self, process: int) -> int:
+        group = self._run.processes[process].group
+        return process if group is None else group
+
+
+def _size_at(process: Process, time_s: float) -> int:
+    """Return the reading of a process nearest to a moment; 0 before its birth and after its end."""
+    start_s = 0.0 if process.start_s is None else process.start_s
+    end_s = float("inf") if process.end_s is None else process.end_s
+    if not start_s <= time_s <= end_s:
+        return 0
+    place = bisect_left(process.curve, time_s, key=_time_s)
+    near = process.curve[max(0, place - 1) : place + 1]
+    return min(near, key=lambda sample: abs(sample.time_s - time_s)).bytes
+
+
+def _time_s(sample: Sample) -> float:
+    return sample.time_s

@@ -1,0 +1,161 @@
+"""Joins the heaps of the processes of a run: one heap between the checkpoints of the program.
+
+The capture of each process is read between the program's checkpoints (`parts.TimeCut`). What a
+process held is gone when it ends. Between two checkpoints the heap of all is known at moments only:
+those at which the processes held most, as seen from outside.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from memdeep.heap.parts import HeapPart
+from memdeep.heap.replay.lifetimes import ended, joined
+from memdeep.model import (
+    Alive,
+    Heap,
+    LargeAllocation,
+    Lifetimes,
+    Peak,
+    ProcessHeap,
+    Sample,
+    Stretch,
+)
+from memdeep.model.alive import alive_of
+from memdeep.model.sums import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment within the segment ``segment``, at ``time_s``; ``number`` tells it from others."""
+
+    number: int
+    segment: int
+    time_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChildHeap:
+    """The heap of a process that the program started, between the program's checkpoints.
+
+    ``ended`` is the checkpoint that ends the segment in which it ended; None if it was alive at the
+    last one. ``end_s`` is when that was.
+    """
+
+    part: HeapPart
+    process: int
+    ended: int | None
+    end_s: float | None
+
+
+def join_family(
+    own: Heap,
+    at_moments: Mapping[int, Alive],
+    children: Sequence[ChildHeap],
+    groups: Sequence[Sequence[Stretch]],
+    moments: Sequence[Moment],
+) -> Heap:
+    """Join the heap of the program with those of ``children``; it keeps its own beside.
+
+    ``at_moments`` is what the program held at each of ``moments``.
+    """
+    if not children:
+        return own
+    lifetimes: list[Lifetimes] = [own.lifetimes]
+    passed: list[Lifetimes | None] = [own.transients]
+    largest: list[LargeAllocation] | None = None if own.largest is None else list(own.largest)
+    at_checkpoints = list(own.at_checkpoints)
+    for child in children:
+        kept, gone = child.part.lifetimes, child.part.transients
+        if child.ended is not None:
+            kept, gone = ended(kept, gone, child.ended)
+        lifetimes.append(kept)
+        passed.append(gone)
+        if largest is not None:
+            largest += child.part.largest or ()
+        for checkpoint, size in enumerate(kept.heap_at(len(at_checkpoints))):
+            known = at_checkpoints[checkpoint]
+            at_checkpoints[checkpoint] = None if known is None else known + size
+    known_passed = [one for one in passed if one is not None]
+    highest = _highest(at_moments, children, moments)
+    curve = summed([own.curve, *(_curve(child) for child in children)])
+    return replace(
+        own,
+        lifetimes=joined(lifetimes),
+        transients=joined(known_passed) if len(known_passed) == len(passed) else None,
+        largest=None if largest is None else tuple(largest),
+        at_checkpoints=tuple(at_checkpoints),
+        peaks=tuple(
+            _peak(own.peaks[place], stretches, tuple(at_checkpoints), highest)
+            for place, stretches in enumerate(groups)
+        ),
+        curve=curve,
+        peak_bytes=max(
+            [own.peak_bytes or 0, *(peak.bytes for _, peak in highest)]
+            + [size for size in at_checkpoints if size is not None]
+        ),
+        own=own,
+        processes=tuple(
+            ProcessHeap(child.process, child.part.peak_bytes, _curve(child)) for child in children
+        ),
+    )
+
+
+def _highest(
+    at_moments: Mapping[int, Alive], children: Sequence[ChildHeap], moments: Sequence[Moment]
+) -> list[tuple[Moment, Peak]]:
+    """Add up what all processes held at each moment at which the program's heap is known."""
+    found = []
+    for moment in moments:
+        if moment.number not in at_moments:
+            continue
+        tally: Tally[int] = Tally()
+        alive = [child.part.at_moments.get(moment.number) for child in children]
+        for stacks in (at_moments[moment.number], *filter(None, alive)):
+            for stack in stacks:
+                tally.add(stack.node, stack.bytes, stack.allocations)
+        found.append((moment, Peak(tally.total_bytes(), moment.time_s, alive_of(tally))))
+    return found
+
+
+def _peak(
+    own: Peak | None,
+    stretches: Sequence[Stretch],
+    at_checkpoints: Sequence[int | None],
+    highest: Sequence[tuple[Moment, Peak]],
+) -> Peak | None:
+    """Return the highest heap that is known in a phase: the program's own peak at the least."""
+    if own is None:
+        return None
+    best = own
+    for moment, peak in highest:
+        if peak.bytes > best.bytes and any(moment.segment in one.segments for one in stretches):
+            best = peak
+    ends = {edge for one in stretches for edge in range(one.start, one.end + 1)}
+    standing = max((at_checkpoints[edge] or 0 for edge in ends), default=0)
+    return best if best.bytes >= standing else Peak(standing, None, None)
+
+
+def _curve(child: ChildHeap) -> tuple[Sample, ...]:
+    """Return the heap of a process over time, with nothing left when it has ended."""
+    if child.end_s is None or not child.part.curve:
+        return child.part.curve
+    end_s = max(child.end_s, child.part.curve[-1].time_s)
+    return (*child.part.curve, Sample(end_s, 0))
+
+
+def summed(curves: Iterable[Sequence[Sample]]) -> tuple[Sample, ...]:
+    """Add up curves that each keep their last figure until the next one."""
+    changes: defaultdict[float, int] = defaultdict(int)
+    for curve in curves:
+        before = 0
+        for sample in curve:
+            changes[sample.time_s] += sample.bytes - before
+            before = sample.bytes
+    found, size = [], 0
+    for time_s in sorted(changes):
+        size += changes[time_s]
+        found.append(Sample(time_s, size))
+    return tuple(found)

@@ -1,0 +1,170 @@
+"""Finds the captures of the processes that a program started, and places them in its run.
+
+Each is read between the checkpoints of the program: what a process set itself is told in a report
+of its own.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from memdeep.errors import CaptureError
+from memdeep.heap.choice import reader_of, reason_for_memray
+from memdeep.heap.family import ChildHeap, Moment
+from memdeep.heap.header import read_header
+from memdeep.heap.native_names import RunSymbols
+from memdeep.heap.parts import Part, TimeCut
+from memdeep.heap.reader import CaptureReader
+from memdeep.heap.stacks import Owner, StackTreeBuilder
+from memdeep.load.journal import read_journal
+from memdeep.model import Process
+from memdeep.rundir import journal
+from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.journal import Event
+
+RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The times of the program's run that captures are cut at.
+
+    ``start`` is the start of the program, ``times_s`` are those of its checkpoints.
+    """
+
+    start: Event
+    times_s: Sequence[float]
+    moments: Sequence[Moment]
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """The capture of a process (its index in the run), as a part of the program's run.
+
+    ``start_ms`` is the start of the program by the clock of the process, since the epoch. ``ended``
+    is the checkpoint that ends the segment in which the process ended, at ``end_s``; None if it was
+    alive at the last one.
+    """
+
+    process: int
+    part: Part
+    reader: CaptureReader
+    start_ms: int
+    ended: int | None
+    end_s: float | None
+
+    def read(self, builder: StackTreeBuilder, on_step: Callable[[str], None]) -> ChildHeap:
+        """Read its heap between the checkpoints of the program. Raises CaptureError."""
+        part = self.reader.read_part(self.part, (), builder, self.start_ms, on_step)
+        return ChildHeap(part, self.process, self.ended, self.end_s)
+
+
+def find_children(
+    run_dir: RunDirectory,
+    processes: Sequence[Process],
+    axis: Axis,
+    names: RunSymbols | None,
+) -> tuple[tuple[Child, ...], list[str]]:
+    """Return the captures of ``processes``, and the sentences on those that cannot be read.
+
+    ``names`` are those of native frames that were stored with the run.
+    """
+    found, problems = [], []
+    for place, process in enumerate(processes):
+        if process.directory is None:
+            continue
+        of_process = RunDirectory(run_dir.path / process.directory)
+        try:
+            owner = Owner(place, f"{process.how} {process.pid}")
+            found.append(_child(of_process, owner, process, axis, names))
+        except CaptureError as error:
+            problems.append(f"{error.message} The heap of process {process.pid} is not known.")
+    return tuple(found), problems
+
+
+def _child(
+    run_dir: RunDirectory,
+    owner: Owner,
+    process: Process,
+    axis: Axis,
+    names: RunSymbols | None,
+) -> Child:
+    """Place the capture of ``process`` between the checkpoints. Raises CaptureError."""
+    capture = run_dir.capture()
+    header = read_header(capture)
+    if header.pid not in (None, process.pid):
+        raise CaptureError(
+            f"{capture} was recorded in another process than the one it lies with.",
+            "Put the files of one run together.",
+        )
+    start_ms = _start_ms(run_dir, axis.start)
+    born_s = process.start_s or 0.0
+    first, last, ended = _lived(process, axis.times_s)
+    ends = [((segment, True), axis.times_s[segment], None) for segment in range(first, last)]
+    inner = [
+        ((moment.segment, False), moment.time_s, moment.number)
+        for moment in axis.moments
+        if first <= moment.segment <= last and born_s <= moment.time_s
+    ]
+    since_ms = start_ms - (start_ms if header.start_ms is None else header.start_ms)
+    cuts = tuple(
+        TimeCut(round(since_ms + 1000 * time_s), 0, number)
+        for _, time_s, number in sorted([*ends, *inner])
+    )
+    return Child(
+        process=owner.process,
+        part=Part(capture, first, last, len(cuts), cuts=cuts, owner=owner),
+        reader=reader_of(capture, reason_for_memray(capture), {}, names),
+        start_ms=start_ms,
+        ended=ended,
+        end_s=None if ended is None else process.end_s,
+    )
+
+
+def _lived(process: Process, times_s: Sequence[float]) -> tuple[int, int, int | None]:
+    """Return the segments in which a process was born and died, and where it ended, if it did.
+
+    Segments are named by the checkpoint that ends them. A process that was never seen from outside
+    ended at once.
+    """
+    last = len(times_s) - 1
+    born_s = process.start_s or 0.0
+    first = min(max(1, bisect_right(times_s, born_s)), last)
+    if process.verdict == RUNNING:
+        return first, last, None
+    end_s = born_s if process.end_s is None else process.end_s
+    ended = max(first, bisect_left(times_s, end_s))
+    return (first, last, None) if ended > last else (first, ended, ended)
+
+
+def _start_ms(run_dir: RunDirectory, start: Event) -> int:
+    """Return when the program started, since the epoch, by the clock of a process of its.
+
+    All processes of one machine share a clock that only goes forward.
+    """
+    try:
+        events: Sequence[Event] = read_journal(run_dir.journal).events
+    except CaptureError:
+        events = ()
+    own = next((event for event in events if event.kind == journal.START), start)
+    return (own.epoch_ns - own.monotonic_ns + start.monotonic_ns) // 1_000_000
+
+
+def with_moments(part: Part, start_ms: int, moments: Sequence[Moment]) -> Part:
+    """Return a part of the program's own with cuts at those of ``moments`` that lie in it."""
+    inner = [moment for moment in moments if part.first <= moment.segment <= part.last]
+    if not inner:
+        return part
+    header = read_header(part.capture)
+    since_ms = start_ms - (start_ms if header.start_ms is None else header.start_ms)
+    cuts = tuple(
+        TimeCut(
+            time_ms=round(since_ms + 1000 * moment.time_s),
+            after=min(part.markers, moment.segment - max(1, part.first)),
+            moment=moment.number,
+        )
+        for moment in inner
+    )
+    return replace(part, cuts=cuts, markers=part.markers + len(cuts))
