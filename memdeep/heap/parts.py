@@ -7,11 +7,12 @@ has a part, with a capture of its own, for each of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
+from memdeep.frozen import frozen
 from memdeep.heap.replay.lifetimes import joined
 from memdeep.model import (
     Heap,
@@ -35,7 +36,7 @@ MAX_PEAKS = 200
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """One capture: it covers the checkpoints ``first`` to ``last`` of the run.
 
@@ -64,7 +65,7 @@ class Part:
         return replace(self, last=max(1, self.first) + markers - 1, markers=markers)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LostLines:
     """Bytes that a thread allocated without a Python frame, after it had had one.
 
@@ -77,7 +78,7 @@ class LostLines:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnseenFrees:
     """Blocks that were freed in a way that the tracer does not see."""
 
@@ -85,7 +86,7 @@ class UnseenFrees:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeapPart:
     """The heap of one part; ``at_checkpoints`` are those it covers, ``peaks`` by group.
 
