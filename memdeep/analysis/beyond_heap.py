@@ -6,10 +6,11 @@ Such a finding has no line to blame; it says what was seen and how much of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePath
 
 from memdeep.analysis.advice import patterns
+from memdeep.frozen import frozen
 from memdeep.model import Advice, Finding, FindingKind, Frame, Heap, Origin, Phase, StackBytes
 
 MIN_BYTES = 16 << 20  # the tracer itself may add some of them
@@ -38,7 +39,7 @@ _IN_POOLS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Freed:
     """Bytes that were alive in a phase and not at its end, by who may still keep them.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from memdeep.analysis.culprits import ChargedLines
+from memdeep.frozen import frozen
 from memdeep.model import Frame, Heap, Lifetimes, Peak, StackBytes
 from memdeep.model.sums import Tally, stacks_of
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LineBytes:
     """The bytes of a heap by line: ``node`` of every item is an index into ``frames``.
 

@@ -7,10 +7,11 @@ findings, or none.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from memdeep.analysis.alike import alike
 from memdeep.analysis.culprits import ChargedLines
+from memdeep.frozen import frozen
 from memdeep.model import Lifetime, Phase, PhaseKind
 
 MAX_SHARE = 0.5  # of the bytes of a line in several phases; with more, the one phase is named
@@ -19,7 +20,7 @@ WITHIN = " › "  # between the patterns of phases that nest
 ByHome = Mapping[int, Sequence[Lifetime]]  # the innermost phase, and what was allocated in it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Charge:
     """Bytes that one phase kept, or several phases of one pattern; ``end`` is when they were alive.
 

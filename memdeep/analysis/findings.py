@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 
 from memdeep.analysis.advice.case import Case
@@ -18,6 +18,7 @@ from memdeep.analysis.kept import kept_bytes
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.analysis.touched import touched
 from memdeep.analysis.weights import arena_bytes
+from memdeep.frozen import frozen
 from memdeep.model import (
     Alive,
     Culprit,
@@ -57,7 +58,7 @@ _WEIGHTS = {
 MADE_BY_A_LINE = 0.5  # of freed memory that stayed: the line that had most of it leads
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """What the recording saw: all of malloc, each of Python's objects, and the highest RSS."""
 
@@ -69,7 +70,7 @@ class Seen:
 ALL_SEEN = Seen()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Ground:
     """The input of every search for findings; those below ``least_bytes`` are left out.
 

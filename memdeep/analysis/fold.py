@@ -5,9 +5,10 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from memdeep.analysis.repeats import Unrepeated, unrepeated
+from memdeep.frozen import frozen
 from memdeep.model import FoldedStack, Heap, LargeAllocation, Lifetimes, Peak, StackBytes
 from memdeep.model.sums import Tally, stacks_of
 
@@ -19,7 +20,7 @@ MAX_AT_PEAKS = 90_000  # stacks, over all peaks; each peak may have the same num
 SMALL_SEGMENT = 1 / 100
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoldedHeap:
     """A heap over fewer stacks: the ``nodes`` kept of the old tree, parents before children.
 

@@ -20,6 +20,7 @@ from typing import Generic
 
 from memdeep.analysis.lanes import Begun, Key, Lane, Open
 from memdeep.analysis.rows import Row, Rows, S
+from memdeep.frozen import frozen
 from memdeep.model import MAIN_THREAD, Checkpoint, CheckpointKind, PhaseKind, PhaseOutline, Stretch
 from memdeep.rundir import labels
 
@@ -262,7 +263,7 @@ def _strand(point: Checkpoint) -> Strand:
     return point.thread or MAIN_THREAD, point.task
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outline:
     """The phases of a run, parents before children, otherwise in order of start.
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from memdeep.analysis.culprits import ChargedLines
+from memdeep.frozen import frozen
 from memdeep.model import Checkpoint, Culprit, Heap, Parts, Residency, Stretch
 from memdeep.model.sums import sum_of_known
 
@@ -19,7 +20,7 @@ MOVED_BYTES = 4 << 20  # between two readings, where there could have been one i
 Line = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Standing:
     """The figures at a checkpoint; ``alive`` and ``resident`` are of plain heap."""
 

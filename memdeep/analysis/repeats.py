@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from memdeep.frozen import frozen
 from memdeep.model import StackTree
 
 DEEP = 256  # frames: a tree without a deeper stack is left as it is
@@ -13,7 +13,7 @@ KEPT = 3  # laps of a repeated run of calls that stay apart
 LONGEST = 12  # frames of a run of calls that can be found to repeat
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unrepeated:
     """A tree in which all laps of a recursion but the first ones are one lap.
 

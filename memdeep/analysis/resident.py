@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
+from memdeep.frozen import frozen
 from memdeep.model import Heap, Lifetime, MappedBytes, Residency, StackBytes
 from memdeep.model.sums import by_stack
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """A reading of the mappings by node: what was alive, not resident, and mapped there."""
 

@@ -6,12 +6,12 @@ Where there is room for a few rows only, it chooses the most telling ones.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from memdeep.frozen import frozen
 from memdeep.model import Pattern, Phase
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """A phase, or a pattern of phases: ``place`` is its index among its kind.
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from memdeep.frozen import frozen
 from memdeep.model import (
     MAIN_THREAD,
     Culprit,
@@ -34,7 +34,7 @@ _ARENA_SIZES = (1 << 20, 1 << 18)  # since 3.10, and before
 _NAMELESS = re.compile(r"<unknown in (lib)?python3[^>]*>")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Passed:
     """Bytes of a line that repeats of a phase retained, and the part that later repeats freed."""
 

@@ -7,7 +7,6 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +18,7 @@ from rich.text import Text
 
 from memdeep.cli import arguments
 from memdeep.errors import EngineError
+from memdeep.frozen import frozen
 from memdeep.heap import choice
 from memdeep.heap.replay import engine
 from memdeep.report import sentences
@@ -43,7 +43,7 @@ class State(Enum):
     BAD = ("bad", "bold red")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """One thing that was checked; ``advice`` says what to do where ``state`` is not good."""
 

@@ -7,11 +7,11 @@ of`) all follow this table. Knows neither argparse nor TOML, nor what an option 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 
+from memdeep.frozen import frozen
 from memdeep.record.how import MEMRAY, RSS, TRACEMALLOC
 from memdeep.report.options import DEFAULTS
 from memdeep.text.language import CHOICES
@@ -51,7 +51,7 @@ class Place(Enum):
     COMMAND = "in the command `memdeep run` itself: cli.run"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Option:
     """One option, which the command line and a file may set.
 
@@ -283,7 +283,7 @@ OF_REPORTS = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """An option with its value and where that came from.
 

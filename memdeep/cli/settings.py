@@ -10,7 +10,6 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from memdeep.cli.options import (
     problem,
 )
 from memdeep.errors import EXIT_USAGE, MemdeepError
+from memdeep.frozen import frozen
 from memdeep.text.safe import plain
 
 if sys.version_info >= (3, 11):
@@ -46,7 +46,7 @@ def in_force(command_line: Mapping[str, object]) -> Settings:
     return merge(command_line, load(Path.cwd()))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Config:
     """The options that a file sets, in its order; none without a file."""
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from memdeep.frozen import frozen
 from memdeep.heap.parts import HeapPart
 from memdeep.heap.replay.lifetimes import ended, joined
 from memdeep.model import (
@@ -27,7 +28,7 @@ from memdeep.model.alive import alive_of
 from memdeep.model.sums import Tally
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Moment:
     """A moment within the segment ``segment``, at ``time_s``; ``number`` tells it from others."""
 
@@ -36,7 +37,7 @@ class Moment:
     time_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChildHeap:
     """The heap of a process that the program started, between the program's checkpoints.
 

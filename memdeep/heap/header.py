@@ -7,10 +7,10 @@ Source of the format: `HeaderRecord` in memray's records.h, header versions 12 (
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 from memdeep.errors import CaptureError
+from memdeep.frozen import frozen
 from memdeep.rundir.files import open_regular, read_error
 
 MAGIC = b"memray\x00"
@@ -28,7 +28,7 @@ _HEAD_BYTES = 64 * 1024
 _MAX_MS = 10_000_000_000_000  # the year 2286
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaptureHeader:
     """The facts in a capture's head; None for an LZ4 capture, whose head is compressed.
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
+from memdeep.frozen import frozen
 from memdeep.model import Alive, Lifetime, Lifetimes, Moved, Stretch
 from memdeep.model.alive import alive_of
 from memdeep.model.sums import Tally
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LifetimeList:
     """Lifetimes one by one."""
 

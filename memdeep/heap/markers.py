@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from itertools import starmap
 from operator import attrgetter
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from memdeep.errors import CaptureError
+from memdeep.frozen import frozen
 from memdeep.rundir import marker as marks
 from memdeep.rundir.files import open_regular, read_error, read_regular
 
@@ -55,7 +56,7 @@ class MarkerFigures(NamedTuple):
     since_start_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alignment:
     """The markers of a capture, matched with the checkpoints of the journal.
 

@@ -7,11 +7,12 @@ has a part, with a capture of its own, for each of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from memdeep.frozen import frozen
 from memdeep.heap.replay.lifetimes import joined
 from memdeep.heap.stacks import Owner
 from memdeep.model import (
@@ -50,7 +51,7 @@ class TimeCut(NamedTuple):
     moment: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """One capture: it covers the checkpoints ``first`` to ``last`` of the run.
 
@@ -97,7 +98,7 @@ class Part:
         return replace(self, last=max(1, self.first) + markers - moments - 1, markers=markers)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LostLines:
     """Bytes that a thread allocated without a Python frame, after it had had one.
 
@@ -110,7 +111,7 @@ class LostLines:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnseenFrees:
     """Blocks that were freed in a way that the tracer does not see."""
 
@@ -118,7 +119,7 @@ class UnseenFrees:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeapPart:
     """The heap of one part; ``at_checkpoints`` are those it covers, ``peaks`` by group.
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from memdeep.frozen import frozen
 from memdeep.heap.parts import HeapPart, Part
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.model import Sample, Stretch
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaptureFacts:
     """The facts of a run that its capture tells; ``end_ms`` is None if the program was killed.
 

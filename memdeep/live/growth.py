@@ -10,6 +10,7 @@ import heapq
 from dataclasses import dataclass
 
 from memdeep.analysis.outline import Outliner
+from memdeep.frozen import frozen
 from memdeep.model import MAIN_THREAD, Checkpoint, CheckpointKind, PhaseKind
 from memdeep.rundir import journal, labels
 from memdeep.rundir.journal import Event
@@ -28,7 +29,7 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Growth:
     """A phase up to now; the larger ``touched``, the later it last began or ended."""
 

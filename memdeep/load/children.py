@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from memdeep.errors import CaptureError
+from memdeep.frozen import frozen
 from memdeep.heap.choice import reader_of, reason_for_memray
 from memdeep.heap.family import ChildHeap, Moment
 from memdeep.heap.header import read_header
@@ -27,7 +28,7 @@ from memdeep.rundir.journal import Event
 RUNNING = "running"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Axis:
     """The times of the program's run that captures are cut at.
 
@@ -39,7 +40,7 @@ class Axis:
     moments: Sequence[Moment]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Child:
     """The capture of a process (its index in the run), as a part of the program's run.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from memdeep.frozen import frozen
 from memdeep.rundir import journal
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import read_lines
@@ -20,7 +20,7 @@ MAX_LINES = 200_000
 _ALWAYS = re.compile(rb'"k":"[^CBE"]')
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Journal:
     """The events in the order they were written, each sequence number once.
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from memdeep.errors import CaptureError
+from memdeep.frozen import frozen
 from memdeep.heap import origins as owners
 from memdeep.heap.family import Moment
 from memdeep.heap.stacks import without_own
@@ -37,7 +38,7 @@ _SPAWNED = ("multiprocessing.spawn", "loky.backend.popen_loky")
 _SERVER = "multiprocessing.forkserver"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outside:
     """What was seen of the processes from outside.
 

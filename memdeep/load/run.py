@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
+from memdeep.frozen import frozen
 from memdeep.heap import native_names
 from memdeep.heap.choice import reader_of, reason_for_memray
 from memdeep.heap.family import Moment, join_family
@@ -58,7 +59,7 @@ MAX_PROBLEMS = 100
 MAX_MOMENTS = 50  # at which the heap of all processes is added up: each keeps its stacks
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recording:
     """A run, and all that is needed to read its heap.
 
@@ -219,7 +220,7 @@ def _traced(run_dir: RunDirectory, events: Sequence[Event], start: Event, meta: 
     return Traced([event for event in events if event.kind in checkpoints.KINDS])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Captures:
     """The captures that can be read. ``reasons`` say why memray's reader must read one.
 

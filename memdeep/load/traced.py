@@ -9,9 +9,10 @@ reached it (the program died in between) comes after the others.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from memdeep.errors import CaptureError
+from memdeep.frozen import frozen
 from memdeep.heap import markers
 from memdeep.heap.header import CaptureHeader, read_header
 from memdeep.heap.markers import Alignment, MarkerFigures
@@ -22,7 +23,7 @@ from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Window:
     """A stretch of the journal (sequence numbers) in which a trace was running.
 
@@ -36,7 +37,7 @@ class _Window:
     time_us: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Traced:
     """The checkpoints of a run in program order, and its captures.
 

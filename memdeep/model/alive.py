@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
+from memdeep.frozen import frozen
 from memdeep.model.heap import FoldedStack, StackBytes
 from memdeep.model.sums import Tally, stacks_of
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AliveStacks:
     """Live bytes one stack at a time."""
 

@@ -6,10 +6,11 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from memdeep.frozen import frozen
 from memdeep.model.statement import Problem
 
 RawFrame = tuple[str, str, int]  # function, file and line, as they stand in a capture
@@ -29,7 +30,7 @@ class Origin(Enum):
     __hash__ = object.__hash__  # each is there once; the one of Enum is slower
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Frame:
     """A call site: a function and the line in it that was executing."""
 
@@ -39,7 +40,7 @@ class Frame:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StackTree:
     """All stacks of a run as a tree: stacks share the nodes of their common callers.
 
@@ -135,7 +136,7 @@ class StackBytes(NamedTuple):
     allocations: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoldedStack:
     """A stack with the bytes of small stacks that it called; ``own_bytes`` are without them."""
 
@@ -220,7 +221,7 @@ class Lifetimes(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Peak:
     """The highest heap within a phase, and the stacks alive at that moment.
 
@@ -232,7 +233,7 @@ class Peak:
     stacks: Alive | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sample:
     """A reading of the RSS or of the heap.
 
@@ -244,7 +245,7 @@ class Sample:
     file_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stretch:
     """The part of a run between two checkpoints (indices); incomplete if its end is missing."""
 
@@ -266,7 +267,7 @@ class MappedBytes(NamedTuple):
     mapped_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Residency:
     """One reading of the kernel's mappings at a checkpoint, joined with what was alive there.
 
@@ -314,7 +315,7 @@ class ProcessHeap(NamedTuple):
     curve: tuple[Sample, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Heap:
     """The heap as it was traced: its size at the checkpoints, lifetimes, peaks, and its curve.
 

@@ -6,9 +6,10 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from memdeep.frozen import frozen
 from memdeep.model.heap import Frame, Heap, Peak, Sample, Stretch
 from memdeep.model.run import Run
 
@@ -20,7 +21,7 @@ class PhaseKind(Enum):
     SEGMENT = "segment"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhaseOutline:
     """The place of a phase in the run, without any figure.
 
@@ -51,7 +52,7 @@ class PhaseOutline:
         return frozenset(segment for stretch in self.stretches for segment in stretch.segments)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Culprit:
     """A line of the program and the bytes that it, or code it called, allocated.
 
@@ -81,7 +82,7 @@ class Culprit:
         return self.bytes if self.resident_bytes is None else self.resident_bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parts:
     """The parts of the growth of the RSS in a phase, as sums over its stretches.
 
@@ -133,7 +134,7 @@ class Parts:
         return max(0, -(self.untouched if self.untouched is not None else self.unknown or 0))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trend:
     """The growth of a phase from repeat to repeat: of its heap, or of its RSS if not traced.
 
@@ -148,7 +149,7 @@ class Trend:
     warm_up_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhaseHeap:
     """The heap of a phase: deltas are sums over its stretches, the peak is their highest.
 
@@ -196,7 +197,7 @@ class PhaseHeap:
         return self.peak.bytes - max(self.start_bytes, self.end_bytes)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Phase:
     """A phase with its figures; deltas are sums over its stretches.
 
@@ -275,7 +276,7 @@ class Phase:
         return max(moves)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pattern:
     """Phases of like names as one row; the name of ``phase`` is their pattern, with ``*``.
 
@@ -339,7 +340,7 @@ class Advice(Enum):
     HELD_BY_PYTHON = "held by Python"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fate:
     """The later history of a finding's bytes.
 
@@ -353,7 +354,7 @@ class Fate:
     given_back_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """A cause of memory growth: a line, a phase (its index), the bytes.
 
@@ -389,7 +390,7 @@ class Finding:
         return self.bytes if self.resident_bytes is None else self.resident_bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LastGrowth:
     """The last segment before a program's death in which its memory grew noticeably.
 
@@ -405,7 +406,7 @@ class LastGrowth:
     culprits: tuple[Culprit, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Death:
     """The death of a program that did not complete: its phases, its memory, the last growth.
 
@@ -427,7 +428,7 @@ class Death:
     known_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """The results for one run, all that an output may show.
 

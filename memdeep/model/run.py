@@ -5,9 +5,9 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from memdeep.frozen import frozen
 from memdeep.model.heap import Frame, Sample
 from memdeep.model.statement import Problem, Statement
 
@@ -22,7 +22,7 @@ class CheckpointKind(Enum):
     END = "end"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checkpoint:
     """A named point in the run; ``index`` is its place in the order of the program.
 
@@ -48,7 +48,7 @@ class Checkpoint:
     task_span: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mode:
     """The way the run was recorded; ``focus`` are the phases it was limited to, if any."""
 
@@ -58,7 +58,7 @@ class Mode:
     focus: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exit:
     """The end of the program: the verdict on it, and the evidence for that."""
 
@@ -68,7 +68,7 @@ class Exit:
     evidence: tuple[Statement, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Process:
     """A process of the program's tree; in the list of a run, the program itself comes first.
 
@@ -108,7 +108,7 @@ class Process:
         return self.directory is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaptureFile:
     """A file of allocations that the run left; its path is the one given to memdeep."""
 
@@ -116,7 +116,7 @@ class CaptureFile:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemoryLimit:
     """The tightest limit on memory when the program started; ``source`` states where it is set.
 
@@ -129,7 +129,7 @@ class MemoryLimit:
     of_address_space: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ThreadStack:
     """The stack of one thread, ``frames`` outermost first; ``name`` is the one in the dump.
 
@@ -141,7 +141,7 @@ class ThreadStack:
     frames: tuple[Frame, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StackDump:
     """The Python stacks of all threads at the moment when RSS exceeded a limit.
 
@@ -155,7 +155,7 @@ class StackDump:
     threads: tuple[ThreadStack, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """A recorded run without its heap.
 

@@ -6,8 +6,9 @@ The run stage makes statements, `meta.json` holds them, and the report words the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Union
+
+from memdeep.frozen import frozen
 
 MAX_NUMBER = 2**63
 LIMIT = "limit."  # begins the keys of statements on where a limit is set
@@ -15,7 +16,7 @@ LIMIT = "limit."  # begins the keys of statements on where a limit is set
 Value = Union[int, float, str, "Statement"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Statement:
     """A statement: sizes in ``values`` are bytes, times are seconds.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from memdeep.frozen import frozen
 
 VSCODE = "vscode://file/{path}:{line}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReportOptions:
     """Options of what a report shows, and of how its outputs look.
 

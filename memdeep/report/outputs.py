@@ -7,10 +7,10 @@ listed by the name of their module: Jinja2 and rich are imported only where they
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
+from memdeep.frozen import frozen
 from memdeep.model import Report
 from memdeep.report.options import ReportOptions
 
@@ -22,7 +22,7 @@ class Encoder(Protocol):
         """Return ``report`` in pieces. The same report and options give the same bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Output:
     """A format that a report can be written in; ``module`` is the full name of its `Encoder`."""
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from memdeep.frozen import frozen
 
 PROC = Path("/proc")
 UNLIMITED_BYTES = 1 << 60  # version 1 says "no limit" with the largest multiple of a page
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemoryGroup:
     """A control group that accounts for memory; ``root`` is where its hierarchy is mounted."""
 

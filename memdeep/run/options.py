@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
 
+from memdeep.frozen import frozen
 from memdeep.record.how import HowToRecord
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunOptions:
     """The options that act around the program, and those that act within it (``how``).
 

@@ -12,11 +12,11 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from memdeep.frozen import frozen
 from memdeep.record.program import STDIN, WhatToRun
 
 CODE = "<string>"  # the file name of code given with -c
@@ -26,7 +26,7 @@ _GROUPS = ("console_scripts", "gui_scripts")
 _OF_INSTALLERS = {"sys", "re", "importlib", "importlib.metadata", "pkg_resources"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OwnCode:
     """The files and directories that are the program, and the script that only calls them."""
 

@@ -13,13 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
 from memdeep.errors import EXIT_NOT_STARTED, OutputError, ProgramError
+from memdeep.frozen import frozen
 from memdeep.record import bootstrap
 from memdeep.record.how import MEMRAY
 from memdeep.record.program import WhatToRun
@@ -72,7 +73,7 @@ def run(
     return end.shell_status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Job:
     """The program to run, how to record it, and the directory for the recording."""
 

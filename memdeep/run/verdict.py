@@ -8,9 +8,9 @@ import re
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from memdeep.frozen import frozen
 from memdeep.model.statement import Statement, state
 from memdeep.run.cgroup import MemoryGroup, counter
 
@@ -23,7 +23,7 @@ _KILLED = re.compile(r"[Oo]ut of memory: Killed process (\d+) \(")
 VMSTAT = Path("/proc/vmstat")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OomCounters:
     """Number of processes the kernel killed for want of memory: in a cgroup, on the whole system.
 
@@ -34,7 +34,7 @@ class OomCounters:
     system: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Witnesses:
     """Facts to judge the end of a program by, apart from its status.
 
@@ -55,7 +55,7 @@ class Witnesses:
     replaced_by: Statement | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ending:
     """The verdict on the end of a program: exactly one of ``exit_code`` and ``signal`` is set."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from memdeep.frozen import frozen
 from memdeep.rundir.files import open_regular, read_error
 
 CHUNK_BYTES = 1 << 18
@@ -18,7 +18,7 @@ MAX_FILE_BYTES = 1 << 35  # a sparse file can have any size, and takes no disk
 TOO_LONG = b"?"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lines:
     """Lines in the order of the file, and the number of lines left out.
 

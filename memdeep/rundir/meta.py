@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 
 from memdeep.errors import CaptureError
+from memdeep.frozen import frozen
 from memdeep.model import redaction, statement
 from memdeep.model.statement import Statement
 from memdeep.rundir.journal import MAX_TIME_S
@@ -24,7 +25,7 @@ _TEXTS = ("command", "focus", "stdlib_paths", "library_paths", "notes")
 _TEXTS_SINCE = ("own_paths", "directories")  # which earlier recordings are without
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SeenProcess:
     """One process of the tree, as the system described it.
 
@@ -47,7 +48,7 @@ class SeenProcess:
     verdict: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Meta:
     """Facts of a run. Those that are known only at its end are None until then.
 

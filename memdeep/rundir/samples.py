@@ -6,8 +6,8 @@ Owns that format, both ways. Knows neither when a reading is due nor where it co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from memdeep.frozen import frozen
 from memdeep.rundir.journal import MAX_TIME_S
 
 MAX_DIGITS = 19
@@ -19,7 +19,7 @@ SAMPLES_TITLE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessSample:
     """Resident bytes of one process, ``time_ms`` after the program was started.
 

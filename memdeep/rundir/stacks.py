@@ -6,7 +6,8 @@ Owns that format, both ways. Knows neither the signal that asks for a dump nor w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from memdeep.frozen import frozen
 
 MAX_CHARACTERS = 4 << 20
 _HEADER = re.compile(
@@ -17,7 +18,7 @@ _FRAME = re.compile(r'  File "(.*)", line (\d{1,9}) in (.*)')
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DumpedFrame:
     """One call, as `faulthandler` writes it."""
 
@@ -26,7 +27,7 @@ class DumpedFrame:
     lineno: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DumpedThread:
     """Stack of a thread, outermost first; ``is_current`` if it held the interpreter."""
 
@@ -35,7 +36,7 @@ class DumpedThread:
     frames: tuple[DumpedFrame, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dump:
     """Stacks of one process at one time, the reason for the dump, and the RSS that gave it."""
 

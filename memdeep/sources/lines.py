@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
 
+from memdeep.frozen import frozen
 from memdeep.model import Frame, Origin
 from memdeep.sources.files import source_lines
 
@@ -38,7 +38,7 @@ _PRIVATE_NAMES = (
 _PRIVATE_MODES = (0o600, 0o400)  # what keys and the like are given, so that only their owner reads
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sources:
     """Source lines by file name and line number, with their indentation.
 

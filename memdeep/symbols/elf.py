@@ -10,9 +10,10 @@ import mmap
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+
+from memdeep.frozen import frozen
 
 MAGIC = b"\x7fELF\x02\x01"  # 64 bits, little-endian
 
@@ -40,7 +41,7 @@ class DamagedElf(NotElf):
     """The file begins like an ELF file, but is cut off or contradicts itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Section:
     name: str
     kind: int

@@ -12,9 +12,9 @@ import stat
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from memdeep.frozen import frozen
 from memdeep.symbols.cache import SymbolCache
 from memdeep.symbols.debuginfod import Debuginfod
 from memdeep.symbols.elf import DamagedElf, ElfFile, NotElf
@@ -27,7 +27,7 @@ ASK_AGAIN_S = 86_400.0  # after which a server that knew nothing is asked again
 _CHUNK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Symbols:
     """Symbols of an image; ``build_id`` is None where the file has none or is gone."""
 
@@ -35,7 +35,7 @@ class Symbols:
     table: SymbolTable | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _File:
     path: Path
     build_id: str | None

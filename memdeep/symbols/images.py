@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from memdeep.frozen import frozen
 
 # The lowest part of every program of macOS is a segment that is kept empty.
 _PAGE_ZERO = (0, 1 << 32)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Image:
     """A file that the program had loaded: its path, and its segments.
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from memdeep.errors import CaptureError
+from memdeep.frozen import frozen
 from memdeep.model import RawFrame
 from memdeep.rundir.files import read_if_there
 from memdeep.symbols.images import Image
@@ -29,7 +30,7 @@ class DamagedSymbols(Exception):
     """The file is damaged, or of another schema."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredImage:
     """Build id of a loaded file, None if it had none, and the frames at its addresses."""
 
@@ -37,7 +38,7 @@ class StoredImage:
     frames: Mapping[int, Frames]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredSymbols:
     """Build ids and frames of the files that were loaded."""
 

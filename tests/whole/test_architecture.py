@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli.main"},
     "version": set(),
     "errors": set(),
+    "frozen": set(),
     "text": set(),
     "model": set(),
     "rundir": {"errors", "model", "version"},
@@ -50,10 +51,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # What the program's own process imports, and the leaves everything rests on: nothing of memdeep.
 LEAVES = {
-    *("version", "errors", "text.safe", "text.units"),
+    *("version", "errors", "frozen", "text.safe", "text.units"),
     *("rundir.journal", "rundir.labels", "rundir.marker", "rundir.snapshots"),
     "rundir.mappings",
 }
+FOR_ALL = {"frozen"}  # what every room may import, but for the leaves
 # Rooms within a room that do not know one another: the first may import nothing of the others.
 WALLS: list[tuple[str, set[str]]] = [
     ("heap.replay", {"heap.memray", "heap.choice"}),
@@ -72,6 +74,7 @@ ONLY_FOR = {"heap.memray": {"heap.choice"}}
 
 # The modules that may know a library, and which.
 KNOWS: dict[str, set[str]] = {
+    "frozen": {"typing_extensions"},  # for type checkers, which bring their own
     "record.tracker": {"memray"},
     "record.rss": {"psutil"},
     "run.sampling": {"psutil"},
@@ -103,7 +106,7 @@ def lies_in(name: str, rooms: Collection[str]) -> bool:
 def test_a_module_imports_only_what_its_room_may(module: str) -> None:
     room = module.partition(".")[0]
     assert room in MAY_IMPORT, f"{module} lies in no room"
-    granted = set() if module in LEAVES else MAY_IMPORT[room] | {room}
+    granted = set() if module in LEAVES else MAY_IMPORT[room] | {room} | FOR_ALL
     for name in HOUSE.own_imports(module):
         assert lies_in(name, granted), f"{module} imports {name}"
 
@@ -151,6 +154,14 @@ def test_subpackages_hold_no_code_of_their_own() -> None:
             assert all(isinstance(node, kinds) for node in tree.body)
         elif path.parent != PACKAGE:
             assert path.read_text("utf-8") == ""
+
+
+@pytest.mark.parametrize("module", HOUSE.modules())
+def test_frozen_data_classes_are_made_the_quick_way(module: str) -> None:
+    for node in ast.walk(HOUSE.tree(module)):
+        if isinstance(node, ast.ClassDef):
+            made = {ast.unparse(decorator) for decorator in node.decorator_list}
+            assert not any("frozen=True" in one for one in made), f"{module} has no `@frozen`"
 
 
 @pytest.mark.parametrize("module", HOUSE.modules())

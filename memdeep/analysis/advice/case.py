@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 
 from memdeep.analysis.culprits import ChargedLines
+from memdeep.frozen import frozen
 from memdeep.model import Advice, Culprit, Frame, Heap, Lifetime, Origin, Phase, StackBytes
 
 MOST = 0.5  # of a finding's bytes: advice rests on more than this share of them
@@ -14,7 +14,7 @@ MOST = 0.5  # of a finding's bytes: advice rests on more than this share of them
 Evidence = Mapping[str, int | float | str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Suggestion:
     """Advice, and the figures and names it rests on, by name."""
 
@@ -22,7 +22,7 @@ class Suggestion:
     evidence: Evidence
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Case:
     """A finding before it is judged.
 

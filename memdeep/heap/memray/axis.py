@@ -8,14 +8,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from memdeep.frozen import frozen
 from memdeep.heap.markers import FIRST_FLAG, SECOND_FLAG, is_flagged
 from memdeep.heap.parts import Part
 from memdeep.model import Sample, Stretch
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemoryRecord:
     """One reading of memory; ``time_ms`` is since the epoch."""
 

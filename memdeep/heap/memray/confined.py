@@ -14,8 +14,9 @@ import signal
 import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import BinaryIO, NoReturn, TypeVar
+
+from memdeep.frozen import frozen
 
 Result = TypeVar("Result")
 OnStep = Callable[[str], None]
@@ -31,7 +32,7 @@ class ConfinedError(Exception):
     """The work could not be done; says why, as part of a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """The limits of the work: memory beside what was held before, and time on the processor."""
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from memdeep.frozen import frozen
 from memdeep.heap.memray.damage import read_confined
 from memdeep.heap.memray.reader import StackKey, key_of, open_capture
 from memdeep.heap.replay.trace import Trace
 from memdeep.model import RawFrame
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemrayNativeFrames:
     """Names the native frames of a capture that was replayed with ``changes``.
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 
 from memray import FileReader
 from memray._memray import TemporalAllocationRecord, set_log_level
 
+from memdeep.frozen import frozen
 from memdeep.heap.damage import check_marked
 from memdeep.heap.header import is_closed
 from memdeep.heap.lists import LifetimeList, lifetimes_of
@@ -39,7 +40,7 @@ ERRORS = 40  # the level of memray's log that says where its reader gave up
 StackKey = tuple[int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemrayReader:
     """Reads one capture; ``changes`` gives, by offset, bytes to read in place of the file's."""
 
@@ -125,7 +126,7 @@ def _heap_part(trace: _Trace, builder: StackTreeBuilder, start_ms: int) -> HeapP
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Trace:
     """The figures taken from memray's reader; ``names`` are the frames of each stack.
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from memdeep.frozen import frozen
 
 NEVER = 0xFFFFFFFF  # the segment of a free that did not happen
 Column = Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sites:
     """The call sites: a Python stack, a thread, a native stack, a generation of loaded modules.
 
@@ -27,7 +28,7 @@ class Sites:
     memory_map: Column
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LargeRows:
     """The largest single allocations of each segment."""
 
@@ -37,7 +38,7 @@ class LargeRows:
     bytes: Column
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OwnPeaks:
     """The highest heap of what one thread (its identifier) allocated, where it changed."""
 
@@ -46,7 +47,7 @@ class OwnPeaks:
     bytes: Column
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Windows:
     """The windows between cuts, in stream order; each is ended by its ``cut``.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from memdeep.frozen import frozen
 from memdeep.heap.lists import LifetimeList
 from memdeep.heap.replay.columns import NEVER, long, packed, unsigned
 from memdeep.model import FoldedStack, Lifetime, Lifetimes, Moved, StackBytes, Stretch
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from memdeep.heap.replay._replay import Lifetimes as Rows
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class ReplayedLifetimes:
     """Lifetimes in compiled code."""
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 
+from memdeep.frozen import frozen
 from memdeep.heap.replay.columns import packed
 from memdeep.heap.replay.trace import Trace
 from memdeep.heap.stacks import (
@@ -119,7 +119,7 @@ def _stand_in(state: tuple[_Stage, bool]) -> Frame | None:
     return OWN_FRAME if belongs_to_memdeep else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Kind:
     """The properties of a frame that change the state of a stack; there are few kinds."""
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
+from memdeep.frozen import frozen
 from memdeep.heap.parts import Part
 from memdeep.heap.replay.columns import long, unsigned, unsigned_long
 from memdeep.model import MappedBytes, Residency
@@ -31,7 +31,7 @@ MIN_RUN = 2  # samples that were not resident, one beside the other: fewer are c
 MAX_ADDRESS = 1 << 51  # of what a capture can name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Piece:
     """Addresses from ``start`` to ``end`` in a mapping, or between two, with its resident bytes.
 
@@ -55,7 +55,7 @@ class Piece:
         return size - self.anonymous_bytes >= min(WORTH_STACKS, worth)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Look:
     """The pieces to look at when the replay comes to the marker of one checkpoint.
 
@@ -77,7 +77,7 @@ class Look:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """The live bytes of each piece, and those by site: (piece, site, bytes, allocations)."""
 

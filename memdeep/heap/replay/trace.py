@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from itertools import compress
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from memdeep.frozen import frozen
 from memdeep.heap.header import HOLE, is_closed
 from memdeep.heap.replay.columns import (
     Column,
@@ -48,7 +48,7 @@ class Cut(IntEnum):
     END = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TraceHeader:
     """The head of a capture. ``python_version`` is CPython's hexversion, times since the epoch.
 
@@ -73,7 +73,7 @@ class TraceHeader:
         return is_closed(self.start_ms, self.end_ms, self.allocations)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Totals:
     """Counts over the whole capture; ``calls`` by memray's number of the allocator.
 
@@ -96,7 +96,7 @@ class Totals:
     calls: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PythonFrame:
     """A frame of the interpreter; ``is_entry`` if C code entered the interpreter with it."""
 
@@ -104,7 +104,7 @@ class PythonFrame:
     is_entry: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Module:
     """A loaded library: its load address, and its segments (address before loading, size)."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from memdeep.frozen import frozen
 from memdeep.model import Report
 from memdeep.report import sentences
 from memdeep.text import units
@@ -16,7 +16,7 @@ PAGE_SIZE = "(size of this page)"  # which `html` replaces by the size
 IN_MEMRAY = ("memray stats", "memray flamegraph", "memray flamegraph --temporal")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fact:
     """A fact: a text, or commands (``code``) in its place.
 

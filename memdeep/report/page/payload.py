@@ -13,12 +13,12 @@ import base64
 import gzip
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
 from memdeep.analysis.by_line import LineBytes
 from memdeep.analysis.fold import FoldedHeap
+from memdeep.frozen import frozen
 from memdeep.model import (
     Frame,
     Lifetimes,
@@ -273,7 +273,7 @@ def _curve(samples: Sequence[Sample]) -> Json:
     }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhasesOfPage:
     """All phases, and behind them the patterns that fold phases of one parent."""
 

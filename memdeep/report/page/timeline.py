@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 
+from memdeep.frozen import frozen
 from memdeep.model import Phase, PhaseKind, Report, Sample
 from memdeep.text import units
 
@@ -26,7 +26,7 @@ _bytes = attrgetter("bytes")
 _STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Band:
     """A piece of the run in a phase; ``index`` is the phase, ``tone`` one of TONES colours."""
 
@@ -38,7 +38,7 @@ class Band:
     tone: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Threshold:
     """A horizontal line at a size; ``kind`` is ``warning``, ``critical`` or ``limit``."""
 
@@ -47,7 +47,7 @@ class Threshold:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Summit:
     """The highest point of the heap, or of the RSS if no heap is known; ``kind`` says which."""
 
@@ -57,7 +57,7 @@ class Summit:
     size_text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeathMark:
     """The end of a program that a signal killed: its place and the signal."""
 
@@ -65,7 +65,7 @@ class DeathMark:
     signal: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timeline:
     """Everything to draw; points are texts for SVG's ``points`` in a box of 100 by 100.
 
@@ -89,7 +89,7 @@ class Timeline:
     death: DeathMark | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Scale:
     """Turns seconds and bytes into percent of the plot."""
 

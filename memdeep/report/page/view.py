@@ -7,12 +7,13 @@ page is up to the templates.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from memdeep.analysis.repeats import unrepeated_stack
 from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.analysis.weights import small, through
+from memdeep.frozen import frozen
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Report
 from memdeep.report import dying, sentences
 from memdeep.report.page import payload, timeline
@@ -34,7 +35,7 @@ Texts = Mapping[str, str]  # a sentence by code of the language
 Say = Callable[[Callable[[Language], str]], Texts]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StackFrameView:
     function: str
     location: str
@@ -46,7 +47,7 @@ class StackFrameView:
     times_text: str  # the laps of a recursion that it stands for
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CodeLine:
     """A source line; ``is_here`` marks the line charged."""
 
@@ -55,7 +56,7 @@ class CodeLine:
     is_here: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CulpritView:
     location: str
     path: str
@@ -67,13 +68,13 @@ class CulpritView:
     branch: Texts | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AdviceView:
     text: Texts
     evidence: Texts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FindingView:
     rank: int
     title: Texts
@@ -88,7 +89,7 @@ class FindingView:
     advice: AdviceView | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LineView:
     """A line of the program and the bytes charged to it."""
 
@@ -99,7 +100,7 @@ class LineView:
     source: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeathView:
     """A death: its place, the bytes alive then, the lines that held most, the last growth."""
 
@@ -109,7 +110,7 @@ class DeathView:
     last_growth: Texts | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhaseRow:
     name: Texts
     kind: str
@@ -127,7 +128,7 @@ class PhaseRow:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     title: str
     program: str
