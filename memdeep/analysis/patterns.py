@@ -112,7 +112,7 @@ def _with_figures(
         stretches = _joined(s for place in members for s in phases[place].outline.stretches)
         outlines.append(PhaseOutline(pattern, kind, first.depth, parent, stretches))
     peaks = [_highest(phases[place].peak for place in members) for (*_, members), _ in found]
-    summed = with_figures(run, replace(heap, peaks=tuple(peaks)), outlines)
+    summed = with_figures(run, replace(heap, peaks=tuple(peaks)), outlines, {})
     return tuple(
         Pattern(_of_members(phase, [phases[place] for place in members]), members, within)
         for phase, ((*_, members), within) in zip(summed, found, strict=True)

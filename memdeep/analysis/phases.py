@@ -50,32 +50,35 @@ def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phas
     """
     if not has_threads(heap.tree):
         outlines = with_overlaps(outlines, by_thread=False)
-    all_phases = with_figures(run, heap, outlines)
-    span_edges = {
-        edge
-        for outline in outlines
-        if outline.kind is PhaseKind.SPAN
-        for stretch in outline.stretches
-        for edge in (stretch.start, stretch.end)
-    }
-    keep = [not _is_quiet_gap(phase, span_edges) for phase in all_phases]
-    if all(keep) or not any(keep):
-        return tuple(all_phases)
-    return _renumbered(all_phases, keep)
+    own = own_heaps(heap, outlines, Charging(heap.tree, outlines, len(run.checkpoints)))
+    keep = _telling(run.checkpoints, heap, outlines, own)
+    new_places = {place: number for number, place in enumerate(keep)}
+    return with_figures(
+        run,
+        replace(heap, peaks=tuple(heap.peaks[place] for place in keep)),
+        [_beneath(outlines[place], new_places) for place in keep],
+        {new_places[place]: one for place, one in own.items() if place in new_places},
+    )
 
 
-def with_figures(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> list[Phase]:
-    """Give each of ``outlines`` its figures; ``heap`` has a peak for each of them."""
+def with_figures(
+    run: Run, heap: Heap, outlines: Sequence[PhaseOutline], own: Mapping[int, OwnHeap]
+) -> tuple[Phase, ...]:
+    """Give each of ``outlines`` its figures; ``heap`` has a peak for each of them.
+
+    ``own`` has the heaps of those that are not charged with all that was allocated meanwhile.
+    """
     charged = ChargedLines(heap.tree)
-    charging = Charging(heap.tree, outlines, len(run.checkpoints))
     readings = Readings(run.checkpoints, heap, charged)
-    own = own_heaps(heap, outlines, charging)
     figured = []
     for place, account in enumerate(_accounts(heap, outlines, own)):
-        outline, peak = outlines[place], heap.peaks[place]
-        held = _phase_heap(heap, charged, outline, peak, account)
+        outline = outlines[place]
+        height = _height(heap, outline, heap.peaks[place], own.get(place))
+        held = None
+        if height is not None:
+            held = _phase_heap(heap, charged, readings, outline, height, account)
         figured.append(_phase(run.checkpoints, readings, outline, held, own.get(place)))
-    return figured
+    return tuple(figured)
 
 
 def _phase(
@@ -86,11 +89,8 @@ def _phase(
     own: OwnHeap | None,
 ) -> Phase:
     ends = [(checkpoints[s.start], checkpoints[s.end]) for s in outline.stretches]
-    rss_deltas = tuple(_difference(start.rss_bytes, end.rss_bytes) for start, end in ends)
+    rss_deltas = _rss_deltas(checkpoints, outline)
     rss_delta = sum_of_known(rss_deltas)
-    if heap is not None:
-        end = outline.stretches[-1].end
-        heap = replace(heap, culprits=readings.with_resident(heap.culprits, end))
     # The RSS is that of the process: where others moved memory too, nothing tells whose it is.
     parts = None
     if own is None or not own.is_shared:
@@ -106,6 +106,13 @@ def _phase(
         explained_ratio=_explained(parts, rss_delta),
         parts=parts,
         trend=_trend(rss_deltas if heap is None else heap.deltas_bytes),
+    )
+
+
+def _rss_deltas(checkpoints: Sequence[Checkpoint], outline: PhaseOutline) -> tuple[int | None, ...]:
+    return tuple(
+        _difference(checkpoints[one.start].rss_bytes, checkpoints[one.end].rss_bytes)
+        for one in outline.stretches
     )
 
 
@@ -188,30 +195,52 @@ def _own_account(heap: Heap, own: OwnHeap) -> _Account:
     )
 
 
-def _phase_heap(
-    heap: Heap,
-    charged: ChargedLines,
-    outline: PhaseOutline,
-    peak: Peak | None,
-    account: _Account,
-) -> PhaseHeap | None:
-    """Work out the heap's figures; None if not all of the phase was traced."""
-    stretches = outline.stretches
-    starts = [heap.at_checkpoints[stretch.start] for stretch in stretches]
-    ends = [heap.at_checkpoints[stretch.end] for stretch in stretches]
-    deltas = [_difference(start, end) for start, end in zip(starts, ends, strict=True)]
-    start, end, delta = starts[0], ends[-1], sum_of_known(deltas)
-    if peak is None or start is None or end is None or delta is None:
+class _Height(NamedTuple):
+    """The heap of one phase at its start and its end, its growth in each stretch, and its peak.
+
+    ``process_peak`` is the highest heap of the process where ``peak`` is that of a thread's.
+    """
+
+    start: int
+    end: int
+    deltas: tuple[int, ...]
+    peak: Peak
+    process_peak: Peak | None = None
+
+    @property
+    def delta(self) -> int:
+        return sum(self.deltas)
+
+
+def _height(
+    heap: Heap, outline: PhaseOutline, peak: Peak | None, own: OwnHeap | None
+) -> _Height | None:
+    """Find the height of the heap in a phase; None if not all of it was traced."""
+    stretches, at = outline.stretches, heap.at_checkpoints
+    start, end = at[stretches[0].start], at[stretches[-1].end]
+    deltas = [_difference(at[stretch.start], at[stretch.end]) for stretch in stretches]
+    known = tuple([delta for delta in deltas if delta is not None])
+    if peak is None or start is None or end is None or len(known) < len(deltas):
         return None
     if not all(map(heap.is_traced, stretches)):
         return None
-    kept, passed, highest = account.kept, account.passed, None
-    if account.own is not None:
-        delta = sum(account.own.deltas.values())
-        deltas = list(account.own.deltas.values())
-        if account.own.is_shared:
-            start, end = account.own.start_bytes, account.own.end_bytes
-            highest, peak = peak, account.own.peak
+    if own is None:
+        return _Height(start, end, known, peak)
+    known = tuple(own.deltas.values())
+    if not own.is_shared:
+        return _Height(start, end, known, peak)
+    return _Height(own.start_bytes, own.end_bytes, known, own.peak, peak)
+
+
+def _phase_heap(
+    heap: Heap,
+    charged: ChargedLines,
+    readings: Readings,
+    outline: PhaseOutline,
+    height: _Height,
+    account: _Account,
+) -> PhaseHeap:
+    kept, passed, peak = account.kept, account.passed, height.peak
     retained = kept.retained.by_group(charged.groups)
     freed = kept.freed.by_group(charged.groups)
     retained_bytes = sum(stack.bytes for stack in retained)
@@ -222,16 +251,17 @@ def _phase_heap(
         allocations = kept.churn_allocations + passed.churn_allocations
         allocations += sum(stack.allocations for stack in retained)
     least_bytes = round(MIN_CULPRIT_SHARE * (heap.peak_bytes or 0))
+    culprits = charged.culprits(retained, retained_bytes, least_bytes)
     return PhaseHeap(
-        start_bytes=start,
-        end_bytes=end,
-        delta_bytes=delta,
-        deltas_bytes=tuple(delta for delta in deltas if delta is not None),
+        start_bytes=height.start,
+        end_bytes=height.end,
+        delta_bytes=height.delta,
+        deltas_bytes=height.deltas,
         retained_bytes=retained_bytes,
         kept_bytes=retained_bytes if account.kept_bytes is None else account.kept_bytes,
         freed_bytes=freed_bytes,
         peak=peak,
-        culprits=charged.culprits(retained, retained_bytes, least_bytes),
+        culprits=readings.with_resident(culprits, outline.stretches[-1].end),
         peak_culprits=()
         if peak.stacks is None
         else charged.culprits_alive(peak.stacks, peak.bytes, least_bytes),
@@ -241,7 +271,7 @@ def _phase_heap(
         largest=None
         if account.largest is None
         else charged.largest(account.largest, retained_bytes + (churn_bytes or 0)),
-        process_peak=highest,
+        process_peak=height.process_peak,
     )
 
 
@@ -249,30 +279,49 @@ def _difference(start: int | None, end: int | None) -> int | None:
     return None if start is None or end is None else end - start
 
 
-def _is_quiet_gap(phase: Phase, span_edges: set[int]) -> bool:
-    """Tell whether ``phase`` is a gap beside a span that moved too little for a row of its own."""
-    is_beside_span = phase.start in span_edges or phase.end in span_edges
-    is_gap = phase.outline.kind is PhaseKind.SEGMENT and is_beside_span
-    moved = phase.moved_bytes
-    if is_gap and phase.outline.parent is None and phase.outline.thread is not None:
-        # The RSS of a segment of the main thread that lies beside spans of others is told there.
+def _telling(
+    checkpoints: Sequence[Checkpoint],
+    heap: Heap,
+    outlines: Sequence[PhaseOutline],
+    own: Mapping[int, OwnHeap],
+) -> Sequence[int]:
+    """Return the phases that get a row: all but the gaps beside a span that moved too little.
+
+    Where all are such gaps, all of them do.
+    """
+    edges = {
+        edge
+        for outline in outlines
+        if outline.kind is PhaseKind.SPAN
+        for stretch in outline.stretches
+        for edge in (stretch.start, stretch.end)
+    }
+
+    def is_quiet_gap(place: int) -> bool:
+        outline = outlines[place]
+        is_beside_span = outline.stretches[0].start in edges or outline.stretches[-1].end in edges
+        if outline.kind is not PhaseKind.SEGMENT or not is_beside_span:
+            return False
+        height = _height(heap, outline, heap.peaks[place], own.get(place))
+        is_beside_others = outline.parent is None and outline.thread is not None
         moved = 0
-        if phase.heap is not None:
-            highest = phase.heap.peak.bytes - phase.heap.start_bytes
-            moved = max(abs(phase.heap.delta_bytes), highest if phase.heap.process_peak else 0)
-    return is_gap and moved < QUIET_BYTES
+        if not is_beside_others:
+            moved = abs(sum_of_known(_rss_deltas(checkpoints, outline)) or 0)
+        if height is not None:
+            moved = max(moved, abs(height.delta))
+            if not is_beside_others or height.process_peak is not None:
+                moved = max(moved, height.peak.bytes - height.start)
+        return moved < QUIET_BYTES
+
+    telling = [place for place in range(len(outlines)) if not is_quiet_gap(place)]
+    return telling or range(len(outlines))
 
 
-def _renumbered(all_phases: Sequence[Phase], keep: Sequence[bool]) -> tuple[Phase, ...]:
-    places = {}
-    kept: list[Phase] = []
-    for place, phase in enumerate(all_phases):
-        if keep[place]:
-            places[place] = len(kept)
-            parent = phase.outline.parent
-            moved = None if parent is None else places[parent]
-            kept.append(replace(phase, outline=replace(phase.outline, parent=moved)))
-    return tuple(kept)
+def _beneath(outline: PhaseOutline, new_places: Mapping[int, int]) -> PhaseOutline:
+    """Return ``outline`` with the new place of its parent, which is a span: those all stay."""
+    if outline.parent is None or new_places[outline.parent] == outline.parent:
+        return outline
+    return replace(outline, parent=new_places[outline.parent])
 
 
 def heap_curve(run: Run, heap: Heap) -> tuple[Sample, ...]:
