@@ -97,9 +97,14 @@ def _freed(heap: Heap, phase: Phase, python_allocators: bool) -> _Freed:
     """Find the bytes that the program freed and that an allocator may have kept."""
     if phase.heap is None:
         return _Freed(0, 0, 0)
-    freed = max(phase.heap.peak.bytes - phase.heap.end_bytes, -phase.heap.delta_bytes)
     stacks: Iterable[StackBytes] = phase.heap.peak.stacks or heap.lifetimes.alive_at(phase.start)
     left = {stack.node: stack for stack in heap.lifetimes.alive_at(phase.end)}
+    freed = max(phase.heap.peak.bytes - phase.heap.end_bytes, -phase.heap.delta_bytes)
+    if phase.workers:
+        stacks = [one for one in stacks if heap.tree.process(one.node) == 0]
+        left = {node: one for node, one in left.items() if heap.tree.process(node) == 0}
+        fell = sum(one.bytes for one in stacks) - sum(one.bytes for one in left.values())
+        freed = max(fell, -(phase.program_delta_bytes or 0))
     given_back = python = 0
     threads = set()
     for stack in stacks:
@@ -195,7 +200,7 @@ def _held(place: int, phase: Phase, freed: _Freed) -> Finding | None:
             "freed_bytes": freed.bytes,
             "kept_bytes": kept,
             "rss_bytes": phase.rss_delta_bytes or 0,
-            "heap_bytes": phase.heap.delta_bytes,
+            "heap_bytes": phase.program_delta_bytes or 0,
         },
     )
 
@@ -219,7 +224,7 @@ def _untracked(place: int, phase: Phase, heap: Heap) -> Finding | None:
         advice=Advice.UNTRACKED,
         evidence={
             "rss_bytes": grown,
-            "heap_bytes": phase.heap.delta_bytes,
+            "heap_bytes": phase.program_delta_bytes or 0,
             "file_bytes": phase.parts.mapped,
             "slack_bytes": unknown,
             "tracker_bytes": _tables_bytes(heap, phase),

@@ -18,6 +18,7 @@ from memdeep.analysis.kept import kept_bytes
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.analysis.touched import touched
 from memdeep.analysis.weights import arena_bytes
+from memdeep.analysis.workers import processes_of
 from memdeep.frozen import frozen
 from memdeep.model import (
     Alive,
@@ -278,7 +279,9 @@ def _charged(ground: _Ground, charge: Charge) -> Iterator[Culprit]:
         by_line.setdefault(ground.lines.line(life.node), []).append(life)
     for culprit in ground.lines.culprits(by_stack(charge.lifetimes), 0):
         own = by_line[culprit.line]
-        untouched = ground.resident.untouched_bytes(own, charge.end)
+        untouched = None
+        if ground.heap.tree.process(culprit.node) == 0:  # of others no mappings were read
+            untouched = ground.resident.untouched_bytes(own, charge.end)
         in_use = None if untouched is None else culprit.bytes - untouched
         yield replace(culprit, resident_bytes=in_use)
 
@@ -371,6 +374,7 @@ def _finding(kind: FindingKind, place: int, case: Case) -> Finding:
         evidence={} if suggestion is None else suggestion.evidence,
         resident_bytes=case.culprit.resident_bytes,
         called_by=callers(case.heap, case.lines, case.phases[0], case.culprit),
+        processes=processes_of(case.heap, case.stacks),
     )
 
 

@@ -40,7 +40,7 @@ class Readings:
         self, checkpoints: Sequence[Checkpoint], heap: Heap, charged: ChargedLines
     ) -> None:
         self._charged = charged
-        self._checkpoints = checkpoints
+        self.checkpoints = checkpoints
         self._heap = heap
         self._readings = sorted(heap.residency, key=lambda one: one.checkpoint)
         self._places = [one.checkpoint for one in self._readings]
@@ -51,7 +51,7 @@ class Readings:
 
         ``heap_delta`` is the growth of the heap in them, if they were traced.
         """
-        ends = [(self._checkpoints[one.start], self._checkpoints[one.end]) for one in stretches]
+        ends = [(self.checkpoints[one.start], self.checkpoints[one.end]) for one in stretches]
         rss = sum_of_known([_growth(start.rss_bytes, end.rss_bytes) for start, end in ends])
         if rss is None:
             return None
@@ -81,6 +81,8 @@ class Readings:
         shares, line = self._resident_shares(reading), self._charged.line
         return tuple(
             replace(one, resident_bytes=round(one.bytes * shares.get(line(one.node), 1.0)))
+            if self._heap.tree.process(one.node) == 0
+            else one
             for one in culprits
         )
 
@@ -118,7 +120,7 @@ class Readings:
 
     def _moved(self, start: int, end: int) -> tuple[int, int, int] | None:
         """Return the growth of the RSS, of its mapped part and of the heap between checkpoints."""
-        one, other = self._checkpoints[start], self._checkpoints[end]
+        one, other = self.checkpoints[start], self.checkpoints[end]
         rss = _growth(one.rss_bytes, other.rss_bytes)
         mapped = _growth(one.rss_file_bytes, other.rss_file_bytes)
         heap = _growth(self._heap.at_checkpoints[start], self._heap.at_checkpoints[end])

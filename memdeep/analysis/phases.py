@@ -16,8 +16,10 @@ from memdeep.analysis.outline import with_overlaps
 from memdeep.analysis.own_heap import OwnHeap, own_heaps
 from memdeep.analysis.parts import Readings
 from memdeep.analysis.trend import trend
+from memdeep.analysis.workers import Workers
 from memdeep.model import (
     Checkpoint,
+    GroupShare,
     Heap,
     LargeAllocation,
     Moved,
@@ -69,7 +71,8 @@ def with_figures(
     ``own`` has the heaps of those that are not charged with all that was allocated meanwhile.
     """
     charged = ChargedLines(heap.tree)
-    readings = Readings(run.checkpoints, heap, charged)
+    readings = Readings(run.checkpoints, heap.of_program, charged)
+    workers = Workers(run, heap)
     figured = []
     for place, account in enumerate(_accounts(heap, outlines, own)):
         outline = outlines[place]
@@ -77,24 +80,31 @@ def with_figures(
         held = None
         if height is not None:
             held = _phase_heap(heap, charged, readings, outline, height, account)
-        figured.append(_phase(run.checkpoints, readings, outline, held, own.get(place)))
+        shares = () if held is None else workers.shares(account.kept, held.peak)
+        phase = _phase(readings, outline, held, own.get(place), shares)
+        if shares:
+            phase = _with_pss(phase, workers.pss_delta(outline.stretches))
+        figured.append(phase)
     return tuple(figured)
 
 
 def _phase(
-    checkpoints: Sequence[Checkpoint],
     readings: Readings,
     outline: PhaseOutline,
     heap: PhaseHeap | None,
     own: OwnHeap | None,
+    workers: tuple[GroupShare, ...],
 ) -> Phase:
+    checkpoints = readings.checkpoints
     ends = [(checkpoints[s.start], checkpoints[s.end]) for s in outline.stretches]
     rss_deltas = _rss_deltas(checkpoints, outline)
     rss_delta = sum_of_known(rss_deltas)
     # The RSS is that of the process: where others moved memory too, nothing tells whose it is.
     parts = None
     if own is None or not own.is_shared:
-        parts = readings.parts(outline.stretches, None if heap is None else heap.delta_bytes)
+        of_workers = sum(share.delta_bytes for share in workers)
+        of_program = None if heap is None else heap.delta_bytes - of_workers
+        parts = readings.parts(outline.stretches, of_program)
     return Phase(
         outline=outline,
         duration_s=sum(max(0.0, end.time_s - start.time_s) for start, end in ends),
@@ -106,7 +116,21 @@ def _phase(
         explained_ratio=_explained(parts, rss_delta),
         parts=parts,
         trend=_trend(rss_deltas if heap is None else heap.deltas_bytes),
+        workers=workers,
     )
+
+
+def _with_pss(phase: Phase, grown: int | None) -> Phase:
+    """Add the growth of the PSS of all processes but the program; ``explained`` counts it too."""
+    if grown is None:
+        return phase
+    ratio, parts, rss_delta = phase.explained_ratio, phase.parts, phase.rss_delta_bytes
+    if parts is not None and parts.resident_heap is not None and rss_delta is not None:
+        of_workers = min(grown, sum(share.delta_bytes for share in phase.workers))
+        total, ratio = rss_delta + grown, None
+        if total >= MIN_RSS_GROWTH:
+            ratio = min(1.0, max(0.0, (parts.resident_heap + of_workers) / total))
+    return replace(phase, workers_pss_delta_bytes=grown, explained_ratio=ratio)
 
 
 def _rss_deltas(checkpoints: Sequence[Checkpoint], outline: PhaseOutline) -> tuple[int | None, ...]:

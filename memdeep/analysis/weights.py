@@ -78,7 +78,8 @@ def through(culprit: Culprit, stack: Sequence[Frame]) -> list[int]:
 def in_other_thread(tree: StackTree, node: int) -> bool:
     """Tell if the stack of ``node`` is known to begin in another thread than the main one."""
     frame = tree.outermost(node)
-    return frame.origin is Origin.THREAD and frame.function != MAIN_THREAD
+    main = MAIN_THREAD if frame.lineno == 0 else f" {MAIN_THREAD}"  # behind the process
+    return frame.origin is Origin.THREAD and not frame.function.endswith(main)
 
 
 def passed_through(report: Report, item: Finding) -> Passed | None:

@@ -1,4 +1,4 @@
-"""Divides what a phase allocated among the processes of the run, and tells what they held beside it.
+"""Divides what a phase allocated among the processes of the run.
 
 Processes that one line started in one way are a group: of a pool with eight workers nobody wants
 eight rows.
@@ -13,9 +13,9 @@ from functools import cached_property
 from memdeep.model import (
     GroupShare,
     Heap,
-    Lifetime,
     Moved,
     Peak,
+    Phase,
     Process,
     Run,
     Sample,
@@ -34,13 +34,6 @@ class Workers:
     @cached_property
     def _of_nodes(self) -> Sequence[int]:
         return self._heap.tree.processes
-
-    def of(self, stacks: Iterable[StackBytes | Lifetime]) -> tuple[int, ...]:
-        """Return the processes that ``stacks`` are of; none if all are the program's own."""
-        if not self._heap.processes:
-            return ()
-        found = sorted({self._of_nodes[stack.node] for stack in stacks})
-        return () if found == [0] else tuple(found)
 
     def shares(self, moved: Moved, peak: Peak) -> tuple[GroupShare, ...]:
         """Return the part of each group in what a phase kept and freed, and in its peak."""
@@ -90,6 +83,34 @@ class Workers:
     def _group(self, process: int) -> int:
         group = self._run.processes[process].group
         return process if group is None else group
+
+
+def phase_that_started(run: Run, phases: Sequence[Phase], process: Process) -> int | None:
+    """Find the innermost phase in which a process began, of the thread that started it if known.
+
+    Of a pool that began before, it says only which phase was open when its worker did.
+    """
+    if process.start_s is None:
+        return None
+    times = [point.time_s for point in run.checkpoints]
+    segment = min(max(1, bisect_left(times, process.start_s)), len(times) - 1)
+    around = [
+        (place, phase)
+        for place, phase in enumerate(phases)
+        if any(segment in stretch.segments for stretch in phase.outline.stretches)
+    ]
+    own = [item for item in around if process.thread in item[1].outline.threads]
+    return (
+        max((phase.outline.depth, place) for place, phase in own or around)[1] if around else None
+    )
+
+
+def processes_of(heap: Heap, stacks: Iterable[StackBytes]) -> tuple[int, ...]:
+    """Return the processes that hold ``stacks``; none if it is the program alone."""
+    if not heap.processes:
+        return ()
+    found = sorted({heap.tree.process(stack.node) for stack in stacks})
+    return () if found == [0] else tuple(found)
 
 
 def _size_at(process: Process, time_s: float) -> int:

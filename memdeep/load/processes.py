@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from memdeep.errors import CaptureError
@@ -327,23 +327,14 @@ def _is_own(frame: Frame) -> bool:
     return frame.origin in (Owner.USER, Owner.TOOL)
 
 
-def line_of(frames: Iterable[Frame]) -> tuple[str, int] | None:
-    """Return the line to name for a stack (outermost first): the program's innermost own one."""
-    inwards = list(frames)
-    own = next(filter(_is_own, reversed(inwards)), None)
-    frame = own or (inwards[-1] if inwards else None)
-    return None if frame is None else (frame.filename, frame.lineno)
-
-
 def _grouped(processes: Sequence[Process]) -> tuple[Process, ...]:
     """Number the groups: processes that one line started in one way."""
-    firsts: dict[tuple[object, str | None], int] = {}
+    firsts: dict[tuple[str, int, str | None], int] = {}
     found = []
     for place, process in enumerate(processes):
-        line = line_of(process.started_by)
-        group = place
-        if line is not None and process.how != "exec":
-            group = firsts.setdefault((line, process.how), place)
+        at, group = process.started_at, place
+        if at is not None and process.how != "exec":
+            group = firsts.setdefault((at.filename, at.lineno, process.how), place)
         found.append(replace(process, group=group))
     return tuple(found)
 

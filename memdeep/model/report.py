@@ -198,6 +198,22 @@ class PhaseHeap:
 
 
 @frozen
+class GroupShare:
+    """The part of processes that one line started in the heap of a phase.
+
+    ``group`` is the first process of that line, ``processes`` are those that moved memory; both are
+    indices. ``kept_bytes`` were allocated in a stretch and alive at its end, ``delta_bytes`` are
+    these less what was freed. ``peak_bytes`` is what they held at the phase's peak.
+    """
+
+    group: int
+    processes: tuple[int, ...]
+    delta_bytes: int
+    kept_bytes: int
+    peak_bytes: int
+
+
+@frozen
 class Phase:
     """A phase with its figures; deltas are sums over its stretches.
 
@@ -205,6 +221,10 @@ class Phase:
     unless all of the phase was traced. The RSS is that of the process: where phases of other
     threads moved memory at the same time, its growth is theirs too, and ``explained_ratio`` and
     ``parts`` are None.
+
+    The heap is that of all recorded processes: ``workers`` has the parts of those that the program
+    started, largest first. The RSS and its parts are the program's own; ``workers_pss_delta_bytes``
+    is the growth of the PSS of all others, None where that was not read.
     """
 
     outline: PhaseOutline
@@ -217,6 +237,8 @@ class Phase:
     explained_ratio: float | None
     trend: Trend | None = None
     parts: Parts | None = None
+    workers: tuple[GroupShare, ...] = ()
+    workers_pss_delta_bytes: int | None = None
 
     @property
     def name(self) -> str:
@@ -241,6 +263,12 @@ class Phase:
     @property
     def heap_delta_bytes(self) -> int | None:
         return None if self.heap is None else self.heap.delta_bytes
+
+    @property
+    def program_delta_bytes(self) -> int | None:
+        """The growth of the heap of the program's own process."""
+        of_workers = sum(share.delta_bytes for share in self.workers)
+        return None if self.heap is None else self.heap.delta_bytes - of_workers
 
     @property
     def peak(self) -> Peak | None:
@@ -367,7 +395,8 @@ class Finding:
     ``pattern`` is that of their names, "" for segments, which have none, and for a single phase.
     ``arena_bytes`` are those that Python's allocator asked for as arenas, which may outlive the
     objects in them. ``called_by`` are the lines of the main thread that called into the library in
-    the phase, where the bytes are those of a thread without code of the user's.
+    the phase, where the bytes are those of a thread without code of the user's. ``processes`` are
+    those that hold the bytes (indices); none if it is the program alone.
     """
 
     kind: FindingKind
@@ -383,6 +412,12 @@ class Finding:
     arena_bytes: int = 0
     called_by: tuple[Frame, ...] = ()
     resident_bytes: int | None = None
+    processes: tuple[int, ...] = ()
+
+    @property
+    def is_of_workers(self) -> bool:
+        """Tell if only processes that the program started hold the bytes."""
+        return bool(self.processes) and 0 not in self.processes
 
     @property
     def bytes_in_use(self) -> int:

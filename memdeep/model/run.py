@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 
 from memdeep.frozen import frozen
-from memdeep.model.heap import Frame, Sample
+from memdeep.model.heap import Frame, Origin, Sample
 from memdeep.model.statement import Problem, Statement
 
 MAIN_THREAD = "MainThread"
@@ -101,6 +101,12 @@ class Process:
     peak_pss_bytes: int | None = None
     peak_uss_bytes: int | None = None
     curve: tuple[Sample, ...] = ()
+
+    @property
+    def started_at(self) -> Frame | None:
+        """The frame to name for its start: the program's innermost own one, if there is one."""
+        own = [frame for frame in self.started_by if frame.origin in (Origin.USER, Origin.TOOL)]
+        return next(reversed(own or self.started_by), None)
 
     @property
     def is_traced(self) -> bool:

@@ -177,7 +177,7 @@ def finding(report: Report, item: Finding, language: Language) -> str:
             size_bytes=item.bytes,
             rss_bytes=phase.rss_delta_bytes,
         )
-    where = place_of(report, item.culprit, language)
+    where = place_of_finding(report, item, language)
     if item.kind is FindingKind.PEAK:
         return language.say(
             "finding.highest" if item.fate is None else "finding.peak",
@@ -229,6 +229,24 @@ def place_of(report: Report, culprit: Culprit, language: Language) -> str:
     if in_other_thread(report.heap.tree, culprit.node):
         return language.say("finding.in_thread", where=where)
     return where
+
+
+def place_of_finding(report: Report, item: Finding, language: Language) -> str:
+    """Return where a finding is, and in which processes if not in the program alone."""
+    if item.culprit is None:
+        return ""
+    where = place_of(report, item.culprit, language)
+    others = [place for place in item.processes if place]
+    if not others:
+        return where
+    if 0 in item.processes:
+        return language.say("finding.in_program_too", where=where, n=len(others))
+    processes = report.run.processes
+    lines = {processes[place].started_at for place in others}
+    line = lines.pop() if len(lines) == 1 else None
+    if line is None:
+        return language.say("finding.in_processes", where=where, n=len(others))
+    return language.say("finding.in_workers", where=where, n=len(others), line=location(line))
 
 
 def finding_name(report: Report, item: Finding, language: Language) -> str:

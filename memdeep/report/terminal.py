@@ -347,7 +347,7 @@ def _other_finding(report: Report, item: Finding, width: int, language: Language
     if item.culprit is None:
         return Text(wrap(plain(sentences.finding(report, item, language)), width))
     key = _OTHER_FINDINGS.get(item.kind, "terminal.kept_by")
-    where = sentences.place_of(report, item.culprit, language)
+    where = sentences.place_of_finding(report, item, language)
     name = sentences.finding_name(report, item, language)
     said = plain(language.say(key, phase=name, where=where))
     text = Text(wrap(said, width))

@@ -11,10 +11,7 @@ from memdeep.report.json.tables import Tables
 
 
 class Culprits:
-    """Encodes the culprits of one report; what they share is encoded once.
-
-    Only the program itself is traced: the process of all of them is the first.
-    """
+    """Encodes the culprits of one report; what they share is encoded once."""
 
     def __init__(self, report: Report, tables: Tables) -> None:
         self._report = report
@@ -28,12 +25,12 @@ class Culprits:
 
     def one(self, culprit: Culprit) -> Encoded:
         """Encode ``culprit`` as an object."""
-        stack, thread = self._tables.stack_of(culprit.node)
+        stack, thread, process = self._tables.stack_of(culprit.node)
         resident = encoded(culprit.resident_bytes)
         return Encoded(
             f'{{{self._line(culprit.frame)},"bytes":{culprit.bytes},"resident_bytes":{resident},'
             f'"allocations":{culprit.allocations},"share":{rounded(culprit.share)},'
-            f'"stack":{stack},"thread":{self._text(thread)},"process":0,"holders":null}}'
+            f'"stack":{stack},"thread":{self._text(thread)},"process":{process},"holders":null}}'
         )
 
     def _line(self, frame: Frame) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from posixpath import basename, dirname
 
+from memdeep.analysis.workers import phase_that_started
 from memdeep.model import (
     Death,
     Exit,
@@ -69,7 +70,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     if report.death is not None:
         death = record(_death(report.death, phases, culprits, checkpoints))
     dumps = [_stack_dump(dump, tables) for dump in run.stack_dumps]
-    processes = [record(process) for process in _processes(report, tables)]
+    processes = [record(process) for process in _processes(report, phases, tables)]
     fields = {
         "schema": SCHEMA,
         "memdeep": __version__,
@@ -136,14 +137,14 @@ def _thresholds(report: Report) -> Json | None:
     return {"warning_bytes": run.warning_bytes, "critical_bytes": run.critical_bytes}
 
 
-def _processes(report: Report, tables: Tables) -> Iterator[Json]:
+def _processes(report: Report, phases: Phases, tables: Tables) -> Iterator[Json]:
     """Yield the program itself, then the others; of a bare capture none was seen from outside."""
     run = report.run
     program, *others = run.processes or (Process(0, how=None, group=0),)
     pid = next((point.pid for point in run.checkpoints if point.pid is not None), None)
     end = run.exit
     yield {
-        **_process(report, program, tables),
+        **_process(report, 0, program, phases, tables),
         "pid": pid,
         "how": None if end is None and not run.processes else "run",
         "exit": None if end is None else end.code,
@@ -152,14 +153,15 @@ def _processes(report: Report, tables: Tables) -> Iterator[Json]:
         "start_s": 0.0,
         "end_s": None if end is None else rounded(run.duration_s),
         "traced": run.mode.backend in TRACERS,
-        "peak_heap_bytes": report.heap.peak_bytes,
+        "peak_heap_bytes": report.heap.of_program.peak_bytes,
     }
-    for process in others:
-        yield _process(report, process, tables)
+    for place, process in enumerate(others, 1):
+        yield _process(report, place, process, phases, tables)
 
 
-def _process(report: Report, process: Process, tables: Tables) -> Json:
-    started_by = {"stack": tables.add(process.started_by), "phase": None}
+def _process(report: Report, place: int, process: Process, phases: Phases, tables: Tables) -> Json:
+    phase = phase_that_started(report.run, report.phases, process)
+    started_by = {"stack": tables.add(process.started_by), "phase": phases.place(phase)}
     return {
         "pid": process.pid,
         "parent": process.parent,
@@ -177,7 +179,9 @@ def _process(report: Report, process: Process, tables: Tables) -> Json:
         "peak_rss_bytes": process.peak_rss_bytes,
         "peak_pss_bytes": process.peak_pss_bytes,
         "peak_uss_bytes": process.peak_uss_bytes,
-        "peak_heap_bytes": None,
+        "peak_heap_bytes": next(
+            (heap.peak_bytes for heap in report.heap.processes if heap.process == place), None
+        ),
         "split_off_bytes": None,
         "split_off": None,
     }
@@ -186,7 +190,7 @@ def _process(report: Report, process: Process, tables: Tables) -> Json:
 def _finding(report: Report, item: Finding, phases: Phases, culprits: Culprits) -> Json:
     summed = phases.listed(item.phases)
     return {
-        "kind": KINDS[item.kind],
+        "kind": "children" if item.is_of_workers else KINDS[item.kind],
         "title": sentences.finding(report, item, ENGLISH),
         "phase": phases.place(item.phase),
         "phases": summed,
@@ -202,6 +206,7 @@ def _finding(report: Report, item: Finding, phases: Phases, culprits: Culprits) 
             {"filename": frame.filename, "lineno": frame.lineno} for frame in item.called_by
         ],
         "fate": None if item.fate is None else _fate(item.fate, phases),
+        "processes": list(item.processes),
     }
 
 

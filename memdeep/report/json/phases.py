@@ -88,6 +88,7 @@ def _figures(phase: Phase, culprits: Culprits) -> Json:
         "named_ratio": rounded(named_ratio(phase)),
         **_lists(phase.heap, culprits),
         "trend": None if phase.trend is None else asdict(phase.trend),
+        "workers": [asdict(share) for share in phase.workers],
     }
 
 
@@ -145,7 +146,7 @@ def _resident(phase: Phase) -> Json:
         "rss_end_bytes": phase.rss_end_bytes,
         "rss_delta_bytes": phase.rss_delta_bytes,
         "rss_worst_bytes": max((d for d in phase.rss_deltas_bytes if d is not None), default=None),
-        "children_pss_delta_bytes": None,
+        "children_pss_delta_bytes": phase.workers_pss_delta_bytes,
     }
 
 

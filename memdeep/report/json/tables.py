@@ -25,8 +25,8 @@ MAX_NAMES = 3  # of the functions whose frames were left out
 _SITE = re.compile(r".*/(?:site|dist)-packages/(.+)")
 _STANDARD = re.compile(r".*?/lib/python3\.\d+t?/(.+)")
 
-# The stack of a culprit: its index, and the name of its thread where that is known.
-Placed = tuple[int, str | None]
+# The stack of a culprit: its index, the name of its thread where that is known, and its process.
+Placed = tuple[int, str | None, int]
 
 
 class Tables:
@@ -50,7 +50,7 @@ class Tables:
         return iter(self._stacks)
 
     def stack_of(self, node: int) -> Placed:
-        """Return the index of the stack of ``node``, and the thread that ran it."""
+        """Return the index of the stack of ``node``, the thread that ran it, and its process."""
         known = self._nodes.get(node)
         if known is None:
             known = self._nodes[node] = self._placed(node)
@@ -62,19 +62,21 @@ class Tables:
 
     def _placed(self, node: int) -> Placed:
         frames = []
-        thread = None
+        thread, process = None, 0
         while node >= 0:
             number = self._tree.frame_ids[node]
             place = self._numbers.get(number)
             if place is None:
                 frame = self._tree.frames[number]
                 if frame.origin is Origin.THREAD:
-                    thread = frame.function
+                    process = frame.lineno
+                    # That of another process has the process before it.
+                    thread = frame.function.split(" ", 2)[-1] if process else frame.function
                     break
                 place = self._numbers[number] = self._frame(frame)
             frames.append(place)
             node = self._tree.parents[node]
-        return self._number(frames[::-1]), thread
+        return self._number(frames[::-1]), thread, process
 
     def _number(self, frames: Sequence[int]) -> int:
         text = listed(Encoded(str(place)) for place in self._folded(frames))
