@@ -31,8 +31,12 @@ namespace {
 
 using memdeep::Replay;
 
-std::unique_ptr<Replay> replayed(const uint8_t* data, size_t size, unsigned pieces) {
+constexpr unsigned kCuts = 4;
+
+std::unique_ptr<Replay> replayed(const uint8_t* data, size_t size, unsigned pieces,
+                                 unsigned cuts = 0) {
   auto replay = std::make_unique<Replay>();
+  for (unsigned cut = 0; cut < cuts; ++cut) replay->cut({int64_t(cut * size % 7), cut / 2});
   std::minstd_rand random(pieces);
   for (size_t at = 0; at < size;) {
     const size_t piece = pieces == 0 ? size : 1 + random() % pieces;
@@ -194,6 +198,15 @@ void check_paths(const Replay& replay, unsigned seed) {
   }
 }
 
+void check_cuts(const Replay& whole, const Replay& divided) {
+  require(divided.sequences.size() == whole.sequences.size() + kCuts, "each cut ends a segment");
+  require(divided.records == whole.records, "as many records with cuts");
+  require(divided.heap() == whole.heap(), "the same heap with cuts");
+  require(divided.peak_bytes == whole.peak_bytes, "the same peak with cuts");
+  require(divided.allocated_bytes == whole.allocated_bytes, "as much is allocated with cuts");
+  check_lifetimes(divided);
+}
+
 void check(const uint8_t* data, size_t size) {
   const auto whole = replayed(data, size, 0);
   const auto pieces = replayed(data, size, 1 + unsigned(size % 97));
@@ -229,6 +242,7 @@ void check(const uint8_t* data, size_t size) {
   }
   require(peaks == highest, "the stacks at a peak add up to it");
   check_lifetimes(*whole);
+  check_cuts(*whole, *replayed(data, size, 1 + unsigned(size % 97), kCuts));
   const int32_t offsets[] = {0, std::numeric_limits<int32_t>::max(), -1, 40};
   for (const auto& [number, code] : whole->codes) {
     const auto* table = reinterpret_cast<const uint8_t*>(code.line_table.data());

@@ -1,6 +1,7 @@
 """The checkpoints of one replayed capture, and the windows between them.
 
-A window lies between two cuts: memray's readings of the RSS, and the markers. Knows no stack.
+A window lies between two cuts: memray's readings of the RSS, the markers, and the times at which
+the part is cut. Knows no stack.
 """
 
 from __future__ import annotations

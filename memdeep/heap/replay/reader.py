@@ -1,7 +1,8 @@
 """Reads a capture with the replay: one pass, then the figures by checkpoint and by node.
 
 Knows the columns of `Trace`, not how the replay makes them. The replay's segments end at every
-marker it meets; a segment is named by the next checkpoint at its end or after it.
+marker it meets and at the part's cuts; a segment is named by the next checkpoint at its end or
+after it.
 """
 
 from __future__ import annotations
