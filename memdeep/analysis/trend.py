@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
 
 from memdeep.model import Trend
 
@@ -20,6 +19,8 @@ def trend(deltas_bytes: Sequence[int]) -> Trend | None:
     """
     if len(deltas_bytes) < MIN_REPEATS:
         return None
+    from statistics import median  # takes longer to import than most reports have use for
+
     slope = round(median(deltas_bytes[len(deltas_bytes) // 2 :]))
     most = max(WARM_UP_FACTOR * slope, slope + MIN_WARM_UP_BYTES)
     warm_up = 0

@@ -29,11 +29,6 @@ from memdeep.errors import EXIT_USAGE, MemdeepError
 from memdeep.frozen import frozen
 from memdeep.text.safe import plain
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
-
 OWN_FILE = "memdeep.toml"
 PROJECT_FILE = "pyproject.toml"
 PROJECT_SECTION = ("tool", "memdeep")
@@ -118,8 +113,7 @@ def _read(path: Path) -> str:
 
 def _parse(path: Path, content: str) -> dict[str, Any]:
     try:
-        document: dict[str, Any] = tomllib.loads(content)
-        return document
+        return _document(content)
     except (ValueError, RecursionError) as error:
         sentence = str(error)
         where = _WHERE.search(sentence)
@@ -131,6 +125,16 @@ def _parse(path: Path, content: str) -> dict[str, Any]:
             f"{path} is not valid TOML{at}: {sentence[:1].lower()}{sentence[1:]}.",
             'Options stand one a line, as in: focus = ["json", "numpy"]',
         ) from error
+
+
+def _document(content: str) -> dict[str, Any]:
+    """Return what a text says in TOML; there is hardly ever one to read. Raises ValueError."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+    document: dict[str, Any] = tomllib.loads(content)
+    return document
 
 
 def _section(document: dict[str, Any], names: Sequence[str]) -> Any:
@@ -191,7 +195,7 @@ def _line(content: str, names: Sequence[str], key: str) -> int | None:
 def _has(lines: Sequence[str], names: Sequence[str], key: str) -> bool | None:
     """Return True if the document of these lines sets ``key``; None if it is no document."""
     try:
-        section = _section(tomllib.loads("\n".join(lines)), names)
+        section = _section(_document("\n".join(lines)), names)
     except (ValueError, RecursionError):
         return None
     return isinstance(section, dict) and key in section

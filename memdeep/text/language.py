@@ -93,6 +93,7 @@ def chosen(choice: str) -> tuple[Language, ...]:
     return tuple(language(code) for code in LANGUAGES if choice in (code, BOTH))
 
 
+@cache
 def template_directory() -> Path:
     """Return the directory of the templates.
 

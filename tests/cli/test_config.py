@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,13 @@ from rich.console import Console
 
 from memdeep.cli import config
 from memdeep.cli.options import BY_NAME, OPTIONS, Option, Place, Settings, problem, toml_text
-from memdeep.cli.settings import Config, load, merge, tomllib
+from memdeep.cli.settings import Config, load, merge
 from memdeep.errors import EXIT_USAGE, MemdeepError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ALL_KINDS = """\
 native = false

@@ -38,6 +38,7 @@ from memdeep.text.safe import plain, plain_code
 TEMPLATE = "report.html.j2"
 POLICY_PLACE = "(script hashes)"
 
+_CLOSING = Markup("</span>")
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -97,6 +98,10 @@ class _Speech:
 
     def __init__(self, languages: Sequence[Language]) -> None:
         self._languages = languages
+        self._openings = [
+            Markup('<span lang="{}" data-language="{}">').format(language.tag, language.code)
+            for language in languages
+        ]
 
     def text(self, said: str | Mapping[str, str], **values: Value) -> Markup:
         """Return a sentence as HTML; ``said`` is a key of the words, or its text by language."""
@@ -106,10 +111,7 @@ class _Speech:
         if len(set(texts)) == 1:
             return Markup.escape(texts[0])
         return Markup("").join(
-            Markup('<span lang="{}" data-language="{}">{}</span>').format(
-                language.tag, language.code, text
-            )
-            for language, text in zip(self._languages, texts, strict=True)
+            opening + text + _CLOSING for opening, text in zip(self._openings, texts, strict=True)
         )
 
     def attribute(self, name: str, key: str) -> Markup:
