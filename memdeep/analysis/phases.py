@@ -94,7 +94,8 @@ def _phase(
     # The RSS is that of the process: where others moved memory too, nothing tells whose it is.
     parts = None
     if own is None or not own.is_shared:
-        parts = readings.parts(outline.stretches, None if heap is None else heap.delta_bytes)
+        heap_delta = None if heap is None else heap.delta_bytes
+        parts = readings.parts(outline.stretches, rss_delta, heap_delta)
     return Phase(
         outline=outline,
         duration_s=sum(max(0.0, end.time_s - start.time_s) for start, end in ends),
