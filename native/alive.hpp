@@ -84,18 +84,19 @@ class AliveSums {
   Entries entries_;
 };
 
-// One entry for each group (`groups` has one of `group_count` for each node): its sums, at the node
-// that holds the most of them, the first in the tree among equals.
-inline Alive by_group(const Alive& alive, const uint32_t* groups, size_t group_count) {
+// One entry for each group (`groups` has one for each node, below the bound of `entries`): its sums,
+// at the node that holds the most of them, the first in the tree among equals.
+inline Alive by_group(const Alive& alive, const uint32_t* groups, Entries& entries) {
   Alive summed;
   std::vector<int64_t> most;
-  Entries entries(group_count);
+  std::vector<uint32_t> met;
   for (size_t place = 0; place < alive.size(); ++place) {
     bool is_new;
     const size_t entry = entries.of(groups[alive.node[place]], is_new);
     if (is_new) {
       append(summed, alive.node[place], alive.bytes[place], alive.count[place]);
       most.push_back(alive.bytes[place]);
+      met.push_back(groups[alive.node[place]]);
       continue;
     }
     summed.bytes[entry] += alive.bytes[place];
@@ -106,6 +107,7 @@ inline Alive by_group(const Alive& alive, const uint32_t* groups, size_t group_c
       summed.node[entry] = alive.node[place];
     }
   }
+  entries.forget(met);
   return summed;
 }
 

@@ -77,12 +77,22 @@ void check_lifetimes(const Replay& replay) {
   require(found == allocated, "no byte is lost between checkpoints");
   const std::vector<int64_t> heap = memdeep::heap_at(kept, checkpoints);
   const std::vector<memdeep::Stretch> stretches = {{0, 0, checkpoints - 1}, {1, 0, 1}};
-  const std::vector<memdeep::Moved> phases = memdeep::moved(kept, stretches, 2);
+  std::vector<uint32_t> groups(places.size());
+  for (size_t place = 0; place < groups.size(); ++place) groups[place] = uint32_t(place / 3);
+  const memdeep::Moved phases =
+      memdeep::moved(kept, stretches, 2, groups.data(), groups.size() / 3 + 1);
+  size_t retained = 0, freed = 0;
   for (const memdeep::Stretch& stretch : stretches) {
-    int64_t grown = 0;
-    for (int64_t bytes : phases[stretch.phase].retained.bytes) grown += bytes;
-    for (int64_t bytes : phases[stretch.phase].freed.bytes) grown -= bytes;
+    int64_t grown = 0, held = 0;
+    for (uint32_t left = phases.retained_groups[stretch.phase]; left > 0; --left) {
+      held += phases.retained.bytes[retained++];
+    }
+    for (uint32_t left = phases.freed_groups[stretch.phase]; left > 0; --left) {
+      grown -= phases.freed.bytes[freed++];
+    }
+    grown += held;
     require(grown == heap[stretch.end] - heap[stretch.start], "what was moved is the growth");
+    require(held == phases.kept_bytes[stretch.phase], "without repeats what is retained is kept");
   }
   for (double share : memdeep::largest_shares(kept, passed, places.size(), 0.01)) {
     require(share >= 0 && share <= 1, "a share is a share");

@@ -109,24 +109,49 @@ struct Stretch {  // of a phase: the segments (start, end]
   uint32_t phase, start, end;
 };
 
-struct Moved {  // what one phase did
-  Alive retained;  // allocated in it, and still there at the end of the stretch
-  Alive freed;     // there at the start of a stretch, and not at its end
-  int64_t churn_bytes = 0, churn_count = 0;  // allocated and freed within a stretch
+// What phases did, those of the first before those of the next. `retained` was allocated in a
+// stretch and still there at its end; `freed` was there at the start of a stretch and not at its end.
+// Both are by groups of places, so many of each phase. `kept` was still there at the end of the last
+// stretch; churn was allocated and freed within a stretch.
+struct Moved {
+  Alive retained, freed;
+  std::vector<uint32_t> retained_groups, freed_groups;
+  std::vector<int64_t> kept_bytes, churn_bytes, churn_count;
 };
 
-// What each of so many phases did in its stretches; those of one phase do not overlap.
-inline std::vector<Moved> moved(const Rows& rows, const std::vector<Stretch>& stretches,
-                                size_t phases) {
+// Adds up the rows of each phase, of which `born` is the number, by groups.
+inline void append_by_group(const Rows& rows, size_t phases, const uint32_t* groups,
+                            Entries& entries, Alive& all, std::vector<uint32_t>& sizes) {
+  std::vector<Alive> by_phase(phases);
+  for (const Row& row : rows) append(by_phase[row.born], row.place, row.bytes, row.count);
+  for (const Alive& alive : by_phase) {
+    const Alive summed = by_group(alive, groups, entries);
+    for (size_t entry = 0; entry < summed.size(); ++entry) {
+      append(all, summed.node[entry], summed.bytes[entry], summed.count[entry]);
+    }
+    sizes.push_back(uint32_t(summed.size()));
+  }
+}
+
+// What each of so many phases did in its stretches. `groups` has one of `group_count` for each place.
+inline Moved moved(const Rows& rows, const std::vector<Stretch>& stretches, size_t phases,
+                   const uint32_t* groups, size_t group_count) {
   uint32_t segments = 0;
-  for (const Stretch& stretch : stretches) segments = std::max(segments, stretch.end + 1);
+  std::vector<uint32_t> last_ends(phases);
+  for (const Stretch& stretch : stretches) {
+    segments = std::max(segments, stretch.end + 1);
+    last_ends[stretch.phase] = std::max(last_ends[stretch.phase], stretch.end);
+  }
   std::vector<std::vector<Stretch>> around(segments);
   for (const Stretch& stretch : stretches) {
     for (uint32_t segment = stretch.start + 1; segment <= stretch.end; ++segment) {
       around[segment].push_back(stretch);
     }
   }
-  std::vector<Moved> found(phases);
+  Moved found;
+  for (auto* column : {&found.kept_bytes, &found.churn_bytes, &found.churn_count}) {
+    column->resize(phases);
+  }
   Sums retained, freed;  // by place and phase
   for (const Row& row : rows) {
     if (row.born < segments) {
@@ -134,9 +159,10 @@ inline std::vector<Moved> moved(const Rows& rows, const std::vector<Stretch>& st
         if (row.died > stretch.end) {
           retained.add({row.place, stretch.phase, 0, row.bytes, row.count});
         } else {
-          found[stretch.phase].churn_bytes += row.bytes;
-          found[stretch.phase].churn_count += row.count;
+          found.churn_bytes[stretch.phase] += row.bytes;
+          found.churn_count[stretch.phase] += row.count;
         }
+        if (row.died > last_ends[stretch.phase]) found.kept_bytes[stretch.phase] += row.bytes;
       }
     }
     if (row.died < segments) {
@@ -147,12 +173,10 @@ inline std::vector<Moved> moved(const Rows& rows, const std::vector<Stretch>& st
       }
     }
   }
-  for (const Row& row : retained.release()) {
-    append(found[row.born].retained, row.place, row.bytes, row.count);
-  }
-  for (const Row& row : freed.release()) {
-    append(found[row.born].freed, row.place, row.bytes, row.count);
-  }
+  Entries entries(group_count);
+  append_by_group(retained.release(), phases, groups, entries, found.retained,
+                  found.retained_groups);
+  append_by_group(freed.release(), phases, groups, entries, found.freed, found.freed_groups);
   return found;
 }
 

@@ -47,7 +47,8 @@ PyObject* by_group(PyObject*, PyObject* args) {
   auto work = [&] {
     size_t groups_met = 0;
     for (uint32_t node : given.node) groups_met = std::max(groups_met, size_t{groups[node]} + 1);
-    summed = memdeep::by_group(given.alive(), groups.items, groups_met);
+    memdeep::Entries entries(groups_met);
+    summed = memdeep::by_group(given.alive(), groups.items, entries);
   };
   return guarded(work) ? columns_of(summed) : nullptr;
 }
@@ -193,30 +194,37 @@ PyObject* heap_at(PyObject* self, PyObject* args) {
 }
 
 PyObject* moved(PyObject* self, PyObject* args) {
-  Unsigned phases, starts, ends;
+  Unsigned phases, starts, ends, groups;
   Py_ssize_t phase_count;
-  if (!PyArg_ParseTuple(args, "O&O&O&n:moved", Unsigned::read, &phases, Unsigned::read, &starts,
-                        Unsigned::read, &ends, &phase_count) ||
+  if (!PyArg_ParseTuple(args, "O&O&O&nO&:moved", Unsigned::read, &phases, Unsigned::read, &starts,
+                        Unsigned::read, &ends, &phase_count, Unsigned::read, &groups) ||
       !require(phases.size == starts.size && phases.size == ends.size,
                "the columns are not of one length") ||
       !require(phases.is_within(0, size_t(phase_count)) && ends.is_within(0, memdeep::kNever),
-               "a stretch is of no phase")) {
+               "a stretch is of no phase") ||
+      !have_places(rows_of(self), groups.size)) {
     return nullptr;
   }
-  std::vector<memdeep::Moved> found;
+  memdeep::Moved found;
   auto work = [&] {
     std::vector<memdeep::Stretch> stretches;
     for (size_t at = 0; at < phases.size; ++at) {
       stretches.push_back({phases[at], starts[at], ends[at]});
     }
-    found = memdeep::moved(rows_of(self), stretches, size_t(phase_count));
+    found = memdeep::moved(rows_of(self), stretches, size_t(phase_count), groups.items,
+                           span(groups.items, groups.size));
   };
   if (!guarded(work)) return nullptr;
-  return list(found, [](const memdeep::Moved& one) {
-    return Py_BuildValue("(NNLL)", columns_of(one.retained), columns_of(one.freed),
-                         static_cast<long long>(one.churn_bytes),
-                         static_cast<long long>(one.churn_count));
-  });
+  auto same = [](auto value) { return value; };
+  Fields fields;
+  fields.put("retained", columns_of(found.retained));
+  fields.put("freed", columns_of(found.freed));
+  fields.column("retained_groups", found.retained_groups, same);
+  fields.column("freed_groups", found.freed_groups, same);
+  fields.column("kept_bytes", found.kept_bytes, same);
+  fields.column("churn_bytes", found.churn_bytes, same);
+  fields.column("churn_count", found.churn_count, same);
+  return fields.release();
 }
 
 PyObject* largest_shares(PyObject* self, PyObject* args) {
@@ -248,8 +256,8 @@ PyMethodDef lifetime_methods[] = {
     {"heap_at", heap_at, METH_VARARGS,
      "heap_at(checkpoints): the bytes alive at each of so many, from the first."},
     {"moved", moved, METH_VARARGS,
-     "moved(phase, start, end, phases): for each of so many phases what was retained and freed in "
-     "its stretches, and the bytes and count of what was allocated and freed again."},
+     "moved(phase, start, end, phases, groups): for each of so many phases what was retained and "
+     "freed in its stretches, by groups of places; how much of it was kept, and the churn."},
     {"largest_shares", largest_shares, METH_VARARGS,
      "largest_shares(passed, places, small): by place, its largest share of what was allocated in "
      "a segment."},

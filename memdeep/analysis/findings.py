@@ -14,7 +14,6 @@ from memdeep.analysis.charges import Charge, charges, outlives
 from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.freed import alive_and_freed, innermost_traced
-from memdeep.analysis.kept import kept_bytes
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.analysis.touched import touched
 from memdeep.analysis.weights import arena_bytes
@@ -306,8 +305,8 @@ def _kept_bytes(ground: _Ground, charges: Sequence[Charge]) -> list[int]:
         else:
             stretches = [stretch for phase in phases for stretch in phase.outline.stretches]
             unknown[places] = sorted(stretches, key=lambda stretch: stretch.end)
-    sums = kept_bytes(ground.heap, list(unknown.values()))
-    known.update(zip(unknown, sums, strict=True))
+    moved = ground.heap.lifetimes.moved(list(unknown.values()), ground.lines.groups)
+    known.update(zip(unknown, (one.kept_bytes for one in moved), strict=True))
     return [known[charge.places] for charge in charges]
 
 

@@ -57,9 +57,14 @@ class OwnHeap:
         """Tell whether others moved so much that figures of the process are not the phase's."""
         return self.others_bytes >= MIN_OTHERS_BYTES
 
-    @property
-    def moved(self) -> Moved:
-        return Moved(alive_of(self.retained), alive_of(self.freed), *self.churn.get(None, (0, 0)))
+    def moved(self, groups: Sequence[int]) -> Moved:
+        """Return what the phase allocated and freed, by groups of nodes."""
+        return Moved(
+            alive_of(self.retained).by_group(groups),
+            alive_of(self.freed).by_group(groups),
+            self.kept_bytes,
+            *self.churn.get(None, (0, 0)),
+        )
 
 
 def own_heaps(

@@ -44,12 +44,16 @@ class Readings:
         self._heap = heap
         self._readings = sorted(heap.residency, key=lambda one: one.checkpoint)
         self._places = [one.checkpoint for one in self._readings]
+        self._standings = [self._at(one) for one in self._readings]
         self._lines: dict[int, dict[Line, float]] = {}
 
-    def parts(self, stretches: Sequence[Stretch], heap_delta: int | None) -> Parts | None:
+    def parts(
+        self, stretches: Sequence[Stretch], rss_delta: int | None, heap_delta: int | None
+    ) -> Parts | None:
         """Return the parts of the growth in ``stretches``; None where that is not known.
 
-        ``heap_delta`` is the growth of the heap in them, if they were traced.
+        ``rss_delta`` is the growth of the RSS in them, ``heap_delta`` that of the heap, if they
+        were traced.
         """
         ends = [(self.checkpoints[one.start], self.checkpoints[one.end]) for one in stretches]
         rss = sum_of_known([_growth(start.rss_bytes, end.rss_bytes) for start, end in ends])
@@ -57,28 +61,31 @@ class Readings:
             return None
         if heap_delta is not None and self._readings:
             starts = [self._standing(one.start) for one in stretches]
-            stops = [self._standing(one.end) for one in stretches]
-            pairs = [
-                (start, stop)
-                for start, stop in zip(starts, stops, strict=True)
-                if start is not None and stop is not None
-            ]
-            if len(pairs) == len(stretches):
-                return _measured(pairs, rss)
+            ends = [self._standing(one.end) for one in stretches]
+            before = [one for one in starts if one is not None]
+            after = [one for one in ends if one is not None]
+            if len(before) == len(after) == len(stretches):
+                return _measured(before, after, rss_delta)
         file = sum_of_known(
-            [_growth(start.rss_file_bytes, end.rss_file_bytes) for start, end in ends]
+            [
+                _growth(
+                    self._checkpoints[one.start].rss_file_bytes,
+                    self._checkpoints[one.end].rss_file_bytes,
+                )
+                for one in stretches
+            ]
         )
-        return Parts(heap_delta, file, unknown=rss - (heap_delta or 0) - (file or 0))
+        return Parts(heap_delta, file, unknown=rss_delta - (heap_delta or 0) - (file or 0))
 
     def with_resident(self, culprits: Sequence[Culprit], checkpoint: int) -> tuple[Culprit, ...]:
         """Return ``culprits`` with what of their bytes was resident at ``checkpoint``.
 
         A line's bytes of one phase share alike in what of all its live bytes was.
         """
-        reading = self._near(checkpoint)
-        if reading is None:
+        place = self._near(checkpoint)
+        if place is None:
             return tuple(culprits)
-        shares, line = self._resident_shares(reading), self._charged.line
+        shares, line = self._resident_shares(self._readings[place]), self._charged.line
         return tuple(
             replace(one, resident_bytes=round(one.bytes * shares.get(line(one.node), 1.0)))
             if self._heap.tree.process(one.node) == 0
@@ -86,36 +93,39 @@ class Readings:
             for one in culprits
         )
 
-    def _standing(self, checkpoint: int) -> _Standing | None:
-        reading = self._near(checkpoint)
-        if reading is None:
-            return None
-        at = reading.checkpoint
-        moved = self._moved(at, checkpoint)
-        if moved is None:
-            return None
-        _, mapped, heap = moved
-        total = self._heap.at_checkpoints[at] or 0
-        total -= sum(one.mapped_bytes for one in (*reading.file, *reading.shared))
+    def _at(self, reading: Residency) -> _Standing:
+        total = self._heap.at_checkpoints[reading.checkpoint] or 0
         return _Standing(
-            alive=total + heap,
-            resident=max(0, reading.heap_bytes + heap),
-            file=reading.file_bytes + mapped,
+            alive=total - sum(one.mapped_bytes for one in (*reading.file, *reading.shared)),
+            resident=reading.heap_bytes,
+            file=reading.file_bytes,
             shared=reading.shared_bytes,
             allocator=reading.allocator_bytes,
             unseen=reading.unseen_bytes,
             tracer=reading.tracer_bytes,
         )
 
-    def _near(self, checkpoint: int) -> Residency | None:
-        """Return the reading that stands for ``checkpoint``: the one at it, before or after it."""
+    def _standing(self, checkpoint: int) -> _Standing | None:
+        place = self._near(checkpoint)
+        moved = None if place is None else self._moved(self._places[place], checkpoint)
+        if place is None or moved is None:
+            return None
+        alive, resident, file, *others = self._standings[place]
+        _, mapped, heap = moved
+        return _Standing(alive + heap, max(0, resident + heap), file + mapped, *others)
+
+    def _near(self, checkpoint: int) -> int | None:
+        """Return the place of the reading that stands for ``checkpoint``.
+
+        That is the one at it, or else the one before or after it.
+        """
         place = bisect_left(self._places, checkpoint)
         if place < len(self._places) and self._places[place] == checkpoint:
-            return self._readings[place]
-        for one in (*self._readings[max(0, place - 1) : place], *self._readings[place : place + 1]):
-            moved = self._moved(one.checkpoint, checkpoint)
+            return place
+        for near in range(max(0, place - 1), min(place + 1, len(self._places))):
+            moved = self._moved(self._places[near], checkpoint)
             if moved is not None and max(map(abs, moved)) < MOVED_BYTES:
-                return one
+                return near
         return None
 
     def _moved(self, start: int, end: int) -> tuple[int, int, int] | None:
@@ -153,16 +163,21 @@ class Readings:
         return shares
 
 
-def _measured(pairs: Sequence[tuple[_Standing, _Standing]], rss: int) -> Parts:
-    def grown(name: str) -> int:
-        return sum(getattr(stop, name) - getattr(start, name) for start, stop in pairs)
-
-    resident = grown("resident")
-    untouched = min(0, resident - grown("alive"))
-    heap = resident - untouched
-    others = {name: grown(name) for name in ("file", "shared", "allocator", "unseen", "tracer")}
-    unknown = rss - resident - sum(others.values())
-    return Parts(heap=heap, untouched=untouched, unknown=unknown, **others)
+def _measured(before: Sequence[_Standing], after: Sequence[_Standing], rss_delta: int) -> Parts:
+    """Return the parts of the growth in stretches by the figures at their starts and ends."""
+    sums = (map(sum, zip(*figures, strict=True)) for figures in (before, after))
+    grown = _Standing(*(end - start for start, end in zip(*sums, strict=True)))
+    untouched = min(0, grown.resident - grown.alive)
+    return Parts(
+        heap=grown.resident - untouched,
+        file=grown.file,
+        shared=grown.shared,
+        allocator=grown.allocator,
+        untouched=untouched,
+        unseen=grown.unseen,
+        tracer=grown.tracer,
+        unknown=rss_delta - grown.resident - sum(grown[2:]),
+    )
 
 
 def _growth(start: int | None, end: int | None) -> int | None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import NamedTuple
 
 from memdeep.analysis.charging import Charging, has_threads
 from memdeep.analysis.culprits import ChargedLines
-from memdeep.analysis.kept import kept_bytes
 from memdeep.analysis.outline import with_overlaps
 from memdeep.analysis.own_heap import OwnHeap, own_heaps
 from memdeep.analysis.parts import Readings
@@ -22,6 +22,7 @@ from memdeep.model import (
     GroupShare,
     Heap,
     LargeAllocation,
+    Lifetimes,
     Moved,
     Parts,
     Peak,
@@ -31,6 +32,7 @@ from memdeep.model import (
     PhaseOutline,
     Run,
     Sample,
+    Stretch,
     Trend,
 )
 from memdeep.model.sums import sum_of_known
@@ -74,7 +76,7 @@ def with_figures(
     readings = Readings(run.checkpoints, heap.of_program, charged)
     workers = Workers(run, heap)
     figured = []
-    for place, account in enumerate(_accounts(heap, outlines, own)):
+    for place, account in enumerate(_accounts(heap, outlines, own, charged.groups)):
         outline = outlines[place]
         height = _height(heap, outline, heap.peaks[place], own.get(place))
         held = None
@@ -162,61 +164,63 @@ def _trend(deltas: Sequence[int | None]) -> Trend | None:
 class _Account(NamedTuple):
     """The heap's movements in one phase.
 
-    Bytes freed in the segment of their birth are in ``passed``, all others in ``kept``. ``passed``
-    and ``largest`` are None where they are not known. ``kept_bytes`` is None for a phase without
-    repeats, which keeps what it retained.
+    ``passed`` are the bytes and the number of allocations freed in the segment of their birth,
+    which are not in ``moved``. It and ``largest`` are None where they are not known.
     """
 
-    kept: Moved
-    kept_bytes: int | None
-    passed: Moved | None
+    moved: Moved
+    passed: tuple[int, int] | None
     largest: Sequence[LargeAllocation] | None
-    own: OwnHeap | None = None
 
 
 def _accounts(
-    heap: Heap, outlines: Sequence[PhaseOutline], own: Mapping[int, OwnHeap]
+    heap: Heap, outlines: Sequence[PhaseOutline], own: Mapping[int, OwnHeap], groups: Sequence[int]
 ) -> Iterator[_Account]:
     """Yield the account of each phase; ``own`` are the heaps of those that have one."""
-    phases = [outline.stretches for outline in outlines]
-    kept = heap.lifetimes.moved(phases)
-    repeated = [place for place, stretches in enumerate(phases) if len(stretches) > 1]
-    at_last_ends = dict(
-        zip(repeated, kept_bytes(heap, [phases[place] for place in repeated]), strict=True)
-    )
-    passed: Sequence[Moved | None] = [None] * len(phases)
-    if heap.transients is not None:
-        # Of these only sums are asked: without their stacks there are few.
-        passed = heap.transients.charged_to([0] * len(heap.tree.parents)).moved(phases)
+    all_moved = heap.lifetimes.moved([outline.stretches for outline in outlines], groups)
+    passed = None if heap.transients is None else _Passed(heap, heap.transients)
     by_birth: dict[int, list[LargeAllocation]] = {}
     for one in heap.largest or ():
         by_birth.setdefault(one.born, []).append(one)
-    for place, (stretches, own_kept, own_passed) in enumerate(
-        zip(phases, kept, passed, strict=True)
-    ):
+    for place, (outline, moved) in enumerate(zip(outlines, all_moved, strict=True)):
         if place in own:
-            yield _own_account(heap, own[place])
+            yield _Account(
+                own[place].moved(groups),
+                # All that passed is in it already.
+                passed=None if passed is None else (0, 0),
+                largest=None if heap.largest is None else own[place].largest,
+            )
             continue
         largest = [
             one
-            for stretch in stretches
+            for stretch in outline.stretches
             for segment in stretch.segments
             for one in by_birth.get(segment, ())
         ]
-        own_largest = None if heap.largest is None else largest
-        yield _Account(own_kept, at_last_ends.get(place), own_passed, own_largest)
+        yield _Account(
+            moved,
+            passed=None if passed is None else passed.within(outline.stretches),
+            largest=None if heap.largest is None else largest,
+        )
 
 
-def _own_account(heap: Heap, own: OwnHeap) -> _Account:
-    moved = own.moved
-    return _Account(
-        kept=moved,
-        kept_bytes=own.kept_bytes,
-        # Bytes freed in the segment of their birth are in ``moved`` already, if they are known.
-        passed=None if heap.transients is None else Moved(moved.freed, moved.freed, 0, 0),
-        largest=None if heap.largest is None else own.largest,
-        own=own,
-    )
+class _Passed:
+    """Bytes and allocations freed in the segment of their birth, summed up to each checkpoint."""
+
+    def __init__(self, heap: Heap, transients: Lifetimes) -> None:
+        sizes = [0] * len(heap.at_checkpoints)
+        counts = [0] * len(sizes)
+        for _, born, _, size, count in transients.charged_to([0] * len(heap.tree.parents)):
+            sizes[born] += size
+            counts[born] += count
+        self._sizes, self._counts = list(accumulate(sizes)), list(accumulate(counts))
+
+    def within(self, stretches: Sequence[Stretch]) -> tuple[int, int]:
+        sizes, counts = self._sizes, self._counts
+        return (
+            sum([sizes[one.end] - sizes[one.start] for one in stretches]),
+            sum([counts[one.end] - counts[one.start] for one in stretches]),
+        )
 
 
 class _Height(NamedTuple):
@@ -264,32 +268,30 @@ def _phase_heap(
     height: _Height,
     account: _Account,
 ) -> PhaseHeap:
-    kept, passed, peak = account.kept, account.passed, height.peak
-    retained = kept.retained.by_group(charged.groups)
-    freed = kept.freed.by_group(charged.groups)
-    retained_bytes = sum(stack.bytes for stack in retained)
-    freed_bytes = sum(stack.bytes for stack in freed)
+    moved, peak = account.moved, height.peak
+    retained_bytes = sum([stack.bytes for stack in moved.retained])
+    freed_bytes = sum([stack.bytes for stack in moved.freed])
     churn_bytes = allocations = None
-    if passed is not None:
-        churn_bytes = kept.churn_bytes + passed.churn_bytes
-        allocations = kept.churn_allocations + passed.churn_allocations
-        allocations += sum(stack.allocations for stack in retained)
+    if account.passed is not None:
+        churn_bytes = moved.churn_bytes + account.passed[0]
+        allocations = moved.churn_allocations + account.passed[1]
+        allocations += sum([stack.allocations for stack in moved.retained])
     least_bytes = round(MIN_CULPRIT_SHARE * (heap.peak_bytes or 0))
-    culprits = charged.culprits(retained, retained_bytes, least_bytes)
+    culprits = charged.culprits(moved.retained, retained_bytes, least_bytes)
     return PhaseHeap(
         start_bytes=height.start,
         end_bytes=height.end,
         delta_bytes=height.delta,
         deltas_bytes=height.deltas,
         retained_bytes=retained_bytes,
-        kept_bytes=retained_bytes if account.kept_bytes is None else account.kept_bytes,
+        kept_bytes=moved.kept_bytes,
         freed_bytes=freed_bytes,
         peak=peak,
         culprits=readings.with_resident(culprits, outline.stretches[-1].end),
         peak_culprits=()
         if peak.stacks is None
         else charged.culprits_alive(peak.stacks, peak.bytes, least_bytes),
-        freed_culprits=charged.culprits(freed, freed_bytes, least_bytes),
+        freed_culprits=charged.culprits(moved.freed, freed_bytes, least_bytes),
         churn_bytes=churn_bytes,
         allocations=allocations,
         largest=None

@@ -50,7 +50,7 @@ class LifetimeList:
                 changes[life.died] -= life.bytes
         return tuple(accumulate(changes))
 
-    def moved(self, phases: Sequence[Sequence[Stretch]]) -> list[Moved]:
+    def moved(self, phases: Sequence[Sequence[Stretch]], groups: Sequence[int]) -> Iterator[Moved]:
         around: dict[int, list[tuple[int, Stretch]]] = {}
         for place, stretches in enumerate(phases):
             for stretch in stretches:
@@ -59,19 +59,22 @@ class LifetimeList:
         retained = [Tally[int]() for _ in phases]
         freed = [Tally[int]() for _ in phases]
         churned = [Tally[None]() for _ in phases]
+        kept_bytes = [0] * len(phases)
+        last_ends = [max((stretch.end for stretch in phase), default=0) for phase in phases]
         for node, born, died, size, count in self.lifetimes:
             for place, stretch in around.get(born, ()):
                 if died is None or died > stretch.end:
                     retained[place].add(node, size, count)
                 else:
                     churned[place].add(None, size, count)
+                if died is None or died > last_ends[place]:
+                    kept_bytes[place] += size
             for place, stretch in around.get(died, ()) if died is not None else ():
                 if born <= stretch.start:
                     freed[place].add(node, size, count)
-        return [
-            Moved(alive_of(kept), alive_of(gone), *churn.get(None, (0, 0)))
-            for kept, gone, churn in zip(retained, freed, churned, strict=True)
-        ]
+        for here, gone, kept, churn in zip(retained, freed, kept_bytes, churned, strict=True):
+            by_group = [alive_of(tally).by_group(groups) for tally in (here, gone)]
+            yield Moved(by_group[0], by_group[1], kept, *churn.get(None, (0, 0)))
 
     def largest_shares(
         self, transients: Lifetimes | None, nodes: int, small: float

@@ -172,11 +172,14 @@ class Moved(NamedTuple):
 
     ``retained`` were allocated in a stretch of the phase and alive at its end. ``freed`` were alive
     at the start of a stretch and not at its end. The difference is exactly the growth of the heap.
-    Churn was both allocated and freed within a stretch.
+    Both are sums of groups of stacks, as `Alive.by_group` returns them. ``kept_bytes`` were
+    allocated in a stretch and alive at the end of the last one. Churn was both allocated and freed
+    within a stretch.
     """
 
-    retained: Alive
-    freed: Alive
+    retained: tuple[StackBytes, ...]
+    freed: tuple[StackBytes, ...]
+    kept_bytes: int
     churn_bytes: int
     churn_allocations: int
 
@@ -208,8 +211,11 @@ class Lifetimes(Protocol):
     def heap_at(self, checkpoints: int) -> Sequence[int]:
         """Return the bytes alive at each of the first ``checkpoints`` checkpoints."""
 
-    def moved(self, phases: Sequence[Sequence[Stretch]]) -> list[Moved]:
-        """Return the bytes that each phase allocated and freed; its stretches do not overlap."""
+    def moved(self, phases: Sequence[Sequence[Stretch]], groups: Sequence[int]) -> Iterator[Moved]:
+        """Yield the bytes that each phase allocated and freed; its stretches do not overlap.
+
+        ``groups`` has the number of the group of each node.
+        """
 
     def largest_shares(
         self, transients: Lifetimes | None, nodes: int, small: float

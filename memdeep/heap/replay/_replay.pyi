@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, TypedDict
 
 class Replay:
     def __init__(self) -> None: ...
@@ -40,6 +40,15 @@ def folded(
 ) -> dict[str, bytes]: ...
 def lines(table: bytes, first_line: int, python_version: int, offsets: bytes, /) -> bytes: ...
 
+class MovedColumns(TypedDict):
+    retained: dict[str, bytes]
+    freed: dict[str, bytes]
+    retained_groups: bytes
+    freed_groups: bytes
+    kept_bytes: bytes
+    churn_bytes: bytes
+    churn_count: bytes
+
 class Lifetimes:
     def __init__(
         self, place: bytes, born: bytes, died: bytes, bytes: bytes, count: bytes
@@ -51,6 +60,6 @@ class Lifetimes:
     def alive_at(self, checkpoint: int) -> dict[str, bytes]: ...
     def heap_at(self, checkpoints: int) -> bytes: ...
     def moved(
-        self, phase: bytes, start: bytes, end: bytes, phases: int
-    ) -> list[tuple[dict[str, bytes], dict[str, bytes], int, int]]: ...
+        self, phase: bytes, start: bytes, end: bytes, phases: int, groups: bytes
+    ) -> MovedColumns: ...
     def largest_shares(self, passed: Lifetimes, places: int, small: float) -> bytes: ...

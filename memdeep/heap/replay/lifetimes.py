@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from memdeep.frozen import frozen
@@ -57,18 +57,23 @@ class ReplayedLifetimes:
     def heap_at(self, checkpoints: int) -> Sequence[int]:
         return tuple(long(self.rows.heap_at(checkpoints)))
 
-    def moved(self, phases: Sequence[Sequence[Stretch]]) -> list[Moved]:
+    def moved(self, phases: Sequence[Sequence[Stretch]], groups: Sequence[int]) -> Iterator[Moved]:
         stretches = [(place, part) for place, parts in enumerate(phases) for part in parts]
         found = self.rows.moved(
             packed([place for place, _ in stretches], "I"),
             packed([part.start for _, part in stretches], "I"),
             packed([part.end for _, part in stretches], "I"),
             len(phases),
+            packed(groups, "I"),
         )
-        return [
-            Moved(_alive(retained), _alive(freed), size, count)
-            for retained, freed, size, count in found
-        ]
+        return map(
+            Moved,
+            _by_phase(found["retained"], found["retained_groups"]),
+            _by_phase(found["freed"], found["freed_groups"]),
+            long(found["kept_bytes"]),
+            long(found["churn_bytes"]),
+            long(found["churn_count"]),
+        )
 
     def largest_shares(
         self, transients: Lifetimes | None, nodes: int, small: float
@@ -165,11 +170,12 @@ class ReplayedAlive:
 
 
 _NODE_BYTES = 4  # of one node in a column
-_NOTHING = ReplayedAlive(b"", b"", b"")
 
 
-def _alive(columns: Mapping[str, bytes]) -> ReplayedAlive:
-    return ReplayedAlive(**columns) if columns["node"] else _NOTHING
+def _by_phase(columns: Mapping[str, bytes], sizes: bytes) -> Iterator[tuple[StackBytes, ...]]:
+    """Yield the stacks of each phase, of which ``sizes`` has the number."""
+    stacks = _stacks(**columns)
+    return (tuple(islice(stacks, size)) for size in unsigned(sizes))
 
 
 def _stacks(node: bytes, held: bytes, count: bytes) -> Iterator[StackBytes]:

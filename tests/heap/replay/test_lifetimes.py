@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from memdeep.heap.lists import LifetimeList
 from memdeep.heap.replay.lifetimes import ReplayedLifetimes, compiled, joined
-from memdeep.model import Lifetime, Moved, Stretch
+from memdeep.model import Lifetime, Stretch
 
 CHECKPOINTS = 8
 NODES = 5
@@ -39,13 +39,6 @@ def phases(draw: st.DrawFn) -> list[tuple[Stretch, ...]]:
         pairs = zip(edges[::2], edges[1::2], strict=False)
         found.append(tuple(Stretch(start, end) for start, end in pairs))
     return found
-
-
-def as_lists(moved: list[Moved]) -> list[tuple[object, ...]]:
-    return [
-        (list(one.retained), list(one.freed), one.churn_bytes, one.churn_allocations)
-        for one in moved
-    ]
 
 
 @given(plain=lifetimes())
@@ -107,14 +100,26 @@ def test_what_is_alive_at_a_checkpoint(plain: LifetimeList, checkpoint: int) -> 
         assert sum(stack.bytes for stack in plain.alive_at(place)) == size
 
 
-@given(plain=lifetimes(), asked=phases())
-def test_what_phases_did(plain: LifetimeList, asked: list[tuple[Stretch, ...]]) -> None:
-    moved = compiled(plain).moved(asked)
-    assert as_lists(moved) == as_lists(plain.moved(asked))
+@given(
+    plain=lifetimes(),
+    asked=phases(),
+    groups=st.lists(st.integers(0, 3), min_size=NODES, max_size=NODES),
+)
+def test_what_phases_did(
+    plain: LifetimeList, asked: list[tuple[Stretch, ...]], groups: list[int]
+) -> None:
+    moved = list(compiled(plain).moved(asked, groups))
+    assert moved == list(plain.moved(asked, groups))
     heap = plain.heap_at(CHECKPOINTS)
     for one, stretches in zip(moved, asked, strict=True):
         grown = sum(stack.bytes for stack in one.retained) - sum(s.bytes for s in one.freed)
         assert grown == sum(heap[stretch.end] - heap[stretch.start] for stretch in stretches)
+        assert one.kept_bytes == sum(
+            life.bytes
+            for life in plain
+            if life.is_alive_at(max((stretch.end for stretch in stretches), default=0))
+            and any(stretch.start < life.born <= stretch.end for stretch in stretches)
+        )
 
 
 @given(plain=lifetimes(), gone=lifetimes() | st.none())
@@ -145,8 +150,10 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="fewer rows"):
         rows().size_of_rank(1)
     with pytest.raises(ValueError, match="of no phase"):
-        rows().rows.moved(bytes(4), bytes(4), bytes(4), 0)
+        rows().rows.moved(bytes(4), bytes(4), bytes(4), 0, bytes(16))
     with pytest.raises(ValueError, match="of one length"):
-        rows().rows.moved(bytes(4), bytes(8), bytes(4), 1)
+        rows().rows.moved(bytes(4), bytes(8), bytes(4), 1, bytes(16))
+    with pytest.raises(ValueError, match="out of range"):
+        rows().rows.moved(bytes(4), bytes(4), bytes(4), 1, bytes(12))
     with pytest.raises(ValueError, match="of one length"):
         type(rows().rows)(bytes(4), bytes(4), bytes(4), bytes(8), bytes(16))
