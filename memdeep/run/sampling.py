@@ -10,6 +10,8 @@ from typing import Any
 import psutil
 
 from memdeep.model.statement import Statement, state
+from memdeep.record import bootstrap, how
+from memdeep.record.program import WhatToRun
 from memdeep.run import shares
 from memdeep.run.limits import PSS, RSS
 from memdeep.run.shares import Pace
@@ -215,6 +217,14 @@ def _image(pid: int) -> str | None:
 
 def _describe(process: psutil.Process) -> tuple[int | None, str | None]:
     try:
-        return process.ppid(), " ".join(process.cmdline()) or process.name()
+        return process.ppid(), " ".join(_plain(process.cmdline())) or process.name()
     except psutil.Error:
         return None, None
+
+
+def _plain(words: list[str]) -> list[str]:
+    """Return the words that run a program plainly; it and its forks still have those of memdeep."""
+    if bootstrap.__file__ not in words or how.END not in words:
+        return words
+    program = words[words.index(how.END) + 1 :]
+    return [words[0], *WhatToRun.from_words(program).command] if len(program) > 1 else words

@@ -34,7 +34,14 @@ from memdeep.run.own_limit import OwnLimit
 from memdeep.run.progress import Progress
 from memdeep.run.sampling import TreeReading, TreeSampler, TreeSize
 from memdeep.run.signals import Forwarder, forwarding_signals
-from memdeep.run.verdict import Ending, KernelLog, Witnesses, judge, read_oom_counters
+from memdeep.run.verdict import (
+    Ending,
+    GroupWitness,
+    KernelLog,
+    Witnesses,
+    judge,
+    read_oom_counters,
+)
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically, write_error
 from memdeep.rundir.meta import Meta, encode_meta
@@ -96,6 +103,8 @@ class Bounds:
         self.notes = () if self._own.note is None else (self._own.note,)
         self._headroom = None if self.limit is None else Headroom(self.limit)
         self._before = read_oom_counters(self._group)
+        self._kills, self._looked_s = self._before.cgroup or 0, 0.0
+        self._rises: list[tuple[float, float]] = []
         self._kernel_log = KernelLog()
 
     def __enter__(self) -> Bounds:
@@ -112,6 +121,14 @@ class Bounds:
     def apply(self, pid: int) -> None:
         """Put the limit on the program that has just been started, where it has no own cgroup."""
         self._own.apply(pid)
+
+    def look(self, time_s: float) -> None:
+        """Note whether the kernel has killed a process of the cgroup since the last look."""
+        kills = None if self._group is None else self._group.oom_kills()
+        if kills is not None and kills > self._kills:
+            self._kills = kills
+            self._rises.append((self._looked_s, time_s))
+        self._looked_s = time_s
 
     def left_bytes(
         self, time_s: float, size: TreeSize | None, address_space_bytes: int
@@ -132,16 +149,32 @@ class Bounds:
 
     def witnesses(self, sampler: TreeSampler, guard: Guard, forwarder: Forwarder) -> Witnesses:
         """Gather the facts to judge the program's end by; call it once the program has ended."""
+        log, headroom = self._kernel_log.killed(), self._headroom
         return Witnesses(
             pid=sampler.root_pid,
             before=self._before,
             after=read_oom_counters(self._group),
-            kernel_log=self._kernel_log.killed(),
-            headroom=None if self._headroom is None else self._headroom.statement(),
-            is_near_limit=self._headroom is not None and self._headroom.is_near(),
+            kernel_log=log,
+            headroom=None if headroom is None else headroom.statement(),
+            highest=None if headroom is None else headroom.highest(),
+            is_near_limit=headroom is not None and headroom.is_near(),
             deeds=tuple(guard.evidence),
             passed_on=tuple(forwarder.passed_on),
             replaced_by=sampler.replaced_by,
+            descendants=tuple(one for one in sampler.seen(None) if one.pid != sampler.root_pid),
+            group=self._group_witness(),
+        )
+
+    def _group_witness(self) -> GroupWitness | None:
+        if self._group is None:
+            return None
+        name = f"/{self._group.path.name}"
+        return GroupWitness(
+            is_own=self._group == self._own.group,
+            killed=frozenset(
+                pid for pid, group in self._kernel_log.groups.items() if group.endswith(name)
+            ),
+            rises=tuple(self._rises),
         )
 
 
@@ -189,6 +222,7 @@ def _supervise(
                     directories[working_directory(child.pid) or ""] = None
                 guard.check(size, time_s)
                 left_bytes = bounds.left_bytes(time_s, size, sampler.address_space_bytes)
+            bounds.look(time_s)
             forwarder.listen()
             capacity.look(time_s)
             log.update(known.bytes, time_s)
@@ -220,7 +254,12 @@ def _supervise(
         signal=end.signal,
         verdict=end.verdict,
         evidence=end.evidence,
-        processes=sampler.seen(end.exit_code),
+        processes=tuple(
+            replace(one, signal="SIGKILL", verdict="oom-killed")
+            if one.pid in end.oom_killed
+            else one
+            for one in sampler.seen(end.exit_code)
+        ),
         directories=tuple(filter(None, directories)),
         notes=(*meta.notes, *filter(None, [capacity.problem, sampler.problem])),
         peak_pss_bytes=sampler.peak_pss_bytes,
