@@ -57,7 +57,7 @@ class StatusLine:
         self._drawn_s = now_s
         if now_s - self._noted_s >= SPARKLINE_PERIOD_S:
             self._noted_s = now_s
-            self._history.append(progress.rss_bytes)
+            self._history.append(progress.size_bytes)
         self._draw(status_text(progress, self._history))
 
     def _draw(self, text: str) -> None:
@@ -85,14 +85,15 @@ class StatusLine:
 
 
 def status_text(progress: Progress, history: deque[int]) -> str:
-    """Compose the line: sparkline, RSS, time, the last checkpoint."""
+    """Compose the line: sparkline, RSS or PSS, time, the last checkpoint."""
     left = ""
     if progress.left_bytes is not None and progress.limit_bytes is not None:
         # Far from the limit it tells nothing, and on a whole system others share what is left.
         is_near = progress.left_bytes <= progress.limit_bytes * LOW_RATIO
         left = f" · {units.size(max(0, progress.left_bytes))} left" if is_near else ""
+    measure = "PSS" if progress.is_pss else "RSS"
     figures = (
-        f"memdeep {sparkline(history)} RSS {units.size(progress.rss_bytes)}{left} · "
+        f"memdeep {sparkline(history)} {measure} {units.size(progress.size_bytes)}{left} · "
         f"{units.duration(progress.elapsed_s)}"
     )
     return figures if progress.label is None else f"{figures} · {plain(progress.label)}"

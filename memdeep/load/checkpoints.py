@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from memdeep.model import Checkpoint, CheckpointKind, Sample
 from memdeep.rundir import journal, labels
@@ -76,3 +77,8 @@ def join(
         )
     )
     return tuple(points)
+
+
+def without_rss_at_end(points: tuple[Checkpoint, ...]) -> tuple[Checkpoint, ...]:
+    """Return ``points`` with the RSS at the end unknown: it was that of another program."""
+    return (*points[:-1], replace(points[-1], rss_bytes=None, rss_file_bytes=None))

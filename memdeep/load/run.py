@@ -142,6 +142,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
         end_s=_end_s(meta, samples) - offset_s,
         last_seen=_last_seen(samples, start.pid, offset_s),
     )
+    if end is None and _was_replaced(meta):
+        points = checkpoints.without_rss_at_end(points)
     start_ms = start.epoch_ns // 1_000_000
     sources, sources_problem = source_store.read(run_dir.sources, meta.started)
     until_s = start_ms / 1000 + points[-1].time_s
@@ -330,6 +332,11 @@ def _end_s(meta: Meta, samples: Sequence[ProcessSample]) -> float:
     if meta.duration_s is not None:
         return meta.duration_s
     return max((sample.time_ms for sample in samples), default=0) / 1000
+
+
+def _was_replaced(meta: Meta) -> bool:
+    """Tell if the program was seen to put another in its place; their RSS are not to be mixed."""
+    return any(said.key == "exit.exec" for said in meta.evidence)
 
 
 def _last_seen(samples: Sequence[ProcessSample], pid: int | None, offset_s: float) -> Sample | None:

@@ -18,6 +18,18 @@ UNLIMITED_BYTES = 1 << 60  # version 1 says "no limit" with the largest multiple
 
 
 @frozen
+class GroupMemory:
+    """The memory of the processes in a group, each page once, the page cache left out.
+
+    ``used_bytes`` is what cannot be dropped: anonymous, shared, and the kernel's own for them.
+    """
+
+    used_bytes: int
+    anonymous_bytes: int
+    shared_bytes: int
+
+
+@frozen
 class MemoryGroup:
     """A control group that accounts for memory; ``root`` is where its hierarchy is mounted."""
 
@@ -58,6 +70,18 @@ class MemoryGroup:
         """Return how often the kernel has killed a process of the group for want of memory."""
         name = "memory.events" if self.version == 2 else "memory.oom_control"
         return counter(_read(self.path / name), "oom_kill")
+
+    def memory(self) -> GroupMemory | None:
+        """Return the memory that the group holds, None if it does not tell."""
+        is_second = self.version == 2
+        used = _read(self.path / ("memory.current" if is_second else "memory.usage_in_bytes"))
+        figures = _read(self.path / "memory.stat")
+        first, second = ("total_rss", "total_shmem", "total_cache"), ("anon", "shmem", "file")
+        names = second if is_second else first
+        anonymous, shared, cache = (counter(figures, name) for name in names)
+        if not used.strip().isdigit() or anonymous is None or shared is None or cache is None:
+            return None
+        return GroupMemory(max(0, int(used) - (cache - shared)), anonymous, shared)
 
     def enter(self, pid: int) -> None:
         """Move a process into the group. Raises OSError."""

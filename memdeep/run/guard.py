@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from memdeep.model.statement import Statement, state
+from memdeep.run.limits import PSS
+from memdeep.run.sampling import TreeSize
 from memdeep.rundir.stacks import encode_header
 from memdeep.text import units
 
@@ -19,7 +21,7 @@ SETTLED_S = 0.01
 
 
 class Guard:
-    """Acts on one program when its RSS reaches a threshold.
+    """Acts on one program when the memory of its processes reaches a threshold.
 
     ``stacks`` is the file that its stacks are written to. ``evidence`` states what the guard did.
     """
@@ -38,21 +40,31 @@ class Guard:
         self._ended_s: float | None = None
         self.evidence: list[Statement] = []
 
-    def check(self, rss_bytes: int, time_s: float) -> None:
-        """Act on a reading of the whole tree's RSS, ``time_s`` after the start of the program."""
+    def check(self, size: TreeSize | None, time_s: float) -> None:
+        """Act on a reading of the whole tree, ``time_s`` after the start of the program.
+
+        ``size`` is None where its size at this moment is not known.
+        """
         if self._ended_s is not None:
             if time_s - self._ended_s >= GRACE_S:
                 self._kill()
-        elif self._kill_bytes is not None and rss_bytes >= self._kill_bytes:
-            self._dump(f"--kill-at {units.size(self._kill_bytes)}", time_s, rss_bytes)
+        elif size is None:
+            return
+        elif self._kill_bytes is not None and size.bytes >= self._kill_bytes:
+            self._dump(f"--kill-at {units.size(self._kill_bytes)}", time_s, size.bytes)
             self._ended_s = time_s
             self._send(signal.SIGTERM)
-            self.evidence.append(
-                state("exit.kill_at", limit_bytes=self._kill_bytes, rss_bytes=rss_bytes)
-            )
-        elif self._critical_bytes is not None and rss_bytes >= self._critical_bytes:
-            self._dump(f"--critical-mb {units.size(self._critical_bytes)}", time_s, rss_bytes)
+            self.evidence.append(_ended_at(self._kill_bytes, size))
+        elif self._critical_bytes is not None and size.bytes >= self._critical_bytes:
+            self._dump(f"--critical-mb {units.size(self._critical_bytes)}", time_s, size.bytes)
             self._critical_bytes = None
+
+    @property
+    def next_bytes(self) -> int | None:
+        """The lowest threshold that has not been acted on, None if there is none."""
+        if self._ended_s is not None:
+            return None
+        return min(filter(None, (self._critical_bytes, self._kill_bytes)), default=None)
 
     @property
     def has_ended_it(self) -> bool:
@@ -97,6 +109,12 @@ class Guard:
                 written = size
         except OSError:
             return
+
+
+def _ended_at(limit_bytes: int, size: TreeSize) -> Statement:
+    if size.measure == PSS:
+        return state("exit.kill_at_pss", limit_bytes=limit_bytes, pss_bytes=size.bytes)
+    return state("exit.kill_at", limit_bytes=limit_bytes, rss_bytes=size.bytes)
 
 
 def _answers(pid: int, number: int, stacks: Path) -> bool:

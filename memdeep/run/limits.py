@@ -9,6 +9,7 @@ import os
 import resource
 from collections import deque
 from pathlib import Path
+from typing import NamedTuple
 
 from memdeep.model import MemoryLimit
 from memdeep.model.statement import Statement, state
@@ -18,6 +19,7 @@ from memdeep.run.cgroup import MemoryGroup
 MEMINFO = Path("/proc/meminfo")
 LAST_S = 3.0
 NEAR = 0.8
+RSS, PSS, GROUP = "rss", "pss", "group"  # measures: of one process, of several, of a cgroup
 
 
 def in_force(group: MemoryGroup | None, own: MemoryLimit | None = None) -> MemoryLimit | None:
@@ -76,36 +78,67 @@ def _of_system() -> MemoryLimit | None:
     return MemoryLimit(total_bytes, state("limit.memory"))
 
 
+class _Used(NamedTuple):
+    """A reading of what counts against a limit."""
+
+    time_s: float
+    bytes: int
+    measure: str
+
+
 class Headroom:
-    """Bytes that a program left of ``limit`` over the last seconds, from the readings noted."""
+    """Bytes that a program left of ``limit`` over the last seconds, from the readings noted.
+
+    ``left_bytes`` is what the last reading left, None before the first.
+    """
 
     def __init__(self, limit: MemoryLimit) -> None:
         self.limit = limit
-        self._last: deque[tuple[float, int]] = deque()
+        self.left_bytes: int | None = None
+        self._last: deque[_Used] = deque()
+        self._highest_bytes: int | None = None
 
-    def note(self, time_s: float, used_bytes: int) -> None:
-        """Note a reading of the bytes that the limit counts: resident, or mapped."""
-        self._last.append((time_s, used_bytes))
-        while self._last[0][0] < time_s - LAST_S:
+    def note(self, time_s: float, used_bytes: int, measure: str = RSS) -> None:
+        """Note a reading of what the limit counts: resident, by ``measure``, or mapped bytes."""
+        self.left_bytes = self.limit.bytes - used_bytes
+        self._highest_bytes = max(self._highest_bytes or 0, used_bytes)
+        self._last.append(_Used(time_s, used_bytes, measure))
+        while self._last[0].time_s < time_s - LAST_S:
             self._last.popleft()
 
     def is_near(self) -> bool:
         """Tell if a reading of the last seconds came within a fifth of the limit."""
-        highest = max((used_bytes for _, used_bytes in self._last), default=0)
+        highest = max((used.bytes for used in self._last), default=0)
         return highest >= NEAR * self.limit.bytes
 
+    def highest(self) -> Statement | None:
+        """State the highest reading of all; None without a reading."""
+        if self._highest_bytes is None:
+            return None
+        limit = self.limit
+        return state(
+            "exit.highest",
+            highest_bytes=self._highest_bytes,
+            limit_bytes=limit.bytes,
+            source=limit.source,
+        )
+
     def statement(self) -> Statement | None:
-        """State the first and the last reading of the last seconds; None without a reading."""
+        """State the first and the last reading of the last seconds; None without a reading.
+
+        Both are by one measure, that of the last.
+        """
         if not self._last:
             return None
-        (first_s, first_bytes), (last_s, last_bytes) = self._last[0], self._last[-1]
-        counted = "address_space" if self.limit.of_address_space else "rss"
-        rest_bytes = self.limit.bytes - last_bytes
+        last = self._last[-1]
+        first = next(used for used in self._last if used.measure == last.measure)
+        counted = "address_space" if self.limit.of_address_space else last.measure
+        rest_bytes = self.limit.bytes - last.bytes
         return state(
             f"exit.{counted}_left" if rest_bytes >= 0 else f"exit.{counted}_over",
-            span_s=last_s - first_s,
-            first_bytes=first_bytes,
-            last_bytes=last_bytes,
+            span_s=last.time_s - first.time_s,
+            first_bytes=first.bytes,
+            last_bytes=last.bytes,
             limit_bytes=self.limit.bytes,
             source=self.limit.source,
             rest_bytes=abs(rest_bytes),

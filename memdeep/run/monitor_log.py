@@ -37,8 +37,8 @@ class MonitorLog:
         self.last_label: str | None = None
         self._append("")
 
-    def update(self, rss_bytes: int, elapsed_s: float) -> None:
-        """Log the new checkpoints, and every BACKGROUND_S the RSS if it is above a threshold.
+    def update(self, size_bytes: int, elapsed_s: float) -> None:
+        """Log the new checkpoints, and every BACKGROUND_S the size if it is above a threshold.
 
         Lines that cannot be written are dropped, as the program must go on.
         """
@@ -48,7 +48,7 @@ class MonitorLog:
                 lines.extend(self._checkpoint(event))
         if self._format is not None and elapsed_s - self._looked_s >= BACKGROUND_S:
             self._looked_s = elapsed_s
-            lines.extend(self._format.background_lines(rss_bytes, datetime.now().astimezone()))
+            lines.extend(self._format.background_lines(size_bytes, datetime.now().astimezone()))
         if lines:
             self._append("\n".join(lines) + "\n")
 

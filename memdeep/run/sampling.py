@@ -1,77 +1,150 @@
-"""Reads, from outside, the resident size of a process and all its descendants."""
+"""Reads, from outside, the memory of a process and of all its descendants."""
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
 import psutil
 
+from memdeep.frozen import frozen
 from memdeep.model.statement import Statement, state
+from memdeep.record import bootstrap, how
+from memdeep.record.program import WhatToRun
+from memdeep.run import shares
+from memdeep.run.limits import PSS, RSS
+from memdeep.run.shares import Pace
 from memdeep.rundir.meta import SeenProcess
-from memdeep.rundir.samples import ProcessSample
+from memdeep.rundir.samples import ProcessSample, tree_bytes
 
 TREE_REFRESH_S = 0.25  # walking the process table is dear; sizes are read far more often
+
+
+@frozen
+class TreeSize:
+    """The memory of all processes of a tree at one moment.
+
+    ``measure`` is RSS for a lone process, and for several where the system does not tell PSS.
+    """
+
+    bytes: int
+    measure: str
+
+
+@frozen
+class TreeReading:
+    """The processes alive at one moment, none once the program has ended.
+
+    ``size`` is None where there are several and their PSS was not read at this moment.
+    """
+
+    processes: tuple[ProcessSample, ...] = ()
+    size: TreeSize | None = None
 
 
 class TreeSampler:
     """Samples ``root_pid`` and its descendants; ``origin_ns`` is the zero of its times (monotonic).
 
     ``address_space_bytes`` is what the root has mapped. ``replaced_by`` states the program that
-    the root has become by exec, None if that was not seen.
+    the root has become by exec, None if that was not seen. ``peak_pss_bytes`` is the highest sum of
+    PSS at one moment; ``problem`` says that the PSS of a process could not be read.
     """
 
     def __init__(self, root_pid: int, origin_ns: int) -> None:
         self.root_pid = root_pid
         self.address_space_bytes = 0
         self.replaced_by: Statement | None = None
+        self.peak_pss_bytes: int | None = None
+        self.problem: str | None = None
         self._image = _image(root_pid)
         self._origin_ns = origin_ns
-        self._processes: dict[int, psutil.Process] = {}
-        self._peaks: dict[int, int] = {}
-        self._commands: dict[int, tuple[int | None, str | None]] = {}
+        self._alive: dict[int, _Watched] = {}
+        self._met: list[_Watched] = []
+        self._root_created_s: float | None = None
         self._refreshed_s = float("-inf")
+        self._pace = Pace()
 
-    def sample(self) -> list[ProcessSample]:
-        """Read the size of each process alive now; return none once the program has ended."""
+    def sample(self, force_at_bytes: int | None = None) -> TreeReading:
+        """Read the RSS of each process alive now, and their PSS if it is due or forced.
+
+        It is forced once the sum of the RSS has reached ``force_at_bytes``, as the sum of the PSS,
+        which is never higher, may then have reached it, too.
+        """
         self._refresh()
         time_ms = (time.monotonic_ns() - self._origin_ns) // 1_000_000
         self._look_for_exec(time_ms / 1000)
-        samples = []
-        for pid, process in list(self._processes.items()):
-            try:
-                memory = process.memory_info()
-            except psutil.Error:
-                del self._processes[pid]
-                continue
-            if memory.rss:  # a process that has ended but was not waited for has none
-                if pid == self.root_pid:
-                    self.address_space_bytes = memory.vms
-                self._peaks[pid] = max(self._peaks.get(pid, 0), memory.rss)
-                # Linux alone tells them: statm(5) calls them shared.
-                file_bytes = getattr(memory, "shared", None)
-                samples.append(ProcessSample(time_ms, pid, memory.rss, file_bytes))
-        return samples
+        processes = self._read_rss(time_ms)
+        size = None
+        if len(processes) == 1:
+            size = TreeSize(processes[0].rss_bytes, RSS)
+        elif processes:
+            rss_bytes = sum(sample.rss_bytes for sample in processes)
+            is_forced = force_at_bytes is not None and rss_bytes >= force_at_bytes
+            if self._pace.allows(time.monotonic(), is_forced=is_forced):
+                processes = self._read_shares(processes)
+                size = self._size(processes)
+        for sample in processes:
+            self._alive[sample.pid].note(sample)
+        return TreeReading(tuple(processes), size)
 
     def seen(self, root_exit: int | None) -> tuple[SeenProcess, ...]:
         """Return all processes sampled so far, the program itself first."""
+        found = [one.seen for one in self._met if one.seen.end_s is not None]
         return tuple(
-            SeenProcess(
-                pid=pid,
-                parent_pid=self._commands[pid][0],
-                command=self._commands[pid][1],
-                peak_rss_bytes=peak,
-                exit=root_exit if pid == self.root_pid else None,
-            )
-            for pid, peak in self._peaks.items()
+            replace(one, exit=root_exit) if one.pid == self.root_pid else one for one in found
         )
 
     def kill_rest(self) -> None:
         """Kill the descendants of the root that are still alive."""
-        for pid, process in self._processes.items():
+        for pid, watched in self._alive.items():
             if pid != self.root_pid:
                 with suppress(psutil.Error):
-                    process.kill()
+                    watched.process.kill()
+
+    def _read_rss(self, time_ms: int) -> list[ProcessSample]:
+        figures: dict[int, Any] = {}
+        for pid, watched in list(self._alive.items()):
+            try:
+                figures[pid] = watched.process.memory_info()
+            except psutil.Error:
+                del self._alive[pid]
+        processes = []
+        for pid, memory in figures.items():
+            # A process that has ended but was not waited for has no RSS. One that was made by vfork
+            # lives in its parent's memory, to the byte, until it becomes another program.
+            if not memory.rss or memory == figures.get(self._alive[pid].seen.parent_pid or 0):
+                continue
+            if pid == self.root_pid:
+                self.address_space_bytes = memory.vms
+            # Linux alone tells them: statm(5) calls them shared.
+            file_bytes = getattr(memory, "shared", None)
+            processes.append(ProcessSample(time_ms, pid, memory.rss, file_bytes))
+        return processes
+
+    def _read_shares(self, processes: list[ProcessSample]) -> list[ProcessSample]:
+        """Read the shares of all processes at one moment; leave out those that have just ended."""
+        began_s = time.thread_time()
+        read = []
+        for sample in processes:
+            with suppress(shares.Gone):
+                read.append(shares.with_shares(sample))
+        self._pace.note(time.monotonic(), time.thread_time() - began_s)
+        return read
+
+    def _size(self, processes: list[ProcessSample]) -> TreeSize | None:
+        size_bytes = tree_bytes(processes)
+        if size_bytes is None:
+            self.problem = (
+                "How much memory its processes share cannot be read here (PSS): the memory of "
+                "several is the sum of their RSS, which counts a shared page once for each."
+            )
+            return TreeSize(sum(sample.rss_bytes for sample in processes), RSS)
+        if len(processes) > 1:
+            self.peak_pss_bytes = max(self.peak_pss_bytes or 0, size_bytes)
+            return TreeSize(size_bytes, PSS)
+        return TreeSize(size_bytes, RSS) if processes else None
 
     def _look_for_exec(self, time_s: float) -> None:
         image = _image(self.root_pid)
@@ -89,13 +162,48 @@ class TreeSampler:
         self._refreshed_s = now_s
         try:
             root = psutil.Process(self.root_pid)
+            if self._root_created_s is None:
+                self._root_created_s = root.create_time()
             tree = [root, *root.children(recursive=True)]
         except psutil.Error:
             return
         for process in tree:
-            if process.pid not in self._processes:
-                self._processes[process.pid] = process
-                self._commands[process.pid] = _describe(process)
+            known = self._alive.get(process.pid)
+            if known is None or known.process != process:  # a number may be given out again
+                watched = _Watched(process, self._root_created_s)
+                self._alive[process.pid] = watched
+                self._met.append(watched)
+
+
+class _Watched:
+    """A process of the tree, and what was seen of it."""
+
+    __slots__ = ("process", "seen")
+
+    def __init__(self, process: psutil.Process, root_created_s: float) -> None:
+        self.process = process
+        parent_pid, command = _describe(process)
+        start_s = None
+        with suppress(psutil.Error):
+            start_s = max(0.0, process.create_time() - root_created_s)
+        self.seen = SeenProcess(process.pid, parent_pid, command, 0, start_s=start_s)
+
+    def note(self, sample: ProcessSample) -> None:
+        """Note a reading of this process."""
+        seen = self.seen
+        self.seen = replace(
+            seen,
+            end_s=sample.time_ms / 1000,
+            peak_rss_bytes=max(seen.peak_rss_bytes, sample.rss_bytes),
+            peak_pss_bytes=_higher(seen.peak_pss_bytes, sample.pss_bytes),
+            peak_uss_bytes=_higher(seen.peak_uss_bytes, sample.uss_bytes),
+        )
+
+
+def _higher(peak_bytes: int | None, read_bytes: int | None) -> int | None:
+    if peak_bytes is None or read_bytes is None:
+        return read_bytes if peak_bytes is None else peak_bytes
+    return max(peak_bytes, read_bytes)
 
 
 def _image(pid: int) -> str | None:
@@ -110,6 +218,14 @@ def _image(pid: int) -> str | None:
 
 def _describe(process: psutil.Process) -> tuple[int | None, str | None]:
     try:
-        return process.ppid(), " ".join(process.cmdline()) or process.name()
+        return process.ppid(), " ".join(_plain(process.cmdline())) or process.name()
     except psutil.Error:
         return None, None
+
+
+def _plain(words: list[str]) -> list[str]:
+    """Return the words that run a program plainly; it and its forks still have those of memdeep."""
+    if bootstrap.__file__ not in words or how.END not in words:
+        return words
+    program = words[words.index(how.END) + 1 :]
+    return [words[0], *WhatToRun.from_words(program).command] if len(program) > 1 else words

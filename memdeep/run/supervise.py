@@ -27,21 +27,29 @@ from memdeep.record.program import WhatToRun
 from memdeep.run import cgroup, interpreter, limits
 from memdeep.run.capacity import Capacity
 from memdeep.run.guard import Guard
-from memdeep.run.limits import Headroom
+from memdeep.run.limits import GROUP, PSS, RSS, Headroom
 from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.options import RunOptions
 from memdeep.run.own_code import own_code, working_directory
 from memdeep.run.own_limit import OwnLimit
 from memdeep.run.progress import Progress
-from memdeep.run.sampling import TreeSampler
+from memdeep.run.sampling import TreeReading, TreeSampler, TreeSize
 from memdeep.run.signals import Forwarder, forwarding_signals
-from memdeep.run.verdict import Ending, KernelLog, Witnesses, judge, read_oom_counters
+from memdeep.run.verdict import (
+    Ending,
+    GroupWitness,
+    KernelLog,
+    Witnesses,
+    judge,
+    read_oom_counters,
+)
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically, write_error
 from memdeep.rundir.meta import Meta, encode_meta
-from memdeep.rundir.samples import SAMPLES_TITLE, ProcessSample, encode_sample
+from memdeep.rundir.samples import SAMPLES_TITLE, encode_sample
 
 MAX_DIRECTORIES = 16  # a program that goes through all of a disk is not followed
+NO_SIZE = TreeSize(0, RSS)
 
 
 def run(
@@ -96,6 +104,8 @@ class Bounds:
         self.notes = () if self._own.note is None else (self._own.note,)
         self._headroom = None if self.limit is None else Headroom(self.limit)
         self._before = read_oom_counters(self._group)
+        self._kills, self._looked_s = self._before.cgroup or 0, 0.0
+        self._rises: list[tuple[float, float]] = []
         self._kernel_log = KernelLog()
 
     def __enter__(self) -> Bounds:
@@ -113,27 +123,59 @@ class Bounds:
         """Put the limit on the program that has just been started, where it has no own cgroup."""
         self._own.apply(pid)
 
-    def left_bytes(self, time_s: float, rss_bytes: int, address_space_bytes: int) -> int | None:
-        """Note a reading; return the bytes left of the limit now, None without a limit."""
-        if self._headroom is None:
+    def look(self, time_s: float) -> None:
+        """Note whether the kernel has killed a process of the cgroup since the last look."""
+        kills = None if self._group is None else self._group.oom_kills()
+        if kills is not None and kills > self._kills:
+            self._kills = kills
+            self._rises.append((self._looked_s, time_s))
+        self._looked_s = time_s
+
+    def left_bytes(
+        self, time_s: float, size: TreeSize | None, address_space_bytes: int
+    ) -> int | None:
+        """Note a reading; return the bytes left of the limit, None where that is not known."""
+        headroom = self._headroom
+        if headroom is None:
             return None
-        counts_mapped = self._headroom.limit.of_address_space
-        used_bytes = address_space_bytes if counts_mapped else rss_bytes
-        self._headroom.note(time_s, used_bytes)
-        return self._headroom.limit.bytes - used_bytes
+        group = self._own.group if headroom.limit == self._own.limit else None
+        held = None if group is None else group.memory()
+        if headroom.limit.of_address_space:
+            headroom.note(time_s, address_space_bytes)
+        elif held is not None:
+            headroom.note(time_s, held.used_bytes, GROUP)
+        elif size is not None:
+            headroom.note(time_s, size.bytes, size.measure)
+        return headroom.left_bytes
 
     def witnesses(self, sampler: TreeSampler, guard: Guard, forwarder: Forwarder) -> Witnesses:
         """Gather the facts to judge the program's end by; call it once the program has ended."""
+        log, headroom = self._kernel_log.killed(), self._headroom
         return Witnesses(
             pid=sampler.root_pid,
             before=self._before,
             after=read_oom_counters(self._group),
-            kernel_log=self._kernel_log.killed(),
-            headroom=None if self._headroom is None else self._headroom.statement(),
-            is_near_limit=self._headroom is not None and self._headroom.is_near(),
+            kernel_log=log,
+            headroom=None if headroom is None else headroom.statement(),
+            highest=None if headroom is None else headroom.highest(),
+            is_near_limit=headroom is not None and headroom.is_near(),
             deeds=tuple(guard.evidence),
             passed_on=tuple(forwarder.passed_on),
             replaced_by=sampler.replaced_by,
+            descendants=tuple(one for one in sampler.seen(None) if one.pid != sampler.root_pid),
+            group=self._group_witness(),
+        )
+
+    def _group_witness(self) -> GroupWitness | None:
+        if self._group is None:
+            return None
+        name = f"/{self._group.path.name}"
+        return GroupWitness(
+            is_own=self._group == self._own.group,
+            killed=frozenset(
+                pid for pid, group in self._kernel_log.groups.items() if group.endswith(name)
+            ),
+            rises=tuple(self._rises),
         )
 
 
@@ -162,30 +204,46 @@ def _supervise(
         bounds.apply(child.pid)
         forwarder.pass_to(child)
         sampler = TreeSampler(child.pid, meta.spawned_ns)
+        known = NO_SIZE  # the last that was read
         directories = dict.fromkeys(meta.directories)
         log = MonitorLog(run_dir, options.warning_bytes, options.critical_bytes)
         guard = Guard(child, run_dir.stacks, options.critical_bytes, options.kill_bytes)
 
-        def on_tick(processes: list[ProcessSample]) -> None:
+        def sample() -> TreeReading:
+            return sampler.sample(guard.next_bytes)
+
+        def on_tick(reading: TreeReading) -> None:
+            nonlocal known
+            processes, size = reading.processes, reading.size
+            known = size or (known if processes else NO_SIZE)
             time_s = processes[0].time_ms / 1000 if processes else _seconds_since(meta.spawned_ns)
-            rss_bytes = sum(sample.rss_bytes for sample in processes)
             left_bytes = None
             if processes:
                 if len(directories) < MAX_DIRECTORIES:
                     directories[working_directory(child.pid) or ""] = None
-                guard.check(rss_bytes, time_s)
-                left_bytes = bounds.left_bytes(time_s, rss_bytes, sampler.address_space_bytes)
+                guard.check(size, time_s)
+                left_bytes = bounds.left_bytes(time_s, size, sampler.address_space_bytes)
+            bounds.look(time_s)
             forwarder.listen()
             capacity.look(time_s)
-            log.update(rss_bytes, time_s)
+            log.update(known.bytes, time_s)
             limit_bytes = None if bounds.limit is None else bounds.limit.bytes
-            on_progress(Progress(time_s, rss_bytes, log.last_label, limit_bytes, left_bytes))
+            on_progress(
+                Progress(
+                    time_s,
+                    known.bytes,
+                    log.last_label,
+                    limit_bytes,
+                    left_bytes,
+                    is_pss=known.measure == PSS,
+                )
+            )
 
-        _watch(child, sampler, samples, options.how.sample_interval, on_tick)
+        _watch(child, sample, samples, options.how.sample_interval, on_tick)
         duration_s = _seconds_since(meta.spawned_ns)
         if guard.has_ended_it:
             sampler.kill_rest()
-        on_tick([])
+        on_tick(TreeReading())
         log.close()
         guard.close()
     capacity.close()
@@ -197,9 +255,15 @@ def _supervise(
         signal=end.signal,
         verdict=end.verdict,
         evidence=end.evidence,
-        processes=sampler.seen(end.exit_code),
+        processes=tuple(
+            replace(one, signal="SIGKILL", verdict="oom-killed")
+            if one.pid in end.oom_killed
+            else one
+            for one in sampler.seen(end.exit_code)
+        ),
         directories=tuple(filter(None, directories)),
-        notes=(*meta.notes, *([] if capacity.problem is None else [capacity.problem])),
+        notes=(*meta.notes, *filter(None, [capacity.problem, sampler.problem])),
+        peak_pss_bytes=sampler.peak_pss_bytes,
     )
     return ended, end
 
@@ -275,10 +339,10 @@ def _command(job: _Job, orders: int) -> list[str]:
 
 def _watch(
     child: subprocess.Popen[bytes],
-    sampler: TreeSampler,
+    sample: Callable[[], TreeReading],
     samples: TextIO,
     interval_s: float,
-    on_tick: Callable[[list[ProcessSample]], None],
+    on_tick: Callable[[TreeReading], None],
 ) -> None:
     """Sample the processes every ``interval_s`` until the program has ended."""
     ended = threading.Event()
@@ -290,9 +354,9 @@ def _watch(
     threading.Thread(target=wait, name="memdeep-wait", daemon=True).start()
     writable = _write(samples, SAMPLES_TITLE)
     while not ended.wait(interval_s):
-        processes = sampler.sample()
-        writable = writable and _write(samples, "".join(map(encode_sample, processes)))
-        on_tick(processes)
+        reading = sample()
+        writable = writable and _write(samples, "".join(map(encode_sample, reading.processes)))
+        on_tick(reading)
 
 
 def _write(samples: TextIO, text: str) -> bool:

@@ -1,4 +1,7 @@
-"""Says how a program ended, and calls it killed for want of memory only on the kernel's word."""
+"""Says how a program ended, and calls it killed for want of memory only on the kernel's word.
+
+The same holds for the processes that it started.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,23 @@ import errno
 import os
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from memdeep.frozen import frozen
 from memdeep.model.statement import Statement, state
 from memdeep.run.cgroup import MemoryGroup, counter
+from memdeep.rundir.meta import SeenProcess
 
 KMSG = "/dev/kmsg"
 FIRST_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of the kernel
 RECORD_BYTES = 8192  # the largest record there is (CONSOLE_EXT_LOG_MAX)
 MAX_RECORDS = 100_000
-_KILLED = re.compile(r"[Oo]ut of memory: Killed process (\d+) \(")
+_KILLED = re.compile(r"[Oo]ut of memory: Killed process (\d+) \(([^)]*)\)")
+_CHOSEN = re.compile(r"^oom-kill:.*\btask_memcg=([^,]*),.*\bpid=(\d+)")
+ENDS_WITHIN_S = 0.5  # a process with much memory takes a while to end
 
 VMSTAT = Path("/proc/vmstat")
 
@@ -40,8 +47,9 @@ class Witnesses:
 
     ``kernel_log`` has the processes that were killed for want of memory: the kernel's words by
     process number, None where the log cannot be read. ``headroom`` says how near a limit the
-    program came, ``deeds`` what memdeep did to it, ``passed_on`` names the signals that reached it
-    through memdeep, ``replaced_by`` the program that it became by exec.
+    program came, ``highest`` the most it had; ``deeds`` are what memdeep did to it, ``passed_on``
+    names the signals that reached it through memdeep, ``replaced_by`` the program that it became by
+    exec. ``descendants`` are the processes that it started, as far as they were seen.
     """
 
     pid: int
@@ -49,21 +57,41 @@ class Witnesses:
     after: OomCounters
     kernel_log: Mapping[int, str] | None = None
     headroom: Statement | None = None
+    highest: Statement | None = None
     is_near_limit: bool = False
     deeds: tuple[Statement, ...] = ()
     passed_on: tuple[str, ...] = ()
     replaced_by: Statement | None = None
+    descendants: tuple[SeenProcess, ...] = ()
+    group: GroupWitness | None = None
+
+
+@frozen
+class GroupWitness:
+    """What the program's cgroup witnessed: ``killed`` are the processes the log says were in it.
+
+    ``is_own`` is True for a cgroup that memdeep made for this program, so that all in it are of its
+    tree. The counter of kills rose between the two times of each of ``rises``, in seconds.
+    """
+
+    is_own: bool
+    killed: frozenset[int] = frozenset()
+    rises: tuple[tuple[float, float], ...] = ()
 
 
 @frozen
 class Ending:
-    """The verdict on the end of a program: exactly one of ``exit_code`` and ``signal`` is set."""
+    """The verdict on the end of a program: exactly one of ``exit_code`` and ``signal`` is set.
+
+    ``oom_killed`` are the processes it had started that the kernel killed for want of memory.
+    """
 
     exit_code: int | None
     signal: str | None
     verdict: str
     evidence: tuple[Statement, ...]
     shell_status: int
+    oom_killed: frozenset[int] = frozenset()
 
 
 def read_oom_counters(group: MemoryGroup | None) -> OomCounters:
@@ -92,10 +120,16 @@ def judge(wait_status: int, witnesses: Witnesses) -> Ending:
     if number == signal.SIGKILL and not witnesses.deeds:
         verdict, statements = _want_of_memory(witnesses)
         evidence.extend(statements)
+    killed = _killed_descendants(witnesses, is_root_killed=number == signal.SIGKILL)
+    evidence.extend(killed.evidence)
     is_telling = number == signal.SIGKILL or (verdict != "completed" and witnesses.is_near_limit)
-    if witnesses.headroom is not None and is_telling:
+    if killed.evidence and number != signal.SIGKILL:
+        # What was left when the program ended itself was not left when the kernel killed.
+        evidence.extend(filter(None, [witnesses.highest]))
+    elif witnesses.headroom is not None and is_telling:
         evidence.append(witnesses.headroom)
     return Ending(
+        oom_killed=frozenset(killed.pids),
         exit_code=None if number > 0 else wait_status,
         signal=name,
         verdict=verdict,
@@ -119,6 +153,71 @@ def _want_of_memory(witnesses: Witnesses) -> tuple[str, list[Statement]]:
         return "oom-killed", _risen(witnesses)
     unknown = before.cgroup is None and before.system is None and log is None
     return "killed", [state("exit.kernel_unknown" if unknown else "exit.not_the_kernel")]
+
+
+class _Killed(NamedTuple):
+    pids: tuple[int, ...] = ()
+    evidence: tuple[Statement, ...] = ()
+
+
+def _killed_descendants(witnesses: Witnesses, *, is_root_killed: bool) -> _Killed:
+    """Find the processes of the tree, the root apart, that the kernel killed for want of memory."""
+    log, group = witnesses.kernel_log or {}, witnesses.group
+    commands = {one.pid: one.command for one in witnesses.descendants}
+    of_group = group.killed if group is not None and group.is_own else frozenset()
+    logged = [pid for pid in log if pid != witnesses.pid and (pid in commands or pid in of_group)]
+    if logged:
+        return _Killed(
+            tuple(logged),
+            tuple(
+                state(
+                    "exit.descendant_killed",
+                    pid=str(pid),
+                    command=commands.get(pid) or _name(log[pid]),
+                    line=log[pid],
+                )
+                for pid in logged
+            ),
+        )
+    before, after = witnesses.before.cgroup, witnesses.after.cgroup
+    if group is None or before is None or after is None or after <= before or is_root_killed:
+        return _Killed()
+    if not group.is_own:
+        # Others may be in it: the log would have named those of this program.
+        said = state("exit.other_killed_in_group", before=before, after=after)
+        return _Killed(evidence=(said,) if witnesses.kernel_log is None else ())
+    ended = [_ended_at(rise, witnesses.descendants) for rise in group.rises]
+    if after - before == len(ended) and all(len(found) == 1 for found in ended):
+        return _Killed(
+            tuple(one.pid for (one,) in ended),
+            tuple(
+                state(
+                    "exit.descendant_ended_then",
+                    pid=str(one.pid),
+                    command=one.command or "?",
+                    before=before + place,
+                    after=before + place + 1,
+                )
+                for place, (one,) in enumerate(ended)
+            ),
+        )
+    return _Killed(evidence=(state("exit.some_descendant_killed", before=before, after=after),))
+
+
+def _ended_at(
+    rise: tuple[float, float], descendants: Sequence[SeenProcess]
+) -> Sequence[SeenProcess]:
+    since_s, until_s = rise
+    return [
+        one
+        for one in descendants
+        if one.end_s is not None and since_s <= one.end_s <= until_s + ENDS_WITHIN_S
+    ]
+
+
+def _name(line: str) -> str:
+    match = _KILLED.search(line)
+    return "?" if match is None else match[2]
 
 
 def _risen(witnesses: Witnesses) -> list[Statement]:
@@ -145,9 +244,11 @@ class KernelLog:
     """The kernel's log from now on. Reading it takes the right to, and no container around us.
 
     The log has the process numbers of the first PID namespace, which differ in any other.
+    ``groups`` has the cgroup of each process killed, where the kernel told it.
     """
 
     def __init__(self) -> None:
+        self.groups: dict[int, str] = {}
         self._fd = -1
         with suppress(OSError):
             if os.readlink("/proc/self/ns/pid") == FIRST_PID_NAMESPACE:
@@ -172,6 +273,9 @@ class KernelLog:
                     return None
                 break
             message = record.partition(";")[2].partition("\n")[0]
+            chosen = _CHOSEN.search(message)
+            if chosen is not None:
+                self.groups[int(chosen[2])] = chosen[1]
             match = _KILLED.search(message)
             if match is not None:
                 found[int(match[1])] = message

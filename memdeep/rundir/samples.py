@@ -39,6 +39,17 @@ class ProcessSample:
     uss_bytes: int | None = None
 
 
+def tree_bytes(processes: Sequence[ProcessSample]) -> int | None:
+    """Return the memory of ``processes`` at one moment: the RSS of a lone one, else the sum of PSS.
+
+    None if there are several and not the PSS of each is known, or if there are none.
+    """
+    if len(processes) == 1:
+        return processes[0].rss_bytes
+    shares = [sample.pss_bytes for sample in processes if sample.pss_bytes is not None]
+    return sum(shares) if shares and len(shares) == len(processes) else None
+
+
 def encode_sample(sample: ProcessSample) -> str:
     """Encode one line of ``samples``; of its optional figures no more than are known."""
     shares = (sample.pss_bytes, sample.pss_anon_bytes, sample.pss_shmem_bytes, sample.uss_bytes)

@@ -332,7 +332,7 @@ def test_a_dump_says_who_was_running() -> None:
     dump = StackDump("--kill-at", 3.5, 900 * MB, (ThreadStack("other", False, ()), thread))
     made = loading(stack_dumps=(dump,))
     assert (
-        "At 3.5 s RSS was 900.0 MB, over --kill-at: load was at prog.py:8. "
+        "At 3.5 s its memory was 900.0 MB, over --kill-at: load was at prog.py:8. "
         "The stacks of all threads then are in stacks.txt."
     ) in words_of(made)
     assert "over --kill-at. The" in words_of(loading(stack_dumps=(replace(dump, threads=()),)))

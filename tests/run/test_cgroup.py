@@ -8,7 +8,7 @@ import pytest
 from cgroups import NO_LIMIT_OF_VERSION_1, VERSION_1, VERSION_2, Machine
 
 from memdeep.run import cgroup
-from memdeep.run.cgroup import MemoryGroup
+from memdeep.run.cgroup import GroupMemory, MemoryGroup
 
 MB = 1 << 20
 
@@ -43,6 +43,26 @@ def test_version_1(machine: Machine) -> None:
     assert group == MemoryGroup(path, machine.mount, 1)
     assert cgroup.tightest(group) == (200 * MB, group)
     assert group.oom_kills() == 3
+
+
+def test_the_page_cache_is_no_memory_of_the_processes(machine: Machine) -> None:
+    machine.says("0::/a\n", VERSION_2)
+    stat = "anon 50\nfile 40\nkernel 7\nshmem 15\n"
+    machine.group("a", memory__current="97\n", memory__stat=stat)
+    second = machine.own()
+    assert second is not None
+    assert second.memory() == GroupMemory(used_bytes=72, anonymous_bytes=50, shared_bytes=15)
+    machine.group("a", memory__current="97\n", memory__stat="anon 50\n")
+    assert second.memory() is None
+
+    machine.says("4:memory:/b\n", VERSION_1)
+    stat = "cache 1\nrss 2\ntotal_cache 40\ntotal_rss 50\ntotal_shmem 15\n"
+    machine.group("b", memory__usage_in_bytes="97\n", memory__stat=stat)
+    first = machine.own()
+    assert first is not None
+    assert first.memory() == GroupMemory(used_bytes=72, anonymous_bytes=50, shared_bytes=15)
+    machine.group("b", memory__usage_in_bytes="many\n")
+    assert first.memory() is None
 
 
 def test_the_smallest_limit_on_the_way_up_counts(machine: Machine) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import stat
@@ -13,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from cgroups import needs_cgroups
 from running import (
     TIMEOUT_S,
     RunMemdeep,
@@ -27,20 +27,6 @@ from memdeep.run import cgroup
 
 MB = 1 << 20
 OPTIONS = ("--no-native", "-o", "run")
-
-
-def can_make_cgroups() -> bool:
-    try:
-        group = cgroup.create(64 * MB, f"memdeep-test-{os.getpid()}")
-    except OSError:
-        return False
-    group.remove()
-    return True
-
-
-needs_cgroups = pytest.mark.skipif(
-    not can_make_cgroups(), reason="no cgroup with a memory limit can be made here"
-)
 
 
 def report_of(work: Path) -> dict[str, Any]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import pytest
 
 from memdeep.run import cgroup
 from memdeep.run.cgroup import MemoryGroup
 
 VERSION_2 = "35 24 0:30 / MOUNT rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 VERSION_1 = "40 32 0:34 / MOUNT rw,nosuid - cgroup cgroup rw,memory\n"
+MB = 1 << 20
 NO_LIMIT_OF_VERSION_1 = "9223372036854771712"
 
 
@@ -33,3 +37,18 @@ class Machine:
 
     def own(self) -> MemoryGroup | None:
         return cgroup.own(proc=self.proc)
+
+
+def can_make_cgroups() -> bool:
+    """Tell if this process may make a real cgroup with a limit."""
+    try:
+        group = cgroup.create(64 * MB, f"memdeep-test-{os.getpid()}")
+    except OSError:
+        return False
+    group.remove()
+    return True
+
+
+needs_cgroups = pytest.mark.skipif(
+    not can_make_cgroups(), reason="no cgroup with a memory limit can be made here"
+)
