@@ -9,9 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from memdeep.analysis.culprits import ChargedLines
-from memdeep.frozen import frozen
 from memdeep.model import Checkpoint, Culprit, Heap, Parts, Residency, Stretch
 from memdeep.model.sums import sum_of_known
 
@@ -20,8 +20,7 @@ MOVED_BYTES = 4 << 20  # between two readings, where there could have been one i
 Line = tuple[str, int]
 
 
-@frozen
-class _Standing:
+class _Standing(NamedTuple):
     """The figures at a checkpoint; ``alive`` and ``resident`` are of plain heap."""
 
     alive: int
@@ -55,9 +54,7 @@ class Readings:
         ``rss_delta`` is the growth of the RSS in them, ``heap_delta`` that of the heap, if they
         were traced.
         """
-        ends = [(self.checkpoints[one.start], self.checkpoints[one.end]) for one in stretches]
-        rss = sum_of_known([_growth(start.rss_bytes, end.rss_bytes) for start, end in ends])
-        if rss is None:
+        if rss_delta is None:
             return None
         if heap_delta is not None and self._readings:
             starts = [self._standing(one.start) for one in stretches]
@@ -69,8 +66,8 @@ class Readings:
         file = sum_of_known(
             [
                 _growth(
-                    self._checkpoints[one.start].rss_file_bytes,
-                    self._checkpoints[one.end].rss_file_bytes,
+                    self.checkpoints[one.start].rss_file_bytes,
+                    self.checkpoints[one.end].rss_file_bytes,
                 )
                 for one in stretches
             ]

@@ -75,6 +75,7 @@ def with_figures(
     charged = ChargedLines(heap.tree)
     readings = Readings(run.checkpoints, heap.of_program, charged)
     workers = Workers(run, heap)
+    by_process = workers.moved([outline.stretches for outline in outlines])
     figured = []
     for place, account in enumerate(_accounts(heap, outlines, own, charged.groups)):
         outline = outlines[place]
@@ -82,7 +83,9 @@ def with_figures(
         held = None
         if height is not None:
             held = _phase_heap(heap, charged, readings, outline, height, account)
-        shares = () if held is None else workers.shares(account.kept, held.peak)
+        # Which phase of which thread a process belongs to is not known.
+        is_whole = held is not None and place not in own
+        shares = workers.shares(by_process[place], held.peak) if held and is_whole else ()
         phase = _phase(readings, outline, held, own.get(place), shares)
         if shares:
             phase = _with_pss(phase, workers.pss_delta(outline.stretches))
@@ -106,7 +109,7 @@ def _phase(
     if own is None or not own.is_shared:
         of_workers = sum(share.delta_bytes for share in workers)
         of_program = None if heap is None else heap.delta_bytes - of_workers
-        parts = readings.parts(outline.stretches, of_program)
+        parts = readings.parts(outline.stretches, rss_delta, of_program)
     return Phase(
         outline=outline,
         duration_s=sum(max(0.0, end.time_s - start.time_s) for start, end in ends),

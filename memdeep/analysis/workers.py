@@ -35,12 +35,17 @@ class Workers:
     def _of_nodes(self) -> Sequence[int]:
         return self._heap.tree.processes
 
-    def shares(self, moved: Moved, peak: Peak) -> tuple[GroupShare, ...]:
-        """Return the part of each group in what a phase kept and freed, and in its peak."""
+    def moved(self, phases: Sequence[Sequence[Stretch]]) -> Sequence[Moved | None]:
+        """Return what each phase moved, by process; None where there is only the program."""
         if not self._heap.processes:
+            return [None] * len(phases)
+        return list(self._heap.lifetimes.moved(phases, self._of_nodes))
+
+    def shares(self, moved: Moved | None, peak: Peak) -> tuple[GroupShare, ...]:
+        """Return the part of each group in what a phase kept and freed, and in its peak."""
+        if moved is None:
             return ()
-        kept = self._by_process(moved.retained.by_group(self._of_nodes))
-        freed = self._by_process(moved.freed.by_group(self._of_nodes))
+        kept, freed = self._by_process(moved.retained), self._by_process(moved.freed)
         high = {} if peak.stacks is None else self._by_process(peak.stacks)
         groups: dict[int, list[int]] = {}
         for process in sorted({*kept, *freed, *high} - {0}):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from memdeep.heap.replay._replay import Lifetimes as Rows
 
 
-@frozen
+@dataclass(frozen=True, slots=True, eq=False)
 class ReplayedLifetimes:
     """Lifetimes in compiled code."""
 
@@ -135,7 +135,7 @@ def ended(
     return LifetimeList(tuple(rows)), further
 
 
-@dataclass(slots=True)  # not frozen: of every phase there are four, and that is slow to make
+@frozen
 class ReplayedAlive:
     """Live bytes as columns of numbers, packed in bytes as the replay gives them."""
 
