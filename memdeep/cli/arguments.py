@@ -93,6 +93,11 @@ class _Converter:
                 value = float(word)
             except ValueError as error:
                 raise argparse.ArgumentTypeError(f"{word!r} is not a number") from error
+        elif self._option.kind == "count":
+            try:
+                value = int(word)
+            except ValueError as error:
+                raise argparse.ArgumentTypeError(f"{word!r} is no whole number") from error
         wrong = problem(self._option, value)
         if wrong is not None:
             raise argparse.ArgumentTypeError(f"{word!r} {wrong}")

@@ -21,7 +21,7 @@ DEFAULT = "default"
 COMMAND_LINE = "command line"
 ONLY_ON_COMMAND_LINE = ("force",)
 
-Kind = Literal["flag", "number", "megabytes", "size", "text", "texts", "path"]
+Kind = Literal["flag", "number", "count", "megabytes", "size", "text", "texts", "path"]
 Value = bool | float | str | Path | tuple[str, ...] | None
 
 MIB = 1 << 20
@@ -32,6 +32,7 @@ _SIZE_UNITS = "bkmgt"
 _WANTED = {
     "flag": "true or false",
     "number": "a number",
+    "count": "a whole number",
     "megabytes": "a number",
     "size": "a size such as 950M or 1.5G",
     "text": "a text in quotes",
@@ -255,6 +256,24 @@ OPTIONS = (
     ),
     Option("stop-at", "text", _IN_PROGRAM, "trace up to this checkpoint or phase", metavar="LABEL"),
     Option(
+        "children",
+        "text",
+        _IN_PROGRAM,
+        "record the Pythons that it starts: all, none, or those whose command or script matches, "
+        "as in 'worker*'; forks go with their parent",
+        "all",
+        metavar="PATTERN",
+    ),
+    Option(
+        "most-children",
+        "count",
+        _IN_PROGRAM,
+        "record at most so many of them; of others, only where they came from",
+        64,
+        metavar="N",
+        most=10_000,
+    ),
+    Option(
         "max-capture",
         "size",
         _AROUND,
@@ -333,6 +352,8 @@ def _in_use(option: Option, value: Value) -> Any:
         return None if value is None else size_bytes(str(value))
     if option.kind == "megabytes":
         return None if value is None else round(float(str(value)) * MIB)
+    if option.kind == "count":
+        return 0 if value is None else int(str(value))
     if option.kind == "number":
         return 0.0 if value is None else float(str(value))
     return "" if value is None and option.kind == "text" else value
@@ -351,6 +372,7 @@ def problem(option: Option, value: object) -> str | None:
     fits = {
         "flag": lambda: isinstance(value, bool),
         "number": lambda: isinstance(value, (int, float)) and not isinstance(value, bool),
+        "count": lambda: isinstance(value, int) and not isinstance(value, bool),
         "megabytes": lambda: isinstance(value, (int, float)) and not isinstance(value, bool),
         "size": lambda: isinstance(value, str) and size_bytes(value) is not None,
         "text": lambda: isinstance(value, str),
@@ -378,7 +400,7 @@ def example(option: Option, value: object) -> str:
     """A value that ``option`` takes, as TOML; made of the wrong ``value`` where that can be."""
     if option.kind == "texts":
         return toml_text((value,) if isinstance(value, str) else ("first", "second"))
-    if option.kind in ("number", "megabytes"):
+    if option.kind in ("number", "count", "megabytes"):
         return toml_text(min(option.most, 800))
     if option.kind == "flag":
         return "true"

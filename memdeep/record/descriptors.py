@@ -6,11 +6,10 @@ pass them over. `close` called by a library in C is not seen.
 """
 
 import os
-import sys
 import threading
 from contextlib import contextmanager, suppress
 
-from memdeep.record.marks.frame import between
+from memdeep.record.stand_in import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def moved_up(descriptor: int) -> int:
     except (ImportError, OSError, ValueError):
         return descriptor
     os.close(descriptor)
-    _keep(high)
+    keep(high)
     return high
 
 
@@ -66,7 +65,7 @@ def opening_high(paths: "Iterable[str]") -> "Iterator[None]":
             for descriptor in _open_files(taken[-1]) - before:
                 with suppress(OSError):  # where the system does not tell names
                     if is_alone or os.readlink(f"{OPEN_FILES}/{descriptor}") in paths:
-                        _keep(descriptor)
+                        keep(descriptor)
         finally:
             for descriptor in taken:
                 os.close(descriptor)
@@ -75,22 +74,20 @@ def opening_high(paths: "Iterable[str]") -> "Iterator[None]":
 def hold() -> None:
     """Let `os.close` and `os.closerange` of this process pass over our descriptors from now on.
 
-    `os.close` finds no such descriptor then. A forked child closes them like any others.
+    `os.close` finds no such descriptor then. A forked child closes its parent's like any others.
     """
     global _is_holding
     if _is_holding:
         return
     _is_holding = True
-    of_system: Any = sys.modules[os.close.__module__]  # `os` has them from there
-    os.close = of_system.close = _in_place_of(os.close, _closing_others(os.close))
-    os.closerange = of_system.closerange = _in_place_of(
-        os.closerange, _closing_others_within(os.closerange)
-    )
+    replace("os", "close", _closing_others)
+    replace("os", "closerange", _closing_others_within)
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_child=_ours.clear)
 
 
-def _keep(descriptor: int) -> None:
+def keep(descriptor: int) -> None:
+    """Let `hold` pass over ``descriptor``, a file of ours. Raises OSError if it is not open."""
     status = _fstat(descriptor)
     _ours[descriptor] = (status.st_dev, status.st_ino)
 
@@ -115,16 +112,16 @@ def _open_files(least: int) -> "set[int]":
 
 
 def _closing_others(close: "Call") -> "Call":
-    def call(_self: object, *args: "Any", **kwargs: "Any") -> "Any":
+    def call(*args: "Any", **kwargs: "Any") -> "Any":
         if len(args) == 1 and type(args[0]) is int and args[0] in _ours and _is_ours(args[0]):
             return close(-1)  # raises what it raises for one that is not open
         return close(*args, **kwargs)
 
-    return between(call)
+    return call
 
 
 def _closing_others_within(closerange: "Call") -> "Call":
-    def call(_self: object, *args: "Any", **kwargs: "Any") -> "Any":
+    def call(*args: "Any", **kwargs: "Any") -> "Any":
         if len(args) == 2 and type(args[0]) is type(args[1]) is int:
             low, high = args
             for descriptor in sorted(_ours):
@@ -134,26 +131,7 @@ def _closing_others_within(closerange: "Call") -> "Call":
             args = (low, high)
         return closerange(*args, **kwargs)
 
-    return between(call)
-
-
-def _in_place_of(real: "Call", call: "Call") -> "Any":
-    """Make an object that looks like ``real``, a function in C, and is called by ``call``.
-
-    No function: one in Python would become a method where a class has it as an attribute.
-    """
-
-    class Function:
-        __slots__ = ()
-        __call__ = call
-
-        def __getattribute__(self, name: str) -> "Any":
-            return getattr(real, name)
-
-        def __repr__(self) -> str:
-            return repr(real)
-
-    return Function()
+    return call
 
 
 @contextmanager

@@ -23,6 +23,12 @@ def own_threads(change: int) -> None:
         _prepare()
 
 
+def own_threads_of_fork(number: int) -> None:
+    """Say in a forked child how many threads in it are ours: those of its parent are not there."""
+    global _own
+    _own = number
+
+
 def _prepare() -> None:
     global _filter
     import re

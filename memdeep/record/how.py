@@ -1,6 +1,7 @@
 """Tells the recorded process how to record, by words on its command line.
 
-The command line is used because the environment must stay the program's own. Imports nothing.
+The command line is used because the environment must stay the program's own. The processes that the
+program starts read the same words from a file of the run. Imports nothing.
 """
 
 TYPE_CHECKING = False
@@ -35,6 +36,8 @@ class HowToRecord:
     focus: tuple[str, ...]
     start_at: str
     stop_at: str
+    children: str
+    most_children: int
     run_dir: str = ""
     dumps_stacks: bool = False
     orders: int = -1

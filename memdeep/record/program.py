@@ -9,7 +9,7 @@ from memdeep.record.marks.frame import unlink_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from types import CodeType
 
 _BEFORE: "set[str]" = set()
@@ -185,7 +185,7 @@ def _directory(what: WhatToRun) -> "Callable[[], object]":
     if what.target == "." and sys.version_info >= (3, 11):
         path = os.getcwd()
     sys.path.insert(0, path)  # whatever is said of a safe path
-    _forget_shadowed(path)
+    forget_shadowed(path, _BEFORE)
     run = runpy._run_module_as_main  # type: ignore[attr-defined]
     return functools.partial(run, "__main__", False)
 
@@ -225,18 +225,21 @@ def has_first_path() -> bool:
 def _set_first_path(directory: str) -> None:
     if has_first_path():
         sys.path.insert(0, directory)
-        _forget_shadowed(directory)
+        forget_shadowed(directory, _BEFORE)
 
 
-def _forget_shadowed(directory: str) -> None:
+def forget_shadowed(directory: "str | None", before: "Collection[str]") -> None:
     """Let a module beside the program win over one that recording has imported, as it would have.
 
-    Only what was imported since the interpreter started is forgotten, and only by name.
+    Only what was imported since the interpreter started with the modules ``before`` is forgotten,
+    and only by name. Does nothing where no ``directory`` is in front of the path.
     """
+    if directory is None:
+        return
     try:
         beside = {name.partition(".")[0] for name in os.listdir(directory or ".")}
     except OSError:
         return
-    for name in set(sys.modules) - _BEFORE:
+    for name in set(sys.modules).difference(before):
         if name.partition(".")[0] in beside - {"memdeep"}:
             del sys.modules[name]

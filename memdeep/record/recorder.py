@@ -4,14 +4,13 @@ memray writes a record into its trace, in program order, whenever the name of th
 is set. A checkpoint sets it to a numbered name and back. Knows neither memray nor the report.
 """
 
-import errno
 import os
 import sys
 import threading
 import time
 from itertools import count
 
-from memdeep.record.descriptors import moved_up
+from memdeep.record.appending import AppendedFile
 from memdeep.rundir import journal, marker
 
 TYPE_CHECKING = False
@@ -29,8 +28,9 @@ class Recorder:
     """Records the checkpoints of this process into the journal at ``journal_path``.
 
     ``read_rss`` returns the resident bytes of the process, or None; ``mappings``, if it is given,
-    reads at some checkpoints what they are. Nothing here raises into the program: the first failure
-    is one line on stderr, and recording goes on where it can.
+    reads at some checkpoints what they are. Spans are numbered from ``first_span`` on; ends of
+    others are not recorded: they began in the parent of a forked process. Nothing here raises into
+    the program: the first failure is one line on stderr, and recording goes on where it can.
 
     The functions it needs are kept in the object from the start on: a program may put others in
     the place of `time.monotonic_ns` or `os.write`, in every module that has them by that name.
@@ -39,19 +39,15 @@ class Recorder:
     __slots__ = (
         "_current_thread",
         "_first_loss",
-        "_fstat",
+        "_first_span",
         "_getpid",
-        "_identity",
-        "_is_torn",
+        "_journal",
         "_main_id",
         "_modules",
-        "_journal_fd",
-        "_journal_path",
         "_losses",
         "_mappings",
         "_monotonic_ns",
         "_on_mark",
-        "_open",
         "_pid",
         "_read_rss",
         "_sequence",
@@ -59,7 +55,6 @@ class Recorder:
         "_start_ns",
         "_task_span",
         "_task_spans",
-        "_write_to",
         "thread_id",
     )
 
@@ -68,25 +63,23 @@ class Recorder:
         journal_path: str,
         read_rss: "RssReader",
         mappings: "MappingReader | None" = None,
+        *,
+        first_span: int = 1,
     ) -> None:
         """Raises OSError if the journal cannot be opened."""
-        self._journal_path = os.path.abspath(journal_path)
+        self._journal = AppendedFile(os.path.abspath(journal_path))
         self._read_rss = read_rss
         self._mappings = mappings
         self._current_thread = threading.current_thread
-        self._fstat = os.fstat
         self._getpid = os.getpid
         self._monotonic_ns = time.monotonic_ns
-        self._open = os.open
-        self._write_to = os.write
         self._pid = os.getpid()
-        self._is_torn = False
         self._sequence = count(1)
-        self._spans = count(1)
+        self._first_span = first_span
+        self._spans = count(first_span)
         self._losses = count(1)
         self._first_loss = ""
         self._on_mark: Callable[[int], None] | None = None
-        self._open_journal()
         self._start_ns = time.monotonic_ns()
         self.thread_id = threading.get_ident
         self._main_id = threading.main_thread().ident
@@ -94,7 +87,9 @@ class Recorder:
         self._task_span: ContextVar[int] | None = None  # of the current task, or where it was made
         self._task_spans: dict[int, int] = {}  # by open span, the one around it
         resident = self._read_rss()
-        self._write(journal.encode_start(self._pid, resident, self._start_ns, time.time_ns()))
+        self._journal.write(
+            journal.encode_start(self._pid, resident, self._start_ns, time.time_ns())
+        )
         self._read_mappings(journal.POINT, 0, resident)
 
     def after_each(self, on_mark: "Callable[[int], None]") -> None:
@@ -117,11 +112,17 @@ class Recorder:
         self, label: str, span: int, exception_type: "type[BaseException] | None" = None
     ) -> None:
         """Close the span ``span``, which an exception of that type has left."""
+        if span < self._first_span:
+            return
         # A generator that is closed is no failure.
         raised = None if exception_type is GeneratorExit else exception_type
         if span in self._task_spans:
             self._leave(span)
         self._record(journal.END, label, _name(raised), span, self._task())
+
+    def next_span(self) -> int:
+        """Return a number above those of all spans that were begun."""
+        return next(self._spans)
 
     def exit(self, uncaught: "type[BaseException] | None" = None, failed_request: str = "") -> None:
         """The program has ended; called once, before the tracker stops."""
@@ -199,7 +200,7 @@ class Recorder:
             resident = self._read_rss()
             self._read_mappings(kind, sequence, resident)
             # The journal goes first: a marker whose label was lost would be of no use.
-            self._write(
+            self._journal.write(
                 journal.encode_event(
                     kind,
                     sequence,
@@ -239,28 +240,6 @@ class Recorder:
         thread = threading.Thread(name="(unnamed)", daemon=True)
         thread._ident = ident  # type: ignore[attr-defined]
         return thread
-
-    def _write(self, line: bytes) -> None:
-        # A program that closes all descriptors may have been given our number for a file of its
-        # own; writing there would be worse than losing a checkpoint.
-        try:
-            status = self._fstat(self._journal_fd)
-            if (status.st_dev, status.st_ino) != self._identity:
-                self._open_journal()
-        except OSError:
-            self._open_journal()
-        if self._is_torn:  # a disk was full in the middle of a line
-            line = b"\n" + line
-        written = self._write_to(self._journal_fd, line)
-        self._is_torn = written < len(line)
-        if self._is_torn:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def _open_journal(self) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-        self._journal_fd = moved_up(self._open(self._journal_path, flags))
-        status = self._fstat(self._journal_fd)
-        self._identity = (status.st_dev, status.st_ino)
 
 
 def _name(exception_type: "type[BaseException] | None") -> "str | None":

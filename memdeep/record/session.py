@@ -6,11 +6,14 @@ import sys
 from memdeep.record import api
 from memdeep.record.descriptors import hold
 from memdeep.record.focus import Focus
+from memdeep.record.forks import Forks
 from memdeep.record.how import MEMRAY, TRACEMALLOC, HowToRecord
 from memdeep.record.orders import Orders
 from memdeep.record.recorder import Recorder, say
 from memdeep.record.rss import RssReader
+from memdeep.record.starters import Watch
 from memdeep.record.tracing import Tracing
+from memdeep.record.tree import Tree, plant
 from memdeep.rundir import journal
 
 MAX_FRAMES = 50  # of the traceback of a request for memory that failed
@@ -32,18 +35,29 @@ class Session:
         "_failure",
         "_focus",
         "_how",
+        "_is_child",
         "_marks",
         "_orders",
         "_pid",
         "_recorder",
         "_tracer",
         "_tracing",
+        "_tree",
     )
 
-    def __init__(self, how: HowToRecord) -> None:
-        """Raises OSError if the journal cannot be opened."""
+    def __init__(self, how: HowToRecord, tree: "Tree | None" = None) -> None:
+        """Raises OSError if the journal cannot be opened.
+
+        ``tree`` is that of the run if this process was started by its program.
+        """
+        hold()
         self._pid = os.getpid()
         self._how = how
+        self._is_child = tree is not None
+        self._tree = plant(how) if tree is None else tree
+        if self._tree.follows:
+            # Before anything imports `subprocess`, which keeps some of the functions.
+            Watch(self._tree, self._leave, self._tell).begin()
         self._focus: Focus | None = None
         self._marks: Marks | None = None
         self._tracer: MemrayTracer | SnapshotTracer | None = None
@@ -62,7 +76,6 @@ class Session:
 
     def start(self) -> None:
         """Record the checkpoints from now on, and trace what is to be traced."""
-        hold()
         if self._tracer is not None:
             self._recorder.after_each(self._tracing.mark)
             self._tracer.give_way(self._tracing.end)
@@ -76,27 +89,64 @@ class Session:
             self._tracing.switch(True, from_start=True)
             api.start(self._recorder)
         self._obey_later_orders()
-        if hasattr(os, "register_at_fork"):  # not on Windows
-            os.register_at_fork(after_in_child=lambda: api.start(None))
+        Forks(self._tree, self._tracing, self._go_on, self._let_go).follow()
         if self._how.marks:
             from memdeep.record.marks import words
 
             self._marks = words.install(self._how.marks)
 
     def finish(self) -> None:
-        """The program has ended. Does nothing in a forked child that ends like its parent."""
-        if os.getpid() == self._pid:
-            unmet = [] if self._marks is None else self._marks.unmet()
-            unmet += [] if self._focus is None else self._focus.unmet()
+        """The program has ended. Does nothing in a forked child that is not recorded."""
+        if os.getpid() != self._pid or not self._tree.is_open:
+            return
+        unmet = [] if self._marks is None else self._marks.unmet()
+        unmet += [] if self._focus is None else self._focus.unmet()
+        if unmet and not self._is_child:  # of the run's options, many do not concern a child
             for sentence in unmet:
                 self._recorder.problem(sentence)
-            if unmet:
-                say("; ".join(unmet))
-            # What the interpreter has just shown a traceback of, if it did.
-            uncaught = getattr(sys, "last_type", None)
-            self._recorder.exit(uncaught, _failed_request(uncaught))
-            api.start(None)
-            self._tracing.finish()
+            say("; ".join(unmet))
+        # What the interpreter has just shown a traceback of, if it did.
+        uncaught = getattr(sys, "last_type", None)
+        self._recorder.exit(uncaught, _failed_request(uncaught))
+        api.start(None)
+        self._tracing.finish()
+        if self._is_child and uncaught is not None and not _interrupts(uncaught):
+            self._tree.ended(self._pid, 1)
+        self._tree.close()
+
+    def _go_on(self, directory: str) -> bool:
+        """Record this forked child in ``directory``; return False where it is not traced."""
+        how = self._how.but(run_dir=directory, orders=-1, dumps_stacks=False)
+        recorder = Recorder(
+            os.path.join(directory, "journal.jsonl"),
+            RssReader(),
+            _mappings(how),
+            first_span=self._recorder.next_span(),
+        )
+        if not self._tracing.go_on(recorder, directory):
+            return False
+        self._how, self._recorder, self._pid = how, recorder, os.getpid()
+        self._is_child = True
+        self._focus = self._orders = None
+        api.start(recorder)
+        return True
+
+    def _let_go(self) -> None:
+        """Record nothing in this forked child, and let it run at plain speed."""
+        api.start(None)
+        self._tracing.let_go()
+
+    def _leave(self, status: int) -> None:
+        """The process is about to end by `os._exit`."""
+        pid = os.getpid()
+        if self._is_child and pid == self._pid:
+            self._recorder.exit()
+        if self._is_child or pid != self._pid:
+            self._tree.ended(pid, status)
+
+    def _tell(self, sentence: str) -> None:
+        """Keep a sentence for the report."""
+        self._recorder.problem(sentence)
 
     def _obey_earlier_order(self) -> None:
         """Trace nothing if the parent has said so before anything began."""
@@ -112,6 +162,11 @@ class Session:
         """
         if self._orders is not None and self._tracer is not None:
             self._orders.listen(self._tracing.end)
+
+
+def _interrupts(uncaught: "type[BaseException]") -> bool:
+    """Tell if the interpreter ends itself by a signal for this."""
+    return issubclass(uncaught, KeyboardInterrupt)
 
 
 def _failed_request(uncaught: "type[BaseException] | None") -> str:

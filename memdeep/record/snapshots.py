@@ -38,6 +38,20 @@ class SnapshotTracer:
     def give_way(self, on_other: "Callable[[str], None]") -> None:
         """Nothing to do: `tracemalloc` may be started any number of times."""
 
+    def obstacle_to_fork(self) -> None:
+        """Nothing is in the way: forked children are not traced."""
+
+    def go_on(self, directory: str) -> None:
+        """Raises OSError: the snapshots of a forked child would hold what its parent allocated."""
+        raise OSError(directory)
+
+    def let_go(self) -> None:
+        """End the trace in a forked child."""
+        tracemalloc.stop()
+
+    def forget(self) -> None:
+        """Nothing is left of a trace."""
+
     def stop(self) -> None:
         """End the trace."""
         tracemalloc.stop()

@@ -26,6 +26,11 @@ class Tracing:
         self._is_on = False
         self._is_over = tracer is None
 
+    @property
+    def is_on(self) -> bool:
+        """Tell if allocations are traced now."""
+        return self._is_on
+
     def switch(self, on: bool, *, from_start: bool = False) -> None:
         """Trace from now on, or no longer. A failure is reported and does not reach the program."""
         with self._lock:
@@ -43,6 +48,38 @@ class Tracing:
                 # not there tells that the trace had ended before, by itself.
                 self._recorder.untrace()
                 self._tracer.stop()
+
+    def hold(self) -> None:
+        """Let no thread switch the tracer until `release`, as while this one forks."""
+        self._lock.acquire()
+
+    def release(self) -> None:
+        """End what `hold` began, in the same thread, or in the child that it has forked."""
+        self._lock.release()
+
+    def prepare_fork(self) -> None:
+        """Stop tracing for good where a forked child could not be traced."""
+        if self._is_on and self._tracer is not None:
+            obstacle = self._tracer.obstacle_to_fork()
+            if obstacle is not None:
+                self.end(f"tracing has stopped before a fork: {obstacle}")
+
+    def go_on(self, recorder: Recorder, directory: str) -> bool:
+        """Trace this forked child, and keep it in ``directory``; False where it is not traced."""
+        if not self._is_on or self._tracer is None:
+            return False
+        self._tracer.go_on(directory)
+        self._recorder = recorder
+        recorder.after_each(self.mark)
+        recorder.trace(from_start=True)
+        return True
+
+    def let_go(self) -> None:
+        """Leave nothing of the tracer in this forked child."""
+        self._is_on = False
+        self._is_over = True
+        if self._tracer is not None:
+            self._tracer.let_go()
 
     def mark(self, sequence: int) -> None:
         """Let the tracer mark the event ``sequence``, if tracing is on."""

@@ -5,14 +5,12 @@ import sys
 import threading
 from contextlib import suppress
 
-import memray
-from memray import FileDestination, Tracker
-from memray._memray import set_log_level, start_thread_trace
-
 from memdeep.record.descriptors import opening_high
-from memdeep.record.fork_warning import own_threads
+from memdeep.record.fork_warning import own_threads, own_threads_of_fork
+from memdeep.record.tree import NONE
 
-SILENT = 60  # above CRITICAL, memray's highest level: stderr is the program's
+_register_at_fork = getattr(os, "register_at_fork", None)  # not on Windows
+_in_forked_child: "Callable[[], object] | None" = None  # memray's, which goes on tracing there
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,14 +19,56 @@ if TYPE_CHECKING:
     from memdeep.record.how import HowToRecord
 
 
+def _keep_memrays(**functions: "Callable[[], object]") -> None:
+    """Register ``functions`` but for memray's, which `_go_on` calls."""
+    global _in_forked_child
+    after = functions.get("after_in_child")
+    if type(after).__name__ == "cython_function_or_method" and len(functions) == 1:
+        _in_forked_child = after
+        functions = {"after_in_child": _go_on}
+    if _register_at_fork is not None:
+        _register_at_fork(**functions)
+
+
+def _go_on() -> None:
+    """Let memray begin its capture of a forked child, with descriptors out of the program's way.
+
+    It ends the process where it cannot open a file.
+    """
+    is_done = _in_forked_child is None
+    try:
+        with opening_high(()):
+            if not is_done and _in_forked_child is not None:
+                is_done = True
+                _in_forked_child()
+    except (OSError, ValueError):  # there are no high ones
+        pass
+    if not is_done and _in_forked_child is not None:
+        _in_forked_child()
+
+
+try:
+    os.register_at_fork = _keep_memrays  # type: ignore[assignment]
+    import memray
+    from memray import FileDestination, Tracker
+    from memray._memray import set_log_level, start_thread_trace
+finally:
+    if _register_at_fork is not None:
+        os.register_at_fork = _register_at_fork
+
+ROOM_BYTES = 1 << 20  # memray's first ones in a capture are far fewer
+SILENT = 60  # above CRITICAL, memray's highest level: stderr is the program's
+
+
 class MemrayTracer:
     """Tracer that starts and stops memray's tracker, with a new capture each time."""
 
-    __slots__ = ("_directory", "_is_blind", "_running", "_how", "_started")
+    __slots__ = ("_directory", "_how", "_is_blind", "_path", "_running", "_started")
 
     def __init__(self, how: "HowToRecord", directory: str) -> None:
         self._how = how
         self._directory = directory
+        self._path = ""  # of the capture that memray began; it names those of forks by it
         self._running: Tracker | None = None
         self._started = 0
         self._is_blind = False
@@ -46,11 +86,12 @@ class MemrayTracer:
         self._started += 1
         set_log_level(SILENT)
         name = "capture.bin" if self._started == 1 else f"capture-{self._started}.bin"
-        path = f"{self._directory}/{name}"
+        path = self._path = f"{self._directory}/{name}"
         destination = FileDestination(path, overwrite=True, compress_on_exit=False)
-        arguments = sys.argv
+        arguments = getattr(sys, "argv", None)  # not there yet while `site` is imported
+        words = sys.orig_argv[1:] if arguments is None else arguments
         # memray keeps the command line in its capture, and fails on words that are not UTF-8.
-        shown = arguments[:1] if self._how.redact_args else arguments
+        shown = words[:1] if self._how.redact_args else words
         sys.argv = [word.encode("utf-8", "replace").decode() for word in shown]
         try:
             with opening_high((os.path.realpath(path), f"/proc/{os.getpid()}/status")):
@@ -59,12 +100,57 @@ class MemrayTracer:
                     native_traces=self._how.native,
                     trace_python_allocators=self._how.trace_python_allocators,
                     memory_interval_ms=self._how.interval_ms,
+                    follow_fork=self._how.children != NONE,
                 )
                 tracker.__enter__()
         finally:
-            sys.argv = arguments
+            if arguments is None:
+                del sys.argv
+            else:
+                sys.argv = arguments
         self._running = tracker
         own_threads(1)  # memray's, which reads the RSS
+
+    def obstacle_to_fork(self) -> "str | None":
+        """Say why a forked child could not go on: memray would end it where it can write nothing.
+
+        None if there is no reason.
+        """
+        if self._running is None or self._how.children == NONE:
+            return None
+        directory = os.path.dirname(self._path)
+        try:
+            room = os.statvfs(directory)
+            if not os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
+                return "its processes may not write to the run directory any more"
+            if room.f_bavail * room.f_frsize < ROOM_BYTES:
+                return "the disk is full"
+        except OSError as error:
+            return f"the run directory cannot be reached: {error.strerror}"
+        return None
+
+    def go_on(self, directory: str) -> None:
+        """Keep what this forked child allocates, which memray traces, in ``directory``.
+
+        Raises OSError.
+        """
+        os.rename(f"{self._path}.{os.getpid()}", f"{directory}/capture.bin")
+        self._directory = directory
+        self._started = 1
+        own_threads_of_fork(1)
+
+    def let_go(self) -> None:
+        """End memray's trace of this forked child, and leave nothing of it."""
+        own_threads_of_fork(0)
+        if self._running is not None:
+            self.stop()
+            own_threads_of_fork(0)
+            self.forget()
+
+    def forget(self) -> None:
+        """Remove the capture of this forked child, which becomes another program."""
+        with suppress(OSError):
+            os.unlink(f"{self._path}.{os.getpid()}")
 
     def give_way(self, on_other: "Callable[[str], None]") -> None:
         """Call ``on_other`` when the program starts a tracker of its own: there can be but one."""

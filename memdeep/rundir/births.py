@@ -8,12 +8,14 @@ A line has the key ``k``, its kind, and ``pid``, the process that it is about; `
 `time.monotonic_ns`. An ORIGIN is a place in the program that starts processes: ``n`` is its number
 within the process ``pid``, ``ti`` its thread's identifier (0 for the main thread), ``st`` its stack
 as lists of file, line and function, innermost first. STARTED is written by the process ``by`` once
-it has started another program from the origin ``o``. BORN is written by a process itself when it
-begins: ``how`` is FORK or EXEC, ``pp`` its parent, ``o`` the origin in that parent (of a fork),
-``up`` the pairs of pid and start time by the kernel's clock (ticks since boot) of itself and its
-ancestors, ``dir`` the name of its run directory below ``children``, missing where only its birth
-is recorded, ``av`` its command, ``py`` the version of its Python. ENDED has the exit status ``s``,
-or the signal as a negative number; the process itself writes it, or the one that waited for it.
+it has started another program from the origin ``o``; where nobody is told the number of a shell
+(`os.system`), its ``pid`` is 0, and the line is written before it runs. BORN is written by a
+process itself when it begins: ``how`` is FORK or EXEC, ``pp`` its parent, ``o`` the origin in that
+parent (of a fork), ``up`` the pairs of pid and start time by the kernel's clock (ticks since boot)
+of itself and its ancestors, ``dir`` the name of its run directory below ``children``, missing where
+only its birth is recorded, ``av`` its command (of an exec), ``py`` the version of its Python. ENDED
+has the exit status ``s``, or the signal as a negative number; the process itself writes it, or the
+one that waited for it, or both.
 """
 
 from _json import encode_basestring_ascii  # the encoder behind `json`, without importing it
@@ -33,6 +35,7 @@ ENDED = "ended"
 FORK = "fork"
 EXEC = "exec"
 
+UNKNOWN = 0  # the pid of a process whose number nobody is told
 MAX_FRAMES = 40
 MAX_ANCESTORS = 16
 

@@ -49,6 +49,11 @@ class RunDirectory:
         """Path of the beginnings and ends of the processes that the program started."""
         return self.path / "births.jsonl"
 
+    @property
+    def how(self) -> Path:
+        """Path of the words that say how these processes are recorded."""
+        return self.path / CHILDREN / "how"
+
     def child(self, name: str) -> "RunDirectory":
         """Return the run directory ``name`` of a process that the program started."""
         return RunDirectory(self.path / CHILDREN / name)
@@ -167,6 +172,7 @@ def _clear(run_dir: RunDirectory) -> None:
         _clear(child)
         with suppress(OSError):  # somebody else's file is in it
             child.path.rmdir()
+    run_dir.how.unlink(missing_ok=True)
     with suppress(OSError):
         (run_dir.path / CHILDREN).rmdir()
     for file in run_dir.files():

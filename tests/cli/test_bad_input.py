@@ -17,6 +17,7 @@ from running import (
     PROGRAMS,
     RUN_FILES,
     TIMEOUT_S,
+    TREE_FILES,
     RunMemdeep,
     complaint,
     environment,
@@ -211,7 +212,8 @@ def test_force_replaces_the_run_and_keeps_the_rest(run_memdeep: RunMemdeep, run_
     completed = run_memdeep("run", "--no-report", "--force", "-o", run_dir, GROWS, "again")
     assert completed.returncode == 0
     new = tree(run_dir)
-    assert set(new) - {"symbols"} == {*RUN_FILES, "markers", "notes.txt", "folder"}
+    made = {*RUN_FILES, *TREE_FILES, "markers"}
+    assert set(new) - {"symbols"} == made | {"notes.txt", "folder"}
     assert new["notes.txt"] == b"mine"
     assert all(new[name] != old[name] for name in (*RUN_FILES, "markers"))
     assert read_json(run_dir / "meta.json")["command"] == [str(GROWS), "again"]

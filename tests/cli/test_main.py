@@ -84,7 +84,10 @@ def test_options_are_recorded(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
     completed = run_memdeep(*words)
     assert (completed.returncode, completed.stderr) == (0, b"")
     run_dir = tmp_path / "nested/run"
-    assert {path.name for path in run_dir.iterdir()} == {*RUN_FILES, "markers"}
+    assert {path.name for path in run_dir.iterdir()} == {
+        *(*RUN_FILES, "markers"),
+        *("births.jsonl", "children"),
+    }
     assert run_dir.stat().st_mode & 0o077 == 0
     meta = read_json(run_dir / "meta.json")
     assert meta["command"] == [str(GROWS), "a"]

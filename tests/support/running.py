@@ -28,6 +28,8 @@ TIMEOUT_S = 30.0
 RUN_FILES = ("capture.bin", "journal.jsonl", "meta.json", "monitor.log", "samples")
 if sys.platform == "linux":
     RUN_FILES += ("mappings",)
+# Of the processes that the program starts, whether it does or not.
+TREE_FILES = ("births.jsonl", "children", "children/how")
 
 Completed = subprocess.CompletedProcess[bytes]
 RunMemdeep = Callable[..., Completed]

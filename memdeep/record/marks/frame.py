@@ -33,6 +33,11 @@ def between(function: Function, filename: str = FILENAME) -> Function:
     return function
 
 
+def is_own(filename: str) -> bool:
+    """Tell if ``filename`` is that of frames of ours."""
+    return filename == FILENAME or filename.startswith(_RECORDING)
+
+
 def unlink_own(error: BaseException) -> None:
     """Take the frames of recording out of the tracebacks of ``error`` and all that led to it.
 
@@ -52,8 +57,7 @@ def unlink_own(error: BaseException) -> None:
         kept: list[TracebackType] = []
         traceback = current.__traceback__
         while traceback is not None:
-            filename = traceback.tb_frame.f_code.co_filename
-            if filename != FILENAME and not filename.startswith(_RECORDING):
+            if not is_own(traceback.tb_frame.f_code.co_filename):
                 kept.append(traceback)
             traceback = traceback.tb_next
         for outer, inner in zip(kept, [*kept[1:], None], strict=False):

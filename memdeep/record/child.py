@@ -1,0 +1,79 @@
+"""The first lines to run in a Python that a recorded program has started anew.
+
+Called from the `.pth` file in `site-packages`, while the interpreter starts: there is no `sys.argv`
+yet. The variable that has led here leaves `os.environ`, and goes on to the programs that this one
+starts.
+"""
+
+import os
+import sys
+from contextlib import suppress
+
+from memdeep.record.tree import ALL, VARIABLE, Tree, program_place, read_how
+from memdeep.rundir import births
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memdeep.record.how import HowToRecord
+
+BOOTSTRAP = "memdeep/record/bootstrap.py"
+HELPERS = "resource_tracker"  # of multiprocessing and of loky: allocates nothing
+
+
+def begin() -> None:
+    """Record this process if it is to be; whatever fails in that, the program shall run."""
+    run_dir = os.environ.pop(VARIABLE, "")
+    # In a virtual environment `site` reads the file twice.
+    if not run_dir or any(word.endswith(BOOTSTRAP) for word in sys.orig_argv[1:]):
+        return
+    os.putenv(VARIABLE, run_dir)
+    with suppress(Exception):  # as after a `setuid`, or where the directory is gone
+        _record(run_dir, frozenset(sys.modules))
+
+
+def _record(run_dir: str, modules_before: "frozenset[str]") -> None:
+    how = read_how(run_dir)
+    tree = Tree(run_dir, how)
+    directory = tree.new_directory() if _is_wanted(how) else None
+    tree.born(births.EXEC, directory)
+    if directory is None:
+        return
+    import atexit
+
+    from memdeep.record.program import forget_shadowed
+    from memdeep.record.session import Session
+
+    session = Session(how.but(run_dir=directory), tree)
+    atexit.register(session.finish)
+    session.start()
+    forget_shadowed(_first_path(), modules_before)
+
+
+def _is_wanted(how: "HowToRecord") -> bool:
+    words = sys.orig_argv
+    place = program_place(words)
+    target = words[place + 1 : place + 2] if words[place].startswith("-") else words[place:]
+    if words[place] != "-" and any(HELPERS in word for word in target[:1]):
+        return False
+    if how.children == ALL:
+        return True
+    from fnmatch import fnmatchcase
+
+    names = [" ".join(words)]
+    if target:
+        file = os.path.basename(target[0])
+        names += [target[0], file, os.path.splitext(file)[0]]
+    return any(fnmatchcase(name, how.children) for name in names)
+
+
+def _first_path() -> "str | None":
+    """Return the directory that this Python will put in front of `sys.path`; None if none."""
+    from memdeep.record.program import has_first_path, holds_main
+
+    words = sys.orig_argv
+    place = program_place(words)
+    if words[place].startswith("-") or place == 0:
+        return os.getcwd() if has_first_path() else None
+    if holds_main(words[place]):
+        return words[place]
+    return os.path.dirname(os.path.realpath(words[place])) if has_first_path() else None

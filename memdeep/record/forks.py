@@ -1,0 +1,89 @@
+"""What happens at a fork: the child is recorded on its own from then on, or not at all.
+
+Called by Python before and after each fork, in the thread that forks. Whatever fails in here, the
+child runs, unrecorded.
+"""
+
+import os
+import sys
+from _thread import get_ident
+
+from memdeep.rundir import births
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from memdeep.record.tracing import Tracing
+    from memdeep.record.tree import Tree
+
+
+class Forks:
+    """Hooks of this process and of those that are forked from it.
+
+    ``go_on`` records the child in a directory and says if it does; ``let_go`` leaves nothing of
+    the recording in the child.
+    """
+
+    __slots__ = ("_go_on", "_let_go", "_origins", "_tracing", "_tree")
+
+    def __init__(
+        self,
+        tree: "Tree",
+        tracing: "Tracing",
+        go_on: "Callable[[str], bool]",
+        let_go: "Callable[[], None]",
+    ) -> None:
+        self._tree = tree
+        self._tracing = tracing
+        self._go_on = go_on
+        self._let_go = let_go
+        self._origins: dict[int, int] = {}  # by thread that is forking
+
+    def follow(self) -> None:
+        """Be called at each fork from now on."""
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(
+                before=self._before, after_in_parent=self._in_parent, after_in_child=self._in_child
+            )
+
+    def _before(self) -> None:
+        thread = get_ident()
+        if not self._tree.is_open:
+            return
+        self._tracing.hold()
+        self._origins[thread] = 0
+        try:
+            self._tracing.prepare_fork()
+            if thread not in self._tree.about_to_exec:
+                self._origins[thread] = self._tree.origin(sys._getframe(1))
+        except Exception:  # of the system's, or of what the program has put in its place
+            pass
+
+    def _in_parent(self) -> None:
+        if self._origins.pop(get_ident(), None) is not None:
+            self._tracing.release()
+
+    def _in_child(self) -> None:
+        thread = get_ident()
+        origin = self._origins.pop(thread, None)
+        self._origins.clear()
+        if origin is None:  # nothing is recorded in the parent any more
+            self._let_go()
+            return
+        self._tracing.release()
+        tree = self._tree
+        try:
+            becomes_other = thread in tree.about_to_exec
+            tree.about_to_exec.clear()
+            tree.renew()
+            directory = None
+            if self._tracing.is_on and tree.follows and not becomes_other:
+                directory = tree.new_directory()
+            if not becomes_other:
+                tree.born(births.FORK, directory, origin)
+            if directory is not None and self._go_on(directory):
+                return
+        except Exception:
+            pass
+        self._let_go()
