@@ -21,11 +21,13 @@ from memdeep.heap.reader import CaptureReader
 from memdeep.heap.stacks import Owner, StackTreeBuilder
 from memdeep.load.journal import read_journal
 from memdeep.model import Process
+from memdeep.record.how import MOMENT_MS
 from memdeep.rundir import journal
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 
 RUNNING = "running"
+NEAREST_MS = MOMENT_MS // 2  # a cut is made at the next record of the time: so at the nearest
 
 
 @frozen
@@ -111,7 +113,7 @@ def _child(
     ]
     since_ms = start_ms - (start_ms if header.start_ms is None else header.start_ms)
     cuts = tuple(
-        TimeCut(round(since_ms + 1000 * time_s), 0, number)
+        TimeCut(round(since_ms + 1000 * time_s) - NEAREST_MS, 0, number)
         for _, time_s, number in sorted([*ends, *inner])
     )
     return Child(
@@ -162,7 +164,7 @@ def with_moments(part: Part, start_ms: int, moments: Sequence[Moment]) -> Part:
     since_ms = start_ms - (start_ms if header.start_ms is None else header.start_ms)
     cuts = tuple(
         TimeCut(
-            time_ms=round(since_ms + 1000 * moment.time_s),
+            time_ms=round(since_ms + 1000 * moment.time_s) - NEAREST_MS,
             after=min(part.markers, moment.segment - max(1, part.first)),
             moment=moment.number,
         )

@@ -12,6 +12,10 @@ MEMRAY = "memray"
 TRACEMALLOC = "tracemalloc"
 RSS = "rss"
 
+NONE = "none"  # of --children
+
+MOMENT_MS = 20  # of a capture that is held against those of other processes
+
 END = "--"  # ends the words on how to record; those on what to run follow
 
 
@@ -57,6 +61,14 @@ class HowToRecord:
     def interval_ms(self) -> int:
         """Milliseconds between two readings of the RSS."""
         return round(self.sample_interval * 1000)
+
+    @property
+    def trace_interval_ms(self) -> int:
+        """Milliseconds between two records of the time in a capture.
+
+        What a process held at a checkpoint of another is known at one of them.
+        """
+        return self.interval_ms if self.children == NONE else min(MOMENT_MS, self.interval_ms)
 
     @property
     def marks(self) -> "list[str]":

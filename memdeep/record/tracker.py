@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from memdeep.record.descriptors import opening_high
 from memdeep.record.fork_warning import own_threads, own_threads_of_fork
-from memdeep.record.tree import NONE
+from memdeep.record.how import NONE
 
 _register_at_fork = getattr(os, "register_at_fork", None)  # not on Windows
 _in_forked_child: "Callable[[], object] | None" = None  # memray's, which goes on tracing there
@@ -99,7 +99,7 @@ class MemrayTracer:
                     destination=destination,
                     native_traces=self._how.native,
                     trace_python_allocators=self._how.trace_python_allocators,
-                    memory_interval_ms=self._how.interval_ms,
+                    memory_interval_ms=self._how.trace_interval_ms,
                     follow_fork=self._how.children != NONE,
                 )
                 tracker.__enter__()

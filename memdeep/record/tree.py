@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import count
 
 from memdeep.record.appending import AppendedFile
-from memdeep.record.how import HowToRecord
+from memdeep.record.how import NONE, HowToRecord
 from memdeep.record.marks.frame import is_own
 from memdeep.rundir import births
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VARIABLE = "MEMDEEP_TREE"  # names the run directory, to the programs that this one starts
 HOOK = "memdeep_children.pth"  # starts the recording in these, from `site-packages`
 
-NONE = "none"
+
 ALL = "all"
 MAX_ORIGINS = 4096  # kept so that each is written once
 MAX_WORD = 1000  # characters of a word of a command that are kept

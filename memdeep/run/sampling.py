@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -20,6 +21,7 @@ from memdeep.rundir.meta import SeenProcess
 from memdeep.rundir.samples import ProcessSample, tree_bytes
 
 TREE_REFRESH_S = 0.25  # walking the process table is dear; sizes are read far more often
+REFRESH_RATIO = 20  # an early walk comes after so many times what the last one took
 
 
 @frozen
@@ -52,8 +54,11 @@ class TreeSampler:
     PSS at one moment; ``problem`` says that the PSS of a process could not be read.
     """
 
-    def __init__(self, root_pid: int, origin_ns: int) -> None:
+    def __init__(self, root_pid: int, origin_ns: int, births: Path | None = None) -> None:
+        """Take notice of new processes at once where these write to the file ``births``."""
         self.root_pid = root_pid
+        self._births = births
+        self._births_bytes = 0
         self.address_space_bytes = 0
         self.replaced_by: Statement | None = None
         self.peak_pss_bytes: int | None = None
@@ -64,6 +69,7 @@ class TreeSampler:
         self._met: list[_Watched] = []
         self._root_created_s: float | None = None
         self._refreshed_s = float("-inf")
+        self._refresh_took_s = 0.0
         self._pace = Pace()
 
     def sample(self, force_at_bytes: int | None = None) -> TreeReading:
@@ -155,9 +161,16 @@ class TreeSampler:
             _, command = _describe(psutil.Process(self.root_pid))
             self.replaced_by = state("exit.exec", after_s=time_s, command=command or "?")
 
+    def _has_births(self) -> bool:
+        """Tell if a process was born, or has ended, since the last look."""
+        before, self._births_bytes = self._births_bytes, _size_of(self._births)
+        return self._births_bytes != before
+
     def _refresh(self) -> None:
         now_s = time.monotonic()
-        if now_s - self._refreshed_s < TREE_REFRESH_S:
+        since_s = now_s - self._refreshed_s
+        is_early = since_s >= REFRESH_RATIO * self._refresh_took_s and self._has_births()
+        if since_s < TREE_REFRESH_S and not is_early:
             return
         self._refreshed_s = now_s
         try:
@@ -173,6 +186,7 @@ class TreeSampler:
                 watched = _Watched(process, self._root_created_s)
                 self._alive[process.pid] = watched
                 self._met.append(watched)
+        self._refresh_took_s = time.monotonic() - now_s
 
 
 class _Watched:
@@ -204,6 +218,13 @@ def _higher(peak_bytes: int | None, read_bytes: int | None) -> int | None:
     if peak_bytes is None or read_bytes is None:
         return read_bytes if peak_bytes is None else peak_bytes
     return max(peak_bytes, read_bytes)
+
+
+def _size_of(file: Path | None) -> int:
+    try:
+        return 0 if file is None else file.stat().st_size
+    except OSError:
+        return 0
 
 
 def _image(pid: int) -> str | None:

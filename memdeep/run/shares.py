@@ -7,13 +7,14 @@ meanwhile: 0.6 ms for 100 MB, 4 to 6 ms for 1 GB. See `smaps_rollup` in proc(5).
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from memdeep.rundir.samples import ProcessSample
 
 ORDINARY = 0.01  # of the time may go into readings
 FORCED = 0.05  # where a threshold may have been reached
-FORCED_S = 0.05
+AT_LEAST_S = 0.05  # between two rounds
+CREDIT_S = 0.1
 NEVER_S = float("-inf")
 
 _ROLLUP = "/proc/{}/smaps_rollup"
@@ -53,23 +54,30 @@ def with_shares(sample: ProcessSample) -> ProcessSample:
     )
 
 
-@dataclass(slots=True)
 class Pace:
-    """Spaces out rounds of readings by what the last one took, all of it in seconds.
+    """Spaces out rounds of readings so that all of them take their share of the time and no more.
 
-    That is time of the processor: on a busy machine a round lasts longer, but costs no more.
+    That is time of the processor: on a busy machine a round lasts longer, but costs no more. A
+    short program has a credit, or it would have no reading at all.
     """
 
-    _ended_s: float = NEVER_S
-    _took_s: float = 0.0
+    __slots__ = ("_began_s", "_ended_s", "_spent_s")
+
+    def __init__(self) -> None:
+        self._began_s: float | None = None
+        self._ended_s = NEVER_S
+        self._spent_s = 0.0
 
     def allows(self, now_s: float, *, is_forced: bool) -> bool:
         """Tell if a round may begin now."""
-        wait_s = self._took_s * (1 / ORDINARY - 1)
-        if is_forced:
-            wait_s = min(wait_s, max(FORCED_S, self._took_s * (1 / FORCED - 1)))
-        return now_s - self._ended_s >= wait_s
+        if self._began_s is None:
+            self._began_s = now_s
+        if now_s - self._ended_s < AT_LEAST_S:
+            return False
+        share = FORCED if is_forced else ORDINARY
+        return self._spent_s <= CREDIT_S + share * (now_s - self._began_s)
 
     def note(self, ended_s: float, took_s: float) -> None:
         """Note a round."""
-        self._ended_s, self._took_s = ended_s, took_s
+        self._ended_s = ended_s
+        self._spent_s += took_s

@@ -203,7 +203,7 @@ def _supervise(
                 child = subprocess.Popen(command, close_fds=False, env=interpreter.environment())
         bounds.apply(child.pid)
         forwarder.pass_to(child)
-        sampler = TreeSampler(child.pid, meta.spawned_ns)
+        sampler = TreeSampler(child.pid, meta.spawned_ns, run_dir.births)
         known = NO_SIZE  # the last that was read
         directories = dict.fromkeys(meta.directories)
         log = MonitorLog(run_dir, options.warning_bytes, options.critical_bytes)

@@ -13,7 +13,7 @@ from running import TIMEOUT_S, RunMemdeep, environment, read_json
 
 from memdeep.report import sentences
 from memdeep.run import shares
-from memdeep.run.shares import FORCED, FORCED_S, ORDINARY, Pace
+from memdeep.run.shares import AT_LEAST_S, CREDIT_S, FORCED, ORDINARY, Pace
 from memdeep.rundir.meta import Meta, decode_meta
 from memdeep.rundir.samples import ProcessSample, decode_samples, tree_bytes
 from memdeep.text.language import language
@@ -139,17 +139,14 @@ def test_without_shares_the_sum_of_the_rss_counts(work: Path) -> None:
 def test_readings_keep_to_their_part_of_the_time(
     rounds: list[tuple[float, bool]], step_s: float
 ) -> None:
-    """After a round, so much time passes that its part of both is at most what is allowed."""
-    pace, now_s, last = Pace(), 0.0, None
+    """Before each round, all earlier ones have taken their part of the time and the credit."""
+    pace, now_s, spent_s, ended_s = Pace(), 0.0, 0.0, None
     for took_s, is_forced in rounds:
         while not pace.allows(now_s, is_forced=is_forced):
             now_s += step_s
-        if last is not None:
-            ended_s, last_took_s = last
-            allowed = FORCED if is_forced else ORDINARY
-            waited_s = now_s - ended_s
-            assert last_took_s <= (allowed + 1e-9) * (waited_s + last_took_s)
-            assert not is_forced or waited_s >= min(FORCED_S, last_took_s * (1 / ORDINARY - 1))
+        allowed = FORCED if is_forced else ORDINARY
+        assert spent_s <= CREDIT_S + allowed * now_s + 1e-9
+        assert ended_s is None or now_s - ended_s >= AT_LEAST_S
         now_s += took_s
         pace.note(now_s, took_s)
-        last = (now_s, took_s)
+        spent_s, ended_s = spent_s + took_s, now_s

@@ -14,6 +14,8 @@ from memdeep.heap.replay.columns import NEVER
 from memdeep.heap.replay.trace import Cut, Trace
 from memdeep.model import Sample, Stretch
 
+MAX_READINGS = 50_000  # of a curve: those of an hour of a run with processes are 180,000
+
 
 class CheckpointAxis:
     """The replay's segments and windows, placed among the checkpoints of the run.
@@ -108,8 +110,9 @@ class CheckpointAxis:
         samples = []
         before = 0
         windows = self._windows
-        rows = zip(windows.cut, windows.time_ms, windows.heap, windows.peak, strict=True)
-        for window, (cut, time_ms, heap, peak) in enumerate(rows):
+        for window in _telling(windows.peak):
+            cut, time_ms = windows.cut[window], windows.time_ms[window]
+            heap, peak = windows.heap[window], windows.peak[window]
             middle_s = self.middle_s(window, start_ms)
             if peak > max(before, heap) and cut != Cut.END and middle_s is not None:
                 samples.append(Sample(middle_s, peak))
@@ -117,3 +120,15 @@ class CheckpointAxis:
                 samples.append(Sample(max(0.0, (time_ms - start_ms) / 1000), heap))
             before = heap
         return sorted(samples, key=lambda sample: sample.time_s)
+
+
+def _telling(heights: Sequence[int]) -> Iterable[int]:
+    """Choose the windows of a curve: of very many, the last and the highest of neighbours."""
+    size = len(heights) // MAX_READINGS + 1
+    if size == 1:
+        return range(len(heights))
+    chosen: set[int] = set()
+    for start in range(0, len(heights), size):
+        group = range(start, min(start + size, len(heights)))
+        chosen.update((group[-1], max(group, key=heights.__getitem__)))
+    return sorted(chosen)
