@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from memdeep.frozen import frozen
-from memdeep.heap.parts import HeapPart
+from memdeep.heap.parts import MAX_PEAKS, HeapPart
 from memdeep.heap.replay.lifetimes import ended, joined
 from memdeep.model import (
     Alive,
@@ -81,15 +81,17 @@ def join_family(
             at_checkpoints[checkpoint] = None if known is None else known + size
     known_passed = [one for one in passed if one is not None]
     highest = _highest(at_moments, children, moments)
+    of_all = joined(lifetimes)
+    standing = _Standing(of_all, at_checkpoints)
     curve = summed([own.curve, *(_curve(child) for child in children)])
     return replace(
         own,
-        lifetimes=joined(lifetimes),
+        lifetimes=of_all,
         transients=joined(known_passed) if len(known_passed) == len(passed) else None,
         largest=None if largest is None else tuple(largest),
         at_checkpoints=tuple(at_checkpoints),
         peaks=tuple(
-            _peak(own.peaks[place], stretches, tuple(at_checkpoints), highest)
+            _peak(own.peaks[place], stretches, standing, highest)
             for place, stretches in enumerate(groups)
         ),
         curve=curve,
@@ -121,10 +123,28 @@ def _highest(
     return found
 
 
+class _Standing:
+    """The heap of all processes at the checkpoints, as peaks."""
+
+    def __init__(self, lifetimes: Lifetimes, at_checkpoints: Sequence[int | None]) -> None:
+        self._lifetimes = lifetimes
+        self._at_checkpoints = at_checkpoints
+        self._found: dict[int, Peak] = {}
+
+    def highest(self, stretches: Sequence[Stretch]) -> Peak:
+        """Return the highest heap at a checkpoint of ``stretches``."""
+        edges = (edge for one in stretches for edge in range(one.start, one.end + 1))
+        edge = max(edges, key=lambda one: self._at_checkpoints[one] or 0)
+        if edge not in self._found:
+            stacks = self._lifetimes.alive_at(edge) if len(self._found) < MAX_PEAKS else None
+            self._found[edge] = Peak(self._at_checkpoints[edge] or 0, None, stacks)
+        return self._found[edge]
+
+
 def _peak(
     own: Peak | None,
     stretches: Sequence[Stretch],
-    at_checkpoints: Sequence[int | None],
+    standing: _Standing,
     highest: Sequence[tuple[Moment, Peak]],
 ) -> Peak | None:
     """Return the highest heap that is known in a phase: the program's own peak at the least."""
@@ -134,9 +154,8 @@ def _peak(
     for moment, peak in highest:
         if peak.bytes > best.bytes and any(moment.segment in one.segments for one in stretches):
             best = peak
-    ends = {edge for one in stretches for edge in range(one.start, one.end + 1)}
-    standing = max((at_checkpoints[edge] or 0 for edge in ends), default=0)
-    return best if best.bytes >= standing else Peak(standing, None, None)
+    at_checkpoint = standing.highest(stretches)
+    return best if best.bytes >= at_checkpoint.bytes else at_checkpoint
 
 
 def _curve(child: ChildHeap) -> tuple[Sample, ...]:

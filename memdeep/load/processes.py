@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -362,19 +362,23 @@ def highest_sum(processes: Sequence[Process]) -> int | None:
 def moments(processes: Sequence[Process], times_s: Sequence[float], most: int) -> list[Moment]:
     """Return when the processes that were started held most, in each segment in which they did.
 
-    ``times_s`` are those of the checkpoints. Of more than ``most`` the heaviest are returned.
+    So for all of them and for each group. ``times_s`` are those of the checkpoints. Of more than
+    ``most`` moments the heaviest are returned.
     """
-    sums: defaultdict[float, int] = defaultdict(int)
+    of_groups: dict[int | None, Counter[float]] = {None: Counter()}
     for process in processes[1:]:
+        of_group = of_groups.setdefault(process.group or 0, Counter())
         for sample in process.curve:
-            sums[sample.time_s] += sample.bytes
-    highest: dict[int, tuple[int, float]] = {}
-    for time_s, size in sums.items():
-        segment = bisect_left(times_s, time_s)
-        if 0 < segment < len(times_s):
-            highest[segment] = max(highest.get(segment, (0, 0.0)), (size, time_s))
-    heaviest = sorted(highest, key=lambda segment: highest[segment], reverse=True)[:most]
-    return [
-        Moment(number, segment, highest[segment][1])
-        for number, segment in enumerate(sorted(heaviest))
-    ]
+            of_group[sample.time_s] += sample.bytes
+            of_groups[None][sample.time_s] += sample.bytes
+    highest: dict[tuple[int, int | None], tuple[int, float]] = {}
+    for group, sums in of_groups.items():
+        for time_s, size in sums.items():
+            segment = bisect_left(times_s, time_s)
+            if 0 < segment < len(times_s):
+                key = segment, group
+                highest[key] = max(highest.get(key, (0, 0.0)), (size, time_s))
+    heaviest = sorted(highest, key=lambda key: highest[key], reverse=True)
+    chosen = dict.fromkeys((segment, highest[segment, group][1]) for segment, group in heaviest)
+    in_order = sorted(list(chosen)[:most])
+    return [Moment(number, *moment) for number, moment in enumerate(in_order)]
