@@ -254,7 +254,7 @@ def _phase_heap(
         allocations = moved.churn_allocations + account.passed[1]
         allocations += sum([stack.allocations for stack in moved.retained])
     least_bytes = round(MIN_CULPRIT_SHARE * (heap.peak_bytes or 0))
-    culprits = charged.culprits(moved.retained, retained_bytes, least_bytes)
+    shares = readings.resident_shares(outline.stretches[-1].end)
     return PhaseHeap(
         start_bytes=height.start,
         end_bytes=height.end,
@@ -264,7 +264,7 @@ def _phase_heap(
         kept_bytes=moved.kept_bytes,
         freed_bytes=freed_bytes,
         peak=peak,
-        culprits=readings.with_resident(culprits, outline.stretches[-1].end),
+        culprits=charged.culprits(moved.retained, retained_bytes, least_bytes, shares),
         peak_culprits=()
         if peak.stacks is None
         else charged.culprits_alive(peak.stacks, peak.bytes, least_bytes),
