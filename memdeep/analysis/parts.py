@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from operator import sub
 from typing import NamedTuple
 
@@ -32,10 +32,10 @@ class _Standing(NamedTuple):
 
 
 class _Near(NamedTuple):
-    """The place of a reading, and the growth since it (or up to it) as `Readings._moved` has it."""
+    """The place of the reading that stands for a checkpoint, and the figures there, if known."""
 
     place: int
-    moved: tuple[int, int, int] | None
+    standing: _Standing | None
 
 
 class Readings:
@@ -51,8 +51,8 @@ class Readings:
         self._places = [one.checkpoint for one in self._readings]
         self._standings = [self._at(one) for one in self._readings]
         self._lines: dict[int, dict[Line, float]] = {}
-        # Asked three times a phase: for its start, and for its end, at which the next one begins.
-        self._near = lru_cache(maxsize=64)(self._find)
+        # A phase begins where another ends, and a pattern where one of its members does.
+        self._near = cache(self._find)
 
     def parts(
         self, stretches: Sequence[Stretch], rss_delta: int | None, heap_delta: int | None
@@ -103,22 +103,28 @@ class Readings:
 
     def _standing(self, checkpoint: int) -> _Standing | None:
         near = self._near(checkpoint)
-        if near is None or near.moved is None:
-            return None
-        _, mapped, heap = near.moved
-        alive, resident, file, *others = self._standings[near.place]
-        return _Standing(alive + heap, max(0, resident + heap), file + mapped, *others)
+        return None if near is None else near.standing
 
     def _find(self, checkpoint: int) -> _Near | None:
         """Find the reading at ``checkpoint``, or else the one before or after it if it is near."""
         place = bisect_left(self._places, checkpoint)
         if place < len(self._places) and self._places[place] == checkpoint:
-            return _Near(place, self._moved(checkpoint, checkpoint))
+            return self._moved_on(place, self._moved(checkpoint, checkpoint))
         for near in range(max(0, place - 1), min(place + 1, len(self._places))):
             moved = self._moved(self._places[near], checkpoint)
             if moved is not None and max(map(abs, moved)) < MOVED_BYTES:
-                return _Near(near, moved)
+                return self._moved_on(near, moved)
         return None
+
+    def _moved_on(self, place: int, moved: tuple[int, int, int] | None) -> _Near:
+        """Return a reading with the figures that it has after the heap and the files have grown."""
+        if moved is None:
+            return _Near(place, None)
+        _, mapped, heap = moved
+        alive, resident, file, *others = self._standings[place]
+        return _Near(
+            place, _Standing(alive + heap, max(0, resident + heap), file + mapped, *others)
+        )
 
     def _moved(self, start: int, end: int) -> tuple[int, int, int] | None:
         """Return the growth of the RSS, of its mapped part and of the heap between checkpoints."""
