@@ -118,6 +118,11 @@ class Lane(Generic[S]):
         return self._open[1:]
 
     @property
+    def depth(self) -> int:
+        """The number of open spans."""
+        return len(self._open) - 1
+
+    @property
     def is_idle(self) -> bool:
         """Tell whether nothing is kept of the strand."""
         return len(self._open) == 1 and not self._guessed

@@ -157,7 +157,7 @@ class Outliner(Generic[S]):
             segments.at = end
 
     def _count(self) -> int:
-        return sum(len(lane.spans) for lane in self._lanes.values())
+        return sum([lane.depth for lane in self._lanes.values()])
 
     def _begin(self, point: Checkpoint, key: Key) -> None:
         if isinstance(key, int) and self._ends is None:

@@ -39,6 +39,8 @@ class Rows(Generic[S]):
 
     def __iter__(self) -> Iterator[Row[S]]:
         """Yield the rows in the order of their first start."""
+        if not self._by_name:  # as it is within most rows
+            return iter(())
         rows = [row for same in self._by_name.values() for row in same]
         return iter(sorted(rows, key=lambda row: row.start))
 
@@ -94,8 +96,8 @@ class Rows(Generic[S]):
                 before.end = row.end
                 before.sum.merge(row.sum)
                 before.inside.merge(row.inside)
-        for same in rows._by_name.values():
-            for row in same:
+        for row in rows:
+            if row.inside._by_name:
                 row.inside = row.inside.with_threads_joined()
         return rows
 

@@ -100,9 +100,10 @@ class CheckpointAxis:
         windows = self._windows
         rows = zip(windows.cut, windows.time_ms, windows.heap, windows.peak, strict=True)
         for window, (cut, time_ms, heap, peak) in enumerate(rows):
-            middle_s = self.middle_s(window, start_ms)
-            if peak > max(before, heap) and cut != Cut.END and middle_s is not None:
-                samples.append(Sample(middle_s, peak))
+            if peak > before and peak > heap and cut != Cut.END:
+                middle_s = self.middle_s(window, start_ms)
+                if middle_s is not None:
+                    samples.append(Sample(middle_s, peak))
             if cut == Cut.MEMORY:
                 samples.append(Sample(max(0.0, (time_ms - start_ms) / 1000), heap))
             before = heap
