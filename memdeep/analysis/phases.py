@@ -300,8 +300,9 @@ def _telling(
 
     def is_quiet_gap(place: int) -> bool:
         outline = outlines[place]
-        is_beside_span = outline.stretches[0].start in edges or outline.stretches[-1].end in edges
-        if outline.kind is not PhaseKind.SEGMENT or not is_beside_span:
+        if outline.kind is not PhaseKind.SEGMENT:
+            return False
+        if outline.stretches[0].start not in edges and outline.stretches[-1].end not in edges:
             return False
         height = _height(heap, outline, heap.peaks[place], own.get(place))
         is_beside_others = outline.parent is None and outline.thread is not None

@@ -51,8 +51,10 @@ class Rows(Generic[S]):
         begin, end = ends
         thread = begin.thread if kind is PhaseKind.SPAN else None
         same = self._by_name.setdefault((kind, name, thread), [])
-        row = next((row for row in same if row.end <= begin.index), None)
-        if row is None:
+        for row in same:
+            if row.end <= begin.index:
+                break
+        else:
             row = Row(name, kind, begin.index, 0, self._new_sum(), Rows(self._new_sum))
             same.append(row)
         row.sum.add(begin, end, complete=complete)
