@@ -20,13 +20,12 @@ from memdeep.heap.parts import Part, TimeCut
 from memdeep.heap.reader import CaptureReader
 from memdeep.heap.stacks import Owner, StackTreeBuilder
 from memdeep.load.journal import read_journal
-from memdeep.model import Process
+from memdeep.model import DETACHED, Process
 from memdeep.record.how import MOMENT_MS
 from memdeep.rundir import journal
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 
-RUNNING = "running"
 NEAREST_MS = MOMENT_MS // 2  # a cut is made at the next record of the time: so at the nearest
 
 
@@ -135,7 +134,7 @@ def _lived(process: Process, times_s: Sequence[float]) -> tuple[int, int, int | 
     last = len(times_s) - 1
     born_s = process.start_s or 0.0
     first = min(max(1, bisect_right(times_s, born_s)), last)
-    if process.verdict == RUNNING:
+    if process.verdict == DETACHED:
         return first, last, None
     end_s = born_s if process.end_s is None else process.end_s
     ended = max(first, bisect_left(times_s, end_s))

@@ -17,7 +17,7 @@ from memdeep.frozen import frozen
 from memdeep.heap import origins as owners
 from memdeep.heap.family import Moment
 from memdeep.heap.stacks import without_own
-from memdeep.model import MAIN_THREAD, Frame, Process, Sample
+from memdeep.model import DETACHED, MAIN_THREAD, Frame, Process, Sample
 from memdeep.model import Origin as Owner
 from memdeep.rundir import births
 from memdeep.rundir.births import Birth, Ended, Origin, Started
@@ -249,7 +249,7 @@ class _Family:
         end_s = until_s if process.end_s is None and until_s is not None else process.end_s
         verdict, seen = process.verdict, self._seen.get(process.pid)
         if verdict is None and end_s is None and process.how != "run" and last_s is not None:
-            verdict = "running" if last_s > self._end_s - STILL_S else None
+            verdict = DETACHED if last_s > self._end_s - STILL_S else None
         if seen is not None and seen.verdict is not None and process.how != "run":
             verdict = seen.verdict
         pss = [sample.pss_bytes for sample in samples if sample.pss_bytes is not None]

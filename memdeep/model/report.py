@@ -20,6 +20,8 @@ class PhaseKind(Enum):
     SPAN = "span"
     SEGMENT = "segment"
 
+    __hash__ = object.__hash__  # each is there once; the one of Enum is slower
+
 
 @frozen
 class PhaseOutline:

@@ -12,6 +12,7 @@ from memdeep.model.heap import Frame, Origin, Sample
 from memdeep.model.statement import Problem, Statement
 
 MAIN_THREAD = "MainThread"
+DETACHED = "detached"  # the verdict on a process that outlived its run
 
 
 class CheckpointKind(Enum):
@@ -76,8 +77,8 @@ class Process:
     ``how`` is one of "run", "fork", "spawn", "forkserver", "subprocess", and "exec" for a program
     that took the place of an earlier one. ``started_by`` is the stack that started it, outermost
     first, in the thread ``thread`` of its parent; ``group`` is the index of the first process that
-    the same line started. ``end_s`` is when it ended or was last seen, ``verdict`` is "running" if
-    it outlived the run. ``directory`` is that of its own recording, below the run's; a process
+    the same line started. ``end_s`` is when it ended or was last seen, ``verdict`` is `DETACHED`
+    if it outlived the run. ``directory`` is that of its own recording, below the run's; a process
     without one is told from outside only.
 
     ``curve`` is its proportional set size (PSS) over time where it was read, and the RSS of the

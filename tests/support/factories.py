@@ -12,7 +12,7 @@ from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.outline import outline
 from memdeep.analysis.patterns import patterns
-from memdeep.analysis.phases import heap_curve, phases
+from memdeep.analysis.phases import Figures, heap_curve, phases
 from memdeep.heap.lists import LifetimeList
 from memdeep.model import (
     Checkpoint,
@@ -299,7 +299,8 @@ def analysed(
     """The report that the analysis makes of a run with these lifetimes."""
     outlines = outline(recorded.checkpoints, died=did_die(recorded)).phases
     held = with_peaks(heap(stacks, lifetimes, len(recorded.checkpoints)), outlines)
-    found = phases(recorded, held, outlines)
+    figures = Figures(recorded, held)
+    found = phases(figures, outlines)
     return Report(
         run=recorded,
         heap=held,
@@ -308,7 +309,7 @@ def analysed(
         heap_curve=heap_curve(recorded, held),
         sources=sources or {},
         death=death(recorded, held, found),
-        patterns=patterns(recorded, held, found),
+        patterns=patterns(figures, found),
     )
 
 

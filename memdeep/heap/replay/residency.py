@@ -107,7 +107,7 @@ def looks(part: Part, readings: Mapping[int, Reading]) -> list[Look]:
     found = []
     for checkpoint, reading in sorted(readings.items()):
         if part.first <= checkpoint <= part.last:
-            is_marker = checkpoint < first + len(own)
+            is_marker = first <= checkpoint < first + len(own)
             place = own[checkpoint - first] + 1 if is_marker else reading.sequence
             split = tuple(pieces(reading.mappings))
             blocks = reading.allocated_blocks
