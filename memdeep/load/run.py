@@ -44,7 +44,7 @@ from memdeep.rundir.long_file import read_lines
 from memdeep.rundir.mappings import Reading
 from memdeep.rundir.mappings import decode as decode_mappings
 from memdeep.rundir.meta import Meta, decode_meta
-from memdeep.rundir.samples import ProcessSample, decode_samples
+from memdeep.rundir.samples import ProcessSample, decode_samples, tree_bytes
 from memdeep.sources import store as source_store
 from memdeep.sources.lines import Sources
 from memdeep.symbols import store as symbol_store
@@ -334,18 +334,19 @@ def _read_samples(path: Path, start: Event) -> tuple[Sequence[ProcessSample], st
 def _rss_curve(
     samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
 ) -> tuple[Sample, ...]:
-    """Return the RSS of all processes over time; a lone process adds its checkpoints' values."""
+    """Return the memory of all processes over time: of one its RSS, of several the sum of PSS.
+
+    Moments at which the PSS of several was not read are left out, unless it never was. A lone
+    process adds its checkpoints' values.
+    """
     trees: defaultdict[int, list[ProcessSample]] = defaultdict(list)
     for sample in samples:
         trees[sample.time_ms].append(sample)
+    has_shares = any(sample.pss_bytes is not None for sample in samples)
     curve = [
-        Sample(
-            time_ms / 1000 - offset_s,
-            sum(sample.rss_bytes for sample in tree),
-            sum_of_known([sample.rss_file_bytes for sample in tree]),
-        )
+        _sum(tree, time_ms / 1000 - offset_s)
         for time_ms, tree in trees.items()
-        if time_ms / 1000 >= offset_s
+        if time_ms / 1000 >= offset_s and not (has_shares and tree_bytes(tree) is None)
     ]
     if len({sample.pid for sample in samples}) <= 1:
         curve.extend(
@@ -354,6 +355,19 @@ def _rss_curve(
             if point.rss_bytes is not None
         )
     return tuple(sorted(curve, key=lambda sample: sample.time_s))
+
+
+def _sum(tree: Sequence[ProcessSample], time_s: float) -> Sample:
+    """Add up the readings of all processes at one moment."""
+    size_bytes = tree_bytes(tree)
+    if len(tree) == 1 or size_bytes is None:
+        return Sample(
+            time_s,
+            sum(sample.rss_bytes for sample in tree),
+            sum_of_known([sample.rss_file_bytes for sample in tree]),
+        )
+    anonymous = sum_of_known([sample.pss_anon_bytes for sample in tree])
+    return Sample(time_s, size_bytes, None if anonymous is None else size_bytes - anonymous)
 
 
 def _run(
