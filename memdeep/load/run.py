@@ -146,6 +146,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
     ]
     run = replace(
         _run(meta, exit_of(meta, end, origins), points, _rss_curve(samples, points, offset_s)),
+        peak_rss_bytes=_peak_rss(samples, points, offset_s),
         captures=capture_files([part.capture for part in captures.parts]),
         stack_dumps=dumps,
         problems=tuple(dict.fromkeys((*meta.notes, *filter(None, problems)))),  # some are in both
@@ -357,6 +358,18 @@ def _rss_curve(
     return tuple(sorted(curve, key=lambda sample: sample.time_s))
 
 
+def _peak_rss(
+    samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
+) -> int | None:
+    """Return the highest sum of RSS at one moment, or the highest RSS at a checkpoint."""
+    sums: defaultdict[int, int] = defaultdict(int)
+    for sample in samples:
+        if sample.time_ms / 1000 >= offset_s:
+            sums[sample.time_ms] += sample.rss_bytes
+    at_points = [point.rss_bytes for point in points if point.rss_bytes is not None]
+    return max([*sums.values(), *at_points], default=None)
+
+
 def _sum(tree: Sequence[ProcessSample], time_s: float) -> Sample:
     """Add up the readings of all processes at one moment."""
     size_bytes = tree_bytes(tree)
@@ -388,11 +401,8 @@ def _run(
         exit=seen,
         checkpoints=points,
         rss_curve=rss_curve,
-        peak_rss_bytes=max(
-            [sample.bytes for sample in rss_curve]
-            + [point.rss_bytes for point in points if point.rss_bytes is not None],
-            default=None,
-        ),
+        peak_rss_bytes=None,
+        peak_pss_bytes=meta.peak_pss_bytes,
         processes=tuple(
             Process(seen.pid, seen.parent_pid, seen.command, seen.peak_rss_bytes, seen.exit)
             for seen in meta.processes

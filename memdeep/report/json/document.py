@@ -85,7 +85,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         "duration_s": rounded(run.duration_s),
         "exit": None if run.exit is None else _exit(run.exit, sentences.last_checkpoint(report)),
         "peak_rss_bytes": run.peak_rss_bytes,
-        "peak_pss_bytes": None,
+        "peak_pss_bytes": run.peak_pss_bytes,
         "peak_heap_bytes": report.heap.peak_bytes,
         "thresholds": _thresholds(report),
         "frames": tables.frames(),
