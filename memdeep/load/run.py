@@ -47,7 +47,7 @@ from memdeep.rundir.long_file import read_lines
 from memdeep.rundir.mappings import Reading
 from memdeep.rundir.mappings import decode as decode_mappings
 from memdeep.rundir.meta import Meta, decode_meta
-from memdeep.rundir.samples import ProcessSample, decode_samples
+from memdeep.rundir.samples import ProcessSample, decode_samples, tree_bytes
 from memdeep.sources import store as source_store
 from memdeep.sources.lines import Sources
 from memdeep.symbols import store as symbol_store
@@ -172,7 +172,10 @@ def load_run(run_dir: RunDirectory) -> Recording:
     run = replace(
         _run(meta, exit_of(meta, end, origins), points, _rss_curve(samples, points, offset_s)),
         processes=processes if meta.processes or len(processes) > 1 else (),
-        peak_pss_bytes=highest_sum(processes) if len(processes) > 1 else None,
+        peak_rss_bytes=_peak_rss(samples, points, offset_s),
+        peak_pss_bytes=meta.peak_pss_bytes
+        if meta.peak_pss_bytes is not None or len(processes) < 2
+        else highest_sum(processes),
         captures=capture_files([part.capture for part in captures.parts]),
         stack_dumps=dumps,
         problems=tuple(dict.fromkeys((*meta.notes, *filter(None, problems)))),  # some are in both
@@ -366,18 +369,19 @@ def _read_samples(path: Path, start: Event) -> tuple[Sequence[ProcessSample], st
 def _rss_curve(
     samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
 ) -> tuple[Sample, ...]:
-    """Return the RSS of all processes over time; a lone process adds its checkpoints' values."""
+    """Return the memory of all processes over time: of one its RSS, of several the sum of PSS.
+
+    Moments at which the PSS of several was not read are left out, unless it never was. A lone
+    process adds its checkpoints' values.
+    """
     trees: defaultdict[int, list[ProcessSample]] = defaultdict(list)
     for sample in samples:
         trees[sample.time_ms].append(sample)
+    has_shares = any(sample.pss_bytes is not None for sample in samples)
     curve = [
-        Sample(
-            time_ms / 1000 - offset_s,
-            sum(sample.rss_bytes for sample in tree),
-            sum_of_known([sample.rss_file_bytes for sample in tree]),
-        )
+        _sum(tree, time_ms / 1000 - offset_s)
         for time_ms, tree in trees.items()
-        if time_ms / 1000 >= offset_s
+        if time_ms / 1000 >= offset_s and not (has_shares and tree_bytes(tree) is None)
     ]
     if len({sample.pid for sample in samples}) <= 1:
         curve.extend(
@@ -386,6 +390,31 @@ def _rss_curve(
             if point.rss_bytes is not None
         )
     return tuple(sorted(curve, key=lambda sample: sample.time_s))
+
+
+def _peak_rss(
+    samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
+) -> int | None:
+    """Return the highest sum of RSS at one moment, or the highest RSS at a checkpoint."""
+    sums: defaultdict[int, int] = defaultdict(int)
+    for sample in samples:
+        if sample.time_ms / 1000 >= offset_s:
+            sums[sample.time_ms] += sample.rss_bytes
+    at_points = [point.rss_bytes for point in points if point.rss_bytes is not None]
+    return max([*sums.values(), *at_points], default=None)
+
+
+def _sum(tree: Sequence[ProcessSample], time_s: float) -> Sample:
+    """Add up the readings of all processes at one moment."""
+    size_bytes = tree_bytes(tree)
+    if len(tree) == 1 or size_bytes is None:
+        return Sample(
+            time_s,
+            sum(sample.rss_bytes for sample in tree),
+            sum_of_known([sample.rss_file_bytes for sample in tree]),
+        )
+    anonymous = sum_of_known([sample.pss_anon_bytes for sample in tree])
+    return Sample(time_s, size_bytes, None if anonymous is None else size_bytes - anonymous)
 
 
 def _run(
@@ -406,11 +435,7 @@ def _run(
         exit=seen,
         checkpoints=points,
         rss_curve=rss_curve,
-        peak_rss_bytes=max(
-            [sample.bytes for sample in rss_curve]
-            + [point.rss_bytes for point in points if point.rss_bytes is not None],
-            default=None,
-        ),
+        peak_rss_bytes=None,
         warning_bytes=meta.warning_bytes,
         critical_bytes=meta.critical_bytes,
         limit=limit_of(meta),

@@ -153,7 +153,7 @@ class StackDump:
     """The Python stacks of all threads at the moment when RSS exceeded a limit.
 
     ``reason`` is the option that set the limit (``--kill-at``, ``--critical-mb``). ``time_s`` and
-    ``rss_bytes``, which is the RSS of the whole tree, are of the reading that exceeded it.
+    ``rss_bytes``, which is the memory of the whole tree, are of the reading that exceeded it.
     """
 
     reason: str
@@ -166,10 +166,11 @@ class StackDump:
 class Run:
     """A recorded run without its heap.
 
-    ``rss_curve`` is the RSS of the whole process tree, sampled from outside; ``peak_rss_bytes`` is
-    the highest of its readings and of those at the checkpoints. It counts a page that processes
-    share once for each; ``peak_pss_bytes``, the highest sum of their PSS, counts it once. None
-    where it was not read: a lone process needs none.
+    ``rss_curve`` is the memory of the whole process tree, sampled from outside: the RSS of a lone
+    process, of several the sum of their PSS, or of their RSS where PSS is not known.
+    ``peak_rss_bytes`` is the highest sum of RSS at one moment or at a checkpoint, which counts a
+    shared page once for each process; ``peak_pss_bytes`` is the highest sum of PSS, None if it was
+    never read.
     ``problems`` are sentences on what could not be recorded or read.
     """
 
@@ -192,3 +193,10 @@ class Run:
     limit: MemoryLimit | None = None
     stack_dumps: tuple[StackDump, ...] = ()
     captures: tuple[CaptureFile, ...] = ()
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """The most memory at one moment, each shared page once where that is known."""
+        if self.peak_pss_bytes is None:
+            return self.peak_rss_bytes
+        return max([self.peak_pss_bytes, *(sample.bytes for sample in self.rss_curve)])

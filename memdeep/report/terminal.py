@@ -120,9 +120,11 @@ def wrap(text: str, width: int) -> str:
 def _outcome(report: Report, width: int, language: Language) -> list[RenderableType]:
     end = report.run.exit
     ending = plain(sentences.outcome(report, language))
+    run = report.run
     peaks = language.say(
-        "terminal.peaks",
-        rss_bytes=report.run.peak_rss_bytes,
+        "terminal.peaks" if run.peak_pss_bytes is None else "terminal.peaks_of_tree",
+        rss_bytes=run.peak_rss_bytes,
+        size_bytes=run.peak_bytes,
         heap_bytes=report.heap.peak_bytes,
     )
     text = Text(wrap(f"{ending}{peaks}", width))
