@@ -151,7 +151,7 @@ def _death(report: Report, death: Death, width: int, language: Language) -> list
         for culprit in telling or death.culprits[:1]:
             where = Text(plain(sentences.location(culprit.frame)))
             _add_source(where, report, culprit)
-            grid.add_row(units.size(culprit.bytes), where)
+            grid.add_row(Text(units.size(culprit.bytes)), where)
         parts.append(Padding(grid, (0, 0, 0, 2)))
     if death.last_growth is not None:
         growth = dying.last_growth(report, death.last_growth, language)
@@ -198,11 +198,14 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
     widths[0] = max(min(widths[0], width - gaps - sum(widths[1:])), MIN_PHASE_WIDTH)
     for (title, is_figure), most in zip(columns, widths, strict=True):
         justify: Literal["left", "right"] = "right" if is_figure else "left"
-        table.add_column(title, justify=justify, overflow="ellipsis", no_wrap=True, width=most)
+        table.add_column(
+            Text(title), justify=justify, overflow="ellipsis", no_wrap=True, width=most
+        )
     for cells, style in lines:
         cells[0] = _fit(Text.assemble(cells[0]), widths[0])
         cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[told.index(CULPRIT)])
-        table.add_row(*(cells[place] for place in told), style=style)
+        # As texts: rich would look for markup and for names of emoji in strings.
+        table.add_row(*(Text.assemble(cells[place]) for place in told), style=style)
     hidden = sum(row.phases for place, row in enumerate(folded) if place not in chosen)
     beneath = [] if not hidden else [language.say("terminal.more_phases", n=hidden)]
     for mark, is_so, key in NOTES:
@@ -324,7 +327,7 @@ def _other_findings(report: Report, width: int, language: Language) -> list[Rend
     grid = _lines_grid()
     room = width - 2 - 1 - max(len(units.size(item.bytes)) for item in others)
     for item in others:
-        grid.add_row(units.size(item.bytes), _other_finding(report, item, room, language))
+        grid.add_row(Text(units.size(item.bytes)), _other_finding(report, item, room, language))
     return [Text(f"\n{language.say('terminal.then')}"), Padding(grid, (0, 0, 0, 2)), *summed]
 
 

@@ -121,6 +121,7 @@ def test_an_answer_that_needs_nothing_imports_next_to_nothing(words: tuple[str, 
         check=True,
     )
     assert done.stderr.split() == [
+        "gc",  # built in
         "memdeep",
         "memdeep.cli",
         "memdeep.cli.help",
