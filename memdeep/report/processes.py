@@ -28,7 +28,7 @@ class ProcessRow:
 
     ``members`` are their indices; ``parent`` is the row of the process that started the first of
     them, ``depth`` is the number of rows around. ``phase`` is the index of the phase in which the
-    first one began.
+    first one began, None if that was not seen.
     """
 
     members: tuple[int, ...]
@@ -57,11 +57,17 @@ def rows(report: Report) -> tuple[ProcessRow, ...]:
     while waiting:
         key, parent, depth = waiting.pop()
         members = tuple(groups[key])
-        phase = phase_that_started(report.run, report.phases, processes[members[0]])
-        found.append(ProcessRow(members, parent, depth, phase if members[0] else None))
+        found.append(ProcessRow(members, parent, depth, _phase(report, processes[members[0]])))
         here = len(found) - 1
         waiting += [(inside, here, depth + 1) for inside in reversed(within.get(key, []))]
     return tuple(found)
+
+
+def _phase(report: Report, process: Process) -> int | None:
+    """Return the phase in which a process began; that is known only where the start was seen."""
+    if not process.started_by:
+        return None
+    return phase_that_started(report.run, report.phases, process)
 
 
 def _key(process: Process, place: int, keys: Sequence[object]) -> object:
@@ -170,9 +176,14 @@ def times(members: Sequence[Process], language: Language) -> str:
     return language.say("processes.times", start_s=start_s, end_s=end_s)
 
 
-def ends(members: Sequence[Process], language: Language) -> str:
-    """Return how ``members`` ended in a few words, those in trouble first."""
+def ends(members: Sequence[Process], language: Language, *, in_brief: bool = False) -> str:
+    """Return how ``members`` ended in a few words, those in trouble first; in brief only those."""
     counted = Counter((process.verdict, process.signal) for process in members)
+    if in_brief and len(counted) > 1:
+        counted = Counter({end: n for end, n in counted.items() if end[0] != ENDED_WELL})
+        if len(counted) == 1:
+            (end,) = counted
+            return language.say("processes.n_of", n=counted[end], what=_end(*end, language))
     if len(counted) == 1:
         return _end(*next(iter(counted)), language)
     in_order = sorted(counted, key=lambda end: ENDS.index(end[0]) if end[0] in ENDS else 0)

@@ -61,6 +61,8 @@ NOTES: tuple[tuple[str, Callable[[Phase], bool], str], ...] = (
 OF_HEAP = "*"  # behind a figure of workers whose PSS was not read
 MAX_PROCESS_ROWS = 8
 MAX_LINE_WIDTH = 20
+# The columns of processes that may be cut, in this order, and what is left of them at least.
+CUT_FIRST = {2: 8, 0: 16, 6: 12, 1: 10}
 # Keys of the words, and if the column of the processes holds figures.
 PROCESS_COLUMNS = (
     ("processes.name", False),
@@ -290,10 +292,9 @@ def _processes(report: Report, width: int, language: Language) -> list[Renderabl
     titles = [language.say(key) for key, _ in PROCESS_COLUMNS]
     widths = [max(map(cell_len, column)) for column in zip(titles, *lines, strict=True)]
     widths[1] = min(widths[1], MAX_LINE_WIDTH)
-    # A name and a phase may be cut, the figures and the end not.
-    for place in (2, 0):
+    for place, least in CUT_FIRST.items():
         over = sum(widths) + len(widths) - 1 - width
-        widths[place] = max(widths[place] - max(0, over), cell_len(titles[place]), 6)
+        widths[place] = max(widths[place] - max(0, over), min(widths[place], least))
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=0,
@@ -330,7 +331,7 @@ def _process_cells(
         processes.times(told, language),
         units.size(processes.highest(heaps.get(one) for one in row.members)),
         units.size(processes.highest(one.peak_pss_bytes for one in told)),
-        "" if row.members == (0,) else processes.ends(told, language),
+        "" if row.members == (0,) else processes.ends(told, language, in_brief=True),
     ]
 
 
