@@ -52,6 +52,7 @@ if __name__ == "__main__":
         stays = subprocess.Popen(
             [sys.executable, "-c", STAYS, *sys.argv[1:3]],
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         stays.stdout.readline()
