@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +21,11 @@ from memdeep.heap.reader import CaptureReader
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.heap.tracemalloc import read_snapshots
 from memdeep.load import checkpoints, consistency
-from memdeep.load.children import Axis, Child, find_children, with_moments
+from memdeep.load.children import Axis, Child, find_children, up_to, with_cuts
 from memdeep.load.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.load.journal import read_journal
 from memdeep.load.missed import missed
+from memdeep.load.own_runs import shared_symbols
 from memdeep.load.processes import Outside, highest_sum, moments, read_processes
 from memdeep.load.traced import Traced, align_parts, lost
 from memdeep.model import (
@@ -68,7 +70,7 @@ class Recording:
     ``start_ms`` is the start of the run since the epoch. ``sources`` are lines that were stored
     with the run. ``is_capture`` is True for one capture without a run directory. ``children`` are
     the captures of the processes that the program started; ``moments`` are those at which these
-    held most.
+    held most. What was allocated after ``until_s`` is not counted.
     """
 
     run: Run
@@ -82,6 +84,7 @@ class Recording:
     is_capture: bool = False
     children: tuple[Child, ...] = ()
     moments: tuple[Moment, ...] = ()
+    until_s: float = math.inf
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
         """Read the heap of all processes, with a peak for each group of stretches.
@@ -103,7 +106,8 @@ class Recording:
         for part in self.parts:
             reader = self.readers[part.capture]
             try:
-                heaps.append(reader.read_part(part, groups, builder, self.start_ms, on_step))
+                read_part = reader.read_part(part, groups, builder, self.start_ms, on_step)
+                heaps.append(up_to(read_part, self.until_s))
             except CaptureError as error:
                 if self.is_capture:
                     raise
@@ -130,11 +134,13 @@ def load_run(run_dir: RunDirectory) -> Recording:
     read = read_journal(run_dir.journal)
     events = read.events
     start = start_of(run_dir, events)
+    outside, outside_problems = seen_outside(run_dir, meta, start)
+    samples, offset_s = outside.samples, outside.offset_s
+    if meta.has_outlived:
+        events = tuple(event for event in events if event.time_us / 1e6 <= outside.end_s)
     end = next((event for event in events if event.kind == journal.EXIT), None)
-    samples, samples_problem = _read_samples(run_dir.samples, start)
     traced = _traced(run_dir, events, start, meta)
     captures = _choose(run_dir, traced)
-    offset_s, meta_problem = _offset_s(meta, start)
     points = checkpoints.join(
         start,
         traced.ordered,
@@ -155,12 +161,11 @@ def load_run(run_dir: RunDirectory) -> Recording:
     origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package, meta.own_paths)
     dumps, dumps_problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
     problems = [
-        *(*read.problems, samples_problem, *traced.problems, *captures.problems),
-        *(meta_problem, sources_problem, names_problem),
+        *(*read.problems, *outside_problems, *traced.problems, *captures.problems),
+        *(sources_problem, names_problem),
         *[event.label for event in events if event.kind == journal.PROBLEM][:MAX_PROBLEMS],
         dumps_problem,
     ]
-    outside = Outside(meta, samples, offset_s)
     processes, births_problems = read_processes(run_dir, [start, *events], outside, origins)
     times_s = [point.time_s for point in points]
     is_family = any(process.is_traced for process in processes)
@@ -185,8 +190,11 @@ def load_run(run_dir: RunDirectory) -> Recording:
     return Recording(
         run=run,
         parts=tuple(
-            with_moments(
-                replace(part, threads=[point.thread for point in points]), start_ms, heaviest
+            with_cuts(
+                replace(part, threads=[point.thread for point in points]),
+                start_ms,
+                heaviest,
+                outside.end_s if meta.has_outlived else None,
             )
             for part in captures.parts
         ),
@@ -198,6 +206,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         readers=captures.readers(names, readings),
         children=children,
         moments=tuple(heaviest),
+        until_s=outside.end_s if meta.has_outlived else math.inf,
     )
 
 
@@ -216,6 +225,21 @@ def start_of(run_dir: RunDirectory, events: Sequence[Event]) -> Event:
         "Run the program without memdeep to see whether it starts.",
         EXIT_NO_INPUT,
     )
+
+
+def seen_outside(run_dir: RunDirectory, meta: Meta, start: Event) -> tuple[Outside, list[str]]:
+    """Read what the parent saw of the run that began with ``start``, and what is wrong with it."""
+    samples, samples_problem = _read_samples(run_dir.samples, start)
+    problems = [] if samples_problem is None else [samples_problem]
+    if not consistency.is_of_run(meta, start):
+        problems.append(
+            "meta.json is of another run than the journal: how the program was started and how "
+            "it ended need not be true of what is shown."
+        )
+        return Outside(meta, samples, 0.0), problems
+    offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
+    end_s = math.inf if meta.duration_s is None else max(0.0, meta.duration_s - offset_s)
+    return Outside(meta, samples, offset_s, end_s), problems
 
 
 def _traced(run_dir: RunDirectory, events: Sequence[Event], start: Event, meta: Meta) -> Traced:
@@ -274,19 +298,6 @@ def _choose(run_dir: RunDirectory, traced: Traced) -> _Captures:
     )
 
 
-def _offset_s(meta: Meta, start: Event) -> tuple[float, str | None]:
-    """Return the time from starting Python to the start of the run; 0 if ``meta`` is another's.
-
-    The second value is the sentence on that.
-    """
-    if consistency.is_of_run(meta, start):
-        return (start.monotonic_ns - meta.spawned_ns) / 1e9, None
-    return 0.0, (
-        "meta.json is of another run than the journal: how the program was started and how "
-        "it ended need not be true of what is shown."
-    )
-
-
 def directories_of(meta: Meta) -> tuple[str, ...]:
     """Return the directories that a library's relative path may be relative to.
 
@@ -304,7 +315,7 @@ def _read_names(
     """Read the stored names of native frames of the run that ended at ``until_s``."""
     if not native_names.is_installed():
         return None, None
-    stored, problem = symbol_store.read(run_dir.symbols)
+    stored, problem = symbol_store.read(shared_symbols(run_dir).symbols)
     return RunSymbols(stored, until_s, directories), problem
 
 

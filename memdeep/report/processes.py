@@ -11,15 +11,14 @@ from pathlib import PurePath
 
 from memdeep.analysis.workers import phase_that_started
 from memdeep.frozen import frozen
-from memdeep.model import Process, Report, Run
+from memdeep.model import DETACHED, Process, Report, Run
 from memdeep.report import sentences
 from memdeep.text.language import Language
 
 ENDED_WELL = "completed"
-RUNNING = "running"
 MAX_DEATHS_TOLD = 3
 # The ends by the trouble they mean, the worst first; None is an end that nobody saw.
-ENDS = ("oom-killed", "killed", "failed", RUNNING, None, ENDED_WELL)
+ENDS = ("oom-killed", "killed", "failed", DETACHED, None, ENDED_WELL)
 
 
 @frozen
@@ -96,7 +95,7 @@ def most_telling(report: Report, found: Sequence[ProcessRow], most: int) -> list
         told = members(report, found[place])
         sizes = [one.peak_pss_bytes or one.peak_rss_bytes for one in told]
         sizes += [heaps_of.get(one) for one in found[place].members]
-        return trouble(told) < ENDS.index(RUNNING), highest(sizes) or 0
+        return trouble(told) < ENDS.index(DETACHED), highest(sizes) or 0
 
     chosen = {0} if found else set()
     for place in sorted(range(len(found)), key=weight, reverse=True):
@@ -225,7 +224,7 @@ def deaths(report: Report, language: Language) -> tuple[str, ...]:
         )
     rest = Counter(process.verdict for process in dead[MAX_DEATHS_TOLD:])
     said += [language.say(f"processes.more_{end}", n=rest[end]) for end in ENDS[:3] if rest[end]]
-    running = sum(process.verdict == RUNNING for process in started)
+    running = sum(process.verdict == DETACHED for process in started)
     if running:
         said.append(language.say("processes.still_running", n=running))
     unrecorded = sum(not process.is_traced for process in started)

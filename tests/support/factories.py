@@ -376,7 +376,7 @@ def family_run(workers: int = 2, **changes: Any) -> Run:
             how="subprocess",
             start_s=3.5,
             end_s=5.0,
-            verdict="running",
+            verdict="detached",
             group=last + 1,
             peak_rss_bytes=3 * MB,
         ),
