@@ -100,7 +100,7 @@ class Found:
 def looks(part: Part, readings: Mapping[int, Reading]) -> list[Look]:
     """Return the looks at the ``readings`` (by checkpoint) that lie in ``part``.
 
-    The start of the program has no marker: nothing was traced there.
+    The start of the program has no marker, which is none at place 0: nothing was traced there.
     """
     first = max(1, part.first)
     own = [place for place in range(part.markers) if place not in part.moments]
@@ -108,7 +108,9 @@ def looks(part: Part, readings: Mapping[int, Reading]) -> list[Look]:
     for checkpoint, reading in sorted(readings.items()):
         if part.first <= checkpoint <= part.last:
             is_marker = checkpoint < first + len(own)
-            place = own[checkpoint - first] + 1 if is_marker else reading.sequence
+            place = reading.sequence
+            if is_marker:
+                place = own[checkpoint - first] + 1 if checkpoint >= first else 0
             split = tuple(pieces(reading.mappings))
             blocks = reading.allocated_blocks
             found.append(Look(checkpoint, place, not is_marker, split, blocks))
