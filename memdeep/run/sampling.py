@@ -17,6 +17,8 @@ from memdeep.record.program import WhatToRun
 from memdeep.run import shares
 from memdeep.run.limits import PSS, RSS
 from memdeep.run.shares import Pace
+from memdeep.run.split import SplitReader
+from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.meta import SeenProcess
 from memdeep.rundir.samples import ProcessSample, tree_bytes
 
@@ -71,6 +73,7 @@ class TreeSampler:
         self._refreshed_s = float("-inf")
         self._refresh_took_s = 0.0
         self._pace = Pace()
+        self._split = None if births is None else SplitReader(RunDirectory(births.parent))
 
     def sample(self, force_at_bytes: int | None = None) -> TreeReading:
         """Read the RSS of each process alive now, and their PSS if it is due or forced.
@@ -82,6 +85,8 @@ class TreeSampler:
         time_ms = (time.monotonic_ns() - self._origin_ns) // 1_000_000
         self._look_for_exec(time_ms / 1000)
         processes = self._read_rss(time_ms)
+        if self._split is not None:
+            self._split.look(sample.pid for sample in processes)
         size = None
         if len(processes) == 1:
             size = TreeSize(processes[0].rss_bytes, RSS)
@@ -94,6 +99,11 @@ class TreeSampler:
         for sample in processes:
             self._alive[sample.pid].note(sample)
         return TreeReading(tuple(processes), size)
+
+    def close(self) -> None:
+        """Close the files that are read on; call it when the program has ended."""
+        if self._split is not None:
+            self._split.close()
 
     def seen(self, root_exit: int | None) -> tuple[SeenProcess, ...]:
         """Return all processes sampled so far, the program itself first."""

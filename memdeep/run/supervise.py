@@ -204,6 +204,7 @@ def _supervise(
         bounds.apply(child.pid)
         forwarder.pass_to(child)
         sampler = TreeSampler(child.pid, meta.spawned_ns, run_dir.births)
+        until_end.callback(sampler.close)
         known = NO_SIZE  # the last that was read
         directories = dict.fromkeys(meta.directories)
         log = MonitorLog(run_dir, options.warning_bytes, options.critical_bytes)

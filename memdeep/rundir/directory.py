@@ -40,6 +40,11 @@ class RunDirectory:
         """Path of the memory mappings as they were at some checkpoints."""
         return self.path / "mappings"
 
+    @property
+    def pages(self) -> Path:
+        """Path of the pages that this process had split off from its parent's."""
+        return self.path / "pages"
+
     def markers(self, part: int = 1) -> Path:
         """Return the path of the places of the markers in the ``part``-th capture."""
         return self.path / ("markers" if part == 1 else f"markers-{part}")
@@ -115,6 +120,7 @@ class RunDirectory:
             self.births,
             self.how,
             self.mappings,
+            self.pages,
             self.snapshots,
             self.symbols,
             self.sources,

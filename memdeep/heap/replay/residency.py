@@ -100,7 +100,7 @@ class Found:
 def looks(part: Part, readings: Mapping[int, Reading]) -> list[Look]:
     """Return the looks at the ``readings`` (by checkpoint) that lie in ``part``.
 
-    The start of the program has no marker: nothing was traced there.
+    The start of the program has no marker, which is none at place 0: nothing was traced there.
     """
     first = max(1, part.first)
     own = [place for place in range(part.markers) if place not in part.moments]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from captures import CaptureWriter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.heap.replay.residency import Found, Look, pieces, residency
+from memdeep.heap.parts import Part
+from memdeep.heap.replay.residency import Found, Look, looks, pieces, residency
 from memdeep.heap.replay.trace import Trace
 from memdeep.rundir import mappings
 from memdeep.rundir.mappings import Mapping
@@ -147,3 +150,9 @@ def test_the_compiled_join_is_the_same(
 
     assert sorted(map(named, theirs.rows)) == sorted(row[:3] for row in mine.rows)
     assert sum(row[3] for row in theirs.rows) == sum(row[3] for row in mine.rows)
+
+
+def test_a_program_without_checkpoints_has_nothing_to_look_at_when_it_starts() -> None:
+    part = Part(Path("capture.bin"), 0, 1, 0)
+    (look,) = looks(part, {0: mappings.Reading(0, 0, (), 0)})
+    assert (look.checkpoint, look.place, look.is_name) == (0, 0, False)
