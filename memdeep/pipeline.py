@@ -117,6 +117,10 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
         sources=sources.lines,
         private_files=sources.private_files,
         death=death(run, heap, found_phases),
+        own_reports={
+            process: analyse(own, lambda step: None, options)
+            for process, own in recording.own_recordings.items()
+        },
         patterns=patterns(figures, found_phases),
     )
 

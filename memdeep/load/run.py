@@ -6,6 +6,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from memdeep.model import (
     Exit,
     Heap,
     Mode,
+    Process,
     Run,
     Sample,
     Stretch,
@@ -70,7 +72,8 @@ class Recording:
     ``start_ms`` is the start of the run since the epoch. ``sources`` are lines that were stored
     with the run. ``is_capture`` is True for one capture without a run directory. ``children`` are
     the captures of the processes that the program started; ``moments`` are those at which these
-    held most. What was allocated after ``until_s`` is not counted.
+    held most. What was allocated after ``until_s`` is not counted. ``own_recordings`` are those of
+    the processes (indices) that set checkpoints themselves.
     """
 
     run: Run
@@ -85,6 +88,7 @@ class Recording:
     children: tuple[Child, ...] = ()
     moments: tuple[Moment, ...] = ()
     until_s: float = math.inf
+    own_recordings: Mapping[int, Recording] = field(default_factory=dict)
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
         """Read the heap of all processes, with a peak for each group of stretches.
@@ -205,9 +209,24 @@ def load_run(run_dir: RunDirectory) -> Recording:
         sources=sources,
         readers=captures.readers(names, readings),
         children=children,
+        own_recordings=_own_recordings(run_dir, processes),
         moments=tuple(heaviest),
         until_s=outside.end_s if meta.has_outlived else math.inf,
     )
+
+
+def _own_recordings(run_dir: RunDirectory, processes: Sequence[Process]) -> dict[int, Recording]:
+    """Load the recordings of the processes that set checkpoints, as far as they can be read."""
+    found = {}
+    for place, process in enumerate(processes):
+        if process.directory is None:
+            continue
+        own = RunDirectory(run_dir.path / process.directory)
+        with suppress(CaptureError):
+            events = read_journal(own.journal).events
+            if any(event.kind in journal.CHECKPOINTS for event in events):
+                found[place] = load_run(own)
+    return found
 
 
 def read_meta(run_dir: RunDirectory) -> Meta:
