@@ -23,23 +23,25 @@ from memdeep.model.heap import (
     StackTree,
     Stretch,
 )
-from memdeep.model.report import (
-    Advice,
+from memdeep.model.phase import (
     Culprit,
-    Death,
-    Fate,
-    Finding,
-    FindingKind,
     GroupShare,
-    LastGrowth,
     Parts,
     Pattern,
     Phase,
     PhaseHeap,
     PhaseKind,
     PhaseOutline,
-    Report,
     Trend,
+)
+from memdeep.model.report import (
+    Advice,
+    Death,
+    Fate,
+    Finding,
+    FindingKind,
+    LastGrowth,
+    Report,
 )
 from memdeep.model.run import (
     DETACHED,

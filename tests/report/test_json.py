@@ -393,9 +393,9 @@ def test_thresholds_are_there_if_one_was_given(warning: int | None, critical: in
 
 def test_the_program_is_the_first_of_its_processes() -> None:
     seen = (
-        Process(44, 42, "python child.py", 5, None),
-        Process(42, 1, "python prog.py", 9, 0),
-        Process(45, 44, "python grandchild.py", 7, None),
+        Process(42, None, "python prog.py", 9, 0, how="run"),
+        Process(44, 0, "python child.py", 5),
+        Process(45, 1, "python grandchild.py", 7),
     )
     points = tuple(replace(point, pid=42) for point in program("loaded"))
     found = read(analysed(run(checkpoints=points, processes=seen), tree([])[0], []))["processes"]

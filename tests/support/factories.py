@@ -429,7 +429,8 @@ def family_report(workers: int = 2, **changes: Any) -> Report:
         ),
         outlines,
     )
-    found = phases(recorded, held, outlines)
+    figures = Figures(recorded, held)
+    found = phases(figures, outlines)
     return Report(
         run=recorded,
         heap=held,
@@ -438,7 +439,7 @@ def family_report(workers: int = 2, **changes: Any) -> Report:
         heap_curve=heap_curve(recorded, held),
         sources={},
         death=None,
-        patterns=patterns(recorded, held, found),
+        patterns=patterns(figures, found),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from memdeep.heap.replay._replay import Lifetimes as Rows
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class ReplayedLifetimes:
     """Lifetimes in compiled code."""
 

@@ -169,7 +169,9 @@ def _processes(report: Report, phases: Phases, tables: Tables) -> Iterator[Json]
 
 def _process(report: Report, place: int, process: Process, phases: Phases, tables: Tables) -> Json:
     phase = phase_that_started(report.run, report.phases, process)
-    started_by = {"stack": tables.add(process.started_by), "phase": phases.place(phase)}
+    started_by = None
+    if process.started_by:
+        started_by = {"stack": tables.add(process.started_by), "phase": phases.place(phase)}
     return {
         "pid": process.pid,
         "parent": process.parent,
@@ -180,7 +182,7 @@ def _process(report: Report, place: int, process: Process, phases: Phases, table
         "exit": process.exit,
         "signal": process.signal,
         "verdict": process.verdict,
-        "started_by": started_by if process.started_by else None,
+        "started_by": started_by,
         "traced": process.is_traced,
         "run": process.directory,
         "group": process.group,
