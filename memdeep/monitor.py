@@ -13,7 +13,7 @@ import os
 
 from memdeep.monitoring.language import choose
 from memdeep.monitoring.log_format import begin_label, end_label
-from memdeep.monitoring.memory_monitor import MemoryMonitor
+from memdeep.monitoring.memory_monitor import MemoryMonitor, join_family
 from memdeep.record import api
 
 TYPE_CHECKING = False
@@ -66,7 +66,7 @@ def init_global_monitor(
     former, _monitor = get_global_monitor(), monitor
     if former is not None:
         former.close()
-    monitor.join_family()
+    join_family(monitor)
     monitor.start_background_monitor()
     return monitor
 

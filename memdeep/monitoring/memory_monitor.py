@@ -102,17 +102,6 @@ class MemoryMonitor:
         except Exception as error:
             self._report_once(error)
 
-    def join_family(self) -> None:
-        """Let the monitors of ancestors report on this one, and this one on those of children."""
-        if self._family is None and self.is_of_this_process():
-            from memdeep.monitoring import family
-
-            try:
-                self._family = family.of_this_process()
-                self._tell(self._history.start.rss_bytes)
-            except OSError as error:
-                self._report_once(error)
-
     def start_background_monitor(self) -> None:
         """Read the resident size every ``check_interval`` seconds, in a daemon thread.
 
@@ -201,3 +190,14 @@ class MemoryMonitor:
         if not self._reported:
             self._reported = True
             say(f"the memory monitor cannot log: {error}")
+
+
+def join_family(monitor: MemoryMonitor) -> None:
+    """Let the monitors of ancestors report on ``monitor``, and it on those of its descendants."""
+    from memdeep.monitoring import family
+
+    try:
+        monitor._family = family.of_this_process()
+        monitor._tell(monitor._history.start.rss_bytes)
+    except OSError as error:
+        monitor._report_once(error)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cgroups import needs_cgroups
-from running import PROGRAMS, TIMEOUT_S, environment
+from running import PROGRAMS, TIMEOUT_S, environment, wait_until
 
 from memdeep.run import shares
 from memdeep.run.own_limit import OwnLimit
@@ -24,7 +24,8 @@ EXACT = 0.01
 @pytest.mark.skipif(not shares.IS_TOLD, reason="this system does not tell PSS")
 def test_the_shares_of_all_processes_are_what_their_cgroup_holds(tmp_path: Path) -> None:
     own = OwnLimit(1024 * MB)
-    assert own.group is not None
+    held_by = own.group
+    assert held_by is not None
     program = [sys.executable, str(PROGRAMS / "shares_memory.py")]
     try:
         with own.around_start():
@@ -39,10 +40,13 @@ def test_the_shares_of_all_processes_are_what_their_cgroup_holds(tmp_path: Path)
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
             sampler = TreeSampler(process.pid, time.monotonic_ns())
-            reading, held = sampler.sample(), own.group.memory()
+            reading, held = sampler.sample(), held_by.memory()
             process.communicate(b"\n" * 4, TIMEOUT_S)
+        # The tracker of shared memory ends a little later, and a group with a process stays.
+        wait_until(lambda: not (held_by.path / "cgroup.procs").read_text())
     finally:
         own.close()
+    assert not held_by.path.exists()
     assert held is not None
     # The tracker of shared memory is a process of the tree, too.
     assert len(reading.processes) == 5
