@@ -23,6 +23,7 @@ ROOM = 64
 OPEN_FILES = "/proc/self/fd"
 
 _fstat = os.fstat  # kept, since the program may put another function in its place
+_close = os.close
 # Our numbers, each with device and inode of our file: a program may come by the number once ours
 # was closed by a library in C.
 _ours: "dict[int, tuple[int, int]]" = {}
@@ -47,18 +48,19 @@ def moved_up(descriptor: int) -> int:
 
 
 @contextmanager
-def opening_high(paths: "Iterable[str]") -> "Iterator[None]":
+def opening_high(paths: "Iterable[str]", most: int = HIGH) -> "Iterator[None]":
     """Give high descriptors to files opened within, and keep them.
 
     Where other threads run, which may open files just now, only those of ``paths`` are kept. Raises
     OSError if there are no high ones. memray needs this: a descriptor that the program closes and
-    gets for a file of its own would still be memray's to read from.
+    gets for a file of its own would still be memray's to read from. The numbers need not be above
+    ``most``: it takes time to come to them.
     """
     is_alone = threading.active_count() == 1
     with _high() as least:
         taken = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
         try:
-            while taken[-1] < least:
+            while taken[-1] < min(least, most):
                 taken.append(os.dup(taken[0]))
             before = _open_files(taken[-1])
             yield
@@ -68,7 +70,7 @@ def opening_high(paths: "Iterable[str]") -> "Iterator[None]":
                         keep(descriptor)
         finally:
             for descriptor in taken:
-                os.close(descriptor)
+                _close(descriptor)
 
 
 def hold() -> None:

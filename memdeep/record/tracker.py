@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from memdeep.record.how import HowToRecord
 
 
+_is_following = False  # a tracer is running that memray would go on with in a forked child
+MOST_OF_FORK = 256  # the number of a descriptor: the child shall begin soon
+
+
 def _keep_memrays(**functions: "Callable[[], object]") -> None:
     """Register ``functions`` but for memray's, which `_go_on` calls."""
     global _in_forked_child
@@ -33,18 +37,24 @@ def _keep_memrays(**functions: "Callable[[], object]") -> None:
 def _go_on() -> None:
     """Let memray begin its capture of a forked child, with descriptors out of the program's way.
 
-    It ends the process where it cannot open a file.
+    It ends the process where it cannot open a file, so the limit on them is raised as well.
     """
-    is_done = _in_forked_child is None
-    try:
-        with opening_high(()):
-            if not is_done and _in_forked_child is not None:
-                is_done = True
-                _in_forked_child()
-    except (OSError, ValueError):  # there are no high ones
-        pass
-    if not is_done and _in_forked_child is not None:
-        _in_forked_child()
+    todo = [_in_forked_child]
+    if _is_following:
+        with suppress(OSError, ValueError), opening_high((), MOST_OF_FORK):
+            _call(todo.pop())
+    for function in todo:
+        _call(function)
+
+
+def _follow(follows: bool) -> None:
+    global _is_following
+    _is_following = follows
+
+
+def _call(function: "Callable[[], object] | None") -> None:
+    if function is not None:
+        function()
 
 
 try:
@@ -109,6 +119,7 @@ class MemrayTracer:
             else:
                 sys.argv = arguments
         self._running = tracker
+        _follow(self.goes_on)
         own_threads(1)  # memray's, which reads the RSS
 
     @property
@@ -198,6 +209,7 @@ class MemrayTracer:
         of_threads = threading._profile_hook
         self._running.__exit__(None, None, None)
         self._running = None
+        _follow(False)
         own_threads(-1)
         if of_thread is not None:
             sys.setprofile(of_thread)
