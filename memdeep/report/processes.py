@@ -17,8 +17,10 @@ from memdeep.text.language import Language
 
 ENDED_WELL = "completed"
 MAX_DEATHS_TOLD = 3
+Figures = Iterable[int | None]
 # The ends by the trouble they mean, the worst first; None is an end that nobody saw.
-ENDS = ("oom-killed", "killed", "failed", DETACHED, None, ENDED_WELL)
+DEATHS = ("oom-killed", "killed", "failed")
+ENDS = (*DEATHS, DETACHED, None, ENDED_WELL)
 
 
 @frozen
@@ -95,7 +97,7 @@ def most_telling(report: Report, found: Sequence[ProcessRow], most: int) -> list
         told = members(report, found[place])
         sizes = [one.peak_pss_bytes or one.peak_rss_bytes for one in told]
         sizes += [heaps_of.get(one) for one in found[place].members]
-        return trouble(told) < ENDS.index(DETACHED), highest(sizes) or 0
+        return is_dead(told), highest(sizes) or 0
 
     chosen = {0} if found else set()
     for place in sorted(range(len(found)), key=weight, reverse=True):
@@ -153,7 +155,12 @@ def heaps(report: Report) -> dict[int, int]:
     return known | {heap.process: heap.peak_bytes for heap in report.heap.processes}
 
 
-def highest(figures: Iterable[int | None]) -> int | None:
+def is_dead(told: Iterable[Process]) -> bool:
+    """Tell if one of ``told`` failed or was killed."""
+    return any(process.verdict in DEATHS for process in told)
+
+
+def highest(figures: Figures) -> int | None:
     """Return the highest of the figures that are known."""
     return max((figure for figure in figures if figure is not None), default=None)
 
@@ -210,7 +217,7 @@ def deaths(report: Report, language: Language) -> tuple[str, ...]:
     """Return what became of processes other than ended well, and which were not recorded."""
     started = others(report.run)
     said = []
-    dead = [process for process in started if process.verdict in ENDS[:3]]
+    dead = [process for process in started if process.verdict in DEATHS]
     dead.sort(key=trouble_of)
     for process in dead[:MAX_DEATHS_TOLD]:
         said.append(
@@ -223,7 +230,7 @@ def deaths(report: Report, language: Language) -> tuple[str, ...]:
             )
         )
     rest = Counter(process.verdict for process in dead[MAX_DEATHS_TOLD:])
-    said += [language.say(f"processes.more_{end}", n=rest[end]) for end in ENDS[:3] if rest[end]]
+    said += [language.say(f"processes.more_{end}", n=rest[end]) for end in DEATHS if rest[end]]
     running = sum(process.verdict == DETACHED for process in started)
     if running:
         said.append(language.say("processes.still_running", n=running))

@@ -310,7 +310,7 @@ def _processes(report: Report, width: int, language: Language) -> list[Renderabl
         table.add_column(title, justify=justify, overflow="ellipsis", no_wrap=True, width=most)
     for place, cells in zip(shown, lines, strict=True):
         cells[1] = _keep_end(cells[1], widths[1])
-        is_bad = processes.trouble(processes.members(report, found[place])) < 3
+        is_bad = processes.is_dead(processes.members(report, found[place]))
         table.add_row(*cells, style="bold" if is_bad else "")
     beneath = [*processes.deaths(report, language)]
     if any(len(found[place].members) > 1 for place in shown):

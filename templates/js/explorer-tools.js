@@ -15,7 +15,8 @@
       matched: one('matched'), steps: one('match-steps'),
     };
     const flags = [...root.querySelectorAll('[data-flag]')];
-    const threads = threadLimit.threadsOf(core);
+    const limits = threadLimit.limitsOf(core);
+    const hasProcesses = limits.processes.length > 0;
 
     function totalText(state, metric) {
       const total = threadLimit.total(data.blocks, state.scope, metric, state.thread);
@@ -70,9 +71,22 @@
       return made;
     }
 
+    function limitOptions() {
+      const made = (values) => values.map((value) => option(value, threadLimit.nameOf(data, value)));
+      if (!hasProcesses) return made(limits.threads);
+      const [program, ...others] = limits.processes;
+      const inGroups = Object.entries({ ...limits, processes: others }).filter(([, values]) => values.length > 0).map(([kind, values]) => {
+        const group = document.createElement('optgroup');
+        group.label = say('flame.by_' + kind);
+        group.append(...made(values));
+        return group;
+      });
+      return [...made([program]), ...inGroups];
+    }
+
     function speak() {
       part.native.replaceChildren(...NATIVE_MODES.map((mode) => option(mode, say('flame.native_' + mode))));
-      part.thread.replaceChildren(option('', say('flame.all_threads')), ...threads.map((thread) => option(thread, data.frames.functionName(thread))));
+      part.thread.replaceChildren(option('', say(hasProcesses ? 'flame.all_processes' : 'flame.all_threads')), ...limitOptions());
     }
 
     function onSearchKey(event) {
@@ -95,9 +109,10 @@
     part.search.addEventListener('keydown', onSearchKey);
     part.native.addEventListener('change', () => store.set({ native: part.native.value }));
     part.thread.addEventListener('change', () => {
-      store.set({ thread: part.thread.value === '' ? null : Number(part.thread.value), frames: [], selected: null });
+      const { value } = part.thread;
+      store.set({ thread: value === '' ? null : /^\d+$/.test(value) ? Number(value) : value, frames: [], selected: null });
     });
-    part.thread.parentElement.hidden = threads.length === 0;
+    part.thread.parentElement.hidden = Object.values(limits).flat().length === 0;
     part.steps.addEventListener('click', (event) => {
       const step = event.target.closest('button');
       if (step) on.match(Number(step.dataset.step));

@@ -27,7 +27,7 @@
       phases: core.phases.name.length,
       checkpoints: core.checkpoints.time.length,
       frames: data.frames.count,
-      threads: memdeep.threadLimit.threadsOf(core),
+      threads: memdeep.threadLimit.allOf(core),
       metrics: (scope, versus) => memdeep.scope.metricsOf(core, scope, versus),
     };
     const linked = memdeep.link.read(location.hash, limits);
@@ -50,6 +50,13 @@
       store.set({ metric: link.dataset.wish });
       explorerRoot.scrollIntoView({ block: 'start' });
     });
+    const processes = document.getElementById('processes');
+    if (processes !== null) {
+      memdeep.processTable.createLinks(processes, {
+        limit: (limit) => { store.set({ thread: limit, frames: [], selected: null }); explorerRoot.scrollIntoView({ block: 'start' }); },
+        phase: (phase) => { explorer.chooseScope({ kind: 'phase', phase }); explorerRoot.scrollIntoView({ block: 'start' }); },
+      });
+    }
     await explorer.ready;
     memdeep.page = { data, store, explorer };
     document.documentElement.dataset.ready = 'yes';
@@ -77,6 +84,7 @@
 
   memdeep.words.start();
   openForPaper();
+  if (document.getElementById('processes') !== null) memdeep.processTable.createFolding(document.getElementById('processes'));
   memdeep.theme.wire(document.querySelectorAll('[data-set-theme]'), () => memdeep.page?.explorer.flame.refreshColours());
   if (document.getElementById('phases') === null) return;
   if (!memdeep.payload.canUnpack()) {

@@ -71,7 +71,7 @@
     const file = (frame) => strings[frames.file[frame]];
     const withLine = (frame, name) => {
       const line = frames.line[frame];
-      return line > 0 ? name + ':' + line : name;
+      return line > 0 && name !== '' ? name + ':' + line : name; // of a thread it is the process
     };
     return {
       count: frames.function.length,

@@ -7,7 +7,7 @@
     versus: null,
     metric: 'retained',
     view: 'flame',
-    thread: null, // the number of its frame, where all else is limited to it
+    thread: null, // a thread or a process, where all is limited to it (thread-limit.js)
     native: 'auto', // folded, unless flame-native.js unfolds it
     invert: false,
     threads: false,

@@ -94,8 +94,8 @@ test('limited to a thread, each view has the bytes of its stacks and of no other
 });
 
 test('threads are offered where there is more than one', () => {
-  assert.deepEqual([...threadLimit.threadsOf({ threads: [0, 9] })], [0, 9]);
-  assert.deepEqual([...threadLimit.threadsOf({ threads: [0] })], []);
+  assert.deepEqual([...threadLimit.allOf({ threads: [0, 9] })], [0, 9]);
+  assert.deepEqual([...threadLimit.allOf({ threads: [0] })], []);
 });
 
 test('a selected frame has the bytes of its place in the graph', () => {

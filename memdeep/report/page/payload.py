@@ -32,6 +32,7 @@ from memdeep.model import (
     Trend,
 )
 from memdeep.model.sums import sum_of_known
+from memdeep.report import processes
 from memdeep.report.page.timeline import heap_with_peaks, thin
 from memdeep.text.safe import plain, plain_code
 
@@ -193,7 +194,32 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
                 if peak is not None
             ],
         },
+        **_processes(report, index),
         "strings": list(index.strings),
+    }
+
+
+def _processes(report: Report, index: _Index) -> Json:
+    """Return the processes whose stacks the page has, the program among them; none if it is alone.
+
+    The column ``line`` of a frame that is a thread is the index of its process.
+    """
+    if len(report.run.processes) < 2:
+        return {}
+    of_frames = {frame.lineno for frame in index.frames if frame.origin is Origin.THREAD}
+    places = sorted(of_frames | {0})
+    told = [report.run.processes[place] for place in places]
+    return {
+        "processes": {
+            "index": places,
+            "group": [
+                place if process.group is None else process.group
+                for place, process in zip(places, told, strict=True)
+            ],
+            "how": [processes.how(process) for process in told],
+            "pid": [process.pid for process in told],
+            "line": [index.string(processes.started_by(process)) for process in told],
+        }
     }
 
 

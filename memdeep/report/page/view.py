@@ -16,8 +16,9 @@ from memdeep.analysis.weights import small, through
 from memdeep.frozen import frozen
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Report
 from memdeep.report import dying, sentences
-from memdeep.report.page import payload, timeline
+from memdeep.report.page import payload, process_table, timeline
 from memdeep.report.page.facts import Fact, facts
+from memdeep.report.page.process_table import ProcessTable
 from memdeep.report.page.timeline import Timeline
 from memdeep.text import units
 from memdeep.text.language import Language
@@ -160,6 +161,7 @@ class Page:
     timeline: Timeline | None
     band_names: Mapping[int, Texts]  # by index of the phase
     phases: tuple[PhaseRow, ...]
+    processes: ProcessTable | None
     hidden_phases: int
     blocks: Mapping[str, str]
     version: str
@@ -207,6 +209,7 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
             for band in ([] if drawn is None else drawn.bands)
         },
         phases=tuple(_row(report, folded[place], say) for place in shown),
+        processes=process_table.lay_out(report, say, languages),
         hidden_phases=sum(row.phases for place, row in enumerate(folded) if place not in shown),
         blocks=blocks,
         version=__version__,
