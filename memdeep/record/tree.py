@@ -27,6 +27,7 @@ HOOK = "memdeep_children.pth"  # starts the recording in these, from `site-packa
 
 ALL = "all"
 MAX_ORIGINS = 4096  # kept so that each is written once
+_HOW, _ORDERS = "how", "orders"  # files beside the directories of the processes
 MAX_WORD = 1000  # characters of a word of a command that are kept
 
 
@@ -76,6 +77,11 @@ class Tree:
         return f"{VARIABLE}={self._path}"
 
     @property
+    def orders(self) -> str:
+        """Path of the pipe for orders of the parent to the processes that are recorded."""
+        return _orders_file(self._path)
+
+    @property
     def follows(self) -> bool:
         """Tell if the processes that this one starts are to be recorded."""
         return self._how.children != NONE
@@ -94,7 +100,7 @@ class Tree:
         """Make a run directory for this process; None where there are enough, or it cannot be."""
         children = f"{self._path}/children"
         try:
-            if self._is_full or len(os.listdir(children)) > self._how.most_children:  # with `how`
+            if self._is_full or self._is_crowded(os.listdir(children)):
                 self._is_full = True
                 return None
             number = 1
@@ -110,6 +116,10 @@ class Tree:
                 return f"{children}/{name}"
         except OSError:
             return None
+
+    def _is_crowded(self, names: "list[str]") -> bool:
+        files = names.count(_HOW) + names.count(_ORDERS)
+        return len(names) - files >= self._how.most_children
 
     def origin(self, frame: "FrameType | None") -> int:
         """Return the number of the place that ``frame`` is in, in this thread; write it if new."""
@@ -212,6 +222,8 @@ def plant(how: HowToRecord) -> Tree:
             os.write(file, "\0".join(words).encode("utf-8", "surrogatepass"))
         finally:
             os.close(file)
+        with suppress(OSError):  # on a file system without pipes
+            os.mkfifo(tree.orders, 0o600)
         tree.invite()
     return tree
 
@@ -224,7 +236,11 @@ def read_how(run_dir: str) -> HowToRecord:
 
 
 def _how_file(run_dir: str) -> str:
-    return f"{run_dir}/children/how"
+    return f"{run_dir}/children/{_HOW}"
+
+
+def _orders_file(run_dir: str) -> str:
+    return f"{run_dir}/children/{_ORDERS}"
 
 
 def _command(is_redacted: bool) -> "list[str]":

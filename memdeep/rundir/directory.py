@@ -54,6 +54,11 @@ class RunDirectory:
         """Path of the words that say how these processes are recorded."""
         return self.path / CHILDREN / "how"
 
+    @property
+    def orders(self) -> Path:
+        """Path of the pipe for orders to these processes; it is there while the program runs."""
+        return self.path / CHILDREN / "orders"
+
     def child(self, name: str) -> "RunDirectory":
         """Return the run directory ``name`` of a process that the program started."""
         return RunDirectory(self.path / CHILDREN / name)
@@ -61,6 +66,10 @@ class RunDirectory:
     def children(self) -> tuple["RunDirectory", ...]:
         """Return the run directories of the processes that the program started."""
         return tuple(map(RunDirectory, sorted((self.path / CHILDREN).glob("*/"))))
+
+    def captures_of_children(self) -> tuple[Path, ...]:
+        """Return the captures that exist of the processes that the program started."""
+        return tuple(sorted(self.path.glob(f"{CHILDREN}/*/capture*.bin")))
 
     @property
     def snapshots(self) -> Path:
@@ -104,8 +113,7 @@ class RunDirectory:
     def growing(self) -> tuple[Path, ...]:
         """Return the existing files that grow with the number of traced allocations."""
         snapshots = (self.snapshots,) if self.snapshots.exists() else ()
-        of_children = self.path.glob(f"{CHILDREN}/*/capture*.bin")
-        return (*self.captures(), *snapshots, *of_children)
+        return (*self.captures(), *snapshots, *self.captures_of_children())
 
     def files(self) -> tuple[Path, ...]:
         """Return the paths of all files that memdeep may have written here."""
@@ -173,6 +181,7 @@ def _clear(run_dir: RunDirectory) -> None:
         with suppress(OSError):  # somebody else's file is in it
             child.path.rmdir()
     run_dir.how.unlink(missing_ok=True)
+    run_dir.orders.unlink(missing_ok=True)
     with suppress(OSError):
         (run_dir.path / CHILDREN).rmdir()
     for file in run_dir.files():
