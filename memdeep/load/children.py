@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from memdeep.errors import CaptureError
@@ -27,6 +28,7 @@ from memdeep.rundir import journal
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 
+MAX_OWN_PROBLEMS = 20
 NEAREST_MS = MOMENT_MS // 2  # a cut is made at the next record of the time: so at the nearest
 
 
@@ -34,12 +36,14 @@ NEAREST_MS = MOMENT_MS // 2  # a cut is made at the next record of the time: so 
 class Axis:
     """The times of the program's run that captures are cut at.
 
-    ``start`` is the start of the program, ``times_s`` are those of its checkpoints.
+    ``start`` is the start of the program, ``times_s`` are those of its checkpoints. ``problems``
+    are those that the program has told.
     """
 
     start: Event
     times_s: Sequence[float]
     moments: Sequence[Moment]
+    problems: Collection[str] = ()
 
 
 @frozen
@@ -76,16 +80,34 @@ def find_children(
     ``names`` are those of native frames that were stored with the run.
     """
     found, problems = [], []
+    own_problems: Counter[str] = Counter()
     for place, process in enumerate(processes):
         if process.directory is None:
             continue
         of_process = RunDirectory(run_dir.path / process.directory)
+        events = _events(of_process)
+        own = [event.label for event in events if event.kind == journal.PROBLEM]
+        own_problems.update(own)
+        if own and not any(event.kind == journal.TRACE for event in events):
+            continue  # nothing was traced: it says why itself
         try:
             owner = Owner(place, f"{process.how} {process.pid}")
-            found.append(_child(of_process, owner, process, axis, names))
+            start_ms = _start_ms(events, axis.start)
+            found.append(_child(of_process, owner, process, axis, start_ms, names))
         except CaptureError as error:
             problems.append(f"{error.message} The heap of process {process.pid} is not known.")
+    for sentence, count in own_problems.most_common(MAX_OWN_PROBLEMS):
+        where = "a process" if count == 1 else f"{count:,} processes"
+        if sentence not in axis.problems:
+            problems.append(f"In {where} that the program started: {sentence}")
     return tuple(found), problems
+
+
+def _events(run_dir: RunDirectory) -> Sequence[Event]:
+    try:
+        return read_journal(run_dir.journal).events
+    except CaptureError:
+        return ()
 
 
 def _child(
@@ -93,6 +115,7 @@ def _child(
     owner: Owner,
     process: Process,
     axis: Axis,
+    start_ms: int,
     names: RunSymbols | None,
 ) -> Child:
     """Place the capture of ``process`` between the checkpoints. Raises CaptureError."""
@@ -103,7 +126,6 @@ def _child(
             f"{capture} was recorded in another process than the one it lies with.",
             "Put the files of one run together.",
         )
-    start_ms = _start_ms(run_dir, axis.start)
     born_s = process.start_s or 0.0
     first, last, ended = _lived(process, axis.times_s)
     ends = [
@@ -147,15 +169,11 @@ def _lived(process: Process, times_s: Sequence[float]) -> tuple[int, int, int | 
     return (first, last, None) if ended > last else (first, ended, ended)
 
 
-def _start_ms(run_dir: RunDirectory, start: Event) -> int:
+def _start_ms(events: Sequence[Event], start: Event) -> int:
     """Return when the program started, since the epoch, by the clock of a process of its.
 
     All processes of one machine share a clock that only goes forward.
     """
-    try:
-        events: Sequence[Event] = read_journal(run_dir.journal).events
-    except CaptureError:
-        events = ()
     own = next((event for event in events if event.kind == journal.START), start)
     return (own.epoch_ns - own.monotonic_ns + start.monotonic_ns) // 1_000_000
 

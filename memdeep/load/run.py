@@ -175,7 +175,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
     is_family = any(process.is_traced for process in processes)
     heaviest = moments(processes, times_s, MAX_MOMENTS) if is_family else []
     children, children_problems = find_children(
-        run_dir, processes, Axis(start, times_s, heaviest), names
+        run_dir, processes, Axis(start, times_s, heaviest, frozenset(filter(None, problems))), names
     )
     problems += births_problems + children_problems
     run = replace(
