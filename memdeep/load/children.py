@@ -7,8 +7,8 @@ of its own.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field, replace
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
@@ -16,10 +16,11 @@ from memdeep.heap.choice import reader_of, reason_for_memray
 from memdeep.heap.family import ChildHeap, Moment
 from memdeep.heap.header import read_header
 from memdeep.heap.native_names import RunSymbols
-from memdeep.heap.parts import Part, TimeCut
+from memdeep.heap.parts import Asked, Part, TimeCut
 from memdeep.heap.reader import CaptureReader
 from memdeep.heap.stacks import Owner, StackTreeBuilder
 from memdeep.load.journal import read_journal
+from memdeep.load.split import Question
 from memdeep.model import Process
 from memdeep.record.how import MOMENT_MS
 from memdeep.rundir import journal
@@ -34,12 +35,14 @@ NEAREST_MS = MOMENT_MS // 2  # a cut is made at the next record of the time: so 
 class Axis:
     """The times of the program's run that captures are cut at.
 
-    ``start`` is the start of the program, ``times_s`` are those of its checkpoints.
+    ``start`` is the start of the program, ``times_s`` are those of its checkpoints. ``questions``
+    are for the captures of single processes, by index.
     """
 
     start: Event
     times_s: Sequence[float]
     moments: Sequence[Moment]
+    questions: Mapping[int, Sequence[Question]] = field(default_factory=dict)
 
 
 @frozen
@@ -106,9 +109,10 @@ def _child(
     born_s = process.start_s or 0.0
     first, last, ended = _lived(process, axis.times_s)
     ends = [((segment, True), axis.times_s[segment], None) for segment in range(first, last)]
+    questions = axis.questions.get(owner.process, ())
     inner = [
         ((moment.segment, False), moment.time_s, moment.number)
-        for moment in axis.moments
+        for moment in (*axis.moments, *(moment for moment, _ in questions))
         if first <= moment.segment <= last and born_s <= moment.time_s
     ]
     since_ms = start_ms - (start_ms if header.start_ms is None else header.start_ms)
@@ -118,7 +122,7 @@ def _child(
     )
     return Child(
         process=owner.process,
-        part=Part(capture, first, last, len(cuts), cuts=cuts, owner=owner),
+        part=Part(capture, first, last, len(cuts), cuts=cuts, owner=owner, asked=_asked(questions)),
         reader=reader_of(capture, reason_for_memray(capture), {}, names),
         start_ms=start_ms,
         ended=ended,
@@ -155,9 +159,15 @@ def _start_ms(run_dir: RunDirectory, start: Event) -> int:
     return (own.epoch_ns - own.monotonic_ns + start.monotonic_ns) // 1_000_000
 
 
-def with_moments(part: Part, start_ms: int, moments: Sequence[Moment]) -> Part:
-    """Return a part of the program's own with cuts at those of ``moments`` that lie in it."""
+def with_moments(
+    part: Part, start_ms: int, moments: Sequence[Moment], questions: Sequence[Question] = ()
+) -> Part:
+    """Return a part of the program's own with cuts at those of ``moments`` that lie in it.
+
+    So for those of ``questions``, too.
+    """
     inner = [moment for moment in moments if part.first <= moment.segment <= part.last]
+    inner += [moment for moment, _ in questions if part.first < moment.segment <= part.last]
     if not inner:
         return part
     header = read_header(part.capture)
@@ -168,6 +178,11 @@ def with_moments(part: Part, start_ms: int, moments: Sequence[Moment]) -> Part:
             after=min(part.markers, moment.segment - max(1, part.first)),
             moment=moment.number,
         )
-        for moment in inner
+        for moment in sorted(inner, key=lambda one: (one.segment, one.time_s))
     )
-    return replace(part, cuts=cuts, markers=part.markers + len(cuts))
+    asked = _asked(questions)
+    return replace(part, cuts=cuts, markers=part.markers + len(cuts), asked=asked)
+
+
+def _asked(questions: Sequence[Question]) -> dict[int, Asked]:
+    return {moment.number: asked for moment, asked in questions}

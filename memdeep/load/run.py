@@ -17,6 +17,7 @@ from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import HeapPart, Part, damage_of, join
 from memdeep.heap.reader import CaptureReader
+from memdeep.heap.split import Fork, with_split_off
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.heap.tracemalloc import read_snapshots
 from memdeep.load import checkpoints, consistency
@@ -25,6 +26,7 @@ from memdeep.load.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.load.journal import read_journal
 from memdeep.load.missed import missed
 from memdeep.load.processes import Outside, highest_sum, moments, read_processes
+from memdeep.load.split import find_split, with_pages
 from memdeep.load.traced import Traced, align_parts, lost
 from memdeep.model import (
     CaptureFile,
@@ -68,7 +70,7 @@ class Recording:
     ``start_ms`` is the start of the run since the epoch. ``sources`` are lines that were stored
     with the run. ``is_capture`` is True for one capture without a run directory. ``children`` are
     the captures of the processes that the program started; ``moments`` are those at which these
-    held most.
+    held most, ``forks`` are those of them that split off pages.
     """
 
     run: Run
@@ -82,6 +84,7 @@ class Recording:
     is_capture: bool = False
     children: tuple[Child, ...] = ()
     moments: tuple[Moment, ...] = ()
+    forks: tuple[Fork, ...] = ()
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
         """Read the heap of all processes, with a peak for each group of stretches.
@@ -118,7 +121,10 @@ class Recording:
                 problems.append(lost(error))
         own = join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
         at_moments = {number: alive for heap in heaps for number, alive in heap.at_moments.items()}
-        return join_family(own, at_moments, children, groups, self.moments)
+        of_all = join_family(own, at_moments, children, groups, self.moments)
+        heaps += [child.part for child in children]
+        in_ranges = {number: found for heap in heaps for number, found in heap.in_ranges.items()}
+        return with_split_off(of_all, self.forks, in_ranges)
 
 
 def load_run(run_dir: RunDirectory) -> Recording:
@@ -165,10 +171,12 @@ def load_run(run_dir: RunDirectory) -> Recording:
     times_s = [point.time_s for point in points]
     is_family = any(process.is_traced for process in processes)
     heaviest = moments(processes, times_s, MAX_MOMENTS) if is_family else []
+    split = find_split(run_dir, processes, start, times_s, len(heaviest))
+    processes = with_pages(processes, split.forks)
     children, children_problems = find_children(
-        run_dir, processes, Axis(start, times_s, heaviest), names
+        run_dir, processes, Axis(start, times_s, heaviest, split.questions), names
     )
-    problems += births_problems + children_problems
+    problems += births_problems + children_problems + [*split.problems]
     run = replace(
         _run(meta, exit_of(meta, end, origins), points, _rss_curve(samples, points, offset_s)),
         processes=processes if meta.processes or len(processes) > 1 else (),
@@ -183,7 +191,10 @@ def load_run(run_dir: RunDirectory) -> Recording:
         run=run,
         parts=tuple(
             with_moments(
-                replace(part, threads=[point.thread for point in points]), start_ms, heaviest
+                replace(part, threads=[point.thread for point in points]),
+                start_ms,
+                heaviest,
+                split.questions.get(0, ()),
             )
             for part in captures.parts
         ),
@@ -195,6 +206,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         readers=captures.readers(names, readings),
         children=children,
         moments=tuple(heaviest),
+        forks=split.forks,
     )
 
 
