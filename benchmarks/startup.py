@@ -22,6 +22,7 @@ def measure(console: Console, place: Path, rounds: int) -> None:
     table.add_column("÷ import memray", justify="right")
     run_dir = str(place / "small")
     memdeep = [sys.executable, "-m", "memdeep"]
+    flamegraph = [sys.executable, "-m", "memray", "flamegraph", "--force", "-o", str(place / "f")]
     commands.seconds(
         [*memdeep, "run", "--quiet", "--force", "--no-report", "-o", run_dir, str(SMALL)]
     )
@@ -32,6 +33,7 @@ def measure(console: Console, place: Path, rounds: int) -> None:
             "memdeep --version": [*memdeep, "--version"],
             "memdeep --help": [*memdeep, "--help"],
             "memdeep report, small run": [*memdeep, "report", "--quiet", run_dir],
+            "memray flamegraph, same run": [*flamegraph, str(place / "small" / "capture.bin")],
         },
         rounds,
     )

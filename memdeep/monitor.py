@@ -3,7 +3,8 @@
 Works alone under plain `python`, where it logs the resident size (RSS) of the process. Under
 `memdeep run` each call is a marker in the trace as well. Before `init_global_monitor` there is
 only the marker: no file, no thread, no output. A forked child has no global monitor until it
-makes one of its own; that of its parent remains with the parent.
+makes one of its own; that of its parent remains with the parent, whose report has a summary of
+those that its children made.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ def init_global_monitor(
     former, _monitor = get_global_monitor(), monitor
     if former is not None:
         former.close()
+    monitor.join_family()
     monitor.start_background_monitor()
     return monitor
 

@@ -73,7 +73,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
     from memdeep.analysis.findings import Seen, findings
     from memdeep.analysis.outline import MAX_OPEN, outline
     from memdeep.analysis.patterns import patterns
-    from memdeep.analysis.phases import heap_curve, phases
+    from memdeep.analysis.phases import Figures, heap_curve, phases
     from memdeep.model import Report
     from memdeep.model.redaction import redacted
     from memdeep.sources import store
@@ -90,7 +90,8 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
         problems.append(f"{outlined.left_out:,} spans are not shown as phases: {others}.")
     run = replace(run, problems=tuple(problems))
     on_step("Finding the culprits")
-    found_phases = phases(run, heap, outlined.phases)
+    figures = Figures(run, heap)
+    found_phases = phases(figures, outlined.phases)
     on_step("Weighing the findings")
     sources = store.NOTHING
     if options.source is not False:
@@ -116,7 +117,11 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
         sources=sources.lines,
         private_files=sources.private_files,
         death=death(run, heap, found_phases),
-        patterns=patterns(run, heap, found_phases),
+        own_reports={
+            process: analyse(own, lambda step: None, options)
+            for process, own in recording.own_recordings.items()
+        },
+        patterns=patterns(figures, found_phases),
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter
 
 from memdeep.model import Alive, Culprit, Frame, LargeAllocation, Origin, StackBytes, StackTree
 
 MAX_CULPRITS = 20
+Line = tuple[str, int]
+
 _NO_CALL = -1  # what was allocated in the frame itself
 
 
@@ -66,14 +68,18 @@ class ChargedLines:
         return self._lines[self.frame_ids[node]]
 
     def culprits(
-        self, stacks: Iterable[StackBytes], total_bytes: int, least_bytes: int = 0
+        self,
+        stacks: Iterable[StackBytes],
+        total_bytes: int,
+        least_bytes: int = 0,
+        resident_shares: Mapping[Line, float] | None = None,
     ) -> tuple[Culprit, ...]:
         """Find the lines that hold the most of ``stacks``, at most 20, largest first.
 
         After the first, only those that hold ``least_bytes``. Memory of memdeep itself is left
-        out.
+        out. ``resident_shares`` are those that are known and not 1; without them, none is known.
         """
-        lines: dict[tuple[str, int], _Charge] = {}
+        lines: dict[Line, _Charge] = {}
         for stack in stacks:
             if stack.bytes > 0 and not self._is_ours[frame_id := self.frame_ids[stack.node]]:
                 line = self._lines[frame_id]
@@ -86,8 +92,12 @@ class ChargedLines:
         ranked = sorted(lines.items(), key=_largest_first)[:MAX_CULPRITS]
         return tuple(
             [
-                self._culprit(charge, total_bytes)
-                for place, (_, charge) in enumerate(ranked)
+                self._culprit(
+                    charge,
+                    total_bytes,
+                    None if resident_shares is None else resident_shares.get(line, 1.0),
+                )
+                for place, (line, charge) in enumerate(ranked)
                 if place == 0 or charge.bytes >= least_bytes
             ]
         )
@@ -111,7 +121,7 @@ class ChargedLines:
                 lines[line] = Culprit(self.frame(one.node), one.node, one.bytes, 1, share)
         return tuple(lines.values())[:MAX_CULPRITS]
 
-    def _culprit(self, charge: _Charge, total_bytes: int) -> Culprit:
+    def _culprit(self, charge: _Charge, total_bytes: int, resident_share: float | None) -> Culprit:
         node = charge.stacks[0].node
         branch_bytes: tuple[int, ...] = ()
         if len(charge.stacks) > 1:
@@ -123,6 +133,9 @@ class ChargedLines:
             allocations=charge.allocations,
             share=charge.bytes / total_bytes if total_bytes > 0 else 0.0,
             branch_bytes=branch_bytes,
+            resident_bytes=None
+            if resident_share is None or self._tree.process(node)  # others' mappings are not read
+            else round(charge.bytes * resident_share),
         )
 
     def _from_charged(self, node: int) -> Sequence[int]:

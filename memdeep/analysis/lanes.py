@@ -76,7 +76,7 @@ class Open(Begun, Generic[S]):
     crossing: _Crossing[S] | None = None
 
     def copy(self) -> Open[S]:
-        """Copy the span for the end of a run: there nothing can cross any more."""
+        """Copy the span for the end of a run."""
         held = self.segments
         segments = _Segments(held.at, held.rows.copy(), held.has_points)
         return Open(self.begin, self.key, self.is_waiting, self.spans.copy(), segments)
@@ -118,16 +118,27 @@ class Lane(Generic[S]):
         return self._open[1:]
 
     @property
+    def depth(self) -> int:
+        """The number of open spans."""
+        return len(self._open) - 1
+
+    @property
     def is_idle(self) -> bool:
         """Tell whether nothing is kept of the strand."""
         return len(self._open) == 1 and not self._guessed
 
     def copy(self, above: Above[S] | None) -> Lane[S]:
-        """Copy the strand for the end of a run: there nothing can cross any more."""
+        """Copy the strand for the end of a run."""
         lane = Lane(self._open[0].begin, self._new_sum, self._ends, above)
         lane._open = [span.copy() for span in self._open]
         lane._guessed = list(self._guessed)
         return lane
+
+    def cross_no_more(self) -> None:
+        """Forget the points kept for spans that may cross: at the end of a run none can."""
+        self._crossings.clear()
+        for span in self._open:
+            span.crossing = None
 
     def innermost(self, before: Checkpoint) -> Open[S]:
         """Return the latest open span that began before ``before``, or `outermost`."""

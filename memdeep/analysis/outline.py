@@ -102,8 +102,14 @@ class Outliner(Generic[S]):
         for strand, lane in self._lanes.items():
             run._lanes[strand] = lane.copy(run._above(strand))
         run._main = run._lanes[MAIN_THREAD, None]
-        run._end_all(end, died=died)
-        whole = run._main.outermost
+        return run.ended(end, died=died)
+
+    def ended(self, end: Checkpoint, *, died: bool) -> Rows[S]:
+        """Return the phases as `until` does, of a run that ends here: this one is used up."""
+        for lane in self._lanes.values():
+            lane.cross_no_more()
+        self._end_all(end, died=died)
+        whole = self._main.outermost
         whole.segments.stop(end, end)
         whole.spans.merge(whole.segments.rows)
         return whole.spans.with_threads_joined()
@@ -158,7 +164,7 @@ class Outliner(Generic[S]):
             segments.at = end
 
     def _count(self) -> int:
-        return sum(len(lane.spans) for lane in self._lanes.values())
+        return sum([lane.depth for lane in self._lanes.values()])
 
     def _begin(self, point: Checkpoint, key: Key) -> None:
         if isinstance(key, int) and self._ends is None:
@@ -285,7 +291,7 @@ def outline(checkpoints: Sequence[Checkpoint], *, died: bool) -> Outline:
     outliner = Outliner(checkpoints[0], _Stretches, ends)
     for point in checkpoints[1:-1]:
         outliner.add(point)
-    rows = outliner.until(checkpoints[-1], died=died)
+    rows = outliner.ended(checkpoints[-1], died=died)
     found = _listed(rows, _beside_spans(rows, checkpoints), checkpoints)
     return Outline(with_overlaps(found, by_thread=True), outliner.left_out)
 

@@ -7,17 +7,16 @@ that is why none was made. Where the budget did not allow one, the parts are not
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from functools import cache
+from operator import sub
 from typing import NamedTuple
 
-from memdeep.analysis.culprits import ChargedLines
-from memdeep.model import Checkpoint, Culprit, Heap, Parts, Residency, Stretch
+from memdeep.analysis.culprits import ChargedLines, Line
+from memdeep.model import Checkpoint, Heap, Parts, Residency, Stretch
 from memdeep.model.sums import sum_of_known
 
 MOVED_BYTES = 4 << 20  # between two readings, where there could have been one in between
-
-Line = tuple[str, int]
 
 
 class _Standing(NamedTuple):
@@ -30,6 +29,13 @@ class _Standing(NamedTuple):
     allocator: int
     unseen: int
     tracer: int
+
+
+class _Near(NamedTuple):
+    """The place of the reading that stands for a checkpoint, and the figures there, if known."""
+
+    place: int
+    standing: _Standing | None
 
 
 class Readings:
@@ -45,6 +51,8 @@ class Readings:
         self._places = [one.checkpoint for one in self._readings]
         self._standings = [self._at(one) for one in self._readings]
         self._lines: dict[int, dict[Line, float]] = {}
+        # A phase begins where another ends, and a pattern where one of its members does.
+        self._near = cache(self._find)
 
     def parts(
         self, stretches: Sequence[Stretch], rss_delta: int | None, heap_delta: int | None
@@ -57,12 +65,10 @@ class Readings:
         if rss_delta is None:
             return None
         if heap_delta is not None and self._readings:
-            starts = [self._standing(one.start) for one in stretches]
-            ends = [self._standing(one.end) for one in stretches]
-            before = [one for one in starts if one is not None]
-            after = [one for one in ends if one is not None]
-            if len(before) == len(after) == len(stretches):
-                return _measured(before, after, rss_delta)
+            ends = [(self._standing(one.start), self._standing(one.end)) for one in stretches]
+            known = [(start, end) for start, end in ends if start is not None and end is not None]
+            if len(known) == len(stretches):
+                return _measured(known, rss_delta)
         file = sum_of_known(
             [
                 _growth(
@@ -74,21 +80,14 @@ class Readings:
         )
         return Parts(heap_delta, file, unknown=rss_delta - (heap_delta or 0) - (file or 0))
 
-    def with_resident(self, culprits: Sequence[Culprit], checkpoint: int) -> tuple[Culprit, ...]:
-        """Return ``culprits`` with what of their bytes was resident at ``checkpoint``.
+    def resident_shares(self, checkpoint: int) -> Mapping[Line, float] | None:
+        """Return the resident share of what each line holds, where that is not all of it.
 
-        A line's bytes of one phase share alike in what of all its live bytes was.
+        A line's bytes of one phase share alike in what of all its live bytes is resident. Return
+        None if no reading stands for ``checkpoint``.
         """
-        place = self._near(checkpoint)
-        if place is None:
-            return tuple(culprits)
-        shares, line = self._resident_shares(self._readings[place]), self._charged.line
-        return tuple(
-            replace(one, resident_bytes=round(one.bytes * shares.get(line(one.node), 1.0)))
-            if self._heap.tree.process(one.node) == 0
-            else one
-            for one in culprits
-        )
+        near = self._near(checkpoint)
+        return None if near is None else self._resident_shares(self._readings[near.place])
 
     def _at(self, reading: Residency) -> _Standing:
         total = self._heap.at_checkpoints[reading.checkpoint] or 0
@@ -103,27 +102,29 @@ class Readings:
         )
 
     def _standing(self, checkpoint: int) -> _Standing | None:
-        place = self._near(checkpoint)
-        moved = None if place is None else self._moved(self._places[place], checkpoint)
-        if place is None or moved is None:
-            return None
-        alive, resident, file, *others = self._standings[place]
-        _, mapped, heap = moved
-        return _Standing(alive + heap, max(0, resident + heap), file + mapped, *others)
+        near = self._near(checkpoint)
+        return None if near is None else near.standing
 
-    def _near(self, checkpoint: int) -> int | None:
-        """Return the place of the reading that stands for ``checkpoint``.
-
-        That is the one at it, or else the one before or after it.
-        """
+    def _find(self, checkpoint: int) -> _Near | None:
+        """Find the reading at ``checkpoint``, or else the one before or after it if it is near."""
         place = bisect_left(self._places, checkpoint)
         if place < len(self._places) and self._places[place] == checkpoint:
-            return place
+            return self._moved_on(place, self._moved(checkpoint, checkpoint))
         for near in range(max(0, place - 1), min(place + 1, len(self._places))):
             moved = self._moved(self._places[near], checkpoint)
             if moved is not None and max(map(abs, moved)) < MOVED_BYTES:
-                return near
+                return self._moved_on(near, moved)
         return None
+
+    def _moved_on(self, place: int, moved: tuple[int, int, int] | None) -> _Near:
+        """Return a reading with the figures that it has after the heap and the files have grown."""
+        if moved is None:
+            return _Near(place, None)
+        _, mapped, heap = moved
+        alive, resident, file, *others = self._standings[place]
+        return _Near(
+            place, _Standing(alive + heap, max(0, resident + heap), file + mapped, *others)
+        )
 
     def _moved(self, start: int, end: int) -> tuple[int, int, int] | None:
         """Return the growth of the RSS, of its mapped part and of the heap between checkpoints."""
@@ -160,20 +161,21 @@ class Readings:
         return shares
 
 
-def _measured(before: Sequence[_Standing], after: Sequence[_Standing], rss_delta: int) -> Parts:
+def _measured(ends: Sequence[tuple[_Standing, _Standing]], rss_delta: int) -> Parts:
     """Return the parts of the growth in stretches by the figures at their starts and ends."""
-    sums = (map(sum, zip(*figures, strict=True)) for figures in (before, after))
-    grown = _Standing(*(end - start for start, end in zip(*sums, strict=True)))
-    untouched = min(0, grown.resident - grown.alive)
+    changes = [map(sub, end, start) for start, end in ends]
+    alive, resident, *others = map(sum, zip(*changes, strict=True))
+    file, shared, allocator, unseen, tracer = others
+    untouched = min(0, resident - alive)
     return Parts(
-        heap=grown.resident - untouched,
-        file=grown.file,
-        shared=grown.shared,
-        allocator=grown.allocator,
+        heap=resident - untouched,
+        file=file,
+        shared=shared,
+        allocator=allocator,
         untouched=untouched,
-        unseen=grown.unseen,
-        tracer=grown.tracer,
-        unknown=rss_delta - grown.resident - sum(grown[2:]),
+        unseen=unseen,
+        tracer=tracer,
+        unknown=rss_delta - resident - sum(others),
     )
 
 

@@ -9,15 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from memdeep.analysis.alike import alike, numbered, shared
-from memdeep.analysis.phases import with_figures
+from memdeep.analysis.phases import Figures
 from memdeep.model import (
-    Heap,
     Pattern,
     Peak,
     Phase,
     PhaseKind,
     PhaseOutline,
-    Run,
     Stretch,
 )
 
@@ -28,11 +26,11 @@ MIN_OTHERS = 8  # members of any other row: a few steps of like names are told o
 Group = tuple[str, PhaseKind, tuple[int, ...]]  # of phases: their pattern, their kind, their places
 
 
-def patterns(run: Run, heap: Heap, phases: Sequence[Phase]) -> tuple[Pattern, ...]:
+def patterns(figures: Figures, phases: Sequence[Phase]) -> tuple[Pattern, ...]:
     """Find the rows that phases of one parent are folded into, and give them their figures.
 
     What is inside the members of a row is folded as well: within each of them, and for all of them
-    together (``within``). ``heap`` has a peak for each of ``phases``.
+    together (``within``).
     """
     inside: dict[int | None, list[int]] = {}
     for place, phase in enumerate(phases):
@@ -56,7 +54,7 @@ def patterns(run: Run, heap: Heap, phases: Sequence[Phase]) -> tuple[Pattern, ..
                 if _is_of_like_insides(phases, inside, group)
             ]
         number += 1
-    return _with_figures(run, heap, phases, found)
+    return _with_figures(figures, phases, found)
 
 
 def _groups(phases: Sequence[Phase], places: Iterable[int]) -> Iterator[Group]:
@@ -103,7 +101,7 @@ def _is_beneath(phases: Sequence[Phase], place: int | None, folded: set[int]) ->
 
 
 def _with_figures(
-    run: Run, heap: Heap, phases: Sequence[Phase], found: Sequence[tuple[Group, int | None]]
+    figures: Figures, phases: Sequence[Phase], found: Sequence[tuple[Group, int | None]]
 ) -> tuple[Pattern, ...]:
     outlines = []
     for (pattern, kind, members), within in found:
@@ -112,7 +110,7 @@ def _with_figures(
         stretches = _joined(s for place in members for s in phases[place].outline.stretches)
         outlines.append(PhaseOutline(pattern, kind, first.depth, parent, stretches))
     peaks = [_highest(phases[place].peak for place in members) for (*_, members), _ in found]
-    summed = with_figures(run, replace(heap, peaks=tuple(peaks)), outlines, {})
+    summed = figures.of(outlines, peaks, {})
     return tuple(
         Pattern(_of_members(phase, [phases[place] for place in members]), members, within)
         for phase, ((*_, members), within) in zip(summed, found, strict=True)

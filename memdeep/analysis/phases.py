@@ -5,7 +5,7 @@ Also draws the heap over time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import NamedTuple
@@ -46,51 +46,122 @@ NOISE = 0.05  # by this share the heap may grow more than the RSS and be residen
 MIN_CULPRIT_SHARE = 1 / 10_000
 
 
-def phases(run: Run, heap: Heap, outlines: Sequence[PhaseOutline]) -> tuple[Phase, ...]:
+def phases(figures: Figures, outlines: Sequence[PhaseOutline]) -> tuple[Phase, ...]:
     """Give the phases of ``outlines`` their figures; leave out quiet gaps beside spans.
 
     A span's own figures include those of the phases inside it. A phase of a thread is charged with
     what `Charging` says; without the threads of stacks, those that overlap are marked.
     """
+    heap, checkpoints = figures.heap, figures.checkpoints
     if not has_threads(heap.tree):
         outlines = with_overlaps(outlines, by_thread=False)
-    own = own_heaps(heap, outlines, Charging(heap.tree, outlines, len(run.checkpoints)))
-    keep = _telling(run.checkpoints, heap, outlines, own)
+    own = own_heaps(heap, outlines, Charging(heap.tree, outlines, len(checkpoints)))
+    keep = _telling(checkpoints, heap, outlines, own)
     new_places = {place: number for number, place in enumerate(keep)}
-    return with_figures(
-        run,
-        replace(heap, peaks=tuple(heap.peaks[place] for place in keep)),
+    return figures.of(
         [_beneath(outlines[place], new_places) for place in keep],
+        [heap.peaks[place] for place in keep],
         {new_places[place]: one for place, one in own.items() if place in new_places},
     )
 
 
-def with_figures(
-    run: Run, heap: Heap, outlines: Sequence[PhaseOutline], own: Mapping[int, OwnHeap]
-) -> tuple[Phase, ...]:
-    """Give each of ``outlines`` its figures; ``heap`` has a peak for each of them.
+class Figures:
+    """Works out the figures of phases; holds what those of all phases of a run rest on."""
 
-    ``own`` has the heaps of those that are not charged with all that was allocated meanwhile.
-    """
-    charged = ChargedLines(heap.tree)
-    readings = Readings(run.checkpoints, heap.of_program, charged)
-    workers = Workers(run, heap)
-    by_process = workers.moved([outline.stretches for outline in outlines])
-    figured = []
-    for place, account in enumerate(_accounts(heap, outlines, own, charged.groups)):
-        outline = outlines[place]
-        height = _height(heap, outline, heap.peaks[place], own.get(place))
-        held = None
-        if height is not None:
-            held = _phase_heap(heap, charged, readings, outline, height, account)
-        # Which phase of which thread a process belongs to is not known.
-        is_whole = held is not None and place not in own
-        shares = workers.shares(by_process[place], held.peak) if held and is_whole else ()
-        phase = _phase(readings, outline, held, own.get(place), shares)
-        if shares:
-            phase = _with_pss(phase, workers.pss_delta(outline.stretches))
-        figured.append(phase)
-    return tuple(figured)
+    def __init__(self, run: Run, heap: Heap) -> None:
+        self.checkpoints = run.checkpoints
+        self.heap = heap
+        self._lines = ChargedLines(heap.tree)
+        self._readings = Readings(run.checkpoints, heap.of_program, self._lines)
+        self._workers = Workers(run, heap)
+        self._passed = None if heap.transients is None else _Passed(heap, heap.transients)
+        self._largest: dict[int, list[LargeAllocation]] = {}  # by birth
+        for one in heap.largest or ():
+            self._largest.setdefault(one.born, []).append(one)
+
+    def of(
+        self,
+        outlines: Sequence[PhaseOutline],
+        peaks: Sequence[Peak | None],
+        own: Mapping[int, OwnHeap],
+    ) -> tuple[Phase, ...]:
+        """Give each of ``outlines`` its figures; ``peaks`` has a peak of the process for each.
+
+        ``own`` has the heaps of those that are not charged with all that was allocated meanwhile.
+        """
+        stretches = [outline.stretches for outline in outlines]
+        all_moved = self.heap.lifetimes.moved(stretches, self._lines.groups)
+        by_process = self._workers.moved(stretches)
+        figured = []
+        for place, (outline, peak, moved) in enumerate(
+            zip(outlines, peaks, all_moved, strict=True)
+        ):
+            its_own = own.get(place)
+            height = _height(self.heap, outline, peak, its_own)
+            heap = None
+            if height is not None:
+                account = self._account(outline, moved, its_own)
+                heap = self._phase_heap(outline, height, account)
+            shares: tuple[GroupShare, ...] = ()
+            # Which phase of which thread a process belongs to is not known.
+            if heap is not None and its_own is None:
+                shares = self._workers.shares(by_process[place], heap.peak)
+            phase = _phase(self._readings, outline, heap, its_own, shares)
+            if shares:
+                phase = _with_pss(phase, self._workers.pss_delta(outline.stretches))
+            figured.append(phase)
+        return tuple(figured)
+
+    def _account(self, outline: PhaseOutline, moved: Moved, own: OwnHeap | None) -> _Account:
+        passed = largest = None
+        if own is not None:
+            moved = own.moved(self._lines.groups)
+        if self._passed is not None:  # all that passed is in an own heap already
+            passed = (0, 0) if own is not None else self._passed.within(outline.stretches)
+        if self.heap.largest is not None:
+            largest = own.largest if own is not None else self._largest_in(outline.stretches)
+        return _Account(moved, passed, largest)
+
+    def _largest_in(self, stretches: Sequence[Stretch]) -> list[LargeAllocation]:
+        return [
+            one
+            for stretch in stretches
+            for segment in stretch.segments
+            for one in self._largest.get(segment, ())
+        ]
+
+    def _phase_heap(self, outline: PhaseOutline, height: _Height, account: _Account) -> PhaseHeap:
+        lines, moved, peak = self._lines, account.moved, height.peak
+        retained_bytes = sum([stack.bytes for stack in moved.retained])
+        freed_bytes = sum([stack.bytes for stack in moved.freed])
+        churn_bytes = allocations = None
+        if account.passed is not None:
+            churn_bytes = moved.churn_bytes + account.passed[0]
+            allocations = moved.churn_allocations + account.passed[1]
+            allocations += sum([stack.allocations for stack in moved.retained])
+        least_bytes = round(MIN_CULPRIT_SHARE * (self.heap.peak_bytes or 0))
+        shares = self._readings.resident_shares(outline.stretches[-1].end)
+        return PhaseHeap(
+            start_bytes=height.start,
+            end_bytes=height.end,
+            delta_bytes=height.delta,
+            deltas_bytes=height.deltas,
+            retained_bytes=retained_bytes,
+            kept_bytes=moved.kept_bytes,
+            freed_bytes=freed_bytes,
+            peak=peak,
+            culprits=lines.culprits(moved.retained, retained_bytes, least_bytes, shares),
+            peak_culprits=()
+            if peak.stacks is None
+            else lines.culprits_alive(peak.stacks, peak.bytes, least_bytes),
+            freed_culprits=lines.culprits(moved.freed, freed_bytes, least_bytes),
+            churn_bytes=churn_bytes,
+            allocations=allocations,
+            largest=None
+            if account.largest is None
+            else lines.largest(account.largest, retained_bytes + (churn_bytes or 0)),
+            process_peak=height.process_peak,
+        )
 
 
 def _phase(
@@ -107,7 +178,7 @@ def _phase(
     # The RSS is that of the process: where others moved memory too, nothing tells whose it is.
     parts = None
     if own is None or not own.is_shared:
-        of_workers = sum(share.delta_bytes for share in workers)
+        of_workers = sum([share.delta_bytes for share in workers])
         of_program = None if heap is None else heap.delta_bytes - of_workers
         parts = readings.parts(outline.stretches, rss_delta, of_program)
     return Phase(
@@ -176,37 +247,6 @@ class _Account(NamedTuple):
     largest: Sequence[LargeAllocation] | None
 
 
-def _accounts(
-    heap: Heap, outlines: Sequence[PhaseOutline], own: Mapping[int, OwnHeap], groups: Sequence[int]
-) -> Iterator[_Account]:
-    """Yield the account of each phase; ``own`` are the heaps of those that have one."""
-    all_moved = heap.lifetimes.moved([outline.stretches for outline in outlines], groups)
-    passed = None if heap.transients is None else _Passed(heap, heap.transients)
-    by_birth: dict[int, list[LargeAllocation]] = {}
-    for one in heap.largest or ():
-        by_birth.setdefault(one.born, []).append(one)
-    for place, (outline, moved) in enumerate(zip(outlines, all_moved, strict=True)):
-        if place in own:
-            yield _Account(
-                own[place].moved(groups),
-                # All that passed is in it already.
-                passed=None if passed is None else (0, 0),
-                largest=None if heap.largest is None else own[place].largest,
-            )
-            continue
-        largest = [
-            one
-            for stretch in outline.stretches
-            for segment in stretch.segments
-            for one in by_birth.get(segment, ())
-        ]
-        yield _Account(
-            moved,
-            passed=None if passed is None else passed.within(outline.stretches),
-            largest=None if heap.largest is None else largest,
-        )
-
-
 class _Passed:
     """Bytes and allocations freed in the segment of their birth, summed up to each checkpoint."""
 
@@ -263,47 +303,6 @@ def _height(
     return _Height(own.start_bytes, own.end_bytes, known, own.peak, peak)
 
 
-def _phase_heap(
-    heap: Heap,
-    charged: ChargedLines,
-    readings: Readings,
-    outline: PhaseOutline,
-    height: _Height,
-    account: _Account,
-) -> PhaseHeap:
-    moved, peak = account.moved, height.peak
-    retained_bytes = sum([stack.bytes for stack in moved.retained])
-    freed_bytes = sum([stack.bytes for stack in moved.freed])
-    churn_bytes = allocations = None
-    if account.passed is not None:
-        churn_bytes = moved.churn_bytes + account.passed[0]
-        allocations = moved.churn_allocations + account.passed[1]
-        allocations += sum([stack.allocations for stack in moved.retained])
-    least_bytes = round(MIN_CULPRIT_SHARE * (heap.peak_bytes or 0))
-    culprits = charged.culprits(moved.retained, retained_bytes, least_bytes)
-    return PhaseHeap(
-        start_bytes=height.start,
-        end_bytes=height.end,
-        delta_bytes=height.delta,
-        deltas_bytes=height.deltas,
-        retained_bytes=retained_bytes,
-        kept_bytes=moved.kept_bytes,
-        freed_bytes=freed_bytes,
-        peak=peak,
-        culprits=readings.with_resident(culprits, outline.stretches[-1].end),
-        peak_culprits=()
-        if peak.stacks is None
-        else charged.culprits_alive(peak.stacks, peak.bytes, least_bytes),
-        freed_culprits=charged.culprits(moved.freed, freed_bytes, least_bytes),
-        churn_bytes=churn_bytes,
-        allocations=allocations,
-        largest=None
-        if account.largest is None
-        else charged.largest(account.largest, retained_bytes + (churn_bytes or 0)),
-        process_peak=height.process_peak,
-    )
-
-
 def _difference(start: int | None, end: int | None) -> int | None:
     return None if start is None or end is None else end - start
 
@@ -328,8 +327,9 @@ def _telling(
 
     def is_quiet_gap(place: int) -> bool:
         outline = outlines[place]
-        is_beside_span = outline.stretches[0].start in edges or outline.stretches[-1].end in edges
-        if outline.kind is not PhaseKind.SEGMENT or not is_beside_span:
+        if outline.kind is not PhaseKind.SEGMENT:
+            return False
+        if outline.stretches[0].start not in edges and outline.stretches[-1].end not in edges:
             return False
         height = _height(heap, outline, heap.peaks[place], own.get(place))
         is_beside_others = outline.parent is None and outline.thread is not None

@@ -39,6 +39,8 @@ class Rows(Generic[S]):
 
     def __iter__(self) -> Iterator[Row[S]]:
         """Yield the rows in the order of their first start."""
+        if not self._by_name:  # as it is within most rows
+            return iter(())
         rows = [row for same in self._by_name.values() for row in same]
         return iter(sorted(rows, key=lambda row: row.start))
 
@@ -49,8 +51,10 @@ class Rows(Generic[S]):
         begin, end = ends
         thread = begin.thread if kind is PhaseKind.SPAN else None
         same = self._by_name.setdefault((kind, name, thread), [])
-        row = next((row for row in same if row.end <= begin.index), None)
-        if row is None:
+        for row in same:
+            if row.end <= begin.index:
+                break
+        else:
             row = Row(name, kind, begin.index, 0, self._new_sum(), Rows(self._new_sum))
             same.append(row)
         row.sum.add(begin, end, complete=complete)
@@ -94,8 +98,8 @@ class Rows(Generic[S]):
                 before.end = row.end
                 before.sum.merge(row.sum)
                 before.inside.merge(row.inside)
-        for same in rows._by_name.values():
-            for row in same:
+        for row in rows:
+            if row.inside._by_name:
                 row.inside = row.inside.with_threads_joined()
         return rows
 

@@ -34,8 +34,9 @@ def touched(
     No more is said than was resident at the end of the phases.
     """
     found = []
+    changed = _changed(phases, resident)
     for kind in (FindingKind.FILE, FindingKind.SHARED, FindingKind.TOUCHED):
-        for charge in charges(phases, _became_resident(phases, resident, kind), lines):
+        for charge in charges(phases, _became_resident(changed, resident, kind), lines):
             there = _resident(resident.last(charge.end), kind)
             stacks = [
                 StackBytes(node, min(size, there.get(node, 0)), count)
@@ -50,30 +51,44 @@ def touched(
     return found
 
 
-def _became_resident(
-    phases: Sequence[Phase], resident: ResidentHeap, kind: FindingKind
-) -> dict[int, list[Lifetime]]:
-    """Find what became resident in each innermost phase, as bytes that never died."""
+class _Changed(NamedTuple):
+    """The end of a stretch of a phase, with the readings before its start and before its end."""
+
+    phase: int
+    end: int
+    first: Reading | None
+    last: Reading
+
+
+def _changed(phases: Sequence[Phase], resident: ResidentHeap) -> Sequence[_Changed]:
+    """List the stretches of the innermost phases in which there was a reading."""
     parents = {phase.outline.parent for phase in phases}
-    kept: dict[int, list[Lifetime]] = {}
+    found = []
     for place, phase in enumerate(phases):
         if place in parents:
             continue
         for stretch in phase.outline.stretches:
-            start, end = resident.last(stretch.start), resident.last(stretch.end)
-            if end is None or end.checkpoint <= stretch.start:
-                continue  # nothing has changed in it
-            grown = _resident(end, kind)
-            if kind is FindingKind.TOUCHED:
-                grown = {} if start is None else _filled(resident, start, end)
-            else:
-                before = _resident(start, kind)
-                grown = {node: size - before.get(node, 0) for node, size in grown.items()}
-            kept.setdefault(place, []).extend(
-                Lifetime(node, stretch.end, None, size, 1)
-                for node, size in grown.items()
-                if size > 0
-            )
+            last = resident.last(stretch.end)
+            if last is not None and last.checkpoint > stretch.start:
+                found.append(_Changed(place, stretch.end, resident.last(stretch.start), last))
+    return found
+
+
+def _became_resident(
+    changed: Sequence[_Changed], resident: ResidentHeap, kind: FindingKind
+) -> dict[int, list[Lifetime]]:
+    """Find what became resident in each phase, as bytes that never died."""
+    kept: dict[int, list[Lifetime]] = {}
+    for place, end, first, last in changed:
+        grown = _resident(last, kind)
+        if kind is FindingKind.TOUCHED:
+            grown = {} if first is None else _filled(resident, first, last)
+        else:
+            before = _resident(first, kind)
+            grown = {node: size - before.get(node, 0) for node, size in grown.items()}
+        kept.setdefault(place, []).extend(
+            Lifetime(node, end, None, size, 1) for node, size in grown.items() if size > 0
+        )
     return kept
 
 

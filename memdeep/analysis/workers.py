@@ -6,7 +6,7 @@ eight rows.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
@@ -65,8 +65,8 @@ class Workers:
     def pss_delta(self, stretches: Sequence[Stretch]) -> int | None:
         """Return the growth of the PSS of all processes but the program; None if it was not read.
 
-        It was read from outside, at other moments than those of the checkpoints: the nearest
-        reading stands for each.
+        It was read from outside, at other moments than those of the checkpoints: the last reading
+        before each stands for it.
         """
         others = [process for process in self._run.processes[1:] if process.curve]
         if not others:
@@ -119,14 +119,17 @@ def processes_of(heap: Heap, stacks: Iterable[StackBytes]) -> tuple[int, ...]:
 
 
 def _size_at(process: Process, time_s: float) -> int:
-    """Return the reading of a process nearest to a moment; 0 before its birth and after its end."""
+    """Return the last reading of a process before a moment; 0 before its birth and after its end.
+
+    What is read after a checkpoint may have come of it. The first reading stands for what was
+    before it.
+    """
     start_s = 0.0 if process.start_s is None else process.start_s
     end_s = float("inf") if process.end_s is None else process.end_s
     if not start_s <= time_s <= end_s:
         return 0
-    place = bisect_left(process.curve, time_s, key=_time_s)
-    near = process.curve[max(0, place - 1) : place + 1]
-    return min(near, key=lambda sample: abs(sample.time_s - time_s)).bytes
+    place = bisect_right(process.curve, time_s, key=_time_s)
+    return process.curve[max(0, place - 1)].bytes
 
 
 def _time_s(sample: Sample) -> float:

@@ -34,6 +34,7 @@ MEMORY_RECORD = 0x02
 FIRST_FLAG = 1
 SECOND_FLAG = 2
 RECORD_BYTES = 40
+_MEMORY = bytes([MEMORY_RECORD])
 _PAGE_BYTES = 4096
 _MAX_PLACES_BYTES = 1 << 28
 _CHUNK_BYTES = 4 << 20
@@ -109,11 +110,10 @@ def _matched(
             if marker.offset > size - RECORD_BYTES:
                 continue
             found = _read_at(file, marker.offset)
-            original = bytes([THREAD_RECORD]) + marks.name(marker.sequence).encode() + b"\x00"
             figure = figures(marker.sequence)
             # A marker that the journal does not know must not count for another checkpoint.
-            wanted = original if figure is None else encode_records(figure)
-            if not _is_marker(found, original, wanted):
+            wanted = _as_recorded(marker) if figure is None else encode_records(figure)
+            if found != wanted and not _is_marker(found, _as_recorded(marker), wanted):
                 continue
             if figure is None:
                 others.add(marker.sequence)
@@ -129,9 +129,13 @@ def _read_at(file: BinaryIO, offset: int) -> bytes:
     return file.read(RECORD_BYTES)
 
 
+def _as_recorded(marker: Marker) -> bytes:
+    return bytes([THREAD_RECORD]) + marks.name(marker.sequence).encode() + b"\x00"
+
+
 def _is_marker(found: bytes, original: bytes, wanted: bytes) -> bool:
     """Tell whether ``found`` is a marker: as recorded, replaced, or begun to be replaced."""
-    if found in (wanted, original):
+    if found == original:
         return True
     done = next((n for n in range(len(found)) if found[n] != wanted[n]), len(found))
     return found[done:] == original[done:] or _is_replaced(found)
@@ -169,10 +173,8 @@ def encode_records(figures: MarkerFigures) -> bytes:
     """Encode the two memory records (40 bytes) that take a marker's place."""
     rss_bytes = figures.rss_bytes // _PAGE_BYTES * _PAGE_BYTES
     time = _padded_varint(figures.since_start_ms, 9)
-    return b"".join(
-        bytes([MEMORY_RECORD]) + _padded_varint(rss_bytes + flag, 10) + time
-        for flag in (FIRST_FLAG, SECOND_FLAG)
-    )
+    first, second = (_padded_varint(rss_bytes + flag, 10) for flag in (FIRST_FLAG, SECOND_FLAG))
+    return _MEMORY + first + time + _MEMORY + second + time
 
 
 @lru_cache(maxsize=4096)  # checkpoints follow one another fast, and the RSS changes by pages

@@ -189,17 +189,17 @@ def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -
     """
     peaks = dict(heap.peaks)
     for place, stretches in enumerate(groups):
-        covered = {
-            checkpoint
+        covered = [
+            checkpoint - heap.part.first
             for stretch in stretches
             if heap.part.holds(stretch)
             for checkpoint in range(stretch.start, stretch.end + 1)
-        }
+        ]
         if covered:
-            highest = max(covered, key=lambda k: heap.at_checkpoints[k - heap.part.first])
-            size = heap.at_checkpoints[highest - heap.part.first]
+            highest = max(covered, key=heap.at_checkpoints.__getitem__)
+            size = heap.at_checkpoints[highest]
             if place not in peaks or peaks[place].bytes < size:
-                peaks[place] = Peak(size, None, heap.lifetimes.alive_at(highest))
+                peaks[place] = Peak(size, None, heap.lifetimes.alive_at(heap.part.first + highest))
     return replace(heap, peaks=peaks)
 
 
@@ -262,7 +262,8 @@ def _known(figures: Sequence[Item | None]) -> list[Item] | None:
 
 
 def _peak(parts: Sequence[HeapPart], place: int, stretches: Sequence[Stretch]) -> Peak | None:
-    if not all(any(heap.part.holds(stretch) for heap in parts) for stretch in stretches):
-        return None
+    for stretch in stretches:
+        if not any(heap.part.holds(stretch) for heap in parts):
+            return None
     peaks = [heap.peaks[place] for heap in parts if place in heap.peaks]
     return max(peaks, key=lambda peak: peak.bytes, default=None)

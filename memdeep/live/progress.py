@@ -6,6 +6,7 @@ million checkpoints make it slow. Shows nothing.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from memdeep.rundir import journal, labels, samples
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 from memdeep.rundir.meta import Meta, decode_meta
+from memdeep.rundir.samples import ProcessSample
 from memdeep.rundir.tail import Tail
 
 CELLS = 60
@@ -29,7 +31,11 @@ SAME_PROCESS_S = 60.0  # how far the clocks of a process's start and of its firs
 
 @dataclass(slots=True)
 class Resident:
-    """The RSS of the process tree at ``time_ms``, its peak, and the RSS of the program alone."""
+    """The memory of the process tree at ``time_ms``, its peak, and the RSS of the program alone.
+
+    The memory of several processes is the sum of their PSS, as last read; where the system does not
+    tell it, of their RSS.
+    """
 
     time_ms: int = 0
     bytes: int | None = None
@@ -54,6 +60,8 @@ class RunProgress:
         self._meta_version: tuple[int, int, int] | None = None
         self._journal = Tail(run_dir.journal)
         self._samples = Tail(run_dir.samples)
+        self._has_shares = False
+        self._tick: list[ProcessSample] = []
         self._now_us = 0
         self._heard_s = self._sampled_s = time.monotonic()
 
@@ -186,14 +194,22 @@ class RunProgress:
         self._heard_s = self._sampled_s = time.monotonic()
         resident = self.resident
         pid = self.start.pid if self.start is not None else None
-        for sample in samples.decode_samples(lines.decode("ascii", "replace")):
-            is_same = sample.time_ms == resident.time_ms and resident.bytes is not None
-            resident.bytes = sample.rss_bytes + ((resident.bytes or 0) if is_same else 0)
-            resident.time_ms = sample.time_ms
-            resident.peak_bytes = max(resident.peak_bytes or 0, resident.bytes)
-            if sample.pid == pid:
-                resident.program_bytes = sample.rss_bytes
-            self.curve.add(sample.time_ms, resident.bytes)
+        read = samples.decode_samples(lines.decode("ascii", "replace"))
+        for time_ms, group in itertools.groupby(read, lambda sample: sample.time_ms):
+            same = self._tick if time_ms == resident.time_ms else []  # read up to its middle
+            self._tick = tree = [*same, *group]
+            for sample in tree:
+                if sample.pid == pid:
+                    resident.program_bytes = sample.rss_bytes
+            self._has_shares |= tree[0].pss_bytes is not None
+            size_bytes = samples.tree_bytes(tree)
+            if size_bytes is None and not self._has_shares:
+                size_bytes = sum(sample.rss_bytes for sample in tree)
+            resident.time_ms = time_ms
+            if size_bytes is not None:
+                resident.bytes = size_bytes
+                resident.peak_bytes = max(resident.peak_bytes or 0, size_bytes)
+                self.curve.add(time_ms, size_bytes)
 
 
 class Curve:

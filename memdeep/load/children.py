@@ -6,6 +6,7 @@ of its own.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
@@ -16,18 +17,17 @@ from memdeep.heap.choice import reader_of, reason_for_memray
 from memdeep.heap.family import ChildHeap, Moment
 from memdeep.heap.header import read_header
 from memdeep.heap.native_names import RunSymbols
-from memdeep.heap.parts import Asked, Part, TimeCut
+from memdeep.heap.parts import Asked, HeapPart, Part, TimeCut
 from memdeep.heap.reader import CaptureReader
 from memdeep.heap.stacks import Owner, StackTreeBuilder
 from memdeep.load.journal import read_journal
 from memdeep.load.split import Question
-from memdeep.model import Process
+from memdeep.model import DETACHED, Process
 from memdeep.record.how import MOMENT_MS
 from memdeep.rundir import journal
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 
-RUNNING = "running"
 NEAREST_MS = MOMENT_MS // 2  # a cut is made at the next record of the time: so at the nearest
 
 
@@ -51,7 +51,7 @@ class Child:
 
     ``start_ms`` is the start of the program by the clock of the process, since the epoch. ``ended``
     is the checkpoint that ends the segment in which the process ended, at ``end_s``; None if it was
-    alive at the last one.
+    alive at the last one: then it is read up to ``until_s``.
     """
 
     process: int
@@ -60,11 +60,12 @@ class Child:
     start_ms: int
     ended: int | None
     end_s: float | None
+    until_s: float = math.inf
 
     def read(self, builder: StackTreeBuilder, on_step: Callable[[str], None]) -> ChildHeap:
         """Read its heap between the checkpoints of the program. Raises CaptureError."""
         part = self.reader.read_part(self.part, (), builder, self.start_ms, on_step)
-        return ChildHeap(part, self.process, self.ended, self.end_s)
+        return ChildHeap(up_to(part, self.until_s), self.process, self.ended, self.end_s)
 
 
 def find_children(
@@ -108,7 +109,10 @@ def _child(
     start_ms = _start_ms(run_dir, axis.start)
     born_s = process.start_s or 0.0
     first, last, ended = _lived(process, axis.times_s)
-    ends = [((segment, True), axis.times_s[segment], None) for segment in range(first, last)]
+    ends = [
+        ((segment, True), axis.times_s[segment], None)
+        for segment in range(first, last + (ended is None))  # what outlived the run is cut there
+    ]
     questions = axis.questions.get(owner.process, ())
     inner = [
         ((moment.segment, False), moment.time_s, moment.number)
@@ -127,6 +131,7 @@ def _child(
         start_ms=start_ms,
         ended=ended,
         end_s=None if ended is None else process.end_s,
+        until_s=math.inf if ended is not None else axis.times_s[-1],
     )
 
 
@@ -139,7 +144,7 @@ def _lived(process: Process, times_s: Sequence[float]) -> tuple[int, int, int | 
     last = len(times_s) - 1
     born_s = process.start_s or 0.0
     first = min(max(1, bisect_right(times_s, born_s)), last)
-    if process.verdict == RUNNING:
+    if process.verdict == DETACHED:
         return first, last, None
     end_s = born_s if process.end_s is None else process.end_s
     ended = max(first, bisect_left(times_s, end_s))
@@ -159,30 +164,50 @@ def _start_ms(run_dir: RunDirectory, start: Event) -> int:
     return (own.epoch_ns - own.monotonic_ns + start.monotonic_ns) // 1_000_000
 
 
-def with_moments(
-    part: Part, start_ms: int, moments: Sequence[Moment], questions: Sequence[Question] = ()
+def with_cuts(
+    part: Part,
+    start_ms: int,
+    moments: Sequence[Moment],
+    questions: Sequence[Question] = (),
+    until_s: float | None = None,
 ) -> Part:
     """Return a part of the program's own with cuts at those of ``moments`` that lie in it.
 
-    So for those of ``questions``, too.
+    So at those of ``questions``. If it lasts to the end of the run, it is cut at ``until_s`` too.
     """
     inner = [moment for moment in moments if part.first <= moment.segment <= part.last]
     inner += [moment for moment, _ in questions if part.first < moment.segment <= part.last]
-    if not inner:
-        return part
     header = read_header(part.capture)
     since_ms = start_ms - (start_ms if header.start_ms is None else header.start_ms)
-    cuts = tuple(
-        TimeCut(
-            time_ms=round(since_ms + 1000 * moment.time_s) - NEAREST_MS,
-            after=min(part.markers, moment.segment - max(1, part.first)),
-            moment=moment.number,
+
+    def cut(time_s: float, after: int, moment: int | None = None) -> TimeCut:
+        return TimeCut(round(since_ms + 1000 * time_s) - NEAREST_MS, after, moment)
+
+    cuts = [
+        cut(
+            moment.time_s,
+            min(part.markers, moment.segment - max(1, part.first)),
+            moment.number,
         )
         for moment in sorted(inner, key=lambda one: (one.segment, one.time_s))
-    )
-    asked = _asked(questions)
-    return replace(part, cuts=cuts, markers=part.markers + len(cuts), asked=asked)
+    ]
+    if until_s is not None and part.last == len(part.threads) - 1:
+        cuts.append(cut(until_s, part.markers))
+    if not cuts:
+        return part
+    markers = part.markers + len(cuts)
+    return replace(part, cuts=tuple(cuts), markers=markers, asked=_asked(questions))
 
 
 def _asked(questions: Sequence[Question]) -> dict[int, Asked]:
     return {moment.number: asked for moment, asked in questions}
+
+
+def up_to(heap: HeapPart, end_s: float) -> HeapPart:
+    """Return ``heap`` without what was read of it after ``end_s``: a cut is a checkpoint's only."""
+    curve = tuple(sample for sample in heap.curve if sample.time_s <= end_s)
+    if len(curve) == len(heap.curve):
+        return heap
+    known = [*(sample.bytes for sample in curve), *heap.at_checkpoints]
+    peaks = [peak.bytes for peak in heap.peaks.values()]
+    return replace(heap, curve=curve, peak_bytes=max([*known, *peaks], default=0))

@@ -6,6 +6,8 @@ parent says in its facts of the run. A process that only one of the two knows is
 
 from __future__ import annotations
 
+import math
+import os
 import signal
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -17,7 +19,7 @@ from memdeep.frozen import frozen
 from memdeep.heap import origins as owners
 from memdeep.heap.family import Moment
 from memdeep.heap.stacks import without_own
-from memdeep.model import MAIN_THREAD, Frame, Process, Sample
+from memdeep.model import DETACHED, MAIN_THREAD, Frame, Process, Sample
 from memdeep.model import Origin as Owner
 from memdeep.rundir import births
 from memdeep.rundir.births import Birth, Ended, Origin, Started
@@ -42,12 +44,14 @@ _SERVER = "multiprocessing.forkserver"
 class Outside:
     """What was seen of the processes from outside.
 
-    ``offset_s`` is the time of the program's start by the clock of ``samples``.
+    ``offset_s`` is the time of the program's start by the clock of ``samples``. ``end_s`` is
+    when the run ended, infinite where the parent did not see it.
     """
 
     meta: Meta
     samples: Sequence[ProcessSample]
     offset_s: float
+    end_s: float = math.inf
 
 
 @dataclass(slots=True)
@@ -67,14 +71,20 @@ def read_processes(
 
     ``events`` are those of the program's journal, of which the first is its start.
     """
-    lines, problems = _read(run_dir)
+    lines, problems = _read(run_dir, events[0].monotonic_ns + outside.end_s * 1e9)
     family = _Family(lines, events, outside, origins)
     return family.processes(), problems
 
 
-def _read(run_dir: RunDirectory) -> tuple[_Lines, list[str]]:
+def read_births(run_dir: RunDirectory) -> Sequence[Birth]:
+    """Return the births of a run, as far as they can be read."""
+    return _read(run_dir, math.inf)[0].births
+
+
+def _read(run_dir: RunDirectory, until_ns: float) -> tuple[_Lines, list[str]]:
+    """Read the lines written up to ``until_ns``: what outlived the run goes on writing."""
     found = _Lines()
-    if not run_dir.births.exists():
+    if not os.path.lexists(run_dir.births):
         return found, []
     try:
         read = read_lines(run_dir.births, MAX_LINES)
@@ -82,6 +92,8 @@ def _read(run_dir: RunDirectory) -> tuple[_Lines, list[str]]:
         return found, [f"{error.message} Where processes came from is not known."]
     lines, damaged = births.decode(read.content)
     for line in lines:
+        if not isinstance(line, Origin) and line.monotonic_ns > until_ns:
+            continue
         if isinstance(line, Birth) and line.ancestors:
             found.births.append(line)
         elif isinstance(line, Origin):
@@ -249,7 +261,7 @@ class _Family:
         end_s = until_s if process.end_s is None and until_s is not None else process.end_s
         verdict, seen = process.verdict, self._seen.get(process.pid)
         if verdict is None and end_s is None and process.how != "run" and last_s is not None:
-            verdict = "running" if last_s > self._end_s - STILL_S else None
+            verdict = DETACHED if last_s > self._end_s - STILL_S else None
         if seen is not None and seen.verdict is not None and process.how != "run":
             verdict = seen.verdict
         pss = [sample.pss_bytes for sample in samples if sample.pss_bytes is not None]

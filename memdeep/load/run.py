@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
 
@@ -21,10 +23,11 @@ from memdeep.heap.split import Fork, with_split_off
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.heap.tracemalloc import read_snapshots
 from memdeep.load import checkpoints, consistency
-from memdeep.load.children import Axis, Child, find_children, with_moments
+from memdeep.load.children import Axis, Child, find_children, up_to, with_cuts
 from memdeep.load.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.load.journal import read_journal
 from memdeep.load.missed import missed
+from memdeep.load.own_runs import shared_symbols
 from memdeep.load.processes import Outside, highest_sum, moments, read_processes
 from memdeep.load.split import find_split, with_pages
 from memdeep.load.traced import Traced, align_parts, lost
@@ -34,6 +37,7 @@ from memdeep.model import (
     Exit,
     Heap,
     Mode,
+    Process,
     Run,
     Sample,
     Stretch,
@@ -49,7 +53,7 @@ from memdeep.rundir.long_file import read_lines
 from memdeep.rundir.mappings import Reading
 from memdeep.rundir.mappings import decode as decode_mappings
 from memdeep.rundir.meta import Meta, decode_meta
-from memdeep.rundir.samples import ProcessSample, decode_samples
+from memdeep.rundir.samples import ProcessSample, decode_samples, tree_bytes
 from memdeep.sources import store as source_store
 from memdeep.sources.lines import Sources
 from memdeep.symbols import store as symbol_store
@@ -70,7 +74,9 @@ class Recording:
     ``start_ms`` is the start of the run since the epoch. ``sources`` are lines that were stored
     with the run. ``is_capture`` is True for one capture without a run directory. ``children`` are
     the captures of the processes that the program started; ``moments`` are those at which these
-    held most, ``forks`` are those of them that split off pages.
+    held most, ``forks`` are those of them that split off pages. What was allocated after
+    ``until_s`` is not counted. ``own_recordings`` are those of the processes (indices) that set
+    checkpoints themselves.
     """
 
     run: Run
@@ -85,6 +91,8 @@ class Recording:
     children: tuple[Child, ...] = ()
     moments: tuple[Moment, ...] = ()
     forks: tuple[Fork, ...] = ()
+    until_s: float = math.inf
+    own_recordings: Mapping[int, Recording] = field(default_factory=dict)
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
         """Read the heap of all processes, with a peak for each group of stretches.
@@ -106,7 +114,8 @@ class Recording:
         for part in self.parts:
             reader = self.readers[part.capture]
             try:
-                heaps.append(reader.read_part(part, groups, builder, self.start_ms, on_step))
+                read_part = reader.read_part(part, groups, builder, self.start_ms, on_step)
+                heaps.append(up_to(read_part, self.until_s))
             except CaptureError as error:
                 if self.is_capture:
                     raise
@@ -136,11 +145,13 @@ def load_run(run_dir: RunDirectory) -> Recording:
     read = read_journal(run_dir.journal)
     events = read.events
     start = start_of(run_dir, events)
+    outside, outside_problems = seen_outside(run_dir, meta, start)
+    samples, offset_s = outside.samples, outside.offset_s
+    if meta.has_outlived:
+        events = tuple(event for event in events if event.time_us / 1e6 <= outside.end_s)
     end = next((event for event in events if event.kind == journal.EXIT), None)
-    samples, samples_problem = _read_samples(run_dir.samples, start)
     traced = _traced(run_dir, events, start, meta)
     captures = _choose(run_dir, traced)
-    offset_s, meta_problem = _offset_s(meta, start)
     points = checkpoints.join(
         start,
         traced.ordered,
@@ -161,12 +172,11 @@ def load_run(run_dir: RunDirectory) -> Recording:
     origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package, meta.own_paths)
     dumps, dumps_problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
     problems = [
-        *(*read.problems, samples_problem, *traced.problems, *captures.problems),
-        *(meta_problem, sources_problem, names_problem),
+        *(*read.problems, *outside_problems, *traced.problems, *captures.problems),
+        *(sources_problem, names_problem),
         *[event.label for event in events if event.kind == journal.PROBLEM][:MAX_PROBLEMS],
         dumps_problem,
     ]
-    outside = Outside(meta, samples, offset_s)
     processes, births_problems = read_processes(run_dir, [start, *events], outside, origins)
     times_s = [point.time_s for point in points]
     is_family = any(process.is_traced for process in processes)
@@ -180,7 +190,10 @@ def load_run(run_dir: RunDirectory) -> Recording:
     run = replace(
         _run(meta, exit_of(meta, end, origins), points, _rss_curve(samples, points, offset_s)),
         processes=processes if meta.processes or len(processes) > 1 else (),
-        peak_pss_bytes=highest_sum(processes) if len(processes) > 1 else None,
+        peak_rss_bytes=_peak_rss(samples, points, offset_s),
+        peak_pss_bytes=meta.peak_pss_bytes
+        if meta.peak_pss_bytes is not None or len(processes) < 2
+        else highest_sum(processes),
         captures=capture_files([part.capture for part in captures.parts]),
         stack_dumps=dumps,
         problems=tuple(dict.fromkeys((*meta.notes, *filter(None, problems)))),  # some are in both
@@ -190,11 +203,12 @@ def load_run(run_dir: RunDirectory) -> Recording:
     return Recording(
         run=run,
         parts=tuple(
-            with_moments(
+            with_cuts(
                 replace(part, threads=[point.thread for point in points]),
                 start_ms,
                 heaviest,
                 split.questions.get(0, ()),
+                outside.end_s if meta.has_outlived else None,
             )
             for part in captures.parts
         ),
@@ -205,9 +219,25 @@ def load_run(run_dir: RunDirectory) -> Recording:
         sources=sources,
         readers=captures.readers(names, readings),
         children=children,
+        own_recordings=_own_recordings(run_dir, processes),
         moments=tuple(heaviest),
         forks=split.forks,
+        until_s=outside.end_s if meta.has_outlived else math.inf,
     )
+
+
+def _own_recordings(run_dir: RunDirectory, processes: Sequence[Process]) -> dict[int, Recording]:
+    """Load the recordings of the processes that set checkpoints, as far as they can be read."""
+    found = {}
+    for place, process in enumerate(processes):
+        if process.directory is None:
+            continue
+        own = RunDirectory(run_dir.path / process.directory)
+        with suppress(CaptureError):
+            events = read_journal(own.journal).events
+            if any(event.kind in journal.CHECKPOINTS for event in events):
+                found[place] = load_run(own)
+    return found
 
 
 def read_meta(run_dir: RunDirectory) -> Meta:
@@ -225,6 +255,21 @@ def start_of(run_dir: RunDirectory, events: Sequence[Event]) -> Event:
         "Run the program without memdeep to see whether it starts.",
         EXIT_NO_INPUT,
     )
+
+
+def seen_outside(run_dir: RunDirectory, meta: Meta, start: Event) -> tuple[Outside, list[str]]:
+    """Read what the parent saw of the run that began with ``start``, and what is wrong with it."""
+    samples, samples_problem = _read_samples(run_dir.samples, start)
+    problems = [] if samples_problem is None else [samples_problem]
+    if not consistency.is_of_run(meta, start):
+        problems.append(
+            "meta.json is of another run than the journal: how the program was started and how "
+            "it ended need not be true of what is shown."
+        )
+        return Outside(meta, samples, 0.0), problems
+    offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
+    end_s = math.inf if meta.duration_s is None else max(0.0, meta.duration_s - offset_s)
+    return Outside(meta, samples, offset_s, end_s), problems
 
 
 def _traced(run_dir: RunDirectory, events: Sequence[Event], start: Event, meta: Meta) -> Traced:
@@ -283,19 +328,6 @@ def _choose(run_dir: RunDirectory, traced: Traced) -> _Captures:
     )
 
 
-def _offset_s(meta: Meta, start: Event) -> tuple[float, str | None]:
-    """Return the time from starting Python to the start of the run; 0 if ``meta`` is another's.
-
-    The second value is the sentence on that.
-    """
-    if consistency.is_of_run(meta, start):
-        return (start.monotonic_ns - meta.spawned_ns) / 1e9, None
-    return 0.0, (
-        "meta.json is of another run than the journal: how the program was started and how "
-        "it ended need not be true of what is shown."
-    )
-
-
 def directories_of(meta: Meta) -> tuple[str, ...]:
     """Return the directories that a library's relative path may be relative to.
 
@@ -313,7 +345,7 @@ def _read_names(
     """Read the stored names of native frames of the run that ended at ``until_s``."""
     if not native_names.is_installed():
         return None, None
-    stored, problem = symbol_store.read(run_dir.symbols)
+    stored, problem = symbol_store.read(shared_symbols(run_dir).symbols)
     return RunSymbols(stored, until_s, directories), problem
 
 
@@ -378,18 +410,19 @@ def _read_samples(path: Path, start: Event) -> tuple[Sequence[ProcessSample], st
 def _rss_curve(
     samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
 ) -> tuple[Sample, ...]:
-    """Return the RSS of all processes over time; a lone process adds its checkpoints' values."""
+    """Return the memory of all processes over time: of one its RSS, of several the sum of PSS.
+
+    Moments at which the PSS of several was not read are left out, unless it never was. A lone
+    process adds its checkpoints' values.
+    """
     trees: defaultdict[int, list[ProcessSample]] = defaultdict(list)
     for sample in samples:
         trees[sample.time_ms].append(sample)
+    has_shares = any(sample.pss_bytes is not None for sample in samples)
     curve = [
-        Sample(
-            time_ms / 1000 - offset_s,
-            sum(sample.rss_bytes for sample in tree),
-            sum_of_known([sample.rss_file_bytes for sample in tree]),
-        )
+        _sum(tree, time_ms / 1000 - offset_s)
         for time_ms, tree in trees.items()
-        if time_ms / 1000 >= offset_s
+        if time_ms / 1000 >= offset_s and not (has_shares and tree_bytes(tree) is None)
     ]
     if len({sample.pid for sample in samples}) <= 1:
         curve.extend(
@@ -398,6 +431,31 @@ def _rss_curve(
             if point.rss_bytes is not None
         )
     return tuple(sorted(curve, key=lambda sample: sample.time_s))
+
+
+def _peak_rss(
+    samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
+) -> int | None:
+    """Return the highest sum of RSS at one moment, or the highest RSS at a checkpoint."""
+    sums: defaultdict[int, int] = defaultdict(int)
+    for sample in samples:
+        if sample.time_ms / 1000 >= offset_s:
+            sums[sample.time_ms] += sample.rss_bytes
+    at_points = [point.rss_bytes for point in points if point.rss_bytes is not None]
+    return max([*sums.values(), *at_points], default=None)
+
+
+def _sum(tree: Sequence[ProcessSample], time_s: float) -> Sample:
+    """Add up the readings of all processes at one moment."""
+    size_bytes = tree_bytes(tree)
+    if len(tree) == 1 or size_bytes is None:
+        return Sample(
+            time_s,
+            sum(sample.rss_bytes for sample in tree),
+            sum_of_known([sample.rss_file_bytes for sample in tree]),
+        )
+    anonymous = sum_of_known([sample.pss_anon_bytes for sample in tree])
+    return Sample(time_s, size_bytes, None if anonymous is None else size_bytes - anonymous)
 
 
 def _run(
@@ -418,11 +476,7 @@ def _run(
         exit=seen,
         checkpoints=points,
         rss_curve=rss_curve,
-        peak_rss_bytes=max(
-            [sample.bytes for sample in rss_curve]
-            + [point.rss_bytes for point in points if point.rss_bytes is not None],
-            default=None,
-        ),
+        peak_rss_bytes=None,
         warning_bytes=meta.warning_bytes,
         critical_bytes=meta.critical_bytes,
         limit=limit_of(meta),

@@ -15,14 +15,18 @@ from pathlib import Path
 from memdeep.errors import CaptureError, OutputError
 from memdeep.heap import native_names
 from memdeep.heap.markers import Alignment
+from memdeep.heap.origins import Origins
 from memdeep.heap.replay import engine
 from memdeep.load.journal import read_journal
-from memdeep.load.run import directories_of, read_meta, start_of
+from memdeep.load.own_runs import Seen, write_own_runs
+from memdeep.load.processes import read_processes
+from memdeep.load.run import directories_of, read_meta, seen_outside, start_of
 from memdeep.load.traced import align_parts
 from memdeep.record.how import MEMRAY
 from memdeep.rundir import marker
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically
+from memdeep.rundir.meta import Meta
 
 
 def seal(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
@@ -39,17 +43,21 @@ def seal(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
         return
     on_step("Sealing the captures")
     with suppress(CaptureError):
-        _seal_captures(run_dir)
+        _seal(run_dir, meta)
     if meta.native and native_names.is_installed() and engine.is_built():
         native_names.store_names(run_dir, on_step, directories_of(meta))
 
 
-def _seal_captures(run_dir: RunDirectory) -> None:
+def _seal(run_dir: RunDirectory, meta: Meta) -> None:
     events = read_journal(run_dir.journal).events
-    traced = align_parts(run_dir, events, start_of(run_dir, events))
-    for number, alignment in traced.alignments.items():
+    start = start_of(run_dir, events)
+    for number, alignment in align_parts(run_dir, events, start).alignments.items():
         if alignment.changes:
             _change(run_dir.capture(number), run_dir.markers(number), alignment)
+    outside, _ = seen_outside(run_dir, meta, start)
+    origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package, meta.own_paths)
+    processes, _ = read_processes(run_dir, [start, *events], outside, origins)
+    write_own_runs(run_dir, Seen(start, outside, processes))
 
 
 def _change(capture: Path, places: Path, alignment: Alignment) -> None:

@@ -42,6 +42,7 @@ from memdeep.model.report import (
     Trend,
 )
 from memdeep.model.run import (
+    DETACHED,
     MAIN_THREAD,
     CaptureFile,
     Checkpoint,
@@ -56,6 +57,7 @@ from memdeep.model.run import (
 )
 
 __all__ = [
+    "DETACHED",
     "MAIN_THREAD",
     "Advice",
     "Alive",

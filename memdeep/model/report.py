@@ -20,6 +20,8 @@ class PhaseKind(Enum):
     SPAN = "span"
     SEGMENT = "segment"
 
+    __hash__ = object.__hash__  # each is there once; the one of Enum is slower
+
 
 @frozen
 class PhaseOutline:
@@ -470,7 +472,8 @@ class Report:
     ``heap_curve`` is the heap over time, the checkpoints included. ``sources`` holds the text of
     source lines, with their indentation, by file name and line number; lines that cannot be read,
     or whose file has changed since the run, are missing. ``private_files`` were left out because
-    they may hold secrets. ``death`` is None for a program that completed.
+    they may hold secrets. ``death`` is None for a program that completed. ``own_reports`` are those
+    of the processes (indices) that set checkpoints themselves, each by its own time.
     """
 
     run: Run
@@ -482,6 +485,7 @@ class Report:
     private_files: tuple[str, ...] = ()
     death: Death | None = None
     patterns: tuple[Pattern, ...] = ()
+    own_reports: Mapping[int, Report] = field(default_factory=dict)
 
     def source(self, frame: Frame) -> str | None:
         """Return the source line of ``frame``, stripped, or None if it is unknown or blank."""

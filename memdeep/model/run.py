@@ -12,6 +12,7 @@ from memdeep.model.heap import Frame, Origin, Sample
 from memdeep.model.statement import Problem, Statement
 
 MAIN_THREAD = "MainThread"
+DETACHED = "detached"  # the verdict on a process that outlived its run
 
 
 class CheckpointKind(Enum):
@@ -76,8 +77,8 @@ class Process:
     ``how`` is one of "run", "fork", "spawn", "forkserver", "subprocess", and "exec" for a program
     that took the place of an earlier one. ``started_by`` is the stack that started it, outermost
     first, in the thread ``thread`` of its parent; ``group`` is the index of the first process that
-    the same line started. ``end_s`` is when it ended or was last seen, ``verdict`` is "running" if
-    it outlived the run. ``directory`` is that of its own recording, below the run's; a process
+    the same line started. ``end_s`` is when it ended or was last seen, ``verdict`` is `DETACHED`
+    if it outlived the run. ``directory`` is that of its own recording, below the run's; a process
     without one is told from outside only.
 
     ``curve`` is its proportional set size (PSS) over time where it was read, and the RSS of the
@@ -152,7 +153,7 @@ class StackDump:
     """The Python stacks of all threads at the moment when RSS exceeded a limit.
 
     ``reason`` is the option that set the limit (``--kill-at``, ``--critical-mb``). ``time_s`` and
-    ``rss_bytes``, which is the RSS of the whole tree, are of the reading that exceeded it.
+    ``rss_bytes``, which is the memory of the whole tree, are of the reading that exceeded it.
     """
 
     reason: str
@@ -165,10 +166,11 @@ class StackDump:
 class Run:
     """A recorded run without its heap.
 
-    ``rss_curve`` is the RSS of the whole process tree, sampled from outside; ``peak_rss_bytes`` is
-    the highest of its readings and of those at the checkpoints. It counts a page that processes
-    share once for each; ``peak_pss_bytes``, the highest sum of their PSS, counts it once. None
-    where it was not read: a lone process needs none.
+    ``rss_curve`` is the memory of the whole process tree, sampled from outside: the RSS of a lone
+    process, of several the sum of their PSS, or of their RSS where PSS is not known.
+    ``peak_rss_bytes`` is the highest sum of RSS at one moment or at a checkpoint, which counts a
+    shared page once for each process; ``peak_pss_bytes`` is the highest sum of PSS, None if it was
+    never read.
     ``problems`` are sentences on what could not be recorded or read.
     """
 
@@ -191,3 +193,10 @@ class Run:
     limit: MemoryLimit | None = None
     stack_dumps: tuple[StackDump, ...] = ()
     captures: tuple[CaptureFile, ...] = ()
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """The most memory at one moment, each shared page once where that is known."""
+        if self.peak_pss_bytes is None:
+            return self.peak_rss_bytes
+        return max([self.peak_pss_bytes, *(sample.bytes for sample in self.rss_curve)])

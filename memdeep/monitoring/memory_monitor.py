@@ -18,6 +18,7 @@ from memdeep.record.recorder import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from memdeep.monitoring.family import Family
     from memdeep.monitoring.log_file import Log
 
 STOP_S = 5.0  # how long to wait for a look that is under way
@@ -69,6 +70,7 @@ class MemoryMonitor:
         start = Reading(None, resident.read_bytes(), datetime.now())
         self._history = History(start, self._thresholds.level(start.rss_bytes))
         self._format = LogFormat(start.rss_bytes, self._thresholds, self.lang)
+        self._family: Family | None = None
         self._log: Log = NoLog()
         try:
             self._log = open_log(log_file, max_bytes, backup_count)
@@ -96,8 +98,20 @@ class MemoryMonitor:
                 reading = Reading(text[:MAX_LABEL], rss_bytes, when)
                 self._history.add_checkpoint(reading, self._thresholds.level(rss_bytes))
                 self._write(lines)
+                self._tell(rss_bytes)
         except Exception as error:
             self._report_once(error)
+
+    def join_family(self) -> None:
+        """Let the monitors of ancestors report on this one, and this one on those of children."""
+        if self._family is None and self.is_of_this_process():
+            from memdeep.monitoring import family
+
+            try:
+                self._family = family.of_this_process()
+                self._tell(self._history.start.rss_bytes)
+            except OSError as error:
+                self._report_once(error)
 
     def start_background_monitor(self) -> None:
         """Read the resident size every ``check_interval`` seconds, in a daemon thread.
@@ -130,14 +144,15 @@ class MemoryMonitor:
         """Return the text report on the readings so far.
 
         Start, now, peak, total growth, the checkpoints in order, the ten largest growths, where
-        thresholds were crossed, and how to read all this.
+        thresholds were crossed, what the monitors of children have seen, and how to read all this.
         """
         from memdeep.monitoring.report_text import Facts, render
 
         now = Reading(None, resident.read_bytes(), datetime.now())
         highest_bytes = resident.read_highest_bytes()
         name = one_line(self.name)
-        facts = Facts(name, self._history, self._thresholds, now, highest_bytes)
+        members = () if self._family is None else self._family.members()
+        facts = Facts(name, self._history, self._thresholds, now, highest_bytes, members)
         if not self.is_of_this_process():  # the lock may be held by a thread of the parent
             return render(facts, self.lang)
         with self._lock:
@@ -165,8 +180,18 @@ class MemoryMonitor:
                     level = self._thresholds.level(rss_bytes)
                     self._history.add_reading(Reading(None, rss_bytes, when), level)
                     self._write(self._format.background_lines(rss_bytes, when))
+                    self._tell(rss_bytes)
             except Exception as error:
                 self._report_once(error)
+
+    def _tell(self, rss_bytes: int | None) -> None:
+        if self._family is not None:
+            from memdeep.monitoring.family import Member
+
+            history = self._history
+            sizes = (history.start.rss_bytes, rss_bytes, history.peak.rss_bytes)
+            name, label = one_line(self.name), history.peak.label
+            self._family.tell(Member(os.getpid(), name, sizes, history.count, label))
 
     def _write(self, lines: list[str]) -> None:
         if lines:

@@ -6,11 +6,13 @@ from memdeep.monitoring.log_format import Thresholds, change, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from memdeep.monitoring.family import Member
     from memdeep.monitoring.history import Crossing, History, Reading
 
 WIDTH = 80  # terminal cells
+MAX_MEMBERS = 100
 
 _ZH = {
     "title": "内存监控报告",
@@ -33,6 +35,13 @@ _ZH = {
     "crossings": "阈值跨越 (共 {count} 次)",
     "background": "后台监控",
     "none": "无",
+    "family": "子进程的监控 (共 {count} 个)",
+    "process": "进程",
+    "name": "名称",
+    "last": "最后",
+    "count": "检查点数",
+    "peak_at": "峰值位置",
+    "family_peaks": "各自峰值之和: {size}; 它们未必同时出现, 共享的内存页被重复计算",
     "guide": "阅读指南",
     "guide_last": "最后一个检查点 = 程序死亡前到达的位置",
     "guide_growth": "增长最大的一处 = 首要嫌疑",
@@ -60,6 +69,13 @@ _EN = {
     "crossings": "Threshold crossings ({count} in all)",
     "background": "background",
     "none": "none",
+    "family": "Monitors of child processes ({count} in all)",
+    "process": "Process",
+    "name": "Name",
+    "last": "Last",
+    "count": "Checkpoints",
+    "peak_at": "Peak at",
+    "family_peaks": "Sum of their peaks: {size} (of different moments; shared pages count twice)",
     "guide": "How to read this",
     "guide_last": "The last checkpoint = where the program died",
     "guide_growth": "The largest growth = the suspect",
@@ -72,7 +88,7 @@ WORDS = {"zh": _ZH, "en": _EN}
 class Facts:
     """Content of a report: the history, and the readings made when it is asked for."""
 
-    __slots__ = ("highest_bytes", "history", "name", "now", "thresholds")
+    __slots__ = ("highest_bytes", "history", "members", "name", "now", "thresholds")
 
     def __init__(
         self,
@@ -81,12 +97,14 @@ class Facts:
         thresholds: Thresholds,
         now: Reading,
         highest_bytes: int | None,
+        members: Sequence[Member] = (),
     ) -> None:
         self.name = name
         self.history = history
         self.thresholds = thresholds
         self.now = now
         self.highest_bytes = highest_bytes
+        self.members = members
 
 
 def render(facts: Facts, lang: str) -> str:
@@ -100,6 +118,9 @@ def render(facts: Facts, lang: str) -> str:
     lines += _growths(facts, words)
     lines += _section(words["crossings"].format(count=facts.history.crossings_count))
     lines += _crossings(facts, words)
+    if facts.members:
+        lines += _section(words["family"].format(count=len(facts.members)))
+        lines += _family(facts.members, words)
     lines += _section(words["guide"])
     lines += _guide(facts, words)
     lines.append("=" * WIDTH)
@@ -183,6 +204,24 @@ def _crossing(crossing: Crossing, words: dict[str, str]) -> list[str]:
     reading = crossing.reading
     levels = f"{crossing.before} → {crossing.after}"
     return [_time(reading), levels, f"RSS={size(reading.rss_bytes)}", _where(reading, words)]
+
+
+def _family(members: Sequence[Member], words: dict[str, str]) -> list[str]:
+    """Lay out the monitors of children by peak, the largest first, and the rest by number."""
+    ordered = sorted(members, key=lambda member: -(member.peak_bytes or 0))
+    titles = ("process", "start", "last", "peak", "count", "name", "peak_at")
+    rows = [[words[title] for title in titles]]
+    for member in ordered[:MAX_MEMBERS]:
+        sizes = (member.start_bytes, member.last_bytes, member.peak_bytes)
+        where = words["background"] if member.peak_label is None else member.peak_label
+        rows.append(
+            [str(member.pid), *map(size, sizes), str(member.checkpoints), member.name, where]
+        )
+    lines = _table(rows, "rrrrrll")
+    if len(members) > MAX_MEMBERS:
+        lines.append(f"  … +{len(members) - MAX_MEMBERS}")
+    total = sum(member.peak_bytes or 0 for member in members)
+    return [*lines, "  " + words["family_peaks"].format(size=size(total))]
 
 
 def _guide(facts: Facts, words: dict[str, str]) -> list[str]:

@@ -78,7 +78,7 @@ class Forks:
             tree.about_to_exec.clear()
             tree.renew()
             directory = None
-            if self._tracing.is_on and tree.follows and not becomes_other:
+            if self._tracing.goes_on and tree.follows and not becomes_other:
                 directory = tree.new_directory()
             if not becomes_other:
                 tree.born(births.FORK, directory, origin)

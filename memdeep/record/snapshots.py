@@ -20,6 +20,7 @@ WORTH_A_SNAPSHOT_BYTES = 64 * 1024
 class SnapshotTracer:
     """Traces Python's allocators, and writes what is alive when `mark` is called."""
 
+    goes_on = False  # in forked children
     __slots__ = ("_last_bytes", "_lock", "_open", "_path", "_stacks")
 
     def __init__(self, directory: str) -> None:

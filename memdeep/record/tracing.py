@@ -27,9 +27,9 @@ class Tracing:
         self._is_over = tracer is None
 
     @property
-    def is_on(self) -> bool:
-        """Tell if allocations are traced now."""
-        return self._is_on
+    def goes_on(self) -> bool:
+        """Tell if a child that is forked now would be traced too."""
+        return self._is_on and self._tracer is not None and self._tracer.goes_on
 
     def switch(self, on: bool, *, from_start: bool = False) -> None:
         """Trace from now on, or no longer. A failure is reported and does not reach the program."""

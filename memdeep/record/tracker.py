@@ -111,12 +111,17 @@ class MemrayTracer:
         self._running = tracker
         own_threads(1)  # memray's, which reads the RSS
 
+    @property
+    def goes_on(self) -> bool:
+        """Tell if memray traces what is forked now."""
+        return self._running is not None and self._how.children != NONE
+
     def obstacle_to_fork(self) -> "str | None":
         """Say why a forked child could not go on: memray would end it where it can write nothing.
 
         None if there is no reason.
         """
-        if self._running is None or self._how.children == NONE:
+        if not self.goes_on:
             return None
         directory = os.path.dirname(self._path)
         try:

@@ -94,7 +94,8 @@ class Tree:
         """Make a run directory for this process; None where there are enough, or it cannot be."""
         children = f"{self._path}/children"
         try:
-            if self._is_full or len(os.listdir(children)) > self._how.most_children:  # with `how`
+            os.makedirs(children, 0o700, exist_ok=True)
+            if self._is_full or len(os.listdir(children)) >= self._how.most_children:
                 self._is_full = True
                 return None
             number = 1
@@ -205,7 +206,6 @@ def plant(how: HowToRecord) -> Tree:
     os.close(os.open(f"{run_dir}/births.jsonl", flags, 0o600))
     tree = Tree(run_dir, how)
     if tree.follows:
-        os.makedirs(f"{run_dir}/children", 0o700, exist_ok=True)
         words = how.but(orders=-1, dumps_stacks=False).to_words()
         file = os.open(_how_file(run_dir), flags, 0o600)
         try:
@@ -224,7 +224,7 @@ def read_how(run_dir: str) -> HowToRecord:
 
 
 def _how_file(run_dir: str) -> str:
-    return f"{run_dir}/children/how"
+    return f"{run_dir}/how"
 
 
 def _command(is_redacted: bool) -> "list[str]":

@@ -6,7 +6,7 @@ Encodes the same as plain text. Knows rich, and prints nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Literal
@@ -21,8 +21,9 @@ from rich.text import Text
 from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.analysis.weights import small
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
-from memdeep.report import dying, sentences
+from memdeep.report import dying, processes, sentences
 from memdeep.report.options import DEFAULTS, ReportOptions
+from memdeep.report.processes import ProcessRow
 from memdeep.text import units
 from memdeep.text.language import Language, chosen
 from memdeep.text.safe import plain
@@ -32,13 +33,15 @@ COLUMNS = (
     ("phases.name", False),
     ("phases.thread", False),  # where more than one thread has phases
     ("phases.rss", True),
+    ("terminal.workers", True),  # where processes that the program started moved memory
     ("phases.heap", True),
     ("terminal.peak", True),
     ("terminal.explained", True),
     ("terminal.culprit", False),
     ("phases.duration", True),
 )
-THREAD, CULPRIT = 1, 6  # the places of their columns
+THREAD, WORKERS, PEAK, EXPLAINED, CULPRIT = 1, 3, 5, 6, 7  # the places of their columns
+LEFT_OUT_FIRST = (THREAD, EXPLAINED, PEAK)  # where figures would have to be cut
 WIDE = 100  # columns of a terminal that shows the last column of the table too
 MAX_CULPRIT_WIDTH = 20
 MAX_THREAD_WIDTH = 12
@@ -54,6 +57,21 @@ CALLED_SHOWN = 4
 NOTES: tuple[tuple[str, Callable[[Phase], bool], str], ...] = (
     ("†", lambda phase: phase.outline.overlaps, "phases.overlaps_meaning"),
     ("‡", lambda phase: phase.shares_rss, "phases.shares_rss_meaning"),
+)
+OF_HEAP = "*"  # behind a figure of workers whose PSS was not read
+MAX_PROCESS_ROWS = 8
+MAX_LINE_WIDTH = 20
+# The columns of processes that may be cut, in this order, and what is left of them at least.
+CUT_FIRST = {2: 8, 0: 16, 6: 12, 1: 10}
+# Keys of the words, and if the column of the processes holds figures.
+PROCESS_COLUMNS = (
+    ("processes.name", False),
+    ("processes.started_by", False),
+    ("processes.phase", False),
+    ("processes.times_heading", True),
+    ("processes.heap", True),
+    ("processes.pss", True),
+    ("processes.end", False),
 )
 VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
 
@@ -89,6 +107,8 @@ def verdict(report: Report, width: int, language: Language) -> RenderableType:
         Text(""),
         _table(report, width, language),
     ]
+    if len(report.run.processes) > 1:
+        parts.extend([Text(""), *_processes(report, width, language)])
     if report.findings:
         top = _top_finding(report, report.findings[0], width, language)
         parts.extend([Text(""), top])
@@ -120,8 +140,11 @@ def wrap(text: str, width: int) -> str:
 def _outcome(report: Report, width: int, language: Language) -> list[RenderableType]:
     end = report.run.exit
     ending = plain(sentences.outcome(report, language))
+    of_all = report.run.peak_pss_bytes is not None and len(report.run.processes) > 1
     peaks = language.say(
-        "terminal.peaks",
+        "terminal.peaks_pss" if of_all else "terminal.peaks",
+        n=len(report.run.processes),
+        pss_bytes=report.run.peak_bytes,
         rss_bytes=report.run.peak_rss_bytes,
         heap_bytes=report.heap.peak_bytes,
     )
@@ -149,7 +172,7 @@ def _death(report: Report, death: Death, width: int, language: Language) -> list
         for culprit in telling or death.culprits[:1]:
             where = Text(plain(sentences.location(culprit.frame)))
             _add_source(where, report, culprit)
-            grid.add_row(units.size(culprit.bytes), where)
+            grid.add_row(Text(units.size(culprit.bytes)), where)
         parts.append(Padding(grid, (0, 0, 0, 2)))
     if death.last_growth is not None:
         growth = dying.last_growth(report, death.last_growth, language)
@@ -160,7 +183,7 @@ def _death(report: Report, death: Death, width: int, language: Language) -> list
 def _table(report: Report, width: int, language: Language) -> RenderableType:
     """Lay out the phases, one a row; a narrow terminal does not get the last column.
 
-    Nor does it get the threads where figures would have to be cut for them.
+    Nor does it get those of `LEFT_OUT_FIRST` where figures would have to be cut for them.
     """
     folded = rows(report.phases, report.patterns)
     chosen = most_telling(folded, MAX_ROWS)
@@ -169,10 +192,13 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
     lines = [(_cells(report, row, language), _row_style(row.phase, most)) for row in shown]
     is_wide = width >= WIDE
     threads = {phase.outline.thread for phase in report.phases} - {None}
+    unused = set() if len(threads) > 1 else {THREAD}
+    if not any(map(_has_workers, report.phases)):
+        unused.add(WORKERS)
     told = [
         place
         for place in range(len(COLUMNS) if is_wide else len(COLUMNS) - 1)
-        if place != THREAD or len(threads) > 1
+        if place not in unused
     ]
     cells_wide = [
         max([cell_len(language.say(title))] + [cell_len(str(cells[place])) for cells, _ in lines])
@@ -180,9 +206,10 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
     ]
     cells_wide[THREAD] = min(cells_wide[THREAD], MAX_THREAD_WIDTH)
     cells_wide[CULPRIT] = min(cells_wide[CULPRIT], MAX_CULPRIT_WIDTH)
-    least = MIN_PHASE_WIDTH + sum(cells_wide[place] + 1 for place in told[1:])
-    if THREAD in told and width < least:
-        told.remove(THREAD)
+    for place in LEFT_OUT_FIRST if WORKERS in told else (THREAD,):
+        least = MIN_PHASE_WIDTH + sum(cells_wide[place] + 1 for place in told[1:])
+        if place in told and width < least:
+            told.remove(place)
     columns = [(language.say(COLUMNS[place][0]), COLUMNS[place][1]) for place in told]
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -192,20 +219,25 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
         show_edge=False,
     )
     widths = [cells_wide[place] for place in told]
-    gaps = (len(columns) - 1) * (3 if is_wide else 2)
+    gaps = (len(columns) - 1) * (3 if is_wide else 1)
     widths[0] = max(min(widths[0], width - gaps - sum(widths[1:])), MIN_PHASE_WIDTH)
     for (title, is_figure), most in zip(columns, widths, strict=True):
         justify: Literal["left", "right"] = "right" if is_figure else "left"
-        table.add_column(title, justify=justify, overflow="ellipsis", no_wrap=True, width=most)
+        table.add_column(
+            Text(title), justify=justify, overflow="ellipsis", no_wrap=True, width=most
+        )
     for cells, style in lines:
         cells[0] = _fit(Text.assemble(cells[0]), widths[0])
         cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[told.index(CULPRIT)])
-        table.add_row(*(cells[place] for place in told), style=style)
+        # As texts: rich would look for markup and for names of emoji in strings.
+        table.add_row(*(Text.assemble(cells[place]) for place in told), style=style)
     hidden = sum(row.phases for place, row in enumerate(folded) if place not in chosen)
     beneath = [] if not hidden else [language.say("terminal.more_phases", n=hidden)]
     for mark, is_so, key in NOTES:
         if any(is_so(row.phase) for row in shown):
             beneath.append(wrap(f"{mark} {language.say(key)}", width))
+    if any(_of_heap(row.phase) for row in shown):
+        beneath.append(wrap(f"{OF_HEAP} {language.say('terminal.workers_heap')}", width))
     return Group(table, *(Text(line, style="dim") for line in beneath))
 
 
@@ -227,11 +259,82 @@ def _cells(report: Report, row: Row, language: Language) -> list[str | Text]:
         name,
         plain(phase.outline.thread or units.UNKNOWN),
         units.signed_size(phase.rss_delta_bytes),
+        _workers(phase, language),
         units.signed_size(phase.heap_delta_bytes),
         units.size(phase.peak_bytes),
         units.UNKNOWN if ratio is None else f"{ratio * 100:.0f} %",
         plain(sentences.location(culprit.frame)) if culprit is not None else units.UNKNOWN,
         units.duration(phase.duration_s),
+    ]
+
+
+def _has_workers(phase: Phase) -> bool:
+    return bool(phase.workers) or phase.workers_pss_delta_bytes is not None
+
+
+def _of_heap(phase: Phase) -> bool:
+    return bool(phase.workers) and phase.workers_pss_delta_bytes is None
+
+
+def _workers(phase: Phase, language: Language) -> str:
+    """Return what the processes that the program started moved, and how many of them did."""
+    moved = sentences.moved_by_workers(phase)
+    if moved is None:
+        return units.UNKNOWN
+    size = units.signed_size(moved) + (OF_HEAP if _of_heap(phase) else "")
+    count = sentences.workers_that_moved(phase)
+    return language.say("terminal.workers_in", size=size, n=count) if moved and count else size
+
+
+def _processes(report: Report, width: int, language: Language) -> list[RenderableType]:
+    """Lay out the tree of processes, the ones that one line started in a row."""
+    found = processes.rows(report)
+    shown = processes.most_telling(report, found, MAX_PROCESS_ROWS)
+    heaps = processes.heaps(report)
+    lines = [_process_cells(report, found[place], heaps, language) for place in shown]
+    titles = [language.say(key) for key, _ in PROCESS_COLUMNS]
+    widths = [max(map(cell_len, column)) for column in zip(titles, *lines, strict=True)]
+    widths[1] = min(widths[1], MAX_LINE_WIDTH)
+    for place, least in CUT_FIRST.items():
+        over = sum(widths) + len(widths) - 1 - width
+        widths[place] = max(widths[place] - max(0, over), min(widths[place], least))
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        collapse_padding=True,
+        pad_edge=False,
+        show_edge=False,
+    )
+    for title, (_, is_figure), most in zip(titles, PROCESS_COLUMNS, widths, strict=True):
+        justify: Literal["left", "right"] = "right" if is_figure else "left"
+        table.add_column(title, justify=justify, overflow="ellipsis", no_wrap=True, width=most)
+    for place, cells in zip(shown, lines, strict=True):
+        cells[1] = _keep_end(cells[1], widths[1])
+        is_bad = processes.trouble(processes.members(report, found[place])) < 3
+        table.add_row(*cells, style="bold" if is_bad else "")
+    beneath = [*processes.deaths(report, language)]
+    if any(len(found[place].members) > 1 for place in shown):
+        beneath.insert(0, language.say("processes.highest"))
+    hidden = sum(len(row.members) for place, row in enumerate(found) if place not in shown)
+    if hidden:
+        beneath.insert(0, language.say("terminal.more_processes", n=hidden))
+    return [table, *(Text(wrap(plain(line), width), style="dim") for line in beneath)]
+
+
+def _process_cells(
+    report: Report, row: ProcessRow, heaps: Mapping[int, int], language: Language
+) -> list[str]:
+    told = processes.members(report, row)
+    name = processes.name(told, is_program=row.members == (0,), language=language)
+    phase = None if row.phase is None else report.phases[row.phase]
+    return [
+        "  " * row.depth + plain(name),
+        plain(processes.started_by(told[0])),
+        "" if phase is None else plain(sentences.phase_label(report.run, phase, language)),
+        processes.times(told, language),
+        units.size(processes.highest(heaps.get(one) for one in row.members)),
+        units.size(processes.highest(one.peak_pss_bytes for one in told)),
+        "" if row.members == (0,) else processes.ends(told, language, in_brief=True),
     ]
 
 
@@ -322,7 +425,7 @@ def _other_findings(report: Report, width: int, language: Language) -> list[Rend
     grid = _lines_grid()
     room = width - 2 - 1 - max(len(units.size(item.bytes)) for item in others)
     for item in others:
-        grid.add_row(units.size(item.bytes), _other_finding(report, item, room, language))
+        grid.add_row(Text(units.size(item.bytes)), _other_finding(report, item, room, language))
     return [Text(f"\n{language.say('terminal.then')}"), Padding(grid, (0, 0, 0, 2)), *summed]
 
 

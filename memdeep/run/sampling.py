@@ -218,7 +218,7 @@ class _Watched:
         self.seen = replace(
             seen,
             end_s=sample.time_ms / 1000,
-            peak_rss_bytes=max(seen.peak_rss_bytes, sample.rss_bytes),
+            peak_rss_bytes=max(seen.peak_rss_bytes or 0, sample.rss_bytes),
             peak_pss_bytes=_higher(seen.peak_pss_bytes, sample.pss_bytes),
             peak_uss_bytes=_higher(seen.peak_uss_bytes, sample.uss_bytes),
         )

@@ -57,7 +57,7 @@ class RunDirectory:
     @property
     def how(self) -> Path:
         """Path of the words that say how these processes are recorded."""
-        return self.path / CHILDREN / "how"
+        return self.path / "how"
 
     def child(self, name: str) -> "RunDirectory":
         """Return the run directory ``name`` of a process that the program started."""
@@ -118,6 +118,7 @@ class RunDirectory:
         others = (
             self.journal,
             self.births,
+            self.how,
             self.mappings,
             self.pages,
             self.snapshots,
@@ -178,7 +179,6 @@ def _clear(run_dir: RunDirectory) -> None:
         _clear(child)
         with suppress(OSError):  # somebody else's file is in it
             child.path.rmdir()
-    run_dir.how.unlink(missing_ok=True)
     with suppress(OSError):
         (run_dir.path / CHILDREN).rmdir()
     for file in run_dir.files():

@@ -15,10 +15,6 @@ SUFFIXES = (*PAIRS, *OPENED_BY)
 
 def split(label: str) -> "tuple[str, str]":
     """Split ``label`` into the span's name and the suffix in capitals; ("", "") if it is no end."""
-    capitals = label.upper()
-    if not capitals.endswith(SUFFIXES):
-        return "", ""
-    for suffix in SUFFIXES:
-        if len(label) > len(suffix) and capitals.endswith(suffix):
-            return label[: -len(suffix)], suffix
-    return "", ""
+    stem, _, word = label.rpartition("_")
+    suffix = f"_{word.upper()}"
+    return (stem, suffix) if stem and suffix in SUFFIXES else ("", "")

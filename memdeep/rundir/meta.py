@@ -38,7 +38,7 @@ class SeenProcess:
     pid: int
     parent_pid: int | None
     command: str | None
-    peak_rss_bytes: int
+    peak_rss_bytes: int | None
     exit: int | None = None
     start_s: float | None = None
     end_s: float | None = None
@@ -95,6 +95,11 @@ class Meta:
     directories: tuple[str, ...] = ()
     peak_pss_bytes: int | None = None
     memdeep: str = field(default=__version__)
+
+    @property
+    def has_outlived(self) -> bool:
+        """Tell if this is a process that was still running when its run ended."""
+        return self.verdict is None and self.duration_s is not None
 
 
 def _redacted(meta: Meta) -> Meta:

@@ -8,7 +8,7 @@ import pytest
 from factories import MB, frame, heap, lifetime, program, run, transient, tree, with_peaks
 
 from memdeep.analysis.outline import outline
-from memdeep.analysis.phases import phases
+from memdeep.analysis.phases import Figures, phases
 from memdeep.heap.lists import LifetimeList
 from memdeep.model import Heap, LargeAllocation, Origin, Phase
 
@@ -26,7 +26,7 @@ def load(**changes: object) -> Phase:
         lifetime(READS, born=1, died=3, bytes=2 * MB, allocations=2),
     ]
     held: Heap = replace(with_peaks(heap(TREE, lifetimes, 5), outlines), **changes)  # type: ignore[arg-type]
-    return next(one for one in phases(recorded, held, outlines) if one.name == "load")
+    return next(one for one in phases(Figures(recorded, held), outlines) if one.name == "load")
 
 
 def test_allocated_is_what_stayed_and_what_did_not() -> None:

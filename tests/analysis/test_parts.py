@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.analysis.outline import outline
-from memdeep.analysis.phases import phases
+from memdeep.analysis.phases import Figures, phases
 from memdeep.model import (
     Checkpoint,
     Lifetime,
@@ -58,7 +58,7 @@ def measured(
 ) -> Phase:
     outlines = outline(points, died=False).phases
     whole = heap(LINES, lifetimes, len(points), residency=tuple(readings))
-    found = phases(recorded, with_peaks(whole, outlines), outlines)
+    found = phases(Figures(recorded, with_peaks(whole, outlines)), outlines)
     (phase,) = (phase for phase in found if phase.name == "load")
     return phase
 

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from memdeep.analysis.charging import phases_around
 from memdeep.analysis.outline import outline
-from memdeep.analysis.phases import heap_curve, phases
+from memdeep.analysis.phases import Figures, heap_curve, phases
 from memdeep.heap.lists import LifetimeList
 from memdeep.model import (
     Checkpoint,
@@ -51,7 +51,7 @@ def found(
 ) -> tuple[Phase, ...]:
     outlines = outline(recorded.checkpoints, died=False).phases
     held = with_peaks(heap(stacks, lifetimes, len(recorded.checkpoints)), outlines)
-    return phases(recorded, held, outlines)
+    return phases(Figures(recorded, held), outlines)
 
 
 def span(name: str, among: Sequence[Phase]) -> Phase:
@@ -173,7 +173,7 @@ def with_gross(
     outlines = outline(recorded.checkpoints, died=False).phases
     held = with_peaks(heap(ONE_FRAME, lifetimes, len(recorded.checkpoints)), outlines)
     held = replace(held, transients=LifetimeList(tuple(transients)), largest=large)
-    return span("load", phases(recorded, held, outlines))
+    return span("load", phases(Figures(recorded, held), outlines))
 
 
 def test_gross_figures_count_what_stayed_and_what_came_and_went() -> None:

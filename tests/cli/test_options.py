@@ -52,9 +52,8 @@ def test_names_and_fields_are_unique() -> None:
 def test_the_command_line_takes_every_name_of_an_option(option: Option) -> None:
     parser = arguments.parser("run")
     arguments.add(parser, OPTIONS)
-    value = {"flag": [], "number": ["0.01"], "megabytes": ["5"], "size": ["5M"]}.get(
-        option.kind, [option.choices[0] if option.choices else "x:{path}"]
-    )
+    of_kind = {"flag": [], "number": ["0.01"], "count": ["5"], "megabytes": ["5"], "size": ["5M"]}
+    value = of_kind.get(option.kind, [option.choices[0] if option.choices else "x:{path}"])
     names = [f"--{name}" for name in (option.name, *option.also)]
     for name in [*names, *([f"-{option.short}"] if option.short else [])]:
         given_values = arguments.given(parser.parse_args([name, *value]), OPTIONS)
@@ -93,7 +92,7 @@ def test_a_value_is_of_the_type_its_class_declares(option: Option) -> None:
     if Place.PROGRAM in option.places:
         kind = HowToRecord.__annotations__[option.field or option.destination]
         value = DEFAULTS.of(Place.PROGRAM)[option.field or option.destination]
-        assert isinstance(value, kind if kind in (bool, float, str) else tuple)
+        assert isinstance(value, kind if kind in (bool, int, float, str) else tuple)
 
 
 def test_a_path_from_the_command_line_stays_as_it_was_given() -> None:
@@ -122,6 +121,7 @@ def test_an_answer_that_needs_nothing_imports_next_to_nothing(words: tuple[str, 
         check=True,
     )
     assert done.stderr.split() == [
+        "gc",  # built in
         "memdeep",
         "memdeep.cli",
         "memdeep.cli.help",

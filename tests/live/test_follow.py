@@ -32,6 +32,7 @@ from memdeep.live.progress import Curve, RunProgress
 from memdeep.rundir import directory, journal
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
+from memdeep.rundir.samples import ProcessSample, encode_sample
 from memdeep.rundir.tail import CHUNK_BYTES, Tail
 
 MB = 1024 * 1024
@@ -344,6 +345,32 @@ def test_only_the_last_checkpoints_from_before_become_lines(
     assert lines[0] == f"… 4,{1000 - follow.BACKLOG} earlier checkpoints"
     assert lines[1].endswith(f"point {5001 - follow.BACKLOG}")
     assert lines[follow.BACKLOG].endswith("point 5000")
+
+
+def test_several_processes_are_worth_the_sum_of_their_shares(tmp_path: Path) -> None:
+    run_dir = make_run(tmp_path / "run")
+    pid = 2**22 + 1
+    lone = ProcessSample(50, pid, 90, 10)
+    first = [ProcessSample(100, pid, 95, 10), ProcessSample(100, 7, 95, 10)]
+    second = [
+        ProcessSample(150, pid, 95, 10, 60, 50, 0, 20),
+        ProcessSample(150, 7, 95, 10, 45, 40, 0, 5),
+    ]
+    third = [ProcessSample(200, pid, 99, 10), ProcessSample(200, 7, 95, 10)]
+    with RunProgress(run_dir) as progress, open(run_dir.samples, "a") as file:
+
+        def read(*found: ProcessSample) -> tuple[int | None, int | None, int | None]:
+            file.write("".join(map(encode_sample, found)))
+            file.flush()
+            progress.poll(1, lambda _event: None)
+            resident = progress.resident
+            return resident.bytes, resident.peak_bytes, resident.program_bytes
+
+        assert read(lone) == (90, 90, 90)
+        assert read(*first) == (190, 190, 95)  # this far, nothing but RSS is told
+        assert read(second[0])[2] == 95
+        assert read(second[1]) == (105, 190, 95)
+        assert read(*third) == (105, 190, 99)
 
 
 def test_hostile_labels_stay_in_their_cells(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ CHECKPOINT = re.compile(
 )
 BACKGROUND = re.compile(rf"{TIME} \[后台监控\] RSS={SIZE} \(Δ{CHANGE}\)")
 
+FAMILY = re.compile(r" +(\d+) +(\d+\.\d\d)MB +(\d+\.\d\d)MB +(\d+\.\d\d)MB +(\d+)  (\w+) +(\S.*)")
+
 Python = Callable[..., Completed]
 
 
@@ -346,6 +348,25 @@ def test_children_have_monitors_of_their_own(either: Python, work: Path) -> None
     assert labels(work / "parent.log") == ["before the fork", "after the fork"]
     assert labels(work / "forked.log") == ["forked"]
     assert labels(work / "spawned.log") == ["spawned"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+def test_the_report_of_a_parent_sums_up_its_childrens_monitors(either: Python, work: Path) -> None:
+    report = clean(either("monitor_family.py"))
+    found = {
+        match[6]: match for match in map(FAMILY.fullmatch, report.splitlines()) if match is not None
+    }
+    assert list(found)[:2] == ["spawn", "forkserver"]
+    assert {*found} == {"spawn", "forkserver", "fork", "killed", "grandchild", "silent"}
+    for name, grown_mb in (("fork", 20), ("spawn", 60), ("forkserver", 40)):
+        start, _, peak = map(float, found[name].group(2, 3, 4))
+        assert grown_mb <= peak - start < grown_mb + 5
+        assert found[name][5] == "3"
+        assert found[name][7] == "after"
+    assert (found["killed"][5], found["killed"][7]) == ("1", "子␉进程")
+    assert found["silent"][5] == "0"
+    assert len({match[1] for match in found.values()}) == 6
+    assert labels(work / "fork.log") == ["before", "after", "freed"]
 
 
 @pytest.mark.parametrize("max_bytes", [0, 20_000])

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from memdeep.monitoring import history as history_module
+from memdeep.monitoring.family import Member
 from memdeep.monitoring.history import History, Reading
 from memdeep.monitoring.log_format import BYTES_PER_MB, Thresholds
 from memdeep.monitoring.report_text import WORDS, Facts, render, width
@@ -73,6 +74,36 @@ def test_the_report_in_chinese() -> None:
     made = history(("加载config_BEFORE", 500), ("加载config_AFTER", 845), ("end", 840))
     made.add_reading(reading(None, 980, 4), "CRITICAL")
     assert render(facts(made), "zh") == CHINESE
+
+
+FAMILY = """\
+子进程的监控 (共 2 个)
+--------------------------------------------------------------------------------
+  进程     开始     最后     峰值  检查点数  名称  峰值位置
+     8  20.00MB  60.00MB  90.00MB         1  优化  后台监控
+     7  10.00MB  20.00MB  30.00MB         3  load  加载_END
+  各自峰值之和: 120.00MB; 它们未必同时出现, 共享的内存页被重复计算
+"""
+
+
+def member(pid: int, name: str, sizes_mb: tuple[int, int, int], label: str | None) -> Member:
+    start, last, peak = (size_mb * BYTES_PER_MB for size_mb in sizes_mb)
+    return Member(pid, name, (start, last, peak), 3 if label else 1, label)
+
+
+def test_the_report_sums_up_the_monitors_of_children() -> None:
+    found = facts(history(("a", 500)))
+    found.members = [
+        member(7, "load", (10, 20, 30), "加载_END"),
+        member(8, "优化", (20, 60, 90), None),
+    ]
+    assert FAMILY in render(found, "zh")
+    assert "Monitors of child processes (2 in all)" in render(found, "en")
+    found.members = [member(pid, "w", (1, 1, 1), "x") for pid in range(103)]
+    text = render(found, "en")
+    assert text.count(" w     x") == 100
+    assert "  … +3\n" in text
+    assert "Sum of their peaks: 103.00MB" in text
 
 
 def test_the_report_says_the_same_in_english() -> None:

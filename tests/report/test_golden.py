@@ -7,7 +7,8 @@ and fails once), read the difference with git, and commit it.
 from __future__ import annotations
 
 import pytest
-from factories import hostile_report
+from factories import family_report, hostile_report
+from rich.cells import cell_len
 from running import TESTS
 
 from memdeep.report import terminal
@@ -41,3 +42,11 @@ def test_verdict(width: int, code: str, request: pytest.FixtureRequest) -> None:
     options = ReportOptions(lang=code, width=width)
     content = b"".join(terminal.encode(hostile_report(), options)).decode()
     assert_golden(f"verdict_{request.node.callspec.id}.txt", content)
+
+
+@pytest.mark.parametrize("code", ["en", "zh"])
+def test_verdict_on_a_run_with_processes(code: str) -> None:
+    options = ReportOptions(lang=code, width=80)
+    content = b"".join(terminal.encode(family_report(), options)).decode()
+    assert all(cell_len(line) <= 80 for line in content.split("\n"))
+    assert_golden(f"verdict_of_processes_80_{code}.txt", content)

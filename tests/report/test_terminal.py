@@ -284,6 +284,11 @@ def test_markup_of_rich_in_a_label_is_shown_as_it_is() -> None:
     assert "[red]load[/red]" in verdict(report([phase("[red]load[/red]")]))
 
 
+def test_markup_of_rich_in_the_name_of_a_thread_is_shown_as_it_is() -> None:
+    of_threads = [phase(name, threads=(f"[b]{name}:dog:",)) for name in "xy"]
+    assert "[b]x:dog:" in verdict(report(of_threads), width=140)
+
+
 def test_the_page_is_named_as_typed_and_linked_by_its_whole_path(tmp_path: Path) -> None:
     place = terminal.place(Path("runs/one/report.html"), language("en"))
     assert place.plain == "Report: runs/one/report.html"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import TIMEOUT_S, RunMemdeep, environment, read_json
 
+from memdeep.load.run import load_run
 from memdeep.report import sentences
 from memdeep.run import shares
 from memdeep.run.shares import AT_LEAST_S, CREDIT_S, FORCED, ORDINARY, Pace
+from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.meta import Meta, decode_meta
-from memdeep.rundir.samples import ProcessSample, decode_samples, tree_bytes
+from memdeep.rundir.samples import ProcessSample, decode_samples, encode_sample, tree_bytes
 from memdeep.text.language import language
 
 MB = 1 << 20
@@ -45,12 +48,16 @@ def test_a_program_that_shares_its_memory_is_not_ended(
     assert (completed.returncode, completed.stdout) == (0, b"done\n")
     report = read_json(work / "run/report.json")
     assert report["exit"]["evidence"] == report["stack_dumps"] == []
+    told = completed.stderr.decode()
+    assert re.search(r"Peak memory of its processes 1[5-9]\d\.\d MB \(PSS\)", told), told
     meta = meta_of(work)
     assert meta.peak_pss_bytes is not None
     assert 150 * MB < meta.peak_pss_bytes < 200 * MB
+    assert report["peak_pss_bytes"] == meta.peak_pss_bytes
     highest = max(sum(one.rss_bytes for one in tick) for tick in ticks(work))
     # What is to become another program is left out: it lives in the memory of its parent.
     assert highest > 450 * MB if kind == "idle" else highest < 250 * MB
+    assert report["peak_rss_bytes"] == highest
 
 
 @needs_shares
@@ -66,6 +73,29 @@ def test_children_with_memory_of_their_own_count(work: Path, run_memdeep: RunMem
     )
     assert "各进程的内存合计（PSS）达到 4" in sentences.statement(deed, language("zh"))
     assert by_signal.values["signal"] == "SIGTERM"
+
+
+@needs_shares
+def test_the_curve_of_several_processes_is_of_what_they_share(
+    work: Path, run_memdeep: RunMemdeep
+) -> None:
+    assert run_memdeep("run", *OPTIONS, "tree.py", "idle", cwd=work).returncode == 0
+    root, child = (one.pid for one in meta_of(work).processes[:2])
+    late_ms = 100_000
+    lone = ProcessSample(late_ms, root, 500 * MB, 9 * MB)
+    unread = [ProcessSample(late_ms + 1, pid, 600 * MB, 9 * MB) for pid in (root, child)]
+    read = [
+        ProcessSample(late_ms + 2, root, 600 * MB, 9 * MB, 400 * MB, 380 * MB, 0, 300 * MB),
+        ProcessSample(late_ms + 2, child, 600 * MB, 9 * MB, 150 * MB, 148 * MB, 0, 100 * MB),
+    ]
+    with open(work / "run/samples", "a") as file:
+        file.write("".join(map(encode_sample, [lone, *unread, *read])))
+    path = work / "run"
+    curve = load_run(RunDirectory(path)).run.rss_curve[-2:]
+    assert [(one.bytes, one.file_bytes) for one in curve] == [
+        (500 * MB, 9 * MB),
+        (550 * MB, 22 * MB),
+    ]
 
 
 @needs_shares

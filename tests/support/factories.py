@@ -12,7 +12,7 @@ from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.outline import outline
 from memdeep.analysis.patterns import patterns
-from memdeep.analysis.phases import heap_curve, phases
+from memdeep.analysis.phases import Figures, heap_curve, phases
 from memdeep.heap.lists import LifetimeList
 from memdeep.model import (
     Checkpoint,
@@ -30,6 +30,8 @@ from memdeep.model import (
     PhaseHeap,
     PhaseKind,
     PhaseOutline,
+    Process,
+    ProcessHeap,
     Report,
     Run,
     Sample,
@@ -299,7 +301,8 @@ def analysed(
     """The report that the analysis makes of a run with these lifetimes."""
     outlines = outline(recorded.checkpoints, died=did_die(recorded)).phases
     held = with_peaks(heap(stacks, lifetimes, len(recorded.checkpoints)), outlines)
-    found = phases(recorded, held, outlines)
+    figures = Figures(recorded, held)
+    found = phases(figures, outlines)
     return Report(
         run=recorded,
         heap=held,
@@ -308,8 +311,140 @@ def analysed(
         heap_curve=heap_curve(recorded, held),
         sources=sources or {},
         death=death(recorded, held, found),
+        patterns=patterns(figures, found),
+    )
+
+
+def process(pid: int, **changes: Any) -> Process:
+    """A process that the program forked in its line 30, and recorded; it ended well."""
+    plain = Process(
+        pid=pid,
+        parent=0,
+        command="python prog.py",
+        verdict="completed",
+        exit=0,
+        how="fork",
+        start_s=3.2,
+        end_s=4.5,
+        started_by=(frame("main", lineno=30),),
+        thread="MainThread",
+        directory=f"children/{pid}",
+    )
+    return replace(plain, **changes)
+
+
+def with_curve(plain: Process, *sizes: int) -> Process:
+    """``plain`` with a reading of its PSS at its start, and each half second later."""
+    first = plain.start_s or 0.0
+    curve = tuple(Sample(first + place / 2, size) for place, size in enumerate(sizes))
+    return replace(plain, curve=curve, peak_pss_bytes=max(sizes), peak_uss_bytes=max(sizes) // 2)
+
+
+def family_run(workers: int = 2, **changes: Any) -> Run:
+    """A run of the phases "load" and "search", the second of which forks ``workers`` processes.
+
+    The first of them starts a Python, which is killed; a shell was seen from outside only.
+    """
+    points = program("+load", "-load", "+search", "-search")
+    started = [process(101 + place, group=1) for place in range(workers)]
+    last = workers + 1
+    processes = [
+        with_curve(
+            Process(100, command="python prog.py", how="run", start_s=0.0, end_s=5.0, group=0),
+            *(20 * MB, 20 * MB, 20 * MB, 60 * MB, *[62 * MB] * 7),
+        ),
+        *(with_curve(one, 30 * MB, 50 * MB, 50 * MB) for one in started),
+        with_curve(
+            process(
+                101 + workers,
+                parent=1,
+                group=last,
+                how="subprocess",
+                command="python -m inner",
+                start_s=3.4,
+                started_by=(frame("inner", lineno=7),),
+                verdict="oom-killed",
+                exit=None,
+                signal="SIGKILL",
+            ),
+            *(5 * MB, 5 * MB),
+        ),
+        Process(
+            102 + workers,
+            parent=0,
+            command="/bin/sh -c ls",
+            how="subprocess",
+            start_s=3.5,
+            end_s=5.0,
+            verdict="detached",
+            group=last + 1,
+            peak_rss_bytes=3 * MB,
+        ),
+    ]
+    sizes = [20, 20, 60, 62, 62, 62]
+    plain = run(
+        checkpoints=tuple(
+            replace(point, thread="MainThread", rss_bytes=size * MB)
+            for point, size in zip(points, sizes, strict=True)
+        ),
+        processes=tuple(processes),
+        peak_rss_bytes=(90 + 60 * workers) * MB,
+        peak_pss_bytes=(67 + 50 * workers) * MB,
+        rss_curve=tuple(Sample(float(place), size * MB) for place, size in enumerate(sizes)),
+    )
+    return replace(plain, **changes)
+
+
+def family_report(workers: int = 2, **changes: Any) -> Report:
+    """The report on `family_run`: the program keeps 40 MB, each process of its line 30 keeps 30."""
+    recorded = family_run(workers, **changes)
+    main, work = frame("main"), frame("work", lineno=12)
+    inner = frame("inner", lineno=7)
+    stacks, (own, *of_workers, of_inner) = tree(
+        [thread_root("MainThread"), main],
+        *(
+            [process_thread(place, recorded.processes[place]), work]
+            for place in range(1, workers + 1)
+        ),
+        [process_thread(workers + 1, recorded.processes[workers + 1]), inner],
+    )
+    born_at, died = 4, 5
+    lifetimes = [
+        lifetime(own, 2, bytes=40 * MB),
+        *(lifetime(node, born_at, died, bytes=30 * MB) for node in of_workers),
+        lifetime(of_inner, born_at, died, bytes=4 * MB),
+    ]
+    points = len(recorded.checkpoints)
+    outlines = outline(recorded.checkpoints, died=False).phases
+    of_all = heap(stacks, lifetimes, points)
+    heaps = [(place, 30 * MB) for place in range(1, workers + 1)] + [(workers + 1, 4 * MB)]
+    held = with_peaks(
+        replace(
+            of_all,
+            own=with_peaks(heap(stacks, lifetimes[:1], points), outlines),
+            processes=tuple(
+                ProcessHeap(place, size, (Sample(2.0, 0), Sample(3.0, size)))
+                for place, size in heaps
+            ),
+        ),
+        outlines,
+    )
+    found = phases(recorded, held, outlines)
+    return Report(
+        run=recorded,
+        heap=held,
+        phases=found,
+        findings=findings(held, found, points),
+        heap_curve=heap_curve(recorded, held),
+        sources={},
+        death=None,
         patterns=patterns(recorded, held, found),
     )
+
+
+def process_thread(place: int, of: Process) -> Frame:
+    """The outermost frame of the stacks of the main thread of the process at ``place``."""
+    return replace(thread_root(f"{of.how} {of.pid} MainThread"), lineno=place)
 
 
 MARKUP = "</script><script>alert(1)</script>&<!--"

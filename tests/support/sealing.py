@@ -31,5 +31,9 @@ def unseal(path: Path) -> list[int]:
 
 
 def hashes(directory: Path) -> dict[str, str]:
-    """The sha256 of every file of ``directory``."""
-    return {path.name: sha256(path.read_bytes()).hexdigest() for path in directory.iterdir()}
+    """The sha256 of every file below ``directory``."""
+    return {
+        str(path.relative_to(directory)): sha256(path.read_bytes()).hexdigest()
+        for path in directory.rglob("*")
+        if not path.is_dir()
+    }

@@ -79,7 +79,8 @@ def test_make_demo_names_the_report_and_the_line(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "in 加载config, still there at its" in done.stderr
+    # On 3.10 a dict of eleven keys is too large for arenas, so that its bytes are known alive.
+    assert re.search(r"in 加载config, still (there|alive) at its\s+end", done.stderr)
     assert "Report: memdeep-runs/deepseek_backtest-" in done.stderr
 
 

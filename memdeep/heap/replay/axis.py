@@ -113,9 +113,10 @@ class CheckpointAxis:
         for window in _telling(windows.peak):
             cut, time_ms = windows.cut[window], windows.time_ms[window]
             heap, peak = windows.heap[window], windows.peak[window]
-            middle_s = self.middle_s(window, start_ms)
-            if peak > max(before, heap) and cut != Cut.END and middle_s is not None:
-                samples.append(Sample(middle_s, peak))
+            if peak > before and peak > heap and cut != Cut.END:
+                middle_s = self.middle_s(window, start_ms)
+                if middle_s is not None:
+                    samples.append(Sample(middle_s, peak))
             if cut == Cut.MEMORY:
                 samples.append(Sample(max(0.0, (time_ms - start_ms) / 1000), heap))
             before = heap

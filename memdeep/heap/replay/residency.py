@@ -104,13 +104,12 @@ def looks(part: Part, readings: Mapping[int, Reading]) -> list[Look]:
     """
     first = max(1, part.first)
     own = [place for place in range(part.markers) if place not in part.moments]
+    places = [0] * first + [place + 1 for place in own]
     found = []
     for checkpoint, reading in sorted(readings.items()):
         if part.first <= checkpoint <= part.last:
-            is_marker = checkpoint < first + len(own)
-            place = reading.sequence
-            if is_marker:
-                place = own[checkpoint - first] + 1 if checkpoint >= first else 0
+            is_marker = checkpoint < len(places)
+            place = places[checkpoint] if is_marker else reading.sequence
             split = tuple(pieces(reading.mappings))
             blocks = reading.allocated_blocks
             found.append(Look(checkpoint, place, not is_marker, split, blocks))

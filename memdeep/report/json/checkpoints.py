@@ -17,12 +17,26 @@ WANTED = 30_000  # of more than that; those whose labels come once or twice are 
 
 
 class Checkpoints:
-    """The checkpoints that are listed, and their places in the list."""
+    """The checkpoints of a process that are listed, and their places in the list.
 
-    def __init__(self, report: Report, phases: Sequence[int]) -> None:
+    ``before`` of other processes come before them; it began at ``start_s``.
+    """
+
+    def __init__(
+        self,
+        report: Report,
+        phases: Sequence[int],
+        process: int = 0,
+        before: int = 0,
+        start_s: float = 0.0,
+    ) -> None:
         self._report = report
+        self._process, self._before, self._start_s = process, before, start_s
         self._listed = listed_checkpoints(report, phases)
-        self._places = {point: place for place, point in enumerate(self._listed)}
+        self._places = {point: place for place, point in enumerate(self._listed, before)}
+
+    def __len__(self) -> int:
+        return len(self._listed)
 
     @property
     def left_out(self) -> int:
@@ -41,12 +55,13 @@ class Checkpoints:
         """Yield each listed checkpoint as an object, with only what the schema asks for."""
         text = lru_cache(maxsize=1024)(encoded)
         points, at_checkpoints = self._report.run.checkpoints, self._report.heap.at_checkpoints
-        for place, point in enumerate(map(points.__getitem__, self._listed)):
+        for place, point in enumerate(map(points.__getitem__, self._listed), self._before):
+            time_s = round(point.time_s + self._start_s, 6)
             yield Encoded(
                 f'{{"index":{place},"label":{text(point.label)},"note":{text(point.note)},'
-                f'"time_s":{round(point.time_s, 6)},"rss_bytes":{_figure(point.rss_bytes)},'
+                f'"time_s":{time_s},"rss_bytes":{_figure(point.rss_bytes)},'
                 f'"heap_bytes":{_figure(at_checkpoints[point.index])},'
-                f'"thread":{text(point.thread)},"process":0}}'
+                f'"thread":{text(point.thread)},"process":{self._process}}}'
             )
 
 

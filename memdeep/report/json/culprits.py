@@ -7,15 +7,19 @@ from functools import lru_cache
 
 from memdeep.model import Culprit, Frame, Report
 from memdeep.report.json.records import Encoded, encoded, listed, rounded
-from memdeep.report.json.tables import Tables
+from memdeep.report.json.tables import Tables, TreeStacks
 
 
 class Culprits:
-    """Encodes the culprits of one report; what they share is encoded once."""
+    """Encodes the culprits of one report; what they share is encoded once.
 
-    def __init__(self, report: Report, tables: Tables) -> None:
+    ``process`` is the one that the report is about, 0 for the program.
+    """
+
+    def __init__(self, report: Report, tables: Tables, process: int = 0) -> None:
         self._report = report
-        self._tables = tables
+        self._stacks = TreeStacks(tables, report.heap.tree)
+        self._process = process
         self._lines: dict[Frame, str] = {}
         self._text = lru_cache(maxsize=1024)(encoded)
 
@@ -25,8 +29,8 @@ class Culprits:
 
     def one(self, culprit: Culprit) -> Encoded:
         """Encode ``culprit`` as an object."""
-        stack, thread, process = self._tables.stack_of(culprit.node)
-        resident = encoded(culprit.resident_bytes)
+        stack, thread, process = self._stacks.of(culprit.node)
+        process, resident = process or self._process, encoded(culprit.resident_bytes)
         return Encoded(
             f'{{{self._line(culprit.frame)},"bytes":{culprit.bytes},"resident_bytes":{resident},'
             f'"allocations":{culprit.allocations},"share":{rounded(culprit.share)},'

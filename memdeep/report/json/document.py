@@ -59,12 +59,20 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     """
     run = report.run
     main = main_program(report)
-    tables = Tables(report, None if main is None else dirname(main))
+    tables = Tables(None if main is None else dirname(main))
     culprits = Culprits(report, tables)
     phases = Phases(report)
     checkpoints = Checkpoints(report, phases.places)
     # The tables are complete only when all that names their entries is encoded.
     phase_records = [record(phase) for phase in phases.encoded(culprits, checkpoints)]
+    points = [*checkpoints.encoded()]
+    for process, own in report.own_reports.items():
+        own_phases = Phases(own, process, len(phase_records))
+        start_s = run.processes[process].start_s or 0.0
+        own_points = Checkpoints(own, own_phases.places, process, len(points), start_s)
+        own_culprits = Culprits(own, tables, process)
+        phase_records += [record(one) for one in own_phases.encoded(own_culprits, own_points)]
+        points += own_points.encoded()
     findings = [record(_finding(report, item, phases, culprits)) for item in report.findings]
     death = None
     if report.death is not None:
@@ -93,7 +101,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         "frames": tables.frames(),
         "stacks": tables.stacks(),
         "processes": iter(processes),
-        "checkpoints": checkpoints.encoded(),
+        "checkpoints": iter(points),
         "checkpoints_left_out": checkpoints.left_out,
         "phases": iter(phase_records),
         "phases_left_out": phases.left_out,

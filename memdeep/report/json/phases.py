@@ -18,12 +18,23 @@ MIN_PHASES = 200
 
 
 class Phases:
-    """The phases that are listed, and their places in the list."""
+    """The phases of a process that are listed, and their places in the list.
 
-    def __init__(self, report: Report) -> None:
+    ``before`` of other processes come before them.
+    """
+
+    def __init__(self, report: Report, process: int = 0, before: int = 0) -> None:
         self._report = report
+        self._process = process
         self._listed = listed_phases(report)
-        self._places = {phase: place for place, phase in enumerate(self._listed)}
+        self._places = {phase: place for place, phase in enumerate(self._listed, before)}
+        table = rows(report.phases, report.patterns)
+        self._folded = [row.place for row in table if row.is_pattern]
+        after = before + len(self._listed)
+        self._patterns = {number: place for place, number in enumerate(self._folded, after)}
+
+    def __len__(self) -> int:
+        return len(self._listed) + len(self._folded)
 
     @property
     def left_out(self) -> int:
@@ -49,16 +60,13 @@ class Phases:
         """Yield the fields of each listed phase, then of the patterns that fold some of them."""
         for phase in (self._report.phases[place] for place in self._listed):
             yield {**self._place_fields(phase, points), **_figures(phase, culprits)}
-        table = rows(self._report.phases, self._report.patterns)
-        folded = [row.place for row in table if row.is_pattern]
-        places = {number: len(self._listed) + place for place, number in enumerate(folded)}
-        for pattern in (self._report.patterns[number] for number in folded):
+        for pattern in (self._report.patterns[number] for number in self._folded):
             yield {
                 **self._place_fields(pattern.phase, points),
                 **_figures(pattern.phase, culprits),
                 "kind": "pattern",
                 "members": self.listed(pattern.members),
-            } | ({} if pattern.within is None else {"parent": places[pattern.within]})
+            } | ({} if pattern.within is None else {"parent": self._patterns[pattern.within]})
 
     def _place_fields(self, phase: Phase, points: Checkpoints) -> Json:
         return {
@@ -68,7 +76,7 @@ class Phases:
             "end": points.place(phase.end),
             "depth": phase.outline.depth,
             "parent": self.place(phase.outline.parent),
-            "process": 0,
+            "process": self._process,
             "thread": phase.outline.thread,
             "members": None,
             "repeats": phase.repeats,

@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import itemgetter
 from posixpath import isabs, relpath
 
-from memdeep.model import Frame, Origin, Report
+from memdeep.model import Frame, Origin, Report, StackTree
 from memdeep.report.json.records import Encoded, Json, listed, record
 
 DEEP = 100  # stacks of more frames are folded where they repeat
@@ -32,14 +32,11 @@ Placed = tuple[int, str | None, int]
 class Tables:
     """Frames and stacks in the order of their first use; ``root`` is where user paths begin."""
 
-    def __init__(self, report: Report, root: str | None) -> None:
-        self._tree = report.heap.tree
+    def __init__(self, root: str | None) -> None:
         self._root = root
         self._frames: dict[Encoded, int] = {}
         self._functions: list[str] = []
         self._stacks: dict[Encoded, int] = {}
-        self._numbers: dict[int, int] = {}  # the index of a frame by its number in the tree
-        self._nodes: dict[int, Placed] = {}
 
     def frames(self) -> Iterator[Encoded]:
         """Yield the frames that the stacks name, in order."""
@@ -49,40 +46,17 @@ class Tables:
         """Yield the stacks, each outermost frame first, in order."""
         return iter(self._stacks)
 
-    def stack_of(self, node: int) -> Placed:
-        """Return the index of the stack of ``node``, the thread that ran it, and its process."""
-        known = self._nodes.get(node)
-        if known is None:
-            known = self._nodes[node] = self._placed(node)
-        return known
-
     def add(self, frames: Sequence[Frame]) -> int:
-        """Return the index of a stack that is none of the heap's."""
-        return self._number([self._frame(frame) for frame in frames])
+        """Return the index of a stack that is none of a heap's."""
+        return self.stack([self.frame(frame) for frame in frames])
 
-    def _placed(self, node: int) -> Placed:
-        frames = []
-        thread, process = None, 0
-        while node >= 0:
-            number = self._tree.frame_ids[node]
-            place = self._numbers.get(number)
-            if place is None:
-                frame = self._tree.frames[number]
-                if frame.origin is Origin.THREAD:
-                    process = frame.lineno
-                    # That of another process has the process before it.
-                    thread = frame.function.split(" ", 2)[-1] if process else frame.function
-                    break
-                place = self._numbers[number] = self._frame(frame)
-            frames.append(place)
-            node = self._tree.parents[node]
-        return self._number(frames[::-1]), thread, process
-
-    def _number(self, frames: Sequence[int]) -> int:
+    def stack(self, frames: Sequence[int]) -> int:
+        """Return the index of a stack of these frames, outermost first."""
         text = listed(Encoded(str(place)) for place in self._folded(frames))
         return self._stacks.setdefault(text, len(self._stacks))
 
-    def _frame(self, frame: Frame) -> int:
+    def frame(self, frame: Frame) -> int:
+        """Return the index of ``frame``."""
         fields = {
             "function": frame.function,
             "filename": frame.filename or None,
@@ -173,3 +147,38 @@ def main_program(report: Report) -> str | None:
                 return frame.filename
     first = report.run.command[0] if report.run.command else ""
     return first if isabs(first) and first.endswith(".py") else None
+
+
+class TreeStacks:
+    """The stacks of one heap in the tables."""
+
+    def __init__(self, tables: Tables, tree: StackTree) -> None:
+        self._tables = tables
+        self._tree = tree
+        self._numbers: dict[int, int] = {}  # the index of a frame by its number in the tree
+        self._nodes: dict[int, Placed] = {}
+
+    def of(self, node: int) -> Placed:
+        """Return the index of the stack of ``node``, the thread that ran it, and its process."""
+        known = self._nodes.get(node)
+        if known is None:
+            known = self._nodes[node] = self._placed(node)
+        return known
+
+    def _placed(self, node: int) -> Placed:
+        frames = []
+        thread, process = None, 0
+        while node >= 0:
+            number = self._tree.frame_ids[node]
+            place = self._numbers.get(number)
+            if place is None:
+                frame = self._tree.frames[number]
+                if frame.origin is Origin.THREAD:
+                    process = frame.lineno
+                    # That of another process has the process before it.
+                    thread = frame.function.split(" ", 2)[-1] if process else frame.function
+                    break
+                place = self._numbers[number] = self._tables.frame(frame)
+            frames.append(place)
+            node = self._tree.parents[node]
+        return self._tables.stack(frames[::-1]), thread, process

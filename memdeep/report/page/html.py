@@ -9,7 +9,6 @@ import base64
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +21,7 @@ from jinja2 import (
     select_autoescape,
 )
 from jinja2.bccache import Bucket
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from memdeep.analysis.by_line import by_line
 from memdeep.analysis.fold import fold
@@ -38,8 +37,7 @@ from memdeep.text.safe import plain, plain_code
 TEMPLATE = "report.html.j2"
 POLICY_PLACE = "(script hashes)"
 
-_CLOSING = Markup("</span>")
-_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+_SCRIPT, _END = "<script>", "</script>"
 
 
 def encode(report: Report, options: ReportOptions = DEFAULTS) -> Iterator[bytes]:
@@ -106,13 +104,12 @@ class _Speech:
     def text(self, said: str | Mapping[str, str], **values: Value) -> Markup:
         """Return a sentence as HTML; ``said`` is a key of the words, or its text by language."""
         if len(self._languages) == 1:
-            return Markup.escape(self._say(self._languages[0], said, values))
+            return escape(self._say(self._languages[0], said, values))
         texts = [self._say(language, said, values) for language in self._languages]
         if len(set(texts)) == 1:
-            return Markup.escape(texts[0])
-        return Markup("").join(
-            opening + text + _CLOSING for opening, text in zip(self._openings, texts, strict=True)
-        )
+            return escape(texts[0])
+        spans = zip(self._openings, texts, strict=True)
+        return Markup("".join(f"{opening}{escape(text)}</span>" for opening, text in spans))
 
     def attribute(self, name: str, key: str) -> Markup:
         """Return an attribute in the first language; scripts set it anew for another language."""
@@ -145,6 +142,15 @@ def _with_script_hashes(html: str) -> str:
     """Let the Content-Security-Policy in ``html`` allow its own scripts alone (CSP 3, 2.3.1)."""
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-        for script in _SCRIPT.findall(html)
+        for script in _scripts(html)
     )
     return html.replace(POLICY_PLACE, hashes, 1)
+
+
+def _scripts(html: str) -> Iterator[str]:
+    """Yield the content of each script, in order."""
+    _, found, rest = html.partition(_SCRIPT)
+    while found:
+        script, _, rest = rest.partition(_END)
+        yield script
+        _, found, rest = rest.partition(_SCRIPT)

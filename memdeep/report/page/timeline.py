@@ -7,7 +7,7 @@ points than can be drawn. Knows no colours, no pixels and no template.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter, itemgetter
 
 from memdeep.frozen import frozen
@@ -120,7 +120,8 @@ def lay_out(report: Report) -> Timeline | None:
         if size is not None and size <= FAR_THRESHOLD * top
     ]
     scale = _Scale(end_s, max([top, *(size for size, _ in limits)]) * HEADROOM or 1.0)
-    bands = _bands(report, scale)
+    places = [scale.x(point.time_s) for point in run.checkpoints]
+    bands = _bands(report, places)
     rss = thin(run.rss_curve, MAX_POINTS)
     return Timeline(
         end_s=end_s,
@@ -136,7 +137,7 @@ def lay_out(report: Report) -> Timeline | None:
             (scale.y(value), units.size(value)) for value in _size_ticks(scale.top_bytes)
         ),
         x_ticks=tuple((scale.x(value), _tick_label(value)) for value in _time_ticks(end_s)),
-        marks=_marks(report, scale),
+        marks=_marks(places[1:-1]),
         thresholds=tuple(Threshold(scale.y(size), units.size(size), kind) for size, kind in limits),
         peak=None
         if highest is None
@@ -207,21 +208,24 @@ def _file_area(samples: Sequence[Sample], scale: _Scale) -> str:
     return _area(samples, scale, lambda sample: sample.file_bytes or 0)
 
 
-def _marks(report: Report, scale: _Scale) -> tuple[float, ...]:
-    """Return the places of the checkpoints; those that coincide count as one."""
-    places = {scale.x(point.time_s): None for point in report.run.checkpoints[1:-1]}
-    if len(places) > MAX_MARKS:
-        places = {round(x * MAX_MARKS / 100) * 100 / MAX_MARKS: None for x in places}
-    return tuple(places)
+def _marks(places: Iterable[float]) -> tuple[float, ...]:
+    """Return the places of checkpoints; those that coincide count as one."""
+    marks = dict.fromkeys(places)
+    if len(marks) > MAX_MARKS:
+        marks = dict.fromkeys(round(x * MAX_MARKS / 100) * 100 / MAX_MARKS for x in marks)
+    return tuple(marks)
 
 
-def _bands(report: Report, scale: _Scale) -> tuple[Band, ...]:
-    """Return the widest bands, in rows by depth; neighbours differ in tone."""
+def _bands(report: Report, places: Sequence[float]) -> tuple[Band, ...]:
+    """Return the widest bands, in rows by depth; neighbours differ in tone.
+
+    ``places`` are those of the checkpoints.
+    """
     pieces = [
         (round(right - left, 2), left, place)
         for place, phase in enumerate(report.phases)
         if phase.outline.depth < MAX_BAND_DEPTH
-        for left, right in _pieces(report, phase, scale)
+        for left, right in _pieces(phase, places)
     ]
     pieces.sort(key=itemgetter(0), reverse=True)
     bands = [
@@ -238,13 +242,12 @@ def _bands(report: Report, scale: _Scale) -> tuple[Band, ...]:
     return tuple(sorted(bands, key=lambda band: (band.depth, band.x)))
 
 
-def _pieces(report: Report, phase: Phase, scale: _Scale) -> list[tuple[float, float]]:
+def _pieces(phase: Phase, places: Sequence[float]) -> list[tuple[float, float]]:
     """Return left and right of each stretch of ``phase``; narrow neighbours are joined."""
-    points = report.run.checkpoints
     pieces: list[tuple[float, float]] = []
     narrow_run = False
     for stretch in phase.outline.stretches:
-        left, right = scale.x(points[stretch.start].time_s), scale.x(points[stretch.end].time_s)
+        left, right = places[stretch.start], places[stretch.end]
         is_narrow = right - left < NARROW
         if narrow_run and is_narrow and left - pieces[-1][1] < NARROW:
             pieces[-1] = (pieces[-1][0], right)

@@ -37,6 +37,8 @@ Say = Callable[[Callable[[Language], str]], Texts]
 
 @frozen
 class StackFrameView:
+    """A frame of the stack of a culprit; the texts at its end are empty where they do not apply."""
+
     function: str
     location: str
     path: str
@@ -58,6 +60,8 @@ class CodeLine:
 
 @frozen
 class CulpritView:
+    """The line that a finding is charged to, with the code around it and its stack."""
+
     location: str
     path: str
     function: str
@@ -70,12 +74,16 @@ class CulpritView:
 
 @frozen
 class AdviceView:
+    """An advice and what it rests on."""
+
     text: Texts
     evidence: Texts
 
 
 @frozen
 class FindingView:
+    """A card of the findings."""
+
     rank: int
     title: Texts
     phase_index: int
@@ -112,6 +120,8 @@ class DeathView:
 
 @frozen
 class PhaseRow:
+    """A row of the table of phases."""
+
     name: Texts
     kind: str
     depth: int
@@ -130,6 +140,8 @@ class PhaseRow:
 
 @frozen
 class Page:
+    """All that the page shows."""
+
     title: str
     program: str
     verdict: str

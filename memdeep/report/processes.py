@@ -1,0 +1,249 @@
+"""Lays out the processes of a run as a tree for people, and words how they were started and ended.
+
+Processes that one line started are one row: of a pool with eight workers nobody wants eight rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+
+from memdeep.analysis.workers import phase_that_started
+from memdeep.frozen import frozen
+from memdeep.model import DETACHED, Process, Report, Run
+from memdeep.report import sentences
+from memdeep.text.language import Language
+
+ENDED_WELL = "completed"
+MAX_DEATHS_TOLD = 3
+# The ends by the trouble they mean, the worst first; None is an end that nobody saw.
+ENDS = ("oom-killed", "killed", "failed", DETACHED, None, ENDED_WELL)
+
+
+@frozen
+class ProcessRow:
+    """Processes that one line started in one way, or the program, which is the first row.
+
+    ``members`` are their indices; ``parent`` is the row of the process that started the first of
+    them, ``depth`` is the number of rows around. ``phase`` is the index of the phase in which the
+    first one began, None if that was not seen.
+    """
+
+    members: tuple[int, ...]
+    parent: int | None
+    depth: int
+    phase: int | None
+
+
+def rows(report: Report) -> tuple[ProcessRow, ...]:
+    """Return the rows of the tree, each before those within it."""
+    processes = report.run.processes
+    groups: dict[object, list[int]] = {}
+    keys: list[object] = []
+    for place, process in enumerate(processes):
+        key = _key(process, place, keys)
+        keys.append(key)
+        groups.setdefault(key, []).append(place)
+    around = {key: _around(processes[members[0]], key, keys) for key, members in groups.items()}
+    within: dict[object, list[object]] = {}
+    for key, above in around.items():
+        within.setdefault(above, []).append(key)
+    found: list[ProcessRow] = []
+    waiting: list[tuple[object, int | None, int]] = [
+        (key, None, 0) for key in reversed(within.get(None, []))
+    ]
+    while waiting:
+        key, parent, depth = waiting.pop()
+        members = tuple(groups[key])
+        found.append(ProcessRow(members, parent, depth, _phase(report, processes[members[0]])))
+        here = len(found) - 1
+        waiting += [(inside, here, depth + 1) for inside in reversed(within.get(key, []))]
+    return tuple(found)
+
+
+def _phase(report: Report, process: Process) -> int | None:
+    """Return the phase in which a process began; that is known only where the start was seen."""
+    if not process.started_by:
+        return None
+    return phase_that_started(report.run, report.phases, process)
+
+
+def _key(process: Process, place: int, keys: Sequence[object]) -> object:
+    """Return what the processes of a row have in common.
+
+    Of those of which no line is known it is the parent and the command: a shell may have started
+    hundreds.
+    """
+    if process.started_at is not None or process.command is None or process.is_traced:
+        return place if process.group is None else process.group
+    above = None if process.parent is None else keys[process.parent]
+    return place if above is None else (above, process.how, process.command)
+
+
+def _around(process: Process, key: object, keys: Sequence[object]) -> object | None:
+    """Return the row of the process that started one; a line may start itself again."""
+    above = None if process.parent is None else keys[process.parent]
+    return None if above == key else above
+
+
+def most_telling(report: Report, found: Sequence[ProcessRow], most: int) -> list[int]:
+    """Choose the rows to show, in order: those in trouble and the largest, and all around them."""
+    heaps_of = heaps(report)
+
+    def weight(place: int) -> tuple[bool, int]:
+        told = members(report, found[place])
+        sizes = [one.peak_pss_bytes or one.peak_rss_bytes for one in told]
+        sizes += [heaps_of.get(one) for one in found[place].members]
+        return trouble(told) < ENDS.index(DETACHED), highest(sizes) or 0
+
+    chosen = {0} if found else set()
+    for place in sorted(range(len(found)), key=weight, reverse=True):
+        wanted: set[int] = set()
+        around: int | None = place
+        while around is not None and around not in chosen:
+            wanted.add(around)
+            around = found[around].parent
+        if len(chosen) + len(wanted) <= most:
+            chosen |= wanted
+    return sorted(chosen)
+
+
+def members(report: Report, row: ProcessRow) -> list[Process]:
+    """Return the processes of ``row``."""
+    return [report.run.processes[place] for place in row.members]
+
+
+def name(told: Sequence[Process], *, is_program: bool, language: Language) -> str:
+    """Return the name of a row: the way it was started, its command if that says more."""
+    if is_program:
+        return language.say("processes.program")
+    label = how(told[0])
+    if told[0].started_at is None and told[0].command:
+        label = command_of(told[0])
+    return f"{label} × {len(told):,}" if len(told) > 1 else label
+
+
+def others(run: Run) -> Sequence[Process]:
+    """Return the processes but the program itself."""
+    return run.processes[1:]
+
+
+def how(process: Process) -> str:
+    """Return the way a process was started, as Python names it."""
+    return process.how or "?"
+
+
+def started_by(process: Process) -> str:
+    """Return the line that started a process, or nothing."""
+    frame = process.started_at
+    return "" if frame is None else sentences.location(frame)
+
+
+def command_of(process: Process) -> str:
+    """Return the program of a process without its directory, for a narrow column."""
+    words = (process.command or "").split(" ", 1)
+    return " ".join([PurePath(words[0]).name, *words[1:]]) if words[0] else ""
+
+
+def heaps(report: Report) -> dict[int, int]:
+    """Return the highest heap of each process whose allocations were recorded."""
+    own = report.heap.own or report.heap
+    known = {} if own.peak_bytes is None else {0: own.peak_bytes}
+    return known | {heap.process: heap.peak_bytes for heap in report.heap.processes}
+
+
+def highest(figures: Iterable[int | None]) -> int | None:
+    """Return the highest of the figures that are known."""
+    return max((figure for figure in figures if figure is not None), default=None)
+
+
+def span_s(members: Sequence[Process]) -> tuple[float | None, float | None]:
+    """Return when the first of ``members`` began and the last of them ended."""
+    starts = [process.start_s for process in members if process.start_s is not None]
+    ends = [process.end_s for process in members if process.end_s is not None]
+    return min(starts, default=None), max(ends, default=None)
+
+
+def times(members: Sequence[Process], language: Language) -> str:
+    """Return the span of ``members`` as ``0.2–1.1 s``."""
+    start_s, end_s = span_s(members)
+    if start_s is None or end_s is None:
+        return language.say("processes.time_unknown")
+    if end_s < 59.95:
+        return f"{start_s:.1f}–{end_s:.1f} s"
+    return language.say("processes.times", start_s=start_s, end_s=end_s)
+
+
+def ends(members: Sequence[Process], language: Language, *, in_brief: bool = False) -> str:
+    """Return how ``members`` ended in a few words, those in trouble first; in brief only those."""
+    counted = Counter((process.verdict, process.signal) for process in members)
+    if in_brief and len(counted) > 1:
+        counted = Counter({end: n for end, n in counted.items() if end[0] != ENDED_WELL})
+        if len(counted) == 1:
+            (end,) = counted
+            return language.say("processes.n_of", n=counted[end], what=_end(*end, language))
+    if len(counted) == 1:
+        return _end(*next(iter(counted)), language)
+    in_order = sorted(counted, key=lambda end: ENDS.index(end[0]) if end[0] in ENDS else 0)
+    return language.say("processes.and").join(
+        language.say("processes.n_of", n=counted[end], what=_end(*end, language))
+        for end in in_order
+    )
+
+
+def _end(verdict: str | None, signal: str | None, language: Language) -> str:
+    if verdict == "killed" and signal is not None:
+        return signal
+    return language.say(f"processes.end_{verdict if verdict in ENDS and verdict else 'unknown'}")
+
+
+def trouble(members: Sequence[Process]) -> int:
+    """Rank how ``members`` ended: 0 is the worst."""
+    return min(
+        (ENDS.index(process.verdict) for process in members if process.verdict in ENDS),
+        default=len(ENDS),
+    )
+
+
+def deaths(report: Report, language: Language) -> tuple[str, ...]:
+    """Return what became of processes other than ended well, and which were not recorded."""
+    started = others(report.run)
+    said = []
+    dead = [process for process in started if process.verdict in ENDS[:3]]
+    dead.sort(key=trouble_of)
+    for process in dead[:MAX_DEATHS_TOLD]:
+        said.append(
+            language.say(
+                f"processes.{process.verdict}",
+                process=named(process, language),
+                signal=process.signal or "",
+                status=str(process.exit),
+                end_s=process.end_s,
+            )
+        )
+    rest = Counter(process.verdict for process in dead[MAX_DEATHS_TOLD:])
+    said += [language.say(f"processes.more_{end}", n=rest[end]) for end in ENDS[:3] if rest[end]]
+    running = sum(process.verdict == DETACHED for process in started)
+    if running:
+        said.append(language.say("processes.still_running", n=running))
+    unrecorded = sum(not process.is_traced for process in started)
+    if unrecorded:
+        said.append(language.say("processes.unrecorded", n=unrecorded))
+    return tuple(said)
+
+
+def trouble_of(process: Process) -> int:
+    """Rank how one process ended: 0 is the worst."""
+    return trouble([process])
+
+
+def named(process: Process, language: Language) -> str:
+    """Return a process as a part of a sentence: how it was started, its pid, by which line."""
+    return language.say(
+        "processes.named_at" if process.started_at is not None else "processes.named",
+        how=how(process),
+        pid=str(process.pid),
+        line=started_by(process),
+        command=sentences.short(command_of(process)),
+    )

@@ -1,0 +1,131 @@
+"""The tree of processes for people: groups in a row, each below its parent, ends in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from factories import MB, family_report, family_run, frame, process
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memdeep.model import Process, Report
+from memdeep.report import processes
+from memdeep.text.language import language
+
+ENGLISH = language("en")
+
+
+def tree_of(report: Report) -> list[tuple[int, tuple[int, ...]]]:
+    return [(row.depth, row.members) for row in processes.rows(report)]
+
+
+def test_processes_of_one_line_are_a_row_below_the_one_that_started_them() -> None:
+    assert tree_of(family_report(3)) == [(0, (0,)), (1, (1, 2, 3)), (2, (4,)), (1, (5,))]
+
+
+def test_a_line_that_starts_itself_again_is_one_row() -> None:
+    report = family_report(2)
+    nested = replace(report.run.processes[2], parent=1)
+    run = replace(
+        report.run, processes=(*report.run.processes[:2], nested, *report.run.processes[3:])
+    )
+    assert tree_of(replace(report, run=run))[1] == (1, (1, 2))
+
+
+def test_like_commands_of_one_parent_are_a_row_where_no_line_is_known() -> None:
+    report = family_report(1)
+    shell = report.run.processes[-1]
+    more = [replace(shell, pid=200 + place, group=4 + place) for place in range(50)]
+    run = replace(report.run, processes=(*report.run.processes, *more))
+    assert tree_of(replace(report, run=run))[-1] == (1, tuple(range(3, 54)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 4)), max_size=30))
+def test_every_process_is_in_one_row_and_each_row_comes_after_its_parent(
+    drawn: list[tuple[int, int]],
+) -> None:
+    report = family_report(0)
+    firsts: dict[int, int] = {}
+    started: list[Process] = []
+    for place, (parent, line) in enumerate(drawn, 1):
+        group = firsts.setdefault(line, place)
+        at = (frame("main", lineno=line),) if line else ()
+        started.append(
+            process(
+                place,
+                parent=min(parent, place - 1),
+                group=group if line else place,
+                started_by=at,
+                directory=None,
+            )
+        )
+    run = replace(report.run, processes=(report.run.processes[0], *started))
+    rows = processes.rows(replace(report, run=run))
+    assert sorted(place for row in rows for place in row.members) == list(range(len(drawn) + 1))
+    for place, row in enumerate(rows):
+        assert (row.parent is None) == (place == 0)
+        if row.parent is not None:
+            assert row.parent < place
+            assert rows[row.parent].depth == row.depth - 1
+
+
+@given(st.integers(1, 12), st.integers(0, 40))
+def test_at_most_so_many_rows_are_chosen_and_with_each_its_parent(most: int, lines: int) -> None:
+    report = family_report(2)
+    others = [
+        process(300 + place, group=5 + place, parent=place % 4, peak_pss_bytes=place * MB)
+        for place in range(lines)
+    ]
+    run = replace(report.run, processes=(*report.run.processes, *others))
+    changed = replace(report, run=run)
+    rows = processes.rows(changed)
+    shown = processes.most_telling(changed, rows, most)
+    assert 0 in shown
+    assert len(shown) <= most
+    parents = [rows[place].parent for place in shown]
+    assert all(parent is None or parent in shown for parent in parents)
+
+
+def test_ten_thousand_processes_are_few_rows() -> None:
+    report = family_report(10_000)
+    assert len(processes.rows(report)) == 4
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        (("completed", "completed"), "completed"),
+        (("completed", "failed", "failed"), "2 failed, 1 completed"),
+        (("oom-killed", "completed"), "1 oom-killed, 1 completed"),
+        ((None,), "end unknown"),
+    ],
+)
+def test_the_worst_end_is_said_first(verdicts: tuple[str | None, ...], said: str) -> None:
+    members = [process(place, verdict=verdict) for place, verdict in enumerate(verdicts)]
+    assert processes.ends(members, ENGLISH) == said
+
+
+def test_in_brief_only_trouble_is_said() -> None:
+    members = [process(place, verdict="completed") for place in range(5)]
+    members.append(process(9, verdict="killed", signal="SIGKILL"))
+    assert processes.ends(members, ENGLISH, in_brief=True) == "1 SIGKILL"
+
+
+def test_deaths_are_told_with_the_line_and_many_are_counted() -> None:
+    report = family_report(6)
+    dead = [
+        replace(one, verdict="killed", signal="SIGKILL") if 1 <= place <= 6 else one
+        for place, one in enumerate(report.run.processes)
+    ]
+    run = replace(family_run(6), processes=tuple(dead))
+    said = processes.deaths(replace(report, run=run), ENGLISH)
+    assert said == (
+        "Process 107 (subprocess at prog.py:7) was killed by the kernel for want of memory at "
+        "4.5 s.",
+        "Process 101 (fork at prog.py:30) was killed by SIGKILL at 4.5 s.",
+        "Process 102 (fork at prog.py:30) was killed by SIGKILL at 4.5 s.",
+        "4 more were killed by a signal.",
+        "1 process was still running at the end of the run.",
+        "The allocations of 1 process were not recorded: it was seen from outside only.",
+    )
