@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import field, replace
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
@@ -18,10 +18,11 @@ from memdeep.heap.choice import reader_of, reason_for_memray
 from memdeep.heap.family import ChildHeap, Moment
 from memdeep.heap.header import read_header
 from memdeep.heap.native_names import RunSymbols
-from memdeep.heap.parts import HeapPart, Part, TimeCut
+from memdeep.heap.parts import Asked, HeapPart, Part, TimeCut
 from memdeep.heap.reader import CaptureReader
 from memdeep.heap.stacks import Owner, StackTreeBuilder
 from memdeep.load.journal import read_journal
+from memdeep.load.split import Question
 from memdeep.model import DETACHED, Process
 from memdeep.record.how import MOMENT_MS
 from memdeep.rundir import journal
@@ -36,13 +37,15 @@ NEAREST_MS = MOMENT_MS // 2  # a cut is made at the next record of the time: so 
 class Axis:
     """The times of the program's run that captures are cut at.
 
-    ``start`` is the start of the program, ``times_s`` are those of its checkpoints. ``problems``
-    are those that the program has told.
+    ``start`` is the start of the program, ``times_s`` are those of its checkpoints. ``questions``
+    are for the captures of single processes, by index. ``problems`` are those that the program has
+    told.
     """
 
     start: Event
     times_s: Sequence[float]
     moments: Sequence[Moment]
+    questions: Mapping[int, Sequence[Question]] = field(default_factory=dict)
     problems: Collection[str] = ()
 
 
@@ -132,9 +135,10 @@ def _child(
         ((segment, True), axis.times_s[segment], None)
         for segment in range(first, last + (ended is None))  # what outlived the run is cut there
     ]
+    questions = axis.questions.get(owner.process, ())
     inner = [
         ((moment.segment, False), moment.time_s, moment.number)
-        for moment in axis.moments
+        for moment in (*axis.moments, *(moment for moment, _ in questions))
         if first <= moment.segment <= last and born_s <= moment.time_s
     ]
     since_ms = start_ms - (start_ms if header.start_ms is None else header.start_ms)
@@ -144,7 +148,7 @@ def _child(
     )
     return Child(
         process=owner.process,
-        part=Part(capture, first, last, len(cuts), cuts=cuts, owner=owner),
+        part=Part(capture, first, last, len(cuts), cuts=cuts, owner=owner, asked=_asked(questions)),
         reader=reader_of(capture, reason_for_memray(capture), {}, names),
         start_ms=start_ms,
         ended=ended,
@@ -179,12 +183,18 @@ def _start_ms(events: Sequence[Event], start: Event) -> int:
 
 
 def with_cuts(
-    part: Part, start_ms: int, moments: Sequence[Moment], until_s: float | None = None
+    part: Part,
+    start_ms: int,
+    moments: Sequence[Moment],
+    questions: Sequence[Question] = (),
+    until_s: float | None = None,
 ) -> Part:
     """Return a part of the program's own with cuts at those of ``moments`` that lie in it.
 
-    If it lasts to the end of the run, it is cut at ``until_s`` too.
+    So at those of ``questions``. If it lasts to the end of the run, it is cut at ``until_s`` too.
     """
+    inner = [moment for moment in moments if part.first <= moment.segment <= part.last]
+    inner += [moment for moment, _ in questions if part.first < moment.segment <= part.last]
     header = read_header(part.capture)
     since_ms = start_ms - (start_ms if header.start_ms is None else header.start_ms)
 
@@ -197,12 +207,18 @@ def with_cuts(
             min(part.markers, moment.segment - max(1, part.first)),
             moment.number,
         )
-        for moment in moments
-        if part.first <= moment.segment <= part.last
+        for moment in sorted(inner, key=lambda one: (one.segment, one.time_s))
     ]
     if until_s is not None and part.last == len(part.threads) - 1:
         cuts.append(cut(until_s, part.markers))
-    return replace(part, cuts=tuple(cuts), markers=part.markers + len(cuts)) if cuts else part
+    if not cuts:
+        return part
+    markers = part.markers + len(cuts)
+    return replace(part, cuts=tuple(cuts), markers=markers, asked=_asked(questions))
+
+
+def _asked(questions: Sequence[Question]) -> dict[int, Asked]:
+    return {moment.number: asked for moment, asked in questions}
 
 
 def up_to(heap: HeapPart, end_s: float) -> HeapPart:
