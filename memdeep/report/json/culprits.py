@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from memdeep.model import Culprit, Frame, Report
+from memdeep.report.json.processes import Processes
 from memdeep.report.json.records import Encoded, encoded, listed, rounded
 from memdeep.report.json.tables import Tables
 
@@ -13,9 +14,10 @@ from memdeep.report.json.tables import Tables
 class Culprits:
     """Encodes the culprits of one report; what they share is encoded once."""
 
-    def __init__(self, report: Report, tables: Tables) -> None:
+    def __init__(self, report: Report, tables: Tables, processes: Processes) -> None:
         self._report = report
         self._tables = tables
+        self._processes = processes
         self._lines: dict[Frame, str] = {}
         self._text = lru_cache(maxsize=1024)(encoded)
 
@@ -25,7 +27,8 @@ class Culprits:
 
     def one(self, culprit: Culprit) -> Encoded:
         """Encode ``culprit`` as an object."""
-        stack, thread, process = self._tables.stack_of(culprit.node)
+        stack, thread, recorded = self._tables.stack_of(culprit.node)
+        process = self._processes.place(recorded)
         resident = encoded(culprit.resident_bytes)
         return Encoded(
             f'{{{self._line(culprit.frame)},"bytes":{culprit.bytes},"resident_bytes":{resident},'

@@ -9,6 +9,7 @@ from memdeep.analysis.table import rows
 from memdeep.model import Culprit, Phase, PhaseHeap, Report
 from memdeep.report.json.checkpoints import MAX_LISTED, Checkpoints
 from memdeep.report.json.culprits import Culprits
+from memdeep.report.json.processes import Processes
 from memdeep.report.json.records import Json, listed, rounded
 
 # A phase takes the room of some fifteen checkpoints, and with `MAX_LISTED` lines of a checkpoint's
@@ -20,8 +21,9 @@ MIN_PHASES = 200
 class Phases:
     """The phases that are listed, and their places in the list."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, processes: Processes) -> None:
         self._report = report
+        self._processes = processes
         self._listed = listed_phases(report)
         self._places = {phase: place for place, phase in enumerate(self._listed)}
 
@@ -48,14 +50,14 @@ class Phases:
     def encoded(self, culprits: Culprits, points: Checkpoints) -> Iterator[Json]:
         """Yield the fields of each listed phase, then of the patterns that fold some of them."""
         for phase in (self._report.phases[place] for place in self._listed):
-            yield {**self._place_fields(phase, points), **_figures(phase, culprits)}
+            yield {**self._place_fields(phase, points), **self._figures(phase, culprits)}
         table = rows(self._report.phases, self._report.patterns)
         folded = [row.place for row in table if row.is_pattern]
         places = {number: len(self._listed) + place for place, number in enumerate(folded)}
         for pattern in (self._report.patterns[number] for number in folded):
             yield {
                 **self._place_fields(pattern.phase, points),
-                **_figures(pattern.phase, culprits),
+                **self._figures(pattern.phase, culprits),
                 "kind": "pattern",
                 "members": self.listed(pattern.members),
             } | ({} if pattern.within is None else {"parent": places[pattern.within]})
@@ -77,19 +79,18 @@ class Phases:
             "complete": phase.complete,
         }
 
-
-def _figures(phase: Phase, culprits: Culprits) -> Json:
-    explained = phase.explained_ratio
-    return {
-        **_resident(phase),
-        **_heap(phase.heap),
-        "parts": None if phase.parts is None else asdict(phase.parts),
-        "explained_ratio": rounded(None if explained is None else min(1.0, explained)),
-        "named_ratio": rounded(named_ratio(phase)),
-        **_lists(phase.heap, culprits),
-        "trend": None if phase.trend is None else asdict(phase.trend),
-        "workers": [asdict(share) for share in phase.workers],
-    }
+    def _figures(self, phase: Phase, culprits: Culprits) -> Json:
+        explained = phase.explained_ratio
+        return {
+            **_resident(phase),
+            **_heap(phase.heap),
+            "parts": None if phase.parts is None else asdict(phase.parts),
+            "explained_ratio": rounded(None if explained is None else min(1.0, explained)),
+            "named_ratio": rounded(named_ratio(phase)),
+            **_lists(phase.heap, culprits),
+            "trend": None if phase.trend is None else asdict(phase.trend),
+            "workers": [asdict(self._processes.share(share)) for share in phase.workers],
+        }
 
 
 def listed_phases(report: Report) -> Sequence[int]:
