@@ -14,6 +14,7 @@ from dataclasses import field, replace
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
+from memdeep.heap import markers
 from memdeep.heap.choice import reader_of, reason_for_memray
 from memdeep.heap.family import ChildHeap, Moment
 from memdeep.heap.header import read_header
@@ -21,6 +22,7 @@ from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.parts import Asked, HeapPart, Part, TimeCut
 from memdeep.heap.reader import CaptureReader
 from memdeep.heap.stacks import Owner, StackTreeBuilder
+from memdeep.load.consistency import MAX_CLOCK_STEP_MS
 from memdeep.load.journal import read_journal
 from memdeep.load.split import Question
 from memdeep.model import DETACHED, Process
@@ -29,7 +31,7 @@ from memdeep.rundir import journal
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 
-MAX_OWN_PROBLEMS = 20
+MAX_PROBLEMS = 20  # of each kind
 NEAREST_MS = MOMENT_MS // 2  # a cut is made at the next record of the time: so at the nearest
 
 
@@ -88,29 +90,46 @@ def find_children(
         if process.directory is None:
             continue
         of_process = RunDirectory(run_dir.path / process.directory)
-        events = _events(of_process)
+        events = _events(of_process, process)
         own = [event.label for event in events if event.kind == journal.PROBLEM]
         own_problems.update(own)
         if own and not any(event.kind == journal.TRACE for event in events):
             continue  # nothing was traced: it says why itself
         try:
             owner = Owner(place, f"{process.how} {process.pid}")
-            start_ms = _start_ms(events, axis.start)
-            found.append(_child(of_process, owner, process, axis, start_ms, names))
+            start = _start(events, axis.start)
+            since = (start.epoch_ns - start.monotonic_ns + axis.start.monotonic_ns) // 1_000_000
+            child = _child(of_process, owner, process, axis, since, names)
+            _check_end(child, events)
+            found.append(child)
         except CaptureError as error:
-            problems.append(f"{error.message} The heap of process {process.pid} is not known.")
-    for sentence, count in own_problems.most_common(MAX_OWN_PROBLEMS):
+            problems.append(not_known(error.message, process.pid))
+    if len(problems) > MAX_PROBLEMS:
+        more = len(problems) - MAX_PROBLEMS
+        problems = [
+            *problems[:MAX_PROBLEMS],
+            f"The heap of {more:,} more processes is not known either.",
+        ]
+    for sentence, count in own_problems.most_common(MAX_PROBLEMS):
         where = "a process" if count == 1 else f"{count:,} processes"
         if sentence not in axis.problems:
             problems.append(f"In {where} that the program started: {sentence}")
     return tuple(found), problems
 
 
-def _events(run_dir: RunDirectory) -> Sequence[Event]:
+def not_known(reason: str, pid: int) -> str:
+    """Return the sentence on a process whose capture cannot be read."""
+    return f"{reason} The heap of process {pid} is not known."
+
+
+def _events(run_dir: RunDirectory, process: Process) -> Sequence[Event]:
+    """Return the events of the journal of ``process``; none if it is another's."""
     try:
-        return read_journal(run_dir.journal).events
+        events = read_journal(run_dir.journal).events
     except CaptureError:
         return ()
+    starts = [event for event in events if event.kind == journal.START]
+    return events if starts and starts[0].pid == process.pid else ()
 
 
 def _child(
@@ -127,6 +146,12 @@ def _child(
     if header.pid not in (None, process.pid):
         raise CaptureError(
             f"{capture} was recorded in another process than the one it lies with.",
+            "Put the files of one run together.",
+        )
+    born_ms = start_ms + 1000 * (process.start_s or 0.0)
+    if header.start_ms is not None and abs(header.start_ms - born_ms) > MAX_CLOCK_STEP_MS:
+        raise CaptureError(
+            f"{capture} was recorded at another time than that of its process.",
             "Put the files of one run together.",
         )
     born_s = process.start_s or 0.0
@@ -173,13 +198,23 @@ def _lived(process: Process, times_s: Sequence[float]) -> tuple[int, int, int | 
     return (first, last, None) if ended > last else (first, ended, ended)
 
 
-def _start_ms(events: Sequence[Event], start: Event) -> int:
-    """Return when the program started, since the epoch, by the clock of a process of its.
+def _start(events: Sequence[Event], start: Event) -> Event:
+    """Find the start of a process in its journal, or else take that of the program.
 
     All processes of one machine share a clock that only goes forward.
     """
-    own = next((event for event in events if event.kind == journal.START), start)
-    return (own.epoch_ns - own.monotonic_ns + start.monotonic_ns) // 1_000_000
+    return next((event for event in events if event.kind == journal.START), start)
+
+
+def _check_end(child: Child, events: Sequence[Event]) -> None:
+    """Raise CaptureError if the capture ends before the event at which the trace ended."""
+    kinds = (journal.EXIT, journal.UNTRACE)
+    ends = [event for event in events if event.kind in kinds]
+    if ends and all(ends[0].sequence != one.sequence for one in markers.find(child.part.capture)):
+        raise CaptureError(
+            f"{child.part.capture} ends before its process did, as when memray cannot write.",
+            "Free some space on the disk of the run directory.",
+        )
 
 
 def with_cuts(

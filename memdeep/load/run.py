@@ -23,7 +23,7 @@ from memdeep.heap.split import Fork, with_split_off
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.heap.tracemalloc import read_snapshots
 from memdeep.load import checkpoints, consistency
-from memdeep.load.children import Axis, Child, find_children, up_to, with_cuts
+from memdeep.load.children import Axis, Child, find_children, not_known, up_to, with_cuts
 from memdeep.load.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.load.journal import read_journal
 from memdeep.load.missed import missed
@@ -124,10 +124,16 @@ class Recording:
         problems += missed(heaps, self.run.checkpoints)
         children = []
         for child in self.children:
+            pid = self.run.processes[child.process].pid
             try:
-                children.append(child.read(builder, lambda step: None))
+                read_child = child.read(builder, lambda step: None)
             except CaptureError as error:
-                problems.append(lost(error))
+                problems.append(not_known(error.message, pid))
+                continue
+            if read_child.part.damage is None:
+                children.append(read_child)
+            else:
+                problems += [not_known(said, pid) for said in damage_of(read_child.part)]
         own = join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
         at_moments = {number: alive for heap in heaps for number, alive in heap.at_moments.items()}
         of_all = join_family(own, at_moments, children, groups, self.moments)
