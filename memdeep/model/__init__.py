@@ -23,13 +23,12 @@ from memdeep.model.heap import (
     StackTree,
     Stretch,
 )
+from memdeep.model.kinds import Advice, FindingKind
 from memdeep.model.report import (
-    Advice,
     Culprit,
     Death,
     Fate,
     Finding,
-    FindingKind,
     GroupShare,
     LastGrowth,
     Parts,
@@ -39,6 +38,7 @@ from memdeep.model.report import (
     PhaseKind,
     PhaseOutline,
     Report,
+    SplitOff,
     Trend,
 )
 from memdeep.model.run import (
@@ -97,6 +97,7 @@ __all__ = [
     "Residency",
     "Run",
     "Sample",
+    "SplitOff",
     "StackBytes",
     "StackDump",
     "StackTree",

@@ -11,6 +11,7 @@ from enum import Enum
 
 from memdeep.frozen import frozen
 from memdeep.model.heap import Frame, Heap, Peak, Sample, Stretch
+from memdeep.model.kinds import Advice, FindingKind
 from memdeep.model.run import Run
 
 
@@ -321,55 +322,6 @@ class Pattern:
     within: int | None = None
 
 
-class FindingKind(Enum):
-    """The kind of a finding.
-
-    GROWTH: bytes that stayed. PEAK: bytes that were alive only at the peak. FILE and SHARED: pages
-    of a mapped file and of shared memory that became resident. RESERVED: bytes that stayed but of
-    which hardly any were ever touched. TOUCHED: bytes allocated before the phase and used in it for
-    the first time. UNTRACKED: the RSS grew and the heap did not. HELD: the heap
-    shrank and the RSS did not.
-    """
-
-    GROWTH = "growth"
-    PEAK = "peak"
-    FILE = "file"
-    SHARED = "shared"
-    RESERVED = "reserved"
-    TOUCHED = "touched"
-    UNTRACKED = "untracked"
-    HELD = "held"
-
-
-class Advice(Enum):
-    """The cause that the evidence points to, each with an advice of its own."""
-
-    DEEP_COPY = "deep copy"
-    WHOLE_PARSE = "whole-file parse"
-    WHOLE_TEXT = "whole text"
-    WHOLE_PICKLE = "whole pickle"
-    UNPICKLE = "unpickle"
-    WORKBOOK = "workbook"
-    ALL_ROWS = "all rows"
-    MERGE = "merge"
-    FIGURES = "figures"
-    IMPORT = "import"
-    BLAS_BUFFERS = "BLAS buffers"
-    CACHED_RESULTS = "cached results"
-    MADE_ANEW = "made anew"
-    REPEATED_GROWTH = "repeated growth"
-    GROWING_CONTAINER = "growing container"
-    ARROW_POOL = "Arrow pool"
-    POLARS_POOL = "Polars pool"
-    UNTOUCHED = "untouched"
-    UNTRACKED = "untracked"
-    IN_ARROW_POOL = "in Arrow's pool"
-    IN_POLARS_POOL = "in Polars' pool"
-    HELD = "held"
-    HELD_BY_THREADS = "held by threads"
-    HELD_BY_PYTHON = "held by Python"
-
-
 @frozen
 class Fate:
     """The later history of a finding's bytes.
@@ -425,6 +377,18 @@ class Finding:
     def bytes_in_use(self) -> int:
         """The resident bytes, or all where it is not known which were."""
         return self.bytes if self.resident_bytes is None else self.resident_bytes
+
+
+@frozen
+class SplitOff:
+    """The pages that a forked process (its index) has of its own, by the lines of its ancestors.
+
+    ``bytes`` are what these had allocated in them, alive at the fork; ``culprits`` are the lines.
+    """
+
+    process: int
+    bytes: int
+    culprits: tuple[Culprit, ...]
 
 
 @frozen
@@ -486,6 +450,7 @@ class Report:
     death: Death | None = None
     patterns: tuple[Pattern, ...] = ()
     own_reports: Mapping[int, Report] = field(default_factory=dict)
+    split_off: tuple[SplitOff, ...] = ()
 
     def source(self, frame: Frame) -> str | None:
         """Return the source line of ``frame``, stripped, or None if it is unknown or blank."""

@@ -78,7 +78,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     if report.death is not None:
         death = record(_death(report.death, phases, culprits, checkpoints))
     dumps = [_stack_dump(dump, tables) for dump in run.stack_dumps]
-    processes = [record(process) for process in _processes(report, phases, tables)]
+    processes = [record(process) for process in _processes(report, phases, culprits, tables)]
     fields = {
         "schema": SCHEMA,
         "memdeep": __version__,
@@ -145,14 +145,16 @@ def _thresholds(report: Report) -> Json | None:
     return {"warning_bytes": run.warning_bytes, "critical_bytes": run.critical_bytes}
 
 
-def _processes(report: Report, phases: Phases, tables: Tables) -> Iterator[Json]:
+def _processes(
+    report: Report, phases: Phases, culprits: Culprits, tables: Tables
+) -> Iterator[Json]:
     """Yield the program itself, then the others; of a bare capture none was seen from outside."""
     run = report.run
     program, *others = run.processes or (Process(0, how=None, group=0),)
     pid = next((point.pid for point in run.checkpoints if point.pid is not None), None)
     end = run.exit
     yield {
-        **_process(report, 0, program, phases, tables),
+        **_process(report, (0, program), phases, culprits, tables),
         "pid": pid,
         "how": None if end is None and not run.processes else "run",
         "exit": None if end is None else end.code,
@@ -164,10 +166,18 @@ def _processes(report: Report, phases: Phases, tables: Tables) -> Iterator[Json]
         "peak_heap_bytes": report.heap.of_program.peak_bytes,
     }
     for place, process in enumerate(others, 1):
-        yield _process(report, place, process, phases, tables)
+        yield _process(report, (place, process), phases, culprits, tables)
 
 
-def _process(report: Report, place: int, process: Process, phases: Phases, tables: Tables) -> Json:
+def _process(
+    report: Report,
+    numbered: tuple[int, Process],
+    phases: Phases,
+    culprits: Culprits,
+    tables: Tables,
+) -> Json:
+    place, process = numbered
+    split = next((one for one in report.split_off if one.process == place), None)
     phase = phase_that_started(report.run, report.phases, process)
     started_by = {"stack": tables.add(process.started_by), "phase": phases.place(phase)}
     return {
@@ -190,8 +200,8 @@ def _process(report: Report, place: int, process: Process, phases: Phases, table
         "peak_heap_bytes": next(
             (heap.peak_bytes for heap in report.heap.processes if heap.process == place), None
         ),
-        "split_off_bytes": None,
-        "split_off": None,
+        "split_off_bytes": None if split is None else split.bytes,
+        "split_off": None if split is None else culprits.all(split.culprits),
     }
 
 
