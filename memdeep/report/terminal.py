@@ -428,6 +428,7 @@ _OTHER_FINDINGS = {
     FindingKind.SHARED: "terminal.shared",
     FindingKind.RESERVED: "terminal.reserved",
     FindingKind.TOUCHED: "terminal.touched",
+    FindingKind.COPIED: "terminal.copied",
 }
 
 

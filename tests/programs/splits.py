@@ -42,7 +42,7 @@ def anew():
 others = []
 texts = [str(number).zfill(200) for number in range(100_000)]
 blob = bytearray(b"x") * (20 * MB)
-tuples = [(number, []) for number in range(100_000)]
+lists = [[number] for number in range(100_000)]
 way = sys.argv[1]
 if way == "read":
     fork(count)

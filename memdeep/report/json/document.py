@@ -84,7 +84,8 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     origins = list(processes.origins())
     stack_of = {place: tables.add(process.started_by) for place, process, _ in origins}
     phase_of = {place: phases.place(phase) for place, _, phase in origins}
-    process_records = [record(one) for one in processes.encoded(stack_of, phase_of)]
+    split_of = {one.process: culprits.all(one.culprits) for one in report.split_off}
+    process_records = [record(one) for one in processes.encoded(stack_of, phase_of, split_of)]
     fields = {
         "schema": SCHEMA,
         "memdeep": __version__,

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from memdeep.analysis.workers import phase_that_started
 from memdeep.model import GroupShare, Process, Report
-from memdeep.report.json.records import Json, rounded
+from memdeep.report.json.records import Encoded, Json, rounded
 
 MAX_LISTED = 1000
 TRACERS = ("memray", "tracemalloc")
@@ -54,13 +54,17 @@ class Processes:
         )
 
     def encoded(
-        self, stack_of: Mapping[int, int], phase_of: Mapping[int, int | None]
+        self,
+        stack_of: Mapping[int, int],
+        phase_of: Mapping[int, int | None],
+        split_of: Mapping[int, Encoded],
     ) -> Iterator[Json]:
         """Yield the fields of the program, then of the others that are listed.
 
         ``stack_of`` is the index of the stack that started a process, ``phase_of`` that of the
-        phase in which it began.
+        phase in which it began, ``split_of`` are the lines of the pages it has split off.
         """
+        split_bytes = {one.process: one.bytes for one in self._report.split_off}
         report = self._report
         run, end = report.run, report.run.exit
         yield {
@@ -76,7 +80,11 @@ class Processes:
             "peak_heap_bytes": report.heap.of_program.peak_bytes,
         }
         for process in self._listed[1:]:
-            yield self._process(process, stack_of, phase_of)
+            yield {
+                **self._process(process, stack_of, phase_of),
+                "split_off_bytes": split_bytes.get(process),
+                "split_off": split_of.get(process),
+            }
 
     def origins(self) -> Iterator[tuple[int, Process, int | None]]:
         """Yield each listed process whose start was seen, and the phase in which it began."""
