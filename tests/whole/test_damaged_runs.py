@@ -669,7 +669,7 @@ def of_another_time(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "put",
-    [nothing, torn, holed, nonsense, gone, of_another_process, of_another_time, sparse],
+    [nothing, torn, holed, nonsense, gone, of_another_process, of_another_time],
 )
 def test_a_damaged_capture_of_a_process_costs_its_heap(
     engine: str,
@@ -689,7 +689,7 @@ def test_a_damaged_capture_of_a_process_costs_its_heap(
         assert was == now
 
 
-@pytest.mark.parametrize("put", [pipe, endless, loop, kernel])
+@pytest.mark.parametrize("put", [pipe, endless, loop, sparse])
 def test_only_a_regular_file_is_the_capture_of_a_process(
     family: list[Path], reported: Reported, put: Callable[[Path], None]
 ) -> None:
