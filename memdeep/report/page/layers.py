@@ -80,7 +80,7 @@ def label(report: Report, layer: Layer, language: Language) -> str:
     """Return the name of a layer."""
     if layer.family == OTHERS:
         return language.say("timeline.others", n=len(layer.members))
-    return text_label(report, layer) or language.say("processes.program")
+    return text_label(report, layer) or language.say("timeline.program")
 
 
 def text_label(report: Report, layer: Layer) -> str:
