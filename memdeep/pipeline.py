@@ -74,6 +74,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
     from memdeep.analysis.outline import MAX_OPEN, outline
     from memdeep.analysis.patterns import patterns
     from memdeep.analysis.phases import Figures, heap_curve, phases
+    from memdeep.analysis.split import copied, split_off
     from memdeep.model import Report
     from memdeep.model.redaction import redacted
     from memdeep.sources import store
@@ -112,6 +113,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
                 python_allocators=run.mode.python_allocators,
                 highest_rss_bytes=run.peak_rss_bytes,
             ),
+            copied(run, heap, found_phases),
         ),
         heap_curve=heap_curve(run, heap),
         sources=sources.lines,
@@ -122,6 +124,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
             for process, own in recording.own_recordings.items()
         },
         patterns=patterns(figures, found_phases),
+        split_off=split_off(heap),
     )
 
 

@@ -21,6 +21,7 @@ from memdeep.errors import EngineError
 from memdeep.frozen import frozen
 from memdeep.heap import choice
 from memdeep.heap.replay import engine
+from memdeep.record.tree import HOOK
 from memdeep.report import sentences
 from memdeep.run import cgroup, limits
 from memdeep.run.cgroup import MemoryGroup
@@ -70,6 +71,7 @@ def checks() -> tuple[Check, ...]:
         _engine(),
         _lz4(),
         _symbols(),
+        _children(),
         *_interpreter(interpreter_file()),
         *_memory_limits(),
         *_process_limits(),
@@ -170,6 +172,21 @@ def _symbols() -> Check:
     if servers:
         found += f", debuginfod at {', '.join(servers)}"
     return Check("symbols", found)
+
+
+def _children() -> Check:
+    """Tell if Pythons that a program starts anew will be recorded."""
+    for place in sys.path:
+        file = Path(place or ".", HOOK)
+        if file.is_file():
+            return Check("processes", f"recorded by {file}")
+    return Check(
+        "processes",
+        f"there is no {HOOK} in site-packages",
+        State.NOTE,
+        "Of the processes that a program starts, only those that it forks are recorded. Install "
+        "memdeep into the Python that runs the program: pip install memdeep.",
+    )
 
 
 def interpreter_file() -> Path:

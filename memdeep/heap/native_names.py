@@ -41,11 +41,12 @@ def store_names(
 ) -> None:
     """Store the names of all native frames with a run that has just ended. Raises OutputError.
 
+    Those of the processes that the program started are stored with it: they share its libraries.
     Files that were loaded by a relative path are looked for in ``directories``.
     A capture that cannot be read is skipped: its report says so.
     """
     symbols = RunSymbols(StoredSymbols(), time.time(), directories)
-    for capture in run_dir.captures():
+    for capture in (*run_dir.captures(), *run_dir.captures_of_children()):
         try:
             trace = replay(capture, on_step)
         except CaptureError:

@@ -52,6 +52,34 @@ class TimeCut(NamedTuple):
 
 
 @frozen
+class Asked:
+    """Ranges of addresses, from start to end and in order, to look at when a moment comes.
+
+    ``by_stack`` asks for the stacks of what is alive in them, too.
+    """
+
+    ranges: tuple[tuple[int, int], ...]
+    by_stack: bool
+
+
+class InRange(NamedTuple):
+    """What a stack (its node) held in one range (its index)."""
+
+    range: int
+    node: int
+    bytes: int
+    allocations: int
+
+
+@frozen
+class InRanges:
+    """The live bytes in each of the ranges asked for, and of each stack by range, if asked for."""
+
+    alive: Sequence[int]
+    rows: Sequence[InRange] = ()
+
+
+@frozen
 class Part:
     """One capture: it covers the checkpoints ``first`` to ``last`` of the run.
 
@@ -61,7 +89,8 @@ class Part:
     is the sentence on a trace that ended too early. ``threads`` has the name of the thread that set
     each checkpoint of the run: the one given by the program, with a number after it where others
     have the same; None for cuts. ``cuts`` are in the order in which they are made, so that their
-    ``after`` never falls. ``owner`` is the process that wrote it, None for the program itself.
+    ``after`` never falls. ``owner`` is the process that wrote it, None for the program itself. At
+    the moments in ``asked``, by their numbers, only these ranges are looked at.
     """
 
     capture: Path
@@ -73,6 +102,7 @@ class Part:
     threads: Sequence[str | None] = ()
     cuts: tuple[TimeCut, ...] = ()
     owner: Owner | None = None
+    asked: Mapping[int, Asked] = field(default_factory=dict)
 
     @property
     def moments(self) -> dict[int, int]:
@@ -129,7 +159,7 @@ class HeapPart:
     in `Heap`; ``native_nodes`` are by checkpoint as well, or empty.
     ``sub_interpreter_bytes`` were allocated by sub-interpreters, without Python frames.
     ``residency`` is empty where the mappings were not read. ``at_moments`` is what was alive at
-    those moments that lie in the part.
+    those moments that lie in the part, ``in_ranges`` what of it was in the ranges asked for.
     """
 
     part: Part
@@ -148,6 +178,7 @@ class HeapPart:
     sub_interpreter_bytes: int = 0
     residency: tuple[Residency, ...] = ()
     at_moments: Mapping[int, Alive] = field(default_factory=dict)
+    in_ranges: Mapping[int, InRanges] = field(default_factory=dict)
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:

@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import field, replace
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
+from memdeep.heap import markers
 from memdeep.heap.choice import reader_of, reason_for_memray
 from memdeep.heap.family import ChildHeap, Moment
 from memdeep.heap.header import read_header
 from memdeep.heap.native_names import RunSymbols
-from memdeep.heap.parts import HeapPart, Part, TimeCut
+from memdeep.heap.parts import Asked, HeapPart, Part, TimeCut
 from memdeep.heap.reader import CaptureReader
 from memdeep.heap.stacks import Owner, StackTreeBuilder
+from memdeep.load.consistency import MAX_CLOCK_STEP_MS
 from memdeep.load.journal import read_journal
+from memdeep.load.split import Question
 from memdeep.model import DETACHED, Process
 from memdeep.record.how import MOMENT_MS
 from memdeep.rundir import journal
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 
+MAX_PROBLEMS = 20  # of each kind
 NEAREST_MS = MOMENT_MS // 2  # a cut is made at the next record of the time: so at the nearest
 
 
@@ -34,12 +39,16 @@ NEAREST_MS = MOMENT_MS // 2  # a cut is made at the next record of the time: so 
 class Axis:
     """The times of the program's run that captures are cut at.
 
-    ``start`` is the start of the program, ``times_s`` are those of its checkpoints.
+    ``start`` is the start of the program, ``times_s`` are those of its checkpoints. ``questions``
+    are for the captures of single processes, by index. ``problems`` are those that the program has
+    told.
     """
 
     start: Event
     times_s: Sequence[float]
     moments: Sequence[Moment]
+    questions: Mapping[int, Sequence[Question]] = field(default_factory=dict)
+    problems: Collection[str] = ()
 
 
 @frozen
@@ -76,16 +85,51 @@ def find_children(
     ``names`` are those of native frames that were stored with the run.
     """
     found, problems = [], []
+    own_problems: Counter[str] = Counter()
     for place, process in enumerate(processes):
         if process.directory is None:
             continue
         of_process = RunDirectory(run_dir.path / process.directory)
+        events = _events(of_process, process)
+        own = [event.label for event in events if event.kind == journal.PROBLEM]
+        own_problems.update(own)
+        if own and not any(event.kind == journal.TRACE for event in events):
+            continue  # nothing was traced: it says why itself
         try:
             owner = Owner(place, f"{process.how} {process.pid}")
-            found.append(_child(of_process, owner, process, axis, names))
+            start = _start(events, axis.start)
+            since = (start.epoch_ns - start.monotonic_ns + axis.start.monotonic_ns) // 1_000_000
+            child = _child(of_process, owner, process, axis, since, names)
+            _check_end(child, events)
+            found.append(child)
         except CaptureError as error:
-            problems.append(f"{error.message} The heap of process {process.pid} is not known.")
+            problems.append(not_known(error.message, process.pid))
+    if len(problems) > MAX_PROBLEMS:
+        more = len(problems) - MAX_PROBLEMS
+        problems = [
+            *problems[:MAX_PROBLEMS],
+            f"The heap of {more:,} more processes is not known either.",
+        ]
+    for sentence, count in own_problems.most_common(MAX_PROBLEMS):
+        where = "a process" if count == 1 else f"{count:,} processes"
+        if sentence not in axis.problems:
+            problems.append(f"In {where} that the program started: {sentence}")
     return tuple(found), problems
+
+
+def not_known(reason: str, pid: int) -> str:
+    """Return the sentence on a process whose capture cannot be read."""
+    return f"{reason} The heap of process {pid} is not known."
+
+
+def _events(run_dir: RunDirectory, process: Process) -> Sequence[Event]:
+    """Return the events of the journal of ``process``; none if it is another's."""
+    try:
+        events = read_journal(run_dir.journal).events
+    except CaptureError:
+        return ()
+    starts = [event for event in events if event.kind == journal.START]
+    return events if starts and starts[0].pid == process.pid else ()
 
 
 def _child(
@@ -93,6 +137,7 @@ def _child(
     owner: Owner,
     process: Process,
     axis: Axis,
+    start_ms: int,
     names: RunSymbols | None,
 ) -> Child:
     """Place the capture of ``process`` between the checkpoints. Raises CaptureError."""
@@ -103,16 +148,22 @@ def _child(
             f"{capture} was recorded in another process than the one it lies with.",
             "Put the files of one run together.",
         )
-    start_ms = _start_ms(run_dir, axis.start)
+    born_ms = start_ms + 1000 * (process.start_s or 0.0)
+    if header.start_ms is not None and abs(header.start_ms - born_ms) > MAX_CLOCK_STEP_MS:
+        raise CaptureError(
+            f"{capture} was recorded at another time than that of its process.",
+            "Put the files of one run together.",
+        )
     born_s = process.start_s or 0.0
     first, last, ended = _lived(process, axis.times_s)
     ends = [
         ((segment, True), axis.times_s[segment], None)
         for segment in range(first, last + (ended is None))  # what outlived the run is cut there
     ]
+    questions = axis.questions.get(owner.process, ())
     inner = [
         ((moment.segment, False), moment.time_s, moment.number)
-        for moment in axis.moments
+        for moment in (*axis.moments, *(moment for moment, _ in questions))
         if first <= moment.segment <= last and born_s <= moment.time_s
     ]
     since_ms = start_ms - (start_ms if header.start_ms is None else header.start_ms)
@@ -122,7 +173,7 @@ def _child(
     )
     return Child(
         process=owner.process,
-        part=Part(capture, first, last, len(cuts), cuts=cuts, owner=owner),
+        part=Part(capture, first, last, len(cuts), cuts=cuts, owner=owner, asked=_asked(questions)),
         reader=reader_of(capture, reason_for_memray(capture), {}, names),
         start_ms=start_ms,
         ended=ended,
@@ -147,26 +198,38 @@ def _lived(process: Process, times_s: Sequence[float]) -> tuple[int, int, int | 
     return (first, last, None) if ended > last else (first, ended, ended)
 
 
-def _start_ms(run_dir: RunDirectory, start: Event) -> int:
-    """Return when the program started, since the epoch, by the clock of a process of its.
+def _start(events: Sequence[Event], start: Event) -> Event:
+    """Find the start of a process in its journal, or else take that of the program.
 
     All processes of one machine share a clock that only goes forward.
     """
-    try:
-        events: Sequence[Event] = read_journal(run_dir.journal).events
-    except CaptureError:
-        events = ()
-    own = next((event for event in events if event.kind == journal.START), start)
-    return (own.epoch_ns - own.monotonic_ns + start.monotonic_ns) // 1_000_000
+    return next((event for event in events if event.kind == journal.START), start)
+
+
+def _check_end(child: Child, events: Sequence[Event]) -> None:
+    """Raise CaptureError if the capture ends before the event at which the trace ended."""
+    kinds = (journal.EXIT, journal.UNTRACE)
+    ends = [event for event in events if event.kind in kinds]
+    if ends and all(ends[0].sequence != one.sequence for one in markers.find(child.part.capture)):
+        raise CaptureError(
+            f"{child.part.capture} ends before its process did, as when memray cannot write.",
+            "Free some space on the disk of the run directory.",
+        )
 
 
 def with_cuts(
-    part: Part, start_ms: int, moments: Sequence[Moment], until_s: float | None = None
+    part: Part,
+    start_ms: int,
+    moments: Sequence[Moment],
+    questions: Sequence[Question] = (),
+    until_s: float | None = None,
 ) -> Part:
     """Return a part of the program's own with cuts at those of ``moments`` that lie in it.
 
-    If it lasts to the end of the run, it is cut at ``until_s`` too.
+    So at those of ``questions``. If it lasts to the end of the run, it is cut at ``until_s`` too.
     """
+    inner = [moment for moment in moments if part.first <= moment.segment <= part.last]
+    inner += [moment for moment, _ in questions if part.first < moment.segment <= part.last]
     header = read_header(part.capture)
     since_ms = start_ms - (start_ms if header.start_ms is None else header.start_ms)
 
@@ -179,12 +242,18 @@ def with_cuts(
             min(part.markers, moment.segment - max(1, part.first)),
             moment.number,
         )
-        for moment in moments
-        if part.first <= moment.segment <= part.last
+        for moment in sorted(inner, key=lambda one: (one.segment, one.time_s))
     ]
     if until_s is not None and part.last == len(part.threads) - 1:
         cuts.append(cut(until_s, part.markers))
-    return replace(part, cuts=tuple(cuts), markers=part.markers + len(cuts)) if cuts else part
+    if not cuts:
+        return part
+    markers = part.markers + len(cuts)
+    return replace(part, cuts=tuple(cuts), markers=markers, asked=_asked(questions))
+
+
+def _asked(questions: Sequence[Question]) -> dict[int, Asked]:
+    return {moment.number: asked for moment, asked in questions}
 
 
 def up_to(heap: HeapPart, end_s: float) -> HeapPart:

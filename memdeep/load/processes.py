@@ -62,6 +62,7 @@ class _Lines:
     origins: dict[tuple[int, int], Origin] = field(default_factory=dict)
     started: dict[int, list[Started]] = field(default_factory=lambda: defaultdict(list))
     ended: dict[int, list[Ended]] = field(default_factory=lambda: defaultdict(list))
+    directories: set[str | None] = field(default_factory=set)
 
 
 def read_processes(
@@ -73,7 +74,7 @@ def read_processes(
     """
     lines, problems = _read(run_dir, events[0].monotonic_ns + outside.end_s * 1e9)
     family = _Family(lines, events, outside, origins)
-    return family.processes(), problems
+    return family.processes(), problems + _unborn(run_dir, lines)
 
 
 def read_births(run_dir: RunDirectory) -> Sequence[Birth]:
@@ -91,7 +92,13 @@ def _read(run_dir: RunDirectory, until_ns: float) -> tuple[_Lines, list[str]]:
     except CaptureError as error:
         return found, [f"{error.message} Where processes came from is not known."]
     lines, damaged = births.decode(read.content)
+    twice = 0
     for line in lines:
+        if isinstance(line, Birth):
+            if line.directory in found.directories:
+                twice += 1  # each has a directory of its own
+                continue
+            found.directories |= {line.directory} - {None}
         if not isinstance(line, Origin) and line.monotonic_ns > until_ns:
             continue
         if isinstance(line, Birth) and line.ancestors:
@@ -103,9 +110,21 @@ def _read(run_dir: RunDirectory, until_ns: float) -> tuple[_Lines, list[str]]:
         elif isinstance(line, Ended):
             found.ended[line.pid].append(line)
     found.births.sort(key=lambda birth: birth.monotonic_ns)
-    missing = damaged + read.left_out
-    return found, [] if not missing else [
-        f"{missing:,} lines on the births and ends of processes are damaged or were left out."
+    missing = damaged + read.left_out + twice
+    are = "line on the births and ends of processes is damaged or was"
+    if missing != 1:
+        are = "lines on the births and ends of processes are damaged or were"
+    return found, [f"{missing:,} {are} left out."] if missing else []
+
+
+def _unborn(run_dir: RunDirectory, lines: _Lines) -> list[str]:
+    """Return the sentence on recordings of processes whose births are lost, if there are any."""
+    unborn = [one for one in run_dir.children() if one.path.name not in lines.directories]
+    if not unborn:
+        return []
+    return [
+        f"{run_dir.births.name} does not tell the birth of {len(unborn):,} of the processes that "
+        f"were recorded ({unborn[0].path.name}): their heap is not known."
     ]
 
 

@@ -19,15 +19,17 @@ from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import HeapPart, Part, damage_of, join
 from memdeep.heap.reader import CaptureReader
+from memdeep.heap.split import Fork, with_split_off
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.heap.tracemalloc import read_snapshots
 from memdeep.load import checkpoints, consistency
-from memdeep.load.children import Axis, Child, find_children, up_to, with_cuts
+from memdeep.load.children import Axis, Child, find_children, not_known, up_to, with_cuts
 from memdeep.load.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.load.journal import read_journal
 from memdeep.load.missed import missed
 from memdeep.load.own_runs import shared_symbols
 from memdeep.load.processes import Outside, highest_sum, moments, read_processes
+from memdeep.load.split import find_split, with_pages
 from memdeep.load.traced import Traced, align_parts, lost
 from memdeep.model import (
     CaptureFile,
@@ -72,8 +74,9 @@ class Recording:
     ``start_ms`` is the start of the run since the epoch. ``sources`` are lines that were stored
     with the run. ``is_capture`` is True for one capture without a run directory. ``children`` are
     the captures of the processes that the program started; ``moments`` are those at which these
-    held most. What was allocated after ``until_s`` is not counted. ``own_recordings`` are those of
-    the processes (indices) that set checkpoints themselves.
+    held most, ``forks`` are those of them that split off pages. What was allocated after
+    ``until_s`` is not counted. ``own_recordings`` are those of the processes (indices) that set
+    checkpoints themselves.
     """
 
     run: Run
@@ -87,6 +90,7 @@ class Recording:
     is_capture: bool = False
     children: tuple[Child, ...] = ()
     moments: tuple[Moment, ...] = ()
+    forks: tuple[Fork, ...] = ()
     until_s: float = math.inf
     own_recordings: Mapping[int, Recording] = field(default_factory=dict)
 
@@ -120,13 +124,22 @@ class Recording:
         problems += missed(heaps, self.run.checkpoints)
         children = []
         for child in self.children:
+            pid = self.run.processes[child.process].pid
             try:
-                children.append(child.read(builder, lambda step: None))
+                read_child = child.read(builder, lambda step: None)
             except CaptureError as error:
-                problems.append(lost(error))
+                problems.append(not_known(error.message, pid))
+                continue
+            if read_child.part.damage is None:
+                children.append(read_child)
+            else:
+                problems += [not_known(said, pid) for said in damage_of(read_child.part)]
         own = join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
         at_moments = {number: alive for heap in heaps for number, alive in heap.at_moments.items()}
-        return join_family(own, at_moments, children, groups, self.moments)
+        of_all = join_family(own, at_moments, children, groups, self.moments)
+        heaps += [child.part for child in children]
+        in_ranges = {number: found for heap in heaps for number, found in heap.in_ranges.items()}
+        return with_split_off(of_all, self.forks, in_ranges)
 
 
 def load_run(run_dir: RunDirectory) -> Recording:
@@ -174,10 +187,15 @@ def load_run(run_dir: RunDirectory) -> Recording:
     times_s = [point.time_s for point in points]
     is_family = any(process.is_traced for process in processes)
     heaviest = moments(processes, times_s, MAX_MOMENTS) if is_family else []
+    split = find_split(run_dir, processes, start, times_s, len(heaviest))
+    processes = with_pages(processes, split.forks)
     children, children_problems = find_children(
-        run_dir, processes, Axis(start, times_s, heaviest), names
+        run_dir,
+        processes,
+        Axis(start, times_s, heaviest, split.questions, frozenset(filter(None, problems))),
+        names,
     )
-    problems += births_problems + children_problems
+    problems += births_problems + children_problems + [*split.problems]
     run = replace(
         _run(meta, exit_of(meta, end, origins), points, _rss_curve(samples, points, offset_s)),
         processes=processes if meta.processes or len(processes) > 1 else (),
@@ -198,6 +216,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
                 replace(part, threads=[point.thread for point in points]),
                 start_ms,
                 heaviest,
+                split.questions.get(0, ()),
                 outside.end_s if meta.has_outlived else None,
             )
             for part in captures.parts
@@ -211,6 +230,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         children=children,
         own_recordings=_own_recordings(run_dir, processes),
         moments=tuple(heaviest),
+        forks=split.forks,
         until_s=outside.end_s if meta.has_outlived else math.inf,
     )
 

@@ -42,6 +42,7 @@ from memdeep.model.report import (
     FindingKind,
     LastGrowth,
     Report,
+    SplitOff,
 )
 from memdeep.model.run import (
     DETACHED,
@@ -99,6 +100,7 @@ __all__ = [
     "Residency",
     "Run",
     "Sample",
+    "SplitOff",
     "StackBytes",
     "StackDump",
     "StackTree",

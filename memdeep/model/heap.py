@@ -314,11 +314,16 @@ class Residency:
 
 
 class ProcessHeap(NamedTuple):
-    """The heap of one process (its index in the run) over time, and its highest."""
+    """The heap of one process (its index in the run) over time, and its highest.
+
+    ``split_off`` is what stacks of its parent had allocated of the pages that it has of its own
+    since it was forked; None where that is not known.
+    """
 
     process: int
     peak_bytes: int
     curve: tuple[Sample, ...]
+    split_off: tuple[StackBytes, ...] | None = None
 
 
 @frozen

@@ -21,7 +21,8 @@ class FindingKind(Enum):
     GROWTH: bytes that stayed. PEAK: bytes that were alive only at the peak. FILE and SHARED: pages
     of a mapped file and of shared memory that became resident. RESERVED: bytes that stayed but of
     which hardly any were ever touched. TOUCHED: bytes allocated before the phase and used in it for
-    the first time. UNTRACKED: the RSS grew and the heap did not. HELD: the heap
+    the first time. COPIED: bytes of a line whose pages were copied for forked processes. UNTRACKED:
+    the RSS grew and the heap did not. HELD: the heap
     shrank and the RSS did not.
     """
 
@@ -31,6 +32,7 @@ class FindingKind(Enum):
     SHARED = "shared"
     RESERVED = "reserved"
     TOUCHED = "touched"
+    COPIED = "copied"
     UNTRACKED = "untracked"
     HELD = "held"
 
@@ -62,6 +64,7 @@ class Advice(Enum):
     HELD = "held"
     HELD_BY_THREADS = "held by threads"
     HELD_BY_PYTHON = "held by Python"
+    COPY_ON_WRITE = "copy on write"
 
 
 @frozen
@@ -119,6 +122,18 @@ class Finding:
     def bytes_in_use(self) -> int:
         """The resident bytes, or all where it is not known which were."""
         return self.bytes if self.resident_bytes is None else self.resident_bytes
+
+
+@frozen
+class SplitOff:
+    """The pages that a forked process (its index) has of its own, by the lines of its ancestors.
+
+    ``bytes`` are what these had allocated in them, alive at the fork; ``culprits`` are the lines.
+    """
+
+    process: int
+    bytes: int
+    culprits: tuple[Culprit, ...]
 
 
 @frozen
@@ -180,6 +195,7 @@ class Report:
     death: Death | None = None
     patterns: tuple[Pattern, ...] = ()
     own_reports: Mapping[int, Report] = field(default_factory=dict)
+    split_off: tuple[SplitOff, ...] = ()
 
     def source(self, frame: Frame) -> str | None:
         """Return the source line of ``frame``, stripped, or None if it is unknown or blank."""

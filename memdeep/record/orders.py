@@ -1,7 +1,9 @@
 """Order of the parent to stop tracing, awaited without cost to the program.
 
 The order is one line of text, the reason as a sentence, through a pipe that the program has
-inherited. The end of the parent is no order: the program and its recording go on.
+inherited. The processes that it starts share another one, which has a name: each takes one order,
+which is filled up to MAX_BYTES there. The end of the parent is no order: the program and its
+recording go on.
 """
 
 import os
@@ -28,11 +30,17 @@ class Orders:
         """Raises OSError if there is no such descriptor."""
         self._descriptor = moved_up(descriptor)
 
+    @classmethod
+    def named(cls, path: str) -> "Orders":
+        """Open the pipe at ``path``. Raises OSError."""
+        # For writing as well: nobody else need have it open for that yet.
+        return cls(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+
     def pending(self) -> "str | None":
         """Return the order if it has come already, else None. Raises OSError."""
         os.set_blocking(self._descriptor, False)
         try:
-            return os.read(self._descriptor, MAX_BYTES).decode("utf-8", "replace") or None
+            return _text(os.read(self._descriptor, MAX_BYTES)) or None
         except BlockingIOError:
             return None
         finally:
@@ -47,9 +55,13 @@ class Orders:
         """
 
         def obey(line: bytes) -> None:
-            on_order(line.decode("utf-8", "replace"))
+            on_order(_text(line))
             own_threads(-1)
 
         read = partial(os.read, self._descriptor, MAX_BYTES)
         own_threads(1)
         start_new_thread(deque, (map(obey, iter(read, b"")), 0))
+
+
+def _text(order: bytes) -> str:
+    return order.decode("utf-8", "replace").rstrip()

@@ -62,7 +62,7 @@ class Session:
         self._marks: Marks | None = None
         self._tracer: MemrayTracer | SnapshotTracer | None = None
         self._failure: object = None
-        self._orders = Orders(how.orders) if how.orders >= 0 else None
+        self._orders = Orders(how.orders) if how.orders >= 0 else self._named_orders()
         if how.dumps_stacks:
             _enable_stack_dumps(os.path.join(how.run_dir, "stacks.txt"))
         try:
@@ -127,8 +127,10 @@ class Session:
             return False
         self._how, self._recorder, self._pid = how, recorder, os.getpid()
         self._is_child = True
-        self._focus = self._orders = None
+        self._focus, self._orders = None, self._named_orders()
         api.start(recorder)
+        self._obey_earlier_order()
+        self._obey_later_orders()
         return True
 
     def _let_go(self) -> None:
@@ -152,7 +154,7 @@ class Session:
         """Trace nothing if the parent has said so before anything began."""
         order = None if self._orders is None else self._orders.pending()
         if order is not None:
-            self._tracing.end(order)
+            self._obey(order)
 
     def _obey_later_orders(self) -> None:
         """Stop tracing when the parent says so.
@@ -161,7 +163,20 @@ class Session:
         there are, and from Python 3.12 on one of them is enough to have calls reported in all.
         """
         if self._orders is not None and self._tracer is not None:
-            self._orders.listen(self._tracing.end)
+            self._orders.listen(self._obey)
+
+    def _obey(self, order: str) -> None:
+        """End tracing; what the program started does not say so on its stderr once more."""
+        self._tracing.end(order, aloud=not self._is_child)
+
+    def _named_orders(self) -> "Orders | None":
+        """Open the orders to the processes that the program started, where this is one."""
+        if not self._is_child:
+            return None
+        try:
+            return Orders.named(self._tree.orders)
+        except OSError:  # the run has ended
+            return None
 
 
 def _interrupts(uncaught: "type[BaseException]") -> bool:

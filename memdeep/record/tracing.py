@@ -99,13 +99,14 @@ class Tracing:
             say(sentence)
             self._recorder.problem(sentence)
 
-    def end(self, sentence: str) -> None:
-        """Stop tracing for good, from any thread; ``sentence`` says why."""
+    def end(self, sentence: str, *, aloud: bool = True) -> None:
+        """Stop tracing for good, from any thread; ``sentence`` says why, on stderr if ``aloud``."""
         with self._lock:
             if self._is_over or self._tracer is None:
                 return
             self._is_over = True
-            say(sentence)
+            if aloud:
+                say(sentence)
             if self._is_on:
                 # A checkpoint, so that what was traced up to here is a stretch of the run.
                 self._recorder.checkpoint(STOPPED_LABEL, sentence)

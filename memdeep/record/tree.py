@@ -76,6 +76,11 @@ class Tree:
         return f"{VARIABLE}={self._path}"
 
     @property
+    def orders(self) -> str:
+        """Path of the pipe for orders of the parent to the processes that are recorded."""
+        return _orders_file(self._path)
+
+    @property
     def follows(self) -> bool:
         """Tell if the processes that this one starts are to be recorded."""
         return self._how.children != NONE
@@ -212,6 +217,8 @@ def plant(how: HowToRecord) -> Tree:
             os.write(file, "\0".join(words).encode("utf-8", "surrogatepass"))
         finally:
             os.close(file)
+        with suppress(OSError):  # on a file system without pipes
+            os.mkfifo(tree.orders, 0o600)
         tree.invite()
     return tree
 
@@ -225,6 +232,10 @@ def read_how(run_dir: str) -> HowToRecord:
 
 def _how_file(run_dir: str) -> str:
     return f"{run_dir}/how"
+
+
+def _orders_file(run_dir: str) -> str:
+    return f"{run_dir}/orders"
 
 
 def _command(is_redacted: bool) -> "list[str]":

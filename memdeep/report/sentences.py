@@ -249,19 +249,6 @@ def place_of_finding(report: Report, item: Finding, language: Language) -> str:
     return language.say("finding.in_workers", where=where, n=len(others), line=location(line))
 
 
-def moved_by_workers(phase: Phase) -> int | None:
-    """Return what the processes that the program started moved: their PSS, else their heap."""
-    if phase.workers_pss_delta_bytes is not None:
-        return phase.workers_pss_delta_bytes
-    return sum(share.delta_bytes for share in phase.workers) if phase.workers else None
-
-
-def workers_that_moved(phase: Phase) -> int:
-    """Return how many processes kept or freed memory in ``phase``, as far as is known."""
-    moved = [share for share in phase.workers if share.delta_bytes or share.kept_bytes]
-    return sum(len(share.processes) for share in moved)
-
-
 def finding_name(report: Report, item: Finding, language: Language) -> str:
     """Return the name of the phase that a finding is about, or how many of which names."""
     if len(item.phases) == 1:

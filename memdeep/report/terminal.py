@@ -21,7 +21,7 @@ from rich.text import Text
 from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.analysis.weights import small
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
-from memdeep.report import dying, processes, sentences
+from memdeep.report import dying, processes, sentences, workers
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.report.processes import ProcessRow
 from memdeep.text import units
@@ -58,7 +58,6 @@ NOTES: tuple[tuple[str, Callable[[Phase], bool], str], ...] = (
     ("†", lambda phase: phase.outline.overlaps, "phases.overlaps_meaning"),
     ("‡", lambda phase: phase.shares_rss, "phases.shares_rss_meaning"),
 )
-OF_HEAP = "*"  # behind a figure of workers whose PSS was not read
 MAX_PROCESS_ROWS = 8
 MAX_LINE_WIDTH = 20
 # The columns of processes that may be cut, in this order, and what is left of them at least.
@@ -193,7 +192,7 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
     is_wide = width >= WIDE
     threads = {phase.outline.thread for phase in report.phases} - {None}
     unused = set() if len(threads) > 1 else {THREAD}
-    if not any(map(_has_workers, report.phases)):
+    if not any(map(workers.has_workers, report.phases)):
         unused.add(WORKERS)
     told = [
         place
@@ -236,8 +235,8 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
     for mark, is_so, key in NOTES:
         if any(is_so(row.phase) for row in shown):
             beneath.append(wrap(f"{mark} {language.say(key)}", width))
-    if any(_of_heap(row.phase) for row in shown):
-        beneath.append(wrap(f"{OF_HEAP} {language.say('terminal.workers_heap')}", width))
+    if any(workers.is_of_heap(row.phase) for row in shown):
+        beneath.append(wrap(f"{workers.OF_HEAP} {language.say('terminal.workers_heap')}", width))
     return Group(table, *(Text(line, style="dim") for line in beneath))
 
 
@@ -259,31 +258,13 @@ def _cells(report: Report, row: Row, language: Language) -> list[str | Text]:
         name,
         plain(phase.outline.thread or units.UNKNOWN),
         units.signed_size(phase.rss_delta_bytes),
-        _workers(phase, language),
+        workers.figure(phase, language),
         units.signed_size(phase.heap_delta_bytes),
         units.size(phase.peak_bytes),
         units.UNKNOWN if ratio is None else f"{ratio * 100:.0f} %",
         plain(sentences.location(culprit.frame)) if culprit is not None else units.UNKNOWN,
         units.duration(phase.duration_s),
     ]
-
-
-def _has_workers(phase: Phase) -> bool:
-    return bool(phase.workers) or phase.workers_pss_delta_bytes is not None
-
-
-def _of_heap(phase: Phase) -> bool:
-    return bool(phase.workers) and phase.workers_pss_delta_bytes is None
-
-
-def _workers(phase: Phase, language: Language) -> str:
-    """Return what the processes that the program started moved, and how many of them did."""
-    moved = sentences.moved_by_workers(phase)
-    if moved is None:
-        return units.UNKNOWN
-    size = units.signed_size(moved) + (OF_HEAP if _of_heap(phase) else "")
-    count = sentences.workers_that_moved(phase)
-    return language.say("terminal.workers_in", size=size, n=count) if moved and count else size
 
 
 def _processes(report: Report, width: int, language: Language) -> list[RenderableType]:
@@ -333,7 +314,7 @@ def _process_cells(
         "" if phase is None else plain(sentences.phase_label(report.run, phase, language)),
         processes.times(told, language),
         units.size(processes.highest(heaps.get(one) for one in row.members)),
-        units.size(processes.highest(one.peak_pss_bytes for one in told)),
+        units.size(processes.peak_pss(told)),
         "" if row.members == (0,) else processes.ends(told, language, in_brief=True),
     ]
 
@@ -377,7 +358,11 @@ def _top_finding(report: Report, item: Finding, width: int, language: Language) 
             if frame.origin is not Origin.NATIVE
         ]
         parts.extend(_stack(frames, item.culprit.frame, language))
-    further = [sentences.passed(report, item, language), sentences.fate(report, item, language)]
+    further = [
+        workers.moved(report, report.phases[item.phase], language),
+        sentences.passed(report, item, language),
+        sentences.fate(report, item, language),
+    ]
     if item.advice is not None:
         further += [sentences.evidence(item, language), sentences.advice(item, language)]
     text = "\n".join(plain(sentence) for sentence in further if sentence)
@@ -443,6 +428,7 @@ _OTHER_FINDINGS = {
     FindingKind.SHARED: "terminal.shared",
     FindingKind.RESERVED: "terminal.reserved",
     FindingKind.TOUCHED: "terminal.touched",
+    FindingKind.COPIED: "terminal.copied",
 }
 
 

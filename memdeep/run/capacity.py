@@ -1,7 +1,7 @@
 """Stops the tracing, not the program, when the capture gets too large or the disk is filling up.
 
-It watches from outside, so it costs the program nothing. The order to stop goes through a pipe that
-`record.orders` waits on.
+It watches from outside, so it costs the program nothing. The order to stop goes through pipes that
+`record.orders` waits on: one to the program, and one to all processes that it started.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Capacity:
         self._directory = moved_up(os.open(run_dir.path, os.O_RDONLY | os.O_CLOEXEC))
         self._most_bytes = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
         self._reading, self._writing = map(moved_up, os.pipe())
+        self._to_others: int | None = None
         self._readings: deque[tuple[float, int, int]] = deque()
         self._looked_s = float("-inf")
         self._has_begun = False
@@ -70,12 +71,19 @@ class Capacity:
         """Close the descriptors, after the program has ended."""
         os.close(self._writing)
         os.close(self._directory)
+        if self._to_others is not None:
+            os.close(self._to_others)
+        with suppress(OSError):  # a run is of files only, to be copied like any
+            self._run_dir.orders.unlink(missing_ok=True)
 
     def look(self, now_s: float) -> None:
         """Check sizes and free space, at most every LOOK_S; ``now_s`` is since the start."""
-        if self.problem is not None or now_s - self._looked_s < LOOK_S:
+        if now_s - self._looked_s < LOOK_S:
             return
         self._looked_s = now_s
+        if self.problem is not None:
+            self._tell_others(self.problem)
+            return
         try:
             disk = os.fstatvfs(self._directory)
             is_there = os.fstat(self._directory).st_nlink > 0
@@ -89,8 +97,18 @@ class Capacity:
             self.problem = f"{what}: {reason}"
             with suppress(OSError):  # the program has ended, or closed the pipe
                 os.write(self._writing, self.problem.encode()[:MAX_BYTES])
+            self._tell_others(self.problem)
         elif not self._has_warned:
             self._warn(now_s, taken_bytes, free_bytes)
+
+    def _tell_others(self, problem: str) -> None:
+        """Leave an order for each process that the program started, and for those to come."""
+        with suppress(OSError):  # there are none, or they have enough of them
+            if self._to_others is None:
+                pipe = os.open(self._run_dir.orders, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+                self._to_others = moved_up(pipe)
+            while True:
+                os.write(self._to_others, problem.encode()[:MAX_BYTES].ljust(MAX_BYTES))
 
     def _limit(
         self, taken_bytes: int, free_bytes: int, last_bytes: int, is_there: bool

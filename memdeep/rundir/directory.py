@@ -59,6 +59,11 @@ class RunDirectory:
         """Path of the words that say how these processes are recorded."""
         return self.path / "how"
 
+    @property
+    def orders(self) -> Path:
+        """Path of the pipe for orders to these processes; it is there while the program runs."""
+        return self.path / "orders"
+
     def child(self, name: str) -> "RunDirectory":
         """Return the run directory ``name`` of a process that the program started."""
         return RunDirectory(self.path / CHILDREN / name)
@@ -66,6 +71,10 @@ class RunDirectory:
     def children(self) -> tuple["RunDirectory", ...]:
         """Return the run directories of the processes that the program started."""
         return tuple(map(RunDirectory, sorted((self.path / CHILDREN).glob("*/"))))
+
+    def captures_of_children(self) -> tuple[Path, ...]:
+        """Return the captures that exist of the processes that the program started."""
+        return tuple(sorted(self.path.glob(f"{CHILDREN}/*/capture*.bin")))
 
     @property
     def snapshots(self) -> Path:
@@ -109,8 +118,7 @@ class RunDirectory:
     def growing(self) -> tuple[Path, ...]:
         """Return the existing files that grow with the number of traced allocations."""
         snapshots = (self.snapshots,) if self.snapshots.exists() else ()
-        of_children = self.path.glob(f"{CHILDREN}/*/capture*.bin")
-        return (*self.captures(), *snapshots, *of_children)
+        return (*self.captures(), *snapshots, *self.captures_of_children())
 
     def files(self) -> tuple[Path, ...]:
         """Return the paths of all files that memdeep may have written here."""
@@ -119,6 +127,7 @@ class RunDirectory:
             self.journal,
             self.births,
             self.how,
+            self.orders,
             self.mappings,
             self.pages,
             self.snapshots,

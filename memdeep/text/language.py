@@ -32,6 +32,7 @@ SCRIPT_GROUPS = (
     "source",
     "stack",
     "timeline",
+    "workers",
 )
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")

@@ -87,7 +87,7 @@
       const growth = scopes.total(blocks, state.scope, 'growth');
       if (growth !== null) facts.push(say('flame.heap', { bytes: format.signedBytes(growth) }));
       part.facts.textContent = facts.join(' · ');
-      const notes = state.scope.kind === 'phase' ? memdeep.phaseNotes.all(core.phases, state.scope.phase) : [];
+      const notes = state.scope.kind === 'phase' ? memdeep.phaseNotes.all(core, state.scope.phase) : [];
       part.notes.replaceChildren(...notes.map((note) => memdeep.elements.element('p', '', note)));
     }
 

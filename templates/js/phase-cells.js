@@ -6,7 +6,7 @@
   const { element } = memdeep.elements;
   const SVG = 'http://www.w3.org/2000/svg';
   const LOW_RATIO = 0.6;
-  const NARROW = ['name', 'rss', 'heap', 'peak']; // the columns that stay on a narrow screen
+  const NARROW = ['name', 'rss', 'workers', 'heap', 'peak']; // the columns that stay on a narrow screen
   const say = (key, values) => memdeep.words.say(key, values);
 
   function svg(name, attributes) {
@@ -37,7 +37,7 @@
     const { phases } = core;
     const isNested = phases.parent.some((parent) => parent >= 0) || phases.members.some((members) => members > 0);
     const scales = {
-      delta: largest(phases.rss, phases.heap),
+      delta: largest(phases.rss, phases.workers ?? [], phases.heap),
       peak: largest(phases.peak),
       gross: largest(phases.allocated, phases.freed, phases.churn),
     };
@@ -88,6 +88,17 @@
         cell.firstChild.append(element('span', 'mark', '‡'));
         cell.title = say('phases.shares_rss_meaning');
       }
+      return cell;
+    }
+
+    function workers({ phase }) {
+      const cell = delta(phases.workers[phase]);
+      if (phases.workersOfHeap[phase]) {
+        cell.firstChild.append(element('span', 'mark', '*'));
+        cell.title = say('phases.workers_of_heap');
+      }
+      const count = phases.workersIn[phase];
+      if (phases.workers[phase] && count > 0) cell.append(element('span', 'part-name', say('phases.workers_in', { n: count })));
       return cell;
     }
 
@@ -167,6 +178,7 @@
       thread,
       duration: ({ phase }) => element('td', 'number', format.seconds(phases.duration[phase])),
       rss,
+      workers,
       heap: ({ phase }) => delta(phases.heap[phase]),
       beyond,
       peak: ({ phase }) => number(format.bytes(phases.peak[phase]), 'neutral', phases.peak[phase], scales.peak),

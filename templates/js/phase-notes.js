@@ -4,6 +4,7 @@
 
   const { format, phaseRows } = memdeep;
   const WORTH_NAMING = 1 << 20; // bytes of a part below which its name says nothing
+  const MAX_GROUPS = 3; // of workers that are told
   const say = (key, values) => memdeep.words.say(key, values);
 
   // The largest part beyond the heap; or what the heap has that is in no RSS, where that is more.
@@ -28,10 +29,28 @@
     return say('phases.parts_sum', { bytes: format.signedBytes(phases.rss[phase]), parts: text.join('') });
   }
 
+  // What it moved in the program and in each group of workers; '' where there were none.
+  function workersText({ phases, processes, strings }, phase) {
+    const groups = phases.workersBy?.[phase].filter(([, , bytes]) => bytes !== 0) ?? [];
+    if (groups.length === 0 || !processes) return '';
+    const isOfHeap = phases.workersOfHeap[phase];
+    const parts = groups.slice(0, MAX_GROUPS).map(([group, n, bytes]) => say('workers.in_group', {
+      n,
+      size: format.signedBytes(groups.length === 1 ? phases.workers[phase] : bytes),
+      line: strings[processes.line[processes.group.indexOf(group)]] || '–',
+    }));
+    const key = 'workers.' + (isOfHeap ? 'heap_of_' : 'of_') + (groups.length === 1 ? 'one' : 'several');
+    return say(key, {
+      own: format.signedBytes(phases.rss[phase]), size: format.signedBytes(phases.workers[phase]), workers: parts.join(say('workers.and')),
+    });
+  }
+
   // All that is said of a phase beside its figures, a sentence each.
-  function all(phases, phase) {
+  function all(core, phase) {
+    const { phases } = core;
     const untouched = -(phases.parts.untouched[phase] ?? 0);
     return [
+      workersText(core, phase),
       partsText(phases, phase),
       untouched >= WORTH_NAMING ? say('phases.parts_untouched', { size_bytes: untouched }) : '',
       phases.sharesRss[phase] ? say('phases.shares_rss_meaning') : '',

@@ -3,7 +3,7 @@
   'use strict';
 
   const COLUMNS = [
-    'name', 'thread', 'duration', 'rss', 'heap', 'beyond', 'peak', 'allocated', 'freed', 'churn', 'explained', 'trend', 'culprit',
+    'name', 'thread', 'duration', 'rss', 'workers', 'heap', 'beyond', 'peak', 'allocated', 'freed', 'churn', 'explained', 'trend', 'culprit',
   ];
   const PARTS = ['resident', 'file', 'shared', 'allocator', 'unseen', 'tracer', 'unknown'];
   const TEXTS = ['name', 'thread', 'culprit']; // these sort upwards first
@@ -28,7 +28,7 @@
     if (column === 'beyond') return beyondOf(phases, phase);
     if (column === 'trend') return phases.slope[phase];
     if (column === 'culprit') return culpritText(phase);
-    return phases[column][phase];
+    return phases[column]?.[phase] ?? null; // no column of workers where there are none
   }
 
   // Unknown figures come last whichever way the rest is sorted; ties keep the program's order.

@@ -36,10 +36,18 @@
 
     const isTraced = (time) => core.traced.some(([start, end]) => checkpoints.time[start] <= time && time <= checkpoints.time[end]);
 
+    const total = (sizes) => sizes?.reduce((sum, size) => sum + size, 0) ?? null;
+
+    // The PSS of each layer of processes at a time, the program's first; null where there are none.
+    function layersAt(time) {
+      const place = core.layers ? lastAtMost(core.layers.t, time) : -1;
+      return place < 0 ? null : core.layers.b.map((sizes) => sizes[place]);
+    }
+
     // The last readings: each curve is drawn to stay there until the next one.
     function atTime(time) {
       return {
-        time, rss: readingAt(curves.rss, 'b', time), file: readingAt(curves.rss, 'f', time),
+        time, rss: readingAt(curves.rss, 'b', time), file: readingAt(curves.rss, 'f', time), layers: layersAt(time),
         heap: isTraced(time) ? readingAt(curves.heap, 'b', time) : null,
         checkpoint: lastAtMost(checkpoints.time, time), isExact: false,
       };
@@ -48,6 +56,7 @@
     function atCheckpoint(index) {
       return {
         time: checkpoints.time[index], rss: checkpoints.rss[index], file: checkpoints.file?.[index] ?? null,
+        layers: layersAt(checkpoints.time[index]),
         heap: checkpoints.heap[index], checkpoint: index, isExact: true,
       };
     }
@@ -86,10 +95,12 @@
     // highest; null where nothing was measured.
     function atPeak() {
       const isHeap = curves.heap.t.length > 0;
-      const curve = isHeap ? curves.heap : curves.rss;
+      const summed = core.layers && { t: core.layers.t, b: core.layers.t.map((_, place) => total(core.layers.b.map((sizes) => sizes[place]))) };
+      const resident = summed ?? curves.rss;
+      const curve = isHeap ? curves.heap : resident;
       if (curve.t.length === 0) return null;
       const place = curve.b.reduce((most, value, one) => (value > curve.b[most] ? one : most), 0);
-      return { ...atTime(curve.t[place]), [isHeap ? 'heap' : 'rss']: curve.b[place] };
+      return { ...atTime(curve.t[place]), [isHeap ? 'heap' : summed ? 'pss' : 'rss']: curve.b[place] };
     }
 
     // The checkpoints that a drag from one time to another means, at least one segment apart.
@@ -122,15 +133,23 @@
       (values?.[from] == null || values?.[to] == null ? null : values[to] - values[from]);
 
     function growth({ from, to }) {
+      const [before, after] = [from, to].map((place) => total(layersAt(checkpoints.time[place])));
       return {
+        pss: before === null || after === null ? null : after - before,
         time: checkpoints.time[to] - checkpoints.time[from],
         rss: difference(checkpoints.rss, from, to),
         heap: difference(checkpoints.heap, from, to),
       };
     }
 
+    // What the layer at a place is called.
+    function layerName(place) {
+      const { label, count, isRest } = core.layers;
+      return label[place] || memdeep.words.say(isRest[place] ? 'timeline.others' : 'timeline.program', { n: count[place] });
+    }
+
     return {
-      end, atTime, atCheckpoint, phaseAt, peakPhase, atPeak, between, stretchesOf, growth,
+      end, layerName, total, atTime, atCheckpoint, phaseAt, peakPhase, atPeak, between, stretchesOf, growth,
       nearest: (time) => nearest(checkpoints.time, time),
       nameOf: (index) => memdeep.names.checkpoint(core, index),
       timeOf: (index) => checkpoints.time[index],

@@ -45,6 +45,14 @@
 
     function rows(read) {
       const known = (key, value) => (value === null ? [] : [[say(key), format.bytes(value)]]);
+      if (read.layers !== null) {
+        const layers = read.layers.map((bytes, place) => [reading.layerName(place), format.bytes(bytes), bytes]);
+        return [
+          ...known('timeline.pss', reading.total(read.layers)),
+          ...layers.filter(([, , bytes]) => bytes > 0).reverse().map(([name, text]) => [name, text]), // as they lie
+          ...known('timeline.heap', read.heap),
+        ];
+      }
       const anonymous = read.rss === null || read.file === null ? null : read.rss - read.file;
       return [
         ...known('timeline.rss', read.rss),
@@ -59,7 +67,8 @@
       const known = (key, value) => (value === null ? [] : [[say(key), format.signedBytes(value)]]);
       return [
         [say('timeline.lasted'), format.seconds(grown.time)],
-        ...known('timeline.rss_delta', grown.rss),
+        ...known('timeline.pss_delta', grown.pss),
+        ...known(grown.pss === null ? 'timeline.rss_delta' : 'timeline.own_rss_delta', grown.rss),
         ...known('timeline.heap_delta', grown.heap),
       ];
     }

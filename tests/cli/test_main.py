@@ -86,7 +86,7 @@ def test_options_are_recorded(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
     run_dir = tmp_path / "nested/run"
     assert {path.name for path in run_dir.iterdir()} == {
         *(*RUN_FILES, "markers"),
-        *("births.jsonl", "children"),
+        *("births.jsonl", "how"),
     }
     assert run_dir.stat().st_mode & 0o077 == 0
     meta = read_json(run_dir / "meta.json")

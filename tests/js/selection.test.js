@@ -93,6 +93,22 @@ test('limited to a thread, each view has the bytes of its stacks and of no other
   });
 });
 
+test('processes and their groups are limits, too', () => {
+  const core = {
+    threads: [0], frames: { origin: [6, 6, 6, 0], line: [0, 3, 4, 8] },
+    nodes: { parent: [-1, 0, -1, 2, -1, -1], frame: [0, 3, 1, 3, 2, 3] },
+    processes: { index: [0, 3, 4], group: [0, 3, 3], how: ['run', 'fork', 'fork'], pid: [1, 30, 40], line: [0, 1, 1] },
+    strings: ['', 'prog.py:30'],
+  };
+  assert.deepEqual([...threadLimit.allOf(core)], ['g3', 'p0', 'p3', 'p4']);
+  const all = new Uint8Array(6).fill(1);
+  assert.deepEqual([...threadLimit.within(core, all, 'p0')], [1, 1, 0, 0, 0, 1]);
+  assert.deepEqual([...threadLimit.within(core, all, 'g3')], [0, 0, 1, 1, 1, 0]);
+  assert.deepEqual([...threadLimit.within(core, all, 'p4')], [0, 0, 0, 0, 1, 0]);
+  assert.equal(threadLimit.nameOf({ core }, 'p4'), 'fork 40 · prog.py:30');
+  assert.equal(threadLimit.nameOf({ core }, 'g3'), 'fork × 2 · prog.py:30');
+});
+
 test('threads are offered where there is more than one', () => {
   assert.deepEqual([...threadLimit.allOf({ threads: [0, 9] })], [0, 9]);
   assert.deepEqual([...threadLimit.allOf({ threads: [0] })], []);

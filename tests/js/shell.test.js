@@ -11,7 +11,7 @@ const memdeep = load(['format', 'names', 'store', 'link', 'timeline-reading', 'p
 const plain = (value) => JSON.parse(JSON.stringify(value));
 const same = (actual, expected) => assert.deepEqual(plain(actual), plain(expected));
 
-const LIMITS = { phases: 9, checkpoints: 20, frames: 90, threads: [7, 40], metrics: () => ['retained', 'peak', 'freed', 'growth'] };
+const LIMITS = { phases: 9, checkpoints: 20, frames: 90, threads: ['g7', 'p0', 7, 40], metrics: () => ['retained', 'peak', 'freed', 'growth'] };
 
 test('a tie is rounded to the even digit, as Python rounds it', () => {
   const { bytes, percent, seconds } = memdeep.format;
@@ -33,6 +33,7 @@ test('an address restores what it was written from', () => {
     { selected: { kind: 'modules', frame: 89 }, view: 'modules' },
     { frames: [3], selected: { frames: [3, 12, 40] } },
     { thread: 40 },
+    { thread: 'g7' },
   ];
   for (const state of states) {
     const whole = { ...plain(memdeep.store.DEFAULTS), ...state };
@@ -117,8 +118,18 @@ test('a drag means the nearest checkpoints, and at least one segment', () => {
 });
 
 test('growth between checkpoints is the difference of their figures, unknown where one is', () => {
-  same(reading.growth({ from: 1, to: 3 }), { time: 3, rss: 10, heap: 7 });
-  same(reading.growth({ from: 1, to: 4 }), { time: 4, rss: null, heap: 7 });
+  same(reading.growth({ from: 1, to: 3 }), { time: 3, rss: 10, heap: 7, pss: null });
+  same(reading.growth({ from: 1, to: 4 }), { time: 4, rss: null, heap: 7, pss: null });
+});
+
+test('layers of processes are read as they are drawn, and grow together', () => {
+  const layers = { t: [0, 1, 3], count: [1, 2, 4], isRest: [false, false, true], label: ['', 'fork × 2', ''], b: [[5, 6, 7], [0, 20, 30], [0, 0, 1]] };
+  const layered = memdeep.timelineReading.create({ ...run(), layers }, 5);
+  same(layered.atTime(2).layers, [6, 20, 0]);
+  same(layered.atCheckpoint(4).layers, [7, 30, 1]);
+  assert.equal(layered.growth({ from: 0, to: 3 }).pss, 33);
+  same([0, 1, 2].map(layered.layerName), ['timeline.program 1', 'fork × 2', 'timeline.others 4']);
+  assert.equal(reading.atTime(2).layers, null);
 });
 
 test('the phase at a moment and at the peak is the innermost one', () => {
@@ -236,9 +247,14 @@ test('the parts of RSS Δ add up, zero ones left out; a heap nobody measured is 
 
 test('what is said of a phase: its parts as a sum, then whose its figures are too', () => {
   const { all, mainPart } = memdeep.phaseNotes;
-  same(all(PHASES, 0), ['phases.parts_sum +5 B phases.part_resident 3 B + phases.part_file 2 B + phases.part_allocator 1 B − phases.part_unknown 1 B']);
-  same(all(PHASES, 1), ['phases.parts_sum +9 B phases.part_heap 9 B', 'phases.shares_rss_meaning', 'phases.overlaps_meaning']);
-  same(all(PHASES, 3), []);
+  const ofPhases = (place) => all({ phases: PHASES }, place);
+  same(ofPhases(0), ['phases.parts_sum +5 B phases.part_resident 3 B + phases.part_file 2 B + phases.part_allocator 1 B − phases.part_unknown 1 B']);
+  same(ofPhases(1), ['phases.parts_sum +9 B phases.part_heap 9 B', 'phases.shares_rss_meaning', 'phases.overlaps_meaning']);
+  same(ofPhases(3), []);
+  const processes = { group: [0, 4, 4], line: [0, 1, 1] };
+  const workers = { workers: [30], workersOfHeap: [false], workersBy: [[[4, 2, 25]]] };
+  const [said] = all({ phases: { ...PHASES, ...workers }, processes, strings: ['', 'prog.py:30'] }, 0);
+  assert.equal(said, 'workers.of_one +5 B +30 B workers.in_group 2 +30 B prog.py:30');
   assert.equal(mainPart(PHASES, 0), null); // of a few bytes nothing is worth a name
   const of = (sizes) => mainPart({ parts: Object.fromEntries(Object.entries(PHASES.parts).map(([name]) => [name, [(sizes[name] ?? 0) * 2 ** 20]])) }, 0);
   assert.equal(of({ resident: 50, file: 3, unknown: -4, untouched: -2 }), 'phases.part_unknown');

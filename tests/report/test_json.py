@@ -13,6 +13,7 @@ from factories import (
     HOSTILE,
     MB,
     analysed,
+    family_report,
     frame,
     heap,
     hostile_report,
@@ -403,6 +404,47 @@ def test_the_program_is_the_first_of_its_processes() -> None:
     assert known == [[42, None, "run", 9], [44, 0, None, 5], [45, 1, None, 7]]
     assert [one["verdict"] for one in found] == ["completed", None, None]
     assert [one["traced"] for one in found] == [True, False, False]
+
+
+def test_of_thousands_of_processes_those_that_are_named_and_the_largest_are_listed() -> None:
+    made = family_report(3000)
+    unrecorded = [
+        replace(one, directory=None, peak_pss_bytes=place) if 5 < place <= 3000 else one
+        for place, one in enumerate(made.run.processes)
+    ]
+    phases = tuple(replace(phase, workers=()) for phase in made.phases)
+    few = replace(made, run=replace(made.run, processes=tuple(unrecorded)), phases=phases)
+    first = replace(few.findings[0], processes=(2, 1500))
+    fields = read(replace(few, findings=(first,)))
+    listed = fields["processes"]
+    assert (len(listed), fields["processes_left_out"]) == (1000, 2003)
+    named = [listed[place]["pid"] for place in fields["findings"][0]["processes"]]
+    assert named == [few.run.processes[place].pid for place in (2, 1500)]
+    assert {few.run.processes[3000].pid, few.run.processes[3001].pid} <= {
+        one["pid"] for one in listed
+    }
+    by_pid = {one["pid"]: one for one in listed}
+    inner = by_pid[few.run.processes[3001].pid]
+    assert listed[inner["parent"]]["pid"] == few.run.processes[1].pid
+    assert {listed[one["group"]]["how"] for one in listed[1:-2]} == {"fork"}
+
+
+def test_a_culprit_in_a_process_names_its_place_in_the_list() -> None:
+    made = family_report(2)
+    fields = read(made)
+    first = fields["findings"][0]
+    assert fields["processes_left_out"] == 0
+    assert first["processes"] == [1, 2]
+    assert first["culprit"]["process"] in (1, 2)
+    assert [one["peak_heap_bytes"] for one in fields["processes"]] == [
+        40 * MB,
+        30 * MB,
+        30 * MB,
+        4 * MB,
+        None,
+    ]
+    search = next(phase for phase in fields["phases"] if phase["name"] == "search")
+    assert [share["processes"] for share in search["workers"]] == [[1, 2], [3]]
 
 
 def test_any_label_comes_back_as_it_was() -> None:

@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli": {
         *("errors", "model", "pipeline", "rundir", "text", "version", "live"),
-        *("run", "record.marks.words", "record.how", "record.program"),
+        *("run", "record.marks.words", "record.how", "record.program", "record.tree"),
         *("heap.choice", "heap.replay.engine"),
         *("report.terminal", "report.sentences", "report.options", "symbols.cache", "symbols.elf"),
     },

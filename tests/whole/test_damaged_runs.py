@@ -525,3 +525,246 @@ frames = [Frame("f", name, 1, Origin.USER) for name in names]
 assert read_sources(frames, None).lines == {{}}
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT_S)
+
+
+# The processes that the program started
+
+
+@pytest.fixture(scope="module")
+def with_children(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a fork, its child, and two programs, the last of which outlives the run."""
+    work = tmp_path_factory.mktemp("children")
+    (work / "go").touch()
+    options = ("--quiet", "--no-native", "--no-report", "-o", work / "run")
+    subprocess.run(
+        memdeep_command("run", *options, PROGRAMS / "has_children.py", "word", work / "go"),
+        env=environment(),
+        check=True,
+        timeout=TIMEOUT_S,
+    )
+    assert len(children_of(work / "run")) == 4
+    return work / "run"
+
+
+def children_of(run_dir: Path) -> list[Path]:
+    """The directories of the processes in the order of their births."""
+    lines = map(json.loads, (run_dir / "births.jsonl").read_bytes().splitlines())
+    return [run_dir / "children" / line["dir"] for line in lines if line["k"] == "born"]
+
+
+@pytest.fixture
+def family(with_children: Path, run_dir: Path) -> list[Path]:
+    """The directories of the processes of the run that ``reported`` reports on."""
+    shutil.rmtree(run_dir)
+    shutil.copytree(with_children, run_dir)
+    return children_of(run_dir)
+
+
+def known_heaps(made: dict[str, Any]) -> list[int]:
+    """The places of the processes whose heap is known."""
+    heaps = [process["peak_heap_bytes"] for process in made["processes"]]
+    return [place for place, heap in enumerate(heaps) if heap is not None]
+
+
+def rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
+    path.write_bytes(change(path.read_bytes()))
+
+
+def test_a_sound_run_of_processes_has_no_problems(
+    engine: str, family: list[Path], reported: Reported
+) -> None:
+    made = reported()
+    assert problems_of(made) == []
+    assert known_heaps(made) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("change", "known", "sentences"),
+    [
+        (lambda b: b"", [0], ["does not tell the birth of 4"]),
+        (lambda b: b[: b.index(b"subprocess.py")], [0, 1, 2], ["does not tell the birth of 2"]),
+        (lambda b: b + b, [0, 1, 2, 3, 4], ["4 lines on the births"]),
+        (lambda b: b"[]\n" + b + b'{"k":"x"}\n', [0, 1, 2, 3, 4], ["2 lines on the births"]),
+        (lambda b: b + b"[" * 50_000 + b"\n", [0, 1, 2, 3, 4], ["1 line on the births"]),
+        (
+            lambda b: b"".join(reversed(b.splitlines(keepends=True))),
+            [0, 1, 2, 3, 4],
+            [],
+        ),
+        (lambda b: b + b"{}\n" * 600_000, [0, 1, 2, 3, 4], ["lines on the births"]),
+    ],
+    ids=["empty", "torn", "twice", "foreign", "deep", "reversed", "huge"],
+)
+def test_damaged_births_cost_what_they_would_tell(
+    run_dir: Path,
+    family: list[Path],
+    reported: Reported,
+    change: Callable[[bytes], bytes],
+    known: list[int],
+    sentences: list[str],
+) -> None:
+    rewrite(run_dir / "births.jsonl", change)
+    made = reported()
+    assert known_heaps(made) == known
+    assert len(made["processes"]) == 5
+    for problem, sentence in zip(made["problems"], sentences, strict=True):
+        assert sentence in problem
+
+
+@pytest.mark.parametrize("put", [None, pipe, endless, loop, sparse, Path.mkdir])
+def test_without_births_no_process_is_lost(
+    run_dir: Path,
+    family: list[Path],
+    reported: Reported,
+    put: Callable[[Path], None] | None,
+) -> None:
+    (run_dir / "births.jsonl").unlink()
+    if put is not None:
+        put(run_dir / "births.jsonl")
+    made = reported()
+    assert len(made["processes"]) == 5
+    assert known_heaps(made) == [0]
+    *others, lost = made["problems"]
+    assert "does not tell the birth of 4" in lost
+    assert len(others) == (put is not None)
+
+
+def nothing(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def torn(path: Path) -> None:
+    os.truncate(path, 3000)
+
+
+def holed(path: Path) -> None:
+    rewrite(path, lambda content: content[:3000] + bytes(300) + content[3300:])
+
+
+def nonsense(path: Path) -> None:
+    path.write_bytes(b"nonsense" * 1000)
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+
+
+def of_another_process(path: Path) -> None:
+    other = next(one for one in path.parent.parent.glob("*/capture.bin") if one != path)
+    shutil.copy(other, path)
+
+
+def of_another_time(path: Path) -> None:
+    """The header has the time since the epoch, in milliseconds, early on."""
+    content = path.read_bytes()
+    for place in range(8, 100):
+        (time_ms,) = struct.unpack_from("<q", content, place)
+        if 1_500_000_000_000 < time_ms < 3_000_000_000_000:
+            path.write_bytes(
+                content[:place] + struct.pack("<q", time_ms - 10**9) + content[place + 8 :]
+            )
+            return
+    raise AssertionError("no time in the header")
+
+
+@pytest.mark.parametrize(
+    "put",
+    [nothing, torn, holed, nonsense, gone, of_another_process, of_another_time],
+)
+def test_a_damaged_capture_of_a_process_costs_its_heap(
+    engine: str,
+    family: list[Path],
+    reported: Reported,
+    put: Callable[[Path], None],
+) -> None:
+    sound = reported()
+    put(family[0] / "capture.bin")
+    made = reported()
+    (problem,) = problems_of(made)
+    assert f"The heap of process {family[0].name} is not known." in problem
+    assert known_heaps(made) == [0, 2, 3, 4]
+    assert made["heap_bytes" if "heap_bytes" in made else "peak_heap_bytes"] is not None
+    for place in (0, 2, 3):
+        was, now = (one["processes"][place]["peak_heap_bytes"] for one in (sound, made))
+        assert was == now
+
+
+@pytest.mark.parametrize("put", [pipe, endless, loop, sparse])
+def test_only_a_regular_file_is_the_capture_of_a_process(
+    family: list[Path], reported: Reported, put: Callable[[Path], None]
+) -> None:
+    (family[1] / "capture.bin").unlink()
+    put(family[1] / "capture.bin")
+    made = reported()
+    assert known_heaps(made) == [0, 1, 3, 4]
+    (problem,) = made["problems"]
+    assert f"The heap of process {family[1].name} is not known." in problem
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\n[]\n"])
+def test_the_clock_of_the_run_serves_a_process_without_a_journal(
+    engine: str, family: list[Path], reported: Reported, content: bytes | None
+) -> None:
+    sound = reported()
+    (family[0] / "journal.jsonl").unlink()
+    if content is not None:
+        (family[0] / "journal.jsonl").write_bytes(content)
+    made = reported()
+    assert problems_of(made) == []
+    assert heap_of(made) == heap_of(sound)
+
+
+def test_the_journal_of_another_process_is_not_used(
+    run_dir: Path, family: list[Path], reported: Reported
+) -> None:
+    sound = reported()
+    shutil.copy(run_dir / "journal.jsonl", family[0])
+    assert heap_of(reported()) == heap_of(sound)
+
+
+def test_where_the_directories_are_gone_it_is_said_of_each(
+    run_dir: Path, family: list[Path], reported: Reported
+) -> None:
+    shutil.rmtree(run_dir / "children")
+    made = reported()
+    assert known_heaps(made) == [0]
+    assert len(made["problems"]) == 4
+    (run_dir / "children").write_text("a file")
+    assert len(reported()["problems"]) == 4
+    (run_dir / "children").unlink()
+    (run_dir / "children").symlink_to("children")
+    assert len(reported()["problems"]) == 4
+
+
+def test_thousands_of_directories_that_nobody_knows(
+    run_dir: Path, family: list[Path], reported: Reported
+) -> None:
+    for number in range(10_000):
+        (run_dir / "children" / f"1000-{number}").mkdir()
+    made = reported()
+    (problem,) = made["problems"]
+    assert "does not tell the birth of 10,000" in problem
+    assert known_heaps(made) == [0, 1, 2, 3, 4]
+
+
+def test_the_run_of_a_process_needs_what_the_parent_saw(
+    family: list[Path], run_memdeep: RunMemdeep
+) -> None:
+    (family[0] / "meta.json").unlink()
+    completed = run_memdeep("report", family[0])
+    assert completed.returncode == EXIT_NO_INPUT
+    complaint(completed)
+
+
+def test_where_memdeep_was_killed_the_processes_are_told_all_the_same(
+    run_dir: Path, family: list[Path], reported: Reported
+) -> None:
+    """What it writes at the end is not there: the births and the samples are."""
+    meta = read_json(run_dir / "meta.json")
+    unknown = {"duration_s": None, "verdict": None, "exit_code": None, "processes": []}
+    (run_dir / "meta.json").write_text(json.dumps(meta | unknown))
+    made = reported()
+    assert made["problems"] == []
+    assert [one["how"] for one in made["processes"]] == ["run", *["fork"] * 2, *["subprocess"] * 2]
+    assert known_heaps(made) == [0, 1, 2, 3, 4]
+    assert [one["exit"] for one in made["processes"][1:4]] == [0, 5, 0]

@@ -22,6 +22,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+HOOK = "memdeep_children.pth"
+HOOK_SOURCE = ROOT / "memdeep/record/children.pth"
 TEMPLATES = sorted(
     path.relative_to(ROOT).as_posix() for path in (ROOT / "templates").rglob("*") if path.is_file()
 )
@@ -43,8 +45,31 @@ def test_the_wheel_holds_templates_typing_and_licence(built: Path) -> None:
         names = set(archive.namelist())
     assert {f"memdeep/{template}" for template in TEMPLATES} <= names
     assert {"memdeep/py.typed", "memdeep/schema/report-2.schema.json"} <= names
-    assert "memory_monitor.py" in names
+    assert {"memory_monitor.py", HOOK} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_line_for_child_processes_is_silent(tmp_path: Path) -> None:
+    """Where no run is named, where one is named that is gone, and where memdeep is gone."""
+    shutil.copy(HOOK_SOURCE, tmp_path / HOOK)
+    program = "import site, sys; site.addsitedir(sys.argv[1])"
+    for options in ((), ("-S", "-I")):
+        for variables in ({}, {"MEMDEEP_TREE": "/no/such"}):
+            done = subprocess.run(
+                [sys.executable, *options, "-c", program, str(tmp_path)],
+                env={**os.environ, **variables},
+                capture_output=True,
+                check=False,
+            )
+            assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_an_editable_install_has_the_line_for_child_processes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    command += ["--disable-pip-version-check", "--target", str(tmp_path), "--editable", str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / HOOK).read_bytes() == HOOK_SOURCE.read_bytes()
 
 
 def test_one_compiled_wheel_serves_all_pythons(built: Path) -> None:
@@ -145,6 +170,7 @@ def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
         "LICENSE",
         "Makefile",
         "memory_monitor.py",
+        "memdeep/record/children.pth",
         "hatch_build.py",
         "memdeep/schema/report-2.schema.json",
         "native/account.hpp",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from memdeep.errors import CaptureError
 from memdeep.heap.header import LZ4_MAGIC, CaptureHeader, parse_header
 from memdeep.heap.parts import TimeCut
-from memdeep.heap.replay.residency import Look
+from memdeep.heap.replay.ranges import Question
 from memdeep.heap.replay.trace import CPYTHON_3_10, Trace
 from memdeep.rundir.files import open_regular, read_error
 
@@ -60,7 +60,7 @@ def replay(
     capture: Path,
     on_step: Callable[[str], None],
     changes: Mapping[int, bytes] | None = None,
-    looks: Iterable[Look] = (),
+    looks: Iterable[Question] = (),
     cuts: Iterable[TimeCut] = (),
 ) -> Trace:
     """Pass once over ``capture``. Raises CaptureError.

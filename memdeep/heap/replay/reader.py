@@ -32,6 +32,7 @@ from memdeep.heap.replay.axis import CheckpointAxis
 from memdeep.heap.replay.columns import NEVER
 from memdeep.heap.replay.engine import replay
 from memdeep.heap.replay.nodes import site_nodes, thread_name
+from memdeep.heap.replay.ranges import in_ranges, range_looks
 from memdeep.heap.replay.residency import Found, Look, looks, residency
 from memdeep.heap.replay.trace import Cut, NativeFrames, Trace
 from memdeep.heap.stacks import StackTreeBuilder
@@ -114,9 +115,9 @@ class ReplayReader:
         on_step: Callable[[str], None],
     ) -> HeapPart:
         on_step("Replaying the trace")
-        asked = looks(part, self._readings)
+        asked, ranges = looks(part, self._readings), list(range_looks(part))
         trace = None if part.cuts else self._trace
-        trace = trace or replay(self._capture, on_step, self._changes, asked, part.cuts)
+        trace = trace or replay(self._capture, on_step, self._changes, [*asked, *ranges], part.cuts)
         self._trace = None
         axis = CheckpointAxis(trace, part)
         damage = damage_in(trace, part)
@@ -164,7 +165,10 @@ class ReplayReader:
             own_peaks=axis.own_peaks(trace, names_of_threads),
             native_nodes=_native_nodes(trace, axis.ends, part),
             residency=_residency(trace, asked, nodes),
-            at_moments=_at_moments(trace, axis, nodes),
+            at_moments=_at_moments(trace, axis, part, nodes),
+            in_ranges=in_ranges(
+                [(one, trace.found_at(one)) for one in ranges if one.moment in axis.moments], nodes
+            ),
         )
         return raised_to_checkpoints(heap, groups)
 
@@ -254,12 +258,15 @@ def _residency(trace: Trace, asked: Sequence[Look], nodes: Sequence[int]) -> tup
     return residency([(look, one) for look, one in found if one is not None], nodes)
 
 
-def _at_moments(trace: Trace, axis: CheckpointAxis, nodes: Sequence[int]) -> dict[int, Alive]:
+def _at_moments(
+    trace: Trace, axis: CheckpointAxis, part: Part, nodes: Sequence[int]
+) -> dict[int, Alive]:
     """Return what was alive at each moment: at the end of the segment that it ends."""
-    if not axis.moments:
+    moments = {one: segment for one, segment in axis.moments.items() if one not in part.asked}
+    if not moments:
         return {}
     by_segment, _ = trace.at_checkpoints(nodes, range(1, len(axis.ends) + 1))
-    return {moment: by_segment.alive_at(segment + 1) for moment, segment in axis.moments.items()}
+    return {moment: by_segment.alive_at(segment + 1) for moment, segment in moments.items()}
 
 
 def _largest(

@@ -28,7 +28,8 @@ from memdeep.heap.replay.columns import (
     unsigned_long,
 )
 from memdeep.heap.replay.lifetimes import ReplayedAlive, ReplayedLifetimes
-from memdeep.heap.replay.residency import Found, Look
+from memdeep.heap.replay.ranges import Question
+from memdeep.heap.replay.residency import Found
 from memdeep.model import RawFrame
 
 if TYPE_CHECKING:
@@ -293,7 +294,7 @@ class Trace:
         later = {known for other, known in self.threads if other == identifier and known}
         return later.pop() if len(later) == 1 else None
 
-    def found_at(self, look: Look) -> Found | None:
+    def found_at(self, look: Question) -> Found | None:
         """Return what was alive at ``look``; None if its marker is not in the capture."""
         if self._looks is None:
             self._looks = {(place, name): found for place, name, found in self.replayed.looks()}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from memdeep.model import Culprit, Frame, Report
+from memdeep.report.json.processes import Alone, Processes
 from memdeep.report.json.records import Encoded, encoded, listed, rounded
 from memdeep.report.json.tables import Tables, TreeStacks
 
@@ -13,13 +14,13 @@ from memdeep.report.json.tables import Tables, TreeStacks
 class Culprits:
     """Encodes the culprits of one report; what they share is encoded once.
 
-    ``process`` is the one that the report is about, 0 for the program.
+    ``processes`` are those that the report is about.
     """
 
-    def __init__(self, report: Report, tables: Tables, process: int = 0) -> None:
+    def __init__(self, report: Report, tables: Tables, processes: Processes | Alone) -> None:
         self._report = report
         self._stacks = TreeStacks(tables, report.heap.tree)
-        self._process = process
+        self._processes = processes
         self._lines: dict[Frame, str] = {}
         self._text = lru_cache(maxsize=1024)(encoded)
 
@@ -29,8 +30,9 @@ class Culprits:
 
     def one(self, culprit: Culprit) -> Encoded:
         """Encode ``culprit`` as an object."""
-        stack, thread, process = self._stacks.of(culprit.node)
-        process, resident = process or self._process, encoded(culprit.resident_bytes)
+        stack, thread, recorded = self._stacks.of(culprit.node)
+        process = self._processes.place(recorded)
+        resident = encoded(culprit.resident_bytes)
         return Encoded(
             f'{{{self._line(culprit.frame)},"bytes":{culprit.bytes},"resident_bytes":{resident},'
             f'"allocations":{culprit.allocations},"share":{rounded(culprit.share)},'

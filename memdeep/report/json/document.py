@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from posixpath import basename, dirname
 
-from memdeep.analysis.workers import phase_that_started
 from memdeep.model import (
     Death,
     Exit,
@@ -19,7 +18,6 @@ from memdeep.model import (
     FindingKind,
     LastGrowth,
     MemoryLimit,
-    Process,
     Report,
     StackDump,
 )
@@ -27,6 +25,7 @@ from memdeep.report import sentences
 from memdeep.report.json.checkpoints import Checkpoints
 from memdeep.report.json.culprits import Culprits
 from memdeep.report.json.phases import Phases
+from memdeep.report.json.processes import Alone, Processes
 from memdeep.report.json.records import Json, lines, listed, record, rounded
 from memdeep.report.json.tables import Tables, main_program
 from memdeep.report.options import DEFAULTS, ReportOptions
@@ -35,7 +34,6 @@ from memdeep.version import __version__
 
 SCHEMA = 2
 ENGLISH = language("en")
-TRACERS = ("memray", "tracemalloc")
 KINDS = {kind: kind.value for kind in FindingKind} | {
     FindingKind.TOUCHED: "growth",
     FindingKind.UNTRACKED: "unseen",
@@ -54,31 +52,40 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     lines by bytes alive at the checkpoint ``known_at``, its ``last_growth`` the last segment that
     grew noticeably. ``phases_left_out`` counts those that moved least, where there are too many to
     list. So does ``checkpoints_left_out`` where many repeat a label: of those some are listed, at
-    even distances, and all that a listed phase or the death names. An index is a place in the list.
+    even distances, and all that a listed phase or the death names. ``processes_left_out`` counts
+    the small ones of more than a thousand that nothing names. An index is a place in the list.
     Times and shares are rounded to six decimals.
     """
     run = report.run
     main = main_program(report)
     tables = Tables(None if main is None else dirname(main))
-    culprits = Culprits(report, tables)
-    phases = Phases(report)
+    processes = Processes(report)
+    culprits = Culprits(report, tables, processes)
+    phases = Phases(report, processes)
     checkpoints = Checkpoints(report, phases.places)
     # The tables are complete only when all that names their entries is encoded.
     phase_records = [record(phase) for phase in phases.encoded(culprits, checkpoints)]
     points = [*checkpoints.encoded()]
     for process, own in report.own_reports.items():
-        own_phases = Phases(own, process, len(phase_records))
+        alone = Alone(processes.place(process) or 0)
+        own_phases = Phases(own, alone, len(phase_records))
         start_s = run.processes[process].start_s or 0.0
-        own_points = Checkpoints(own, own_phases.places, process, len(points), start_s)
-        own_culprits = Culprits(own, tables, process)
+        own_points = Checkpoints(own, own_phases.places, alone.process, len(points), start_s)
+        own_culprits = Culprits(own, tables, alone)
         phase_records += [record(one) for one in own_phases.encoded(own_culprits, own_points)]
         points += own_points.encoded()
-    findings = [record(_finding(report, item, phases, culprits)) for item in report.findings]
+    findings = [
+        record(_finding(report, item, processes, phases, culprits)) for item in report.findings
+    ]
     death = None
     if report.death is not None:
         death = record(_death(report.death, phases, culprits, checkpoints))
     dumps = [_stack_dump(dump, tables) for dump in run.stack_dumps]
-    processes = [record(process) for process in _processes(report, phases, tables)]
+    origins = list(processes.origins())
+    stack_of = {place: tables.add(process.started_by) for place, process, _ in origins}
+    phase_of = {place: phases.place(phase) for place, _, phase in origins}
+    split_of = {one.process: culprits.all(one.culprits) for one in report.split_off}
+    process_records = [record(one) for one in processes.encoded(stack_of, phase_of, split_of)]
     fields = {
         "schema": SCHEMA,
         "memdeep": __version__,
@@ -100,7 +107,8 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         "thresholds": _thresholds(report),
         "frames": tables.frames(),
         "stacks": tables.stacks(),
-        "processes": iter(processes),
+        "processes": iter(process_records),
+        "processes_left_out": processes.left_out,
         "checkpoints": iter(points),
         "checkpoints_left_out": checkpoints.left_out,
         "phases": iter(phase_records),
@@ -145,59 +153,9 @@ def _thresholds(report: Report) -> Json | None:
     return {"warning_bytes": run.warning_bytes, "critical_bytes": run.critical_bytes}
 
 
-def _processes(report: Report, phases: Phases, tables: Tables) -> Iterator[Json]:
-    """Yield the program itself, then the others; of a bare capture none was seen from outside."""
-    run = report.run
-    program, *others = run.processes or (Process(0, how=None, group=0),)
-    pid = next((point.pid for point in run.checkpoints if point.pid is not None), None)
-    end = run.exit
-    yield {
-        **_process(report, 0, program, phases, tables),
-        "pid": pid,
-        "how": None if end is None and not run.processes else "run",
-        "exit": None if end is None else end.code,
-        "signal": None if end is None else end.signal,
-        "verdict": None if end is None else end.verdict,
-        "start_s": 0.0,
-        "end_s": None if end is None else rounded(run.duration_s),
-        "traced": run.mode.backend in TRACERS,
-        "peak_heap_bytes": report.heap.of_program.peak_bytes,
-    }
-    for place, process in enumerate(others, 1):
-        yield _process(report, place, process, phases, tables)
-
-
-def _process(report: Report, place: int, process: Process, phases: Phases, tables: Tables) -> Json:
-    phase = phase_that_started(report.run, report.phases, process)
-    started_by = None
-    if process.started_by:
-        started_by = {"stack": tables.add(process.started_by), "phase": phases.place(phase)}
-    return {
-        "pid": process.pid,
-        "parent": process.parent,
-        "how": process.how,
-        "command": process.command,
-        "start_s": rounded(process.start_s),
-        "end_s": rounded(process.end_s),
-        "exit": process.exit,
-        "signal": process.signal,
-        "verdict": process.verdict,
-        "started_by": started_by,
-        "traced": process.is_traced,
-        "run": process.directory,
-        "group": process.group,
-        "peak_rss_bytes": process.peak_rss_bytes,
-        "peak_pss_bytes": process.peak_pss_bytes,
-        "peak_uss_bytes": process.peak_uss_bytes,
-        "peak_heap_bytes": next(
-            (heap.peak_bytes for heap in report.heap.processes if heap.process == place), None
-        ),
-        "split_off_bytes": None,
-        "split_off": None,
-    }
-
-
-def _finding(report: Report, item: Finding, phases: Phases, culprits: Culprits) -> Json:
+def _finding(
+    report: Report, item: Finding, processes: Processes, phases: Phases, culprits: Culprits
+) -> Json:
     summed = phases.listed(item.phases)
     return {
         "kind": "children" if item.is_of_workers else KINDS[item.kind],
@@ -216,7 +174,7 @@ def _finding(report: Report, item: Finding, phases: Phases, culprits: Culprits) 
             {"filename": frame.filename, "lineno": frame.lineno} for frame in item.called_by
         ],
         "fate": None if item.fate is None else _fate(item.fate, phases),
-        "processes": list(item.processes),
+        "processes": processes.listed(item.processes),
     }
 
 

@@ -9,6 +9,7 @@ from memdeep.analysis.table import rows
 from memdeep.model import Culprit, Phase, PhaseHeap, Report
 from memdeep.report.json.checkpoints import MAX_LISTED, Checkpoints
 from memdeep.report.json.culprits import Culprits
+from memdeep.report.json.processes import Alone, Processes
 from memdeep.report.json.records import Json, listed, rounded
 
 # A phase takes the room of some fifteen checkpoints, and with `MAX_LISTED` lines of a checkpoint's
@@ -23,9 +24,9 @@ class Phases:
     ``before`` of other processes come before them.
     """
 
-    def __init__(self, report: Report, process: int = 0, before: int = 0) -> None:
+    def __init__(self, report: Report, processes: Processes | Alone, before: int = 0) -> None:
         self._report = report
-        self._process = process
+        self._processes = processes
         self._listed = listed_phases(report)
         self._places = {phase: place for place, phase in enumerate(self._listed, before)}
         table = rows(report.phases, report.patterns)
@@ -59,11 +60,11 @@ class Phases:
     def encoded(self, culprits: Culprits, points: Checkpoints) -> Iterator[Json]:
         """Yield the fields of each listed phase, then of the patterns that fold some of them."""
         for phase in (self._report.phases[place] for place in self._listed):
-            yield {**self._place_fields(phase, points), **_figures(phase, culprits)}
+            yield {**self._place_fields(phase, points), **self._figures(phase, culprits)}
         for pattern in (self._report.patterns[number] for number in self._folded):
             yield {
                 **self._place_fields(pattern.phase, points),
-                **_figures(pattern.phase, culprits),
+                **self._figures(pattern.phase, culprits),
                 "kind": "pattern",
                 "members": self.listed(pattern.members),
             } | ({} if pattern.within is None else {"parent": self._patterns[pattern.within]})
@@ -76,7 +77,7 @@ class Phases:
             "end": points.place(phase.end),
             "depth": phase.outline.depth,
             "parent": self.place(phase.outline.parent),
-            "process": self._process,
+            "process": self._processes.place(0),
             "thread": phase.outline.thread,
             "members": None,
             "repeats": phase.repeats,
@@ -85,19 +86,18 @@ class Phases:
             "complete": phase.complete,
         }
 
-
-def _figures(phase: Phase, culprits: Culprits) -> Json:
-    explained = phase.explained_ratio
-    return {
-        **_resident(phase),
-        **_heap(phase.heap),
-        "parts": None if phase.parts is None else asdict(phase.parts),
-        "explained_ratio": rounded(None if explained is None else min(1.0, explained)),
-        "named_ratio": rounded(named_ratio(phase)),
-        **_lists(phase.heap, culprits),
-        "trend": None if phase.trend is None else asdict(phase.trend),
-        "workers": [asdict(share) for share in phase.workers],
-    }
+    def _figures(self, phase: Phase, culprits: Culprits) -> Json:
+        explained = phase.explained_ratio
+        return {
+            **_resident(phase),
+            **_heap(phase.heap),
+            "parts": None if phase.parts is None else asdict(phase.parts),
+            "explained_ratio": rounded(None if explained is None else min(1.0, explained)),
+            "named_ratio": rounded(named_ratio(phase)),
+            **_lists(phase.heap, culprits),
+            "trend": None if phase.trend is None else asdict(phase.trend),
+            "workers": [asdict(self._processes.share(share)) for share in phase.workers],
+        }
 
 
 def listed_phases(report: Report) -> Sequence[int]:

@@ -38,10 +38,12 @@ def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
     if run.mode.python_allocators:
         mode.append("--trace-python-allocators")
     mode.extend(run.mode.focus)
+    of_all = []
+    if run.peak_pss_bytes is not None and len(run.processes) > 1:
+        of_all.append(Fact("peak_pss", units.size(run.peak_bytes)))
     found = [
-        Fact("peak_rss", units.size(run.peak_rss_bytes))
-        if run.peak_pss_bytes is None
-        else Fact("peak_memory", units.size(run.peak_bytes)),
+        *of_all,
+        Fact("peak_rss", units.size(run.peak_rss_bytes)),
         Fact("peak_heap", units.size(report.heap.peak_bytes)),
         Fact("duration", units.duration(run.duration_s)),
         Fact("exit", sentences.exit_facts(run.exit)),

@@ -32,8 +32,11 @@ from memdeep.model import (
     Trend,
 )
 from memdeep.model.sums import sum_of_known
-from memdeep.report import processes
-from memdeep.report.page.timeline import heap_with_peaks, thin
+from memdeep.report import processes, workers
+from memdeep.report.page import layers as process_layers
+from memdeep.report.page.layers import Layers
+from memdeep.report.page.thinning import thin
+from memdeep.report.page.timeline import heap_with_peaks
 from memdeep.text.safe import plain, plain_code
 
 VERSION = 2
@@ -195,6 +198,7 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
             ],
         },
         **_processes(report, index),
+        **_layers(report, process_layers.stacked(report)),
         "strings": list(index.strings),
     }
 
@@ -219,6 +223,21 @@ def _processes(report: Report, index: _Index) -> Json:
             "how": [processes.how(process) for process in told],
             "pid": [process.pid for process in told],
             "line": [index.string(processes.started_by(process)) for process in told],
+        }
+    }
+
+
+def _layers(report: Report, stacked: Layers | None) -> Json:
+    """Return the layers of the timeline; a layer without a label is the program, or all others."""
+    if stacked is None:
+        return {}
+    return {
+        "layers": {
+            "t": [round(time_s, 6) for time_s in stacked.times_s],
+            "count": [len(layer.members) for layer in stacked.layers],
+            "isRest": [layer.family == process_layers.OTHERS for layer in stacked.layers],
+            "label": [plain(process_layers.text_label(report, one)) for one in stacked.layers],
+            "b": [layer.sizes for layer in stacked.layers],
         }
     }
 
@@ -388,6 +407,27 @@ def _phase_columns(table: PhasesOfPage, lines: LineBytes) -> Json:
         "culprit": [-1 if item is None else lines.place(item.frame) for item in culprits],
         "culpritBytes": [None if item is None else item.bytes for item in culprits],
         "culpritShare": [None if item is None else item.share for item in culprits],
+        **_workers(phases),
+    }
+
+
+def _workers(phases: Sequence[Phase]) -> Json:
+    """Return what workers moved in each phase; no column if none did in any.
+
+    ``workersIn`` are the processes that did, ``workersOfHeap`` marks figures of their heap where
+    the PSS was not read. ``workersBy`` has for each group its index, the number of its processes,
+    and the growth of their heap.
+    """
+    if not any(map(workers.has_workers, phases)):
+        return {}
+    return {
+        "workers": [workers.size(phase) for phase in phases],
+        "workersIn": [workers.count(phase) for phase in phases],
+        "workersOfHeap": [workers.is_of_heap(phase) for phase in phases],
+        "workersBy": [
+            [[one.group, len(one.processes), one.delta_bytes] for one in phase.workers]
+            for phase in phases
+        ],
     }
 
 

@@ -12,13 +12,14 @@ from operator import attrgetter, itemgetter
 
 from memdeep.frozen import frozen
 from memdeep.model import Phase, PhaseKind, Report, Sample
+from memdeep.report.page.layers import Layer, Layers
+from memdeep.report.page.thinning import MAX_POINTS, thin
 from memdeep.text import units
 
 MAX_BAND_DEPTH = 6
 MAX_BANDS = 400
 MAX_MARKS = 400
 NARROW = 0.4  # percent of the plot: a narrower piece cannot be told from its neighbour
-MAX_POINTS = 1500
 TONES = 6
 HEADROOM = 1.05
 FAR_THRESHOLD = 1.5  # times the highest reading: a line above that would flatten the curves
@@ -66,18 +67,28 @@ class DeathMark:
 
 
 @frozen
+class Area:
+    """The area of a layer of processes, as text for SVG."""
+
+    layer: Layer
+    points: str
+
+
+@frozen
 class Timeline:
     """Everything to draw; points are texts for SVG's ``points`` in a box of 100 by 100.
 
     ``rss_area`` reaches from the curve to the floor; ``file_area`` is the part of it that maps
     files or is shared, empty if unknown. ``heap_points`` has a curve for each stretch that was
-    traced. ``rows`` is the number of rows of bands.
+    traced. ``rows`` is the number of rows of bands. Where processes were started, ``areas`` are
+    theirs and the program's, stacked, in place of the RSS.
     """
 
     end_s: float
     rss_points: str
     rss_area: str
     file_area: str
+    areas: tuple[Area, ...]
     heap_points: tuple[str, ...]
     bands: tuple[Band, ...]
     rows: int
@@ -103,16 +114,21 @@ class _Scale:
         return round(100 * (1 - size_bytes / self.top_bytes), 2)
 
 
-def lay_out(report: Report) -> Timeline | None:
-    """Return the timeline of a run, or None if nothing was measured over time."""
+def lay_out(report: Report, layers: Layers | None) -> Timeline | None:
+    """Return the timeline of a run, or None if nothing was measured over time.
+
+    ``layers`` are those of its processes, None if the program was alone.
+    """
     run = report.run
-    curves = (*run.rss_curve, *report.heap_curve)
+    tops = [] if layers is None else list(layers.tops())
+    resident = run.rss_curve if layers is None else tops[-1]
+    curves = (*resident, *report.heap_curve)
     if not curves:
         return None
     end_s = max([sample.time_s for sample in curves] + [run.checkpoints[-1].time_s, 1e-3])
     heap_curve = heap_with_peaks(report)
     # The peak may lie between two readings of the curve: the phases have it.
-    highest = max(heap_curve if report.heap_curve else run.rss_curve, key=_bytes, default=None)
+    highest = max(heap_curve if report.heap_curve else resident, key=_bytes, default=None)
     top = max(sample.bytes for sample in [*curves, *([highest] if highest else [])])
     limits = [
         (size, kind)
@@ -122,12 +138,13 @@ def lay_out(report: Report) -> Timeline | None:
     scale = _Scale(end_s, max([top, *(size for size, _ in limits)]) * HEADROOM or 1.0)
     places = [scale.x(point.time_s) for point in run.checkpoints]
     bands = _bands(report, places)
-    rss = thin(run.rss_curve, MAX_POINTS)
+    rss = thin(run.rss_curve, MAX_POINTS) if layers is None else ()
     return Timeline(
         end_s=end_s,
         rss_points=_points(rss, scale),
         rss_area=_area(rss, scale, lambda sample: sample.bytes),
         file_area=_file_area(rss, scale),
+        areas=() if layers is None else _areas(layers, tops, scale),
         heap_points=tuple(
             _points(thin(piece, MAX_POINTS), scale) for piece in _heap_pieces(report, heap_curve)
         ),
@@ -201,9 +218,19 @@ def _area(samples: Sequence[Sample], scale: _Scale, size: Callable[[Sample], int
     return " ".join([f"{first},100", *top, f"{last},100"])
 
 
+def _areas(layers: Layers, tops: Sequence[Sequence[Sample]], scale: _Scale) -> tuple[Area, ...]:
+    """Return the area of each layer, between its upper edge and that of the layer below."""
+    floor = [Sample(time_s, 0) for time_s in layers.times_s]
+    edges = [list(_corners(edge, scale, lambda one: one.bytes)) for edge in (floor, *tops)]
+    return tuple(
+        Area(layer, " ".join([*upper, *reversed(lower)]))
+        for layer, lower, upper in zip(layers.layers, edges[:-1], edges[1:], strict=True)
+    )
+
+
 def _file_area(samples: Sequence[Sample], scale: _Scale) -> str:
     """Return the area of file pages, or an empty text unless every reading has them."""
-    if any(sample.file_bytes is None for sample in samples):
+    if not samples or any(sample.file_bytes is None for sample in samples):
         return ""
     return _area(samples, scale, lambda sample: sample.file_bytes or 0)
 
@@ -299,17 +326,3 @@ def _tick_label(seconds: float) -> str:
     if seconds >= 60:
         return units.duration(seconds)
     return f"{seconds:.3g} s"
-
-
-def thin(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
-    """Return at most ``most`` samples: the lowest and the highest of each group of neighbours."""
-    if len(samples) <= most:
-        return samples
-    size = -(-len(samples) // ((most - 2) // 2))
-    size_of = [sample.bytes for sample in samples].__getitem__
-    kept = {0, len(samples) - 1}  # the ends stay: they are where the curve meets the axis
-    for start in range(0, len(samples), size):
-        group = range(start, min(start + size, len(samples)))
-        kept.add(min(group, key=size_of))
-        kept.add(max(group, key=size_of))
-    return [samples[place] for place in sorted(kept)]

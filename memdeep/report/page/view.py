@@ -15,8 +15,8 @@ from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.analysis.weights import small, through
 from memdeep.frozen import frozen
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Report
-from memdeep.report import dying, sentences
-from memdeep.report.page import payload, process_table, timeline
+from memdeep.report import dying, sentences, workers
+from memdeep.report.page import layers, payload, process_table, timeline
 from memdeep.report.page.facts import Fact, facts
 from memdeep.report.page.process_table import ProcessTable
 from memdeep.report.page.timeline import Timeline
@@ -93,6 +93,7 @@ class FindingView:
     bytes_text: str
     share: Texts
     culprit: CulpritView | None
+    workers: Texts | None
     passed: Texts | None
     fate: Texts | None
     advice: AdviceView | None
@@ -130,6 +131,7 @@ class PhaseRow:
     duration_text: str
     rss_delta_text: str
     rss_tone: str
+    workers_text: Texts | None  # None where no phase of the run had workers
     heap_delta_text: str
     heap_tone: str
     peak_text: str
@@ -160,6 +162,7 @@ class Page:
     no_findings: Texts
     timeline: Timeline | None
     band_names: Mapping[int, Texts]  # by index of the phase
+    layer_names: tuple[Texts, ...]
     phases: tuple[PhaseRow, ...]
     processes: ProcessTable | None
     hidden_phases: int
@@ -172,7 +175,8 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
     run = report.run
     folded = rows(report.phases, report.patterns)
     shown = most_telling(folded, MAX_ROWS)
-    drawn = timeline.lay_out(report)
+    stacked = layers.stacked(report)
+    drawn = timeline.lay_out(report, stacked)
 
     def say(sentence: Callable[[Language], str]) -> Texts:
         return {language.code: sentence(language) for language in languages}
@@ -208,6 +212,10 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
             band.index: say(partial(sentences.phase_label, report.run, report.phases[band.index]))
             for band in ([] if drawn is None else drawn.bands)
         },
+        layer_names=tuple(
+            say(partial(layers.label, report, layer))
+            for layer in ([] if stacked is None else stacked.layers)
+        ),
         phases=tuple(_row(report, folded[place], say) for place in shown),
         processes=process_table.lay_out(report, say, languages),
         hidden_phases=sum(row.phases for place, row in enumerate(folded) if place not in shown),
@@ -251,6 +259,9 @@ def _row(report: Report, row: Row, say: Say) -> PhaseRow:
         duration_text=units.duration(phase.duration_s),
         rss_delta_text=units.signed_size(phase.rss_delta_bytes),
         rss_tone=_tone(phase.rss_delta_bytes),
+        workers_text=say(lambda language: workers.figure(phase, language))
+        if any(map(workers.has_workers, report.phases))
+        else None,
         heap_delta_text=units.signed_size(phase.heap_delta_bytes),
         heap_tone=_tone(phase.heap_delta_bytes),
         peak_text=units.size(phase.peak_bytes),
@@ -272,6 +283,9 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         bytes_text=units.size(item.bytes),
         share=say(lambda language: sentences.share(item, language)),
         culprit=None if item.culprit is None else _culprit(report, item.culprit, say),
+        workers=_if_said(
+            say(lambda language: workers.moved(report, report.phases[item.phase], language))
+        ),
         passed=_if_said(say(lambda language: sentences.passed(report, item, language))),
         fate=_if_said(say(lambda language: sentences.fate(report, item, language))),
         advice=AdviceView(

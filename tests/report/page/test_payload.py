@@ -40,7 +40,7 @@ from memdeep.model import LargeAllocation, Phase, Report, Sample, Stretch
 from memdeep.report.json import document
 from memdeep.report.page import payload
 from memdeep.report.page.payload import MAX_TREND_POINTS
-from memdeep.report.page.timeline import thin
+from memdeep.report.page.thinning import thin
 from memdeep.text.safe import plain, plain_code
 
 EDITOR = "vscode://file/{path}:{line}"

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from memdeep.model import Checkpoint, Exit, MemoryLimit, Peak, PhaseKind, Report, Sample, Stretch
 from memdeep.model.statement import state
-from memdeep.report.page import timeline
+from memdeep.report.page import layers, timeline
 from memdeep.report.page.timeline import TONES, DeathMark, Timeline
 
 ONE_FRAME, _ = tree([frame()])
@@ -40,7 +40,7 @@ def measured(*sizes: int, step_s: float = 1.0, **changes: object) -> Report:
 
 
 def laid_out(made: Report) -> Timeline:
-    found = timeline.lay_out(made)
+    found = timeline.lay_out(made, layers.stacked(made))
     assert found is not None
     return found
 
@@ -51,7 +51,7 @@ def coordinates(points: str) -> list[tuple[float, float]]:
 
 
 def test_without_any_reading_there_is_no_timeline() -> None:
-    assert timeline.lay_out(report()) is None
+    assert timeline.lay_out(report(), None) is None
 
 
 def test_time_runs_from_left_to_right_and_bytes_from_bottom_to_top() -> None:

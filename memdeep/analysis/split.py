@@ -1,0 +1,85 @@
+"""Finds the lines whose memory was copied for forked processes, which RSS does not show.
+
+A page that one of two processes writes to is copied; it does not tell which of them wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memdeep.analysis.culprits import ChargedLines
+from memdeep.analysis.workers import phase_that_started
+from memdeep.model import (
+    Advice,
+    Finding,
+    FindingKind,
+    Heap,
+    Phase,
+    ProcessHeap,
+    Run,
+    SplitOff,
+    StackBytes,
+)
+from memdeep.model.sums import Tally, stacks_of
+
+
+def split_off(heap: Heap) -> tuple[SplitOff, ...]:
+    """Return what is known of the pages of forked processes, by line."""
+    lines = ChargedLines(heap.tree)
+    found = []
+    for one in heap.processes:
+        if one.split_off is not None:
+            total = sum(stack.bytes for stack in one.split_off)
+            found.append(SplitOff(one.process, total, lines.culprits(one.split_off, total)))
+    return tuple(found)
+
+
+def copied(run: Run, heap: Heap, phases: Sequence[Phase]) -> list[Finding]:
+    """Find the lines of which most was copied for the processes that one line started.
+
+    They are told of the phase in which the process began for which most of it was copied.
+    """
+    groups: dict[int, list[ProcessHeap]] = {}
+    for one in heap.processes:
+        if one.split_off:
+            group = run.processes[one.process].group
+            groups.setdefault(one.process if group is None else group, []).append(one)
+    lines = ChargedLines(heap.tree)
+    return [
+        finding for members in groups.values() for finding in _of_group(run, phases, lines, members)
+    ]
+
+
+def _of_group(
+    run: Run, phases: Sequence[Phase], lines: ChargedLines, members: Sequence[ProcessHeap]
+) -> list[Finding]:
+    tally: Tally[int] = Tally()
+    of_lines: dict[tuple[str, int], dict[int, int]] = {}
+    for one in members:
+        for stack in one.split_off or ():
+            tally.add(stack.node, stack.bytes, stack.allocations)
+            by_process = of_lines.setdefault(lines.line(stack.node), {})
+            by_process[one.process] = by_process.get(one.process, 0) + stack.bytes
+    total = tally.total_bytes()
+    stacks: tuple[StackBytes, ...] = stacks_of(tally)
+    found = []
+    for culprit in lines.culprits(stacks, total):
+        by_process = of_lines[culprit.line]
+        most = max(by_process, key=lambda process: (by_process[process], -process))
+        phase = phase_that_started(run, phases, run.processes[most])
+        if phase is not None:
+            found.append(
+                Finding(
+                    kind=FindingKind.COPIED,
+                    phase=phase,
+                    phases=(phase,),
+                    bytes=culprit.bytes,
+                    share=culprit.share,
+                    culprit=culprit,
+                    advice=Advice.COPY_ON_WRITE,
+                    evidence={"split_bytes": total, "largest_bytes": by_process[most]},
+                    resident_bytes=culprit.bytes,
+                    processes=tuple(sorted(by_process)),
+                )
+            )
+    return found

@@ -1,0 +1,117 @@
+"""Memory that was copied for forked processes is charged once to each line, group by group."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from factories import family_report
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memdeep.analysis.findings import findings
+from memdeep.analysis.split import copied, split_off
+from memdeep.model import Finding, FindingKind, Heap, Report, StackBytes
+from memdeep.report import sentences
+from memdeep.text.language import language
+
+MB = 1 << 20
+REPORT = family_report(3)
+
+
+def nodes() -> list[int]:
+    """The stacks of the report that end in a line of the user's."""
+    return sorted({life.node for life in REPORT.heap.lifetimes})
+
+
+def with_split(splits: dict[int, list[tuple[int, int]]]) -> Heap:
+    """The heap of the report where processes have split off (node, bytes)."""
+    heaps = [
+        one._replace(
+            split_off=tuple(StackBytes(node, size, 1) for node, size in splits[one.process])
+        )
+        if one.process in splits
+        else one
+        for one in REPORT.heap.processes
+    ]
+    return replace(REPORT.heap, processes=tuple(heaps))
+
+
+def found(heap: Heap) -> list[Finding]:
+    return copied(REPORT.run, heap, REPORT.phases)
+
+
+SPLITS = st.dictionaries(
+    st.integers(1, 4),
+    st.lists(
+        st.tuples(st.sampled_from(nodes()), st.integers(1, 90 * MB)),
+        max_size=3,
+        unique_by=lambda one: one[0],
+    ),
+)
+
+
+@given(splits=SPLITS)
+def test_each_byte_is_charged_once_for_each_process(
+    splits: dict[int, list[tuple[int, int]]],
+) -> None:
+    heap = with_split(splits)
+    known = {one.process: one for one in split_off(heap)}
+    assert known.keys() == splits.keys()
+    for process, parts in splits.items():
+        total = sum(size for _, size in parts)
+        assert known[process].bytes == total
+        assert sum(one.bytes for one in known[process].culprits) == total
+    every = found(heap)
+    assert sum(one.bytes for one in every) == sum(one.bytes for one in known.values())
+    for one in every:
+        assert one.kind is FindingKind.COPIED
+        assert one.resident_bytes == one.bytes
+        assert one.evidence["largest_bytes"] <= one.bytes <= one.evidence["split_bytes"]
+        groups = {REPORT.run.processes[place].group for place in one.processes}
+        assert len(groups) == 1
+
+
+def test_what_is_not_known_is_not_told() -> None:
+    assert split_off(REPORT.heap) == ()
+    assert found(REPORT.heap) == []
+    nothing = with_split({1: []})
+    assert [one.bytes for one in split_off(nothing)] == [0]
+    assert found(nothing) == []
+
+
+def told(sizes: dict[int, int]) -> list[Finding]:
+    """The findings on copies of a report where processes have copied the program's one line."""
+    heap = with_split({process: [(nodes()[0], size)] for process, size in sizes.items()})
+    points = len(REPORT.run.checkpoints)
+    every = findings(heap, REPORT.phases, points, copies=found(heap))
+    return [one for one in every if one.kind is FindingKind.COPIED]
+
+
+def test_processes_of_one_line_are_told_together_with_their_sum() -> None:
+    (one,) = told({1: 30 * MB, 2: 40 * MB, 3: 30 * MB})
+    assert (one.bytes, one.share, one.processes) == (100 * MB, 1.0, (1, 2, 3))
+    assert one.evidence == {"split_bytes": 100 * MB, "largest_bytes": 40 * MB}
+    report = replace(REPORT, findings=(one,))
+    said = sentences.finding(report, one, language("en"))
+    assert said.startswith("100.0 MB are copies of memory of ")
+    assert "in 3 processes that" in said
+    assert sentences.share(one, language("en")) == "100 % of all that was copied for them"
+
+
+def test_little_is_not_told_and_does_not_explain_the_highest_heap() -> None:
+    assert told({1: MB // 2}) == []
+    with_copies = with_split({1: [(nodes()[0], 90 * MB)]})
+    points = len(REPORT.run.checkpoints)
+    without = findings(with_copies, REPORT.phases, points)
+    every = findings(with_copies, REPORT.phases, points, copies=found(with_copies))
+    assert [one for one in every if one.kind is not FindingKind.COPIED] == list(without)
+
+
+@pytest.mark.parametrize("words", ["en", "zh"])
+def test_the_sentence_names_line_and_processes(words: str) -> None:
+    (one,) = told({2: 30 * MB})
+    report: Report = replace(REPORT, findings=(one,))
+    said = sentences.finding(report, one, language(words))
+    assert "30.0 MB" in said
+    assert "{" not in said
