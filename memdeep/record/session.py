@@ -152,7 +152,12 @@ class Session:
         """Trace nothing if the parent has said so before anything began."""
         order = None if self._orders is None else self._orders.pending()
         if order is not None:
-            self._tracing.end(order)
+            self._stop(order)
+
+    def _stop(self, order: str) -> None:
+        """Trace nothing more, neither here nor in processes that begin from now on."""
+        self._tree.refuse()
+        self._tracing.end(order)
 
     def _obey_later_orders(self) -> None:
         """Stop tracing when the parent says so.
@@ -161,7 +166,7 @@ class Session:
         there are, and from Python 3.12 on one of them is enough to have calls reported in all.
         """
         if self._orders is not None and self._tracer is not None:
-            self._orders.listen(self._tracing.end)
+            self._orders.listen(self._stop)
 
 
 def _interrupts(uncaught: "type[BaseException]") -> bool:
