@@ -122,10 +122,9 @@ def processes_of(heap: Heap, stacks: Iterable[StackBytes]) -> tuple[int, ...]:
 
 
 def _size_at(process: Process, time_s: float) -> int:
-    """Return the last reading of a process before a moment; 0 before its birth and after its end.
+    """Return the last reading of a process before a moment; 0 without one, and after its end.
 
-    What is read after a checkpoint may have come of it. The first reading stands for what was
-    before it.
+    What is read after a checkpoint may have come of it.
     """
     start_s = 0.0 if process.start_s is None else process.start_s
     end_s = float("inf")
@@ -134,7 +133,7 @@ def _size_at(process: Process, time_s: float) -> int:
     if not start_s <= time_s <= end_s:
         return 0
     place = bisect_right(process.curve, time_s, key=_time_s)
-    return process.curve[max(0, place - 1)].bytes
+    return process.curve[place - 1].bytes if place else 0
 
 
 def _time_s(sample: Sample) -> float:

@@ -319,6 +319,26 @@ def test_tracebacks_of_interrupted_waits_are_plain(tmp_path: Path) -> None:
     assert [tree.status(one.pid) for one in tree.births] == [-9]
 
 
+def test_no_more_processes_are_recorded_once_the_parent_has_stopped_tracing(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import os, subprocess, sys, time\n"
+        "child = [sys.executable, '-c', 'pass']\n"
+        "subprocess.run(child)\n"
+        "while os.path.exists('run/children/how'):\n"
+        "    kept = [bytes(600 + n % 99) for n in range(10_000)]\n"
+        "subprocess.run(child)\n"
+        "pid = os.fork()\n"
+        "if not pid:\n    os._exit(0)\n"
+        "os.waitpid(pid, 0)\n"
+    )
+    assert start(tmp_path, "program.py", options=("--max-capture", "1M")).returncode == 0
+    tree = Tree(tmp_path / "run")
+    assert [(one.how, one.directory is not None) for one in tree.births] == [
+        (births.EXEC, True),
+        (births.FORK, False),
+    ]
+
+
 COMPUTES = """
 import os, time
 def compute(count):
