@@ -8,7 +8,6 @@ from pathlib import Path
 from memdeep.rundir import marker
 from memdeep.rundir.directory import RunDirectory
 
-
 MAX_BYTES = 1 << 30
 
 
