@@ -393,8 +393,9 @@ def highest_sum(processes: Sequence[Process]) -> int | None:
     """Return the highest sum of the processes' curves at one moment; None without any reading."""
     sums: defaultdict[float, int] = defaultdict(int)
     for process in processes:
-        for sample in process.curve:
-            sums[sample.time_s] += sample.bytes
+        # Those before the program's start have the time 0, and the last of them counts.
+        for time_s, size in {sample.time_s: sample.bytes for sample in process.curve}.items():
+            sums[time_s] += size
     return max(sums.values(), default=None)
 
 

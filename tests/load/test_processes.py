@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from factories import event, meta
+from factories import MB, event, meta, process
 from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.heap.origins import Origins
 from memdeep.load.children import _lived
-from memdeep.load.processes import Outside, moments, read_processes
+from memdeep.load.processes import Outside, highest_sum, moments, read_processes
 from memdeep.model import Process, Sample
 from memdeep.rundir import births, journal
 from memdeep.rundir.directory import RunDirectory
@@ -131,7 +132,7 @@ def test_each_process_is_told_once_and_without_contradiction(
                 ("completed" if process.exit == 0 else "failed"),
                 "oom-killed",
             )
-        if process.verdict == "running":
+        if process.verdict == "detached":
             assert process.exit is None
             assert process.signal is None
         assert all(sample.time_s >= 0 for sample in process.curve)
@@ -147,7 +148,7 @@ lives = st.builds(
     pid=st.just(7),
     start_s=st.none() | st.floats(0, END_S + 1),
     end_s=st.none() | st.floats(0, END_S + 1),
-    verdict=st.none() | st.just("running"),
+    verdict=st.none() | st.just("detached"),
 )
 
 
@@ -159,7 +160,7 @@ def test_a_life_lies_within_the_checkpoints(process: Process, times_s: tuple[flo
     assert ended in (None, last)
     assert times_s[first - 1] <= born_s or first == len(times_s) - 1 or first == 1
     assert born_s <= times_s[first] or first == len(times_s) - 1
-    if process.verdict == "running":
+    if process.verdict == "detached":
         assert (last, ended) == (len(times_s) - 1, None)
     elif ended is not None:
         end_s = born_s if process.end_s is None else process.end_s
@@ -196,3 +197,10 @@ def test_moments_are_those_at_which_most_was_held(
     inner = {time_s: size for time_s, size in sums.items() if 0 < time_s <= times_s[-1]}
     if inner:
         assert max(inner.values()) in [sums[moment.time_s] for moment in found]
+
+
+def test_readings_before_the_start_are_not_added_up() -> None:
+    """They have the time 0, all of them: of each process the last one counts."""
+    program = replace(process(1), curve=(Sample(0.0, 10 * MB), Sample(0.0, 20 * MB)))
+    child = replace(process(2), curve=(Sample(0.0, 5 * MB), Sample(1.0, 6 * MB)))
+    assert highest_sum([program, child]) == 25 * MB
