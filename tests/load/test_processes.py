@@ -117,27 +117,27 @@ def test_each_process_is_told_once_and_without_contradiction(
         if isinstance(one, births.Birth) and one.monotonic_ns <= START_NS + END_S * 1e9
     }
     assert {f"children/{name}" for name in born if name is not None} >= {*directories}
-    for place, process in enumerate(found):
-        assert process.parent is None or 0 <= process.parent < place
-        assert process.group is not None
-        assert process.group <= place
-        assert found[process.group].group == process.group
-        if process.start_s is not None and process.end_s is not None and process.how is not None:
-            assert 0 <= process.start_s <= process.end_s
-        if process.signal is not None:
-            assert process.exit is None
-            assert process.verdict in ("killed", "oom-killed", None)
-        if process.exit is not None and process.how != "run":
-            assert process.verdict in (
-                ("completed" if process.exit == 0 else "failed"),
+    for place, one in enumerate(found):
+        assert one.parent is None or 0 <= one.parent < place
+        assert one.group is not None
+        assert one.group <= place
+        assert found[one.group].group == one.group
+        if one.start_s is not None and one.end_s is not None and one.how is not None:
+            assert 0 <= one.start_s <= one.end_s
+        if one.signal is not None:
+            assert one.exit is None
+            assert one.verdict in ("killed", "oom-killed", None)
+        if one.exit is not None and one.how != "run":
+            assert one.verdict in (
+                ("completed" if one.exit == 0 else "failed"),
                 "oom-killed",
             )
-        if process.verdict == "detached":
-            assert process.exit is None
-            assert process.signal is None
-        assert all(sample.time_s >= 0 for sample in process.curve)
-        peaks = (process.peak_pss_bytes, max([one.bytes for one in process.curve], default=None))
-        assert None in peaks or process.how == "run" or peaks[0] == peaks[1]
+        if one.verdict == "detached":
+            assert one.exit is None
+            assert one.signal is None
+        assert all(sample.time_s >= 0 for sample in one.curve)
+        peaks = (one.peak_pss_bytes, max([one.bytes for one in one.curve], default=None))
+        assert None in peaks or one.how == "run" or peaks[0] == peaks[1]
 
 
 times = st.lists(st.floats(0, END_S), min_size=0, max_size=6).map(
@@ -152,18 +152,18 @@ lives = st.builds(
 )
 
 
-@given(process=lives, times_s=times)
-def test_a_life_lies_within_the_checkpoints(process: Process, times_s: tuple[float, ...]) -> None:
-    first, last, ended = _lived(process, times_s)
-    born_s = process.start_s or 0.0
+@given(one=lives, times_s=times)
+def test_a_life_lies_within_the_checkpoints(one: Process, times_s: tuple[float, ...]) -> None:
+    first, last, ended = _lived(one, times_s)
+    born_s = one.start_s or 0.0
     assert 1 <= first <= last < len(times_s)
     assert ended in (None, last)
     assert times_s[first - 1] <= born_s or first == len(times_s) - 1 or first == 1
     assert born_s <= times_s[first] or first == len(times_s) - 1
-    if process.verdict == "detached":
+    if one.verdict == "detached":
         assert (last, ended) == (len(times_s) - 1, None)
     elif ended is not None:
-        end_s = born_s if process.end_s is None else process.end_s
+        end_s = born_s if one.end_s is None else one.end_s
         assert end_s <= times_s[ended]
     else:
         assert last == len(times_s) - 1
