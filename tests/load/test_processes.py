@@ -136,7 +136,7 @@ def test_each_process_is_told_once_and_without_contradiction(
             assert one.exit is None
             assert one.signal is None
         assert all(sample.time_s >= 0 for sample in one.curve)
-        peaks = (one.peak_pss_bytes, max([one.bytes for one in one.curve], default=None))
+        peaks = (one.peak_pss_bytes, max([sample.bytes for sample in one.curve], default=None))
         assert None in peaks or one.how == "run" or peaks[0] == peaks[1]
 
 
