@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from memdeep.errors import OutputError
-from memdeep.run.shares import Pace
+from memdeep.run.shares import NEVER_S, Pace
 from memdeep.rundir import births
 from memdeep.rundir.births import Birth
 from memdeep.rundir.directory import RunDirectory
@@ -52,13 +52,17 @@ class _Fork:
     faults_at_look: int = 0
     most_bytes: int = 0  # of pages that were written
 
-    def is_due(self, faults: int) -> bool:
-        """Tell if enough may have been split off since the last reading."""
-        is_at_rest = faults - self.faults_at_look < FAULTS_AT_REST
-        least = (LEAST_FAULTS, LEAST_SHARE)
-        if is_at_rest and self.faults_at_look:
-            least = (LEAST_FAULTS_AT_REST, LEAST_SHARE_AT_REST)
-        return faults - self.faults_at_reading >= max(least[0], least[1] * faults)
+    @property
+    def faults_since_reading(self) -> int:
+        return self.faults_at_look - self.faults_at_reading
+
+    def is_due_at(self, faults: int) -> bool:
+        """Look at the faults so far; tell if enough may have been split off since a reading."""
+        before, self.faults_at_look = self.faults_at_look, faults
+        least, least_share = LEAST_FAULTS, LEAST_SHARE
+        if before and faults - before < FAULTS_AT_REST:
+            least, least_share = LEAST_FAULTS_AT_REST, LEAST_SHARE_AT_REST
+        return self.faults_since_reading >= max(least, least_share * faults)
 
 
 class SplitReader:
@@ -73,24 +77,28 @@ class SplitReader:
         self._births = Tail(run_dir.births)
         self._forks: dict[int, _Fork] = {}
         self._pace = Pace()
+        self._read_s = NEVER_S
 
     def close(self) -> None:
         """Read no births any more."""
         self._births.close()
 
     def look(self, pids: Iterable[int]) -> None:
-        """Read the pages of those of ``pids`` that have split off enough."""
+        """Read the pages of the one of ``pids`` that may have split off most, if that is enough."""
         self._take_births()
-        for pid, fork in [(pid, self._forks[pid]) for pid in pids if pid in self._forks]:
-            faults = _faults(pid)
-            if faults is None:
-                continue
-            is_due, fork.faults_at_look = fork.is_due(faults), faults
-            if is_due and self._pace.allows(time.monotonic(), is_forced=False):
-                began_s = time.thread_time()
-                fork.faults_at_reading = faults
-                self._read(pid, fork)
-                self._pace.note(time.monotonic(), time.thread_time() - began_s)
+        if not self._forks or not self._pace.allows(time.monotonic(), is_forced=False):
+            return
+        began_s = time.thread_time()
+        due = [one for one in pids if one in self._forks and self._is_due(one)]
+        if due:
+            most = max(due, key=lambda pid: self._forks[pid].faults_since_reading)
+            self._read(most, self._forks[most])
+            self._read_s = time.monotonic()
+        self._pace.note(self._read_s, time.thread_time() - began_s)
+
+    def _is_due(self, pid: int) -> bool:
+        faults = _faults(pid)
+        return faults is not None and self._forks[pid].is_due_at(faults)
 
     def _take_births(self) -> None:
         lines, _ = births.decode(self._births.next_lines())
@@ -101,6 +109,7 @@ class SplitReader:
                     self._forks[line.pid] = _Fork(line.parent_pid, line.directory)
 
     def _read(self, pid: int, fork: _Fork) -> None:
+        fork.faults_at_reading = fork.faults_at_look
         with suppress(OSError, ValueError, OutputError):  # it has ended, or may not be read
             pages = split_pages(pid, fork.parent_pid)
             if pages.bytes > fork.most_bytes:

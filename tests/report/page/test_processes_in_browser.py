@@ -100,7 +100,7 @@ def test_the_timeline_stacks_the_processes_and_reads_them(page: Window) -> None:
     assert len(page.all("svg .layer")) == 5
     plot = page.one(".reader")
     page.run("arguments[0].scrollIntoView({ block: 'center' })", plot)
-    at = int((3.95 / 5 - 0.5) * plot.size["width"])
+    at = int((4.2 / 5 - 0.5) * plot.size["width"])
     ActionChains(page.driver).move_to_element_with_offset(plot, at, 0).perform()
     figures = page.wait(lambda: page.texts(".readout-figures > *"))
     told = dict(zip(figures[::2], figures[1::2], strict=True))
