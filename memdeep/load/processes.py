@@ -19,8 +19,9 @@ from memdeep.frozen import frozen
 from memdeep.heap import origins as owners
 from memdeep.heap.family import Moment
 from memdeep.heap.stacks import without_own
+from memdeep.load.journal import read_journal
 from memdeep.model import DETACHED, MAIN_THREAD, Frame, Process, Sample
-from memdeep.rundir import births
+from memdeep.rundir import births, journal
 from memdeep.rundir.births import Birth, Ended, Origin, Started
 from memdeep.rundir.directory import CHILDREN, RunDirectory
 from memdeep.rundir.journal import Event
@@ -72,7 +73,7 @@ def read_processes(
     ``events`` are those of the program's journal, of which the first is its start.
     """
     lines, problems = _read(run_dir, events[0].monotonic_ns + outside.end_s * 1e9)
-    family = _Family(lines, events, outside, origins)
+    family = _Family(run_dir, lines, events, outside, origins)
     return family.processes(), problems + _unborn(run_dir, lines)
 
 
@@ -132,11 +133,13 @@ class _Family:
 
     def __init__(
         self,
+        run_dir: RunDirectory,
         lines: _Lines,
         events: Sequence[Event],
         outside: Outside,
         origins: owners.Origins,
     ) -> None:
+        self._run_dir = run_dir
         self._lines = lines
         self._start = events[0]
         self._origins = origins
@@ -227,33 +230,58 @@ class _Family:
             directory=None if birth.directory is None else f"{CHILDREN}/{birth.directory}",
         )
         if status is not None:
-            process = replace(
-                process,
-                end_s=self._time_s(status.monotonic_ns),
-                exit=status.status if status.status >= 0 else None,
-                signal=_signal_name(-status.status) if status.status < 0 else None,
-                verdict="killed" if status.status < 0 else _verdict(status.status),
-            )
+            process = self._ended(process, status)
+        elif later is None:
+            process = replace(process, end_s=self._left_s(process))
         return self._with_memory(process, until_s)
+
+    def _ended(self, process: Process, end: Ended) -> Process:
+        return replace(
+            process,
+            end_s=self._time_s(end.monotonic_ns),
+            exit=end.status if end.status >= 0 else None,
+            signal=_signal_name(-end.status) if end.status < 0 else None,
+            verdict="killed" if end.status < 0 else _verdict(end.status),
+        )
+
+    def _left_s(self, process: Process) -> float | None:
+        """Return when a process came to its end by its own journal; None if that does not tell.
+
+        Nobody that is recorded has waited for it, as where a shell has started it.
+        """
+        if process.directory is None:
+            return None
+        try:
+            path = RunDirectory(self._run_dir.path / process.directory).journal
+            events = read_journal(path).events
+        except CaptureError:
+            return None
+        starts = [one for one in events if one.kind == journal.START and one.pid == process.pid]
+        exits = [one for one in events if one.kind == journal.EXIT]
+        if not starts or not exits:
+            return None
+        left_s = self._time_s(starts[0].monotonic_ns + exits[0].time_us * 1000)
+        return left_s if left_s <= self._outside.end_s else None
 
     def _seen_only(self, seen: SeenProcess, found: Sequence[Process]) -> Process:
         places = {process.pid: place for place, process in enumerate(found)}
-        parent = places.get(seen.parent_pid or -1)
-        return self._with_memory(
-            Process(
-                pid=seen.pid,
-                parent=parent,
-                command=seen.command,
-                exit=seen.exit,
-                signal=seen.signal,
-                verdict=seen.verdict,
-                peak_rss_bytes=seen.peak_rss_bytes,
-                start_s=None
-                if seen.start_s is None
-                else max(0.0, seen.start_s - self._outside.offset_s),
-            ),
-            None,
+        offset_s = self._outside.offset_s
+        process = Process(
+            pid=seen.pid,
+            parent=places.get(seen.parent_pid or -1),
+            command=seen.command,
+            exit=seen.exit,
+            signal=seen.signal,
+            verdict=seen.verdict,
+            peak_rss_bytes=seen.peak_rss_bytes,
+            start_s=None if seen.start_s is None else max(0.0, seen.start_s - offset_s),
         )
+        ends = [
+            end
+            for end in self._lines.ended.get(seen.pid, ())
+            if self._time_s(end.monotonic_ns) >= (process.start_s or 0.0)
+        ]
+        return self._with_memory(self._ended(process, ends[-1]) if ends else process, None)
 
     def _with_memory(self, process: Process, until_s: float | None) -> Process:
         """Add what was seen of a process from outside while it lived, up to ``until_s``."""

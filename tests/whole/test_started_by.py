@@ -76,13 +76,18 @@ class Started:
         self._report = report
         self._lines = source.splitlines()
 
-    def by(self, size: int) -> str | None:
-        """The mark of the line of the program that started the process that held ``size``."""
+    def process(self, size: int) -> dict[str, Any]:
+        """The process that held ``size``."""
         (process,) = [
             one
             for one in self._report["processes"]
             if size <= (one["peak_heap_bytes"] or 0) < size + 2_000_000
         ]
+        return dict(process)
+
+    def by(self, size: int) -> str | None:
+        """The mark of the line of the program that started the process that held ``size``."""
+        process = self.process(size)
         if process["started_by"] is None:
             return None
         stack = self._report["stacks"][process["started_by"]["stack"]]
@@ -113,6 +118,13 @@ def test_shells_are_started_by_a_line(run_memdeep: RunMemdeep, tmp_path: Path) -
     assert [found.by(size) for size in (5_000_000, 7_000_000, 9_000_000)] == [
         *("first", "second", "third")
     ]
+    # Of those that nobody who is recorded has waited for, their own journals tell the end.
+    ends = [found.process(size)["end_s"] for size in (5_000_000, 7_000_000, 9_000_000)]
+    starts = [found.process(size)["start_s"] for size in (7_000_000, 9_000_000)]
+    assert [found.process(size)["verdict"] for size in (5_000_000, 7_000_000, 9_000_000)] == [
+        *(None, None, None)
+    ]
+    assert ends[0] < starts[0] < ends[1] < starts[1] < ends[2]
 
 
 def test_a_line_that_started_the_parent_is_not_made_up(
