@@ -8,7 +8,7 @@ MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint format types house bench fuzz soak screenshots test-pythons
-.PHONY: test-sid test-cpython browser clean
+.PHONY: test-sid test-cpython test-engines browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ test-sid: ## Run the tests on the Python 3.14 of Debian sid, in a tree by deboot
 
 test-cpython: $(STAMP) ## Run CPython's own tests under memdeep and compare (an hour)
 	$(BIN)/python tests/regression/compare.py --memray
+
+test-engines: ## Hold reports on joblib, pytest -n, gunicorn, celery … against an expert's
+	test -d .venv-engines || $(PYTHON) -m venv .venv-engines
+	.venv-engines/bin/python -m pip install --quiet --disable-pip-version-check \
+		'.[dev]' joblib gunicorn celery numpy
+	.venv-engines/bin/pytest tests/engines/engines.py
 
 browser: # A browser for the page tests, where the system's packages allow it without a password
 	@./tests/install_browser.sh

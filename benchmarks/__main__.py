@@ -12,7 +12,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import checkpoints, monitor, overhead, page, replay, reports, rss, startup, symbols
+from benchmarks import (
+    checkpoints,
+    monitor,
+    overhead,
+    page,
+    processes,
+    replay,
+    reports,
+    rss,
+    startup,
+    symbols,
+)
 
 
 def main() -> None:
@@ -22,11 +33,18 @@ def main() -> None:
     parser.add_argument(
         "--allocations", type=int, default=300_000, help="of the page's program (default: 300000)"
     )
+    parser.add_argument(
+        "--children", type=int, default=1000, help="processes to start at most (default: 1000)"
+    )
+    parser.add_argument("--processes-only", action="store_true", help="measure processes alone")
     options = parser.parse_args()
     console = Console(width=96, highlight=False)
     console.print(f"Python {platform.python_version()}, {platform.machine()}, {platform.system()}")
     with tempfile.TemporaryDirectory(prefix="memdeep-bench-") as directory:
         place = Path(directory)
+        processes.measure(console, place, options.children, max(1, options.rounds // 2))
+        if options.processes_only:
+            return
         startup.measure(console, place, 4 * options.rounds)
         overhead.measure(console, place, options.scale, options.rounds)
         overhead.measure_lighter(console, place, max(1, options.rounds // 2))

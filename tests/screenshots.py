@@ -23,6 +23,9 @@ RUNS = {
     "1-phase": [str(PROGRAMS / "many_phases.py"), "1", "1"],
     "1000-repeats": [str(PROGRAMS / "many_phases.py"), "1", "1000"],
     "killed": [str(PROGRAMS / "dies.py"), "SIGKILL"],
+    "4-processes": [str(PROGRAMS / "starts_workers.py"), "3"],
+    "40-processes": [str(PROGRAMS / "starts_workers.py"), "39"],
+    "400-processes": [str(PROGRAMS / "starts_workers.py"), "399"],
 }
 # Of which run, how wide, and what is chosen first: (theme, language, link, view).
 SHOTS = {
@@ -36,6 +39,11 @@ SHOTS = {
     "1000-repeats": ("1000-repeats", 1280, "dark", "en", ""),
     "killed": ("killed", 1280, "light", "en", ""),
     "killed-narrow": ("killed", 400, "dark", "en", ""),
+    "4-processes": ("4-processes", 1280, "light", "en", ""),
+    "4-processes-zh": ("4-processes", 1280, "dark", "zh", "#phase=1&thread=g1&threads=1"),
+    "40-processes": ("40-processes", 1280, "dark", "en", ""),
+    "400-processes": ("400-processes", 1280, "light", "en", ""),
+    "400-processes-narrow": ("400-processes", 400, "light", "zh", ""),
     "lines": ("small", 1280, "light", "en", "#phase=1&metric=peak&view=lines"),
     "source": ("small", 1280, "dark", "en", "#phase=2&view=source"),
     "comparison": ("small", 1280, "light", "en", "#phase=1&vs=phase-2&metric=retained"),

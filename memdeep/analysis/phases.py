@@ -107,9 +107,7 @@ class Figures:
             if heap is not None and its_own is None:
                 shares = self._workers.shares(by_process[place], heap.peak)
             phase = _phase(self._readings, outline, heap, its_own, shares)
-            if shares:
-                phase = _with_pss(phase, self._workers.pss_delta(outline.stretches))
-            figured.append(phase)
+            figured.append(_with_pss(phase, self._workers.pss_delta(outline.stretches)))
         return tuple(figured)
 
     def _account(self, outline: PhaseOutline, moved: Moved, own: OwnHeap | None) -> _Account:

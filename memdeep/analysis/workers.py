@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from memdeep.model import (
+    DETACHED,
     GroupShare,
     Heap,
     Moved,
@@ -68,15 +69,17 @@ class Workers:
         It was read from outside, at other moments than those of the checkpoints: the last reading
         before each stands for it.
         """
+        sizes = self._pss
+        return None if sizes is None else sum([sizes[s.end] - sizes[s.start] for s in stretches])
+
+    @cached_property
+    def _pss(self) -> Sequence[int] | None:
+        """The PSS of all processes but the program at each checkpoint; None if it was not read."""
         others = [process for process in self._run.processes[1:] if process.curve]
         if not others:
             return None
         times = [point.time_s for point in self._run.checkpoints]
-        return sum(
-            _size_at(process, times[one.end]) - _size_at(process, times[one.start])
-            for one in stretches
-            for process in others
-        )
+        return [sum(_size_at(process, time_s) for process in others) for time_s in times]
 
     def _by_process(self, stacks: Iterable[StackBytes]) -> dict[int, int]:
         found: dict[int, int] = {}
@@ -119,17 +122,18 @@ def processes_of(heap: Heap, stacks: Iterable[StackBytes]) -> tuple[int, ...]:
 
 
 def _size_at(process: Process, time_s: float) -> int:
-    """Return the last reading of a process before a moment; 0 before its birth and after its end.
+    """Return the last reading of a process before a moment; 0 without one, and after its end.
 
-    What is read after a checkpoint may have come of it. The first reading stands for what was
-    before it.
+    What is read after a checkpoint may have come of it.
     """
     start_s = 0.0 if process.start_s is None else process.start_s
-    end_s = float("inf") if process.end_s is None else process.end_s
+    end_s = float("inf")
+    if process.end_s is not None and process.verdict != DETACHED:
+        end_s = process.end_s
     if not start_s <= time_s <= end_s:
         return 0
     place = bisect_right(process.curve, time_s, key=_time_s)
-    return process.curve[max(0, place - 1)].bytes
+    return process.curve[place - 1].bytes if place else 0
 
 
 def _time_s(sample: Sample) -> float:

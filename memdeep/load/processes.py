@@ -276,19 +276,22 @@ class _Family:
                 size = sample.rss_bytes
             if size is not None:
                 curve.append(Sample(max(0.0, sample.time_ms / 1000 - offset_s), size))
-        last_s = samples[-1].time_ms / 1000 - offset_s if samples else None
+        last_s = max(after_s, samples[-1].time_ms / 1000 - offset_s) if samples else None
         end_s = until_s if process.end_s is None and until_s is not None else process.end_s
         verdict, seen = process.verdict, self._seen.get(process.pid)
         if verdict is None and end_s is None and process.how != "run" and last_s is not None:
             verdict = DETACHED if last_s > self._end_s - STILL_S else None
-        if seen is not None and seen.verdict is not None and process.how != "run":
-            verdict = seen.verdict
+        is_last = until_s is None and process.how != "run" and process.exit is None
+        killed_by = process.signal
+        if is_last and seen is not None and seen.verdict is not None and _may_be(seen, after_s):
+            verdict, killed_by = seen.verdict, killed_by or seen.signal
         pss = [sample.pss_bytes for sample in samples if sample.pss_bytes is not None]
         uss = [sample.uss_bytes for sample in samples if sample.uss_bytes is not None]
         rss = [sample.rss_bytes for sample in samples]
         return replace(
             process,
             verdict=verdict,
+            signal=killed_by,
             end_s=last_s if end_s is None else end_s,
             peak_rss_bytes=max(rss, default=process.peak_rss_bytes),
             peak_pss_bytes=max(pss, default=None),
@@ -354,6 +357,11 @@ class _Family:
         return found[-1] if found else None
 
 
+def _may_be(seen: SeenProcess, start_s: float) -> bool:
+    """Tell if what was seen may be a process born at ``start_s``: numbers are given out again."""
+    return seen.end_s is None or seen.end_s >= start_s
+
+
 def _is_own(frame: Frame) -> bool:
     return frame.origin in (Owner.USER, Owner.TOOL)
 
@@ -385,8 +393,9 @@ def highest_sum(processes: Sequence[Process]) -> int | None:
     """Return the highest sum of the processes' curves at one moment; None without any reading."""
     sums: defaultdict[float, int] = defaultdict(int)
     for process in processes:
-        for sample in process.curve:
-            sums[sample.time_s] += sample.bytes
+        # Those before the program's start have the time 0, and the last of them counts.
+        for time_s, size in {sample.time_s: sample.bytes for sample in process.curve}.items():
+            sums[time_s] += size
     return max(sums.values(), default=None)
 
 

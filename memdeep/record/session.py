@@ -166,7 +166,11 @@ class Session:
             self._orders.listen(self._obey)
 
     def _obey(self, order: str) -> None:
-        """End tracing; what the program started does not say so on its stderr once more."""
+        """Trace nothing more, neither here nor in processes that begin from now on.
+
+        What the program started does not say so on its stderr once more.
+        """
+        self._tree.refuse()
         self._tracing.end(order, aloud=not self._is_child)
 
     def _named_orders(self) -> "Orders | None":

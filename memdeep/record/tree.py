@@ -89,6 +89,12 @@ class Tree:
         """Let Pythons that this process starts find the run; `os.environ` does not show it."""
         os.putenv(VARIABLE, self._path)
 
+    def refuse(self) -> None:
+        """Let no other process of the run be recorded; those that are go on."""
+        self._is_full = True
+        with suppress(OSError):
+            os.unlink(_how_file(self._path))
+
     def close(self) -> None:
         """This process is not recorded any more."""
         self.is_open = False

@@ -165,6 +165,13 @@ def highest(figures: Figures) -> int | None:
     return max((figure for figure in figures if figure is not None), default=None)
 
 
+def peak_pss(told: Iterable[Process]) -> int | None:
+    """Return the highest PSS of one of ``told``: of the program while it was alone, its RSS."""
+    return highest(
+        size for one in told for size in (one.peak_pss_bytes, *(read.bytes for read in one.curve))
+    )
+
+
 def span_s(members: Sequence[Process]) -> tuple[float | None, float | None]:
     """Return when the first of ``members`` began and the last of them ended."""
     starts = [process.start_s for process in members if process.start_s is not None]

@@ -314,7 +314,7 @@ def _process_cells(
         "" if phase is None else plain(sentences.phase_label(report.run, phase, language)),
         processes.times(told, language),
         units.size(processes.highest(heaps.get(one) for one in row.members)),
-        units.size(processes.highest(one.peak_pss_bytes for one in told)),
+        units.size(processes.peak_pss(told)),
         "" if row.members == (0,) else processes.ends(told, language, in_brief=True),
     ]
 

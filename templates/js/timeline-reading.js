@@ -145,7 +145,7 @@
     // What the layer at a place is called.
     function layerName(place) {
       const { label, count, isRest } = core.layers;
-      return label[place] || memdeep.words.say(isRest[place] ? 'timeline.others' : 'flame.program', { n: count[place] });
+      return label[place] || memdeep.words.say(isRest[place] ? 'timeline.others' : 'timeline.program', { n: count[place] });
     }
 
     return {

@@ -128,7 +128,7 @@ test('layers of processes are read as they are drawn, and grow together', () => 
   same(layered.atTime(2).layers, [6, 20, 0]);
   same(layered.atCheckpoint(4).layers, [7, 30, 1]);
   assert.equal(layered.growth({ from: 0, to: 3 }).pss, 33);
-  same([0, 1, 2].map(layered.layerName), ['flame.program 1', 'fork × 2', 'timeline.others 4']);
+  same([0, 1, 2].map(layered.layerName), ['timeline.program 1', 'fork × 2', 'timeline.others 4']);
   assert.equal(reading.atTime(2).layers, null);
 });
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -334,9 +335,9 @@ def process(pid: int, **changes: Any) -> Process:
 
 
 def with_curve(plain: Process, *sizes: int) -> Process:
-    """``plain`` with a reading of its PSS at its start, and each half second later."""
-    first = plain.start_s or 0.0
-    curve = tuple(Sample(first + place / 2, size) for place, size in enumerate(sizes))
+    """``plain`` with a reading of its PSS at each half second from its start on."""
+    first = math.ceil(2 * (plain.start_s or 0.0))
+    curve = tuple(Sample((first + place) / 2, size) for place, size in enumerate(sizes))
     return replace(plain, curve=curve, peak_pss_bytes=max(sizes), peak_uss_bytes=max(sizes) // 2)
 
 

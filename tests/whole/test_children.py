@@ -317,3 +317,52 @@ def test_tracebacks_of_interrupted_waits_are_plain(tmp_path: Path) -> None:
     source += "os.kill(pid, 9)\nprint(os.waitpid(pid, 0)[1])\nos.waitpid(pid, 0)\n"
     tree = run(tmp_path, source)
     assert [tree.status(one.pid) for one in tree.births] == [-9]
+
+
+def test_no_more_processes_are_recorded_once_the_parent_has_stopped_tracing(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import os, subprocess, sys, time\n"
+        "child = [sys.executable, '-c', 'pass']\n"
+        "subprocess.run(child)\n"
+        "while os.path.exists('run/children/how'):\n"
+        "    kept = [bytes(600 + n % 99) for n in range(10_000)]\n"
+        "subprocess.run(child)\n"
+        "pid = os.fork()\n"
+        "if not pid:\n    os._exit(0)\n"
+        "os.waitpid(pid, 0)\n"
+    )
+    assert start(tmp_path, "program.py", options=("--max-capture", "1M")).returncode == 0
+    tree = Tree(tmp_path / "run")
+    assert [(one.how, one.directory is not None) for one in tree.births] == [
+        (births.EXEC, True),
+        (births.FORK, False),
+    ]
+
+
+COMPUTES = """
+import os, time
+def compute(count):
+    return count if count < 2 else compute(count - 1) + compute(count - 2)
+for _ in range(3):
+    pid = os.fork()
+    if not pid:
+        compute(28)
+        os.write(1, b"%f\\n" % time.process_time())
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+
+
+@pytest.mark.parametrize("options", [("--children", "none"), ("--most-children", "0")], ids=str)
+def test_forks_that_are_not_recorded_run_as_fast_as_ever(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """With memray's profile function in place they took three times as long."""
+    (tmp_path / "program.py").write_text(COMPUTES)
+    for _ in range(3):  # another process may be in the way
+        plain = start(tmp_path, "program.py", plain=True)
+        recorded = start(tmp_path, "program.py", options=options)
+        fastest = [min(map(float, one.stdout.split())) for one in (recorded, plain)]
+        if fastest[0] < 1.5 * fastest[1]:
+            return
+    pytest.fail(f"{fastest[0]} s of processor time instead of {fastest[1]} s")

@@ -38,7 +38,9 @@ def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
     if run.mode.python_allocators:
         mode.append("--trace-python-allocators")
     mode.extend(run.mode.focus)
-    of_all = [Fact("peak_pss", units.size(run.peak_bytes))] if len(run.processes) > 1 else []
+    of_all = []
+    if run.peak_pss_bytes is not None and len(run.processes) > 1:
+        of_all.append(Fact("peak_pss", units.size(run.peak_bytes)))
     found = [
         *of_all,
         Fact("peak_rss", units.size(run.peak_rss_bytes)),

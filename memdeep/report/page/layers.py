@@ -5,11 +5,10 @@ Processes that one line started are neighbours, or one layer where there are too
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
 from memdeep.frozen import frozen
-from memdeep.model import DETACHED, Process, Report, Run, Sample
+from memdeep.model import Process, Report, Run, Sample
 from memdeep.report import processes
 from memdeep.report.page.thinning import MAX_POINTS, thin
 from memdeep.text.language import Language
@@ -80,7 +79,7 @@ def label(report: Report, layer: Layer, language: Language) -> str:
     """Return the name of a layer."""
     if layer.family == OTHERS:
         return language.say("timeline.others", n=len(layer.members))
-    return text_label(report, layer) or language.say("processes.program")
+    return text_label(report, layer) or language.say("timeline.program")
 
 
 def text_label(report: Report, layer: Layer) -> str:
@@ -132,23 +131,15 @@ def _sweep(
 ) -> Iterator[tuple[float, tuple[int, ...]]]:
     """Yield each moment at which sizes were read, and the sizes of the layers then.
 
-    A process that ended leaves at the next reading: until then nobody knows which of the pages
-    that it shared went to the others.
+    All processes are read at one moment: one that was not has ended. Until the next one it stays,
+    as nobody knows which of the pages that it shared went to the others.
     """
-    read = sorted({sample.time_s for place in layer_of for sample in run.processes[place].curve})
-    events = []
+    read: dict[float, dict[int, int]] = {}
     for place in layer_of:
-        process = run.processes[place]
-        events += [(sample.time_s, place, sample.bytes) for sample in process.curve]
-        if process.end_s is not None and process.verdict != DETACHED:
-            end_s = max(process.end_s, process.curve[-1].time_s)
-            later = bisect_right(read, end_s)
-            events.append((read[later] if later < len(read) else end_s, place, 0))
-    events.sort(key=lambda event: event[0])
-    sizes = [0] * layers
-    known = dict.fromkeys(layer_of, 0)
-    for number, (time_s, place, size) in enumerate(events):
-        sizes[layer_of[place]] += size - known[place]
-        known[place] = size
-        if number + 1 == len(events) or events[number + 1][0] > time_s:
-            yield time_s, tuple(sizes)
+        for sample in run.processes[place].curve:
+            read.setdefault(sample.time_s, {})[place] = sample.bytes
+    for time_s in sorted(read):
+        sizes = [0] * layers
+        for place, size in read[time_s].items():
+            sizes[layer_of[place]] += size
+        yield time_s, tuple(sizes)

@@ -142,7 +142,7 @@ class _Maker:
             times=self._say(lambda language: processes.times(told, language)),
             heap_text=self._size(self._heaps.get(place) for place in places),
             uss_text=self._size(one.peak_uss_bytes for one in told),
-            pss_text=self._size(one.peak_pss_bytes for one in told),
+            pss_text=units.size(processes.peak_pss(told)),
             end=self._say(lambda language: "" if is_program else processes.ends(told, language)),
             tone="bad" if processes.is_dead(told) else "",
             directory="" if is_group else told[0].directory or "",

@@ -84,22 +84,11 @@ def test_the_layers_add_up_to_the_readings(drawn: list[tuple[list[int], int, int
     assert len(found.layers) <= MAX_LAYERS
     members = [place for layer in found.layers for place in layer.members]
     assert sorted(members) == list(range(len(started) + 1))
+    known = [family_report(1).run.processes[0], *started]
     *_, top = found.tops()
-    program = family_report(1).run.processes[0]
     for sample in top:
-        known = [program, *started]
-        read = [
-            last(one, sample.time_s)
-            for one in known
-            if one.end_s is None or one.end_s > sample.time_s or one.pid != 100
-        ]
-        if sample.time_s < 5.0:  # the program's own end
-            assert sample.bytes == sum(read)
-
-
-def last(process: Process, time_s: float) -> int:
-    before = [sample.bytes for sample in process.curve if sample.time_s <= time_s]
-    return before[-1] if before else 0
+        read = [one.bytes for each in known for one in each.curve if one.time_s == sample.time_s]
+        assert sample.bytes == sum(read)
 
 
 def test_ten_thousand_processes_are_few_points() -> None:
