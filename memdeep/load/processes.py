@@ -20,7 +20,6 @@ from memdeep.heap import origins as owners
 from memdeep.heap.family import Moment
 from memdeep.heap.stacks import without_own
 from memdeep.model import DETACHED, MAIN_THREAD, Frame, Process, Sample
-from memdeep.model import Origin as Owner
 from memdeep.rundir import births
 from memdeep.rundir.births import Birth, Ended, Origin, Started
 from memdeep.rundir.directory import CHILDREN, RunDirectory
@@ -209,14 +208,12 @@ class _Family:
         before = self._place(birth, found)
         parent = self._parent(birth, found) if before is None else found[before].parent or 0
         how = self._how(birth, None if before is None else found[before], found[parent])
-        origin = self._origin(birth)
-        frames = () if origin is None else self._frames(origin)
-        thread = None if origin is None else self._thread(origin)
         if before is not None:
             frames, thread = found[before].started_by, found[before].thread
-        elif how == "forkserver" or not any(map(_is_own, frames)):
-            # The server forks where it is asked to: who asked, or started it, is told.
-            frames, thread = found[parent].started_by or frames, found[parent].thread or thread
+        else:
+            origin = self._origin(birth, how)
+            frames = () if origin is None else self._frames(origin)
+            thread = None if origin is None else self._thread(origin)
         status = self._status(birth, later)
         until_s = None if later is None else self._time_s(later.monotonic_ns)
         process = Process(
@@ -324,14 +321,30 @@ class _Family:
             return "exec"
         return "spawn" if any(word in command for word in _SPAWNED) else "subprocess"
 
-    def _origin(self, birth: Birth) -> Origin | None:
-        if birth.origin is not None:
+    def _origin(self, birth: Birth, how: str) -> Origin | None:
+        """Find the place that a process was started from; None if that is not known.
+
+        A server forks where another process has asked it to, which knows the number of the child.
+        """
+        if birth.origin is not None and how != "forkserver":
             return self._lines.origins.get((birth.parent_pid, birth.origin))
-        for pid, _ in birth.ancestors:
-            starts = self._lines.started.get(pid, ())
-            started = next((one for one in reversed(starts)), None)
-            if started is not None:
-                return self._lines.origins.get((started.by, started.origin))
+        for ancestor in birth.ancestors:
+            pid = ancestor[0]
+            is_known = ancestor in self._places or pid == self._start.pid
+            if is_known:  # so what it started in between is a shell whose number it was not told
+                starts = [
+                    one
+                    for one in self._lines.started.get(births.UNKNOWN, ())
+                    if one.by == pid and one.monotonic_ns <= birth.monotonic_ns
+                ]
+            else:
+                starts = self._lines.started.get(pid, [])
+            if starts:
+                # A number may have been given to several processes, one after the other.
+                one = min(starts, key=lambda one: abs(one.monotonic_ns - birth.monotonic_ns))
+                return self._lines.origins.get((one.by, one.origin))
+            if is_known:
+                break
         return None
 
     def _frames(self, origin: Origin) -> tuple[Frame, ...]:

@@ -10,6 +10,7 @@ import sys
 from _thread import get_ident
 from contextlib import suppress
 
+from memdeep.record.marks.frame import is_own
 from memdeep.record.stand_in import replace
 from memdeep.record.tree import HOOK, VARIABLE, Tree
 from memdeep.rundir import births
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
     Call = Callable[..., Any]
 
+SERVER = "multiprocessing.forkserver"
+
 _watched: "Watch | None" = None
+_follows_server = False
 
 
 class Watch:
@@ -109,7 +113,32 @@ def _forking(real: "Call") -> "Call":
             if calls:
                 tree.about_to_exec.discard(get_ident())
         tree.started(pid, origin)
+        _follow_server()
         return pid
+
+    return call
+
+
+def _follow_server() -> None:
+    """Once a fork server may run, learn the number of each process that it is asked for."""
+    global _follows_server
+    if not _follows_server and SERVER in sys.modules:
+        _follows_server = True
+        replace(SERVER, "read_signed", _asking)
+
+
+def _asking(real: "Call") -> "Call":
+    """So the number of a new process is read, and later how it has ended."""
+
+    def call(*args: "Any", **kwargs: "Any") -> "Any":
+        number = real(*args, **kwargs)
+        watch = _open()
+        asker = sys._getframe(1)
+        while is_own(asker.f_code.co_filename) and asker.f_back is not None:
+            asker = asker.f_back
+        if watch is not None and asker.f_code.co_name == "_launch":
+            watch.tree.started(number, watch.tree.origin(asker))
+        return number
 
     return call
 

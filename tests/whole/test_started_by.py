@@ -1,0 +1,121 @@
+"""The line that a process was started by is the true one, or said to be unknown."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import RunMemdeep, read_json
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are another's there")
+
+SERVER = """
+import multiprocessing
+import threading
+
+def hold(size):
+    block = b"x" * size
+
+def first(context):
+    process = context.Process(target=hold, args=(5_000_000,))
+    process.start()  # first
+    process.join()
+
+def second(context, size):
+    process = context.Process(target=hold, args=(size,))
+    process.start()  # second
+    process.join()
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("forkserver")
+    first(context)
+    second(context, 7_000_000)
+    thread = threading.Thread(target=second, args=(context, 9_000_000), name="of mine")
+    thread.start()
+    thread.join()
+    with context.Pool(1, maxtasksperchild=1) as pool:  # pool
+        pool.map(hold, [11_000_000, 13_000_000], chunksize=1)
+"""
+
+SHELLS = """
+import os
+import subprocess
+import sys
+
+hold = f"{sys.executable} -c 'block = bytearray(%d)'; true"
+subprocess.run(["sh", "-c", hold % 5_000_000])  # first
+os.system(hold % 7_000_000)  # second
+os.system(hold % 9_000_000)  # third
+"""
+
+# Its threads start a process of which no line of the program's is in the stack.
+NESTED = """
+import multiprocessing
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+def start():
+    words = [sys.executable, "-c", "block = bytearray(5_000_000)"]
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(subprocess.run, words).result()
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("fork").Process(target=start)
+    process.start()
+    process.join()
+"""
+
+
+class Started:
+    """The processes of a run, by what they held."""
+
+    def __init__(self, report: dict[str, Any], source: str) -> None:
+        self._report = report
+        self._lines = source.splitlines()
+
+    def by(self, size: int) -> str | None:
+        """The mark of the line of the program that started the process that held ``size``."""
+        (process,) = [
+            one
+            for one in self._report["processes"]
+            if size <= (one["peak_heap_bytes"] or 0) < size + 2_000_000
+        ]
+        if process["started_by"] is None:
+            return None
+        stack = self._report["stacks"][process["started_by"]["stack"]]
+        frames = [self._report["frames"][place] for place in stack]
+        lines = [one["lineno"] for one in frames if Path(one["filename"]).name == "program.py"]
+        return self._lines[lines[-1] - 1].rpartition("  # ")[2] if lines else "library"
+
+
+def started(run_memdeep: RunMemdeep, work: Path, source: str) -> Started:
+    (work / "program.py").write_text(source)
+    done = run_memdeep("run", "--quiet", "--no-native", "-o", "run", "program.py")
+    assert done.returncode == 0, done.stderr.decode()
+    return Started(read_json(work / "run" / "report.json"), source)
+
+
+def test_a_fork_server_is_asked_by_a_line(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
+    """Not the line that asked first, for which the server was started."""
+    found = started(run_memdeep, tmp_path, SERVER)
+    assert [found.by(size) for size in (5_000_000, 7_000_000, 9_000_000)] == [
+        *("first", "second", "second")
+    ]
+    # The pool starts its first worker when it is made, and another from a thread of its own.
+    assert {found.by(11_000_000), found.by(13_000_000)} == {"pool", "library"}
+
+
+def test_shells_are_started_by_a_line(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
+    found = started(run_memdeep, tmp_path, SHELLS)
+    assert [found.by(size) for size in (5_000_000, 7_000_000, 9_000_000)] == [
+        *("first", "second", "third")
+    ]
+
+
+def test_a_line_that_started_the_parent_is_not_made_up(
+    run_memdeep: RunMemdeep, tmp_path: Path
+) -> None:
+    assert started(run_memdeep, tmp_path, NESTED).by(5_000_000) == "library"
