@@ -375,10 +375,6 @@ def _may_be(seen: SeenProcess, start_s: float) -> bool:
     return seen.end_s is None or seen.end_s >= start_s
 
 
-def _is_own(frame: Frame) -> bool:
-    return frame.origin in (Owner.USER, Owner.TOOL)
-
-
 def _grouped(processes: Sequence[Process]) -> tuple[Process, ...]:
     """Number the groups: processes that one line started in one way."""
     firsts: dict[tuple[str, int, str | None], int] = {}
