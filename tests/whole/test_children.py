@@ -324,7 +324,7 @@ def test_no_more_processes_are_recorded_once_the_parent_has_stopped_tracing(tmp_
         "import os, subprocess, sys, time\n"
         "child = [sys.executable, '-c', 'pass']\n"
         "subprocess.run(child)\n"
-        "while os.path.exists('run/children/how'):\n"
+        "while os.path.exists('run/how'):\n"
         "    kept = [bytes(600 + n % 99) for n in range(10_000)]\n"
         "subprocess.run(child)\n"
         "pid = os.fork()\n"
