@@ -156,6 +156,7 @@ def _child(
         )
     born_s = process.start_s or 0.0
     first, last, ended = _lived(process, axis.times_s)
+    end_s = math.inf if ended is None or process.end_s is None else process.end_s
     ends = [
         ((segment, True), axis.times_s[segment], None)
         for segment in range(first, last + (ended is None))  # what outlived the run is cut there
@@ -164,7 +165,7 @@ def _child(
     inner = [
         ((moment.segment, False), moment.time_s, moment.number)
         for moment in (*axis.moments, *(moment for moment, _ in questions))
-        if first <= moment.segment <= last and born_s <= moment.time_s
+        if first <= moment.segment <= last and born_s <= moment.time_s <= end_s
     ]
     since_ms = start_ms - (start_ms if header.start_ms is None else header.start_ms)
     cuts = tuple(

@@ -315,7 +315,7 @@ def _process_cells(
         processes.times(told, language),
         units.size(processes.highest(heaps.get(one) for one in row.members)),
         units.size(processes.peak_pss(told)),
-        "" if row.members == (0,) else processes.ends(told, language, in_brief=True),
+        "" if row.members == (0,) else plain(processes.ends(told, language, in_brief=True)),
     ]
 
 

@@ -19,13 +19,13 @@ except ImportError:
 
 if atheris is None:
     from memdeep.errors import CaptureError
-    from memdeep.rundir import journal, samples
+    from memdeep.rundir import journal, pages, samples
     from memdeep.rundir import meta as observation
     from memdeep.text.safe import plain
 else:
     with atheris.instrument_imports(include=["memdeep", "json"]):
         from memdeep.errors import CaptureError
-        from memdeep.rundir import journal, samples
+        from memdeep.rundir import journal, pages, samples
         from memdeep.rundir import meta as observation
         from memdeep.text.safe import plain
 
@@ -42,6 +42,8 @@ def decode(content: bytes) -> None:
             assert is_harmless(shown), ascii(shown)
             assert "\n" not in shown, ascii(shown)
     samples.decode_samples(content.decode("ascii", "replace"))
+    split = pages.decode_pages(content)
+    assert split is None or split.bytes >= 0
     try:
         meta = observation.decode_meta(content, Path("meta.json"))
     except CaptureError:

@@ -18,6 +18,7 @@ from factories import (
     MB,
     analysed,
     culprit,
+    family_report,
     frame,
     hostile_report,
     lifetime,
@@ -391,3 +392,24 @@ def test_small_findings_are_one_line() -> None:
     assert "50.0 MB kept by train" in shown
     assert "and 2 other findings on the page, at most 4.0 MB each" in shown
     assert "kept by load" not in shown
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+@pytest.mark.parametrize("code", ["en", "zh"])
+def test_the_processes_fit_and_steer_no_terminal(width: int, code: str) -> None:
+    made = family_report(3)
+    hostile = [
+        replace(one, command=f"{ESCAPES} {LONG}", how=ESCAPES, signal=ESCAPES, verdict="killed")
+        for one in made.run.processes[1:]
+    ]
+    run = replace(made.run, processes=(made.run.processes[0], *hostile))
+    for shown in (made, replace(made, run=run)):
+        printed = verdict(shown, width, code)
+        assert not STEERING.search(printed)
+        assert max(map(cell_len, printed.split("\n"))) <= max(width, 80)
+
+
+def test_a_run_of_one_process_shows_nothing_of_processes() -> None:
+    printed = verdict(analysed(run("one"), tree([frame()])[0], []))
+    assert "Process" not in printed
+    assert "Workers" not in printed

@@ -106,7 +106,7 @@ def problems_of(made: dict[str, Any]) -> list[str]:
 
 
 def heap_of(made: dict[str, Any]) -> list[int | None]:
-    return [point["heap_bytes"] for point in made["checkpoints"]]
+    return [point["heap_bytes"] for point in made["checkpoints"] if point["process"] == 0]
 
 
 def without_the_heap(made: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from browser import Reader, needs_browser, written
-from factories import hostile_report
+from factories import family_report, hostile_report
 from running import Scenes
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
@@ -74,6 +74,17 @@ def test_axe_finds_nothing_serious_where_a_program_died(reader: Reader, scenes: 
     for theme in ("light", "dark"):
         reader.click(f"[data-set-theme={theme}]")
         assert serious(reader) == []
+
+
+@pytest.mark.parametrize(("theme", "language"), [("light", "zh"), ("dark", "en")])
+def test_axe_finds_nothing_serious_where_there_are_processes(
+    reader: Reader, tmp_path: Path, theme: str, language: str
+) -> None:
+    reader.open(written(family_report(3), tmp_path), "#phase=2&thread=g1&threads=1")
+    reader.click(f"[data-set-theme={theme}]")
+    reader.click(f"[data-set-language={language}]")
+    reader.click("[data-group]")
+    assert serious(reader) == []
 
 
 def test_without_a_wish_for_motion_nothing_moves(reader: Reader, scenes: Scenes) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from factories import MB, family_report, phase, report, run
+from factories import MARKUP, MB, family_report, phase, report, run
 
 from memdeep.model import GroupShare, Report
 from memdeep.report import workers
-from memdeep.report.page import view
+from memdeep.report.page import html, view
 from memdeep.report.page.process_table import MAX_ROWS, ProcessTable
 from memdeep.text.language import chosen, language
 
@@ -73,6 +73,17 @@ def test_the_masthead_counts_shared_pages_once() -> None:
     page = view.page(family_report(2), {}, chosen("en"))
     facts = {fact.name: fact.text for fact in page.facts}
     assert facts["peak_pss"] == "167.0 MB"
+
+
+def test_no_name_of_a_process_steers_the_page() -> None:
+    made = family_report(2)
+    hostile = tuple(
+        replace(one, command=MARKUP, how=MARKUP, signal=MARKUP, directory=MARKUP)
+        for one in made.run.processes
+    )
+    page = b"".join(html.encode(replace(made, run=replace(made.run, processes=hostile)))).decode()
+    assert MARKUP not in page
+    assert "alert(1)" in page
 
 
 def share(group: int, *processes: int, delta: int) -> GroupShare:
