@@ -5,7 +5,9 @@ A page that one of two processes writes to is copied; it does not tell which of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.workers import phase_that_started
@@ -37,7 +39,8 @@ def split_off(heap: Heap) -> tuple[SplitOff, ...]:
 def copied(run: Run, heap: Heap, phases: Sequence[Phase]) -> list[Finding]:
     """Find the lines of which most was copied for the processes that one line started.
 
-    They are told of the phase in which the process began for which most of it was copied.
+    They are told of the phase in which the process began for which most of it was copied. Of
+    processes that came one after the other only those count that lived together with most copied.
     """
     groups: dict[int, list[ProcessHeap]] = {}
     for one in heap.processes:
@@ -46,8 +49,25 @@ def copied(run: Run, heap: Heap, phases: Sequence[Phase]) -> list[Finding]:
             groups.setdefault(one.process if group is None else group, []).append(one)
     lines = ChargedLines(heap.tree)
     return [
-        finding for members in groups.values() for finding in _of_group(run, phases, lines, members)
+        finding
+        for members in groups.values()
+        for finding in _of_group(run, phases, lines, _together(run, members))
     ]
+
+
+def _together(run: Run, members: Sequence[ProcessHeap]) -> Sequence[ProcessHeap]:
+    """Return those of ``members`` that lived at the moment when most was copied for all of them."""
+
+    lives, changes = [], []
+    for one in members:
+        process, size = run.processes[one.process], sum(part.bytes for part in one.split_off or ())
+        start_s = process.start_s or 0.0
+        end_s = math.inf if process.end_s is None else max(start_s, process.end_s)
+        lives.append((start_s, end_s, one))
+        changes += [(start_s, -size), (end_s, size)]  # births come first
+    sums = list(accumulate(change for _, change in sorted(changes)))
+    moment_s = sorted(changes)[sums.index(min(sums))][0]
+    return [one for start_s, end_s, one in lives if start_s <= moment_s <= end_s]
 
 
 def _of_group(

@@ -99,6 +99,23 @@ def test_processes_of_one_line_are_told_together_with_their_sum() -> None:
     assert sentences.share(one, language("en")) == "100 % of all that was copied for them"
 
 
+def test_processes_that_came_one_after_the_other_are_not_added_up() -> None:
+    """As the workers of a loader of batches, which starts new ones in each epoch."""
+    sizes = {1: 30, 2: 40, 3: 50, 4: 10}
+    lives = {1: (2.1, 2.4), 2: (2.3, 2.5), 3: (2.6, 2.8), 4: (2.7, None)}
+    processes = [
+        replace(one, group=1, start_s=lives[place][0], end_s=lives[place][1])
+        if place in lives
+        else one
+        for place, one in enumerate(REPORT.run.processes)
+    ]
+    run = replace(REPORT.run, processes=tuple(processes))
+    heap = with_split({place: [(nodes()[0], size * MB)] for place, size in sizes.items()})
+    (one,) = copied(run, heap, REPORT.phases)
+    assert (one.bytes, one.processes) == (70 * MB, (1, 2))
+    assert one.evidence == {"split_bytes": 70 * MB, "largest_bytes": 40 * MB}
+
+
 def test_little_is_not_told_and_does_not_explain_the_highest_heap() -> None:
     assert told({1: MB // 2}) == []
     with_copies = with_split({1: [(nodes()[0], 90 * MB)]})
