@@ -15,7 +15,8 @@ from rich.table import Table
 
 from benchmarks import commands
 
-HOOK = Path(__file__).parent.parent / "memdeep_children.pth"
+HOOK = Path(__file__).parent.parent / "memdeep" / "record" / "children.pth"
+HOOK_NAME = "memdeep_children.pth"
 WORKERS = 8
 MOST = "10000"  # the most that --most-children takes
 FORKS = 40
@@ -140,12 +141,12 @@ def _measure_starts(console: Console, place: Path, rounds: int) -> None:
 def _measure_unset(console: Console, place: Path, rounds: int) -> None:
     bare, hooked = _environment(place / "bare"), _environment(place / "hooked")
     for packages in (place / "hooked").glob("lib/python*/site-packages"):
-        copy(HOOK, packages)
+        copy(HOOK, packages / HOOK_NAME)
     pair = {"without": [bare, "-c", "pass"], "with": [hooked, "-c", "pass"]}
     times = commands.side_by_side(pair, rounds)
     console.print(
         f"python -c pass, not under memdeep, {rounds} rounds in turns: "
-        f"{_milliseconds(times['without'])}; with {HOOK.name} {_milliseconds(times['with'])}, "
+        f"{_milliseconds(times['without'])}; with {HOOK_NAME} {_milliseconds(times['with'])}, "
         f"ratio {commands.ratio(times['with'], times['without']):.3f}"
     )
 
