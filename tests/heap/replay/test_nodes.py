@@ -13,7 +13,7 @@ import memdeep
 from memdeep.heap.origins import Origins
 from memdeep.heap.replay.nodes import site_nodes
 from memdeep.heap.replay.trace import Trace
-from memdeep.heap.stacks import StackTreeBuilder
+from memdeep.heap.stacks import StackTreeBuilder, thread_frame
 from memdeep.model import RawFrame
 
 _replay = pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
@@ -81,8 +81,8 @@ def stack_by_stack(
         return (0, site) if site in hybrid else (first, site)
 
     for site in sorted(range(1, len(threads)), key=order):
-        name = trace.thread_name(threads[site]) or "MainThread"
-        nodes[site] = builder.add(python_stack(trace, site), hybrid.get(site), name)
+        thread = thread_frame(trace.thread_name(threads[site]) or "MainThread")
+        nodes[site] = builder.add(python_stack(trace, site), hybrid.get(site), thread)
     return nodes
 
 
