@@ -153,8 +153,9 @@ def _with_variable(variables: "Any", tree: Tree) -> "Any":
 def _with_entry(variables: "Any", tree: Tree) -> "Any":
     """Return a copy of the mapping with the variable; what is none is left to the function."""
     try:
-        if tree.follows and VARIABLE not in variables and VARIABLE.encode() not in variables:
-            return {**variables, VARIABLE: tree.assignment.partition("=")[2]}
+        copied = dict(variables)  # `os.environ` cannot be asked for a name in bytes
+        if tree.follows and VARIABLE not in copied and VARIABLE.encode() not in copied:
+            return {**copied, VARIABLE: tree.assignment.partition("=")[2]}
     except Exception:  # it may be anything
         pass
     return variables

@@ -32,11 +32,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import culprits_of, stack_of, validate_report
 
-from memdeep.model import Exit, Frame, Origin, Process, Report
+from memdeep.model import Exit, Frame, Origin, Parts, Process, Report
 from memdeep.model.statement import state
 from memdeep.report.json import checkpoints as json_checkpoints
 from memdeep.report.json import phases as json_phases
 from memdeep.report.json.document import encode
+from memdeep.report.json.phases import named_ratio
 from memdeep.report.json.records import encoded, lines, listed, record
 from memdeep.report.json.tables import path_of
 
@@ -505,3 +506,12 @@ def test_phases_of_like_names_are_summed_in_a_pattern_behind_all_phases() -> Non
     assert outer["heap_delta_bytes"] == 15 * MB == outer["kept_bytes"]
     assert outer["peak_heap_bytes"] == max(phase["peak_heap_bytes"] for phase in phases)
     assert all(phase["members"] is None for phase in phases[:count])
+
+
+def test_where_only_workers_grew_no_share_of_the_programs_growth_is_named() -> None:
+    """Its RSS stood still; the explained part is that of its workers."""
+    phase = analysed(run(checkpoints=program("loaded")), tree([])[0], []).phases[0]
+    parts = Parts(heap=0, file=0, shared=0, allocator=0, untouched=0, unseen=0, tracer=0, unknown=0)
+    grown = replace(phase, rss_delta_bytes=0, explained_ratio=0.9, parts=parts)
+    assert named_ratio(grown) is None
+    assert named_ratio(replace(grown, rss_delta_bytes=8 << 20)) == 1.0

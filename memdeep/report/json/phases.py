@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
+from memdeep.analysis.phases import MIN_RSS_GROWTH
 from memdeep.analysis.table import rows
 from memdeep.model import Culprit, Phase, PhaseHeap, Report
 from memdeep.report.json.checkpoints import MAX_LISTED, Checkpoints
@@ -139,11 +140,14 @@ def _named_phases(report: Report) -> dict[int, None]:
 
 
 def named_ratio(phase: Phase) -> float | None:
-    """Return the share of the growth of the RSS that has a name in its parts, if measured."""
+    """Return the share of the growth of the program's RSS that has a name in its parts.
+
+    None where that was not measured, or where it was workers that grew.
+    """
     parts, grown = phase.parts, phase.rss_delta_bytes
     if parts is None or parts.unseen is None or parts.unknown is None:
         return None
-    if phase.explained_ratio is None or grown is None:
+    if phase.explained_ratio is None or grown is None or grown < MIN_RSS_GROWTH:
         return None
     return min(1.0, max(0.0, 1 - abs(parts.unseen + parts.unknown) / grown))
 
