@@ -304,7 +304,8 @@ class _Family:
         last_s = max(after_s, samples[-1].time_ms / 1000 - offset_s) if samples else None
         end_s = until_s if process.end_s is None and until_s is not None else process.end_s
         verdict, seen = process.verdict, self._seen.get(process.pid)
-        if verdict is None and end_s is None and process.how != "run" and last_s is not None:
+        is_open = end_s is None and process.exit is None and process.signal is None
+        if verdict is None and is_open and process.how != "run" and last_s is not None:
             verdict = DETACHED if last_s > self._end_s - STILL_S else None
         is_last = until_s is None and process.how != "run" and process.exit is None
         killed_by = process.signal
