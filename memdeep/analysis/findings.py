@@ -351,10 +351,15 @@ def _fate(ground: _Ground, lifetimes: Sequence[Lifetime], end: int) -> Fate:
     alive = [life for life in lifetimes if life.died is None]
     before = ground.resident.untouched_bytes(alive, end)
     after = ground.resident.untouched_bytes(alive, len(ground.heap.at_checkpoints) - 1)
-    if before is None or after is None or after <= before:
+    if before is None or after is None:
         return fate
-    given_back = after - before
-    return replace(fate, alive_bytes=fate.alive_bytes - given_back, given_back_bytes=given_back)
+    given_back = max(0, after - before)
+    return replace(
+        fate,
+        alive_bytes=fate.alive_bytes - given_back,
+        given_back_bytes=given_back,
+        unused_bytes=min(before, after),
+    )
 
 
 def _peak_finding(ground: _Ground, place: int, case: Case) -> Finding:

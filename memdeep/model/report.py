@@ -74,11 +74,13 @@ class Fate:
     ``alive_bytes`` were alive at the end of the trace. ``freed`` has pairs of a phase and the bytes
     freed in it, most first; the phase is the index of the innermost one, or None outside of all.
     ``given_back_bytes`` were not freed, but an allocator gave their pages back to the system.
+    ``unused_bytes`` are those of the alive ones that held no memory, then as at the end.
     """
 
     alive_bytes: int
     freed: tuple[tuple[int | None, int], ...]
     given_back_bytes: int = 0
+    unused_bytes: int = 0
 
 
 @frozen

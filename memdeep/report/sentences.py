@@ -308,7 +308,8 @@ def fate(report: Report, item: Finding, language: Language) -> str:
     freed: Tally[str] = Tally()
     for place, size in item.fate.freed:
         freed.add(_freed_in(report, item, place, language), size, 0)
-    parts = [(item.fate.alive_bytes, alive, "")]
+    unused = item.fate.unused_bytes
+    parts = [(item.fate.alive_bytes - unused, alive, ""), (unused, "finding.unused", "")]
     parts += [(item.fate.given_back_bytes, "finding.given_back", "")]
     parts += [
         (size, "finding.freed_in" if name else "finding.freed_outside", name)

@@ -106,6 +106,21 @@ def test_pages_that_an_allocator_gave_back_are_not_alive_at_the_end() -> None:
     assert (item.fate.alive_bytes, item.fate.given_back_bytes) == (40 * MB, 280 * MB)
 
 
+def test_what_never_held_memory_is_told_apart_at_the_end() -> None:
+    lives = [lifetime(ONE, 1, bytes=320 * MB)]
+    readings = (
+        reading(1, untouched=(StackBytes(ONE, 60 * MB, 1),)),
+        reading(2, untouched=(StackBytes(ONE, 300 * MB, 1),)),
+    )
+    (item,) = all_of(steps("加工", "释放"), lives, readings)
+    fate = item.fate
+    assert (fate.alive_bytes, fate.unused_bytes, fate.given_back_bytes) == (
+        80 * MB,
+        60 * MB,
+        240 * MB,
+    )
+
+
 def test_pages_of_a_file_are_found_where_they_were_read() -> None:
     lives = [lifetime(ONE, 1, bytes=300 * MB)]
     readings = (

@@ -314,6 +314,14 @@ def test_a_fate_tells_what_stayed_and_where_the_rest_was_freed() -> None:
     )
 
 
+def test_a_fate_tells_what_never_held_memory() -> None:
+    assert fate(Fate(80 * MB, (), 20 * MB, unused_bytes=60 * MB)) == (
+        "What became of it: 60.0 MB were reserved only and held no memory; 20.0 MB were still "
+        "alive at the end of the run; 20.0 MB were given back to the system by the allocator, "
+        "which keeps their addresses."
+    )
+
+
 def test_a_peak_s_own_sentence_says_its_fate() -> None:
     assert fate(Fate(0, ((0, 100 * MB),)), kind=FindingKind.PEAK) == ""
 

@@ -182,6 +182,7 @@ def _fate(fate: Fate, phases: Phases) -> Json:
     return {
         "alive_bytes": fate.alive_bytes,
         "given_back_bytes": fate.given_back_bytes,
+        "unused_bytes": fate.unused_bytes,
         "freed": [{"phase": phases.place(place), "bytes": size} for place, size in fate.freed],
     }
 
