@@ -18,16 +18,12 @@ def main(modules_before: "frozenset[str]") -> "Callable[[], object]":
 
     Return the function that executes the program.
     """
-    try:
-        from memdeep.record import program
-        from memdeep.record.how import HowToRecord
+    from memdeep.record import program
+    from memdeep.record.how import HowToRecord
 
-        how, words = HowToRecord.from_words(sys.argv[1:])
-        what = program.WhatToRun.from_words(words)
-        _record(how)
-    except KeyboardInterrupt:
-        end_by_interrupt()
-        raise
+    how, words = HowToRecord.from_words(sys.argv[1:])
+    what = program.WhatToRun.from_words(words)
+    _record(how)
     return program.prepare(what, modules_before)
 
 
@@ -47,17 +43,15 @@ def _record(how: "HowToRecord") -> None:
         say(f"nothing is recorded: {error}")
 
 
-def end_by_interrupt() -> None:
-    """End as an interpreter does that is interrupted before it has come to any program."""
-    import os
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGINT)
-
-
 if __name__ == "__main__":
     _modules = frozenset(sys.modules)
+    import _signal as signal  # type: ignore[import-not-found]  # which is built in and imports nothing
+
+    # An interrupt before the program begins ends this process at once. As an exception it might be
+    # lost: where a callback of an import is running, the interpreter cannot raise it.
+    _raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if _raises:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Where this file lies, put in front of the path unless the interpreter was told not to.
     if not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
         del sys.path[0]
@@ -65,10 +59,11 @@ if __name__ == "__main__":
         import memdeep  # noqa: F401
     except ModuleNotFoundError:  # started from a source tree that is not installed
         sys.path.append(__file__.rsplit("memdeep", 1)[0])
-    except KeyboardInterrupt:
-        end_by_interrupt()
     try:
-        main(_modules)()
+        _program = main(_modules)
+        if _raises:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        _program()
     except SystemExit:
         raise
     except BaseException:
