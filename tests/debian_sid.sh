@@ -39,8 +39,11 @@ exec unshare --mount --pid --fork --kill-child bash -euc '
     tree=$1; shift
     mount -t proc proc "$tree/proc"
     mount --rbind /dev "$tree/dev"
-    mount -t tmpfs tmpfs "$tree/tmp"
-    exec chroot "$tree" /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/bin:/bin:/usr/sbin:/sbin \
+    # On a disk: the pages of files in a tmpfs are no file pages.
+    rm -rf "$tree/tmp"
+    mkdir --mode=1777 "$tree/tmp"
+    # The shell stays, to wait for processes that others leave behind.
+    chroot "$tree" /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/bin:/bin:/usr/sbin:/sbin \
         PIP_CERT='"$CERTIFICATES"' CI="${CI-}" bash -euc "
             cd /memdeep
             python3 --version
@@ -48,5 +51,5 @@ exec unshare --mount --pid --fork --kill-child bash -euc '
             [ -x /venv/bin/python ] || python3 -m venv /venv
             /venv/bin/python -m pip install --progress-bar off --disable-pip-version-check --editable .[dev]
             exec /venv/bin/python -m pytest \"\$@\"
-        " pytest "$@"
+        " pytest "$@" || exit
 ' unshare "$TREE" "$@"

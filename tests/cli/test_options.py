@@ -107,7 +107,7 @@ def test_a_path_from_the_command_line_stays_as_it_was_given() -> None:
 @pytest.mark.parametrize("words", [("--version",), ("--help",)])
 def test_an_answer_that_needs_nothing_imports_next_to_nothing(words: tuple[str, ...]) -> None:
     code = (
-        "import sys; before = set(sys.modules)\n"
+        "import io, sys; before = set(sys.modules)\n"
         "from memdeep.cli.main import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit: pass\n"

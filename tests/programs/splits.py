@@ -62,4 +62,5 @@ elif way == "thread":
     thread.start()
     thread.join()
 elif way == "generations":
+    gc.disable()  # 3.14 collects a little at a time
     fork(in_two_generations)

@@ -256,8 +256,8 @@ def test_a_program_with_a_fault_handler_of_its_own_keeps_it(
     code = (
         "import faulthandler, os, signal, sys\n"
         "print(faulthandler.is_enabled())\n"
-        "faulthandler.enable()\n"
-        "faulthandler.register(signal.SIGUSR1, file=sys.stdout)\n"
+        "faulthandler.enable(all_threads=False)\n"
+        "faulthandler.register(signal.SIGUSR1, file=sys.stdout, all_threads=False)\n"
         "def f(): os.kill(os.getpid(), signal.SIGUSR1)\n"
         "f()\n"
         "print(faulthandler.unregister(signal.SIGUSR1), faulthandler.unregister(signal.SIGUSR2))\n"

@@ -212,7 +212,9 @@ def test_tracker_that_does_not_start(
     words = ("run", "--no-report", "-o", work.parent / "run", "grows.py")
     done = run_memdeep(*words, cwd=work, env=env)
     assert (done.returncode, done.stdout) == (0, b"8000000\n")
-    first, second = done.stderr.decode().splitlines()
+    said = done.stderr.decode().splitlines()
+    # What the other tracker warns of is its own affair.
+    first, second = (line for line in said if not line.startswith("Memray WARNING"))
     assert first.startswith("memdeep: allocations are not traced: ")
     assert reason in first
     assert second.startswith("Recorded: ")
@@ -241,7 +243,7 @@ def test_few_descriptors_from_the_start(work: Path, limit: int) -> None:
     assert (recorded.stdout, recorded.status) == (plain.stdout, 0), recorded.stderr
 
 
-@pytest.mark.parametrize("limit", [7, 8, 9, 10])
+@pytest.mark.parametrize("limit", [7, 8, 9])
 def test_too_few_descriptors_for_memdeep_itself(work: Path, limit: int) -> None:
     recorded = with_few_descriptors(work, limit)
     assert (recorded.stdout, recorded.status) == (b"", EXIT_NOT_STARTED)

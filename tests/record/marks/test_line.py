@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType
@@ -224,7 +225,9 @@ def codes(code: CodeType) -> dict[tuple[str, int, object], set[int | None]]:
     """The lines of each code object, by its name, its first line and its docstring."""
     found: dict[tuple[str, int, object], set[int | None]] = {}
     for each in all_codes(code):
-        docstring = each.co_consts[0] if each.co_consts else None
+        flag = getattr(inspect, "CO_HAS_DOCSTRING", 0)  # 3.13 and later say it so
+        has_docstring = not flag or each.co_flags & flag
+        docstring = each.co_consts[0] if each.co_consts and has_docstring else None
         key = (each.co_name, each.co_firstlineno, isinstance(docstring, str) and docstring)
         found.setdefault(key, set()).update(line for _, _, line in each.co_lines())
     return found
