@@ -153,9 +153,10 @@ def test_joblib_with_loky(tmp_path: Path) -> None:
 
 
 def test_pytest_with_two_workers(tmp_path: Path) -> None:
-    found = both(
-        tmp_path, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-n", "2", "kept_by_tests.py"
-    )
+    # hypothesis, which is here too, imports all of itself as a session ends: on a busy machine that
+    # may take longer than the 5 s after which execnet interrupts a worker.
+    plugins = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    found = both(tmp_path, "-m", "pytest", *plugins, "-q", "-n", "2", "kept_by_tests.py")
     workers = found.processes("subprocess")
     assert len(workers) == 2
     assert_kept(found, workers, "kept_by_tests.py", 60_000_000)
