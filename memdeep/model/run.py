@@ -110,6 +110,11 @@ class Process:
         return next(reversed(own or self.started_by), None)
 
     @property
+    def is_forked(self) -> bool:
+        """Tell if it began with the memory of the process that it was forked from."""
+        return self.how in ("fork", "forkserver")
+
+    @property
     def is_traced(self) -> bool:
         """Tell if its allocations were recorded in a run directory of its own."""
         return self.directory is not None
