@@ -32,7 +32,6 @@ from memdeep.rundir.samples import ProcessSample
 MAX_LINES = 500_000
 Identity = tuple[int, int]  # a pid and the time of its start by the kernel: an exec keeps both
 
-STILL_S = 0.5  # what was seen so shortly before the end of the run outlived it
 FORKED_ONLY_S = 0.2  # a fork that became another program so soon did nothing else
 
 # Words on the command line of a Python that `multiprocessing`, or joblib's loky, starts by itself.
@@ -152,10 +151,6 @@ class _Family:
             at_times[sample.time_ms] += 1
         self._alone = {time_ms for time_ms, count in at_times.items() if count == 1}
         self._seen = {seen.pid: seen for seen in outside.meta.processes}
-        self._end_s = max(
-            (sample.time_ms / 1000 - outside.offset_s for sample in outside.samples[-1:]),
-            default=0.0,
-        )
         self._places: dict[Identity, int] = {}
 
     def processes(self) -> tuple[Process, ...]:
@@ -305,12 +300,12 @@ class _Family:
         end_s = until_s if process.end_s is None and until_s is not None else process.end_s
         verdict, seen = process.verdict, self._seen.get(process.pid)
         is_open = end_s is None and process.exit is None and process.signal is None
-        if verdict is None and is_open and process.how != "run" and last_s is not None:
-            verdict = DETACHED if last_s > self._end_s - STILL_S else None
         is_last = until_s is None and process.how != "run" and process.exit is None
         killed_by = process.signal
         if is_last and seen is not None and seen.verdict is not None and _may_be(seen, after_s):
-            verdict, killed_by = seen.verdict, killed_by or seen.signal
+            has_ended = seen.verdict == DETACHED and not is_open  # its number was given out again
+            if not has_ended:
+                verdict, killed_by = seen.verdict, killed_by or seen.signal
         pss = [sample.pss_bytes for sample in samples if sample.pss_bytes is not None]
         uss = [sample.uss_bytes for sample in samples if sample.uss_bytes is not None]
         rss = [sample.rss_bytes for sample in samples]
