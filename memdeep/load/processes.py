@@ -22,7 +22,7 @@ from memdeep.heap.stacks import without_own
 from memdeep.load.journal import read_journal
 from memdeep.model import DETACHED, MAIN_THREAD, Frame, Process, Sample
 from memdeep.rundir import births, journal
-from memdeep.rundir.births import Birth, Ended, Origin, Started
+from memdeep.rundir.births import Asked, Birth, Ended, Origin, Started
 from memdeep.rundir.directory import CHILDREN, RunDirectory
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import read_lines
@@ -60,6 +60,7 @@ class _Lines:
     births: list[Birth] = field(default_factory=list)
     origins: dict[tuple[int, int], Origin] = field(default_factory=dict)
     started: dict[int, list[Started]] = field(default_factory=lambda: defaultdict(list))
+    asked: dict[int, list[Asked]] = field(default_factory=lambda: defaultdict(list))
     ended: dict[int, list[Ended]] = field(default_factory=lambda: defaultdict(list))
     directories: set[str | None] = field(default_factory=set)
 
@@ -106,6 +107,8 @@ def _read(run_dir: RunDirectory, until_ns: float) -> tuple[_Lines, list[str]]:
             found.origins[line.pid, line.number] = line
         elif isinstance(line, Started):
             found.started[line.pid].append(line)
+        elif isinstance(line, Asked):
+            found.asked[line.pid].append(line)
         elif isinstance(line, Ended):
             found.ended[line.pid].append(line)
     found.births.sort(key=lambda birth: birth.monotonic_ns)
@@ -237,6 +240,16 @@ class _Family:
             exit=end.status if end.status >= 0 else None,
             signal=_signal_name(-end.status) if end.status < 0 else None,
             verdict="killed" if end.status < 0 else _verdict(end.status),
+            ended_by_program=end.status == -signal.SIGTERM and self._is_asked(process, end),
+        )
+
+    def _is_asked(self, process: Process, end: Ended) -> bool:
+        """Tell if a process had been asked to end by another of the run."""
+        return any(
+            one.by != process.pid
+            and one.monotonic_ns <= end.monotonic_ns
+            and self._time_s(one.monotonic_ns) >= (process.start_s or 0.0)
+            for one in self._lines.asked.get(process.pid, ())
         )
 
     def _left_s(self, process: Process) -> float | None:

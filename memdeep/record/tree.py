@@ -190,6 +190,10 @@ class Tree:
             )
         )
 
+    def asked(self, pid: int) -> None:
+        """Note that this process is about to ask the process ``pid`` to end."""
+        self._write(births.encode_asked(pid, self._getpid(), self._monotonic_ns()))
+
     def ended(self, pid: int, status: int) -> None:
         """Note how the process ``pid`` has ended."""
         self._write(births.encode_ended(pid, status, self._monotonic_ns()))

@@ -53,3 +53,58 @@ def test_only_what_was_seen_alive_after_the_run_outlived_it(
     shells = [command for command in commands if command.startswith("sh -c")]
     assert len(shells) == 3
     assert {commands[shell] for shell in shells} == {None}
+
+
+ENDING = """
+import multiprocessing, os, signal, subprocess, sys, time
+
+def handled(number, frame):
+    print(number, flush=True)
+
+def start():
+    code = "import time; print(flush=True); time.sleep(60)"
+    popen = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    popen.stdout.readline()
+    return popen
+
+if __name__ == "__main__":
+    with multiprocessing.Pool(3) as pool:
+        pool.map(abs, range(10))
+    popen = start()
+    popen.terminate()
+    popen.wait()
+    if sys.argv[1:] == ["others"]:  # not by a process that is recorded, and not to end
+        for command in ("kill %d", "kill -KILL %d"):
+            popen = start()
+            os.system(command % popen.pid)
+            popen.wait()
+    signal.signal(signal.SIGTERM, handled)
+    os.kill(os.getpid(), signal.SIGTERM)
+    try:
+        os.kill(2 ** 22 + 1, signal.SIGTERM)
+    except ProcessLookupError as error:
+        print(error)
+"""
+PRINTED = f"{signal.SIGTERM:d}\n[Errno 3] No such process\n"
+
+
+def test_workers_that_the_program_ends_are_no_news(tmp_path: Path, run_memdeep: RunMemdeep) -> None:
+    stdout, report, said = run(tmp_path, run_memdeep, ENDING)
+    assert stdout == PRINTED
+    by_term = [one for one in report["processes"] if one["signal"] == "SIGTERM"]
+    assert by_term
+    assert all(one["ended_by_program"] for one in by_term)
+    assert "killed" not in said
+    assert "ended by SIGTERM" in said
+
+
+def test_workers_that_somebody_else_ends_are_told(tmp_path: Path, run_memdeep: RunMemdeep) -> None:
+    stdout, report, said = run(tmp_path, run_memdeep, ENDING, "others")
+    assert stdout == PRINTED
+    ends = [
+        (one["signal"], one["ended_by_program"])
+        for one in report["processes"]
+        if one["how"] == "subprocess"
+    ]
+    assert ends == [("SIGTERM", True), ("SIGTERM", False), ("SIGKILL", False)]
+    assert said.count("was killed by SIGTERM") == said.count("was killed by SIGKILL") == 1
