@@ -73,7 +73,7 @@ test-cpython: $(STAMP) ## Run CPython's own tests under memdeep and compare (an 
 test-engines: ## Hold reports on joblib, pytest -n, gunicorn, celery … against an expert's
 	test -d .venv-engines || $(PYTHON) -m venv .venv-engines
 	.venv-engines/bin/python -m pip install --quiet --disable-pip-version-check \
-		'.[dev]' joblib gunicorn celery numpy
+		'.[dev]' joblib gunicorn celery greenlet numpy
 	.venv-engines/bin/pytest tests/engines/engines.py
 
 browser: # A browser for the page tests, where the system's packages allow it without a password

@@ -1,16 +1,18 @@
 """Finds the lines whose memory was copied for forked processes, which RSS does not show.
 
-A page that one of two processes writes to is copied; it does not tell which of them wrote.
+A page that one of two processes writes to is copied; it does not tell which of them wrote. What
+is known is a least: of many forks at once not each is looked at, and none in its last moments.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.workers import phase_that_started
+from memdeep.frozen import frozen
 from memdeep.model import (
     Advice,
     Finding,
@@ -42,40 +44,51 @@ def copied(run: Run, heap: Heap, phases: Sequence[Phase]) -> list[Finding]:
     They are told of the phase in which the process began for which most of it was copied. Of
     processes that came one after the other only those count that lived together with most copied.
     """
-    groups: dict[int, list[ProcessHeap]] = {}
-    for one in heap.processes:
-        if one.split_off:
-            group = run.processes[one.process].group
-            groups.setdefault(one.process if group is None else group, []).append(one)
+    read = {one.process: one for one in heap.processes if one.split_off is not None}
+    groups: dict[int, list[int]] = {}
+    for place, process in enumerate(run.processes):
+        if process.is_forked or place in read:
+            groups.setdefault(place if process.group is None else process.group, []).append(place)
     lines = ChargedLines(heap.tree)
     return [
         finding
         for members in groups.values()
-        for finding in _of_group(run, phases, lines, _together(run, members))
+        if any(read[one].split_off for one in members if one in read)
+        for finding in _of_group(run, phases, lines, _together(run, members, read))
     ]
 
 
-def _together(run: Run, members: Sequence[ProcessHeap]) -> Sequence[ProcessHeap]:
-    """Return those of ``members`` that lived at the moment when most was copied for all of them."""
+@frozen
+class _Copies:
+    """What was ``read`` of forked processes that lived at one moment, ``forked`` in all."""
 
+    read: Sequence[ProcessHeap]
+    forked: int
+
+
+def _together(run: Run, members: Sequence[int], read: Mapping[int, ProcessHeap]) -> _Copies:
+    """Return those of ``members`` that lived at the moment when most was copied for all of them."""
     lives, changes = [], []
-    for one in members:
-        process, size = run.processes[one.process], sum(part.bytes for part in one.split_off or ())
+    for place in members:
+        process = run.processes[place]
         start_s = process.start_s or 0.0
         end_s = math.inf if process.end_s is None else max(start_s, process.end_s)
-        lives.append((start_s, end_s, one))
-        changes += [(start_s, -size), (end_s, size)]  # births come first
+        lives.append((start_s, end_s, place))
+        if place in read:
+            size = sum(part.bytes for part in read[place].split_off or ())
+            changes += [(start_s, -size), (end_s, size)]  # births come first
     sums = list(accumulate(change for _, change in sorted(changes)))
     moment_s = sorted(changes)[sums.index(min(sums))][0]
-    return [one for start_s, end_s, one in lives if start_s <= moment_s <= end_s]
+    there = [place for start_s, end_s, place in lives if start_s <= moment_s <= end_s]
+    return _Copies([read[place] for place in there if place in read], len(there))
 
 
 def _of_group(
-    run: Run, phases: Sequence[Phase], lines: ChargedLines, members: Sequence[ProcessHeap]
+    run: Run, phases: Sequence[Phase], lines: ChargedLines, copies: _Copies
 ) -> list[Finding]:
     tally: Tally[int] = Tally()
     of_lines: dict[tuple[str, int], dict[int, int]] = {}
-    for one in members:
+    for one in copies.read:
         for stack in one.split_off or ():
             tally.add(stack.node, stack.bytes, stack.allocations)
             by_process = of_lines.setdefault(lines.line(stack.node), {})
@@ -97,7 +110,13 @@ def _of_group(
                     share=culprit.share,
                     culprit=culprit,
                     advice=Advice.COPY_ON_WRITE,
-                    evidence={"split_bytes": total, "largest_bytes": by_process[most]},
+                    evidence={
+                        "split_bytes": total,
+                        "largest_bytes": by_process[most],
+                        "read": len(copies.read),
+                        "forked": copies.forked,
+                        "unread": copies.forked - len(copies.read),
+                    },
                     resident_bytes=culprit.bytes,
                     processes=tuple(sorted(by_process)),
                 )

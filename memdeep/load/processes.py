@@ -22,7 +22,7 @@ from memdeep.heap.stacks import without_own
 from memdeep.load.journal import read_journal
 from memdeep.model import DETACHED, MAIN_THREAD, Frame, Process, Sample
 from memdeep.rundir import births, journal
-from memdeep.rundir.births import Birth, Ended, Origin, Started
+from memdeep.rundir.births import Asked, Birth, Ended, Origin, Started
 from memdeep.rundir.directory import CHILDREN, RunDirectory
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import read_lines
@@ -32,7 +32,6 @@ from memdeep.rundir.samples import ProcessSample
 MAX_LINES = 500_000
 Identity = tuple[int, int]  # a pid and the time of its start by the kernel: an exec keeps both
 
-STILL_S = 0.5  # what was seen so shortly before the end of the run outlived it
 FORKED_ONLY_S = 0.2  # a fork that became another program so soon did nothing else
 
 # Words on the command line of a Python that `multiprocessing`, or joblib's loky, starts by itself.
@@ -61,6 +60,7 @@ class _Lines:
     births: list[Birth] = field(default_factory=list)
     origins: dict[tuple[int, int], Origin] = field(default_factory=dict)
     started: dict[int, list[Started]] = field(default_factory=lambda: defaultdict(list))
+    asked: dict[int, list[Asked]] = field(default_factory=lambda: defaultdict(list))
     ended: dict[int, list[Ended]] = field(default_factory=lambda: defaultdict(list))
     directories: set[str | None] = field(default_factory=set)
 
@@ -107,6 +107,8 @@ def _read(run_dir: RunDirectory, until_ns: float) -> tuple[_Lines, list[str]]:
             found.origins[line.pid, line.number] = line
         elif isinstance(line, Started):
             found.started[line.pid].append(line)
+        elif isinstance(line, Asked):
+            found.asked[line.pid].append(line)
         elif isinstance(line, Ended):
             found.ended[line.pid].append(line)
     found.births.sort(key=lambda birth: birth.monotonic_ns)
@@ -152,10 +154,6 @@ class _Family:
             at_times[sample.time_ms] += 1
         self._alone = {time_ms for time_ms, count in at_times.items() if count == 1}
         self._seen = {seen.pid: seen for seen in outside.meta.processes}
-        self._end_s = max(
-            (sample.time_ms / 1000 - outside.offset_s for sample in outside.samples[-1:]),
-            default=0.0,
-        )
         self._places: dict[Identity, int] = {}
 
     def processes(self) -> tuple[Process, ...]:
@@ -242,6 +240,16 @@ class _Family:
             exit=end.status if end.status >= 0 else None,
             signal=_signal_name(-end.status) if end.status < 0 else None,
             verdict="killed" if end.status < 0 else _verdict(end.status),
+            ended_by_program=end.status == -signal.SIGTERM and self._is_asked(process, end),
+        )
+
+    def _is_asked(self, process: Process, end: Ended) -> bool:
+        """Tell if a process had been asked to end by another of the run."""
+        return any(
+            one.by != process.pid
+            and one.monotonic_ns <= end.monotonic_ns
+            and self._time_s(one.monotonic_ns) >= (process.start_s or 0.0)
+            for one in self._lines.asked.get(process.pid, ())
         )
 
     def _left_s(self, process: Process) -> float | None:
@@ -305,12 +313,12 @@ class _Family:
         end_s = until_s if process.end_s is None and until_s is not None else process.end_s
         verdict, seen = process.verdict, self._seen.get(process.pid)
         is_open = end_s is None and process.exit is None and process.signal is None
-        if verdict is None and is_open and process.how != "run" and last_s is not None:
-            verdict = DETACHED if last_s > self._end_s - STILL_S else None
         is_last = until_s is None and process.how != "run" and process.exit is None
         killed_by = process.signal
         if is_last and seen is not None and seen.verdict is not None and _may_be(seen, after_s):
-            verdict, killed_by = seen.verdict, killed_by or seen.signal
+            has_ended = seen.verdict == DETACHED and not is_open  # its number was given out again
+            if not has_ended:
+                verdict, killed_by = seen.verdict, killed_by or seen.signal
         pss = [sample.pss_bytes for sample in samples if sample.pss_bytes is not None]
         uss = [sample.uss_bytes for sample in samples if sample.uss_bytes is not None]
         rss = [sample.rss_bytes for sample in samples]

@@ -20,7 +20,6 @@ from memdeep.rundir.pages import MAX_BYTES, SplitPages, decode_pages
 
 MAX_FORKS = 64  # whose pages are looked at: those that split off most
 MAX_GENERATIONS = 8
-FORKED = ("fork", "forkserver")
 
 Question = tuple[Moment, Asked]
 
@@ -86,8 +85,8 @@ def _forks_of(processes: Sequence[Process], place: int) -> Iterator[tuple[int, i
     for _ in range(MAX_GENERATIONS):
         process = processes[place]
         parent = process.parent
-        is_fork = process.how in FORKED and process.directory is not None
-        if not is_fork or parent is None or (parent and not processes[parent].is_traced):
+        is_recorded = process.is_forked and process.is_traced
+        if not is_recorded or parent is None or (parent and not processes[parent].is_traced):
             return
         yield parent, place
         place = parent

@@ -78,8 +78,9 @@ class Process:
     that took the place of an earlier one. ``started_by`` is the stack that started it, outermost
     first, in the thread ``thread`` of its parent; ``group`` is the index of the first process that
     the same line started. ``end_s`` is when it ended or was last seen, ``verdict`` is `DETACHED`
-    if it outlived the run. ``directory`` is that of its own recording, below the run's; a process
-    without one is told from outside only.
+    if it outlived the run. ``ended_by_program`` is True if another process of the tree, as its
+    pool, had sent it the signal that it ended by. ``directory`` is that of its own recording, below
+    the run's; a process without one is told from outside only.
 
     ``curve`` is its proportional set size (PSS) over time where it was read, and the RSS of the
     program while that was alone. Figures that were not measured are None.
@@ -92,6 +93,7 @@ class Process:
     exit: int | None = None
     signal: str | None = None
     verdict: str | None = None
+    ended_by_program: bool = False
     how: str | None = None
     start_s: float | None = None
     end_s: float | None = None
@@ -108,6 +110,11 @@ class Process:
         """The frame to name for its start: the program's innermost own one, if there is one."""
         own = [frame for frame in self.started_by if frame.origin in (Origin.USER, Origin.TOOL)]
         return next(reversed(own or self.started_by), None)
+
+    @property
+    def is_forked(self) -> bool:
+        """Tell if it began with the memory of the process that it was forked from."""
+        return self.how in ("fork", "forkserver")
 
     @property
     def is_traced(self) -> bool:

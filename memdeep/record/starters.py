@@ -7,6 +7,7 @@ the run; where none is given, it is inherited.
 
 import os
 import sys
+from _signal import SIGTERM  # type: ignore[import-not-found]
 from _thread import get_ident
 from contextlib import suppress
 
@@ -84,6 +85,7 @@ def _plant() -> None:
         replace("os", name, _awaiting)
     replace("os", "waitid", _awaiting_details)
     replace("os", "_exit", _leaving)
+    replace("os", "kill", _signalling)
 
 
 def _open() -> "Watch | None":
@@ -236,6 +238,19 @@ def _awaiting_details(real: "Call") -> "Call":
             elif found.si_code in (os.CLD_KILLED, os.CLD_DUMPED):
                 watch.tree.ended(found.si_pid, -found.si_status)
         return found
+
+    return call
+
+
+def _signalling(real: "Call") -> "Call":
+    """So pools, `multiprocessing` and `subprocess` end the processes that they have started."""
+
+    def call(*args: "Any", **kwargs: "Any") -> "Any":
+        watch = _open()
+        pid, number = args if len(args) == 2 else (0, 0)
+        if watch is not None and number == SIGTERM and type(pid) is int and pid > 0:  # no group
+            watch.tree.asked(pid)
+        return real(*args, **kwargs)
 
     return call
 

@@ -60,7 +60,7 @@ def _call(function: "Callable[[], object] | None") -> None:
 try:
     os.register_at_fork = _keep_memrays  # type: ignore[assignment]
     import memray
-    from memray import FileDestination, Tracker
+    from memray import FileDestination, Tracker, _memray
     from memray._memray import set_log_level, start_thread_trace
 finally:
     if _register_at_fork is not None:
@@ -68,6 +68,29 @@ finally:
 
 ROOM_BYTES = 1 << 20  # memray's first ones in a capture are far fewer
 SILENT = 60  # above CRITICAL, memray's highest level: stderr is the program's
+
+_warn_of_greenlets: "Callable[[], object]" = getattr(
+    _memray, "print_greenlet_warning", lambda: None
+)
+_is_unsaid = False  # that memray is new to greenlets
+
+
+def _keep_unsaid() -> None:
+    """Be called by memray, once a process, where it would warn on the program's stderr."""
+    global _is_unsaid
+    _is_unsaid = True
+
+
+def _say_again() -> None:
+    """Let memray warn of greenlets from now on, in a tracker of the program's own."""
+    global _is_unsaid
+    _memray.print_greenlet_warning = _warn_of_greenlets  # type: ignore[attr-defined]
+    if _is_unsaid:
+        _is_unsaid = False
+        _warn_of_greenlets()
+
+
+_memray.print_greenlet_warning = _keep_unsaid  # type: ignore[attr-defined]
 
 
 class MemrayTracer:
@@ -175,6 +198,7 @@ class MemrayTracer:
             def __enter__(self) -> "OtherTracker":
                 on_other("tracing has stopped: the program has started a tracker of memray itself")
                 super().__enter__()
+                _say_again()
                 return self
 
         OtherTracker.__name__ = OtherTracker.__qualname__ = Tracker.__name__

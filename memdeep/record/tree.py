@@ -102,13 +102,18 @@ class Tree:
             os.unsetenv(VARIABLE)
 
     def new_directory(self) -> "str | None":
-        """Make a run directory for this process; None where there are enough, or it cannot be."""
+        """Make a run directory for this process; None where there are enough, or it cannot be.
+
+        A process that has become another program is still one, and has a second directory.
+        """
         children = f"{self._path}/children"
+        first = f"{children}/{self._getpid()}"
         try:
-            os.makedirs(children, 0o700, exist_ok=True)
-            if self._is_full or len(os.listdir(children)) >= self._how.most_children:
+            is_second = os.path.lexists(first) and not os.path.lexists(f"{first}-2")
+            if self._is_full or not (is_second or self._claim()):
                 self._is_full = True
                 return None
+            os.makedirs(children, 0o700, exist_ok=True)
             number = 1
             while True:
                 name = f"{self._getpid()}" + (f"-{number}" if number > 1 else "")
@@ -122,6 +127,21 @@ class Tree:
                 return f"{children}/{name}"
         except OSError:
             return None
+
+    def _claim(self) -> bool:
+        """Claim one of the directories that there may be; False if none is left. Raises OSError.
+
+        Each process appends a byte: the kernel puts it behind those of all others.
+        """
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+        file = self._open(_claims_file(self._path), flags)
+        try:
+            if os.fstat(file).st_size >= self._how.most_children:
+                return False
+            os.write(file, b".")
+            return os.lseek(file, 0, os.SEEK_CUR) <= self._how.most_children
+        finally:
+            os.close(file)
 
     def origin(self, frame: "FrameType | None") -> int:
         """Return the number of the place that ``frame`` is in, in this thread; write it if new."""
@@ -170,6 +190,10 @@ class Tree:
             )
         )
 
+    def asked(self, pid: int) -> None:
+        """Note that this process is about to ask the process ``pid`` to end."""
+        self._write(births.encode_asked(pid, self._getpid(), self._monotonic_ns()))
+
     def ended(self, pid: int, status: int) -> None:
         """Note how the process ``pid`` has ended."""
         self._write(births.encode_ended(pid, status, self._monotonic_ns()))
@@ -217,6 +241,7 @@ def plant(how: HowToRecord) -> Tree:
     os.close(os.open(f"{run_dir}/births.jsonl", flags, 0o600))
     tree = Tree(run_dir, how)
     if tree.follows:
+        os.close(os.open(_claims_file(run_dir), flags, 0o600))
         words = how.but(orders=-1, dumps_stacks=False).to_words()
         file = os.open(_how_file(run_dir), flags, 0o600)
         try:
@@ -238,6 +263,10 @@ def read_how(run_dir: str) -> HowToRecord:
 
 def _how_file(run_dir: str) -> str:
     return f"{run_dir}/how"
+
+
+def _claims_file(run_dir: str) -> str:
+    return f"{run_dir}/claims"
 
 
 def _orders_file(run_dir: str) -> str:

@@ -16,11 +16,12 @@ from memdeep.report import sentences
 from memdeep.text.language import Language
 
 ENDED_WELL = "completed"
+BY_PROGRAM = "by_program"  # by a signal of the program's own, as workers end with their pool
 MAX_DEATHS_TOLD = 3
 Figures = Iterable[int | None]
 # The ends by the trouble they mean, the worst first; None is an end that nobody saw.
 DEATHS = ("oom-killed", "killed", "failed")
-ENDS = (*DEATHS, DETACHED, None, ENDED_WELL)
+ENDS = (*DEATHS, DETACHED, None, BY_PROGRAM, ENDED_WELL)
 
 
 @frozen
@@ -156,8 +157,13 @@ def heaps(report: Report) -> dict[int, int]:
 
 
 def is_dead(told: Iterable[Process]) -> bool:
-    """Tell if one of ``told`` failed or was killed."""
-    return any(process.verdict in DEATHS for process in told)
+    """Tell if one of ``told`` failed or was killed, other than by the program itself."""
+    return any(_kind(process) in DEATHS for process in told)
+
+
+def _kind(process: Process) -> str | None:
+    """Return the kind of a process's end, one of `ENDS`."""
+    return BY_PROGRAM if process.ended_by_program else process.verdict
 
 
 def highest(figures: Figures) -> int | None:
@@ -191,7 +197,7 @@ def times(members: Sequence[Process], language: Language) -> str:
 
 def ends(members: Sequence[Process], language: Language, *, in_brief: bool = False) -> str:
     """Return how ``members`` ended in a few words, those in trouble first; in brief only those."""
-    counted = Counter((process.verdict, process.signal) for process in members)
+    counted = Counter((_kind(process), process.signal) for process in members)
     if in_brief and len(counted) > 1:
         counted = Counter({end: n for end, n in counted.items() if end[0] != ENDED_WELL})
         if len(counted) == 1:
@@ -206,16 +212,17 @@ def ends(members: Sequence[Process], language: Language, *, in_brief: bool = Fal
     )
 
 
-def _end(verdict: str | None, signal: str | None, language: Language) -> str:
-    if verdict == "killed" and signal is not None:
+def _end(kind: str | None, signal: str | None, language: Language) -> str:
+    if kind == "killed" and signal is not None:
         return signal
-    return language.say(f"processes.end_{verdict if verdict in ENDS and verdict else 'unknown'}")
+    key = f"processes.end_{kind if kind in ENDS and kind else 'unknown'}"
+    return language.say(key, signal=signal)
 
 
 def trouble(members: Sequence[Process]) -> int:
     """Rank how ``members`` ended: 0 is the worst."""
     return min(
-        (ENDS.index(process.verdict) for process in members if process.verdict in ENDS),
+        (ENDS.index(_kind(process)) for process in members if _kind(process) in ENDS),
         default=len(ENDS),
     )
 
@@ -224,7 +231,7 @@ def deaths(report: Report, language: Language) -> tuple[str, ...]:
     """Return what became of processes other than ended well, and which were not recorded."""
     started = others(report.run)
     said = []
-    dead = [process for process in started if process.verdict in DEATHS]
+    dead = [process for process in started if is_dead([process])]
     dead.sort(key=trouble_of)
     for process in dead[:MAX_DEATHS_TOLD]:
         said.append(

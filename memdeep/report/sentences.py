@@ -287,7 +287,7 @@ def evidence(item: Finding, language: Language) -> str:
     if item.advice is None:
         return ""
     text = language.say(f"evidence.{item.advice.name.lower()}", **item.evidence)
-    for further in ("warm_up_bytes", "tracker_bytes", "libraries"):
+    for further in ("warm_up_bytes", "tracker_bytes", "libraries", "unread"):
         if item.evidence.get(further):
             text += language.say(f"evidence.with_{further}", **item.evidence)
     return text

@@ -23,6 +23,8 @@ from memdeep.rundir.meta import SeenProcess
 from memdeep.rundir.samples import ProcessSample, tree_bytes
 
 TREE_REFRESH_S = 0.25  # walking the process table is dear; sizes are read far more often
+ENDING_S = 0.3  # has what ends with the root, as when it reads the end of a pipe
+ENDING_LOOK_S = 0.01
 REFRESH_RATIO = 20  # an early walk comes after so many times what the last one took
 
 
@@ -111,6 +113,16 @@ class TreeSampler:
         return tuple(
             replace(one, exit=root_exit) if one.pid == self.root_pid else one for one in found
         )
+
+    def outlived(self) -> frozenset[int]:
+        """Return the descendants that are alive some moments after the root's end."""
+        until_s = time.monotonic() + ENDING_S
+        alive = {pid for pid in self._alive if pid != self.root_pid}
+        while alive := {pid for pid in alive if _is_alive(self._alive[pid].process)}:
+            if time.monotonic() >= until_s:
+                break
+            time.sleep(ENDING_LOOK_S)
+        return frozenset(alive)
 
     def kill_rest(self) -> None:
         """Kill the descendants of the root that are still alive."""
@@ -222,6 +234,13 @@ class _Watched:
             peak_pss_bytes=_higher(seen.peak_pss_bytes, sample.pss_bytes),
             peak_uss_bytes=_higher(seen.peak_uss_bytes, sample.uss_bytes),
         )
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _higher(peak_bytes: int | None, read_bytes: int | None) -> int | None:

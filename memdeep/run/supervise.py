@@ -21,6 +21,7 @@ from typing import TextIO
 
 from memdeep.errors import EXIT_NOT_STARTED, OutputError, ProgramError
 from memdeep.frozen import frozen
+from memdeep.model import DETACHED
 from memdeep.record import bootstrap
 from memdeep.record.how import MEMRAY
 from memdeep.record.program import WhatToRun
@@ -45,7 +46,7 @@ from memdeep.run.verdict import (
 )
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically, write_error
-from memdeep.rundir.meta import Meta, encode_meta
+from memdeep.rundir.meta import Meta, SeenProcess, encode_meta
 from memdeep.rundir.samples import SAMPLES_TITLE, encode_sample
 
 MAX_DIRECTORIES = 16  # a program that goes through all of a disk is not followed
@@ -249,6 +250,7 @@ def _supervise(
         guard.close()
     capacity.close()
     end = judge(child.returncode, bounds.witnesses(sampler, guard, forwarder))
+    outlived = sampler.outlived()
     ended = replace(
         meta,
         duration_s=duration_s,
@@ -256,17 +258,19 @@ def _supervise(
         signal=end.signal,
         verdict=end.verdict,
         evidence=end.evidence,
-        processes=tuple(
-            replace(one, signal="SIGKILL", verdict="oom-killed")
-            if one.pid in end.oom_killed
-            else one
-            for one in sampler.seen(end.exit_code)
-        ),
+        processes=tuple(_judged(one, end, outlived) for one in sampler.seen(end.exit_code)),
         directories=tuple(filter(None, directories)),
         notes=(*meta.notes, *filter(None, [capacity.problem, sampler.problem])),
         peak_pss_bytes=sampler.peak_pss_bytes,
     )
     return ended, end
+
+
+def _judged(process: SeenProcess, end: Ending, outlived: frozenset[int]) -> SeenProcess:
+    """Return a process with what is known of its end from outside."""
+    if process.pid in end.oom_killed:
+        return replace(process, signal="SIGKILL", verdict="oom-killed")
+    return replace(process, verdict=DETACHED) if process.pid in outlived else process
 
 
 @contextmanager

@@ -13,9 +13,10 @@ it has started another program from the origin ``o``; where nobody is told the n
 process itself when it begins: ``how`` is FORK or EXEC, ``pp`` its parent, ``o`` the origin in that
 parent (of a fork), ``up`` the pairs of pid and start time by the kernel's clock (ticks since boot)
 of itself and its ancestors, ``dir`` the name of its run directory below ``children``, missing where
-only its birth is recorded, ``av`` its command (of an exec), ``py`` the version of its Python. ENDED
-has the exit status ``s``, or the signal as a negative number; the process itself writes it, or the
-one that waited for it, or both.
+only its birth is recorded, ``av`` its command (of an exec), ``py`` the version of its Python. ASKED
+is written by the process ``by`` before it sends SIGTERM to ``pid``. ENDED has the exit status
+``s``, or the signal as a negative number; the process itself writes it, or the one that waited for
+it, or both.
 """
 
 from _json import encode_basestring_ascii  # the encoder behind `json`, without importing it
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 ORIGIN = "origin"
 STARTED = "started"
 BORN = "born"
+ASKED = "asked"
 ENDED = "ended"
 
 FORK = "fork"
@@ -104,6 +106,18 @@ class Birth:
         )
 
 
+class Asked:
+    """The request of the process ``by`` that the process ``pid`` end, by SIGTERM."""
+
+    __slots__ = ("by", "monotonic_ns", "pid")
+
+    def __init__(self, fields: "dict[str, object]") -> None:
+        """Raises TypeError or ValueError if ``fields`` are not those of a request."""
+        self.pid = count(fields["pid"])
+        self.by = count(fields["by"])
+        self.monotonic_ns = count(fields["t"])
+
+
 class Ended:
     """The end of a process: its exit status, or its signal as a negative number."""
 
@@ -119,12 +133,13 @@ class Ended:
         self.status = status
 
 
-Line = Origin | Started | Birth | Ended
+Line = Origin | Started | Birth | Asked | Ended
 
 _KINDS: "dict[str, Callable[[dict[str, Any]], Line]]" = {
     ORIGIN: Origin,
     STARTED: Started,
     BORN: Birth,
+    ASKED: Asked,
     ENDED: Ended,
 }
 
@@ -163,6 +178,11 @@ def encode_born(
     line += "" if origin is None else f',"o":{origin}'
     line += "" if directory is None else f',"dir":{_text(directory)}'
     return f'{line},"av":[{",".join(map(_text, command))}]}}\n'.encode("ascii")
+
+
+def encode_asked(pid: int, by: int, monotonic_ns: int) -> bytes:
+    """Encode the request of a process that another end."""
+    return f'{{"k":"{ASKED}","pid":{pid},"by":{by},"t":{monotonic_ns}}}\n'.encode("ascii")
 
 
 def encode_ended(pid: int, status: int, monotonic_ns: int) -> bytes:

@@ -60,6 +60,11 @@ class RunDirectory:
         return self.path / "how"
 
     @property
+    def claims(self) -> Path:
+        """Path of a byte for each of these processes that is recorded: there may be so many."""
+        return self.path / "claims"
+
+    @property
     def orders(self) -> Path:
         """Path of the pipe for orders to these processes; it is there while the program runs."""
         return self.path / "orders"
@@ -127,6 +132,7 @@ class RunDirectory:
             self.journal,
             self.births,
             self.how,
+            self.claims,
             self.orders,
             self.mappings,
             self.pages,

@@ -91,10 +91,11 @@ def told(sizes: dict[int, int]) -> list[Finding]:
 def test_processes_of_one_line_are_told_together_with_their_sum() -> None:
     (one,) = told({1: 30 * MB, 2: 40 * MB, 3: 30 * MB})
     assert (one.bytes, one.share, one.processes) == (100 * MB, 1.0, (1, 2, 3))
-    assert one.evidence == {"split_bytes": 100 * MB, "largest_bytes": 40 * MB}
+    assert one.evidence["split_bytes"] == 100 * MB
+    assert one.evidence["largest_bytes"] == 40 * MB
     report = replace(REPORT, findings=(one,))
     said = sentences.finding(report, one, language("en"))
-    assert said.startswith("100.0 MB are copies of memory of ")
+    assert said.startswith("At least 100.0 MB are copies of memory of ")
     assert "in 3 processes that" in said
     assert sentences.share(one, language("en")) == "100 % of all that was copied for them"
 
@@ -113,7 +114,38 @@ def test_processes_that_came_one_after_the_other_are_not_added_up() -> None:
     heap = with_split({place: [(nodes()[0], size * MB)] for place, size in sizes.items()})
     (one,) = copied(run, heap, REPORT.phases)
     assert (one.bytes, one.processes) == (70 * MB, (1, 2))
-    assert one.evidence == {"split_bytes": 70 * MB, "largest_bytes": 40 * MB}
+    assert one.evidence["split_bytes"] == 70 * MB
+    assert one.evidence["largest_bytes"] == 40 * MB
+
+
+@pytest.mark.parametrize(
+    ("words", "looked_at"),
+    [
+        ("en", " Looked at: 2 of the 3 forked processes that lived then; what the rest copied"),
+        ("zh", "当时活着的 3 个 fork 子进程中查看了 2 个"),
+    ],
+)
+def test_of_many_forks_it_is_said_how_many_were_looked_at(words: str, looked_at: str) -> None:
+    """A fourth came later, a fifth was started anew, and the sixth belongs to another line."""
+    changes: dict[int, dict[str, object]] = {
+        1: {"group": 1, "start_s": 2.1, "end_s": 2.4},
+        2: {"group": 1, "start_s": 2.3, "end_s": 2.5},
+        3: {"group": 1, "start_s": 2.2, "end_s": 2.6, "directory": None},
+        4: {"group": 1, "start_s": 2.7, "end_s": None},
+        5: {"group": 1, "start_s": 2.2, "end_s": 2.6, "how": "spawn"},
+        6: {"group": 6, "start_s": 2.2, "end_s": 2.6},
+    }
+    forked = REPORT.run.processes[1]
+    processes = [REPORT.run.processes[0]]
+    processes += [replace(forked, **{"how": "fork", **one}) for one in changes.values()]
+    run = replace(REPORT.run, processes=tuple(processes))
+    heap = with_split({place: [(nodes()[0], 30 * MB)] for place in (1, 2)})
+    (one,) = copied(run, heap, REPORT.phases)
+    assert (one.evidence["read"], one.evidence["forked"], one.evidence["unread"]) == (2, 3, 1)
+    assert looked_at in sentences.evidence(one, language(words))
+    (one,) = copied(replace(run, processes=run.processes[:3]), heap, REPORT.phases)
+    assert one.evidence["unread"] == 0
+    assert looked_at not in sentences.evidence(one, language(words))
 
 
 def test_little_is_not_told_and_does_not_explain_the_highest_heap() -> None:

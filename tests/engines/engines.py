@@ -1,7 +1,7 @@
 """`make test-engines`: real engines with workers under memdeep, held against an expert's answer.
 
-Plain `pytest` does not collect it: joblib, gunicorn and celery are wanted here only. Each test says
-before its run which line of which workers holds how much, and what started these.
+Plain `pytest` does not collect it: joblib, gunicorn, celery and greenlet are wanted here only. Each
+test says before its run which line of which workers holds how much, and what started these.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def run(work: Path, words: Sequence[str], meanwhile: Meanwhile | None, *, record
         stdout, stderr = process.communicate(timeout=TIMEOUT_S)
     finally:
         process.kill()
-    return Run(work, process.returncode, stdout, stderr)
+    return Run(work, process.returncode, stdout, stderr.replace(str(work), ""))
 
 
 def both(path: Path, *words: str, meanwhile: Meanwhile | None = None) -> Run:
@@ -153,9 +153,10 @@ def test_joblib_with_loky(tmp_path: Path) -> None:
 
 
 def test_pytest_with_two_workers(tmp_path: Path) -> None:
-    found = both(
-        tmp_path, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-n", "2", "kept_by_tests.py"
-    )
+    # hypothesis, which is here too, imports all of itself as a session ends: on a busy machine that
+    # may take longer than the 5 s after which execnet interrupts a worker.
+    plugins = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    found = both(tmp_path, "-m", "pytest", *plugins, "-q", "-n", "2", "kept_by_tests.py")
     workers = found.processes("subprocess")
     assert len(workers) == 2
     assert_kept(found, workers, "kept_by_tests.py", 60_000_000)
@@ -194,11 +195,26 @@ def test_celery_with_two_processes(tmp_path: Path) -> None:
         wait_for(lambda: len([*(work / "seen").glob("*")]) == 2)
 
     words = ("-m", "celery", "-A", "celery_app", "worker", "-c", "2", "--pool", "prefork")
-    # How often it warns of having no broker's host depends on how long it waits.
-    found = both(tmp_path, *words, "-l", "ERROR", meanwhile=give_tasks)
+    found = both(tmp_path, *words, meanwhile=give_tasks)
     workers = found.processes("fork")
     assert len(workers) == 2
     assert_kept(found, workers, "celery_app.py", 50_000_000)
+
+
+@pytest.mark.parametrize("tracker", ["", "memray"])
+def test_greenlets(tmp_path: Path, tracker: str) -> None:
+    """memray's notice that it is new to greenlets shows where the program traces, only."""
+    words = ("with_greenlet.py", tracker)
+    plain = run(tmp_path / "plain", words, None, recorded=False)
+    recorded = run(tmp_path / "work", words, None, recorded=True)
+    assert ("Greenlet is experimental" in plain.stderr) == bool(tracker)
+    assert "RuntimeWarning: the program's own" in plain.stderr
+    own = re.sub("memdeep: tracing has stopped.*\n", "", recorded.stderr)
+    assert (recorded.status, recorded.stdout) == (plain.status, plain.stdout)
+    assert _without_figures(own) == _without_figures(plain.stderr)
+    first = recorded.report["findings"][0]
+    assert first["culprit"]["lineno"] == line_of("with_greenlet.py", "KEPT")
+    assert first["bytes"] == pytest.approx(30_000_000, rel=TOLERANCE)
 
 
 def test_loader_of_batches(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ from memdeep.report.json.records import encoded, lines, listed, record
 from memdeep.report.json.tables import path_of
 
 # Fields beyond those that were promised.
-OPTIONAL = {"rss_worst_bytes", "peak_time_s", "released_bytes", "trend"}
+OPTIONAL = {"rss_worst_bytes", "peak_time_s", "released_bytes", "trend", "ended_by_program"}
 
 TEXT = st.text()
 VALUE = st.recursive(

@@ -112,6 +112,25 @@ def test_in_brief_only_trouble_is_said() -> None:
     assert processes.ends(members, ENGLISH, in_brief=True) == "1 SIGKILL"
 
 
+def test_workers_that_end_with_their_pool_are_no_deaths() -> None:
+    report = family_report(3)
+    ended = [
+        replace(one, verdict="killed", signal="SIGTERM", ended_by_program=place > 1)
+        if 1 <= place <= 3
+        else one
+        for place, one in enumerate(report.run.processes)
+    ]
+    run = replace(report.run, processes=tuple(ended))
+    said = processes.deaths(replace(report, run=run), ENGLISH)
+    assert [sentence for sentence in said if "SIGTERM" in sentence] == [
+        "Process 101 (fork at prog.py:30) was killed by SIGTERM at 4.5 s."
+    ]
+    assert processes.ends(ended[1:4], ENGLISH) == "1 SIGTERM, 2 ended by SIGTERM"
+    assert processes.ends(ended[2:4], ENGLISH, in_brief=True) == "ended by SIGTERM"
+    assert (processes.is_dead(ended[1:4]), processes.is_dead(ended[2:4])) == (True, False)
+    assert processes.trouble(ended[1:4]) < processes.trouble(ended[2:4])
+
+
 def test_deaths_are_told_with_the_line_and_many_are_counted() -> None:
     report = family_report(6)
     dead = [

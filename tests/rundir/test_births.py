@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.rundir import births
-from memdeep.rundir.births import Birth, Ended, Origin, Started
+from memdeep.rundir.births import Asked, Birth, Ended, Origin, Started
 from memdeep.rundir.journal import readable
 
 FRAMES = st.lists(st.tuples(ANY_TEXT, COUNTS, ANY_TEXT), max_size=4)
@@ -56,8 +56,11 @@ def test_a_start_and_an_end_come_back(
     pid: int, by: int, origin: int, status: int, time_ns: int
 ) -> None:
     content = births.encode_started(pid, by, origin, time_ns)
+    content += births.encode_asked(pid, by, time_ns)
     content += births.encode_ended(pid, status, time_ns)
-    (started, ended), damaged = births.decode(content)
+    (started, asked, ended), damaged = births.decode(content)
+    assert isinstance(asked, Asked)
+    assert (asked.pid, asked.by, asked.monotonic_ns) == (pid, by, time_ns)
     assert isinstance(started, Started) and isinstance(ended, Ended) and not damaged
     assert (started.pid, started.by, started.origin) == (pid, by, origin)
     assert (ended.pid, ended.status, ended.monotonic_ns) == (pid, status, time_ns)

@@ -222,6 +222,50 @@ def test_forks_that_are_not_recorded_run_plainly(
     assert len([line for line in tree.lines if isinstance(line, Origin)]) == 1
 
 
+AT_ONCE = """
+import os, time
+begin_s = time.monotonic() + 1
+branches = [os.fork() for _ in range(4)]  # so sixteen processes fork at one time
+while time.monotonic() < begin_s:
+    pass
+for _ in range(3):
+    if not (pid := os.fork()):
+        os._exit(0)
+    os.waitpid(pid, 0)
+for pid in branches:
+    if pid:
+        os.waitpid(pid, 0)
+if 0 not in branches:
+    print(len(branches))
+"""
+
+
+@pytest.mark.parametrize("most", [7, 25])
+def test_of_many_forks_at_once_no_more_than_that_are_recorded(tmp_path: Path, most: int) -> None:
+    (tmp_path / "program.py").write_text(AT_ONCE)
+    options = ("--most-children", str(most))
+    assert start(tmp_path, "program.py", options=options).stdout == b"4\n"
+    tree = Tree(tmp_path / "run")
+    assert len(tree.births) == 15 + 48
+    assert sum(one.directory is not None for one in tree.births) == most
+    assert len(tree.run_dir.children()) == most
+
+
+def test_a_process_that_becomes_another_program_counts_once(tmp_path: Path) -> None:
+    """A third program that it becomes counts anew, so that there is an end."""
+    source = """
+import os, sys
+for number in range(3):
+    if not (pid := os.fork()):
+        os.execv(sys.executable, [sys.executable, "-c", "block = bytearray(33_000_000)"])
+    print(os.waitpid(pid, 0)[1])
+"""
+    tree = run(tmp_path, source, "--most-children", "2")
+    kinds = [(one.how, one.directory is not None) for one in tree.births]
+    recorded = [(births.FORK, True), (births.EXEC, True)]
+    assert kinds == [*recorded, *recorded, (births.FORK, False), (births.EXEC, False)]
+
+
 def test_only_commands_that_match_are_recorded(tmp_path: Path) -> None:
     for name in ("worker_a", "worker_b", "other"):
         (tmp_path / f"{name}.py").write_text("block = bytearray(33_000_000)\n")

@@ -108,6 +108,7 @@ class Processes:
             "exit": process.exit,
             "signal": process.signal,
             "verdict": process.verdict,
+            "ended_by_program": process.ended_by_program,
             "started_by": {"stack": stack_of[place], "phase": phase_of[place]}
             if place in stack_of
             else None,
