@@ -75,6 +75,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
     from memdeep.analysis.patterns import patterns
     from memdeep.analysis.phases import Figures, heap_curve, phases
     from memdeep.analysis.split import copied, split_off
+    from memdeep.analysis.unrecorded import unrecorded
     from memdeep.model import Report
     from memdeep.model.redaction import redacted
     from memdeep.sources import store
@@ -113,7 +114,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
                 python_allocators=run.mode.python_allocators,
                 highest_rss_bytes=run.peak_rss_bytes,
             ),
-            copied(run, heap, found_phases),
+            [*copied(run, heap, found_phases), *unrecorded(run, found_phases)],
         ),
         heap_curve=heap_curve(run, heap),
         sources=sources.lines,

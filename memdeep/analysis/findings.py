@@ -50,6 +50,7 @@ _WEIGHTS = {
     FindingKind.TOUCHED: 2.0,
     FindingKind.SHARED: 2.0,
     FindingKind.COPIED: 2.0,
+    FindingKind.UNRECORDED: 1.0,
     FindingKind.UNTRACKED: 2.0,
     FindingKind.FILE: 1.5,
     FindingKind.PEAK: 1.0,
@@ -104,7 +105,7 @@ def findings(
     phases: Sequence[Phase],
     checkpoints: int,
     seen: Seen = ALL_SEEN,
-    copies: Sequence[Finding] = (),
+    of_processes: Sequence[Finding] = (),
 ) -> tuple[Finding, ...]:
     """Find at most ten findings, most important first; at most three innermost peaks among them.
 
@@ -114,7 +115,7 @@ def findings(
 
     Bytes are charged to the innermost phase they were allocated in, so that nested phases do not
     tell the same thing twice. Where the tracer does not see all that malloc hands out, RSS beyond
-    the heap tells nothing: ``seen`` says so. ``copies`` are what was found beside the heap.
+    the heap tells nothing: ``seen`` says so. ``of_processes`` was found beside the heap.
     """
     resident = ResidentHeap(heap)
     peak_bytes = _peak_in_use(heap, phases, resident)
@@ -143,7 +144,7 @@ def findings(
     ranked = sorted(found, key=importance, reverse=True)
     explaining = _explaining_the_highest_heap(ground, ranked)
     others = [finding for finding in ranked if finding not in explaining]
-    others += [finding for finding in copies if finding.bytes >= ground.least_bytes]
+    others += [finding for finding in of_processes if finding.bytes >= ground.least_bytes]
     others.sort(key=importance, reverse=True)
     chosen = explaining + others[: MAX_FINDINGS - len(explaining)]
     return _led_by_a_line(sorted(chosen, key=importance, reverse=True))

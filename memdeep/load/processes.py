@@ -33,6 +33,7 @@ MAX_LINES = 500_000
 Identity = tuple[int, int]  # a pid and the time of its start by the kernel: an exec keeps both
 
 FORKED_ONLY_S = 0.2  # a fork that became another program so soon did nothing else
+START_ERROR_S = 0.1  # how far the start of another program, as seen from outside, may be off
 
 # Words on the command line of a Python that `multiprocessing`, or joblib's loky, starts by itself.
 _SPAWNED = ("multiprocessing.spawn", "loky.backend.popen_loky")
@@ -274,6 +275,8 @@ class _Family:
     def _seen_only(self, seen: SeenProcess, found: Sequence[Process]) -> Process:
         places = {process.pid: place for place, process in enumerate(found)}
         offset_s = self._outside.offset_s
+        start_s = None if seen.start_s is None else max(0.0, seen.start_s - offset_s)
+        started = self._start_of_seen(seen.pid, start_s)
         process = Process(
             pid=seen.pid,
             parent=places.get(seen.parent_pid or -1),
@@ -282,14 +285,32 @@ class _Family:
             signal=seen.signal,
             verdict=seen.verdict,
             peak_rss_bytes=seen.peak_rss_bytes,
-            start_s=None if seen.start_s is None else max(0.0, seen.start_s - offset_s),
+            start_s=start_s,
         )
+        if started is not None:
+            origin = self._lines.origins.get((started.by, started.origin))
+            process = replace(
+                process,
+                how="subprocess",
+                start_s=self._time_s(started.monotonic_ns),
+                started_by=() if origin is None else self._frames(origin),
+                thread=None if origin is None else self._thread(origin),
+            )
         ends = [
             end
             for end in self._lines.ended.get(seen.pid, ())
             if self._time_s(end.monotonic_ns) >= (process.start_s or 0.0)
         ]
         return self._with_memory(self._ended(process, ends[-1]) if ends else process, None)
+
+    def _start_of_seen(self, pid: int, start_s: float | None) -> Started | None:
+        """Find the start of another program by its parent; None if that is not known."""
+        starts = [
+            one
+            for one in self._lines.started.get(pid, ())
+            if start_s is not None and self._time_s(one.monotonic_ns) <= start_s + START_ERROR_S
+        ]
+        return starts[-1] if starts else None
 
     def _with_memory(self, process: Process, until_s: float | None) -> Process:
         """Add what was seen of a process from outside while it lived, up to ``until_s``."""

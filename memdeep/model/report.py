@@ -21,9 +21,9 @@ class FindingKind(Enum):
     GROWTH: bytes that stayed. PEAK: bytes that were alive only at the peak. FILE and SHARED: pages
     of a mapped file and of shared memory that became resident. RESERVED: bytes that stayed but of
     which hardly any were ever touched. TOUCHED: bytes allocated before the phase and used in it for
-    the first time. COPIED: bytes of a line whose pages were copied for forked processes. UNTRACKED:
-    the RSS grew and the heap did not. HELD: the heap
-    shrank and the RSS did not.
+    the first time. COPIED: bytes of a line whose pages were copied for forked processes.
+    UNRECORDED: what processes had in use (PSS) whose allocations were not recorded. UNTRACKED: the
+    RSS grew and the heap did not. HELD: the heap shrank and the RSS did not.
     """
 
     GROWTH = "growth"
@@ -33,6 +33,7 @@ class FindingKind(Enum):
     RESERVED = "reserved"
     TOUCHED = "touched"
     COPIED = "copied"
+    UNRECORDED = "unrecorded"
     UNTRACKED = "untracked"
     HELD = "held"
 
@@ -88,7 +89,8 @@ class Finding:
     """A cause of memory growth: a line, a phase (its index), the bytes.
 
     ``share`` is the part of the phase's kept bytes (GROWTH, RESERVED), of its peak (PEAK), of the
-    bytes it freed (HELD), or of its RSS growth (all others). UNTRACKED and HELD have no culprit.
+    bytes it freed (HELD), of the highest PSS of all processes (UNRECORDED), or of its RSS growth
+    (all others). UNRECORDED, UNTRACKED and HELD have no culprit.
     ``resident_bytes`` are those of the bytes that were resident, of a peak at most; None where that
     was not measured. ``evidence`` holds, by name, the figures and words that ``advice`` rests on.
 

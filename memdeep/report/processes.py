@@ -122,7 +122,8 @@ def name(told: Sequence[Process], *, is_program: bool, language: Language) -> st
     if is_program:
         return language.say("processes.program")
     label = how(told[0])
-    if told[0].started_at is None and told[0].command:
+    is_other = told[0].how == "subprocess" and not told[0].is_traced
+    if told[0].command and (is_other or told[0].started_at is None):
         label = command_of(told[0])
     return f"{label} × {len(told):,}" if len(told) > 1 else label
 

@@ -15,7 +15,6 @@ from memdeep.analysis.weights import (
     in_arenas,
     in_other_thread,
     is_nameless_interpreter,
-    passed_through,
 )
 from memdeep.model import (
     Advice,
@@ -32,7 +31,6 @@ from memdeep.model import (
     Run,
 )
 from memdeep.model.statement import Statement
-from memdeep.model.sums import Tally
 from memdeep.text import units
 from memdeep.text.language import Language
 
@@ -45,8 +43,6 @@ _NOT_CHOSEN = ("exit.uncaught", "exit.not_the_way_of_python", "exit.exec")
 MAX_LIBRARY_NAME = 36  # characters of a compiled library's name in a stack
 MAX_NAME = 100  # characters of a name within a sentence
 NEARLY_ALL = 0.9  # of what stayed; where less is resident, it is said how much
-MAX_FATES = 4  # parts of a finding's bytes that are told
-MIN_FATE_SHARE = 0.01  # of a finding's bytes: smaller parts are left out
 
 
 def location(frame: Frame) -> str:
@@ -170,6 +166,8 @@ def no_findings(report: Report, language: Language) -> str:
 def finding(report: Report, item: Finding, language: Language) -> str:
     """Return a finding as one sentence."""
     phase = report.phases[item.phase]
+    if item.kind is FindingKind.UNRECORDED:
+        return _unrecorded(report, item, language)
     if item.culprit is None:
         return language.say(
             f"finding.{item.kind.value}",
@@ -209,6 +207,21 @@ def finding(report: Report, item: Finding, language: Language) -> str:
         size_bytes=item.bytes,
         until=language.say(until if last.complete else "finding.until_death"),
     ) + _further(item, language)
+
+
+def _unrecorded(report: Report, item: Finding, language: Language) -> str:
+    """Return what processes had in use of which nothing more is known, and who started them."""
+    processes = [report.run.processes[place] for place in item.processes]
+    line = next((one.started_at for one in processes if one.started_at is not None), None)
+    names = item.evidence["programs"]
+    return language.say(
+        "finding.unrecorded" if line is None else "finding.unrecorded_at",
+        phase=_within(report, item, language),
+        size_bytes=item.bytes,
+        n=len(processes),
+        line="" if line is None else location(line),
+        programs=language.say("finding.programs", names=short(str(names))) if names else "",
+    )
 
 
 def _further(item: Finding, language: Language) -> str:
@@ -291,68 +304,6 @@ def evidence(item: Finding, language: Language) -> str:
         if item.evidence.get(further):
             text += language.say(f"evidence.with_{further}", **item.evidence)
     return text
-
-
-def fate(report: Report, item: Finding, language: Language) -> str:
-    """Return what became of a finding's bytes, without small parts; empty if it is unknown.
-
-    A peak's own sentence says that they were freed before the phase ended; a reservation holds next
-    to nothing.
-    """
-    if item.fate is None or item.kind in (FindingKind.PEAK, FindingKind.RESERVED):
-        return ""
-    ends = {"completed": "end", "ended": "exit"}
-    alive = f"finding.alive_at_{ends.get(verdict(report.run.exit), 'death')}"
-    if in_arenas(report, item):
-        alive = alive.replace("alive", "there")
-    freed: Tally[str] = Tally()
-    for place, size in item.fate.freed:
-        freed.add(_freed_in(report, item, place, language), size, 0)
-    unused = item.fate.unused_bytes
-    parts = [(item.fate.alive_bytes - unused, alive, ""), (unused, "finding.unused", "")]
-    parts += [(item.fate.given_back_bytes, "finding.given_back", "")]
-    parts += [
-        (size, "finding.freed_in" if name else "finding.freed_outside", name)
-        for name, (size, _) in freed.items()
-    ]
-    parts.sort(key=lambda part: part[0], reverse=True)
-    said = [
-        language.say(key, size_bytes=size, phase=name)
-        for place, (size, key, name) in enumerate(parts)
-        if size and (place == 0 or size >= MIN_FATE_SHARE * item.bytes)
-    ]
-    return language.say("finding.fate", parts=language.say("finding.and").join(said[:MAX_FATES]))
-
-
-def passed(report: Report, item: Finding, language: Language) -> str:
-    """Return what repeats of a phase kept only until a later one; empty if that is too little."""
-    found = passed_through(report, item)
-    if found is None:
-        return ""
-    return language.say(
-        "finding.passed" if len(item.phases) == 1 else "finding.passed_many",
-        repeats=found.repeats,
-        retained_bytes=found.retained_bytes,
-        passed_bytes=found.freed_bytes,
-    )
-
-
-def _freed_in(report: Report, item: Finding, place: int | None, language: Language) -> str:
-    """Return the phase that freed bytes, or those of like names; empty outside of all phases.
-
-    Another phase of the finding's own name is told apart by the phases around it.
-    """
-    if place is None:
-        return ""
-    others = {other for other, _ in item.fate.freed} if item.fate is not None else set()
-    for pattern in report.patterns:
-        if pattern.within is None and place in pattern.members:
-            if len(others.intersection(pattern.members)) > 1:
-                return pattern_label(report.run, pattern.phase, language)
-            break
-    name = short(phase_label(report.run, report.phases[place], language))
-    is_other = place not in item.phases and name == finding_name(report, item, language)
-    return (spans(report, place) if is_other else None) or name
 
 
 def verdict(end: Exit | None) -> str:

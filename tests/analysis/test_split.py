@@ -84,7 +84,7 @@ def told(sizes: dict[int, int]) -> list[Finding]:
     """The findings on copies of a report where processes have copied the program's one line."""
     heap = with_split({process: [(nodes()[0], size)] for process, size in sizes.items()})
     points = len(REPORT.run.checkpoints)
-    every = findings(heap, REPORT.phases, points, copies=found(heap))
+    every = findings(heap, REPORT.phases, points, of_processes=found(heap))
     return [one for one in every if one.kind is FindingKind.COPIED]
 
 
@@ -153,7 +153,7 @@ def test_little_is_not_told_and_does_not_explain_the_highest_heap() -> None:
     with_copies = with_split({1: [(nodes()[0], 90 * MB)]})
     points = len(REPORT.run.checkpoints)
     without = findings(with_copies, REPORT.phases, points)
-    every = findings(with_copies, REPORT.phases, points, copies=found(with_copies))
+    every = findings(with_copies, REPORT.phases, points, of_processes=found(with_copies))
     assert [one for one in every if one.kind is not FindingKind.COPIED] == list(without)
 
 

@@ -38,7 +38,7 @@ from memdeep.model import (
     Stretch,
 )
 from memdeep.model.statement import state
-from memdeep.report import sentences
+from memdeep.report import fates, sentences
 from memdeep.text.language import LANGUAGES, Language, language
 
 ENGLISH = language("en")
@@ -310,7 +310,7 @@ def test_no_advice_has_no_evidence() -> None:
 def fate(end: Fate, kind: FindingKind = FindingKind.GROWTH, **changes: object) -> str:
     item = replace(growth(phase()).findings[0], kind=kind, fate=end, bytes=100 * MB)
     phases = [phase("load"), phase("report")]
-    return sentences.fate(report(phases, [item], **changes), item, ENGLISH)
+    return fates.fate(report(phases, [item], **changes), item, ENGLISH)
 
 
 def test_a_fate_tells_what_stayed_and_where_the_rest_was_freed() -> None:

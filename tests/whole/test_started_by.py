@@ -131,3 +131,27 @@ def test_a_line_that_started_the_parent_is_not_made_up(
     run_memdeep: RunMemdeep, tmp_path: Path
 ) -> None:
     assert started(run_memdeep, tmp_path, NESTED).by(5_000_000) == "library"
+
+
+OTHER = """
+import subprocess
+from memdeep import phase
+
+with phase("夜间批处理"):
+    holds = "x=$(head -c 40000000 /dev/zero | tr '\\\\0' a); sleep 0.6"
+    subprocess.run(["bash", "-c", holds])  # here
+"""
+
+
+def test_another_program_is_told_by_its_memory_and_its_line(
+    run_memdeep: RunMemdeep, tmp_path: Path
+) -> None:
+    started(run_memdeep, tmp_path, OTHER)
+    report = read_json(tmp_path / "run" / "report.json")
+    first = report["findings"][0]
+    assert (first["kind"], first["culprit"]) == ("children", None)
+    assert report["phases"][first["phase"]]["name"] == "夜间批处理"
+    # Bash holds the text once or, for a moment, several times.
+    assert 38_000_000 < first["bytes"] < 200_000_000
+    line = next(n for n, text in enumerate(OTHER.splitlines(), 1) if text.endswith("# here"))
+    assert f"processes (bash) that program.py:{line} started" in first["title"]

@@ -37,6 +37,7 @@ ENGLISH = language("en")
 KINDS = {kind: kind.value for kind in FindingKind} | {
     FindingKind.TOUCHED: "growth",
     FindingKind.UNTRACKED: "unseen",
+    FindingKind.UNRECORDED: "children",
 }
 
 

@@ -15,7 +15,7 @@ from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.analysis.weights import small, through
 from memdeep.frozen import frozen
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Report
-from memdeep.report import dying, sentences, workers
+from memdeep.report import dying, fates, sentences, workers
 from memdeep.report.page import layers, payload, process_table, timeline
 from memdeep.report.page.facts import Fact, facts
 from memdeep.report.page.process_table import ProcessTable
@@ -286,8 +286,8 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         workers=_if_said(
             say(lambda language: workers.moved(report, report.phases[item.phase], language))
         ),
-        passed=_if_said(say(lambda language: sentences.passed(report, item, language))),
-        fate=_if_said(say(lambda language: sentences.fate(report, item, language))),
+        passed=_if_said(say(lambda language: fates.passed(report, item, language))),
+        fate=_if_said(say(lambda language: fates.fate(report, item, language))),
         advice=AdviceView(
             text=say(lambda language: sentences.advice(item, language)),
             evidence=say(lambda language: sentences.evidence(item, language)),

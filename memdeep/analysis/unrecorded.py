@@ -1,0 +1,117 @@
+"""Finds the processes that used memory and of whose allocations nothing is known.
+
+Another program than Python, or one beyond the number to be recorded, was seen from outside only: by
+its proportional set size (PSS) over time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from pathlib import PurePath
+
+from memdeep.frozen import frozen
+from memdeep.model import DETACHED, Finding, FindingKind, Phase, Process, Run
+
+MAX_PROGRAMS = 3
+LARGE = 0.1  # of the largest one: the programs to name
+NEARLY = 0.98  # of the most in any phase: an inner phase has it as well
+
+
+@frozen
+class _Curve:
+    """The PSS of several processes together: ``sizes[k]`` from ``times_s[k]`` on."""
+
+    times_s: Sequence[float]
+    sizes: Sequence[int]
+
+    def at(self, time_s: float) -> int:
+        place = bisect_right(self.times_s, time_s)
+        return self.sizes[place - 1] if place else 0
+
+    def highest(self, start_s: float, end_s: float) -> int:
+        """Return the most between two moments, both included."""
+        first, last = bisect_left(self.times_s, start_s), bisect_right(self.times_s, end_s)
+        return max([self.at(start_s), *self.sizes[first:last]])
+
+
+def unrecorded(run: Run, phases: Sequence[Phase]) -> list[Finding]:
+    """Find for the processes that one line started the phase in which they took most memory."""
+    found = []
+    for members in _groups(run.processes):
+        curve = _curve([run.processes[place] for place in members])
+        rises = [_rise(run, phase, curve) for phase in phases]
+        most = max(rises, default=0)
+        if most > 0:
+            fitting = [place for place, rise in enumerate(rises) if rise >= NEARLY * most]
+            phase = max(fitting, key=lambda place: (phases[place].outline.depth, -place))
+            found.append(_finding(run, phase, rises[phase], members))
+    return found
+
+
+def _groups(processes: Sequence[Process]) -> Iterator[Sequence[int]]:
+    """Yield the processes that were not recorded, with those that they started, by their line."""
+    groups: dict[int, list[int]] = {}
+    above: dict[int, int] = {}
+    for place, process in enumerate(processes):
+        if place and process.curve and not process.is_traced:
+            group = place if process.group is None else process.group
+            parent = process.parent
+            above[place] = group if parent is None else above.get(parent, group)
+            groups.setdefault(above[place], []).append(place)
+    yield from groups.values()
+
+
+def _curve(members: Sequence[Process]) -> _Curve:
+    changes: list[tuple[float, int]] = []
+    for process in members:
+        size = 0
+        for sample in process.curve:
+            changes.append((sample.time_s, sample.bytes - size))
+            size = sample.bytes
+        if process.end_s is not None and process.verdict != DETACHED:
+            changes.append((max(process.end_s, process.curve[-1].time_s), -size))
+    changes.sort(key=lambda change: change[0])
+    sizes = list(accumulate(change for _, change in changes))
+    # Of several changes at one moment the last one tells.
+    last = [
+        place
+        for place, (time_s, _) in enumerate(changes)
+        if place + 1 == len(changes) or changes[place + 1][0] > time_s
+    ]
+    return _Curve([changes[place][0] for place in last], [sizes[place] for place in last])
+
+
+def _rise(run: Run, phase: Phase, curve: _Curve) -> int:
+    """Return how far the curve rose in a phase above where it was when the phase began."""
+    times = [
+        (run.checkpoints[stretch.start].time_s, run.checkpoints[stretch.end].time_s)
+        for stretch in phase.outline.stretches
+    ]
+    return max(
+        (curve.highest(start_s, end_s) - curve.at(start_s) for start_s, end_s in times), default=0
+    )
+
+
+def _highest(process: Process) -> int:
+    return max(sample.bytes for sample in process.curve)
+
+
+def _finding(run: Run, phase: int, size: int, members: Sequence[int]) -> Finding:
+    by_size = sorted((run.processes[place] for place in members), key=_highest, reverse=True)
+    large = [one for one in by_size if _highest(one) >= LARGE * _highest(by_size[0])]
+    names = dict.fromkeys(PurePath(one.command.split()[0]).name for one in large if one.command)
+    peak_bytes = max(size, run.peak_pss_bytes or 0)
+    return Finding(
+        kind=FindingKind.UNRECORDED,
+        phase=phase,
+        phases=(phase,),
+        bytes=size,
+        share=size / peak_bytes,
+        culprit=None,
+        advice=None,
+        evidence={"programs": ", ".join([*names][:MAX_PROGRAMS])},
+        resident_bytes=size,
+        processes=tuple(members),
+    )

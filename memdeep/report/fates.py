@@ -1,0 +1,74 @@
+"""Words what became of the bytes of a finding."""
+
+from __future__ import annotations
+
+from memdeep.analysis.weights import in_arenas, passed_through
+from memdeep.model import Finding, FindingKind, Report
+from memdeep.model.sums import Tally
+from memdeep.report import sentences
+from memdeep.text.language import Language
+
+MAX_FATES = 4  # parts of a finding's bytes that are told
+MIN_FATE_SHARE = 0.01  # of a finding's bytes: smaller parts are left out
+
+
+def fate(report: Report, item: Finding, language: Language) -> str:
+    """Return what became of a finding's bytes, without small parts; empty if it is unknown.
+
+    A peak's own sentence says that they were freed before the phase ended; a reservation holds next
+    to nothing.
+    """
+    if item.fate is None or item.kind in (FindingKind.PEAK, FindingKind.RESERVED):
+        return ""
+    ends = {"completed": "end", "ended": "exit"}
+    alive = f"finding.alive_at_{ends.get(sentences.verdict(report.run.exit), 'death')}"
+    if in_arenas(report, item):
+        alive = alive.replace("alive", "there")
+    freed: Tally[str] = Tally()
+    for place, size in item.fate.freed:
+        freed.add(_freed_in(report, item, place, language), size, 0)
+    unused = item.fate.unused_bytes
+    parts = [(item.fate.alive_bytes - unused, alive, ""), (unused, "finding.unused", "")]
+    parts += [(item.fate.given_back_bytes, "finding.given_back", "")]
+    parts += [
+        (size, "finding.freed_in" if name else "finding.freed_outside", name)
+        for name, (size, _) in freed.items()
+    ]
+    parts.sort(key=lambda part: part[0], reverse=True)
+    said = [
+        language.say(key, size_bytes=size, phase=name)
+        for place, (size, key, name) in enumerate(parts)
+        if size and (place == 0 or size >= MIN_FATE_SHARE * item.bytes)
+    ]
+    return language.say("finding.fate", parts=language.say("finding.and").join(said[:MAX_FATES]))
+
+
+def passed(report: Report, item: Finding, language: Language) -> str:
+    """Return what repeats of a phase kept only until a later one; empty if that is too little."""
+    found = passed_through(report, item)
+    if found is None:
+        return ""
+    return language.say(
+        "finding.passed" if len(item.phases) == 1 else "finding.passed_many",
+        repeats=found.repeats,
+        retained_bytes=found.retained_bytes,
+        passed_bytes=found.freed_bytes,
+    )
+
+
+def _freed_in(report: Report, item: Finding, place: int | None, language: Language) -> str:
+    """Return the phase that freed bytes, or those of like names; empty outside of all phases.
+
+    Another phase of the finding's own name is told apart by the phases around it.
+    """
+    if place is None:
+        return ""
+    others = {other for other, _ in item.fate.freed} if item.fate is not None else set()
+    for pattern in report.patterns:
+        if pattern.within is None and place in pattern.members:
+            if len(others.intersection(pattern.members)) > 1:
+                return sentences.pattern_label(report.run, pattern.phase, language)
+            break
+    name = sentences.short(sentences.phase_label(report.run, report.phases[place], language))
+    is_other = place not in item.phases and name == sentences.finding_name(report, item, language)
+    return (sentences.spans(report, place) if is_other else None) or name
