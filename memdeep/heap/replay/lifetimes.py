@@ -174,7 +174,7 @@ _NODE_BYTES = 4  # of one node in a column
 def _by_phase(columns: Mapping[str, bytes], sizes: bytes) -> Iterator[tuple[StackBytes, ...]]:
     """Yield the stacks of each phase, of which ``sizes`` has the number."""
     stacks = _stacks(**columns)
-    return (tuple(islice(stacks, size)) for size in unsigned(sizes))
+    return (tuple(islice(stacks, size)) if size else () for size in unsigned(sizes))
 
 
 def _stacks(node: bytes, held: bytes, count: bytes) -> Iterator[StackBytes]:
