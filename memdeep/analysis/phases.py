@@ -177,13 +177,14 @@ def _phase(
 ) -> Phase:
     checkpoints = readings.checkpoints
     ends = [(checkpoints[s.start], checkpoints[s.end]) for s in outline.stretches]
-    rss_deltas = _rss_deltas(checkpoints, outline)
+    rss_deltas = tuple([_difference(start.rss_bytes, end.rss_bytes) for start, end in ends])
     rss_delta = sum_of_known(rss_deltas)
     # The RSS is that of the process: where others moved memory too, nothing tells whose it is.
     parts = None
     if own is None or not own.is_shared:
-        of_workers = sum([share.delta_bytes for share in workers])
-        of_program = None if heap is None else heap.delta_bytes - of_workers
+        of_program = None if heap is None else heap.delta_bytes
+        if of_program is not None and workers:
+            of_program -= sum([share.delta_bytes for share in workers])
         parts = readings.parts(outline.stretches, rss_delta, of_program)
     return Phase(
         outline=outline,
@@ -213,8 +214,8 @@ def _with_pss(phase: Phase, grown: int | None) -> Phase:
     return replace(phase, workers_pss_delta_bytes=grown, explained_ratio=ratio)
 
 
-def _rss_deltas(checkpoints: Sequence[Checkpoint], outline: PhaseOutline) -> tuple[int | None, ...]:
-    return tuple(
+def _rss_delta(checkpoints: Sequence[Checkpoint], outline: PhaseOutline) -> int | None:
+    return sum_of_known(
         [
             _difference(checkpoints[one.start].rss_bytes, checkpoints[one.end].rss_bytes)
             for one in outline.stretches
@@ -350,7 +351,7 @@ def _telling(
         is_beside_others = outline.parent is None and outline.thread is not None
         moved = 0
         if not is_beside_others:
-            moved = abs(sum_of_known(_rss_deltas(checkpoints, outline)) or 0)
+            moved = abs(_rss_delta(checkpoints, outline) or 0)
         if height is not None:
             moved = max(moved, abs(height.delta))
             if not is_beside_others or height.process_peak is not None:
