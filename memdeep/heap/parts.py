@@ -132,13 +132,14 @@ class Part:
 class LostLines:
     """Bytes that a thread allocated without a Python frame, after it had had one.
 
-    The first were allocated before the checkpoint ``before``. ``thread`` is its name, or None for
-    the main thread.
+    The first were allocated before the checkpoint ``before``; ``most_bytes`` were alive at one
+    time. ``thread`` is its name, or None for the main thread.
     """
 
     thread: str | None
     before: int
     bytes: int
+    most_bytes: int
 
 
 @frozen

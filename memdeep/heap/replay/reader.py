@@ -215,7 +215,7 @@ def _lost_lines(
             identifier, _ = trace.threads[lost.thread]
             is_main = identifier == trace.header.main_thread
             name = None if is_main else thread_name(trace, lost.thread, names)
-            yield LostLines(name, ends[lost.segment], lost.bytes)
+            yield LostLines(name, ends[lost.segment], lost.bytes, lost.most_bytes)
 
 
 def _of_sub_interpreters(trace: Trace, hybrid: Mapping[int, Sequence[RawFrame]]) -> Iterator[int]:
