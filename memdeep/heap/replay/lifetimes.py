@@ -47,6 +47,10 @@ class ReplayedLifetimes:
         other = fine if coarse is None else packed(coarse, "I")
         return ReplayedLifetimes(self.rows.charged(fine, other, small))
 
+    def without(self, is_out: bytes) -> ReplayedLifetimes:
+        """Return the rows of all nodes but those that have a byte other than 0 in ``is_out``."""
+        return ReplayedLifetimes(self.rows.without(is_out)) if any(is_out) else self
+
     def size_of_rank(self, rank: int) -> int:
         return self.rows.size_of_rank(rank)
 

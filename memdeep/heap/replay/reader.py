@@ -137,6 +137,7 @@ class ReplayReader:
         nodes = site_nodes(trace, builder, hybrid, names_of_threads, part.owner)
         on_step("Adding up what each stack held")
         lifetimes, transients = trace.at_checkpoints(nodes, axis.ends)
+        transients = transients.without(builder.recordings())
         at_checkpoints = tuple(lifetimes.heap_at(part.last + 1)[part.first :])
         at_peaks = dict(zip(segments, trace.at_peaks(segments, nodes), strict=True))
         heap = HeapPart(
