@@ -216,6 +216,18 @@ class Account {
   }
 
  protected:
+  // Follows what a site holds, together with all others that are watched under this number, from 1.
+  void watch(uint32_t site, uint32_t number) {
+    watched_sites_.resize(std::max(watched_sites_.size(), size_t{site} + 1));
+    watched_.resize(std::max(watched_.size(), size_t{number} + 1));
+    watched_sites_[site] = number;
+  }
+
+  // The most that the watched sites of a number, from 0, held at one time.
+  uint64_t most_watched(size_t place) const {
+    return place + 1 < watched_.size() ? watched_[place + 1].most : 0;
+  }
+
   // The cell of a site of a thread in the current segment.
   uint32_t cell_of_site(uint32_t site, uint32_t thread) {
     if (site >= site_cells_.size()) site_cells_.resize(site + 1);
@@ -328,6 +340,9 @@ class Account {
     int32_t peak_count, since_count;
     uint32_t alive;  // allocations, whatever the segment
     uint32_t thread;
+  };
+  struct Watched {  // the sites of one number; those of number 0 are not watched
+    uint64_t bytes = 0, most = 0;
   };
   struct ThreadHeap {
     uint64_t bytes, peak;
@@ -450,6 +465,10 @@ class Account {
     own.bytes += size;
     own.peak = std::max(own.peak, own.bytes);
     fold(cell);
+    if (cell.site < watched_sites_.size()) {
+      Watched& held = watched_[watched_sites_[cell.site]];
+      held.most = std::max(held.most, held.bytes += size);
+    }
     cell.since_bytes += int64_t(size);
     ++cell.since_count;
     ++cell.alive;
@@ -487,6 +506,7 @@ class Account {
       touch_thread(cell.thread);
     }
     own_heap(cell.thread).bytes -= size;
+    if (cell.site < watched_sites_.size()) watched_[watched_sites_[cell.site]].bytes -= size;
     fold(cell);
     cell.since_bytes -= int64_t(size);
     cell.since_count -= count;
@@ -625,6 +645,8 @@ class Account {
   std::vector<Cell> cells_ = std::vector<Cell>(1);
   std::vector<uint32_t> vacant_cells_, touched_, touched_threads_;
   std::vector<ThreadHeap> thread_heaps_;  // by number of the thread
+  std::vector<uint32_t> watched_sites_;  // by site, its number in `watched_`; seldom there
+  std::vector<Watched> watched_;
   uint64_t heap_ = 0, window_peak_ = 0, segment_peak_ = 0;
   uint32_t segment_ = 0, peak_ = 0;
 

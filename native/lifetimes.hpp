@@ -62,6 +62,15 @@ inline Rows charged(const Rows& rows, const uint32_t* places, const uint32_t* co
   return sums.release();
 }
 
+// The rows of all places but those that `is_out` marks.
+inline Rows without(const Rows& rows, const uint8_t* is_out) {
+  Rows rest;
+  for (const Row& row : rows) {
+    if (!is_out[row.place]) rest.push_back(row);
+  }
+  return rest;
+}
+
 // The bytes of the row of that rank by size; the largest is of rank 0. There must be one.
 inline int64_t size_of_rank(const Rows& rows, size_t rank) {
   std::vector<int64_t> sizes;

@@ -235,6 +235,7 @@ PyObject* columns(PyObject* self, PyObject*) {
   fields.column("lost_thread", replay.lost, [](const Lost& lost) { return lost.thread; });
   fields.column("lost_segment", replay.lost, [](const Lost& lost) { return lost.segment; });
   fields.column("lost_bytes", replay.lost, [](const Lost& lost) { return lost.bytes; });
+  fields.column("lost_most", replay.lost, [](const Lost& lost) { return lost.most; });
   fields.column("segment_sequence", replay.sequences, same);
   fields.column("segment_setter", replay.setters, same);
   using memdeep::ThreadPeak;

@@ -156,6 +156,20 @@ PyObject* charged(PyObject* self, PyObject* args) {
   return guarded(work) ? lifetimes_of(Py_TYPE(self), std::move(rows)) : nullptr;
 }
 
+PyObject* without(PyObject* self, PyObject* args) {
+  const char* marks;
+  Py_ssize_t size;
+  if (!PyArg_ParseTuple(args, "y#:without", &marks, &size) ||
+      !have_places(rows_of(self), size_t(size))) {
+    return nullptr;
+  }
+  memdeep::Rows rows;
+  auto work = [&] {
+    rows = memdeep::without(rows_of(self), reinterpret_cast<const uint8_t*>(marks));
+  };
+  return guarded(work) ? lifetimes_of(Py_TYPE(self), std::move(rows)) : nullptr;
+}
+
 PyObject* size_of_rank(PyObject* self, PyObject* args) {
   Py_ssize_t rank;
   if (!PyArg_ParseTuple(args, "n:size_of_rank", &rank)) return nullptr;
@@ -249,6 +263,8 @@ PyMethodDef lifetime_methods[] = {
     {"charged", charged, METH_VARARGS,
      "charged(places, coarse, small): the same bytes by the place that stands there for each; rows "
      "of at most so many bytes by that in `coarse`."},
+    {"without", without, METH_VARARGS,
+     "without(marks): the same rows but for those of places that have a byte other than 0 there."},
     {"size_of_rank", size_of_rank, METH_VARARGS,
      "size_of_rank(rank): the bytes of that row by size, the largest being of rank 0."},
     {"alive_at", alive_at, METH_VARARGS,

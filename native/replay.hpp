@@ -95,6 +95,7 @@ struct Module {
 
 struct Site {
   uint32_t node, thread, native, generation;
+  uint32_t lost;  // the place of its `Lost`, plus 1; 0 for all others
   uint32_t memory_map;  // the number of memray's own generation in which it was first seen
 };
 
@@ -110,7 +111,7 @@ struct TimeCut {
 
 struct Lost {  // allocated by a thread without a frame of Python, after it had had one
   uint32_t thread, segment;  // the first
-  uint64_t bytes;
+  uint64_t bytes, most;  // of all, and alive at one time
 };
 
 class Replay : public Account {
@@ -119,7 +120,7 @@ class Replay : public Account {
 
   // The results; complete after finish().
   Header header;
-  std::vector<Site> sites{{0, 0, 0, 0, 0}};  // number 0 of sites, nodes and frames is nothing
+  std::vector<Site> sites{{0, 0, 0, 0, 0, 0}};  // number 0 of sites, nodes and frames is nothing
   std::vector<uint32_t> node_parents{0}, node_frames{0};
   std::vector<Frame> frames{{0, 0, false}};
   std::unordered_map<uint32_t, Code> codes;
@@ -214,6 +215,7 @@ class Replay : public Account {
     late_cuts = cuts_.size() - cuts_made_;
     while (cuts_made_ < cuts_.size()) make_cut(std::max(last_time_ms_, header.start_ms));
     close(last_time_ms_, last_rss_);
+    for (size_t place = 0; place < lost.size(); ++place) lost[place].most = most_watched(place);
   }
 
  private:
@@ -382,7 +384,7 @@ class Replay : public Account {
             return fail("an allocation is impossible"), record;
           }
           ++calls[allocator];
-          if (allocator != kMunmap && stack_->nodes.empty() && stack_->had_frames) lose(size);
+          if (allocator != kMunmap && has_lost_lines()) lose(size);
           if (allocator < kMmap) {
             allocated_bytes += size;
             allocate(pointer, size, cell_of(uint32_t(stack)), allocator > kFree);
@@ -425,9 +427,11 @@ class Replay : public Account {
     return from;
   }
 
+  bool has_lost_lines() const { return stack_->nodes.empty() && stack_->had_frames; }
+
   void lose(uint64_t size) {
     if (stack_->lost == 0) {
-      lost.push_back({stack_->thread, uint32_t(sequences.size() - 1), 0});
+      lost.push_back({stack_->thread, uint32_t(sequences.size() - 1), 0, 0});
       stack_->lost = uint32_t(lost.size());
     }
     lost[stack_->lost - 1].bytes += size;
@@ -712,27 +716,29 @@ class Replay : public Account {
   // The cell that the current stack charges in the current segment.
   uint32_t cell_of(uint32_t native) {
     const uint32_t node = top();
+    if (has_lost_lines()) return cell_of_site(site_number(0, native, stack_->lost), stack_->number);
     Open& open = open_[node];
     if (open.stamp != open_stamp_ || open.native != native || open.thread != stack_->thread) {
       open = {stack_->thread, native, open_stamp_, 0};
-      open.cell = cell_of_site(site_number(node, native), stack_->number);
+      open.cell = cell_of_site(site_number(node, native, 0), stack_->number);
     }
     return open.cell;
   }
 
-  uint32_t site_number(uint32_t node, uint32_t native) {
+  uint32_t site_number(uint32_t node, uint32_t native, uint32_t lost_place) {
     const auto generation = uint32_t(generations.size() - 1);
     const uint32_t thread = stack_->thread;
     const uint64_t hash = mix(uint64_t(node) << 32 | native, uint64_t(generation) << 32 | thread);
     auto is_same = [&](uint32_t number) {
       const Site& site = sites[number];
       return site.node == node && site.native == native && site.thread == thread &&
-             site.generation == generation;
+             site.generation == generation && site.lost == lost_place;
     };
     uint32_t& number = site_numbers_.at(hash, is_same);
     if (number == 0) {
       number = uint32_t(sites.size());
-      sites.push_back({node, thread, native, generation, memory_map_});
+      sites.push_back({node, thread, native, generation, lost_place, memory_map_});
+      if (lost_place != 0) watch(number, lost_place);
     }
     return number;
   }

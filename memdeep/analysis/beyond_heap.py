@@ -62,7 +62,7 @@ def beyond_heap(
     parents = {phase.outline.parent for phase in phases}
     found = []
     for place, whole in enumerate(phases):
-        if place in parents:
+        if place in parents or whole.parts is None or whole.parts.slack < MIN_BYTES:
             continue
         phase = _without_tables(heap, whole)
         if phase.parts is None or phase.parts.slack < MIN_BYTES:

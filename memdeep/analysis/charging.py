@@ -46,7 +46,7 @@ class Charging:
 
     def __init__(self, tree: StackTree, outlines: Sequence[PhaseOutline], checkpoints: int) -> None:
         self._outlines = outlines
-        self._around = phases_around(outlines, checkpoints)
+        self._checkpoints = checkpoints
         names = {name for outline in outlines for name in outline.threads if name is not None}
         self._numbers = {MAIN_THREAD: _MAIN}
         if has_threads(tree) and names - {MAIN_THREAD}:
@@ -95,6 +95,10 @@ class Charging:
     @cached_property
     def _by_number(self) -> dict[int, str]:
         return {number: name for name, number in self._numbers.items()}
+
+    @cached_property
+    def _around(self) -> list[list[Around]]:
+        return phases_around(self._outlines, self._checkpoints)
 
     @cached_property
     def threads(self) -> Sequence[int]:

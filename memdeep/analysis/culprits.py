@@ -88,6 +88,8 @@ class ChargedLines:
                     lines[line] = _Charge(stack)
                 else:
                     charge.add(stack)
+        if not lines:
+            return ()
         # Of lines that hold the same, the order of their names decides, not that of the capture.
         ranked = sorted(lines.items(), key=_largest_first)[:MAX_CULPRITS]
         return tuple(

@@ -364,6 +364,8 @@ def _beside_spans(top: Rows[_Stretches], checkpoints: Sequence[Checkpoint]) -> R
     sequence of phases: the spans beside them are.
     """
     beside = Rows(_Stretches)
+    if not any(row.kind is PhaseKind.SPAN for row in top):
+        return beside
     last = len(checkpoints) - 1
     is_covered = bytearray(last + 1)
     for row in top:
@@ -424,8 +426,9 @@ def _listed(
     while todo:
         listed = todo.pop()
         found.append(listed)
-        starts = [path[-1] for path in listed.paths]
-        for row in listed.row.inside:
+        inside = list(listed.row.inside)
+        starts = [path[-1] for path in listed.paths] if inside else []
+        for row in inside:
             around = (bisect_right(starts, stretch.start) - 1 for stretch in row.sum)
             paths = [
                 (*listed.paths[place], stretch.start)

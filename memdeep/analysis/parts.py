@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import cache
-from operator import sub
 from typing import NamedTuple
 
 from memdeep.analysis.culprits import ChargedLines, Line
@@ -65,9 +64,8 @@ class Readings:
         if rss_delta is None:
             return None
         if heap_delta is not None and self._readings:
-            ends = [(self._standing(one.start), self._standing(one.end)) for one in stretches]
-            known = [(start, end) for start, end in ends if start is not None and end is not None]
-            if len(known) == len(stretches):
+            known = self._ends(stretches)
+            if known is not None:
                 return _measured(known, rss_delta)
         file = sum_of_known(
             [
@@ -101,9 +99,15 @@ class Readings:
             tracer=reading.tracer_bytes,
         )
 
-    def _standing(self, checkpoint: int) -> _Standing | None:
-        near = self._near(checkpoint)
-        return None if near is None else near.standing
+    def _ends(self, stretches: Sequence[Stretch]) -> list[tuple[_Standing, _Standing]] | None:
+        """Return the figures at both ends of each stretch; None where one is not known."""
+        known = []
+        for one in stretches:
+            start, end = self._near(one.start), self._near(one.end)
+            if start is None or end is None or start.standing is None or end.standing is None:
+                return None
+            known.append((start.standing, end.standing))
+        return known
 
     def _find(self, checkpoint: int) -> _Near | None:
         """Find the reading at ``checkpoint``, or else the one before or after it if it is near."""
@@ -163,9 +167,15 @@ class Readings:
 
 def _measured(ends: Sequence[tuple[_Standing, _Standing]], rss_delta: int) -> Parts:
     """Return the parts of the growth in stretches by the figures at their starts and ends."""
-    changes = [map(sub, end, start) for start, end in ends]
-    alive, resident, *others = map(sum, zip(*changes, strict=True))
-    file, shared, allocator, unseen, tracer = others
+    alive = resident = file = shared = allocator = unseen = tracer = 0
+    for start, end in ends:
+        alive += end[0] - start[0]
+        resident += end[1] - start[1]
+        file += end[2] - start[2]
+        shared += end[3] - start[3]
+        allocator += end[4] - start[4]
+        unseen += end[5] - start[5]
+        tracer += end[6] - start[6]
     untouched = min(0, resident - alive)
     return Parts(
         heap=resident - untouched,
@@ -175,7 +185,7 @@ def _measured(ends: Sequence[tuple[_Standing, _Standing]], rss_delta: int) -> Pa
         untouched=untouched,
         unseen=unseen,
         tracer=tracer,
-        unknown=rss_delta - resident - sum(others),
+        unknown=rss_delta - resident - file - shared - allocator - unseen - tracer,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 from memdeep.analysis.alike import alike, numbered, shared
 from memdeep.analysis.phases import Figures
@@ -137,7 +138,7 @@ def _of_members(summed: Phase, members: Sequence[Phase]) -> Phase:
 def _joined(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
     """Return ``stretches`` in order, those that overlap as one: no byte counts twice."""
     joined: list[Stretch] = []
-    for stretch in sorted(stretches, key=lambda stretch: (stretch.start, stretch.end)):
+    for stretch in sorted(stretches, key=attrgetter("start", "end")):
         if joined and stretch.start < joined[-1].end:
             last = joined[-1]
             end = max(last.end, stretch.end)

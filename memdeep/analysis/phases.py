@@ -15,7 +15,7 @@ from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.outline import with_overlaps
 from memdeep.analysis.own_heap import OwnHeap, own_heaps
 from memdeep.analysis.parts import Readings
-from memdeep.analysis.trend import trend
+from memdeep.analysis.trend import MIN_REPEATS, trend
 from memdeep.analysis.workers import Workers
 from memdeep.model import (
     Checkpoint,
@@ -75,6 +75,7 @@ class Figures:
         self._readings = Readings(run.checkpoints, heap.of_program, self._lines)
         self._workers = Workers(run, heap)
         self._passed = None if heap.transients is None else _Passed(heap, heap.transients)
+        self._least_bytes = round(MIN_CULPRIT_SHARE * (heap.peak_bytes or 0))
         self._largest: dict[int, list[LargeAllocation]] = {}  # by birth
         for one in heap.largest or ():
             self._largest.setdefault(one.born, []).append(one)
@@ -104,8 +105,9 @@ class Figures:
                 heap = self._phase_heap(outline, height, account)
             shares: tuple[GroupShare, ...] = ()
             # Which phase of which thread a process belongs to is not known.
-            if heap is not None and its_own is None:
-                shares = self._workers.shares(by_process[place], heap.peak)
+            of_workers = by_process[place]
+            if heap is not None and its_own is None and of_workers is not None:
+                shares = self._workers.shares(of_workers, heap.peak)
             phase = _phase(self._readings, outline, heap, its_own, shares)
             figured.append(_with_pss(phase, self._workers.pss_delta(outline.stretches)))
         return tuple(figured)
@@ -121,11 +123,13 @@ class Figures:
         return _Account(moved, passed, largest)
 
     def _largest_in(self, stretches: Sequence[Stretch]) -> list[LargeAllocation]:
+        known = self._largest
         return [
             one
             for stretch in stretches
-            for segment in stretch.segments
-            for one in self._largest.get(segment, ())
+            for segment in range(stretch.start + 1, stretch.end + 1)
+            if segment in known
+            for one in known[segment]
         ]
 
     def _phase_heap(self, outline: PhaseOutline, height: _Height, account: _Account) -> PhaseHeap:
@@ -137,8 +141,10 @@ class Figures:
             churn_bytes = moved.churn_bytes + account.passed[0]
             allocations = moved.churn_allocations + account.passed[1]
             allocations += sum([stack.allocations for stack in moved.retained])
-        least_bytes = round(MIN_CULPRIT_SHARE * (self.heap.peak_bytes or 0))
-        shares = self._readings.resident_shares(outline.stretches[-1].end)
+        least_bytes = self._least_bytes
+        shares = None
+        if moved.retained:
+            shares = self._readings.resident_shares(outline.stretches[-1].end)
         return PhaseHeap(
             start_bytes=height.start,
             end_bytes=height.end,
@@ -171,17 +177,18 @@ def _phase(
 ) -> Phase:
     checkpoints = readings.checkpoints
     ends = [(checkpoints[s.start], checkpoints[s.end]) for s in outline.stretches]
-    rss_deltas = _rss_deltas(checkpoints, outline)
+    rss_deltas = tuple([_difference(start.rss_bytes, end.rss_bytes) for start, end in ends])
     rss_delta = sum_of_known(rss_deltas)
     # The RSS is that of the process: where others moved memory too, nothing tells whose it is.
     parts = None
     if own is None or not own.is_shared:
-        of_workers = sum([share.delta_bytes for share in workers])
-        of_program = None if heap is None else heap.delta_bytes - of_workers
+        of_program = None if heap is None else heap.delta_bytes
+        if of_program is not None and workers:
+            of_program -= sum([share.delta_bytes for share in workers])
         parts = readings.parts(outline.stretches, rss_delta, of_program)
     return Phase(
         outline=outline,
-        duration_s=sum(max(0.0, end.time_s - start.time_s) for start, end in ends),
+        duration_s=sum([max(0.0, end.time_s - start.time_s) for start, end in ends]),
         rss_start_bytes=ends[0][0].rss_bytes,
         rss_end_bytes=ends[-1][1].rss_bytes,
         rss_delta_bytes=rss_delta,
@@ -207,10 +214,12 @@ def _with_pss(phase: Phase, grown: int | None) -> Phase:
     return replace(phase, workers_pss_delta_bytes=grown, explained_ratio=ratio)
 
 
-def _rss_deltas(checkpoints: Sequence[Checkpoint], outline: PhaseOutline) -> tuple[int | None, ...]:
-    return tuple(
-        _difference(checkpoints[one.start].rss_bytes, checkpoints[one.end].rss_bytes)
-        for one in outline.stretches
+def _rss_delta(checkpoints: Sequence[Checkpoint], outline: PhaseOutline) -> int | None:
+    return sum_of_known(
+        [
+            _difference(checkpoints[one.start].rss_bytes, checkpoints[one.end].rss_bytes)
+            for one in outline.stretches
+        ]
     )
 
 
@@ -229,6 +238,8 @@ def _explained(parts: Parts | None, rss_delta: int | None) -> float | None:
 
 
 def _trend(deltas: Sequence[int | None]) -> Trend | None:
+    if len(deltas) < MIN_REPEATS:
+        return None
     known = [delta for delta in deltas if delta is not None]
     return trend(known) if len(known) == len(deltas) else None
 
@@ -258,10 +269,12 @@ class _Passed:
 
     def within(self, stretches: Sequence[Stretch]) -> tuple[int, int]:
         sizes, counts = self._sizes, self._counts
-        return (
-            sum([sizes[one.end] - sizes[one.start] for one in stretches]),
-            sum([counts[one.end] - counts[one.start] for one in stretches]),
-        )
+        size = count = 0
+        for one in stretches:
+            start, end = one.start, one.end
+            size += sizes[end] - sizes[start]
+            count += counts[end] - counts[start]
+        return size, count
 
 
 class _Height(NamedTuple):
@@ -287,12 +300,17 @@ def _height(
     """Find the height of the heap in a phase; None if not all of it was traced."""
     stretches, at = outline.stretches, heap.at_checkpoints
     start, end = at[stretches[0].start], at[stretches[-1].end]
-    deltas = [_difference(at[stretch.start], at[stretch.end]) for stretch in stretches]
-    known = tuple([delta for delta in deltas if delta is not None])
-    if peak is None or start is None or end is None or len(known) < len(deltas):
+    if peak is None or start is None or end is None:
         return None
     if not all(map(heap.is_traced, stretches)):
         return None
+    if len(stretches) == 1:  # as most are, where there are very many
+        known: tuple[int, ...] = (end - start,)
+    else:
+        deltas = [_difference(at[stretch.start], at[stretch.end]) for stretch in stretches]
+        known = tuple([delta for delta in deltas if delta is not None])
+        if len(known) < len(deltas):
+            return None
     if own is None:
         return _Height(start, end, known, peak)
     known = tuple(own.deltas.values())
@@ -333,7 +351,7 @@ def _telling(
         is_beside_others = outline.parent is None and outline.thread is not None
         moved = 0
         if not is_beside_others:
-            moved = abs(sum_of_known(_rss_deltas(checkpoints, outline)) or 0)
+            moved = abs(_rss_delta(checkpoints, outline) or 0)
         if height is not None:
             moved = max(moved, abs(height.delta))
             if not is_beside_others or height.process_peak is not None:

@@ -132,13 +132,14 @@ class Part:
 class LostLines:
     """Bytes that a thread allocated without a Python frame, after it had had one.
 
-    The first were allocated before the checkpoint ``before``. ``thread`` is its name, or None for
-    the main thread.
+    The first were allocated before the checkpoint ``before``; ``most_bytes`` were alive at one
+    time. ``thread`` is its name, or None for the main thread.
     """
 
     thread: str | None
     before: int
     bytes: int
+    most_bytes: int
 
 
 @frozen
@@ -188,18 +189,18 @@ def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -
     at the next checkpoint only.
     """
     peaks = dict(heap.peaks)
+    first, last = heap.part.first, heap.part.last
     for place, stretches in enumerate(groups):
-        covered = [
-            checkpoint - heap.part.first
-            for stretch in stretches
-            if heap.part.holds(stretch)
-            for checkpoint in range(stretch.start, stretch.end + 1)
-        ]
-        if covered:
-            highest = max(covered, key=heap.at_checkpoints.__getitem__)
-            size = heap.at_checkpoints[highest]
-            if place not in peaks or peaks[place].bytes < size:
-                peaks[place] = Peak(size, None, heap.lifetimes.alive_at(heap.part.first + highest))
+        known = peaks.get(place)
+        size, highest = -1 if known is None else known.bytes, None
+        for stretch in stretches:
+            if first <= stretch.start and stretch.end <= last:
+                start, end = stretch.start - first, stretch.end - first + 1
+                height = max(heap.at_checkpoints[start:end])
+                if height > size:
+                    size, highest = height, heap.at_checkpoints.index(height, start, end)
+        if highest is not None:
+            peaks[place] = Peak(size, None, heap.lifetimes.alive_at(first + highest))
     return replace(heap, peaks=peaks)
 
 
@@ -265,5 +266,7 @@ def _peak(parts: Sequence[HeapPart], place: int, stretches: Sequence[Stretch]) -
     for stretch in stretches:
         if not any(heap.part.holds(stretch) for heap in parts):
             return None
+    if len(parts) == 1:
+        return parts[0].peaks.get(place)
     peaks = [heap.peaks[place] for heap in parts if place in heap.peaks]
     return max(peaks, key=lambda peak: peak.bytes, default=None)

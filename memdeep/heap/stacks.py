@@ -53,6 +53,11 @@ class StackTreeBuilder:
         """Return the tree of everything added."""
         return StackTree(tuple(self._frames), self._parents, self._frame_ids)
 
+    def recordings(self) -> bytes:
+        """Mark with 1 each node that stands for the recording by memdeep."""
+        own = self._frames.get(OWN_FRAME)
+        return bytes([frame_id == own for frame_id in self._frame_ids])
+
     def python_frame(self, raw: RawFrame) -> Frame:
         """Return a Python frame with its origin."""
         return Frame(*raw, self._origins.of(raw[1]))

@@ -23,7 +23,7 @@ def missed(heaps: Sequence[HeapPart], points: Sequence[Checkpoint]) -> Iterator[
         for lost in heap.lost_lines:
             # Of the smallest stacks nobody knows whose they are: a tenth may be left.
             is_explained = lost.bytes * 9 <= heap.sub_interpreter_bytes * 10
-            if lost.bytes >= LEAST_LOST_BYTES and not is_explained:
+            if lost.most_bytes >= LEAST_LOST_BYTES and not is_explained:
                 yield _lost(lost, points)
     unseen = [heap.unseen_frees for heap in heaps if heap.unseen_frees is not None]
     size_bytes = sum(frees.bytes for frees in unseen)
@@ -35,10 +35,10 @@ def missed(heaps: Sequence[HeapPart], points: Sequence[Checkpoint]) -> Iterator[
 def _lost(lost: LostLines, points: Sequence[Checkpoint]) -> Statement:
     after, before = (points[place].label for place in (lost.before - 1, lost.before))
     if lost.thread is None:
-        return state("problem.lost_lines", size_bytes=lost.bytes, after=after, before=before)
+        return state("problem.lost_lines", size_bytes=lost.most_bytes, after=after, before=before)
     return state(
         "problem.lost_lines_of_thread",
-        size_bytes=lost.bytes,
+        size_bytes=lost.most_bytes,
         thread=lost.thread,
         after=after,
         before=before,

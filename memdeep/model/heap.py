@@ -334,7 +334,8 @@ class Heap:
     nothing was traced. ``traced`` are the stretches that were traced: each counts its heap from
     zero.
 
-    ``lifetimes`` outlived the segment they were allocated in, ``transients`` did not. ``largest``
+    ``lifetimes`` outlived the segment they were allocated in, ``transients`` did not; what passed
+    while memdeep recorded a checkpoint is in neither. ``largest``
     are the largest single allocations of each segment, at most 20. ``transients`` and ``largest``
     are None if the reader cannot know them. ``problems`` are sentences on what could not be read.
     ``residency`` are the readings of the mappings, by checkpoint; there are few, or none.

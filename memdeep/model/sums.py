@@ -25,8 +25,7 @@ class Tally(dict[Key, tuple[int, int]]):
 
 def sum_of_known(figures: Sequence[int | None]) -> int | None:
     """Return the sum of ``figures``, or None if one of them is None."""
-    known = [figure for figure in figures if figure is not None]
-    return sum(known) if len(known) == len(figures) else None
+    return None if None in figures else sum(filter(None, figures))
 
 
 def stacks_of(tally: Tally[int]) -> tuple[StackBytes, ...]:

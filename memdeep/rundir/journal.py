@@ -165,7 +165,7 @@ def decode(content: bytes) -> "tuple[list[Event], int]":
     """
     import json
 
-    decoded = json.JSONDecoder().decode  # what `json.loads` is without a guess at the encoding
+    read_one = json.JSONDecoder().raw_decode  # what `json.loads` calls, without its checks
     events = []
     damaged = 0
     lines = content.split(b"\n")
@@ -173,7 +173,11 @@ def decode(content: bytes) -> "tuple[list[Event], int]":
         if not line:
             continue
         try:
-            events.append(Event(decoded(line.decode("utf-8", "surrogatepass"))))
+            text = line.decode("utf-8", "surrogatepass").strip(" \t\r")
+            fields, end = read_one(text)
+            if end != len(text):
+                raise ValueError("more than one value")
+            events.append(Event(fields))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             is_last = number == len(lines) - 1
             damaged += not (is_last and line.startswith(b"{") and b"\0" not in line)

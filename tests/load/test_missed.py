@@ -30,9 +30,9 @@ def part(
 
 def test_lost_lines_name_the_checkpoints_around_the_first() -> None:
     lost = (
-        LostLines(None, 1, LEAST_LOST_BYTES),
-        LostLines("loader", 2, LEAST_LOST_BYTES),
-        LostLines("quiet", 2, LEAST_LOST_BYTES - 1),
+        LostLines(None, 1, 9 * LEAST_LOST_BYTES, LEAST_LOST_BYTES),
+        LostLines("loader", 2, LEAST_LOST_BYTES, LEAST_LOST_BYTES),
+        LostLines("quiet", 2, 9 * LEAST_LOST_BYTES, LEAST_LOST_BYTES - 1),
     )
     points = [checkpoint(place, label) for place, label in enumerate(["begin", "middle", "end"])]
     assert list(missed([part(lost)], points)) == [
@@ -57,7 +57,7 @@ def test_unseen_frees_of_all_captures_count_together() -> None:
 
 def test_what_sub_interpreters_allocated_is_not_said_twice() -> None:
     points = [checkpoint(0), checkpoint(1)]
-    lost = (LostLines(None, 1, 10 * LEAST_LOST_BYTES),)
+    lost = (LostLines(None, 1, 10 * LEAST_LOST_BYTES, LEAST_LOST_BYTES),)
     said = list(missed([part(lost, in_subs=9 * LEAST_LOST_BYTES)], points))
     assert said == [state("problem.sub_interpreters", size_bytes=9 * LEAST_LOST_BYTES)]
     said = list(missed([part(lost, in_subs=8 * LEAST_LOST_BYTES)], points))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-from running import PROGRAMS, environment, memdeep_command, read_json
+from running import PROGRAMS, RunMemdeep, environment, memdeep_command, read_json
 
 MB = 1 << 20
 NOISE = 1 * MB  # the program reads the kernel's figures itself, which takes some memory
@@ -136,6 +137,36 @@ def test_what_is_explained_is_never_more_than_all(accounts: Accounts) -> None:
         for ratio in (phase["explained_ratio"], phase["named_ratio"]):
             assert ratio is None or ratio <= 1
             assert ratio is None or phase["rss_delta_bytes"] >= MB
+
+
+QUIET = """\
+import mmap
+
+from memdeep import checkpoint, phase
+
+for _ in range(1000):
+    checkpoint("point")
+for number in range(1000):
+    with phase("step"):
+        if number == 500:  # for this the mappings are read at the end of the phase
+            kept = mmap.mmap(-1, 8 << 20)
+"""
+
+
+@pytest.mark.parametrize("native", ["--native", "--no-native"])
+def test_what_a_checkpoint_takes_for_itself_is_not_the_programs(
+    native: str, run_memdeep: RunMemdeep, tmp_path: Path
+) -> None:
+    (tmp_path / "quiet.py").write_text(QUIET)
+    out = tmp_path / "run"
+    run_memdeep("run", native, "-o", str(out), str(tmp_path / "quiet.py"))
+    phases = {phase["name"]: phase for phase in read_json(out / "report.json")["phases"]}
+    for name, mapped in (("point → point", 0), ("step", 8 * MB)):
+        phase = phases[name]
+        assert 0 <= phase["heap_delta_bytes"] - mapped <= 1000  # a lock's byte, once a repeat
+        assert 0 <= phase["allocated_bytes"] - mapped <= 1000
+        assert phase["churn_bytes"] == 0
+        assert [one["bytes"] for one in phase["culprits"]] == [mapped] * bool(mapped)
 
 
 def test_a_cgroup_of_its_own_moves_with_the_anonymous_memory(accounts: Accounts) -> None:

@@ -72,11 +72,12 @@ class CheckpointAxis:
                 highest[ends]
                 for stretch in stretches
                 if self._part.holds(stretch)
-                for ends in stretch.segments
+                for ends in range(stretch.start + 1, stretch.end + 1)
                 if ends in highest
             ]
             if windows:
-                chosen[place] = max(windows, key=heights.__getitem__)
+                one = windows[0] if len(windows) == 1 else max(windows, key=heights.__getitem__)
+                chosen[place] = one
         return chosen
 
     def own_peaks(

@@ -47,6 +47,10 @@ class ReplayedLifetimes:
         other = fine if coarse is None else packed(coarse, "I")
         return ReplayedLifetimes(self.rows.charged(fine, other, small))
 
+    def without(self, is_out: bytes) -> ReplayedLifetimes:
+        """Return the rows of all nodes but those that have a byte other than 0 in ``is_out``."""
+        return ReplayedLifetimes(self.rows.without(is_out)) if any(is_out) else self
+
     def size_of_rank(self, rank: int) -> int:
         return self.rows.size_of_rank(rank)
 
@@ -174,7 +178,7 @@ _NODE_BYTES = 4  # of one node in a column
 def _by_phase(columns: Mapping[str, bytes], sizes: bytes) -> Iterator[tuple[StackBytes, ...]]:
     """Yield the stacks of each phase, of which ``sizes`` has the number."""
     stacks = _stacks(**columns)
-    return (tuple(islice(stacks, size)) for size in unsigned(sizes))
+    return (tuple(islice(stacks, size)) if size else () for size in unsigned(sizes))
 
 
 def _stacks(node: bytes, held: bytes, count: bytes) -> Iterator[StackBytes]:

@@ -137,6 +137,7 @@ class ReplayReader:
         nodes = site_nodes(trace, builder, hybrid, names_of_threads, part.owner)
         on_step("Adding up what each stack held")
         lifetimes, transients = trace.at_checkpoints(nodes, axis.ends)
+        transients = transients.without(builder.recordings())
         at_checkpoints = tuple(lifetimes.heap_at(part.last + 1)[part.first :])
         at_peaks = dict(zip(segments, trace.at_peaks(segments, nodes), strict=True))
         heap = HeapPart(
@@ -215,7 +216,7 @@ def _lost_lines(
             identifier, _ = trace.threads[lost.thread]
             is_main = identifier == trace.header.main_thread
             name = None if is_main else thread_name(trace, lost.thread, names)
-            yield LostLines(name, ends[lost.segment], lost.bytes)
+            yield LostLines(name, ends[lost.segment], lost.bytes, lost.most_bytes)
 
 
 def _of_sub_interpreters(trace: Trace, hybrid: Mapping[int, Sequence[RawFrame]]) -> Iterator[int]:

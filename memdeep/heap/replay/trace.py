@@ -117,12 +117,13 @@ class Module:
 class Lost(NamedTuple):
     """Bytes that a thread allocated without a Python frame, after it had had one.
 
-    ``segment`` is that of the first.
+    ``segment`` is that of the first, ``most_bytes`` were alive at one time.
     """
 
     thread: int
     segment: int
     bytes: int
+    most_bytes: int
 
 
 class NativeFrames(Protocol):
@@ -189,6 +190,7 @@ class Trace:
             unsigned(columns["lost_thread"]),
             unsigned(columns["lost_segment"]),
             unsigned_long(columns["lost_bytes"]),
+            unsigned_long(columns["lost_most"]),
         )
         self.lost = tuple(map(Lost, *lost))
         self.node_parents: Column = unsigned(columns["node_parent"])

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from json.encoder import encode_basestring
 
 from memdeep.model import Checkpoint, Report
-from memdeep.report.json.records import Encoded, encoded
+from memdeep.report.json.records import Encoded
 
 MAX_LISTED = 62_000  # about 130 bytes each: the document stays below 10 MB
 WANTED = 30_000  # of more than that; those whose labels come once or twice are all listed
@@ -53,15 +53,14 @@ class Checkpoints:
 
     def encoded(self) -> Iterator[Encoded]:
         """Yield each listed checkpoint as an object, with only what the schema asks for."""
-        text = lru_cache(maxsize=1024)(encoded)
         points, at_checkpoints = self._report.run.checkpoints, self._report.heap.at_checkpoints
         for place, point in enumerate(map(points.__getitem__, self._listed), self._before):
             time_s = round(point.time_s + self._start_s, 6)
             yield Encoded(
-                f'{{"index":{place},"label":{text(point.label)},"note":{text(point.note)},'
+                f'{{"index":{place},"label":{encode_basestring(point.label)},"note":{_text(point.note)},'
                 f'"time_s":{time_s},"rss_bytes":{_figure(point.rss_bytes)},'
                 f'"heap_bytes":{_figure(at_checkpoints[point.index])},'
-                f'"thread":{text(point.thread)},"process":{self._process}}}'
+                f'"thread":{_text(point.thread)},"process":{self._process}}}'
             )
 
 
@@ -102,6 +101,10 @@ def _highest(report: Report) -> tuple[int, int]:
     at_checkpoints = report.heap.at_checkpoints
     heap = max(range(len(at_checkpoints)), key=lambda place: at_checkpoints[place] or 0)
     return max(report.run.checkpoints, key=resident).index, heap
+
+
+def _text(text: str | None) -> str:
+    return "null" if text is None else encode_basestring(text)
 
 
 def _figure(figure: int | None) -> str:

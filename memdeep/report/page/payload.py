@@ -12,8 +12,8 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from memdeep.analysis.by_line import LineBytes
@@ -23,15 +23,12 @@ from memdeep.model import (
     Frame,
     Lifetimes,
     Origin,
-    Parts,
     Pattern,
     Phase,
     PhaseHeap,
     Report,
     Sample,
-    Trend,
 )
-from memdeep.model.sums import sum_of_known
 from memdeep.report import processes, workers
 from memdeep.report.page import layers as process_layers
 from memdeep.report.page.layers import Layers
@@ -112,9 +109,9 @@ def unpack(block: str) -> Json:
 
 def _pack(fields: Json) -> str:
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    # No time of day in it: the same report is the same page. A higher level took twice to three
-    # times as long for a hundredth of the size.
-    packed = gzip.compress(text.encode("utf-8", "replace"), compresslevel=6, mtime=0)
+    # No time of day in it: the same report is the same page. Higher levels took twice to six times
+    # as long for some hundredths of the size.
+    packed = gzip.compress(text.encode("utf-8", "replace"), compresslevel=4, mtime=0)
     return base64.b64encode(packed).decode("ascii")
 
 
@@ -354,15 +351,7 @@ def _phase_columns(table: PhasesOfPage, lines: LineBytes) -> Json:
     outlines = [phase.outline for phase in phases]
     culprits = [phase.main_culprit for phase in phases]
 
-    def of_heap(figure: Callable[[PhaseHeap], int | None]) -> list[int | None]:
-        return [None if phase.heap is None else figure(phase.heap) for phase in phases]
-
-    def of_trend(figure: Callable[[Trend], int]) -> list[int | None]:
-        return [None if phase.trend is None else figure(phase.trend) for phase in phases]
-
-    def of_parts(figure: Callable[[Parts], int | None]) -> list[int | None]:
-        return [None if phase.parts is None else figure(phase.parts) for phase in phases]
-
+    trends = [phase.trend for phase in phases]
     return {
         "name": [plain(outline.name) for outline in outlines],
         "kind": [outline.kind.value for outline in outlines],
@@ -383,25 +372,16 @@ def _phase_columns(table: PhasesOfPage, lines: LineBytes) -> Json:
         "traced": [phase.heap is not None for phase in phases],
         "duration": [round(phase.duration_s, 6) for phase in phases],
         "rss": [phase.rss_delta_bytes for phase in phases],
-        "heap": [phase.heap_delta_bytes for phase in phases],
-        "peak": of_heap(lambda heap: heap.peak.bytes),
-        "allocated": of_heap(lambda heap: heap.allocated_bytes),
-        "freed": of_heap(lambda heap: sum_of_known([heap.freed_bytes, heap.churn_bytes])),
-        "churn": of_heap(lambda heap: heap.churn_bytes),
+        **_figures(
+            _HEAP, [None if phase.heap is None else _of_heap(phase.heap) for phase in phases]
+        ),
         "explained": [phase.explained_ratio for phase in phases],
         "deltas": [_deltas(phase) for phase in phases],
-        "slope": of_trend(lambda trend: trend.slope_bytes),
-        "warmUp": of_trend(lambda trend: trend.warm_up_bytes),
-        "parts": {
-            "resident": of_parts(lambda parts: parts.resident_heap),
-            "untouched": of_parts(lambda parts: parts.untouched),
-            "file": of_parts(lambda parts: parts.file),
-            "shared": of_parts(lambda parts: parts.shared),
-            "allocator": of_parts(lambda parts: parts.allocator),
-            "unseen": of_parts(lambda parts: parts.unseen),
-            "tracer": of_parts(lambda parts: parts.tracer),
-            "unknown": of_parts(lambda parts: parts.unknown),
-        },
+        "slope": [None if trend is None else trend.slope_bytes for trend in trends],
+        "warmUp": [None if trend is None else trend.warm_up_bytes for trend in trends],
+        "parts": _figures(
+            _PARTS, [None if phase.parts is None else _of_parts(phase.parts) for phase in phases]
+        ),
         "overlaps": [outline.overlaps for outline in outlines],
         "sharesRss": [phase.shares_rss for phase in phases],
         "culprit": [-1 if item is None else lines.place(item.frame) for item in culprits],
@@ -409,6 +389,25 @@ def _phase_columns(table: PhasesOfPage, lines: LineBytes) -> Json:
         "culpritShare": [None if item is None else item.share for item in culprits],
         **_workers(phases),
     }
+
+
+_HEAP = ("heap", "peak", "allocated", "freed", "churn")
+_PARTS = ("resident", "untouched", "file", "shared", "allocator", "unseen", "tracer", "unknown")
+
+
+def _of_heap(heap: PhaseHeap) -> tuple[int | None, ...]:
+    churn, freed = heap.churn_bytes, heap.gross_freed_bytes
+    return heap.delta_bytes, heap.peak.bytes, heap.allocated_bytes, freed, churn
+
+
+_of_parts = attrgetter("resident_heap", *_PARTS[1:])
+
+
+def _figures(names: Sequence[str], rows: Iterable[tuple[int | None, ...] | None]) -> Json:
+    """Return a column by name; a row that is None has no figures."""
+    width = len(names)
+    none = (None,) * width
+    return dict(zip(names, _columns((row or none for row in rows), width), strict=True))
 
 
 def _workers(phases: Sequence[Phase]) -> Json:
@@ -433,9 +432,9 @@ def _workers(phases: Sequence[Phase]) -> Json:
 
 def _deltas(phase: Phase) -> Sequence[int]:
     """Return the growth of each repeat; for many repeats, the largest in groups of neighbours."""
-    deltas = phase.rss_deltas_bytes if phase.heap is None else phase.heap.deltas_bytes
-    known = [delta for delta in deltas if delta is not None]
     if phase.repeats < 2:
         return ()
+    deltas = phase.rss_deltas_bytes if phase.heap is None else phase.heap.deltas_bytes
+    known = [delta for delta in deltas if delta is not None]
     size = -(-len(known) // MAX_TREND_POINTS) or 1
     return [max(known[start : start + size]) for start in range(0, len(known), size)]

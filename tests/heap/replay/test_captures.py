@@ -26,6 +26,7 @@ from memdeep.heap.memray.reader import MemrayReader
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import HeapPart, Part
 from memdeep.heap.replay.engine import replay
+from memdeep.heap.replay.nodes import site_nodes
 from memdeep.heap.replay.reader import ReplayReader
 from memdeep.heap.replay.trace import Cut, Trace
 from memdeep.heap.stacks import StackTreeBuilder
@@ -358,6 +359,12 @@ def test_a_part_counts_only_the_checkpoints_it_was_given(
     unseal(run_dir.path)
     trace = replay(run_dir.capture(), quiet)
     known = list(trace.sequences)[1:]
+    whole = StackTreeBuilder(Origins())
+    nodes = site_nodes(trace, whole, {}, set())
+    all_rows = trace.at_checkpoints(nodes, range(1, len(trace.sequences) + 1))
+    assert sum(life.bytes for rows in all_rows for life in rows) == trace.totals.allocated_bytes
+    recordings = whole.recordings()
+    of_program = sum(life.bytes for rows in all_rows for life in rows if not recordings[life.node])
     heaps = {}
     for chosen in (known, known[::2], []):
         part = Part(run_dir.capture(), 0, len(chosen) + 1, len(chosen), frozenset(chosen))
@@ -367,8 +374,10 @@ def test_a_part_counts_only_the_checkpoints_it_was_given(
         heap = ReplayReader(part.capture, changes).read_part(part, [], builder, 0, quiet)
         heaps[len(chosen)] = heap
         assert heap.at_checkpoints[-1] == trace.totals.heap_bytes
-        gross = sum(life.bytes for life in heap.lifetimes)
-        gross += sum(one.bytes for one in heap.transients or ())
-        assert gross == trace.totals.allocated_bytes
+        own = builder.recordings()
+        passed = [life.bytes for life in heap.transients or () if not own[life.node]]
+        assert len(passed) == len(heap.transients or ())
+        gross = sum(passed) + sum(life.bytes for life in heap.lifetimes if not own[life.node])
+        assert gross == of_program
     every = heaps[len(known)].at_checkpoints
     assert heaps[len(known[::2])].at_checkpoints == (*every[:-1][0:1], *every[1:-1:2], every[-1])

@@ -80,6 +80,13 @@ def test_small_ones_may_go_elsewhere(
         assert compiled(plain).size_of_rank(rank) == plain.size_of_rank(rank) == size
 
 
+@given(plain=lifetimes(), is_out=st.binary(min_size=NODES, max_size=NODES))
+def test_places_may_be_left_out(plain: LifetimeList, is_out: bytes) -> None:
+    assert list(compiled(plain).without(is_out)) == [
+        life for life in plain if not is_out[life.node]
+    ]
+
+
 def test_many_rows_are_added_up() -> None:
     plain = LifetimeList(
         tuple(Lifetime(n % 700, 1 + n % 11, None if n % 3 else 20, n, 1) for n in range(50_000))
