@@ -163,8 +163,9 @@ def test_what_a_checkpoint_takes_for_itself_is_not_the_programs(
     phases = {phase["name"]: phase for phase in read_json(out / "report.json")["phases"]}
     for name, mapped in (("point → point", 0), ("step", 8 * MB)):
         phase = phases[name]
-        assert 0 <= phase["heap_delta_bytes"] - mapped <= 1000  # a lock's byte, once a repeat
-        assert 0 <= phase["allocated_bytes"] - mapped <= 1000
+        # A byte of a lock, once a repeat, and what is made once.
+        assert 0 <= phase["heap_delta_bytes"] - mapped <= 4000
+        assert 0 <= phase["allocated_bytes"] - mapped <= 4000
         assert phase["churn_bytes"] == 0
         assert [one["bytes"] for one in phase["culprits"]] == [mapped] * bool(mapped)
 
