@@ -3,12 +3,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+DOCS := .venv-docs
 STAMP := $(VENV)/.installed
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint format types house bench fuzz soak screenshots test-pythons
-.PHONY: test-sid test-cpython test-engines browser clean
+.PHONY: test-sid test-cpython test-engines browser clean showcase docs wheels
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +58,18 @@ soak: $(STAMP) ## Kill threads of checkpoints at random times, SOAK_RUNS times (
 
 screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be looked at
 	PYTHONPATH=tests/support $(BIN)/python tests/screenshots.py
+
+showcase: $(STAMP) browser ## Make the README's pictures and the sample report again, of a real run
+	PYTHONPATH=tests/support $(BIN)/python tests/showcase.py
+
+docs: $(DOCS)/.installed ## Build the documentation into build/site
+	$(DOCS)/bin/python -m mkdocs build --strict --quiet
+	@echo "Documentation: build/site/index.html"
+
+$(DOCS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
 
 test-pythons: ## Run the tests on every supported Python that pyenv has
 	./tests/each_python.sh
