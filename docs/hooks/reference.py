@@ -16,7 +16,7 @@ from typing import Any
 
 import memdeep
 from memdeep.cli import help
-from memdeep.cli.options import OF_REPORTS, OPTIONS, Option, Place, toml_text
+from memdeep.cli.options import OF_REPORTS, OPTIONS, Option, Place
 
 SCHEMA = Path(memdeep.__file__).parent / "schema" / "report-2.schema.json"
 WHERE = {
@@ -85,10 +85,16 @@ def _row(option: Option) -> str:
         shown += f", {_code(f'--no-{option.name}')}"
     if option in OF_REPORTS:
         shown += " †"
-    default = option.default_words or (
-        "" if option.default in (None, ()) else toml_text(option.default)
-    )
+    default = option.default_words or _default(option)
     return f"| {shown} | {_cell(option.does)} | {_cell(default)} |"
+
+
+def _default(option: Option) -> str:
+    if option.default in (None, ()):
+        return ""
+    if isinstance(option.default, bool):
+        return "yes" if option.default else "no"
+    return str(option.default)
 
 
 def python() -> str:
@@ -178,4 +184,4 @@ def _cell(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    return f"`{text.replace('|', chr(92) + '|')}`"
+    return f"`{text}`"
