@@ -83,7 +83,7 @@ def terminal_picture(run_dir: Path) -> str:
     english = language("en")
     console.print(Text.assemble(("$ ", "bold green"), COMMAND))
     console.print(terminal.verdict(report, console.width, english), highlight=False)
-    console.print(Text("\n").append_text(Text("Report: ")).append(str(SHOWN_PLACE)))
+    console.print(Text("\n").append_text(Text("Report: ")).append(f"{SHOWN_PLACE}\n"))
     drawn = console.export_svg(title="memdeep", unique_id="memdeep")
     for pattern in (SVG_FONT, SVG_CLIP):
         drawn = pattern.sub("", drawn)
