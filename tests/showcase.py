@@ -102,10 +102,9 @@ def photograph(page: Path, profile: Path) -> None:
         reader = Reader(driver)
         resize(reader, *PICTURE)
         for theme in ("light", "dark"):
+            feature = {"name": "prefers-color-scheme", "value": theme}
+            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
             reader.open(page)
-            reader.click(f"[data-set-theme={theme}]")
-            reader.click("[data-set-language=en]")
-            reader.wait(lambda: reader.run("return scrollTo(0, 0), true"))
             reader.run("return new Promise((done) => setTimeout(done, 600))")
             shot = driver.execute_cdp_cmd(
                 "Page.captureScreenshot", {"format": "webp", "quality": 80}
