@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from memdeep.cli import help
 from memdeep.cli.options import OF_REPORTS, OPTIONS, Option, Place
 
 SCHEMA = Path(memdeep.__file__).parent / "schema" / "report-2.schema.json"
+WITH_OPTIONS = ("run", "report")  # which have a page of their own
 WHERE = {
     Place.PROGRAM: "What is recorded in the program",
     Place.RUN: "Around the program",
@@ -49,15 +53,24 @@ def pages() -> dict[str, str]:
 
 
 def commands() -> str:
-    """Return the page of commands: what each does, examples, exit status."""
-    parts = ["# Commands", f"{help.DESCRIPTION} `memdeep COMMAND --help` says the same."]
+    """Return the page of commands: what each does, how it is called, examples, exit status."""
+    parts = ["# Commands", help.DESCRIPTION]
     for name, summary in help.COMMANDS.items():
-        parts += [f"## memdeep {name}", f"{summary[0].upper()}{summary[1:]}."]
-        if name in ("run", "report"):
-            parts.append("It takes [options](options.md).")
-        if help.OF_COMMANDS[name]:
+        parts.append(f"## memdeep {name}")
+        if name in WITH_OPTIONS:
+            parts += [f"{summary[0].upper()}{summary[1:]}.", "It takes [options](options.md)."]
             parts.append(f"```text\n{help.OF_COMMANDS[name]}\n```")
+        else:
+            parts.append(f"```text\n{_help(name)}\n```")
     return _page(parts)
+
+
+def _help(command: str) -> str:
+    """Return what `memdeep COMMAND --help` prints at 80 columns."""
+    words = [sys.executable, "-m", "memdeep", command, "--help"]
+    plain = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(words, env=plain, stdout=subprocess.PIPE, check=True)
+    return done.stdout.decode().rstrip()
 
 
 def options() -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from running import ROOT, TESTS, environment
-from shown import blocks, follow
+from shown import blocks, commands, follow
 
 import memdeep
 from memdeep.cli.help import COMMANDS
@@ -64,6 +64,12 @@ def test_what_a_page_shows_works(page: Path, tmp_path: Path) -> None:
     follow(page, tmp_path)
 
 
+def test_no_command_is_left_out() -> None:
+    """Those of the README and of the tutorial in 中文 are tried elsewhere, or are the same."""
+    tried = {*FOLLOWED, DOCS / "zh" / "tutorial.md", ROOT / "README.md"}
+    assert not [page for page in {*PAGES} - tried if commands(page)]
+
+
 def test_the_tutorials_show_the_same() -> None:
     assert blocks(DOCS / "zh" / "tutorial.md") == blocks(DOCS / "tutorial.md")
 
@@ -83,6 +89,7 @@ def test_the_reference_has_every_option_and_command(monkeypatch: pytest.MonkeyPa
         assert f"`--{option.name}" in pages["options"]
     for command in COMMANDS:
         assert f"## memdeep {command}\n" in pages["commands"]
+    assert "usage: memdeep watch" in pages["commands"]
     for name in memdeep.__all__[2:]:
         assert name == "__version__" or f"## {name}\n" in pages["python"]
 
