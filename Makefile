@@ -84,7 +84,7 @@ showcase: $(STAMP) browser ## Make the README's pictures and the sample report a
 	PYTHONPATH=tests/support $(BIN)/python tests/showcase.py
 
 docs: $(DOCS)/.installed ## Build the documentation into build/site
-	$(DOCS)/bin/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --strict
 	@echo "Documentation: build/site/index.html"
 
 $(DOCS)/.installed: pyproject.toml

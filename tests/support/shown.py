@@ -42,7 +42,7 @@ def environment() -> dict[str, str]:
     """An environment with this Python's commands first on the path, and a browser that ends."""
     tools = Path(sys.executable).parent
     path = f"{tools}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "BROWSER": "true"}
+    return {**os.environ, "PATH": path, "BROWSER": "true %s"}
 
 
 def follow(page: Path, place: Path) -> None:
