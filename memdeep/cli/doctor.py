@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
+import re
+import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from enum import Enum
 from importlib import metadata
 from pathlib import Path
-
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from memdeep.cli import arguments
 from memdeep.errors import EngineError
@@ -31,7 +31,15 @@ from memdeep.text.safe import plain
 from memdeep.text.units import size
 from memdeep.version import __version__
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 OLDEST_MEMRAY = (1, 19)
+# What memdeep cannot do without, and what names native frames, where that can be had.
+LIBRARIES: tuple[str, ...] = ("psutil", "jinja2", "markupsafe", "rich", "platformdirs")
+if sys.version_info < (3, 11):
+    LIBRARIES += ("tomli",)
+OF_SYMBOLS = ("symbolic", "cffi", "multi-demangle")
 DEBUG_FILES = Path("/usr/lib/debug/.build-id")
 MIN_FILES = 256  # memray's capture is moved out of the way of the program's descriptors
 
@@ -46,19 +54,23 @@ class State(Enum):
 
 @frozen
 class Check:
-    """One thing that was checked; ``advice`` says what to do where ``state`` is not good."""
+    """One thing that was checked; ``advice`` says what to do where ``state`` is not good.
+
+    ``packages`` are what would have to be installed, as pip wants them.
+    """
 
     name: str
     found: str
     state: State = State.GOOD
     advice: str = ""
+    packages: tuple[str, ...] = ()
 
 
 def main(words: Sequence[str]) -> int:
     """Carry out `memdeep doctor`; return its exit status."""
     arguments.parser("doctor").parse_args(words)
     found = checks()
-    show(found, Console(highlight=False))
+    show(found)
     return 0 if is_well(found) else 1
 
 
@@ -67,6 +79,7 @@ def checks() -> tuple[Check, ...]:
     return (
         Check("memdeep", __version__),
         _python(),
+        _libraries(),
         _memray(),
         _engine(),
         _lz4(),
@@ -84,8 +97,30 @@ def is_well(found: tuple[Check, ...]) -> bool:
     return all(check.state is not State.BAD for check in found)
 
 
-def show(found: tuple[Check, ...], console: Console) -> None:
-    """Print the checks, and below them the advice."""
+def show(found: tuple[Check, ...]) -> None:
+    """Print the checks, below them the advice, and last the command that installs what is missing.
+
+    Without rich too, since that may be what is missing.
+    """
+    advice = [f"{check.name}: {plain(check.advice)}" for check in found if check.advice]
+    command = mend(found)
+    try:
+        from rich.console import Console
+    except ImportError:
+        for check in found:
+            print(f"{check.state.value[0]:4}  {check.name:13}  {plain(check.found)}")
+        print("", *advice, sep="\n")
+    else:
+        _show(found, advice, Console(highlight=False))
+    if command:
+        print(f"\nThis installs what is missing:\n\n  {command}")
+
+
+def _show(found: tuple[Check, ...], advice: Sequence[str], console: Console) -> None:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
     rows = Table.grid(padding=(0, 2))
     rows.add_column(no_wrap=True, min_width=4)
     rows.add_column(no_wrap=True, min_width=13, style="bold")
@@ -94,9 +129,31 @@ def show(found: tuple[Check, ...], console: Console) -> None:
         mark, style = check.state.value
         rows.add_row(Text(mark, style), check.name, Text(plain(check.found)))
     console.print(rows)
-    for check in found:
-        if check.advice:
-            console.print(Padding(Text(f"{check.name}: {plain(check.advice)}"), (1, 0, 0, 0)))
+    for sentence in advice:
+        console.print(Padding(Text(sentence), (1, 0, 0, 0)))
+
+
+def mend(found: tuple[Check, ...]) -> str:
+    """Return the one command that installs all that is missing; empty if nothing is."""
+    packages = dict.fromkeys(package for check in found for package in check.packages)
+    return f"{_installer()} {' '.join(map(shlex.quote, packages))}" if packages else ""
+
+
+def _installer() -> str:
+    """Return the words that install a package into this Python, however memdeep got there."""
+    if Path(sys.prefix, "pipx_metadata.json").is_file():
+        return "pipx inject memdeep"
+    python = sys.executable
+    for name in ("python", "python3"):
+        if shutil.which(name) == python:
+            python = name
+            break
+    python = shlex.quote(python)
+    if importlib.util.find_spec("pip") is not None:
+        return f"{python} -m pip install"
+    if shutil.which("uv"):
+        return f"uv pip install --python {python}"
+    return f"{python} -m ensurepip && {python} -m pip install"
 
 
 def _python() -> Check:
@@ -108,19 +165,34 @@ def _python() -> Check:
     return Check("Python", found)
 
 
+def _libraries() -> Check:
+    missing = tuple(name for name in LIBRARIES if _version(name) is None)
+    if not missing:
+        return Check("libraries", f"all {len(LIBRARIES)}: {', '.join(LIBRARIES)}")
+    return Check(
+        "libraries",
+        f"not installed: {', '.join(missing)}",
+        State.BAD,
+        "Reports cannot be made without them.",
+        missing,
+    )
+
+
 def _memray() -> Check:
     version = _version("memray")
+    wanted = (f"memray>={'.'.join(map(str, OLDEST_MEMRAY))}",)
     if version is None:
         return Check(
             "memray",
             "not installed",
             State.BAD,
-            "Install it for tracing: pip install memray. Without it, run with "
-            "--backend tracemalloc or --backend rss.",
+            "Without it nothing is traced, but with --backend tracemalloc or --backend rss.",
+            wanted,
         )
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < OLDEST_MEMRAY:
-        return Check("memray", version, State.BAD, "memdeep needs 1.19 or later: upgrade it.")
+        advice = "memdeep needs 1.19 or later: upgrade it."
+        return Check("memray", version, State.BAD, advice, wanted)
     return Check("memray", version)
 
 
@@ -152,23 +224,24 @@ def _lz4() -> Check:
             "not installed",
             State.NOTE,
             "Without it, memray's reader reads captures that `memray run` has compressed, which "
-            "takes longer. pip install lz4; on musl and Python 3.15 that takes a C compiler.",
+            "takes longer. On musl and Python 3.15, installing it takes a C compiler.",
+            _of_extra("lz4"),
         )
     return Check("lz4", version)
 
 
 def _symbols() -> Check:
     servers = os.environ.get("DEBUGINFOD_URLS", "").split()
-    version = _version("symbolic")
-    if version is None:
+    if any(_version(name) is None for name in OF_SYMBOLS):
         return Check(
             "symbols",
             "memray's resolver",
             State.NOTE,
             "Native frames take longer to name, and their names are not stored with the run. What "
-            "does better has no wheels for musl: pip install 'memdeep[symbols]'.",
+            "does better has no wheels for musl: there, installing it takes compilers.",
+            _of_extra("symbols", *OF_SYMBOLS),
         )
-    found = f"symbolic {version}"
+    found = f"symbolic {_version('symbolic')}"
     if servers:
         found += f", debuginfod at {', '.join(servers)}"
     return Check("symbols", found)
@@ -260,9 +333,8 @@ def _cache() -> Check:
     except ImportError:
         return Check(
             "cache",
-            "platformdirs is not installed",
+            "unknown: platformdirs, which says where, is not installed",
             State.BAD,
-            "Install it, it says where caches are kept: pip install platformdirs.",
         )
     directory = directory_of("memdeep")
     nearest = next(path for path in (directory, *directory.parents) if path.exists())
@@ -282,3 +354,17 @@ def _version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _of_extra(extra: str, *names: str) -> tuple[str, ...]:
+    """Return what memdeep's ``extra`` requires; ``names``, or its own, where memdeep does not say.
+
+    It says so where it is installed, and not where it runs from a copy of its sources.
+    """
+    try:
+        words = metadata.requires("memdeep") or []
+    except metadata.PackageNotFoundError:
+        words = []
+    marker = re.compile(rf"extra == ['\"]{extra}['\"]")
+    found = (word.partition(";")[0].strip() for word in words if marker.search(word))
+    return tuple(found) or names or (extra,)

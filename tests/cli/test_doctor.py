@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import platform
+import re
 import resource
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -14,11 +17,11 @@ import libraries
 import pytest
 from cgroups import NO_LIMIT_OF_VERSION_1, VERSION_1, VERSION_2, Machine
 from libraries import needs_compiler
-from running import RunMemdeep, environment, memdeep_command
+from running import ROOT, RunMemdeep, environment, memdeep_command
 
 import memdeep
 from memdeep.cli import doctor
-from memdeep.cli.doctor import State
+from memdeep.cli.doctor import Check, State
 from memdeep.heap.replay import engine as replaying
 from memdeep.model import MemoryLimit
 from memdeep.model.statement import state
@@ -84,15 +87,51 @@ def test_a_missing_memray_is_bad(run_memdeep: RunMemdeep, tmp_path: Path) -> Non
     assert rows(done.stdout)["memray"] == ("bad", "not installed")
     assert rows(done.stdout)["lz4"] == ("note", "not installed")
     assert rows(done.stdout)["symbols"] == ("note", "memray's resolver")
-    assert "pip install memray" in done.stdout.decode()
     assert "Without it, memray's reader reads captures" in done.stdout.decode()
-    assert max(map(len, done.stdout.decode().splitlines())) <= 80
+    *above, command = done.stdout.decode().splitlines()
+    assert max(map(len, above)) <= 80
+    assert "-m pip install 'memray>=1.19' 'lz4>=4.3'" in command  # in one piece
+    assert "'symbolic" in command
+
+
+@pytest.mark.parametrize("name", ["rich", "psutil", "jinja2", "markupsafe", "platformdirs"])
+def test_a_missing_library_is_bad(run_memdeep: RunMemdeep, tmp_path: Path, name: str) -> None:
+    done = run_memdeep("doctor", env=without(tmp_path, name))
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert rows(done.stdout)["libraries"] == ("bad", f"not installed: {name}")
+    assert done.stdout.decode().endswith(f"-m pip install {name}\n")
+
+
+def test_the_libraries_are_those_that_memdeep_requires() -> None:
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    listed = project.partition("\ndependencies = [")[2].partition("]")[0]
+    names = {*re.findall(r'"([\w-]+)', listed)} - {"memray"}
+    assert {*doctor.LIBRARIES, "tomli"} == names
+    extra = project.partition("\nsymbols = [")[2].partition("]")[0]
+    assert {*doctor.OF_SYMBOLS} == {*re.findall(r'"([\w-]+)', extra)}
+
+
+def test_the_command_suits_how_memdeep_was_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = (Check("a", "", State.BAD, "", ("a>=1", "b")), Check("b", "", State.BAD, "", ("b",)))
+    assert doctor.mend((Check("a", "there"),)) == ""
+    monkeypatch.setattr(sys, "executable", "/opt/my python")
+    assert doctor.mend(missing) == "'/opt/my python' -m pip install 'a>=1' b"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: "/bin/uv" if name == "uv" else None)
+    assert doctor.mend(missing) == "uv pip install --python '/opt/my python' 'a>=1' b"
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert doctor.mend(missing).startswith("'/opt/my python' -m ensurepip && ")
+    (tmp_path / "pipx_metadata.json").touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert doctor.mend(missing) == "pipx inject memdeep 'a>=1' b"
 
 
 def test_a_missing_platformdirs_is_bad(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
     done = run_memdeep("doctor", env=without(tmp_path, "platformdirs"))
     assert (done.returncode, done.stderr) == (1, b"")
-    assert rows(done.stdout)["cache"] == ("bad", "platformdirs is not installed")
+    assert rows(done.stdout)["cache"][0] == "bad"
 
 
 def test_the_cache_it_names_is_that_of_the_symbols(

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from running import ROOT
 
@@ -172,6 +173,10 @@ def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
         "memory_monitor.py",
         "memdeep/record/children.pth",
         "hatch_build.py",
+        "mkdocs.yml",
+        "docs/hooks/reference.py",
+        "docs/sample/report.html",
+        ".github/workflows/release.yml",
         "memdeep/schema/report-2.schema.json",
         "native/account.hpp",
         "native/alive.hpp",
@@ -182,6 +187,7 @@ def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
     assert expected <= names
     assert "tests/whole/test_packaging.py" in names
     assert "examples/backtest/deepseek_backtest.py" in names
+    assert not {name for name in names if re.search(r"__pycache__|\.so$|\.venv|memdeep-runs", name)}
 
 
 def test_a_page_renders_from_the_installed_wheel(built: Path, tmp_path: Path) -> None:
@@ -238,3 +244,76 @@ def test_memory_monitor_is_installed(built: Path, tmp_path: Path, editable: bool
     home = ROOT if editable else libraries
     assert (done.stdout, done.stderr) == (f"{home / 'memory_monitor.py'}\n", "")
     assert "[installed]" in (tmp_path / "a.log").read_text("utf-8")
+
+
+def files_in(directory: Path) -> set[str]:
+    """The paths of all files below ``directory``."""
+    return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+
+
+def test_its_command_runs_and_uninstalling_leaves_nothing(built: Path, tmp_path: Path) -> None:
+    """Not the line for child processes either, nor bytecode; with the libraries of the tests."""
+    (wheel,) = built.glob("*.whl")
+    place = tmp_path / "venv"
+    venv.create(place, with_pip=False)
+    libraries = next(place.glob("lib/python3.*/site-packages"))
+    others = [path for path in sys.path if path.endswith("site-packages")]
+    (libraries / "others.pth").write_text("\n".join(others))
+    before = files_in(place)
+
+    def pip(*words: str) -> None:
+        command = [sys.executable, "-m", "pip", "--python", str(place / "bin" / "python"), *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    pip("install", "--no-deps", "--no-index", "--ignore-installed", str(wheel))
+    assert (libraries / HOOK).is_file()
+    program = tmp_path / "program.py"
+    program.write_text("import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'pass'])\n")
+    for words in (["--version"], ["run", "--quiet", "-o", "out", str(program)]):
+        done = subprocess.run(
+            [place / "bin" / "memdeep", *words], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out" / "children").iterdir())) == 1
+    pip("uninstall", "--yes", "memdeep")
+    assert files_in(place) == before
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_names_targets_that_exist_and_versions(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text("utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    assert all(("uses" in step) != ("run" in step) for step in steps)
+    for step in steps:
+        if "uses" in step:
+            assert re.fullmatch(r"[\w-]+/[\w-]+@(v\d[\d.]*|release/v\d)", step["uses"])
+        for line in step.get("run", "").splitlines():
+            if line.startswith("make "):
+                assert set(line.split()[1:]) <= {*targets}
+    jobs = workflow["jobs"]
+    for job in jobs.values():
+        needs = job.get("needs", [])
+        assert {*([needs] if isinstance(needs, str) else needs)} <= {*jobs}
+
+
+@pytest.mark.skipif(shutil.which("actionlint") is None, reason="there is no actionlint")
+def test_the_workflows_are_sound() -> None:
+    done = subprocess.run(["actionlint", *WORKFLOWS], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_pythons_of_the_workflows_are_those_that_memdeep_serves() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    head = "Programming Language :: Python :: 3."
+    served = [word.removeprefix(head[:-2]) for word in project["classifiers"] if head in word]
+    for path in WORKFLOWS:
+        jobs = yaml.safe_load(path.read_text("utf-8"))["jobs"].values()
+        matrices = [job["strategy"]["matrix"] for job in jobs if "strategy" in job]
+        tried = [matrix["python"] for matrix in matrices if "python" in matrix]
+        assert tried == [served]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from running import ROOT
+from shown import commands, environment
 
 README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-COMMANDS = [line.split("  # ")[0].strip() for block in BLOCKS for line in block.splitlines()]
+COMMANDS = [line.split("  # ")[0].strip() for line in commands(ROOT / "README.md")]
 INLINE = ["memdeep report memray-job.bin", "memdeep run --help"]
 
 JOB = """\
@@ -45,11 +44,6 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     earlier = "memdeep-runs/job-20251120-103045"
     subprocess.run([*run, earlier, "job.py"], cwd=place, check=True)
     return place
-
-
-def environment() -> dict[str, str]:
-    tools = Path(sys.executable).parent
-    return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith("make")] + INLINE)

@@ -1,0 +1,141 @@
+"""`make showcase`: the pictures of the README and of the documentation, and the sample report.
+
+All are of one real run of the bundled backtest. Paths of this machine become neutral ones.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from io import StringIO
+from pathlib import Path
+
+from browser import Reader, start
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+from screenshots import resize
+
+from memdeep import pipeline
+from memdeep.report import terminal
+from memdeep.text.language import language
+
+ROOT = Path(__file__).parent.parent
+IMAGES = ROOT / "docs" / "images"
+SAMPLE = ROOT / "docs" / "sample" / "report.html"
+COMMAND = "memdeep run examples/backtest/deepseek_backtest.py backtest-deepseek"
+SHOWN_PLACE = Path("memdeep-runs/deepseek_backtest-20251120-103045/report.html")
+MAX_SAMPLE_BYTES = 600 << 10
+MAX_PICTURE_BYTES = 150 << 10
+PICTURE = (1280, 860)  # CSS pixels: about what a reader of the page sees first
+NEUTRAL = (
+    (re.compile(re.escape(str(ROOT))), "/home/you/memdeep"),
+    (re.compile(re.escape(sys.base_prefix)), "/usr/local"),
+    (re.compile(r"/tmp/python-build\.[^/\"]+/"), "/usr/src/"),
+    (re.compile(r"(/tmp|/var/folders)/[^\"<>:]*?/memdeep-showcase-\w+"), "/home/you/memdeep"),
+    (re.compile(r"/tmp/memdeep-showcase-\w+"), "/home/you/memdeep"),
+)
+BLOCK = re.compile(r'(<script type="application/gzip"[^>]*>)([\w+/=]+)(</script>)')
+# rich has the reader fetch a font, cuts underscores off, and counts a wide character as narrow.
+SVG_FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+SVG_CLIP = re.compile(r' clip-path="url\(#memdeep-line-\d+\)"')
+SVG_TEXT = re.compile(r'textLength="[\d.]+"([^>]*)>([^<]*)<')
+SVG_CELL = 12.2  # width of a character
+
+
+def record(run_dir: Path) -> None:
+    """Run the backtest as the README has it, into ``run_dir``."""
+    words = [sys.executable, "-m", "memdeep", "run", "--output", str(run_dir)]
+    environment = {**os.environ, "MANUAL_BACKTEST": "true"}
+    subprocess.run([*words, *COMMAND.split()[2:]], cwd=ROOT, env=environment, check=True)
+
+
+def neutral(text: str) -> str:
+    """Return ``text`` without paths of this machine."""
+    for pattern, instead in NEUTRAL:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def neutral_page(page: str) -> str:
+    """Return a page without paths of this machine, in its packed blocks too."""
+
+    def repacked(match: re.Match[str]) -> str:
+        text = gzip.decompress(base64.b64decode(match[2])).decode()
+        packed = gzip.compress(neutral(text).encode(), compresslevel=9, mtime=0)
+        return match[1] + base64.b64encode(packed).decode() + match[3]
+
+    return BLOCK.sub(repacked, neutral(page))
+
+
+def terminal_picture(run_dir: Path) -> str:
+    """Return what the terminal shows of the run, as SVG."""
+    report = pipeline.analyse(pipeline.load(run_dir, lambda _: None), lambda _: None)
+    console = Console(
+        record=True, width=80, file=StringIO(), force_terminal=True, color_system="truecolor"
+    )
+    english = language("en")
+    console.print(Text.assemble(("$ ", "bold green"), COMMAND))
+    console.print(terminal.verdict(report, console.width, english), highlight=False)
+    console.print(Text("\n").append_text(Text("Report: ")).append(f"{SHOWN_PLACE}\n"))
+    drawn = console.export_svg(title="memdeep", unique_id="memdeep")
+    for pattern in (SVG_FONT, SVG_CLIP):
+        drawn = pattern.sub("", drawn)
+    return neutral(SVG_TEXT.sub(_measured, drawn)) + "\n"
+
+
+def _measured(match: re.Match[str]) -> str:
+    width = SVG_CELL * cell_len(html.unescape(match[2]))
+    return f'textLength="{width:.1f}"{match[1]}>{match[2]}<'
+
+
+def photograph(page: Path, profile: Path) -> None:
+    """Take the pictures of the page, light and dark."""
+    driver = start(profile)
+    try:
+        reader = Reader(driver)
+        resize(reader, *PICTURE)
+        for theme in ("light", "dark"):
+            feature = {"name": "prefers-color-scheme", "value": theme}
+            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+            reader.open(page)
+            reader.run("return new Promise((done) => setTimeout(done, 600))")
+            shot = driver.execute_cdp_cmd(
+                "Page.captureScreenshot", {"format": "webp", "quality": 80}
+            )
+            write(IMAGES / f"page-{theme}.webp", base64.b64decode(shot["data"]), MAX_PICTURE_BYTES)
+    finally:
+        driver.quit()
+
+
+def write(path: Path, content: bytes, most: int) -> None:
+    """Write a file of at most so many bytes, and say so."""
+    if len(content) > most:
+        raise SystemExit(
+            f"{path.relative_to(ROOT)} would be {len(content):,} bytes, over {most:,}."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    print(f"{path.relative_to(ROOT)}: {len(content):,} bytes")
+
+
+def main() -> None:
+    """Run the backtest, and write the sample report and the pictures."""
+    with tempfile.TemporaryDirectory(prefix="memdeep-showcase-") as name:
+        run_dir = Path(name, "run")
+        record(run_dir)
+        page = neutral_page((run_dir / "report.html").read_text("utf-8"))
+        write(SAMPLE, page.encode(), MAX_SAMPLE_BYTES)
+        svg = terminal_picture(run_dir).encode()
+        write(IMAGES / "terminal.svg", svg, MAX_PICTURE_BYTES)
+        photograph(SAMPLE, Path(name, "profile"))
+
+
+if __name__ == "__main__":
+    main()
