@@ -43,9 +43,7 @@
     // Beside the findings and phases the explorer stays in sight; where it is below them the page goes there.
     const isBeside = () => explorerRoot.offsetLeft > work.firstElementChild.offsetLeft;
     function goToExplorer() {
-      const { top, bottom } = explorerRoot.getBoundingClientRect();
-      const isSeen = isBeside() && top < innerHeight / 3 && bottom > (innerHeight * 2) / 3;
-      if (!isSeen) (isBeside() ? work : explorerRoot).scrollIntoView({ block: 'start' });
+      explorerRoot.scrollIntoView({ block: isBeside() ? 'nearest' : 'start' });
     }
     if (timeline !== null) memdeep.timeline.create(timeline, core, store, explorer.chooseScope);
     document.querySelector('[data-look-inside]')?.addEventListener('click', goToExplorer);

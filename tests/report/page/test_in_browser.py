@@ -91,7 +91,7 @@ def test_a_link_restores_what_was_looked_at(at_run: Reader, recorded: Path) -> N
     at_run.open(recorded, link)
     assert at_run.state() == before
     assert at_run.phase() == "删除"
-    assert at_run.text("[data-metrics] [aria-pressed=true]") == "Freed 1.9 MB"
+    assert at_run.text("[data-metrics] [aria-pressed=true]") == "Freed\n1.9 MB"
     assert at_run.one("[data-flag=invert]").is_selected()
 
 
