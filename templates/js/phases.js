@@ -38,6 +38,7 @@
     let drawn = [0, 0]; // the places of the rows that are there
     let height = 0; // of a row
     let waiting = 0;
+    let isOnPaper = false; // where all rows are there
 
     const phaseOf = (scope) => (scope?.kind === 'phase' ? scope.phase : -1);
 
@@ -83,6 +84,10 @@
     }
 
     function draw(isScrolled = false) {
+      if (isOnPaper) {
+        drawRows(0, shown.length);
+        return;
+      }
       const first = Math.max(0, Math.floor(box.scrollTop / height) - SPARE_ROWS);
       const last = Math.ceil((box.scrollTop + box.clientHeight) / height) + SPARE_ROWS;
       drawRows(Math.min(first, shown.length), Math.min(shown.length, last), isScrolled);
@@ -275,8 +280,12 @@
       else if (changed.has('versus')) draw();
     });
     memdeep.words.onChange(() => { showHead(); refresh(); });
-    addEventListener('beforeprint', () => drawRows(0, shown.length));
-    addEventListener('afterprint', () => draw());
+    for (const event of ['beforeprint', 'afterprint']) {
+      addEventListener(event, () => {
+        isOnPaper = event === 'beforeprint';
+        draw();
+      });
+    }
     showHead();
     measure();
     refresh();
