@@ -99,6 +99,7 @@ def test_the_scope_stays_while_the_page_scrolls(screen: Window, scenes: Scenes) 
         bar = box(page, ".explorer-scope")
         assert bar["top"] >= 0
         assert bar["bottom"] < 60
+        assert box(page, ".metrics")["top"] >= bar["bottom"]  # and covers nothing
 
 
 def test_nothing_is_empty_beneath_the_graph(screen: Window, scenes: Scenes) -> None:
