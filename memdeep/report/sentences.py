@@ -96,7 +96,7 @@ def phase_label(run: Run, phase: Phase, language: Language) -> str:
     """Return a span's own name, or the name of a segment, made of its two checkpoints."""
     outline = phase.outline
     if outline.kind is PhaseKind.SPAN:
-        return outline.name
+        return _visible(outline.name, language)
     stretch = outline.stretches[0]
     return language.say(
         "checkpoint.stretch",
@@ -135,8 +135,14 @@ def checkpoint_label(
         return language.say("checkpoint.run_end")
     point = run.checkpoints[place]
     if point.kind is CheckpointKind.POINT:
-        return cut(point.label)
-    return language.say(f"checkpoint.{point.kind.value}", label=cut(point.label))
+        return cut(_visible(point.label, language))
+    label = cut(_visible(point.label, language))
+    return language.say(f"checkpoint.{point.kind.value}", label=label)
+
+
+def _visible(label: str, language: Language) -> str:
+    """Return ``label``; a blank one would be seen nowhere."""
+    return label if label.strip() else language.say("checkpoint.blank")
 
 
 def headline(report: Report, language: Language) -> str:

@@ -39,22 +39,32 @@
     const tooltip = memdeep.flameTooltip.create(document.getElementById('tooltip'), data.frames);
     const explorer = memdeep.explorer.create(explorerRoot, data, store, tooltip);
     const timeline = document.getElementById('timeline');
+    const work = explorerRoot.parentElement;
+    // Beside the findings and phases the explorer stays in sight; where it is below them the page goes there.
+    const isBeside = () => explorerRoot.offsetLeft > work.firstElementChild.offsetLeft;
+    function goToExplorer() {
+      explorerRoot.scrollIntoView({ block: isBeside() ? 'nearest' : 'start' });
+    }
     if (timeline !== null) memdeep.timeline.create(timeline, core, store, explorer.chooseScope);
+    document.querySelector('[data-look-inside]')?.addEventListener('click', goToExplorer);
     const table = document.getElementById('phases');
-    memdeep.phasesTable.create(table, document.querySelector('.phases-tools'), data, store, explorer.chooseScope);
+    memdeep.phasesTable.create(table, document.querySelector('.phases-tools'), data, store, {
+      scope: explorer.chooseScope,
+      done: goToExplorer,
+    });
     document.addEventListener('click', (event) => {
       const link = event.target.closest('.finding a[data-phase]');
       if (link === null || event.metaKey || event.ctrlKey || event.shiftKey) return;
       event.preventDefault();
       explorer.chooseScope({ kind: 'phase', phase: Number(link.dataset.phase) });
       store.set({ metric: link.dataset.wish });
-      explorerRoot.scrollIntoView({ block: 'start' });
+      goToExplorer();
     });
     const processes = document.getElementById('processes');
     if (processes !== null) {
       memdeep.processTable.createLinks(processes, {
-        limit: (limit) => { store.set({ thread: limit, frames: [], selected: null }); explorerRoot.scrollIntoView({ block: 'start' }); },
-        phase: (phase) => { explorer.chooseScope({ kind: 'phase', phase }); explorerRoot.scrollIntoView({ block: 'start' }); },
+        limit: (limit) => { store.set({ thread: limit, frames: [], selected: null }); goToExplorer(); },
+        phase: (phase) => { explorer.chooseScope({ kind: 'phase', phase }); goToExplorer(); },
       });
     }
     await explorer.ready;
@@ -76,7 +86,7 @@
   function openForPaper() {
     let opened = [];
     addEventListener('beforeprint', () => {
-      opened = [...document.querySelectorAll('details:not([open])')];
+      opened = [...document.querySelectorAll('details:not([open], [data-menu])')];
       opened.forEach((details) => { details.open = true; });
     });
     addEventListener('afterprint', () => opened.forEach((details) => { details.open = false; }));
@@ -84,6 +94,7 @@
 
   memdeep.words.start();
   openForPaper();
+  memdeep.menus.create([...document.querySelectorAll('[data-menu]')]);
   if (document.getElementById('processes') !== null) memdeep.processTable.createFolding(document.getElementById('processes'));
   memdeep.theme.wire(document.querySelectorAll('[data-set-theme]'), () => memdeep.page?.explorer.flame.refreshColours());
   if (document.getElementById('phases') === null) return;

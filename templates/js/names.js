@@ -4,12 +4,15 @@
 
   const say = (key, values) => memdeep.words.say(key, values);
 
+  // A label of blanks only would be seen nowhere.
+  const visible = (label) => (label.trim() === '' ? say('checkpoint.blank') : label);
+
   function checkpoint({ checkpoints }, place) {
     if (place === 0) return say('checkpoint.run_start');
     if (place === checkpoints.label.length - 1) return say('checkpoint.run_end');
     const { [place]: label } = checkpoints.label;
     const { [place]: kind } = checkpoints.kind;
-    return kind === 'point' ? label : say('checkpoint.' + kind, { label });
+    return kind === 'point' ? visible(label) : say('checkpoint.' + kind, { label: visible(label) });
   }
 
   function stretch(core, from, to) {
@@ -44,7 +47,7 @@
   // A pattern of phases is one, too.
   function phase(core, place) {
     const { phases } = core;
-    if (phases.kind[place] === 'span') return phases.name[place];
+    if (phases.kind[place] === 'span') return visible(phases.name[place]);
     if (phases.members[place] > 0) return segments(core, place);
     return stretch(core, phases.stretches[place][0], phases.stretches[place][1]);
   }

@@ -6,6 +6,7 @@
   const { element } = memdeep.elements;
   const SVG = 'http://www.w3.org/2000/svg';
   const LOW_RATIO = 0.6;
+  const [LARGE_SHARE, SMALL_SHARE] = [0.1, 0.01]; // of the largest change
   const NARROW = ['name', 'rss', 'workers', 'heap', 'peak']; // the columns that stay on a narrow screen
   const say = (key, values) => memdeep.words.say(key, values);
 
@@ -29,6 +30,15 @@
       svg('polyline', { points: points.join(' ') }),
     );
     return picture;
+  }
+
+  // A colour tells a growth worth looking at: +1 B is not as loud as +141 MB. memdeep/report/page/view.py
+  // has the same rule.
+  function toneOf(value, most) {
+    if (value === null) return 'unknown';
+    const tone = value === 0 ? 'flat' : value > 0 ? 'up' : 'down';
+    const share = Math.abs(value) / most;
+    return value === 0 || share >= LARGE_SHARE ? tone : tone + (share >= SMALL_SHARE ? ' is-fair' : ' is-slight');
   }
 
   const largest = (...columns) => Math.max(1, ...columns.flat().map((value) => Math.abs(value ?? 0)));
@@ -66,8 +76,7 @@
     }
 
     function delta(value) {
-      const tone = value === null ? 'unknown' : value === 0 ? 'flat' : value > 0 ? 'up' : 'down';
-      return number(format.signedBytes(value), 'tone-' + tone, value, scales.delta);
+      return number(format.signedBytes(value), 'tone-' + toneOf(value, scales.delta), value, scales.delta);
     }
 
     const gross = (name) => ({ phase }) => number(format.bytes(phases[name][phase]), 'neutral', phases[name][phase], scales.gross);

@@ -14,7 +14,8 @@
     return row;
   }
 
-  function create(box, tools, data, store, chooseScope) {
+  // `on` = { scope(scope), done() }: the reader chose one, and wants to see what is in it.
+  function create(box, tools, data, store, on) {
     const { phases } = data.core;
     const cells = memdeep.phaseCells.create(data);
     const order = memdeep.phaseRows.create(phases, cells.textOf, cells.culpritText);
@@ -24,7 +25,8 @@
     const [above, below] = [spacer(), spacer()];
     const part = {
       filter: tools.querySelector('[data-filter]'), grew: tools.querySelector('[data-grew]'),
-      nested: tools.querySelector('[data-nested]'), shown: tools.querySelector('[data-shown]'),
+      nested: tools.querySelector('[data-nested]'), shown: tools.querySelector('[data-shown]'), whole: tools.querySelector('[data-whole]'),
+      nothing: box.querySelector('[data-nothing]'), nothingWords: box.querySelector('[data-nothing-words]'), clear: box.querySelector('[data-clear]'),
     };
     const closed = new Set(phases.name.flatMap((_, phase) => (isPattern(phases, phase) ? [phase] : [])));
     const untouched = new Set(closed); // patterns, which are closed to begin with
@@ -36,6 +38,7 @@
     let drawn = [0, 0]; // the places of the rows that are there
     let height = 0; // of a row
     let waiting = 0;
+    let isOnPaper = false; // where all rows are there
 
     const phaseOf = (scope) => (scope?.kind === 'phase' ? scope.phase : -1);
 
@@ -81,6 +84,10 @@
     }
 
     function draw(isScrolled = false) {
+      if (isOnPaper) {
+        drawRows(0, shown.length);
+        return;
+      }
       const first = Math.max(0, Math.floor(box.scrollTop / height) - SPARE_ROWS);
       const last = Math.ceil((box.scrollTop + box.clientHeight) / height) + SPARE_ROWS;
       drawRows(Math.min(first, shown.length), Math.min(shown.length, last), isScrolled);
@@ -133,16 +140,30 @@
       table.setAttribute('aria-rowcount', shown.length + 1);
       const left = order.count(wish);
       part.shown.textContent = left === phaseCount ? '' : say('phases.shown', { n: left, all: phaseCount });
+      part.nothing.hidden = shown.length > 0;
+      part.nothingWords.textContent = say('phases.nothing', { words: wish.words.trim() });
       draw();
     }
 
-    // A row that was out of sight comes to the nearest edge, or to the middle; the top one is whole.
-    function stand(place, isCentred = false) {
+    // The first row to show so that a row is in sight beneath as many of those around it as there is
+    // room for: no child stands there without its parent.
+    function firstAround(place, fit) {
+      if (place + 1 <= fit) return 0;
+      let first = Math.max(0, place - Math.floor(fit / 2));
+      for (let above = parentOf(place); place - above + 1 <= fit; above = parentOf(above)) {
+        first = above;
+        if (parentOf(above) === above) break;
+      }
+      return first;
+    }
+
+    // A row that was out of sight comes to the nearest edge, or with those around it; the top one is whole.
+    function stand(place, isAround = false) {
       active = Math.min(shown.length - 1, Math.max(0, place));
       const fit = (box.clientHeight - table.tHead.offsetHeight) / height;
       const top = box.scrollTop / height;
       const first = active < top ? active : active + 1 > top + fit ? Math.ceil(active + 1 - fit) : null;
-      if (first !== null) box.scrollTop = height * (isCentred ? Math.max(0, active - Math.floor(fit / 2)) : first);
+      if (first !== null) box.scrollTop = height * (isAround ? firstAround(active, fit) : first);
       draw();
     }
 
@@ -163,12 +184,11 @@
       if (shown[place] === undefined) return;
       const scope = { kind: 'phase', phase: shown[place].phase };
       active = place;
-      if (!isCompared) {
-        chooseScope(scope);
-        return;
-      }
-      const { metric } = store.get();
-      store.set({ versus: scope, frames: [], metric: metric === 'growth' ? 'retained' : metric });
+      if (isCompared) {
+        const { metric } = store.get();
+        store.set({ versus: scope, frames: [], metric: metric === 'growth' ? 'retained' : metric });
+      } else on.scope(scope);
+      on.done();
     }
 
     function toggle(place, isOpen) {
@@ -242,6 +262,16 @@
     part.filter.addEventListener('input', onFilter);
     part.grew.addEventListener('change', onFilter);
     part.nested.addEventListener('change', onFilter);
+    part.whole.addEventListener('change', () => {
+      box.closest('.work').classList.toggle('is-whole', part.whole.checked);
+      measure();
+    });
+    part.clear.addEventListener('click', () => {
+      part.filter.value = '';
+      part.grew.checked = false;
+      onFilter();
+      part.filter.focus();
+    });
     part.nested.parentElement.hidden = phases.parent.every((parent) => parent < 0) && closed.size === 0;
     body.replaceChildren(above, below);
     new ResizeObserver(measure).observe(box);
@@ -250,8 +280,12 @@
       else if (changed.has('versus')) draw();
     });
     memdeep.words.onChange(() => { showHead(); refresh(); });
-    addEventListener('beforeprint', () => drawRows(0, shown.length));
-    addEventListener('afterprint', () => draw());
+    for (const event of ['beforeprint', 'afterprint']) {
+      addEventListener(event, () => {
+        isOnPaper = event === 'beforeprint';
+        draw();
+      });
+    }
     showHead();
     measure();
     refresh();

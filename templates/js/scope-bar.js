@@ -19,7 +19,7 @@
     const one = (name) => root.querySelector('[data-' + name + ']');
     const part = {
       phase: one('phase-choice'), from: one('from'), to: one('to'),
-      versus: one('versus'), versusFrom: one('versus-from'), versusTo: one('versus-to'), pair: one('versus-pair'),
+      versus: one('versus'), versusFrom: one('versus-from'), versusTo: one('versus-to'), pair: one('versus-pair'), scopePair: one('scope-pair'),
     };
 
     const levels = memdeep.phaseRows.levelsOf(core.phases);
@@ -70,6 +70,8 @@
       fill,
       show({ scope, versus }) {
         showOne(scope, part.phase, part.from, part.to);
+        part.scopePair.hidden = scope.kind !== 'between';
+        part.phase.title = name(scope);
         part.pair.hidden = versus?.kind !== 'between';
         if (versus === null) part.versus.value = '';
         else showOne(versus, part.versus, part.versusFrom, part.versusTo);

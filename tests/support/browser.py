@@ -117,9 +117,17 @@ class Reader:
 
     def click(self, selector: str) -> None:
         element = self.one(selector)
+        self.unfold(selector)
         self.run("arguments[0].scrollIntoView({ block: 'center' })", element)
         element.click()
         self.settle()
+
+    def unfold(self, selector: str) -> None:
+        """Open the menu or the finding that an element is folded in."""
+        opened = "document.querySelector(arguments[0]).closest('details:not([open])')"
+        script = f"const folded = {opened}; if (folded) folded.open = true"
+        if not selector.endswith("summary"):
+            self.run(script, selector)
 
     def settle(self) -> None:
         """Wait until what was chosen is shown: the data it needs may be unpacked first."""
@@ -147,6 +155,7 @@ class Reader:
     def choose(self, selector: str, value: str) -> None:
         """Choose an option of a list by its value."""
         option = f"{selector} option[value='{value}']"
+        self.unfold(selector)
         self.run("arguments[0].scrollIntoView({ block: 'center' })", self.one(selector))
         self.one(option).click()
         self.settle()
@@ -159,8 +168,8 @@ class Reader:
         return str(self.run("return location.hash"))
 
     def phase(self) -> str:
-        """The name above the explorer."""
-        return self.text("[data-title]")
+        """The name of what the explorer shows."""
+        return str(self.run("return document.querySelector('[data-title]').textContent"))
 
     def zoomed_to(self) -> str:
         """The last of the frames on the way to what fills the flame graph; empty for all of it."""

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,7 @@ from memdeep.text.safe import plain, plain_code
 TEMPLATE = "report.html.j2"
 POLICY_PLACE = "(script hashes)"
 
+_UNREAD = re.compile(r"^(?: *//.*\n)* *", re.MULTILINE)
 _SCRIPT, _END = "<script>", "</script>"
 
 
@@ -87,8 +89,9 @@ def _plain(value: object) -> object:
 
 
 def _verbatim(name: str) -> Markup:
-    """Return a script or a style sheet as it is; to compile it as a template takes its time."""
-    return Markup((template_directory() / name).read_text("utf-8").rstrip("\n"))
+    """Return a script or a style sheet, less indents and whole lines of comments, uncompiled."""
+    text = (template_directory() / name).read_text("utf-8").rstrip("\n")
+    return Markup(_UNREAD.sub("", text))
 
 
 class _Speech:

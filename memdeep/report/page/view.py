@@ -14,7 +14,7 @@ from memdeep.analysis.repeats import unrepeated_stack
 from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.analysis.weights import small, through
 from memdeep.frozen import frozen
-from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Report
+from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Phase, Report
 from memdeep.report import dying, fates, sentences, workers
 from memdeep.report.page import layers, payload, process_table, timeline
 from memdeep.report.page.facts import Fact, facts
@@ -31,6 +31,7 @@ MAX_ALIVE = 5
 MIN_ALIVE_SHARE = 0.01
 GOOD_RATIO = 0.9
 LOW_RATIO = 0.6
+LARGE_SHARE, SMALL_SHARE = 0.1, 0.01  # of the largest change of all phases
 
 Texts = Mapping[str, str]  # a sentence by code of the language
 Say = Callable[[Callable[[Language], str]], Texts]
@@ -87,6 +88,7 @@ class FindingView:
 
     rank: int
     title: Texts
+    is_headline: bool
     phase_index: int
     phase_name: Texts
     metric: str
@@ -150,7 +152,8 @@ class Page:
     verdict: str
     status: str
     headline: Texts
-    lead: Texts | None
+    charged: CulpritView | None
+    charged_source: str | None
     outcome: Texts
     evidence: tuple[Texts, ...]
     death: DeathView | None
@@ -184,6 +187,7 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
     cards = tuple(_finding(report, rank, item, say) for rank, item in enumerate(report.findings, 1))
     large = [rank for rank, is_small in enumerate(small(report), 1) if not is_small]
     opened = set(large[:OPEN_FINDINGS])
+    most = max((abs(delta) for phase in report.phases for delta in _deltas(phase)), default=0)
     notes = [sentences.notes(report, language) for language in languages]
     return Page(
         title=f"{run.name} · memdeep",
@@ -191,7 +195,8 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
         verdict=sentences.verdict(run.exit),
         status=sentences.exit_facts(run.exit),
         headline=say(lambda language: sentences.headline(report, language)),
-        lead=cards[0].advice.evidence if cards and cards[0].advice is not None else None,
+        charged=cards[0].culprit if cards else None,
+        charged_source=_charged_source(report),
         outcome=say(lambda language: sentences.outcome(report, language)),
         evidence=tuple(
             say(partial(sentences.statement, stated))
@@ -216,7 +221,7 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
             say(partial(layers.label, report, layer))
             for layer in ([] if stacked is None else stacked.layers)
         ),
-        phases=tuple(_row(report, folded[place], say) for place in shown),
+        phases=tuple(_row(report, folded[place], say, most) for place in shown),
         processes=process_table.lay_out(report, say, languages),
         hidden_phases=sum(row.phases for place, row in enumerate(folded) if place not in shown),
         blocks=blocks,
@@ -246,7 +251,7 @@ def _death(report: Report, death: Death, say: Say) -> DeathView:
     )
 
 
-def _row(report: Report, row: Row, say: Say) -> PhaseRow:
+def _row(report: Report, row: Row, say: Say, most: int) -> PhaseRow:
     phase = row.phase
     culprit = phase.main_culprit
     label = sentences.pattern_label if row.is_pattern else sentences.phase_label
@@ -258,12 +263,12 @@ def _row(report: Report, row: Row, say: Say) -> PhaseRow:
         repeats_text=f"× {times:,}" if times > 1 else "",
         duration_text=units.duration(phase.duration_s),
         rss_delta_text=units.signed_size(phase.rss_delta_bytes),
-        rss_tone=_tone(phase.rss_delta_bytes),
+        rss_tone=_tone(phase.rss_delta_bytes, most),
         workers_text=say(lambda language: workers.figure(phase, language))
         if any(map(workers.has_workers, report.phases))
         else None,
         heap_delta_text=units.signed_size(phase.heap_delta_bytes),
-        heap_tone=_tone(phase.heap_delta_bytes),
+        heap_tone=_tone(phase.heap_delta_bytes, most),
         peak_text=units.size(phase.peak_bytes),
         explained_text=units.percent(phase.explained_ratio),
         explained_tone=_explained_tone(phase.explained_ratio),
@@ -277,6 +282,7 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
     return FindingView(
         rank=rank,
         title=say(lambda language: sentences.finding(report, item, language)),
+        is_headline=rank == 1,
         phase_index=_linked(report, item),
         phase_name=say(partial(sentences.finding_name, report, item)),
         metric="peak" if item.kind is FindingKind.PEAK else "retained",
@@ -295,6 +301,12 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         if advised
         else None,
     )
+
+
+def _charged_source(report: Report) -> str | None:
+    if not report.findings or report.findings[0].culprit is None:
+        return None
+    return report.source(report.findings[0].culprit.frame)
 
 
 def _if_said(texts: Texts) -> Texts | None:
@@ -320,10 +332,7 @@ def _culprit(report: Report, culprit: Culprit, say: Say) -> CulpritView:
         location=sentences.location(frame),
         path=frame.filename,
         function=sentences.function_name(frame),
-        code=tuple(
-            CodeLine(number, text, number == frame.lineno)
-            for number, text in report.around(frame, CONTEXT_LINES)
-        ),
+        code=_code(report, frame),
         allocations=culprit.allocations,
         stack=tuple(
             replace(
@@ -346,6 +355,20 @@ def _culprit(report: Report, culprit: Culprit, say: Say) -> CulpritView:
     )
 
 
+def _code(report: Report, frame: Frame) -> tuple[CodeLine, ...]:
+    """Return the lines around that of ``frame``, without blank ones at their ends."""
+    around = report.around(frame, CONTEXT_LINES)
+    told = [n for n, (number, text) in enumerate(around) if text.strip() or number == frame.lineno]
+    return (
+        tuple(
+            CodeLine(number, text, number == frame.lineno)
+            for number, text in around[told[0] : told[-1] + 1]
+        )
+        if told
+        else ()
+    )
+
+
 def _stack_frame(report: Report, called: Frame, is_here: bool) -> StackFrameView:
     function = sentences.function_name(called)
     # An unknown function is named after its file already.
@@ -362,10 +385,20 @@ def _stack_frame(report: Report, called: Frame, is_here: bool) -> StackFrameView
     )
 
 
-def _tone(delta: int | None) -> str:
+def _deltas(phase: Phase) -> tuple[int, ...]:
+    known = (phase.rss_delta_bytes, phase.heap_delta_bytes)
+    return tuple(delta for delta in known if delta is not None)
+
+
+def _tone(delta: int | None, most: int) -> str:
+    """Return the classes of a change: its colour is loud by its share of the largest, ``most``."""
     if delta is None:
         return "unknown"
-    return "flat" if delta == 0 else "up" if delta > 0 else "down"
+    if delta == 0:
+        return "flat"
+    tone, share = "up" if delta > 0 else "down", abs(delta) / most
+    weight = "" if share >= LARGE_SHARE else " is-fair" if share >= SMALL_SHARE else " is-slight"
+    return tone + weight
 
 
 def _explained_tone(ratio: float | None) -> str:

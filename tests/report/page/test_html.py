@@ -201,21 +201,24 @@ def test_the_page_says_how_large_it_is(hostile_page: str) -> None:
     assert size in hostile_page
 
 
-def test_a_death_is_told_at_the_top() -> None:
+def test_a_death_is_told_before_what_made_the_memory_grow() -> None:
     made = small_report(exit=Exit(None, "SIGKILL", "killed"))
     line = culprit(frame("load", filename="/app/a.py", lineno=7), bytes=9 << 20, share=0.9)
     died = Death((0,), 1, 2.5, 1 << 30, 1 << 29, (line,), None)
     page = render(replace(made, death=died))
-    assert page.index("It ended in load, 2.5 s after its last checkpoint") < page.index("<main")
+    told = page.index("It ended in load, 2.5 s after its last checkpoint")
+    assert page.index("<h1") < told < page.index('id="findings-title"')
     assert "a.py:7" in page
     assert "When it died" not in render(replace(made, death=None))
 
 
-def test_why_stands_below_the_headline() -> None:
+def test_the_line_stands_below_the_headline_which_no_card_repeats() -> None:
     stacks, (node,) = tree([frame("load"), stdlib("loads")])
-    page = render(analysed(run("+load", "-load"), stacks, [lifetime(node, 2)]), "en")
-    assert page.index("<h1") < page.index("json.loads built 10.0 MB") < page.index("<main")
-    assert 'class="lead"' not in render(small_report())
+    made = analysed(run("+load", "-load"), stacks, [lifetime(node, 2)])
+    page = render(made, "en")
+    assert page.index("<h1") < page.index('class="charged-line"') < page.index("<main")
+    assert page.count(entities.escape(sentences.headline(made, chosen("en")[0]), quote=False)) == 1
+    assert 'class="charged-line"' not in render(report([phase()]))
 
 
 def test_a_page_without_findings_says_that_nothing_stands_out() -> None:

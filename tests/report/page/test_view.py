@@ -123,6 +123,22 @@ def test_growth_has_a_sign_and_a_tone(delta: int | None, text: str, tone: str) -
 
 
 @pytest.mark.parametrize(
+    ("delta", "tone"),
+    [(1, "up is-slight"), (2 * MB, "up is-fair"), (10 * MB, "up"), (-1, "down is-slight")],
+)
+def test_a_tone_is_as_loud_as_the_share_of_the_largest_change(delta: int, tone: str) -> None:
+    shown = row(phase(rss_delta_bytes=delta), phase("other", delta_bytes=-100 * MB))
+    assert shown.rss_tone == tone
+
+
+def test_a_blank_label_has_a_name() -> None:
+    shown = page_of(analysed(run("+ ", "- ", "."), *tree())).phases
+    names = [one.name["en"] for one in shown]
+    assert "(blank label)" in names
+    assert all(name.strip() for name in names)
+
+
+@pytest.mark.parametrize(
     ("ratio", "tone"), [(None, "none"), (0.3, "low"), (0.7, "fair"), (0.95, "good"), (2.0, "good")]
 )
 def test_explained_has_a_tone(ratio: float | None, tone: str) -> None:
