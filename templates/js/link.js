@@ -7,6 +7,8 @@
     metric: ['retained', 'peak', 'freed', 'allocated', 'churn', 'growth'],
     view: ['flame', 'lines', 'functions', 'modules', 'source'],
     native: ['auto', 'fold', 'show', 'hide'],
+    lang: ['en', 'zh'],
+    theme: ['auto', 'light', 'dark'],
   };
   const FLAGS = ['invert', 'threads', 'imports', 'flip', 'regex'];
   const KINDS = ['lines', 'functions', 'modules'];
@@ -52,7 +54,7 @@
     else words.set('between', scopeText(state.scope));
     if (state.versus !== null) words.set('vs', scopeText(state.versus));
     words.set('metric', state.metric);
-    for (const key of ['view', 'native']) if (state[key] !== DEFAULTS[key]) words.set(key, state[key]);
+    for (const key of ['view', 'native', 'lang', 'theme']) if (state[key] !== DEFAULTS[key]) words.set(key, state[key]);
     for (const key of FLAGS) if (state[key]) words.set(key, '1');
     if (state.thread !== null) words.set('thread', state.thread);
     if (state.query !== '') words.set('find', state.query);
@@ -89,7 +91,30 @@
   // A hash without "=" is a place on the page (#main), not something to look at.
   const isState = (hash) => hash === '' || hash.includes('=');
 
+  // A page within a page (srcdoc) has no address that its scripts may change: nothing is linked to.
+  function note(how, address) {
+    try {
+      history[how](null, '', address);
+    } catch (error) {
+      if (error.name !== 'SecurityError') throw error;
+    }
+  }
+
+  // There, a link to a place of the page would lead to the page around it.
+  function stayInside() {
+    if (location.protocol !== 'about:') return;
+    document.addEventListener('click', (event) => {
+      const address = event.target.closest('a')?.getAttribute('href') ?? '';
+      if (!address.startsWith('#')) return;
+      event.preventDefault();
+      const place = document.getElementById(address.slice(1));
+      place?.scrollIntoView();
+      place?.focus();
+    });
+  }
+
   function tie(store, limits) {
+    stayInside();
     const beginning = store.get();
     let written = location.hash;
     let isRestoring = false;
@@ -98,14 +123,14 @@
       if (waiting === null) return;
       clearTimeout(waiting);
       waiting = null;
-      history.replaceState(null, '', written);
+      note('replaceState', written);
     };
     store.subscribe((state, changed) => {
       const address = write(state);
       if (isRestoring || address === written) return;
       if (STEPS.some((key) => changed.has(key))) {
         settle(); // the place that is left keeps its address
-        history.pushState(null, '', address);
+        note('pushState', address);
       } else {
         waiting ??= setTimeout(settle, PATIENCE_MS);
       }
@@ -118,7 +143,9 @@
       if (location.hash === written) return;
       written = location.hash;
       isRestoring = true;
-      store.set({ ...beginning, ...(written === '' ? {} : read(written, limits)) });
+      const linked = { ...beginning, ...(written === '' ? {} : read(written, limits)) };
+      const { lang, theme } = store.get(); // a way back is none to another language
+      store.set({ ...linked, lang: linked.lang ?? lang, theme: linked.theme ?? theme });
       isRestoring = false;
     };
     addEventListener('popstate', follow);

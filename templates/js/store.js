@@ -18,6 +18,8 @@
     frames: [], // the path of the frame that fills the flame graph
     selected: null, // { frames } or { kind, frame }: what the panel beside it tells of
     file: null,
+    lang: null, // as chosen on this page, or by the link that led here
+    theme: null,
   };
 
   function same(a, b) {

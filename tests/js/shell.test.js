@@ -34,6 +34,7 @@ test('an address restores what it was written from', () => {
     { frames: [3], selected: { frames: [3, 12, 40] } },
     { thread: 40 },
     { thread: 'g7' },
+    { lang: 'zh', theme: 'dark' },
   ];
   for (const state of states) {
     const whole = { ...plain(memdeep.store.DEFAULTS), ...state };
