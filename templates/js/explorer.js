@@ -19,10 +19,13 @@
     const { core, frames, blocks } = data;
     const one = (name) => root.querySelector('[data-' + name + ']');
     const part = {
-      title: one('title'), heading: one('heading'), facts: one('scope-facts'), notes: one('scope-notes'), empty: one('empty'), folded: one('folded'),
+      shortcuts: one('phase-choice').closest('label'), title: one('title'), heading: one('heading'), facts: one('scope-facts'), notes: one('scope-notes'), empty: one('empty'), folded: one('folded'),
       graph: one('graph'), table: one('table'), source: one('source'), panel: one('panel'),
       legend: one('legend'), direction: one('direction'), canvas: one('canvas'),
     };
+    const shortcuts = memdeep.scopeShortcuts.create(part.shortcuts, core, {
+      choose: (scope, metric) => store.set({ scope, metric, versus: null, frames: [], selected: null }),
+    });
     const bar = memdeep.scopeBar.create(root, core, { scope: chooseScope, versus: (versus) => store.set({ versus }) });
     const flame = memdeep.flameView.create(part.graph, data, tooltip, {
       zoom: (path) => store.set({ frames: path }),
@@ -34,6 +37,7 @@
     });
     const panel = memdeep.stackPanel.create(part.panel, data, {
       source: showInSource,
+      largest: showLargest,
       graph: (frame) => store.set({ view: 'flame', query: frames.location(frame), regex: false }),
     });
     const lines = memdeep.lines.create(part.table, data, {
@@ -52,6 +56,13 @@
       store.set({ view: 'source', file: core.frames.file[frame], selected: { kind: 'lines', frame } });
     }
 
+    // Where the phase is none, the stretch up to the next checkpoint.
+    function showLargest(frame, phase, born) {
+      const scope = phase < 0 ? { kind: 'between', from: born - 1, to: born } : { kind: 'phase', phase };
+      const metric = core.blocks.transients ? 'allocated' : 'retained';
+      store.set({ scope, metric, versus: null, view: 'lines', frames: [], selected: { kind: 'lines', frame } });
+    }
+
     // The graph and its frames need no lines.
     const usesLines = ({ view, selected }) => view !== 'flame' || (selected !== null && 'kind' in selected);
 
@@ -59,7 +70,8 @@
     async function need(state) {
       const names = new Set(['largest', 'transients', ...(usesLines(state) ? ['lines'] : [])]);
       for (const scope of [state.scope, state.versus]) {
-        const metrics = state.thread === null || scope?.kind !== 'phase' ? [state.metric] : [state.metric, 'peak'];
+        const hasPeak = scope !== null && scopes.metricsOf(core, scope).includes('peak');
+        const metrics = state.thread === null || !hasPeak ? [state.metric] : [state.metric, 'peak'];
         for (const metric of scope === null ? [] : metrics) scopes.blocksFor(core, scope, metric, 'node').forEach((name) => names.add(name));
       }
       await data.need([...names].filter((name) => !(name in blocks) && data.has(name)));
@@ -164,6 +176,7 @@
       addUp(asked, sums === null || has(SUMS));
       const state = { ...asked, native: memdeep.flameNative.modeFor(core, sums.node, asked) };
       bar.show(state);
+      shortcuts.show(state);
       tools.show(state);
       showHeading(state);
       if (tree === null || has(TREE)) {
@@ -188,6 +201,7 @@
 
     function speak() {
       bar.fill();
+      shortcuts.speak();
       tools.speak();
       return render(possible(core, store.get()), new Set([...TREE, 'view']));
     }

@@ -26,6 +26,13 @@
     return found;
   }
 
+  // The corners of a line that stays at each reading until the next one, up to the end; a slope
+  // would tell of sizes nobody has read. Pure.
+  function steps(found) {
+    const corners = found.flatMap(([x, y], place) => (place === 0 ? [[x, y]] : [[x, found[place - 1][1]], [x, y]]));
+    return corners.length === 0 ? [] : [...corners, [1, corners.at(-1)[1]]];
+  }
+
   // `stretches` are checkpoints: [start, end, start, end ...].
   function draw(times, values, stretches, label) {
     const svg = shape('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label });
@@ -37,11 +44,11 @@
       shade += `M${x} 0h${width}v${HEIGHT}h${-width}z`;
     }
     svg.append(shape('path', { d: shade }));
-    const line = points(times, values)
+    const line = steps(points(times, values))
       .map(([x, y]) => (WIDTH * x).toFixed(2) + ',' + (HEIGHT - 0.5 - (HEIGHT - 1.5) * y).toFixed(2)).join(' ');
     svg.append(shape('polygon', { points: `0,${HEIGHT} ${line} ${WIDTH},${HEIGHT}` }), shape('polyline', { points: line }));
     return svg;
   }
 
-  memdeep.sparkline = { draw, points };
+  memdeep.sparkline = { draw, points, steps };
 })(globalThis.memdeep = globalThis.memdeep || {});

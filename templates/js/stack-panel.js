@@ -62,6 +62,18 @@
       return largest.isExact ? format.bytes(largest.bytes) : say('stack.at_least', { sum_bytes: largest.bytes });
     }
 
+    // With the line and the phase of the largest allocation, which a click leads to.
+    function largestPlace({ largest }) {
+      if (largest === null) return UNKNOWN;
+      const frame = memdeep.ranking.chargedFrames(core)[largest.node];
+      const phase = memdeep.scope.phaseAt(core, largest.born);
+      const made = button('figure-link', largestText({ largest }), () => on.largest(frame, phase, largest.born));
+      const where = [shortened(frames.location(frame)), phase < 0 ? '' : phaseName(phase)].filter((text) => text !== '').join(' · ');
+      made.append(element('span', 'figure-where', where));
+      made.title = say('stack.to_largest');
+      return made;
+    }
+
     function figures({ selection }) {
       const { life } = selection;
       const last = life === null ? UNKNOWN : life.isAtEnd ? say('stack.at_end') : phaseName(life.last);
@@ -71,7 +83,7 @@
         ['stack.share', format.percent(selection.share)],
         ['stack.count', format.count(Math.abs(selection.count))],
         ['stack.mean', format.bytes(selection.mean)],
-        ['stack.largest', largestText(selection)],
+        ['stack.largest', largestPlace(selection)],
         ['stack.first', life === null ? UNKNOWN : phaseName(life.first)],
         ['stack.last', last],
       ]) list.append(element('div', '', element('dt', '', say(key)), element('dd', '', value)));

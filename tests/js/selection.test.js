@@ -190,8 +190,8 @@ test('the largest allocation is exact where the list cannot hide a larger one, e
     const got = selection.largestOf({ ...blocks, largest, ...changes }, { ...state, metric }, flags);
     return got === null ? null : { ...got };
   };
-  assert.deepEqual(found({ lifetimes: lives([3]) }), { bytes: 400, isExact: true });
-  assert.deepEqual(found({ lifetimes: lives([3, 5]) }), { bytes: 400, isExact: false });
+  assert.deepEqual(found({ lifetimes: lives([3]) }), { bytes: 400, isExact: true, node: 7, born: 3 });
+  assert.deepEqual(found({ lifetimes: lives([3, 5]) }), { bytes: 400, isExact: false, node: 7, born: 3 });
   assert.equal(found({ largest: null }), null);
   assert.equal(found({ largest: { node: [8], born: [3], died: [-1], bytes: [300] }, lifetimes: lives([3]) }), null);
   assert.equal(found({ lifetimes: lives([3]) }, 'peak'), null);
@@ -216,6 +216,12 @@ test('a drawing of many checkpoints keeps its highest point', () => {
   const drawn = sparkline.points(times, values);
   assert.ok(drawn.length <= 300);
   assert.equal(Math.max(...drawn.map(([, y]) => y)), 1);
+});
+
+test('a drawing stays at each reading until the next one', () => {
+  const corners = sparkline.steps([[0, 0], [0.25, 1], [0.5, 0.5]]);
+  assert.deepEqual(JSON.parse(JSON.stringify(corners)), [[0, 0], [0.25, 0], [0.25, 1], [0.5, 1], [0.5, 0.5], [1, 0.5]]);
+  assert.equal(sparkline.steps([]).length, 0);
 });
 
 test('files are ranked by the bytes of their lines', () => {

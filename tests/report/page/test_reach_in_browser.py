@@ -3,14 +3,72 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from browser import Reader, needs_browser
+from browser import PROGRAM, Reader, needs_browser
+from running import read_json
 from selenium.webdriver.common.by import By
+
+from memdeep.text.units import size
 
 pytestmark = needs_browser
 
+LINES = PROGRAM.read_text("utf-8").splitlines()
 
-def test_a_page_within_a_page_follows_clicks(reader: Reader, recorded: Path, tmp_path: Path) -> None:
+
+def place_of(line: str) -> str:
+    return f"page_target.py:{LINES.index(line) + 1}"
+
+
+def panel(reader: Reader) -> dict[str, str]:
+    """The figures of the panel beside the graph, by name."""
+    names, values = reader.texts("[data-panel] dt"), reader.texts("[data-panel] dd")
+    return dict(zip(names, values, strict=True))
+
+
+def whole(reader: Reader) -> dict[str, Any]:
+    last = reader.run("return memdeep.page.data.core.checkpoints.time.length - 1")
+    return {"kind": "between", "from": 0, "to": last}
+
+
+def test_the_whole_run_is_one_click_away(at_run: Reader, recorded: Path) -> None:
+    peak = size(read_json(recorded.with_name("report.json"))["peak_heap_bytes"])
+    at_run.click("[data-shortcut=whole_run]")
+    assert at_run.state()["scope"] == whole(at_run)
+    assert at_run.state()["metric"] == "peak"
+    assert at_run.phase() == "Whole run"
+    assert panel(at_run)["Bytes"] == peak
+    pressed = at_run.one("[data-shortcut=whole_run]").get_attribute("aria-pressed")
+    assert pressed == "true"
+
+
+def test_what_was_never_freed_is_one_click_away(at_run: Reader, recorded: Path) -> None:
+    alive = at_run.run("return memdeep.page.data.core.checkpoints.heap.at(-1)")
+    at_run.click("[data-shortcut=never_freed]")
+    assert at_run.state()["scope"] == whole(at_run)
+    assert at_run.state()["metric"] == "retained"
+    assert panel(at_run)["Bytes"] == size(alive)
+    link = at_run.link()
+    at_run.open(recorded, link)
+    pressed = at_run.one("[data-shortcut=never_freed]").get_attribute("aria-pressed")
+    assert pressed == "true"
+
+
+def test_the_largest_allocation_says_where_and_leads_there(at_run: Reader) -> None:
+    at_run.click("[data-shortcut=whole_run]")
+    at_run.click("[data-metric=allocated]")
+    line = place_of("    text = f\"[{','.join([item] * 12_000)}]\"")
+    where = panel(at_run)["Largest"]
+    assert line in where and "加载config" in where
+    at_run.click("[data-panel] .figure-link")
+    at_run.wait(lambda: at_run.text("[data-panel] h3") == line)
+    assert at_run.phase() == "加载config"
+    assert at_run.state()["view"] == "lines"
+
+
+def test_a_page_within_a_page_follows_clicks(
+    reader: Reader, recorded: Path, tmp_path: Path
+) -> None:
     around = tmp_path / "around.html"
     around.write_text(
         "<!doctype html><title>around</title>"
