@@ -103,7 +103,7 @@
     });
     part.views.addEventListener('click', (event) => {
       const tab = event.target.closest('button');
-      if (tab) store.set({ view: tab.dataset.view });
+      if (tab) store.set({ view: tab.dataset.view, around: null });
     });
     part.search.addEventListener('input', () => store.set({ query: part.search.value.trim() }));
     part.search.addEventListener('keydown', onSearchKey);

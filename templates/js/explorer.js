@@ -40,8 +40,14 @@
       largest: showLargest,
       graph: (frame) => store.set({ view: 'flame', query: frames.location(frame), regex: false }),
     });
+    const lookAround = (kind, frame) => store.set({ around: { kind, frame }, selected: { kind, frame } });
+    const sandwich = memdeep.sandwich.create(part.table, data, {
+      choose: (frame) => lookAround(store.get().around.kind, frame),
+      leave: () => store.set({ around: null }),
+    });
     const lines = memdeep.lines.create(part.table, data, {
       select: (row, kind) => store.set({ selected: { kind, frame: row.frame } }),
+      around: (row, kind) => lookAround(kind, row.frame),
       source: (row) => showInSource(row.frame),
     });
     const source = memdeep.sourceView.create(part.source, data, {
@@ -53,14 +59,14 @@
     let turn = 0;
 
     function showInSource(frame) {
-      store.set({ view: 'source', file: core.frames.file[frame], selected: { kind: 'lines', frame } });
+      store.set({ view: 'source', around: null, file: core.frames.file[frame], selected: { kind: 'lines', frame } });
     }
 
     // Where the phase is none, the stretch up to the next checkpoint.
     function showLargest(frame, phase, born) {
       const scope = phase < 0 ? { kind: 'between', from: born - 1, to: born } : { kind: 'phase', phase };
       const metric = core.blocks.transients ? 'allocated' : 'retained';
-      store.set({ scope, metric, versus: null, view: 'lines', frames: [], selected: { kind: 'lines', frame } });
+      store.set({ scope, metric, versus: null, view: 'lines', around: null, frames: [], selected: { kind: 'lines', frame } });
     }
 
     // The graph and its frames need no lines.
@@ -139,12 +145,17 @@
       part.empty.hidden = why === null;
       part.empty.textContent = why ?? '';
       part.graph.hidden = why !== null || state.view !== 'flame';
-      part.table.hidden = why !== null || !TABLES.includes(state.view);
+      let isBackAtTable = false;
+      const isTable = why === null && TABLES.includes(state.view);
+      part.table.hidden = !isTable || state.around !== null;
+      if (isTable && state.around !== null) sandwich.show(sums.node, state.around);
+      else if (sandwich.hide() && isTable) isBackAtTable = true;
       part.source.hidden = why !== null || state.view !== 'source';
       part.panel.hidden = why !== null;
       part.legend.hidden = part.graph.hidden || tree.signed;
       part.direction.hidden = part.graph.hidden || !tree.signed;
       if (!part.table.hidden) lines.show(sums, state.view, filterOf(state), state.selected);
+      if (isBackAtTable) lines.focus();
       if (!part.source.hidden) showSource(state);
       if (!part.graph.hidden) flame.redraw();
     }
@@ -186,7 +197,7 @@
         flame.zoomTo(state.frames);
       }
       if (has(['query', 'regex', 'view'])) showMatches(state);
-      if (has([...TREE, 'view', 'file'])) showView(state);
+      if (has([...TREE, 'view', 'around', 'file'])) showView(state);
       else if (has(['query', 'regex']) && !part.table.hidden) lines.filter(filterOf(state));
       else if (has(['selected']) && !part.source.hidden) showSource(state);
       if (has(['selected']) && !part.table.hidden) lines.select(state.selected);
@@ -212,6 +223,7 @@
       if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
       const inGraph = !part.graph.hidden && store.get().query !== '';
       if (event.key === '/') tools.focusSearch();
+      else if (event.key === 'Escape' && store.get().around !== null && TABLES.includes(store.get().view)) store.set({ around: null });
       else if (event.key === 'Escape' && root.contains(event.target) && !part.graph.hidden) flame.back();
       else if ((event.key === 'n' || event.key === 'N') && inGraph) flame.nextMatch(event.key === 'n' ? 1 : -1);
       else return;

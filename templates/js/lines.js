@@ -9,7 +9,7 @@
   const SPARE_ROWS = 8;
   const say = (key, values) => memdeep.words.say(key, values);
 
-  // `on` = { select(row, kind), source(row) }.
+  // `on` = { select(row, kind), around(row, kind), source(row) }.
   function create(root, data, on) {
     let sort = 'own';
     let shown = { rows: [], kind: 'lines', signed: false, matches: () => true, selected: null };
@@ -141,6 +141,7 @@
       else if (event.key === 'Home') choose(0);
       else if (event.key === 'End') choose(sorted.length - 1);
       else if (event.key === 'Enter' && at >= 0) on.source(sorted[at]);
+      else if (event.key === ' ' && at >= 0) on.around(sorted[at], shown.kind);
       else return;
       event.preventDefault();
     }
@@ -148,8 +149,7 @@
     const placeOf = (event) => Number(event.target.closest('tr[data-place]')?.dataset.place ?? -1);
     box.addEventListener('scroll', () => draw(false));
     box.addEventListener('keydown', onKey);
-    body.addEventListener('click', (event) => { if (placeOf(event) >= 0) choose(placeOf(event)); });
-    body.addEventListener('dblclick', (event) => { if (placeOf(event) >= 0) on.source(sorted[placeOf(event)]); });
+    body.addEventListener('click', (event) => { if (placeOf(event) >= 0) on.around(sorted[placeOf(event)], shown.kind); });
     new ResizeObserver(() => draw(true)).observe(box);
 
     return {
@@ -163,6 +163,7 @@
         shown = { ...shown, matches };
         arrange();
       },
+      focus() { box.focus({ preventScroll: true }); },
       select(selected) {
         shown = { ...shown, selected };
         showSelected();

@@ -14,7 +14,7 @@
   const KINDS = ['lines', 'functions', 'modules'];
   // Browsers take few changes of the address at a time: one that is no step waits for the next ones.
   const PATIENCE_MS = 300;
-  const STEPS = ['scope', 'versus', 'thread', 'metric', 'view', 'frames', 'file']; // worth a step in the history
+  const STEPS = ['scope', 'versus', 'thread', 'metric', 'view', 'frames', 'around', 'file']; // worth a step in the history
 
   function scopeText(scope) {
     return scope.kind === 'phase' ? 'phase-' + scope.phase : scope.from + '-' + scope.to;
@@ -59,6 +59,7 @@
     if (state.thread !== null) words.set('thread', state.thread);
     if (state.query !== '') words.set('find', state.query);
     if (state.frames.length > 0) words.set('frame', state.frames.join('.'));
+    if (state.around !== null) words.set('around', rowText(state.around));
     if (state.file !== null) words.set('file', state.file);
     const row = state.selected === null ? '' : rowText(state.selected);
     if (row !== '') words.set('row', row);
@@ -83,6 +84,8 @@
     patch.query = words.get('find') ?? '';
     patch.frames = framesOf(words.get('frame'), limits);
     patch.selected = rowOf(words.get('row'), limits);
+    const around = rowOf(words.get('around'), limits);
+    patch.around = around !== null && 'kind' in around && around.kind === patch.view ? around : null;
     const file = words.get('file');
     if (file !== null && /^\d+$/.test(file)) patch.file = Number(file);
     return patch;

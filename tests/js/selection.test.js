@@ -6,7 +6,7 @@ const { gzipSync } = require('node:zlib');
 const { load } = require('./scripts.js');
 const { randomRun, SCOPES, THREAD } = require('./runs.js');
 
-const { scope: scopes, flameLayout: layout, ranking, threadLimit, selection, payload, sparkline, sourceView, stackPanel } = load();
+const { scope: scopes, flameLayout: layout, ranking, threadLimit, selection, payload, sparkline, sourceView, stackPanel, sandwich } = load();
 const KINDS = ['lines', 'functions', 'modules'];
 const OPTIONS = { thread: null, native: 'show', threads: true, imports: true, invert: false };
 const STATES = [
@@ -222,6 +222,29 @@ test('a drawing stays at each reading until the next one', () => {
   const corners = sparkline.steps([[0, 0], [0.25, 1], [0.5, 0.5]]);
   assert.deepEqual(JSON.parse(JSON.stringify(corners)), [[0, 0], [0.25, 0], [0.25, 1], [0.5, 1], [0.5, 0.5], [1, 0.5]]);
   assert.equal(sparkline.steps([]).length, 0);
+});
+
+test('callers add up to what goes through a group, and so do its callees with its own', () => {
+  eachState((data, sums) => {
+    const { parent, frame } = data.core.nodes;
+    for (const kind of KINDS) {
+      const group = ranking.groupsOf(data.frames, kind);
+      for (const row of ranking.rank(data, sums.line, sums.node, kind).slice(0, 8)) {
+        const found = sandwich.around(data, sums.node, kind, row.frame);
+        let expected = 0;
+        sums.node.bytes.forEach((bytes, leaf) => {
+          let at = leaf;
+          while (at >= 0 && group[frame[at]] !== group[row.frame]) at = parent[at];
+          if (at >= 0) expected += bytes;
+        });
+        assert.equal(found.total, expected);
+        assert.equal(sum(found.callers.map((one) => one.bytes)), expected);
+        assert.equal(sum(found.callees.map((one) => one.bytes)) + found.own, expected);
+        const isSelf = (one) => one.frame !== sandwich.NONE && group[one.frame] === group[row.frame];
+        assert.ok(![...found.callers, ...found.callees].some(isSelf));
+      }
+    }
+  });
 });
 
 test('files are ranked by the bytes of their lines', () => {

@@ -35,6 +35,7 @@ test('an address restores what it was written from', () => {
     { thread: 40 },
     { thread: 'g7' },
     { lang: 'zh', theme: 'dark' },
+    { view: 'functions', around: { kind: 'functions', frame: 12 } },
   ];
   for (const state of states) {
     const whole = { ...plain(memdeep.store.DEFAULTS), ...state };

@@ -8,6 +8,7 @@ from typing import Any
 from browser import PROGRAM, Reader, needs_browser
 from running import read_json
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from memdeep.text.units import size
 
@@ -108,3 +109,34 @@ def test_language_and_theme_are_in_the_link(at_run: Reader, recorded: Path) -> N
     at_run.click("tr[data-row='2'] a")
     at_run.wait(lambda: "phase=2" in at_run.link())
     assert "lang=zh" in at_run.link() and "theme=dark" in at_run.link()
+
+
+def names(reader: Reader, side: str) -> list[str]:
+    return reader.texts(f".sandwich-table[data-side={side}] .line-name")
+
+
+def test_a_row_opens_its_callers_and_callees(at_run: Reader, recorded: Path) -> None:
+    at_run.click("tr[data-row='1'] a")
+    at_run.click("[data-view=functions]")
+    at_run.wait(lambda: at_run.texts("[data-table] tbody .line-name")[:1] == ["load"])
+    at_run.click("[data-table] tbody tr:not(.spacer)")
+    at_run.wait(lambda: at_run.text(".sandwich-middle").startswith("load"))
+    assert names(at_run, "callers") == ["<module>"]
+    assert names(at_run, "callees")[0] == "loads"
+    kept = panel(at_run)["Bytes"]
+    assert at_run.text(".sandwich-card p").startswith(f"{kept} through it")
+    at_run.click(".sandwich-table[data-side=callees] button")
+    at_run.wait(lambda: at_run.text(".sandwich-middle").startswith("loads"))
+    assert names(at_run, "callers") == ["load"]
+    link = at_run.link()
+    assert "around=functions." in link
+    at_run.driver.back()
+    at_run.wait(lambda: at_run.text(".sandwich-middle").startswith("load\n"))
+    at_run.press(Keys.ESCAPE)
+    at_run.wait(lambda: at_run.state()["around"] is None)
+    assert not at_run.all(".sandwich")[0].is_displayed()
+    assert at_run.run("return document.activeElement.className") == "lines-box"
+    at_run.press(Keys.SPACE)
+    at_run.wait(lambda: at_run.text(".sandwich-middle").startswith("load"))
+    at_run.open(recorded, link)
+    assert at_run.text(".sandwich-middle").startswith("loads")
