@@ -154,7 +154,7 @@
       part.panel.hidden = why !== null;
       part.legend.hidden = part.graph.hidden || tree.signed;
       part.direction.hidden = part.graph.hidden || !tree.signed;
-      if (!part.table.hidden) lines.show(sums, state.view, filterOf(state), state.selected);
+      if (!part.table.hidden) lines.show(sums, state.view, filterOf(state), state);
       if (isBackAtTable) lines.focus();
       if (!part.source.hidden) showSource(state);
       if (!part.graph.hidden) flame.redraw();

@@ -117,9 +117,11 @@
 
     function frameItem(frame, times) {
       const item = element('li', 'origin-' + frames.origin(frame) + (isHere(frame) ? ' here' : ''));
-      const address = editorAddress(core.editor, frames.file(frame), frames.line(frame));
+      // The source of native code is a path of the machine that built it.
+      const isNative = frames.origin(frame) === 'native';
+      const address = isNative ? null : editorAddress(core.editor, frames.file(frame), frames.line(frame));
       const where = element(address === null ? 'span' : 'a', 'stack-place', frames.namesFile(frame) ? '' : shortened(frames.location(frame)));
-      where.title = frames.path(frame);
+      where.title = isNative ? frames.location(frame) : frames.path(frame);
       if (address !== null) where.href = address;
       const called = element('bdi', 'stack-function', shortened(frames.functionName(frame)));
       called.title = frames.functionName(frame);

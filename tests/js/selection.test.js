@@ -6,7 +6,7 @@ const { gzipSync } = require('node:zlib');
 const { load } = require('./scripts.js');
 const { randomRun, SCOPES, THREAD } = require('./runs.js');
 
-const { scope: scopes, flameLayout: layout, ranking, threadLimit, selection, payload, sparkline, sourceView, stackPanel, sandwich } = load();
+const { scope: scopes, flameLayout: layout, ranking, threadLimit, selection, payload, sparkline, sourceView, stackPanel, sandwich, lives } = load();
 const KINDS = ['lines', 'functions', 'modules'];
 const OPTIONS = { thread: null, native: 'show', threads: true, imports: true, invert: false };
 const STATES = [
@@ -243,6 +243,22 @@ test('callers add up to what goes through a group, and so do its callees with it
         const isSelf = (one) => one.frame !== sandwich.NONE && group[one.frame] === group[row.frame];
         assert.ok(![...found.callers, ...found.callees].some(isSelf));
       }
+    }
+  });
+});
+
+test('what the rows of a table held adds up to what was alive at each checkpoint', () => {
+  eachState((data) => {
+    const { lines } = data.blocks;
+    for (const kind of KINDS) {
+      const group = ranking.groupsOf(data.frames, kind);
+      const of = lives.byGroup(data, group, null);
+      const all = [...new Set(group)].map(of);
+      data.core.checkpoints.time.forEach((_, point) => {
+        const expected = lines.bytes.reduce((total, bytes, row) => (
+          total + (lines.born[row] <= point && (lines.died[row] === -1 || lines.died[row] > point) ? bytes : 0)), 0);
+        assert.equal(sum(all.map((alive) => alive[point])), expected);
+      });
     }
   });
 });

@@ -140,3 +140,26 @@ def test_a_row_opens_its_callers_and_callees(at_run: Reader, recorded: Path) -> 
     at_run.wait(lambda: at_run.text(".sandwich-middle").startswith("load"))
     at_run.open(recorded, link)
     assert at_run.text(".sandwich-middle").startswith("loads")
+
+
+def test_a_row_draws_what_it_held_over_the_run(at_run: Reader) -> None:
+    at_run.click("[data-shortcut=whole_run]")
+    at_run.click("[data-view=lines]")
+    at_run.wait(lambda: at_run.all("[data-table] tbody svg"))
+    labels = at_run.run(
+        "return [...document.querySelectorAll('[data-table] tbody tr:not(.spacer)')].map((row) => "
+        "[row.querySelector('.line-name').innerText, row.querySelector('svg')?.ariaLabel])"
+    )
+    blocks = place_of("    blocks = [bytearray(100_000) for _ in range(20)]")
+    assert dict(labels)[blocks].startswith("At most 1.9 MB, ")
+
+
+def test_native_code_has_no_link_into_the_machine_that_built_it(at_run: Reader) -> None:
+    at_run.click("tr[data-row='1'] a")
+    at_run.wait(lambda: at_run.all("[data-panel] .panel-stack li"))
+    native = at_run.all("[data-panel] .panel-stack li.origin-native")
+    assert native
+    assert not at_run.all("[data-panel] .panel-stack li.origin-native a")
+    titles = [li.find_element(By.CLASS_NAME, "stack-place").get_attribute("title") for li in native]
+    assert not any("/" in (title or "") for title in titles)
+    assert at_run.all("[data-panel] .panel-stack li.origin-user a")
