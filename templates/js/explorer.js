@@ -175,6 +175,7 @@
         title,
         isRow: path === null,
         sums,
+        options: state,
         stretches: scopes.stretchesOf(core, state.scope),
       });
     }

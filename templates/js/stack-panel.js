@@ -51,6 +51,7 @@
     const { core, frames } = data;
     let shown = null; // { selection, title, sums, stretches }
     let place = 0; // of the stack that is shown, among those of the selection
+    let isUnfolded = false; // the native frames of its stack, whatever the graph does
 
     const bytesText = (bytes) => (shown.selection.signed ? format.signedBytes(bytes) : format.bytes(bytes));
     const phaseName = (phase) => (phase < 0 ? say('stack.no_phase') : memdeep.names.phase(core, phase));
@@ -187,6 +188,18 @@
       return bar;
     }
 
+    // The frames that the graph folds are folded here, too, until they are asked for.
+    function folding(count) {
+      if (count === 0) return [];
+      const made = button('button panel-folding', say(isUnfolded ? 'stack.fold' : 'stack.unfold', { n: count }), () => {
+        isUnfolded = !isUnfolded;
+        draw();
+        root.querySelector('.panel-folding').focus();
+      });
+      made.setAttribute('aria-expanded', String(isUnfolded));
+      return [made];
+    }
+
     function draw() {
       const { selection, title } = shown;
       const heading = element('h3', '', element('bdi', '', title));
@@ -197,16 +210,19 @@
         return;
       }
       const times = memdeep.selection.timesOf(core, selection.stacks[place]);
-      const list = element('ol', 'panel-stack', ...stack().map((frame, row) => frameItem(frame, times[row])));
+      const all = stack();
+      const told = memdeep.flameTree.toldOf(core, all, { ...shown.options, invert: false });
+      const rows = isUnfolded ? [...all.keys()] : told;
+      const list = element('ol', 'panel-stack', ...rows.map((row) => frameItem(all[row], times[row])));
       list.tabIndex = 0;
       list.setAttribute('aria-label', say('stack.heading'));
-      root.replaceChildren(heading, figures(shown), life(shown), ...fate(shown), tools(), pager(shown), list);
+      root.replaceChildren(heading, figures(shown), life(shown), ...fate(shown), tools(), pager(shown), list, ...folding(all.length - told.length));
       const here = list.querySelector('.here');
       if (here !== null) list.scrollTop = here.offsetTop - list.clientHeight / 2;
     }
 
     return {
-      // `what` = { selection (selection.js), title, isRow, sums, stretches }.
+      // `what` = { selection (selection.js), title, isRow, sums, stretches, options (of flame-tree.js) }.
       show(what) {
         shown = what;
         place = 0;

@@ -157,9 +157,24 @@ def test_a_row_draws_what_it_held_over_the_run(at_run: Reader) -> None:
 def test_native_code_has_no_link_into_the_machine_that_built_it(at_run: Reader) -> None:
     at_run.click("tr[data-row='1'] a")
     at_run.wait(lambda: at_run.all("[data-panel] .panel-stack li"))
+    at_run.click(".panel-folding")
     native = at_run.all("[data-panel] .panel-stack li.origin-native")
     assert native
     assert not at_run.all("[data-panel] .panel-stack li.origin-native a")
     titles = [li.find_element(By.CLASS_NAME, "stack-place").get_attribute("title") for li in native]
     assert not any("/" in (title or "") for title in titles)
     assert at_run.all("[data-panel] .panel-stack li.origin-user a")
+
+
+def test_native_frames_are_folded_in_the_stack_as_in_the_graph(at_run: Reader) -> None:
+    at_run.click("tr[data-row='1'] a")
+    frames = "[data-panel] .panel-stack li"
+    folded = at_run.wait(lambda: len(at_run.all(frames)))
+    origins = [li.get_attribute("class") or "" for li in at_run.all(frames)]
+    native = ["origin-native" in origin for origin in origins]
+    assert not any(a and b for a, b in zip(native, native[1:], strict=False)), "a run is one"
+    at_run.click(".panel-folding")
+    unfolded = len(at_run.all(frames))
+    assert unfolded > folded
+    at_run.choose("[data-native-mode]", "show")
+    at_run.wait(lambda: len(at_run.all(frames)) > folded)
