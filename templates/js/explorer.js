@@ -50,6 +50,9 @@
       around: (row, kind) => lookAround(kind, row.frame),
       source: (row) => showInSource(row.frame),
     });
+    const callTree = memdeep.treeView.create(part.table, data, {
+      select: (path) => store.set({ selected: { frames: path } }),
+    });
     const source = memdeep.sourceView.create(part.source, data, {
       file: (file) => store.set({ file }),
       line: (frame) => store.set({ selected: { kind: 'lines', frame } }),
@@ -70,7 +73,7 @@
     }
 
     // The graph and its frames need no lines.
-    const usesLines = ({ view, selected }) => view !== 'flame' || (selected !== null && 'kind' in selected);
+    const usesLines = ({ view, selected }) => !['flame', 'tree'].includes(view) || (selected !== null && 'kind' in selected);
 
     // Blocks are unpacked when they are first needed.
     async function need(state) {
@@ -132,6 +135,9 @@
       return (frame) => wanted === null || wanted[frame] === 1;
     }
 
+    // What is searched for; nothing where nothing is.
+    const matchesOf = (state) => (state.query === '' ? () => false : filterOf(state));
+
     function showFolded({ metric, scope }) {
       const { peaks, peakFolded } = core.blocks;
       const share = metric === 'peak' ? peakFolded[peaks.indexOf(scopes.peakOf(core, scope))] ?? 0 : core.folded;
@@ -150,6 +156,8 @@
       part.table.hidden = !isTable || state.around !== null;
       if (isTable && state.around !== null) sandwich.show(sums.node, state.around);
       else if (sandwich.hide() && isTable) isBackAtTable = true;
+      if (why === null && state.view === 'tree') callTree.show(tree, bar.name(state.scope), matchesOf(state));
+      else callTree.hide();
       part.source.hidden = why !== null || state.view !== 'source';
       part.panel.hidden = why !== null;
       part.legend.hidden = part.graph.hidden || tree.signed;
@@ -200,6 +208,7 @@
       if (has(['query', 'regex', 'view'])) showMatches(state);
       if (has([...TREE, 'view', 'around', 'file'])) showView(state);
       else if (has(['query', 'regex']) && !part.table.hidden) lines.filter(filterOf(state));
+      else if (has(['query', 'regex']) && state.view === 'tree' && part.empty.hidden) callTree.show(tree, bar.name(state.scope), matchesOf(state));
       else if (has(['selected']) && !part.source.hidden) showSource(state);
       if (has(['selected']) && !part.table.hidden) lines.select(state.selected);
       if (has([...TREE, 'selected'])) showSelected(state);

@@ -5,7 +5,7 @@
   const { DEFAULTS } = memdeep.store;
   const CHOICES = {
     metric: ['retained', 'peak', 'freed', 'allocated', 'churn', 'growth'],
-    view: ['flame', 'lines', 'functions', 'modules', 'source'],
+    view: ['flame', 'tree', 'lines', 'functions', 'modules', 'source'],
     native: ['auto', 'fold', 'show', 'hide'],
     lang: ['en', 'zh'],
     theme: ['auto', 'light', 'dark'],

@@ -6,7 +6,7 @@ const { gzipSync } = require('node:zlib');
 const { load } = require('./scripts.js');
 const { randomRun, SCOPES, THREAD } = require('./runs.js');
 
-const { scope: scopes, flameLayout: layout, ranking, threadLimit, selection, payload, sparkline, sourceView, stackPanel, sandwich, lives } = load();
+const { scope: scopes, flameLayout: layout, ranking, threadLimit, selection, payload, sparkline, sourceView, stackPanel, sandwich, lives, treeRows } = load();
 const KINDS = ['lines', 'functions', 'modules'];
 const OPTIONS = { thread: null, native: 'show', threads: true, imports: true, invert: false };
 const STATES = [
@@ -260,6 +260,25 @@ test('what the rows of a table held adds up to what was alive at each checkpoint
         assert.equal(sum(all.map((alive) => alive[point])), expected);
       });
     }
+  });
+});
+
+test('the rows of the call tree are the calls that are open, each under its caller', () => {
+  eachState((data, sums, state) => {
+    const tree = layout.build(data.core, sums.node, state);
+    const all = new Set(Array.from({ length: tree.size }, (_, node) => node));
+    const rows = treeRows.rowsOf(tree, all, all);
+    assert.deepEqual([...rows.map((row) => row.node)].sort((a, b) => a - b), [...all]);
+    rows.forEach((row, place) => {
+      if (place === 0) return;
+      const above = rows.slice(0, place).findLast((one) => one.level < row.level);
+      assert.equal(above.node, tree.parent[row.node]);
+      assert.equal(row.level, tree.depth[row.node] + 1);
+    });
+    const few = treeRows.rowsOf(tree, new Set([0]), new Set());
+    const left = few.filter((row) => row.node === undefined).map((row) => row.rest);
+    assert.deepEqual([...left], tree.childCount[0] > treeRows.MOST_CHILDREN ? [tree.childCount[0] - treeRows.MOST_CHILDREN] : []);
+    treeRows.openAtFirst(tree).forEach((node) => assert.ok(node === 0 || tree.parent[node] >= 0));
   });
 });
 

@@ -178,3 +178,31 @@ def test_native_frames_are_folded_in_the_stack_as_in_the_graph(at_run: Reader) -
     assert unfolded > folded
     at_run.choose("[data-native-mode]", "show")
     at_run.wait(lambda: len(at_run.all(frames)) > folded)
+
+
+def tree_names(reader: Reader) -> list[str]:
+    return reader.texts(".tree-name")
+
+
+def test_the_call_tree_opens_by_keys(at_run: Reader, recorded: Path) -> None:
+    at_run.click("tr[data-row='1'] a")
+    at_run.click("[data-view=tree]")
+    at_run.wait(lambda: "load" in tree_names(at_run))
+    rows = at_run.all(".tree tbody tr")
+    assert panel(at_run)["Bytes"] in rows[0].text
+    at_run.run("document.querySelector('.tree tbody tr').focus()")
+    count = len(rows)
+    at_run.press(Keys.ARROW_LEFT)
+    at_run.wait(lambda: len(at_run.all(".tree tbody tr")) == 1)
+    at_run.press(Keys.ARROW_RIGHT)
+    at_run.wait(lambda: len(at_run.all(".tree tbody tr")) == count)
+    at_run.press(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
+    at_run.wait(lambda: at_run.state()["selected"] is not None)
+    assert at_run.text("[data-panel] h3") == tree_names(at_run)[2] == "load"
+    level = at_run.run("return document.activeElement.getAttribute('aria-level')")
+    assert level == "3"
+    assert "view=tree" in at_run.link()
+    at_run.open(recorded, at_run.link())
+    assert at_run.one(".tree").is_displayed()
+    at_run.one("[data-search]").send_keys("raw_decode")
+    at_run.wait(lambda: at_run.texts(".is-match .tree-name") in (["raw_decode"], []))
