@@ -7,6 +7,7 @@ from typing import Any
 
 from browser import PROGRAM, Reader, needs_browser
 from running import read_json
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -206,3 +207,109 @@ def test_the_call_tree_opens_by_keys(at_run: Reader, recorded: Path) -> None:
     assert at_run.one(".tree").is_displayed()
     at_run.one("[data-search]").send_keys("raw_decode")
     at_run.wait(lambda: at_run.texts(".is-match .tree-name") in (["raw_decode"], []))
+
+
+def view_box(reader: Reader) -> list[float]:
+    shown = reader.one("#timeline svg").get_dom_attribute("viewBox")
+    return [float(one) for one in shown.split()]
+
+
+def wheel(reader: Reader, share: float, delta: int, ctrl: bool) -> bool:
+    """Turn the wheel over the timeline; tell if the page kept it from scrolling."""
+    script = """
+    const plot = document.querySelector('.reader');
+    const { left, top, width } = plot.getBoundingClientRect();
+    const event = new WheelEvent('wheel', {
+      clientX: left + arguments[0] * width, clientY: top + 5, deltaY: arguments[1],
+      ctrlKey: arguments[2], bubbles: true, cancelable: true,
+    });
+    return !plot.dispatchEvent(event);
+    """
+    return bool(reader.run(script, share, delta, ctrl))
+
+
+def test_the_wheel_zooms_the_timeline_and_a_double_click_shows_all(at_run: Reader) -> None:
+    assert not wheel(at_run, 0.5, -400, False), "the page scrolls"
+    assert view_box(at_run) == [0, 0, 100, 100]
+    assert wheel(at_run, 0.5, -600, True)
+    at_run.wait(lambda: view_box(at_run)[2] < 50)
+    x0, _, span, _ = view_box(at_run)
+    assert abs(x0 + span / 2 - 50) < 0.2
+    end = at_run.run("return Number(document.getElementById('timeline').dataset.endS)")
+    plot = at_run.one(".reader")
+    read = "return document.querySelector('.readout-title').textContent"
+    at_run.pointer(plot, plot.rect["width"] * 0.9, 10).perform()
+    shown = at_run.wait(lambda: at_run.one(".readout").is_displayed() and at_run.run(read))
+    time = (x0 + 0.9 * span) / 100 * end
+    expected = at_run.run("return memdeep.format.seconds(arguments[0])", time)
+    assert shown.split(" · ")[0] == expected or "at “" in shown or "peak" in shown
+    ActionChains(at_run.driver).double_click(plot).perform()
+    at_run.wait(lambda: view_box(at_run) == [0, 0, 100, 100])
+    at_run.settle()
+    at_run.run("document.querySelector('.reader').focus()")
+    at_run.press("+")
+    at_run.wait(lambda: view_box(at_run)[2] == 50)
+    at_run.press("0")
+    at_run.wait(lambda: view_box(at_run)[2] == 100)
+
+
+def test_two_fingers_zoom_the_timeline(at_run: Reader) -> None:
+    scope = at_run.state()["scope"]
+    script = """
+    const plot = document.querySelector('.reader');
+    const { left, top, width } = plot.getBoundingClientRect();
+    plot.setPointerCapture = () => {};
+    for (const [type, id, x] of arguments[0]) {
+      plot.dispatchEvent(new PointerEvent(type, {
+        pointerId: id, pointerType: 'touch', button: 0, bubbles: true,
+        clientX: left + x * width, clientY: top + 5,
+      }));
+    }
+    """
+    at_run.run(
+        script,
+        [
+            ("pointerdown", 1, 0.4),
+            ("pointerdown", 2, 0.6),
+            ("pointermove", 1, 0.3),
+            ("pointermove", 2, 0.7),
+            ("pointerup", 1, 0.3),
+            ("pointerup", 2, 0.7),
+        ],
+    )
+    at_run.wait(lambda: abs(view_box(at_run)[2] - 50) < 0.1)
+    assert at_run.state()["scope"] == scope, "fingers that zoom choose nothing"
+
+
+def test_an_entry_of_the_legend_takes_its_curve_away(at_run: Reader) -> None:
+    line = at_run.one("#timeline .heap-line")
+    heap = "#timeline .legend li:has(.key-heap) button"
+    assert line.is_displayed()
+    at_run.click(heap)
+    assert not line.is_displayed()
+    assert at_run.one(heap).get_attribute("aria-pressed") == "false"
+    at_run.click(heap)
+    assert line.is_displayed()
+
+
+def test_what_is_read_is_what_is_drawn(at_run: Reader) -> None:
+    """At any time the heap that is read is the height of the curve there: steps, not slopes."""
+    off = at_run.run("""
+    const { core } = memdeep.page.data;
+    const end = Number(document.getElementById('timeline').dataset.endS);
+    const reading = memdeep.timelineReading.create(core, end);
+    const corners = [...document.querySelectorAll('#timeline .rss-line')].flatMap((line) =>
+      [...line.points].map(({ x, y }) => [x, y]));
+    const top = Math.min(...corners.map(([, y]) => y));
+    const peak = Math.max(...core.curves.rss.b);
+    const scale = (100 - top) / peak;
+    let worst = 0;
+    for (let x = corners[0][0] + 0.137; x < corners.at(-1)[0]; x += 0.37) {
+      if (corners.some(([at]) => Math.abs(at - x) < 0.02)) continue; // rounded to a hundredth
+      const drawn = corners.findLast(([at]) => at <= x)[1];
+      const read = reading.atTime((x / 100) * end).rss;
+      worst = Math.max(worst, Math.abs(100 - drawn - read * scale));
+    }
+    return worst;
+    """)
+    assert off < 0.05
