@@ -129,7 +129,11 @@
       item.append(called, ' ', where);
       if (times > 1) item.append(element('span', 'stack-times', timesText(times)));
       const source = frames.source(frame);
-      if (source !== null) item.append(element('code', '', source));
+      if (source !== null) {
+        const code = element('code');
+        memdeep.pythonColours.paint(code, source, frames.file(frame));
+        item.append(code);
+      }
       return item;
     }
 

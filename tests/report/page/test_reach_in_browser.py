@@ -313,3 +313,13 @@ def test_what_is_read_is_what_is_drawn(at_run: Reader) -> None:
     return worst;
     """)
     assert off < 0.05
+
+
+def test_source_is_coloured_in_the_stack_the_tooltip_and_the_source_view(at_run: Reader) -> None:
+    at_run.click("tr[data-row='1'] a")
+    at_run.wait(lambda: "return" in at_run.texts("[data-panel] .panel-stack .py-keyword"))
+    canvas = at_run.one("canvas")
+    at_run.pointer(canvas, canvas.rect["width"] / 2, 2.5 * 21).perform()
+    at_run.wait(lambda: at_run.texts(".tooltip-source .py-keyword") == ["return"])
+    at_run.click("[data-view=source]")
+    at_run.wait(lambda: "with" in at_run.texts(".source-lines .py-keyword"))
