@@ -50,6 +50,7 @@
       for (const flag of flags) flag.checked = state[flag.dataset.flag];
       if (part.search.value.trim() !== state.query) part.search.value = state.query;
       root.querySelectorAll('[data-only-flame]').forEach((tool) => { tool.hidden = !['flame', 'tree'].includes(state.view); });
+      flags.find((flag) => flag.dataset.flag === 'flip').closest('label').hidden = state.view !== 'flame';
       root.querySelectorAll('[data-only-search]').forEach((tool) => { tool.hidden = state.view === 'source'; });
     }
 

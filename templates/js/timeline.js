@@ -15,7 +15,7 @@
     const peak = reading.atPeak();
     const part = Object.fromEntries([...root.querySelectorAll('[data-part]')].map((one) => [one.dataset.part, one]));
     const zoom = memdeep.timelineZoom.create(root, part.reader, reading.end, onZoom);
-    const reset = element('button', 'button');
+    const reset = element('button', 'button timeline-reset');
     const bands = [...root.querySelectorAll('.band')];
     let cursor = 0;         // the checkpoint the keyboard stands on
     let anchor = null;      // where a selection by keyboard began
@@ -254,13 +254,15 @@
     reset.type = 'button';
     reset.hidden = true;
     reset.addEventListener('click', zoom.reset);
-    part.peak.after(reset);
+    part.peak.before(reset);
     memdeep.timelineLegend.create(root);
+    const table = memdeep.timelineTable.create(root.querySelector('.timeline'), reading);
     store.subscribe((_, changed) => {
       if (changed.has('scope') || changed.has('versus')) showScope();
     });
     function speak() {
       reset.textContent = say('flame.reset');
+      table.speak();
       for (const band of bands) band.title = reading.phaseName(Number(band.dataset.phase));
       hideReadout();
       showScope();

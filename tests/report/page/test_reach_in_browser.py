@@ -323,3 +323,16 @@ def test_source_is_coloured_in_the_stack_the_tooltip_and_the_source_view(at_run:
     at_run.wait(lambda: at_run.texts(".tooltip-source .py-keyword") == ["return"])
     at_run.click("[data-view=source]")
     at_run.wait(lambda: "with" in at_run.texts(".source-lines .py-keyword"))
+
+
+def test_the_timeline_is_told_as_a_table(at_run: Reader) -> None:
+    at_run.click(".timeline-table summary")
+    rows = at_run.wait(lambda: at_run.texts(".timeline-rows tbody tr"))
+    points = at_run.run("return memdeep.page.data.core.checkpoints")
+    assert len(rows) == len(points["time"])
+    heap = max(points["heap"])
+    (row,) = [rows[place] for place, one in enumerate(points["heap"]) if one == heap][:1]
+    assert row.endswith(size(heap))
+    at_run.click("[data-set-language=zh]")
+    at_run.wait(lambda: at_run.text(".timeline-table summary") == "时间线的表格")
+    at_run.wait(lambda: "调用树" in (at_run.one("canvas").get_attribute("aria-label") or ""))
