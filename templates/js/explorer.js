@@ -220,11 +220,23 @@
       store.set({ scope, frames: [], selected: null, metric: offered.includes(metric) ? metric : 'growth' });
     }
 
+    // What changes while blocks are unpacked is not forgotten by what comes after it.
+    let waiting = new Set();
+    async function follow(changed) {
+      waiting = new Set([...waiting, ...changed]);
+      const mine = waiting;
+      root.setAttribute('aria-busy', 'true');
+      await render(possible(core, store.get()), mine);
+      if (mine !== waiting) return;
+      waiting = new Set();
+      root.removeAttribute('aria-busy');
+    }
+
     function speak() {
       bar.fill();
       shortcuts.speak();
       tools.speak();
-      return render(possible(core, store.get()), new Set([...TREE, 'view']));
+      return follow([...TREE, 'view']);
     }
 
     // Keys that work wherever the reader is, unless something is being typed.
@@ -242,17 +254,7 @@
 
     document.addEventListener('keydown', onKey);
     memdeep.words.onChange(speak);
-    // What changes while blocks are unpacked is not forgotten by what comes after it.
-    let waiting = new Set();
-    store.subscribe(async (state, changed) => {
-      waiting = new Set([...waiting, ...changed]);
-      const mine = waiting;
-      root.setAttribute('aria-busy', 'true');
-      await render(possible(core, state), mine);
-      if (mine !== waiting) return;
-      waiting = new Set();
-      root.removeAttribute('aria-busy');
-    });
+    store.subscribe((_, changed) => follow(changed));
     return { flame, chooseScope, ready: speak() };
   }
 
