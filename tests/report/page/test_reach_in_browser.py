@@ -298,8 +298,13 @@ def test_what_is_read_is_what_is_drawn(at_run: Reader) -> None:
     const { core } = memdeep.page.data;
     const end = Number(document.getElementById('timeline').dataset.endS);
     const reading = memdeep.timelineReading.create(core, end);
-    const corners = [...document.querySelectorAll('#timeline .rss-line')].flatMap((line) =>
-      [...line.points].map(({ x, y }) => [x, y]));
+    const corners = [];
+    for (const [, way, to] of document.querySelector('#timeline .rss-line').getAttribute('d')
+      .matchAll(/([MHV])([^MHV]+)/g)) {
+      if (way === 'M') corners.push(to.split(' ').map(Number));
+      else if (way === 'H') corners.push([Number(to), corners.at(-1)[1]]);
+      else corners.push([corners.at(-1)[0], Number(to)]);
+    }
     const top = Math.min(...corners.map(([, y]) => y));
     const peak = Math.max(...core.curves.rss.b);
     const scale = (100 - top) / peak;
