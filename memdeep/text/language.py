@@ -29,9 +29,11 @@ SCRIPT_GROUPS = (
     "metric",
     "page",
     "phases",
+    "sandwich",
     "source",
     "stack",
     "timeline",
+    "tree",
     "workers",
 )
 

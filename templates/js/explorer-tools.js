@@ -14,6 +14,10 @@
       metrics: one('metrics'), views: one('views'), search: one('search'), native: one('native-mode'), thread: one('thread-choice'),
       matched: one('matched'), steps: one('match-steps'),
     };
+    const treeTab = memdeep.elements.element('button');
+    treeTab.type = 'button';
+    treeTab.dataset.view = 'tree';
+    part.views.querySelector('[data-view=flame]').after(treeTab);
     const flags = [...root.querySelectorAll('[data-flag]')];
     const limits = threadLimit.limitsOf(core);
     const hasProcesses = limits.processes.length > 0;
@@ -45,7 +49,8 @@
       part.thread.value = state.thread ?? '';
       for (const flag of flags) flag.checked = state[flag.dataset.flag];
       if (part.search.value.trim() !== state.query) part.search.value = state.query;
-      root.querySelectorAll('[data-only-flame]').forEach((tool) => { tool.hidden = state.view !== 'flame'; });
+      root.querySelectorAll('[data-only-flame]').forEach((tool) => { tool.hidden = !['flame', 'tree'].includes(state.view); });
+      flags.find((flag) => flag.dataset.flag === 'flip').closest('label').hidden = state.view !== 'flame';
       root.querySelectorAll('[data-only-search]').forEach((tool) => { tool.hidden = state.view === 'source'; });
     }
 
@@ -85,6 +90,7 @@
     }
 
     function speak() {
+      treeTab.textContent = say('flame.view_tree');
       part.native.replaceChildren(...NATIVE_MODES.map((mode) => option(mode, say('flame.native_' + mode))));
       part.thread.replaceChildren(option('', say(hasProcesses ? 'flame.all_processes' : 'flame.all_threads')), ...limitOptions());
     }
@@ -103,7 +109,7 @@
     });
     part.views.addEventListener('click', (event) => {
       const tab = event.target.closest('button');
-      if (tab) store.set({ view: tab.dataset.view });
+      if (tab) store.set({ view: tab.dataset.view, around: null });
     });
     part.search.addEventListener('input', () => store.set({ query: part.search.value.trim() }));
     part.search.addEventListener('keydown', onSearchKey);

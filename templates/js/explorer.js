@@ -19,10 +19,13 @@
     const { core, frames, blocks } = data;
     const one = (name) => root.querySelector('[data-' + name + ']');
     const part = {
-      title: one('title'), heading: one('heading'), facts: one('scope-facts'), notes: one('scope-notes'), empty: one('empty'), folded: one('folded'),
+      shortcuts: one('phase-choice').closest('label'), title: one('title'), heading: one('heading'), facts: one('scope-facts'), notes: one('scope-notes'), empty: one('empty'), folded: one('folded'),
       graph: one('graph'), table: one('table'), source: one('source'), panel: one('panel'),
       legend: one('legend'), direction: one('direction'), canvas: one('canvas'),
     };
+    const shortcuts = memdeep.scopeShortcuts.create(part.shortcuts, core, {
+      choose: (scope, metric) => store.set({ scope, metric, versus: null, frames: [], selected: null }),
+    });
     const bar = memdeep.scopeBar.create(root, core, { scope: chooseScope, versus: (versus) => store.set({ versus }) });
     const flame = memdeep.flameView.create(part.graph, data, tooltip, {
       zoom: (path) => store.set({ frames: path }),
@@ -34,11 +37,21 @@
     });
     const panel = memdeep.stackPanel.create(part.panel, data, {
       source: showInSource,
+      largest: showLargest,
       graph: (frame) => store.set({ view: 'flame', query: frames.location(frame), regex: false }),
+    });
+    const lookAround = (kind, frame) => store.set({ around: { kind, frame }, selected: { kind, frame } });
+    const sandwich = memdeep.sandwich.create(part.table, data, {
+      choose: (frame) => lookAround(store.get().around.kind, frame),
+      leave: () => store.set({ around: null }),
     });
     const lines = memdeep.lines.create(part.table, data, {
       select: (row, kind) => store.set({ selected: { kind, frame: row.frame } }),
+      around: (row, kind) => lookAround(kind, row.frame),
       source: (row) => showInSource(row.frame),
+    });
+    const callTree = memdeep.treeView.create(part.table, data, {
+      select: (path) => store.set({ selected: { frames: path } }),
     });
     const source = memdeep.sourceView.create(part.source, data, {
       file: (file) => store.set({ file }),
@@ -49,17 +62,25 @@
     let turn = 0;
 
     function showInSource(frame) {
-      store.set({ view: 'source', file: core.frames.file[frame], selected: { kind: 'lines', frame } });
+      store.set({ view: 'source', around: null, file: core.frames.file[frame], selected: { kind: 'lines', frame } });
+    }
+
+    // Where the phase is none, the stretch up to the next checkpoint.
+    function showLargest(frame, phase, born) {
+      const scope = phase < 0 ? { kind: 'between', from: born - 1, to: born } : { kind: 'phase', phase };
+      const metric = core.blocks.transients ? 'allocated' : 'retained';
+      store.set({ scope, metric, versus: null, view: 'lines', around: null, frames: [], selected: { kind: 'lines', frame } });
     }
 
     // The graph and its frames need no lines.
-    const usesLines = ({ view, selected }) => view !== 'flame' || (selected !== null && 'kind' in selected);
+    const usesLines = ({ view, selected }) => !['flame', 'tree'].includes(view) || (selected !== null && 'kind' in selected);
 
     // Blocks are unpacked when they are first needed.
     async function need(state) {
       const names = new Set(['largest', 'transients', ...(usesLines(state) ? ['lines'] : [])]);
       for (const scope of [state.scope, state.versus]) {
-        const metrics = state.thread === null || scope?.kind !== 'phase' ? [state.metric] : [state.metric, 'peak'];
+        const hasPeak = scope !== null && scopes.metricsOf(core, scope).includes('peak');
+        const metrics = state.thread === null || !hasPeak ? [state.metric] : [state.metric, 'peak'];
         for (const metric of scope === null ? [] : metrics) scopes.blocksFor(core, scope, metric, 'node').forEach((name) => names.add(name));
       }
       await data.need([...names].filter((name) => !(name in blocks) && data.has(name)));
@@ -114,6 +135,9 @@
       return (frame) => wanted === null || wanted[frame] === 1;
     }
 
+    // What is searched for; nothing where nothing is.
+    const matchesOf = (state) => (state.query === '' ? () => false : filterOf(state));
+
     function showFolded({ metric, scope }) {
       const { peaks, peakFolded } = core.blocks;
       const share = metric === 'peak' ? peakFolded[peaks.indexOf(scopes.peakOf(core, scope))] ?? 0 : core.folded;
@@ -127,12 +151,19 @@
       part.empty.hidden = why === null;
       part.empty.textContent = why ?? '';
       part.graph.hidden = why !== null || state.view !== 'flame';
-      part.table.hidden = why !== null || !TABLES.includes(state.view);
+      let isBackAtTable = false;
+      const isTable = why === null && TABLES.includes(state.view);
+      part.table.hidden = !isTable || state.around !== null;
+      if (isTable && state.around !== null) sandwich.show(sums.node, state.around);
+      else if (sandwich.hide() && isTable) isBackAtTable = true;
+      if (why === null && state.view === 'tree') callTree.show(tree, bar.name(state.scope), matchesOf(state));
+      else callTree.hide();
       part.source.hidden = why !== null || state.view !== 'source';
       part.panel.hidden = why !== null;
       part.legend.hidden = part.graph.hidden || tree.signed;
       part.direction.hidden = part.graph.hidden || !tree.signed;
-      if (!part.table.hidden) lines.show(sums, state.view, filterOf(state), state.selected);
+      if (!part.table.hidden) lines.show(sums, state.view, filterOf(state), state);
+      if (isBackAtTable) lines.focus();
       if (!part.source.hidden) showSource(state);
       if (!part.graph.hidden) flame.redraw();
     }
@@ -152,6 +183,7 @@
         title,
         isRow: path === null,
         sums,
+        options: state,
         stretches: scopes.stretchesOf(core, state.scope),
       });
     }
@@ -164,6 +196,7 @@
       addUp(asked, sums === null || has(SUMS));
       const state = { ...asked, native: memdeep.flameNative.modeFor(core, sums.node, asked) };
       bar.show(state);
+      shortcuts.show(state);
       tools.show(state);
       showHeading(state);
       if (tree === null || has(TREE)) {
@@ -173,8 +206,9 @@
         flame.zoomTo(state.frames);
       }
       if (has(['query', 'regex', 'view'])) showMatches(state);
-      if (has([...TREE, 'view', 'file'])) showView(state);
+      if (has([...TREE, 'view', 'around', 'file'])) showView(state);
       else if (has(['query', 'regex']) && !part.table.hidden) lines.filter(filterOf(state));
+      else if (has(['query', 'regex']) && state.view === 'tree' && part.empty.hidden) callTree.show(tree, bar.name(state.scope), matchesOf(state));
       else if (has(['selected']) && !part.source.hidden) showSource(state);
       if (has(['selected']) && !part.table.hidden) lines.select(state.selected);
       if (has([...TREE, 'selected'])) showSelected(state);
@@ -186,10 +220,23 @@
       store.set({ scope, frames: [], selected: null, metric: offered.includes(metric) ? metric : 'growth' });
     }
 
+    // What changes while blocks are unpacked is not forgotten by what comes after it.
+    let waiting = new Set();
+    async function follow(changed) {
+      waiting = new Set([...waiting, ...changed]);
+      const mine = waiting;
+      root.setAttribute('aria-busy', 'true');
+      await render(possible(core, store.get()), mine);
+      if (mine !== waiting) return;
+      waiting = new Set();
+      root.removeAttribute('aria-busy');
+    }
+
     function speak() {
       bar.fill();
+      shortcuts.speak();
       tools.speak();
-      return render(possible(core, store.get()), new Set([...TREE, 'view']));
+      return follow([...TREE, 'view']);
     }
 
     // Keys that work wherever the reader is, unless something is being typed.
@@ -198,6 +245,7 @@
       if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
       const inGraph = !part.graph.hidden && store.get().query !== '';
       if (event.key === '/') tools.focusSearch();
+      else if (event.key === 'Escape' && store.get().around !== null && TABLES.includes(store.get().view)) store.set({ around: null });
       else if (event.key === 'Escape' && root.contains(event.target) && !part.graph.hidden) flame.back();
       else if ((event.key === 'n' || event.key === 'N') && inGraph) flame.nextMatch(event.key === 'n' ? 1 : -1);
       else return;
@@ -206,17 +254,7 @@
 
     document.addEventListener('keydown', onKey);
     memdeep.words.onChange(speak);
-    // What changes while blocks are unpacked is not forgotten by what comes after it.
-    let waiting = new Set();
-    store.subscribe(async (state, changed) => {
-      waiting = new Set([...waiting, ...changed]);
-      const mine = waiting;
-      root.setAttribute('aria-busy', 'true');
-      await render(possible(core, state), mine);
-      if (mine !== waiting) return;
-      waiting = new Set();
-      root.removeAttribute('aria-busy');
-    });
+    store.subscribe((_, changed) => follow(changed));
     return { flame, chooseScope, ready: speak() };
   }
 

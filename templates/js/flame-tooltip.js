@@ -29,7 +29,10 @@
     } else {
       lines.push(line('tooltip-path', frames.path(frame) || say('flame.no_file')));
       const source = frames.source(frame);
-      if (source !== null) lines.push(line('tooltip-source', source));
+      if (source !== null) {
+        lines.push(line('tooltip-source', ''));
+        memdeep.pythonColours.paint(lines.at(-1), source, frames.file(frame));
+      }
     }
     lines.push(figures(scene.bytesOf(node), scene.shareOf(node), tree.count[node]));
     const own = tree.own[node];

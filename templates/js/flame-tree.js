@@ -197,5 +197,19 @@
     return Uint8Array.from(owner, (place) => Number(place !== NONE && reached[place] === frames.length));
   }
 
-  memdeep.flameTree = { ROOT, build, rolesOf, nodesThrough };
+  // The places in a stack (frames, outermost first) that are told: of a run of native frames the
+  // outermost one, none of what leads to the first Python code.
+  function toldOf(core, stack, options) {
+    const roles = rolesOf(core, options);
+    const first = stack.findIndex((frame) => core.frames.origin[frame] < NATIVE);
+    let last = NONE; // the role of the last one that is told
+    return stack.flatMap((frame, place) => {
+      const role = roles[frame];
+      if (role === DROP || (role === FOLD && (last === FOLD || place < first))) return [];
+      last = role;
+      return [place];
+    });
+  }
+
+  memdeep.flameTree = { ROOT, build, rolesOf, toldOf, nodesThrough };
 })(globalThis.memdeep = globalThis.memdeep || {});

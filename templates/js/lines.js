@@ -7,13 +7,15 @@
   const COLUMNS = ['own', 'total', 'count'];
   const ROW_PX = 44; // as in explorer.css
   const SPARE_ROWS = 8;
+  const LIFE_POINTS = 60; // of the small drawing in a row
   const say = (key, values) => memdeep.words.say(key, values);
 
-  // `on` = { select(row, kind), source(row) }.
+  // `on` = { select(row, kind), around(row, kind), source(row) }.
   function create(root, data, on) {
     let sort = 'own';
     let shown = { rows: [], kind: 'lines', signed: false, matches: () => true, selected: null };
     const groups = {}; // of the frames, by kind
+    let livesOf = null; // of a group: what it held at each checkpoint
     let sorted = [];
     let most = { own: 1, total: 1 };
     let first = -1;
@@ -46,10 +48,22 @@
       return cell;
     }
 
+    // What the row held over the run; its end is told in words.
+    function life(row) {
+      const alive = livesOf(row.group);
+      const most = alive.reduce((high, bytes) => Math.max(high, bytes), 0);
+      const cell = element('td', 'column-life');
+      if (most > 0) cell.append(memdeep.sparkline.draw(data.core.checkpoints.time, alive, [], say('lines.life_of', { most_bytes: most, end_bytes: alive.at(-1) }), LIFE_POINTS));
+      return cell;
+    }
+
     function header() {
       const name = element('th', '', say('lines.' + shown.kind));
       name.scope = 'col';
-      head.replaceChildren(element('tr', '', name, ...COLUMNS.map(headerCell)));
+      const drawn = element('th', 'column-life', say('lines.life'));
+      drawn.scope = 'col';
+      drawn.title = say('lines.life_meaning');
+      head.replaceChildren(element('tr', '', name, ...COLUMNS.map(headerCell), drawn));
     }
 
     function figure(column, row) {
@@ -67,7 +81,7 @@
       name.title = data.frames.path(row.frame);
       const count = element('td', 'number column-count', row.count === 0 ? '–' : format.count(Math.abs(row.count)));
       const made = element('tr', 'origin-' + data.frames.origin(row.frame) + (row.own < 0 ? ' tone-down' : ''),
-        name, figure('own', row), figure('total', row), count);
+        name, figure('own', row), figure('total', row), count, life(row));
       made.id = 'line-' + place;
       made.dataset.place = place;
       made.setAttribute('aria-rowindex', place + 2);
@@ -141,6 +155,7 @@
       else if (event.key === 'Home') choose(0);
       else if (event.key === 'End') choose(sorted.length - 1);
       else if (event.key === 'Enter' && at >= 0) on.source(sorted[at]);
+      else if (event.key === ' ' && at >= 0) on.around(sorted[at], shown.kind);
       else return;
       event.preventDefault();
     }
@@ -148,13 +163,14 @@
     const placeOf = (event) => Number(event.target.closest('tr[data-place]')?.dataset.place ?? -1);
     box.addEventListener('scroll', () => draw(false));
     box.addEventListener('keydown', onKey);
-    body.addEventListener('click', (event) => { if (placeOf(event) >= 0) choose(placeOf(event)); });
-    body.addEventListener('dblclick', (event) => { if (placeOf(event) >= 0) on.source(sorted[placeOf(event)]); });
+    body.addEventListener('click', (event) => { if (placeOf(event) >= 0) on.around(sorted[placeOf(event)], shown.kind); });
     new ResizeObserver(() => draw(true)).observe(box);
 
     return {
       // `sums` are pictures (scope.js) by line and by node; `matches(frame)` filters.
-      show(sums, kind, matches, selected) {
+      show(sums, kind, matches, { selected, thread }) {
+        groups[kind] ??= ranking.groupsOf(data.frames, kind);
+        livesOf = memdeep.lives.byGroup(data, groups[kind], thread);
         shown = { rows: ranking.rank(data, sums.line, sums.node, kind), kind, signed: sums.node.signed, matches, selected };
         arrange();
         showSelected();
@@ -163,6 +179,7 @@
         shown = { ...shown, matches };
         arrange();
       },
+      focus() { box.focus({ preventScroll: true }); },
       select(selected) {
         shown = { ...shown, selected };
         showSelected();

@@ -5,14 +5,16 @@
   const { DEFAULTS } = memdeep.store;
   const CHOICES = {
     metric: ['retained', 'peak', 'freed', 'allocated', 'churn', 'growth'],
-    view: ['flame', 'lines', 'functions', 'modules', 'source'],
+    view: ['flame', 'tree', 'lines', 'functions', 'modules', 'source'],
     native: ['auto', 'fold', 'show', 'hide'],
+    lang: ['en', 'zh'],
+    theme: ['auto', 'light', 'dark'],
   };
   const FLAGS = ['invert', 'threads', 'imports', 'flip', 'regex'];
   const KINDS = ['lines', 'functions', 'modules'];
   // Browsers take few changes of the address at a time: one that is no step waits for the next ones.
   const PATIENCE_MS = 300;
-  const STEPS = ['scope', 'versus', 'thread', 'metric', 'view', 'frames', 'file']; // worth a step in the history
+  const STEPS = ['scope', 'versus', 'thread', 'metric', 'view', 'frames', 'around', 'file']; // worth a step in the history
 
   function scopeText(scope) {
     return scope.kind === 'phase' ? 'phase-' + scope.phase : scope.from + '-' + scope.to;
@@ -52,11 +54,12 @@
     else words.set('between', scopeText(state.scope));
     if (state.versus !== null) words.set('vs', scopeText(state.versus));
     words.set('metric', state.metric);
-    for (const key of ['view', 'native']) if (state[key] !== DEFAULTS[key]) words.set(key, state[key]);
+    for (const key of ['view', 'native', 'lang', 'theme']) if (state[key] !== DEFAULTS[key]) words.set(key, state[key]);
     for (const key of FLAGS) if (state[key]) words.set(key, '1');
     if (state.thread !== null) words.set('thread', state.thread);
     if (state.query !== '') words.set('find', state.query);
     if (state.frames.length > 0) words.set('frame', state.frames.join('.'));
+    if (state.around !== null) words.set('around', rowText(state.around));
     if (state.file !== null) words.set('file', state.file);
     const row = state.selected === null ? '' : rowText(state.selected);
     if (row !== '') words.set('row', row);
@@ -81,6 +84,8 @@
     patch.query = words.get('find') ?? '';
     patch.frames = framesOf(words.get('frame'), limits);
     patch.selected = rowOf(words.get('row'), limits);
+    const around = rowOf(words.get('around'), limits);
+    patch.around = around !== null && 'kind' in around && around.kind === patch.view ? around : null;
     const file = words.get('file');
     if (file !== null && /^\d+$/.test(file)) patch.file = Number(file);
     return patch;
@@ -89,7 +94,30 @@
   // A hash without "=" is a place on the page (#main), not something to look at.
   const isState = (hash) => hash === '' || hash.includes('=');
 
+  // A page within a page (srcdoc) has no address that its scripts may change: nothing is linked to.
+  function note(how, address) {
+    try {
+      history[how](null, '', address);
+    } catch (error) {
+      if (error.name !== 'SecurityError') throw error;
+    }
+  }
+
+  // There, a link to a place of the page would lead to the page around it.
+  function stayInside() {
+    if (location.protocol !== 'about:') return;
+    document.addEventListener('click', (event) => {
+      const address = event.target.closest('a')?.getAttribute('href') ?? '';
+      if (!address.startsWith('#')) return;
+      event.preventDefault();
+      const place = document.getElementById(address.slice(1));
+      place?.scrollIntoView();
+      place?.focus();
+    });
+  }
+
   function tie(store, limits) {
+    stayInside();
     const beginning = store.get();
     let written = location.hash;
     let isRestoring = false;
@@ -98,14 +126,14 @@
       if (waiting === null) return;
       clearTimeout(waiting);
       waiting = null;
-      history.replaceState(null, '', written);
+      note('replaceState', written);
     };
     store.subscribe((state, changed) => {
       const address = write(state);
       if (isRestoring || address === written) return;
       if (STEPS.some((key) => changed.has(key))) {
         settle(); // the place that is left keeps its address
-        history.pushState(null, '', address);
+        note('pushState', address);
       } else {
         waiting ??= setTimeout(settle, PATIENCE_MS);
       }
@@ -118,7 +146,9 @@
       if (location.hash === written) return;
       written = location.hash;
       isRestoring = true;
-      store.set({ ...beginning, ...(written === '' ? {} : read(written, limits)) });
+      const linked = { ...beginning, ...(written === '' ? {} : read(written, limits)) };
+      const { lang, theme } = store.get(); // a way back is none to another language
+      store.set({ ...linked, lang: linked.lang ?? lang, theme: linked.theme ?? theme });
       isRestoring = false;
     };
     addEventListener('popstate', follow);

@@ -68,6 +68,10 @@
       });
     }
     await explorer.ready;
+    store.subscribe(({ lang, theme }, changed) => {
+      if (changed.has('lang') && lang !== null) memdeep.words.set(lang);
+      if (changed.has('theme') && theme !== null) colours.set(theme);
+    });
     memdeep.page = { data, store, explorer };
     document.documentElement.dataset.ready = 'yes';
   }
@@ -92,11 +96,15 @@
     addEventListener('afterprint', () => opened.forEach((details) => { details.open = false; }));
   }
 
-  memdeep.words.start();
+  memdeep.words.start((lang) => memdeep.page?.store.set({ lang }));
   openForPaper();
   memdeep.menus.create([...document.querySelectorAll('[data-menu]')]);
   if (document.getElementById('processes') !== null) memdeep.processTable.createFolding(document.getElementById('processes'));
-  memdeep.theme.wire(document.querySelectorAll('[data-set-theme]'), () => memdeep.page?.explorer.flame.refreshColours());
+  const colours = memdeep.theme.wire(
+    document.querySelectorAll('[data-set-theme]'),
+    () => memdeep.page?.explorer.flame.refreshColours(),
+    (theme) => memdeep.page?.store.set({ theme }),
+  );
   if (document.getElementById('phases') === null) return;
   if (!memdeep.payload.canUnpack()) {
     fail('page.no_decompression');

@@ -25,6 +25,7 @@
     const levels = memdeep.phaseRows.levelsOf(core.phases);
 
     function name(scope) {
+      if (scopes.isWhole(core, scope)) return say('flame.whole_run');
       return scope.kind === 'phase' ? names.counted(core, scope.phase) : names.stretch(core, scope.from, scope.to);
     }
 

@@ -34,9 +34,22 @@
     return core.traced.some(([start, end]) => start <= scope.from && scope.to <= end);
   }
 
-  // The metrics that can be asked for: only a phase has a peak, only some runs tell what was gross.
+  const wholeOf = (core) => ({ kind: 'between', from: 0, to: core.checkpoints.time.length - 1 });
+
+  const isWhole = (core, scope) => scope.kind === 'between' && scope.from === 0 && scope.to === core.checkpoints.time.length - 1;
+
+  // The phase with the highest peak: that of the run, unless the heap was higher outside of all
+  // phases. -1 where it is not known.
+  function peakOfRun({ phases, checkpoints }) {
+    const high = phases.peak.reduce((most, peak, phase) => (
+      peak !== null && phases.members[phase] === 0 && (most < 0 || peak > phases.peak[most]) ? phase : most), -1);
+    return high >= 0 && (checkpoints.heap ?? []).every((bytes) => bytes === null || bytes <= phases.peak[high]) ? high : -1;
+  }
+
+  // The metrics that can be asked for: only a phase and the whole run have a peak, only some runs
+  // tell what was gross.
   function metricsOf(core, scope, versus = null) {
-    const havePeaks = [scope, versus].every((one) => one === null || one.kind === 'phase');
+    const havePeaks = [scope, versus].every((one) => one === null || one.kind === 'phase' || (isWhole(core, one) && peakOfRun(core) >= 0));
     return METRICS.filter((metric) => (metric !== 'peak' || havePeaks)
       && (core.blocks.transients || !GROSS.includes(metric)));
   }
@@ -49,7 +62,7 @@
   }
 
   // The phase whose peak is that of a scope: of a pattern that of the highest among its members.
-  const peakOf = (core, { phase }) => core.phases.peakOf[phase];
+  const peakOf = (core, scope) => (scope.kind === 'phase' ? core.phases.peakOf[scope.phase] : peakOfRun(core));
 
   // The names of the blocks that `sums` reads.
   function blocksFor(core, scope, metric, level) {
@@ -134,7 +147,7 @@
   function total(blocks, scope, metric) {
     const { core } = blocks;
     if (!isTraced(core, scope)) return null;
-    return metric === 'peak' ? core.phases.peak[scope.phase] : sums(blocks, scope, metric, 'node').total;
+    return metric === 'peak' ? core.phases.peak[scope.phase ?? peakOfRun(core)] ?? null : sums(blocks, scope, metric, 'node').total;
   }
 
   // The innermost phase that the segment ending at a checkpoint belongs to, or -1.
@@ -152,7 +165,7 @@
   }
 
   memdeep.scope = {
-    METRICS, GROSS, NEVER, stretchesOf, stretchAtCheckpoint, isTraced, metricsOf, whyUnknown, peakOf, blocksFor,
+    METRICS, GROSS, NEVER, wholeOf, isWhole, stretchesOf, stretchAtCheckpoint, isTraced, metricsOf, whyUnknown, peakOf, blocksFor,
     counterOf, sums, difference, picture, total, phaseAt,
   };
 })(globalThis.memdeep = globalThis.memdeep || {});

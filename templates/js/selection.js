@@ -72,23 +72,29 @@
     return found;
   }
 
-  // The largest single allocation that counts: { bytes, isExact }, or null. Of each segment only the
+  // The largest single allocation that counts, its stack and the segment it was made in:
+  // { bytes, isExact, node, born }, or null. Of each segment only the
   // largest ones are listed, so where they are all larger than what was found, it is a lower bound.
   function largestOf(blocks, { scope, versus, metric }, flags) {
     const { core, largest } = blocks;
     if (!largest || metric === 'peak' || versus !== null) return null;
     const times = counterOf(core, scope, metric === 'growth' ? 'retained' : metric);
     const least = new Map();
-    let bytes = 0;
+    let [bytes, found] = [0, -1];
     largest.node.forEach((node, row) => {
       const { [row]: size } = largest.bytes;
       const segment = largest.born[row];
       least.set(segment, Math.min(size, least.get(segment) ?? Infinity));
-      if (flags[node] && times(segment, largest.died[row]) > 0) bytes = Math.max(bytes, size);
+      if (flags[node] && times(segment, largest.died[row]) > 0 && size > bytes) [bytes, found] = [size, row];
     });
     if (bytes === 0) return null;
     const segments = [...segmentsOf(blocks, times, flags, metric)];
-    return { bytes, isExact: segments.every((segment) => (least.get(segment) ?? 0) <= bytes) };
+    return {
+      bytes,
+      isExact: segments.every((segment) => (least.get(segment) ?? 0) <= bytes),
+      node: largest.node[found],
+      born: largest.born[found],
+    };
   }
 
   // Stacks that hold something, the one that holds the most first.

@@ -53,15 +53,16 @@
       return element('label', 'field', element('span', '', say('source.file')), select);
     }
 
-    // `look` = { path, most, signed, selected (line number) }.
-    function lineItem(number, text, bytes, { path, most, signed, selected }) {
+    // `look` = { path, most, signed, selected (line number), open: { quotes } of a string that goes on }.
+    function lineItem(number, text, bytes, { path, most, signed, selected, open }) {
       const item = element('li', bytes?.own ? 'charged' : '');
       const figureText = (value) => (value ? (signed ? format.signedBytes(value) : format.bytes(value)) : '');
       const heat = bytes?.own ? Math.max(FAINTEST, Math.abs(bytes.own) / most) : 0;
       item.style.setProperty('--heat', heat.toFixed(3));
       if (bytes?.own < 0) item.classList.add('shrank');
       if (number === selected) item.classList.add('selected');
-      const code = element('code', text === undefined ? 'unknown' : '', text ?? say('source.no_line'));
+      const code = element('code', text === undefined ? 'unknown' : '', say('source.no_line'));
+      if (text !== undefined) open.quotes = memdeep.pythonColours.paint(code, text, path, open.quotes);
       item.append(
         element('span', 'source-own', figureText(bytes?.own)),
         element('span', 'source-total', figureText(bytes?.total)),
@@ -94,7 +95,10 @@
         element('span', '', say('lines.own')), element('span', '', say('lines.total')), element('span'), element('span')));
       numbers.forEach((number, place) => {
         const before = place > 0 ? numbers[place - 1] : 0;
-        if (number > before + 1) made.append(gap(number - before - 1));
+        if (number > before + 1) {
+          made.append(gap(number - before - 1));
+          look.open.quotes = ''; // nobody knows what began in the gap
+        }
         made.append(lineItem(number, known.get(number), bytes.get(number), look));
       });
       return made;
@@ -127,7 +131,7 @@
         const bytes = byFile.get(path) ?? new Map();
         const most = [...bytes.values()].reduce((high, { own }) => Math.max(high, Math.abs(own)), 1);
         const selected = frame !== null && data.frames.file(frame) === path ? data.frames.line(frame) : null;
-        const made = list(bytes, known, { path, most, signed: sums.node.signed, selected });
+        const made = list(bytes, known, { path, most, signed: sums.node.signed, selected, open: { quotes: '' } });
         root.replaceChildren(...parts, made);
         reveal(made, selected, bytes, most);
       },

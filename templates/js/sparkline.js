@@ -13,10 +13,10 @@
   }
 
   // Places and heights between 0 and 1; of many neighbours the highest stays. Pure.
-  function points(times, values) {
+  function points(times, values, most = MOST_POINTS) {
     const end = times.at(-1) || 1;
     const high = Math.max(1, ...values);
-    const size = Math.ceil(values.length / MOST_POINTS);
+    const size = Math.ceil(values.length / most);
     const found = [];
     for (let start = 0; start < values.length; start += size) {
       let place = start;
@@ -26,8 +26,15 @@
     return found;
   }
 
-  // `stretches` are checkpoints: [start, end, start, end ...].
-  function draw(times, values, stretches, label) {
+  // The corners of a line that stays at each reading until the next one, up to the end; a slope
+  // would tell of sizes nobody has read. Pure.
+  function steps(found) {
+    const corners = found.flatMap(([x, y], place) => (place === 0 ? [[x, y]] : [[x, found[place - 1][1]], [x, y]]));
+    return corners.length === 0 ? [] : [...corners, [1, corners.at(-1)[1]]];
+  }
+
+  // `stretches` are checkpoints: [start, end, start, end ...]. Of many points at most `most` are drawn.
+  function draw(times, values, stretches, label, most = MOST_POINTS) {
     const svg = shape('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label });
     const at = (time) => (WIDTH * time) / (times.at(-1) || 1);
     let shade = ''; // one path: where repeats lie close together their shades do not add up
@@ -37,11 +44,11 @@
       shade += `M${x} 0h${width}v${HEIGHT}h${-width}z`;
     }
     svg.append(shape('path', { d: shade }));
-    const line = points(times, values)
+    const line = steps(points(times, values, most))
       .map(([x, y]) => (WIDTH * x).toFixed(2) + ',' + (HEIGHT - 0.5 - (HEIGHT - 1.5) * y).toFixed(2)).join(' ');
     svg.append(shape('polygon', { points: `0,${HEIGHT} ${line} ${WIDTH},${HEIGHT}` }), shape('polyline', { points: line }));
     return svg;
   }
 
-  memdeep.sparkline = { draw, points };
+  memdeep.sparkline = { draw, points, steps };
 })(globalThis.memdeep = globalThis.memdeep || {});

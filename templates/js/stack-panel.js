@@ -51,6 +51,7 @@
     const { core, frames } = data;
     let shown = null; // { selection, title, sums, stretches }
     let place = 0; // of the stack that is shown, among those of the selection
+    let isUnfolded = false; // the native frames of its stack, whatever the graph does
 
     const bytesText = (bytes) => (shown.selection.signed ? format.signedBytes(bytes) : format.bytes(bytes));
     const phaseName = (phase) => (phase < 0 ? say('stack.no_phase') : memdeep.names.phase(core, phase));
@@ -62,6 +63,18 @@
       return largest.isExact ? format.bytes(largest.bytes) : say('stack.at_least', { sum_bytes: largest.bytes });
     }
 
+    // With the line and the phase of the largest allocation, which a click leads to.
+    function largestPlace({ largest }) {
+      if (largest === null) return UNKNOWN;
+      const frame = memdeep.ranking.chargedFrames(core)[largest.node];
+      const phase = memdeep.scope.phaseAt(core, largest.born);
+      const made = button('figure-link', largestText({ largest }), () => on.largest(frame, phase, largest.born));
+      const where = [shortened(frames.location(frame)), phase < 0 ? '' : phaseName(phase)].filter((text) => text !== '').join(' · ');
+      made.append(element('span', 'figure-where', where));
+      made.title = say('stack.to_largest');
+      return made;
+    }
+
     function figures({ selection }) {
       const { life } = selection;
       const last = life === null ? UNKNOWN : life.isAtEnd ? say('stack.at_end') : phaseName(life.last);
@@ -71,7 +84,7 @@
         ['stack.share', format.percent(selection.share)],
         ['stack.count', format.count(Math.abs(selection.count))],
         ['stack.mean', format.bytes(selection.mean)],
-        ['stack.largest', largestText(selection)],
+        ['stack.largest', largestPlace(selection)],
         ['stack.first', life === null ? UNKNOWN : phaseName(life.first)],
         ['stack.last', last],
       ]) list.append(element('div', '', element('dt', '', say(key)), element('dd', '', value)));
@@ -105,16 +118,22 @@
 
     function frameItem(frame, times) {
       const item = element('li', 'origin-' + frames.origin(frame) + (isHere(frame) ? ' here' : ''));
-      const address = editorAddress(core.editor, frames.file(frame), frames.line(frame));
+      // The source of native code is a path of the machine that built it.
+      const isNative = frames.origin(frame) === 'native';
+      const address = isNative ? null : editorAddress(core.editor, frames.file(frame), frames.line(frame));
       const where = element(address === null ? 'span' : 'a', 'stack-place', frames.namesFile(frame) ? '' : shortened(frames.location(frame)));
-      where.title = frames.path(frame);
+      where.title = isNative ? frames.location(frame) : frames.path(frame);
       if (address !== null) where.href = address;
       const called = element('bdi', 'stack-function', shortened(frames.functionName(frame)));
       called.title = frames.functionName(frame);
       item.append(called, ' ', where);
       if (times > 1) item.append(element('span', 'stack-times', timesText(times)));
       const source = frames.source(frame);
-      if (source !== null) item.append(element('code', '', source));
+      if (source !== null) {
+        const code = element('code');
+        memdeep.pythonColours.paint(code, source, frames.file(frame));
+        item.append(code);
+      }
       return item;
     }
 
@@ -173,6 +192,18 @@
       return bar;
     }
 
+    // The frames that the graph folds are folded here, too, until they are asked for.
+    function folding(count) {
+      if (count === 0) return [];
+      const made = button('button panel-folding', say(isUnfolded ? 'stack.fold' : 'stack.unfold', { n: count }), () => {
+        isUnfolded = !isUnfolded;
+        draw();
+        root.querySelector('.panel-folding').focus();
+      });
+      made.setAttribute('aria-expanded', String(isUnfolded));
+      return [made];
+    }
+
     function draw() {
       const { selection, title } = shown;
       const heading = element('h3', '', element('bdi', '', title));
@@ -183,16 +214,19 @@
         return;
       }
       const times = memdeep.selection.timesOf(core, selection.stacks[place]);
-      const list = element('ol', 'panel-stack', ...stack().map((frame, row) => frameItem(frame, times[row])));
+      const all = stack();
+      const told = memdeep.flameTree.toldOf(core, all, { ...shown.options, invert: false });
+      const rows = isUnfolded ? [...all.keys()] : told;
+      const list = element('ol', 'panel-stack', ...rows.map((row) => frameItem(all[row], times[row])));
       list.tabIndex = 0;
       list.setAttribute('aria-label', say('stack.heading'));
-      root.replaceChildren(heading, figures(shown), life(shown), ...fate(shown), tools(), pager(shown), list);
+      root.replaceChildren(heading, figures(shown), life(shown), ...fate(shown), tools(), pager(shown), list, ...folding(all.length - told.length));
       const here = list.querySelector('.here');
       if (here !== null) list.scrollTop = here.offsetTop - list.clientHeight / 2;
     }
 
     return {
-      // `what` = { selection (selection.js), title, isRow, sums, stretches }.
+      // `what` = { selection (selection.js), title, isRow, sums, stretches, options (of flame-tree.js) }.
       show(what) {
         shown = what;
         place = 0;

@@ -17,7 +17,10 @@
     query: '',
     frames: [], // the path of the frame that fills the flame graph
     selected: null, // { frames } or { kind, frame }: what the panel beside it tells of
+    around: null, // { kind, frame }: a row of a table whose callers and callees are shown in its place
     file: null,
+    lang: null, // as chosen on this page, or by the link that led here
+    theme: null,
   };
 
   function same(a, b) {

@@ -23,12 +23,18 @@
     }
   }
 
+  // What a link says of a choice of the page: it goes before what the browser remembers.
+  function linked(key) {
+    return new URLSearchParams(location.hash.slice(1)).get(key);
+  }
+
   function chosenTheme() {
-    const theme = remembered('theme');
+    const theme = THEMES.includes(linked('theme')) ? linked('theme') : remembered('theme');
     return THEMES.includes(theme) ? theme : 'auto';
   }
 
-  function wire(buttons, onChange) {
+  // `onChange` is called where colours changed, `onChoice(theme)` where the reader chose one.
+  function wire(buttons, onChange, onChoice) {
     let theme = chosenTheme();
     const show = () => {
       root.dataset.theme = theme;
@@ -42,6 +48,7 @@
         theme = button.dataset.setTheme;
         remember('theme', theme);
         show();
+        onChoice(theme);
       });
     }
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', onChange);
@@ -49,9 +56,15 @@
     addEventListener('beforeprint', () => { root.dataset.theme = 'light'; onChange(); });
     addEventListener('afterprint', show);
     show();
+    return {
+      set(other) {
+        theme = other;
+        show();
+      },
+    };
   }
 
   root.classList.add('js');
   root.dataset.theme = chosenTheme();
-  memdeep.theme = { wire, remembered, remember };
+  memdeep.theme = { wire, remembered, remember, linked };
 })(globalThis.memdeep = globalThis.memdeep || {});

@@ -14,24 +14,21 @@
     const reading = memdeep.timelineReading.create(core, Number(root.dataset.endS));
     const peak = reading.atPeak();
     const part = Object.fromEntries([...root.querySelectorAll('[data-part]')].map((one) => [one.dataset.part, one]));
+    const zoom = memdeep.timelineZoom.create(root, part.reader, reading.end, onZoom);
+    const reset = element('button', 'button timeline-reset');
     const bands = [...root.querySelectorAll('.band')];
     let cursor = 0;         // the checkpoint the keyboard stands on
     let anchor = null;      // where a selection by keyboard began
     let drag = null;        // {x, time, moved}
     let preview = null;     // the stretch a drag or the keyboard is about to select
 
-    const shareOf = (time) => (Math.min(1, Math.max(0, time / reading.end)) * 100) + '%';
-    const rect = () => part.reader.getBoundingClientRect();
-
-    function timeAt(event) {
-      const { left, width } = rect();
-      return Math.min(1, Math.max(0, (event.clientX - left) / width)) * reading.end;
-    }
+    const shareOf = (time) => (Math.min(1, Math.max(0, zoom.shareOf(time))) * 100) + '%';
+    const timeAt = (event) => zoom.timeOf(zoom.shareAt(event.clientX));
 
     // Near the peak or a checkpoint its own figures are read: the phases are made of them.
     function readAt(time) {
       const index = reading.nearest(time);
-      const pixels = (other) => (Math.abs(other - time) / reading.end) * rect().width;
+      const pixels = (other) => (Math.abs(other - time) / zoom.span()) * part.reader.clientWidth;
       const away = pixels(reading.timeOf(index));
       if (peak !== null && pixels(peak.time) <= Math.min(NEAR_PX, away)) return peak;
       return away <= NEAR_PX ? reading.atCheckpoint(index) : reading.atTime(time);
@@ -80,7 +77,7 @@
       part.readout.hidden = part.crosshair.hidden = false;
       part.crosshair.style.setProperty('--at', shareOf(time));
       part.readout.style.setProperty('--at', shareOf(time));
-      part.readout.classList.toggle('is-left', time > reading.end * 0.6);
+      part.readout.classList.toggle('is-left', zoom.shareOf(time) > 0.6);
     }
 
     function showRead(read) {
@@ -96,10 +93,17 @@
     }
 
     function shade(from, to, className) {
-      const made = element('span', className);
+      const isAway = zoom.shareOf(reading.timeOf(to)) < 0 || zoom.shareOf(reading.timeOf(from)) > 1;
+      const made = element('span', isAway ? className + ' is-away' : className);
       made.style.setProperty('--from', shareOf(reading.timeOf(from)));
       made.style.setProperty('--to', shareOf(reading.timeOf(to)));
       return made;
+    }
+
+    function onZoom() {
+      reset.hidden = !zoom.isZoomed();
+      hideReadout();
+      showScope();
     }
 
     function showScope() {
@@ -149,6 +153,7 @@
 
     function stand(index) {
       cursor = Math.min(reading.count - 1, Math.max(0, index));
+      zoom.reveal(reading.timeOf(cursor));
       const read = reading.atCheckpoint(cursor);
       const figures = rows(read).map((pair) => pair.join(' ')).join(', ');
       part.reader.setAttribute('aria-valuenow', String(cursor));
@@ -179,17 +184,19 @@
       else if (event.key === 'Enter') selectPhaseAt(reading.timeOf(cursor));
       else if (event.key === 'Escape') { dropPreview(); hideReadout(); }
       else if (event.key === 'p') toPeak();
-      else return;
+      else if (!zoom.key(event.key, reading.timeOf(cursor))) return;
       event.preventDefault();
     }
 
     function onDown(event) {
+      if (zoom.isPinching()) { onCancel(); return; }
       if (event.button !== 0) return;
       drag = { x: event.clientX, time: timeAt(event), moved: false };
       part.reader.setPointerCapture(event.pointerId);
     }
 
     function onMove(event) {
+      if (zoom.isPinching()) return;
       const time = timeAt(event);
       if (drag !== null && Math.abs(event.clientX - drag.x) > DRAG_PX) drag.moved = true;
       if (drag?.moved) showPreview(reading.between(drag.time, time), time);
@@ -244,10 +251,18 @@
     for (const band of bands) band.tabIndex = -1;
     part.peak.addEventListener('click', toPeak);
     part.peak.hidden = peak === null;
+    reset.type = 'button';
+    reset.hidden = true;
+    reset.addEventListener('click', zoom.reset);
+    part.peak.before(reset);
+    memdeep.timelineLegend.create(root);
+    const table = memdeep.timelineTable.create(root.querySelector('.timeline'), reading);
     store.subscribe((_, changed) => {
       if (changed.has('scope') || changed.has('versus')) showScope();
     });
     function speak() {
+      reset.textContent = say('flame.reset');
+      table.speak();
       for (const band of bands) band.title = reading.phaseName(Number(band.dataset.phase));
       hideReadout();
       showScope();

@@ -12,7 +12,7 @@
   let current = codes[0];
 
   function preferred() {
-    const wishes = [memdeep.theme.remembered('language'), ...navigator.languages];
+    const wishes = [memdeep.theme.linked('lang'), memdeep.theme.remembered('language'), ...navigator.languages];
     return wishes.map((tag) => tag?.split('-')[0]).find((code) => codes.includes(code)) ?? codes[0];
   }
 
@@ -61,13 +61,15 @@
     listeners.forEach((listener) => listener());
   }
 
-  // As soon as the page is there: before, it has no table and no buttons.
-  function start() {
+  // As soon as the page is there: before, it has no table and no buttons. `onChoice` is told what
+  // the reader chose.
+  function start(onChoice) {
     tables = JSON.parse(document.getElementById('words').textContent);
     for (const button of document.querySelectorAll('[data-set-language]')) {
       button.addEventListener('click', () => {
         memdeep.theme.remember('language', button.dataset.setLanguage);
         set(button.dataset.setLanguage);
+        onChoice(button.dataset.setLanguage);
       });
     }
     show();

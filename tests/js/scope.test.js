@@ -90,6 +90,17 @@ test('a peak is offered for phases only, and gross figures only where they were 
   assert.deepEqual([...scopes.metricsOf(blind, phase)], ['retained', 'peak', 'freed', 'growth']);
 });
 
+test('the whole run has the peak of its highest phase, if the heap was nowhere higher', () => {
+  const { core, ...blocks } = randomRun(3);
+  const whole = scopes.wholeOf(core);
+  assert.ok(scopes.isWhole(core, whole));
+  assert.ok(scopes.metricsOf(core, whole).includes('peak'));
+  assert.equal(total({ core, ...blocks }, whole, 'peak'), total({ core, ...blocks }, SCOPES[5], 'peak'));
+  assert.equal(scopes.total({ core, ...blocks }, whole, 'peak'), core.phases.peak[5]);
+  const higher = { ...core, checkpoints: { ...core.checkpoints, heap: [core.phases.peak[5] + 1] } };
+  assert.ok(!scopes.metricsOf(higher, whole).includes('peak'));
+});
+
 test('what is not known is said to be so, and is nothing', () => {
   const blocks = randomRun(1);
   const untraced = { ...blocks, core: { ...blocks.core, traced: [[0, 6], [7, 39]] } };

@@ -7,8 +7,8 @@ const vm = require('node:vm');
 
 const DIRECTORY = join(__dirname, '..', '..', 'templates', 'js');
 const PURE = [
-  'format', 'elements', 'payload', 'scope', 'flame-tree', 'flame-native', 'flame-layout', 'flame-keys', 'ranking', 'thread-limit', 'selection', 'sparkline', 'search',
-  'source-view', 'stack-panel',
+  'format', 'elements', 'python-colours', 'payload', 'scope', 'flame-tree', 'flame-native', 'flame-layout', 'flame-keys', 'ranking', 'thread-limit', 'selection', 'sparkline', 'search',
+  'source-view', 'stack-panel', 'sandwich', 'lives', 'tree-rows',
 ];
 
 // The words are left as their keys, with the values after them.

@@ -6,7 +6,7 @@ const { gzipSync } = require('node:zlib');
 const { load } = require('./scripts.js');
 const { randomRun, SCOPES, THREAD } = require('./runs.js');
 
-const { scope: scopes, flameLayout: layout, ranking, threadLimit, selection, payload, sparkline, sourceView, stackPanel } = load();
+const { scope: scopes, flameLayout: layout, ranking, threadLimit, selection, payload, sparkline, sourceView, stackPanel, sandwich, lives, treeRows } = load();
 const KINDS = ['lines', 'functions', 'modules'];
 const OPTIONS = { thread: null, native: 'show', threads: true, imports: true, invert: false };
 const STATES = [
@@ -190,8 +190,8 @@ test('the largest allocation is exact where the list cannot hide a larger one, e
     const got = selection.largestOf({ ...blocks, largest, ...changes }, { ...state, metric }, flags);
     return got === null ? null : { ...got };
   };
-  assert.deepEqual(found({ lifetimes: lives([3]) }), { bytes: 400, isExact: true });
-  assert.deepEqual(found({ lifetimes: lives([3, 5]) }), { bytes: 400, isExact: false });
+  assert.deepEqual(found({ lifetimes: lives([3]) }), { bytes: 400, isExact: true, node: 7, born: 3 });
+  assert.deepEqual(found({ lifetimes: lives([3, 5]) }), { bytes: 400, isExact: false, node: 7, born: 3 });
   assert.equal(found({ largest: null }), null);
   assert.equal(found({ largest: { node: [8], born: [3], died: [-1], bytes: [300] }, lifetimes: lives([3]) }), null);
   assert.equal(found({ lifetimes: lives([3]) }, 'peak'), null);
@@ -216,6 +216,70 @@ test('a drawing of many checkpoints keeps its highest point', () => {
   const drawn = sparkline.points(times, values);
   assert.ok(drawn.length <= 300);
   assert.equal(Math.max(...drawn.map(([, y]) => y)), 1);
+});
+
+test('a drawing stays at each reading until the next one', () => {
+  const corners = sparkline.steps([[0, 0], [0.25, 1], [0.5, 0.5]]);
+  assert.deepEqual(JSON.parse(JSON.stringify(corners)), [[0, 0], [0.25, 0], [0.25, 1], [0.5, 1], [0.5, 0.5], [1, 0.5]]);
+  assert.equal(sparkline.steps([]).length, 0);
+});
+
+test('callers add up to what goes through a group, and so do its callees with its own', () => {
+  eachState((data, sums) => {
+    const { parent, frame } = data.core.nodes;
+    for (const kind of KINDS) {
+      const group = ranking.groupsOf(data.frames, kind);
+      for (const row of ranking.rank(data, sums.line, sums.node, kind).slice(0, 8)) {
+        const found = sandwich.around(data, sums.node, kind, row.frame);
+        let expected = 0;
+        sums.node.bytes.forEach((bytes, leaf) => {
+          let at = leaf;
+          while (at >= 0 && group[frame[at]] !== group[row.frame]) at = parent[at];
+          if (at >= 0) expected += bytes;
+        });
+        assert.equal(found.total, expected);
+        assert.equal(sum(found.callers.map((one) => one.bytes)), expected);
+        assert.equal(sum(found.callees.map((one) => one.bytes)) + found.own, expected);
+        const isSelf = (one) => one.frame !== sandwich.NONE && group[one.frame] === group[row.frame];
+        assert.ok(![...found.callers, ...found.callees].some(isSelf));
+      }
+    }
+  });
+});
+
+test('what the rows of a table held adds up to what was alive at each checkpoint', () => {
+  eachState((data) => {
+    const { lines } = data.blocks;
+    for (const kind of KINDS) {
+      const group = ranking.groupsOf(data.frames, kind);
+      const of = lives.byGroup(data, group, null);
+      const all = [...new Set(group)].map(of);
+      data.core.checkpoints.time.forEach((_, point) => {
+        const expected = lines.bytes.reduce((total, bytes, row) => (
+          total + (lines.born[row] <= point && (lines.died[row] === -1 || lines.died[row] > point) ? bytes : 0)), 0);
+        assert.equal(sum(all.map((alive) => alive[point])), expected);
+      });
+    }
+  });
+});
+
+test('the rows of the call tree are the calls that are open, each under its caller', () => {
+  eachState((data, sums, state) => {
+    const tree = layout.build(data.core, sums.node, state);
+    const all = new Set(Array.from({ length: tree.size }, (_, node) => node));
+    const rows = treeRows.rowsOf(tree, all, all);
+    assert.deepEqual([...rows.map((row) => row.node)].sort((a, b) => a - b), [...all]);
+    rows.forEach((row, place) => {
+      if (place === 0) return;
+      const above = rows.slice(0, place).findLast((one) => one.level < row.level);
+      assert.equal(above.node, tree.parent[row.node]);
+      assert.equal(row.level, tree.depth[row.node] + 1);
+    });
+    const few = treeRows.rowsOf(tree, new Set([0]), new Set());
+    const left = few.filter((row) => row.node === undefined).map((row) => row.rest);
+    assert.deepEqual([...left], tree.childCount[0] > treeRows.MOST_CHILDREN ? [tree.childCount[0] - treeRows.MOST_CHILDREN] : []);
+    treeRows.openAtFirst(tree).forEach((node) => assert.ok(node === 0 || tree.parent[node] >= 0));
+  });
 });
 
 test('files are ranked by the bytes of their lines', () => {

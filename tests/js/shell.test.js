@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 const { load } = require('./scripts.js');
 
-const memdeep = load(['format', 'names', 'store', 'link', 'timeline-reading', 'phase-rows', 'phase-notes'], { URLSearchParams });
+const memdeep = load(['format', 'elements', 'names', 'store', 'link', 'timeline-reading', 'timeline-zoom', 'phase-rows', 'phase-notes'], { URLSearchParams });
 
 // Objects of another context have another prototype: compare them as plain ones.
 const plain = (value) => JSON.parse(JSON.stringify(value));
@@ -34,6 +34,8 @@ test('an address restores what it was written from', () => {
     { frames: [3], selected: { frames: [3, 12, 40] } },
     { thread: 40 },
     { thread: 'g7' },
+    { lang: 'zh', theme: 'dark' },
+    { view: 'functions', around: { kind: 'functions', frame: 12 } },
   ];
   for (const state of states) {
     const whole = { ...plain(memdeep.store.DEFAULTS), ...state };
@@ -130,6 +132,20 @@ test('layers of processes are read as they are drawn, and grow together', () => 
   assert.equal(layered.growth({ from: 0, to: 3 }).pss, 33);
   same([0, 1, 2].map(layered.layerName), ['timeline.program 1', 'fork × 2', 'timeline.others 4']);
   assert.equal(reading.atTime(2).layers, null);
+});
+
+test('a part of the run stays within it, and what is pointed at stays where it is', () => {
+  const { within, scaled, ticksOf } = memdeep.timelineZoom;
+  same(within(-3, 4, 10), { from: 0, to: 4 });
+  same(within(9, 4, 10), { from: 6, to: 10 });
+  same(scaled({ from: 0, to: 10 }, 0.5, 4, 10), { from: 2, to: 7 });
+  same(scaled({ from: 2, to: 7 }, 9, 4, 10), { from: 0, to: 10 });
+  assert.ok(scaled({ from: 2, to: 7 }, 0, 4, 10).to > scaled({ from: 2, to: 7 }, 0, 4, 10).from);
+  for (const view of [{ from: 0, to: 10 }, { from: 3.01, to: 3.02 }, { from: 400, to: 2000 }]) {
+    const ticks = ticksOf(view);
+    assert.ok(ticks.length >= 2 && ticks.length <= 11);
+    assert.ok(ticks.every((time) => view.from <= time && time <= view.to));
+  }
 });
 
 test('the phase at a moment and at the peak is the innermost one', () => {

@@ -76,7 +76,7 @@ class Area:
 
 @frozen
 class Timeline:
-    """Everything to draw; points are texts for SVG's ``points`` in a box of 100 by 100.
+    """Everything to draw; curves are texts for the paths of SVG in a box of 100 by 100.
 
     ``rss_area`` reaches from the curve to the floor; ``file_area`` is the part of it that maps
     files or is shared, empty if unknown. ``heap_points`` has a curve for each stretch that was
@@ -190,12 +190,12 @@ def _heap_pieces(report: Report, curve: Sequence[Sample]) -> list[Sequence[Sampl
 
 
 def _points(samples: Sequence[Sample], scale: _Scale) -> str:
-    return " ".join(_corners(samples, scale, lambda sample: sample.bytes))
+    return _path(_corners(samples, scale, lambda sample: sample.bytes))
 
 
 def _corners(
     samples: Sequence[Sample], scale: _Scale, size: Callable[[Sample], int]
-) -> Iterator[str]:
+) -> Iterator[tuple[float, float]]:
     """Yield the corners of a curve that stays at each reading until the next one.
 
     A slope would tell of sizes between two readings that nobody has read.
@@ -204,18 +204,37 @@ def _corners(
     for sample in samples:
         x, y = scale.x(sample.time_s), scale.y(size(sample))
         if before is not None:
-            yield f"{x},{before}"
+            yield x, before
         if y != before:
-            yield f"{x},{y}"
+            yield x, y
         before = y
 
 
 def _area(samples: Sequence[Sample], scale: _Scale, size: Callable[[Sample], int]) -> str:
     if not samples:
         return ""
-    top = list(_corners(samples, scale, size))
     first, last = scale.x(samples[0].time_s), scale.x(samples[-1].time_s)
-    return " ".join([f"{first},100", *top, f"{last},100"])
+    return _path([(first, 100), *_corners(samples, scale, size), (last, 100)])
+
+
+def _path(corners: Iterable[tuple[float, float]]) -> str:
+    """Return the path through ``corners`` that lie level with, or straight above, one another.
+
+    It names each place and height once, where points for a polygon would name both at each corner.
+    """
+    words: list[str] = []
+    at = None
+    for x, y in corners:
+        if at is None:
+            words = [f"M{x:g} {y:g}"]
+        elif x != at[0]:
+            if words[-1].startswith("H"):
+                words.pop()  # it goes on level
+            words.append(f"H{x:g}")
+        elif y != at[1]:
+            words.append(f"V{y:g}")
+        at = (x, y)
+    return "".join(words)
 
 
 def _areas(layers: Layers, tops: Sequence[Sequence[Sample]], scale: _Scale) -> tuple[Area, ...]:
@@ -223,7 +242,7 @@ def _areas(layers: Layers, tops: Sequence[Sequence[Sample]], scale: _Scale) -> t
     floor = [Sample(time_s, 0) for time_s in layers.times_s]
     edges = [list(_corners(edge, scale, lambda one: one.bytes)) for edge in (floor, *tops)]
     return tuple(
-        Area(layer, " ".join([*upper, *reversed(lower)]))
+        Area(layer, " ".join(f"{x},{y}" for x, y in [*upper, *reversed(lower)]))
         for layer, lower, upper in zip(layers.layers, edges[:-1], edges[1:], strict=True)
     )
 

@@ -50,10 +50,14 @@ def test_axe_finds_nothing_serious(at_run: Reader, theme: str, language: str) ->
     for details in at_run.all("details"):
         at_run.run("arguments[0].open = true", details)
     assert serious(at_run) == []
-    for view in ("lines", "source"):
+    for view in ("lines", "source", "tree"):
         at_run.click(f"[data-view={view}]")
         at_run.wait(lambda view=view: at_run.state()["view"] == view)
         assert serious(at_run, "#explorer") == []
+    at_run.click("[data-view=functions]")
+    at_run.click("[data-table] tbody tr:not(.spacer)")
+    at_run.wait(lambda: at_run.one(".sandwich").is_displayed())
+    assert serious(at_run, "#explorer") == []
     at_run.click("[data-view=flame]")
     at_run.choose("[data-versus]", "2")
     at_run.wait(lambda: at_run.one("[data-direction]").is_displayed())

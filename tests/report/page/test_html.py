@@ -39,7 +39,7 @@ from memdeep.text.language import TAGS, chosen
 from memdeep.text.safe import plain
 
 # Elements that a page has only where curves, thresholds, evidence or source lines are known.
-SHOWN_WHERE_MEASURED = {"pre", "ul", "li", "polygon", "polyline", "text", "line", "tspan"}
+SHOWN_WHERE_MEASURED = {"pre", "ul", "li", "polygon", "polyline", "path", "text", "line", "tspan"}
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"  # a name, not an address anybody asks
 
 

@@ -146,7 +146,8 @@ const tables = JSON.parse(document.getElementById('words').textContent);
 const [chosen, other] = [tables[arguments[0]], tables[arguments[1]]];
 const same = new Set(Object.values(chosen));
 const wrong = new Set(Object.values(other).filter((text) => !same.has(text)));
-const shown = [...document.querySelectorAll('body *')].filter((e) => e.checkVisibility());
+const isText = (e) => e.checkVisibility() && e.closest('code') === null;
+const shown = [...document.querySelectorAll('body *')].filter(isText);
 const texts = shown.flatMap((element) => [
   ...[...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data),
   ...['aria-label', 'title', 'placeholder'].map((name) => element.getAttribute(name) ?? ''),
@@ -161,7 +162,7 @@ def test_the_language_switches_without_a_reload_and_is_remembered(at_run: Reader
     at_run.wait(lambda: at_run.text("[data-view=flame]") == "火焰图")
     assert at_run.run("return document.documentElement.lang") == "zh-CN"
     assert "在“加载config”中分配" in at_run.text("h1")
-    for view in ("lines", "functions", "modules", "source", "flame"):
+    for view in ("tree", "lines", "functions", "modules", "source", "flame"):
         at_run.click(f"[data-view={view}]")
         at_run.wait(lambda view=view: at_run.state()["view"] == view)
         assert at_run.run(LEFT_OVER, "zh", "en") == []

@@ -12,7 +12,7 @@ from windows import Window
 
 pytestmark = needs_browser
 
-MAX_STOPS = 60
+MAX_STOPS = 75
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -46,8 +47,15 @@ def laid_out(made: Report) -> Timeline:
 
 
 def coordinates(points: str) -> list[tuple[float, float]]:
-    pairs = [point.split(",") for point in points.split()]
-    return [(float(x), float(y)) for x, y in pairs]
+    """The corners of a path."""
+    corners: list[tuple[float, float]] = []
+    for way, to in re.findall(r"([MHV])([\d. -]+)", points):
+        if way == "M":
+            corners.append((float(to.split()[0]), float(to.split()[1])))
+        else:
+            x, y = corners[-1]
+            corners.append((float(to), y) if way == "H" else (x, float(to)))
+    return corners
 
 
 def test_without_any_reading_there_is_no_timeline() -> None:
