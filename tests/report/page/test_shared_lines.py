@@ -10,6 +10,7 @@ import pytest
 from browser import Reader, needs_browser
 from running import PROGRAMS
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 pytestmark = needs_browser
 
@@ -37,6 +38,8 @@ def own_in_table_and_panel(reader: Reader, row: int) -> tuple[str, str, str]:
     figures = dict(
         zip(reader.texts("[data-panel] dt"), reader.texts("[data-panel] dd"), strict=True)
     )
+    reader.press(Keys.ESCAPE)  # from its callers back to the rows
+    reader.wait(lambda: len(reader.all("[data-table] tbody tr:not(.spacer)")) > row)
     return name, own, figures.get("Bytes", reader.text("[data-panel]"))
 
 
