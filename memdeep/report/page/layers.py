@@ -89,9 +89,12 @@ def text_label(report: Report, layer: Layer) -> str:
         return ""
     group = sum(one.group == first.group for one in report.run.processes)
     count = group if len(layer.members) > 1 else 1
-    name = f"{processes.how(first)} {f'× {count:,}' if count > 1 else first.pid}"
-    line = processes.started_by(first)
-    return " · ".join(filter(None, (name, line or processes.command_of(first)[:40])))
+    command, line = processes.command_of(first), processes.started_by(first)
+    # Of another program its name tells most.
+    is_other = bool(command) and not first.is_traced and first.how in (None, "subprocess")
+    what = command.split(" ", 1)[0] if is_other else processes.how(first)
+    name = f"{what} {f'× {count:,}' if count > 1 else first.pid}"
+    return " · ".join(filter(None, (name, line or ("" if is_other else command[:40]))))
 
 
 def _families(run: Run, read: Sequence[int]) -> list[list[tuple[int, ...]]]:
