@@ -56,7 +56,7 @@ class Check:
 
 def main(words: Sequence[str]) -> int:
     """Carry out `memdeep doctor`; return its exit status."""
-    arguments.parser("doctor").parse_args(words)
+    arguments.parser("doctor").parse(words)
     found = checks()
     show(found, Console(highlight=False))
     return 0 if is_well(found) else 1

@@ -203,7 +203,7 @@ OPTIONS = (
         default_words="VS Code",
     ),
     Option("open", "flag", _AFTER, "open the page in the browser", False),
-    Option("quiet", "flag", _AFTER, "say nothing but errors", False),
+    Option("quiet", "flag", _AFTER, "say nothing but errors", False, short="q"),
     Option(
         "no-report",
         "flag",

@@ -14,7 +14,11 @@ from memdeep.errors import MemdeepError
 from memdeep.text.safe import plain
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
+
+    from memdeep.text.language import Language
 
 
 def stderr() -> Console:
@@ -39,6 +43,26 @@ def complain(error: MemdeepError) -> None:
 
     say(Text.assemble(("memdeep: ", "bold red"), plain(error.message)))
     say(f"  {plain(error.hint)}")
+
+
+def newest(language: Language, *, quiet: bool) -> Path:
+    """Return the newest run, and say which it is. Raises CaptureError if there is none."""
+    from memdeep.rundir import runs
+
+    path = runs.newest().path
+    if not quiet:
+        say(plain(language.say("terminal.newest", path=str(path))))
+    return path
+
+
+def open_page(page: Path, language: Language) -> bool:
+    """Open ``page`` in the browser; say where it lies, and return False, if there is none."""
+    import webbrowser
+
+    if webbrowser.open(page.absolute().as_uri()):
+        return True
+    say(plain(language.say("terminal.no_browser", path=str(page.absolute()))))
+    return False
 
 
 @contextmanager

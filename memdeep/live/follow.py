@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.live import view
 from memdeep.live.progress import RunProgress
-from memdeep.rundir import journal
-from memdeep.rundir.directory import DEFAULT_PARENT, RunDirectory
+from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 from memdeep.text import units
 from memdeep.text.safe import plain
 
 READING_S = 0.25  # at most, between two drawings
-FIRST_LINE_BYTES = 4096
 BACKLOG = 20
 FINAL_ROWS = 10
 STOPPED = "No longer watching; the run goes on."
@@ -40,38 +36,6 @@ def follow(run_dir: RunDirectory, console: Console, *, refresh_s: float = 0.5) -
                 _follow_lines(progress, console, refresh_s)
         except KeyboardInterrupt:
             console.print(STOPPED)
-
-
-def newest(parent: Path = Path(DEFAULT_PARENT)) -> RunDirectory:
-    """Find the run that started last in ``parent``, a directory of run directories.
-
-    Raises CaptureError if there is none.
-    """
-    try:
-        found = [RunDirectory(path) for path in parent.iterdir()]
-    except OSError:
-        found = []
-    started = [(at, run_dir) for run_dir in found if (at := _started_ns(run_dir)) is not None]
-    if not started:
-        raise CaptureError(
-            plain(f"There is no run in {parent} to watch."),
-            "Start one with `memdeep run`, or name the directory given to its option -o.",
-            EXIT_NO_INPUT,
-        )
-    return max(started, key=lambda one: (one[0], one[1].path.name))[1]
-
-
-def _started_ns(run_dir: RunDirectory) -> int | None:
-    """Find out when the run started: by its first line, else by the last change of its journal."""
-    try:
-        with open(run_dir.journal, "rb") as file:
-            line = file.readline(FIRST_LINE_BYTES)
-            changed_ns = run_dir.journal.stat().st_mtime_ns
-    except OSError:
-        return None
-    events, _ = journal.decode(line)
-    is_start = bool(events) and events[0].kind == journal.START
-    return events[0].epoch_ns if is_start else changed_ns
 
 
 def _follow_live(progress: RunProgress, console: Console, refresh_s: float) -> None:

@@ -15,7 +15,6 @@ import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from running import TIMEOUT_S, environment, memdeep_command, read_json, wait_until
 
-from memdeep.errors import EXIT_NO_INPUT, CaptureError
+from memdeep.errors import CaptureError
 from memdeep.live import follow, view
 from memdeep.live.progress import Curve, RunProgress
 from memdeep.rundir import directory, journal
@@ -303,35 +302,6 @@ def test_a_damaged_meta_file_is_an_error(tmp_path: Path) -> None:
     run_dir.meta.write_text("{")
     with pytest.raises(CaptureError):
         follow.follow(run_dir, Console(file=io.StringIO()))
-
-
-def test_the_newest_run_is_the_one_that_started_last(tmp_path: Path) -> None:
-    parent = tmp_path / directory.DEFAULT_PARENT
-    make_run(parent / "b", epoch_ns=3_000)
-    make_run(parent / "a", epoch_ns=5_000)
-    make_run(parent / "c", epoch_ns=4_000)
-    (parent / "c" / "report.html").touch()
-    (parent / "other").mkdir()
-    (parent / "file").touch()
-    assert follow.newest(parent).path == parent / "a"
-
-
-def test_a_run_that_has_just_been_made_is_the_newest(tmp_path: Path) -> None:
-    make_run(tmp_path / "a", epoch_ns=int(datetime(2020, 1, 1).timestamp() * 1e9))
-    directory.create(tmp_path / "b", force=False)
-    assert follow.newest(tmp_path).path == tmp_path / "b"
-
-
-@pytest.mark.parametrize("make", [False, True])
-def test_without_a_run_there_is_an_error(tmp_path: Path, make: bool) -> None:
-    parent = tmp_path / directory.DEFAULT_PARENT
-    if make:
-        parent.mkdir()
-    with pytest.raises(CaptureError) as caught:
-        follow.newest(parent)
-    assert caught.value.exit_status == EXIT_NO_INPUT
-    assert caught.value.message == f"There is no run in {parent} to watch."
-    assert "memdeep run" in caught.value.hint
 
 
 def test_only_the_last_checkpoints_from_before_become_lines(
