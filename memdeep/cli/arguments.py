@@ -14,6 +14,7 @@ from memdeep.errors import EXIT_USAGE
 if TYPE_CHECKING:
     from typing import NoReturn
 
+NEWEST = "default: the newest run in memdeep-runs"
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -70,17 +71,19 @@ def _of_run(made: Parser) -> None:
 
 
 def _of_report(made: Parser) -> None:
-    made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR|CAPTURE")
+    made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR|CAPTURE", help=NEWEST)
     made.add_argument("-o", "--output", type=Path, metavar="DIR", help="write the reports there")
     add(made, OF_REPORTS)
 
 
 def _of_one_run(made: Parser) -> None:
-    made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR")
+    made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR", help=NEWEST)
 
 
 def _of_runs(made: Parser) -> None:
-    made.add_argument("path", type=Path, nargs="?", metavar="DIR", help="where the runs lie")
+    made.add_argument(
+        "path", type=Path, nargs="?", metavar="DIR", help="where they lie (default: memdeep-runs)"
+    )
     made.add_argument(
         "--rm",
         type=Path,

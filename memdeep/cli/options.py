@@ -172,7 +172,7 @@ OPTIONS = (
         "lang",
         "text",
         _IN_REPORT,
-        "language of the page: en, zh or both with a switch",
+        "en, zh, or both: a switch on the page, and the locale's on the terminal",
         DEFAULTS.lang,
         choices=CHOICES,
     ),
