@@ -24,6 +24,7 @@ from memdeep.run.options import RunOptions
 from memdeep.run.program import check_program
 from memdeep.rundir import directory, runs
 from memdeep.rundir.directory import RunDirectory
+from memdeep.text import translation
 from memdeep.text.safe import plain
 
 
@@ -106,7 +107,7 @@ def run_options(settings: Settings, of_python: Sequence[str] = ()) -> RunOptions
 def _record(what: WhatToRun, run_dir: RunDirectory, options: RunOptions, *, quiet: bool) -> int:
     def on_note(sentence: str) -> None:
         if not quiet:
-            speech.say(plain(f"memdeep: {sentence}"))
+            speech.say(plain(f"memdeep: {translation.here(sentence)}"))
 
     with StatusLine(sys.stderr, quiet=quiet) as status_line:
         return pipeline.record_run(what, run_dir, options, status_line.update, on_note)

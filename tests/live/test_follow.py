@@ -33,7 +33,9 @@ from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 from memdeep.rundir.samples import ProcessSample, encode_sample
 from memdeep.rundir.tail import CHUNK_BYTES, Tail
+from memdeep.text.language import Language, language
 
+ENGLISH = language("en")
 MB = 1024 * 1024
 ROWS, COLUMNS = 30, 80
 ESCAPES = re.compile(r"\x1b\]8;[^\x1b]*\x1b\\|\x1b\[[0-9;?]*[A-Za-z]")
@@ -134,6 +136,21 @@ def watching(work: Path, *, terminal: bool = False, **changes: str) -> Iterator[
         os.close(ours)
 
 
+def test_the_view_and_the_lines_are_in_chinese_too(tmp_path: Path) -> None:
+    points = [event(journal.POINT, 1, 1 * MB, "a"), event(journal.POINT, 2, 9 * MB, "b")]
+    run_dir = make_run(tmp_path / "run", *points)
+    chinese = language("zh")
+    with RunProgress(run_dir) as progress:
+        progress.poll(1.0, lambda _event: None)
+        text = rendered(progress, spoken=chinese)
+    assert "运行中" in text
+    assert "增长最多之处" in text
+    assert "peak" not in text
+    file = io.StringIO()
+    follow.follow(run_dir, Console(file=file, width=COLUMNS), language=chinese)
+    assert "运行没有说明就结束了" in file.getvalue()
+
+
 def make_run(path: Path, *events: Event, epoch_ns: int = 1) -> RunDirectory:
     """A run directory with a journal whose program is long gone."""
     run_dir = directory.create(path, force=False)
@@ -157,10 +174,10 @@ def encoded(event: Event) -> bytes:
     )
 
 
-def rendered(progress: RunProgress, *, height: int = ROWS) -> str:
+def rendered(progress: RunProgress, *, height: int = ROWS, spoken: Language = ENGLISH) -> str:
     file = io.StringIO()
     console = Console(file=file, width=COLUMNS, color_system=None, _environ={})
-    console.print(view.whole(progress, view.running(progress), height))
+    console.print(view.whole(progress, view.running(progress, spoken), height, spoken))
     return file.getvalue()
 
 
