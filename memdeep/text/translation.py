@@ -59,7 +59,7 @@ def _patterns(code: str) -> tuple[tuple[re.Pattern[str], str], ...]:
         )
         if bare[:1].isalpha():
             pattern = f"[{bare[0].upper()}{bare[0].lower()}]" + pattern[1:]
-        stop = "" if bare.endswith(("}", "...")) else r"\.?"
+        stop = "" if english.endswith(("}", "...")) else r"\.?"
         compiled = re.compile(rf"{pattern}(?P<stop>{stop})", re.DOTALL)
         found.append((sum(map(len, parts[::2])), compiled, text.removesuffix("。")))
     return tuple((compiled, text) for _, compiled, text in sorted(found, key=lambda one: -one[0]))
