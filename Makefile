@@ -4,10 +4,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEMO_STAMP := $(VENV)/.installed-for-demo
+DEMO_SIZE ?= --scale 0.6
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types house bench fuzz soak screenshots test-pythons
+.PHONY: help install demo test check lint format types house bench fuzz soak screenshots man test-pythons
 .PHONY: test-sid test-cpython test-engines browser clean
 
 help: ## List the targets
@@ -17,12 +19,19 @@ install: $(STAMP) ## Make the virtual environment with memdeep and the developme
 
 $(STAMP): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) here: name one with PYTHON=..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --editable '.[dev]'
 	@touch $@
 
-demo: $(STAMP) ## Run memdeep on the bundled backtest and say where the report is
+# Without the tools, but into the same environment: `make install` adds them to it.
+$(DEMO_STAMP): pyproject.toml
+	@test -e $(STAMP) || ./examples/set_up.sh $(PYTHON) $(VENV)
+	@touch $@
+
+demo: $(DEMO_STAMP) ## Run memdeep on the bundled backtest and say where the report is
+	@echo "Running memdeep on the bundled backtest, which takes about 15 s ..."
 	MANUAL_BACKTEST=true $(MEMDEEP) run examples/backtest/deepseek_backtest.py backtest-deepseek $(DEMO_SIZE)
+	@echo "Open it: $(MEMDEEP) open"
 
 # Two files at a time: much of a test is waiting, for programs that sleep and for a browser. A file
 # stays together, since its tests share the runs that were recorded for them. Tests of real programs
@@ -60,6 +69,9 @@ soak: $(STAMP) ## Kill threads of checkpoints at random times, SOAK_RUNS times (
 
 screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be looked at
 	PYTHONPATH=tests/support $(BIN)/python tests/screenshots.py
+
+man: $(STAMP) ## Make the manual page from the table of options
+	$(BIN)/python docs/manual.py
 
 test-pythons: ## Run the tests on every supported Python that pyenv has
 	./tests/each_python.sh

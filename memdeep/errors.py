@@ -11,6 +11,7 @@ EXIT_NOT_STARTED = 125
 EXIT_NOT_RUNNABLE = 126
 EXIT_NOT_FOUND = 127
 EXIT_INTERRUPTED = 130  # as a shell has it: 128 and the number of SIGINT
+EXIT_BROKEN_PIPE = 141  # and of SIGPIPE
 
 
 class MemdeepError(Exception):

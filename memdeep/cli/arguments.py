@@ -1,26 +1,120 @@
-"""The grammar of the command line, made from the table of options. Knows no command."""
+"""The grammar of every command, made from the table of options. Carries out no command."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from memdeep.cli import help
-from memdeep.cli.options import Option, problem
+from memdeep.cli.options import OF_REPORTS, OPTIONS, Option, problem
+from memdeep.errors import EXIT_USAGE
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+NEWEST = "default: the newest run in memdeep-runs"
+SHELLS = ("bash", "zsh", "fish")
 
 
-def parser(command: str, usage: str | None = None) -> argparse.ArgumentParser:
-    """Return a parser for `memdeep COMMAND`, which takes no arguments yet."""
+class Parser(argparse.ArgumentParser):
+    """A parser of one command; a wrong word gets the usage, and the option that was meant."""
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """Parse ``words``; ends the process if there is something wrong with one."""
+        parsed, unknown = self.parse_known_args(words)
+        if unknown:
+            word = unknown[0].partition("=")[0]
+            kind = "option" if word.startswith("-") else "argument"
+            self.error(f"there is no {kind} {word!a}{self._meant(word)}")
+        return parsed
+
+    def error(self, message: str) -> NoReturn:
+        """End the process: print the usage, ``message``, and where there is more to read."""
+        usage = self.format_usage()
+        self.exit(EXIT_USAGE, f"{usage}{self.prog}: error: {message}\nSee: {self.prog} --help\n")
+
+    def options(self) -> list[argparse.Action]:
+        """Return what stands for options, in the order of their declaration."""
+        return [action for action in self._actions if action.option_strings]
+
+    def operands(self) -> list[argparse.Action]:
+        """Return what stands for words that are no options."""
+        return [action for action in self._actions if not action.option_strings]
+
+    def _meant(self, word: str) -> str:
+        names = [name for action in self.options() for name in action.option_strings]
+        near = help.near(word, names)
+        return f". Did you mean {near}?" if word.startswith("-") and near else ""
+
+
+def parser(command: str) -> Parser:
+    """Return the parser of `memdeep COMMAND`."""
     summary = help.COMMANDS[command]
-    return argparse.ArgumentParser(
+    made = Parser(
         prog=f"memdeep {command}",
         description=f"{summary[0].upper()}{summary[1:]}.",
-        usage=usage,
+        usage=f"memdeep {command} {help.OPERANDS[command]}".rstrip(),
         epilog=help.OF_COMMANDS[command],
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    if command in _OWN:
+        _OWN[command](made)
+    return made
+
+
+def _of_run(made: Parser) -> None:
+    add(made, OPTIONS)
+    made.add_argument("--force", action="store_true", help="replace the run that is in DIR already")
+
+
+def _of_report(made: Parser) -> None:
+    made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR|CAPTURE", help=NEWEST)
+    made.add_argument("-o", "--output", type=Path, metavar="DIR", help="write the reports there")
+    add(made, OF_REPORTS)
+
+
+def _of_one_run(made: Parser) -> None:
+    made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR", help=NEWEST)
+
+
+def _of_runs(made: Parser) -> None:
+    made.add_argument(
+        "path", type=Path, nargs="?", metavar="DIR", help="where they lie (default: memdeep-runs)"
+    )
+    made.add_argument(
+        "--rm",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN_DIR",
+        help="remove this run (repeatable)",
+    )
+    made.add_argument(
+        "--keep", type=_at_least_none, metavar="N", help="remove all but the N newest"
+    )
+
+
+def _of_completion(made: Parser) -> None:
+    made.add_argument("shell", choices=SHELLS, metavar="|".join(SHELLS))
+
+
+_OWN: dict[str, Callable[[Parser], None]] = {
+    "run": _of_run,
+    "report": _of_report,
+    "open": _of_one_run,
+    "runs": _of_runs,
+    "watch": _of_one_run,
+    "completion": _of_completion,
+}
+
+
+def _at_least_none(word: str) -> int:
+    if not word.isascii() or not word.isdigit():
+        raise argparse.ArgumentTypeError(f"{word!r} is no whole number")
+    return int(word)
 
 
 def add(parser: argparse.ArgumentParser, options: Sequence[Option]) -> None:
@@ -37,8 +131,13 @@ def add(parser: argparse.ArgumentParser, options: Sequence[Option]) -> None:
             text = f"{option.help} (repeatable)"
             parser.add_argument(*names, action="append", metavar=option.metavar, help=text)
         else:
-            convert, metavar = _Converter(option), _metavar(option)
-            parser.add_argument(*names, type=convert, metavar=metavar, help=option.help)
+            parser.add_argument(
+                *names,
+                type=_Converter(option),
+                metavar=_metavar(option),
+                choices=option.choices or None,
+                help=option.help,
+            )
 
 
 def given(parsed: argparse.Namespace, options: Sequence[Option]) -> dict[str, object]:
@@ -54,7 +153,9 @@ def split(words: Sequence[str], options: Sequence[Option]) -> tuple[list[str], l
         if option.kind != "flag"
         for name in (option.name, *option.also)
     }
-    with_value |= {f"-{option.short}" for option in options if option.short}
+    with_value |= {
+        f"-{option.short}" for option in options if option.short and option.kind != "flag"
+    }
     own: list[str] = []
     place = 0
     while place < len(words):
@@ -78,27 +179,33 @@ def _metavar(option: Option) -> str:
     return option.metavar or "|".join(option.choices) or option.kind.upper()
 
 
+def is_path(action: argparse.Action) -> bool:
+    """Tell if the value of an option, or an operand, is the path of a file or directory."""
+    convert = action.type
+    return convert is Path or (isinstance(convert, _Converter) and convert.option.kind == "path")
+
+
 class _Converter:
     """Turns a word into an option's value, and says what is wrong with it."""
 
     def __init__(self, option: Option) -> None:
-        self._option = option
+        self.option = option
 
     def __call__(self, word: str) -> object:
-        if self._option.kind == "path":
+        if self.option.kind == "path":
             return Path(word)
         value: object = word
-        if self._option.kind in ("number", "megabytes"):
+        if self.option.kind in ("number", "megabytes"):
             try:
                 value = float(word)
             except ValueError as error:
                 raise argparse.ArgumentTypeError(f"{word!r} is not a number") from error
-        elif self._option.kind == "count":
+        elif self.option.kind == "count":
             try:
                 value = int(word)
             except ValueError as error:
                 raise argparse.ArgumentTypeError(f"{word!r} is no whole number") from error
-        wrong = problem(self._option, value)
+        wrong = problem(self.option, value)
         if wrong is not None:
             raise argparse.ArgumentTypeError(f"{word!r} {wrong}")
         return value

@@ -27,7 +27,7 @@ WIDE = 120  # columns of the terminal from which on `table` explains each option
 
 def main(words: Sequence[str]) -> int:
     """Carry out `memdeep config`; return its exit status."""
-    arguments.parser("config").parse_args(words)
+    arguments.parser("config").parse(words)
     console = Console(highlight=False)
     loaded = load(Path.cwd())
     console.print(table(merge({}, loaded), console))

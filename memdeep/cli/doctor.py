@@ -68,7 +68,7 @@ class Check:
 
 def main(words: Sequence[str]) -> int:
     """Carry out `memdeep doctor`; return its exit status."""
-    arguments.parser("doctor").parse_args(words)
+    arguments.parser("doctor").parse(words)
     found = checks()
     show(found)
     return 0 if is_well(found) else 1

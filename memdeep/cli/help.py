@@ -1,25 +1,47 @@
 """The words of `--help` that are not made from the table of options.
 
-Imports nothing: `memdeep --help` answers at once.
+Imports nothing to begin with: `memdeep --help` answers at once.
 """
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DESCRIPTION = "Which line, in which phase, made this Python program's memory explode?"
 
 COMMANDS = {
     "run": "run a program and report which line made its memory grow",
     "report": "make the report of a run again, or of a plain memray capture",
+    "open": "open the page of a run in the browser",
+    "runs": "list the runs in memdeep-runs, or remove some",
     "watch": "follow a run from another terminal",
     "doctor": "check the installation, and the limits on memory here",
     "config": "show which options are in force, and where they come from",
+    "completion": "print what completes these words in bash, zsh or fish",
+    "help": "show this, or the help of a command",
 }
 
-USAGE = "usage: memdeep [-h] [--version] COMMAND ..."
+USAGE = "usage: memdeep [-h] [-V] COMMAND ..."
+
+# What stands behind a command, for its usage.
+OPERANDS = {
+    "run": "[OPTIONS] (script.py | - | -m MODULE | -c CODE) [ARGS...]",
+    "report": "[OPTIONS] [RUN_DIR | CAPTURE]",
+    "open": "[RUN_DIR]",
+    "runs": "[--rm RUN_DIR]... [--keep N] [DIR]",
+    "watch": "[RUN_DIR]",
+    "doctor": "",
+    "config": "",
+    "completion": "bash|zsh|fish",
+    "help": "[COMMAND]",
+}
 
 EXAMPLES = """\
 examples:
   memdeep run backtest.py       run it; then read the verdict, or open the page
   memdeep watch                 follow it from another terminal
-  memdeep report DIR            make the report again, without running
+  memdeep report                make the newest run's report again
+  memdeep runs --keep 5         remove all runs but the five newest
 
 `memdeep COMMAND --help` says more."""
 
@@ -39,12 +61,38 @@ started: 127 there is no such program, 126 it cannot be run, 125 the output
 cannot be written, 2 the options are wrong.""",
     "report": """\
 examples:
+  memdeep report                               of the newest run in memdeep-runs
   memdeep report memdeep-runs/backtest-20251120-103045
   memdeep report memray-backtest.1234.bin -o out
   memdeep report DIR --lang zh --no-source --redact-args     to show others
 
 exit status: 0 written, 65 the capture is damaged or foreign, 66 it is not
 there, 125 the output cannot be written.""",
+    "open": """\
+examples:
+  memdeep open                                 the newest run in memdeep-runs
+  memdeep open memdeep-runs/backtest-20251120-103045
+
+exit status: 0 opened, or its path told where there is no browser, 66 there
+is no such run, or no report of it.""",
+    "runs": """\
+examples:
+  memdeep runs                                 newest first
+  memdeep runs --rm memdeep-runs/backtest-20251120-103045
+  memdeep runs --keep 5                        remove all but the five newest
+
+Only files that memdeep wrote are removed, and never those of a run that is
+still being recorded. memdeep-runs/latest is a link to the newest run.
+
+exit status: 0, 66 there is no such run, 125 it cannot be removed.""",
+    "completion": """\
+examples:
+  eval "$(memdeep completion bash)"            in ~/.bashrc
+  eval "$(memdeep completion zsh)"             in ~/.zshrc, behind compinit
+  memdeep completion fish | source             in ~/.config/fish/config.fish""",
+    "help": """\
+examples:
+  memdeep help run""",
     "watch": """\
 examples:
   memdeep watch                                the newest run in memdeep-runs
@@ -56,7 +104,7 @@ examples:
 
 def overview() -> str:
     """Return what `memdeep --help` prints, in lines of less than 80 characters."""
-    commands = "\n".join(f"  {name:10}{summary}" for name, summary in COMMANDS.items())
+    commands = "\n".join(f"  {name:12}{summary}" for name, summary in COMMANDS.items())
     return f"""\
 {USAGE}
 
@@ -66,7 +114,14 @@ commands:
 {commands}
 
 options:
-  -h, --help  show this help message and exit
-  --version   show the version and exit
+  -h, --help     show this help message and exit
+  -V, --version  show the version and exit
 
 {EXAMPLES}"""
+
+
+def near(word: str, names: "Iterable[str]") -> "str | None":
+    """Return the one of ``names`` that ``word`` looks like."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(word, list(names), n=1)), None)

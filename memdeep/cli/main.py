@@ -10,7 +10,7 @@ import os
 import sys
 
 from memdeep.cli import help
-from memdeep.errors import EXIT_INTERRUPTED, EXIT_USAGE, MemdeepError
+from memdeep.errors import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_USAGE, MemdeepError
 from memdeep.version import __version__
 
 TYPE_CHECKING = False
@@ -27,11 +27,16 @@ def main(words: "Sequence[str] | None" = None) -> "NoReturn":
         sys.stdout.reconfigure(errors="replace")  # labels need not fit the terminal's encoding
     try:
         status = _dispatch(sys.argv[1:] if words is None else words)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except MemdeepError as error:
         from memdeep.cli import speech
 
         speech.complain(error)
         status = error.exit_status
+    except BrokenPipeError:  # whoever read what we print has enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
         from memdeep.cli import speech
 
@@ -52,18 +57,26 @@ def main(words: "Sequence[str] | None" = None) -> "NoReturn":
 
 def _dispatch(words: "Sequence[str]") -> int:
     """Carry out a command; return its exit status."""
-    name = words[0] if words else ""
-    if name in help.COMMANDS:
+    name = words[0] if words else "help"
+    if name == "help" and len(words) > 1:
+        name, words = words[1], (words[1], "--help")
+    if name in help.COMMANDS and name != "help":
         return _carry_out(name, words[1:])
-    if not words or name in ("-h", "--help"):  # nothing asked for is no mistake, as with pip
+    if not words or name in (
+        "-h",
+        "--help",
+        "help",
+    ):  # nothing asked for is no mistake, as with pip
         print(help.overview())
         return 0
-    if name == "--version":
+    if name in ("-V", "--version"):
         print(f"memdeep {__version__}")
         return 0
-    commands = ", ".join(help.COMMANDS)
-    sentence = f"memdeep: error: there is no command {name!a} (choose from {commands})"
-    print(f"{help.USAGE}\n{sentence}", file=sys.stderr)
+    kind = "option" if name.startswith("-") else "command"
+    near = help.near(name, (*help.COMMANDS, "--help", "--version"))
+    meant = f"Did you mean {near}?" if near else f"The commands are {', '.join(help.COMMANDS)}."
+    sentence = f"memdeep: error: there is no {kind} {name!a}. {meant}"
+    print(f"{help.USAGE}\n{sentence}\nSee: memdeep --help", file=sys.stderr)
     return EXIT_USAGE
 
 
@@ -76,6 +89,14 @@ def _carry_out(name: str, words: "Sequence[str]") -> int:
         from memdeep.cli import report
 
         return report.main(words)
+    if name == "open":
+        from memdeep.cli import open as opening
+
+        return opening.main(words)
+    if name == "runs":
+        from memdeep.cli import runs
+
+        return runs.main(words)
     if name == "watch":
         from memdeep.cli import watch
 
@@ -84,6 +105,10 @@ def _carry_out(name: str, words: "Sequence[str]") -> int:
         from memdeep.cli import doctor
 
         return doctor.main(words)
+    if name == "completion":
+        from memdeep.cli import completion
+
+        return completion.main(words)
     from memdeep.cli import config
 
     return config.main(words)

@@ -172,7 +172,7 @@ OPTIONS = (
         "lang",
         "text",
         _IN_REPORT,
-        "language of the page: en, zh or both with a switch",
+        "en, zh, or both: a switch on the page, and the locale's on the terminal",
         DEFAULTS.lang,
         choices=CHOICES,
     ),
@@ -203,7 +203,7 @@ OPTIONS = (
         default_words="VS Code",
     ),
     Option("open", "flag", _AFTER, "open the page in the browser", False),
-    Option("quiet", "flag", _AFTER, "say nothing but errors", False),
+    Option("quiet", "flag", _AFTER, "say nothing but errors", False, short="q"),
     Option(
         "no-report",
         "flag",

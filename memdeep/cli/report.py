@@ -14,19 +14,17 @@ from memdeep.model import Report
 from memdeep.report.options import ReportOptions
 from memdeep.rundir import directory
 from memdeep.symbols import cache
-from memdeep.text.language import Language, chosen
+from memdeep.text.language import Language, spoken
 from memdeep.text.safe import plain
 
 
 def main(words: Sequence[str]) -> int:
     """Carry out `memdeep report WORDS`; return its exit status."""
-    parser = arguments.parser("report")
-    parser.add_argument("path", type=Path, metavar="RUN_DIR|CAPTURE")
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="write the reports there")
-    arguments.add(parser, OF_REPORTS)
-    options = parser.parse_args(words)
+    options = arguments.parser("report").parse(words)
     settings = in_force(arguments.given(options, OF_REPORTS))
-    path: Path = options.path
+    path: Path | None = options.path
+    if path is None:
+        path = speech.newest(spoken_language(settings), quiet=settings.flag("quiet"))
     make(path, options.output, settings)
     return 0
 
@@ -51,24 +49,22 @@ def make(path: Path, into: Path | None, settings: Settings) -> Report:
     if not quiet:
         _tell(report, paths["html"], spoken_language(settings))
     if settings.flag("open"):
-        import webbrowser
-
-        webbrowser.open(paths["html"].absolute().as_uri())
+        speech.open_page(paths["html"], spoken_language(settings))
     return report
 
 
-def _tell(report: Report, page: Path, spoken: Language) -> None:
+def _tell(report: Report, page: Path, language: Language) -> None:
     from rich.text import Text
 
     from memdeep.report import sentences, terminal
 
-    speech.say(terminal.verdict(report, speech.stderr().width, spoken))
-    for problem in sentences.problems(report, spoken):
+    speech.say(terminal.verdict(report, speech.stderr().width, language))
+    for problem in sentences.problems(report, language):
         speech.say(Text(f"\n{plain(problem)}", style="yellow"))
     speech.say("")
-    speech.say(terminal.place(page, spoken))
+    speech.say(terminal.place(page, language))
 
 
 def spoken_language(settings: Settings) -> Language:
-    """Return the language to speak on the terminal: the first of the page's."""
-    return chosen(settings.text("lang") or "")[0]
+    """Return the language of the terminal: the page's, or the locale's if that has both."""
+    return spoken(settings.text("lang") or "")

@@ -22,22 +22,16 @@ from memdeep.report import terminal
 from memdeep.run import interpreter
 from memdeep.run.options import RunOptions
 from memdeep.run.program import check_program
-from memdeep.rundir import directory
+from memdeep.rundir import directory, runs
 from memdeep.rundir.directory import RunDirectory
+from memdeep.text import translation
 from memdeep.text.safe import plain
 
 
 def main(words: Sequence[str]) -> int:
     """Carry out `memdeep run WORDS`; return the exit status of the program."""
     own, rest = arguments.split(words, OPTIONS)
-    parser = arguments.parser(
-        "run", usage="memdeep run [OPTIONS] (script.py | - | -m MODULE | -c CODE) [ARGS...]"
-    )
-    arguments.add(parser, OPTIONS)
-    parser.add_argument(
-        "--force", action="store_true", help="replace the run that is in DIR already"
-    )
-    given = parser.parse_args(own)
+    given = arguments.parser("run").parse(own)
     of_python, program = interpreter.without_python(rest)
     what = what_to_run(program)
     settings = in_force(arguments.given(given, OPTIONS))
@@ -48,6 +42,13 @@ def main(words: Sequence[str]) -> int:
         run_dir = directory.create_default(what.name, datetime.now())
     else:
         run_dir = directory.create(output, force=given.force)
+    with runs.held(run_dir):
+        return _record_and_report(what, run_dir, options, settings)
+
+
+def _record_and_report(
+    what: WhatToRun, run_dir: RunDirectory, options: RunOptions, settings: Settings
+) -> int:
     status = _record(what, run_dir, options, quiet=settings.flag("quiet"))
     try:
         _report(run_dir, settings)
@@ -106,7 +107,7 @@ def run_options(settings: Settings, of_python: Sequence[str] = ()) -> RunOptions
 def _record(what: WhatToRun, run_dir: RunDirectory, options: RunOptions, *, quiet: bool) -> int:
     def on_note(sentence: str) -> None:
         if not quiet:
-            speech.say(plain(f"memdeep: {sentence}"))
+            speech.say(plain(f"memdeep: {translation.here(sentence)}"))
 
     with StatusLine(sys.stderr, quiet=quiet) as status_line:
         return pipeline.record_run(what, run_dir, options, status_line.update, on_note)

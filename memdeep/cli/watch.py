@@ -9,14 +9,12 @@ from rich.console import Console
 
 from memdeep.cli import arguments
 from memdeep.live import follow
-from memdeep.rundir import directory
+from memdeep.rundir import directory, runs
 
 
 def main(words: Sequence[str]) -> int:
     """Carry out `memdeep watch WORDS`; return its exit status."""
-    parser = arguments.parser("watch")
-    parser.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR")
-    path: Path | None = parser.parse_args(words).path
-    run_dir = follow.newest() if path is None else directory.existing(path)
+    path: Path | None = arguments.parser("watch").parse(words).path
+    run_dir = runs.newest() if path is None else directory.existing(path)
     follow.follow(run_dir, Console(highlight=False))
     return 0

@@ -94,7 +94,7 @@ def is_memray_forced() -> bool:
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in ("", MEMRAY, REPLAY):
         raise EngineError(
-            f"{VARIABLE} is {wanted!r}.",
+            f"{VARIABLE} is set to {wanted!r}, which is no engine.",
             f'Set it to "{REPLAY}" or to "{MEMRAY}", or leave it unset.',
             EXIT_USAGE,
         )

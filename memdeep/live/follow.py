@@ -4,81 +4,61 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from memdeep.errors import EXIT_NO_INPUT, CaptureError
+from memdeep.frozen import frozen
 from memdeep.live import view
 from memdeep.live.progress import RunProgress
-from memdeep.rundir import journal
-from memdeep.rundir.directory import DEFAULT_PARENT, RunDirectory
+from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
-from memdeep.text import units
+from memdeep.text import translation
+from memdeep.text.language import Language, spoken
 from memdeep.text.safe import plain
 
 READING_S = 0.25  # at most, between two drawings
-FIRST_LINE_BYTES = 4096
 BACKLOG = 20
 FINAL_ROWS = 10
-STOPPED = "No longer watching; the run goes on."
 
 
-def follow(run_dir: RunDirectory, console: Console, *, refresh_s: float = 0.5) -> None:
+@frozen
+class Told:
+    """The language that is spoken, and how often a view is drawn anew."""
+
+    language: Language
+    refresh_s: float
+
+
+def follow(
+    run_dir: RunDirectory,
+    console: Console,
+    *,
+    refresh_s: float = 0.5,
+    language: Language | None = None,
+) -> None:
     """Show the run in ``run_dir`` on ``console`` until it ends or the user types Ctrl-C.
 
     On a terminal one view is kept up to date; elsewhere every checkpoint becomes a line, and of
     those from before the watching the last few do. Raises CaptureError if `meta.json` is damaged.
     """
+    told = Told(language or spoken(), refresh_s)
     with RunProgress(run_dir) as progress:
         try:
             if console.is_interactive and console.file.isatty():
-                _follow_live(progress, console, refresh_s)
+                _follow_live(progress, console, told)
             else:
-                _follow_lines(progress, console, refresh_s)
+                _follow_lines(progress, console, told)
         except KeyboardInterrupt:
-            console.print(STOPPED)
+            console.print(told.language.say("watch.stopped"))
 
 
-def newest(parent: Path = Path(DEFAULT_PARENT)) -> RunDirectory:
-    """Find the run that started last in ``parent``, a directory of run directories.
-
-    Raises CaptureError if there is none.
-    """
-    try:
-        found = [RunDirectory(path) for path in parent.iterdir()]
-    except OSError:
-        found = []
-    started = [(at, run_dir) for run_dir in found if (at := _started_ns(run_dir)) is not None]
-    if not started:
-        raise CaptureError(
-            plain(f"There is no run in {parent} to watch."),
-            "Start one with `memdeep run`, or name the directory given to its option -o.",
-            EXIT_NO_INPUT,
-        )
-    return max(started, key=lambda one: (one[0], one[1].path.name))[1]
-
-
-def _started_ns(run_dir: RunDirectory) -> int | None:
-    """Find out when the run started: by its first line, else by the last change of its journal."""
-    try:
-        with open(run_dir.journal, "rb") as file:
-            line = file.readline(FIRST_LINE_BYTES)
-            changed_ns = run_dir.journal.stat().st_mtime_ns
-    except OSError:
-        return None
-    events, _ = journal.decode(line)
-    is_start = bool(events) and events[0].kind == journal.START
-    return events[0].epoch_ns if is_start else changed_ns
-
-
-def _follow_live(progress: RunProgress, console: Console, refresh_s: float) -> None:
+def _follow_live(progress: RunProgress, console: Console, told: Told) -> None:
     """Draw one view again and again in its place."""
 
     def draw(state: Text) -> RenderableType:
-        return view.whole(progress, state, console.height)
+        return view.whole(progress, state, console.height, told.language)
 
     with Live(
         console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
@@ -86,43 +66,48 @@ def _follow_live(progress: RunProgress, console: Console, refresh_s: float) -> N
         end = None
         while end is None:
             progress.poll(READING_S, _ignore)
-            end = _end(progress)
-            live.update(draw(view.running(progress) if end is None else end), refresh=True)
+            end = _end(progress, told.language)
+            live.update(
+                draw(view.running(progress, told.language) if end is None else end), refresh=True
+            )
             if end is None and not progress.is_behind:
-                time.sleep(refresh_s)
+                time.sleep(told.refresh_s)
 
 
-def _follow_lines(progress: RunProgress, console: Console, refresh_s: float) -> None:
+def _follow_lines(progress: RunProgress, console: Console, told: Told) -> None:
     """Print a line for each checkpoint, and the growth at the end."""
-    printer = _Lines(progress)
+    language = told.language
+    printer = _Lines(progress, language)
     end = None
     while end is None:
         progress.poll(READING_S, printer.add)
-        end = _end(progress)
+        end = _end(progress, language)
         lines = printer.take()
         if lines:
             console.out("\n".join(lines), highlight=False)
         if end is None and not progress.is_behind:
-            time.sleep(refresh_s)
+            time.sleep(told.refresh_s)
     for problem in progress.problems:
-        console.print(Text(plain(problem), style="yellow"), soft_wrap=True)
-    peak = f" Peak RSS {units.size(progress.resident.peak_bytes)}."
+        sentence = plain(translation.into(language.code, problem))
+        console.print(Text(sentence, style="yellow"), soft_wrap=True)
+    peak = language.say("watch.peak_rss", peak_bytes=progress.resident.peak_bytes)
     console.print(end.append(peak, "default"), soft_wrap=True)
-    console.print(view.ranking(progress.growths(), FINAL_ROWS))
+    console.print(view.ranking(progress.growths(), FINAL_ROWS, language))
 
 
 class _Lines:
     """The lines to print next, one a checkpoint; until all is read, only the last few."""
 
-    def __init__(self, progress: RunProgress) -> None:
+    def __init__(self, progress: RunProgress, language: Language) -> None:
         self._progress = progress
+        self._language = language
         self._before: Event | None = None
         self._backlog: deque[str] = deque(maxlen=BACKLOG)
         self._lines: list[str] | None = None
 
     def add(self, event: Event) -> None:
         before = self._before or self._progress.start
-        line = view.checkpoint_line(self._progress, event, before)
+        line = view.checkpoint_line(self._progress, event, before, self._language)
         (self._backlog if self._lines is None else self._lines).append(line)
         self._before = event
 
@@ -134,23 +119,21 @@ class _Lines:
             return []
         self._lines = []
         hidden = self._progress.checkpoints - len(self._backlog)
-        earlier = [f"… {units.count(hidden, 'earlier checkpoint')}"] if hidden else []
+        earlier = [self._language.say("watch.earlier", n=hidden)] if hidden else []
         return [*earlier, *self._backlog]
 
 
-def _end(progress: RunProgress) -> Text | None:
+def _end(progress: RunProgress, language: Language) -> Text | None:
     """Say how the run ended; None while it goes on or not everything has been read."""
     if progress.is_behind:
         return None
     if progress.meta is not None and progress.has_ended:
-        return view.ended(progress.meta)
+        return view.ended(progress.meta, language)
     if progress.is_replaced:
-        return Text("Another run has taken this one's place.", style="yellow")
+        return Text(language.say("watch.replaced"), style="yellow")
     if progress.is_silent:
-        path = progress.run_dir.path
-        return Text(
-            plain(f"The run ended without a word. Try: memdeep report {path}"), style="yellow"
-        )
+        silent = language.say("watch.silent", path=str(progress.run_dir.path))
+        return Text(plain(silent), style="yellow")
     return None
 
 

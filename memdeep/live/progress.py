@@ -43,6 +43,20 @@ class Resident:
     program_bytes: int | None = None
 
 
+def is_alive(start: Event) -> bool:
+    """Tell whether the process that wrote the line ``start`` still runs."""
+    if start.pid is None:
+        return False
+    try:
+        process = psutil.Process(start.pid)
+        started_s = process.create_time()
+        # A zombie has ended; and a number may have been given to another process since.
+        is_zombie = process.status() == psutil.STATUS_ZOMBIE
+    except (psutil.Error, OverflowError, ValueError):
+        return False
+    return not is_zombie and started_s <= start.epoch_ns / 1e9 + SAME_PROCESS_S
+
+
 class RunProgress:
     """One run, brought up to date by `poll`. Use as a context manager: it keeps files open."""
 
@@ -120,16 +134,7 @@ class RunProgress:
     @property
     def is_alive(self) -> bool:
         """Tell whether the process that wrote the first line still runs."""
-        if self.start is None or self.start.pid is None:
-            return False
-        try:
-            process = psutil.Process(self.start.pid)
-            started_s = process.create_time()
-            # A zombie has ended; and a number may have been given to another process since.
-            is_zombie = process.status() == psutil.STATUS_ZOMBIE
-        except (psutil.Error, OverflowError, ValueError):
-            return False
-        return not is_zombie and started_s <= self.start.epoch_ns / 1e9 + SAME_PROCESS_S
+        return self.start is not None and is_alive(self.start)
 
     @property
     def now_us(self) -> int:

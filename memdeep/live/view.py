@@ -18,7 +18,8 @@ from memdeep.live.status_line import BARS
 from memdeep.rundir import journal
 from memdeep.rundir.journal import Event
 from memdeep.rundir.meta import Meta
-from memdeep.text import units
+from memdeep.text import translation, units
+from memdeep.text.language import Language
 from memdeep.text.safe import plain
 
 BAR_CELLS = 16
@@ -26,106 +27,113 @@ FIXED_ROWS = 14  # everything but the rows of the two tables
 MIN_TABLE_ROWS = 3
 MAX_TABLE_ROWS = 12
 MAX_LABEL = 300
-ENDINGS = {
-    "completed": ("The program completed", "green"),
-    "failed": ("The program failed with exit status {exit_code}", "yellow"),
-    "killed": ("The program was killed by {signal}", "red"),
-    "oom-killed": ("The kernel killed the program for want of memory", "red"),
-}
+STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
 
 
-def whole(progress: RunProgress, state: Text, height: int) -> RenderableType:
+def whole(progress: RunProgress, state: Text, height: int, language: Language) -> RenderableType:
     """Lay out everything in ``height`` rows, below ``state``, the sentence on how the run is."""
     now = progress.growths()
     rows = max(MIN_TABLE_ROWS, min(MAX_TABLE_ROWS, (height - FIXED_ROWS) // 2))
-    parts: list[RenderableType] = [state, _facts(progress)]
+    parts: list[RenderableType] = [state, _facts(progress, language)]
     spans = [growth for growth in now if growth.is_span]
     if spans:
-        parts.append(_phases(spans, rows, progress.phases.forgotten))
-    parts.append(ranking(now, rows))
+        parts.append(_phases(spans, rows, progress.phases.forgotten, language))
+    parts.append(ranking(now, rows, language))
     return Group(*parts)
 
 
-def running(progress: RunProgress) -> Text:
+def running(progress: RunProgress, language: Language) -> Text:
     """Describe the state of a run that has not ended."""
-    name = plain(progress.meta.name) if progress.meta is not None else "The program"
-    text = Text.assemble((name, "bold"), f" · running · {units.duration(progress.elapsed_s)}")
+    meta = progress.meta
+    name = plain(meta.name) if meta is not None else language.say("watch.program")
+    state = language.say("watch.running", elapsed_s=progress.elapsed_s)
+    text = Text.assemble((name, "bold"), f" · {state}")
     if progress.start is None:
-        text = Text.assemble((name, "bold"), " · starting")
+        text = Text.assemble((name, "bold"), f" · {language.say('watch.starting')}")
     elif progress.is_unattended:
-        text.append(" · memdeep run has stopped reading its RSS", style="yellow")
+        text.append(f" · {language.say('watch.unattended')}", style="yellow")
     if progress.is_behind:
-        text.append(f" · {progress.read_ratio * 100:.0f} % of the journal read", style="yellow")
+        read = language.say("watch.read", percent=round(progress.read_ratio * 100))
+        text.append(f" · {read}", style="yellow")
     return _line(text)
 
 
-def ended(meta: Meta) -> Text:
+def ended(meta: Meta, language: Language) -> Text:
     """Describe how a run ended, by its parent's verdict."""
-    sentence, style = ENDINGS.get(meta.verdict or "", ("The program ended", ""))
-    sentence = sentence.format(exit_code=meta.exit_code, signal=meta.signal)
-    after = f" after {units.duration(meta.duration_s)}" if meta.duration_s is not None else ""
-    return Text(plain(f"{sentence}{after}."), style=style)
+    kind = meta.verdict if meta.verdict in STYLES else "ended"
+    sentence = language.say(
+        f"outcome.{kind}", duration_s=meta.duration_s, status=meta.exit_code, signal=meta.signal
+    )
+    return Text(plain(sentence), style=STYLES.get(kind, ""))
 
 
-def checkpoint_line(progress: RunProgress, event: Event, before: Event | None) -> str:
+def checkpoint_line(
+    progress: RunProgress, event: Event, before: Event | None, language: Language
+) -> str:
     """Compose the line of a checkpoint: time, RSS, growth since ``before``, and label."""
     time = units.duration(progress.elapsed_at_s(event.time_us))
     grown = None
     if before is not None and event.rss_bytes is not None and before.rss_bytes is not None:
         grown = event.rss_bytes - before.rss_bytes
     size, delta = units.size(event.rss_bytes), units.signed_size(grown)
-    return f"{time:>12}  {size:>9}  {delta:>10}  {_label(event)}"
+    return f"{time:>12}  {size:>9}  {delta:>10}  {_label(event, language)}"
 
 
-def ranking(growths: Sequence[Growth], rows: int) -> RenderableType:
+def ranking(growths: Sequence[Growth], rows: int, language: Language) -> RenderableType:
     """Lay out the phases that grew most, the largest first."""
     most = sorted(growths, key=lambda growth: -growth.rss_delta_bytes)[:rows]
     most = [growth for growth in most if growth.rss_delta_bytes > 0]
-    table = _table("RSS Δ", "", "Where it grew most")
+    table = _table("RSS Δ", "", language.say("watch.most"))
     largest = most[0].rss_delta_bytes if most else 1
     for growth in most:
         cells = max(1, round(growth.rss_delta_bytes / largest * BAR_CELLS))
         bar = Text("█" * cells, style="red" if growth is most[0] else "cyan")
         table.add_row(units.signed_size(growth.rss_delta_bytes), bar, _name(growth))
     if not most:
-        table.add_row("", "", Text("nothing has grown so far", style="dim"))
+        table.add_row("", "", Text(language.say("watch.nothing"), style="dim"))
     return Group(Text(""), table)
 
 
-def _facts(progress: RunProgress) -> RenderableType:
+def _facts(progress: RunProgress, language: Language) -> RenderableType:
     resident, meta = progress.resident, progress.meta
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(no_wrap=True, overflow="ellipsis")
     now = (units.size(resident.bytes), f"bold {_style(meta, resident.bytes)}")
-    peak = (f"peak {units.size(resident.peak_bytes)}", _style(meta, resident.peak_bytes))
+    highest = language.say("watch.peak", peak_bytes=resident.peak_bytes)
+    peak = (highest, _style(meta, resident.peak_bytes))
     grid.add_row("RSS", Text.assemble(now, "  ", peak))
     if progress.curve.values:
         grid.add_row("", _sparkline(meta, progress.curve.values))
     for name, limit in _limits(meta):
-        grid.add_row(name, _against(resident.bytes, resident.peak_bytes, limit, name))
+        against = _against(resident.bytes, resident.peak_bytes, limit, name, language)
+        grid.add_row(language.say(f"watch.{name}"), against)
     where = " › ".join(plain(name) for name in progress.phases.where())
     if where:
-        grid.add_row("in", where)
+        grid.add_row(language.say("watch.in"), where)
     if progress.last is not None:
         since_s = progress.elapsed_s - progress.elapsed_at_s(progress.last.time_us)
-        before = "before the end" if progress.has_ended else "ago"
-        text = Text(_label(progress.last))
-        text.append(f" · {units.duration(since_s)} {before}", style="dim")
+        key = "watch.before_end" if progress.has_ended else "watch.ago"
+        text = Text(_label(progress.last, language))
+        text.append(f" · {language.say(key, since_s=since_s)}", style="dim")
         if progress.checkpoints > 1:
-            text.append(f" · {progress.checkpoints:,} checkpoints", style="dim")
-        grid.add_row("last", text)
+            counted = language.say("watch.checkpoints", n=progress.checkpoints)
+            text.append(f" · {counted}", style="dim")
+        grid.add_row(language.say("watch.last"), text)
     for problem in progress.problems:
-        grid.add_row("note", Text(plain(problem), style="yellow"))
+        told = translation.into(language.code, problem)
+        grid.add_row(language.say("watch.note"), Text(plain(told), style="yellow"))
     return grid
 
 
-def _phases(spans: Sequence[Growth], rows: int, forgotten: int) -> RenderableType:
+def _phases(
+    spans: Sequence[Growth], rows: int, forgotten: int, language: Language
+) -> RenderableType:
     """Lay out the spans that began or ended last, in the order of ``spans``."""
     latest = sorted(range(len(spans)), key=lambda place: -spans[place].touched)[:rows]
     hidden = len(spans) - len(latest) + forgotten
-    title = f"Phases so far, and {hidden:,} earlier" if hidden else "Phases so far"
-    table = _table("RSS Δ", "Time", title)
+    title = language.say("watch.phases_and" if hidden else "watch.phases", n=hidden)
+    table = _table("RSS Δ", language.say("watch.time"), title)
     for place in sorted(latest):
         growth = spans[place]
         table.add_row(
@@ -179,15 +187,16 @@ def _limits(meta: Meta | None) -> list[tuple[str, int]]:
     return [(name, limit) for name, limit in limits if limit]
 
 
-def _against(now: int | None, peak: int | None, limit: int, name: str) -> Text:
+def _against(now: int | None, peak: int | None, limit: int, name: str, language: Language) -> Text:
     text = Text(f"{units.size(limit)}  {units.percent((now or 0) / limit)}")
     if name == "limit":
-        text.append(f"  {units.size(max(0, limit - (now or 0)))} left", style="dim")
+        left = language.say("watch.left", left_bytes=max(0, limit - (now or 0)))
+        text.append(f"  {left}", style="dim")
     style = "yellow" if name == "warning" else "bold red"
     if (now or 0) >= limit:
-        text.append("  exceeded", style=style)
+        text.append(f"  {language.say('watch.exceeded')}", style=style)
     elif (peak or 0) >= limit:
-        text.append("  was exceeded", style=style)
+        text.append(f"  {language.say('watch.was_exceeded')}", style=style)
     return text
 
 
@@ -198,11 +207,13 @@ def _style(meta: Meta | None, value: int | None) -> str:
     return "yellow" if reached else "default"
 
 
-def _label(event: Event) -> str:
+def _label(event: Event, language: Language) -> str:
     """Return the label of a checkpoint, with its note."""
-    prefix = {journal.BEGIN: "begin of ", journal.END: "end of "}.get(event.kind, "")
     note = f"  ({event.note})" if event.note else ""
-    text = f"{prefix}{event.label}{note}"
+    text = f"{event.label}{note}"
+    if event.kind in (journal.BEGIN, journal.END):
+        key = "watch.begin_of" if event.kind == journal.BEGIN else "watch.end_of"
+        text = language.say(key, label=text)
     return plain(text if len(text) <= MAX_LABEL else f"{text[: MAX_LABEL - 1]}…")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from memdeep.text import locale
 
 LANGUAGES = ("zh", "en")
 
@@ -13,9 +13,7 @@ def choose(lang: str | None) -> str:
     Raises ValueError if ``lang`` is neither.
     """
     if lang is None:
-        # The order of the variables is that of setlocale(3) for messages.
-        names = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
-        return "zh" if next(filter(None, names), "").startswith("zh") else "en"
+        return locale.asked_for()
     if lang not in LANGUAGES:
         raise ValueError(f'lang must be "zh", "en" or None, not {lang!r}')
     return lang

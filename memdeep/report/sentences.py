@@ -31,7 +31,7 @@ from memdeep.model import (
     Run,
 )
 from memdeep.model.statement import Statement
-from memdeep.text import units
+from memdeep.text import translation, units
 from memdeep.text.language import Language
 
 _LIBRARIES = re.compile(r"(site|dist)-packages|python3(\.\d+t?)?")  # directories of packages
@@ -416,7 +416,9 @@ def notes(report: Report, language: Language) -> tuple[str, ...]:
 def problems(report: Report, language: Language) -> tuple[str, ...]:
     """Return the sentences on what could not be recorded or read."""
     return tuple(
-        statement(said, language) if isinstance(said, Statement) else said
+        statement(said, language)
+        if isinstance(said, Statement)
+        else translation.into(language.code, said)
         for said in report.run.problems
     )
 

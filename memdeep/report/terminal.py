@@ -40,10 +40,11 @@ COLUMNS = (
     ("terminal.culprit", False),
     ("phases.duration", True),
 )
-THREAD, WORKERS, PEAK, EXPLAINED, CULPRIT = 1, 3, 5, 6, 7  # the places of their columns
-LEFT_OUT_FIRST = (THREAD, EXPLAINED, PEAK)  # where figures would have to be cut
+THREAD, WORKERS, HEAP, PEAK, EXPLAINED, CULPRIT = 1, 3, 4, 5, 6, 7  # the places of their columns
+LEFT_OUT_FIRST = (THREAD, EXPLAINED, PEAK, HEAP)  # where figures would have to be cut
 WIDE = 100  # columns of a terminal that shows the last column of the table too
 MAX_CULPRIT_WIDTH = 20
+MIN_CULPRIT_WIDTH = 10
 MAX_THREAD_WIDTH = 12
 MIN_PHASE_WIDTH = 16
 MAX_ROWS = 25
@@ -205,10 +206,12 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
     ]
     cells_wide[THREAD] = min(cells_wide[THREAD], MAX_THREAD_WIDTH)
     cells_wide[CULPRIT] = min(cells_wide[CULPRIT], MAX_CULPRIT_WIDTH)
-    for place in LEFT_OUT_FIRST if WORKERS in told else (THREAD,):
-        least = MIN_PHASE_WIDTH + sum(cells_wide[place] + 1 for place in told[1:])
-        if place in told and width < least:
+    for place in LEFT_OUT_FIRST:
+        if place in told and width < _least_width(told, cells_wide):
             told.remove(place)
+    over = _least_width(told, cells_wide) - width
+    shortened = max(min(cells_wide[CULPRIT], MIN_CULPRIT_WIDTH), cells_wide[CULPRIT] - over)
+    cells_wide[CULPRIT] = min(cells_wide[CULPRIT], shortened)
     columns = [(language.say(COLUMNS[place][0]), COLUMNS[place][1]) for place in told]
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -238,6 +241,11 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
     if any(workers.is_of_heap(row.phase) for row in shown):
         beneath.append(wrap(f"{workers.OF_HEAP} {language.say('terminal.workers_heap')}", width))
     return Group(table, *(Text(line, style="dim") for line in beneath))
+
+
+def _least_width(told: Sequence[int], cells_wide: Sequence[int]) -> int:
+    """Return the columns of a terminal that show the columns ``told`` of the table uncut."""
+    return MIN_PHASE_WIDTH + sum(cells_wide[place] + 1 for place in told[1:])
 
 
 def _cells(report: Report, row: Row, language: Language) -> list[str | Text]:

@@ -3,6 +3,9 @@
 Knows no file's content: each format has a module of its own.
 """
 
+from __future__ import annotations
+
+import os
 import stat
 from contextlib import suppress
 from datetime import datetime
@@ -12,6 +15,7 @@ from memdeep.errors import EXIT_NO_INPUT, CaptureError, OutputError
 from memdeep.rundir.files import read_error, write_error
 
 DEFAULT_PARENT = "memdeep-runs"
+LATEST = "latest"
 CHILDREN = "children"
 
 
@@ -69,11 +73,11 @@ class RunDirectory:
         """Path of the pipe for orders to these processes; it is there while the program runs."""
         return self.path / "orders"
 
-    def child(self, name: str) -> "RunDirectory":
+    def child(self, name: str) -> RunDirectory:
         """Return the run directory ``name`` of a process that the program started."""
         return RunDirectory(self.path / CHILDREN / name)
 
-    def children(self) -> tuple["RunDirectory", ...]:
+    def children(self) -> tuple[RunDirectory, ...]:
         """Return the run directories of the processes that the program started."""
         return tuple(map(RunDirectory, sorted((self.path / CHILDREN).glob("*/"))))
 
@@ -157,14 +161,42 @@ def create_default(name: str, now: datetime) -> RunDirectory:
     while True:
         path = Path(DEFAULT_PARENT) / (stem if number == 1 else f"{stem}-{number}")
         try:
-            path.parent.mkdir(exist_ok=True)
+            _make_parent(path.parent)
             path.mkdir(mode=0o700)
         except FileExistsError:
             number += 1
         except OSError as error:
             raise write_error(path, error) from error
         else:
-            return create(path, force=False)
+            run_dir = create(path, force=False)
+            link_latest(path.parent, run_dir)
+            return run_dir
+
+
+def link_latest(parent: Path, run_dir: RunDirectory | None) -> None:
+    """Let the link ``latest`` in ``parent`` lead to ``run_dir``, or nowhere if that is None.
+
+    Whatever else has that name stays, and a file system without links is left without.
+    """
+    link = parent / LATEST
+    with suppress(OSError):
+        if link.is_symlink() or not link.exists():
+            if run_dir is None:
+                link.unlink(missing_ok=True)
+                return
+            new = parent / f".{LATEST}-{os.getpid()}"
+            new.symlink_to(run_dir.path.name, target_is_directory=True)
+            new.replace(link)
+
+
+def _make_parent(path: Path) -> None:
+    """Make the directory of all runs if it is missing; git shall not see it. Raises OSError."""
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return
+    with suppress(OSError), open(path / ".gitignore", "x", encoding="ascii") as file:
+        file.write("*\n")
 
 
 def create(path: Path, *, force: bool) -> RunDirectory:
@@ -178,7 +210,7 @@ def create(path: Path, *, force: bool) -> RunDirectory:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(path.iterdir()) and not force:
             raise _not_empty(path)
-        _clear(run_dir)
+        clear(run_dir)
         with open(run_dir.journal, "xb"):  # of two runs started at once, one gets the directory
             pass
     except FileExistsError as error:
@@ -188,10 +220,17 @@ def create(path: Path, *, force: bool) -> RunDirectory:
     return run_dir
 
 
-def _clear(run_dir: RunDirectory) -> None:
-    """Remove the files of a run and of its processes; all others stay. Raises OSError."""
+def clear(run_dir: RunDirectory) -> None:
+    """Remove the files of a run and of its processes; all others stay. Raises OSError.
+
+    No link is followed.
+    """
+    if (run_dir.path / CHILDREN).is_symlink():
+        (run_dir.path / CHILDREN).unlink()
     for child in run_dir.children():
-        _clear(child)
+        if child.path.is_symlink():  # it leads to what is not of this run
+            continue
+        clear(child)
         with suppress(OSError):  # somebody else's file is in it
             child.path.rmdir()
     with suppress(OSError):
@@ -222,14 +261,19 @@ def existing(path: Path) -> RunDirectory:
     try:
         run_dir.journal.stat()
     except FileNotFoundError as error:
-        raise CaptureError(
-            f"{path} is not a run directory of memdeep: it has no {run_dir.journal.name}.",
-            "Give the directory that `memdeep run` named at its end, or a memray capture file.",
-            EXIT_NO_INPUT,
-        ) from error
+        raise no_run(path) from error
     except OSError as error:
         raise read_error(run_dir.journal, error) from error
     return run_dir
+
+
+def no_run(path: Path) -> CaptureError:
+    """Return the error that ``path`` is no run directory."""
+    return CaptureError(
+        f"{path} is not a run directory of memdeep: it has no {RunDirectory(path).journal.name}.",
+        "Give the directory that `memdeep run` named at its end, or a memray capture file.",
+        EXIT_NO_INPUT,
+    )
 
 
 def is_directory(path: Path) -> bool:

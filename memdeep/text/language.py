@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from memdeep.text import units
+from memdeep.text import locale, units
 
 TAGS = {"en": "en", "zh": "zh-CN"}  # the languages by code, with their names in HTML (BCP 47)
 LANGUAGES = tuple(TAGS)
@@ -94,6 +94,11 @@ def language(code: str) -> Language:
 def chosen(choice: str) -> tuple[Language, ...]:
     """Return the languages of ``choice``, one of CHOICES; of both, English comes first."""
     return tuple(language(code) for code in LANGUAGES if choice in (code, BOTH))
+
+
+def spoken(choice: str = BOTH) -> Language:
+    """Return the language of the terminal: that of ``choice``, or of both the locale's."""
+    return language(choice if choice in LANGUAGES else locale.asked_for())
 
 
 @cache

@@ -20,24 +20,83 @@ from running import (
 )
 
 import memdeep
+from memdeep.cli import help
 
 ARGUMENTS = PROGRAMS / "arguments.py"
 GROWS = PROGRAMS / "grows.py"
 RECORD = ("run", "--quiet", "--no-report", "--no-native")
 
 
+def runs_in(place: Path) -> list[Path]:
+    """The runs that lie in memdeep-runs, besides the link to one and git's file."""
+    parent = place / "memdeep-runs"
+    assert (parent / ".gitignore").read_text() == "*\n"
+    assert (parent / "latest").resolve().parent == parent.resolve()
+    return [path for path in parent.iterdir() if path.name not in ("latest", ".gitignore")]
+
+
 def test_version(run_memdeep: RunMemdeep) -> None:
     completed = run_memdeep("--version")
     assert completed.returncode == 0
     assert completed.stdout.decode() == f"memdeep {memdeep.__version__}\n"
+    assert run_memdeep("-V").stdout == completed.stdout
 
 
-@pytest.mark.parametrize("command", [(), ("run",), ("report",)])
+@pytest.mark.parametrize("command", [(), *((name,) for name in help.COMMANDS)])
 def test_help_fits_the_terminal(run_memdeep: RunMemdeep, command: tuple[str, ...]) -> None:
     completed = run_memdeep(*command, "--help", env=environment(COLUMNS="80"))
     assert (completed.returncode, completed.stderr) == (0, b"")
     lines = completed.stdout.decode().splitlines()
     assert max(map(len, lines)) <= 80, max(lines, key=len)
+
+
+@pytest.mark.parametrize("command", [name for name in help.COMMANDS if name != "help"])
+def test_help_of_a_command_is_what_it_says_itself(run_memdeep: RunMemdeep, command: str) -> None:
+    completed = run_memdeep("help", command)
+    assert completed.returncode == 0
+    assert completed.stdout == run_memdeep(command, "--help").stdout
+    assert completed.stdout.startswith(f"usage: memdeep {command}".encode())
+
+
+@pytest.mark.parametrize("words", [("help",), ("help", "help"), ("--help",)])
+def test_help_alone_shows_the_commands(run_memdeep: RunMemdeep, words: tuple[str, ...]) -> None:
+    completed = run_memdeep(*words)
+    assert (completed.returncode, completed.stderr) == (0, b"")
+    assert completed.stdout == run_memdeep().stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "usage", "meant"),
+    [
+        (("rnu", "x.py"), "usage: memdeep [-h]", "Did you mean run?"),
+        (("--verison",), "usage: memdeep [-h]", "Did you mean --version?"),
+        (("run", "--memry-limit", "1G", "x.py"), "usage: memdeep run ", "--memory-limit?"),
+        (("run", "--outptu=x", "x.py"), "usage: memdeep run ", "Did you mean --output?"),
+        (("report", "--quite"), "usage: memdeep report ", "Did you mean --quiet?"),
+        (("runs", "--kep", "3"), "usage: memdeep runs ", "Did you mean --keep?"),
+    ],
+)
+def test_a_wrong_word_gets_the_usage_and_what_was_meant(
+    run_memdeep: RunMemdeep, words: tuple[str, ...], usage: str, meant: str
+) -> None:
+    completed = run_memdeep(*words)
+    first, *_, error, see = completed.stderr.decode().splitlines()
+    assert completed.returncode == 2
+    assert first.startswith(usage)
+    assert error.endswith(meant)
+    assert see == f"See: {usage.removeprefix('usage: ').removesuffix(' [-h]').strip()} --help"
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    command = memdeep_command("completion", "zsh")
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(TIMEOUT_S) == 141
 
 
 @pytest.mark.parametrize("command", ["run", "report"])
@@ -66,7 +125,13 @@ def test_command_alone_shows_its_help(run_memdeep: RunMemdeep) -> None:
         ("run", "--sample-interval", "0.051", str(GROWS)),
         ("run", "--sample-interval", "inf", str(GROWS)),
         ("run", "--sample-interval", "soon", str(GROWS)),
-        ("report",),
+        ("report", "--unknown"),
+        ("report", "run", "another"),
+        ("runs", "--keep", "-1"),
+        ("completion", "tcsh"),
+        ("completion",),
+        ("help", "unknown"),
+        ("doctor", "now"),
     ],
     ids=" ".join,
 )
@@ -161,7 +226,7 @@ def test_default_directory_is_named_after_the_program(
     run_memdeep: RunMemdeep, work: Path, words: tuple[str, ...], name: str
 ) -> None:
     assert run_memdeep(*RECORD, *words, cwd=work).returncode == 0
-    (run_dir,) = (work / "memdeep-runs").iterdir()
+    (run_dir,) = runs_in(work)
     stem, date, time = run_dir.name.rsplit("-", 2)
     assert stem == name
     assert (len(date), len(time)) == (8, 6)
@@ -182,7 +247,7 @@ def test_runs_of_the_same_second_do_not_collide(tmp_path: Path) -> None:
     ]
     outcomes = [(*run.communicate(timeout=TIMEOUT_S), run.returncode) for run in runs]
     assert outcomes == [(b"1\n", b"", 0)] * 3
-    made = list((tmp_path / "memdeep-runs").iterdir())
+    made = runs_in(tmp_path)
     assert len(made) == 3
     pids = {json.loads((path / "journal.jsonl").open().readline())["pid"] for path in made}
     assert len(pids) == 3
@@ -269,5 +334,5 @@ def test_program_with_a_hostile_name_is_recorded_and_reported(
     assert completed.returncode == 0
     assert b"Traceback" not in completed.stderr
     assert b"\x1b" not in completed.stderr
-    (run_dir,) = (tmp_path / "memdeep-runs").iterdir()
+    (run_dir,) = runs_in(tmp_path)
     assert (run_dir / "report.html").exists()

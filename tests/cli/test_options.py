@@ -51,7 +51,6 @@ def test_names_and_fields_are_unique() -> None:
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_the_command_line_takes_every_name_of_an_option(option: Option) -> None:
     parser = arguments.parser("run")
-    arguments.add(parser, OPTIONS)
     of_kind = {"flag": [], "number": ["0.01"], "count": ["5"], "megabytes": ["5"], "size": ["5M"]}
     value = of_kind.get(option.kind, [option.choices[0] if option.choices else "x:{path}"])
     names = [f"--{name}" for name in (option.name, *option.also)]

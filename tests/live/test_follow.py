@@ -15,7 +15,6 @@ import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from running import TIMEOUT_S, environment, memdeep_command, read_json, wait_until
 
-from memdeep.errors import EXIT_NO_INPUT, CaptureError
+from memdeep.errors import CaptureError
 from memdeep.live import follow, view
 from memdeep.live.progress import Curve, RunProgress
 from memdeep.rundir import directory, journal
@@ -34,7 +33,9 @@ from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 from memdeep.rundir.samples import ProcessSample, encode_sample
 from memdeep.rundir.tail import CHUNK_BYTES, Tail
+from memdeep.text.language import Language, language
 
+ENGLISH = language("en")
 MB = 1024 * 1024
 ROWS, COLUMNS = 30, 80
 ESCAPES = re.compile(r"\x1b\]8;[^\x1b]*\x1b\\|\x1b\[[0-9;?]*[A-Za-z]")
@@ -135,6 +136,21 @@ def watching(work: Path, *, terminal: bool = False, **changes: str) -> Iterator[
         os.close(ours)
 
 
+def test_the_view_and_the_lines_are_in_chinese_too(tmp_path: Path) -> None:
+    points = [event(journal.POINT, 1, 1 * MB, "a"), event(journal.POINT, 2, 9 * MB, "b")]
+    run_dir = make_run(tmp_path / "run", *points)
+    chinese = language("zh")
+    with RunProgress(run_dir) as progress:
+        progress.poll(1.0, lambda _event: None)
+        text = rendered(progress, spoken=chinese)
+    assert "运行中" in text
+    assert "增长最多之处" in text
+    assert "peak" not in text
+    file = io.StringIO()
+    follow.follow(run_dir, Console(file=file, width=COLUMNS), language=chinese)
+    assert "运行没有说明就结束了" in file.getvalue()
+
+
 def make_run(path: Path, *events: Event, epoch_ns: int = 1) -> RunDirectory:
     """A run directory with a journal whose program is long gone."""
     run_dir = directory.create(path, force=False)
@@ -158,10 +174,10 @@ def encoded(event: Event) -> bytes:
     )
 
 
-def rendered(progress: RunProgress, *, height: int = ROWS) -> str:
+def rendered(progress: RunProgress, *, height: int = ROWS, spoken: Language = ENGLISH) -> str:
     file = io.StringIO()
     console = Console(file=file, width=COLUMNS, color_system=None, _environ={})
-    console.print(view.whole(progress, view.running(progress), height))
+    console.print(view.whole(progress, view.running(progress, spoken), height, spoken))
     return file.getvalue()
 
 
@@ -303,35 +319,6 @@ def test_a_damaged_meta_file_is_an_error(tmp_path: Path) -> None:
     run_dir.meta.write_text("{")
     with pytest.raises(CaptureError):
         follow.follow(run_dir, Console(file=io.StringIO()))
-
-
-def test_the_newest_run_is_the_one_that_started_last(tmp_path: Path) -> None:
-    parent = tmp_path / directory.DEFAULT_PARENT
-    make_run(parent / "b", epoch_ns=3_000)
-    make_run(parent / "a", epoch_ns=5_000)
-    make_run(parent / "c", epoch_ns=4_000)
-    (parent / "c" / "report.html").touch()
-    (parent / "other").mkdir()
-    (parent / "file").touch()
-    assert follow.newest(parent).path == parent / "a"
-
-
-def test_a_run_that_has_just_been_made_is_the_newest(tmp_path: Path) -> None:
-    make_run(tmp_path / "a", epoch_ns=int(datetime(2020, 1, 1).timestamp() * 1e9))
-    directory.create(tmp_path / "b", force=False)
-    assert follow.newest(tmp_path).path == tmp_path / "b"
-
-
-@pytest.mark.parametrize("make", [False, True])
-def test_without_a_run_there_is_an_error(tmp_path: Path, make: bool) -> None:
-    parent = tmp_path / directory.DEFAULT_PARENT
-    if make:
-        parent.mkdir()
-    with pytest.raises(CaptureError) as caught:
-        follow.newest(parent)
-    assert caught.value.exit_status == EXIT_NO_INPUT
-    assert caught.value.message == f"There is no run in {parent} to watch."
-    assert "memdeep run" in caught.value.hint
 
 
 def test_only_the_last_checkpoints_from_before_become_lines(

@@ -255,6 +255,22 @@ def test_any_names_stay_within_eighty_cells_and_steer_nothing(
     assert all(cell_len(line) <= 80 for line in shown.split("\n"))
 
 
+@pytest.mark.parametrize("width", range(40, 81))
+def test_no_figure_of_the_phases_is_cut_on_a_narrow_terminal(width: int) -> None:
+    blamed = culprit(frame(filename="/app/learning.py", lineno=212))
+    found = phase(
+        rss_delta_bytes=329 * MB,
+        delta_bytes=-110 * MB,
+        explained_ratio=0.982,
+        culprits=(blamed,),
+    )
+    (row,) = table(verdict(report([found]), width=width))
+    assert row.startswith("load ")
+    assert "+329.0 MB" in row
+    assert row.rstrip().endswith(":212")
+    assert "…" not in row.split("MB")[0]
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_no_control_character_reaches_the_terminal(width: int) -> None:
     assert not STEERING.findall(verdict(hostile_report(), width))

@@ -47,6 +47,7 @@ def test_the_wheel_holds_templates_typing_and_licence(built: Path) -> None:
     assert {f"memdeep/{template}" for template in TEMPLATES} <= names
     assert {"memdeep/py.typed", "memdeep/schema/report-2.schema.json"} <= names
     assert {"memory_monitor.py", HOOK} <= names
+    assert any(name.endswith("/share/man/man1/memdeep.1") for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

@@ -65,7 +65,7 @@ def test_make_demo_names_the_report_and_the_line(tmp_path: Path) -> None:
     (venv / "bin").mkdir(parents=True)
     (venv / "bin" / "memdeep").write_text(f'#!/bin/sh\nexec {sys.executable} -m memdeep "$@"\n')
     (venv / "bin" / "memdeep").chmod(0o755)
-    (venv / ".installed").touch()
+    (venv / ".installed-for-demo").touch()
     done = subprocess.run(
         ["make", "demo", "VENV=venv", "DEMO_SIZE=--scale 0.02"],
         cwd=tmp_path,
@@ -76,6 +76,26 @@ def test_make_demo_names_the_report_and_the_line(tmp_path: Path) -> None:
     # On 3.10 a dict of eleven keys is too large for arenas, so that its bytes are known alive.
     assert re.search(r"in 加载config, still (there|alive) at its\s+end", done.stderr)
     assert "Report: memdeep-runs/deepseek_backtest-" in done.stderr
+    assert done.stdout.splitlines()[-1] == "Open it: venv/bin/memdeep open"
+
+
+def test_the_set_up_for_the_demo_says_what_it_does_and_why_it_failed(tmp_path: Path) -> None:
+    tools = tmp_path / "venv" / "bin"
+    tools.mkdir(parents=True)
+    (tools / "python").write_text("#!/bin/sh\necho Collecting x; sleep 4; echo broken; exit 3\n")
+    (tools / "python").chmod(0o755)
+    done = subprocess.run(
+        [ROOT / "examples" / "set_up.sh", "python3", "venv"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    installing, waited, *log, last = done.stdout.splitlines()
+    assert installing.startswith("Installing memdeep")
+    assert waited.split() == ["3", "s", "Collecting", "x"]
+    assert log == ["Collecting x", "broken"]
+    assert last.startswith("That failed")
 
 
 def test_make_test_runs_pytest() -> None:

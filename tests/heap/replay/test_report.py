@@ -70,7 +70,10 @@ def test_memrays_reader_serves_where_it_must(run_memdeep: RunMemdeep, run_dir: P
 def test_an_engine_that_is_none_is_refused(run_memdeep: RunMemdeep, run_dir: Path) -> None:
     done = run_memdeep("report", str(run_dir), env=environment(MEMDEEP_ENGINE="turbo"))
     sentence, hint = complaint(done)
-    assert (done.returncode, sentence) == (2, "MEMDEEP_ENGINE is 'turbo'.")
+    assert (done.returncode, sentence) == (
+        2,
+        "MEMDEEP_ENGINE is set to 'turbo', which is no engine.",
+    )
     assert "replay" in hint
 
 
