@@ -13,6 +13,7 @@ from running import (
     PROGRAMS,
     RUN_FILES,
     TIMEOUT_S,
+    TREE_FILES,
     RunMemdeep,
     environment,
     memdeep_command,
@@ -150,8 +151,7 @@ def test_options_are_recorded(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
     assert (completed.returncode, completed.stderr) == (0, b"")
     run_dir = tmp_path / "nested/run"
     assert {path.name for path in run_dir.iterdir()} == {
-        *(*RUN_FILES, "markers"),
-        *("births.jsonl", "how"),
+        *(*RUN_FILES, *TREE_FILES, "markers"),
     }
     assert run_dir.stat().st_mode & 0o077 == 0
     meta = read_json(run_dir / "meta.json")

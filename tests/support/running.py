@@ -29,7 +29,7 @@ RUN_FILES = ("capture.bin", "journal.jsonl", "meta.json", "monitor.log", "sample
 if sys.platform == "linux":
     RUN_FILES += ("mappings",)
 # Of the processes that the program starts, whether it does or not.
-TREE_FILES = ("births.jsonl", "how")
+TREE_FILES = ("births.jsonl", "claims", "how")
 
 Completed = subprocess.CompletedProcess[bytes]
 RunMemdeep = Callable[..., Completed]
