@@ -236,6 +236,10 @@ def test_loader_of_batches(tmp_path: Path) -> None:
         assert found.starter(worker) == f"data_loader.py:{line_of('data_loader.py', 'STARTS')}"
         assert found.phase_of(worker) == f"epoch {place // 2}"
         assert worker["peak_heap_bytes"] < 5_000_000
+    # Where others keep the processors busy, a worker may have ended before it was looked at, or may
+    # have read more since: what is known is a least.
+    looked_at = [worker for worker in workers if worker["split_off"] is not None]
+    assert len(looked_at) >= 3
+    for worker in looked_at:
         assert worker["split_off"][0]["lineno"] == line
-        # At least this: the last look may come before a worker has read all.
         assert 0.1 * size < worker["split_off_bytes"] < 1.25 * size
