@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import PurePath
 
+from memdeep.analysis.workers import size_at
 from memdeep.frozen import frozen
 from memdeep.model import DETACHED, Finding, FindingKind, Phase, Process, Run
 
@@ -30,23 +31,29 @@ class _Curve:
         place = bisect_right(self.times_s, time_s)
         return self.sizes[place - 1] if place else 0
 
-    def highest(self, start_s: float, end_s: float) -> int:
-        """Return the most between two moments, both included."""
+    def highest(self, start_s: float, end_s: float) -> tuple[int, float]:
+        """Return the most between two moments, both included, and when it was."""
         first, last = bisect_left(self.times_s, start_s), bisect_right(self.times_s, end_s)
-        return max([self.at(start_s), *self.sizes[first:last]])
+        within = zip(self.sizes[first:last], self.times_s[first:last], strict=True)
+        return max([(self.at(start_s), start_s), *within], key=lambda one: one[0])
 
 
 def unrecorded(run: Run, phases: Sequence[Phase]) -> list[Finding]:
-    """Find for the processes that one line started the phase in which they took most memory."""
+    """Find for the processes that one line started the phase in which they took most memory.
+
+    Those are left out of which some were recorded: these tell the line that took it.
+    """
     found = []
     for members in _groups(run.processes):
         curve = _curve([run.processes[place] for place in members])
         rises = [_rise(run, phase, curve) for phase in phases]
-        most = max(rises, default=0)
+        most = max([rise for rise, _ in rises], default=0)
         if most > 0:
-            fitting = [place for place, rise in enumerate(rises) if rise >= NEARLY * most]
+            fitting = [place for place, (rise, _) in enumerate(rises) if rise >= NEARLY * most]
             phase = max(fitting, key=lambda place: (phases[place].outline.depth, -place))
-            found.append(_finding(run, phase, rises[phase], members))
+            rise, time_s = rises[phase]
+            alive = [place for place in members if size_at(run.processes[place], time_s)]
+            found.append(_finding(run, phase, rise, alive))
     return found
 
 
@@ -60,7 +67,8 @@ def _groups(processes: Sequence[Process]) -> Iterator[Sequence[int]]:
             parent = process.parent
             above[place] = group if parent is None else above.get(parent, group)
             groups.setdefault(above[place], []).append(place)
-    yield from groups.values()
+    recorded = {process.group for process in processes if process.is_traced}
+    yield from (members for group, members in groups.items() if group not in recorded)
 
 
 def _curve(members: Sequence[Process]) -> _Curve:
@@ -83,15 +91,17 @@ def _curve(members: Sequence[Process]) -> _Curve:
     return _Curve([changes[place][0] for place in last], [sizes[place] for place in last])
 
 
-def _rise(run: Run, phase: Phase, curve: _Curve) -> int:
-    """Return how far the curve rose in a phase above where it was when the phase began."""
+def _rise(run: Run, phase: Phase, curve: _Curve) -> tuple[int, float]:
+    """Return how far the curve rose in a phase above where it was when that began, and when."""
     times = [
         (run.checkpoints[stretch.start].time_s, run.checkpoints[stretch.end].time_s)
         for stretch in phase.outline.stretches
     ]
-    return max(
-        (curve.highest(start_s, end_s) - curve.at(start_s) for start_s, end_s in times), default=0
-    )
+    rises = []
+    for start_s, end_s in times:
+        size, time_s = curve.highest(start_s, end_s)
+        rises.append((size - curve.at(start_s), time_s))
+    return max(rises, default=(0, 0.0))
 
 
 def _highest(process: Process) -> int:

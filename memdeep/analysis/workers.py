@@ -79,7 +79,7 @@ class Workers:
         if not others:
             return None
         times = [point.time_s for point in self._run.checkpoints]
-        return [sum(_size_at(process, time_s) for process in others) for time_s in times]
+        return [sum(size_at(process, time_s) for process in others) for time_s in times]
 
     def _by_process(self, stacks: Iterable[StackBytes]) -> dict[int, int]:
         found: dict[int, int] = {}
@@ -121,7 +121,7 @@ def processes_of(heap: Heap, stacks: Iterable[StackBytes]) -> tuple[int, ...]:
     return () if found == [0] else tuple(found)
 
 
-def _size_at(process: Process, time_s: float) -> int:
+def size_at(process: Process, time_s: float) -> int:
     """Return the last reading of a process before a moment; 0 without one, and after its end.
 
     What is read after a checkpoint may have come of it.

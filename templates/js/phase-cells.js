@@ -163,11 +163,15 @@
         mark.title = say('phases.overlaps_meaning');
         words.append(mark);
       }
-      if (!phases.complete[phase]) words.append(element('span', 'unfinished', say('phases.unfinished')));
+      const addUnfinished = (to) => {
+        if (!phases.complete[phase]) to.append(element('span', 'unfinished', say('phases.unfinished')));
+      };
+      addUnfinished(words);
       line.append(words);
       cell.append(line);
       if (culpritText(phase) !== null) {
         const place = element('div', isNested ? 'narrow-culprit is-inset' : 'narrow-culprit');
+        addUnfinished(place); // where the place is shown, the word is there instead
         place.append(placeElement(culpritText(phase)));
         cell.append(place);
       }

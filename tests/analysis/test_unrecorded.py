@@ -86,6 +86,8 @@ def test_a_process_and_those_that_it_started_are_told_together() -> None:
 def test_recorded_processes_are_not_told_so() -> None:
     first_s, _ = moments(NAMES[-1])
     assert found(other((first_s, 100), directory="children/77")) == []
+    # Of those beyond the number to be recorded, the others that the line started tell.
+    assert found(other((first_s, 9), directory="children/77"), other((first_s, 100))) == []
     assert unrecorded(REPORT.run, REPORT.phases) == []
 
 

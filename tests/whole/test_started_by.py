@@ -154,4 +154,4 @@ def test_another_program_is_told_by_its_memory_and_its_line(
     # Bash holds the text once or, for a moment, several times.
     assert 38_000_000 < first["bytes"] < 200_000_000
     line = next(n for n, text in enumerate(OTHER.splitlines(), 1) if text.endswith("# here"))
-    assert f"processes (bash) that program.py:{line} started" in first["title"]
+    assert f" (bash) that program.py:{line} started" in first["title"]

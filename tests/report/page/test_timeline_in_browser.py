@@ -325,16 +325,23 @@ def test_a_word_that_a_phase_is_unfinished_costs_nothing_of_its_name(
 ) -> None:
     window.emulate(width=width)
     page = window.opened(scenes.page("killed"))
-    row = page.row("simulate")
-    for part in (".phase-name", ".unfinished", ".narrow-culprit"):
-        assert page.run(
-            """const [part, row] = arguments;
-            const [inner, outer] = [part.getBoundingClientRect(), row.getBoundingClientRect()];
-            return part.scrollWidth <= part.clientWidth + 1
-                && inner.top >= outer.top && inner.bottom <= outer.bottom;""",
-            row.find_element("css selector", part),
-            row,
-        ), part
+    rows = [row for row in page.all("tr[data-row]") if "unfinished" in row.text]
+    assert page.row("simulate") in rows
+    for row in rows:
+        for part in (".phase-name", ".unfinished", ".narrow-culprit"):
+            shown = [one for one in row.find_elements("css selector", part) if one.is_displayed()]
+            assert len(shown) == 1 or (part == ".narrow-culprit" and not shown), part
+            if not shown:
+                continue
+            assert page.run(
+                """const [part, row, isShort] = arguments;
+                const [inner, outer] = [part.getBoundingClientRect(), row.getBoundingClientRect()];
+                return (!isShort || part.scrollWidth <= part.clientWidth + 1)
+                    && inner.top >= outer.top && inner.bottom <= outer.bottom;""",
+                shown[0],
+                row,
+                row == page.row("simulate"),
+            ), part
 
 
 @pytest.mark.parametrize("width", [360, 400, 768, 1280])
