@@ -161,7 +161,7 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
             "line": [frame.lineno for frame in index.frames],
             "origin": [_ORIGINS[frame.origin] for frame in index.frames],
         },
-        "nodes": {"parent": index.parents, "frame": index.node_frames},
+        "nodes": {"parent": index.parents, "frame": index.node_frames, **_asked(folded, index)},
         "repeats": {
             "node": [place for place, _ in index.repeats],
             "times": [times for _, times in index.repeats],
@@ -198,6 +198,12 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
         **_layers(report, process_layers.stacked(report)),
         "strings": list(index.strings),
     }
+
+
+def _asked(folded: FoldedHeap, index: _Index) -> Json:
+    """Return the allocators asked by each node as the flags of `Asked`; none if none is known."""
+    added = len(index.parents) - len(folded.nodes)
+    return {"asked": [*folded.asked, *[0] * added]} if folded.asked else {}
 
 
 def _processes(report: Report, index: _Index) -> Json:
