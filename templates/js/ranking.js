@@ -53,8 +53,9 @@
 
   // The flags of each node that holds bytes, with its callees.
   function askedBeneath({ parent, asked }, bytes) {
-    const flags = Uint8Array.from(parent, (_, node) => (bytes[node] === 0 || !asked ? 0 : asked[node]));
-    for (let node = parent.length - 1; node >= 0; node -= 1) {
+    const flags = new Uint8Array(parent.length);
+    for (let node = parent.length - 1; asked && node >= 0; node -= 1) {
+      if (bytes[node] !== 0) flags[node] |= asked[node];
       if (parent[node] >= 0) flags[parent[node]] |= flags[node];
     }
     return flags;

@@ -201,9 +201,20 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
 
 
 def _asked(folded: FoldedHeap, index: _Index) -> Json:
-    """Return the allocators asked by each node as the flags of `Asked`; none if none is known."""
-    added = len(index.parents) - len(folded.nodes)
-    return {"asked": [*folded.asked, *[0] * added]} if folded.asked else {}
+    """Return the flags of `Asked` of each node that holds bytes; none if none is known.
+
+    A node that holds none has those of the node before it, which packs well.
+    """
+    if not folded.asked:
+        return {}
+    holding = {stack.node for stacks in folded.peaks for stack in stacks or ()}
+    holding.update(
+        life.node for lives in (folded.lifetimes, folded.transients or ()) for life in lives
+    )
+    column: list[int] = []
+    for node, flags in zip(folded.nodes, folded.asked, strict=True):
+        column.append(flags if node in holding or not column else column[-1])
+    return {"asked": column + [0] * (len(index.parents) - len(column))}
 
 
 def _processes(report: Report, index: _Index) -> Json:

@@ -54,6 +54,7 @@ def test_a_line_tells_by_what_its_bytes_were_asked_for(reader: Reader, page: Pat
     assert "malloc" in found[place_of("database.exec")].split(", ")
     assert found[place_of("array")] == "pymalloc"
     assert asked(reader, page, "modules")["allocators.py"] == "malloc, mmap, pymalloc"
+    assert {row.rect["height"] for row in reader.all(ROWS)} == {44}
     assert reader.complaints() == []
 
 
