@@ -212,6 +212,7 @@ PyObject* columns(PyObject* self, PyObject*) {
   fields.column("site_native", replay.sites, [](const Site& site) { return site.native; });
   fields.column("site_generation", replay.sites, [](const Site& site) { return site.generation; });
   fields.column("site_memory_map", replay.sites, [](const Site& site) { return site.memory_map; });
+  fields.column("site_asked", replay.sites, [](const Site& site) { return site.asked; });
   fields.column("node_parent", replay.node_parents, same);
   fields.column("node_frame", replay.node_frames, same);
   fields.column("frame_code", replay.frames, [](const Frame& frame) { return frame.code; });

@@ -64,6 +64,7 @@ using Bytes = const uint8_t*;
 constexpr size_t kSlack = 64;  // no record without strings is longer
 constexpr size_t kMaxRecord = size_t{64} << 20;  // longer ones are not memray's
 enum Allocator : unsigned { kPyFree = 1, kFree = 5, kMmap = 14, kMunmap = 15, kAllocators = 16 };
+enum Asked : uint8_t { kAskedMalloc = 1, kAskedMmap = 2, kAskedPymalloc = 4 };  // families of them
 
 struct Header {
   int32_t version = 0, python_version = 0, pid = 0;
@@ -97,6 +98,7 @@ struct Site {
   uint32_t node, thread, native, generation;
   uint32_t lost;  // the place of its `Lost`, plus 1; 0 for all others
   uint32_t memory_map;  // the number of memray's own generation in which it was first seen
+  uint8_t asked;  // all `Asked` by which it allocated
 };
 
 struct Thread {
@@ -120,7 +122,7 @@ class Replay : public Account {
 
   // The results; complete after finish().
   Header header;
-  std::vector<Site> sites{{0, 0, 0, 0, 0, 0}};  // number 0 of sites, nodes and frames is nothing
+  std::vector<Site> sites{{0, 0, 0, 0, 0, 0, 0}};  // number 0 of sites, nodes and frames is nothing
   std::vector<uint32_t> node_parents{0}, node_frames{0};
   std::vector<Frame> frames{{0, 0, false}};
   std::unordered_map<uint32_t, Code> codes;
@@ -225,7 +227,8 @@ class Replay : public Account {
     uint32_t last_child;
   };
   struct Open {  // the cell that a node last charged, good while its stamp is the current one
-    uint32_t thread, native, stamp, cell;
+    uint32_t thread : 29, asked : 3;  // what its site is known to be asked by
+    uint32_t native, stamp, cell;
   };
   struct Stack {
     uint32_t thread;
@@ -387,10 +390,12 @@ class Replay : public Account {
           if (allocator != kMunmap && has_lost_lines()) lose(size);
           if (allocator < kMmap) {
             allocated_bytes += size;
-            allocate(pointer, size, cell_of(uint32_t(stack)), allocator > kFree);
+            const bool is_mallocs = allocator > kFree;
+            const uint32_t cell = cell_of(uint32_t(stack), is_mallocs ? kAskedMalloc : kAskedPymalloc);
+            allocate(pointer, size, cell, is_mallocs);
           } else if (allocator == kMmap) {
             allocated_bytes += size;
-            map(pointer << 3, size, cell_of(uint32_t(stack)));
+            map(pointer << 3, size, cell_of(uint32_t(stack), kAskedMmap));
           } else {
             unmap(pointer << 3, size);
           }
@@ -694,7 +699,7 @@ class Replay : public Account {
     if (number == 0) {
       number = uint32_t(nodes_.size());
       nodes_.push_back({key, parent, 0});
-      open_.push_back({0, 0, 0, 0});
+      open_.push_back({0, 0, 0, 0, 0});
       node_parents.push_back(parent);
       node_frames.push_back(frame_number(key));
     }
@@ -714,15 +719,26 @@ class Replay : public Account {
   }
 
   // The cell that the current stack charges in the current segment.
-  uint32_t cell_of(uint32_t native) {
+  uint32_t cell_of(uint32_t native, Asked asked) {
     const uint32_t node = top();
-    if (has_lost_lines()) return cell_of_site(site_number(0, native, stack_->lost), stack_->number);
+    if (has_lost_lines()) return cell_of_site(site_of(0, native, stack_->lost, asked), stack_->number);
     Open& open = open_[node];
-    if (open.stamp != open_stamp_ || open.native != native || open.thread != stack_->thread) {
-      open = {stack_->thread, native, open_stamp_, 0};
-      open.cell = cell_of_site(site_number(node, native, 0), stack_->number);
+    if (open.stamp != open_stamp_ || open.native != native || open.thread != stack_->thread ||
+        (open.asked & asked) == 0) {
+      const uint32_t site = site_of(node, native, 0, asked);
+      open.thread = stack_->thread & 0x1FFFFFFF;
+      open.asked = sites[site].asked & 7u;
+      open.native = native;
+      open.stamp = open_stamp_;
+      open.cell = cell_of_site(site, stack_->number);
     }
     return open.cell;
+  }
+
+  uint32_t site_of(uint32_t node, uint32_t native, uint32_t lost_place, Asked asked) {
+    const uint32_t site = site_number(node, native, lost_place);
+    sites[site].asked |= asked;
+    return site;
   }
 
   uint32_t site_number(uint32_t node, uint32_t native, uint32_t lost_place) {
@@ -737,7 +753,7 @@ class Replay : public Account {
     uint32_t& number = site_numbers_.at(hash, is_same);
     if (number == 0) {
       number = uint32_t(sites.size());
-      sites.push_back({node, thread, native, generation, lost_place, memory_map_});
+      sites.push_back({node, thread, native, generation, lost_place, memory_map_, 0});
       if (lost_place != 0) watch(number, lost_place);
     }
     return number;
@@ -770,7 +786,7 @@ class Replay : public Account {
 
   std::vector<Node> nodes_{{0, 0, 0}};
   std::vector<uint64_t> frame_keys_{0};
-  std::vector<Open> open_{{0, 0, 0, 0}};
+  std::vector<Open> open_{{0, 0, 0, 0, 0}};
   Numbers node_numbers_, frame_numbers_, site_numbers_;
   uint32_t open_stamp_ = 1;
 

@@ -30,6 +30,8 @@ class FoldedHeap:
 
     Laps of a deep recursion are one before anything else is folded: ``parents`` are those of the
     nodes in the tree of `unrepeated`, ``times`` the laps that a node stands for.
+
+    ``asked`` are the `Asked` of all that became each of ``nodes``; nothing where none is known.
     """
 
     nodes: tuple[int, ...]
@@ -41,6 +43,7 @@ class FoldedHeap:
     peaks: tuple[tuple[StackBytes, ...] | None, ...]
     share: float
     peak_shares: tuple[float, ...]
+    asked: bytes
 
 
 def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
@@ -76,7 +79,19 @@ def fold(heap: Heap, peaks: Sequence[Peak | None]) -> FoldedHeap:
         peaks=tuple(None if few is None else _fold_stacks(few, fine) for few in at_peaks),
         share=_moved_share(heap, fine, coarse, small[0]),
         peak_shares=tuple(_moved_peak_share(few or (), fine) for few in at_peaks),
+        asked=_asked(heap.tree.asked, once.places, fine, nodes),
     )
+
+
+def _asked(
+    asked: bytes, places: Sequence[int], target: Sequence[int], nodes: Sequence[int]
+) -> bytes:
+    if not any(asked):
+        return b""
+    found = bytearray(len(target))
+    for node, flags in enumerate(asked):
+        found[target[places[node]]] |= flags
+    return bytes(map(found.__getitem__, nodes))
 
 
 def _without_repeats(heap: Heap, once: Unrepeated) -> Heap:

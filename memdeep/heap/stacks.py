@@ -31,6 +31,7 @@ class StackTreeBuilder:
         self._nodes: dict[int, int] = {}  # by parent and frame in one number: there may be millions
         self._parents = array("i")
         self._frame_ids = array("i")
+        self._asked = bytearray()  # shorter than the others, or empty, where nothing is known
 
     def add(
         self,
@@ -51,7 +52,18 @@ class StackTreeBuilder:
 
     def build(self) -> StackTree:
         """Return the tree of everything added."""
-        return StackTree(tuple(self._frames), self._parents, self._frame_ids)
+        unknown = bytes(len(self._parents) - len(self._asked)) if self._asked else b""
+        return StackTree(
+            tuple(self._frames), self._parents, self._frame_ids, bytes(self._asked + unknown)
+        )
+
+    def ask(self, nodes: Iterable[int], asked: Iterable[int]) -> None:
+        """Note the `Asked` by which the stacks of ``nodes`` allocated; a node of -1 is none."""
+        known = self._asked
+        known.extend(bytes(len(self._parents) - len(known)))
+        for node, flags in zip(nodes, asked, strict=True):
+            if node >= 0:
+                known[node] |= flags
 
     def recordings(self) -> bytes:
         """Mark with 1 each node that stands for the recording by memdeep."""

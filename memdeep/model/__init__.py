@@ -5,6 +5,7 @@
 
 from memdeep.model.heap import (
     Alive,
+    Asked,
     FoldedStack,
     Frame,
     Heap,
@@ -64,6 +65,7 @@ __all__ = [
     "MAIN_THREAD",
     "Advice",
     "Alive",
+    "Asked",
     "CaptureFile",
     "Checkpoint",
     "CheckpointKind",

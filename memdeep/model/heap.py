@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field
-from enum import Enum
+from enum import Enum, IntFlag
 from typing import NamedTuple, Protocol
 
 from memdeep.frozen import frozen
@@ -30,6 +30,14 @@ class Origin(Enum):
     __hash__ = object.__hash__  # each is there once; the one of Enum is slower
 
 
+class Asked(IntFlag):
+    """The families of allocators that a stack asked for its bytes."""
+
+    MALLOC = 1
+    MMAP = 2
+    PYMALLOC = 4  # Python's own
+
+
 @frozen
 class Frame:
     """A call site: a function and the line in it that was executing."""
@@ -48,11 +56,15 @@ class StackTree:
     parent has a smaller index than its children; the parent of an outermost frame is -1. If
     threads are known, the outermost frame of each stack is its thread (`Origin.THREAD`), and its
     line the index of the process: 0 is the program itself.
+
+    ``asked`` has for each node the `Asked` of the bytes that the very stack allocated; 0 where that
+    is not known, and nothing where it is not known of any.
     """
 
     frames: tuple[Frame, ...]
     parents: Sequence[int]
     frame_ids: Sequence[int]
+    asked: bytes = b""
 
     def process(self, node: int) -> int:
         """Return the index of the process of ``node``; 0 is the program itself."""

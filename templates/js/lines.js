@@ -7,6 +7,7 @@
   const COLUMNS = ['own', 'total', 'count'];
   const ROW_PX = 44; // as in explorer.css
   const SPARE_ROWS = 8;
+  const ASKED = ['malloc', 'mmap', 'pymalloc']; // bits in this order
   const LIFE_POINTS = 60; // of the small drawing in a row
   const say = (key, values) => memdeep.words.say(key, values);
 
@@ -28,6 +29,7 @@
     const note = element('p', 'hint');
     root.replaceChildren(box, note);
 
+    const isAsked = Boolean(data.core.nodes.asked);
     const bytesText = (bytes) => (shown.signed ? format.signedBytes(bytes) : format.bytes(bytes));
     const groupOf = (frame) => (groups[shown.kind] ??= ranking.groupsOf(data.frames, shown.kind))[frame];
     const isSelected = (row) => shown.selected?.kind === shown.kind && groupOf(shown.selected.frame) === row.group;
@@ -57,13 +59,18 @@
       return cell;
     }
 
+    const askedText = (row) => ASKED.filter((_, bit) => row.asked & (1 << bit)).join(', ') || '–';
+
     function header() {
       const name = element('th', '', say('lines.' + shown.kind));
       name.scope = 'col';
-      const drawn = element('th', 'column-life', say('lines.life'));
-      drawn.scope = 'col';
-      drawn.title = say('lines.life_meaning');
-      head.replaceChildren(element('tr', '', name, ...COLUMNS.map(headerCell), drawn));
+      const more = [...(isAsked ? ['asked'] : []), 'life'].map((column) => {
+        const cell = element('th', 'column-' + column, say('lines.' + column));
+        cell.scope = 'col';
+        cell.title = say(`lines.${column}_meaning`);
+        return cell;
+      });
+      head.replaceChildren(element('tr', '', name, ...COLUMNS.map(headerCell), ...more));
     }
 
     function figure(column, row) {
@@ -81,7 +88,7 @@
       name.title = data.frames.path(row.frame);
       const count = element('td', 'number column-count', row.count === 0 ? '–' : format.count(Math.abs(row.count)));
       const made = element('tr', 'origin-' + data.frames.origin(row.frame) + (row.own < 0 ? ' tone-down' : ''),
-        name, figure('own', row), figure('total', row), count, life(row));
+        name, figure('own', row), figure('total', row), count, ...(isAsked ? [element('td', 'column-asked', askedText(row))] : []), life(row));
       made.id = 'line-' + place;
       made.dataset.place = place;
       made.setAttribute('aria-rowindex', place + 2);

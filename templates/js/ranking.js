@@ -51,20 +51,30 @@
     return sums;
   }
 
+  // The flags of each node that holds bytes, with its callees.
+  function askedBeneath({ parent, asked }, bytes) {
+    const flags = new Uint8Array(parent.length);
+    for (let node = parent.length - 1; asked && node >= 0; node -= 1) {
+      if (bytes[node] !== 0) flags[node] |= asked[node];
+      if (parent[node] >= 0) flags[parent[node]] |= flags[node];
+    }
+    return flags;
+  }
+
   function hasAbove(group, { parent, frame }, node) {
     const own = group[frame[node]];
     for (let at = parent[node]; at >= 0; at = parent[at]) if (group[frame[at]] === own) return true;
     return false;
   }
 
-  // Rows { frame, group, own, total, count }: `own` (of `count` allocations) is charged to the group, `total`
-  // was allocated at or beneath it. A frame stands for its group. Stacks folded into their callers may
+  // Rows { frame, group, own, total, count, asked }: `own` (of `count` allocations) is charged to the group,
+  // `total` was allocated at or beneath it, by the allocators of the flags `asked`. A frame stands for its group. Stacks folded into their callers may
   // be missing from a total, never from what is its own.
   function rank({ core, frames }, byLine, byNode, kind) {
     const group = groupsOf(frames, kind);
     const rows = new Map();
     const rowOf = (frame) => {
-      if (!rows.has(group[frame])) rows.set(group[frame], { frame, group: group[frame], own: 0, total: 0, count: 0 });
+      if (!rows.has(group[frame])) rows.set(group[frame], { frame, group: group[frame], own: 0, total: 0, count: 0, asked: 0 });
       return rows.get(group[frame]);
     };
     core.lines.forEach((frame, line) => {
@@ -75,10 +85,13 @@
     });
     const { parent, frame } = core.nodes;
     const sums = subtotals(parent, byNode.bytes);
+    const asked = askedBeneath(core.nodes, byNode.bytes);
     for (let node = 0; node < parent.length; node += 1) {
       const isWorthARow = core.frames.origin[frame[node]] < NATIVE || rows.has(group[frame[node]]);
-      if (sums[node] === 0 || !isWorthARow || hasAbove(group, core.nodes, node)) continue;
-      rowOf(frame[node]).total += sums[node];
+      if ((sums[node] === 0 && asked[node] === 0) || !isWorthARow || hasAbove(group, core.nodes, node)) continue;
+      const row = rowOf(frame[node]);
+      row.total += sums[node];
+      row.asked |= asked[node];
     }
     for (const row of rows.values()) if (Math.abs(row.own) > Math.abs(row.total)) row.total = row.own;
     return [...rows.values()].filter((row) => row.own !== 0 || row.total !== 0);

@@ -41,6 +41,27 @@ test('what is charged to lines, to functions and to modules is the total of all'
   });
 });
 
+test('a row has the allocators of all stacks at or beneath it that hold bytes', () => {
+  eachState((data, sums) => {
+    const { nodes } = data.core;
+    delete nodes.asked;
+    for (const kind of KINDS) for (const row of ranking.rank(data, sums.line, sums.node, kind)) assert.equal(row.asked, 0);
+    nodes.asked = nodes.parent.map((_, node) => node % 8);
+    for (const kind of KINDS) {
+      const group = ranking.groupsOf(data.frames, kind);
+      for (const row of ranking.rank(data, sums.line, sums.node, kind).slice(0, 12)) {
+        let expected = 0;
+        sums.node.bytes.forEach((bytes, leaf) => {
+          let at = bytes === 0 ? -1 : leaf;
+          while (at >= 0 && group[nodes.frame[at]] !== group[row.frame]) at = nodes.parent[at];
+          if (at >= 0) expected |= nodes.asked[leaf];
+        });
+        assert.equal(row.asked, expected);
+      }
+    }
+  });
+});
+
 test('a total counts each stack once, however often it comes through', () => {
   eachState((data, sums) => {
     const { parent, frame } = data.core.nodes;
@@ -72,6 +93,7 @@ test('a library is one module, and so is a file of the program', () => {
 test('limited to a thread, each view has the bytes of its stacks and of no other', () => {
   eachState((data, sums, state) => {
     const { nodes } = data.core;
+    delete nodes.asked;
     const outermost = (node) => { while (nodes.parent[node] >= 0) node = nodes.parent[node]; return node; };
     const isIts = nodes.frame.map((_, node) => nodes.frame[outermost(node)] === 0);
     const its = { ...state, thread: 0 };

@@ -16,7 +16,7 @@ from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 
-from memray import FileReader
+from memray import AllocatorType, FileReader
 from memray._memray import TemporalAllocationRecord, set_log_level
 
 from memdeep.frozen import frozen
@@ -29,7 +29,7 @@ from memdeep.heap.memray.damage import damage_in, read_confined
 from memdeep.heap.parts import MAX_PEAKS, NATIVE_SHARE, HeapPart, Part, raised_to_checkpoints
 from memdeep.heap.reader import CaptureFacts
 from memdeep.heap.stacks import StackTreeBuilder
-from memdeep.model import Peak, RawFrame, Sample, Stretch
+from memdeep.model import Asked, Peak, RawFrame, Sample, Stretch
 from memdeep.model.alive import AliveStacks
 from memdeep.model.sums import Tally, stacks_of
 
@@ -105,6 +105,7 @@ def open_capture(capture: Path) -> FileReader:
 def _heap_part(trace: _Trace, builder: StackTreeBuilder, start_ms: int) -> HeapPart:
     part, axis, in_window = trace.part, trace.axis, trace.in_window
     nodes = {key: builder.add(*names) for key, names in trace.names.items()}
+    builder.ask(nodes.values(), map(trace.asked.__getitem__, nodes))
     lifetimes = _lifetimes(trace.lifetimes, nodes)
     at_checkpoints = tuple(lifetimes.heap_at(part.last + 1)[part.first :])
     peaks = {
@@ -130,6 +131,8 @@ def _heap_part(trace: _Trace, builder: StackTreeBuilder, start_ms: int) -> HeapP
 class _Trace:
     """The figures taken from memray's reader; ``names`` are the frames of each stack.
 
+    ``asked`` are the `Asked` of each stack.
+
     ``part`` ends where the capture is found to be damaged; ``damage`` says how.
     """
 
@@ -140,6 +143,7 @@ class _Trace:
     lifetimes: dict[StackKey, Tally[tuple[int, int | None]]]
     at_peaks: dict[int, Tally[StackKey]]
     names: dict[StackKey, tuple[list[RawFrame], list[RawFrame] | None]]
+    asked: dict[StackKey, int]
     damage: str | None
 
 
@@ -174,6 +178,7 @@ def _read(
         lifetimes={key: stack.lifetimes for key, stack in stacks.items() if stack.lifetimes},
         at_peaks=at_peaks,
         names=names,
+        asked={key: stacks[key].asked for key in names},
         damage=damage,
     )
 
@@ -181,15 +186,23 @@ def _read(
 class _Stack:
     """One call stack of the capture, and the bytes it held between checkpoints."""
 
-    __slots__ = ("lifetimes", "record")
+    __slots__ = ("asked", "lifetimes", "record")
 
     def __init__(self, record: TemporalAllocationRecord) -> None:
         self.record = record
+        self.asked = 0  # of `Asked`
         self.lifetimes: Tally[tuple[int, int | None]] = Tally()
 
 
 def key_of(record: TemporalAllocationRecord) -> StackKey:
     return record.stack_id, record.native_stack_id, record.native_segment_generation
+
+
+def asked_by(allocator: int) -> Asked:
+    """Return the family of one of memray's allocators."""
+    if allocator == AllocatorType.MMAP:
+        return Asked.MMAP
+    return Asked.PYMALLOC if allocator < AllocatorType.FREE else Asked.MALLOC
 
 
 def _read_lifetimes(
@@ -200,6 +213,7 @@ def _read_lifetimes(
         stack = stacks.get(key_of(record))
         if stack is None:
             stack = stacks[key_of(record)] = _Stack(record)
+        stack.asked |= asked_by(record.allocator)
         for interval in record.intervals:
             born = axis.checkpoint_after(interval.allocated_before_snapshot)
             freed = interval.deallocated_before_snapshot
@@ -244,7 +258,7 @@ def _read_peaks(
     at_peaks: dict[int, Tally[StackKey]] = {window: Tally() for window in windows}
     for record in records:
         key = key_of(record)
-        stacks.setdefault(key, _Stack(record))
+        stacks.setdefault(key, _Stack(record)).asked |= asked_by(record.allocator)
         for interval in record.intervals:
             ended = interval.deallocated_before_snapshot
             first = bisect_left(windows, interval.allocated_before_snapshot)

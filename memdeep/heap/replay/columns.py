@@ -18,7 +18,8 @@ Column = Sequence[int]
 class Sites:
     """The call sites: a Python stack, a thread, a native stack, a generation of loaded modules.
 
-    ``memory_map`` is memray's own number of the generation in which a site was first seen.
+    ``memory_map`` is memray's own number of the generation in which a site was first seen,
+    ``asked`` the `Asked` by which it allocated.
     """
 
     node: Column
@@ -26,6 +27,7 @@ class Sites:
     native: Column
     generation: Column
     memory_map: Column
+    asked: Column
 
 
 @frozen

@@ -135,6 +135,7 @@ class ReplayReader:
         hybrid = self._hybrid_stacks(trace, segments, highest)
         names_of_threads = _thread_names(axis, part)
         nodes = site_nodes(trace, builder, hybrid, names_of_threads, part.owner)
+        builder.ask(nodes, trace.sites.asked)
         on_step("Adding up what each stack held")
         lifetimes, transients = trace.at_checkpoints(nodes, axis.ends)
         transients = transients.without(builder.recordings())

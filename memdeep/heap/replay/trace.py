@@ -163,6 +163,7 @@ class Trace:
             native=unsigned(columns["site_native"]),
             generation=unsigned(columns["site_generation"]),
             memory_map=unsigned(columns["site_memory_map"]),
+            asked=columns["site_asked"],
         )
         self.windows = Windows(
             cut=unsigned(columns["window_cut"]),

@@ -38,7 +38,7 @@ from memdeep.text.safe import plain, plain_code
 TEMPLATE = "report.html.j2"
 POLICY_PLACE = "(script hashes)"
 
-_UNREAD = re.compile(r"^(?: *//.*\n)* *", re.MULTILINE)
+_UNREAD = re.compile(r"^(?: *(?://.*)?\n)* *| +// [^'\"`\n]*$", re.MULTILINE)
 _SCRIPT, _END = "<script>", "</script>"
 
 
@@ -89,7 +89,7 @@ def _plain(value: object) -> object:
 
 
 def _verbatim(name: str) -> Markup:
-    """Return a script or a style sheet, less indents and whole lines of comments, uncompiled."""
+    """Return a script or a style sheet, less indents, comments and blank lines, uncompiled."""
     text = (template_directory() / name).read_text("utf-8").rstrip("\n")
     return Markup(_UNREAD.sub("", text))
 

@@ -161,7 +161,7 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
             "line": [frame.lineno for frame in index.frames],
             "origin": [_ORIGINS[frame.origin] for frame in index.frames],
         },
-        "nodes": {"parent": index.parents, "frame": index.node_frames},
+        "nodes": {"parent": index.parents, "frame": index.node_frames, **_asked(folded, index)},
         "repeats": {
             "node": [place for place, _ in index.repeats],
             "times": [times for _, times in index.repeats],
@@ -198,6 +198,23 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
         **_layers(report, process_layers.stacked(report)),
         "strings": list(index.strings),
     }
+
+
+def _asked(folded: FoldedHeap, index: _Index) -> Json:
+    """Return the flags of `Asked` of each node that holds bytes; none if none is known.
+
+    A node that holds none has those of the node before it, which packs well.
+    """
+    if not folded.asked:
+        return {}
+    holding = {stack.node for stacks in folded.peaks for stack in stacks or ()}
+    holding.update(
+        life.node for lives in (folded.lifetimes, folded.transients or ()) for life in lives
+    )
+    column: list[int] = []
+    for node, flags in zip(folded.nodes, folded.asked, strict=True):
+        column.append(flags if node in holding or not column else column[-1])
+    return {"asked": column + [0] * (len(index.parents) - len(column))}
 
 
 def _processes(report: Report, index: _Index) -> Json:

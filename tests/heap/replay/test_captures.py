@@ -32,7 +32,7 @@ from memdeep.heap.replay.trace import Cut, Trace
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.load.run import load_run
 from memdeep.load.seal import seal
-from memdeep.model import StackTree
+from memdeep.model import Asked, Origin, StackTree
 from memdeep.rundir.directory import RunDirectory
 
 pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
@@ -237,6 +237,14 @@ def merged(part: HeapPart, tree: StackTree) -> object:
     )
 
 
+def allocators_asked(tree: StackTree) -> Counter[object]:
+    """Return the flags of `Asked` by Python stack: which have native frames may differ."""
+    found: Counter[object] = Counter()
+    for node, flags in enumerate(tree.asked):
+        found[tuple(f for f in tree.stack(node) if f.origin is not Origin.NATIVE)] |= flags
+    return found
+
+
 def stacks_at_peaks(part: HeapPart, tree: StackTree) -> dict[int, dict[object, tuple[int, int]]]:
     """Return the bytes and the number of allocations of each stack at each peak."""
     found: dict[int, dict[object, tuple[int, int]]] = {}
@@ -285,6 +293,10 @@ def test_heap_peaks_and_stacks_between_checkpoints(
         found.append((heap, builder.build()))
     (ours, our_tree), (theirs, their_tree) = found
     assert merged(ours, our_tree) == merged(theirs, their_tree)
+    # memray's reader does not see what comes and goes between two of its memory records.
+    ours_asked, theirs_asked = allocators_asked(our_tree), allocators_asked(their_tree)
+    assert all(flags & ~ours_asked[stack] == 0 for stack, flags in theirs_asked.items())
+    assert any(flags & Asked.PYMALLOC for flags in theirs_asked.values()) is ("--deep" in words)
     at_peaks, their_peaks = stacks_at_peaks(ours, our_tree), stacks_at_peaks(theirs, their_tree)
     heights = Counter(replay(part.capture, quiet).windows.peak)
     for place, stacks in at_peaks.items():

@@ -40,6 +40,7 @@ def facts(trace: Trace) -> object:
         trace.header,
         trace.totals,
         [list(c) for c in (sites.node, sites.thread, sites.native, sites.generation)],
+        list(sites.asked),
         [trace.python_stack(node) for node in sites.node],
         [trace.native_stack(native) for native in sites.native],
         *map(list, captures.lifetimes(trace)),

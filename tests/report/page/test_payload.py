@@ -201,6 +201,39 @@ def test_what_the_reader_cannot_know_has_no_block() -> None:
     }
 
 
+def holding(blocks: dict[str, Any]) -> list[dict[str, Any]]:
+    names = [name for name in blocks if name.startswith("peak-")]
+    return [blocks[name] for name in ("lifetimes", "transients", *names) if name in blocks]
+
+
+@given(made=reports(), data=st.data())
+def test_each_stack_has_the_allocators_that_it_and_those_folded_into_it_asked(
+    made: Report, data: st.DataObject
+) -> None:
+    parents = made.heap.tree.parents
+    assert "asked" not in read(made)["core"]["nodes"]
+    asked = bytes(
+        data.draw(st.lists(st.integers(0, 7), min_size=len(parents), max_size=len(parents)))
+    )
+    heap = replace(made.heap, tree=replace(made.heap.tree, asked=asked))
+    kept = fold(heap, [found.peak for found in made.phases]).nodes
+    expected = dict.fromkeys(kept, 0)
+    for node, flags in enumerate(asked):
+        at = node
+        while at >= 0 and at not in expected:
+            at = parents[at]
+        if at >= 0:
+            expected[at] |= flags
+    found = read(replace(made, heap=heap))["core"]["nodes"]
+    if any(asked) and kept:
+        held = {place for table in holding(read(made)) for place in table["node"]}
+        told = dict(enumerate(zip(found["asked"], expected.values(), strict=False)))
+        assert all(told[place][0] == told[place][1] for place in held if place in told)
+        assert len(found["asked"]) == len(found["frame"])
+    else:
+        assert "asked" not in found
+
+
 def test_stacks_of_the_page_are_those_of_the_run() -> None:
     called = [frame("main"), frame("load"), frame("parse")]
     stacks, (node,) = tree(called)
