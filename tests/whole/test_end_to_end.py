@@ -150,7 +150,8 @@ def test_a_label_met_a_thousand_times_is_one_row(tmp_path: Path) -> None:
     report, terminal = run_memdeep(tmp_path, "--no-native", "-c", code)
     row = named(report, "iteration")
     assert row["repeats"] == 1000
-    assert row["heap_delta_bytes"] == pytest.approx(1000 * 5001, rel=0.05)
+    # What is kept, and the arena that the objects' heads may need.
+    assert 1000 * 5001 <= row["heap_delta_bytes"] <= 1000 * 5001 * 1.05 + (1 << 20)
     assert row["culprits"][0]["lineno"] == 5
     assert "× 1,000" in terminal
     evidence = report["findings"][0]["evidence"]

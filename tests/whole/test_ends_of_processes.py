@@ -68,7 +68,7 @@ def start():
     return popen
 
 if __name__ == "__main__":
-    with multiprocessing.Pool(3) as pool:
+    with multiprocessing.get_context("fork").Pool(3) as pool:
         pool.map(abs, range(10))
     popen = start()
     popen.terminate()

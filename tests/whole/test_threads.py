@@ -10,6 +10,7 @@ from running import environment, memdeep_command, read_json
 
 pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
 
+ARENA = 1 << 20  # since Python 3.10
 PROGRAM = """\
 import _thread, asyncio, threading
 from concurrent.futures import ThreadPoolExecutor
@@ -148,4 +149,5 @@ def test_threads_without_phases_belong_to_the_phase_around_them(
     phases: list[dict[str, Any]],
 ) -> None:
     assert the("helpers", phases)["heap_delta_bytes"] == pytest.approx(7_000_000, abs=60_000)
-    assert the("pool", phases)["heap_delta_bytes"] == pytest.approx(13_600_000, abs=120_000)
+    more = the("pool", phases)["heap_delta_bytes"] - 13_600_000
+    assert min(abs(more), abs(more - ARENA)) < 120_000  # Python may need an arena for the heads
