@@ -67,7 +67,7 @@ def test_make_demo_names_the_report_and_the_line(tmp_path: Path) -> None:
     (venv / "bin" / "memdeep").chmod(0o755)
     (venv / ".installed-for-demo").touch()
     done = subprocess.run(
-        ["make", "demo", "VENV=venv", "DEMO_SIZE=--scale 0.02"],
+        ["make", "--no-print-directory", "demo", "VENV=venv", "DEMO_SIZE=--scale 0.02"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
