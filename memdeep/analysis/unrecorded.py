@@ -6,14 +6,15 @@ its proportional set size (PSS) over time.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import PurePath
 
-from memdeep.analysis.workers import size_at
+from memdeep.analysis.workers import lived, size_at
 from memdeep.frozen import frozen
-from memdeep.model import DETACHED, Finding, FindingKind, Phase, Process, Run
+from memdeep.model import Finding, FindingKind, Phase, Process, Run
 
 MAX_PROGRAMS = 3
 LARGE = 0.1  # of the largest one: the programs to name
@@ -41,7 +42,7 @@ class _Curve:
 def unrecorded(run: Run, phases: Sequence[Phase]) -> list[Finding]:
     """Find for the processes that one line started the phase in which they took most memory.
 
-    Those are left out of which some were recorded: these tell the line that took it.
+    Those are left out of which the line has others recorded: these tell the line that took it.
     """
     found = []
     for members in _groups(run.processes):
@@ -59,27 +60,38 @@ def unrecorded(run: Run, phases: Sequence[Phase]) -> list[Finding]:
 
 def _groups(processes: Sequence[Process]) -> Iterator[Sequence[int]]:
     """Yield the processes that were not recorded, with those that they started, by their line."""
+    recorded = {(one.group, _program(one)) for one in processes if one.is_traced}
     groups: dict[int, list[int]] = {}
     above: dict[int, int] = {}
     for place, process in enumerate(processes):
-        if place and process.curve and not process.is_traced:
-            group = place if process.group is None else process.group
-            parent = process.parent
-            above[place] = group if parent is None else above.get(parent, group)
+        if not place or not process.curve or process.is_traced:
+            continue
+        group = place if process.group is None else process.group
+        parent = process.parent
+        above[place] = group if parent is None else above.get(parent, group)
+        if (process.group, _program(process)) not in recorded:
             groups.setdefault(above[place], []).append(place)
-    recorded = {process.group for process in processes if process.is_traced}
-    yield from (members for group, members in groups.items() if group not in recorded)
+    yield from groups.values()
+
+
+def _program(process: Process) -> str:
+    """Return the name of the program of a process; empty if its command is not known."""
+    words = (process.command or "").split()
+    return PurePath(words[0]).name if words else ""
 
 
 def _curve(members: Sequence[Process]) -> _Curve:
+    """Add up the PSS of ``members``, each of which has at any moment what `size_at` tells."""
     changes: list[tuple[float, int]] = []
     for process in members:
+        start_s, end_s = lived(process)
         size = 0
         for sample in process.curve:
-            changes.append((sample.time_s, sample.bytes - size))
-            size = sample.bytes
-        if process.end_s is not None and process.verdict != DETACHED:
-            changes.append((max(process.end_s, process.curve[-1].time_s), -size))
+            if sample.time_s <= end_s:
+                changes.append((max(start_s, sample.time_s), sample.bytes - size))
+                size = sample.bytes
+        if end_s < math.inf:
+            changes.append((math.nextafter(end_s, math.inf), -size))
     changes.sort(key=lambda change: change[0])
     sizes = list(accumulate(change for _, change in changes))
     # Of several changes at one moment the last one tells.
@@ -111,7 +123,7 @@ def _highest(process: Process) -> int:
 def _finding(run: Run, phase: int, size: int, members: Sequence[int]) -> Finding:
     by_size = sorted((run.processes[place] for place in members), key=_highest, reverse=True)
     large = [one for one in by_size if _highest(one) >= LARGE * _highest(by_size[0])]
-    names = dict.fromkeys(PurePath(one.command.split()[0]).name for one in large if one.command)
+    names = dict.fromkeys(filter(None, map(_program, large)))
     peak_bytes = max(size, run.peak_pss_bytes or 0)
     return Finding(
         kind=FindingKind.UNRECORDED,

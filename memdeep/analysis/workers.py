@@ -6,6 +6,7 @@ eight rows.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -121,15 +122,20 @@ def processes_of(heap: Heap, stacks: Iterable[StackBytes]) -> tuple[int, ...]:
     return () if found == [0] else tuple(found)
 
 
+def lived(process: Process) -> tuple[float, float]:
+    """Return when a process began and ended; it has no end where that is not known."""
+    end_s = math.inf
+    if process.end_s is not None and process.verdict != DETACHED:
+        end_s = process.end_s
+    return process.start_s or 0.0, end_s
+
+
 def size_at(process: Process, time_s: float) -> int:
     """Return the last reading of a process before a moment; 0 without one, and after its end.
 
     What is read after a checkpoint may have come of it.
     """
-    start_s = 0.0 if process.start_s is None else process.start_s
-    end_s = float("inf")
-    if process.end_s is not None and process.verdict != DETACHED:
-        end_s = process.end_s
+    start_s, end_s = lived(process)
     if not start_s <= time_s <= end_s:
         return 0
     place = bisect_right(process.curve, time_s, key=_time_s)

@@ -92,6 +92,33 @@ def test_recorded_processes_are_not_told_so() -> None:
 
 
 @examples(100)
+@given(
+    curves=CURVES,
+    lives=st.lists(st.tuples(st.floats(0, LAST_S), st.floats(0, LAST_S)), min_size=4, max_size=4),
+)
+def test_readings_may_lie_before_the_start_of_a_process_and_after_its_end(
+    curves: list[list[tuple[float, int]]], lives: list[tuple[float, float]]
+) -> None:
+    """Clocks differ: what is read at the wrong moment is nobody's, and nothing breaks."""
+    processes = []
+    for samples, life in zip(curves, lives, strict=False):
+        made = tuple(Sample(time_s, size) for time_s, size in sorted(samples))
+        start_s, end_s = sorted(life)
+        processes.append(replace(other((0, 0)), curve=made, start_s=start_s, end_s=end_s))
+    for item in found(*processes):
+        assert item.processes
+        assert item.bytes > 0
+
+
+def test_another_program_is_told_beside_a_recorded_one_of_its_line() -> None:
+    first_s, _ = moments(NAMES[-1])
+    python = other((first_s, 9), directory="children/77", command="python big.py")
+    shell = other((first_s, 1), command="sh -c 'python big.py; sort'")
+    (item,) = found(python, shell, other((first_s, 100), parent=2, group=3))
+    assert (item.bytes, item.evidence["programs"]) == (101 * MB, "sort")
+
+
+@examples(100)
 @given(curves=CURVES)
 def test_never_more_is_told_than_was_in_use_at_once(curves: list[list[tuple[float, int]]]) -> None:
     processes = []
