@@ -16,7 +16,7 @@ from memdeep.text import locale
 from memdeep.text.language import template_directory
 
 MAX_DEPTH = 4  # of sentences within sentences
-MAX_LENGTH = 4000
+MAX_LENGTH = 1000  # of a sentence: made to hurt, one of 4,000 took seconds to look for
 _PLACE = re.compile(r"\{(\d)\}")
 
 
