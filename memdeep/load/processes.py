@@ -33,7 +33,8 @@ MAX_LINES = 500_000
 Identity = tuple[int, int]  # a pid and the time of its start by the kernel: an exec keeps both
 
 FORKED_ONLY_S = 0.2  # a fork that became another program so soon did nothing else
-START_ERROR_S = 0.1  # how far the start of another program, as seen from outside, may be off
+# The start of another program is seen from outside: so much too early, or too late, at most.
+EARLY_S, LATE_S = 0.1, 1.0
 
 # Words on the command line of a Python that `multiprocessing`, or joblib's loky, starts by itself.
 _SPAWNED = ("multiprocessing.spawn", "loky.backend.popen_loky")
@@ -304,11 +305,15 @@ class _Family:
         return self._with_memory(self._ended(process, ends[-1]) if ends else process, None)
 
     def _start_of_seen(self, pid: int, start_s: float | None) -> Started | None:
-        """Find the start of another program by its parent; None if that is not known."""
+        """Find the start of another program by its parent; None if that is not known.
+
+        The number may have been another process's long before.
+        """
         starts = [
             one
             for one in self._lines.started.get(pid, ())
-            if start_s is not None and self._time_s(one.monotonic_ns) <= start_s + START_ERROR_S
+            if start_s is not None
+            and start_s - LATE_S <= self._time_s(one.monotonic_ns) <= start_s + EARLY_S
         ]
         return starts[-1] if starts else None
 
