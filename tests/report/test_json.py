@@ -33,13 +33,13 @@ from hypothesis import strategies as st
 from running import culprits_of, stack_of, validate_report
 
 from memdeep.model import Exit, Frame, Origin, Parts, Process, Report
+from memdeep.model.paths import path_of
 from memdeep.model.statement import state
 from memdeep.report.json import checkpoints as json_checkpoints
 from memdeep.report.json import phases as json_phases
 from memdeep.report.json.document import encode
 from memdeep.report.json.phases import named_ratio
 from memdeep.report.json.records import encoded, lines, listed, record
-from memdeep.report.json.tables import path_of
 
 # Fields beyond those that were promised.
 OPTIONAL = {"rss_worst_bytes", "peak_time_s", "released_bytes", "trend", "ended_by_program"}

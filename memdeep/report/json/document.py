@@ -21,13 +21,14 @@ from memdeep.model import (
     Report,
     StackDump,
 )
+from memdeep.model.paths import main_program
 from memdeep.report import sentences
 from memdeep.report.json.checkpoints import Checkpoints
 from memdeep.report.json.culprits import Culprits
 from memdeep.report.json.phases import Phases
 from memdeep.report.json.processes import Alone, Processes
 from memdeep.report.json.records import Json, lines, listed, record, rounded
-from memdeep.report.json.tables import Tables, main_program
+from memdeep.report.json.tables import Tables
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.text.language import language
 from memdeep.version import __version__

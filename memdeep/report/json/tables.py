@@ -6,13 +6,12 @@ out is counted by an entry in its place.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
-from posixpath import isabs, relpath
 
-from memdeep.model import Frame, Origin, Report, StackTree
+from memdeep.model import Frame, Origin, StackTree
+from memdeep.model.paths import path_of
 from memdeep.report.json.records import Encoded, Json, listed, record
 
 DEEP = 100  # stacks of more frames are folded where they repeat
@@ -21,9 +20,6 @@ ENDS = 16  # frames at each end of a deep stack that are never left out
 MIN_LEFT_OUT = 10  # frames that follow one another; fewer are not worth an entry of their own
 ORIGINS = {Origin.TOOL: Origin.USER}  # a program is the user's code wherever it is installed
 MAX_NAMES = 3  # of the functions whose frames were left out
-
-_SITE = re.compile(r".*/(?:site|dist)-packages/(.+)")
-_STANDARD = re.compile(r".*?/lib/python3\.\d+t?/(.+)")
 
 # The stack of a culprit: its index, the name of its thread where that is known, and its process.
 Placed = tuple[int, str | None, int]
@@ -114,39 +110,6 @@ def left_out(number: int, functions: Sequence[str]) -> str:
     named = ", ".join(functions[:MAX_NAMES])
     others = len(functions) - MAX_NAMES
     return f"… {number:,} more frames of {named}" + (f" and {others:,} others" * (others > 0))
-
-
-def path_of(frame: Frame, root: str | None) -> str | None:
-    """Return the path of a frame that is the same wherever its code is installed, or None.
-
-    Libraries lie in ``<site>``, the standard library in ``<std>``, all else relative to ``root``.
-    """
-    filename = frame.filename
-    if (found := _SITE.fullmatch(filename)) is not None:
-        return f"<site>/{found[1]}"
-    if frame.origin is Origin.STDLIB and (found := _STANDARD.fullmatch(filename)) is not None:
-        return f"<std>/{found[1]}"
-    if frame.origin is Origin.USER and root is not None and isabs(filename):
-        return relpath(filename, root)
-    return None
-
-
-def main_program(report: Report) -> str | None:
-    """Return the path of the program's main file: of the code that was called first of all.
-
-    Without any stack it is the first word of the command, where that is a whole path.
-    """
-    tree = report.heap.tree
-    outside = {-1}  # nodes above all code
-    for node, (parent, number) in enumerate(zip(tree.parents, tree.frame_ids, strict=True)):
-        if parent in outside:
-            frame = tree.frames[number]
-            if frame.origin in (Origin.THREAD, Origin.NATIVE):
-                outside.add(node)
-            elif frame.function == "<module>" and isabs(frame.filename):
-                return frame.filename
-    first = report.run.command[0] if report.run.command else ""
-    return first if isabs(first) and first.endswith(".py") else None
 
 
 class TreeStacks:

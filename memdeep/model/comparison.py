@@ -1,0 +1,166 @@
+"""The comparison of two programs' memory: figures before and after, phases and lines matched.
+
+Sizes are bytes, times are seconds. Knows no file format and no wording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from enum import Enum
+from statistics import median
+
+from memdeep.frozen import frozen
+from memdeep.model.heap import Frame
+from memdeep.model.report import Report
+
+
+class Figure(Enum):
+    """A figure of a run, or of a phase, that two runs are compared by.
+
+    GROWTH: the heap's, from the start of a phase to its end. RISE: the peak of the heap in a phase
+    less the heap at its start. LINE: what one line kept, or held at the peak.
+    """
+
+    PEAK_HEAP = "peak heap"
+    PEAK_RSS = "peak RSS"
+    GROWTH = "growth"
+    RISE = "rise"
+    ALLOCATIONS = "allocations"
+    RSS_GROWTH = "RSS growth"
+    DURATION = "duration"
+    LINE = "line"
+
+
+class Match(Enum):
+    """How something of one run was found again in the other."""
+
+    SAME = "same"
+    MOVED = "moved"
+    RENAMED = "renamed"
+    EDITED = "edited"
+    ADDED = "added"
+    REMOVED = "removed"
+
+
+@frozen
+class Change:
+    """A figure before and after, with one value for each run of a side where it is known.
+
+    Differences of up to ``noise`` are seen between runs of one and the same program.
+    """
+
+    figure: Figure
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+    noise: float
+
+    @property
+    def is_known(self) -> bool:
+        """Tell if both sides have a value."""
+        return bool(self.before and self.after)
+
+    @property
+    def delta(self) -> float | None:
+        """The median after less the one before; None where a side is not known."""
+        return median(self.after) - median(self.before) if self.is_known else None
+
+    @property
+    def is_alike(self) -> bool:
+        """Tell if the difference is within the noise, or the ranges of several runs overlap."""
+        delta = self.delta
+        if delta is None:
+            return False
+        several = len(self.before) > 1 and len(self.after) > 1
+        overlap = min(self.after) <= max(self.before) and min(self.before) <= max(self.after)
+        return abs(delta) <= self.noise or (several and overlap)
+
+
+@frozen
+class LineAt:
+    """A line as one run has it: ``path`` is that of `paths.path_of`; ``text`` None if unknown."""
+
+    frame: Frame
+    path: str
+    text: str | None
+
+
+@frozen
+class LineChange:
+    """A line on both sides; one of them is None for a line that was added or removed."""
+
+    match: Match
+    before: LineAt | None
+    after: LineAt | None
+    bytes: Change
+
+
+@frozen
+class PhaseChange:
+    """A phase on both sides: indices into the phases of their representatives, or None.
+
+    ``parent`` is an index into the comparison's phases, ``lines`` are those that kept bytes in it,
+    largest change first; there are none where neither its growth nor its rise changed.
+    """
+
+    match: Match
+    before: int | None
+    after: int | None
+    parent: int | None
+    depth: int
+    figures: Mapping[Figure, Change]
+    lines: tuple[LineChange, ...] = ()
+
+    @property
+    def is_alike(self) -> bool:
+        """Tell if it is on both sides, in its place, and neither its growth nor its rise differ."""
+        told = (Figure.GROWTH, Figure.RISE)
+        known = [self.figures[figure] for figure in told if figure in self.figures]
+        return self.match is Match.SAME and all(one.is_alike or not one.is_known for one in known)
+
+
+@frozen
+class Side:
+    """The runs of one side with their names; ``chosen`` is the one whose peak is the median."""
+
+    names: tuple[str, ...]
+    reports: tuple[Report, ...]
+    chosen: int = 0
+
+    @property
+    def report(self) -> Report:
+        """The report that stands for the side."""
+        return self.reports[self.chosen]
+
+    @property
+    def name(self) -> str:
+        """The name of the run that stands for the side."""
+        return self.names[self.chosen]
+
+
+@frozen
+class Caution:
+    """A reason to doubt the comparison; ``key`` is that of its words, ``values`` are put there."""
+
+    key: str
+    values: Mapping[str, str]
+
+
+@frozen
+class Comparison:
+    """Two sides compared.
+
+    ``figures`` are those of the whole runs, ``phases`` come in the order of the runs after, with
+    those that are gone where they were. ``peak_lines`` are the lines that held the heap at its
+    peak. ``files`` has by its path before the path after of each file that was renamed. ``is_deep``
+    is True if both sides traced every small object: only then lines are exact enough for a gate.
+    """
+
+    before: Side
+    after: Side
+    is_deep: bool
+    figures: Mapping[Figure, Change]
+    phases: tuple[PhaseChange, ...]
+    peak_lines: tuple[LineChange, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    cautions: tuple[Caution, ...] = ()

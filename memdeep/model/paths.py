@@ -1,0 +1,54 @@
+"""Paths of source files that are the same on every machine, and the program that they begin at.
+
+Knows no file format and touches no disk.
+"""
+
+from __future__ import annotations
+
+import re
+from posixpath import dirname, isabs, relpath
+
+from memdeep.model.heap import Frame, Origin
+from memdeep.model.report import Report
+
+_SITE = re.compile(r".*/(?:site|dist)-packages/(.+)")
+_STANDARD = re.compile(r".*?/lib/python3\.\d+t?/(.+)")
+
+
+def path_of(frame: Frame, root: str | None) -> str | None:
+    """Return the path of a frame that is the same wherever its code is installed, or None.
+
+    Libraries lie in ``<site>``, the standard library in ``<std>``, all else relative to ``root``.
+    """
+    filename = frame.filename
+    if (found := _SITE.fullmatch(filename)) is not None:
+        return f"<site>/{found[1]}"
+    if frame.origin is Origin.STDLIB and (found := _STANDARD.fullmatch(filename)) is not None:
+        return f"<std>/{found[1]}"
+    if frame.origin is Origin.USER and root is not None and isabs(filename):
+        return relpath(filename, root)
+    return None
+
+
+def main_program(report: Report) -> str | None:
+    """Return the path of the program's main file: of the code that was called first of all.
+
+    Without any stack it is the first word of the command, where that is a whole path.
+    """
+    tree = report.heap.tree
+    outside = {-1}  # nodes above all code
+    for node, (parent, number) in enumerate(zip(tree.parents, tree.frame_ids, strict=True)):
+        if parent in outside:
+            frame = tree.frames[number]
+            if frame.origin in (Origin.THREAD, Origin.NATIVE):
+                outside.add(node)
+            elif frame.function == "<module>" and isabs(frame.filename):
+                return frame.filename
+    first = report.run.command[0] if report.run.command else ""
+    return first if isabs(first) and first.endswith(".py") else None
+
+
+def root_of(report: Report) -> str | None:
+    """Return the directory of the program's main file, where the paths of its own code begin."""
+    main = main_program(report)
+    return None if main is None else dirname(main)
