@@ -197,11 +197,14 @@ def export(report: Report, name: str, wanted: Wanted) -> Iterator[bytes]:
     return formats.BY_NAME[name].encode(report, options)
 
 
-def write_export(path: Path, pieces: Iterator[bytes]) -> None:
-    """Write an export, packed by gzip if the name of its file says so. Raises OutputError."""
+def write_export(path: Path, name: str, pieces: Iterator[bytes]) -> None:
+    """Write an export in the format ``name``, packed by gzip if its file is named so.
+
+    Raises OutputError.
+    """
     from memdeep.report.exports import formats
 
-    files.write_atomically(path, formats.packed_for(path.name, pieces))
+    files.write_atomically(path, formats.packed_for(path.name, formats.BY_NAME[name], pieces))
 
 
 def export_path(path: Path, name: str) -> Path:

@@ -49,7 +49,7 @@ def main(words: Sequence[str]) -> int:
         if output is None:
             output = pipeline.export_path(path, into.name)
         on_step(f"Writing {output.name}")
-        pipeline.write_export(output, pieces)
+        pipeline.write_export(output, into.name, pieces)
     if not quiet:
         size = units.size(output.stat().st_size)
         speech.say(plain(language.say("export.written", path=str(output), size=size)))

@@ -97,6 +97,7 @@ KNOWS: dict[str, set[str]] = {
     "symbols.cache": {"platformdirs"},
     "report.terminal": {"rich"},
     "report.page.html": {"jinja2", "markupsafe"},
+    "report.exports.parquet": {"pyarrow"},  # an extra
     "cli": {"rich"},
     "cli.settings": {"tomllib", "tomli"},
 }

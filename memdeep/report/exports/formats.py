@@ -34,8 +34,8 @@ class Format:
     """A format to export in; ``module`` is the full name of its `Encoder`.
 
     Names of files that end in one of ``suffixes`` ask for it; the first is that of new files.
-    ``reader`` is an address, or a command with ``FILE`` in it, that opens the file. ``is_text`` if a
-    terminal may show it, ``needs_heap`` if it holds nothing but allocations.
+    ``reader`` is an address, or a command with ``FILE`` in it, that opens the file. ``is_text`` if
+    a terminal may show it, ``needs_heap`` if it holds nothing but allocations.
     """
 
     name: str
@@ -61,6 +61,12 @@ FORMATS = (
         needs_heap=True,
     ),
     Format(
+        "firefox",
+        (".firefox.json.gz", ".firefox.json"),
+        f"{_ROOM}.firefox",
+        "https://profiler.firefox.com",
+    ),
+    Format(
         "speedscope",
         (".speedscope.json",),
         f"{_ROOM}.speedscope",
@@ -74,17 +80,22 @@ FORMATS = (
         "flamegraph.pl --countname=bytes FILE > flame.svg",
         needs_heap=True,
     ),
+    Format(
+        "perfetto",
+        (".perfetto.json", ".trace.json"),
+        f"{_ROOM}.perfetto",
+        "https://ui.perfetto.dev",
+    ),
+    Format("openmetrics", (".openmetrics", ".prom"), f"{_ROOM}.openmetrics"),
+    Format("parquet", (".parquet",), f"{_ROOM}.parquet", is_text=False),
+    Format("csv", (".csv",), f"{_ROOM}.csv"),
 )
 BY_NAME = {one.name: one for one in FORMATS}
 
 
-def packed_for(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield ``pieces``, packed if the file ``name`` shall be and its format does not do so."""
-    own = of_file(name)
-    is_packed = own is not None and any(
-        suffix.endswith(PACKED) and name.lower().endswith(suffix) for suffix in own.suffixes
-    )
-    if is_packed or not name.lower().endswith(PACKED):
+def packed_for(name: str, own: Format, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield ``pieces`` of the format ``own``, packed if the file ``name`` shall be."""
+    if not own.is_text or not name.lower().endswith(PACKED):
         yield from pieces
         return
     compressor = zlib.compressobj(9, wbits=31)  # as gzip has it, without a time
