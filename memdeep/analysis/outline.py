@@ -219,7 +219,7 @@ class Outliner(Generic[S]):
     def _point(self, point: Checkpoint) -> None:
         thread, task = _strand(point)
         for strand in ((thread, task), (thread, None)):
-            if strand in self._lanes and self._lanes[strand].spans:
+            if strand in self._lanes and self._lanes[strand].depth:
                 self._lanes[strand].point(point)
                 return
         self._main.point(point)
