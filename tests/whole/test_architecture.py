@@ -56,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("run", "record.marks.words", "record.how", "record.program", "record.tree"),
         *("heap.choice", "heap.replay.engine"),
         *("report.terminal", "report.sentences", "report.options", "symbols.cache", "symbols.elf"),
+        "report.exports.formats",  # names of formats, of which it imports none
     },
 }
 # What the program's own process imports, and the leaves everything rests on: nothing of memdeep.
@@ -96,6 +97,7 @@ KNOWS: dict[str, set[str]] = {
     "symbols.cache": {"platformdirs"},
     "report.terminal": {"rich"},
     "report.page.html": {"jinja2", "markupsafe"},
+    "report.exports.parquet": {"pyarrow"},  # an extra
     "cli": {"rich"},
     "cli.settings": {"tomllib", "tomli"},
 }
@@ -105,6 +107,7 @@ SMALL: dict[str, str] = {
     "__main__": "`python -m memdeep` looks for this name",
     "cli.open": "each command has a file",
     "cli.watch": "each command has a file",
+    "report.exports.parquet": "each format has a file",
 }
 
 
