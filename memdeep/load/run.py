@@ -489,4 +489,5 @@ def _run(
         warning_bytes=meta.warning_bytes,
         critical_bytes=meta.critical_bytes,
         limit=limit_of(meta),
+        identity=meta.identity,
     )

@@ -112,6 +112,20 @@ def test_a_process_is_told_by_its_own_command(
     assert meta["own_paths"][-1] == "<string>"
 
 
+def test_only_a_forked_process_is_of_the_program_of_its_run(
+    recorded: Path, family: dict[str, Process]
+) -> None:
+    def identity(name: str) -> dict[str, Any]:
+        return dict(read_json(recorded / str(family[name].directory) / "meta.json")["identity"])
+
+    of_run = dict(read_json(recorded / "meta.json")["identity"])
+    assert of_run["main"] == "has_children.py"
+    assert identity("child") == of_run
+    started = identity("started")
+    assert (started["main"], started["cwd"], started["hash_seed"]) == (None,) * 3
+    assert started["platform"] == of_run["platform"]
+
+
 @pytest.mark.parametrize("engine", ["replay", "memray"])
 def test_what_a_process_did_after_the_run_is_not_counted(
     run_memdeep: RunMemdeep, tmp_path: Path, engine: str
