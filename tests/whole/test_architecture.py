@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sources": {"errors", "model", "rundir"},
     "symbols": {"errors", "model", "rundir"},
     "heap": {"errors", "model", "rundir", "symbols", "sources.files", "record.marks.frame"},
-    "load": {
+    "loading": {
         "errors",
         "model",
         "rundir",
@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"errors", "model", "text", "version", "analysis"},
     "live": {"errors", "model", "rundir", "text", "run.progress", "analysis.outline"},
     "pipeline": {
-        *("errors", "model", "rundir", "run", "load", "heap", "symbols", "sources"),
+        *("errors", "model", "rundir", "run", "loading", "heap", "symbols", "sources"),
         *("analysis", "report", "text", "record"),
     },
     "cli": {

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 
 from memdeep.errors import OutputError
 from memdeep.frozen import frozen
-from memdeep.load.processes import Outside, read_births
+from memdeep.loading.processes import Outside, read_births
 from memdeep.model import DETACHED, Identity, Process
 from memdeep.record.tree import program_place
 from memdeep.rundir.births import Birth

@@ -20,8 +20,8 @@ from running import (
     wait_until,
 )
 
-from memdeep.load.own_runs import OUTLIVED
-from memdeep.load.run import load_run
+from memdeep.loading.own_runs import OUTLIVED
+from memdeep.loading.run import load_run
 from memdeep.model import Process
 from memdeep.rundir.directory import RunDirectory
 
