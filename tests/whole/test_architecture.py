@@ -56,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("run", "record.marks.words", "record.how", "record.program", "record.tree"),
         *("heap.choice", "heap.replay.engine"),
         *("report.terminal", "report.sentences", "report.options", "symbols.cache", "symbols.elf"),
+        "report.exports.formats",  # names of formats, of which it imports none
     },
 }
 # What the program's own process imports, and the leaves everything rests on: nothing of memdeep.
@@ -96,6 +97,7 @@ KNOWS: dict[str, set[str]] = {
     "symbols.cache": {"platformdirs"},
     "report.terminal": {"rich"},
     "report.page.html": {"jinja2", "markupsafe"},
+    "report.exports.parquet": {"pyarrow"},  # an extra
     "cli": {"rich"},
     "cli.settings": {"tomllib", "tomli"},
 }
