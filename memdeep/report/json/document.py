@@ -36,7 +36,7 @@ from memdeep.version import __version__
 
 SCHEMA = 2
 ENGLISH = language("en")
-KINDS = {kind: kind.value for kind in FindingKind} | {
+_KINDS = {kind: kind.value for kind in FindingKind} | {
     FindingKind.TOUCHED: "growth",
     FindingKind.UNTRACKED: "unseen",
     FindingKind.UNRECORDED: "children",
@@ -159,12 +159,17 @@ def _thresholds(report: Report) -> Json | None:
     return {"warning_bytes": run.warning_bytes, "critical_bytes": run.critical_bytes}
 
 
+def kind_of(item: Finding) -> str:
+    """Return the kind of a finding by the name it has in the document."""
+    return "children" if item.is_of_workers else _KINDS[item.kind]
+
+
 def _finding(
     report: Report, item: Finding, processes: Processes, phases: Phases, culprits: Culprits
 ) -> Json:
     summed = phases.listed(item.phases)
     return {
-        "kind": "children" if item.is_of_workers else KINDS[item.kind],
+        "kind": kind_of(item),
         "title": sentences.finding(report, item, ENGLISH),
         "phase": phases.place(item.phase),
         "phases": summed,
