@@ -18,7 +18,7 @@ from memdeep.rundir import directory, files
 from memdeep.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
-    from memdeep.load.run import Recording
+    from memdeep.loading.run import Recording
     from memdeep.model import Report
     from memdeep.model.statement import Problem
     from memdeep.record.program import WhatToRun
@@ -51,7 +51,7 @@ def seal(run_dir: RunDirectory, on_step: OnStep) -> None:
 
     Raises OutputError.
     """
-    from memdeep.load.seal import seal
+    from memdeep.loading.seal import seal
 
     seal(run_dir, on_step)
 
@@ -59,11 +59,11 @@ def seal(run_dir: RunDirectory, on_step: OnStep) -> None:
 def load(path: Path, on_step: OnStep) -> Recording:
     """Read the recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
     if directory.is_directory(path):
-        from memdeep.load.run import load_run
+        from memdeep.loading.run import load_run
 
         on_step("Reading the journal")
         return load_run(directory.existing(path))
-    from memdeep.load.bare_capture import load_capture
+    from memdeep.loading.bare_capture import load_capture
 
     return load_capture(path)
 
