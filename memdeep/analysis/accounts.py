@@ -160,13 +160,22 @@ class Accounts:
 
 
 def at_peak(peak: Peak) -> Tally[int]:
-    """Return what each stack held at a peak; what is not known of it has no stack."""
+    """Return what each stack held at a peak; what is not known of it has no stack.
+
+    Where the stacks were read at another moment and hold more, the largest are cut to the height.
+    """
     tally: Tally[int] = Tally()
     for stack in peak.stacks or ():
         tally.add(stack.node, stack.bytes, stack.allocations)
     rest = peak.bytes - tally.total_bytes()
-    if rest:
+    if rest > 0:
         tally.add(UNKNOWN_STACK, rest, 0)
+    for node in sorted(tally, key=lambda node: (-tally[node][0], node)):
+        if rest >= 0:
+            break
+        cut = min(-rest, tally[node][0])
+        tally.add(node, -cut, 0)
+        rest += cut
     return tally
 
 

@@ -110,6 +110,7 @@ SMALL: dict[str, str] = {
     "__main__": "`python -m memdeep` looks for this name",
     "cli.open": "each command has a file",
     "cli.watch": "each command has a file",
+    "report.exports.parquet": "each format has a file",
 }
 
 

@@ -6,6 +6,7 @@ All of them are safe to print. Files are named as they are on every machine wher
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -120,14 +121,15 @@ def process_name(report: Report, process: int) -> str:
 def paths_of(phases: Sequence[Phase]) -> Sequence[str]:
     """Return the path of each phase: the names of all around it, and its own.
 
-    Of phases with one path, all but the first have a number behind it.
+    Phases of one path have a number behind it.
     """
-    found: list[str] = []
-    raw: list[str] = []
-    seen: dict[str, int] = {}
+    paths: list[str] = []
     for phase in phases:
         parent, name = phase.outline.parent, plain(phase.name)
-        raw.append(name if parent is None else f"{raw[parent]}{SEPARATOR}{name}")
-        seen[raw[-1]] = number = seen.get(raw[-1], 0) + 1
-        found.append(raw[-1] if number == 1 else f"{raw[-1]} #{number}")
+        paths.append(name if parent is None else f"{paths[parent]}{SEPARATOR}{name}")
+    times, seen = Counter(paths), Counter[str]()
+    found = []
+    for path in paths:
+        seen[path] += 1
+        found.append(path if times[path] == 1 else f"{path} #{seen[path]}")
     return found
