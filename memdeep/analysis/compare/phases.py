@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from memdeep.analysis.compare.lines import LineMatch
-from memdeep.model import Phase, PhaseKind, Report
+from memdeep.model import Frame, Phase, PhaseKind, Report
 from memdeep.model.comparison import Match
 
 MIN_LIKENESS = 0.6  # of names
@@ -36,7 +36,7 @@ class Place(NamedTuple):
     kind: PhaseKind
     name: str
     parent: int | None
-    top: int | None  # the key of the line that kept most, or else held most at the peak
+    top: int | None  # the key of the line that kept, or held, most; None if it was edited
     lines: frozenset[int]
     start: str
     end: str
@@ -49,25 +49,27 @@ def match_phases(before: Report, after: Report, lines: LineMatch) -> tuple[Phase
     the same top line within one parent, segments by a label that they begin or end with. Phases
     within what was matched go with it.
     """
-    matching = _Matching(_places(before, lines.before), _places(after, lines.after))
+    matching = _Matching(_places(before, lines, lines.before), _places(after, lines, lines.after))
     matching.descend(None, None)
     matching.settle()
     return matching.result()
 
 
-def _places(report: Report, key: Callable[..., int]) -> Sequence[Place]:
+def _places(report: Report, lines: LineMatch, key: Callable[[Frame], int]) -> Sequence[Place]:
     checkpoints = report.run.checkpoints
     found = []
     for index, phase in enumerate(report.phases):
         outline = phase.outline
         kept, high = _line_keys(phase, key)
+        top = next(iter([*kept, *high]), None)
+        is_edited = top is not None and lines.match(top) is Match.EDITED
         found.append(
             Place(
                 index,
                 outline.kind,
                 outline.name,
                 outline.parent,
-                next(iter([*kept, *high]), None),
+                None if is_edited else top,
                 frozenset([*kept, *high]),
                 checkpoints[phase.start].label,
                 checkpoints[phase.end].label,
@@ -76,7 +78,7 @@ def _places(report: Report, key: Callable[..., int]) -> Sequence[Place]:
     return found
 
 
-def _line_keys(phase: Phase, key: Callable[..., int]) -> tuple[list[int], list[int]]:
+def _line_keys(phase: Phase, key: Callable[[Frame], int]) -> tuple[list[int], list[int]]:
     if phase.heap is None:
         return [], []
     lists = phase.heap.culprits, phase.heap.peak_culprits
