@@ -80,12 +80,12 @@ def _of_phase(comparison: Comparison, place: int, change: PhaseChange) -> Tellin
             continue
         if figure is Figure.RSS_GROWTH and Figure.GROWTH in change.figures:
             break
-        if delta and not _is_wrapping(comparison.phases, change, figure):
+        if delta and not is_wrapping(comparison.phases, change, figure):
             return Telling(place, figure, delta, _line(change, figure, delta))
     return None
 
 
-def _is_wrapping(phases: Sequence[PhaseChange], change: PhaseChange, figure: Figure) -> bool:
+def is_wrapping(phases: Sequence[PhaseChange], change: PhaseChange, figure: Figure) -> bool:
     """Tell if a phase on one side only lies in one that is alike: then only its marks are new."""
     if change.match not in (Match.ADDED, Match.REMOVED):
         return False
