@@ -119,6 +119,8 @@ def _of_change(limit: Limit, change: Change, phase: int | None = None) -> Judgem
     if not change.is_known:
         return Judgement(limit, Outcome.UNKNOWN, phase=phase)
     before, after = median(change.before), median(change.after)
+    if limit.figure is Figure.GROWTH:  # a phase that frees less than before does not grow
+        before, after = max(0, before), max(0, after)
     is_over = not change.is_alike and after > before and _is_over(limit, before, after)
     outcome = Outcome.OVER if is_over else Outcome.WITHIN
     return Judgement(limit, outcome, before, after, phase)

@@ -136,7 +136,8 @@ def _lines(
     say = wording.language.say
     yield f"**{wording.claim(one)}**"
     yield ""
-    yield f"| {say('diff.before')} | {say('diff.after')} | {say('diff.change')} | {say('diff.line')} |"
+    titles = [say(f"diff.{key}") for key in ("before", "after", "change", "line")]
+    yield f"| {' | '.join(titles)} |"
     yield "|---:|---:|---:|---|"
     lines = shown_lines(comparison.phases[one.phase], one.figure)
     for line in lines[:MAX_LINES]:
