@@ -93,6 +93,10 @@ def _carry_out(name: str, words: "Sequence[str]") -> int:
         from memdeep.cli import diff
 
         return diff.main(words)
+    if name == "export":
+        from memdeep.cli import export
+
+        return export.main(words)
     if name == "open":
         from memdeep.cli import open as opening
 
