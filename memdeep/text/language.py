@@ -36,6 +36,8 @@ SCRIPT_GROUPS = (
     "tree",
     "workers",
 )
+# And those that the scripts of the page of a comparison use.
+COMPARISON_GROUPS = ("checkpoint", "compare", "count", "flame", "page", "phases", "timeline")
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

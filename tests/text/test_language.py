@@ -15,6 +15,7 @@ from memdeep.model import Advice, FindingKind
 from memdeep.text import units
 from memdeep.text.language import (
     CHOICES,
+    COMPARISON_GROUPS,
     LANGUAGES,
     SCRIPT_GROUPS,
     Language,
@@ -82,7 +83,7 @@ def test_every_key_is_spoken() -> None:
 
 def test_scripts_have_the_words_they_speak() -> None:
     for key in whole(".js"):
-        assert key.split(".")[0] in SCRIPT_GROUPS, key
+        assert key.split(".")[0] in {*SCRIPT_GROUPS, *COMPARISON_GROUPS}, key
     for begin, _ in composed(".js"):
         assert begin.split(".")[0] in SCRIPT_GROUPS, begin
     for attributes in sources(".j2"):

@@ -105,6 +105,7 @@ SMALL: dict[str, str] = {
     "__main__": "`python -m memdeep` looks for this name",
     "cli.open": "each command has a file",
     "cli.watch": "each command has a file",
+    "report.comparison.page": "each output has a module with an `encode`",
 }
 
 
