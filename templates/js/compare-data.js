@@ -26,14 +26,17 @@
     };
   }
 
-  // Row -1 is the peak of the run. Each view has its stacks in one column a side, or is null.
+  // The place of a view, or of its lines: the peak of the run (row -1), what each row kept, its peak.
+  const placeOf = (count, row, isPeak) => (row < 0 ? 0 : 1 + row + (isPeak ? (count.length - 1) / 2 : 0));
+
+  // Each view has its stacks in one column a side, or is null.
   function viewsOf({ count, node, before, more }) {
     const starts = [];
     count.reduce((start, size) => { starts.push(start); return start + Math.max(0, size); }, 0);
-    return (row) => {
-      const { [row + 1]: size } = count;
-      if (size === undefined || size === NONE) return null;
-      const [from, to] = [starts[row + 1], starts[row + 1] + size];
+    return (row, isPeak) => {
+      const place = placeOf(count, row, isPeak);
+      if (count[place] === undefined || count[place] === NONE) return null;
+      const [from, to] = [starts[place], starts[place] + count[place]];
       return { node: node.slice(from, to), before: before.slice(from, to), more: more.slice(from, to) };
     };
   }
@@ -47,10 +50,11 @@
       function: strings[name[at]],
       text: text[at] === NONE ? null : strings[text[at]],
     });
-    return (row) => {
-      const { [row + 1]: start } = starts;
+    return (row, isPeak) => {
+      const place = placeOf(columns.count, row, isPeak);
+      const { [place]: start } = starts;
       if (start === undefined) return { lines: [], all: 0 };
-      const lines = Array.from({ length: columns.count[row + 1] }, (_, step) => {
+      const lines = Array.from({ length: columns.count[place] }, (_, step) => {
         const at = start + step;
         return {
           match: columns.match[at], isAlike: columns.alike[at],
@@ -58,7 +62,7 @@
           before: side(columns.before, at), after: side(columns.after, at),
         };
       });
-      return { lines, all: columns.all[row + 1] };
+      return { lines, all: columns.all[place] };
     };
   }
 

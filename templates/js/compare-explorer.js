@@ -6,14 +6,14 @@
   const { element } = memdeep.elements;
   const FOLDED_WORTH_SAYING = 0.0005;
   const MOST_CHOICES = 300;
-  const TREE = ['scope', 'width', 'natives', 'invert', 'imports', 'flip'];
+  const TREE = ['scope', 'metric', 'width', 'natives', 'invert', 'imports', 'flip'];
   const say = (key, values) => memdeep.words.say(key, values);
 
   function create(root, data, store, tooltip) {
     const { core, rows, frames } = data;
     const one = (name) => root.querySelector('[data-' + name + ']');
     const part = {
-      choice: one('phase-choice'), title: one('title'), facts: one('scope-facts'), figures: one('scope-figures'), widths: one('widths'),
+      choice: one('phase-choice'), title: one('title'), facts: one('scope-facts'), figures: one('scope-figures'), metrics: one('metrics'), linesTitle: one('lines-title'), widths: one('widths'),
       search: one('search'), empty: one('empty'), graph: one('graph'), canvas: one('canvas'), legend: one('direction'), folded: one('folded'),
       matched: one('matched'), steps: one('match-steps'),
     };
@@ -29,10 +29,19 @@
     let tree = null;
 
     const rowOf = ({ scope }) => (scope.kind === 'phase' ? scope.phase : -1);
+    // A phase is looked at by what it kept; by its peak where that is what differs.
+    function isPeak(state) {
+      const row = rowOf(state);
+      if (row < 0 || data.viewOf(row, true) === null) return false;
+      if (state.metric !== 'auto') return state.metric === 'peak';
+      const [kept, rise] = ['growth', 'rise'].map((column) => cells.figureOf(rows, column, row));
+      return rise !== null && !rise.isAlike && (kept === null || kept.isAlike);
+    }
+
     // Of a row that folds others the first one is looked at.
     const chooseRow = (row) => {
       const shown = row >= 0 && rows.members[row] > 0 ? rows.pattern.indexOf(row) : row;
-      store.set({ scope: shown < 0 ? { kind: 'peak' } : { kind: 'phase', phase: shown }, frames: [], selected: null });
+      store.set({ metric: 'auto', scope: shown < 0 ? { kind: 'peak' } : { kind: 'phase', phase: shown }, frames: [], selected: null });
     };
 
     function figureOf(node) {
@@ -59,7 +68,9 @@
       const row = rowOf(state);
       showChoices(state);
       part.title.textContent = data.nameOf(row);
-      part.facts.textContent = say(row < 0 ? 'compare.of_peak' : 'compare.of_phase');
+      part.facts.textContent = say(row < 0 ? 'compare.of_peak' : isPeak(state) ? 'compare.of_phase_peak' : 'compare.of_phase');
+      part.metrics.hidden = row < 0 || data.viewOf(row, true) === null;
+      for (const tab of part.metrics.children) tab.setAttribute('aria-pressed', String((tab.dataset.metric === 'peak') === isPeak(state)));
       const known = row < 0 ? [] : cells.COLUMNS.flatMap((column) => {
         const figure = cells.figureOf(rows, column, row);
         return figure === null ? [] : [element('div', '', element('dt', '', say('compare.' + column)), element('dd', '', ...cells.figureElements(column, figure)))];
@@ -78,7 +89,7 @@
 
     function showTree(state) {
       const row = rowOf(state);
-      const view = data.viewOf(row);
+      const view = data.viewOf(row, isPeak(state));
       const options = { native: state.natives ? 'show' : 'fold', threads: false, imports: state.imports, invert: state.invert };
       tree = memdeep.flameLayout.build(core, sums.sumOf(core, view, state.width), options);
       const why = whyEmpty(state, view);
@@ -112,7 +123,8 @@
       if (has([...TREE, 'regex', 'query'])) showHead(state);
       if (has(TREE)) {
         showTree(state);
-        lines.show(data.linesOf(rowOf(state)));
+        part.linesTitle.textContent = say(rowOf(state) < 0 ? 'compare.lines_peak' : isPeak(state) ? 'compare.lines_rise' : 'compare.lines_kept');
+        lines.show(data.linesOf(rowOf(state), isPeak(state)));
       } else if (has(['frames'])) flame.zoomTo(state.frames);
       if (has([...TREE, 'query', 'regex'])) showMatches(state);
     }
@@ -142,6 +154,10 @@
     const speak = () => render(store.get(), new Set(TREE));
 
     part.choice.addEventListener('change', () => chooseRow(Number(part.choice.value)));
+    part.metrics.addEventListener('click', (event) => {
+      const tab = event.target.closest('button');
+      if (tab) store.set({ metric: tab.dataset.metric, frames: [], selected: null });
+    });
     part.widths.addEventListener('click', (event) => {
       const tab = event.target.closest('button');
       if (tab) store.set({ width: tab.dataset.width, frames: [], selected: null });

@@ -5,10 +5,10 @@
   const WIDTHS = ['larger', 'before', 'after', 'difference'];
   const FLAGS = ['regex', 'natives', 'invert', 'imports', 'flip'];
   const DEFAULTS = {
-    scope: { kind: 'peak' }, width: 'larger', query: '', frames: [], selected: null, lang: null, theme: null,
+    scope: { kind: 'peak' }, metric: 'auto', width: 'larger', query: '', frames: [], selected: null, lang: null, theme: null,
     ...Object.fromEntries(FLAGS.map((flag) => [flag, false])),
   };
-  const CHOICES = { width: WIDTHS, lang: ['en', 'zh'], theme: ['auto', 'light', 'dark'] };
+  const CHOICES = { metric: ['auto', 'kept', 'peak'], width: WIDTHS, lang: ['en', 'zh'], theme: ['auto', 'light', 'dark'] };
 
   function write(state) {
     const words = new URLSearchParams();
@@ -37,5 +37,5 @@
     return patch;
   }
 
-  memdeep.compareLink = { DEFAULTS, FLAGS, write, read, steps: ['scope', 'width', 'frames', 'invert'] };
+  memdeep.compareLink = { DEFAULTS, FLAGS, write, read, steps: ['scope', 'metric', 'width', 'frames', 'invert'] };
 })(globalThis.memdeep = globalThis.memdeep || {});

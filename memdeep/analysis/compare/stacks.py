@@ -17,7 +17,7 @@ from memdeep.analysis.own_heap import own_heaps
 from memdeep.analysis.repeats import unrepeated
 from memdeep.frozen import frozen
 from memdeep.model import Frame, Origin, Report, StackBytes, StackTree
-from memdeep.model.comparison import Comparison
+from memdeep.model.comparison import Comparison, Figure, PhaseChange
 
 MAX_NODES = 6_000
 MAX_ENTRIES = 40_000  # over all views
@@ -57,8 +57,9 @@ class MergedStacks:
 
     Node REST is the parent of none. ``times`` are the laps of a recursion that a node stands for.
     ``peak`` is the heap at its highest in the run; ``kept`` has for each phase of the comparison
-    what was allocated in it and alive at its end. A view is None where a side that has the phase
-    does not know it. ``share`` is the part of all bytes that was folded.
+    what was allocated in it and alive at its end, ``high`` what was alive at its peak, for those
+    whose rise differs. A view is None where a side that has the phase does not know it. ``share``
+    is the part of all bytes that was folded.
     """
 
     frames: tuple[FramePair, ...]
@@ -67,6 +68,7 @@ class MergedStacks:
     times: Mapping[int, int]
     peak: tuple[BothBytes, ...] | None
     kept: tuple[tuple[BothBytes, ...] | None, ...]
+    high: tuple[tuple[BothBytes, ...] | None, ...]
     share: float
 
     def totals(self, view: Iterable[BothBytes]) -> tuple[Sequence[int], Sequence[int]]:
@@ -87,13 +89,24 @@ def merged(comparison: Comparison, keys: LineKeys) -> MergedStacks:
     tree = _Tree()
     before = _Seen(comparison.before.report, tree.places(comparison, keys, is_after=False))
     after = _Seen(comparison.after.report, tree.places(comparison, keys, is_after=True))
+    phases = comparison.phases
     kept = zip(
-        before.kept([phase.before for phase in comparison.phases]),
-        after.kept([phase.after for phase in comparison.phases]),
+        before.kept([phase.before for phase in phases]),
+        after.kept([phase.after for phase in phases]),
         strict=True,
     )
-    views = [_joined(before.peak(), after.peak()), *(_joined(*sides) for sides in kept)]
-    return tree.folded(views)
+    high = [
+        _joined(before.high(phase.before), after.high(phase.after)) if _rises(phase) else None
+        for phase in phases
+    ]
+    views = [_joined(before.peak(), after.peak()), *(_joined(*sides) for sides in kept), *high]
+    return tree.folded(views, len(phases))
+
+
+def _rises(phase: PhaseChange) -> bool:
+    """Tell if the rise of a phase differs, or is that of one side alone."""
+    rise = phase.figures.get(Figure.RISE)
+    return rise is not None and not rise.is_alike
 
 
 _View = dict[int, tuple[int, int]]  # bytes before and after, by node
@@ -155,8 +168,11 @@ class _Tree:
             self._frame_ids.append(frame)
         return place
 
-    def folded(self, views: Sequence[_View | None]) -> MergedStacks:
-        """Return the tree with the nodes that matter most, and the views over it."""
+    def folded(self, views: Sequence[_View | None], phases: int) -> MergedStacks:
+        """Return the tree with the nodes that matter most, and the views over it.
+
+        The first of ``views`` is the peak of the run, then come two for each of ``phases``.
+        """
         ranked = _ranked(self._parents, views)
         sizes = [len(ranked)]
         while sizes[-1]:
@@ -181,7 +197,8 @@ class _Tree:
             frame_ids=tuple(frames[self._frame_ids[node]] for node in nodes),
             times={numbers[node]: laps for node, laps in self._times.items() if node in numbers},
             peak=small[0],
-            kept=tuple(small[1:]),
+            kept=tuple(small[1 : 1 + phases]),
+            high=tuple(small[1 + phases :]),
             share=_moved_share(views, targets),
         )
 
@@ -202,6 +219,15 @@ class _Seen:
         highest = max(known, key=lambda peak: peak.bytes)
         assert highest.stacks is not None
         return self._by_place(highest.stacks.by_group(self._places))
+
+    def high(self, place: int | None) -> dict[int, int] | None:
+        """Return what was alive at the peak of a phase: nothing for None, None if not known."""
+        if place is None:
+            return {}
+        peak = self._report.phases[place].peak
+        if peak is None or peak.stacks is None:
+            return None
+        return self._by_place(peak.stacks.by_group(self._places))
 
     def kept(self, wished: Sequence[int | None]) -> list[dict[int, int] | None]:
         """Return what each of ``wished`` phases kept: nothing for None, None for an unknown one."""

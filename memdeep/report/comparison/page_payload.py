@@ -35,7 +35,7 @@ def encode(
 ) -> Mapping[str, str]:
     """Return the blocks by name, each as base64 of gzip of JSON."""
     strings = _Strings()
-    views = [stacks.peak, *stacks.kept]
+    views = [stacks.peak, *stacks.kept, *stacks.high]
     blocks = {
         "views": _views(views),
         "lines": _lines(comparison, strings),
@@ -109,7 +109,8 @@ def _was(pair: FramePair, before: Report, after: Report) -> Frame | None:
 def _views(views: Sequence[Sequence[BothBytes] | None]) -> Json:
     """Return all views in one column each; ``count`` has their lengths, NONE for an unknown one.
 
-    The first is the peak of the run, then come the phases. ``more`` is after less before: mostly 0.
+    The first is the peak of the run, then come what the phases kept, and their peaks. ``more`` is
+    after less before: mostly 0.
     """
     stacks = [stack for view in views for stack in view or ()]
     return {
@@ -182,8 +183,13 @@ def _place(place: int | None) -> int:
 
 
 def _lines(comparison: Comparison, strings: _Strings) -> Json:
-    """Return the lines of the peak, then those of each phase; ``count`` has their numbers."""
-    lists = [comparison.peak_lines, *(phase.lines for phase in comparison.phases)]
+    """Return the lines of the peak, then of what each phase kept, then of its peak.
+
+    ``count`` has their numbers, ``all`` those of all that there are.
+    """
+    phases = comparison.phases
+    kept, high = [phase.lines for phase in phases], [phase.peak_lines for phase in phases]
+    lists = [comparison.peak_lines, *kept, *high]
     telling = sum(map(bool, lists)) or 1
     most = max(1, min(MAX_LINES, MAX_LINES_IN_ALL // telling))
     shown = [lines[:most] for lines in lists]

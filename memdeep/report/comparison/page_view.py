@@ -124,7 +124,7 @@ def view(
     columns = [one for one in COLUMNS if any(one in row.figures for row in comparison.phases)]
     hidden = {member for row in folded for member in row.members}
     rows = [phase for place, phase in enumerate(comparison.phases) if place not in hidden]
-    telling = sorted(rows, key=sentences.weight, reverse=True)[:MAX_ROWS]
+    telling = sorted(rows, key=partial(sentences.weight, comparison), reverse=True)[:MAX_ROWS]
     shown = [phase for phase in rows if phase in telling] if len(rows) > MAX_ROWS else rows
     phase = sentences.most_changed(comparison)
     before, after = comparison.before, comparison.after

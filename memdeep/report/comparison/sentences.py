@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from statistics import median
 
+from memdeep.analysis.noise import tolerance
 from memdeep.model.comparison import (
     Caution,
     Change,
@@ -46,19 +47,18 @@ def headline(comparison: Comparison, language: Language) -> str:
 
 def most_changed(comparison: Comparison) -> PhaseChange | None:
     """Return the innermost phase that has most of the largest change; None if none changed."""
-    changed = [phase for phase in comparison.phases if weight(phase)]
+    changed = [(size, phase) for phase in comparison.phases if (size := weight(comparison, phase))]
     if not changed:
         return None
-    least = MOST_OF * max(map(weight, changed))
-    return max(
-        (phase for phase in changed if weight(phase) >= least),
-        key=lambda phase: (phase.depth, weight(phase)),
-    )
+    least = MOST_OF * max(size for size, _ in changed)
+    large = [(phase.depth, size, phase) for size, phase in changed if size >= least]
+    return max(large, key=lambda one: one[:2])[2]
 
 
-def weight(phase: PhaseChange) -> float:
+def weight(comparison: Comparison, phase: PhaseChange) -> float:
     """Return the largest change of what a phase keeps, or of its rise; 0 if it is alike."""
-    return max(map(abs, _differences(phase).values()), default=0)
+    found = _differences(phase, is_deep=comparison.is_deep)
+    return max(map(abs, found.values()), default=0)
 
 
 def phase_name(comparison: Comparison, phase: PhaseChange, language: Language) -> str:
@@ -90,7 +90,7 @@ def match_note(comparison: Comparison, phase: PhaseChange, language: Language) -
 
 def caution(doubt: Caution, language: Language) -> str:
     """Return a reason to doubt the comparison."""
-    return language.say(doubt.key, **doubt.values)
+    return language.say(f"caution.{doubt.key}", **doubt.values)
 
 
 def line_name(line: LineAt) -> str:
@@ -148,7 +148,7 @@ def _percent(ratio: float) -> str:
 
 def _of_phase(comparison: Comparison, phase: PhaseChange, language: Language) -> str:
     name = sentences.short(phase_name(comparison, phase, language))
-    differences = _differences(phase)
+    differences = _differences(phase, is_deep=comparison.is_deep)
     figure = max(differences, key=lambda one: abs(differences[one]))
     change = phase.figures[figure]
     if phase.match in (Match.ADDED, Match.REMOVED):
@@ -159,13 +159,14 @@ def _of_phase(comparison: Comparison, phase: PhaseChange, language: Language) ->
         )
     else:
         text = _said(f"compare.{figure.name.lower()}", change, language, name)
-    line = _named_line(phase.lines, change)
+    lines = phase.lines if figure is Figure.GROWTH else phase.peak_lines
+    line = _named_line(lines, change)
     return text + ("" if line is None else language.say("compare.at_line", line=line_name(line)))
 
 
 def _named_line(lines: tuple[LineChange, ...], change: Change) -> LineAt | None:
     """Return the line that has most of a change."""
-    if not lines or change.figure is not Figure.GROWTH:
+    if not lines:
         return None
     line = lines[0]
     was, now = before_of(line.bytes) or 0, after_of(line.bytes) or 0
@@ -185,7 +186,7 @@ def _said(key: str, change: Change, language: Language, name: str = "") -> str:
     )
 
 
-def _differences(phase: PhaseChange) -> dict[Figure, float]:
+def _differences(phase: PhaseChange, *, is_deep: bool) -> dict[Figure, float]:
     """Return by how much its figures differ, 0 within the noise; an absent phase holds nothing."""
     found: dict[Figure, float] = {}
     for figure in TOLD:
@@ -196,7 +197,8 @@ def _differences(phase: PhaseChange) -> dict[Figure, float]:
             found[figure] = 0 if change.is_alike else (change.delta or 0)
         else:
             size = difference(change, phase.match) or 0
-            found[figure] = size if abs(size) > change.noise else 0
+            noise = tolerance(figure, is_deep=is_deep).of(0, size)
+            found[figure] = size if abs(size) > noise else 0
     return found
 
 
