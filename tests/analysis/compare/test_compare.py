@@ -12,7 +12,9 @@ from factories import (
     frame,
     hostile_report,
     lifetime,
+    phase,
     program,
+    report,
     run,
     tree,
     with_rss,
@@ -144,7 +146,7 @@ def test_a_run_without_a_heap_is_compared_by_its_rss() -> None:
     change = named(found, "load")
     assert not change.is_alike
     assert change.figures.keys() == {Figure.RSS_GROWTH, Figure.DURATION}
-    assert [caution.key for caution in found.cautions] == ["no_heap"]
+    assert [caution.key for caution in found.cautions] == ["caution.no_heap"]
 
 
 def test_runs_that_were_not_made_alike_are_told() -> None:
@@ -154,7 +156,7 @@ def test_runs_that_were_not_made_alike_are_told() -> None:
         other, run=replace(other.run, python="3.12.1", memray="1.20", exit=end, name="other.py")
     )
     found = compared(one, other)
-    assert [caution.key for caution in found.cautions] == [
+    assert [caution.key.removeprefix("caution.") for caution in found.cautions] == [
         *("program", "python", "memray", "mode", "unfinished")
     ]
     assert found.cautions[1].values == {"before": "3.11", "after": "3.12"}
