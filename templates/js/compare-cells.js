@@ -30,7 +30,8 @@
   // A share of a change, which is told by its size first: whole from ten on.
   const percent = (ratio) => (ratio >= 0.0995 ? (ratio * 100).toFixed(0) + ' %' : format.percent(ratio));
 
-  const toneOf = ({ delta, isAlike }) => (!isKnown(delta) ? 'unknown' : isAlike || delta === 0 ? 'flat' : delta > 0 ? 'up' : 'down');
+  // Time is no memory: it has no colour.
+  const toneOf = (column, { delta, isAlike }) => (!isKnown(delta) ? 'unknown' : isAlike || delta === 0 || column === 'duration' ? 'flat' : delta > 0 ? 'up' : 'down');
 
   // What is not there keeps nothing: of a phase or a line of one side alone that is the change.
   function differenceOf(column, { before, after }, match) {
@@ -51,9 +52,11 @@
   function figureElements(column, figure) {
     const { before, after } = figure;
     const [text, share = ''] = [changeText(column, figure)].flat();
-    const change = element('span', 'change tone-' + toneOf(figure), text, element('span', 'change-share', share));
+    const change = element('span', 'change tone-' + toneOf(column, figure), text, element('span', 'change-share', share));
     if (figure.isAlike) change.title = say('compare.is_alike_meaning');
-    return [change, element('span', 'sides', valueText(column, before) + ' → ' + valueText(column, after))];
+    const sides = element('span', 'sides', valueText(column, before) + ' → ' + valueText(column, after));
+    sides.title = sides.textContent;
+    return [change, sides];
   }
 
   function create({ rows, nameOf, oldName }) {

@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from statistics import median
 from typing import NamedTuple, Protocol
 
 from memdeep.analysis.charging import Charging
@@ -21,6 +22,7 @@ from memdeep.model.comparison import Comparison, Figure, PhaseChange
 
 MAX_NODES = 6_000
 MAX_ENTRIES = 40_000  # over all views
+MAX_HIGH = 100  # phases whose peaks are told
 SMALL_VIEW = 1 / 100  # next to the largest one: what is in a smaller view may be folded further
 REST = 0  # the node of what has no caller to be folded into
 
@@ -58,7 +60,7 @@ class MergedStacks:
     Node REST is the parent of none. ``times`` are the laps of a recursion that a node stands for.
     ``peak`` is the heap at its highest in the run; ``kept`` has for each phase of the comparison
     what was allocated in it and alive at its end, ``high`` what was alive at its peak, for those
-    whose rise differs. A view is None where a side that has the phase does not know it. ``share``
+    whose rise differs most. A view is None where a side that has the phase does not know it. ``share``
     is the part of all bytes that was folded.
     """
 
@@ -95,18 +97,24 @@ def merged(comparison: Comparison, keys: LineKeys) -> MergedStacks:
         after.kept([phase.after for phase in phases]),
         strict=True,
     )
+    rising = _rising(phases)
     high = [
-        _joined(before.high(phase.before), after.high(phase.after)) if _rises(phase) else None
-        for phase in phases
+        _joined(before.high(phase.before), after.high(phase.after)) if place in rising else None
+        for place, phase in enumerate(phases)
     ]
     views = [_joined(before.peak(), after.peak()), *(_joined(*sides) for sides in kept), *high]
     return tree.folded(views, len(phases))
 
 
-def _rises(phase: PhaseChange) -> bool:
-    """Tell if the rise of a phase differs, or is that of one side alone."""
-    rise = phase.figures.get(Figure.RISE)
-    return rise is not None and not rise.is_alike
+def _rising(phases: Sequence[PhaseChange]) -> set[int]:
+    """Return the phases whose rise differs most, or is that of one side alone."""
+    found: list[tuple[float, int]] = []
+    for place, phase in enumerate(phases):
+        rise = phase.figures.get(Figure.RISE)
+        if rise is not None and not rise.is_alike:
+            sides = [median(side or (0,)) for side in (rise.before, rise.after)]
+            found.append((abs(sides[1] - sides[0]), place))
+    return {place for _, place in sorted(found, reverse=True)[:MAX_HIGH]}
 
 
 _View = dict[int, tuple[int, int]]  # bytes before and after, by node

@@ -149,7 +149,8 @@ def view(
 
 def _figure(change: Change, match: Match = Match.SAME) -> FigureView:
     delta = sentences.difference(change, match)
-    tone = "unknown" if delta is None else "flat" if change.is_alike else ""
+    is_flat = change.is_alike or change.figure is Figure.DURATION  # which is no memory
+    tone = "unknown" if delta is None else "flat" if is_flat else ""
     return FigureView(
         name=change.figure.name.lower(),
         before=sentences.value_text(change.figure, sentences.before_of(change)),

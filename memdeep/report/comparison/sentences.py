@@ -176,13 +176,17 @@ def _named_line(lines: tuple[LineChange, ...], change: Change) -> LineAt | None:
 
 
 def _said(key: str, change: Change, language: Language, name: str = "") -> str:
-    delta = change.delta or 0
+    delta, sides = change.delta or 0, [before_of(change) or 0, after_of(change) or 0]
+    is_more = delta > 0
+    if change.figure is Figure.GROWTH and max(sides) <= 0:  # it frees more than it keeps
+        key, is_more, sides = "compare.freed", not is_more, [-size for size in sides]
+    before, after = (value_text(change.figure, size) for size in sides)
     return language.say(
-        f"{key}_{'more' if delta > 0 else 'less'}",
+        f"{key}_{'more' if is_more else 'less'}",
         name=name,
         size_bytes=round(abs(delta)),
-        before=value_text(change.figure, before_of(change)),
-        after=value_text(change.figure, after_of(change)),
+        before=before,
+        after=after,
     )
 
 
