@@ -60,8 +60,8 @@ class MergedStacks:
     Node REST is the parent of none. ``times`` are the laps of a recursion that a node stands for.
     ``peak`` is the heap at its highest in the run; ``kept`` has for each phase of the comparison
     what was allocated in it and alive at its end, ``high`` what was alive at its peak, for those
-    whose rise differs most. A view is None where a side that has the phase does not know it. ``share``
-    is the part of all bytes that was folded.
+    whose rise differs most. A view is None where a side that has the phase does not know it.
+    ``share`` is the part of all bytes that was folded.
     """
 
     frames: tuple[FramePair, ...]

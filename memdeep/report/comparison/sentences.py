@@ -39,7 +39,7 @@ def headline(comparison: Comparison, language: Language) -> str:
     for figure in (Figure.PEAK_HEAP, Figure.PEAK_RSS):
         change = comparison.figures.get(figure)
         if change is not None and change.is_known and not change.is_alike:
-            return _said(f"compare.{figure.name.lower()}", change, language)
+            return _said(change, language)
     known = [*comparison.figures.values(), *_told(comparison.phases)]
     is_known = any(change.is_known for change in known)
     return language.say("compare.alike" if is_known else "compare.unknown")
@@ -158,7 +158,7 @@ def _of_phase(comparison: Comparison, phase: PhaseChange, language: Language) ->
             size_bytes=abs(round(differences[figure])),
         )
     else:
-        text = _said(f"compare.{figure.name.lower()}", change, language, name)
+        text = _said(change, language, name)
     lines = phase.lines if figure is Figure.GROWTH else phase.peak_lines
     line = _named_line(lines, change)
     return text + ("" if line is None else language.say("compare.at_line", line=line_name(line)))
@@ -175,14 +175,15 @@ def _named_line(lines: tuple[LineChange, ...], change: Change) -> LineAt | None:
     return (line.after or line.before) if share >= MIN_LINE_SHARE else None
 
 
-def _said(key: str, change: Change, language: Language, name: str = "") -> str:
+def _said(change: Change, language: Language, name: str = "") -> str:
+    figure = change.figure.name.lower()
     delta, sides = change.delta or 0, [before_of(change) or 0, after_of(change) or 0]
     is_more = delta > 0
     if change.figure is Figure.GROWTH and max(sides) <= 0:  # it frees more than it keeps
-        key, is_more, sides = "compare.freed", not is_more, [-size for size in sides]
+        figure, is_more, sides = "freed", not is_more, [-size for size in sides]
     before, after = (value_text(change.figure, size) for size in sides)
     return language.say(
-        f"{key}_{'more' if is_more else 'less'}",
+        f"compare.{figure}_{'more' if is_more else 'less'}",
         name=name,
         size_bytes=round(abs(delta)),
         before=before,
