@@ -148,7 +148,7 @@ class Side:
 
 @frozen
 class Caution:
-    """A reason to doubt the comparison; ``values`` are put into its words, ``caution.KEY``."""
+    """A reason to doubt the comparison; ``key`` is that of its words, ``values`` are put there."""
 
     key: str
     values: Mapping[str, str]

@@ -56,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("run", "record.marks.words", "record.how", "record.program", "record.tree"),
         *("heap.choice", "heap.replay.engine"),
         *("report.terminal", "report.sentences", "report.options", "symbols.cache", "symbols.elf"),
+        *("report.comparison.text", "report.comparison.options"),
     },
 }
 # What the program's own process imports, and the leaves everything rests on: nothing of memdeep.
@@ -95,6 +96,7 @@ KNOWS: dict[str, set[str]] = {
     "symbols.demangle": {"multi_demangle"},
     "symbols.cache": {"platformdirs"},
     "report.terminal": {"rich"},
+    "report.comparison.text": {"rich"},
     "report.page.html": {"jinja2", "markupsafe"},
     "cli": {"rich"},
     "cli.settings": {"tomllib", "tomli"},
@@ -104,6 +106,7 @@ KNOWS: dict[str, set[str]] = {
 SMALL: dict[str, str] = {
     "__main__": "`python -m memdeep` looks for this name",
     "cli.open": "each command has a file",
+    "report.comparison.encoders": "the list of the formats, which import what they need",
     "cli.watch": "each command has a file",
     "report.comparison.page": "each output has a module with an `encode`",
 }

@@ -13,8 +13,7 @@ COMPLETED = "completed"
 def cautions(before: Side, after: Side) -> tuple[Caution, ...]:
     """Return what differs between the sides apart from the program, and runs that did not end well.
 
-    The words of a caution are those of ``caution.`` and its key; its values are ``before`` and
-    ``after``, or ``run`` and ``verdict``.
+    The values of a caution are ``before`` and ``after``, or ``run`` and ``verdict``.
     """
     found = []
     for key, told in _FACTS:
@@ -25,9 +24,9 @@ def cautions(before: Side, after: Side) -> tuple[Caution, ...]:
         for name, report in zip(side.names, side.reports, strict=True):
             end = report.run.exit
             if end is not None and end.verdict != COMPLETED:
-                found.append(Caution("unfinished", {"run": name, "verdict": end.verdict}))
+                found.append(Caution("caution.unfinished", {"run": name, "verdict": end.verdict}))
     if not any(report.heap.traced for side in (before, after) for report in side.reports):
-        found.append(Caution("no_heap", {}))
+        found.append(Caution("caution.no_heap", {}))
     return tuple(found)
 
 
@@ -58,12 +57,12 @@ def _focus(run: Run) -> str:
 
 
 _FACTS: Sequence[tuple[str, Callable[[Run], str | None]]] = (
-    ("program", lambda run: run.name),
-    ("python", _python),
-    ("memray", lambda run: run.memray),
-    ("mode", _mode),
-    ("limit", _limit),
-    ("focus", _focus),
+    ("caution.program", lambda run: run.name),
+    ("caution.python", _python),
+    ("caution.memray", lambda run: run.memray),
+    ("caution.mode", _mode),
+    ("caution.limit", _limit),
+    ("caution.focus", _focus),
 )
 
 
