@@ -37,7 +37,16 @@ SCRIPT_GROUPS = (
     "workers",
 )
 # And those that the scripts of the page of a comparison use.
-COMPARISON_GROUPS = ("checkpoint", "compare", "count", "flame", "page", "phases", "timeline")
+COMPARISON_GROUPS = (
+    "checkpoint",
+    "compare",
+    "count",
+    "diff",
+    "flame",
+    "page",
+    "phases",
+    "timeline",
+)
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

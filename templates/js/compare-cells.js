@@ -18,7 +18,7 @@
     return format.bytes(value);
   }
 
-  // The difference with its sign, and its share, as memdeep/report/comparison/sentences.py has it.
+  // The difference with its sign, and its share, as memdeep/report/comparison/wording.py has it.
   function changeText(column, { before, after, delta, isAlike }) {
     if (!isKnown(delta)) return format.bytes(null);
     if (isAlike) return ALIKE;
@@ -65,7 +65,7 @@
 
     function noteOf(row) {
       const match = rows.match[row];
-      return match === 'same' || rows.members[row] > 0 ? '' : say('compare.match_' + match, { name: oldName(row) });
+      return match === 'same' || rows.members[row] > 0 ? '' : say('diff.match_' + match, { name: oldName(row) });
     }
 
     function name({ phase, level, isParent, isOpen }) {

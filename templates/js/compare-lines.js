@@ -36,7 +36,7 @@
     function row({ match, isAlike, bytes, before, after }) {
       const cell = element('th');
       cell.scope = 'row';
-      if (match !== 'same') cell.append(element('span', 'match-note', say('compare.match_' + match, { name: '' })));
+      if (match !== 'same') cell.append(element('span', 'match-note', match === 'edited' ? say('compare.edited') : say('diff.match_' + match, { name: '' })));
       const isEdited = before !== null && after !== null && before.text !== after.text;
       const isShifted = before !== null && after !== null && !isEdited && before.place !== after.place;
       if (before !== null && (after === null || isEdited)) cell.append(side(before, 'line-old'));

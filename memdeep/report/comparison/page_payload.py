@@ -6,13 +6,14 @@ A block is JSON in columns, as on the page of one run; each text is in it once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 
 from memdeep.analysis.compare.stacks import BothBytes, FramePair, MergedStacks
+from memdeep.analysis.compare.telling import difference
 from memdeep.analysis.noise import tolerance
 from memdeep.model import Frame, Report
 from memdeep.model.comparison import Comparison, Figure, LineAt, PhaseChange
-from memdeep.report.comparison.page_rows import FoldedRow
-from memdeep.report.comparison.sentences import after_of, before_of
+from memdeep.report.comparison.page_rows import FoldedRow, of_nothing
 from memdeep.report.page.payload import ORIGINS, Json, over_time, pack
 from memdeep.text.safe import plain, plain_code
 
@@ -51,7 +52,7 @@ def encode(
             "before": _side(comparison.before.report),
             "after": _side(comparison.after.report),
         },
-        "rows": _rows(comparison.phases, folded),
+        "rows": _rows(comparison, folded),
         "noise": {"share": noise.share, "least": noise.least},
         "folded": stacks.share,
         "strings": list(strings.places),
@@ -140,8 +141,9 @@ def _side(report: Report) -> Json:
     }
 
 
-def _rows(phases: Sequence[PhaseChange], folded: Sequence[FoldedRow]) -> Json:
+def _rows(comparison: Comparison, folded: Sequence[FoldedRow]) -> Json:
     """Return a column for each thing the table shows; the folding rows come behind the phases."""
+    phases = comparison.phases
     folding = {
         member: len(phases) + number for number, row in enumerate(folded) for member in row.members
     }
@@ -156,25 +158,35 @@ def _rows(phases: Sequence[PhaseChange], folded: Sequence[FoldedRow]) -> Json:
         "pattern": [*(folding.get(place, NONE) for place in range(len(phases))), *empty],
         "members": [*(0 for _ in phases), *(len(row.members) for row in folded)],
         "figures": {
-            figure.name.lower(): _figure(phases, figure)
+            figure.name.lower(): _figure(comparison, figure)
             for figure in COLUMNS
             if any(figure in phase.figures for phase in phases)
         },
     }
 
 
-def _figure(phases: Sequence[PhaseChange], figure: Figure) -> Json:
-    changes = [phase.figures.get(figure) for phase in phases]
+def _figure(comparison: Comparison, figure: Figure) -> Json:
+    changes = [phase.figures.get(figure) for phase in comparison.phases]
     return {
-        "before": [None if one is None else _rounded(before_of(one)) for one in changes],
-        "after": [None if one is None else _rounded(after_of(one)) for one in changes],
-        "alike": [None if one is None else one.is_alike for one in changes],
+        "before": [None if one is None else _middle(one.before) for one in changes],
+        "after": [None if one is None else _middle(one.after) for one in changes],
+        "alike": [_is_alike(comparison, phase, figure) for phase in comparison.phases],
     }
 
 
-def _rounded(value: float | None) -> float | int | None:
-    if value is None:
+def _is_alike(comparison: Comparison, phase: PhaseChange, figure: Figure) -> bool:
+    """Tell if a figure is within the noise; what is on one side only has nothing on the other."""
+    change = phase.figures.get(figure)
+    if of_nothing(phase, figure):
+        return difference(phase, figure, is_deep=comparison.is_deep) == 0
+    return change is not None and change.is_alike
+
+
+def _middle(values: Sequence[float]) -> float | int | None:
+    """Return the median of the runs of a side."""
+    if not values:
         return None
+    value = median(values)
     return int(value) if value == int(value) else round(value, 3)
 
 
@@ -199,8 +211,8 @@ def _lines(comparison: Comparison, strings: _Strings) -> Json:
         "all": [len(lines) for lines in lists],
         "match": [line.match.value for line in told],
         "alike": [line.bytes.is_alike for line in told],
-        "bytesBefore": [_rounded(before_of(line.bytes)) for line in told],
-        "bytesAfter": [_rounded(after_of(line.bytes)) for line in told],
+        "bytesBefore": [_middle(line.bytes.before) for line in told],
+        "bytesAfter": [_middle(line.bytes.after) for line in told],
         "before": _line_columns([line.before for line in told], strings),
         "after": _line_columns([line.after for line in told], strings),
     }

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from memdeep.frozen import frozen
-from memdeep.model.comparison import PhaseChange
+from memdeep.model.comparison import Figure, Match, PhaseChange
 
 MIN_FOLDED = 2
+# What a phase that is not there has none of; a peak or a time of it would be made up.
+OF_NOTHING = (Figure.GROWTH, Figure.RISE, Figure.ALLOCATIONS)
 
 
 @frozen
@@ -18,6 +20,11 @@ class FoldedRow:
     members: tuple[int, ...]
     parent: int | None
     depth: int
+
+
+def of_nothing(phase: PhaseChange, figure: Figure) -> bool:
+    """Tell if a phase is on one side only, and has nothing of ``figure`` on the other."""
+    return phase.match in (Match.ADDED, Match.REMOVED) and figure in OF_NOTHING
 
 
 def folded_rows(phases: Sequence[PhaseChange]) -> tuple[FoldedRow, ...]:

@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from memdeep.analysis.compare.telling import FIGURES, difference, telling
 from memdeep.frozen import frozen
 from memdeep.model.comparison import (
     Change,
     Comparison,
     Figure,
     LineChange,
-    Match,
     PhaseChange,
     Side,
 )
 from memdeep.report import sentences as of_run
-from memdeep.report.comparison import sentences
+from memdeep.report.comparison import wording
 from memdeep.report.comparison.page_payload import COLUMNS
-from memdeep.report.comparison.page_rows import FoldedRow
+from memdeep.report.comparison.page_rows import FoldedRow, of_nothing
+from memdeep.report.comparison.wording import Wording
 from memdeep.report.page import layers, timeline
 from memdeep.report.page.facts import PAGE_SIZE, Fact, facts
 from memdeep.report.page.timeline import Extent, Timeline
@@ -99,7 +100,7 @@ class ComparisonPage:
     charged: LineView | None
     figures: tuple[FigureView, ...]
     cautions: tuple[Texts, ...]
-    files: tuple[tuple[str, str], ...]
+    files: tuple[Texts, ...]
     sides: tuple[SideView, ...]
     columns: tuple[str, ...]
     rows: tuple[RowView, ...]
@@ -121,41 +122,60 @@ def view(
     def say(sentence: Callable[[Language], str]) -> Texts:
         return {language.code: sentence(language) for language in languages}
 
+    words = {language.code: Wording(comparison, language) for language in languages}
+
+    def worded(sentence: Callable[[Wording], str]) -> Texts:
+        return {code: sentence(one) for code, one in words.items()}
+
     columns = [one for one in COLUMNS if any(one in row.figures for row in comparison.phases)]
     hidden = {member for row in folded for member in row.members}
     rows = [phase for place, phase in enumerate(comparison.phases) if place not in hidden]
-    telling = sorted(rows, key=partial(sentences.weight, comparison), reverse=True)[:MAX_ROWS]
-    shown = [phase for phase in rows if phase in telling] if len(rows) > MAX_ROWS else rows
-    phase = sentences.most_changed(comparison)
+    largest = sorted(rows, key=partial(_weight, comparison), reverse=True)[:MAX_ROWS]
+    shown = [phase for phase in rows if phase in largest] if len(rows) > MAX_ROWS else rows
+    told = next(iter(telling(comparison)), None)
     before, after = comparison.before, comparison.after
     return ComparisonPage(
         title=f"{before.name} → {after.name} · memdeep",
         names=(before.name, after.name),
         runs=(len(before.reports), len(after.reports)),
-        headline=say(partial(sentences.headline, comparison)),
-        row=-1 if phase is None else comparison.phases.index(phase),
-        charged=None if phase is None or not phase.lines else _line(phase.lines[0]),
+        headline=worded(Wording.answer),
+        row=-1 if told is None else told.phase,
+        charged=None if told is None or told.line is None else _line(told.line),
         figures=tuple(_figure(change) for change in comparison.figures.values()),
-        cautions=tuple(say(partial(sentences.caution, one)) for one in comparison.cautions),
-        files=tuple(comparison.files.items()),
+        cautions=_turned({code: one.cautions() for code, one in words.items()}),
+        files=_turned({code: one.files() for code, one in words.items()}),
         sides=_sides(comparison, say),
         columns=tuple(column.name.lower() for column in columns),
-        rows=tuple(_row(comparison, phase, columns, say) for phase in shown),
+        rows=tuple(_row(comparison, phase, columns, worded) for phase in shown),
         hidden_rows=len(comparison.phases) - len(shown),
         facts=_facts(comparison, languages),
         blocks=blocks,
     )
 
 
-def _figure(change: Change, match: Match = Match.SAME) -> FigureView:
-    delta = sentences.difference(change, match)
-    is_flat = change.is_alike or change.figure is Figure.DURATION  # which is no memory
+def _weight(comparison: Comparison, phase: PhaseChange) -> float:
+    """Return the largest difference of what is told of a phase."""
+    deltas = [difference(phase, one, is_deep=comparison.is_deep) for one in FIGURES]
+    return max(abs(delta or 0) for delta in deltas)
+
+
+def _turned(lists: Mapping[str, Sequence[str]]) -> tuple[Texts, ...]:
+    """Return sentences of all languages one by one."""
+    rows = zip(*lists.values(), strict=True)
+    return tuple(dict(zip(lists, row, strict=True)) for row in rows)
+
+
+def _figure(change: Change, told: str | None = None, delta: float | None = None) -> FigureView:
+    """Return a figure; ``told`` is its difference, ``delta``, where that follows from more."""
+    if told is None:
+        told, delta = wording.figure_change(change), change.delta
+    is_flat = told == wording.ALIKE or change.figure is Figure.DURATION  # which is no memory
     tone = "unknown" if delta is None else "flat" if is_flat else ""
     return FigureView(
         name=change.figure.name.lower(),
-        before=sentences.value_text(change.figure, sentences.before_of(change)),
-        after=sentences.value_text(change.figure, sentences.after_of(change)),
-        change=sentences.change_text(change, match),
+        before=wording.middle(change.figure, change.before),
+        after=wording.middle(change.figure, change.after),
+        change=told,
         tone=tone or ("up" if (delta or 0) > 0 else "down"),
     )
 
@@ -163,11 +183,11 @@ def _figure(change: Change, match: Match = Match.SAME) -> FigureView:
 def _line(line: LineChange) -> LineView:
     was, now = line.before, line.after
     return LineView(
-        before=None if was is None else sentences.line_name(was),
-        after=None if now is None else sentences.line_name(now),
+        before=None if was is None else wording.place(was),
+        after=None if now is None else wording.place(now),
         before_text=None if was is None else was.text,
         after_text=None if now is None else now.text,
-        figure=_figure(line.bytes, line.match),
+        figure=_figure(line.bytes),
     )
 
 
@@ -206,18 +226,26 @@ def _heading(name: str, side: Side, language: Language) -> str:
 
 
 def _row(
-    comparison: Comparison, phase: PhaseChange, columns: Sequence[Figure], say: Say
+    comparison: Comparison,
+    phase: PhaseChange,
+    columns: Sequence[Figure],
+    worded: Callable[[Callable[[Wording], str]], Texts],
 ) -> RowView:
-    changes = [phase.figures.get(column) for column in columns]
-    note = say(partial(sentences.match_note, comparison, phase))
+    note = worded(lambda words: words.note(phase))
     return RowView(
-        name=say(partial(sentences.phase_name, comparison, phase)),
+        name=worded(lambda words: words.name(phase)),
         note=note if any(note.values()) else None,
         depth=phase.depth,
-        figures=tuple(
-            None if change is None else _figure(change, phase.match) for change in changes
-        ),
+        figures=tuple(_of_phase(comparison, phase, figure) for figure in columns),
     )
+
+
+def _of_phase(comparison: Comparison, phase: PhaseChange, figure: Figure) -> FigureView | None:
+    change = phase.figures.get(figure)
+    if change is None or not of_nothing(phase, figure):
+        return None if change is None else _figure(change)
+    told = wording.phase_change(comparison, phase, figure)
+    return _figure(change, told, difference(phase, figure, is_deep=comparison.is_deep))
 
 
 def _facts(comparison: Comparison, languages: Sequence[Language]) -> tuple[FactPair, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from comparisons import ByName, compared, job
+from comparisons import compared, job
 from factories import (
     MB,
     analysed,
@@ -23,12 +23,13 @@ from hypothesis import strategies as st
 from properties import examples
 
 from memdeep.analysis.compare import stacks
+from memdeep.analysis.compare.lines import match_lines
 from memdeep.analysis.compare.stacks import BothBytes, MergedStacks, merged
 from memdeep.model import Report
 
 
 def of(before: Report, after: Report) -> MergedStacks:
-    return merged(compared(before, after), ByName(before, after))
+    return merged(compared(before, after), match_lines(before, after))
 
 
 def stack_names(found: MergedStacks, node: int) -> tuple[str, ...]:
@@ -86,7 +87,7 @@ def test_what_a_side_does_not_know_is_not_shown() -> None:
 @examples(60)
 def test_each_side_keeps_all_of_its_bytes(before: Report, after: Report) -> None:
     comparison = compared(before, after)
-    found = merged(comparison, ByName(before, after))
+    found = merged(comparison, match_lines(before, after))
     for row, view in zip(comparison.phases, found.kept, strict=True):
         for side, (report, place) in enumerate(((before, row.before), (after, row.after))):
             heap = None if place is None else report.phases[place].heap
