@@ -20,7 +20,11 @@ def encode(comparison: Comparison, options: ReportOptions = DEFAULTS) -> Iterato
     """Return the page of ``comparison``, as UTF-8 in one piece."""
     lines = match_lines(comparison.before.report, comparison.after.report)
     folded = folded_rows(comparison.phases)
-    blocks = page_payload.encode(comparison, merged(comparison, lines), folded)
+    with_source = options.source is not False  # lines were found again by their texts all the same
+    stacks = merged(comparison, lines)
+    blocks = page_payload.encode(comparison, stacks, folded, with_source=with_source)
     languages = chosen(options.lang)
     shown = page_view.view(comparison, folded, blocks, languages)
+    if not with_source:
+        shown = page_view.without_source(shown)
     return iter([html.render(shown, languages, options.cache, TEMPLATE, COMPARISON_GROUPS)])

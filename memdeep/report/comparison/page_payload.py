@@ -32,10 +32,17 @@ COLUMNS = (
 
 
 def encode(
-    comparison: Comparison, stacks: MergedStacks, folded: Sequence[FoldedRow]
+    comparison: Comparison,
+    stacks: MergedStacks,
+    folded: Sequence[FoldedRow],
+    *,
+    with_source: bool,
 ) -> Mapping[str, str]:
-    """Return the blocks by name, each as base64 of gzip of JSON."""
-    strings = _Strings()
+    """Return the blocks by name, each as base64 of gzip of JSON; ``with_source`` has lines' texts.
+
+    ``folded`` are the rows that fold phases.
+    """
+    strings = _Strings(with_source=with_source)
     views = [stacks.peak, *stacks.kept, *stacks.high]
     blocks = {
         "views": _views(views),
@@ -61,10 +68,11 @@ def encode(
 
 
 class _Strings:
-    """The places of texts in the page."""
+    """The places of texts in the page; those of source lines may be left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_source: bool) -> None:
         self.places: dict[str, int] = {}
+        self._with_source = with_source
 
     def place(self, text: str) -> int:
         """Return the place of ``text``, made plain."""
@@ -72,7 +80,7 @@ class _Strings:
 
     def code(self, text: str | None) -> int:
         """Return the place of a source line, or NONE."""
-        if text is None:
+        if text is None or not self._with_source:
             return NONE
         return self.places.setdefault(plain_code(text), len(self.places))
 

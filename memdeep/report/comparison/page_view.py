@@ -6,6 +6,7 @@ Figures are text already, sentences are in every language of the page.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from memdeep.analysis.compare.telling import FIGURES, difference, telling
@@ -151,6 +152,13 @@ def view(
         facts=_facts(comparison, languages),
         blocks=blocks,
     )
+
+
+def without_source(page: ComparisonPage) -> ComparisonPage:
+    """Return the page without the texts of lines."""
+    line = page.charged
+    bare = None if line is None else replace(line, before_text=None, after_text=None)
+    return replace(page, charged=bare)
 
 
 def _weight(comparison: Comparison, phase: PhaseChange) -> float:

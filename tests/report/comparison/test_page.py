@@ -193,6 +193,18 @@ def test_runs_without_a_heap_have_a_page() -> None:
     assert "<h1" in render(compared(report(), report()))
 
 
+def test_no_source_line_is_shown_where_none_is_wished() -> None:
+    comparison = plain()
+    assert "rows.append" in render(comparison)
+    bare = b"".join(page.encode(comparison, ReportOptions(source=False))).decode("utf-8")
+    assert "rows.append" not in bare
+    for block in Elements(bare).blocks.values():
+        if not block.startswith("{"):
+            assert "rows.append" not in str(payload.unpack(block))
+    whole = Elements(render(comparison)).blocks["lines"], Elements(bare).blocks["lines"]
+    assert len({str(payload.unpack(block)["bytesAfter"]) for block in whole}) == 1
+
+
 def test_the_same_comparison_is_the_same_page() -> None:
     assert render(plain()) == render(plain())
 
