@@ -48,15 +48,23 @@
     return { before, after, delta: differenceOf(column, { before, after }, rows.match[row]), isAlike: columns.alike[row] };
   }
 
+  // Both sides; where there is little room, a unit that both have stands once.
+  function sidesElement(column, { before, after }) {
+    const [was, now] = [before, after].map((value) => valueText(column, value).split(' '));
+    const isShared = was.length === 2 && was[1] === now[1];
+    const made = element('span', 'sides', was[0]);
+    if (was.length > 1) made.append(element('span', isShared ? 'shared-unit' : '', ' ' + was.slice(1).join(' ')));
+    made.append(' → ' + now.join(' '));
+    made.title = made.textContent;
+    return made;
+  }
+
   // The change, and beneath it both sides.
   function figureElements(column, figure) {
-    const { before, after } = figure;
     const [text, share = ''] = [changeText(column, figure)].flat();
     const change = element('span', 'change tone-' + toneOf(column, figure), text, element('span', 'change-share', share));
     if (figure.isAlike) change.title = say('compare.is_alike_meaning');
-    const sides = element('span', 'sides', valueText(column, before) + ' → ' + valueText(column, after));
-    sides.title = sides.textContent;
-    return [change, sides];
+    return [change, sidesElement(column, figure)];
   }
 
   function create({ rows, nameOf, oldName }) {
