@@ -38,13 +38,17 @@ ALIKE_FACTS = ("page", "in_memray", "capture")  # of one run alone
 
 @frozen
 class FigureView:
-    """A figure on both sides; ``tone`` is ``up``, ``down``, ``flat`` or ``unknown``."""
+    """A figure on both sides; ``tone`` is ``up``, ``down``, ``flat`` or ``unknown``.
+
+    ``ranges`` are those of several runs a side, empty where each has one.
+    """
 
     name: str
     before: str
     after: str
     change: str
     tone: str
+    ranges: str
 
 
 @frozen
@@ -179,12 +183,16 @@ def _figure(change: Change, told: str | None = None, delta: float | None = None)
         told, delta = wording.figure_change(change), change.delta
     is_flat = told == wording.ALIKE or change.figure is Figure.DURATION  # which is no memory
     tone = "unknown" if delta is None else "flat" if is_flat else ""
+    sides = [wording.middle(change.figure, values) for values in (change.before, change.after)]
+    spreads = [wording.spread(change.figure, values) for values in (change.before, change.after)]
+    ranges = [spread or side for spread, side in zip(spreads, sides, strict=True)]
     return FigureView(
         name=change.figure.name.lower(),
-        before=wording.middle(change.figure, change.before),
-        after=wording.middle(change.figure, change.after),
+        before=sides[0],
+        after=sides[1],
         change=told,
         tone=tone or ("up" if (delta or 0) > 0 else "down"),
+        ranges=" → ".join(ranges) if any(spreads) else "",
     )
 
 

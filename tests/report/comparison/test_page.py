@@ -29,6 +29,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 
+from memdeep.analysis.compare.compare import compare
 from memdeep.model import Exit, Mode
 from memdeep.model.comparison import Comparison, Figure, PhaseChange
 from memdeep.report.comparison import page
@@ -163,6 +164,16 @@ def test_a_peak_that_was_not_there_is_not_made_up() -> None:
     (new,) = (row for row, match in enumerate(rows["match"]) if match == "added")
     for figure in rows["figures"].values():
         assert figure["before"][new] is None
+
+
+def test_several_runs_a_side_are_told_by_their_medians_and_ranges() -> None:
+    sides = [
+        [(f"{name} {n}", job({"load": size + n})) for n in range(3)]
+        for name, size in (("old", 20), ("new", 60))
+    ]
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", render(compare(*sides), "en")))
+    assert "median of 3 runs → median of 3 runs" in text
+    assert "21.0 MB → 61.0 MB +40.0 MB +190 % 20.0 MB … 22.0 MB → 60.0 MB … 62.0 MB" in text
 
 
 def test_identical_runs_have_one_folded_row() -> None:
