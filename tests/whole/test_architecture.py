@@ -110,6 +110,7 @@ KNOWS: dict[str, set[str]] = {
 # Why a module that one other imports, or none, may have fewer lines than the floor.
 SMALL: dict[str, str] = {
     "__main__": "`python -m memdeep` looks for this name",
+    "report.comparison.page": "each output has a module with an `encode`",
     "cli.open": "each command has a file",
     "report.comparison.encoders": "the list of the formats, which import what they need",
     "cli.watch": "each command has a file",
