@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("run", "record.marks.words", "record.how", "record.program", "record.tree"),
         *("heap.choice", "heap.replay.engine"),
         *("report.terminal", "report.sentences", "report.options", "symbols.cache", "symbols.elf"),
+        *("report.comparison.text", "report.comparison.options"),
         "report.exports.formats",  # names of formats, of which it imports none
     },
 }
@@ -98,6 +99,7 @@ KNOWS: dict[str, set[str]] = {
     "symbols.demangle": {"multi_demangle"},
     "symbols.cache": {"platformdirs"},
     "report.terminal": {"rich"},
+    "report.comparison.text": {"rich"},
     "report.page.html": {"jinja2", "markupsafe"},
     "report.exports.parquet": {"pyarrow"},  # an extra
     "results": {"pandas", "pyarrow"},  # for type checkers; `objects.tables` imports them by name
@@ -108,7 +110,9 @@ KNOWS: dict[str, set[str]] = {
 # Why a module that one other imports, or none, may have fewer lines than the floor.
 SMALL: dict[str, str] = {
     "__main__": "`python -m memdeep` looks for this name",
+    "report.comparison.page": "each output has a module with an `encode`",
     "cli.open": "each command has a file",
+    "report.comparison.encoders": "the list of the formats, which import what they need",
     "cli.watch": "each command has a file",
     "report.exports.parquet": "each format has a file",
 }
