@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memdeep.cli import help
-from memdeep.cli.options import BY_NAME, OF_REPORTS, OPTIONS, Option, problem
+from memdeep.cli.options import BY_NAME, OF_REPORTS, OPTIONS, Option, Place, problem
 from memdeep.errors import EXIT_USAGE
 from memdeep.report.exports import formats
 
@@ -17,15 +17,21 @@ if TYPE_CHECKING:
 
 NEWEST = "default: the newest run in memdeep-runs"
 SHELLS = ("bash", "zsh", "fish")
+FORMATS = ("text", "markdown", "json", "html")  # of a comparison
+OF_DIFF = tuple(option for option in OPTIONS if Place.REPORT in option.places)
 OF_EXPORTS = tuple(BY_NAME[name] for name in ("source", "redact-args", "quiet"))
 
 
 class Parser(argparse.ArgumentParser):
     """A parser of one command; a wrong word gets the usage, and the option that was meant."""
 
-    def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """Parse ``words``; ends the process if there is something wrong with one."""
-        parsed, unknown = self.parse_known_args(words)
+    def parse(self, words: Sequence[str], *, mixed: bool = False) -> argparse.Namespace:
+        """Parse ``words``; ends the process if there is something wrong with one.
+
+        With ``mixed``, several operands may stand apart, with options between them.
+        """
+        parse = self.parse_known_intermixed_args if mixed else self.parse_known_args
+        parsed, unknown = parse(words)
         if unknown:
             word = unknown[0].partition("=")[0]
             kind = "option" if word.startswith("-") else "argument"
@@ -76,6 +82,31 @@ def _of_report(made: Parser) -> None:
     made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR|CAPTURE", help=NEWEST)
     made.add_argument("-o", "--output", type=Path, metavar="DIR", help="write the reports there")
     add(made, OF_REPORTS)
+
+
+def _of_diff(made: Parser) -> None:
+    made.add_argument("runs", type=Path, nargs="*", metavar="RUN_DIR|CAPTURE", help="two runs")
+    for side in ("before", "after"):
+        made.add_argument(
+            f"--{side}",
+            type=Path,
+            nargs="+",
+            metavar="RUN",
+            help=f"the run, or several, {side} the change",
+        )
+    made.add_argument(
+        "--format", choices=FORMATS, default=FORMATS[0], help=f"(default: {FORMATS[0]})"
+    )
+    made.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there")
+    made.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        metavar="FIGURE[:LIMIT]",
+        help="end with 1 if this is more than before by more than LIMIT (repeatable)",
+    )
+    made.add_argument("--all", action="store_true", help="list the phases that are alike, too")
+    add(made, OF_DIFF)
 
 
 def _of_one_run(made: Parser) -> None:
@@ -135,6 +166,7 @@ def _of_completion(made: Parser) -> None:
 _OWN: dict[str, Callable[[Parser], None]] = {
     "run": _of_run,
     "report": _of_report,
+    "diff": _of_diff,
     "open": _of_one_run,
     "runs": _of_runs,
     "watch": _of_one_run,

@@ -12,7 +12,7 @@ from memdeep.cli import arguments, help
 from memdeep.rundir.directory import DEFAULT_PARENT
 
 OWN = {"--help": "show the commands", "--version": "show the version"}
-TAKES_RUN = ("report", "export", "open", "watch")  # commands with a run directory behind them
+TAKES_RUN = ("report", "diff", "export", "open", "watch")  # commands with a run behind them
 WORDS = {"completion": arguments.SHELLS, "help": tuple(help.COMMANDS)}  # others, with these
 
 _BASH = """\
@@ -118,7 +118,7 @@ def zsh() -> str:
         if command == "run":
             specs += ["'(-)1:program:_files -g \"*.py\"'", "'*::argument:_files'"]
         elif command in TAKES_RUN:
-            specs.append("'1:run:_files'")
+            specs.append("'*:run:_files'" if command == "diff" else "'1:run:_files'")
         elif command in WORDS:
             specs.append(f"'1:word:({' '.join(WORDS[command])})'")
         options.append(f"        {command})")

@@ -12,6 +12,7 @@ DESCRIPTION = "Which line, in which phase, made this Python program's memory exp
 COMMANDS = {
     "run": "run a program and report which line made its memory grow",
     "report": "make the report of a run again, or of a plain memray capture",
+    "diff": "compare two runs: what keeps more or less than before, and where",
     "export": "write a run for pprof, Firefox, speedscope, Perfetto, a table …",
     "open": "open the page of a run in the browser",
     "runs": "list the runs in memdeep-runs, or remove some",
@@ -28,6 +29,7 @@ USAGE = "usage: memdeep [-h] [-V] COMMAND ..."
 OPERANDS = {
     "run": "[OPTIONS] (script.py | - | -m MODULE | -c CODE) [ARGS...]",
     "report": "[OPTIONS] [RUN_DIR | CAPTURE]",
+    "diff": "[OPTIONS] (BEFORE AFTER | --before RUN... --after RUN...)",
     "export": "[OPTIONS] [RUN_DIR | CAPTURE]",
     "open": "[RUN_DIR]",
     "runs": "[--rm RUN_DIR]... [--keep N] [DIR]",
@@ -43,6 +45,7 @@ examples:
   memdeep run backtest.py       run it; then read the verdict, or open the page
   memdeep watch                 follow it from another terminal
   memdeep report                make the newest run's report again
+  memdeep diff BEFORE AFTER     compare two runs
   memdeep runs --keep 5         remove all runs but the five newest
 
 `memdeep COMMAND --help` says more."""
@@ -70,6 +73,24 @@ examples:
 
 exit status: 0 written, 65 the capture is damaged or foreign, 66 it is not
 there, 125 the output cannot be written.""",
+    "diff": """\
+examples:
+  memdeep diff memdeep-runs/old memdeep-runs/new
+  memdeep diff old new --format markdown -o comment.md
+  memdeep diff old new --fail-on peak-heap:5% --fail-on growth:4MB
+  memdeep diff --before old1 old2 old3 --after new1 new2 new3
+
+Of several runs a side the one with the median peak stands for it, and its
+phases and lines are shown. Figures are medians of all.
+
+FIGURE is peak-heap, peak-rss, growth, rise, allocations or line (of runs with
+--deep only). LIMIT is how much more than before it may be: a share (5%), a
+size (4MB) or, of allocations, a number; without it, anything beyond the noise.
+Of phases and lines the worst counts. What is within the noise never fails.
+
+exit status: 0 alike or shown, 1 over a limit of --fail-on, or that figure is
+not known, 2 the options are wrong, 65 a run is damaged or foreign, 66 it is
+not there, 125 the output cannot be written.""",
     "export": """\
 examples:
   memdeep export -o kept.speedscope.json       the name tells the format

@@ -1,0 +1,493 @@
+"""Loads the recording of a run: its facts, and the means to read its heap once phases are known."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import field, replace
+from pathlib import Path
+
+from memdeep.errors import EXIT_NO_INPUT, CaptureError
+from memdeep.frozen import frozen
+from memdeep.heap import native_names
+from memdeep.heap.choice import reader_of, reason_for_memray
+from memdeep.heap.family import Moment, join_family
+from memdeep.heap.native_names import RunSymbols
+from memdeep.heap.origins import Origins
+from memdeep.heap.parts import HeapPart, Part, damage_of, join
+from memdeep.heap.reader import CaptureReader
+from memdeep.heap.split import Fork, with_split_off
+from memdeep.heap.stacks import StackTreeBuilder
+from memdeep.heap.tracemalloc import read_snapshots
+from memdeep.loading import checkpoints, consistency
+from memdeep.loading.children import Axis, Child, find_children, not_known, up_to, with_cuts
+from memdeep.loading.ending import exit_of, limit_of, read_stack_dumps
+from memdeep.loading.journal import read_journal
+from memdeep.loading.missed import missed
+from memdeep.loading.own_runs import shared_symbols
+from memdeep.loading.processes import Outside, highest_sum, moments, read_processes
+from memdeep.loading.split import find_split, with_pages
+from memdeep.loading.traced import Traced, align_parts, lost
+from memdeep.model import (
+    CaptureFile,
+    Checkpoint,
+    Exit,
+    Heap,
+    Mode,
+    Process,
+    Run,
+    Sample,
+    Stretch,
+)
+from memdeep.model.statement import Problem
+from memdeep.model.sums import sum_of_known
+from memdeep.record.how import MEMRAY, TRACEMALLOC
+from memdeep.rundir import journal
+from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.files import read_if_there, read_regular
+from memdeep.rundir.journal import Event
+from memdeep.rundir.long_file import read_lines
+from memdeep.rundir.mappings import Reading
+from memdeep.rundir.mappings import decode as decode_mappings
+from memdeep.rundir.meta import Meta, decode_meta
+from memdeep.rundir.samples import ProcessSample, decode_samples, tree_bytes
+from memdeep.sources import store as source_store
+from memdeep.sources.lines import Sources
+from memdeep.symbols import store as symbol_store
+
+MAX_META_BYTES = 1 << 24
+MAX_MAPPINGS_BYTES = 1 << 28
+MAX_SAMPLES = 2_000_000  # a day of one process
+MAX_PROBLEMS = 100
+MAX_MOMENTS = 50  # at which the heap of all processes is added up: each keeps its stacks
+
+
+@frozen
+class Recording:
+    """A run, and all that is needed to read its heap.
+
+    ``parts`` are its captures by memray, each with one of ``readers``; ``snapshots`` is the file of
+    the tracemalloc backend, and ``places`` the checkpoint of each sequence number in it.
+    ``start_ms`` is the start of the run since the epoch. ``sources`` are lines that were stored
+    with the run. ``is_capture`` is True for one capture without a run directory. ``children`` are
+    the captures of the processes that the program started; ``moments`` are those at which these
+    held most, ``forks`` are those of them that split off pages. What was allocated after
+    ``until_s`` is not counted. ``own_recordings`` are those of the processes (indices) that set
+    checkpoints themselves.
+    """
+
+    run: Run
+    parts: tuple[Part, ...]
+    start_ms: int
+    origins: Origins
+    snapshots: Path | None = None
+    places: Mapping[int, int] = field(default_factory=dict)
+    readers: Mapping[Path, CaptureReader] = field(default_factory=dict)
+    sources: Sources = field(default_factory=lambda: Sources({}))
+    is_capture: bool = False
+    children: tuple[Child, ...] = ()
+    moments: tuple[Moment, ...] = ()
+    forks: tuple[Fork, ...] = ()
+    until_s: float = math.inf
+    own_recordings: Mapping[int, Recording] = field(default_factory=dict)
+
+    def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
+        """Read the heap of all processes, with a peak for each group of stretches.
+
+        A capture that cannot be read costs a run its part of the heap; raises CaptureError if it is
+        all there is.
+        """
+        builder = StackTreeBuilder(self.origins)
+        heaps: list[HeapPart] = []
+        problems: list[Problem] = []
+        if self.snapshots is not None:
+            on_step("Reading the snapshots")
+            try:
+                read = read_snapshots(self.snapshots, self.places, groups, builder)
+            except CaptureError as error:
+                problems.append(lost(error))
+            else:
+                heaps += [] if read is None else [read]
+        for part in self.parts:
+            reader = self.readers[part.capture]
+            try:
+                read_part = reader.read_part(part, groups, builder, self.start_ms, on_step)
+                heaps.append(up_to(read_part, self.until_s))
+            except CaptureError as error:
+                if self.is_capture:
+                    raise
+                problems.append(lost(error))
+        problems += [problem for heap in heaps for problem in damage_of(heap)]
+        problems += missed(heaps, self.run.checkpoints)
+        children = []
+        for child in self.children:
+            pid = self.run.processes[child.process].pid
+            try:
+                read_child = child.read(builder, lambda step: None)
+            except CaptureError as error:
+                problems.append(not_known(error.message, pid))
+                continue
+            if read_child.part.damage is None:
+                children.append(read_child)
+            else:
+                problems += [not_known(said, pid) for said in damage_of(read_child.part)]
+        own = join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
+        at_moments = {number: alive for heap in heaps for number, alive in heap.at_moments.items()}
+        of_all = join_family(own, at_moments, children, groups, self.moments)
+        heaps += [child.part for child in children]
+        in_ranges = {number: found for heap in heaps for number, found in heap.in_ranges.items()}
+        return with_split_off(of_all, self.forks, in_ranges)
+
+
+def load_run(run_dir: RunDirectory) -> Recording:
+    """Load a run directory; nothing in it is changed. Raises CaptureError.
+
+    Files that are damaged, missing or of another run are left out, with a sentence on each.
+    """
+    meta = read_meta(run_dir)
+    read = read_journal(run_dir.journal)
+    events = read.events
+    start = start_of(run_dir, events)
+    outside, outside_problems = seen_outside(run_dir, meta, start)
+    samples, offset_s = outside.samples, outside.offset_s
+    if meta.has_outlived:
+        events = tuple(event for event in events if event.time_us / 1e6 <= outside.end_s)
+    end = next((event for event in events if event.kind == journal.EXIT), None)
+    traced = _traced(run_dir, events, start, meta)
+    captures = _choose(run_dir, traced)
+    points = checkpoints.join(
+        start,
+        traced.ordered,
+        end,
+        end_s=_end_s(meta, samples) - offset_s,
+        last_seen=_last_seen(samples, start.pid, offset_s),
+    )
+    if end is None and _was_replaced(meta):
+        points = checkpoints.without_rss_at_end(points)
+    start_ms = start.epoch_ns // 1_000_000
+    sources, sources_problem = source_store.read(run_dir.sources, meta.started)
+    until_s = start_ms / 1000 + points[-1].time_s
+    has_native = meta.native and bool(captures.parts)
+    directories = directories_of(meta)
+    names, names_problem = (
+        _read_names(run_dir, until_s, directories) if has_native else (None, None)
+    )
+    origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package, meta.own_paths)
+    dumps, dumps_problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
+    problems = [
+        *(*read.problems, *outside_problems, *traced.problems, *captures.problems),
+        *(sources_problem, names_problem),
+        *[event.label for event in events if event.kind == journal.PROBLEM][:MAX_PROBLEMS],
+        dumps_problem,
+    ]
+    processes, births_problems = read_processes(run_dir, [start, *events], outside, origins)
+    times_s = [point.time_s for point in points]
+    is_family = any(process.is_traced for process in processes)
+    heaviest = moments(processes, times_s, MAX_MOMENTS) if is_family else []
+    split = find_split(run_dir, processes, start, times_s, len(heaviest))
+    processes = with_pages(processes, split.forks)
+    children, children_problems = find_children(
+        run_dir,
+        processes,
+        Axis(start, times_s, heaviest, split.questions, frozenset(filter(None, problems))),
+        names,
+    )
+    problems += births_problems + children_problems + [*split.problems]
+    run = replace(
+        _run(meta, exit_of(meta, end, origins), points, _rss_curve(samples, points, offset_s)),
+        processes=processes if meta.processes or len(processes) > 1 else (),
+        peak_rss_bytes=_peak_rss(samples, points, offset_s),
+        peak_pss_bytes=meta.peak_pss_bytes
+        if meta.peak_pss_bytes is not None or len(processes) < 2
+        else highest_sum(processes),
+        captures=capture_files([part.capture for part in captures.parts]),
+        stack_dumps=dumps,
+        problems=tuple(dict.fromkeys((*meta.notes, *filter(None, problems)))),  # some are in both
+    )
+    places = _places(traced.ordered, end)
+    readings = _readings(run_dir, places) if captures.parts else {}
+    return Recording(
+        run=run,
+        parts=tuple(
+            with_cuts(
+                replace(part, threads=[point.thread for point in points]),
+                start_ms,
+                heaviest,
+                split.questions.get(0, ()),
+                outside.end_s if meta.has_outlived else None,
+            )
+            for part in captures.parts
+        ),
+        start_ms=start_ms,
+        origins=origins,
+        snapshots=run_dir.snapshots if meta.backend == TRACEMALLOC else None,
+        places=places,
+        sources=sources,
+        readers=captures.readers(names, readings),
+        children=children,
+        own_recordings=_own_recordings(run_dir, processes),
+        moments=tuple(heaviest),
+        forks=split.forks,
+        until_s=outside.end_s if meta.has_outlived else math.inf,
+    )
+
+
+def _own_recordings(run_dir: RunDirectory, processes: Sequence[Process]) -> dict[int, Recording]:
+    """Load the recordings of the processes that set checkpoints, as far as they can be read."""
+    found = {}
+    for place, process in enumerate(processes):
+        if process.directory is None:
+            continue
+        own = RunDirectory(run_dir.path / process.directory)
+        with suppress(CaptureError):
+            events = read_journal(own.journal).events
+            if any(event.kind in journal.CHECKPOINTS for event in events):
+                found[place] = load_run(own)
+    return found
+
+
+def read_meta(run_dir: RunDirectory) -> Meta:
+    """Read the facts of a run. Raises CaptureError."""
+    return decode_meta(read_regular(run_dir.meta, MAX_META_BYTES), run_dir.meta)
+
+
+def start_of(run_dir: RunDirectory, events: Sequence[Event]) -> Event:
+    """Find the start of the run among ``events``. Raises CaptureError if there is none."""
+    for event in events:
+        if event.kind == journal.START:
+            return event
+    raise CaptureError(
+        f"Nothing was recorded in {run_dir.path}: the program ended before it began.",
+        "Run the program without memdeep to see whether it starts.",
+        EXIT_NO_INPUT,
+    )
+
+
+def seen_outside(run_dir: RunDirectory, meta: Meta, start: Event) -> tuple[Outside, list[str]]:
+    """Read what the parent saw of the run that began with ``start``, and what is wrong with it."""
+    samples, samples_problem = _read_samples(run_dir.samples, start)
+    problems = [] if samples_problem is None else [samples_problem]
+    if not consistency.is_of_run(meta, start):
+        problems.append(
+            "meta.json is of another run than the journal: how the program was started and how "
+            "it ended need not be true of what is shown."
+        )
+        return Outside(meta, samples, 0.0), problems
+    offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
+    end_s = math.inf if meta.duration_s is None else max(0.0, meta.duration_s - offset_s)
+    return Outside(meta, samples, offset_s, end_s), problems
+
+
+def _traced(run_dir: RunDirectory, events: Sequence[Event], start: Event, meta: Meta) -> Traced:
+    """Put the checkpoints in program order; only memray's tracer left captures that tell it."""
+    if meta.backend == MEMRAY:
+        return align_parts(run_dir, events, start)
+    return Traced([event for event in events if event.kind in checkpoints.KINDS])
+
+
+@frozen
+class _Captures:
+    """The captures that can be read. ``reasons`` say why memray's reader must read one.
+
+    ``changes`` gives, for each capture, the bytes to read in place of its markers.
+    """
+
+    parts: tuple[Part, ...]
+    reasons: Mapping[Path, str | None]
+    changes: Mapping[Path, Mapping[int, bytes]]
+    problems: tuple[str, ...]
+
+    def readers(
+        self, names: RunSymbols | None, readings: Mapping[int, Reading]
+    ) -> Mapping[Path, CaptureReader]:
+        """Return the readers; ``readings`` are those of the mappings, by checkpoint."""
+        return {
+            part.capture: reader_of(
+                part.capture,
+                self.reasons[part.capture],
+                self.changes[part.capture],
+                names,
+                readings,
+            )
+            for part in self.parts
+        }
+
+
+def _choose(run_dir: RunDirectory, traced: Traced) -> _Captures:
+    """Find out which reader each capture needs, and leave out those that no reader knows."""
+    reasons: dict[Path, str | None] = {}
+    problems = []
+    for part in traced.parts:
+        try:
+            reasons[part.capture] = reason_for_memray(part.capture)
+        except CaptureError as error:
+            problems.append(lost(error))
+    problems += sorted({reason for reason in reasons.values() if reason is not None})
+    return _Captures(
+        parts=tuple(part for part in traced.parts if part.capture in reasons),
+        reasons=reasons,
+        changes={
+            run_dir.capture(number): alignment.changes
+            for number, alignment in traced.alignments.items()
+        },
+        problems=tuple(problems),
+    )
+
+
+def directories_of(meta: Meta) -> tuple[str, ...]:
+    """Return the directories that a library's relative path may be relative to.
+
+    Those are the working directories that the program was seen in. One that was in another for a
+    moment was most likely where its own files are.
+    """
+    own = [path for path in meta.own_paths if os.path.isabs(path)]
+    beside = [directory for path in own for directory in (os.path.dirname(path), path)]
+    return tuple(dict.fromkeys([*meta.directories, *beside]))
+
+
+def _read_names(
+    run_dir: RunDirectory, until_s: float, directories: Sequence[str]
+) -> tuple[RunSymbols | None, str | None]:
+    """Read the stored names of native frames of the run that ended at ``until_s``."""
+    if not native_names.is_installed():
+        return None, None
+    stored, problem = symbol_store.read(shared_symbols(run_dir).symbols)
+    return RunSymbols(stored, until_s, directories), problem
+
+
+def _readings(run_dir: RunDirectory, places: Mapping[int, int]) -> dict[int, Reading]:
+    """Return the readings of the mappings by checkpoint; a run without any is a run of before."""
+    try:
+        content = read_if_there(run_dir.mappings, MAX_MAPPINGS_BYTES)
+    except CaptureError:
+        return {}
+    at = {0: 0, **places}  # the first line of the journal, which is the program's start
+    found = decode_mappings(content or b"")
+    return {at[one.sequence]: one for one in found if one.sequence in at}
+
+
+def _places(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:
+    """Return the place among the checkpoints of each sequence number."""
+    events = [*ordered, *([end] if end is not None else [])]
+    return {event.sequence: place for place, event in enumerate(events, 1)}
+
+
+def capture_files(paths: Sequence[Path]) -> tuple[CaptureFile, ...]:
+    """Return the captures by name and size."""
+    return tuple(CaptureFile(path.name, path.stat().st_size) for path in paths)
+
+
+def _end_s(meta: Meta, samples: Sequence[ProcessSample]) -> float:
+    """Return the seconds from starting Python to the program's end, or to its last sample."""
+    if meta.duration_s is not None:
+        return meta.duration_s
+    return max((sample.time_ms for sample in samples), default=0) / 1000
+
+
+def _was_replaced(meta: Meta) -> bool:
+    """Tell if the program was seen to put another in its place; their RSS are not to be mixed."""
+    return any(said.key == "exit.exec" for said in meta.evidence)
+
+
+def _last_seen(samples: Sequence[ProcessSample], pid: int | None, offset_s: float) -> Sample | None:
+    """Return the last reading of the program itself."""
+    seen = next((sample for sample in reversed(samples) if sample.pid == pid), None)
+    if seen is None:
+        return None
+    return Sample(seen.time_ms / 1000 - offset_s, seen.rss_bytes, seen.rss_file_bytes)
+
+
+def _read_samples(path: Path, start: Event) -> tuple[Sequence[ProcessSample], str | None]:
+    """Read the samples of the run, and return a sentence on those that are missing."""
+    try:
+        lines = read_lines(path, MAX_SAMPLES)
+    except CaptureError as error:
+        return (), f"{error.message} The RSS is known at the checkpoints only."
+    samples = decode_samples(lines.content.decode("ascii", "replace"))
+    if not consistency.are_of_run(samples, start):
+        return (), (
+            f"{path} is of another run than the journal. The RSS is known at the checkpoints only."
+        )
+    if lines.left_out:
+        return samples, f"{lines.left_out:,} samples of the RSS in the middle were left out."
+    return samples, None
+
+
+def _rss_curve(
+    samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
+) -> tuple[Sample, ...]:
+    """Return the memory of all processes over time: of one its RSS, of several the sum of PSS.
+
+    Moments at which the PSS of several was not read are left out, unless it never was. A lone
+    process adds its checkpoints' values.
+    """
+    trees: defaultdict[int, list[ProcessSample]] = defaultdict(list)
+    for sample in samples:
+        trees[sample.time_ms].append(sample)
+    has_shares = any(sample.pss_bytes is not None for sample in samples)
+    curve = [
+        _sum(tree, time_ms / 1000 - offset_s)
+        for time_ms, tree in trees.items()
+        if time_ms / 1000 >= offset_s and not (has_shares and tree_bytes(tree) is None)
+    ]
+    if len({sample.pid for sample in samples}) <= 1:
+        curve.extend(
+            Sample(point.time_s, point.rss_bytes, point.rss_file_bytes)
+            for point in points
+            if point.rss_bytes is not None
+        )
+    return tuple(sorted(curve, key=lambda sample: sample.time_s))
+
+
+def _peak_rss(
+    samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
+) -> int | None:
+    """Return the highest sum of RSS at one moment, or the highest RSS at a checkpoint."""
+    sums: defaultdict[int, int] = defaultdict(int)
+    for sample in samples:
+        if sample.time_ms / 1000 >= offset_s:
+            sums[sample.time_ms] += sample.rss_bytes
+    at_points = [point.rss_bytes for point in points if point.rss_bytes is not None]
+    return max([*sums.values(), *at_points], default=None)
+
+
+def _sum(tree: Sequence[ProcessSample], time_s: float) -> Sample:
+    """Add up the readings of all processes at one moment."""
+    size_bytes = tree_bytes(tree)
+    if len(tree) == 1 or size_bytes is None:
+        return Sample(
+            time_s,
+            sum(sample.rss_bytes for sample in tree),
+            sum_of_known([sample.rss_file_bytes for sample in tree]),
+        )
+    anonymous = sum_of_known([sample.pss_anon_bytes for sample in tree])
+    return Sample(time_s, size_bytes, None if anonymous is None else size_bytes - anonymous)
+
+
+def _run(
+    meta: Meta,
+    seen: Exit | None,
+    points: tuple[Checkpoint, ...],
+    rss_curve: tuple[Sample, ...],
+) -> Run:
+    ended = meta.verdict is not None
+    return Run(
+        command=meta.command,
+        name=meta.name,
+        mode=Mode(meta.backend, meta.native, meta.python_allocators, meta.focus),
+        python=meta.python,
+        memray=meta.memray,
+        started=meta.started,
+        duration_s=meta.duration_s if ended else points[-1].time_s,
+        exit=seen,
+        checkpoints=points,
+        rss_curve=rss_curve,
+        peak_rss_bytes=None,
+        warning_bytes=meta.warning_bytes,
+        critical_bytes=meta.critical_bytes,
+        limit=limit_of(meta),
+        identity=meta.identity,
+    )

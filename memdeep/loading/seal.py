@@ -1,0 +1,78 @@
+"""Seals a run that has ended: its captures for memray's own commands, its names for other machines.
+
+In place of every marker the captures get memory records. Nothing depends on it: a report reads a
+capture as if it were sealed, so that one that could not be changed, or whose sealing was
+interrupted, has the same report.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from memdeep.errors import CaptureError, OutputError
+from memdeep.heap import native_names
+from memdeep.heap.markers import Alignment
+from memdeep.heap.origins import Origins
+from memdeep.heap.replay import engine
+from memdeep.loading.journal import read_journal
+from memdeep.loading.own_runs import Seen, write_own_runs
+from memdeep.loading.processes import read_processes
+from memdeep.loading.run import directories_of, read_meta, seen_outside, start_of
+from memdeep.loading.traced import align_parts
+from memdeep.record.how import MEMRAY
+from memdeep.rundir import marker
+from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.files import write_atomically
+from memdeep.rundir.meta import Meta
+
+
+def seal(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
+    """Replace the markers in the captures, and store the names of native frames.
+
+    A capture that cannot be read or changed is left as it is. Raises OutputError if the names
+    cannot be written.
+    """
+    try:
+        meta = read_meta(run_dir)
+    except CaptureError:  # the report says so
+        return
+    if meta.backend != MEMRAY:
+        return
+    on_step("Sealing the captures")
+    with suppress(CaptureError):
+        _seal(run_dir, meta)
+    if meta.native and native_names.is_installed() and engine.is_built():
+        native_names.store_names(run_dir, on_step, directories_of(meta))
+
+
+def _seal(run_dir: RunDirectory, meta: Meta) -> None:
+    events = read_journal(run_dir.journal).events
+    start = start_of(run_dir, events)
+    for number, alignment in align_parts(run_dir, events, start).alignments.items():
+        if alignment.changes:
+            _change(run_dir.capture(number), run_dir.markers(number), alignment)
+    outside, _ = seen_outside(run_dir, meta, start)
+    origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package, meta.own_paths)
+    processes, _ = read_processes(run_dir, [start, *events], outside, origins)
+    write_own_runs(run_dir, Seen(start, outside, processes))
+
+
+def _change(capture: Path, places: Path, alignment: Alignment) -> None:
+    """Change ``capture`` in place, if that is possible.
+
+    The file must belong to this run alone: behind a link, another directory's would be changed.
+    Where the markers lay is written first, so that nothing is lost if the rest is interrupted.
+    """
+    with suppress(OSError, OutputError):
+        status = capture.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            return
+        with open(capture, "r+b") as file:
+            lay = [(found.offset, found.sequence) for found in alignment.markers]
+            write_atomically(places, marker.encode_places(lay))
+            for offset, records in alignment.changes.items():
+                file.seek(offset)
+                file.write(records)
