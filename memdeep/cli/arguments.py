@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memdeep.cli import help
-from memdeep.cli.options import OF_REPORTS, OPTIONS, Option, problem
+from memdeep.cli.options import OF_CHECKS, OF_REPORTS, OPTIONS, Option, problem
 from memdeep.errors import EXIT_USAGE
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
 NEWEST = "default: the newest run in memdeep-runs"
+FORMATS = ("text", "github", "markdown", "junit", "sarif", "gitlab", "openmetrics")
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -76,6 +77,28 @@ def _of_report(made: Parser) -> None:
     add(made, OF_REPORTS)
 
 
+def _of_check(made: Parser) -> None:
+    made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR|CAPTURE", help=NEWEST)
+    made.add_argument(
+        "--format",
+        action="append",
+        type=_format,
+        default=[],
+        metavar="FORMAT[=FILE]",
+        help=f"write the result to FILE, or print it, as {', '.join(FORMATS[:-1])} or "
+        f"{FORMATS[-1]} (repeatable) (default: text)",
+    )
+    made.add_argument(
+        "--update", action="store_true", help="write the baseline, or bring it up to this run"
+    )
+    made.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="let pass that phases of the baseline are not in the run",
+    )
+    add(made, OF_CHECKS)
+
+
 def _of_one_run(made: Parser) -> None:
     made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR", help=NEWEST)
 
@@ -104,11 +127,24 @@ def _of_completion(made: Parser) -> None:
 _OWN: dict[str, Callable[[Parser], None]] = {
     "run": _of_run,
     "report": _of_report,
+    "check": _of_check,
     "open": _of_one_run,
     "runs": _of_runs,
     "watch": _of_one_run,
     "completion": _of_completion,
 }
+
+
+def _format(word: str) -> tuple[str, Path | None]:
+    """Return the name of a format, and the file to write it to, if one is given."""
+    name, equals, file = word.partition("=")
+    if name not in FORMATS:
+        near = help.near(name, FORMATS)
+        meant = f"did you mean {near}?" if near else f"there are {', '.join(FORMATS)}"
+        raise argparse.ArgumentTypeError(f"{name!r} is no format: {meant}")
+    if equals and (not file or "\0" in file):
+        raise argparse.ArgumentTypeError(f"there is no file behind {name}=")
+    return name, Path(file) if equals else None
 
 
 def _at_least_none(word: str) -> int:

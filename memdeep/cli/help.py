@@ -12,6 +12,7 @@ DESCRIPTION = "Which line, in which phase, made this Python program's memory exp
 COMMANDS = {
     "run": "run a program and report which line made its memory grow",
     "report": "make the report of a run again, or of a plain memray capture",
+    "check": "hold a run against its budgets of memory, or a baseline",
     "open": "open the page of a run in the browser",
     "runs": "list the runs in memdeep-runs, or remove some",
     "watch": "follow a run from another terminal",
@@ -27,6 +28,7 @@ USAGE = "usage: memdeep [-h] [-V] COMMAND ..."
 OPERANDS = {
     "run": "[OPTIONS] (script.py | - | -m MODULE | -c CODE) [ARGS...]",
     "report": "[OPTIONS] [RUN_DIR | CAPTURE]",
+    "check": "[OPTIONS] [RUN_DIR | CAPTURE]",
     "open": "[RUN_DIR]",
     "runs": "[--rm RUN_DIR]... [--keep N] [DIR]",
     "watch": "[RUN_DIR]",
@@ -41,6 +43,7 @@ examples:
   memdeep run backtest.py       run it; then read the verdict, or open the page
   memdeep watch                 follow it from another terminal
   memdeep report                make the newest run's report again
+  memdeep check                 hold the newest run against its budgets
   memdeep runs --keep 5         remove all runs but the five newest
 
 `memdeep COMMAND --help` says more."""
@@ -68,6 +71,26 @@ examples:
 
 exit status: 0 written, 65 the capture is damaged or foreign, 66 it is not
 there, 125 the output cannot be written.""",
+    "check": """\
+examples:
+  memdeep check                                the newest run in memdeep-runs
+  memdeep check out --format github --format junit=memory.xml
+  memdeep check --baseline memory.toml --update       write the baseline
+  memdeep check --baseline memory.toml         and later: did anything rise?
+
+The budgets stand in memdeep.toml, or as [[tool.memdeep.budget]] in
+pyproject.toml:
+
+  [[budget]]
+  max-peak-heap = "900M"
+  [[budget]]
+  phase = "load*"
+  max-growth = "32M"
+  no-growth = true
+
+exit status: 0 all is within its limits, 1 something is not, or not known,
+2 there is no budget or a wrong one, 65 the run is damaged, 66 it is not there,
+125 the output cannot be written.""",
     "open": """\
 examples:
   memdeep open                                 the newest run in memdeep-runs

@@ -56,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("run", "record.marks.words", "record.how", "record.program", "record.tree"),
         *("heap.choice", "heap.replay.engine"),
         *("report.terminal", "report.sentences", "report.options", "symbols.cache", "symbols.elf"),
+        *("report.gate.text", "report.gate.wording"),
     },
 }
 # What the program's own process imports, and the leaves everything rests on: nothing of memdeep.
@@ -74,6 +75,7 @@ WALLS: list[tuple[str, set[str]]] = [
     ("report.page", {"report.json", "report.terminal", "report.exports", "report.outputs"}),
     ("report.json", {"report.page", "report.terminal", "report.exports", "report.outputs"}),
     ("report.terminal", {"report.page", "report.json", "report.exports", "report.outputs"}),
+    ("report.gate", {"report.page", "report.json", "report.terminal", "report.exports"}),
     ("report.exports", {"report.page", "report.json", "report.terminal", "report.outputs"}),
 ]
 # Across a wall all the same: memray names the native frames of what was replayed.
@@ -96,8 +98,9 @@ KNOWS: dict[str, set[str]] = {
     "symbols.cache": {"platformdirs"},
     "report.terminal": {"rich"},
     "report.page.html": {"jinja2", "markupsafe"},
+    "report.gate.text": {"rich"},
+    "text.toml": {"tomllib", "tomli"},
     "cli": {"rich"},
-    "cli.settings": {"tomllib", "tomli"},
 }
 
 # Why a module that one other imports, or none, may have fewer lines than the floor.
@@ -105,6 +108,8 @@ SMALL: dict[str, str] = {
     "__main__": "`python -m memdeep` looks for this name",
     "cli.open": "each command has a file",
     "cli.watch": "each command has a file",
+    "report.gate.formats": "the list of the formats beside it",
+    "report.gate.gitlab": "each format has a file",
 }
 
 
