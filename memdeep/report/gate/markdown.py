@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from memdeep.model.budget import Gate, State, Verdict
 from memdeep.report.gate import wording
+from memdeep.text import units
 from memdeep.text.language import Language
 from memdeep.text.safe import plain
 
@@ -45,10 +46,11 @@ def _row(gate: Gate, verdict: Verdict, language: Language) -> str:
         mark = ("❌" if verdict.state is State.OVER else "❓") if verdict.fails else "⚠️"
     value = wording.shown(verdict, verdict.value)
     if verdict.state is State.UNKNOWN:
-        value = wording.why(verdict, language)
+        known = "" if verdict.value is None else f"{value} ? "
+        value = f"{known}({wording.why(verdict, language)})"
     cells = (
         _safe(wording.subject(verdict, language)),
-        _safe(wording.figure(verdict.check, language)),
+        units.UNKNOWN if verdict.limit is None else _safe(wording.figure(verdict.check, language)),
         _safe(value),
         _safe(wording.shown(verdict, verdict.limit)),
         "" if verdict.state is State.WITHIN else _line(gate, verdict),

@@ -12,13 +12,14 @@ from rich.text import Text
 
 from memdeep.model.budget import Gate, State, Verdict
 from memdeep.report.gate import wording
+from memdeep.text import units
 from memdeep.text.language import Language
 
 WIDTH = 80
 MOST_FAILED = 30  # rows
 MOST_WITHIN = 10
 MOST_BLAMED = 5
-MAX_NAME = 200
+MAX_NAME = 60  # characters of a name within the table
 _STYLES = {State.OVER: "red", State.UNKNOWN: "yellow", State.WITHIN: "green"}
 
 
@@ -70,11 +71,13 @@ def _table(rows: Sequence[Verdict], language: Language) -> Table:
         style = "yellow" if is_warning else _STYLES[verdict.state]
         value = wording.shown(verdict, verdict.value)
         if verdict.state is State.UNKNOWN and verdict.value is not None:
-            value = f"≥ {value}"
+            value += " ?"
         table.add_row(
             Text(language.say(f"gate.state_{state}"), style=style),
             Text(wording.subject(verdict, language, MAX_NAME)),
-            Text(wording.figure(verdict.check, language)),
+            Text(
+                units.UNKNOWN if verdict.limit is None else wording.figure(verdict.check, language)
+            ),
             Text(value, style="" if verdict.state is State.WITHIN else style),
             Text(wording.shown(verdict, verdict.limit)),
         )

@@ -77,7 +77,7 @@ def sentence(verdict: Verdict, language: Language) -> str:
         return language.say(f"gate.{state}{compared}", **values)
     if verdict.check is Check.BASELINE or verdict.limit is None:
         return language.say("gate.unknown_whole", **values)
-    known = "unknown" if verdict.value is None else "at_least"
+    known = "unknown" if verdict.value is None else "so_far"
     return language.say(f"gate.{known}", **values)
 
 
