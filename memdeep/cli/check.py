@@ -16,7 +16,6 @@ from memdeep.errors import EXIT_OVER, EXIT_USAGE, MemdeepError
 from memdeep.frozen import frozen
 from memdeep.model import Report
 from memdeep.model.budget import Baseline, Budget, Gate
-from memdeep.report.gate import text, wording
 from memdeep.rundir import files
 from memdeep.text import translation
 from memdeep.text.language import Language
@@ -104,6 +103,8 @@ def is_within(path: Path, made: Report | None, wanted: Limits, settings: Setting
     gate = _gate(report, wanted)
     language = spoken_language(settings)
     if not (quiet and gate.passed):
+        from memdeep.report.gate import text
+
         speech.say("")
         speech.say(text.result(gate, language))
     _summarize(gate, language)
@@ -135,6 +136,8 @@ def _update(report: Report, wanted: Limits, language: Language, *, quiet: bool) 
     if changes is None:
         speech.say(language.say("gate.update_none"))
         return
+    from memdeep.report.gate import wording
+
     for line in wording.updates(changes, language):
         speech.say(line)
     speech.say(plain(language.say("gate.update_written", path=str(wanted.path))))
@@ -143,6 +146,8 @@ def _update(report: Report, wanted: Limits, language: Language, *, quiet: bool) 
 def _print(gate: Gate, name: str, language: Language) -> None:
     if name == "text":
         from rich.console import Console
+
+        from memdeep.report.gate import text
 
         Console(highlight=False).print(text.result(gate, language))
         return

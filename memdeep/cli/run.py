@@ -7,16 +7,16 @@ import traceback
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from memdeep import pipeline
-from memdeep.cli import arguments, check, report, speech
+from memdeep.cli import arguments, report, speech
 from memdeep.cli.options import OPTIONS, Place, Settings
 from memdeep.cli.settings import load, merge
 from memdeep.errors import EXIT_INTERRUPTED, EXIT_OVER, EXIT_USAGE, MemdeepError, ProgramError
 from memdeep.live.status_line import StatusLine
-from memdeep.model import Report
 from memdeep.record.how import MEMRAY, HowToRecord
 from memdeep.record.marks import words as mark_words
 from memdeep.record.program import WhatToRun
@@ -29,6 +29,10 @@ from memdeep.rundir.directory import RunDirectory
 from memdeep.text import translation
 from memdeep.text.safe import plain
 
+if TYPE_CHECKING:
+    from memdeep.cli.check import Limits
+    from memdeep.model import Report
+
 
 def main(words: Sequence[str]) -> int:
     """Carry out `memdeep run WORDS`; return the exit status of the program."""
@@ -38,7 +42,11 @@ def main(words: Sequence[str]) -> int:
     what = what_to_run(program)
     loaded = load(Path.cwd())
     settings = merge(arguments.given(given, OPTIONS), loaded)
-    limits = check.limits(loaded, settings) if settings.flag("check") else None
+    limits = None
+    if settings.flag("check"):
+        from memdeep.cli import check
+
+        limits = check.limits(loaded, settings)
     check_program(what)
     options = run_options(settings, of_python)
     output = settings.path("output")
@@ -52,13 +60,15 @@ def main(words: Sequence[str]) -> int:
 
 
 def _report_and_check(
-    run_dir: RunDirectory, settings: Settings, limits: check.Limits | None, status: int
+    run_dir: RunDirectory, settings: Settings, limits: Limits | None, status: int
 ) -> int:
     """Return the program's ``status``; if that is 0, the one of the check that was asked for."""
     within = limits is None
     try:
         made = _report(run_dir, settings)
         if limits is not None:
+            from memdeep.cli import check
+
             within = check.is_within(run_dir.path, made, limits, settings)
     except KeyboardInterrupt:
         speech.complain(_interrupted(run_dir))
