@@ -190,12 +190,11 @@ def check(
     phase that only the baseline has is told, and else fails the check.
     """
     from memdeep.analysis.baseline import compared
-    from memdeep.analysis.budgets import checked, worst_first
-    from memdeep.analysis.death import did_die
-    from memdeep.model.budget import Gate, Note, NoteKind, Rule
+    from memdeep.analysis.budgets import checked, noted, worst_first
+    from memdeep.model.budget import Gate, Rule
 
     verdicts = list(checked(report, budgets))
-    notes = [Note(NoteKind.UNFINISHED, {})] if did_die(report.run) else []
+    notes = [*noted(report)]
     if baseline is not None:
         known, path = baseline
         rule = Rule(str(path.absolute()))

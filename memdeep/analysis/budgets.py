@@ -15,8 +15,8 @@ from memdeep.analysis import noise
 from memdeep.analysis.charges import WITHIN
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.death import did_die
-from memdeep.model import Culprit, Phase, Report, Stretch
-from memdeep.model.budget import Budget, Check, State, Unknown, Verdict
+from memdeep.model import Culprit, FindingKind, Phase, Report, Stretch
+from memdeep.model.budget import Budget, Check, Note, NoteKind, State, Unknown, Verdict
 from memdeep.model.run import Mode
 
 BLANK = "(blank label)"
@@ -38,6 +38,15 @@ def checked(report: Report, budgets: Sequence[Budget]) -> tuple[Verdict, ...]:
     figures = Readings(report)
     found = (verdict for budget in budgets for verdict in _checked(figures, budget))
     return worst_first(found)
+
+
+def noted(report: Report) -> Iterator[Note]:
+    """Yield what is to be told of the figures of a run, whatever their limits are."""
+    if did_die(report.run):
+        yield Note(NoteKind.UNFINISHED, {})
+    unrecorded = [one.bytes for one in report.findings if one.kind is FindingKind.UNRECORDED]
+    if unrecorded:
+        yield Note(NoteKind.UNRECORDED, {"most_bytes": max(unrecorded)})
 
 
 def worst_first(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:

@@ -164,6 +164,7 @@ class NoteKind(Enum):
     """The kind of a note, something that is told and fails nothing."""
 
     UNFINISHED = "unfinished"
+    UNRECORDED = "unrecorded"
     LESS = "less"
     NEW = "new"
     GONE = "gone"

@@ -13,9 +13,20 @@ from hypothesis import strategies as st
 from properties import examples
 
 from memdeep.analysis import noise
-from memdeep.analysis.budgets import checked, paths
-from memdeep.model import Exit, Mode, Peak, Phase, PhaseKind, Report, Stretch, Trend
-from memdeep.model.budget import Budget, Check, Rule, Severity, State, Unknown, Verdict
+from memdeep.analysis.budgets import checked, noted, paths
+from memdeep.model import (
+    Exit,
+    Finding,
+    FindingKind,
+    Mode,
+    Peak,
+    Phase,
+    PhaseKind,
+    Report,
+    Stretch,
+    Trend,
+)
+from memdeep.model.budget import Budget, Check, NoteKind, Rule, Severity, State, Unknown, Verdict
 
 RULE = Rule("/app/memdeep.toml", 1)
 LIMIT = 10 * MB
@@ -126,6 +137,13 @@ def test_of_a_run_that_did_not_complete_nothing_is_within_its_limit(verdict: str
     assert over.state is State.OVER
     assert (within.state, within.why, within.value) == (State.UNKNOWN, Unknown.UNFINISHED, 8 * MB)
     assert unmatched.state is State.UNKNOWN
+
+
+def test_processes_that_were_not_recorded_are_told() -> None:
+    found = Finding(FindingKind.UNRECORDED, 0, (0,), 30 * MB, 0.5, None, None)
+    (note,) = noted(report([phase("load")], [found]))
+    assert (note.kind, note.values) == (NoteKind.UNRECORDED, {"most_bytes": 30 * MB})
+    assert not [*noted(report([phase("load")]))]
 
 
 def test_an_optional_budget_need_not_match() -> None:

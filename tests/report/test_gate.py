@@ -294,7 +294,13 @@ def test_what_looks_alike_is_told_to_the_byte() -> None:
 
 
 def test_every_note_has_words() -> None:
-    values = {"n": 2, "names": "a\x1b, b", "before": "1", "now": "2"}
+    values = {
+        "n": 2,
+        "most_bytes": 5 * MB,
+        "names": "a\x1b, b",
+        "before": "1",
+        "now": "2",
+    }
     for code in LANGUAGES:
         for kind in NoteKind:
             assert "\x1b" not in wording.note(Note(kind, values), language(code))

@@ -11,7 +11,7 @@ import pytest
 from running import Completed, RunMemdeep, complaint, environment, tree
 
 PROGRAM = """\
-import os, sys
+import os, sys, time
 from memdeep import phase
 
 kept = []
@@ -22,7 +22,9 @@ for number in range(5):
         with phase("step"):
             kept.append(bytearray({epoch}))
 with phase("scratch"):
-    bytearray({scratch})
+    held = bytearray({scratch})
+    time.sleep(0.2)  # so that a reading of the RSS sees it
+    del held
 {end}
 """
 MB = 1 << 20
@@ -87,7 +89,7 @@ def test_a_run_over_a_budget_fails_and_names_the_line(
     text = checked.stdout.decode()
     assert checked.returncode == 1
     assert "加载config: growth 20.0 MB, over the limit of 10.0 MB." in text
-    assert "20.0 MB of it at prog.py:6 in <module>: kept.append(bytearray(20971520))" in text
+    assert "prog.py:6 in <module> kept 20.0 MB: kept.append(bytearray(20971520))" in text
     assert "lode: no phase has this name." in text
     assert max(map(len, text.splitlines())) <= 80
     chinese = run_memdeep("check", "out", "--lang", "zh").stdout.decode()
@@ -234,7 +236,7 @@ def test_a_baseline_finds_a_planted_rise(
     found = baseline(run_memdeep, "risen")
     assert found.returncode == 1
     assert "加载config: growth 10" in found.stdout.decode()
-    assert "at prog.py:6" in found.stdout.decode()
+    assert "prog.py:6 in <module> " in found.stdout.decode()
     assert "scratch: " not in found.stdout.decode()
     brought_up = baseline(run_memdeep, "risen", "--update")
     assert "加载config: growth 100.0 MB → 10" in brought_up.stderr.decode()

@@ -20,6 +20,7 @@ from memdeep.text.safe import plain
 
 MAX_NAME = 120  # characters of a phase's name, and of a source line
 MAX_UPDATES = 50
+_OF_PEAKS = (Check.PEAK_HEAP, Check.PEAK_RSS, Check.RISE)
 _HASH = 6
 
 
@@ -92,7 +93,7 @@ def blame(gate: Gate, verdict: Verdict, language: Language) -> str | None:
     if culprit is None:
         return None
     at = language.say(
-        "gate.blame",
+        "gate.held" if verdict.check in _OF_PEAKS else "gate.kept",
         size_bytes=culprit.bytes,
         place=plain(sentences.place_of(gate.report, culprit, language)),
         function=plain(sentences.function_name(culprit.frame)),
