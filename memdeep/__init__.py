@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         memory_snapshot,
         monitor_function,
     )
+    from memdeep.results import load
     from memdeep.version import __version__
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "checkpoint",
     "get_global_monitor",
     "init_global_monitor",
+    "load",
     "memory_checkpoint",
     "memory_context",
     "memory_snapshot",
@@ -35,6 +37,10 @@ def __getattr__(name: str) -> object:
         from memdeep.version import __version__
 
         return __version__
+    if name == "load":
+        from memdeep.results import load
+
+        return load
     if name in __all__:
         from memdeep import monitor
 

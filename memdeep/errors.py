@@ -45,3 +45,21 @@ class CaptureError(MemdeepError):
 
 class EngineError(MemdeepError):
     """The engine that the environment asks for is not there."""
+
+
+class NotKnownError(MemdeepError):
+    """What is asked for was not recorded, or there is no such thing."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message, hint, EXIT_USAGE)
+
+
+class NoSuchPhaseError(NotKnownError, KeyError):
+    """No phase, or more than one, has the name that was asked for."""
+
+    def __str__(self) -> str:
+        return self.message  # a KeyError would show it in quotes
+
+
+class MissingLibraryError(NotKnownError, ImportError):
+    """A library that is optional is not installed."""

@@ -7,18 +7,19 @@ what runs programs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memdeep.frozen import frozen
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.rundir import directory, files
 from memdeep.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
     from memdeep.analysis.baseline import Update
-    from memdeep.load.run import Recording
+    from memdeep.loading.run import Recording
     from memdeep.model import Report
     from memdeep.model.budget import Baseline, Budget, Gate
     from memdeep.model.statement import Problem
@@ -53,7 +54,7 @@ def seal(run_dir: RunDirectory, on_step: OnStep) -> None:
 
     Raises OutputError.
     """
-    from memdeep.load.seal import seal
+    from memdeep.loading.seal import seal
 
     seal(run_dir, on_step)
 
@@ -61,11 +62,11 @@ def seal(run_dir: RunDirectory, on_step: OnStep) -> None:
 def load(path: Path, on_step: OnStep) -> Recording:
     """Read the recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
     if directory.is_directory(path):
-        from memdeep.load.run import load_run
+        from memdeep.loading.run import load_run
 
         on_step("Reading the journal")
         return load_run(directory.existing(path))
-    from memdeep.load.bare_capture import load_capture
+    from memdeep.loading.bare_capture import load_capture
 
     return load_capture(path)
 
@@ -233,3 +234,55 @@ def tell(gate: Gate, name: str, language: Language) -> bytes:
     from memdeep.report.gate import formats
 
     return formats.encode(name, gate, language)
+
+
+@frozen
+class Wanted:
+    """What an export shall hold, as somebody asks for it: a phase, a figure, a table.
+
+    ``phase`` is the path, the name or a pattern of phases, None for all of the run. ``metric`` is
+    one of `formats.METRICS`, None for what the format holds without being asked.
+    """
+
+    phase: str | None = None
+    metric: str | None = None
+    table: str = "phases"
+
+
+def export(report: Report, name: str, wanted: Wanted) -> Iterator[bytes]:
+    """Return ``report`` in the format ``name``, in pieces.
+
+    Raises MemdeepError if the run does not have what is wanted.
+    """
+    from memdeep.analysis.accounts import Metric
+    from memdeep.report.exports import formats, selection
+    from memdeep.report.exports.options import ExportOptions
+
+    options = ExportOptions(
+        phases=None if wanted.phase is None else selection.chosen(report, wanted.phase),
+        metric=None if wanted.metric is None else Metric(wanted.metric),
+        table=wanted.table,
+    )
+    selection.refuse(report, formats.BY_NAME[name], options)
+    return formats.BY_NAME[name].encode(report, options)
+
+
+def write_export(path: Path, name: str, pieces: Iterator[bytes]) -> None:
+    """Write an export in the format ``name``, packed by gzip if its file is named so.
+
+    Raises OutputError.
+    """
+    from memdeep.report.exports import formats
+
+    files.write_atomically(path, formats.packed_for(path.name, formats.BY_NAME[name], pieces))
+
+
+def export_path(path: Path, name: str) -> Path:
+    """Return the file to export the recording ``path`` to where none is named.
+
+    It lies in ``path`` if it is a directory, and beside it if it is a capture.
+    """
+    from memdeep.report.exports import formats
+
+    file = f"export{formats.BY_NAME[name].suffixes[0]}"
+    return path / file if directory.is_directory(path) else path.with_name(f"{path.name}.{file}")

@@ -76,7 +76,7 @@ def paths(report: Report) -> tuple[str, ...]:
         unique = path
         while unique in taken:
             taken[path] += 1
-            unique = f"{path} ({taken[path]})"
+            unique = f"{path} #{taken[path]}"
         taken[unique] = 1
         found.append(unique)
     return tuple(found)
@@ -148,7 +148,7 @@ class Readings:
         """Tell if ``glob`` is for the phase at ``place``: for its name, or for its path."""
         path = self.paths[place]
         known = (self.report.phases[place].name, path, path.replace(WITHIN, "/"))
-        return any(fnmatchcase(name, glob) for name in known)
+        return glob in known or any(fnmatchcase(name, glob) for name in known)
 
     def noise_of_repeat(self, place: int) -> int:
         """Return the growth of a repeat of the phase at ``place`` that is noise."""

@@ -73,8 +73,9 @@ class ChargedLines:
         total_bytes: int,
         least_bytes: int = 0,
         resident_shares: Mapping[Line, float] | None = None,
+        most: int | None = MAX_CULPRITS,
     ) -> tuple[Culprit, ...]:
-        """Find the lines that hold the most of ``stacks``, at most 20, largest first.
+        """Find the lines that hold the most of ``stacks``, largest first; ``most`` is how many.
 
         After the first, only those that hold ``least_bytes``. Memory of memdeep itself is left
         out. ``resident_shares`` are those that are known and not 1; without them, none is known.
@@ -91,7 +92,7 @@ class ChargedLines:
         if not lines:
             return ()
         # Of lines that hold the same, the order of their names decides, not that of the capture.
-        ranked = sorted(lines.items(), key=_largest_first)[:MAX_CULPRITS]
+        ranked = sorted(lines.items(), key=_largest_first)[:most]
         return tuple(
             [
                 self._culprit(

@@ -219,7 +219,7 @@ class Outliner(Generic[S]):
     def _point(self, point: Checkpoint) -> None:
         thread, task = _strand(point)
         for strand in ((thread, task), (thread, None)):
-            if strand in self._lanes and self._lanes[strand].spans:
+            if strand in self._lanes and self._lanes[strand].depth:
                 self._lanes[strand].point(point)
                 return
         self._main.point(point)
@@ -394,7 +394,7 @@ def with_overlaps(outlines: Sequence[PhaseOutline], *, by_thread: bool) -> tuple
     open_spans: list[tuple[int, int, str | None]] = []
     for start, end, place, thread in spans:
         open_spans = [span for span in open_spans if span[0] > start]
-        around = set(_around(outlines, place))
+        around = set(_around(outlines, place)) if open_spans else set()
         for _, other, its_thread in open_spans:
             if not (by_thread and its_thread != thread) and other not in around:
                 overlapping.update((place, other))

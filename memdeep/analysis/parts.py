@@ -116,7 +116,7 @@ class Readings:
             return self._moved_on(place, self._moved(checkpoint, checkpoint))
         for near in range(max(0, place - 1), min(place + 1, len(self._places))):
             moved = self._moved(self._places[near], checkpoint)
-            if moved is not None and max(map(abs, moved)) < MOVED_BYTES:
+            if moved is not None and _is_little(*moved):
                 return self._moved_on(near, moved)
         return None
 
@@ -133,10 +133,13 @@ class Readings:
     def _moved(self, start: int, end: int) -> tuple[int, int, int] | None:
         """Return the growth of the RSS, of its mapped part and of the heap between checkpoints."""
         one, other = self.checkpoints[start], self.checkpoints[end]
-        rss = _growth(one.rss_bytes, other.rss_bytes)
-        mapped = _growth(one.rss_file_bytes, other.rss_file_bytes)
-        heap = _growth(self._heap.at_checkpoints[start], self._heap.at_checkpoints[end])
-        return None if rss is None or mapped is None or heap is None else (rss, mapped, heap)
+        before, after = self._heap.at_checkpoints[start], self._heap.at_checkpoints[end]
+        if before is None or after is None or one.rss_bytes is None or other.rss_bytes is None:
+            return None
+        if one.rss_file_bytes is None or other.rss_file_bytes is None:
+            return None
+        mapped = other.rss_file_bytes - one.rss_file_bytes
+        return other.rss_bytes - one.rss_bytes, mapped, after - before
 
     def _resident_shares(self, reading: Residency) -> dict[Line, float]:
         """Return the resident share of what each line holds, where that is not all of it."""
@@ -187,6 +190,10 @@ def _measured(ends: Sequence[tuple[_Standing, _Standing]], rss_delta: int) -> Pa
         tracer=tracer,
         unknown=rss_delta - resident - file - shared - allocator - unseen - tracer,
     )
+
+
+def _is_little(rss: int, mapped: int, heap: int) -> bool:
+    return abs(rss) < MOVED_BYTES and abs(mapped) < MOVED_BYTES and abs(heap) < MOVED_BYTES
 
 
 def _growth(start: int | None, end: int | None) -> int | None:

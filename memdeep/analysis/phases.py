@@ -124,6 +124,8 @@ class Figures:
 
     def _largest_in(self, stretches: Sequence[Stretch]) -> list[LargeAllocation]:
         known = self._largest
+        if len(stretches) == 1 and stretches[0].end - stretches[0].start == 1:
+            return known.get(stretches[0].end, [])
         return [
             one
             for stretch in stretches
@@ -177,8 +179,15 @@ def _phase(
 ) -> Phase:
     checkpoints = readings.checkpoints
     ends = [(checkpoints[s.start], checkpoints[s.end]) for s in outline.stretches]
-    rss_deltas = tuple([_difference(start.rss_bytes, end.rss_bytes) for start, end in ends])
-    rss_delta = sum_of_known(rss_deltas)
+    first, last = ends[0][0], ends[-1][1]
+    if len(ends) == 1:  # as most are, where there are very many
+        rss_delta = _difference(first.rss_bytes, last.rss_bytes)
+        rss_deltas: tuple[int | None, ...] = (rss_delta,)
+        duration_s = max(0.0, last.time_s - first.time_s)
+    else:
+        rss_deltas = tuple([_difference(start.rss_bytes, end.rss_bytes) for start, end in ends])
+        rss_delta = sum_of_known(rss_deltas)
+        duration_s = sum([max(0.0, end.time_s - start.time_s) for start, end in ends])
     # The RSS is that of the process: where others moved memory too, nothing tells whose it is.
     parts = None
     if own is None or not own.is_shared:
@@ -188,9 +197,9 @@ def _phase(
         parts = readings.parts(outline.stretches, rss_delta, of_program)
     return Phase(
         outline=outline,
-        duration_s=sum([max(0.0, end.time_s - start.time_s) for start, end in ends]),
-        rss_start_bytes=ends[0][0].rss_bytes,
-        rss_end_bytes=ends[-1][1].rss_bytes,
+        duration_s=duration_s,
+        rss_start_bytes=first.rss_bytes,
+        rss_end_bytes=last.rss_bytes,
         rss_delta_bytes=rss_delta,
         rss_deltas_bytes=rss_deltas,
         heap=heap,

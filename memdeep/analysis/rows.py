@@ -67,7 +67,10 @@ class Rows(Generic[S]):
         self.add(name, PhaseKind.SEGMENT, (begin, end), complete=complete)
 
     def merge(self, others: Rows[S]) -> None:
-        """Take over ``others``, which all begin after the end of these."""
+        """Take over ``others``, which all begin after the end of these, and are used up."""
+        if not self._by_name:
+            self._by_name.update(others._by_name)
+            return
         for key, others_of_name in others._by_name.items():
             same = self._by_name.setdefault(key, [])
             for mine, row in zip(same, others_of_name, strict=False):
@@ -88,8 +91,8 @@ class Rows(Generic[S]):
 
         Threads that took turns keep rows of their own. These rows are used up.
         """
-        rows = Rows(self._new_sum)
-        for row in self:
+        rows = self if self._has_single_threads() else Rows(self._new_sum)
+        for row in () if rows is self else self:
             same = rows._by_name.setdefault((row.kind, row.name, None), [])
             before = next((other for other in same if other.end <= row.start), None)
             if before is None:
@@ -102,6 +105,11 @@ class Rows(Generic[S]):
             if row.inside._by_name:
                 row.inside = row.inside.with_threads_joined()
         return rows
+
+    def _has_single_threads(self) -> bool:
+        """Tell if there is nothing to join: one row of each name, none of a thread's."""
+        items = self._by_name.items()
+        return all(key[2] is None and len(same) == 1 for key, same in items)
 
     def keep(self, kept: Callable[[Row[S]], bool]) -> int:
         """Drop all rows but those ``kept`` and those around them. Return how many were dropped."""

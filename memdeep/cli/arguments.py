@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memdeep.cli import help
-from memdeep.cli.options import OF_CHECKS, OF_REPORTS, OPTIONS, Option, problem
+from memdeep.cli.options import BY_NAME, OF_CHECKS, OF_REPORTS, OPTIONS, Option, problem
 from memdeep.errors import EXIT_USAGE
+from memdeep.report.exports import formats
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 NEWEST = "default: the newest run in memdeep-runs"
 FORMATS = ("text", "github", "markdown", "junit", "sarif", "gitlab", "openmetrics")
 SHELLS = ("bash", "zsh", "fish")
+OF_EXPORTS = tuple(BY_NAME[name] for name in ("source", "redact-args", "quiet"))
 
 
 class Parser(argparse.ArgumentParser):
@@ -120,6 +122,35 @@ def _of_runs(made: Parser) -> None:
     )
 
 
+def _of_export(made: Parser) -> None:
+    made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR|CAPTURE", help=NEWEST)
+    made.add_argument(
+        "-f", "--format", choices=[*formats.BY_NAME], help="default: as the name of FILE says"
+    )
+    made.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write it there, - for stdout (default: export.* in the run directory)",
+    )
+    made.add_argument(
+        "--phase", metavar="PATH", help="only this phase and those inside it; * and ? match"
+    )
+    made.add_argument(
+        "--metric",
+        choices=formats.METRICS,
+        help="the figure of stacks, where a format has room for one (default: kept)",
+    )
+    made.add_argument(
+        "--table",
+        choices=formats.TABLES,
+        default=formats.TABLES[0],
+        help="the rows of parquet and csv (default: phases)",
+    )
+    add(made, OF_EXPORTS)
+
+
 def _of_completion(made: Parser) -> None:
     made.add_argument("shell", choices=SHELLS, metavar="|".join(SHELLS))
 
@@ -131,6 +162,7 @@ _OWN: dict[str, Callable[[Parser], None]] = {
     "open": _of_one_run,
     "runs": _of_runs,
     "watch": _of_one_run,
+    "export": _of_export,
     "completion": _of_completion,
 }
 

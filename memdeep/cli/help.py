@@ -13,6 +13,7 @@ COMMANDS = {
     "run": "run a program and report which line made its memory grow",
     "report": "make the report of a run again, or of a plain memray capture",
     "check": "hold a run against its budgets of memory, or a baseline",
+    "export": "write a run for pprof, Firefox, speedscope, Perfetto, a table …",
     "open": "open the page of a run in the browser",
     "runs": "list the runs in memdeep-runs, or remove some",
     "watch": "follow a run from another terminal",
@@ -29,6 +30,7 @@ OPERANDS = {
     "run": "[OPTIONS] (script.py | - | -m MODULE | -c CODE) [ARGS...]",
     "report": "[OPTIONS] [RUN_DIR | CAPTURE]",
     "check": "[OPTIONS] [RUN_DIR | CAPTURE]",
+    "export": "[OPTIONS] [RUN_DIR | CAPTURE]",
     "open": "[RUN_DIR]",
     "runs": "[--rm RUN_DIR]... [--keep N] [DIR]",
     "watch": "[RUN_DIR]",
@@ -91,6 +93,15 @@ pyproject.toml:
 exit status: 0 all is within its limits, 1 something is not, or not known,
 2 there is no budget or a wrong one, 65 the run is damaged, 66 it is not there,
 125 the output cannot be written.""",
+    "export": """\
+examples:
+  memdeep export -o kept.speedscope.json       the name tells the format
+  memdeep export RUN_DIR --format pprof        into the run directory
+  memdeep export -o job.collapsed --phase 加载config --metric peak
+  memdeep export -f csv --table lines -o -     to stdout
+
+exit status: 0 written, 2 there is no such phase or format, 65 the run does not
+hold what is asked for, 66 there is no such run, 125 it cannot be written.""",
     "open": """\
 examples:
   memdeep open                                 the newest run in memdeep-runs

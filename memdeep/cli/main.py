@@ -89,6 +89,10 @@ def _carry_out(name: str, words: "Sequence[str]") -> int:
         from memdeep.cli import report
 
         return report.main(words)
+    if name == "export":
+        from memdeep.cli import export
+
+        return export.main(words)
     if name == "open":
         from memdeep.cli import open as opening
 

@@ -173,7 +173,8 @@ def encode_records(figures: MarkerFigures) -> bytes:
     """Encode the two memory records (40 bytes) that take a marker's place."""
     rss_bytes = figures.rss_bytes // _PAGE_BYTES * _PAGE_BYTES
     time = _padded_varint(figures.since_start_ms, 9)
-    first, second = (_padded_varint(rss_bytes + flag, 10) for flag in (FIRST_FLAG, SECOND_FLAG))
+    first = _padded_varint(rss_bytes + FIRST_FLAG, 10)
+    second = _padded_varint(rss_bytes + SECOND_FLAG, 10)
     return _MEMORY + first + time + _MEMORY + second + time
 
 

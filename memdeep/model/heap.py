@@ -388,4 +388,8 @@ class Heap:
 
     def is_traced(self, stretch: Stretch) -> bool:
         """Tell if all of ``stretch`` was traced without a break."""
-        return any(part.start <= stretch.start and stretch.end <= part.end for part in self.traced)
+        start, end = stretch.start, stretch.end
+        for part in self.traced:  # noqa: SIM110 - `any` takes three times as long for one part
+            if part.start <= start and end <= part.end:
+                return True
+        return False

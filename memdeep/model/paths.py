@@ -49,6 +49,11 @@ def main_program(report: Report) -> str | None:
 
 
 def root_of(report: Report) -> str | None:
-    """Return the directory of the program's main file, where the paths of its own code begin."""
-    main = main_program(report)
-    return None if main is None else dirname(main)
+    """Return the directory where the paths of the program's own code begin: that of its main file.
+
+    Code that is in no file has the directory that it imports from.
+    """
+    main, identity = main_program(report), report.run.identity
+    if main is not None:
+        return dirname(main)
+    return None if identity is None else identity.root

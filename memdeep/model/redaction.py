@@ -1,11 +1,11 @@
-"""Hides the arguments of a program, which may be private: in commands, statements and runs."""
+"""Hides what may be private: the arguments of a program, and where and from what it was run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from memdeep.model.run import Run
+from memdeep.model.run import Identity, Run
 from memdeep.model.statement import Statement
 
 HIDDEN = "…"
@@ -33,8 +33,15 @@ def without_command(said: Statement) -> Statement:
     return replace(said, values={**said.values, "command": first_word(command) or ""})
 
 
+def without_place(identity: Identity | None) -> Identity | None:
+    """Return ``identity`` without directories and commit; what the machine is like stays."""
+    if identity is None:
+        return None
+    return replace(identity, cwd=None, root=None, commit=None, is_dirty=None)
+
+
 def redacted(run: Run) -> Run:
-    """Return ``run`` without the arguments of its program and of its processes."""
+    """Return ``run`` without the arguments of its program and processes, and without its place."""
     end = run.exit
     return replace(
         run,
@@ -42,6 +49,7 @@ def redacted(run: Run) -> Run:
         if end is None
         else replace(end, evidence=tuple(map(without_command, end.evidence))),
         command=without_arguments(run.command),
+        identity=without_place(run.identity),
         processes=tuple(
             replace(process, command=first_word(process.command)) for process in run.processes
         ),

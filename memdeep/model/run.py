@@ -60,6 +60,25 @@ class Mode:
 
 
 @frozen
+class Identity:
+    """The program that was run, its revision, and the machine. Unknown or hidden facts are None.
+
+    ``cwd`` is the directory it was started in, ``root`` that of its ``main`` file. ``commit`` was
+    checked out there, ``is_dirty`` is True if tracked files differed from it. ``hash_seed`` is the
+    number that PYTHONHASHSEED set, or "random".
+    """
+
+    cwd: str | None = None
+    root: str | None = None
+    main: str | None = None
+    commit: str | None = None
+    is_dirty: bool | None = None
+    platform: str | None = None
+    libc: str | None = None
+    hash_seed: int | str | None = None
+
+
+@frozen
 class Exit:
     """The end of the program: the verdict on it, and the evidence for that."""
 
@@ -178,7 +197,8 @@ class Run:
     ``peak_rss_bytes`` is the highest sum of RSS at one moment or at a checkpoint, which counts a
     shared page once for each process; ``peak_pss_bytes`` is the highest sum of PSS, None if it was
     never read.
-    ``problems`` are sentences on what could not be recorded or read.
+    ``problems`` are sentences on what could not be recorded or read. ``identity`` is None for a run
+    that was recorded without it.
     """
 
     command: tuple[str, ...]
@@ -200,6 +220,7 @@ class Run:
     limit: MemoryLimit | None = None
     stack_dumps: tuple[StackDump, ...] = ()
     captures: tuple[CaptureFile, ...] = ()
+    identity: Identity | None = None
 
     @property
     def peak_bytes(self) -> int | None:

@@ -24,6 +24,7 @@ from memdeep.model import (
     Finding,
     FindingKind,
     Frame,
+    Identity,
     MemoryLimit,
     Phase,
     PhaseKind,
@@ -373,6 +374,15 @@ def statement(said: Statement, language: Language) -> str:
         for name, value in said.values.items()
     }
     return language.say(said.key, **values)
+
+
+def revision(identity: Identity, language: Language) -> str:
+    """Return the short commit of a program, and if its files differed from it."""
+    commit = (identity.commit or units.UNKNOWN)[:12]
+    if identity.is_dirty is None:
+        return commit
+    changes = "facts.commit_changed" if identity.is_dirty else "facts.commit_clean"
+    return f"{commit} · {language.say(changes)}"
 
 
 def memory_limit(limit: MemoryLimit, language: Language) -> str:

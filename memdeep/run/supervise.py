@@ -21,13 +21,14 @@ from typing import TextIO
 
 from memdeep.errors import EXIT_NOT_STARTED, OutputError, ProgramError
 from memdeep.frozen import frozen
-from memdeep.model import DETACHED
+from memdeep.model import DETACHED, Identity
 from memdeep.record import bootstrap
 from memdeep.record.how import MEMRAY
 from memdeep.record.program import WhatToRun
 from memdeep.run import cgroup, interpreter, limits
 from memdeep.run.capacity import Capacity
 from memdeep.run.guard import Guard
+from memdeep.run.identity import GitQuestion, identify
 from memdeep.run.limits import GROUP, PSS, RSS, Headroom
 from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.options import RunOptions
@@ -67,7 +68,7 @@ def run(
     to, or ProgramError if the system refuses memdeep a file or a process; the program has not
     started then.
     """
-    job = _Job(program, run_dir, options)
+    job = _Job(program, run_dir, options, identify(program, options.interpreter))
     with Bounds(options.memory_limit_bytes) as bounds:
         meta = _meta(job, bounds)
         write_atomically(run_dir.meta, encode_meta(meta))
@@ -89,6 +90,7 @@ class _Job:
     program: WhatToRun
     run_dir: RunDirectory
     options: RunOptions
+    identity: Identity
 
 
 class Bounds:
@@ -204,6 +206,7 @@ def _supervise(
                 child = subprocess.Popen(command, close_fds=False, env=interpreter.environment())
         bounds.apply(child.pid)
         forwarder.pass_to(child)
+        git = until_end.enter_context(GitQuestion(job.identity))
         sampler = TreeSampler(child.pid, meta.spawned_ns, run_dir.births)
         until_end.callback(sampler.close)
         known = NO_SIZE  # the last that was read
@@ -248,6 +251,7 @@ def _supervise(
         on_tick(TreeReading())
         log.close()
         guard.close()
+        revision = git.answer()
     capacity.close()
     end = judge(child.returncode, bounds.witnesses(sampler, guard, forwarder))
     outlived = sampler.outlived()
@@ -262,6 +266,7 @@ def _supervise(
         directories=tuple(filter(None, directories)),
         notes=(*meta.notes, *filter(None, [capacity.problem, sampler.problem])),
         peak_pss_bytes=sampler.peak_pss_bytes,
+        identity=replace(job.identity, commit=revision.commit, is_dirty=revision.is_dirty),
     )
     return ended, end
 
@@ -326,6 +331,7 @@ def _meta(job: _Job, bounds: Bounds) -> Meta:
         package=str(Path(bootstrap.__file__).parent.parent),
         own_paths=own.paths,
         directories=tuple(filter(None, [working_directory()])),
+        identity=job.identity,
     )
 
 

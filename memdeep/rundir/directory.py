@@ -148,7 +148,8 @@ class RunDirectory:
             self.meta,
             self.stacks,
         )
-        return (*parts, *others, self.html, self.json)
+        exports = self.path.glob("export.*")
+        return (*parts, *others, self.html, self.json, *exports)
 
 
 def create_default(name: str, now: datetime) -> RunDirectory:

@@ -69,8 +69,10 @@ class Event:
         self.task = None if (task := get("ta")) is None else count(task, 2**64)
         self.task_span = None if (span := get("tp")) is None else count(span)
         self.pid = None if (pid := get("pid")) is None else count(pid)
-        self.monotonic_ns = count(get("mono", 0))
-        self.epoch_ns = count(get("epoch", 0))
+        self.monotonic_ns = self.epoch_ns = 0
+        if self.pid is not None:  # the first line of a process has the clocks beside its number
+            self.monotonic_ns = count(get("mono", 0))
+            self.epoch_ns = count(get("epoch", 0))
 
 
 def count(value: object, most: int = 2**63) -> int:

@@ -15,6 +15,8 @@ SUFFIXES = (*PAIRS, *OPENED_BY)
 
 def split(label: str) -> "tuple[str, str]":
     """Split ``label`` into the span's name and the suffix in capitals; ("", "") if it is no end."""
+    if "_" not in label:  # as in most
+        return "", ""
     stem, _, word = label.rpartition("_")
     suffix = f"_{word.upper()}"
     return (stem, suffix) if stem and suffix in SUFFIXES else ("", "")

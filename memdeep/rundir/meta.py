@@ -14,7 +14,7 @@ from pathlib import Path
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
-from memdeep.model import redaction, statement
+from memdeep.model import Identity, redaction, statement
 from memdeep.model.statement import Statement
 from memdeep.rundir.journal import MAX_TIME_S
 from memdeep.version import __version__
@@ -61,7 +61,8 @@ class Meta:
     program itself, wherever they lie, and ``<string>`` for code. ``directories`` are the
     working directories it was seen in, first the one it was started in. ``peak_pss_bytes`` is the
     highest sum of the PSS of all processes at one moment, None if it never had several, or where
-    the system does not tell it.
+    the system does not tell it. ``identity`` is None in earlier recordings; its commit is known at
+    the end.
     """
 
     command: tuple[str, ...]
@@ -94,6 +95,7 @@ class Meta:
     own_paths: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     peak_pss_bytes: int | None = None
+    identity: Identity | None = None
     memdeep: str = field(default=__version__)
 
     @property
@@ -111,6 +113,7 @@ def _redacted(meta: Meta) -> Meta:
             for process in meta.processes
         ),
         evidence=tuple(map(redaction.without_command, meta.evidence)),
+        identity=redaction.without_place(meta.identity),
     )
 
 
@@ -131,6 +134,9 @@ def decode_meta(content: bytes, path: Path) -> Meta:
         loaded["evidence"] = tuple(map(statement.decode, loaded["evidence"]))
         if loaded["limit_source"] is not None:
             loaded["limit_source"] = statement.decode(loaded["limit_source"])
+        if loaded.get("identity") is not None:
+            loaded["identity"] = Identity(**loaded["identity"])
+            _check_types(loaded["identity"])
         for name in _TEXTS:
             loaded[name] = tuple(str(text) for text in loaded[name])
         for name in _TEXTS_SINCE:
@@ -152,7 +158,7 @@ def decode_meta(content: bytes, path: Path) -> Meta:
         ) from error
 
 
-def _check_types(record: Meta | SeenProcess) -> None:
+def _check_types(record: Meta | SeenProcess | Identity) -> None:
     """Raise TypeError or ValueError if a field is not of the type of its annotation.
 
     A float is a time in seconds: it must be finite and not negative.
@@ -163,6 +169,7 @@ def _check_types(record: Meta | SeenProcess) -> None:
         "bool": (bool,),
         "float": (int, float),
         "Statement": (Statement,),
+        "Identity": (Identity,),
         "None": (type(None),),
     }
     for known in fields(record):

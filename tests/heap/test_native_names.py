@@ -17,7 +17,7 @@ from running import PROGRAMS
 from memdeep.heap.native_names import RunSymbols, store_names
 from memdeep.heap.replay.engine import replay
 from memdeep.heap.replay.trace import Trace
-from memdeep.load.bare_capture import load_capture
+from memdeep.loading.bare_capture import load_capture
 from memdeep.model import Origin, RawFrame, Stretch
 from memdeep.rundir.directory import RunDirectory
 from memdeep.symbols.store import StoredSymbols, decode, encode, read

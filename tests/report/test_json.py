@@ -32,7 +32,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import culprits_of, stack_of, validate_report
 
-from memdeep.model import Exit, Frame, Origin, Parts, Process, Report
+from memdeep.model import Exit, Frame, Identity, Origin, Parts, Process, Report
 from memdeep.model.paths import path_of
 from memdeep.model.statement import state
 from memdeep.report.json import checkpoints as json_checkpoints
@@ -222,6 +222,28 @@ def test_user_paths_begin_at_the_main_program() -> None:
     assert (fields["identity"]["root"], fields["identity"]["main"]) == ("/work/app", "prog.py")
     paths = [called["path"] for called in stack_of(fields, culprits_of(fields)[0])]
     assert paths == [None, "prog.py", "in/here.py"]
+
+
+def test_a_run_with_an_identity_has_its_main_file_even_without_a_stack() -> None:
+    known = Identity("/work", "/work/app", "prog.py", "0" * 40, True, "linux-x86_64", "musl", 7)
+    made = one_culprit()
+    assert read(replace(made, run=replace(made.run, identity=known)))["identity"] == {
+        "cwd": "/work",
+        "root": "/work/app",
+        "main": "prog.py",
+        "commit": "0" * 40,
+        "dirty": True,
+        "platform": "linux-x86_64",
+        "libc": "musl",
+        "hash_seed": 7,
+    }
+
+
+def test_code_in_no_file_has_paths_from_where_it_imports() -> None:
+    stacks, (node,) = tree([frame("load", filename="/work/app/other.py")])
+    known = Identity(root="/work/app")
+    fields = read(analysed(run("loaded", identity=known), stacks, [lifetime(node, 1)]))
+    assert [called["path"] for called in fields["frames"]] == ["other.py"]
 
 
 def test_an_installed_program_is_the_users_code() -> None:

@@ -30,6 +30,7 @@ from memdeep.model import (
     Finding,
     FindingKind,
     Frame,
+    Identity,
     Mode,
     Peak,
     Phase,
@@ -440,3 +441,17 @@ def test_a_line_that_runs_in_another_thread_is_said_to() -> None:
     made = analysed(run("+a", "-a"), stacks, [])
     said = [sentences.place_of(made, culprit(LOAD, node=node), ENGLISH) for node in nodes]
     assert said == ["learning.py:212", "learning.py:212 (in a thread)"]
+
+
+@pytest.mark.parametrize(
+    ("is_dirty", "text"),
+    [
+        (True, "0123456789ab · with uncommitted changes"),
+        (False, "0123456789ab · nothing uncommitted"),
+        (None, "0123456789ab"),
+    ],
+)
+def test_a_commit_is_shown_short(is_dirty: bool | None, text: str) -> None:
+    known = Identity(commit="0123456789abcdef", is_dirty=is_dirty)
+    assert sentences.revision(known, ENGLISH) == text
+    assert sentences.revision(known, CHINESE).startswith("0123456789ab")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import TIMEOUT_S, RunMemdeep, environment, read_json
 
-from memdeep.load.run import load_run
+from memdeep.loading.run import load_run
 from memdeep.report import sentences
 from memdeep.run import shares
 from memdeep.run.shares import AT_LEAST_S, CREDIT_S, FORCED, ORDINARY, Pace

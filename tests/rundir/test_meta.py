@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.errors import EXIT_BAD_DATA, CaptureError
+from memdeep.model import Identity
 from memdeep.model.statement import Statement, state
 from memdeep.rundir.journal import MAX_TIME_S
 from memdeep.rundir.meta import SeenProcess, decode_meta, encode_meta
@@ -63,6 +64,26 @@ def test_meta_comes_back(
 ) -> None:
     written = meta(command=command, name=name, warning_bytes=limit, processes=processes)
     assert decode_meta(encode_meta(written), PATH) == written
+
+
+@given(
+    texts=st.tuples(*[st.none() | FILE_NAMES] * 6),
+    is_dirty=st.none() | st.booleans(),
+    seed=st.none() | COUNTS | st.just("random"),
+)
+def test_the_identity_of_a_run_comes_back(
+    texts: tuple[str | None, ...], is_dirty: bool | None, seed: int | str | None
+) -> None:
+    names = ("cwd", "root", "main", "commit", "platform", "libc")
+    known = Identity(**dict(zip(names, texts, strict=True)), is_dirty=is_dirty, hash_seed=seed)
+    written = meta(identity=known)
+    assert decode_meta(encode_meta(written), PATH) == written
+
+
+def test_an_older_run_has_no_identity() -> None:
+    fields = json.loads(encode_meta(meta()))
+    del fields["identity"]
+    assert decode_meta(json.dumps(fields).encode(), PATH).identity is None
 
 
 def test_what_is_known_at_the_end_of_a_run_comes_back() -> None:
@@ -139,6 +160,10 @@ def test_evidence_that_is_whole_is_taken() -> None:
         damaged(processes=[{**asdict(SeenProcess(1, 0, "a", 9)), "start_s": -1.0}]),
         damaged(processes=[{**asdict(SeenProcess(1, 0, "a", 9)), "peak_pss_bytes": "9"}]),
         damaged(peak_pss_bytes=1.5),
+        damaged(identity="here"),
+        damaged(identity={"cwd": 1}),
+        damaged(identity={"where": "here"}),
+        damaged(identity={"is_dirty": "yes"}),
         damaged(command=None),
         damaged(limit_source="memory.max"),
         damaged(limit_source={"key": "limit.other", "values": {}}),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from properties import examples
 from running import ROOT
 
-from memdeep.load.journal import _problems
+from memdeep.loading.journal import _problems
 from memdeep.text import translation
 from memdeep.text.language import template_directory
 

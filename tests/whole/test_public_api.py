@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 
 import pytest
+from factories import phase, report
 
 import memdeep
 import memdeep.monitor
 import memory_monitor
+from memdeep.objects.stacks import Frame, Line, Stack
+from memdeep.results import Finding, Result
 
 MONITOR = [
     "MemoryMonitor",
@@ -19,6 +22,16 @@ MONITOR = [
     "memory_snapshot",
     "monitor_function",
 ]
+RESULT = {
+    *("name", "command", "identity", "python", "memray", "backend", "started", "duration"),
+    *("growth", "peak", "rise", "peak_rss", "peak_pss", "problems", "phases", "exit"),
+    *("culprit", "findings", "checkpoints", "processes", "stacks", "to_pandas", "to_arrow"),
+}
+PHASE = {
+    *("index", "name", "path", "kind", "parent", "thread", "start", "end", "repeats"),
+    *("is_complete", "duration", "rss_growth", "growth", "peak", "rise", "kept", "retained"),
+    *("freed", "allocations", "culprit", "culprits", "lines", "stacks"),
+}
 SETTINGS = [
     "name",
     "log_file",
@@ -32,9 +45,11 @@ SETTINGS = [
 
 
 def test_the_public_names_are_these_and_no_more() -> None:
-    assert sorted(memdeep.__all__) == sorted(["__version__", "checkpoint", "phase", *MONITOR])
+    assert sorted(memdeep.__all__) == sorted(
+        ["__version__", "checkpoint", "load", "phase", *MONITOR]
+    )
     public = {name for name in vars(memdeep) if not name.startswith("_")}
-    assert public - {"record"} <= {"checkpoint", "phase", "TYPE_CHECKING"} | {
+    assert public - {"record"} <= {"checkpoint", "load", "phase", "TYPE_CHECKING"} | {
         name for name, value in vars(memdeep).items() if inspect.ismodule(value)
     }
 
@@ -44,11 +59,33 @@ def test_the_signatures_stay() -> None:
     assert list(checkpoint.parameters) == ["label", "note"]
     assert checkpoint.parameters["note"].default is None
     assert list(inspect.signature(memdeep.phase).parameters) == ["label"]
+    assert list(inspect.signature(memdeep.load).parameters) == ["path"]
+
+
+def public(thing: object) -> set[str]:
+    return {name for name in dir(thing) if not name.startswith("_")}
+
+
+def test_the_names_of_a_loaded_run_stay() -> None:
+    result = Result(report([phase()]))
+    assert public(result) == RESULT
+    assert public(result.phases[0]) == PHASE
+    assert public(Finding) == {
+        *("kind", "title", "bytes", "resident_bytes", "share", "phase", "phases"),
+        *("culprit", "advice", "evidence"),
+    }
+    assert public(Stack) == {"frames", "bytes", "allocations", "thread", "process"}
+    assert public(Frame) == {"function", "filename", "path", "lineno", "origin"}
+    assert public(Line) == {
+        *("filename", "path", "lineno", "function", "source", "bytes", "allocations", "share"),
+        *("resident_bytes", "stack", "thread", "process"),
+    }
 
 
 def test_the_public_names_are_documented() -> None:
     assert inspect.getdoc(memdeep.checkpoint)
     assert inspect.getdoc(memdeep.phase)
+    assert inspect.getdoc(memdeep.load)
 
 
 def test_the_names_of_the_monitor_have_three_homes() -> None:

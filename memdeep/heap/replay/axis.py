@@ -35,7 +35,8 @@ class CheckpointAxis:
         self._windows = trace.windows
         self._part = part
         cuts = trace.windows.cut
-        markers = [n for n, cut in enumerate(cuts) if cut in (Cut.MARKER, Cut.THREAD_MARKER)]
+        kinds = (int(Cut.MARKER), int(Cut.THREAD_MARKER))
+        markers = [n for n, cut in enumerate(cuts) if cut in kinds]
         self._checkpoints = [max(1, part.first)]
         self.setters: dict[int, int] = {}
         self.moments: dict[int, int] = {}
@@ -67,7 +68,14 @@ class CheckpointAxis:
             if ends not in highest or heights[window] > heights[highest[ends]]:
                 highest[ends] = window
         chosen = {}
+        first, last = self._part.first, self._part.last
         for place, stretches in enumerate(groups):
+            if len(stretches) == 1 and stretches[0].end - stretches[0].start == 1:
+                # As most are, where there are very many.
+                ends = stretches[0].end
+                if ends in highest and first < ends <= last:
+                    chosen[place] = highest[ends]
+                continue
             windows = [
                 highest[ends]
                 for stretch in stretches
@@ -100,11 +108,12 @@ class CheckpointAxis:
 
     def middle_s(self, window: int, start_ms: int) -> float | None:
         """Return the time of the middle of ``window``; None where no cut has a time."""
-        ends = min(window, len(self._windows.cut) - 2)  # when the trace ended is not known
-        times_ms = self._windows.time_ms[max(0, window - 1) : ends + 1]
-        if not times_ms:
+        times_ms = self._windows.time_ms
+        start = max(0, window - 1)
+        end = min(window, len(self._windows.cut) - 2)  # when the trace ended is not known
+        if end < start:
             return None
-        return max(0.0, (sum(times_ms) / len(times_ms) - start_ms) / 1000)
+        return max(0.0, ((times_ms[start] + times_ms[end]) / 2 - start_ms) / 1000)
 
     def curve(self, start_ms: int) -> list[Sample]:
         """Return the heap over time: memray's own readings, and the peaks between them."""
@@ -131,6 +140,6 @@ def _telling(heights: Sequence[int]) -> Iterable[int]:
         return range(len(heights))
     chosen: set[int] = set()
     for start in range(0, len(heights), size):
-        group = range(start, min(start + size, len(heights)))
-        chosen.update((group[-1], max(group, key=heights.__getitem__)))
+        group = list(heights[start : start + size])
+        chosen.update((start + len(group) - 1, start + group.index(max(group))))
     return sorted(chosen)

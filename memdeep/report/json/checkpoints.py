@@ -56,10 +56,11 @@ class Checkpoints:
         points, at_checkpoints = self._report.run.checkpoints, self._report.heap.at_checkpoints
         for place, point in enumerate(map(points.__getitem__, self._listed), self._before):
             time_s = round(point.time_s + self._start_s, 6)
+            rss, heap = point.rss_bytes, at_checkpoints[point.index]
             yield Encoded(
                 f'{{"index":{place},"label":{encode_basestring(point.label)},"note":{_text(point.note)},'
-                f'"time_s":{time_s},"rss_bytes":{_figure(point.rss_bytes)},'
-                f'"heap_bytes":{_figure(at_checkpoints[point.index])},'
+                f'"time_s":{time_s},"rss_bytes":{"null" if rss is None else rss},'
+                f'"heap_bytes":{"null" if heap is None else heap},'
                 f'"thread":{_text(point.thread)},"process":{self._process}}}'
             )
 
@@ -105,7 +106,3 @@ def _highest(report: Report) -> tuple[int, int]:
 
 def _text(text: str | None) -> str:
     return "null" if text is None else encode_basestring(text)
-
-
-def _figure(figure: int | None) -> str:
-    return "null" if figure is None else str(figure)

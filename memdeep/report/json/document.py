@@ -16,12 +16,13 @@ from memdeep.model import (
     Fate,
     Finding,
     FindingKind,
+    Identity,
     LastGrowth,
     MemoryLimit,
     Report,
     StackDump,
 )
-from memdeep.model.paths import main_program
+from memdeep.model.paths import main_program, root_of
 from memdeep.report import sentences
 from memdeep.report.json.checkpoints import Checkpoints
 from memdeep.report.json.culprits import Culprits
@@ -35,7 +36,7 @@ from memdeep.version import __version__
 
 SCHEMA = 2
 ENGLISH = language("en")
-KINDS = {kind: kind.value for kind in FindingKind} | {
+_KINDS = {kind: kind.value for kind in FindingKind} | {
     FindingKind.TOUCHED: "growth",
     FindingKind.UNTRACKED: "unseen",
     FindingKind.UNRECORDED: "children",
@@ -60,7 +61,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     """
     run = report.run
     main = main_program(report)
-    tables = Tables(None if main is None else dirname(main))
+    tables = Tables(root_of(report))
     processes = Processes(report)
     culprits = Culprits(report, tables, processes)
     phases = Phases(report, processes)
@@ -94,7 +95,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         "python": run.python,
         "memray": run.memray,
         "command": list(run.command),
-        "identity": _identity(main),
+        "identity": _identity(run.identity, main),
         "mode": {
             "backend": run.mode.backend,
             "native": run.mode.native,
@@ -125,16 +126,19 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     return (line.encode("utf-8", "replace") for line in lines(fields))
 
 
-def _identity(main: str | None) -> Json:
+def _identity(known: Identity | None, main: str | None) -> Json:
+    """Encode the identity of a run; one recorded without it has the main file of its stacks."""
+    if known is None:
+        known = Identity(root=None if main is None else dirname(main))
     return {
-        "cwd": None,
-        "root": None if main is None else dirname(main),
-        "main": None if main is None else basename(main),
-        "commit": None,
-        "dirty": None,
-        "platform": None,
-        "libc": None,
-        "hash_seed": None,
+        "cwd": known.cwd,
+        "root": known.root,
+        "main": basename(known.main or main or "") or None,
+        "commit": known.commit,
+        "dirty": known.is_dirty,
+        "platform": known.platform,
+        "libc": known.libc,
+        "hash_seed": known.hash_seed,
     }
 
 
@@ -155,12 +159,17 @@ def _thresholds(report: Report) -> Json | None:
     return {"warning_bytes": run.warning_bytes, "critical_bytes": run.critical_bytes}
 
 
+def kind_of(item: Finding) -> str:
+    """Return the kind of a finding by the name it has in the document."""
+    return "children" if item.is_of_workers else _KINDS[item.kind]
+
+
 def _finding(
     report: Report, item: Finding, processes: Processes, phases: Phases, culprits: Culprits
 ) -> Json:
     summed = phases.listed(item.phases)
     return {
-        "kind": "children" if item.is_of_workers else KINDS[item.kind],
+        "kind": kind_of(item),
         "title": sentences.finding(report, item, ENGLISH),
         "phase": phases.place(item.phase),
         "phases": summed,

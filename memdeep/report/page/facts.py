@@ -56,6 +56,9 @@ def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
         Fact("processes", f"{len(run.processes):,}" if run.processes else units.UNKNOWN),
         Fact("command", code=(" ".join(run.command),)),
     ]
+    if run.identity is not None and run.identity.commit is not None:
+        revisions = {item.code: sentences.revision(run.identity, item) for item in languages}
+        found.append(Fact("commit", revisions))
     if run.limit is not None:
         limits = {item.code: sentences.memory_limit(run.limit, item) for item in languages}
         found.append(Fact("limit", limits))

@@ -382,7 +382,7 @@ def _phase_columns(table: PhasesOfPage, lines: LineBytes) -> Json:
         "members": [len(places) for places in members],
         "pattern": [folding.get(place, -1) for place in range(len(phases))],
         "peakOf": [
-            max(places, key=lambda one: phases[one].peak_bytes or 0, default=place)
+            max(places, key=lambda one: phases[one].peak_bytes or 0) if places else place
             for place, places in enumerate(members)
         ],
         "complete": [phase.complete for phase in phases],

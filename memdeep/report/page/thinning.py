@@ -14,10 +14,10 @@ def thin(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
     if len(samples) <= most:
         return samples
     size = -(-len(samples) // ((most - 2) // 2))
-    size_of = [sample.bytes for sample in samples].__getitem__
+    sizes = [sample.bytes for sample in samples]
     kept = {0, len(samples) - 1}  # the ends stay: they are where the curve meets the axis
     for start in range(0, len(samples), size):
-        group = range(start, min(start + size, len(samples)))
-        kept.add(min(group, key=size_of))
-        kept.add(max(group, key=size_of))
+        group = sizes[start : start + size]
+        kept.add(start + group.index(min(group)))
+        kept.add(start + group.index(max(group)))
     return [samples[place] for place in sorted(kept)]

@@ -187,7 +187,7 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
     cards = tuple(_finding(report, rank, item, say) for rank, item in enumerate(report.findings, 1))
     large = [rank for rank, is_small in enumerate(small(report), 1) if not is_small]
     opened = set(large[:OPEN_FINDINGS])
-    most = max((abs(delta) for phase in report.phases for delta in _deltas(phase)), default=0)
+    most = max([abs(delta) for phase in report.phases for delta in _deltas(phase)], default=0)
     notes = [sentences.notes(report, language) for language in languages]
     return Page(
         title=f"{run.name} · memdeep",
@@ -387,7 +387,7 @@ def _stack_frame(report: Report, called: Frame, is_here: bool) -> StackFrameView
 
 def _deltas(phase: Phase) -> tuple[int, ...]:
     known = (phase.rss_delta_bytes, phase.heap_delta_bytes)
-    return tuple(delta for delta in known if delta is not None)
+    return tuple([delta for delta in known if delta is not None])
 
 
 def _tone(delta: int | None, most: int) -> str:

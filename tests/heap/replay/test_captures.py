@@ -30,8 +30,8 @@ from memdeep.heap.replay.nodes import site_nodes
 from memdeep.heap.replay.reader import ReplayReader
 from memdeep.heap.replay.trace import Cut, Trace
 from memdeep.heap.stacks import StackTreeBuilder
-from memdeep.load.run import load_run
-from memdeep.load.seal import seal
+from memdeep.loading.run import load_run
+from memdeep.loading.seal import seal
 from memdeep.model import Asked, Origin, StackTree
 from memdeep.rundir.directory import RunDirectory
 

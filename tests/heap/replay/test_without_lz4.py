@@ -13,7 +13,7 @@ import pytest
 from memdeep.heap import header
 from memdeep.heap.choice import PACKED, reason_for_memray
 from memdeep.heap.replay import engine
-from memdeep.load.bare_capture import load_capture
+from memdeep.loading.bare_capture import load_capture
 from memdeep.model import Stretch
 from memdeep.rundir.files import open_regular
 

@@ -17,7 +17,7 @@ from memdeep.heap import markers
 from memdeep.heap.header import CaptureHeader, read_header
 from memdeep.heap.markers import Alignment, MarkerFigures
 from memdeep.heap.parts import Part
-from memdeep.load import checkpoints, consistency
+from memdeep.loading import checkpoints, consistency
 from memdeep.rundir import journal
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.heap.origins import Origins
-from memdeep.load.children import _lived
-from memdeep.load.processes import Outside, highest_sum, moments, read_processes
+from memdeep.loading.children import _lived
+from memdeep.loading.processes import Outside, highest_sum, moments, read_processes
 from memdeep.model import Process, Sample
 from memdeep.rundir import births, journal
 from memdeep.rundir.directory import RunDirectory

@@ -10,7 +10,7 @@ import pytest
 
 from memdeep.heap.header import MAGIC
 from memdeep.heap.parts import Part
-from memdeep.load.traced import align_parts
+from memdeep.loading.traced import align_parts
 from memdeep.rundir import journal, marker
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event

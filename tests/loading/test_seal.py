@@ -17,7 +17,7 @@ from sealing import hashes, original, unseal
 from memdeep.heap import choice
 from memdeep.heap.markers import FIRST_FLAG, SECOND_FLAG, is_flagged
 from memdeep.heap.replay import engine as replaying
-from memdeep.load.seal import seal
+from memdeep.loading.seal import seal
 from memdeep.rundir import marker
 from memdeep.rundir.directory import RunDirectory
 

@@ -22,9 +22,9 @@ from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.parts import Asked, HeapPart, Part, TimeCut
 from memdeep.heap.reader import CaptureReader
 from memdeep.heap.stacks import Owner, StackTreeBuilder
-from memdeep.load.consistency import MAX_CLOCK_STEP_MS
-from memdeep.load.journal import read_journal
-from memdeep.load.split import Question
+from memdeep.loading.consistency import MAX_CLOCK_STEP_MS
+from memdeep.loading.journal import read_journal
+from memdeep.loading.split import Question
 from memdeep.model import DETACHED, Process
 from memdeep.record.how import MOMENT_MS
 from memdeep.rundir import journal

@@ -18,8 +18,8 @@ from datetime import datetime, timedelta
 
 from memdeep.errors import OutputError
 from memdeep.frozen import frozen
-from memdeep.load.processes import Outside, read_births
-from memdeep.model import DETACHED, Process
+from memdeep.loading.processes import Outside, read_births
+from memdeep.model import DETACHED, Identity, Process
 from memdeep.record.tree import program_place
 from memdeep.rundir.births import Birth
 from memdeep.rundir.directory import CHILDREN, RunDirectory
@@ -112,7 +112,15 @@ def _meta(seen: Seen, family: Sequence[int], births: Mapping[str, Birth]) -> Met
         notes=(OUTLIVED,) if has_outlived else (),
         own_paths=(*of_run.own_paths, *([CODE] if is_code else ())),
         peak_pss_bytes=None,
+        identity=_identity(of_run.identity, process),
     )
+
+
+def _identity(of_run: Identity | None, process: Process) -> Identity | None:
+    """Return what is known of a process's program: a forked one's is that of its run."""
+    if of_run is None or process.is_forked:
+        return of_run
+    return Identity(platform=of_run.platform, libc=of_run.libc)
 
 
 def _seen(processes: Sequence[Process], place: int, first: int) -> SeenProcess:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memdeep.load import checkpoints
+from memdeep.loading import checkpoints
 from memdeep.model import Checkpoint, CheckpointKind, Sample
 from memdeep.rundir import journal
 from memdeep.rundir.journal import Event

@@ -8,7 +8,7 @@ from factories import checkpoint
 
 from memdeep.heap.parts import HeapPart, LostLines, Part, UnseenFrees
 from memdeep.heap.replay.lifetimes import joined
-from memdeep.load.missed import LEAST_LOST_BYTES, LEAST_UNSEEN_BYTES, missed
+from memdeep.loading.missed import LEAST_LOST_BYTES, LEAST_UNSEEN_BYTES, missed
 from memdeep.model.statement import state
 
 

@@ -22,15 +22,15 @@ from memdeep.heap.reader import CaptureReader
 from memdeep.heap.split import Fork, with_split_off
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.heap.tracemalloc import read_snapshots
-from memdeep.load import checkpoints, consistency
-from memdeep.load.children import Axis, Child, find_children, not_known, up_to, with_cuts
-from memdeep.load.ending import exit_of, limit_of, read_stack_dumps
-from memdeep.load.journal import read_journal
-from memdeep.load.missed import missed
-from memdeep.load.own_runs import shared_symbols
-from memdeep.load.processes import Outside, highest_sum, moments, read_processes
-from memdeep.load.split import find_split, with_pages
-from memdeep.load.traced import Traced, align_parts, lost
+from memdeep.loading import checkpoints, consistency
+from memdeep.loading.children import Axis, Child, find_children, not_known, up_to, with_cuts
+from memdeep.loading.ending import exit_of, limit_of, read_stack_dumps
+from memdeep.loading.journal import read_journal
+from memdeep.loading.missed import missed
+from memdeep.loading.own_runs import shared_symbols
+from memdeep.loading.processes import Outside, highest_sum, moments, read_processes
+from memdeep.loading.split import find_split, with_pages
+from memdeep.loading.traced import Traced, align_parts, lost
 from memdeep.model import (
     CaptureFile,
     Checkpoint,
@@ -489,4 +489,5 @@ def _run(
         warning_bytes=meta.warning_bytes,
         critical_bytes=meta.critical_bytes,
         limit=limit_of(meta),
+        identity=meta.identity,
     )

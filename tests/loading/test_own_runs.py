@@ -20,8 +20,8 @@ from running import (
     wait_until,
 )
 
-from memdeep.load.own_runs import OUTLIVED
-from memdeep.load.run import load_run
+from memdeep.loading.own_runs import OUTLIVED
+from memdeep.loading.run import load_run
 from memdeep.model import Process
 from memdeep.rundir.directory import RunDirectory
 
@@ -110,6 +110,20 @@ def test_a_process_is_told_by_its_own_command(
     assert meta["command"][0] == "-c"
     assert meta["command"][2] == "word"
     assert meta["own_paths"][-1] == "<string>"
+
+
+def test_only_a_forked_process_is_of_the_program_of_its_run(
+    recorded: Path, family: dict[str, Process]
+) -> None:
+    def identity(name: str) -> dict[str, Any]:
+        return dict(read_json(recorded / str(family[name].directory) / "meta.json")["identity"])
+
+    of_run = dict(read_json(recorded / "meta.json")["identity"])
+    assert of_run["main"] == "has_children.py"
+    assert identity("child") == of_run
+    started = identity("started")
+    assert (started["main"], started["cwd"], started["hash_seed"]) == (None,) * 3
+    assert started["platform"] == of_run["platform"]
 
 
 @pytest.mark.parametrize("engine", ["replay", "memray"])

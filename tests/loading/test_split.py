@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from factories import event, process
 
-from memdeep.load.split import MAX_FORKS, find_split, with_pages
+from memdeep.loading.split import MAX_FORKS, find_split, with_pages
 from memdeep.model import Process
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import START

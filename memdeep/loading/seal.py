@@ -17,11 +17,11 @@ from memdeep.heap import native_names
 from memdeep.heap.markers import Alignment
 from memdeep.heap.origins import Origins
 from memdeep.heap.replay import engine
-from memdeep.load.journal import read_journal
-from memdeep.load.own_runs import Seen, write_own_runs
-from memdeep.load.processes import read_processes
-from memdeep.load.run import directories_of, read_meta, seen_outside, start_of
-from memdeep.load.traced import align_parts
+from memdeep.loading.journal import read_journal
+from memdeep.loading.own_runs import Seen, write_own_runs
+from memdeep.loading.processes import read_processes
+from memdeep.loading.run import directories_of, read_meta, seen_outside, start_of
+from memdeep.loading.traced import align_parts
 from memdeep.record.how import MEMRAY
 from memdeep.rundir import marker
 from memdeep.rundir.directory import RunDirectory

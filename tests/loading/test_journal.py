@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memdeep.load import journal as journal_file
-from memdeep.load.journal import MAX_LINES, read_journal
+from memdeep.loading import journal as journal_file
+from memdeep.loading.journal import MAX_LINES, read_journal
 from memdeep.rundir import journal, long_file
 from memdeep.rundir.long_file import read_lines
 

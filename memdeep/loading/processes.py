@@ -19,7 +19,7 @@ from memdeep.frozen import frozen
 from memdeep.heap import origins as owners
 from memdeep.heap.family import Moment
 from memdeep.heap.stacks import without_own
-from memdeep.load.journal import read_journal
+from memdeep.loading.journal import read_journal
 from memdeep.model import DETACHED, MAIN_THREAD, Frame, Process, Sample
 from memdeep.rundir import births, journal
 from memdeep.rundir.births import Asked, Birth, Ended, Origin, Started

@@ -9,7 +9,7 @@ from memdeep.heap.choice import reader_of, reason_for_memray
 from memdeep.heap.header import read_header
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import Part
-from memdeep.load.run import Recording, capture_files
+from memdeep.loading.run import Recording, capture_files
 from memdeep.model import Checkpoint, CheckpointKind, Mode, Run
 from memdeep.record.how import MEMRAY
 from memdeep.rundir import labels

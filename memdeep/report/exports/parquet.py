@@ -1,0 +1,39 @@
+"""Encodes a table of a report as Parquet, by pyarrow, which need not be installed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+from memdeep.errors import OutputError
+from memdeep.model import Report
+from memdeep.report.exports.options import ExportOptions
+from memdeep.report.exports.tables import table
+
+
+def encode(report: Report, options: ExportOptions) -> Iterator[bytes]:
+    """Yield the file of the table that ``options`` names. Raises OutputError without pyarrow."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise OutputError(
+            "Parquet is written by pyarrow, which is not installed here.",
+            "Install it: pip install 'memdeep[parquet]'. Or export as csv.",
+        ) from error
+    columns, rows = table(report, options)
+    types = {
+        str: pyarrow.string(),
+        int: pyarrow.int64(),
+        float: pyarrow.float64(),
+        bool: pyarrow.bool_(),
+    }
+    schema = pyarrow.schema([(column.name, types[column.type]) for column in columns])
+    by_column = [list(cells) for cells in zip(*rows, strict=True)] or [[] for _ in columns]
+    made = pyarrow.table(
+        [pyarrow.array(cells, field.type) for cells, field in zip(by_column, schema, strict=True)],
+        schema=schema,
+    )
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(made, file, compression="zstd")
+    yield file.getvalue()
