@@ -40,6 +40,7 @@ RunMemdeep = Callable[..., Completed]
 def environment(**changes: str) -> dict[str, str]:
     """This process's environment without the variables that change what programs print."""
     dropped = ("PYTHONUNBUFFERED", "PYTHONSAFEPATH", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+    dropped += ("GITHUB_STEP_SUMMARY",)  # a check would write there
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
     return kept | {"TERM": "xterm", "PYTHONDONTWRITEBYTECODE": "1"} | changes
 
