@@ -186,7 +186,13 @@ def test_no_growth_takes_a_size() -> None:
 
 
 def nested() -> Report:
-    names = [("外层", None, 0), ("内层", 0, 1), ("内层", None, 0), ("a/b", None, 0), ("x[1]*", None, 0)]
+    names = [
+        ("外层", None, 0),
+        ("内层", 0, 1),
+        ("内层", None, 0),
+        ("a/b", None, 0),
+        ("x[1]*", None, 0),
+    ]
     return report([phase(name, parent=parent, depth=depth) for name, parent, depth in names])
 
 
