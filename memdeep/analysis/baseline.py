@@ -1,8 +1,8 @@
 """The figures of a run as a baseline, a later run held against it, and the baseline brought up.
 
 Figures may rise by the noise of `noise`, which only memray with every small object traced makes
-small: those of tracemalloc differ by far more. The RSS of a phase is left out: of all figures it varies
-most between runs of one program.
+small: those of tracemalloc differ by far more. The RSS of a phase is left out: of all figures it
+varies most between runs of one program.
 """
 
 from __future__ import annotations
