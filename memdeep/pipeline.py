@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from memdeep.loading.run import Recording
     from memdeep.model import Report
     from memdeep.model.budget import Baseline, Budget, Gate
+    from memdeep.model.comparison import Comparison
     from memdeep.model.statement import Problem
     from memdeep.record.program import WhatToRun
+    from memdeep.report.comparison.options import DiffOptions
     from memdeep.run.options import RunOptions
     from memdeep.run.progress import Progress
     from memdeep.text.language import Language
@@ -154,6 +156,57 @@ def write(
     for name, path in paths.items():
         on_step(f"Writing report{outputs.BY_NAME[name].suffix}")
         files.write_atomically(path, outputs.BY_NAME[name].encode(report, options))
+
+
+def compare(
+    before: Sequence[Path],
+    after: Sequence[Path],
+    on_step: OnStep,
+    options: ReportOptions = DEFAULTS,
+) -> Comparison:
+    """Compare the recordings at some paths with those at others. Raises CaptureError.
+
+    Lines are found again by their texts, whether those may be shown or not.
+    """
+    from memdeep.analysis.compare.compare import compare
+
+    options = replace(options, source=options.source or None)
+    sides = [
+        [(str(path), analyse(load(path, on_step), on_step, options)) for path in paths]
+        for paths in (before, after)
+    ]
+    on_step("Comparing")
+    return compare(*sides)
+
+
+def check_limit(text: str) -> None:
+    """Raise ValueError, with what is wrong, if ``text`` is no limit for `judge`."""
+    from memdeep.report.comparison.limits import limit
+
+    limit(text)
+
+
+def judge(
+    comparison: Comparison, limits: Sequence[str], language: Language
+) -> Sequence[tuple[bool, str]]:
+    """Hold a comparison to ``limits``; return for each that is not kept if it is known, and why."""
+    from memdeep.analysis.compare.gate import judge
+    from memdeep.report.comparison import limits as worded
+
+    judgements = judge(comparison, [worded.limit(text) for text in limits])
+    return worded.failures(comparison, judgements, limits, language)
+
+
+def encode_comparison(comparison: Comparison, name: str, options: DiffOptions) -> Iterator[bytes]:
+    """Encode a comparison as text, markdown, json or html."""
+    from memdeep.report.comparison import encoders
+
+    return encoders.encode(comparison, name, options)
+
+
+def write_comparison(comparison: Comparison, name: str, path: Path, options: DiffOptions) -> None:
+    """Write a comparison to a file. Raises OutputError."""
+    files.write_atomically(path, encode_comparison(comparison, name, options))
 
 
 def report_paths(path: Path) -> dict[str, Path]:

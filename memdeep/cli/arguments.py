@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memdeep.cli import help
-from memdeep.cli.options import BY_NAME, OF_CHECKS, OF_REPORTS, OPTIONS, Option, problem
+from memdeep.cli.options import (
+    BY_NAME,
+    OF_CHECKS,
+    OF_REPORTS,
+    OPTIONS,
+    Option,
+    Place,
+    problem,
+)
 from memdeep.errors import EXIT_USAGE
 from memdeep.report.exports import formats
 
@@ -16,17 +24,23 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 NEWEST = "default: the newest run in memdeep-runs"
-FORMATS = ("text", "github", "markdown", "junit", "sarif", "gitlab", "openmetrics")
+CHECK_FORMATS = ("text", "github", "markdown", "junit", "sarif", "gitlab", "openmetrics")
 SHELLS = ("bash", "zsh", "fish")
+FORMATS = ("text", "markdown", "json", "html")  # of a comparison
+OF_DIFF = tuple(option for option in OPTIONS if Place.REPORT in option.places)
 OF_EXPORTS = tuple(BY_NAME[name] for name in ("source", "redact-args", "quiet"))
 
 
 class Parser(argparse.ArgumentParser):
     """A parser of one command; a wrong word gets the usage, and the option that was meant."""
 
-    def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """Parse ``words``; ends the process if there is something wrong with one."""
-        parsed, unknown = self.parse_known_args(words)
+    def parse(self, words: Sequence[str], *, mixed: bool = False) -> argparse.Namespace:
+        """Parse ``words``; ends the process if there is something wrong with one.
+
+        With ``mixed``, several operands may stand apart, with options between them.
+        """
+        parse = self.parse_known_intermixed_args if mixed else self.parse_known_args
+        parsed, unknown = parse(words)
         if unknown:
             word = unknown[0].partition("=")[0]
             kind = "option" if word.startswith("-") else "argument"
@@ -87,8 +101,8 @@ def _of_check(made: Parser) -> None:
         type=_format,
         default=[],
         metavar="FORMAT[=FILE]",
-        help=f"write the result to FILE, or print it, as {', '.join(FORMATS[:-1])} or "
-        f"{FORMATS[-1]} (repeatable) (default: text)",
+        help=f"write the result to FILE, or print it, as {', '.join(CHECK_FORMATS[:-1])} or "
+        f"{CHECK_FORMATS[-1]} (repeatable) (default: text)",
     )
     made.add_argument(
         "--update", action="store_true", help="write the baseline, or bring it up to this run"
@@ -99,6 +113,31 @@ def _of_check(made: Parser) -> None:
         help="let pass that phases of the baseline are not in the run",
     )
     add(made, OF_CHECKS)
+
+
+def _of_diff(made: Parser) -> None:
+    made.add_argument("runs", type=Path, nargs="*", metavar="RUN_DIR|CAPTURE", help="two runs")
+    for side in ("before", "after"):
+        made.add_argument(
+            f"--{side}",
+            type=Path,
+            nargs="+",
+            metavar="RUN",
+            help=f"the run, or several, {side} the change",
+        )
+    made.add_argument(
+        "--format", choices=FORMATS, default=FORMATS[0], help=f"(default: {FORMATS[0]})"
+    )
+    made.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there")
+    made.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        metavar="FIGURE[:LIMIT]",
+        help="end with 1 if this is more than before by more than LIMIT (repeatable)",
+    )
+    made.add_argument("--all", action="store_true", help="list the phases that are alike, too")
+    add(made, OF_DIFF)
 
 
 def _of_one_run(made: Parser) -> None:
@@ -159,6 +198,7 @@ _OWN: dict[str, Callable[[Parser], None]] = {
     "run": _of_run,
     "report": _of_report,
     "check": _of_check,
+    "diff": _of_diff,
     "open": _of_one_run,
     "runs": _of_runs,
     "watch": _of_one_run,
@@ -170,9 +210,9 @@ _OWN: dict[str, Callable[[Parser], None]] = {
 def _format(word: str) -> tuple[str, Path | None]:
     """Return the name of a format, and the file to write it to, if one is given."""
     name, equals, file = word.partition("=")
-    if name not in FORMATS:
-        near = help.near(name, FORMATS)
-        meant = f"did you mean {near}?" if near else f"there are {', '.join(FORMATS)}"
+    if name not in CHECK_FORMATS:
+        near = help.near(name, CHECK_FORMATS)
+        meant = f"did you mean {near}?" if near else f"there are {', '.join(CHECK_FORMATS)}"
         raise argparse.ArgumentTypeError(f"{name!r} is no format: {meant}")
     if equals and (not file or "\0" in file):
         raise argparse.ArgumentTypeError(f"there is no file behind {name}=")

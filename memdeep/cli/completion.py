@@ -13,7 +13,7 @@ from memdeep.rundir.directory import DEFAULT_PARENT
 
 OWN = {"--help": "show the commands", "--version": "show the version"}
 # Commands with a run directory behind them.
-TAKES_RUN = ("report", "check", "export", "open", "watch")
+TAKES_RUN = ("report", "check", "diff", "export", "open", "watch")
 WORDS = {"completion": arguments.SHELLS, "help": tuple(help.COMMANDS)}  # others, with these
 
 _BASH = """\
@@ -119,7 +119,7 @@ def zsh() -> str:
         if command == "run":
             specs += ["'(-)1:program:_files -g \"*.py\"'", "'*::argument:_files'"]
         elif command in TAKES_RUN:
-            specs.append("'1:run:_files'")
+            specs.append("'*:run:_files'" if command == "diff" else "'1:run:_files'")
         elif command in WORDS:
             specs.append(f"'1:word:({' '.join(WORDS[command])})'")
         options.append(f"        {command})")

@@ -13,6 +13,7 @@ COMMANDS = {
     "run": "run a program and report which line made its memory grow",
     "report": "make the report of a run again, or of a plain memray capture",
     "check": "hold a run against its budgets of memory, or a baseline",
+    "diff": "compare two runs: what keeps more or less than before, and where",
     "export": "write a run for pprof, Firefox, speedscope, Perfetto, a table …",
     "open": "open the page of a run in the browser",
     "runs": "list the runs in memdeep-runs, or remove some",
@@ -30,6 +31,7 @@ OPERANDS = {
     "run": "[OPTIONS] (script.py | - | -m MODULE | -c CODE) [ARGS...]",
     "report": "[OPTIONS] [RUN_DIR | CAPTURE]",
     "check": "[OPTIONS] [RUN_DIR | CAPTURE]",
+    "diff": "[OPTIONS] (BEFORE AFTER | --before RUN... --after RUN...)",
     "export": "[OPTIONS] [RUN_DIR | CAPTURE]",
     "open": "[RUN_DIR]",
     "runs": "[--rm RUN_DIR]... [--keep N] [DIR]",
@@ -46,6 +48,7 @@ examples:
   memdeep watch                 follow it from another terminal
   memdeep report                make the newest run's report again
   memdeep check                 hold the newest run against its budgets
+  memdeep diff BEFORE AFTER     compare two runs
   memdeep runs --keep 5         remove all runs but the five newest
 
 `memdeep COMMAND --help` says more."""
@@ -93,6 +96,24 @@ pyproject.toml:
 exit status: 0 all is within its limits, 1 something is not, or not known,
 2 there is no budget or a wrong one, 65 the run is damaged, 66 it is not there,
 125 the output cannot be written.""",
+    "diff": """\
+examples:
+  memdeep diff memdeep-runs/old memdeep-runs/new
+  memdeep diff old new --format markdown -o comment.md
+  memdeep diff old new --fail-on peak-heap:5% --fail-on growth:4MB
+  memdeep diff --before old1 old2 old3 --after new1 new2 new3
+
+Of several runs a side the one with the median peak stands for it, and its
+phases and lines are shown. Figures are medians of all.
+
+FIGURE is peak-heap, peak-rss, growth, rise, allocations or line (of runs with
+--deep only). LIMIT is how much more than before it may be: a share (5%), a
+size (4MB) or, of allocations, a number; without it, anything beyond the noise.
+Of phases and lines the worst counts. What is within the noise never fails.
+
+exit status: 0 alike or shown, 1 over a limit of --fail-on, or that figure is
+not known, 2 the options are wrong, 65 a run is damaged or foreign, 66 it is
+not there, 125 the output cannot be written.""",
     "export": """\
 examples:
   memdeep export -o kept.speedscope.json       the name tells the format

@@ -89,6 +89,10 @@ def _carry_out(name: str, words: "Sequence[str]") -> int:
         from memdeep.cli import report
 
         return report.main(words)
+    if name == "diff":
+        from memdeep.cli import diff
+
+        return diff.main(words)
     if name == "export":
         from memdeep.cli import export
 

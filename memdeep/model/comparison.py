@@ -101,6 +101,8 @@ class PhaseChange:
 
     ``parent`` is an index into the comparison's phases, ``lines`` are those that kept bytes in it,
     largest change first; there are none where neither its growth nor its rise changed.
+    ``peak_lines`` are those behind its rise, where that changed and the stacks at the peak are
+    known: what each held then beyond what it held at the start.
     """
 
     match: Match
@@ -110,12 +112,18 @@ class PhaseChange:
     depth: int
     figures: Mapping[Figure, Change]
     lines: tuple[LineChange, ...] = ()
+    peak_lines: tuple[LineChange, ...] = ()
 
     @property
     def is_alike(self) -> bool:
-        """Tell if it is on both sides, in its place, and neither its growth nor its rise differ."""
+        """Tell if it is on both sides, in its place, and neither its growth nor its rise differ.
+
+        Without a heap on either side it is the growth of its RSS that counts.
+        """
         told = (Figure.GROWTH, Figure.RISE)
         known = [self.figures[figure] for figure in told if figure in self.figures]
+        if not known and Figure.RSS_GROWTH in self.figures:
+            known = [self.figures[Figure.RSS_GROWTH]]
         return self.match is Match.SAME and all(one.is_alike or not one.is_known for one in known)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -35,6 +35,17 @@ SCRIPT_GROUPS = (
     "timeline",
     "tree",
     "workers",
+)
+# And those that the scripts of the page of a comparison use.
+COMPARISON_GROUPS = (
+    "checkpoint",
+    "compare",
+    "count",
+    "diff",
+    "flame",
+    "page",
+    "phases",
+    "timeline",
 )
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -65,9 +76,9 @@ class Language:
         text = forms[0] if values.get("n") == 1 else forms[-1]
         return _PLACEHOLDER.sub(lambda found: _format(found[1], values[found[1]]), text)
 
-    def script_words(self) -> Mapping[str, str]:
-        """Return the part of the table that the scripts of the page need."""
-        return {key: text for key, text in self.table.items() if key.split(".")[0] in SCRIPT_GROUPS}
+    def script_words(self, groups: Collection[str] = SCRIPT_GROUPS) -> Mapping[str, str]:
+        """Return the part of the table that scripts need that use the keys of ``groups``."""
+        return {key: text for key, text in self.table.items() if key.split(".")[0] in groups}
 
 
 def _format(name: str, value: Value) -> str:

@@ -24,8 +24,9 @@
     return { start, end: next, kids };
   }
 
-  function emptyColumns(size, { signed }) {
+  function emptyColumns(size, { signed, before }) {
     return {
+      ...(before === undefined ? {} : { before: new Float64Array(size), after: new Float64Array(size) }),
       size, signed,
       frame: new Int32Array(size), times: new Int32Array(size), parent: new Int32Array(size), depth: new Int32Array(size),
       start: new Float64Array(size), width: new Float64Array(size), net: new Float64Array(size),
@@ -43,13 +44,14 @@
     const laid = emptyColumns(sizeOf(tree), tree);
     const source = new Int32Array(laid.size);
     const place = new Int32Array(tree.frame.length).fill(-1);
+    const columns = ['frame', 'times', 'width', 'net', 'count', 'own', ...(tree.before === undefined ? [] : ['before', 'after'])];
     let placed = 0;
     function put(from, parent, at) {
       const node = placed;
       placed += 1;
       source[node] = from;
       place[from] = node;
-      for (const column of ['frame', 'times', 'width', 'net', 'count', 'own']) laid[column][node] = tree[column][from];
+      for (const column of columns) laid[column][node] = tree[column][from];
       laid.parent[node] = parent;
       laid.depth[node] = parent < 0 ? 0 : laid.depth[parent] + 1;
       laid.start[node] = at;

@@ -29,16 +29,18 @@
   function create({ core, frames }) {
     let title = '';
     let tails = [];
+    let figure = null; // writes the bytes of a node in another way than this
     const scene = {
       tree: null, kinds: null, matches: null, x0: 0, x1: 1, rows: 1, scrollTop: 0, flipped: false,
       hovered: -1, focused: -1,
 
-      // Starts with the whole of `tree`.
+      // Starts with the whole of `tree`; `options` may have the `kinds` of its nodes, and a `figure`.
       show(tree, options) {
         ({ title } = options);
+        figure = options.figure ?? null;
         tails = new Array(tree.size);
         Object.assign(scene, {
-          tree, kinds: kindsOf(core, tree), matches: null, x0: 0, x1: Math.max(1, tree.width[layout.ROOT]),
+          tree, kinds: options.kinds ?? kindsOf(core, tree), matches: null, x0: 0, x1: Math.max(1, tree.width[layout.ROOT]),
           flipped: options.flip, hovered: -1, focused: -1,
         });
       },
@@ -61,14 +63,18 @@
         return tails[node];
       },
 
-      bytesOf: (node) => (scene.tree.signed ? format.signedBytes(scene.tree.net[node]) : format.bytes(scene.tree.net[node])),
+      bytesOf: (node) => (figure !== null ? figure(node) : scene.tree.signed ? format.signedBytes(scene.tree.net[node]) : format.bytes(scene.tree.net[node])),
+
+      // What both sides of a comparison hold; empty where there is one.
+      sidesOf: ({ before, after }, node) => (before === undefined ? ''
+        : memdeep.words.say('compare.sides', { before_bytes: before[node], after_bytes: after[node] })),
 
       shareOf(node) {
         const whole = scene.tree.width[layout.ROOT];
         return whole > 0 ? scene.tree.width[node] / whole : 0;
       },
 
-      describe: (node) => [scene.headOf(node), scene.placeOf(node), scene.bytesOf(node), format.percent(scene.shareOf(node))]
+      describe: (node) => [scene.headOf(node), scene.placeOf(node), scene.sidesOf(scene.tree, node), scene.bytesOf(node), format.percent(scene.shareOf(node))]
         .filter(Boolean).join(' · '),
 
       smallerText: (count) => memdeep.words.say('flame.smaller', { n: count }),

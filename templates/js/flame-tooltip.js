@@ -34,7 +34,10 @@
         memdeep.pythonColours.paint(lines.at(-1), source, frames.file(frame));
       }
     }
-    lines.push(figures(scene.bytesOf(node), scene.shareOf(node), tree.count[node]));
+    if (frame >= 0) lines.push(...(frames.was?.(frame) ?? []).map((text, place) => line(place === 0 ? 'tooltip-path' : 'tooltip-source', text)));
+    const sides = scene.sidesOf(tree, node);
+    if (sides !== '') lines.push(line('tooltip-figures tooltip-sides', sides));
+    lines.push(figures(scene.bytesOf(node), scene.shareOf(node), sides === '' ? tree.count[node] : null));
     const own = tree.own[node];
     if (own !== 0 && tree.childCount[node] > 0) {
       const bytes = tree.signed ? format.signedBytes(own) : format.bytes(own);

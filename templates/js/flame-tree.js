@@ -157,14 +157,23 @@
     return column;
   }
 
+  // The bytes of a frame and its callees on both sides of a comparison, and the one less the other.
+  function ofSides(tree, sum) {
+    const own = [sum.before, sum.after].map((bytes) => ownSums(tree.owner, { bytes, count: bytes }, tree.frame.length).bytes);
+    const [before, after] = own.map((bytes) => addUpwards(tree.parent, bytes.slice()));
+    const less = ([was, now]) => now.map((bytes, node) => bytes - was[node]);
+    return { before, after, own: less(own), net: less([before, after]) };
+  }
+
   // The tree for `sum` (scope.js, by node), parents before children, not yet laid out; `options` are
   // { native: 'fold' | 'show' | 'hide', threads, imports, invert }. `own` is what a frame itself
-  // holds; `width` adds its callees, growth and shrinkage alike, `net` the one less the other.
+  // holds; `width` adds its callees, growth and shrinkage alike, `net` the one less the other. A sum of
+  // a comparison (compare-sums.js) has the bytes of both sides as well.
   function build(core, sum, options) {
-    let tree = visibleTree(core, usedNodes(core.nodes.parent, sum), options);
+    let tree = visibleTree(core, usedNodes(core.nodes.parent, sum.held ?? sum), options);
     let own = ownSums(tree.owner, sum, tree.frame.length);
     if (options.invert) {
-      tree = invertedTree(core, tree, own.bytes);
+      tree = invertedTree(core, tree, sum.held === undefined ? own.bytes : ownSums(tree.owner, sum.held, tree.frame.length).bytes);
       own = ownSums(tree.owner, sum, tree.frame.length);
     }
     return {
@@ -174,6 +183,7 @@
       width: addUpwards(tree.parent, own.bytes.map(Math.abs)),
       net: addUpwards(tree.parent, own.bytes.slice()),
       count: addUpwards(tree.parent, own.count),
+      ...(sum.held === undefined ? {} : ofSides(tree, sum)),
     };
   }
 

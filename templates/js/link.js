@@ -91,6 +91,8 @@
     return patch;
   }
 
+  const OWN = { write, read, steps: STEPS };
+
   // A hash without "=" is a place on the page (#main), not something to look at.
   const isState = (hash) => hash === '' || hash.includes('=');
 
@@ -116,7 +118,8 @@
     });
   }
 
-  function tie(store, limits) {
+  // `ways` are those to write and to read a state, and the keys that are worth a step.
+  function tie(store, limits, { write, read, steps } = OWN) {
     stayInside();
     const beginning = store.get();
     let written = location.hash;
@@ -131,7 +134,7 @@
     store.subscribe((state, changed) => {
       const address = write(state);
       if (isRestoring || address === written) return;
-      if (STEPS.some((key) => changed.has(key))) {
+      if (steps.some((key) => changed.has(key))) {
         settle(); // the place that is left keeps its address
         note('pushState', address);
       } else {

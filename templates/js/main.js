@@ -48,7 +48,7 @@
     if (timeline !== null) memdeep.timeline.create(timeline, core, store, explorer.chooseScope);
     document.querySelector('[data-look-inside]')?.addEventListener('click', goToExplorer);
     const table = document.getElementById('phases');
-    memdeep.phasesTable.create(table, document.querySelector('.phases-tools'), data, store, {
+    memdeep.phasesTable.create(table, document.querySelector('.phases-tools'), memdeep.phasesTable.ofRun(data), store, {
       scope: explorer.chooseScope,
       done: goToExplorer,
     });
@@ -76,28 +76,8 @@
     document.documentElement.dataset.ready = 'yes';
   }
 
-  function fail(key, values) {
-    const place = document.querySelector('[data-failed]');
-    const speak = () => { place.textContent = memdeep.words.say(key, values); };
-    document.documentElement.dataset.ready = 'failed';
-    document.querySelector('[data-explorer-body]').hidden = true;
-    place.hidden = false;
-    memdeep.words.onChange(speak);
-    speak();
-  }
-
-  // What is folded on the screen is not to be lost on paper.
-  function openForPaper() {
-    let opened = [];
-    addEventListener('beforeprint', () => {
-      opened = [...document.querySelectorAll('details:not([open], [data-menu])')];
-      opened.forEach((details) => { details.open = true; });
-    });
-    addEventListener('afterprint', () => opened.forEach((details) => { details.open = false; }));
-  }
-
   memdeep.words.start((lang) => memdeep.page?.store.set({ lang }));
-  openForPaper();
+  memdeep.shell.openForPaper();
   memdeep.menus.create([...document.querySelectorAll('[data-menu]')]);
   if (document.getElementById('processes') !== null) memdeep.processTable.createFolding(document.getElementById('processes'));
   const colours = memdeep.theme.wire(
@@ -106,14 +86,5 @@
     (theme) => memdeep.page?.store.set({ theme }),
   );
   if (document.getElementById('phases') === null) return;
-  if (!memdeep.payload.canUnpack()) {
-    fail('page.no_decompression');
-    return;
-  }
-  try {
-    await start();
-  } catch (error) {
-    fail('page.failed', { reason: String(error) });
-    throw error;
-  }
+  await memdeep.shell.run(start);
 })(globalThis.memdeep = globalThis.memdeep || {});

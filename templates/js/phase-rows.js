@@ -83,14 +83,14 @@
     return around.map((_, row) => levels.get(row));
   }
 
-  function create(phases, textOf, culpritText) {
+  // `hasGrown(phase)` tells which are left if only those are wanted that grew.
+  function create(phases, textOf, culpritText, hasGrown = (phase) => (phases.rss[phase] ?? 0) > 0 || (phases.heap[phase] ?? 0) > 0) {
     const { children, first } = childrenOf(phases);
     const around = aroundOf(phases);
     const all = inOrder(phases);
 
     function matches(phase, { words, onlyGrew }) {
-      const grew = (phases.rss[phase] ?? 0) > 0 || (phases.heap[phase] ?? 0) > 0;
-      return (!onlyGrew || grew) && (words === '' || textOf(phase).toLowerCase().includes(words));
+      return (!onlyGrew || hasGrown(phase)) && (words === '' || textOf(phase).toLowerCase().includes(words));
     }
 
     // Matching phases, and those around them that keep them in their place (`context`).

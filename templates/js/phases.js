@@ -14,12 +14,18 @@
     return row;
   }
 
-  // `on` = { scope(scope), done() }: the reader chose one, and wants to see what is in it.
-  function create(box, tools, data, store, on) {
+  // The phases of a run: their cells, the order of their rows, the columns; two may be compared.
+  function ofRun(data) {
     const { phases } = data.core;
     const cells = memdeep.phaseCells.create(data);
     const order = memdeep.phaseRows.create(phases, cells.textOf, cells.culpritText);
-    const columns = memdeep.phaseRows.knownColumns(phases);
+    return { phases, cells, order, columns: memdeep.phaseRows.knownColumns(phases), areComparable: true };
+  }
+
+  // `on` = { scope(scope), done() }: the reader chose one, and wants to see what is in it. `of` is
+  // what is in the table, as `ofRun` has it.
+  function create(box, tools, of, store, on) {
+    const { phases, cells, order, columns, areComparable } = of;
     const table = box.querySelector('table');
     const body = table.tBodies[0];
     const [above, below] = [spacer(), spacer()];
@@ -184,7 +190,7 @@
       if (shown[place] === undefined) return;
       const scope = { kind: 'phase', phase: shown[place].phase };
       active = place;
-      if (isCompared) {
+      if (isCompared && areComparable) {
         const { metric } = store.get();
         store.set({ versus: scope, frames: [], metric: metric === 'growth' ? 'retained' : metric });
       } else on.scope(scope);
@@ -292,5 +298,5 @@
     showSelected();
   }
 
-  memdeep.phasesTable = { create };
+  memdeep.phasesTable = { create, ofRun };
 })(globalThis.memdeep = globalThis.memdeep || {});

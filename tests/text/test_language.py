@@ -15,6 +15,7 @@ from memdeep.model import Advice, FindingKind
 from memdeep.text import units
 from memdeep.text.language import (
     CHOICES,
+    COMPARISON_GROUPS,
     LANGUAGES,
     SCRIPT_GROUPS,
     Language,
@@ -81,13 +82,14 @@ def test_every_key_is_spoken() -> None:
 
 
 def test_scripts_have_the_words_they_speak() -> None:
+    groups = {*SCRIPT_GROUPS, *COMPARISON_GROUPS}
     for key in whole(".js"):
-        assert key.split(".")[0] in SCRIPT_GROUPS, key
+        assert key.split(".")[0] in groups, key
     for begin, _ in composed(".js"):
-        assert begin.split(".")[0] in SCRIPT_GROUPS, begin
+        assert begin.split(".")[0] in groups, begin
     for attributes in sources(".j2"):
         for key in re.findall(r"ta\(\"[\w-]+\", \"([\w.]+)\"", attributes):
-            assert key.split(".")[0] in SCRIPT_GROUPS, f"{key} changes with the language"
+            assert key.split(".")[0] in groups, f"{key} changes with the language"
 
 
 def test_what_is_put_together_from_a_closed_list_exists() -> None:

@@ -59,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("heap.choice", "heap.replay.engine"),
         *("report.terminal", "report.sentences", "report.options", "symbols.cache", "symbols.elf"),
         *("report.gate.text", "report.gate.wording"),
+        *("report.comparison.text", "report.comparison.options"),
         "report.exports.formats",  # names of formats, of which it imports none
     },
 }
@@ -100,6 +101,7 @@ KNOWS: dict[str, set[str]] = {
     "symbols.demangle": {"multi_demangle"},
     "symbols.cache": {"platformdirs"},
     "report.terminal": {"rich"},
+    "report.comparison.text": {"rich"},
     "report.page.html": {"jinja2", "markupsafe"},
     "report.gate.text": {"rich"},
     "text.toml": {"tomllib", "tomli"},
@@ -111,7 +113,9 @@ KNOWS: dict[str, set[str]] = {
 # Why a module that one other imports, or none, may have fewer lines than the floor.
 SMALL: dict[str, str] = {
     "__main__": "`python -m memdeep` looks for this name",
+    "report.comparison.page": "each output has a module with an `encode`",
     "cli.open": "each command has a file",
+    "report.comparison.encoders": "the list of the formats, which import what they need",
     "cli.watch": "each command has a file",
     "report.gate.formats": "the list of the formats beside it",
     "report.gate.gitlab": "each format has a file",

@@ -10,9 +10,10 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from jinja2 import (
     Environment,
@@ -30,9 +31,8 @@ from memdeep.model import Report
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.report.page import payload, view
 from memdeep.report.page.facts import PAGE_SIZE
-from memdeep.report.page.view import Page
 from memdeep.text import units
-from memdeep.text.language import Language, Value, chosen, template_directory
+from memdeep.text.language import SCRIPT_GROUPS, Language, Value, chosen, template_directory
 from memdeep.text.safe import plain, plain_code
 
 TEMPLATE = "report.html.j2"
@@ -51,8 +51,17 @@ def encode(report: Report, options: ReportOptions = DEFAULTS) -> Iterator[bytes]
     return iter([render(view.page(report, blocks, languages), languages, options.cache)])
 
 
-def render(page: Page, languages: Sequence[Language], cache: Path | None = None) -> bytes:
-    """Return ``page`` as HTML, UTF-8, in ``languages``; keep compiled templates in ``cache``."""
+def render(
+    page: ToShow,
+    languages: Sequence[Language],
+    cache: Path | None = None,
+    template: str = TEMPLATE,
+    groups: Collection[str] = SCRIPT_GROUPS,
+) -> bytes:
+    """Return ``page`` as HTML, UTF-8, in ``languages``; keep compiled templates in ``cache``.
+
+    ``groups`` are those of the words that its scripts use.
+    """
     environment = Environment(
         loader=FileSystemLoader(template_directory()),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -64,13 +73,26 @@ def render(page: Page, languages: Sequence[Language], cache: Path | None = None)
     )
     speech = _Speech(languages)
     environment.globals.update(t=speech.text, ta=speech.attribute, verbatim=_verbatim)
-    html = environment.get_template(TEMPLATE).render(
+    html = environment.get_template(template).render(
         page=page,
         languages=[(language.code, language.tag) for language in languages],
-        words_json=_script_safe({item.code: item.script_words() for item in languages}),
+        words_json=_script_safe({item.code: item.script_words(groups) for item in languages}),
         policy_place=POLICY_PLACE,
     )
     return _with_size(_with_script_hashes(html).encode("utf-8", "replace"))
+
+
+class ToShow(Protocol):
+    """What the frame of every page shows; the rest is known to its template."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def blocks(self) -> Mapping[str, str]: ...
+
+    @property
+    def version(self) -> str: ...
 
 
 class _CompiledTemplates(FileSystemBytecodeCache):

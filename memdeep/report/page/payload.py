@@ -42,7 +42,7 @@ MAX_TREND_POINTS = 100
 MIN_THREAD_SHARE = 1 / 1000  # of all allocated bytes: helpers of the tracer hold a few KB
 NEVER = -1  # the death of bytes that were not freed
 
-_ORIGINS = {
+ORIGINS = {
     Origin.USER: 0,
     Origin.TOOL: 1,
     Origin.LIBRARY: 2,
@@ -98,7 +98,7 @@ def encode(report: Report, folded: FoldedHeap, lines: LineBytes, editor: str) ->
             }
     # The core comes last: only now all strings, frames and nodes have their places.
     blocks["core"] = _core(report, folded, lines, index, editor)
-    return {name: _pack(fields) for name, fields in blocks.items()}
+    return {name: pack(fields) for name, fields in blocks.items()}
 
 
 def unpack(block: str) -> Json:
@@ -107,7 +107,8 @@ def unpack(block: str) -> Json:
     return fields
 
 
-def _pack(fields: Json) -> str:
+def pack(fields: Json) -> str:
+    """Return ``fields`` as a block."""
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     # No time of day in it: the same report is the same page. Higher levels took twice to six times
     # as long for some hundredths of the size.
@@ -152,14 +153,13 @@ class _Index:
 
 def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, editor: str) -> Json:
     run = report.run
-    points = run.checkpoints
     return {
         "version": VERSION,
         "frames": {
             "function": [index.string(frame.function) for frame in index.frames],
             "file": [index.string(frame.filename) for frame in index.frames],
             "line": [frame.lineno for frame in index.frames],
-            "origin": [_ORIGINS[frame.origin] for frame in index.frames],
+            "origin": [ORIGINS[frame.origin] for frame in index.frames],
         },
         "nodes": {"parent": index.parents, "frame": index.node_frames, **_asked(folded, index)},
         "repeats": {
@@ -168,17 +168,7 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
         },
         "lines": [index.frames[frame] for frame in lines.frames],
         "threads": _threads(folded, index),
-        "checkpoints": {
-            "label": [plain(point.label) for point in points],
-            "kind": [point.kind.value for point in points],
-            "time": [round(point.time_s, 6) for point in points],
-            "rss": [point.rss_bytes for point in points],
-            "file": [point.rss_file_bytes for point in points],
-            "heap": list(report.heap.at_checkpoints),
-        },
         "phases": _phase_columns(table_of(report), lines),
-        "traced": [[part.start, part.end] for part in report.heap.traced],
-        "curves": {"rss": _curve(run.rss_curve), "heap": _curve(heap_with_peaks(report))},
         "folded": folded.share,
         "editor": editor,
         "death": None
@@ -195,8 +185,26 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
             ],
         },
         **_processes(report, index),
-        **_layers(report, process_layers.stacked(report)),
+        **over_time(report),
         "strings": list(index.strings),
+    }
+
+
+def over_time(report: Report) -> Json:
+    """Return what the scripts of the timeline read: the checkpoints, the curves and the layers."""
+    points = report.run.checkpoints
+    return {
+        "checkpoints": {
+            "label": [plain(point.label) for point in points],
+            "kind": [point.kind.value for point in points],
+            "time": [round(point.time_s, 6) for point in points],
+            "rss": [point.rss_bytes for point in points],
+            "file": [point.rss_file_bytes for point in points],
+            "heap": list(report.heap.at_checkpoints),
+        },
+        "traced": [[part.start, part.end] for part in report.heap.traced],
+        "curves": {"rss": _curve(report.run.rss_curve), "heap": _curve(heap_with_peaks(report))},
+        **_layers(report, process_layers.stacked(report)),
     }
 
 

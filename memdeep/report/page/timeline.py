@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter, itemgetter
+from typing import NamedTuple
 
 from memdeep.frozen import frozen
 from memdeep.model import Phase, PhaseKind, Report, Sample
@@ -74,6 +75,13 @@ class Area:
     points: str
 
 
+class Extent(NamedTuple):
+    """The time that a drawing ends at, and the size that it reaches up to."""
+
+    end_s: float
+    top_bytes: float
+
+
 @frozen
 class Timeline:
     """Everything to draw; curves are texts for the paths of SVG in a box of 100 by 100.
@@ -114,28 +122,41 @@ class _Scale:
         return round(100 * (1 - size_bytes / self.top_bytes), 2)
 
 
-def lay_out(report: Report, layers: Layers | None) -> Timeline | None:
+def extent(report: Report, layers: Layers | None) -> Extent | None:
+    """Return what a drawing of a run must have room for; None if nothing was measured over time."""
+    run = report.run
+    resident = run.rss_curve if layers is None else list(layers.tops())[-1]
+    if not resident and not report.heap_curve:
+        return None
+    # The peak may lie between two readings of the curve: the phases have it.
+    drawn = [*resident, *(heap_with_peaks(report) if report.heap_curve else ())]
+    end_s = max([sample.time_s for sample in drawn] + [run.checkpoints[-1].time_s, 1e-3])
+    top = max(sample.bytes for sample in drawn)
+    near = [size for size, _ in _limits(report) if size is not None and size <= FAR_THRESHOLD * top]
+    return Extent(end_s, max([top, *near]))
+
+
+def lay_out(report: Report, layers: Layers | None, room: Extent | None = None) -> Timeline | None:
     """Return the timeline of a run, or None if nothing was measured over time.
 
-    ``layers`` are those of its processes, None if the program was alone.
+    ``layers`` are those of its processes, None if the program was alone. ``room`` is what the
+    drawing has room for: that of `extent` unless another run is to be drawn to the same scale.
     """
     run = report.run
+    least = extent(report, layers)
+    if least is None:
+        return None
     tops = [] if layers is None else list(layers.tops())
     resident = run.rss_curve if layers is None else tops[-1]
-    curves = (*resident, *report.heap_curve)
-    if not curves:
-        return None
-    end_s = max([sample.time_s for sample in curves] + [run.checkpoints[-1].time_s, 1e-3])
+    end_s, top_bytes = room or least
     heap_curve = heap_with_peaks(report)
-    # The peak may lie between two readings of the curve: the phases have it.
     highest = max(heap_curve if report.heap_curve else resident, key=_bytes, default=None)
-    top = max(sample.bytes for sample in [*curves, *([highest] if highest else [])])
     limits = [
         (size, kind)
         for size, kind in _limits(report)
-        if size is not None and size <= FAR_THRESHOLD * top
+        if size is not None and size <= least.top_bytes
     ]
-    scale = _Scale(end_s, max([top, *(size for size, _ in limits)]) * HEADROOM or 1.0)
+    scale = _Scale(end_s, top_bytes * HEADROOM or 1.0)
     places = [scale.x(point.time_s) for point in run.checkpoints]
     bands = _bands(report, places)
     rss = thin(run.rss_curve, MAX_POINTS) if layers is None else ()

@@ -171,6 +171,8 @@ class Page:
     hidden_phases: int
     blocks: Mapping[str, str]
     version: str
+    timeline_id: str = "timeline"
+    timeline_heading: str | Texts = "timeline.heading"
 
 
 def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language]) -> Page:
@@ -213,20 +215,28 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
         more_findings=tuple(card for card in cards if card.rank not in opened),
         no_findings=say(lambda language: sentences.no_findings(report, language)),
         timeline=drawn,
-        band_names={
-            band.index: say(partial(sentences.phase_label, report.run, report.phases[band.index]))
-            for band in ([] if drawn is None else drawn.bands)
-        },
-        layer_names=tuple(
-            say(partial(layers.label, report, layer))
-            for layer in ([] if stacked is None else stacked.layers)
-        ),
+        band_names=band_names(report, drawn, say),
+        layer_names=layer_names(report, stacked, say),
         phases=tuple(_row(report, folded[place], say, most) for place in shown),
         processes=process_table.lay_out(report, say, languages),
         hidden_phases=sum(row.phases for place, row in enumerate(folded) if place not in shown),
         blocks=blocks,
         version=__version__,
     )
+
+
+def band_names(report: Report, drawn: Timeline | None, say: Say) -> Mapping[int, Texts]:
+    """Return the names of the phases that the timeline has bands of, by their indices."""
+    return {
+        band.index: say(partial(sentences.phase_label, report.run, report.phases[band.index]))
+        for band in ([] if drawn is None else drawn.bands)
+    }
+
+
+def layer_names(report: Report, stacked: layers.Layers | None, say: Say) -> tuple[Texts, ...]:
+    """Return the names of the layers of the timeline."""
+    shown = () if stacked is None else stacked.layers
+    return tuple(say(partial(layers.label, report, layer)) for layer in shown)
 
 
 def _death(report: Report, death: Death, say: Say) -> DeathView:

@@ -1,0 +1,247 @@
+"""Compares two sides, of one run or several: figures, phases, and the lines behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from memdeep.analysis.compare import figures
+from memdeep.analysis.compare.cautions import cautions, is_deep
+from memdeep.analysis.compare.kept import ByLine, Lines
+from memdeep.analysis.compare.lines import LineMatch, match_lines
+from memdeep.analysis.compare.phases import PhasePair, match_phases
+from memdeep.analysis.phases import QUIET_BYTES
+from memdeep.model import Phase, PhaseKind, Report
+from memdeep.model.comparison import (
+    Change,
+    Comparison,
+    Figure,
+    LineChange,
+    Match,
+    PhaseChange,
+    Side,
+)
+
+Named = Sequence[tuple[str, Report]]
+
+
+def compare(before: Named, after: Named) -> Comparison:
+    """Compare runs by their names and reports; each side has one or more.
+
+    The run with the median peak stands for its side. Every other run of the side is matched to it,
+    and gives each figure one more value. Lines are those of the two that stand for their sides.
+    """
+    sides = _side(before), _side(after)
+    deep = is_deep([report for side in sides for report in side.reports])
+    match = match_lines(sides[0].report, sides[1].report)
+    pairs = match_phases(sides[0].report, sides[1].report, match)
+    found = _Phases(sides, match, deep=deep)
+    return Comparison(
+        before=sides[0],
+        after=sides[1],
+        is_deep=deep,
+        figures=figures.changes(
+            *([figures.of_run(report) for report in side.reports] for side in sides), is_deep=deep
+        ),
+        phases=found.changes(pairs),
+        peak_lines=found.peak_lines(),
+        files=match.files,
+        cautions=cautions(*sides),
+    )
+
+
+def _side(runs: Named) -> Side:
+    names, reports = zip(*runs, strict=True)
+    peaks = [(_height(report), place) for place, report in enumerate(reports)]
+    chosen = sorted(peaks)[(len(peaks) - 1) // 2][1]
+    return Side(names, reports, chosen)
+
+
+def _height(report: Report) -> int:
+    return report.heap.peak_bytes or report.run.peak_rss_bytes or 0
+
+
+class _Node(NamedTuple):
+    """A pair in the order and with the parent that it has in the comparison."""
+
+    pair: PhasePair
+    parent: int | None
+    depth: int
+
+
+class _Phases:
+    """Makes the changes of the phases of two sides."""
+
+    def __init__(self, sides: tuple[Side, Side], match: LineMatch, *, deep: bool) -> None:
+        self._sides = sides
+        self._match = match
+        self._deep = deep
+        self._lines = tuple(
+            Lines(side.report, key)
+            for side, key in zip(sides, (match.before, match.after), strict=True)
+        )
+        # The phases of every run of a side by the index of the phase that they are.
+        self._members = [_members(side) for side in sides]
+
+    def changes(self, pairs: Sequence[PhasePair]) -> tuple[PhaseChange, ...]:
+        """Return the change of each pair that tells something, with the lines where it differs."""
+        told = [pair for pair in pairs if not self._is_quiet(pair)]
+        plain = [
+            PhaseChange(
+                match=node.pair.match,
+                before=node.pair.before,
+                after=node.pair.after,
+                parent=node.parent,
+                depth=node.depth,
+                figures=self._figures(node.pair),
+            )
+            for node in in_order(self._phases(0), self._phases(1), told)
+        ]
+        differing = [place for place, change in enumerate(plain) if _differs(change)]
+        kept = self._kept([plain[place] for place in differing])
+        for place, lines in zip(differing, kept, strict=True):
+            change = plain[place]
+            plain[place] = replace(change, lines=lines, peak_lines=self._risen(change))
+        return tuple(plain)
+
+    def peak_lines(self) -> tuple[LineChange, ...]:
+        """Return the lines that held the heap at the peak of the runs."""
+        sides = [lines.at_peak() for lines in self._lines]
+        return () if sides[0] is None or sides[1] is None else self._changed(sides[0], sides[1])
+
+    def _phases(self, side: int) -> Sequence[Phase]:
+        return self._sides[side].report.phases
+
+    def _figures(self, pair: PhasePair) -> Mapping[Figure, Change]:
+        known = [
+            [] if place is None else [figures.of_phase(phase) for phase in members[place]]
+            for members, place in zip(self._members, pair[:2], strict=True)
+        ]
+        return figures.changes(*known, is_deep=self._deep)
+
+    def _is_quiet(self, pair: PhasePair) -> bool:
+        """Tell if a pair is a gap on one side only: its like may be too quiet on the other."""
+        if pair.match not in (Match.ADDED, Match.REMOVED):
+            return False
+        side, place = (0, pair.before) if pair.after is None else (1, pair.after)
+        phase = self._phases(side)[place or 0]
+        known = figures.of_phase(phase)
+        return phase.outline.kind is PhaseKind.SEGMENT and not any(
+            abs(value) > QUIET_BYTES + change.noise
+            for figure in (Figure.GROWTH, Figure.RISE, Figure.RSS_GROWTH)
+            if (value := known[figure]) is not None
+            for change in [figures.change(figure, (0,), (value,), is_deep=self._deep)]
+        )
+
+    def _kept(self, told: Sequence[PhaseChange]) -> Iterable[tuple[LineChange, ...]]:
+        """Yield the lines that kept bytes in each of ``told``."""
+        sides: list[Sequence[ByLine]] = []
+        for side, lines in enumerate(self._lines):
+            places = [(change.before, change.after)[side] for change in told]
+            known = {place for place in places if place is not None}
+            traced = sorted(place for place in known if self._phases(side)[place].heap is not None)
+            by_place = dict(zip(traced, lines.kept(traced), strict=True))
+            sides.append([by_place.get(-1 if one is None else one, {}) for one in places])
+        return [self._changed(old, new) for old, new in zip(*sides, strict=True)]
+
+    def _risen(self, change: PhaseChange) -> tuple[LineChange, ...]:
+        """Return the lines behind the rise of a phase, where that is what differs."""
+        rise = change.figures.get(Figure.RISE)
+        if change.before is None or change.after is None or rise is None or rise.is_alike:
+            return ()
+        sides = self._lines[0].risen(change.before), self._lines[1].risen(change.after)
+        return () if sides[0] is None or sides[1] is None else self._changed(sides[0], sides[1])
+
+    def _changed(self, before: ByLine, after: ByLine) -> tuple[LineChange, ...]:
+        """Return the lines of both sides, the largest change first, then the largest.
+
+        A line whose code belongs to several functions, as to a comprehension's, is told once.
+        """
+        keys: dict[object, list[int]] = {}
+        for key in dict.fromkeys((*before, *after)):
+            place = tuple(
+                line and (line.path, line.frame.lineno) for line in self._match.lines[key]
+            )
+            keys.setdefault(place, []).append(key)
+        found = []
+        for same in keys.values():
+            sizes = [sum(side.get(key, 0) for key in same) for side in (before, after)]
+            key = max(same, key=lambda key: max(before.get(key, 0), after.get(key, 0)))
+            change = figures.change(Figure.LINE, (sizes[0],), (sizes[1],), is_deep=self._deep)
+            line = LineChange(self._match.match(key), *self._match.lines[key], change)
+            found.append((-abs(sizes[1] - sizes[0]), -max(sizes), _name(line), line))
+        return tuple(line for *_, line in sorted(found, key=lambda one: one[:3]))
+
+
+def _name(change: LineChange) -> tuple[str, int, str]:
+    line = change.after or change.before
+    return ("", 0, "") if line is None else (line.path, line.frame.lineno, line.frame.function)
+
+
+def _differs(change: PhaseChange) -> bool:
+    """Tell if the growth or the rise of a phase that is on either side differs."""
+    known = [change.figures.get(figure) for figure in (Figure.GROWTH, Figure.RISE)]
+    return any(one is not None and not one.is_alike for one in known)
+
+
+def _members(side: Side) -> Sequence[Sequence[Phase]]:
+    """Return for each phase of the run that stands for a side what it is in each of its runs."""
+    found: list[list[Phase]] = [[] for _ in side.report.phases]
+    for place, report in enumerate(side.reports):
+        if place == side.chosen:
+            for number, phase in enumerate(report.phases):
+                found[number].append(phase)
+            continue
+        for old, new, _ in match_phases(side.report, report, match_lines(side.report, report)):
+            if old is not None and new is not None:
+                found[old].append(report.phases[new])
+    return found
+
+
+def in_order(
+    before: Sequence[Phase], after: Sequence[Phase], pairs: Sequence[PhasePair]
+) -> list[_Node]:
+    """Order pairs as the phases after are, those that are gone where they were."""
+    by_side = [{pair[side]: pair for pair in pairs if pair[side] is not None} for side in (0, 1)]
+    above: dict[PhasePair, PhasePair | None] = {}
+    for pair in pairs:
+        side, place = (1, pair.after) if pair.after is not None else (0, pair.before)
+        parent = (before, after)[side][place or 0].outline.parent
+        above[pair] = by_side[side].get(parent) if parent is not None else None
+    inside: dict[PhasePair | None, list[PhasePair]] = {}
+    for pair in pairs:
+        if pair.after is not None:
+            inside.setdefault(above[pair], []).append(pair)
+    first: dict[PhasePair | None, list[PhasePair]] = {}  # those gone, first within a parent
+    behind: dict[PhasePair | None, list[PhasePair]] = {}  # or by what they came after
+    siblings: dict[int | None, list[PhasePair]] = {}
+    places: dict[PhasePair, list[PhasePair]] = {}  # where each that is gone stands
+    for number, phase in enumerate(before):
+        here = by_side[0].get(number)
+        if here is None:
+            continue
+        earlier_ones = siblings.setdefault(phase.outline.parent, [])
+        if here.after is None:
+            here_in = above[here]
+            earlier = next((one for one in reversed(earlier_ones) if above[one] == here_in), None)
+            if earlier is None:
+                places[here] = first.setdefault(here_in, [])
+            else:
+                places[here] = places.get(earlier) or behind.setdefault(earlier, [])
+            places[here].append(here)
+        earlier_ones.append(here)
+    found: list[_Node] = []
+
+    def emit(pair: PhasePair, parent: int | None, depth: int) -> None:
+        place = len(found)
+        found.append(_Node(pair, parent, depth))
+        emit_all([*first.get(pair, ()), *inside.get(pair, ())], place, depth + 1)
+        emit_all(behind.get(pair, ()), parent, depth)
+
+    def emit_all(some: Iterable[PhasePair], parent: int | None, depth: int) -> None:
+        for pair in some:
+            emit(pair, parent, depth)
+
+    emit_all([*first.get(None, ()), *inside.get(None, ())], None, 0)
+    return found
