@@ -4,6 +4,7 @@
 `env`, `timeout` and the shells reserve for "the program was never started".
 """
 
+EXIT_OVER = 1  # a figure of memory is above its limit, or not known
 EXIT_USAGE = 2
 EXIT_BAD_DATA = 65
 EXIT_NO_INPUT = 66

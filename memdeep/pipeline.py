@@ -18,8 +18,10 @@ from memdeep.rundir import directory, files
 from memdeep.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
+    from memdeep.analysis.baseline import Update
     from memdeep.loading.run import Recording
     from memdeep.model import Report
+    from memdeep.model.budget import Baseline, Budget, Gate
     from memdeep.model.comparison import Comparison
     from memdeep.model.statement import Problem
     from memdeep.record.program import WhatToRun
@@ -218,6 +220,73 @@ def report_paths(path: Path) -> dict[str, Path]:
     if directory.is_directory(path):
         return {name: path / file for name, file in names.items()}
     return {name: path.with_name(f"{path.name}.{file}") for name, file in names.items()}
+
+
+def read_baseline(path: Path) -> Baseline | None:
+    """Read the baseline at ``path``; None if there is no such file. Raises MemdeepError."""
+    from memdeep.report.gate import baseline
+
+    content = files.read_if_there(path, baseline.MAX_BYTES)
+    return None if content is None else baseline.decode(content, str(path))
+
+
+def check(
+    report: Report,
+    budgets: Sequence[Budget],
+    roots: tuple[str, ...],
+    baseline: tuple[Baseline, Path] | None = None,
+    *,
+    allow_missing: bool = False,
+) -> Gate:
+    """Hold a report against budgets, and against a baseline and the path of its file.
+
+    ``roots`` are the names of the directory that paths are told from. With ``allow_missing`` a
+    phase that only the baseline has is told, and else fails the check.
+    """
+    from memdeep.analysis.baseline import compared
+    from memdeep.analysis.budgets import checked, noted, worst_first
+    from memdeep.model.budget import Gate, Rule
+
+    verdicts = list(checked(report, budgets))
+    notes = [*noted(report)]
+    if baseline is not None:
+        known, path = baseline
+        rule = Rule(str(path.absolute()))
+        found, told = compared(report, known, rule, allow_missing=allow_missing)
+        verdicts += found
+        notes += told
+    return Gate(report, worst_first(verdicts), tuple(notes), roots)
+
+
+def update_baseline(report: Report, path: Path, old: Baseline | None) -> list[Update] | None:
+    """Write to ``path`` the baseline that ``old`` becomes by a report; return what changed.
+
+    None if it stays as it is. Raises MemdeepError for a run that did not complete.
+    """
+    from memdeep.analysis.baseline import baseline_of, updated
+    from memdeep.analysis.budgets import is_deep
+    from memdeep.analysis.death import did_die
+    from memdeep.errors import EXIT_BAD_DATA, MemdeepError
+    from memdeep.report.gate import baseline
+
+    if did_die(report.run):
+        raise MemdeepError(
+            "The run did not complete: its figures make no baseline.",
+            "Record it to its end, then update the baseline.",
+            EXIT_BAD_DATA,
+        )
+    new, changes = updated(old, baseline_of(report), deep=is_deep(report.run.mode))
+    if new == old:
+        return None
+    files.write_atomically(path, baseline.encode(new))
+    return changes
+
+
+def tell(gate: Gate, name: str, language: Language) -> bytes:
+    """Return the result of a check in the format ``name``."""
+    from memdeep.report.gate import formats
+
+    return formats.encode(name, gate, language)
 
 
 @frozen

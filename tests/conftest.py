@@ -10,7 +10,16 @@ from typing import Any
 
 import properties
 import pytest
-from running import PROGRAMS, TIMEOUT_S, Completed, RunMemdeep, Scenes, environment, memdeep_command
+from running import (
+    PROGRAMS,
+    TIMEOUT_S,
+    Completed,
+    RunMemdeep,
+    Scenes,
+    environment,
+    faults_of_reports,
+    memdeep_command,
+)
 
 properties.load_profile()
 pytest_plugins = ["browser", "windows"]
@@ -24,6 +33,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("XDG_CACHE_HOME", str(place))
         patch.delenv("DEBUGINFOD_URLS", raising=False)
         yield place
+
+
+@pytest.fixture(scope="session", autouse=True)
+def reports_are_valid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Holds every report.json that the tests made against the schema, once all are done."""
+    yield
+    assert faults_of_reports(tmp_path_factory.getbasetemp()) == []
 
 
 @pytest.fixture

@@ -114,13 +114,15 @@ def python() -> str:
     """Return the page of the functions that a program may call."""
     parts = [
         "# Python",
-        "`from memdeep import …`. Outside `memdeep run`, `checkpoint` and `phase` do nothing; the "
-        "others are those of the memory monitor, which logs under plain `python` too.",
+        "`from memdeep import …`. Outside `memdeep run`, `checkpoint` and `phase` do nothing; "
+        "`load` reads a run ([Read a run from Python](../howto/load.md)); the others are those of "
+        "the memory monitor, which logs under plain `python` too.",
     ]
     for name in (
         "checkpoint",
         "phase",
-        *sorted({*memdeep.__all__} - {"checkpoint", "phase", "__version__"}),
+        "load",
+        *sorted({*memdeep.__all__} - {"checkpoint", "phase", "load", "__version__"}),
     ):
         thing = getattr(memdeep, name)
         parts += [f"## {name}", f"```python\n{_signature(name, thing)}\n```", _unfolded(thing)]

@@ -39,3 +39,19 @@ _OTHERS = {
 def tolerance(figure: Figure, *, is_deep: bool) -> Tolerance:
     """Return the tolerance for ``figure``; ``is_deep`` if every small object was traced."""
     return _OTHERS.get(figure, _HEAP_DEEP if is_deep else _HEAP)
+
+
+MANY_REPEATS = 6  # of which one step of an arena cannot move the median of the second half
+_ARENA = MIB
+_REPEAT = 64 * KIB
+_REPEAT_DEEP = 4 * KIB
+
+
+def of_repeat(repeats: int, *, is_deep: bool) -> int:
+    """Return the growth of a repeat after the warm-up (`Trend.slope_bytes`) that is noise.
+
+    It is a median: a step of an arena moves it only where the repeats are few.
+    """
+    if is_deep:
+        return _REPEAT_DEEP
+    return _REPEAT if repeats >= MANY_REPEATS else _ARENA

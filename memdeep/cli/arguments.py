@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memdeep.cli import help
-from memdeep.cli.options import BY_NAME, OF_REPORTS, OPTIONS, Option, Place, problem
+from memdeep.cli.options import BY_NAME, OF_CHECKS, OF_REPORTS, OPTIONS, Option, Place, problem
 from memdeep.errors import EXIT_USAGE
 from memdeep.report.exports import formats
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 NEWEST = "default: the newest run in memdeep-runs"
+OF_A_CHECK = ("text", "github", "markdown", "junit", "sarif", "gitlab", "openmetrics")
 SHELLS = ("bash", "zsh", "fish")
-FORMATS = ("text", "markdown", "json", "html")  # of a comparison
+OF_A_DIFF = ("text", "markdown", "json", "html")  # of a comparison
 OF_DIFF = tuple(option for option in OPTIONS if Place.REPORT in option.places)
 OF_EXPORTS = tuple(BY_NAME[name] for name in ("source", "redact-args", "quiet"))
 
@@ -95,7 +96,7 @@ def _of_diff(made: Parser) -> None:
             help=f"the run, or several, {side} the change",
         )
     made.add_argument(
-        "--format", choices=FORMATS, default=FORMATS[0], help=f"(default: {FORMATS[0]})"
+        "--format", choices=OF_A_DIFF, default=OF_A_DIFF[0], help=f"(default: {OF_A_DIFF[0]})"
     )
     made.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there")
     made.add_argument(
@@ -107,6 +108,28 @@ def _of_diff(made: Parser) -> None:
     )
     made.add_argument("--all", action="store_true", help="list the phases that are alike, too")
     add(made, OF_DIFF)
+
+
+def _of_check(made: Parser) -> None:
+    made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR|CAPTURE", help=NEWEST)
+    made.add_argument(
+        "--format",
+        action="append",
+        type=_format,
+        default=[],
+        metavar="FORMAT[=FILE]",
+        help=f"write the result to FILE, or print it, as {', '.join(OF_A_CHECK[:-1])} or "
+        f"{OF_A_CHECK[-1]} (repeatable) (default: text)",
+    )
+    made.add_argument(
+        "--update", action="store_true", help="write the baseline, or bring it up to this run"
+    )
+    made.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="let pass that phases of the baseline are not in the run",
+    )
+    add(made, OF_CHECKS)
 
 
 def _of_one_run(made: Parser) -> None:
@@ -167,12 +190,25 @@ _OWN: dict[str, Callable[[Parser], None]] = {
     "run": _of_run,
     "report": _of_report,
     "diff": _of_diff,
+    "check": _of_check,
     "open": _of_one_run,
     "runs": _of_runs,
     "watch": _of_one_run,
     "export": _of_export,
     "completion": _of_completion,
 }
+
+
+def _format(word: str) -> tuple[str, Path | None]:
+    """Return the name of a format, and the file to write it to, if one is given."""
+    name, equals, file = word.partition("=")
+    if name not in OF_A_CHECK:
+        near = help.near(name, OF_A_CHECK)
+        meant = f"did you mean {near}?" if near else f"there are {', '.join(OF_A_CHECK)}"
+        raise argparse.ArgumentTypeError(f"{name!r} is no format: {meant}")
+    if equals and (not file or "\0" in file):
+        raise argparse.ArgumentTypeError(f"there is no file behind {name}=")
+    return name, Path(file) if equals else None
 
 
 def _at_least_none(word: str) -> int:

@@ -12,7 +12,8 @@ from memdeep.cli import arguments, help
 from memdeep.rundir.directory import DEFAULT_PARENT
 
 OWN = {"--help": "show the commands", "--version": "show the version"}
-TAKES_RUN = ("report", "diff", "export", "open", "watch")  # commands with a run behind them
+# Commands with a run directory behind them.
+TAKES_RUN = ("report", "diff", "check", "export", "open", "watch")
 WORDS = {"completion": arguments.SHELLS, "help": tuple(help.COMMANDS)}  # others, with these
 
 _BASH = """\

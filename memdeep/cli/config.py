@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from memdeep.cli import arguments
+from memdeep.cli.budgets import shown
 from memdeep.cli.options import (
     DEFAULT,
     OPTIONS,
@@ -31,8 +32,24 @@ def main(words: Sequence[str]) -> int:
     console = Console(highlight=False)
     loaded = load(Path.cwd())
     console.print(table(merge({}, loaded), console))
+    if loaded.budgets:
+        console.print()
+        console.print(budget_table(loaded))
     console.print(place(loaded), soft_wrap=True)
     return 0
+
+
+def budget_table(loaded: Config) -> RenderableType:
+    """Return a table of the budgets in force, each as TOML has it, and where it stands."""
+    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    rows.add_column("Budget", overflow="fold")
+    rows.add_column("From", overflow="fold")
+    for budget in loaded.budgets:
+        rule = budget.rule
+        at = f":{rule.line}" if rule.line is not None else f", number {rule.number}"
+        name = Path(rule.path).name
+        rows.add_row(Text("\n".join(shown(budget))), _link(f"{name}{at}", Path(rule.path)))
+    return rows
 
 
 def table(settings: Sequence[Setting], console: Console) -> RenderableType:

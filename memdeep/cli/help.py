@@ -13,6 +13,7 @@ COMMANDS = {
     "run": "run a program and report which line made its memory grow",
     "report": "make the report of a run again, or of a plain memray capture",
     "diff": "compare two runs: what keeps more or less than before, and where",
+    "check": "hold a run against its budgets of memory, or a baseline",
     "export": "write a run for pprof, Firefox, speedscope, Perfetto, a table …",
     "open": "open the page of a run in the browser",
     "runs": "list the runs in memdeep-runs, or remove some",
@@ -30,6 +31,7 @@ OPERANDS = {
     "run": "[OPTIONS] (script.py | - | -m MODULE | -c CODE) [ARGS...]",
     "report": "[OPTIONS] [RUN_DIR | CAPTURE]",
     "diff": "[OPTIONS] (BEFORE AFTER | --before RUN... --after RUN...)",
+    "check": "[OPTIONS] [RUN_DIR | CAPTURE]",
     "export": "[OPTIONS] [RUN_DIR | CAPTURE]",
     "open": "[RUN_DIR]",
     "runs": "[--rm RUN_DIR]... [--keep N] [DIR]",
@@ -46,6 +48,7 @@ examples:
   memdeep watch                 follow it from another terminal
   memdeep report                make the newest run's report again
   memdeep diff BEFORE AFTER     compare two runs
+  memdeep check                 hold the newest run against its budgets
   memdeep runs --keep 5         remove all runs but the five newest
 
 `memdeep COMMAND --help` says more."""
@@ -91,6 +94,26 @@ Of phases and lines the worst counts. What is within the noise never fails.
 exit status: 0 alike or shown, 1 over a limit of --fail-on, or that figure is
 not known, 2 the options are wrong, 65 a run is damaged or foreign, 66 it is
 not there, 125 the output cannot be written.""",
+    "check": """\
+examples:
+  memdeep check                                the newest run in memdeep-runs
+  memdeep check out --format github --format junit=memory.xml
+  memdeep check --baseline memory.toml --update       write the baseline
+  memdeep check --baseline memory.toml         and later: did anything rise?
+
+The budgets stand in memdeep.toml, or as [[tool.memdeep.budget]] in
+pyproject.toml:
+
+  [[budget]]
+  max-peak-heap = "900M"
+  [[budget]]
+  phase = "load*"
+  max-growth = "32M"
+  no-growth = true
+
+exit status: 0 all is within its limits, 1 something is not, or not known,
+2 there is no budget or a wrong one, 65 the run is damaged, 66 it is not there,
+125 the output cannot be written.""",
     "export": """\
 examples:
   memdeep export -o kept.speedscope.json       the name tells the format

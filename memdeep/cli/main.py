@@ -109,6 +109,10 @@ def _carry_out(name: str, words: "Sequence[str]") -> int:
         from memdeep.cli import watch
 
         return watch.main(words)
+    if name == "check":
+        from memdeep.cli import check
+
+        return check.main(words)
     if name == "doctor":
         from memdeep.cli import doctor
 

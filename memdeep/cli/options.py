@@ -15,7 +15,7 @@ from memdeep.frozen import frozen
 from memdeep.record.how import MEMRAY, RSS, TRACEMALLOC
 from memdeep.report.options import DEFAULTS
 from memdeep.text.language import CHOICES
-from memdeep.text.safe import plain
+from memdeep.text.toml import quoted
 
 DEFAULT = "default"
 COMMAND_LINE = "command line"
@@ -49,7 +49,7 @@ class Place(Enum):
     INTERPRETER = "on the command line of the program's Python: run.interpreter"
     REPORT = "in what is written: report.options.ReportOptions"
     TERMINAL = "after a report has been made: cli.report"
-    COMMAND = "in the command `memdeep run` itself: cli.run"
+    COMMAND = "in the commands `memdeep run` and `memdeep check` themselves: cli.run, cli.check"
 
 
 @frozen
@@ -288,6 +288,14 @@ OPTIONS = (
         "1G",
         field="keep_free_bytes",
     ),
+    Option("check", "flag", _IN_COMMAND, "then hold it against its budgets: memdeep check", False),
+    Option(
+        "baseline",
+        "path",
+        _IN_COMMAND,
+        "check it against the figures of an earlier run, too",
+        metavar="FILE",
+    ),
     Option(
         "python-args",
         "text",
@@ -300,6 +308,7 @@ BY_NAME = {name: option for option in OPTIONS for name in (option.name, *option.
 OF_REPORTS = tuple(
     option for option in OPTIONS if {Place.REPORT, Place.TERMINAL} & {*option.places}
 )
+OF_CHECKS = tuple(BY_NAME[name] for name in ("baseline", "lang", "quiet"))
 
 
 @frozen
@@ -421,13 +430,4 @@ def toml_text(value: Value) -> str:
         return str(int(value)) if value == int(value) else str(value)
     if isinstance(value, tuple):
         return f"[{', '.join(map(toml_text, value))}]"
-    return '"' + "".join(map(_toml_character, str(value))) + '"'
-
-
-def _toml_character(character: str) -> str:
-    if character in ('"', "\\"):
-        return f"\\{character}"
-    if plain(character) == character:
-        return character
-    is_surrogate = 0xD800 <= ord(character) < 0xE000  # which TOML cannot name
-    return plain(character) if is_surrogate else f"\\U{ord(character):08x}"
+    return quoted(str(value))

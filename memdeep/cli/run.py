@@ -6,17 +6,19 @@ import sys
 import traceback
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from memdeep import pipeline
 from memdeep.cli import arguments, report, speech
 from memdeep.cli.options import OPTIONS, Place, Settings
-from memdeep.cli.settings import in_force
-from memdeep.errors import EXIT_INTERRUPTED, EXIT_USAGE, MemdeepError, ProgramError
+from memdeep.cli.settings import load, merge
+from memdeep.errors import EXIT_INTERRUPTED, EXIT_OVER, EXIT_USAGE, MemdeepError, ProgramError
 from memdeep.live.status_line import StatusLine
 from memdeep.record.how import MEMRAY, HowToRecord
-from memdeep.record.marks.words import check
+from memdeep.record.marks import words as mark_words
 from memdeep.record.program import WhatToRun
 from memdeep.report import terminal
 from memdeep.run import interpreter
@@ -27,6 +29,10 @@ from memdeep.rundir.directory import RunDirectory
 from memdeep.text import translation
 from memdeep.text.safe import plain
 
+if TYPE_CHECKING:
+    from memdeep.cli.check import Limits
+    from memdeep.model import Report
+
 
 def main(words: Sequence[str]) -> int:
     """Carry out `memdeep run WORDS`; return the exit status of the program."""
@@ -34,7 +40,13 @@ def main(words: Sequence[str]) -> int:
     given = arguments.parser("run").parse(own)
     of_python, program = interpreter.without_python(rest)
     what = what_to_run(program)
-    settings = in_force(arguments.given(given, OPTIONS))
+    loaded = load(Path.cwd())
+    settings = merge(arguments.given(given, OPTIONS), loaded)
+    limits = None
+    if settings.flag("check"):
+        from memdeep.cli import check
+
+        limits = check.limits(loaded, settings)
     check_program(what)
     options = run_options(settings, of_python)
     output = settings.path("output")
@@ -43,15 +55,21 @@ def main(words: Sequence[str]) -> int:
     else:
         run_dir = directory.create(output, force=given.force)
     with runs.held(run_dir):
-        return _record_and_report(what, run_dir, options, settings)
+        status = _record(what, run_dir, options, quiet=settings.flag("quiet"))
+        return _report_and_check(run_dir, settings, limits, status)
 
 
-def _record_and_report(
-    what: WhatToRun, run_dir: RunDirectory, options: RunOptions, settings: Settings
+def _report_and_check(
+    run_dir: RunDirectory, settings: Settings, limits: Limits | None, status: int
 ) -> int:
-    status = _record(what, run_dir, options, quiet=settings.flag("quiet"))
+    """Return the program's ``status``; if that is 0, the one of the check that was asked for."""
+    within = limits is None
     try:
-        _report(run_dir, settings)
+        made = _report(run_dir, settings)
+        if limits is not None:
+            from memdeep.cli import check
+
+            within = check.is_within(run_dir.path, made, limits, settings)
     except KeyboardInterrupt:
         speech.complain(_interrupted(run_dir))
         return EXIT_INTERRUPTED
@@ -61,7 +79,7 @@ def _record_and_report(
     except Exception:
         traceback.print_exc()
         speech.complain(_failed(run_dir))
-    return status
+    return status if status or within else EXIT_OVER
 
 
 def what_to_run(words: Sequence[str]) -> WhatToRun:
@@ -90,7 +108,7 @@ def run_options(settings: Settings, of_python: Sequence[str] = ()) -> RunOptions
     ``of_python`` are options of the interpreter that stand before the program.
     """
     how = HowToRecord(**settings.of(Place.PROGRAM))
-    wrong = next(filter(None, map(check, how.marks)), None)
+    wrong = next(filter(None, map(mark_words.check, how.marks)), None)
     if wrong is not None:
         raise ProgramError(wrong, "See the examples of memdeep run --help.", EXIT_USAGE)
     if how.traced_only and how.backend != MEMRAY:
@@ -113,15 +131,19 @@ def _record(what: WhatToRun, run_dir: RunDirectory, options: RunOptions, *, quie
         return pipeline.record_run(what, run_dir, options, status_line.update, on_note)
 
 
-def _report(run_dir: RunDirectory, settings: Settings) -> None:
+def _report(run_dir: RunDirectory, settings: Settings) -> Report | None:
+    """Make the report unless only the recording is wanted; return it if it was made."""
     quiet = settings.flag("quiet")
     with speech.steps(quiet=quiet) as on_step:
         pipeline.seal(run_dir, on_step)
     if not settings.flag("no-report"):
-        pipeline.store_sources(run_dir, report.make(run_dir.path, None, settings))
-    elif not quiet:
+        made = report.make(run_dir.path, None, settings)
+        pipeline.store_sources(run_dir, made)
+        return made
+    if not quiet:
         said = report.spoken_language(settings).say("terminal.recorded")
         speech.say(Text.assemble(said, terminal.link(run_dir.path)))
+    return None
 
 
 def _interrupted(run_dir: RunDirectory) -> MemdeepError:

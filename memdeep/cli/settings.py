@@ -1,18 +1,18 @@
 """The options in force: finds and reads the file that sets options, and keeps why a value holds.
 
 `memdeep.toml` and `[tool.memdeep]` in `pyproject.toml` hold the same options, those of
-`cli.options`. Knows neither argparse nor what an option does.
+`cli.options`, and the budgets (`cli.budgets`). Knows neither argparse nor what an option does.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from memdeep.cli import budgets
 from memdeep.cli.options import (
     BY_NAME,
     COMMAND_LINE,
@@ -27,6 +27,8 @@ from memdeep.cli.options import (
 )
 from memdeep.errors import EXIT_USAGE, MemdeepError
 from memdeep.frozen import frozen
+from memdeep.model.budget import Budget
+from memdeep.text import toml
 from memdeep.text.safe import plain
 
 OWN_FILE = "memdeep.toml"
@@ -43,10 +45,11 @@ def in_force(command_line: Mapping[str, object]) -> Settings:
 
 @frozen
 class Config:
-    """The options that a file sets, in its order; none without a file."""
+    """The options and the budgets that a file sets, in its order; none without a file."""
 
     file: Path | None = None
     settings: tuple[Setting, ...] = ()
+    budgets: tuple[Budget, ...] = ()
 
 
 def load(start: Path) -> Config:
@@ -113,7 +116,7 @@ def _read(path: Path) -> str:
 
 def _parse(path: Path, content: str) -> dict[str, Any]:
     try:
-        return _document(content)
+        return toml.document(content)
     except (ValueError, RecursionError) as error:
         sentence = str(error)
         where = _WHERE.search(sentence)
@@ -125,16 +128,6 @@ def _parse(path: Path, content: str) -> dict[str, Any]:
             f"{path} is not valid TOML{at}: {sentence[:1].lower()}{sentence[1:]}.",
             'Options stand one a line, as in: focus = ["json", "numpy"]',
         ) from error
-
-
-def _document(content: str) -> dict[str, Any]:
-    """Return what a text says in TOML; there is hardly ever one to read. Raises ValueError."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
-    document: dict[str, Any] = tomllib.loads(content)
-    return document
 
 
 def _section(document: dict[str, Any], names: Sequence[str]) -> Any:
@@ -152,6 +145,8 @@ def _config(path: Path, content: str, document: dict[str, Any], names: Sequence[
         raise _error(f"{path}: {title} must be a table.", f"Write {title} on a line of its own.")
     settings: dict[str, Setting] = {}
     for key, value in section.items():
+        if key == budgets.KEY:
+            continue
         line = _line(content, names, key)
         where = str(path) if line is None else f"{path}:{line}"
         option = BY_NAME.get(_normal(key))
@@ -167,7 +162,8 @@ def _config(path: Path, content: str, document: dict[str, Any], names: Sequence[
         if option.kind == "path":
             value = path.parent / os.path.expanduser(value)
         settings[option.name] = Setting(option.name, _frozen(value), where, path)
-    return Config(path, tuple(settings.values()))
+    tables = section.get(budgets.KEY)
+    return Config(path, tuple(settings.values()), budgets.read(path, content, tables))
 
 
 def _frozen(value: Any) -> Value:
@@ -195,7 +191,7 @@ def _line(content: str, names: Sequence[str], key: str) -> int | None:
 def _has(lines: Sequence[str], names: Sequence[str], key: str) -> bool | None:
     """Return True if the document of these lines sets ``key``; None if it is no document."""
     try:
-        section = _section(_document("\n".join(lines)), names)
+        section = _section(toml.document("\n".join(lines)), names)
     except (ValueError, RecursionError):
         return None
     return isinstance(section, dict) and key in section
@@ -213,7 +209,9 @@ def _meant(key: str, names: Sequence[str]) -> str:
         return f"In {OWN_FILE} the options stand alone, without [{'.'.join(PROJECT_SECTION)}]."
     import difflib
 
-    near = difflib.get_close_matches(_normal(key), BY_NAME, n=1)
+    near = difflib.get_close_matches(_normal(key), (*BY_NAME, budgets.KEY), n=1)
+    if near and near[0] == budgets.KEY:
+        return f"Did you mean {budgets.title(bool(names))}?"
     if near:
         return f"Did you mean {near[0]}?"
     return f"The options are {', '.join(option.name for option in OPTIONS)}."

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
-from memdeep.model import Identity, redaction, statement
+from memdeep.model import DETACHED, Identity, redaction, statement
 from memdeep.model.statement import Statement
 from memdeep.rundir.journal import MAX_TIME_S
 from memdeep.version import __version__
 
 META_SCHEMA = 2
 
+_VERDICTS = (None, "completed", "failed", "killed", "oom-killed", DETACHED)
 _TEXTS = ("command", "focus", "stdlib_paths", "library_paths", "notes")
 _TEXTS_SINCE = ("own_paths", "directories")  # which earlier recordings are without
 
@@ -159,7 +160,7 @@ def decode_meta(content: bytes, path: Path) -> Meta:
 
 
 def _check_types(record: Meta | SeenProcess | Identity) -> None:
-    """Raise TypeError or ValueError if a field is not of the type of its annotation.
+    """Raise TypeError or ValueError if a field is not of the type of its annotation, or no verdict.
 
     A float is a time in seconds: it must be finite and not negative.
     """
@@ -172,6 +173,8 @@ def _check_types(record: Meta | SeenProcess | Identity) -> None:
         "Identity": (Identity,),
         "None": (type(None),),
     }
+    if not isinstance(record, Identity) and record.verdict not in _VERDICTS:
+        raise ValueError(f"verdict is {record.verdict!r}")
     for known in fields(record):
         allowed = [kinds[part] for part in str(known.type).split(" | ") if part in kinds]
         value = getattr(record, known.name)

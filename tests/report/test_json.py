@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from itertools import chain, pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ from factories import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from running import culprits_of, stack_of, validate_report
+from running import culprits_of, faults_of_reports, stack_of, validate_report
 
 from memdeep.model import Exit, Frame, Identity, Origin, Parts, Process, Report
 from memdeep.model.paths import path_of
@@ -537,3 +538,22 @@ def test_where_only_workers_grew_no_share_of_the_programs_growth_is_named() -> N
     grown = replace(phase, rss_delta_bytes=0, explained_ratio=0.9, parts=parts)
     assert named_ratio(grown) is None
     assert named_ratio(replace(grown, rss_delta_bytes=8 << 20)) == 1.0
+
+
+def test_every_report_that_a_test_leaves_is_held_against_the_schema(tmp_path: Path) -> None:
+    content = b"".join(encode(hostile_report()))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "report.json").write_bytes(content)
+    (tmp_path / "one.bin.report.json").write_bytes(content.replace(b'"schema": 2', b'"schema": 2 '))
+    (tmp_path / "report.json").write_bytes(b"a file of a test's own")
+    assert faults_of_reports(tmp_path) == []
+    broken = content.replace(b'"peak_rss_bytes": ', b'"peak_rss_bytes": -')
+    (tmp_path / "in" / "report.json").write_bytes(broken)
+    (tmp_path / "cut.report.json").write_bytes(content[:-10])
+    try:
+        cut, wrong = faults_of_reports(tmp_path)
+        assert "cut.report.json" in cut
+        assert "in/report.json: $.peak_rss_bytes: -" in wrong
+    finally:
+        for path in tmp_path.rglob("*report.json"):
+            path.unlink()

@@ -268,7 +268,9 @@ def test_a_redacted_run_tells_neither_its_place_nor_its_commit(
     for found in identity_of(out):
         assert {name for name, value in found.items() if value is None} <= hidden | {"libc"}
         assert {found[name] for name in hidden & {*found}} == {None}
-    run_memdeep("run", "-q", "-f", "-o", out, "app/prog.py", cwd=repository)
+    done = run_memdeep("run", "-q", "--force", "-o", out, "app/prog.py", cwd=repository)
+    assert done.returncode == 0
+    assert identity_of(out)[1]["commit"] is not None
     run_memdeep("report", "--redact-args", "-o", repository.parent / "shown", out)
     shown = read_json(repository.parent / "shown" / "report.json")["identity"]
     assert {shown[name] for name in hidden & {*shown}} == {None}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ ROOT = TESTS.parent
 PROGRAMS = TESTS / "programs"
 REPORT_SCHEMA = ROOT / "memdeep" / "schema" / "report-2.schema.json"
 TIMEOUT_S = 30.0
+LARGE_BYTES = 1 << 20
 # `symbols` is there too, where the native stacks of the run could be named.
 RUN_FILES = ("capture.bin", "journal.jsonl", "meta.json", "monitor.log", "samples")
 if sys.platform == "linux":
@@ -38,6 +40,7 @@ RunMemdeep = Callable[..., Completed]
 def environment(**changes: str) -> dict[str, str]:
     """This process's environment without the variables that change what programs print."""
     dropped = ("PYTHONUNBUFFERED", "PYTHONSAFEPATH", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+    dropped += ("GITHUB_STEP_SUMMARY",)  # a check would write there
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
     return kept | {"TERM": "xterm", "PYTHONDONTWRITEBYTECODE": "1"} | changes
 
@@ -67,6 +70,31 @@ def read_json(path: Path) -> dict[str, Any]:
 @cache
 def _validator() -> Draft202012Validator:
     return Draft202012Validator(json.loads(REPORT_SCHEMA.read_bytes()))
+
+
+def faults_of_reports(place: Path) -> list[str]:
+    """What is wrong with the reports below ``place``, each once however many copies there are.
+
+    Of long lists in a large report a part is held against the schema.
+    """
+    faults, seen = [], set()
+    for path in sorted(place.rglob("*report.json")):
+        content = path.read_bytes() if path.is_file() else b""
+        if not content.startswith(b'{\n"schema": ') or (digest := sha256(content).digest()) in seen:
+            continue
+        seen.add(digest)
+        try:
+            fields = json.loads(content)
+            if len(content) > LARGE_BYTES:
+                for name in ("checkpoints", "phases", "frames", "stacks"):
+                    fields[name] = fields[name][:: 1 + len(fields[name]) // 1000]
+            error = best_match(_validator().iter_errors(fields))
+        except ValueError as damage:
+            faults.append(f"{path}: {damage}")
+        else:
+            if error is not None:
+                faults.append(f"{path}: {error.json_path}: {error.message[:500]}")
+    return faults
 
 
 def validate_report(fields: dict[str, Any]) -> None:
