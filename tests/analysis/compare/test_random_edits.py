@@ -23,17 +23,6 @@ LEAST_RIGHT = 0.95
 VARIABLES = ("rows", "table", "items", "data", "found", "prices", "cache", "result")
 CALLS = ("read", "parse", "load", "copy", "merge", "build", "fetch", "group", "sort", "index")
 NOUNS = ("config", "history", "trades", "market", "report", "mail", "signals", "grid", "参数")
-    "config",
-    "history",
-    "trades",
-    "market",
-    "report",
-    "mail",
-    "signals",
-    "grid",
-    "参数",
-    "回测",
-)
 
 
 @dataclass
