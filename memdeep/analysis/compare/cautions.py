@@ -52,6 +52,12 @@ def _limit(run: Run) -> str | None:
     return None if run.limit is None else f"{run.limit.bytes:,} bytes"
 
 
+def _platform(run: Run) -> str | None:
+    """Return the platform and the C library, whose allocator decides the RSS."""
+    known = run.identity
+    return None if known is None else ", ".join(filter(None, (known.platform, known.libc)))
+
+
 def _focus(run: Run) -> str:
     return ", ".join(run.mode.focus) or "(all)"
 
@@ -61,6 +67,7 @@ _FACTS: Sequence[tuple[str, Callable[[Run], str | None]]] = (
     ("caution.python", _python),
     ("caution.memray", lambda run: run.memray),
     ("caution.mode", _mode),
+    ("caution.platform", _platform),
     ("caution.limit", _limit),
     ("caution.focus", _focus),
 )

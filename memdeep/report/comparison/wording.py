@@ -51,6 +51,8 @@ class Wording:
                 return say(key, figure=self.figure(figure), size=size)
         if not any(change.is_known for change in comparison.figures.values()):
             return say("diff.unknown")
+        if not is_calm(comparison):
+            return say("diff.alike_known")
         others = sum(change.match is not Match.SAME for change in comparison.phases)
         return say("diff.alike_but", n=others) if others else say("diff.identical")
 
@@ -157,9 +159,9 @@ def differing(comparison: Comparison) -> list[int]:
 
 
 def is_calm(comparison: Comparison) -> bool:
-    """Tell if no figure of the whole runs differs."""
+    """Tell if no figure of the whole runs differs, nor is known on one side only."""
     known = [comparison.figures[figure] for figure in OF_RUN if figure in comparison.figures]
-    return all(change.is_alike or not change.is_known for change in known)
+    return all(change.is_alike for change in known)
 
 
 def phase_change(comparison: Comparison, change: PhaseChange, figure: Figure) -> str:

@@ -1,0 +1,156 @@
+"""`memdeep diff` on real runs of two versions of a program, and on wrong words."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from running import (
+    PROGRAMS,
+    ROOT,
+    TESTS,
+    TIMEOUT_S,
+    RunMemdeep,
+    complaint,
+    environment,
+    memdeep_command,
+    tree,
+)
+
+from memdeep.errors import EXIT_BAD_DATA, EXIT_NO_INPUT, EXIT_USAGE
+
+GOLDEN = TESTS / "golden"
+SIDES = ("before", "after")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs of the program before it was edited, and one of it after."""
+    directory = tmp_path_factory.mktemp("runs")
+    for name, version in (("before", "before"), ("again", "before"), ("after", "after")):
+        how = ("--quiet", "--deep", "--no-native", "--no-report", "-o", directory / name)
+        subprocess.run(
+            memdeep_command("run", *how, PROGRAMS / "edited" / version / "job.py"),
+            cwd=directory,
+            env=environment(),
+            check=True,
+            timeout=TIMEOUT_S,
+        )
+    return directory
+
+
+@pytest.mark.parametrize("name", ["text", "markdown"])
+def test_an_edited_program_is_told_as_people_have_read_it(
+    name: str, runs: Path, run_memdeep: RunMemdeep
+) -> None:
+    done = run_memdeep("diff", *SIDES, "--format", name, "--lang", "en", cwd=runs)
+    assert (done.returncode, done.stderr) == (0, b"")
+    # Without the figures of the whole runs, which are not the program's alone.
+    rows = r"^\W*(peak heap|peak RSS|kept at the end|allocations).*\n"
+    content = re.sub(rows, "", done.stdout.decode(), flags=re.MULTILINE)
+    path = GOLDEN / f"diff.{name}"
+    if not path.exists():
+        path.write_bytes(content.encode())
+        pytest.fail(f"{path} was missing and has been written: read it, then commit it")
+    assert content.split("\n") == path.read_bytes().decode().split("\n")
+
+
+def test_two_runs_of_one_program_are_alike(runs: Path, run_memdeep: RunMemdeep) -> None:
+    limits = ("peak-heap", "peak-rss", "growth", "rise", "allocations", "line")
+    words = [word for one in limits for word in ("--fail-on", one)]
+    done = run_memdeep("diff", "before", "again", "--lang", "en", *words, cwd=runs)
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = done.stdout.decode().splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("The runs are alike")
+
+
+def test_the_json_is_as_its_schema_says(runs: Path, run_memdeep: RunMemdeep) -> None:
+    done = run_memdeep("diff", *SIDES, "--format", "json", cwd=runs)
+    fields = json.loads(done.stdout)
+    schema = json.loads((ROOT / "memdeep" / "schema" / "diff-1.schema.json").read_bytes())
+    Draft202012Validator(schema).validate(fields)
+    matches = {phase["match"] for phase in fields["phases"]}
+    assert matches == {"same", "renamed", "moved", "added", "removed"}
+    assert fields["files"] == [{"before": "strategy.py", "after": "tactics.py"}]
+
+
+def test_a_page_is_written(runs: Path, tmp_path: Path, run_memdeep: RunMemdeep) -> None:
+    page = tmp_path / "diff.html"
+    done = run_memdeep("diff", *SIDES, "--format", "html", "-o", page, cwd=runs)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert page.read_bytes().startswith(b"<!")
+
+
+def test_several_runs_a_side_stand_behind_their_options(
+    runs: Path, run_memdeep: RunMemdeep
+) -> None:
+    words = ("--before", "before", "again", "--after", "after", "--lang", "en")
+    done = run_memdeep("diff", *words, cwd=runs)
+    assert done.returncode == 0
+    assert "(median of 2 runs) → after" in done.stdout.decode()
+
+
+def test_what_is_over_its_limit_ends_with_1_and_says_so(
+    runs: Path, run_memdeep: RunMemdeep
+) -> None:
+    done = run_memdeep("diff", "before", "--fail-on", "growth:4MB", "after", cwd=runs)
+    assert done.returncode == 1
+    assert "--fail-on growth:4MB: kept bytes of audit: 7.0 MB more" in done.stderr.decode()
+    assert done.stdout  # it is told all the same
+    done = run_memdeep("diff", *SIDES, "--fail-on", "peak-heap:1%", cwd=runs)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_figure_that_is_not_known_is_no_pass(
+    runs: Path, tmp_path: Path, run_memdeep: RunMemdeep
+) -> None:
+    program = PROGRAMS / "edited" / "before" / "job.py"
+    words = ("--quiet", "--backend", "rss", "--no-report", "-o", tmp_path / "bare", program)
+    assert run_memdeep("run", *words).returncode == 0
+    limits = ("--fail-on", "peak-heap:5%")
+    for sides in ((runs / "before", tmp_path / "bare"), (tmp_path / "bare", tmp_path / "bare")):
+        done = run_memdeep("diff", *sides, *limits, "--lang", "en")
+        assert done.returncode == 1
+        assert "not known on both sides: peak heap" in " ".join(done.stderr.decode().split())
+    assert "only the RSS is compared" in " ".join(done.stdout.decode().split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("before",),
+        ("before", "after", "again"),
+        ("--before", "before"),
+        ("before", "after", "--before", "again", "--after", "after"),
+        ("before", "after", "--fail-on", "heap:3"),
+        ("before", "after", "--fail-on", "growth:much"),
+        ("before", "after", "--format", "pdf"),
+        ("before", "after", "--faill-on", "growth"),
+    ],
+)
+def test_wrong_words_are_told(words: tuple[str, ...], runs: Path, run_memdeep: RunMemdeep) -> None:
+    done = run_memdeep("diff", *words, cwd=runs)
+    assert (done.returncode, done.stdout) == (EXIT_USAGE, b"")
+    assert b"Traceback" not in done.stderr
+    assert b"memdeep diff: error: " in done.stderr
+
+
+def test_a_run_that_is_not_there_or_damaged_is_one_sentence(
+    runs: Path, tmp_path: Path, run_memdeep: RunMemdeep
+) -> None:
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "meta.json").write_text("{")
+    (damaged / "journal.jsonl").write_text("")
+    before = tree(tmp_path)
+    for path, status in ((tmp_path / "none", EXIT_NO_INPUT), (damaged, EXIT_BAD_DATA)):
+        done = run_memdeep("diff", runs / "before", path, "-o", tmp_path / "out")
+        assert done.returncode == status
+        complaint(done)
+    assert tree(tmp_path) == before
