@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def encode(report: Report, options: ExportOptions) -> Iterator[bytes]:
     """Yield the file of the table that ``options`` names. Raises OutputError without pyarrow."""
     try:
+        made = arrow_table(report, options)
         from pyarrow.parquet import write_table
     except ImportError as error:
         raise OutputError(
@@ -25,7 +26,7 @@ def encode(report: Report, options: ExportOptions) -> Iterator[bytes]:
             "Install it: pip install 'memdeep[parquet]'. Or export as csv.",
         ) from error
     file = io.BytesIO()
-    write_table(arrow_table(report, options), file, compression="zstd")
+    write_table(made, file, compression="zstd")
     yield file.getvalue()
 
 
