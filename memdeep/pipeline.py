@@ -264,7 +264,6 @@ def update_baseline(report: Report, path: Path, old: Baseline | None) -> list[Up
     None if it stays as it is. Raises MemdeepError for a run that did not complete.
     """
     from memdeep.analysis.baseline import baseline_of, updated
-    from memdeep.analysis.budgets import is_deep
     from memdeep.analysis.death import did_die
     from memdeep.errors import EXIT_BAD_DATA, MemdeepError
     from memdeep.report.gate import baseline
@@ -275,7 +274,7 @@ def update_baseline(report: Report, path: Path, old: Baseline | None) -> list[Up
             "Record it to its end, then update the baseline.",
             EXIT_BAD_DATA,
         )
-    new, changes = updated(old, baseline_of(report), deep=is_deep(report.run.mode))
+    new, changes = updated(old, baseline_of(report), deep=report.run.mode.python_allocators)
     if new == old:
         return None
     files.write_atomically(path, baseline.encode(new))

@@ -1,7 +1,8 @@
 """The figures of a run as a baseline, a later run held against it, and the baseline brought up.
 
-Figures may rise by the noise of `noise`. The RSS of a phase is left out: of all figures it varies
-most between runs of one program.
+Figures may rise by the noise of `noise`, which only memray with every small object traced makes
+small: those of tracemalloc differ by far more. The RSS of a phase is left out: of all figures it
+varies most between runs of one program.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from memdeep.analysis import noise
-from memdeep.analysis.budgets import Readings, is_deep, state_of
+from memdeep.analysis.budgets import Readings, state_of
 from memdeep.frozen import frozen
 from memdeep.model import PhaseKind, Report
 from memdeep.model.budget import (
@@ -64,7 +65,7 @@ def compared(
     if why is not None:
         return (_whole(rule, why),), ()
     figures = Readings(report)
-    deep = is_deep(report.run.mode)
+    deep = report.run.mode.python_allocators
     verdicts = []
     notes = []
     if baseline.memray != now.memray:

@@ -17,7 +17,6 @@ from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.death import did_die
 from memdeep.model import Culprit, FindingKind, Phase, Report, Stretch
 from memdeep.model.budget import Budget, Check, Note, NoteKind, State, Unknown, Verdict
-from memdeep.model.run import Mode
 
 BLANK = "(blank label)"
 PEAK_SHARE = 0.95  # of the run's peak, at least, is that of the phase which tells its lines
@@ -80,11 +79,6 @@ def paths(report: Report) -> tuple[str, ...]:
         taken[unique] = 1
         found.append(unique)
     return tuple(found)
-
-
-def is_deep(mode: Mode) -> bool:
-    """Tell if every small object was traced."""
-    return mode.python_allocators or mode.backend == "tracemalloc"
 
 
 def _checked(figures: Readings, budget: Budget) -> Iterator[Verdict]:
@@ -153,7 +147,7 @@ class Readings:
     def noise_of_repeat(self, place: int) -> int:
         """Return the growth of a repeat of the phase at ``place`` that is noise."""
         repeats = self.report.phases[place].repeats
-        return noise.of_repeat(repeats, is_deep=is_deep(self.report.run.mode))
+        return noise.of_repeat(repeats, is_deep=self.report.run.mode.python_allocators)
 
     def of_run(self, check: Check) -> Reading:
         """Read a figure of the whole run."""

@@ -156,7 +156,11 @@ def _of_runs(made: Parser) -> None:
 def _of_export(made: Parser) -> None:
     made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR|CAPTURE", help=NEWEST)
     made.add_argument(
-        "-f", "--format", choices=[*formats.BY_NAME], help="default: as the name of FILE says"
+        "-f",
+        "--format",
+        choices=[*formats.BY_NAME],
+        metavar="FORMAT",
+        help=f"{', '.join(formats.BY_NAME)} (default: as the name of FILE says)",
     )
     made.add_argument(
         "-o",

@@ -12,7 +12,7 @@ from memdeep.cli import arguments, speech
 from memdeep.cli.options import OF_CHECKS, Settings
 from memdeep.cli.report import spoken_language
 from memdeep.cli.settings import OWN_FILE, Config, load, merge
-from memdeep.errors import EXIT_OVER, EXIT_USAGE, MemdeepError
+from memdeep.errors import EXIT_OVER, EXIT_USAGE, MemdeepError, OutputError
 from memdeep.frozen import frozen
 from memdeep.model import Report
 from memdeep.model.budget import Baseline, Budget, Gate
@@ -52,6 +52,9 @@ def main(words: Sequence[str]) -> int:
     settings = merge(arguments.given(options, OF_CHECKS), loaded)
     if options.update and settings.path("baseline") is None:
         parser.error("--update needs --baseline FILE")
+    for _, file in options.format:
+        if file is not None:
+            _require_a_file(file)
     wanted = limits(loaded, settings, update=options.update)
     language = spoken_language(settings)
     quiet = settings.flag("quiet")
@@ -69,6 +72,16 @@ def main(words: Sequence[str]) -> int:
         _print(gate, name, language)
     _summarize(gate, language)
     return 0 if gate.passed else EXIT_OVER
+
+
+def _require_a_file(path: Path) -> None:
+    """Raise OutputError if ``path`` is a device or the like, which a file would replace."""
+    is_other = path.exists() and not path.is_file()
+    if is_other or os.path.abspath(path).startswith(("/dev/", "/proc/")):
+        raise OutputError(
+            f"{path} is not a regular file.",
+            "Leave out =FILE to print the result, or name another file.",
+        )
 
 
 def limits(loaded: Config, settings: Settings, *, update: bool = False) -> Limits:
@@ -144,6 +157,8 @@ def _update(report: Report, wanted: Limits, language: Language, *, quiet: bool) 
 
 
 def _print(gate: Gate, name: str, language: Language) -> None:
+    if sys.stdout is None:  # closed by whoever started us: the status tells the result
+        return
     if name == "text":
         from rich.console import Console
 

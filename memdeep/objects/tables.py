@@ -11,42 +11,38 @@ from typing import Any
 
 from memdeep.errors import MissingLibraryError, NotKnownError
 from memdeep.model import Report
+from memdeep.report.exports import parquet
 from memdeep.report.exports.formats import TABLES
 from memdeep.report.exports.options import ExportOptions
-from memdeep.report.exports.tables import Column, table
-
-Columns = list[tuple[Column, list[Any]]]
+from memdeep.report.exports.tables import table
 
 
 def to_pandas(report: Report, name: str) -> Any:
     """Return the table ``name`` as a `pandas.DataFrame`. Raises NotKnownError."""
-    columns, pandas = _columns(report, name), _library("pandas")
+    columns, rows = table(report, _options(name))
+    pandas = _library("pandas")
     kinds = {str: "object", int: "Int64", float: "Float64", bool: "boolean"}
+    cells: list[list[Any]] = [list(values) for values in zip(*rows, strict=True)]
     return pandas.DataFrame(
-        {one.name: pandas.Series(cells, dtype=kinds[one.type]) for one, cells in columns}
+        {
+            column.name: pandas.Series(values, dtype=kinds[column.type])
+            for column, values in zip(columns, cells or [[] for _ in columns], strict=True)
+        }
     )
 
 
 def to_arrow(report: Report, name: str) -> Any:
     """Return the table ``name`` as a `pyarrow.Table`. Raises NotKnownError."""
-    columns, arrow = _columns(report, name), _library("pyarrow")
-    kinds = {
-        str: arrow.string(),
-        int: arrow.int64(),
-        float: arrow.float64(),
-        bool: arrow.bool_(),
-    }
-    return arrow.table({one.name: arrow.array(cells, kinds[one.type]) for one, cells in columns})
+    _library("pyarrow")
+    return parquet.arrow_table(report, _options(name))
 
 
-def _columns(report: Report, name: str) -> Columns:
-    """Return the columns of a table with their cells. Raises NotKnownError."""
+def _options(name: str) -> ExportOptions:
+    """Return the options to export the table ``name``. Raises NotKnownError."""
     if name not in TABLES:
         known = ", ".join(f'"{one}"' for one in TABLES)
         raise NotKnownError(f'There is no table "{name}".', f"Give one of {known}.")
-    columns, rows = table(report, ExportOptions(table=name))
-    cells: list[list[Any]] = [list(values) for values in zip(*rows, strict=True)]
-    return list(zip(columns, cells or [[] for _ in columns], strict=True))
+    return ExportOptions(table=name)
 
 
 def _library(name: str) -> ModuleType:

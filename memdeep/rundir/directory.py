@@ -17,6 +17,11 @@ from memdeep.rundir.files import read_error, write_error
 DEFAULT_PARENT = "memdeep-runs"
 LATEST = "latest"
 CHILDREN = "children"
+# Of the files that a run is exported to unless another is named.
+EXPORTS = (
+    *(".pb.gz", ".firefox.json.gz", ".speedscope.json", ".collapsed", ".perfetto.json"),
+    *(".openmetrics", ".parquet", ".csv"),
+)
 
 
 class RunDirectory:
@@ -148,7 +153,7 @@ class RunDirectory:
             self.meta,
             self.stacks,
         )
-        exports = self.path.glob("export.*")
+        exports = (self.path / f"export{suffix}" for suffix in EXPORTS)
         return (*parts, *others, self.html, self.json, *exports)
 
 

@@ -48,11 +48,12 @@ from memdeep.errors import MemdeepError
 from memdeep.heap.lists import LifetimeList
 from memdeep.model import Peak, Phase, Report, Sample, StackBytes
 from memdeep.model.alive import AliveStacks
-from memdeep.report.exports import formats, options, selection
+from memdeep.report.exports import firefox, formats, options, selection
 from memdeep.report.exports.csv import shown
 from memdeep.report.exports.formats import BY_NAME, FORMATS, Format
 from memdeep.report.exports.options import ExportOptions
 from memdeep.report.exports.shown import paths_of
+from memdeep.rundir import directory
 
 EACH = pytest.mark.parametrize("format", FORMATS, ids=lambda one: one.name)
 WITH_STACKS = ("pprof", "speedscope", "collapsed", "csv")
@@ -230,6 +231,7 @@ def test_names_and_suffixes_tell_formats_apart() -> None:
             assert formats.of_file(f"JOB{suffix.upper()}") is one
             assert formats.of_file(f"job{suffix}.gz") is one
     assert formats.of_file("job.json") is None
+    assert tuple(one.suffixes[0] for one in FORMATS) == directory.EXPORTS
     assert tuple(metric.value for metric in Metric) == formats.METRICS
     assert options.DEFAULTS.table == formats.TABLES[0]
 
@@ -336,6 +338,27 @@ def test_firefox_has_tables_of_one_length_and_indices_that_lead_somewhere() -> N
     assert len({thread["pid"] for thread in profile["threads"]}) == len(profile["threads"]) == 4
     heap = next(one for one in profile["counters"] if one["name"] == "Heap")
     assert heap["samples"]["count"] == [0, 9]
+
+
+def test_firefox_says_what_was_too_much_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = with_transients(nested(), (transient(0, 1, 5, 1), transient(0, 2, 5, 1)))
+    whole = json.loads(exported("firefox", made))
+    monkeypatch.setattr(firefox, "MAX_PASSING", 1)
+    less = json.loads(exported("firefox", made))
+    lengths = [one["threads"][0]["nativeAllocations"]["length"] for one in (whole, less)]
+    assert lengths == [7, 3]
+    assert "2 that were freed before the next checkpoint are left out" in json.dumps(less)
+    assert "left out" not in json.dumps(whole)
+
+
+def test_a_name_of_any_kind_may_be_asked_for() -> None:
+    made = hostile_report(NAMES)
+    for name in NAMES:
+        assert len(selection.chosen(made, name)) == 1
+        with pytest.raises(MemdeepError) as caught:
+            selection.chosen(made, f"{name}?{name}")
+        assert max(len(caught.value.message), len(caught.value.hint)) < 1000
+        assert caught.value.message.isprintable()
 
 
 def test_perfetto_has_slices_that_nest_and_a_name_for_each_track() -> None:

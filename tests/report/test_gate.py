@@ -23,7 +23,7 @@ from properties import examples
 from running import TESTS
 
 from memdeep import pipeline
-from memdeep.cli.arguments import FORMATS
+from memdeep.cli.arguments import CHECK_FORMATS as FORMATS
 from memdeep.model import Exit, Frame, Report
 from memdeep.model.budget import Budget, Check, Gate, Note, NoteKind, Rule, Severity, State
 from memdeep.report.gate import baseline, formats, github, markdown, wording

@@ -119,7 +119,6 @@ SMALL: dict[str, str] = {
     "cli.watch": "each command has a file",
     "report.gate.formats": "the list of the formats beside it",
     "report.gate.gitlab": "each format has a file",
-    "report.exports.parquet": "each format has a file",
 }
 
 

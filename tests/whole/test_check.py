@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from running import Completed, RunMemdeep, complaint, environment, tree
+from running import Completed, RunMemdeep, complaint, environment, memdeep_command, tree
 
 PROGRAM = """\
 import os, sys, time
@@ -311,6 +313,24 @@ def test_wrong_words_are_usage_errors(
     done = run_memdeep("check", "out", *words)
     assert done.returncode == 2
     assert error in done.stderr.decode()
+
+
+@pytest.mark.parametrize("place", ["/dev/stdout", "/dev/null", "/proc/self/fd/1", "."])
+def test_no_device_is_replaced(run_memdeep: RunMemdeep, tmp_path: Path, place: str) -> None:
+    budgets(tmp_path, *OVER)
+    done = run_memdeep("check", "out", "--format", f"junit={place}")
+    assert done.returncode == 125
+    assert complaint(done)[0] == f"{place} is not a regular file."
+
+
+def test_a_closed_output_changes_no_status(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
+    budgets(tmp_path, *WITHIN)
+    record(run_memdeep, tmp_path, "out")
+    words = shlex.join(map(str, memdeep_command("check", "out")))
+    done = subprocess.run(
+        f"{words} >&-", shell=True, cwd=tmp_path, env=environment(), capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_text_and_annotations_may_be_printed_together(
