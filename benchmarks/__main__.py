@@ -14,6 +14,7 @@ from rich.console import Console
 
 from benchmarks import (
     checkpoints,
+    comparison,
     monitor,
     overhead,
     page,
@@ -52,6 +53,7 @@ def main() -> None:
         checkpoints.measure_readings(console, place, options.scale, options.rounds)
         monitor.measure(console, place)
         reports.measure(console, place, options.scale, options.rounds)
+        comparison.measure(console, place, max(3, options.rounds // 2))
         replay.measure(console, place, max(3, options.rounds // 2))
         symbols.measure(console, place, max(1, options.rounds // 2))
         rss.measure(console, place)

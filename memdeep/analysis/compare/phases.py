@@ -16,7 +16,7 @@ MIN_LIKENESS = 0.6  # of names
 SURE_LIKENESS = 0.75  # of names whose phases share no line
 MAX_NAME = 200  # characters of a name that are looked at for its likeness
 MAX_PAIRS = 10_000  # of phases of one parent that are held against one another
-NEAR = 5  # else each against so many others in its place
+NEAR = 3  # else each against so many others in its place
 
 Key = Callable[["Place"], Hashable]
 
@@ -111,9 +111,12 @@ class _Matching:
 
     def settle(self) -> None:
         """Match what is left, what lies in the matched before what lies deeper."""
+        self._settle_tops()
+        while self._by_key([[*left.values()] for left in self._left], _named):
+            self._settle_tops()
+
+    def _settle_tops(self) -> None:
         while self._by_key(self._tops(), _named_in_place, _named) or self._renamed():
-            pass
-        while self._by_key([[*left.values()] for left in self._left], _named) or self._renamed():
             pass
 
     def result(self) -> tuple[PhasePair, ...]:
