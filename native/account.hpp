@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "blocks.hpp"
 #include "lifetimes.hpp"
 #include "numbers.hpp"
 #include "ranges.hpp"
@@ -44,6 +45,8 @@ class LiveTable {
   };
 
   LiveTable() : entries_(kInitial) {}
+
+  size_t size() const { return used_; }
 
   void prefetch(uint64_t address) const { __builtin_prefetch(&entries_[home(address)], 1); }
 
@@ -306,6 +309,25 @@ class Account {
       }
     }
     return sums.release();
+  }
+
+  // All that is alive now, by address; empty, and false, if there are more than `most`.
+  bool list_blocks(BlockList& blocks, size_t most) {
+    flush();
+    size_t count = live_.size();
+    for (const auto& of_power : ranges_) count += of_power.size();
+    if (count > most) return false;
+    blocks.reserve(count);
+    live_.each([&](const LiveTable::Entry& entry) {
+      blocks.push_back({entry.address() << 3, entry.size(), cells_[entry.cell()].site, 0});
+    });
+    for (const auto& of_power : ranges_) {
+      for (const auto& [start, range] : of_power) {
+        blocks.push_back({start, range.end - start, cells_[mappings_[range.mapping].cell].site, 1});
+      }
+    }
+    sort_by_address(blocks);
+    return true;
   }
 
   // Ends a window within the segment.

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "line_table.hpp"
+#include "python_join.hpp"
 #include "python_lifetimes.hpp"
 #include "paths.hpp"
 #include "replay.hpp"
@@ -148,6 +149,15 @@ PyObject* look(PyObject* self, PyObject* args) {
       replay.look_at_marker(place, std::move(ranges));
     }
   };
+  if (!run(self, work)) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* list_at(PyObject* self, PyObject* args) {
+  unsigned long long place;
+  int is_name;
+  if (!is_open(self) || !PyArg_ParseTuple(args, "Kp:list_at", &place, &is_name)) return nullptr;
+  auto work = [&](Replay& replay) { replay.list_at({is_name != 0, place}); };
   if (!run(self, work)) return nullptr;
   Py_RETURN_NONE;
 }
@@ -311,6 +321,31 @@ PyObject* looks(PyObject* self, PyObject*) {
   Py_XDECREF(found);
   Py_XDECREF(at_names);
   return all;
+}
+
+PyObject* take_listed(PyObject* self, PyObject* args) {
+  unsigned long long place;
+  int is_name;
+  Signed nodes;
+  if (!is_complete(self) || !PyArg_ParseTuple(args, "KpO&:take_listed", &place, &is_name,
+                                              Signed::read, &nodes)) {
+    return nullptr;
+  }
+  if (!require(nodes.size >= object(self)->replay->sites.size(), "a site has no node")) {
+    return nullptr;
+  }
+  memdeep::BlockList blocks;
+  bool is_known = false;
+  auto work = [&](Replay& replay) { is_known = replay.take_listed({is_name != 0, place}, blocks); };
+  if (!run(self, work)) return nullptr;
+  if (!is_known) Py_RETURN_NONE;
+  using memdeep::Block;
+  Fields fields;
+  fields.column("address", blocks, [](const Block& block) { return block.address; });
+  fields.column("size", blocks, [](const Block& block) { return block.size; });
+  fields.column("node", blocks, [&](const Block& block) { return nodes[block.site]; });
+  fields.column("is_mapping", blocks, [](const Block& block) { return uint8_t(block.is_mapping); });
+  return fields.release();
 }
 
 PyObject* at_checkpoints(PyObject* self, PyObject* args) {
@@ -487,6 +522,11 @@ PyMethodDef methods[] = {
     {"look", look, METH_VARARGS,
      "look(place: int, is_name: bool, start: bytes, end: bytes, by_site: bytes): at this marker, add "
      "up what is alive in each of the ranges of addresses, by site where `by_site` is not 0."},
+    {"list_at", list_at, METH_VARARGS,
+     "list_at(place: int, is_name: bool): list at this marker all that is alive."},
+    {"take_listed", take_listed, METH_VARARGS,
+     "take_listed(place: int, is_name: bool, nodes: bytes): what was listed there, by address and "
+     "with the nodes of the sites; once. None if it was not met, or if there was too much."},
     {"cut", cut, METH_VARARGS,
      "cut(time_ms: int, after: int): end a segment so long after the start, `after` so many replaced "
      "markers; in the order of the cuts, and before anything is fed."},
@@ -545,6 +585,10 @@ PyMethodDef functions[] = {
      "by_group(node, bytes, count, groups): one entry for each group of nodes."},
     {"folded", folded, METH_VARARGS,
      "folded(node, bytes, count, parents, most): the same bytes over at most so many nodes."},
+    {"join", join, METH_VARARGS,
+     "join(address, size, node, is_mapping, object_address, object_size, kind, holder, state, "
+     "pointer, owner): the bytes of live blocks by node, and by type, holder and state of the "
+     "objects that have them."},
     {"lines", lines, METH_VARARGS,
      "lines(table, first_line, python_version, offsets): the line of the instruction at each."},
     {nullptr, nullptr, 0, nullptr},

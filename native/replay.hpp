@@ -159,6 +159,20 @@ class Replay : public Account {
   }
   std::map<uint64_t, Found> seen_at_markers, seen_at_names;
 
+  // Lists, at a marker named as above, all that is alive there, by address. Of so many moments that
+  // the blocks are more than kMostBlocks, the later ones are left out.
+  using Moment = std::pair<bool, uint64_t>;  // is it a name; the place or the sequence number
+  void list_at(Moment moment) { listed_[moment]; }
+
+  // Gives away what was listed at `moment`; false if it was not met, or was left out.
+  bool take_listed(Moment moment, BlockList& blocks) {
+    const auto found = listed_.find(moment);
+    if (found == listed_.end() || !found->second.is_met) return false;
+    blocks = std::move(found->second.blocks);
+    listed_.erase(found);
+    return true;
+  }
+
   // Takes the next bytes of the capture, any number of them.
   void feed(Bytes data, size_t size) {
     while (size != 0 && !is_over()) {
@@ -564,6 +578,7 @@ class Replay : public Account {
 
   void end_marker() {
     look(at_markers_, ++markers_, seen_at_markers);
+    list({false, markers_});
     end_window(Cut::kMarkerEnd, last_time_ms_, last_rss_);
   }
 
@@ -585,6 +600,17 @@ class Replay : public Account {
   }
 
   using Looks = std::map<uint64_t, AddressRanges>;
+  struct Listed {
+    BlockList blocks;
+    bool is_met = false;
+  };
+
+  void list(Moment moment) {
+    const auto found = listed_.find(moment);
+    if (found == listed_.end() || found->second.is_met) return;
+    found->second.is_met = list_blocks(found->second.blocks, kMostBlocks - blocks_listed_);
+    blocks_listed_ += found->second.blocks.size();
+  }
 
   void look(const Looks& looks, uint64_t place, std::map<uint64_t, Found>& seen) {
     const auto found = looks.find(place);
@@ -616,6 +642,7 @@ class Replay : public Account {
         // A signal handler's checkpoint inside another one makes a marker appear twice.
         if (seen_sequences_.insert(sequence).second) {
           look(at_names_, uint64_t(sequence), seen_at_names);
+          list({true, uint64_t(sequence)});
           begin_segment(Cut::kThreadMarker, sequence, setter());
         }
         return;
@@ -774,6 +801,8 @@ class Replay : public Account {
   std::unordered_map<std::string, uint32_t> thread_numbers_;
   std::unordered_set<int64_t> seen_sequences_;
   Looks at_markers_, at_names_;
+  std::map<Moment, Listed> listed_;
+  size_t blocks_listed_ = 0;
   uint64_t markers_ = 0;  // that were replaced, and cuts, so far
   std::vector<TimeCut> cuts_;
   size_t cuts_made_ = 0;

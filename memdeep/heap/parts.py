@@ -6,7 +6,7 @@ has a part, with a capture of its own, for each of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from itertools import chain
 from pathlib import Path
@@ -26,6 +26,8 @@ from memdeep.model import (
     StackTree,
     Stretch,
 )
+from memdeep.model.graph import Graph
+from memdeep.model.holders import HeapSnapshot
 from memdeep.model.statement import Problem
 
 # Finding the symbols of a native stack is dear. Stacks that never hold this share of the largest
@@ -79,6 +81,16 @@ class InRanges:
     rows: Sequence[InRange] = ()
 
 
+class Walked(NamedTuple):
+    """A checkpoint (its sequence number) at which all objects were walked.
+
+    ``load`` reads them; None if they cannot be read.
+    """
+
+    sequence: int
+    load: Callable[[], Graph | None]
+
+
 @frozen
 class Part:
     """One capture: it covers the checkpoints ``first`` to ``last`` of the run.
@@ -90,7 +102,8 @@ class Part:
     each checkpoint of the run: the one given by the program, with a number after it where others
     have the same; None for cuts. ``cuts`` are in the order in which they are made, so that their
     ``after`` never falls. ``owner`` is the process that wrote it, None for the program itself. At
-    the moments in ``asked``, by their numbers, only these ranges are looked at.
+    the moments in ``asked``, by their numbers, only these ranges are looked at. ``walked`` are the
+    checkpoints at which there are objects to join with what was alive.
     """
 
     capture: Path
@@ -103,6 +116,7 @@ class Part:
     cuts: tuple[TimeCut, ...] = ()
     owner: Owner | None = None
     asked: Mapping[int, Asked] = field(default_factory=dict)
+    walked: Mapping[int, Walked] = field(default_factory=dict)
 
     @property
     def moments(self) -> dict[int, int]:
@@ -112,6 +126,13 @@ class Part:
             for place, cut in enumerate(self.cuts)
             if cut.moment is not None
         }
+
+    @property
+    def places(self) -> list[int]:
+        """By checkpoint, the place of its marker among markers and cuts, from 1; else 0."""
+        moments = self.moments
+        own = [place + 1 for place in range(self.markers) if place not in moments]
+        return [0] * max(1, self.first) + own
 
     def without_moments(self) -> Part:
         """Return the part for a reader that only knows checkpoints."""
@@ -180,6 +201,7 @@ class HeapPart:
     residency: tuple[Residency, ...] = ()
     at_moments: Mapping[int, Alive] = field(default_factory=dict)
     in_ranges: Mapping[int, InRanges] = field(default_factory=dict)
+    snapshots: tuple[HeapSnapshot, ...] = ()
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:
@@ -246,6 +268,7 @@ def join(
         own_peaks=_own_peaks(parts),
         native_nodes=tuple(native_nodes),
         residency=tuple(chain.from_iterable(heap.residency for heap in parts)),
+        snapshots=tuple(chain.from_iterable(heap.snapshots for heap in parts)),
     )
 
 

@@ -11,6 +11,7 @@ from enum import Enum, IntFlag
 from typing import NamedTuple, Protocol
 
 from memdeep.frozen import frozen
+from memdeep.model.holders import HeapSnapshot
 from memdeep.model.statement import Problem
 
 RawFrame = tuple[str, str, int]  # function, file and line, as they stand in a capture
@@ -354,7 +355,8 @@ class Heap:
     ``own_peaks`` is the highest heap of what a thread (its name) allocated in each segment in which
     that changed, for threads that set checkpoints and as far as the reader knows them.
     ``native_nodes`` is the size of the tracker's own tree of native stacks at the checkpoints, 0
-    where it is not known; it is empty if it never is.
+    where it is not known; it is empty if it never is. ``snapshots`` are the objects at checkpoints,
+    in order; there are few, or none.
 
     Where the program's processes were recorded too, this is the heap of all of them: ``own`` is
     that of the program alone, and ``processes`` are the others. ``residency`` is the program's.
@@ -373,6 +375,7 @@ class Heap:
     residency: tuple[Residency, ...] = ()
     own_peaks: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     native_nodes: tuple[int, ...] = ()
+    snapshots: tuple[HeapSnapshot, ...] = ()
     own: Heap | None = None
     processes: tuple[ProcessHeap, ...] = ()
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from memdeep.errors import CaptureError
 from memdeep.heap.header import LZ4_MAGIC, CaptureHeader, parse_header
 from memdeep.heap.parts import TimeCut
+from memdeep.heap.replay.blocks import BlockLook
 from memdeep.heap.replay.ranges import Question
 from memdeep.heap.replay.trace import CPYTHON_3_10, Trace
 from memdeep.rundir.files import open_regular, read_error
@@ -74,7 +75,10 @@ def replay(
     for cut in cuts:
         engine.cut(cut.time_ms, cut.after)
     for look in looks:
-        engine.look(look.place, look.is_name, *look.columns())
+        if isinstance(look, BlockLook):
+            engine.list_at(look.place, look.is_name)
+        else:
+            engine.look(look.place, look.is_name, *look.columns())
     file, _ = open_regular(capture)
     try:
         with file:

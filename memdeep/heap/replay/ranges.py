@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from memdeep.frozen import frozen
 from memdeep.heap.parts import InRange, InRanges, Part
+from memdeep.heap.replay.blocks import BlockLook
 from memdeep.heap.replay.residency import Found, Look
 
 
@@ -32,7 +33,7 @@ class RangeLook:
         )
 
 
-Question = Look | RangeLook
+Question = Look | RangeLook | BlockLook
 
 
 def range_looks(part: Part) -> Iterator[RangeLook]:

@@ -29,12 +29,14 @@ from memdeep.heap.parts import (
 )
 from memdeep.heap.reader import CaptureFacts
 from memdeep.heap.replay.axis import CheckpointAxis
+from memdeep.heap.replay.blocks import block_looks
 from memdeep.heap.replay.columns import NEVER
 from memdeep.heap.replay.engine import replay
 from memdeep.heap.replay.nodes import site_nodes, thread_name
-from memdeep.heap.replay.ranges import in_ranges, range_looks
+from memdeep.heap.replay.ranges import Question, in_ranges, range_looks
 from memdeep.heap.replay.residency import Found, Look, looks, residency
 from memdeep.heap.replay.trace import Cut, NativeFrames, Trace
+from memdeep.heap.replay.walked import snapshots
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.model import (
     Alive,
@@ -116,8 +118,10 @@ class ReplayReader:
     ) -> HeapPart:
         on_step("Replaying the trace")
         asked, ranges = looks(part, self._readings), list(range_looks(part))
-        trace = None if part.cuts else self._trace
-        trace = trace or replay(self._capture, on_step, self._changes, [*asked, *ranges], part.cuts)
+        trace = None if part.cuts or part.walked else self._trace
+        listed = list(block_looks(part))
+        questions: list[Question] = [*asked, *ranges, *listed]
+        trace = trace or replay(self._capture, on_step, self._changes, questions, part.cuts)
         self._trace = None
         axis = CheckpointAxis(trace, part)
         damage = damage_in(trace, part)
@@ -167,6 +171,7 @@ class ReplayReader:
             own_peaks=axis.own_peaks(trace, names_of_threads),
             native_nodes=_native_nodes(trace, axis.ends, part),
             residency=_residency(trace, asked, nodes),
+            snapshots=tuple(snapshots(trace, listed, part, nodes)),
             at_moments=_at_moments(trace, axis, part, nodes),
             in_ranges=in_ranges(
                 [(one, trace.found_at(one)) for one in ranges if one.moment in axis.moments], nodes

@@ -102,10 +102,7 @@ def looks(part: Part, readings: Mapping[int, Reading]) -> list[Look]:
 
     The start of the program has no marker, which is none at place 0: nothing was traced there.
     """
-    first = max(1, part.first)
-    own = [place for place in range(part.markers) if place not in part.moments]
-    places = [0] * first + [place + 1 for place in own]
-    found = []
+    places, found = part.places, []
     for checkpoint, reading in sorted(readings.items()):
         if part.first <= checkpoint <= part.last:
             is_marker = checkpoint < len(places)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from memdeep.frozen import frozen
 from memdeep.heap.header import HOLE, is_closed
+from memdeep.heap.replay.blocks import BlockLook, Blocks
 from memdeep.heap.replay.columns import (
     Column,
     LargeRows,
@@ -303,6 +304,21 @@ class Trace:
             self._looks = {(place, name): found for place, name, found in self.replayed.looks()}
         found = self._looks.get((look.place, look.is_name))
         return None if found is None else Found.of_columns(found)
+
+    def blocks_at(self, look: BlockLook, nodes: Sequence[int]) -> Blocks | None:
+        """Return all that was alive at ``look``, by the ``nodes`` of the sites, once only.
+
+        None if its marker is not in the capture, or if there is too much to be listed.
+        """
+        found = self.replayed.take_listed(look.place, look.is_name, packed(nodes, "i"))
+        if found is None:
+            return None
+        return Blocks(
+            unsigned_long(found["address"]),
+            unsigned_long(found["size"]),
+            memoryview(found["node"]).cast("i"),
+            found["is_mapping"],
+        )
 
     def at_checkpoints(
         self, nodes: Sequence[int], ends: Sequence[int]
