@@ -77,6 +77,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
     """Find everything there is to say about a recording. Raises CaptureError."""
     from memdeep.analysis.death import death, did_die
     from memdeep.analysis.findings import Seen, findings
+    from memdeep.analysis.holders import views, with_holders
     from memdeep.analysis.outline import MAX_OPEN, outline
     from memdeep.analysis.patterns import patterns
     from memdeep.analysis.phases import Figures, heap_curve, phases
@@ -107,21 +108,23 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
             heap.tree.frames, run.started, run.command, with_private=options.source is True
         )
         sources = store.merged(recording.sources, found)
+    found_findings = findings(
+        heap,
+        found_phases,
+        len(run.checkpoints),
+        Seen(
+            malloc=run.mode.backend == "memray",
+            python_allocators=run.mode.python_allocators,
+            highest_rss_bytes=run.peak_rss_bytes,
+        ),
+        [*copied(run, heap, found_phases), *unrecorded(run, found_phases)],
+    )
+    found_phases, found_findings = with_holders(heap, found_phases, found_findings)
     return Report(
         run=run,
         heap=heap,
         phases=found_phases,
-        findings=findings(
-            heap,
-            found_phases,
-            len(run.checkpoints),
-            Seen(
-                malloc=run.mode.backend == "memray",
-                python_allocators=run.mode.python_allocators,
-                highest_rss_bytes=run.peak_rss_bytes,
-            ),
-            [*copied(run, heap, found_phases), *unrecorded(run, found_phases)],
-        ),
+        findings=found_findings,
         heap_curve=heap_curve(run, heap),
         sources=sources.lines,
         private_files=sources.private_files,
@@ -132,6 +135,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
         },
         patterns=patterns(figures, found_phases),
         split_off=split_off(heap),
+        snapshots=views(heap),
     )
 
 

@@ -93,7 +93,7 @@ class HeapSnapshot:
 
 @frozen
 class TypeBytes:
-    """The bytes of all objects of a type, and how many they are; of "" the type is not known."""
+    """The bytes of all objects of a type, and how many they are."""
 
     type: str
     bytes: int
@@ -117,8 +117,8 @@ class HeldPath:
 class Holders:
     """The types and the holders of live bytes at a checkpoint (its index), the largest first.
 
-    ``bytes`` are all of them, as the trace has them. Those of ``types`` add up to it;
-    ``shared_bytes`` of them lie in memory of many objects, so that others' may be among them.
+    ``bytes`` are all of them, as the trace has them; of ``unknown_bytes`` the type is not known,
+    and ``shared_bytes`` lie in memory of many objects, so that others' may be among them.
     ``garbage_bytes`` wait for the collector, ``c_only_bytes`` are held by C code alone.
     """
 
@@ -135,3 +135,34 @@ class Holders:
     def is_exact(self) -> bool:
         """Tell whether no bytes are shared with other lines."""
         return not self.shared_bytes
+
+
+@frozen
+class SnapshotChange:
+    """The growth since the snapshot at the checkpoint ``since``: by type, and by holder.
+
+    ``types`` may have shrunk, too; ``paths`` have grown by their bytes.
+    """
+
+    since: int
+    types: tuple[TypeBytes, ...]
+    paths: tuple[HeldPath, ...]
+
+
+@frozen
+class SnapshotView:
+    """A snapshot summed up: all types, the largest rows of holders, each with its type's name.
+
+    ``bytes`` are those that the objects tell themselves, those of ``types`` are the trace's.
+    ``change`` is what is new since the last snapshot; None for the first.
+    """
+
+    checkpoint: int
+    objects: int
+    bytes: int
+    types: tuple[TypeBytes, ...]
+    rows: tuple[tuple[str, Holder], ...]
+    garbage_bytes: int
+    c_only_bytes: int
+    gc_enabled: bool
+    change: SnapshotChange | None = None

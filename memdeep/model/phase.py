@@ -9,6 +9,7 @@ from enum import Enum
 
 from memdeep.frozen import frozen
 from memdeep.model.heap import Frame, Peak, Stretch
+from memdeep.model.holders import Holders
 
 
 class PhaseKind(Enum):
@@ -59,7 +60,8 @@ class Culprit:
     phase's total. ``branch_bytes`` are those that went through each of the innermost frames of that
     stack, from ``frame`` on; there are none if the stacks of the line were not told apart, or if it
     has only one. ``resident_bytes`` are those of its bytes that were resident; None where that was
-    not measured.
+    not measured. ``holders`` are the types and holders of what the line held at a checkpoint at
+    which objects were walked; None where none were.
     """
 
     frame: Frame
@@ -69,6 +71,7 @@ class Culprit:
     share: float
     branch_bytes: tuple[int, ...] = ()
     resident_bytes: int | None = None
+    holders: Holders | None = None
 
     @property
     def line(self) -> tuple[str, int]:

@@ -11,6 +11,7 @@ from enum import Enum
 
 from memdeep.frozen import frozen
 from memdeep.model.heap import Frame, Heap, Sample, Stretch
+from memdeep.model.holders import SnapshotView
 from memdeep.model.phase import Culprit, Pattern, Phase
 from memdeep.model.run import Run
 
@@ -187,6 +188,7 @@ class Report:
     or whose file has changed since the run, are missing. ``private_files`` were left out because
     they may hold secrets. ``death`` is None for a program that completed. ``own_reports`` are those
     of the processes (indices) that set checkpoints themselves, each by its own time.
+    ``snapshots`` are the objects and their holders at some checkpoints.
     """
 
     run: Run
@@ -200,6 +202,7 @@ class Report:
     patterns: tuple[Pattern, ...] = ()
     own_reports: Mapping[int, Report] = field(default_factory=dict)
     split_off: tuple[SplitOff, ...] = ()
+    snapshots: tuple[SnapshotView, ...] = ()
 
     def source(self, frame: Frame) -> str | None:
         """Return the source line of ``frame``, stripped, or None if it is unknown or blank."""

@@ -1,0 +1,254 @@
+"""Finds the types and holders of lines' live bytes, and what is new in a snapshot."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from operator import attrgetter
+
+from memdeep.analysis.culprits import ChargedLines, Line
+from memdeep.model import Culprit, Finding, FindingKind, Heap, Phase
+from memdeep.model.graph import GARBAGE, HELD_BY_C, Holder
+from memdeep.model.holders import (
+    HeapSnapshot,
+    HeldBytes,
+    HeldPath,
+    Holders,
+    Joined,
+    SnapshotChange,
+    SnapshotView,
+    TypeBytes,
+)
+
+MAX_TYPES = 20
+MAX_PATHS = 5
+MAX_ROWS = 500
+MIN_PATH_SHARE = 0.05  # of the bytes that are looked for: a holder of less is not told
+POINT_SHARE = 0.8  # of a holder's bytes: an object that has so many of them is the better answer
+
+
+class LineHolders:
+    """The types and holders of each line's bytes at each snapshot of ``heap``, as far as asked."""
+
+    def __init__(self, heap: Heap) -> None:
+        self._snapshots = heap.snapshots
+        self._places = [snapshot.checkpoint for snapshot in heap.snapshots]
+        self._lines = ChargedLines(heap.tree)
+        self._by_line = lru_cache(maxsize=4)(self._divided)  # there may be very many rows
+        self._of = lru_cache(maxsize=None)(self._holders)
+
+    def of_line(self, line: Line, place: int) -> Holders | None:
+        """Return those of ``line`` at the snapshot ``place``; None if it held nothing there."""
+        return self._of(line, place)
+
+    def _holders(self, line: Line, place: int) -> Holders | None:
+        rows = self._by_line(place).get(line)
+        return holders(self._snapshots[place], rows) if rows else None
+
+    def _divided(self, place: int) -> Mapping[Line, Sequence[HeldBytes]]:
+        found: defaultdict[Line, list[HeldBytes]] = defaultdict(list)
+        for row in self._snapshots[place].held:
+            if row.node >= 0 and row.bytes:
+                found[self._lines.line(row.node)].append(row)
+        return found
+
+    def at_end(self, line: Line, phase: Phase) -> Holders | None:
+        """Return those at the end of ``phase``, or else at the next snapshot after it."""
+        place = bisect_left(self._places, phase.outline.stretches[-1].end)
+        return self.of_line(line, place) if place < len(self._places) else None
+
+    def at_most(self, line: Line, phase: Phase) -> Holders | None:
+        """Return those at the snapshot in ``phase`` at which the line held most."""
+        segments = phase.outline.segments
+        known = [
+            self.of_line(line, place) for place, at in enumerate(self._places) if at in segments
+        ]
+        return max(filter(None, known), key=_bytes, default=None)
+
+
+def with_holders(
+    heap: Heap, phases: Sequence[Phase], findings: Sequence[Finding]
+) -> tuple[tuple[Phase, ...], tuple[Finding, ...]]:
+    """Give the culprits of phases and findings their types and holders, where they are known."""
+    if not heap.snapshots:
+        return tuple(phases), tuple(findings)
+    known = LineHolders(heap)
+
+    def held(culprits: Iterable[Culprit], phase: Phase, *, at_peak: bool) -> tuple[Culprit, ...]:
+        of = known.at_most if at_peak else known.at_end
+        return tuple([replace(one, holders=of(one.line, phase)) for one in culprits])
+
+    found_phases = []
+    for phase in phases:
+        of_phase = phase.heap
+        if of_phase is not None:
+            of_phase = replace(
+                of_phase,
+                culprits=held(of_phase.culprits, phase, at_peak=False),
+                peak_culprits=held(of_phase.peak_culprits, phase, at_peak=True),
+            )
+        found_phases.append(replace(phase, heap=of_phase))
+    found_findings = []
+    for finding in findings:
+        if finding.culprit is not None:
+            at_peak = finding.kind is FindingKind.PEAK
+            (culprit,) = held([finding.culprit], phases[finding.phase], at_peak=at_peak)
+            finding = replace(finding, culprit=culprit)  # noqa: PLW2901
+        found_findings.append(finding)
+    return tuple(found_phases), tuple(found_findings)
+
+
+def holders(snapshot: HeapSnapshot, rows: Iterable[HeldBytes]) -> Holders:
+    """Sum up ``rows`` of a snapshot, which are those of a line, or all."""
+    by_type: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    by_state: defaultdict[int | None, int] = defaultdict(int)
+    by_how: defaultdict[Joined, int] = defaultdict(int)
+    weights = [0] * len(snapshot.rows)
+    for row in rows:
+        by_state[row.state] += row.bytes
+        by_how[row.how] += row.bytes
+        if row.kind is not None:
+            sums = by_type[snapshot.types[row.kind]]
+            sums[0] += row.bytes
+            sums[1] += row.objects
+        if row.holder is not None:
+            weights[row.holder] += row.bytes
+    total = sum(by_how.values())
+    return Holders(
+        checkpoint=snapshot.checkpoint,
+        bytes=total,
+        types=_largest(by_type)[:MAX_TYPES],
+        paths=points(snapshot.rows, with_children(snapshot.rows, weights), total),
+        garbage_bytes=by_state[GARBAGE],
+        c_only_bytes=by_state[HELD_BY_C],
+        shared_bytes=by_how[Joined.SHARED],
+        unknown_bytes=by_how[Joined.UNKNOWN],
+    )
+
+
+def view(snapshot: HeapSnapshot, before: HeapSnapshot | None = None) -> SnapshotView:
+    """Sum up a snapshot, with what is new since the one ``before``."""
+    by_type = _types(snapshot)
+    ranked = sorted(range(len(snapshot.rows)), key=lambda at: -snapshot.rows[at].retained_bytes)
+    return SnapshotView(
+        checkpoint=snapshot.checkpoint,
+        objects=snapshot.objects,
+        bytes=snapshot.object_bytes,
+        types=_largest(by_type),
+        rows=_renumbered(snapshot, sorted(ranked[:MAX_ROWS])),
+        garbage_bytes=snapshot.garbage_bytes,
+        c_only_bytes=snapshot.c_only_bytes,
+        gc_enabled=snapshot.gc_enabled,
+        change=None if before is None else change(before, snapshot),
+    )
+
+
+def views(heap: Heap) -> tuple[SnapshotView, ...]:
+    """Sum up all snapshots of ``heap``, each with what is new since the last."""
+    befores = [None, *heap.snapshots[:-1]]
+    return tuple(
+        view(after, before) for before, after in zip(befores, heap.snapshots, strict=False)
+    )
+
+
+def change(before: HeapSnapshot, after: HeapSnapshot) -> SnapshotChange:
+    """Find what is new in ``after``: bytes by type, and by the holders of what grew."""
+    old, new = _types(before), _types(after)
+    grown = {
+        name: [
+            now - then for now, then in zip(new.get(name, _NONE), old.get(name, _NONE), strict=True)
+        ]
+        for name in {**old, **new}
+    }
+    retained: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for row in before.rows:
+        retained[row.path, before.types[row.kind]] += row.retained_bytes
+    weights = [0] * len(after.rows)
+    beneath = [0] * (len(after.rows) + 1)  # the growth of named rows below each, and of the roots
+    for place in range(len(after.rows) - 1, -1, -1):
+        row = after.rows[place]
+        weights[place] = beneath[place]
+        if row.path:
+            weights[place] = row.retained_bytes - retained[row.path, after.types[row.kind]]
+        beneath[-1 if row.parent is None else row.parent] += max(0, weights[place])
+    return SnapshotChange(
+        before.checkpoint,
+        tuple(one for one in _largest(grown) if one.bytes or one.count),
+        points(after.rows, weights, beneath[-1]),
+    )
+
+
+def with_children(rows: Sequence[Holder], own: Sequence[int]) -> list[int]:
+    """Add to the bytes of each row those of all rows beneath it."""
+    weights = list(own)
+    for place in range(len(rows) - 1, -1, -1):
+        parent = rows[place].parent
+        if parent is not None:
+            weights[parent] += weights[place]
+    return weights
+
+
+def points(rows: Sequence[Holder], weights: Sequence[int], total: int) -> tuple[HeldPath, ...]:
+    """Find the objects at which ``weights`` come together, largest first; none within another.
+
+    From each root the way goes down as long as one single object has nearly all of it.
+    """
+    children: defaultdict[int | None, list[int]] = defaultdict(list)
+    for place, row in enumerate(rows):
+        if weights[place] > 0:
+            children[row.parent].append(place)
+    least = max(1, total * MIN_PATH_SHARE)
+    found = []
+    waiting = children[None][:]
+    while waiting:
+        place = waiting.pop()
+        if weights[place] < least:
+            continue
+        if not rows[place].path:  # nobody can name it: what it holds may have names
+            waiting += children[place]
+            continue
+        while True:
+            below = max(children[place], key=weights.__getitem__, default=None)
+            if below is None or not _is_better(rows[below], weights[below], weights[place]):
+                break
+            place = below
+        found.append(HeldPath(rows[place].path, weights[place], rows[place].retained_bytes))
+    return tuple(sorted(found, key=lambda one: (-one.bytes, one.path))[:MAX_PATHS])
+
+
+def _is_better(row: Holder, weight: int, above: int) -> bool:
+    return row.objects == 1 and bool(row.path) and weight >= POINT_SHARE * above
+
+
+def _types(snapshot: HeapSnapshot) -> Mapping[str, Sequence[int]]:
+    """Return bytes and objects by type."""
+    found: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for row in snapshot.held:
+        if row.kind is not None:
+            sums = found[snapshot.types[row.kind]]
+            sums[0] += row.bytes
+            sums[1] += row.objects
+    return found
+
+
+def _largest(by_type: Mapping[str, Sequence[int]]) -> tuple[TypeBytes, ...]:
+    found = [TypeBytes(name, size, count) for name, (size, count) in by_type.items()]
+    return tuple(sorted(found, key=lambda one: (-one.bytes, one.type)))
+
+
+def _renumbered(snapshot: HeapSnapshot, places: Sequence[int]) -> tuple[tuple[str, Holder], ...]:
+    """Return these rows, each with the name of its type; a parent is never left out."""
+    numbers = {place: number for number, place in enumerate(places)}
+    found = []
+    for place in places:
+        row = snapshot.rows[place]
+        parent = None if row.parent is None else numbers.get(row.parent)
+        found.append((snapshot.types[row.kind], replace(row, parent=parent)))
+    return tuple(found)
+
+
+_NONE = (0, 0)
+_bytes = attrgetter("bytes")

@@ -1,0 +1,183 @@
+"""Types and holders of lines, and what is new from one snapshot to the next."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from factories import MB
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
+
+from memdeep.analysis.holders import change, holders, points, view, with_children
+from memdeep.model.graph import GARBAGE, HELD_BY_C, NAMED, NO_ROW, Holder
+from memdeep.model.holders import (
+    NO_STATE,
+    HeapSnapshot,
+    Held,
+    HeldBytes,
+    HeldPath,
+    Joined,
+    TypeBytes,
+)
+
+TYPES = ("builtins.module", "builtins.dict", "builtins.float", "builtins.list")
+MODULE, DICT, FLOAT, LIST = range(4)
+
+
+def held(rows: Sequence[HeldBytes]) -> Held:
+    """The columns of ``rows``."""
+    return Held(
+        array("i", [row.node for row in rows]),
+        array("I", [NO_ROW if row.kind is None else row.kind for row in rows]),
+        array("I", [NO_ROW if row.holder is None else row.holder for row in rows]),
+        bytes(NO_STATE if row.state is None else row.state for row in rows),
+        bytes(row.how for row in rows),
+        array("Q", [row.bytes for row in rows]),
+        array("Q", [row.objects for row in rows]),
+    )
+
+
+def holder(parent: int | None, kind: int, path: str, retained_mb: int, objects: int = 1) -> Holder:
+    return Holder(parent, kind, path, path[-9:], 100, retained_mb * MB, objects)
+
+
+# learning._cache holds two entries; the floats in each are one row, merged.
+ROWS = (
+    holder(None, MODULE, "learning", 331),
+    holder(0, DICT, "learning._cache", 330),
+    holder(1, LIST, "learning._cache['BTC']", 164),
+    holder(2, DICT, "learning._cache['BTC'][7]", 160, 20_000),
+    holder(1, LIST, "learning._cache['ETH']", 164),
+)
+
+
+def snapshot(rows: Sequence[HeldBytes], holder_rows: Sequence[Holder] = ROWS) -> HeapSnapshot:
+    return HeapSnapshot(3, TYPES, tuple(holder_rows), held(rows), 9, 400 * MB, 0, 0, True)
+
+
+def row(kind: int, holder_row: int | None, mb: int, **changes: object) -> HeldBytes:
+    plain = HeldBytes(0, kind, holder_row, NAMED, Joined.OWN, mb * MB, 10)
+    return plain._replace(**changes)  # type: ignore[arg-type]
+
+
+def test_a_line_has_types_and_the_object_that_all_of_it_hangs_on() -> None:
+    rows = [row(DICT, 3, 100), row(FLOAT, 3, 40), row(LIST, 2, 4, how=Joined.OWNED)]
+    found = holders(snapshot(rows), rows)
+    assert found.bytes == 144 * MB
+    assert found.types == (
+        TypeBytes("builtins.dict", 100 * MB, 10),
+        TypeBytes("builtins.float", 40 * MB, 10),
+        TypeBytes("builtins.list", 4 * MB, 10),
+    )
+    # Not one of the dictionaries in it: they are many, and dropping one frees little.
+    assert found.paths == (HeldPath("learning._cache['BTC']", 144 * MB, 164 * MB),)
+    assert found.is_exact
+
+
+def test_where_two_entries_hold_alike_their_container_is_the_holder() -> None:
+    rows = [row(DICT, 3, 100), row(DICT, 4, 90)]
+    (path,) = holders(snapshot(rows), rows).paths
+    assert path == HeldPath("learning._cache", 190 * MB, 330 * MB)
+
+
+def test_garbage_and_what_c_holds_and_what_is_not_sure_is_told() -> None:
+    rows = [
+        row(DICT, None, 5, state=GARBAGE),
+        row(LIST, None, 3, state=HELD_BY_C),
+        row(FLOAT, 3, 2, how=Joined.SHARED),
+        HeldBytes(0, None, None, None, Joined.UNKNOWN, MB, 0),
+    ]
+    found = holders(snapshot(rows), rows)
+    assert (found.garbage_bytes, found.c_only_bytes) == (5 * MB, 3 * MB)
+    assert (found.shared_bytes, found.unknown_bytes) == (2 * MB, MB)
+    assert not found.is_exact
+
+
+def test_a_holder_without_a_name_gives_way_to_those_it_holds() -> None:
+    rows = (
+        holder(None, LIST, "", 100),
+        holder(0, LIST, "fails() local 'rows'", 60),
+        holder(0, DICT, "", 30),
+        holder(2, DICT, "job.STATE", 30),
+    )
+    found = points(rows, [90, 60, 30, 30], 90)
+    assert [one.path for one in found] == ["fails() local 'rows'", "job.STATE"]
+
+
+def trees(sizes: st.SearchStrategy[int]) -> st.SearchStrategy[list[tuple[int | None, str, int]]]:
+    def placed(rows: list[tuple[int, str, int]]) -> list[tuple[int | None, str, int]]:
+        return [
+            (None if place == 0 or number % (place + 1) == place else number % (place + 1), *rest)
+            for place, (number, *rest) in enumerate(rows)  # type: ignore[misc]
+        ]
+
+    names = st.sampled_from(["", "a", "b", "c.d"])
+    return st.lists(st.tuples(st.integers(0, 99), names, sizes), max_size=12).map(placed)
+
+
+@examples(100)
+@given(rows=trees(st.integers(0, 50)))
+def test_no_byte_has_two_holders(rows: list[tuple[int | None, str, int]]) -> None:
+    made = [holder(parent, DICT, path, 1) for parent, path, _ in rows]
+    own = [size for *_, size in rows]
+    weights = with_children(made, own)
+    roots = sum(weight for weight, one in zip(weights, made, strict=True) if one.parent is None)
+    assert roots == sum(own)
+    found = points(made, weights, roots)
+    assert sum(one.bytes for one in found) <= roots
+    assert all(one.path and one.bytes > 0 for one in found)
+    assert sorted(found, key=lambda one: -one.bytes) == list(found)
+
+
+def test_what_is_new_is_told_by_type_and_by_the_holder_that_grew() -> None:
+    one_entry = (
+        replace(ROWS[0], retained_bytes=171 * MB),
+        replace(ROWS[1], retained_bytes=170 * MB),
+        *ROWS[2:4],
+    )
+    before = snapshot([row(DICT, 3, 100), row(FLOAT, 2, 7)], one_entry)
+    grown = (
+        replace(ROWS[0], retained_bytes=500 * MB),
+        replace(ROWS[1], retained_bytes=499 * MB),
+        *ROWS[2:],
+        holder(1, LIST, "learning._cache['SOL']", 165),
+    )
+    after = replace(snapshot([row(DICT, 3, 160), row(LIST, 5, 4)], grown), checkpoint=8)
+    found = change(before, after)
+    assert found.since == 3
+    assert found.types == (
+        TypeBytes("builtins.dict", 60 * MB, 0),
+        TypeBytes("builtins.list", 4 * MB, 10),
+        TypeBytes("builtins.float", -7 * MB, -10),
+    )
+    # Both entries are new: their container is what grew.
+    assert [one.path for one in found.paths] == ["learning._cache"]
+    assert view(after, before).change == found
+
+
+@examples(60)
+@given(sizes=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 99)), max_size=20))
+def test_the_types_of_a_snapshot_are_all_bytes_of_known_objects(
+    sizes: list[tuple[int, int]],
+) -> None:
+    rows = [row(kind, None, mb) for kind, mb in sizes]
+    found = view(snapshot(rows))
+    expected: Counter[str] = Counter()
+    for kind, mb in sizes:
+        expected[TYPES[kind]] += mb * MB
+    assert {one.type: one.bytes for one in found.types} == dict(expected)
+    assert found.change is None
+
+
+def test_of_many_rows_the_largest_are_told_with_their_parents() -> None:
+    rows = [holder(None, MODULE, "m", 9000)]
+    rows += [holder(0, DICT, f"m.d{number}", number % 800) for number in range(800)]
+    found = view(snapshot([], rows)).rows
+    assert len(found) == 500
+    assert found[0] == ("builtins.module", rows[0])
+    assert all(one.parent == 0 for _, one in found[1:])
+    assert min(one.retained_bytes for _, one in found) == 301 * MB
