@@ -58,6 +58,15 @@ class RunDirectory:
         """Return the path of the places of the markers in the ``part``-th capture."""
         return self.path / ("markers" if part == 1 else f"markers-{part}")
 
+    def graph(self, sequence: int) -> Path:
+        """Return the path of the objects, and who held them, at the checkpoint ``sequence``."""
+        return self.path / f"holders-{sequence}"
+
+    def graphs(self) -> tuple[Path, ...]:
+        """Return the files of objects that exist, in the order of their checkpoints."""
+        found = (path for path in self.path.glob("holders-*") if path.name[8:].isdecimal())
+        return tuple(sorted(found, key=lambda path: int(path.name[8:])))
+
     @property
     def births(self) -> Path:
         """Path of the beginnings and ends of the processes that the program started."""
@@ -136,7 +145,7 @@ class RunDirectory:
 
     def files(self) -> tuple[Path, ...]:
         """Return the paths of all files that memdeep may have written here."""
-        parts = (*self.captures(), *self.path.glob("markers*"))
+        parts = (*self.captures(), *self.path.glob("markers*"), *self.graphs())
         others = (
             self.journal,
             self.births,
