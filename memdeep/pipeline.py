@@ -119,7 +119,9 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
         ),
         [*copied(run, heap, found_phases), *unrecorded(run, found_phases)],
     )
-    found_phases, found_findings = with_holders(heap, found_phases, found_findings)
+    found_phases, found_findings = with_holders(
+        heap, found_phases, found_findings, keys=options.shows_keys
+    )
     return Report(
         run=run,
         heap=heap,
@@ -135,7 +137,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
         },
         patterns=patterns(figures, found_phases),
         split_off=split_off(heap),
-        snapshots=views(heap),
+        snapshots=views(heap, keys=options.shows_keys),
     )
 
 

@@ -22,6 +22,7 @@ from memdeep.model.holders import (
     SnapshotView,
     TypeBytes,
 )
+from memdeep.model.redaction import without_keys
 
 MAX_TYPES = 20
 MAX_PATHS = 5
@@ -31,9 +32,13 @@ POINT_SHARE = 0.8  # of a holder's bytes: an object that has so many of them is 
 
 
 class LineHolders:
-    """The types and holders of each line's bytes at each snapshot of ``heap``, as far as asked."""
+    """The types and holders of each line's bytes at each snapshot of ``heap``, as far as asked.
 
-    def __init__(self, heap: Heap) -> None:
+    Without ``keys`` the paths of holders show none.
+    """
+
+    def __init__(self, heap: Heap, *, keys: bool = True) -> None:
+        self._keys = keys
         self._snapshots = heap.snapshots
         self._places = [snapshot.checkpoint for snapshot in heap.snapshots]
         self._lines = ChargedLines(heap.tree)
@@ -46,7 +51,10 @@ class LineHolders:
 
     def _holders(self, line: Line, place: int) -> Holders | None:
         rows = self._by_line(place).get(line)
-        return holders(self._snapshots[place], rows) if rows else None
+        if not rows:
+            return None
+        found = holders(self._snapshots[place], rows)
+        return found if self._keys else replace(found, paths=_without_keys(found.paths))
 
     def _divided(self, place: int) -> Mapping[Line, Sequence[HeldBytes]]:
         found: defaultdict[Line, list[HeldBytes]] = defaultdict(list)
@@ -70,12 +78,15 @@ class LineHolders:
 
 
 def with_holders(
-    heap: Heap, phases: Sequence[Phase], findings: Sequence[Finding]
+    heap: Heap, phases: Sequence[Phase], findings: Sequence[Finding], *, keys: bool = True
 ) -> tuple[tuple[Phase, ...], tuple[Finding, ...]]:
-    """Give the culprits of phases and findings their types and holders, where they are known."""
+    """Give the culprits of phases and findings their types and holders, where they are known.
+
+    Without ``keys`` the paths of holders show none.
+    """
     if not heap.snapshots:
         return tuple(phases), tuple(findings)
-    known = LineHolders(heap)
+    known = LineHolders(heap, keys=keys)
 
     def held(culprits: Iterable[Culprit], phase: Phase, *, at_peak: bool) -> tuple[Culprit, ...]:
         of = known.at_most if at_peak else known.at_end
@@ -146,12 +157,32 @@ def view(snapshot: HeapSnapshot, before: HeapSnapshot | None = None) -> Snapshot
     )
 
 
-def views(heap: Heap) -> tuple[SnapshotView, ...]:
-    """Sum up all snapshots of ``heap``, each with what is new since the last."""
-    befores = [None, *heap.snapshots[:-1]]
-    return tuple(
+def views(heap: Heap, *, keys: bool = True) -> tuple[SnapshotView, ...]:
+    """Sum up all snapshots of ``heap``, each with what is new since the last.
+
+    Without ``keys`` the paths of holders show none.
+    """
+    befores = [None, *heap.snapshots]
+    found = tuple(
         view(after, before) for before, after in zip(befores, heap.snapshots, strict=False)
     )
+    return found if keys else tuple(map(_view_without_keys, found))
+
+
+def _view_without_keys(found: SnapshotView) -> SnapshotView:
+    change = found.change
+    return replace(
+        found,
+        rows=tuple(
+            (name, replace(row, path=without_keys(row.path), label=without_keys(row.label)))
+            for name, row in found.rows
+        ),
+        change=None if change is None else replace(change, paths=_without_keys(change.paths)),
+    )
+
+
+def _without_keys(paths: Iterable[HeldPath]) -> tuple[HeldPath, ...]:
+    return tuple(replace(one, path=without_keys(one.path)) for one in paths)
 
 
 def change(before: HeapSnapshot, after: HeapSnapshot) -> SnapshotChange:

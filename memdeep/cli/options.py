@@ -192,6 +192,13 @@ OPTIONS = (
         DEFAULTS.redact_args,
     ),
     Option(
+        "values",
+        "flag",
+        _IN_REPORT,
+        "show keys of the program's containers in the paths of holders",
+        DEFAULTS.values,
+    ),
+    Option(
         "editor",
         "text",
         _IN_REPORT,

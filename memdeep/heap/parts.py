@@ -84,11 +84,11 @@ class InRanges:
 class Walked(NamedTuple):
     """A checkpoint (its sequence number) at which all objects were walked.
 
-    ``load`` reads them; None if they cannot be read.
+    ``load`` reads them. It raises CaptureError.
     """
 
     sequence: int
-    load: Callable[[], Graph | None]
+    load: Callable[[], Graph]
 
 
 @frozen
@@ -202,6 +202,7 @@ class HeapPart:
     at_moments: Mapping[int, Alive] = field(default_factory=dict)
     in_ranges: Mapping[int, InRanges] = field(default_factory=dict)
     snapshots: tuple[HeapSnapshot, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:
@@ -227,11 +228,12 @@ def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -
 
 
 def damage_of(heap: HeapPart) -> tuple[str, ...]:
-    """Return the sentence on a capture that is damaged or ends early; none if it is sound."""
+    """Return sentences on a capture that is damaged or ends early, and on snapshots not read."""
+    early_end = heap.part.early_end
     if heap.damage is None:
-        return () if heap.part.early_end is None else (heap.part.early_end,)
+        return (*([] if early_end is None else [early_end]), *heap.unread)
     name = heap.part.capture.name
-    return (f"{name} is damaged: {heap.damage}.",)
+    return (f"{name} is damaged: {heap.damage}.", *heap.unread)
 
 
 def join(

@@ -30,7 +30,7 @@ from memdeep.loading.missed import missed
 from memdeep.loading.own_runs import shared_symbols
 from memdeep.loading.processes import Outside, highest_sum, moments, read_processes
 from memdeep.loading.split import find_split, with_pages
-from memdeep.loading.traced import Traced, align_parts, lost
+from memdeep.loading.traced import Traced, align_parts, find_walked, lost
 from memdeep.model import (
     CaptureFile,
     Checkpoint,
@@ -209,11 +209,12 @@ def load_run(run_dir: RunDirectory) -> Recording:
     )
     places = _places(traced.ordered, end)
     readings = _readings(run_dir, places) if captures.parts else {}
+    walked = find_walked(run_dir, places)
     return Recording(
         run=run,
         parts=tuple(
             with_cuts(
-                replace(part, threads=[point.thread for point in points]),
+                replace(part, threads=[point.thread for point in points], walked=walked),
                 start_ms,
                 heaviest,
                 split.questions.get(0, ()),

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
+from functools import partial
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
 from memdeep.heap import markers
 from memdeep.heap.header import CaptureHeader, read_header
 from memdeep.heap.markers import Alignment, MarkerFigures
-from memdeep.heap.parts import Part
+from memdeep.heap.parts import Part, Walked
 from memdeep.loading import checkpoints, consistency
-from memdeep.rundir import journal
+from memdeep.rundir import graph, journal
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 
@@ -85,6 +86,19 @@ def align_parts(run_dir: RunDirectory, events: Sequence[Event], start: Event) ->
             problems.append(early)
     ordered.extend(points[sequence] for sequence in left)
     return Traced(ordered, tuple(parts), tuple(problems), alignments)
+
+
+def find_walked(run_dir: RunDirectory, places: Mapping[int, int]) -> dict[int, Walked]:
+    """Return, by checkpoint, how to read the objects there; nothing is read yet.
+
+    ``places`` has the checkpoint of each sequence number. The start of the program has no marker
+    in a capture.
+    """
+    return {
+        places[sequence]: Walked(sequence, partial(graph.read, run_dir.graph(sequence)))
+        for sequence in sorted(places)
+        if sequence and run_dir.graph(sequence).is_file()
+    }
 
 
 def lost(error: CaptureError) -> str:

@@ -40,6 +40,30 @@ def without_place(identity: Identity | None) -> Identity | None:
     return replace(identity, cwd=None, root=None, commit=None, is_dirty=None)
 
 
+def without_keys(path: str) -> str:
+    """Return a path to objects without what stands in brackets: keys, which may be anything.
+
+    Names of variables and attributes are the program's code. A bracket that nothing closes hides
+    the rest.
+    """
+    shown, depth, quote, is_escaped = [], 0, "", False
+    for sign in path:
+        if depth == 0:
+            shown.append(sign + HIDDEN if sign == "[" else sign)
+            depth = int(sign == "[")
+        elif quote:
+            is_end = sign == quote and not is_escaped
+            is_escaped = sign == "\\" and not is_escaped
+            quote = "" if is_end else quote
+        elif sign in "'\"":
+            quote = sign
+        else:
+            depth += (sign == "[") - (sign == "]")
+            if depth == 0:
+                shown.append(sign)
+    return "".join(shown)
+
+
 def redacted(run: Run) -> Run:
     """Return ``run`` without the arguments of its program and processes, and without its place."""
     end = run.exit

@@ -21,7 +21,7 @@ from rich.text import Text
 from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.analysis.weights import small
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
-from memdeep.report import dying, fates, processes, sentences, workers
+from memdeep.report import dying, fates, holding, processes, sentences, workers
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.report.processes import ProcessRow
 from memdeep.text import units
@@ -367,6 +367,7 @@ def _top_finding(report: Report, item: Finding, width: int, language: Language) 
         ]
         parts.extend(_stack(frames, item.culprit.frame, language))
     further = [
+        holding.held(report, item, language),
         workers.moved(report, report.phases[item.phase], language),
         fates.passed(report, item, language),
         fates.fate(report, item, language),

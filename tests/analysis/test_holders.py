@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from factories import MB
+from factories import MB, analysed, frame, lifetime, run, tree
+from graphs import held
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 
-from memdeep.analysis.holders import change, holders, points, view, with_children
-from memdeep.model.graph import GARBAGE, HELD_BY_C, NAMED, NO_ROW, Holder
+from memdeep.analysis.holders import (
+    change,
+    holders,
+    points,
+    view,
+    views,
+    with_children,
+    with_holders,
+)
+from memdeep.model.graph import GARBAGE, HELD_BY_C, NAMED, Holder
 from memdeep.model.holders import (
-    NO_STATE,
     HeapSnapshot,
-    Held,
     HeldBytes,
     HeldPath,
     Joined,
@@ -28,21 +34,8 @@ TYPES = ("builtins.module", "builtins.dict", "builtins.float", "builtins.list")
 MODULE, DICT, FLOAT, LIST = range(4)
 
 
-def held(rows: Sequence[HeldBytes]) -> Held:
-    """The columns of ``rows``."""
-    return Held(
-        array("i", [row.node for row in rows]),
-        array("I", [NO_ROW if row.kind is None else row.kind for row in rows]),
-        array("I", [NO_ROW if row.holder is None else row.holder for row in rows]),
-        bytes(NO_STATE if row.state is None else row.state for row in rows),
-        bytes(row.how for row in rows),
-        array("Q", [row.bytes for row in rows]),
-        array("Q", [row.objects for row in rows]),
-    )
-
-
 def holder(parent: int | None, kind: int, path: str, retained_mb: int, objects: int = 1) -> Holder:
-    return Holder(parent, kind, path, path[-9:], 100, retained_mb * MB, objects)
+    return Holder(parent, kind, path, path, 100, retained_mb * MB, objects)
 
 
 # learning._cache holds two entries; the floats in each are one row, merged.
@@ -171,6 +164,37 @@ def test_the_types_of_a_snapshot_are_all_bytes_of_known_objects(
         expected[TYPES[kind]] += mb * MB
     assert {one.type: one.bytes for one in found.types} == dict(expected)
     assert found.change is None
+
+
+def test_a_phase_has_the_holders_at_its_end_or_at_the_next_snapshot() -> None:
+    stacks, (node,) = tree([frame("main"), frame("load")])
+    steps = ("+load", "-load", "after", "later")
+    made = analysed(run(*steps), stacks, [lifetime(node, 2, bytes=200 * MB)])
+    places = {3: 150, 4: 90}
+    made = replace(
+        made,
+        heap=replace(
+            made.heap,
+            snapshots=tuple(
+                replace(snapshot([row(DICT, 2, mb)._replace(node=node)]), checkpoint=at)
+                for at, mb in places.items()
+            ),
+        ),
+    )
+    phases, (finding,) = with_holders(made.heap, made.phases, made.findings, keys=False)
+    assert finding.culprit is not None
+    assert finding.culprit.holders is not None
+    assert finding.culprit.holders.checkpoint == 3
+    assert finding.culprit.holders.bytes == 150 * MB
+    assert [one.path for one in finding.culprit.holders.paths] == ["learning._cache[…]"]
+    load = next(phase for phase in phases if phase.outline.name == "load")
+    assert load.heap is not None
+    assert load.heap.culprits[0].holders == finding.culprit.holders
+    assert load.heap.peak_culprits[0].holders is None  # none was made within it
+    (first, second) = views(made.heap, keys=False)
+    assert "BTC" not in str(first)
+    assert second.change is not None
+    assert second.change.since == 3
 
 
 def test_of_many_rows_the_largest_are_told_with_their_parents() -> None:

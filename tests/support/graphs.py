@@ -9,6 +9,7 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from memdeep.model.graph import NAMED, NO_ROW, Graph, Holder
+from memdeep.model.holders import NO_STATE, Held, HeldBytes
 
 
 class Thing(NamedTuple):
@@ -65,4 +66,17 @@ def graphs(draw: st.DrawFn, addresses: Sequence[int]) -> Graph:
             )
             for address in sorted(places)
         ]
+    )
+
+
+def held(rows: Sequence[HeldBytes]) -> Held:
+    """The columns of ``rows``."""
+    return Held(
+        array("i", [row.node for row in rows]),
+        array("I", [NO_ROW if row.kind is None else row.kind for row in rows]),
+        array("I", [NO_ROW if row.holder is None else row.holder for row in rows]),
+        bytes(NO_STATE if row.state is None else row.state for row in rows),
+        bytes(row.how for row in rows),
+        array("Q", [row.bytes for row in rows]),
+        array("Q", [row.objects for row in rows]),
     )

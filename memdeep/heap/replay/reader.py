@@ -145,6 +145,7 @@ class ReplayReader:
         transients = transients.without(builder.recordings())
         at_checkpoints = tuple(lifetimes.heap_at(part.last + 1)[part.first :])
         at_peaks = dict(zip(segments, trace.at_peaks(segments, nodes), strict=True))
+        walked, unread = snapshots(trace, listed, part, nodes)
         heap = HeapPart(
             part=part,
             at_checkpoints=at_checkpoints,
@@ -171,7 +172,8 @@ class ReplayReader:
             own_peaks=axis.own_peaks(trace, names_of_threads),
             native_nodes=_native_nodes(trace, axis.ends, part),
             residency=_residency(trace, asked, nodes),
-            snapshots=tuple(snapshots(trace, listed, part, nodes)),
+            snapshots=walked,
+            unread=unread,
             at_moments=_at_moments(trace, axis, part, nodes),
             in_ranges=in_ranges(
                 [(one, trace.found_at(one)) for one in ranges if one.moment in axis.moments], nodes

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from memdeep.errors import CaptureError
 from memdeep.heap.parts import Part
 from memdeep.heap.replay.blocks import BlockLook, Blocks
 from memdeep.heap.replay.columns import long, packed, unsigned, unsigned_long
@@ -14,13 +15,23 @@ from memdeep.model.holders import HeapSnapshot, Held
 
 def snapshots(
     trace: Trace, looks: Sequence[BlockLook], part: Part, nodes: Sequence[int]
-) -> Iterator[HeapSnapshot]:
-    """Join the objects of each checkpoint with what was alive there, one after the other."""
+) -> tuple[tuple[HeapSnapshot, ...], tuple[str, ...]]:
+    """Join the objects of each checkpoint with what was alive there, one after the other.
+
+    Second, a sentence on each that is not known. What lies behind damage is left out.
+    """
+    found, unread = [], []
     for look in looks:
         blocks = trace.blocks_at(look, nodes)
-        graph = None if blocks is None else part.walked[look.checkpoint].load()
-        if blocks is not None and graph is not None:
-            yield HeapSnapshot(
+        if blocks is None:
+            continue
+        try:
+            graph = part.walked[look.checkpoint].load()
+        except CaptureError as error:
+            unread.append(f"{error.message} Who held memory there is not known.")
+            continue
+        found.append(
+            HeapSnapshot(
                 checkpoint=look.checkpoint,
                 types=graph.types,
                 rows=graph.rows,
@@ -31,6 +42,8 @@ def snapshots(
                 c_only_bytes=graph.c_only_bytes,
                 gc_enabled=graph.gc_enabled,
             )
+        )
+    return tuple(found), tuple(unread)
 
 
 def held(blocks: Blocks, graph: Graph) -> Held:

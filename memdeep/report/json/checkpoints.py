@@ -69,8 +69,8 @@ def listed_checkpoints(report: Report, phases: Sequence[int]) -> Sequence[int]:
     """Choose the checkpoints to list, in order: all of them, or of each label some.
 
     These are spread evenly over the checkpoints of one label and kind, so that both ends of a
-    repeat are listed or neither is. The ends of ``phases``, which are listed, and all that the
-    death names are among them, and the checkpoints with the highest RSS and heap.
+    repeat are listed or neither is. The ends of ``phases``, which are listed, the snapshots
+    and all that the death names are among them, and the checkpoints with the highest RSS and heap.
     """
     points = report.run.checkpoints
     if len(points) <= MAX_LISTED:
@@ -85,6 +85,7 @@ def listed_checkpoints(report: Report, phases: Sequence[int]) -> Sequence[int]:
         seen[name] += 1
     for phase in (report.phases[place] for place in phases):
         listed.update((phase.start, phase.end))
+    listed.update(snapshot.checkpoint for snapshot in report.snapshots)
     if (death := report.death) is not None:
         named = [death.last_checkpoint, death.known_at]
         if death.last_growth is not None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from memdeep.model import Culprit, Frame, Report
+from memdeep.report.json.holders import Snapshots
 from memdeep.report.json.processes import Alone, Processes
 from memdeep.report.json.records import Encoded, encoded, listed, rounded
 from memdeep.report.json.tables import Tables, TreeStacks
@@ -14,13 +15,16 @@ from memdeep.report.json.tables import Tables, TreeStacks
 class Culprits:
     """Encodes the culprits of one report; what they share is encoded once.
 
-    ``processes`` are those that the report is about.
+    ``processes`` are those that the report is about, ``snapshots`` are its own.
     """
 
-    def __init__(self, report: Report, tables: Tables, processes: Processes | Alone) -> None:
+    def __init__(
+        self, report: Report, tables: Tables, processes: Processes | Alone, snapshots: Snapshots
+    ) -> None:
         self._report = report
         self._stacks = TreeStacks(tables, report.heap.tree)
         self._processes = processes
+        self._snapshots = snapshots
         self._lines: dict[Frame, str] = {}
         self._text = lru_cache(maxsize=1024)(encoded)
 
@@ -36,7 +40,8 @@ class Culprits:
         return Encoded(
             f'{{{self._line(culprit.frame)},"bytes":{culprit.bytes},"resident_bytes":{resident},'
             f'"allocations":{culprit.allocations},"share":{rounded(culprit.share)},'
-            f'"stack":{stack},"thread":{self._text(thread)},"process":{process},"holders":null}}'
+            f'"stack":{stack},"thread":{self._text(thread)},"process":{process},'
+            f'"holders":{self._snapshots.holders(culprit.holders)}}}'
         )
 
     def _line(self, frame: Frame) -> str:

@@ -26,6 +26,7 @@ from memdeep.model.paths import main_program, root_of
 from memdeep.report import sentences
 from memdeep.report.json.checkpoints import Checkpoints
 from memdeep.report.json.culprits import Culprits
+from memdeep.report.json.holders import Snapshots
 from memdeep.report.json.phases import Phases
 from memdeep.report.json.processes import Alone, Processes
 from memdeep.report.json.records import Json, lines, listed, record, rounded
@@ -63,20 +64,24 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     main = main_program(report)
     tables = Tables(root_of(report))
     processes = Processes(report)
-    culprits = Culprits(report, tables, processes)
+    snapshots = Snapshots(report)
+    culprits = Culprits(report, tables, processes, snapshots)
     phases = Phases(report, processes)
     checkpoints = Checkpoints(report, phases.places)
     # The tables are complete only when all that names their entries is encoded.
     phase_records = [record(phase) for phase in phases.encoded(culprits, checkpoints)]
     points = [*checkpoints.encoded()]
+    snapshot_records = [*snapshots.encoded(checkpoints)]
     for process, own in report.own_reports.items():
         alone = Alone(processes.place(process) or 0)
         own_phases = Phases(own, alone, len(phase_records))
         start_s = run.processes[process].start_s or 0.0
         own_points = Checkpoints(own, own_phases.places, alone.process, len(points), start_s)
-        own_culprits = Culprits(own, tables, alone)
+        own_snapshots = Snapshots(own, len(snapshot_records))
+        own_culprits = Culprits(own, tables, alone, own_snapshots)
         phase_records += [record(one) for one in own_phases.encoded(own_culprits, own_points)]
         points += own_points.encoded()
+        snapshot_records += own_snapshots.encoded(own_points)
     findings = [
         record(_finding(report, item, processes, phases, culprits)) for item in report.findings
     ]
@@ -121,7 +126,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         "death": death,
         "limit": None if run.limit is None else _limit(run.limit),
         "stack_dumps": dumps,
-        "snapshots": [],
+        "snapshots": iter([record(one) for one in snapshot_records]),
     }
     return (line.encode("utf-8", "replace") for line in lines(fields))
 

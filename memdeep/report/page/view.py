@@ -15,7 +15,7 @@ from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.analysis.weights import small, through
 from memdeep.frozen import frozen
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Phase, Report
-from memdeep.report import dying, fates, sentences, workers
+from memdeep.report import dying, fates, holding, sentences, workers
 from memdeep.report.page import layers, payload, process_table, timeline
 from memdeep.report.page.facts import Fact, facts
 from memdeep.report.page.process_table import ProcessTable
@@ -97,6 +97,7 @@ class FindingView:
     culprit: CulpritView | None
     workers: Texts | None
     passed: Texts | None
+    held: Texts | None
     fate: Texts | None
     advice: AdviceView | None
 
@@ -302,6 +303,7 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         workers=_if_said(
             say(lambda language: workers.moved(report, report.phases[item.phase], language))
         ),
+        held=_if_said(say(lambda language: holding.held(report, item, language))),
         passed=_if_said(say(lambda language: fates.passed(report, item, language))),
         fate=_if_said(say(lambda language: fates.fate(report, item, language))),
         advice=AdviceView(

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 
+from memdeep.errors import CaptureError
 from memdeep.heap.origins import Origins
-from memdeep.heap.parts import HeapPart, Part, TimeCut, Walked
+from memdeep.heap.parts import HeapPart, Part, TimeCut, Walked, damage_of
 from memdeep.heap.replay.blocks import BlockLook, Blocks, block_looks
 from memdeep.heap.replay.trace import Trace
 from memdeep.heap.stacks import StackTreeBuilder
+from memdeep.model.graph import Graph
 
 _replay = pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
 from memdeep.heap.replay.engine import replay  # noqa: E402
@@ -56,8 +58,12 @@ def written(path: Path, steps: list[tuple[str, int, int]], *, is_aligned: bool) 
     return marks
 
 
+def unreadable() -> Graph:
+    raise CaptureError("holders-1 is damaged.", "")
+
+
 def part_of(capture: Path, marks: int, cuts: tuple[TimeCut, ...] = ()) -> Part:
-    walked = {number: Walked(number, lambda: None) for number in range(1, marks + 1)}
+    walked = {number: Walked(number, unreadable) for number in range(1, marks + 1)}
     sequences = frozenset(range(1, marks + 1))
     return Part(capture, 0, marks + 1, marks + len(cuts), sequences, cuts=cuts, walked=walked)
 
@@ -132,3 +138,4 @@ def test_objects_that_cannot_be_read_make_no_snapshot(tmp_path: Path) -> None:
     )
     assert heap.at_checkpoints == (0, 100, 100)
     assert heap.snapshots == ()
+    assert damage_of(heap) == ("holders-1 is damaged. Who held memory there is not known.",)

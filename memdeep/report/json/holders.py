@@ -1,0 +1,90 @@
+"""Encodes the types and holders of lines, and the snapshots of the objects at checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from memdeep.model import Report
+from memdeep.model.holders import HeldPath, Holders, SnapshotChange, SnapshotView, TypeBytes
+from memdeep.report.json.checkpoints import Checkpoints
+from memdeep.report.json.records import Encoded, Json, encoded
+
+
+class Snapshots:
+    """The snapshots of a report; ``before`` of other processes come before them in the list."""
+
+    def __init__(self, report: Report, before: int = 0) -> None:
+        self._snapshots = report.snapshots
+        self._places = {
+            snapshot.checkpoint: place for place, snapshot in enumerate(report.snapshots, before)
+        }
+
+    def holders(self, known: Holders | None) -> Encoded:
+        """Encode the types and holders of a line, with the index of their snapshot; or null."""
+        if known is None:
+            return encoded(None)
+        return encoded(
+            {
+                "snapshot": self._places[known.checkpoint],
+                "bytes": known.bytes,
+                "types": _types(known.types),
+                "paths": _paths(known.paths),
+                "garbage_bytes": known.garbage_bytes,
+                "held_by_c_bytes": known.c_only_bytes,
+                "shared_bytes": known.shared_bytes,
+                "unknown_bytes": known.unknown_bytes,
+            }
+        )
+
+    def encoded(self, checkpoints: Checkpoints) -> Iterator[Json]:
+        """Yield each snapshot as an object."""
+        return (_snapshot(one, checkpoints) for one in self._snapshots)
+
+
+def _snapshot(one: SnapshotView, checkpoints: Checkpoints) -> Json:
+    return {
+        "checkpoint": checkpoints.place(one.checkpoint),
+        "objects": one.objects,
+        "bytes": one.bytes,
+        "types": _types(one.types),
+        "garbage_bytes": one.garbage_bytes,
+        "gc_enabled": one.gc_enabled,
+        "held_by_c_bytes": one.c_only_bytes,
+        "holders": [
+            {
+                "parent": row.parent,
+                "type": name,
+                "path": row.path,
+                "label": row.label,
+                "own_bytes": row.own_bytes,
+                "retained_bytes": row.retained_bytes,
+                "objects": row.objects,
+            }
+            for name, row in one.rows
+        ],
+        "change": None if one.change is None else _change(one.change, checkpoints),
+    }
+
+
+def _change(change: SnapshotChange, checkpoints: Checkpoints) -> Json:
+    return {
+        "since": checkpoints.place(change.since),
+        "types": _types(change.types),
+        "paths": _paths(change.paths),
+    }
+
+
+def _types(types: Iterable[TypeBytes]) -> Sequence[Json]:
+    return [{"type": one.type, "bytes": one.bytes, "count": one.count} for one in types]
+
+
+def _paths(paths: Iterable[HeldPath]) -> Sequence[Json]:
+    return [
+        {
+            "path": one.path,
+            "bytes": one.bytes,
+            "retained_bytes": one.retained_bytes,
+            "also": one.also,
+        }
+        for one in paths
+    ]
