@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import compileall
 import shutil
+import sys
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -17,8 +18,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 from packaging.tags import platform_tags
 
-MODULE = "memdeep.heap.replay._replay"
-SOURCE = "native/module.cpp"
+# What is compiled, and of what; each may be missing.
+MODULES = {
+    "memdeep.heap.replay._replay": "native/module.cpp",
+    "memdeep.record._holders": "native/holders.cpp",
+}
 LIMITED_API = "0x030A0000"  # one build serves CPython 3.10 and all later ones
 
 
@@ -34,16 +38,22 @@ class ReplayBuildHook(BuildHookInterface[Any]):
             # wherever Python may not write bytecode of its own accord.
             compileall.compile_dir(Path(self.root, "memdeep"), quiet=2)
         limited = not sysconfig.get_config_var("Py_GIL_DISABLED")  # those have no limited API
-        try:
-            built = _compile(Path(self.root), limited)
-        except Exception as error:  # no compiler, no headers of Python: memray's reader serves
-            self.app.display_warning(f"memdeep's replay engine could not be built: {error}")
+        for module, source in MODULES.items():
+            if module.endswith("_holders") and not has_walker(limited):
+                continue
+            try:
+                built = _compile(Path(self.root), module, source, limited)
+            except Exception as error:  # no compiler, no headers of Python: memdeep does without
+                self.app.display_warning(f"{module} could not be built: {error}")
+                continue
+            place = Path(*module.split(".")[:-1], built.name)
+            if version == "editable":
+                _replace(Path(self.root, place), built)
+                continue
+            build_data["force_include"][str(built)] = place.as_posix()
+            build_data["pure_python"] = False
+        if build_data.get("pure_python", True):
             return
-        if version == "editable":
-            _replace(Path(self.root, "memdeep", "heap", "replay", built.name), built)
-            return
-        build_data["force_include"][str(built)] = f"memdeep/heap/replay/{built.name}"
-        build_data["pure_python"] = False
         tag = self.build_config.builder.get_best_matching_tag()
         build_data["tag"] = f"cp310-abi3-{tag.rpartition('-')[2]}" if limited else tag
 
@@ -76,6 +86,11 @@ def is_musl() -> bool:
     return any("musllinux" in tag for tag in platform_tags())
 
 
+def has_walker(limited: bool) -> bool:
+    """Whether the objects of this Python can be walked: on Linux, where there is a GIL."""
+    return limited and sys.platform.startswith("linux")
+
+
 def _replace(module: Path, built: Path) -> None:
     """Put ``built`` in the place of ``module``, which a running program may have loaded."""
     new = module.with_suffix(".new")
@@ -83,14 +98,14 @@ def _replace(module: Path, built: Path) -> None:
     new.replace(module)
 
 
-def _compile(root: Path, limited: bool) -> Path:
+def _compile(root: Path, module: str, source: str, limited: bool) -> Path:
     """Where the compiled module is."""
     from setuptools import Distribution, Extension
     from setuptools.command.build_ext import build_ext
 
     extension = Extension(
-        MODULE,
-        [str(root / SOURCE)],
+        module,
+        [str(root / source)],
         define_macros=[("Py_LIMITED_API", LIMITED_API)] if limited else [],
         extra_compile_args=["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"],
         language="c++",
@@ -100,4 +115,4 @@ def _compile(root: Path, limited: bool) -> Path:
     command.build_lib = command.build_temp = tempfile.mkdtemp(prefix="memdeep-build-")
     command.ensure_finalized()
     command.run()
-    return Path(command.get_ext_fullpath(MODULE))
+    return Path(command.get_ext_fullpath(module))

@@ -1,0 +1,110 @@
+// Merges the dominator tree by type: what is large has a row of its own, recursion folds, and what is
+// small belongs to the row above it.
+
+#pragma once
+
+#include "heap_walk.hpp"
+
+namespace memdeep {
+
+struct Row {
+  uint32_t parent, kind, largest;
+  uint32_t number;  // in the file, kNobody where it is too small for it
+  uint64_t own_bytes, retained_bytes, objects, largest_bytes;
+  bool is_large;
+};
+
+struct Rows {
+  static constexpr uint64_t kShare = 200;  // 0.5 %
+  static constexpr uint32_t kMost = 20'000, kDeepest = 60;
+
+  Mapped<Row> rows;           // row 0 is above all
+  Mapped<uint32_t> of;        // of each object; kNobody of those that nobody holds
+  Mapped<uint64_t> retained;  // by each object
+  uint32_t written = 0;
+
+  void build(const Heap& heap, const Dominators& tree) {
+    retained.fill(heap.nodes(), 0);
+    for (size_t at = 0; at < tree.order.count; at++)
+      retained[tree.order[at]] = heap.sizes[tree.order[at]];
+    for (size_t at = tree.order.count; at-- > 1;)
+      retained[tree.dominator[tree.order[at]]] += retained[tree.order[at]];
+    least_ = retained[0] / kShare;
+    of.fill(heap.nodes(), kNobody);
+    of[0] = 0;
+    rows.push(Row{kNobody, 0, 0, kNobody, 0, 0, 0, ~uint64_t{0}, false});
+    depths_.push(0);
+    for (size_t at = 1; at < tree.order.count; at++) {
+      const uint32_t v = tree.order[at];
+      if (v == 1) {  // what C holds stands beside what has a name
+        of[v] = 0;
+        continue;
+      }
+      const uint32_t dominator = tree.dominator[v];
+      Row& row = rows[of[v] = chosen(heap, v, dominator)];
+      row.own_bytes += heap.sizes[v];
+      row.objects++;
+      if (retained[v] > row.largest_bytes || row.objects == 1) {
+        row.largest = v;
+        row.largest_bytes = retained[v];
+      }
+    }
+    finish();
+  }
+
+  // The row of the file that an object belongs to.
+  uint32_t number(uint32_t v) const { return of[v] == kNobody ? kNobody : rows[of[v]].number; }
+
+ private:
+  uint64_t least_ = 0;
+  uint32_t large_ = 0;
+  Mapped<uint8_t> depths_;
+  MappedTable merged_;
+
+  uint32_t chosen(const Heap& heap, uint32_t v, uint32_t dominator) {
+    const uint32_t above = of[dominator], kind = heap.kinds[v];
+    // A chain of like objects: each holds nearly all that the one before it does.
+    uint32_t up = above;
+    for (int step = 0; step < 3 && up != 0; step++, up = rows[up].parent) {
+      const Row& row = rows[up];
+      if (row.kind != kind) continue;
+      if (!row.is_large || retained[v] >= row.largest_bytes / 10 * 9) return up;
+    }
+    const bool is_large = retained[v] >= least_ && large_ < kMost;
+    // An object within a chain lies beside its like.
+    const bool is_folded = above != 0 && rows[above].largest != dominator;
+    uint32_t& known = merged_.at(uint64_t{above} << 32 | kind);
+    if (known != MappedTable::kNone && (is_folded || !is_large)) return known;
+    if (depths_[above] >= kDeepest) return above;
+    const uint32_t made = uint32_t(rows.count);
+    if (!is_large || is_folded) known = made;
+    large_ += is_large;
+    rows.push(Row{above, kind, v, kNobody, 0, 0, 0, 0, is_large});
+    depths_.push(uint8_t(depths_[above] + 1));
+    return made;
+  }
+
+  // Parents stand before children: what is too small goes into the row above it.
+  void finish() {
+    for (size_t at = 1; at < rows.count; at++) rows[at].retained_bytes = rows[at].own_bytes;
+    for (size_t at = rows.count; at-- > 1;)
+      rows[rows[at].parent].retained_bytes += rows[at].retained_bytes;
+    for (size_t at = 1; at < rows.count; at++) {
+      Row& row = rows[at];
+      if (row.retained_bytes >= least_ && row.retained_bytes) row.number = written++;
+    }
+    for (size_t at = rows.count; at-- > 1;) {
+      Row& row = rows[at];
+      if (row.number != kNobody || row.parent == 0) continue;
+      rows[row.parent].own_bytes += row.own_bytes;
+      rows[row.parent].objects += row.objects;
+    }
+    for (size_t at = 1; at < rows.count; at++) {
+      Row& row = rows[at];
+      if (row.number == kNobody) row.number = rows[row.parent].number;
+    }
+    depths_.drop(), merged_.drop();
+  }
+};
+
+}  // namespace memdeep
