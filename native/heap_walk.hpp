@@ -30,7 +30,7 @@ struct TypeQuestions {
         {&dict, "__dict__"}};
     for (auto& one : wanted)
       if (!(*one.into = PyMapping_GetItemString(own, one.word))) return false;
-    member_descriptor = Py_TYPE(mro);
+    member_descriptor = Py_TYPE(basicsize);
     PyObject* base = reinterpret_cast<PyObject*>(&PyBaseObject_Type);
     PyObject* compiled = Py_CompileString("0", "", Py_eval_input);
     if (!compiled) return false;

@@ -234,7 +234,7 @@ class Names {
     if (PyExceptionInstance_Check(owner) &&
         in_members(into, owner, child, {"__traceback__", "__context__", "__cause__", "args"}))
       return;
-    if (in_frame(into, owner, child)) return;
+    if (in_frame(into, before, owner, child)) return;
     if (Py_TYPE(owner) == known_.deque && in_deque(into, owner, child)) return;
     if (heap_.type(heap_.node(owner)).is_array && in_array(into, owner, child)) return;
     if (Py_TYPE(owner) == known_.lru_cache && PyDict_Check(child)) return;
@@ -329,7 +329,7 @@ class Names {
     return false;
   }
 
-  bool in_frame(Text& into, PyObject* owner, PyObject* child) const {
+  bool in_frame(Text& into, PyObject* before, PyObject* owner, PyObject* child) const {
     const char* word;
     PyObject* frame = owner;
     if (const char* name = suspended(owner, word)) {
@@ -338,7 +338,7 @@ class Names {
     }
     if (!frame || Py_TYPE(frame) != known_.frame) return false;
     if (frame == owner && in_members(into, owner, child, {"f_back", "f_globals"})) return true;
-    if (frame == owner) {
+    if (frame == owner && !(before && suspended(before, word))) {
       into.add(" ");
       place(into, frame);
     }

@@ -281,6 +281,31 @@ OPTIONS = (
         most=10_000,
     ),
     Option(
+        "holders",
+        "flag",
+        _IN_PROGRAM,
+        "record who holds the objects, wherever memory has grown: a pause of some ms each",
+        False,
+    ),
+    Option(
+        "holders-at",
+        "texts",
+        _IN_PROGRAM,
+        "record who holds them at the checkpoint of this label, or the end of the phase; * and ? "
+        "match",
+        (),
+        metavar="LABEL",
+    ),
+    Option(
+        "holders-most",
+        "count",
+        _IN_PROGRAM,
+        "record who holds them at most so many times",
+        16,
+        metavar="N",
+        most=1000,
+    ),
+    Option(
         "max-capture",
         "size",
         _AROUND,

@@ -23,7 +23,7 @@ from memdeep.loading.processes import read_processes
 from memdeep.loading.run import directories_of, read_meta, seen_outside, start_of
 from memdeep.loading.traced import align_parts
 from memdeep.record.how import MEMRAY
-from memdeep.rundir import marker
+from memdeep.rundir import graph, marker
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically
 from memdeep.rundir.meta import Meta
@@ -39,6 +39,10 @@ def seal(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
         meta = read_meta(run_dir)
     except CaptureError:  # the report says so
         return
+    for own in (run_dir, *run_dir.children()):
+        if own.graphs():
+            on_step("Waiting for who holds the objects")
+            graph.wait(own)
     if meta.backend != MEMRAY:
         return
     on_step("Sealing the captures")

@@ -42,6 +42,9 @@ class HowToRecord:
     stop_at: str
     children: str
     most_children: int
+    holders: bool
+    holders_at: tuple[str, ...]
+    holders_most: int
     run_dir: str = ""
     dumps_stacks: bool = False
     orders: int = -1
@@ -77,6 +80,11 @@ class HowToRecord:
         words += [f"call:{word}" for word in self.mark_call]
         words += [f"line:{word}" for word in self.mark_line]
         return words + ([f"every:{self.mark_every}"] if self.mark_every else [])
+
+    @property
+    def wants_holders(self) -> bool:
+        """Tell if it is to be recorded who holds the objects."""
+        return self.holders_most > 0 and (self.holders or bool(self.holders_at))
 
     @property
     def traced_only(self) -> "tuple[str, ...]":

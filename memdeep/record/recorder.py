@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import ContextVar
 
+    from memdeep.record.holders import HolderReader
     from memdeep.record.mappings import MappingReader
     from memdeep.record.rss import RssReader
 
@@ -28,9 +29,10 @@ class Recorder:
     """Records the checkpoints of this process into the journal at ``journal_path``.
 
     ``read_rss`` returns the resident bytes of the process, or None; ``mappings``, if it is given,
-    reads at some checkpoints what they are. Spans are numbered from ``first_span`` on; ends of
-    others are not recorded: they began in the parent of a forked process. Nothing here raises into
-    the program: the first failure is one line on stderr, and recording goes on where it can.
+    reads at some checkpoints what they are, and ``holders`` who holds the objects. Spans are
+    numbered from ``first_span`` on; ends of others are not recorded: they began in the parent of a
+    forked process. Nothing here raises into the program: the first failure is one line on stderr,
+    and recording goes on where it can.
 
     The functions it needs are kept in the object from the start on: a program may put others in
     the place of `time.monotonic_ns` or `os.write`, in every module that has them by that name.
@@ -41,6 +43,7 @@ class Recorder:
         "_first_loss",
         "_first_span",
         "_getpid",
+        "_holders",
         "_journal",
         "_main_id",
         "_modules",
@@ -63,6 +66,7 @@ class Recorder:
         journal_path: str,
         read_rss: "RssReader",
         mappings: "MappingReader | None" = None,
+        holders: "HolderReader | None" = None,
         *,
         first_span: int = 1,
     ) -> None:
@@ -70,6 +74,7 @@ class Recorder:
         self._journal = AppendedFile(os.path.abspath(journal_path))
         self._read_rss = read_rss
         self._mappings = mappings
+        self._holders = holders
         self._current_thread = threading.current_thread
         self._getpid = os.getpid
         self._monotonic_ns = time.monotonic_ns
@@ -199,6 +204,7 @@ class Recorder:
             time_us = (self._monotonic_ns() - self._start_ns) // 1000
             resident = self._read_rss()
             self._read_mappings(kind, sequence, resident)
+            trouble = self._read_holders(kind, sequence, str(label), resident[0])
             # The journal goes first: a marker whose label was lost would be of no use.
             self._journal.write(
                 journal.encode_event(
@@ -217,6 +223,8 @@ class Recorder:
             thread._name = name  # type: ignore[attr-defined]
             if self._on_mark is not None:
                 self._on_mark(sequence)
+            if trouble:
+                self.problem(trouble)
         except Exception as error:
             if next(self._losses) == 1:
                 self._first_loss = _reason(error)
@@ -229,6 +237,18 @@ class Recorder:
             return
         if kind in journal.CHECKPOINTS or kind == journal.EXIT:
             self._mappings(sequence, (self._read_rss.space_bytes, rss_bytes, file_bytes))
+
+    def _read_holders(
+        self, kind: str, sequence: int, label: str, rss_bytes: "int | None"
+    ) -> "str | None":
+        """Before the marker, as for the mappings; return a sentence where it could not be done."""
+        if self._holders is None or rss_bytes is None:
+            return None
+        if kind == journal.BEGIN:
+            self._holders.begin(rss_bytes)
+        elif kind in (journal.POINT, journal.END, journal.EXIT):
+            return self._holders(sequence, label, rss_bytes, is_end=kind == journal.END)
+        return None
 
     def _thread(self) -> threading.Thread:
         """The thread that runs this, as `threading` has it."""

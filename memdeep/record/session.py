@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from memdeep.record.holders import HolderReader
     from memdeep.record.mappings import MappingReader
     from memdeep.record.marks.words import Marks
     from memdeep.record.snapshots import SnapshotTracer
@@ -43,6 +44,7 @@ class Session:
         "_tracer",
         "_tracing",
         "_tree",
+        "_trouble",
     )
 
     def __init__(self, how: HowToRecord, tree: "Tree | None" = None) -> None:
@@ -71,7 +73,8 @@ class Session:
             self._failure = error
         # After the tracer's imports: they are not the program's, whose RSS counts from here.
         journal = os.path.join(how.run_dir, "journal.jsonl")
-        self._recorder = Recorder(journal, RssReader(), _mappings(how))
+        holders, self._trouble = _holders(how)
+        self._recorder = Recorder(journal, RssReader(), _mappings(how), holders)
         self._tracing = Tracing(self._recorder, self._tracer)
 
     def start(self) -> None:
@@ -80,6 +83,9 @@ class Session:
             self._recorder.after_each(self._tracing.mark)
             self._tracer.give_way(self._tracing.end)
         self._obey_earlier_order()
+        if self._trouble and not self._is_child:
+            self._tell(self._trouble)
+            say(self._trouble)
         if self._failure is not None:
             self._tracing.fail(f"allocations are not traced: {self._failure}")
         if self._how.traced_only:
@@ -121,6 +127,7 @@ class Session:
             os.path.join(directory, "journal.jsonl"),
             RssReader(),
             _mappings(how),
+            _holders(how)[0],
             first_span=self._recorder.next_span(),
         )
         if not self._tracing.go_on(recorder, directory):
@@ -226,6 +233,18 @@ def _mappings(how: HowToRecord) -> "MappingReader | None":
         return MappingReader(how.run_dir)
     except (ImportError, OSError, ValueError):  # it is an extra
         return None
+
+
+def _holders(how: HowToRecord) -> "tuple[HolderReader | None, str]":
+    """Return what records who holds the objects, if that is wanted, or why it cannot be done."""
+    if not how.wants_holders:
+        return None, ""
+    try:
+        from memdeep.record.holders import HolderReader
+
+        return HolderReader(how), ""
+    except (ImportError, OSError) as error:
+        return None, f"who holds the objects is not recorded: {error}"
 
 
 def _tracer(how: HowToRecord, directory: str) -> "MemrayTracer | SnapshotTracer | None":

@@ -14,12 +14,16 @@ from __future__ import annotations
 
 import struct
 import sys
+import time
 from array import array
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from memdeep.errors import CaptureError
 from memdeep.model.graph import NO_ROW, OWN, Column, Graph, Holder
-from memdeep.rundir.files import read_regular
+from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.files import open_regular, read_regular
 
 MAGIC = b"mdholds1"
 END = b"mdholds."
@@ -27,6 +31,8 @@ MAX_FILE_BYTES = 1 << 34
 MAX_ROWS = 1 << 16
 MAX_TYPES = 1 << 20
 MAX_PAUSE_NS = 1 << 63
+MAX_WAIT_S = 150  # longer than a child lives
+WAIT_STEP_S = 0.02
 
 _HEAD = struct.Struct("<8s11Q")
 _ROW = struct.Struct("<4I3Q")
@@ -65,6 +71,27 @@ def encode(graph: Graph) -> bytes:
 def read(path: Path) -> Graph:
     """Read the file at ``path``. Raises CaptureError."""
     return decode(path, read_regular(path, MAX_FILE_BYTES))
+
+
+def wait(run_dir: RunDirectory, seconds: float = MAX_WAIT_S) -> None:
+    """Wait for the children that still write; each holds a lock on its file."""
+    until_s = time.monotonic() + seconds
+    for path in run_dir.graphs():
+        with suppress(CaptureError, OSError):
+            file, _ = open_regular(path)
+            with file:
+                while not _is_free(file) and time.monotonic() < until_s:
+                    time.sleep(WAIT_STEP_S)
+
+
+def _is_free(file: BinaryIO) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def decode(path: Path, content: bytes) -> Graph:

@@ -1,0 +1,13 @@
+from types import FrameType, ModuleType
+
+def snapshot(
+    descriptor: int,
+    sequence: int,
+    began_ns: int,
+    roots: list[ModuleType],
+    own: int,
+    frames: list[FrameType],
+    seconds: int,
+    shows_values: bool,
+) -> int: ...
+def dominators(starts: bytes, targets: bytes) -> bytes: ...

@@ -1,0 +1,239 @@
+"""Records at some checkpoints who holds the objects: a forked child looks, and writes it down.
+
+Decides when; `memdeep.record._holders`, which is compiled, does it. The child sees the memory as it
+was at the fork, belongs to nobody's family (the program cannot wait for it, nor is it told of its
+end), and is the first to go where memory is short. While it lives it holds a lock on its file.
+"""
+
+import fcntl
+import os
+import sys
+import time
+from _thread import allocate_lock
+from fnmatch import fnmatchcase
+
+from memdeep.rundir import labels
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from memdeep.record.how import HowToRecord
+
+GROWTH_SHARE = 0.25  # since the last time
+GROWTH_BYTES = 16 << 20
+PHASE_SHARE = 0.1  # of a phase, of what it began with
+# Of the child's own memory: 64 to 85 were measured, of it what `gc` copies before Python 3.12.
+BYTES_AN_OBJECT = 90
+SPARE_BYTES = 32 << 20
+SECONDS = 120  # of a child at most
+
+MEMINFO = "/proc/meminfo"
+CGROUPS = "/proc/self/cgroup"
+CGROUP_ROOT = "/sys/fs/cgroup"
+# Of the second version, and of the first.
+CGROUP_FILES = (
+    ("", "memory.max", "memory.current"),
+    ("/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
+
+
+class HolderReader:
+    """Has the file ``holders-<sequence>`` of the run written at checkpoints that are worth it.
+
+    The functions it needs are kept, since the program may put others in their place.
+    """
+
+    __slots__ = (
+        "_at",
+        "_began",
+        "_close",
+        "_count",
+        "_current_frames",
+        "_directory",
+        "_flock",
+        "_getallocatedblocks",
+        "_is_everywhere",
+        "_last_bytes",
+        "_last_path",
+        "_limits",
+        "_lock",
+        "_modules",
+        "_monotonic_ns",
+        "_most",
+        "_open",
+        "_shows_values",
+        "_snapshot",
+    )
+
+    def __init__(self, how: "HowToRecord") -> None:
+        """Raises ImportError, with a reason, where objects cannot be walked."""
+        try:
+            from memdeep.record._holders import snapshot
+        except ImportError as error:
+            raise ImportError(_reason()) from error
+        self._snapshot = snapshot
+        self._at = how.holders_at
+        self._is_everywhere = how.holders
+        self._most = how.holders_most
+        self._shows_values = not how.redact_args
+        self._directory = os.path.realpath(how.run_dir)
+        self._close = os.close
+        self._current_frames = sys._current_frames
+        self._flock = fcntl.flock
+        self._getallocatedblocks = sys.getallocatedblocks
+        self._monotonic_ns = time.monotonic_ns
+        self._open = os.open
+        self._modules = sys.modules
+        self._limits = _limits()
+        self._lock = allocate_lock()
+        self._began: list[int] = []  # RSS at the beginnings of the spans that are open
+        self._last_bytes: int | None = None
+        self._last_path = ""
+        self._count = 0
+
+    def begin(self, rss_bytes: int) -> None:
+        """A span begins."""
+        self._began.append(rss_bytes)
+
+    def __call__(self, sequence: int, label: str, rss_bytes: int, *, is_end: bool) -> "str | None":
+        """Take a snapshot if the checkpoint ``sequence`` is worth one.
+
+        Return a sentence if it is, and could not be had.
+        """
+        began_bytes = self._began.pop() if is_end and self._began else None
+        if self._last_bytes is None:
+            self._last_bytes = rss_bytes
+        is_named = any(fnmatchcase(_name(label), one) for one in self._at) or label in self._at
+        if not is_named and not self._is_worth_it(rss_bytes, began_bytes):
+            return None
+        if self._count >= self._most or not self._lock.acquire(False):
+            return None
+        try:
+            return self._take(sequence, label, rss_bytes)
+        except Exception as error:  # it is an extra, and nothing may come of it for the program
+            self._count = self._most
+            return f"who holds the objects is recorded no more: {error}"
+        finally:
+            self._lock.release()
+
+    def _is_worth_it(self, rss_bytes: int, began_bytes: "int | None") -> bool:
+        if not self._is_everywhere:
+            return False
+        last_bytes = self._last_bytes or 0
+        if rss_bytes - last_bytes >= max(GROWTH_BYTES, GROWTH_SHARE * last_bytes):
+            return True
+        return began_bytes is not None and rss_bytes - began_bytes >= max(
+            GROWTH_BYTES, PHASE_SHARE * began_bytes
+        )
+
+    def _take(self, sequence: int, label: str, rss_bytes: int) -> "str | None":
+        if self._is_being_written():
+            return f"who holds the objects at {label} is not known: the last look was still on"
+        needed_bytes = self._getallocatedblocks() * BYTES_AN_OBJECT + SPARE_BYTES
+        free_bytes = self._free_bytes()
+        if free_bytes is not None and needed_bytes > free_bytes:
+            self._last_bytes = rss_bytes
+            return (
+                f"who holds the objects at {label} is not known: to look takes about "
+                f"{needed_bytes >> 20} MiB, and {max(0, free_bytes) >> 20} MiB are free"
+            )
+        began_ns = self._monotonic_ns()
+        path = f"{self._directory}/holders-{sequence}"
+        file = self._open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            self._flock(file, fcntl.LOCK_EX)
+            roots, own = self._roots()
+            frames = list(self._current_frames().values())
+            self._snapshot(
+                *(file, sequence, began_ns, roots, own, frames, SECONDS, self._shows_values)
+            )
+        finally:
+            self._close(file)
+        self._count += 1
+        self._last_bytes, self._last_path = rss_bytes, path
+        return None
+
+    def _roots(self) -> "tuple[list[ModuleType], int]":
+        """Return all modules, the program's first; and how many of the last are memdeep's."""
+        first = self._modules.get("__main__")
+        others, own = [], []
+        for name, module in list(self._modules.items()):
+            if type(name) is str and name.startswith(("memdeep.", "memray")):
+                own.append(module)
+            elif module is not None and module is not first:
+                others.append(module)
+        return [*([] if first is None else [first]), *others, *own], len(own)
+
+    def _is_being_written(self) -> bool:
+        if not self._last_path:
+            return False
+        try:
+            file = self._open(self._last_path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            self._flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            self._close(file)
+        return False
+
+    def _free_bytes(self) -> "int | None":
+        """Return what the system, and the control groups, have left; None if it is not known."""
+        found = []
+        for limit, usage in self._limits:
+            try:
+                found.append(_figure(limit) - _figure(usage))
+            except (OSError, ValueError):  # "max", or it is gone
+                continue
+        try:
+            with open(MEMINFO, "rb") as file:
+                line = next(line for line in file if line.startswith(b"MemAvailable:"))
+            found.append(int(line.split()[1]) * 1024)
+        except (OSError, ValueError, StopIteration):
+            pass
+        return min(found, default=None)
+
+
+def _name(label: str) -> str:
+    """Return the name of the span that ``label`` ends, or the label itself."""
+    stem, suffix = labels.split(label)
+    return stem if suffix in labels.OPENED_BY else label
+
+
+def _reason() -> str:
+    if not sys.platform.startswith("linux"):
+        return "only on Linux can a process be looked at by its child"
+    if not getattr(sys, "_is_gil_enabled", lambda: True)() or "free-threading" in sys.version:
+        return "not on a Python without the GIL"
+    return "this build of memdeep has no compiled module for it"
+
+
+def _limits() -> "list[tuple[str, str]]":
+    """Return the files of limit and usage of this process's control groups and those above."""
+    try:
+        with open(CGROUPS, encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line.rstrip("\n").split(":", 2) for line in file]
+    except (OSError, ValueError):
+        return []
+    found = []
+    for line in lines:
+        if len(line) != 3 or (line[1] and "memory" not in line[1].split(",")):
+            continue
+        root, limit, usage = CGROUP_FILES[1 if line[1] else 0]
+        path = line[2].rstrip("/")
+        while True:
+            place = f"{CGROUP_ROOT}{root}{path}"
+            if os.path.exists(f"{place}/{limit}"):
+                found.append((f"{place}/{limit}", f"{place}/{usage}"))
+            if not path:
+                break
+            path = path.rpartition("/")[0]
+    return found
+
+
+def _figure(path: str) -> int:
+    with open(path, "rb") as file:
+        return int(file.read(32))
