@@ -28,6 +28,7 @@ MAX_TYPES = 20
 MAX_PATHS = 5
 MAX_ROWS = 500
 MIN_PATH_SHARE = 0.05  # of the bytes that are looked for: a holder of less is not told
+OWN_ROW_SHARE = 1 / 200  # of all bytes: what holds so much is not merged with others of its type
 POINT_SHARE = 0.8  # of a holder's bytes: an object that has so many of them is the better answer
 
 
@@ -64,9 +65,10 @@ class LineHolders:
         return found
 
     def at_end(self, line: Line, phase: Phase) -> Holders | None:
-        """Return those at the end of ``phase``, or else at the next snapshot after it."""
+        """Return those at the end of ``phase``, or at the next snapshot after it, or within it."""
         place = bisect_left(self._places, phase.outline.stretches[-1].end)
-        return self.of_line(line, place) if place < len(self._places) else None
+        found = self.of_line(line, place) if place < len(self._places) else None
+        return found or self.at_most(line, phase)
 
     def at_most(self, line: Line, phase: Phase) -> Holders | None:
         """Return those at the snapshot in ``phase`` at which the line held most."""
@@ -132,7 +134,7 @@ def holders(snapshot: HeapSnapshot, rows: Iterable[HeldBytes]) -> Holders:
         checkpoint=snapshot.checkpoint,
         bytes=total,
         types=_largest(by_type)[:MAX_TYPES],
-        paths=points(snapshot.rows, with_children(snapshot.rows, weights), total),
+        paths=points(snapshot, with_children(snapshot.rows, weights), total),
         garbage_bytes=by_state[GARBAGE],
         c_only_bytes=by_state[HELD_BY_C],
         shared_bytes=by_how[Joined.SHARED],
@@ -208,7 +210,7 @@ def change(before: HeapSnapshot, after: HeapSnapshot) -> SnapshotChange:
     return SnapshotChange(
         before.checkpoint,
         tuple(one for one in _largest(grown) if one.bytes or one.count),
-        points(after.rows, weights, beneath[-1]),
+        points(after, weights, beneath[-1]),
     )
 
 
@@ -222,11 +224,12 @@ def with_children(rows: Sequence[Holder], own: Sequence[int]) -> list[int]:
     return weights
 
 
-def points(rows: Sequence[Holder], weights: Sequence[int], total: int) -> tuple[HeldPath, ...]:
+def points(snapshot: HeapSnapshot, weights: Sequence[int], total: int) -> tuple[HeldPath, ...]:
     """Find the objects at which ``weights`` come together, largest first; none within another.
 
     From each root the way goes down as long as one single object has nearly all of it.
     """
+    rows = snapshot.rows
     children: defaultdict[int | None, list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
         if weights[place] > 0:
@@ -243,15 +246,21 @@ def points(rows: Sequence[Holder], weights: Sequence[int], total: int) -> tuple[
             continue
         while True:
             below = max(children[place], key=weights.__getitem__, default=None)
-            if below is None or not _is_better(rows[below], weights[below], weights[place]):
+            if below is None or weights[below] < POINT_SHARE * weights[place]:
+                break
+            if not rows[below].path or not _is_single(rows[below], snapshot.object_bytes):
                 break
             place = below
         found.append(HeldPath(rows[place].path, weights[place], rows[place].retained_bytes))
     return tuple(sorted(found, key=lambda one: (-one.bytes, one.path))[:MAX_PATHS])
 
 
-def _is_better(row: Holder, weight: int, above: int) -> bool:
-    return row.objects == 1 and bool(row.path) and weight >= POINT_SHARE * above
+def _is_single(row: Holder, all_bytes: int) -> bool:
+    """Tell whether a row is that of one object, and of small ones in it.
+
+    Of several objects without a row of their own, none holds a large share of all bytes.
+    """
+    return row.objects == 1 or row.retained_bytes >= row.objects * OWN_ROW_SHARE * all_bytes
 
 
 def _types(snapshot: HeapSnapshot) -> Mapping[str, Sequence[int]]:

@@ -97,7 +97,7 @@ def test_a_holder_without_a_name_gives_way_to_those_it_holds() -> None:
         holder(0, DICT, "", 30),
         holder(2, DICT, "job.STATE", 30),
     )
-    found = points(rows, [90, 60, 30, 30], 90)
+    found = points(snapshot([], rows), [90, 60, 30, 30], 90)
     assert [one.path for one in found] == ["fails() local 'rows'", "job.STATE"]
 
 
@@ -112,6 +112,16 @@ def trees(sizes: st.SearchStrategy[int]) -> st.SearchStrategy[list[tuple[int | N
     return st.lists(st.tuples(st.integers(0, 99), names, sizes), max_size=12).map(placed)
 
 
+def test_an_object_with_small_ones_in_it_is_single_but_not_one_of_many_alike() -> None:
+    rows = (
+        holder(None, MODULE, "job", 100, 108),
+        holder(0, DICT, "job.STORE", 90, 20),  # too large to be merged: 4.5 MB each
+        holder(1, DICT, "job.STORE[7]", 90, 50),  # each may hold 1.8 MB, below 0.5 % of 400 MB
+    )
+    (found,) = points(snapshot([], rows), [90, 90, 90], 90)
+    assert found.path == "job.STORE"
+
+
 @examples(100)
 @given(rows=trees(st.integers(0, 50)))
 def test_no_byte_has_two_holders(rows: list[tuple[int | None, str, int]]) -> None:
@@ -120,7 +130,7 @@ def test_no_byte_has_two_holders(rows: list[tuple[int | None, str, int]]) -> Non
     weights = with_children(made, own)
     roots = sum(weight for weight, one in zip(weights, made, strict=True) if one.parent is None)
     assert roots == sum(own)
-    found = points(made, weights, roots)
+    found = points(snapshot([], made), weights, roots)
     assert sum(one.bytes for one in found) <= roots
     assert all(one.path and one.bytes > 0 for one in found)
     assert sorted(found, key=lambda one: -one.bytes) == list(found)
@@ -191,7 +201,11 @@ def test_a_phase_has_the_holders_at_its_end_or_at_the_next_snapshot() -> None:
     assert load.heap is not None
     assert load.heap.culprits[0].holders == finding.culprit.holders
     assert load.heap.peak_culprits[0].holders is None  # none was made within it
-    (first, second) = views(made.heap, keys=False)
+    early = (replace(made.heap.snapshots[0], checkpoint=2),)
+    _, (finding,) = with_holders(replace(made.heap, snapshots=early), made.phases, made.findings)
+    assert finding.culprit is not None
+    assert finding.culprit.holders is not None  # the last one within the phase
+    first, second = views(made.heap, keys=False)
     assert "BTC" not in str(first)
     assert second.change is not None
     assert second.change.since == 3
