@@ -134,7 +134,11 @@ def holders(snapshot: HeapSnapshot, rows: Iterable[HeldBytes]) -> Holders:
         checkpoint=snapshot.checkpoint,
         bytes=total,
         types=_largest(by_type)[:MAX_TYPES],
-        paths=points(snapshot, with_children(snapshot.rows, weights), total),
+        paths=points(
+            snapshot,
+            with_children(snapshot.rows, weights),
+            total - by_how[Joined.UNKNOWN],
+        ),
         garbage_bytes=by_state[GARBAGE],
         c_only_bytes=by_state[HELD_BY_C],
         shared_bytes=by_how[Joined.SHARED],

@@ -132,6 +132,11 @@ class Holders:
     unknown_bytes: int = 0
 
     @property
+    def known_bytes(self) -> int:
+        """The bytes of which the object is known."""
+        return self.bytes - self.unknown_bytes
+
+    @property
     def is_exact(self) -> bool:
         """Tell whether no bytes are shared with other lines."""
         return not self.shared_bytes

@@ -36,7 +36,7 @@ def held(report: Report, item: Finding, language: Language) -> str:
 
 def _types(holders: Holders, language: Language) -> str:
     """Return the largest types, each with its share."""
-    large = [one for one in holders.types if one.bytes >= MIN_SHARE * holders.bytes]
+    large = [one for one in holders.types if one.bytes >= MIN_SHARE * holders.known_bytes]
     if not large:
         return language.say("holders.no_type")
     return language.say("holders.comma").join(
@@ -54,14 +54,14 @@ def _holder(holders: Holders, language: Language) -> str:
     path = next(iter(holders.paths), None)
     if path is None:
         return ""
-    key = "holders.by" if path.bytes >= NEARLY_ALL * holders.bytes else "holders.part_by"
+    key = "holders.by" if path.bytes >= NEARLY_ALL * holders.known_bytes else "holders.part_by"
     return language.say(
         key, path=path.path, held_bytes=path.bytes, retained_bytes=path.retained_bytes
     )
 
 
 def _by_nobody(report: Report, holders: Holders, language: Language) -> list[str]:
-    """Return how much awaits the collector, and how much only C code holds, if that is much."""
+    """Return how much awaits the collector, only C code holds, or is no known object, if much."""
     least = max(1, MIN_SHARE * holders.bytes)
     said = []
     if holders.garbage_bytes >= least:
@@ -72,4 +72,6 @@ def _by_nobody(report: Report, holders: Holders, language: Language) -> list[str
         said.append(language.say(key, garbage_bytes=holders.garbage_bytes))
     if holders.c_only_bytes >= least:
         said.append(language.say("holders.c_only", c_only_bytes=holders.c_only_bytes))
+    if least <= holders.unknown_bytes < holders.bytes:
+        said.append(language.say("holders.unknown", unknown_bytes=holders.unknown_bytes))
     return said

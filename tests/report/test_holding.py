@@ -72,6 +72,12 @@ CASES = {
         "objects may be among them: --deep tells them apart.",
         None,
     ),
+    "little known": (
+        made(part(0, 20), HeldBytes(0, None, None, None, Joined.UNKNOWN, 980 * MB, 0)),
+        "0.98 GB = dict 2.0 %; held by `learning._cache['BTC']`: dropping it frees 290.0 MB; "
+        "980.0 MB belongs to no known object.",
+        None,
+    ),
     "nothing known": (
         made(HeldBytes(0, None, None, None, Joined.UNKNOWN, MB, 0)),
         "1.0 MB = no object is known.",
