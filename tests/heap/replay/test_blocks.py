@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from captures import START_MS, CaptureWriter
+from graphs import Thing, graph
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
@@ -17,6 +19,7 @@ from memdeep.heap.replay.blocks import BlockLook, Blocks, block_looks
 from memdeep.heap.replay.trace import Trace
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.model.graph import Graph
+from memdeep.model.holders import Joined
 
 _replay = pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
 from memdeep.heap.replay.engine import replay  # noqa: E402
@@ -139,3 +142,25 @@ def test_objects_that_cannot_be_read_make_no_snapshot(tmp_path: Path) -> None:
     assert heap.at_checkpoints == (0, 100, 100)
     assert heap.snapshots == ()
     assert damage_of(heap) == ("holders-1 is damaged. Who held memory there is not known.",)
+
+
+def test_the_bytes_of_a_snapshot_are_the_heap_of_its_checkpoint(tmp_path: Path) -> None:
+    capture = tmp_path / "capture.bin"
+    steps = [("allocate", 1, 100), ("allocate", 2, 40_000), ("mark", 1, 0), ("free", 1, 0)]
+    marks = written(capture, steps, is_aligned=True)
+    things = [Thing(SLOT + 16, words=(2 * SLOT,), size=40_100)]
+    walked = {1: Walked(1, lambda: graph(things))}
+    heap = ReplayReader(capture).read_part(
+        replace(part_of(capture, marks), walked=walked),
+        [],
+        StackTreeBuilder(Origins()),
+        START_MS,
+        lambda step: None,
+    )
+    (snapshot,) = heap.snapshots
+    assert snapshot.checkpoint == 1
+    assert sum(snapshot.held.bytes) == heap.at_checkpoints[1] == 40_100
+    assert [(one.how, one.bytes) for one in snapshot.held] == [
+        (Joined.OWN, 100),
+        (Joined.OWNED, 40_000),
+    ]
