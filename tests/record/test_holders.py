@@ -278,3 +278,26 @@ def test_dominators_are_those_of_the_plain_algorithm(graph: list[list[int]]) -> 
     flat = array("I", [target for targets in graph for target in targets])
     found = array("I", walker.dominators(starts.tobytes(), flat.tobytes()))
     assert list(found) == plain_dominators(graph)
+
+
+def test_the_base_of_a_view_and_objects_in_an_array_are_seen(tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    planted = (
+        "import numpy\nview = numpy.zeros(100_000)[1:]\n"
+        "boxes = numpy.array([None, None], dtype=object); boxes[1] = rows()"
+    )
+    found, _ = looked_at(tmp_path, planted)
+    (row,) = of_floats(found)
+    assert row.path == "__main__.boxes.flat[1]"
+    arrays = [row for row in found.rows if found.types[row.kind] == "numpy.ndarray"]
+    assert [row.path for row in arrays if row.own_bytes >= 800_000] == ["__main__.view.base"]
+
+
+def test_a_thread_local_and_a_weak_dictionary_lead_to_what_they_hold(tmp_path: Path) -> None:
+    planted = "local = threading.local(); local.scratch = rows()"
+    (row,) = of_floats(looked_at(tmp_path, planted)[0])
+    assert row.path.startswith("__main__.local")
+    assert row.label == "['scratch']" or row.label == ".scratch"
+    planted = "key = Plain(); weak = weakref.WeakKeyDictionary(); weak[key] = rows()"
+    (row,) = of_floats(looked_at(tmp_path, planted)[0])
+    assert row.path.startswith("__main__.weak.data[<")
