@@ -101,7 +101,8 @@ class Heap {
 
   PyObject* object(uint32_t node) const { return reinterpret_cast<PyObject*>(addresses[node]); }
   const Type& type(uint32_t node) const { return types[kinds[node]]; }
-  uint32_t node(const void* object) const { return ids_.find(uint64_t(object)); }
+  // kNobody where it was not met.
+  uint32_t node(const void* object) const { return slots_.count ? slots_[slot(object)] : kNobody; }
   uint32_t nodes() const { return uint32_t(addresses.count); }
 
   // `roots` is a list; its items are the targets of node 0. `listed` is a list of all objects that
@@ -163,18 +164,35 @@ class Heap {
  private:
   static constexpr int32_t kImmortal = 1 << 28;
   static constexpr unsigned long kManaged = 3ul << 3, kInlineValues = 1ul << 2;
-  MappedTable ids_, type_ids_;
+  // Nodes by the address of their object, kNobody in free slots: a quarter of a table with keys.
+  Mapped<uint32_t> slots_;
+  MappedTable type_ids_;
   PyObject* listed_ = nullptr;
   uint32_t counted_ = 0;
   bool has_managed_ = strncmp(Py_GetVersion(), "3.10", 4) != 0;
 
   uint32_t entered(PyObject* one) {
-    uint32_t& id = ids_.at(uint64_t(one));
-    if (id == MappedTable::kNone) {
+    if (addresses.count * 10 >= slots_.count * 6) grow();
+    uint32_t& id = slots_[slot(one)];
+    if (id == kNobody) {
       id = nodes();
       addresses.push(uint64_t(one));
     }
     return id;
+  }
+
+  size_t slot(const void* one) const {
+    const size_t mask = slots_.count - 1;
+    size_t at = (uint64_t(one) * 0x9E3779B97F4A7C15ull >> 20) & mask;
+    while (slots_[at] != kNobody && addresses[slots_[at]] != uint64_t(one)) at = (at + 1) & mask;
+    return at;
+  }
+
+  void grow() {
+    const size_t larger = slots_.count ? slots_.count * 2 : size_t{1} << 16;
+    slots_.drop();
+    slots_.fill(larger, kNobody);
+    for (uint32_t id = 2; id < nodes(); id++) slots_[slot(object(id))] = id;
   }
 
   static int visit(PyObject* target, void* heap) {
@@ -295,7 +313,8 @@ class Heap {
   }
 
   void note(uint32_t v, uint64_t word) {
-    if (word < 0x10000 || word >> 47 || word & 7 || ids_.find(word) != MappedTable::kNone) return;
+    if (word < 0x10000 || word >> 47 || word & 7) return;
+    if (node(reinterpret_cast<const void*>(word)) != kNobody) return;
     pointers.push(word);
     owners.push(v);
   }

@@ -302,7 +302,7 @@ class Names {
 
   void shown(Text& into, PyObject* key) const {
     if (!shows_values_) return into.add("…");
-    const bool is_huge = PyLong_CheckExact(key) && heap_.node(key) != MappedTable::kNone &&
+    const bool is_huge = PyLong_CheckExact(key) && heap_.node(key) != kNobody &&
                          heap_.sizes[heap_.node(key)] > 100;
     if (is_simple(key) && !is_huge) {
       PyObject* words = PyObject_Repr(key);

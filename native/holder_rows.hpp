@@ -11,12 +11,13 @@ struct Row {
   uint32_t parent, kind, largest;
   uint32_t number;  // in the file, kNobody where it is too small for it
   uint64_t own_bytes, retained_bytes, objects, largest_bytes;
+  uint32_t alike;  // rows above it in a chain of its kind
   bool is_large;
 };
 
 struct Rows {
   static constexpr uint64_t kShare = 200;  // 0.5 %
-  static constexpr uint32_t kMost = 20'000, kDeepest = 60;
+  static constexpr uint32_t kMost = 20'000, kDeepest = 200, kChain = 4;
 
   Mapped<Row> rows;           // row 0 is above all
   Mapped<uint32_t> of;        // of each object; kNobody of those that nobody holds
@@ -32,7 +33,7 @@ struct Rows {
     least_ = retained[0] / kShare;
     of.fill(heap.nodes(), kNobody);
     of[0] = 0;
-    rows.push(Row{kNobody, 0, 0, kNobody, 0, 0, 0, ~uint64_t{0}, false});
+    rows.push(Row{kNobody, 0, 0, kNobody, 0, 0, 0, ~uint64_t{0}, 0, false});
     depths_.push(0);
     for (size_t at = 1; at < tree.order.count; at++) {
       const uint32_t v = tree.order[at];
@@ -63,12 +64,16 @@ struct Rows {
 
   uint32_t chosen(const Heap& heap, uint32_t v, uint32_t dominator) {
     const uint32_t above = of[dominator], kind = heap.kinds[v];
-    // A chain of like objects: each holds nearly all that the one before it does.
-    uint32_t up = above;
+    // In a chain of like objects each holds nearly all that the one before it does.
+    uint32_t up = above, alike = 0;
     for (int step = 0; step < 3 && up != 0; step++, up = rows[up].parent) {
       const Row& row = rows[up];
       if (row.kind != kind) continue;
-      if (!row.is_large || retained[v] >= row.largest_bytes / 10 * 9) return up;
+      if (!row.is_large) return up;
+      if (retained[v] < row.largest_bytes / 10 * 9) continue;
+      if (row.alike >= kChain) return up;
+      alike = row.alike + 1;
+      break;
     }
     const bool is_large = retained[v] >= least_ && large_ < kMost;
     // An object within a chain lies beside its like.
@@ -79,7 +84,7 @@ struct Rows {
     const uint32_t made = uint32_t(rows.count);
     if (!is_large || is_folded) known = made;
     large_ += is_large;
-    rows.push(Row{above, kind, v, kNobody, 0, 0, 0, 0, is_large});
+    rows.push(Row{above, kind, v, kNobody, 0, 0, 0, 0, alike, is_large});
     depths_.push(uint8_t(depths_[above] + 1));
     return made;
   }

@@ -1,0 +1,120 @@
+"""Snapshots are taken where they are asked for or worth it, and skipped where they may do harm."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import environment
+
+from memdeep.cli.options import Place
+from memdeep.cli.settings import Config, merge
+from memdeep.record.how import HowToRecord
+from memdeep.rundir import graph, journal
+from memdeep.rundir.directory import RunDirectory
+
+pytest.importorskip("memdeep.record._holders")
+holders = pytest.importorskip("memdeep.record.holders")
+MIB = 1 << 20
+
+CODE = """
+import sys
+import memdeep
+
+with memdeep.phase("small"):
+    kept = [0]
+with memdeep.phase("large"):
+    kept = [bytes(1000) for _ in range(40_000)]
+memdeep.checkpoint("later")
+print("memdeep.record.holders" in sys.modules)
+"""
+
+
+def recorded(tmp_path: Path, *options: str) -> tuple[list[str], str]:
+    """Return the labels of the checkpoints with a graph, and what the program wrote."""
+    (tmp_path / "job.py").write_text(CODE)
+    command = [sys.executable, "-m", "memdeep", "run", "--quiet", "--no-native", "-o", "run"]
+    done = subprocess.run(
+        [*command, *options, "job.py"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    run_dir = RunDirectory(tmp_path / "run")
+    events, _ = journal.decode(run_dir.journal.read_bytes())
+    found = {graph.read(path).sequence for path in run_dir.graphs()}
+    return [event.label for event in events if event.sequence in found], done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "labels"),
+    [
+        ((), []),
+        (("--holders",), ["large"]),
+        (("--holders-at", "la*"), ["large", "later"]),
+        (("--holders-at", "small", "--holders-at", "later"), ["small", "later"]),
+        (("--holders-at", "*", "--holders-most", "0"), []),
+        (("--holders-at", "*", "--holders-most", "1"), ["small"]),
+    ],
+    ids=str,
+)
+def test_a_graph_is_recorded_where_it_is_asked_for(
+    tmp_path: Path, options: tuple[str, ...], labels: list[str]
+) -> None:
+    found, output = recorded(tmp_path, *options)
+    waits = [label for label in labels if label in found]  # one may be on when the next is due
+    assert waits[:1] == labels[:1]
+    assert set(found) <= set(labels)
+    is_wanted = bool(options) and options[-1] != "0"
+    assert output == f"{is_wanted}\n"  # nothing of it is imported otherwise
+
+
+def reader(tmp_path: Path, **options: object) -> holders.HolderReader:
+    values = merge({"holders": True, **options}, Config()).of(Place.PROGRAM)
+    return holders.HolderReader(HowToRecord(**values, run_dir=str(tmp_path)))
+
+
+def test_growth_by_a_quarter_is_worth_a_look(tmp_path: Path) -> None:
+    read = reader(tmp_path)
+    for sequence, size in enumerate([100, 110, 124, 126, 150, 160]):
+        assert read(sequence, "point", size * MIB, is_end=False) is None
+        graph.wait(RunDirectory(tmp_path))
+    assert [path.name for path in RunDirectory(tmp_path).graphs()] == ["holders-3", "holders-5"]
+
+
+def test_a_phase_that_grew_by_a_tenth_is_worth_a_look(tmp_path: Path) -> None:
+    read = reader(tmp_path)
+    read(1, "first", 400 * MIB, is_end=False)
+    read.begin(400 * MIB)
+    read.begin(401 * MIB)
+    read(2, "inner", 420 * MIB, is_end=True)
+    read(3, "outer", 445 * MIB, is_end=True)
+    graph.wait(RunDirectory(tmp_path))
+    assert [path.name for path in RunDirectory(tmp_path).graphs()] == ["holders-3"]
+
+
+def test_near_a_limit_the_look_is_skipped_with_a_word(tmp_path: Path) -> None:
+    read = reader(tmp_path, holders_at=["point"])
+    (tmp_path / "limit").write_text(f"{500 * MIB}\n")
+    (tmp_path / "usage").write_text(f"{495 * MIB}\n")
+    read._limits = [(str(tmp_path / "limit"), str(tmp_path / "usage"))]
+    said = read(1, "point", 100 * MIB, is_end=False)
+    assert said is not None
+    assert said.startswith("who holds the objects at point is not known: to look takes about ")
+    assert said.endswith("and 5 MiB are free")
+    assert RunDirectory(tmp_path).graphs() == ()
+
+
+def test_one_look_at_a_time(tmp_path: Path) -> None:
+    read = reader(tmp_path, holders_at=["*"])
+    assert read(1, "first", 100 * MIB, is_end=False) is None
+    said = read(2, "second", 100 * MIB, is_end=False)
+    assert said == "who holds the objects at second is not known: the last look was still on"
+    graph.wait(RunDirectory(tmp_path))
+    assert read(3, "third", 100 * MIB, is_end=False) is None
+    graph.wait(RunDirectory(tmp_path))
