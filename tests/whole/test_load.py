@@ -426,3 +426,18 @@ def test_loading_costs_an_import_of_memdeep_nothing() -> None:
 def test_load_is_the_one_of_results() -> None:
     assert memdeep.load is importlib.import_module("memdeep.results").load
     assert json.dumps(sorted(memdeep.__all__)).count('"load"') == 1
+
+
+def test_modules_of_a_program_behind_a_link_have_the_same_paths(
+    run_memdeep: Any, tmp_path: Path
+) -> None:
+    """Python follows a link to the script for what it imports, and not for the script itself."""
+    real = tmp_path / "real"
+    real.mkdir()
+    (real / "job.py").write_text("import rows\nkept = rows.read()\nmore = bytearray(9_000_000)\n")
+    (real / "rows.py").write_text("def read():\n    return bytearray(19_000_000)\n")
+    (tmp_path / "job").symlink_to(real)
+    for place in ("real", "job"):
+        run_memdeep("run", "-q", "-o", f"of-{place}", f"{place}/job.py")
+        lines = memdeep.load(tmp_path / f"of-{place}").phases[0].lines("kept")
+        assert [line.path for line in lines[:2]] == ["rows.py", "job.py"]
