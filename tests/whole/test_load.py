@@ -241,7 +241,7 @@ def test_an_ambiguous_name_is_refused_with_the_paths(odd: Result) -> None:
     first, second = odd.phases["外层/内层"].index, odd.phases["second/内层"].index
     assert str(caught.value) == (
         f'There are 2 phases named "内层": "外层/内层" (index {first}), '
-        f'"second/内层" (index {second}).'
+        f'"second/内层" (index {second}). Give the path of one, or its index.'
     )
     assert isinstance(caught.value, MemdeepError)
 
@@ -252,6 +252,7 @@ def test_an_unknown_name_is_refused_with_those_near_it(odd: Result) -> None:
     assert isinstance(caught.value, MemdeepError)
     assert caught.value.message == 'There is no phase named "secnd".'
     assert '"second"' in caught.value.hint
+    assert str(caught.value) == f"{caught.value.message} {caught.value.hint}"
     with pytest.raises(KeyError) as caught:
         odd.phases["\x1b[31m" * 10_000]
     assert len(str(caught.value)) < 200
