@@ -23,11 +23,11 @@ from browser import Reader, start
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
+from screenshots import resize
 
 from memdeep import pipeline
 from memdeep.report import terminal
 from memdeep.text.language import language
-from screenshots import resize
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
