@@ -53,12 +53,12 @@ class NotKnownError(MemdeepError):
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message, hint, EXIT_USAGE)
 
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}"  # who meets it in Python sees no more than this
+
 
 class NoSuchPhaseError(NotKnownError, KeyError):
     """No phase, or more than one, has the name that was asked for."""
-
-    def __str__(self) -> str:
-        return self.message  # a KeyError would show it in quotes
 
 
 class MissingLibraryError(NotKnownError, ImportError):

@@ -1,6 +1,7 @@
 """`make showcase`: the pictures of the README and of the documentation, and the sample report.
 
-All are of one real run of the bundled backtest. Paths of this machine become neutral ones.
+All are of one real run of the bundled backtest; the comparison is with one of a mended copy. Paths
+of this machine become neutral ones.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import gzip
 import html
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -49,11 +52,45 @@ SVG_TEXT = re.compile(r'textLength="[\d.]+"([^>]*)>([^<]*)<')
 SVG_CELL = 12.2  # width of a character
 
 
-def record(run_dir: Path) -> None:
-    """Run the backtest as the README has it, into ``run_dir``."""
+MENDED = (
+    "        config: Config = json.load(handle)\n",
+    "        config: Config = json.load(handle, object_hook=without_history)\n",
+)
+WITHOUT_HISTORY = """
+def without_history(section: dict[str, Any]) -> dict[str, Any]:
+    \"\"\"Keep the last trades only.\"\"\"
+    if "trade_history" in section:
+        section["trade_history"] = section["trade_history"][-1000:]
+    return section
+
+
+def load_config("""
+
+
+def record(run_dir: Path, root: Path = ROOT) -> None:
+    """Run the backtest in ``root`` as the README has it, into ``run_dir``."""
     words = [sys.executable, "-m", "memdeep", "run", "--output", str(run_dir)]
     environment = {**os.environ, "MANUAL_BACKTEST": "true"}
-    subprocess.run([*words, *COMMAND.split()[2:]], cwd=ROOT, env=environment, check=True)
+    subprocess.run([*words, *COMMAND.split()[2:]], cwd=root, env=environment, check=True)
+
+
+def mend(root: Path) -> None:
+    """Copy the backtest into ``root``, and mend it: of the history it keeps a part only."""
+    shutil.copytree(ROOT / "examples" / "backtest", root / "examples" / "backtest")
+    path = root / "examples" / "backtest" / "learning.py"
+    source = path.read_text("utf-8")
+    for old, new in (MENDED, ("\ndef load_config(", WITHOUT_HISTORY)):
+        if old not in source:
+            raise SystemExit(f"{path.name} has no {old!r}.")
+        source = source.replace(old, new)
+    path.write_text(source, "utf-8")
+
+
+def compare(before: Path, after: Path, page: Path) -> None:
+    """Write the comparison of two runs as a page."""
+    words = ["diff", before.name, after.name, "--format", "html", "-o", str(page)]
+    subprocess.run([sys.executable, "-m", "memdeep", *words], cwd=before.parent, check=True)
+    page.write_text(neutral_page(page.read_text("utf-8")), "utf-8")
 
 
 def neutral(text: str) -> str:
@@ -95,13 +132,13 @@ def _measured(match: re.Match[str]) -> str:
     return f'textLength="{width:.1f}"{match[1]}>{match[2]}<'
 
 
-def photograph(page: Path, profile: Path) -> None:
-    """Take the pictures of the page, light and dark."""
+def photograph(page: Path, name: str, profile: Path, themes: Sequence[str]) -> None:
+    """Take the pictures ``name`` of a page in ``themes``."""
     driver = start(profile)
     try:
         reader = Reader(driver)
         resize(reader, *PICTURE)
-        for theme in ("light", "dark"):
+        for theme in themes:
             feature = {"name": "prefers-color-scheme", "value": theme}
             driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
             reader.open(page)
@@ -109,7 +146,8 @@ def photograph(page: Path, profile: Path) -> None:
             shot = driver.execute_cdp_cmd(
                 "Page.captureScreenshot", {"format": "webp", "quality": 80}
             )
-            write(IMAGES / f"page-{theme}.webp", base64.b64decode(shot["data"]), MAX_PICTURE_BYTES)
+            path = IMAGES / f"{name}-{theme}.webp"
+            write(path, base64.b64decode(shot["data"]), MAX_PICTURE_BYTES)
     finally:
         driver.quit()
 
@@ -134,7 +172,13 @@ def main() -> None:
         write(SAMPLE, page.encode(), MAX_SAMPLE_BYTES)
         svg = terminal_picture(run_dir).encode()
         write(IMAGES / "terminal.svg", svg, MAX_PICTURE_BYTES)
-        photograph(SAMPLE, Path(name, "profile"))
+        photograph(SAMPLE, "page", Path(name, "profile"), ("light", "dark"))
+        before, after = Path(name, "before"), Path(name, "after")
+        run_dir.rename(before)
+        mend(Path(name, "mended"))
+        record(after, Path(name, "mended"))
+        compare(before, after, Path(name, "diff.html"))
+        photograph(Path(name, "diff.html"), "diff", Path(name, "profile"), ("light",))
 
 
 if __name__ == "__main__":

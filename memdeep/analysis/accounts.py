@@ -181,11 +181,11 @@ def at_peak(peak: Peak) -> Tally[int]:
 
 def highest_peak(report: Report) -> Peak | None:
     """Return the highest heap of the run with its stacks; None if these are not known."""
-    for phase in report.phases:
-        for peak in () if phase.heap is None else (phase.heap.peak, phase.heap.process_peak):
-            is_it = peak is not None and peak.bytes == report.heap.peak_bytes
-            if peak is not None and is_it and peak.stacks is not None:
-                return peak
+    of_phases = [phase.peak for phase in report.phases]
+    # Those of the heap are of gaps without a row, too.
+    for peak in (*report.heap.peaks, *of_phases):
+        if peak is not None and peak.bytes == report.heap.peak_bytes and peak.stacks is not None:
+            return peak
     return None
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 NEWEST = "default: the newest run in memdeep-runs"
-OF_A_CHECK = ("text", "github", "markdown", "junit", "sarif", "gitlab", "openmetrics")
+CHECK_FORMATS = ("text", "github", "markdown", "junit", "sarif", "gitlab", "openmetrics")
 SHELLS = ("bash", "zsh", "fish")
-OF_A_DIFF = ("text", "markdown", "json", "html")  # of a comparison
+DIFF_FORMATS = ("text", "markdown", "json", "html")  # of a comparison
 OF_DIFF = tuple(option for option in OPTIONS if Place.REPORT in option.places)
 OF_EXPORTS = tuple(BY_NAME[name] for name in ("source", "redact-args", "quiet"))
 
@@ -96,7 +96,10 @@ def _of_diff(made: Parser) -> None:
             help=f"the run, or several, {side} the change",
         )
     made.add_argument(
-        "--format", choices=OF_A_DIFF, default=OF_A_DIFF[0], help=f"(default: {OF_A_DIFF[0]})"
+        "--format",
+        choices=DIFF_FORMATS,
+        default=DIFF_FORMATS[0],
+        help=f"(default: {DIFF_FORMATS[0]})",
     )
     made.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there")
     made.add_argument(
@@ -118,8 +121,8 @@ def _of_check(made: Parser) -> None:
         type=_format,
         default=[],
         metavar="FORMAT[=FILE]",
-        help=f"write the result to FILE, or print it, as {', '.join(OF_A_CHECK[:-1])} or "
-        f"{OF_A_CHECK[-1]} (repeatable) (default: text)",
+        help=f"write the result to FILE, or print it, as {', '.join(CHECK_FORMATS[:-1])} or "
+        f"{CHECK_FORMATS[-1]} (repeatable) (default: text)",
     )
     made.add_argument(
         "--update", action="store_true", help="write the baseline, or bring it up to this run"
@@ -206,9 +209,9 @@ _OWN: dict[str, Callable[[Parser], None]] = {
 def _format(word: str) -> tuple[str, Path | None]:
     """Return the name of a format, and the file to write it to, if one is given."""
     name, equals, file = word.partition("=")
-    if name not in OF_A_CHECK:
-        near = help.near(name, OF_A_CHECK)
-        meant = f"did you mean {near}?" if near else f"there are {', '.join(OF_A_CHECK)}"
+    if name not in CHECK_FORMATS:
+        near = help.near(name, CHECK_FORMATS)
+        meant = f"did you mean {near}?" if near else f"there are {', '.join(CHECK_FORMATS)}"
         raise argparse.ArgumentTypeError(f"{name!r} is no format: {meant}")
     if equals and (not file or "\0" in file):
         raise argparse.ArgumentTypeError(f"there is no file behind {name}=")

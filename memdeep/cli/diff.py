@@ -30,6 +30,8 @@ def main(words: Sequence[str]) -> int:
     parser = arguments.parser("diff")
     given = parser.parse(words, mixed=True)
     before, after = _sides(parser, given.runs, given.before, given.after)
+    if given.format == "html" and given.output is None and sys.stdout.isatty():
+        parser.error("argument --format: html is a page for the browser: name a file with -o")
     for text in given.fail_on:
         try:
             pipeline.check_limit(text)
@@ -47,6 +49,10 @@ def main(words: Sequence[str]) -> int:
     with speech.steps(quiet=False) as on_step:
         comparison = pipeline.compare(before, after, on_step, options.report)
     _show(comparison, given.format, given.output, _in(language, given.format, options))
+    if given.output is not None:
+        from memdeep.report import terminal
+
+        speech.say(terminal.place(given.output, language))
     failures = pipeline.judge(comparison, given.fail_on, language)
     for _, sentence in failures:
         speech.say(sentence)

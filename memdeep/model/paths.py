@@ -6,6 +6,7 @@ Knows no file format and touches no disk.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from posixpath import dirname, isabs, relpath
 
 from memdeep.model.heap import Frame, Origin
@@ -15,19 +16,21 @@ _SITE = re.compile(r".*/(?:site|dist)-packages/(.+)")
 _STANDARD = re.compile(r".*?/lib/python3\.\d+t?/(.+)")
 
 
-def path_of(frame: Frame, root: str | None) -> str | None:
+def path_of(frame: Frame, roots: Sequence[str]) -> str | None:
     """Return the path of a frame that is the same wherever its code is installed, or None.
 
-    Libraries lie in ``<site>``, the standard library in ``<std>``, all else relative to ``root``.
+    Libraries lie in ``<site>``, the standard library in ``<std>``, all else relative to the first
+    of ``roots`` that it lies in, or else to the first.
     """
     filename = frame.filename
     if (found := _SITE.fullmatch(filename)) is not None:
         return f"<site>/{found[1]}"
     if frame.origin is Origin.STDLIB and (found := _STANDARD.fullmatch(filename)) is not None:
         return f"<std>/{found[1]}"
-    if frame.origin is Origin.USER and root is not None and isabs(filename):
-        return relpath(filename, root)
-    return None
+    if frame.origin is not Origin.USER or not roots or not isabs(filename):
+        return None
+    around = (root for root in roots if filename.startswith(f"{root.rstrip('/')}/"))
+    return relpath(filename, next(around, roots[0]))
 
 
 def main_program(report: Report) -> str | None:
@@ -48,12 +51,15 @@ def main_program(report: Report) -> str | None:
     return first if isabs(first) and first.endswith(".py") else None
 
 
-def root_of(report: Report) -> str | None:
-    """Return the directory where the paths of the program's own code begin: that of its main file.
+def roots_of(report: Report) -> tuple[str, ...]:
+    """Return the directories where the paths of the program's own code begin.
 
-    Code that is in no file has the directory that it imports from.
+    That is the one of its main file and, if a symbolic link led there, the real one as well: its
+    modules lie in that. Code that is in no file has the directory that it imports from.
     """
     main, identity = main_program(report), report.run.identity
-    if main is not None:
-        return dirname(main)
-    return None if identity is None else identity.root
+    known = [
+        None if main is None else dirname(main),
+        None if identity is None else identity.root,
+    ]
+    return tuple(dict.fromkeys(root for root in known if root is not None))

@@ -18,7 +18,7 @@ from memdeep.errors import NotKnownError
 from memdeep.frozen import frozen
 from memdeep.model import Origin
 from memdeep.model.alive import alive_of
-from memdeep.model.paths import path_of, root_of
+from memdeep.model.paths import path_of, roots_of
 from memdeep.model.sums import Tally
 from memdeep.text import units
 from memdeep.text.safe import plain
@@ -94,7 +94,7 @@ class Recorded:
         self.report = report
         self._sums: dict[Metric, Mapping[int, Tally[int]]] = {}
         self._frames: dict[model.Frame, Frame] = {}
-        self._root = root_of(report)
+        self._roots = roots_of(report)
 
     def path(self, index: int) -> str:
         """Return the names of the phases around a phase, and its own."""
@@ -194,7 +194,7 @@ class Recorded:
             known = self._frames[frame] = Frame(
                 function=frame.function,
                 filename=frame.filename or None,
-                path=path_of(frame, self._root),
+                path=path_of(frame, self._roots),
                 lineno=frame.lineno or None,
                 origin=origin.value,
             )

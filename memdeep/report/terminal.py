@@ -83,20 +83,27 @@ _RUN = re.compile(r"\s+|\S+")
 
 def encode(report: Report, options: ReportOptions = DEFAULTS) -> Iterator[bytes]:
     """Return the verdict as plain text, UTF-8, in the first language of ``options``."""
-    # Neither colours nor the width may follow from the environment: the same report is the same
-    # text.
+    shown = verdict(report, options.width, chosen(options.lang)[0])
+    return iter([plain_text(shown, options.width)])
+
+
+def plain_text(shown: RenderableType, width: int) -> bytes:
+    """Return what a terminal of ``width`` columns shows, without colours, UTF-8.
+
+    Nothing of it follows from the environment: the same report is the same text.
+    """
     console = Console(
         file=StringIO(),
-        width=options.width,
+        width=width,
         color_system=None,
         force_terminal=False,
         force_jupyter=False,
         legacy_windows=False,
     )
     with console.capture() as capture:
-        console.print(verdict(report, options.width, chosen(options.lang)[0]))
+        console.print(shown)
     lines = (line.rstrip() for line in capture.get().split("\n"))
-    return iter(["\n".join(lines).encode("utf-8", "replace")])
+    return "\n".join(lines).encode("utf-8", "replace")
 
 
 def verdict(report: Report, width: int, language: Language) -> RenderableType:

@@ -49,7 +49,8 @@ def identify(program: WhatToRun, interpreter: Sequence[str]) -> Identity:
     cwd, main = working_directory(), _main_file(program)
     return Identity(
         cwd=cwd,
-        root=cwd if main is None else os.path.dirname(main),  # where its imports begin
+        # Where its imports begin: Python follows a link to the script.
+        root=cwd if main is None else os.path.dirname(os.path.realpath(main)),
         main=None if main is None else os.path.basename(main),
         platform=sysconfig.get_platform(),
         libc=_libc(),

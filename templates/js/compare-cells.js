@@ -105,44 +105,15 @@
       return element('td', 'number', ...(found === null ? [] : figureElements(column, found)));
     }
 
-    // `shown` is a row of phase-rows.js.
-    function row(shown) {
-      const { phase } = shown;
-      const kinds = [rows.alike[phase] && 'is-alike', rows.members[phase] > 0 && 'is-folding', shown.context && 'is-context'];
-      const made = element('tr', kinds.filter(Boolean).join(' '));
-      made.id = 'phase-row-' + phase;
-      made.dataset.row = phase;
-      made.setAttribute('role', 'row');
-      made.setAttribute('aria-level', shown.level + 1);
-      if (shown.isParent) made.setAttribute('aria-expanded', shown.isOpen);
-      for (const column of columns) {
-        const cell = column === 'name' ? name(shown) : figure(column, shown);
-        cell.classList.add('cell-' + column);
-        cell.setAttribute('role', column === 'name' ? 'rowheader' : 'gridcell');
-        cell.classList.toggle('wide', !NARROW.includes(column));
-        made.append(cell);
-      }
-      return made;
-    }
-
-    function head(column) {
-      const cell = element('th', 'cell-' + column);
-      cell.classList.toggle('number', column !== 'name');
-      cell.classList.toggle('wide', !NARROW.includes(column));
-      cell.scope = 'col';
-      cell.setAttribute('role', 'columnheader');
-      const button = element('button', 'sort', say('compare.' + column));
-      button.type = 'button';
-      button.dataset.sort = column;
-      if (column !== 'name') button.title = say('compare.' + column + '_meaning');
-      cell.append(button);
-      return cell;
-    }
+    const cell = (column, shown) => (column === 'name' ? name(shown) : figure(column, shown));
+    const kindsOf = ({ phase }) => [rows.alike[phase] && 'is-alike', rows.members[phase] > 0 && 'is-folding'];
+    const isNumber = (column) => column !== 'name';
+    const isNarrow = (column) => NARROW.includes(column);
 
     // What the filter looks through.
     const textOf = (phase) => nameOf(phase) + '\n' + oldName(phase);
 
-    return { row, head, textOf, columns, noteOf };
+    return { cell, kindsOf, isNumber, isNarrow, textOf, columns, noteOf, words: 'compare' };
   }
 
   memdeep.compareCells = { create, figureOf, figureElements, differenceOf, COLUMNS };

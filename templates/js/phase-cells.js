@@ -203,24 +203,10 @@
       culprit,
     };
 
-    // `shown` is a row of phase-rows.js.
-    function row(shown, columns) {
-      const isPattern = phaseRows.isPattern(phases, shown.phase);
-      const made = element('tr', 'kind-' + phases.kind[shown.phase] + (shown.context ? ' is-context' : '') + (isPattern ? ' is-pattern' : ''));
-      made.id = 'phase-row-' + shown.phase;
-      made.dataset.row = shown.phase;
-      made.setAttribute('role', 'row'); // boxes in a line are no table to a screen reader by themselves
-      made.setAttribute('aria-level', shown.level + 1);
-      if (shown.isParent) made.setAttribute('aria-expanded', shown.isOpen);
-      for (const column of columns) {
-        const cell = CELLS[column](shown);
-        cell.classList.add('cell-' + column);
-        cell.setAttribute('role', column === 'name' ? 'rowheader' : 'gridcell');
-        cell.classList.toggle('wide', !NARROW.includes(column));
-        made.append(cell);
-      }
-      return made;
-    }
+    const cell = (column, shown) => CELLS[column](shown);
+    const kindsOf = ({ phase }) => ['kind-' + phases.kind[phase], phaseRows.isPattern(phases, phase) && 'is-pattern'];
+    const isNumber = (column) => !['name', 'thread', 'trend', 'culprit'].includes(column);
+    const isNarrow = (column) => NARROW.includes(column);
 
     // What the filter looks through.
     function textOf(phase) {
@@ -228,21 +214,7 @@
       return names.phase(core, phase) + '\n' + (line < 0 ? '' : frames.path(core.lines[line]));
     }
 
-    function head(column) {
-      const cell = element('th', 'cell-' + column);
-      cell.classList.toggle('number', !['name', 'thread', 'trend', 'culprit'].includes(column));
-      cell.classList.toggle('wide', !NARROW.includes(column));
-      cell.scope = 'col';
-      cell.setAttribute('role', 'columnheader');
-      const button = element('button', 'sort', say('phases.' + column));
-      button.type = 'button';
-      button.dataset.sort = column;
-      if (column !== 'name') button.title = say('phases.' + column + '_meaning');
-      cell.append(button);
-      return cell;
-    }
-
-    return { row, head, culpritText, textOf };
+    return { cell, kindsOf, isNumber, isNarrow, culpritText, textOf, words: 'phases' };
   }
 
   memdeep.phaseCells = { create };

@@ -2,6 +2,7 @@
 (function (memdeep) {
   'use strict';
 
+  const { element } = memdeep.elements;
   const { TEXTS, isPattern } = memdeep.phaseRows;
   const SPARE_ROWS = 12;
   const PAGE = 10;
@@ -12,6 +13,38 @@
     row.className = 'spacer';
     row.setAttribute('aria-hidden', 'true');
     return row;
+  }
+
+  // The row of `item`, which is one of phase-rows.js; `cells` are what the table is of.
+  function rowOf(cells, item, columns) {
+    const made = element('tr', [...cells.kindsOf(item), item.context && 'is-context'].filter(Boolean).join(' '));
+    made.id = 'phase-row-' + item.phase;
+    made.dataset.row = item.phase;
+    made.setAttribute('role', 'row'); // boxes in a line are no table to a screen reader by themselves
+    made.setAttribute('aria-level', item.level + 1);
+    if (item.isParent) made.setAttribute('aria-expanded', item.isOpen);
+    for (const column of columns) {
+      const cell = cells.cell(column, item);
+      cell.classList.add('cell-' + column);
+      cell.setAttribute('role', column === 'name' ? 'rowheader' : 'gridcell');
+      cell.classList.toggle('wide', !cells.isNarrow(column));
+      made.append(cell);
+    }
+    return made;
+  }
+
+  function headOf(cells, column) {
+    const cell = element('th', 'cell-' + column);
+    cell.classList.toggle('number', cells.isNumber(column));
+    cell.classList.toggle('wide', !cells.isNarrow(column));
+    cell.scope = 'col';
+    cell.setAttribute('role', 'columnheader');
+    const button = element('button', 'sort', say(cells.words + '.' + column));
+    button.type = 'button';
+    button.dataset.sort = column;
+    if (column !== 'name') button.title = say(cells.words + '.' + column + '_meaning');
+    cell.append(button);
+    return cell;
   }
 
   // The phases of a run: their cells, the order of their rows, the columns; two may be compared.
@@ -51,7 +84,7 @@
     function rowAt(place) {
       const item = shown[place];
       if (!made.has(item.phase)) {
-        const row = cells.row(item, columns);
+        const row = rowOf(cells, item, columns);
         row.setAttribute('aria-rowindex', place + 2);
         made.set(item.phase, row);
       }
@@ -121,7 +154,7 @@
     function showHead() {
       const row = document.createElement('tr');
       row.setAttribute('role', 'row');
-      row.append(...columns.map(cells.head));
+      row.append(...columns.map((column) => headOf(cells, column)));
       table.tHead.replaceChildren(row);
       showSort();
     }

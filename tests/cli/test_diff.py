@@ -82,6 +82,7 @@ def test_the_json_is_as_its_schema_says(runs: Path, run_memdeep: RunMemdeep) -> 
 def test_a_page_is_written(runs: Path, tmp_path: Path, run_memdeep: RunMemdeep) -> None:
     page = tmp_path / "diff.html"
     done = run_memdeep("diff", *SIDES, "--format", "html", "-o", page, cwd=runs)
+    assert done.stderr.decode().split() == ["Report:", str(page)]
     assert (done.returncode, done.stdout) == (0, b"")
     assert page.read_bytes().startswith(b"<!")
 

@@ -487,6 +487,9 @@ def test_a_phase_that_is_not_there_is_told_with_the_nearest_ones() -> None:
     assert caught.value.hint == "Did you mean 加载config?"
     assert caught.value.exit_status == 2
     with pytest.raises(MemdeepError) as caught:
+        selection.chosen(nested(), "加载")
+    assert caught.value.hint == "Did you mean 加载config?"
+    with pytest.raises(MemdeepError) as caught:
         selection.chosen(nested(), "nothing like it")
     assert caught.value.hint == "The phases are a, a/b, c, c/b, 加载config."
     with pytest.raises(MemdeepError, match="2 phases are called b") as caught:

@@ -211,7 +211,7 @@ def test_a_folded_stack_keeps_its_order_its_ends_and_every_frame(numbers: list[i
     ],
 )
 def test_the_path_of_a_frame_is_the_same_on_every_machine(called: Frame, path: str | None) -> None:
-    assert path_of(called, "/work/app") == path
+    assert path_of(called, ("/work/app",)) == path
 
 
 def test_user_paths_begin_at_the_main_program() -> None:

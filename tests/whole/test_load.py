@@ -241,7 +241,7 @@ def test_an_ambiguous_name_is_refused_with_the_paths(odd: Result) -> None:
     first, second = odd.phases["外层/内层"].index, odd.phases["second/内层"].index
     assert str(caught.value) == (
         f'There are 2 phases named "内层": "外层/内层" (index {first}), '
-        f'"second/内层" (index {second}).'
+        f'"second/内层" (index {second}). Give the path of one, or its index.'
     )
     assert isinstance(caught.value, MemdeepError)
 
@@ -252,6 +252,7 @@ def test_an_unknown_name_is_refused_with_those_near_it(odd: Result) -> None:
     assert isinstance(caught.value, MemdeepError)
     assert caught.value.message == 'There is no phase named "secnd".'
     assert '"second"' in caught.value.hint
+    assert str(caught.value) == f"{caught.value.message} {caught.value.hint}"
     with pytest.raises(KeyError) as caught:
         odd.phases["\x1b[31m" * 10_000]
     assert len(str(caught.value)) < 200
@@ -393,7 +394,7 @@ def test_the_collector_of_the_caller_stays_as_it_is(runs: Any, is_on: bool) -> N
         (gc.enable if is_on else gc.disable)()
         memdeep.load(runs("bytes")).stacks()
         assert gc.isenabled() == is_on
-        assert gc.get_freeze_count() == frozen
+        assert gc.get_freeze_count() <= frozen  # some of the frozen ones may end meanwhile
     finally:
         (gc.enable if was_on else gc.disable)()
 
@@ -426,3 +427,18 @@ def test_loading_costs_an_import_of_memdeep_nothing() -> None:
 def test_load_is_the_one_of_results() -> None:
     assert memdeep.load is importlib.import_module("memdeep.results").load
     assert json.dumps(sorted(memdeep.__all__)).count('"load"') == 1
+
+
+def test_modules_of_a_program_behind_a_link_have_the_same_paths(
+    run_memdeep: Any, tmp_path: Path
+) -> None:
+    """Python follows a link to the script for what it imports, and not for the script itself."""
+    real = tmp_path / "real"
+    real.mkdir()
+    (real / "job.py").write_text("import rows\nkept = rows.read()\nmore = bytearray(9_000_000)\n")
+    (real / "rows.py").write_text("def read():\n    return bytearray(19_000_000)\n")
+    (tmp_path / "job").symlink_to(real)
+    for place in ("real", "job"):
+        run_memdeep("run", "-q", "-o", f"of-{place}", f"{place}/job.py")
+        lines = memdeep.load(tmp_path / f"of-{place}").phases[0].lines("kept")
+        assert [line.path for line in lines[:2]] == ["rows.py", "job.py"]

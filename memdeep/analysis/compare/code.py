@@ -7,7 +7,7 @@ from functools import cached_property
 
 from memdeep.model import Frame, Origin, Report
 from memdeep.model.comparison import LineAt
-from memdeep.model.paths import path_of, root_of
+from memdeep.model.paths import path_of, roots_of
 
 _NO_CODE = (Origin.THREAD, Origin.NATIVE)
 
@@ -17,11 +17,11 @@ class Code:
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._root = root_of(report)
+        self._roots = roots_of(report)
 
     def line(self, frame: Frame) -> LineAt:
         """Return ``frame`` with its path and its text, blanks folded."""
-        path = path_of(frame, self._root) or frame.filename
+        path = path_of(frame, self._roots) or frame.filename
         text = self._report.source(frame) if frame.origin not in _NO_CODE else None
         return LineAt(frame, path, None if text is None else folded(text))
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from io import StringIO
 from statistics import median
 
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -27,7 +26,7 @@ from memdeep.report.comparison.wording import (
     spread,
     table_figure,
 )
-from memdeep.report.terminal import wrap
+from memdeep.report.terminal import plain_text, wrap
 from memdeep.text import units
 from memdeep.text.language import Language, chosen
 from memdeep.text.safe import plain_code
@@ -43,19 +42,8 @@ INDENT = 2
 def encode(comparison: Comparison, options: DiffOptions = DIFF_DEFAULTS) -> Iterator[bytes]:
     """Return the comparison as plain text, UTF-8, in the first language of the options."""
     width = options.report.width
-    console = Console(
-        file=StringIO(),
-        width=width,
-        color_system=None,
-        force_terminal=False,
-        force_jupyter=False,
-        legacy_windows=False,
-    )
-    language = chosen(options.report.lang)[0]
-    with console.capture() as capture:
-        console.print(verdict(comparison, width, language, options))
-    lines = (line.rstrip() for line in capture.get().split("\n"))
-    return iter(["\n".join(lines).encode("utf-8", "replace")])
+    shown = verdict(comparison, width, chosen(options.report.lang)[0], options)
+    return iter([plain_text(shown, width)])
 
 
 def verdict(

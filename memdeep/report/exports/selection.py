@@ -87,7 +87,8 @@ def _with_insides(phases: Sequence[Phase], found: Iterable[int]) -> Set[int]:
 def _hint(wanted: str, paths: Sequence[str]) -> str:
     if not paths:
         return "This run has no phases."
-    near = difflib.get_close_matches(wanted, paths, MAX_NAMED, LIKE)
+    holding = [path for path in paths if wanted and wanted in path]
+    near = holding or difflib.get_close_matches(wanted, paths, MAX_NAMED, LIKE)
     if near:
         return f"Did you mean {_listed(near)}?"
     return f"The phases are {_listed(paths)}."

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from memdeep.model import Frame, Origin, Phase, Report
-from memdeep.model.paths import path_of, root_of
+from memdeep.model.paths import path_of, roots_of
 from memdeep.text.safe import plain
 
 SEPARATOR = "/"
@@ -45,7 +45,7 @@ class ShownStacks:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._tree = report.heap.tree
-        self._root = root_of(report)
+        self._roots = roots_of(report)
         self._frames: dict[int, ShownFrame] = {}
         self._is_thread = [frame.origin is Origin.THREAD for frame in self._tree.frames]
         self.no_stack = len(self._tree.frames)
@@ -68,7 +68,7 @@ class ShownStacks:
             if number == self.no_stack:
                 shown = ShownFrame(NO_STACK, "", 0, Origin.MEMDEEP)
             else:
-                shown = shown_frame(self._tree.frames[number], self._root)
+                shown = shown_frame(self._tree.frames[number], self._roots)
             self._frames[number] = shown
         return shown
 
@@ -102,9 +102,9 @@ def _thread(frame: Frame) -> str:
     return plain(frame.function.split(" ", 2)[-1] if frame.lineno else frame.function)
 
 
-def shown_frame(frame: Frame, root: str | None) -> ShownFrame:
-    """Return ``frame`` as it is shown; ``root`` is where the paths of the user's code begin."""
-    path = path_of(frame, root) or frame.filename
+def shown_frame(frame: Frame, roots: Sequence[str]) -> ShownFrame:
+    """Return ``frame`` as it is shown; ``roots`` are where the paths of the user's code begin."""
+    path = path_of(frame, roots) or frame.filename
     return ShownFrame(plain(frame.function), plain(path), max(0, frame.lineno), frame.origin)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from memdeep.analysis.accounts import UNKNOWN_STACK, Accounts, Metric
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.model import Origin, Report
-from memdeep.model.paths import root_of
+from memdeep.model.paths import roots_of
 from memdeep.report.exports.figures import MEANINGS, of_phase
 from memdeep.report.exports.options import ExportOptions
 from memdeep.report.exports.shown import NO_STACK, ShownFrame, paths_of, shown_frame
@@ -76,14 +76,14 @@ def _lines(report: Report, options: ExportOptions) -> Iterator[Row]:
     """Yield the lines of each phase, those that kept most first; all of them have the sums."""
     accounts, charged = Accounts(report), ChargedLines(report.heap.tree)
     sums = accounts.sums(*(metric for metric, _ in _FIGURES))
-    paths, root = paths_of(report.phases), root_of(report)
+    paths, roots = paths_of(report.phases), roots_of(report)
     for place, path in enumerate(paths):
         if not options.has(place):
             continue
         lines: dict[tuple[int, ShownFrame, str | None], list[int]] = {}
         for number, (metric, _) in enumerate(_FIGURES):
             for node, (size, count) in sums[metric].get(place, {}).items():
-                key = _line(report, charged, node, root)
+                key = _line(report, charged, node, roots)
                 figures = lines.setdefault(key, [0] * (len(_FIGURES) + 1))
                 figures[number] += size
                 figures[-1] += count if metric is Metric.ALLOCATED else 0
@@ -96,14 +96,14 @@ def _lines(report: Report, options: ExportOptions) -> Iterator[Row]:
 
 
 def _line(
-    report: Report, charged: ChargedLines, node: int, root: str | None
+    report: Report, charged: ChargedLines, node: int, roots: Sequence[str]
 ) -> tuple[int, ShownFrame, str | None]:
     """Return whose line it is that a node is charged to, the line, and its source."""
     if node == UNKNOWN_STACK:
         return 0, ShownFrame(NO_STACK, "", 0, Origin.MEMDEEP), None
     frame = charged.frame(node)
     source = report.source(frame)
-    shown = shown_frame(frame, root)
+    shown = shown_frame(frame, roots)
     return report.heap.tree.process(node), shown, None if source is None else plain(source)
 
 

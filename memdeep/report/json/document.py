@@ -22,7 +22,7 @@ from memdeep.model import (
     Report,
     StackDump,
 )
-from memdeep.model.paths import main_program, root_of
+from memdeep.model.paths import main_program, roots_of
 from memdeep.report import sentences
 from memdeep.report.json.checkpoints import Checkpoints
 from memdeep.report.json.culprits import Culprits
@@ -62,7 +62,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     """
     run = report.run
     main = main_program(report)
-    tables = Tables(root_of(report))
+    tables = Tables(roots_of(report))
     processes = Processes(report)
     snapshots = Snapshots(report)
     culprits = Culprits(report, tables, processes, snapshots)

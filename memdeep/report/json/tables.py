@@ -26,10 +26,10 @@ Placed = tuple[int, str | None, int]
 
 
 class Tables:
-    """Frames and stacks in the order of their first use; ``root`` is where user paths begin."""
+    """Frames and stacks in the order of their first use; ``roots`` are where user paths begin."""
 
-    def __init__(self, root: str | None) -> None:
-        self._root = root
+    def __init__(self, roots: Sequence[str]) -> None:
+        self._roots = roots
         self._frames: dict[Encoded, int] = {}
         self._functions: list[str] = []
         self._stacks: dict[Encoded, int] = {}
@@ -56,7 +56,7 @@ class Tables:
         fields = {
             "function": frame.function,
             "filename": frame.filename or None,
-            "path": path_of(frame, self._root),
+            "path": path_of(frame, self._roots),
             "lineno": frame.lineno or None,
             "origin": ORIGINS.get(frame.origin, frame.origin).value,
         }
