@@ -66,6 +66,7 @@ struct Type {
   unsigned long flags;
   uint64_t basic, item;
   bool is_type, is_array, is_code, is_plain;
+  bool is_map, is_foreign, is_text;  // mmap, ctypes' data, StringIO: they don't tell all their bytes
 };
 
 struct NumpyArray {
@@ -261,9 +262,13 @@ class Heap {
     for (Py_ssize_t at = 0; classes && at < PyTuple_Size(classes); at++) {
       PyObject* base = PyTuple_GetItem(classes, at);
       const char* name = text(asked(questions.name, base));
-      if (!name || strcmp(name, "ndarray") != 0) continue;
+      if (!name) continue;
       const char* module = text(asked(questions.module, base));
-      made.is_array = made.is_array || (module && strcmp(module, "numpy") == 0);
+      if (!module) continue;
+      made.is_array |= !strcmp(name, "ndarray") && !strcmp(module, "numpy");
+      made.is_map |= !strcmp(name, "mmap") && !strcmp(module, "mmap");
+      made.is_foreign |= !strcmp(name, "_CData") && !strcmp(module, "_ctypes");
+      made.is_text |= !strcmp(name, "StringIO") && !strcmp(module, "_io");
     }
     types.push(made);
     return uint32_t(types.count - 1);
@@ -294,8 +299,20 @@ class Heap {
       if (PyErr_Occurred()) PyErr_Clear();
       if (of.flags & Py_TPFLAGS_HAVE_GC && (!of.is_gc || of.is_gc(one))) size += 16;
       if (has_managed(of)) size += 16;
-      sizes.push(size);
+      sizes.push(size + untold(one, of));
     }
+  }
+
+  // Bytes of blocks that an object has and says nothing of.
+  uint64_t untold(PyObject* one, const Type& of) const {
+    auto words = reinterpret_cast<const uint64_t*>(one);
+    if (of.is_type || !words[2]) return 0;
+    uint64_t size = 0;
+    if (of.is_map) size = words[3];
+    if (of.is_text) size = words[5] * 4;  // the rest is a writer's
+    const bool is_inside = words[2] >= uint64_t(one) && words[2] < uint64_t(one) + of.basic;
+    if (of.is_foreign && !is_inside && int32_t(words[3])) size = words[5];
+    return size < kMostItems ? size : 0;
   }
 
   // Words of an object's own block that point neither to an object nor nowhere: what it has in C.

@@ -69,7 +69,7 @@ PyObject* attribute(PyObject* one, const char* word) {
   return found;
 }
 
-// Puts the locals of all functions that run before the other roots.
+// Puts the locals of all functions that run behind the first root, the program's own module.
 void add_locals(const Order& order, Names& names) {
   for (Py_ssize_t at = 0; at < PyList_Size(order.frames); at++) {
     PyObject* frame = PyList_GetItem(order.frames, at);
@@ -88,12 +88,13 @@ void add_locals(const Order& order, Names& names) {
       if (!copy || PyDict_Merge(copy, locals, 1) < 0) PyErr_Clear();
       if (!copy || !PyDict_Size(copy)) continue;
       names.add_locals(copy, frame);
-      PyList_Insert(order.roots, 0, copy);
+      PyList_Insert(order.roots, 1, copy);
     }
   }
 }
 
-// Goes breadth first from `start`; what is met gets `state`.
+// Goes breadth first from `start`; what is met gets `state`. The names of a module are as near as those
+// of a function that runs.
 void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   Mapped<uint32_t> queue;
   queue.push(start);
@@ -102,9 +103,15 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
     const uint32_t v = queue[at];
     for (const uint32_t* e = heap.edges.begin(v); e != heap.edges.end(v); e++) {
       if (found.parents[*e] != kNobody) continue;
-      found.parents[*e] = v;
-      found.states[*e] = state;
-      queue.push(*e);
+      auto meet = [&](uint32_t one, uint32_t by) {
+        found.parents[one] = by;
+        found.states[one] = state;
+        queue.push(one);
+      };
+      meet(*e, v);
+      if (v != 0 || *e < 2 || !PyModule_Check(heap.object(*e))) continue;
+      const uint32_t names = heap.node(PyModule_GetDict(heap.object(*e)));
+      if (names != kNobody && found.parents[names] == kNobody) meet(names, *e);
     }
   }
   queue.drop();
@@ -134,6 +141,13 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   for (uint32_t v = 2; v < heap.nodes(); v++)
     if (found.parents[v] == kNobody && unexplained[v] > 0 && !is_ours(v)) heap.edges.seeds.push(v);
   unexplained.drop();
+  for (size_t at = 0; at < heap.edges.seeds.count; at++) {
+    const uint32_t v = heap.edges.seeds[at];
+    if (found.parents[v] != kNobody || !names.is_context(heap.object(v))) continue;
+    spread(heap, v, kNamed, found);  // a thread's
+    found.parents[v] = 1;
+    found.states[v] = kNamed;
+  }
   spread(heap, 1, kHeldByC, found);
   Dominators tree;
   tree.find(heap.edges);
