@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
-#include "holder_names.hpp"
 #include "holder_rows.hpp"
 
 namespace memdeep {
@@ -68,7 +68,8 @@ struct Found {
 };
 
 // The nodes of all objects by ascending address.
-inline void sort_by_address(const Heap& heap, Mapped<uint32_t>& order) {
+template <class Heap>
+void sort_by_address(const Heap& heap, Mapped<uint32_t>& order) {
   struct Item {
     uint64_t address;
     uint32_t node;
@@ -94,7 +95,8 @@ inline void sort_by_address(const Heap& heap, Mapped<uint32_t>& order) {
   from.drop(), to.drop();
 }
 
-inline void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows,
+template <class Text, class Heap, class Names>
+void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows,
                        const Found& found) {
   Text texts;
   Mapped<uint32_t> name_lengths;

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "holder_file.hpp"
+#include "holder_names.hpp"
 
 namespace {
 
@@ -55,7 +56,7 @@ void settle(const Order& order) {
     if (write(score, "1000", 4) < 0) {}
     close(score);
   }
-#ifdef SYS_close_range
+#if defined(SYS_close_range) && !defined(MEMDEEP_CHECKED)  // which has something to say
   const unsigned descriptor = unsigned(order.descriptor);
   if (descriptor) syscall(SYS_close_range, 0u, descriptor - 1, 0u);
   syscall(SYS_close_range, descriptor + 1, ~0u, 0u);
@@ -150,7 +151,7 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   }
   Rows rows;
   rows.build(heap, tree);
-  write_file(order.descriptor, heap, names, rows, found);
+  write_file<Text>(order.descriptor, heap, names, rows, found);
   _exit(0);
 }
 
@@ -173,6 +174,11 @@ int fork_child(void* argument) {
 // of it may be seen by the program's own waits, nor any SIGCHLD; what lies between was made without
 // a signal at its end. It is forked by libc, whose handlers make its memory one that may be used.
 __attribute__((noinline)) pid_t start_child(const Order& order) {
+#ifdef MEMDEEP_CHECKED  // no sanitizer follows a leap between stacks
+  const pid_t plain = fork();
+  if (plain == 0) be_child(order);
+  return plain;
+#endif
   constexpr size_t kStackBytes = size_t{1} << 18;
   // Not by libc, whose functions are traced: this is no memory of the program's.
   const long place = syscall(SYS_mmap, nullptr, kStackBytes, PROT_READ | PROT_WRITE,

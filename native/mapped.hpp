@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 
 namespace memdeep {
 
@@ -19,10 +20,13 @@ struct Mapped {
   Item* items = nullptr;
   size_t count = 0, room = 0;
 
-  Item& operator[](size_t index) { return items[index]; }
-  const Item& operator[](size_t index) const { return items[index]; }
+  Item& operator[](size_t index) { return check(index), items[index]; }
+  const Item& operator[](size_t index) const { return check(index), items[index]; }
 
   void reserve(size_t wanted) {
+#ifdef MEMDEEP_CHECKED
+    if (wanted > usable) usable = wanted;
+#endif
     if (wanted <= room) return;
     size_t larger = room ? room * 2 : 4096;
     if (larger < wanted) larger = wanted;
@@ -35,6 +39,9 @@ struct Mapped {
   }
 
   void push(Item item) {
+#ifdef MEMDEEP_CHECKED
+    if (usable <= count) usable = count + 1;
+#endif
     if (count == room) reserve(count + 1);
     items[count++] = item;
   }
@@ -49,9 +56,20 @@ struct Mapped {
     if (room) munmap(items, bytes(room));
     items = nullptr;
     count = room = 0;
+#ifdef MEMDEEP_CHECKED
+    usable = 0;
+#endif
   }
 
  private:
+#ifdef MEMDEEP_CHECKED  // no sanitizer knows where these arrays end
+  size_t usable = 0;
+  void check(size_t index) const {
+    if (index >= usable) abort();
+  }
+#else
+  void check(size_t) const {}
+#endif
   static size_t bytes(size_t number) { return (number * sizeof(Item) + 4095) & ~size_t{4095}; }
 };
 
