@@ -9,7 +9,7 @@ DEMO_SIZE ?= --scale 0.6
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types house bench fuzz soak screenshots man test-pythons
+.PHONY: help install demo test check lint format types house bench fuzz sanitize soak screenshots man test-pythons
 .PHONY: test-sid test-cpython test-engines browser clean
 
 help: ## List the targets
@@ -63,6 +63,9 @@ bench: $(STAMP) ## Measure, side by side: plain Python, memray, memdeep
 fuzz: $(STAMP) ## Try nonsense and new examples for FUZZ_SECONDS in C++ and in Python (default: 60)
 	./tests/fuzz.sh $(BIN)/python
 	PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz
+
+sanitize: $(STAMP) ## Walk objects of many kinds under the sanitizers, SANITIZED_LOOKS times (default: 3)
+	./tests/sanitize.sh $(BIN)/python
 
 soak: $(STAMP) ## Kill threads of checkpoints at random times, SOAK_RUNS times (default: 50)
 	$(BIN)/python tests/soak.py

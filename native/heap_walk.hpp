@@ -248,7 +248,7 @@ class Heap {
     made.is_type = PyType_IsSubtype(type, &PyType_Type);
     made.is_code = type == questions.code;
     made.is_plain = type == &PyFloat_Type || type == &PyLong_Type || type == &PyComplex_Type ||
-                    type == &PyBytes_Type || type == &PyBool_Type;
+                    type == &PyBytes_Type || type == &PyBool_Type || is_moment(as_object);
     PyObject* size = asked(questions.basicsize, as_object);
     made.basic = size ? PyLong_AsSize_t(size) : sizeof(PyObject);
     size = asked(questions.itemsize, as_object);
@@ -272,6 +272,14 @@ class Heap {
     }
     types.push(made);
     return uint32_t(types.count - 1);
+  }
+
+  // Without a time zone these are smaller than their type says; they have nothing in C.
+  bool is_moment(PyObject* type) const {
+    const char* module = text(asked(questions.module, type));
+    const char* name = text(asked(questions.name, type));
+    return module && name && !strcmp(module, "datetime") &&
+           (!strcmp(name, "datetime") || !strcmp(name, "time"));
   }
 
   bool has_managed(const Type& type) const {
@@ -321,7 +329,9 @@ class Heap {
       const Type& of = type(v);
       if (of.is_type || of.is_plain) continue;
       auto words = reinterpret_cast<const uint64_t*>(addresses[v]);
-      const size_t count = of.basic / 8 < kMostWords ? of.basic / 8 : kMostWords;
+      // A text of ASCII alone is smaller than what its type says.
+      const uint64_t bytes = of.basic < sizes[v] ? of.basic : sizes[v];
+      const size_t count = bytes / 8 < kMostWords ? bytes / 8 : kMostWords;
       for (size_t at = 2; at < count; at++) note(v, words[at]);
       // The values of an instance stand before it; 3.12 marks their address.
       if (has_managed(of))

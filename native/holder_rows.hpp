@@ -3,7 +3,7 @@
 
 #pragma once
 
-#include "heap_walk.hpp"
+#include "dominators.hpp"
 
 namespace memdeep {
 
@@ -24,6 +24,7 @@ struct Rows {
   Mapped<uint64_t> retained;  // by each object
   uint32_t written = 0;
 
+  template <class Heap>  // what it is made of, in tests
   void build(const Heap& heap, const Dominators& tree) {
     retained.fill(heap.nodes(), 0);
     for (size_t at = 0; at < tree.order.count; at++)
@@ -62,6 +63,7 @@ struct Rows {
   Mapped<uint8_t> depths_;
   MappedTable merged_;
 
+  template <class Heap>
   uint32_t chosen(const Heap& heap, uint32_t v, uint32_t dominator) {
     const uint32_t above = of[dominator], kind = heap.kinds[v];
     // In a chain of like objects each holds nearly all that the one before it does.
