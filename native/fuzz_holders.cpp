@@ -49,7 +49,9 @@ struct MadeUpHeap {
 
 struct MadeUpNames {
   void type_name(MadeUpText& into, uint32_t type) const { into.add("type" + std::to_string(type)); }
-  void path(MadeUpText& into, const Mapped<uint32_t>&, uint32_t node, size_t& last) const {
+  void path(MadeUpText& into, const Mapped<uint32_t>&, uint32_t node, size_t& last,
+            uint32_t other = kNobody) const {
+    if (other != kNobody) into.add("also " + std::to_string(other));
     if (node % 5 == 0) return;
     into.add("p" + std::to_string(node));
     last = into.characters.count;
@@ -114,18 +116,20 @@ void check(std::mt19937_64& random, const char* path) {
   for (size_t at = 1; at < rows.rows.count; at++)
     require(rows.rows[at].parent < at, "a parent stands before its rows");
   require(rows.written <= 1u << 16, "there are not too many rows");
+  Others others;
+  others.find(heap.edges, tree, rows, found.parents, [](uint32_t v) { return v % 7 == 0; });
   const int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   require(file >= 0, "there is a place for the file");
   char head[kParentBytes] = {};
   memcpy(head, kFileBegin, 8);
   require(write(file, head, sizeof head) == sizeof head, "the head is written");
-  write_file<MadeUpText>(file, heap, MadeUpNames{}, rows, found);
+  write_file<MadeUpText>(file, heap, MadeUpNames{}, rows, others, found);
   close(file);
   heap.addresses.drop(), heap.sizes.drop(), heap.pointers.drop(), heap.kinds.drop();
   heap.owners.drop(), heap.types.drop(), heap.edges.starts.drop(), heap.edges.targets.drop();
   heap.edges.seeds.drop(), found.states.drop(), found.parents.drop();
   tree.order.drop(), tree.dominator.drop();
-  rows.rows.drop(), rows.of.drop(), rows.retained.drop();
+  rows.rows.drop(), rows.of.drop(), rows.retained.drop(), others.of.drop();
 }
 
 void check_table(std::mt19937_64& random) {

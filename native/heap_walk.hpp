@@ -314,7 +314,7 @@ class Heap {
   // Bytes of blocks that an object has and says nothing of.
   uint64_t untold(PyObject* one, const Type& of) const {
     auto words = reinterpret_cast<const uint64_t*>(one);
-    if (of.is_type || !words[2]) return 0;
+    if (of.is_type || !(of.is_map || of.is_foreign || of.is_text) || !words[2]) return 0;
     uint64_t size = 0;
     if (of.is_map) size = words[3];
     if (of.is_text) size = words[5] * 4;  // the rest is a writer's

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "holder_rows.hpp"
+#include "holder_others.hpp"
 
 namespace memdeep {
 
@@ -95,7 +95,7 @@ void sort_by_address(const Heap& heap, Mapped<uint32_t>& order) {
 
 template <class Text, class Heap, class Names>
 void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows,
-                       const Found& found) {
+                const Others& others, const Found& found) {
   Text texts;
   Mapped<uint32_t> name_lengths;
   for (size_t at = 1; at < heap.types.count; at++) {
@@ -105,9 +105,10 @@ void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows
   }
   Mapped<Row> written;
   struct Lengths {
-    uint32_t path, label;
+    uint32_t path, label, also;
   };
   Mapped<Lengths> lengths;
+  Mapped<uint32_t> counts;  // of other holders
   for (size_t at = 1; at < rows.rows.count; at++) {
     const Row& row = rows.rows[at];
     if (row.number != written.count) continue;  // it belongs to one that was written
@@ -118,7 +119,17 @@ void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows
     if (last > begin && texts.characters[last] == ' ') last++;
     if (last > begin)
       for (size_t from = last; from < end; from++) texts.characters.push(texts.characters[from]);
-    lengths.push({uint32_t(end - begin), uint32_t(texts.characters.count - end)});
+    const size_t also = texts.characters.count;
+    const uint32_t other = others.of[at].first;
+    size_t unused;
+    if (other != kNobody) names.path(texts, found.parents, row.largest, unused, other);
+    // Two ways may have the same words.
+    if (texts.characters.count - also == end - begin &&
+        !memcmp(texts.characters.items + also, texts.characters.items + begin, end - begin))
+      texts.characters.count = also;
+    lengths.push({uint32_t(end - begin), uint32_t(also - end),
+                  uint32_t(texts.characters.count - also)});
+    counts.push(others.of[at].count);
     written.push(row);
   }
   uint64_t garbage_bytes = 0, c_bytes = 0;
@@ -156,6 +167,8 @@ void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows
     file.half(row.kind - 1);
     file.half(lengths[at].path);
     file.half(lengths[at].label);
+    file.half(counts[at]);
+    file.half(lengths[at].also);
     file.word(row.own_bytes);
     file.word(row.retained_bytes);
     file.word(row.objects);

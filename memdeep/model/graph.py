@@ -24,6 +24,8 @@ class Holder:
     Python's words, from a module, a class, a frame, or the like, to the largest object of the row;
     "" where recursion is folded. ``label`` is its last step: "['BTC']", ".__closure__[0].cell",
     "local 'rows'". ``retained_bytes`` would be free if the row were dropped; it includes children.
+    ``also`` counts other objects that hold the same one, if none holds it alone; ``also_path`` is
+    the way from one of them, "" where it has no other words.
     """
 
     parent: int | None
@@ -33,6 +35,8 @@ class Holder:
     own_bytes: int
     retained_bytes: int
     objects: int
+    also: int = 0
+    also_path: str = ""
 
 
 @frozen

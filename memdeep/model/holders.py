@@ -104,13 +104,15 @@ class TypeBytes:
 class HeldPath:
     """A way to objects: an expression, their bytes, and all that dropping its end would free.
 
-    ``also`` counts other holders of the same objects; None where that is not known.
+    ``also`` counts other holders of the same object, of which ``also_path`` is one; None where that
+    is not known.
     """
 
     path: str
     bytes: int
     retained_bytes: int
     also: int | None = None
+    also_path: str = ""
 
 
 @frozen

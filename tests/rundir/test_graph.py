@@ -29,7 +29,17 @@ def graphs(draw: st.DrawFn) -> Graph:
     for index in range(draw(st.integers(0, 4))):
         parent = draw(st.none() | st.integers(0, index - 1)) if index else None
         figures = [draw(FIGURES) for _ in range(3)]
-        rows.append(Holder(parent, draw(kinds), draw(ANY_TEXT), draw(ANY_TEXT), *figures))
+        rows.append(
+            Holder(
+                parent,
+                draw(kinds),
+                draw(ANY_TEXT),
+                draw(ANY_TEXT),
+                *figures,
+                draw(st.integers(0, 9)),
+                draw(ANY_TEXT),
+            )
+        )
     addresses = sorted(draw(st.sets(FIGURES, max_size=9)))
     held_by = st.sampled_from([NO_ROW, *range(len(rows))])
     pointers = draw(st.lists(FIGURES, max_size=5)) if addresses else []
