@@ -154,12 +154,20 @@ class SnapshotChange:
     paths: tuple[HeldPath, ...]
 
 
+class HeldLine(NamedTuple):
+    """Bytes beneath a holder that a line allocated: its frame, of those of the heap's tree."""
+
+    frame: int
+    bytes: int
+
+
 @frozen
 class SnapshotView:
     """A snapshot summed up: all types, the largest rows of holders, each with its type's name.
 
     ``bytes`` are those that the objects tell themselves, those of ``types`` are the trace's.
-    ``change`` is what is new since the last snapshot; None for the first.
+    ``change`` is what is new since the last snapshot; None for the first. ``lines`` are the largest
+    of each row. ``garbage_types`` and ``c_only_types`` are the types of what no row holds.
     """
 
     checkpoint: int
@@ -171,3 +179,6 @@ class SnapshotView:
     c_only_bytes: int
     gc_enabled: bool
     change: SnapshotChange | None = None
+    lines: tuple[tuple[HeldLine, ...], ...] = ()
+    garbage_types: tuple[TypeBytes, ...] = ()
+    c_only_types: tuple[TypeBytes, ...] = ()
