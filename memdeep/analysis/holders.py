@@ -159,7 +159,7 @@ def view(
 
     With ``charged``, each row has the lines that allocated what it holds.
     """
-    by_type = _types(snapshot)
+    by_state = _types_by_state(snapshot)
     ranked = sorted(range(len(snapshot.rows)), key=lambda at: -snapshot.rows[at].retained_bytes)
     places = sorted(ranked[:MAX_ROWS])
     of_rows = () if charged is None else lines_of_rows(snapshot, charged)
@@ -167,15 +167,15 @@ def view(
         checkpoint=snapshot.checkpoint,
         objects=snapshot.objects,
         bytes=snapshot.object_bytes,
-        types=_largest(by_type),
+        types=_largest(by_state[None]),
         rows=_renumbered(snapshot, places),
         garbage_bytes=snapshot.garbage_bytes,
         c_only_bytes=snapshot.c_only_bytes,
         gc_enabled=snapshot.gc_enabled,
         change=None if before is None else change(before, snapshot),
         lines=tuple(of_rows[place] for place in places) if of_rows else (),
-        garbage_types=_largest(_types(snapshot, GARBAGE))[:MAX_TYPES],
-        c_only_types=_largest(_types(snapshot, HELD_BY_C))[:MAX_TYPES],
+        garbage_types=_largest(by_state[GARBAGE])[:MAX_TYPES],
+        c_only_types=_largest(by_state[HELD_BY_C])[:MAX_TYPES],
     )
 
 
@@ -305,14 +305,26 @@ def _is_single(row: Holder, all_bytes: int) -> bool:
     return row.objects == 1 or row.retained_bytes >= row.objects * OWN_ROW_SHARE * all_bytes
 
 
-def _types(snapshot: HeapSnapshot, state: int | None = None) -> Mapping[str, Sequence[int]]:
-    """Return bytes and objects by type, of all or of those of a state."""
-    found: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+def _types(snapshot: HeapSnapshot) -> Mapping[str, Sequence[int]]:
+    """Return bytes and objects by type."""
+    return _types_by_state(snapshot)[None]
+
+
+def _types_by_state(snapshot: HeapSnapshot) -> Mapping[int | None, Mapping[str, Sequence[int]]]:
+    """Return bytes and objects by state and type; those of None are of all states."""
+    kinds: defaultdict[tuple[int, int | None], list[int]] = defaultdict(lambda: [0, 0])
     for row in snapshot.held:
-        if row.kind is not None and (state is None or row.state == state):
-            sums = found[snapshot.types[row.kind]]
+        if row.kind is not None:
+            sums = kinds[row.kind, row.state]
             sums[0] += row.bytes
             sums[1] += row.objects
+    found: defaultdict[int | None, defaultdict[str, list[int]]]
+    found = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+    for (kind, state), (size, count) in kinds.items():
+        for of in {None, state}:
+            sums = found[of][snapshot.types[kind]]
+            sums[0] += size
+            sums[1] += count
     return found
 
 

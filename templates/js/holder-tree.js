@@ -7,9 +7,11 @@
   const AS_EXPECTED = -1; // a path: that of the row above it, and the own label
   const OWN_ROW_SHARE = 1 / 200; // as in memdeep/analysis/holders.py: what holds so much has its own row
   const FOLDED_SHARE = 1 / 500; // of all bytes: what is less is folded, until it is asked for
+  const FOLDED_CHANGE = OWN_ROW_SHARE; // changes of less may come from rows that are merged only at times
   const POINT_SHARE = 0.5; // of a holder's bytes: an object that has so many of them is the better answer
+  const LEAST_CHILDREN = 10; // however small they are
   const MOST_CHILDREN = 50;
-  const KINDS = { root: 'root', row: 'row', garbage: 'garbage', cOnly: 'cOnly', type: 'type' };
+  const KINDS = { root: 'root', row: 'row', garbage: 'garbage', cOnly: 'cOnly', type: 'type', unlisted: 'unlisted' };
   const NOTHING = { retained: 0, own: 0, objects: 0 };
 
   // The rows of a block, each with its path.
@@ -64,6 +66,7 @@
         kind: KINDS.row, row, type: row.type, isSingle: single, retained: row.retained, own: row.own, objects: row.objects,
       }));
     }
+    addUnlisted(nodes, add, FOLDED_SHARE * bytes);
     for (const [kind, { bytes: held, types }] of [[KINDS.garbage, garbage], [KINDS.cOnly, cOnly]]) {
       if (held === 0) continue;
       const count = types.reduce((sum, [, , n]) => sum + n, 0);
@@ -75,13 +78,25 @@
     return nodes;
   }
 
+  // What a row keeps alive beside itself and the rows beneath it: of all rows only the largest are known.
+  function addUnlisted(nodes, add, least) {
+    const left = new Map([...nodes.values()].map((node) => [node.key, node.retained - node.own]));
+    for (const node of nodes.values()) if (node.above !== null) left.set(node.above, left.get(node.above) - node.retained);
+    for (const [key, bytes] of left) {
+      if (key !== '' && bytes >= least) add(key + '\0…', key, { kind: KINDS.unlisted, retained: bytes, own: 0, objects: 0 });
+    }
+  }
+
   // Each node with what it held before; what is gone hangs where it hung.
   function merged(now, before) {
     const nodes = new Map();
-    for (const [key, node] of now) nodes.set(key, { ...node, was: before?.get(key) ?? NOTHING, isGone: false });
+    for (const [key, node] of now) {
+      const isNew = before !== null && node.isSingle && !before.has(key);
+      nodes.set(key, { ...node, was: before?.get(key) ?? NOTHING, isGone: false, isNew });
+    }
     for (const [key, node] of before ?? []) {
       if (nodes.has(key)) continue;
-      nodes.set(key, { ...node, ...NOTHING, was: node, isGone: true });
+      nodes.set(key, { ...node, ...NOTHING, was: node, isGone: true, isNew: false });
     }
     return nodes;
   }
@@ -110,6 +125,7 @@
     for (const node of nodes.values()) if (node.above !== null) (children.get(node.above) ?? children.get('')).push(node);
     const whole = Math.max(now.bytes, before?.bytes ?? 0, 1);
     const tree = { items: [], parent: [], firstChild: [], childCount: [], width: [], told: [], share: [], isCompared, whole };
+    const least = (isCompared ? FOLDED_CHANGE : FOLDED_SHARE) * whole;
     const place = (node, parent) => {
       tree.items.push(node);
       tree.parent.push(parent);
@@ -118,13 +134,15 @@
     place(nodes.get(''), -1);
     for (let at = ROOT; at < tree.items.length; at += 1) {
       const below = children.get(tree.items[at].key).sort((a, b) => weight(b) - weight(a) || (a.key < b.key ? -1 : 1));
-      const large = below.filter((node) => Math.abs(weight(node)) >= FOLDED_SHARE * whole);
-      const hidden = below.length - large.length;
+      const large = below.filter((node) => Math.abs(weight(node)) >= least);
+      const small = below.filter((node) => Math.abs(weight(node)) < least);
+      const told = Math.max(large.length, Math.min(LEAST_CHILDREN, below.length));
+      const isFolded = matches === null && below.length - told > 1;
       tree.firstChild.push(tree.items.length);
       tree.childCount.push(below.length);
       // What shrank comes last: what is small lies before it, and is folded behind it.
-      const order = hidden > 1 && matches === null ? [...large, ...below.filter((node) => !large.includes(node))] : below;
-      tree.told.push(Math.min(MOST_CHILDREN, hidden > 1 && matches === null ? large.length : below.length));
+      const order = isFolded ? [...large, ...small] : below;
+      tree.told.push(Math.min(MOST_CHILDREN, isFolded ? told : below.length));
       for (const node of order) place(node, at);
     }
     const sum = tree.items.slice(1, 1 + tree.childCount[ROOT]).reduce((total, node) => total + Math.abs(weight(node)), 0);

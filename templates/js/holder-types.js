@@ -5,6 +5,7 @@
   const { format } = memdeep;
   const { element } = memdeep.elements;
   const MOST_ROWS = 25; // until all are asked for
+  const FEW = 6; // columns have room
   const WORTH_A_DRAWING = 3; // snapshots
   const say = (key, values) => memdeep.words.say(key, values);
 
@@ -35,8 +36,13 @@
       .sort((a, b) => column.bytes[b] - column.bytes[a] || column.count[b] - column.count[a] || a - b);
   }
 
+  // What each snapshot has, as a small drawing: all of them are as wide.
+  function course(values, label) {
+    return memdeep.sparkline.draw([...values.keys(), values.length], [...values, values.at(-1)], [], label);
+  }
+
   // `nameOf(snapshot)` names it.
-  function create(root, outline, times, nameOf) {
+  function create(root, outline, nameOf) {
     const head = element('thead');
     const body = element('tbody');
     const table = element('table', 'lines holder-types', head, body);
@@ -70,7 +76,7 @@
       const isNothing = bytes === 0 && count === 0;
       const cell = element('td', 'number' + tone + (isNothing ? ' zero' : '') + (isChosen ? ' is-chosen' : ''), isNothing ? '–' : text);
       if (isNothing) return cell;
-      cell.append(element('span', 'held-count', counted));
+      cell.append(element('span', 'held-count', count === 0 ? '–' : counted));
       const bar = element('span', 'bar');
       bar.style.setProperty('--size', (100 * Math.abs(bytes)) / most + '%');
       cell.append(bar);
@@ -81,12 +87,14 @@
       const cell = element('td', 'column-life');
       const values = outline.types.bytes.map((bytes) => bytes[place]);
       const most = values.reduce((high, bytes) => Math.max(high, bytes), 0);
-      if (most > 0) cell.append(memdeep.sparkline.draw(times, values, [], say('held.life', { most_bytes: most })));
+      if (most > 0) cell.append(course(values, say('held.life', { most_bytes: most })));
       return cell;
     }
 
     function row(name, columns, figures, most, drawn) {
-      const cell = element('th', '', element('bdi', 'line-name', name));
+      // Its module stands beneath it, so that neither hides the other.
+      const [, module, last] = /^(?:([^<]*)\.)?(.*)$/s.exec(name);
+      const cell = element('th', '', element('bdi', 'line-name', last || name), ...(module ? [element('bdi', 'line-more', module)] : []));
       cell.scope = 'row';
       cell.title = name;
       return element('tr', '', cell, ...drawn, ...columns.map((column, k) => figure(column, ...figures[k], most)));
@@ -104,7 +112,8 @@
       const lifeHead = element('th', 'column-life', say('held.course'));
       lifeHead.scope = 'col';
       head.replaceChildren(element('tr', '', name, ...(isDrawn ? [lifeHead] : []), ...columns.map((column) => headCell(column, column.key === sorted))));
-      table.style.setProperty('--columns', columns.length);
+      box.style.setProperty('--columns', columns.length);
+      table.classList.toggle('is-few', columns.length <= FEW);
       const rows = told.map((place) => row(
         outline.types.name[place], columns, columns.map(({ bytes, count }) => [bytes[place], count[place]]), most, isDrawn ? [life(place)] : [],
       ));
@@ -151,5 +160,5 @@
     };
   }
 
-  memdeep.holderTypes = { create, columnsOf, ranked };
+  memdeep.holderTypes = { create, columnsOf, ranked, course };
 })(globalThis.memdeep = globalThis.memdeep || {});

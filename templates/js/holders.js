@@ -26,6 +26,7 @@
     if (node.kind === KINDS.garbage) return [say('held.garbage'), ''];
     if (node.kind === KINDS.cOnly) return [say('held.c_only'), ''];
     if (node.kind === KINDS.type) return [type, ''];
+    if (node.kind === KINDS.unlisted) return [say('held.unlisted'), ''];
     if (!node.isSingle) {
       const example = parent.kind === KINDS.row ? row.label : row.path;
       const count = format.count(node.isGone ? node.was.objects : row.objects);
@@ -103,8 +104,10 @@
       const [name, more] = namesOf(node, items[parent[row.node]]);
       const cell = element('th', '', element('bdi', 'tree-name', name));
       if (more !== '') cell.append(' ', element('bdi', 'tree-place', more));
-      if (node.isGone) cell.append(' ', element('span', 'held-gone', say('held.gone')));
-      if (tree.isCompared && !node.isGone && node.kind === KINDS.row && node.was.retained === 0) cell.append(' ', element('span', 'held-new', say('held.new')));
+      // What hangs beneath it came, or went, with it.
+      const above = items[parent[row.node]];
+      if (node.isGone && node.isSingle && !above.isGone) cell.append(' ', element('span', 'held-gone', say('held.gone')));
+      if (node.isNew && !above.isNew) cell.append(' ', element('span', 'held-new', say('held.new')));
       if (node.kind === KINDS.garbage && !outline.gc[built.at]) cell.append(' ', element('span', 'unfinished', say('held.gc_off')));
       cell.title = node.row?.path ?? name;
       return [cell, ...sizeCells(node, share[row.node])];
@@ -119,7 +122,7 @@
       cells,
       classOf: ({ node }) => {
         const item = tree.items[node];
-        return ['holder-' + item.kind, item.isGone ? 'is-gone' : '', item.isMatch ? 'is-match' : '', tree.isCompared && item.retained < item.was.retained ? 'tone-down' : ''].join(' ');
+        return ['holder-' + item.kind, item.isGone ? 'is-gone' : '', item.isMatch ? 'is-match' : '', tree.isCompared && item.retained < item.was.retained ? 'is-down' : ''].join(' ');
       },
       isSelected: ({ node }) => node === selected,
       choose: ({ node }) => {
@@ -175,14 +178,14 @@
         values.push(rows.find((row) => row.path === node.row.path && row.type === node.type)?.retained ?? 0);
       }
       const label = say('held.life', { most_bytes: Math.max(...values) });
-      const times = outline.checkpoint.map((place) => core.checkpoints.time[place]);
-      figureOf.append(memdeep.sparkline.draw(times, values, [], label), element('figcaption', 'hint', label));
+      figureOf.append(memdeep.holderTypes.course(values, label), element('figcaption', 'hint', label));
       return figureOf;
     }
 
     function meaning(node) {
       if (node.kind === KINDS.garbage) return say(outline.gc[built.at] ? 'held.garbage_meaning' : 'held.garbage_gc_off');
       if (node.kind === KINDS.cOnly) return say('held.c_only_meaning');
+      if (node.kind === KINDS.unlisted) return say('held.unlisted_meaning');
       if (node.kind === KINDS.row && !node.isSingle) return say('held.merged_meaning', { n: node.isGone ? node.was.objects : node.objects, type: node.type });
       if (node.kind === KINDS.row) return node.isGone ? say('held.gone_meaning') : say('held.drop', { retained_bytes: node.retained });
       return node.kind === KINDS.root ? say('held.all_meaning') : '';
@@ -261,7 +264,7 @@
       if (outline === null) {
         await data.need(['holders']);
         outline = data.blocks.holders;
-        types = memdeep.holderTypes.create(part.types, outline, outline.checkpoint.map((place) => core.checkpoints.time[place]), nameOf);
+        types = memdeep.holderTypes.create(part.types, outline, nameOf);
       }
       const state = possible(store.get());
       for (const place of [state.at, state.before]) if (place !== null) await rowsOf(place);
