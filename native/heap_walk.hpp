@@ -65,7 +65,7 @@ struct Type {
   PyObject* sizeof_method;
   unsigned long flags;
   uint64_t basic, item;
-  bool is_type, is_array, is_code, is_plain;
+  bool is_type, is_array, is_code, is_plain, is_map;
 };
 
 struct NumpyArray {
@@ -261,9 +261,10 @@ class Heap {
     for (Py_ssize_t at = 0; classes && at < PyTuple_Size(classes); at++) {
       PyObject* base = PyTuple_GetItem(classes, at);
       const char* name = text(asked(questions.name, base));
-      if (!name || strcmp(name, "ndarray") != 0) continue;
       const char* module = text(asked(questions.module, base));
-      made.is_array = made.is_array || (module && strcmp(module, "numpy") == 0);
+      if (!name || !module) continue;
+      made.is_array = made.is_array || (!strcmp(name, "ndarray") && !strcmp(module, "numpy"));
+      made.is_map = made.is_map || (!strcmp(name, "mmap") && !strcmp(module, "mmap"));
     }
     types.push(made);
     return uint32_t(types.count - 1);

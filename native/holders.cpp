@@ -137,7 +137,6 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   spread(heap, 1, kHeldByC, found);
   Dominators tree;
   tree.find(heap.edges);
-  heap.drop_edges();
   for (uint32_t v = 2; v < heap.nodes(); v++)
     if (is_ours(v) || names.is_locals(heap.object(v))) found.states[v] = kOwn;
   const Py_ssize_t count = PyList_Size(order.roots);
@@ -150,6 +149,10 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   }
   Rows rows;
   rows.build(heap, tree);
+  rows.find_others(heap, tree, found.parents, [&](uint32_t v) {
+    return found.states[v] == kNamed || names.is_locals(heap.object(v));
+  });
+  heap.drop_edges();
   write_file(order.descriptor, heap, names, rows, found);
   _exit(0);
 }
