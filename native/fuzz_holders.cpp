@@ -38,6 +38,7 @@ struct MadeUpText {
 struct MadeUpHeap {
   struct Type {
     uint32_t object;
+    bool is_map;
   };
   Mapped<uint64_t> addresses, sizes, pointers;
   Mapped<uint32_t> kinds, owners;
@@ -68,7 +69,7 @@ void make(MadeUpHeap& heap, std::mt19937_64& random) {
   const uint32_t nodes = 2 + uint32_t(random() % (random() % 9 == 0 ? 30'000 : 60));
   const unsigned kinds = 1 + unsigned(random() % 6), most = 1 + unsigned(random() % 5);
   const unsigned shape = unsigned(random() % 4);
-  for (unsigned kind = 0; kind <= kinds; kind++) heap.types.push({kind});
+  for (unsigned kind = 0; kind <= kinds; kind++) heap.types.push({kind, kind % 5 == 4});
   uint64_t last = 0x10000;
   std::vector<uint64_t> places;
   for (uint32_t v = 2; v < nodes; v++) places.push_back(ascending(last, random));

@@ -167,8 +167,10 @@ void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows
     file.half(row.kind - 1);
     file.half(lengths[at].path);
     file.half(lengths[at].label);
-    file.half(counts[at]);
     file.half(lengths[at].also);
+    file.half(counts[at]);
+    file.half(row.is_single());
+    file.half(0);
     file.word(row.own_bytes);
     file.word(row.retained_bytes);
     file.word(row.objects);

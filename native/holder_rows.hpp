@@ -12,12 +12,15 @@ struct Row {
   uint32_t number;  // in the file, kNobody where it is too small for it
   uint64_t own_bytes, retained_bytes, objects, largest_bytes;
   uint32_t alike;  // rows above it in a chain of its kind
-  bool is_large;
+  bool is_large, is_alone;  // nothing but what it holds is merged in it
+  uint32_t heads;           // objects in it, without the small ones that they hold
+
+  bool is_single() const { return is_alone || heads == 1; }
 };
 
 struct Rows {
   static constexpr uint64_t kShare = 200;  // 0.5 %
-  static constexpr uint32_t kMost = 20'000, kDeepest = 200, kChain = 4;
+  static constexpr uint32_t kMost = 20'000, kDeepest = 200, kChain = 4, kMostMaps = 1'000;
 
   Mapped<Row> rows;           // row 0 is above all
   Mapped<uint32_t> of;        // of each object; kNobody of those that nobody holds
@@ -34,7 +37,7 @@ struct Rows {
     least_ = retained[0] / kShare;
     of.fill(heap.nodes(), kNobody);
     of[0] = 0;
-    rows.push(Row{kNobody, 0, 0, kNobody, 0, 0, 0, ~uint64_t{0}, 0, false});
+    rows.push(Row{kNobody, 0, 0, kNobody, 0, 0, 0, ~uint64_t{0}, 0, false, false, 0});
     depths_.push(0);
     for (size_t at = 1; at < tree.order.count; at++) {
       const uint32_t v = tree.order[at];
@@ -46,12 +49,13 @@ struct Rows {
       Row& row = rows[of[v] = chosen(heap, v, dominator)];
       row.own_bytes += heap.sizes[v];
       row.objects++;
+      row.heads++;
       if (retained[v] > row.largest_bytes || row.objects == 1) {
         row.largest = v;
         row.largest_bytes = retained[v];
       }
     }
-    finish();
+    finish(heap);
   }
 
   // The row of the file that an object belongs to.
@@ -59,7 +63,7 @@ struct Rows {
 
  private:
   uint64_t least_ = 0;
-  uint32_t large_ = 0;
+  uint32_t large_ = 0, maps_ = 0;
   Mapped<uint8_t> depths_;
   MappedTable merged_;
 
@@ -77,7 +81,9 @@ struct Rows {
       alike = row.alike + 1;
       break;
     }
-    const bool is_large = retained[v] >= least_ && large_ < kMost;
+    // What is mapped counts for no size, and may be the most there is.
+    const bool is_map = heap.types[heap.kinds[v]].is_map && maps_ < kMostMaps;
+    const bool is_large = is_map || (retained[v] >= least_ && large_ < kMost);
     // An object within a chain lies beside its like.
     const bool is_folded = above != 0 && rows[above].largest != dominator;
     uint32_t& known = merged_.at(uint64_t{above} << 32 | kind);
@@ -85,20 +91,23 @@ struct Rows {
     if (depths_[above] >= kDeepest) return above;
     const uint32_t made = uint32_t(rows.count);
     if (!is_large || is_folded) known = made;
-    large_ += is_large;
-    rows.push(Row{above, kind, v, kNobody, 0, 0, 0, 0, alike, is_large});
+    large_ += is_large, maps_ += is_map;
+    rows.push(Row{above, kind, v, kNobody, 0, 0, 0, 0, alike, is_large,
+                  is_large && !is_folded, 0});
     depths_.push(uint8_t(depths_[above] + 1));
     return made;
   }
 
   // Parents stand before children: what is too small goes into the row above it.
-  void finish() {
+  template <class Heap>
+  void finish(const Heap& heap) {
     for (size_t at = 1; at < rows.count; at++) rows[at].retained_bytes = rows[at].own_bytes;
     for (size_t at = rows.count; at-- > 1;)
       rows[rows[at].parent].retained_bytes += rows[at].retained_bytes;
     for (size_t at = 1; at < rows.count; at++) {
       Row& row = rows[at];
-      if (row.retained_bytes >= least_ && row.retained_bytes) row.number = written++;
+      const bool is_told = row.retained_bytes >= least_ || heap.types[row.kind].is_map;
+      if (is_told && row.retained_bytes) row.number = written++;
     }
     for (size_t at = rows.count; at-- > 1;) {
       Row& row = rows[at];

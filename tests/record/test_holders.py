@@ -94,7 +94,7 @@ PLANTED = {
         "__main__.kept.__self__.held"
     ),
     "@functools.lru_cache(None)\ndef cached(n): return rows()\ncached(1)": (
-        "lru_cache of __main__.cached[1]"
+        "unbounded lru_cache of __main__.cached[1]"
     ),
     "class Lazy:\n    @functools.cached_property\n    def held(self): return rows()\n"
     "kept = Lazy(); kept.held": "__main__.kept.held",

@@ -36,8 +36,9 @@ def graphs(draw: st.DrawFn) -> Graph:
                 draw(ANY_TEXT),
                 draw(ANY_TEXT),
                 *figures,
-                draw(st.integers(0, 9)),
+                draw(st.booleans()),
                 draw(ANY_TEXT),
+                draw(st.integers(0, 9)),
             )
         )
     addresses = sorted(draw(st.sets(FIGURES, max_size=9)))

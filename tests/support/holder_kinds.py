@@ -126,7 +126,7 @@ KINDS = (
     ),
     Kind(
         "cache",
-        "lru_cache of __main__.endless[1]",
+        "unbounded lru_cache of __main__.endless[1]",
         "@functools.lru_cache(None)\ndef endless(n): return LOAD\nendless(1)",
     ),
     Kind(
