@@ -38,6 +38,7 @@ struct MadeUpText {
 struct MadeUpHeap {
   struct Type {
     uint32_t object;
+    bool is_map;
   };
   Mapped<uint64_t> addresses, sizes, pointers;
   Mapped<uint32_t> kinds, owners;
@@ -45,11 +46,14 @@ struct MadeUpHeap {
   Edges edges;
 
   uint32_t nodes() const { return uint32_t(addresses.count); }
+  const Type& type(uint32_t node) const { return types[kinds[node]]; }
 };
 
 struct MadeUpNames {
   void type_name(MadeUpText& into, uint32_t type) const { into.add("type" + std::to_string(type)); }
-  void path(MadeUpText& into, const Mapped<uint32_t>&, uint32_t node, size_t& last) const {
+  void path(MadeUpText& into, const Mapped<uint32_t>&, uint32_t node, size_t& last,
+            uint32_t other = kNobody) const {
+    if (other != kNobody) into.add("by " + std::to_string(other));
     if (node % 5 == 0) return;
     into.add("p" + std::to_string(node));
     last = into.characters.count;
@@ -66,7 +70,7 @@ void make(MadeUpHeap& heap, std::mt19937_64& random) {
   const uint32_t nodes = 2 + uint32_t(random() % (random() % 9 == 0 ? 30'000 : 60));
   const unsigned kinds = 1 + unsigned(random() % 6), most = 1 + unsigned(random() % 5);
   const unsigned shape = unsigned(random() % 4);
-  for (unsigned kind = 0; kind <= kinds; kind++) heap.types.push({kind});
+  for (unsigned kind = 0; kind <= kinds; kind++) heap.types.push({kind, kind == 3});
   uint64_t last = 0x10000;
   std::vector<uint64_t> places;
   for (uint32_t v = 2; v < nodes; v++) places.push_back(ascending(last, random));
@@ -114,6 +118,7 @@ void check(std::mt19937_64& random, const char* path) {
   for (size_t at = 1; at < rows.rows.count; at++)
     require(rows.rows[at].parent < at, "a parent stands before its rows");
   require(rows.written <= 1u << 16, "there are not too many rows");
+  rows.find_others(heap, tree, tree.dominator, [](uint32_t v) { return v % 7 != 0; });
   const int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   require(file >= 0, "there is a place for the file");
   char head[kParentBytes] = {};
@@ -125,7 +130,7 @@ void check(std::mt19937_64& random, const char* path) {
   heap.owners.drop(), heap.types.drop(), heap.edges.starts.drop(), heap.edges.targets.drop();
   heap.edges.seeds.drop(), found.states.drop(), found.parents.drop();
   tree.order.drop(), tree.dominator.drop();
-  rows.rows.drop(), rows.of.drop(), rows.retained.drop();
+  rows.rows.drop(), rows.of.drop(), rows.retained.drop(), rows.others.drop();
 }
 
 void check_table(std::mt19937_64& random) {

@@ -105,7 +105,8 @@ void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows
   }
   Mapped<Row> written;
   struct Lengths {
-    uint32_t path, label;
+    uint32_t path, label, also;
+    Other other;
   };
   Mapped<Lengths> lengths;
   for (size_t at = 1; at < rows.rows.count; at++) {
@@ -118,7 +119,11 @@ void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows
     if (last > begin && texts.characters[last] == ' ') last++;
     if (last > begin)
       for (size_t from = last; from < end; from++) texts.characters.push(texts.characters[from]);
-    lengths.push({uint32_t(end - begin), uint32_t(texts.characters.count - end)});
+    const size_t also = texts.characters.count;
+    const Other& other = rows.others[at];
+    if (other.count) names.path(texts, found.parents, row.largest, last, other.node);
+    lengths.push({uint32_t(end - begin), uint32_t(also - end),
+                  uint32_t(texts.characters.count - also), other});
     written.push(row);
   }
   uint64_t garbage_bytes = 0, c_bytes = 0;
@@ -156,6 +161,10 @@ void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows
     file.half(row.kind - 1);
     file.half(lengths[at].path);
     file.half(lengths[at].label);
+    file.half(lengths[at].also);
+    file.half(lengths[at].other.count);
+    file.half(row.is_single());
+    file.half(0);
     file.word(row.own_bytes);
     file.word(row.retained_bytes);
     file.word(row.objects);

@@ -91,13 +91,16 @@ class Names {
     else into.add("?");
   }
 
-  // The way to `node` from the nearest object above it that has a name of its own. `last` is where
-  // the last step begins.
-  void path(Text& path, const Mapped<uint32_t>& parents, uint32_t node, size_t& last) const {
+  // The way to `node` from the nearest object above it that has a name of its own, through `other` if
+  // there is one. `last` is where the last step begins.
+  void path(Text& path, const Mapped<uint32_t>& parents, uint32_t node, size_t& last,
+            uint32_t other = kNobody) const {
     Mapped<uint32_t> chain;
-    for (uint32_t v = node; v > 1 && v != kNobody; v = parents[v]) {
+    chain.push(node);
+    for (uint32_t v = other == kNobody ? parents[node] : other; v > 1 && v != kNobody;
+         v = parents[v]) {
       chain.push(v);
-      if (v != node && has_name(heap_.object(v))) break;
+      if (has_name(heap_.object(v))) break;
     }
     size_t at = chain.count - 1;
     noun(path, heap_.object(chain[at]));
@@ -163,6 +166,19 @@ class Names {
     else into.add("?");
   }
 
+  // The size is known to a function beside the cache, in the first of the names that it closes over.
+  static bool is_unbounded(PyObject* cache) {
+    PyObject* told = attribute(cache, "cache_parameters");
+    PyObject* cells = told ? attribute(told, "__closure__") : nullptr;
+    PyObject* code = told ? attribute(told, "__code__") : nullptr;
+    PyObject* words = code ? attribute(code, "co_freevars") : nullptr;
+    if (!cells || !words || !PyTuple_Check(cells) || !PyTuple_Check(words)) return false;
+    if (!PyTuple_Size(cells) || PyTuple_Size(cells) != PyTuple_Size(words)) return false;
+    const char* word = text(PyTuple_GetItem(words, 0));
+    return word && !strcmp(word, "maxsize") &&
+           attribute(PyTuple_GetItem(cells, 0), "cell_contents") == Py_None;
+  }
+
   void place(Text& into, PyObject* frame) const {
     PyObject* code = reinterpret_cast<PyObject*>(PyFrame_GetCode((PyFrameObject*)frame));
     PyObject* name = attribute(code, "co_name");
@@ -190,7 +206,7 @@ class Names {
     } else if (Py_TYPE(one) == known_.function) {
       qualified(into, one);
     } else if (Py_TYPE(one) == known_.lru_cache) {
-      into.add("lru_cache of ");
+      into.add(is_unbounded(one) ? "unbounded lru_cache of " : "lru_cache of ");
       qualified(into, one);
     } else if (is_context(one)) {
       into.add("context");

@@ -86,6 +86,14 @@ PyObject* attribute(PyObject* one, const char* word) {
   return found;
 }
 
+// Whether locals of the frame have places of their own; those of a class lie in a dictionary.
+bool is_function(PyObject* frame) {
+  constexpr long kOptimized = 1;
+  PyObject* code = attribute(frame, "f_code");
+  PyObject* flags = code ? attribute(code, "co_flags") : nullptr;
+  return flags && PyLong_Check(flags) && PyLong_AsLong(flags) & kOptimized;
+}
+
 // Puts the locals of all functions that run behind the first root, the program's own module.
 void add_locals(const Order& order, Names& names) {
   for (Py_ssize_t at = 0; at < PyList_Size(order.frames); at++) {
@@ -103,6 +111,8 @@ void add_locals(const Order& order, Names& names) {
       if (!PyDict_CheckExact(locals) && (!type || strcmp(type, "FrameLocalsProxy") != 0)) continue;
       PyObject* copy = PyDict_New();
       if (!copy || PyDict_Merge(copy, locals, 1) < 0) PyErr_Clear();
+      // What a frame was asked for it keeps, and it would hold all of it a second time.
+      if (PyDict_CheckExact(locals) && is_function(frame)) PyDict_Clear(locals);
       if (!copy || !PyDict_Size(copy)) continue;
       names.add_locals(copy, frame);
       PyList_Insert(order.roots, 1, copy);
@@ -168,7 +178,6 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   spread(heap, 1, kHeldByC, found);
   Dominators tree;
   tree.find(heap.edges);
-  heap.drop_edges();
   for (uint32_t v = 2; v < heap.nodes(); v++)
     if (is_ours(v) || names.is_locals(heap.object(v))) found.states[v] = kOwn;
   const Py_ssize_t count = PyList_Size(order.roots);
@@ -181,6 +190,10 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   }
   Rows rows;
   rows.build(heap, tree);
+  rows.find_others(heap, tree, found.parents, [&](uint32_t v) {
+    return found.states[v] == kNamed || names.is_locals(heap.object(v));
+  });
+  heap.drop_edges();
   write_file<Text>(order.descriptor, heap, names, rows, found);
   _exit(0);
 }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from memdeep.model import Finding, Report
-from memdeep.model.holders import Holders
+from memdeep.model.holders import HeldPath, Holders
 from memdeep.report import sentences
 from memdeep.text.language import Language
 
 MAX_TYPES = 3
 MIN_SHARE = 0.05  # of the bytes: what is less is left out
 NEARLY_ALL = 0.8  # of the bytes: a holder of so many holds them
+MAX_HOLDERS = 2  # of parts
+PART_SHARE = 0.15  # of the bytes: who holds less is not told
 BUILTINS = "builtins."
 
 
@@ -20,7 +22,7 @@ def held(report: Report, item: Finding, language: Language) -> str:
         return ""
     said = [
         _types(holders, language),
-        _holder(holders, language),
+        *_holders(holders, language),
         *_by_nobody(report, holders, language),
     ]
     text = language.say("holders.and").join(filter(None, said))
@@ -49,14 +51,38 @@ def _types(holders: Holders, language: Language) -> str:
     )
 
 
-def _holder(holders: Holders, language: Language) -> str:
-    """Return the one that holds most; empty if nobody with a name holds much."""
-    path = next(iter(holders.paths), None)
-    if path is None:
-        return ""
-    key = "holders.by" if path.bytes >= NEARLY_ALL * holders.known_bytes else "holders.part_by"
+def _holders(holders: Holders, language: Language) -> list[str]:
+    """Return the one that holds nearly all, or the largest of several; none if none holds much."""
+    paths = holders.paths
+    if paths and paths[0].bytes >= NEARLY_ALL * holders.known_bytes:
+        return [_holder(paths[0], language)]
+    return [
+        language.say("holders.part", held_bytes=one.bytes, what=_holder(one, language))
+        for one in paths[:MAX_HOLDERS]
+        if one.bytes >= PART_SHARE * holders.known_bytes
+    ]
+
+
+def _holder(path: HeldPath, language: Language) -> str:
+    """Return a holder, and what letting go of it frees."""
+    key = "holders.by"
+    if path.ways and path.is_namespace:
+        key = "holders.by_each"
+    elif path.ways:
+        key = "holders.by_several_more" if (path.also or 0) > 1 else "holders.by_several"
+    elif path.is_namespace:
+        key = "holders.within"
+    elif path.count > 1:
+        key = "holders.by_alike"
+    first, second = path.ways or (path.path, "")
     return language.say(
-        key, path=path.path, held_bytes=path.bytes, retained_bytes=path.retained_bytes
+        key,
+        path=path.path,
+        first=first,
+        second=second,
+        more=(path.also or 1) - 1,
+        count=path.count,
+        retained_bytes=path.retained_bytes,
     )
 
 

@@ -5,9 +5,10 @@ program itself, all else by its child), the sequence number, the flags, the numb
 pointers, of types, of rows, the bytes of the texts, of the garbage, of what C alone holds, the ns
 that the child took. Columns, each filled up to a multiple of 8 bytes: addresses, sizes and
 pointers (64 bits), kinds, holders and owners (32 bits), states (8 bits). The length of each type's
-name (32 bits). The rows: parent, kind, length of the path, length of the label (32 bits); bytes of
-its own, bytes retained, objects (64 bits). The texts in UTF-8: types, then path and label of each
-row. A last word. `native/holders.cpp` writes it.
+name (32 bits). The rows: parent, kind, lengths of the path, the label and the other path, number of
+other holders, 1 if it is of a single object, 0 (32 bits); bytes of its own, bytes retained, objects
+(64 bits). The texts in UTF-8: types, then path, label and other path of each row. A last word.
+`native/holders.cpp` writes it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import time
 from array import array
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,7 +37,7 @@ MAX_WAIT_S = 150  # longer than a child lives
 WAIT_STEP_S = 0.02
 
 _HEAD = struct.Struct("<8s11Q")
-_ROW = struct.Struct("<4I3Q")
+_ROW = struct.Struct("<8I3Q")
 _GC_ENABLED = 1
 
 
@@ -43,10 +45,10 @@ def encode(graph: Graph) -> bytes:
     """Return the content of the file, as the compiled walker would write it."""
     names = [name.encode("utf-8", "surrogatepass") for name in graph.types]
     words = [
-        (row.path.encode("utf-8", "surrogatepass"), row.label.encode("utf-8", "surrogatepass"))
+        [one.encode("utf-8", "surrogatepass") for one in (row.path, row.label, row.also)]
         for row in graph.rows
     ]
-    texts = b"".join(names) + b"".join(path + label for path, label in words)
+    texts = b"".join(names) + b"".join(chain.from_iterable(words))
     head = _HEAD.pack(
         *(MAGIC, graph.pause_ns, graph.sequence, graph.gc_enabled * _GC_ENABLED),
         *(len(graph.addresses), len(graph.pointers), len(names), len(words), len(texts)),
@@ -54,10 +56,11 @@ def encode(graph: Graph) -> bytes:
     )
     rows = [
         _ROW.pack(
-            *(NO_ROW if row.parent is None else row.parent, row.kind, len(path), len(label)),
+            *(NO_ROW if row.parent is None else row.parent, row.kind, *map(len, of_row)),
+            *(row.others, row.is_single, 0),
             *(row.own_bytes, row.retained_bytes, row.objects),
         )
-        for row, (path, label) in zip(graph.rows, words, strict=True)
+        for row, of_row in zip(graph.rows, words, strict=True)
     ]
     columns = [
         *(_packed("Q", one) for one in (graph.addresses, graph.sizes, graph.pointers)),
@@ -196,7 +199,8 @@ class _Texts:
 
 
 def _row(texts: _Texts, index: int, row: tuple[int, ...]) -> Holder:
-    parent, kind, path_length, label_length, own_bytes, retained_bytes, objects = row
+    parent, kind, path_length, label_length, also_length, others, is_single, _ = row[:8]
+    own_bytes, retained_bytes, objects = row[8:]
     if parent != NO_ROW and parent >= index:
         raise ValueError("a row stands before its parent")
     return Holder(
@@ -207,6 +211,9 @@ def _row(texts: _Texts, index: int, row: tuple[int, ...]) -> Holder:
         own_bytes,
         retained_bytes,
         objects,
+        bool(is_single),
+        texts.take(also_length),
+        others,
     )
 
 

@@ -33,6 +33,10 @@ class Snapshots:
                 "held_by_c_bytes": known.c_only_bytes,
                 "shared_bytes": known.shared_bytes,
                 "unknown_bytes": known.unknown_bytes,
+                "causes": [
+                    {"cause": one.cause.value, "path": one.path, "bytes": one.bytes}
+                    for one in known.causes
+                ],
             }
         )
 
@@ -59,6 +63,9 @@ def _snapshot(one: SnapshotView, checkpoints: Checkpoints) -> Json:
                 "own_bytes": row.own_bytes,
                 "retained_bytes": row.retained_bytes,
                 "objects": row.objects,
+                "is_single": row.is_single,
+                "other_path": row.also or None,
+                "others": row.others,
             }
             for name, row in one.rows
         ],
@@ -85,6 +92,8 @@ def _paths(paths: Iterable[HeldPath]) -> Sequence[Json]:
             "bytes": one.bytes,
             "retained_bytes": one.retained_bytes,
             "also": one.also,
+            "ways": list(one.ways),
+            "count": one.count,
         }
         for one in paths
     ]
