@@ -147,6 +147,12 @@ class Heap {
       if (left[edges.targets[e]] != kImmortal) left[edges.targets[e]]--;
   }
 
+  void drop() {
+    drop_edges();
+    addresses.drop(), sizes.drop(), pointers.drop(), kinds.drop(), owners.drop(), types.drop();
+    slots_.drop(), type_ids_.drop();
+  }
+
   void drop_edges() { edges.starts.drop(), edges.targets.drop(), edges.seeds.drop(); }
 
   // Asks for `word` in the classes of `type`, in their order; `wanted` is the type of the answer.
