@@ -46,13 +46,14 @@ struct MadeUpHeap {
   Edges edges;
 
   uint32_t nodes() const { return uint32_t(addresses.count); }
+  const Type& type(uint32_t node) const { return types[kinds[node]]; }
 };
 
 struct MadeUpNames {
   void type_name(MadeUpText& into, uint32_t type) const { into.add("type" + std::to_string(type)); }
   void path(MadeUpText& into, const Mapped<uint32_t>&, uint32_t node, size_t& last,
             uint32_t other = kNobody) const {
-    if (other != kNobody) into.add("also " + std::to_string(other));
+    if (other != kNobody) into.add("by " + std::to_string(other));
     if (node % 5 == 0) return;
     into.add("p" + std::to_string(node));
     last = into.characters.count;
@@ -69,7 +70,7 @@ void make(MadeUpHeap& heap, std::mt19937_64& random) {
   const uint32_t nodes = 2 + uint32_t(random() % (random() % 9 == 0 ? 30'000 : 60));
   const unsigned kinds = 1 + unsigned(random() % 6), most = 1 + unsigned(random() % 5);
   const unsigned shape = unsigned(random() % 4);
-  for (unsigned kind = 0; kind <= kinds; kind++) heap.types.push({kind, kind % 5 == 4});
+  for (unsigned kind = 0; kind <= kinds; kind++) heap.types.push({kind, kind == 3});
   uint64_t last = 0x10000;
   std::vector<uint64_t> places;
   for (uint32_t v = 2; v < nodes; v++) places.push_back(ascending(last, random));
@@ -117,20 +118,19 @@ void check(std::mt19937_64& random, const char* path) {
   for (size_t at = 1; at < rows.rows.count; at++)
     require(rows.rows[at].parent < at, "a parent stands before its rows");
   require(rows.written <= 1u << 16, "there are not too many rows");
-  Others others;
-  others.find(heap.edges, tree, rows, found.parents, [](uint32_t v) { return v % 7 == 0; });
+  rows.find_others(heap, tree, tree.dominator, [](uint32_t v) { return v % 7 != 0; });
   const int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   require(file >= 0, "there is a place for the file");
   char head[kParentBytes] = {};
   memcpy(head, kFileBegin, 8);
   require(write(file, head, sizeof head) == sizeof head, "the head is written");
-  write_file<MadeUpText>(file, heap, MadeUpNames{}, rows, others, found);
+  write_file<MadeUpText>(file, heap, MadeUpNames{}, rows, found);
   close(file);
   heap.addresses.drop(), heap.sizes.drop(), heap.pointers.drop(), heap.kinds.drop();
   heap.owners.drop(), heap.types.drop(), heap.edges.starts.drop(), heap.edges.targets.drop();
   heap.edges.seeds.drop(), found.states.drop(), found.parents.drop();
   tree.order.drop(), tree.dominator.drop();
-  rows.rows.drop(), rows.of.drop(), rows.retained.drop(), others.of.drop();
+  rows.rows.drop(), rows.of.drop(), rows.retained.drop(), rows.others.drop();
 }
 
 void check_table(std::mt19937_64& random) {

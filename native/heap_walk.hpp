@@ -66,7 +66,7 @@ struct Type {
   unsigned long flags;
   uint64_t basic, item;
   bool is_type, is_array, is_code, is_plain;
-  bool is_map, is_foreign, is_text;  // mmap, ctypes' data, StringIO: they don't tell all their bytes
+  bool is_map, is_foreign, is_text;  // mmap, ctypes' data, StringIO
 };
 
 struct NumpyArray {
@@ -145,6 +145,12 @@ class Heap {
     }
     for (size_t e = 0; e < edges.targets.count; e++)
       if (left[edges.targets[e]] != kImmortal) left[edges.targets[e]]--;
+  }
+
+  void drop() {
+    drop_edges();
+    addresses.drop(), sizes.drop(), pointers.drop(), kinds.drop(), owners.drop(), types.drop();
+    slots_.drop(), type_ids_.drop();
   }
 
   void drop_edges() { edges.starts.drop(), edges.targets.drop(), edges.seeds.drop(); }
@@ -311,12 +317,11 @@ class Heap {
     }
   }
 
-  // Bytes of blocks that an object has and says nothing of.
+  // Bytes of blocks that an object has and says nothing of; mapped ones may be a file's.
   uint64_t untold(PyObject* one, const Type& of) const {
     auto words = reinterpret_cast<const uint64_t*>(one);
-    if (of.is_type || !(of.is_map || of.is_foreign || of.is_text) || !words[2]) return 0;
+    if (!(of.is_foreign || of.is_text) || of.is_type || !words[2]) return 0;
     uint64_t size = 0;
-    if (of.is_map) size = words[3];
     if (of.is_text) size = words[5] * 4;  // the rest is a writer's
     const bool is_inside = words[2] >= uint64_t(one) && words[2] < uint64_t(one) + of.basic;
     if (of.is_foreign && !is_inside && int32_t(words[3])) size = words[5];

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "holder_others.hpp"
+#include "holder_rows.hpp"
 
 namespace memdeep {
 
@@ -95,7 +95,7 @@ void sort_by_address(const Heap& heap, Mapped<uint32_t>& order) {
 
 template <class Text, class Heap, class Names>
 void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows,
-                const Others& others, const Found& found) {
+                       const Found& found) {
   Text texts;
   Mapped<uint32_t> name_lengths;
   for (size_t at = 1; at < heap.types.count; at++) {
@@ -106,9 +106,9 @@ void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows
   Mapped<Row> written;
   struct Lengths {
     uint32_t path, label, also;
+    Other other;
   };
   Mapped<Lengths> lengths;
-  Mapped<uint32_t> counts;  // of other holders
   for (size_t at = 1; at < rows.rows.count; at++) {
     const Row& row = rows.rows[at];
     if (row.number != written.count) continue;  // it belongs to one that was written
@@ -120,16 +120,10 @@ void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows
     if (last > begin)
       for (size_t from = last; from < end; from++) texts.characters.push(texts.characters[from]);
     const size_t also = texts.characters.count;
-    const uint32_t other = others.of[at].first;
-    size_t unused;
-    if (other != kNobody) names.path(texts, found.parents, row.largest, unused, other);
-    // Two ways may have the same words.
-    if (texts.characters.count - also == end - begin &&
-        !memcmp(texts.characters.items + also, texts.characters.items + begin, end - begin))
-      texts.characters.count = also;
+    const Other& other = rows.others[at];
+    if (other.count) names.path(texts, found.parents, row.largest, last, other.node);
     lengths.push({uint32_t(end - begin), uint32_t(also - end),
-                  uint32_t(texts.characters.count - also)});
-    counts.push(others.of[at].count);
+                  uint32_t(texts.characters.count - also), other});
     written.push(row);
   }
   uint64_t garbage_bytes = 0, c_bytes = 0;
@@ -168,7 +162,7 @@ void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows
     file.half(lengths[at].path);
     file.half(lengths[at].label);
     file.half(lengths[at].also);
-    file.half(counts[at]);
+    file.half(lengths[at].other.count);
     file.half(row.is_single());
     file.half(0);
     file.word(row.own_bytes);

@@ -78,13 +78,6 @@ class Names {
 
   bool is_context(PyObject* one) const { return is_of(Py_TYPE(one), "_contextvars", "Context"); }
 
-  bool is_running(PyObject* frame) const {
-    if (Py_TYPE(frame) != known_.frame) return false;
-    for (size_t at = 0; at < frames_.count; at++)
-      if (frames_[at] == frame) return true;
-    return false;
-  }
-
   void type_name(Text& into, PyTypeObject* type) const {
     PyObject* one = reinterpret_cast<PyObject*>(type);
     PyObject* module = asked(heap_.questions.module, one);
@@ -103,10 +96,11 @@ class Names {
   void path(Text& path, const Mapped<uint32_t>& parents, uint32_t node, size_t& last,
             uint32_t other = kNobody) const {
     Mapped<uint32_t> chain;
-    for (uint32_t v = node; v > 1 && v != kNobody;
-         v = v == node && other != kNobody ? other : parents[v]) {
+    chain.push(node);
+    for (uint32_t v = other == kNobody ? parents[node] : other; v > 1 && v != kNobody;
+         v = parents[v]) {
       chain.push(v);
-      if (v != node && has_name(heap_.object(v))) break;
+      if (has_name(heap_.object(v))) break;
     }
     size_t at = chain.count - 1;
     noun(path, heap_.object(chain[at]));

@@ -18,6 +18,11 @@ struct Row {
   bool is_single() const { return is_alone || heads == 1; }
 };
 
+// Of an object that no one else alone holds: another that does, and how many do.
+struct Other {
+  uint32_t node = kNobody, count = 0;
+};
+
 struct Rows {
   static constexpr uint64_t kShare = 200;  // 0.5 %
   static constexpr uint32_t kMost = 20'000, kDeepest = 200, kChain = 4, kMostMaps = 1'000;
@@ -25,6 +30,7 @@ struct Rows {
   Mapped<Row> rows;           // row 0 is above all
   Mapped<uint32_t> of;        // of each object; kNobody of those that nobody holds
   Mapped<uint64_t> retained;  // by each object
+  Mapped<Other> others;       // by row
   uint32_t written = 0;
 
   template <class Heap>  // what it is made of, in tests
@@ -58,14 +64,54 @@ struct Rows {
     finish(heap);
   }
 
+  // Finds, for the largest object of each row that is written, who holds it besides the one on the
+  // shortest way to it, `parents`: on the next shortest way from what `is_told`.
+  template <class Heap, class IsTold>
+  void find_others(const Heap& heap, const Dominators& tree, const Mapped<uint32_t>& parents,
+                   IsTold is_told) {
+    Mapped<uint8_t> is_asked;
+    is_asked.fill(heap.nodes(), 0);
+    others.fill(rows.count, Other{});
+    for (size_t at = 1, told = 0; at < rows.count; at++) {
+      if (rows[at].number != told) continue;
+      told++;
+      const uint32_t v = rows[at].largest;
+      is_asked[v] = tree.dominator[v] != parents[v];
+    }
+    for (uint32_t v = 2; v < heap.nodes(); v++) {
+      if (tree.dominator[v] == kNobody || parents[v] == kNobody) continue;
+      for (const uint32_t* e = heap.edges.begin(v); e != heap.edges.end(v); e++) {
+        if (!is_asked[*e] || parents[*e] == v || v == *e || !is_told(v)) continue;
+        Other& other = others[of[*e]];
+        if (other.count >= kMostOthers || is_within(tree.dominator, v, *e)) continue;
+        if (!other.count++ || depth(parents, v) < depth(parents, other.node)) other.node = v;
+      }
+    }
+    is_asked.drop();
+  }
+
   // The row of the file that an object belongs to.
   uint32_t number(uint32_t v) const { return of[v] == kNobody ? kNobody : rows[of[v]].number; }
 
  private:
+  static constexpr uint32_t kMostOthers = 1'000, kMostSteps = 1'000;
   uint64_t least_ = 0;
   uint32_t large_ = 0, maps_ = 0;
   Mapped<uint8_t> depths_;
   MappedTable merged_;
+
+  static uint32_t depth(const Mapped<uint32_t>& above, uint32_t v) {
+    uint32_t steps = 0;
+    while (v > 1 && steps < kMostSteps) v = above[v], steps++;
+    return steps;
+  }
+
+  // Whether `v` itself is held by `holder` alone.
+  static bool is_within(const Mapped<uint32_t>& dominator, uint32_t v, uint32_t holder) {
+    for (uint32_t steps = 0; v > 1 && steps < kMostSteps; steps++)
+      if ((v = dominator[v]) == holder) return true;
+    return false;
+  }
 
   template <class Heap>
   uint32_t chosen(const Heap& heap, uint32_t v, uint32_t dominator) {
@@ -82,7 +128,7 @@ struct Rows {
       break;
     }
     // What is mapped counts for no size, and may be the most there is.
-    const bool is_map = heap.types[heap.kinds[v]].is_map && maps_ < kMostMaps;
+    const bool is_map = heap.type(v).is_map && maps_ < kMostMaps;
     const bool is_large = is_map || (retained[v] >= least_ && large_ < kMost);
     // An object within a chain lies beside its like.
     const bool is_folded = above != 0 && rows[above].largest != dominator;

@@ -33,14 +33,13 @@ struct Order {
 
 TypeQuestions questions;
 KnownTypes known;
-PyObject *list_objects, *is_collecting;
+PyObject* list_objects;
 
 bool prepare() {
   if (list_objects) return true;
   PyObject* collector = PyImport_ImportModule("gc");
   if (!collector || !questions.prepare() || !known.prepare()) return false;
-  is_collecting = PyObject_GetAttrString(collector, "isenabled");
-  if (is_collecting) list_objects = PyObject_GetAttrString(collector, "get_objects");
+  list_objects = PyObject_GetAttrString(collector, "get_objects");
   Py_DECREF(collector);
   return list_objects != nullptr;
 }
@@ -146,6 +145,7 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
 
 [[noreturn]] void be_child(const Order& order) {
   settle(order);
+  const bool is_collecting = PyGC_Disable();  // or it would end garbage, with code in Python
   Heap heap(questions);
   Names names(heap, known, order.shows_values);
   add_locals(order, names);
@@ -155,7 +155,7 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   heap.walk(order.roots, listed);
   Found found{};
   found.sequence = order.sequence, found.began_ns = order.began_ns;
-  found.is_collecting = PyObject_CallObject(is_collecting, nullptr) == Py_True;
+  found.is_collecting = is_collecting;
   found.states.fill(heap.nodes(), kGarbage);
   found.parents.fill(heap.nodes(), kNobody);
   spread(heap, 0, kNamed, found);
@@ -190,13 +190,11 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   }
   Rows rows;
   rows.build(heap, tree);
-  Others others;
-  others.find(heap.edges, tree, rows, found.parents, [&](uint32_t v) {
-    PyObject* one = heap.object(v);
-    return (found.states[v] == kOwn && !names.is_locals(one)) || names.is_running(one);
+  rows.find_others(heap, tree, found.parents, [&](uint32_t v) {
+    return found.states[v] == kNamed || names.is_locals(heap.object(v));
   });
   heap.drop_edges();
-  write_file<Text>(order.descriptor, heap, names, rows, others, found);
+  write_file<Text>(order.descriptor, heap, names, rows, found);
   _exit(0);
 }
 
@@ -370,6 +368,28 @@ PyObject* dominators(PyObject*, PyObject* args) {
   return found;
 }
 
+// walked(roots, listed): columns of bytes, of addresses, of edges, and of references that come from no
+// object, as a walk of this process finds them; for tests.
+PyObject* walked(PyObject*, PyObject* args) {
+  PyObject *roots, *listed;
+  if (!PyArg_ParseTuple(args, "O!O!", &PyList_Type, &roots, &PyList_Type, &listed)) return nullptr;
+  if (!prepare()) return nullptr;
+  const bool is_collecting = PyGC_Disable();
+  Heap heap(questions);
+  heap.walk(roots, listed);
+  if (is_collecting) PyGC_Enable();
+  Mapped<int32_t> unexplained;
+  heap.count_unexplained(unexplained);
+  auto bytes = [](const auto& column) {
+    return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(column.items),
+                                     Py_ssize_t(column.count * sizeof *column.items));
+  };
+  PyObject* found = Py_BuildValue("(NNNN)", bytes(heap.addresses), bytes(heap.edges.starts),
+                                  bytes(heap.edges.targets), bytes(unexplained));
+  heap.drop(), unexplained.drop();
+  return found;
+}
+
 PyMethodDef functions[] = {
     {"snapshot", snapshot, METH_VARARGS,
      "snapshot(descriptor, sequence, began_ns, roots, own, frames, seconds, shows_values): fork a "
@@ -377,6 +397,7 @@ PyMethodDef functions[] = {
     {"reap", reap, METH_NOARGS,
      "reap(): wait, though not for long, for what lies between this process and a child that has "
      "ended, where orphans come to this process; whether nothing is left."},
+    {"walked", walked, METH_VARARGS, "walked(roots, listed): what a walk of this process finds."},
     {"dominators", dominators, METH_VARARGS, "dominators(starts, targets): those of a graph."},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -176,6 +176,33 @@ def test_what_is_held_twice_counts_for_neither(tmp_path: Path) -> None:
     assert holder is None or found.types[holder.kind] == "dict"
 
 
+ALSO = {
+    "kept = [rows()]": (0, ""),
+    "one = {'x': rows()}\ntwo = {'y': one['x']}": (1, "__main__.two['y']"),
+    "one = [rows()]\ntwo = [one[0]]\nthree = [one[0]]": (2, "__main__.two[0]"),
+    "one = [rows()]\none[0].append(one)": (0, ""),
+    "one = Plain(); one.held = rows()\ntwo = one\none.held.append(one)": (0, ""),
+    "one = functools.partial(print, rows())\none.args[0].append(lambda: one)": (0, ""),
+}
+
+
+@pytest.mark.parametrize(("planted", "also"), ALSO.items(), ids=map(str, ALSO.values()))
+def test_who_else_holds_an_object_is_said(
+    tmp_path: Path, planted: str, also: tuple[int, str]
+) -> None:
+    (row,) = of_floats(looked_at(tmp_path, planted)[0])
+    assert (row.others, row.also) == also
+
+
+def test_a_function_that_runs_may_hold_an_object_too(tmp_path: Path) -> None:
+    looks = "def runs():\n    held = kept[0]\n    look(sys.argv[1])\nruns()"
+    (row,) = of_floats(looked_at(tmp_path, "kept = [rows()]", looks)[0])
+    assert row.others == 1
+    paths = sorted([row.path, row.also])
+    assert paths[0] == "__main__.kept[0]"
+    assert paths[1].startswith("runs() at job.py:")
+
+
 def test_a_chain_folds(tmp_path: Path) -> None:
     planted = "kept = None\nfor _ in range(50_000):\n    one = Plain(); one.next = kept; kept = one"
     found, _ = looked_at(tmp_path, planted)

@@ -475,7 +475,11 @@ KINDS = (
         "numbered = enumerate([0, LOAD])",
     ),
     Kind("slice", "__main__.window.stop", "window = slice(0, LOAD)"),
-    Kind("getter", "__main__.getter → <tuple>[0]", "getter = operator.methodcaller('go', LOAD)"),
+    Kind(
+        "getter",
+        f"__main__.getter → <tuple>[{int(sys.version_info >= (3, 13))}]",
+        "getter = operator.methodcaller('go', LOAD)",
+    ),
     Kind("view", "__main__.view.obj", "view = memoryview(LOAD)[10:]"),
     Kind(
         "array", "__main__.numbers", "numbers = load('array', lambda n: array.array('b', bytes(n)))"
