@@ -33,14 +33,13 @@ struct Order {
 
 TypeQuestions questions;
 KnownTypes known;
-PyObject *list_objects, *is_collecting;
+PyObject* list_objects;
 
 bool prepare() {
   if (list_objects) return true;
   PyObject* collector = PyImport_ImportModule("gc");
   if (!collector || !questions.prepare() || !known.prepare()) return false;
-  is_collecting = PyObject_GetAttrString(collector, "isenabled");
-  if (is_collecting) list_objects = PyObject_GetAttrString(collector, "get_objects");
+  list_objects = PyObject_GetAttrString(collector, "get_objects");
   Py_DECREF(collector);
   return list_objects != nullptr;
 }
@@ -129,6 +128,7 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
 
 [[noreturn]] void be_child(const Order& order) {
   settle(order);
+  const bool is_collecting = PyGC_Disable();  // which would run the program's finalizers
   Heap heap(questions);
   Names names(heap, known, order.shows_values);
   add_locals(order, names);
@@ -138,7 +138,7 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   heap.walk(order.roots, listed);
   Found found{};
   found.sequence = order.sequence, found.began_ns = order.began_ns;
-  found.is_collecting = PyObject_CallObject(is_collecting, nullptr) == Py_True;
+  found.is_collecting = is_collecting;
   found.states.fill(heap.nodes(), kGarbage);
   found.parents.fill(heap.nodes(), kNobody);
   spread(heap, 0, kNamed, found);
