@@ -58,6 +58,29 @@ inline const char* text(PyObject* string) {
   return found;
 }
 
+// The words of what is simple (see `Names`); null where there are none. Not by PyObject_Repr, nor of an
+// int by its own: both run the handlers of signals that came before the fork, and these are Python.
+inline PyObject* represented(PyObject* one) {
+  if (PyLong_CheckExact(one)) {
+    int beyond = 0;
+    const long long number = PyLong_AsLongLongAndOverflow(one, &beyond);
+    return beyond ? nullptr : PyUnicode_FromFormat("%lld", number);
+  }
+  if (!PyTuple_CheckExact(one)) {
+    auto represent = reinterpret_cast<reprfunc>(PyType_GetSlot(Py_TYPE(one), Py_tp_repr));
+    return represent ? represent(one) : nullptr;
+  }
+  const Py_ssize_t count = PyTuple_Size(one);
+  PyObject* words = PyUnicode_FromString("(");
+  for (Py_ssize_t at = 0; words && at < count; at++) {
+    PyObject* item = represented(PyTuple_GetItem(one, at));
+    if (!item) return nullptr;
+    const char* behind = at + 1 < count ? ", " : count == 1 ? "," : "";
+    words = PyUnicode_FromFormat("%U%U%s", words, item, behind);
+  }
+  return words ? PyUnicode_FromFormat("%U)", words) : nullptr;
+}
+
 struct Type {
   PyTypeObject* object;
   traverseproc traverse;

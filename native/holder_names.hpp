@@ -455,7 +455,7 @@ class Names {
     const bool is_huge = PyLong_CheckExact(key) && heap_.node(key) != kNobody &&
                          heap_.sizes[heap_.node(key)] > 100;
     if (is_simple(key) && !is_huge) {
-      PyObject* words = PyObject_Repr(key);
+      PyObject* words = represented(key);
       if (words && PyUnicode_GetLength(words) > kLongestKey) {
         into.add(PyUnicode_Substring(words, 0, kLongestKey));
         return into.add("…");
