@@ -12,6 +12,7 @@
   const LEAST_CHILDREN = 10; // however small they are
   const MOST_CHILDREN = 50;
   const KINDS = { root: 'root', row: 'row', garbage: 'garbage', cOnly: 'cOnly', type: 'type', unlisted: 'unlisted' };
+  const UNLISTED = '\0…'; // ends the key of what is not listed beneath another
   const NOTHING = { retained: 0, own: 0, objects: 0 };
 
   // The rows of a block, each with its path.
@@ -83,20 +84,22 @@
     const left = new Map([...nodes.values()].map((node) => [node.key, node.retained - node.own]));
     for (const node of nodes.values()) if (node.above !== null) left.set(node.above, left.get(node.above) - node.retained);
     for (const [key, bytes] of left) {
-      if (key !== '' && bytes >= least) add(key + '\0…', key, { kind: KINDS.unlisted, retained: bytes, own: 0, objects: 0 });
+      if (key !== '' && bytes >= least) add(key + UNLISTED, key, { kind: KINDS.unlisted, retained: bytes, own: 0, objects: 0 });
     }
   }
 
   // Each node with what it held before; what is gone hangs where it hung.
   function merged(now, before) {
     const nodes = new Map();
+    // Where not all are listed, one that is not may have been there, or be there still.
+    const isWhole = (side, node) => !side.has(node.above + UNLISTED);
     for (const [key, node] of now) {
-      const isNew = before !== null && node.isSingle && !before.has(key);
+      const isNew = before !== null && node.isSingle && !before.has(key) && isWhole(before, node);
       nodes.set(key, { ...node, was: before?.get(key) ?? NOTHING, isGone: false, isNew });
     }
     for (const [key, node] of before ?? []) {
       if (nodes.has(key)) continue;
-      nodes.set(key, { ...node, ...NOTHING, was: node, isGone: true, isNew: false });
+      nodes.set(key, { ...node, ...NOTHING, was: node, isGone: true, isNew: false, isMissed: node.isSingle && isWhole(now, node) });
     }
     return nodes;
   }
@@ -136,7 +139,7 @@
       const below = children.get(tree.items[at].key).sort((a, b) => weight(b) - weight(a) || (a.key < b.key ? -1 : 1));
       const large = below.filter((node) => Math.abs(weight(node)) >= least);
       const small = below.filter((node) => Math.abs(weight(node)) < least);
-      const told = Math.max(large.length, Math.min(LEAST_CHILDREN, below.length));
+      const told = Math.max(large.length, Math.min(LEAST_CHILDREN, below.filter((node) => weight(node) !== 0).length));
       const isFolded = matches === null && below.length - told > 1;
       tree.firstChild.push(tree.items.length);
       tree.childCount.push(below.length);

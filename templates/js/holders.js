@@ -106,7 +106,7 @@
       if (more !== '') cell.append(' ', element('bdi', 'tree-place', more));
       // What hangs beneath it came, or went, with it.
       const above = items[parent[row.node]];
-      if (node.isGone && node.isSingle && !above.isGone) cell.append(' ', element('span', 'held-gone', say('held.gone')));
+      if (node.isMissed && !above.isMissed) cell.append(' ', element('span', 'held-gone', say('held.gone')));
       if (node.isNew && !above.isNew) cell.append(' ', element('span', 'held-new', say('held.new')));
       if (node.kind === KINDS.garbage && !outline.gc[built.at]) cell.append(' ', element('span', 'unfinished', say('held.gc_off')));
       cell.title = node.row?.path ?? name;
@@ -208,7 +208,7 @@
 
     function showFacts({ at, before }) {
       const at0 = (values) => format.bytes(values[at]);
-      const less = (values) => (before === null ? '' : ' (' + format.signedBytes(values[at] - values[before]) + ')');
+      const less = (values) => (before === null || values[at] === values[before] ? '' : ' (' + format.signedBytes(values[at] - values[before]) + ')');
       const list = [
         definition('held.objects', format.count(outline.objects[at])),
         definition('held.their_size', at0(outline.bytes) + less(outline.bytes)),

@@ -145,3 +145,12 @@ test('columns of types are the snapshots, or two of them and what is new', () =>
   assert.deepEqual(plain(two[0].others), [1, 1]);
   assert.deepEqual(plain(holderTypes.ranked(outline.types, two, 'change', () => true)), [1, 0]);
 });
+
+test('of what did not change nothing is shown, and beside what is not listed nothing is called new', () => {
+  const rows = Array.from({ length: 30 }, (_, n) => [0, 'list', '[' + n + ']', 10, 10]);
+  const before = side(rowsOf([-1, 'dict', 'app', 0, 700], ...rows), 1000);
+  const after = side(rowsOf([-1, 'dict', 'app', 0, 900], ...rows, [0, 'list', "['new']", 200, 200]), 1000);
+  const tree = build(after, before);
+  assert.equal(treeRows.toldOf(tree, row(tree, 'app')), 1);
+  assert.equal(tree.items[row(tree, "app['new']")].isNew, false);
+});

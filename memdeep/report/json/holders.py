@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from itertools import repeat
 
 from memdeep.model import Report
@@ -55,8 +56,12 @@ class Snapshots:
     def encoded(self, checkpoints: Checkpoints, tables: Tables) -> Iterator[Json]:
         """Yield each snapshot as an object."""
 
+        @cache
+        def place(frame: int) -> int:
+            return tables.frame(self._frames[frame])
+
         def frame(line: HeldLine) -> int:
-            return tables.frame(self._frames[line.frame])
+            return place(line.frame)
 
         return (_snapshot(one, checkpoints, frame) for one in self._snapshots)
 
