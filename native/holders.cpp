@@ -119,6 +119,7 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   if (!dlsym(RTLD_DEFAULT, "PyUnstable_GC_VisitObjects"))
     listed = PyObject_CallObject(list_objects, nullptr);
   heap.walk(order.roots, listed);
+  names.collect_names();
   Found found{};
   found.sequence = order.sequence, found.began_ns = order.began_ns;
   found.is_collecting = PyObject_CallObject(is_collecting, nullptr) == Py_True;
