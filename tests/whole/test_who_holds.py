@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 from running import environment, memdeep_command, read_json
+
+import memdeep
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has holders")
 
@@ -248,3 +251,31 @@ def test_without_deep_small_objects_are_told_as_shared(tmp_path: Path) -> None:
     assert "lies in arenas that lines share" in said
     holders = report["findings"][0]["culprit"]["holders"]
     assert holders["shared_bytes"] > 0
+
+
+def test_a_loaded_run_has_types_holders_and_snapshots(tmp_path: Path) -> None:
+    _, report = run(tmp_path, TRACEBACKS, "--deep")
+    result = memdeep.load(tmp_path / "out")
+    (snapshot,) = result.snapshots
+    (known,) = report["snapshots"]
+    assert (snapshot.label, snapshot.objects) == ("fill", known["objects"])
+    assert [one.path for one in snapshot.holders] == [one["path"] for one in known["holders"]]
+    for line in (result.culprit, result.phases["fill"].culprit, result.phases["fill"].lines()[0]):
+        assert line is not None
+        assert line.holders is not None
+        assert line.holders.is_exact
+        assert line.holders.paths[0].path == "__main__.failures"
+        assert line.holders.paths[0].frees >= 30 * MB
+        assert line.holders.types[0].type == "bytearray"
+        assert "held by __main__.failures" in repr(line.holders)
+    words = memdeep_command("export", tmp_path / "out", "-f", "csv", "-o", "-", "--table")
+    for table, rows in (("holders", snapshot.holders), ("types", snapshot.types)):
+        shown = subprocess.run([*words, table], env=environment(), capture_output=True, check=True)
+        lines = list(csv.DictReader(shown.stdout.decode().splitlines()))
+        assert len(lines) == len(rows)
+        assert {one["label"] for one in lines} == {"fill"}
+        assert {one["type"] for one in lines} == {one.type for one in rows}
+        pytest.importorskip("pandas")
+        frame = result.to_pandas(table)
+        assert list(frame.columns) == [*lines[0]]
+        assert list(frame["type"]) == [one["type"] for one in lines]
