@@ -74,6 +74,20 @@ class Names {
     frames_.push(frame);
   }
 
+  // Without values no name is told but those that some code has in it: others are keys of a
+  // namespace, and may come from data. All such names are interned.
+  void collect_names() {
+    if (shows_values_) return;
+    for (uint32_t v = 2; v < heap_.nodes(); v++) {
+      if (!heap_.type(v).is_code) continue;
+      for (const char* part : {"co_names", "co_varnames", "co_cellvars", "co_freevars"}) {
+        PyObject* words = attribute(heap_.object(v), part);
+        for (Py_ssize_t at = 0; words && at < PyTuple_Size(words); at++)
+          names_.at(uint64_t(PyTuple_GetItem(words, at))) = 1;
+      }
+    }
+  }
+
   bool is_locals(PyObject* one) const { return locals_.find(uint64_t(one)) != MappedTable::kNone; }
 
   bool is_context(PyObject* one) const { return is_of(Py_TYPE(one), "_contextvars", "Context"); }
@@ -128,6 +142,7 @@ class Names {
   bool shows_values_;
   MappedTable locals_;
   Mapped<PyObject*> frames_;
+  MappedTable names_;
 
   static PyObject* attribute(PyObject* one, const char* word) {
     PyObject* name = PyUnicode_FromString(word);
@@ -421,9 +436,12 @@ class Names {
     while (PyDict_Next(dict, &at, &key, &value)) {
       if (value != child) continue;
       if (is_name && PyUnicode_CheckExact(key)) {
-        into.add(is_locals(dict) ? " local '" : ".");
-        into.add(key);
-        if (is_locals(dict)) into.add("'");
+        const bool is_local = is_locals(dict);
+        const bool is_told = shows_values_ || names_.find(uint64_t(key)) != MappedTable::kNone;
+        into.add(is_local ? " local '" : ".");
+        if (is_told) into.add(key);
+        else into.add("…");
+        if (is_local) into.add("'");
         return true;
       }
       into.add("[");

@@ -153,6 +153,7 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   if (!dlsym(RTLD_DEFAULT, "PyUnstable_GC_VisitObjects"))
     if (!(listed = PyObject_CallObject(list_objects, nullptr))) give_up(kNoMemory, 0);
   heap.walk(order.roots, listed);
+  names.collect_names();
   Found found{};
   found.sequence = order.sequence, found.began_ns = order.began_ns;
   found.is_collecting = is_collecting;

@@ -72,11 +72,9 @@ class HolderTree:
 
     def ways(self, place: int) -> tuple[str, ...]:
         """Return two paths to the largest object, where all is held by more than one."""
-        row = self._rows[place]
-        if row.others:
-            return row.path, row.also
         if not self.is_namespace(place):
-            return ()
+            row = self._rows[place]
+            return (row.path, row.also) if row.others else ()
         several = [below for below in self.children(place) if self._rows[below].others]
         if sum(self._weights[below] for below in several) < POINT_SHARE * self._weights[place]:
             return ()

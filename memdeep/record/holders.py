@@ -79,7 +79,7 @@ class HolderReader:
         self._at = how.holders_at
         self._is_everywhere = how.holders
         self._most = how.holders_most
-        self._shows_values = not how.redact_args
+        self._shows_values = how.values and not how.redact_args
         self._directory = os.path.realpath(how.run_dir)
         self._close = os.close
         self._current_frames = sys._current_frames

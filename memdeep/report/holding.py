@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memdeep.model import Finding, Report
+from memdeep.model import Culprit, Finding, Report
 from memdeep.model.holders import HeldPath, Holders
 from memdeep.report import sentences
 from memdeep.text.language import Language
@@ -17,20 +17,45 @@ BUILTINS = "builtins."
 
 def held(report: Report, item: Finding, language: Language) -> str:
     """Return the types and the holder of a finding's line; empty if they are not known."""
-    holders = None if item.culprit is None else item.culprit.holders
-    if holders is None or not holders.bytes:
+    if item.culprit is None:
         return ""
+    holders = item.culprit.holders
+    if holders is None or not holders.bytes:
+        return _in_process(report, item.culprit, language)
+    end = report.phases[item.phase].outline.stretches[-1].end
+    key = "holders.at_end" if holders.checkpoint == end else "holders.at"
+    at = sentences.point(report, holders.checkpoint, language)
+    return _sentence(report, holders, language, key, at=at)
+
+
+def _in_process(report: Report, culprit: Culprit, language: Language) -> str:
+    """Return the sentence on a line of another process, from the report of that process."""
+    place = report.heap.tree.process(culprit.node)
+    own = report.own_reports.get(place)
+    if own is None:
+        return ""
+    found = [
+        one.holders
+        for phase in own.phases
+        for one in (() if phase.heap is None else phase.heap.culprits)
+        if one.line == culprit.line and one.holders is not None
+    ]
+    if not found:
+        return ""
+    holders = max(found, key=lambda one: one.bytes)
+    at = sentences.point(own, holders.checkpoint, language)
+    pid = report.run.processes[place].pid
+    return _sentence(own, holders, language, "holders.in_process", at=at, pid=str(pid))
+
+
+def _sentence(report: Report, holders: Holders, language: Language, key: str, **values: str) -> str:
     said = [
         _types(holders, language),
         *_holders(holders, language),
         *_by_nobody(report, holders, language),
     ]
-    text = language.say("holders.and").join(filter(None, said))
-    key = "holders.at_end"
-    if holders.checkpoint != report.phases[item.phase].outline.stretches[-1].end:
-        key = "holders.at"
-    at = sentences.point(report, holders.checkpoint, language)
-    text = language.say(key, size_bytes=holders.bytes, at=at, what=text)
+    what = language.say("holders.and").join(filter(None, said))
+    text = language.say(key, size_bytes=holders.bytes, what=what, **values)
     if holders.shared_bytes >= MIN_SHARE * holders.bytes:
         text += language.say("holders.shared", shared_bytes=holders.shared_bytes)
     return text

@@ -77,13 +77,13 @@ def _holder(case: Case) -> Suggestion | None:
     if case.holders is None or not case.lifetimes:
         return None
     for one in case.holders.causes:
-        held = case.surely_held(one.bytes)
+        held = case.surely_held(one.bytes - case.holders.shared_bytes)
         if case.is_most(held) and one.path and (one.what or one.cause is not Cause.SUSPENDED):
             evidence: Evidence = {"held_bytes": held, "path": one.path}
             if one.what:
                 evidence = {**evidence, "call": one.what}
             return Suggestion(_ADVICE_ON[one.cause], evidence)
-    held = case.surely_held(case.holders.garbage_bytes)
+    held = case.surely_held(case.holders.garbage_bytes - case.holders.shared_bytes)
     if not case.is_most(held):
         return None
     at = case.holders.checkpoint
