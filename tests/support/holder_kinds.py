@@ -30,8 +30,9 @@ class Kind:
 
 START = """
 import abc, array, asyncio, atexit, collections, concurrent.futures, contextvars, ctypes
-import dataclasses, functools, gc, io, itertools, json, logging, logging.handlers, mmap, operator
-import queue, re, sqlite3, sys, threading, types, typing, weakref, xml.etree.ElementTree
+import csv, dataclasses, datetime, enum, functools, gc, io, itertools, json, logging
+import logging.handlers, mmap, operator, queue, re, sqlite3, sys, threading, types, typing
+import weakref, xml.etree.ElementTree
 import memdeep
 
 addresses, waits, ready = {}, threading.Event(), []
@@ -54,8 +55,11 @@ class Weak(bytearray):
     pass
 """
 
-END = """
+LOOK = """
 memdeep.checkpoint("planted")
+"""
+
+END = """
 with open("addresses.json", "w") as file:
     json.dump(addresses, file)
 
@@ -299,6 +303,14 @@ KINDS = (
         "async_queue",
         "__main__.async_queue._queue[0]",
         "async_queue = asyncio.Queue(); async_queue.put_nowait(LOAD)",
+    ),
+    Kind(
+        "context_of_task",
+        "__main__.scoped_task → context variable 'scoped'",
+        "scoped_loop = asyncio.new_event_loop(); scoped_of = contextvars.ContextVar('scoped')\n"
+        "async def scopes():\n    scoped_of.set(LOAD)\n    await asyncio.sleep(1000)\n"
+        "scoped_task = scoped_loop.create_task(scopes())\n"
+        "scoped_loop.run_until_complete(asyncio.sleep(0))",
     ),
     Kind(
         "contextvar",
@@ -547,6 +559,35 @@ KINDS = (
         "session = Session(); entity = Entity(); entity.rows = LOAD\n"
         "session.add(entity); del entity",
     ),
+    Kind(
+        "enumerated",
+        "__main__.by_side[__main__.Side.BUY]",
+        "class Side(enum.Enum): BUY = 1\nby_side = {Side.BUY: LOAD}",
+    ),
+    Kind("class_key", "__main__.by_type[__main__.Plain]", "by_type = {Plain: LOAD}"),
+    Kind("function_key", "__main__.by_function[__main__.load]", "by_function = {load: LOAD}"),
+    Kind(
+        "date",
+        "__main__.by_day[datetime.date(2024, 1, 2)]",
+        "by_day = {datetime.date(2024, 1, 2): LOAD}",
+    ),
+    Kind(
+        "moment",
+        "__main__.by_moment[datetime.datetime(2024, 1, 2, 3, 4)]",
+        "by_moment = {datetime.datetime(2024, 1, 2, 3, 4): LOAD}",
+    ),
+    Kind(
+        "moment_of_a_zone",
+        "__main__.by_instant[<datetime.datetime>]",
+        "by_instant = {datetime.datetime.now(datetime.timezone.utc): LOAD}",
+    ),
+    Kind("timer", "__main__.timer.args[0]", "timer = threading.Timer(1000, print, (LOAD,))"),
+    Kind(
+        "csv_reader",
+        "suspended generator lines() local 'held'",
+        "def lines():\n    held = LOAD\n    yield 'a'\n    yield held\n"
+        "reader = csv.reader(lines()); next(reader)",
+    ),
     Kind("generic_alias", "__main__.alias.__args__[0]", "alias = list[LOAD]"),
     Kind(
         "held_by_c",
@@ -554,6 +595,45 @@ KINDS = (
         "only_c = [LOAD]; ctypes.pythonapi.Py_IncRef(ctypes.py_object(only_c)); del only_c",
     ),
     Kind("at_exit", "<functools.partial>.args[0]", "atexit.register(functools.partial(id, LOAD))"),
+)
+
+# The program looks from within all of these.
+RUNNING = (
+    Kind(
+        "coroutine_that_runs",
+        "serves() at job.py:N local 'held'",
+        "async def serves():\n    held = LOAD\n    task = asyncio.create_task(waits_for())\n"
+        "    await asyncio.sleep(0)\n    pending = asyncio.Queue(); pending.put_nowait("
+        "load('queue_of_coroutine'))\n    handles()\n    task.cancel()",
+    ),
+    Kind("queue_of_coroutine", "serves() at job.py:N local 'pending'._queue[0]", ""),
+    Kind(
+        "task_of_loop",
+        "suspended coroutine waits_for() local 'held'",
+        "async def waits_for():\n    held = LOAD\n    await asyncio.sleep(1000)\n    return held",
+    ),
+    Kind(
+        "exception_in_hand",
+        (
+            "handles() at job.py:N local 'error'.__traceback__"
+            if sys.version_info >= (3, 11)
+            else "running coroutine serves() → <traceback>"
+        )
+        + ".tb_next.tb_frame falls() at job.py:N local 'held'",
+        "def falls():\n    held = LOAD\n    raise ValueError\n"
+        "def handles():\n    try: falls()\n    except ValueError as error:\n"
+        "        for _ in gives(): pass",
+    ),
+    Kind(
+        "generator_that_runs",
+        "gives() at job.py:N local 'held'",
+        "def gives():\n    held = LOAD\n    memdeep.checkpoint('planted')\n    yield held",
+    ),
+    Kind(
+        "global_beside",
+        "__main__.asyncio_rows[0]",
+        "asyncio_rows = [LOAD]\nasyncio.run(serves())",
+    ),
 )
 
 ARRAYS_START = """
