@@ -12,7 +12,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from holder_kinds import ARRAYS, ARRAYS_START, END, KINDS, LOAD, LOOK, RUNNING, START, Kind
+from holder_kinds import (
+    ARRAYS,
+    ARRAYS_START,
+    END,
+    KINDS,
+    LOAD,
+    LOOK,
+    ORM,
+    ORM_START,
+    RUNNING,
+    START,
+    Kind,
+)
 from running import environment
 
 from memdeep.model.graph import HELD_BY_C, NAMED, NO_ROW
@@ -72,6 +84,12 @@ def arrays() -> Found:
         return planted(Path(directory), ARRAYS_START, ARRAYS)
 
 
+@cache
+def orm() -> Found:
+    with TemporaryDirectory() as directory:
+        return planted(Path(directory), ORM_START, ORM)
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_a_holder_is_named(kind: Kind) -> None:
     if not kind.is_there:
@@ -83,6 +101,12 @@ def test_a_holder_is_named(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", RUNNING, ids=lambda kind: kind.name)
 def test_a_holder_that_runs_is_named(kind: Kind) -> None:
     assert running()[kind.name] == (kind.path, NAMED)
+
+
+@pytest.mark.parametrize("kind", ORM, ids=lambda kind: kind.name)
+def test_what_a_session_of_an_orm_holds_is_named(kind: Kind) -> None:
+    pytest.importorskip("sqlalchemy")
+    assert orm()[kind.name] == (kind.path, NAMED)
 
 
 @pytest.mark.parametrize("kind", ARRAYS, ids=lambda kind: kind.name)

@@ -636,6 +636,44 @@ RUNNING = (
     ),
 )
 
+ORM_START = """
+import json
+import memdeep
+from sqlalchemy import LargeBinary, create_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+addresses = {}
+
+def load(kind):
+    made = bytes(4_000_000)
+    addresses[kind] = id(made)
+    return made
+
+class Base(DeclarativeBase): pass
+
+class Order(Base):
+    __tablename__ = "orders"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rows: Mapped[bytes] = mapped_column(LargeBinary)
+
+engine = create_engine("sqlite://")
+Base.metadata.create_all(engine)
+"""
+
+ORM = (
+    Kind(
+        "new_in_session",
+        "__main__.pending._new[<sqlalchemy.orm.state.InstanceState>].rows",
+        "pending = Session(engine); pending.add(Order(id=1, rows=LOAD))",
+    ),
+    Kind(
+        "dirty_in_session",
+        "__main__.dirty.identity_map._dict[(__main__.Order, (2,), None)]._strong_obj.rows",
+        "dirty = Session(engine); dirty.add(Order(id=2, rows=b'')); dirty.commit()\n"
+        "for one in dirty.query(Order): one.rows = LOAD\ndel one",
+    ),
+)
+
 ARRAYS_START = """
 import json, sys
 import memdeep
