@@ -489,7 +489,7 @@ KINDS = (
     Kind("slice", "__main__.window.stop", "window = slice(0, LOAD)"),
     Kind(
         "getter",
-        f"__main__.getter → <tuple>[{int(sys.version_info >= (3, 13))}]",
+        f"__main__.getter → <tuple>[{int(sys.version_info[:2] == (3, 13))}]",
         "getter = operator.methodcaller('go', LOAD)",
     ),
     Kind("view", "__main__.view.obj", "view = memoryview(LOAD)[10:]"),
@@ -594,7 +594,11 @@ KINDS = (
         "<list>[0]",
         "only_c = [LOAD]; ctypes.pythonapi.Py_IncRef(ctypes.py_object(only_c)); del only_c",
     ),
-    Kind("at_exit", "<functools.partial>.args[0]", "atexit.register(functools.partial(id, LOAD))"),
+    Kind(
+        "at_exit",
+        ("<list>[0][0]" if sys.version_info >= (3, 14) else "<functools.partial>") + ".args[0]",
+        "atexit.register(functools.partial(id, LOAD))",
+    ),
 )
 
 # The program looks from within all of these.
