@@ -301,6 +301,15 @@ class Names {
     return own_module && strcmp(own_module, module) == 0;
   }
 
+  // Whether the type, or one that it is made of, is this one.
+  bool is_a(PyTypeObject* type, const char* module, const char* name) const {
+    PyObject* classes = asked(heap_.questions.mro, reinterpret_cast<PyObject*>(type));
+    for (Py_ssize_t at = 0; classes && at < PyTuple_Size(classes); at++)
+      if (is_of(reinterpret_cast<PyTypeObject*>(PyTuple_GetItem(classes, at)), module, name))
+        return true;
+    return false;
+  }
+
   // What Python itself puts between an object and what it leads to.
   bool in_passages(Text& into, PyObject* before, PyObject* owner, PyObject* child) const {
     static const struct {
@@ -320,10 +329,10 @@ class Names {
         {"_asyncio", "Future", "traceback", "._exception.__traceback__"},
     };
     if (before && PyDict_Check(owner) && PyDict_Check(child) &&
-        is_of(Py_TYPE(before), "_thread", "_local"))
+        is_a(Py_TYPE(before), "_thread", "_local"))
       return true;
     for (const auto& one : passages)
-      if (is_of(Py_TYPE(owner), one.module, one.owner) &&
+      if (is_a(Py_TYPE(owner), one.module, one.owner) &&
           (!one.child || is_of(Py_TYPE(child), "builtins", one.child)))
         return into.add(one.words), true;
     return false;
@@ -421,7 +430,7 @@ class Names {
     PyObject* before = heap_.object(chain[at + 1]);
     if (is_module(before) || is_class(before) || own_dict(before) == dict) return true;
     return at + 2 < chain.count &&
-           is_of(Py_TYPE(heap_.object(chain[at + 2])), "_thread", "_local");
+           is_a(Py_TYPE(heap_.object(chain[at + 2])), "_thread", "_local");
   }
 
   // In the child nothing is lost by making the dictionary of an instance that has none yet.
@@ -499,7 +508,9 @@ class Names {
     if (is_class(key) || Py_TYPE(key) == known_.function || is_module(key)) return noun(into, key);
     if (in_enumeration(into, key) || in_calendar(into, key)) return;
     into.add("<");
-    PyObject* target = PyWeakref_CheckRefExact(key) ? PyWeakref_GetObject(key) : nullptr;
+    // What is referred to comes first in such an object: the call for it is deprecated.
+    const bool is_weak = PyWeakref_CheckRefExact(key);
+    PyObject* target = is_weak ? reinterpret_cast<PyObject**>(key + 1)[0] : nullptr;
     if (target) into.add("weakref to ");
     type_name(into, Py_TYPE(target ? target : key));
     into.add(">");

@@ -313,6 +313,14 @@ KINDS = (
         "scoped_loop.run_until_complete(asyncio.sleep(0))",
     ),
     Kind(
+        "gathered",
+        "__main__.gathering._result[1]",
+        "gather_loop = asyncio.new_event_loop()\n"
+        "async def finds():\n    async def one(): return LOAD\n"
+        "    found = asyncio.gather(asyncio.sleep(0), one())\n    await found\n    return found\n"
+        "gathering = gather_loop.run_until_complete(finds())",
+    ),
+    Kind(
         "contextvar",
         "context variable 'request'",
         "request_of = contextvars.ContextVar('request'); request_of.set(LOAD)",
@@ -358,6 +366,20 @@ KINDS = (
         "own_thread_local",
         "__main__.own_local.rows",
         "own_local = threading.local(); own_local.rows = LOAD",
+    ),
+    Kind(
+        "thread_local_of_a_class",
+        "__main__.scoped_local.rows",
+        "class Scope(threading.local):\n    def __init__(self): self.rows = None\n"
+        "scoped_local = Scope()\n"
+        "def fills(is_up):\n    scoped_local.rows = LOAD\n    is_up.set()\n    waits.wait()\n"
+        "start(fills)",
+    ),
+    Kind(
+        "singledispatch",
+        "__main__.shows.<locals>.go.__defaults__[0]",
+        "def shows():\n    def go(one, held=LOAD): pass\n    return functools.singledispatch(go)\n"
+        "showing = shows()",
     ),
     Kind(
         "thread_frame",
