@@ -117,9 +117,29 @@ def run_options(settings: Settings, of_python: Sequence[str] = ()) -> RunOptions
             "Only memray's tracer can be turned on and off; leave one of the two out.",
             EXIT_USAGE,
         )
+    if how.wants_holders:
+        _check_holders(how)
     words = interpreter.parse(settings.text("python-args") or "")
     of_interpreter = (*interpreter.inherited(), *words, *of_python)
     return RunOptions(how=how, interpreter=of_interpreter, **settings.of(Place.RUN))
+
+
+def _check_holders(how: HowToRecord) -> None:
+    """Raise ProgramError if it cannot be recorded who holds the objects."""
+    try:
+        from memdeep.record import holders
+
+        reason = holders.obstacle()
+    except ImportError:  # on Windows
+        reason = "only on Linux can a process be looked at by its child"
+    if reason is None and how.backend != MEMRAY:
+        reason = f"they are joined with what memray traces, and not with --backend {how.backend}"
+    if reason is not None:
+        raise ProgramError(
+            f"Who holds the objects cannot be recorded: {reason}.",
+            "Leave out --holders and --holders-at.",
+            EXIT_USAGE,
+        )
 
 
 def _record(what: WhatToRun, run_dir: RunDirectory, options: RunOptions, *, quiet: bool) -> int:
