@@ -21,7 +21,7 @@ from memdeep.record.how import MEMRAY, HowToRecord
 from memdeep.record.marks import words as mark_words
 from memdeep.record.program import WhatToRun
 from memdeep.report import terminal
-from memdeep.run import interpreter
+from memdeep.run import interpreter, looks
 from memdeep.run.options import RunOptions
 from memdeep.run.program import check_program
 from memdeep.rundir import directory, runs
@@ -126,14 +126,7 @@ def run_options(settings: Settings, of_python: Sequence[str] = ()) -> RunOptions
 
 def _check_holders(how: HowToRecord) -> None:
     """Raise ProgramError if it cannot be recorded who holds the objects."""
-    try:
-        from memdeep.record import holders
-
-        reason = holders.obstacle()
-    except ImportError:  # on Windows
-        reason = "only on Linux can a process be looked at by its child"
-    if reason is None and how.backend != MEMRAY:
-        reason = f"they are joined with what memray traces, and not with --backend {how.backend}"
+    reason = looks.obstacle(how)
     if reason is not None:
         raise ProgramError(
             f"Who holds the objects cannot be recorded: {reason}.",

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from memdeep.record.how import MEMRAY, HowToRecord
 from memdeep.record.orders import CHECKPOINT
 from memdeep.rundir import journal
 
@@ -19,6 +20,17 @@ WAIT_S = 2.0  # before the program is ended; a look has forked after some 10 ms
 WAIT_STEP_S = 0.01
 SETTLED_S = 0.05  # the marker in the trace comes right after the line in the journal
 MAX_BYTES = 1 << 20  # of lines that are written meanwhile
+
+
+def obstacle(how: HowToRecord) -> str | None:
+    """Return why it cannot be recorded who holds the objects; None if it can."""
+    if how.backend != MEMRAY:
+        return f"they are joined with what memray traces, and not with --backend {how.backend}"
+    try:
+        from memdeep.record import holders
+    except ImportError:  # on Windows
+        return "only on Linux can a process be looked at by its child"
+    return holders.obstacle()
 
 
 class Looks:
