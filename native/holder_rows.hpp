@@ -3,7 +3,7 @@
 
 #pragma once
 
-#include "heap_walk.hpp"
+#include "dominators.hpp"
 
 namespace memdeep {
 
@@ -33,6 +33,7 @@ struct Rows {
   Mapped<Other> others;       // by row
   uint32_t written = 0;
 
+  template <class Heap>  // what it is made of, in tests
   void build(const Heap& heap, const Dominators& tree) {
     retained.fill(heap.nodes(), 0);
     for (size_t at = 0; at < tree.order.count; at++)
@@ -65,7 +66,7 @@ struct Rows {
 
   // Finds, for the largest object of each row that is written, who holds it besides the one on the
   // shortest way to it, `parents`: on the next shortest way from what `is_told`.
-  template <class IsTold>
+  template <class Heap, class IsTold>
   void find_others(const Heap& heap, const Dominators& tree, const Mapped<uint32_t>& parents,
                    IsTold is_told) {
     Mapped<uint8_t> is_asked;
@@ -112,6 +113,7 @@ struct Rows {
     return false;
   }
 
+  template <class Heap>
   uint32_t chosen(const Heap& heap, uint32_t v, uint32_t dominator) {
     const uint32_t above = of[dominator], kind = heap.kinds[v];
     // In a chain of like objects each holds nearly all that the one before it does.
@@ -143,6 +145,7 @@ struct Rows {
   }
 
   // Parents stand before children: what is too small goes into the row above it.
+  template <class Heap>
   void finish(const Heap& heap) {
     for (size_t at = 1; at < rows.count; at++) rows[at].retained_bytes = rows[at].own_bytes;
     for (size_t at = rows.count; at-- > 1;)

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from operator import attrgetter
+from heapq import nlargest
+from operator import attrgetter, itemgetter
 
 from memdeep.analysis.culprits import ChargedLines, Line
 from memdeep.analysis.holder_causes import causes
@@ -17,6 +18,7 @@ from memdeep.model.graph import GARBAGE, HELD_BY_C, Holder
 from memdeep.model.holders import (
     HeapSnapshot,
     HeldBytes,
+    HeldLine,
     HeldPath,
     Holders,
     Joined,
@@ -28,6 +30,8 @@ from memdeep.model.redaction import without_keys
 
 MAX_TYPES = 20
 MAX_ROWS = 500
+MAX_LINES = 3  # of a row of holders
+MAX_LINES_AGAIN = 100  # lines of a row that count for the rows above it
 
 
 class LineHolders:
@@ -151,20 +155,32 @@ def holders(
     )
 
 
-def view(snapshot: HeapSnapshot, before: HeapSnapshot | None = None) -> SnapshotView:
-    """Sum up a snapshot, with what is new since the one ``before``."""
-    by_type = _types(snapshot)
+def view(
+    snapshot: HeapSnapshot,
+    before: HeapSnapshot | None = None,
+    charged: ChargedLines | None = None,
+) -> SnapshotView:
+    """Sum up a snapshot, with what is new since the one ``before``.
+
+    With ``charged``, each row has the lines that allocated what it holds.
+    """
+    by_state = _types_by_state(snapshot)
     ranked = sorted(range(len(snapshot.rows)), key=lambda at: -snapshot.rows[at].retained_bytes)
+    places = sorted(ranked[:MAX_ROWS])
+    of_rows = () if charged is None else lines_of_rows(snapshot, charged)
     return SnapshotView(
         checkpoint=snapshot.checkpoint,
         objects=snapshot.objects,
         bytes=snapshot.object_bytes,
-        types=_largest(by_type),
-        rows=_renumbered(snapshot, sorted(ranked[:MAX_ROWS])),
+        types=_largest(by_state[None]),
+        rows=_renumbered(snapshot, places),
         garbage_bytes=snapshot.garbage_bytes,
         c_only_bytes=snapshot.c_only_bytes,
         gc_enabled=snapshot.gc_enabled,
         change=None if before is None else change(before, snapshot),
+        lines=tuple(of_rows[place] for place in places) if of_rows else (),
+        garbage_types=_largest(by_state[GARBAGE])[:MAX_TYPES],
+        c_only_types=_largest(by_state[HELD_BY_C])[:MAX_TYPES],
     )
 
 
@@ -173,9 +189,12 @@ def views(heap: Heap, *, keys: bool = True) -> tuple[SnapshotView, ...]:
 
     Without ``keys`` the paths of holders show none.
     """
+    if not heap.snapshots:
+        return ()
     befores = [None, *heap.snapshots]
+    charged = ChargedLines(heap.tree)
     found = tuple(
-        view(after, before) for before, after in zip(befores, heap.snapshots, strict=False)
+        view(after, before, charged) for before, after in zip(befores, heap.snapshots, strict=False)
     )
     return found if keys else tuple(map(_view_without_keys, found))
 
@@ -234,14 +253,45 @@ def change(before: HeapSnapshot, after: HeapSnapshot) -> SnapshotChange:
     )
 
 
+def lines_of_rows(snapshot: HeapSnapshot, charged: ChargedLines) -> Sequence[tuple[HeldLine, ...]]:
+    """Find the lines that allocated most of what each row holds, itself or beneath it."""
+    frames: dict[Line, int] = {}  # of the frames of a line, one stands for all
+    by_row: list[defaultdict[int, int]] = [defaultdict(int) for _ in snapshot.rows]
+    for row in snapshot.held:
+        if row.holder is not None and row.node >= 0:
+            frame = frames.setdefault(charged.line(row.node), charged.frame_ids[row.node])
+            by_row[row.holder][frame] += row.bytes
+    found: list[tuple[HeldLine, ...]] = [()] * len(by_row)
+    for place in range(len(by_row) - 1, -1, -1):
+        most = nlargest(MAX_LINES_AGAIN, by_row[place].items(), key=_second)
+        found[place] = tuple(HeldLine(*one) for one in most[:MAX_LINES])
+        parent = snapshot.rows[place].parent
+        if parent is not None:
+            for frame, size in most:
+                by_row[parent][frame] += size
+    return found
+
+
 def _types(snapshot: HeapSnapshot) -> Mapping[str, Sequence[int]]:
     """Return bytes and objects by type."""
-    found: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    return _types_by_state(snapshot)[None]
+
+
+def _types_by_state(snapshot: HeapSnapshot) -> Mapping[int | None, Mapping[str, Sequence[int]]]:
+    """Return bytes and objects by state and type; those of None are of all states."""
+    kinds: defaultdict[tuple[int, int | None], list[int]] = defaultdict(lambda: [0, 0])
     for row in snapshot.held:
         if row.kind is not None:
-            sums = found[snapshot.types[row.kind]]
+            sums = kinds[row.kind, row.state]
             sums[0] += row.bytes
             sums[1] += row.objects
+    found: defaultdict[int | None, defaultdict[str, list[int]]]
+    found = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+    for (kind, state), (size, count) in kinds.items():
+        for of in {None, state}:
+            sums = found[of][snapshot.types[kind]]
+            sums[0] += size
+            sums[1] += count
     return found
 
 
@@ -263,3 +313,4 @@ def _renumbered(snapshot: HeapSnapshot, places: Sequence[int]) -> tuple[tuple[st
 
 _NONE = (0, 0)
 _bytes = attrgetter("bytes")
+_second = itemgetter(1)

@@ -63,6 +63,7 @@ class HolderReader:
         "_monotonic_ns",
         "_most",
         "_open",
+        "_reap",
         "_shows_values",
         "_snapshot",
     )
@@ -70,9 +71,10 @@ class HolderReader:
     def __init__(self, how: "HowToRecord") -> None:
         """Raises ImportError, with a reason, where objects cannot be walked."""
         try:
-            from memdeep.record._holders import snapshot
+            from memdeep.record._holders import reap, snapshot
         except ImportError as error:
             raise ImportError(_reason()) from error
+        self._reap = reap
         self._snapshot = snapshot
         self._at = how.holders_at
         self._is_everywhere = how.holders
@@ -102,6 +104,8 @@ class HolderReader:
 
         Return a sentence if it is, and could not be had.
         """
+        if self._last_path:
+            self._reap()
         began_bytes = self._began.pop() if is_end and self._began else None
         if self._last_bytes is None:
             self._last_bytes = rss_bytes

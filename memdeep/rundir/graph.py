@@ -9,10 +9,13 @@ name (32 bits). The rows: parent, kind, lengths of the path, the label and the o
 other holders, 1 if it is of a single object, 0 (32 bits); bytes of its own, bytes retained, objects
 (64 bits). The texts in UTF-8: types, then path, label and other path of each row. A last word.
 `native/holders.cpp` writes it.
+
+A child that gives up leaves only the first two words, `GIVEN_UP`, the reason, and a figure to it.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 import time
@@ -29,6 +32,8 @@ from memdeep.rundir.files import open_regular, read_regular
 
 MAGIC = b"mdholds1"
 END = b"mdholds."
+GIVEN_UP = b"mdholds!"
+NO_MEMORY, NOT_WRITTEN, TIME_OVER, BROKEN = 1, 2, 3, 4
 MAX_FILE_BYTES = 1 << 34
 MAX_ROWS = 1 << 16
 MAX_TYPES = 1 << 20
@@ -38,6 +43,7 @@ WAIT_STEP_S = 0.02
 
 _HEAD = struct.Struct("<8s11Q")
 _ROW = struct.Struct("<8I3Q")
+_WORD = struct.Struct("<8sQ8s2Q")
 _GC_ENABLED = 1
 
 
@@ -99,6 +105,8 @@ def _is_free(file: BinaryIO) -> bool:
 
 def decode(path: Path, content: bytes) -> Graph:
     """Read the content of the file ``path`` back. Raises CaptureError if it is not whole."""
+    if len(content) == _WORD.size and content[16:24] == GIVEN_UP:
+        raise _given_up(path, *_WORD.unpack(content)[3:])
     if len(content) < _HEAD.size and MAGIC.startswith(content[: len(MAGIC)]):
         raise _incomplete(path)
     if not content.startswith(MAGIC):
@@ -231,6 +239,21 @@ def _filled(content: bytes) -> bytes:
 def _padded(size: int) -> int:
     """Return the multiple of 8 that holds ``size`` bytes."""
     return size + 7 & ~7
+
+
+def _given_up(path: Path, reason: int, figure: int) -> CaptureError:
+    if reason == NO_MEMORY:
+        said = "there was no memory for it"
+    elif reason == NOT_WRITTEN:
+        said = f"its file could not be written ({os.strerror(figure & 0xFFFF)})"
+    elif reason == TIME_OVER:
+        said = "it took too long"
+    else:
+        said = f"the look ended by signal {figure & 0xFF}"
+    return CaptureError(
+        f"{path} was given up: {said}.",
+        "Who held the memory at that checkpoint is not known; the rest of the run is.",
+    )
 
 
 def _incomplete(path: Path) -> CaptureError:

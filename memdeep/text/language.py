@@ -25,6 +25,7 @@ SCRIPT_GROUPS = (
     "checkpoint",
     "count",
     "flame",
+    "held",
     "lines",
     "metric",
     "page",

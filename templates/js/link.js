@@ -7,14 +7,16 @@
     metric: ['retained', 'peak', 'freed', 'allocated', 'churn', 'growth'],
     view: ['flame', 'tree', 'lines', 'functions', 'modules', 'source'],
     native: ['auto', 'fold', 'show', 'hide'],
+    holding: ['tree', 'types'],
     lang: ['en', 'zh'],
     theme: ['auto', 'light', 'dark'],
   };
   const FLAGS = ['invert', 'threads', 'imports', 'flip', 'regex'];
+  const NUMBERS = ['snapshot', 'since', 'holder'];
   const KINDS = ['lines', 'functions', 'modules'];
   // Browsers take few changes of the address at a time: one that is no step waits for the next ones.
   const PATIENCE_MS = 300;
-  const STEPS = ['scope', 'versus', 'thread', 'metric', 'view', 'frames', 'around', 'file']; // worth a step in the history
+  const STEPS = ['scope', 'versus', 'thread', 'metric', 'view', 'frames', 'around', 'file', 'snapshot', 'since', 'holding', 'holder']; // worth a step in the history
 
   function scopeText(scope) {
     return scope.kind === 'phase' ? 'phase-' + scope.phase : scope.from + '-' + scope.to;
@@ -54,13 +56,15 @@
     else words.set('between', scopeText(state.scope));
     if (state.versus !== null) words.set('vs', scopeText(state.versus));
     words.set('metric', state.metric);
-    for (const key of ['view', 'native', 'lang', 'theme']) if (state[key] !== DEFAULTS[key]) words.set(key, state[key]);
+    for (const key of ['view', 'native', 'holding', 'lang', 'theme']) if (state[key] !== DEFAULTS[key]) words.set(key, state[key]);
     for (const key of FLAGS) if (state[key]) words.set(key, '1');
     if (state.thread !== null) words.set('thread', state.thread);
     if (state.query !== '') words.set('find', state.query);
     if (state.frames.length > 0) words.set('frame', state.frames.join('.'));
     if (state.around !== null) words.set('around', rowText(state.around));
     if (state.file !== null) words.set('file', state.file);
+    for (const key of NUMBERS) if (state[key] !== null) words.set(key, state[key]);
+    if (state.holds !== '') words.set('holds', state.holds);
     const row = state.selected === null ? '' : rowText(state.selected);
     if (row !== '') words.set('row', row);
     return '#' + words;
@@ -88,6 +92,11 @@
     patch.around = around !== null && 'kind' in around && around.kind === patch.view ? around : null;
     const file = words.get('file');
     if (file !== null && /^\d+$/.test(file)) patch.file = Number(file);
+    for (const key of NUMBERS) {
+      const number = words.get(key);
+      if (/^\d+$/.test(number ?? '') && (key === 'holder' || Number(number) < limits.snapshots)) patch[key] = Number(number);
+    }
+    patch.holds = words.get('holds') ?? '';
     return patch;
   }
 

@@ -23,11 +23,13 @@
     const explorerRoot = document.getElementById('explorer');
     const data = await memdeep.payload.open();
     const { core } = data;
+    const holdersRoot = document.getElementById('holders');
     const limits = {
       phases: core.phases.name.length,
       checkpoints: core.checkpoints.time.length,
       frames: data.frames.count,
       threads: memdeep.threadLimit.allOf(core),
+      snapshots: Number(holdersRoot?.dataset.snapshots ?? 0),
       metrics: (scope, versus) => memdeep.scope.metricsOf(core, scope, versus),
     };
     const linked = memdeep.link.read(location.hash, limits);
@@ -60,6 +62,20 @@
       store.set({ metric: link.dataset.wish });
       goToExplorer();
     });
+    const holders = holdersRoot === null ? null : memdeep.holders.create(holdersRoot, data, store, {
+      line: (frame) => {
+        store.set({ view: 'lines', around: null, selected: { kind: 'lines', frame } });
+        goToExplorer();
+      },
+    });
+    document.addEventListener('click', (event) => {
+      const link = event.target.closest('[data-holder]');
+      if (link === null || event.metaKey || event.ctrlKey || event.shiftKey) return;
+      event.preventDefault();
+      const { snapshot, holder } = link.dataset;
+      store.set({ snapshot: Number(snapshot), since: null, holding: 'tree', holds: '', holder: holder === '' ? null : Number(holder) });
+      holdersRoot.scrollIntoView({ block: 'start' });
+    });
     const processes = document.getElementById('processes');
     if (processes !== null) {
       memdeep.processTable.createLinks(processes, {
@@ -67,7 +83,8 @@
         phase: (phase) => { explorer.chooseScope({ kind: 'phase', phase }); goToExplorer(); },
       });
     }
-    await explorer.ready;
+    await Promise.all([explorer.ready, holders?.ready]);
+    if (linked.snapshot !== null && linked.scope === undefined) holdersRoot?.scrollIntoView({ block: 'start' });
     store.subscribe(({ lang, theme }, changed) => {
       if (changed.has('lang') && lang !== null) memdeep.words.set(lang);
       if (changed.has('theme') && theme !== null) colours.set(theme);

@@ -4,7 +4,6 @@
 
   const { format } = memdeep;
   const { element } = memdeep.elements;
-  const COPIED_MS = 1500;
   const UNKNOWN = '–';
   const MAX_NAME = 36; // characters of the name of a compiled library, as in memdeep/report/sentences.py
   const say = (key, values) => memdeep.words.say(key, values);
@@ -31,20 +30,6 @@
   function shortened(name) {
     const half = (MAX_NAME - 1) >> 1;
     return name.length > MAX_NAME && name.includes('.so') ? name.slice(0, half) + '…' + name.slice(-half) : name;
-  }
-
-  // The old way is there for pages opened from a file, where the clipboard may be refused.
-  async function copy(text, place) {
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      const area = element('textarea', 'unseen');
-      area.value = text;
-      place.append(area);
-      area.select();
-      document.execCommand('copy');
-      area.remove();
-    }
   }
 
   function create(root, data, on) {
@@ -150,18 +135,9 @@
       return [title, bytesText(sums.node.bytes[node]) + ', ' + count, ...lines].join('\n') + '\n';
     }
 
-    function copyButton() {
-      const made = button('button', say('stack.copy'), async () => {
-        await copy(asText(), root);
-        made.textContent = say('stack.copied');
-        setTimeout(() => { made.textContent = say('stack.copy'); }, COPIED_MS);
-      });
-      return made;
-    }
-
     // Where the selected line or frame is in the source view and the graph.
     function tools() {
-      const bar = element('div', 'panel-tools', copyButton());
+      const bar = element('div', 'panel-tools', memdeep.copying.button(say('stack.copy'), asText));
       const here = stack().findLast((frame) => isHere(frame) && frames.line(frame) > 0 && frames.file(frame) !== '');
       if (here !== undefined) bar.append(button('button', say('stack.in_source'), () => on.source(here)));
       if (shown.isRow) bar.append(button('button', say('stack.in_graph'), () => on.graph(here ?? stack().at(-1))));

@@ -19,6 +19,11 @@
     selected: null, // { frames } or { kind, frame }: what the panel beside it tells of
     around: null, // { kind, frame }: a row of a table whose callers and callees are shown in its place
     file: null,
+    snapshot: null, // of the objects, that is looked at in the holders; null for the largest
+    since: null, // the one that it is compared with
+    holding: 'tree', // or 'types'
+    holder: null, // the row of it that is selected
+    holds: '', // the types and paths that are looked for
     lang: null, // as chosen on this page, or by the link that led here
     theme: null,
   };

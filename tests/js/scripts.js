@@ -8,7 +8,7 @@ const vm = require('node:vm');
 const DIRECTORY = join(__dirname, '..', '..', 'templates', 'js');
 const PURE = [
   'format', 'elements', 'python-colours', 'payload', 'scope', 'flame-tree', 'flame-native', 'flame-layout', 'flame-keys', 'ranking', 'thread-limit', 'selection', 'sparkline', 'search',
-  'source-view', 'stack-panel', 'sandwich', 'lives', 'tree-rows',
+  'source-view', 'stack-panel', 'sandwich', 'lives', 'tree-rows', 'holder-tree', 'holder-types',
 ];
 
 // The words are left as their keys, with the values after them.

@@ -71,7 +71,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     # The tables are complete only when all that names their entries is encoded.
     phase_records = [record(phase) for phase in phases.encoded(culprits, checkpoints)]
     points = [*checkpoints.encoded()]
-    snapshot_records = [*snapshots.encoded(checkpoints)]
+    snapshot_records = [*snapshots.encoded(checkpoints, tables)]
     for process, own in report.own_reports.items():
         alone = Alone(processes.place(process) or 0)
         own_phases = Phases(own, alone, len(phase_records))
@@ -81,7 +81,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         own_culprits = Culprits(own, tables, alone, own_snapshots)
         phase_records += [record(one) for one in own_phases.encoded(own_culprits, own_points)]
         points += own_points.encoded()
-        snapshot_records += own_snapshots.encoded(own_points)
+        snapshot_records += own_snapshots.encoded(own_points, tables)
     findings = [
         record(_finding(report, item, processes, phases, culprits)) for item in report.findings
     ]

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from itertools import repeat
 
 from memdeep.model import Report
-from memdeep.model.holders import HeldPath, Holders, SnapshotChange, SnapshotView, TypeBytes
+from memdeep.model.holders import (
+    HeldLine,
+    HeldPath,
+    Holders,
+    SnapshotChange,
+    SnapshotView,
+    TypeBytes,
+)
 from memdeep.report.json.checkpoints import Checkpoints
 from memdeep.report.json.records import Encoded, Json, encoded
+from memdeep.report.json.tables import Tables
+
+FramePlace = Callable[[HeldLine], int]
 
 
 class Snapshots:
@@ -15,6 +27,7 @@ class Snapshots:
 
     def __init__(self, report: Report, before: int = 0) -> None:
         self._snapshots = report.snapshots
+        self._frames = report.heap.tree.frames
         self._places = {
             snapshot.checkpoint: place for place, snapshot in enumerate(report.snapshots, before)
         }
@@ -40,12 +53,22 @@ class Snapshots:
             }
         )
 
-    def encoded(self, checkpoints: Checkpoints) -> Iterator[Json]:
+    def encoded(self, checkpoints: Checkpoints, tables: Tables) -> Iterator[Json]:
         """Yield each snapshot as an object."""
-        return (_snapshot(one, checkpoints) for one in self._snapshots)
+
+        @cache
+        def place(frame: int) -> int:
+            return tables.frame(self._frames[frame])
+
+        def frame(line: HeldLine) -> int:
+            return place(line.frame)
+
+        return (_snapshot(one, checkpoints, frame) for one in self._snapshots)
 
 
-def _snapshot(one: SnapshotView, checkpoints: Checkpoints) -> Json:
+def _snapshot(
+    one: SnapshotView, checkpoints: Checkpoints, frame: Callable[[HeldLine], int]
+) -> Json:
     return {
         "checkpoint": checkpoints.place(one.checkpoint),
         "objects": one.objects,
@@ -53,7 +76,9 @@ def _snapshot(one: SnapshotView, checkpoints: Checkpoints) -> Json:
         "types": _types(one.types),
         "garbage_bytes": one.garbage_bytes,
         "gc_enabled": one.gc_enabled,
+        "garbage_types": _types(one.garbage_types),
         "held_by_c_bytes": one.c_only_bytes,
+        "held_by_c_types": _types(one.c_only_types),
         "holders": [
             {
                 "parent": row.parent,
@@ -63,11 +88,12 @@ def _snapshot(one: SnapshotView, checkpoints: Checkpoints) -> Json:
                 "own_bytes": row.own_bytes,
                 "retained_bytes": row.retained_bytes,
                 "objects": row.objects,
+                "lines": [{"frame": frame(line), "bytes": line.bytes} for line in lines],
                 "is_single": row.is_single,
                 "other_path": row.also or None,
                 "others": row.others,
             }
-            for name, row in one.rows
+            for (name, row), lines in zip(one.rows, one.lines or repeat(()), strict=False)
         ],
         "change": None if one.change is None else _change(one.change, checkpoints),
     }

@@ -30,6 +30,7 @@ from memdeep.model import (
     Sample,
 )
 from memdeep.report import processes, workers
+from memdeep.report.page import holders
 from memdeep.report.page import layers as process_layers
 from memdeep.report.page.layers import Layers
 from memdeep.report.page.thinning import thin
@@ -96,6 +97,7 @@ def encode(report: Report, folded: FoldedHeap, lines: LineBytes, editor: str) ->
                 **_held(*held),
                 "lines": {"line": line, **_held(*line_held)},
             }
+    blocks |= holders.encode(report, index.charged)
     # The core comes last: only now all strings, frames and nodes have their places.
     blocks["core"] = _core(report, folded, lines, index, editor)
     return {name: pack(fields) for name, fields in blocks.items()}
@@ -126,6 +128,8 @@ class _Index:
         self.frames: dict[Frame, int] = {}
         for frame in (*own, *lines.frames):
             self.frames.setdefault(frame, len(self.frames))
+        self._tree_frames = tree.frames
+        self._of_lines = {(one.filename, one.lineno): self.frames[one] for one in lines.frames}
         self._places = {node: place for place, node in enumerate(folded.nodes)}
         # A parent holds at least the bytes of its children: the parent of a kept node is kept.
         self.parents = [self._places.get(parent, -1) for parent in folded.parents]
@@ -143,6 +147,12 @@ class _Index:
     def nodes(self, nodes: Iterable[int]) -> list[int]:
         """Return the places of ``nodes``; add a place for a node that was not kept."""
         return [self._places[node] if node in self._places else self._add(node) for node in nodes]
+
+    def charged(self, frame_id: int) -> int:
+        """Return the place of the frame that stands for the line of a frame of the heap's tree."""
+        frame = self._tree_frames[frame_id]
+        place = self._of_lines.get((frame.filename, frame.lineno))
+        return self.frames.setdefault(frame, len(self.frames)) if place is None else place
 
     def _add(self, node: int) -> int:
         place = self._places[node] = len(self.parents)

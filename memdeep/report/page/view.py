@@ -16,8 +16,9 @@ from memdeep.analysis.weights import small, through
 from memdeep.frozen import frozen
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Phase, Report
 from memdeep.report import dying, fates, holding, sentences, workers
-from memdeep.report.page import layers, payload, process_table, timeline
+from memdeep.report.page import holders, layers, payload, process_table, timeline
 from memdeep.report.page.facts import Fact, facts
+from memdeep.report.page.holders import HolderLink, HoldersView
 from memdeep.report.page.process_table import ProcessTable
 from memdeep.report.page.timeline import Timeline
 from memdeep.text import units
@@ -98,6 +99,7 @@ class FindingView:
     workers: Texts | None
     passed: Texts | None
     held: Texts | None
+    holder: HolderLink | None
     fate: Texts | None
     advice: AdviceView | None
 
@@ -168,6 +170,7 @@ class Page:
     band_names: Mapping[int, Texts]  # by index of the phase
     layer_names: tuple[Texts, ...]
     phases: tuple[PhaseRow, ...]
+    holders: HoldersView | None
     processes: ProcessTable | None
     hidden_phases: int
     blocks: Mapping[str, str]
@@ -219,6 +222,7 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
         band_names=band_names(report, drawn, say),
         layer_names=layer_names(report, stacked, say),
         phases=tuple(_row(report, folded[place], say, most) for place in shown),
+        holders=holders.lay_out(report, languages),
         processes=process_table.lay_out(report, say, languages),
         hidden_phases=sum(row.phases for place, row in enumerate(folded) if place not in shown),
         blocks=blocks,
@@ -290,6 +294,7 @@ def _row(report: Report, row: Row, say: Say, most: int) -> PhaseRow:
 
 def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
     advised = item.advice is not None
+    held = say(lambda language: holding.held(report, item, language))
     return FindingView(
         rank=rank,
         title=say(lambda language: sentences.finding(report, item, language)),
@@ -303,7 +308,8 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         workers=_if_said(
             say(lambda language: workers.moved(report, report.phases[item.phase], language))
         ),
-        held=_if_said(say(lambda language: holding.held(report, item, language))),
+        held=_if_said(held),
+        holder=holders.link(report, item, held),
         passed=_if_said(say(lambda language: fates.passed(report, item, language))),
         fate=_if_said(say(lambda language: fates.fate(report, item, language))),
         advice=AdviceView(
