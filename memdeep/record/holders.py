@@ -95,6 +95,11 @@ class HolderReader:
         self._last_path = ""
         self._count = 0
 
+    def start(self, rss_bytes: int) -> None:
+        """The trace begins: growth counts from here on."""
+        if self._last_bytes is None:
+            self._last_bytes = rss_bytes
+
     def begin(self, rss_bytes: int) -> None:
         """A span begins."""
         self._began.append(rss_bytes)
@@ -107,8 +112,7 @@ class HolderReader:
         if self._last_path:
             self._reap()
         began_bytes = self._began.pop() if is_end and self._began else None
-        if self._last_bytes is None:
-            self._last_bytes = rss_bytes
+        self.start(rss_bytes)
         is_named = any(fnmatchcase(_name(label), one) for one in self._at) or label in self._at
         if not is_named and not self._is_worth_it(rss_bytes, began_bytes):
             return None
