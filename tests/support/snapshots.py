@@ -8,7 +8,7 @@ from dataclasses import replace
 from factories import MB, analysed, frame, lifetime, run, tree
 from graphs import held
 
-from memdeep.analysis.holders import views, with_holders
+from memdeep.analysis.holders import LineHolders, views, with_holders
 from memdeep.model import Report
 from memdeep.model.graph import GARBAGE, HELD_BY_C, NAMED, Holder
 from memdeep.model.holders import HeapSnapshot, HeldBytes, Joined
@@ -41,7 +41,8 @@ def holding_report(
         for n in range(snapshots)
     )
     heap = replace(plain.heap, snapshots=walked)
-    phases, findings = with_holders(heap, plain.phases, plain.findings, keys=keys)
+    known = LineHolders(heap, keys=keys)
+    phases, findings = with_holders(known, plain.phases, plain.findings)
     return replace(
         plain,
         run=replace(
