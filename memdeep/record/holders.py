@@ -98,6 +98,11 @@ class HolderReader:
         self._last_path = ""
         self._count = 0
 
+    def start(self, rss_bytes: int) -> None:
+        """The trace begins: growth counts from here on."""
+        if self._last_bytes is None:
+            self._last_bytes = rss_bytes
+
     def begin(self, span: int, rss_bytes: int) -> None:
         """Note that a span begins."""
         self._began[span] = rss_bytes
@@ -115,8 +120,7 @@ class HolderReader:
             self._began[stem] = rss_bytes
         else:
             began_bytes = self._began.pop(span or stem, None)
-        if self._last_bytes is None:
-            self._last_bytes = rss_bytes
+        self.start(rss_bytes)
         is_asked_for = label in labels.ASKED_FOR
         is_named = is_asked_for or label in self._at
         is_named = is_named or any(fnmatchcase(_name(label), one) for one in self._at)

@@ -245,7 +245,9 @@ class Recorder:
         """Before the marker, as for the mappings; return a sentence where it could not be done."""
         if self._holders is None or rss_bytes is None:
             return None
-        if kind == journal.BEGIN:
+        if kind == journal.TRACE:
+            self._holders.start(rss_bytes)
+        elif kind == journal.BEGIN:
             self._holders.begin(span, rss_bytes)
         elif kind in (journal.POINT, journal.END, journal.EXIT):
             name = RUN_END if kind == journal.EXIT else label
