@@ -40,6 +40,7 @@ RUNS = {
     "focus": ((*QUICK, "--focus", "worker*", "--focus", "PREPARE"), ()),
     "tracemalloc": ((*QUICK, "--backend", "tracemalloc"), ()),
     "rss": ((*QUICK, "--backend", "rss"), ()),
+    "holders": ((*QUICK, "--deep", "--holders-at", "*"), ()),
     "native": (("--quiet", "--no-report"), ()),
 }
 
