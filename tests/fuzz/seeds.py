@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 PROGRAM = """
@@ -40,9 +41,10 @@ RUNS = {
     "focus": ((*QUICK, "--focus", "worker*", "--focus", "PREPARE"), ()),
     "tracemalloc": ((*QUICK, "--backend", "tracemalloc"), ()),
     "rss": ((*QUICK, "--backend", "rss"), ()),
-    "holders": ((*QUICK, "--deep", "--holders-at", "*"), ()),
     "native": (("--quiet", "--no-report"), ()),
 }
+if find_spec("memdeep.record._holders"):
+    RUNS["holders"] = ((*QUICK, "--deep", "--holders-at", "*"), ())
 
 
 def record(directory: Path, *names: str) -> dict[str, Path]:
