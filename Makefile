@@ -9,7 +9,7 @@ DEMO_SIZE ?= --scale 0.6
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types house bench fuzz soak screenshots man test-pythons
+.PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-holders screenshots man test-pythons
 .PHONY: test-sid test-cpython test-engines browser clean
 
 help: ## List the targets
@@ -64,8 +64,14 @@ fuzz: $(STAMP) ## Try nonsense and new examples for FUZZ_SECONDS in C++ and in P
 	./tests/fuzz.sh $(BIN)/python
 	PYTHONPATH=tests:tests/support $(BIN)/python -m fuzz
 
+sanitize: $(STAMP) ## Walk objects of many kinds under the sanitizers, SANITIZED_LOOKS times (default: 3)
+	./tests/sanitize.sh $(BIN)/python
+
 soak: $(STAMP) ## Kill threads of checkpoints at random times, SOAK_RUNS times (default: 50)
 	$(BIN)/python tests/soak.py
+
+soak-holders: $(STAMP) ## Look at who holds the objects SOAK_LOOKS times (default: 1000) beside busy threads
+	$(BIN)/python tests/soak_holders.py
 
 screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be looked at
 	PYTHONPATH=tests/support $(BIN)/python tests/screenshots.py

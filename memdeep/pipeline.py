@@ -77,7 +77,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
     """Find everything there is to say about a recording. Raises CaptureError."""
     from memdeep.analysis.death import death, did_die
     from memdeep.analysis.findings import Seen, findings
-    from memdeep.analysis.holders import views, with_holders
+    from memdeep.analysis.holders import LineHolders, views, with_holders
     from memdeep.analysis.outline import MAX_OPEN, outline
     from memdeep.analysis.patterns import patterns
     from memdeep.analysis.phases import Figures, heap_curve, phases
@@ -108,6 +108,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
             heap.tree.frames, run.started, run.command, with_private=options.source is True
         )
         sources = store.merged(recording.sources, found)
+    known_holders = LineHolders(heap, keys=options.shows_keys) if heap.snapshots else None
     found_findings = findings(
         heap,
         found_phases,
@@ -116,12 +117,12 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
             malloc=run.mode.backend == "memray",
             python_allocators=run.mode.python_allocators,
             highest_rss_bytes=run.peak_rss_bytes,
+            holders=known_holders,
         ),
         [*copied(run, heap, found_phases), *unrecorded(run, found_phases)],
     )
-    found_phases, found_findings = with_holders(
-        heap, found_phases, found_findings, keys=options.shows_keys
-    )
+    if known_holders is not None:
+        found_phases, found_findings = with_holders(known_holders, found_phases, found_findings)
     return Report(
         run=run,
         heap=heap,

@@ -18,6 +18,7 @@ from memdeep.errors import NoSuchPhaseError
 from memdeep.frozen import frozen
 from memdeep.model import Identity, Stretch
 from memdeep.objects import tables
+from memdeep.objects.holders import Snapshot, snapshot_of
 from memdeep.objects.stacks import Line, Recorded, Stack, metric_of, place_of, quoted, short
 from memdeep.report import sentences
 from memdeep.report.json.document import kind_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 Which = Literal["kept", "retained", "freed", "peak", "allocated"]
-Table = Literal["phases", "lines", "checkpoints"]
+Table = Literal["phases", "lines", "checkpoints", "holders", "types"]
 
 _ENGLISH = language("en")
 _MOST_NAMES = 5  # in an error or a `repr`
@@ -300,6 +301,15 @@ class Result:
         )
 
     @cached_property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """All objects at the checkpoints at which they were looked at; see ``--holders``."""
+        report = self._recorded.report
+        return tuple(
+            snapshot_of(one, report.run.checkpoints[one.checkpoint].label)
+            for one in report.snapshots
+        )
+
+    @cached_property
     def processes(self) -> tuple[Process, ...]:
         """The program, and all processes of it that were seen."""
         return tuple(_processes(self._recorded.report, self.phases))
@@ -315,7 +325,8 @@ class Result:
     def to_pandas(self, table: Table = "phases") -> pandas.DataFrame:
         """Return a table as a DataFrame: the one that `memdeep export` writes as Parquet.
 
-        "lines" has a row for each line of each phase.
+        "lines" has a row for each line of each phase, "types" and "holders" for each type and each
+        row of the tree of holders in each of the snapshots.
 
         Raises MissingLibraryError, which is an ImportError, without pandas.
         """

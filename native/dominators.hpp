@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <initializer_list>
+
 #include "mapped.hpp"
 
 namespace memdeep {

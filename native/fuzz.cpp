@@ -14,6 +14,7 @@
 #include <random>
 
 #include "alive.hpp"
+#include "join.hpp"
 #include "line_table.hpp"
 #include "paths.hpp"
 #include "replay.hpp"
@@ -217,7 +218,55 @@ void check_cuts(const Replay& whole, const Replay& divided) {
   check_lifetimes(divided);
 }
 
+// Blocks and objects made of the input, as a damaged file might have them: each byte is given once.
+void check_join(const uint8_t* data, size_t size) {
+  std::minstd_rand random(unsigned(size == 0 ? 1 : 1 + data[size / 2] + size));
+  size_t at = 0;
+  auto next = [&] { return size == 0 ? unsigned(random()) : data[at++ % size] + unsigned(random()) % 7; };
+  std::vector<uint64_t> address, block_size, object, object_size, pointer;
+  std::vector<int32_t> node;
+  std::vector<uint8_t> is_mapping, state;
+  std::vector<uint32_t> kind, holder, owner;
+  uint64_t place = random() % 2 == 0 ? 0x1000 : ~uint64_t{0} - 200'000;
+  const uint64_t first = place;
+  uint64_t all_bytes = 0;
+  for (unsigned left = next() % 300; left > 0; --left) {
+    const uint64_t bytes = next() % 5 == 0 ? next() * 40 : next() % 600;
+    if (place + bytes + 600 < place) break;
+    address.push_back(place);
+    block_size.push_back(bytes);
+    node.push_back(int32_t(next() % 9) - 1);
+    is_mapping.push_back(next() % 4 == 0);
+    all_bytes += bytes;
+    place += bytes + next() % 3 * 16;
+  }
+  const uint64_t span = place - first + 64;
+  for (unsigned left = next() % 400; left > 0; --left) {
+    const bool is_head = !address.empty() && next() % 2 == 0;
+    const uint64_t begin = is_head ? address[next() % address.size()] + next() % 4 * 16 : first;
+    object.push_back(is_head ? begin : begin + random() % span);
+    object_size.push_back(next() % 17 == 0 ? ~uint64_t{0} - next() : next() % 900);
+    kind.push_back(next() % 5);
+    holder.push_back(next() % 6 == 0 ? memdeep::kNobody : next() % 7);
+    state.push_back(next() % 4);
+  }
+  std::sort(object.begin(), object.end());
+  for (unsigned left = object.empty() ? 0 : next() % 500; left > 0; --left) {
+    pointer.push_back(next() % 9 == 0 ? random() : first + random() % span);
+    owner.push_back(next() % unsigned(object.size()));
+  }
+  const memdeep::JoinBlocks blocks{address.data(), block_size.data(), node.data(),
+                                   is_mapping.data(), address.size()};
+  const memdeep::JoinObjects objects{object.data(), object_size.data(), kind.data(), holder.data(),
+                                     state.data(),  object.size(),      pointer.data(), owner.data(),
+                                     pointer.size()};
+  uint64_t given = 0;
+  for (const memdeep::JoinRow& row : memdeep::Join(blocks, objects).rows()) given += row.bytes;
+  require(given == all_bytes, "each byte of a block is given once");
+}
+
 void check(const uint8_t* data, size_t size) {
+  check_join(data, size);
   const auto whole = replayed(data, size, 0);
   const auto pieces = replayed(data, size, 1 + unsigned(size % 97));
   require(whole->records == pieces->records, "as many records in pieces");

@@ -58,6 +58,29 @@ inline const char* text(PyObject* string) {
   return found;
 }
 
+// The words of what is simple (see `Names`); null where there are none. Not by PyObject_Repr, nor of an
+// int by its own: both run the handlers of signals that came before the fork, and these are Python.
+inline PyObject* represented(PyObject* one) {
+  if (PyLong_CheckExact(one)) {
+    int beyond = 0;
+    const long long number = PyLong_AsLongLongAndOverflow(one, &beyond);
+    return beyond ? nullptr : PyUnicode_FromFormat("%lld", number);
+  }
+  if (!PyTuple_CheckExact(one)) {
+    auto represent = reinterpret_cast<reprfunc>(PyType_GetSlot(Py_TYPE(one), Py_tp_repr));
+    return represent ? represent(one) : nullptr;
+  }
+  const Py_ssize_t count = PyTuple_Size(one);
+  PyObject* words = PyUnicode_FromString("(");
+  for (Py_ssize_t at = 0; words && at < count; at++) {
+    PyObject* item = represented(PyTuple_GetItem(one, at));
+    if (!item) return nullptr;
+    const char* behind = at + 1 < count ? ", " : count == 1 ? "," : "";
+    words = PyUnicode_FromFormat("%U%U%s", words, item, behind);
+  }
+  return words ? PyUnicode_FromFormat("%U)", words) : nullptr;
+}
+
 struct Type {
   PyTypeObject* object;
   traverseproc traverse;
@@ -66,6 +89,7 @@ struct Type {
   unsigned long flags;
   uint64_t basic, item;
   bool is_type, is_array, is_code, is_plain;
+  bool is_map, is_foreign, is_text;  // mmap, ctypes' data, StringIO
 };
 
 struct NumpyArray {
@@ -144,6 +168,12 @@ class Heap {
     }
     for (size_t e = 0; e < edges.targets.count; e++)
       if (left[edges.targets[e]] != kImmortal) left[edges.targets[e]]--;
+  }
+
+  void drop() {
+    drop_edges();
+    addresses.drop(), sizes.drop(), pointers.drop(), kinds.drop(), owners.drop(), types.drop();
+    slots_.drop(), type_ids_.drop();
   }
 
   void drop_edges() { edges.starts.drop(), edges.targets.drop(), edges.seeds.drop(); }
@@ -247,7 +277,7 @@ class Heap {
     made.is_type = PyType_IsSubtype(type, &PyType_Type);
     made.is_code = type == questions.code;
     made.is_plain = type == &PyFloat_Type || type == &PyLong_Type || type == &PyComplex_Type ||
-                    type == &PyBytes_Type || type == &PyBool_Type;
+                    type == &PyBytes_Type || type == &PyBool_Type || is_moment(as_object);
     PyObject* size = asked(questions.basicsize, as_object);
     made.basic = size ? PyLong_AsSize_t(size) : sizeof(PyObject);
     size = asked(questions.itemsize, as_object);
@@ -261,12 +291,24 @@ class Heap {
     for (Py_ssize_t at = 0; classes && at < PyTuple_Size(classes); at++) {
       PyObject* base = PyTuple_GetItem(classes, at);
       const char* name = text(asked(questions.name, base));
-      if (!name || strcmp(name, "ndarray") != 0) continue;
+      if (!name) continue;
       const char* module = text(asked(questions.module, base));
-      made.is_array = made.is_array || (module && strcmp(module, "numpy") == 0);
+      if (!module) continue;
+      made.is_array |= !strcmp(name, "ndarray") && !strcmp(module, "numpy");
+      made.is_map |= !strcmp(name, "mmap") && !strcmp(module, "mmap");
+      made.is_foreign |= !strcmp(name, "_CData") && !strcmp(module, "_ctypes");
+      made.is_text |= !strcmp(name, "StringIO") && !strcmp(module, "_io");
     }
     types.push(made);
     return uint32_t(types.count - 1);
+  }
+
+  // Without a time zone these are smaller than their type says; they have nothing in C.
+  bool is_moment(PyObject* type) const {
+    const char* module = text(asked(questions.module, type));
+    const char* name = text(asked(questions.name, type));
+    return module && name && !strcmp(module, "datetime") &&
+           (!strcmp(name, "datetime") || !strcmp(name, "time"));
   }
 
   bool has_managed(const Type& type) const {
@@ -294,8 +336,19 @@ class Heap {
       if (PyErr_Occurred()) PyErr_Clear();
       if (of.flags & Py_TPFLAGS_HAVE_GC && (!of.is_gc || of.is_gc(one))) size += 16;
       if (has_managed(of)) size += 16;
-      sizes.push(size);
+      sizes.push(size + untold(one, of));
     }
+  }
+
+  // Bytes of blocks that an object has and says nothing of; mapped ones may be a file's.
+  uint64_t untold(PyObject* one, const Type& of) const {
+    auto words = reinterpret_cast<const uint64_t*>(one);
+    if (!(of.is_foreign || of.is_text) || of.is_type || !words[2]) return 0;
+    uint64_t size = 0;
+    if (of.is_text) size = words[5] * 4;  // the rest is a writer's
+    const bool is_inside = words[2] >= uint64_t(one) && words[2] < uint64_t(one) + of.basic;
+    if (of.is_foreign && !is_inside && int32_t(words[3])) size = words[5];
+    return size < kMostItems ? size : 0;
   }
 
   // Words of an object's own block that point neither to an object nor nowhere: what it has in C.
@@ -304,7 +357,9 @@ class Heap {
       const Type& of = type(v);
       if (of.is_type || of.is_plain) continue;
       auto words = reinterpret_cast<const uint64_t*>(addresses[v]);
-      const size_t count = of.basic / 8 < kMostWords ? of.basic / 8 : kMostWords;
+      // A text of ASCII alone is smaller than what its type says.
+      const uint64_t bytes = of.basic < sizes[v] ? of.basic : sizes[v];
+      const size_t count = bytes / 8 < kMostWords ? bytes / 8 : kMostWords;
       for (size_t at = 2; at < count; at++) note(v, words[at]);
       // The values of an instance stand before it; 3.12 marks their address.
       if (has_managed(of))

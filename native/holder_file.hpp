@@ -6,14 +6,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
-#include "holder_names.hpp"
 #include "holder_rows.hpp"
 
 namespace memdeep {
 
 constexpr char kFileBegin[] = "mdholds1", kFileEnd[] = "mdholds.";
-constexpr size_t kParentBytes = 16;  // which the program itself writes
 constexpr uint8_t kGarbage = 0, kNamed = 1, kHeldByC = 2, kOwn = 3;
 
 inline uint64_t now_ns() {
@@ -46,7 +45,7 @@ class File {
   void flush() {
     for (size_t at = 0; at < buffer_.count;) {
       const ssize_t done = write(descriptor_, buffer_.items + at, buffer_.count - at);
-      if (done < 0 && errno != EINTR) _exit(kNotWritten);
+      if (done < 0 && errno != EINTR) give_up(kNotWritten, uint64_t(errno));
       if (done > 0) at += size_t(done);
     }
     buffer_.count = 0;
@@ -54,7 +53,6 @@ class File {
 
  private:
   static constexpr size_t kBufferBytes = size_t{1} << 20;
-  static constexpr int kNotWritten = 4;
   int descriptor_;
   Mapped<char> buffer_;
   size_t total_ = 0;
@@ -68,7 +66,8 @@ struct Found {
 };
 
 // The nodes of all objects by ascending address.
-inline void sort_by_address(const Heap& heap, Mapped<uint32_t>& order) {
+template <class Heap>
+void sort_by_address(const Heap& heap, Mapped<uint32_t>& order) {
   struct Item {
     uint64_t address;
     uint32_t node;
@@ -94,7 +93,8 @@ inline void sort_by_address(const Heap& heap, Mapped<uint32_t>& order) {
   from.drop(), to.drop();
 }
 
-inline void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows,
+template <class Text, class Heap, class Names>
+void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows,
                        const Found& found) {
   Text texts;
   Mapped<uint32_t> name_lengths;
@@ -105,7 +105,8 @@ inline void write_file(int descriptor, const Heap& heap, const Names& names, Row
   }
   Mapped<Row> written;
   struct Lengths {
-    uint32_t path, label;
+    uint32_t path, label, also;
+    Other other;
   };
   Mapped<Lengths> lengths;
   for (size_t at = 1; at < rows.rows.count; at++) {
@@ -118,7 +119,11 @@ inline void write_file(int descriptor, const Heap& heap, const Names& names, Row
     if (last > begin && texts.characters[last] == ' ') last++;
     if (last > begin)
       for (size_t from = last; from < end; from++) texts.characters.push(texts.characters[from]);
-    lengths.push({uint32_t(end - begin), uint32_t(texts.characters.count - end)});
+    const size_t also = texts.characters.count;
+    const Other& other = rows.others[at];
+    if (other.count) names.path(texts, found.parents, row.largest, last, other.node);
+    lengths.push({uint32_t(end - begin), uint32_t(also - end),
+                  uint32_t(texts.characters.count - also), other});
     written.push(row);
   }
   uint64_t garbage_bytes = 0, c_bytes = 0;
@@ -156,6 +161,10 @@ inline void write_file(int descriptor, const Heap& heap, const Names& names, Row
     file.half(row.kind - 1);
     file.half(lengths[at].path);
     file.half(lengths[at].label);
+    file.half(lengths[at].also);
+    file.half(lengths[at].other.count);
+    file.half(row.is_single());
+    file.half(0);
     file.word(row.own_bytes);
     file.word(row.retained_bytes);
     file.word(row.objects);

@@ -5,14 +5,19 @@
 #undef _FORTIFY_SOURCE
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <atomic>
+
 #include "holder_file.hpp"
+#include "holder_names.hpp"
 
 namespace {
 
@@ -28,34 +33,45 @@ struct Order {
 
 TypeQuestions questions;
 KnownTypes known;
-PyObject *list_objects, *is_collecting;
+PyObject* list_objects;
 
 bool prepare() {
   if (list_objects) return true;
   PyObject* collector = PyImport_ImportModule("gc");
   if (!collector || !questions.prepare() || !known.prepare()) return false;
-  is_collecting = PyObject_GetAttrString(collector, "isenabled");
-  if (is_collecting) list_objects = PyObject_GetAttrString(collector, "get_objects");
+  list_objects = PyObject_GetAttrString(collector, "get_objects");
   Py_DECREF(collector);
   return list_objects != nullptr;
 }
 
+// As the first thing: what lists processes shall know this one from the program.
+void take_name() { syscall(SYS_prctl, PR_SET_NAME, "memdeep-holders", 0, 0, 0); }
+
+void end_by_signal(int number) {
+  give_up(number == SIGALRM ? kTimeOver : kBroken, uint64_t(number));
+}
+
 // The child is the first to go where memory is short, keeps no file of the program's open, and ends
-// by itself.
+// by itself. No handler of the program's is left, as its signals are blocked.
 void settle(const Order& order) {
+  given_up_in = order.descriptor;
   alarm(unsigned(order.seconds));
-  signal(SIGALRM, SIG_DFL);
-  sigset_t only;
-  sigemptyset(&only);
-  sigaddset(&only, SIGALRM);
-  sigprocmask(SIG_UNBLOCK, &only, nullptr);
-  prctl(PR_SET_NAME, "memdeep-holders", 0, 0, 0);
+  sigset_t taken;
+  sigemptyset(&taken);
+  for (const int number : {SIGALRM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
+    signal(number, end_by_signal);
+    sigaddset(&taken, number);
+  }
+  sigprocmask(SIG_UNBLOCK, &taken, nullptr);
+  take_name();
+  const rlimit none{};
+  setrlimit(RLIMIT_CORE, &none);
   const int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (score >= 0) {
     if (write(score, "1000", 4) < 0) {}
     close(score);
   }
-#ifdef SYS_close_range
+#if defined(SYS_close_range) && !defined(MEMDEEP_CHECKED)  // which has something to say
   const unsigned descriptor = unsigned(order.descriptor);
   if (descriptor) syscall(SYS_close_range, 0u, descriptor - 1, 0u);
   syscall(SYS_close_range, descriptor + 1, ~0u, 0u);
@@ -69,7 +85,15 @@ PyObject* attribute(PyObject* one, const char* word) {
   return found;
 }
 
-// Puts the locals of all functions that run before the other roots.
+// Whether locals of the frame have places of their own; those of a class lie in a dictionary.
+bool is_function(PyObject* frame) {
+  constexpr long kOptimized = 1;
+  PyObject* code = attribute(frame, "f_code");
+  PyObject* flags = code ? attribute(code, "co_flags") : nullptr;
+  return flags && PyLong_Check(flags) && PyLong_AsLong(flags) & kOptimized;
+}
+
+// Puts the locals of all functions that run behind the first root, the program's own module.
 void add_locals(const Order& order, Names& names) {
   for (Py_ssize_t at = 0; at < PyList_Size(order.frames); at++) {
     PyObject* frame = PyList_GetItem(order.frames, at);
@@ -86,14 +110,17 @@ void add_locals(const Order& order, Names& names) {
       if (!PyDict_CheckExact(locals) && (!type || strcmp(type, "FrameLocalsProxy") != 0)) continue;
       PyObject* copy = PyDict_New();
       if (!copy || PyDict_Merge(copy, locals, 1) < 0) PyErr_Clear();
+      // What a frame was asked for it keeps, and it would hold all of it a second time.
+      if (PyDict_CheckExact(locals) && is_function(frame)) PyDict_Clear(locals);
       if (!copy || !PyDict_Size(copy)) continue;
       names.add_locals(copy, frame);
-      PyList_Insert(order.roots, 0, copy);
+      PyList_Insert(order.roots, 1, copy);
     }
   }
 }
 
-// Goes breadth first from `start`; what is met gets `state`.
+// Goes breadth first from `start`; what is met gets `state`. The names of a module are as near as those
+// of a function that runs.
 void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   Mapped<uint32_t> queue;
   queue.push(start);
@@ -102,9 +129,15 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
     const uint32_t v = queue[at];
     for (const uint32_t* e = heap.edges.begin(v); e != heap.edges.end(v); e++) {
       if (found.parents[*e] != kNobody) continue;
-      found.parents[*e] = v;
-      found.states[*e] = state;
-      queue.push(*e);
+      auto meet = [&](uint32_t one, uint32_t by) {
+        found.parents[one] = by;
+        found.states[one] = state;
+        queue.push(one);
+      };
+      meet(*e, v);
+      if (v != 0 || *e < 2 || !PyModule_Check(heap.object(*e))) continue;
+      const uint32_t names = heap.node(PyModule_GetDict(heap.object(*e)));
+      if (names != kNobody && found.parents[names] == kNobody) meet(names, *e);
     }
   }
   queue.drop();
@@ -112,16 +145,18 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
 
 [[noreturn]] void be_child(const Order& order) {
   settle(order);
+  const bool is_collecting = PyGC_Disable();  // or it would end garbage, with code in Python
   Heap heap(questions);
   Names names(heap, known, order.shows_values);
   add_locals(order, names);
   PyObject* listed = nullptr;
   if (!dlsym(RTLD_DEFAULT, "PyUnstable_GC_VisitObjects"))
-    listed = PyObject_CallObject(list_objects, nullptr);
+    if (!(listed = PyObject_CallObject(list_objects, nullptr))) give_up(kNoMemory, 0);
   heap.walk(order.roots, listed);
+  names.collect_names();
   Found found{};
   found.sequence = order.sequence, found.began_ns = order.began_ns;
-  found.is_collecting = PyObject_CallObject(is_collecting, nullptr) == Py_True;
+  found.is_collecting = is_collecting;
   found.states.fill(heap.nodes(), kGarbage);
   found.parents.fill(heap.nodes(), kNobody);
   spread(heap, 0, kNamed, found);
@@ -134,10 +169,16 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   for (uint32_t v = 2; v < heap.nodes(); v++)
     if (found.parents[v] == kNobody && unexplained[v] > 0 && !is_ours(v)) heap.edges.seeds.push(v);
   unexplained.drop();
+  for (size_t at = 0; at < heap.edges.seeds.count; at++) {
+    const uint32_t v = heap.edges.seeds[at];
+    if (found.parents[v] != kNobody || !names.is_context(heap.object(v))) continue;
+    spread(heap, v, kNamed, found);  // a thread's
+    found.parents[v] = 1;
+    found.states[v] = kNamed;
+  }
   spread(heap, 1, kHeldByC, found);
   Dominators tree;
   tree.find(heap.edges);
-  heap.drop_edges();
   for (uint32_t v = 2; v < heap.nodes(); v++)
     if (is_ours(v) || names.is_locals(heap.object(v))) found.states[v] = kOwn;
   const Py_ssize_t count = PyList_Size(order.roots);
@@ -150,30 +191,101 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   }
   Rows rows;
   rows.build(heap, tree);
-  write_file(order.descriptor, heap, names, rows, found);
+  rows.find_others(heap, tree, found.parents, [&](uint32_t v) {
+    return found.states[v] == kNamed || names.is_locals(heap.object(v));
+  });
+  heap.drop_edges();
+  write_file<Text>(order.descriptor, heap, names, rows, found);
   _exit(0);
 }
 
 struct Start {
   const Order* order;
   jmp_buf back;
-  volatile pid_t child;
+  std::atomic<int> child;  // 0 as long as it is not known
+  bool stays;
 };
+
+// What lies between this process and a child, as long as it stays; see `is_adopter`.
+struct Between {
+  pid_t pid = 0;
+  void* stack = nullptr;
+};
+
+constexpr size_t kStackBytes = size_t{1} << 18;
+Between between;
+
+// System calls that leave `errno` alone: by then it is the thread's again whose memory this is.
+#if defined(__x86_64__)
+long plain_call(long number, long one, long two, long three, long four) {
+  long result;
+  register long fourth __asm__("r10") = four;
+  __asm__ volatile("syscall" : "=a"(result)
+                   : "a"(number), "D"(one), "S"(two), "d"(three), "r"(fourth)
+                   : "rcx", "r11", "memory");
+  return result;
+}
+#elif defined(__aarch64__)
+long plain_call(long number, long one, long two, long three, long four) {
+  register long by __asm__("x8") = number;
+  register long result __asm__("x0") = one;
+  register long second __asm__("x1") = two;
+  register long third __asm__("x2") = three;
+  register long fourth __asm__("x3") = four;
+  __asm__ volatile("svc 0" : "+r"(result) : "r"(by), "r"(second), "r"(third), "r"(fourth) : "memory");
+  return result;
+}
+#else
+long plain_call(long number, long one, long two, long three, long four) {
+  return syscall(number, one, two, three, four);
+}
+#endif
 
 // Runs in the program's memory while its thread waits: the child of this one is nobody's to wait for.
 int fork_child(void* argument) {
   auto start = static_cast<Start*>(argument);
+  take_name();
+  const bool stays = start->stays;
   const pid_t child = fork();
   if (child == 0) longjmp(start->back, 1);
-  start->child = child;
+  auto known = &start->child;
+  known->store(child < 0 ? -errno : child);
+  if (stays) {  // from here on the thread goes on, and what is on its stack is its own
+    plain_call(SYS_futex, long(known), FUTEX_WAKE, 1, 0);
+    if (child > 0) plain_call(SYS_wait4, child, 0, __WALL, 0);
+    for (;;) plain_call(SYS_exit_group, 0, 0, 0, 0);
+  }
   _exit(0);
+}
+
+// Whether orphans come to this process, which would wait for them as for its own children.
+bool is_adopter() {
+  int is_asked = 0;
+  prctl(PR_GET_CHILD_SUBREAPER, &is_asked, 0, 0, 0);
+  return is_asked || getpid() == 1;
+}
+
+// Lets go of what lay between, once it has ended; False while it has not.
+bool let_go(int flags) {
+  if (!between.pid) return true;
+  pid_t ended;
+  while ((ended = waitpid(between.pid, nullptr, __WALL | flags)) < 0 && errno == EINTR) {}
+  if (ended == 0) return false;
+  syscall(SYS_munmap, between.stack, kStackBytes);
+  between = {};
+  return true;
 }
 
 // Returns the process number of the child, or -1. The child is the program's grandchild, as no end
 // of it may be seen by the program's own waits, nor any SIGCHLD; what lies between was made without
 // a signal at its end. It is forked by libc, whose handlers make its memory one that may be used.
 __attribute__((noinline)) pid_t start_child(const Order& order) {
-  constexpr size_t kStackBytes = size_t{1} << 18;
+#ifdef MEMDEEP_CHECKED  // no sanitizer follows a leap between stacks
+  const pid_t plain = fork();
+  if (plain == 0) be_child(order);
+  return plain;
+#endif
+  if (!let_go(0)) return -1;
   // Not by libc, whose functions are traced: this is no memory of the program's.
   const long place = syscall(SYS_mmap, nullptr, kStackBytes, PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -183,18 +295,28 @@ __attribute__((noinline)) pid_t start_child(const Order& order) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   Start start;
-  start.order = &order, start.child = -1;
+  start.order = &order, start.child = 0, start.stays = is_adopter();
   // Back on the thread's own stack: from 3.14 on Python knows where that is.
   if (_setjmp(start.back)) be_child(*start.order);
-  const int between = clone(fork_child, static_cast<char*>(stack) + kStackBytes,
-                            CLONE_VM | CLONE_VFORK, &start);
-  const int error = errno;
-  if (between > 0)
-    while (waitpid(between, nullptr, __WALL) < 0 && errno == EINTR) {}
+  const int pid = clone(fork_child, static_cast<char*>(stack) + kStackBytes,
+                        start.stays ? CLONE_VM : CLONE_VM | CLONE_VFORK, &start);
+  int error = errno;
+  if (pid > 0) {
+    between = {pid, stack};
+    const timespec second = {1, 0};
+    // It may have been killed before it could tell.
+    while (start.stays && !start.child && between.pid) {
+      if (plain_call(SYS_futex, long(&start.child), FUTEX_WAIT, 0, long(&second)) == -ETIMEDOUT)
+        let_go(WNOHANG);
+    }
+    if (!start.stays || start.child <= 0) let_go(0);
+    if (start.child <= 0) error = start.child ? -start.child : EAGAIN;
+  } else {
+    syscall(SYS_munmap, stack, kStackBytes);
+  }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  syscall(SYS_munmap, stack, kStackBytes);
   errno = error;
-  return between > 0 ? start.child : -1;
+  return pid > 0 && start.child > 0 ? int(start.child) : -1;
 }
 
 PyObject* snapshot(PyObject*, PyObject* args) {
@@ -219,6 +341,8 @@ PyObject* snapshot(PyObject*, PyObject* args) {
   if (pwrite(order.descriptor, head, sizeof head, 0) < 0) return PyErr_SetFromErrno(PyExc_OSError);
   return PyLong_FromLong(child);
 }
+
+PyObject* reap(PyObject*, PyObject*) { return PyBool_FromLong(let_go(WNOHANG)); }
 
 // dominators(starts, targets): of each node the immediate one, of columns of bytes; for tests.
 PyObject* dominators(PyObject*, PyObject* args) {
@@ -245,10 +369,36 @@ PyObject* dominators(PyObject*, PyObject* args) {
   return found;
 }
 
+// walked(roots, listed): columns of bytes, of addresses, of edges, and of references that come from no
+// object, as a walk of this process finds them; for tests.
+PyObject* walked(PyObject*, PyObject* args) {
+  PyObject *roots, *listed;
+  if (!PyArg_ParseTuple(args, "O!O!", &PyList_Type, &roots, &PyList_Type, &listed)) return nullptr;
+  if (!prepare()) return nullptr;
+  const bool is_collecting = PyGC_Disable();
+  Heap heap(questions);
+  heap.walk(roots, listed);
+  if (is_collecting) PyGC_Enable();
+  Mapped<int32_t> unexplained;
+  heap.count_unexplained(unexplained);
+  auto bytes = [](const auto& column) {
+    return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(column.items),
+                                     Py_ssize_t(column.count * sizeof *column.items));
+  };
+  PyObject* found = Py_BuildValue("(NNNN)", bytes(heap.addresses), bytes(heap.edges.starts),
+                                  bytes(heap.edges.targets), bytes(unexplained));
+  heap.drop(), unexplained.drop();
+  return found;
+}
+
 PyMethodDef functions[] = {
     {"snapshot", snapshot, METH_VARARGS,
      "snapshot(descriptor, sequence, began_ns, roots, own, frames, seconds, shows_values): fork a "
      "child that writes who holds what; its process number."},
+    {"reap", reap, METH_NOARGS,
+     "reap(): wait, though not for long, for what lies between this process and a child that has "
+     "ended, where orphans come to this process; whether nothing is left."},
+    {"walked", walked, METH_VARARGS, "walked(roots, listed): what a walk of this process finds."},
     {"dominators", dominators, METH_VARARGS, "dominators(starts, targets): those of a graph."},
     {nullptr, nullptr, 0, nullptr},
 };

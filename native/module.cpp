@@ -335,9 +335,13 @@ PyObject* take_listed(PyObject* self, PyObject* args) {
     return nullptr;
   }
   memdeep::BlockList blocks;
-  bool is_known = false;
-  auto work = [&](Replay& replay) { is_known = replay.take_listed({is_name != 0, place}, blocks); };
+  bool is_known = false, is_left_out = false;
+  auto work = [&](Replay& replay) {
+    is_left_out = replay.was_left_out({is_name != 0, place});
+    is_known = replay.take_listed({is_name != 0, place}, blocks);
+  };
   if (!run(self, work)) return nullptr;
+  if (is_left_out) Py_RETURN_FALSE;
   if (!is_known) Py_RETURN_NONE;
   using memdeep::Block;
   Fields fields;
@@ -526,7 +530,7 @@ PyMethodDef methods[] = {
      "list_at(place: int, is_name: bool): list at this marker all that is alive."},
     {"take_listed", take_listed, METH_VARARGS,
      "take_listed(place: int, is_name: bool, nodes: bytes): what was listed there, by address and "
-     "with the nodes of the sites; once. None if it was not met, or if there was too much."},
+     "with the nodes of the sites; once. None if it was not met, False if there was too much."},
     {"cut", cut, METH_VARARGS,
      "cut(time_ms: int, after: int): end a segment so long after the start, `after` so many replaced "
      "markers; in the order of the cuts, and before anything is fed."},

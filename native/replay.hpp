@@ -164,6 +164,12 @@ class Replay : public Account {
   using Moment = std::pair<bool, uint64_t>;  // is it a name; the place or the sequence number
   void list_at(Moment moment) { listed_[moment]; }
 
+  // Whether there was too much at `moment` to be listed.
+  bool was_left_out(Moment moment) const {
+    const auto found = listed_.find(moment);
+    return found != listed_.end() && found->second.is_left_out;
+  }
+
   // Gives away what was listed at `moment`; false if it was not met, or was left out.
   bool take_listed(Moment moment, BlockList& blocks) {
     const auto found = listed_.find(moment);
@@ -602,13 +608,14 @@ class Replay : public Account {
   using Looks = std::map<uint64_t, AddressRanges>;
   struct Listed {
     BlockList blocks;
-    bool is_met = false;
+    bool is_met = false, is_left_out = false;
   };
 
   void list(Moment moment) {
     const auto found = listed_.find(moment);
     if (found == listed_.end() || found->second.is_met) return;
     found->second.is_met = list_blocks(found->second.blocks, kMostBlocks - blocks_listed_);
+    found->second.is_left_out = !found->second.is_met;
     blocks_listed_ += found->second.blocks.size();
   }
 

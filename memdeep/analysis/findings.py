@@ -14,6 +14,7 @@ from memdeep.analysis.charges import Charge, charges, outlives
 from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.freed import alive_and_freed, innermost_traced
+from memdeep.analysis.holders import LineHolders
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.analysis.touched import touched
 from memdeep.analysis.weights import arena_bytes
@@ -62,11 +63,15 @@ MADE_BY_A_LINE = 0.5  # of freed memory that stayed: the line that had most of i
 
 @frozen
 class Seen:
-    """What the recording saw: all of malloc, each of Python's objects, and the highest RSS."""
+    """What the recording saw: all of malloc, each of Python's objects, and the highest RSS.
+
+    ``holders`` are those of each line, None where nobody looked.
+    """
 
     malloc: bool = True
     python_allocators: bool = False
     highest_rss_bytes: int | None = None
+    holders: LineHolders | None = None
 
 
 ALL_SEEN = Seen()
@@ -88,6 +93,7 @@ class _Ground:
     peak_bytes: int
     highest_rss_bytes: int | None
     least_bytes: int
+    holders: LineHolders | None
     homes: dict[tuple[int, int], int | None] = field(default_factory=dict)
 
     def home(self, life: Lifetime) -> int | None:
@@ -128,6 +134,7 @@ def findings(
         peak_bytes=peak_bytes,
         highest_rss_bytes=seen.highest_rss_bytes,
         least_bytes=max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * peak_bytes)),
+        holders=seen.holders,
     )
     growth = _growth(ground)
     blamed = {(place, _line_of(finding)) for finding in growth for place in finding.phases}
@@ -331,7 +338,15 @@ def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Findin
             by_home.add(ground.home(life), life.bytes, life.allocations)
         largest = max(charge.places, key=lambda place: by_home.get(place, (0, 0)))
     phases = [ground.phases[place] for place in charge.places]
-    case = Case(ground.heap, ground.lines, phases, culprit, by_stack(own), own)
+    case = Case(
+        ground.heap,
+        ground.lines,
+        phases,
+        culprit,
+        by_stack(own),
+        own,
+        None if ground.holders is None else ground.holders.at_end(line, phases[-1]),
+    )
     kind = FindingKind.RESERVED if _is_reservation(ground, culprit) else FindingKind.GROWTH
     return replace(
         _finding(kind, largest, case),

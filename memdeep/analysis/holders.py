@@ -11,6 +11,8 @@ from heapq import nlargest
 from operator import attrgetter, itemgetter
 
 from memdeep.analysis.culprits import ChargedLines, Line
+from memdeep.analysis.holder_causes import causes
+from memdeep.analysis.holder_tree import freed_by_row, points, with_children
 from memdeep.model import Culprit, Finding, FindingKind, Heap, Phase
 from memdeep.model.graph import GARBAGE, HELD_BY_C, Holder
 from memdeep.model.holders import (
@@ -27,13 +29,9 @@ from memdeep.model.holders import (
 from memdeep.model.redaction import without_keys
 
 MAX_TYPES = 20
-MAX_PATHS = 5
 MAX_ROWS = 500
 MAX_LINES = 3  # of a row of holders
 MAX_LINES_AGAIN = 100  # lines of a row that count for the rows above it
-MIN_PATH_SHARE = 0.05  # of the bytes that are looked for: a holder of less is not told
-OWN_ROW_SHARE = 1 / 200  # of all bytes: what holds so much is not merged with others of its type
-POINT_SHARE = 0.8  # of a holder's bytes: an object that has so many of them is the better answer
 
 
 class LineHolders:
@@ -49,6 +47,7 @@ class LineHolders:
         self._lines = ChargedLines(heap.tree)
         self._by_line = lru_cache(maxsize=4)(self._divided)  # there may be very many rows
         self._of = lru_cache(maxsize=None)(self._holders)
+        self._freed = lru_cache(maxsize=None)(lambda place: freed_by_row(self._snapshots[place]))
 
     def of_line(self, line: Line, place: int) -> Holders | None:
         """Return those of ``line`` at the snapshot ``place``; None if it held nothing there."""
@@ -58,8 +57,11 @@ class LineHolders:
         rows = self._by_line(place).get(line)
         if not rows:
             return None
-        found = holders(self._snapshots[place], rows)
-        return found if self._keys else replace(found, paths=_without_keys(found.paths))
+        found = holders(self._snapshots[place], rows, self._freed(place))
+        if self._keys:
+            return found
+        hidden = tuple(replace(one, path=without_keys(one.path)) for one in found.causes)
+        return replace(found, paths=_without_keys(found.paths), causes=hidden)
 
     def _divided(self, place: int) -> Mapping[Line, Sequence[HeldBytes]]:
         found: defaultdict[Line, list[HeldBytes]] = defaultdict(list)
@@ -84,15 +86,9 @@ class LineHolders:
 
 
 def with_holders(
-    heap: Heap, phases: Sequence[Phase], findings: Sequence[Finding], *, keys: bool = True
+    known: LineHolders, phases: Sequence[Phase], findings: Sequence[Finding]
 ) -> tuple[tuple[Phase, ...], tuple[Finding, ...]]:
-    """Give the culprits of phases and findings their types and holders, where they are known.
-
-    Without ``keys`` the paths of holders show none.
-    """
-    if not heap.snapshots:
-        return tuple(phases), tuple(findings)
-    known = LineHolders(heap, keys=keys)
+    """Give the culprits of phases and findings their types and holders, where they are known."""
 
     def held(culprits: Iterable[Culprit], phase: Phase, *, at_peak: bool) -> tuple[Culprit, ...]:
         of = known.at_most if at_peak else known.at_end
@@ -112,14 +108,21 @@ def with_holders(
     for finding in findings:
         if finding.culprit is not None:
             at_peak = finding.kind is FindingKind.PEAK
-            (culprit,) = held([finding.culprit], phases[finding.phase], at_peak=at_peak)
+            at = finding.phase if at_peak else max(finding.phases, default=finding.phase)
+            (culprit,) = held([finding.culprit], phases[at], at_peak=at_peak)
             finding = replace(finding, culprit=culprit)  # noqa: PLW2901
         found_findings.append(finding)
     return tuple(found_phases), tuple(found_findings)
 
 
-def holders(snapshot: HeapSnapshot, rows: Iterable[HeldBytes]) -> Holders:
-    """Sum up ``rows`` of a snapshot, which are those of a line, or all."""
+def holders(
+    snapshot: HeapSnapshot, rows: Iterable[HeldBytes], freed: Sequence[int] | None = None
+) -> Holders:
+    """Sum up ``rows`` of a snapshot, which are those of a line, or all.
+
+    ``freed`` is what dropping each row of holders would free.
+    """
+    freed = freed_by_row(snapshot) if freed is None else freed
     by_type: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
     by_state: defaultdict[int | None, int] = defaultdict(int)
     by_how: defaultdict[Joined, int] = defaultdict(int)
@@ -142,11 +145,13 @@ def holders(snapshot: HeapSnapshot, rows: Iterable[HeldBytes]) -> Holders:
             snapshot,
             with_children(snapshot.rows, weights),
             total - by_how[Joined.UNKNOWN],
+            freed,
         ),
         garbage_bytes=by_state[GARBAGE],
         c_only_bytes=by_state[HELD_BY_C],
         shared_bytes=by_how[Joined.SHARED],
         unknown_bytes=by_how[Joined.UNKNOWN],
+        causes=causes(snapshot, weights, freed),
     )
 
 
@@ -199,7 +204,15 @@ def _view_without_keys(found: SnapshotView) -> SnapshotView:
     return replace(
         found,
         rows=tuple(
-            (name, replace(row, path=without_keys(row.path), label=without_keys(row.label)))
+            (
+                name,
+                replace(
+                    row,
+                    path=without_keys(row.path),
+                    label=without_keys(row.label),
+                    also=without_keys(row.also),
+                ),
+            )
             for name, row in found.rows
         ),
         change=None if change is None else replace(change, paths=_without_keys(change.paths)),
@@ -207,7 +220,10 @@ def _view_without_keys(found: SnapshotView) -> SnapshotView:
 
 
 def _without_keys(paths: Iterable[HeldPath]) -> tuple[HeldPath, ...]:
-    return tuple(replace(one, path=without_keys(one.path)) for one in paths)
+    return tuple(
+        replace(one, path=without_keys(one.path), ways=tuple(map(without_keys, one.ways)))
+        for one in paths
+    )
 
 
 def change(before: HeapSnapshot, after: HeapSnapshot) -> SnapshotChange:
@@ -234,7 +250,7 @@ def change(before: HeapSnapshot, after: HeapSnapshot) -> SnapshotChange:
     return SnapshotChange(
         before.checkpoint,
         tuple(one for one in _largest(grown) if one.bytes or one.count),
-        points(after, weights, beneath[-1]),
+        points(after, weights, beneath[-1], freed_by_row(after)),
     )
 
 
@@ -247,19 +263,8 @@ def _keys(snapshot: HeapSnapshot) -> Sequence[_Key]:
     found: list[_Key] = []
     for row in snapshot.rows:
         above = () if row.parent is None else found[row.parent]
-        name = row.path if _is_single(row, snapshot.object_bytes) else above
-        found.append((name, snapshot.types[row.kind]))
+        found.append((row.path if row.is_single else above, snapshot.types[row.kind]))
     return found
-
-
-def with_children(rows: Sequence[Holder], own: Sequence[int]) -> list[int]:
-    """Add to the bytes of each row those of all rows beneath it."""
-    weights = list(own)
-    for place in range(len(rows) - 1, -1, -1):
-        parent = rows[place].parent
-        if parent is not None:
-            weights[parent] += weights[place]
-    return weights
 
 
 def lines_of_rows(snapshot: HeapSnapshot, charged: ChargedLines) -> Sequence[tuple[HeldLine, ...]]:
@@ -279,45 +284,6 @@ def lines_of_rows(snapshot: HeapSnapshot, charged: ChargedLines) -> Sequence[tup
             for frame, size in most:
                 by_row[parent][frame] += size
     return found
-
-
-def points(snapshot: HeapSnapshot, weights: Sequence[int], total: int) -> tuple[HeldPath, ...]:
-    """Find the objects at which ``weights`` come together, largest first; none within another.
-
-    From each root the way goes down as long as one single object has nearly all of it.
-    """
-    rows = snapshot.rows
-    children: defaultdict[int | None, list[int]] = defaultdict(list)
-    for place, row in enumerate(rows):
-        if weights[place] > 0:
-            children[row.parent].append(place)
-    least = max(1, total * MIN_PATH_SHARE)
-    found = []
-    waiting = children[None][:]
-    while waiting:
-        place = waiting.pop()
-        if weights[place] < least:
-            continue
-        if not rows[place].path:  # nobody can name it: what it holds may have names
-            waiting += children[place]
-            continue
-        while True:
-            below = max(children[place], key=weights.__getitem__, default=None)
-            if below is None or weights[below] < POINT_SHARE * weights[place]:
-                break
-            if not rows[below].path or not _is_single(rows[below], snapshot.object_bytes):
-                break
-            place = below
-        found.append(HeldPath(rows[place].path, weights[place], rows[place].retained_bytes))
-    return tuple(sorted(found, key=lambda one: (-one.bytes, one.path))[:MAX_PATHS])
-
-
-def _is_single(row: Holder, all_bytes: int) -> bool:
-    """Tell whether a row is that of one object, and of small ones in it.
-
-    Of several objects without a row of their own, none holds a large share of all bytes.
-    """
-    return row.objects == 1 or row.retained_bytes >= row.objects * OWN_ROW_SHARE * all_bytes
 
 
 def _types(snapshot: HeapSnapshot) -> Mapping[str, Sequence[int]]:

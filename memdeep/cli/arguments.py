@@ -20,7 +20,7 @@ CHECK_FORMATS = ("text", "github", "markdown", "junit", "sarif", "gitlab", "open
 SHELLS = ("bash", "zsh", "fish")
 DIFF_FORMATS = ("text", "markdown", "json", "html")  # of a comparison
 OF_DIFF = tuple(option for option in OPTIONS if Place.REPORT in option.places)
-OF_EXPORTS = tuple(BY_NAME[name] for name in ("source", "redact-args", "quiet"))
+OF_EXPORTS = tuple(BY_NAME[name] for name in ("source", "redact-args", "values", "quiet"))
 
 
 class Parser(argparse.ArgumentParser):

@@ -194,7 +194,7 @@ OPTIONS = (
     Option(
         "values",
         "flag",
-        _IN_REPORT,
+        (Place.PROGRAM, Place.REPORT),
         "show keys of the program's containers in the paths of holders",
         DEFAULTS.values,
     ),

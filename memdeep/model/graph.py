@@ -24,6 +24,8 @@ class Holder:
     Python's words, from a module, a class, a frame, or the like, to the largest object of the row;
     "" where recursion is folded. ``label`` is its last step: "['BTC']", ".__closure__[0].cell",
     "local 'rows'". ``retained_bytes`` would be free if the row were dropped; it includes children.
+    ``is_single`` is False where objects beside that one are merged in the row. Where more than one
+    holds it, ``also`` is another way to it, and ``others`` counts those beside that of ``path``.
     """
 
     parent: int | None
@@ -33,6 +35,9 @@ class Holder:
     own_bytes: int
     retained_bytes: int
     objects: int
+    is_single: bool = True
+    also: str = ""
+    others: int = 0
 
 
 @frozen

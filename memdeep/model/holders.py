@@ -6,7 +6,7 @@ Sizes are bytes. Knows no file format and no wording.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import NamedTuple
 
 from memdeep.frozen import frozen
@@ -107,13 +107,43 @@ class TypeBytes:
 class HeldPath:
     """A way to objects: an expression, their bytes, and all that dropping its end would free.
 
-    ``also`` counts other holders of the same objects; None where that is not known.
+    ``also`` counts other holders of the same objects; None where that is not known. ``ways`` are
+    two to the largest of them where more than one holds it, so that all have to let go. Of objects
+    with like paths (locals of one function) there are ``count``. A namespace is not dropped itself:
+    it is told where no single name in it has much.
     """
 
     path: str
     bytes: int
     retained_bytes: int
     also: int | None = None
+    ways: tuple[str, ...] = ()
+    count: int = 1
+    is_namespace: bool = False
+
+
+class Cause(Enum):
+    """The kind of object that keeps others, where that alone tells what to do."""
+
+    METHOD_CACHE = "cache of a method"
+    UNBOUNDED_CACHE = "cache without a bound"
+    BOUNDED_CACHE = "cache"
+    TRACEBACK = "traceback"
+    SUSPENDED = "suspended"
+    LOG_RECORD = "log record"
+
+
+@frozen
+class HeldCause:
+    """Bytes that hang on objects of one kind, and a path to these, or to what holds them all.
+
+    ``what`` names a suspended function: "generator rows()"; else it is empty.
+    """
+
+    cause: Cause
+    path: str
+    bytes: int
+    what: str = ""
 
 
 @frozen
@@ -123,6 +153,7 @@ class Holders:
     ``bytes`` are all of them, as the trace has them; of ``unknown_bytes`` the type is not known,
     and ``shared_bytes`` lie in memory of many objects, so that others' may be among them.
     ``garbage_bytes`` wait for the collector, ``c_only_bytes`` are held by C code alone.
+    ``causes`` are known for a part of them at most.
     """
 
     checkpoint: int
@@ -133,6 +164,7 @@ class Holders:
     c_only_bytes: int = 0
     shared_bytes: int = 0
     unknown_bytes: int = 0
+    causes: tuple[HeldCause, ...] = ()
 
     @property
     def known_bytes(self) -> int:

@@ -67,6 +67,14 @@ class Advice(Enum):
     HELD_BY_THREADS = "held by threads"
     HELD_BY_PYTHON = "held by Python"
     COPY_ON_WRITE = "copy on write"
+    CACHED_ON_METHOD = "cached on a method"
+    UNBOUNDED_CACHE = "cache without a bound"
+    BOUNDED_CACHE = "cache"
+    TRACEBACKS = "tracebacks"
+    SUSPENDED = "suspended"
+    LOG_RECORDS = "log records"
+    GARBAGE = "garbage"
+    GARBAGE_GC_OFF = "garbage, gc off"
 
 
 @frozen

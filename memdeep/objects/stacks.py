@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from memdeep import model
 from memdeep.analysis import accounts
 from memdeep.analysis.accounts import Accounts, Metric
 from memdeep.analysis.culprits import ChargedLines
+from memdeep.analysis.holders import LineHolders
 from memdeep.analysis.parts import Readings
 from memdeep.errors import NotKnownError
 from memdeep.frozen import frozen
@@ -20,6 +22,7 @@ from memdeep.model import Origin
 from memdeep.model.alive import alive_of
 from memdeep.model.paths import path_of, roots_of
 from memdeep.model.sums import Tally
+from memdeep.objects.holders import Holders, holders_of
 from memdeep.text import units
 from memdeep.text.safe import plain
 
@@ -67,6 +70,7 @@ class Line:
     """A source line with the bytes that it, or what it called, allocated.
 
     ``share`` is its part of the phase's total. ``stack`` is the largest one that reached it.
+    ``holders`` says what the bytes are and who holds them, where the run has recorded it.
     """
 
     filename: str | None
@@ -81,6 +85,7 @@ class Line:
     stack: tuple[Frame, ...]
     thread: str | None
     process: int
+    holders: Holders | None = None
 
     def __repr__(self) -> str:
         place = f"{place_of(self.filename, self.lineno)} in {short(self.function)}"
@@ -135,7 +140,11 @@ class Recorded:
         shares = None
         if metric in (Metric.KEPT, Metric.RETAINED) and grouped:
             shares = self._readings.resident_shares(phase.end)
-        return tuple(map(self.line, self._charged.culprits(grouped, total, 0, shares, None)))
+        holders = self._holders.at_most if metric is Metric.PEAK else self._holders.at_end
+        found = self._charged.culprits(grouped, total, 0, shares, None)
+        if self.report.snapshots and metric in (Metric.KEPT, Metric.RETAINED, Metric.PEAK):
+            found = tuple([replace(one, holders=holders(one.line, phase)) for one in found])
+        return tuple(map(self.line, found))
 
     def line(self, culprit: model.Culprit) -> Line:
         """Return a culprit as users see it."""
@@ -154,7 +163,12 @@ class Recorded:
             stack=self._stack(culprit.node),
             thread=thread,
             process=process,
+            holders=None if culprit.holders is None else holders_of(culprit.holders),
         )
+
+    @cached_property
+    def _holders(self) -> LineHolders:
+        return LineHolders(self.report.heap)
 
     @cached_property
     def _accounts(self) -> Accounts:

@@ -63,6 +63,7 @@ class HolderReader:
         "_monotonic_ns",
         "_most",
         "_open",
+        "_reap",
         "_shows_values",
         "_snapshot",
     )
@@ -70,14 +71,15 @@ class HolderReader:
     def __init__(self, how: "HowToRecord") -> None:
         """Raises ImportError, with a reason, where objects cannot be walked."""
         try:
-            from memdeep.record._holders import snapshot
+            from memdeep.record._holders import reap, snapshot
         except ImportError as error:
             raise ImportError(_reason()) from error
+        self._reap = reap
         self._snapshot = snapshot
         self._at = how.holders_at
         self._is_everywhere = how.holders
         self._most = how.holders_most
-        self._shows_values = not how.redact_args
+        self._shows_values = how.values and not how.redact_args
         self._directory = os.path.realpath(how.run_dir)
         self._close = os.close
         self._current_frames = sys._current_frames
@@ -102,6 +104,8 @@ class HolderReader:
 
         Return a sentence if it is, and could not be had.
         """
+        if self._last_path:
+            self._reap()
         began_bytes = self._began.pop() if is_end and self._began else None
         if self._last_bytes is None:
             self._last_bytes = rss_bytes

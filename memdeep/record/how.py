@@ -33,6 +33,7 @@ class HowToRecord:
     trace_python_allocators: bool
     sample_interval: float  # seconds
     redact_args: bool
+    values: bool
     mark_stdout: tuple[str, ...]
     mark_call: tuple[str, ...]
     mark_line: tuple[str, ...]

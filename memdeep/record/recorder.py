@@ -12,6 +12,7 @@ from itertools import count
 
 from memdeep.record.appending import AppendedFile
 from memdeep.rundir import journal, marker
+from memdeep.rundir.labels import RUN_END
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -247,7 +248,8 @@ class Recorder:
         if kind == journal.BEGIN:
             self._holders.begin(rss_bytes)
         elif kind in (journal.POINT, journal.END, journal.EXIT):
-            return self._holders(sequence, label, rss_bytes, is_end=kind == journal.END)
+            name = RUN_END if kind == journal.EXIT else label
+            return self._holders(sequence, name, rss_bytes, is_end=kind == journal.END)
         return None
 
     def _thread(self) -> threading.Thread:

@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
-from memdeep.model import Finding, Report
-from memdeep.model.holders import Holders
+from memdeep.model import Culprit, Finding, Report
+from memdeep.model.holders import HeldPath, Holders
 from memdeep.report import sentences
 from memdeep.text.language import Language
 
 MAX_TYPES = 3
 MIN_SHARE = 0.05  # of the bytes: what is less is left out
 NEARLY_ALL = 0.8  # of the bytes: a holder of so many holds them
+MAX_HOLDERS = 2  # of parts
+PART_SHARE = 0.15  # of the bytes: who holds less is not told
 BUILTINS = "builtins."
 
 
 def held(report: Report, item: Finding, language: Language) -> str:
     """Return the types and the holder of a finding's line; empty if they are not known."""
-    holders = None if item.culprit is None else item.culprit.holders
-    if holders is None or not holders.bytes:
+    if item.culprit is None:
         return ""
+    holders = item.culprit.holders
+    if holders is None or not holders.bytes:
+        return _in_process(report, item.culprit, language)
+    end = report.phases[item.phase].outline.stretches[-1].end
+    key = "holders.at_end" if holders.checkpoint == end else "holders.at"
+    at = sentences.point(report, holders.checkpoint, language)
+    return _sentence(report, holders, language, key, at=at)
+
+
+def _in_process(report: Report, culprit: Culprit, language: Language) -> str:
+    """Return the sentence on a line of another process, from the report of that process."""
+    place = report.heap.tree.process(culprit.node)
+    own = report.own_reports.get(place)
+    if own is None:
+        return ""
+    found = [
+        one.holders
+        for phase in own.phases
+        for one in (() if phase.heap is None else phase.heap.culprits)
+        if one.line == culprit.line and one.holders is not None
+    ]
+    if not found:
+        return ""
+    holders = max(found, key=lambda one: one.bytes)
+    at = sentences.point(own, holders.checkpoint, language)
+    pid = report.run.processes[place].pid
+    return _sentence(own, holders, language, "holders.in_process", at=at, pid=str(pid))
+
+
+def _sentence(report: Report, holders: Holders, language: Language, key: str, **values: str) -> str:
     said = [
         _types(holders, language),
-        _holder(holders, language),
+        *_holders(holders, language),
         *_by_nobody(report, holders, language),
     ]
-    text = language.say("holders.and").join(filter(None, said))
-    key = "holders.at_end"
-    if holders.checkpoint != report.phases[item.phase].outline.stretches[-1].end:
-        key = "holders.at"
-    at = sentences.point(report, holders.checkpoint, language)
-    text = language.say(key, size_bytes=holders.bytes, at=at, what=text)
+    what = language.say("holders.and").join(filter(None, said))
+    text = language.say(key, size_bytes=holders.bytes, what=what, **values)
     if holders.shared_bytes >= MIN_SHARE * holders.bytes:
         text += language.say("holders.shared", shared_bytes=holders.shared_bytes)
     return text
@@ -49,14 +76,38 @@ def _types(holders: Holders, language: Language) -> str:
     )
 
 
-def _holder(holders: Holders, language: Language) -> str:
-    """Return the one that holds most; empty if nobody with a name holds much."""
-    path = next(iter(holders.paths), None)
-    if path is None:
-        return ""
-    key = "holders.by" if path.bytes >= NEARLY_ALL * holders.known_bytes else "holders.part_by"
+def _holders(holders: Holders, language: Language) -> list[str]:
+    """Return the one that holds nearly all, or the largest of several; none if none holds much."""
+    paths = holders.paths
+    if paths and paths[0].bytes >= NEARLY_ALL * holders.known_bytes:
+        return [_holder(paths[0], language)]
+    return [
+        language.say("holders.part", held_bytes=one.bytes, what=_holder(one, language))
+        for one in paths[:MAX_HOLDERS]
+        if one.bytes >= PART_SHARE * holders.known_bytes
+    ]
+
+
+def _holder(path: HeldPath, language: Language) -> str:
+    """Return a holder, and what letting go of it frees."""
+    key = "holders.by"
+    if path.ways and path.is_namespace:
+        key = "holders.by_each"
+    elif path.ways:
+        key = "holders.by_several_more" if (path.also or 0) > 1 else "holders.by_several"
+    elif path.is_namespace:
+        key = "holders.within"
+    elif path.count > 1:
+        key = "holders.by_alike"
+    first, second = path.ways or (path.path, "")
     return language.say(
-        key, path=path.path, held_bytes=path.bytes, retained_bytes=path.retained_bytes
+        key,
+        path=path.path,
+        first=first,
+        second=second,
+        more=(path.also or 1) - 1,
+        count=path.count,
+        retained_bytes=path.retained_bytes,
     )
 
 

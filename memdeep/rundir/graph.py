@@ -5,18 +5,23 @@ program itself, all else by its child), the sequence number, the flags, the numb
 pointers, of types, of rows, the bytes of the texts, of the garbage, of what C alone holds, the ns
 that the child took. Columns, each filled up to a multiple of 8 bytes: addresses, sizes and
 pointers (64 bits), kinds, holders and owners (32 bits), states (8 bits). The length of each type's
-name (32 bits). The rows: parent, kind, length of the path, length of the label (32 bits); bytes of
-its own, bytes retained, objects (64 bits). The texts in UTF-8: types, then path and label of each
-row. A last word. `native/holders.cpp` writes it.
+name (32 bits). The rows: parent, kind, lengths of the path, the label and the other path, number of
+other holders, 1 if it is of a single object, 0 (32 bits); bytes of its own, bytes retained, objects
+(64 bits). The texts in UTF-8: types, then path, label and other path of each row. A last word.
+`native/holders.cpp` writes it.
+
+A child that gives up leaves only the first two words, `GIVEN_UP`, the reason, and a figure to it.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 import time
 from array import array
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +32,8 @@ from memdeep.rundir.files import open_regular, read_regular
 
 MAGIC = b"mdholds1"
 END = b"mdholds."
+GIVEN_UP = b"mdholds!"
+NO_MEMORY, NOT_WRITTEN, TIME_OVER, BROKEN = 1, 2, 3, 4
 MAX_FILE_BYTES = 1 << 34
 MAX_ROWS = 1 << 16
 MAX_TYPES = 1 << 20
@@ -35,7 +42,8 @@ MAX_WAIT_S = 150  # longer than a child lives
 WAIT_STEP_S = 0.02
 
 _HEAD = struct.Struct("<8s11Q")
-_ROW = struct.Struct("<4I3Q")
+_ROW = struct.Struct("<8I3Q")
+_WORD = struct.Struct("<8sQ8s2Q")
 _GC_ENABLED = 1
 
 
@@ -43,10 +51,10 @@ def encode(graph: Graph) -> bytes:
     """Return the content of the file, as the compiled walker would write it."""
     names = [name.encode("utf-8", "surrogatepass") for name in graph.types]
     words = [
-        (row.path.encode("utf-8", "surrogatepass"), row.label.encode("utf-8", "surrogatepass"))
+        [one.encode("utf-8", "surrogatepass") for one in (row.path, row.label, row.also)]
         for row in graph.rows
     ]
-    texts = b"".join(names) + b"".join(path + label for path, label in words)
+    texts = b"".join(names) + b"".join(chain.from_iterable(words))
     head = _HEAD.pack(
         *(MAGIC, graph.pause_ns, graph.sequence, graph.gc_enabled * _GC_ENABLED),
         *(len(graph.addresses), len(graph.pointers), len(names), len(words), len(texts)),
@@ -54,10 +62,11 @@ def encode(graph: Graph) -> bytes:
     )
     rows = [
         _ROW.pack(
-            *(NO_ROW if row.parent is None else row.parent, row.kind, len(path), len(label)),
+            *(NO_ROW if row.parent is None else row.parent, row.kind, *map(len, of_row)),
+            *(row.others, row.is_single, 0),
             *(row.own_bytes, row.retained_bytes, row.objects),
         )
-        for row, (path, label) in zip(graph.rows, words, strict=True)
+        for row, of_row in zip(graph.rows, words, strict=True)
     ]
     columns = [
         *(_packed("Q", one) for one in (graph.addresses, graph.sizes, graph.pointers)),
@@ -96,6 +105,8 @@ def _is_free(file: BinaryIO) -> bool:
 
 def decode(path: Path, content: bytes) -> Graph:
     """Read the content of the file ``path`` back. Raises CaptureError if it is not whole."""
+    if len(content) == _WORD.size and content[16:24] == GIVEN_UP:
+        raise _given_up(path, *_WORD.unpack(content)[3:])
     if len(content) < _HEAD.size and MAGIC.startswith(content[: len(MAGIC)]):
         raise _incomplete(path)
     if not content.startswith(MAGIC):
@@ -196,7 +207,8 @@ class _Texts:
 
 
 def _row(texts: _Texts, index: int, row: tuple[int, ...]) -> Holder:
-    parent, kind, path_length, label_length, own_bytes, retained_bytes, objects = row
+    parent, kind, path_length, label_length, also_length, others, is_single, _ = row[:8]
+    own_bytes, retained_bytes, objects = row[8:]
     if parent != NO_ROW and parent >= index:
         raise ValueError("a row stands before its parent")
     return Holder(
@@ -207,6 +219,9 @@ def _row(texts: _Texts, index: int, row: tuple[int, ...]) -> Holder:
         own_bytes,
         retained_bytes,
         objects,
+        bool(is_single),
+        texts.take(also_length),
+        others,
     )
 
 
@@ -224,6 +239,21 @@ def _filled(content: bytes) -> bytes:
 def _padded(size: int) -> int:
     """Return the multiple of 8 that holds ``size`` bytes."""
     return size + 7 & ~7
+
+
+def _given_up(path: Path, reason: int, figure: int) -> CaptureError:
+    if reason == NO_MEMORY:
+        said = "there was no memory for it"
+    elif reason == NOT_WRITTEN:
+        said = f"its file could not be written ({os.strerror(figure & 0xFFFF)})"
+    elif reason == TIME_OVER:
+        said = "it took too long"
+    else:
+        said = f"the look ended by signal {figure & 0xFF}"
+    return CaptureError(
+        f"{path} was given up: {said}.",
+        "Who held the memory at that checkpoint is not known; the rest of the run is.",
+    )
 
 
 def _incomplete(path: Path) -> CaptureError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from factories import MB, frame, heap, library, lifetime, native, phase, stdlib, tree
@@ -27,6 +28,7 @@ from memdeep.model import (
     StackBytes,
     Stretch,
 )
+from memdeep.model.holders import Cause, HeldCause, HeldPath, Holders
 
 LOAD = frame("load_config")
 PACKAGES = "/usr/lib/python3.11/site-packages"
@@ -336,3 +338,41 @@ def test_no_advice_rests_on_more_than_its_finding_or_on_half_of_it(data: st.Data
     if suggestion is not None:
         held = suggestion.evidence["held_bytes"]
         assert judged_case.culprit.bytes / 2 < held <= judged_case.culprit.bytes
+
+
+HELD = Holders(1, 10 * MB, (), (HeldPath("job.A", 10 * MB, 10 * MB),))
+
+
+def held_by(*causes: HeldCause, size: int = 10 * MB, **changes: Any) -> Suggestion | None:
+    """What is said of 10 MB of a line that held ``size`` when its holders were recorded."""
+    stacks, (node,) = tree([LOAD, native("infinite_lru_cache_wrapper"), frame("made")])
+    lives = (lifetime(node, 1, bytes=10 * MB),)
+    known = replace(HELD, bytes=size, causes=causes, **changes)
+    return advise(replace(case(heap(stacks, lives), phase(), lives), holders=known))
+
+
+CACHE = HeldCause(Cause.UNBOUNDED_CACHE, "job.load", 9 * MB)
+
+
+def test_who_holds_the_bytes_tells_the_cause() -> None:
+    evidence = {"held_bytes": 9 * MB, "path": "job.load"}
+    assert held_by(CACHE) == Suggestion(Advice.UNBOUNDED_CACHE, evidence)
+    rows = HeldCause(Cause.SUSPENDED, "job.P[0]", 10 * MB, "generator rows()")
+    assert held_by(rows) == Suggestion(
+        Advice.SUSPENDED,
+        {"held_bytes": 10 * MB, "path": "job.P[0]", "call": "generator rows()"},
+    )
+    found = held_by(garbage_bytes=8 * MB, paths=())
+    assert found == Suggestion(Advice.GARBAGE_GC_OFF, {"held_bytes": 8 * MB})
+
+
+def test_a_guess_gives_way_to_another_holder() -> None:
+    assert held_by() is None
+    assert held_by(paths=()) is not None  # nobody is known to hold them
+
+
+def test_bytes_of_other_phases_are_no_evidence() -> None:
+    """Of 30 MB of the line 9 are in the cache: perhaps none of the finding's."""
+    assert held_by(CACHE, size=30 * MB) is None
+    assert held_by(replace(CACHE, bytes=29 * MB), size=30 * MB) is not None
+    assert held_by(replace(CACHE, bytes=4 * MB)) is None

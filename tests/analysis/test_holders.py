@@ -6,25 +6,29 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from factories import MB, analysed, frame, lifetime, run, tree
 from graphs import held
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 
+from memdeep.analysis.holder_causes import causes
+from memdeep.analysis.holder_tree import points, with_children
 from memdeep.analysis.holders import (
+    LineHolders,
     change,
     holders,
-    points,
     view,
     views,
-    with_children,
     with_holders,
 )
 from memdeep.model.graph import GARBAGE, HELD_BY_C, NAMED, Holder
 from memdeep.model.holders import (
+    Cause,
     HeapSnapshot,
     HeldBytes,
+    HeldCause,
     HeldPath,
     Joined,
     TypeBytes,
@@ -43,7 +47,7 @@ ROWS = (
     holder(None, MODULE, "learning", 331),
     holder(0, DICT, "learning._cache", 330),
     holder(1, LIST, "learning._cache['BTC']", 164),
-    holder(2, DICT, "learning._cache['BTC'][7]", 160, 20_000),
+    replace(holder(2, DICT, "learning._cache['BTC'][7]", 160, 20_000), is_single=False),
     holder(1, LIST, "learning._cache['ETH']", 164),
 )
 
@@ -67,14 +71,14 @@ def test_a_line_has_types_and_the_object_that_all_of_it_hangs_on() -> None:
         TypeBytes("builtins.list", 4 * MB, 10),
     )
     # Not one of the dictionaries in it: they are many, and dropping one frees little.
-    assert found.paths == (HeldPath("learning._cache['BTC']", 144 * MB, 164 * MB),)
+    assert found.paths == (HeldPath("learning._cache['BTC']", 144 * MB, 164 * MB, 0),)
     assert found.is_exact
 
 
 def test_where_two_entries_hold_alike_their_container_is_the_holder() -> None:
     rows = [row(DICT, 3, 100), row(DICT, 4, 90)]
     (path,) = holders(snapshot(rows), rows).paths
-    assert path == HeldPath("learning._cache", 190 * MB, 330 * MB)
+    assert path == HeldPath("learning._cache", 190 * MB, 330 * MB, 0)
 
 
 def test_garbage_and_what_c_holds_and_what_is_not_sure_is_told() -> None:
@@ -97,7 +101,7 @@ def test_a_holder_without_a_name_gives_way_to_those_it_holds() -> None:
         holder(0, DICT, "", 30),
         holder(2, DICT, "job.STATE", 30),
     )
-    found = points(snapshot([], rows), [90, 60, 30, 30], 90)
+    found = points(snapshot([], rows), [90, 60, 30, 30], 90, [0] * 4)
     assert [one.path for one in found] == ["fails() local 'rows'", "job.STATE"]
 
 
@@ -115,11 +119,135 @@ def trees(sizes: st.SearchStrategy[int]) -> st.SearchStrategy[list[tuple[int | N
 def test_an_object_with_small_ones_in_it_is_single_but_not_one_of_many_alike() -> None:
     rows = (
         holder(None, MODULE, "job", 100, 108),
-        holder(0, DICT, "job.STORE", 90, 20),  # too large to be merged: 4.5 MB each
-        holder(1, DICT, "job.STORE[7]", 90, 50),  # each may hold 1.8 MB, below 0.5 % of 400 MB
+        holder(0, DICT, "job.STORE", 90, 20),
+        replace(holder(1, DICT, "job.STORE[7]", 90, 50), is_single=False),  # its largest
     )
-    (found,) = points(snapshot([], rows), [90, 90, 90], 90)
+    (found,) = points(snapshot([], rows), [90, 90, 90], 90, [0] * 3)
     assert found.path == "job.STORE"
+
+
+def test_what_is_merged_from_many_has_no_name_for_all() -> None:
+    rows = (
+        replace(holder(None, DICT, "numpy.linalg", 100, 900), is_single=False),
+        holder(0, LIST, "job.ROWS", 60),
+    )
+    (found,) = points(snapshot([], rows), [90, 60], 90, [100, 60])
+    assert found.path == "job.ROWS"
+
+
+def test_a_module_gives_way_to_the_names_in_it() -> None:
+    rows = (
+        holder(None, MODULE, "job", 100),
+        replace(holder(0, DICT, "job", 100), label=""),
+        holder(1, LIST, "job.A", 60),
+        holder(1, LIST, "job.B", 40),
+    )
+    found = points(snapshot([], rows), [100, 100, 60, 40], 100, [100, 100, 60, 40])
+    assert [(one.path, one.bytes) for one in found] == [("job.A", 60), ("job.B", 40)]
+    small = replace(holder(1, LIST, "job.A", 100, 900), is_single=False)
+    (one,) = points(snapshot([], (*rows[:2], small)), [100, 100, 100], 100, [100] * 3)
+    assert (one.path, one.is_namespace, one.ways) == ("job", True, ())
+
+
+def test_what_two_hold_at_once_is_told_with_both() -> None:
+    twice = replace(holder(1, LIST, "job.A[0]", 50), also="job.B[0]", others=1)
+    rows = (
+        holder(None, MODULE, "job", 100),
+        replace(holder(0, DICT, "job", 100), label=""),
+        twice,
+        replace(twice, path="job.A[1]", also="job.B[1]"),
+    )
+    (found,) = points(snapshot([], rows), [100, 100, 51, 49], 100, [100, 100, 51, 49])
+    assert (found.path, found.ways) == ("job", ("job.A[0]", "job.B[0]"))
+    (found,) = points(snapshot([], rows[:3]), [100, 100, 100], 100, [100] * 3)
+    assert (found.path, found.ways, found.also) == ("job.A[0]", ("job.A[0]", "job.B[0]"), 1)
+
+
+def test_like_locals_of_many_calls_are_one_holder() -> None:
+    local = holder(None, LIST, "suspended generator rows() local 'table'", 30)
+    (found,) = points(snapshot([], [local] * 3), [30] * 3, 90, [31] * 3)
+    assert (found.count, found.bytes, found.retained_bytes) == (3, 90, 93)
+
+
+def test_dropping_frees_what_the_trace_has_if_objects_say_less() -> None:
+    rows = [row(DICT, 2, 200)]
+    (path,) = holders(snapshot(rows), rows).paths
+    assert (path.bytes, path.retained_bytes) == (200 * MB, 200 * MB)
+
+
+def kinds(*names: str, paths: Sequence[str] = (), labels: Sequence[str] = ()) -> HeapSnapshot:
+    """A chain of objects of these types, all bytes in the last."""
+    rows = tuple(
+        replace(
+            holder(place - 1 if place else None, place, path, 100),
+            label=labels[place] if labels else path,
+        )
+        for place, path in enumerate(paths or names)
+    )
+    return replace(snapshot([], rows), types=names)
+
+
+@pytest.mark.parametrize(
+    ("chain", "expected"),
+    [
+        (
+            kinds(
+                "list",
+                "ValueError",
+                "traceback",
+                "frame",
+                "bytearray",
+                paths=("job.failed", "job.failed[0]", "t", "f", "work() local 'x'"),
+                labels=(".failed", "[0]", ".__traceback__", ".tb_frame", " local"),
+            ),
+            HeldCause(Cause.TRACEBACK, "job.failed[0]", 100),
+        ),
+        (
+            kinds(
+                "list",
+                "generator",
+                "list",
+                paths=("job.P", "job.P[0]", "suspended generator r() local 't'"),
+            ),
+            HeldCause(Cause.SUSPENDED, "job.P[0]", 100, "generator r()"),
+        ),
+        (
+            kinds("list", "logging.LogRecord", "traceback", "list"),
+            HeldCause(Cause.LOG_RECORD, "logging.LogRecord", 100),
+        ),
+        (
+            kinds(
+                "type",
+                "dict",
+                "functools._lru_cache_wrapper",
+                "dict",
+                paths=("job.Day", "job.Day", "job.Day.vwap", "unbounded lru_cache of job.Day.vwap"),
+                labels=(".Day", "", ".vwap", ""),
+            ),
+            HeldCause(Cause.METHOD_CACHE, "job.Day.vwap", 100),
+        ),
+        (
+            kinds(
+                "functools._lru_cache_wrapper",
+                "dict",
+                paths=("job.f", "unbounded lru_cache of job.f"),
+            ),
+            HeldCause(Cause.UNBOUNDED_CACHE, "job.f", 100),
+        ),
+        (
+            kinds("functools._lru_cache_wrapper", "dict", paths=("job.f", "lru_cache of job.f")),
+            HeldCause(Cause.BOUNDED_CACHE, "job.f", 100),
+        ),
+        (kinds("functools._lru_cache_wrapper", "dict", paths=("job.f", "job.f[0]")), None),
+        (kinds("list", "dict"), None),
+    ],
+)
+def test_some_holders_are_a_cause_in_themselves(
+    chain: HeapSnapshot, expected: HeldCause | None
+) -> None:
+    weights = [0] * (len(chain.rows) - 1) + [100]
+    found = causes(chain, weights, weights)
+    assert found == (() if expected is None else (expected,))
 
 
 @examples(100)
@@ -130,7 +258,7 @@ def test_no_byte_has_two_holders(rows: list[tuple[int | None, str, int]]) -> Non
     weights = with_children(made, own)
     roots = sum(weight for weight, one in zip(weights, made, strict=True) if one.parent is None)
     assert roots == sum(own)
-    found = points(snapshot([], made), weights, roots)
+    found = points(snapshot([], made), weights, roots, weights)
     assert sum(one.bytes for one in found) <= roots
     assert all(one.path and one.bytes > 0 for one in found)
     assert sorted(found, key=lambda one: -one.bytes) == list(found)
@@ -163,12 +291,13 @@ def test_what_is_new_is_told_by_type_and_by_the_holder_that_grew() -> None:
 
 
 def test_many_small_objects_are_not_new_because_another_of_them_is_now_the_largest() -> None:
-    before = snapshot([], (*ROWS[:2], holder(None, DICT, "typing", 20, 8000)))
+    many = replace(holder(None, DICT, "typing", 20, 8000), is_single=False)
+    before = snapshot([], (*ROWS[:2], many))
     grown = (
         replace(ROWS[0], retained_bytes=401 * MB),
         replace(ROWS[1], retained_bytes=400 * MB),
     )
-    after = snapshot([], (*grown, holder(None, DICT, "ast", 21, 12_000)))
+    after = snapshot([], (*grown, replace(many, path="ast", retained_bytes=21 * MB)))
     found = change(before, after)
     assert [(one.path, one.bytes) for one in found.paths] == [("learning._cache", 70 * MB)]
 
@@ -202,7 +331,9 @@ def test_a_phase_has_the_holders_at_its_end_or_at_the_next_snapshot() -> None:
             ),
         ),
     )
-    phases, (finding,) = with_holders(made.heap, made.phases, made.findings, keys=False)
+    phases, (finding,) = with_holders(
+        LineHolders(made.heap, keys=False), made.phases, made.findings
+    )
     assert finding.culprit is not None
     assert finding.culprit.holders is not None
     assert finding.culprit.holders.checkpoint == 3
@@ -213,7 +344,8 @@ def test_a_phase_has_the_holders_at_its_end_or_at_the_next_snapshot() -> None:
     assert load.heap.culprits[0].holders == finding.culprit.holders
     assert load.heap.peak_culprits[0].holders is None  # none was made within it
     early = (replace(made.heap.snapshots[0], checkpoint=2),)
-    _, (finding,) = with_holders(replace(made.heap, snapshots=early), made.phases, made.findings)
+    known = LineHolders(replace(made.heap, snapshots=early))
+    _, (finding,) = with_holders(known, made.phases, made.findings)
     assert finding.culprit is not None
     assert finding.culprit.holders is not None  # the last one within the phase
     first, second = views(made.heap, keys=False)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from properties import examples
 from running import environment
 
+from memdeep.errors import CaptureError
 from memdeep.model.graph import GARBAGE, NAMED, NO_ROW, Graph, Holder
 from memdeep.rundir import graph
 from memdeep.rundir.directory import RunDirectory
@@ -94,7 +95,7 @@ PLANTED = {
         "__main__.kept.__self__.held"
     ),
     "@functools.lru_cache(None)\ndef cached(n): return rows()\ncached(1)": (
-        "lru_cache of __main__.cached[1]"
+        "unbounded lru_cache of __main__.cached[1]"
     ),
     "class Lazy:\n    @functools.cached_property\n    def held(self): return rows()\n"
     "kept = Lazy(); kept.held": "__main__.kept.held",
@@ -174,6 +175,33 @@ def test_what_is_held_twice_counts_for_neither(tmp_path: Path) -> None:
     (row,) = of_floats(found)
     holder = found.rows[row.parent] if row.parent is not None else None
     assert holder is None or found.types[holder.kind] == "dict"
+
+
+ALSO = {
+    "kept = [rows()]": (0, ""),
+    "one = {'x': rows()}\ntwo = {'y': one['x']}": (1, "__main__.two['y']"),
+    "one = [rows()]\ntwo = [one[0]]\nthree = [one[0]]": (2, "__main__.two[0]"),
+    "one = [rows()]\none[0].append(one)": (0, ""),
+    "one = Plain(); one.held = rows()\ntwo = one\none.held.append(one)": (0, ""),
+    "one = functools.partial(print, rows())\none.args[0].append(lambda: one)": (0, ""),
+}
+
+
+@pytest.mark.parametrize(("planted", "also"), ALSO.items(), ids=map(str, ALSO.values()))
+def test_who_else_holds_an_object_is_said(
+    tmp_path: Path, planted: str, also: tuple[int, str]
+) -> None:
+    (row,) = of_floats(looked_at(tmp_path, planted)[0])
+    assert (row.others, row.also) == also
+
+
+def test_a_function_that_runs_may_hold_an_object_too(tmp_path: Path) -> None:
+    looks = "def runs():\n    held = kept[0]\n    look(sys.argv[1])\nruns()"
+    (row,) = of_floats(looked_at(tmp_path, "kept = [rows()]", looks)[0])
+    assert row.others == 1
+    paths = sorted([row.path, row.also])
+    assert paths[0] == "__main__.kept[0]"
+    assert paths[1].startswith("runs() at job.py:")
 
 
 def test_a_chain_folds(tmp_path: Path) -> None:
@@ -301,3 +329,135 @@ def test_a_thread_local_and_a_weak_dictionary_lead_to_what_they_hold(tmp_path: P
     planted = "key = Plain(); weak = weakref.WeakKeyDictionary(); weak[key] = rows()"
     (row,) = of_floats(looked_at(tmp_path, planted)[0])
     assert row.path.startswith("__main__.weak.data[<")
+
+
+ADOPTS = """
+import ctypes, signal
+told = []
+signal.signal(signal.SIGCHLD, lambda *_: told.append(1))
+if sys.argv[2] == "subreaper":
+    assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0
+else:
+    assert os.getpid() == 1
+
+def waited():
+    try: return os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError: return None
+
+def children():
+    return open(f"/proc/self/task/{threading.get_native_id()}/children").read().split()
+
+for _ in range(3):
+    look(sys.argv[1])
+    assert waited() is None
+    file = os.open(sys.argv[1], os.O_RDONLY)
+    fcntl.flock(file, fcntl.LOCK_SH)
+    os.close(file)
+    assert waited() is None
+    until = time.monotonic() + 10
+    while not _holders.reap() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not children() and not told
+if not os.fork():
+    os._exit(not _holders.reap())
+assert os.wait()[1] == 0
+"""
+
+
+@pytest.mark.parametrize("kind", ["subreaper", "first"])
+def test_no_child_comes_to_a_program_that_orphans_come_to(tmp_path: Path, kind: str) -> None:
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "--map-root-user"]
+    if kind == "subreaper":
+        command = []
+    elif subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no process may have a namespace of its own here")
+    program = tmp_path / "job.py"
+    program.write_text(MODULE.format(planted="import fcntl", looks=ADOPTS, shows=True))
+    run_dir = RunDirectory(tmp_path)
+    command += [sys.executable, str(program), str(run_dir.graph(7)), kind]
+    done = subprocess.run(
+        command, env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert graph.read(run_dir.graph(7)).addresses
+
+
+def gave_up(tmp_path: Path, looks: str) -> str:
+    """Return why there is no graph; the program goes on."""
+    with pytest.raises(CaptureError) as error:
+        looked_at(tmp_path, "kept = [rows() for _ in range(300)]\nimport resource", looks)
+    return error.value.message
+
+
+def test_a_child_without_memory_says_so(tmp_path: Path) -> None:
+    looks = (
+        "size = int(open('/proc/self/statm').read().split()[0]) * 4096 + (12 << 20)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (size, size))\nlook(sys.argv[1])"
+    )
+    said = gave_up(tmp_path, looks)
+    assert said.endswith("holders-7 was given up: there was no memory for it.")
+
+
+def test_a_child_that_may_not_write_says_so(tmp_path: Path) -> None:
+    looks = (
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\nlook(sys.argv[1])"
+    )
+    said = gave_up(tmp_path, looks)
+    assert said.endswith("its file could not be written (File too large).")
+
+
+def test_a_child_that_takes_too_long_says_so(tmp_path: Path) -> None:
+    looks = (
+        "class Slow(type): pass\n"
+        "many = [[None] * 2000 for _ in range(2000)]\n"
+        "def look_in_no_time(path):\n"
+        "    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)\n"
+        "    import fcntl; fcntl.flock(file, fcntl.LOCK_EX)\n"
+        "    kept.extend([n] for n in range(3_000_000))\n"
+        "    _holders.snapshot(file, 7, 1, list(sys.modules.values()), 0, [], 1, True)\n"
+        "    os.close(file)\n"
+        "look_in_no_time(sys.argv[1])"
+    )
+    assert gave_up(tmp_path, looks).endswith("it took too long.")
+
+
+def test_a_type_that_breaks_the_look_leaves_a_word(tmp_path: Path) -> None:
+    looks = (
+        "import ctypes\nheld = []\nkept.append(held)\nheld.append(1)\n"
+        "ctypes.c_void_p.from_address(id(held) + 24).value = 8\nlook(sys.argv[1])\n"
+        "os._exit(0)"
+    )
+    assert gave_up(tmp_path, looks).endswith("the look ended by signal 11.")
+
+
+def test_no_code_of_the_program_runs_in_the_child(tmp_path: Path) -> None:
+    """Neither handlers of signals that came before the fork, nor finalizers of garbage."""
+    looks = (
+        "import ctypes, signal\n"
+        "kept = {number: {('a', number, (1.5, None)): rows()} for number in (7, 10**30, 'x')}\n"
+        "def note(*_):\n"
+        "    file = os.open(sys.argv[1] + '.notes', os.O_WRONLY | os.O_CREAT | os.O_APPEND)\n"
+        "    os.write(file, b'%d ' % (os.getpid() == PID)); os.close(file)\n"
+        "PID = os.getpid()\n"
+        "class Node:\n"
+        "    def __del__(self): note()\n"
+        "node = Node(); node.me = node; del node\n"
+        "signal.signal(signal.SIGUSR1, note)\n"
+        "import fcntl\n"
+        "file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)\n"
+        "fcntl.flock(file, fcntl.LOCK_EX)\n"
+        "main = sys.modules['__main__']\n"
+        "args = (file, 7, 1, [main, *sys.modules.values()], 0, [], 60, True)\n"
+        "gc.set_threshold(1, 1, 1)\n"
+        "comes = functools.partial(getattr(ctypes.CDLL(None), 'raise'), int(signal.SIGUSR1))\n"
+        "looks = functools.partial(_holders.snapshot, *args)\n"
+        "list(map(functools.partial.__call__, [comes, looks]))\n"
+        "os.close(file)\n"
+    )
+    found, _ = looked_at(tmp_path, "", looks)
+    notes = (tmp_path / "holders-7.notes").read_text().split()
+    assert set(notes) == {"1"}
+    paths = {row.path for row in of_floats(found)}
+    assert "__main__.kept[7][('a', 7, (1.5, None))]" in paths
+    assert "__main__.kept['x'][('a', 'x', (1.5, None))]" in paths

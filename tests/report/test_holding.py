@@ -11,10 +11,10 @@ from factories import MB, analysed, frame, lifetime, run, tree
 from graphs import held
 from running import validate_report
 
-from memdeep.analysis.holders import views, with_holders
+from memdeep.analysis.holders import LineHolders, views, with_holders
 from memdeep.model import Report
 from memdeep.model.graph import GARBAGE, HELD_BY_C, NAMED, Holder
-from memdeep.model.holders import HeapSnapshot, HeldBytes, Joined
+from memdeep.model.holders import HeapSnapshot, HeldBytes, HeldPath, Joined
 from memdeep.report import terminal
 from memdeep.report.holding import held as said
 from memdeep.report.json.document import encode
@@ -40,7 +40,7 @@ def made(*parts: HeldBytes, at: int = 2, gc_enabled: bool = True) -> Report:
     rows = held([one._replace(node=node) for one in parts])
     snapshot = HeapSnapshot(at, TYPES, ROWS, rows, 40, 300 * MB, 7, 0, gc_enabled)
     heap = replace(plain.heap, snapshots=(snapshot,))
-    phases, findings = with_holders(heap, plain.phases, plain.findings)
+    phases, findings = with_holders(LineHolders(heap), plain.phases, plain.findings)
     return replace(plain, heap=heap, phases=phases, findings=findings, snapshots=views(heap))
 
 
@@ -48,16 +48,15 @@ CASES = {
     "one holder": (
         made(part(0, 202), part(1, 76), part(2, 30), part(3, 8)),
         "316.0 MB = dict 63.9 %, float 24.1 %, str 9.5 %; "
-        "held by `learning._cache['BTC']`: dropping it frees 290.0 MB.",
+        "held by `learning._cache['BTC']`: dropping it frees 316.0 MB.",
         "316.0 MB = dict 63.9 %、float 24.1 %、str 9.5 %；"
-        "由 `learning._cache['BTC']` 持有：去掉它可释放 290.0 MB。",
+        "由 `learning._cache['BTC']` 持有：去掉它可释放 316.0 MB。",
     ),
     "a part, and garbage": (
         made(part(3, 100), part(0, 100, holder=None, state=GARBAGE), gc_enabled=False),
         "200.0 MB = dict 50.0 %, pandas.DataFrame 50.0 %; 100.0 MB of it held by "
         "`learning._cache['BTC']`: "
-        "dropping that frees 290.0 MB; 100.0 MB is garbage, and the collector is turned off: call "
-        "gc.collect() or gc.enable().",
+        "dropping it frees 290.0 MB; 100.0 MB is garbage, and the collector is turned off.",
         None,
     ),
     "C, later": (
@@ -95,6 +94,59 @@ def test_types_and_holder_are_a_sentence(case: str) -> None:
     assert chinese in (None, in_chinese)
 
 
+def with_paths(*paths: HeldPath) -> Report:
+    """The report on one holder, with these in its place."""
+    report, *_ = CASES["one holder"]
+    (finding,) = report.findings
+    assert finding.culprit is not None
+    assert finding.culprit.holders is not None
+    holders = replace(finding.culprit.holders, paths=paths)
+    culprit = replace(finding.culprit, holders=holders)
+    return replace(report, findings=(replace(finding, culprit=culprit),))
+
+
+A = HeldPath("job.A", 300 * MB, 301 * MB, 0)
+TWO = ("job.A[0]", "job.B[0]")
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (
+            [replace(A, ways=TWO, also=1)],
+            "held by `job.A[0]` and by `job.B[0]` at once: when both let go of it, 301.0 MB is "
+            "free.",
+        ),
+        (
+            [replace(A, ways=TWO, also=4)],
+            "held by `job.A[0]`, by `job.B[0]` and by 3 more at once: when all let go of it, "
+            "301.0 MB is free.",
+        ),
+        (
+            [replace(A, path="job", ways=TWO, is_namespace=True)],
+            "held within `job` by more than one at once, the largest object by `job.A[0]` and "
+            "`job.B[0]`: it is free when all let go of it.",
+        ),
+        ([replace(A, path="job", is_namespace=True)], "held by many objects in `job`."),
+        (
+            [replace(A, path="suspended generator rows() local 'table'", count=3)],
+            "held by 3 like `suspended generator rows() local 'table'`: dropping all of these "
+            "frees 301.0 MB.",
+        ),
+        (
+            [replace(A, bytes=200 * MB), HeldPath("job.B", 90 * MB, 95 * MB)],
+            "200.0 MB of it held by `job.A`: dropping it frees 301.0 MB; "
+            "90.0 MB of it held by `job.B`: dropping it frees 95.0 MB.",
+        ),
+        ([], "str 9.5 %."),
+    ],
+)
+def test_several_holders_are_told_as_such(paths: list[HeldPath], expected: str) -> None:
+    report = with_paths(*paths)
+    assert said(report, report.findings[0], language("en")).endswith(expected)
+    assert said(report, report.findings[0], language("zh"))
+
+
 def test_without_a_snapshot_nothing_is_said() -> None:
     stacks, (node,) = tree([frame("main"), frame("load")])
     plain = analysed(run("+load", "-load"), stacks, [lifetime(node, 2, bytes=331 * MB)])
@@ -119,8 +171,10 @@ def test_the_document_has_holders_and_snapshots() -> None:
         {
             "path": "learning._cache['BTC']",
             "bytes": 316 * MB,
-            "retained_bytes": 290 * MB,
-            "also": None,
+            "retained_bytes": 316 * MB,
+            "also": 0,
+            "ways": [],
+            "count": 1,
         }
     ]
     (snapshot,) = fields["snapshots"]

@@ -235,6 +235,19 @@ EVIDENCE = {
         )
     },
     Advice.CACHED_RESULTS: {"call": "load", "held_bytes": MB},
+    **{
+        advice: {"held_bytes": MB, "path": "job.CACHE", "call": "generator rows()"}
+        for advice in (
+            Advice.CACHED_ON_METHOD,
+            Advice.UNBOUNDED_CACHE,
+            Advice.BOUNDED_CACHE,
+            Advice.TRACEBACKS,
+            Advice.SUSPENDED,
+            Advice.LOG_RECORDS,
+            Advice.GARBAGE,
+            Advice.GARBAGE_GC_OFF,
+        )
+    },
     Advice.MADE_ANEW: {
         "call": "concat",
         "times": 9,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import re
+import struct
+import tracemalloc
 from array import array
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +34,18 @@ def graphs(draw: st.DrawFn) -> Graph:
     for index in range(draw(st.integers(0, 4))):
         parent = draw(st.none() | st.integers(0, index - 1)) if index else None
         figures = [draw(FIGURES) for _ in range(3)]
-        rows.append(Holder(parent, draw(kinds), draw(ANY_TEXT), draw(ANY_TEXT), *figures))
+        rows.append(
+            Holder(
+                parent,
+                draw(kinds),
+                draw(ANY_TEXT),
+                draw(ANY_TEXT),
+                *figures,
+                draw(st.booleans()),
+                draw(ANY_TEXT),
+                draw(st.integers(0, 9)),
+            )
+        )
     addresses = sorted(draw(st.sets(FIGURES, max_size=9)))
     held_by = st.sampled_from([NO_ROW, *range(len(rows))])
     pointers = draw(st.lists(FIGURES, max_size=5)) if addresses else []
@@ -140,3 +156,33 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "holders-7"
     path.write_bytes(encode(SMALL))
     assert format_.read(path) == SMALL
+
+
+@pytest.mark.parametrize(
+    ("reason", "figure", "said"),
+    [
+        (format_.NO_MEMORY, 4096, "there was no memory for it"),
+        (format_.NOT_WRITTEN, errno.ENOSPC, "its file could not be written (No space left"),
+        (format_.TIME_OVER, 14, "it took too long"),
+        (format_.BROKEN, 11, "the look ended by signal 11"),
+        (2**64 - 1, 2**64 - 1, "the look ended by signal 255"),
+    ],
+)
+def test_a_child_that_gave_up_says_why(reason: int, figure: int, said: str) -> None:
+    content = struct.pack("<8sQ8s2Q", format_.MAGIC, 5, format_.GIVEN_UP, reason, figure)
+    with pytest.raises(CaptureError, match=re.escape(f"holders-7 was given up: {said}")):
+        decode(PATH, content)
+
+
+@examples(60)
+@given(graph=graphs(), lengths=st.lists(st.integers(0, 2**64 - 1), min_size=5, max_size=5))
+def test_hostile_lengths_take_no_memory(graph: Graph, lengths: list[int]) -> None:
+    content = bytearray(encode(graph))
+    struct.pack_into("<5Q", content, 32, *lengths)
+    tracemalloc.start()
+    try:
+        with suppress(CaptureError):
+            decode(PATH, bytes(content))
+        assert tracemalloc.get_traced_memory()[1] < 200_000 + 40 * len(content)
+    finally:
+        tracemalloc.stop()

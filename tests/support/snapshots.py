@@ -8,7 +8,7 @@ from dataclasses import replace
 from factories import MB, analysed, frame, lifetime, run, tree
 from graphs import held
 
-from memdeep.analysis.holders import views, with_holders
+from memdeep.analysis.holders import LineHolders, views, with_holders
 from memdeep.model import Report
 from memdeep.model.graph import GARBAGE, HELD_BY_C, NAMED, Holder
 from memdeep.model.holders import HeapSnapshot, HeldBytes, Joined
@@ -41,7 +41,8 @@ def holding_report(
         for n in range(snapshots)
     )
     heap = replace(plain.heap, snapshots=walked)
-    phases, findings = with_holders(heap, plain.phases, plain.findings, keys=keys)
+    known = LineHolders(heap, keys=keys)
+    phases, findings = with_holders(known, plain.phases, plain.findings)
     return replace(
         plain,
         run=replace(
@@ -91,6 +92,7 @@ def _snapshot(
                 size - size // 4,
                 size - size // 4,
                 size // 32,
+                is_single=False,
             ),
         ]
         parts += [
@@ -98,7 +100,7 @@ def _snapshot(
             HeldBytes(nodes[0], FLOAT, place + 1, NAMED, Joined.OWN, size - size // 4, size // 32),
         ]
     if not is_last:
-        rows.append(Holder(0, LIST, "__main__.LAST", ".LAST", last, last, 1))
+        rows.append(Holder(0, LIST, "__main__.LAST", ".LAST", last, last, 1, True, "seen[0]", 1))
     parts += [
         HeldBytes(nodes[1], ORDER, None, GARBAGE, Joined.OWN, 4 * MB, 1000),
         HeldBytes(nodes[1], LIST, None, HELD_BY_C, Joined.OWN, 5000, 3),

@@ -10,6 +10,7 @@ from factories import phase, report
 import memdeep
 import memdeep.monitor
 import memory_monitor
+from memdeep.objects.holders import Held, Holder, Holders, Snapshot
 from memdeep.objects.stacks import Frame, Line, Stack
 from memdeep.results import Finding, Result
 
@@ -26,6 +27,7 @@ RESULT = {
     *("name", "command", "identity", "python", "memray", "backend", "started", "duration"),
     *("growth", "peak", "rise", "peak_rss", "peak_pss", "problems", "phases", "exit"),
     *("culprit", "findings", "checkpoints", "processes", "stacks", "to_pandas", "to_arrow"),
+    "snapshots",
 }
 PHASE = {
     *("index", "name", "path", "kind", "parent", "thread", "start", "end", "repeats"),
@@ -74,11 +76,25 @@ def test_the_names_of_a_loaded_run_stay() -> None:
         *("kind", "title", "bytes", "resident_bytes", "share", "phase", "phases"),
         *("culprit", "advice", "evidence"),
     }
+    assert public(Holders) == {
+        *("checkpoint", "bytes", "types", "paths", "garbage", "held_by_c", "shared", "unknown"),
+        "is_exact",
+    }
+    assert public(Held) == {"path", "bytes", "frees", "also", "ways", "count"}
+    assert public(Snapshot) == {
+        *("checkpoint", "label", "objects", "bytes", "types", "holders", "garbage", "held_by_c"),
+        "gc_enabled",
+    }
+    assert public(Holder) == {
+        *("index", "parent", "type", "path", "label", "own", "retained", "objects", "is_single"),
+        *("others", "other_path"),
+    }
     assert public(Stack) == {"frames", "bytes", "allocations", "thread", "process"}
     assert public(Frame) == {"function", "filename", "path", "lineno", "origin"}
     assert public(Line) == {
         *("filename", "path", "lineno", "function", "source", "bytes", "allocations", "share"),
         *("resident_bytes", "stack", "thread", "process"),
+        "holders",
     }
 
 

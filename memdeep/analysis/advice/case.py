@@ -8,6 +8,7 @@ from itertools import takewhile
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.frozen import frozen
 from memdeep.model import Advice, Culprit, Frame, Heap, Lifetime, Origin, Phase, StackBytes
+from memdeep.model.holders import Holders
 
 MOST = 0.5  # of a finding's bytes: advice rests on more than this share of them
 
@@ -28,7 +29,8 @@ class Case:
 
     ``stacks`` are exactly those of its bytes, all charged to the line of ``culprit``. ``lifetimes``
     are the same bytes, for a finding of bytes that stayed; there are none for a peak. ``phases``
-    are all that the bytes are summed over, in order.
+    are all that the bytes are summed over, in order. ``holders`` are those of the line then, or at
+    the next moment at which they were recorded; None if they were not.
     """
 
     heap: Heap
@@ -37,10 +39,22 @@ class Case:
     culprit: Culprit
     stacks: Sequence[StackBytes]
     lifetimes: Sequence[Lifetime] = ()
+    holders: Holders | None = None
 
     def is_most(self, size: int) -> bool:
         """Tell if ``size`` bytes are more than half of the finding's, and not more than those."""
         return MOST * self.culprit.bytes < size <= self.culprit.bytes
+
+    def surely_held(self, size: int) -> int:
+        """Return how many of the finding's bytes at least are among ``size`` of the line's.
+
+        Of other phases the line may hold bytes, too.
+        """
+        if self.holders is None:
+            return 0
+        at = self.holders.checkpoint
+        alive = sum(life.bytes for life in self.lifetimes if life.is_alive_at(at))
+        return max(0, min(alive, alive - self.holders.bytes + size))
 
     def called(self, node: int) -> Sequence[Frame]:
         """Return the frames that the line called, outermost first, down to the allocation."""

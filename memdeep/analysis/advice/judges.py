@@ -13,6 +13,7 @@ from memdeep.analysis.advice import patterns
 from memdeep.analysis.advice.case import Case, Evidence, Suggestion
 from memdeep.analysis.trend import trend
 from memdeep.model import Advice, LargeAllocation, Origin, Stretch
+from memdeep.model.holders import Cause
 from memdeep.model.sums import Tally
 
 MIN_REPEATS = 5
@@ -21,6 +22,15 @@ MIN_COPIED = 3  # times what was kept was allocated where a value is made anew i
 # Of equal sizes the mean is the largest one; of a value that grows evenly it is half of that.
 MAX_MEAN_OF_GROWING = 0.75
 MAX_MODULES = 3
+
+_ADVICE_ON = {
+    Cause.METHOD_CACHE: Advice.CACHED_ON_METHOD,
+    Cause.UNBOUNDED_CACHE: Advice.UNBOUNDED_CACHE,
+    Cause.BOUNDED_CACHE: Advice.BOUNDED_CACHE,
+    Cause.TRACEBACK: Advice.TRACEBACKS,
+    Cause.SUSPENDED: Advice.SUSPENDED,
+    Cause.LOG_RECORD: Advice.LOG_RECORDS,
+}
 
 K = TypeVar("K", bound=Hashable)
 
@@ -62,8 +72,32 @@ def _telling_call(case: Case) -> Suggestion | None:
     return Suggestion(advice, evidence)
 
 
+def _holder(case: Case) -> Suggestion | None:
+    """Judge by the objects that hold the bytes, or by that nothing does but the collector."""
+    if case.holders is None or not case.lifetimes:
+        return None
+    for one in case.holders.causes:
+        held = case.surely_held(one.bytes - case.holders.shared_bytes)
+        if case.is_most(held) and one.path and (one.what or one.cause is not Cause.SUSPENDED):
+            evidence: Evidence = {"held_bytes": held, "path": one.path}
+            if one.what:
+                evidence = {**evidence, "call": one.what}
+            return Suggestion(_ADVICE_ON[one.cause], evidence)
+    held = case.surely_held(case.holders.garbage_bytes - case.holders.shared_bytes)
+    if not case.is_most(held):
+        return None
+    at = case.holders.checkpoint
+    is_on = any(one.gc_enabled for one in case.heap.snapshots if one.checkpoint == at)
+    return Suggestion(Advice.GARBAGE if is_on else Advice.GARBAGE_GC_OFF, {"held_bytes": held})
+
+
 def _cached_results(case: Case) -> Suggestion | None:
-    """Judge bytes that stayed and were allocated while a function ran whose results are kept."""
+    """Judge bytes that stayed and were allocated while a function ran whose results are kept.
+
+    That is a guess where it is not known who holds them.
+    """
+    if case.holders is not None and case.holders.paths:
+        return None
     within = case.heap.tree.nodes_through(patterns.is_cached_call) if case.lifetimes else None
     if within is None:
         return None
@@ -211,6 +245,7 @@ def _growing_container(case: Case) -> Suggestion | None:
 
 
 _JUDGES = (
+    _holder,
     _telling_call,
     _cached_results,
     _made_anew,

@@ -14,6 +14,7 @@ from itertools import compress
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
 from memdeep.heap.header import HOLE, is_closed
 from memdeep.heap.replay.blocks import BlockLook, Blocks
@@ -308,9 +309,14 @@ class Trace:
     def blocks_at(self, look: BlockLook, nodes: Sequence[int]) -> Blocks | None:
         """Return all that was alive at ``look``, by the ``nodes`` of the sites, once only.
 
-        None if its marker is not in the capture, or if there is too much to be listed.
+        None if its marker is not in the capture. Raises CaptureError if there is too much.
         """
         found = self.replayed.take_listed(look.place, look.is_name, packed(nodes, "i"))
+        if found is False:
+            raise CaptureError(
+                "More than 32 million blocks were alive at the checkpoints that were looked at.",
+                "Look at fewer of them: --holders-most, --holders-at.",
+            )
         if found is None:
             return None
         return Blocks(

@@ -22,20 +22,24 @@ def snapshots(
     """
     found, unread = [], []
     for look in looks:
-        blocks = trace.blocks_at(look, nodes)
-        if blocks is None:
-            continue
         try:
+            blocks = trace.blocks_at(look, nodes)
+            if blocks is None:
+                continue
             graph = part.walked[look.checkpoint].load()
+            given = held(blocks, graph)
         except CaptureError as error:
             unread.append(f"{error.message} Who held memory there is not known.")
+            continue
+        except ValueError as error:
+            unread.append(f"The objects of a checkpoint are damaged: {error}.")
             continue
         found.append(
             HeapSnapshot(
                 checkpoint=look.checkpoint,
                 types=graph.types,
                 rows=graph.rows,
-                held=held(blocks, graph),
+                held=given,
                 objects=len(graph.addresses),
                 object_bytes=sum(graph.sizes),
                 garbage_bytes=graph.garbage_bytes,
@@ -47,7 +51,10 @@ def snapshots(
 
 
 def held(blocks: Blocks, graph: Graph) -> Held:
-    """Give each byte of ``blocks`` to an object of ``graph``, as far as it is known to which."""
+    """Give each byte of ``blocks`` to an object of ``graph``, as far as it is known to which.
+
+    Raises ValueError where the objects do not lie one behind the other.
+    """
     from memdeep.heap.replay._replay import join
 
     rows = join(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from memdeep.report.exports.options import ExportOptions
 
 METRICS = ("kept", "retained", "freed", "peak", "allocated")
-TABLES = ("phases", "lines", "checkpoints")
+TABLES = ("phases", "lines", "checkpoints", "holders", "types")
 PACKED = ".gz"
 
 

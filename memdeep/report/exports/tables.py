@@ -1,4 +1,4 @@
-"""The rows of the tables that a report is exported as: phases, lines of code, checkpoints.
+"""The rows of the tables that a report is exported as: phases, lines, checkpoints, objects.
 
 Knows no file format. The fields of `report.json` have the same names there.
 """
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from memdeep.analysis.accounts import UNKNOWN_STACK, Accounts, Metric
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.model import Origin, Report
+from memdeep.model.holders import SnapshotView
 from memdeep.model.paths import roots_of
 from memdeep.report.exports.figures import MEANINGS, of_phase
 from memdeep.report.exports.options import ExportOptions
@@ -134,6 +135,31 @@ def _checkpoints(report: Report, options: ExportOptions) -> Iterator[Row]:
             )
 
 
+def _snapshots(report: Report, options: ExportOptions) -> Iterator[tuple[Row, SnapshotView]]:
+    """Yield the snapshots at the checkpoints of the chosen phases, and how to tell each."""
+    wanted = {row[0] for row in _checkpoints(report, options)}
+    for one in report.snapshots:
+        if one.checkpoint in wanted:
+            label = report.run.checkpoints[one.checkpoint].label
+            yield (one.checkpoint, plain(label)), one
+
+
+def _holders(report: Report, options: ExportOptions) -> Iterator[Row]:
+    for at, one in _snapshots(report, options):
+        for place, (name, row) in enumerate(one.rows):
+            yield (
+                *(*at, place, row.parent, plain(name), plain(row.path), plain(row.label)),
+                *(row.own_bytes, row.retained_bytes, row.objects, row.is_single, row.others),
+                plain(row.also) or None,
+            )
+
+
+def _types(report: Report, options: ExportOptions) -> Iterator[Row]:
+    for at, one in _snapshots(report, options):
+        for kind in one.types:
+            yield (*at, plain(kind.type), kind.bytes, kind.count)
+
+
 _TABLES: Mapping[str, tuple[Sequence[Column], Callable[[Report, ExportOptions], Iterator[Row]]]] = {
     "phases": (
         (
@@ -160,5 +186,22 @@ _TABLES: Mapping[str, tuple[Sequence[Column], Callable[[Report, ExportOptions], 
             *(Column("heap_bytes", int), Column("thread", str), Column("pid", int)),
         ),
         _checkpoints,
+    ),
+    "holders": (
+        (
+            *(Column("checkpoint", int), Column("label", str), Column("row", int)),
+            *(Column("parent", int), Column("type", str), Column("path", str)),
+            *(Column("step", str), Column("own_bytes", int), Column("retained_bytes", int)),
+            *(Column("objects", int), Column("is_single", bool), Column("others", int)),
+            Column("other_path", str),
+        ),
+        _holders,
+    ),
+    "types": (
+        (
+            *(Column("checkpoint", int), Column("label", str), Column("type", str)),
+            *(Column("bytes", int), Column("count", int)),
+        ),
+        _types,
     ),
 }

@@ -46,6 +46,10 @@ class Snapshots:
                 "held_by_c_bytes": known.c_only_bytes,
                 "shared_bytes": known.shared_bytes,
                 "unknown_bytes": known.unknown_bytes,
+                "causes": [
+                    {"cause": one.cause.value, "path": one.path, "bytes": one.bytes}
+                    for one in known.causes
+                ],
             }
         )
 
@@ -85,6 +89,9 @@ def _snapshot(
                 "retained_bytes": row.retained_bytes,
                 "objects": row.objects,
                 "lines": [{"frame": frame(line), "bytes": line.bytes} for line in lines],
+                "is_single": row.is_single,
+                "other_path": row.also or None,
+                "others": row.others,
             }
             for (name, row), lines in zip(one.rows, one.lines or repeat(()), strict=False)
         ],
@@ -111,6 +118,8 @@ def _paths(paths: Iterable[HeldPath]) -> Sequence[Json]:
             "bytes": one.bytes,
             "retained_bytes": one.retained_bytes,
             "also": one.also,
+            "ways": list(one.ways),
+            "count": one.count,
         }
         for one in paths
     ]

@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from types import MethodType, SimpleNamespace
 
 import pytest
 from graphs import Thing, graph, graphs
@@ -13,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 
-from memdeep.heap.replay.blocks import Blocks
+from memdeep.heap.replay.blocks import BlockLook, Blocks
 from memdeep.model.graph import GARBAGE, NAMED, NO_ROW, Graph
 from memdeep.model.holders import HeldBytes, Joined
 
 pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
-from memdeep.heap.replay.walked import held  # noqa: E402
+from memdeep.heap.replay.trace import Trace  # noqa: E402
+from memdeep.heap.replay.walked import held, snapshots  # noqa: E402
 
 Block = tuple[int, int, int, int]  # address, size, node, is it a mapping
 Row = tuple[int, int | None, int | None, int | None, Joined]
@@ -180,3 +182,25 @@ def test_what_an_object_has_elsewhere_is_not_in_its_arena() -> None:
 def test_columns_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="not in order"):
         held(blocks_of([(8192, 1, 1, 0), (4096, 1, 1, 0)]), graph([]))
+
+
+def test_objects_in_no_order_are_damage_and_not_a_crash() -> None:
+    walked = graph([Thing(128), Thing(64)])
+    trace = SimpleNamespace(blocks_at=lambda *_: blocks_of([(0, 64, 0, 0)]))
+    part = SimpleNamespace(walked={1: SimpleNamespace(load=lambda: walked)})
+    found, unread = snapshots(trace, [BlockLook(1, 1, is_name=False)], part, [0])
+    assert found == ()
+    assert unread == ("The objects of a checkpoint are damaged: they are not in order.",)
+
+
+def test_too_many_blocks_are_told() -> None:
+    trace = SimpleNamespace(replayed=SimpleNamespace(take_listed=lambda *_: False))
+    part = SimpleNamespace(walked={1: None})
+    look = BlockLook(1, 1, is_name=False)
+    trace.blocks_at = MethodType(Trace.blocks_at, trace)
+    found, unread = snapshots(trace, [look], part, [0])
+    assert found == ()
+    assert unread == (
+        "More than 32 million blocks were alive at the checkpoints that were looked at. "
+        "Who held memory there is not known.",
+    )
