@@ -18,6 +18,10 @@ MAX_LINES = 200_000
 # Lines that are no checkpoints say how the others are to be read. A quotation mark within a label
 # has a backslash before it, so that this matches no label.
 _ALWAYS = re.compile(rb'"k":"[^CBE"]')
+MAX_NAMED = 5
+_NO_LOOK = re.compile(
+    "who holds the objects at (.*) is not known: the last look was still on", re.DOTALL
+)
 
 
 @frozen
@@ -46,6 +50,21 @@ def read_journal(path: Path) -> Journal:
     missing = _missing(events) if not lines.left_out else 0
     problems = tuple(_problems(lines.left_out, damaged, repeated, missing))
     return Journal(events, problems)
+
+
+def told_problems(events: Sequence[Event]) -> list[str]:
+    """Return what the program said could not be recorded; looks left out are one sentence."""
+    found = [event.label for event in events if event.kind == journal.PROBLEM]
+    looks = [look for one in found if (look := _NO_LOOK.fullmatch(one))]
+    if len(looks) < 2:
+        return found
+    names = list(dict.fromkeys(look[1] for look in looks))
+    named = ", ".join(names[:MAX_NAMED]) + ", …" * (len(names) > MAX_NAMED)
+    folded = (
+        f"who holds the objects at {len(looks):,} checkpoints ({named}) is not known: "
+        "the last look was still on"
+    )
+    return [*(one for one in found if not _NO_LOOK.fullmatch(one)), folded]
 
 
 def _missing(events: Sequence[Event]) -> int:

@@ -25,7 +25,7 @@ from memdeep.heap.tracemalloc import read_snapshots
 from memdeep.loading import checkpoints, consistency
 from memdeep.loading.children import Axis, Child, find_children, not_known, up_to, with_cuts
 from memdeep.loading.ending import exit_of, limit_of, read_stack_dumps
-from memdeep.loading.journal import read_journal
+from memdeep.loading.journal import read_journal, told_problems
 from memdeep.loading.missed import missed
 from memdeep.loading.own_runs import shared_symbols
 from memdeep.loading.processes import Outside, highest_sum, moments, read_processes
@@ -180,7 +180,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
     problems = [
         *(*read.problems, *outside_problems, *traced.problems, *captures.problems),
         *(sources_problem, names_problem),
-        *[event.label for event in events if event.kind == journal.PROBLEM][:MAX_PROBLEMS],
+        *told_problems(events)[:MAX_PROBLEMS],
         dumps_problem,
     ]
     processes, births_problems = read_processes(run_dir, [start, *events], outside, origins)

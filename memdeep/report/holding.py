@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from memdeep.model import Culprit, Finding, Report
+from dataclasses import replace
+
+from memdeep.model import Culprit, Finding, FindingKind, Report
 from memdeep.model.holders import HeldPath, Holders
 from memdeep.report import sentences
 from memdeep.text.language import Language
@@ -25,6 +27,8 @@ def held(report: Report, item: Finding, language: Language) -> str:
     end = report.phases[item.phase].outline.stretches[-1].end
     key = "holders.at_end" if holders.checkpoint == end else "holders.at"
     at = sentences.point(report, holders.checkpoint, language)
+    if item.kind is FindingKind.SHARED:  # it stays until its name goes, whoever maps it
+        holders = replace(holders, paths=tuple(replace(p, retained_bytes=0) for p in holders.paths))
     return _sentence(report, holders, language, key, at=at)
 
 
@@ -99,6 +103,8 @@ def _holder(path: HeldPath, language: Language) -> str:
         key = "holders.within"
     elif path.count > 1:
         key = "holders.by_alike"
+    elif not path.retained_bytes:
+        key = "holders.by_alone"
     first, second = path.ways or (path.path, "")
     return language.say(
         key,

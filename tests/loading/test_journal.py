@@ -10,8 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memdeep.loading import journal as journal_file
-from memdeep.loading.journal import MAX_LINES, read_journal
+from memdeep.loading.journal import MAX_LINES, read_journal, told_problems
 from memdeep.rundir import journal, long_file
+from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import read_lines
 
 
@@ -88,3 +89,22 @@ def test_no_label_passes_for_what_explains_a_journal(label: str) -> None:
 
 def event(kind: str, number: int, label: str) -> bytes:
     return journal.encode_event(kind, number, number, (1, None), label, None, "", 0)
+
+
+def test_looks_that_were_left_out_are_one_sentence() -> None:
+    def told(*labels: str) -> list[Event]:
+        lines = [
+            journal.encode_event(journal.PROBLEM, number, 1, (1, 1), label, None, "", 0)
+            for number, label in enumerate(labels, 1)
+        ]
+        return list(journal.decode(b"".join(lines))[0])
+
+    one, two = (
+        f"who holds the objects at {name} is not known: the last look was still on" for name in "ab"
+    )
+    assert told_problems(told("tracing has stopped", one)) == ["tracing has stopped", one]
+    assert told_problems(told(one, "tracing has stopped", two)) == [
+        "tracing has stopped",
+        "who holds the objects at 2 checkpoints (a, b) is not known: the last look was still on",
+    ]
+    assert "at 6 checkpoints (a, b) is" in told_problems(told(*[one, two] * 3))[0]

@@ -61,8 +61,8 @@ CASES = {
     ),
     "C, later": (
         made(part(2, 50, holder=None, state=HELD_BY_C), at=3),
-        "At “after” the line had 50.0 MB = str 100 %; 50.0 MB is held by C code alone, "
-        "which has no name.",
+        "At “after” the line had 50.0 MB = str 100 %; 50.0 MB hangs on a reference "
+        "without a name: of C code, or of a running function's passing value.",
         None,
     ),
     "shared": (
@@ -138,6 +138,7 @@ TWO = ("job.A[0]", "job.B[0]")
             "200.0 MB of it held by `job.A`: dropping it frees 301.0 MB; "
             "90.0 MB of it held by `job.B`: dropping it frees 95.0 MB.",
         ),
+        ([replace(A, retained_bytes=0)], "held by `job.A`."),
         ([], "str 9.5 %."),
     ],
 )

@@ -198,6 +198,16 @@ def test_the_holder_is_named(case: str, tmp_path: Path) -> None:
         assert holders["paths"][0]["bytes"] == pytest.approx(30 * MB, rel=0.05)
 
 
+def test_growth_counts_from_the_start_of_a_program_without_phases(tmp_path: Path) -> None:
+    job = tmp_path / "job.py"
+    job.write_text("kept = [bytearray(b'x' * 1_000_000) for _ in range(60)]\n", "utf-8")
+    words = memdeep_command("run", "--lang", "en", "--holders", "-o", tmp_path / "out", job)
+    done = subprocess.run(
+        words, env=environment(), capture_output=True, timeout=120, check=True, cwd=tmp_path
+    )
+    assert "held by `__main__.kept`: dropping it frees" in " ".join(done.stderr.decode().split())
+
+
 SECRET = """\
 import functools, types
 name = "".join(["an", "na@home"])
