@@ -285,7 +285,10 @@ __attribute__((noinline)) pid_t start_child(const Order& order) {
   if (plain == 0) be_child(order);
   return plain;
 #endif
-  if (!let_go(0)) return -1;
+  for (int left = 100; !let_go(WNOHANG); left--) {  // it ends right after its child
+    if (left == 0) return errno = EBUSY, -1;
+    usleep(1000);
+  }
   // Not by libc, whose functions are traced: this is no memory of the program's.
   const long place = syscall(SYS_mmap, nullptr, kStackBytes, PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);

@@ -235,22 +235,37 @@ def change(before: HeapSnapshot, after: HeapSnapshot) -> SnapshotChange:
         ]
         for name in {**old, **new}
     }
-    retained: defaultdict[tuple[str, str], int] = defaultdict(int)
-    for row in before.rows:
-        retained[row.path, before.types[row.kind]] += row.retained_bytes
+    retained: defaultdict[_Key, int] = defaultdict(int)
+    for row, key in zip(before.rows, _keys(before), strict=True):
+        retained[key] += row.retained_bytes
+    keys = _keys(after)
     weights = [0] * len(after.rows)
     beneath = [0] * (len(after.rows) + 1)  # the growth of named rows below each, and of the roots
     for place in range(len(after.rows) - 1, -1, -1):
         row = after.rows[place]
         weights[place] = beneath[place]
         if row.path:
-            weights[place] = row.retained_bytes - retained[row.path, after.types[row.kind]]
+            weights[place] = row.retained_bytes - retained[keys[place]]
         beneath[-1 if row.parent is None else row.parent] += max(0, weights[place])
     return SnapshotChange(
         before.checkpoint,
         tuple(one for one in _largest(grown) if one.bytes or one.count),
         points(after, weights, beneath[-1], freed_by_row(after)),
     )
+
+
+def _keys(snapshot: HeapSnapshot) -> Sequence[_Key]:
+    """Return what tells each row again in another snapshot.
+
+    That is its path, or, of many objects of a type, the key of the row above: whose path stands for
+    them is up to the largest.
+    """
+    found: list[_Key] = []
+    for row in snapshot.rows:
+        above = () if row.parent is None else found[row.parent]
+        name = row.path if row.is_single else above
+        found.append((name, snapshot.types[row.kind]))
+    return found
 
 
 def lines_of_rows(snapshot: HeapSnapshot, charged: ChargedLines) -> Sequence[tuple[HeldLine, ...]]:
@@ -311,6 +326,7 @@ def _renumbered(snapshot: HeapSnapshot, places: Sequence[int]) -> tuple[tuple[st
     return tuple(found)
 
 
+_Key = tuple[object, str]
 _NONE = (0, 0)
 _bytes = attrgetter("bytes")
 _second = itemgetter(1)

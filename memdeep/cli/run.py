@@ -21,7 +21,7 @@ from memdeep.record.how import MEMRAY, HowToRecord
 from memdeep.record.marks import words as mark_words
 from memdeep.record.program import WhatToRun
 from memdeep.report import terminal
-from memdeep.run import interpreter
+from memdeep.run import interpreter, looks
 from memdeep.run.options import RunOptions
 from memdeep.run.program import check_program
 from memdeep.rundir import directory, runs
@@ -117,9 +117,22 @@ def run_options(settings: Settings, of_python: Sequence[str] = ()) -> RunOptions
             "Only memray's tracer can be turned on and off; leave one of the two out.",
             EXIT_USAGE,
         )
+    if how.wants_holders:
+        _check_holders(how)
     words = interpreter.parse(settings.text("python-args") or "")
     of_interpreter = (*interpreter.inherited(), *words, *of_python)
     return RunOptions(how=how, interpreter=of_interpreter, **settings.of(Place.RUN))
+
+
+def _check_holders(how: HowToRecord) -> None:
+    """Raise ProgramError if it cannot be recorded who holds the objects."""
+    reason = looks.obstacle(how)
+    if reason is not None:
+        raise ProgramError(
+            f"Who holds the objects cannot be recorded: {reason}.",
+            "Leave out --holders and --holders-at.",
+            EXIT_USAGE,
+        )
 
 
 def _record(what: WhatToRun, run_dir: RunDirectory, options: RunOptions, *, quiet: bool) -> int:

@@ -7,6 +7,7 @@ end), and is the first to go where memory is short. While it lives it holds a lo
 
 import fcntl
 import os
+import resource
 import sys
 import time
 from _thread import allocate_lock
@@ -26,10 +27,12 @@ PHASE_SHARE = 0.1  # of a phase, of what it began with
 # Of the child's own memory: 95 to 107 were measured, and before Python 3.12 `gc` counts a reference
 # to each object, which copies their pages.
 BYTES_AN_OBJECT = 110 if sys.version_info >= (3, 12) else 160
+LEAST_OBJECT = 64  # bytes, of one in a heap
 SPARE_BYTES = 32 << 20
 SECONDS = 120  # of a child at most
 
 MEMINFO = "/proc/meminfo"
+STATM = "/proc/self/statm"
 CGROUPS = "/proc/self/cgroup"
 CGROUP_ROOT = "/sys/fs/cgroup"
 # Of the second version, and of the first.
@@ -66,14 +69,13 @@ class HolderReader:
         "_reap",
         "_shows_values",
         "_snapshot",
+        "_unlink",
     )
 
     def __init__(self, how: "HowToRecord") -> None:
-        """Raises ImportError, with a reason, where objects cannot be walked."""
-        try:
-            from memdeep.record._holders import reap, snapshot
-        except ImportError as error:
-            raise ImportError(_reason()) from error
+        """Raises ImportError where objects cannot be walked; see `obstacle`."""
+        from memdeep.record._holders import reap, snapshot
+
         self._reap = reap
         self._snapshot = snapshot
         self._at = how.holders_at
@@ -87,10 +89,11 @@ class HolderReader:
         self._getallocatedblocks = sys.getallocatedblocks
         self._monotonic_ns = time.monotonic_ns
         self._open = os.open
+        self._unlink = os.unlink
         self._modules = sys.modules
         self._limits = _limits()
         self._lock = allocate_lock()
-        self._began: list[int] = []  # RSS at the beginnings of the spans that are open
+        self._began: dict[object, int] = {}  # RSS at the beginnings of the spans that are open
         self._last_bytes: int | None = None
         self._last_path = ""
         self._count = 0
@@ -100,26 +103,38 @@ class HolderReader:
         if self._last_bytes is None:
             self._last_bytes = rss_bytes
 
-    def begin(self, rss_bytes: int) -> None:
-        """A span begins."""
-        self._began.append(rss_bytes)
+    def begin(self, span: int, rss_bytes: int) -> None:
+        """Note that a span begins."""
+        self._began[span] = rss_bytes
 
-    def __call__(self, sequence: int, label: str, rss_bytes: int, *, is_end: bool) -> "str | None":
-        """Take a snapshot if the checkpoint ``sequence`` is worth one.
+    def __call__(self, sequence: int, label: str, rss_bytes: int, span: int = 0) -> "str | None":
+        """Take a snapshot if the checkpoint ``sequence`` is worth one; it may end ``span``.
 
         Return a sentence if it is, and could not be had.
         """
         if self._last_path:
             self._reap()
-        began_bytes = self._began.pop() if is_end and self._began else None
+        stem, suffix = labels.split(label)
+        began_bytes = None
+        if suffix in labels.PAIRS and not span:
+            self._began[stem] = rss_bytes
+        else:
+            began_bytes = self._began.pop(span or stem, None)
         self.start(rss_bytes)
-        is_named = any(fnmatchcase(_name(label), one) for one in self._at) or label in self._at
+        is_asked_for = label in labels.ASKED_FOR
+        is_named = is_asked_for or label in self._at
+        is_named = is_named or any(fnmatchcase(_name(label), one) for one in self._at)
         if not is_named and not self._is_worth_it(rss_bytes, began_bytes):
             return None
-        if self._count >= self._most or not self._lock.acquire(False):
+        if self._count >= self._most and not is_asked_for:
             return None
+        if not self._lock.acquire(False):
+            return _still_on(label)
         try:
             return self._take(sequence, label, rss_bytes)
+        except OSError as error:  # there is no room on the disk, or for another process
+            self._count += 1
+            return f"who holds the objects at {label} is not known: {error.strerror or error}"
         except Exception as error:  # it is an extra, and nothing may come of it for the program
             self._count = self._most
             return f"who holds the objects is recorded no more: {error}"
@@ -137,9 +152,11 @@ class HolderReader:
         )
 
     def _take(self, sequence: int, label: str, rss_bytes: int) -> "str | None":
-        if self._is_being_written():
-            return f"who holds the objects at {label} is not known: the last look was still on"
-        needed_bytes = self._getallocatedblocks() * BYTES_AN_OBJECT + SPARE_BYTES
+        if label != labels.BEFORE_KILL and self._is_being_written():
+            return _still_on(label)
+        # With another allocator Python counts no blocks: then each may be as small as they get.
+        blocks = self._getallocatedblocks() or rss_bytes // LEAST_OBJECT
+        needed_bytes = blocks * BYTES_AN_OBJECT + SPARE_BYTES
         free_bytes = self._free_bytes()
         if free_bytes is not None and needed_bytes > free_bytes:
             self._last_bytes = rss_bytes
@@ -157,6 +174,9 @@ class HolderReader:
             self._snapshot(
                 *(file, sequence, began_ns, roots, own, frames, SECONDS, self._shows_values)
             )
+        except OSError:
+            self._unlink(path)
+            raise
         finally:
             self._close(file)
         self._count += 1
@@ -197,6 +217,9 @@ class HolderReader:
                 found.append(_figure(limit) - _figure(usage))
             except (OSError, ValueError):  # "max", or it is gone
                 continue
+        own_bytes = _address_space_left()
+        if own_bytes is not None:
+            found.append(own_bytes)
         try:
             with open(MEMINFO, "rb") as file:
                 line = next(line for line in file if line.startswith(b"MemAvailable:"))
@@ -206,10 +229,23 @@ class HolderReader:
         return min(found, default=None)
 
 
+def _still_on(label: str) -> str:
+    return f"who holds the objects at {label} is not known: the last look was still on"
+
+
 def _name(label: str) -> str:
     """Return the name of the span that ``label`` ends, or the label itself."""
     stem, suffix = labels.split(label)
     return stem if suffix in labels.OPENED_BY else label
+
+
+def obstacle() -> "str | None":
+    """Return why the objects of this Python cannot be walked; None where they can."""
+    try:
+        from memdeep.record import _holders  # noqa: F401
+    except ImportError:
+        return _reason()
+    return None
 
 
 def _reason() -> str:
@@ -241,6 +277,18 @@ def _limits() -> "list[tuple[str, str]]":
                 break
             path = path.rpartition("/")[0]
     return found
+
+
+def _address_space_left() -> "int | None":
+    """Return what this process, and so its child, may still map; None if there is no limit."""
+    most_bytes, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most_bytes == resource.RLIM_INFINITY:
+        return None
+    try:
+        with open(STATM, "rb") as file:
+            return most_bytes - int(file.read(32).split()[0]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _figure(path: str) -> int:

@@ -1,9 +1,9 @@
-"""Order of the parent to stop tracing, awaited without cost to the program.
+"""Orders of the parent, to stop tracing or to make a checkpoint, awaited without cost to the run.
 
-The order is one line of text, the reason as a sentence, through a pipe that the program has
-inherited. The processes that it starts share another one, which has a name: each takes one order,
-which is filled up to MAX_BYTES there. The end of the parent is no order: the program and its
-recording go on.
+An order is one line of text, the reason as a sentence or `CHECKPOINT` and a label, through a pipe
+that the program has inherited. The processes that it starts share another one, which has a name:
+each takes one order, which is filled up to MAX_BYTES there. The end of the parent is no order: the
+program and its recording go on.
 """
 
 import os
@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+CHECKPOINT = "checkpoint "
 MAX_BYTES = 1000  # less than PIPE_BUF: written, and so read, in one piece
 
 
@@ -47,7 +48,7 @@ class Orders:
             os.set_blocking(self._descriptor, True)
 
     def listen(self, on_order: "Callable[[str], None]") -> None:
-        """Call ``on_order`` in a thread of its own when the order comes. Raises RuntimeError.
+        """Call ``on_order`` in a thread of its own for each order. Raises RuntimeError.
 
         The thread sleeps in a `read` until then: no timer wakes it, so it never asks the program
         for the interpreter. It runs no Python code, only nested functions in C, and
@@ -55,8 +56,10 @@ class Orders:
         """
 
         def obey(line: bytes) -> None:
-            on_order(_text(line))
-            own_threads(-1)
+            for order in _text(line).split("\n"):
+                on_order(order)
+                if not order.startswith(CHECKPOINT):
+                    own_threads(-1)
 
         read = partial(os.read, self._descriptor, MAX_BYTES)
         own_threads(1)

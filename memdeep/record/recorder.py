@@ -205,7 +205,7 @@ class Recorder:
             time_us = (self._monotonic_ns() - self._start_ns) // 1000
             resident = self._read_rss()
             self._read_mappings(kind, sequence, resident)
-            trouble = self._read_holders(kind, sequence, str(label), resident[0])
+            trouble = self._read_holders(kind, sequence, str(label), resident[0], span)
             # The journal goes first: a marker whose label was lost would be of no use.
             self._journal.write(
                 journal.encode_event(
@@ -240,7 +240,7 @@ class Recorder:
             self._mappings(sequence, (self._read_rss.space_bytes, rss_bytes, file_bytes))
 
     def _read_holders(
-        self, kind: str, sequence: int, label: str, rss_bytes: "int | None"
+        self, kind: str, sequence: int, label: str, rss_bytes: "int | None", span: int
     ) -> "str | None":
         """Before the marker, as for the mappings; return a sentence where it could not be done."""
         if self._holders is None or rss_bytes is None:
@@ -248,10 +248,10 @@ class Recorder:
         if kind == journal.TRACE:
             self._holders.start(rss_bytes)
         elif kind == journal.BEGIN:
-            self._holders.begin(rss_bytes)
+            self._holders.begin(span, rss_bytes)
         elif kind in (journal.POINT, journal.END, journal.EXIT):
             name = RUN_END if kind == journal.EXIT else label
-            return self._holders(sequence, name, rss_bytes, is_end=kind == journal.END)
+            return self._holders(sequence, name, rss_bytes, span)
         return None
 
     def _thread(self) -> threading.Thread:

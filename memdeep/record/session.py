@@ -8,7 +8,7 @@ from memdeep.record.descriptors import hold
 from memdeep.record.focus import Focus
 from memdeep.record.forks import Forks
 from memdeep.record.how import MEMRAY, TRACEMALLOC, HowToRecord
-from memdeep.record.orders import Orders
+from memdeep.record.orders import CHECKPOINT, Orders
 from memdeep.record.recorder import Recorder, say
 from memdeep.record.rss import RssReader
 from memdeep.record.starters import Watch
@@ -173,10 +173,13 @@ class Session:
             self._orders.listen(self._obey)
 
     def _obey(self, order: str) -> None:
-        """Trace nothing more, neither here nor in processes that begin from now on.
+        """Make a checkpoint, or trace nothing more, here nor in processes that begin from now on.
 
         What the program started does not say so on its stderr once more.
         """
+        if order.startswith(CHECKPOINT):
+            self._recorder.checkpoint(order.removeprefix(CHECKPOINT), None)
+            return
         self._tree.refuse()
         self._tracing.end(order, aloud=not self._is_child)
 
@@ -243,7 +246,7 @@ def _holders(how: HowToRecord) -> "tuple[HolderReader | None, str]":
         from memdeep.record.holders import HolderReader
 
         return HolderReader(how), ""
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError) as error:  # memdeep runs itself by another Python than this one
         return None, f"who holds the objects is not recorded: {error}"
 
 

@@ -67,6 +67,10 @@ class Capacity:
         finally:
             os.close(self._reading)
 
+    def order(self, words: str) -> None:
+        """Send an order to the program, one line of text. Raises OSError if it takes none."""
+        os.write(self._writing, words.encode()[: MAX_BYTES - 1] + b"\n")
+
     def close(self) -> None:
         """Close the descriptors, after the program has ended."""
         os.close(self._writing)

@@ -87,6 +87,10 @@ class MemoryGroup:
         """Move a process into the group. Raises OSError."""
         (self.path / "cgroup.procs").write_text(str(pid))
 
+    def processes(self) -> tuple[int, ...]:
+        """Return the processes that are in the group."""
+        return tuple(int(word) for word in _read(self.path / "cgroup.procs").split())
+
     def remove(self) -> None:
         """Remove the group, unless a process has stayed in it."""
         with suppress(OSError):

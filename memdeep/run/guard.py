@@ -11,7 +11,9 @@ from pathlib import Path
 
 from memdeep.model.statement import Statement, state
 from memdeep.run.limits import PSS
+from memdeep.run.looks import Looks
 from memdeep.run.sampling import TreeSize
+from memdeep.rundir.labels import BEFORE_KILL, OVER_CRITICAL
 from memdeep.rundir.stacks import encode_header
 from memdeep.text import units
 
@@ -23,7 +25,8 @@ SETTLED_S = 0.01
 class Guard:
     """Acts on one program when the memory of its processes reaches a threshold.
 
-    ``stacks`` is the file that its stacks are written to. ``evidence`` states what the guard did.
+    ``stacks`` is the file that its stacks are written to; ``looks``, where that is wanted, asks who
+    holds the objects. ``evidence`` states what the guard did.
     """
 
     def __init__(
@@ -32,7 +35,9 @@ class Guard:
         stacks: Path,
         critical_bytes: int | None,
         kill_bytes: int | None,
+        looks: Looks | None = None,
     ) -> None:
+        self._looks = looks
         self._child = child
         self._stacks = stacks
         self._critical_bytes = critical_bytes
@@ -52,12 +57,16 @@ class Guard:
             return
         elif self._kill_bytes is not None and size.bytes >= self._kill_bytes:
             self._dump(f"--kill-at {units.size(self._kill_bytes)}", time_s, size.bytes)
+            if self._looks is not None:
+                self._looks.wait_for(BEFORE_KILL)
             self._ended_s = time_s
             self._send(signal.SIGTERM)
             self.evidence.append(_ended_at(self._kill_bytes, size))
         elif self._critical_bytes is not None and size.bytes >= self._critical_bytes:
             self._dump(f"--critical-mb {units.size(self._critical_bytes)}", time_s, size.bytes)
             self._critical_bytes = None
+            if self._looks is not None:
+                self._looks.ask(OVER_CRITICAL)
 
     @property
     def next_bytes(self) -> int | None:

@@ -6,11 +6,13 @@ import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from memdeep.model import MemoryLimit
 from memdeep.model.statement import state
 from memdeep.run import cgroup
 from memdeep.run.cgroup import MemoryGroup
+from memdeep.run.looks import CHILD_NAME
 from memdeep.text import units
 
 OPTION = "--memory-limit"
@@ -73,6 +75,14 @@ class OwnLimit:
                 resource.prlimit(pid, resource.RLIMIT_AS, (self.limit.bytes, hard))
 
     def close(self) -> None:
-        """Remove the group, after the program has ended."""
+        """Remove the group, after the program has ended.
+
+        A child that still writes who held the objects goes on in the group of this process.
+        """
         if self.group is not None:
+            for pid in self.group.processes():
+                with suppress(OSError):
+                    is_look = Path(f"/proc/{pid}/comm").read_text().strip() == CHILD_NAME
+                    if is_look and self._home is not None:
+                        self._home.enter(pid)
             self.group.remove()

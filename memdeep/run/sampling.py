@@ -16,6 +16,7 @@ from memdeep.record import bootstrap, how
 from memdeep.record.program import WhatToRun
 from memdeep.run import shares
 from memdeep.run.limits import PSS, RSS
+from memdeep.run.looks import CHILD_NAME
 from memdeep.run.shares import Pace
 from memdeep.run.split import SplitReader
 from memdeep.rundir.directory import RunDirectory
@@ -205,6 +206,8 @@ class TreeSampler:
         for process in tree:
             known = self._alive.get(process.pid)
             if known is None or known.process != process:  # a number may be given out again
+                if _looks_at_holders(process):
+                    continue
                 watched = _Watched(process, self._root_created_s)
                 self._alive[process.pid] = watched
                 self._met.append(watched)
@@ -234,6 +237,14 @@ class _Watched:
             peak_pss_bytes=_higher(seen.peak_pss_bytes, sample.pss_bytes),
             peak_uss_bytes=_higher(seen.peak_uss_bytes, sample.uss_bytes),
         )
+
+
+def _looks_at_holders(process: psutil.Process) -> bool:
+    """Tell if this is no process of the program's, but one that looks at its objects."""
+    try:
+        return process.name() == CHILD_NAME
+    except psutil.Error:
+        return False
 
 
 def _is_alive(process: psutil.Process) -> bool:

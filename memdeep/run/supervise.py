@@ -30,6 +30,7 @@ from memdeep.run.capacity import Capacity
 from memdeep.run.guard import Guard
 from memdeep.run.identity import GitQuestion, identify
 from memdeep.run.limits import GROUP, PSS, RSS, Headroom
+from memdeep.run.looks import Looks
 from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.options import RunOptions
 from memdeep.run.own_code import own_code, working_directory
@@ -212,7 +213,8 @@ def _supervise(
         known = NO_SIZE  # the last that was read
         directories = dict.fromkeys(meta.directories)
         log = MonitorLog(run_dir, options.warning_bytes, options.critical_bytes)
-        guard = Guard(child, run_dir.stacks, options.critical_bytes, options.kill_bytes)
+        looks = Looks(run_dir.journal, capacity.order) if options.how.wants_holders else None
+        guard = Guard(child, run_dir.stacks, options.critical_bytes, options.kill_bytes, looks)
 
         def sample() -> TreeReading:
             return sampler.sample(guard.next_bytes)
@@ -264,7 +266,10 @@ def _supervise(
         evidence=end.evidence,
         processes=tuple(_judged(one, end, outlived) for one in sampler.seen(end.exit_code)),
         directories=tuple(filter(None, directories)),
-        notes=(*meta.notes, *filter(None, [capacity.problem, sampler.problem])),
+        notes=(
+            *meta.notes,
+            *filter(None, [capacity.problem, sampler.problem, looks.problem if looks else None]),
+        ),
         peak_pss_bytes=sampler.peak_pss_bytes,
         identity=replace(job.identity, commit=revision.commit, is_dirty=revision.is_dirty),
     )

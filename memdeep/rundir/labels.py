@@ -6,6 +6,10 @@ Owns that convention; record, analysis and live follow it alike. Imports nothing
 # The labels of the first and the last checkpoint of every run, which no program writes.
 RUN_START = "(start)"
 RUN_END = "(end)"
+# Checkpoints that the parent asks for, to learn who holds the objects.
+OVER_CRITICAL = "(over --critical-mb)"
+BEFORE_KILL = "(before --kill-at)"
+ASKED_FOR = (OVER_CRITICAL, BEFORE_KILL)
 
 # The suffix that opens a span, and the one that closes it: X_START and X_END.
 PAIRS = {"_START": "_END", "_BEFORE": "_AFTER"}

@@ -144,7 +144,8 @@
       tree.firstChild.push(tree.items.length);
       tree.childCount.push(below.length);
       // What shrank comes last: what is small lies before it, and is folded behind it.
-      const order = isFolded ? [...large, ...small] : below;
+      const bySize = (a, b) => Math.abs(weight(b)) - Math.abs(weight(a));
+      const order = isFolded ? [...large, ...small.sort(bySize)] : below;
       tree.told.push(Math.min(MOST_CHILDREN, isFolded ? told : below.length));
       for (const node of order) place(node, at);
     }

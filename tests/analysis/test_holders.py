@@ -290,6 +290,17 @@ def test_what_is_new_is_told_by_type_and_by_the_holder_that_grew() -> None:
     assert view(after, before).change == found
 
 
+def test_many_small_objects_are_not_new_because_another_of_them_is_now_the_largest() -> None:
+    before = snapshot([], (*ROWS[:2], holder(None, DICT, "typing", 20, 8000)))
+    grown = (
+        replace(ROWS[0], retained_bytes=401 * MB),
+        replace(ROWS[1], retained_bytes=400 * MB),
+    )
+    after = snapshot([], (*grown, holder(None, DICT, "ast", 21, 12_000)))
+    found = change(before, after)
+    assert [(one.path, one.bytes) for one in found.paths] == [("learning._cache", 70 * MB)]
+
+
 @examples(60)
 @given(sizes=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 99)), max_size=20))
 def test_the_types_of_a_snapshot_are_all_bytes_of_known_objects(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,9 @@ import pytest
 from running import environment
 
 from memdeep.cli.options import Place
+from memdeep.cli.run import run_options
 from memdeep.cli.settings import Config, merge
+from memdeep.errors import ProgramError
 from memdeep.record.how import HowToRecord
 from memdeep.rundir import graph, journal
 from memdeep.rundir.directory import RunDirectory
@@ -82,18 +86,18 @@ def reader(tmp_path: Path, **options: object) -> holders.HolderReader:
 def test_growth_by_a_quarter_is_worth_a_look(tmp_path: Path) -> None:
     read = reader(tmp_path)
     for sequence, size in enumerate([100, 110, 124, 126, 150, 160]):
-        assert read(sequence, "point", size * MIB, is_end=False) is None
+        assert read(sequence, "point", size * MIB) is None
         graph.wait(RunDirectory(tmp_path))
     assert [path.name for path in RunDirectory(tmp_path).graphs()] == ["holders-3", "holders-5"]
 
 
 def test_a_phase_that_grew_by_a_tenth_is_worth_a_look(tmp_path: Path) -> None:
     read = reader(tmp_path)
-    read(1, "first", 400 * MIB, is_end=False)
-    read.begin(400 * MIB)
-    read.begin(401 * MIB)
-    read(2, "inner", 420 * MIB, is_end=True)
-    read(3, "outer", 445 * MIB, is_end=True)
+    read(1, "first", 400 * MIB)
+    read.begin(1, 400 * MIB)
+    read.begin(2, 401 * MIB)
+    read(2, "inner", 420 * MIB, 2)
+    read(3, "outer", 445 * MIB, 1)
     graph.wait(RunDirectory(tmp_path))
     assert [path.name for path in RunDirectory(tmp_path).graphs()] == ["holders-3"]
 
@@ -103,7 +107,7 @@ def test_near_a_limit_the_look_is_skipped_with_a_word(tmp_path: Path) -> None:
     (tmp_path / "limit").write_text(f"{500 * MIB}\n")
     (tmp_path / "usage").write_text(f"{495 * MIB}\n")
     read._limits = [(str(tmp_path / "limit"), str(tmp_path / "usage"))]
-    said = read(1, "point", 100 * MIB, is_end=False)
+    said = read(1, "point", 100 * MIB)
     assert said is not None
     assert said.startswith("who holds the objects at point is not known: to look takes about ")
     assert said.endswith("and 5 MiB are free")
@@ -112,9 +116,105 @@ def test_near_a_limit_the_look_is_skipped_with_a_word(tmp_path: Path) -> None:
 
 def test_one_look_at_a_time(tmp_path: Path) -> None:
     read = reader(tmp_path, holders_at=["*"])
-    assert read(1, "first", 100 * MIB, is_end=False) is None
-    said = read(2, "second", 100 * MIB, is_end=False)
+    assert read(1, "first", 100 * MIB) is None
+    said = read(2, "second", 100 * MIB)
     assert said == "who holds the objects at second is not known: the last look was still on"
     graph.wait(RunDirectory(tmp_path))
-    assert read(3, "third", 100 * MIB, is_end=False) is None
+    assert read(3, "third", 100 * MIB) is None
     graph.wait(RunDirectory(tmp_path))
+
+
+def test_spans_of_two_threads_are_held_apart(tmp_path: Path) -> None:
+    read = reader(tmp_path)
+    read(1, "first", 400 * MIB)
+    read.begin(1, 400 * MIB)
+    read.begin(2, 444 * MIB)
+    read(2, "ends first", 445 * MIB, 1)
+    graph.wait(RunDirectory(tmp_path))
+    assert [path.name for path in RunDirectory(tmp_path).graphs()] == ["holders-2"]
+
+
+def test_a_pair_of_labels_is_a_phase(tmp_path: Path) -> None:
+    read = reader(tmp_path)
+    for sequence, (label, size) in enumerate(
+        [("first", 400), ("load_BEFORE", 400), ("other", 401), ("load_AFTER", 445)]
+    ):
+        read(sequence, label, size * MIB)
+        graph.wait(RunDirectory(tmp_path))
+    assert [path.name for path in RunDirectory(tmp_path).graphs()] == ["holders-3"]
+
+
+def test_an_address_space_without_room_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = reader(tmp_path, holders_at=["point"])
+    monkeypatch.setattr(holders.resource, "getrlimit", lambda _: (1 << 20, 1 << 20))
+    said = read(1, "point", 100 * MIB)
+    assert said is not None
+    assert said.endswith("and 0 MiB are free")
+
+
+def test_blocks_that_python_does_not_count_are_estimated(tmp_path: Path) -> None:
+    read = reader(tmp_path, holders_at=["point"])
+    (tmp_path / "limit").write_text(f"{500 * MIB}\n")
+    (tmp_path / "usage").write_text("0\n")
+    read._limits = [(str(tmp_path / "limit"), str(tmp_path / "usage"))]
+    read._getallocatedblocks = lambda: 0
+    assert "is not known: to look takes about " in str(read(1, "point", 400 * MIB))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(errno.EAGAIN, "Resource temporarily unavailable"), (errno.ENOSPC, "No space left on device")],
+)
+def test_what_the_system_refuses_is_told_and_tried_again(
+    tmp_path: Path, error: int, said: str
+) -> None:
+    read = reader(tmp_path, holders_at=["*"])
+    snapshot = read._snapshot
+
+    def fails(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    read._snapshot = fails
+    assert read(1, "one", MIB) == f"who holds the objects at one is not known: {said}"
+    assert RunDirectory(tmp_path).graphs() == ()
+    read._snapshot = snapshot
+    assert read(2, "two", MIB) is None
+    graph.wait(RunDirectory(tmp_path))
+    assert graph.read(RunDirectory(tmp_path).graph(2)).sequence == 2
+
+
+HIDES = """
+import sys
+sys.modules["memdeep.record._holders"] = None
+from memdeep.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("option", ["--holders", "--holders-at=x", "--holders-most=3"])
+def test_without_the_compiled_module_it_is_refused_before_the_start(
+    tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "job.py").write_text("print('started')")
+    (tmp_path / "hides.py").write_text(HIDES)
+    done = subprocess.run(
+        [sys.executable, "hides.py", "run", "--quiet", "--no-report", option, "job.py"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if option == "--holders-most=3":  # which wants none by itself
+        assert (done.returncode, done.stdout) == (0, "started\n")
+        return
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Who holds the objects cannot be recorded: this build of memdeep has no" in done.stderr
+
+
+def test_another_backend_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProgramError, match="not with --backend rss"):
+        run_options(merge({"holders": True, "backend": "rss"}, Config()))

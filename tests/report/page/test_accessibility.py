@@ -12,6 +12,7 @@ from factories import family_report, hostile_report
 from running import Scenes
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
+from snapshots import holding_report
 
 pytestmark = needs_browser
 
@@ -89,6 +90,17 @@ def test_axe_finds_nothing_serious_where_there_are_processes(
     reader.click(f"[data-set-language={language}]")
     reader.click("[data-group]")
     assert serious(reader) == []
+
+
+@pytest.mark.parametrize(("theme", "language"), [("light", "en"), ("dark", "zh")])
+def test_axe_finds_nothing_serious_in_the_holders(
+    reader: Reader, tmp_path: Path, theme: str, language: str
+) -> None:
+    for link in ("#holding=tree", "#since=0", "#holding=types", "#holding=types&since=0"):
+        reader.open(written(holding_report(4), tmp_path), link)
+        reader.click(f"[data-set-theme={theme}]")
+        reader.click(f"[data-set-language={language}]")
+        assert serious(reader, "#holders") == []
 
 
 def test_without_a_wish_for_motion_nothing_moves(reader: Reader, scenes: Scenes) -> None:
