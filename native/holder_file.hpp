@@ -121,7 +121,7 @@ void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows
       for (size_t from = last; from < end; from++) texts.characters.push(texts.characters[from]);
     const size_t also = texts.characters.count;
     const Other& other = rows.others[at];
-    if (other.count) names.path(texts, found.parents, row.largest, last, other.node);
+    if (other.node != kNobody) names.path(texts, found.parents, row.largest, last, other.node);
     lengths.push({uint32_t(end - begin), uint32_t(also - end),
                   uint32_t(texts.characters.count - also), other});
     written.push(row);

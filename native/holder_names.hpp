@@ -251,6 +251,7 @@ class Names {
     if (in_passages(into, before, owner, child)) return;
     if (PyDict_Check(owner) && key_of(into, owner, child, is_namespace(chain, at))) return;
     if ((PyList_Check(owner) || PyTuple_Check(owner)) && in_sequence(into, owner, child)) return;
+    if (heap_.type(heap_.node(owner)).is_array && in_array(into, owner, child)) return;
     if (is_module(owner) && PyModule_GetDict(owner) == child) return;
     if (is_class(owner)) {
       if (PyDict_Check(child) && PyDict_GetItemString(child, "__module__")) return;
@@ -269,7 +270,6 @@ class Names {
       return;
     if (in_frame(into, before, owner, child)) return;
     if (Py_TYPE(owner) == known_.deque && in_deque(into, owner, child)) return;
-    if (heap_.type(heap_.node(owner)).is_array && in_array(into, owner, child)) return;
     if (Py_TYPE(owner) == known_.lru_cache && in_cache(into, owner, child)) return;
     if (is_of(Py_TYPE(owner), "xml.etree.ElementTree", "Element") &&
         in_items(into, owner, child))

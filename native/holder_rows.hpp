@@ -76,15 +76,22 @@ struct Rows {
       if (rows[at].number != told) continue;
       told++;
       const uint32_t v = rows[at].largest;
-      is_asked[v] = tree.dominator[v] != parents[v];
+      is_asked[v] = 1;
     }
     for (uint32_t v = 2; v < heap.nodes(); v++) {
       if (tree.dominator[v] == kNobody || parents[v] == kNobody) continue;
       for (const uint32_t* e = heap.edges.begin(v); e != heap.edges.end(v); e++) {
-        if (!is_asked[*e] || parents[*e] == v || v == *e || !is_told(v)) continue;
+        if (!is_asked[*e] || v == *e || !is_told(v)) continue;
         Other& other = others[of[*e]];
+        if (parents[*e] == v) {  // it may hold it twice
+          other.count += is_asked[*e] > 1;
+          is_asked[*e] = 2;
+          continue;
+        }
         if (other.count >= kMostOthers || is_within(tree.dominator, v, *e)) continue;
-        if (!other.count++ || depth(parents, v) < depth(parents, other.node)) other.node = v;
+        other.count++;
+        if (other.node == kNobody || depth(parents, v) < depth(parents, other.node))
+          other.node = v;
       }
     }
     is_asked.drop();

@@ -68,14 +68,16 @@ class HolderTree:
                 return place
             if not self.has_name(below):
                 return place
+            if self._rows[below].others and not self.is_namespace(place):
+                return place  # within this object it is held twice: to drop this is what frees it
             place = below
 
     def ways(self, place: int) -> tuple[str, ...]:
         """Return two paths to the largest object, where all is held by more than one."""
         if not self.is_namespace(place):
             row = self._rows[place]
-            return (row.path, row.also) if row.others else ()
-        several = [below for below in self.children(place) if self._rows[below].others]
+            return (row.path, row.also) if row.also not in ("", row.path) else ()
+        several = [below for below in self.children(place) if self._rows[below].also]
         if sum(self._weights[below] for below in several) < POINT_SHARE * self._weights[place]:
             return ()
         largest = self._rows[max(several, key=self._weights.__getitem__)]

@@ -25,7 +25,8 @@ class Holder:
     "" where recursion is folded. ``label`` is its last step: "['BTC']", ".__closure__[0].cell",
     "local 'rows'". ``retained_bytes`` would be free if the row were dropped; it includes children.
     ``is_single`` is False where objects beside that one are merged in the row. Where more than one
-    holds it, ``also`` is another way to it, and ``others`` counts those beside that of ``path``.
+    holds it, ``others`` counts those beside that of ``path``, and ``also`` is another way to it, ""
+    if the same object has it twice.
     """
 
     parent: int | None

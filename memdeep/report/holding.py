@@ -101,6 +101,8 @@ def _holder(path: HeldPath, language: Language) -> str:
         key = "holders.by_several_more" if (path.also or 0) > 1 else "holders.by_several"
     elif path.is_namespace:
         key = "holders.within"
+    elif path.also:
+        key = "holders.by_another"
     elif path.count > 1:
         key = "holders.by_alike"
     elif not path.retained_bytes:

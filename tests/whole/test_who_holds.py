@@ -86,6 +86,32 @@ with phase("fill"):
         A.append(bytearray(1_000_000))
         B.append(A[-1])
 """
+INDEXED = """\
+store = {}
+with phase("fill"):
+    store["a"] = bytearray(30_000_000)
+    store["index"] = [store["a"]]
+"""
+TWO_NAMES = """\
+with phase("fill"):
+    first = second = bytearray(30_000_000)
+"""
+TWO_ATTRIBUTES = """\
+class Holder: pass
+holder = Holder()
+with phase("fill"):
+    holder.first = holder.second = bytearray(30_000_000)
+"""
+PASSING = """\
+def rows():
+    table = bytearray(30_000_000)
+    yield len(table)
+def main():
+    for _ in rows():
+        with phase("fill"):
+            pass
+main()
+"""
 MAPPED = """\
 import mmap, tempfile
 file = tempfile.TemporaryFile()
@@ -166,6 +192,25 @@ CASES = {
         "held within `__main__` by more than one at once",
         "`__main__.A[",
         "__main__",
+    ),
+    "indexed": (INDEXED, "held by `__main__.store`: dropping it frees", "", "__main__.store"),
+    "two names": (
+        TWO_NAMES,
+        "held by `__main__.first` and by more names at once: when all let go of it",
+        "",
+        "__main__.first",
+    ),
+    "two attributes": (
+        TWO_ATTRIBUTES,
+        "held by `__main__.holder`: dropping it frees",
+        "",
+        "__main__.holder",
+    ),
+    "passing": (
+        PASSING,
+        "held by `suspended generator rows() local 'table'`",
+        "hangs on a reference without a name",
+        "suspended generator rows() local 'table'",
     ),
     "mapped": (MAPPED, "held by `__main__.kept['map']`: dropping it frees 28.6 MB", "", None),
     "view": (VIEW, "held by `__main__.views`: dropping it frees 28.6 MB", "", "__main__.views"),
