@@ -9,12 +9,14 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <atomic>
+#include <cstdio>
 
 #include "holder_file.hpp"
 #include "holder_names.hpp"
@@ -51,6 +53,20 @@ void end_by_signal(int number) {
   give_up(number == SIGALRM ? kTimeOver : kBroken, uint64_t(number));
 }
 
+// The lock on the file is the child's own from here on: other threads may have forked meanwhile, and
+// what they have forked has the file open, too, for as long as it lives.
+void take_lock(int descriptor) {
+  char path[40];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+  const int own = open(path, O_WRONLY | O_CLOEXEC);
+  if (own < 0) return;
+  if (flock(own, LOCK_SH | LOCK_NB) == 0 && lseek(own, kParentBytes, SEEK_SET) >= 0) {
+    flock(descriptor, LOCK_UN);
+    dup2(own, descriptor);
+  }
+  close(own);
+}
+
 // The child is the first to go where memory is short, keeps no file of the program's open, and ends
 // by itself. No handler of the program's is left, as its signals are blocked.
 void settle(const Order& order) {
@@ -64,6 +80,7 @@ void settle(const Order& order) {
   }
   sigprocmask(SIG_UNBLOCK, &taken, nullptr);
   take_name();
+  take_lock(order.descriptor);
   const rlimit none{};
   setrlimit(RLIMIT_CORE, &none);
   const int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);

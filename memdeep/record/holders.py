@@ -185,7 +185,7 @@ class HolderReader:
         path = f"{self._directory}/holders-{sequence}"
         file = self._open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            self._flock(file, fcntl.LOCK_EX)
+            self._flock(file, fcntl.LOCK_SH)
             roots, own = self._roots()
             frames = list(self._current_frames().values())
             self._snapshot(
@@ -219,7 +219,7 @@ class HolderReader:
         except OSError:
             return False
         try:
-            self._flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            self._flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return True
         finally:

@@ -97,7 +97,7 @@ def _is_free(file: BinaryIO) -> bool:
     import fcntl
 
     try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

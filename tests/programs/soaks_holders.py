@@ -79,7 +79,7 @@ def look(number):
         files = [path for path in RUN_DIR.glob("holders-*") if path.name[8:].isdecimal()]
     for path in files:
         with open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH)
+            fcntl.flock(file, fcntl.LOCK_EX)
             content = file.read()
             if content[-8:] != b"mdholds.":
                 sys.exit(f"{path.name} is not whole: {len(content)} bytes, {content[:40]!r}")

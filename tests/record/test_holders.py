@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import subprocess
 import sys
+import time
 from array import array
 from pathlib import Path
 
@@ -461,3 +464,24 @@ def test_no_code_of_the_program_runs_in_the_child(tmp_path: Path) -> None:
     paths = {row.path for row in of_floats(found)}
     assert "__main__.kept[7][('a', 7, (1.5, None))]" in paths
     assert "__main__.kept['x'][('a', 'x', (1.5, None))]" in paths
+
+
+def test_a_child_of_the_programs_does_not_keep_the_file_locked(tmp_path: Path) -> None:
+    """Another thread may fork between the opening of the file and its closing."""
+    looks = (
+        "import fcntl\n"
+        "file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)\n"
+        "fcntl.flock(file, fcntl.LOCK_SH)\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    for stream in range(3): os.close(stream)\n"
+        "    time.sleep(60); os._exit(0)\n"
+        "_holders.snapshot(file, 7, 1, list(sys.modules.values()), 0, [], 60, True)\n"
+        "os.close(file)\n"
+        "print(pid)\n"
+    )
+    began_s = time.monotonic()
+    found, output = looked_at(tmp_path, "kept = rows()", looks)
+    os.kill(int(output), signal.SIGKILL)
+    assert found.addresses
+    assert time.monotonic() - began_s < 30
