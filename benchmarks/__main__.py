@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import sys
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rich.console import Console
 from benchmarks import (
     checkpoints,
     comparison,
+    holders,
     monitor,
     overhead,
     page,
@@ -38,11 +40,18 @@ def main() -> None:
         "--children", type=int, default=1000, help="processes to start at most (default: 1000)"
     )
     parser.add_argument("--processes-only", action="store_true", help="measure processes alone")
+    parser.add_argument(
+        "--holders-only", action="store_true", help="measure looks at holders alone"
+    )
     options = parser.parse_args()
     console = Console(width=96, highlight=False)
     console.print(f"Python {platform.python_version()}, {platform.machine()}, {platform.system()}")
     with tempfile.TemporaryDirectory(prefix="memdeep-bench-") as directory:
         place = Path(directory)
+        if sys.platform.startswith("linux"):
+            holders.measure(console, place, max(1, options.rounds // 2))
+        if options.holders_only:
+            return
         processes.measure(console, place, options.children, max(1, options.rounds // 2))
         if options.processes_only:
             return

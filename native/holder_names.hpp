@@ -164,6 +164,12 @@ class Names {
     return nullptr;
   }
 
+  static bool is_at_work(PyObject* one) {
+    for (const char* word : {"gi_running", "cr_running", "ag_running"})
+      if (attribute(one, word) == Py_True) return true;
+    return false;
+  }
+
   bool has_name(PyObject* one) const {
     const char* word;
     return is_module(one) || is_class(one) || Py_TYPE(one) == known_.function || is_locals(one) ||
@@ -226,7 +232,7 @@ class Names {
     } else if (is_context(one)) {
       into.add("context");
     } else if (suspended(one, word)) {
-      into.add("suspended ");
+      into.add(is_at_work(one) ? "running " : "suspended ");
       into.add(word);
       into.add(" ");
       PyObject* name = attribute(one, "__qualname__");
@@ -277,6 +283,7 @@ class Names {
 
   // Of a child that no expression leads to.
   void other(Text& into, PyObject* child) const {
+    if (is_context(child)) return into.add(" → context");
     into.add(" → <");
     type_name(into, Py_TYPE(child));
     into.add(">");
@@ -292,6 +299,15 @@ class Names {
       return false;
     const char* own_module = text(asked(heap_.questions.module, one));
     return own_module && strcmp(own_module, module) == 0;
+  }
+
+  // Whether the type, or one that it is made of, is this one.
+  bool is_a(PyTypeObject* type, const char* module, const char* name) const {
+    PyObject* classes = asked(heap_.questions.mro, reinterpret_cast<PyObject*>(type));
+    for (Py_ssize_t at = 0; classes && at < PyTuple_Size(classes); at++)
+      if (is_of(reinterpret_cast<PyTypeObject*>(PyTuple_GetItem(classes, at)), module, name))
+        return true;
+    return false;
   }
 
   // What Python itself puts between an object and what it leads to.
@@ -313,10 +329,10 @@ class Names {
         {"_asyncio", "Future", "traceback", "._exception.__traceback__"},
     };
     if (before && PyDict_Check(owner) && PyDict_Check(child) &&
-        is_of(Py_TYPE(before), "_thread", "_local"))
+        is_a(Py_TYPE(before), "_thread", "_local"))
       return true;
     for (const auto& one : passages)
-      if (is_of(Py_TYPE(owner), one.module, one.owner) &&
+      if (is_a(Py_TYPE(owner), one.module, one.owner) &&
           (!one.child || is_of(Py_TYPE(child), "builtins", one.child)))
         return into.add(one.words), true;
     return false;
@@ -414,7 +430,7 @@ class Names {
     PyObject* before = heap_.object(chain[at + 1]);
     if (is_module(before) || is_class(before) || own_dict(before) == dict) return true;
     return at + 2 < chain.count &&
-           is_of(Py_TYPE(heap_.object(chain[at + 2])), "_thread", "_local");
+           is_a(Py_TYPE(heap_.object(chain[at + 2])), "_thread", "_local");
   }
 
   // In the child nothing is lost by making the dictionary of an instance that has none yet.
@@ -489,11 +505,42 @@ class Names {
       }
       return into.add(PyTuple_Size(key) == 1 ? ",)" : ")");
     }
+    if (is_class(key) || Py_TYPE(key) == known_.function || is_module(key)) return noun(into, key);
+    if (in_enumeration(into, key) || in_calendar(into, key)) return;
     into.add("<");
-    PyObject* target = PyWeakref_CheckRefExact(key) ? PyWeakref_GetObject(key) : nullptr;
+    // What is referred to comes first in such an object: the call for it is deprecated.
+    const bool is_weak = PyWeakref_CheckRefExact(key);
+    PyObject* target = is_weak ? reinterpret_cast<PyObject**>(key + 1)[0] : nullptr;
     if (target) into.add("weakref to ");
     type_name(into, Py_TYPE(target ? target : key));
     into.add(">");
+  }
+
+  bool in_enumeration(Text& into, PyObject* key) const {
+    PyObject* classes = asked(heap_.questions.mro, reinterpret_cast<PyObject*>(Py_TYPE(key)));
+    for (Py_ssize_t at = 0; classes && at < PyTuple_Size(classes); at++) {
+      auto one = reinterpret_cast<PyTypeObject*>(PyTuple_GetItem(classes, at));
+      if (!is_of(one, "enum", "Enum")) continue;
+      PyObject* dict = own_dict(key);
+      PyObject* name = dict && PyDict_Check(dict) ? PyDict_GetItemString(dict, "_name_") : nullptr;
+      if (!name || !PyUnicode_Check(name)) return false;
+      type_name(into, Py_TYPE(key));
+      into.add(".");
+      return into.add(name), true;
+    }
+    return false;
+  }
+
+  // Days, and moments without a time zone, which may be in Python.
+  bool in_calendar(Text& into, PyObject* key) const {
+    PyTypeObject* type = Py_TYPE(key);
+    if (PyType_GetFlags(type) & Py_TPFLAGS_HEAPTYPE) return false;
+    const bool is_moment = is_of(type, "datetime", "datetime");
+    if (!is_moment && !is_of(type, "datetime", "date")) return false;
+    if (is_moment && attribute(key, "tzinfo") != Py_None) return false;
+    PyObject* shown = reinterpret_cast<reprfunc>(PyType_GetSlot(type, Py_tp_repr))(key);
+    if (!shown) PyErr_Clear();
+    return shown && (into.add(shown), true);
   }
 
   static bool in_members(Text& into, PyObject* owner, PyObject* child,

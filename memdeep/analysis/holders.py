@@ -263,8 +263,7 @@ def _keys(snapshot: HeapSnapshot) -> Sequence[_Key]:
     found: list[_Key] = []
     for row in snapshot.rows:
         above = () if row.parent is None else found[row.parent]
-        name = row.path if row.is_single else above
-        found.append((name, snapshot.types[row.kind]))
+        found.append((row.path if row.is_single else above, snapshot.types[row.kind]))
     return found
 
 

@@ -30,6 +30,7 @@ BYTES_AN_OBJECT = 110 if sys.version_info >= (3, 12) else 160
 LEAST_OBJECT = 64  # bytes, of one in a heap
 SPARE_BYTES = 32 << 20
 SECONDS = 120  # of a child at most
+MOST_TROUBLES = 5  # that are told one by one
 
 MEMINFO = "/proc/meminfo"
 STATM = "/proc/self/statm"
@@ -69,6 +70,7 @@ class HolderReader:
         "_reap",
         "_shows_values",
         "_snapshot",
+        "_troubles",
         "_unlink",
     )
 
@@ -97,6 +99,7 @@ class HolderReader:
         self._last_bytes: int | None = None
         self._last_path = ""
         self._count = 0
+        self._troubles = 0
 
     def start(self, rss_bytes: int) -> None:
         """The trace begins: growth counts from here on."""
@@ -128,6 +131,20 @@ class HolderReader:
             return None
         if self._count >= self._most and not is_asked_for:
             return None
+        trouble = self._tried(sequence, label, rss_bytes)
+        if trouble is None:
+            return None
+        self._troubles += 1
+        return trouble if self._troubles <= MOST_TROUBLES or is_asked_for else None
+
+    def rest(self) -> str:
+        """Return a sentence on the checkpoints of which nothing was said, "" if there are none."""
+        left = self._troubles - MOST_TROUBLES
+        return (
+            f"who holds the objects at {left:,} more checkpoints is not known" if left > 0 else ""
+        )
+
+    def _tried(self, sequence: int, label: str, rss_bytes: int) -> "str | None":
         if not self._lock.acquire(False):
             return _still_on(label)
         try:

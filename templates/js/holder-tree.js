@@ -5,9 +5,8 @@
 
   const ROOT = 0;
   const AS_EXPECTED = -1; // a path: that of the row above it, and the own label
-  const OWN_ROW_SHARE = 1 / 200; // as in memdeep/analysis/holders.py: what holds so much has its own row
   const FOLDED_SHARE = 1 / 500; // of all bytes: what is less is folded, until it is asked for
-  const FOLDED_CHANGE = OWN_ROW_SHARE; // changes of less may come from rows that are merged only at times
+  const FOLDED_CHANGE = 1 / 200; // what holds so much has its own row (native/holder_rows.hpp): less may be merged at times
   const POINT_SHARE = 0.5; // of a holder's bytes: an object that has so many of them is the better answer
   const LEAST_CHILDREN = 10; // however small they are
   const MOST_CHILDREN = 50;
@@ -16,7 +15,7 @@
   const NOTHING = { retained: 0, own: 0, objects: 0 };
 
   // The rows of a block, each with its path.
-  function decode({ parent, type, label, path, own, retained, objects, lines, strings }) {
+  function decode({ parent, type, label, path, own, retained, objects, single, others, also, lines, strings }) {
     const paths = [];
     return parent.map((above, place) => {
       paths.push(path[place] === AS_EXPECTED ? paths[above] + strings[label[place]] : strings[path[place]]);
@@ -29,6 +28,9 @@
         own: own[place],
         retained: retained[place],
         objects: objects[place],
+        isSingle: single[place] === 1,
+        others: others[place],
+        also: strings[also[place]],
         lines: lines[place] ?? [],
       };
     });
@@ -45,9 +47,6 @@
     };
   }
 
-  // A row of one object, and of small ones in it; others are many objects of one type.
-  const isSingle = (row, bytes) => row.objects <= 1 || row.retained >= row.objects * OWN_ROW_SHARE * bytes;
-
   // Nodes by key: the same object, or the same group of objects, has the same key in each snapshot.
   function nodesOf({ bytes, objects, rows, garbage, cOnly }) {
     const nodes = new Map();
@@ -61,7 +60,7 @@
     const keys = [];
     for (const row of rows) {
       const above = row.parent < 0 ? root : keys[row.parent];
-      const single = isSingle(row, bytes) && row.path !== '';
+      const single = row.isSingle && row.path !== '';
       const key = single ? row.path + '\0' + row.type : above + '\0*' + row.type;
       keys.push(add(key, above, {
         kind: KINDS.row, row, type: row.type, isSingle: single, retained: row.retained, own: row.own, objects: row.objects,
@@ -182,5 +181,5 @@
     return path.replace(/(\.\w*frame)\s+\S+\(\)( at \S+)? local ('(?:[^'\\]|\\.)*')/g, '$1.f_locals[$3]');
   }
 
-  memdeep.holderTree = { KINDS, ROOT, decode, side, isSingle, build, nodeOf, pointOf, restOf, expression };
+  memdeep.holderTree = { KINDS, ROOT, decode, side, build, nodeOf, pointOf, restOf, expression };
 })(globalThis.memdeep = globalThis.memdeep || {});

@@ -33,7 +33,8 @@
       return [type + ' × ' + count, example === '' ? '' : say('held.such_as', { path: example })];
     }
     if (parent.kind === KINDS.root) return [row.path, type];
-    return row.label === '' ? [type, ''] : [row.label.replace(/^ +/, ''), type];
+    if (row.path === parent.row?.path) return [type, '']; // such as the dict of a module
+    return [row.label.trim() || row.path, type];
   }
 
   // `on` = { line(frame) }: the reader wants to see a line that allocated.
@@ -201,8 +202,10 @@
       if (isPath) tools.append(memdeep.copying.button(say('held.copy'), () => holderTree.expression(node.row.path)));
       const example = isPath && !node.isSingle ? [element('p', 'held-path', say('held.largest'), ' ', element('bdi', '', node.row.path))] : [];
       const kind = node.isSingle ? [element('p', 'hint', element('bdi', '', node.type))] : [];
+      const others = node.isSingle && node.row.others > 0
+        ? [element('p', 'held-path', say('held.also', { n: node.row.others }), ' ', element('bdi', '', node.row.also))] : [];
       const graph = element('div');
-      part.panel.replaceChildren(heading, ...kind, said, ...example, tools, figures(node), graph, ...lines(node));
+      part.panel.replaceChildren(heading, ...kind, said, ...others, ...example, tools, figures(node), graph, ...lines(node));
       if (node.kind === KINDS.row) life(node).then((made) => graph.replaceWith(made));
     }
 

@@ -306,12 +306,13 @@ def test_what_is_new_is_told_by_type_and_by_the_holder_that_grew() -> None:
 
 
 def test_many_small_objects_are_not_new_because_another_of_them_is_now_the_largest() -> None:
-    before = snapshot([], (*ROWS[:2], holder(None, DICT, "typing", 20, 8000)))
+    many = replace(holder(None, DICT, "typing", 20, 8000), is_single=False)
+    before = snapshot([], (*ROWS[:2], many))
     grown = (
         replace(ROWS[0], retained_bytes=401 * MB),
         replace(ROWS[1], retained_bytes=400 * MB),
     )
-    after = snapshot([], (*grown, holder(None, DICT, "ast", 21, 12_000)))
+    after = snapshot([], (*grown, replace(many, path="ast", retained_bytes=21 * MB)))
     found = change(before, after)
     assert [(one.path, one.bytes) for one in found.paths] == [("learning._cache", 70 * MB)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 PROGRAM = """
@@ -42,6 +43,8 @@ RUNS = {
     "rss": ((*QUICK, "--backend", "rss"), ()),
     "native": (("--quiet", "--no-report"), ()),
 }
+if find_spec("memdeep.record._holders"):
+    RUNS["holders"] = ((*QUICK, "--deep", "--holders-at", "*"), ())
 
 
 def record(directory: Path, *names: str) -> dict[str, Path]:

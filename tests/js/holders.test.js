@@ -22,6 +22,9 @@ function rowsOf(...rows) {
     own: rows.map((row) => row[3]),
     retained: rows.map((row) => row[4]),
     objects: rows.map((row) => row[5] ?? 1),
+    single: rows.map((row) => Number((row[5] ?? 1) === 1)),
+    others: rows.map(() => 0),
+    also: rows.map(() => place('')),
     lines: [],
     strings,
   });

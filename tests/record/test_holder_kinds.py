@@ -12,7 +12,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from holder_kinds import ARRAYS, ARRAYS_START, END, KINDS, LOAD, START, Kind
+from holder_kinds import (
+    ARRAYS,
+    ARRAYS_START,
+    END,
+    KINDS,
+    LOAD,
+    LOOK,
+    ORM,
+    ORM_START,
+    RUNNING,
+    START,
+    Kind,
+)
 from running import environment
 
 from memdeep.model.graph import HELD_BY_C, NAMED, NO_ROW
@@ -25,10 +37,10 @@ HELD_BY_C_ONLY = ("held_by_c", "at_exit")
 Found = dict[str, tuple[str, int]]  # path and state by kind
 
 
-def planted(directory: Path, start: str, kinds: Iterable[Kind]) -> Found:
+def planted(directory: Path, start: str, kinds: Iterable[Kind], end: str = LOOK + END) -> Found:
     """Run a program with all ``kinds``, and look at it once."""
     code = [kind.code.replace(LOAD, f"load({kind.name!r})") for kind in kinds if kind.is_there]
-    (directory / "job.py").write_text("\n".join([start, *code, END]))
+    (directory / "job.py").write_text("\n".join([start, *code, end]))
     command = [sys.executable, "-m", "memdeep", "run", "--quiet", "--no-native", "-o", "run"]
     done = subprocess.run(
         [*command, "--holders-at", "planted", "job.py"],
@@ -61,9 +73,21 @@ def plain() -> Found:
 
 
 @cache
+def running() -> Found:
+    with TemporaryDirectory() as directory:
+        return planted(Path(directory), START, RUNNING, END)
+
+
+@cache
 def arrays() -> Found:
     with TemporaryDirectory() as directory:
         return planted(Path(directory), ARRAYS_START, ARRAYS)
+
+
+@cache
+def orm() -> Found:
+    with TemporaryDirectory() as directory:
+        return planted(Path(directory), ORM_START, ORM)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -72,6 +96,17 @@ def test_a_holder_is_named(kind: Kind) -> None:
         pytest.skip("not in this Python")
     state = HELD_BY_C if kind.name in HELD_BY_C_ONLY else NAMED
     assert plain()[kind.name] == (kind.path, state)
+
+
+@pytest.mark.parametrize("kind", RUNNING, ids=lambda kind: kind.name)
+def test_a_holder_that_runs_is_named(kind: Kind) -> None:
+    assert running()[kind.name] == (kind.path, NAMED)
+
+
+@pytest.mark.parametrize("kind", ORM, ids=lambda kind: kind.name)
+def test_what_a_session_of_an_orm_holds_is_named(kind: Kind) -> None:
+    pytest.importorskip("sqlalchemy")
+    assert orm()[kind.name] == (kind.path, NAMED)
 
 
 @pytest.mark.parametrize("kind", ARRAYS, ids=lambda kind: kind.name)

@@ -218,3 +218,14 @@ def test_without_the_compiled_module_it_is_refused_before_the_start(
 def test_another_backend_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ProgramError, match="not with --backend rss"):
         run_options(merge({"holders": True, "backend": "rss"}, Config()))
+
+
+def test_troubles_are_not_told_without_end(tmp_path: Path) -> None:
+    read = reader(tmp_path, holders_at=["*"], holders_most=1000)
+    read._limits = [(str(tmp_path / "limit"), str(tmp_path / "usage"))]
+    (tmp_path / "limit").write_text("2\n")
+    (tmp_path / "usage").write_text("1\n")
+    said = [read(number, "point", 100 * MIB) for number in range(20)]
+    assert sum(one is not None for one in said) == holders.MOST_TROUBLES
+    assert read.rest() == "who holds the objects at 15 more checkpoints is not known"
+    assert reader(tmp_path).rest() == ""

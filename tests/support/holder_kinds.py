@@ -30,8 +30,9 @@ class Kind:
 
 START = """
 import abc, array, asyncio, atexit, collections, concurrent.futures, contextvars, ctypes
-import dataclasses, functools, gc, io, itertools, json, logging, logging.handlers, mmap, operator
-import queue, re, sqlite3, sys, threading, types, typing, weakref, xml.etree.ElementTree
+import csv, dataclasses, datetime, enum, functools, gc, io, itertools, json, logging
+import logging.handlers, mmap, operator, queue, re, sqlite3, sys, threading, types, typing
+import weakref, xml.etree.ElementTree
 import memdeep
 
 addresses, waits, ready = {}, threading.Event(), []
@@ -54,8 +55,11 @@ class Weak(bytearray):
     pass
 """
 
-END = """
+LOOK = """
 memdeep.checkpoint("planted")
+"""
+
+END = """
 with open("addresses.json", "w") as file:
     json.dump(addresses, file)
 
@@ -301,6 +305,22 @@ KINDS = (
         "async_queue = asyncio.Queue(); async_queue.put_nowait(LOAD)",
     ),
     Kind(
+        "context_of_task",
+        "__main__.scoped_task → context variable 'scoped'",
+        "scoped_loop = asyncio.new_event_loop(); scoped_of = contextvars.ContextVar('scoped')\n"
+        "async def scopes():\n    scoped_of.set(LOAD)\n    await asyncio.sleep(1000)\n"
+        "scoped_task = scoped_loop.create_task(scopes())\n"
+        "scoped_loop.run_until_complete(asyncio.sleep(0))",
+    ),
+    Kind(
+        "gathered",
+        "__main__.gathering._result[1]",
+        "gather_loop = asyncio.new_event_loop()\n"
+        "async def finds():\n    async def one(): return LOAD\n"
+        "    found = asyncio.gather(asyncio.sleep(0), one())\n    await found\n    return found\n"
+        "gathering = gather_loop.run_until_complete(finds())",
+    ),
+    Kind(
         "contextvar",
         "context variable 'request'",
         "request_of = contextvars.ContextVar('request'); request_of.set(LOAD)",
@@ -346,6 +366,20 @@ KINDS = (
         "own_thread_local",
         "__main__.own_local.rows",
         "own_local = threading.local(); own_local.rows = LOAD",
+    ),
+    Kind(
+        "thread_local_of_a_class",
+        "__main__.scoped_local.rows",
+        "class Scope(threading.local):\n    def __init__(self): self.rows = None\n"
+        "scoped_local = Scope()\n"
+        "def fills(is_up):\n    scoped_local.rows = LOAD\n    is_up.set()\n    waits.wait()\n"
+        "start(fills)",
+    ),
+    Kind(
+        "singledispatch",
+        "__main__.shows.<locals>.go.__defaults__[0]",
+        "def shows():\n    def go(one, held=LOAD): pass\n    return functools.singledispatch(go)\n"
+        "showing = shows()",
     ),
     Kind(
         "thread_frame",
@@ -477,7 +511,7 @@ KINDS = (
     Kind("slice", "__main__.window.stop", "window = slice(0, LOAD)"),
     Kind(
         "getter",
-        f"__main__.getter → <tuple>[{int(sys.version_info >= (3, 13))}]",
+        f"__main__.getter → <tuple>[{int(sys.version_info[:2] == (3, 13))}]",
         "getter = operator.methodcaller('go', LOAD)",
     ),
     Kind("view", "__main__.view.obj", "view = memoryview(LOAD)[10:]"),
@@ -547,13 +581,123 @@ KINDS = (
         "session = Session(); entity = Entity(); entity.rows = LOAD\n"
         "session.add(entity); del entity",
     ),
+    Kind(
+        "enumerated",
+        "__main__.by_side[__main__.Side.BUY]",
+        "class Side(enum.Enum): BUY = 1\nby_side = {Side.BUY: LOAD}",
+    ),
+    Kind("class_key", "__main__.by_type[__main__.Plain]", "by_type = {Plain: LOAD}"),
+    Kind("function_key", "__main__.by_function[__main__.load]", "by_function = {load: LOAD}"),
+    Kind(
+        "date",
+        "__main__.by_day[datetime.date(2024, 1, 2)]",
+        "by_day = {datetime.date(2024, 1, 2): LOAD}",
+    ),
+    Kind(
+        "moment",
+        "__main__.by_moment[datetime.datetime(2024, 1, 2, 3, 4)]",
+        "by_moment = {datetime.datetime(2024, 1, 2, 3, 4): LOAD}",
+    ),
+    Kind(
+        "moment_of_a_zone",
+        "__main__.by_instant[<datetime.datetime>]",
+        "by_instant = {datetime.datetime.now(datetime.timezone.utc): LOAD}",
+    ),
+    Kind("timer", "__main__.timer.args[0]", "timer = threading.Timer(1000, print, (LOAD,))"),
+    Kind(
+        "csv_reader",
+        "suspended generator lines() local 'held'",
+        "def lines():\n    held = LOAD\n    yield 'a'\n    yield held\n"
+        "reader = csv.reader(lines()); next(reader)",
+    ),
     Kind("generic_alias", "__main__.alias.__args__[0]", "alias = list[LOAD]"),
     Kind(
         "held_by_c",
         "<list>[0]",
         "only_c = [LOAD]; ctypes.pythonapi.Py_IncRef(ctypes.py_object(only_c)); del only_c",
     ),
-    Kind("at_exit", "<functools.partial>.args[0]", "atexit.register(functools.partial(id, LOAD))"),
+    Kind(
+        "at_exit",
+        ("<list>[0][0]" if sys.version_info >= (3, 14) else "<functools.partial>") + ".args[0]",
+        "atexit.register(functools.partial(id, LOAD))",
+    ),
+)
+
+# The program looks from within all of these.
+RUNNING = (
+    Kind(
+        "coroutine_that_runs",
+        "serves() at job.py:N local 'held'",
+        "async def serves():\n    held = LOAD\n    task = asyncio.create_task(waits_for())\n"
+        "    await asyncio.sleep(0)\n    pending = asyncio.Queue(); pending.put_nowait("
+        "load('queue_of_coroutine'))\n    handles()\n    task.cancel()",
+    ),
+    Kind("queue_of_coroutine", "serves() at job.py:N local 'pending'._queue[0]", ""),
+    Kind(
+        "task_of_loop",
+        "suspended coroutine waits_for() local 'held'",
+        "async def waits_for():\n    held = LOAD\n    await asyncio.sleep(1000)\n    return held",
+    ),
+    Kind(
+        "exception_in_hand",
+        (
+            "handles() at job.py:N local 'error'.__traceback__"
+            if sys.version_info >= (3, 11)
+            else "running coroutine serves() → <traceback>"
+        )
+        + ".tb_next.tb_frame falls() at job.py:N local 'held'",
+        "def falls():\n    held = LOAD\n    raise ValueError\n"
+        "def handles():\n    try: falls()\n    except ValueError as error:\n"
+        "        for _ in gives(): pass",
+    ),
+    Kind(
+        "generator_that_runs",
+        "gives() at job.py:N local 'held'",
+        "def gives():\n    held = LOAD\n    memdeep.checkpoint('planted')\n    yield held",
+    ),
+    Kind(
+        "global_beside",
+        "__main__.asyncio_rows[0]",
+        "asyncio_rows = [LOAD]\nasyncio.run(serves())",
+    ),
+)
+
+ORM_START = """
+import json
+import memdeep
+from sqlalchemy import LargeBinary, create_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+addresses = {}
+
+def load(kind):
+    made = bytes(4_000_000)
+    addresses[kind] = id(made)
+    return made
+
+class Base(DeclarativeBase): pass
+
+class Order(Base):
+    __tablename__ = "orders"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rows: Mapped[bytes] = mapped_column(LargeBinary)
+
+engine = create_engine("sqlite://")
+Base.metadata.create_all(engine)
+"""
+
+ORM = (
+    Kind(
+        "new_in_session",
+        "__main__.pending._new[<sqlalchemy.orm.state.InstanceState>].rows",
+        "pending = Session(engine); pending.add(Order(id=1, rows=LOAD))",
+    ),
+    Kind(
+        "dirty_in_session",
+        "__main__.dirty.identity_map._dict[(__main__.Order, (2,), None)]._strong_obj.rows",
+        "dirty = Session(engine); dirty.add(Order(id=2, rows=b'')); dirty.commit()\n"
+        "for one in dirty.query(Order): one.rows = LOAD\ndel one",
+    ),
 )
 
 ARRAYS_START = """

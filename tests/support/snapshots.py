@@ -92,6 +92,7 @@ def _snapshot(
                 size - size // 4,
                 size - size // 4,
                 size // 32,
+                is_single=False,
             ),
         ]
         parts += [
@@ -99,7 +100,7 @@ def _snapshot(
             HeldBytes(nodes[0], FLOAT, place + 1, NAMED, Joined.OWN, size - size // 4, size // 32),
         ]
     if not is_last:
-        rows.append(Holder(0, LIST, "__main__.LAST", ".LAST", last, last, 1))
+        rows.append(Holder(0, LIST, "__main__.LAST", ".LAST", last, last, 1, True, "seen[0]", 1))
     parts += [
         HeldBytes(nodes[1], ORDER, None, GARBAGE, Joined.OWN, 4 * MB, 1000),
         HeldBytes(nodes[1], LIST, None, HELD_BY_C, Joined.OWN, 5000, 3),

@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from properties import examples
 
-KINDS = ("whole", "killed", "focus", "tracemalloc")
+KINDS = ("whole", "killed", "focus", "tracemalloc", *({"holders"} & seeds.RUNS.keys()))
 RANDOM = st.randoms(use_true_random=False)
 
 

@@ -149,6 +149,9 @@ def _rows(one: SnapshotView, frame_place: Callable[[int], int]) -> Json:
         "own": [row.own_bytes for row in rows],
         "retained": [row.retained_bytes for row in rows],
         "objects": [row.objects for row in rows],
+        "single": [int(row.is_single) for row in rows],
+        "others": [row.others for row in rows],
+        "also": [place(row.also) for row in rows],
         "lines": [
             [figure for line in lines for figure in (frame_place(line.frame), line.bytes)]
             for lines in one.lines

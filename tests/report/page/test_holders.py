@@ -121,6 +121,8 @@ def test_hidden_keys_are_nowhere_on_the_page() -> None:
         assert secret in json.dumps(blocks(shown))
         assert secret not in json.dumps(blocks(hidden))
         assert secret not in rendered(hidden)
+    assert "seen[0]" in json.dumps(blocks(shown))
+    assert "seen[0]" not in json.dumps(blocks(hidden))
     assert "__main__.CACHE[…]" in paths(blocks(hidden)["holders-2"])
 
 

@@ -106,7 +106,7 @@ def test_the_keys_walk_open_and_choose(page: Window) -> None:
 
 def test_a_search_shows_what_matches_and_the_way_to_it(page: Window) -> None:
     page.one("[data-held-search]").send_keys("scratch")
-    page.wait(lambda: "['scratch']" in names(page))
+    page.wait(lambda: ".scratch" in names(page))
     assert names(page)[:3] == ["All objects", "__main__", ".LOCAL"]
     assert ".CACHE" not in names(page)
     page.press(Keys.ESCAPE)

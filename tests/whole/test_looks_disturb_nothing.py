@@ -1,0 +1,60 @@
+"""With looks at who holds the objects a run has the same figures as without them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import environment
+
+pytest.importorskip("memdeep.record._holders")
+MB = 1_000_000
+
+CODE = """
+import time
+import memdeep
+
+kept = {}
+with memdeep.phase("load"):
+    kept["rows"] = [[float(number), str(number)] for number in range(800_000)]
+for number in range(3):
+    with memdeep.phase("pass"):
+        kept[number] = [bytes(1000) for _ in range(5_000)]
+        time.sleep(0.4)
+"""
+
+
+def report(tmp_path: Path, *options: str) -> dict[str, Any]:
+    (tmp_path / "job.py").write_text(CODE)
+    command = [sys.executable, "-m", "memdeep", "run", "--quiet", "--no-native", "--force"]
+    done = subprocess.run(
+        [*command, "--deep", "--sample-interval", "0.02", "-o", "run", *options, "job.py"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    made: dict[str, Any] = json.loads((tmp_path / "run" / "report.json").read_bytes())
+    return made
+
+
+def test_a_run_is_the_same_with_looks(tmp_path: Path) -> None:
+    without = report(tmp_path)
+    peak = without["peak_rss_bytes"]
+    # Counted with the child, which sees all that the program has, it would be about twice that.
+    critical = ["--critical-mb", str(round(peak / MB * 1.4))]
+    looks = report(tmp_path, "--holders-at", "*", *critical)
+    assert looks["snapshots"]
+    assert len(looks["checkpoints"]) == len(without["checkpoints"])  # none over the limit
+    for one, other in zip(looks["checkpoints"], without["checkpoints"], strict=True):
+        assert one["heap_bytes"] == pytest.approx(other["heap_bytes"], abs=0.1 * MB)
+    assert looks["peak_heap_bytes"] == pytest.approx(without["peak_heap_bytes"], abs=0.1 * MB)
+    assert len(looks["processes"]) == len(without["processes"])
+    assert looks["peak_rss_bytes"] == pytest.approx(peak, rel=0.1)
+    assert looks["stack_dumps"] == []
