@@ -101,7 +101,7 @@ struct Rows {
   uint32_t number(uint32_t v) const { return of[v] == kNobody ? kNobody : rows[of[v]].number; }
 
  private:
-  static constexpr uint32_t kMostOthers = 1'000, kMostSteps = 1'000;
+  static constexpr uint32_t kMostOthers = 1'000, kMostSteps = 200;
   uint64_t least_ = 0;
   uint32_t large_ = 0, maps_ = 0;
   Mapped<uint8_t> depths_;
@@ -113,11 +113,12 @@ struct Rows {
     return steps;
   }
 
-  // Whether `v` itself is held by `holder` alone.
+  // Whether `v` itself is held by `holder` alone. In a long chain that is not asked to its end, and
+  // taken to be so.
   static bool is_within(const Mapped<uint32_t>& dominator, uint32_t v, uint32_t holder) {
     for (uint32_t steps = 0; v > 1 && steps < kMostSteps; steps++)
       if ((v = dominator[v]) == holder) return true;
-    return false;
+    return v > 1;
   }
 
   template <class Heap>

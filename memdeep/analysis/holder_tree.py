@@ -61,12 +61,17 @@ class HolderTree:
         return above is None or type_of(self._snapshot, above) in NAMESPACES
 
     def down(self, place: int) -> int:
-        """Return the last single object on the way down that has nearly all of the weight."""
+        """Return the last single object on the way down that has nearly all of the weight.
+
+        Of a chain of like objects (other than Python's containers) the first one is told.
+        """
+        least = POINT_SHARE * self._weights[place]
         while True:
             below = max(self.children(place), key=self._weights.__getitem__, default=None)
-            if below is None or self._weights[below] < POINT_SHARE * self._weights[place]:
+            if below is None or self._weights[below] < least or not self.has_name(below):
                 return place
-            if not self.has_name(below):
+            kind = self._rows[below].kind
+            if kind == self._rows[place].kind and "." in type_of(self._snapshot, self._rows[below]):
                 return place
             if self._rows[below].others and not self.is_namespace(place):
                 return place  # within this object it is held twice: to drop this is what frees it

@@ -163,6 +163,21 @@ def test_what_two_hold_at_once_is_told_with_both() -> None:
     assert (found.path, found.ways, found.also) == ("job.A[0]", ("job.A[0]", "job.B[0]"), 1)
 
 
+def test_of_a_chain_the_first_link_is_the_holder() -> None:
+    names = ["job.chain"] + ["job.chain.first" + ".next" * place for place in range(9)]
+    weights = [1000, *(1000 - 50 * place for place in range(9))]
+    links = [
+        holder(place - 1 if place else None, 4 if place else LIST, name, 100)
+        for place, name in enumerate(names)
+    ]
+    made = replace(snapshot([], links), types=(*TYPES, "job.Link"))
+    (found,) = points(made, weights, 1000, weights)
+    assert (found.path, found.bytes) == ("job.chain.first", 1000)
+    lists = [replace(one, kind=LIST) for one in links]
+    (found,) = points(snapshot([], lists), weights, 1000, weights)
+    assert found.bytes == 800  # of all, not of the one above
+
+
 def test_like_locals_of_many_calls_are_one_holder() -> None:
     local = holder(None, LIST, "suspended generator rows() local 'table'", 30)
     (found,) = points(snapshot([], [local] * 3), [30] * 3, 90, [31] * 3)

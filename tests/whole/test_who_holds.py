@@ -102,6 +102,19 @@ holder = Holder()
 with phase("fill"):
     holder.first = holder.second = bytearray(30_000_000)
 """
+CHAIN = """\
+class Chain:
+    def __init__(self):
+        self.first = None
+class Link:
+    def __init__(self, chain):
+        self.chain, self.data, self.next = chain, bytearray(1_500), chain.first
+        chain.first = self
+chain = Chain()
+with phase("fill"):
+    for _ in range(20_000):
+        Link(chain)
+"""
 PASSING = """\
 def rows():
     table = bytearray(30_000_000)
@@ -206,6 +219,7 @@ CASES = {
         "",
         "__main__.holder",
     ),
+    "chain": (CHAIN, "held by `__main__.chain", "", None),
     "passing": (
         PASSING,
         "held by `suspended generator rows() local 'table'`",
