@@ -20,7 +20,7 @@ MAX_LINES = 200_000
 _ALWAYS = re.compile(rb'"k":"[^CBE"]')
 MAX_NAMED = 5
 _NO_LOOK = re.compile(
-    "who holds the objects at (.*) is not known: the last look was still on", re.DOTALL
+    "who holds the objects at (.*) is not known: the looks before it were still on", re.DOTALL
 )
 
 
@@ -62,7 +62,7 @@ def told_problems(events: Sequence[Event]) -> list[str]:
     named = ", ".join(names[:MAX_NAMED]) + ", …" * (len(names) > MAX_NAMED)
     folded = (
         f"who holds the objects at {len(looks):,} checkpoints ({named}) is not known: "
-        "the last look was still on"
+        "the looks before it were still on"
     )
     return [*(one for one in found if not _NO_LOOK.fullmatch(one)), folded]
 

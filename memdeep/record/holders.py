@@ -30,6 +30,7 @@ BYTES_AN_OBJECT = 110 if sys.version_info >= (3, 12) else 160
 LEAST_OBJECT = 64  # bytes, of one in a heap
 SPARE_BYTES = 32 << 20
 SECONDS = 120  # of a child at most
+MOST_AT_ONCE = 4  # children: phases may end within milliseconds of one another
 MOST_TROUBLES = 5  # that are told one by one
 
 MEMINFO = "/proc/meminfo"
@@ -60,7 +61,6 @@ class HolderReader:
         "_getallocatedblocks",
         "_is_everywhere",
         "_last_bytes",
-        "_last_path",
         "_limits",
         "_lock",
         "_modules",
@@ -68,6 +68,7 @@ class HolderReader:
         "_most",
         "_open",
         "_reap",
+        "_running",
         "_shows_values",
         "_snapshot",
         "_troubles",
@@ -97,7 +98,7 @@ class HolderReader:
         self._lock = allocate_lock()
         self._began: dict[object, int] = {}  # RSS at the beginnings of the spans that are open
         self._last_bytes: int | None = None
-        self._last_path = ""
+        self._running: list[tuple[str, int]] = []  # files of children, and bytes that each may take
         self._count = 0
         self._troubles = 0
 
@@ -115,7 +116,7 @@ class HolderReader:
 
         Return a sentence if it is, and could not be had.
         """
-        if self._last_path:
+        if self._running:
             self._reap()
         stem, suffix = labels.split(label)
         began_bytes = None
@@ -169,12 +170,15 @@ class HolderReader:
         )
 
     def _take(self, sequence: int, label: str, rss_bytes: int) -> "str | None":
-        if label != labels.BEFORE_KILL and self._is_being_written():
+        self._running = [one for one in self._running if self._is_being_written(one[0])]
+        if label != labels.BEFORE_KILL and len(self._running) >= MOST_AT_ONCE:
             return _still_on(label)
         # With another allocator Python counts no blocks: then each may be as small as they get.
         blocks = self._getallocatedblocks() or rss_bytes // LEAST_OBJECT
         needed_bytes = blocks * BYTES_AN_OBJECT + SPARE_BYTES
         free_bytes = self._free_bytes()
+        if free_bytes is not None:  # of which those before may take some yet
+            free_bytes -= sum([taken for _, taken in self._running])
         if free_bytes is not None and needed_bytes > free_bytes:
             self._last_bytes = rss_bytes
             return (
@@ -197,7 +201,8 @@ class HolderReader:
         finally:
             self._close(file)
         self._count += 1
-        self._last_bytes, self._last_path = rss_bytes, path
+        self._last_bytes = rss_bytes
+        self._running.append((path, needed_bytes))
         return None
 
     def _roots(self) -> "tuple[list[ModuleType], int]":
@@ -211,11 +216,9 @@ class HolderReader:
                 others.append(module)
         return [*([] if first is None else [first]), *others, *own], len(own)
 
-    def _is_being_written(self) -> bool:
-        if not self._last_path:
-            return False
+    def _is_being_written(self, path: str) -> bool:
         try:
-            file = self._open(self._last_path, os.O_RDONLY | os.O_CLOEXEC)
+            file = self._open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return False
         try:
@@ -247,7 +250,7 @@ class HolderReader:
 
 
 def _still_on(label: str) -> str:
-    return f"who holds the objects at {label} is not known: the last look was still on"
+    return f"who holds the objects at {label} is not known: the looks before it were still on"
 
 
 def _name(label: str) -> str:

@@ -100,11 +100,11 @@ def test_looks_that_were_left_out_are_one_sentence() -> None:
         return list(journal.decode(b"".join(lines))[0])
 
     one, two = (
-        f"who holds the objects at {name} is not known: the last look was still on" for name in "ab"
+        f"who holds the objects at {name} is not known: the looks before it were still on" for name in "ab"
     )
     assert told_problems(told("tracing has stopped", one)) == ["tracing has stopped", one]
     assert told_problems(told(one, "tracing has stopped", two)) == [
         "tracing has stopped",
-        "who holds the objects at 2 checkpoints (a, b) is not known: the last look was still on",
+        "who holds the objects at 2 checkpoints (a, b) is not known: the looks before it were still on",
     ]
     assert "at 6 checkpoints (a, b) is" in told_problems(told(*[one, two] * 3))[0]

@@ -114,13 +114,34 @@ def test_near_a_limit_the_look_is_skipped_with_a_word(tmp_path: Path) -> None:
     assert RunDirectory(tmp_path).graphs() == ()
 
 
-def test_one_look_at_a_time(tmp_path: Path) -> None:
+def test_only_some_looks_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holders, "MOST_AT_ONCE", 2)
     read = reader(tmp_path, holders_at=["*"])
     assert read(1, "first", 100 * MIB) is None
-    said = read(2, "second", 100 * MIB)
-    assert said == "who holds the objects at second is not known: the last look was still on"
+    assert read(2, "second", 100 * MIB) is None
+    said = read(3, "third", 100 * MIB)
+    assert said == "who holds the objects at third is not known: the looks before it were still on"
     graph.wait(RunDirectory(tmp_path))
-    assert read(3, "third", 100 * MIB) is None
+    assert read(4, "fourth", 100 * MIB) is None
+    graph.wait(RunDirectory(tmp_path))
+    assert [path.name for path in RunDirectory(tmp_path).graphs()] == [
+        "holders-1",
+        "holders-2",
+        "holders-4",
+    ]
+
+
+def test_what_earlier_looks_may_take_yet_is_not_free(tmp_path: Path) -> None:
+    read = reader(tmp_path, holders_at=["*"])
+    (tmp_path / "limit").write_text(f"{4000 * MIB}\n")
+    (tmp_path / "usage").write_text("0\n")
+    read._limits = [(str(tmp_path / "limit"), str(tmp_path / "usage"))]
+    assert read(1, "first", 100 * MIB) is None
+    ((_, taken),) = read._running
+    (tmp_path / "limit").write_text(f"{taken + (1 << 20)}\n")
+    said = read(2, "second", 100 * MIB)
+    assert said is not None
+    assert said.endswith("and 1 MiB are free")
     graph.wait(RunDirectory(tmp_path))
 
 

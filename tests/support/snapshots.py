@@ -48,7 +48,7 @@ def holding_report(
         run=replace(
             plain.run,
             problems=(
-                "who holds the objects at later is not known: the last look was still on",
+                "who holds the objects at later is not known: the looks before it were still on",
                 "The clock is wrong.",
             ),
         ),

@@ -109,7 +109,7 @@ def test_a_snapshot_that_could_not_be_had_is_said_in_the_view() -> None:
     shown = view.page(holding_report(), {}, chosen("both")).holders
     assert shown is not None
     assert [said["en"] for said in shown.unseen] == [
-        "who holds the objects at later is not known: the last look was still on"
+        "who holds the objects at later is not known: the looks before it were still on"
     ]
     assert shown.unseen[0]["zh"] != shown.unseen[0]["en"]
 
