@@ -61,6 +61,7 @@ class File {
 struct Found {
   uint64_t sequence, began_ns;
   bool is_collecting;
+  const char* off_at = "";  // where the collector was turned off, as far as it is known
   Mapped<uint8_t> states;
   Mapped<uint32_t> parents;  // on the shortest way
 };
@@ -126,6 +127,9 @@ void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows
                   uint32_t(texts.characters.count - also), other});
     written.push(row);
   }
+  uint64_t off_at_bytes = 0;
+  if (!found.is_collecting)
+    for (const char* one = found.off_at; *one; one++, off_at_bytes++) texts.characters.push(*one);
   uint64_t garbage_bytes = 0, c_bytes = 0;
   for (uint32_t v = 2; v < heap.nodes(); v++) {
     if (found.states[v] == kGarbage) garbage_bytes += heap.sizes[v];
@@ -137,7 +141,7 @@ void write_file(int descriptor, const Heap& heap, const Names& names, Rows& rows
   for (size_t at = 0; at < order.count; at++) rank[order[at]] = uint32_t(at);
 
   File file(descriptor);
-  for (uint64_t value : {found.sequence, uint64_t{found.is_collecting}, uint64_t{order.count},
+  for (uint64_t value : {found.sequence, found.is_collecting | off_at_bytes << 32, uint64_t{order.count},
                          uint64_t{heap.pointers.count}, uint64_t{name_lengths.count},
                          uint64_t{written.count}, uint64_t{texts.characters.count}, garbage_bytes,
                          c_bytes, now_ns() - found.began_ns})

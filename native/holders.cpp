@@ -31,6 +31,7 @@ struct Order {
   PyObject *roots, *frames;  // lists
   Py_ssize_t own;            // so many of the last roots are memdeep's
   int seconds, shows_values;
+  const char* off_at;  // where the collector was turned off
 };
 
 TypeQuestions questions;
@@ -173,7 +174,7 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   names.collect_names();
   Found found{};
   found.sequence = order.sequence, found.began_ns = order.began_ns;
-  found.is_collecting = is_collecting;
+  found.is_collecting = is_collecting, found.off_at = order.off_at;
   found.states.fill(heap.nodes(), kGarbage);
   found.parents.fill(heap.nodes(), kNobody);
   spread(heap, 0, kNamed, found);
@@ -341,9 +342,9 @@ __attribute__((noinline)) pid_t start_child(const Order& order) {
 
 PyObject* snapshot(PyObject*, PyObject* args) {
   Order order{};
-  if (!PyArg_ParseTuple(args, "iKKO!nO!ii", &order.descriptor, &order.sequence, &order.began_ns,
+  if (!PyArg_ParseTuple(args, "iKKO!nO!iiy", &order.descriptor, &order.sequence, &order.began_ns,
                         &PyList_Type, &order.roots, &order.own, &PyList_Type, &order.frames,
-                        &order.seconds, &order.shows_values))
+                        &order.seconds, &order.shows_values, &order.off_at))
     return nullptr;
   if (order.own < 0 || order.own > PyList_Size(order.roots)) {
     PyErr_SetString(PyExc_ValueError, "more roots of memdeep's than there are");
@@ -413,8 +414,8 @@ PyObject* walked(PyObject*, PyObject* args) {
 
 PyMethodDef functions[] = {
     {"snapshot", snapshot, METH_VARARGS,
-     "snapshot(descriptor, sequence, began_ns, roots, own, frames, seconds, shows_values): fork a "
-     "child that writes who holds what; its process number."},
+     "snapshot(descriptor, sequence, began_ns, roots, own, frames, seconds, shows_values, off_at): fork "
+     "a child that writes who holds what; its process number."},
     {"reap", reap, METH_NOARGS,
      "reap(): wait, though not for long, for what lies between this process and a child that has "
      "ended, where orphans come to this process; whether nothing is left."},

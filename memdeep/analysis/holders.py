@@ -177,6 +177,7 @@ def view(
         garbage_bytes=snapshot.garbage_bytes,
         c_only_bytes=snapshot.c_only_bytes,
         gc_enabled=snapshot.gc_enabled,
+        gc_off_at=snapshot.gc_off_at,
         change=None if before is None else change(before, snapshot),
         lines=tuple(of_rows[place] for place in places) if of_rows else (),
         garbage_types=_largest(by_state[GARBAGE])[:MAX_TYPES],

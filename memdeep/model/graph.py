@@ -49,6 +49,7 @@ class Graph:
     blocks, ``holders`` the index of its row, or NO_ROW where nobody with a name holds it;
     ``states`` says so: GARBAGE, NAMED, HELD_BY_C only, or memdeep's OWN. ``pointers`` are the words
     in the blocks of objects that point to no known object, ``owners`` the objects they are in.
+    ``gc_off_at`` is the file and line that turned the collector off; "" if it is on, or not known.
     """
 
     sequence: int
@@ -66,3 +67,4 @@ class Graph:
     c_only_bytes: int
     pause_ns: int
     child_ns: int
+    gc_off_at: str = ""

@@ -80,7 +80,8 @@ class HeapSnapshot:
     """The objects at a checkpoint (its index): their types, their holders, and the bytes of each.
 
     ``objects`` counts them, ``object_bytes`` are their sizes as they tell them themselves; ``held``
-    are the live bytes of the trace. ``gc_enabled`` is False if the program had turned it off.
+    are the live bytes of the trace. ``gc_enabled`` is False if the program had turned it off: at
+    ``gc_off_at``, a file and a line, "" if that is not known.
     """
 
     checkpoint: int
@@ -92,6 +93,7 @@ class HeapSnapshot:
     garbage_bytes: int
     c_only_bytes: int
     gc_enabled: bool
+    gc_off_at: str = ""
 
 
 @frozen
@@ -213,6 +215,7 @@ class SnapshotView:
     garbage_bytes: int
     c_only_bytes: int
     gc_enabled: bool
+    gc_off_at: str = ""
     change: SnapshotChange | None = None
     lines: tuple[tuple[HeldLine, ...], ...] = ()
     garbage_types: tuple[TypeBytes, ...] = ()

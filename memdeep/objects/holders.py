@@ -106,6 +106,7 @@ class Snapshot:
     garbage: int
     held_by_c: int
     gc_enabled: bool
+    gc_disabled_at: str | None
 
     def __repr__(self) -> str:
         objects = units.count(self.objects, "object")
@@ -147,6 +148,7 @@ def snapshot_of(found: known.SnapshotView, label: str) -> Snapshot:
         garbage=found.garbage_bytes,
         held_by_c=found.c_only_bytes,
         gc_enabled=found.gc_enabled,
+        gc_disabled_at=found.gc_off_at or None,
     )
 
 

@@ -6,6 +6,7 @@ end), and is the first to go where memory is short. While it lives it holds a lo
 """
 
 import fcntl
+import gc
 import os
 import resource
 import sys
@@ -32,6 +33,8 @@ SPARE_BYTES = 32 << 20
 SECONDS = 120  # of a child at most
 MOST_AT_ONCE = 4  # children: phases may end within milliseconds of one another
 MOST_TROUBLES = 5  # that are told one by one
+
+GC_OFF_AT = [b""]  # the file and line of the last call of `gc.disable`
 
 MEMINFO = "/proc/meminfo"
 STATM = "/proc/self/statm"
@@ -95,6 +98,7 @@ class HolderReader:
         self._unlink = os.unlink
         self._modules = sys.modules
         self._limits = _limits()
+        _watch_collector()
         self._lock = allocate_lock()
         self._began: dict[object, int] = {}  # RSS at the beginnings of the spans that are open
         self._last_bytes: int | None = None
@@ -193,7 +197,8 @@ class HolderReader:
             roots, own = self._roots()
             frames = list(self._current_frames().values())
             self._snapshot(
-                *(file, sequence, began_ns, roots, own, frames, SECONDS, self._shows_values)
+                *(file, sequence, began_ns, roots, own, frames, SECONDS, self._shows_values),
+                GC_OFF_AT[0],
             )
         except OSError:
             self._unlink(path)
@@ -247,6 +252,22 @@ class HolderReader:
         except (OSError, ValueError, StopIteration):
             pass
         return min(found, default=None)
+
+
+def _watch_collector() -> None:
+    """Note from now on where the program turns the collector off: then garbage stays."""
+    plain = gc.disable
+    if getattr(plain, "__module__", "") == __name__:
+        return  # in a process that has been forked
+    caller, encode = sys._getframe, os.fsencode
+
+    def disable() -> None:
+        frame = caller(1)
+        GC_OFF_AT[0] = encode(frame.f_code.co_filename) + b":%d" % (frame.f_lineno or 0)
+        plain()
+
+    disable.__doc__ = plain.__doc__
+    gc.disable = disable
 
 
 def _still_on(label: str) -> str:

@@ -7,7 +7,8 @@ that the child took. Columns, each filled up to a multiple of 8 bytes: addresses
 pointers (64 bits), kinds, holders and owners (32 bits), states (8 bits). The length of each type's
 name (32 bits). The rows: parent, kind, lengths of the path, the label and the other path, number of
 other holders, 1 if it is of a single object, 0 (32 bits); bytes of its own, bytes retained, objects
-(64 bits). The texts in UTF-8: types, then path, label and other path of each row. A last word.
+(64 bits). The texts in UTF-8: types, then path, label and other path of each row, then where the
+collector was turned off: the upper half of the flags is the length of that. A last word.
 `native/holders.cpp` writes it.
 
 A child that gives up leaves only the first two words, `GIVEN_UP`, the reason, and a figure to it.
@@ -54,9 +55,15 @@ def encode(graph: Graph) -> bytes:
         [one.encode("utf-8", "surrogatepass") for one in (row.path, row.label, row.also)]
         for row in graph.rows
     ]
-    texts = b"".join(names) + b"".join(chain.from_iterable(words))
+    off_at = graph.gc_off_at.encode("utf-8", "surrogatepass")
+    texts = b"".join([*names, *chain.from_iterable(words), off_at])
     head = _HEAD.pack(
-        *(MAGIC, graph.pause_ns, graph.sequence, graph.gc_enabled * _GC_ENABLED),
+        *(
+            MAGIC,
+            graph.pause_ns,
+            graph.sequence,
+            graph.gc_enabled * _GC_ENABLED | len(off_at) << 32,
+        ),
         *(len(graph.addresses), len(graph.pointers), len(names), len(words), len(texts)),
         *(graph.garbage_bytes, graph.c_only_bytes, graph.child_ns),
     )
@@ -138,6 +145,7 @@ def decode(path: Path, content: bytes) -> Graph:
     try:
         names = tuple([texts.take(length) for length in name_lengths])
         tree = tuple([_row(texts, index, row) for index, row in enumerate(figures)])
+        gc_off_at = texts.take(head[3] >> 32)
     except ValueError as error:
         raise _damaged(path) from error
     # Each is checked at the speed of C: others look things up by them.
@@ -162,6 +170,7 @@ def decode(path: Path, content: bytes) -> Graph:
         c_only_bytes=head[10],
         pause_ns=head[1],
         child_ns=head[11],
+        gc_off_at=gc_off_at,
     )
 
 

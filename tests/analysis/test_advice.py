@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from factories import MB, frame, heap, library, lifetime, native, phase, stdlib, tree
+from graphs import held
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
@@ -28,7 +29,7 @@ from memdeep.model import (
     StackBytes,
     Stretch,
 )
-from memdeep.model.holders import Cause, HeldCause, HeldPath, Holders
+from memdeep.model.holders import Cause, HeapSnapshot, HeldCause, HeldPath, Holders
 
 LOAD = frame("load_config")
 PACKAGES = "/usr/lib/python3.11/site-packages"
@@ -364,6 +365,17 @@ def test_who_holds_the_bytes_tells_the_cause() -> None:
     )
     found = held_by(garbage_bytes=8 * MB, paths=())
     assert found == Suggestion(Advice.GARBAGE_GC_OFF, {"held_bytes": 8 * MB})
+
+
+def test_where_the_collector_was_turned_off_is_told() -> None:
+    stacks, (node,) = tree([LOAD, frame("made")])
+    lives = (lifetime(node, 1, bytes=10 * MB),)
+    look = HeapSnapshot(1, (), (), held([]), 0, 0, 8 * MB, 0, False, "/home/an/job.py:7")
+    known = replace(HELD, garbage_bytes=8 * MB, paths=())
+    of_line = case(replace(heap(stacks, lives), snapshots=(look,)), phase(), lives)
+    assert advise(replace(of_line, holders=known)) == Suggestion(
+        Advice.GARBAGE_GC_OFF, {"held_bytes": 8 * MB, "place": "job.py:7"}
+    )
 
 
 def test_a_guess_gives_way_to_another_holder() -> None:

@@ -99,12 +99,11 @@ def test_looks_that_were_left_out_are_one_sentence() -> None:
         ]
         return list(journal.decode(b"".join(lines))[0])
 
-    one, two = (
-        f"who holds the objects at {name} is not known: the looks before it were still on" for name in "ab"
-    )
+    still_on = "the looks before it were still on"
+    one, two = (f"who holds the objects at {name} is not known: {still_on}" for name in "ab")
     assert told_problems(told("tracing has stopped", one)) == ["tracing has stopped", one]
     assert told_problems(told(one, "tracing has stopped", two)) == [
         "tracing has stopped",
-        "who holds the objects at 2 checkpoints (a, b) is not known: the looks before it were still on",
+        f"who holds the objects at 2 checkpoints (a, b) is not known: {still_on}",
     ]
     assert "at 6 checkpoints (a, b) is" in told_problems(told(*[one, two] * 3))[0]

@@ -280,7 +280,9 @@ def look(walker, path, sequence):
     fcntl.flock(file, fcntl.LOCK_EX)
     frames = list(sys._current_frames().values())
     shows = sequence % 2
-    walker.snapshot(file, sequence, time.monotonic_ns(), [main, *others], 0, frames, 100, shows)
+    walker.snapshot(
+        file, sequence, time.monotonic_ns(), [main, *others], 0, frames, 100, shows, b""
+    )
     os.close(file)
     file = os.open(path, os.O_RDONLY)
     fcntl.flock(file, fcntl.LOCK_SH)

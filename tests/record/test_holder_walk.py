@@ -151,7 +151,7 @@ file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
 fcntl.flock(file, fcntl.LOCK_EX)
 main = sys.modules["__main__"]
 modules = [main, *(one for one in sys.modules.values() if one is not main)]
-_holders.snapshot(file, 7, time.monotonic_ns(), modules, 0, [], 60, 1)
+_holders.snapshot(file, 7, time.monotonic_ns(), modules, 0, [], 60, 1, b"")
 os.close(file)
 print(json.dumps(ids))
 """

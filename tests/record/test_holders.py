@@ -46,7 +46,8 @@ def look(path):
     import fcntl
     fcntl.flock(file, fcntl.LOCK_EX)
     frames = list(sys._current_frames().values())
-    _holders.snapshot(file, 7, time.monotonic_ns(), [main, *others], 0, frames, 60, {shows:d})
+    where = [main, *others], 0, frames, 60, {shows:d}, b"job.py:5"
+    _holders.snapshot(file, 7, time.monotonic_ns(), *where)
     os.close(file)
 
 {looks}
@@ -167,7 +168,7 @@ def test_garbage_is_found_to_the_object(tmp_path: Path) -> None:
         if found.types[kind] == "__main__.Node"
     ]
     assert states == [GARBAGE]
-    assert not found.gc_enabled
+    assert (found.gc_enabled, found.gc_off_at) == (False, "job.py:5")
     assert 8000 * 24 < found.garbage_bytes < 8000 * 24 + 100_000
 
 
@@ -418,7 +419,7 @@ def test_a_child_that_takes_too_long_says_so(tmp_path: Path) -> None:
         "    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)\n"
         "    import fcntl; fcntl.flock(file, fcntl.LOCK_EX)\n"
         "    kept.extend([n] for n in range(3_000_000))\n"
-        "    _holders.snapshot(file, 7, 1, list(sys.modules.values()), 0, [], 1, True)\n"
+        "    _holders.snapshot(file, 7, 1, list(sys.modules.values()), 0, [], 1, True, b'')\n"
         "    os.close(file)\n"
         "look_in_no_time(sys.argv[1])"
     )
@@ -451,7 +452,7 @@ def test_no_code_of_the_program_runs_in_the_child(tmp_path: Path) -> None:
         "file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)\n"
         "fcntl.flock(file, fcntl.LOCK_EX)\n"
         "main = sys.modules['__main__']\n"
-        "args = (file, 7, 1, [main, *sys.modules.values()], 0, [], 60, True)\n"
+        "args = (file, 7, 1, [main, *sys.modules.values()], 0, [], 60, True, b'')\n"
         "gc.set_threshold(1, 1, 1)\n"
         "comes = functools.partial(getattr(ctypes.CDLL(None), 'raise'), int(signal.SIGUSR1))\n"
         "looks = functools.partial(_holders.snapshot, *args)\n"
@@ -476,7 +477,7 @@ def test_a_child_of_the_programs_does_not_keep_the_file_locked(tmp_path: Path) -
         "if pid == 0:\n"
         "    for stream in range(3): os.close(stream)\n"
         "    time.sleep(60); os._exit(0)\n"
-        "_holders.snapshot(file, 7, 1, list(sys.modules.values()), 0, [], 60, True)\n"
+        "_holders.snapshot(file, 7, 1, list(sys.modules.values()), 0, [], 60, True, b'')\n"
         "os.close(file)\n"
         "print(pid)\n"
     )

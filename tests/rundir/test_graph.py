@@ -65,6 +65,7 @@ def graphs(draw: st.DrawFn) -> Graph:
         c_only_bytes=draw(FIGURES),
         pause_ns=draw(FIGURES),
         child_ns=draw(FIGURES),
+        gc_off_at=draw(ANY_TEXT),
     )
 
 

@@ -83,7 +83,7 @@ def test_the_names_of_a_loaded_run_stay() -> None:
     assert public(Held) == {"path", "bytes", "frees", "also", "ways", "count"}
     assert public(Snapshot) == {
         *("checkpoint", "label", "objects", "bytes", "types", "holders", "garbage", "held_by_c"),
-        "gc_enabled",
+        *("gc_enabled", "gc_disabled_at"),
     }
     assert public(Holder) == {
         *("index", "parent", "type", "path", "label", "own", "retained", "objects", "is_single"),

@@ -197,7 +197,7 @@ CASES = {
     "garbage": (
         GARBAGE,
         "is garbage, and the collector is turned off",
-        "are garbage, and the collector was off",
+        "collector was off. It was turned off by gc.disable() at job.py:4.",
         None,
     ),
     "twice": (

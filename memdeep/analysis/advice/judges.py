@@ -87,8 +87,12 @@ def _holder(case: Case) -> Suggestion | None:
     if not case.is_most(held):
         return None
     at = case.holders.checkpoint
-    is_on = any(one.gc_enabled for one in case.heap.snapshots if one.checkpoint == at)
-    return Suggestion(Advice.GARBAGE if is_on else Advice.GARBAGE_GC_OFF, {"held_bytes": held})
+    looks = [one for one in case.heap.snapshots if one.checkpoint == at]
+    if any(one.gc_enabled for one in looks):
+        return Suggestion(Advice.GARBAGE, {"held_bytes": held})
+    turned_off = next((one.gc_off_at for one in looks if one.gc_off_at), "")
+    place = {"place": turned_off.rpartition("/")[2]} if turned_off else {}
+    return Suggestion(Advice.GARBAGE_GC_OFF, {"held_bytes": held, **place})
 
 
 def _cached_results(case: Case) -> Suggestion | None:

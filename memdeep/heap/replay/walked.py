@@ -45,6 +45,7 @@ def snapshots(
                 garbage_bytes=graph.garbage_bytes,
                 c_only_bytes=graph.c_only_bytes,
                 gc_enabled=graph.gc_enabled,
+                gc_off_at=graph.gc_off_at,
             )
         )
     return tuple(found), tuple(unread)

@@ -76,6 +76,7 @@ def _snapshot(
         "types": _types(one.types),
         "garbage_bytes": one.garbage_bytes,
         "gc_enabled": one.gc_enabled,
+        "gc_disabled_at": one.gc_off_at or None,
         "garbage_types": _types(one.garbage_types),
         "held_by_c_bytes": one.c_only_bytes,
         "held_by_c_types": _types(one.c_only_types),
