@@ -129,9 +129,9 @@ def extent(report: Report, layers: Layers | None) -> Extent | None:
     if not resident and not report.heap_curve:
         return None
     # The peak may lie between two readings of the curve: the phases have it.
-    drawn = [*resident, *(heap_with_peaks(report) if report.heap_curve else ())]
+    drawn = [*resident, *report.heap_curve, *(_peaks(report) if report.heap_curve else ())]
     end_s = max([sample.time_s for sample in drawn] + [run.checkpoints[-1].time_s, 1e-3])
-    top = max(sample.bytes for sample in drawn)
+    top = max([sample.bytes for sample in drawn])
     near = [size for size, _ in _limits(report) if size is not None and size <= FAR_THRESHOLD * top]
     return Extent(end_s, max([top, *near]))
 
