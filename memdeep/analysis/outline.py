@@ -217,12 +217,13 @@ class Outliner(Generic[S]):
         return None if lane is None or around is lane.outermost else around
 
     def _point(self, point: Checkpoint) -> None:
-        thread, task = _strand(point)
-        for strand in ((thread, task), (thread, None)):
-            if strand in self._lanes and self._lanes[strand].depth:
-                self._lanes[strand].point(point)
-                return
-        self._main.point(point)
+        thread, task = strand = _strand(point)
+        lane = self._lanes.get(strand)
+        if (lane is None or not lane.depth) and task is not None:
+            lane = self._lanes.get((thread, None))
+        if lane is None or not lane.depth:
+            lane = self._main
+        lane.point(point)
 
     def _close(self, key: Key, end: Checkpoint) -> None:
         """End the latest span of ``key``, of its own strand if that has one.
@@ -439,17 +440,13 @@ def _listed(
     for place, listed in enumerate(found):
         listed.place = place
     is_known = any(point.thread is not None for point in checkpoints)
-    return tuple(
-        PhaseOutline(
-            name=listed.row.name,
-            kind=listed.row.kind,
-            depth=len(listed.paths[0]) - 1,
-            parent=None if listed.parent is None else listed.parent.place,
-            stretches=tuple(listed.row.sum),
-            threads=_threads(listed, checkpoints) if is_known else (),
-        )
-        for listed in found
-    )
+    outlines = []
+    for listed in found:
+        row, depth = listed.row, len(listed.paths[0]) - 1
+        parent = None if listed.parent is None else listed.parent.place
+        threads = _threads(listed, checkpoints) if is_known else ()
+        outlines.append(PhaseOutline(row.name, row.kind, depth, parent, tuple(row.sum), threads))
+    return tuple(outlines)
 
 
 def _threads(listed: _Listed, checkpoints: Sequence[Checkpoint]) -> tuple[str | None, ...]:

@@ -168,16 +168,9 @@ def _measured(ends: Sequence[tuple[_Standing, _Standing]], rss_delta: int) -> Pa
         unseen += end[5] - start[5]
         tracer += end[6] - start[6]
     untouched = min(0, resident - alive)
-    return Parts(
-        heap=resident - untouched,
-        file=file,
-        shared=shared,
-        allocator=allocator,
-        untouched=untouched,
-        unseen=unseen,
-        tracer=tracer,
-        unknown=rss_delta - resident - file - shared - allocator - unseen - tracer,
-    )
+    heap = resident - untouched
+    unknown = rss_delta - resident - file - shared - allocator - unseen - tracer
+    return Parts(heap, file, shared, allocator, untouched, unseen, tracer, unknown)
 
 
 def _is_little(rss: int, mapped: int, heap: int) -> bool:

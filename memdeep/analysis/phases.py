@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import NamedTuple
 
 from memdeep.analysis.charging import Charging, has_threads
 from memdeep.analysis.culprits import ChargedLines
@@ -17,8 +16,10 @@ from memdeep.analysis.own_heap import OwnHeap, own_heaps
 from memdeep.analysis.parts import Readings
 from memdeep.analysis.trend import MIN_REPEATS, trend
 from memdeep.analysis.workers import Workers
+from memdeep.frozen import frozen
 from memdeep.model import (
     Checkpoint,
+    Culprit,
     GroupShare,
     Heap,
     LargeAllocation,
@@ -145,24 +146,25 @@ class Figures:
         shares = None
         if moved.retained:
             shares = self._readings.resident_shares(outline.stretches[-1].end)
+        at_peak: tuple[Culprit, ...] = ()
+        if peak.stacks is not None:
+            at_peak = lines.culprits_alive(peak.stacks, peak.bytes, least_bytes)
         return PhaseHeap(
-            start_bytes=height.start,
-            end_bytes=height.end,
-            delta_bytes=height.delta,
-            deltas_bytes=height.deltas,
-            retained_bytes=retained_bytes,
-            kept_bytes=moved.kept_bytes,
-            freed_bytes=freed_bytes,
-            peak=peak,
-            culprits=lines.culprits(moved.retained, retained_bytes, least_bytes, shares),
-            peak_culprits=()
-            if peak.stacks is None
-            else lines.culprits_alive(peak.stacks, peak.bytes, least_bytes),
-            freed_culprits=lines.culprits(moved.freed, freed_bytes, least_bytes),
-            churn_bytes=churn_bytes,
-            allocations=allocations,
-            largest=largest,
-            process_peak=height.process_peak,
+            height.start,
+            height.end,
+            height.delta,
+            height.deltas,
+            retained_bytes,
+            moved.kept_bytes,
+            freed_bytes,
+            peak,
+            lines.culprits(moved.retained, retained_bytes, least_bytes, shares),
+            at_peak,
+            lines.culprits(moved.freed, freed_bytes, least_bytes),
+            churn_bytes,
+            allocations,
+            largest,
+            height.process_peak,
         )
 
 
@@ -193,17 +195,17 @@ def _phase(
             of_program -= sum([share.delta_bytes for share in workers])
         parts = readings.parts(stretches, rss_delta, of_program)
     return Phase(
-        outline=outline,
-        duration_s=duration_s,
-        rss_start_bytes=first.rss_bytes,
-        rss_end_bytes=last.rss_bytes,
-        rss_delta_bytes=rss_delta,
-        rss_deltas_bytes=rss_deltas,
-        heap=heap,
-        explained_ratio=_explained(parts, rss_delta),
-        parts=parts,
-        trend=_trend(rss_deltas if heap is None else heap.deltas_bytes),
-        workers=workers,
+        outline,
+        duration_s,
+        first.rss_bytes,
+        last.rss_bytes,
+        rss_delta,
+        rss_deltas,
+        heap,
+        _explained(parts, rss_delta),
+        _trend(rss_deltas if heap is None else heap.deltas_bytes),
+        parts,
+        workers,
     )
 
 
@@ -271,7 +273,8 @@ class _Passed:
         return size, count
 
 
-class _Height(NamedTuple):
+@frozen
+class _Height:
     """The heap of one phase at its start and its end, its growth in each stretch, and its peak.
 
     ``process_peak`` is the highest heap of the process where ``peak`` is that of a thread's.
