@@ -29,6 +29,8 @@ from memdeep.rundir import labels
 MAX_OPEN = 50
 MAX_THREADS = 10_000  # that are remembered as begun within a span of the main thread, or not
 
+_POINT, _SPAN = CheckpointKind.POINT, PhaseKind.SPAN  # to get a member of an enum takes its time
+
 Strand = tuple[str, int | None]  # the name of a thread; the number of its task, or None
 
 
@@ -339,7 +341,7 @@ def _ends(checkpoints: Sequence[Checkpoint], *, died: bool) -> dict[int, int]:
 
 def _key(point: Checkpoint) -> tuple[Key | None, bool]:
     """Return the key of the span that ``point`` may begin or end, and whether it begins it."""
-    if point.kind is not CheckpointKind.POINT:
+    if point.kind is not _POINT:
         return point.span, point.kind is CheckpointKind.BEGIN
     stem, suffix = labels.split(point.label)
     if suffix in labels.PAIRS:
@@ -365,7 +367,7 @@ def _beside_spans(top: Rows[_Stretches], checkpoints: Sequence[Checkpoint]) -> R
     sequence of phases: the spans beside them are.
     """
     beside = Rows(_Stretches)
-    if not any(row.kind is PhaseKind.SPAN for row in top):
+    if not any(row.kind is _SPAN for row in top):
         return beside
     last = len(checkpoints) - 1
     is_covered = bytearray(last + 1)
@@ -387,7 +389,7 @@ def with_overlaps(outlines: Sequence[PhaseOutline], *, by_thread: bool) -> tuple
     spans = [
         (stretch.start, stretch.end, place, thread)
         for place, outline in enumerate(outlines)
-        if outline.kind is PhaseKind.SPAN
+        if outline.kind is _SPAN
         for stretch, thread in zip_longest(outline.stretches, outline.threads)
     ]
     spans.sort(key=lambda span: span[:3])
@@ -451,7 +453,7 @@ def _listed(
 
 def _threads(listed: _Listed, checkpoints: Sequence[Checkpoint]) -> tuple[str | None, ...]:
     """Return the thread of each stretch; that of a segment is the one of the span it fills."""
-    if listed.row.kind is PhaseKind.SPAN:
+    if listed.row.kind is _SPAN:
         return tuple(_strand(checkpoints[path[-1]])[0] for path in listed.paths)
     if listed.parent is None:
         return (MAIN_THREAD if listed.is_beside_spans else None,) * len(listed.paths)

@@ -40,6 +40,7 @@ from memdeep.model.sums import sum_of_known
 
 MIN_RSS_GROWTH = 1 << 20  # below one MiB of growth, "explained" would be noise
 QUIET_BYTES = 1 << 20
+_SPAN = PhaseKind.SPAN  # to get a member of an enum takes its time
 NOISE = 0.05  # by this share the heap may grow more than the RSS and be resident all the same
 
 # The lines of a phase that come after its first one hold at least this share of the run's peak: of
@@ -333,14 +334,14 @@ def _telling(
     edges = {
         edge
         for outline in outlines
-        if outline.kind is PhaseKind.SPAN
+        if outline.kind is _SPAN
         for stretch in outline.stretches
         for edge in (stretch.start, stretch.end)
     }
 
     def is_quiet_gap(place: int) -> bool:
         outline = outlines[place]
-        if outline.kind is not PhaseKind.SEGMENT:
+        if outline.kind is _SPAN:
             return False
         if outline.stretches[0].start not in edges and outline.stretches[-1].end not in edges:
             return False

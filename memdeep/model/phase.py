@@ -46,7 +46,8 @@ class PhaseOutline:
     @property
     def thread(self) -> str | None:
         """The one thread that was in the phase; None if there were several or none is known."""
-        return self.threads[0] if len(set(self.threads)) == 1 else None
+        threads = self.threads
+        return threads[0] if threads and threads.count(threads[0]) == len(threads) else None
 
     @property
     def segments(self) -> frozenset[int]:

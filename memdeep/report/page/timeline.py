@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import nlargest
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
@@ -303,7 +304,6 @@ def _bands(report: Report, places: Sequence[float]) -> tuple[Band, ...]:
         if phase.outline.depth < MAX_BAND_DEPTH
         for left, right in _pieces(phase, places)
     ]
-    pieces.sort(key=itemgetter(0), reverse=True)
     bands = [
         Band(
             index=place,
@@ -313,7 +313,7 @@ def _bands(report: Report, places: Sequence[float]) -> tuple[Band, ...]:
             is_segment=report.phases[place].outline.kind is PhaseKind.SEGMENT,
             tone=place % TONES,
         )
-        for width, left, place in pieces[:MAX_BANDS]
+        for width, left, place in nlargest(MAX_BANDS, pieces, key=itemgetter(0))
     ]
     return tuple(sorted(bands, key=lambda band: (band.depth, band.x)))
 
