@@ -75,8 +75,7 @@ def _change(capture: Path, places: Path, alignment: Alignment) -> None:
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             return
         with open(capture, "r+b") as file:
-            lay = [(found.offset, found.sequence) for found in alignment.markers]
-            write_atomically(places, marker.encode_places(lay))
+            write_atomically(places, marker.encode_places(list(alignment.markers)))
             for offset, records in alignment.changes.items():
                 file.seek(offset)
                 file.write(records)

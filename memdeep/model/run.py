@@ -22,6 +22,8 @@ class CheckpointKind(Enum):
     BEGIN = "begin"
     END = "end"
 
+    __hash__ = object.__hash__  # each is there once; the one of Enum is slower
+
 
 @frozen
 class Checkpoint:
