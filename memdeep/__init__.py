@@ -4,6 +4,7 @@ from memdeep.record.api import checkpoint, phase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from memdeep.inprocess.face import recording
     from memdeep.monitor import (
         MemoryMonitor,
         get_global_monitor,
@@ -28,6 +29,7 @@ __all__ = [
     "memory_snapshot",
     "monitor_function",
     "phase",
+    "recording",
 ]
 
 
@@ -41,6 +43,10 @@ def __getattr__(name: str) -> object:
         from memdeep.results import load
 
         return load
+    if name == "recording":
+        from memdeep.inprocess.face import recording
+
+        return recording
     if name in __all__:
         from memdeep import monitor
 
