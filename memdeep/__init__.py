@@ -32,6 +32,8 @@ __all__ = [
     "recording",
 ]
 
+_OF_NOTEBOOKS = ("load_ipython_extension", "unload_ipython_extension")  # what `%load_ext` calls
+
 
 def __getattr__(name: str) -> object:
     """Import the module of a name only where the name is used: not all programs use all."""
@@ -43,6 +45,10 @@ def __getattr__(name: str) -> object:
         from memdeep.results import load
 
         return load
+    if name in _OF_NOTEBOOKS:
+        from memdeep.integrations import notebook
+
+        return getattr(notebook, name)
     if name == "recording":
         from memdeep.inprocess.face import recording
 

@@ -5,6 +5,7 @@ Whatever a recording takes is gone when it has ended: files, threads, functions 
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import sys
@@ -24,6 +25,8 @@ from memdeep.record.how import ALL, MEMRAY, MOST_CHILDREN, SAMPLE_INTERVAL_S, Ho
 from memdeep.record.program import WhatToRun
 from memdeep.record.recorder import say
 from memdeep.record.session import Session
+from memdeep.report.options import DEFAULTS as REPORT_DEFAULTS
+from memdeep.report.options import ReportOptions
 from memdeep.run.facts import begun
 from memdeep.run.identity import identify
 from memdeep.run.own_code import OwnCode, outermost_package
@@ -54,12 +57,18 @@ DEFAULTS = HowToRecord(
 
 @frozen
 class Options:
-    """How to record, and where: the run directory, or None for one by the name and the time."""
+    """How to record, and where: the run directory, or None for one by the name and the time.
+
+    The sizes are as in `RunOptions`; ``report`` is for the report that the run makes.
+    """
 
     how: HowToRecord = DEFAULTS
     path: Path | None = None
     name: str = "program"
     force: bool = False
+    report: ReportOptions = REPORT_DEFAULTS
+    warning_bytes: int | None = None
+    critical_bytes: int | None = None
     keep_free_bytes: int = KEEP_FREE_BYTES
     max_capture_bytes: int | None = None
 
@@ -77,7 +86,7 @@ class Recording:
         run_dir = _directory(options)
         self._pid = os.getpid()
         self._run_dir = run_dir
-        self._meta = _meta(how, options.name, caller)
+        self._meta = _meta(options, caller)
         write_atomically(run_dir.meta, encode_meta(self._meta))
         self._watcher: Watcher | None = None
         with suppress(OSError):  # without it the RSS is known at the checkpoints only
@@ -88,13 +97,15 @@ class Recording:
         path = str(run_dir.path.absolute())
         self._session = Session(how.but(run_dir=path, orders=orders))
         self._session.start()
-        self.run = Run(options.name, run_dir.path)
+        self.run = Run(options.name, run_dir.path, options.report)
+        atexit.register(self.stop)
 
     def stop(self, error: BaseException | None = None) -> None:
         """End the recording; ``error`` is what has left the recorded code.
 
         In a forked child, end what is recorded of that.
         """
+        atexit.unregister(self.stop)
         if os.getpid() != self._pid:
             self._session.stop(error, waits=False)
             return
@@ -152,13 +163,15 @@ def _directory(options: Options) -> RunDirectory:
     return directory.create_default(stem, datetime.now())
 
 
-def _meta(how: HowToRecord, name: str, caller: FrameType | None) -> Meta:
+def _meta(options: Options, caller: FrameType | None) -> Meta:
     """Return the facts of a recording that ``caller`` begins."""
     file = "" if caller is None else caller.f_code.co_filename
     is_file = os.path.isfile(file)
     own = OwnCode((outermost_package(os.path.abspath(file)),)) if is_file else OwnCode()
     kind, target = (WhatToRun.SCRIPT, file) if is_file else (WhatToRun.CODE, "")
     return replace(
-        begun(how, sys.orig_argv[1:], name, own),
+        begun(options.how, sys.orig_argv[1:], options.name, own),
+        warning_bytes=options.warning_bytes,
+        critical_bytes=options.critical_bytes,
         identity=identify(WhatToRun(kind, target, ()), ()),
     )
