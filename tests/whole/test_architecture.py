@@ -15,7 +15,14 @@ MAX_LINES = 500
 # For each room: what it may import from memdeep beside itself. Imports within functions and for
 # type checkers count as well.
 MAY_IMPORT: dict[str, set[str]] = {
-    "__init__": {"record.api", "monitor", "results", "version"},
+    "__init__": {
+        "record.api",
+        "monitor",
+        "results",
+        "inprocess.face",
+        "integrations.notebook",
+        "version",
+    },
     "__main__": {"cli.main"},
     "version": set(),
     "errors": set(),
@@ -53,6 +60,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "objects": {"errors", "model", "analysis", "report.exports", "text"},
     "results": {"errors", "model", "pipeline", "objects", "text", "report"},
+    "inprocess": {
+        *("errors", "model", "pipeline", "results", "record", "run", "rundir"),
+        *("report.page.html", "report.options", "symbols.cache"),
+    },
+    "integrations": {
+        *("errors", "inprocess", "record", "rundir", "report.options"),
+        *("cli.arguments", "cli.options", "cli.settings"),
+    },
     "cli": {
         *("errors", "model", "pipeline", "rundir", "text", "version", "live"),
         *("run", "record.marks.words", "record.how", "record.program", "record.tree"),
@@ -108,6 +123,8 @@ KNOWS: dict[str, set[str]] = {
     "report.exports.parquet": {"pyarrow"},  # an extra
     "results": {"pandas", "pyarrow"},  # for type checkers; `objects.tables` imports them by name
     "cli": {"rich"},
+    "inprocess.recording": {"psutil"},
+    "integrations.notebook": {"IPython"},
 }
 
 # Why a module that one other imports, or none, may have fewer lines than the floor.
