@@ -51,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("errors", "model", "rundir", "run", "loading", "heap", "symbols", "sources"),
         *("analysis", "report", "text", "record"),
     },
+    "integrations": {"errors", "model", "pipeline", "rundir", "record", "text"},
     "objects": {"errors", "model", "analysis", "report.exports", "text"},
     "results": {"errors", "model", "pipeline", "objects", "text", "report"},
     "cli": {
@@ -106,6 +107,8 @@ KNOWS: dict[str, set[str]] = {
     "report.gate.text": {"rich"},
     "text.toml": {"tomllib", "tomli"},
     "report.exports.parquet": {"pyarrow"},  # an extra
+    "integrations.pytest_plugin": {"pytest"},  # for type checkers
+    "integrations.pytest_phases": {"pytest"},
     "results": {"pandas", "pyarrow"},  # for type checkers; `objects.tables` imports them by name
     "cli": {"rich"},
 }
