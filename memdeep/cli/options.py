@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from memdeep.frozen import frozen
-from memdeep.record.how import MEMRAY, RSS, TRACEMALLOC
+from memdeep.record.how import (
+    ALL,
+    MEMRAY,
+    MOST_CHILDREN,
+    RSS,
+    SAMPLE_INTERVAL_S,
+    TRACEMALLOC,
+)
 from memdeep.report.options import DEFAULTS
 from memdeep.text.language import CHOICES
 from memdeep.text.toml import quoted
@@ -154,7 +161,7 @@ OPTIONS = (
         "number",
         _IN_PROGRAM,
         "seconds between readings of RSS, at most 0.05",
-        0.05,
+        SAMPLE_INTERVAL_S,
         metavar="SECONDS",
         least=0.001,
         most=0.05,
@@ -261,7 +268,7 @@ OPTIONS = (
         _IN_PROGRAM,
         "record the Pythons that it starts: all, none, or those whose command or script matches, "
         "as in 'worker*'; forks go with their parent",
-        "all",
+        ALL,
         metavar="PATTERN",
     ),
     Option(
@@ -269,7 +276,7 @@ OPTIONS = (
         "count",
         _IN_PROGRAM,
         "record at most so many of them; of others, only where they came from",
-        64,
+        MOST_CHILDREN,
         metavar="N",
         most=10_000,
     ),

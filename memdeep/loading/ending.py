@@ -7,7 +7,7 @@ from pathlib import Path
 
 from memdeep.errors import CaptureError
 from memdeep.heap.origins import Origins
-from memdeep.model import Exit, Frame, MemoryLimit, Origin, StackDump, ThreadStack
+from memdeep.model import Exit, MemoryLimit, Origin, StackDump, ThreadStack
 from memdeep.model.statement import Statement, state
 from memdeep.rundir import stacks
 from memdeep.rundir.files import open_regular, read_error
@@ -39,7 +39,7 @@ def _failed_request(label: str, origins: Origins) -> list[Statement]:
     shown = [frame for frame in frames if origins.of(frame[0]) is not Origin.MEMDEEP]
     own = [frame for frame in shown if origins.of(frame[0]) in (Origin.USER, Origin.TOOL)]
     for filename, lineno in (own or shown)[:1]:
-        place = f"{os.path.basename(filename)}:{lineno}"
+        place = f"{os.path.basename(origins.frame(('', filename, lineno)).filename)}:{lineno}"
         if size_bytes is None:
             return [state("exit.failed_request", place=place)]
         return [state("exit.failed_request_of", place=place, size_bytes=size_bytes)]
@@ -90,8 +90,7 @@ def _stack_dump(dump: Dump, origins: Origins, offset_s: float) -> StackDump:
 
 def _thread(thread: DumpedThread, origins: Origins) -> ThreadStack:
     frames = tuple(
-        Frame(called.function, called.filename, called.lineno, origins.of(called.filename))
-        for called in thread.frames
+        origins.frame((called.function, called.filename, called.lineno)) for called in thread.frames
     )
     own = tuple(frame for frame in frames if frame.origin is not Origin.MEMDEEP)
     return ThreadStack(thread.name, thread.is_current, own)

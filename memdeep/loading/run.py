@@ -24,6 +24,7 @@ from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.heap.tracemalloc import read_snapshots
 from memdeep.loading import checkpoints, consistency
 from memdeep.loading.children import Axis, Child, find_children, not_known, up_to, with_cuts
+from memdeep.loading.code import origins_of, read_cells
 from memdeep.loading.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.loading.journal import read_journal
 from memdeep.loading.missed import missed
@@ -72,11 +73,12 @@ class Recording:
     ``parts`` are its captures by memray, each with one of ``readers``; ``snapshots`` is the file of
     the tracemalloc backend, and ``places`` the checkpoint of each sequence number in it.
     ``start_ms`` is the start of the run since the epoch. ``sources`` are lines that were stored
-    with the run. ``is_capture`` is True for one capture without a run directory. ``children`` are
-    the captures of the processes that the program started; ``moments`` are those at which these
-    held most, ``forks`` are those of them that split off pages. What was allocated after
-    ``until_s`` is not counted. ``own_recordings`` are those of the processes (indices) that set
-    checkpoints themselves.
+    with the run, ``cells`` the sources of those of a notebook by their titles.
+    ``is_capture`` is True for one capture without a run directory. ``children`` are the captures of
+    the processes that the program started; ``moments`` are those at which these held most,
+    ``forks`` are those of them that split off pages. What was allocated after ``until_s`` is not
+    counted. ``own_recordings`` are those of the processes (indices) that set checkpoints
+    themselves.
     """
 
     run: Run
@@ -87,6 +89,7 @@ class Recording:
     places: Mapping[int, int] = field(default_factory=dict)
     readers: Mapping[Path, CaptureReader] = field(default_factory=dict)
     sources: Sources = field(default_factory=lambda: Sources({}))
+    cells: Mapping[str, str] = field(default_factory=dict)
     is_capture: bool = False
     children: tuple[Child, ...] = ()
     moments: tuple[Moment, ...] = ()
@@ -175,7 +178,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
     names, names_problem = (
         _read_names(run_dir, until_s, directories) if has_native else (None, None)
     )
-    origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package, meta.own_paths)
+    cells = read_cells(run_dir)
+    origins = origins_of(meta, cells)
     dumps, dumps_problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
     problems = [
         *(*read.problems, *outside_problems, *traced.problems, *captures.problems),
@@ -226,6 +230,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         snapshots=run_dir.snapshots if meta.backend == TRACEMALLOC else None,
         places=places,
         sources=sources,
+        cells={cell.title: cell.source for cell in cells.values()},
         readers=captures.readers(names, readings),
         children=children,
         own_recordings=_own_recordings(run_dir, processes),

@@ -100,7 +100,7 @@ def start(recorder: "Recorder | Focus | None") -> None:
 
 
 def is_recording() -> bool:
-    """Tell if this process is recorded now."""
+    """Tell if the checkpoints of this process are recorded."""
     return _recorder is not None
 
 

@@ -48,7 +48,7 @@ def own_code(program: WhatToRun) -> OwnCode:
     module = called_module(Path(path))
     if module is not None and (paths := _paths_of(module)):
         return OwnCode(paths, launcher=path)
-    return OwnCode((_outermost_package(path),))
+    return OwnCode((outermost_package(path),))
 
 
 def working_directory(pid: int | None = None) -> str | None:
@@ -120,7 +120,7 @@ def _paths_of(module: str) -> tuple[str, ...]:
     return ()
 
 
-def _outermost_package(script: str) -> str:
+def outermost_package(script: str) -> str:
     """Return the directory of the package that the file ``script`` lies in, or the file itself."""
     path = script
     while os.path.exists(os.path.join(os.path.dirname(path), "__init__.py")):

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
-from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
@@ -23,10 +20,10 @@ from memdeep.errors import EXIT_NOT_STARTED, OutputError, ProgramError
 from memdeep.frozen import frozen
 from memdeep.model import DETACHED, Identity
 from memdeep.record import bootstrap
-from memdeep.record.how import MEMRAY
 from memdeep.record.program import WhatToRun
 from memdeep.run import cgroup, interpreter, limits
 from memdeep.run.capacity import Capacity
+from memdeep.run.facts import begun, limit_facts
 from memdeep.run.guard import Guard
 from memdeep.run.identity import GitQuestion, identify
 from memdeep.run.limits import GROUP, PSS, RSS, Headroom
@@ -304,33 +301,13 @@ def _open_samples(run_dir: RunDirectory) -> TextIO:
 
 def _meta(job: _Job, bounds: Bounds) -> Meta:
     program, options = job.program, job.options
-    paths = sysconfig.get_paths()
-    limit, how, own = bounds.limit, options.how, own_code(program)
-    libraries = {paths["purelib"], paths["platlib"], *filter(None, [own.launcher])}
-    return Meta(
-        command=program.command,
-        name=program.name,
-        backend=how.backend,
-        native=how.native and how.backend == MEMRAY,
-        python_allocators=how.trace_python_allocators and how.backend == MEMRAY,
-        focus=how.traced_only,
-        python=".".join(str(part) for part in sys.version_info[:3]),
-        memray=version("memray") if how.backend == MEMRAY else None,
-        started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
-        spawned_ns=time.monotonic_ns(),
-        interval_ms=how.interval_ms,
-        stdlib_paths=tuple(sorted({paths["stdlib"], paths["platstdlib"]})),
-        library_paths=tuple(sorted(libraries)),
+    limit, own = bounds.limit, own_code(program)
+    return replace(
+        begun(options.how, program.command, program.name, own),
         warning_bytes=options.warning_bytes,
         critical_bytes=options.critical_bytes,
-        limit_bytes=None if limit is None else limit.bytes,
-        limit_source=None if limit is None else limit.source,
-        limit_of_address_space=limit is not None and limit.of_address_space,
+        **limit_facts(limit),
         notes=bounds.notes,
-        redact_args=how.redact_args,
-        package=str(Path(bootstrap.__file__).parent.parent),
-        own_paths=own.paths,
-        directories=tuple(filter(None, [working_directory()])),
         identity=job.identity,
     )
 

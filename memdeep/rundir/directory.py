@@ -100,6 +100,11 @@ class RunDirectory:
         return self.path / "sources"
 
     @property
+    def cells(self) -> Path:
+        """Path of the cells that were run, where the program is a notebook."""
+        return self.path / "cells"
+
+    @property
     def symbols(self) -> Path:
         """Path of the names of the native frames in the captures."""
         return self.path / "symbols"
@@ -147,6 +152,7 @@ class RunDirectory:
             self.pages,
             self.snapshots,
             self.symbols,
+            self.cells,
             self.sources,
             self.samples,
             self.log,
