@@ -101,6 +101,20 @@ class Session:
 
             self._marks = words.install(self._how.marks)
 
+    def next_span(self) -> int:
+        """Return a number above those of all spans that were begun."""
+        return self._recorder.next_span()
+
+    def pause(self) -> None:
+        """Trace nothing and record no checkpoint until `go_on`."""
+        api.start(None)
+        self._tracing.switch(False)
+
+    def go_on(self) -> None:
+        """Record again, after `pause`."""
+        self._tracing.switch(True)
+        api.start(self._recorder)
+
     def finish(self) -> None:
         """The program has ended. Does nothing in a forked child that is not recorded."""
         # What the interpreter has just shown a traceback of, if it did.
