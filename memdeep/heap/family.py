@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from memdeep.frozen import frozen
-from memdeep.heap.parts import MAX_PEAKS, HeapPart
+from memdeep.heap.parts import MAX_PEAKS, HeapPart, Part
 from memdeep.heap.replay.lifetimes import ended, joined
 from memdeep.model import (
     Alive,
@@ -49,6 +50,24 @@ class ChildHeap:
     process: int
     ended: int | None
     end_s: float | None
+
+
+def nothing(
+    checkpoints: int, groups: Sequence[Sequence[Stretch]], moments: Sequence[Moment]
+) -> HeapPart:
+    """Return the heap of a program that is not traced itself, beside those of its processes."""
+    none = alive_of(Tally())
+    return HeapPart(
+        part=Part(Path(), 0, checkpoints - 1, checkpoints - 2),
+        at_checkpoints=(0,) * checkpoints,
+        lifetimes=joined([]),
+        peaks={place: Peak(0, None, none) for place in range(len(groups))},
+        curve=(),
+        peak_bytes=0,
+        transients=joined([]),
+        largest=(),
+        at_moments={moment.number: none for moment in moments},
+    )
 
 
 def join_family(
