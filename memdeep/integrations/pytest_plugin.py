@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import pytest
 
-NAME = "memdeep-session"
+SESSION = "memdeep-session"
 PHASES = "memdeep-phases"
 CHOICES = ("tests", "all")
 REPEATS = 6  # of a test that is checked for leaks
@@ -72,11 +72,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.pluginmanager.hasplugin("memray"):
         for mark in OTHERS.values():
             config.addinivalue_line("markers", mark)
-    is_recorded = api.is_recording()
-    if not is_recorded and config.getoption("memdeep") is None:
-        return
+    if not api.is_recording():
+        if config.getoption("memdeep") is None:
+            return
+        from memdeep.integrations.pytest_session import Main, Worker
+
+        taking_part = Worker if hasattr(config, "workerinput") else Main
+        config.pluginmanager.register(taking_part(config), SESSION)
     from memdeep.integrations.pytest_phases import Phases
 
-    if not is_recorded:
-        return
     config.pluginmanager.register(Phases(config.getoption("memdeep_phases") == "all"), PHASES)

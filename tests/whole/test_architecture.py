@@ -51,7 +51,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("errors", "model", "rundir", "run", "loading", "heap", "symbols", "sources"),
         *("analysis", "report", "text", "record"),
     },
-    "integrations": {"errors", "model", "pipeline", "rundir", "record", "text"},
+    "integrations": {
+        *("errors", "model", "pipeline", "rundir", "record", "text", "inprocess", "symbols.cache"),
+        *("report.sentences", "report.options", "report.gate.wording", "loading.journal"),
+        *("run.facts", "run.own_code"),
+    },
     "objects": {"errors", "model", "analysis", "report.exports", "text"},
     "results": {"errors", "model", "pipeline", "objects", "text", "report"},
     "inprocess": {"errors", "model", "pipeline", "results", "record", "run", "rundir"},
@@ -108,8 +112,7 @@ KNOWS: dict[str, set[str]] = {
     "report.gate.text": {"rich"},
     "text.toml": {"tomllib", "tomli"},
     "report.exports.parquet": {"pyarrow"},  # an extra
-    "integrations.pytest_plugin": {"pytest"},  # for type checkers
-    "integrations.pytest_phases": {"pytest"},
+    "integrations": {"pytest", "_pytest"},
     "results": {"pandas", "pyarrow"},  # for type checkers; `objects.tables` imports them by name
     "cli": {"rich"},
 }
