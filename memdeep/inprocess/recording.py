@@ -16,6 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
+import psutil
+
 from memdeep.errors import CaptureError, OutputError, RecordingError
 from memdeep.frozen import frozen
 from memdeep.inprocess import watcher
@@ -110,6 +112,8 @@ class Recording:
         In a forked child, end what is recorded of that.
         """
         atexit.unregister(self.stop)
+        if error is not None and _is_plain_end(error):
+            error = None
         if os.getpid() != self._pid:
             self.session.stop(error, waits=False)
             return
@@ -118,13 +122,9 @@ class Recording:
         self.session.stop(error, waits=self._run_dir.samples.exists())
         if self._watcher is not None:
             self._watcher.forget()
-        has_failed = error is not None and not _is_plain_end(error)
-        ended = replace(
-            self._seen(),
-            duration_s=duration_s,
-            exit_code=int(has_failed),
-            verdict="failed" if has_failed else "completed",
-        )
+            with suppress(OSError):  # it was too short for a reading
+                self._run_dir.samples.touch(mode=0o600)
+        ended = replace(self._seen(), duration_s=duration_s, exit_code=0, verdict="completed")
         with suppress(OSError):
             self._run_dir.orders.unlink(missing_ok=True)
         try:
@@ -178,4 +178,5 @@ def _meta(options: Options, caller: FrameType | None) -> Meta:
         warning_bytes=options.warning_bytes,
         critical_bytes=options.critical_bytes,
         identity=identify(WhatToRun(kind, target, ()), ()),
+        earlier_s=max(0.0, time.time() - psutil.Process().create_time()),
     )

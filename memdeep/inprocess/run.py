@@ -12,7 +12,6 @@ from pathlib import Path
 from memdeep import pipeline
 from memdeep.errors import NotKnownError
 from memdeep.model import Report
-from memdeep.report import inline
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.results import Finding, Phases, Result
 from memdeep.rundir.directory import RunDirectory
@@ -84,8 +83,10 @@ class Run:
         page = self.report() if self._has_ended else None
         if page is None:
             return {"text/plain": repr(self)}
+        from memdeep.report.page import html
+
         said = pipeline.tell_verdict(self._report, self._options)
-        return {"text/plain": f"{said}\n\n{page}", "text/html": inline.shown(page)}
+        return {"text/plain": f"{said}\n\n{page}", "text/html": html.within(page)}
 
     def __repr__(self) -> str:
         if self.path is None:

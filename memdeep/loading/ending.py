@@ -27,9 +27,14 @@ def exit_of(meta: Meta, end: Event | None, origins: Origins) -> Exit | None:
     is_replaced = any(said.key == "exit.exec" for said in evidence)
     if meta.signal is None and end is None and not is_replaced:
         evidence.append(state("exit.not_the_way_of_python"))
-    elif end is not None and end.note is not None and meta.verdict != "completed":
-        evidence.append(state("exit.uncaught", exception=end.note))
-        evidence += _failed_request(end.label, origins)
+    elif end is not None and end.note is not None:
+        is_over = meta.earlier_s is None
+        if is_over and meta.verdict != "completed":
+            evidence.append(state("exit.uncaught", exception=end.note))
+            evidence += _failed_request(end.label, origins)
+        elif not is_over:
+            evidence.append(state("exit.left_by", exception=end.note))
+            evidence += _failed_request(end.label, origins)
     return Exit(meta.exit_code, meta.signal, meta.verdict, tuple(evidence))
 
 

@@ -499,4 +499,5 @@ def _run(
         critical_bytes=meta.critical_bytes,
         limit=limit_of(meta),
         identity=meta.identity,
+        earlier_s=meta.earlier_s,
     )

@@ -200,7 +200,8 @@ class Run:
     process, of several the sum of their PSS, or of their RSS where PSS is not known.
     ``peak_rss_bytes`` is the highest sum of RSS at one moment or at a checkpoint, which counts a
     shared page once for each process; ``peak_pss_bytes`` is the highest sum of PSS, None if it was
-    never read.
+    never read. ``earlier_s`` is how long the process had run before it began to record itself, None
+    for a program that was run to be recorded.
     ``problems`` are sentences on what could not be recorded or read. ``identity`` is None for a run
     that was recorded without it.
     """
@@ -225,6 +226,7 @@ class Run:
     stack_dumps: tuple[StackDump, ...] = ()
     captures: tuple[CaptureFile, ...] = ()
     identity: Identity | None = None
+    earlier_s: float | None = None
 
     @property
     def peak_bytes(self) -> int | None:

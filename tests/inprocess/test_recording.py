@@ -129,8 +129,7 @@ print(run.result.exit.verdict, run.result.exit.evidence)
 """,
     )
     assert lines[0] == "KeyError('missing')"
-    assert lines[1].startswith("failed")
-    assert "KeyError" in lines[1]
+    assert lines[1] == "completed ('KeyError left the recorded code.',)"
 
 
 def test_an_earlier_error_is_not_the_recordings(tmp_path: Path) -> None:
