@@ -8,7 +8,7 @@ those at which the processes held most, as seen from outside.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from memdeep.model import (
     Lifetimes,
     Peak,
     ProcessHeap,
+    Run,
     Sample,
     Stretch,
 )
@@ -52,12 +53,14 @@ class ChildHeap:
     end_s: float | None
 
 
-def nothing(
-    checkpoints: int, groups: Sequence[Sequence[Stretch]], moments: Sequence[Moment]
-) -> HeapPart:
-    """Return the heap of a program that is not traced itself, beside those of its processes."""
-    none = alive_of(Tally())
-    return HeapPart(
+def of_starter(
+    run: Run, groups: Sequence[Sequence[Stretch]], moments: Sequence[Moment]
+) -> Iterator[HeapPart]:
+    """Yield nothing, as a part, for a program that is not traced while its processes are."""
+    if not run.mode.others_only:
+        return
+    none, checkpoints = alive_of(Tally()), len(run.checkpoints)
+    yield HeapPart(
         part=Part(Path(), 0, checkpoints - 1, checkpoints - 2),
         at_checkpoints=(0,) * checkpoints,
         lifetimes=joined([]),
@@ -118,7 +121,7 @@ def join_family(
             [own.peak_bytes or 0, *(peak.bytes for _, peak in highest)]
             + [size for size in at_checkpoints if size is not None]
         ),
-        own=own,
+        own=replace(own, peak_bytes=own.peak_bytes or None),  # 0 if it was not traced
         processes=tuple(
             ProcessHeap(child.process, child.part.peak_bytes, _curve(child)) for child in children
         ),

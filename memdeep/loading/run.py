@@ -14,7 +14,7 @@ from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.frozen import frozen
 from memdeep.heap import native_names
 from memdeep.heap.choice import reader_of, reason_for_memray
-from memdeep.heap.family import Moment, join_family, nothing
+from memdeep.heap.family import Moment, join_family, of_starter
 from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import HeapPart, Part, damage_of, join
@@ -104,7 +104,7 @@ class Recording:
         all there is.
         """
         builder = StackTreeBuilder(self.origins)
-        heaps: list[HeapPart] = []
+        heaps: list[HeapPart] = [*of_starter(self.run, groups, self.moments)]
         problems: list[Problem] = []
         if self.snapshots is not None:
             on_step("Reading the snapshots")
@@ -114,8 +114,6 @@ class Recording:
                 problems.append(lost(error))
             else:
                 heaps += [] if read is None else [read]
-        if self.run.mode.others_only:
-            heaps.append(nothing(len(self.run.checkpoints), groups, self.moments))
         for part in self.parts:
             reader = self.readers[part.capture]
             try:
@@ -140,8 +138,6 @@ class Recording:
             else:
                 problems += [not_known(said, pid) for said in damage_of(read_child.part)]
         own = join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
-        if self.run.mode.others_only:
-            own = replace(own, peak_bytes=None)
         at_moments = {number: alive for heap in heaps for number, alive in heap.at_moments.items()}
         of_all = join_family(own, at_moments, children, groups, self.moments)
         heaps += [child.part for child in children]
