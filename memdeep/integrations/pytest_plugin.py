@@ -75,8 +75,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if not api.is_recording():
         if config.getoption("memdeep") is None:
             return
-        from memdeep.integrations.pytest_session import Main, Worker
+        from memdeep.integrations.pytest_session import Main, Worker, refuse_others
 
+        refuse_others(config)
         taking_part = Worker if hasattr(config, "workerinput") else Main
         config.pluginmanager.register(taking_part(config), SESSION)
     from memdeep.integrations.pytest_phases import Phases

@@ -34,6 +34,12 @@ def how_to_record(config: pytest.Config) -> HowToRecord:
     return DEFAULTS.but(native=False, trace_python_allocators=deep, children=NONE)
 
 
+def refuse_others(config: pytest.Config) -> None:
+    """Raise UsageError if pytest-memray is to trace as well: there can be but one tracker."""
+    if config.getoption("memray", False):
+        raise pytest.UsageError("memdeep: --memray traces already; leave one of the two out")
+
+
 class Main:
     """The process that pytest was started as: of the tests, or the controller of the workers."""
 

@@ -36,7 +36,7 @@ class Aside:
         self._recorder.after_each(self._tracing.mark)
 
     def __enter__(self) -> "Aside":
-        self._session.pause()
+        self._session.pause(self._tracing)
         self._tracing.switch(True, from_start=True)
         api.start(self._recorder)
         return self

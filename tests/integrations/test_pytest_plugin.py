@@ -152,3 +152,40 @@ def test_the_plugin_imports_nothing_unless_it_is_asked_for(tmp_path: Path) -> No
         "memdeep.integrations",
         "memdeep.integrations.pytest_plugin",
     }
+
+
+def test_tests_may_fork_and_trace_as_ever(tmp_path: Path) -> None:
+    body = """
+import memray, multiprocessing, os, pytest, threading
+limited = pytest.mark.memdeep(max_growth="10 MB")
+
+def forks(tmp_path):
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map(len, ["a", "bb"]) == [1, 2]
+    pid = os.fork()
+    if pid == 0:
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, 0)
+    thread = threading.Thread(target=bytearray, args=(1000,))
+    thread.start()
+    thread.join()
+
+def traces(tmp_path):
+    with memray.Tracker(tmp_path / "capture"):
+        bytearray(1000)
+
+def test_forks(tmp_path): forks(tmp_path)
+@limited
+def test_forks_apart(tmp_path): forks(tmp_path)
+@limited
+def test_traces_apart(tmp_path): traces(tmp_path)
+def test_traces(tmp_path): traces(tmp_path)
+"""
+    write(tmp_path, test_some=body)
+    done = recorded(tmp_path)
+    assert {name: kinds for name, kinds in done.outcomes.items() if kinds} == {
+        "test_traces_apart": ["failure"]
+    }, done.told
+    assert "not traced" in done.failures["test_traces_apart"]
