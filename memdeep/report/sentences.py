@@ -327,12 +327,17 @@ def verdict(end: Exit | None) -> str:
     return "ended" if end.verdict == "failed" and is_chosen else end.verdict
 
 
+def went_on(run: Run) -> bool:
+    """Tell if this is a recording of a process that has outlived it."""
+    return run.earlier_s is not None and run.exit is not None and run.exit.verdict == COMPLETED
+
+
 def outcome(report: Report, language: Language) -> str:
     """Return how the program ended."""
     run = report.run
     if run.exit is None:
         return language.say("outcome.unknown", duration_s=run.duration_s)
-    if run.earlier_s is not None and run.exit.verdict == COMPLETED:
+    if went_on(run):
         before = run.checkpoints[0].rss_bytes
         return language.say("outcome.recorded", duration_s=run.duration_s, rss_bytes=before)
     label = last_checkpoint(report)
