@@ -1,4 +1,8 @@
-"""memdeep: which line, in which phase, made this Python program's memory explode?"""
+"""memdeep: which line, in which phase, made this Python program's memory explode?
+
+PYTEST_DONT_REWRITE: pytest warns where it finds this package imported before it, unless it reads so
+here.
+"""
 
 from memdeep.record.api import checkpoint, phase
 

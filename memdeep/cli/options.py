@@ -23,6 +23,7 @@ from memdeep.record.how import (
 from memdeep.report.options import DEFAULTS
 from memdeep.text.language import CHOICES
 from memdeep.text.toml import quoted
+from memdeep.text.units import size_bytes
 
 DEFAULT = "default"
 COMMAND_LINE = "command line"
@@ -33,8 +34,6 @@ Value = bool | float | str | Path | tuple[str, ...] | None
 
 MIB = 1 << 20
 LEAST_SIZE_BYTES = MIB
-_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([kmgt])(?:i?b)?", re.ASCII | re.IGNORECASE)
-_SIZE_UNITS = "bkmgt"
 
 _WANTED = {
     "flag": "true or false",
@@ -405,14 +404,6 @@ def _in_use(option: Option, value: Value) -> Any:
     if option.kind == "number":
         return 0.0 if value is None else float(str(value))
     return "" if value is None and option.kind == "text" else value
-
-
-def size_bytes(text: str) -> int | None:
-    """The bytes of ``950M``, ``1.5 GB`` or ``2GiB``, all powers of 1024; None for other texts."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        return None
-    return round(float(match[1]) * (1 << 10 * _SIZE_UNITS.index(match[2].lower())))
 
 
 def problem(option: Option, value: object) -> str | None:

@@ -23,7 +23,7 @@ from memdeep.frozen import frozen
 from memdeep.inprocess import watcher
 from memdeep.inprocess.run import Run
 from memdeep.inprocess.watcher import Watcher
-from memdeep.record.how import ALL, MEMRAY, MOST_CHILDREN, SAMPLE_INTERVAL_S, HowToRecord
+from memdeep.record.how import ALL, MEMRAY, MOST_CHILDREN, RSS, SAMPLE_INTERVAL_S, HowToRecord
 from memdeep.record.program import WhatToRun
 from memdeep.record.recorder import say
 from memdeep.record.session import Session
@@ -62,6 +62,7 @@ class Options:
     """How to record, and where: the run directory, or None for one by the name and the time.
 
     The sizes are as in `RunOptions`; ``report`` is for the report that the run makes.
+    With ``others_only`` this process itself is not traced, but processes that join its run are.
     """
 
     how: HowToRecord = DEFAULTS
@@ -73,6 +74,7 @@ class Options:
     critical_bytes: int | None = None
     keep_free_bytes: int = KEEP_FREE_BYTES
     max_capture_bytes: int | None = None
+    others_only: bool = False
 
 
 class Recording:
@@ -88,7 +90,8 @@ class Recording:
         run_dir = _directory(options)
         self._pid = os.getpid()
         self._run_dir = run_dir
-        self._meta = _meta(options, caller)
+        facts = _meta(options, caller)
+        self._meta = replace(facts, others_only=options.others_only)
         write_atomically(run_dir.meta, encode_meta(self._meta))
         self._watcher: Watcher | None = None
         with suppress(OSError):  # without it the RSS is known at the checkpoints only
@@ -97,8 +100,9 @@ class Recording:
             )
         orders = -1 if self._watcher is None else self._watcher.socket
         path = str(run_dir.path.absolute())
-        self._session = Session(how.but(run_dir=path, orders=orders))
-        self._session.start()
+        backend = RSS if options.others_only else how.backend
+        self.session = Session(how.but(run_dir=path, orders=orders, backend=backend))
+        self.session.start()
         self.run = Run(options.name, run_dir.path, options.report)
         atexit.register(self.stop)
 
@@ -111,11 +115,11 @@ class Recording:
         if error is not None and _is_plain_end(error):
             error = None
         if os.getpid() != self._pid:
-            self._session.stop(error, waits=False)
+            self.session.stop(error, waits=False)
             return
         duration_s = (time.monotonic_ns() - self._meta.spawned_ns) / 1e9
         # Without it the watcher has not begun yet, and there is nothing to wait for.
-        self._session.stop(error, waits=self._run_dir.samples.exists())
+        self.session.stop(error, waits=self._run_dir.samples.exists())
         if self._watcher is not None:
             self._watcher.forget()
             with suppress(OSError):  # it was too short for a reading

@@ -14,7 +14,7 @@ from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.frozen import frozen
 from memdeep.heap import native_names
 from memdeep.heap.choice import reader_of, reason_for_memray
-from memdeep.heap.family import Moment, join_family
+from memdeep.heap.family import Moment, join_family, of_starter
 from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import HeapPart, Part, damage_of, join
@@ -104,7 +104,7 @@ class Recording:
         all there is.
         """
         builder = StackTreeBuilder(self.origins)
-        heaps: list[HeapPart] = []
+        heaps: list[HeapPart] = [*of_starter(self.run, groups, self.moments)]
         problems: list[Problem] = []
         if self.snapshots is not None:
             on_step("Reading the snapshots")
@@ -483,7 +483,7 @@ def _run(
     return Run(
         command=meta.command,
         name=meta.name,
-        mode=Mode(meta.backend, meta.native, meta.python_allocators, meta.focus),
+        mode=Mode(meta.backend, meta.native, meta.python_allocators, meta.focus, meta.others_only),
         python=meta.python,
         memray=meta.memray,
         started=meta.started,

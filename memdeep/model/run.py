@@ -53,12 +53,16 @@ class Checkpoint:
 
 @frozen
 class Mode:
-    """The way the run was recorded; ``focus`` are the phases it was limited to, if any."""
+    """The way the run was recorded; ``focus`` are the phases it was limited to, if any.
+
+    With ``others_only`` the program itself was not traced, and processes of its run were.
+    """
 
     backend: str
     native: bool
     python_allocators: bool
     focus: tuple[str, ...] = ()
+    others_only: bool = False
 
 
 @frozen

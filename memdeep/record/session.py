@@ -34,6 +34,7 @@ class Session:
     """The recording of this process, from `start` to `finish`."""
 
     __slots__ = (
+        "_aside",
         "_failure",
         "_focus",
         "_forks",
@@ -65,6 +66,7 @@ class Session:
             # Before anything imports `subprocess`, which keeps some of the functions.
             self._watch = Watch(self._tree, self._leave, self._tell)
             self._watch.begin()
+        self._aside: Tracing | None = None
         self._focus: Focus | None = None
         self._marks: Marks | None = None
         self._tracer: MemrayTracer | SnapshotTracer | None = None
@@ -89,7 +91,7 @@ class Session:
         """Record the checkpoints from now on, and trace what is to be traced."""
         if self._tracer is not None:
             self._recorder.after_each(self._tracing.mark)
-            self._tracer.give_way(self._tracing.end)
+            self._tracer.give_way(self._give_way)
         self._obey_earlier_order()
         if self._trouble and not self._is_child:
             self._tell(self._trouble)
@@ -108,6 +110,22 @@ class Session:
             from memdeep.record.marks import words
 
             self._marks = words.install(self._how.marks)
+
+    def next_span(self) -> int:
+        """Return a number above those of all spans that were begun."""
+        return self._recorder.next_span()
+
+    def pause(self, aside: Tracing) -> None:
+        """Trace nothing and record no checkpoint until `go_on`: ``aside`` is to trace instead."""
+        api.start(None)
+        self._tracing.switch(False)
+        self._aside = aside
+
+    def go_on(self) -> None:
+        """Record again, after `pause`."""
+        self._aside = None
+        self._tracing.switch(True)
+        api.start(self._recorder)
 
     def finish(self) -> None:
         """The program has ended. Does nothing in a forked child that is not recorded."""
@@ -176,6 +194,10 @@ class Session:
         api.start(None)
         self._tracing.let_go()
 
+    def _give_way(self, sentence: str) -> None:
+        """Stop tracing for a tracker of the program's."""
+        (self._aside or self._tracing).end(sentence)
+
     def _leave(self, status: int) -> None:
         """The process is about to end by `os._exit`."""
         pid = os.getpid()
@@ -212,6 +234,8 @@ class Session:
             self._recorder.checkpoint(order.removeprefix(CHECKPOINT), None)
             return
         self._tree.refuse()
+        if self._aside is not None:
+            self._aside.end(order, aloud=False)
         self._tracing.end(order, aloud=not self._is_child)
 
     def _named_orders(self) -> "Orders | None":

@@ -17,6 +17,7 @@ from memdeep.rundir.files import read_error, write_error
 DEFAULT_PARENT = "memdeep-runs"
 LATEST = "latest"
 CHILDREN = "children"
+TESTS = "tests"  # that were recorded apart from the session they belong to
 # Of the files that a run is exported to unless another is named.
 EXPORTS = (
     *(".pb.gz", ".firefox.json.gz", ".speedscope.json", ".collapsed", ".perfetto.json"),
@@ -246,16 +247,18 @@ def clear(run_dir: RunDirectory) -> None:
 
     No link is followed.
     """
-    if (run_dir.path / CHILDREN).is_symlink():
-        (run_dir.path / CHILDREN).unlink()
-    for child in run_dir.children():
-        if child.path.is_symlink():  # it leads to what is not of this run
-            continue
-        clear(child)
-        with suppress(OSError):  # somebody else's file is in it
-            child.path.rmdir()
-    with suppress(OSError):
-        (run_dir.path / CHILDREN).rmdir()
+    for name in (CHILDREN, TESTS):
+        within = run_dir.path / name
+        if within.is_symlink():
+            within.unlink()
+        for path in sorted(within.glob("*/")):
+            if path.is_symlink():  # it leads to what is not of this run
+                continue
+            clear(RunDirectory(path))
+            with suppress(OSError):  # somebody else's file is in it
+                path.rmdir()
+        with suppress(OSError):
+            within.rmdir()
     for file in run_dir.files():
         file.unlink(missing_ok=True)
 

@@ -67,6 +67,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "integrations": {
         *("errors", "inprocess", "record", "rundir", "report.options"),
         *("cli.arguments", "cli.options", "cli.settings"),
+        *("model", "pipeline", "text", "symbols.cache", "report.sentences", "report.gate.wording"),
+        *("loading.journal", "run.facts", "run.own_code"),
     },
     "cli": {
         *("errors", "model", "pipeline", "rundir", "text", "version", "live"),
@@ -121,6 +123,10 @@ KNOWS: dict[str, set[str]] = {
     "report.gate.text": {"rich"},
     "text.toml": {"tomllib", "tomli"},
     "report.exports.parquet": {"pyarrow"},  # an extra
+    **dict.fromkeys(("integrations.pytest_plugin", "integrations.pytest_phases"), {"pytest"}),
+    "integrations.pytest_session": {"pytest"},
+    "integrations.pytest_budgets": {"pytest", "_pytest"},
+    "integrations.limits": {"pytest"},  # for type checkers
     "results": {"pandas", "pyarrow"},  # for type checkers; `objects.tables` imports them by name
     "cli": {"rich"},
     "inprocess.recording": {"psutil"},
