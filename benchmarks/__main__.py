@@ -21,6 +21,7 @@ from benchmarks import (
     overhead,
     page,
     processes,
+    pytests,
     replay,
     reports,
     rss,
@@ -61,6 +62,7 @@ def main() -> None:
         checkpoints.measure(console, place)
         checkpoints.measure_readings(console, place, options.scale, options.rounds)
         monitor.measure(console, place)
+        pytests.measure(console, place, max(2, options.rounds // 2))
         reports.measure(console, place, options.scale, options.rounds)
         comparison.measure(console, place, max(3, options.rounds // 2))
         replay.measure(console, place, max(3, options.rounds // 2))

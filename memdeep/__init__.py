@@ -1,9 +1,14 @@
-"""memdeep: which line, in which phase, made this Python program's memory explode?"""
+"""memdeep: which line, in which phase, made this Python program's memory explode?
+
+PYTEST_DONT_REWRITE: pytest warns where it finds this package imported before it, unless it reads so
+here.
+"""
 
 from memdeep.record.api import checkpoint, phase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from memdeep.inprocess.face import recording
     from memdeep.monitor import (
         MemoryMonitor,
         get_global_monitor,
@@ -28,7 +33,10 @@ __all__ = [
     "memory_snapshot",
     "monitor_function",
     "phase",
+    "recording",
 ]
+
+_OF_NOTEBOOKS = ("load_ipython_extension", "unload_ipython_extension")  # what `%load_ext` calls
 
 
 def __getattr__(name: str) -> object:
@@ -41,6 +49,14 @@ def __getattr__(name: str) -> object:
         from memdeep.results import load
 
         return load
+    if name in _OF_NOTEBOOKS:
+        from memdeep.integrations import notebook
+
+        return getattr(notebook, name)
+    if name == "recording":
+        from memdeep.inprocess.face import recording
+
+        return recording
     if name in __all__:
         from memdeep import monitor
 

@@ -47,6 +47,16 @@ class EngineError(MemdeepError):
     """The engine that the environment asks for is not there."""
 
 
+class RecordingError(MemdeepError, RuntimeError):
+    """A recording cannot begin in this process."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message, hint, EXIT_NOT_STARTED)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}"
+
+
 class NotKnownError(MemdeepError):
     """What is asked for was not recorded, or there is no such thing."""
 

@@ -4,6 +4,9 @@
 ever. But `dataclasses` compiles six functions for a class, which was a quarter of the time
 of a small report; here one is compiled. That a field is not set later is for the type checker to
 hold: so objects are made three times as fast, too.
+
+To make one by keywords takes three times as long as by position, for CPython puts these in a
+dictionary first. The modules that make one for each of many thousand phases do it by position.
 """
 
 from __future__ import annotations

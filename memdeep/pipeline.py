@@ -105,7 +105,11 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
     sources = store.NOTHING
     if options.source is not False:
         found = read_sources(
-            heap.tree.frames, run.started, run.command, with_private=options.source is True
+            heap.tree.frames,
+            run.started,
+            run.command,
+            recording.cells,
+            with_private=options.source is True,
         )
         sources = store.merged(recording.sources, found)
     known_holders = LineHolders(heap, keys=options.shows_keys) if heap.snapshots else None
@@ -163,6 +167,13 @@ def write(
     for name, path in paths.items():
         on_step(f"Writing report{outputs.BY_NAME[name].suffix}")
         files.write_atomically(path, outputs.BY_NAME[name].encode(report, options))
+
+
+def tell_verdict(report: Report, options: ReportOptions) -> str:
+    """Return the verdict on a run as text, in the first language of ``options``."""
+    from memdeep.report import terminal
+
+    return b"".join(terminal.encode(report, options)).decode().strip("\n")
 
 
 def compare(

@@ -374,7 +374,7 @@ def _processes(report: model.Report, phases: Phases) -> Iterable[Process]:
         exit=None if end is None else end.code,
         signal=None if end is None else end.signal,
         verdict=None if end is None else end.verdict,
-        is_traced=run.mode.backend != "rss",
+        is_traced=run.mode.backend != "rss" and not run.mode.others_only,
         peak_rss=program.peak_rss_bytes,
         peak_pss=program.peak_pss_bytes,
         peak_heap=report.heap.of_program.peak_bytes,

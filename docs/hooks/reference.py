@@ -114,7 +114,8 @@ def python() -> str:
     """Return the page of the functions that a program may call."""
     parts = [
         "# Python",
-        "`from memdeep import …`. Outside `memdeep run`, `checkpoint` and `phase` do nothing; "
+        "`from memdeep import …`. While nothing is recorded, `checkpoint` and `phase` do nothing; "
+        "`recording` records a part of a program ([how](../howto/in_process.md)); "
         "`load` reads a run ([Read a run from Python](../howto/load.md)); the others are those of "
         "the memory monitor, which logs under plain `python` too.",
     ]

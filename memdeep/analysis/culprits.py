@@ -69,7 +69,7 @@ class ChargedLines:
 
     def culprits(
         self,
-        stacks: Iterable[StackBytes],
+        stacks: Sequence[StackBytes],
         total_bytes: int,
         least_bytes: int = 0,
         resident_shares: Mapping[Line, float] | None = None,
@@ -80,6 +80,8 @@ class ChargedLines:
         After the first, only those that hold ``least_bytes``. Memory of memdeep itself is left
         out. ``resident_shares`` are those that are known and not 1; without them, none is known.
         """
+        if not stacks:  # as in most phases, where there are very many
+            return ()
         lines: dict[Line, _Charge] = {}
         for stack in stacks:
             if stack.bytes > 0 and not self._is_ours[frame_id := self.frame_ids[stack.node]]:
@@ -89,8 +91,6 @@ class ChargedLines:
                     lines[line] = _Charge(stack)
                 else:
                     charge.add(stack)
-        if not lines:
-            return ()
         # Of lines that hold the same, the order of their names decides, not that of the capture.
         ranked = sorted(lines.items(), key=_largest_first)[:most]
         return tuple(
@@ -112,9 +112,11 @@ class ChargedLines:
         return self.culprits(alive.by_group(self.groups), total_bytes, least_bytes)
 
     def largest(
-        self, allocations: Iterable[LargeAllocation], total_bytes: int
+        self, allocations: Sequence[LargeAllocation], total_bytes: int
     ) -> tuple[Culprit, ...]:
         """Find the lines with the largest single allocations, at most 20, each with its largest."""
+        if not allocations:
+            return ()
         lines: dict[tuple[str, int], Culprit] = {}
         for one in sorted(allocations, key=_bytes, reverse=True):
             frame_id = self.frame_ids[one.node]

@@ -29,6 +29,8 @@ from memdeep.rundir import labels
 MAX_OPEN = 50
 MAX_THREADS = 10_000  # that are remembered as begun within a span of the main thread, or not
 
+_POINT, _SPAN = CheckpointKind.POINT, PhaseKind.SPAN  # to get a member of an enum takes its time
+
 Strand = tuple[str, int | None]  # the name of a thread; the number of its task, or None
 
 
@@ -217,12 +219,13 @@ class Outliner(Generic[S]):
         return None if lane is None or around is lane.outermost else around
 
     def _point(self, point: Checkpoint) -> None:
-        thread, task = _strand(point)
-        for strand in ((thread, task), (thread, None)):
-            if strand in self._lanes and self._lanes[strand].depth:
-                self._lanes[strand].point(point)
-                return
-        self._main.point(point)
+        thread, task = strand = _strand(point)
+        lane = self._lanes.get(strand)
+        if (lane is None or not lane.depth) and task is not None:
+            lane = self._lanes.get((thread, None))
+        if lane is None or not lane.depth:
+            lane = self._main
+        lane.point(point)
 
     def _close(self, key: Key, end: Checkpoint) -> None:
         """End the latest span of ``key``, of its own strand if that has one.
@@ -338,7 +341,7 @@ def _ends(checkpoints: Sequence[Checkpoint], *, died: bool) -> dict[int, int]:
 
 def _key(point: Checkpoint) -> tuple[Key | None, bool]:
     """Return the key of the span that ``point`` may begin or end, and whether it begins it."""
-    if point.kind is not CheckpointKind.POINT:
+    if point.kind is not _POINT:
         return point.span, point.kind is CheckpointKind.BEGIN
     stem, suffix = labels.split(point.label)
     if suffix in labels.PAIRS:
@@ -364,7 +367,7 @@ def _beside_spans(top: Rows[_Stretches], checkpoints: Sequence[Checkpoint]) -> R
     sequence of phases: the spans beside them are.
     """
     beside = Rows(_Stretches)
-    if not any(row.kind is PhaseKind.SPAN for row in top):
+    if not any(row.kind is _SPAN for row in top):
         return beside
     last = len(checkpoints) - 1
     is_covered = bytearray(last + 1)
@@ -386,7 +389,7 @@ def with_overlaps(outlines: Sequence[PhaseOutline], *, by_thread: bool) -> tuple
     spans = [
         (stretch.start, stretch.end, place, thread)
         for place, outline in enumerate(outlines)
-        if outline.kind is PhaseKind.SPAN
+        if outline.kind is _SPAN
         for stretch, thread in zip_longest(outline.stretches, outline.threads)
     ]
     spans.sort(key=lambda span: span[:3])
@@ -439,22 +442,18 @@ def _listed(
     for place, listed in enumerate(found):
         listed.place = place
     is_known = any(point.thread is not None for point in checkpoints)
-    return tuple(
-        PhaseOutline(
-            name=listed.row.name,
-            kind=listed.row.kind,
-            depth=len(listed.paths[0]) - 1,
-            parent=None if listed.parent is None else listed.parent.place,
-            stretches=tuple(listed.row.sum),
-            threads=_threads(listed, checkpoints) if is_known else (),
-        )
-        for listed in found
-    )
+    outlines = []
+    for listed in found:
+        row, depth = listed.row, len(listed.paths[0]) - 1
+        parent = None if listed.parent is None else listed.parent.place
+        threads = _threads(listed, checkpoints) if is_known else ()
+        outlines.append(PhaseOutline(row.name, row.kind, depth, parent, tuple(row.sum), threads))
+    return tuple(outlines)
 
 
 def _threads(listed: _Listed, checkpoints: Sequence[Checkpoint]) -> tuple[str | None, ...]:
     """Return the thread of each stretch; that of a segment is the one of the span it fills."""
-    if listed.row.kind is PhaseKind.SPAN:
+    if listed.row.kind is _SPAN:
         return tuple(_strand(checkpoints[path[-1]])[0] for path in listed.paths)
     if listed.parent is None:
         return (MAIN_THREAD if listed.is_beside_spans else None,) * len(listed.paths)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
 
 from memdeep.analysis.culprits import ChargedLines, Line
 from memdeep.model import Checkpoint, Heap, Parts, Residency, Stretch
@@ -18,23 +17,12 @@ from memdeep.model.sums import sum_of_known
 MOVED_BYTES = 4 << 20  # between two readings, where there could have been one in between
 
 
-class _Standing(NamedTuple):
-    """The figures at a checkpoint; ``alive`` and ``resident`` are of plain heap."""
-
-    alive: int
-    resident: int
-    file: int
-    shared: int
-    allocator: int
-    unseen: int
-    tracer: int
-
-
-class _Near(NamedTuple):
-    """The place of the reading that stands for a checkpoint, and the figures there, if known."""
-
-    place: int
-    standing: _Standing | None
+# The figures at a checkpoint: the bytes of plain heap that are alive, and those of them that are
+# resident; the bytes of file, shared, allocator, unseen and tracer. Not a NamedTuple: there is one
+# for each checkpoint.
+_Standing = tuple[int, int, int, int, int, int, int]
+# The place of the reading that stands for a checkpoint, and the figures there; None if not known.
+_Near = tuple[int | None, _Standing | None]
 
 
 class Readings:
@@ -84,32 +72,33 @@ class Readings:
         A line's bytes of one phase share alike in what of all its live bytes is resident. Return
         None if no reading stands for ``checkpoint``.
         """
-        near = self._near(checkpoint)
-        return None if near is None else self._resident_shares(self._readings[near.place])
+        place, _ = self._near(checkpoint)
+        return None if place is None else self._resident_shares(self._readings[place])
 
     def _at(self, reading: Residency) -> _Standing:
         total = self._heap.at_checkpoints[reading.checkpoint] or 0
-        return _Standing(
-            alive=total - sum(one.mapped_bytes for one in (*reading.file, *reading.shared)),
-            resident=reading.heap_bytes,
-            file=reading.file_bytes,
-            shared=reading.shared_bytes,
-            allocator=reading.allocator_bytes,
-            unseen=reading.unseen_bytes,
-            tracer=reading.tracer_bytes,
+        return (
+            total - sum(one.mapped_bytes for one in (*reading.file, *reading.shared)),
+            reading.heap_bytes,
+            reading.file_bytes,
+            reading.shared_bytes,
+            reading.allocator_bytes,
+            reading.unseen_bytes,
+            reading.tracer_bytes,
         )
 
     def _ends(self, stretches: Sequence[Stretch]) -> list[tuple[_Standing, _Standing]] | None:
         """Return the figures at both ends of each stretch; None where one is not known."""
         known = []
         for one in stretches:
-            start, end = self._near(one.start), self._near(one.end)
-            if start is None or end is None or start.standing is None or end.standing is None:
+            _, start = self._near(one.start)
+            _, end = self._near(one.end)
+            if start is None or end is None:
                 return None
-            known.append((start.standing, end.standing))
+            known.append((start, end))
         return known
 
-    def _find(self, checkpoint: int) -> _Near | None:
+    def _find(self, checkpoint: int) -> _Near:
         """Find the reading at ``checkpoint``, or else the one before or after it if it is near."""
         place = bisect_left(self._places, checkpoint)
         if place < len(self._places) and self._places[place] == checkpoint:
@@ -118,17 +107,16 @@ class Readings:
             moved = self._moved(self._places[near], checkpoint)
             if moved is not None and _is_little(*moved):
                 return self._moved_on(near, moved)
-        return None
+        return None, None
 
     def _moved_on(self, place: int, moved: tuple[int, int, int] | None) -> _Near:
         """Return a reading with the figures that it has after the heap and the files have grown."""
         if moved is None:
-            return _Near(place, None)
+            return place, None
         _, mapped, heap = moved
-        alive, resident, file, *others = self._standings[place]
-        return _Near(
-            place, _Standing(alive + heap, max(0, resident + heap), file + mapped, *others)
-        )
+        alive, resident, file, shared, allocator, unseen, tracer = self._standings[place]
+        resident = max(0, resident + heap)
+        return place, (alive + heap, resident, file + mapped, shared, allocator, unseen, tracer)
 
     def _moved(self, start: int, end: int) -> tuple[int, int, int] | None:
         """Return the growth of the RSS, of its mapped part and of the heap between checkpoints."""
@@ -180,16 +168,9 @@ def _measured(ends: Sequence[tuple[_Standing, _Standing]], rss_delta: int) -> Pa
         unseen += end[5] - start[5]
         tracer += end[6] - start[6]
     untouched = min(0, resident - alive)
-    return Parts(
-        heap=resident - untouched,
-        file=file,
-        shared=shared,
-        allocator=allocator,
-        untouched=untouched,
-        unseen=unseen,
-        tracer=tracer,
-        unknown=rss_delta - resident - file - shared - allocator - unseen - tracer,
-    )
+    heap = resident - untouched
+    unknown = rss_delta - resident - file - shared - allocator - unseen - tracer
+    return Parts(heap, file, shared, allocator, untouched, unseen, tracer, unknown)
 
 
 def _is_little(rss: int, mapped: int, heap: int) -> bool:

@@ -83,6 +83,8 @@ def _is_of_like_insides(
 ) -> bool:
     """Tell if all members of a group do the same: stages 1 to 4 of a program hardly do."""
     *_, members = group
+    if len(members) >= MANY:
+        return True
     names = {
         frozenset(
             numbered(phases[child].name)
@@ -91,7 +93,7 @@ def _is_of_like_insides(
         )
         for place in members
     }
-    return len(members) >= MANY or len(names) == 1
+    return len(names) == 1
 
 
 def _is_beneath(phases: Sequence[Phase], place: int | None, folded: set[int]) -> bool:

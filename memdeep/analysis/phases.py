@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import NamedTuple
 
 from memdeep.analysis.charging import Charging, has_threads
 from memdeep.analysis.culprits import ChargedLines
@@ -17,8 +16,10 @@ from memdeep.analysis.own_heap import OwnHeap, own_heaps
 from memdeep.analysis.parts import Readings
 from memdeep.analysis.trend import MIN_REPEATS, trend
 from memdeep.analysis.workers import Workers
+from memdeep.frozen import frozen
 from memdeep.model import (
     Checkpoint,
+    Culprit,
     GroupShare,
     Heap,
     LargeAllocation,
@@ -39,6 +40,7 @@ from memdeep.model.sums import sum_of_known
 
 MIN_RSS_GROWTH = 1 << 20  # below one MiB of growth, "explained" would be noise
 QUIET_BYTES = 1 << 20
+_SPAN = PhaseKind.SPAN  # to get a member of an enum takes its time
 NOISE = 0.05  # by this share the heap may grow more than the RSS and be resident all the same
 
 # The lines of a phase that come after its first one hold at least this share of the run's peak: of
@@ -101,8 +103,7 @@ class Figures:
             height = _height(self.heap, outline, peak, its_own)
             heap = None
             if height is not None:
-                account = self._account(outline, moved, its_own)
-                heap = self._phase_heap(outline, height, account)
+                heap = self._phase_heap(outline, height, moved, its_own)
             shares: tuple[GroupShare, ...] = ()
             # Which phase of which thread a process belongs to is not known.
             of_workers = by_process[place]
@@ -111,16 +112,6 @@ class Figures:
             phase = _phase(self._readings, outline, heap, its_own, shares)
             figured.append(_with_pss(phase, self._workers.pss_delta(outline.stretches)))
         return tuple(figured)
-
-    def _account(self, outline: PhaseOutline, moved: Moved, own: OwnHeap | None) -> _Account:
-        passed = largest = None
-        if own is not None:
-            moved = own.moved(self._lines.groups)
-        if self._passed is not None:  # all that passed is in an own heap already
-            passed = (0, 0) if own is not None else self._passed.within(outline.stretches)
-        if self.heap.largest is not None:
-            largest = own.largest if own is not None else self._largest_in(outline.stretches)
-        return _Account(moved, passed, largest)
 
     def _largest_in(self, stretches: Sequence[Stretch]) -> list[LargeAllocation]:
         known = self._largest
@@ -134,39 +125,47 @@ class Figures:
             for one in known[segment]
         ]
 
-    def _phase_heap(self, outline: PhaseOutline, height: _Height, account: _Account) -> PhaseHeap:
-        lines, moved, peak = self._lines, account.moved, height.peak
+    def _phase_heap(
+        self, outline: PhaseOutline, height: _Height, moved: Moved, own: OwnHeap | None
+    ) -> PhaseHeap:
+        lines, peak = self._lines, height.peak
+        if own is not None:
+            moved = own.moved(lines.groups)
         retained_bytes = sum([stack.bytes for stack in moved.retained])
         freed_bytes = sum([stack.bytes for stack in moved.freed])
-        churn_bytes = allocations = None
-        if account.passed is not None:
-            churn_bytes = moved.churn_bytes + account.passed[0]
-            allocations = moved.churn_allocations + account.passed[1]
+        churn_bytes = allocations = largest = None
+        if self._passed is not None:
+            # All that passed is in an own heap already.
+            size, count = (0, 0) if own is not None else self._passed.within(outline.stretches)
+            churn_bytes = moved.churn_bytes + size
+            allocations = moved.churn_allocations + count
             allocations += sum([stack.allocations for stack in moved.retained])
+        if self.heap.largest is not None:
+            singles = own.largest if own is not None else self._largest_in(outline.stretches)
+            largest = lines.largest(singles, retained_bytes + (churn_bytes or 0))
         least_bytes = self._least_bytes
         shares = None
         if moved.retained:
             shares = self._readings.resident_shares(outline.stretches[-1].end)
+        at_peak: tuple[Culprit, ...] = ()
+        if peak.stacks is not None:
+            at_peak = lines.culprits_alive(peak.stacks, peak.bytes, least_bytes)
         return PhaseHeap(
-            start_bytes=height.start,
-            end_bytes=height.end,
-            delta_bytes=height.delta,
-            deltas_bytes=height.deltas,
-            retained_bytes=retained_bytes,
-            kept_bytes=moved.kept_bytes,
-            freed_bytes=freed_bytes,
-            peak=peak,
-            culprits=lines.culprits(moved.retained, retained_bytes, least_bytes, shares),
-            peak_culprits=()
-            if peak.stacks is None
-            else lines.culprits_alive(peak.stacks, peak.bytes, least_bytes),
-            freed_culprits=lines.culprits(moved.freed, freed_bytes, least_bytes),
-            churn_bytes=churn_bytes,
-            allocations=allocations,
-            largest=None
-            if account.largest is None
-            else lines.largest(account.largest, retained_bytes + (churn_bytes or 0)),
-            process_peak=height.process_peak,
+            height.start,
+            height.end,
+            height.delta,
+            height.deltas,
+            retained_bytes,
+            moved.kept_bytes,
+            freed_bytes,
+            peak,
+            lines.culprits(moved.retained, retained_bytes, least_bytes, shares),
+            at_peak,
+            lines.culprits(moved.freed, freed_bytes, least_bytes),
+            churn_bytes,
+            allocations,
+            largest,
+            height.process_peak,
         )
 
 
@@ -178,13 +177,14 @@ def _phase(
     workers: tuple[GroupShare, ...],
 ) -> Phase:
     checkpoints = readings.checkpoints
-    ends = [(checkpoints[s.start], checkpoints[s.end]) for s in outline.stretches]
-    first, last = ends[0][0], ends[-1][1]
-    if len(ends) == 1:  # as most are, where there are very many
+    stretches = outline.stretches
+    first, last = checkpoints[stretches[0].start], checkpoints[stretches[-1].end]
+    if len(stretches) == 1:  # as most are, where there are very many
         rss_delta = _difference(first.rss_bytes, last.rss_bytes)
         rss_deltas: tuple[int | None, ...] = (rss_delta,)
         duration_s = max(0.0, last.time_s - first.time_s)
     else:
+        ends = [(checkpoints[one.start], checkpoints[one.end]) for one in stretches]
         rss_deltas = tuple([_difference(start.rss_bytes, end.rss_bytes) for start, end in ends])
         rss_delta = sum_of_known(rss_deltas)
         duration_s = sum([max(0.0, end.time_s - start.time_s) for start, end in ends])
@@ -194,19 +194,19 @@ def _phase(
         of_program = None if heap is None else heap.delta_bytes
         if of_program is not None and workers:
             of_program -= sum([share.delta_bytes for share in workers])
-        parts = readings.parts(outline.stretches, rss_delta, of_program)
+        parts = readings.parts(stretches, rss_delta, of_program)
     return Phase(
-        outline=outline,
-        duration_s=duration_s,
-        rss_start_bytes=first.rss_bytes,
-        rss_end_bytes=last.rss_bytes,
-        rss_delta_bytes=rss_delta,
-        rss_deltas_bytes=rss_deltas,
-        heap=heap,
-        explained_ratio=_explained(parts, rss_delta),
-        parts=parts,
-        trend=_trend(rss_deltas if heap is None else heap.deltas_bytes),
-        workers=workers,
+        outline,
+        duration_s,
+        first.rss_bytes,
+        last.rss_bytes,
+        rss_delta,
+        rss_deltas,
+        heap,
+        _explained(parts, rss_delta),
+        _trend(rss_deltas if heap is None else heap.deltas_bytes),
+        parts,
+        workers,
     )
 
 
@@ -253,18 +253,6 @@ def _trend(deltas: Sequence[int | None]) -> Trend | None:
     return trend(known) if len(known) == len(deltas) else None
 
 
-class _Account(NamedTuple):
-    """The heap's movements in one phase.
-
-    ``passed`` are the bytes and the number of allocations freed in the segment of their birth,
-    which are not in ``moved``. It and ``largest`` are None where they are not known.
-    """
-
-    moved: Moved
-    passed: tuple[int, int] | None
-    largest: Sequence[LargeAllocation] | None
-
-
 class _Passed:
     """Bytes and allocations freed in the segment of their birth, summed up to each checkpoint."""
 
@@ -286,7 +274,8 @@ class _Passed:
         return size, count
 
 
-class _Height(NamedTuple):
+@frozen
+class _Height:
     """The heap of one phase at its start and its end, its growth in each stretch, and its peak.
 
     ``process_peak`` is the highest heap of the process where ``peak`` is that of a thread's.
@@ -345,14 +334,14 @@ def _telling(
     edges = {
         edge
         for outline in outlines
-        if outline.kind is PhaseKind.SPAN
+        if outline.kind is _SPAN
         for stretch in outline.stretches
         for edge in (stretch.start, stretch.end)
     }
 
     def is_quiet_gap(place: int) -> bool:
         outline = outlines[place]
-        if outline.kind is not PhaseKind.SEGMENT:
+        if outline.kind is _SPAN:
             return False
         if outline.stretches[0].start not in edges and outline.stretches[-1].end not in edges:
             return False

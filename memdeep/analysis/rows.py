@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Generic, Protocol, TypeVar
 
 from memdeep.model import Checkpoint, CheckpointKind, PhaseKind
@@ -23,6 +24,13 @@ class Sum(Protocol):
 
 
 S = TypeVar("S", bound=Sum)
+
+_SEGMENT = PhaseKind.SEGMENT
+_EDGES = {
+    CheckpointKind.POINT: "",
+    CheckpointKind.BEGIN: "begin of ",
+    CheckpointKind.END: "end of ",
+}
 
 
 class Rows(Generic[S]):
@@ -42,14 +50,14 @@ class Rows(Generic[S]):
         if not self._by_name:  # as it is within most rows
             return iter(())
         rows = [row for same in self._by_name.values() for row in same]
-        return iter(sorted(rows, key=lambda row: row.start))
+        return iter(sorted(rows, key=attrgetter("start")))
 
     def add(
         self, name: str, kind: PhaseKind, ends: tuple[Checkpoint, Checkpoint], *, complete: bool
     ) -> Row[S]:
         """Add a stretch; it begins no earlier than those of its name before. Return its row."""
         begin, end = ends
-        thread = begin.thread if kind is PhaseKind.SPAN else None
+        thread = None if kind is _SEGMENT else begin.thread
         same = self._by_name.setdefault((kind, name, thread), [])
         for row in same:
             if row.end <= begin.index:
@@ -63,8 +71,9 @@ class Rows(Generic[S]):
 
     def add_segment(self, begin: Checkpoint, end: Checkpoint, *, complete: bool = True) -> None:
         """Add the segment between two checkpoints."""
-        name = f"{_edge(begin)} → {_edge(end)}"
-        self.add(name, PhaseKind.SEGMENT, (begin, end), complete=complete)
+        one, other = _EDGES[begin.kind], _EDGES[end.kind]
+        name = f"{one}{begin.label} → {other}{end.label}"
+        self.add(name, _SEGMENT, (begin, end), complete=complete)
 
     def merge(self, others: Rows[S]) -> None:
         """Take over ``others``, which all begin after the end of these, and are used up."""
@@ -144,11 +153,3 @@ class Row(Generic[S]):
         """Copy the row; ``new_sum``, which is empty, becomes its sum."""
         new_sum.merge(self.sum)
         return Row(self.name, self.kind, self.start, self.end, new_sum, self.inside.copy())
-
-
-def _edge(point: Checkpoint) -> str:
-    if point.kind is CheckpointKind.BEGIN:
-        return f"begin of {point.label}"
-    if point.kind is CheckpointKind.END:
-        return f"end of {point.label}"
-    return point.label

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from memdeep.cli.options import size_bytes, toml_text
+from memdeep.cli.options import toml_text
 from memdeep.errors import EXIT_USAGE, MemdeepError
 from memdeep.model.budget import OF_PHASE, OF_RUN, Budget, Check, Rule, Severity
 from memdeep.text.safe import plain
+from memdeep.text.units import size_bytes
 
 KEY = "budget"
 EXAMPLE = '[[budget]] phase = "load*" max-growth = "32M"'  # each on a line of its own

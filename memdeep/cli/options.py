@@ -12,10 +12,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from memdeep.frozen import frozen
-from memdeep.record.how import MEMRAY, RSS, TRACEMALLOC
+from memdeep.record.how import (
+    ALL,
+    MEMRAY,
+    MOST_CHILDREN,
+    RSS,
+    SAMPLE_INTERVAL_S,
+    TRACEMALLOC,
+)
 from memdeep.report.options import DEFAULTS
 from memdeep.text.language import CHOICES
 from memdeep.text.toml import quoted
+from memdeep.text.units import size_bytes
 
 DEFAULT = "default"
 COMMAND_LINE = "command line"
@@ -26,8 +34,6 @@ Value = bool | float | str | Path | tuple[str, ...] | None
 
 MIB = 1 << 20
 LEAST_SIZE_BYTES = MIB
-_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([kmgt])(?:i?b)?", re.ASCII | re.IGNORECASE)
-_SIZE_UNITS = "bkmgt"
 
 _WANTED = {
     "flag": "true or false",
@@ -154,7 +160,7 @@ OPTIONS = (
         "number",
         _IN_PROGRAM,
         "seconds between readings of RSS, at most 0.05",
-        0.05,
+        SAMPLE_INTERVAL_S,
         metavar="SECONDS",
         least=0.001,
         most=0.05,
@@ -268,7 +274,7 @@ OPTIONS = (
         _IN_PROGRAM,
         "record the Pythons that it starts: all, none, or those whose command or script matches, "
         "as in 'worker*'; forks go with their parent",
-        "all",
+        ALL,
         metavar="PATTERN",
     ),
     Option(
@@ -276,7 +282,7 @@ OPTIONS = (
         "count",
         _IN_PROGRAM,
         "record at most so many of them; of others, only where they came from",
-        64,
+        MOST_CHILDREN,
         metavar="N",
         most=10_000,
     ),
@@ -398,14 +404,6 @@ def _in_use(option: Option, value: Value) -> Any:
     if option.kind == "number":
         return 0.0 if value is None else float(str(value))
     return "" if value is None and option.kind == "text" else value
-
-
-def size_bytes(text: str) -> int | None:
-    """The bytes of ``950M``, ``1.5 GB`` or ``2GiB``, all powers of 1024; None for other texts."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        return None
-    return round(float(match[1]) * (1 << 10 * _SIZE_UNITS.index(match[2].lower())))
 
 
 def problem(option: Option, value: object) -> str | None:

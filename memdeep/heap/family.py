@@ -8,11 +8,12 @@ those at which the processes held most, as seen from outside.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from memdeep.frozen import frozen
-from memdeep.heap.parts import MAX_PEAKS, HeapPart
+from memdeep.heap.parts import MAX_PEAKS, HeapPart, Part
 from memdeep.heap.replay.lifetimes import ended, joined
 from memdeep.model import (
     Alive,
@@ -21,6 +22,7 @@ from memdeep.model import (
     Lifetimes,
     Peak,
     ProcessHeap,
+    Run,
     Sample,
     Stretch,
 )
@@ -49,6 +51,26 @@ class ChildHeap:
     process: int
     ended: int | None
     end_s: float | None
+
+
+def of_starter(
+    run: Run, groups: Sequence[Sequence[Stretch]], moments: Sequence[Moment]
+) -> Iterator[HeapPart]:
+    """Yield nothing, as a part, for a program that is not traced while its processes are."""
+    if not run.mode.others_only:
+        return
+    none, checkpoints = alive_of(Tally()), len(run.checkpoints)
+    yield HeapPart(
+        part=Part(Path(), 0, checkpoints - 1, checkpoints - 2),
+        at_checkpoints=(0,) * checkpoints,
+        lifetimes=joined([]),
+        peaks={place: Peak(0, None, none) for place in range(len(groups))},
+        curve=(),
+        peak_bytes=0,
+        transients=joined([]),
+        largest=(),
+        at_moments={moment.number: none for moment in moments},
+    )
 
 
 def join_family(
@@ -99,7 +121,7 @@ def join_family(
             [own.peak_bytes or 0, *(peak.bytes for _, peak in highest)]
             + [size for size in at_checkpoints if size is not None]
         ),
-        own=own,
+        own=replace(own, peak_bytes=own.peak_bytes or None),  # 0 if it was not traced
         processes=tuple(
             ProcessHeap(child.process, child.part.peak_bytes, _curve(child)) for child in children
         ),

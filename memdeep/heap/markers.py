@@ -19,10 +19,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from functools import lru_cache
-from itertools import starmap
-from operator import attrgetter
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
@@ -43,14 +40,12 @@ _MARKER = re.compile(
 )
 
 
-class Marker(NamedTuple):
-    """The place (byte offset) in the capture of the event with this sequence number."""
-
-    offset: int
-    sequence: int
+# The place (byte offset) in the capture of the event with this sequence number.
+Marker = tuple[int, int]
 
 
-class MarkerFigures(NamedTuple):
+@frozen
+class MarkerFigures:
     """The figures of a checkpoint that the records in its marker's place carry."""
 
     rss_bytes: int
@@ -87,7 +82,7 @@ def align(capture: Path, places: Path, figures: Callable[[int], MarkerFigures | 
     """
     stored = _read_places(places) if places.exists() else []
     try:
-        markers = _first_of_each(sorted({*stored, *find(capture)}, key=attrgetter("offset")))
+        markers = _first_of_each(sorted([*stored, *find(capture)]))
         return _matched(capture, markers, figures)
     except OSError as error:
         raise read_error(capture, error) from error
@@ -106,31 +101,27 @@ def _matched(
     changes = {}
     file, size = open_regular(capture)
     with file:
-        for marker in markers:
-            if marker.offset > size - RECORD_BYTES:
+        for offset, sequence in markers:
+            if offset > size - RECORD_BYTES:
                 continue
-            found = _read_at(file, marker.offset)
-            figure = figures(marker.sequence)
+            file.seek(offset)
+            found = file.read(RECORD_BYTES)
+            figure = figures(sequence)
             # A marker that the journal does not know must not count for another checkpoint.
-            wanted = _as_recorded(marker) if figure is None else encode_records(figure)
-            if found != wanted and not _is_marker(found, _as_recorded(marker), wanted):
+            wanted = _as_recorded(sequence) if figure is None else encode_records(figure)
+            if found != wanted and not _is_marker(found, _as_recorded(sequence), wanted):
                 continue
             if figure is None:
-                others.add(marker.sequence)
+                others.add(sequence)
             else:
-                placed.append(marker.sequence)
+                placed.append(sequence)
             if found != wanted:
-                changes[marker.offset] = wanted
+                changes[offset] = wanted
     return Alignment(tuple(placed), frozenset(others), changes, tuple(markers))
 
 
-def _read_at(file: BinaryIO, offset: int) -> bytes:
-    file.seek(offset)
-    return file.read(RECORD_BYTES)
-
-
-def _as_recorded(marker: Marker) -> bytes:
-    return bytes([THREAD_RECORD]) + marks.name(marker.sequence).encode() + b"\x00"
+def _as_recorded(sequence: int) -> bytes:
+    return bytes([THREAD_RECORD]) + marks.name(sequence).encode() + b"\x00"
 
 
 def _is_marker(found: bytes, original: bytes, wanted: bytes) -> bool:
@@ -163,7 +154,7 @@ def find(capture: Path) -> list[Marker]:
         while chunk := file.read(_CHUNK_BYTES):
             content = tail + chunk
             matches = _MARKER.finditer(content)
-            markers += [Marker(start + match.start(), int(match[1])) for match in matches]
+            markers += [(start + match.start(), int(match[1])) for match in matches]
             tail = content[1 - RECORD_BYTES :]
             start += len(content) - len(tail)
     return markers
@@ -190,8 +181,9 @@ def _first_of_each(markers: Sequence[Marker]) -> list[Marker]:
     seen: set[int] = set()
     first = []
     for marker in markers:
-        if marker.sequence not in seen:
-            seen.add(marker.sequence)
+        _, sequence = marker
+        if sequence not in seen:
+            seen.add(sequence)
             first.append(marker)
     return first
 
@@ -199,7 +191,7 @@ def _first_of_each(markers: Sequence[Marker]) -> list[Marker]:
 def _read_places(path: Path) -> list[Marker]:
     content = read_regular(path, _MAX_PLACES_BYTES)
     try:
-        return list(starmap(Marker, marks.decode_places(content)))
+        return marks.decode_places(content)
     except ValueError as error:
         raise CaptureError(
             f"{path} is damaged.",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from memdeep.model import Origin
+from memdeep.model import Frame, Origin, RawFrame
 from memdeep.record.marks import frame
 
 _PACKAGE = Path(__file__).parents[1]
@@ -23,7 +23,8 @@ class Origins:
     Without paths (a capture from elsewhere) the usual shapes of such paths decide. ``package`` is
     the directory of the memdeep that recorded, which need not be this one. ``own_paths`` are the
     files and directories of the program itself, which may lie among the libraries, and
-    ``<string>`` where it was given as code.
+    ``<string>`` where it was given as code. ``titles`` are what people know files by that are none,
+    as the cells of a notebook.
     """
 
     def __init__(
@@ -32,7 +33,9 @@ class Origins:
         library_paths: Sequence[str] = (),
         package: str | None = None,
         own_paths: Sequence[str] = (),
+        titles: Mapping[str, str] | None = None,
     ) -> None:
+        self._titles = titles or {}
         self._stdlib = tuple(path.rstrip("/") + "/" for path in stdlib_paths)
         self._libraries = tuple(path.rstrip("/") + "/" for path in library_paths)
         self._library_files = frozenset(library_paths)
@@ -42,6 +45,11 @@ class Origins:
         self._own_directories = tuple(f"{path}/" for path in packages)
         self._own_files = (frame.FILENAME, *(str(path.parent / _ALIAS) for path in packages))
         self.of = lru_cache(maxsize=None)(self._classify)
+
+    def frame(self, raw: RawFrame) -> Frame:
+        """Return a Python frame with its origin, and with the name of its file that people know."""
+        function, filename, lineno = raw
+        return Frame(function, self._titles.get(filename, filename), lineno, self.of(filename))
 
     def _classify(self, filename: str) -> Origin:
         if filename.startswith(self._own_directories) or filename in self._own_files:

@@ -12,6 +12,8 @@ from memdeep.heap.origins import Origins
 from memdeep.model import Frame, Origin, RawFrame, StackTree
 
 OWN_FRAME = Frame("recording by memdeep", "", 0, Origin.MEMDEEP)
+# Libraries that run what somebody typed; a notebook's loop lies between them.
+_LAUNCHERS = ("/memray/", "/ipykernel", "/IPython/", "/tornado/", "/traitlets/", "/zmq/")
 NO_STACK_FRAME = Frame("no Python stack", "", 0, Origin.NATIVE)
 
 
@@ -72,7 +74,7 @@ class StackTreeBuilder:
 
     def python_frame(self, raw: RawFrame) -> Frame:
         """Return a Python frame with its origin."""
-        return Frame(*raw, self._origins.of(raw[1]))
+        return self._origins.frame(raw)
 
     def extend(self, frames: Iterable[Frame], parents: bytes, frame_ids: bytes) -> None:
         """Append frames and nodes that were added to a copy of the tree.
@@ -187,10 +189,11 @@ def is_launcher(frame: Frame) -> bool:
     if frame.origin is Origin.MEMDEEP:
         return True
     if frame.origin is Origin.STDLIB:
-        return _is_runpy(frame.filename)
-    return frame.origin is Origin.LIBRARY and "/memray/" in frame.filename
+        return _is_launcher_of_stdlib(frame.filename)
+    return frame.origin is Origin.LIBRARY and any(part in frame.filename for part in _LAUNCHERS)
 
 
 @cache
-def _is_runpy(filename: str) -> bool:
-    return PurePath(filename.strip("<>").replace("frozen ", "")).stem == "runpy"
+def _is_launcher_of_stdlib(filename: str) -> bool:
+    path = PurePath(filename.strip("<>").replace("frozen ", ""))
+    return path.stem == "runpy" or path.parent.name == "asyncio"

@@ -61,6 +61,8 @@ def running(progress: RunProgress, language: Language) -> Text:
 def ended(meta: Meta, language: Language) -> Text:
     """Describe how a run ended, by its parent's verdict."""
     kind = meta.verdict if meta.verdict in STYLES else "ended"
+    if meta.earlier_s is not None and kind == "completed":
+        kind = "recording_ended"
     sentence = language.say(
         f"outcome.{kind}", duration_s=meta.duration_s, status=meta.exit_code, signal=meta.signal
     )

@@ -44,18 +44,18 @@ def join(
     for event in ordered:
         points.append(
             Checkpoint(
-                index=len(points),
-                label=event.label,
-                kind=KINDS[event.kind],
-                time_s=event.time_us / 1e6,
-                rss_bytes=event.rss_bytes,
-                rss_file_bytes=event.rss_file_bytes,
-                note=event.note,
-                thread=event.thread,
-                pid=pid,
-                span=event.span,
-                task=event.task,
-                task_span=event.task_span,
+                len(points),
+                event.label,
+                KINDS[event.kind],
+                event.time_us / 1e6,
+                event.rss_bytes,
+                event.note,
+                event.thread,
+                pid,
+                event.span,
+                event.rss_file_bytes,
+                event.task,
+                event.task_span,
             )
         )
     last_s = max(point.time_s for point in points)

@@ -211,7 +211,9 @@ def _check_end(child: Child, events: Sequence[Event]) -> None:
     """Raise CaptureError if the capture ends before the event at which the trace ended."""
     kinds = (journal.EXIT, journal.UNTRACE)
     ends = [event for event in events if event.kind in kinds]
-    if ends and all(ends[0].sequence != one.sequence for one in markers.find(child.part.capture)):
+    if ends and all(
+        ends[0].sequence != sequence for _, sequence in markers.find(child.part.capture)
+    ):
         raise CaptureError(
             f"{child.part.capture} ends before its process did, as when memray cannot write.",
             "Free some space on the disk of the run directory.",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from memdeep.errors import CaptureError
 from memdeep.heap.origins import Origins
-from memdeep.model import Exit, Frame, MemoryLimit, Origin, StackDump, ThreadStack
+from memdeep.model import Exit, MemoryLimit, Origin, StackDump, ThreadStack
 from memdeep.model.statement import Statement, state
 from memdeep.rundir import stacks
 from memdeep.rundir.files import open_regular, read_error
@@ -27,9 +27,14 @@ def exit_of(meta: Meta, end: Event | None, origins: Origins) -> Exit | None:
     is_replaced = any(said.key == "exit.exec" for said in evidence)
     if meta.signal is None and end is None and not is_replaced:
         evidence.append(state("exit.not_the_way_of_python"))
-    elif end is not None and end.note is not None and meta.verdict != "completed":
-        evidence.append(state("exit.uncaught", exception=end.note))
-        evidence += _failed_request(end.label, origins)
+    elif end is not None and end.note is not None:
+        is_over = meta.earlier_s is None
+        if is_over and meta.verdict != "completed":
+            evidence.append(state("exit.uncaught", exception=end.note))
+            evidence += _failed_request(end.label, origins)
+        elif not is_over:
+            evidence.append(state("exit.left_by", exception=end.note))
+            evidence += _failed_request(end.label, origins)
     return Exit(meta.exit_code, meta.signal, meta.verdict, tuple(evidence))
 
 
@@ -39,7 +44,7 @@ def _failed_request(label: str, origins: Origins) -> list[Statement]:
     shown = [frame for frame in frames if origins.of(frame[0]) is not Origin.MEMDEEP]
     own = [frame for frame in shown if origins.of(frame[0]) in (Origin.USER, Origin.TOOL)]
     for filename, lineno in (own or shown)[:1]:
-        place = f"{os.path.basename(filename)}:{lineno}"
+        place = f"{os.path.basename(origins.frame(('', filename, lineno)).filename)}:{lineno}"
         if size_bytes is None:
             return [state("exit.failed_request", place=place)]
         return [state("exit.failed_request_of", place=place, size_bytes=size_bytes)]
@@ -90,8 +95,7 @@ def _stack_dump(dump: Dump, origins: Origins, offset_s: float) -> StackDump:
 
 def _thread(thread: DumpedThread, origins: Origins) -> ThreadStack:
     frames = tuple(
-        Frame(called.function, called.filename, called.lineno, origins.of(called.filename))
-        for called in thread.frames
+        origins.frame((called.function, called.filename, called.lineno)) for called in thread.frames
     )
     own = tuple(frame for frame in frames if frame.origin is not Origin.MEMDEEP)
     return ThreadStack(thread.name, thread.is_current, own)

@@ -412,7 +412,7 @@ class _Family:
 
     def _frames(self, origin: Origin) -> tuple[Frame, ...]:
         frames = [
-            Frame(function, filename, line, self._origins.of(filename))
+            self._origins.frame((function, filename, line))
             for function, filename, line in reversed(origin.frames)
         ]
         return tuple(without_own(frames))

@@ -14,7 +14,7 @@ from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.frozen import frozen
 from memdeep.heap import native_names
 from memdeep.heap.choice import reader_of, reason_for_memray
-from memdeep.heap.family import Moment, join_family
+from memdeep.heap.family import Moment, join_family, of_starter
 from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import HeapPart, Part, damage_of, join
@@ -24,6 +24,7 @@ from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.heap.tracemalloc import read_snapshots
 from memdeep.loading import checkpoints, consistency
 from memdeep.loading.children import Axis, Child, find_children, not_known, up_to, with_cuts
+from memdeep.loading.code import origins_of, read_cells
 from memdeep.loading.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.loading.journal import read_journal, told_problems
 from memdeep.loading.missed import missed
@@ -72,11 +73,12 @@ class Recording:
     ``parts`` are its captures by memray, each with one of ``readers``; ``snapshots`` is the file of
     the tracemalloc backend, and ``places`` the checkpoint of each sequence number in it.
     ``start_ms`` is the start of the run since the epoch. ``sources`` are lines that were stored
-    with the run. ``is_capture`` is True for one capture without a run directory. ``children`` are
-    the captures of the processes that the program started; ``moments`` are those at which these
-    held most, ``forks`` are those of them that split off pages. What was allocated after
-    ``until_s`` is not counted. ``own_recordings`` are those of the processes (indices) that set
-    checkpoints themselves.
+    with the run, ``cells`` the sources of those of a notebook by their titles.
+    ``is_capture`` is True for one capture without a run directory. ``children`` are the captures of
+    the processes that the program started; ``moments`` are those at which these held most,
+    ``forks`` are those of them that split off pages. What was allocated after ``until_s`` is not
+    counted. ``own_recordings`` are those of the processes (indices) that set checkpoints
+    themselves.
     """
 
     run: Run
@@ -87,6 +89,7 @@ class Recording:
     places: Mapping[int, int] = field(default_factory=dict)
     readers: Mapping[Path, CaptureReader] = field(default_factory=dict)
     sources: Sources = field(default_factory=lambda: Sources({}))
+    cells: Mapping[str, str] = field(default_factory=dict)
     is_capture: bool = False
     children: tuple[Child, ...] = ()
     moments: tuple[Moment, ...] = ()
@@ -101,7 +104,7 @@ class Recording:
         all there is.
         """
         builder = StackTreeBuilder(self.origins)
-        heaps: list[HeapPart] = []
+        heaps: list[HeapPart] = [*of_starter(self.run, groups, self.moments)]
         problems: list[Problem] = []
         if self.snapshots is not None:
             on_step("Reading the snapshots")
@@ -175,7 +178,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
     names, names_problem = (
         _read_names(run_dir, until_s, directories) if has_native else (None, None)
     )
-    origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package, meta.own_paths)
+    cells = read_cells(run_dir)
+    origins = origins_of(meta, cells)
     dumps, dumps_problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
     problems = [
         *(*read.problems, *outside_problems, *traced.problems, *captures.problems),
@@ -227,6 +231,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         snapshots=run_dir.snapshots if meta.backend == TRACEMALLOC else None,
         places=places,
         sources=sources,
+        cells={cell.title: cell.source for cell in cells.values()},
         readers=captures.readers(names, readings),
         children=children,
         own_recordings=_own_recordings(run_dir, processes),
@@ -478,7 +483,7 @@ def _run(
     return Run(
         command=meta.command,
         name=meta.name,
-        mode=Mode(meta.backend, meta.native, meta.python_allocators, meta.focus),
+        mode=Mode(meta.backend, meta.native, meta.python_allocators, meta.focus, meta.others_only),
         python=meta.python,
         memray=meta.memray,
         started=meta.started,
@@ -491,4 +496,5 @@ def _run(
         critical_bytes=meta.critical_bytes,
         limit=limit_of(meta),
         identity=meta.identity,
+        earlier_s=meta.earlier_s,
     )

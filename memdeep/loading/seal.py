@@ -15,8 +15,8 @@ from pathlib import Path
 from memdeep.errors import CaptureError, OutputError
 from memdeep.heap import native_names
 from memdeep.heap.markers import Alignment
-from memdeep.heap.origins import Origins
 from memdeep.heap.replay import engine
+from memdeep.loading.code import origins_of
 from memdeep.loading.journal import read_journal
 from memdeep.loading.own_runs import Seen, write_own_runs
 from memdeep.loading.processes import read_processes
@@ -59,7 +59,7 @@ def _seal(run_dir: RunDirectory, meta: Meta) -> None:
         if alignment.changes:
             _change(run_dir.capture(number), run_dir.markers(number), alignment)
     outside, _ = seen_outside(run_dir, meta, start)
-    origins = Origins(meta.stdlib_paths, meta.library_paths, meta.package, meta.own_paths)
+    origins = origins_of(meta)
     processes, _ = read_processes(run_dir, [start, *events], outside, origins)
     write_own_runs(run_dir, Seen(start, outside, processes))
 
@@ -75,8 +75,7 @@ def _change(capture: Path, places: Path, alignment: Alignment) -> None:
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             return
         with open(capture, "r+b") as file:
-            lay = [(found.offset, found.sequence) for found in alignment.markers]
-            write_atomically(places, marker.encode_places(lay))
+            write_atomically(places, marker.encode_places(list(alignment.markers)))
             for offset, records in alignment.changes.items():
                 file.seek(offset)
                 file.write(records)

@@ -180,7 +180,8 @@ class Alive(Protocol):
         """
 
 
-class Moved(NamedTuple):
+@frozen
+class Moved:
     """The bytes that one phase allocated and freed.
 
     ``retained`` were allocated in a stretch of the phase and alive at its end. ``freed`` were alive

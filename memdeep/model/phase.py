@@ -6,10 +6,13 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 from __future__ import annotations
 
 from enum import Enum
+from operator import attrgetter
 
 from memdeep.frozen import frozen
 from memdeep.model.heap import Frame, Peak, Stretch
 from memdeep.model.holders import Holders
+
+_complete = attrgetter("complete")
 
 
 class PhaseKind(Enum):
@@ -44,7 +47,8 @@ class PhaseOutline:
     @property
     def thread(self) -> str | None:
         """The one thread that was in the phase; None if there were several or none is known."""
-        return self.threads[0] if len(set(self.threads)) == 1 else None
+        threads = self.threads
+        return threads[0] if threads and threads.count(threads[0]) == len(threads) else None
 
     @property
     def segments(self) -> frozenset[int]:
@@ -128,7 +132,7 @@ class Parts:
     @property
     def slack(self) -> int:
         """Anonymous memory beyond the heap: free in an allocator, or from one nobody traced."""
-        return max(0, sum(filter(None, (self.allocator, self.unseen, self.unknown))))
+        return max(0, (self.allocator or 0) + (self.unseen or 0) + (self.unknown or 0))
 
     @property
     def not_resident(self) -> int:
@@ -260,7 +264,7 @@ class Phase:
 
     @property
     def complete(self) -> bool:
-        return all(stretch.complete for stretch in self.outline.stretches)
+        return all(map(_complete, self.outline.stretches))
 
     @property
     def heap_delta_bytes(self) -> int | None:
@@ -300,10 +304,10 @@ class Phase:
     @property
     def moved_bytes(self) -> int:
         """The largest change in the phase: of its RSS, of its heap, or up to its peak."""
-        moves = [abs(self.rss_delta_bytes or 0), abs(self.heap_delta_bytes or 0)]
-        if self.heap is not None:
-            moves.append(self.heap.peak.bytes - self.heap.start_bytes)
-        return max(moves)
+        rss, heap = abs(self.rss_delta_bytes or 0), self.heap
+        if heap is None:
+            return rss
+        return max(rss, abs(heap.delta_bytes), heap.peak.bytes - heap.start_bytes)
 
 
 @frozen

@@ -22,6 +22,8 @@ class CheckpointKind(Enum):
     BEGIN = "begin"
     END = "end"
 
+    __hash__ = object.__hash__  # each is there once; the one of Enum is slower
+
 
 @frozen
 class Checkpoint:
@@ -51,12 +53,16 @@ class Checkpoint:
 
 @frozen
 class Mode:
-    """The way the run was recorded; ``focus`` are the phases it was limited to, if any."""
+    """The way the run was recorded; ``focus`` are the phases it was limited to, if any.
+
+    With ``others_only`` the program itself was not traced, and processes of its run were.
+    """
 
     backend: str
     native: bool
     python_allocators: bool
     focus: tuple[str, ...] = ()
+    others_only: bool = False
 
 
 @frozen
@@ -196,7 +202,8 @@ class Run:
     process, of several the sum of their PSS, or of their RSS where PSS is not known.
     ``peak_rss_bytes`` is the highest sum of RSS at one moment or at a checkpoint, which counts a
     shared page once for each process; ``peak_pss_bytes`` is the highest sum of PSS, None if it was
-    never read.
+    never read. ``earlier_s`` is how long the process had run before it began to record itself, None
+    for a program that was run to be recorded.
     ``problems`` are sentences on what could not be recorded or read. ``identity`` is None for a run
     that was recorded without it.
     """
@@ -221,6 +228,7 @@ class Run:
     stack_dumps: tuple[StackDump, ...] = ()
     captures: tuple[CaptureFile, ...] = ()
     identity: Identity | None = None
+    earlier_s: float | None = None
 
     @property
     def peak_bytes(self) -> int | None:

@@ -93,6 +93,7 @@ KINDS: Mapping[str, Mapping[str, type]] = {
     "exit.kill_at_pss": {"limit_bytes": int, "pss_bytes": int},
     "exit.kill_at_ignored": {"grace_s": float},
     "exit.kernel_unknown": {},
+    "exit.left_by": {"exception": str},
     "exit.not_the_kernel": {},
     "exit.not_the_way_of_python": {},
     "exit.other_killed_in_group": {"before": int, "after": int},

@@ -99,6 +99,11 @@ def start(recorder: "Recorder | Focus | None") -> None:
     _recorder = recorder
 
 
+def is_recording() -> bool:
+    """Tell if the checkpoints of this process are recorded."""
+    return _recorder is not None
+
+
 def wrap(function: "Any", open_span: "OpenSpan", *, only_recording: bool = False) -> "Any":
     """Wrap ``function`` so that each call runs in a context; coroutines, generators etc. stay such.
 

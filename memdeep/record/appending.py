@@ -8,7 +8,7 @@ import errno
 import os
 from contextlib import suppress
 
-from memdeep.record.descriptors import keep, moved_up
+from memdeep.record.descriptors import close, keep, moved_up
 
 
 class AppendedFile:
@@ -17,7 +17,16 @@ class AppendedFile:
     The functions it needs are kept in the object: a program may put others in their place.
     """
 
-    __slots__ = ("_descriptor", "_fstat", "_identity", "_is_torn", "_open", "_path", "_write")
+    __slots__ = (
+        "_descriptor",
+        "_fstat",
+        "_identity",
+        "_is_closed",
+        "_is_torn",
+        "_open",
+        "_path",
+        "_write",
+    )
 
     def __init__(self, path: str) -> None:
         """Raises OSError if the file cannot be opened."""
@@ -25,11 +34,13 @@ class AppendedFile:
         self._fstat = os.fstat
         self._open = os.open
         self._write = os.write
-        self._is_torn = False
+        self._is_closed = self._is_torn = False
         self._reopen()
 
     def write(self, line: bytes) -> None:
-        """Append ``line``, which ends with a line feed. Raises OSError."""
+        """Append ``line``, which ends with a line feed; nothing after `close`. Raises OSError."""
+        if self._is_closed:
+            return
         try:
             status = self._fstat(self._descriptor)
             if (status.st_dev, status.st_ino) != self._identity:
@@ -47,6 +58,11 @@ class AppendedFile:
         """Hold the descriptor in a forked child too, which has inherited it."""
         with suppress(OSError):  # it is not open any more
             keep(self._descriptor)
+
+    def close(self) -> None:
+        """Close the file; what another thread has still to write is lost."""
+        self._is_closed = True
+        close(self._descriptor)
 
     def _reopen(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC

@@ -9,7 +9,8 @@ import os
 import sys
 from contextlib import suppress
 
-from memdeep.record.tree import ALL, VARIABLE, Tree, program_place, read_how
+from memdeep.record.how import ALL
+from memdeep.record.tree import VARIABLE, Tree, program_place, read_how
 from memdeep.rundir import births
 
 TYPE_CHECKING = False

@@ -27,7 +27,8 @@ _close = os.close
 # Our numbers, each with device and inode of our file: a program may come by the number once ours
 # was closed by a library in C.
 _ours: "dict[int, tuple[int, int]]" = {}
-_is_holding = False
+_is_registered = False
+_release: "list[Callable[[], None]]" = []  # each takes a function of ours out again
 
 
 def moved_up(descriptor: int) -> int:
@@ -78,14 +79,28 @@ def hold() -> None:
 
     `os.close` finds no such descriptor then. A forked child closes its parent's like any others.
     """
-    global _is_holding
-    if _is_holding:
+    global _is_registered
+    if _release:
         return
-    _is_holding = True
-    replace("os", "close", _closing_others)
-    replace("os", "closerange", _closing_others_within)
-    if hasattr(os, "register_at_fork"):  # not on Windows
+    _release.append(replace("os", "close", _closing_others))
+    _release.append(replace("os", "closerange", _closing_others_within))
+    if not _is_registered and hasattr(os, "register_at_fork"):  # not on Windows
+        _is_registered = True
         os.register_at_fork(after_in_child=_ours.clear)
+
+
+def let_go() -> None:
+    """End what `hold` began: none of our descriptors is open any more."""
+    while _release:
+        _release.pop()()
+    _ours.clear()
+
+
+def close(descriptor: int) -> None:
+    """Close a descriptor of ours, unless a library in C did so, and it is another file's now."""
+    if _is_ours(descriptor):
+        _close(descriptor)
+    _ours.pop(descriptor, None)
 
 
 def keep(descriptor: int) -> None:

@@ -46,7 +46,7 @@ def _before_fork() -> None:
     filters: list[object] = warnings.filters  # type: ignore[assignment]
     if _filter in filters:
         filters.remove(_filter)
-    if _threads() <= _own + 1:
+    if _own and _threads() <= _own + 1:
         filters.insert(0, _filter)
 
 

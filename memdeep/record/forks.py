@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from memdeep.record.tree import Tree
 
 
+_followed: "Forks | None" = None
+_is_registered = False
+
+
 class Forks:
     """Hooks of this process and of those that are forked from it.
 
@@ -41,13 +45,23 @@ class Forks:
         self._origins: dict[int, int] = {}  # by thread that is forking
 
     def follow(self) -> None:
-        """Be called at each fork from now on."""
-        if hasattr(os, "register_at_fork"):  # not on Windows
+        """Be called at each fork from now on, in place of those who were before."""
+        global _followed, _is_registered
+        _followed = self
+        if not _is_registered and hasattr(os, "register_at_fork"):  # not on Windows
+            _is_registered = True  # Python keeps such functions for good
             os.register_at_fork(
-                before=self._before, after_in_parent=self._in_parent, after_in_child=self._in_child
+                before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
             )
 
-    def _before(self) -> None:
+    def leave(self) -> None:
+        """Be called at no fork any more."""
+        global _followed
+        if _followed is self:
+            _followed = None
+
+    def before(self) -> None:
+        """Note who forks, and let nobody switch the tracer meanwhile."""
         thread = get_ident()
         if not self._tree.is_open:
             return
@@ -60,11 +74,13 @@ class Forks:
         except Exception:  # of the system's, or of what the program has put in its place
             pass
 
-    def _in_parent(self) -> None:
+    def in_parent(self) -> None:
+        """Go on after the fork."""
         if self._origins.pop(get_ident(), None) is not None:
             self._tracing.release()
 
-    def _in_child(self) -> None:
+    def in_child(self) -> None:
+        """Record this forked child, or leave nothing of the recording in it."""
         thread = get_ident()
         origin = self._origins.pop(thread, None)
         self._origins.clear()
@@ -87,3 +103,18 @@ class Forks:
         except Exception:
             pass
         self._let_go()
+
+
+def _before() -> None:
+    if _followed is not None:
+        _followed.before()
+
+
+def _after_in_parent() -> None:
+    if _followed is not None:
+        _followed.in_parent()
+
+
+def _after_in_child() -> None:
+    if _followed is not None:
+        _followed.in_child()

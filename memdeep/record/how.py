@@ -14,6 +14,11 @@ RSS = "rss"
 
 NONE = "none"  # of --children
 
+# Unless something else is asked for.
+SAMPLE_INTERVAL_S = 0.05
+ALL = "all"  # of --children
+MOST_CHILDREN = 64
+
 MOMENT_MS = 20  # of a capture that is held against those of other processes
 
 END = "--"  # ends the words on how to record; those on what to run follow

@@ -7,29 +7,33 @@ program and its recording go on.
 """
 
 import os
-from _thread import start_new_thread
+from _thread import allocate_lock, start_new_thread
 from collections import deque
+from contextlib import suppress
 from functools import partial
+from itertools import chain
 
-from memdeep.record.descriptors import moved_up
+from memdeep.record.descriptors import close, moved_up
 from memdeep.record.fork_warning import own_threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 CHECKPOINT = "checkpoint "
 MAX_BYTES = 1000  # less than PIPE_BUF: written, and so read, in one piece
+MOST_S = 1.0  # to wait for a thread that has nothing more to read
 
 
 class Orders:
     """Reading end of the pipe."""
 
-    __slots__ = ("_descriptor",)
+    __slots__ = ("_descriptor", "_has_ended")
 
     def __init__(self, descriptor: int) -> None:
         """Raises OSError if there is no such descriptor."""
         self._descriptor = moved_up(descriptor)
+        self._has_ended = allocate_lock()
 
     @classmethod
     def named(cls, path: str) -> "Orders":
@@ -58,12 +62,39 @@ class Orders:
         def obey(line: bytes) -> None:
             for order in _text(line).split("\n"):
                 on_order(order)
-                if not order.startswith(CHECKPOINT):
-                    own_threads(-1)
+
+        def end() -> "Iterator[None]":
+            own_threads(-1)
+            self._has_ended.release()
+            yield None
 
         read = partial(os.read, self._descriptor, MAX_BYTES)
         own_threads(1)
-        start_new_thread(deque, (map(obey, iter(read, b"")), 0))
+        self._has_ended.acquire()
+        start_new_thread(deque, (chain(map(obey, iter(read, b"")), end()), 0))
+
+    def close(self, *, waits: bool) -> None:
+        """Await no order any more; the thread has ended then, but for its last few instructions.
+
+        Where this is a socket of a pair, the other one reads its end; with ``waits`` it may do its
+        last work first, and close it.
+        """
+        if not self._has_ended.locked():
+            self.listen(lambda order: None)  # so that its end is awaited the same way
+        with suppress(OSError):  # it is a pipe
+            _shut(self._descriptor, writing_only=waits)
+        if not self._has_ended.acquire(timeout=MOST_S):
+            with suppress(OSError):
+                _shut(self._descriptor, writing_only=False)
+        close(self._descriptor)
+
+
+def _shut(descriptor: int, *, writing_only: bool) -> None:
+    """Shut down a socket of a pair. Raises OSError if ``descriptor`` is none."""
+    import socket
+
+    with socket.socket(fileno=os.dup(descriptor)) as ours:
+        ours.shutdown(socket.SHUT_WR if writing_only else socket.SHUT_RDWR)
 
 
 def _text(order: bytes) -> str:

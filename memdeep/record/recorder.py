@@ -140,6 +140,11 @@ class Recorder:
             self.problem(untold)
         self._record(journal.EXIT, failed_request, _name(uncaught), 0)
 
+    def close(self) -> None:
+        """Close the files, after `exit`: the process goes on unrecorded."""
+        self._journal.close()
+        self._read_rss.close()
+
     def trace(self, *, from_start: bool) -> None:
         """Tracing is about to start."""
         self._record(journal.TRACE, "", journal.FROM_START if from_start else None, 0)

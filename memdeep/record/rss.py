@@ -3,7 +3,7 @@
 import os
 from contextlib import suppress
 
-from memdeep.record.descriptors import moved_up
+from memdeep.record.descriptors import close, moved_up
 
 STATM = "/proc/self/statm"
 
@@ -43,6 +43,11 @@ class RssReader:
             return self._read_statm()
         except (OSError, ValueError, IndexError):
             return None, None
+
+    def close(self) -> None:
+        """Read nothing any more."""
+        if self._fd >= 0:
+            close(self._fd)
 
     def _read_statm(self) -> "tuple[int, int]":
         try:

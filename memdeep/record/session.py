@@ -4,7 +4,7 @@ import os
 import sys
 
 from memdeep.record import api
-from memdeep.record.descriptors import hold
+from memdeep.record.descriptors import hold, let_go
 from memdeep.record.focus import Focus
 from memdeep.record.forks import Forks
 from memdeep.record.how import MEMRAY, TRACEMALLOC, HowToRecord
@@ -17,6 +17,7 @@ from memdeep.record.tree import Tree, plant
 from memdeep.rundir import journal
 
 MAX_FRAMES = 50  # of the traceback of a request for memory that failed
+_next_span = 1  # a phase that outlives one recording is none of the next
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ class Session:
     """The recording of this process, from `start` to `finish`."""
 
     __slots__ = (
+        "_aside",
         "_failure",
         "_focus",
+        "_forks",
         "_how",
         "_is_child",
         "_marks",
@@ -45,6 +48,7 @@ class Session:
         "_tracing",
         "_tree",
         "_trouble",
+        "_watch",
     )
 
     def __init__(self, how: HowToRecord, tree: "Tree | None" = None) -> None:
@@ -53,13 +57,16 @@ class Session:
         ``tree`` is that of the run if this process was started by its program.
         """
         hold()
+        self._watch: Watch | None = None
         self._pid = os.getpid()
         self._how = how
         self._is_child = tree is not None
         self._tree = plant(how) if tree is None else tree
         if self._tree.follows:
             # Before anything imports `subprocess`, which keeps some of the functions.
-            Watch(self._tree, self._leave, self._tell).begin()
+            self._watch = Watch(self._tree, self._leave, self._tell)
+            self._watch.begin()
+        self._aside: Tracing | None = None
         self._focus: Focus | None = None
         self._marks: Marks | None = None
         self._tracer: MemrayTracer | SnapshotTracer | None = None
@@ -74,14 +81,17 @@ class Session:
         # After the tracer's imports: they are not the program's, whose RSS counts from here.
         journal = os.path.join(how.run_dir, "journal.jsonl")
         holders, self._trouble = _holders(how)
-        self._recorder = Recorder(journal, RssReader(), _mappings(how), holders)
+        self._recorder = Recorder(
+            journal, RssReader(), _mappings(how), holders, first_span=_next_span
+        )
         self._tracing = Tracing(self._recorder, self._tracer)
+        self._forks = Forks(self._tree, self._tracing, self._go_on, self._let_go)
 
     def start(self) -> None:
         """Record the checkpoints from now on, and trace what is to be traced."""
         if self._tracer is not None:
             self._recorder.after_each(self._tracing.mark)
-            self._tracer.give_way(self._tracing.end)
+            self._tracer.give_way(self._give_way)
         self._obey_earlier_order()
         if self._trouble and not self._is_child:
             self._tell(self._trouble)
@@ -95,14 +105,54 @@ class Session:
             self._tracing.switch(True, from_start=True)
             api.start(self._recorder)
         self._obey_later_orders()
-        Forks(self._tree, self._tracing, self._go_on, self._let_go).follow()
+        self._forks.follow()
         if self._how.marks:
             from memdeep.record.marks import words
 
             self._marks = words.install(self._how.marks)
 
+    def next_span(self) -> int:
+        """Return a number above those of all spans that were begun."""
+        return self._recorder.next_span()
+
+    def pause(self, aside: Tracing) -> None:
+        """Trace nothing and record no checkpoint until `go_on`: ``aside`` is to trace instead."""
+        api.start(None)
+        self._tracing.switch(False)
+        self._aside = aside
+
+    def go_on(self) -> None:
+        """Record again, after `pause`."""
+        self._aside = None
+        self._tracing.switch(True)
+        api.start(self._recorder)
+
     def finish(self) -> None:
         """The program has ended. Does nothing in a forked child that is not recorded."""
+        # What the interpreter has just shown a traceback of, if it did.
+        self._end(getattr(sys, "last_value", None), getattr(sys, "last_traceback", None))
+
+    def stop(self, error: "BaseException | None", *, waits: bool = True) -> None:
+        """End the recording of a process that goes on; ``error`` has left what was recorded.
+
+        Nothing of the recording is left in the process, nor in a forked child that is not recorded.
+        With ``waits`` whoever gives orders may do its last work.
+        """
+        global _next_span
+        self._end(error, None if error is None else error.__traceback__)
+        _next_span = self._recorder.next_span()
+        self._forks.leave()
+        if self._watch is not None:
+            self._watch.end()
+        if self._tracer is not None:
+            self._tracer.leave()
+        if self._orders is not None:
+            self._orders.close(waits=waits)
+        self._recorder.close()
+        self._tree.close_files()
+        let_go()
+
+    def _end(self, error: "BaseException | None", traceback: "TracebackType | None") -> None:
         if os.getpid() != self._pid or not self._tree.is_open:
             return
         unmet = [] if self._marks is None else self._marks.unmet()
@@ -111,9 +161,8 @@ class Session:
             for sentence in unmet:
                 self._recorder.problem(sentence)
             say("; ".join(unmet))
-        # What the interpreter has just shown a traceback of, if it did.
-        uncaught = getattr(sys, "last_type", None)
-        self._recorder.exit(uncaught, _failed_request(uncaught))
+        uncaught = None if error is None else type(error)
+        self._recorder.exit(uncaught, _failed_request(error, traceback))
         api.start(None)
         self._tracing.finish()
         if self._is_child and uncaught is not None and not _interrupts(uncaught):
@@ -144,6 +193,10 @@ class Session:
         """Record nothing in this forked child, and let it run at plain speed."""
         api.start(None)
         self._tracing.let_go()
+
+    def _give_way(self, sentence: str) -> None:
+        """Stop tracing for a tracker of the program's."""
+        (self._aside or self._tracing).end(sentence)
 
     def _leave(self, status: int) -> None:
         """The process is about to end by `os._exit`."""
@@ -181,6 +234,8 @@ class Session:
             self._recorder.checkpoint(order.removeprefix(CHECKPOINT), None)
             return
         self._tree.refuse()
+        if self._aside is not None:
+            self._aside.end(order, aloud=False)
         self._tracing.end(order, aloud=not self._is_child)
 
     def _named_orders(self) -> "Orders | None":
@@ -198,18 +253,18 @@ def _interrupts(uncaught: "type[BaseException]") -> bool:
     return issubclass(uncaught, KeyboardInterrupt)
 
 
-def _failed_request(uncaught: "type[BaseException] | None") -> str:
+def _failed_request(error: "BaseException | None", traceback: "TracebackType | None") -> str:
     """Tell of the request for memory that ended the program; nothing if none did."""
     try:
-        if uncaught is None or not issubclass(uncaught, MemoryError):
+        if not isinstance(error, MemoryError):
             return ""
         frames = []
-        step: TracebackType | None = sys.last_traceback
+        step = traceback
         while step is not None:
             frames.append((step.tb_frame.f_code.co_filename, step.tb_lineno))
             step = step.tb_next
         # numpy's own knows; of Python's, nobody does.
-        size = getattr(sys.last_value, "_total_size", None)
+        size = getattr(error, "_total_size", None)
         return journal.encode_request(
             size if type(size) is int and size > 0 else None, frames[: -MAX_FRAMES - 1 : -1]
         )

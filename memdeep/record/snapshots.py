@@ -53,6 +53,9 @@ class SnapshotTracer:
     def forget(self) -> None:
         """Nothing is left of a trace."""
 
+    def leave(self) -> None:
+        """Nothing is left."""
+
     def stop(self) -> None:
         """End the trace."""
         tracemalloc.stop()

@@ -14,21 +14,32 @@ if TYPE_CHECKING:
     Call = Callable[..., Any]
 
 
-def replace(module: str, name: str, make: "Callable[[Call], Call]") -> None:
+def replace(module: str, name: str, make: "Callable[[Call], Call]") -> "Callable[[], None]":
     """Put another function in the place of ``name`` of ``module``, where the module has it.
 
     ``make`` makes it of the function that is there. `os` has its functions from another module;
-    they are replaced in both.
+    they are replaced in both. Return a function that puts back the real one wherever ours still is.
     """
     holder = sys.modules[module]
     real = getattr(holder, name, None)
     if real is None:
-        return
-    stand_in = in_place_of(real, make(real))
-    setattr(holder, name, stand_in)
+        return _nothing
     origin = sys.modules.get(getattr(real, "__module__", None) or "")
-    if origin is not None and getattr(origin, name, None) is real:
-        setattr(origin, name, stand_in)
+    holders = [one for one in (holder, origin) if getattr(one, name, None) is real]
+    stand_in = in_place_of(real, make(real))
+    for one in holders:
+        setattr(one, name, stand_in)
+
+    def put_back() -> None:
+        for one in holders:
+            if getattr(one, name, None) is stand_in:
+                setattr(one, name, real)
+
+    return put_back
+
+
+def _nothing() -> None:
+    """Put nothing back."""
 
 
 def in_place_of(real: "Call", call: "Call") -> "Any":

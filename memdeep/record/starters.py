@@ -10,6 +10,7 @@ import sys
 from _signal import SIGTERM  # type: ignore[import-not-found]
 from _thread import get_ident
 from contextlib import suppress
+from functools import partial
 
 from memdeep.record.marks.frame import is_own
 from memdeep.record.stand_in import replace
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SERVER = "multiprocessing.forkserver"
 
 _watched: "Watch | None" = None
+_planted: "list[Callable[[], None]]" = []  # each puts back a function
 _follows_server = False
 
 
@@ -53,6 +55,15 @@ class Watch:
             _plant()
         _watched = self
 
+    def end(self) -> None:
+        """Put the functions back that were there before; those somebody has kept do nothing."""
+        global _watched, _follows_server
+        if _watched is self:
+            _watched = None
+            _follows_server = False
+            while _planted:
+                _planted.pop()()
+
     def look(self, path: object) -> None:
         """Complain if the Python at ``path``, which is about to run, will not be recorded."""
         if self._is_blind:
@@ -72,20 +83,25 @@ def _plant() -> None:
     import _posixsubprocess
 
     forked = _posixsubprocess.fork_exec
-    replace("_posixsubprocess", "fork_exec", _forking)
+    _replace("_posixsubprocess", "fork_exec", _forking)
     subprocess = sys.modules.get("subprocess")
     if subprocess is not None and getattr(subprocess, "_fork_exec", None) is forked:
         subprocess._fork_exec = _posixsubprocess.fork_exec  # type: ignore[attr-defined]
+        _planted.append(partial(setattr, subprocess, "_fork_exec", forked))
     for name in ("posix_spawn", "posix_spawnp"):
-        replace("os", name, _spawning)
-    replace("os", "system", _commanding)
+        _replace("os", name, _spawning)
+    _replace("os", "system", _commanding)
     for name in ("execv", "execve"):
-        replace("os", name, _becoming)
+        _replace("os", name, _becoming)
     for name in ("waitpid", "wait", "wait3", "wait4"):
-        replace("os", name, _awaiting)
-    replace("os", "waitid", _awaiting_details)
-    replace("os", "_exit", _leaving)
-    replace("os", "kill", _signalling)
+        _replace("os", name, _awaiting)
+    _replace("os", "waitid", _awaiting_details)
+    _replace("os", "_exit", _leaving)
+    _replace("os", "kill", _signalling)
+
+
+def _replace(module: str, name: str, make: "Callable[[Call], Call]") -> None:
+    _planted.append(replace(module, name, make))
 
 
 def _open() -> "Watch | None":
@@ -126,7 +142,7 @@ def _follow_server() -> None:
     global _follows_server
     if not _follows_server and SERVER in sys.modules:
         _follows_server = True
-        replace(SERVER, "read_signed", _asking)
+        _replace(SERVER, "read_signed", _asking)
 
 
 def _asking(real: "Call") -> "Call":

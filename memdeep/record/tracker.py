@@ -68,6 +68,7 @@ finally:
 
 ROOM_BYTES = 1 << 20  # memray's first ones in a capture are far fewer
 SILENT = 60  # above CRITICAL, memray's highest level: stderr is the program's
+WARNING = 30  # its own level
 
 _warn_of_greenlets: "Callable[[], object]" = getattr(
     _memray, "print_greenlet_warning", lambda: None
@@ -90,7 +91,9 @@ def _say_again() -> None:
         _warn_of_greenlets()
 
 
-_memray.print_greenlet_warning = _keep_unsaid  # type: ignore[attr-defined]
+def is_tracking() -> bool:
+    """Tell if a tracker of memray is on in this process, by its function for new threads."""
+    return threading._profile_hook is start_thread_trace
 
 
 class MemrayTracer:
@@ -99,6 +102,7 @@ class MemrayTracer:
     __slots__ = ("_directory", "_how", "_is_blind", "_path", "_running", "_started")
 
     def __init__(self, how: "HowToRecord", directory: str) -> None:
+        _memray.print_greenlet_warning = _keep_unsaid  # type: ignore[attr-defined]
         self._how = how
         self._directory = directory
         self._path = ""  # of the capture that memray began; it names those of forks by it
@@ -204,6 +208,13 @@ class MemrayTracer:
         OtherTracker.__name__ = OtherTracker.__qualname__ = Tracker.__name__
         OtherTracker.__module__ = Tracker.__module__
         memray.Tracker = OtherTracker  # type: ignore[misc]
+
+    def leave(self) -> None:
+        """Leave memray in this process as it would be without us."""
+        if memray.Tracker is not Tracker:
+            memray.Tracker = Tracker  # type: ignore[misc]
+            _say_again()
+        set_log_level(WARNING)
 
     def mark(self, _sequence: int) -> "str | None":
         """Return a sentence once if a profile function of the program's is in place now.

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 VARIABLE = "MEMDEEP_TREE"  # names the run directory, to the programs that this one starts
 HOOK = "memdeep_children.pth"  # starts the recording in these, from `site-packages`
 
-
-ALL = "all"
 MAX_ORIGINS = 4096  # kept so that each is written once
 MAX_WORD = 1000  # characters of a word of a command that are kept
 
@@ -100,6 +98,10 @@ class Tree:
         self.is_open = False
         if self.follows:
             os.unsetenv(VARIABLE)
+
+    def close_files(self) -> None:
+        """Write nothing any more: this process goes on unrecorded."""
+        self._births.close()
 
     def new_directory(self) -> "str | None":
         """Make a run directory for this process; None where there are enough, or it cannot be.

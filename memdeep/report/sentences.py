@@ -38,7 +38,8 @@ from memdeep.text.language import Language
 _LIBRARIES = re.compile(r"(site|dist)-packages|python3(\.\d+t?)?")  # directories of packages
 _BUILD_TAGS = re.compile(r"(\.(cpython|pypy)[^.]*|\.abi3)(?=\.so)|(-[0-9a-f]{8})+(?=\.)")
 
-VERDICTS = ("completed", "failed", "killed", "oom-killed")  # those that have words
+COMPLETED = "completed"
+VERDICTS = (COMPLETED, "failed", "killed", "oom-killed")  # those that have words
 # Evidence that a program did not choose its status itself.
 _NOT_CHOSEN = ("exit.uncaught", "exit.not_the_way_of_python", "exit.exec")
 MAX_LIBRARY_NAME = 36  # characters of a compiled library's name in a stack
@@ -326,11 +327,19 @@ def verdict(end: Exit | None) -> str:
     return "ended" if end.verdict == "failed" and is_chosen else end.verdict
 
 
+def went_on(run: Run) -> bool:
+    """Tell if this is a recording of a process that has outlived it."""
+    return run.earlier_s is not None and run.exit is not None and run.exit.verdict == COMPLETED
+
+
 def outcome(report: Report, language: Language) -> str:
     """Return how the program ended."""
     run = report.run
     if run.exit is None:
         return language.say("outcome.unknown", duration_s=run.duration_s)
+    if went_on(run):
+        before = run.checkpoints[0].rss_bytes
+        return language.say("outcome.recorded", duration_s=run.duration_s, rss_bytes=before)
     label = last_checkpoint(report)
     key = "ended_status" if verdict(run.exit) == "ended" else run.exit.verdict
     text = language.say(

@@ -32,7 +32,8 @@ class Capacity:
 
     ``maximum_bytes`` is the most that the captures may take, None for no limit; ``floor_bytes``
     must stay free on their disk. ``on_note`` gets one warning beforehand. ``problem`` says why
-    tracing was stopped, None if it was not.
+    tracing was stopped, None if it was not. ``to_program`` is where orders to a program go that
+    runs already; one that is started within `inherited` has a pipe of its own.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Capacity:
         maximum_bytes: int | None,
         floor_bytes: int,
         on_note: Callable[[str], None],
+        to_program: int | None = None,
     ) -> None:
         self._run_dir = run_dir
         self._maximum_bytes = maximum_bytes
@@ -49,11 +51,14 @@ class Capacity:
         # Moved up: where the standard streams are closed, the first ones would be taken for them.
         self._directory = moved_up(os.open(run_dir.path, os.O_RDONLY | os.O_CLOEXEC))
         self._most_bytes = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-        self._reading, self._writing = map(moved_up, os.pipe())
+        if to_program is None:
+            self._reading, self._writing = map(moved_up, os.pipe())
+        else:
+            self._writing = to_program
         self._to_others: int | None = None
         self._readings: deque[tuple[float, int, int]] = deque()
         self._looked_s = float("-inf")
-        self._has_begun = False
+        self._has_begun = to_program is not None
         self._has_warned = False
         self.problem: str | None = None
 

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from memdeep.frozen import frozen
@@ -48,7 +47,7 @@ def own_code(program: WhatToRun) -> OwnCode:
     module = called_module(Path(path))
     if module is not None and (paths := _paths_of(module)):
         return OwnCode(paths, launcher=path)
-    return OwnCode((_outermost_package(path),))
+    return OwnCode((outermost_package(path),))
 
 
 def working_directory(pid: int | None = None) -> str | None:
@@ -72,6 +71,8 @@ def called_module(script: Path) -> str | None:
     called = _called_in(tree)
     if called is not None:
         return called
+    from importlib.metadata import entry_points  # takes longer than all else, and is seldom needed
+
     for group in _GROUPS:
         for entry in entry_points(group=group, name=script.name):
             if "load_entry_point" in text or entry.module in text:
@@ -120,7 +121,7 @@ def _paths_of(module: str) -> tuple[str, ...]:
     return ()
 
 
-def _outermost_package(script: str) -> str:
+def outermost_package(script: str) -> str:
     """Return the directory of the package that the file ``script`` lies in, or the file itself."""
     path = script
     while os.path.exists(os.path.join(os.path.dirname(path), "__init__.py")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -59,8 +60,18 @@ class TreeSampler:
     PSS at one moment; ``problem`` says that the PSS of a process could not be read.
     """
 
-    def __init__(self, root_pid: int, origin_ns: int, births: Path | None = None) -> None:
-        """Take notice of new processes at once where these write to the file ``births``."""
+    def __init__(
+        self,
+        root_pid: int,
+        origin_ns: int,
+        births: Path | None = None,
+        *,
+        is_older: bool = False,
+    ) -> None:
+        """Take notice of new processes at once where these write to the file ``births``.
+
+        ``is_older`` is True if the root was there long before the zero of the times.
+        """
         self.root_pid = root_pid
         self._births = births
         self._births_bytes = 0
@@ -73,6 +84,8 @@ class TreeSampler:
         self._alive: dict[int, _Watched] = {}
         self._met: list[_Watched] = []
         self._root_created_s: float | None = None
+        if is_older:
+            self._root_created_s = time.time() - (time.monotonic_ns() - origin_ns) / 1e9
         self._refreshed_s = float("-inf")
         self._refresh_took_s = 0.0
         self._pace = Pace()
@@ -200,7 +213,9 @@ class TreeSampler:
             root = psutil.Process(self.root_pid)
             if self._root_created_s is None:
                 self._root_created_s = root.create_time()
-            tree = [root, *root.children(recursive=True)]
+            # This process is one where the root adopts orphans, as the system's first one does.
+            below = [one for one in root.children(recursive=True) if one.pid != os.getpid()]
+            tree = [root, *below]
         except psutil.Error:
             return
         for process in tree:

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
-from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
 from memdeep.errors import EXIT_NOT_STARTED, OutputError, ProgramError
 from memdeep.frozen import frozen
 from memdeep.model import DETACHED, Identity
+from memdeep.model.statement import Statement
 from memdeep.record import bootstrap
-from memdeep.record.how import MEMRAY
 from memdeep.record.program import WhatToRun
 from memdeep.run import cgroup, interpreter, limits
 from memdeep.run.capacity import Capacity
+from memdeep.run.facts import begun, limit_facts
 from memdeep.run.guard import Guard
 from memdeep.run.identity import GitQuestion, identify
 from memdeep.run.limits import GROUP, PSS, RSS, Headroom
@@ -37,7 +35,7 @@ from memdeep.run.own_code import own_code, working_directory
 from memdeep.run.own_limit import OwnLimit
 from memdeep.run.progress import Progress
 from memdeep.run.sampling import TreeReading, TreeSampler, TreeSize
-from memdeep.run.signals import Forwarder, forwarding_signals
+from memdeep.run.signals import forwarding_signals
 from memdeep.run.verdict import (
     Ending,
     GroupWitness,
@@ -152,8 +150,16 @@ class Bounds:
             headroom.note(time_s, size.bytes, size.measure)
         return headroom.left_bytes
 
-    def witnesses(self, sampler: TreeSampler, guard: Guard, forwarder: Forwarder) -> Witnesses:
-        """Gather the facts to judge the program's end by; call it once the program has ended."""
+    def witnesses(
+        self,
+        sampler: TreeSampler,
+        deeds: Sequence[Statement] = (),
+        passed_on: Sequence[str] = (),
+    ) -> Witnesses:
+        """Gather the facts to judge the program's end by; call it once the program has ended.
+
+        ``deeds`` are what memdeep did to it, ``passed_on`` the signals that reached it through us.
+        """
         log, headroom = self._kernel_log.killed(), self._headroom
         return Witnesses(
             pid=sampler.root_pid,
@@ -163,8 +169,8 @@ class Bounds:
             headroom=None if headroom is None else headroom.statement(),
             highest=None if headroom is None else headroom.highest(),
             is_near_limit=headroom is not None and headroom.is_near(),
-            deeds=tuple(guard.evidence),
-            passed_on=tuple(forwarder.passed_on),
+            deeds=tuple(deeds),
+            passed_on=tuple(passed_on),
             replaced_by=sampler.replaced_by,
             descendants=tuple(one for one in sampler.seen(None) if one.pid != sampler.root_pid),
             group=self._group_witness(),
@@ -255,7 +261,7 @@ def _supervise(
         guard.close()
         revision = git.answer()
     capacity.close()
-    end = judge(child.returncode, bounds.witnesses(sampler, guard, forwarder))
+    end = judge(child.returncode, bounds.witnesses(sampler, guard.evidence, forwarder.passed_on))
     outlived = sampler.outlived()
     ended = replace(
         meta,
@@ -309,33 +315,13 @@ def _open_samples(run_dir: RunDirectory) -> TextIO:
 
 def _meta(job: _Job, bounds: Bounds) -> Meta:
     program, options = job.program, job.options
-    paths = sysconfig.get_paths()
-    limit, how, own = bounds.limit, options.how, own_code(program)
-    libraries = {paths["purelib"], paths["platlib"], *filter(None, [own.launcher])}
-    return Meta(
-        command=program.command,
-        name=program.name,
-        backend=how.backend,
-        native=how.native and how.backend == MEMRAY,
-        python_allocators=how.trace_python_allocators and how.backend == MEMRAY,
-        focus=how.traced_only,
-        python=".".join(str(part) for part in sys.version_info[:3]),
-        memray=version("memray") if how.backend == MEMRAY else None,
-        started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
-        spawned_ns=time.monotonic_ns(),
-        interval_ms=how.interval_ms,
-        stdlib_paths=tuple(sorted({paths["stdlib"], paths["platstdlib"]})),
-        library_paths=tuple(sorted(libraries)),
+    limit, own = bounds.limit, own_code(program)
+    return replace(
+        begun(options.how, program.command, program.name, own),
         warning_bytes=options.warning_bytes,
         critical_bytes=options.critical_bytes,
-        limit_bytes=None if limit is None else limit.bytes,
-        limit_source=None if limit is None else limit.source,
-        limit_of_address_space=limit is not None and limit.of_address_space,
+        **limit_facts(limit),
         notes=bounds.notes,
-        redact_args=how.redact_args,
-        package=str(Path(bootstrap.__file__).parent.parent),
-        own_paths=own.paths,
-        directories=tuple(filter(None, [working_directory()])),
         identity=job.identity,
     )
 

@@ -17,6 +17,7 @@ from memdeep.rundir.files import read_error, write_error
 DEFAULT_PARENT = "memdeep-runs"
 LATEST = "latest"
 CHILDREN = "children"
+TESTS = "tests"  # that were recorded apart from the session they belong to
 # Of the files that a run is exported to unless another is named.
 EXPORTS = (
     *(".pb.gz", ".firefox.json.gz", ".speedscope.json", ".collapsed", ".perfetto.json"),
@@ -109,6 +110,11 @@ class RunDirectory:
         return self.path / "sources"
 
     @property
+    def cells(self) -> Path:
+        """Path of the cells that were run, where the program is a notebook."""
+        return self.path / "cells"
+
+    @property
     def symbols(self) -> Path:
         """Path of the names of the native frames in the captures."""
         return self.path / "symbols"
@@ -156,6 +162,7 @@ class RunDirectory:
             self.pages,
             self.snapshots,
             self.symbols,
+            self.cells,
             self.sources,
             self.samples,
             self.log,
@@ -240,16 +247,18 @@ def clear(run_dir: RunDirectory) -> None:
 
     No link is followed.
     """
-    if (run_dir.path / CHILDREN).is_symlink():
-        (run_dir.path / CHILDREN).unlink()
-    for child in run_dir.children():
-        if child.path.is_symlink():  # it leads to what is not of this run
-            continue
-        clear(child)
-        with suppress(OSError):  # somebody else's file is in it
-            child.path.rmdir()
-    with suppress(OSError):
-        (run_dir.path / CHILDREN).rmdir()
+    for name in (CHILDREN, TESTS):
+        within = run_dir.path / name
+        if within.is_symlink():
+            within.unlink()
+        for path in sorted(within.glob("*/")):
+            if path.is_symlink():  # it leads to what is not of this run
+                continue
+            clear(RunDirectory(path))
+            with suppress(OSError):  # somebody else's file is in it
+                path.rmdir()
+        with suppress(OSError):
+            within.rmdir()
     for file in run_dir.files():
         file.unlink(missing_ok=True)
 

@@ -24,10 +24,8 @@ def encode_places(places: "list[tuple[int, int]]") -> bytes:
 
 def decode_places(content: bytes) -> "list[tuple[int, int]]":
     """Read `markers` back. Raises ValueError."""
-    places = []
-    for line in content.decode("ascii").splitlines():
-        offset, sequence = map(int, line.split("\t"))
-        if offset < 0:
-            raise ValueError("a negative offset")
-        places.append((offset, sequence))
+    lines = [line.split("\t") for line in content.decode("ascii").splitlines()]
+    places = [(int(offset), int(sequence)) for offset, sequence in lines]
+    if places and min(places)[0] < 0:
+        raise ValueError("a negative offset")
     return places

@@ -63,7 +63,9 @@ class Meta:
     working directories it was seen in, first the one it was started in. ``peak_pss_bytes`` is the
     highest sum of the PSS of all processes at one moment, None if it never had several, or where
     the system does not tell it. ``identity`` is None in earlier recordings; its commit is known at
-    the end.
+    the end. ``earlier_s`` is how long the process had run before it began to record itself, which
+    it outlived; None for a program that was run to be recorded. With
+    ``others_only`` the program itself was not traced, and processes of its run were.
     """
 
     command: tuple[str, ...]
@@ -97,6 +99,8 @@ class Meta:
     directories: tuple[str, ...] = ()
     peak_pss_bytes: int | None = None
     identity: Identity | None = None
+    others_only: bool = False
+    earlier_s: float | None = None
     memdeep: str = field(default=__version__)
 
     @property

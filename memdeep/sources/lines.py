@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
+from types import MappingProxyType
 
 from memdeep.frozen import frozen
 from memdeep.model import Frame, Origin
@@ -53,6 +54,7 @@ def read_sources(
     frames: Iterable[Frame],
     started: str | None,
     command: Sequence[str] = (),
+    cells: Mapping[str, str] = MappingProxyType({}),
     *,
     with_private: bool = False,
 ) -> Sources:
@@ -60,7 +62,8 @@ def read_sources(
 
     ``started`` is the ISO 8601 time of the run. Left out are files that cannot be read, files
     changed after ``started`` (they would show the wrong line) and, unless ``with_private``, the
-    user's files that look private. The lines of code given with -c are in ``command``.
+    user's files that look private. The lines of code given with -c are in ``command``, those of the
+    cells of a notebook in ``cells``, by title.
     """
     started_s = None if started is None else datetime.fromisoformat(started).timestamp()
     code = command[1].splitlines() if tuple(command[:1]) == ("-c",) and len(command) > 1 else []
@@ -74,8 +77,10 @@ def read_sources(
         around = CONTEXT_LINES if of_file[0].origin in _PROGRAM else 0
         last = max(frame.lineno for frame in of_file) + around
         path = Path(filename)
-        if filename == CODE_FILENAME:
-            text: Sequence[str] = code
+        if filename in cells:
+            text: Sequence[str] = cells[filename].splitlines()
+        elif filename == CODE_FILENAME:
+            text = code
         elif not _is_unchanged(path, started_s):
             continue
         elif not with_private and _is_private(path, of_file[0].origin):

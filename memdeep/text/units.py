@@ -6,10 +6,14 @@ MB is 1024 · 1024 bytes, the same as in the logs of the kernel and of most Pyth
 
 from __future__ import annotations
 
+import re
+
 MINUS = "−"
 UNKNOWN = "–"
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _GB = _UNITS.index("GB")
+_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([kmgt])(?:i?b)?", re.ASCII | re.IGNORECASE)
+_POWERS = "bkmgt"
 
 
 def size(value: int | None) -> str:
@@ -27,6 +31,14 @@ def size(value: int | None) -> str:
         unit += 1
     decimals = 0 if unit == 0 else 2 if unit >= _GB and amount < 9.995 else 1
     return f"{MINUS if value < 0 else ''}{amount:.{decimals}f} {_UNITS[unit]}"
+
+
+def size_bytes(text: str) -> int | None:
+    """The bytes of ``950M``, ``1.5 GB`` or ``2GiB``, all powers of 1024; None for other texts."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        return None
+    return round(float(match[1]) * (1 << 10 * _POWERS.index(match[2].lower())))
 
 
 def signed_size(value: int | None) -> str:

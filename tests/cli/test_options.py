@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from running import environment
 
 from memdeep.cli import arguments
-from memdeep.cli.options import OPTIONS, Option, Place, Settings, size_bytes
+from memdeep.cli.options import OPTIONS, Option, Place, Settings
 from memdeep.cli.run import run_options
 from memdeep.cli.settings import Config, merge
 from memdeep.record.how import HowToRecord
 from memdeep.report.options import ReportOptions
 from memdeep.run.options import RunOptions
+from memdeep.text.units import size_bytes
 
 DEFAULTS = merge({}, Config())
 NOT_OPTIONS = {"run_dir", "dumps_stacks", "orders"}  # what the parent prepares for the recording

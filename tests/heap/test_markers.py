@@ -13,7 +13,7 @@ from running import tree
 
 from memdeep.errors import CaptureError
 from memdeep.heap import markers
-from memdeep.heap.markers import FIRST_FLAG, SECOND_FLAG, Alignment, Marker, MarkerFigures
+from memdeep.heap.markers import FIRST_FLAG, SECOND_FLAG, Alignment, MarkerFigures
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.marker import encode_places
 
@@ -38,8 +38,7 @@ def align(run_dir: RunDirectory, figures: Figures) -> tuple[Alignment, bytes]:
 def keep(run_dir: RunDirectory, content: bytes, found: Alignment) -> None:
     """Leave the run with this capture, and with the list of where its markers lay."""
     run_dir.capture().write_bytes(content)
-    places = [(marker.offset, marker.sequence) for marker in found.markers]
-    run_dir.markers().write_bytes(encode_places(places))
+    run_dir.markers().write_bytes(encode_places(list(found.markers)))
 
 
 def marker(sequence: int) -> bytes:
@@ -125,7 +124,7 @@ def test_all_markers_are_found_wherever_they_lie(
     offset = 0
     for piece, number in pieces:
         if number is not None:
-            expected.append(Marker(offset, number))
+            expected.append((offset, number))
         offset += len(piece)
     assert markers.find(path) == expected
 
@@ -227,7 +226,7 @@ def test_markers_are_found_wherever_the_pieces_of_a_file_end(
         patch.setattr(markers, "_CHUNK_BYTES", chunk_bytes)
         found = markers.find(path)
     places = [sum(gaps[: n + 1]) + n * len(record) for n in range(len(gaps))]
-    assert [(one.offset, one.sequence) for one in found] == [(at, 7) for at in places]
+    assert found == [(at, 7) for at in places]
 
 
 def test_what_the_journal_lost_counts_for_no_other(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ MIN_LINES = 40
 MAX_PARAMETERS = 5
 # No arrow in a cycle: the face hands out `load` to those who read runs, and nothing of memdeep asks
 # it for that. A program that is recorded never gets there.
-HANDED_OUT = {("__init__", "results")}
+HANDED_OUT = {("__init__", name) for name in ("results", "inprocess.face", "integrations.notebook")}
 # Words that put off the subject of a docstring.
 ROUNDABOUT = ("What ", "Whether ", "As `")
 

@@ -15,7 +15,14 @@ MAX_LINES = 500
 # For each room: what it may import from memdeep beside itself. Imports within functions and for
 # type checkers count as well.
 MAY_IMPORT: dict[str, set[str]] = {
-    "__init__": {"record.api", "monitor", "results", "version"},
+    "__init__": {
+        "record.api",
+        "monitor",
+        "results",
+        "inprocess.face",
+        "integrations.notebook",
+        "version",
+    },
     "__main__": {"cli.main"},
     "version": set(),
     "errors": set(),
@@ -53,6 +60,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "objects": {"errors", "model", "analysis", "report.exports", "text"},
     "results": {"errors", "model", "pipeline", "objects", "text", "report"},
+    "inprocess": {
+        *("errors", "model", "pipeline", "results", "record", "run", "rundir"),
+        *("report.page.html", "report.options", "symbols.cache"),
+    },
+    "integrations": {
+        *("errors", "inprocess", "record", "rundir", "report.options"),
+        *("cli.arguments", "cli.options", "cli.settings"),
+        *("model", "pipeline", "text", "symbols.cache", "report.sentences", "report.gate.wording"),
+        *("loading.journal", "run.facts", "run.own_code"),
+    },
     "cli": {
         *("errors", "model", "pipeline", "rundir", "text", "version", "live"),
         *("run", "record.marks.words", "record.how", "record.program", "record.tree"),
@@ -106,8 +123,14 @@ KNOWS: dict[str, set[str]] = {
     "report.gate.text": {"rich"},
     "text.toml": {"tomllib", "tomli"},
     "report.exports.parquet": {"pyarrow"},  # an extra
+    **dict.fromkeys(("integrations.pytest_plugin", "integrations.pytest_phases"), {"pytest"}),
+    "integrations.pytest_session": {"pytest"},
+    "integrations.pytest_budgets": {"pytest", "_pytest"},
+    "integrations.limits": {"pytest"},  # for type checkers
     "results": {"pandas", "pyarrow"},  # for type checkers; `objects.tables` imports them by name
     "cli": {"rich"},
+    "inprocess.recording": {"psutil"},
+    "integrations.notebook": {"IPython"},
 }
 
 # Why a module that one other imports, or none, may have fewer lines than the floor.

@@ -35,7 +35,7 @@ class CheckpointAxis:
         self._windows = trace.windows
         self._part = part
         cuts = trace.windows.cut
-        kinds = (int(Cut.MARKER), int(Cut.THREAD_MARKER))
+        kinds, marker_end = (int(Cut.MARKER), int(Cut.THREAD_MARKER)), int(Cut.MARKER_END)
         markers = [n for n, cut in enumerate(cuts) if cut in kinds]
         self._checkpoints = [max(1, part.first)]
         self.setters: dict[int, int] = {}
@@ -45,7 +45,7 @@ class CheckpointAxis:
         for place in markers:
             # It has two records, unless the capture is cut off between them. A thread's name is
             # an event that is no checkpoint, or the repetition of a marker.
-            is_seen = cuts[place + 1] == Cut.MARKER_END
+            is_seen = cuts[place + 1] == marker_end
             is_counted = is_seen and met < part.markers
             if is_counted and met in moments:
                 self.moments[moments[met]] = len(self._checkpoints) - 1
@@ -119,15 +119,15 @@ class CheckpointAxis:
         """Return the heap over time: memray's own readings, and the peaks between them."""
         samples = []
         before = 0
-        windows = self._windows
+        windows, reading, last = self._windows, int(Cut.MEMORY), int(Cut.END)
         for window in _telling(windows.peak):
             cut, time_ms = windows.cut[window], windows.time_ms[window]
             heap, peak = windows.heap[window], windows.peak[window]
-            if peak > before and peak > heap and cut != Cut.END:
+            if peak > before and peak > heap and cut != last:
                 middle_s = self.middle_s(window, start_ms)
                 if middle_s is not None:
                     samples.append(Sample(middle_s, peak))
-            if cut == Cut.MEMORY:
+            if cut == reading:
                 samples.append(Sample(max(0.0, (time_ms - start_ms) / 1000), heap))
             before = heap
         return sorted(samples, key=lambda sample: sample.time_s)

@@ -61,11 +61,10 @@ class ReplayedLifetimes:
         return tuple(long(self.rows.heap_at(checkpoints)))
 
     def moved(self, phases: Sequence[Sequence[Stretch]], groups: Sequence[int]) -> Iterator[Moved]:
-        stretches = [(place, part) for place, parts in enumerate(phases) for part in parts]
         found = self.rows.moved(
-            packed([place for place, _ in stretches], "I"),
-            packed([part.start for _, part in stretches], "I"),
-            packed([part.end for _, part in stretches], "I"),
+            packed([place for place, parts in enumerate(phases) for _ in parts], "I"),
+            packed([part.start for parts in phases for part in parts], "I"),
+            packed([part.end for parts in phases for part in parts], "I"),
             len(phases),
             packed(groups, "I"),
         )

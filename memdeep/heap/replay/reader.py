@@ -146,15 +146,14 @@ class ReplayReader:
         at_checkpoints = tuple(lifetimes.heap_at(part.last + 1)[part.first :])
         at_peaks = dict(zip(segments, trace.at_peaks(segments, nodes), strict=True))
         walked, unread = snapshots(trace, listed, part, nodes)
+        ended = trace.windows.segment
         heap = HeapPart(
             part=part,
             at_checkpoints=at_checkpoints,
             lifetimes=lifetimes,
             peaks={
                 place: Peak(
-                    bytes=heights[window],
-                    time_s=axis.middle_s(window, start_ms),
-                    stacks=at_peaks.get(trace.windows.segment[window]),
+                    heights[window], axis.middle_s(window, start_ms), at_peaks.get(ended[window])
                 )
                 for place, window in peak_windows.items()
             },

@@ -76,7 +76,7 @@ class Processes:
             "verdict": None if end is None else end.verdict,
             "start_s": 0.0,
             "end_s": None if end is None else rounded(run.duration_s),
-            "traced": run.mode.backend in TRACERS,
+            "traced": run.mode.backend in TRACERS and not run.mode.others_only,
             "peak_heap_bytes": report.heap.of_program.peak_bytes,
         }
         for process in self._listed[1:]:

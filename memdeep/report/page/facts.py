@@ -46,7 +46,7 @@ def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
         Fact("peak_rss", units.size(run.peak_rss_bytes)),
         Fact("peak_heap", units.size(report.heap.peak_bytes)),
         Fact("duration", units.duration(run.duration_s)),
-        Fact("exit", sentences.exit_facts(run.exit)),
+        *([] if sentences.went_on(run) else [Fact("exit", sentences.exit_facts(run.exit))]),
         Fact("checkpoints", f"{len(run.checkpoints) - 2:,}"),
         Fact("recorded_with", " ".join(mode)),
         Fact("python", run.python or units.UNKNOWN),

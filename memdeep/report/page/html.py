@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
 
 from jinja2 import (
     Environment,
@@ -38,6 +40,10 @@ from memdeep.text.safe import plain, plain_code
 TEMPLATE = "report.html.j2"
 POLICY_PLACE = "(script hashes)"
 
+# Of a page within another one: what the server of a notebook lets through in a second.
+MOST_WITHIN_BYTES = 1 << 20
+HEIGHT_PX = 640
+
 _UNREAD = re.compile(r"^(?: *(?://.*)?\n)* *| +// [^'\"`\n]*$", re.MULTILINE)
 _SCRIPT, _END = "<script>", "</script>"
 
@@ -49,6 +55,19 @@ def encode(report: Report, options: ReportOptions = DEFAULTS) -> Iterator[bytes]
     blocks = payload.encode(report, folded, lines, options.editor)
     languages = chosen(options.lang)
     return iter([render(view.page(report, blocks, languages), languages, options.cache)])
+
+
+def within(page: Path) -> str:
+    """Return HTML to show a written page in another one, or a link where it is too large for that.
+
+    Its scripts run, and reach nothing of what is around it.
+    """
+    content = html.escape(page.read_text("utf-8"))
+    if len(content) > MOST_WITHIN_BYTES:
+        name = html.escape(str(page))
+        return f'<a href="{quote(str(page))}" target="_blank">{name}</a>'
+    style = f"width: 100%; height: {HEIGHT_PX}px; border: 0"
+    return f'<iframe srcdoc="{content}" sandbox="allow-scripts" style="{style}"></iframe>'
 
 
 def render(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import nlargest
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
@@ -124,14 +125,18 @@ class _Scale:
 
 def extent(report: Report, layers: Layers | None) -> Extent | None:
     """Return what a drawing of a run must have room for; None if nothing was measured over time."""
-    run = report.run
-    resident = run.rss_curve if layers is None else list(layers.tops())[-1]
-    if not resident and not report.heap_curve:
+    resident = report.run.rss_curve if layers is None else list(layers.tops())[-1]
+    return _extent(report, resident, heap_with_peaks(report))
+
+
+def _extent(
+    report: Report, resident: Sequence[Sample], heap_curve: Sequence[Sample]
+) -> Extent | None:
+    drawn = [*resident, *heap_curve]
+    if not drawn:
         return None
-    # The peak may lie between two readings of the curve: the phases have it.
-    drawn = [*resident, *(heap_with_peaks(report) if report.heap_curve else ())]
-    end_s = max([sample.time_s for sample in drawn] + [run.checkpoints[-1].time_s, 1e-3])
-    top = max(sample.bytes for sample in drawn)
+    end_s = max([sample.time_s for sample in drawn] + [report.run.checkpoints[-1].time_s, 1e-3])
+    top = max([sample.bytes for sample in drawn])
     near = [size for size, _ in _limits(report) if size is not None and size <= FAR_THRESHOLD * top]
     return Extent(end_s, max([top, *near]))
 
@@ -143,14 +148,14 @@ def lay_out(report: Report, layers: Layers | None, room: Extent | None = None) -
     drawing has room for: that of `extent` unless another run is to be drawn to the same scale.
     """
     run = report.run
-    least = extent(report, layers)
-    if least is None:
-        return None
     tops = [] if layers is None else list(layers.tops())
     resident = run.rss_curve if layers is None else tops[-1]
-    end_s, top_bytes = room or least
     heap_curve = heap_with_peaks(report)
-    highest = max(heap_curve if report.heap_curve else resident, key=_bytes, default=None)
+    least = _extent(report, resident, heap_curve)
+    if least is None:
+        return None
+    end_s, top_bytes = room or least
+    highest = max(heap_curve or resident, key=_bytes, default=None)
     limits = [
         (size, kind)
         for size, kind in _limits(report)
@@ -194,7 +199,12 @@ def _limits(report: Report) -> Sequence[tuple[int | None, str]]:
 
 
 def heap_with_peaks(report: Report) -> Sequence[Sample]:
-    """Return the curve of the heap with the peaks of the phases; they lie between its readings."""
+    """Return the curve of the heap with the peaks of the phases; they lie between its readings.
+
+    Without readings there is no curve.
+    """
+    if not report.heap_curve:
+        return ()
     # Where a peak and a reading have one time, the reading is what came after it.
     return sorted([*_peaks(report), *report.heap_curve], key=attrgetter("time_s"))
 
@@ -294,7 +304,6 @@ def _bands(report: Report, places: Sequence[float]) -> tuple[Band, ...]:
         if phase.outline.depth < MAX_BAND_DEPTH
         for left, right in _pieces(phase, places)
     ]
-    pieces.sort(key=itemgetter(0), reverse=True)
     bands = [
         Band(
             index=place,
@@ -304,7 +313,7 @@ def _bands(report: Report, places: Sequence[float]) -> tuple[Band, ...]:
             is_segment=report.phases[place].outline.kind is PhaseKind.SEGMENT,
             tone=place % TONES,
         )
-        for width, left, place in pieces[:MAX_BANDS]
+        for width, left, place in nlargest(MAX_BANDS, pieces, key=itemgetter(0))
     ]
     return tuple(sorted(bands, key=lambda band: (band.depth, band.x)))
 

@@ -197,8 +197,8 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
     notes = [sentences.notes(report, language) for language in languages]
     return Page(
         title=f"{run.name} · memdeep",
-        program=" ".join(run.command),
-        verdict=sentences.verdict(run.exit),
+        program=" ".join(run.command) if run.earlier_s is None else run.name,
+        verdict="recorded" if sentences.went_on(run) else sentences.verdict(run.exit),
         status=sentences.exit_facts(run.exit),
         headline=say(lambda language: sentences.headline(report, language)),
         charged=cards[0].culprit if cards else None,

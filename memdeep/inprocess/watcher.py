@@ -1,0 +1,56 @@
+"""Starts the process that watches a recording from outside, so that it is nobody's child."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from memdeep.frozen import frozen
+from memdeep.run import attend
+from memdeep.rundir.directory import RunDirectory
+
+# The shell ends at once, and what it has started is adopted by the system's first process.
+_SCRIPT = 'exec 3<&0; "$@" <&3 3<&- >/dev/null & echo $!'
+
+
+@frozen
+class Watcher:
+    """The process ``pid``; ``socket`` is the descriptor that it gives orders through."""
+
+    pid: int
+    socket: int
+
+    def forget(self) -> None:
+        """Leave nothing of it once it has ended: this process may have been the one to adopt it."""
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+def start(run_dir: RunDirectory, max_capture_bytes: int | None, keep_free_bytes: int) -> Watcher:
+    """Start to watch this process. Raises OSError where that cannot be."""
+    if not os.path.basename(sys.executable or "").startswith("python"):
+        raise OSError("sys.executable is no Python")
+    paths = [path for path in sys.path if os.path.isabs(path)]
+    own = str(Path(attend.__file__).parents[2])
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        shell = subprocess.Popen(
+            [
+                *("/bin/sh", "-c", _SCRIPT, "memdeep", sys.executable, "-I", attend.__file__),
+                *(str(run_dir.path.absolute()), str(os.getpid())),
+                *(str(max_capture_bytes or 0), str(keep_free_bytes), own, *paths),
+            ],
+            stdin=theirs.fileno(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(os.environ),
+            start_new_session=True,
+        )
+        said, _ = shell.communicate()
+        if not said.strip().isdigit():
+            raise OSError("it did not start")
+        return Watcher(int(said), ours.detach())

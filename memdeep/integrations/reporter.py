@@ -1,0 +1,203 @@
+"""Judges single tests, and reports on a session of tests, in a process of its own.
+
+So the process of the tests imports nothing of what makes reports, and holds nothing that these
+allocate. Requests and answers are lines of JSON.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from memdeep.model import Phase, Report
+    from memdeep.rundir.directory import RunDirectory
+
+MOST = 10  # tests that the summary lists
+MAX_PLACE = 60
+
+
+def main() -> None:
+    """Answer requests until there are no more: that the tests have ended."""
+    import json
+    import signal
+
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    answers: Mapping[str, Callable[..., Any]] = {
+        "judge": judge,
+        "refuse": refuse,
+        "report": report,
+    }
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = answers[request.pop("ask")](**request)
+        except Exception as error:
+            answer = {"told": [f"memdeep failed (a bug in memdeep): {error!r}"]}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def judge(
+    path: str, words: list[str], name: str, limits: Mapping[str, int], roots: list[str]
+) -> dict[str, Any]:
+    """Hold the recording of one test against its limits; ``words`` say how it was recorded.
+
+    Return what is not within them, and the figures of the test.
+    """
+    from pathlib import Path
+
+    from memdeep import pipeline
+    from memdeep.model.budget import Budget, Check, Rule, State
+    from memdeep.report.gate import wording
+    from memdeep.rundir.directory import RunDirectory
+    from memdeep.text.language import spoken
+
+    run_dir = RunDirectory(Path(path))
+    language = spoken()
+    _write_facts(run_dir, words, name)
+    made = pipeline.analyse(pipeline.load(run_dir.path, _ignore), _ignore)
+    checks = {Check(check): None if limit < 0 else limit for check, limit in limits.items()}
+    gate = pipeline.check(made, [Budget(checks, Rule(path), phase=name)], tuple(roots))
+    told = []
+    for verdict in gate.verdicts:
+        if verdict.fails:
+            told.append(
+                language.say(
+                    "pytest.over",
+                    figure=wording.figure(verdict.check, language),
+                    value=wording.shown(verdict, verdict.value),
+                    limit=wording.shown(verdict, verdict.limit),
+                )
+                if verdict.state is State.OVER
+                else wording.sentence(verdict, language)
+            )
+            blamed = wording.blame(gate, verdict, language)
+            told += [] if blamed is None else [f"  {blamed}"]
+    figures = [_figures(made, place) for place, one in enumerate(made.phases) if one.name == name]
+    if told:
+        paths = pipeline.report_paths(run_dir.path)
+        pipeline.store_sources(run_dir, made)
+        pipeline.write(made, paths, _ignore)
+        told.append(f"{language.say('terminal.report')}{paths['html']}")
+    return {"told": told, "figures": figures[0] if figures else None}
+
+
+def refuse(number: int) -> dict[str, Any]:
+    """Return the sentence on a test that did not pass when it was run again."""
+    from memdeep.text.language import spoken
+
+    return {"told": [spoken().say("pytest.unrepeatable", number=number)]}
+
+
+def report(path: str, tests: list[str], judged: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the report of the session, and return the lines of its summary.
+
+    ``judged`` has the figures of tests that had recordings of their own.
+    """
+    from pathlib import Path
+
+    from memdeep import pipeline
+    from memdeep.report import sentences
+    from memdeep.report.options import ReportOptions
+    from memdeep.rundir.directory import RunDirectory
+    from memdeep.symbols import cache
+    from memdeep.text import units
+    from memdeep.text.language import spoken
+    from memdeep.text.safe import plain
+
+    run_dir = RunDirectory(Path(path))
+    language = spoken()
+    pipeline.seal(run_dir, _ignore)
+    options = ReportOptions(cache=cache.directory_of("memdeep") / "templates")
+    made = pipeline.analyse(pipeline.load(run_dir.path, _ignore), _ignore, options)
+    paths = pipeline.report_paths(run_dir.path)
+    pipeline.store_sources(run_dir, made)
+    pipeline.write(made, paths, _ignore, options)
+    names = set(tests)
+    found = dict(judged)
+    for one in (made, *made.own_reports.values()):
+        for place, phase in enumerate(one.phases):
+            if phase.outline.depth == 0 and phase.name in names and phase.heap is not None:
+                found.setdefault(phase.name, _figures(one, place))
+    known = [(name, one) for name, one in found.items() if one is not None]
+    known.sort(key=lambda pair: max(pair[1]["growth"], pair[1]["rise"]), reverse=True)
+    rows = [
+        language.say(
+            "pytest.row",
+            growth=f"{units.signed_size(one['growth']):>10}",
+            rise=f"{units.size(one['rise']):>9}",
+            allocations=f"{one['allocations'] or 0:>10,}",
+            name=plain(name),
+            place=plain(one["place"]),
+        )
+        for name, one in known[:MOST]
+    ]
+    head = [language.say("pytest.head", n=len(known))] if rows else []
+    problems = [plain(problem) for problem in sentences.problems(made, language)]
+    return {
+        "told": [*head, *rows, f"{language.say('terminal.report')}{paths['html']}"],
+        "problems": problems,
+    }
+
+
+def _write_facts(run_dir: RunDirectory, words: list[str], name: str) -> None:
+    """Write `meta.json` of a recording that has ended; ``words`` say how it was recorded.
+
+    Raises CaptureError or OutputError.
+    """
+    from dataclasses import replace
+
+    from memdeep.loading.journal import read_journal
+    from memdeep.record.how import HowToRecord
+    from memdeep.run.facts import begun
+    from memdeep.run.own_code import OwnCode
+    from memdeep.rundir import journal
+    from memdeep.rundir.files import write_atomically
+    from memdeep.rundir.meta import encode_meta
+
+    how, _ = HowToRecord.from_words(words)
+    events = read_journal(run_dir.journal).events
+    start = next(event for event in events if event.kind == journal.START)
+    meta = replace(
+        begun(how, ("-m", "pytest", name), name, OwnCode()),
+        spawned_ns=start.monotonic_ns,
+        duration_s=events[-1].time_us / 1e6,
+        exit_code=0,
+        verdict="completed",
+    )
+    write_atomically(run_dir.meta, encode_meta(meta))
+
+
+def _figures(report: Report, place: int) -> dict[str, Any] | None:
+    """Return the figures of a phase for the summary; None where its heap is not known."""
+    from memdeep.report import sentences
+
+    phase: Phase = report.phases[place]
+    if phase.heap is None:
+        return None
+    heap, rise = phase.heap, phase.heap.peak.bytes - phase.heap.start_bytes
+    kept, held = next(iter(heap.culprits), None), next(iter(heap.peak_culprits), None)
+    culprit = kept if heap.delta_bytes * 2 > rise else held or kept
+    is_own = culprit is not None and os.path.isabs(culprit.frame.filename)
+    return {
+        "growth": heap.delta_bytes,
+        "rise": rise,
+        "allocations": heap.allocations,
+        "place": sentences.location(culprit.frame) if culprit is not None and is_own else "",
+    }
+
+
+def _ignore(_step: str) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    del sys.path[0]
+    sys.path += [path for path in sys.argv[1:] if path not in sys.path]
+    main()

@@ -1,0 +1,152 @@
+"""Limits of single tests: a test that exceeds one fails, with the line in its message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytests import recorded, write
+
+LIMITS = """
+import pytest
+
+KEPT = []
+
+@pytest.mark.memdeep(max_growth="10 MB")
+def test_keeps(): KEPT.append(bytearray(20_000_000))
+
+@pytest.mark.memdeep(max_growth="10 MB", max_allocations=1000)
+def test_frees(): bytearray(20_000_000)
+
+@pytest.mark.memdeep(max_rise="10 MB")
+def test_rises(): bytearray(20_000_000)
+
+@pytest.mark.memdeep(max_allocations=1000)
+def test_allocates(): [object() for _ in range(2000)]
+
+@pytest.mark.limit_memory("10 MB")
+def test_of_memray(): bytearray(20_000_000)
+
+@pytest.mark.limit_memory("30 MB")
+def test_of_memray_within(): bytearray(20_000_000)
+
+@pytest.mark.memdeep(max_growth="1 B")
+def test_fails_anyway(): assert 1 == 2
+
+@pytest.mark.memdeep(max_grwth="1 B")
+def test_misspelt(): pass
+
+@pytest.mark.memdeep(max_growth="1 B")
+@pytest.mark.xfail(strict=True)
+def test_expected_to_exceed(): KEPT.append(bytearray(1000))
+"""
+LEAKS = """
+import functools, pytest
+
+KEPT = []
+RUNS = []
+leak = pytest.mark.memdeep(no_leak=True)
+
+@pytest.fixture
+def record():
+    return []
+
+@pytest.fixture(scope="module")
+def shared():
+    RUNS.append("setup")
+    yield
+    RUNS.append("teardown")
+
+@functools.cache
+def table(): return [str(n) for n in range(50_000)]
+
+@leak
+def test_leaks(shared): KEPT.append([str(n) for n in range(1000)])
+
+@leak
+def test_caches(shared): table()
+
+@leak
+def test_is_clean(record, tmp_path, capsys, monkeypatch, caplog):
+    record.append(bytearray(100_000))
+    (tmp_path / "file").write_text("text")
+    monkeypatch.setenv("A", "b")
+    print("out")
+
+@leak
+def test_makes_cycles():
+    cycle = [bytearray(50_000)]
+    cycle.append(cycle)
+
+@pytest.mark.limit_leaks("1 MB")
+def test_leaks_less(): KEPT.append(bytearray(100_000))
+
+@leak
+def test_skips(): pytest.skip("no")
+
+@leak
+def test_only_once():
+    RUNS.append("once")
+    assert RUNS.count("once") != 3
+
+def test_shared_fixtures_are_set_up_once(shared):
+    assert RUNS.count("setup") == 1
+"""
+
+
+def test_a_test_over_a_limit_fails_with_the_line(tmp_path: Path) -> None:
+    write(tmp_path, test_some=LIMITS)
+    done = recorded(tmp_path)
+    failed = {name for name, kinds in done.outcomes.items() if "failure" in kinds}
+    assert failed == {
+        *("test_keeps", "test_rises", "test_allocates", "test_of_memray"),
+        *("test_fails_anyway", "test_misspelt"),
+    }, done.told
+    assert done.status == 1
+    keeps = done.failures["test_keeps"].splitlines()
+    assert keeps[0] == "growth 19.1 MB, over the limit of 10.0 MB"
+    assert (
+        keeps[1].strip().startswith("test_some.py:7 in test_keeps kept 19.1 MB: def test_keeps()")
+    )
+    page = Path(keeps[2].partition(": ")[2])
+    assert page.is_file() and page.parent.parent == tmp_path / "out/tests"
+    assert "test_some.py:13 in test_rises held 19.1 MB" in done.failures["test_rises"]
+    assert "rise 19.1 MB, over the limit of 10.0 MB" in done.failures["test_of_memray"]
+    assert "there is no limit max_grwth" in done.failures["test_misspelt"]
+    assert "assert 1 == 2" in done.failures["test_fails_anyway"]
+    assert len([*(tmp_path / "out/tests").iterdir()]) == 5  # of those within, nothing is kept
+
+
+def test_limits_of_all_tests_stand_in_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmemdeep_max_rise = 10 MB\n")
+    source = "import pytest\ndef test_large(): bytearray(20_000_000)\ndef test_small(): pass\n"
+    source += "@pytest.mark.memdeep(max_rise='30M')\ndef test_may(): bytearray(20_000_000)\n"
+    write(tmp_path, test_some=source)
+    done = recorded(tmp_path)
+    assert done.outcomes == {"test_large": ["failure"], "test_small": [], "test_may": []}
+
+
+def test_a_limit_that_makes_no_sense_is_told_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmemdeep_max_rise = many\n")
+    write(tmp_path, test_some="def test_it(): pass\n")
+    done = recorded(tmp_path)
+    assert done.status == 4
+    assert 'memdeep_max_rise must be a size, such as "10 MB"' in done.told
+
+
+def test_leaks_are_what_each_repeat_leaves(tmp_path: Path) -> None:
+    write(tmp_path, test_some=LEAKS)
+    done = recorded(tmp_path)
+    failed = {name for name, kinds in done.outcomes.items() if "failure" in kinds}
+    assert failed == {"test_leaks", "test_only_once"}, done.told
+    assert done.outcomes["test_skips"] == ["skipped"]
+    leaks = done.failures["test_leaks"]
+    assert "growth per repeat" in leaks and "over the limit of 4.0 KB" in leaks
+    assert "test_some.py:22 in" in leaks
+    assert "run for the 3. time" in done.failures["test_only_once"]
+
+
+def test_a_worker_fails_the_test_that_exceeds(tmp_path: Path) -> None:
+    write(tmp_path, test_some=LIMITS)
+    done = recorded(tmp_path, "-n2", "-k", "keeps or frees")
+    assert done.outcomes == {"test_keeps": ["failure"], "test_frees": []}
+    assert "test_some.py:7 in test_keeps kept 19.1 MB" in done.failures["test_keeps"]
