@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Generic
 
@@ -356,8 +356,8 @@ class _Listed:
     row: Row[_Stretches]
     parent: _Listed | None
     paths: list[tuple[int, ...]]
-    place: int = field(default=0)
     is_beside_spans: bool = False
+    place: int = 0
 
 
 def _beside_spans(top: Rows[_Stretches], checkpoints: Sequence[Checkpoint]) -> Rows[_Stretches]:
@@ -421,7 +421,7 @@ def _listed(
 ) -> tuple[PhaseOutline, ...]:
     """List all rows in the order in which a walk through the run, parents first, meets them."""
     todo = [
-        _Listed(row, None, [(one.start,) for one in row.sum], is_beside_spans=is_beside)
+        _Listed(row, None, [(one.start,) for one in row.sum], is_beside)
         for rows, is_beside in ((top, False), (beside, True))
         for row in rows
     ]

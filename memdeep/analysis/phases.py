@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
+from operator import attrgetter
 
 from memdeep.analysis.charging import Charging, has_threads
 from memdeep.analysis.culprits import ChargedLines
@@ -40,6 +41,7 @@ from memdeep.model.sums import sum_of_known
 
 MIN_RSS_GROWTH = 1 << 20  # below one MiB of growth, "explained" would be noise
 QUIET_BYTES = 1 << 20
+_bytes, _allocations = attrgetter("bytes"), attrgetter("allocations")
 _SPAN = PhaseKind.SPAN  # to get a member of an enum takes its time
 NOISE = 0.05  # by this share the heap may grow more than the RSS and be resident all the same
 
@@ -131,15 +133,15 @@ class Figures:
         lines, peak = self._lines, height.peak
         if own is not None:
             moved = own.moved(lines.groups)
-        retained_bytes = sum([stack.bytes for stack in moved.retained])
-        freed_bytes = sum([stack.bytes for stack in moved.freed])
+        retained_bytes = sum(map(_bytes, moved.retained))
+        freed_bytes = sum(map(_bytes, moved.freed))
         churn_bytes = allocations = largest = None
         if self._passed is not None:
             # All that passed is in an own heap already.
             size, count = (0, 0) if own is not None else self._passed.within(outline.stretches)
             churn_bytes = moved.churn_bytes + size
             allocations = moved.churn_allocations + count
-            allocations += sum([stack.allocations for stack in moved.retained])
+            allocations += sum(map(_allocations, moved.retained))
         if self.heap.largest is not None:
             singles = own.largest if own is not None else self._largest_in(outline.stretches)
             largest = lines.largest(singles, retained_bytes + (churn_bytes or 0))

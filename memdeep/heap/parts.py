@@ -288,10 +288,11 @@ def _known(figures: Sequence[Item | None]) -> list[Item] | None:
 
 
 def _peak(parts: Sequence[HeapPart], place: int, stretches: Sequence[Stretch]) -> Peak | None:
+    if len(parts) == 1:
+        (heap,) = parts
+        return heap.peaks.get(place) if all(map(heap.part.holds, stretches)) else None
     for stretch in stretches:
         if not any(heap.part.holds(stretch) for heap in parts):
             return None
-    if len(parts) == 1:
-        return parts[0].peaks.get(place)
     peaks = [heap.peaks[place] for heap in parts if place in heap.peaks]
     return max(peaks, key=lambda peak: peak.bytes, default=None)

@@ -25,7 +25,7 @@ NARROW = 0.4  # percent of the plot: a narrower piece cannot be told from its ne
 TONES = 6
 HEADROOM = 1.05
 FAR_THRESHOLD = 1.5  # times the highest reading: a line above that would flatten the curves
-_bytes = attrgetter("bytes")
+_bytes, _time_s = attrgetter("bytes"), attrgetter("time_s")
 _STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
@@ -135,8 +135,8 @@ def _extent(
     drawn = [*resident, *heap_curve]
     if not drawn:
         return None
-    end_s = max([sample.time_s for sample in drawn] + [report.run.checkpoints[-1].time_s, 1e-3])
-    top = max([sample.bytes for sample in drawn])
+    end_s = max(*map(_time_s, drawn), report.run.checkpoints[-1].time_s, 1e-3)
+    top = max(map(_bytes, drawn))
     near = [size for size, _ in _limits(report) if size is not None and size <= FAR_THRESHOLD * top]
     return Extent(end_s, max([top, *near]))
 
@@ -206,7 +206,7 @@ def heap_with_peaks(report: Report) -> Sequence[Sample]:
     if not report.heap_curve:
         return ()
     # Where a peak and a reading have one time, the reading is what came after it.
-    return sorted([*_peaks(report), *report.heap_curve], key=attrgetter("time_s"))
+    return sorted([*_peaks(report), *report.heap_curve], key=_time_s)
 
 
 def _heap_pieces(report: Report, curve: Sequence[Sample]) -> list[Sequence[Sample]]:
@@ -320,9 +320,12 @@ def _bands(report: Report, places: Sequence[float]) -> tuple[Band, ...]:
 
 def _pieces(phase: Phase, places: Sequence[float]) -> list[tuple[float, float]]:
     """Return left and right of each stretch of ``phase``; narrow neighbours are joined."""
+    stretches = phase.outline.stretches
+    if len(stretches) == 1:  # as most have, where there are very many
+        return [(places[stretches[0].start], places[stretches[0].end])]
     pieces: list[tuple[float, float]] = []
     narrow_run = False
-    for stretch in phase.outline.stretches:
+    for stretch in stretches:
         left, right = places[stretch.start], places[stretch.end]
         is_narrow = right - left < NARROW
         if narrow_run and is_narrow and left - pieces[-1][1] < NARROW:
@@ -338,7 +341,7 @@ def _peak(highest: Sample, kind: str, scale: _Scale) -> Summit:
 
 
 def _peaks(report: Report) -> list[Sample]:
-    peaks = [phase.peak for phase in report.phases if phase.peak is not None]
+    peaks = [phase.heap.peak for phase in report.phases if phase.heap is not None]
     return [Sample(peak.time_s, peak.bytes) for peak in peaks if peak.time_s is not None]
 
 

@@ -193,7 +193,8 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
     cards = tuple(_finding(report, rank, item, say) for rank, item in enumerate(report.findings, 1))
     large = [rank for rank, is_small in enumerate(small(report), 1) if not is_small]
     opened = set(large[:OPEN_FINDINGS])
-    most = max([abs(delta) for phase in report.phases for delta in _deltas(phase)], default=0)
+    most = _largest_change(report.phases)
+    with_workers = any(map(workers.has_workers, report.phases))
     notes = [sentences.notes(report, language) for language in languages]
     return Page(
         title=f"{run.name} · memdeep",
@@ -221,7 +222,7 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
         timeline=drawn,
         band_names=band_names(report, drawn, say),
         layer_names=layer_names(report, stacked, say),
-        phases=tuple(_row(report, folded[place], say, most) for place in shown),
+        phases=tuple(_row(report, folded[place], say, most, with_workers) for place in shown),
         holders=holders.lay_out(report, languages),
         processes=process_table.lay_out(report, say, languages),
         hidden_phases=sum(row.phases for place, row in enumerate(folded) if place not in shown),
@@ -266,7 +267,7 @@ def _death(report: Report, death: Death, say: Say) -> DeathView:
     )
 
 
-def _row(report: Report, row: Row, say: Say, most: int) -> PhaseRow:
+def _row(report: Report, row: Row, say: Say, most: int, with_workers: bool) -> PhaseRow:
     phase = row.phase
     culprit = phase.main_culprit
     label = sentences.pattern_label if row.is_pattern else sentences.phase_label
@@ -280,7 +281,7 @@ def _row(report: Report, row: Row, say: Say, most: int) -> PhaseRow:
         rss_delta_text=units.signed_size(phase.rss_delta_bytes),
         rss_tone=_tone(phase.rss_delta_bytes, most),
         workers_text=say(lambda language: workers.figure(phase, language))
-        if any(map(workers.has_workers, report.phases))
+        if with_workers
         else None,
         heap_delta_text=units.signed_size(phase.heap_delta_bytes),
         heap_tone=_tone(phase.heap_delta_bytes, most),
@@ -403,9 +404,11 @@ def _stack_frame(report: Report, called: Frame, is_here: bool) -> StackFrameView
     )
 
 
-def _deltas(phase: Phase) -> tuple[int, ...]:
-    known = (phase.rss_delta_bytes, phase.heap_delta_bytes)
-    return tuple([delta for delta in known if delta is not None])
+def _largest_change(phases: Sequence[Phase]) -> int:
+    """Return the largest growth, or fall, of the RSS or of the heap in a phase."""
+    rss = [phase.rss_delta_bytes for phase in phases]
+    heap = [phase.heap.delta_bytes for phase in phases if phase.heap is not None]
+    return max(map(abs, filter(None, [*rss, *heap])), default=0)
 
 
 def _tone(delta: int | None, most: int) -> str:
