@@ -23,7 +23,14 @@ from memdeep.frozen import frozen
 from memdeep.inprocess import watcher
 from memdeep.inprocess.run import Run
 from memdeep.inprocess.watcher import Watcher
-from memdeep.record.how import ALL, MEMRAY, MOST_CHILDREN, SAMPLE_INTERVAL_S, HowToRecord
+from memdeep.record.how import (
+    ALL,
+    MEMRAY,
+    MOST_CHILDREN,
+    SAMPLE_INTERVAL_S,
+    TRACEMALLOC,
+    HowToRecord,
+)
 from memdeep.record.program import WhatToRun
 from memdeep.record.recorder import say
 from memdeep.record.session import Session
@@ -34,7 +41,7 @@ from memdeep.run.identity import identify
 from memdeep.run.own_code import OwnCode, outermost_package
 from memdeep.rundir import directory
 from memdeep.rundir.directory import RunDirectory
-from memdeep.rundir.files import write_atomically
+from memdeep.rundir.files import write_atomically, write_error
 from memdeep.rundir.meta import Meta, decode_meta, encode_meta
 
 KEEP_FREE_BYTES = 1 << 30
@@ -97,16 +104,25 @@ class Recording:
             )
         orders = -1 if self._watcher is None else self._watcher.socket
         path = str(run_dir.path.absolute())
-        self._session = Session(how.but(run_dir=path, orders=orders))
+        try:
+            self._session = Session(how.but(run_dir=path, orders=orders))
+        except OSError as error:
+            if self._watcher is not None:
+                self._watcher.give_up()
+            raise write_error(run_dir.path, error) from error
         self._session.start()
+        self._has_ended = False
         self.run = Run(options.name, run_dir.path, options.report)
         atexit.register(self.stop)
 
     def stop(self, error: BaseException | None = None) -> None:
-        """End the recording; ``error`` is what has left the recorded code.
+        """End the recording, if it has not ended; ``error`` is what has left the recorded code.
 
         In a forked child, end what is recorded of that.
         """
+        if self._has_ended:
+            return
+        self._has_ended = True
         atexit.unregister(self.stop)
         if error is not None and _is_plain_end(error):
             error = None
@@ -153,6 +169,14 @@ def _refuse(backend: str) -> None:
             raise RecordingError(
                 "memray is tracking this process already, and there can be but one tracker.",
                 "End that one first, or report on its capture: memdeep report FILE.",
+            )
+    if backend == TRACEMALLOC:
+        import tracemalloc
+
+        if tracemalloc.is_tracing():
+            raise RecordingError(
+                "tracemalloc is tracing this process already, and would not after a recording.",
+                "End that first: tracemalloc.stop().",
             )
 
 
