@@ -41,7 +41,7 @@ from memdeep.run.identity import identify
 from memdeep.run.own_code import OwnCode, outermost_package
 from memdeep.rundir import directory
 from memdeep.rundir.directory import RunDirectory
-from memdeep.rundir.files import write_atomically, write_error
+from memdeep.rundir.files import write_atomically
 from memdeep.rundir.meta import Meta, decode_meta, encode_meta
 
 KEEP_FREE_BYTES = 1 << 30
@@ -88,6 +88,8 @@ class Recording:
     ``caller`` is the frame of the program that begins it: its file is the program's own.
     """
 
+    _has_ended = False
+
     def __init__(self, options: Options, caller: FrameType | None = None) -> None:
         """Raises RecordingError or OutputError."""
         how = options.how
@@ -104,14 +106,8 @@ class Recording:
             )
         orders = -1 if self._watcher is None else self._watcher.socket
         path = str(run_dir.path.absolute())
-        try:
-            self._session = Session(how.but(run_dir=path, orders=orders))
-        except OSError as error:
-            if self._watcher is not None:
-                self._watcher.give_up()
-            raise write_error(run_dir.path, error) from error
+        self._session = Session(how.but(run_dir=path, orders=orders))
         self._session.start()
-        self._has_ended = False
         self.run = Run(options.name, run_dir.path, options.report)
         atexit.register(self.stop)
 

@@ -24,12 +24,6 @@ class Watcher:
     pid: int
     socket: int
 
-    def give_up(self) -> None:
-        """Let it end at once, where no recording comes about."""
-        with suppress(OSError):  # the session may have closed it
-            os.close(self.socket)
-        self.forget()
-
     def forget(self) -> None:
         """Leave nothing of it once it has ended: this process may have been the one to adopt it."""
         with suppress(ChildProcessError):
