@@ -31,6 +31,7 @@ from memdeep.record.how import HowToRecord
 from memdeep.report.options import ReportOptions
 from memdeep.rundir import labels
 from memdeep.rundir.cells import Cell, encode_cell
+from memdeep.text import translation
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -171,8 +172,10 @@ class Notebook:
         return Cell(name, cell.title, code)
 
     def _complain(self, error: Exception) -> None:
-        hint = f" {error.hint}" if isinstance(error, MemdeepError) else ""
-        sys.stderr.write(f"memdeep: {getattr(error, 'message', error)}{hint}\n")
+        said = [str(error)]
+        if isinstance(error, MemdeepError):
+            said = [translation.here(error.message), translation.here(error.hint)]
+        sys.stderr.write(f"memdeep: {' '.join(said)}\n")
 
 
 class _Stripping:

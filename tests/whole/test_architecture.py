@@ -65,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("report.page.html", "report.options", "symbols.cache"),
     },
     "integrations": {
-        *("errors", "inprocess", "record", "rundir", "report.options"),
+        *("errors", "inprocess", "record", "rundir", "report.options", "text"),
         *("cli.arguments", "cli.options", "cli.settings"),
     },
     "cli": {
