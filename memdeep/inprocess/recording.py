@@ -127,8 +127,10 @@ class Recording:
             return
         duration_s = (time.monotonic_ns() - self._meta.spawned_ns) / 1e9
         # Without it the watcher has not begun yet, and there is nothing to wait for.
-        self._session.stop(error, waits=self._run_dir.samples.exists())
+        is_late = self._session.stop(error, waits=self._run_dir.samples.exists())
         if self._watcher is not None:
+            if is_late:  # and may write over what is written below
+                self._watcher.kill()
             self._watcher.forget()
             with suppress(OSError):  # it was too short for a reading
                 self._run_dir.samples.touch(mode=0o600)

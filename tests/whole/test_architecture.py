@@ -123,7 +123,7 @@ KNOWS: dict[str, set[str]] = {
     "report.exports.parquet": {"pyarrow"},  # an extra
     "results": {"pandas", "pyarrow"},  # for type checkers; `objects.tables` imports them by name
     "cli": {"rich"},
-    "inprocess.recording": {"psutil"},
+    "inprocess": {"psutil"},
     "integrations.notebook": {"IPython"},
 }
 
