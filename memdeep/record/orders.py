@@ -81,11 +81,13 @@ class Orders:
         """
         if not S_ISSOCK(os.fstat(self._descriptor).st_mode):
             return False
+        patience_s = MOST_S if waits else 0.0
         if not self._has_ended.locked():
             self.listen(lambda order: None)  # so that its end is awaited the same way
+            patience_s = max(patience_s, LEAST_S)
         if waits:
             _shut(self._descriptor, writing_only=True)
-        is_there = not self._has_ended.acquire(timeout=MOST_S if waits else LEAST_S)
+        is_there = not self._has_ended.acquire(timeout=patience_s)
         if is_there:
             _shut(self._descriptor, writing_only=False)
             self._has_ended.acquire(timeout=MOST_S)
