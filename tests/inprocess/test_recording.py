@@ -7,28 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from own_recording import run
 from running import environment
 
-BEGINNING = """
-import os, sys, threading
 import memdeep
-"""
-
-
-def run(directory: Path, code: str, *, status: int = 0) -> list[str]:
-    """Run a program that records itself, in ``directory``; return what it prints."""
-    (directory / "job.py").write_text(BEGINNING + code, "utf-8")
-    done = subprocess.run(
-        [sys.executable, "job.py"],
-        cwd=directory,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == status, done.stderr
-    assert done.stderr == "" or status, done.stderr
-    return done.stdout.splitlines()
 
 
 def test_a_recording_has_phases_findings_and_a_report(tmp_path: Path) -> None:
@@ -284,3 +266,30 @@ def test_importing_memdeep_imports_none_of_it() -> None:
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "['memdeep.record', 'memdeep.record.api']"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="frames are objects of their own there")
+def test_a_warm_process_has_the_figures_of_a_fresh_one_to_the_byte(tmp_path: Path) -> None:
+    part = """
+    with memdeep.phase("load"):
+        kept = bytearray(30_000_000)
+        passing = bytearray(5_000_000)
+        del passing
+"""
+    lines = run(
+        tmp_path,
+        f"""
+warm = [bytearray(1_000_000) for _ in range(50)]
+with memdeep.recording("warm", native=False) as recorded:{part}
+    warm.clear()
+load = recorded.phases["load"]
+print(load.kept, load.growth, load.rise, load.culprit.bytes)
+""",
+    )
+    (tmp_path / "fresh.py").write_text(f"import memdeep\nif True:{part}", "utf-8")
+    words = ["run", "-q", "--no-native", "-o", "fresh", "fresh.py"]
+    subprocess.run([sys.executable, "-m", "memdeep", *words], cwd=tmp_path, check=True)
+    load = memdeep.load(tmp_path / "fresh").phases["load"]
+    assert load.culprit is not None
+    assert load.culprit.bytes == 30_000_001  # a byte behind the content
+    assert lines == [f"{load.kept} {load.growth} {load.rise} {load.culprit.bytes}"]

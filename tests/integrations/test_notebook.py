@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from running import environment
 
 import memdeep
+from memdeep.report.page.html import MOST_WITHIN_BYTES, within
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
@@ -74,6 +77,7 @@ def cells(directory: Path) -> list[Cell]:
         "kept = make(20_000_000)\nawait asyncio.sleep(0.01)\nlen(kept)",
         "_, len(kept)",
         "%%memdeep --no-native -o failed\nmore = bytearray(5_000_000)\n1 / 0",
+        "%%memdeep --no-native --force -o failed\nagain = bytearray(9_000_000)\n1 / 0",
         "%%memdeep --no-native -o after\nlast = bytearray(4_000_000)",
         "%%memdeep --nonsense\nprint('never')",
         "%%memdeep --mark-every 1\nprint('never')",
@@ -117,6 +121,7 @@ def test_an_error_is_shown_as_without_and_the_page_with_it(
     assert "line 3" in cells[4].traceback
     assert "memdeep/" not in cells[4].traceback
     assert "more = bytearray(5_000_000)" in only(cells[4])["text/plain"]
+    assert "again = bytearray(9_000_000)" in only(cells[5])["text/plain"]
     end = memdeep.load(directory / "failed").exit
     assert end is not None and "ZeroDivisionError" in "".join(end.evidence)
 
@@ -129,19 +134,19 @@ def test_an_error_of_an_earlier_cell_is_not_that_of_a_later_one(
 
 
 def test_wrong_options_are_said_and_the_cell_does_not_run(cells: list[Cell]) -> None:
-    assert "there is no option '--nonsense'" in cells[6].stderr + cells[6].traceback
-    assert "--mark-every is for `memdeep run` only" in cells[7].stderr + cells[7].traceback
-    assert "never" not in cells[6].stdout + cells[7].stdout
-    assert "nothing is recorded" in cells[9].stderr + cells[9].traceback
+    assert "there is no option '--nonsense'" in cells[7].stderr + cells[7].traceback
+    assert "--mark-every is for `memdeep run` only" in cells[8].stderr + cells[8].traceback
+    assert "never" not in cells[7].stdout + cells[8].stdout
+    assert "nothing is recorded" in cells[10].stderr + cells[10].traceback
 
 
 def test_another_magic_may_follow(cells: list[Cell], directory: Path) -> None:
-    assert "Wall time" in cells[8].stdout
-    assert "bytearray(3_000_000)" in only(cells[8])["text/plain"]
+    assert "Wall time" in cells[9].stdout
+    assert "bytearray(3_000_000)" in only(cells[9])["text/plain"]
 
 
 def test_nothing_of_it_stays_in_the_kernel(cells: list[Cell]) -> None:
-    assert cells[10].results == [{"text/plain": "('Tracker', None)"}]
+    assert cells[11].results == [{"text/plain": "('Tracker', None)"}]
 
 
 def test_a_whole_notebook_has_its_cells_as_phases(tmp_path: Path) -> None:
@@ -193,3 +198,58 @@ def test_a_kernel_that_is_killed_leaves_a_run_with_its_cells(tmp_path: Path) -> 
     assert run.culprit is not None
     assert (run.culprit.filename, run.culprit.lineno) == ("In [3]", 1)
     assert run.culprit.source == "kept = bytearray(5_000_000)"
+
+
+def test_a_terminal_reads_the_verdict_and_is_left_as_it_was(tmp_path: Path) -> None:
+    code = """
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+transformers = list(shell.input_transformers_cleanup)
+callbacks = {name: list(found) for name, found in shell.events.callbacks.items()}
+for cell in (
+    "%load_ext memdeep",
+    "%%memdeep --no-native --lang zh\\nkept = bytearray(5_000_000)\\nlen(kept)",
+    "%unload_ext memdeep",
+):
+    shell.run_cell(cell, store_history=True)
+print(transformers == shell.input_transformers_cleanup)
+print(callbacks == shell.events.callbacks, "memdeep" in shell.magics_manager.magics["line"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment() | {"IPYTHONDIR": str(tmp_path / "ipython")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Out[2]: 5000000" in done.stdout
+    assert "留了下来：由 In [2]:2" in done.stdout
+    assert done.stdout.splitlines()[-2:] == ["True", "True False"]
+
+
+def test_nbconvert_has_the_page_in_its_html(tmp_path: Path) -> None:
+    pytest.importorskip("nbconvert")
+    cells = [LOAD, "%%memdeep --no-native\nkept = bytearray(5_000_000)"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in cells])
+    nbformat.write(notebook, tmp_path / "cells.ipynb")
+    done = subprocess.run(
+        [sys.executable, "-m", "nbconvert", "--execute", "--to", "html", "cells.ipynb"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "cells.html").read_text("utf-8")
+    assert "<iframe" in page and "srcdoc=" in page
+    assert "kept = bytearray(5_000_000)" in page
+
+
+def test_a_page_that_is_too_large_is_linked_to(tmp_path: Path) -> None:
+    page = tmp_path / "a page.html"
+    page.write_text("<" * MOST_WITHIN_BYTES, "utf-8")
+    assert within(page) == f'<a href="{tmp_path}/a%20page.html" target="_blank">{page}</a>'

@@ -65,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("report.page.html", "report.options", "symbols.cache"),
     },
     "integrations": {
-        *("errors", "inprocess", "record", "rundir", "report.options"),
+        *("errors", "inprocess", "record", "rundir", "report.options", "text"),
         *("cli.arguments", "cli.options", "cli.settings"),
         *("model", "pipeline", "text", "symbols.cache", "report.sentences", "report.gate.wording"),
         *("loading.journal", "run.facts", "run.own_code"),
@@ -129,7 +129,7 @@ KNOWS: dict[str, set[str]] = {
     "integrations.limits": {"pytest"},  # for type checkers
     "results": {"pandas", "pyarrow"},  # for type checkers; `objects.tables` imports them by name
     "cli": {"rich"},
-    "inprocess.recording": {"psutil"},
+    "inprocess": {"psutil"},
     "integrations.notebook": {"IPython"},
 }
 
