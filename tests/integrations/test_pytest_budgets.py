@@ -111,7 +111,7 @@ def test_a_test_over_a_limit_fails_with_the_line(tmp_path: Path) -> None:
     assert page.is_file() and page.parent.parent == tmp_path / "out/tests"
     assert "test_some.py:13 in test_rises held 19.1 MB" in done.failures["test_rises"]
     assert "rise 19.1 MB, over the limit of 10.0 MB" in done.failures["test_of_memray"]
-    assert "there is no limit max_grwth" in done.failures["test_misspelt"]
+    assert "A test has no limit max_grwth" in done.failures["test_misspelt"]
     assert "assert 1 == 2" in done.failures["test_fails_anyway"]
     assert len([*(tmp_path / "out/tests").iterdir()]) == 5  # of those within, nothing is kept
 
@@ -120,9 +120,15 @@ def test_limits_of_all_tests_stand_in_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\nmemdeep_max_rise = 10 MB\n")
     source = "import pytest\ndef test_large(): bytearray(20_000_000)\ndef test_small(): pass\n"
     source += "@pytest.mark.memdeep(max_rise='30M')\ndef test_may(): bytearray(20_000_000)\n"
+    source += "@pytest.mark.memdeep(max_rise=None)\ndef test_any(): bytearray(20_000_000)\n"
     write(tmp_path, test_some=source)
     done = recorded(tmp_path)
-    assert done.outcomes == {"test_large": ["failure"], "test_small": [], "test_may": []}
+    assert done.outcomes == {
+        "test_large": ["failure"],
+        "test_small": [],
+        "test_may": [],
+        "test_any": [],
+    }
 
 
 def test_a_limit_that_makes_no_sense_is_told_before_anything_runs(tmp_path: Path) -> None:
@@ -130,7 +136,7 @@ def test_a_limit_that_makes_no_sense_is_told_before_anything_runs(tmp_path: Path
     write(tmp_path, test_some="def test_it(): pass\n")
     done = recorded(tmp_path)
     assert done.status == 4
-    assert 'memdeep_max_rise must be a size, such as "10 MB"' in done.told
+    assert "memdeep_max_rise must be a size, not 'many'" in done.told
 
 
 def test_leaks_are_what_each_repeat_leaves(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_run_in_the_directory_is_replaced_and_nothing_else(all_outcomes: Path)
     (all_outcomes / "notes/mine").write_text("mine")
     done = run(all_outcomes, "--memdeep=notes")
     assert done.status == pytest.ExitCode.USAGE_ERROR
-    assert "notes exists already and is not empty" in done.told
+    assert "notes exists already, and is no run of memdeep's" in done.told
     assert os.listdir(all_outcomes / "notes") == ["mine"]
 
 
