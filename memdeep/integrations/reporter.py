@@ -139,9 +139,18 @@ def report(path: str, tests: list[str], judged: Mapping[str, Any]) -> dict[str, 
         for name, one in known[:MOST]
     ]
     head = [language.say("pytest.head", n=len(known))] if rows else []
+    if rows and not made.run.mode.python_allocators:
+        head.append(language.say("pytest.arenas"))
+    pages = [f"{language.say('terminal.report')}{paths['html']}"]
+    for process, own in made.own_reports.items():
+        of_worker = pipeline.report_paths(
+            run_dir.path / (made.run.processes[process].directory or "")
+        )
+        pipeline.write(own, of_worker, _ignore, options)
+        pages.append(language.say("pytest.worker", number=len(pages), path=str(of_worker["html"])))
     problems = [plain(problem) for problem in sentences.problems(made, language)]
     return {
-        "told": [*head, *rows, f"{language.say('terminal.report')}{paths['html']}"],
+        "told": [*head, *rows, *pages],
         "problems": problems,
     }
 

@@ -127,6 +127,8 @@ def test_the_workers_of_xdist_make_one_report(all_outcomes: Path) -> None:
     found = report(all_outcomes)
     tests = {phase["name"] for phase in found["phases"] if phase["process"] > 0}
     assert {"test_some.py::test_passes", "test_some.py::test_named[<b>&]"} <= tests
+    assert "Tests of worker 2: " in with_it.told
+    assert len([*all_outcomes.glob("out/children/*/report.html")]) == 2
     assert [one["traced"] for one in found["processes"]] == [False, True, True]
     assert "test_some.py::test_passes  test_some.py:15" in with_it.told
 
