@@ -8,6 +8,7 @@ from itertools import count
 from os.path import commonprefix
 
 from memdeep.model import PhaseKind, PhaseOutline
+from memdeep.rundir import labels
 
 MIN_ALIKE = 3
 MIN_COMMON = 3  # characters that names without numbers have in common
@@ -20,10 +21,13 @@ def alike(outlines: Mapping[int, PhaseOutline]) -> list[tuple[str, tuple[int, ..
 
     A pattern has ``*`` for what differs: numbers, or else what lies between a common beginning and
     a common end that make up half of the names. All segments are of one pattern, which has no name.
-    A group has three phases or more.
+    A group has three phases or more. The cells of a notebook are different things, with numbers for
+    names.
     """
     by_pattern: dict[str, list[int]] = {}
     for place, outline in outlines.items():
+        if labels.is_cell(outline.name):
+            continue
         is_span = outline.kind is PhaseKind.SPAN
         by_pattern.setdefault(numbered(outline.name) if is_span else "", []).append(place)
     groups = [

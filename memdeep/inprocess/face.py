@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from threading import RLock
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from memdeep.record.how import ALL, MEMRAY
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_beginning = RLock()  # of two threads, one begins a recording
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -59,16 +61,17 @@ class recording:  # noqa: N801 - used like a function, as `memdeep.phase` is
         caller = _caller()
         options = self._options
         name = options.name or _name(caller)
-        if api.is_recording():
-            phase = api.phase(name)
-            self.run = Run(name, None)
-            phase.__enter__()
-            self._open.append(phase)
-            return self.run
-        begun = Recording(replace(options, name=name), caller)
-        self._open.append(begun)
-        self.run = begun.run
-        return begun.run
+        with _beginning:
+            if not api.is_recording():
+                begun = Recording(replace(options, name=name), caller)
+                self._open.append(begun)
+                self.run = begun.run
+                return begun.run
+        phase = api.phase(name)
+        phase.__enter__()
+        self._open.append(phase)
+        self.run = Run(name, None)
+        return self.run
 
     def __exit__(
         self,

@@ -23,7 +23,15 @@ from memdeep.frozen import frozen
 from memdeep.inprocess import watcher
 from memdeep.inprocess.run import Run
 from memdeep.inprocess.watcher import Watcher
-from memdeep.record.how import ALL, MEMRAY, MOST_CHILDREN, RSS, SAMPLE_INTERVAL_S, HowToRecord
+from memdeep.record.how import (
+    ALL,
+    MEMRAY,
+    MOST_CHILDREN,
+    RSS,
+    SAMPLE_INTERVAL_S,
+    TRACEMALLOC,
+    HowToRecord,
+)
 from memdeep.record.program import WhatToRun
 from memdeep.record.recorder import say
 from memdeep.record.session import Session
@@ -83,6 +91,8 @@ class Recording:
     ``caller`` is the frame of the program that begins it: its file is the program's own.
     """
 
+    _has_ended = False
+
     def __init__(self, options: Options, caller: FrameType | None = None) -> None:
         """Raises RecordingError or OutputError."""
         how = options.how
@@ -107,10 +117,13 @@ class Recording:
         atexit.register(self.stop)
 
     def stop(self, error: BaseException | None = None) -> None:
-        """End the recording; ``error`` is what has left the recorded code.
+        """End the recording, if it has not ended; ``error`` is what has left the recorded code.
 
         In a forked child, end what is recorded of that.
         """
+        if self._has_ended:
+            return
+        self._has_ended = True
         atexit.unregister(self.stop)
         if error is not None and _is_plain_end(error):
             error = None
@@ -157,6 +170,14 @@ def _refuse(backend: str) -> None:
             raise RecordingError(
                 "memray is tracking this process already, and there can be but one tracker.",
                 "End that one first, or report on its capture: memdeep report FILE.",
+            )
+    if backend == TRACEMALLOC:
+        import tracemalloc
+
+        if tracemalloc.is_tracing():
+            raise RecordingError(
+                "tracemalloc is tracing this process already, and would not after a recording.",
+                "End that first: tracemalloc.stop().",
             )
 
 

@@ -29,6 +29,7 @@ from memdeep.inprocess.recording import Options, Recording
 from memdeep.record import api
 from memdeep.record.how import HowToRecord
 from memdeep.report.options import ReportOptions
+from memdeep.rundir import labels
 from memdeep.rundir.cells import Cell, encode_cell
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Notebook:
 
     def before(self, info: Any) -> None:
         """Begin to record a cell if that is asked for; called before it runs."""
-        cell = _Cell(f"In [{self._number}]", info.raw_cell or "")
+        cell = _Cell(labels.cell(self._number), info.raw_cell or "")
         self._open.setdefault(get_ident(), []).append(cell)
         words = _words(cell.source)
         try:
@@ -157,7 +158,7 @@ class Notebook:
         for filename, number in numbers.items():
             lines = linecache.cache.get(filename, ())
             if len(lines) == 4:
-                recorded.note(Cell(filename, f"In [{number}]", "".join(lines[2])))
+                recorded.note(Cell(filename, labels.cell(number), "".join(lines[2])))
 
     def _known(self, cell: _Cell, info: Any) -> Cell:
         """Return the cell that is about to run, by the name that its code will have."""

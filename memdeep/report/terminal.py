@@ -42,6 +42,7 @@ COLUMNS = (
 )
 THREAD, WORKERS, HEAP, PEAK, EXPLAINED, CULPRIT = 1, 3, 4, 5, 6, 7  # the places of their columns
 LEFT_OUT_FIRST = (THREAD, EXPLAINED, PEAK, HEAP)  # where figures would have to be cut
+WARM_ORDER = (0, THREAD, HEAP, PEAK, 2, WORKERS, EXPLAINED, CULPRIT, 8)  # of a recording
 WIDE = 100  # columns of a terminal that shows the last column of the table too
 MAX_CULPRIT_WIDTH = 20
 MIN_CULPRIT_WIDTH = 10
@@ -213,7 +214,10 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
     ]
     cells_wide[THREAD] = min(cells_wide[THREAD], MAX_THREAD_WIDTH)
     cells_wide[CULPRIT] = min(cells_wide[CULPRIT], MAX_CULPRIT_WIDTH)
-    for place in LEFT_OUT_FIRST:
+    is_warm = sentences.went_on(report.run)  # it fills what was free before: the RSS says little
+    if is_warm:
+        told.sort(key=WARM_ORDER.index)
+    for place in (THREAD, EXPLAINED, 2, PEAK) if is_warm else LEFT_OUT_FIRST:
         if place in told and width < _least_width(told, cells_wide):
             told.remove(place)
     over = _least_width(told, cells_wide) - width

@@ -126,10 +126,10 @@ class GitQuestion:
         if self._thread.ident is not None:
             self._thread.join(WAIT_S)  # while it ends git
 
-    def answer(self) -> Revision:
-        """Return what git said, within `WAIT_S`; what it has not said by then is unknown."""
+    def answer(self, wait_s: float = WAIT_S) -> Revision:
+        """Return what git said, within ``wait_s``; what it has not said by then is unknown."""
         if self._thread.ident is not None:
-            self._thread.join(WAIT_S)
+            self._thread.join(wait_s)
         return self._found
 
     def _ask_all(self) -> None:

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from memdeep.frozen import frozen
@@ -72,6 +71,8 @@ def called_module(script: Path) -> str | None:
     called = _called_in(tree)
     if called is not None:
         return called
+    from importlib.metadata import entry_points  # takes longer than all else, and is seldom needed
+
     for group in _GROUPS:
         for entry in entry_points(group=group, name=script.name):
             if "load_entry_point" in text or entry.module in text:

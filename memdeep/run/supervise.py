@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TextIO
 from memdeep.errors import EXIT_NOT_STARTED, OutputError, ProgramError
 from memdeep.frozen import frozen
 from memdeep.model import DETACHED, Identity
+from memdeep.model.statement import Statement
 from memdeep.record import bootstrap
 from memdeep.record.program import WhatToRun
 from memdeep.run import cgroup, interpreter, limits
@@ -33,7 +34,7 @@ from memdeep.run.own_code import own_code, working_directory
 from memdeep.run.own_limit import OwnLimit
 from memdeep.run.progress import Progress
 from memdeep.run.sampling import TreeReading, TreeSampler, TreeSize
-from memdeep.run.signals import Forwarder, forwarding_signals
+from memdeep.run.signals import forwarding_signals
 from memdeep.run.verdict import (
     Ending,
     GroupWitness,
@@ -148,8 +149,16 @@ class Bounds:
             headroom.note(time_s, size.bytes, size.measure)
         return headroom.left_bytes
 
-    def witnesses(self, sampler: TreeSampler, guard: Guard, forwarder: Forwarder) -> Witnesses:
-        """Gather the facts to judge the program's end by; call it once the program has ended."""
+    def witnesses(
+        self,
+        sampler: TreeSampler,
+        deeds: Sequence[Statement] = (),
+        passed_on: Sequence[str] = (),
+    ) -> Witnesses:
+        """Gather the facts to judge the program's end by; call it once the program has ended.
+
+        ``deeds`` are what memdeep did to it, ``passed_on`` the signals that reached it through us.
+        """
         log, headroom = self._kernel_log.killed(), self._headroom
         return Witnesses(
             pid=sampler.root_pid,
@@ -159,8 +168,8 @@ class Bounds:
             headroom=None if headroom is None else headroom.statement(),
             highest=None if headroom is None else headroom.highest(),
             is_near_limit=headroom is not None and headroom.is_near(),
-            deeds=tuple(guard.evidence),
-            passed_on=tuple(forwarder.passed_on),
+            deeds=tuple(deeds),
+            passed_on=tuple(passed_on),
             replaced_by=sampler.replaced_by,
             descendants=tuple(one for one in sampler.seen(None) if one.pid != sampler.root_pid),
             group=self._group_witness(),
@@ -250,7 +259,7 @@ def _supervise(
         guard.close()
         revision = git.answer()
     capacity.close()
-    end = judge(child.returncode, bounds.witnesses(sampler, guard, forwarder))
+    end = judge(child.returncode, bounds.witnesses(sampler, guard.evidence, forwarder.passed_on))
     outlived = sampler.outlived()
     ended = replace(
         meta,

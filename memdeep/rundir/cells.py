@@ -11,6 +11,7 @@ import json
 from memdeep.frozen import frozen
 
 MAX_BYTES = 1 << 26
+MAX_TITLE = 100  # characters
 
 
 @frozen
@@ -39,5 +40,10 @@ def decode_cells(content: bytes) -> dict[str, Cell]:
         except (ValueError, TypeError, RecursionError):
             continue
         if all(isinstance(text, str) for text in (filename, title, source)):
-            cells[filename] = Cell(filename, title, source)
+            cells[filename] = Cell(filename, _readable(title)[:MAX_TITLE], _readable(source))
     return cells
+
+
+def _readable(text: str) -> str:
+    """Return ``text`` as any encoding can carry it: lone surrogates become U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,4 +1,4 @@
-"""Labels that mean something: the two ends of the run, and of a span (X_START, X_END).
+"""Labels that mean something: the two ends of the run, and of a span (X_START, X_END); cells.
 
 Owns that convention; record, analysis and live follow it alike. Imports nothing.
 """
@@ -20,3 +20,13 @@ def split(label: str) -> "tuple[str, str]":
     stem, _, word = label.rpartition("_")
     suffix = f"_{word.upper()}"
     return (stem, suffix) if stem and suffix in SUFFIXES else ("", "")
+
+
+def cell(number: int) -> str:
+    """Return the name of a cell of a notebook, as its front ends show it."""
+    return f"In [{number}]"
+
+
+def is_cell(name: str) -> bool:
+    """Tell if ``name`` is that of a cell."""
+    return name.startswith("In [") and name.endswith("]") and name[4:-1].isdigit()

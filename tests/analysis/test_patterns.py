@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from memdeep.analysis.table import rows
 from memdeep.model import Pattern, PhaseKind, Report
+from memdeep.rundir import labels
 
 NAMES = ("epoch 1", "epoch 2", "epoch 3", "epoch 4", "epoch 5", "a")
 
@@ -59,6 +60,12 @@ def test_a_few_stages_that_do_different_things_are_told_one_by_one() -> None:
         steps += [f"+Phase{stage}", f"+{inside}", f"-{inside}", f"-Phase{stage}"]
     made = made_of(*steps)
     assert not made.patterns
+
+
+def test_the_cells_of_a_notebook_are_told_one_by_one() -> None:
+    made = made_of(*within_each(*(labels.cell(number) for number in range(12))))
+    kinds = {pattern.phase.outline.kind for pattern in made.patterns}
+    assert kinds == {PhaseKind.SEGMENT}  # what lies between two cells
 
 
 def test_many_names_with_a_common_end_are_one_row() -> None:

@@ -19,13 +19,13 @@ except ImportError:
 
 if atheris is None:
     from memdeep.errors import CaptureError
-    from memdeep.rundir import journal, pages, samples
+    from memdeep.rundir import cells, journal, pages, samples
     from memdeep.rundir import meta as observation
     from memdeep.text.safe import plain
 else:
     with atheris.instrument_imports(include=["memdeep", "json"]):
         from memdeep.errors import CaptureError
-        from memdeep.rundir import journal, pages, samples
+        from memdeep.rundir import cells, journal, pages, samples
         from memdeep.rundir import meta as observation
         from memdeep.text.safe import plain
 
@@ -44,6 +44,8 @@ def decode(content: bytes) -> None:
     samples.decode_samples(content.decode("ascii", "replace"))
     split = pages.decode_pages(content)
     assert split is None or split.bytes >= 0
+    for cell in cells.decode_cells(content).values():
+        (cell.title + cell.source).encode("utf-8")
     try:
         meta = observation.decode_meta(content, Path("meta.json"))
     except CaptureError:

@@ -7,28 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from own_recording import run
 from running import environment
-
-BEGINNING = """
-import os, sys, threading
-import memdeep
-"""
-
-
-def run(directory: Path, code: str, *, status: int = 0) -> list[str]:
-    """Run a program that records itself, in ``directory``; return what it prints."""
-    (directory / "job.py").write_text(BEGINNING + code, "utf-8")
-    done = subprocess.run(
-        [sys.executable, "job.py"],
-        cwd=directory,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == status, done.stderr
-    assert done.stderr == "" or status, done.stderr
-    return done.stdout.splitlines()
 
 
 def test_a_recording_has_phases_findings_and_a_report(tmp_path: Path) -> None:

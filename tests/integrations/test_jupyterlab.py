@@ -24,6 +24,10 @@ pytest.importorskip("ipykernel")
 pytest.importorskip("jupyterlab")
 
 WAIT_S = 90
+CONNECTED = """
+const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+return kernel?.status === 'idle' && kernel.connectionStatus === 'connected';
+"""
 CELLS = [
     "%load_ext memdeep",
     "def rows(count):\n    return [str(number) * 100 for number in range(count)]",
@@ -89,8 +93,7 @@ def test_the_page_works_beneath_its_cell(
 ) -> None:
     driver.get(lab)
     wait = WebDriverWait(driver, WAIT_S)
-    idle = "return !!document.querySelector('.jp-Notebook-ExecutionIndicator[data-status=idle]')"
-    wait.until(lambda _: driver.execute_script(idle))
+    wait.until(lambda _: driver.execute_script(CONNECTED))
     driver.execute_script("window.jupyterapp.commands.execute('notebook:run-all-cells')")
     frame = wait.until(lambda _: driver.find_element(By.CSS_SELECTOR, "iframe[srcdoc]"))
     driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", frame)

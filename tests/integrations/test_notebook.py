@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from running import environment
 
 import memdeep
+from memdeep.report.page.html import MOST_WITHIN_BYTES, within
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
@@ -193,3 +196,58 @@ def test_a_kernel_that_is_killed_leaves_a_run_with_its_cells(tmp_path: Path) -> 
     assert run.culprit is not None
     assert (run.culprit.filename, run.culprit.lineno) == ("In [3]", 1)
     assert run.culprit.source == "kept = bytearray(5_000_000)"
+
+
+def test_a_terminal_reads_the_verdict_and_is_left_as_it_was(tmp_path: Path) -> None:
+    code = """
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+transformers = list(shell.input_transformers_cleanup)
+callbacks = {name: list(found) for name, found in shell.events.callbacks.items()}
+for cell in (
+    "%load_ext memdeep",
+    "%%memdeep --no-native --lang zh\\nkept = bytearray(5_000_000)\\nlen(kept)",
+    "%unload_ext memdeep",
+):
+    shell.run_cell(cell, store_history=True)
+print(transformers == shell.input_transformers_cleanup)
+print(callbacks == shell.events.callbacks, "memdeep" in shell.magics_manager.magics["line"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment() | {"IPYTHONDIR": str(tmp_path / "ipython")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Out[2]: 5000000" in done.stdout
+    assert "留了下来：由 In [2]:2" in done.stdout
+    assert done.stdout.splitlines()[-2:] == ["True", "True False"]
+
+
+def test_nbconvert_has_the_page_in_its_html(tmp_path: Path) -> None:
+    pytest.importorskip("nbconvert")
+    cells = [LOAD, "%%memdeep --no-native\nkept = bytearray(5_000_000)"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in cells])
+    nbformat.write(notebook, tmp_path / "cells.ipynb")
+    done = subprocess.run(
+        [sys.executable, "-m", "nbconvert", "--execute", "--to", "html", "cells.ipynb"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "cells.html").read_text("utf-8")
+    assert "<iframe" in page and "srcdoc=" in page
+    assert "kept = bytearray(5_000_000)" in page
+
+
+def test_a_page_that_is_too_large_is_linked_to(tmp_path: Path) -> None:
+    page = tmp_path / "a page.html"
+    page.write_text("<" * MOST_WITHIN_BYTES, "utf-8")
+    assert within(page) == f'<a href="{tmp_path}/a%20page.html" target="_blank">{page}</a>'

@@ -429,3 +429,11 @@ def test_a_run_of_one_process_shows_nothing_of_processes() -> None:
     printed = verdict(analysed(run("one"), tree([frame()])[0], []))
     assert "Process" not in printed
     assert "Workers" not in printed
+
+
+def test_of_a_process_that_went_on_the_heap_comes_first() -> None:
+    made = report([phase()])
+    shown = verdict(replace(made, run=replace(made.run, earlier_s=3.0)))
+    title = next(line for line in shown.splitlines() if line.startswith("Phase"))
+    assert title.index("Heap") < title.index("Peak") < title.index("RSS")
+    assert "Before the recording it held" in " ".join(shown.split())

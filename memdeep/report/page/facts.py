@@ -41,10 +41,13 @@ def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
     of_all = []
     if run.peak_pss_bytes is not None and len(run.processes) > 1:
         of_all.append(Fact("peak_pss", units.size(run.peak_bytes)))
-    found = [
-        *of_all,
+    peaks = [
         Fact("peak_rss", units.size(run.peak_rss_bytes)),
         Fact("peak_heap", units.size(report.heap.peak_bytes)),
+    ]
+    found = [
+        *of_all,
+        *(reversed(peaks) if sentences.went_on(run) else peaks),  # its RSS says little
         Fact("duration", units.duration(run.duration_s)),
         *([] if sentences.went_on(run) else [Fact("exit", sentences.exit_facts(run.exit))]),
         Fact("checkpoints", f"{len(run.checkpoints) - 2:,}"),

@@ -1,0 +1,89 @@
+"""Who watches a recording from beside it says of its end what the kernel has said, and no more."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import environment
+
+from memdeep.run import attend
+from memdeep.run.attend import end_of
+from memdeep.run.verdict import GroupWitness, OomCounters, Witnesses
+
+NEVER = OomCounters(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("witnesses", "verdict"),
+    [
+        (Witnesses(7, NEVER, NEVER), None),
+        (Witnesses(7, NEVER, NEVER, kernel_log={8: "Out of memory: Killed process 8 (x)"}), None),
+        (
+            Witnesses(7, NEVER, NEVER, kernel_log={7: "Out of memory: Killed process 7 (x)"}),
+            "oom-killed",
+        ),
+        # A worker that was killed long before is no reason.
+        (
+            Witnesses(7, NEVER, OomCounters(1, 1), group=GroupWitness(False, rises=((1.0, 1.1),))),
+            None,
+        ),
+        (
+            Witnesses(7, NEVER, OomCounters(1, 1), group=GroupWitness(False, rises=((9.9, 10.0),))),
+            "oom-killed",
+        ),
+    ],
+)
+def test_only_the_kernel_tells_that_it_has_killed(
+    witnesses: Witnesses, verdict: str | None
+) -> None:
+    end = end_of(witnesses, 10.0)
+    assert (None if end is None else end.verdict) == verdict
+    assert end is None or end.signal == "SIGKILL"
+
+
+def test_it_leaves_no_trace_of_a_recording_that_is_over_before_it_begins(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with theirs:
+        done = subprocess.run(
+            [sys.executable, "-I", attend.__file__, tmp_path / "gone", "1", "0", "0"],
+            stdin=theirs.fileno(),
+            capture_output=True,
+            check=False,
+            env=environment(),
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_signals_of_a_terminal_do_not_reach_it(tmp_path: Path) -> None:
+    code = (
+        "import memdeep, os, signal, time\n"
+        "with memdeep.recording('here', native=False):\n"
+        "    while not os.path.exists('here/samples'):\n"
+        "        time.sleep(0.01)\n"
+        "    signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "    os.killpg(0, signal.SIGINT)\n"
+        "    try:\n"
+        "        os.waitpid(-1, os.WNOHANG)\n"
+        "    except ChildProcessError:\n"
+        "        print('no child')\n"
+        "    time.sleep(0.3)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        start_new_session=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, b"no child\n"), done.stderr
+    readings = (tmp_path / "here/samples").read_text().splitlines()[1:]
+    last_ms = int(readings[-1].split("\t")[0])
+    first_ms = int(readings[0].split("\t")[0])
+    assert last_ms - first_ms >= 250
