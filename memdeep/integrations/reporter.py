@@ -50,9 +50,11 @@ def judge(
 
     Return what is not within them, and the figures of the test.
     """
+    from dataclasses import replace
     from pathlib import Path
 
     from memdeep import pipeline
+    from memdeep.analysis.budgets import leak
     from memdeep.model.budget import Budget, Check, Rule, State
     from memdeep.report.gate import wording
     from memdeep.rundir.directory import RunDirectory
@@ -77,6 +79,8 @@ def judge(
                 if verdict.state is State.OVER
                 else wording.sentence(verdict, language)
             )
+            if verdict.check is Check.NO_GROWTH and verdict.phase is not None:
+                verdict = replace(verdict, culprit=leak(made, verdict.phase) or verdict.culprit)
             blamed = wording.blame(gate, verdict, language)
             told += [] if blamed is None else [f"  {blamed}"]
     figures = [_figures(made, place) for place, one in enumerate(made.phases) if one.name == name]
