@@ -31,6 +31,7 @@ from memdeep.record.how import HowToRecord
 from memdeep.report.options import ReportOptions
 from memdeep.rundir import labels
 from memdeep.rundir.cells import Cell, encode_cell
+from memdeep.text import translation
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -99,7 +100,7 @@ class Notebook:
             elif words is not None and api.is_recording():
                 cell.begin_phase()
             elif words is not None:
-                cell.recorded = _Recorded(_settings(words), cell.title)
+                cell.recorded = _Recorded(words, cell.title)
                 self._note_all(cell.recorded)
                 cell.recorded.note(self._known(cell, info))
                 cell.begin_phase()
@@ -134,7 +135,7 @@ class Notebook:
             if self._recorded is not None or api.is_recording():
                 raise UsageError("memdeep: a recording is on already")
             try:
-                self._recorded = _Recorded(_settings(words), "notebook")
+                self._recorded = _Recorded(words, "notebook")
             except MemdeepError as error:
                 raise UsageError(f"memdeep: {error.message} {error.hint}") from error
             self._note_all(self._recorded)
@@ -171,8 +172,10 @@ class Notebook:
         return Cell(name, cell.title, code)
 
     def _complain(self, error: Exception) -> None:
-        hint = f" {error.hint}" if isinstance(error, MemdeepError) else ""
-        sys.stderr.write(f"memdeep: {getattr(error, 'message', error)}{hint}\n")
+        said = [str(error)]
+        if isinstance(error, MemdeepError):
+            said = [translation.here(error.message), translation.here(error.hint)]
+        sys.stderr.write(f"memdeep: {' '.join(said)}\n")
 
 
 class _Stripping:
@@ -209,10 +212,10 @@ class _Cell:
 class _Recorded:
     """A recording, with the cells that were run in it and before."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
-        """Raises MemdeepError."""
-        self._settings = settings
-        self._recording = Recording(_options(settings, name))
+    def __init__(self, words: Sequence[str], name: str) -> None:
+        """Raises MemdeepError, and UsageError for wrong ``words``."""
+        self._settings = _settings(words)
+        self._recording = Recording(_options(self._settings, name, force="--force" in words))
         assert self._recording.run.path is not None
         self._cells = self._recording.run.path / "cells"
 
@@ -266,12 +269,13 @@ def _settings(words: Sequence[str]) -> Settings:
     return settings
 
 
-def _options(settings: Settings, name: str) -> Options:
+def _options(settings: Settings, name: str, *, force: bool) -> Options:
     around = settings.of(Place.RUN)
     return Options(
         how=HowToRecord(**settings.of(Place.PROGRAM)).but(**_NO_MARKS),
         path=settings.path("output"),
         name=name,
+        force=force,
         report=replace(ReportOptions(**settings.of(Place.REPORT)), width=100),
         **{
             name: around[name]

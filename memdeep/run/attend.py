@@ -53,7 +53,8 @@ def _attend(path: str, pid: int, max_capture_bytes: int | None, keep_free_bytes:
     meta = decode_meta(run_dir.meta.read_bytes(), run_dir.meta)
     if _is_over(0.0):
         return  # before anything could be seen of it
-    assert meta.identity is not None
+    identity = meta.identity
+    assert identity is not None
     sampler = TreeSampler(pid, meta.spawned_ns, run_dir.births, is_older=True)
     capacity = Capacity(
         run_dir, max_capture_bytes, keep_free_bytes, lambda note: None, to_program=SOCKET
@@ -65,7 +66,7 @@ def _attend(path: str, pid: int, max_capture_bytes: int | None, keep_free_bytes:
         open(run_dir.samples, "w", encoding="ascii") as samples,
         held(run_dir),
         Bounds(None) as bounds,
-        GitQuestion(meta.identity) as git,
+        GitQuestion(identity) as git,
     ):
         samples.write(SAMPLES_TITLE)
         is_over = False
@@ -91,6 +92,8 @@ def _attend(path: str, pid: int, max_capture_bytes: int | None, keep_free_bytes:
         bounds.look(last_s)
         end = None if is_there else end_of(bounds.witnesses(sampler), last_s)
         revision = git.answer(GIT_WAIT_S)
+        # Once more: where the machine is busy, the recording may have ended without waiting for us.
+        meta = decode_meta(run_dir.meta.read_bytes(), run_dir.meta)
         seen = replace(
             meta,
             **limit_facts(bounds.limit),
@@ -98,9 +101,9 @@ def _attend(path: str, pid: int, max_capture_bytes: int | None, keep_free_bytes:
             directories=tuple(filter(None, directories)),
             notes=(*meta.notes, *filter(None, [capacity.problem, sampler.problem])),
             peak_pss_bytes=sampler.peak_pss_bytes,
-            identity=replace(meta.identity, commit=revision.commit, is_dirty=revision.is_dirty),
+            identity=replace(identity, commit=revision.commit, is_dirty=revision.is_dirty),
         )
-        if end is not None:
+        if end is not None and meta.verdict is None:
             seen = replace(
                 seen,
                 duration_s=last_s,

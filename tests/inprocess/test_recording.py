@@ -10,6 +10,8 @@ import pytest
 from own_recording import run
 from running import environment
 
+import memdeep
+
 
 def test_a_recording_has_phases_findings_and_a_report(tmp_path: Path) -> None:
     lines = run(
@@ -264,3 +266,29 @@ def test_importing_memdeep_imports_none_of_it() -> None:
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "['memdeep.record', 'memdeep.record.api']"
+
+
+def test_a_warm_process_has_the_figures_of_a_fresh_one_to_the_byte(tmp_path: Path) -> None:
+    part = """
+    with memdeep.phase("load"):
+        kept = [bytearray(1_000_000) for _ in range(30)]
+        passing = bytearray(5_000_000)
+        del passing
+"""
+    lines = run(
+        tmp_path,
+        f"""
+warm = [bytearray(1_000_000) for _ in range(50)]
+with memdeep.recording("warm", native=False) as recorded:{part}
+    warm.clear()
+load = recorded.phases["load"]
+print(load.kept, load.growth, load.rise, load.culprit.bytes)
+""",
+    )
+    (tmp_path / "fresh.py").write_text(f"import memdeep\nif True:{part}", "utf-8")
+    words = ["run", "-q", "--no-native", "-o", "fresh", "fresh.py"]
+    subprocess.run([sys.executable, "-m", "memdeep", *words], cwd=tmp_path, check=True)
+    load = memdeep.load(tmp_path / "fresh").phases["load"]
+    assert load.culprit is not None
+    assert load.culprit.bytes == 30 * 1_000_001  # a byte behind the content
+    assert lines == [f"{load.kept} {load.growth} {load.rise} {load.culprit.bytes}"]

@@ -77,6 +77,7 @@ def cells(directory: Path) -> list[Cell]:
         "kept = make(20_000_000)\nawait asyncio.sleep(0.01)\nlen(kept)",
         "_, len(kept)",
         "%%memdeep --no-native -o failed\nmore = bytearray(5_000_000)\n1 / 0",
+        "%%memdeep --no-native --force -o failed\nagain = bytearray(9_000_000)\n1 / 0",
         "%%memdeep --no-native -o after\nlast = bytearray(4_000_000)",
         "%%memdeep --nonsense\nprint('never')",
         "%%memdeep --mark-every 1\nprint('never')",
@@ -120,6 +121,7 @@ def test_an_error_is_shown_as_without_and_the_page_with_it(
     assert "line 3" in cells[4].traceback
     assert "memdeep/" not in cells[4].traceback
     assert "more = bytearray(5_000_000)" in only(cells[4])["text/plain"]
+    assert "again = bytearray(9_000_000)" in only(cells[5])["text/plain"]
     end = memdeep.load(directory / "failed").exit
     assert end is not None and "ZeroDivisionError" in "".join(end.evidence)
 
@@ -132,19 +134,19 @@ def test_an_error_of_an_earlier_cell_is_not_that_of_a_later_one(
 
 
 def test_wrong_options_are_said_and_the_cell_does_not_run(cells: list[Cell]) -> None:
-    assert "there is no option '--nonsense'" in cells[6].stderr + cells[6].traceback
-    assert "--mark-every is for `memdeep run` only" in cells[7].stderr + cells[7].traceback
-    assert "never" not in cells[6].stdout + cells[7].stdout
-    assert "nothing is recorded" in cells[9].stderr + cells[9].traceback
+    assert "there is no option '--nonsense'" in cells[7].stderr + cells[7].traceback
+    assert "--mark-every is for `memdeep run` only" in cells[8].stderr + cells[8].traceback
+    assert "never" not in cells[7].stdout + cells[8].stdout
+    assert "nothing is recorded" in cells[10].stderr + cells[10].traceback
 
 
 def test_another_magic_may_follow(cells: list[Cell], directory: Path) -> None:
-    assert "Wall time" in cells[8].stdout
-    assert "bytearray(3_000_000)" in only(cells[8])["text/plain"]
+    assert "Wall time" in cells[9].stdout
+    assert "bytearray(3_000_000)" in only(cells[9])["text/plain"]
 
 
 def test_nothing_of_it_stays_in_the_kernel(cells: list[Cell]) -> None:
-    assert cells[10].results == [{"text/plain": "('Tracker', None)"}]
+    assert cells[11].results == [{"text/plain": "('Tracker', None)"}]
 
 
 def test_a_whole_notebook_has_its_cells_as_phases(tmp_path: Path) -> None:

@@ -22,7 +22,10 @@ TABLE: dict[str, str] = json.loads(
     (template_directory() / "words" / "sentences.zh.json").read_text("utf-8")
 )
 # Whose first two arguments are a sentence and a hint.
-ERRORS = ("MemdeepError", "ProgramError", "OutputError", "CaptureError", "EngineError", "_error")
+ERRORS = (
+    *("MemdeepError", "ProgramError", "OutputError", "CaptureError", "EngineError"),
+    *("RecordingError", "_error"),
+)
 # Put together of a count and its noun; the test of the journal's problems has them.
 COMPOSED = tuple(f"{{0}} {word}" for word in ("damaged line", "line", "event"))
 PLACE = re.compile(r"\{\d\}")

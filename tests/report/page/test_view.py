@@ -346,6 +346,13 @@ def test_the_verdict_comes_with_its_evidence(
     assert (page.verdict, page.evidence) == (verdict, evidence)
 
 
+def test_a_process_that_went_on_was_recorded_and_has_no_end() -> None:
+    page = page_of(report(run=run(exit=Exit(0, None, "completed"), earlier_s=1.0)))
+    assert (page.verdict, page.program) == ("recorded", "prog.py")
+    names = [fact.name for fact in page.facts]
+    assert "exit" not in names and names.index("peak_heap") < names.index("peak_rss")
+
+
 def test_a_hostile_report_has_a_row_for_each_phase() -> None:
     made = hostile_report()
     page = page_of(made)
