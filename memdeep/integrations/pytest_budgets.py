@@ -47,6 +47,7 @@ class Budgets:
         self._session: Session
         self._run_dir: Path
         self._numbers = count(1)
+        self._is_repeating = False  # a test, whose result is not asked for
         self._repeats = int(config.getoption("memdeep_repeat"))
         try:
             limits.check_repeats(self._repeats)
@@ -68,11 +69,17 @@ class Budgets:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Step:
         wanted = self._wanted(item)
         if isinstance(wanted, Limits) and wanted.leak is not None and not _only_sets_up(item):
-            item.stash[_LEAKS] = self._leaks(item, wanted.leak)
+            self._is_repeating = True
+            try:
+                item.stash[_LEAKS] = self._leaks(item, wanted.leak)
+            finally:
+                self._is_repeating = False
         return (yield)
 
     @pytest.hookimpl(wrapper=True, trylast=True)  # within those that capture output
     def pytest_runtest_call(self, item: pytest.Item) -> Step:
+        if self._is_repeating:
+            return (yield)
         wanted = self._wanted(item)
         if isinstance(wanted, str):
             pytest.fail(wanted, pytrace=False)

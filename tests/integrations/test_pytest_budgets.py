@@ -74,6 +74,12 @@ def test_is_clean(record, tmp_path, capsys, monkeypatch, caplog):
     monkeypatch.setenv("A", "b")
     print("out")
 
+@pytest.mark.memdeep(no_leak=True, max_growth="1 MB")
+def test_is_within_both(tmp_path): bytearray(5_000_000)
+
+@pytest.mark.memdeep(no_leak=True, max_growth="1 MB")
+def test_exceeds_one(shared): RUNS[1:2] = ["y" * 2_000_000]
+
 @leak
 def test_makes_cycles():
     cycle = [bytearray(50_000)]
@@ -146,8 +152,9 @@ def test_leaks_are_what_each_repeat_leaves(tmp_path: Path) -> None:
     write(tmp_path, test_some=LEAKS)
     done = recorded(tmp_path)
     failed = {name for name, kinds in done.outcomes.items() if "failure" in kinds}
-    assert failed == {"test_leaks", "test_only_once"}, done.told
+    assert failed == {"test_leaks", "test_exceeds_one", "test_only_once"}, done.told
     assert done.outcomes["test_skips"] == ["skipped"]
+    assert done.failures["test_exceeds_one"].startswith("growth 1.9 MB, over")
     leaks = done.failures["test_leaks"]
     assert "growth per repeat" in leaks and "over the limit of 4.0 KB" in leaks
     assert "test_some.py:23 in" in leaks
