@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from memdeep.frozen import frozen
 from memdeep.run import attend
@@ -17,6 +21,9 @@ from memdeep.rundir.directory import RunDirectory
 _SCRIPT = 'exec 3<&0; "$@" <&3 3<&- >/dev/null & echo $!'
 
 
+MOST_S, LOOK_S = 1.0, 0.001  # to wait for a process that was killed
+
+
 @frozen
 class Watcher:
     """The process ``pid``; ``socket`` is the descriptor that it gives orders through."""
@@ -24,10 +31,26 @@ class Watcher:
     pid: int
     socket: int
 
+    def kill(self) -> None:
+        """End it at once; call this only while it has its end of the socket."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+            until_s = time.monotonic() + MOST_S
+            while not _has_ended(self.pid) and time.monotonic() < until_s:
+                time.sleep(LOOK_S)
+
     def forget(self) -> None:
         """Leave nothing of it once it has ended: this process may have been the one to adopt it."""
         with suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+
+
+def _has_ended(pid: int) -> bool:
+    """Tell if a process is gone, or only waits for its parent to ask."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return True
 
 
 def start(run_dir: RunDirectory, max_capture_bytes: int | None, keep_free_bytes: int) -> Watcher:

@@ -12,6 +12,7 @@ from collections import deque
 from contextlib import suppress
 from functools import partial
 from itertools import chain
+from stat import S_ISSOCK
 
 from memdeep.record.descriptors import close, moved_up
 from memdeep.record.fork_warning import own_threads
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_BYTES = 1000  # less than PIPE_BUF: written, and so read, in one piece
-MOST_S = 1.0  # to wait for a thread that has nothing more to read
+MOST_S, LEAST_S = 1.0, 0.01  # to wait for a thread that has nothing more to read
 
 
 class Orders:
@@ -71,27 +72,32 @@ class Orders:
         self._has_ended.acquire()
         start_new_thread(deque, (chain(map(obey, iter(read, b"")), end()), 0))
 
-    def close(self, *, waits: bool) -> None:
-        """Await no order any more; the thread has ended then, but for its last few instructions.
+    def close(self, *, waits: bool) -> bool:
+        """Await no order any more; tell if the other end is there still.
 
         Where this is a socket of a pair, the other one reads its end; with ``waits`` it may do its
-        last work first, and close it.
+        last work first, and close it. The thread has ended then, but for its last few instructions.
+        Nobody can end the one that sleeps in a pipe with a name.
         """
+        if not S_ISSOCK(os.fstat(self._descriptor).st_mode):
+            return False
         if not self._has_ended.locked():
             self.listen(lambda order: None)  # so that its end is awaited the same way
-        with suppress(OSError):  # it is a pipe
-            _shut(self._descriptor, writing_only=waits)
-        if not self._has_ended.acquire(timeout=MOST_S):
-            with suppress(OSError):
-                _shut(self._descriptor, writing_only=False)
+        if waits:
+            _shut(self._descriptor, writing_only=True)
+        is_there = not self._has_ended.acquire(timeout=MOST_S if waits else LEAST_S)
+        if is_there:
+            _shut(self._descriptor, writing_only=False)
+            self._has_ended.acquire(timeout=MOST_S)
         close(self._descriptor)
+        return is_there
 
 
 def _shut(descriptor: int, *, writing_only: bool) -> None:
-    """Shut down a socket of a pair. Raises OSError if ``descriptor`` is none."""
+    """Shut down a socket of a pair."""
     import socket
 
-    with socket.socket(fileno=os.dup(descriptor)) as ours:
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as ours:
         ours.shutdown(socket.SHUT_WR if writing_only else socket.SHUT_RDWR)
 
 

@@ -124,11 +124,11 @@ class Session:
         # What the interpreter has just shown a traceback of, if it did.
         self._end(getattr(sys, "last_value", None), getattr(sys, "last_traceback", None))
 
-    def stop(self, error: "BaseException | None", *, waits: bool = True) -> None:
+    def stop(self, error: "BaseException | None", *, waits: bool = True) -> bool:
         """End the recording of a process that goes on; ``error`` has left what was recorded.
 
         Nothing of the recording is left in the process, nor in a forked child that is not recorded.
-        With ``waits`` whoever gives orders may do its last work.
+        With ``waits`` whoever gives orders may do its last work; True if it is there still.
         """
         global _next_span
         self._end(error, None if error is None else error.__traceback__)
@@ -138,11 +138,11 @@ class Session:
             self._watch.end()
         if self._tracer is not None:
             self._tracer.leave()
-        if self._orders is not None:
-            self._orders.close(waits=waits)
+        is_there = self._orders is not None and self._orders.close(waits=waits)
         self._recorder.close()
         self._tree.close_files()
         let_go()
+        return is_there
 
     def _end(self, error: "BaseException | None", traceback: "TracebackType | None") -> None:
         if os.getpid() != self._pid or not self._tree.is_open:

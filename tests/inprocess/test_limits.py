@@ -182,12 +182,15 @@ print([one.peak_heap > 3_000_000 for one in recorded.result.processes])
 
 
 def test_a_python_that_it_starts_is_recorded_but_none_after(tmp_path: Path) -> None:
-    (tmp_path / "worker.py").write_text("kept = bytearray(9_000_000)\n", "utf-8")
+    worker = "import time\nkept = bytearray(9_000_000)\ntime.sleep(0.3)\n"  # until it is seen
+    (tmp_path / "worker.py").write_text(worker, "utf-8")
     lines = run(
         tmp_path,
         """
-import subprocess
+import subprocess, time
 with memdeep.recording("here", native=False) as recorded:
+    while not os.path.exists("here/samples"):
+        time.sleep(0.01)
     subprocess.run([sys.executable, "worker.py"], check=True)
 subprocess.run([sys.executable, "worker.py"], check=True)
 print([one.peak_heap > 9_000_000 for one in recorded.result.processes if one.is_traced][1:])

@@ -129,7 +129,7 @@ KNOWS: dict[str, set[str]] = {
     "integrations.limits": {"pytest"},  # for type checkers
     "results": {"pandas", "pyarrow"},  # for type checkers; `objects.tables` imports them by name
     "cli": {"rich"},
-    "inprocess.recording": {"psutil"},
+    "inprocess": {"psutil"},
     "integrations.notebook": {"IPython"},
 }
 
