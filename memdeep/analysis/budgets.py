@@ -15,8 +15,11 @@ from memdeep.analysis import noise
 from memdeep.analysis.charges import WITHIN
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.death import did_die
+from memdeep.analysis.trend import MIN_REPEATS
 from memdeep.model import Culprit, FindingKind, Phase, Report, Stretch
+from memdeep.model.alive import alive_of
 from memdeep.model.budget import Budget, Check, Note, NoteKind, State, Unknown, Verdict
+from memdeep.model.sums import Tally
 
 BLANK = "(blank label)"
 PEAK_SHARE = 0.95  # of the run's peak, at least, is that of the phase which tells its lines
@@ -57,6 +60,24 @@ def worst_first(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
         return 1 if verdict.state is State.UNKNOWN else 3, -verdict.excess
 
     return tuple(sorted(verdicts, key=place))
+
+
+def leak(report: Report, place: int) -> Culprit | None:
+    """Return the line that leaves most in each repeat of a phase, None if it is not known.
+
+    What the first repeat left is warm-up, and what only the last one left may be replaced by the
+    next.
+    """
+    stretches = report.phases[place].outline.stretches
+    if len(stretches) < MIN_REPEATS:
+        return None
+    first, before, last = stretches[0], stretches[-2], stretches[-1]
+    left: Tally[int] = Tally()
+    for life in report.heap.lifetimes:
+        if first.end < life.born <= before.end and life.is_alive_at(last.end):
+            left.add(life.node, life.bytes, life.allocations)
+    lines = ChargedLines(report.heap.tree)
+    return next(iter(lines.culprits_alive(alive_of(left), left.total_bytes(), 1)), None)
 
 
 def paths(report: Report) -> tuple[str, ...]:

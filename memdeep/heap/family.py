@@ -121,7 +121,7 @@ def join_family(
             [own.peak_bytes or 0, *(peak.bytes for _, peak in highest)]
             + [size for size in at_checkpoints if size is not None]
         ),
-        own=replace(own, peak_bytes=own.peak_bytes or None),  # 0 if it was not traced
+        own=own,
         processes=tuple(
             ProcessHeap(child.process, child.part.peak_bytes, _curve(child)) for child in children
         ),

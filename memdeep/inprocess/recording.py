@@ -111,10 +111,15 @@ class Recording:
         orders = -1 if self._watcher is None else self._watcher.socket
         path = str(run_dir.path.absolute())
         backend = RSS if options.others_only else how.backend
-        self.session = Session(how.but(run_dir=path, orders=orders, backend=backend))
-        self.session.start()
+        self._session = Session(how.but(run_dir=path, orders=orders, backend=backend))
+        self._session.start()
         self.run = Run(options.name, run_dir.path, options.report)
         atexit.register(self.stop)
+
+    @property
+    def session(self) -> Session:
+        """The recording within the process, for whoever records a stretch apart from it."""
+        return self._session
 
     def stop(self, error: BaseException | None = None) -> None:
         """End the recording, if it has not ended; ``error`` is what has left the recorded code.
@@ -128,11 +133,11 @@ class Recording:
         if error is not None and _is_plain_end(error):
             error = None
         if os.getpid() != self._pid:
-            self.session.stop(error, waits=False)
+            self._session.stop(error, waits=False)
             return
         duration_s = (time.monotonic_ns() - self._meta.spawned_ns) / 1e9
         # Without it the watcher has not begun yet, and there is nothing to wait for.
-        is_late = self.session.stop(error, waits=self._run_dir.samples.exists())
+        is_late = self._session.stop(error, waits=self._run_dir.samples.exists())
         if self._watcher is not None:
             if is_late:  # and may write over what is written below
                 self._watcher.kill()

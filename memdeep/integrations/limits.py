@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from memdeep.errors import EXIT_USAGE, MemdeepError
 from memdeep.frozen import frozen
-from memdeep.text import units
+from memdeep.text import translation, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Limits:
 def of_all(read: Callable[[str], object]) -> Limits:
     """Return the limits that the configuration file has for all tests, by its key.
 
-    Raises ValueError with what is wrong.
+    Raises MemdeepError.
     """
     given = {}
     for name in (*CHECKS, NO_LEAK):
@@ -62,7 +63,7 @@ def of_all(read: Callable[[str], object]) -> Limits:
 def of_test(item: pytest.Item, default: Limits, *, with_others: bool) -> Limits:
     """Return the limits of a test; ``with_others`` are pytest-memray's marks understood.
 
-    Raises ValueError with what is wrong.
+    Raises MemdeepError.
     """
     call, leak = dict(default.call), default.leak
     if with_others:
@@ -74,9 +75,15 @@ def of_test(item: pytest.Item, default: Limits, *, with_others: bool) -> Limits:
             leak = _size(_first(leaks, "location_limit"), "limit_leaks")
     for mark in reversed(list(item.iter_markers(MARK))):
         if mark.args:
-            raise ValueError(f"limits have names, such as max_growth; {mark.args[0]!r} has none")
+            raise _error(
+                f"A limit of a test has a name, and {mark.args[0]!r} has none.",
+                'Write, for example: max_growth="10 MB"',
+            )
         own = _limits({name: one for name, one in mark.kwargs.items() if one is not None}, "{}")
         call.update(own.call)
+        for name in CHECKS:
+            if name in mark.kwargs and mark.kwargs[name] is None:
+                call.pop(CHECKS[name], None)
         if NO_LEAK in mark.kwargs:
             leak = own.leak
     return Limits(call, leak)
@@ -95,7 +102,7 @@ def _limits(given: Mapping[str, Any], shown: str) -> Limits:
             call[CHECKS[name]] = _size(value, where)
         else:
             known = ", ".join((*CHECKS, NO_LEAK))
-            raise ValueError(f"there is no limit {name}; there are {known}")
+            raise _error(f"A test has no limit {name}.", f"It may have {known}.")
     return Limits(call, leak)
 
 
@@ -114,7 +121,9 @@ def _leak(value: object, where: str) -> int | None:
 def _count(value: object, where: str) -> int:
     text = str(value).replace("_", "").replace(",", "").strip()
     if isinstance(value, bool) or not text.isdecimal():
-        raise ValueError(f"{where} must be a number, such as 10_000; it is {value!r}")
+        raise _error(
+            f"{where} must be a number of allocations, not {value!r}.", "Write, for example: 10_000"
+        )
     return int(text)
 
 
@@ -125,5 +134,23 @@ def _size(value: object, where: str) -> int:
     plain = _PLAIN.fullmatch(text)
     size = int(plain[1]) if plain is not None else units.size_bytes(text)
     if size is None:
-        raise ValueError(f'{where} must be a size, such as "10 MB"; it is {value!r}')
+        raise _error(f"{where} must be a size, not {value!r}.", 'Write, for example: "10 MB"')
     return size
+
+
+def check_repeats(repeats: int) -> None:
+    """Raise MemdeepError if so many repeats are too few to tell growth from noise."""
+    if repeats < LEAST_REPEATS:
+        raise _error(
+            f"--memdeep-repeat must be {LEAST_REPEATS} or more.",
+            "With fewer repeats, growth cannot be told from noise.",
+        )
+
+
+def worded(error: MemdeepError) -> str:
+    """Return an error and its hint in the language of the terminal."""
+    return f"memdeep: {translation.here(error.message)}\n{translation.here(error.hint)}"
+
+
+def _error(sentence: str, hint: str) -> MemdeepError:
+    return MemdeepError(sentence, hint, EXIT_USAGE)

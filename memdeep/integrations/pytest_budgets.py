@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
+from memdeep.errors import MemdeepError
 from memdeep.integrations import limits
 from memdeep.integrations.limits import Limits
 from memdeep.integrations.reporting import Reporter
@@ -46,15 +47,13 @@ class Budgets:
         self._session: Session
         self._run_dir: Path
         self._numbers = count(1)
+        self._is_repeating = False  # a test, whose result is not asked for
         self._repeats = int(config.getoption("memdeep_repeat"))
-        if self._repeats < limits.LEAST_REPEATS:
-            raise pytest.UsageError(
-                f"memdeep: --memdeep-repeat must be {limits.LEAST_REPEATS} or more"
-            )
         try:
+            limits.check_repeats(self._repeats)
             self._of_all = limits.of_all(config.getini)
-        except ValueError as error:
-            raise pytest.UsageError(f"memdeep: {error}") from error
+        except MemdeepError as error:
+            raise pytest.UsageError(limits.worded(error)) from error
 
     def begin(self, session: Session, run_dir: Path) -> None:
         """Judge tests from now on; ``session`` records them into ``run_dir``."""
@@ -70,14 +69,20 @@ class Budgets:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Step:
         wanted = self._wanted(item)
         if isinstance(wanted, Limits) and wanted.leak is not None and not _only_sets_up(item):
-            item.stash[_LEAKS] = self._leaks(item, wanted.leak)
+            self._is_repeating = True
+            try:
+                item.stash[_LEAKS] = self._leaks(item, wanted.leak)
+            finally:
+                self._is_repeating = False
         return (yield)
 
     @pytest.hookimpl(wrapper=True, trylast=True)  # within those that capture output
     def pytest_runtest_call(self, item: pytest.Item) -> Step:
+        if self._is_repeating:
+            return (yield)
         wanted = self._wanted(item)
         if isinstance(wanted, str):
-            pytest.fail(f"memdeep: {wanted}", pytrace=False)
+            pytest.fail(wanted, pytrace=False)
         told = item.stash.get(_LEAKS, [])
         if not wanted.call:
             result = yield
@@ -96,8 +101,8 @@ class Budgets:
             with_others = not item.config.getoption("memray", False)
             try:
                 found = limits.of_test(item, self._of_all, with_others=with_others)
-            except ValueError as error:
-                found = str(error)
+            except MemdeepError as error:
+                found = limits.worded(error)
             item.stash[_WANTED] = found
         return found
 

@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-from memdeep.errors import MemdeepError
+from memdeep.errors import EXIT_USAGE, MemdeepError
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
+from memdeep.integrations import limits
 from memdeep.integrations.pytest_budgets import Budgets
 from memdeep.integrations.reporting import Answer, Reporter
 from memdeep.record.how import NONE, HowToRecord
 from memdeep.record.session import Session
 from memdeep.record.tree import Tree
-from memdeep.rundir import births, directory
+from memdeep.rundir import births
 from memdeep.rundir.directory import RunDirectory
 from memdeep.text.safe import plain
 
@@ -37,7 +38,12 @@ def how_to_record(config: pytest.Config) -> HowToRecord:
 def refuse_others(config: pytest.Config) -> None:
     """Raise UsageError if pytest-memray is to trace as well: there can be but one tracker."""
     if config.getoption("memray", False):
-        raise pytest.UsageError("memdeep: --memray traces already; leave one of the two out")
+        error = MemdeepError(
+            "--memray traces the tests already, and there can be but one tracer.",
+            "Leave one of --memray and --memdeep out.",
+            EXIT_USAGE,
+        )
+        raise pytest.UsageError(limits.worded(error))
 
 
 class Main:
@@ -65,7 +71,7 @@ class Main:
             options = Options(self._how, where, NAME, force=True, others_only=is_controller)
             self._recording = Recording(options)
         except MemdeepError as error:
-            raise pytest.UsageError(f"memdeep: {error.message}\n{error.hint}") from error
+            raise pytest.UsageError(limits.worded(error)) from error
         assert self._recording.run.path is not None
         self._path = self._recording.run.path.absolute()
         if is_controller:
@@ -158,6 +164,11 @@ def _directory(given: str) -> Path | None:
     if not given:
         return None
     path = Path(given)
-    if path.exists() and not (path / "journal.jsonl").is_file():
-        directory.create(path, force=False)
+    is_free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    if not (is_free or RunDirectory(path).journal.is_file()):
+        raise MemdeepError(
+            f"{given} exists already, and is no run of memdeep's.",
+            "Name another directory, as in --memdeep=DIR, or write --memdeep behind the tests.",
+            EXIT_USAGE,
+        )
     return path

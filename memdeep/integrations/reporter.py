@@ -50,9 +50,11 @@ def judge(
 
     Return what is not within them, and the figures of the test.
     """
+    from dataclasses import replace
     from pathlib import Path
 
     from memdeep import pipeline
+    from memdeep.analysis.budgets import leak
     from memdeep.model.budget import Budget, Check, Rule, State
     from memdeep.report.gate import wording
     from memdeep.rundir.directory import RunDirectory
@@ -77,6 +79,8 @@ def judge(
                 if verdict.state is State.OVER
                 else wording.sentence(verdict, language)
             )
+            if verdict.check is Check.NO_GROWTH and verdict.phase is not None:
+                verdict = replace(verdict, culprit=leak(made, verdict.phase) or verdict.culprit)
             blamed = wording.blame(gate, verdict, language)
             told += [] if blamed is None else [f"  {blamed}"]
     figures = [_figures(made, place) for place, one in enumerate(made.phases) if one.name == name]
@@ -139,9 +143,18 @@ def report(path: str, tests: list[str], judged: Mapping[str, Any]) -> dict[str, 
         for name, one in known[:MOST]
     ]
     head = [language.say("pytest.head", n=len(known))] if rows else []
+    if rows and not made.run.mode.python_allocators:
+        head.append(language.say("pytest.arenas"))
+    pages = [f"{language.say('terminal.report')}{paths['html']}"]
+    for process, own in made.own_reports.items():
+        of_worker = pipeline.report_paths(
+            run_dir.path / (made.run.processes[process].directory or "")
+        )
+        pipeline.write(own, of_worker, _ignore, options)
+        pages.append(language.say("pytest.worker", number=len(pages), path=str(of_worker["html"])))
     problems = [plain(problem) for problem in sentences.problems(made, language)]
     return {
-        "told": [*head, *rows, f"{language.say('terminal.report')}{paths['html']}"],
+        "told": [*head, *rows, *pages],
         "problems": problems,
     }
 

@@ -138,6 +138,7 @@ class Recording:
             else:
                 problems += [not_known(said, pid) for said in damage_of(read_child.part)]
         own = join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
+        own = replace(own, peak_bytes=None) if self.run.mode.others_only else own
         at_moments = {number: alive for heap in heaps for number, alive in heap.at_moments.items()}
         of_all = join_family(own, at_moments, children, groups, self.moments)
         heaps += [child.part for child in children]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from properties import examples
 
 from memdeep.analysis import noise
-from memdeep.analysis.budgets import checked, noted, paths
+from memdeep.analysis.budgets import checked, leak, noted, paths
 from memdeep.model import (
     Exit,
     Finding,
@@ -297,3 +297,19 @@ def test_to_raise_a_limit_never_makes_a_check_fail(
 def test_stretches_between_checkpoints_may_have_budgets() -> None:
     found = report([phase("a → b", kind=PhaseKind.SEGMENT, delta_bytes=MB)])
     assert the_one(found, budget({Check.GROWTH: 0}, "a → b")).state is State.OVER
+
+
+def test_the_line_of_a_leak_is_none_that_warms_up_and_none_that_is_replaced() -> None:
+    stacks, (leaks, warms_up, replaces) = tree(
+        [frame("leaks")], [frame("warms_up")], [frame("replaces")]
+    )
+    lives = [lifetime(leaks, born=born, bytes=10) for born in (2, 4, 6, 8)]
+    lives += [lifetime(replaces, born=born, died=born + 2) for born in (2, 4, 6)]
+    lives += [lifetime(replaces, born=8), lifetime(warms_up, born=2)]
+    found = analysed(run(*(["+day", "-day"] * 4)), stacks, lives)
+    (day,) = (place for place, one in enumerate(found.phases) if one.name == "day")
+    named = leak(found, day)
+    assert named is not None
+    assert (named.frame.function, named.bytes) == ("leaks", 20)
+    two = analysed(run(*(["+day", "-day"] * 2)), stacks, lives[:2])
+    assert leak(two, 0) is None

@@ -89,7 +89,7 @@ def test_a_run_in_the_directory_is_replaced_and_nothing_else(all_outcomes: Path)
     (all_outcomes / "notes/mine").write_text("mine")
     done = run(all_outcomes, "--memdeep=notes")
     assert done.status == pytest.ExitCode.USAGE_ERROR
-    assert "notes exists already and is not empty" in done.told
+    assert "notes exists already, and is no run of memdeep's" in done.told
     assert os.listdir(all_outcomes / "notes") == ["mine"]
 
 
@@ -127,6 +127,8 @@ def test_the_workers_of_xdist_make_one_report(all_outcomes: Path) -> None:
     found = report(all_outcomes)
     tests = {phase["name"] for phase in found["phases"] if phase["process"] > 0}
     assert {"test_some.py::test_passes", "test_some.py::test_named[<b>&]"} <= tests
+    assert "Tests of worker 2: " in with_it.told
+    assert len([*all_outcomes.glob("out/children/*/report.html")]) == 2
     assert [one["traced"] for one in found["processes"]] == [False, True, True]
     assert "test_some.py::test_passes  test_some.py:15" in with_it.told
 

@@ -68,7 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("errors", "inprocess", "record", "rundir", "report.options", "text"),
         *("cli.arguments", "cli.options", "cli.settings"),
         *("model", "pipeline", "text", "symbols.cache", "report.sentences", "report.gate.wording"),
-        *("loading.journal", "run.facts", "run.own_code"),
+        *("analysis.budgets", "loading.journal", "run.facts", "run.own_code"),
     },
     "cli": {
         *("errors", "model", "pipeline", "rundir", "text", "version", "live"),
