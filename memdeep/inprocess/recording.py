@@ -53,6 +53,7 @@ DEFAULTS = HowToRecord(
     trace_python_allocators=False,
     sample_interval=SAMPLE_INTERVAL_S,
     redact_args=False,
+    values=True,
     mark_stdout=(),
     mark_call=(),
     mark_line=(),
@@ -62,6 +63,9 @@ DEFAULTS = HowToRecord(
     stop_at="",
     children=ALL,
     most_children=MOST_CHILDREN,
+    holders=False,
+    holders_at=(),
+    holders_most=0,
 )
 
 

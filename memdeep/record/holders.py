@@ -18,7 +18,8 @@ from memdeep.rundir import labels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
+    from collections.abc import Callable
+    from types import FrameType, ModuleType
 
     from memdeep.record.how import HowToRecord
 
@@ -35,6 +36,8 @@ MOST_AT_ONCE = 4  # children: phases may end within milliseconds of one another
 MOST_TROUBLES = 5  # that are told one by one
 
 GC_OFF_AT = [b""]  # the file and line of the last call of `gc.disable`
+_DISABLE = gc.disable
+_encode = os.fsencode
 
 MEMINFO = "/proc/meminfo"
 STATM = "/proc/self/statm"
@@ -141,6 +144,10 @@ class HolderReader:
             return None
         self._troubles += 1
         return trouble if self._troubles <= MOST_TROUBLES or is_asked_for else None
+
+    def close(self) -> None:
+        """Give back what was put in the place of the program's functions."""
+        gc.disable = _DISABLE
 
     def rest(self) -> str:
         """Return a sentence on the checkpoints of which nothing was said, "" if there are none."""
@@ -254,19 +261,17 @@ class HolderReader:
         return min(found, default=None)
 
 
-def _watch_collector() -> None:
+def _watch_collector(caller: "Callable[[int], FrameType]" = sys._getframe) -> None:
     """Note from now on where the program turns the collector off: then garbage stays."""
-    plain = gc.disable
-    if getattr(plain, "__module__", "") == __name__:
+    if gc.disable is not _DISABLE:
         return  # in a process that has been forked
-    caller, encode = sys._getframe, os.fsencode
 
     def disable() -> None:
         frame = caller(1)
-        GC_OFF_AT[0] = encode(frame.f_code.co_filename) + b":%d" % (frame.f_lineno or 0)
-        plain()
+        GC_OFF_AT[0] = _encode(frame.f_code.co_filename) + b":%d" % (frame.f_lineno or 0)
+        _DISABLE()
 
-    disable.__doc__ = plain.__doc__
+    disable.__doc__ = _DISABLE.__doc__
     gc.disable = disable
 
 

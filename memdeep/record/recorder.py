@@ -144,6 +144,8 @@ class Recorder:
         """Close the files, after `exit`: the process goes on unrecorded."""
         self._journal.close()
         self._read_rss.close()
+        if self._holders is not None:
+            self._holders.close()
 
     def trace(self, *, from_start: bool) -> None:
         """Tracing is about to start."""

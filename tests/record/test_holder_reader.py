@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import subprocess
 import sys
@@ -22,6 +23,13 @@ from memdeep.rundir.directory import RunDirectory
 pytest.importorskip("memdeep.record._holders")
 holders = pytest.importorskip("memdeep.record.holders")
 MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def give_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave `gc.disable` to other tests as it was."""
+    monkeypatch.setattr(gc, "disable", gc.disable)
+
 
 CODE = """
 import sys
@@ -143,6 +151,17 @@ def test_what_earlier_looks_may_take_yet_is_not_free(tmp_path: Path) -> None:
     assert said is not None
     assert said.endswith("and 1 MiB are free")
     graph.wait(RunDirectory(tmp_path))
+
+
+def test_where_the_collector_is_turned_off_is_known_until_the_end(tmp_path: Path) -> None:
+    plain = gc.disable
+    read = reader(tmp_path)
+    line = sys._getframe().f_lineno + 1
+    gc.disable()
+    gc.enable()
+    assert holders.GC_OFF_AT[0].decode() == f"{__file__}:{line}"
+    read.close()
+    assert gc.disable is plain
 
 
 def test_spans_of_two_threads_are_held_apart(tmp_path: Path) -> None:
