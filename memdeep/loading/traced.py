@@ -94,11 +94,12 @@ def find_walked(run_dir: RunDirectory, places: Mapping[int, int]) -> dict[int, W
     ``places`` has the checkpoint of each sequence number. The start of the program has no marker
     in a capture.
     """
-    return {
-        places[sequence]: Walked(sequence, partial(graph.read, run_dir.graph(sequence)))
-        for sequence in sorted(places)
-        if sequence and run_dir.graph(sequence).is_file()
-    }
+    found = {}
+    for path in run_dir.graphs():
+        sequence = graph.sequence_of(path)
+        if sequence and sequence in places and path.is_file():
+            found[places[sequence]] = Walked(sequence, partial(graph.read, path))
+    return found
 
 
 def lost(error: CaptureError) -> str:

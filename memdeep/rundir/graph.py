@@ -84,6 +84,11 @@ def encode(graph: Graph) -> bytes:
     return b"".join([head, *columns, *rows, texts, END])
 
 
+def sequence_of(path: Path) -> int:
+    """Return the sequence number that a file of `RunDirectory.graphs` is named by."""
+    return int(path.name.rpartition("-")[2])
+
+
 def read(path: Path) -> Graph:
     """Read the file at ``path``. Raises CaptureError."""
     return decode(path, read_regular(path, MAX_FILE_BYTES))
