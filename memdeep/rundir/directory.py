@@ -69,6 +69,11 @@ class RunDirectory:
         return tuple(sorted(found, key=lambda path: int(path.name[8:])))
 
     @property
+    def worker(self) -> Path:
+        """Path of the part that this process plays in a cluster."""
+        return self.path / "worker.json"
+
+    @property
     def births(self) -> Path:
         """Path of the beginnings and ends of the processes that the program started."""
         return self.path / "births.jsonl"

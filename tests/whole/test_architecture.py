@@ -65,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("report.page.html", "report.options", "symbols.cache"),
     },
     "integrations": {
-        *("errors", "inprocess", "record", "rundir", "report.options", "text"),
+        *("errors", "inprocess", "record", "results", "rundir", "report.options", "text"),
         *("cli.arguments", "cli.options", "cli.settings"),
         *("model", "pipeline", "text", "symbols.cache", "report.sentences", "report.gate.wording"),
         *("analysis.budgets", "loading.journal", "run.facts", "run.own_code"),
@@ -131,6 +131,7 @@ KNOWS: dict[str, set[str]] = {
     "cli": {"rich"},
     "inprocess": {"psutil"},
     "integrations.notebook": {"IPython"},
+    "integrations.dask": {"dask", "distributed"},
 }
 
 # Why a module that one other imports, or none, may have fewer lines than the floor.

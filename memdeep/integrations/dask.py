@@ -1,0 +1,213 @@
+"""Records the workers of a Dask cluster: their tasks are phases, by the prefix of their keys.
+
+Each worker is a process of one run, that of the client, which is not traced itself. A worker that
+is a thread of the client's process is recorded with that.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import distributed
+import distributed.worker
+from dask.utils import key_split
+
+from memdeep.errors import RecordingError
+from memdeep.inprocess.recording import DEFAULTS, Options, Recording
+from memdeep.inprocess.run import Run
+from memdeep.integrations.clusters import ClusterWorker, Prefix, prefixes_of, workers_of
+from memdeep.record import api
+from memdeep.record.how import NONE, HowToRecord
+from memdeep.record.session import Session
+from memdeep.record.tree import Tree
+from memdeep.results import Result
+from memdeep.rundir import births
+from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.files import write_atomically
+from memdeep.rundir.workers import Worker, encode_worker
+
+NAME = "memdeep"  # of the plugin, to Dask
+RUN_TASK = "_run_task"  # of `distributed.worker`: what its threads run a task by
+MOST_WORKERS = 1000
+
+
+class ClusterRun:
+    """One recording of a cluster. Its figures are known when it has ended.
+
+    ``path`` is the run directory, None if the recording is a phase of another one.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.path = run.path
+
+    def report(self) -> Path | None:
+        """Write report.html and report.json; return the path of the page, as `Run.report` does."""
+        return self._run.report()
+
+    @property
+    def result(self) -> Result:
+        """The run as `memdeep.load` has it. Raises NotKnownError before it has ended."""
+        return self._run.result
+
+    @cached_property
+    def workers(self) -> tuple[ClusterWorker, ...]:
+        """The workers, with their peaks and their limits. Raises NotKnownError."""
+        result = self.result
+        assert self.path is not None
+        return workers_of(result, RunDirectory(self.path))
+
+    @cached_property
+    def prefixes(self) -> tuple[Prefix, ...]:
+        """The tasks by prefix, over all workers; what retained most first. Raises NotKnownError."""
+        return prefixes_of(self.workers)
+
+    def __repr__(self) -> str:
+        return f"<ClusterRun in {self.path}>"
+
+
+@contextmanager
+def recording(
+    client: distributed.Client,
+    dir: str | os.PathLike[str] | None = None,  # noqa: A002 - as of `memdeep.recording`
+    *,
+    native: bool = False,
+    deep: bool = False,
+    force: bool = False,
+) -> Iterator[ClusterRun]:
+    """Record all workers of the cluster of ``client``, also those that join it meanwhile.
+
+    ``dir`` and the options are as those of `memdeep.recording`. Within another recording, as under
+    `memdeep run`, which records the workers itself, the tasks become phases and this is one.
+    Raises RecordingError or OutputError.
+    """
+    if client.asynchronous:
+        raise RecordingError(
+            "An asynchronous client cannot be recorded.",
+            "Make one without asynchronous=True, or register memdeep.integrations.dask.Plugin.",
+        )
+    if api.is_recording():
+        with api.phase("dask"), _registered(client, Plugin()):
+            yield ClusterRun(Run("dask", None))
+        return
+    how = DEFAULTS.but(
+        native=native,
+        trace_python_allocators=deep,
+        children=NONE,
+        most_children=MOST_WORKERS,
+    )
+    are_elsewhere = os.getpid() not in client.run(os.getpid).values()
+    path = None if dir is None else Path(dir)
+    recorded = Recording(Options(how, path, "dask", force, others_only=are_elsewhere))
+    assert recorded.run.path is not None
+    run_dir = RunDirectory(recorded.run.path.absolute())
+    run_dir.claims.touch(mode=0o600)
+    error: BaseException | None = None
+    try:
+        with _registered(client, Plugin(str(run_dir.path), how)):
+            yield ClusterRun(recorded.run)
+    except BaseException as left:
+        error = left
+        raise
+    finally:
+        recorded.stop(error)
+
+
+@contextmanager
+def _registered(client: distributed.Client, plugin: Plugin) -> Iterator[None]:
+    untyped: Any = client
+    untyped.register_plugin(plugin, name=NAME)
+    try:
+        yield
+    finally:
+        untyped.unregister_worker_plugin(NAME)
+
+
+class Plugin(distributed.WorkerPlugin):
+    """Records each worker as a process of the run in ``run_dir``, and makes phases of its tasks.
+
+    Without ``run_dir``, or where the process is recorded already, it does the latter only.
+    """
+
+    name = NAME
+
+    def __init__(self, run_dir: str = "", how: HowToRecord = DEFAULTS) -> None:
+        self._run_dir = run_dir
+        self._how = how
+        self._session: Session | None = None
+        self._tree: Tree | None = None
+
+    def setup(self, worker: distributed.Worker) -> None:
+        """Begin to record. Raises OSError where the run directory is not there."""
+        if self._run_dir and not api.is_recording():
+            self._begin(worker)
+        _tasks.begin()
+
+    def teardown(self, worker: distributed.Worker) -> None:
+        """Give back all that was taken."""
+        _tasks.end()
+        if self._session is None or self._tree is None:
+            return
+        self._tree.ended(os.getpid(), 0)
+        self._session.stop(None, waits=False)
+        self._session = None
+
+    def _begin(self, worker: distributed.Worker) -> None:
+        self._tree = Tree(self._run_dir, self._how)
+        own = self._tree.new_directory()
+        self._tree.born(births.EXEC, own)
+        if own is None:
+            return
+        limit = worker.memory_manager.memory_limit
+        facts = Worker(
+            os.getpid(), str(worker.name), worker.address, worker.state.nthreads, limit or None
+        )
+        write_atomically(RunDirectory(Path(own)).worker, encode_worker(facts))
+        self._session = Session(self._how.but(run_dir=own), self._tree)
+        self._session.start()
+
+
+class _Tasks:
+    """Makes phases of the tasks of this process, as long as one of its workers wants that."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._lock = Lock()
+        self._run_task: Callable[..., Any]
+
+    def begin(self) -> None:
+        with self._lock:
+            self._count += 1
+            if self._count == 1:
+                self._run_task = getattr(distributed.worker, RUN_TASK)
+                setattr(distributed.worker, RUN_TASK, _with_phase(self._run_task))
+
+    def end(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                setattr(distributed.worker, RUN_TASK, self._run_task)
+
+
+_tasks = _Tasks()
+
+
+def _with_phase(run_task: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap what runs a task, whose key is one of the arguments."""
+    place = [*inspect.signature(run_task).parameters].index("key")
+
+    @functools.wraps(run_task)
+    def within_phase(*args: Any, **kwargs: Any) -> Any:
+        key = kwargs["key"] if "key" in kwargs else args[place]
+        with api.phase(key_split(key)):
+            return run_task(*args, **kwargs)
+
+    return within_phase

@@ -1,0 +1,75 @@
+"""The workers of a Dask cluster: one run, and a row for each prefix that adds up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from own_recording import run
+
+pytest.importorskip("distributed")
+
+# Two processes with two threads each; the functions are pickled by value, as from a notebook.
+CLUSTER = """
+from distributed import Client, LocalCluster
+from memdeep.integrations import dask as clusters
+
+MB = 1_000_000
+
+def load(number):
+    return bytearray(number * MB)
+
+def leak(number):
+    with memdeep.phase("inner"):
+        kept = bytearray(number * MB)
+    import builtins
+    builtins.__dict__.setdefault("leaked", []).append(kept)
+
+def worked(client):
+    loaded = client.map(load, range(1, 11), key=[f"load-{number}" for number in range(10)])
+    leaked = client.map(leak, range(1, 9), key=[f"leak-{number}" for number in range(8)])
+    client.gather(leaked)
+    return client.submit(len, loaded).result()
+
+def cluster():
+    options = {"dashboard_address": None, "memory_limit": "2GB"}
+    return LocalCluster(n_workers=2, threads_per_worker=2, **options)
+"""
+
+
+def test_the_rows_of_prefixes_add_up_over_workers_and_threads(tmp_path: Path) -> None:
+    lines = run(
+        tmp_path,
+        CLUSTER
+        + """
+if __name__ == "__main__":
+    with cluster() as made, Client(made) as client:
+        with clusters.recording(client, "out") as run:
+            print(worked(client))
+        print(client.submit(pow, 2, 10).result())
+    for row in run.prefixes:
+        print(row.path, row.count, len(row.tasks), row.retained // 1000, *[
+            line.bytes // MB for line in row.lines[:1]
+        ])
+    for worker in run.workers:
+        print(worker.name, worker.threads, worker.limit, worker.verdict)
+    print(sum(worker.peak_heap for worker in run.workers) // MB in range(91, 200))
+    print(run.result.problems, run.report())
+""",
+    )
+    rows, workers, last = lines[2:6], lines[6:8], lines[8:]
+    assert lines[:2] == ["10", "1024"]  # and the cluster works on when the recording has ended
+    sizes = {row.split()[0]: row.split()[1:] for row in rows}
+    assert sizes.pop("len")[:1] == ["1"]
+    assert {path: figures[0] for path, figures in sizes.items()} == {
+        "load": "10",
+        "leak": "8",
+        "leak/inner": "8",
+    }
+    assert [round(int(figures[2]) / 1000) for figures in sizes.values()] == [55, 36, 36]
+    assert [figures[3] for figures in sizes.values()] == ["55", "36", "36"]
+    assert sorted(workers) == ["0 2 2000000000 completed", "1 2 2000000000 completed"]
+    assert last == ["True", "() out/report.html"]
+    report = json.loads((tmp_path / "out/report.json").read_text("utf-8"))
+    assert len([one for one in report["processes"] if one["traced"]]) == 2
