@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from memdeep.run.verdict import Ending, Witnesses
+    from memdeep.rundir.meta import SeenProcess
 
 GIT_WAIT_S = 0.05  # for what git has not said by then; the process is waiting
 SOCKET = 0  # the descriptor on which it says so, and gets orders to stop tracing
@@ -90,14 +93,15 @@ def _attend(path: str, pid: int, max_capture_bytes: int | None, keep_free_bytes:
         log.close()
         sampler.close()
         bounds.look(last_s)
-        end = None if is_there else end_of(bounds.witnesses(sampler), last_s)
+        witnesses = bounds.witnesses(sampler)
+        end = None if is_there else end_of(witnesses, last_s)
         revision = git.answer(GIT_WAIT_S)
         # Once more: where the machine is busy, the recording may have ended without waiting for us.
         meta = decode_meta(run_dir.meta.read_bytes(), run_dir.meta)
         seen = replace(
             meta,
             **limit_facts(bounds.limit),
-            processes=sampler.seen(None),
+            processes=judged(sampler.seen(None), witnesses),
             directories=tuple(filter(None, directories)),
             notes=(*meta.notes, *filter(None, [capacity.problem, sampler.problem])),
             peak_pss_bytes=sampler.peak_pss_bytes,
@@ -134,6 +138,17 @@ def end_of(witnesses: Witnesses, last_s: float) -> Ending | None:
         end = judge(-signal.SIGKILL, witnesses)
         return end if end.verdict == "oom-killed" else None
     return None
+
+
+def judged(processes: Sequence[SeenProcess], witnesses: Witnesses) -> tuple[SeenProcess, ...]:
+    """Return the processes that were seen, with those told that the kernel killed."""
+    from memdeep.run.verdict import judge
+
+    killed = judge(0, witnesses).oom_killed
+    return tuple(
+        replace(one, signal="SIGKILL", verdict="oom-killed") if one.pid in killed else one
+        for one in processes
+    )
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ import pytest
 from running import environment
 
 from memdeep.run import attend
-from memdeep.run.attend import end_of
+from memdeep.run.attend import end_of, judged
 from memdeep.run.verdict import GroupWitness, OomCounters, Witnesses
+from memdeep.rundir.meta import SeenProcess
 
 NEVER = OomCounters(0, 0)
 
@@ -87,3 +88,11 @@ def test_the_signals_of_a_terminal_do_not_reach_it(tmp_path: Path) -> None:
     last_ms = int(readings[-1].split("\t")[0])
     first_ms = int(readings[0].split("\t")[0])
     assert last_ms - first_ms >= 250
+
+
+def test_a_process_of_the_program_that_the_kernel_killed_is_told_as_such() -> None:
+    log = {8: "Out of memory: Killed process 8 (x)", 9: "Out of memory: Killed process 9 (y)"}
+    seen = tuple(SeenProcess(pid, 7, "x", 1, end_s=1.0) for pid in (7, 8, 10))
+    witnesses = Witnesses(7, NEVER, NEVER, kernel_log=log, descendants=seen[1:])
+    found = {one.pid: (one.signal, one.verdict) for one in judged(seen, witnesses)}
+    assert found == {7: (None, None), 8: ("SIGKILL", "oom-killed"), 10: (None, None)}
