@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import field, replace
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
 from memdeep.results import Phase, Process, Result
-from memdeep.rundir import workers
+from memdeep.rundir import births, workers
 from memdeep.rundir.directory import RunDirectory
-from memdeep.rundir.files import read_if_there
-from memdeep.rundir.workers import Worker
+from memdeep.rundir.files import read_if_there, write_atomically
+from memdeep.rundir.meta import decode_meta, encode_meta
+from memdeep.rundir.workers import Worker, encode_worker
+from memdeep.text import units
 
+COMPLETED, NANNY, KERNEL, LOST = "completed", "nanny", "kernel", "lost"
+MAX_BIRTHS = 1 << 28  # bytes of that file
 SPAN = "span"  # kind of the phases that a worker entered: the others are sums of these
 Place = tuple[str | None, int | None, str]
 
@@ -61,7 +65,11 @@ class Prefix:
 
 @frozen
 class ClusterWorker:
-    """A worker, with the highest figures of its process; what is not known is None."""
+    """A worker, with the highest figures of its process; what is not known is None.
+
+    ``end`` is one of COMPLETED, NANNY, KERNEL and LOST: how it ended is not known then.
+    ``ended_bytes`` is the RSS for which its nanny ended it.
+    """
 
     name: str
     address: str
@@ -70,23 +78,78 @@ class ClusterWorker:
     limit: int | None
     peak_rss: int | None
     peak_heap: int | None
-    verdict: str | None
+    end: str
+    ended_bytes: int | None = None
     phases: tuple[Phase, ...] = field(default=(), repr=False)
 
 
 def workers_of(result: Result, run_dir: RunDirectory) -> tuple[ClusterWorker, ...]:
     """Return the processes of a run that are workers, in the order in which they began."""
-    facts = {}
+    facts = {worker.pid: worker for _, worker in read_workers(run_dir)}
+    return tuple(
+        _worker(process, facts[process.pid])
+        for process in result.processes
+        if process.pid in facts and process.is_traced
+    )
+
+
+def read_workers(run_dir: RunDirectory) -> list[tuple[RunDirectory, Worker]]:
+    """Return the workers of a run with their directories, as far as they can be read."""
+    found = []
     for child in run_dir.children():
         with suppress(CaptureError):
             content = read_if_there(child.worker, workers.MAX_BYTES)
             worker = None if content is None else workers.decode_worker(content)
             if worker is not None:
-                facts[worker.pid] = worker
-    return tuple(
-        _worker(process, facts[process.pid])
-        for process in result.processes
-        if process.pid in facts and process.is_traced
+                found.append((child, worker))
+    return found
+
+
+def tell_ends(run_dir: RunDirectory, nanny_kills: Mapping[int, int]) -> None:
+    """Add to a run that has ended how workers did that did not complete.
+
+    ``nanny_kills`` has the RSS for which a nanny has ended a worker, by its number. Raises
+    CaptureError or OutputError.
+    """
+    meta = decode_meta(run_dir.meta.read_bytes(), run_dir.meta)
+    verdicts = {one.pid: one.verdict for one in meta.processes}
+    lines, _ = births.decode(read_if_there(run_dir.births, MAX_BIRTHS) or b"")
+    completed = {line.pid for line in lines if isinstance(line, births.Ended)}
+    notes = []
+    for child, worker in read_workers(run_dir):
+        if worker.pid in nanny_kills:
+            worker = replace(worker, ended_bytes=nanny_kills[worker.pid])
+            write_atomically(child.worker, encode_worker(worker))
+        end = _end_of(worker, "completed" if worker.pid in completed else verdicts.get(worker.pid))
+        if end != COMPLETED:
+            notes.append(_told(worker, end))
+    if notes:
+        write_atomically(run_dir.meta, encode_meta(replace(meta, notes=(*meta.notes, *notes))))
+
+
+def _end_of(worker: Worker, verdict: str | None) -> str:
+    if worker.ended_bytes is not None:
+        return NANNY
+    return {"completed": COMPLETED, "oom-killed": KERNEL}.get(verdict or "", LOST)
+
+
+def _told(worker: Worker, end: str) -> str:
+    """Return the sentence on the end of a worker, in English; `text.translation` knows it."""
+    name, pid, ended = worker.name, worker.pid, units.size(worker.ended_bytes)
+    if end == KERNEL:
+        return f"Worker {name} (process {pid}) was killed by the kernel for want of memory."
+    if end == LOST:
+        return (
+            f"Worker {name} (process {pid}) was lost; how it ended is not known. What it had "
+            "recorded by then is here."
+        )
+    if not worker.limit_bytes:
+        return f"Worker {name} (process {pid}) was ended by its nanny at {ended}."
+    share = units.percent((worker.ended_bytes or 0) / worker.limit_bytes)
+    limit = units.size(worker.limit_bytes)
+    return (
+        f"Worker {name} (process {pid}) was ended by its nanny at {ended}, {share} of its limit "
+        f"of {limit}."
     )
 
 
@@ -110,7 +173,8 @@ def _worker(process: Process, facts: Worker) -> ClusterWorker:
         limit=facts.limit_bytes,
         peak_rss=process.peak_rss,
         peak_heap=process.peak_heap,
-        verdict=process.verdict,
+        end=_end_of(facts, process.verdict),
+        ended_bytes=facts.ended_bytes,
         phases=tuple(process.phases),
     )
 

@@ -10,7 +10,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -20,10 +20,10 @@ import distributed
 import distributed.worker
 from dask.utils import key_split
 
-from memdeep.errors import RecordingError
+from memdeep.errors import MemdeepError, RecordingError
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
 from memdeep.inprocess.run import Run
-from memdeep.integrations.clusters import ClusterWorker, Prefix, prefixes_of, workers_of
+from memdeep.integrations.clusters import ClusterWorker, Prefix, prefixes_of, tell_ends, workers_of
 from memdeep.record import api
 from memdeep.record.how import NONE, HowToRecord
 from memdeep.record.session import Session
@@ -36,6 +36,7 @@ from memdeep.rundir.workers import Worker, encode_worker
 
 NAME = "memdeep"  # of the plugin, to Dask
 RUN_TASK = "_run_task"  # of `distributed.worker`: what its threads run a task by
+RESTARTS = "worker-restart-memory"  # topic of what nannies say when they end a worker
 MOST_WORKERS = 1000
 
 
@@ -111,14 +112,24 @@ def recording(
     run_dir = RunDirectory(recorded.run.path.absolute())
     run_dir.claims.touch(mode=0o600)
     error: BaseException | None = None
+    kills: dict[int, int] = {}
     try:
         with _registered(client, Plugin(str(run_dir.path), how)):
             yield ClusterRun(recorded.run)
+            kills = _nanny_kills(client)
     except BaseException as left:
         error = left
         raise
     finally:
         recorded.stop(error)
+        with suppress(MemdeepError):
+            tell_ends(run_dir, kills)
+
+
+def _nanny_kills(client: distributed.Client) -> dict[int, int]:
+    """Return the RSS for which nannies have ended workers, by the numbers of these."""
+    events = client.get_events(RESTARTS)
+    return {event["pid"]: event["rss"] for _, event in events}
 
 
 @contextmanager

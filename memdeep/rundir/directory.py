@@ -168,6 +168,7 @@ class RunDirectory:
             self.snapshots,
             self.symbols,
             self.cells,
+            self.worker,
             self.sources,
             self.samples,
             self.log,

@@ -15,34 +15,39 @@ MAX_NAME = 200  # characters
 
 @frozen
 class Worker:
-    """A worker of a cluster; ``limit_bytes`` is None where its memory is not limited."""
+    """A worker of a cluster; ``limit_bytes`` is None where its memory is not limited.
+
+    ``ended_bytes`` is the RSS for which the process that looks after it has ended it, None unless
+    that has.
+    """
 
     pid: int
     name: str
     address: str
     threads: int
     limit_bytes: int | None = None
+    ended_bytes: int | None = None
 
 
 def encode_worker(worker: Worker) -> bytes:
     """Encode the file."""
     texts = [worker.name[:MAX_NAME], worker.address[:MAX_NAME]]
-    fields = [worker.pid, *texts, worker.threads, worker.limit_bytes]
+    fields = [worker.pid, *texts, worker.threads, worker.limit_bytes, worker.ended_bytes]
     return json.dumps(fields).encode("ascii") + b"\n"
 
 
 def decode_worker(content: bytes) -> Worker | None:
     """Return the worker; None if the file is damaged."""
     try:
-        pid, name, address, threads, limit = json.loads(content)
+        pid, name, address, threads, limit, ended = json.loads(content)
     except (ValueError, TypeError, RecursionError):
         return None
     are_texts = isinstance(name, str) and isinstance(address, str)
     are_numbers = type(pid) is int and type(threads) is int
-    if not (are_texts and are_numbers and type(limit) in (int, type(None))):
+    if not (are_texts and are_numbers and {type(limit), type(ended)} <= {int, type(None)}):
         return None
     name, address = _readable(name)[:MAX_NAME], _readable(address)[:MAX_NAME]
-    return Worker(pid, name, address, threads, limit)
+    return Worker(pid, name, address, threads, limit, ended)
 
 
 def _readable(text: str) -> str:

@@ -53,7 +53,7 @@ if __name__ == "__main__":
             line.bytes // MB for line in row.lines[:1]
         ])
     for worker in run.workers:
-        print(worker.name, worker.threads, worker.limit, worker.verdict)
+        print(worker.name, worker.threads, worker.limit, worker.end)
     print(sum(worker.peak_heap for worker in run.workers) // MB in range(91, 200))
     print(run.result.problems, run.report())
 """,
@@ -73,3 +73,50 @@ if __name__ == "__main__":
     assert last == ["True", "() out/report.html"]
     report = json.loads((tmp_path / "out/report.json").read_text("utf-8"))
     assert len([one for one in report["processes"] if one["traced"]]) == 2
+
+
+def test_a_worker_that_dies_leaves_what_it_recorded_and_is_told(tmp_path: Path) -> None:
+    lines = run(
+        tmp_path,
+        CLUSTER
+        + """
+import dask, signal, time
+
+def burst():
+    kept = []
+    for _ in range(60):
+        kept.append(bytes(10) * MB)
+        time.sleep(0.01)
+    time.sleep(30)
+
+def die():
+    kept = bytes(20) * MB
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    dask.config.set({"distributed.scheduler.allowed-failures": 0})
+    options = {"dashboard_address": None, "memory_limit": "400MB", "silence_logs": 60}
+    with LocalCluster(n_workers=2, threads_per_worker=2, **options) as made, Client(made) as client:
+        with clusters.recording(client, "out") as run:
+            for function in (burst, die):
+                try:
+                    client.submit(function).result()
+                except Exception as error:
+                    print(type(error).__name__)
+                client.wait_for_workers(2)
+            client.gather(client.map(load, range(1, 5)))
+        for path in ("burst", "die", "load"):
+            print(path, [row.lines[0].bytes // MB for row in run.prefixes if row.path == path])
+        print(sorted(worker.end for worker in run.workers))
+        print(*run.result.problems, sep="\\n")
+""",
+        silent=False,
+    )
+    assert lines[:2] == ["KilledWorker", "KilledWorker"]
+    burst, die, loaded, ends, *problems = lines[2:]
+    assert int(burst.removeprefix("burst [").rstrip("]")) in range(200, 400)
+    assert (die, loaded) == ("die [20]", "load [10]")
+    assert ends == "['completed', 'completed', 'lost', 'nanny']"
+    assert len(problems) == 2 and all(problem.startswith("Worker ") for problem in problems)
+    assert "of its limit of 381.5 MB." in problems[0] + problems[1]
+    assert "was lost; how it ended is not known." in problems[0] + problems[1]
