@@ -105,17 +105,19 @@ def read_workers(run_dir: RunDirectory) -> list[tuple[RunDirectory, Worker]]:
     return found
 
 
-def tell_ends(run_dir: RunDirectory, nanny_kills: Mapping[int, int]) -> None:
+def tell_ends(
+    run_dir: RunDirectory, nanny_kills: Mapping[int, int], others: Iterable[str] = ()
+) -> None:
     """Add to a run that has ended how workers did that did not complete.
 
-    ``nanny_kills`` has the RSS for which a nanny has ended a worker, by its number. Raises
-    CaptureError or OutputError.
+    ``nanny_kills`` has the RSS for which a nanny has ended a worker, by its number; ``others`` are
+    sentences to add too. Raises CaptureError or OutputError.
     """
     meta = decode_meta(run_dir.meta.read_bytes(), run_dir.meta)
     verdicts = {one.pid: one.verdict for one in meta.processes}
     lines, _ = births.decode(read_if_there(run_dir.births, MAX_BIRTHS) or b"")
     completed = {line.pid for line in lines if isinstance(line, births.Ended)}
-    notes = []
+    notes = [*others]
     for child, worker in read_workers(run_dir):
         if worker.pid in nanny_kills:
             worker = replace(worker, ended_bytes=nanny_kills[worker.pid])

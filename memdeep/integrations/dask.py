@@ -9,12 +9,17 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import shutil
+import stat
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import Any
+from uuid import uuid4
 
 import distributed
 import distributed.worker
@@ -24,6 +29,14 @@ from memdeep.errors import MemdeepError, RecordingError
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
 from memdeep.inprocess.run import Run
 from memdeep.integrations.clusters import ClusterWorker, Prefix, prefixes_of, tell_ends, workers_of
+from memdeep.integrations.gathering import (
+    BIRTHS,
+    Answer,
+    Gathered,
+    place_of,
+    read_pieces,
+    system_of,
+)
 from memdeep.record import api
 from memdeep.record.how import NONE, HowToRecord
 from memdeep.record.session import Session
@@ -37,6 +50,7 @@ from memdeep.rundir.workers import Worker, encode_worker
 NAME = "memdeep"  # of the plugin, to Dask
 RUN_TASK = "_run_task"  # of `distributed.worker`: what its threads run a task by
 RESTARTS = "worker-restart-memory"  # topic of what nannies say when they end a worker
+GATHER_S = 1.0
 MOST_WORKERS = 1000
 
 
@@ -46,9 +60,10 @@ class ClusterRun:
     ``path`` is the run directory, None if the recording is a phase of another one.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, gathered: Gathered | None = None) -> None:
         self._run = run
         self.path = run.path
+        self.gathered = gathered  # how much has come through the scheduler
 
     def report(self) -> Path | None:
         """Write report.html and report.json; return the path of the page, as `Run.report` does."""
@@ -83,11 +98,15 @@ def recording(
     native: bool = False,
     deep: bool = False,
     force: bool = False,
+    gather: bool = False,
 ) -> Iterator[ClusterRun]:
     """Record all workers of the cluster of ``client``, also those that join it meanwhile.
 
     ``dir`` and the options are as those of `memdeep.recording`. Within another recording, as under
     `memdeep run`, which records the workers itself, the tasks become phases and this is one.
+
+    Workers of this machine write into the run directory. What others record comes through the
+    scheduler, every second and at the end; with ``gather`` so does what those of this machine do.
     Raises RecordingError or OutputError.
     """
     if client.asynchronous:
@@ -111,19 +130,22 @@ def recording(
     assert recorded.run.path is not None
     run_dir = RunDirectory(recorded.run.path.absolute())
     run_dir.claims.touch(mode=0o600)
+    place = "" if gather else place_of(str(run_dir.births))
+    gatherer = _Gatherer(client, uuid4().hex, run_dir)
     error: BaseException | None = None
     kills: dict[int, int] = {}
     try:
-        with _registered(client, Plugin(str(run_dir.path), how)):
-            yield ClusterRun(recorded.run)
+        with _registered(client, Plugin(str(run_dir.path), how, place, gatherer.run_id)), gatherer:
+            yield ClusterRun(recorded.run, gatherer.gathered)
             kills = _nanny_kills(client)
     except BaseException as left:
         error = left
         raise
     finally:
         recorded.stop(error)
+        notes = gatherer.finish()
         with suppress(MemdeepError):
-            tell_ends(run_dir, kills)
+            tell_ends(run_dir, kills, notes)
 
 
 def _nanny_kills(client: distributed.Client) -> dict[int, int]:
@@ -150,9 +172,14 @@ class Plugin(distributed.WorkerPlugin):
 
     name = NAME
 
-    def __init__(self, run_dir: str = "", how: HowToRecord = DEFAULTS) -> None:
+    def __init__(
+        self, run_dir: str = "", how: HowToRecord = DEFAULTS, place: str = "", run_id: str = ""
+    ) -> None:
+        """Take the place of the run; workers elsewhere make a directory by ``run_id``."""
         self._run_dir = run_dir
         self._how = how
+        self._place = place
+        self._run_id = run_id
         self._session: Session | None = None
         self._tree: Tree | None = None
 
@@ -172,7 +199,7 @@ class Plugin(distributed.WorkerPlugin):
         self._session = None
 
     def _begin(self, worker: distributed.Worker) -> None:
-        self._tree = Tree(self._run_dir, self._how)
+        self._tree = Tree(self._directory(), self._how)
         own = self._tree.new_directory()
         self._tree.born(births.EXEC, own)
         if own is None:
@@ -184,6 +211,106 @@ class Plugin(distributed.WorkerPlugin):
         write_atomically(RunDirectory(Path(own)).worker, encode_worker(facts))
         self._session = Session(self._how.but(run_dir=own), self._tree)
         self._session.start()
+
+    def _directory(self) -> str:
+        """Return the run directory if it is there, or one for all workers of this host."""
+        with suppress(OSError):
+            if self._place == place_of(f"{self._run_dir}/{BIRTHS}"):
+                return self._run_dir
+        base = _base(self._run_id)
+        base.mkdir(0o700, exist_ok=True)
+        found = base.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise PermissionError(f"{base} is somebody else's")
+        for path in (RunDirectory(base).births, RunDirectory(base).claims):
+            path.touch(0o600)
+        return str(base)
+
+
+def _base(run_id: str) -> Path:
+    return Path(tempfile.gettempdir()) / f"memdeep-{run_id}"
+
+
+class _Gatherer:
+    """Brings what workers of other hosts record into the run, while it is entered and at the end.
+
+    Of each host one worker is asked: so what those left that have died comes too.
+    """
+
+    def __init__(self, client: distributed.Client, run_id: str, run_dir: RunDirectory) -> None:
+        self.run_id = run_id
+        self.gathered = Gathered(run_dir)
+        self._client: Any = client
+        self._is_over = Event()
+        self._thread = Thread(target=self._go_on, name="memdeep-gather", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_exception: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def finish(self) -> list[str]:
+        """Bring the rest, when nothing is recorded any more; return what is to be told of it."""
+        try:
+            hosts = self._pull(is_last=True)
+            self._client.run(_discard, self.run_id, workers=[*hosts.values()], on_error="ignore")
+            self.gathered.finish()
+        except Exception as error:  # the cluster may be gone, in many ways
+            return [f"Not all that workers recorded could be gathered: {error}."]
+        return []
+
+    def _go_on(self) -> None:
+        while not self._is_over.wait(GATHER_S):
+            with suppress(Exception):  # at the end it is told, if it is so still
+                self._pull()
+
+    def _pull(self, *, is_last: bool = False) -> dict[str, str]:
+        """Bring what is new; return the address of a worker of each host that was asked."""
+        of_workers = self._client.run(_host, self.run_id, on_error="ignore")
+        hosts = {host: address for address, host in of_workers.items() if host}
+        for host, address in hosts.items():
+            has_more = True
+            while has_more:
+                known = self.gathered.known(host)
+                before_ns = time.monotonic_ns()
+                found = self._client.run(
+                    *(_read, self.run_id, known, is_last), workers=[address], on_error="ignore"
+                )
+                answer = found.get(address)
+                if answer is None:
+                    break
+                self._set_clock(host, answer, (before_ns + time.monotonic_ns()) // 2)
+                self.gathered.take(host, answer)
+                has_more = answer.has_more
+        return hosts
+
+    def _set_clock(self, host: str, answer: Answer, here_ns: int) -> None:
+        """Compare the clock of a host with that of this one, unless they are one machine."""
+        is_here = system_of(host) == system_of(self._own)
+        self.gathered.set_clock(host, 0 if is_here else here_ns - answer.monotonic_ns)
+
+    @cached_property
+    def _own(self) -> str:
+        return place_of(os.curdir)
+
+
+def _host(run_id: str) -> str:
+    """Return, on a worker, the place of what is gathered from there; empty if there is nothing."""
+    try:
+        return place_of(str(RunDirectory(_base(run_id)).births))
+    except OSError:
+        return ""
+
+
+def _read(run_id: str, known: dict[str, int], is_last: bool) -> Answer:
+    """Return, on a worker, what its host has recorded since ``known``."""
+    return read_pieces(_base(run_id), known, is_last=is_last)
+
+
+def _discard(run_id: str) -> None:
+    shutil.rmtree(_base(run_id), ignore_errors=True)
 
 
 class _Tasks:

@@ -38,14 +38,16 @@ def cluster():
 """
 
 
-def test_the_rows_of_prefixes_add_up_over_workers_and_threads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gather", [False, True])
+def test_the_rows_of_prefixes_add_up_over_workers_and_threads(tmp_path: Path, gather: bool) -> None:
     lines = run(
         tmp_path,
         CLUSTER
+        + f"GATHER = {gather}"
         + """
 if __name__ == "__main__":
     with cluster() as made, Client(made) as client:
-        with clusters.recording(client, "out") as run:
+        with clusters.recording(client, "out", gather=GATHER) as run:
             print(worked(client))
         print(client.submit(pow, 2, 10).result())
     for row in run.prefixes:
@@ -56,6 +58,7 @@ if __name__ == "__main__":
         print(worker.name, worker.threads, worker.limit, worker.end)
     print(sum(worker.peak_heap for worker in run.workers) // MB in range(91, 200))
     print(run.result.problems, run.report())
+    print((run.gathered.bytes > 2 * run.gathered.sent_bytes > 0) == GATHER)
 """,
     )
     rows, workers, last = lines[2:6], lines[6:8], lines[8:]
@@ -70,15 +73,19 @@ if __name__ == "__main__":
     assert [round(int(figures[2]) / 1000) for figures in sizes.values()] == [55, 36, 36]
     assert [figures[3] for figures in sizes.values()] == ["55", "36", "36"]
     assert sorted(workers) == ["0 2 2000000000 completed", "1 2 2000000000 completed"]
-    assert last == ["True", "() out/report.html"]
+    assert last == ["True", "() out/report.html", "True"]
     report = json.loads((tmp_path / "out/report.json").read_text("utf-8"))
     assert len([one for one in report["processes"] if one["traced"]]) == 2
 
 
-def test_a_worker_that_dies_leaves_what_it_recorded_and_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gather", [False, True])
+def test_a_worker_that_dies_leaves_what_it_recorded_and_is_told(
+    tmp_path: Path, gather: bool
+) -> None:
     lines = run(
         tmp_path,
         CLUSTER
+        + f"GATHER = {gather}"
         + """
 import dask, signal, time
 
@@ -97,7 +104,7 @@ if __name__ == "__main__":
     dask.config.set({"distributed.scheduler.allowed-failures": 0})
     options = {"dashboard_address": None, "memory_limit": "400MB", "silence_logs": 60}
     with LocalCluster(n_workers=2, threads_per_worker=2, **options) as made, Client(made) as client:
-        with clusters.recording(client, "out") as run:
+        with clusters.recording(client, "out", gather=GATHER) as run:
             for function in (burst, die):
                 try:
                     client.submit(function).result()
