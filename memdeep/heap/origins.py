@@ -9,6 +9,7 @@ from pathlib import Path
 from memdeep.model import Frame, Origin, RawFrame
 from memdeep.record.marks import frame
 
+UNPICKLED = "<dynamic-code>"  # what cloudpickle makes of the file of a function
 _PACKAGE = Path(__file__).parents[1]
 _ALIAS = "memory_monitor.py"  # the module beside the package
 _LIBRARY_PARTS = ("/site-packages/", "/dist-packages/")
@@ -24,7 +25,8 @@ class Origins:
     the directory of the memdeep that recorded, which need not be this one. ``own_paths`` are the
     files and directories of the program itself, which may lie among the libraries, and
     ``<string>`` where it was given as code. ``titles`` are what people know files by that are none,
-    as the cells of a notebook.
+    as the cells of a notebook. ``unpickled`` are the files of functions that were sent to another
+    process by value, which has lost them, by function and line.
     """
 
     def __init__(
@@ -34,7 +36,9 @@ class Origins:
         package: str | None = None,
         own_paths: Sequence[str] = (),
         titles: Mapping[str, str] | None = None,
+        unpickled: Mapping[tuple[str, int], str] | None = None,
     ) -> None:
+        self._unpickled = unpickled or {}
         self._titles = titles or {}
         self._stdlib = tuple(path.rstrip("/") + "/" for path in stdlib_paths)
         self._libraries = tuple(path.rstrip("/") + "/" for path in library_paths)
@@ -49,6 +53,8 @@ class Origins:
     def frame(self, raw: RawFrame) -> Frame:
         """Return a Python frame with its origin, and with the name of its file that people know."""
         function, filename, lineno = raw
+        if filename == UNPICKLED:
+            filename = self._unpickled.get((function, lineno), filename)
         return Frame(function, self._titles.get(filename, filename), lineno, self.of(filename))
 
     def _classify(self, filename: str) -> Origin:

@@ -58,7 +58,7 @@ class recording:  # noqa: N801 - used like a function, as `memdeep.phase` is
         self.run: Run | None = None
 
     def __enter__(self) -> Run:
-        caller = _caller()
+        caller = caller_of_memdeep()
         options = self._options
         name = options.name or _name(caller)
         with _beginning:
@@ -117,7 +117,7 @@ class _Call(recording):
         return self._whole.run
 
 
-def _caller() -> FrameType | None:
+def caller_of_memdeep() -> FrameType | None:
     """Return the frame of the program that has called memdeep."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:

@@ -11,6 +11,7 @@ import inspect
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,8 @@ import distributed
 import distributed.worker
 from dask.utils import key_split
 
-from memdeep.errors import MemdeepError, RecordingError
+from memdeep.errors import MemdeepError, OutputError, RecordingError
+from memdeep.inprocess.face import caller_of_memdeep
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
 from memdeep.inprocess.run import Run
 from memdeep.integrations.clusters import ClusterWorker, Prefix, prefixes_of, tell_ends, workers_of
@@ -43,6 +45,7 @@ from memdeep.record.session import Session
 from memdeep.record.tree import Tree
 from memdeep.results import Result
 from memdeep.rundir import births
+from memdeep.rundir.cells import Cell, encode_cell
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically
 from memdeep.rundir.workers import Worker, encode_worker
@@ -126,9 +129,11 @@ def recording(
     )
     are_elsewhere = os.getpid() not in client.run(os.getpid).values()
     path = None if dir is None else Path(dir)
-    recorded = Recording(Options(how, path, "dask", force, others_only=are_elsewhere))
+    options = Options(how, path, "dask", force, others_only=are_elsewhere)
+    recorded = Recording(options, caller_of_memdeep())
     assert recorded.run.path is not None
     run_dir = RunDirectory(recorded.run.path.absolute())
+    _keep_main(run_dir)
     run_dir.claims.touch(mode=0o600)
     place = "" if gather else place_of(str(run_dir.births))
     gatherer = _Gatherer(client, uuid4().hex, run_dir)
@@ -146,6 +151,16 @@ def recording(
         notes = gatherer.finish()
         with suppress(MemdeepError):
             tell_ends(run_dir, kills, notes)
+
+
+def _keep_main(run_dir: RunDirectory) -> None:
+    """Keep the source of the program: its functions are sent to workers without their file."""
+    path = getattr(sys.modules.get("__main__"), "__file__", None)
+    if path:
+        with suppress(OSError, ValueError, OutputError):
+            source = Path(path).read_text("utf-8")
+            file = os.path.abspath(path)
+            write_atomically(run_dir.cells, encode_cell(Cell(file, file, source)))
 
 
 def _nanny_kills(client: distributed.Client) -> dict[int, int]:

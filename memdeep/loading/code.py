@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+import warnings
+from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
+from collections.abc import Iterable, Iterator, Mapping
+from types import CodeType, MappingProxyType
 
 from memdeep.errors import CaptureError
 from memdeep.heap.origins import Origins
@@ -17,7 +19,36 @@ from memdeep.rundir.meta import Meta
 def origins_of(meta: Meta, cells: Mapping[str, Cell] = MappingProxyType({})) -> Origins:
     """Return whose code is whose in a run; ``cells`` are those of a notebook, by file."""
     titles = {filename: cell.title for filename, cell in cells.items()}
-    return Origins(meta.stdlib_paths, meta.library_paths, meta.package, meta.own_paths, titles)
+    paths = meta.stdlib_paths, meta.library_paths, meta.package, meta.own_paths
+    return Origins(*paths, titles, _places(cells.values()))
+
+
+def _places(cells: Iterable[Cell]) -> dict[tuple[str, int], str]:
+    """Return the file of each function and line in ``cells``, where it is in one of them alone."""
+    found: dict[tuple[str, int], str] = {}
+    twice = set()
+    for cell in cells:
+        for place in set(_functions(cell)):
+            if place in found:
+                twice.add(place)
+            found[place] = cell.filename
+    return {place: filename for place, filename in found.items() if place not in twice}
+
+
+def _functions(cell: Cell) -> Iterator[tuple[str, int]]:
+    """Yield the names of functions in a cell, each with each of its lines."""
+    try:
+        with warnings.catch_warnings(record=True):
+            left = [compile(cell.source, cell.filename, "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # as a magic of IPython's
+        return
+    while left:
+        code = left.pop()
+        left += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+        names = {code.co_name, getattr(code, "co_qualname", code.co_name)}
+        for _, _, lineno in code.co_lines():
+            if lineno is not None and code.co_name != "<module>":
+                yield from ((name, lineno) for name in names)
 
 
 def read_cells(run_dir: RunDirectory) -> Mapping[str, Cell]:

@@ -12,6 +12,7 @@ pytest.importorskip("distributed")
 
 # Two processes with two threads each; the functions are pickled by value, as from a notebook.
 CLUSTER = """
+import json
 from distributed import Client, LocalCluster
 from memdeep.integrations import dask as clusters
 
@@ -56,6 +57,7 @@ if __name__ == "__main__":
         ])
     for worker in run.workers:
         print(worker.name, worker.threads, worker.limit, worker.end)
+    print(json.dumps([[row.lines[0].filename, row.lines[0].lineno] for row in run.prefixes[:2]]))
     print(sum(worker.peak_heap for worker in run.workers) // MB in range(91, 200))
     print(run.result.problems, run.report())
     print((run.gathered.bytes > 2 * run.gathered.sent_bytes > 0) == GATHER)
@@ -73,6 +75,11 @@ if __name__ == "__main__":
     assert [round(int(figures[2]) / 1000) for figures in sizes.values()] == [55, 36, 36]
     assert [figures[3] for figures in sizes.values()] == ["55", "36", "36"]
     assert sorted(workers) == ["0 2 2000000000 completed", "1 2 2000000000 completed"]
+    source = (tmp_path / "job.py").read_text("utf-8").splitlines()
+    assert [(name, source[line - 1].strip()) for name, line in json.loads(last.pop(0))] == [
+        (str(tmp_path / "job.py"), "return bytearray(number * MB)"),
+        (str(tmp_path / "job.py"), "kept = bytearray(number * MB)"),
+    ]
     assert last == ["True", "() out/report.html", "True"]
     report = json.loads((tmp_path / "out/report.json").read_text("utf-8"))
     assert len([one for one in report["processes"] if one["traced"]]) == 2
