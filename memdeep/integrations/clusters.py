@@ -85,7 +85,8 @@ class ClusterWorker:
 
 def workers_of(result: Result, run_dir: RunDirectory) -> tuple[ClusterWorker, ...]:
     """Return the processes of a run that are workers, in the order in which they began."""
-    facts = {worker.pid: worker for _, worker in read_workers(run_dir)}
+    places = (run_dir, *run_dir.children())  # it may be a worker itself
+    facts = {worker.pid: worker for _, worker in read_workers(places)}
     return tuple(
         _worker(process, facts[process.pid])
         for process in result.processes
@@ -93,10 +94,10 @@ def workers_of(result: Result, run_dir: RunDirectory) -> tuple[ClusterWorker, ..
     )
 
 
-def read_workers(run_dir: RunDirectory) -> list[tuple[RunDirectory, Worker]]:
-    """Return the workers of a run with their directories, as far as they can be read."""
+def read_workers(places: Iterable[RunDirectory]) -> list[tuple[RunDirectory, Worker]]:
+    """Return the workers with their directories, of those that are one and can be read."""
     found = []
-    for child in run_dir.children():
+    for child in places:
         with suppress(CaptureError):
             content = read_if_there(child.worker, workers.MAX_BYTES)
             worker = None if content is None else workers.decode_worker(content)
@@ -118,7 +119,7 @@ def tell_ends(
     lines, _ = births.decode(read_if_there(run_dir.births, MAX_BIRTHS) or b"")
     completed = {line.pid for line in lines if isinstance(line, births.Ended)}
     notes = [*others]
-    for child, worker in read_workers(run_dir):
+    for child, worker in read_workers(run_dir.children()):
         if worker.pid in nanny_kills:
             worker = replace(worker, ended_bytes=nanny_kills[worker.pid])
             write_atomically(child.worker, encode_worker(worker))

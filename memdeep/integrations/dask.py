@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 import shutil
 import stat
 import sys
@@ -27,6 +28,7 @@ import distributed.worker
 from dask.utils import key_split
 
 from memdeep.errors import MemdeepError, OutputError, RecordingError
+from memdeep.frozen import frozen
 from memdeep.inprocess.face import caller_of_memdeep
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
 from memdeep.inprocess.run import Run
@@ -51,10 +53,20 @@ from memdeep.rundir.files import write_atomically
 from memdeep.rundir.workers import Worker, encode_worker
 
 NAME = "memdeep"  # of the plugin, to Dask
+CLIENT = "(client)"  # name of all workers that are threads of its process
 RUN_TASK = "_run_task"  # of `distributed.worker`: what its threads run a task by
 RESTARTS = "worker-restart-memory"  # topic of what nannies say when they end a worker
 GATHER_S = 1.0
 MOST_WORKERS = 1000
+
+
+@frozen
+class _Shared:
+    """A run that workers join: ``id`` names a directory for it on the hosts without ``place``."""
+
+    path: str
+    place: str
+    id: str
 
 
 class ClusterRun:
@@ -134,13 +146,17 @@ def recording(
     assert recorded.run.path is not None
     run_dir = RunDirectory(recorded.run.path.absolute())
     _keep_main(run_dir)
+    if not are_elsewhere:
+        whole = Worker(os.getpid(), CLIENT, "", sum(client.nthreads().values()))  # type: ignore[no-untyped-call]
+        write_atomically(run_dir.worker, encode_worker(whole))
     run_dir.claims.touch(mode=0o600)
     place = "" if gather else place_of(str(run_dir.births))
     gatherer = _Gatherer(client, uuid4().hex, run_dir)
+    shared = _Shared(str(run_dir.path), place, gatherer.run_id)
     error: BaseException | None = None
     kills: dict[int, int] = {}
     try:
-        with _registered(client, Plugin(str(run_dir.path), how, place, gatherer.run_id)), gatherer:
+        with _registered(client, _Joining(how, shared)), gatherer:
             yield ClusterRun(recorded.run, gatherer.gathered)
             kills = _nanny_kills(client)
     except BaseException as left:
@@ -180,38 +196,66 @@ def _registered(client: distributed.Client, plugin: Plugin) -> Iterator[None]:
 
 
 class Plugin(distributed.WorkerPlugin):
-    """Records each worker as a process of the run in ``run_dir``, and makes phases of its tasks.
+    """Records each worker into a run directory of its own within ``dir``; tasks are its phases.
 
-    Without ``run_dir``, or where the process is recorded already, it does the latter only.
+    For clusters without a client to record with: it is registered once, and ``dir`` is one of each
+    worker's host. Where the process is recorded already, as under `memdeep run`, and without
+    ``dir``, it only makes phases of tasks.
     """
 
     name = NAME
 
     def __init__(
-        self, run_dir: str = "", how: HowToRecord = DEFAULTS, place: str = "", run_id: str = ""
+        self,
+        dir: str | os.PathLike[str] = "",  # noqa: A002 - as of `recording`
+        *,
+        native: bool = False,
+        deep: bool = False,
     ) -> None:
-        """Take the place of the run; workers elsewhere make a directory by ``run_id``."""
-        self._run_dir = run_dir
-        self._how = how
-        self._place = place
-        self._run_id = run_id
-        self._session: Session | None = None
-        self._tree: Tree | None = None
+        self._how = DEFAULTS.but(native=native, trace_python_allocators=deep, children=NONE)
+        self._dir = os.fspath(dir)
+        self._recording: Recording | None = None
 
     def setup(self, worker: distributed.Worker) -> None:
-        """Begin to record. Raises OSError where the run directory is not there."""
-        if self._run_dir and not api.is_recording():
+        """Begin to record. Raises RecordingError, OutputError or OSError, which Dask logs."""
+        if not api.is_recording():
             self._begin(worker)
         _tasks.begin()
 
     def teardown(self, worker: distributed.Worker) -> None:
         """Give back all that was taken."""
         _tasks.end()
-        if self._session is None or self._tree is None:
+        self._end()
+
+    def _begin(self, worker: distributed.Worker) -> None:
+        if not self._dir:
             return
-        self._tree.ended(os.getpid(), 0)
-        self._session.stop(None, waits=False)
-        self._session = None
+        name = re.sub(r"[^\w.-]+", "-", str(worker.name)).strip("-.") or "worker"
+        path = Path(self._dir, f"{name}-{os.getpid()}")
+        self._recording = Recording(Options(self._how, path, name))
+        write_atomically(RunDirectory(path).worker, encode_worker(_facts(worker)))
+
+    def _end(self) -> None:
+        if self._recording is not None:
+            self._recording.stop()
+            self._recording = None
+
+
+def _facts(worker: distributed.Worker) -> Worker:
+    limit = worker.memory_manager.memory_limit
+    threads = worker.state.nthreads
+    return Worker(os.getpid(), str(worker.name), worker.address, threads, limit or None)
+
+
+class _Joining(Plugin):
+    """Records each worker as a process of one run, whose directory and place ``run`` names."""
+
+    def __init__(self, how: HowToRecord, run: _Shared) -> None:
+        super().__init__()
+        self._how = how
+        self._run = run
+        self._session: Session | None = None
+        self._tree: Tree
 
     def _begin(self, worker: distributed.Worker) -> None:
         self._tree = Tree(self._directory(), self._how)
@@ -219,20 +263,22 @@ class Plugin(distributed.WorkerPlugin):
         self._tree.born(births.EXEC, own)
         if own is None:
             return
-        limit = worker.memory_manager.memory_limit
-        facts = Worker(
-            os.getpid(), str(worker.name), worker.address, worker.state.nthreads, limit or None
-        )
-        write_atomically(RunDirectory(Path(own)).worker, encode_worker(facts))
+        write_atomically(RunDirectory(Path(own)).worker, encode_worker(_facts(worker)))
         self._session = Session(self._how.but(run_dir=own), self._tree)
         self._session.start()
+
+    def _end(self) -> None:
+        if self._session is not None:
+            self._tree.ended(os.getpid(), 0)
+            self._session.stop(None, waits=False)
+            self._session = None
 
     def _directory(self) -> str:
         """Return the run directory if it is there, or one for all workers of this host."""
         with suppress(OSError):
-            if self._place == place_of(f"{self._run_dir}/{BIRTHS}"):
-                return self._run_dir
-        base = _base(self._run_id)
+            if self._run.place == place_of(f"{self._run.path}/{BIRTHS}"):
+                return self._run.path
+        base = _base(self._run.id)
         base.mkdir(0o700, exist_ok=True)
         found = base.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():

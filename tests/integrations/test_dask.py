@@ -134,3 +134,62 @@ if __name__ == "__main__":
     assert len(problems) == 2 and all(problem.startswith("Worker ") for problem in problems)
     assert "of its limit of 381.5 MB." in problems[0] + problems[1]
     assert "was lost; how it ended is not known." in problems[0] + problems[1]
+
+
+def test_the_plugin_alone_records_each_worker_also_one_that_joins_later(tmp_path: Path) -> None:
+    lines = run(
+        tmp_path,
+        CLUSTER
+        + """
+if __name__ == "__main__":
+    with cluster() as made, Client(made) as client:
+        client.register_plugin(clusters.Plugin(os.path.abspath("out")))
+        worked(client)
+        made.scale(3)
+        client.wait_for_workers(3)
+        client.run(len, "abc")
+    runs = [memdeep.load(f"out/{name}") for name in sorted(os.listdir("out"))]
+    print([run.name for run in runs], [run.exit.verdict for run in runs])
+    for name in ("load", "leak"):
+        phases = [phase for run in runs for phase in run.phases if phase.path == name]
+        print(sum(phase.retained for phase in phases) // MB, sum(one.repeats for one in phases))
+""",
+        silent=False,
+    )
+    assert lines == ["['0', '1', '2'] ['completed', 'completed', 'completed']", "55 10", "36 8"]
+
+
+def test_within_another_recording_it_is_a_phase_of_that(tmp_path: Path) -> None:
+    lines = run(
+        tmp_path,
+        CLUSTER
+        + """
+if __name__ == "__main__":
+    with memdeep.recording("out", native=False) as whole, cluster() as made, Client(made) as client:
+        with clusters.recording(client, "other") as run:
+            worked(client)
+            print(run, run.report())
+    print(whole.phases["dask"].name, os.path.exists("other"))
+    phases = [one for process in whole.result.processes for one in process.phases]
+    print(sum(phase.retained for phase in phases if phase.path == "load") // MB)
+""",
+        silent=False,
+    )
+    assert lines == ["<ClusterRun in None> None", "dask False", "55"]
+
+
+def test_workers_that_are_threads_are_recorded_with_their_process(tmp_path: Path) -> None:
+    lines = run(
+        tmp_path,
+        CLUSTER
+        + """
+if __name__ == "__main__":
+    with LocalCluster(n_workers=2, processes=False, dashboard_address=None) as made:
+        with Client(made) as client, clusters.recording(client, "out") as run:
+            worked(client)
+    for row in run.prefixes:
+        print(row.path, row.count, (row.retained or 0) // MB, *row.tasks)
+""",
+        silent=False,
+    )
+    assert {"load 10 55 (client)", "leak 8 36 (client)", "leak/inner 8 36 (client)"} <= set(lines)
