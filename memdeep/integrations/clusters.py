@@ -5,6 +5,7 @@ Knows no framework: workers are processes of one run.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -12,15 +13,17 @@ from dataclasses import field, replace
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
+from memdeep.model import DETACHED
 from memdeep.results import Phase, Process, Result
 from memdeep.rundir import births, workers
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import read_if_there, write_atomically
-from memdeep.rundir.meta import decode_meta, encode_meta
+from memdeep.rundir.meta import SeenProcess, decode_meta, encode_meta
 from memdeep.rundir.workers import Worker, encode_worker
 from memdeep.text import units
 
-COMPLETED, NANNY, KERNEL, LOST = "completed", "nanny", "kernel", "lost"
+RUNNING, COMPLETED = "running", "completed"
+NANNY, KERNEL, LOST = "nanny", "kernel", "lost"
 MAX_BIRTHS = 1 << 28  # bytes of that file
 SPAN = "span"  # kind of the phases that a worker entered: the others are sums of these
 Place = tuple[str | None, int | None, str]
@@ -67,7 +70,8 @@ class Prefix:
 class ClusterWorker:
     """A worker, with the highest figures of its process; what is not known is None.
 
-    ``end`` is one of COMPLETED, NANNY, KERNEL and LOST: how it ended is not known then.
+    ``end`` is RUNNING, as that of most when the recording ends, COMPLETED, NANNY, KERNEL, or LOST:
+    how it ended is not known then.
     ``ended_bytes`` is the RSS for which its nanny ended it.
     """
 
@@ -115,25 +119,47 @@ def tell_ends(
     sentences to add too. Raises CaptureError or OutputError.
     """
     meta = decode_meta(run_dir.meta.read_bytes(), run_dir.meta)
+    end_ns = meta.spawned_ns + 1e9 * (meta.duration_s or math.inf)
     verdicts = {one.pid: one.verdict for one in meta.processes}
     lines, _ = births.decode(read_if_there(run_dir.births, MAX_BIRTHS) or b"")
-    completed = {line.pid for line in lines if isinstance(line, births.Ended)}
+    for line in lines:
+        if isinstance(line, births.Ended):
+            verdicts[line.pid] = DETACHED if line.monotonic_ns > end_ns else "completed"
     notes = [*others]
     for child, worker in read_workers(run_dir.children()):
         if worker.pid in nanny_kills:
             worker = replace(worker, ended_bytes=nanny_kills[worker.pid])
             write_atomically(child.worker, encode_worker(worker))
-        end = _end_of(worker, "completed" if worker.pid in completed else verdicts.get(worker.pid))
-        if end != COMPLETED:
+        end = _end_of(worker, verdicts.get(worker.pid))
+        if end in (NANNY, KERNEL, LOST):
             notes.append(_told(worker, end))
-    if notes:
-        write_atomically(run_dir.meta, encode_meta(replace(meta, notes=(*meta.notes, *notes))))
+    processes = _with_outlived(meta.processes, verdicts)
+    told = replace(meta, notes=(*meta.notes, *notes), processes=processes)
+    write_atomically(run_dir.meta, encode_meta(told))
+
+
+def _with_outlived(
+    processes: Iterable[SeenProcess], verdicts: Mapping[int, str | None]
+) -> tuple[SeenProcess, ...]:
+    """Return the processes that were seen, with those told that outlived the run.
+
+    Those of other hosts were not seen from here.
+    """
+    outlived = {pid for pid, verdict in verdicts.items() if verdict == DETACHED}
+    seen = {one.pid: one for one in processes}
+    return tuple(
+        replace(seen.get(pid, SeenProcess(pid, None, None, None)), verdict=DETACHED)
+        if pid in outlived
+        else seen[pid]
+        for pid in {**seen, **dict.fromkeys(outlived)}
+    )
 
 
 def _end_of(worker: Worker, verdict: str | None) -> str:
     if worker.ended_bytes is not None:
         return NANNY
-    return {"completed": COMPLETED, "oom-killed": KERNEL}.get(verdict or "", LOST)
+    ends = {"completed": COMPLETED, DETACHED: RUNNING, "oom-killed": KERNEL}
+    return ends.get(verdict or "", LOST)
 
 
 def _told(worker: Worker, end: str) -> str:

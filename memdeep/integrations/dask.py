@@ -153,20 +153,29 @@ def recording(
     place = "" if gather else place_of(str(run_dir.births))
     gatherer = _Gatherer(client, uuid4().hex, run_dir)
     shared = _Shared(str(run_dir.path), place, gatherer.run_id)
-    error: BaseException | None = None
     kills: dict[int, int] = {}
     try:
-        with _registered(client, _Joining(how, shared)), gatherer:
+        with _registered(client, _Joining(how, shared)), gatherer, _ending(recorded):
             yield ClusterRun(recorded.run, gatherer.gathered)
             kills = _nanny_kills(client)
-    except BaseException as left:
-        error = left
+    except BaseException as error:
+        recorded.stop(error)  # if it has not begun with the workers
         raise
     finally:
-        recorded.stop(error)
         notes = gatherer.finish()
         with suppress(MemdeepError):
             tell_ends(run_dir, kills, notes)
+
+
+@contextmanager
+def _ending(recorded: Recording) -> Iterator[None]:
+    """End a recording before those of the workers, which it sees as going on."""
+    try:
+        yield
+    except BaseException as error:
+        recorded.stop(error)
+        raise
+    recorded.stop()
 
 
 def _keep_main(run_dir: RunDirectory) -> None:

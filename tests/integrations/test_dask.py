@@ -74,7 +74,7 @@ if __name__ == "__main__":
     }
     assert [round(int(figures[2]) / 1000) for figures in sizes.values()] == [55, 36, 36]
     assert [figures[3] for figures in sizes.values()] == ["55", "36", "36"]
-    assert sorted(workers) == ["0 2 2000000000 completed", "1 2 2000000000 completed"]
+    assert sorted(workers) == ["0 2 2000000000 running", "1 2 2000000000 running"]
     source = (tmp_path / "job.py").read_text("utf-8").splitlines()
     assert [(name, source[line - 1].strip()) for name, line in json.loads(last.pop(0))] == [
         (str(tmp_path / "job.py"), "return bytearray(number * MB)"),
@@ -83,6 +83,13 @@ if __name__ == "__main__":
     assert last == ["True", "() out/report.html", "True"]
     report = json.loads((tmp_path / "out/report.json").read_text("utf-8"))
     assert len([one for one in report["processes"] if one["traced"]]) == 2
+    leak = 1 + source.index("        kept = bytearray(number * MB)")
+    kept = [
+        round(one["bytes"] / 1_000_000)
+        for one in report["findings"]
+        if "stayed" in one["title"] and one["culprit"]["lineno"] == leak
+    ]
+    assert kept == [36]  # what leaks is there at the end
 
 
 @pytest.mark.parametrize("gather", [False, True])
@@ -130,7 +137,7 @@ if __name__ == "__main__":
     burst, die, loaded, ends, *problems = lines[2:]
     assert int(burst.removeprefix("burst [").rstrip("]")) in range(200, 400)
     assert (die, loaded) == ("die [20]", "load [10]")
-    assert ends == "['completed', 'completed', 'lost', 'nanny']"
+    assert ends == "['lost', 'nanny', 'running', 'running']"
     assert len(problems) == 2 and all(problem.startswith("Worker ") for problem in problems)
     assert "of its limit of 381.5 MB." in problems[0] + problems[1]
     assert "was lost; how it ended is not known." in problems[0] + problems[1]
