@@ -269,7 +269,7 @@ class _Joining(Plugin):
     def _begin(self, worker: distributed.Worker) -> None:
         self._tree = Tree(self._directory(), self._how)
         own = self._tree.new_directory()
-        self._tree.born(births.EXEC, own)
+        self._tree.born(births.EXEC, own, command=["dask", "worker", str(worker.name)])
         if own is None:
             return
         write_atomically(RunDirectory(Path(own)).worker, encode_worker(_facts(worker)))

@@ -173,11 +173,21 @@ class Tree:
         """Note that this process has started another program, the process ``pid``."""
         self._write(births.encode_started(pid, self._getpid(), origin, self._monotonic_ns()))
 
-    def born(self, how: str, directory: "str | None", origin: "int | None" = None) -> None:
-        """Note that this process has begun, and that it is recorded in ``directory``."""
+    def born(
+        self,
+        how: str,
+        directory: "str | None",
+        origin: "int | None" = None,
+        command: "list[str] | None" = None,
+    ) -> None:
+        """Note that this process has begun, and that it is recorded in ``directory``.
+
+        ``command`` tells people more than its own does.
+        """
         name = None if directory is None else os.path.basename(directory)
         # A fork's command is that of its parent.
-        command = _command(self._how.redact_args) if how == births.EXEC else []
+        if command is None:
+            command = _command(self._how.redact_args) if how == births.EXEC else []
         most = births.MAX_ANCESTORS if how == births.EXEC else 2
         python = ".".join(map(str, sys.version_info[:3]))
         self._write(

@@ -82,7 +82,8 @@ if __name__ == "__main__":
     ]
     assert last == ["True", "() out/report.html", "True"]
     report = json.loads((tmp_path / "out/report.json").read_text("utf-8"))
-    assert len([one for one in report["processes"] if one["traced"]]) == 2
+    traced = [one["command"] for one in report["processes"] if one["traced"]]
+    assert sorted(traced) == ["dask worker 0", "dask worker 1"]
     leak = 1 + source.index("        kept = bytearray(number * MB)")
     kept = [
         round(one["bytes"] / 1_000_000)
