@@ -44,15 +44,14 @@ class Prefix:
     """The tasks of one name over all workers, or a phase within them: ``path`` is "outer/inner".
 
     ``tasks`` are numbers by the name of the worker. ``retained`` was alive at the end of the task
-    that allocated it, summed over tasks; ``peak`` is the highest heap of a worker in one of them.
-    What is not known of any worker is None. ``lines`` come largest first.
+    that allocated it, summed over tasks. What is not known of any worker is None. ``lines`` come
+    largest first.
     """
 
     path: str
     tasks: Mapping[str, int]
     retained: int | None = None
     allocations: int | None = None
-    peak: int | None = None
     lines: tuple[HeldLine, ...] = ()
 
     @property
@@ -220,7 +219,6 @@ def _row(path: str, phases: Sequence[tuple[str, Phase]]) -> Prefix:
         tasks=dict(tasks),
         retained=_sum(phase.retained for _, phase in phases),
         allocations=_sum(phase.allocations for _, phase in phases),
-        peak=max((one.peak for _, one in phases if one.peak is not None), default=None),
         lines=tuple(HeldLine(*place, size) for place, size in lines.most_common()),
     )
 

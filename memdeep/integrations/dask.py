@@ -32,6 +32,7 @@ from memdeep.frozen import frozen
 from memdeep.inprocess.face import caller_of_memdeep
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
 from memdeep.inprocess.run import Run
+from memdeep.integrations import cluster_summary
 from memdeep.integrations.clusters import ClusterWorker, Prefix, prefixes_of, tell_ends, workers_of
 from memdeep.integrations.gathering import (
     BIRTHS,
@@ -51,6 +52,7 @@ from memdeep.rundir.cells import Cell, encode_cell
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically
 from memdeep.rundir.workers import Worker, encode_worker
+from memdeep.text.language import spoken
 
 NAME = "memdeep"  # of the plugin, to Dask
 CLIENT = "(client)"  # name of all workers that are threads of its process
@@ -67,6 +69,13 @@ class _Shared:
     path: str
     place: str
     id: str
+
+
+def load(dir: str | os.PathLike[str]) -> ClusterRun:  # noqa: A002 - as of `recording`
+    """Return the recording of a cluster in the directory ``dir``."""
+    run = Run("dask", Path(dir))
+    run.end()
+    return ClusterRun(run)
 
 
 class ClusterRun:
@@ -100,6 +109,10 @@ class ClusterRun:
     def prefixes(self) -> tuple[Prefix, ...]:
         """The tasks by prefix, over all workers; what retained most first. Raises NotKnownError."""
         return prefixes_of(self.workers)
+
+    def summary(self) -> str:
+        """Return the rows and the workers as text, in the language of the terminal."""
+        return "\n".join(cluster_summary.lines(self.prefixes, self.workers, spoken()))
 
     def __repr__(self) -> str:
         return f"<ClusterRun in {self.path}>"

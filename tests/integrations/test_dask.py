@@ -130,6 +130,7 @@ if __name__ == "__main__":
         for path in ("burst", "die", "load"):
             print(path, [row.lines[0].bytes // MB for row in run.prefixes if row.path == path])
         print(sorted(worker.end for worker in run.workers))
+        assert clusters.load("out").summary() == run.summary()
         print(*run.result.problems, sep="\\n")
 """,
         silent=False,
