@@ -20,11 +20,11 @@ def lines(
     found = []
     most = [(row, row.lines[0]) for row in prefixes if row.lines]
     if most:
-        row, line = max(most, key=lambda one: one[1].bytes)
+        row, line = max(most, key=lambda one: one[1].weight)
         found.append(
             language.say(
                 "cluster.most",
-                kept_bytes=line.bytes,
+                kept_bytes=line.weight,
                 line=_place(line),
                 path=plain(row.path),
                 n=len(row.tasks),
@@ -35,6 +35,7 @@ def lines(
             language.say(
                 "cluster.row",
                 kept=f"{units.size(row.retained):>9}",
+                used=f"{units.size(row.resident):>9}",
                 tasks=f"{row.count:>6,}",
                 workers=f"{len(row.tasks):>3,}",
                 path=plain(row.path),

@@ -31,12 +31,21 @@ Place = tuple[str | None, int | None, str]
 
 @frozen
 class HeldLine:
-    """A source line, and the bytes that phases retained of what it allocated."""
+    """A source line, and the bytes that phases retained of what it allocated.
+
+    ``resident`` is what of them was in use, None unless that is known of all.
+    """
 
     filename: str | None
     lineno: int | None
     function: str
     bytes: int
+    resident: int | None = None
+
+    @property
+    def weight(self) -> int:
+        """The bytes in use, or those that may be."""
+        return self.bytes if self.resident is None else self.resident
 
 
 @frozen
@@ -53,6 +62,12 @@ class Prefix:
     retained: int | None = None
     allocations: int | None = None
     lines: tuple[HeldLine, ...] = ()
+
+    @property
+    def resident(self) -> int | None:
+        """The bytes of the lines that were in use, None unless that is known of all."""
+        known = [line.resident for line in self.lines if line.resident is not None]
+        return sum(known) if known and len(known) == len(self.lines) else None
 
     @property
     def name(self) -> str:
@@ -182,14 +197,18 @@ def _told(worker: Worker, end: str) -> str:
 
 
 def prefixes_of(members: Iterable[ClusterWorker]) -> tuple[Prefix, ...]:
-    """Return the rows over all workers, what retained most first."""
+    """Return the rows over all workers, what retained most in use first."""
     by_path: dict[str, list[tuple[str, Phase]]] = {}
     for worker in members:
         for phase in worker.phases:
             if phase.kind == SPAN:
                 by_path.setdefault(phase.path, []).append((worker.name, phase))
     rows = [_row(path, phases) for path, phases in by_path.items()]
-    return tuple(sorted(rows, key=lambda row: (-(row.retained or 0), row.path)))
+    return tuple(sorted(rows, key=lambda row: (-_weight(row), row.path)))
+
+
+def _weight(row: Prefix) -> int:
+    return (row.retained or 0) if row.resident is None else row.resident
 
 
 def _worker(process: Process, facts: Worker) -> ClusterWorker:
@@ -210,16 +229,21 @@ def _worker(process: Process, facts: Worker) -> ClusterWorker:
 def _row(path: str, phases: Sequence[tuple[str, Phase]]) -> Prefix:
     tasks: Counter[str] = Counter()
     lines: Counter[Place] = Counter()
+    resident: dict[Place, int | None] = {}
     for name, phase in phases:
         tasks[name] += phase.repeats
         for line in phase.culprits:
-            lines[line.filename, line.lineno, line.function] += line.bytes
+            place = line.filename, line.lineno, line.function
+            lines[place] += line.bytes
+            before, now = resident.get(place, 0), line.resident_bytes
+            resident[place] = None if before is None or now is None else before + now
+    held = [HeldLine(*place, size, resident[place]) for place, size in lines.items()]
     return Prefix(
         path=path,
         tasks=dict(tasks),
         retained=_sum(phase.retained for _, phase in phases),
         allocations=_sum(phase.allocations for _, phase in phases),
-        lines=tuple(HeldLine(*place, size) for place, size in lines.most_common()),
+        lines=tuple(sorted(held, key=lambda line: -line.weight)),
     )
 
 

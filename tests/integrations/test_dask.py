@@ -202,3 +202,34 @@ if __name__ == "__main__":
         silent=False,
     )
     assert {"load 10 55 (client)", "leak 8 36 (client)", "leak/inner 8 36 (client)"} <= set(lines)
+
+
+def test_programs_of_arrays_and_of_delayed_functions_add_up(tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    lines = run(
+        tmp_path,
+        CLUSTER
+        + """
+import dask.array, numpy
+
+@dask.delayed
+def make(number):
+    return numpy.ones(number * MB // 8)
+
+@dask.delayed
+def total(arrays):
+    return sum(array.sum() for array in arrays)
+
+if __name__ == "__main__":
+    with cluster() as made, Client(made) as client:
+        with clusters.recording(client, "out") as run:
+            spread = dask.array.arange(4_000_000, chunks=1_000_000, dtype="f8").persist()
+            print(int(spread.max().compute()))
+            print(float(total([make(number) for number in range(1, 5)]).compute()))
+    for row in run.prefixes:
+        if (row.retained or 0) > MB:
+            print(row.path, row.count, row.retained // 1000 // 1000)
+""",
+        silent=False,
+    )
+    assert lines == ["3999999", "1250000.0", "arange 4 32", "make 4 10"]
