@@ -131,6 +131,7 @@ KNOWS: dict[str, set[str]] = {
     "cli": {"rich"},
     "inprocess": {"psutil"},
     "integrations.notebook": {"IPython"},
+    "integrations.celery": {"celery"},
     "integrations.dask": {"dask", "distributed"},
 }
 
