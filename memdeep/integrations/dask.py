@@ -55,6 +55,7 @@ from memdeep.rundir.workers import Worker, encode_worker
 from memdeep.text.language import spoken
 
 NAME = "memdeep"  # of the plugin, to Dask
+PHASES = "memdeep-phases"  # of one within a recording, beside the plugin of that
 CLIENT = "(client)"  # name of all workers that are threads of its process
 RUN_TASK = "_run_task"  # of `distributed.worker`: what its threads run a task by
 RESTARTS = "worker-restart-memory"  # topic of what nannies say when they end a worker
@@ -143,7 +144,7 @@ def recording(
             "Make one without asynchronous=True, or register memdeep.integrations.dask.Plugin.",
         )
     if api.is_recording():
-        with api.phase("dask"), _registered(client, Plugin()):
+        with api.phase("dask"), _registered(client, Plugin(), PHASES):
             yield ClusterRun(Run("dask", None))
         return
     how = DEFAULTS.but(
@@ -208,13 +209,13 @@ def _nanny_kills(client: distributed.Client) -> dict[int, int]:
 
 
 @contextmanager
-def _registered(client: distributed.Client, plugin: Plugin) -> Iterator[None]:
+def _registered(client: distributed.Client, plugin: Plugin, name: str = NAME) -> Iterator[None]:
     untyped: Any = client
-    untyped.register_plugin(plugin, name=NAME)
+    untyped.register_plugin(plugin, name=name)
     try:
         yield
     finally:
-        untyped.unregister_worker_plugin(NAME)
+        untyped.unregister_worker_plugin(name)
 
 
 class Plugin(distributed.WorkerPlugin):

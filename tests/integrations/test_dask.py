@@ -49,6 +49,8 @@ def test_the_rows_of_prefixes_add_up_over_workers_and_threads(tmp_path: Path, ga
 if __name__ == "__main__":
     with cluster() as made, Client(made) as client:
         with clusters.recording(client, "out", gather=GATHER) as run:
+            with clusters.recording(client, "within"):  # is a phase
+                pass
             print(worked(client))
         print(client.submit(pow, 2, 10).result())
     for row in run.prefixes:
