@@ -13,6 +13,7 @@ from dataclasses import field, replace
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
+from memdeep.loading.journal import read_journal
 from memdeep.model import DETACHED
 from memdeep.results import Phase, Process, Result
 from memdeep.rundir import births, workers
@@ -104,9 +105,9 @@ class ClusterWorker:
 def workers_of(result: Result, run_dir: RunDirectory) -> tuple[ClusterWorker, ...]:
     """Return the processes of a run that are workers, in the order in which they began."""
     places = (run_dir, *run_dir.children())  # it may be a worker itself
-    facts = {worker.pid: worker for _, worker in read_workers(places)}
+    facts = {worker.pid: (child, worker) for child, worker in read_workers(places)}
     return tuple(
-        _worker(process, facts[process.pid])
+        _worker(process, *facts[process.pid])
         for process in result.processes
         if process.pid in facts and process.is_traced
     )
@@ -211,19 +212,28 @@ def _weight(row: Prefix) -> int:
     return (row.retained or 0) if row.resident is None else row.resident
 
 
-def _worker(process: Process, facts: Worker) -> ClusterWorker:
+def _worker(process: Process, own: RunDirectory, facts: Worker) -> ClusterWorker:
     return ClusterWorker(
         name=facts.name,
         address=facts.address,
         pid=process.pid,
         threads=facts.threads,
         limit=facts.limit_bytes,
-        peak_rss=process.peak_rss,
+        peak_rss=process.peak_rss or _highest_rss(own),
         peak_heap=process.peak_heap,
         end=_end_of(facts, process.verdict),
         ended_bytes=facts.ended_bytes,
         phases=tuple(process.phases),
     )
+
+
+def _highest_rss(own: RunDirectory) -> int | None:
+    """Return the highest RSS at the checkpoints of a worker that nobody has seen from outside."""
+    try:
+        events = read_journal(own.journal).events
+    except CaptureError:
+        return None
+    return max((one.rss_bytes for one in events if one.rss_bytes is not None), default=None)
 
 
 def _row(path: str, phases: Sequence[tuple[str, Phase]]) -> Prefix:

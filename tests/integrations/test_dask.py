@@ -62,6 +62,8 @@ if __name__ == "__main__":
     print(json.dumps([[row.lines[0].filename, row.lines[0].lineno] for row in run.prefixes[:2]]))
     print(sum(worker.peak_heap for worker in run.workers) // MB in range(91, 200))
     print(run.result.problems, run.report())
+    os.unlink("out/samples")  # as of workers that were not seen from outside
+    print([MB < worker.peak_rss < 500 * MB for worker in clusters.load("out").workers])
     print((run.gathered.bytes > 2 * run.gathered.sent_bytes > 0) == GATHER)
 """,
     )
@@ -82,7 +84,7 @@ if __name__ == "__main__":
         (str(tmp_path / "job.py"), "return bytearray(number * MB)"),
         (str(tmp_path / "job.py"), "kept = bytearray(number * MB)"),
     ]
-    assert last == ["True", "() out/report.html", "True"]
+    assert last == ["True", "() out/report.html", "[True, True]", "True"]
     report = json.loads((tmp_path / "out/report.json").read_text("utf-8"))
     traced = [one["command"] for one in report["processes"] if one["traced"]]
     assert sorted(traced) == ["dask worker 0", "dask worker 1"]
