@@ -204,18 +204,22 @@ def _keep_main(run_dir: RunDirectory) -> None:
 
 def _nanny_kills(client: distributed.Client) -> dict[int, int]:
     """Return the RSS for which nannies have ended workers, by the numbers of these."""
-    events = client.get_events(RESTARTS)
-    return {event["pid"]: event["rss"] for _, event in events}
+    try:
+        events = client.get_events(RESTARTS)
+        return {event["pid"]: event["rss"] for _, event in events}
+    except Exception:  # the cluster is gone; the workers are told as lost
+        return {}
 
 
 @contextmanager
 def _registered(client: distributed.Client, plugin: Plugin, name: str = NAME) -> Iterator[None]:
     untyped: Any = client
-    untyped.register_plugin(plugin, name=name)
     try:
+        untyped.register_plugin(plugin, name=name)
         yield
     finally:
-        untyped.unregister_worker_plugin(name)
+        with suppress(Exception):  # workers that are gone have nothing to give back
+            untyped.unregister_worker_plugin(name)
 
 
 class Plugin(distributed.WorkerPlugin):
@@ -325,10 +329,13 @@ class _Gatherer:
         self.run_id = run_id
         self.gathered = Gathered(run_dir)
         self._client: Any = client
+        self._hosts: set[str] | None = None  # that have something; None before any was asked
         self._is_over = Event()
         self._thread = Thread(target=self._go_on, name="memdeep-gather", daemon=True)
 
     def __enter__(self) -> None:
+        with suppress(Exception):
+            self._pull()
         self._thread.start()
 
     def __exit__(self, *_exception: object) -> None:
@@ -337,13 +344,23 @@ class _Gatherer:
 
     def finish(self) -> list[str]:
         """Bring the rest, when nothing is recorded any more; return what is to be told of it."""
+        notes = []
+        own = self._here()
         try:
-            hosts = self._pull(is_last=True)
-            self._client.run(_discard, self.run_id, workers=[*hosts.values()], on_error="ignore")
-            self.gathered.finish()
+            if own:  # nobody need be asked
+                self._bring(own, lambda: _read(self.run_id, self.gathered.known(own), True))
+                _discard(self.run_id)
+            if self._hosts is None or self._hosts - {own}:
+                hosts = self._pull(is_last=True)
+                self._client.run(
+                    _discard, self.run_id, workers=[*hosts.values()], on_error="ignore"
+                )
         except Exception as error:  # the cluster may be gone, in many ways
-            return [f"Not all that workers recorded could be gathered: {error}."]
-        return []
+            reason = getattr(error, "strerror", None) or "the cluster no longer answers"
+            notes.append(f"Not all that workers recorded could be gathered: {reason}.")
+        with suppress(OutputError):
+            self.gathered.finish()
+        return notes
 
     def _go_on(self) -> None:
         while not self._is_over.wait(GATHER_S):
@@ -354,21 +371,32 @@ class _Gatherer:
         """Bring what is new; return the address of a worker of each host that was asked."""
         of_workers = self._client.run(_host, self.run_id, on_error="ignore")
         hosts = {host: address for address, host in of_workers.items() if host}
+        self._hosts = (self._hosts or set()) | hosts.keys()
         for host, address in hosts.items():
-            has_more = True
-            while has_more:
-                known = self.gathered.known(host)
-                before_ns = time.monotonic_ns()
-                found = self._client.run(
-                    *(_read, self.run_id, known, is_last), workers=[address], on_error="ignore"
-                )
-                answer = found.get(address)
-                if answer is None:
-                    break
-                self._set_clock(host, answer, (before_ns + time.monotonic_ns()) // 2)
-                self.gathered.take(host, answer)
-                has_more = answer.has_more
+            self._bring(host, functools.partial(self._ask, host, address, is_last))
         return hosts
+
+    def _ask(self, host: str, address: str, is_last: bool) -> Answer | None:
+        known = self.gathered.known(host)
+        asked = _read, self.run_id, known, is_last
+        found: dict[str, Answer] = self._client.run(*asked, workers=[address], on_error="ignore")
+        return found.get(address)
+
+    def _bring(self, host: str, ask: Callable[[], Answer | None]) -> None:
+        """Take the answers of a host until it has no more."""
+        has_more = True
+        while has_more:
+            before_ns = time.monotonic_ns()
+            answer = ask()
+            if answer is None:
+                return
+            self._set_clock(host, answer, (before_ns + time.monotonic_ns()) // 2)
+            self.gathered.take(host, answer)
+            has_more = answer.has_more
+
+    def _here(self) -> str:
+        """Return the place of what workers of this host have recorded apart; empty if none has."""
+        return _host(self.run_id)
 
     def _set_clock(self, host: str, answer: Answer, here_ns: int) -> None:
         """Compare the clock of a host with that of this one, unless they are one machine."""

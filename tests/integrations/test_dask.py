@@ -13,6 +13,7 @@ pytest.importorskip("distributed")
 # Two processes with two threads each; the functions are pickled by value, as from a notebook.
 CLUSTER = """
 import json
+os.environ["TMPDIR"] = os.getcwd()
 from distributed import Client, LocalCluster
 from memdeep.integrations import dask as clusters
 
@@ -33,14 +34,18 @@ def worked(client):
     client.gather(leaked)
     return client.submit(len, loaded).result()
 
+def as_of_another_host():
+    clusters._Gatherer._here = lambda _self: ""
+    return True
+
 def cluster():
     options = {"dashboard_address": None, "memory_limit": "2GB"}
     return LocalCluster(n_workers=2, threads_per_worker=2, **options)
 """
 
 
-@pytest.mark.parametrize("gather", [False, True])
-def test_the_rows_of_prefixes_add_up_over_workers_and_threads(tmp_path: Path, gather: bool) -> None:
+@pytest.mark.parametrize("gather", ["False", "True", "as_of_another_host()"])
+def test_the_rows_of_prefixes_add_up_over_workers_and_threads(tmp_path: Path, gather: str) -> None:
     lines = run(
         tmp_path,
         CLUSTER
@@ -97,9 +102,9 @@ if __name__ == "__main__":
     assert kept == [36]  # what leaks is there at the end
 
 
-@pytest.mark.parametrize("gather", [False, True])
+@pytest.mark.parametrize("gather", ["False", "as_of_another_host()"])
 def test_a_worker_that_dies_leaves_what_it_recorded_and_is_told(
-    tmp_path: Path, gather: bool
+    tmp_path: Path, gather: str
 ) -> None:
     lines = run(
         tmp_path,
@@ -206,6 +211,35 @@ if __name__ == "__main__":
         silent=False,
     )
     assert {"load 10 55 (client)", "leak 8 36 (client)", "leak/inner 8 36 (client)"} <= set(lines)
+
+
+@pytest.mark.parametrize("gather", ["False", "True", "as_of_another_host()"])
+def test_what_was_sent_is_there_when_the_cluster_has_gone(tmp_path: Path, gather: str) -> None:
+    lines = run(
+        tmp_path,
+        CLUSTER
+        + f"""
+import time
+if __name__ == "__main__":
+    made = cluster()
+    client = Client(made)
+    with clusters.recording(client, "out", gather={gather}) as run:
+        client.gather(client.map(load, range(1, 11)))
+        time.sleep(3 * clusters.GATHER_S)
+        client.close()
+        made.close()
+    print(*(row.retained // MB for row in run.prefixes), *(one.end for one in run.workers))
+    print(*run.result.problems, sep="\\n")
+    print(run.gathered.bytes > 0)
+""",
+        silent=False,
+    )
+    if "other" not in gather:
+        assert lines == ["55 completed completed", "", str(gather == "True")]
+        return
+    assert (lines[0], lines[-1]) == ("55 lost lost", "True")
+    assert lines[1].startswith("Not all that workers recorded could be gathered: ")
+    assert [line.startswith("Worker ") for line in lines[2:-1]] == [True, True]
 
 
 def test_programs_of_arrays_and_of_delayed_functions_add_up(tmp_path: Path) -> None:
