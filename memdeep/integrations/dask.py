@@ -170,8 +170,10 @@ def recording(
     kills: dict[int, int] = {}
     try:
         with _registered(client, _Joining(how, shared)), gatherer, _ending(recorded):
-            yield ClusterRun(recorded.run, gatherer.gathered)
-            kills = _nanny_kills(client)
+            try:
+                yield ClusterRun(recorded.run, gatherer.gathered)
+            finally:
+                kills = _nanny_kills(client)
     except BaseException as error:
         recorded.stop(error)  # if it has not begun with the workers
         raise

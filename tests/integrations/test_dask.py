@@ -213,6 +213,35 @@ if __name__ == "__main__":
     assert {"load 10 55 (client)", "leak 8 36 (client)", "leak/inner 8 36 (client)"} <= set(lines)
 
 
+def test_an_error_for_the_memory_of_a_worker_goes_its_way_and_is_explained(tmp_path: Path) -> None:
+    lines = run(
+        tmp_path,
+        CLUSTER
+        + """
+import dask, time
+
+def burst():
+    kept = [bytes(10) * MB for _ in range(60)]
+    time.sleep(30)
+
+if __name__ == "__main__":
+    dask.config.set({"distributed.scheduler.allowed-failures": 0})
+    options = {"dashboard_address": None, "memory_limit": "400MB", "silence_logs": 60}
+    with LocalCluster(n_workers=1, threads_per_worker=2, **options) as made, Client(made) as client:
+        try:
+            with clusters.recording(client, "out") as run:
+                client.submit(burst).result()
+        except Exception as error:
+            print(type(error).__name__)
+    print([worker.end for worker in run.workers if worker.end != "running"])
+    print(*run.result.problems, sep="\\n")
+""",
+        silent=False,
+    )
+    assert lines[:2] == ["KilledWorker", "['nanny']"]
+    assert any("was ended by its nanny at" in line for line in lines[2:])
+
+
 @pytest.mark.parametrize("gather", ["False", "True", "as_of_another_host()"])
 def test_what_was_sent_is_there_when_the_cluster_has_gone(tmp_path: Path, gather: str) -> None:
     lines = run(
