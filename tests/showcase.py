@@ -67,9 +67,9 @@ def without_history(section: dict[str, Any]) -> dict[str, Any]:
 def load_config("""
 
 
-def record(run_dir: Path, root: Path = ROOT) -> None:
-    """Run the backtest in ``root`` as the README has it, into ``run_dir``."""
-    words = [sys.executable, "-m", "memdeep", "run", "--output", str(run_dir)]
+def record(run_dir: Path, root: Path = ROOT, options: Sequence[str] = ()) -> None:
+    """Run the backtest in ``root`` as the README has it, but for ``options``, into ``run_dir``."""
+    words = [sys.executable, "-m", "memdeep", "run", "--output", str(run_dir), *options]
     environment = {**os.environ, "MANUAL_BACKTEST": "true"}
     subprocess.run([*words, *COMMAND.split()[2:]], cwd=root, env=environment, check=True)
 
@@ -132,8 +132,8 @@ def _measured(match: re.Match[str]) -> str:
     return f'textLength="{width:.1f}"{match[1]}>{match[2]}<'
 
 
-def photograph(page: Path, name: str, profile: Path, themes: Sequence[str]) -> None:
-    """Take the pictures ``name`` of a page in ``themes``."""
+def photograph(page: Path, name: str, profile: Path, themes: Sequence[str], part: str = "") -> None:
+    """Take the pictures ``name`` of a page in ``themes``: of its top, or of a ``part``."""
     driver = start(profile)
     try:
         reader = Reader(driver)
@@ -143,6 +143,9 @@ def photograph(page: Path, name: str, profile: Path, themes: Sequence[str]) -> N
             driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
             reader.open(page)
             reader.run("return new Promise((done) => setTimeout(done, 600))")
+            if part:
+                reader.run(f"document.getElementById('{part}').scrollIntoView()")
+                reader.run("return new Promise((done) => setTimeout(done, 600))")
             shot = driver.execute_cdp_cmd(
                 "Page.captureScreenshot", {"format": "webp", "quality": 80}
             )
@@ -173,6 +176,11 @@ def main() -> None:
         svg = terminal_picture(run_dir).encode()
         write(IMAGES / "terminal.svg", svg, MAX_PICTURE_BYTES)
         photograph(SAMPLE, "page", Path(name, "profile"), ("light", "dark"))
+        looked_at = Path(name, "holders.html")
+        record(Path(name, "looks"), options=("--deep", "--holders"))
+        page = neutral_page(Path(name, "looks", "report.html").read_text("utf-8"))
+        looked_at.write_text(page, "utf-8")
+        photograph(looked_at, "holders", Path(name, "profile"), ("light",), "holders")
         before, after = Path(name, "before"), Path(name, "after")
         run_dir.rename(before)
         mend(Path(name, "mended"))

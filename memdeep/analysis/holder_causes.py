@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from memdeep.analysis.holder_tree import points, type_of, with_children
+from memdeep.analysis.holder_tree import points, with_children
 from memdeep.model.holders import Cause, HeapSnapshot, HeldCause
 
 LRU_CACHE = "functools._lru_cache_wrapper"
@@ -59,7 +59,7 @@ def _marks(snapshot: HeapSnapshot, weights: Sequence[int]) -> Sequence[tuple[int
         if above is not None:
             found.append(above)
             continue
-        kind = type_of(snapshot, row)
+        kind = snapshot.types[row.kind]
         cause = TYPES.get(kind)
         at = place
         if kind == LRU_CACHE:
@@ -82,7 +82,7 @@ def _is_of_class(snapshot: HeapSnapshot, place: int) -> bool:
     above = rows[place].parent
     if above is not None and not rows[above].label:  # the dictionary of the class
         above = rows[above].parent
-    return above is not None and type_of(snapshot, rows[above]) == "type"
+    return above is not None and snapshot.types[rows[above].kind] == "type"
 
 
 def _suspended(paths: Sequence[str]) -> str:

@@ -15,7 +15,6 @@ from memdeep.model.holders import HeapSnapshot, HeldPath
 MAX_PATHS = 5
 MIN_PATH_SHARE = 0.05  # of the bytes that are looked for: a holder of less is not told
 POINT_SHARE = 0.8  # of a holder's bytes: an object that has so many of them is the better answer
-BUILTINS = "builtins."
 NAMESPACES = ("module", "type")
 
 
@@ -28,7 +27,7 @@ class HolderTree:
     def __init__(
         self, snapshot: HeapSnapshot, weights: Sequence[int], freed: Sequence[int]
     ) -> None:
-        self._snapshot = snapshot
+        self._types = snapshot.types
         self._freed = freed
         self._rows = snapshot.rows
         self._weights = weights
@@ -52,13 +51,13 @@ class HolderTree:
     def is_namespace(self, place: int) -> bool:
         """Tell whether a row is a module or a class, or the names in one or in a function."""
         row = self._rows[place]
-        kind = type_of(self._snapshot, row)
+        kind = self._types[row.kind]
         if kind in NAMESPACES:
             return True
         if kind != "dict" or row.label:
             return False
         above = None if row.parent is None else self._rows[row.parent]
-        return above is None or type_of(self._snapshot, above) in NAMESPACES
+        return above is None or self._types[above.kind] in NAMESPACES
 
     def down(self, place: int) -> int:
         """Return the last single object on the way down that has nearly all of the weight.
@@ -71,7 +70,7 @@ class HolderTree:
             if below is None or self._weights[below] < least or not self.has_name(below):
                 return place
             kind = self._rows[below].kind
-            if kind == self._rows[place].kind and "." in type_of(self._snapshot, self._rows[below]):
+            if kind == self._rows[place].kind and "." in self._types[kind]:
                 return place
             if self._rows[below].others and not self.is_namespace(place):
                 return place  # within this object it is held twice: to drop this is what frees it
@@ -141,11 +140,6 @@ def _both(one: HeldPath, other: HeldPath) -> HeldPath:
         retained_bytes=one.retained_bytes + other.retained_bytes,
         count=one.count + other.count,
     )
-
-
-def type_of(snapshot: HeapSnapshot, row: Holder) -> str:
-    """Return the name of a row's type; those that are built in have no module."""
-    return snapshot.types[row.kind].removeprefix(BUILTINS)
 
 
 def with_children(rows: Sequence[Holder], own: Sequence[int]) -> list[int]:

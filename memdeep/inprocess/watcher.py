@@ -17,10 +17,6 @@ from memdeep.frozen import frozen
 from memdeep.run import attend
 from memdeep.rundir.directory import RunDirectory
 
-# The shell ends at once, and what it has started is adopted by the system's first process.
-_SCRIPT = 'exec 3<&0; "$@" <&3 3<&- >/dev/null & echo $!'
-
-
 MOST_S, LOOK_S = 1.0, 0.001  # to wait for a process that was killed
 
 
@@ -53,6 +49,16 @@ def _has_ended(pid: int) -> bool:
         return True
 
 
+def orphaned(script: str, *words: str, ends: str) -> list[str]:
+    """Return the command that starts a script of Python as nobody's child, with its stdin.
+
+    The shell ends at once, and what it has started is adopted by the system's first process.
+    ``ends`` is the end of the shell's line: what else is redirected, and what the shell then says.
+    """
+    line = f'exec 3<&0; "$@" <&3 3<&- {ends}'
+    return ["/bin/sh", "-c", line, "memdeep", sys.executable, "-I", script, *words]
+
+
 def start(run_dir: RunDirectory, max_capture_bytes: int | None, keep_free_bytes: int) -> Watcher:
     """Start to watch this process. Raises OSError where that cannot be."""
     if not os.path.basename(sys.executable or "").startswith("python"):
@@ -62,11 +68,12 @@ def start(run_dir: RunDirectory, max_capture_bytes: int | None, keep_free_bytes:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         shell = subprocess.Popen(
-            [
-                *("/bin/sh", "-c", _SCRIPT, "memdeep", sys.executable, "-I", attend.__file__),
+            orphaned(
+                attend.__file__,
                 *(str(run_dir.path.absolute()), str(os.getpid())),
                 *(str(max_capture_bytes or 0), str(keep_free_bytes), own, *paths),
-            ],
+                ends=">/dev/null & echo $!",
+            ),
             stdin=theirs.fileno(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from memdeep.frozen import frozen
+from memdeep.inprocess.watcher import orphaned
 from memdeep.integrations import reporter
-
-# The shell ends at once: what it has started is nobody's child here, as a test might count those.
-_SCRIPT = 'exec 3<&0; "$@" <&3 3<&- 2>/dev/null &'
 
 
 @frozen
@@ -38,9 +36,9 @@ class Reporter:
         if self._pipes is not None:
             return
         own = str(Path(reporter.__file__).parents[2])
-        command = [sys.executable, "-I", reporter.__file__, *self._paths, own]
         shell = subprocess.Popen(
-            ["/bin/sh", "-c", _SCRIPT, "memdeep", *command],
+            # A test might count the children of its process.
+            orphaned(reporter.__file__, *self._paths, own, ends="2>/dev/null &"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

@@ -46,13 +46,11 @@ from memdeep.model import (
 from memdeep.model.statement import Problem
 from memdeep.model.sums import sum_of_known
 from memdeep.record.how import MEMRAY, TRACEMALLOC
-from memdeep.rundir import journal
+from memdeep.rundir import journal, mappings
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import read_if_there, read_regular
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import read_lines
-from memdeep.rundir.mappings import Reading
-from memdeep.rundir.mappings import decode as decode_mappings
 from memdeep.rundir.meta import Meta, decode_meta
 from memdeep.rundir.samples import ProcessSample, decode_samples, tree_bytes
 from memdeep.sources import store as source_store
@@ -308,7 +306,7 @@ class _Captures:
     problems: tuple[str, ...]
 
     def readers(
-        self, names: RunSymbols | None, readings: Mapping[int, Reading]
+        self, names: RunSymbols | None, readings: Mapping[int, mappings.Reading]
     ) -> Mapping[Path, CaptureReader]:
         """Return the readers; ``readings`` are those of the mappings, by checkpoint."""
         return {
@@ -365,14 +363,14 @@ def _read_names(
     return RunSymbols(stored, until_s, directories), problem
 
 
-def _readings(run_dir: RunDirectory, places: Mapping[int, int]) -> dict[int, Reading]:
+def _readings(run_dir: RunDirectory, places: Mapping[int, int]) -> dict[int, mappings.Reading]:
     """Return the readings of the mappings by checkpoint; a run without any is a run of before."""
     try:
         content = read_if_there(run_dir.mappings, MAX_MAPPINGS_BYTES)
     except CaptureError:
         return {}
     at = {0: 0, **places}  # the first line of the journal, which is the program's start
-    found = decode_mappings(content or b"")
+    found = mappings.decode(content or b"")
     return {at[one.sequence]: one for one in found if one.sequence in at}
 
 

@@ -45,10 +45,11 @@ class Holder:
 class Graph:
     """All objects at the checkpoint ``sequence`` of the journal, by ascending address.
 
-    Of each object, ``kinds`` has the index of its type in ``types``, ``sizes`` the bytes of its own
-    blocks, ``holders`` the index of its row, or NO_ROW where nobody with a name holds it;
-    ``states`` says so: GARBAGE, NAMED, HELD_BY_C only, or memdeep's OWN. ``pointers`` are the words
-    in the blocks of objects that point to no known object, ``owners`` the objects they are in.
+    Of each object, ``kinds`` has the index of its type in ``types`` (names with their modules, but
+    for what is built in), ``sizes`` the bytes of its own blocks, ``holders`` the index of its row,
+    or NO_ROW where nobody with a name holds it; ``states`` says so: GARBAGE, NAMED, HELD_BY_C only,
+    or memdeep's OWN. ``pointers`` are the words in the blocks of objects that point to no known
+    object, ``owners`` the objects they are in.
     ``gc_off_at`` is the file and line that turned the collector off; "" if it is on, or not known.
     """
 

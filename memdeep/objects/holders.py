@@ -8,7 +8,6 @@ from memdeep.text import units
 from memdeep.text.safe import plain
 
 _MOST_TYPES = 3  # in a `repr`
-BUILTINS = "builtins."
 
 
 @frozen
@@ -61,10 +60,7 @@ class Holders:
         return not self.shared
 
     def __repr__(self) -> str:
-        names = [
-            f"{plain(one.type.removeprefix(BUILTINS))} {units.size(one.bytes)}"
-            for one in self.types[:_MOST_TYPES]
-        ]
+        names = [f"{plain(one.type)} {units.size(one.bytes)}" for one in self.types[:_MOST_TYPES]]
         path = f"; held by {plain(self.paths[0].path)}" if self.paths else ""
         return f"<Holders of {units.size(self.bytes)}: {', '.join(names) or 'no object'}{path}>"
 

@@ -14,14 +14,18 @@ import time
 from _thread import allocate_lock
 from fnmatch import fnmatchcase
 
+from memdeep.record.marks.frame import is_own
+from memdeep.record.stand_in import replace
 from memdeep.rundir import labels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, ModuleType
+    from typing import Any
 
     from memdeep.record.how import HowToRecord
+    from memdeep.record.stand_in import Call
 
 GROWTH_SHARE = 0.25  # since the last time
 GROWTH_BYTES = 16 << 20
@@ -36,8 +40,7 @@ MOST_AT_ONCE = 4  # children: phases may end within milliseconds of one another
 MOST_TROUBLES = 5  # that are told one by one
 
 GC_OFF_AT = [b""]  # the file and line of the last call of `gc.disable`
-_DISABLE = gc.disable
-_encode = os.fsencode
+_release: "list[Callable[[], None]]" = []  # gives `gc.disable` back; forked processes have it, too
 
 MEMINFO = "/proc/meminfo"
 STATM = "/proc/self/statm"
@@ -101,7 +104,8 @@ class HolderReader:
         self._unlink = os.unlink
         self._modules = sys.modules
         self._limits = _limits()
-        _watch_collector()
+        if not _release:
+            _release.append(replace(gc.__name__, "disable", _disabling))
         self._lock = allocate_lock()
         self._began: dict[object, int] = {}  # RSS at the beginnings of the spans that are open
         self._last_bytes: int | None = None
@@ -147,7 +151,8 @@ class HolderReader:
 
     def close(self) -> None:
         """Give back what was put in the place of the program's functions."""
-        gc.disable = _DISABLE
+        while _release:
+            _release.pop()()
 
     def rest(self) -> str:
         """Return a sentence on the checkpoints of which nothing was said, "" if there are none."""
@@ -261,18 +266,19 @@ class HolderReader:
         return min(found, default=None)
 
 
-def _watch_collector(caller: "Callable[[int], FrameType]" = sys._getframe) -> None:
-    """Note from now on where the program turns the collector off: then garbage stays."""
-    if gc.disable is not _DISABLE:
-        return  # in a process that has been forked
+def _disabling(real: "Call") -> "Call":
+    """Note where the program turns the collector off: then garbage stays."""
 
-    def disable() -> None:
-        frame = caller(1)
-        GC_OFF_AT[0] = _encode(frame.f_code.co_filename) + b":%d" % (frame.f_lineno or 0)
-        _DISABLE()
+    def call(*args: "Any", **kwargs: "Any") -> "Any":
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and is_own(frame.f_code.co_filename):
+            frame = frame.f_back
+        if frame is not None:
+            place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            GC_OFF_AT[0] = place.encode("utf-8", "replace")
+        return real(*args, **kwargs)
 
-    disable.__doc__ = _DISABLE.__doc__
-    gc.disable = disable
+    return call
 
 
 def _still_on(label: str) -> str:

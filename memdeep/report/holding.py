@@ -14,7 +14,6 @@ MIN_SHARE = 0.05  # of the bytes: what is less is left out
 NEARLY_ALL = 0.8  # of the bytes: a holder of so many holds them
 MAX_HOLDERS = 2  # of parts
 PART_SHARE = 0.15  # of the bytes: who holds less is not told
-BUILTINS = "builtins."
 
 
 def held(report: Report, item: Finding, language: Language) -> str:
@@ -73,7 +72,7 @@ def _types(holders: Holders, language: Language) -> str:
     return language.say("holders.comma").join(
         language.say(
             "holders.type",
-            type=sentences.short(one.type.removeprefix(BUILTINS)),
+            type=sentences.short(one.type),
             part_share=one.bytes / holders.bytes,
         )
         for one in large[:MAX_TYPES]

@@ -34,7 +34,7 @@ from memdeep.model.holders import (
     TypeBytes,
 )
 
-TYPES = ("builtins.module", "builtins.dict", "builtins.float", "builtins.list")
+TYPES = ("module", "dict", "float", "list")
 MODULE, DICT, FLOAT, LIST = range(4)
 
 
@@ -66,9 +66,9 @@ def test_a_line_has_types_and_the_object_that_all_of_it_hangs_on() -> None:
     found = holders(snapshot(rows), rows)
     assert found.bytes == 144 * MB
     assert found.types == (
-        TypeBytes("builtins.dict", 100 * MB, 10),
-        TypeBytes("builtins.float", 40 * MB, 10),
-        TypeBytes("builtins.list", 4 * MB, 10),
+        TypeBytes("dict", 100 * MB, 10),
+        TypeBytes("float", 40 * MB, 10),
+        TypeBytes("list", 4 * MB, 10),
     )
     # Not one of the dictionaries in it: they are many, and dropping one frees little.
     assert found.paths == (HeldPath("learning._cache['BTC']", 144 * MB, 164 * MB, 0),)
@@ -296,9 +296,9 @@ def test_what_is_new_is_told_by_type_and_by_the_holder_that_grew() -> None:
     found = change(before, after)
     assert found.since == 3
     assert found.types == (
-        TypeBytes("builtins.dict", 60 * MB, 0),
-        TypeBytes("builtins.list", 4 * MB, 10),
-        TypeBytes("builtins.float", -7 * MB, -10),
+        TypeBytes("dict", 60 * MB, 0),
+        TypeBytes("list", 4 * MB, 10),
+        TypeBytes("float", -7 * MB, -10),
     )
     # Both entries are new: their container is what grew.
     assert [one.path for one in found.paths] == ["learning._cache"]
@@ -374,6 +374,6 @@ def test_of_many_rows_the_largest_are_told_with_their_parents() -> None:
     rows += [holder(0, DICT, f"m.d{number}", number % 800) for number in range(800)]
     found = view(snapshot([], rows)).rows
     assert len(found) == 500
-    assert found[0] == ("builtins.module", rows[0])
+    assert found[0] == ("module", rows[0])
     assert all(one.parent == 0 for _, one in found[1:])
     assert min(one.retained_bytes for _, one in found) == 301 * MB

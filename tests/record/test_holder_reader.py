@@ -7,6 +7,7 @@ import gc
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,11 @@ MIB = 1 << 20
 
 
 @pytest.fixture(autouse=True)
-def give_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def give_back() -> Iterator[None]:
     """Leave `gc.disable` to other tests as it was."""
-    monkeypatch.setattr(gc, "disable", gc.disable)
+    yield
+    while holders._release:
+        holders._release.pop()()
 
 
 CODE = """

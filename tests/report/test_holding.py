@@ -21,7 +21,7 @@ from memdeep.report.json.document import encode
 from memdeep.report.options import ReportOptions
 from memdeep.text.language import language
 
-TYPES = ("builtins.dict", "builtins.float", "builtins.str", "pandas.DataFrame")
+TYPES = ("dict", "float", "str", "pandas.DataFrame")
 ROWS = (
     Holder(None, 0, "learning", "learning", 0, 340 * MB, 1),
     Holder(0, 0, "learning._cache", "._cache", 64, 300 * MB, 1),
@@ -167,7 +167,7 @@ def test_the_document_has_holders_and_snapshots() -> None:
     holders = fields["findings"][0]["culprit"]["holders"]
     assert holders["snapshot"] == 0
     assert holders["bytes"] == 316 * MB
-    assert holders["types"][0] == {"type": "builtins.dict", "bytes": 202 * MB, "count": 10}
+    assert holders["types"][0] == {"type": "dict", "bytes": 202 * MB, "count": 10}
     assert holders["paths"] == [
         {
             "path": "learning._cache['BTC']",

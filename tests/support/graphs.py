@@ -25,7 +25,7 @@ class Thing(NamedTuple):
 
 def graph(
     things: Sequence[Thing],
-    types: Sequence[str] = ("builtins.dict", "builtins.float", "builtins.str"),
+    types: Sequence[str] = ("dict", "float", "str"),
     rows: Sequence[Holder] = (),
     sequence: int = 1,
 ) -> Graph:

@@ -24,10 +24,10 @@ for number in range(60):
 """
 KEEPS_THE_INTERPRETER = """
 import ctypes, mmap
-zeros = mmap.mmap(-1, 400_000_000, flags=mmap.MAP_PRIVATE)
+zeros = mmap.mmap(-1, 1_600_000_000, flags=mmap.MAP_PRIVATE)
 libc = ctypes.PyDLL(None)  # calls it without letting other threads run
 size = ctypes.c_size_t
-libc.qsort(ctypes.byref(ctypes.c_char.from_buffer(zeros)), size(50_000_000), size(8), libc.strcmp)
+libc.qsort(ctypes.byref(ctypes.c_char.from_buffer(zeros)), size(200_000_000), size(8), libc.strcmp)
 """
 TREE = """
 import multiprocessing, os, subprocess, sys

@@ -87,6 +87,7 @@ def packed(column: Column, code: str) -> bytes:
         whole = column.obj
         if isinstance(whole, bytes) and len(whole) == column.nbytes:
             return whole
+        return column.tobytes()
     if not isinstance(column, array) or column.typecode != code:
         column = array(code, column)
     return column.tobytes()
