@@ -10,10 +10,6 @@ import functools
 import inspect
 import os
 import re
-import shutil
-import stat
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,31 +24,27 @@ import distributed.worker
 from dask.utils import key_split
 
 from memdeep.errors import MemdeepError, OutputError, RecordingError
-from memdeep.frozen import frozen
 from memdeep.inprocess.face import caller_of_memdeep
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
 from memdeep.inprocess.run import Run
-from memdeep.integrations import cluster_summary
-from memdeep.integrations.clusters import ClusterWorker, Prefix, prefixes_of, tell_ends, workers_of
-from memdeep.integrations.gathering import (
-    BIRTHS,
-    Answer,
-    Gathered,
-    place_of,
-    read_pieces,
-    system_of,
+from memdeep.integrations import cluster_run
+from memdeep.integrations.cluster_run import ClusterRun
+from memdeep.integrations.clusters import tell_ends
+from memdeep.integrations.gathering import Answer, Gathered, place_of, system_of
+from memdeep.integrations.joining import (
+    Member,
+    Shared,
+    discard,
+    ending,
+    host_of,
+    keep_main,
+    read_of,
 )
 from memdeep.record import api
 from memdeep.record.how import NONE, HowToRecord
-from memdeep.record.session import Session
-from memdeep.record.tree import Tree
-from memdeep.results import Result
-from memdeep.rundir import births
-from memdeep.rundir.cells import Cell, encode_cell
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically
 from memdeep.rundir.workers import Worker, encode_worker
-from memdeep.text.language import spoken
 
 NAME = "memdeep"  # of the plugin, to Dask
 PHASES = "memdeep-phases"  # of one within a recording, beside the plugin of that
@@ -63,60 +55,9 @@ GATHER_S = 1.0
 MOST_WORKERS = 1000
 
 
-@frozen
-class _Shared:
-    """A run that workers join: ``id`` names a directory for it on the hosts without ``place``."""
-
-    path: str
-    place: str
-    id: str
-
-
 def load(dir: str | os.PathLike[str]) -> ClusterRun:  # noqa: A002 - as of `recording`
     """Return the recording of a cluster in the directory ``dir``."""
-    run = Run("dask", Path(dir))
-    run.end()
-    return ClusterRun(run)
-
-
-class ClusterRun:
-    """One recording of a cluster. Its figures are known when it has ended.
-
-    ``path`` is the run directory, None if the recording is a phase of another one.
-    """
-
-    def __init__(self, run: Run, gathered: Gathered | None = None) -> None:
-        self._run = run
-        self.path = run.path
-        self.gathered = gathered  # how much has come through the scheduler
-
-    def report(self) -> Path | None:
-        """Write report.html and report.json; return the path of the page, as `Run.report` does."""
-        return self._run.report()
-
-    @property
-    def result(self) -> Result:
-        """The run as `memdeep.load` has it. Raises NotKnownError before it has ended."""
-        return self._run.result
-
-    @cached_property
-    def workers(self) -> tuple[ClusterWorker, ...]:
-        """The workers, with their peaks and their limits. Raises NotKnownError."""
-        result = self.result
-        assert self.path is not None
-        return workers_of(result, RunDirectory(self.path))
-
-    @cached_property
-    def prefixes(self) -> tuple[Prefix, ...]:
-        """The tasks by prefix, over all workers; what retained most first. Raises NotKnownError."""
-        return prefixes_of(self.workers)
-
-    def summary(self) -> str:
-        """Return the rows and the workers as text, in the language of the terminal."""
-        return "\n".join(cluster_summary.lines(self.prefixes, self.workers, spoken()))
-
-    def __repr__(self) -> str:
-        return f"<ClusterRun in {self.path}>"
+    return cluster_run.load("dask", dir)
 
 
 @contextmanager
@@ -159,17 +100,17 @@ def recording(
     recorded = Recording(options, caller_of_memdeep())
     assert recorded.run.path is not None
     run_dir = RunDirectory(recorded.run.path.absolute())
-    _keep_main(run_dir)
+    keep_main(run_dir)
     if not are_elsewhere:
         whole = Worker(os.getpid(), CLIENT, "", sum(client.nthreads().values()))  # type: ignore[no-untyped-call]
         write_atomically(run_dir.worker, encode_worker(whole))
     run_dir.claims.touch(mode=0o600)
     place = "" if gather else place_of(str(run_dir.births))
     gatherer = _Gatherer(client, uuid4().hex, run_dir)
-    shared = _Shared(str(run_dir.path), place, gatherer.run_id)
+    shared = Shared(str(run_dir.path), place, gatherer.run_id)
     kills: dict[int, int] = {}
     try:
-        with _registered(client, _Joining(how, shared)), gatherer, _ending(recorded):
+        with _registered(client, _Joining(how, shared)), gatherer, ending(recorded):
             try:
                 yield ClusterRun(recorded.run, gatherer.gathered)
             finally:
@@ -181,27 +122,6 @@ def recording(
         notes = gatherer.finish()
         with suppress(MemdeepError):
             tell_ends(run_dir, kills, notes)
-
-
-@contextmanager
-def _ending(recorded: Recording) -> Iterator[None]:
-    """End a recording before those of the workers, which it sees as going on."""
-    try:
-        yield
-    except BaseException as error:
-        recorded.stop(error)
-        raise
-    recorded.stop()
-
-
-def _keep_main(run_dir: RunDirectory) -> None:
-    """Keep the source of the program: its functions are sent to workers without their file."""
-    path = getattr(sys.modules.get("__main__"), "__file__", None)
-    if path:
-        with suppress(OSError, ValueError, OutputError):
-            source = Path(path).read_text("utf-8")
-            file = os.path.abspath(path)
-            write_atomically(run_dir.cells, encode_cell(Cell(file, file, source)))
 
 
 def _nanny_kills(client: distributed.Client) -> dict[int, int]:
@@ -279,46 +199,15 @@ def _facts(worker: distributed.Worker) -> Worker:
 class _Joining(Plugin):
     """Records each worker as a process of one run, whose directory and place ``run`` names."""
 
-    def __init__(self, how: HowToRecord, run: _Shared) -> None:
+    def __init__(self, how: HowToRecord, run: Shared) -> None:
         super().__init__()
-        self._how = how
-        self._run = run
-        self._session: Session | None = None
-        self._tree: Tree
+        self._member = Member(how, run)
 
     def _begin(self, worker: distributed.Worker) -> None:
-        self._tree = Tree(self._directory(), self._how)
-        own = self._tree.new_directory()
-        self._tree.born(births.EXEC, own, command=["dask", "worker", str(worker.name)])
-        if own is None:
-            return
-        write_atomically(RunDirectory(Path(own)).worker, encode_worker(_facts(worker)))
-        self._session = Session(self._how.but(run_dir=own), self._tree)
-        self._session.start()
+        self._member.begin(["dask", "worker", str(worker.name)], _facts(worker))
 
     def _end(self) -> None:
-        if self._session is not None:
-            self._tree.ended(os.getpid(), 0)
-            self._session.stop(None, waits=False)
-            self._session = None
-
-    def _directory(self) -> str:
-        """Return the run directory if it is there, or one for all workers of this host."""
-        with suppress(OSError):
-            if self._run.place == place_of(f"{self._run.path}/{BIRTHS}"):
-                return self._run.path
-        base = _base(self._run.id)
-        base.mkdir(0o700, exist_ok=True)
-        found = base.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            raise PermissionError(f"{base} is somebody else's")
-        for path in (RunDirectory(base).births, RunDirectory(base).claims):
-            path.touch(0o600)
-        return str(base)
-
-
-def _base(run_id: str) -> Path:
-    return Path(tempfile.gettempdir()) / f"memdeep-{run_id}"
+        self._member.end()
 
 
 class _Gatherer:
@@ -350,13 +239,11 @@ class _Gatherer:
         own = self._here()
         try:
             if own:  # nobody need be asked
-                self._bring(own, lambda: _read(self.run_id, self.gathered.known(own), True))
-                _discard(self.run_id)
+                self._bring(own, lambda: read_of(self.run_id, self.gathered.known(own), True))
+                discard(self.run_id)
             if self._hosts is None or self._hosts - {own}:
                 hosts = self._pull(is_last=True)
-                self._client.run(
-                    _discard, self.run_id, workers=[*hosts.values()], on_error="ignore"
-                )
+                self._client.run(discard, self.run_id, workers=[*hosts.values()], on_error="ignore")
         except Exception as error:  # the cluster may be gone, in many ways
             reason = getattr(error, "strerror", None) or "the cluster no longer answers"
             notes.append(f"Not all that workers recorded could be gathered: {reason}.")
@@ -371,7 +258,7 @@ class _Gatherer:
 
     def _pull(self, *, is_last: bool = False) -> dict[str, str]:
         """Bring what is new; return the address of a worker of each host that was asked."""
-        of_workers = self._client.run(_host, self.run_id, on_error="ignore")
+        of_workers = self._client.run(host_of, self.run_id, on_error="ignore")
         hosts = {host: address for address, host in of_workers.items() if host}
         self._hosts = (self._hosts or set()) | hosts.keys()
         for host, address in hosts.items():
@@ -380,7 +267,7 @@ class _Gatherer:
 
     def _ask(self, host: str, address: str, is_last: bool) -> Answer | None:
         known = self.gathered.known(host)
-        asked = _read, self.run_id, known, is_last
+        asked = read_of, self.run_id, known, is_last
         found: dict[str, Answer] = self._client.run(*asked, workers=[address], on_error="ignore")
         return found.get(address)
 
@@ -398,7 +285,7 @@ class _Gatherer:
 
     def _here(self) -> str:
         """Return the place of what workers of this host have recorded apart; empty if none has."""
-        return _host(self.run_id)
+        return host_of(self.run_id)
 
     def _set_clock(self, host: str, answer: Answer, here_ns: int) -> None:
         """Compare the clock of a host with that of this one, unless they are one machine."""
@@ -408,23 +295,6 @@ class _Gatherer:
     @cached_property
     def _own(self) -> str:
         return place_of(os.curdir)
-
-
-def _host(run_id: str) -> str:
-    """Return, on a worker, the place of what is gathered from there; empty if there is nothing."""
-    try:
-        return place_of(str(RunDirectory(_base(run_id)).births))
-    except OSError:
-        return ""
-
-
-def _read(run_id: str, known: dict[str, int], is_last: bool) -> Answer:
-    """Return, on a worker, what its host has recorded since ``known``."""
-    return read_pieces(_base(run_id), known, is_last=is_last)
-
-
-def _discard(run_id: str) -> None:
-    shutil.rmtree(_base(run_id), ignore_errors=True)
 
 
 class _Tasks:
