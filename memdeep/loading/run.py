@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
@@ -22,14 +21,15 @@ from memdeep.heap.reader import CaptureReader
 from memdeep.heap.split import Fork, with_split_off
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.heap.tracemalloc import read_snapshots
-from memdeep.loading import checkpoints, consistency
+from memdeep.loading import checkpoints
 from memdeep.loading.children import Axis, Child, find_children, not_known, up_to, with_cuts
 from memdeep.loading.code import origins_of, read_cells
 from memdeep.loading.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.loading.journal import read_journal, told_problems
 from memdeep.loading.missed import missed
+from memdeep.loading.outside import end_s, highest_rss, last_seen, memory_curve, seen_outside
 from memdeep.loading.own_runs import shared_symbols
-from memdeep.loading.processes import Outside, highest_sum, moments, read_processes
+from memdeep.loading.processes import highest_sum, moments, read_processes
 from memdeep.loading.split import find_split, with_pages
 from memdeep.loading.traced import Traced, align_parts, find_walked, lost
 from memdeep.model import (
@@ -42,24 +42,21 @@ from memdeep.model import (
     Run,
     Sample,
     Stretch,
+    Worker,
 )
 from memdeep.model.statement import Problem
-from memdeep.model.sums import sum_of_known
 from memdeep.record.how import MEMRAY, TRACEMALLOC
-from memdeep.rundir import journal, mappings
+from memdeep.rundir import journal, mappings, workers
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import read_if_there, read_regular
 from memdeep.rundir.journal import Event
-from memdeep.rundir.long_file import read_lines
 from memdeep.rundir.meta import Meta, decode_meta
-from memdeep.rundir.samples import ProcessSample, decode_samples, tree_bytes
 from memdeep.sources import store as source_store
 from memdeep.sources.lines import Sources
 from memdeep.symbols import store as symbol_store
 
 MAX_META_BYTES = 1 << 24
 MAX_MAPPINGS_BYTES = 1 << 28
-MAX_SAMPLES = 2_000_000  # a day of one process
 MAX_PROBLEMS = 100
 MAX_MOMENTS = 50  # at which the heap of all processes is added up: each keeps its stacks
 
@@ -164,8 +161,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
         start,
         traced.ordered,
         end,
-        end_s=_end_s(meta, samples) - offset_s,
-        last_seen=_last_seen(samples, start.pid, offset_s),
+        end_s=end_s(meta, samples) - offset_s,
+        last_seen=last_seen(samples, start.pid, offset_s),
     )
     if end is None and _was_replaced(meta):
         points = checkpoints.without_rss_at_end(points)
@@ -191,7 +188,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
     is_family = any(process.is_traced for process in processes)
     heaviest = moments(processes, times_s, MAX_MOMENTS) if is_family else []
     split = find_split(run_dir, processes, start, times_s, len(heaviest))
-    processes = with_pages(processes, split.forks)
+    processes = _with_workers(run_dir, with_pages(processes, split.forks))
     children, children_problems = find_children(
         run_dir,
         processes,
@@ -200,9 +197,9 @@ def load_run(run_dir: RunDirectory) -> Recording:
     )
     problems += births_problems + children_problems + [*split.problems]
     run = replace(
-        _run(meta, exit_of(meta, end, origins), points, _rss_curve(samples, points, offset_s)),
+        _run(meta, exit_of(meta, end, origins), points, memory_curve(samples, points, offset_s)),
         processes=processes if meta.processes or len(processes) > 1 else (),
-        peak_rss_bytes=_peak_rss(samples, points, offset_s),
+        peak_rss_bytes=highest_rss(samples, points, offset_s),
         peak_pss_bytes=meta.peak_pss_bytes
         if meta.peak_pss_bytes is not None or len(processes) < 2
         else highest_sum(processes),
@@ -254,6 +251,23 @@ def _own_recordings(run_dir: RunDirectory, processes: Sequence[Process]) -> dict
     return found
 
 
+def _with_workers(run_dir: RunDirectory, processes: Iterable[Process]) -> tuple[Process, ...]:
+    """Return the processes with the part that each plays in a cluster, as far as it can be read."""
+    return tuple(replace(one, worker=_worker(run_dir, one.directory)) for one in processes)
+
+
+def _worker(run_dir: RunDirectory, directory: str | None) -> Worker | None:
+    if directory is None:
+        return None
+    content = None
+    with suppress(CaptureError):
+        content = read_if_there(RunDirectory(run_dir.path / directory).worker, workers.MAX_BYTES)
+    read = None if content is None else workers.decode_worker(content)
+    if read is None:
+        return None
+    return Worker(read.name, read.address, read.threads, read.limit_bytes, read.ended_bytes)
+
+
 def read_meta(run_dir: RunDirectory) -> Meta:
     """Read the facts of a run. Raises CaptureError."""
     return decode_meta(read_regular(run_dir.meta, MAX_META_BYTES), run_dir.meta)
@@ -269,21 +283,6 @@ def start_of(run_dir: RunDirectory, events: Sequence[Event]) -> Event:
         "Run the program without memdeep to see whether it starts.",
         EXIT_NO_INPUT,
     )
-
-
-def seen_outside(run_dir: RunDirectory, meta: Meta, start: Event) -> tuple[Outside, list[str]]:
-    """Read what the parent saw of the run that began with ``start``, and what is wrong with it."""
-    samples, samples_problem = _read_samples(run_dir.samples, start)
-    problems = [] if samples_problem is None else [samples_problem]
-    if not consistency.is_of_run(meta, start):
-        problems.append(
-            "meta.json is of another run than the journal: how the program was started and how "
-            "it ended need not be true of what is shown."
-        )
-        return Outside(meta, samples, 0.0), problems
-    offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
-    end_s = math.inf if meta.duration_s is None else max(0.0, meta.duration_s - offset_s)
-    return Outside(meta, samples, offset_s, end_s), problems
 
 
 def _traced(run_dir: RunDirectory, events: Sequence[Event], start: Event, meta: Meta) -> Traced:
@@ -385,91 +384,9 @@ def capture_files(paths: Sequence[Path]) -> tuple[CaptureFile, ...]:
     return tuple(CaptureFile(path.name, path.stat().st_size) for path in paths)
 
 
-def _end_s(meta: Meta, samples: Sequence[ProcessSample]) -> float:
-    """Return the seconds from starting Python to the program's end, or to its last sample."""
-    if meta.duration_s is not None:
-        return meta.duration_s
-    return max((sample.time_ms for sample in samples), default=0) / 1000
-
-
 def _was_replaced(meta: Meta) -> bool:
     """Tell if the program was seen to put another in its place; their RSS are not to be mixed."""
     return any(said.key == "exit.exec" for said in meta.evidence)
-
-
-def _last_seen(samples: Sequence[ProcessSample], pid: int | None, offset_s: float) -> Sample | None:
-    """Return the last reading of the program itself."""
-    seen = next((sample for sample in reversed(samples) if sample.pid == pid), None)
-    if seen is None:
-        return None
-    return Sample(seen.time_ms / 1000 - offset_s, seen.rss_bytes, seen.rss_file_bytes)
-
-
-def _read_samples(path: Path, start: Event) -> tuple[Sequence[ProcessSample], str | None]:
-    """Read the samples of the run, and return a sentence on those that are missing."""
-    try:
-        lines = read_lines(path, MAX_SAMPLES)
-    except CaptureError as error:
-        return (), f"{error.message} The RSS is known at the checkpoints only."
-    samples = decode_samples(lines.content.decode("ascii", "replace"))
-    if not consistency.are_of_run(samples, start):
-        return (), (
-            f"{path} is of another run than the journal. The RSS is known at the checkpoints only."
-        )
-    if lines.left_out:
-        return samples, f"{lines.left_out:,} samples of the RSS in the middle were left out."
-    return samples, None
-
-
-def _rss_curve(
-    samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
-) -> tuple[Sample, ...]:
-    """Return the memory of all processes over time: of one its RSS, of several the sum of PSS.
-
-    Moments at which the PSS of several was not read are left out, unless it never was. A lone
-    process adds its checkpoints' values.
-    """
-    trees: defaultdict[int, list[ProcessSample]] = defaultdict(list)
-    for sample in samples:
-        trees[sample.time_ms].append(sample)
-    has_shares = any(sample.pss_bytes is not None for sample in samples)
-    curve = [
-        _sum(tree, time_ms / 1000 - offset_s)
-        for time_ms, tree in trees.items()
-        if time_ms / 1000 >= offset_s and not (has_shares and tree_bytes(tree) is None)
-    ]
-    if len({sample.pid for sample in samples}) <= 1:
-        curve.extend(
-            Sample(point.time_s, point.rss_bytes, point.rss_file_bytes)
-            for point in points
-            if point.rss_bytes is not None
-        )
-    return tuple(sorted(curve, key=lambda sample: sample.time_s))
-
-
-def _peak_rss(
-    samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
-) -> int | None:
-    """Return the highest sum of RSS at one moment, or the highest RSS at a checkpoint."""
-    sums: defaultdict[int, int] = defaultdict(int)
-    for sample in samples:
-        if sample.time_ms / 1000 >= offset_s:
-            sums[sample.time_ms] += sample.rss_bytes
-    at_points = [point.rss_bytes for point in points if point.rss_bytes is not None]
-    return max([*sums.values(), *at_points], default=None)
-
-
-def _sum(tree: Sequence[ProcessSample], time_s: float) -> Sample:
-    """Add up the readings of all processes at one moment."""
-    size_bytes = tree_bytes(tree)
-    if len(tree) == 1 or size_bytes is None:
-        return Sample(
-            time_s,
-            sum(sample.rss_bytes for sample in tree),
-            sum_of_known([sample.rss_file_bytes for sample in tree]),
-        )
-    anonymous = sum_of_known([sample.pss_anon_bytes for sample in tree])
-    return Sample(time_s, size_bytes, None if anonymous is None else size_bytes - anonymous)
 
 
 def _run(

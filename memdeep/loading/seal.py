@@ -18,9 +18,10 @@ from memdeep.heap.markers import Alignment
 from memdeep.heap.replay import engine
 from memdeep.loading.code import origins_of
 from memdeep.loading.journal import read_journal
+from memdeep.loading.outside import seen_outside
 from memdeep.loading.own_runs import Seen, write_own_runs
 from memdeep.loading.processes import read_processes
-from memdeep.loading.run import directories_of, read_meta, seen_outside, start_of
+from memdeep.loading.run import directories_of, read_meta, start_of
 from memdeep.loading.traced import align_parts
 from memdeep.record.how import MEMRAY
 from memdeep.rundir import graph, marker

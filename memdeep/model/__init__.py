@@ -3,6 +3,7 @@
 `statement`, `sums` and `redaction` are imported by their own names.
 """
 
+from memdeep.model.across import Across, LineAcross, ShareAcross
 from memdeep.model.heap import (
     Alive,
     Asked,
@@ -59,9 +60,14 @@ from memdeep.model.run import (
     Run,
     StackDump,
     ThreadStack,
+    Worker,
 )
 
 __all__ = [
+    "Across",
+    "LineAcross",
+    "ShareAcross",
+    "Worker",
     "DETACHED",
     "MAIN_THREAD",
     "Advice",

@@ -10,6 +10,7 @@ from dataclasses import field
 from enum import Enum
 
 from memdeep.frozen import frozen
+from memdeep.model.across import Across
 from memdeep.model.heap import Frame, Heap, Sample, Stretch
 from memdeep.model.holders import SnapshotView
 from memdeep.model.phase import Culprit, Pattern, Phase
@@ -196,7 +197,8 @@ class Report:
     or whose file has changed since the run, are missing. ``private_files`` were left out because
     they may hold secrets. ``death`` is None for a program that completed. ``own_reports`` are those
     of the processes (indices) that set checkpoints themselves, each by its own time.
-    ``snapshots`` are the objects and their holders at some checkpoints.
+    ``snapshots`` are the objects and their holders at some checkpoints. ``across`` sums up the
+    phases of one name in all of those processes.
     """
 
     run: Run
@@ -211,6 +213,7 @@ class Report:
     own_reports: Mapping[int, Report] = field(default_factory=dict)
     split_off: tuple[SplitOff, ...] = ()
     snapshots: tuple[SnapshotView, ...] = ()
+    across: tuple[Across, ...] = ()
 
     def source(self, frame: Frame) -> str | None:
         """Return the source line of ``frame``, stripped, or None if it is unknown or blank."""

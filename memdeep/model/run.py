@@ -95,6 +95,21 @@ class Exit:
 
 
 @frozen
+class Worker:
+    """The part that a process plays in a cluster; ``limit_bytes`` is None without a limit.
+
+    ``ended_bytes`` is the RSS for which the process that looks after it has ended it, None unless
+    that has.
+    """
+
+    name: str
+    address: str
+    threads: int
+    limit_bytes: int | None = None
+    ended_bytes: int | None = None
+
+
+@frozen
 class Process:
     """A process of the program's tree; in the list of a run, the program itself comes first.
 
@@ -105,7 +120,8 @@ class Process:
     the same line started. ``end_s`` is when it ended or was last seen, ``verdict`` is `DETACHED`
     if it outlived the run. ``ended_by_program`` is True if another process of the tree, as its
     pool, had sent it the signal that it ended by. ``directory`` is that of its own recording, below
-    the run's; a process without one is told from outside only.
+    the run's; a process without one is told from outside only. ``worker`` is None unless it is one
+    of a cluster.
 
     ``curve`` is its proportional set size (PSS) over time where it was read, and the RSS of the
     program while that was alone. Figures that were not measured are None.
@@ -129,6 +145,7 @@ class Process:
     peak_pss_bytes: int | None = None
     peak_uss_bytes: int | None = None
     curve: tuple[Sample, ...] = ()
+    worker: Worker | None = None
 
     @property
     def started_at(self) -> Frame | None:

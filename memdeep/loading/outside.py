@@ -1,0 +1,118 @@
+"""Reads the memory of a run that was seen from outside, over time."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from memdeep.errors import CaptureError
+from memdeep.loading import consistency
+from memdeep.loading.processes import Outside
+from memdeep.model import Checkpoint, Sample
+from memdeep.model.sums import sum_of_known
+from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.journal import Event
+from memdeep.rundir.long_file import read_lines
+from memdeep.rundir.meta import Meta
+from memdeep.rundir.samples import ProcessSample, decode_samples, tree_bytes
+
+MAX_SAMPLES = 2_000_000  # a day of one process
+
+
+def seen_outside(run_dir: RunDirectory, meta: Meta, start: Event) -> tuple[Outside, list[str]]:
+    """Read what the parent saw of the run that began with ``start``, and what is wrong with it."""
+    samples, samples_problem = _read_samples(run_dir.samples, start)
+    problems = [] if samples_problem is None else [samples_problem]
+    if not consistency.is_of_run(meta, start):
+        problems.append(
+            "meta.json is of another run than the journal: how the program was started and how "
+            "it ended need not be true of what is shown."
+        )
+        return Outside(meta, samples, 0.0), problems
+    offset_s = (start.monotonic_ns - meta.spawned_ns) / 1e9
+    end_s = math.inf if meta.duration_s is None else max(0.0, meta.duration_s - offset_s)
+    return Outside(meta, samples, offset_s, end_s), problems
+
+
+def _read_samples(path: Path, start: Event) -> tuple[Sequence[ProcessSample], str | None]:
+    """Read the samples of the run, and return a sentence on those that are missing."""
+    try:
+        lines = read_lines(path, MAX_SAMPLES)
+    except CaptureError as error:
+        return (), f"{error.message} The RSS is known at the checkpoints only."
+    samples = decode_samples(lines.content.decode("ascii", "replace"))
+    if not consistency.are_of_run(samples, start):
+        return (), (
+            f"{path} is of another run than the journal. The RSS is known at the checkpoints only."
+        )
+    if lines.left_out:
+        return samples, f"{lines.left_out:,} samples of the RSS in the middle were left out."
+    return samples, None
+
+
+def end_s(meta: Meta, samples: Sequence[ProcessSample]) -> float:
+    """Return the seconds from starting Python to the program's end, or to its last sample."""
+    if meta.duration_s is not None:
+        return meta.duration_s
+    return max((sample.time_ms for sample in samples), default=0) / 1000
+
+
+def last_seen(samples: Sequence[ProcessSample], pid: int | None, offset_s: float) -> Sample | None:
+    """Return the last reading of the program itself."""
+    seen = next((sample for sample in reversed(samples) if sample.pid == pid), None)
+    if seen is None:
+        return None
+    return Sample(seen.time_ms / 1000 - offset_s, seen.rss_bytes, seen.rss_file_bytes)
+
+
+def memory_curve(
+    samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
+) -> tuple[Sample, ...]:
+    """Return the memory of all processes over time: of one its RSS, of several the sum of PSS.
+
+    Moments at which the PSS of several was not read are left out, unless it never was. A lone
+    process adds its checkpoints' values.
+    """
+    trees: defaultdict[int, list[ProcessSample]] = defaultdict(list)
+    for sample in samples:
+        trees[sample.time_ms].append(sample)
+    has_shares = any(sample.pss_bytes is not None for sample in samples)
+    curve = [
+        _sum(tree, time_ms / 1000 - offset_s)
+        for time_ms, tree in trees.items()
+        if time_ms / 1000 >= offset_s and not (has_shares and tree_bytes(tree) is None)
+    ]
+    if len({sample.pid for sample in samples}) <= 1:
+        curve.extend(
+            Sample(point.time_s, point.rss_bytes, point.rss_file_bytes)
+            for point in points
+            if point.rss_bytes is not None
+        )
+    return tuple(sorted(curve, key=lambda sample: sample.time_s))
+
+
+def highest_rss(
+    samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
+) -> int | None:
+    """Return the highest sum of RSS at one moment, or the highest RSS at a checkpoint."""
+    sums: defaultdict[int, int] = defaultdict(int)
+    for sample in samples:
+        if sample.time_ms / 1000 >= offset_s:
+            sums[sample.time_ms] += sample.rss_bytes
+    at_points = [point.rss_bytes for point in points if point.rss_bytes is not None]
+    return max([*sums.values(), *at_points], default=None)
+
+
+def _sum(tree: Sequence[ProcessSample], time_s: float) -> Sample:
+    """Add up the readings of all processes at one moment."""
+    size_bytes = tree_bytes(tree)
+    if len(tree) == 1 or size_bytes is None:
+        return Sample(
+            time_s,
+            sum(sample.rss_bytes for sample in tree),
+            sum_of_known([sample.rss_file_bytes for sample in tree]),
+        )
+    anonymous = sum_of_known([sample.pss_anon_bytes for sample in tree])
+    return Sample(time_s, size_bytes, None if anonymous is None else size_bytes - anonymous)
