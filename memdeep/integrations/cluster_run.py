@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
+from memdeep.inprocess.recording import Recording
 from memdeep.inprocess.run import Run
 from memdeep.integrations import cluster_summary
 from memdeep.integrations.clusters import ClusterWorker, Prefix, prefixes_of, workers_of
@@ -60,3 +63,14 @@ class ClusterRun:
 
     def __repr__(self) -> str:
         return f"<ClusterRun in {self.path}>"
+
+
+@contextmanager
+def ending(recorded: Recording) -> Iterator[None]:
+    """End a recording before those of the workers, which it sees as going on."""
+    try:
+        yield
+    except BaseException as error:
+        recorded.stop(error)
+        raise
+    recorded.stop()

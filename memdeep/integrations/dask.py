@@ -28,14 +28,13 @@ from memdeep.inprocess.face import caller_of_memdeep
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
 from memdeep.inprocess.run import Run
 from memdeep.integrations import cluster_run
-from memdeep.integrations.cluster_run import ClusterRun
+from memdeep.integrations.cluster_run import ClusterRun, ending
 from memdeep.integrations.clusters import tell_ends
 from memdeep.integrations.gathering import Answer, Gathered, place_of, system_of
 from memdeep.integrations.joining import (
     Member,
     Shared,
     discard,
-    ending,
     host_of,
     keep_main,
     read_of,

@@ -11,13 +11,12 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from memdeep.errors import OutputError
 from memdeep.frozen import frozen
-from memdeep.inprocess.recording import Recording
 from memdeep.integrations.gathering import BIRTHS, Answer, place_of, read_pieces
 from memdeep.record.how import HowToRecord
 from memdeep.record.session import Session
@@ -60,10 +59,13 @@ class Member:
         self._run = run
         self._session: Session | None = None
         self._tree: Tree
+        self._claims: str
 
     def begin(self, command: Sequence[str], facts: Worker) -> None:
         """Record it, named by ``command``, unless the run has processes enough. Raises OSError."""
-        self._tree = Tree(self._run.directory(), self._how)
+        directory = self._run.directory()
+        self._claims = str(RunDirectory(Path(directory)).claims)
+        self._tree = Tree(directory, self._how)
         own = self._tree.new_directory()
         self._tree.born(births.EXEC, own, command=[*command])
         if own is None:
@@ -71,6 +73,10 @@ class Member:
         write_atomically(RunDirectory(Path(own)).worker, encode_worker(facts))
         self._session = Session(self._how.but(run_dir=own), self._tree)
         self._session.start()
+
+    def is_wanted(self) -> bool:
+        """Tell if processes of the run are still recorded."""
+        return self._session is None or os.path.exists(self._claims)
 
     def end(self) -> None:
         """Record it no longer; it goes on."""
@@ -101,17 +107,6 @@ def read_of(run_id: str, known: dict[str, int], is_last: bool) -> Answer:
 def discard(run_id: str) -> None:
     """Remove, on a worker, what its host has recorded."""
     shutil.rmtree(base_of(run_id), ignore_errors=True)
-
-
-@contextmanager
-def ending(recorded: Recording) -> Iterator[None]:
-    """End a recording before those of the workers, which it sees as going on."""
-    try:
-        yield
-    except BaseException as error:
-        recorded.stop(error)
-        raise
-    recorded.stop()
 
 
 def keep_main(run_dir: RunDirectory) -> None:

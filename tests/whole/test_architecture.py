@@ -133,6 +133,8 @@ KNOWS: dict[str, set[str]] = {
     "integrations.notebook": {"IPython"},
     "integrations.celery": {"celery"},
     "integrations.dask": {"dask", "distributed"},
+    "integrations.ray": {"ray", "psutil"},
+    "integrations.ray_worker": {"ray"},
 }
 
 # Why a module that one other imports, or none, may have fewer lines than the floor.
