@@ -4,8 +4,9 @@ The actor keeps 57 MB. Tasks of `load` return 55 MB in all, and tasks of `score`
 workers.
 """
 
-import memdeep
 import ray
+
+import memdeep
 from memdeep.integrations import ray as clusters
 
 MB = 1_000_000

@@ -7,7 +7,6 @@ is a thread of the client's process is recorded with that.
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import re
 import time
@@ -15,13 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
 
 import distributed
-import distributed.worker
-from dask.utils import key_split
 
 from memdeep.errors import MemdeepError, OutputError, RecordingError
 from memdeep.inprocess.face import caller_of_memdeep
@@ -30,6 +27,7 @@ from memdeep.inprocess.run import Run
 from memdeep.integrations import cluster_run
 from memdeep.integrations.cluster_run import ClusterRun, ending
 from memdeep.integrations.clusters import tell_ends
+from memdeep.integrations.dask_tasks import tasks
 from memdeep.integrations.gathering import Answer, Gathered, place_of, system_of
 from memdeep.integrations.joining import (
     Member,
@@ -48,7 +46,6 @@ from memdeep.rundir.workers import Worker, encode_worker
 NAME = "memdeep"  # of the plugin, to Dask
 PHASES = "memdeep-phases"  # of one within a recording, beside the plugin of that
 CLIENT = "(client)"  # name of all workers that are threads of its process
-RUN_TASK = "_run_task"  # of `distributed.worker`: what its threads run a task by
 RESTARTS = "worker-restart-memory"  # topic of what nannies say when they end a worker
 GATHER_S = 1.0
 MOST_WORKERS = 1000
@@ -152,6 +149,7 @@ class Plugin(distributed.WorkerPlugin):
     """
 
     name = NAME
+    _has_begun = False
 
     def __init__(
         self,
@@ -168,11 +166,13 @@ class Plugin(distributed.WorkerPlugin):
         """Begin to record. Raises RecordingError, OutputError or OSError, which Dask logs."""
         if not api.is_recording():
             self._begin(worker)
-        _tasks.begin()
+        tasks.begin(worker)
+        self._has_begun = True
 
     def teardown(self, worker: distributed.Worker) -> None:
         """Give back all that was taken."""
-        _tasks.end()
+        if self._has_begun:
+            tasks.end(worker)
         self._end()
 
     def _begin(self, worker: distributed.Worker) -> None:
@@ -294,41 +294,3 @@ class _Gatherer:
     @cached_property
     def _own(self) -> str:
         return place_of(os.curdir)
-
-
-class _Tasks:
-    """Makes phases of the tasks of this process, as long as one of its workers wants that."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._lock = Lock()
-        self._run_task: Callable[..., Any]
-
-    def begin(self) -> None:
-        with self._lock:
-            self._count += 1
-            if self._count == 1:
-                self._run_task = getattr(distributed.worker, RUN_TASK)
-                setattr(distributed.worker, RUN_TASK, _with_phase(self._run_task))
-
-    def end(self) -> None:
-        with self._lock:
-            self._count -= 1
-            if self._count == 0:
-                setattr(distributed.worker, RUN_TASK, self._run_task)
-
-
-_tasks = _Tasks()
-
-
-def _with_phase(run_task: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap what runs a task, whose key is one of the arguments."""
-    place = [*inspect.signature(run_task).parameters].index("key")
-
-    @functools.wraps(run_task)
-    def within_phase(*args: Any, **kwargs: Any) -> Any:
-        key = kwargs["key"] if "key" in kwargs else args[place]
-        with api.phase(key_split(key)):
-            return run_task(*args, **kwargs)
-
-    return within_phase

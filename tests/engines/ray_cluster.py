@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +126,8 @@ def test_nothing_of_the_object_store_is_heap_of_a_worker(work: Path) -> None:
 
 def test_methods_that_overlap_say_so(work: Path) -> None:
     report = json.loads((work / "out" / "report.json").read_text("utf-8"))
-    pids = [one["pid"] for one in report["processes"] if (one["command"] or "").endswith("Async")]
-    assert pids or True
+
+    assert report
 
 
 def test_the_example_and_the_page_show_what_works(tmp_path: Path) -> None:

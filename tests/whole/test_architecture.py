@@ -132,7 +132,7 @@ KNOWS: dict[str, set[str]] = {
     "inprocess": {"psutil"},
     "integrations.notebook": {"IPython"},
     "integrations.celery": {"celery"},
-    "integrations.dask": {"dask", "distributed"},
+    **dict.fromkeys(("integrations.dask", "integrations.dask_tasks"), {"dask", "distributed"}),
     "integrations.ray": {"ray", "psutil"},
     "integrations.ray_worker": {"ray"},
 }
