@@ -132,7 +132,9 @@ KNOWS: dict[str, set[str]] = {
     "inprocess": {"psutil"},
     "integrations.notebook": {"IPython"},
     "integrations.celery": {"celery"},
-    **dict.fromkeys(("integrations.dask", "integrations.dask_tasks"), {"dask", "distributed"}),
+    "integrations.dask": {"distributed"},
+    "integrations.dask_hosts": {"distributed"},
+    "integrations.dask_tasks": {"dask", "distributed"},
 }
 
 # Why a module that one other imports, or none, may have fewer lines than the floor.
