@@ -236,7 +236,7 @@ def _recorded(
     with _connected(client) as connection:
         gatherer = Gatherer(connection, uuid4().hex, run_dir)
         joining = _Joining(options.how, Shared(str(run_dir.path), place, gatherer.run_id))
-        kills: dict[int, int] = {}
+        kills: dict[tuple[str, int], int] = {}
         try:
             with _registered(connection, joining), gatherer, _ending(recorded):
                 try:
@@ -282,11 +282,11 @@ def _keep_main(run_dir: RunDirectory) -> None:
             write_atomically(run_dir.cells, encode_cell(Cell(file, file, source)))
 
 
-def _nanny_kills(connection: Connection) -> dict[int, int]:
-    """Return the RSS for which nannies have ended workers, by the numbers of these."""
+def _nanny_kills(connection: Connection) -> dict[tuple[str, int], int]:
+    """Return the RSS for which nannies have ended workers, by address and number of these."""
     try:
         events = connection.client.get_events(RESTARTS)
-        return {event["pid"]: event["rss"] for _, event in events}
+        return {(event["worker"], event["pid"]): event["rss"] for _, event in events}
     except Exception:  # the cluster is gone; the workers are told as lost
         return {}
 
