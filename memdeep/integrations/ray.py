@@ -167,7 +167,8 @@ class _Cluster:
         self._tree = tree
         self._ended: set[int] = set()
         self.roots: set[int] = set()  # the processes that it has started
-        self.kills: dict[int, int] = {}  # RSS for which the memory monitor has ended a worker
+        # RSS for which the memory monitor has ended a worker, by host and number of that.
+        self.kills: dict[tuple[str, int], int] = {}
 
     @contextmanager
     def seen(self) -> Iterator[None]:
@@ -180,11 +181,11 @@ class _Cluster:
 
     def note_ends(self, *, all_end: bool = False) -> None:
         """Note how workers have ended; with ``all_end`` those that are alive do so now."""
-        for pid, is_alive, kind, used_bytes in _workers():
+        for host, pid, is_alive, kind, used_bytes in _workers():
             if pid in self._ended:
                 continue
             if kind == OUT_OF_MEMORY and not is_alive:
-                self.kills[pid] = used_bytes
+                self.kills[host, pid] = used_bytes
             elif all_end if is_alive else kind != UNEXPECTED:
                 self._tree.ended(pid, 0)
             else:
@@ -215,8 +216,8 @@ def _children() -> set[int]:
     return {child.pid for child in psutil.Process().children()}
 
 
-def _workers() -> list[tuple[int, bool, str, int]]:
-    """Return number, life, kind of end and memory then of each worker, as far as Ray tells it."""
+def _workers() -> list[tuple[str, int, bool, str, int]]:
+    """Return host, number, life, kind of end and memory then of each worker that Ray tells of."""
     found = []
     with suppress(Exception):  # none of it is public; what is not known is told so
         if ray.is_initialized():
@@ -230,5 +231,6 @@ def _workers() -> list[tuple[int, bool, str, int]]:
                 if one.worker_type == WORKER:
                     kind = WorkerExitType.Name(one.exit_type)
                     used_bytes = getattr(one, "memory_used_bytes_at_death", 0)
-                    found.append((one.pid, one.is_alive, kind, used_bytes))
+                    host = one.worker_address.ip_address
+                    found.append((host, one.pid, one.is_alive, kind, used_bytes))
     return found
