@@ -24,6 +24,7 @@ from ray._private.worker import global_worker
 
 from memdeep.frozen import frozen
 from memdeep.integrations.joining import Member, Shared
+from memdeep.integrations.lanes import OnLane
 from memdeep.record import api
 from memdeep.record.how import HowToRecord
 from memdeep.record.recorder import say
@@ -35,7 +36,7 @@ VARIABLE = "MEMDEEP_RAY"
 HOOK = f"{__name__}.begin"
 LOADS = "load_actor_class"  # of the class that loads what a worker is to run: here a worker begins
 RUNS = "get_execution_info"  # there too: returns what is called for a task, in a named tuple
-INIT = "__init__"
+LANE = "Ray-Coroutines"  # name of the thread in a coroutine's steps, before its number
 
 
 @frozen
@@ -110,13 +111,13 @@ class _Tasks:
         return finding
 
     def _with_phase(self, function: Any, name: str) -> Any:
-        shaped = _in_the_shape_of_its_method(function)
-
         def open_span(args: Any, kwargs: Any) -> api.phase:
             self._end_if_over()
             return api.phase(name)
 
-        return api.wrap(shaped, open_span)
+        shaped = _in_the_shape_of_its_method(function)
+        wrapped = api.wrap(shaped, open_span)
+        return _on_lane(wrapped) if inspect.iscoroutinefunction(shaped) else wrapped
 
     def _begin(self, descriptor: Any) -> None:
         with self._lock:
@@ -188,6 +189,17 @@ def _in_the_shape_of_its_method(function: Any) -> Any:
             shaped.__dict__.update(function.__dict__)
             return shaped
     return function
+
+
+def _on_lane(function: Any) -> Any:
+    """Wrap a coroutine function: those of an actor share a thread, and each has its own memory."""
+
+    @functools.wraps(function)
+    async def within_lane(*args: Any, **kwargs: Any) -> Any:
+        call = function(*args, **kwargs)
+        return await OnLane(call, LANE) if api.is_recording() else await call
+
+    return within_lane
 
 
 def _coroutine(function: Any) -> Any:

@@ -40,7 +40,8 @@ def total(array):
 
 @ray.remote(num_returns="streaming")
 def one_after_another(most):
-    yield from range(most)
+    for number in range(most):  # noqa: UP028 - Ray sends to it, which a range does not take
+        yield number
 
 
 @ray.remote(max_retries=0)
@@ -58,7 +59,8 @@ class Keeper:
         return len(self.kept) // MB
 
     def one_after_another(self, most):
-        yield from range(most)
+        for number in range(most):  # noqa: UP028
+            yield number
 
 
 @ray.remote
@@ -67,7 +69,7 @@ class Async:
         self.kept = []
 
     async def add(self, size):
-        self.kept.append(b"x" * (size * MB))
+        self.kept.append(b"x" * (size * MB))  # AWAITED
         await asyncio.sleep(0.2)
         return size
 
@@ -75,7 +77,7 @@ class Async:
 @ray.remote(max_concurrency=2)
 class Threaded:
     def add(self, size):
-        kept = b"x" * (size * MB)
+        kept = b"x" * (size * MB)  # THREADED
         time.sleep(0.2)
         self.kept = kept
         return size
@@ -92,7 +94,7 @@ def worked():
     results.append([ray.get(one) for one in one_after_another.remote(3)])
     streamed = keeper.one_after_another.options(num_returns="streaming").remote(3)
     results.append([ray.get(one) for one in streamed])
-    print(ray.get([threaded.add.remote(size) for size in (4, 5)]))
+    results.append(sum(ray.get([threaded.add.remote(size) for size in (4, 5)])))
     ray.kill(together)
     try:
         ray.get(die.remote())
@@ -104,7 +106,7 @@ def worked():
 if __name__ == "__main__":
     with clusters.recording("out") as run:
         options = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 500 * MB}
-        ray.init(_temp_dir=os.environ.get("RAY_TMP"), **options)
+        ray.init(**options)
         results = worked()
         ray.shutdown()
     print(run.summary())
