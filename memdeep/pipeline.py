@@ -75,6 +75,7 @@ def load(path: Path, on_step: OnStep) -> Recording:
 
 def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFAULTS) -> Report:
     """Find everything there is to say about a recording. Raises CaptureError."""
+    from memdeep.analysis.across import across
     from memdeep.analysis.death import death, did_die
     from memdeep.analysis.findings import Seen, findings
     from memdeep.analysis.holders import LineHolders, views, with_holders
@@ -127,7 +128,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
     )
     if known_holders is not None:
         found_phases, found_findings = with_holders(known_holders, found_phases, found_findings)
-    return Report(
+    made = Report(
         run=run,
         heap=heap,
         phases=found_phases,
@@ -144,6 +145,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
         split_off=split_off(heap),
         snapshots=views(heap, keys=options.shows_keys),
     )
+    return replace(made, across=across(made))
 
 
 def store_sources(run_dir: RunDirectory, report: Report) -> None:
