@@ -47,8 +47,10 @@ class Rows:
         for place, path in _paths(report.phases).items():
             phase = report.phases[place]
             self._members.setdefault(path, []).append(_member(process, place, phase))
-            culprits = () if phase.heap is None or phase.workers else phase.heap.culprits
-            own.setdefault(path, []).extend((place, culprit) for culprit in culprits)
+            found = own.setdefault(path, [])
+            if phase.heap is not None and not phase.workers:
+                culprits = (*phase.heap.culprits, *phase.heap.rest)
+                found += [(place, culprit) for culprit in culprits]
         for path, found in own.items():
             self._add_lines(path, process, found, report.heap.tree)
 

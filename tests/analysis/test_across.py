@@ -112,6 +112,17 @@ def test_what_no_line_is_named_for_is_told() -> None:
     assert row.other_bytes == MB
 
 
+def test_no_line_is_left_out_however_many_there_are() -> None:
+    stacks, nodes = tree(*([frame(f"line {number}", lineno=number)] for number in range(1, 31)))
+    lives = [lifetime(node, 2, bytes=10_000_000 * (node == 0) + 10) for node in nodes]
+    recorded = run("+load", "-load")
+    few = analysed(recorded, stacks, lives)
+    (row,) = made_of([few, few])
+    assert (len(row.lines), row.other_bytes) == (1, 2 * 29 * 10)
+    (row,) = made_of([analysed(recorded, stacks, lives, every_line=True)] * 2)
+    assert (len(row.lines), row.other_bytes) == (30, 0)
+
+
 def test_tasks_that_cannot_be_told_apart_say_so() -> None:
     (row,) = made_of([report([phase("load")]), report([phase("load", overlaps=True)])])
     assert row.overlaps
