@@ -17,6 +17,7 @@ from memdeep.text.language import Language
 MAX_ROWS = 50
 MAX_COLUMNS = 8
 MAX_SHARES, MAX_LINES = 6, 3  # of a row that is opened
+MIN_LINE = 0.01  # of what a row retained: smaller lines are counted, but for the first
 TELLING = 0.01  # of the largest row: smaller ones have no colour, and nothing to open
 # The levels of colour above the first: shares of the row, and times the mean of its processes.
 SHARES, TIMES_MEAN = (0.25, 0.5, 0.75), (1.5, 3, 6)
@@ -214,7 +215,11 @@ class _Maker:
         rises = [share for share in row.shares if share.rise_bytes]
         highest = max(rises, key=lambda share: share.rise_bytes or 0, default=None)
         told = shares[:MAX_SHARES] if self._is_telling(row) else []
-        lines = tuple(self._line(row, line) for line in row.lines[:MAX_LINES])
+        lines = tuple(
+            self._line(row, line)
+            for place, line in enumerate(row.lines[:MAX_LINES])
+            if place == 0 or line.bytes >= MIN_LINE * (row.retained_bytes or 0)
+        )
         return RowView(
             name=" / ".join(row.path[depth:]) if depth < len(row.path) else row.name,
             depth=depth,
