@@ -17,12 +17,13 @@ from memdeep.text.language import Language
 
 ENDED_WELL = "completed"
 BY_PROGRAM = "by_program"  # by a signal of the program's own, as workers end with their pool
-BY_NANNY = "by_nanny"  # by the process that looks after a worker of a cluster
+# Of workers of a cluster: by the process that looks after them, and in a way that nobody saw.
+BY_NANNY, LOST = "by_nanny", "lost"
 MAX_DEATHS_TOLD = 3
 MAX_APART = 8  # workers of a cluster that have each a row of its own
 Figures = Iterable[int | None]
 # The ends by the trouble they mean, the worst first; None is an end that nobody saw.
-DEATHS = ("oom-killed", BY_NANNY, "killed", "failed")
+DEATHS = ("oom-killed", BY_NANNY, "killed", "failed", LOST)
 ENDS = (*DEATHS, DETACHED, None, BY_PROGRAM, ENDED_WELL)
 
 
@@ -151,22 +152,27 @@ def worker_told(process: Process, place: int, language: Language) -> str:
     return language.say("processes.worker", name=name) if name.isdecimal() else name
 
 
-def share_of_limit(told: Iterable[Process]) -> tuple[float, Process] | None:
-    """Return the highest share of its limit that the RSS of a worker reached, and that worker."""
-    known = [
-        (one.peak_rss_bytes / one.worker.limit_bytes, place, one)
-        for place, one in enumerate(told)
-        if one.peak_rss_bytes is not None and one.worker is not None and one.worker.limit_bytes
-    ]
-    if not known:
-        return None
-    share, _, worker = max(known)
-    return share, worker
+def peak_rss(process: Process) -> int | None:
+    """Return the highest RSS of a process; its nanny may have seen more than others."""
+    seen = None if process.worker is None else process.worker.ended_bytes
+    return highest([process.peak_rss_bytes, seen])
+
+
+def share_of_limit(process: Process) -> float | None:
+    """Return the share of its limit that the RSS of a worker reached; None if it is not known."""
+    limit = None if process.worker is None else process.worker.limit_bytes
+    peak = peak_rss(process)
+    return peak / limit if limit and peak is not None else None
 
 
 def others(run: Run) -> Sequence[Process]:
     """Return the processes but the program itself."""
     return run.processes[1:]
+
+
+def called(process: Process) -> str:
+    """Return the way a process was started, or what a worker of a cluster is called."""
+    return how(process) if process.worker is None else process.command or how(process)
 
 
 def how(process: Process) -> str:
@@ -202,6 +208,8 @@ def _kind(process: Process) -> str | None:
     """Return the kind of a process's end, one of `ENDS`."""
     if process.worker is not None and process.worker.ended_bytes is not None:
         return BY_NANNY
+    if process.worker is not None and process.verdict is None:
+        return LOST
     return BY_PROGRAM if process.ended_by_program else process.verdict
 
 

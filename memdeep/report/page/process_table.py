@@ -129,8 +129,7 @@ def _listed_members(report: Report, shown: Sequence[ProcessRow], most: int) -> s
 
 def _worst_first(process: Process) -> tuple[int, float]:
     """Return the place of a worker among many: those in trouble come first, then by the limit."""
-    nearest = processes.share_of_limit([process])
-    return processes.trouble_of(process), 0.0 if nearest is None else -nearest[0]
+    return processes.trouble_of(process), -(processes.share_of_limit(process) or 0.0)
 
 
 class _Maker:
@@ -187,13 +186,12 @@ class _Maker:
     def _of_limit(self, told: Sequence[Process]) -> LimitView | None:
         if all(one.worker is None for one in told):
             return None
-        nearest = processes.share_of_limit(told)
-        if nearest is None:
-            size = self._size(one.peak_rss_bytes for one in told)
-            return LimitView(self._say(lambda _: size), "", "", "")
-        share, worker = nearest
-        of_whole = units.size(worker.worker.limit_bytes if worker.worker else None)
-        size = units.size(worker.peak_rss_bytes)
+        nearest = max(told, key=lambda one: processes.share_of_limit(one) or 0.0)
+        share, facts = processes.share_of_limit(nearest), nearest.worker
+        if share is None or facts is None:
+            of_all = self._size(map(processes.peak_rss, told))
+            return LimitView(self._say(lambda _: of_all), "", "", "")
+        size, of_whole = units.size(processes.peak_rss(nearest)), units.size(facts.limit_bytes)
         return LimitView(
             size=self._say(
                 lambda language: language.say("processes.size_of", size=size, limit=of_whole)

@@ -8,11 +8,12 @@ import pytest
 from clusters import PATHS, cluster_report
 from factories import MARKUP, MB, phase, report, run
 
-from memdeep.model import Report, Worker
+from memdeep.model import GroupShare, Report, Worker
+from memdeep.report import workers
 from memdeep.report.page import html, view
 from memdeep.report.page.across_table import MAX_COLUMNS, MAX_ROWS, AcrossTable
 from memdeep.report.page.process_table import ProcessTable
-from memdeep.text.language import chosen
+from memdeep.text.language import chosen, language
 
 
 def table(made: Report) -> AcrossTable:
@@ -168,7 +169,7 @@ def test_workers_are_shown_beside_their_limits() -> None:
     )
     assert (second.tone, third.tone) == ("warn", "")
     assert [row.end["en"] for row in found.rows[1:]] == [
-        *("ended by its nanny", "oom-killed", "end unknown"),
+        *("ended by its nanny", "oom-killed", "lost, end unknown"),
     ]
     assert [row.threads_text for row in found.rows[1:]] == ["2"] * 3
     assert found.rows[1].command == "tcp://10.0.0.7:40001"
@@ -191,9 +192,9 @@ def test_many_workers_are_a_group_with_those_in_trouble_and_near_their_limits_fi
     assert group.of_limit is not None
     assert group.of_limit.share_text == "95.7 %"
     assert group.threads_text == "128"
-    ends = [row.end["en"] for row in found.rows[2:5]]
-    assert ends == ["oom-killed", "ended by its nanny", "running"]
-    shares = [row.of_limit.share_text for row in found.rows[4:] if row.of_limit]
+    ends = [row.end["en"] for row in found.rows[2:6]]
+    assert ends == ["oom-killed", "ended by its nanny", "lost, end unknown", "running"]
+    shares = [row.of_limit.share_text for row in found.rows[5:] if row.of_limit]
     assert shares[:2] == ["36.5 %", "36.2 %"]
 
 
@@ -227,3 +228,22 @@ def test_it_stays_small(workers: int, most: int) -> None:
     with_rows = len(b"".join(html.encode(made)))
     without = len(b"".join(html.encode(replace(made, across=()))))
     assert with_rows - without < most
+
+
+def test_what_the_nanny_saw_last_is_the_highest_memory_of_a_worker() -> None:
+    made = cluster_report(1, troubled=True)
+    seen = replace(made.run.processes[1], peak_rss_bytes=1000 * MB)
+    limit = (
+        processes(replace(made, run=replace(made.run, processes=(made.run.processes[0], seen))))
+        .rows[1]
+        .of_limit
+    )
+    assert limit is not None
+    assert limit.size["en"] == "1.91 GB of 2.00 GB"
+
+
+def test_a_phase_names_the_workers_of_a_cluster_in_which_memory_moved() -> None:
+    shares = [GroupShare(place, (place,), place * MB, 0, 0) for place in (1, 2)]
+    moved = phase(rss_delta_bytes=0, workers=tuple(shares))
+    said = workers.moved(cluster_report(2), moved, language("en"))
+    assert said.endswith("(heap): +1.0 MB in dask worker 0, +2.0 MB in dask worker 1.")
