@@ -189,6 +189,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
     heaviest = moments(processes, times_s, MAX_MOMENTS) if is_family else []
     split = find_split(run_dir, processes, start, times_s, len(heaviest))
     processes = _with_workers(run_dir, with_pages(processes, split.forks))
+    own_recordings = _own_recordings(run_dir, processes)
+    processes = _with_peaks(processes, own_recordings)
     children, children_problems = find_children(
         run_dir,
         processes,
@@ -232,7 +234,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         cells={cell.title: cell.source for cell in cells.values()},
         readers=captures.readers(names, readings),
         children=children,
-        own_recordings=_own_recordings(run_dir, processes),
+        own_recordings=own_recordings,
         moments=tuple(heaviest),
         forks=split.forks,
         until_s=outside.end_s if meta.has_outlived else math.inf,
@@ -251,6 +253,16 @@ def _own_recordings(run_dir: RunDirectory, processes: Sequence[Process]) -> dict
             if any(event.kind in journal.CHECKPOINTS for event in events):
                 found[place] = load_run(own)
     return found
+
+
+def _with_peaks(processes: Sequence[Process], own: Mapping[int, Recording]) -> tuple[Process, ...]:
+    """Add the highest RSS of those that were not seen from outside: that at their checkpoints."""
+    return tuple(
+        replace(one, peak_rss_bytes=own[place].run.peak_rss_bytes)
+        if one.peak_rss_bytes is None and place in own
+        else one
+        for place, one in enumerate(processes)
+    )
 
 
 def _with_workers(run_dir: RunDirectory, processes: Sequence[Process]) -> tuple[Process, ...]:
