@@ -80,8 +80,18 @@ def load(path: Path, on_step: OnStep) -> Recording:
     return load_capture(path)
 
 
-def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFAULTS) -> Report:
-    """Find everything there is to say about a recording. Raises CaptureError."""
+def analyse(
+    recording: Recording,
+    on_step: OnStep,
+    options: ReportOptions = DEFAULTS,
+    *,
+    every_line: bool = False,
+) -> Report:
+    """Find everything there is to say about a recording. Raises CaptureError.
+
+    With ``every_line``, no line is left out of its spans, so that they can be summed up.
+    """
+    from memdeep.analysis.across import across, is_worker
     from memdeep.analysis.death import death, did_die
     from memdeep.analysis.findings import Seen, findings
     from memdeep.analysis.holders import LineHolders, views, with_holders
@@ -106,7 +116,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
         problems.append(f"{outlined.left_out:,} spans are not shown as phases: {others}.")
     run = replace(run, problems=tuple(problems))
     on_step("Finding the culprits")
-    figures = Figures(run, heap)
+    figures = Figures(run, heap, every_line=every_line or is_worker(run, 0))
     found_phases = phases(figures, outlined.phases)
     on_step("Weighing the findings")
     sources = store.NOTHING
@@ -134,7 +144,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
     )
     if known_holders is not None:
         found_phases, found_findings = with_holders(known_holders, found_phases, found_findings)
-    return Report(
+    made = Report(
         run=run,
         heap=heap,
         phases=found_phases,
@@ -144,13 +154,14 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
         private_files=sources.private_files,
         death=death(run, heap, found_phases),
         own_reports={
-            process: analyse(own, lambda step: None, options)
+            process: analyse(own, lambda step: None, options, every_line=True)
             for process, own in recording.own_recordings.items()
         },
         patterns=patterns(figures, found_phases),
         split_off=split_off(heap),
         snapshots=views(heap, keys=options.shows_keys),
     )
+    return replace(made, across=across(made))
 
 
 def store_sources(run_dir: RunDirectory, report: Report) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
@@ -189,6 +189,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
     heaviest = moments(processes, times_s, MAX_MOMENTS) if is_family else []
     split = find_split(run_dir, processes, start, times_s, len(heaviest))
     processes = _with_workers(run_dir, with_pages(processes, split.forks))
+    own_recordings = _own_recordings(run_dir, processes)
+    processes = _with_peaks(processes, own_recordings)
     children, children_problems = find_children(
         run_dir,
         processes,
@@ -198,7 +200,9 @@ def load_run(run_dir: RunDirectory) -> Recording:
     problems += births_problems + children_problems + [*split.problems]
     run = replace(
         _run(meta, exit_of(meta, end, origins), points, memory_curve(samples, points, offset_s)),
-        processes=processes if meta.processes or len(processes) > 1 else (),
+        processes=processes
+        if meta.processes or len(processes) > 1 or processes[0].worker is not None
+        else (),
         peak_rss_bytes=highest_rss(samples, points, offset_s),
         peak_pss_bytes=meta.peak_pss_bytes
         if meta.peak_pss_bytes is not None or len(processes) < 2
@@ -230,7 +234,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         cells={cell.title: cell.source for cell in cells.values()},
         readers=captures.readers(names, readings),
         children=children,
-        own_recordings=_own_recordings(run_dir, processes),
+        own_recordings=own_recordings,
         moments=tuple(heaviest),
         forks=split.forks,
         until_s=outside.end_s if meta.has_outlived else math.inf,
@@ -251,17 +255,31 @@ def _own_recordings(run_dir: RunDirectory, processes: Sequence[Process]) -> dict
     return found
 
 
-def _with_workers(run_dir: RunDirectory, processes: Iterable[Process]) -> tuple[Process, ...]:
+def _with_peaks(processes: Sequence[Process], own: Mapping[int, Recording]) -> tuple[Process, ...]:
+    """Add the highest RSS of those that were not seen from outside: that at their checkpoints."""
+    return tuple(
+        replace(one, peak_rss_bytes=own[place].run.peak_rss_bytes)
+        if one.peak_rss_bytes is None and place in own
+        else one
+        for place, one in enumerate(processes)
+    )
+
+
+def _with_workers(run_dir: RunDirectory, processes: Sequence[Process]) -> tuple[Process, ...]:
     """Return the processes with the part that each plays in a cluster, as far as it can be read."""
-    return tuple(replace(one, worker=_worker(run_dir, one.directory)) for one in processes)
+    places = [run_dir.path, *(run_dir.path / (one.directory or "") for one in processes[1:])]
+    return tuple(
+        replace(one, worker=_worker(RunDirectory(path)))
+        if place == 0 or one.directory is not None
+        else one
+        for place, (one, path) in enumerate(zip(processes, places, strict=True))
+    )
 
 
-def _worker(run_dir: RunDirectory, directory: str | None) -> Worker | None:
-    if directory is None:
-        return None
+def _worker(run_dir: RunDirectory) -> Worker | None:
     content = None
     with suppress(CaptureError):
-        content = read_if_there(RunDirectory(run_dir.path / directory).worker, workers.MAX_BYTES)
+        content = read_if_there(run_dir.worker, workers.MAX_BYTES)
     read = None if content is None else workers.decode_worker(content)
     if read is None:
         return None
