@@ -20,7 +20,7 @@ from memdeep.rundir.directory import RunDirectory
 if TYPE_CHECKING:
     from memdeep.analysis.baseline import Update
     from memdeep.loading.run import Recording
-    from memdeep.model import Report
+    from memdeep.model import Heap, LeftOut, Report
     from memdeep.model.budget import Baseline, Budget, Gate
     from memdeep.model.comparison import Comparison
     from memdeep.model.statement import Problem
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from memdeep.text.language import Language
 
 OnStep = Callable[[str], None]
+
+# Reports of single processes that are kept are as large as so many checkpoints together, a phase
+# being as large as some: by that `report.json` stays below 10 MB. So many are kept at least.
+MAX_OWN_REPORTS = 60_000
+CHECKPOINTS_A_PHASE = 100
+MIN_OWN_REPORTS = 16
 
 WRITTEN = ("json", "html")  # the outputs that every report is written as, in this order
 
@@ -127,6 +133,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
     )
     if known_holders is not None:
         found_phases, found_findings = with_holders(known_holders, found_phases, found_findings)
+    own_reports, left_out = _own_reports(recording, heap, options)
     return Report(
         run=run,
         heap=heap,
@@ -136,14 +143,53 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
         sources=sources.lines,
         private_files=sources.private_files,
         death=death(run, heap, found_phases),
-        own_reports={
-            process: analyse(own, lambda step: None, options)
-            for process, own in recording.own_recordings.items()
-        },
+        own_reports=own_reports,
+        own_left_out=left_out,
         patterns=patterns(figures, found_phases),
         split_off=split_off(heap),
         snapshots=views(heap, keys=options.shows_keys),
     )
+
+
+def _own_reports(
+    recording: Recording, heap: Heap, options: ReportOptions
+) -> tuple[dict[int, Report], dict[int, LeftOut]]:
+    """Make the reports of the processes that set checkpoints, one after the other.
+
+    Return those that are kept, by process, and what the others have: where there are too many to
+    keep, the processes with the highest heaps are kept.
+    """
+    from memdeep.model import LeftOut
+
+    peaks = {one.process: one.peak_bytes for one in heap.processes}
+    kept: dict[int, Report] = {}
+    left_out: dict[int, LeftOut] = {}
+    size = 0
+    for process in sorted(recording.own_runs, key=lambda place: (-peaks.get(place, 0), place)):
+        own = own_report(recording, process, options)
+        if own is None:
+            continue
+        has = LeftOut(len(own.phases), len(own.run.checkpoints))
+        size += CHECKPOINTS_A_PHASE * has.phases + has.checkpoints
+        if len(kept) < MIN_OWN_REPORTS or size <= MAX_OWN_REPORTS:
+            kept[process] = own
+        else:
+            left_out[process] = has
+    return dict(sorted(kept.items())), dict(sorted(left_out.items()))
+
+
+def own_report(
+    recording: Recording, process: int, options: ReportOptions = DEFAULTS
+) -> Report | None:
+    """Make the report of a process of a run, which set checkpoints; None if it cannot be read."""
+    from memdeep.errors import CaptureError
+    from memdeep.loading.run import load_run
+
+    try:
+        own = load_run(recording.own_runs[process])
+    except CaptureError:
+        return None
+    return analyse(own, lambda step: None, options)
 
 
 def store_sources(run_dir: RunDirectory, report: Report) -> None:

@@ -72,7 +72,7 @@ class Recording:
     ``is_capture`` is True for one capture without a run directory. ``children`` are the captures of
     the processes that the program started; ``moments`` are those at which these held most,
     ``forks`` are those of them that split off pages. What was allocated after ``until_s`` is not
-    counted. ``own_recordings`` are those of the processes (indices) that set checkpoints
+    counted. ``own_runs`` are the directories of the processes (indices) that set checkpoints
     themselves.
     """
 
@@ -90,7 +90,7 @@ class Recording:
     moments: tuple[Moment, ...] = ()
     forks: tuple[Fork, ...] = ()
     until_s: float = math.inf
-    own_recordings: Mapping[int, Recording] = field(default_factory=dict)
+    own_runs: Mapping[int, RunDirectory] = field(default_factory=dict)
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
         """Read the heap of all processes, with a peak for each group of stretches.
@@ -230,15 +230,15 @@ def load_run(run_dir: RunDirectory) -> Recording:
         cells={cell.title: cell.source for cell in cells.values()},
         readers=captures.readers(names, readings),
         children=children,
-        own_recordings=_own_recordings(run_dir, processes),
+        own_runs=_own_runs(run_dir, processes),
         moments=tuple(heaviest),
         forks=split.forks,
         until_s=outside.end_s if meta.has_outlived else math.inf,
     )
 
 
-def _own_recordings(run_dir: RunDirectory, processes: Sequence[Process]) -> dict[int, Recording]:
-    """Load the recordings of the processes that set checkpoints, as far as they can be read."""
+def _own_runs(run_dir: RunDirectory, processes: Sequence[Process]) -> dict[int, RunDirectory]:
+    """Find the directories of the processes that set checkpoints, as far as they can be read."""
     found = {}
     for place, process in enumerate(processes):
         if process.directory is None:
@@ -247,7 +247,7 @@ def _own_recordings(run_dir: RunDirectory, processes: Sequence[Process]) -> dict
         with suppress(CaptureError):
             events = read_journal(own.journal).events
             if any(event.kind in journal.CHECKPOINTS for event in events):
-                found[place] = load_run(own)
+                found[place] = own
     return found
 
 

@@ -189,6 +189,14 @@ class Death:
 
 
 @frozen
+class LeftOut:
+    """How much there is in the own report of a process that is not kept."""
+
+    phases: int
+    checkpoints: int
+
+
+@frozen
 class Report:
     """The results for one run, all that an output may show.
 
@@ -196,7 +204,8 @@ class Report:
     source lines, with their indentation, by file name and line number; lines that cannot be read,
     or whose file has changed since the run, are missing. ``private_files`` were left out because
     they may hold secrets. ``death`` is None for a program that completed. ``own_reports`` are those
-    of the processes (indices) that set checkpoints themselves, each by its own time.
+    of the processes (indices) that set checkpoints themselves, each by its own time;
+    ``own_left_out`` are those of too many to keep.
     ``snapshots`` are the objects and their holders at some checkpoints. ``across`` sums up the
     phases of one name in all of those processes.
     """
@@ -211,6 +220,7 @@ class Report:
     death: Death | None = None
     patterns: tuple[Pattern, ...] = ()
     own_reports: Mapping[int, Report] = field(default_factory=dict)
+    own_left_out: Mapping[int, LeftOut] = field(default_factory=dict)
     split_off: tuple[SplitOff, ...] = ()
     snapshots: tuple[SnapshotView, ...] = ()
     across: tuple[Across, ...] = ()
