@@ -18,6 +18,7 @@ from memdeep.rundir import directory, files
 from memdeep.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
+    from memdeep.analysis.across import Rows
     from memdeep.analysis.baseline import Update
     from memdeep.loading.run import Recording
     from memdeep.model import Heap, LeftOut, Report
@@ -79,8 +80,18 @@ def load(path: Path, on_step: OnStep) -> Recording:
     return load_capture(path)
 
 
-def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFAULTS) -> Report:
-    """Find everything there is to say about a recording. Raises CaptureError."""
+def analyse(
+    recording: Recording,
+    on_step: OnStep,
+    options: ReportOptions = DEFAULTS,
+    *,
+    every_line: bool = False,
+) -> Report:
+    """Find everything there is to say about a recording. Raises CaptureError.
+
+    With ``every_line``, no line is left out of its spans, so that they can be summed up.
+    """
+    from memdeep.analysis.across import Rows, across, is_worker
     from memdeep.analysis.death import death, did_die
     from memdeep.analysis.findings import Seen, findings
     from memdeep.analysis.holders import LineHolders, views, with_holders
@@ -105,7 +116,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
         problems.append(f"{outlined.left_out:,} spans are not shown as phases: {others}.")
     run = replace(run, problems=tuple(problems))
     on_step("Finding the culprits")
-    figures = Figures(run, heap)
+    figures = Figures(run, heap, every_line=every_line or is_worker(run, 0))
     found_phases = phases(figures, outlined.phases)
     on_step("Weighing the findings")
     sources = store.NOTHING
@@ -133,8 +144,9 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
     )
     if known_holders is not None:
         found_phases, found_findings = with_holders(known_holders, found_phases, found_findings)
-    own_reports, left_out = _own_reports(recording, heap, options)
-    return Report(
+    rows = Rows()
+    own_reports, left_out = _own_reports(recording, heap, options, rows)
+    made = Report(
         run=run,
         heap=heap,
         phases=found_phases,
@@ -149,15 +161,16 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
         split_off=split_off(heap),
         snapshots=views(heap, keys=options.shows_keys),
     )
+    return replace(made, across=across(made, rows))
 
 
 def _own_reports(
-    recording: Recording, heap: Heap, options: ReportOptions
+    recording: Recording, heap: Heap, options: ReportOptions, rows: Rows
 ) -> tuple[dict[int, Report], dict[int, LeftOut]]:
     """Make the reports of the processes that set checkpoints, one after the other.
 
-    Return those that are kept, by process, and what the others have: where there are too many to
-    keep, the processes with the highest heaps are kept.
+    All are added to ``rows``. Return those that are kept, by process, and what the others have:
+    where there are too many to keep, the processes with the highest heaps are kept.
     """
     from memdeep.model import LeftOut
 
@@ -169,6 +182,7 @@ def _own_reports(
         own = own_report(recording, process, options)
         if own is None:
             continue
+        rows.add(process, own)
         has = LeftOut(len(own.phases), len(own.run.checkpoints))
         size += CHECKPOINTS_A_PHASE * has.phases + has.checkpoints
         if len(kept) < MIN_OWN_REPORTS or size <= MAX_OWN_REPORTS:
@@ -189,7 +203,7 @@ def own_report(
         own = load_run(recording.own_runs[process])
     except CaptureError:
         return None
-    return analyse(own, lambda step: None, options)
+    return analyse(own, lambda step: None, options, every_line=True)
 
 
 def store_sources(run_dir: RunDirectory, report: Report) -> None:

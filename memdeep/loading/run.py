@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
@@ -198,7 +198,9 @@ def load_run(run_dir: RunDirectory) -> Recording:
     problems += births_problems + children_problems + [*split.problems]
     run = replace(
         _run(meta, exit_of(meta, end, origins), points, memory_curve(samples, points, offset_s)),
-        processes=processes if meta.processes or len(processes) > 1 else (),
+        processes=processes
+        if meta.processes or len(processes) > 1 or processes[0].worker is not None
+        else (),
         peak_rss_bytes=highest_rss(samples, points, offset_s),
         peak_pss_bytes=meta.peak_pss_bytes
         if meta.peak_pss_bytes is not None or len(processes) < 2
@@ -251,17 +253,21 @@ def _own_runs(run_dir: RunDirectory, processes: Sequence[Process]) -> dict[int, 
     return found
 
 
-def _with_workers(run_dir: RunDirectory, processes: Iterable[Process]) -> tuple[Process, ...]:
+def _with_workers(run_dir: RunDirectory, processes: Sequence[Process]) -> tuple[Process, ...]:
     """Return the processes with the part that each plays in a cluster, as far as it can be read."""
-    return tuple(replace(one, worker=_worker(run_dir, one.directory)) for one in processes)
+    places = [run_dir.path, *(run_dir.path / (one.directory or "") for one in processes[1:])]
+    return tuple(
+        replace(one, worker=_worker(RunDirectory(path)))
+        if place == 0 or one.directory is not None
+        else one
+        for place, (one, path) in enumerate(zip(processes, places, strict=True))
+    )
 
 
-def _worker(run_dir: RunDirectory, directory: str | None) -> Worker | None:
-    if directory is None:
-        return None
+def _worker(run_dir: RunDirectory) -> Worker | None:
     content = None
     with suppress(CaptureError):
-        content = read_if_there(RunDirectory(run_dir.path / directory).worker, workers.MAX_BYTES)
+        content = read_if_there(run_dir.worker, workers.MAX_BYTES)
     read = None if content is None else workers.decode_worker(content)
     if read is None:
         return None

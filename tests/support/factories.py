@@ -298,11 +298,13 @@ def analysed(
     stacks: StackTree,
     lifetimes: Sequence[Lifetime],
     sources: Mapping[tuple[str, int], str] | None = None,
+    *,
+    every_line: bool = False,
 ) -> Report:
     """The report that the analysis makes of a run with these lifetimes."""
     outlines = outline(recorded.checkpoints, died=did_die(recorded)).phases
     held = with_peaks(heap(stacks, lifetimes, len(recorded.checkpoints)), outlines)
-    figures = Figures(recorded, held)
+    figures = Figures(recorded, held, every_line=every_line)
     found = phases(figures, outlines)
     return Report(
         run=recorded,
