@@ -136,8 +136,8 @@ def test_the_peak_is_that_of_the_process_where_others_threads_moved_memory() -> 
 
 def of_run(made: Report) -> Sequence[Across]:
     rows = Rows()
-    for process, own in made.own_reports.items():
-        rows.add(process, own)
+    for place, own in made.own_reports.items():
+        rows.add(place, own)
     return across(made, rows)
 
 
