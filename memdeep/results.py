@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Literal, overload
 from memdeep import model, pipeline
 from memdeep.errors import NoSuchPhaseError
 from memdeep.frozen import frozen
-from memdeep.model import Identity, Stretch
+from memdeep.model import Identity, Stretch, Worker
 from memdeep.objects import tables
+from memdeep.objects.across import Row, row_of
 from memdeep.objects.holders import Snapshot, snapshot_of
 from memdeep.objects.stacks import Line, Recorded, Stack, metric_of, place_of, quoted, short
 from memdeep.report import sentences
@@ -66,7 +67,7 @@ class Process:
     """A process of the run; the program itself comes first.
 
     ``parent`` is the index of the process that started it. ``phases`` are those that it set itself,
-    by its own time; those of the program are in the result.
+    by its own time; those of the program are in the result. ``worker`` is its part in a cluster.
     """
 
     pid: int | None
@@ -83,6 +84,7 @@ class Process:
     peak_pss: int | None
     peak_heap: int | None
     phases: Phases
+    worker: Worker | None = None
 
     def __repr__(self) -> str:
         return f"<Process {self.pid} ({self.how}): peak heap {units.size(self.peak_heap)}>"
@@ -314,6 +316,17 @@ class Result:
         """The program, and all processes of it that were seen."""
         return tuple(_processes(self._recorded.report, self.phases))
 
+    @cached_property
+    def across(self) -> tuple[Row, ...]:
+        """Phases of one path over all processes that set any, with most retained in use first.
+
+        There are none where only one process did, unless it is a worker of a cluster. The program
+        itself is not among them, unless it is one.
+        """
+        recorded = self._recorded
+        processes = recorded.report.run.processes
+        return tuple(row_of(row, processes, recorded.line_across) for row in recorded.report.across)
+
     def stacks(self, which: Which = "kept") -> tuple[Stack, ...]:
         """Return the stacks of all that the run ``which``, largest first.
 
@@ -379,6 +392,7 @@ def _processes(report: model.Report, phases: Phases) -> Iterable[Process]:
         peak_pss=program.peak_pss_bytes,
         peak_heap=report.heap.of_program.peak_bytes,
         phases=phases,
+        worker=program.worker,
     )
     for place, one in enumerate(run.processes[1:], 1):
         own = report.own_reports.get(place)
@@ -397,6 +411,7 @@ def _processes(report: model.Report, phases: Phases) -> Iterable[Process]:
             peak_pss=one.peak_pss_bytes,
             peak_heap=heaps.get(place),
             phases=Phases(None if own is None else Recorded(own)),
+            worker=one.worker,
         )
 
 

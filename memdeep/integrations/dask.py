@@ -33,7 +33,7 @@ from memdeep.inprocess.face import caller_of_memdeep
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
 from memdeep.inprocess.run import Run
 from memdeep.integrations import cluster_summary
-from memdeep.integrations.clusters import ClusterWorker, Prefix, prefixes_of, tell_ends, workers_of
+from memdeep.integrations.clusters import ClusterWorker, tell_ends, workers_of
 from memdeep.integrations.gathering import (
     BIRTHS,
     Answer,
@@ -42,6 +42,7 @@ from memdeep.integrations.gathering import (
     read_pieces,
     system_of,
 )
+from memdeep.objects.across import Row
 from memdeep.record import api
 from memdeep.record.how import NONE, HowToRecord
 from memdeep.record.session import Session
@@ -102,14 +103,12 @@ class ClusterRun:
     @cached_property
     def workers(self) -> tuple[ClusterWorker, ...]:
         """The workers, with their peaks and their limits. Raises NotKnownError."""
-        result = self.result
-        assert self.path is not None
-        return workers_of(result, RunDirectory(self.path))
+        return workers_of(self.result)
 
-    @cached_property
-    def prefixes(self) -> tuple[Prefix, ...]:
+    @property
+    def prefixes(self) -> tuple[Row, ...]:
         """The tasks by prefix, over all workers; what retained most first. Raises NotKnownError."""
-        return prefixes_of(self.workers)
+        return self.result.across
 
     def summary(self) -> str:
         """Return the rows and the workers as text, in the language of the terminal."""

@@ -189,6 +189,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
     heaviest = moments(processes, times_s, MAX_MOMENTS) if is_family else []
     split = find_split(run_dir, processes, start, times_s, len(heaviest))
     processes = _with_workers(run_dir, with_pages(processes, split.forks))
+    own_runs, processes = _own_runs(run_dir, processes)
     children, children_problems = find_children(
         run_dir,
         processes,
@@ -232,25 +233,36 @@ def load_run(run_dir: RunDirectory) -> Recording:
         cells={cell.title: cell.source for cell in cells.values()},
         readers=captures.readers(names, readings),
         children=children,
-        own_runs=_own_runs(run_dir, processes),
+        own_runs=own_runs,
         moments=tuple(heaviest),
         forks=split.forks,
         until_s=outside.end_s if meta.has_outlived else math.inf,
     )
 
 
-def _own_runs(run_dir: RunDirectory, processes: Sequence[Process]) -> dict[int, RunDirectory]:
-    """Find the directories of the processes that set checkpoints, as far as they can be read."""
-    found = {}
+def _own_runs(
+    run_dir: RunDirectory, processes: Sequence[Process]
+) -> tuple[dict[int, RunDirectory], tuple[Process, ...]]:
+    """Find the directories of the processes that set checkpoints, as far as they can be read.
+
+    Return with them the processes, of which those that were not seen from outside have the highest
+    RSS at their checkpoints.
+    """
+    own_runs, found = {}, []
     for place, process in enumerate(processes):
-        if process.directory is None:
-            continue
-        own = RunDirectory(run_dir.path / process.directory)
-        with suppress(CaptureError):
-            events = read_journal(own.journal).events
-            if any(event.kind in journal.CHECKPOINTS for event in events):
-                found[place] = own
-    return found
+        events: Sequence[Event] = ()
+        if process.directory is not None:
+            own = RunDirectory(run_dir.path / process.directory)
+            with suppress(CaptureError):
+                events = read_journal(own.journal).events
+        peak = process.peak_rss_bytes
+        if any(event.kind in journal.CHECKPOINTS for event in events):
+            own_runs[place] = own
+            if peak is None:
+                known = [one.rss_bytes for one in events if one.kind in (journal.START, *journal.CHECKPOINTS, journal.EXIT)]
+                peak = max(filter(None, known), default=None)
+        found.append(process if peak is None else replace(process, peak_rss_bytes=peak))
+    return own_runs, tuple(found)
 
 
 def _with_workers(run_dir: RunDirectory, processes: Sequence[Process]) -> tuple[Process, ...]:

@@ -50,7 +50,7 @@ def test_the_calls_of_processes_are_phases_of_these(tmp_path: Path, method: str)
         tmp_path,
         BEGINNING
         + f"""
-import multiprocessing
+import multiprocessing, os
 context = multiprocessing.get_context({method!r})
 """
         + """
@@ -60,10 +60,18 @@ if __name__ == "__main__":
             print(sum(pool.map(load, range(1, 5))))
     found = [one for process in run.result.processes[1:] for one in figures(process.phases)]
     print({name for name, _, _ in found}, sum(size for *_, size in found))
+    (row,) = run.result.across
+    print(row.path, row.count, round(row.retained / MB), row.culprit.source)
+    print(sum(share.retained for share in row.shares) == row.retained, row.peak >= row.rise)
+    print(sorted(row.tasks) == sorted({str(one.pid) for one in run.result.processes if one.phases}
+                                      - {str(os.getpid())}))
 """,
         silent=False,
     )
-    assert lines == ["10", "{'load'} 10"]
+    assert lines == [
+        *("10", "{'load'} 10"),
+        *("load 4 10 kept.append(bytearray(number * MB))", "True True", "True"),
+    ]
 
 
 def test_the_calls_of_joblib_are_phases(tmp_path: Path) -> None:

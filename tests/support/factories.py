@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from memdeep.analysis.across import across
 from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.outline import outline
@@ -444,6 +445,12 @@ def family_report(workers: int = 2, **changes: Any) -> Report:
         death=None,
         patterns=patterns(figures, found),
     )
+
+
+def with_rows(made: Report, own: Mapping[int, Report]) -> Report:
+    """``made`` with the own reports of processes, and the rows over all of them."""
+    made = replace(made, own_reports=own)
+    return replace(made, across=across(made))
 
 
 def process_thread(place: int, of: Process) -> Frame:

@@ -65,7 +65,16 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("report.page.html", "report.options", "symbols.cache"),
     },
     "integrations": {
-        *("errors", "inprocess", "record", "results", "rundir", "report.options", "text"),
+        *(
+            "errors",
+            "inprocess",
+            "objects",
+            "record",
+            "results",
+            "rundir",
+            "report.options",
+            "text",
+        ),
         *("cli.arguments", "cli.options", "cli.settings"),
         *("model", "pipeline", "text", "symbols.cache", "report.sentences", "report.gate.wording"),
         *("analysis.budgets", "loading.journal", "run.facts", "run.own_code"),
