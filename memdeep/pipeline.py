@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -186,11 +187,12 @@ def _own_reports(
     left_out: dict[int, LeftOut] = {}
     size = 0
     for process in sorted(recording.own_runs, key=lambda place: (-peaks.get(place, 0), place)):
-        own = own_report(recording, process, options)
+        load = partial(_own_report, recording.own_runs[process], options)
+        own = load()
         if own is None:
             continue
         rows.add(process, own)
-        has = LeftOut(len(own.phases), len(own.run.checkpoints))
+        has = LeftOut(len(own.phases), len(own.run.checkpoints), load)
         size += CHECKPOINTS_A_PHASE * has.phases + has.checkpoints
         if len(kept) < MIN_OWN_REPORTS or size <= MAX_OWN_REPORTS:
             kept[process] = own
@@ -199,15 +201,13 @@ def _own_reports(
     return dict(sorted(kept.items())), dict(sorted(left_out.items()))
 
 
-def own_report(
-    recording: Recording, process: int, options: ReportOptions = DEFAULTS
-) -> Report | None:
-    """Make the report of a process of a run, which set checkpoints; None if it cannot be read."""
+def _own_report(run_dir: RunDirectory, options: ReportOptions) -> Report | None:
+    """Make the report of a process of a run; None if it cannot be read."""
     from memdeep.errors import CaptureError
     from memdeep.loading.run import load_run
 
     try:
-        own = load_run(recording.own_runs[process])
+        own = load_run(run_dir)
     except CaptureError:
         return None
     return analyse(own, lambda step: None, options, every_line=True)

@@ -259,7 +259,11 @@ def _own_runs(
         if any(event.kind in journal.CHECKPOINTS for event in events):
             own_runs[place] = own
             if peak is None:
-                known = [one.rss_bytes for one in events if one.kind in (journal.START, *journal.CHECKPOINTS, journal.EXIT)]
+                known = [
+                    one.rss_bytes
+                    for one in events
+                    if one.kind in (journal.START, *journal.CHECKPOINTS, journal.EXIT)
+                ]
                 peak = max(filter(None, known), default=None)
         found.append(process if peak is None else replace(process, peak_rss_bytes=peak))
     return own_runs, tuple(found)

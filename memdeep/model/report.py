@@ -5,7 +5,7 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from enum import Enum
 
@@ -190,10 +190,14 @@ class Death:
 
 @frozen
 class LeftOut:
-    """How much there is in the own report of a process that is not kept."""
+    """The numbers of what a process's own report has that is not kept.
+
+    ``load`` makes it again, or returns None if its files are gone.
+    """
 
     phases: int
     checkpoints: int
+    load: Callable[[], Report | None]
 
 
 @frozen
