@@ -6,7 +6,7 @@ Knows no framework: workers are processes of one run.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 
@@ -44,7 +44,7 @@ class ClusterWorker:
     peak_heap: int | None
     end: str
     ended_bytes: int | None = None
-    phases: tuple[Phase, ...] = field(default=(), repr=False)
+    phases: Sequence[Phase] = field(default=(), repr=False)
 
 
 def workers_of(result: Result) -> tuple[ClusterWorker, ...]:
@@ -60,7 +60,7 @@ def workers_of(result: Result) -> tuple[ClusterWorker, ...]:
             peak_heap=process.peak_heap,
             end=_end_of(process.worker.ended_bytes, process.verdict),
             ended_bytes=process.worker.ended_bytes,
-            phases=tuple(process.phases),
+            phases=process.phases,
         )
         for process in result.processes
         if process.worker is not None and process.is_traced
