@@ -252,8 +252,20 @@ def _own_recordings(run_dir: RunDirectory, processes: Sequence[Process]) -> dict
 
 
 def _with_workers(run_dir: RunDirectory, processes: Iterable[Process]) -> tuple[Process, ...]:
-    """Return the processes with the part that each plays in a cluster, as far as it can be read."""
-    return tuple(replace(one, worker=_worker(run_dir, one.directory)) for one in processes)
+    """Return the processes with the part that each plays in a cluster, as far as it can be read.
+
+    What a rank of a parallel program has started is not that rank too, though it says so.
+    """
+    found: list[Process] = []
+    names: list[frozenset[str]] = []  # of each process and of those that it comes from
+    for place, process in enumerate(processes):
+        above = frozenset[str]() if process.parent is None else names[process.parent]
+        worker = _worker(run_dir, "" if place == 0 else process.directory)
+        if worker is not None and worker.name in above:
+            worker = None
+        names.append(above if worker is None else above | {worker.name})
+        found.append(replace(process, worker=worker))
+    return tuple(found)
 
 
 def _worker(run_dir: RunDirectory, directory: str | None) -> Worker | None:

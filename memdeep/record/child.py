@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 
 from memdeep.record.how import ALL
-from memdeep.record.tree import VARIABLE, Tree, program_place, read_how
+from memdeep.record.tree import VARIABLE, Tree, note_rank, program_place, read_how
 from memdeep.rundir import births
 
 TYPE_CHECKING = False
@@ -39,6 +39,7 @@ def _record(run_dir: str, modules_before: "frozenset[str]") -> None:
     tree.born(births.EXEC, directory)
     if directory is None:
         return
+    note_rank(directory)
     import atexit
 
     from memdeep.record.program import forget_shadowed
