@@ -133,6 +133,7 @@ KNOWS: dict[str, set[str]] = {
     "integrations.notebook": {"IPython"},
     "integrations.celery": {"celery"},
     "integrations.dask": {"dask", "distributed"},
+    "integrations.spark": {"pyspark"},
 }
 
 # Why a module that one other imports, or none, may have fewer lines than the floor.
