@@ -21,6 +21,7 @@ from memdeep.live.status_line import StatusLine
 from memdeep.record.how import MEMRAY, HowToRecord
 from memdeep.record.marks import words as mark_words
 from memdeep.record.program import WhatToRun
+from memdeep.record.tree import rank
 from memdeep.run import interpreter, looks
 from memdeep.run.options import RunOptions
 from memdeep.run.program import check_program
@@ -51,9 +52,9 @@ def main(words: Sequence[str]) -> int:
     options = run_options(settings, of_python)
     output = settings.path("output")
     if output is None:
-        run_dir = directory.create_default(what.name, datetime.now())
+        run_dir = directory.create_default(what.name, datetime.now(), rank())
     else:
-        run_dir = directory.create(output, force=given.force)
+        run_dir = directory.create(directory.of_rank(output, rank()), force=given.force)
     with runs.held(run_dir):
         status = _record(what, run_dir, options, quiet=settings.flag("quiet"))
         return _report_and_check(run_dir, settings, limits, status)

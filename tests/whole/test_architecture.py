@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rundir": {"errors", "model", "version"},
     "record": {
         *("rundir.journal", "rundir.labels", "rundir.marker", "rundir.snapshots"),
-        *("rundir.mappings", "rundir.births"),
+        *("rundir.mappings", "rundir.births", "rundir.workers"),
         "__init__",  # the face: what a mark plants calls it as the program would
     },
     "monitor": {"monitoring", "record"},
@@ -142,6 +142,7 @@ KNOWS: dict[str, set[str]] = {
     "integrations.notebook": {"IPython"},
     "integrations.celery": {"celery"},
     "integrations.dask": {"dask", "distributed"},
+    "integrations.spark": {"pyspark"},
 }
 
 # Why a module that one other imports, or none, may have fewer lines than the floor.
