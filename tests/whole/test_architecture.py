@@ -141,8 +141,12 @@ KNOWS: dict[str, set[str]] = {
     "inprocess": {"psutil"},
     "integrations.notebook": {"IPython"},
     "integrations.celery": {"celery"},
-    "integrations.dask": {"dask", "distributed"},
     "integrations.spark": {"pyspark"},
+    "integrations.dask": {"distributed"},
+    "integrations.dask_hosts": {"distributed"},
+    "integrations.dask_tasks": {"dask", "distributed"},
+    "integrations.ray": {"ray", "psutil"},
+    "integrations.ray_worker": {"ray"},
 }
 
 # Why a module that one other imports, or none, may have fewer lines than the floor.
