@@ -10,7 +10,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -32,8 +32,15 @@ from memdeep.inprocess.face import caller_of_memdeep
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
 from memdeep.inprocess.run import Run
 from memdeep.integrations import cluster_summary
-from memdeep.integrations.clusters import ClusterWorker, Prefix, prefixes_of, tell_ends, workers_of
-from memdeep.integrations.dask_hosts import Connection, Gatherer, Shared, directory_of
+from memdeep.integrations.clusters import (
+    ClusterWorker,
+    Prefix,
+    prefixes_of,
+    read_workers,
+    tell_ends,
+    workers_of,
+)
+from memdeep.integrations.dask_hosts import NAME, Connection, Gatherer, Shared, directory_of
 from memdeep.integrations.dask_tasks import tasks
 from memdeep.integrations.gathering import Gathered, place_of
 from memdeep.record import api
@@ -50,7 +57,6 @@ from memdeep.text.language import spoken
 
 T = TypeVar("T")
 
-NAME = "memdeep"  # of the plugin, to Dask
 PHASES = "memdeep-phases"  # of one within a recording, beside the plugin of that
 CLIENT = "(client)"  # name of all workers that are threads of its process
 RESTARTS = "worker-restart-memory"  # topic of what nannies say when they end a worker
@@ -249,7 +255,7 @@ def _recorded(
         finally:
             notes = gatherer.finish()
             with suppress(MemdeepError):
-                tell_ends(run_dir, kills, notes)
+                tell_ends(run_dir, _by_number(run_dir, kills), notes)
 
 
 @contextmanager
@@ -289,6 +295,13 @@ def _nanny_kills(connection: Connection) -> dict[tuple[str, int], int]:
         return {(event["worker"], event["pid"]): event["rss"] for _, event in events}
     except Exception:  # the cluster is gone; the workers are told as lost
         return {}
+
+
+def _by_number(run_dir: RunDirectory, kills: Mapping[tuple[str, int], int]) -> dict[int, int]:
+    """Return what nannies did, by the numbers that workers have in the run."""
+    of_run = {worker.pid: worker.address for _, worker in read_workers(run_dir.children())}
+    places = {pid: (address, pid % births.HOSTS) for pid, address in of_run.items()}
+    return {pid: kills[place] for pid, place in places.items() if place in kills}
 
 
 @contextmanager
