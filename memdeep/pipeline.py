@@ -61,6 +61,13 @@ def seal(run_dir: RunDirectory, on_step: OnStep) -> None:
     seal(run_dir, on_step)
 
 
+def pack(run_dir: RunDirectory, on_step: OnStep) -> None:
+    """Compress the captures of a run that was sealed: reports are made of them as of others."""
+    from memdeep.loading.seal import pack
+
+    pack(run_dir, on_step)
+
+
 def load(path: Path, on_step: OnStep) -> Recording:
     """Read the recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
     if directory.is_directory(path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,6 +80,8 @@ def _report_and_check(
     except Exception:
         traceback.print_exc()
         speech.complain(_failed(run_dir))
+    with suppress(KeyboardInterrupt), speech.steps(quiet=settings.flag("quiet")) as on_step:
+        pipeline.pack(run_dir, on_step)
     return status if status or within else EXIT_OVER
 
 

@@ -122,7 +122,7 @@ KNOWS: dict[str, set[str]] = {
     "live": {"rich"},
     "live.progress": {"psutil"},
     "heap.memray": {"memray"},
-    "heap.replay.engine": {"lz4"},
+    "heap.packed": {"lz4"},
     "symbols.tables": {"symbolic", "cffi"},
     "symbols.demangle": {"multi_demangle"},
     "symbols.cache": {"platformdirs"},
