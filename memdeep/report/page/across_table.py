@@ -87,6 +87,7 @@ class RowView:
     name: str
     depth: int
     complete: bool
+    overlaps: bool
     kept_text: str
     resident_text: str
     most: WorkerView | None
@@ -126,7 +127,7 @@ def lay_out(report: Report, say: Say) -> AcrossTable | None:
     if not found:
         return None
     chosen = _chosen(found, MAX_ROWS)
-    columns, others = _columns(found)
+    columns, others = _columns(report)
     maker = _Maker(report, say, columns, others)
     return AcrossTable(
         rows=tuple(maker.row(found[place], depth) for place, depth in chosen),
@@ -169,11 +170,13 @@ def _chosen(found: Sequence[Across], most: int) -> list[tuple[int, int]]:
     return chosen
 
 
-def _columns(found: Sequence[Across]) -> tuple[list[int], int]:
+def _columns(report: Report) -> tuple[list[int], int]:
     """Return the processes that have a column, and the number of the others.
 
-    Few stand in their order, of many those come first that kept most.
+    Few stand in their order, by their numbers if they have some; of many those come first that kept
+    most.
     """
+    found = report.across
     paths = {row.path for row in found}
     kept: dict[int, int] = {}
     for row in found:
@@ -182,9 +185,15 @@ def _columns(found: Sequence[Across]) -> tuple[list[int], int]:
             size = (share.retained_bytes or 0) if is_outermost else 0
             kept[share.process] = kept.get(share.process, 0) + size
     if len(kept) <= MAX_COLUMNS:
-        return sorted(kept), 0
+        return sorted(kept, key=lambda process: (_number(report, process), process)), 0
     most = sorted(kept, key=lambda process: (-kept[process], process))[: MAX_COLUMNS - 1]
     return most, len(kept) - len(most)
+
+
+def _number(report: Report, process: int) -> int:
+    """Return the number that a worker of a cluster has instead of a name, or 0."""
+    worker = report.run.processes[process].worker
+    return int(worker.name) if worker is not None and worker.name.isdecimal() else 0
 
 
 class _Maker:
@@ -224,6 +233,7 @@ class _Maker:
             name=" / ".join(row.path[depth:]) if depth < len(row.path) else row.name,
             depth=depth,
             complete=row.complete,
+            overlaps=row.overlaps,
             kept_text=units.size(row.retained_bytes),
             resident_text=units.size(row.resident_bytes),
             most=None if most is None else self.worker(most.process),

@@ -247,3 +247,20 @@ def test_a_phase_names_the_workers_of_a_cluster_in_which_memory_moved() -> None:
     moved = phase(rss_delta_bytes=0, workers=tuple(shares))
     said = workers.moved(cluster_report(2), moved, language("en"))
     assert said.endswith("(heap): +1.0 MB in dask worker 0, +2.0 MB in dask worker 1.")
+
+
+def test_few_workers_stand_in_the_order_of_their_numbers() -> None:
+    made = cluster_report(3)
+    renamed = [
+        replace(one, worker=replace(one.worker, name=name)) if one.worker else one
+        for one, name in zip(made.run.processes, ("", "10", "9", "2"), strict=True)
+    ]
+    found = table(replace(made, run=replace(made.run, processes=tuple(renamed))))
+    assert [worker.name["en"] for worker in found.columns] == ["2", "9", "10"]
+
+
+def test_what_overlaps_is_marked() -> None:
+    made = cluster_report(2)
+    overlapped = replace(made, across=tuple(replace(row, overlaps=True) for row in made.across))
+    assert 'class="overlaps"' not in b"".join(html.encode(made)).decode()
+    assert 'class="overlaps"' in b"".join(html.encode(overlapped)).decode()
