@@ -127,6 +127,8 @@ KNOWS: dict[str, set[str]] = {
     "symbols.demangle": {"multi_demangle"},
     "symbols.cache": {"platformdirs"},
     "report.terminal": {"rich"},
+    "report.terminal_across": {"rich"},
+    "report.terminal_lines": {"rich"},
     "report.comparison.text": {"rich"},
     "report.page.html": {"jinja2", "markupsafe"},
     "report.gate.text": {"rich"},
