@@ -189,7 +189,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
     heaviest = moments(processes, times_s, MAX_MOMENTS) if is_family else []
     split = find_split(run_dir, processes, start, times_s, len(heaviest))
     processes = _with_workers(run_dir, with_pages(processes, split.forks))
-    own_runs, processes = _own_runs(run_dir, processes)
+    own_runs, processes = _own_runs(run_dir, processes, start.monotonic_ns + outside.end_s * 1e9)
     children, children_problems = find_children(
         run_dir,
         processes,
@@ -241,12 +241,12 @@ def load_run(run_dir: RunDirectory) -> Recording:
 
 
 def _own_runs(
-    run_dir: RunDirectory, processes: Sequence[Process]
+    run_dir: RunDirectory, processes: Sequence[Process], until_ns: float
 ) -> tuple[dict[int, RunDirectory], tuple[Process, ...]]:
     """Find the directories of the processes that set checkpoints, as far as they can be read.
 
     Return with them the processes, of which those that were not seen from outside have the highest
-    RSS at their checkpoints.
+    RSS at their checkpoints before the run has ended, ``until_ns``.
     """
     own_runs, found = {}, []
     for place, process in enumerate(processes):
@@ -258,15 +258,21 @@ def _own_runs(
         peak = process.peak_rss_bytes
         if any(event.kind in journal.CHECKPOINTS for event in events):
             own_runs[place] = own
-            if peak is None:
-                known = [
-                    one.rss_bytes
-                    for one in events
-                    if one.kind in (journal.START, *journal.CHECKPOINTS, journal.EXIT)
-                ]
-                peak = max(filter(None, known), default=None)
+            peak = _highest(events, until_ns) if peak is None else peak
         found.append(process if peak is None else replace(process, peak_rss_bytes=peak))
     return own_runs, tuple(found)
+
+
+def _highest(events: Sequence[Event], until_ns: float) -> int | None:
+    """Return the highest RSS at the checkpoints, the start and the end among ``events``."""
+    kinds = (journal.START, *journal.CHECKPOINTS, journal.EXIT)
+    start_ns = next((one.monotonic_ns for one in events if one.kind == journal.START), 0)
+    known = [
+        one.rss_bytes or 0
+        for one in events
+        if one.kind in kinds and start_ns + 1000 * one.time_us <= until_ns
+    ]
+    return max(known, default=0) or None
 
 
 def _with_workers(run_dir: RunDirectory, processes: Sequence[Process]) -> tuple[Process, ...]:

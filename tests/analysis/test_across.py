@@ -21,11 +21,12 @@ from factories import (
     report,
     run,
     tree,
+    with_rows,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.analysis.across import Rows, across
+from memdeep.analysis.across import Rows
 from memdeep.model import Across, GroupShare, Peak, PhaseKind, Process, Report, Worker
 
 NAMES = ("load", "score", "a")
@@ -135,10 +136,7 @@ def test_the_peak_is_that_of_the_process_where_others_threads_moved_memory() -> 
 
 
 def of_run(made: Report) -> Sequence[Across]:
-    rows = Rows()
-    for place, own in made.own_reports.items():
-        rows.add(place, own)
-    return across(made, rows)
+    return with_rows(made, made.own_reports).across
 
 
 def test_the_program_is_among_them_if_it_is_a_worker() -> None:
