@@ -11,10 +11,10 @@ from pathlib import Path
 from memdeep.inprocess.recording import Recording
 from memdeep.inprocess.run import Run
 from memdeep.integrations import cluster_summary
-from memdeep.integrations.clusters import ClusterWorker, Prefix, prefixes_of, workers_of
+from memdeep.integrations.clusters import ClusterWorker, workers_of
 from memdeep.integrations.gathering import Gathered
+from memdeep.objects.across import Row
 from memdeep.results import Result
-from memdeep.rundir.directory import RunDirectory
 from memdeep.text.language import spoken
 
 
@@ -48,14 +48,12 @@ class ClusterRun:
     @cached_property
     def workers(self) -> tuple[ClusterWorker, ...]:
         """The workers, with their peaks and their limits. Raises NotKnownError."""
-        result = self.result
-        assert self.path is not None
-        return workers_of(result, RunDirectory(self.path))
+        return workers_of(self.result)
 
-    @cached_property
-    def prefixes(self) -> tuple[Prefix, ...]:
+    @property
+    def prefixes(self) -> tuple[Row, ...]:
         """The tasks by prefix, over all workers; what retained most first. Raises NotKnownError."""
-        return prefixes_of(self.workers)
+        return self.result.across
 
     def summary(self) -> str:
         """Return the rows and the workers as text, in the language of the terminal."""

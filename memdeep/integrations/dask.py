@@ -32,7 +32,7 @@ from memdeep.inprocess.run import Run
 from memdeep.integrations import cluster_run
 from memdeep.integrations.cluster_run import ClusterRun, ending
 from memdeep.integrations.clusters import tell_ends
-from memdeep.integrations.dask_hosts import Connection, Gatherer
+from memdeep.integrations.dask_hosts import NAME, Connection, Gatherer
 from memdeep.integrations.dask_tasks import tasks
 from memdeep.integrations.gathering import place_of
 from memdeep.integrations.joining import Member, Shared, keep_main
@@ -44,7 +44,6 @@ from memdeep.rundir.workers import Worker, encode_worker
 
 T = TypeVar("T")
 
-NAME = "memdeep"  # of the plugin, to Dask
 PHASES = "memdeep-phases"  # of one within a recording, beside the plugin of that
 CLIENT = "(client)"  # name of all workers that are threads of its process
 RESTARTS = "worker-restart-memory"  # topic of what nannies say when they end a worker

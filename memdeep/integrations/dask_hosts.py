@@ -27,6 +27,7 @@ from memdeep.integrations.gathering import (
 from memdeep.integrations.joining import discard, host_of, read_of
 from memdeep.rundir.directory import RunDirectory
 
+NAME = "memdeep"  # of the plugin, to Dask
 GATHER_S = 1.0
 REACH_S = 2.0  # for a cluster that may be gone
 
@@ -76,7 +77,7 @@ class Gatherer:
         self.run_id = run_id
         self.gathered = Gathered(run_dir)
         self._connection = connection
-        self._hosts: set[str] | None = None  # that have something; None before any was asked
+        self._places: dict[str, str] = {}  # by worker: of what lies on its host; empty if nothing
         self._is_over = Event()
         self._thread = Thread(target=self._go_on, name="memdeep-gather", daemon=True)
 
@@ -97,14 +98,11 @@ class Gatherer:
             if own:  # nobody need be asked
                 self._bring(own, lambda: read_of(self.run_id, self.gathered.known(own), True))
                 discard(self.run_id)
-            if self._hosts is None or self._hosts - {own}:
-                hosts = self._pull(is_last=True)
-                self._connection.client.run(
-                    discard, self.run_id, workers=[*hosts.values()], on_error="ignore"
-                )
+            self._pull(own, is_last=True)
         except Exception as error:  # the cluster may be gone, in many ways
-            reason = getattr(error, "strerror", None) or "the cluster no longer answers"
-            notes.append(f"Not all that workers recorded could be gathered: {reason}.")
+            if {*self._places.values()} - {own, ""} or not self._places:
+                reason = getattr(error, "strerror", None) or "the cluster no longer answers"
+                notes.append(f"Not all that workers recorded could be gathered: {reason}.")
         with suppress(OutputError):
             self.gathered.finish()
         return notes
@@ -114,14 +112,25 @@ class Gatherer:
             with suppress(Exception):  # at the end it is told, if it is so still
                 self._pull()
 
-    def _pull(self, *, is_last: bool = False) -> dict[str, str]:
-        """Bring what is new; return the address of a worker of each host that was asked."""
-        of_workers = self._connection.client.run(host_of, self.run_id, on_error="ignore")
-        hosts = {host: address for address, host in of_workers.items() if host}
-        self._hosts = (self._hosts or set()) | hosts.keys()
+    def _pull(self, brought: str = "", *, is_last: bool = False) -> None:
+        """Bring what is new on all hosts but the one that was ``brought``.
+
+        A worker is asked once where it records, and one of a host for what lies there: what workers
+        do otherwise is theirs.
+        """
+        client = self._connection.client
+        there = client.nthreads()
+        unknown = [address for address in there if address not in self._places]
+        if unknown:
+            found = client.run(_host, self.run_id, workers=unknown, on_error="ignore")
+            told = {address: host for address, host in found.items() if isinstance(host, str)}
+            self._places.update(told)
+        hosts = {host: address for address, host in self._places.items() if address in there}
         for host, address in hosts.items():
-            self._bring(host, functools.partial(self._ask, host, address, is_last))
-        return hosts
+            if host not in ("", brought):
+                self._bring(host, functools.partial(self._ask, host, address, is_last))
+                if is_last:
+                    client.run(discard, self.run_id, workers=[address], on_error="ignore")
 
     def _ask(self, host: str, address: str, is_last: bool) -> Answer | None:
         known = self.gathered.known(host)
@@ -155,3 +164,11 @@ class Gatherer:
     @cached_property
     def _own(self) -> str:
         return place_of(os.curdir)
+
+
+def _host(run_id: str, dask_worker: distributed.Worker) -> str | None:
+    """Return, on a worker, the place of what is gathered from there; None if it is not known yet.
+
+    Dask knows the last argument by its name.
+    """
+    return host_of(run_id) or ("" if NAME in dask_worker.plugins else None)
