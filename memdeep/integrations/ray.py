@@ -93,7 +93,7 @@ def recording(
         run_dir.claims.unlink(missing_ok=True)  # nobody joins any more, and who has leaves
         cluster.note_ends(all_end=True)  # after that of the recording: they go on
         with suppress(MemdeepError):
-            tell_ends(run_dir, cluster.kills)
+            tell_ends(run_dir, cluster.kills, for_others=True)
             leave_out(run_dir, cluster.roots)
 
 
