@@ -23,17 +23,20 @@ from ray._private.function_manager import FunctionActorManager
 from ray._private.worker import global_worker
 
 from memdeep.frozen import frozen
+from memdeep.integrations.gathering import place_of
 from memdeep.integrations.joining import Member, Shared
 from memdeep.integrations.lanes import OnLane
 from memdeep.record import api
+from memdeep.record.child import RAY_BEGIN, RAY_HOOK, RAY_RUN
 from memdeep.record.how import HowToRecord
 from memdeep.record.recorder import say
+from memdeep.record.tree import read_how
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically
 from memdeep.rundir.workers import Worker, encode_worker
 
 VARIABLE = "MEMDEEP_RAY"
-HOOK = f"{__name__}.begin"
+HOOK = RAY_BEGIN
 LOADS = "load_actor_class"  # of the class that loads what a worker is to run: here a worker begins
 RUNS = "get_execution_info"  # there too: returns what is called for a task, in a named tuple
 LANE = "Ray-Coroutines"  # name of the thread in a coroutine's steps, before its number
@@ -66,7 +69,7 @@ class Wish:
 
 def begin() -> None:
     """Record this worker once it has something to do."""
-    wish = Wish.decode(os.environ[VARIABLE])
+    wish = _wish()
     if not hasattr(FunctionActorManager, RUNS):
         say(f"tasks are no phases: this version of Ray has no {RUNS}")
         return
@@ -75,9 +78,30 @@ def begin() -> None:
         if hasattr(FunctionActorManager, name):
             setattr(FunctionActorManager, name, wrap(getattr(FunctionActorManager, name)))
     if wish.then:
-        from ray._common.utils import load_class
+        from ray._private.runtime_env.setup_hook import load_and_execute_setup_hook
 
-        load_class(wish.then)()
+        error = load_and_execute_setup_hook(wish.then)
+        if error is not None:
+            raise RuntimeError(error)
+
+
+def _wish() -> Wish:
+    """Return what was asked for; within another run, such as `memdeep run`, that is to join it."""
+    text = os.environ.get(VARIABLE)
+    wish = None if text is None else Wish.decode(text)
+    path, _, then = os.environ.pop(RAY_RUN, "").partition("\n")
+    if not path:
+        assert wish is not None
+        return wish
+    if then == HOOK:
+        then = "" if wish is None else wish.then
+        os.environ[RAY_HOOK] = HOOK
+    elif then:
+        os.environ[RAY_HOOK] = then
+    else:
+        del os.environ[RAY_HOOK]
+    run_dir = RunDirectory(Path(path))
+    return Wish(read_how(path), Shared(path, place_of(str(run_dir.births)), ""), then=then)
 
 
 class _Tasks:
@@ -134,7 +158,9 @@ class _Tasks:
         facts = _facts(descriptor)
         if self._wish.run is not None:
             self._member = Member(self._wish.how, self._wish.run)
-            self._member.begin(["ray", *facts.name.split()], facts)
+            # In a run that is not the cluster's nobody tells how workers have ended.
+            is_ours = bool(self._wish.run.id)
+            self._member.begin(["ray", *facts.name.split()], facts if is_ours else None)
             atexit.register(self._member.end)
         elif self._wish.dir:
             from memdeep.inprocess.recording import Options, Recording

@@ -21,6 +21,10 @@ BOOTSTRAP = "memdeep/record/bootstrap.py"
 HELPERS = "resource_tracker"  # of multiprocessing and of loky: allocates nothing
 # Ray's helpers lie in its package, as its workers do, which are started with a type that says so.
 # It waits for helpers, and not long: recorded, they are too late on a busy machine.
+# Workers are recorded from their first task on, by what Ray calls when they are ready: before that
+# they map the memory that they share.
+RAY_HOOK, RAY_RUN = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR", "MEMDEEP_RAY_RUN"
+RAY_BEGIN = "memdeep.integrations.ray_worker.begin"
 RAY, RAY_WORKER = "/site-packages/ray/", "/default_worker.py"
 # Modules that Pythons are started with (`-m`), and what makes phases of what these do.
 ADAPTERS = dict.fromkeys(("pyspark.daemon", "pyspark.worker"), "memdeep.integrations.spark_worker")
@@ -39,6 +43,10 @@ def begin() -> None:
 
 def _record(run_dir: str, modules_before: "frozenset[str]") -> None:
     how = read_how(run_dir)
+    if _is_worker_of_ray(sys.orig_argv) and _is_wanted(how):
+        os.environ[RAY_RUN] = f"{run_dir}\n{os.environ.get(RAY_HOOK, '')}"
+        os.environ[RAY_HOOK] = RAY_BEGIN
+        return
     tree = Tree(run_dir, how)
     directory = tree.new_directory() if _is_wanted(how) else None
     tree.born(births.EXEC, directory)
