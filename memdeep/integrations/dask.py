@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -19,7 +18,6 @@ from contextlib import (
     suppress,
 )
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -27,33 +25,22 @@ from uuid import uuid4
 
 import distributed
 
-from memdeep.errors import MemdeepError, OutputError, RecordingError
+from memdeep.errors import MemdeepError, RecordingError
 from memdeep.inprocess.face import caller_of_memdeep
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
 from memdeep.inprocess.run import Run
-from memdeep.integrations import cluster_summary
-from memdeep.integrations.clusters import (
-    ClusterWorker,
-    Prefix,
-    prefixes_of,
-    read_workers,
-    tell_ends,
-    workers_of,
-)
-from memdeep.integrations.dask_hosts import NAME, Connection, Gatherer, Shared, directory_of
+from memdeep.integrations import cluster_run
+from memdeep.integrations.cluster_run import ClusterRun, ending
+from memdeep.integrations.clusters import tell_ends
+from memdeep.integrations.dask_hosts import NAME, Connection, Gatherer
 from memdeep.integrations.dask_tasks import tasks
-from memdeep.integrations.gathering import Gathered, place_of
+from memdeep.integrations.gathering import place_of
+from memdeep.integrations.joining import Member, Shared, keep_main
 from memdeep.record import api
 from memdeep.record.how import NONE, HowToRecord
-from memdeep.record.session import Session
-from memdeep.record.tree import Tree
-from memdeep.results import Result
-from memdeep.rundir import births
-from memdeep.rundir.cells import Cell, encode_cell
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically
 from memdeep.rundir.workers import Worker, encode_worker
-from memdeep.text.language import spoken
 
 T = TypeVar("T")
 
@@ -65,49 +52,7 @@ MOST_WORKERS = 1000
 
 def load(dir: str | os.PathLike[str]) -> ClusterRun:  # noqa: A002 - as of `recording`
     """Return the recording of a cluster in the directory ``dir``."""
-    run = Run("dask", Path(dir))
-    run.end()
-    return ClusterRun(run)
-
-
-class ClusterRun:
-    """One recording of a cluster. Its figures are known when it has ended.
-
-    ``path`` is the run directory, None if the recording is a phase of another one.
-    """
-
-    def __init__(self, run: Run, gathered: Gathered | None = None) -> None:
-        self._run = run
-        self.path = run.path
-        self.gathered = gathered  # how much has come through the scheduler
-
-    def report(self) -> Path | None:
-        """Write report.html and report.json; return the path of the page, as `Run.report` does."""
-        return self._run.report()
-
-    @property
-    def result(self) -> Result:
-        """The run as `memdeep.load` has it. Raises NotKnownError before it has ended."""
-        return self._run.result
-
-    @cached_property
-    def workers(self) -> tuple[ClusterWorker, ...]:
-        """The workers, with their peaks and their limits. Raises NotKnownError."""
-        result = self.result
-        assert self.path is not None
-        return workers_of(result, RunDirectory(self.path))
-
-    @cached_property
-    def prefixes(self) -> tuple[Prefix, ...]:
-        """The tasks by prefix, over all workers; what retained most first. Raises NotKnownError."""
-        return prefixes_of(self.workers)
-
-    def summary(self) -> str:
-        """Return the rows and the workers as text, in the language of the terminal."""
-        return "\n".join(cluster_summary.lines(self.prefixes, self.workers, spoken()))
-
-    def __repr__(self) -> str:
-        return f"<ClusterRun in {self.path}>"
+    return cluster_run.load("dask", dir)
 
 
 def recording(
@@ -233,7 +178,7 @@ def _recorded(
     recorded = Recording(replace(options, others_only=are_elsewhere), caller)
     assert recorded.run.path is not None
     run_dir = RunDirectory(recorded.run.path.absolute())
-    _keep_main(run_dir)
+    keep_main(run_dir)
     if not are_elsewhere:
         whole = Worker(os.getpid(), CLIENT, "", sum(client.nthreads().values()))  # type: ignore[no-untyped-call]
         write_atomically(run_dir.worker, encode_worker(whole))
@@ -244,7 +189,7 @@ def _recorded(
         joining = _Joining(options.how, Shared(str(run_dir.path), place, gatherer.run_id))
         kills: dict[tuple[str, int], int] = {}
         try:
-            with _registered(connection, joining), gatherer, _ending(recorded):
+            with _registered(connection, joining), gatherer, ending(recorded):
                 try:
                     yield ClusterRun(recorded.run, gatherer.gathered)
                 finally:
@@ -255,7 +200,7 @@ def _recorded(
         finally:
             notes = gatherer.finish()
             with suppress(MemdeepError):
-                tell_ends(run_dir, _by_number(run_dir, kills), notes)
+                tell_ends(run_dir, kills, notes)
 
 
 @contextmanager
@@ -267,27 +212,6 @@ def _connected(client: distributed.Client) -> Iterator[Connection]:
         connection.close()
 
 
-@contextmanager
-def _ending(recorded: Recording) -> Iterator[None]:
-    """End a recording before those of the workers, which it sees as going on."""
-    try:
-        yield
-    except BaseException as error:
-        recorded.stop(error)
-        raise
-    recorded.stop()
-
-
-def _keep_main(run_dir: RunDirectory) -> None:
-    """Keep the source of the program: its functions are sent to workers without their file."""
-    path = getattr(sys.modules.get("__main__"), "__file__", None)
-    if path:
-        with suppress(OSError, ValueError, OutputError):
-            source = Path(path).read_text("utf-8")
-            file = os.path.abspath(path)
-            write_atomically(run_dir.cells, encode_cell(Cell(file, file, source)))
-
-
 def _nanny_kills(connection: Connection) -> dict[tuple[str, int], int]:
     """Return the RSS for which nannies have ended workers, by address and number of these."""
     try:
@@ -295,13 +219,6 @@ def _nanny_kills(connection: Connection) -> dict[tuple[str, int], int]:
         return {(event["worker"], event["pid"]): event["rss"] for _, event in events}
     except Exception:  # the cluster is gone; the workers are told as lost
         return {}
-
-
-def _by_number(run_dir: RunDirectory, kills: Mapping[tuple[str, int], int]) -> dict[int, int]:
-    """Return what nannies did, by the numbers that workers have in the run."""
-    of_run = {worker.pid: worker.address for _, worker in read_workers(run_dir.children())}
-    places = {pid: (address, pid % births.HOSTS) for pid, address in of_run.items()}
-    return {pid: kills[place] for pid, place in places.items() if place in kills}
 
 
 @contextmanager
@@ -374,23 +291,10 @@ class _Joining(Plugin):
 
     def __init__(self, how: HowToRecord, run: Shared) -> None:
         super().__init__()
-        self._how = how
-        self._run = run
-        self._session: Session | None = None
-        self._tree: Tree
+        self._member = Member(how, run)
 
     def _begin(self, worker: distributed.Worker) -> None:
-        self._tree = Tree(directory_of(self._run), self._how)
-        own = self._tree.new_directory()
-        self._tree.born(births.EXEC, own, command=["dask", "worker", str(worker.name)])
-        if own is None:
-            return
-        write_atomically(RunDirectory(Path(own)).worker, encode_worker(_facts(worker)))
-        self._session = Session(self._how.but(run_dir=own), self._tree)
-        self._session.start()
+        self._member.begin(["dask", "worker", str(worker.name)], _facts(worker))
 
     def _end(self) -> None:
-        if self._session is not None:
-            self._tree.ended(os.getpid(), 0)
-            self._session.stop(None, waits=False)
-            self._session = None
+        self._member.end()

@@ -8,65 +8,28 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
-import stat
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
 import distributed
 
 from memdeep.errors import OutputError
-from memdeep.frozen import frozen
 from memdeep.integrations.gathering import (
-    BIRTHS,
     Answer,
     Gathered,
     place_of,
-    read_pieces,
     system_of,
 )
+from memdeep.integrations.joining import discard, host_of, read_of
 from memdeep.rundir.directory import RunDirectory
 
 NAME = "memdeep"  # of the plugin, to Dask
 GATHER_S = 1.0
 REACH_S = 2.0  # for a cluster that may be gone
-
-
-@frozen
-class Shared:
-    """A run that workers join: ``id`` names a directory for it on the hosts without ``place``."""
-
-    path: str
-    place: str
-    id: str
-
-
-def directory_of(run: Shared) -> str:
-    """Return the run directory if it is there, or one for all workers of this host.
-
-    Raises OSError.
-    """
-    with suppress(OSError):
-        if run.place == place_of(f"{run.path}/{BIRTHS}"):
-            return run.path
-    base = _base(run.id)
-    base.mkdir(0o700, exist_ok=True)
-    found = base.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise PermissionError(f"{base} is somebody else's")
-    for path in (RunDirectory(base).births, RunDirectory(base).claims):
-        path.touch(0o600)
-    return str(base)
-
-
-def _base(run_id: str) -> Path:
-    return Path(tempfile.gettempdir()) / f"memdeep-{run_id}"
 
 
 class Connection:
@@ -133,8 +96,8 @@ class Gatherer:
         own = self._here()
         try:
             if own:  # nobody need be asked
-                self._bring(own, lambda: _read(self.run_id, self.gathered.known(own), True))
-                _discard(self.run_id)
+                self._bring(own, lambda: read_of(self.run_id, self.gathered.known(own), True))
+                discard(self.run_id)
             self._pull(own, is_last=True)
         except Exception as error:  # the cluster may be gone, in many ways
             if {*self._places.values()} - {own, ""} or not self._places:
@@ -167,11 +130,11 @@ class Gatherer:
             if host not in ("", brought):
                 self._bring(host, functools.partial(self._ask, host, address, is_last))
                 if is_last:
-                    client.run(_discard, self.run_id, workers=[address], on_error="ignore")
+                    client.run(discard, self.run_id, workers=[address], on_error="ignore")
 
     def _ask(self, host: str, address: str, is_last: bool) -> Answer | None:
         known = self.gathered.known(host)
-        asked = _read, self.run_id, known, is_last
+        asked = read_of, self.run_id, known, is_last
         found: dict[str, Answer] = self._connection.client.run(
             *asked, workers=[address], on_error="ignore"
         )
@@ -191,7 +154,7 @@ class Gatherer:
 
     def _here(self) -> str:
         """Return the place of what workers of this host have recorded apart; empty if none has."""
-        return _place(self.run_id)
+        return host_of(self.run_id)
 
     def _set_clock(self, host: str, answer: Answer, here_ns: int) -> None:
         """Compare the clock of a host with that of this one, unless they are one machine."""
@@ -203,26 +166,9 @@ class Gatherer:
         return place_of(os.curdir)
 
 
-def _place(run_id: str) -> str:
-    """Return the place of what is gathered from this host; empty if there is nothing."""
-    try:
-        return place_of(str(RunDirectory(_base(run_id)).births))
-    except OSError:
-        return ""
-
-
 def _host(run_id: str, dask_worker: distributed.Worker) -> str | None:
     """Return, on a worker, the place of what is gathered from there; None if it is not known yet.
 
     Dask knows the last argument by its name.
     """
-    return _place(run_id) or ("" if NAME in dask_worker.plugins else None)
-
-
-def _read(run_id: str, known: dict[str, int], is_last: bool) -> Answer:
-    """Return, on a worker, what its host has recorded since ``known``."""
-    return read_pieces(_base(run_id), known, is_last=is_last)
-
-
-def _discard(run_id: str) -> None:
-    shutil.rmtree(_base(run_id), ignore_errors=True)
+    return host_of(run_id) or ("" if NAME in dask_worker.plugins else None)

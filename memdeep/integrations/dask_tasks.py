@@ -11,10 +11,8 @@ import functools
 import inspect
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from heapq import heappop, heappush
-from itertools import count
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import distributed
@@ -22,17 +20,18 @@ import distributed.worker
 from dask.utils import key_split
 from distributed import utils
 
+from memdeep.integrations.lanes import OnLane
 from memdeep.record import api
 
 # Of `distributed.worker`: what runs a task in a thread, a task that is a coroutine, and a call of
 # an actor in a thread.
 RUN_TASK, RUN_COROUTINE, RUN_ACTOR = "_run_task", "_run_task_async", "_run_actor"
 CALL_ACTOR = "actor_execute"  # a worker's handler: it runs itself those that need no thread
-_is_coroutine: Callable[..., bool] = utils.iscoroutinefunction
 # Of one worker, so that its journal and the report have a bound: a report reads 200,000 lines.
 MOST_TASKS = 90_000
 MOST_OF_ONE = 45_000  # of them that have one name
 LANE = "Dask-Coroutines"  # name of the thread in a coroutine's steps, before its number
+_is_coroutine: Callable[..., bool] = utils.iscoroutinefunction
 
 
 class _Tasks:
@@ -172,51 +171,4 @@ async def _in_phase(name: str, coroutine: Coroutine[Any, Any, Any]) -> Any:
         with _phases.of(name):
             return await coroutine
 
-    return await _OnLane(within()) if api.is_recording() else await coroutine
-
-
-class _OnLane(Awaitable[Any]):
-    """A coroutine in whose steps the thread bears the name of a lane that nobody else is on.
-
-    Lanes are taken again: there are as many as coroutines were open at one time.
-    """
-
-    _next = count(1)
-    _free: list[int] = []
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        self._coroutine = coroutine
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        lane = heappop(self._free) if self._free else next(self._next)
-        step: Callable[[Any], Any] = self._coroutine.send
-        sent = None
-        try:
-            while True:
-                try:
-                    with _named(f"{LANE}-{lane}"):
-                        awaited = step(sent)
-                except StopIteration as end:
-                    return end.value
-                try:
-                    sent = yield awaited
-                    step = self._coroutine.send
-                except BaseException as error:
-                    sent, step = error, self._coroutine.throw
-        finally:
-            heappush(self._free, lane)
-
-
-@contextmanager
-def _named(name: str) -> Iterator[None]:
-    """Let this thread bear a name, which memray writes into its trace.
-
-    By its attribute: the operating system is not told.
-    """
-    thread: Any = threading.current_thread()
-    before = thread._name
-    thread._name = name
-    try:
-        yield
-    finally:
-        thread._name = before
+    return await OnLane(within(), LANE) if api.is_recording() else await coroutine

@@ -129,8 +129,12 @@ def test_the_workers_of_xdist_make_one_report(all_outcomes: Path) -> None:
     without, with_it = run(all_outcomes, "-n2"), recorded(all_outcomes, "-n2")
     assert (with_it.status, with_it.outcomes) == (without.status, without.outcomes)
     found = report(all_outcomes)
-    tests = {phase["name"] for phase in found["phases"] if phase["process"] > 0}
+    tests = {phase["name"] for phase in found["phases"] if phase["process"]}
     assert {"test_some.py::test_passes", "test_some.py::test_named[<b>&]"} <= tests
+    merged = [phase for phase in found["phases"] if phase["process"] is None and not phase["depth"]]
+    found_twice = {"(collection)"}
+    assert {row["name"] for row in merged} - found_twice == {name for name in tests if "::" in name}
+    assert {share["process"] for row in merged for share in row["shares"]} == {1, 2}
     assert "Tests of worker 2: " in with_it.told
     assert len([*all_outcomes.glob("out/children/*/report.html")]) == 2
     assert [one["traced"] for one in found["processes"]] == [False, True, True]

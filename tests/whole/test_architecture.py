@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rundir": {"errors", "model", "version"},
     "record": {
         *("rundir.journal", "rundir.labels", "rundir.marker", "rundir.snapshots"),
-        *("rundir.mappings", "rundir.births"),
+        *("rundir.mappings", "rundir.births", "rundir.workers"),
         "__init__",  # the face: what a mark plants calls it as the program would
     },
     "monitor": {"monitoring", "record"},
@@ -65,7 +65,16 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("report.page.html", "report.options", "symbols.cache"),
     },
     "integrations": {
-        *("errors", "inprocess", "record", "results", "rundir", "report.options", "text"),
+        *(
+            "errors",
+            "inprocess",
+            "objects",
+            "record",
+            "results",
+            "rundir",
+            "report.options",
+            "text",
+        ),
         *("cli.arguments", "cli.options", "cli.settings"),
         *("model", "pipeline", "text", "symbols.cache", "report.sentences", "report.gate.wording"),
         *("analysis.budgets", "loading.journal", "run.facts", "run.own_code"),
@@ -118,6 +127,8 @@ KNOWS: dict[str, set[str]] = {
     "symbols.demangle": {"multi_demangle"},
     "symbols.cache": {"platformdirs"},
     "report.terminal": {"rich"},
+    "report.terminal_across": {"rich"},
+    "report.terminal_lines": {"rich"},
     "report.comparison.text": {"rich"},
     "report.page.html": {"jinja2", "markupsafe"},
     "report.gate.text": {"rich"},
@@ -132,9 +143,12 @@ KNOWS: dict[str, set[str]] = {
     "inprocess": {"psutil"},
     "integrations.notebook": {"IPython"},
     "integrations.celery": {"celery"},
+    "integrations.spark": {"pyspark"},
     "integrations.dask": {"distributed"},
     "integrations.dask_hosts": {"distributed"},
     "integrations.dask_tasks": {"dask", "distributed"},
+    "integrations.ray": {"ray", "psutil"},
+    "integrations.ray_worker": {"ray"},
 }
 
 # Why a module that one other imports, or none, may have fewer lines than the floor.
