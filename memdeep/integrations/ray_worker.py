@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -26,6 +26,7 @@ from memdeep.frozen import frozen
 from memdeep.integrations.gathering import place_of
 from memdeep.integrations.joining import Member, Shared
 from memdeep.integrations.lanes import OnLane
+from memdeep.integrations.task_phases import TaskPhases
 from memdeep.record import api
 from memdeep.record.child import RAY_BEGIN, RAY_HOOK, RAY_RUN
 from memdeep.record.how import HowToRecord
@@ -39,6 +40,7 @@ VARIABLE = "MEMDEEP_RAY"
 HOOK = RAY_BEGIN
 LOADS = "load_actor_class"  # of the class that loads what a worker is to run: here a worker begins
 RUNS = "get_execution_info"  # there too: returns what is called for a task, in a named tuple
+OWN = "memdeep."
 LANE = "Ray-Coroutines"  # name of the thread in a coroutine's steps, before its number
 
 
@@ -110,6 +112,7 @@ class _Tasks:
     def __init__(self, wish: Wish) -> None:
         self._wish = wish
         self._lock = Lock()
+        self._phases = TaskPhases()
         self._has_begun = False
         self._member: Member | None = None
 
@@ -128,6 +131,8 @@ class _Tasks:
 
         @functools.wraps(find)
         def finding(manager: Any, job_id: Any, descriptor: Any) -> Any:
+            if str(descriptor.module_name).startswith(OWN):  # what gathers
+                return find(manager, job_id, descriptor)
             self._begin(descriptor)
             info = find(manager, job_id, descriptor)
             return info._replace(function=self._with_phase(info.function, _name(descriptor)))
@@ -135,9 +140,9 @@ class _Tasks:
         return finding
 
     def _with_phase(self, function: Any, name: str) -> Any:
-        def open_span(args: Any, kwargs: Any) -> api.phase:
+        def open_span(args: Any, kwargs: Any) -> AbstractContextManager[object]:
             self._end_if_over()
-            return api.phase(name)
+            return self._phases.of(name)
 
         shaped = _in_the_shape_of_its_method(function)
         wrapped = api.wrap(shaped, open_span)

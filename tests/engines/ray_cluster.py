@@ -47,11 +47,11 @@ def run(work: Path, *words: str) -> list[str]:
     return [line for line in done.stdout.splitlines() if not line.startswith("\x1b[")]
 
 
-@pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["", "gather"])
+def work(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """The directory in which all that `with_ray.py` does was recorded, once for all tests."""
     directory = tmp_path_factory.mktemp("ray")
-    said = run(directory, str(PROGRAM))
+    said = run(directory, str(PROGRAM), *request.param.split())
     (directory / "said.json").write_text(said[-1], "utf-8")
     return directory
 
@@ -75,7 +75,10 @@ def line_of(mark: str) -> int:
     return found
 
 
-def test_the_program_works_as_without_a_recording(said: dict[str, Any]) -> None:
+def test_the_program_works_as_without_a_recording(
+    said: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    assert (said["gathered"] > 0) == ("gather" in request.node.name)
     assert said["results"] == [57, 10, 36, 24415, 6, [0, 1, 2], [0, 1, 2], 9]
 
 

@@ -42,7 +42,10 @@ def called(method: Callable[..., Any]) -> Any:
 def in_phase(function: Any, name: str, class_name: str = "") -> Any:
     tasks = ray_worker._Tasks(ray_worker.Wish(DEFAULTS))
     descriptor = SimpleNamespace(
-        function_name=name, class_name=class_name, is_actor_method=lambda: bool(class_name)
+        function_name=name,
+        class_name=class_name,
+        module_name="m",
+        is_actor_method=lambda: bool(class_name),
     )
     find = tasks.around(lambda _manager, _job_id, _descriptor: Info(function, name, 0))
     return find(None, None, descriptor).function

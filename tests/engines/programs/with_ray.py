@@ -5,12 +5,14 @@ import builtins
 import json
 import os
 import signal
+import sys
 import time
 
 import numpy as np
 import ray
 
 import memdeep
+from memdeep.integrations import gatherer
 from memdeep.integrations import ray as clusters
 
 MB = 1_000_000
@@ -104,7 +106,10 @@ def worked():
 
 
 if __name__ == "__main__":
-    with clusters.recording("out") as run:
+    gathers = sys.argv[1:] == ["gather"]
+    if gathers:  # through Ray, as from another host
+        gatherer.Gatherer._here = lambda _self: ""
+    with clusters.recording("out", gather=gathers) as run:
         options = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 500 * MB}
         ray.init(**options)
         results = worked()
@@ -128,6 +133,7 @@ if __name__ == "__main__":
                 "rows": rows,
                 "workers": [(one.name, one.end) for one in run.workers],
                 "problems": run.result.problems,
+                "gathered": run.gathered.bytes,
             }
         )
     )
