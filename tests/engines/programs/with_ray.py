@@ -120,7 +120,11 @@ if __name__ == "__main__":
         row.path: [
             row.count,
             round((row.retained or 0) / MB),
-            [os.path.basename(row.lines[0].filename or ""), row.lines[0].lineno]
+            [
+                os.path.basename(row.lines[0].filename or ""),
+                row.lines[0].lineno,
+                round(row.lines[0].bytes / MB),
+            ]
             if row.lines
             else None,
         ]
