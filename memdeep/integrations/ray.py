@@ -10,6 +10,7 @@ import functools
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -120,15 +121,17 @@ def runtime_env(
 
 
 def _with_wish(env: Mapping[str, Any], wish: Wish) -> Environment:
+    given = env.get(_VARIABLES_KEY, {})
     then = env.get(_HOOK_KEY, "")
+    if then == HOOK:  # it has been asked something before
+        then = Wish.decode(given[VARIABLE]).then
     if not isinstance(then, str):
         raise RecordingError(
             "The runtime environment has a function as its worker_process_setup_hook.",
             'Name it there as text, "module.function": memdeep calls it then.',
         )
-    wanted = Wish(wish.how, wish.run, wish.dir, then if then != HOOK else "")
-    variables = {**env.get(_VARIABLES_KEY, {}), VARIABLE: wanted.encode()}
-    return {**env, _HOOK_KEY: HOOK, _VARIABLES_KEY: variables}
+    wanted = replace(wish, then=then)
+    return {**env, _HOOK_KEY: HOOK, _VARIABLES_KEY: {**given, VARIABLE: wanted.encode()}}
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def test_the_rest_of_an_environment_is_kept() -> None:
     wish = ray_worker.Wish.decode(found["env_vars"][ray_worker.VARIABLE])
     assert (wish.then, wish.dir, wish.run) == ("a.b", str(Path("out").absolute()), None)
     again = clusters.runtime_env("out", found)
-    assert ray_worker.Wish.decode(again["env_vars"][ray_worker.VARIABLE]).then == ""
+    assert ray_worker.Wish.decode(again["env_vars"][ray_worker.VARIABLE]).then == "a.b"
     assert given["env_vars"] == {"A": "1"}
     with pytest.raises(RecordingError, match="has a function as its"):
         clusters.runtime_env("out", {"worker_process_setup_hook": print})
