@@ -169,7 +169,7 @@ def test_workers_are_shown_beside_their_limits() -> None:
     )
     assert (second.tone, third.tone) == ("warn", "")
     assert [row.end["en"] for row in found.rows[1:]] == [
-        *("ended by its nanny", "oom-killed", "lost, end unknown"),
+        *("ended by its nanny", "oom-killed", "lost (end unknown)"),
     ]
     assert [row.threads_text for row in found.rows[1:]] == ["2"] * 3
     assert found.rows[1].command == "tcp://10.0.0.7:40001"
@@ -193,7 +193,7 @@ def test_many_workers_are_a_group_with_those_in_trouble_and_near_their_limits_fi
     assert group.of_limit.share_text == "95.7 %"
     assert group.threads_text == "128"
     ends = [row.end["en"] for row in found.rows[2:6]]
-    assert ends == ["oom-killed", "ended by its nanny", "lost, end unknown", "running"]
+    assert ends == ["oom-killed", "ended by its nanny", "lost (end unknown)", "running"]
     shares = [row.of_limit.share_text for row in found.rows[5:] if row.of_limit]
     assert shares[:2] == ["36.5 %", "36.2 %"]
 
@@ -221,7 +221,7 @@ def test_no_name_of_a_phase_or_a_worker_steers_the_page() -> None:
     assert "alert(1)" in page
 
 
-@pytest.mark.parametrize(("workers", "most"), [(2, 34 << 10), (64, 44 << 10), (1000, 240 << 10)])
+@pytest.mark.parametrize(("workers", "most"), [(2, 36 << 10), (64, 44 << 10), (1000, 240 << 10)])
 def test_it_stays_small(workers: int, most: int) -> None:
     paths = [*PATHS, *((f"task-{n}",) for n in range(96 if workers == 1000 else 4))]
     made = cluster_report(workers, paths)
