@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -191,9 +191,14 @@ class Phase:
 class Phases(Sequence[Phase]):
     """Phases in order of their start: by index, or by name or path."""
 
-    def __init__(self, recorded: Recorded | None) -> None:
+    def __init__(self, load: Callable[[], Recorded | None]) -> None:
+        self._load = load  # called when somebody asks for one of them
+
+    @cached_property
+    def _all(self) -> tuple[Phase, ...]:
+        recorded = self._load()
         number = 0 if recorded is None else len(recorded.report.phases)
-        self._all = tuple(Phase(recorded, index) for index in range(number) if recorded)
+        return tuple(Phase(recorded, index) for index in range(number) if recorded)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -253,7 +258,7 @@ class Result:
     """
 
     def __init__(self, report: model.Report) -> None:
-        self._recorded = Recorded(report)
+        self._recorded = recorded = Recorded(report)
         run, at = report.run, report.heap.at_checkpoints
         whole = Stretch(0, len(run.checkpoints) - 1)
         start, end = at[0], at[-1]
@@ -270,7 +275,7 @@ class Result:
         self.rise = self.peak - (start or 0) if is_known and self.peak is not None else None
         self.peak_rss, self.peak_pss = run.peak_rss_bytes, run.peak_pss_bytes
         self.problems = sentences.problems(report, _ENGLISH)
-        self.phases = Phases(self._recorded)
+        self.phases = Phases(lambda: recorded)
 
     @property
     def exit(self) -> Exit | None:
@@ -395,7 +400,6 @@ def _processes(report: model.Report, phases: Phases) -> Iterable[Process]:
         worker=program.worker,
     )
     for place, one in enumerate(run.processes[1:], 1):
-        own = report.own_reports.get(place)
         yield Process(
             pid=one.pid,
             command=one.command,
@@ -410,9 +414,17 @@ def _processes(report: model.Report, phases: Phases) -> Iterable[Process]:
             peak_rss=one.peak_rss_bytes,
             peak_pss=one.peak_pss_bytes,
             peak_heap=heaps.get(place),
-            phases=Phases(None if own is None else Recorded(own)),
+            phases=Phases(partial(_own, report, place)),
             worker=one.worker,
         )
+
+
+def _own(report: model.Report, process: int) -> Recorded | None:
+    """Return what a process recorded of itself, read again if it was not kept."""
+    own = report.own_reports.get(process)
+    if own is None and process in report.own_left_out:
+        own = report.own_left_out[process].load()
+    return None if own is None else Recorded(own)
 
 
 def _places(phases: Sequence[Phase]) -> str:

@@ -142,18 +142,16 @@ class _Line(NamedTuple):
         )
 
 
-def across(report: Report) -> tuple[Across, ...]:
+def across(report: Report, rows: Rows) -> tuple[Across, ...]:
     """Return the rows of a run, if several processes have set phases, or one is of a cluster.
 
-    The phases of the program itself are among them if it is a worker of that.
+    ``rows`` has all that have a report of their own. The phases of the program itself are among
+    them if it is a worker of that.
     """
     run = report.run
-    rows = Rows()
     if is_worker(run, 0):
         rows.add(0, report)
-    for process, own in report.own_reports.items():
-        rows.add(process, own)
-    is_wanted = len(report.own_reports) >= MIN_PROCESSES or any(
+    is_wanted = len(report.own_reports) + len(report.own_left_out) >= MIN_PROCESSES or any(
         one.worker is not None for one in run.processes
     )
     return rows.rows() if is_wanted else ()

@@ -6,7 +6,7 @@ Knows no framework: workers are processes of one run.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 
@@ -44,7 +44,7 @@ class ClusterWorker:
     peak_heap: int | None
     end: str
     ended_bytes: int | None = None
-    phases: tuple[Phase, ...] = field(default=(), repr=False)
+    phases: Sequence[Phase] = field(default=(), repr=False)
 
 
 def workers_of(result: Result) -> tuple[ClusterWorker, ...]:
@@ -60,7 +60,7 @@ def workers_of(result: Result) -> tuple[ClusterWorker, ...]:
             peak_heap=process.peak_heap,
             end=_end_of(process.worker.ended_bytes, process.verdict),
             ended_bytes=process.worker.ended_bytes,
-            phases=tuple(process.phases),
+            phases=process.phases,
         )
         for process in result.processes
         if process.worker is not None and process.is_traced
@@ -80,12 +80,14 @@ def read_workers(places: Iterable[RunDirectory]) -> list[tuple[RunDirectory, Wor
 
 
 def tell_ends(
-    run_dir: RunDirectory, nanny_kills: Mapping[int, int], others: Iterable[str] = ()
+    run_dir: RunDirectory,
+    nanny_kills: Mapping[tuple[str, int], int],
+    others: Iterable[str] = (),
 ) -> None:
     """Add to a run that has ended how workers did that did not complete.
 
-    ``nanny_kills`` has the RSS for which a nanny has ended a worker, by its number; ``others`` are
-    sentences to add too. Raises CaptureError or OutputError.
+    ``nanny_kills`` has the RSS for which a nanny has ended a worker, by its address and the number
+    it had on its host; ``others`` are sentences to add too. Raises CaptureError or OutputError.
     """
     meta = decode_meta(run_dir.meta.read_bytes(), run_dir.meta)
     end_ns = meta.spawned_ns + 1e9 * (meta.duration_s or math.inf)
@@ -96,8 +98,9 @@ def tell_ends(
             verdicts[line.pid] = DETACHED if line.monotonic_ns > end_ns else "completed"
     notes = [*others]
     for child, worker in read_workers(run_dir.children()):
-        if worker.pid in nanny_kills:
-            worker = replace(worker, ended_bytes=nanny_kills[worker.pid])
+        killed = worker.address, worker.pid % births.HOSTS
+        if killed in nanny_kills:
+            worker = replace(worker, ended_bytes=nanny_kills[killed])
             write_atomically(child.worker, encode_worker(worker))
         end = _end_of(worker.ended_bytes, verdicts.get(worker.pid))
         if end in (NANNY, KERNEL, LOST):

@@ -82,8 +82,10 @@ def _key(process: Process, place: int, keys: Sequence[object]) -> object:
     """Return what the processes of a row have in common.
 
     Of those of which no line is known it is the parent and the command: a shell may have started
-    hundreds.
+    hundreds. Ranks are apart from what has started them.
     """
+    if rank(process):
+        return "ranks", process.group
     if process.started_at is not None or process.command is None or process.is_traced:
         return place if process.group is None else process.group
     above = None if process.parent is None else keys[process.parent]
@@ -124,7 +126,10 @@ def members(report: Report, row: ProcessRow) -> list[Process]:
 
 
 def name(told: Sequence[Process], *, is_program: bool, language: Language) -> str:
-    """Return the name of a row: the way it was started, its command if that says more."""
+    """Return the name of a row: its rank, the way it was started, its command if that says more."""
+    ranks = sorted(filter(None, map(rank, told)), key=lambda name: (len(name), name))
+    if len(ranks) == len(told):
+        return ranks[0] if len(ranks) == 1 else f"{ranks[0]} … {ranks[-1]}"
     if is_program:
         return language.say("processes.program")
     if told[0].worker is not None and len(told) > 1:
@@ -172,7 +177,17 @@ def others(run: Run) -> Sequence[Process]:
 
 def called(process: Process) -> str:
     """Return the way a process was started, or what a worker of a cluster is called."""
-    return how(process) if process.worker is None else process.command or how(process)
+    if process.worker is None:
+        return how(process)
+    return rank(process) or process.command or how(process)
+
+
+def rank(process: Process) -> str:
+    """Return the part of a process in a parallel program, as ``rank 3``; empty if it has none.
+
+    A worker with an address has a command that tells more.
+    """
+    return "" if process.worker is None or process.worker.address else process.worker.name
 
 
 def how(process: Process) -> str:
@@ -311,8 +326,8 @@ def named(process: Process, language: Language) -> str:
     """Return a process as a part of a sentence: how it was started, its pid, by which line."""
     return language.say(
         "processes.named_at" if process.started_at is not None else "processes.named",
-        how=how(process),
+        how=rank(process) or how(process),
         pid=str(process.pid),
         line=started_by(process),
-        command=sentences.short(command_of(process)),
+        command=rank(process) or sentences.short(command_of(process)),
     )

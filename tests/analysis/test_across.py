@@ -21,11 +21,12 @@ from factories import (
     report,
     run,
     tree,
+    with_rows,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.analysis.across import Rows, across
+from memdeep.analysis.across import Rows
 from memdeep.model import Across, GroupShare, Peak, PhaseKind, Process, Report, Worker
 
 NAMES = ("load", "score", "a")
@@ -134,13 +135,17 @@ def test_the_peak_is_that_of_the_process_where_others_threads_moved_memory() -> 
     assert (row.peak_bytes, row.rise_bytes) == (9 * MB, MB)
 
 
+def of_run(made: Report) -> Sequence[Across]:
+    return with_rows(made, made.own_reports).across
+
+
 def test_the_program_is_among_them_if_it_is_a_worker() -> None:
     own = {1: keeps(3 * MB), 2: keeps(MB)}
     known = run("+load", "-load", processes=(process(0), process(1), process(2)))
     made = replace(keeps(5 * MB), run=known, own_reports=own)
-    assert [row.retained_bytes for row in across(made)] == [4 * MB]
+    assert [row.retained_bytes for row in of_run(made)] == [4 * MB]
     of_worker = replace(known, processes=(worker(0), process(1), process(2)))
-    assert [row.retained_bytes for row in across(replace(made, run=of_worker))] == [9 * MB]
+    assert [row.retained_bytes for row in of_run(replace(made, run=of_worker))] == [9 * MB]
 
 
 def test_of_a_program_whose_phases_hold_other_processes_memory_nothing_is_known_alone() -> None:
@@ -151,8 +156,8 @@ def test_of_a_program_whose_phases_hold_other_processes_memory_nothing_is_known_
 
 def test_one_process_makes_no_rows_unless_it_is_a_worker() -> None:
     made = replace(report(), own_reports={1: keeps(MB)})
-    assert across(made) == ()
-    assert len(across(replace(made, run=run(processes=(process(0), worker(1)))))) == 1
+    assert of_run(made) == ()
+    assert len(of_run(replace(made, run=run(processes=(process(0), worker(1)))))) == 1
 
 
 @st.composite

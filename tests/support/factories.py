@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from memdeep.analysis.across import across
+from memdeep.analysis.across import Rows, across
 from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.outline import outline
@@ -449,8 +449,11 @@ def family_report(workers: int = 2, **changes: Any) -> Report:
 
 def with_rows(made: Report, own: Mapping[int, Report]) -> Report:
     """``made`` with the own reports of processes, and the rows over all of them."""
+    rows = Rows()
+    for place, one in own.items():
+        rows.add(place, one)
     made = replace(made, own_reports=own)
-    return replace(made, across=across(made))
+    return replace(made, across=across(made, rows))
 
 
 def process_thread(place: int, of: Process) -> Frame:

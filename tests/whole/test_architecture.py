@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rundir": {"errors", "model", "version"},
     "record": {
         *("rundir.journal", "rundir.labels", "rundir.marker", "rundir.snapshots"),
-        *("rundir.mappings", "rundir.births"),
+        *("rundir.mappings", "rundir.births", "rundir.workers"),
         "__init__",  # the face: what a mark plants calls it as the program would
     },
     "monitor": {"monitoring", "record"},
@@ -122,11 +122,13 @@ KNOWS: dict[str, set[str]] = {
     "live": {"rich"},
     "live.progress": {"psutil"},
     "heap.memray": {"memray"},
-    "heap.replay.engine": {"lz4"},
+    "heap.packed": {"lz4"},
     "symbols.tables": {"symbolic", "cffi"},
     "symbols.demangle": {"multi_demangle"},
     "symbols.cache": {"platformdirs"},
     "report.terminal": {"rich"},
+    "report.terminal_across": {"rich"},
+    "report.terminal_lines": {"rich"},
     "report.comparison.text": {"rich"},
     "report.page.html": {"jinja2", "markupsafe"},
     "report.gate.text": {"rich"},
@@ -141,7 +143,12 @@ KNOWS: dict[str, set[str]] = {
     "inprocess": {"psutil"},
     "integrations.notebook": {"IPython"},
     "integrations.celery": {"celery"},
-    "integrations.dask": {"dask", "distributed"},
+    "integrations.spark": {"pyspark"},
+    "integrations.dask": {"distributed"},
+    "integrations.dask_hosts": {"distributed"},
+    "integrations.dask_tasks": {"dask", "distributed"},
+    "integrations.ray": {"ray", "psutil"},
+    "integrations.ray_worker": {"ray"},
 }
 
 # Why a module that one other imports, or none, may have fewer lines than the floor.

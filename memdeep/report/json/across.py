@@ -42,7 +42,10 @@ class AcrossRows:
         """Yield the fields of each row; ``phases`` are those of the processes that have any."""
         for row in self._listed:
             members = [
-                place for process, phase in row.members for place in phases[process].listed([phase])
+                place
+                for process, phase in row.members
+                if process in phases
+                for place in phases[process].listed([phase])
             ]
             shares = [
                 {

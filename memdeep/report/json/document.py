@@ -60,7 +60,9 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     even distances, and all that a listed phase or the death names. ``processes_left_out`` counts
     the small ones of more than a thousand that nothing names. An index is a place in the list.
 
-    Rows over all processes come last among the phases, ``rows_left_out`` counts the smallest.
+    Rows over all processes come last among the phases, ``rows_left_out`` counts the smallest. Of
+    many processes that set checkpoints themselves only those with the highest heaps have theirs
+    listed, and their phases: those of the others are left out, and are in the rows.
     Times and shares are rounded to six decimals.
     """
     run = report.run
@@ -100,6 +102,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     phase_of = {place: phases.place(phase) for place, _, phase in origins}
     split_of = {one.process: culprits.all(one.culprits) for one in report.split_off}
     process_records = [record(one) for one in processes.encoded(stack_of, phase_of, split_of)]
+    left_out = report.own_left_out.values()
     fields = {
         "schema": SCHEMA,
         "memdeep": __version__,
@@ -124,9 +127,9 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         "processes": iter(process_records),
         "processes_left_out": processes.left_out,
         "checkpoints": iter(points),
-        "checkpoints_left_out": checkpoints.left_out,
+        "checkpoints_left_out": checkpoints.left_out + sum(own.checkpoints for own in left_out),
         "phases": iter(phase_records),
-        "phases_left_out": phases.left_out,
+        "phases_left_out": phases.left_out + sum(own.phases for own in left_out),
         "rows_left_out": across.left_out,
         "problems": list(sentences.problems(report, ENGLISH)),
         "findings": iter(findings),
