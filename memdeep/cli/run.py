@@ -1,19 +1,19 @@
-"""`memdeep run`: runs a program, and reports which line made its memory grow."""
+"""`memdeep run`: runs a program, and reports which line made its memory grow.
+
+That the program may start soon, what makes the report is imported when it has ended.
+"""
 
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from memdeep import pipeline
-from memdeep.cli import arguments, report, speech
+from memdeep.cli import arguments, speech
 from memdeep.cli.options import OPTIONS, Place, Settings
 from memdeep.cli.settings import load, merge
 from memdeep.errors import EXIT_INTERRUPTED, EXIT_OVER, EXIT_USAGE, MemdeepError, ProgramError
@@ -21,7 +21,7 @@ from memdeep.live.status_line import StatusLine
 from memdeep.record.how import MEMRAY, HowToRecord
 from memdeep.record.marks import words as mark_words
 from memdeep.record.program import WhatToRun
-from memdeep.report import terminal
+from memdeep.record.tree import rank
 from memdeep.run import interpreter, looks
 from memdeep.run.options import RunOptions
 from memdeep.run.program import check_program
@@ -52,9 +52,9 @@ def main(words: Sequence[str]) -> int:
     options = run_options(settings, of_python)
     output = settings.path("output")
     if output is None:
-        run_dir = directory.create_default(what.name, datetime.now())
+        run_dir = directory.create_default(what.name, datetime.now(), rank())
     else:
-        run_dir = directory.create(output, force=given.force)
+        run_dir = directory.create(directory.of_rank(output, rank()), force=given.force)
     with runs.held(run_dir):
         status = _record(what, run_dir, options, quiet=settings.flag("quiet"))
         return _report_and_check(run_dir, settings, limits, status)
@@ -78,6 +78,8 @@ def _report_and_check(
     except MemdeepError as error:
         speech.complain(error)
     except Exception:
+        import traceback
+
         traceback.print_exc()
         speech.complain(_failed(run_dir))
     with suppress(KeyboardInterrupt), speech.steps(quiet=settings.flag("quiet")) as on_step:
@@ -149,6 +151,11 @@ def _record(what: WhatToRun, run_dir: RunDirectory, options: RunOptions, *, quie
 
 def _report(run_dir: RunDirectory, settings: Settings) -> Report | None:
     """Make the report unless only the recording is wanted; return it if it was made."""
+    from rich.text import Text
+
+    from memdeep.cli import report
+    from memdeep.report import terminal
+
     quiet = settings.flag("quiet")
     with speech.steps(quiet=quiet) as on_step:
         pipeline.seal(run_dir, on_step)

@@ -35,9 +35,10 @@ from memdeep.record.how import (
 from memdeep.record.program import WhatToRun
 from memdeep.record.recorder import say
 from memdeep.record.session import Session
+from memdeep.record.tree import rank
 from memdeep.report.options import DEFAULTS as REPORT_DEFAULTS
 from memdeep.report.options import ReportOptions
-from memdeep.run.facts import begun
+from memdeep.run.facts import begun, tracer_version
 from memdeep.run.identity import identify
 from memdeep.run.own_code import OwnCode, outermost_package
 from memdeep.rundir import directory
@@ -194,9 +195,9 @@ def _refuse(backend: str) -> None:
 
 def _directory(options: Options) -> RunDirectory:
     if options.path is not None:
-        return directory.create(options.path, force=options.force)
+        return directory.create(directory.of_rank(options.path, rank()), force=options.force)
     stem = re.sub(r"[^\w.-]+", "-", options.name).strip("-.")[:MAX_STEM] or "recording"
-    return directory.create_default(stem, datetime.now())
+    return directory.create_default(stem, datetime.now(), rank())
 
 
 def _meta(options: Options, caller: FrameType | None) -> Meta:
@@ -207,6 +208,7 @@ def _meta(options: Options, caller: FrameType | None) -> Meta:
     kind, target = (WhatToRun.SCRIPT, file) if is_file else (WhatToRun.CODE, "")
     return replace(
         begun(options.how, sys.orig_argv[1:], options.name, own),
+        memray=tracer_version(options.how),
         warning_bytes=options.warning_bytes,
         critical_bytes=options.critical_bytes,
         identity=identify(WhatToRun(kind, target, ()), ()),

@@ -80,12 +80,14 @@ def read_workers(places: Iterable[RunDirectory]) -> list[tuple[RunDirectory, Wor
 
 
 def tell_ends(
-    run_dir: RunDirectory, nanny_kills: Mapping[int, int], others: Iterable[str] = ()
+    run_dir: RunDirectory,
+    nanny_kills: Mapping[tuple[str, int], int],
+    others: Iterable[str] = (),
 ) -> None:
     """Add to a run that has ended how workers did that did not complete.
 
-    ``nanny_kills`` has the RSS for which a nanny has ended a worker, by its number; ``others`` are
-    sentences to add too. Raises CaptureError or OutputError.
+    ``nanny_kills`` has the RSS for which a nanny has ended a worker, by its address and the number
+    it had on its host; ``others`` are sentences to add too. Raises CaptureError or OutputError.
     """
     meta = decode_meta(run_dir.meta.read_bytes(), run_dir.meta)
     end_ns = meta.spawned_ns + 1e9 * (meta.duration_s or math.inf)
@@ -96,8 +98,9 @@ def tell_ends(
             verdicts[line.pid] = DETACHED if line.monotonic_ns > end_ns else "completed"
     notes = [*others]
     for child, worker in read_workers(run_dir.children()):
-        if worker.pid in nanny_kills:
-            worker = replace(worker, ended_bytes=nanny_kills[worker.pid])
+        killed = worker.address, worker.pid % births.HOSTS
+        if killed in nanny_kills:
+            worker = replace(worker, ended_bytes=nanny_kills[killed])
             write_atomically(child.worker, encode_worker(worker))
         end = _end_of(worker.ended_bytes, verdicts.get(worker.pid))
         if end in (NANNY, KERNEL, LOST):

@@ -276,14 +276,22 @@ def _highest(events: Sequence[Event], until_ns: float) -> int | None:
 
 
 def _with_workers(run_dir: RunDirectory, processes: Sequence[Process]) -> tuple[Process, ...]:
-    """Return the processes with the part that each plays in a cluster, as far as it can be read."""
-    places = [run_dir.path, *(run_dir.path / (one.directory or "") for one in processes[1:])]
-    return tuple(
-        replace(one, worker=_worker(RunDirectory(path)))
-        if place == 0 or one.directory is not None
-        else one
-        for place, (one, path) in enumerate(zip(processes, places, strict=True))
-    )
+    """Return the processes with the part that each plays in a cluster, as far as it can be read.
+
+    What a rank of a parallel program has started is not that rank too, though it says so.
+    """
+    found: list[Process] = []
+    names: list[frozenset[str]] = []  # of each process and of those that it comes from
+    for place, process in enumerate(processes):
+        above = frozenset[str]() if process.parent is None else names[process.parent]
+        is_recorded = place == 0 or process.directory is not None
+        own = RunDirectory(run_dir.path / (process.directory or ""))
+        worker = _worker(own) if is_recorded else None
+        if worker is not None and worker.name in above:
+            worker = None
+        names.append(above if worker is None else above | {worker.name})
+        found.append(replace(process, worker=worker))
+    return tuple(found)
 
 
 def _worker(run_dir: RunDirectory) -> Worker | None:

@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 
 from memdeep.record.how import ALL
-from memdeep.record.tree import VARIABLE, Tree, program_place, read_how
+from memdeep.record.tree import VARIABLE, Tree, note_rank, program_place, read_how
 from memdeep.rundir import births
 
 TYPE_CHECKING = False
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BOOTSTRAP = "memdeep/record/bootstrap.py"
 HELPERS = "resource_tracker"  # of multiprocessing and of loky: allocates nothing
+# Modules that Pythons are started with (`-m`), and what makes phases of what these do.
+ADAPTERS = dict.fromkeys(("pyspark.daemon", "pyspark.worker"), "memdeep.integrations.spark_worker")
 
 
 def begin() -> None:
@@ -39,6 +41,7 @@ def _record(run_dir: str, modules_before: "frozenset[str]") -> None:
     tree.born(births.EXEC, directory)
     if directory is None:
         return
+    note_rank(directory)
     import atexit
 
     from memdeep.record.program import forget_shadowed
@@ -47,7 +50,20 @@ def _record(run_dir: str, modules_before: "frozenset[str]") -> None:
     session = Session(how.but(run_dir=directory), tree)
     atexit.register(session.finish)
     session.start()
+    _adapt()
     forget_shadowed(_first_path(), modules_before)
+
+
+def _adapt() -> None:
+    """Make phases of what a worker of a framework does; it is run by its module."""
+    words = sys.orig_argv
+    place = program_place(words)
+    adapter = ADAPTERS.get("".join(words[place + 1 : place + 2]) if words[place] == "-m" else "")
+    if adapter is not None:
+        from importlib import import_module
+
+        with suppress(Exception):
+            import_module(adapter).begin()
 
 
 def _is_wanted(how: "HowToRecord") -> bool:

@@ -1,9 +1,9 @@
 """Orders of the parent, to stop tracing or to make a checkpoint, awaited without cost to the run.
 
-An order is one line of text, the reason as a sentence or `CHECKPOINT` and a label, through a pipe
-that the program has inherited. The processes that it starts share another one, which has a name:
-each takes one order, which is filled up to MAX_BYTES there. The end of the parent is no order: the
-program and its recording go on.
+An order is one line of text: the reason as a sentence, `CHECKPOINT` and a label, or `ENDED`. It
+comes through a pipe that the program has inherited. The processes that it starts share another one,
+which has a name: each takes one order, which is filled up to MAX_BYTES there. The end of the parent
+is no order: the program and its recording go on.
 """
 
 import os
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CHECKPOINT = "checkpoint "
+ENDED = "(ended)"  # the recording has, of a run that this process outlives
 MAX_BYTES = 1000  # less than PIPE_BUF: written, and so read, in one piece
 MOST_S, LEAST_S = 1.0, 0.01  # to wait for a thread that has nothing more to read
 

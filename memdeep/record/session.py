@@ -8,7 +8,7 @@ from memdeep.record.descriptors import hold, let_go
 from memdeep.record.focus import Focus
 from memdeep.record.forks import Forks
 from memdeep.record.how import MEMRAY, TRACEMALLOC, HowToRecord
-from memdeep.record.orders import CHECKPOINT, Orders
+from memdeep.record.orders import CHECKPOINT, ENDED, Orders
 from memdeep.record.recorder import Recorder, say
 from memdeep.record.rss import RssReader
 from memdeep.record.starters import Watch
@@ -234,6 +234,9 @@ class Session:
             self._recorder.checkpoint(order.removeprefix(CHECKPOINT), None)
             return
         self._tree.refuse()
+        if order == ENDED:
+            self._end(None, None)
+            return
         if self._aside is not None:
             self._aside.end(order, aloud=False)
         self._tracing.end(order, aloud=not self._is_child)

@@ -27,6 +27,16 @@ HOOK = "memdeep_children.pth"  # starts the recording in these, from `site-packa
 MAX_ORIGINS = 4096  # kept so that each is written once
 MAX_WORD = 1000  # characters of a word of a command that are kept
 
+# What tells a process its number among those of a parallel program, how many these are, and what
+# people call it: of torchrun, Open MPI, MPICH and its like, Slurm. The innermost comes first.
+RANKS = (
+    ("RANK", "WORLD_SIZE", "rank"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "rank"),
+    ("PMI_RANK", "PMI_SIZE", "rank"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "task"),
+)
+MAX_DIGITS = 9  # of a number in a variable
+
 
 class Tree:
     """Processes of the run in ``run_dir``, seen from this one.
@@ -263,7 +273,41 @@ def plant(how: HowToRecord) -> Tree:
         with suppress(OSError):  # on a file system without pipes
             os.mkfifo(tree.orders, 0o600)
         tree.invite()
+    note_rank(run_dir)
     return tree
+
+
+def rank() -> "str | None":
+    """Return the part of this process in a parallel program, as ``rank 3``; None if it has none."""
+    get = os.environ.get
+    for number, size, word in RANKS:
+        found, most = get(number, ""), get(size, "")
+        if _is_number(found) and _is_number(most) and int(found) < int(most) > 1:
+            return f"{word} {int(found)}"
+    return None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+
+
+def note_rank(directory: str) -> None:
+    """Note in the ``directory`` of this process which part of a parallel program it is, if any.
+
+    The processes that it starts find the same variables: whoever reads knows what is beneath it.
+    """
+    name = rank()
+    if name is None:
+        return
+    with suppress(OSError):
+        from memdeep.rundir.workers import Worker, encode_worker
+
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        file = os.open(f"{directory}/worker.json", flags, 0o600)
+        try:
+            os.write(file, encode_worker(Worker(os.getpid(), name, "", 1)))
+        finally:
+            os.close(file)
 
 
 def read_how(run_dir: str) -> HowToRecord:

@@ -17,10 +17,13 @@ from memdeep.text.language import Language
 
 ENDED_WELL = "completed"
 BY_PROGRAM = "by_program"  # by a signal of the program's own, as workers end with their pool
+# Of workers of a cluster: by the process that looks after them, and in a way that nobody saw.
+BY_NANNY, LOST = "by_nanny", "lost"
 MAX_DEATHS_TOLD = 3
+MAX_APART = 8  # workers of a cluster that have each a row of its own
 Figures = Iterable[int | None]
 # The ends by the trouble they mean, the worst first; None is an end that nobody saw.
-DEATHS = ("oom-killed", "killed", "failed")
+DEATHS = ("oom-killed", BY_NANNY, "killed", "failed", LOST)
 ENDS = (*DEATHS, DETACHED, None, BY_PROGRAM, ENDED_WELL)
 
 
@@ -44,8 +47,11 @@ def rows(report: Report) -> tuple[ProcessRow, ...]:
     processes = report.run.processes
     groups: dict[object, list[int]] = {}
     keys: list[object] = []
+    are_many = sum(process.worker is not None for process in processes) > MAX_APART
     for place, process in enumerate(processes):
-        key = _key(process, place, keys)
+        key: object = _key(process, place, keys)
+        if are_many and process.worker is not None and place:
+            key = "workers", process.parent
         keys.append(key)
         groups.setdefault(key, []).append(place)
     around = {key: _around(processes[members[0]], key, keys) for key, members in groups.items()}
@@ -76,8 +82,10 @@ def _key(process: Process, place: int, keys: Sequence[object]) -> object:
     """Return what the processes of a row have in common.
 
     Of those of which no line is known it is the parent and the command: a shell may have started
-    hundreds.
+    hundreds. Ranks are apart from what has started them.
     """
+    if rank(process):
+        return "ranks", process.group
     if process.started_at is not None or process.command is None or process.is_traced:
         return place if process.group is None else process.group
     above = None if process.parent is None else keys[process.parent]
@@ -118,9 +126,14 @@ def members(report: Report, row: ProcessRow) -> list[Process]:
 
 
 def name(told: Sequence[Process], *, is_program: bool, language: Language) -> str:
-    """Return the name of a row: the way it was started, its command if that says more."""
+    """Return the name of a row: its rank, the way it was started, its command if that says more."""
+    ranks = sorted(filter(None, map(rank, told)), key=lambda name: (len(name), name))
+    if len(ranks) == len(told):
+        return ranks[0] if len(ranks) == 1 else f"{ranks[0]} … {ranks[-1]}"
     if is_program:
         return language.say("processes.program")
+    if told[0].worker is not None and len(told) > 1:
+        return f"{language.say('processes.workers')} × {len(told):,}"
     label = how(told[0])
     is_other = told[0].how == "subprocess" and not told[0].is_traced
     if told[0].command and (is_other or told[0].started_at is None):
@@ -128,9 +141,53 @@ def name(told: Sequence[Process], *, is_program: bool, language: Language) -> st
     return f"{label} × {len(told):,}" if len(told) > 1 else label
 
 
+def worker_name(process: Process, place: int, language: Language) -> str:
+    """Return what a process is called among others that have phases of their own, in brief.
+
+    A worker of a cluster has a name, which may be no more than its number or its address.
+    """
+    if process.worker is not None:
+        return process.worker.name.removeprefix("tcp://").removeprefix("tls://")
+    return language.say("processes.program") if place == 0 else f"{how(process)} {process.pid}"
+
+
+def worker_told(process: Process, place: int, language: Language) -> str:
+    """Return `worker_name` as a part of a sentence: of a number it says what it is."""
+    name = worker_name(process, place, language)
+    return language.say("processes.worker", name=name) if name.isdecimal() else name
+
+
+def peak_rss(process: Process) -> int | None:
+    """Return the highest RSS of a process; its nanny may have seen more than others."""
+    seen = None if process.worker is None else process.worker.ended_bytes
+    return highest([process.peak_rss_bytes, seen])
+
+
+def share_of_limit(process: Process) -> float | None:
+    """Return the share of its limit that the RSS of a worker reached; None if it is not known."""
+    limit = None if process.worker is None else process.worker.limit_bytes
+    peak = peak_rss(process)
+    return peak / limit if limit and peak is not None else None
+
+
 def others(run: Run) -> Sequence[Process]:
     """Return the processes but the program itself."""
     return run.processes[1:]
+
+
+def called(process: Process) -> str:
+    """Return the way a process was started, or what a worker of a cluster is called."""
+    if process.worker is None:
+        return how(process)
+    return rank(process) or process.command or how(process)
+
+
+def rank(process: Process) -> str:
+    """Return the part of a process in a parallel program, as ``rank 3``; empty if it has none.
+
+    A worker with an address has a command that tells more.
+    """
+    return "" if process.worker is None or process.worker.address else process.worker.name
 
 
 def how(process: Process) -> str:
@@ -164,6 +221,10 @@ def is_dead(told: Iterable[Process]) -> bool:
 
 def _kind(process: Process) -> str | None:
     """Return the kind of a process's end, one of `ENDS`."""
+    if process.worker is not None and process.worker.ended_bytes is not None:
+        return BY_NANNY
+    if process.worker is not None and process.verdict is None:
+        return LOST
     return BY_PROGRAM if process.ended_by_program else process.verdict
 
 
@@ -237,14 +298,15 @@ def deaths(report: Report, language: Language) -> tuple[str, ...]:
     for process in dead[:MAX_DEATHS_TOLD]:
         said.append(
             language.say(
-                f"processes.{process.verdict}",
+                f"processes.{_kind(process)}",
                 process=named(process, language),
                 signal=process.signal or "",
                 status=str(process.exit),
                 end_s=process.end_s,
+                ended_bytes=None if process.worker is None else process.worker.ended_bytes,
             )
         )
-    rest = Counter(process.verdict for process in dead[MAX_DEATHS_TOLD:])
+    rest = Counter(map(_kind, dead[MAX_DEATHS_TOLD:]))
     said += [language.say(f"processes.more_{end}", n=rest[end]) for end in DEATHS if rest[end]]
     running = sum(process.verdict == DETACHED for process in started)
     if running:
@@ -264,8 +326,8 @@ def named(process: Process, language: Language) -> str:
     """Return a process as a part of a sentence: how it was started, its pid, by which line."""
     return language.say(
         "processes.named_at" if process.started_at is not None else "processes.named",
-        how=how(process),
+        how=rank(process) or how(process),
         pid=str(process.pid),
         line=started_by(process),
-        command=sentences.short(command_of(process)),
+        command=rank(process) or sentences.short(command_of(process)),
     )

@@ -179,12 +179,24 @@ class RunDirectory:
         return (*parts, *others, self.html, self.json, *exports)
 
 
-def create_default(name: str, now: datetime) -> RunDirectory:
+def of_rank(path: Path, rank: str | None) -> Path:
+    """Return the place of a run in ``path``: each rank of a parallel program has one within it."""
+    return path if rank is None else path / _in_name(rank)
+
+
+def _in_name(rank: str) -> str:
+    return rank.replace(" ", "-")
+
+
+def create_default(name: str, now: datetime, rank: str | None = None) -> RunDirectory:
     """Make ``memdeep-runs/<name>-<date>-<time>``, with a number added if that exists already.
 
+    ``rank`` is the part of the process in a parallel program, whose runs begin in one second.
     Raises OutputError.
     """
     stem = f"{name}-{now:%Y%m%d-%H%M%S}"
+    if rank is not None:
+        stem += f"-{_in_name(rank)}"
     number = 1
     while True:
         path = Path(DEFAULT_PARENT) / (stem if number == 1 else f"{stem}-{number}")

@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rundir": {"errors", "model", "version"},
     "record": {
         *("rundir.journal", "rundir.labels", "rundir.marker", "rundir.snapshots"),
-        *("rundir.mappings", "rundir.births"),
+        *("rundir.mappings", "rundir.births", "rundir.workers"),
         "__init__",  # the face: what a mark plants calls it as the program would
     },
     "monitor": {"monitoring", "record"},
@@ -143,7 +143,12 @@ KNOWS: dict[str, set[str]] = {
     "inprocess": {"psutil"},
     "integrations.notebook": {"IPython"},
     "integrations.celery": {"celery"},
-    "integrations.dask": {"dask", "distributed"},
+    "integrations.spark": {"pyspark"},
+    "integrations.dask": {"distributed"},
+    "integrations.dask_hosts": {"distributed"},
+    "integrations.dask_tasks": {"dask", "distributed"},
+    "integrations.ray": {"ray", "psutil"},
+    "integrations.ray_worker": {"ray"},
 }
 
 # Why a module that one other imports, or none, may have fewer lines than the floor.

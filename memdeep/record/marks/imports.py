@@ -21,7 +21,7 @@ from memdeep.record.marks.frame import IMPORT_FILENAME, between
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
     from typing import Any
@@ -49,6 +49,21 @@ def plant(calls: list[CallMark], lines: list[LineMark]) -> None:
             for mark in marks:
                 mark.plant(sys.modules[name])
     sys.meta_path.insert(0, _Finder(rewriter, by_module))
+
+
+class _After:
+    """What is called with a module; stands where a mark does."""
+
+    def __init__(self, function: Callable[[ModuleType], None]) -> None:
+        self.plant = function
+
+
+def after_import(name: str, function: Callable[[ModuleType], None]) -> None:
+    """Call ``function`` with the module ``name`` once that is imported, if it ever is."""
+    if name in sys.modules:
+        function(sys.modules[name])
+        return
+    sys.meta_path.insert(0, _Finder(_Rewriter([], []), {name: [_After(function)]}))
 
 
 class _Rewriter:
@@ -124,7 +139,9 @@ def _is_main(name: str) -> bool:
 class _Finder:
     """Finder that returns what the others find, with our loader if there are marks."""
 
-    def __init__(self, rewriter: _Rewriter, calls: dict[str, list[CallMark]]) -> None:
+    def __init__(
+        self, rewriter: _Rewriter, calls: Mapping[str, Sequence[CallMark | _After]]
+    ) -> None:
         self._rewriter = rewriter
         self._calls = calls
 
@@ -149,7 +166,9 @@ class _Finder:
 class _Loader:
     """Stand-in for the loader of ``spec`` until it is used; has all its other attributes."""
 
-    def __init__(self, spec: ModuleSpec, rewriter: _Rewriter, calls: list[CallMark]) -> None:
+    def __init__(
+        self, spec: ModuleSpec, rewriter: _Rewriter, calls: Sequence[CallMark | _After]
+    ) -> None:
         self._spec = spec
         self._loader: Any = spec.loader
         self._rewriter = rewriter

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from memdeep.model import Frame, Origin, Phase, Report
 from memdeep.model.paths import path_of, roots_of
+from memdeep.report.processes import rank
 from memdeep.text.safe import plain
 
 SEPARATOR = "/"
@@ -109,8 +110,10 @@ def shown_frame(frame: Frame, roots: Sequence[str]) -> ShownFrame:
 
 
 def process_name(report: Report, process: int) -> str:
-    """Return what a process is called: the program by its number, others by how they began."""
+    """Return what a process is called: by its rank, the program by its number, or how it began."""
     known = report.run.processes
+    if process < len(known) and (part := rank(known[process])):
+        return f"{part} {known[process].pid}"
     if process and process < len(known):
         return f"{known[process].how or 'process'} {known[process].pid}"
     pids = (point.pid for point in report.run.checkpoints if point.pid is not None)

@@ -93,7 +93,8 @@ def text_label(report: Report, layer: Layer) -> str:
     # Of another program its name tells most.
     is_other = bool(command) and not first.is_traced and first.how in (None, "subprocess")
     what = command.split(" ", 1)[0] if is_other else processes.how(first)
-    name = f"{what} {f'× {count:,}' if count > 1 else first.pid}"
+    rank = processes.rank(first) if count == 1 else ""
+    name = rank or f"{what} {f'× {count:,}' if count > 1 else first.pid}"
     return " · ".join(filter(None, (name, line or ("" if is_other else command[:40]))))
 
 
