@@ -9,6 +9,7 @@ import argparse
 import platform
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.console import Console
 from benchmarks import (
     checkpoints,
     comparison,
+    dask,
     holders,
     monitor,
     overhead,
@@ -44,11 +46,16 @@ def main() -> None:
     parser.add_argument(
         "--holders-only", action="store_true", help="measure looks at holders alone"
     )
+    parser.add_argument("--dask-only", action="store_true", help="measure Dask workers alone")
     options = parser.parse_args()
     console = Console(width=96, highlight=False)
     console.print(f"Python {platform.python_version()}, {platform.machine()}, {platform.system()}")
     with tempfile.TemporaryDirectory(prefix="memdeep-bench-") as directory:
         place = Path(directory)
+        if find_spec("distributed") is not None and not options.holders_only:
+            dask.measure(console, place, options.rounds)
+        if options.dask_only:
+            return
         if sys.platform.startswith("linux"):
             holders.measure(console, place, max(1, options.rounds // 2))
         if options.holders_only:

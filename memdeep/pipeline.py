@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,10 @@ from memdeep.rundir import directory, files
 from memdeep.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
+    from memdeep.analysis.across import Rows
     from memdeep.analysis.baseline import Update
     from memdeep.loading.run import Recording
-    from memdeep.model import Report
+    from memdeep.model import Heap, LeftOut, Report
     from memdeep.model.budget import Baseline, Budget, Gate
     from memdeep.model.comparison import Comparison
     from memdeep.model.statement import Problem
@@ -31,6 +33,12 @@ if TYPE_CHECKING:
     from memdeep.text.language import Language
 
 OnStep = Callable[[str], None]
+
+# Reports of single processes that are kept are as large as so many checkpoints together, a phase
+# being as large as some: by that `report.json` stays below 10 MB. So many are kept at least.
+MAX_OWN_REPORTS = 60_000
+CHECKPOINTS_A_PHASE = 100
+MIN_OWN_REPORTS = 16
 
 WRITTEN = ("json", "html")  # the outputs that every report is written as, in this order
 
@@ -61,6 +69,13 @@ def seal(run_dir: RunDirectory, on_step: OnStep) -> None:
     seal(run_dir, on_step)
 
 
+def pack(run_dir: RunDirectory, on_step: OnStep) -> None:
+    """Compress the captures of a run that was sealed: reports are made of them as of others."""
+    from memdeep.loading.seal import pack
+
+    pack(run_dir, on_step)
+
+
 def load(path: Path, on_step: OnStep) -> Recording:
     """Read the recording at ``path``: a run directory or a memray capture. Raises CaptureError."""
     if directory.is_directory(path):
@@ -73,8 +88,18 @@ def load(path: Path, on_step: OnStep) -> Recording:
     return load_capture(path)
 
 
-def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFAULTS) -> Report:
-    """Find everything there is to say about a recording. Raises CaptureError."""
+def analyse(
+    recording: Recording,
+    on_step: OnStep,
+    options: ReportOptions = DEFAULTS,
+    *,
+    every_line: bool = False,
+) -> Report:
+    """Find everything there is to say about a recording. Raises CaptureError.
+
+    With ``every_line``, no line is left out of its spans, so that they can be summed up.
+    """
+    from memdeep.analysis.across import Rows, across, is_worker
     from memdeep.analysis.death import death, did_die
     from memdeep.analysis.findings import Seen, findings
     from memdeep.analysis.holders import LineHolders, views, with_holders
@@ -99,7 +124,7 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
         problems.append(f"{outlined.left_out:,} spans are not shown as phases: {others}.")
     run = replace(run, problems=tuple(problems))
     on_step("Finding the culprits")
-    figures = Figures(run, heap)
+    figures = Figures(run, heap, every_line=every_line or is_worker(run, 0))
     found_phases = phases(figures, outlined.phases)
     on_step("Weighing the findings")
     sources = store.NOTHING
@@ -127,7 +152,9 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
     )
     if known_holders is not None:
         found_phases, found_findings = with_holders(known_holders, found_phases, found_findings)
-    return Report(
+    rows = Rows()
+    own_reports, left_out = _own_reports(recording, heap, options, rows)
+    made = Report(
         run=run,
         heap=heap,
         phases=found_phases,
@@ -136,14 +163,54 @@ def analyse(recording: Recording, on_step: OnStep, options: ReportOptions = DEFA
         sources=sources.lines,
         private_files=sources.private_files,
         death=death(run, heap, found_phases),
-        own_reports={
-            process: analyse(own, lambda step: None, options)
-            for process, own in recording.own_recordings.items()
-        },
+        own_reports=own_reports,
+        own_left_out=left_out,
         patterns=patterns(figures, found_phases),
         split_off=split_off(heap),
         snapshots=views(heap, keys=options.shows_keys),
     )
+    return replace(made, across=across(made, rows))
+
+
+def _own_reports(
+    recording: Recording, heap: Heap, options: ReportOptions, rows: Rows
+) -> tuple[dict[int, Report], dict[int, LeftOut]]:
+    """Make the reports of the processes that set checkpoints, one after the other.
+
+    All are added to ``rows``. Return those that are kept, by process, and what the others have:
+    where there are too many to keep, the processes with the highest heaps are kept.
+    """
+    from memdeep.model import LeftOut
+
+    peaks = {one.process: one.peak_bytes for one in heap.processes}
+    kept: dict[int, Report] = {}
+    left_out: dict[int, LeftOut] = {}
+    size = 0
+    for process in sorted(recording.own_runs, key=lambda place: (-peaks.get(place, 0), place)):
+        load = partial(_own_report, recording.own_runs[process], options)
+        own = load()
+        if own is None:
+            continue
+        rows.add(process, own)
+        has = LeftOut(len(own.phases), len(own.run.checkpoints), load)
+        size += CHECKPOINTS_A_PHASE * has.phases + has.checkpoints
+        if len(kept) < MIN_OWN_REPORTS or size <= MAX_OWN_REPORTS:
+            kept[process] = own
+        else:
+            left_out[process] = has
+    return dict(sorted(kept.items())), dict(sorted(left_out.items()))
+
+
+def _own_report(run_dir: RunDirectory, options: ReportOptions) -> Report | None:
+    """Make the report of a process of a run; None if it cannot be read."""
+    from memdeep.errors import CaptureError
+    from memdeep.loading.run import load_run
+
+    try:
+        own = load_run(run_dir)
+    except CaptureError:
+        return None
+    return analyse(own, lambda step: None, options, every_line=True)
 
 
 def store_sources(run_dir: RunDirectory, report: Report) -> None:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from memdeep import model, pipeline
 from memdeep.errors import NoSuchPhaseError
 from memdeep.frozen import frozen
-from memdeep.model import Identity, Stretch
+from memdeep.model import Identity, Stretch, Worker
 from memdeep.objects import tables
+from memdeep.objects.across import Row, row_of
 from memdeep.objects.holders import Snapshot, snapshot_of
 from memdeep.objects.stacks import Line, Recorded, Stack, metric_of, place_of, quoted, short
 from memdeep.report import sentences
@@ -66,7 +67,7 @@ class Process:
     """A process of the run; the program itself comes first.
 
     ``parent`` is the index of the process that started it. ``phases`` are those that it set itself,
-    by its own time; those of the program are in the result.
+    by its own time; those of the program are in the result. ``worker`` is its part in a cluster.
     """
 
     pid: int | None
@@ -83,6 +84,7 @@ class Process:
     peak_pss: int | None
     peak_heap: int | None
     phases: Phases
+    worker: Worker | None = None
 
     def __repr__(self) -> str:
         return f"<Process {self.pid} ({self.how}): peak heap {units.size(self.peak_heap)}>"
@@ -189,9 +191,14 @@ class Phase:
 class Phases(Sequence[Phase]):
     """Phases in order of their start: by index, or by name or path."""
 
-    def __init__(self, recorded: Recorded | None) -> None:
+    def __init__(self, load: Callable[[], Recorded | None]) -> None:
+        self._load = load  # called when somebody asks for one of them
+
+    @cached_property
+    def _all(self) -> tuple[Phase, ...]:
+        recorded = self._load()
         number = 0 if recorded is None else len(recorded.report.phases)
-        self._all = tuple(Phase(recorded, index) for index in range(number) if recorded)
+        return tuple(Phase(recorded, index) for index in range(number) if recorded)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -251,7 +258,7 @@ class Result:
     """
 
     def __init__(self, report: model.Report) -> None:
-        self._recorded = Recorded(report)
+        self._recorded = recorded = Recorded(report)
         run, at = report.run, report.heap.at_checkpoints
         whole = Stretch(0, len(run.checkpoints) - 1)
         start, end = at[0], at[-1]
@@ -268,7 +275,7 @@ class Result:
         self.rise = self.peak - (start or 0) if is_known and self.peak is not None else None
         self.peak_rss, self.peak_pss = run.peak_rss_bytes, run.peak_pss_bytes
         self.problems = sentences.problems(report, _ENGLISH)
-        self.phases = Phases(self._recorded)
+        self.phases = Phases(lambda: recorded)
 
     @property
     def exit(self) -> Exit | None:
@@ -313,6 +320,17 @@ class Result:
     def processes(self) -> tuple[Process, ...]:
         """The program, and all processes of it that were seen."""
         return tuple(_processes(self._recorded.report, self.phases))
+
+    @cached_property
+    def across(self) -> tuple[Row, ...]:
+        """Phases of one path over all processes that set any, with most retained in use first.
+
+        There are none where only one process did, unless it is a worker of a cluster. The program
+        itself is not among them, unless it is one.
+        """
+        recorded = self._recorded
+        processes = recorded.report.run.processes
+        return tuple(row_of(row, processes, recorded.line_across) for row in recorded.report.across)
 
     def stacks(self, which: Which = "kept") -> tuple[Stack, ...]:
         """Return the stacks of all that the run ``which``, largest first.
@@ -379,9 +397,9 @@ def _processes(report: model.Report, phases: Phases) -> Iterable[Process]:
         peak_pss=program.peak_pss_bytes,
         peak_heap=report.heap.of_program.peak_bytes,
         phases=phases,
+        worker=program.worker,
     )
     for place, one in enumerate(run.processes[1:], 1):
-        own = report.own_reports.get(place)
         yield Process(
             pid=one.pid,
             command=one.command,
@@ -396,8 +414,17 @@ def _processes(report: model.Report, phases: Phases) -> Iterable[Process]:
             peak_rss=one.peak_rss_bytes,
             peak_pss=one.peak_pss_bytes,
             peak_heap=heaps.get(place),
-            phases=Phases(None if own is None else Recorded(own)),
+            phases=Phases(partial(_own, report, place)),
+            worker=one.worker,
         )
+
+
+def _own(report: model.Report, process: int) -> Recorded | None:
+    """Return what a process recorded of itself, read again if it was not kept."""
+    own = report.own_reports.get(process)
+    if own is None and process in report.own_left_out:
+        own = report.own_left_out[process].load()
+    return None if own is None else Recorded(own)
 
 
 def _places(phases: Sequence[Phase]) -> str:

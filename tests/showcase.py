@@ -1,7 +1,7 @@
 """`make showcase`: the pictures of the README and of the documentation, and the sample report.
 
-All are of one real run of the bundled backtest; the comparison is with one of a mended copy. Paths
-of this machine become neutral ones.
+All are of one real run of the bundled backtest; the comparison is with one of a mended copy, and
+the cluster is that of the page on Dask. Paths of this machine become neutral ones.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 from screenshots import resize
+from shown import blocks
 
 from memdeep import pipeline
 from memdeep.report import terminal
@@ -93,6 +94,18 @@ def compare(before: Path, after: Path, page: Path) -> None:
     page.write_text(neutral_page(page.read_text("utf-8")), "utf-8")
 
 
+def record_cluster(place: Path) -> Path:
+    """Run the program of the page on Dask in ``place``, and return its report."""
+    place.mkdir()
+    for block in blocks(ROOT / "docs" / "howto" / "dask.md"):
+        if block.title:
+            (place / block.title).write_text(block.text, "utf-8")
+            subprocess.run([sys.executable, block.title], cwd=place, check=True)
+    page = place / "out" / "report.html"
+    page.write_text(neutral_page(page.read_text("utf-8")), "utf-8")
+    return page
+
+
 def neutral(text: str) -> str:
     """Return ``text`` without paths of this machine."""
     for pattern, instead in NEUTRAL:
@@ -133,7 +146,10 @@ def _measured(match: re.Match[str]) -> str:
 
 
 def photograph(page: Path, name: str, profile: Path, themes: Sequence[str], part: str = "") -> None:
-    """Take the pictures ``name`` of a page in ``themes``: of its top, or of a ``part``."""
+    """Take the pictures ``name`` of a page in ``themes``: of its top, or of a ``part``.
+
+    The first group in that part is opened.
+    """
     driver = start(profile)
     try:
         reader = Reader(driver)
@@ -145,6 +161,7 @@ def photograph(page: Path, name: str, profile: Path, themes: Sequence[str], part
             reader.run("return new Promise((done) => setTimeout(done, 600))")
             if part:
                 reader.run(f"document.getElementById('{part}').scrollIntoView()")
+                reader.run(f"document.querySelector('#{part} [data-group]')?.click()")
                 reader.run("return new Promise((done) => setTimeout(done, 600))")
             shot = driver.execute_cdp_cmd(
                 "Page.captureScreenshot", {"format": "webp", "quality": 80}
@@ -181,6 +198,8 @@ def main() -> None:
         page = neutral_page(Path(name, "looks", "report.html").read_text("utf-8"))
         looked_at.write_text(page, "utf-8")
         photograph(looked_at, "holders", Path(name, "profile"), ("light",), "holders")
+        cluster = record_cluster(Path(name, "cluster"))
+        photograph(cluster, "cluster", Path(name, "profile"), ("light",), "across")
         before, after = Path(name, "before"), Path(name, "after")
         run_dir.rename(before)
         mend(Path(name, "mended"))

@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from heapq import nlargest
 from operator import attrgetter, itemgetter
 
@@ -29,6 +28,7 @@ from memdeep.model.holders import (
 from memdeep.model.redaction import without_keys
 
 MAX_TYPES = 20
+MAX_DIVIDED = 4  # snapshots whose rows are kept by line: there may be very many rows
 MAX_ROWS = 500
 MAX_LINES = 3  # of a row of holders
 MAX_LINES_AGAIN = 100  # lines of a row that count for the rows above it
@@ -45,23 +45,36 @@ class LineHolders:
         self._snapshots = heap.snapshots
         self._places = [snapshot.checkpoint for snapshot in heap.snapshots]
         self._lines = ChargedLines(heap.tree)
-        self._by_line = lru_cache(maxsize=4)(self._divided)  # there may be very many rows
-        self._of = lru_cache(maxsize=None)(self._holders)
-        self._freed = lru_cache(maxsize=None)(lambda place: freed_by_row(self._snapshots[place]))
+        self._by_line: dict[int, Mapping[Line, Sequence[HeldBytes]]] = {}
+        self._of: dict[tuple[Line, int], Holders | None] = {}
+        self._freed: dict[int, Sequence[int]] = {}
 
     def of_line(self, line: Line, place: int) -> Holders | None:
         """Return those of ``line`` at the snapshot ``place``; None if it held nothing there."""
-        return self._of(line, place)
+        key = line, place
+        if key not in self._of:
+            self._of[key] = self._holders(line, place)
+        return self._of[key]
 
     def _holders(self, line: Line, place: int) -> Holders | None:
-        rows = self._by_line(place).get(line)
+        rows = self._rows(place).get(line)
         if not rows:
             return None
-        found = holders(self._snapshots[place], rows, self._freed(place))
+        if place not in self._freed:
+            self._freed[place] = freed_by_row(self._snapshots[place])
+        found = holders(self._snapshots[place], rows, self._freed[place])
         if self._keys:
             return found
         hidden = tuple(replace(one, path=without_keys(one.path)) for one in found.causes)
         return replace(found, paths=_without_keys(found.paths), causes=hidden)
+
+    def _rows(self, place: int) -> Mapping[Line, Sequence[HeldBytes]]:
+        """Return the rows of the snapshot ``place`` by line, of few snapshots at a time."""
+        if place not in self._by_line:
+            while len(self._by_line) >= MAX_DIVIDED:
+                del self._by_line[next(iter(self._by_line))]
+            self._by_line[place] = self._divided(place)
+        return self._by_line[place]
 
     def _divided(self, place: int) -> Mapping[Line, Sequence[HeldBytes]]:
         found: defaultdict[Line, list[HeldBytes]] = defaultdict(list)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 from memdeep.analysis.culprits import ChargedLines, Line
 from memdeep.model import Checkpoint, Heap, Parts, Residency, Stretch
@@ -38,8 +37,7 @@ class Readings:
         self._places = [one.checkpoint for one in self._readings]
         self._standings = [self._at(one) for one in self._readings]
         self._lines: dict[int, dict[Line, float]] = {}
-        # A phase begins where another ends, and a pattern where one of its members does.
-        self._near = cache(self._find)
+        self._known: dict[int, _Near] = {}
 
     def parts(
         self, stretches: Sequence[Stretch], rss_delta: int | None, heap_delta: int | None
@@ -96,6 +94,16 @@ class Readings:
             if start is None or end is None:
                 return None
             known.append((start, end))
+        return known
+
+    def _near(self, checkpoint: int) -> _Near:
+        """Return what stands for ``checkpoint``, found once.
+
+        A phase begins where another ends, and a pattern where one of its members does.
+        """
+        known = self._known.get(checkpoint)
+        if known is None:
+            known = self._known[checkpoint] = self._find(checkpoint)
         return known
 
     def _find(self, checkpoint: int) -> _Near:

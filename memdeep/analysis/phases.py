@@ -70,9 +70,13 @@ def phases(figures: Figures, outlines: Sequence[PhaseOutline]) -> tuple[Phase, .
 
 
 class Figures:
-    """Works out the figures of phases; holds what those of all phases of a run rest on."""
+    """Works out the figures of phases; holds what those of all phases of a run rest on.
 
-    def __init__(self, run: Run, heap: Heap) -> None:
+    With ``every_line``, no line that retained anything in a span is left out (`PhaseHeap.rest`).
+    """
+
+    def __init__(self, run: Run, heap: Heap, *, every_line: bool = False) -> None:
+        self._every_line = every_line
         self.checkpoints = run.checkpoints
         self.heap = heap
         self._lines = ChargedLines(heap.tree)
@@ -149,6 +153,11 @@ class Figures:
         shares = None
         if moved.retained:
             shares = self._readings.resident_shares(outline.stretches[-1].end)
+        culprits = lines.culprits(moved.retained, retained_bytes, least_bytes, shares)
+        rest: tuple[Culprit, ...] = ()
+        if self._every_line and outline.kind is _SPAN:
+            every = lines.culprits(moved.retained, retained_bytes, 0, shares, None)
+            rest = every[len(culprits) :]
         at_peak: tuple[Culprit, ...] = ()
         if peak.stacks is not None:
             at_peak = lines.culprits_alive(peak.stacks, peak.bytes, least_bytes)
@@ -161,13 +170,14 @@ class Figures:
             moved.kept_bytes,
             freed_bytes,
             peak,
-            lines.culprits(moved.retained, retained_bytes, least_bytes, shares),
+            culprits,
             at_peak,
             lines.culprits(moved.freed, freed_bytes, least_bytes),
             churn_bytes,
             allocations,
             largest,
             height.process_peak,
+            rest,
         )
 
 

@@ -1,18 +1,19 @@
-"""`memdeep run`: runs a program, and reports which line made its memory grow."""
+"""`memdeep run`: runs a program, and reports which line made its memory grow.
+
+That the program may start soon, what makes the report is imported when it has ended.
+"""
 
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from memdeep import pipeline
-from memdeep.cli import arguments, report, speech
+from memdeep.cli import arguments, speech
 from memdeep.cli.options import OPTIONS, Place, Settings
 from memdeep.cli.settings import load, merge
 from memdeep.errors import EXIT_INTERRUPTED, EXIT_OVER, EXIT_USAGE, MemdeepError, ProgramError
@@ -21,7 +22,6 @@ from memdeep.record.how import MEMRAY, HowToRecord
 from memdeep.record.marks import words as mark_words
 from memdeep.record.program import WhatToRun
 from memdeep.record.tree import rank
-from memdeep.report import terminal
 from memdeep.run import interpreter, looks
 from memdeep.run.options import RunOptions
 from memdeep.run.program import check_program
@@ -78,8 +78,12 @@ def _report_and_check(
     except MemdeepError as error:
         speech.complain(error)
     except Exception:
+        import traceback
+
         traceback.print_exc()
         speech.complain(_failed(run_dir))
+    with suppress(KeyboardInterrupt), speech.steps(quiet=settings.flag("quiet")) as on_step:
+        pipeline.pack(run_dir, on_step)
     return status if status or within else EXIT_OVER
 
 
@@ -147,6 +151,11 @@ def _record(what: WhatToRun, run_dir: RunDirectory, options: RunOptions, *, quie
 
 def _report(run_dir: RunDirectory, settings: Settings) -> Report | None:
     """Make the report unless only the recording is wanted; return it if it was made."""
+    from rich.text import Text
+
+    from memdeep.cli import report
+    from memdeep.report import terminal
+
     quiet = settings.flag("quiet")
     with speech.steps(quiet=quiet) as on_step:
         pipeline.seal(run_dir, on_step)

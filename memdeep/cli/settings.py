@@ -10,9 +10,8 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from memdeep.cli import budgets
 from memdeep.cli.options import (
     BY_NAME,
     COMMAND_LINE,
@@ -27,9 +26,11 @@ from memdeep.cli.options import (
 )
 from memdeep.errors import EXIT_USAGE, MemdeepError
 from memdeep.frozen import frozen
-from memdeep.model.budget import Budget
 from memdeep.text import toml
 from memdeep.text.safe import plain
+
+if TYPE_CHECKING:
+    from memdeep.model.budget import Budget
 
 OWN_FILE = "memdeep.toml"
 PROJECT_FILE = "pyproject.toml"
@@ -139,6 +140,8 @@ def _section(document: dict[str, Any], names: Sequence[str]) -> Any:
 
 
 def _config(path: Path, content: str, document: dict[str, Any], names: Sequence[str]) -> Config:
+    from memdeep.cli import budgets  # only here: a run without a file of options starts sooner
+
     section = _section(document, names)
     if not isinstance(section, dict):
         title = f"[{'.'.join(names)}]"
@@ -208,6 +211,8 @@ def _meant(key: str, names: Sequence[str]) -> str:
     if key == PROJECT_SECTION[0] and not names:
         return f"In {OWN_FILE} the options stand alone, without [{'.'.join(PROJECT_SECTION)}]."
     import difflib
+
+    from memdeep.cli import budgets
 
     near = difflib.get_close_matches(_normal(key), (*BY_NAME, budgets.KEY), n=1)
     if near and near[0] == budgets.KEY:

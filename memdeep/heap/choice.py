@@ -15,6 +15,7 @@ from pathlib import Path
 
 from memdeep.errors import EXIT_BAD_DATA, EXIT_USAGE, EngineError
 from memdeep.heap import native_names
+from memdeep.heap.header import read_header
 from memdeep.heap.reader import CaptureReader
 from memdeep.heap.replay import engine
 from memdeep.heap.replay.trace import NativeFrames
@@ -80,8 +81,8 @@ def reason_for_memray(capture: Path) -> str | None:
         return f"memray's reader was used, as {VARIABLE} demands."
     if not engine.is_built():
         return NOT_BUILT
-    head = engine.read_head(capture)
-    if head is None:
+    head = read_header(capture)
+    if head.version is None:
         return PACKED
     return None if engine.knows(head) else TOO_OLD
 

@@ -7,14 +7,15 @@ Source of the format: `HeaderRecord` in memray's records.h, header versions 12 (
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
+from memdeep.heap import packed
 from memdeep.rundir.files import open_regular, read_error
 
 MAGIC = b"memray\x00"
-LZ4_MAGIC = b"\x04\x22\x4d\x18"
 SUPPORTED_VERSIONS = (12, 13)
 ALL_ALLOCATIONS = 0
 
@@ -30,7 +31,7 @@ _MAX_MS = 10_000_000_000_000  # the year 2286
 
 @frozen
 class CaptureHeader:
-    """The facts in a capture's head; None for an LZ4 capture, whose head is compressed.
+    """The facts in a capture's head; None for a compressed one where no lz4 is installed.
 
     ``python_version`` is CPython's hexversion. ``end_ms`` and ``allocations`` are None if the
     capture was never closed, ``pid`` if the command line before it is too long.
@@ -47,14 +48,20 @@ class CaptureHeader:
 
 def read_header(path: Path) -> CaptureHeader:
     """Read the head of the capture at ``path``. Raises CaptureError if its version is unknown."""
-    head = _read_head(path)
-    if head.startswith(LZ4_MAGIC):
-        return CaptureHeader(True, None, None, None)
-    return parse_header(head, path)
+    file, _ = open_regular(path)
+    with file:
+        try:
+            if not packed.is_packed(file):
+                return _parse(file.read(_HEAD_BYTES), path)
+            if not packed.is_installed():
+                return CaptureHeader(True, None, None, None)
+            return replace(_parse(packed.opened(file).read(_HEAD_BYTES), path), compressed=True)
+        except OSError as error:
+            raise read_error(path, error) from error
 
 
-def parse_header(head: bytes, path: Path) -> CaptureHeader:
-    """Decode the first bytes of an uncompressed capture. Raises CaptureError."""
+def _parse(head: bytes, path: Path) -> CaptureHeader:
+    """Decode the first bytes of a capture. Raises CaptureError."""
     if not head.strip(b"\x00"):
         raise CaptureError(
             f"{path} is empty.",
@@ -115,12 +122,3 @@ def _pid(head: bytes) -> int | None:
     if end < 0 or end + 1 + _PID.size > len(head):
         return None
     return int(_PID.unpack_from(head, end + 1)[0])
-
-
-def _read_head(path: Path) -> bytes:
-    file, _ = open_regular(path)
-    with file:
-        try:
-            return file.read(_HEAD_BYTES)
-        except OSError as error:
-            raise read_error(path, error) from error

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
+from memdeep.heap import packed
 from memdeep.rundir import marker as marks
 from memdeep.rundir.files import open_regular, read_error, read_regular
 
@@ -35,6 +36,7 @@ _MEMORY = bytes([MEMORY_RECORD])
 _PAGE_BYTES = 4096
 _MAX_PLACES_BYTES = 1 << 28
 _CHUNK_BYTES = 4 << 20
+_MAX_OFFSET = 1 << 42  # file systems go so far
 _MARKER = re.compile(
     bytes([THREAD_RECORD]) + marks.PREFIX.encode() + rb"([0-9]{%d})\x00" % marks.DIGITS
 )
@@ -82,10 +84,15 @@ def align(capture: Path, places: Path, figures: Callable[[int], MarkerFigures | 
     """
     stored = _read_places(places) if places.exists() else []
     try:
-        markers = _first_of_each(sorted([*stored, *find(capture)]))
-        return _matched(capture, markers, figures)
+        if packed.can_read(capture):
+            markers = _first_of_each(sorted([*stored, *find(capture)]))
+            return _matched(capture, markers, figures)
     except OSError as error:
         raise read_error(capture, error) from error
+    # It was compressed when its markers had been replaced.
+    known = [sequence for _, sequence in stored if figures(sequence) is not None]
+    others = {sequence for _, sequence in stored}.difference(known)
+    return Alignment(tuple(known), frozenset(others), {}, tuple(stored))
 
 
 def _matched(
@@ -99,13 +106,14 @@ def _matched(
     placed = []
     others = set()
     changes = {}
-    file, size = open_regular(capture)
+    file, _ = open_regular(capture)
     with file:
+        content = packed.opened(file)
         for offset, sequence in markers:
-            if offset > size - RECORD_BYTES:
+            content.seek(min(offset, _MAX_OFFSET))
+            found = content.read(RECORD_BYTES)
+            if len(found) < RECORD_BYTES:
                 continue
-            file.seek(offset)
-            found = file.read(RECORD_BYTES)
             figure = figures(sequence)
             # A marker that the journal does not know must not count for another checkpoint.
             wanted = _as_recorded(sequence) if figure is None else encode_records(figure)
@@ -145,13 +153,14 @@ def _varint(content: bytes) -> int:
 
 
 def find(capture: Path) -> list[Marker]:
-    """Find all markers of an uncompressed capture, by offset. Raises CaptureError."""
+    """Find all markers of a capture, by offset in what is not compressed. Raises CaptureError."""
     markers = []
     start = 0
     tail = b""  # the end of what came before may be the beginning of a marker
     file, _ = open_regular(capture)
     with file:
-        while chunk := file.read(_CHUNK_BYTES):
+        whole = packed.opened(file)
+        while chunk := whole.read(_CHUNK_BYTES):
             content = tail + chunk
             matches = _MARKER.finditer(content)
             markers += [(start + match.start(), int(match[1])) for match in matches]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from memdeep.model import Frame, Origin, RawFrame
@@ -48,7 +47,7 @@ class Origins:
         packages = {_PACKAGE} if package is None else {_PACKAGE, Path(package)}
         self._own_directories = tuple(f"{path}/" for path in packages)
         self._own_files = (frame.FILENAME, *(str(path.parent / _ALIAS) for path in packages))
-        self.of = lru_cache(maxsize=None)(self._classify)
+        self._known: dict[str, Origin] = {}
 
     def frame(self, raw: RawFrame) -> Frame:
         """Return a Python frame with its origin, and with the name of its file that people know."""
@@ -56,6 +55,13 @@ class Origins:
         if filename == UNPICKLED:
             filename = self._unpickled.get((function, lineno), filename)
         return Frame(function, self._titles.get(filename, filename), lineno, self.of(filename))
+
+    def of(self, filename: str) -> Origin:
+        """Return the origin of the code in a file."""
+        known = self._known.get(filename)
+        if known is None:
+            known = self._known[filename] = self._classify(filename)
+        return known
 
     def _classify(self, filename: str) -> Origin:
         if filename.startswith(self._own_directories) or filename in self._own_files:

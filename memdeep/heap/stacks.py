@@ -14,6 +14,7 @@ from memdeep.model import Frame, Origin, RawFrame, StackTree
 OWN_FRAME = Frame("recording by memdeep", "", 0, Origin.MEMDEEP)
 # Libraries that run what somebody typed; a notebook's loop lies between them.
 _LAUNCHERS = ("/memray/", "/ipykernel", "/IPython/", "/tornado/", "/traitlets/", "/zmq/")
+_BETWEEN = "/integrations/futures.py"  # all of it stands between an executor and its user
 NO_STACK_FRAME = Frame("no Python stack", "", 0, Origin.NATIVE)
 
 
@@ -147,7 +148,9 @@ def without_own(frames: list[Frame]) -> list[Frame]:
 
 def is_wrapper(frame: Frame) -> bool:
     """Tell whether ``frame`` is the wrapper between a caller and a function that is a phase."""
-    return frame.origin is Origin.MEMDEEP and frame.function == "wrapper"
+    return frame.origin is Origin.MEMDEEP and (
+        frame.function == "wrapper" or frame.filename.endswith(_BETWEEN)
+    )
 
 
 def _belongs_to_memdeep(code: list[Frame]) -> bool:

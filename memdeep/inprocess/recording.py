@@ -38,7 +38,7 @@ from memdeep.record.session import Session
 from memdeep.record.tree import rank
 from memdeep.report.options import DEFAULTS as REPORT_DEFAULTS
 from memdeep.report.options import ReportOptions
-from memdeep.run.facts import begun
+from memdeep.run.facts import begun, tracer_version
 from memdeep.run.identity import identify
 from memdeep.run.own_code import OwnCode, outermost_package
 from memdeep.rundir import directory
@@ -208,6 +208,7 @@ def _meta(options: Options, caller: FrameType | None) -> Meta:
     kind, target = (WhatToRun.SCRIPT, file) if is_file else (WhatToRun.CODE, "")
     return replace(
         begun(options.how, sys.orig_argv[1:], options.name, own),
+        memray=tracer_version(options.how),
         warning_bytes=options.warning_bytes,
         critical_bytes=options.critical_bytes,
         identity=identify(WhatToRun(kind, target, ()), ()),

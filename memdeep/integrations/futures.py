@@ -27,9 +27,13 @@ class Named:
         self._function = function
         self._name = name_of(function)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    # By this name of a function stacks are known that only pass through memdeep.
+    def wrapper(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function in a phase."""
         with phase(self._name):
             return self._function(*args, **kwargs)
+
+    __call__ = wrapper
 
 
 def name_of(function: Any) -> str:
@@ -57,12 +61,12 @@ def phases(executor: Executor) -> Iterator[Executor]:
     submit: Any = executor.submit
 
     @functools.wraps(submit)
-    def submit_named(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    def wrapper(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         return submit(Named(function), *args, **kwargs)
 
     changed: Any = executor
     before = vars(executor).get("submit")
-    changed.submit = submit_named
+    changed.submit = wrapper
     try:
         yield executor
     finally:

@@ -14,18 +14,23 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
+from memdeep.rundir import births
 from memdeep.rundir.directory import CHILDREN, RunDirectory
 from memdeep.rundir.files import write_atomically
+from memdeep.rundir.workers import decode_worker, encode_worker
 
 MOST_BYTES = 1 << 23  # new ones in an answer, before they are compressed
 HEAD = 4096  # bytes of a capture that are written once more when it is closed
 OVERLAP = 1 << 14  # bytes before the end of a growing capture that may not have been complete
 LEVEL = 1  # of the compression: the program is running
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
+NUMBERS = {"pid", "pp", "by"}  # the keys of numbers of processes
+PID_NAMESPACE = "/proc/self/ns/pid"
 BIRTHS = "births.jsonl"
 
 
@@ -62,12 +67,20 @@ def place_of(path: str) -> str:
             system = file.read().strip()
     except OSError:
         system = socket.gethostname()
-    return f"{system}:{found.st_dev}:{found.st_ino}"
+    numbering = 0
+    with suppress(OSError):  # a container has its own
+        numbering = os.stat(PID_NAMESPACE).st_ino
+    return f"{system}:{numbering}:{found.st_dev}:{found.st_ino}"
 
 
 def system_of(place: str) -> str:
     """Return the part of a place that names the machine, as long as it runs."""
     return place.partition(":")[0]
+
+
+def numbering_of(place: str) -> str:
+    """Return the part of a place within which processes have numbers of their own."""
+    return ":".join(place.split(":")[:2])
 
 
 def read_pieces(base: Path, known: Mapping[str, int], *, is_last: bool = False) -> Answer:
@@ -116,11 +129,14 @@ def _files(base: Path) -> Iterator[Path]:
 class Gathered:
     """What was gathered so far into a run, by host.
 
-    ``bytes`` is the size of the pieces, ``sent_bytes`` what of it crossed the network.
+    ``bytes`` is the size of the pieces, ``sent_bytes`` what of it crossed the network. Processes of
+    other hosts get numbers that no other process of the run has: their own, and `births.HOSTS` as
+    often as it takes.
     """
 
     def __init__(self, run_dir: RunDirectory) -> None:
         self._run_dir = run_dir
+        self._numberings = [numbering_of(place_of(str(run_dir.path)))]
         self._known: dict[str, dict[str, int]] = {}
         self._names: dict[tuple[str, str], str] = {}
         self._shifts_ns: dict[str, int] = {}
@@ -158,36 +174,70 @@ class Gathered:
             known[piece.path] = max(known.get(piece.path, 0), piece.offset + len(content))
 
     def finish(self) -> None:
-        """Set all journals by the clock of the run. Raises OutputError."""
+        """Set all journals by the clock and the numbers of the run. Raises OutputError."""
         for (host, _), name in self._names.items():
-            shift_ns = self._shifts_ns.get(host, 0)
             path = self._run_dir.child(name).journal
             with suppress(OSError, CaptureError):
                 first, end, rest = path.read_bytes().partition(b"\n")
-                if shift_ns and end:
-                    write_atomically(path, _shifted(first, "mono", shift_ns) + end + rest)
+                set_right = self._set_right(host, first, "mono")
+                if end and set_right != first:
+                    write_atomically(path, set_right + end + rest)
 
     def _add_births(self, host: str, content: bytes) -> None:
-        shift_ns = self._shifts_ns.get(host, 0)
         with open(self._run_dir.births, "ab") as file:
             for line in content.splitlines():
                 fields = json.loads(line)
                 if isinstance(fields.get("dir"), str):
                     fields["dir"] = self._name(host, fields["dir"])
                 line = json.dumps(fields).encode("ascii")
-                file.write(_shifted(line, "t", shift_ns) + b"\n")
+                file.write(self._set_right(host, line, "t") + b"\n")
+
+    def _set_right(self, host: str, line: bytes, clock: str) -> bytes:
+        """Return a line of JSON by the clock and the numbers of the run; as it is if it has none.
+
+        ``clock`` is the key of its time.
+        """
+        shift_ns, above = self._shifts_ns.get(host, 0), self._above(host)
+        if not shift_ns and not above:
+            return line
+        try:
+            fields = json.loads(line)
+            fields[clock] += shift_ns
+            for key in NUMBERS & fields.keys():
+                fields[key] += above
+            if "up" in fields:
+                fields["up"] = [[pid + above, ticks] for pid, ticks in fields["up"]]
+            return json.dumps(fields).encode("ascii")
+        except (ValueError, TypeError, KeyError):
+            return line
+
+    def _above(self, host: str) -> int:
+        """Return what the numbers of processes of a host have to be raised by."""
+        numbering = numbering_of(host)
+        if numbering not in self._numberings:
+            self._numberings.append(numbering)
+        return births.HOSTS * self._numberings.index(numbering)
 
     def _write(self, host: str, piece: Piece, content: bytes) -> None:
         top, child, name = piece.path.split("/")  # a ValueError if there are more
         if top != CHILDREN or name.startswith(".") or "\0" in name:
             raise ValueError(f"no file of a recording: {piece.path}")
         directory = self._run_dir.child(self._name(host, child))
+        if name == directory.worker.name and not piece.offset:
+            content = self._renumbered(host, content)
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         file = os.open(directory.path / name, flags, 0o600)
         try:
             os.pwrite(file, content, piece.offset)
         finally:
             os.close(file)
+
+    def _renumbered(self, host: str, content: bytes) -> bytes:
+        """Return the part that a process of a host plays, with the number that it has here."""
+        worker = decode_worker(content)
+        if worker is None or not self._above(host):
+            return content
+        return encode_worker(replace(worker, pid=worker.pid + self._above(host)))
 
     def _name(self, host: str, child: str) -> str:
         """Return the name in the run of a directory of ``host``; numbers of processes may meet."""
@@ -204,13 +254,3 @@ class Gathered:
             self._names[host, child] = found
             self._run_dir.child(found).path.mkdir(0o700, parents=True, exist_ok=True)
         return found
-
-
-def _shifted(line: bytes, key: str, shift_ns: int) -> bytes:
-    """Return a line of JSON with a time moved; as it is if it has none."""
-    try:
-        fields = json.loads(line)
-        fields[key] += shift_ns
-        return json.dumps(fields).encode("ascii")
-    except (ValueError, TypeError, KeyError):
-        return line

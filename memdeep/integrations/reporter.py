@@ -168,7 +168,7 @@ def _write_facts(run_dir: RunDirectory, words: list[str], name: str) -> None:
 
     from memdeep.loading.journal import read_journal
     from memdeep.record.how import HowToRecord
-    from memdeep.run.facts import begun
+    from memdeep.run.facts import begun, tracer_version
     from memdeep.run.own_code import OwnCode
     from memdeep.rundir import journal
     from memdeep.rundir.files import write_atomically
@@ -179,6 +179,7 @@ def _write_facts(run_dir: RunDirectory, words: list[str], name: str) -> None:
     start = next(event for event in events if event.kind == journal.START)
     meta = replace(
         begun(how, ("-m", "pytest", name), name, OwnCode()),
+        memray=tracer_version(how),
         spawned_ns=start.monotonic_ns,
         duration_s=events[-1].time_us / 1e6,
         exit_code=0,

@@ -27,7 +27,7 @@ from memdeep.loading.journal import read_journal
 from memdeep.loading.split import Question
 from memdeep.model import DETACHED, Process
 from memdeep.record.how import MOMENT_MS
-from memdeep.rundir import journal
+from memdeep.rundir import births, journal
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 
@@ -143,7 +143,7 @@ def _child(
     """Place the capture of ``process`` between the checkpoints. Raises CaptureError."""
     capture = run_dir.capture()
     header = read_header(capture)
-    if header.pid not in (None, process.pid):
+    if header.pid not in (None, process.pid % births.HOSTS):
         raise CaptureError(
             f"{capture} was recorded in another process than the one it lies with.",
             "Put the files of one run together.",

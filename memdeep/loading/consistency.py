@@ -12,7 +12,7 @@ from pathlib import Path
 from memdeep.errors import CaptureError
 from memdeep.heap.header import CaptureHeader
 from memdeep.heap.markers import Alignment
-from memdeep.rundir import journal
+from memdeep.rundir import births, journal
 from memdeep.rundir.journal import Event
 from memdeep.rundir.meta import Meta
 from memdeep.rundir.samples import ProcessSample
@@ -27,7 +27,8 @@ def check_capture(capture: Path, header: CaptureHeader, start: Event, time_us: i
     The journal says that it was traced from ``time_us`` on.
     """
     expected_ms = start.epoch_ns // 1_000_000 + time_us // 1000
-    is_other_process = None not in (header.pid, start.pid) and header.pid != start.pid
+    own_pid = None if start.pid is None else start.pid % births.HOSTS
+    is_other_process = None not in (header.pid, own_pid) and header.pid != own_pid
     is_other_time = (
         header.start_ms is not None and abs(header.start_ms - expected_ms) > MAX_CLOCK_STEP_MS
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
@@ -72,7 +72,7 @@ class Recording:
     ``is_capture`` is True for one capture without a run directory. ``children`` are the captures of
     the processes that the program started; ``moments`` are those at which these held most,
     ``forks`` are those of them that split off pages. What was allocated after ``until_s`` is not
-    counted. ``own_recordings`` are those of the processes (indices) that set checkpoints
+    counted. ``own_runs`` are the directories of the processes (indices) that set checkpoints
     themselves.
     """
 
@@ -90,7 +90,7 @@ class Recording:
     moments: tuple[Moment, ...] = ()
     forks: tuple[Fork, ...] = ()
     until_s: float = math.inf
-    own_recordings: Mapping[int, Recording] = field(default_factory=dict)
+    own_runs: Mapping[int, RunDirectory] = field(default_factory=dict)
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
         """Read the heap of all processes, with a peak for each group of stretches.
@@ -189,6 +189,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
     heaviest = moments(processes, times_s, MAX_MOMENTS) if is_family else []
     split = find_split(run_dir, processes, start, times_s, len(heaviest))
     processes = _with_workers(run_dir, with_pages(processes, split.forks))
+    own_runs, processes = _own_runs(run_dir, processes, start.monotonic_ns + outside.end_s * 1e9)
     children, children_problems = find_children(
         run_dir,
         processes,
@@ -198,7 +199,9 @@ def load_run(run_dir: RunDirectory) -> Recording:
     problems += births_problems + children_problems + [*split.problems]
     run = replace(
         _run(meta, exit_of(meta, end, origins), points, memory_curve(samples, points, offset_s)),
-        processes=processes if meta.processes or len(processes) > 1 else (),
+        processes=processes
+        if meta.processes or len(processes) > 1 or processes[0].worker is not None
+        else (),
         peak_rss_bytes=highest_rss(samples, points, offset_s),
         peak_pss_bytes=meta.peak_pss_bytes
         if meta.peak_pss_bytes is not None or len(processes) < 2
@@ -230,28 +233,49 @@ def load_run(run_dir: RunDirectory) -> Recording:
         cells={cell.title: cell.source for cell in cells.values()},
         readers=captures.readers(names, readings),
         children=children,
-        own_recordings=_own_recordings(run_dir, processes),
+        own_runs=own_runs,
         moments=tuple(heaviest),
         forks=split.forks,
         until_s=outside.end_s if meta.has_outlived else math.inf,
     )
 
 
-def _own_recordings(run_dir: RunDirectory, processes: Sequence[Process]) -> dict[int, Recording]:
-    """Load the recordings of the processes that set checkpoints, as far as they can be read."""
-    found = {}
+def _own_runs(
+    run_dir: RunDirectory, processes: Sequence[Process], until_ns: float
+) -> tuple[dict[int, RunDirectory], tuple[Process, ...]]:
+    """Find the directories of the processes that set checkpoints, as far as they can be read.
+
+    Return with them the processes, of which those that were not seen from outside have the highest
+    RSS at their checkpoints before the run has ended, ``until_ns``.
+    """
+    own_runs, found = {}, []
     for place, process in enumerate(processes):
-        if process.directory is None:
-            continue
-        own = RunDirectory(run_dir.path / process.directory)
-        with suppress(CaptureError):
-            events = read_journal(own.journal).events
-            if any(event.kind in journal.CHECKPOINTS for event in events):
-                found[place] = load_run(own)
-    return found
+        events: Sequence[Event] = ()
+        if process.directory is not None:
+            own = RunDirectory(run_dir.path / process.directory)
+            with suppress(CaptureError):
+                events = read_journal(own.journal).events
+        peak = process.peak_rss_bytes
+        if any(event.kind in journal.CHECKPOINTS for event in events):
+            own_runs[place] = own
+            peak = _highest(events, until_ns) if peak is None else peak
+        found.append(process if peak is None else replace(process, peak_rss_bytes=peak))
+    return own_runs, tuple(found)
 
 
-def _with_workers(run_dir: RunDirectory, processes: Iterable[Process]) -> tuple[Process, ...]:
+def _highest(events: Sequence[Event], until_ns: float) -> int | None:
+    """Return the highest RSS at the checkpoints, the start and the end among ``events``."""
+    kinds = (journal.START, *journal.CHECKPOINTS, journal.EXIT)
+    start_ns = next((one.monotonic_ns for one in events if one.kind == journal.START), 0)
+    known = [
+        one.rss_bytes or 0
+        for one in events
+        if one.kind in kinds and start_ns + 1000 * one.time_us <= until_ns
+    ]
+    return max(known, default=0) or None
+
+
+def _with_workers(run_dir: RunDirectory, processes: Sequence[Process]) -> tuple[Process, ...]:
     """Return the processes with the part that each plays in a cluster, as far as it can be read.
 
     What a rank of a parallel program has started is not that rank too, though it says so.
@@ -260,7 +284,9 @@ def _with_workers(run_dir: RunDirectory, processes: Iterable[Process]) -> tuple[
     names: list[frozenset[str]] = []  # of each process and of those that it comes from
     for place, process in enumerate(processes):
         above = frozenset[str]() if process.parent is None else names[process.parent]
-        worker = _worker(run_dir, "" if place == 0 else process.directory)
+        is_recorded = place == 0 or process.directory is not None
+        own = RunDirectory(run_dir.path / (process.directory or ""))
+        worker = _worker(own) if is_recorded else None
         if worker is not None and worker.name in above:
             worker = None
         names.append(above if worker is None else above | {worker.name})
@@ -268,12 +294,10 @@ def _with_workers(run_dir: RunDirectory, processes: Iterable[Process]) -> tuple[
     return tuple(found)
 
 
-def _worker(run_dir: RunDirectory, directory: str | None) -> Worker | None:
-    if directory is None:
-        return None
+def _worker(run_dir: RunDirectory) -> Worker | None:
     content = None
     with suppress(CaptureError):
-        content = read_if_there(RunDirectory(run_dir.path / directory).worker, workers.MAX_BYTES)
+        content = read_if_there(run_dir.worker, workers.MAX_BYTES)
     read = None if content is None else workers.decode_worker(content)
     if read is None:
         return None

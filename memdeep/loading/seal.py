@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from memdeep.errors import CaptureError, OutputError
-from memdeep.heap import native_names
+from memdeep.heap import native_names, packed
 from memdeep.heap.markers import Alignment
 from memdeep.heap.replay import engine
 from memdeep.loading.code import origins_of
@@ -28,6 +28,8 @@ from memdeep.rundir import graph, marker
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically
 from memdeep.rundir.meta import Meta
+
+LEAST_BYTES = 1 << 20  # of a capture that is worth compressing
 
 
 def seal(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
@@ -65,6 +67,22 @@ def _seal(run_dir: RunDirectory, meta: Meta) -> None:
     write_own_runs(run_dir, Seen(start, outside, processes))
 
 
+def pack(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
+    """Compress the captures of a run that was sealed, and of those of its processes that ended.
+
+    One that cannot be compressed, or is small, stays as it is.
+    """
+    if not packed.is_installed():
+        return
+    on_step("Compressing the captures")
+    for own in (run_dir, *run_dir.children()):
+        with suppress(CaptureError, OutputError, OSError):
+            if read_meta(own).verdict is not None:  # otherwise it may go on
+                for capture in own.captures():
+                    if _is_own(capture) and capture.stat().st_size >= LEAST_BYTES:
+                        packed.pack(capture)
+
+
 def _change(capture: Path, places: Path, alignment: Alignment) -> None:
     """Change ``capture`` in place, if that is possible.
 
@@ -72,11 +90,16 @@ def _change(capture: Path, places: Path, alignment: Alignment) -> None:
     Where the markers lay is written first, so that nothing is lost if the rest is interrupted.
     """
     with suppress(OSError, OutputError):
-        status = capture.lstat()
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        if not _is_own(capture):
             return
         with open(capture, "r+b") as file:
             write_atomically(places, marker.encode_places(list(alignment.markers)))
             for offset, records in alignment.changes.items():
                 file.seek(offset)
                 file.write(records)
+
+
+def _is_own(capture: Path) -> bool:
+    """Tell whether the file belongs to this run alone."""
+    status = capture.lstat()
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1

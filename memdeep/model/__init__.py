@@ -43,6 +43,7 @@ from memdeep.model.report import (
     Finding,
     FindingKind,
     LastGrowth,
+    LeftOut,
     Report,
     SplitOff,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "Identity",
     "LargeAllocation",
     "LastGrowth",
+    "LeftOut",
     "Lifetime",
     "Lifetimes",
     "MappedBytes",

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from enum import Enum
-from statistics import median
 
 from memdeep.frozen import frozen
 from memdeep.model.heap import Frame
@@ -63,6 +62,8 @@ class Change:
     @property
     def delta(self) -> float | None:
         """The median after less the one before; None where a side is not known."""
+        from statistics import median  # only here: it takes long to import
+
         return median(self.after) - median(self.before) if self.is_known else None
 
     @property

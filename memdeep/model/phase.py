@@ -169,6 +169,9 @@ class PhaseHeap:
     A phase of a thread beside those of others has its own thread's heap only. If the others moved
     memory, its start, end and peak are of that heap too; ``process_peak`` is the highest heap of
     the process then, and else None.
+
+    ``culprits`` are the lines that retained most, ``rest`` all others that retained anything: there
+    are none where nobody sums them up.
     """
 
     start_bytes: int
@@ -186,6 +189,7 @@ class PhaseHeap:
     allocations: int | None = None
     largest: tuple[Culprit, ...] | None = None
     process_peak: Peak | None = None
+    rest: tuple[Culprit, ...] = ()
 
     @property
     def allocated_bytes(self) -> int | None:

@@ -5,7 +5,7 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from enum import Enum
 
@@ -189,6 +189,18 @@ class Death:
 
 
 @frozen
+class LeftOut:
+    """The numbers of what a process's own report has that is not kept.
+
+    ``load`` makes it again, or returns None if its files are gone.
+    """
+
+    phases: int
+    checkpoints: int
+    load: Callable[[], Report | None]
+
+
+@frozen
 class Report:
     """The results for one run, all that an output may show.
 
@@ -196,7 +208,8 @@ class Report:
     source lines, with their indentation, by file name and line number; lines that cannot be read,
     or whose file has changed since the run, are missing. ``private_files`` were left out because
     they may hold secrets. ``death`` is None for a program that completed. ``own_reports`` are those
-    of the processes (indices) that set checkpoints themselves, each by its own time.
+    of the processes (indices) that set checkpoints themselves, each by its own time;
+    ``own_left_out`` are those of too many to keep.
     ``snapshots`` are the objects and their holders at some checkpoints. ``across`` sums up the
     phases of one name in all of those processes.
     """
@@ -211,6 +224,7 @@ class Report:
     death: Death | None = None
     patterns: tuple[Pattern, ...] = ()
     own_reports: Mapping[int, Report] = field(default_factory=dict)
+    own_left_out: Mapping[int, LeftOut] = field(default_factory=dict)
     split_off: tuple[SplitOff, ...] = ()
     snapshots: tuple[SnapshotView, ...] = ()
     across: tuple[Across, ...] = ()

@@ -28,6 +28,13 @@ def sum_of_known(figures: Sequence[int | None]) -> int | None:
     return None if None in figures else sum(filter(None, figures))
 
 
+def highest(figures: Sequence[int | None]) -> int | None:
+    """Return the highest of ``figures``, or None if one of them is None or there are none."""
+    return (
+        None if None in figures else max((one for one in figures if one is not None), default=None)
+    )
+
+
 def stacks_of(tally: Tally[int]) -> tuple[StackBytes, ...]:
     """Return a tally by node as stacks."""
     return tuple(StackBytes(node, held, count) for node, (held, count) in tally.items())

@@ -166,6 +166,24 @@ class Recorded:
             holders=None if culprit.holders is None else holders_of(culprit.holders),
         )
 
+    def line_across(self, line: model.LineAcross, total: int | None) -> Line:
+        """Return a line of several processes as users see it; ``total`` is of all such lines."""
+        frame = self._frame(line.frame)
+        return Line(
+            filename=frame.filename,
+            path=frame.path,
+            lineno=frame.lineno,
+            function=frame.function,
+            source=self.report.source(line.frame),
+            bytes=line.bytes,
+            allocations=line.allocations,
+            share=line.bytes / total if total else 0.0,
+            resident_bytes=line.resident_bytes,
+            stack=tuple(map(self._frame, line.stack)),
+            thread=line.thread,
+            process=line.process,
+        )
+
     @cached_property
     def _holders(self) -> LineHolders:
         return LineHolders(self.report.heap)

@@ -17,10 +17,13 @@ from memdeep.text.language import Language
 
 ENDED_WELL = "completed"
 BY_PROGRAM = "by_program"  # by a signal of the program's own, as workers end with their pool
+# Of workers of a cluster: by the process that looks after them, and in a way that nobody saw.
+BY_NANNY, LOST = "by_nanny", "lost"
 MAX_DEATHS_TOLD = 3
+MAX_APART = 8  # workers of a cluster that have each a row of its own
 Figures = Iterable[int | None]
 # The ends by the trouble they mean, the worst first; None is an end that nobody saw.
-DEATHS = ("oom-killed", "killed", "failed")
+DEATHS = ("oom-killed", BY_NANNY, "killed", "failed", LOST)
 ENDS = (*DEATHS, DETACHED, None, BY_PROGRAM, ENDED_WELL)
 
 
@@ -44,8 +47,11 @@ def rows(report: Report) -> tuple[ProcessRow, ...]:
     processes = report.run.processes
     groups: dict[object, list[int]] = {}
     keys: list[object] = []
+    are_many = sum(process.worker is not None for process in processes) > MAX_APART
     for place, process in enumerate(processes):
-        key = _key(process, place, keys)
+        key: object = _key(process, place, keys)
+        if are_many and process.worker is not None and place:
+            key = "workers", process.parent
         keys.append(key)
         groups.setdefault(key, []).append(place)
     around = {key: _around(processes[members[0]], key, keys) for key, members in groups.items()}
@@ -126,6 +132,8 @@ def name(told: Sequence[Process], *, is_program: bool, language: Language) -> st
         return ranks[0] if len(ranks) == 1 else f"{ranks[0]} … {ranks[-1]}"
     if is_program:
         return language.say("processes.program")
+    if told[0].worker is not None and len(told) > 1:
+        return f"{language.say('processes.workers')} × {len(told):,}"
     label = how(told[0])
     is_other = told[0].how == "subprocess" and not told[0].is_traced
     if told[0].command and (is_other or told[0].started_at is None):
@@ -133,9 +141,45 @@ def name(told: Sequence[Process], *, is_program: bool, language: Language) -> st
     return f"{label} × {len(told):,}" if len(told) > 1 else label
 
 
+def worker_name(process: Process, place: int, language: Language) -> str:
+    """Return what a process is called among others that have phases of their own, in brief.
+
+    A worker of a cluster has a name, which may be no more than its number or its address.
+    """
+    if process.worker is not None:
+        return process.worker.name.removeprefix("tcp://").removeprefix("tls://")
+    return language.say("processes.program") if place == 0 else f"{how(process)} {process.pid}"
+
+
+def worker_told(process: Process, place: int, language: Language) -> str:
+    """Return `worker_name` as a part of a sentence: of a number it says what it is."""
+    name = worker_name(process, place, language)
+    return language.say("processes.worker", name=name) if name.isdecimal() else name
+
+
+def peak_rss(process: Process) -> int | None:
+    """Return the highest RSS of a process; its nanny may have seen more than others."""
+    seen = None if process.worker is None else process.worker.ended_bytes
+    return highest([process.peak_rss_bytes, seen])
+
+
+def share_of_limit(process: Process) -> float | None:
+    """Return the share of its limit that the RSS of a worker reached; None if it is not known."""
+    limit = None if process.worker is None else process.worker.limit_bytes
+    peak = peak_rss(process)
+    return peak / limit if limit and peak is not None else None
+
+
 def others(run: Run) -> Sequence[Process]:
     """Return the processes but the program itself."""
     return run.processes[1:]
+
+
+def called(process: Process) -> str:
+    """Return the way a process was started, or what a worker of a cluster is called."""
+    if process.worker is None:
+        return how(process)
+    return rank(process) or process.command or how(process)
 
 
 def rank(process: Process) -> str:
@@ -177,6 +221,10 @@ def is_dead(told: Iterable[Process]) -> bool:
 
 def _kind(process: Process) -> str | None:
     """Return the kind of a process's end, one of `ENDS`."""
+    if process.worker is not None and process.worker.ended_bytes is not None:
+        return BY_NANNY
+    if process.worker is not None and process.verdict is None:
+        return LOST
     return BY_PROGRAM if process.ended_by_program else process.verdict
 
 
@@ -250,14 +298,15 @@ def deaths(report: Report, language: Language) -> tuple[str, ...]:
     for process in dead[:MAX_DEATHS_TOLD]:
         said.append(
             language.say(
-                f"processes.{process.verdict}",
+                f"processes.{_kind(process)}",
                 process=named(process, language),
                 signal=process.signal or "",
                 status=str(process.exit),
                 end_s=process.end_s,
+                ended_bytes=None if process.worker is None else process.worker.ended_bytes,
             )
         )
-    rest = Counter(process.verdict for process in dead[MAX_DEATHS_TOLD:])
+    rest = Counter(map(_kind, dead[MAX_DEATHS_TOLD:]))
     said += [language.say(f"processes.more_{end}", n=rest[end]) for end in DEATHS if rest[end]]
     running = sum(process.verdict == DETACHED for process in started)
     if running:

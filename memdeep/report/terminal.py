@@ -5,7 +5,6 @@ Encodes the same as plain text. Knows rich, and prints nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
@@ -24,6 +23,8 @@ from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, P
 from memdeep.report import dying, fates, holding, processes, sentences, workers
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.report.processes import ProcessRow
+from memdeep.report.terminal_across import across
+from memdeep.report.terminal_lines import keep_end, wrap
 from memdeep.text import units
 from memdeep.text.language import Language, chosen
 from memdeep.text.safe import plain
@@ -76,11 +77,6 @@ PROCESS_COLUMNS = (
 )
 VERDICT_STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
 
-# Marks that must not begin and that must not end a line (JLREQ and CLREQ, line breaking).
-_CLOSING = "，。；：、！？）》”’"
-_OPENING = "（《“‘"
-_RUN = re.compile(r"\s+|\S+")
-
 
 def encode(report: Report, options: ReportOptions = DEFAULTS) -> Iterator[bytes]:
     """Return the verdict as plain text, UTF-8, in the first language of ``options``."""
@@ -117,6 +113,8 @@ def verdict(report: Report, width: int, language: Language) -> RenderableType:
     ]
     if len(report.run.processes) > 1:
         parts.extend([Text(""), *_processes(report, width, language)])
+    if of_all := across(report, width, language):
+        parts.extend([Text(""), *of_all])
     if report.findings:
         top = _top_finding(report, report.findings[0], width, language)
         parts.extend([Text(""), top])
@@ -138,11 +136,6 @@ def place(page: Path, language: Language) -> Text:
 def link(path: Path) -> Text:
     """Return ``path`` as it was typed, linked to the file."""
     return Text(plain(str(path)), style=f"bold link {path.absolute().as_uri()}")
-
-
-def wrap(text: str, width: int) -> str:
-    """Break ``text`` into lines of at most ``width`` cells; a longer word is not broken."""
-    return "\n".join(line for part in text.split("\n") for line in _lines(part, width))
 
 
 def _outcome(report: Report, width: int, language: Language) -> list[RenderableType]:
@@ -241,7 +234,7 @@ def _table(report: Report, width: int, language: Language) -> RenderableType:
         )
     for cells, style in lines:
         cells[0] = _fit(Text.assemble(cells[0]), widths[0])
-        cells[CULPRIT] = _keep_end(str(cells[CULPRIT]), widths[told.index(CULPRIT)])
+        cells[CULPRIT] = keep_end(str(cells[CULPRIT]), widths[told.index(CULPRIT)])
         # As texts: rich would look for markup and for names of emoji in strings.
         table.add_row(*(Text.assemble(cells[place]) for place in told), style=style)
     hidden = sum(row.phases for place, row in enumerate(folded) if place not in chosen)
@@ -309,7 +302,7 @@ def _processes(report: Report, width: int, language: Language) -> list[Renderabl
         justify: Literal["left", "right"] = "right" if is_figure else "left"
         table.add_column(title, justify=justify, overflow="ellipsis", no_wrap=True, width=most)
     for place, cells in zip(shown, lines, strict=True):
-        cells[1] = _keep_end(cells[1], widths[1])
+        cells[1] = keep_end(cells[1], widths[1])
         is_bad = processes.is_dead(processes.members(report, found[place]))
         table.add_row(*cells, style="bold" if is_bad else "")
     beneath = [*processes.deaths(report, language)]
@@ -347,15 +340,6 @@ def _fit(name: Text, cells: int) -> Text:
     label = name[:start]
     label.truncate(max(1, cells - rest.cell_len), overflow="ellipsis")
     return Text.assemble(label, rest)
-
-
-def _keep_end(text: str, cells: int) -> str:
-    """Cut ``text`` at its beginning: the line number at its end matters most."""
-    if cell_len(text) <= cells:
-        return text
-    while text and cell_len(text) > cells - 1:
-        text = text[1:]
-    return f"…{text}"
 
 
 def _row_style(phase: Phase, most_bytes: int) -> str:
@@ -468,32 +452,3 @@ def _add_source(text: Text, report: Report, culprit: Culprit) -> None:
     source = report.source(culprit.frame)
     if source is not None:
         text.append(f"\n{plain(source)}", style="cyan")
-
-
-def _lines(text: str, width: int) -> Iterator[str]:
-    line = ""
-    for piece in _pieces(text):
-        if line.strip() and cell_len(line + piece.rstrip()) > width:
-            yield line.rstrip()
-            line = piece.lstrip()
-        else:
-            line += piece
-    yield line.rstrip()
-
-
-def _pieces(text: str) -> Iterator[str]:
-    """Part ``text`` where a line may break: at blanks and between wide characters."""
-    for run in _RUN.findall(text):
-        piece = ""
-        for character in run:
-            if piece and _may_part(piece[-1], character):
-                yield piece
-                piece = ""
-            piece += character
-        yield piece
-
-
-def _may_part(before: str, after: str) -> bool:
-    if after in _CLOSING or before in _OPENING:
-        return False
-    return cell_len(before) == 2 or cell_len(after) == 2

@@ -51,12 +51,7 @@ def moved(report: Report, phase: Phase, language: Language) -> str:
     if grown is None or not (shares or grown):
         return ""
     parts = [
-        language.say(
-            "workers.in_group",
-            size=units.signed_size(grown if len(shares) == 1 else share.delta_bytes),
-            n=len(share.processes),
-            line=_line_of_group(report, share),
-        )
+        _moved_in(report, share, grown if len(shares) == 1 else share.delta_bytes, language)
         for share in shares
     ]
     own = units.signed_size(phase.rss_delta_bytes)
@@ -70,6 +65,19 @@ def moved(report: Report, phase: Phase, language: Language) -> str:
         own=own,
         size=units.signed_size(grown),
         workers=language.say("workers.and").join(parts[:MAX_GROUPS]),
+    )
+
+
+def _moved_in(report: Report, share: GroupShare, size: int, language: Language) -> str:
+    first, moved = report.run.processes[share.group], units.signed_size(size)
+    if first.started_at is None and len(share.processes) == 1:
+        name = sentences.short(first.command or units.UNKNOWN)
+        return language.say("workers.in_process", size=moved, name=name)
+    return language.say(
+        "workers.in_group",
+        size=moved,
+        n=len(share.processes),
+        line=_line_of_group(report, share),
     )
 
 

@@ -7,7 +7,6 @@ import sysconfig
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TypedDict
 
@@ -38,7 +37,7 @@ def begun(how: HowToRecord, command: Sequence[str], name: str, own: OwnCode) -> 
         python_allocators=how.trace_python_allocators and how.backend == MEMRAY,
         focus=how.traced_only,
         python=".".join(str(part) for part in sys.version_info[:3]),
-        memray=version("memray") if how.backend == MEMRAY else None,
+        memray=None,
         started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
         spawned_ns=time.monotonic_ns(),
         interval_ms=how.interval_ms,
@@ -51,6 +50,16 @@ def begun(how: HowToRecord, command: Sequence[str], name: str, own: OwnCode) -> 
         own_paths=own.paths,
         directories=tuple(filter(None, [working_directory()])),
     )
+
+
+def tracer_version(how: HowToRecord) -> str | None:
+    """Return the version of memray, None for a run without it.
+
+    It takes a while to find: `begun` leaves it to the time after the start.
+    """
+    from importlib.metadata import version
+
+    return version("memray") if how.backend == MEMRAY else None
 
 
 def limit_facts(limit: MemoryLimit | None) -> LimitFacts:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -24,7 +24,7 @@ from memdeep.record import bootstrap
 from memdeep.record.program import WhatToRun
 from memdeep.run import cgroup, interpreter, limits
 from memdeep.run.capacity import Capacity
-from memdeep.run.facts import begun, limit_facts
+from memdeep.run.facts import begun, limit_facts, tracer_version
 from memdeep.run.guard import Guard
 from memdeep.run.identity import GitQuestion, identify
 from memdeep.run.limits import GROUP, PSS, RSS, Headroom
@@ -213,6 +213,9 @@ def _supervise(
                 child = subprocess.Popen(command, close_fds=False, env=interpreter.environment())
         bounds.apply(child.pid)
         forwarder.pass_to(child)
+        meta = replace(meta, memray=tracer_version(options.how))
+        with suppress(OutputError):  # at the end it is written once more
+            write_atomically(run_dir.meta, encode_meta(meta))
         git = until_end.enter_context(GitQuestion(job.identity))
         sampler = TreeSampler(child.pid, meta.spawned_ns, run_dir.births)
         until_end.callback(sampler.close)

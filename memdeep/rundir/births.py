@@ -38,6 +38,7 @@ FORK = "fork"
 EXEC = "exec"
 
 UNKNOWN = 0  # the pid of a process whose number nobody is told
+HOSTS = 10_000_000  # a process of the first other host has its own number and this; twice this, ...
 MAX_FRAMES = 40
 MAX_ANCESTORS = 16
 

@@ -76,11 +76,16 @@
       store.set({ snapshot: Number(snapshot), since: null, holding: 'tree', holds: '', holder: holder === '' ? null : Number(holder) });
       holdersRoot.scrollIntoView({ block: 'start' });
     });
-    const processes = document.getElementById('processes');
-    if (processes !== null) {
-      memdeep.processTable.createLinks(processes, {
+    for (const tables of document.querySelectorAll('#across, #processes')) {
+      memdeep.processTable.createLinks(tables, {
         limit: (limit) => { store.set({ thread: limit, frames: [], selected: null }); goToExplorer(); },
         phase: (phase) => { explorer.chooseScope({ kind: 'phase', phase }); goToExplorer(); },
+        line: (path, line, limit) => {
+          const frame = core.lines.find((one) => core.frames.line[one] === line && data.frames.file(one) === path);
+          if (frame !== undefined) store.set({ view: 'lines', thread: null, around: null, selected: { kind: 'lines', frame } });
+          else if (limit !== '') store.set({ thread: limit, frames: [], selected: null });
+          goToExplorer();
+        },
       });
     }
     await Promise.all([explorer.ready, holders?.ready]);
@@ -96,7 +101,7 @@
   memdeep.words.start((lang) => memdeep.page?.store.set({ lang }));
   memdeep.shell.openForPaper();
   memdeep.menus.create([...document.querySelectorAll('[data-menu]')]);
-  if (document.getElementById('processes') !== null) memdeep.processTable.createFolding(document.getElementById('processes'));
+  for (const tables of document.querySelectorAll('#across, #processes')) memdeep.processTable.createFolding(tables);
   const colours = memdeep.theme.wire(
     document.querySelectorAll('[data-set-theme]'),
     () => memdeep.page?.explorer.flame.refreshColours(),

@@ -1,4 +1,5 @@
-// The table of processes: opens and folds groups, and leads to the stacks of a process.
+// The table of processes, and that of their phases: opens and folds groups, and leads to the stacks
+// of a process.
 (function (memdeep) {
   'use strict';
 
@@ -31,13 +32,15 @@
     addEventListener('afterprint', () => buttons.forEach((button) => show(button, isOpen(button))));
   }
 
-  // `choose` = { limit(limit), phase(phase) }: the reader wants to see its stacks, or the phase.
+  // `choose` = { limit(limit), phase(phase), line(path, line, limit) }: the reader wants to see the
+  // stacks of a process, the phase, or the line.
   function createLinks(root, choose) {
     root.addEventListener('click', (event) => {
       const link = event.target.closest('a');
       if (link === null || event.metaKey || event.ctrlKey || event.shiftKey) return;
       event.preventDefault();
       if (link.dataset.limit !== undefined) choose.limit(link.dataset.limit);
+      else if (link.dataset.line !== undefined) choose.line(link.title, Number(link.dataset.line), link.dataset.of);
       else choose.phase(Number(link.dataset.phase));
     });
   }

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.errors import EXIT_BAD_DATA, EXIT_NO_INPUT, CaptureError
+from memdeep.heap import packed
 from memdeep.heap.header import CaptureHeader, read_header
 
 
@@ -39,8 +40,15 @@ def test_known_versions_give_version_and_start(tmp_path: Path, version: int) -> 
     assert read_header(path) == CaptureHeader(False, version, 99, 0x030B07F0)
 
 
-def test_a_compressed_capture_is_known_by_its_lz4_frame(tmp_path: Path) -> None:
-    path = capture(tmp_path, b"\x04\x22\x4d\x18" + b"anything")
+def test_a_compressed_capture_has_the_same_head_if_it_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = capture(tmp_path, head(12, start_ms=99))
+    packed.pack(path)
+    assert read_header(path) == CaptureHeader(True, 12, 99, 0x030B07F0)
+    path.write_bytes(packed.MAGIC + b"anything")
+    assert "is empty" in refusal(path).message
+    monkeypatch.setattr(packed, "is_installed", lambda: False)
     assert read_header(path) == CaptureHeader(True, None, None, None)
 
 

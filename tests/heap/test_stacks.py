@@ -86,6 +86,12 @@ def test_our_wrapper_in_the_middle_of_a_stack_is_taken_out() -> None:
     assert names(shown(*LAUNCH, MAIN, API, LOAD)) == ["<module>", "load"]
 
 
+def test_what_an_executor_does_in_our_wrapper_is_its_users() -> None:
+    between = ("submit_named", str(Path(OWN).parent / "integrations" / "futures.py"), 61)
+    submit = ("submit", f"{STDLIB}/concurrent/futures/process.py", 809)
+    assert names(shown(*LAUNCH, MAIN, between, submit)) == ["<module>", "submit"]
+
+
 def test_runpy_that_the_program_itself_calls_stays() -> None:
     assert names(shown(*LAUNCH, MAIN, RUN_PATH, LOAD)) == ["<module>", "run_path", "load"]
 

@@ -6,42 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from dask_cluster import CLUSTER
 from own_recording import run
 
 pytest.importorskip("distributed")
-
-# Two processes with two threads each; the functions are pickled by value, as from a notebook.
-CLUSTER = """
-import json
-os.environ["TMPDIR"] = os.getcwd()
-from distributed import Client, LocalCluster
-from memdeep.integrations import dask as clusters
-
-MB = 1_000_000
-
-def load(number):
-    return bytearray(number * MB)
-
-def leak(number):
-    with memdeep.phase("inner"):
-        kept = bytearray(number * MB)
-    import builtins
-    builtins.__dict__.setdefault("leaked", []).append(kept)
-
-def worked(client):
-    loaded = client.map(load, range(1, 11), key=[f"load-{number}" for number in range(10)])
-    leaked = client.map(leak, range(1, 9), key=[f"leak-{number}" for number in range(8)])
-    client.gather(leaked)
-    return client.submit(len, loaded).result()
-
-def as_of_another_host():
-    clusters._Gatherer._here = lambda _self: ""
-    return True
-
-def cluster():
-    options = {"dashboard_address": None, "memory_limit": "2GB"}
-    return LocalCluster(n_workers=2, threads_per_worker=2, **options)
-"""
 
 
 @pytest.mark.parametrize("gather", ["False", "True", "as_of_another_host()"])
@@ -254,7 +222,7 @@ if __name__ == "__main__":
     client = Client(made)
     with clusters.recording(client, "out", gather={gather}) as run:
         client.gather(client.map(load, range(1, 11)))
-        time.sleep(3 * clusters.GATHER_S)
+        time.sleep(3 * hosts.GATHER_S)
         client.close()
         made.close()
     print(*(row.retained // MB for row in run.prefixes), *(one.end for one in run.workers))
@@ -269,34 +237,3 @@ if __name__ == "__main__":
     assert (lines[0], lines[-1]) == ("55 lost lost", "True")
     assert lines[1].startswith("Not all that workers recorded could be gathered: ")
     assert [line.startswith("Worker ") for line in lines[2:-1]] == [True, True]
-
-
-def test_programs_of_arrays_and_of_delayed_functions_add_up(tmp_path: Path) -> None:
-    pytest.importorskip("numpy")
-    lines = run(
-        tmp_path,
-        CLUSTER
-        + """
-import dask.array, numpy
-
-@dask.delayed
-def make(number):
-    return numpy.ones(number * MB // 8)
-
-@dask.delayed
-def total(arrays):
-    return sum(array.sum() for array in arrays)
-
-if __name__ == "__main__":
-    with cluster() as made, Client(made) as client:
-        with clusters.recording(client, "out") as run:
-            spread = dask.array.arange(4_000_000, chunks=1_000_000, dtype="f8").persist()
-            print(int(spread.max().compute()))
-            print(float(total([make(number) for number in range(1, 5)]).compute()))
-    for row in run.prefixes:
-        if (row.retained or 0) > MB:
-            print(row.path, row.count, row.retained // 1000 // 1000)
-""",
-        silent=False,
-    )
-    assert lines == ["3999999", "1250000.0", "arange 4 32", "make 4 10"]

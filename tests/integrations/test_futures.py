@@ -48,22 +48,56 @@ print({name for name, _, _ in found}, sum(size for *_, size in found))
 def test_the_calls_of_processes_are_phases_of_these(tmp_path: Path, method: str) -> None:
     lines = run(
         tmp_path,
-        BEGINNING
+        BEGINNING.replace("return number", "time.sleep(0.1); return number")
         + f"""
-import multiprocessing
+import multiprocessing, os, time
 context = multiprocessing.get_context({method!r})
 """
         + """
 if __name__ == "__main__":
+    ready = context.Barrier(2).wait  # so that both have calls to run
     with memdeep.recording("out", native=False) as run:
-        with ProcessPoolExecutor(2, mp_context=context) as pool, futures.phases(pool):
+        with (
+            ProcessPoolExecutor(2, mp_context=context, initializer=ready) as pool,
+            futures.phases(pool),
+        ):
             print(sum(pool.map(load, range(1, 5))))
     found = [one for process in run.result.processes[1:] for one in figures(process.phases)]
     print({name for name, _, _ in found}, sum(size for *_, size in found))
+    (row,) = run.result.across
+    print(row.path, row.count, round(row.retained / MB), row.culprit.source)
+    print(sum(share.retained for share in row.shares) == row.retained, row.peak >= row.rise)
+    print(sorted(row.tasks) == sorted({str(one.pid) for one in run.result.processes if one.phases}
+                                      - {str(os.getpid())}))
 """,
         silent=False,
     )
-    assert lines == ["10", "{'load'} 10"]
+    assert lines == [
+        *("10", "{'load'} 10"),
+        *("load 4 10 kept.append(bytearray(number * MB))", "True True", "True"),
+    ]
+
+
+def test_the_adapter_is_in_nobodys_way(tmp_path: Path) -> None:
+    """The line of the user started the processes; what a builtin allocates is not memdeep's."""
+    lines = run(
+        tmp_path,
+        BEGINNING
+        + """
+import multiprocessing
+if __name__ == "__main__":
+    with memdeep.recording("out", native=False) as run:
+        fork = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(1, mp_context=fork) as pool, futures.phases(pool):
+            print(len(pool.submit(bytearray, 5 * MB).result()))
+    (row,) = [one for one in run.result.processes[1].phases if one.kind == "span"]
+    print(row.name, sum(line.bytes for line in row.lines("peak")) > 5 * MB)
+    (started,) = [one for one in run.result._recorded.report.run.processes[1:] if one.started_by]
+    print(started.started_at.function, started.started_at.lineno > 15)
+""",
+        silent=False,
+    )
+    assert lines == ["5000000", "bytearray True", "<module> True"]
 
 
 def test_the_calls_of_joblib_are_phases(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from properties import examples
 from memdeep.integrations import gathering
 from memdeep.integrations.gathering import Answer, Gathered, Piece, place_of, read_pieces
 from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.workers import Worker, decode_worker, encode_worker
 
 HEADER = 8
 RECORDS = st.lists(st.binary(min_size=1, max_size=20).map(lambda one: one + b"."), max_size=6)
@@ -69,17 +70,39 @@ def test_processes_of_two_hosts_that_have_one_number_stay_apart(tmp_path: Path) 
     here, gathered = host(tmp_path / "here"), Gathered(RunDirectory(tmp_path / "here"))
     for name, shift_ns in (("a", 0), ("b", 500)):
         there = host(tmp_path / name, "7")
-        there.child("7").journal.write_text(f'{{"k":"S","mono":1000,"by":"{name}"}}\nrest\n')
-        there.births.write_text('{"k":"born","pid":7,"dir":"7","t":1000}\n{"k":"torn')
+        worker = Worker(7, name, "tcp://there", 2)
+        there.child("7").worker.write_bytes(encode_worker(worker))
+        there.child("7").journal.write_text(
+            f'{{"k":"S","mono":1000,"pid":7,"at":"{name}"}}\nrest\n'
+        )
+        born = '{"k":"born","pid":7,"pp":6,"up":[[7,1],[6,2]],"dir":"7","t":1000}'
+        there.births.write_text(f'{born}\n{{"k":"torn')
         gathered.set_clock(name, shift_ns)
         pull(there, gathered, name)
         pull(there, gathered, name, is_last=True)
     gathered.finish()
     lines = [json.loads(line) for line in here.births.read_text().splitlines()]
     assert [(line["dir"], line["t"]) for line in lines] == [("7", 1000), ("7-2", 1500)]
+    assert [line["pid"] for line in lines] == [10_000_007, 20_000_007]
+    assert [(line["pp"], line["up"]) for line in lines][1] == (
+        20_000_006,
+        [[20_000_007, 1], [20_000_006, 2]],
+    )
+    workers = [decode_worker(here.child(name).worker.read_bytes()) for name in ("7", "7-2")]
+    assert [(one.pid, one.name) for one in workers if one] == [(10_000_007, "a"), (20_000_007, "b")]
     first, second = (here.child(name).journal.read_text() for name in ("7", "7-2"))
-    assert json.loads(first.splitlines()[0]) == {"k": "S", "mono": 1000, "by": "a"}
-    assert json.loads(second.splitlines()[0]) == {"k": "S", "mono": 1500, "by": "b"}
+    assert json.loads(first.splitlines()[0]) == {
+        "k": "S",
+        "mono": 1000,
+        "pid": 10_000_007,
+        "at": "a",
+    }
+    assert json.loads(second.splitlines()[0]) == {
+        "k": "S",
+        "mono": 1500,
+        "pid": 20_000_007,
+        "at": "b",
+    }
     assert second.endswith("\nrest\n")
 
 

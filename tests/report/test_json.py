@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,17 @@ from factories import (
     run,
     stdlib,
     tree,
+    with_rows,
     with_rss,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 from running import culprits_of, faults_of_reports, stack_of, validate_report
 
-from memdeep.model import Exit, Frame, Identity, Origin, Parts, Process, Report
+from memdeep.model import Exit, Frame, Identity, Origin, Parts, Process, Report, Worker
 from memdeep.model.paths import path_of
 from memdeep.model.statement import state
+from memdeep.report.json import across as json_across
 from memdeep.report.json import checkpoints as json_checkpoints
 from memdeep.report.json import phases as json_phases
 from memdeep.report.json.document import encode
@@ -529,6 +531,64 @@ def test_phases_of_like_names_are_summed_in_a_pattern_behind_all_phases() -> Non
     assert outer["heap_delta_bytes"] == 15 * MB == outer["kept_bytes"]
     assert outer["peak_heap_bytes"] == max(phase["peak_heap_bytes"] for phase in phases)
     assert all(phase["members"] is None for phase in phases[:count])
+
+
+def test_phases_of_one_path_in_several_processes_are_summed_behind_all_phases() -> None:
+    stacks, (node, other) = tree([frame("main"), frame("load")], [frame("main")])
+    recorded = run("+task", "+load", "-load", "-task")
+    lives = [lifetime(node, 3, bytes=3 * MB), lifetime(other, 4, 5, bytes=MB)]
+    own = analysed(recorded, stacks, lives, every_line=True)
+    twice = analysed(recorded, stacks, [*lives, lifetime(node, 3, bytes=MB)], every_line=True)
+    family = family_report(2)
+    named = Worker("w2", "tcp://a", 4, 9 * MB)
+    processes = [
+        replace(one, worker=named) if place == 2 else one
+        for place, one in enumerate(family.run.processes)
+    ]
+    recorded = replace(family.run, processes=tuple(processes))
+    made = with_rows(replace(family, run=recorded), {1: own, 2: twice})
+    fields = read(made)
+    task, load = (phase for phase in fields["phases"] if phase["process"] is None)
+    assert [fields["phases"].index(one) for one in (task, load)] == [
+        len(fields["phases"]) - 2,
+        load["parent"] + 1,
+    ]
+    assert (task["parent"], task["depth"], load["depth"], task["kind"]) == (None, 0, 1, "pattern")
+    members = [fields["phases"][place] for place in load["members"]]
+    assert [(one["process"], one["name"]) for one in members] == [(1, "load"), (2, "load")]
+    for figure in ("heap_delta_bytes", "retained_bytes", "repeats", "duration_s"):
+        assert load[figure] == sum(one[figure] for one in members)
+    for figure in ("peak_heap_bytes", "rise_bytes"):
+        assert load[figure] == max(one[figure] for one in members) == 4 * MB
+    assert (load["start"], load["kept_bytes"], load["thread"], load["members_left_out"]) == (
+        *(None, None, None),
+        0,
+    )
+    (culprit,) = load["culprits"]
+    assert (culprit["bytes"], culprit["share"], culprit["process"]) == (7 * MB, 1.0, 2)
+    assert [one["function"] for one in stack_of(fields, culprit)] == ["main", "load"]
+    assert [(one["process"], one["retained_bytes"]) for one in load["shares"]] == [
+        (2, 4 * MB),
+        (1, 3 * MB),
+    ]
+    assert task["released_bytes"] == 0 and task["retained_bytes"] == 9 * MB
+    workers = [one["worker"] for one in fields["processes"]]
+    assert workers == [None, None, asdict(named), None, None]
+
+
+def test_of_too_many_rows_those_with_most_in_use_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(json_across, "MAX_ROWS", 3)
+    monkeypatch.setattr(json_across, "MAX_SHARES", 1)
+    steps = [step for n in range(5) for step in (f"+t{n}", "+in", "-in", f"-t{n}")]
+    stacks, (node,) = tree([frame("main")])
+    lives = [lifetime(node, 4 * n + 3, bytes=(n + 1) * MB) for n in range(5)]
+    own = analysed(run(*steps), stacks, lives)
+    fields = read(with_rows(family_report(2), {1: own, 2: own}))
+    rows = [phase for phase in fields["phases"] if phase["process"] is None]
+    assert [row["name"] for row in rows] == ["t4", "in", "t3"]
+    assert (fields["rows_left_out"], rows[0]["shares_left_out"]) == (7, 1)
 
 
 def test_where_only_workers_grew_no_share_of_the_programs_growth_is_named() -> None:

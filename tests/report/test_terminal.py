@@ -28,6 +28,7 @@ from factories import (
     run,
     stdlib,
     tree,
+    with_rows,
 )
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -49,8 +50,8 @@ from memdeep.model import (
     ThreadStack,
 )
 from memdeep.model.statement import state
-from memdeep.report import terminal
-from memdeep.report.terminal import wrap
+from memdeep.report import terminal, terminal_across
+from memdeep.report.terminal_lines import wrap
 from memdeep.text.language import language
 
 BREAKABLE = st.text(st.sampled_from("ab cde　 中文，。（）“”/._9é"), max_size=120)
@@ -437,3 +438,50 @@ def test_of_a_process_that_went_on_the_heap_comes_first() -> None:
     title = next(line for line in shown.splitlines() if line.startswith("Phase"))
     assert title.index("Heap") < title.index("Peak") < title.index("RSS")
     assert "Before the recording it held" in " ".join(shown.split())
+
+
+def in_processes(*names: str, keeps: int = 3 * MB) -> Report:
+    """A report on two processes with phases of these names."""
+    steps = [step for name in names for step in (f"+{name}", f"-{name}")]
+    stacks, (node,) = tree([frame("work", lineno=12)])
+    lives = [lifetime(node, 2 * place, bytes=keeps * place) for place in range(1, len(names) + 1)]
+    own = analysed(run(*steps), stacks, lives)
+    return with_rows(family_report(2), {1: own, 2: own})
+
+
+def rows_over_all(made: Report, width: int = 80, code: str = "en") -> list[str]:
+    """The lines of the table of all processes, with what is beneath it."""
+    title = language(code).say("terminal.across")[:8]
+    told = verdict(made, width, code).split("\n")
+    first = next(place for place, line in enumerate(told) if line.startswith(title))
+    return told[first : told.index("", first)]
+
+
+def test_what_phases_did_in_all_processes_is_one_table() -> None:
+    head, _, *told = rows_over_all(in_processes("load", "score"))
+    assert head.split() == ["In", "all", "processes", "Retained", "Rise", "Times", "Proc.", "Line"]
+    assert told[0].split() == ["score", "12.0", "MB", "6.0", "MB", "2", "2", "prog.py:12"]
+    assert told[1].split() == ["load", "6.0", "MB", "3.0", "MB", "2", "2", "prog.py:12"]
+    assert told[2].startswith("Retained: added up over all")
+    assert rows_over_all(in_processes("加载"), code="zh")[2].split()[:3] == ["加载", "6.0", "MB"]
+
+
+def test_a_narrow_terminal_keeps_the_name_what_was_retained_and_the_line() -> None:
+    made = in_processes("a phase with a long name of its own")
+    head, _, row, *_ = rows_over_all(made, 40)
+    assert head.split()[-3:] == ["Retained", "Rise", "Line"]
+    assert row.startswith("…") and "ts own" in row
+    assert row.split()[-5:] == ["6.0", "MB", "3.0", "MB", "prog.py:12"]
+    assert max(map(cell_len, rows_over_all(made, 40))) <= 40
+
+
+def test_of_many_rows_those_that_moved_most_are_told() -> None:
+    told = rows_over_all(in_processes(*(f"task_{letter}" for letter in "abcdefghijk")))
+    assert told[2].startswith("task_k") and told[9].startswith("task_d")
+    assert told[10] == "and 3 more rows on the page"
+
+
+def test_one_process_alone_has_no_table_of_all() -> None:
+    made = in_processes("load")
+    alone = with_rows(made, {1: made.own_reports[1]})
+    assert not terminal_across.across(alone, 80, language("en"))

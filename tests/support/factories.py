@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from memdeep.analysis.across import Rows, across
 from memdeep.analysis.death import death, did_die
 from memdeep.analysis.findings import findings
 from memdeep.analysis.outline import outline
@@ -298,11 +299,13 @@ def analysed(
     stacks: StackTree,
     lifetimes: Sequence[Lifetime],
     sources: Mapping[tuple[str, int], str] | None = None,
+    *,
+    every_line: bool = False,
 ) -> Report:
     """The report that the analysis makes of a run with these lifetimes."""
     outlines = outline(recorded.checkpoints, died=did_die(recorded)).phases
     held = with_peaks(heap(stacks, lifetimes, len(recorded.checkpoints)), outlines)
-    figures = Figures(recorded, held)
+    figures = Figures(recorded, held, every_line=every_line)
     found = phases(figures, outlines)
     return Report(
         run=recorded,
@@ -442,6 +445,15 @@ def family_report(workers: int = 2, **changes: Any) -> Report:
         death=None,
         patterns=patterns(figures, found),
     )
+
+
+def with_rows(made: Report, own: Mapping[int, Report]) -> Report:
+    """``made`` with the own reports of processes, and the rows over all of them."""
+    rows = Rows()
+    for place, one in own.items():
+        rows.add(place, one)
+    made = replace(made, own_reports=own)
+    return replace(made, across=across(made, rows))
 
 
 def process_thread(place: int, of: Process) -> Frame:

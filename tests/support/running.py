@@ -107,7 +107,11 @@ def validate_report(fields: dict[str, Any]) -> None:
     assert len({tuple(frame.values()) for frame in frames}) == len(frames)
     phases, checkpoints = len(fields["phases"]), len(fields["checkpoints"])
     for place, phase in enumerate(fields["phases"]):
-        assert phase["start"] <= phase["end"] < checkpoints
+        if phase["process"] is None:
+            assert phase["start"] is phase["end"] is None
+            assert all(fields["phases"][one]["name"] == phase["name"] for one in phase["members"])
+        else:
+            assert phase["start"] <= phase["end"] < checkpoints
         assert phase["parent"] is None or phase["parent"] < place
         for name, total in phase["culprit_totals"].items():
             assert total is None or total >= len(phase[name])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from memdeep.errors import CaptureError
+from memdeep.heap import packed
 from memdeep.heap.damage import HOLED, lacks, shortened, up_to_there
 from memdeep.heap.header import HOLE, read_header
 from memdeep.heap.memray import confined
@@ -62,10 +62,7 @@ def _changed_copy(capture: Path, changes: Mapping[int, bytes]) -> IO[bytes]:
     try:
         copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         with source:
-            shutil.copyfileobj(source, copy, 1 << 20)
-        for offset, content in changes.items():
-            copy.seek(offset)
-            copy.write(content)
+            copy.writelines(packed.with_changes(packed.pieces(source), changes))
         copy.flush()
         return copy
     except OSError as error:

@@ -7,13 +7,14 @@ reader does, the zeros at its end are taken as never written: no record's type i
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from memdeep.errors import CaptureError
-from memdeep.heap.header import LZ4_MAGIC, CaptureHeader, parse_header
+from memdeep.heap import packed
+from memdeep.heap.header import CaptureHeader
 from memdeep.heap.parts import TimeCut
 from memdeep.heap.replay.blocks import BlockLook
 from memdeep.heap.replay.ranges import Question
@@ -24,32 +25,11 @@ if TYPE_CHECKING:
     from memdeep.heap.replay._replay import Replay
 
 STEP_BYTES = 64 << 20  # progress is told after each of these
-_CHUNK_BYTES = 256 << 10
-_TAIL_BYTES = 1 << 20
 
 
 def is_built() -> bool:
     """Tell whether this installation has the compiled replay."""
     return find_spec("memdeep.heap.replay._replay") is not None
-
-
-def read_head(capture: Path) -> CaptureHeader | None:
-    """Read the head of ``capture``; None if it is compressed and no lz4 is installed.
-
-    Raises CaptureError if its version is unknown or it is no capture.
-    """
-    file, _ = open_regular(capture)
-    try:
-        with file:
-            head = file.read(_CHUNK_BYTES)
-            if head.startswith(LZ4_MAGIC):
-                if find_spec("lz4") is None:
-                    return None
-                file.seek(len(LZ4_MAGIC))
-                head = next(_decompressed(file), b"")
-    except OSError as error:
-        raise read_error(capture, error) from error
-    return parse_header(head, capture)
 
 
 def knows(head: CaptureHeader) -> bool:
@@ -66,7 +46,7 @@ def replay(
 ) -> Trace:
     """Pass once over ``capture``. Raises CaptureError.
 
-    ``changes`` gives, by offset in an uncompressed capture, bytes to read in place of the file's.
+    ``changes`` gives, by offset in what is not compressed, bytes to read in place of the file's.
     The trace has what was alive at each of ``looks``, and is divided at ``cuts`` too.
     """
     from memdeep.heap.replay._replay import Replay
@@ -82,9 +62,9 @@ def replay(
     file, _ = open_regular(capture)
     try:
         with file:
-            if file.read(len(LZ4_MAGIC)) == LZ4_MAGIC:
-                for chunk in _decompressed(file):
-                    engine.feed(chunk)
+            if packed.is_packed(file):
+                for piece in packed.with_changes(packed.unpacked(file), changes or {}):
+                    engine.feed(piece)
             else:
                 _feed(engine, file, changes or {}, on_step)
     except OSError as error:
@@ -102,7 +82,7 @@ def _feed(
     engine: Replay, file: BinaryIO, changes: Mapping[int, bytes], on_step: Callable[[str], None]
 ) -> None:
     """Feed the content of an uncompressed capture, with ``changes`` made, to ``engine``."""
-    size = _written_size(file)
+    size = packed.written_size(file)
     descriptor = file.fileno()
     steps = range(STEP_BYTES, size, STEP_BYTES)
     done = os.lseek(descriptor, 0, os.SEEK_SET)
@@ -117,32 +97,3 @@ def _feed(
             # A marker ends with a zero, which counts as never written at the end of a file.
             engine.feed(changes[stop][: size - stop])
             done = os.lseek(descriptor, stop + len(changes[stop]), os.SEEK_SET)
-
-
-def _written_size(file: BinaryIO) -> int:
-    """Return the size of ``file`` without the zeros at its end."""
-    end = file.seek(0, 2)
-    while end:
-        start = max(0, end - _TAIL_BYTES)
-        file.seek(start)
-        written = file.read(end - start).rstrip(b"\x00")
-        end = start + len(written)
-        if written:
-            break
-    return end
-
-
-def _decompressed(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the content of an LZ4 capture, as far as it goes; ``file`` is behind its magic."""
-    from lz4.frame import LZ4FrameDecompressor  # only here: most captures are not compressed
-
-    decompressor = LZ4FrameDecompressor()
-    chunk = LZ4_MAGIC + file.read(_CHUNK_BYTES)
-    try:
-        while chunk and not decompressor.eof:
-            content = decompressor.decompress(chunk)
-            if content:
-                yield content
-            chunk = file.read(_CHUNK_BYTES)
-    except RuntimeError:  # damaged from here on
-        return

@@ -26,7 +26,8 @@ from memdeep.report.comparison.wording import (
     spread,
     table_figure,
 )
-from memdeep.report.terminal import plain_text, wrap
+from memdeep.report.terminal import plain_text
+from memdeep.report.terminal_lines import wrap
 from memdeep.text import units
 from memdeep.text.language import Language, chosen
 from memdeep.text.safe import plain_code

@@ -24,6 +24,7 @@ from memdeep.model import (
 )
 from memdeep.model.paths import main_program, roots_of
 from memdeep.report import sentences
+from memdeep.report.json.across import AcrossRows
 from memdeep.report.json.checkpoints import Checkpoints
 from memdeep.report.json.culprits import Culprits
 from memdeep.report.json.holders import Snapshots
@@ -58,6 +59,10 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     list. So does ``checkpoints_left_out`` where many repeat a label: of those some are listed, at
     even distances, and all that a listed phase or the death names. ``processes_left_out`` counts
     the small ones of more than a thousand that nothing names. An index is a place in the list.
+
+    Rows over all processes come last among the phases, ``rows_left_out`` counts the smallest. Of
+    many processes that set checkpoints themselves only those with the highest heaps have theirs
+    listed, and their phases: those of the others are left out, and are in the rows.
     Times and shares are rounded to six decimals.
     """
     run = report.run
@@ -72,9 +77,10 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     phase_records = [record(phase) for phase in phases.encoded(culprits, checkpoints)]
     points = [*checkpoints.encoded()]
     snapshot_records = [*snapshots.encoded(checkpoints, tables)]
+    of_processes = {0: phases}
     for process, own in report.own_reports.items():
         alone = Alone(processes.place(process) or 0)
-        own_phases = Phases(own, alone, len(phase_records))
+        own_phases = of_processes[process] = Phases(own, alone, len(phase_records))
         start_s = run.processes[process].start_s or 0.0
         own_points = Checkpoints(own, own_phases.places, alone.process, len(points), start_s)
         own_snapshots = Snapshots(own, len(snapshot_records))
@@ -82,6 +88,8 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         phase_records += [record(one) for one in own_phases.encoded(own_culprits, own_points)]
         points += own_points.encoded()
         snapshot_records += own_snapshots.encoded(own_points, tables)
+    across = AcrossRows(report, len(phase_records))
+    phase_records += [record(row) for row in across.encoded(of_processes, processes, tables)]
     findings = [
         record(_finding(report, item, processes, phases, culprits)) for item in report.findings
     ]
@@ -94,6 +102,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     phase_of = {place: phases.place(phase) for place, _, phase in origins}
     split_of = {one.process: culprits.all(one.culprits) for one in report.split_off}
     process_records = [record(one) for one in processes.encoded(stack_of, phase_of, split_of)]
+    left_out = report.own_left_out.values()
     fields = {
         "schema": SCHEMA,
         "memdeep": __version__,
@@ -118,9 +127,10 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         "processes": iter(process_records),
         "processes_left_out": processes.left_out,
         "checkpoints": iter(points),
-        "checkpoints_left_out": checkpoints.left_out,
+        "checkpoints_left_out": checkpoints.left_out + sum(own.checkpoints for own in left_out),
         "phases": iter(phase_records),
-        "phases_left_out": phases.left_out,
+        "phases_left_out": phases.left_out + sum(own.phases for own in left_out),
+        "rows_left_out": across.left_out,
         "problems": list(sentences.problems(report, ENGLISH)),
         "findings": iter(findings),
         "death": death,

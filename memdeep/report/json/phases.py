@@ -63,11 +63,13 @@ class Phases:
         for phase in (self._report.phases[place] for place in self._listed):
             yield {**self._place_fields(phase, points), **self._figures(phase, culprits)}
         for pattern in (self._report.patterns[number] for number in self._folded):
+            members = self.listed(pattern.members)
             yield {
                 **self._place_fields(pattern.phase, points),
                 **self._figures(pattern.phase, culprits),
                 "kind": "pattern",
-                "members": self.listed(pattern.members),
+                "members": members,
+                "members_left_out": len(pattern.members) - len(members),
             } | ({} if pattern.within is None else {"parent": self._patterns[pattern.within]})
 
     def _place_fields(self, phase: Phase, points: Checkpoints) -> Json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 
 from memdeep.analysis.workers import phase_that_started
@@ -115,6 +115,7 @@ class Processes:
             "traced": process.is_traced,
             "run": process.directory,
             "group": None if process.group is None else self._groups[process.group],
+            "worker": None if process.worker is None else asdict(process.worker),
             "peak_rss_bytes": process.peak_rss_bytes,
             "peak_pss_bytes": process.peak_pss_bytes,
             "peak_uss_bytes": process.peak_uss_bytes,

@@ -258,7 +258,7 @@ def _processes(report: Report, index: _Index) -> Json:
                 place if process.group is None else process.group
                 for place, process in zip(places, told, strict=True)
             ],
-            "how": [plain(processes.how(process)) for process in told],
+            "how": [plain(processes.called(process)) for process in told],
             "pid": [process.pid for process in told],
             "line": [index.string(processes.started_by(process)) for process in told],
         }

@@ -16,9 +16,20 @@ from memdeep.text.language import Language
 
 MAX_ROWS = 200
 MAX_COMMAND = 120  # characters of a command line
+NEAR_LIMIT, AT_LIMIT = 0.8, 0.95  # shares of it: there Dask pauses a worker, and ends it
 
 Texts = Mapping[str, str]  # a sentence by code of the language
 Say = Callable[[Callable[[Language], str]], Texts]
+
+
+@frozen
+class LimitView:
+    """The highest RSS of a worker beside its limit; the texts of a limit are empty without one."""
+
+    size: Texts
+    share_text: str
+    bar: str  # the part of the limit, at most all of it, as CSS has it
+    tone: str
 
 
 @frozen
@@ -44,6 +55,8 @@ class ProcessView:
     heap_text: str
     uss_text: str
     pss_text: str
+    of_limit: LimitView | None  # None where it is no worker
+    threads_text: str
     end: Texts
     tone: str
     directory: str
@@ -53,9 +66,15 @@ class ProcessView:
 
 @frozen
 class ProcessTable:
-    """The rows, what is said beneath them, and how many processes they leave out."""
+    """The rows, what is said beneath them, and how many processes they leave out.
+
+    With workers of a cluster there is something to say of their limits; ``has_starts`` is True if
+    it is known of a process where it was started.
+    """
 
     rows: tuple[ProcessView, ...]
+    has_workers: bool
+    has_starts: bool
     count: int
     left_out: int
     deaths: tuple[Texts, ...]
@@ -73,12 +92,16 @@ def lay_out(report: Report, say: Say, languages: Sequence[Language]) -> ProcessT
     for place in shown:
         row = found[place]
         members = [one for one in row.members if one in listed]
+        if report.run.processes[row.members[0]].worker is not None:
+            members.sort(key=lambda one: _worst_first(report.run.processes[one]))
         rows.append(maker.row(row, None, len(row.members) - len(members)))
         rows += [maker.row(row, member, 0) for member in members]
     told = sum(1 if row.count == 1 else 0 for row in rows)
     said = [processes.deaths(report, language) for language in languages]
     return ProcessTable(
         rows=tuple(rows),
+        has_workers=any(row.of_limit is not None for row in rows),
+        has_starts=any(row.line for row in rows),
         count=len(report.run.processes),
         left_out=len(report.run.processes) - told,
         deaths=tuple(
@@ -102,6 +125,11 @@ def _listed_members(report: Report, shown: Sequence[ProcessRow], most: int) -> s
 
     members = [place for row in shown if len(row.members) > 1 for place in row.members]
     return set(sorted(members, key=weight)[: max(0, most)])
+
+
+def _worst_first(process: Process) -> tuple[int, float]:
+    """Return the place of a worker among many: those in trouble come first, then by the limit."""
+    return processes.trouble_of(process), -(processes.share_of_limit(process) or 0.0)
 
 
 class _Maker:
@@ -132,7 +160,7 @@ class _Maker:
             group=row.members[0] if is_group else None,
             within=None if member is None else row.members[0],
             depth=row.depth + (member is not None),
-            command=_command(told) if is_program or told[0].started_at is not None else "",
+            command=_command(told, is_told=is_program or told[0].started_at is not None),
             line=processes.started_by(told[0]),
             path="" if at is None else at.filename,
             phase=row.phase,
@@ -143,6 +171,8 @@ class _Maker:
             heap_text=self._size(self._heaps.get(place) for place in places),
             uss_text=self._size(one.peak_uss_bytes for one in told),
             pss_text=units.size(processes.peak_pss(told)),
+            of_limit=self._of_limit(told),
+            threads_text=_threads(told),
             end=self._say(lambda language: "" if is_program else processes.ends(told, language)),
             tone="bad" if processes.is_dead(told) else "",
             directory="" if is_group else told[0].directory or "",
@@ -153,17 +183,43 @@ class _Maker:
     def _size(self, figures: processes.Figures) -> str:
         return units.size(processes.highest(figures))
 
+    def _of_limit(self, told: Sequence[Process]) -> LimitView | None:
+        if all(one.worker is None for one in told):
+            return None
+        nearest = max(told, key=lambda one: processes.share_of_limit(one) or 0.0)
+        share, facts = processes.share_of_limit(nearest), nearest.worker
+        if share is None or facts is None:
+            of_all = self._size(map(processes.peak_rss, told))
+            return LimitView(self._say(lambda _: of_all), "", "", "")
+        size, of_whole = units.size(processes.peak_rss(nearest)), units.size(facts.limit_bytes)
+        return LimitView(
+            size=self._say(
+                lambda language: language.say("processes.size_of", size=size, limit=of_whole)
+            ),
+            share_text=units.percent(share),
+            bar=f"{min(1.0, share):.1%}",
+            tone="bad" if share >= AT_LIMIT else "warn" if share >= NEAR_LIMIT else "",
+        )
+
     def _limit(self, places: Sequence[int]) -> str:
         if not self._known.intersection(places):
             return ""
         if len(places) == 1:
             return f"p{places[0]}"
-        group = self._report.run.processes[places[0]].group
+        first = self._report.run.processes[places[0]]
+        group = first.group if first.worker is None else None  # many lines started workers
         return "" if group is None else f"g{group}"
 
 
-def _command(told: Sequence[Process]) -> str:
-    """Return the command that processes have in common."""
+def _threads(told: Sequence[Process]) -> str:
+    """Return the number of threads that workers have for their tasks, each or in all."""
+    return f"{sum(one.worker.threads for one in told if one.worker is not None):,}"
+
+
+def _command(told: Sequence[Process], *, is_told: bool) -> str:
+    """Return the command that processes have in common, or the address of a worker."""
+    if told[0].worker is not None:
+        return told[0].worker.address if len(told) == 1 else ""
     commands = {processes.command_of(one) for one in told}
-    command = commands.pop() if len(commands) == 1 else ""
+    command = commands.pop() if is_told and len(commands) == 1 else ""
     return command if len(command) <= MAX_COMMAND else f"{command[: MAX_COMMAND - 1]}…"

@@ -16,7 +16,8 @@ from memdeep.analysis.weights import small, through
 from memdeep.frozen import frozen
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Phase, Report
 from memdeep.report import dying, fates, holding, sentences, workers
-from memdeep.report.page import holders, layers, payload, process_table, timeline
+from memdeep.report.page import across_table, holders, layers, payload, process_table, timeline
+from memdeep.report.page.across_table import AcrossTable
 from memdeep.report.page.facts import Fact, facts
 from memdeep.report.page.holders import HolderLink, HoldersView
 from memdeep.report.page.process_table import ProcessTable
@@ -171,6 +172,7 @@ class Page:
     layer_names: tuple[Texts, ...]
     phases: tuple[PhaseRow, ...]
     holders: HoldersView | None
+    across: AcrossTable | None
     processes: ProcessTable | None
     hidden_phases: int
     blocks: Mapping[str, str]
@@ -224,6 +226,7 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
         layer_names=layer_names(report, stacked, say),
         phases=tuple(_row(report, folded[place], say, most, with_workers) for place in shown),
         holders=holders.lay_out(report, languages),
+        across=across_table.lay_out(report, say),
         processes=process_table.lay_out(report, say, languages),
         hidden_phases=sum(row.phases for place, row in enumerate(folded) if place not in shown),
         blocks=blocks,

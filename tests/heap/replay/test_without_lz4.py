@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
-from memdeep.heap import header
+from memdeep.heap import header, packed
 from memdeep.heap.choice import PACKED, reason_for_memray
 from memdeep.heap.replay import engine
 from memdeep.loading.bare_capture import load_capture
@@ -35,9 +34,7 @@ def test_memrays_reader_unpacks_what_we_cannot(
 ) -> None:
     assert reason_for_memray(capture) is None
     ours = load_capture(capture).heap([[Stretch(0, 1)]], lambda step: None)
-    monkeypatch.setattr(
-        engine, "find_spec", lambda name: None if name == "lz4" else find_spec(name)
-    )
+    monkeypatch.setattr(packed, "is_installed", lambda: False)
     assert reason_for_memray(capture) == PACKED
     recording = load_capture(capture)
     assert PACKED in recording.run.problems
@@ -55,7 +52,7 @@ def test_the_head_of_a_capture_is_read_once_to_choose_its_reader(
         opened.append(path)
         return open_regular(path)
 
-    for module in (header, engine):
+    for module in (header, packed, engine):
         monkeypatch.setattr(module, "open_regular", open_noted)
     assert reason_for_memray(capture) is None
     assert opened == [capture]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from browser import Reader, needs_browser, written
+from clusters import cluster_report
 from factories import family_report, hostile_report
 from running import Scenes
 from selenium.webdriver.common.action_chains import ActionChains
@@ -90,6 +91,18 @@ def test_axe_finds_nothing_serious_where_there_are_processes(
     reader.click(f"[data-set-language={language}]")
     reader.click("[data-group]")
     assert serious(reader) == []
+
+
+@pytest.mark.parametrize(("theme", "language"), [("light", "zh"), ("dark", "en")])
+def test_axe_finds_nothing_serious_where_workers_have_phases(
+    reader: Reader, tmp_path: Path, theme: str, language: str
+) -> None:
+    reader.open(written(cluster_report(9, troubled=True), tmp_path))
+    reader.click(f"[data-set-theme={theme}]")
+    reader.click(f"[data-set-language={language}]")
+    for part in ("#across", "#processes"):
+        reader.click(f"{part} [data-group]")
+        assert serious(reader, part) == []
 
 
 @pytest.mark.parametrize(("theme", "language"), [("light", "en"), ("dark", "zh")])

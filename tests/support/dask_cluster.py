@@ -1,0 +1,37 @@
+"""The beginning of programs that record a Dask cluster."""
+
+from __future__ import annotations
+
+# Two processes with two threads each; the functions are pickled by value, as from a notebook.
+CLUSTER = """
+import json
+os.environ["TMPDIR"] = os.getcwd()
+from distributed import Client, LocalCluster
+from memdeep.integrations import dask as clusters
+from memdeep.integrations import dask_hosts as hosts
+
+MB = 1_000_000
+
+def load(number):
+    return bytearray(number * MB)
+
+def leak(number):
+    with memdeep.phase("inner"):
+        kept = bytearray(number * MB)
+    import builtins
+    builtins.__dict__.setdefault("leaked", []).append(kept)
+
+def worked(client):
+    loaded = client.map(load, range(1, 11), key=[f"load-{number}" for number in range(10)])
+    leaked = client.map(leak, range(1, 9), key=[f"leak-{number}" for number in range(8)])
+    client.gather(leaked)
+    return client.submit(len, loaded).result()
+
+def as_of_another_host():
+    hosts.Gatherer._here = lambda _self: ""
+    return True
+
+def cluster():
+    options = {"dashboard_address": None, "memory_limit": "2GB"}
+    return LocalCluster(n_workers=2, threads_per_worker=2, **options)
+"""
