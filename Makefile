@@ -109,6 +109,11 @@ test-ranks: ## Run ranks of torchrun and of mpirun under memdeep (PyTorch is lar
 test-hosts: $(STAMP) ## Record Dask workers on hosts of a network of namespaces (root)
 	$(BIN)/python -m pytest -q tests/engines/dask_hosts.py
 
+test-ray: ## Hold a report on a Ray cluster of this machine against arithmetic
+	test -d .venv-ray || $(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip install --quiet --disable-pip-version-check '.[ray]' hypothesis numpy pytest
+	.venv-ray/bin/python -m pytest tests/engines/ray_cluster.py
+
 browser: # A browser for the page tests, where the system's packages allow it without a password
 	@./tests/install_browser.sh
 
