@@ -32,6 +32,6 @@ def as_of_another_host():
     return True
 
 def cluster():
-    options = {"dashboard_address": None, "memory_limit": "2GB"}
+    options = {"dashboard_address": ":0", "memory_limit": "2GB", "silence_logs": 50}
     return LocalCluster(n_workers=2, threads_per_worker=2, **options)
 """
