@@ -10,7 +10,7 @@ MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-holders screenshots man test-pythons
-.PHONY: test-sid test-cpython test-engines test-hosts test-spark test-ranks browser clean
+.PHONY: test-sid test-cpython test-engines test-hosts test-ray test-spark test-ranks browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
