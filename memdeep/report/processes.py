@@ -48,10 +48,10 @@ def rows(report: Report) -> tuple[ProcessRow, ...]:
     processes = report.run.processes
     groups: dict[object, list[int]] = {}
     keys: list[object] = []
-    are_many = sum(process.worker is not None for process in processes) > MAX_APART
+    are_many = sum(map(is_of_cluster, processes)) > MAX_APART
     for place, process in enumerate(processes):
         key: object = _key(process, place, keys)
-        if are_many and process.worker is not None and place:
+        if are_many and is_of_cluster(process) and place:
             key = "workers", process.parent
         keys.append(key)
         groups.setdefault(key, []).append(place)
@@ -189,6 +189,11 @@ def rank(process: Process) -> str:
     A worker with an address has a command that tells more.
     """
     return "" if process.worker is None or process.worker.address else process.worker.name
+
+
+def is_of_cluster(process: Process) -> bool:
+    """Tell if a process is a worker of a cluster, and no part of a parallel program."""
+    return process.worker is not None and not rank(process)
 
 
 def how(process: Process) -> str:

@@ -174,7 +174,7 @@ if __name__ == "__main__":
         with Client(made) as client, clusters.recording(client, "out") as run:
             worked(client)
     for row in run.prefixes:
-        print(row.path, row.count, (row.retained or 0) // MB, *row.tasks)
+        print(row.path, row.count, sum(line.bytes for line in row.lines[:1]) // MB, *row.tasks)
 """,
         silent=False,
     )
