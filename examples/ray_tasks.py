@@ -20,10 +20,8 @@ def load(number):
 
 @ray.remote
 def score(number):
-    import ray_tasks  # the module of the worker: what it holds stays there
-
     with memdeep.phase("prepare"):
-        ray_tasks.cache[number] = b"x" * (number * MB)
+        cache[number] = b"x" * (number * MB)  # of the worker
     return number
 
 

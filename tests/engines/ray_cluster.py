@@ -108,14 +108,15 @@ def test_rows_add_up(
 
 
 def test_workers_are_told_by_what_they_are_and_how_they_ended(said: dict[str, Any]) -> None:
-    ends = sorted((name.split()[0], end) for name, end in said["workers"])
-    assert ends == [
+    ends = [(name.split()[0], end) for name, end in said["workers"]]
+    assert sorted(end for end in ends if end[0] != "tasks") == [
         ("Async", "completed"),  # by `ray.kill`, as wanted
         ("Keeper", "completed"),
         ("Threaded", "completed"),
-        ("tasks", "completed"),
-        ("tasks", "lost"),  # by SIGKILL, in a task
     ]
+    of_tasks = [end for name, end in ends if name == "tasks"]
+    assert of_tasks.count("lost") == 1  # by SIGKILL, in a task
+    assert {*of_tasks} <= {"lost", "completed"}
     (problem,) = said["problems"]
     assert problem.startswith("Worker tasks ") and "was lost; how it ended is not" in problem
 
@@ -124,8 +125,8 @@ def test_only_workers_with_tasks_are_processes_of_the_run(work: Path) -> None:
     report = json.loads((work / "out" / "report.json").read_text("utf-8"))
     first, *others = report["processes"]
     assert first["how"] == "run" and all(one["traced"] for one in others)
-    names = sorted(one["command"].split()[1] for one in others)
-    assert names == ["Async", "Keeper", "Threaded", "tasks", "tasks"]
+    names = {one["command"].split()[1] for one in others}
+    assert names == {"Async", "Keeper", "Threaded", "tasks"}
     first_finding = report["findings"][0]
     assert first_finding["culprit"]["lineno"] == line_of("KEPT")
 
@@ -148,4 +149,4 @@ def test_the_example_works(tmp_path: Path) -> None:
     lines = run(tmp_path, str(ROOT / "examples" / "ray_tasks.py"))
     assert lines[:3] == ["10", "36", str(2 * 57 * MB)]
     assert "Model.__init__  ray_tasks.py:" in lines[4]
-    assert any("score/prepare" in line and "34.3 MB" in line for line in lines)
+    assert [line for line in lines if "score/prepare" in line and "34.3 MB" in line], lines

@@ -78,10 +78,12 @@ class Async:
 
 @ray.remote(max_concurrency=2)
 class Threaded:
+    def __init__(self):
+        self.kept = []
+
     def add(self, size):
-        kept = b"x" * (size * MB)  # THREADED
+        self.kept.append(b"x" * (size * MB))  # THREADED
         time.sleep(0.2)
-        self.kept = kept
         return size
 
 
