@@ -150,3 +150,34 @@ def test_the_example_works(tmp_path: Path) -> None:
     assert lines[:3] == ["10", "36", str(2 * 57 * MB)]
     assert "Model.__init__  ray_tasks.py:" in lines[4]
     assert [line for line in lines if "score/prepare" in line and "34.3 MB" in line], lines
+
+
+PLAIN = """
+import ray
+
+MB = 1_000_000
+kept = {}
+
+
+@ray.remote
+def hold(number):
+    kept[number] = b"x" * (number * MB)
+
+
+if __name__ == "__main__":
+    ray.init(num_cpus=1, include_dashboard=False, object_store_memory=200 * MB)
+    ray.get([hold.remote(number) for number in range(1, 9)])
+    ray.shutdown()
+"""
+
+
+def test_under_memdeep_run_tasks_are_phases_of_workers_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text(PLAIN, "utf-8")
+    run(tmp_path, "-m", "memdeep", "run", "--quiet", "-o", "run", "plain.py")
+    result = memdeep.load(tmp_path / "run")
+    workers = [one for one in result.processes[1:] if one.is_traced]
+    assert [(one.command or "").split()[:2] for one in workers] == [["ray", "tasks"]]
+    (phase,) = [phase for phase in workers[0].phases if phase.path == "hold"]
+    line = phase.culprits[0]
+    assert (phase.repeats, line.lineno, round(line.bytes / MB)) == (8, 10, 36)
+    assert workers[0].peak_heap is not None and workers[0].peak_heap < 100 * MB
