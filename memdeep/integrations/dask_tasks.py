@@ -10,9 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections import Counter
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import distributed
@@ -21,15 +19,13 @@ from dask.utils import key_split
 from distributed import utils
 
 from memdeep.integrations.lanes import OnLane
+from memdeep.integrations.task_phases import TaskPhases
 from memdeep.record import api
 
 # Of `distributed.worker`: what runs a task in a thread, a task that is a coroutine, and a call of
 # an actor in a thread.
 RUN_TASK, RUN_COROUTINE, RUN_ACTOR = "_run_task", "_run_task_async", "_run_actor"
 CALL_ACTOR = "actor_execute"  # a worker's handler: it runs itself those that need no thread
-# Of one worker, so that its journal and the report have a bound: a report reads 200,000 lines.
-MOST_TASKS = 90_000
-MOST_OF_ONE = 45_000  # of them that have one name
 LANE = "Dask-Coroutines"  # name of the thread in a coroutine's steps, before its number
 _is_coroutine: Callable[..., bool] = utils.iscoroutinefunction
 
@@ -72,41 +68,7 @@ class _Tasks:
 tasks = _Tasks()
 
 
-class _Phases:
-    """The phases of tasks, up to a number."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.begin()
-
-    def begin(self) -> None:
-        """Count from zero."""
-        self._counts: Counter[str] = Counter()
-        self._left = MOST_TASKS
-        self._told: set[str] = set()
-
-    def of(self, name: str) -> AbstractContextManager[object]:
-        """Return the phase of one more task, or none after many; once, the report is told so."""
-        if not api.is_recording():
-            return nullcontext()
-        with self._lock:
-            if self._left and self._counts[name] < MOST_OF_ONE:
-                self._counts[name] += 1
-                self._left -= 1
-                return api.phase(name)
-            sentence = (
-                f"only the first {MOST_OF_ONE:,} tasks {name} of a worker are phases"
-                if self._left
-                else f"only the first {MOST_TASKS:,} tasks of a worker are phases"
-            )
-            is_told = sentence in self._told
-            self._told.add(sentence)
-        if not is_told:
-            api.problem(sentence)
-        return nullcontext()
-
-
-_phases = _Phases()
+_phases = TaskPhases()
 
 
 def _with_phase_of_task(run: Callable[..., Any]) -> Callable[..., Any]:

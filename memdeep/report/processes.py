@@ -17,13 +17,14 @@ from memdeep.text.language import Language
 
 ENDED_WELL = "completed"
 BY_PROGRAM = "by_program"  # by a signal of the program's own, as workers end with their pool
-# Of workers of a cluster: by the process that looks after them, and in a way that nobody saw.
-BY_NANNY, LOST = "by_nanny", "lost"
+# Of workers of a cluster: by the process that looks after them, by the one that looks after their
+# whole node, and in a way that nobody saw.
+BY_NANNY, BY_MONITOR, LOST = "by_nanny", "by_monitor", "lost"
 MAX_DEATHS_TOLD = 3
 MAX_APART = 8  # workers of a cluster that have each a row of its own
 Figures = Iterable[int | None]
 # The ends by the trouble they mean, the worst first; None is an end that nobody saw.
-DEATHS = ("oom-killed", BY_NANNY, "killed", "failed", LOST)
+DEATHS = ("oom-killed", BY_MONITOR, BY_NANNY, "killed", "failed", LOST)
 ENDS = (*DEATHS, DETACHED, None, BY_PROGRAM, ENDED_WELL)
 
 
@@ -227,7 +228,7 @@ def is_dead(told: Iterable[Process]) -> bool:
 def _kind(process: Process) -> str | None:
     """Return the kind of a process's end, one of `ENDS`."""
     if process.worker is not None and process.worker.ended_bytes is not None:
-        return BY_NANNY
+        return BY_MONITOR if process.worker.for_others else BY_NANNY
     if process.worker is not None and process.verdict is None:
         return LOST
     return BY_PROGRAM if process.ended_by_program else process.verdict

@@ -8,7 +8,7 @@ import json
 os.environ["TMPDIR"] = os.getcwd()
 from distributed import Client, LocalCluster
 from memdeep.integrations import dask as clusters
-from memdeep.integrations import dask_hosts as hosts
+from memdeep.integrations import gatherer
 
 MB = 1_000_000
 
@@ -28,7 +28,7 @@ def worked(client):
     return client.submit(len, loaded).result()
 
 def as_of_another_host():
-    hosts.Gatherer._here = lambda _self: ""
+    gatherer.Gatherer._here = lambda _self: ""
     return True
 
 def cluster():

@@ -6,9 +6,7 @@ from contextlib import nullcontext
 
 import pytest
 
-pytest.importorskip("distributed")
-
-from memdeep.integrations import dask_tasks
+from memdeep.integrations import task_phases
 from memdeep.record import api
 
 
@@ -26,11 +24,11 @@ class Recorder:
 def test_the_first_tasks_are_phases_and_the_report_is_told_of_the_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dask_tasks, "MOST_TASKS", 7)
-    monkeypatch.setattr(dask_tasks, "MOST_OF_ONE", 4)
+    monkeypatch.setattr(task_phases, "MOST_TASKS", 7)
+    monkeypatch.setattr(task_phases, "MOST_OF_ONE", 4)
     recorder = Recorder()
     monkeypatch.setattr(api, "_recorder", recorder)
-    phases = dask_tasks._Phases()
+    phases = task_phases.TaskPhases()
 
     def are_phases(name: str, count: int) -> int:
         return sum(isinstance(phases.of(name), api.phase) for _ in range(count))
