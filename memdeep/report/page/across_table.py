@@ -130,7 +130,7 @@ def lay_out(report: Report, say: Say) -> AcrossTable | None:
     columns, others = _columns(report)
     maker = _Maker(report, say, columns, others)
     return AcrossTable(
-        rows=tuple(maker.row(found[place], depth) for place, depth in chosen),
+        rows=tuple(maker.row(found[place], *where) for place, *where in chosen),
         count=len(found),
         left_out=len(found) - len(chosen),
         workers=len(columns) + others,
@@ -142,8 +142,11 @@ def lay_out(report: Report, say: Say) -> AcrossTable | None:
     )
 
 
-def _chosen(found: Sequence[Across], most: int) -> list[tuple[int, int]]:
-    """Choose the rows to show, each below the one around it, with their depths."""
+def _chosen(found: Sequence[Across], most: int) -> list[tuple[int, int, int]]:
+    """Choose the rows to show, each below the one around it.
+
+    With each come the number of rows around it, and that of the names that are theirs.
+    """
     places = {row.path: place for place, row in enumerate(found)}
     around: dict[int, int | None] = {}
     for path, place in places.items():
@@ -162,11 +165,12 @@ def _chosen(found: Sequence[Across], most: int) -> list[tuple[int, int]]:
     for place in sorted(shown, key=lambda place: (-_moved(found[place]), found[place].path)):
         within.setdefault(around[place], []).append(place)
     chosen = []
-    waiting = [(place, 0) for place in reversed(within.get(None, []))]
+    waiting = [(place, 0, 0) for place in reversed(within.get(None, []))]
     while waiting:
-        place, depth = waiting.pop()
-        chosen.append((place, depth))
-        waiting += [(inner, depth + 1) for inner in reversed(within.get(place, []))]
+        place, depth, named = waiting.pop()
+        chosen.append((place, depth, named))
+        names = len(found[place].path)
+        waiting += [(inner, depth + 1, names) for inner in reversed(within.get(place, []))]
     return chosen
 
 
@@ -227,8 +231,8 @@ class _Maker:
             limit=f"p{process}" if process in self._known else "",
         )
 
-    def row(self, row: Across, depth: int) -> RowView:
-        """Return a row, ``depth`` rows below the outermost one."""
+    def row(self, row: Across, depth: int, named: int) -> RowView:
+        """Return a row, ``depth`` rows below the outermost one, without its ``named`` names."""
         shares = sorted(
             row.shares, key=lambda share: (-(share.retained_bytes or 0), -(share.rise_bytes or 0))
         )
@@ -243,7 +247,7 @@ class _Maker:
             if place == 0 or line.bytes >= MIN_LINE * (row.retained_bytes or 0)
         )
         return RowView(
-            name=" / ".join(row.path[depth:]) if depth < len(row.path) else row.name,
+            name=" / ".join(row.path[named:]),
             depth=depth,
             complete=row.complete,
             overlaps=row.overlaps,

@@ -7,6 +7,9 @@ from dataclasses import replace
 import pytest
 from clusters import PATHS, cluster_report
 from factories import MARKUP, MB, frame, phase, report, run
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
 
 from memdeep.model import GroupShare, Report, Worker
 from memdeep.report import workers
@@ -296,3 +299,19 @@ def test_a_part_of_a_parallel_program_has_its_command_and_no_threads() -> None:
     rows = processes(replace(made, run=replace(made.run, processes=tuple(ranks)))).rows
     assert (rows[1].name["en"], rows[1].limit) == ("rank 0 … rank 1", "g1")
     assert [row.threads_text for row in rows[1:]] == ["", "", ""]
+
+
+@given(st.sets(st.lists(st.sampled_from("abc"), min_size=1, max_size=5).map(tuple), min_size=1))
+@examples(40)
+def test_each_row_stands_beneath_the_nearest_one_around_it(paths: set[tuple[str, ...]]) -> None:
+    found = table(cluster_report(1, sorted(paths)))
+    assert len(found.rows) + found.left_out == len(paths)
+    assert len(found.rows) <= MAX_ROWS
+    above: list[tuple[str, ...]] = [()]
+    for row in found.rows:
+        del above[row.depth + 1 :]
+        assert len(above) == row.depth + 1
+        path = (*above[-1], *row.name.split(" / "))
+        assert path in paths
+        assert not {path[:end] for end in range(len(above[-1]) + 1, len(path))} & paths
+        above.append(path)
