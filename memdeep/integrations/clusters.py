@@ -58,7 +58,7 @@ def workers_of(result: Result) -> tuple[ClusterWorker, ...]:
             limit=process.worker.limit_bytes,
             peak_rss=process.peak_rss,
             peak_heap=process.peak_heap,
-            end=_end_of(process.worker.ended_bytes, process.verdict),
+            end=end_of(process.worker.ended_bytes, process.verdict),
             ended_bytes=process.worker.ended_bytes,
             phases=process.phases,
         )
@@ -102,7 +102,7 @@ def tell_ends(
         if killed in nanny_kills:
             worker = replace(worker, ended_bytes=nanny_kills[killed])
             write_atomically(child.worker, encode_worker(worker))
-        end = _end_of(worker.ended_bytes, verdicts.get(worker.pid))
+        end = end_of(worker.ended_bytes, verdicts.get(worker.pid))
         if end in (NANNY, KERNEL, LOST):
             notes.append(_told(worker, end))
     processes = _with_outlived(meta.processes, verdicts)
@@ -127,7 +127,7 @@ def _with_outlived(
     )
 
 
-def _end_of(ended_bytes: int | None, verdict: str | None) -> str:
+def end_of(ended_bytes: int | None, verdict: str | None) -> str:
     if ended_bytes is not None:
         return NANNY
     ends = {"completed": COMPLETED, DETACHED: RUNNING, "oom-killed": KERNEL}
