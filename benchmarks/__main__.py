@@ -29,6 +29,7 @@ from benchmarks import (
     rss,
     startup,
     symbols,
+    workers,
 )
 
 
@@ -47,11 +48,16 @@ def main() -> None:
         "--holders-only", action="store_true", help="measure looks at holders alone"
     )
     parser.add_argument("--dask-only", action="store_true", help="measure Dask workers alone")
+    parser.add_argument("--workers-only", action="store_true", help="measure workers alone")
     options = parser.parse_args()
     console = Console(width=96, highlight=False)
     console.print(f"Python {platform.python_version()}, {platform.machine()}, {platform.system()}")
     with tempfile.TemporaryDirectory(prefix="memdeep-bench-") as directory:
         place = Path(directory)
+        if options.workers_only:
+            workers.measure(console, place)
+            workers.measure_network(console, place, 20)
+            return
         if find_spec("distributed") is not None and not options.holders_only:
             dask.measure(console, place, options.rounds)
         if options.dask_only:

@@ -56,6 +56,12 @@ def cost(words: Sequence[str]) -> Cost:
     return Cost(took_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
 
 
+def output(words: Sequence[str]) -> str:
+    """Return what a command prints."""
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return done.stdout.decode()
+
+
 def seconds(words: Sequence[str]) -> float:
     """Return the seconds of the whole process, from start to end."""
     return cost(words).seconds

@@ -188,7 +188,7 @@ def _own_reports(
     left_out: dict[int, LeftOut] = {}
     size = 0
     for process in sorted(recording.own_runs, key=lambda place: (-peaks.get(place, 0), place)):
-        load = partial(_own_report, recording.own_runs[process], options)
+        load = partial(own_report, recording.own_runs[process], options)
         own = load()
         if own is None:
             continue
@@ -202,8 +202,8 @@ def _own_reports(
     return dict(sorted(kept.items())), dict(sorted(left_out.items()))
 
 
-def _own_report(run_dir: RunDirectory, options: ReportOptions) -> Report | None:
-    """Make the report of a process of a run; None if it cannot be read."""
+def own_report(run_dir: RunDirectory, options: ReportOptions = DEFAULTS) -> Report | None:
+    """Make the report of a process of a run, to be summed up; None if it cannot be read."""
     from memdeep.errors import CaptureError
     from memdeep.loading.run import load_run
 

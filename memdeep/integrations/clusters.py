@@ -59,7 +59,7 @@ def workers_of(result: Result) -> tuple[ClusterWorker, ...]:
             limit=process.worker.limit_bytes,
             peak_rss=process.peak_rss,
             peak_heap=process.peak_heap,
-            end=_end_of(process.worker, process.verdict),
+            end=end_of(process.worker, process.verdict),
             ended_bytes=process.worker.ended_bytes,
             phases=process.phases,
         )
@@ -106,7 +106,7 @@ def tell_ends(
         if killed in kills:
             worker = replace(worker, ended_bytes=kills[killed], for_others=for_others)
             write_atomically(child.worker, encode_worker(worker))
-        end = _end_of(worker, verdicts.get(worker.pid))
+        end = end_of(worker, verdicts.get(worker.pid))
         if end in (NANNY, MONITOR, KERNEL, LOST):
             notes.append(_told(worker, end))
     processes = _with_outlived(meta.processes, verdicts)
@@ -131,7 +131,8 @@ def _with_outlived(
     )
 
 
-def _end_of(worker: Worker | model.Worker, verdict: str | None) -> str:
+def end_of(worker: Worker | model.Worker, verdict: str | None) -> str:
+    """Return how a worker has ended, of its part in the cluster and the verdict on its process."""
     if worker.ended_bytes is not None:
         return MONITOR if worker.for_others else NANNY
     ends = {"completed": COMPLETED, DETACHED: RUNNING, "oom-killed": KERNEL}

@@ -78,6 +78,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("cli.arguments", "cli.options", "cli.settings"),
         *("model", "pipeline", "text", "symbols.cache", "report.sentences", "report.gate.wording"),
         *("analysis.budgets", "loading.journal", "run.facts", "run.own_code"),
+        *("analysis.across", "loading.own_runs"),
     },
     "cli": {
         *("errors", "model", "pipeline", "rundir", "text", "version", "live"),
@@ -146,6 +147,7 @@ KNOWS: dict[str, set[str]] = {
     "integrations.spark": {"pyspark"},
     "integrations.dask": {"distributed"},
     "integrations.dask_hosts": {"distributed"},
+    "integrations.dask_merge": {"distributed"},
     "integrations.dask_tasks": {"dask", "distributed"},
     **dict.fromkeys(("integrations.ray", "integrations.ray_worker"), {"ray"}),
     "integrations.ray_nodes": {"ray", "psutil"},

@@ -17,6 +17,7 @@ from running import environment, memdeep_command, read_json
 import memdeep
 from benchmarks.worker_copies import Made, copies
 from memdeep import pipeline
+from memdeep.errors import CaptureError
 from memdeep.model import Heap, Report
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.workers import Worker, encode_worker
@@ -188,3 +189,38 @@ def test_each_further_worker_takes_little_memory(
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert (peaks[2] - peaks[1]) / 20 < 100_000
+
+
+def test_a_cluster_merges_run_directories_as_one_process_does(many: tuple[Path, Made]) -> None:
+    distributed = pytest.importorskip("distributed")
+    from memdeep.integrations import dask
+
+    path, _ = many
+    whole = {row.path: row for row in memdeep.load(path).across}
+    options = {"processes": False, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(n_workers=2, **options) as cluster,
+        cluster.get_client() as client,
+    ):
+        found = dask.merge(client, [path], at_once=3)
+        children = [child.path for child in RunDirectory(path).children()]
+        apart = dask.merge(client, [*children, path.parent], at_once=7)
+        with pytest.raises(CaptureError):
+            dask.merge(client, [path.parent])
+    assert [str(row.shares) for row in apart.prefixes] == [
+        str(row.shares) for row in found.prefixes
+    ]
+    assert (found.unread, apart.unread) == ((), (path.parent,))
+    assert [row.path for row in found.prefixes] == list(whole)
+    for row in found.prefixes:
+        one = whole[row.path]
+        names = ("count", "retained", "resident", "other", "growth", "allocations", "tasks", "peak")
+        assert [getattr(row, name) for name in names] == [getattr(one, name) for name in names]
+        lines = [
+            [(line.filename, line.lineno, line.bytes, line.stack) for line in of.lines]
+            for of in (row, one)
+        ]
+        assert lines[0] == lines[1]
+    assert {worker.end for worker in found.workers} == {"completed"}
+    assert [worker.peak_heap for worker in found.workers].count(None) == 0
+    assert f"{WORKERS}" in found.summary()
