@@ -1,4 +1,4 @@
-"""Makes the run directory of a thousand workers out of one of a few, with sizes of their own.
+"""Makes the run directory of a thousand workers out of that of a few, with sizes of their own.
 
 Each copy is a recording as a worker on another host leaves it: its number, its birth, its end, its
 capture and its journal. In its capture the sizes of some allocations are replaced by others whose
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memdeep.heap.header import read_header
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.workers import Worker, encode_worker
 
@@ -23,6 +22,7 @@ FIRST_PID = 1_000_000  # no real one is as high
 STEP, STEPS = 8, 500  # sizes get smaller by up to 4,000 bytes
 LEAST, MOST = 1 << 14, 1 << 21  # sizes whose encoding has three bytes
 LIMIT = 4_000_000_000
+COMMAND_AT = 49  # in the header of a capture; behind it comes the pid
 
 # The sizes that a row (its path) allocates, each once in all captures.
 Sizes = Mapping[str, list[int]]
@@ -78,7 +78,7 @@ def copies(seed: Path, into: Path, count: int, sizes: Sizes) -> Made:
             json.dumps(line) for line in _births(births, pids[place], number, child.path.name)
         ]
     (into / "births.jsonl").write_text("".join(f"{line}\n" for line in added), "utf-8")
-    _copy_run(seed, into, frozenset(pids), count)
+    _copy_run(seed, into, pids, count)
     return Made(Counter(pids[number % len(pids)] for number in range(count)), less)
 
 
@@ -120,9 +120,9 @@ def _varint(size: int) -> bytes:
 def _copy_child(seed: RunDirectory, child: RunDirectory, capture: bytearray, number: int) -> None:
     pid = FIRST_PID + number
     old = _pid(seed)
-    if read_header(seed.capture()).pid != old:
+    at = capture.index(b"\0", COMMAND_AT) + 1
+    if capture[at : at + 4] != old.to_bytes(4, "little"):
         raise ValueError(f"{seed.capture()} is another process's")
-    at = capture.find(old.to_bytes(4, "little"))  # the first of these four bytes: in the header
     capture[at : at + 4] = pid.to_bytes(4, "little")
     child.capture().write_bytes(capture)
     first, _, rest = seed.journal.read_bytes().partition(b"\n")
@@ -143,26 +143,28 @@ def _births(
             continue
         new = {**line, "pid": pid}
         if "dir" in line:
-            new |= {"dir": directory, "av": [*line["av"][:-1], str(number)]}
+            words = line.get("av") or [""]
+            new |= {"dir": directory, "av": [*words[:-1], str(number)]}
             new["up"] = [[pid, line["up"][0][1]], *line["up"][1:]]
         yield new
 
 
-def _copy_run(seed: Path, into: Path, pids: frozenset[int], count: int) -> None:
+def _copy_run(seed: Path, into: Path, pids: list[int], count: int) -> None:
     """Copy the files of the run without what was seen of its workers: others were elsewhere."""
     meta = json.loads((seed / "meta.json").read_text("utf-8"))
     known = {one["pid"]: one for one in meta["processes"]}
-    like = {**next(known[pid] for pid in pids if pid in known)}
-    unknown = ("command", "parent_pid", "start_s", "end_s")
-    unknown += ("peak_rss_bytes", "peak_pss_bytes", "peak_uss_bytes")
-    like |= dict.fromkeys(unknown)
+    not_seen = ("command", "parent_pid", "start_s", "end_s")
+    not_seen += ("peak_rss_bytes", "peak_pss_bytes", "peak_uss_bytes")
     meta["processes"] = [one for pid, one in known.items() if pid not in pids] + [
-        {**like, "pid": FIRST_PID + number} for number in range(count)
+        {**known[old], **dict.fromkeys(not_seen), "pid": FIRST_PID + number}
+        for number in range(count)
+        if (old := pids[number % len(pids)]) in known
     ]
     (into / "meta.json").write_text(json.dumps(meta), "utf-8")
+    of_pids = {str(pid) for pid in pids}
     samples = (seed / "samples").read_text("utf-8").splitlines()
-    kept = [line for line in samples if line.split("\t")[1:2] not in [[str(pid)] for pid in pids]]
+    kept = [line for line in samples if of_pids.isdisjoint(line.split("\t")[1:2])]
     (into / "samples").write_text("".join(f"{line}\n" for line in kept), "utf-8")
-    for name in ("journal.jsonl", "cells", "claims"):
+    for name in ("journal.jsonl", "cells", "claims", "capture.bin", "mappings"):
         if (seed / name).exists():
             (into / name).write_bytes((seed / name).read_bytes())

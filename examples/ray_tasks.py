@@ -43,7 +43,7 @@ def main():
         print(len(ray.get([load.remote(number) for number in range(1, 11)])))
         print(sum(ray.get([score.remote(number) for number in range(1, 9)])))
         print(ray.get(model.predict.remote(2)))
-        ray.shutdown()
+    ray.shutdown()
     print(run.summary())
     print(run.report())  # out/report.html
 

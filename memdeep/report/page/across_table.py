@@ -150,7 +150,7 @@ def _chosen(found: Sequence[Across], most: int) -> list[tuple[int, int]]:
         outer = (places[path[:end]] for end in range(len(path) - 1, 0, -1) if path[:end] in places)
         around[place] = next(outer, None)
     shown: set[int] = set()
-    for place in sorted(places.values(), key=lambda place: -found[place].bytes_in_use):
+    for place in sorted(places.values(), key=lambda place: -_moved(found[place])):
         wanted = set()
         above: int | None = place
         while above is not None and above not in shown:
@@ -159,7 +159,7 @@ def _chosen(found: Sequence[Across], most: int) -> list[tuple[int, int]]:
         if len(shown) + len(wanted) <= most:
             shown |= wanted
     within: dict[int | None, list[int]] = {}
-    for place in sorted(shown, key=lambda place: (-found[place].bytes_in_use, found[place].path)):
+    for place in sorted(shown, key=lambda place: (-_moved(found[place]), found[place].path)):
         within.setdefault(around[place], []).append(place)
     chosen = []
     waiting = [(place, 0) for place in reversed(within.get(None, []))]
@@ -168,6 +168,15 @@ def _chosen(found: Sequence[Across], most: int) -> list[tuple[int, int]]:
         chosen.append((place, depth))
         waiting += [(inner, depth + 1) for inner in reversed(within.get(place, []))]
     return chosen
+
+
+def _moved(row: Across) -> int:
+    """Return what a row retained in use, or its highest rise: a task may keep nothing."""
+    return max(row.bytes_in_use, _highest_rise(row))
+
+
+def _highest_rise(row: Across) -> int:
+    return max((share.rise_bytes or 0 for share in row.shares), default=0)
 
 
 def _columns(report: Report) -> tuple[list[int], int]:
@@ -205,6 +214,7 @@ class _Maker:
         self._columns = columns
         self._processes = len(columns) + others
         self._largest = max((row.retained_bytes or 0 for row in report.across), default=0)
+        self._moved_most = max(map(_moved, report.across), default=0)
         tree = report.heap.tree
         self._known = set(tree.processes) if tree.frames else set()
 
@@ -219,11 +229,14 @@ class _Maker:
 
     def row(self, row: Across, depth: int) -> RowView:
         """Return a row, ``depth`` rows below the outermost one."""
-        shares = sorted(row.shares, key=lambda share: -(share.retained_bytes or 0))
+        shares = sorted(
+            row.shares, key=lambda share: (-(share.retained_bytes or 0), -(share.rise_bytes or 0))
+        )
         most = shares[0] if self._is_uneven(row, shares[0]) else None
         rises = [share for share in row.shares if share.rise_bytes]
         highest = max(rises, key=lambda share: share.rise_bytes or 0, default=None)
-        told = shares[:MAX_SHARES] if self._is_telling(row) else []
+        is_open = _moved(row) >= TELLING * self._moved_most
+        told = shares[:MAX_SHARES] if is_open else []
         lines = tuple(
             self._line(row, line)
             for place, line in enumerate(row.lines[:MAX_LINES])
