@@ -29,9 +29,10 @@ if __name__ == "__main__":
     before = dict(spark.sparkContext.environment)
     print("before", collect())
     for number in "12":
-        with recorded_spark.recording(spark, f"run{number}", partitions=number == "2"):
+        with recorded_spark.recording(spark, f"run{number}", partitions=number == "2") as run:
             inside = numbers.mapPartitionsWithIndex(keep)
             print("within", set(inside.collect()))
+        run.report()
         print("after", collect(), set(inside.collect()))
     print(spark.sparkContext.environment == before)
     spark.stop()
