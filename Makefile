@@ -10,7 +10,7 @@ MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-holders screenshots man test-pythons
-.PHONY: test-sid test-cpython test-engines test-hosts test-spark test-ranks browser clean
+.PHONY: test-sid test-cpython test-engines test-hosts test-ray test-spark test-ranks browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,7 +103,7 @@ test-spark: ## Run Spark's Python workers under memdeep and hold them against th
 test-ranks: ## Run ranks of torchrun and of mpirun under memdeep (PyTorch is large)
 	test -d .venv-engines || $(PYTHON) -m venv .venv-engines
 	.venv-engines/bin/python -m pip install --quiet --disable-pip-version-check \
-		'.[dev]' torch --extra-index-url https://download.pytorch.org/whl/cpu
+		'.[dev]' torch
 	.venv-engines/bin/pytest tests/engines/ranks.py
 
 test-hosts: $(STAMP) ## Record Dask workers on hosts of a network of namespaces (root)
