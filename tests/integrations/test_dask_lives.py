@@ -33,6 +33,10 @@ def test_workers_are_restarted_and_join_and_the_client_closes(tmp_path: Path) ->
         CLUSTER
         + LIVES
         + """
+import dask
+# Where a restart takes longer, a LocalCluster closes the nannies.
+dask.config.set({"distributed.deploy.lost-worker-timeout": "300s"})
+
 if __name__ == "__main__":
     with cluster() as made, Client(made) as client:
         with clusters.recording(client, "restarted") as run:
