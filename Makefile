@@ -10,7 +10,7 @@ MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-holders screenshots man test-pythons
-.PHONY: test-sid test-cpython test-engines test-hosts browser clean
+.PHONY: test-sid test-cpython test-engines test-hosts test-ray test-spark test-ranks browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,8 +94,25 @@ test-engines: ## Hold reports on joblib, pytest -n, gunicorn, celery … against
 		'.[dev]' joblib gunicorn celery greenlet numpy
 	.venv-engines/bin/pytest tests/engines/engines.py
 
+test-spark: ## Run Spark's Python workers under memdeep and hold them against the arithmetic (Java)
+	test -d .venv-engines || $(PYTHON) -m venv .venv-engines
+	.venv-engines/bin/python -m pip install --quiet --disable-pip-version-check \
+		'.[dev]' pyspark pandas
+	.venv-engines/bin/pytest tests/engines/spark_workers.py
+
+test-ranks: ## Run ranks of torchrun and of mpirun under memdeep (PyTorch is large)
+	test -d .venv-engines || $(PYTHON) -m venv .venv-engines
+	.venv-engines/bin/python -m pip install --quiet --disable-pip-version-check \
+		'.[dev]' torch
+	.venv-engines/bin/pytest tests/engines/ranks.py
+
 test-hosts: $(STAMP) ## Record Dask workers on hosts of a network of namespaces (root)
 	$(BIN)/python -m pytest -q tests/engines/dask_hosts.py
+
+test-ray: ## Hold a report on a Ray cluster of this machine against arithmetic
+	test -d .venv-ray || $(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip install --quiet --disable-pip-version-check '.[dev,ray]' numpy
+	.venv-ray/bin/python -m pytest tests/engines/ray_cluster.py
 
 browser: # A browser for the page tests, where the system's packages allow it without a password
 	@./tests/install_browser.sh

@@ -57,7 +57,7 @@ def size(path):
                for name in names)
 
 if __name__ == "__main__":
-    options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": ":0"}
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         workers = [psutil.Process(pid) for pid in client.run(os.getpid).values()]
         everybody = [psutil.Process(), *workers]

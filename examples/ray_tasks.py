@@ -20,10 +20,8 @@ def load(number):
 
 @ray.remote
 def score(number):
-    import ray_tasks  # the module of the worker: what it holds stays there
-
     with memdeep.phase("prepare"):
-        ray_tasks.cache[number] = b"x" * (number * MB)
+        cache[number] = b"x" * (number * MB)  # of the worker
     return number
 
 
@@ -43,7 +41,7 @@ def main():
         print(len(ray.get([load.remote(number) for number in range(1, 11)])))
         print(sum(ray.get([score.remote(number) for number in range(1, 9)])))
         print(ray.get(model.predict.remote(2)))
-        ray.shutdown()
+    ray.shutdown()
     print(run.summary())
     print(run.report())  # out/report.html
 

@@ -99,7 +99,7 @@ def analyse(
 
     With ``every_line``, no line is left out of its spans, so that they can be summed up.
     """
-    from memdeep.analysis.across import Rows, across, is_worker
+    from memdeep.analysis.across import Rows, across, is_worker, with_their_rows
     from memdeep.analysis.death import death, did_die
     from memdeep.analysis.findings import Seen, findings
     from memdeep.analysis.holders import LineHolders, views, with_holders
@@ -169,7 +169,8 @@ def analyse(
         split_off=split_off(heap),
         snapshots=views(heap, keys=options.shows_keys),
     )
-    return replace(made, across=across(made, rows))
+    of_all = across(made, rows)
+    return replace(made, across=of_all, findings=with_their_rows(made.findings, of_all))
 
 
 def _own_reports(

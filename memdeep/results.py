@@ -105,6 +105,7 @@ class Finding:
     """A cause of memory growth, most important first in the list. See `report.json`.
 
     ``phase`` is that with the most of the bytes, ``phases`` are all that they are summed over.
+    ``row`` has the phases of other processes in which the line retained most of them, if there are.
     """
 
     kind: str
@@ -117,6 +118,7 @@ class Finding:
     culprit: Line | None
     advice: str | None
     evidence: Mapping[str, int | float | str]
+    row: Row | None = None
 
     def __repr__(self) -> str:
         return f"<Finding: {short(self.title, 100)}>"
@@ -374,6 +376,7 @@ class Result:
             culprit=None if item.culprit is None else self._recorded.line(item.culprit),
             advice=sentences.advice(item, _ENGLISH) or None,
             evidence=dict(item.evidence),
+            row=next((row for row in self.across if row.path == "/".join(item.row)), None),
         )
 
 

@@ -7,12 +7,14 @@ was made of others, in any order: their reports need not be there together.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from memdeep.model import (
     Across,
     Culprit,
+    Finding,
     Frame,
     LineAcross,
     Origin,
@@ -23,7 +25,7 @@ from memdeep.model import (
     ShareAcross,
     StackTree,
 )
-from memdeep.model.sums import highest, sum_of_known
+from memdeep.model.sums import Tally, highest, sum_of_known
 
 MIN_PROCESSES = 2  # of fewer, the phases are rows already
 
@@ -155,6 +157,34 @@ def across(report: Report, rows: Rows) -> tuple[Across, ...]:
         one.worker is not None for one in run.processes
     )
     return rows.rows() if is_wanted else ()
+
+
+def with_their_rows(findings: Iterable[Finding], rows: Sequence[Across]) -> tuple[Finding, ...]:
+    """Give each finding on other processes the row in which its line retained most of its bytes.
+
+    Of rows that lie in one another, that is the innermost.
+    """
+    by_line: dict[tuple[str, int], list[tuple[int, Across]]] = {}
+    for row in rows:
+        lines: Tally[tuple[str, int]] = Tally()
+        for one in row.lines:
+            lines.add((one.frame.filename, one.frame.lineno), one.bytes, 0)
+        for line, (size, _) in lines.items():
+            by_line.setdefault(line, []).append((size, row))
+    return tuple(replace(one, row=_row_of(one, by_line)) for one in findings)
+
+
+def _row_of(
+    finding: Finding, by_line: Mapping[tuple[str, int], Sequence[tuple[int, Across]]]
+) -> Path:
+    if finding.culprit is None or not finding.processes:
+        return ()
+    found = [
+        (len(row.path), size, row.path)
+        for size, row in by_line.get(finding.culprit.line, ())
+        if 2 * size >= finding.bytes and {*finding.processes} - {0} <= {*row.processes}
+    ]
+    return max(found)[-1] if found else ()
 
 
 def is_worker(run: Run, process: int) -> bool:

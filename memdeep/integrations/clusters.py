@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 
+from memdeep import model
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
 from memdeep.model import DETACHED
@@ -22,7 +23,7 @@ from memdeep.rundir.workers import Worker, encode_worker
 from memdeep.text import units
 
 RUNNING, COMPLETED = "running", "completed"
-NANNY, KERNEL, LOST = "nanny", "kernel", "lost"
+NANNY, MONITOR, KERNEL, LOST = "nanny", "monitor", "kernel", "lost"
 MAX_BIRTHS = 1 << 28  # bytes of that file
 
 
@@ -30,9 +31,9 @@ MAX_BIRTHS = 1 << 28  # bytes of that file
 class ClusterWorker:
     """A worker, with the highest figures of its process; what is not known is None.
 
-    ``end`` is RUNNING, as that of most when the recording ends, COMPLETED, NANNY, KERNEL, or LOST:
-    how it ended is not known then.
-    ``ended_bytes`` is the RSS for which its nanny ended it.
+    ``end`` is RUNNING, as that of most when the recording ends, COMPLETED, NANNY, KERNEL, MONITOR
+    for that of the memory of its node, or LOST: how it ended is not known then.
+    ``ended_bytes`` is the RSS at which its nanny or the monitor ended it.
     """
 
     name: str
@@ -58,7 +59,7 @@ def workers_of(result: Result) -> tuple[ClusterWorker, ...]:
             limit=process.worker.limit_bytes,
             peak_rss=process.peak_rss,
             peak_heap=process.peak_heap,
-            end=end_of(process.worker.ended_bytes, process.verdict),
+            end=end_of(process.worker, process.verdict),
             ended_bytes=process.worker.ended_bytes,
             phases=process.phases,
         )
@@ -81,13 +82,16 @@ def read_workers(places: Iterable[RunDirectory]) -> list[tuple[RunDirectory, Wor
 
 def tell_ends(
     run_dir: RunDirectory,
-    nanny_kills: Mapping[tuple[str, int], int],
+    kills: Mapping[tuple[str, int], int],
     others: Iterable[str] = (),
+    *,
+    for_others: bool = False,
 ) -> None:
     """Add to a run that has ended how workers did that did not complete.
 
-    ``nanny_kills`` has the RSS for which a nanny has ended a worker, by its address and the number
-    it had on its host; ``others`` are sentences to add too. Raises CaptureError or OutputError.
+    ``kills`` has the RSS at which a nanny has ended a worker, by its address and the number it had
+    on its host, or with ``for_others`` the monitor of its node; ``others`` are sentences to add
+    too. Raises CaptureError or OutputError.
     """
     meta = decode_meta(run_dir.meta.read_bytes(), run_dir.meta)
     end_ns = meta.spawned_ns + 1e9 * (meta.duration_s or math.inf)
@@ -99,11 +103,11 @@ def tell_ends(
     notes = [*others]
     for child, worker in read_workers(run_dir.children()):
         killed = worker.address, worker.pid % births.HOSTS
-        if killed in nanny_kills:
-            worker = replace(worker, ended_bytes=nanny_kills[killed])
+        if killed in kills:
+            worker = replace(worker, ended_bytes=kills[killed], for_others=for_others)
             write_atomically(child.worker, encode_worker(worker))
-        end = end_of(worker.ended_bytes, verdicts.get(worker.pid))
-        if end in (NANNY, KERNEL, LOST):
+        end = end_of(worker, verdicts.get(worker.pid))
+        if end in (NANNY, MONITOR, KERNEL, LOST):
             notes.append(_told(worker, end))
     processes = _with_outlived(meta.processes, verdicts)
     told = replace(meta, notes=(*meta.notes, *notes), processes=processes)
@@ -127,9 +131,10 @@ def _with_outlived(
     )
 
 
-def end_of(ended_bytes: int | None, verdict: str | None) -> str:
-    if ended_bytes is not None:
-        return NANNY
+def end_of(worker: Worker | model.Worker, verdict: str | None) -> str:
+    """Return how a worker has ended, of its part in the cluster and the verdict on its process."""
+    if worker.ended_bytes is not None:
+        return MONITOR if worker.for_others else NANNY
     ends = {"completed": COMPLETED, DETACHED: RUNNING, "oom-killed": KERNEL}
     return ends.get(verdict or "", LOST)
 
@@ -143,6 +148,11 @@ def _told(worker: Worker, end: str) -> str:
         return (
             f"Worker {name} (process {pid}) was lost; how it ended is not known. What it had "
             "recorded by then is here."
+        )
+    if end == MONITOR:
+        return (
+            f"Worker {name} (process {pid}) was killed at {ended} by the memory monitor of its "
+            "node, which was full."
         )
     if not worker.limit_bytes:
         return f"Worker {name} (process {pid}) was ended by its nanny at {ended}."

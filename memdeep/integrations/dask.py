@@ -32,10 +32,11 @@ from memdeep.inprocess.run import Run
 from memdeep.integrations import cluster_run
 from memdeep.integrations.cluster_run import ClusterRun, ending
 from memdeep.integrations.clusters import tell_ends
-from memdeep.integrations.dask_hosts import NAME, Connection, Gatherer
+from memdeep.integrations.dask_hosts import NAME, Connection
 from memdeep.integrations.dask_merge import Merged as Merged
 from memdeep.integrations.dask_merge import merge as merge
 from memdeep.integrations.dask_tasks import tasks
+from memdeep.integrations.gatherer import Gatherer
 from memdeep.integrations.gathering import place_of
 from memdeep.integrations.joining import Member, Shared, keep_main
 from memdeep.record import api

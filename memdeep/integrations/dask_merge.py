@@ -127,7 +127,7 @@ def _worker(process: Process, peak_heap: int | None) -> ClusterWorker:
         limit=worker.limit_bytes,
         peak_rss=process.peak_rss_bytes,
         peak_heap=peak_heap,
-        end=end_of(worker.ended_bytes, process.verdict),
+        end=end_of(worker, process.verdict),
         ended_bytes=worker.ended_bytes,
     )
 

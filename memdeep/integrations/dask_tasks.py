@@ -19,6 +19,7 @@ from dask.utils import key_split
 from distributed import utils
 
 from memdeep.integrations.lanes import OnLane
+from memdeep.integrations.task_phases import TaskPhases
 from memdeep.record import api
 
 # Of `distributed.worker`: what runs a task in a thread, a task that is a coroutine, and a call of
@@ -42,6 +43,7 @@ class _Tasks:
         """Make phases, until `end` was called as often."""
         with self._lock:
             if not self._wanted:
+                _phases.begin()
                 for name, around in _AROUND.items():
                     self._own[name] = getattr(distributed.worker, name)
                     setattr(distributed.worker, name, around(self._own[name]))
@@ -66,12 +68,15 @@ class _Tasks:
 tasks = _Tasks()
 
 
+_phases = TaskPhases()
+
+
 def _with_phase_of_task(run: Callable[..., Any]) -> Callable[..., Any]:
     place = _place_of("key", run)
 
     @functools.wraps(run)
     def within_phase(*args: Any, **kwargs: Any) -> Any:
-        with api.phase(key_split(kwargs["key"] if "key" in kwargs else args[place])):
+        with _phases.of(key_split(kwargs["key"] if "key" in kwargs else args[place])):
             return run(*args, **kwargs)
 
     return within_phase
@@ -82,7 +87,7 @@ def _with_phase_of_thread_of_actor(run: Callable[..., Any]) -> Callable[..., Any
 
     @functools.wraps(run)
     def within_phase(*args: Any, **kwargs: Any) -> Any:
-        with api.phase(kwargs["key"] if "key" in kwargs else args[place]):
+        with _phases.of(kwargs["key"] if "key" in kwargs else args[place]):
             return run(*args, **kwargs)
 
     return within_phase
@@ -125,7 +130,7 @@ def _place_of(parameter: str, function: Callable[..., Any]) -> int:
 
 async def _in_phase(name: str, coroutine: Coroutine[Any, Any, Any]) -> Any:
     async def within() -> Any:
-        with api.phase(name):
+        with _phases.of(name):
             return await coroutine
 
     return await OnLane(within(), LANE) if api.is_recording() else await coroutine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def leave_out(run_dir: RunDirectory, roots: Collection[int]) -> None:
     sums = [tree_bytes(moment) for moment in moments.values() if len(moment) > 1]
     with suppress(OSError):
         lines = run_dir.births.read_bytes().splitlines(keepends=True)
-        write_atomically(run_dir.births, b"".join(_others(lines, helpers | {*roots})))
+        write_atomically(run_dir.births, b"".join(_others(lines, roots, workers)))
     told = replace(
         meta,
         processes=tuple(one for one in meta.processes if one.pid not in helpers),
@@ -51,20 +51,23 @@ def leave_out(run_dir: RunDirectory, roots: Collection[int]) -> None:
     write_atomically(run_dir.meta, encode_meta(told))
 
 
-def _others(lines: Iterable[bytes], helpers: Collection[int]) -> Iterator[bytes]:
-    """Yield the lines on births that tell of none of ``helpers``."""
+def _others(
+    lines: Iterable[bytes], roots: Collection[int], workers: Collection[int]
+) -> Iterator[bytes]:
+    """Yield the lines on births that tell of no helper."""
     for line in lines:
         found, _ = births.decode(line)
-        if not any(isinstance(one, births.Birth) and _is_of(one, helpers) for one in found):
+        for one in found:
+            if isinstance(one, births.Birth):
+                pids = [pid for pid, _ in one.ancestors]
+                if _is_below(one.pid, roots, workers, dict(zip(pids, pids[1:], strict=False))):
+                    break
+        else:
             yield line
 
 
-def _is_of(birth: births.Birth, helpers: Collection[int]) -> bool:
-    return birth.directory is None and any(pid in helpers for pid, _ in birth.ancestors)
-
-
 def _is_below(
-    pid: int, roots: Collection[int], workers: Collection[int], parents: dict[int, int | None]
+    pid: int, roots: Collection[int], workers: Collection[int], parents: Mapping[int, int | None]
 ) -> bool:
     """Tell if a process descends from one of ``roots``, and not by way of a worker."""
     passed: set[int] = set()

@@ -61,7 +61,7 @@ class Member:
         self._tree: Tree
         self._claims: str
 
-    def begin(self, command: Sequence[str], facts: Worker) -> None:
+    def begin(self, command: Sequence[str], facts: Worker | None) -> None:
         """Record it, named by ``command``, unless the run has processes enough. Raises OSError."""
         directory = self._run.directory()
         self._claims = str(RunDirectory(Path(directory)).claims)
@@ -70,7 +70,8 @@ class Member:
         self._tree.born(births.EXEC, own, command=[*command])
         if own is None:
             return
-        write_atomically(RunDirectory(Path(own)).worker, encode_worker(facts))
+        if facts is not None:
+            write_atomically(RunDirectory(Path(own)).worker, encode_worker(facts))
         self._session = Session(self._how.but(run_dir=own), self._tree)
         self._session.start()
 

@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,19 +23,25 @@ from ray._private.function_manager import FunctionActorManager
 from ray._private.worker import global_worker
 
 from memdeep.frozen import frozen
+from memdeep.integrations.gathering import place_of
 from memdeep.integrations.joining import Member, Shared
+from memdeep.integrations.lanes import OnLane
+from memdeep.integrations.task_phases import TaskPhases
 from memdeep.record import api
+from memdeep.record.child import RAY_BEGIN, RAY_HOOK, RAY_RUN
 from memdeep.record.how import HowToRecord
 from memdeep.record.recorder import say
+from memdeep.record.tree import read_how
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically
 from memdeep.rundir.workers import Worker, encode_worker
 
 VARIABLE = "MEMDEEP_RAY"
-HOOK = f"{__name__}.begin"
+HOOK = RAY_BEGIN
 LOADS = "load_actor_class"  # of the class that loads what a worker is to run: here a worker begins
 RUNS = "get_execution_info"  # there too: returns what is called for a task, in a named tuple
-INIT = "__init__"
+OWN = "memdeep."
+LANE = "Ray-Coroutines"  # name of the thread in a coroutine's steps, before its number
 
 
 @frozen
@@ -65,7 +71,7 @@ class Wish:
 
 def begin() -> None:
     """Record this worker once it has something to do."""
-    wish = Wish.decode(os.environ[VARIABLE])
+    wish = _wish()
     if not hasattr(FunctionActorManager, RUNS):
         say(f"tasks are no phases: this version of Ray has no {RUNS}")
         return
@@ -74,9 +80,30 @@ def begin() -> None:
         if hasattr(FunctionActorManager, name):
             setattr(FunctionActorManager, name, wrap(getattr(FunctionActorManager, name)))
     if wish.then:
-        from ray._common.utils import load_class
+        from ray._private.runtime_env.setup_hook import load_and_execute_setup_hook
 
-        load_class(wish.then)()
+        error = load_and_execute_setup_hook(wish.then)
+        if error is not None:
+            raise RuntimeError(error)
+
+
+def _wish() -> Wish:
+    """Return what was asked for; within another run, such as `memdeep run`, that is to join it."""
+    text = os.environ.get(VARIABLE)
+    wish = None if text is None else Wish.decode(text)
+    path, _, then = os.environ.pop(RAY_RUN, "").partition("\n")
+    if not path:
+        assert wish is not None
+        return wish
+    if then == HOOK:
+        then = "" if wish is None else wish.then
+        os.environ[RAY_HOOK] = HOOK
+    elif then:
+        os.environ[RAY_HOOK] = then
+    else:
+        del os.environ[RAY_HOOK]
+    run_dir = RunDirectory(Path(path))
+    return Wish(read_how(path), Shared(path, place_of(str(run_dir.births)), ""), then=then)
 
 
 class _Tasks:
@@ -85,6 +112,7 @@ class _Tasks:
     def __init__(self, wish: Wish) -> None:
         self._wish = wish
         self._lock = Lock()
+        self._phases = TaskPhases()
         self._has_begun = False
         self._member: Member | None = None
 
@@ -103,6 +131,8 @@ class _Tasks:
 
         @functools.wraps(find)
         def finding(manager: Any, job_id: Any, descriptor: Any) -> Any:
+            if str(descriptor.module_name).startswith(OWN):  # what gathers
+                return find(manager, job_id, descriptor)
             self._begin(descriptor)
             info = find(manager, job_id, descriptor)
             return info._replace(function=self._with_phase(info.function, _name(descriptor)))
@@ -110,13 +140,13 @@ class _Tasks:
         return finding
 
     def _with_phase(self, function: Any, name: str) -> Any:
-        shaped = _in_the_shape_of_its_method(function)
-
-        def open_span(args: Any, kwargs: Any) -> api.phase:
+        def open_span(args: Any, kwargs: Any) -> AbstractContextManager[object]:
             self._end_if_over()
-            return api.phase(name)
+            return self._phases.of(name)
 
-        return api.wrap(shaped, open_span)
+        shaped = _in_the_shape_of_its_method(function)
+        wrapped = api.wrap(shaped, open_span)
+        return _on_lane(wrapped) if inspect.iscoroutinefunction(shaped) else wrapped
 
     def _begin(self, descriptor: Any) -> None:
         with self._lock:
@@ -133,7 +163,9 @@ class _Tasks:
         facts = _facts(descriptor)
         if self._wish.run is not None:
             self._member = Member(self._wish.how, self._wish.run)
-            self._member.begin(["ray", *facts.name.split()], facts)
+            # In a run that is not the cluster's nobody tells how workers have ended.
+            is_ours = bool(self._wish.run.id)
+            self._member.begin(["ray", *facts.name.split()], facts if is_ours else None)
             atexit.register(self._member.end)
         elif self._wish.dir:
             from memdeep.inprocess.recording import Options, Recording
@@ -145,11 +177,14 @@ class _Tasks:
     def _end_if_over(self) -> None:
         """End the recording of this worker if that of the run has ended, and Ray goes on."""
         member = self._member
-        if member is not None and not member.is_wanted():
-            self._member = None
-            atexit.unregister(member.end)
-            with suppress(Exception):
-                member.end()
+        if member is None or member.is_wanted():
+            return
+        with self._lock:
+            if self._member is not None:
+                self._member = None
+                atexit.unregister(member.end)
+                with suppress(Exception):
+                    member.end()
 
 
 def _name(descriptor: Any) -> str:
@@ -188,6 +223,17 @@ def _in_the_shape_of_its_method(function: Any) -> Any:
             shaped.__dict__.update(function.__dict__)
             return shaped
     return function
+
+
+def _on_lane(function: Any) -> Any:
+    """Wrap a coroutine function: those of an actor share a thread, and each has its own memory."""
+
+    @functools.wraps(function)
+    async def within_lane(*args: Any, **kwargs: Any) -> Any:
+        call = function(*args, **kwargs)
+        return await OnLane(call, LANE) if api.is_recording() else await call
+
+    return within_lane
 
 
 def _coroutine(function: Any) -> Any:

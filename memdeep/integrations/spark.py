@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -28,6 +29,7 @@ from memdeep.rundir.directory import RunDirectory
 
 NAME = "spark"
 MOST_WORKERS = 1000
+MOST_S, WAIT_S = 1.0, 0.01  # for the orders of more workers than fit into a pipe
 
 
 @contextmanager
@@ -108,8 +110,14 @@ def _stopping(run_dir: RunDirectory) -> Iterator[None]:
     with suppress(OSError):
         run_dir.how.unlink()
     yield
-    if pipe >= 0:
-        with suppress(OSError):  # it takes so many of them
-            while True:
-                os.write(pipe, ENDED.encode().ljust(MAX_BYTES))
-        os.close(pipe)
+    if pipe < 0:
+        return
+    left = len(run_dir.children())  # each takes one order
+    give_up_s = time.monotonic() + MOST_S
+    while left and time.monotonic() < give_up_s:
+        try:
+            os.write(pipe, ENDED.encode().ljust(MAX_BYTES))
+            left -= 1
+        except BlockingIOError:
+            time.sleep(WAIT_S)
+    os.close(pipe)

@@ -301,7 +301,8 @@ def _worker(run_dir: RunDirectory) -> Worker | None:
     read = None if content is None else workers.decode_worker(content)
     if read is None:
         return None
-    return Worker(read.name, read.address, read.threads, read.limit_bytes, read.ended_bytes)
+    ended = read.ended_bytes, read.for_others
+    return Worker(read.name, read.address, read.threads, read.limit_bytes, *ended)
 
 
 def read_meta(run_dir: RunDirectory) -> Meta:

@@ -109,7 +109,8 @@ class Finding:
     ``arena_bytes`` are those that Python's allocator asked for as arenas, which may outlive the
     objects in them. ``called_by`` are the lines of the main thread that called into the library in
     the phase, where the bytes are those of a thread without code of the user's. ``processes`` are
-    those that hold the bytes (indices); none if it is the program alone.
+    those that hold the bytes (indices); none if it is the program alone. ``row`` is the path of the
+    phases in which these allocated them, as `Report.across` has it; () where it has none.
     """
 
     kind: FindingKind
@@ -126,6 +127,7 @@ class Finding:
     called_by: tuple[Frame, ...] = ()
     resident_bytes: int | None = None
     processes: tuple[int, ...] = ()
+    row: tuple[str, ...] = ()
 
     @property
     def is_of_workers(self) -> bool:

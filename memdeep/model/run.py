@@ -98,8 +98,8 @@ class Exit:
 class Worker:
     """The part that a process plays in a cluster; ``limit_bytes`` is None without a limit.
 
-    ``ended_bytes`` is the RSS for which the process that looks after it has ended it, None unless
-    that has.
+    ``ended_bytes`` is the RSS at which the process that looks after it has ended it, None unless
+    that has; ``for_others`` tells that its node was full, whoever filled it.
     """
 
     name: str
@@ -107,6 +107,7 @@ class Worker:
     threads: int
     limit_bytes: int | None = None
     ended_bytes: int | None = None
+    for_others: bool = False
 
 
 @frozen

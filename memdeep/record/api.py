@@ -104,6 +104,12 @@ def is_recording() -> bool:
     return _recorder is not None
 
 
+def problem(sentence: str) -> None:
+    """Keep, for the report, a sentence on what is not recorded of this process."""
+    if _recorder is not None:
+        _recorder.problem(sentence)
+
+
 def wrap(function: "Any", open_span: "OpenSpan", *, only_recording: bool = False) -> "Any":
     """Wrap ``function`` so that each call runs in a context; coroutines, generators etc. stay such.
 

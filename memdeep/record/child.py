@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 BOOTSTRAP = "memdeep/record/bootstrap.py"
 HELPERS = "resource_tracker"  # of multiprocessing and of loky: allocates nothing
+# Ray's helpers lie in its package, as its workers do, which are started with a type that says so.
+# It waits for helpers, and not long: recorded, they are too late on a busy machine.
+# Workers are recorded from their first task on, by what Ray calls when they are ready: before that
+# they map the memory that they share.
+RAY_HOOK, RAY_RUN = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR", "MEMDEEP_RAY_RUN"
+RAY_BEGIN = "memdeep.integrations.ray_worker.begin"
+RAY, RAY_WORKER = "/site-packages/ray/", "/default_worker.py"
 # Modules that Pythons are started with (`-m`), and what makes phases of what these do.
 ADAPTERS = dict.fromkeys(("pyspark.daemon", "pyspark.worker"), "memdeep.integrations.spark_worker")
 
@@ -36,6 +43,10 @@ def begin() -> None:
 
 def _record(run_dir: str, modules_before: "frozenset[str]") -> None:
     how = read_how(run_dir)
+    if _is_worker_of_ray(sys.orig_argv) and _is_wanted(how):
+        os.environ[RAY_RUN] = f"{run_dir}\n{os.environ.get(RAY_HOOK, '')}"
+        os.environ[RAY_HOOK] = RAY_BEGIN
+        return
     tree = Tree(run_dir, how)
     directory = tree.new_directory() if _is_wanted(how) else None
     tree.born(births.EXEC, directory)
@@ -72,6 +83,8 @@ def _is_wanted(how: "HowToRecord") -> bool:
     target = words[place + 1 : place + 2] if words[place].startswith("-") else words[place:]
     if words[place] != "-" and any(HELPERS in word for word in target[:1]):
         return False
+    if target and RAY in target[0] and not _is_worker_of_ray(words):
+        return False
     if how.children == ALL:
         return True
     from fnmatch import fnmatchcase
@@ -81,6 +94,11 @@ def _is_wanted(how: "HowToRecord") -> bool:
         file = os.path.basename(target[0])
         names += [target[0], file, os.path.splitext(file)[0]]
     return any(fnmatchcase(name, how.children) for name in names)
+
+
+def _is_worker_of_ray(words: "list[str]") -> bool:
+    is_helper = any(word.startswith("--worker-type=") and "_WORKER" in word for word in words)
+    return not is_helper and any(word.endswith(RAY_WORKER) for word in words)
 
 
 def _first_path() -> "str | None":

@@ -78,6 +78,10 @@ class Focus:
             if was_segment or suffix or self._is_over:
                 self._tracing.switch(self._wanted())
 
+    def problem(self, sentence: str) -> None:
+        """Keep, for the report, a sentence on what could not be recorded."""
+        self._recorder.problem(sentence)
+
     def begin(self, label: str) -> int:
         """Open a span."""
         name = _text(label)

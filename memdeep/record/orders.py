@@ -11,7 +11,7 @@ from _thread import allocate_lock, start_new_thread
 from collections import deque
 from contextlib import suppress
 from functools import partial
-from itertools import chain
+from itertools import chain, takewhile
 from stat import S_ISSOCK
 
 from memdeep.record.descriptors import close, moved_up
@@ -61,9 +61,11 @@ class Orders:
         has no `threading.Thread`; so it is in no list of threads or frames that a program can see.
         """
 
-        def obey(line: bytes) -> None:
-            for order in _text(line).split("\n"):
+        def obey(line: bytes) -> bool:
+            orders = _text(line).split("\n")
+            for order in orders:
                 on_order(order)
+            return ENDED not in orders  # the others there are for other processes
 
         def end() -> "Iterator[None]":
             own_threads(-1)
@@ -73,7 +75,8 @@ class Orders:
         read = partial(os.read, self._descriptor, MAX_BYTES)
         own_threads(1)
         self._has_ended.acquire()
-        start_new_thread(deque, (chain(map(obey, iter(read, b"")), end()), 0))
+        obeyed = takewhile(bool, map(obey, iter(read, b"")))
+        start_new_thread(deque, (chain(obeyed, end()), 0))
 
     def close(self, *, waits: bool) -> bool:
         """Await no order any more; tell if the other end is there still.

@@ -17,13 +17,14 @@ from memdeep.text.language import Language
 
 ENDED_WELL = "completed"
 BY_PROGRAM = "by_program"  # by a signal of the program's own, as workers end with their pool
-# Of workers of a cluster: by the process that looks after them, and in a way that nobody saw.
-BY_NANNY, LOST = "by_nanny", "lost"
+# Of workers of a cluster: by the process that looks after them, by the one that looks after their
+# whole node, and in a way that nobody saw.
+BY_NANNY, BY_MONITOR, LOST = "by_nanny", "by_monitor", "lost"
 MAX_DEATHS_TOLD = 3
 MAX_APART = 8  # workers of a cluster that have each a row of its own
 Figures = Iterable[int | None]
 # The ends by the trouble they mean, the worst first; None is an end that nobody saw.
-DEATHS = ("oom-killed", BY_NANNY, "killed", "failed", LOST)
+DEATHS = ("oom-killed", BY_MONITOR, BY_NANNY, "killed", "failed", LOST)
 ENDS = (*DEATHS, DETACHED, None, BY_PROGRAM, ENDED_WELL)
 
 
@@ -47,10 +48,10 @@ def rows(report: Report) -> tuple[ProcessRow, ...]:
     processes = report.run.processes
     groups: dict[object, list[int]] = {}
     keys: list[object] = []
-    are_many = sum(process.worker is not None for process in processes) > MAX_APART
+    are_many = sum(map(is_of_cluster, processes)) > MAX_APART
     for place, process in enumerate(processes):
         key: object = _key(process, place, keys)
-        if are_many and process.worker is not None and place:
+        if are_many and is_of_cluster(process) and place:
             key = "workers", process.parent
         keys.append(key)
         groups.setdefault(key, []).append(place)
@@ -190,6 +191,11 @@ def rank(process: Process) -> str:
     return "" if process.worker is None or process.worker.address else process.worker.name
 
 
+def is_of_cluster(process: Process) -> bool:
+    """Tell if a process is a worker of a cluster, and no part of a parallel program."""
+    return process.worker is not None and not rank(process)
+
+
 def how(process: Process) -> str:
     """Return the way a process was started, as Python names it."""
     return process.how or "?"
@@ -222,7 +228,7 @@ def is_dead(told: Iterable[Process]) -> bool:
 def _kind(process: Process) -> str | None:
     """Return the kind of a process's end, one of `ENDS`."""
     if process.worker is not None and process.worker.ended_bytes is not None:
-        return BY_NANNY
+        return BY_MONITOR if process.worker.for_others else BY_NANNY
     if process.worker is not None and process.verdict is None:
         return LOST
     return BY_PROGRAM if process.ended_by_program else process.verdict

@@ -260,6 +260,8 @@ def place_of_finding(report: Report, item: Finding, language: Language) -> str:
     others = [place for place in item.processes if place]
     if not others:
         return where
+    if item.row:
+        where = language.say("finding.in_row", where=where, name="/".join(map(short, item.row)))
     if 0 in item.processes:
         return language.say("finding.in_program_too", where=where, n=len(others))
     processes = report.run.processes

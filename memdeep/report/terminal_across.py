@@ -32,6 +32,9 @@ NAME, RISE, TIMES, PROCESSES, LINE = 0, 2, 3, 4, 5  # the places of their column
 LEFT_OUT_FIRST = (TIMES, PROCESSES, RISE)  # where names and lines would have to be cut below these
 LEAST = {NAME: 12, LINE: 12}
 OVERLAPS = "†"
+NEARLY = 0.01  # of what a row moved is about nothing,
+LEAST_BYTES = 1 << 10  # and so is this
+TELLING_SHARE = 0.1
 
 
 def across(report: Report, width: int, language: Language) -> list[RenderableType]:
@@ -39,7 +42,9 @@ def across(report: Report, width: int, language: Language) -> list[RenderableTyp
     rows = sorted(report.across, key=_moved_most)
     if len({share.process for row in rows for share in row.shares}) < 2:
         return []
-    shown = rows[:MAX_ROWS]
+    by_path = {row.path: row for row in rows}
+    telling = [row for row in rows if not _is_told_by(row, by_path.get(row.path[:-1]))]
+    shown = telling[:MAX_ROWS]
     lines = [_cells(row) for row in shown]
     titles = [language.say(key) for key, _ in COLUMNS]
     widths = [max(map(cell_len, column)) for column in zip(titles, *lines, strict=True)]
@@ -68,8 +73,35 @@ def across(report: Report, width: int, language: Language) -> list[RenderableTyp
 
 
 def _moved_most(row: Across) -> tuple[int, tuple[str, ...]]:
-    """Rank a row by what it kept in use, or by how high it rose: a task may keep nothing."""
-    return -max(row.bytes_in_use, row.rise_bytes or 0), row.path
+    """Rank a row by what it moved; of those that moved the same, the outer one comes first."""
+    return -_moved(row), row.path
+
+
+def _moved(row: Across) -> int:
+    """Return what a row kept in use, or how high it rose: a task may keep nothing."""
+    return max(row.bytes_in_use, row.rise_bytes or 0)
+
+
+def _is_told_by(row: Across, around: Across | None) -> bool:
+    """Tell if the row ``around`` it did nearly nothing else."""
+    if around is None:
+        return False
+    figures = (
+        (around.retained_bytes, row.retained_bytes),
+        (around.rise_bytes, row.rise_bytes),
+    )
+    slack = max(LEAST_BYTES, NEARLY * _moved(around))
+    return all(
+        outer is not None and inner is not None and abs(outer - inner) <= slack
+        for outer, inner in figures
+    )
+
+
+def _line(row: Across) -> str:
+    """Name the line that retained most, if that is something of what the row moved."""
+    if not row.lines or row.lines[0].bytes_in_use < TELLING_SHARE * _moved(row):
+        return units.UNKNOWN
+    return plain(sentences.location(row.lines[0].frame))
 
 
 def _cells(row: Across) -> list[str]:
@@ -80,7 +112,7 @@ def _cells(row: Across) -> list[str]:
         units.size(row.rise_bytes),
         f"{row.repeats:,}",
         f"{len(row.shares):,}",
-        plain(sentences.location(row.lines[0].frame)) if row.lines else units.UNKNOWN,
+        _line(row),
     ]
 
 

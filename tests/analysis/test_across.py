@@ -26,8 +26,19 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.analysis.across import Rows
-from memdeep.model import Across, GroupShare, Peak, PhaseKind, Process, Report, Worker
+from memdeep.analysis.across import Rows, with_their_rows
+from memdeep.model import (
+    Across,
+    Finding,
+    FindingKind,
+    Frame,
+    GroupShare,
+    Peak,
+    PhaseKind,
+    Process,
+    Report,
+    Worker,
+)
 
 NAMES = ("load", "score", "a")
 LOAD, SCORE = frame("load"), frame("score")
@@ -231,3 +242,29 @@ def test_neither_the_order_nor_the_grouping_of_processes_matters(
         into = left[data.draw(st.integers(0, len(left) - 1))]
         into.merge(other)
     assert left[0].rows() == expected
+
+
+def test_a_finding_on_workers_has_the_innermost_row_that_retained_its_bytes() -> None:
+    stacks, (node, other) = tree([LOAD], [SCORE])
+    recorded = run("+load", "+in", "-in", "-load")
+    lives = [lifetime(node, 3, bytes=9 * MB), lifetime(other, 3, bytes=3 * MB)]
+    rows = made_of([analysed(recorded, stacks, lives)] * 2)
+
+    def row_of(blamed: Frame, size: int, *processes: int) -> tuple[str, ...]:
+        found = Finding(
+            kind=FindingKind.GROWTH,
+            phase=0,
+            phases=(0,),
+            bytes=size,
+            share=1.0,
+            culprit=culprit(blamed),
+            advice=None,
+            processes=processes,
+        )
+        return with_their_rows([found], rows)[0].row
+
+    assert row_of(LOAD, 18 * MB, 1, 2) == row_of(LOAD, 18 * MB, 0, 2) == ("load", "in")
+    assert row_of(LOAD, 18 * MB) == ()  # of the program alone
+    assert row_of(LOAD, 18 * MB, 1, 3) == ()  # the third has no such phase
+    assert row_of(LOAD, 99 * MB, 1, 2) == ()  # most of it was allocated elsewhere
+    assert row_of(frame("other"), MB, 1, 2) == ()

@@ -40,7 +40,7 @@ def burst():
 
 if __name__ == "__main__":
     dask.config.set({{"distributed.scheduler.allowed-failures": 0}})
-    options = {{"host": "{hosts.FIRST}", "scheduler_port": {PORT}, "dashboard_address": None}}
+    options = {{"host": "{hosts.FIRST}", "scheduler_port": {PORT}, "dashboard_address": ":0"}}
     with LocalCluster(n_workers=0, silence_logs=60, **options) as made, Client(made) as client:
         client.wait_for_workers(2)
         names = {{one["name"]: at for at, one in client.scheduler_info()["workers"].items()}}

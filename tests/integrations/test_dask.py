@@ -94,7 +94,7 @@ def die():
 
 if __name__ == "__main__":
     dask.config.set({"distributed.scheduler.allowed-failures": 0})
-    options = {"dashboard_address": None, "memory_limit": "400MB", "silence_logs": 60}
+    options = {"dashboard_address": ":0", "memory_limit": "400MB", "silence_logs": 60}
     with LocalCluster(n_workers=2, threads_per_worker=2, **options) as made, Client(made) as client:
         with clusters.recording(client, "out", gather=GATHER) as run:
             for function in (burst, die):
@@ -170,11 +170,11 @@ def test_workers_that_are_threads_are_recorded_with_their_process(tmp_path: Path
         CLUSTER
         + """
 if __name__ == "__main__":
-    with LocalCluster(n_workers=2, processes=False, dashboard_address=None) as made:
+    with LocalCluster(n_workers=2, processes=False, dashboard_address=":0") as made:
         with Client(made) as client, clusters.recording(client, "out") as run:
             worked(client)
     for row in run.prefixes:
-        print(row.path, row.count, (row.retained or 0) // MB, *row.tasks)
+        print(row.path, row.count, sum(line.bytes for line in row.lines[:1]) // MB, *row.tasks)
 """,
         silent=False,
     )
@@ -194,7 +194,7 @@ def burst():
 
 if __name__ == "__main__":
     dask.config.set({"distributed.scheduler.allowed-failures": 0})
-    options = {"dashboard_address": None, "memory_limit": "400MB", "silence_logs": 60}
+    options = {"dashboard_address": ":0", "memory_limit": "400MB", "silence_logs": 60}
     with LocalCluster(n_workers=1, threads_per_worker=2, **options) as made, Client(made) as client:
         try:
             with clusters.recording(client, "out") as run:

@@ -76,7 +76,7 @@ def test_an_asynchronous_client_is_recorded(tmp_path: Path, processes: bool) -> 
         + """
 
 async def main():
-    options = {"dashboard_address": None, "processes": PROCESSES, "asynchronous": True}
+    options = {"dashboard_address": ":0", "processes": PROCESSES, "asynchronous": True}
     async with (
         LocalCluster(n_workers=2, threads_per_worker=2, **options) as made,
         Client(made, asynchronous=True) as client,

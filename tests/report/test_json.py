@@ -45,7 +45,7 @@ from memdeep.report.json.phases import named_ratio
 from memdeep.report.json.records import encoded, lines, listed, record
 
 # Fields beyond those that were promised.
-OPTIONAL = {"rss_worst_bytes", "peak_time_s", "released_bytes", "trend", "ended_by_program"}
+OPTIONAL = {"row", "rss_worst_bytes", "peak_time_s", "released_bytes", "trend", "ended_by_program"}
 
 TEXT = st.text()
 VALUE = st.recursive(
@@ -572,6 +572,10 @@ def test_phases_of_one_path_in_several_processes_are_summed_behind_all_phases() 
         (1, 3 * MB),
     ]
     assert task["released_bytes"] == 0 and task["retained_bytes"] == 9 * MB
+    findings = [replace(made.findings[0], row=path) for path in (("task", "load"), ())]
+    told = read(replace(made, findings=tuple(findings)))["findings"]
+    assert [one["row"] for one in told] == [load["parent"] + 1, None]
+    assert " in task/load (in 2 processes that " in told[0]["title"]
     workers = [one["worker"] for one in fields["processes"]]
     assert workers == [None, None, asdict(named), None, None]
 

@@ -459,7 +459,17 @@ def rows_over_all(made: Report, width: int = 80, code: str = "en") -> list[str]:
 
 def test_what_phases_did_in_all_processes_is_one_table() -> None:
     head, _, *told = rows_over_all(in_processes("load", "score"))
-    assert head.split() == ["In", "all", "processes", "Retained", "Rise", "Times", "Proc.", "Line"]
+    assert head.split() == [
+        "In",
+        "all",
+        "processes",
+        "Retained",
+        "Rise",
+        "Times",
+        "Proc.",
+        "Retained",
+        "by",
+    ]
     assert told[0].split() == ["score", "12.0", "MB", "6.0", "MB", "2", "2", "prog.py:12"]
     assert told[1].split() == ["load", "6.0", "MB", "3.0", "MB", "2", "2", "prog.py:12"]
     assert told[2].startswith("Retained: added up over all")
@@ -469,7 +479,7 @@ def test_what_phases_did_in_all_processes_is_one_table() -> None:
 def test_a_narrow_terminal_keeps_the_name_what_was_retained_and_the_line() -> None:
     made = in_processes("a phase with a long name of its own")
     head, _, row, *_ = rows_over_all(made, 40)
-    assert head.split()[-3:] == ["Retained", "Rise", "Line"]
+    assert head.split()[-4:] == ["Retained", "Rise", "Retained", "by"]
     assert row.startswith("…") and "ts own" in row
     assert row.split()[-5:] == ["6.0", "MB", "3.0", "MB", "prog.py:12"]
     assert max(map(cell_len, rows_over_all(made, 40))) <= 40
@@ -485,3 +495,23 @@ def test_one_process_alone_has_no_table_of_all() -> None:
     made = in_processes("load")
     alone = with_rows(made, {1: made.own_reports[1]})
     assert not terminal_across.across(alone, 80, language("en"))
+
+
+def test_a_phase_in_which_all_of_another_happened_is_told_once() -> None:
+    stacks, (node, other) = tree([frame("work", lineno=12)], [frame("after", lineno=15)])
+    recorded = run("+load", "+parse", "-parse", "+check", "-check", "-load")
+    lives = [lifetime(node, 3, bytes=9 * MB), lifetime(other, 5, 6, bytes=50 * MB)]
+    own = analysed(recorded, stacks, lives[:1])
+    told = rows_over_all(with_rows(family_report(2), {1: own, 2: own}))
+    assert [line.split()[0] for line in told[2:5]] == ["load", "load/check", "and"]
+    own = analysed(recorded, stacks, lives)
+    told = rows_over_all(with_rows(family_report(2), {1: own, 2: own}))
+    assert [line.split()[0] for line in told[2:5]] == ["load/check", "load", "load/parse"]
+
+
+def test_a_line_that_retained_next_to_nothing_of_a_rise_is_not_named() -> None:
+    own = phase("load", culprits=(culprit(bytes=100),), peak=Peak(9 * MB, None, None))
+    own = replace(own, heap=replace(own.heap, retained_bytes=100))  # type: ignore[arg-type]
+    made = report([own])
+    told = rows_over_all(with_rows(family_report(2), {1: made, 2: made}))
+    assert told[2].split() == ["load", "200", "B", "9.0", "MB", "2", "2", "–"]

@@ -12,7 +12,11 @@ names = st.text(st.characters(exclude_categories=["Cs"]), max_size=MAX_NAME)
 sizes = st.integers(0, 2**62)
 
 
-@given(st.builds(Worker, sizes, names, names, sizes, st.none() | sizes, st.none() | sizes))
+@given(
+    st.builds(
+        Worker, sizes, names, names, sizes, st.none() | sizes, st.none() | sizes, st.booleans()
+    )
+)
 @examples(50)
 def test_a_worker_is_read_as_it_was_written(worker: Worker) -> None:
     assert decode_worker(encode_worker(worker)) == worker
@@ -25,6 +29,8 @@ def test_a_damaged_file_is_no_worker(content: bytes) -> None:
 
 
 def test_fields_of_other_types_are_no_worker() -> None:
-    assert decode_worker(b'[1, "a", "b", 2, "much", null]') is None
-    assert decode_worker(b'[true, "a", "b", 2, null, null]') is None
-    assert decode_worker(b'[1, "\\ud800", "b", 2, null, null]') == Worker(1, "\ufffd", "b", 2)
+    assert decode_worker(b'[1, "a", "b", 2, "much", null, false]') is None
+    assert decode_worker(b'[true, "a", "b", 2, null, null, false]') is None
+    assert decode_worker(b'[1, "\\ud800", "b", 2, null, null, false]') == Worker(
+        1, "\ufffd", "b", 2
+    )

@@ -8,7 +8,7 @@ import json
 os.environ["TMPDIR"] = os.getcwd()
 from distributed import Client, LocalCluster
 from memdeep.integrations import dask as clusters
-from memdeep.integrations import dask_hosts as hosts
+from memdeep.integrations import gatherer
 
 MB = 1_000_000
 
@@ -28,10 +28,10 @@ def worked(client):
     return client.submit(len, loaded).result()
 
 def as_of_another_host():
-    hosts.Gatherer._here = lambda _self: ""
+    gatherer.Gatherer._here = lambda _self: ""
     return True
 
 def cluster():
-    options = {"dashboard_address": None, "memory_limit": "2GB"}
+    options = {"dashboard_address": ":0", "memory_limit": "2GB", "silence_logs": 50}
     return LocalCluster(n_workers=2, threads_per_worker=2, **options)
 """

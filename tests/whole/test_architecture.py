@@ -149,8 +149,8 @@ KNOWS: dict[str, set[str]] = {
     "integrations.dask_hosts": {"distributed"},
     "integrations.dask_merge": {"distributed"},
     "integrations.dask_tasks": {"dask", "distributed"},
-    "integrations.ray": {"ray", "psutil"},
-    "integrations.ray_worker": {"ray"},
+    **dict.fromkeys(("integrations.ray", "integrations.ray_worker"), {"ray"}),
+    "integrations.ray_nodes": {"ray", "psutil"},
 }
 
 # Why a module that one other imports, or none, may have fewer lines than the floor.

@@ -36,6 +36,10 @@ class AcrossRows:
         """The number of rows that are not listed."""
         return len(self._report.across) - len(self._listed)
 
+    def place(self, path: Path) -> int | None:
+        """Return the index in the list of the row of ``path``; None if it is not in it."""
+        return self._places.get(path)
+
     def encoded(
         self, phases: Mapping[int, Phases], processes: Processes, tables: Tables
     ) -> Iterator[Json]:
@@ -64,7 +68,7 @@ class AcrossRows:
                 "name": row.name,
                 "kind": "pattern",
                 "depth": len(row.path) - 1,
-                "parent": self._places.get(row.path[:-1]),
+                "parent": self.place(row.path[:-1]),
                 "members": members,
                 "members_left_out": len(row.members) - len(members),
                 "repeats": row.repeats,

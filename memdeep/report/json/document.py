@@ -91,7 +91,10 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
     across = AcrossRows(report, len(phase_records))
     phase_records += [record(row) for row in across.encoded(of_processes, processes, tables)]
     findings = [
-        record(_finding(report, item, processes, phases, culprits)) for item in report.findings
+        record(
+            {**_finding(report, item, processes, phases, culprits), "row": across.place(item.row)}
+        )
+        for item in report.findings
     ]
     death = None
     if report.death is not None:

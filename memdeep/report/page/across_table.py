@@ -130,7 +130,7 @@ def lay_out(report: Report, say: Say) -> AcrossTable | None:
     columns, others = _columns(report)
     maker = _Maker(report, say, columns, others)
     return AcrossTable(
-        rows=tuple(maker.row(found[place], depth) for place, depth in chosen),
+        rows=tuple(maker.row(found[place], *where) for place, *where in chosen),
         count=len(found),
         left_out=len(found) - len(chosen),
         workers=len(columns) + others,
@@ -142,15 +142,18 @@ def lay_out(report: Report, say: Say) -> AcrossTable | None:
     )
 
 
-def _chosen(found: Sequence[Across], most: int) -> list[tuple[int, int]]:
-    """Choose the rows to show, each below the one around it, with their depths."""
+def _chosen(found: Sequence[Across], most: int) -> list[tuple[int, int, int]]:
+    """Choose the rows to show, each below the one around it.
+
+    With each come the number of rows around it, and that of the names that are theirs.
+    """
     places = {row.path: place for place, row in enumerate(found)}
     around: dict[int, int | None] = {}
     for path, place in places.items():
         outer = (places[path[:end]] for end in range(len(path) - 1, 0, -1) if path[:end] in places)
         around[place] = next(outer, None)
     shown: set[int] = set()
-    for place in sorted(places.values(), key=lambda place: -found[place].bytes_in_use):
+    for place in sorted(places.values(), key=lambda place: -_moved(found[place])):
         wanted = set()
         above: int | None = place
         while above is not None and above not in shown:
@@ -159,15 +162,25 @@ def _chosen(found: Sequence[Across], most: int) -> list[tuple[int, int]]:
         if len(shown) + len(wanted) <= most:
             shown |= wanted
     within: dict[int | None, list[int]] = {}
-    for place in sorted(shown, key=lambda place: (-found[place].bytes_in_use, found[place].path)):
+    for place in sorted(shown, key=lambda place: (-_moved(found[place]), found[place].path)):
         within.setdefault(around[place], []).append(place)
     chosen = []
-    waiting = [(place, 0) for place in reversed(within.get(None, []))]
+    waiting = [(place, 0, 0) for place in reversed(within.get(None, []))]
     while waiting:
-        place, depth = waiting.pop()
-        chosen.append((place, depth))
-        waiting += [(inner, depth + 1) for inner in reversed(within.get(place, []))]
+        place, depth, named = waiting.pop()
+        chosen.append((place, depth, named))
+        names = len(found[place].path)
+        waiting += [(inner, depth + 1, names) for inner in reversed(within.get(place, []))]
     return chosen
+
+
+def _moved(row: Across) -> int:
+    """Return what a row retained in use, or its highest rise: a task may keep nothing."""
+    return max(row.bytes_in_use, _highest_rise(row))
+
+
+def _highest_rise(row: Across) -> int:
+    return max((share.rise_bytes or 0 for share in row.shares), default=0)
 
 
 def _columns(report: Report) -> tuple[list[int], int]:
@@ -205,6 +218,7 @@ class _Maker:
         self._columns = columns
         self._processes = len(columns) + others
         self._largest = max((row.retained_bytes or 0 for row in report.across), default=0)
+        self._moved_most = max(map(_moved, report.across), default=0)
         tree = report.heap.tree
         self._known = set(tree.processes) if tree.frames else set()
 
@@ -217,20 +231,23 @@ class _Maker:
             limit=f"p{process}" if process in self._known else "",
         )
 
-    def row(self, row: Across, depth: int) -> RowView:
-        """Return a row, ``depth`` rows below the outermost one."""
-        shares = sorted(row.shares, key=lambda share: -(share.retained_bytes or 0))
+    def row(self, row: Across, depth: int, named: int) -> RowView:
+        """Return a row, ``depth`` rows below the outermost one, without its ``named`` names."""
+        shares = sorted(
+            row.shares, key=lambda share: (-(share.retained_bytes or 0), -(share.rise_bytes or 0))
+        )
         most = shares[0] if self._is_uneven(row, shares[0]) else None
         rises = [share for share in row.shares if share.rise_bytes]
         highest = max(rises, key=lambda share: share.rise_bytes or 0, default=None)
-        told = shares[:MAX_SHARES] if self._is_telling(row) else []
+        is_open = _moved(row) >= TELLING * self._moved_most
+        told = shares[:MAX_SHARES] if is_open else []
         lines = tuple(
             self._line(row, line)
             for place, line in enumerate(row.lines[:MAX_LINES])
             if place == 0 or line.bytes >= MIN_LINE * (row.retained_bytes or 0)
         )
         return RowView(
-            name=" / ".join(row.path[depth:]) if depth < len(row.path) else row.name,
+            name=" / ".join(row.path[named:]),
             depth=depth,
             complete=row.complete,
             overlaps=row.overlaps,

@@ -207,18 +207,19 @@ class _Maker:
         if len(places) == 1:
             return f"p{places[0]}"
         first = self._report.run.processes[places[0]]
-        group = first.group if first.worker is None else None  # many lines started workers
+        group = None if processes.is_of_cluster(first) else first.group  # no line started all
         return "" if group is None else f"g{group}"
 
 
 def _threads(told: Sequence[Process]) -> str:
-    """Return the number of threads that workers have for their tasks, each or in all."""
-    return f"{sum(one.worker.threads for one in told if one.worker is not None):,}"
+    """Return the number of threads that workers have for their tasks, each or in all, if any."""
+    count = sum(one.worker.threads for one in told if one.worker is not None)
+    return f"{count:,}" if count else ""
 
 
 def _command(told: Sequence[Process], *, is_told: bool) -> str:
     """Return the command that processes have in common, or the address of a worker."""
-    if told[0].worker is not None:
+    if told[0].worker is not None and processes.is_of_cluster(told[0]):
         return told[0].worker.address if len(told) == 1 else ""
     commands = {processes.command_of(one) for one in told}
     command = commands.pop() if is_told and len(commands) == 1 else ""

@@ -89,3 +89,14 @@ def test_on_paper_all_rows_are_open(page: Window) -> None:
     assert all(row.is_displayed() for row in page.all("#across [data-within]"))
     page.run("dispatchEvent(new Event('afterprint'))")
     assert not any(row.is_displayed() for row in page.all("#across [data-within]"))
+
+
+def test_on_paper_both_tables_are_as_wide_as_the_sheet(page: Window) -> None:
+    page.emulate(width=720)
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    page.run("dispatchEvent(new Event('beforeprint'))")
+    assert page.run("return document.documentElement.scrollWidth") == 720
+    shown = "return document.querySelector('.processes-wrap').clientHeight"
+    assert page.run(shown) >= page.one(".processes").size["height"]
+    page.run("dispatchEvent(new Event('afterprint'))")
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

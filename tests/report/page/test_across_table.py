@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import pytest
 from clusters import PATHS, cluster_report
-from factories import MARKUP, MB, phase, report, run
+from factories import MARKUP, MB, frame, phase, report, run
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
 
 from memdeep.model import GroupShare, Report, Worker
 from memdeep.report import workers
@@ -108,7 +111,7 @@ def test_a_row_of_next_to_nothing_has_no_colour_and_names_nobody() -> None:
         load,
         path=("tiny",),
         retained_bytes=1,
-        shares=(replace(load.shares[0], retained_bytes=1),),
+        shares=(replace(load.shares[0], retained_bytes=1, rise_bytes=1),),
     )
     row = table(replace(made, across=(load, *others, tiny))).rows[-1]
     assert (row.name, row.most, row.cells[0].level, row.shares) == ("tiny", None, 0, ())
@@ -169,7 +172,7 @@ def test_workers_are_shown_beside_their_limits() -> None:
     )
     assert (second.tone, third.tone) == ("warn", "")
     assert [row.end["en"] for row in found.rows[1:]] == [
-        *("ended by its nanny", "oom-killed", "lost, end unknown"),
+        *("ended by its nanny", "oom-killed", "lost (end unknown)"),
     ]
     assert [row.threads_text for row in found.rows[1:]] == ["2"] * 3
     assert found.rows[1].command == "tcp://10.0.0.7:40001"
@@ -193,7 +196,7 @@ def test_many_workers_are_a_group_with_those_in_trouble_and_near_their_limits_fi
     assert group.of_limit.share_text == "95.7 %"
     assert group.threads_text == "128"
     ends = [row.end["en"] for row in found.rows[2:6]]
-    assert ends == ["oom-killed", "ended by its nanny", "lost, end unknown", "running"]
+    assert ends == ["oom-killed", "ended by its nanny", "lost (end unknown)", "running"]
     shares = [row.of_limit.share_text for row in found.rows[5:] if row.of_limit]
     assert shares[:2] == ["36.5 %", "36.2 %"]
 
@@ -221,7 +224,7 @@ def test_no_name_of_a_phase_or_a_worker_steers_the_page() -> None:
     assert "alert(1)" in page
 
 
-@pytest.mark.parametrize(("workers", "most"), [(2, 34 << 10), (64, 44 << 10), (1000, 240 << 10)])
+@pytest.mark.parametrize(("workers", "most"), [(2, 36 << 10), (64, 44 << 10), (1000, 240 << 10)])
 def test_it_stays_small(workers: int, most: int) -> None:
     paths = [*PATHS, *((f"task-{n}",) for n in range(96 if workers == 1000 else 4))]
     made = cluster_report(workers, paths)
@@ -264,3 +267,51 @@ def test_what_overlaps_is_marked() -> None:
     overlapped = replace(made, across=tuple(replace(row, overlaps=True) for row in made.across))
     assert 'class="overlaps"' not in b"".join(html.encode(made)).decode()
     assert 'class="overlaps"' in b"".join(html.encode(overlapped)).decode()
+
+
+def test_a_row_that_kept_nothing_is_told_by_its_rise() -> None:
+    made = cluster_report(2)
+    load, *others = made.across
+    passing = replace(
+        load,
+        path=("passing",),
+        retained_bytes=0,
+        lines=(),
+        shares=tuple(
+            replace(share, retained_bytes=0, rise_bytes=300 * MB * share.process)
+            for share in load.shares
+        ),
+    )
+    first = table(replace(made, across=(load, *others, passing))).rows[0]
+    assert (first.name, first.kept_text, first.rise_text) == ("passing", "0 B", "600.0 MB")
+    assert [share.worker.name["en"] for share in first.shares] == ["1", "0"]
+    assert [cell.level for cell in first.cells] == [0, 0]
+
+
+def test_a_part_of_a_parallel_program_has_its_command_and_no_threads() -> None:
+    made = cluster_report(2)
+    ranks = [
+        replace(one, worker=Worker(f"rank {place - 1}", "", 0), started_by=(frame(),), group=1)
+        if place
+        else one
+        for place, one in enumerate(made.run.processes)
+    ]
+    rows = processes(replace(made, run=replace(made.run, processes=tuple(ranks)))).rows
+    assert (rows[1].name["en"], rows[1].limit) == ("rank 0 … rank 1", "g1")
+    assert [row.threads_text for row in rows[1:]] == ["", "", ""]
+
+
+@given(st.sets(st.lists(st.sampled_from("abc"), min_size=1, max_size=5).map(tuple), min_size=1))
+@examples(40)
+def test_each_row_stands_beneath_the_nearest_one_around_it(paths: set[tuple[str, ...]]) -> None:
+    found = table(cluster_report(1, sorted(paths)))
+    assert len(found.rows) + found.left_out == len(paths)
+    assert len(found.rows) <= MAX_ROWS
+    above: list[tuple[str, ...]] = [()]
+    for row in found.rows:
+        del above[row.depth + 1 :]
+        assert len(above) == row.depth + 1
+        path = (*above[-1], *row.name.split(" / "))
+        assert path in paths
+        assert not {path[:end] for end in range(len(above[-1]) + 1, len(path))} & paths
+        above.append(path)
