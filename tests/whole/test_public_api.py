@@ -27,7 +27,7 @@ RESULT = {
     *("name", "command", "identity", "python", "memray", "backend", "started", "duration"),
     *("growth", "peak", "rise", "peak_rss", "peak_pss", "problems", "phases", "exit"),
     *("culprit", "findings", "checkpoints", "processes", "stacks", "to_pandas", "to_arrow"),
-    "snapshots",
+    *("snapshots", "across"),
 }
 PHASE = {
     *("index", "name", "path", "kind", "parent", "thread", "start", "end", "repeats"),
@@ -80,7 +80,7 @@ def test_the_names_of_a_loaded_run_stay() -> None:
     assert public(result.phases[0]) == PHASE
     assert public(Finding) == {
         *("kind", "title", "bytes", "resident_bytes", "share", "phase", "phases"),
-        *("culprit", "advice", "evidence"),
+        *("culprit", "advice", "evidence", "row"),
     }
     assert public(Holders) == {
         *("checkpoint", "bytes", "types", "paths", "garbage", "held_by_c", "shared", "unknown"),
