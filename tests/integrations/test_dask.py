@@ -222,7 +222,7 @@ if __name__ == "__main__":
     client = Client(made)
     with clusters.recording(client, "out", gather={gather}) as run:
         client.gather(client.map(load, range(1, 11)))
-        time.sleep(3 * hosts.GATHER_S)
+        time.sleep(3 * gatherer.GATHER_S)
         client.close()
         made.close()
     print(*(row.retained // MB for row in run.prefixes), *(one.end for one in run.workers))
