@@ -18,10 +18,14 @@ namespace memdeep {
 struct TypeQuestions {
   PyObject *name, *qualname, *module, *basicsize, *itemsize, *mro, *dict, *object_sizeof;
   PyTypeObject *method_descriptor, *member_descriptor, *code;
+  // Of 3.12 and later. Looked for beforehand: in the forked child the loader may be locked.
+  using Visit = void (*)(int (*)(PyObject*, void*), void*);
+  Visit visit_objects;
 
   // False with a Python exception set.
   bool prepare() {
     if (object_sizeof) return true;
+    visit_objects = reinterpret_cast<Visit>(dlsym(RTLD_DEFAULT, "PyUnstable_GC_VisitObjects"));
     PyObject* own = PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyType_Type), "__dict__");
     if (!own) return false;
     struct { PyObject** into; const char* word; } wanted[] = {
@@ -232,9 +236,8 @@ class Heap {
   }
 
   void visit_collected() {
-    using Visit = void (*)(int (*)(PyObject*, void*), void*);
-    auto all = reinterpret_cast<Visit>(dlsym(RTLD_DEFAULT, "PyUnstable_GC_VisitObjects"));
-    all([](PyObject* one, void* heap) { static_cast<Heap*>(heap)->entered(one); return 1; }, this);
+    questions.visit_objects(
+        [](PyObject* one, void* heap) { static_cast<Heap*>(heap)->entered(one); return 1; }, this);
   }
 
   void follow(PyObject* one, const Type& type) {

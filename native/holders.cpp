@@ -38,8 +38,68 @@ TypeQuestions questions;
 KnownTypes known;
 PyObject* list_objects;
 
+// Memory of Python's for the child alone. A lock of malloc's or of a tracer's may have been held by a
+// thread that is not there any more: so the child asks neither. What is freed is not used again.
+struct Allocator {  // as PyMemAllocatorEx
+  void* context;
+  void* (*allocate)(void*, size_t);
+  void* (*allocate_zeros)(void*, size_t, size_t);
+  void* (*resize)(void*, void*, size_t);
+  void (*release)(void*, void*);
+};
+using SetAllocator = void (*)(int domain, Allocator*);
+SetAllocator set_allocator;
+
+constexpr size_t kPiece = size_t{1} << 20, kHeadBytes = 16;
+constexpr uint64_t kOfChild = 0x6d656d64656570;  // with its address: before a block
+char *piece, *piece_end;
+
+void* take(void*, size_t bytes) {
+  if (bytes > size_t{1} << 46) return nullptr;
+  const size_t needed = (bytes + kHeadBytes + 15) & ~size_t{15};
+  if (needed > size_t(piece_end - piece)) {
+    const size_t room = needed > kPiece ? needed : kPiece;
+    void* place = map_untraced(room);
+    if (place == MAP_FAILED) return nullptr;
+    piece = static_cast<char*>(place), piece_end = piece + room;
+  }
+  const uint64_t head[2] = {bytes, kOfChild ^ uint64_t(piece)};
+  memcpy(piece, head, sizeof head);
+  void* found = piece + kHeadBytes;
+  piece += needed;
+  return found;
+}
+
+void* take_zeros(void*, size_t count, size_t each) {
+  if (each && count > (size_t{1} << 46) / each) return nullptr;
+  return take(nullptr, count * each);  // the kernel gives zeros
+}
+
+void* take_anew(void*, void* block, size_t bytes) {
+  void* made = take(nullptr, bytes);
+  if (!block || !made) return made;
+  uint64_t head[2];
+  char* before = static_cast<char*>(block) - kHeadBytes;
+  memcpy(head, before, sizeof head);
+  const bool is_ours = head[1] == (kOfChild ^ uint64_t(before));  // of others the size is not known
+  memcpy(made, block, is_ours && head[0] < bytes ? head[0] : bytes);
+  return made;
+}
+
+void keep(void*, void*) {}
+
+void allocate_alone() {
+  Allocator own{nullptr, take, take_zeros, take_anew, keep};
+  for (const int domain : {0, 1, 2}) set_allocator(domain, &own);
+}
+
 bool prepare() {
   if (list_objects) return true;
+  set_allocator = reinterpret_cast<SetAllocator>(dlsym(RTLD_DEFAULT, "PyMem_SetAllocator"));
+  if (!set_allocator) {
+    PyErr_SetString(PyExc_OSError, "this Python has no PyMem_SetAllocator");
+    return false;
+  }
   PyObject* collector = PyImport_ImportModule("gc");
   if (!collector || !questions.prepare() || !known.prepare()) return false;
   list_objects = PyObject_GetAttrString(collector, "get_objects");
@@ -163,12 +223,13 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
 
 [[noreturn]] void be_child(const Order& order) {
   settle(order);
+  allocate_alone();
   const bool is_collecting = PyGC_Disable();  // or it would end garbage, with code in Python
   Heap heap(questions);
   Names names(heap, known, order.shows_values);
   add_locals(order, names);
   PyObject* listed = nullptr;
-  if (!dlsym(RTLD_DEFAULT, "PyUnstable_GC_VisitObjects"))
+  if (!questions.visit_objects)
     if (!(listed = PyObject_CallObject(list_objects, nullptr))) give_up(kNoMemory, 0);
   heap.walk(order.roots, listed);
   names.collect_names();
@@ -264,7 +325,9 @@ int fork_child(void* argument) {
   auto start = static_cast<Start*>(argument);
   take_name();
   const bool stays = start->stays;
-  const pid_t child = fork();
+  // Not by libc: it would call what libraries have registered, and OpenBLAS' waits for ever for threads
+  // that another one has given work. Without a signal at its end.
+  const pid_t child = pid_t(syscall(SYS_clone, 0, 0, 0, 0, 0));
   if (child == 0) longjmp(start->back, 1);
   auto known = &start->child;
   known->store(child < 0 ? -errno : child);
@@ -296,7 +359,7 @@ bool let_go(int flags) {
 
 // Returns the process number of the child, or -1. The child is the program's grandchild, as no end
 // of it may be seen by the program's own waits, nor any SIGCHLD; what lies between was made without
-// a signal at its end. It is forked by libc, whose handlers make its memory one that may be used.
+// a signal at its end.
 __attribute__((noinline)) pid_t start_child(const Order& order) {
 #ifdef MEMDEEP_CHECKED  // no sanitizer follows a leap between stacks
   const pid_t plain = fork();

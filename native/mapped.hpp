@@ -4,6 +4,7 @@
 #pragma once
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -29,6 +30,12 @@ inline int given_up_in = -1;  // the descriptor of the child's file
   _exit(int(reason));
 }
 
+// Not by libc, whose functions are traced: the forked child must write into nobody's trace.
+inline void* map_untraced(size_t bytes) {
+  return reinterpret_cast<void*>(syscall(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE,
+                                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+}
+
 template <class Item>
 struct Mapped {
   Item* items = nullptr;
@@ -45,8 +52,7 @@ struct Mapped {
     size_t larger = room ? room * 2 : 4096;
     if (larger < wanted) larger = wanted;
     void* place = room ? mremap(items, bytes(room), bytes(larger), MREMAP_MAYMOVE)
-                       : mmap(nullptr, bytes(larger), PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                       : map_untraced(bytes(larger));
     if (place == MAP_FAILED) give_up(kNoMemory, bytes(larger));
     items = static_cast<Item*>(place);
     room = larger;
@@ -67,7 +73,7 @@ struct Mapped {
   }
 
   void drop() {
-    if (room) munmap(items, bytes(room));
+    if (room) syscall(SYS_munmap, items, bytes(room));
     items = nullptr;
     count = room = 0;
 #ifdef MEMDEEP_CHECKED

@@ -58,3 +58,56 @@ def test_a_run_is_the_same_with_looks(tmp_path: Path) -> None:
     assert len(looks["processes"]) == len(without["processes"])
     assert looks["peak_rss_bytes"] == pytest.approx(peak, rel=0.1)
     assert looks["stack_dumps"] == []
+
+
+# What libraries want done before a fork would wait for ever: OpenBLAS for threads that are at work.
+MULTIPLIES = """
+import threading
+import time
+
+import memdeep
+import numpy
+
+products = [0]
+is_over = threading.Event()
+
+
+def multiply():
+    matrix = numpy.random.rand(400, 400)
+    while not is_over.is_set():
+        matrix @ matrix
+        products[0] += 1
+
+
+threads = [threading.Thread(target=multiply) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for number in range(20):
+    before = products[0]
+    memdeep.checkpoint(f"look {number}")
+    while products[0] == before:
+        time.sleep(0.001)
+is_over.set()
+for thread in threads:
+    thread.join()
+print("done")
+"""
+
+
+@pytest.mark.parametrize("deep", [(), ("--deep",)], ids=["arenas", "deep"])
+def test_threads_within_a_library_go_on(tmp_path: Path, deep: tuple[str, ...]) -> None:
+    pytest.importorskip("numpy")
+    (tmp_path / "job.py").write_text(MULTIPLIES)
+    options = ["--quiet", "--no-native", "--holders-at", "look*", *deep, "-o", "run"]
+    done = subprocess.run(
+        [sys.executable, "-m", "memdeep", "run", *options, "job.py"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    made = json.loads((tmp_path / "run" / "report.json").read_bytes())
+    assert len(made["snapshots"]) >= 5
