@@ -65,12 +65,9 @@ from memdeep.model.run import (
 )
 
 __all__ = [
-    "Across",
-    "LineAcross",
-    "ShareAcross",
-    "Worker",
     "DETACHED",
     "MAIN_THREAD",
+    "Across",
     "Advice",
     "Alive",
     "Asked",
@@ -93,6 +90,7 @@ __all__ = [
     "LeftOut",
     "Lifetime",
     "Lifetimes",
+    "LineAcross",
     "MappedBytes",
     "MemoryLimit",
     "Mode",
@@ -112,6 +110,7 @@ __all__ = [
     "Residency",
     "Run",
     "Sample",
+    "ShareAcross",
     "SplitOff",
     "StackBytes",
     "StackDump",
@@ -119,4 +118,5 @@ __all__ = [
     "Stretch",
     "ThreadStack",
     "Trend",
+    "Worker",
 ]

@@ -6,6 +6,8 @@ from __future__ import annotations
 CLUSTER = """
 import json
 os.environ["TMPDIR"] = os.getcwd()
+# A profiler that looks at a frame keeps the frame's variables beyond its end.
+os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
 from distributed import Client, LocalCluster
 from memdeep.integrations import dask as clusters
 from memdeep.integrations import gatherer
