@@ -80,8 +80,10 @@ def test_stages_and_functions_are_phases(tmp_path: Path) -> None:
         "stage 1/train": 20,
         "stage 1/train/fit": 20,
     }
-    culprits = [one.culprit for one in memdeep.load(work / "run").findings if one.culprit]
-    assert ("features.py", 10) in [(Path(one.filename or "").name, one.lineno) for one in culprits]
+    rows = {row.path: row for row in memdeep.load(work / "run").across}
+    [line, *_] = rows["stage 0/load, score"].lines
+    assert (Path(line.filename or "").name, line.lineno) == ("features.py", 10)
+    assert line.bytes // MB == 100
 
 
 def test_functions_of_all_kinds(tmp_path: Path) -> None:
