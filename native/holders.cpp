@@ -88,7 +88,7 @@ void* take_anew(void*, void* block, size_t bytes) {
 
 void keep(void*, void*) {}
 
-void allocate_alone() {
+[[maybe_unused]] void allocate_alone() {
   Allocator own{nullptr, take, take_zeros, take_anew, keep};
   for (const int domain : {0, 1, 2}) set_allocator(domain, &own);
 }
@@ -223,7 +223,9 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
 
 [[noreturn]] void be_child(const Order& order) {
   settle(order);
+#ifndef MEMDEEP_CHECKED  // where libc has forked, and the memory of others is looked after
   allocate_alone();
+#endif
   const bool is_collecting = PyGC_Disable();  // or it would end garbage, with code in Python
   Heap heap(questions);
   Names names(heap, known, order.shows_values);
