@@ -8,14 +8,27 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from memdeep.inprocess.recording import Recording
+from memdeep.inprocess.recording import DEFAULTS, Recording
 from memdeep.inprocess.run import Run
 from memdeep.integrations import cluster_summary
 from memdeep.integrations.clusters import ClusterWorker, workers_of
 from memdeep.integrations.gathering import Gathered
 from memdeep.objects.across import Row
+from memdeep.record.how import NONE, HowToRecord
 from memdeep.results import Result
 from memdeep.text.language import spoken
+
+MOST_WORKERS = 1000
+
+
+def how_to_record(*, native: bool, deep: bool) -> HowToRecord:
+    """Return how workers of a cluster are recorded: each by itself, without what it starts."""
+    return DEFAULTS.but(
+        native=native,
+        trace_python_allocators=deep,
+        children=NONE,
+        most_children=MOST_WORKERS,
+    )
 
 
 def load(name: str, path: str | os.PathLike[str]) -> ClusterRun:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
+from typing import Any
 
 from memdeep import model
 from memdeep.errors import CaptureError
@@ -51,20 +52,29 @@ class ClusterWorker:
 def workers_of(result: Result) -> tuple[ClusterWorker, ...]:
     """Return the processes of a run that are workers, in the order in which they began."""
     return tuple(
-        ClusterWorker(
-            name=process.worker.name,
-            address=process.worker.address,
+        worker_of(
+            process.worker,
+            process.verdict,
             pid=process.pid,
-            threads=process.worker.threads,
-            limit=process.worker.limit_bytes,
             peak_rss=process.peak_rss,
             peak_heap=process.peak_heap,
-            end=end_of(process.worker, process.verdict),
-            ended_bytes=process.worker.ended_bytes,
             phases=process.phases,
         )
         for process in result.processes
         if process.worker is not None and process.is_traced
+    )
+
+
+def worker_of(part: model.Worker, verdict: str | None, **known: Any) -> ClusterWorker:
+    """Return the worker that plays a part in a cluster; ``known`` are figures of its process."""
+    return ClusterWorker(
+        name=part.name,
+        address=part.address,
+        threads=part.threads,
+        limit=part.limit_bytes,
+        end=_end_of(part, verdict),
+        ended_bytes=part.ended_bytes,
+        **known,
     )
 
 
@@ -106,7 +116,7 @@ def tell_ends(
         if killed in kills:
             worker = replace(worker, ended_bytes=kills[killed], for_others=for_others)
             write_atomically(child.worker, encode_worker(worker))
-        end = end_of(worker, verdicts.get(worker.pid))
+        end = _end_of(worker, verdicts.get(worker.pid))
         if end in (NANNY, MONITOR, KERNEL, LOST):
             notes.append(_told(worker, end))
     processes = _with_outlived(meta.processes, verdicts)
@@ -131,7 +141,7 @@ def _with_outlived(
     )
 
 
-def end_of(worker: Worker | model.Worker, verdict: str | None) -> str:
+def _end_of(worker: Worker | model.Worker, verdict: str | None) -> str:
     """Return how a worker has ended, of its part in the cluster and the verdict on its process."""
     if worker.ended_bytes is not None:
         return MONITOR if worker.for_others else NANNY

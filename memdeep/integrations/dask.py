@@ -50,7 +50,6 @@ T = TypeVar("T")
 PHASES = "memdeep-phases"  # of one within a recording, beside the plugin of that
 CLIENT = "(client)"  # name of all workers that are threads of its process
 RESTARTS = "worker-restart-memory"  # topic of what nannies say when they end a worker
-MOST_WORKERS = 1000
 
 
 def load(dir: str | os.PathLike[str]) -> ClusterRun:  # noqa: A002 - as of `recording`
@@ -77,12 +76,7 @@ def recording(
     Use it by `with`, or by `async with` where the client is asynchronous; that raises
     RecordingError or OutputError.
     """
-    how = DEFAULTS.but(
-        native=native,
-        trace_python_allocators=deep,
-        children=NONE,
-        most_children=MOST_WORKERS,
-    )
+    how = cluster_run.how_to_record(native=native, deep=deep)
     path = None if dir is None else Path(dir)
     return Recorded(client, Options(how, path, "dask", force), gather=gather)
 

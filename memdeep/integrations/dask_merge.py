@@ -19,7 +19,7 @@ from memdeep.analysis.across import Rows
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.frozen import frozen
 from memdeep.integrations import cluster_summary
-from memdeep.integrations.clusters import ClusterWorker, end_of
+from memdeep.integrations.clusters import ClusterWorker, worker_of
 from memdeep.loading.own_runs import OUTLIVED
 from memdeep.model import DETACHED, Process, Report
 from memdeep.objects.across import Row, row_of
@@ -105,7 +105,13 @@ def merge(
     return Merged(
         prefixes=tuple(row_of(row, processes, line) for row in whole.rows.rows()),
         workers=tuple(
-            _worker(process, heap)
+            worker_of(
+                process.worker,
+                process.verdict,
+                pid=process.pid,
+                peak_rss=process.peak_rss_bytes,
+                peak_heap=heap,
+            )
             for process, heap in known
             if process is not None and process.worker is not None
         ),
@@ -113,22 +119,6 @@ def merge(
         unread=tuple(
             path for path, (process, _) in zip(directories, known, strict=True) if process is None
         ),
-    )
-
-
-def _worker(process: Process, peak_heap: int | None) -> ClusterWorker:
-    worker = process.worker
-    assert worker is not None
-    return ClusterWorker(
-        name=worker.name,
-        address=worker.address,
-        pid=process.pid,
-        threads=worker.threads,
-        limit=worker.limit_bytes,
-        peak_rss=process.peak_rss_bytes,
-        peak_heap=peak_heap,
-        end=end_of(worker, process.verdict),
-        ended_bytes=worker.ended_bytes,
     )
 
 

@@ -34,7 +34,6 @@ from memdeep.record import api
 from memdeep.record.how import NONE
 from memdeep.rundir.directory import RunDirectory
 
-MOST_WORKERS = 1000
 Environment = dict[str, Any]
 _HOOK_KEY, _VARIABLES_KEY = "worker_process_setup_hook", "env_vars"
 
@@ -71,12 +70,7 @@ def recording(
         with api.phase("ray"), _asking(Wish(DEFAULTS)):
             yield ClusterRun(Run("ray", None))
         return
-    how = DEFAULTS.but(
-        native=native,
-        trace_python_allocators=deep,
-        children=NONE,
-        most_children=MOST_WORKERS,
-    )
+    how = cluster_run.how_to_record(native=native, deep=deep)
     path = None if dir is None else Path(dir)
     options = Options(how, path, "ray", force, others_only=True)
     recorded = Recording(options, caller_of_memdeep())

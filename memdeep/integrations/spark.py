@@ -21,6 +21,7 @@ from memdeep.errors import RecordingError
 from memdeep.inprocess.face import caller_of_memdeep
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
 from memdeep.inprocess.run import Run
+from memdeep.integrations.cluster_run import MOST_WORKERS
 from memdeep.integrations.spark_worker import PARTITIONS
 from memdeep.record import api
 from memdeep.record.orders import ENDED, MAX_BYTES
@@ -28,7 +29,6 @@ from memdeep.record.tree import VARIABLE
 from memdeep.rundir.directory import RunDirectory
 
 NAME = "spark"
-MOST_WORKERS = 1000
 MOST_S, WAIT_S = 1.0, 0.01  # for the orders of more workers than fit into a pipe
 
 

@@ -148,40 +148,41 @@ class Recorded:
 
     def line(self, culprit: model.Culprit) -> Line:
         """Return a culprit as users see it."""
-        frame = self._frame(culprit.frame)
-        thread, process = self._outermost(culprit.node)
-        return Line(
-            filename=frame.filename,
-            path=frame.path,
-            lineno=frame.lineno,
-            function=frame.function,
-            source=self.report.source(culprit.frame),
-            bytes=culprit.bytes,
-            allocations=culprit.allocations,
-            share=culprit.share,
-            resident_bytes=culprit.resident_bytes,
-            stack=self._stack(culprit.node),
-            thread=thread,
-            process=process,
-            holders=None if culprit.holders is None else holders_of(culprit.holders),
-        )
+        held = None if culprit.holders is None else holders_of(culprit.holders)
+        stack, origin = self._stack(culprit.node), self._outermost(culprit.node)
+        return self._line(culprit, culprit.share, stack, origin, held)
 
     def line_across(self, line: model.LineAcross, total: int | None) -> Line:
         """Return a line of several processes as users see it; ``total`` is of all such lines."""
-        frame = self._frame(line.frame)
+        share = line.bytes / total if total else 0.0
+        stack = tuple(map(self._frame, line.stack))
+        return self._line(line, share, stack, (line.thread, line.process))
+
+    def _line(
+        self,
+        of: model.Culprit | model.LineAcross,
+        share: float,
+        stack: tuple[Frame, ...],
+        origin: tuple[str | None, int],
+        holders: Holders | None = None,
+    ) -> Line:
+        """Return a line as users see it; ``origin`` is the thread and the process of ``stack``."""
+        frame = self._frame(of.frame)
+        thread, process = origin
         return Line(
             filename=frame.filename,
             path=frame.path,
             lineno=frame.lineno,
             function=frame.function,
-            source=self.report.source(line.frame),
-            bytes=line.bytes,
-            allocations=line.allocations,
-            share=line.bytes / total if total else 0.0,
-            resident_bytes=line.resident_bytes,
-            stack=tuple(map(self._frame, line.stack)),
-            thread=line.thread,
-            process=line.process,
+            source=self.report.source(of.frame),
+            bytes=of.bytes,
+            allocations=of.allocations,
+            share=share,
+            resident_bytes=of.resident_bytes,
+            stack=stack,
+            thread=thread,
+            process=process,
+            holders=holders,
         )
 
     @cached_property
