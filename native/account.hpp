@@ -204,7 +204,11 @@ class Account {
   uint64_t unknown_frees = 0, peak_bytes = 0;
   uint64_t unseen_frees = 0, unseen_bytes = 0;  // of blocks in whose place there is another
 
+  // Up to what was pushed last only after settle().
   uint64_t heap() const { return heap_; }
+
+  // Does what waits for a batch to be full.
+  void settle() { flush(); }
 
   // What is held at the peak of a segment by what `places` has for the sites; `sums` adds it up.
   Alive at_peak(uint32_t segment, const uint32_t* places, AliveSums& sums) const {
@@ -258,8 +262,11 @@ class Account {
     charge(cell, size);
     uint32_t large = kNoLarge;
     if (size > large_floor_) large = note_large(cell, size, 0);
-    if (size == 0) return;  // memray keeps no range of it: nothing can free it
-    mappings_.push_back({cell, 1, large, false});
+    if (size == 0) {  // memray keeps no range of it: nothing can free it
+      --cells_[cell].alive;
+      return;
+    }
+    mappings_.push_back({cell, 1, large});
     insert_range(start, start + size, uint32_t(mappings_.size() - 1));
   }
 
@@ -330,6 +337,20 @@ class Account {
     return true;
   }
 
+  // Visits, for every cell, what is alive now: its site, where it was born, bytes and allocations.
+  // Takes no look at the single ones.
+  template <class Visit>
+  void each_alive(Visit visit) {
+    flush();
+    settled_bytes_.resize(cells_.size());
+    std::vector<int64_t> bytes = settled_bytes_;
+    for (uint32_t number : touched_) bytes[number] += cells_[number].change();
+    for (size_t number = 1; number < cells_.size(); ++number) {
+      const Cell& cell = cells_[number];
+      if (cell.alive != 0) visit(Row{cell.site, cell.born, kNever, bytes[number], cell.alive});
+    }
+  }
+
   // Ends a window within the segment.
   void end_window(Cut cut, int64_t time_ms, uint64_t rss) {
     flush();
@@ -350,7 +371,7 @@ class Account {
     close_segment();
     close_window(Cut::kEnd, time_ms, rss);
     for (const Window& window : windows) peak_bytes = std::max(peak_bytes, window.peak);
-    write_survivors();
+    each_alive([&](const Row& row) { lifetimes.push_back(row); });
   }
 
  private:
@@ -362,6 +383,7 @@ class Account {
     int32_t peak_count, since_count;
     uint32_t alive;  // allocations, whatever the segment
     uint32_t thread;
+    int64_t change() const { return peak_bytes + since_bytes; }  // since the segment began
   };
   struct Watched {  // the sites of one number; those of number 0 are not watched
     uint64_t bytes = 0, most = 0;
@@ -372,7 +394,6 @@ class Account {
   };
   struct Mapping {  // one mmap; munmap may have left several parts of it, or none
     uint32_t cell, parts, large;
-    bool is_counted;
   };
   struct Range {
     uint64_t end;
@@ -613,9 +634,11 @@ class Account {
       segment_peak_ = heap_;
       ++peak_;
     }
+    settled_bytes_.resize(cells_.size());
     for (uint32_t number : touched_) {
       Cell& cell = cells_[number];
       const uint32_t now = segment();
+      settled_bytes_[number] += cell.change();
       fold(cell);
       if (cell.freed_bytes != 0 || cell.freed_count != 0) {
         (cell.born == now ? transients : lifetimes)
@@ -634,29 +657,6 @@ class Account {
     touched_threads_.clear();
   }
 
-  void write_survivors() {
-    std::vector<std::pair<int64_t, int64_t>> held(cells_.size());
-    live_.each([&](const LiveTable::Entry& entry) {
-      held[entry.cell()].first += int64_t(entry.size());
-      held[entry.cell()].second += 1;
-    });
-    for (const auto& ranges : ranges_) {
-      for (const auto& [start, range] : ranges) {
-        Mapping& mapping = mappings_[range.mapping];
-        held[mapping.cell].first += int64_t(range.end - start);
-        held[mapping.cell].second += mapping.is_counted ? 0 : 1;
-        mapping.is_counted = true;
-      }
-    }
-    for (size_t number = 1; number < cells_.size(); ++number) {
-      const auto [bytes, count] = held[number];
-      if (count != 0) {
-        const Cell& cell = cells_[number];
-        lifetimes.push_back({cell.site, cell.born, kNever, bytes, count});
-      }
-    }
-  }
-
   Operation waiting_[kBatch];
   size_t waiting_count_ = 0;
   LiveTable live_;
@@ -665,6 +665,7 @@ class Account {
   std::multimap<uint64_t, Range> ranges_[kPowers];
   std::vector<Mapping> mappings_;
   std::vector<Cell> cells_ = std::vector<Cell>(1);
+  std::vector<int64_t> settled_bytes_;  // by cell, alive when the segment began
   std::vector<uint32_t> vacant_cells_, touched_, touched_threads_;
   std::vector<ThreadHeap> thread_heaps_;  // by number of the thread
   std::vector<uint32_t> watched_sites_;  // by site, its number in `watched_`; seldom there

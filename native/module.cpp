@@ -174,6 +174,87 @@ PyObject* cut(PyObject* self, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+// ---------------------------------------------------------------------- while it goes on
+
+PyObject* code_of(uint32_t number, const memdeep::Code& code) {
+  return Py_BuildValue("(INNiy#)", number, text(code.function), text(code.filename),
+                       code.first_line, code.line_table.data(), Py_ssize_t(code.line_table.size()));
+}
+
+PyObject* position(PyObject* self, PyObject*) {
+  return PyLong_FromUnsignedLongLong(object(self)->replay->position());
+}
+
+PyObject* now(PyObject* self, PyObject*) {
+  if (!run(self, [](Replay& replay) { replay.settle(); })) return nullptr;
+  const Replay& replay = *object(self)->replay;
+  Fields fields;
+  fields.put("heap_bytes", replay.heap());
+  fields.put("time_ms", replay.last_time_ms());
+  fields.put("rss", replay.last_rss());
+  fields.put("segments", uint64_t{replay.sequences.size()});
+  return fields.release();
+}
+
+PyObject* alive(PyObject* self, PyObject*) {
+  memdeep::Rows rows;
+  if (!run(self, [&](Replay& replay) { rows = replay.alive(); })) return nullptr;
+  using memdeep::Row;
+  Fields fields;
+  fields.column("node", rows, [](const Row& row) { return row.place; });
+  fields.column("born", rows, [](const Row& row) { return row.born; });
+  fields.column("bytes", rows, [](const Row& row) { return row.bytes; });
+  fields.column("count", rows, [](const Row& row) { return row.count; });
+  return fields.release();
+}
+
+// The items from the one of this number on.
+template <class Item>
+std::vector<Item> items_from(const std::vector<Item>& items, unsigned long long first) {
+  const auto known = std::ptrdiff_t(std::min<unsigned long long>(first, items.size()));
+  return {items.begin() + known, items.end()};
+}
+
+PyObject* sequences(PyObject* self, PyObject* args) {
+  unsigned long long first;
+  if (!PyArg_ParseTuple(args, "K:sequences", &first)) return nullptr;
+  std::vector<int64_t> found;
+  auto work = [&](Replay& replay) { found = items_from(replay.sequences, first); };
+  return run(self, work) ? packed(found) : nullptr;
+}
+
+PyObject* tree(PyObject* self, PyObject* args) {
+  unsigned long long nodes, frames;
+  if (!PyArg_ParseTuple(args, "KK:tree", &nodes, &frames)) return nullptr;
+  std::vector<uint32_t> parents, node_frames;
+  std::vector<memdeep::Frame> found;
+  std::vector<std::pair<uint32_t, memdeep::Code>> codes;
+  auto work = [&](Replay& replay) {
+    parents = items_from(replay.node_parents, nodes);
+    node_frames = items_from(replay.node_frames, nodes);
+    found = items_from(replay.frames, frames);
+    std::vector<uint32_t> numbers;
+    for (const memdeep::Frame& frame : found) numbers.push_back(frame.code);
+    std::sort(numbers.begin(), numbers.end());
+    numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+    for (uint32_t number : numbers) {
+      const auto code = replay.codes.find(number);
+      if (code != replay.codes.end()) codes.push_back(*code);
+    }
+  };
+  if (!run(self, work)) return nullptr;
+  auto same = [](auto value) { return value; };
+  Fields fields;
+  fields.column("node_parent", parents, same);
+  fields.column("node_frame", node_frames, same);
+  fields.column("frame_code", found, [](const memdeep::Frame& frame) { return frame.code; });
+  fields.column("frame_offset", found, [](const memdeep::Frame& frame) { return frame.offset; });
+  fields.put("codes", list(codes, [](const std::pair<uint32_t, memdeep::Code>& code) {
+    return code_of(code.first, code.second);
+  }));
+  return fields.release();
+}
+
 PyObject* finish(PyObject* self, PyObject*) {
   if (!is_open(self) || !run(self, [](Replay& replay) { replay.finish(); })) return nullptr;
   object(self)->is_finished = true;
@@ -262,10 +343,7 @@ PyObject* names(PyObject* self, PyObject*) {
   const Replay& replay = *object(self)->replay;
   Fields fields;
   fields.put("codes", list(replay.codes, [](const std::pair<const uint32_t, memdeep::Code>& code) {
-    const memdeep::Code& read = code.second;
-    return Py_BuildValue("(INNiy#)", code.first, text(read.function), text(read.filename),
-                         read.first_line, read.line_table.data(),
-                         Py_ssize_t(read.line_table.size()));
+    return code_of(code.first, code.second);
   }));
   fields.put("threads", list(replay.threads, [](const memdeep::Thread& thread) {
     return Py_BuildValue("(KN)", static_cast<unsigned long long>(thread.id), text(thread.name));
@@ -535,6 +613,16 @@ PyMethodDef methods[] = {
      "cut(time_ms: int, after: int): end a segment so long after the start, `after` so many replaced "
      "markers; in the order of the cuts, and before anything is fed."},
     {"looks", looks, METH_NOARGS, "What was found: (place, is_name, columns) for each marker met."},
+    {"position", position, METH_NOARGS, "The bytes of the capture that were taken."},
+    {"now", now, METH_NOARGS,
+     "The heap now, time and RSS of the last record that has them, and how many segments there are."},
+    {"alive", alive, METH_NOARGS,
+     "What is alive now: columns of nodes, the segments of birth, bytes and allocations."},
+    {"sequences", sequences, METH_VARARGS,
+     "sequences(first: int): of the markers that began the segments from this number on."},
+    {"tree", tree, METH_VARARGS,
+     "tree(nodes: int, frames: int): what the stack tree has more than so many, and the code objects "
+     "of these frames."},
     {"finish", finish, METH_NOARGS, "Close the last segment; the results are complete then."},
     {"header", header, METH_NOARGS, "What the capture's head says; None until it is read."},
     {"columns", columns, METH_NOARGS, "The results, each column as the bytes of an array."},

@@ -143,6 +143,18 @@ class Replay : public Account {
   const char* damage = nullptr;
 
   State state() const { return state_; }
+  uint64_t position() const { return position_; }  // bytes of the capture that were taken
+  int64_t last_time_ms() const { return last_time_ms_; }  // of the records that have a time
+  uint64_t last_rss() const { return last_rss_; }
+
+  // What is alive now, by node and by the segment it was born in; also before finish().
+  Rows alive() {
+    Sums sums;
+    each_alive([&](const Row& row) {
+      sums.add({sites[row.place].node, row.born, kNever, row.bytes, row.count});
+    });
+    return sums.release();
+  }
 
   // Asks for a cut, before anything is fed; false if it is not in order: `after` must never fall.
   bool cut(const TimeCut& cut) {
@@ -181,6 +193,7 @@ class Replay : public Account {
 
   // Takes the next bytes of the capture, any number of them.
   void feed(Bytes data, size_t size) {
+    position_ += size;
     while (size != 0 && !is_over()) {
       if (pending_size_ == 0) {
         size_t used = size_t(consume(data, data + size, false) - data);
@@ -794,6 +807,7 @@ class Replay : public Account {
   }
 
   State state_ = State::kHeader;
+  uint64_t position_ = 0;
   std::vector<uint8_t> pending_;
   size_t pending_size_ = 0, wanted_ = 1;
   uint64_t last_pointer_ = 0, last_address_ = 0, last_native_ = 0;
