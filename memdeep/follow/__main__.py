@@ -21,11 +21,12 @@ END = b"end\n"
 
 
 def main(words: list[str]) -> int:
-    """Follow the run in a directory until it ends: ``DIR DISK PATHS...``; return the exit status.
+    """Follow the run in a directory to its end, ``DIR LEAST DISK PATHS...``, and return the status.
 
-    ``DISK`` is what captures and states shall take of the disk, in bytes, 0 for no bound.
+    Captures are followed from ``LEAST`` bytes on. With the states they shall take ``DISK`` bytes of
+    the disk, 0 for no bound.
     """
-    path, disk, *paths = words
+    path, least, disk, *paths = words
     sys.path += [path for path in paths if path not in sys.path]
     from memdeep.heap.replay.engine import is_built
     from memdeep.rundir.directory import RunDirectory
@@ -37,7 +38,7 @@ def main(words: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     _step_back()
-    follower = Follower(RunDirectory(Path(path)), int(disk) or None)
+    follower = Follower(RunDirectory(Path(path)), int(least), int(disk) or None)
     orders = b""
     while True:
         wait_s = follower.turn()

@@ -14,10 +14,8 @@ from pathlib import Path
 from memdeep.errors import CaptureError, OutputError
 from memdeep.follow.capture import FollowedCapture
 from memdeep.follow.known import Known
-from memdeep.loading.journal import MAX_LINES
 from memdeep.rundir.directory import RunDirectory
 
-LEAST_BYTES = 16 << 20  # of a capture that is worth it: others are replayed in no time
 TURN_BYTES = 64 << 20  # that are replayed before anything else is looked at
 PAUSE_S = 0.05
 MOST_PAUSE_S = 0.5
@@ -26,17 +24,18 @@ JOINING_S = 5.0
 # Of the room on the disk, the part at which blocks are given back: what is reserved for the capture
 # to grow, and the next state beside the one before, take of it too.
 FULL = 0.7
-LEAST_SAVE_BYTES = 32 << 20  # that were replayed since the last state
+SHARE_SAVED = 0.25  # of that room, at least so much was replayed since the last state
 
 
 class Follower:
-    """Follows the run in ``run_dir``, whose captures shall take ``disk_bytes`` at most.
+    """Follows the captures of the run in ``run_dir`` from ``least_bytes`` on.
 
-    None stands for no bound: then nothing is given back.
+    They shall take ``disk_bytes`` at most. None stands for no bound: then nothing is given back.
     """
 
-    def __init__(self, run_dir: RunDirectory, disk_bytes: int | None) -> None:
+    def __init__(self, run_dir: RunDirectory, least_bytes: int, disk_bytes: int | None) -> None:
         self._run_dir = run_dir
+        self._least_bytes = least_bytes
         self._disk_bytes = disk_bytes
         self._known = Known(run_dir)
         self._followed: FollowedCapture | None = None
@@ -75,7 +74,7 @@ class Follower:
                 self._followed = None
             is_last = number == numbers[-1]
             try:
-                if is_last and self._run_dir.capture(number).stat().st_size >= LEAST_BYTES:
+                if is_last and self._run_dir.capture(number).stat().st_size >= self._least_bytes:
                     self._followed = FollowedCapture(self._run_dir, number, self._known)
                     self._number = number
             except (CaptureError, OSError):
@@ -90,8 +89,7 @@ class Follower:
     def _may_save(self, followed: FollowedCapture) -> bool:
         """Tell if all that was replayed is sound, and will be asked for nothing more.
 
-        Of very many checkpoints a report leaves out some, from the middle of them. A process is
-        told of before it is there: what was replayed by then, nobody had started it.
+        A process is told of before it is there: what was replayed until then came before it.
         """
         self._known.look()
         if self._known.births_bytes != self._births[0]:
@@ -99,9 +97,7 @@ class Follower:
         if followed.engine.totals()["damage"]:
             return False
         is_joining = time.monotonic() - self._births[1] < JOINING_S
-        return not (
-            self._known.has_family or is_joining or self._known.checkpoints > MAX_LINES // 2
-        )
+        return not (self._known.has_family or is_joining or self._known.is_too_long)
 
     def _is_due(self) -> bool:
         followed = self._followed
@@ -109,7 +105,7 @@ class Follower:
             return False
         taken = followed.blocks_bytes + followed.state_bytes
         new = followed.position - followed.saved_at
-        is_worth_it = new >= max(LEAST_SAVE_BYTES, followed.state_bytes)
+        is_worth_it = new >= max(SHARE_SAVED * self._disk_bytes, followed.state_bytes)
         return taken > FULL * self._disk_bytes and is_worth_it and self._may_save(followed)
 
     def _save(self) -> None:

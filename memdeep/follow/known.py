@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from memdeep.loading import checkpoints
+from memdeep.loading.journal import MAX_LINES
 from memdeep.rundir import births, journal, mappings
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 from memdeep.rundir.mappings import Reading
+from memdeep.rundir.long_file import MAX_HELD_BYTES
 from memdeep.rundir.tail import Tail
+
+MOST = 0.9  # of what the first half of a journal may be: the beginning is read in pieces
 
 
 class Known:
     """The events of the run in ``run_dir`` that were written by the last `look`.
 
-    ``start`` is the first line of the journal, None before it is there, ``checkpoints`` the number
-    of checkpoints so far. ``has_family`` is True once a process that the program started records
+    ``start`` is the first line of the journal, None before it is there. ``has_family`` is True once a process that the program started records
     its own memory; ``births_bytes`` grows whenever the program is about to start one.
     """
 
@@ -32,12 +34,18 @@ class Known:
         self._readings: dict[int, Reading] = {}
         self._head = self._block = b""
         self.start: Event | None = None
-        self.checkpoints = 0
+        self._lines = 0
         self.has_family = False
 
     @property
     def births_bytes(self) -> int:
         return self._births.read_bytes
+
+    @property
+    def is_too_long(self) -> bool:
+        """Tell if a report may leave out some of the events so far: of very many, those midway."""
+        is_long = self._journal.read_bytes > MOST * MAX_HELD_BYTES // 2
+        return is_long or self._lines > MOST * MAX_LINES // 2
 
     def look(self) -> None:
         """Read on, to the end of what is there."""
@@ -51,7 +59,7 @@ class Known:
         for lines in _all(self._journal):
             for event in journal.decode(lines)[0]:
                 self._events.setdefault(event.sequence, event)
-                self.checkpoints += event.kind in checkpoints.KINDS
+                self._lines += 1
                 if event.kind == journal.START and self.start is None:
                     self.start = event
 

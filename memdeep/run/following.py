@@ -32,11 +32,13 @@ class Following:
 
     def __init__(self, run_dir: RunDirectory, disk_bytes: int | None) -> None:
         self._run_dir = run_dir
+        self._worth_bytes = min(WORTH_BYTES, (disk_bytes or WORTH_BYTES) // 2)
         room = Path(__file__).parents[1]
         paths = [path for path in sys.path if os.path.isabs(path)]
         self._command = [
             *(sys.executable, "-I", str(room / "follow" / "__main__.py")),
-            *(str(run_dir.path.absolute()), str(disk_bytes or 0), str(room.parent), *paths),
+            *(str(run_dir.path.absolute()), str(self._worth_bytes), str(disk_bytes or 0)),
+            *(str(room.parent), *paths),
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self._told: BinaryIO | None = None
@@ -55,7 +57,7 @@ class Following:
             return
         capture = self._run_dir.capture()
         with suppress(OSError):
-            if now_s >= WORTH_S or capture.stat().st_size >= WORTH_BYTES:
+            if now_s >= WORTH_S or capture.stat().st_size >= self._worth_bytes:
                 self._start()
 
     def _start(self) -> None:
