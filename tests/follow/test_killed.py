@@ -23,7 +23,9 @@ GROWS = PROGRAMS / "grows.py"
 @contextmanager
 def running(work: Path, *words: object, **changes: Any) -> Iterator[subprocess.Popen[bytes]]:
     """`memdeep run --disk 8M` of the program that grows, which then waits for its input to end."""
-    command = memdeep_command("run", "--disk", DISK, "-o", "run", *words, GROWS, "60", "6000", "wait")
+    command = memdeep_command(
+        "run", "--disk", DISK, "-o", "run", *words, GROWS, "60", "6000", "wait"
+    )
     with subprocess.Popen(
         command,
         cwd=work,
@@ -55,3 +57,57 @@ def program_of(process: subprocess.Popen[bytes]) -> psutil.Process:
         if any("grows.py" in word for word in child.cmdline())
     )
     return program
+
+
+def check(run: Path, said: bytes, status: int = 0) -> None:
+    """Hold the report against what the program said that it kept."""
+    report = read_json(run / "report.json")
+    assert report["problems"] == []
+    (checkpoint,) = (one for one in report["checkpoints"] if one["label"] == "结束")
+    kept = int(said.split()[1])
+    assert kept <= checkpoint["heap_bytes"] <= 1.01 * kept + 100_000
+    assert saved.is_holed(run / "capture.bin")
+
+
+def test_what_a_run_takes_of_the_disk_is_bounded(work: Path) -> None:
+    with running(work) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert process.stdout.readline() == b"ready\n"
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    check(work / "run", said)
+    capture = (work / "run" / "capture.bin").stat()
+    assert capture.st_size > 40 << 20
+    assert 512 * capture.st_blocks < 20 << 20
+
+
+@pytest.mark.parametrize("victims", ["program", "follower", "memdeep", "follower program"])
+def test_a_report_is_as_exact_as_ever_whoever_was_killed(
+    work: Path, run_memdeep: RunMemdeep, victims: str
+) -> None:
+    run = work / "run"
+    with running(work) as process:
+        assert process.stdout is not None
+        wait_until(lambda: saved.is_holed(run / "capture.bin"))
+        program = program_of(process)
+        if "follower" in victims:
+            follower = follower_of(process)
+            assert follower is not None
+            follower.kill()
+        if "memdeep" in victims:
+            process.kill()
+        said = process.stdout.readline()
+        assert process.stdout.readline() == b"ready\n"
+        if "program" in victims:
+            program.kill()
+        elif process.stdin is not None:
+            process.stdin.close()
+        process.wait(60)
+        program.wait(60)
+    if "memdeep" in victims:
+        assert run_memdeep("report", run).returncode == 0
+    check(run, said)
+    exit_of = read_json(run / "report.json")["exit"]
+    if victims != "memdeep":
+        assert (exit_of["verdict"] == "killed") == ("program" in victims)

@@ -37,6 +37,8 @@ for number in range(rounds):
         churn(count)
         del KEPT[: len(KEPT) // 3]
 other.join()
+print("kept", sum(map(sys.getsizeof, KEPT)), flush=True)
+memdeep.checkpoint("结束")
 if sys.argv[3:] == ["wait"]:
     print("ready", flush=True)
     sys.stdin.read()
