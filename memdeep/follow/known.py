@@ -12,8 +12,8 @@ from memdeep.loading.journal import MAX_LINES
 from memdeep.rundir import births, journal, mappings
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
-from memdeep.rundir.mappings import Reading
 from memdeep.rundir.long_file import MAX_HELD_BYTES
+from memdeep.rundir.mappings import Reading
 from memdeep.rundir.tail import Tail
 
 MOST = 0.9  # of what the first half of a journal may be: the beginning is read in pieces
@@ -22,8 +22,9 @@ MOST = 0.9  # of what the first half of a journal may be: the beginning is read 
 class Known:
     """The events of the run in ``run_dir`` that were written by the last `look`.
 
-    ``start`` is the first line of the journal, None before it is there. ``has_family`` is True once a process that the program started records
-    its own memory; ``births_bytes`` grows whenever the program is about to start one.
+    ``start`` is the first line of the journal, None before it is there. ``has_family`` is True once
+    a process that the program started records its own memory; ``births_bytes`` grows whenever the
+    program is about to start one.
     """
 
     def __init__(self, run_dir: RunDirectory) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from running import PROGRAMS, RunMemdeep
+from running import PROGRAMS, environment, memdeep_command
 from sealing import unseal
 
 from memdeep import pipeline
@@ -28,15 +29,12 @@ MODES = {
 
 
 @pytest.fixture(scope="module", params=MODES)
-def recorded(
-    request: pytest.FixtureRequest,
-    run_memdeep: RunMemdeep,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
+def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run as it was when its program had ended, nothing sealed or compressed."""
     path = tmp_path_factory.mktemp(request.param) / "run"
     words = ("run", "--quiet", "--no-report", "--no-follow", *MODES[request.param], "-o", path)
-    done = run_memdeep(*words, PROGRAMS / "grows.py", "6", "3000")
+    command = memdeep_command(*words, PROGRAMS / "grows.py", "12", "30000")
+    done = subprocess.run(command, env=environment(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     capture = path / "capture.bin"
     with open(capture, "rb") as file:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from memdeep.errors import CaptureError
 from memdeep.heap import packed
-from memdeep.heap.header import CaptureHeader
+from memdeep.heap.header import HEAD_BYTES, CaptureHeader
 from memdeep.heap.parts import TimeCut
 from memdeep.heap.replay.blocks import BlockLook
 from memdeep.heap.replay.ranges import Question

@@ -7,6 +7,7 @@ nothing can be read without it. It is read by the version of memdeep that wrote 
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ from memdeep.rundir.files import open_regular, read_error
 if TYPE_CHECKING:
     from memdeep.heap.replay._replay import Replay
 
+MAGIC = b"mdstate\n"
+# Then the version, the order of bytes, and the place in the capture; see native/state.cpp.
+_HEAD = struct.Struct("<8sIIQ")
 KEPT_BYTES = 1 << 20  # at the beginning of a capture, for those who read the head
 
 
@@ -26,21 +30,21 @@ def covered_bytes(capture: Path) -> int:
 
     Raises CaptureError. A state that cannot be read covers nothing, if the capture is whole.
     """
-    from memdeep.heap.replay._replay import saved_position
-
     state = state_of(capture)
     if not state.exists():
         return 0
     file, _ = open_regular(state)
     with file:
         try:
-            return saved_position(file.fileno())
+            head = file.read(_HEAD.size)
         except OSError as error:
             raise read_error(state, error) from error
-        except ValueError as error:
-            if is_holed(capture):
-                raise _unreadable(state, error) from error
-            return 0
+    if len(head) == _HEAD.size and head.startswith(MAGIC):
+        position = _HEAD.unpack(head)[-1]
+        return int(position)
+    if is_holed(capture):
+        raise _unreadable(state, "it is no state of a replay")
+    return 0
 
 
 def load(capture: Path) -> Replay | None:
@@ -61,7 +65,7 @@ def load(capture: Path) -> Replay | None:
             raise read_error(state, error) from error
         except ValueError as error:
             if is_holed(capture):
-                raise _unreadable(state, error) from error
+                raise _unreadable(state, str(error)) from error
             return None
 
 
@@ -105,9 +109,9 @@ def is_holed(capture: Path) -> bool:
     return len(around) == 2 * len(HOLE) and around.endswith(HOLE) and around.strip(b"\0") != b""
 
 
-def _unreadable(state: Path, error: ValueError) -> CaptureError:
+def _unreadable(state: Path, reason: str) -> CaptureError:
     return CaptureError(
-        f"{state} cannot be read: {error}.",
+        f"{state} cannot be read: {reason}.",
         "It stands for what was given back of the capture. Restore it from a copy, or read it with "
         "the version of memdeep that wrote it.",
     )
