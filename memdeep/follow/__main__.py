@@ -18,6 +18,7 @@ NICE = 10
 FIRST_TO_GO = b"1000"  # see proc_pid_oom_score_adj(5)
 ORDERS = 0
 END = b"end\n"
+AGAIN = 2  # the status of one that should begin again, from the state that it has saved
 
 
 def main(words: list[str]) -> int:
@@ -33,6 +34,7 @@ def main(words: list[str]) -> int:
 
     if not is_built():
         return 0
+    from memdeep.errors import CaptureError
     from memdeep.follow.follower import Follower
 
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
@@ -41,7 +43,10 @@ def main(words: list[str]) -> int:
     follower = Follower(RunDirectory(Path(path)), int(least), int(disk) or None)
     orders = b""
     while True:
-        wait_s = follower.turn()
+        try:
+            wait_s = follower.turn()
+        except CaptureError:
+            return AGAIN
         if select.select([ORDERS], [], [], wait_s)[0]:
             read = os.read(ORDERS, 64)
             orders += read

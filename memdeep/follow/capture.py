@@ -72,6 +72,11 @@ class FollowedCapture:
         """What the capture takes of the disk."""
         return os.fstat(self._file.fileno()).st_blocks * 512
 
+    @property
+    def damage(self) -> str:
+        """What stopped the replay; empty if nothing did."""
+        return str(self.engine.totals()["damage"])
+
     def close(self) -> None:
         self._file.close()
 
@@ -91,15 +96,16 @@ class FollowedCapture:
 
     def _step(self, *, is_over: bool) -> bool:
         """Replay the next piece; return False if there is none."""
-        content = os.pread(self._file.fileno(), CHUNK_BYTES, self.position)
-        written = len(content.rstrip(b"\0"))
+        written = len(self._read(CHUNK_BYTES).rstrip(b"\0"))
         end = written if is_over else written - BEHIND_BYTES
         if end <= 0:
             return False
+        # Again: what was written during the first look may be after zeros that it has met.
+        content = self._read(written + 1)
         self._known.look()
         done = 0
         # The name in a marker ends with a zero, which may be the last that was written.
-        for found in MARKER.finditer(content[: written + 1]):
+        for found in MARKER.finditer(content):
             start, sequence = found.start(), int(found[1])
             if start >= end:
                 break
@@ -112,6 +118,9 @@ class FollowedCapture:
         self.engine.feed(content[done:end])
         self.position += end
         return True
+
+    def _read(self, size: int) -> bytes:
+        return os.pread(self._file.fileno(), size, self.position)
 
     def _instead(self, offset: int, sequence: int) -> bytes | None:
         """Return what is read in place of a marker; None if it is read as it is."""

@@ -44,11 +44,16 @@ class Follower:
         self._births = (0, float("-inf"))  # bytes of their file, and when they were more
 
     def turn(self) -> float:
-        """Replay what was written since the last turn; return the seconds to wait for more."""
+        """Replay what was written since the last turn; return the seconds to wait for more.
+
+        Raises CaptureError for what cannot be: it may have been read before it was all there.
+        """
         self._look_for_next()
         if self._followed is None:
             return MOST_PAUSE_S
         moved = self._followed.advance(TURN_BYTES)
+        if self._followed.damage:
+            raise CaptureError(self._followed.damage, "Begin again from the last state.")
         if self._is_due():
             self._save()
         if moved >= TURN_BYTES:
@@ -94,7 +99,7 @@ class Follower:
         self._known.look()
         if self._known.births_bytes != self._births[0]:
             self._births = self._known.births_bytes, time.monotonic()
-        if followed.engine.totals()["damage"]:
+        if followed.damage:
             return False
         is_joining = time.monotonic() - self._births[1] < JOINING_S
         return not (self._known.has_family or is_joining or self._known.is_too_long)

@@ -93,7 +93,7 @@ class Following:
         with self._told as told:
             told.seek(0)
             lines = told.read(MAX_TOLD_BYTES).decode("utf-8", "replace").splitlines()
-        if self._process is not None and self._process.returncode == 0:
+        if self._process is None or self._process.returncode != 1 or not lines:
             return tuple(lines)
-        why = lines[-1] if lines else "it was killed"
-        return (f"What replays the capture while it grows has failed ({why}): it took longer.",)
+        # What it says then is a traceback.
+        return (f"What replays the capture while it grows has failed: {lines[-1]}.",)
