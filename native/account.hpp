@@ -583,6 +583,9 @@ class Account {
       for (int64_t bytes : {cell.peak_bytes, cell.since_bytes, cell.freed_bytes}) {
         bounded.add(file, bytes, cell.freed_count);
       }
+      for (int32_t count : {cell.peak_count, cell.since_count}) {
+        file.require(count > -(1 << 30) && count < 1 << 30);
+      }
     }
     file.require(touched == touched_.size());
     site_cells_.assign(sites, {0, 0});
