@@ -122,7 +122,6 @@ def test_a_damaged_state_is_told_where_it_is_needed(
     content[place] ^= 0xFF
     state_of(capture).write_bytes(content)
     if saved.is_holed(capture):
-        (problem,) = pipeline.load(path, lambda step: None).run.problems or [""]
-        assert "capture.state cannot be read" in problem or b"capture.state" in report(path)
+        assert b"capture.state cannot be read" in report(path)
     shutil.copy(recorded / "capture.bin", capture)
     assert report(path) == whole  # it is not needed
