@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 from soak_follow import follower_of, keeping, program_of, report_of, whole_of
 
-PROGRAM = Path(__file__).parent / "programs" / "grows.py"
+PROGRAM = Path(__file__).parent / "programs" / "fills_capture.py"
 LONGEST_S = 4.0
 VICTIMS = ("program", "follower", "memdeep")
 
