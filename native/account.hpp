@@ -23,6 +23,7 @@
 #include "blocks.hpp"
 #include "lifetimes.hpp"
 #include "numbers.hpp"
+#include "packed.hpp"
 #include "ranges.hpp"
 
 namespace memdeep {
@@ -217,7 +218,7 @@ struct ThreadPeak {  // the highest heap of what one thread allocated, in one se
 
 class Account {
  public:
-  // The results; complete after close().
+  // The results; complete after close(), and of rows and windows there is nothing before it.
   Rows lifetimes;  // kept past the end of the segment they were born in; by `died`
   Rows transients;  // born and died in one segment, by segment
   Rows peaks;  // held at the peak of segment `died`, less what was held at its start
@@ -251,7 +252,7 @@ class Account {
   // What is not listed follows from what is. Nothing may wait for a batch.
   template <class File>
   void visit(File& file) {
-    file(lifetimes, transients, peaks, largest, windows, thread_peaks);
+    file(past_lifetimes_, past_transients_, past_peaks_, past_windows_, largest, thread_peaks);
     file(unknown_frees, peak_bytes, unseen_frees, unseen_bytes);
     file(live_, dropped_, mappings_, cells_, vacant_cells_, touched_, touched_threads_);
     file(thread_heaps_, watched_, heap_, window_peak_, segment_peak_, segment_, peak_, large_begin_);
@@ -466,6 +467,7 @@ class Account {
   void close(int64_t time_ms, uint64_t rss) {
     close_segment();
     close_window(Cut::kEnd, time_ms, rss);
+    unpack();
     for (const Window& window : windows) peak_bytes = std::max(peak_bytes, window.peak);
     each_alive([&](const Row& row) { lifetimes.push_back(row); });
   }
@@ -506,6 +508,9 @@ class Account {
     uint32_t cell;
     bool is_proof;  // that what it overlaps was freed
   };
+  // What is kept of segments that are closed: a day has ten million rows, and as many windows.
+  using PastRows = PackedRecords<5>;  // died, segments from birth to death, place, bytes, count
+  using PastWindows = PackedRecords<6>;  // as in Window, the peak as what it is above the heap
   static constexpr uint64_t kFreed = ~uint64_t{0};
   static constexpr size_t kBatch = 64;
   static constexpr uint32_t kNoLarge = 0xFFFFFFFF;
@@ -530,15 +535,16 @@ class Account {
   template <class File>
   void check_rows(const File& file, size_t sites, size_t threads) const {
     Bounded bounded;
-    for (const Rows* rows : {&lifetimes, &transients, &peaks}) {
-      uint32_t last = 0;
-      for (const Row& row : *rows) {
-        file.require(row.place != 0 && row.place < sites && row.born <= row.died &&
-                     row.died >= last && row.died < segment_);
-        file.require(rows == &peaks || (row.born == row.died) == (rows == &transients));
-        last = row.died;
-        bounded.add(file, row.bytes, row.count);
-      }
+    for (const PastRows* rows : {&past_lifetimes_, &past_transients_, &past_peaks_}) {
+      uint64_t last_death = 0;
+      rows->each([&](const PastRows::Record& record) {
+        const auto [died, age, place, bytes, count] = record;
+        file.require(place != 0 && place < sites && age <= died && died >= last_death &&
+                     died < segment_);
+        file.require(rows == &past_peaks_ || (age == 0) == (rows == &past_transients_));
+        last_death = died;
+        bounded.add(file, int64_t(bytes), int64_t(count));
+      });
     }
     uint32_t last = 0;
     for (const Large& large : largest) {
@@ -549,10 +555,11 @@ class Account {
       last = large.born;
     }
     uint32_t ended = 0;
-    for (const Window& window : windows) {
-      file.require(window.cut < Cut::kEnd && window.segment == ended);
-      ended += window.cut == Cut::kMarker || window.cut == Cut::kThreadMarker;
-    }
+    past_windows_.each([&](const PastWindows::Record& record) {
+      const uint64_t cut = record[0], segment = record[1];
+      file.require(cut < uint64_t(Cut::kEnd) && segment == ended);
+      ended += cut == uint64_t(Cut::kMarker) || cut == uint64_t(Cut::kThreadMarker);
+    });
     file.require(ended == segment_);
     last = 0;
     for (const ThreadPeak& peak : thread_peaks) {
@@ -789,6 +796,33 @@ class Account {
     cell.peak = peak_;
   }
 
+  static void keep(PastRows& rows, const Row& row) {
+    rows.push({row.died, row.died - row.born, row.place, uint64_t(row.bytes), uint64_t(row.count)});
+  }
+
+  static void unpack(PastRows& from, Rows& rows) {
+    rows.reserve(from.size());
+    from.each([&](const PastRows::Record& record) {
+      const auto [died, age, place, bytes, count] = record;
+      rows.push_back({uint32_t(place), uint32_t(died - age), uint32_t(died), int64_t(bytes),
+                      int64_t(count)});
+    });
+    from = {};
+  }
+
+  void unpack() {
+    unpack(past_lifetimes_, lifetimes);
+    unpack(past_transients_, transients);
+    unpack(past_peaks_, peaks);
+    windows.reserve(past_windows_.size());
+    past_windows_.each([&](const PastWindows::Record& record) {
+      const auto [cut, segment, time_ms, rss, heap, above] = record;
+      windows.push_back(
+          {Cut(uint32_t(cut)), uint32_t(segment), int64_t(time_ms), rss, heap, heap + above});
+    });
+    past_windows_ = {};
+  }
+
   void insert_range(uint64_t start, uint64_t end, uint32_t mapping) {
     const auto power = size_t(63 - __builtin_clzll(end - start));
     ranges_[power].insert({start, {end, mapping}});
@@ -832,7 +866,8 @@ class Account {
 
   // A window ends at every memory record and every marker.
   void close_window(Cut cut, int64_t time_ms, uint64_t rss) {
-    windows.push_back({cut, segment(), time_ms, rss, heap_, std::max(window_peak_, heap_)});
+    const uint64_t above = std::max(window_peak_, heap_) - heap_;
+    past_windows_.push({uint64_t(cut), segment(), uint64_t(time_ms), rss, heap_, above});
     window_peak_ = heap_;
   }
 
@@ -849,11 +884,11 @@ class Account {
       settled_bytes_[number] += cell.change();
       fold(cell);
       if (cell.freed_bytes != 0 || cell.freed_count != 0) {
-        (cell.born == now ? transients : lifetimes)
-            .push_back({cell.site, cell.born, now, cell.freed_bytes, cell.freed_count});
+        keep(cell.born == now ? past_transients_ : past_lifetimes_,
+             {cell.site, cell.born, now, cell.freed_bytes, cell.freed_count});
       }
       if (cell.peak_bytes != 0 || cell.peak_count != 0) {
-        peaks.push_back({cell.site, cell.born, now, cell.peak_bytes, cell.peak_count});
+        keep(past_peaks_, {cell.site, cell.born, now, cell.peak_bytes, cell.peak_count});
       }
       cell.freed_bytes = cell.freed_count = 0;
       if (cell.alive == 0) vacant_cells_.push_back(number);
@@ -878,6 +913,8 @@ class Account {
   std::vector<ThreadHeap> thread_heaps_;  // by number of the thread
   std::vector<uint32_t> watched_sites_;  // by site, its number in `watched_`; seldom there
   std::vector<Watched> watched_;
+  PastRows past_lifetimes_, past_transients_, past_peaks_;
+  PastWindows past_windows_;
   uint64_t heap_ = 0, window_peak_ = 0, segment_peak_ = 0;
   uint32_t segment_ = 0, peak_ = 0;
 
