@@ -21,6 +21,7 @@ MAX_NAME = 200
 MAX_PHASES = 4096
 KEPT_LARGEST = 512
 KEPT_LATEST = 64
+MAX_BEGUN = 256  # checkpoints that may have begun a span, beside those that have
 
 KINDS = {
     journal.POINT: CheckpointKind.POINT,
@@ -41,6 +42,19 @@ class Growth:
     duration_s: float
     is_open: bool
     touched: int
+
+
+@frozen
+class OpenPhase:
+    """A phase that is open, or the last checkpoint, since when none is.
+
+    ``sequence`` is the number of the event that it began with.
+    """
+
+    name: str
+    sequence: int
+    time_us: int
+    is_span: bool
 
 
 @dataclass(slots=True)
@@ -83,6 +97,8 @@ class LivePhases:
         self._outliner = self._begun(None)
         self._exit: Event | None = None
         self._threads = ThreadNames()
+        self._last: Event | None = None
+        self._begun_by: dict[int, Event] = {}  # the checkpoint's index
         self.forgotten = 0
 
     def add(self, event: Event) -> None:
@@ -93,6 +109,7 @@ class LivePhases:
             self._exit = event
         elif event.kind in KINDS:
             self._count += 1
+            self._note(event)
             self._outliner.add(
                 Checkpoint(
                     index=self._count,
@@ -138,7 +155,33 @@ class LivePhases:
 
     def where(self) -> tuple[str, ...]:
         """The names of the spans that the main thread is in, outermost first."""
-        return self._outliner.where(MAIN_THREAD)
+        return tuple(span.name for span in self._outliner.where(MAIN_THREAD))
+
+    def open(self) -> tuple[OpenPhase, ...]:
+        """The spans that the main thread is in, outermost first; in none, the last checkpoint.
+
+        Before the first checkpoint there is neither.
+        """
+        spans = self._outliner.where(MAIN_THREAD)
+        begun = [(span.name, self._begun_by[span.begin.index]) for span in spans]
+        if not begun and self._last is not None:
+            return (OpenPhase(self._last.label, self._last.sequence, self._last.time_us, False),)
+        return tuple(OpenPhase(name, event.sequence, event.time_us, True) for name, event in begun)
+
+    def _note(self, event: Event) -> None:
+        """Keep the events that open spans began with."""
+        self._last = event
+        if event.kind == journal.END:
+            return
+        self._begun_by[self._count] = event
+        if len(self._begun_by) > 2 * MAX_BEGUN:
+            open_now = {span.begin.index for span in self._outliner.where(MAIN_THREAD)}
+            latest = self._count - MAX_BEGUN
+            self._begun_by = {
+                index: event
+                for index, event in self._begun_by.items()
+                if index > latest or index in open_now
+            }
 
     def _begun(self, rss_bytes: int | None) -> Outliner[_Sum]:
         start = Checkpoint(0, labels.RUN_START, CheckpointKind.POINT, 0.0, rss_bytes)
