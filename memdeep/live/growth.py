@@ -7,7 +7,8 @@ Only sums are kept, and of endlessly many names only those that grew most or cam
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from memdeep.analysis.outline import Outliner
 from memdeep.frozen import frozen
@@ -21,6 +22,7 @@ MAX_NAME = 200
 MAX_PHASES = 4096
 KEPT_LARGEST = 512
 KEPT_LATEST = 64
+KEPT_REPEATS = 10  # of a phase
 MAX_BEGUN = 256  # checkpoints that may have begun a span, beside those that have
 
 KINDS = {
@@ -30,9 +32,20 @@ KINDS = {
 }
 
 
+class Repeat(NamedTuple):
+    """One repeat of a phase: the checkpoint that ends it, the RSS there, and its growth in it."""
+
+    end: int
+    rss_bytes: int
+    rss_delta_bytes: int
+
+
 @frozen
 class Growth:
-    """A phase up to now; the larger ``touched``, the later it last began or ended."""
+    """A phase up to now; the larger ``touched``, the later it last began or ended.
+
+    ``last`` are its last repeats that have ended, with what they grew by, as far as that is known.
+    """
 
     name: str
     is_span: bool
@@ -42,6 +55,7 @@ class Growth:
     duration_s: float
     is_open: bool
     touched: int
+    last: tuple[Repeat, ...] = ()
 
 
 @frozen
@@ -66,11 +80,16 @@ class _Sum:
     duration_s: float = 0.0
     is_open: bool = False
     touched: int = 0
+    last: list[Repeat] = field(default_factory=list)
 
     def add(self, begin: Checkpoint, end: Checkpoint, *, complete: bool) -> None:
         self.repeats += 1
         if begin.rss_bytes is not None and end.rss_bytes is not None:
-            self.rss_delta_bytes += end.rss_bytes - begin.rss_bytes
+            delta_bytes = end.rss_bytes - begin.rss_bytes
+            self.rss_delta_bytes += delta_bytes
+            if complete:
+                self.last.append(Repeat(end.index, end.rss_bytes, delta_bytes))
+                del self.last[:-KEPT_REPEATS]
         self.duration_s += max(0.0, end.time_s - begin.time_s)
         self.is_open |= not complete
         self.touched = end.index if complete else begin.index
@@ -81,6 +100,7 @@ class _Sum:
         self.duration_s += other.duration_s
         self.is_open |= other.is_open
         self.touched = max(self.touched, other.touched)
+        self.last = sorted(self.last + other.last)[-KEPT_REPEATS:]
 
 
 class LivePhases:
@@ -149,6 +169,7 @@ class LivePhases:
                 duration_s=row.sum.duration_s,
                 is_open=row.sum.is_open,
                 touched=row.sum.touched,
+                last=tuple(row.sum.last),
             )
             for depth, row in self._outliner.until(end, died=died).walk()
         ]
