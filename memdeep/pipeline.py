@@ -290,6 +290,13 @@ def encode_comparison(comparison: Comparison, name: str, options: DiffOptions) -
     return encoders.encode(comparison, name, options)
 
 
+def live_page(program: str, options: ReportOptions = DEFAULTS) -> bytes:
+    """Return the page that shows a run of ``program`` while it goes on."""
+    from memdeep.report.page import live
+
+    return live.encode(program, options)
+
+
 def write_comparison(comparison: Comparison, name: str, path: Path, options: DiffOptions) -> None:
     """Write a comparison to a file. Raises OutputError."""
     files.write_atomically(path, encode_comparison(comparison, name, options))

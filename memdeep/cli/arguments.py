@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NEWEST = "default: the newest run in memdeep-runs"
 CHECK_FORMATS = ("text", "github", "markdown", "junit", "sarif", "gitlab", "openmetrics")
 LEAST_EVERY_S, MOST_EVERY_S = 0.1, 86_400.0
+MOST_PORT = 65_535
 SHELLS = ("bash", "zsh", "fish")
 DIFF_FORMATS = ("text", "markdown", "json", "html")  # of a comparison
 OF_DIFF = tuple(option for option in OPTIONS if Place.REPORT in option.places)
@@ -142,6 +143,16 @@ def _of_one_run(made: Parser) -> None:
 
 def _of_watch(made: Parser) -> None:
     _of_one_run(made)
+    made.add_argument(
+        "--web", action="store_true", help="show it in the browser: serve a page on this machine"
+    )
+    made.add_argument(
+        "--port",
+        type=_port,
+        default=0,
+        metavar="N",
+        help="serve that page on this port (default: one that is free)",
+    )
     made.add_argument("--once", action="store_true", help="print the run as it is now, and end")
     made.add_argument(
         "--every",
@@ -239,6 +250,13 @@ def _seconds(word: str) -> float:
         wanted = f"must be between {LEAST_EVERY_S:g} and {MOST_EVERY_S:g}"
         raise argparse.ArgumentTypeError(f"{word!r} {wanted}")
     return seconds
+
+
+def _port(word: str) -> int:
+    number = _at_least_none(word)
+    if number > MOST_PORT:
+        raise argparse.ArgumentTypeError(f"{word!r} is no port: there are 1 to {MOST_PORT}")
+    return number
 
 
 def _at_least_none(word: str) -> int:
