@@ -33,6 +33,7 @@ from memdeep.loading.processes import highest_sum, moments, read_processes
 from memdeep.loading.split import find_split, with_pages
 from memdeep.loading.traced import Traced, align_parts, find_walked, lost
 from memdeep.model import (
+    RUNNING,
     CaptureFile,
     Checkpoint,
     Exit,
@@ -46,7 +47,7 @@ from memdeep.model import (
 )
 from memdeep.model.statement import Problem
 from memdeep.record.how import MEMRAY, TRACEMALLOC
-from memdeep.rundir import journal, mappings, workers
+from memdeep.rundir import journal, mappings, runs, workers
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import read_if_there, read_regular
 from memdeep.rundir.journal import Event
@@ -198,7 +199,12 @@ def load_run(run_dir: RunDirectory) -> Recording:
     )
     problems += births_problems + children_problems + [*split.problems]
     run = replace(
-        _run(meta, exit_of(meta, end, origins), points, memory_curve(samples, points, offset_s)),
+        _run(
+            meta,
+            _exit(run_dir, meta, end, origins),
+            points,
+            memory_curve(samples, points, offset_s),
+        ),
         processes=processes
         if meta.processes or len(processes) > 1 or processes[0].worker is not None
         else (),
@@ -238,6 +244,13 @@ def load_run(run_dir: RunDirectory) -> Recording:
         forks=split.forks,
         until_s=outside.end_s if meta.has_outlived else math.inf,
     )
+
+
+def _exit(run_dir: RunDirectory, meta: Meta, end: Event | None, origins: Origins) -> Exit | None:
+    """Return how the program ended, or that it runs: then whoever records it holds the run."""
+    if meta.verdict is None and end is None and runs.is_held(run_dir):
+        return Exit(None, None, RUNNING)
+    return exit_of(meta, end, origins)
 
 
 def _own_runs(

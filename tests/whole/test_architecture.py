@@ -51,6 +51,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "record.how",
         "record.tree",
     },
+    "follow": {
+        *("errors", "model", "rundir", "heap", "loading", "sources"),
+        *("live.growth", "live.progress", "analysis.culprits"),
+    },
     "analysis": {"errors", "model", "rundir.labels"},
     "report": {"errors", "model", "text", "version", "analysis"},
     "live": {"errors", "model", "rundir", "text", "run.progress", "analysis.outline"},
