@@ -64,6 +64,7 @@ class LiveLines:
         self._nodes: ChargedNodes | None = None
         self._sequences = array("q")
         self._reached = -1  # the highest of them
+        self._replaced = 0  # of those that were replaced
         self._firsts: dict[int, int] = {}
         self._curve = HeapCurve()
         self._peak_bytes = 0
@@ -77,11 +78,18 @@ class LiveLines:
     def __exit__(self, *_exception: object) -> None:
         self._progress.__exit__()
 
-    def update(self, engine: Replay, now_s: float, behind_bytes: int | None = None) -> Live:
+    def update(
+        self,
+        engine: Replay,
+        now_s: float,
+        behind_bytes: int | None = None,
+        replaced: Sequence[int] = (),
+    ) -> Live:
         """Return the run as ``engine`` has it now, ``now_s`` after the epoch.
 
-        ``behind_bytes`` of the capture were not replayed yet, None if that is not known. Raises
-        CaptureError if `meta.json` is damaged.
+        ``behind_bytes`` of the capture were not replayed yet, None if that is not known.
+        ``replaced`` are the numbers of the events whose markers were replaced for the engine, in
+        order: it does not know them. Raises CaptureError if `meta.json` is damaged.
         """
         progress = self._progress
         progress.poll(POLL_S, lambda event: None)
@@ -93,9 +101,7 @@ class LiveLines:
         if self._nodes is None:
             self._nodes = ChargedNodes(origins_of(progress.meta))
         self._extend(engine, self._nodes, head["python_version"])
-        met = array("q", engine.sequences(len(self._sequences)))
-        self._sequences.extend(met)
-        self._reached = max(self._reached, *met, -1)
+        self._note_segments(array("q", engine.sequences(len(self._sequences))), replaced)
         now = engine.now()
         self._phases.reach(self._reached, now["time_ms"])
         time_ms = max(0, now["time_ms"] - head["start_ms"])
@@ -126,6 +132,15 @@ class LiveLines:
         nodes.add_nodes(
             memoryview(grown["node_parent"]).cast("I"), memoryview(grown["node_frame"]).cast("I")
         )
+
+    def _note_segments(self, sequences: Sequence[int], replaced: Sequence[int]) -> None:
+        """Note the events that began the next segments of the replay; none began the first."""
+        for sequence in sequences:
+            if sequence < 0 and self._sequences and self._replaced < len(replaced):
+                sequence = replaced[self._replaced]
+                self._replaced += 1
+            self._sequences.append(sequence)
+            self._reached = max(self._reached, sequence)
 
     def _figures(self, alive: Mapping[str, bytes], nodes: ChargedNodes, time_ms: int) -> _Figures:
         """Add up what is alive by line, and by the open phases."""
@@ -160,15 +175,19 @@ class LiveLines:
 
     def _first_segment(self, phase: OpenPhase) -> int:
         """Return the first segment of the replay that lies in ``phase``."""
-        first = self._firsts.get(phase.sequence)
-        if first is None:
+        known = self._firsts.get(phase.sequence)
+        if known is not None:
+            return known
+        try:
+            first = self._sequences.index(phase.sequence)
+        except ValueError:  # it has no marker: nothing was traced when it began
             first = len(self._sequences)
-            while first and self._sequences[first - 1] >= phase.sequence:
+            while first and self._sequences[first - 1] > phase.sequence:
                 first -= 1
-            if first < len(self._sequences):  # its marker was met
-                if len(self._firsts) > MOST_HELD:
-                    self._firsts.clear()
-                self._firsts[phase.sequence] = first
+        if first < len(self._sequences):
+            if len(self._firsts) > MOST_HELD:
+                self._firsts.clear()
+            self._firsts[phase.sequence] = first
         return first
 
     def _live(self, now_s: float, figures: _Figures, lag: LiveLag, heap_bytes: int | None) -> Live:
