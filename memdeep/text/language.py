@@ -50,7 +50,7 @@ COMPARISON_GROUPS = (
 )
 
 # And those that the scripts of the page of a run that goes on use.
-LIVE_GROUPS = ("live", "page")
+LIVE_GROUPS = ("page", "running")
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

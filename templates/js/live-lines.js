@@ -46,11 +46,11 @@
 
     function speak(live) {
       for (const { name, head, button } of titles) {
-        button.textContent = words.say('live.' + name, { minute_s: live.minute_s });
+        button.textContent = words.say('running.' + name, { minute_s: live.minute_s });
         if (name === column) head.setAttribute('aria-sort', 'descending');
         else head.removeAttribute('aria-sort');
       }
-      lineHead.textContent = words.say('live.line');
+      lineHead.textContent = words.say('running.line');
     }
 
     function cell() {
@@ -102,7 +102,7 @@
       if (live.others.lines > 0) {
         const found = rows.get('') ?? made('');
         fill(found, live.others, most);
-        found.name.textContent = words.say('live.others', { n: live.others.lines });
+        found.name.textContent = words.say('running.others', { n: live.others.lines });
         wanted.push(found.row);
       }
       const kept = new Set(wanted);

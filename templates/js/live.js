@@ -21,7 +21,7 @@
 
   function fact(name, said, tone = '') {
     const { element } = memdeep.elements;
-    return element('div', '', element('dt', '', words.say('live.' + name)), element('dd', tone, said));
+    return element('div', '', element('dt', '', words.say('running.' + name)), element('dd', tone, said));
   }
 
   function tone(bytes, limit) {
@@ -40,7 +40,7 @@
     if (limit.critical_bytes !== null) found.push(fact('critical', format.bytes(limit.critical_bytes)));
     if (limit.limit_bytes !== null) {
       found.push(fact('left', format.bytes(limit.left_bytes)));
-      found.push(fact('lasts', limit.left_s === null ? words.say('live.not_growing') : format.seconds(limit.left_s)));
+      found.push(fact('lasts', limit.left_s === null ? words.say('running.not_growing') : format.seconds(limit.left_s)));
     }
     if (process.processes > 1) found.push(fact('processes', format.count(process.processes)));
     place('facts').replaceChildren(...found);
@@ -50,52 +50,52 @@
     const name = process.verdict ?? (process.is_running ? 'running' : 'unknown');
     const shown = VERDICTS.includes(name) || name === 'running' ? name : 'unknown';
     place('verdict').className = 'verdict verdict-' + shown;
-    text('verdict', words.say('live.is_' + shown.replace('-', '_')));
+    text('verdict', words.say('running.is_' + shown.replace('-', '_')));
   }
 
   function where(live) {
     const open = live.phases.filter((phase) => phase.is_span);
     if (open.length > 0) {
       const path = open.map((phase) => phase.name).join(' › ');
-      return words.say('live.in', { path, grown_bytes: open.at(-1).grown_bytes });
+      return words.say('running.in', { path, grown_bytes: open.at(-1).grown_bytes });
     }
     const since = live.phases.at(-1);
-    return since === undefined ? '' : words.say('live.since', { label: since.name, grown_bytes: since.grown_bytes });
+    return since === undefined ? '' : words.say('running.since', { label: since.name, grown_bytes: since.grown_bytes });
   }
 
   function headline(live) {
-    if (live.memory.heap_bytes === null) return words.say('live.no_heap');
+    if (live.memory.heap_bytes === null) return words.say('running.no_heap');
     const grown = live.lines.reduce((sum, line) => sum + line.minute_bytes, live.others.minute_bytes);
-    const key = grown > 0 ? 'live.headline_more' : grown < 0 ? 'live.headline_less' : 'live.headline';
+    const key = grown > 0 ? 'running.headline_more' : grown < 0 ? 'running.headline_less' : 'running.headline';
     return words.say(key, { heap_bytes: live.memory.heap_bytes, grown_bytes: Math.abs(grown), minute_s: live.minute_s });
   }
 
   function lag(live, now) {
-    if (live.process.verdict !== null) return words.say('live.as_of', { elapsed_s: live.elapsed_s });
+    if (live.process.verdict !== null) return words.say('running.as_of', { elapsed_s: live.elapsed_s });
     const late = (live.lag.seconds ?? 0) + Math.max(0, now - live.epoch_s);
-    const said = words.say('live.behind', { late_s: late });
+    const said = words.say('running.behind', { late_s: late });
     place('lag').classList.toggle('tone-up', late > LATE_S);
-    return live.lag.bytes ? said + words.say('live.behind_bytes', { behind_bytes: live.lag.bytes }) : said;
+    return live.lag.bytes ? said + words.say('running.behind_bytes', { behind_bytes: live.lag.bytes }) : said;
   }
 
   function frozen({ frozen: report }) {
     place('freeze').disabled = report.is_busy;
     place('report').hidden = !report.is_made;
     place('report').href = 'report';
-    if (report.has_failed) return words.say('live.not_frozen');
-    return report.is_busy ? words.say('live.freezing') : '';
+    if (report.has_failed) return words.say('running.not_frozen');
+    return report.is_busy ? words.say('running.freezing') : '';
   }
 
   function note() {
-    if (isLost) return words.say('live.lost');
+    if (isLost) return words.say('running.lost');
     if (answer === null) return '';
-    return answer.problem ?? (frozen(answer) || (answer.live === null ? words.say('live.not_yet') : ''));
+    return answer.problem ?? (frozen(answer) || (answer.live === null ? words.say('running.not_yet') : ''));
   }
 
   function show() {
     text('note', note());
-    text('resident-name', words.say(answer?.live?.memory.is_pss ? 'live.pss' : 'live.rss'));
-    text('pause', words.say(isPaused ? 'live.go_on' : 'live.pause'));
+    text('resident-name', words.say(answer?.live?.memory.is_pss ? 'running.pss' : 'running.rss'));
+    text('pause', words.say(isPaused ? 'running.go_on' : 'running.pause'));
     const live = answer?.live ?? null;
     document.documentElement.dataset.ready = 'yes';
     if (live === null) return;
@@ -107,9 +107,9 @@
     facts(live);
     text('lag', lag(live, answer.now_s));
     const high = memdeep.liveCurve.draw(place('curve'), live, 1000 * live.elapsed_s);
-    place('curve').setAttribute('aria-label', words.say('live.curve_is', { high_bytes: high, elapsed_s: live.elapsed_s }));
+    place('curve').setAttribute('aria-label', words.say('running.curve_is', { high_bytes: high, elapsed_s: live.elapsed_s }));
     text('scale-start', '0');
-    text('scale-top', words.say('live.scale', { high_bytes: high }));
+    text('scale-top', words.say('running.scale', { high_bytes: high }));
     text('scale-end', format.seconds(live.elapsed_s));
     lines.show(live);
   }

@@ -163,7 +163,7 @@ SMALL: dict[str, str] = {
     "report.comparison.page": "each output has a module with an `encode`",
     "cli.open": "each command has a file",
     "report.comparison.encoders": "the list of the formats, which import what they need",
-    "cli.watch": "each command has a file",
+    "report.page.live": "each page has a module with an `encode`",
     "report.gate.formats": "the list of the formats beside it",
     "report.gate.gitlab": "each format has a file",
 }
