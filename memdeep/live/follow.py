@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import replace
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -90,7 +91,15 @@ class _Screen:
         self._live: live.Live | None = None
         self._problem: str | None = None
 
-    def lines(self) -> Lines | None:
+    def view(self, progress: RunProgress, state: Text, height: int) -> RenderableType:
+        """Lay out the run in ``height`` rows, below ``state``, by line if lines are known."""
+        lines, told = self._lines(), self._told()
+        if lines is not None:
+            lines = replace(lines, told=told)
+        shown = view.whole(progress, state, height, self._language, lines)
+        return shown if told is None or lines is not None else Group(shown, told)
+
+    def _lines(self) -> Lines | None:
         """Return the lines, read anew if they were written anew; None if there are none."""
         try:
             status = self._run_dir.live.stat()
@@ -103,9 +112,9 @@ class _Screen:
             pass
         if self._live is None:
             return None
-        return Lines(self._live, self._choice, time.time(), self.told(), self._takes_keys)
+        return Lines(self._live, self._choice, time.time(), None, self._takes_keys)
 
-    def told(self) -> Text | None:
+    def _told(self) -> Text | None:
         """Return what there is to say to the reader."""
         freezer, say = self._freezer, self._language.say
         if freezer.is_busy:
@@ -145,10 +154,7 @@ def _follow_live(progress: RunProgress, console: Console, told: Told) -> None:
             progress.poll(READING_S, _ignore)
             end = _end(progress, told.language)
             state = view.running(progress, told.language) if end is None else end
-            drawn.update(
-                view.whole(progress, state, console.height, told.language, screen.lines()),
-                refresh=True,
-            )
+            drawn.update(screen.view(progress, state, console.height), refresh=True)
             wait_s = 0.0 if progress.is_behind else told.refresh_s
             if end is None and screen.press(keys.next(wait_s)):
                 return
@@ -164,7 +170,7 @@ def _print_views(progress: RunProgress, console: Console, told: Told, *, once: b
             continue
         end = _end(progress, told.language)
         state = view.running(progress, told.language) if end is None else end
-        shown = view.whole(progress, state, FRAME_ROWS, told.language, screen.lines())
+        shown = screen.view(progress, state, FRAME_ROWS)
         with console.capture() as captured:
             console.print(shown)
         rows = [row.rstrip() for row in captured.get().rstrip().split("\n")]

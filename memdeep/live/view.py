@@ -31,10 +31,11 @@ FIXED_ROWS = 14  # everything but the rows of the two tables
 MIN_TABLE_ROWS = 3
 MAX_TABLE_ROWS = 12
 MAX_LABEL = 300
-ROWS_BY_LINE = 17  # everything but the lines, their detail and the phases
+AROUND_LINES = 8  # rows: the state, the head of the table, its sum, what is told, the keys
 DETAIL_ROWS = 4
+SMALL_HEIGHT = 24  # below it, curves and what is not about lines are left out
 TABLE_HEAD_ROWS = 3
-ROWS_FOR_PHASES = 14  # of lines, from which on phases are shown too
+ROWS_FOR_PHASES = 12  # of lines, from which on phases are shown too
 STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
 
 
@@ -77,14 +78,15 @@ def _by_line(
 ) -> RenderableType:
     """Lay out the figures by line, and those of the phases where there is room."""
     live, choice = lines.live, lines.choice
-    parts = [state, _facts(progress, language, lines)]
+    facts = _facts(progress, language, lines, is_small=height < SMALL_HEIGHT)
+    parts: list[RenderableType] = [state, facts]
     detail = by_line.detail(live, choice, language)
-    rows = height - ROWS_BY_LINE - (DETAIL_ROWS if detail is not None else 0)
+    rows = height - facts.row_count - AROUND_LINES - (DETAIL_ROWS if detail is not None else 0)
     spans = [growth for growth in progress.growths() if growth.is_span]
     of_phases = MIN_TABLE_ROWS if spans and rows >= ROWS_FOR_PHASES else 0
     if of_phases:
         rows -= of_phases + TABLE_HEAD_ROWS
-    parts.append(by_line.table(live, choice, max(MIN_TABLE_ROWS, rows), language))
+    parts.append(by_line.table(live, choice, max(1, rows), language))
     if detail is not None:
         parts.append(detail)
     if of_phases:
@@ -150,7 +152,13 @@ def ranking(growths: Sequence[Growth], rows: int, language: Language) -> Rendera
     return Group(Text(""), table)
 
 
-def _facts(progress: RunProgress, language: Language, lines: Lines | None = None) -> RenderableType:
+def _facts(
+    progress: RunProgress,
+    language: Language,
+    lines: Lines | None = None,
+    *,
+    is_small: bool = False,
+) -> Table:
     resident, meta = progress.resident, progress.meta
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
@@ -159,7 +167,7 @@ def _facts(progress: RunProgress, language: Language, lines: Lines | None = None
     highest = language.say("watch.peak", peak_bytes=resident.peak_bytes)
     peak = (highest, _style(meta, resident.peak_bytes))
     grid.add_row("RSS", Text.assemble(now, "  ", peak))
-    if progress.curve.values:
+    if progress.curve.values and not is_small:
         grid.add_row("", _sparkline(meta, progress.curve.values))
     if lines is not None and lines.live.memory.heap_bytes is not None:
         memory = lines.live.memory
@@ -167,8 +175,11 @@ def _facts(progress: RunProgress, language: Language, lines: Lines | None = None
         heap.append("  ").append(language.say("watch.peak", peak_bytes=memory.heap_peak_bytes))
         late = by_line.behind(lines.live, lines.now_s, language, has_ended=progress.has_ended)
         grid.add_row(language.say("watch.heap"), heap.append("  ").append(late))
-        grid.add_row("", by_line.heap_curve(lines.live))
+        if not is_small:
+            grid.add_row("", by_line.heap_curve(lines.live))
     for name, limit in _limits(meta):
+        if is_small and name != "limit":
+            continue
         against = _against(resident.bytes, resident.peak_bytes, limit, name, language)
         lasts = None if lines is None else by_line.headroom(lines.live, language)
         if name == "limit" and lasts is not None:
@@ -177,7 +188,7 @@ def _facts(progress: RunProgress, language: Language, lines: Lines | None = None
     where = " › ".join(plain(name) for name in progress.phases.where())
     if where:
         grid.add_row(language.say("watch.in"), where)
-    if progress.last is not None:
+    if progress.last is not None and not is_small:
         since_s = progress.elapsed_s - progress.elapsed_at_s(progress.last.time_us)
         key = "watch.before_end" if progress.has_ended else "watch.ago"
         text = Text(_label(progress.last, language))
@@ -186,7 +197,7 @@ def _facts(progress: RunProgress, language: Language, lines: Lines | None = None
             counted = language.say("watch.checkpoints", n=progress.checkpoints)
             text.append(f" · {counted}", style="dim")
         grid.add_row(language.say("watch.last"), text)
-    for problem in progress.problems:
+    for problem in () if is_small else progress.problems:
         told = translation.into(language.code, problem)
         grid.add_row(language.say("watch.note"), Text(plain(told), style="yellow"))
     return grid

@@ -156,7 +156,7 @@ def held(*sizes: int) -> array[int]:
 
 def test_growth_is_told_of_the_last_minute() -> None:
     earlier = Earlier()
-    for second in range(0, 200):
+    for second in range(200):
         earlier.keep(1000 * second, held(second))
     ago_s, then = earlier.minute_ago(200_000)
     assert 59 <= ago_s <= 61
