@@ -12,6 +12,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -96,6 +97,28 @@ class LiveTable {
   void each(Visit visit) const {
     for (size_t place = 0; place <= mask_; ++place) {
       if (entries_[place].address() != 0) visit(entries_[place]);
+    }
+  }
+
+  // Only what is used of it. In the order in which it lies there, so that loading goes through memory
+  // as saving does.
+  template <class File>
+  void visit(File& file) {
+    uint64_t count = used_;
+    file(count);
+    if constexpr (File::kLoads) {
+      file.require(file.has(count, sizeof(Entry)));
+      while (count * 8 >= (mask_ + 1) * 5) grow();
+      for (; count != 0; --count) {
+        Entry entry, before;
+        file(entry.low, entry.high);
+        file.require(entry.address() != 0);
+        Entry* place = put(entry.address(), entry.size(), entry.cell(), before);
+        file.require(before.address() == 0);
+        if (entry.is_large()) place->set_large();
+      }
+    } else {
+      each([&](Entry& entry) { file(entry.low, entry.high); });
     }
   }
 
@@ -207,6 +230,8 @@ class Account {
   // Up to what was pushed last only after settle().
   uint64_t heap() const { return heap_; }
 
+  uint32_t segments() const { return segment_ + 1; }
+
   // Does what waits for a batch to be full.
   void settle() { flush(); }
 
@@ -223,6 +248,77 @@ class Account {
   }
 
  protected:
+  // What is not listed follows from what is. Nothing may wait for a batch.
+  template <class File>
+  void visit(File& file) {
+    file(lifetimes, transients, peaks, largest, windows, thread_peaks);
+    file(unknown_frees, peak_bytes, unseen_frees, unseen_bytes);
+    file(live_, dropped_, mappings_, cells_, vacant_cells_, touched_, touched_threads_);
+    file(thread_heaps_, watched_, heap_, window_peak_, segment_peak_, segment_, peak_, large_begin_);
+    uint64_t count = 0;
+    for (const auto& of_power : ranges_) count += of_power.size();
+    file(count);
+    if constexpr (File::kLoads) {
+      for (; count != 0; --count) {
+        uint64_t start;
+        Range range;
+        file(start, range.end, range.mapping);
+        file.require(start < range.end && range.end < kMaxAddress << 4);
+        insert_range(start, range.end, range.mapping);
+      }
+    } else {
+      for (auto& of_power : ranges_) {
+        for (auto& [start, range] : of_power) {
+          uint64_t from = start;
+          file(from, range.end, range.mapping);
+        }
+      }
+    }
+  }
+
+  // Makes, of what was loaded, all that follows from it, and requires that it can be: of so many
+  // sites and threads.
+  template <class File>
+  void restore(const File& file, size_t sites, size_t threads) {
+    check_rows(file, sites, threads);
+    check_segment(file, sites, threads);
+    std::vector<int64_t> held(cells_.size()), counts(cells_.size());
+    uint64_t heap = 0;
+    auto hold = [&](uint32_t cell, uint64_t size, int64_t count) {
+      file.require(cell != 0 && cell < cells_.size());
+      held[cell] += int64_t(size);
+      counts[cell] += count;
+      heap += size;
+      file.require(heap >> 60 == 0);
+    };
+    live_.each([&](const LiveTable::Entry& entry) {
+      hold(entry.cell(), entry.size(), 1);
+      if (entry.size() < kBig) return;
+      const uint64_t start = entry.address() << 3;
+      file.require(big_.meets(start, start + entry.size()) == 0);
+      big_.insert(start, start + entry.size());
+    });
+    std::vector<uint32_t> parts(mappings_.size());
+    for (const auto& of_power : ranges_) {
+      for (const auto& [start, range] : of_power) {
+        file.require(range.mapping < mappings_.size());
+        const uint32_t before = parts[range.mapping]++;
+        hold(mappings_[range.mapping].cell, range.end - start, before == 0 ? 1 : 0);
+      }
+    }
+    for (size_t number = 0; number < parts.size(); ++number) {
+      const Mapping& mapping = mappings_[number];
+      file.require(mapping.parts == parts[number] && mapping.cell < cells_.size() &&
+                   (mapping.large == kNoLarge || mapping.large < largest.size()));
+    }
+    file.require(heap == heap_);
+    settled_bytes_ = std::move(held);
+    for (uint32_t number : touched_) settled_bytes_[number] -= cells_[number].change();
+    for (size_t number = 1; number < cells_.size(); ++number) {
+      file.require(cells_[number].alive == counts[number]);
+    }
+  }
+
   // Follows what a site holds, together with all others that are watched under this number, from 1.
   void watch(uint32_t site, uint32_t number) {
     watched_sites_.resize(std::max(watched_sites_.size(), size_t{site} + 1));
@@ -385,12 +481,17 @@ class Account {
     uint32_t thread;
     int64_t change() const { return peak_bytes + since_bytes; }  // since the segment began
   };
+  static_assert(sizeof(Cell) == 64);
   struct Watched {  // the sites of one number; those of number 0 are not watched
     uint64_t bytes = 0, most = 0;
   };
   struct ThreadHeap {
     uint64_t bytes, peak;
     uint32_t stamp;  // segment + 1, when the peak is of that segment
+    template <class File>
+    void visit(File& file) {
+      file(bytes, peak, stamp);
+    }
   };
   struct Mapping {  // one mmap; munmap may have left several parts of it, or none
     uint32_t cell, parts, large;
@@ -412,6 +513,113 @@ class Account {
   static constexpr size_t kMaxDropped = size_t{1} << 16;
 
   uint32_t segment() const { return segment_; }
+
+  // A file may say anything: sums of what it says must be numbers still.
+  class Bounded {
+   public:
+    template <class File>
+    void add(const File& file, int64_t bytes, int64_t count) {
+      sum_ += std::abs(double(bytes)) + std::abs(double(count));
+      file.require(sum_ < double(uint64_t{1} << 60));
+    }
+
+   private:
+    double sum_ = 0;
+  };
+
+  template <class File>
+  void check_rows(const File& file, size_t sites, size_t threads) const {
+    Bounded bounded;
+    for (const Rows* rows : {&lifetimes, &transients, &peaks}) {
+      uint32_t last = 0;
+      for (const Row& row : *rows) {
+        file.require(row.place != 0 && row.place < sites && row.born <= row.died &&
+                     row.died >= last && row.died < segment_);
+        file.require(rows == &peaks || (row.born == row.died) == (rows == &transients));
+        last = row.died;
+        bounded.add(file, row.bytes, row.count);
+      }
+    }
+    uint32_t last = 0;
+    for (const Large& large : largest) {
+      file.require(large.site != 0 && large.site < sites && large.born >= last &&
+                   large.born <= segment_ && large.bytes < kMaxSize &&
+                   large.address < kMaxAddress &&
+                   (large.died == kNever || (large.died >= large.born && large.died <= segment_)));
+      last = large.born;
+    }
+    uint32_t ended = 0;
+    for (const Window& window : windows) {
+      file.require(window.cut < Cut::kEnd && window.segment == ended);
+      ended += window.cut == Cut::kMarker || window.cut == Cut::kThreadMarker;
+    }
+    file.require(ended == segment_);
+    last = 0;
+    for (const ThreadPeak& peak : thread_peaks) {
+      file.require(peak.thread < threads && peak.segment < segment_ && peak.segment >= last);
+      last = peak.segment;
+    }
+  }
+
+  // Of the open segment: which of its cells and threads were touched, and the largest in it.
+  template <class File>
+  void check_segment(const File& file, size_t sites, size_t threads) {
+    file.require(!cells_.empty() && dropped_.size() <= kMaxDropped && watched_.size() <= sites &&
+                 thread_heaps_.size() <= threads);
+    std::vector<uint8_t> is_listed(cells_.size());
+    auto list = [&](uint32_t number) {
+      file.require(number != 0 && number < cells_.size() && is_listed[number] == 0);
+      is_listed[number] = 1;
+    };
+    size_t touched = 0;
+    Bounded bounded;
+    for (size_t number = 1; number < cells_.size(); ++number) {
+      const Cell& cell = cells_[number];
+      file.require(cell.site != 0 && cell.site < sites && cell.born <= segment_ &&
+                   cell.touched <= segment_ &&
+                   (cell.touched < segment_ || cell.peak <= peak_) &&
+                   cell.thread < thread_heaps_.size());
+      touched += cell.touched == segment_;
+      for (int64_t bytes : {cell.peak_bytes, cell.since_bytes, cell.freed_bytes}) {
+        bounded.add(file, bytes, cell.freed_count);
+      }
+      for (int32_t count : {cell.peak_count, cell.since_count}) {
+        file.require(count > -(1 << 30) && count < 1 << 30);
+      }
+    }
+    file.require(touched == touched_.size());
+    site_cells_.assign(sites, {0, 0});
+    for (uint32_t number : touched_) {
+      list(number);
+      const Cell& cell = cells_[number];
+      file.require(cell.touched == segment_);
+      if (cell.born != segment_) continue;
+      auto& [stamp, known] = site_cells_[cell.site];
+      file.require(stamp == 0);
+      stamp = segment_ + 1;
+      known = number;
+    }
+    for (uint32_t number : vacant_cells_) {
+      list(number);
+      file.require(cells_[number].alive == 0);
+    }
+    size_t threads_touched = 0;
+    for (const ThreadHeap& own : thread_heaps_) threads_touched += own.stamp == segment_ + 1;
+    file.require(threads_touched == touched_threads_.size());
+    is_listed.assign(thread_heaps_.size(), 0);
+    for (uint32_t thread : touched_threads_) {
+      file.require(thread < thread_heaps_.size() && thread_heaps_[thread].stamp == segment_ + 1 &&
+                   is_listed[thread]++ == 0);
+    }
+    file.require(large_begin_ <= largest.size() && largest.size() - large_begin_ <= kLargest);
+    for (size_t place = 0; place < largest.size(); ++place) {
+      const Large& large = largest[place];
+      file.require((large.born == segment_) == (place >= large_begin_));
+      if (large.died != kNever || large.address == 0) continue;
+      file.require(large_alive_.emplace(large.address, uint32_t(place)).second);
+    }
+    if (largest.size() - large_begin_ == kLargest) large_floor_ = largest[smallest_large()].bytes;
+  }
 
   uint32_t new_cell(uint32_t site, uint32_t thread) {
     uint32_t number;

@@ -37,7 +37,7 @@ _PAGE_BYTES = 4096
 _MAX_PLACES_BYTES = 1 << 28
 _CHUNK_BYTES = 4 << 20
 _MAX_OFFSET = 1 << 42  # file systems go so far
-_MARKER = re.compile(
+MARKER = re.compile(
     bytes([THREAD_RECORD]) + marks.PREFIX.encode() + rb"([0-9]{%d})\x00" % marks.DIGITS
 )
 
@@ -75,18 +75,24 @@ def is_flagged(rss_bytes: int, flag: int) -> bool:
     return rss_bytes % _PAGE_BYTES == flag
 
 
-def align(capture: Path, places: Path, figures: Callable[[int], MarkerFigures | None]) -> Alignment:
+def align(
+    capture: Path,
+    places: Path,
+    figures: Callable[[int], MarkerFigures | None],
+    covered_bytes: int = 0,
+) -> Alignment:
     """Match the markers of ``capture`` with checkpoints.
 
     ``places`` is the file that keeps where markers lay before they were replaced. ``figures``
     returns the figures of a sequence number, or None for one that is no checkpoint of the journal:
-    such a marker is read as it was recorded. Raises CaptureError.
+    such a marker is read as it was recorded. Of the first ``covered_bytes``, which somebody has
+    replayed, all markers are in ``places``; they themselves may be gone. Raises CaptureError.
     """
-    stored = _read_places(places) if places.exists() else []
+    stored = read_places(places) if places.exists() else []
     try:
         if packed.can_read(capture):
-            markers = _first_of_each(sorted([*stored, *find(capture)]))
-            return _matched(capture, markers, figures)
+            markers = _first_of_each(sorted([*stored, *find(capture, covered_bytes)]))
+            return _matched(capture, markers, figures, covered_bytes)
     except OSError as error:
         raise read_error(capture, error) from error
     # It was compressed when its markers had been replaced.
@@ -96,7 +102,10 @@ def align(capture: Path, places: Path, figures: Callable[[int], MarkerFigures | 
 
 
 def _matched(
-    capture: Path, markers: Sequence[Marker], figures: Callable[[int], MarkerFigures | None]
+    capture: Path,
+    markers: Sequence[Marker],
+    figures: Callable[[int], MarkerFigures | None],
+    covered_bytes: int,
 ) -> Alignment:
     """Match ``markers`` with checkpoints.
 
@@ -117,13 +126,14 @@ def _matched(
             figure = figures(sequence)
             # A marker that the journal does not know must not count for another checkpoint.
             wanted = _as_recorded(sequence) if figure is None else encode_records(figure)
-            if found != wanted and not _is_marker(found, _as_recorded(sequence), wanted):
+            is_there = found == wanted or _is_marker(found, _as_recorded(sequence), wanted)
+            if not is_there and offset + RECORD_BYTES > covered_bytes:
                 continue
             if figure is None:
                 others.add(sequence)
             else:
                 placed.append(sequence)
-            if found != wanted:
+            if is_there and found != wanted:
                 changes[offset] = wanted
     return Alignment(tuple(placed), frozenset(others), changes, tuple(markers))
 
@@ -152,17 +162,20 @@ def _varint(content: bytes) -> int:
     return sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(content))
 
 
-def find(capture: Path) -> list[Marker]:
-    """Find all markers of a capture, by offset in what is not compressed. Raises CaptureError."""
+def find(capture: Path, start: int = 0) -> list[Marker]:
+    """Find the markers of a capture from ``start`` on, by offset in what is not compressed.
+
+    Raises CaptureError.
+    """
     markers = []
-    start = 0
     tail = b""  # the end of what came before may be the beginning of a marker
     file, _ = open_regular(capture)
     with file:
         whole = packed.opened(file)
+        whole.seek(start)
         while chunk := whole.read(_CHUNK_BYTES):
             content = tail + chunk
-            matches = _MARKER.finditer(content)
+            matches = MARKER.finditer(content)
             markers += [(start + match.start(), int(match[1])) for match in matches]
             tail = content[1 - RECORD_BYTES :]
             start += len(content) - len(tail)
@@ -197,7 +210,7 @@ def _first_of_each(markers: Sequence[Marker]) -> list[Marker]:
     return first
 
 
-def _read_places(path: Path) -> list[Marker]:
+def read_places(path: Path) -> list[Marker]:
     content = read_regular(path, _MAX_PLACES_BYTES)
     try:
         return marks.decode_places(content)

@@ -18,6 +18,7 @@ from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import HeapPart, Part, damage_of, join
 from memdeep.heap.reader import CaptureReader
+from memdeep.heap.replay import saved
 from memdeep.heap.split import Fork, with_split_off
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.heap.tracemalloc import read_snapshots
@@ -430,8 +431,13 @@ def _places(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:
 
 
 def capture_files(paths: Sequence[Path]) -> tuple[CaptureFile, ...]:
-    """Return the captures by name and size."""
-    return tuple(CaptureFile(path.name, path.stat().st_size) for path in paths)
+    """Return the captures by name and by the size of what is left of them on the disk."""
+    found = []
+    for path in paths:
+        is_whole, status = not saved.is_holed(path), path.stat()
+        left_bytes = status.st_size if is_whole else 512 * status.st_blocks
+        found.append(CaptureFile(path.name, left_bytes, is_whole))
+    return tuple(found)
 
 
 def _was_replaced(meta: Meta) -> bool:

@@ -168,10 +168,14 @@ class Process:
 
 @frozen
 class CaptureFile:
-    """A file of allocations that the run left; its path is the one given to memdeep."""
+    """A file of allocations that the run left; its path is the one given to memdeep.
+
+    One that is not ``is_whole`` was given back in part: its state lies beside it.
+    """
 
     path: str
     bytes: int
+    is_whole: bool = True
 
 
 @frozen

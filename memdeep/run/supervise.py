@@ -25,6 +25,7 @@ from memdeep.record.program import WhatToRun
 from memdeep.run import cgroup, interpreter, limits
 from memdeep.run.capacity import Capacity
 from memdeep.run.facts import begun, limit_facts, tracer_version
+from memdeep.run.following import Following
 from memdeep.run.guard import Guard
 from memdeep.run.identity import GitQuestion, identify
 from memdeep.run.limits import GROUP, PSS, RSS, Headroom
@@ -224,6 +225,7 @@ def _supervise(
         log = MonitorLog(run_dir, options.warning_bytes, options.critical_bytes)
         looks = Looks(run_dir.journal, capacity.order) if options.how.wants_holders else None
         guard = Guard(child, run_dir.stacks, options.critical_bytes, options.kill_bytes, looks)
+        following = Following(run_dir, options.given_back_above_bytes) if options.follows else None
 
         def sample() -> TreeReading:
             return sampler.sample(guard.next_bytes)
@@ -242,6 +244,8 @@ def _supervise(
             bounds.look(time_s)
             forwarder.listen()
             capacity.look(time_s)
+            if following is not None and processes:
+                following.look(time_s)
             log.update(known.bytes, time_s)
             limit_bytes = None if bounds.limit is None else bounds.limit.bytes
             on_progress(
@@ -257,6 +261,8 @@ def _supervise(
 
         _watch(child, sample, samples, options.how.sample_interval, on_tick)
         duration_s = _seconds_since(meta.spawned_ns)
+        if following is not None:
+            following.end()
         if guard.has_ended_it:
             sampler.kill_rest()
         on_tick(TreeReading())
@@ -266,6 +272,7 @@ def _supervise(
     capacity.close()
     end = judge(child.returncode, bounds.witnesses(sampler, guard.evidence, forwarder.passed_on))
     outlived = sampler.outlived()
+    told = () if following is None else following.wait()
     ended = replace(
         meta,
         duration_s=duration_s,
@@ -277,6 +284,7 @@ def _supervise(
         directories=tuple(filter(None, directories)),
         notes=(
             *meta.notes,
+            *told,
             *filter(None, [capacity.problem, sampler.problem, looks.problem if looks else None]),
         ),
         peak_pss_bytes=sampler.peak_pss_bytes,

@@ -26,6 +26,11 @@ EXPORTS = (
 )
 
 
+def state_of(capture: Path) -> Path:
+    """Return where the state of a replay of ``capture`` lies that was made while it grew."""
+    return capture.with_suffix(".state")
+
+
 class RunDirectory:
     """Directory of one run; every property is the path of one of its files."""
 
@@ -41,6 +46,10 @@ class RunDirectory:
     def captures(self) -> tuple[Path, ...]:
         """Return the captures that exist."""
         return tuple(sorted(self.path.glob("capture*.bin")))
+
+    def states(self) -> tuple[Path, ...]:
+        """Return the states that exist of replays of the captures."""
+        return tuple(sorted(self.path.glob("capture*.state")))
 
     @property
     def journal(self) -> Path:
@@ -162,11 +171,14 @@ class RunDirectory:
     def growing(self) -> tuple[Path, ...]:
         """Return the existing files that grow with the number of traced allocations."""
         snapshots = (self.snapshots,) if self.snapshots.exists() else ()
-        return (*self.captures(), *snapshots, *self.captures_of_children())
+        return (*self.captures(), *self.states(), *snapshots, *self.captures_of_children())
 
     def files(self) -> tuple[Path, ...]:
         """Return the paths of all files that memdeep may have written here."""
-        parts = (*self.captures(), *self.path.glob("markers*"), *self.graphs())
+        parts = (
+            *(*self.captures(), *self.states()),
+            *(*self.path.glob("markers*"), *self.graphs()),
+        )
         others = (
             self.journal,
             self.births,
