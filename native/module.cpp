@@ -789,6 +789,8 @@ PyMethodDef functions[] = {
     {"load", load, METH_VARARGS,
      "load(file: int) -> Replay: one that goes on where the saved state of another ends. Raises "
      "ValueError with the reason if the file is not whole or cannot be one."},
+    {"punch", punch, METH_VARARGS,
+     "punch(file: int, start: int, end: int): give the blocks of a part of a file back."},
     {"lines", lines, METH_VARARGS,
      "lines(table, first_line, python_version, offsets): the line of the instruction at each."},
     {nullptr, nullptr, 0, nullptr},
