@@ -3,6 +3,7 @@
 
 #include "python_values.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -711,6 +712,8 @@ PyMethodDef methods[] = {
     {"save", save, METH_VARARGS,
      "save(file: int): write the state to a file descriptor; the replay goes on. Not once it is "
      "finished."},
+    {"reread_head", reread_head, METH_O,
+     "reread_head(data: bytes): take the beginning of the capture again, which memray has rewritten."},
     {"finish", finish, METH_NOARGS, "Close the last segment; the results are complete then."},
     {"header", header, METH_NOARGS, "What the capture's head says; None until it is read."},
     {"columns", columns, METH_NOARGS, "The results, each column as the bytes of an array."},

@@ -185,7 +185,7 @@ OPTIONS = (
     Option(
         "source",
         "flag",
-        _IN_REPORT,
+        (Place.RUN, Place.REPORT),
         "show source lines, also of files that look private, or none",
         DEFAULTS.source,
         default_words="not of those",

@@ -76,6 +76,10 @@ class LiveLines:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files of the run that were read on."""
         self._progress.__exit__()
 
     def update(
