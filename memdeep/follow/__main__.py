@@ -23,10 +23,10 @@ AGAIN = 2  # the status of one that should begin again, from the state that it h
 
 
 def main(words: list[str]) -> int:
-    """Follow the run in a directory to its end, ``DIR LEAST DISK SOURCE PATHS...``; return a status.
+    """Follow a run to its end, ``DIR LEAST DISK SOURCE PATHS...``; return the exit status.
 
-    Captures are followed from ``LEAST`` bytes on. With the states they shall take ``DISK`` bytes of
-    the disk, 0 for no bound. ``SOURCE`` says whether source lines may be shown.
+    A state is left of captures of ``LEAST`` bytes. With the states they shall take ``DISK`` bytes
+    of the disk, 0 for no bound. ``SOURCE`` says whether source lines may be shown.
     """
     path, least, disk, source, *paths = words
     sys.path += [path for path in paths if path not in sys.path]

@@ -32,10 +32,11 @@ SHARE_SAVED = 0.25  # of that room, at least so much was replayed since the last
 
 
 class Follower:
-    """Follows the captures of the run in ``run_dir`` from ``least_bytes`` on.
+    """Follows the captures of the run in ``run_dir``.
 
-    They shall take ``disk_bytes`` at most. None stands for no bound: then nothing is given back.
-    Each second `live.json` is written anew, with source lines if ``with_source``.
+    Of one below ``least_bytes`` no state is left at its end: it is soon read. They shall take
+    ``disk_bytes`` at most. None stands for no bound: then nothing is given back. Each second
+    `live.json` is written anew, with source lines if ``with_source``.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class Follower:
                 self._followed = None
             is_last = number == numbers[-1]
             try:
-                if is_last and self._run_dir.capture(number).stat().st_size >= self._least_bytes:
+                if is_last:
                     self._followed = FollowedCapture(self._run_dir, number, self._known)
                     self._number = number
             except (CaptureError, OSError):
@@ -107,7 +108,7 @@ class Follower:
         if self._lines is not None:
             self._lines.close()
             self._lines = None
-        if self._may_save(followed):
+        if followed.position >= self._least_bytes and self._may_save(followed):
             self._save()
         followed.close()
 
