@@ -9,7 +9,7 @@ DEMO_SIZE ?= --scale 0.6
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-holders screenshots man test-pythons
+.PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-follow soak-holders screenshots man test-pythons
 .PHONY: test-sid test-cpython test-engines test-hosts test-ray test-spark test-ranks browser clean
 
 help: ## List the targets
@@ -69,6 +69,9 @@ sanitize: $(STAMP) ## Walk objects of many kinds under the sanitizers, SANITIZED
 
 soak: $(STAMP) ## Kill threads of checkpoints at random times, SOAK_RUNS times (default: 50)
 	$(BIN)/python tests/soak.py
+
+soak-follow: $(STAMP) ## Follow a program at full speed for SOAK_S seconds (default: an hour), and draw what it takes
+	$(BIN)/python tests/soak_follow.py
 
 soak-holders: $(STAMP) ## Look at who holds the objects SOAK_LOOKS times (default: 1000) beside busy threads
 	$(BIN)/python tests/soak_holders.py

@@ -297,10 +297,11 @@ class Replay : public Account {
   template <class File>
   void visit(File& file) {
     settle();
+    file(position_);  // first: whoever has the file reads it there
     file(header, sites, node_parents, node_frames, frames, codes);
     file(native_addresses, segment_natives, native_parents, generations, threads, lost, ids);
     file(sequences, setters, records, allocated_bytes, calls, damage);
-    file(seen_at_markers, seen_at_names, state_, position_, wanted_);
+    file(seen_at_markers, seen_at_names, state_, wanted_);
     file(last_pointer_, last_address_, last_native_, last_line_, recent_, newest_);
     file(last_time_ms_, last_rss_, stacks_, seen_sequences_, at_markers_, at_names_, listed_);
     file(markers_, cuts_, cuts_made_, memory_map_, map_is_new_, map_modules_);

@@ -3,7 +3,8 @@
 // THE FORMAT (integers are little-endian and as wide as in memory)
 //
 //   header    "mdstate\n", u32 kStateVersion, u32 kOrder
-//   content   the members as they are visited; containers begin with their u64 count
+//   content   u64 bytes of the capture that were taken, then the other members as they are visited;
+//             containers begin with their u64 count
 //   trailer   zeros up to a multiple of 8, "mdstate.", u64 bytes of header and content, u64 checksum
 //             of all before it
 //

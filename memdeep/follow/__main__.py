@@ -70,4 +70,4 @@ def _step_back() -> None:
 
 if __name__ == "__main__":
     del sys.path[0]
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -26,7 +26,7 @@ from memdeep.rundir import journal, marker
 from memdeep.rundir.directory import RunDirectory, state_of
 from memdeep.rundir.files import open_regular, write_atomically
 
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 1 << 20
 PAGE_BYTES = 4096
 BEHIND_BYTES = 4096  # of what is written, left for the next time
 GIVEN_BACK_BYTES = 1 << 20  # pieces of the file of this size

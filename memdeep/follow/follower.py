@@ -173,4 +173,5 @@ def _number(capture: Path) -> int:
 
 def tell(sentence: str) -> None:
     """Tell it to whoever started this, who puts it into the report."""
-    print(sentence, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()

@@ -24,7 +24,7 @@ def aside(rounds: int) -> None:
             churn(200)
 
 
-rounds, count = int(sys.argv[1]), int(sys.argv[2])
+rounds, count = map(int, sys.argv[1:3] or (3, 100))
 other = threading.Thread(target=aside, args=(rounds,))
 other.start()
 for number in range(rounds):

@@ -40,8 +40,9 @@ def covered_bytes(capture: Path) -> int:
         except OSError as error:
             raise read_error(state, error) from error
     if len(head) == _HEAD.size and head.startswith(MAGIC):
-        position = _HEAD.unpack(head)[-1]
-        return int(position)
+        position = int(_HEAD.unpack(head)[-1])
+        if position <= capture.stat().st_size:
+            return position
     if is_holed(capture):
         raise _unreadable(state, "it is no state of a replay")
     return 0
