@@ -9,7 +9,7 @@ DEMO_SIZE ?= --scale 0.6
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-follow soak-holders screenshots man test-pythons
+.PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-follow soak-holders soak-watch screenshots man test-pythons
 .PHONY: test-sid test-cpython test-engines test-hosts test-ray test-spark test-ranks browser clean
 
 help: ## List the targets
@@ -75,6 +75,9 @@ soak-follow: $(STAMP) ## Follow a program at full speed for SOAK_S seconds (defa
 
 soak-holders: $(STAMP) ## Look at who holds the objects SOAK_LOOKS times (default: 1000) beside busy threads
 	$(BIN)/python tests/soak_holders.py
+
+soak-watch: $(STAMP) ## Follow and watch a day of a program with 1,000 lines, SOAK_SECONDS of it (a quarter of an hour)
+	PYTHONPATH=tests:tests/support $(BIN)/python tests/soak_watch.py
 
 screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be looked at
 	PYTHONPATH=tests/support $(BIN)/python tests/screenshots.py

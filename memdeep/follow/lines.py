@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from memdeep.follow.charged import ChargedNodes
@@ -149,30 +150,21 @@ class LiveLines:
     def _figures(self, alive: Mapping[str, bytes], nodes: ChargedNodes, time_ms: int) -> _Figures:
         """Add up what is alive by line, and by the open phases."""
         opened = self._phases.open()[-MOST_PHASES:]
-        firsts = [self._first_segment(phase) for phase in opened]
-        first = firsts[-1] if firsts else 0
-        empty = bytes(8 * len(nodes.frames))
-        held, in_phase, counts = array("q", empty), array("q", empty), array("q", empty)
-        by_birth: dict[int, int] = {}
-        for node, born, size, count in zip(
-            memoryview(alive["node"]).cast("I"),
-            memoryview(alive["born"]).cast("I"),
-            memoryview(alive["bytes"]).cast("q"),
-            memoryview(alive["count"]).cast("q"),
-            strict=True,
-        ):
-            line = nodes.lines[node]
-            held[line] += size
-            counts[line] += count
-            if born >= first:
-                in_phase[line] += size
-            by_birth[born] = by_birth.get(born, 0) + size
+        born = memoryview(alive["born"]).cast("I")
+        sizes = memoryview(alive["bytes"]).cast("q")
+        held, counts = _by_line(nodes, alive)
+        in_phase, grown = held, []
+        for phase in opened:
+            first = self._first_segment(phase)
+            is_new = [segment >= first for segment in born]
+            grown.append(sum(compress(sizes, is_new)))
+            if phase is opened[-1]:
+                in_phase, _ = _by_line(nodes, alive, is_new)
         minute_s, earlier = self._earlier.minute_ago(time_ms)
         minute = array("q", held)
         for line, size in enumerate(earlier):
             minute[line] -= size
         self._earlier.keep(time_ms, held)
-        grown = [sum(size for born, size in by_birth.items() if born >= one) for one in firsts]
         return _Figures(
             nodes.frames, held, in_phase, minute, counts, minute_s, opened, tuple(grown)
         )
@@ -308,6 +300,30 @@ class LiveLines:
         return LiveLimit(
             meta.warning_bytes, meta.critical_bytes, limit_bytes, left_bytes, growth, lasts_s
         )
+
+
+def _by_line(
+    nodes: ChargedNodes, alive: Mapping[str, bytes], chosen: Sequence[bool] | None = None
+) -> tuple[array[int], array[int]]:
+    """Return the bytes alive and the allocations of each line: of all rows, or those ``chosen``."""
+    from memdeep.heap.replay._replay import by_group
+
+    node, sizes, counted = alive["node"], alive["bytes"], alive["count"]
+    if chosen is not None:
+        node = array("I", compress(memoryview(node).cast("I"), chosen)).tobytes()
+        sizes = array("q", compress(memoryview(sizes).cast("q"), chosen)).tobytes()
+        counted = array("q", compress(memoryview(counted).cast("q"), chosen)).tobytes()
+    summed = by_group(node, sizes, counted, nodes.lines.tobytes())
+    empty = bytes(8 * len(nodes.frames))
+    held, counts = array("q", empty), array("q", empty)
+    for one, size, count in zip(
+        memoryview(summed["node"]).cast("I"),
+        memoryview(summed["held"]).cast("q"),
+        memoryview(summed["count"]).cast("q"),
+        strict=True,
+    ):
+        held[nodes.lines[one]], counts[nodes.lines[one]] = size, count
+    return held, counts
 
 
 class HeldPhases(LivePhases):

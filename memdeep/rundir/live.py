@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -164,9 +163,17 @@ class Live:
     resident_curve: LiveCurve = LiveCurve(1, ())
 
 
+_PARTS = (LiveProcess, LiveMemory, LiveLimit, LiveLag, LiveRest, LiveCurve)
+
+
 def encode(live: Live) -> bytes:
     """Encode `live.json`: one line of ASCII."""
-    content = {"schema": LIVE_SCHEMA, **asdict(live)}
+    content = {"schema": LIVE_SCHEMA, **_fields(live)}
+    for name, value in content.items():
+        if type(value) in _PARTS:
+            content[name] = _fields(value)
+        elif isinstance(value, tuple):
+            content[name] = [_fields(one) for one in value]
     return (json.dumps(content, separators=(",", ":")) + "\n").encode("ascii")
 
 
@@ -196,6 +203,10 @@ def decode(content: bytes, path: Path) -> Live:
             f"{path} is damaged or was written by another version of memdeep.",
             "It is written anew each second while the program runs; watch with that version.",
         ) from error
+
+
+def _fields(made: object) -> dict[str, Any]:
+    return {name: getattr(made, name) for name in type(made).__annotations__}
 
 
 def write(path: Path, live: Live) -> None:
