@@ -10,6 +10,7 @@ zeros. What was written last may not be all there yet: a little is left until mo
 
 from __future__ import annotations
 
+import errno
 import os
 from array import array
 
@@ -175,8 +176,17 @@ class FollowedCapture:
         self.state_bytes = self._state.stat().st_size
 
     def give_back(self) -> None:
-        """Give back the blocks of what the state covers. Raises OSError where that cannot be."""
+        """Give back the blocks of what the state covers. Raises OSError where that cannot be.
+
+        So where another file has the capture's name by now.
+        """
         end = self.saved_at // GIVEN_BACK_BYTES * GIVEN_BACK_BYTES
-        if end > KEPT_BYTES:
-            with open(self._path, "r+b") as file:
-                punch(file.fileno(), KEPT_BYTES, end)
+        if end <= KEPT_BYTES:
+            return
+        descriptor = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if not os.path.sameopenfile(descriptor, self._file.fileno()):
+                raise FileNotFoundError(errno.ENOENT, "it is another file now")
+            punch(descriptor, KEPT_BYTES, end)
+        finally:
+            os.close(descriptor)

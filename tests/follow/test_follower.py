@@ -13,12 +13,13 @@ from running import PROGRAMS, environment, memdeep_command
 from sealing import unseal
 
 from memdeep import pipeline
+from memdeep.errors import CaptureError
 from memdeep.follow.follower import Follower
 from memdeep.heap import packed
 from memdeep.heap.replay import saved
 from memdeep.report import outputs
 from memdeep.report.options import DEFAULTS
-from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.directory import RunDirectory, state_of
 
 TAIL = bytes(1 << 20)  # that memray has reserved
 MODES = {
@@ -98,3 +99,30 @@ def test_any_state_and_the_rest_make_the_same_report(
     if saved.covered_bytes(capture) > 2 << 20:
         assert saved.is_holed(capture)
     assert report(path) == whole
+
+
+def test_a_state_of_another_capture_is_refused(recorded: Path, tmp_path: Path) -> None:
+    path = followed(recorded, tmp_path / "run", [0.9], 1)
+    state = state_of(path / "capture.bin")
+    content = bytearray((path / "capture.bin").read_bytes())
+    content[33] ^= 1  # of the time when it began
+    (path / "capture.bin").write_bytes(content)
+    with pytest.raises(CaptureError, match="another capture"):
+        saved.load(path / "capture.bin")
+    assert state.exists()
+
+
+@pytest.mark.parametrize("place", [0, 8, 16, 100, -1])
+def test_a_damaged_state_is_told_where_it_is_needed(
+    recorded: Path, whole: bytes, tmp_path: Path, place: int
+) -> None:
+    path = followed(recorded, tmp_path / "run", [0.9], 1)
+    capture = path / "capture.bin"
+    content = bytearray(state_of(capture).read_bytes())
+    content[place] ^= 0xFF
+    state_of(capture).write_bytes(content)
+    if saved.is_holed(capture):
+        (problem,) = pipeline.load(path, lambda step: None).run.problems or [""]
+        assert "capture.state cannot be read" in problem or b"capture.state" in report(path)
+    shutil.copy(recorded / "capture.bin", capture)
+    assert report(path) == whole  # it is not needed

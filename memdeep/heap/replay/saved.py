@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memdeep.errors import CaptureError
-from memdeep.heap.header import HOLE
+from memdeep.heap.header import HOLE, read_header
 from memdeep.rundir.directory import state_of
 from memdeep.rundir.files import open_regular, read_error
 
@@ -61,13 +61,20 @@ def load(capture: Path) -> Replay | None:
     file, _ = open_regular(state)
     with file:
         try:
-            return _replay.load(file.fileno())
+            engine = _replay.load(file.fileno())
         except OSError as error:
             raise read_error(state, error) from error
         except ValueError as error:
             if is_holed(capture):
                 raise _unreadable(state, str(error)) from error
             return None
+    head, own = engine.header() or {}, read_header(capture)
+    if own.start_ms == head.get("start_ms") and own.pid == head.get("pid"):
+        return engine
+    raise CaptureError(
+        f"{state} belongs to another capture than {capture}.",
+        "Put the two files of one run beside each other again.",
+    )
 
 
 def save(engine: Replay, capture: Path) -> None:
