@@ -16,7 +16,7 @@ from memdeep.errors import CaptureError, OutputError
 from memdeep.follow.capture import FollowedCapture
 from memdeep.follow.known import Known
 from memdeep.follow.lines import LiveLines
-from memdeep.rundir import live
+from memdeep.rundir import live, runs
 from memdeep.rundir.directory import RunDirectory
 
 TURN_BYTES = 64 << 20  # that are replayed before anything else is looked at
@@ -153,13 +153,19 @@ class Follower:
         return taken > FULL * self._disk_bytes and is_worth_it and self._may_save(followed)
 
     def _save(self) -> None:
-        """Save the state, and give back what it covers if that is wanted."""
+        """Save the state, and give back what it covers if that is wanted.
+
+        Not while somebody makes a report of the captures as they are.
+        """
         followed = self._followed
         assert followed is not None
         try:
-            followed.save()
-            if self._disk_bytes is not None and followed.blocks_bytes > FULL * self._disk_bytes:
-                followed.give_back()
+            with runs.changing(self._run_dir) as is_alone:
+                if not is_alone:
+                    return
+                followed.save()
+                if self._disk_bytes is not None and followed.blocks_bytes > FULL * self._disk_bytes:
+                    followed.give_back()
         except (OSError, OutputError) as error:
             reason = getattr(error, "strerror", None) or getattr(error, "message", str(error))
             tell(f"The capture is kept whole, whatever its size: {reason}.")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from running import TIMEOUT_S, started, wait_until
+from running import TIMEOUT_S, RunMemdeep, read_json, started, wait_until
 
 from memdeep.errors import CaptureError
-from memdeep.rundir import live
+from memdeep.rundir import directory, live, runs
+from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.live import Live
 
 PROGRAM = """
@@ -72,3 +73,50 @@ def test_a_run_that_is_not_followed_has_none(tmp_path: Path) -> None:
         (tmp_path / "go").touch()
         assert process.wait(TIMEOUT_S) == 0
     assert not (tmp_path / "run" / "live.json").exists()
+
+
+LAPS = """
+import memdeep, os, time
+from pathlib import Path
+kept = []
+with memdeep.phase("laps"):
+    while not Path("go").exists():
+        with memdeep.phase("lap"):
+            kept.append(b"x" * 100_000)
+            for number in range(30_000):
+                str(number) * 9
+        if len(kept) == 3:
+            Path("ready").write_text(str(os.getpid()))
+"""
+
+
+def test_a_report_is_made_of_what_was_given_back_while_more_is_written(
+    tmp_path: Path, run_memdeep: RunMemdeep
+) -> None:
+    (tmp_path / "job.py").write_text(LAPS)
+    capture = tmp_path / "run" / "capture.bin"
+    with started(tmp_path, "--deep", "--disk", "8M", "job.py") as process:
+        wait_until(lambda: capture.stat().st_blocks * 512 < capture.stat().st_size / 2)
+        for name in ("one", "two"):
+            assert run_memdeep("report", "run", "-o", name, "--quiet").returncode == 0
+            report = read_json(tmp_path / name / "report.json")
+            assert report["problems"] == []
+            assert report["exit"]["verdict"] == "running"
+            (laps,) = [phase for phase in report["phases"] if phase["name"] == "laps"]
+            size = laps["culprits"][0]["bytes"]
+            laps_over = [point for point in report["checkpoints"] if point["label"] == "lap"]
+            assert abs(size - 100_033 * len(laps_over) / 2) < 110_000
+        (tmp_path / "go").touch()
+        assert process.wait(TIMEOUT_S) == 0
+
+
+def test_nothing_is_given_back_while_the_captures_are_read(tmp_path: Path) -> None:
+    run_dir = directory.create(tmp_path / "run", force=False)
+    with runs.changing(run_dir) as is_alone:
+        assert is_alone
+    with runs.steady(run_dir), runs.steady(run_dir), runs.changing(run_dir) as is_alone:
+        assert not is_alone
+    with runs.changing(run_dir) as is_alone:
+        assert is_alone
+    with runs.changing(RunDirectory(tmp_path / "none")) as is_alone:
+        assert is_alone
