@@ -104,8 +104,10 @@ def test_a_report_is_made_of_what_was_given_back_while_more_is_written(
             assert report["exit"]["verdict"] == "running"
             (laps,) = [phase for phase in report["phases"] if phase["name"] == "laps"]
             size = laps["culprits"][0]["bytes"]
-            laps_over = [point for point in report["checkpoints"] if point["label"] == "lap"]
-            assert abs(size - 100_033 * len(laps_over) / 2) < 110_000
+            ends = [point for point in report["checkpoints"] if point["label"] == "lap"]
+            # The capture is read after the journal, and all that is in it by then is counted.
+            assert size // 100_033 >= len(ends) // 2
+            assert size % 100_033 < 1000, "each of them once; and their list"
         (tmp_path / "go").touch()
         assert process.wait(TIMEOUT_S) == 0
 
