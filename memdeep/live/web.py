@@ -21,13 +21,16 @@ from memdeep.errors import CaptureError, OutputError
 from memdeep.live.freeze import Freezer
 from memdeep.rundir import live
 from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.files import read_if_there
 from memdeep.rundir.live import Live
+from memdeep.rundir.meta import decode_meta
 from memdeep.text.safe import plain, plain_code
 
 ADDRESS = "127.0.0.1"
 NAMES = (ADDRESS, "localhost")
 TOKEN_BYTES = 24
 ANSWERED_S = 10.0
+MAX_META_BYTES = 1 << 24
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "frame-ancestors 'none'",
@@ -75,7 +78,7 @@ class WebWatch(ThreadingHTTPServer):
         """Return the run as it is now, as JSON."""
         problem, found = None, None
         try:
-            found = live.read(self.run_dir.live)
+            found = self._judged(live.read(self.run_dir.live))
         except CaptureError as error:
             problem = error.message
         with self.lock:
@@ -88,6 +91,15 @@ class WebWatch(ThreadingHTTPServer):
         shown = None if found is None else json.loads(live.encode(_plain(found)))
         state = {"now_s": time.time(), "live": shown, "problem": problem, "frozen": frozen}
         return json.dumps(state).encode("ascii")
+
+    def _judged(self, found: Live | None) -> Live | None:
+        """Return the run with the verdict on its end, which comes after the last figures."""
+        meta = read_if_there(self.run_dir.meta, MAX_META_BYTES)
+        verdict = None if meta is None else decode_meta(meta, self.run_dir.meta).verdict
+        if found is None or verdict is None:
+            return found
+        ended = replace(found.process, is_running=False, processes=0, verdict=verdict)
+        return replace(found, process=ended)
 
     def freeze(self) -> None:
         """Begin a report on the run as it is now."""

@@ -251,7 +251,7 @@ def test_the_page_fits_its_window(at_page: Reader, width: int, theme: str) -> No
 @needs_browser
 def test_a_report_is_made_of_a_program_that_runs(tmp_path: Path, reader: Reader) -> None:
     (tmp_path / "job.py").write_text(WAITS, "utf-8")
-    with started(tmp_path, "job.py"):
+    with started(tmp_path, "job.py") as process:
         driven = Driven(tmp_path / "run")
         driven.update()
         driven.close()
@@ -268,7 +268,11 @@ def test_a_report_is_made_of_a_program_that_runs(tmp_path: Path, reader: Reader)
             assert "Still running" in reader.text(".outcome")
             assert "加载行情" in reader.text("main")
             assert reader.complaints() == []
+            assert state(server)["live"]["process"]["is_running"]
+            (tmp_path / "go").touch()
+            assert process.wait(TIMEOUT_S) == 0
+            ended = state(server)["live"]["process"]
+            assert (ended["is_running"], ended["verdict"]) == (False, "completed")
             server.shutdown()
         made = [path.name for path in run_dir.path.glob("frozen/*/*")]
         assert sorted(made) == ["report.html", "report.json"]
-        (tmp_path / "go").touch()
