@@ -9,7 +9,8 @@ DEMO_SIZE ?= --scale 0.6
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-follow soak-kills soak-holders screenshots man test-pythons
+.PHONY: help install demo test check lint format types house bench fuzz sanitize screenshots man test-pythons
+.PHONY: soak soak-follow soak-kills soak-holders soak-watch
 .PHONY: test-sid test-cpython test-engines test-hosts test-ray test-spark test-ranks browser clean
 
 help: ## List the targets
@@ -78,6 +79,9 @@ soak-kills: $(STAMP) ## Kill program, memdeep and who follows at random, SOAK_RU
 
 soak-holders: $(STAMP) ## Look at who holds the objects SOAK_LOOKS times (default: 1000) beside busy threads
 	$(BIN)/python tests/soak_holders.py
+
+soak-watch: $(STAMP) ## Follow and watch a day of a program with 1,000 lines, SOAK_SECONDS of it (a quarter of an hour)
+	PYTHONPATH=tests:tests/support $(BIN)/python tests/soak_watch.py
 
 screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be looked at
 	PYTHONPATH=tests/support $(BIN)/python tests/screenshots.py

@@ -15,6 +15,18 @@ Line = tuple[str, int]
 _NO_CALL = -1  # what was allocated in the frame itself
 
 
+# Of the frames of a stack, the innermost of the origin that comes first here is charged.
+CHARGE_ORDER = (
+    Origin.USER,
+    Origin.TOOL,
+    Origin.LIBRARY,
+    Origin.STDLIB,
+    Origin.NATIVE,
+    Origin.MEMDEEP,
+    Origin.THREAD,
+)
+
+
 class ChargedLines:
     """The line to charge for each node of a stack tree.
 
@@ -23,19 +35,9 @@ class ChargedLines:
     code, in this order.
     """
 
-    _ORDER = (
-        Origin.USER,
-        Origin.TOOL,
-        Origin.LIBRARY,
-        Origin.STDLIB,
-        Origin.NATIVE,
-        Origin.MEMDEEP,
-        Origin.THREAD,
-    )
-
     def __init__(self, tree: StackTree) -> None:
         self._tree = tree
-        by_origin = {origin: place for place, origin in enumerate(self._ORDER)}
+        by_origin = {origin: place for place, origin in enumerate(CHARGE_ORDER)}
         ranks = [by_origin[frame.origin] for frame in tree.frames]
         self._is_ours = [frame.origin is Origin.MEMDEEP for frame in tree.frames]
         self._lines = [(frame.filename, frame.lineno) for frame in tree.frames]

@@ -185,7 +185,7 @@ OPTIONS = (
     Option(
         "source",
         "flag",
-        _IN_REPORT,
+        (Place.RUN, Place.REPORT),
         "show source lines, also of files that look private, or none",
         DEFAULTS.source,
         default_words="not of those",
@@ -350,6 +350,14 @@ OPTIONS = (
         "1G",
         field="keep_free_bytes",
     ),
+    Option(
+        "notify",
+        "texts",
+        _IN_COMMAND,
+        "run CMD, or post JSON to URL, over a threshold and where memory grows without end",
+        (),
+        metavar="CMD|URL",
+    ),
     Option("check", "flag", _IN_COMMAND, "then hold it against its budgets: memdeep check", False),
     Option(
         "baseline",
@@ -412,6 +420,10 @@ class Settings(tuple[Setting, ...]):
     def text(self, name: str) -> str | None:
         value = self.value(name)
         return value if isinstance(value, str) else None
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self.value(name)
+        return tuple(map(str, value)) if isinstance(value, (tuple, list)) else ()
 
     def path(self, name: str) -> Path | None:
         value = self.value(name)

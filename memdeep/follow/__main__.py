@@ -18,16 +18,17 @@ NICE = 10
 FIRST_TO_GO = b"1000"  # see proc_pid_oom_score_adj(5)
 ORDERS = 0
 END = b"end\n"
+SOURCE = "source"
 AGAIN = 2  # the status of one that should begin again, from the state that it has saved
 
 
 def main(words: list[str]) -> int:
-    """Follow the run in a directory to its end, ``DIR LEAST DISK PATHS...``, and return the status.
+    """Follow a run to its end, ``DIR LEAST DISK SOURCE PATHS...``; return the exit status.
 
-    Captures are followed from ``LEAST`` bytes on. With the states they shall take ``DISK`` bytes of
-    the disk, 0 for no bound.
+    A state is left of captures of ``LEAST`` bytes. With the states they shall take ``DISK`` bytes
+    of the disk, 0 for no bound. ``SOURCE`` says whether source lines may be shown.
     """
-    path, least, disk, *paths = words
+    path, least, disk, source, *paths = words
     sys.path += [path for path in paths if path not in sys.path]
     from memdeep.heap.replay.engine import is_built
     from memdeep.rundir.directory import RunDirectory
@@ -40,7 +41,9 @@ def main(words: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     _step_back()
-    follower = Follower(RunDirectory(Path(path)), int(least), int(disk) or None)
+    follower = Follower(
+        RunDirectory(Path(path)), int(least), int(disk) or None, with_source=source == SOURCE
+    )
     orders = b""
     while True:
         try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+from array import array
 
 from memdeep.follow.known import Known
 from memdeep.heap.header import read_header
@@ -27,6 +28,7 @@ from memdeep.rundir.directory import RunDirectory, state_of
 from memdeep.rundir.files import open_regular, write_atomically
 
 CHUNK_BYTES = 1 << 20
+PAGE_BYTES = 4096
 BEHIND_BYTES = 4096  # of what is written, left for the next time
 GIVEN_BACK_BYTES = 1 << 20  # pieces of the file of this size
 
@@ -49,7 +51,7 @@ class FollowedCapture:
         self._file, _ = open_regular(self._path)
         self._places: list[Marker] = []
         self._seen: set[int] = set()
-        self._replaced = 0
+        self.replaced = array("q")  # the events whose markers were replaced, in order
         self.engine = Replay()
         self.position = self.saved_at = 0
         self.state_bytes = 0
@@ -66,7 +68,18 @@ class FollowedCapture:
             if offset < self.position:
                 self._note(offset, sequence)
                 event, _ = self._known.take(sequence)
-                self._replaced += event is not None and event.kind in KINDS
+                if event is not None and event.kind in KINDS:
+                    self.replaced.append(sequence)
+
+    def behind_bytes(self) -> int:
+        """Return how much was written that was not replayed yet, to a page."""
+        size = os.fstat(self._file.fileno()).st_size
+        low, high = 0, max(0, -(-(size - self.position) // PAGE_BYTES))  # pages with and without
+        while low < high:
+            middle = (low + high) // 2
+            page = os.pread(self._file.fileno(), PAGE_BYTES, self.position + middle * PAGE_BYTES)
+            low, high = (middle + 1, high) if page.strip(b"\0") else (low, middle)
+        return min(low * PAGE_BYTES, size - self.position)
 
     @property
     def blocks_bytes(self) -> int:
@@ -133,8 +146,9 @@ class FollowedCapture:
             return None
         is_checkpoint = event.kind in KINDS
         if is_checkpoint or event.kind == journal.EXIT:
-            self._replaced += is_checkpoint
-            place = self._replaced if is_checkpoint else sequence
+            if is_checkpoint:
+                self.replaced.append(sequence)
+            place = len(self.replaced) if is_checkpoint else sequence
             if reading is not None:
                 split = tuple(pieces(reading.mappings))
                 look = Look(0, place, not is_checkpoint, split, reading.allocated_blocks)

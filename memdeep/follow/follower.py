@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from memdeep.errors import CaptureError, OutputError
 from memdeep.follow.capture import FollowedCapture
 from memdeep.follow.known import Known
+from memdeep.follow.lines import LiveLines
+from memdeep.rundir import live, runs
 from memdeep.rundir.directory import RunDirectory
 
 TURN_BYTES = 64 << 20  # that are replayed before anything else is looked at
+EVERY_S = 0.95  # between two times that `live.json` is written
 PAUSE_S = 0.05
 MOST_PAUSE_S = 0.5
 # The program that it has just started may be one that records itself, and takes so long to begin.
@@ -28,13 +32,25 @@ SHARE_SAVED = 0.25  # of that room, at least so much was replayed since the last
 
 
 class Follower:
-    """Follows the captures of the run in ``run_dir`` from ``least_bytes`` on.
+    """Follows the captures of the run in ``run_dir``.
 
-    They shall take ``disk_bytes`` at most. None stands for no bound: then nothing is given back.
+    Of one below ``least_bytes`` no state is left at its end: it is soon read. They shall take
+    ``disk_bytes`` at most. None stands for no bound: then nothing is given back. Each second
+    `live.json` is written anew, with source lines if ``with_source``.
     """
 
-    def __init__(self, run_dir: RunDirectory, least_bytes: int, disk_bytes: int | None) -> None:
+    def __init__(
+        self,
+        run_dir: RunDirectory,
+        least_bytes: int,
+        disk_bytes: int | None,
+        *,
+        with_source: bool = True,
+    ) -> None:
         self._run_dir = run_dir
+        self._with_source = with_source
+        self._lines: LiveLines | None = None  # of the capture that is followed
+        self._told_s = float("-inf")
         self._least_bytes = least_bytes
         self._disk_bytes = disk_bytes
         self._known = Known(run_dir)
@@ -54,6 +70,7 @@ class Follower:
         moved = self._followed.advance(TURN_BYTES)
         if self._followed.damage:
             raise CaptureError(self._followed.damage, "")
+        self._tell_lines(self._followed, EVERY_S)
         if self._is_due():
             self._save()
         if moved >= TURN_BYTES:
@@ -79,7 +96,7 @@ class Follower:
                 self._followed = None
             is_last = number == numbers[-1]
             try:
-                if is_last and self._run_dir.capture(number).stat().st_size >= self._least_bytes:
+                if is_last:
                     self._followed = FollowedCapture(self._run_dir, number, self._known)
                     self._number = number
             except (CaptureError, OSError):
@@ -87,9 +104,31 @@ class Follower:
 
     def _leave(self, followed: FollowedCapture) -> None:
         followed.complete()
-        if self._may_save(followed):
+        self._tell_lines(followed, 0.0)
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None
+        if followed.position >= self._least_bytes and self._may_save(followed):
             self._save()
         followed.close()
+
+    def _tell_lines(self, followed: FollowedCapture, every_s: float) -> None:
+        """Write the figures by line, if so long has passed since the last time.
+
+        Nothing depends on them: where they cannot be written, they stay as old as they say.
+        """
+        now_s = time.monotonic()
+        if now_s - self._told_s < every_s:
+            return
+        self._told_s = now_s
+        if self._lines is None:
+            self._lines = LiveLines(self._run_dir, with_source=self._with_source)
+        with suppress(OutputError, CaptureError):
+            behind_bytes = followed.behind_bytes()
+            found = self._lines.update(
+                followed.engine, time.time(), behind_bytes, followed.replaced
+            )
+            live.write(self._run_dir.live, found)
 
     def _may_save(self, followed: FollowedCapture) -> bool:
         """Tell if all that was replayed is sound, and will be asked for nothing more.
@@ -114,13 +153,19 @@ class Follower:
         return taken > FULL * self._disk_bytes and is_worth_it and self._may_save(followed)
 
     def _save(self) -> None:
-        """Save the state, and give back what it covers if that is wanted."""
+        """Save the state, and give back what it covers if that is wanted.
+
+        Not while somebody makes a report of the captures as they are.
+        """
         followed = self._followed
         assert followed is not None
         try:
-            followed.save()
-            if self._disk_bytes is not None and followed.blocks_bytes > FULL * self._disk_bytes:
-                followed.give_back()
+            with runs.changing(self._run_dir) as is_alone:
+                if not is_alone:
+                    return
+                followed.save()
+                if self._disk_bytes is not None and followed.blocks_bytes > FULL * self._disk_bytes:
+                    followed.give_back()
         except (OSError, OutputError) as error:
             reason = getattr(error, "strerror", None) or getattr(error, "message", str(error))
             tell(f"The capture is kept whole, whatever its size: {reason}.")

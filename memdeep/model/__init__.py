@@ -50,6 +50,7 @@ from memdeep.model.report import (
 from memdeep.model.run import (
     DETACHED,
     MAIN_THREAD,
+    RUNNING,
     CaptureFile,
     Checkpoint,
     CheckpointKind,
@@ -66,6 +67,7 @@ from memdeep.model.run import (
 
 __all__ = [
     "DETACHED",
+    "RUNNING",
     "MAIN_THREAD",
     "Across",
     "Advice",

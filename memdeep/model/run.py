@@ -13,6 +13,7 @@ from memdeep.model.statement import Problem, Statement
 
 MAIN_THREAD = "MainThread"
 DETACHED = "detached"  # the verdict on a process that outlived its run
+RUNNING = "running"  # on a program whose report is made while it runs
 
 
 class CheckpointKind(Enum):

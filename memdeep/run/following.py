@@ -30,7 +30,9 @@ class Following:
     ``disk_bytes`` is what the captures shall take of the disk, None for no bound.
     """
 
-    def __init__(self, run_dir: RunDirectory, disk_bytes: int | None) -> None:
+    def __init__(
+        self, run_dir: RunDirectory, disk_bytes: int | None, *, with_source: bool = True
+    ) -> None:
         self._run_dir = run_dir
         self._worth_bytes = min(WORTH_BYTES, (disk_bytes or WORTH_BYTES) // 2)
         room = Path(__file__).parents[1]
@@ -38,7 +40,7 @@ class Following:
         self._command = [
             *(sys.executable, "-I", str(room / "follow" / "__main__.py")),
             *(str(run_dir.path.absolute()), str(self._worth_bytes), str(disk_bytes or 0)),
-            *(str(room.parent), *paths),
+            *("source" if with_source else "no-source", str(room.parent), *paths),
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self._told: BinaryIO | None = None

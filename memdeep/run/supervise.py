@@ -225,7 +225,7 @@ def _supervise(
         log = MonitorLog(run_dir, options.warning_bytes, options.critical_bytes)
         looks = Looks(run_dir.journal, capacity.order) if options.how.wants_holders else None
         guard = Guard(child, run_dir.stacks, options.critical_bytes, options.kill_bytes, looks)
-        following = Following(run_dir, options.given_back_above_bytes) if options.follows else None
+        following = _following(run_dir, options) if options.follows else None
 
         def sample() -> TreeReading:
             return sampler.sample(guard.next_bytes)
@@ -291,6 +291,12 @@ def _supervise(
         identity=replace(job.identity, commit=revision.commit, is_dirty=revision.is_dirty),
     )
     return ended, end
+
+
+def _following(run_dir: RunDirectory, options: RunOptions) -> Following:
+    return Following(
+        run_dir, options.given_back_above_bytes, with_source=options.source is not False
+    )
 
 
 def _judged(process: SeenProcess, end: Ending, outlived: frozenset[int]) -> SeenProcess:

@@ -18,6 +18,7 @@ DEFAULT_PARENT = "memdeep-runs"
 LATEST = "latest"
 CHILDREN = "children"
 TESTS = "tests"  # that were recorded apart from the session they belong to
+FROZEN = "frozen"  # reports that were made while the program ran, each in a directory
 # Of the files that a run is exported to unless another is named.
 EXPORTS = (
     *(".pb.gz", ".firefox.json.gz", ".speedscope.json", ".collapsed", ".perfetto.json"),
@@ -146,6 +147,15 @@ class RunDirectory:
         return self.path / "meta.json"
 
     @property
+    def live(self) -> Path:
+        """Path of the figures by line of a run that goes on."""
+        return self.path / "live.json"
+
+    def frozen(self, name: str) -> RunDirectory:
+        """Return the directory ``name`` for a report that is made while the program runs."""
+        return RunDirectory(self.path / FROZEN / name)
+
+    @property
     def stacks(self) -> Path:
         """Path of the Python stacks that are written when RSS is over a limit."""
         return self.path / "stacks.txt"
@@ -185,6 +195,7 @@ class RunDirectory:
             self.samples,
             self.log,
             self.meta,
+            self.live,
             self.stacks,
         )
         exports = (self.path / f"export{suffix}" for suffix in EXPORTS)
@@ -277,7 +288,7 @@ def clear(run_dir: RunDirectory) -> None:
 
     No link is followed.
     """
-    for name in (CHILDREN, TESTS):
+    for name in (CHILDREN, TESTS, FROZEN):
         within = run_dir.path / name
         if within.is_symlink():
             within.unlink()

@@ -35,7 +35,7 @@ def test_all_files_lie_in_the_directory_under_names_of_their_own(tmp_path: Path)
     for name in ("capture.bin", "capture-2.bin", "markers", "markers-2"):
         (tmp_path / name).touch()
     files = RunDirectory(tmp_path).files()
-    assert len({file.name for file in files}) == len(files) == 30
+    assert len({file.name for file in files}) == len(files) == 31
     assert all(file.parent == tmp_path for file in files)
 
 
@@ -119,3 +119,13 @@ def test_with_force_the_processes_of_the_earlier_run_go_and_other_files_stay(
     directory.create(run_dir.path, force=True)
     left = sorted(path.name for path in run_dir.path.rglob("*") if path.is_file())
     assert left == ["journal.jsonl", "mine.txt"]
+
+
+def test_reports_that_were_made_meanwhile_go_with_their_run(tmp_path: Path) -> None:
+    run_dir = directory.create(tmp_path / "run", force=False)
+    frozen = run_dir.frozen("20251120-103045")
+    frozen.path.mkdir(parents=True)
+    for file in (frozen.html, frozen.json, run_dir.live):
+        file.touch()
+    directory.clear(run_dir)
+    assert list(run_dir.path.iterdir()) == []

@@ -51,7 +51,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "record.how",
         "record.tree",
     },
-    "follow": {"errors", "model", "rundir", "heap", "loading"},
+    "follow": {
+        *("errors", "model", "rundir", "heap", "loading", "sources"),
+        *("live.growth", "live.progress", "analysis.culprits"),
+    },
     "analysis": {"errors", "model", "rundir.labels"},
     "report": {"errors", "model", "text", "version", "analysis"},
     "live": {"errors", "model", "rundir", "text", "run.progress", "analysis.outline"},
@@ -160,7 +163,7 @@ SMALL: dict[str, str] = {
     "report.comparison.page": "each output has a module with an `encode`",
     "cli.open": "each command has a file",
     "report.comparison.encoders": "the list of the formats, which import what they need",
-    "cli.watch": "each command has a file",
+    "report.page.live": "each page has a module with an `encode`",
     "report.gate.formats": "the list of the formats beside it",
     "report.gate.gitlab": "each format has a file",
 }
