@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,10 +80,14 @@ class RunSymbols:
         return {site: symbols.hybrid_stack(site) for site in sites if trace.sites.native[site]}
 
     def name_all(self, trace: Trace) -> None:
-        """Name every native frame of ``trace``."""
+        """Name every native frame of ``trace``: file by file, so that few tables are open."""
         symbols = _TraceSymbols(trace, self._server)
-        for generation, address in trace.native_addresses():
-            symbols.frames(generation, address)
+        places: dict[Image, set[int]] = {}
+        for generation, addresses in trace.native_addresses():
+            for image, place in symbols.places(generation, addresses):
+                places.setdefault(image, set()).add(place)
+        for image, found in places.items():
+            self._server.name(image, sorted(found))
 
     def named(self) -> StoredSymbols:
         """Return everything that was named so far."""
@@ -138,6 +142,11 @@ class _TraceSymbols:
                 for frame in self.frames(generation, address)
             ],
         )
+
+    def places(self, generation: int, addresses: Iterable[int]) -> Iterator[tuple[Image, int]]:
+        """Yield the file that each call lies in, with the address as the file counts it."""
+        find = self._spaces[generation].find
+        return filter(None, (find(address - 1) for address in addresses))
 
     def frames(self, generation: int, address: int) -> Frames:
         """Return the functions that contain the call before ``address``, innermost first."""

@@ -6,10 +6,13 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from memdeep.frozen import frozen
-from memdeep.model.heap import Frame, Origin, Sample
-from memdeep.model.statement import Problem, Statement
+
+if TYPE_CHECKING:  # what runs a program needs no heap
+    from memdeep.model.heap import Frame, Origin, Sample
+    from memdeep.model.statement import Problem, Statement
 
 MAIN_THREAD = "MainThread"
 DETACHED = "detached"  # the verdict on a process that outlived its run

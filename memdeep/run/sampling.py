@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.model.statement import Statement, state
 from memdeep.record import bootstrap, how
 from memdeep.record.program import WhatToRun
