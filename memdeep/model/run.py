@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from memdeep.frozen import frozen
 
 if TYPE_CHECKING:  # what runs a program needs no heap
-    from memdeep.model.heap import Frame, Origin, Sample
+    from memdeep.model.heap import Frame, Sample
     from memdeep.model.statement import Problem, Statement
 
 MAIN_THREAD = "MainThread"
@@ -154,6 +154,8 @@ class Process:
     @property
     def started_at(self) -> Frame | None:
         """The frame to name for its start: the program's innermost own one, if there is one."""
+        from memdeep.model.heap import Origin  # only here, as above
+
         own = [frame for frame in self.started_by if frame.origin in (Origin.USER, Origin.TOOL)]
         return next(reversed(own or self.started_by), None)
 
