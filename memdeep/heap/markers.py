@@ -16,7 +16,8 @@ was done (`load.seal`), half done or not done: so all of them give the same repo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
@@ -36,7 +37,6 @@ _MEMORY = bytes([MEMORY_RECORD])
 _PAGE_BYTES = 4096
 _MAX_PLACES_BYTES = 1 << 28
 _CHUNK_BYTES = 4 << 20
-_MAX_OFFSET = 1 << 42  # file systems go so far
 _MARKER = re.compile(
     bytes([THREAD_RECORD]) + marks.PREFIX.encode() + rb"([0-9]{%d})\x00" % marks.DIGITS
 )
@@ -85,8 +85,8 @@ def align(capture: Path, places: Path, figures: Callable[[int], MarkerFigures | 
     stored = _read_places(places) if places.exists() else []
     try:
         if packed.can_read(capture):
-            markers = _first_of_each(sorted([*stored, *find(capture)]))
-            return _matched(capture, markers, figures)
+            records = _records(capture, stored)
+            return _matched(_first_of_each(sorted(records)), records, figures)
     except OSError as error:
         raise read_error(capture, error) from error
     # It was compressed when its markers had been replaced.
@@ -96,9 +96,11 @@ def align(capture: Path, places: Path, figures: Callable[[int], MarkerFigures | 
 
 
 def _matched(
-    capture: Path, markers: Sequence[Marker], figures: Callable[[int], MarkerFigures | None]
+    markers: Sequence[Marker],
+    records: Mapping[Marker, bytes],
+    figures: Callable[[int], MarkerFigures | None],
 ) -> Alignment:
-    """Match ``markers`` with checkpoints.
+    """Match ``markers`` with checkpoints; ``records`` is what lies in the place of each.
 
     One may have been replaced before, wholly or in part. But the list of places may also be older
     than the capture, or belong to another one: then what lies there is left alone.
@@ -106,25 +108,20 @@ def _matched(
     placed = []
     others = set()
     changes = {}
-    file, _ = open_regular(capture)
-    with file:
-        content = packed.opened(file)
-        for offset, sequence in markers:
-            content.seek(min(offset, _MAX_OFFSET))
-            found = content.read(RECORD_BYTES)
-            if len(found) < RECORD_BYTES:
-                continue
-            figure = figures(sequence)
-            # A marker that the journal does not know must not count for another checkpoint.
-            wanted = _as_recorded(sequence) if figure is None else encode_records(figure)
-            if found != wanted and not _is_marker(found, _as_recorded(sequence), wanted):
-                continue
-            if figure is None:
-                others.add(sequence)
-            else:
-                placed.append(sequence)
-            if found != wanted:
-                changes[offset] = wanted
+    for marker in markers:
+        offset, sequence = marker
+        found = records[marker]
+        figure = figures(sequence)
+        # A marker that the journal does not know must not count for another checkpoint.
+        wanted = _as_recorded(sequence) if figure is None else encode_records(figure)
+        if found != wanted and not _is_marker(found, _as_recorded(sequence), wanted):
+            continue
+        if figure is None:
+            others.add(sequence)
+        else:
+            placed.append(sequence)
+        if found != wanted:
+            changes[offset] = wanted
     return Alignment(tuple(placed), frozenset(others), changes, tuple(markers))
 
 
@@ -154,7 +151,16 @@ def _varint(content: bytes) -> int:
 
 def find(capture: Path) -> list[Marker]:
     """Find all markers of a capture, by offset in what is not compressed. Raises CaptureError."""
-    markers = []
+    return list(_records(capture, ()))
+
+
+def _records(capture: Path, stored: Iterable[Marker]) -> dict[Marker, bytes]:
+    """Find all markers of a capture; return the bytes of each, and those in the place of others.
+
+    These are ``stored``, as far as they lie within the capture.
+    """
+    records: dict[Marker, bytes] = {}
+    left = deque(sorted(stored))
     start = 0
     tail = b""  # the end of what came before may be the beginning of a marker
     file, _ = open_regular(capture)
@@ -162,11 +168,16 @@ def find(capture: Path) -> list[Marker]:
         whole = packed.opened(file)
         while chunk := whole.read(_CHUNK_BYTES):
             content = tail + chunk
-            matches = _MARKER.finditer(content)
-            markers += [(start + match.start(), int(match[1])) for match in matches]
+            end = start + len(content)
+            for match in _MARKER.finditer(content):
+                records[start + match.start(), int(match[1])] = match[0]
+            while left and left[0][0] + RECORD_BYTES <= end:
+                marker = left.popleft()
+                place = marker[0] - start
+                records[marker] = content[place : place + RECORD_BYTES]
             tail = content[1 - RECORD_BYTES :]
-            start += len(content) - len(tail)
-    return markers
+            start = end - len(tail)
+    return records
 
 
 def encode_records(figures: MarkerFigures) -> bytes:
