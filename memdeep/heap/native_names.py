@@ -48,11 +48,11 @@ def store_names(
     symbols = RunSymbols(StoredSymbols(), time.time(), directories)
     for capture in (*run_dir.captures(), *run_dir.captures_of_children()):
         try:
-            trace = replay(capture, on_step)
+            places = symbols.places(replay(capture, on_step))  # which is gone before names come
         except CaptureError:
             continue
         on_step("Storing the names of native frames")
-        symbols.name_all(trace)
+        symbols.name(places)
     named = symbols.named()
     if named.images:
         files.write_atomically(run_dir.symbols, store.encode(named))
@@ -80,12 +80,20 @@ class RunSymbols:
         return {site: symbols.hybrid_stack(site) for site in sites if trace.sites.native[site]}
 
     def name_all(self, trace: Trace) -> None:
-        """Name every native frame of ``trace``: file by file, so that few tables are open."""
+        """Name every native frame of ``trace``."""
+        self.name(self.places(trace))
+
+    def places(self, trace: Trace) -> Mapping[Image, set[int]]:
+        """Return the addresses of all native frames of ``trace`` in the files they lie in."""
         symbols = _TraceSymbols(trace, self._server)
         places: dict[Image, set[int]] = {}
         for generation, addresses in trace.native_addresses():
             for image, place in symbols.places(generation, addresses):
                 places.setdefault(image, set()).add(place)
+        return places
+
+    def name(self, places: Mapping[Image, set[int]]) -> None:
+        """Name these addresses: file by file, so that few tables are open."""
         for image, found in places.items():
             self._server.name(image, sorted(found))
 
