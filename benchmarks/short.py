@@ -1,7 +1,8 @@
 """Cost of ten real programs, most of them short: plain, under `memray run`, under `memdeep run`.
 
-memray follows forks here, as memdeep does. Time and processor time of memdeep are told in two
-parts: until the program has ended, and what memdeep took after that for its report.
+memray follows forks here and records native frames, as memdeep does. Time and processor time of
+memdeep are told in two parts: until the program has ended, and what it took after that for the
+report. Each is divided by memray's of the same round.
 """
 
 from __future__ import annotations
@@ -211,34 +212,26 @@ RECORDED = [title for title in WAYS if title not in ("plain", "memray")]
 
 
 def measure(console: Console, place: Path, rounds: int) -> None:
-    """Print a table on all processors, and one with everything pinned to one of them."""
+    """Print tables of what was measured on all processors, and pinned to one of them."""
     _measure(console, place, rounds, "on all processors")
     if hasattr(os, "sched_setaffinity"):
         with _pinned():
-            _measure(console, place, rounds, "pinned to one processor")
+            _measure(console, place, rounds, "pinned to one")
 
 
 def _measure(console: Console, place: Path, rounds: int, where: str) -> None:
-    table = Table(title=f"Ten programs and more, {where}, {rounds} rounds in turns, {_load()}")
-    table.add_column("program")
-    for column in ("plain", "memray", "÷ plain"):
-        table.add_column(column, justify="right")
-    for title in RECORDED:
-        for column in (title, "÷ memray", "its CPU", "after", "CPU after", "memory"):
+    before = os.getloadavg()[0]
+    turns = {title: _turns(place, words, rounds) for title, words in programs(place).items()}
+    load = f"load {before:.1f} to {os.getloadavg()[0]:.1f}"
+    for way in RECORDED:
+        table = Table(title=f"{way}, {where}, {rounds} rounds in turns, {load}")
+        table.add_column("program")
+        for column in ("plain", "memray", way, "÷ memray", "CPU ÷", "after", "its CPU", "memory"):
             table.add_column(column, justify="right")
-    for title, program in programs(place).items():
-        turns = _turns(place, program, rounds)
-        seconds = {way: [one.seconds for one in found] for way, found in turns.items()}
-        cells = [
-            f"{median(seconds['plain']):.2f}",
-            f"{median(seconds['memray']):.2f}",
-            f"{commands.ratio(seconds['memray'], seconds['plain']):.2f}",
-        ]
-        for way in RECORDED:
-            cells += _cells(turns[way], turns["memray"])
-        table.add_row(title, *cells)
-    console.print(table)
-    console.print(f"Seconds; after: once the program had ended; memory: memdeep's own. {_load()}")
+        for title, found in turns.items():
+            table.add_row(title, *_cells(found, way))
+        console.print(table)
+    console.print("after: from the program's end to memdeep's; memory: highest of memdeep itself")
 
 
 def _turns(place: Path, program: Sequence[str], rounds: int) -> dict[str, list[Turn]]:
@@ -251,12 +244,14 @@ def _turns(place: Path, program: Sequence[str], rounds: int) -> dict[str, list[T
     return turns
 
 
-def _cells(turns: Sequence[Turn], memray: Sequence[Turn]) -> Iterator[str]:
-    yield f"{median(one.seconds for one in turns):.2f}"
-    yield f"{commands.ratio([one.seconds for one in turns], [one.seconds for one in memray]):.3f}"
-    yield f"{commands.ratio([one.cpu_s for one in turns], [one.cpu_s for one in memray]):.3f}"
-    yield f"{median(one.after_s for one in turns):.2f}"
-    yield f"{median(one.after_cpu_s for one in turns):.2f}"
+def _cells(found: Mapping[str, Sequence[Turn]], way: str) -> Iterator[str]:
+    for name in ("plain", "memray", way):
+        yield f"{median(one.seconds for one in found[name]):.2f} s"
+    turns, memray = found[way], found["memray"]
+    yield f"{commands.ratio([one.seconds for one in turns], [one.seconds for one in memray]):.2f}"
+    yield f"{commands.ratio([one.cpu_s for one in turns], [one.cpu_s for one in memray]):.2f}"
+    yield f"{median(one.after_s for one in turns):.2f} s"
+    yield f"{median(one.after_cpu_s for one in turns):.2f} s"
     yield f"{max(one.own_peak_bytes for one in turns) / (1 << 20):.0f} MB"
 
 
@@ -269,7 +264,3 @@ def _pinned() -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, allowed)
-
-
-def _load() -> str:
-    return f"load {os.getloadavg()[0]:.1f}"
