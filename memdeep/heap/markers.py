@@ -36,7 +36,7 @@ RECORD_BYTES = 40
 _MEMORY = bytes([MEMORY_RECORD])
 _PAGE_BYTES = 4096
 _MAX_PLACES_BYTES = 1 << 28
-_CHUNK_BYTES = 4 << 20
+_REST = RECORD_BYTES - 1
 _MARKER = re.compile(
     bytes([THREAD_RECORD]) + marks.PREFIX.encode() + rb"([0-9]{%d})\x00" % marks.DIGITS
 )
@@ -165,18 +165,17 @@ def _records(capture: Path, stored: Iterable[Marker]) -> dict[Marker, bytes]:
     tail = b""  # the end of what came before may be the beginning of a marker
     file, _ = open_regular(capture)
     with file:
-        whole = packed.opened(file)
-        while chunk := whole.read(_CHUNK_BYTES):
-            content = tail + chunk
-            end = start + len(content)
-            for match in _MARKER.finditer(content):
-                records[start + match.start(), int(match[1])] = match[0]
-            while left and left[0][0] + RECORD_BYTES <= end:
-                marker = left.popleft()
-                place = marker[0] - start
-                records[marker] = content[place : place + RECORD_BYTES]
-            tail = content[1 - RECORD_BYTES :]
-            start = end - len(tail)
+        for piece in packed.pieces(file):
+            # No piece is copied: what lies across its beginning is looked at apart.
+            for place, content in ((start - len(tail), tail + piece[:_REST]), (start, piece)):
+                for match in _MARKER.finditer(content):
+                    records[place + match.start(), int(match[1])] = match[0]
+                while left and left[0][0] + RECORD_BYTES <= place + len(content):
+                    marker = left.popleft()
+                    at = marker[0] - place
+                    records[marker] = content[at : at + RECORD_BYTES]
+            tail = (tail + piece[-_REST:])[-_REST:]
+            start += len(piece)
     return records
 
 
