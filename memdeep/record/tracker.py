@@ -91,7 +91,9 @@ class _Module(ModuleType):
         return _Later(self.__name__, name)
 
 
-_in_place = {name: _Module(name) for name in ("rich", "rich.progress") if "rich" not in sys.modules}
+# Not beside other threads, which might import it just now.
+_is_free = "rich" not in sys.modules and len(sys._current_frames()) == 1
+_in_place = {name: _Module(name) for name in ("rich", "rich.progress") if _is_free}
 try:
     os.register_at_fork = _keep_memrays  # type: ignore[assignment]
     sys.modules.update(_in_place)
