@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from memdeep.cli import help
 from memdeep.cli.options import BY_NAME, OF_CHECKS, OF_REPORTS, OPTIONS, Option, Place, problem
 from memdeep.errors import EXIT_USAGE
-from memdeep.report.exports import formats
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -180,6 +179,8 @@ def _of_runs(made: Parser) -> None:
 
 
 def _of_export(made: Parser) -> None:
+    from memdeep.report.exports import formats
+
     made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR|CAPTURE", help=NEWEST)
     made.add_argument(
         "-f",

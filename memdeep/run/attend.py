@@ -11,9 +11,10 @@ import select
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from memdeep.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -128,7 +128,7 @@ KNOWS: dict[str, set[str]] = {
     "live.progress": {"psutil"},
     "heap.memray": {"memray"},
     "heap.packed": {"lz4"},
-    "symbols.tables": {"symbolic", "cffi"},
+    "symbols.tables": {"symbolic", "_cffi_backend"},
     "symbols.demangle": {"multi_demangle"},
     "symbols.cache": {"platformdirs"},
     "report.terminal": {"rich"},
@@ -221,8 +221,11 @@ def test_subpackages_hold_no_code_of_their_own() -> None:
     for path in PACKAGE.rglob("*/__init__.py"):
         if path.parent.name == "model":
             tree = ast.parse(path.read_text("utf-8"))
-            kinds = (ast.Expr, ast.ImportFrom, ast.Assign)  # docstring, names, `__all__`
-            assert all(isinstance(node, kinds) for node in tree.body)
+            # Docstring, names for type checkers, `__all__`, and what imports a noun when it is
+            # asked for: the program waits for what `memdeep run` imports before it.
+            kinds = (ast.Expr, ast.ImportFrom, ast.Assign, ast.If)
+            code = [node for node in tree.body if not isinstance(node, kinds)]
+            assert [getattr(node, "name", "") for node in code] == ["__getattr__"]
         elif path.parent != PACKAGE:
             assert path.read_text("utf-8") == ""
 
