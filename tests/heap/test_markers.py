@@ -227,7 +227,7 @@ def test_markers_are_found_wherever_the_pieces_of_a_file_end(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(packed, "CHUNK_BYTES", chunk_bytes)
         found = markers.find(path)
-        records = markers._records(path, [(at, 9) for at in stored])
+        records = markers._records(path, [(at, 9) for at in stored], 0)
     size = markers.RECORD_BYTES
     assert {at: what for (at, sequence), what in records.items() if sequence == 9} == {
         at: content[at : at + size] for at in stored if at + size <= len(content)
