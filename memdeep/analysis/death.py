@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.model import (
+    DETACHED,
     Checkpoint,
     CheckpointKind,
     Death,
@@ -24,7 +25,7 @@ MIN_SHARE_OF_PEAK = 0.02
 
 def did_die(run: Run) -> bool:
     """Tell whether the program did not complete; an unknown end counts as one."""
-    return run.exit is None or run.exit.verdict != "completed"
+    return run.exit is None or run.exit.verdict not in ("completed", DETACHED)
 
 
 def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:

@@ -450,4 +450,5 @@ def _run(
         limit=limit_of(meta),
         identity=meta.identity,
         earlier_s=meta.earlier_s,
+        attached=meta.attached,
     )

@@ -12,7 +12,7 @@ from memdeep.model.heap import Frame, Origin, Sample
 from memdeep.model.statement import Problem, Statement
 
 MAIN_THREAD = "MainThread"
-DETACHED = "detached"  # the verdict on a process that outlived its run
+DETACHED = "detached"  # the verdict on a process that outlived its run, and on that run
 
 
 class CheckpointKind(Enum):
@@ -247,6 +247,7 @@ class Run:
     captures: tuple[CaptureFile, ...] = ()
     identity: Identity | None = None
     earlier_s: float | None = None
+    attached: bool = False
 
     @property
     def peak_bytes(self) -> int | None:

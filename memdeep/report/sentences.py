@@ -17,6 +17,7 @@ from memdeep.analysis.weights import (
     is_nameless_interpreter,
 )
 from memdeep.model import (
+    DETACHED,
     Advice,
     CheckpointKind,
     Culprit,
@@ -39,7 +40,7 @@ _LIBRARIES = re.compile(r"(site|dist)-packages|python3(\.\d+t?)?")  # directorie
 _BUILD_TAGS = re.compile(r"(\.(cpython|pypy)[^.]*|\.abi3)(?=\.so)|(-[0-9a-f]{8})+(?=\.)")
 
 COMPLETED = "completed"
-VERDICTS = (COMPLETED, "failed", "killed", "oom-killed")  # those that have words
+VERDICTS = (COMPLETED, "failed", "killed", "oom-killed", DETACHED)  # those that have words
 # Evidence that a program did not choose its status itself.
 _NOT_CHOSEN = ("exit.uncaught", "exit.not_the_way_of_python", "exit.exec")
 MAX_LIBRARY_NAME = 36  # characters of a compiled library's name in a stack
@@ -331,7 +332,9 @@ def verdict(end: Exit | None) -> str:
 
 def went_on(run: Run) -> bool:
     """Tell if this is a recording of a process that has outlived it."""
-    return run.earlier_s is not None and run.exit is not None and run.exit.verdict == COMPLETED
+    if run.exit is None or run.earlier_s is None:
+        return False
+    return run.exit.verdict == (DETACHED if run.attached else COMPLETED)
 
 
 def outcome(report: Report, language: Language) -> str:
@@ -341,7 +344,8 @@ def outcome(report: Report, language: Language) -> str:
         return language.say("outcome.unknown", duration_s=run.duration_s)
     if went_on(run):
         before = run.checkpoints[0].rss_bytes
-        return language.say("outcome.recorded", duration_s=run.duration_s, rss_bytes=before)
+        key = "outcome.detached" if run.exit.verdict == DETACHED else "outcome.recorded"
+        return language.say(key, duration_s=run.duration_s, rss_bytes=before)
     label = last_checkpoint(report)
     key = "ended_status" if verdict(run.exit) == "ended" else run.exit.verdict
     text = language.say(

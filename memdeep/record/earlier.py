@@ -1,0 +1,2 @@
+"""x"""
+def list_blocks(directory, *, deep): pass
