@@ -178,7 +178,7 @@ struct Large {
   uint64_t bytes, address;
 };
 
-enum class Cut : uint32_t { kMemory, kMarker, kMarkerEnd, kThreadMarker, kEnd };
+enum class Cut : uint32_t { kMemory, kMarker, kMarkerEnd, kThreadMarker, kEnd, kEarlier };
 
 struct Window {  // what lies before a cut and after the one before it; heap and RSS at the cut
   Cut cut;
@@ -242,6 +242,25 @@ class Account {
     return cell;
   }
 
+  // What was there before the trace, all of one site: no block of it is among the largest, and it is
+  // no wonder if others lie in its place. Units and limits are as below.
+  void put_earlier(uint64_t address, uint64_t size, uint32_t cell) {
+    const uint64_t start = address << 3, end = start + size;
+    earlier_site_ = cells_[cell].site;
+    drop_overlapped(start, end);
+    LiveTable::Entry before;
+    live_.put(address, size, cell, before);
+    if (before.address() != 0) release(before);
+    charge(cell, size);
+    if (size >= kBig) big_.insert(start, end);
+  }
+  void map_earlier(uint64_t start, uint64_t size, uint32_t cell) {
+    unmap(start, size);
+    charge(cell, size);
+    mappings_.push_back({cell, 1, kNoLarge, false});
+    insert_range(start, start + size, uint32_t(mappings_.size() - 1));
+  }
+
   // Addresses are in units of 8 bytes, below kMaxAddress and not 0; sizes are below kMaxSize.
   // Operations wait until a batch is full, so that the memory they will touch has been fetched.
   // A block that overlaps another proves that this one was freed, in a way that was not seen. Of the
@@ -249,7 +268,11 @@ class Account {
   void allocate(uint64_t address, uint64_t size, uint32_t cell, bool is_mallocs) {
     push({address, size, cell, is_mallocs || size >= kBig});
   }
-  void free(uint64_t address) { push({address, kFreed, 0, false}); }
+  // What was there before the trace leaves it in the name of `earlier_site`, of the thread that frees it,
+  // if that is given.
+  void free(uint64_t address, uint32_t earlier_site = 0) {
+    push({address, kFreed, earlier_site, false});
+  }
 
   void map(uint64_t start, uint64_t size, uint32_t cell) {
     flush();
@@ -265,7 +288,7 @@ class Account {
 
   // munmap shortens or splits all that it meets. By powers of two of their sizes, so that only a few
   // before the start need be looked at.
-  void unmap(uint64_t start, uint64_t size) {
+  void unmap(uint64_t start, uint64_t size, uint32_t earlier_site = 0) {
     flush();
     const uint64_t end = start + size;
     if (size == 0) return;
@@ -289,7 +312,7 @@ class Account {
         if (cut_to < range.end) rest.push_back({cut_to, {range.end, range.mapping}});
         mapping.parts += (from < cut_from) + (cut_to < range.end);
         const bool is_gone = mapping.parts == 0;
-        discharge(mapping.cell, cut_to - cut_from, is_gone ? 1 : 0);
+        discharge(mapping.cell, cut_to - cut_from, is_gone ? 1 : 0, earlier_site);
         if (is_gone && mapping.large != kNoLarge) largest[mapping.large].died = segment();
       }
     }
@@ -381,7 +404,7 @@ class Account {
   struct Operation {
     uint64_t address;
     uint64_t size;  // kFreed for a free
-    uint32_t cell;
+    uint32_t cell;  // of a free: a site, as `free` has it
     bool is_proof;  // that what it overlaps was freed
   };
   static constexpr uint64_t kFreed = ~uint64_t{0};
@@ -407,6 +430,13 @@ class Account {
     return number;
   }
 
+  // The cell of this segment for what a thread frees of what was there before the trace: all of it is.
+  uint32_t earlier_cell(uint32_t site) {
+    const uint32_t cell = cell_of_site(site, 0);
+    cells_[cell].born = 0;
+    return cell;
+  }
+
   void push(const Operation& operation) {
     live_.prefetch(operation.address);
     waiting_[waiting_count_++] = operation;
@@ -429,7 +459,7 @@ class Account {
         }
         const LiveTable::Entry freed = *entry;
         live_.erase(entry);
-        release(freed);
+        release(freed, operation.cell);
       } else {
         const uint64_t start = operation.address << 3, end = start + operation.size;
         if (operation.is_proof && (operation.size >= kBig || big_.may_meet(start, end))) {
@@ -460,8 +490,10 @@ class Account {
     }
   }
 
-  // Frees a block that memray would count for ever: another lies there.
+  // Frees a block that memray would count for ever: another lies there. One from before the trace was
+  // freed when it began, or as it was listed.
   void drop(const LiveTable::Entry& before) {
+    if (earlier_site_ != 0 && cells_[before.cell()].site == earlier_site_) return release(before);
     ++unseen_frees;
     unseen_bytes += before.size();
     if (dropped_.size() == kMaxDropped) dropped_.clear();
@@ -496,7 +528,7 @@ class Account {
     ++cell.alive;
   }
 
-  void release(const LiveTable::Entry& entry) {
+  void release(const LiveTable::Entry& entry, uint32_t earlier_site = 0) {
     if (entry.size() >= kBig) {
       const uint64_t start = entry.address() << 3;
       big_.erase(start, start + entry.size());
@@ -508,10 +540,10 @@ class Account {
         large_alive_.erase(found);
       }
     }
-    discharge(entry.cell(), entry.size(), 1);
+    discharge(entry.cell(), entry.size(), 1, earlier_site);
   }
 
-  void discharge(uint32_t number, uint64_t size, int32_t count) {
+  void discharge(uint32_t number, uint64_t size, int32_t count, uint32_t earlier_site = 0) {
     if (heap_ >= window_peak_ && size != 0) {  // falls from the highest point so far
       window_peak_ = heap_;
       if (heap_ >= segment_peak_) {
@@ -520,6 +552,18 @@ class Account {
       }
     }
     heap_ -= size;
+    if (earlier_site != 0 && cells_[number].site == earlier_site_) {
+      // The cell keeps what it has: this much of it was the other site's from the beginning.
+      own_heap(cells_[number].thread).bytes -= size;
+      cells_[number].alive -= uint32_t(count);
+      Cell& other = cells_[earlier_cell(earlier_site)];
+      fold(other);
+      other.since_bytes -= int64_t(size);
+      other.since_count -= count;
+      other.freed_bytes += int64_t(size);
+      other.freed_count += count;
+      return;
+    }
     Cell& cell = cells_[number];
     if (cell.touched != segment()) {
       const uint32_t alive = cell.alive;
@@ -671,6 +715,7 @@ class Account {
   std::vector<Watched> watched_;
   uint64_t heap_ = 0, window_peak_ = 0, segment_peak_ = 0;
   uint32_t segment_ = 0, peak_ = 0;
+  uint32_t earlier_site_ = 0;  // of what was there before the trace; 0: none
 
   std::unordered_map<uint64_t, uint32_t> large_alive_;  // by address
   uint32_t large_begin_ = 0;

@@ -15,6 +15,7 @@ OWN_FRAME = Frame("recording by memdeep", "", 0, Origin.MEMDEEP)
 # Libraries that run what somebody typed; a notebook's loop lies between them.
 _LAUNCHERS = ("/memray/", "/ipykernel", "/IPython/", "/tornado/", "/traitlets/", "/zmq/")
 _BETWEEN = "/integrations/futures.py"  # all of it stands between an executor and its user
+EARLIER_FRAME = Frame("before the attach", "", 0, Origin.NATIVE)
 NO_STACK_FRAME = Frame("no Python stack", "", 0, Origin.NATIVE)
 
 
@@ -52,6 +53,10 @@ class StackTreeBuilder:
         for frame in without_own(frames):
             node = self._child(node, self._number(frame))
         return node
+
+    def earlier(self, thread: Frame | None) -> int:
+        """Return the node of what was there before memdeep was, and was freed by ``thread``."""
+        return self._child(self._root(thread), self._number(EARLIER_FRAME))
 
     def build(self) -> StackTree:
         """Return the tree of everything added."""

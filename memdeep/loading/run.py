@@ -35,6 +35,7 @@ from memdeep.loading.traced import Traced, align_parts, find_walked, lost
 from memdeep.model import (
     CaptureFile,
     Checkpoint,
+    Earlier,
     Exit,
     Heap,
     Mode,
@@ -46,7 +47,7 @@ from memdeep.model import (
 )
 from memdeep.model.statement import Problem
 from memdeep.record.how import MEMRAY, TRACEMALLOC
-from memdeep.rundir import journal, mappings, workers
+from memdeep.rundir import earlier, journal, mappings, workers
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import read_if_there, read_regular
 from memdeep.rundir.journal import Event
@@ -134,6 +135,8 @@ class Recording:
                 problems += [not_known(said, pid) for said in damage_of(read_child.part)]
         own = join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
         own = replace(own, peak_bytes=None) if self.run.mode.others_only else own
+        if self.run.attached:
+            own = replace(own, earlier=heaps[0].earlier if heaps else Earlier())
         at_moments = {number: alive for heap in heaps for number, alive in heap.at_moments.items()}
         of_all = join_family(own, at_moments, children, groups, self.moments)
         heaps += [child.part for child in children]
@@ -217,7 +220,12 @@ def load_run(run_dir: RunDirectory) -> Recording:
         run=run,
         parts=tuple(
             with_cuts(
-                replace(part, threads=[point.thread for point in points], walked=walked),
+                replace(
+                    part,
+                    threads=[point.thread for point in points],
+                    walked=walked,
+                    earlier=_earlier(run_dir, meta) if part.first == 0 else b"",
+                ),
                 start_ms,
                 heaviest,
                 split.questions.get(0, ()),
@@ -408,6 +416,14 @@ def _readings(run_dir: RunDirectory, places: Mapping[int, int]) -> dict[int, map
     at = {0: 0, **places}  # the first line of the journal, which is the program's start
     found = mappings.decode(content or b"")
     return {at[one.sequence]: one for one in found if one.sequence in at}
+
+
+def _earlier(run_dir: RunDirectory, meta: Meta) -> bytes:
+    """Return the list of what was there before memdeep was attached; empty if there is none."""
+    with suppress(CaptureError):
+        if meta.attached:
+            return read_if_there(run_dir.earlier, earlier.MAX_BYTES) or b""
+    return b""
 
 
 def _places(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:

@@ -7,6 +7,7 @@ from memdeep.model.across import Across, LineAcross, ShareAcross
 from memdeep.model.heap import (
     Alive,
     Asked,
+    Earlier,
     FoldedStack,
     Frame,
     Heap,
@@ -66,6 +67,7 @@ from memdeep.model.run import (
 
 __all__ = [
     "DETACHED",
+    "Earlier",
     "MAIN_THREAD",
     "Across",
     "Advice",
