@@ -49,7 +49,7 @@ def _record(
     quiet = settings.flag("quiet")
     if not quiet:
         until = options.until
-        is_open = until.seconds is until.size_bytes is until.phase is None
+        is_open = (until.seconds, until.size_bytes, until.phase) == (None, None, None)
         key = "attach.until_interrupted" if is_open else "attach.recording"
         said = spoken_language(settings).say(key, pid=str(program.target.pid), name=program.name)
         speech.say(plain(said))

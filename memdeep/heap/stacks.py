@@ -9,13 +9,12 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from memdeep.heap.origins import Origins
-from memdeep.model import Frame, Origin, RawFrame, StackTree
+from memdeep.model import EARLIER_FRAME, Frame, Origin, RawFrame, StackTree
 
 OWN_FRAME = Frame("recording by memdeep", "", 0, Origin.MEMDEEP)
 # Libraries that run what somebody typed; a notebook's loop lies between them.
 _LAUNCHERS = ("/memray/", "/ipykernel", "/IPython/", "/tornado/", "/traitlets/", "/zmq/")
 _BETWEEN = "/integrations/futures.py"  # all of it stands between an executor and its user
-EARLIER_FRAME = Frame("before the attach", "", 0, Origin.NATIVE)
 NO_STACK_FRAME = Frame("no Python stack", "", 0, Origin.NATIVE)
 
 

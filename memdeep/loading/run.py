@@ -26,7 +26,7 @@ from memdeep.loading.children import Axis, Child, find_children, not_known, up_t
 from memdeep.loading.code import origins_of, read_cells
 from memdeep.loading.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.loading.journal import read_journal, told_problems
-from memdeep.loading.missed import missed
+from memdeep.loading.missed import earlier_unknown, missed
 from memdeep.loading.outside import end_s, highest_rss, last_seen, memory_curve, seen_outside
 from memdeep.loading.own_runs import shared_symbols
 from memdeep.loading.processes import highest_sum, moments, read_processes
@@ -133,10 +133,11 @@ class Recording:
                 children.append(read_child)
             else:
                 problems += [not_known(said, pid) for said in damage_of(read_child.part)]
+        before = (heaps[0].earlier if heaps else Earlier()) if self.run.attached else None
+        problems += earlier_unknown(before)
         own = join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
         own = replace(own, peak_bytes=None) if self.run.mode.others_only else own
-        if self.run.attached:
-            own = replace(own, earlier=heaps[0].earlier if heaps else Earlier())
+        own = own if before is None else replace(own, earlier=before)
         at_moments = {number: alive for heap in heaps for number, alive in heap.at_moments.items()}
         of_all = join_family(own, at_moments, children, groups, self.moments)
         heaps += [child.part for child in children]

@@ -5,6 +5,7 @@
 
 from memdeep.model.across import Across, LineAcross, ShareAcross
 from memdeep.model.heap import (
+    EARLIER_FRAME,
     Alive,
     Asked,
     Earlier,
@@ -67,6 +68,7 @@ from memdeep.model.run import (
 
 __all__ = [
     "DETACHED",
+    "EARLIER_FRAME",
     "Earlier",
     "MAIN_THREAD",
     "Across",

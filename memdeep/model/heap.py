@@ -49,6 +49,10 @@ class Frame:
     origin: Origin
 
 
+# Stands for all that was allocated before memdeep was attached, of which no line is known.
+EARLIER_FRAME = Frame("before the attach", "", 0, Origin.NATIVE)
+
+
 @frozen
 class StackTree:
     """All stacks of a run as a tree: stacks share the nodes of their common callers.

@@ -116,6 +116,8 @@ KINDS: Mapping[str, Mapping[str, type]] = {
     "limit.own_address_space": {},
     "limit.own_cgroup": {},
     "limit.process": {"name": str},
+    "problem.earlier_freed": {"n": int},
+    "problem.earlier_unknown": {},
     "problem.lost_lines": {"size_bytes": int, "after": str, "before": str},
     "problem.lost_lines_of_thread": {
         "size_bytes": int,

@@ -6,8 +6,7 @@ calls `attachable` itself if it is to be attached to.
 """
 
 import os
-import sys
-from _thread import RLock, allocate_lock
+from _thread import RLock
 from contextlib import suppress
 
 from memdeep.record.recorder import say
@@ -15,8 +14,6 @@ from memdeep.record.recorder import say
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from collections.abc import Callable
-    from typing import Any
 
 DIRECTORY, SUFFIX = "memdeep", ".attach"  # of the sockets' names, which begin with the process
 MOST_PATH = 100  # characters that an address of a socket may have, less than on any system
@@ -51,6 +48,7 @@ class Door:
         """Raises OSError, or another of those that `attachable` names, where there can be none."""
         import atexit
 
+        from memdeep.record.attached import real_thread
         from memdeep.record.fork_warning import own_threads
 
         self._pid = os.getpid()
@@ -137,22 +135,6 @@ def _make_private(directory: str) -> None:
     status = os.lstat(directory)
     if status.st_mode & 0o170077 != 0o040000 or status.st_uid != os.getuid():
         raise OSError(f"{directory} is not a directory of this user alone")
-
-
-def real_thread() -> "Callable[..., Any]":
-    """Return what starts a thread of the system's. Raises RuntimeError if that is not known.
-
-    gevent puts green ones in their place, which would keep the whole program in `accept`.
-    """
-    import _thread
-
-    start: Callable[..., Any] = _thread.start_new_thread
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None:
-        start = monkey.get_original("_thread", "start_new_thread")
-    if type(start) is not type(allocate_lock):
-        raise RuntimeError("its threads are not the system's")
-    return start
 
 
 def _identity(descriptor: int) -> "tuple[int, int]":

@@ -1,24 +1,27 @@
 """What begins and ends a recording in a process that `memdeep attach` has come to.
 
 Somebody is at the other end of a socket, and says in lines of JSON what to do: `TELL` what this
-process is, `RECORD` it, and `DETACH`. If the other end is gone, however that was, the recording ends
-as well: the process goes on as it was.
+process is, `RECORD` it, and `DETACH`. If the other end is gone, however that was, the recording
+ends as well: the process goes on as it was.
 """
 
 import os
 import sys
-from _thread import RLock
+from _thread import RLock, allocate_lock
 from contextlib import suppress
+
+from memdeep.rundir.earlier import NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
+    from collections.abc import Callable
     from typing import Any
 
-    from memdeep.record.session import Session
 
 TELL, RECORD, DETACH = "tell", "record", "detach"
 MAX_LINE = 1 << 16
+SECONDS = 60  # of the child that lists what is there
 ONE_DESCRIPTOR = 64  # bytes beside a line, enough for one
 
 _lock = RLock()
@@ -42,7 +45,7 @@ class Attached:
         self._session: Session | None = Session(how)
         atexit.register(self.stop_at_exit)
         self._session.start()
-        _list_earlier(how.run_dir, how.trace_python_allocators)
+        list_earlier(how.run_dir, deep=how.trace_python_allocators)
 
     def stop(self, error: "BaseException | None" = None) -> None:
         """End the recording, if it has not ended: nothing of it stays in this process."""
@@ -70,8 +73,6 @@ def join(address: str) -> None:
     """
     from _socket import AF_UNIX, SOCK_STREAM, socket
 
-    from memdeep.record.attachable import real_thread
-
     ours = socket(AF_UNIX, SOCK_STREAM)
     try:
         ours.connect(address)
@@ -98,6 +99,22 @@ def serve(descriptor: int) -> None:
     finally:
         own_threads(-1)
         connection.close()
+
+
+def real_thread() -> "Callable[..., Any]":
+    """Return what starts a thread of the system's. Raises RuntimeError if that is not known.
+
+    gevent puts green ones in their place, which would keep the whole program in `accept`.
+    """
+    import _thread
+
+    start: Callable[..., Any] = _thread.start_new_thread
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None:
+        start = monkey.get_original("_thread", "start_new_thread")
+    if type(start) is not type(allocate_lock):
+        raise RuntimeError("its threads are not the system's")
+    return start
 
 
 def _obey_all(connection: "socket") -> None:
@@ -149,21 +166,17 @@ def _obstacle() -> str:
 
     if api.is_recording():
         return "recorded"
-    tracker = sys.modules.get("memdeep.record.tracker")
-    if tracker is None:
-        try:
-            from memdeep.record import tracker
-        except ImportError as error:
-            return f"no memray: {error}"
-    return "traced" if tracker.is_tracking() else ""
+    try:
+        from memdeep.record.tracker import is_tracking
+    except ImportError as error:
+        return f"no memray: {error}"
+    return "traced" if is_tracking() else ""
 
 
 def _facts() -> "dict[str, Any]":
     """Tell what memdeep cannot see from outside."""
     import sysconfig
-    import time
 
-    import memdeep
     from memdeep.version import __version__
 
     obstacle = _obstacle()
@@ -185,17 +198,34 @@ def _facts() -> "dict[str, Any]":
         "platform": sysconfig.get_platform(),
         "stdlib": sorted({paths["stdlib"], paths["platstdlib"]}),
         "library": sorted({paths["purelib"], paths["platlib"]}),
-        "package": os.path.dirname(os.path.abspath(memdeep.__file__)),
-        "monotonic_ns": time.monotonic_ns(),
+        "package": os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
     }
 
 
-def _list_earlier(directory: str, deep: bool) -> None:
-    """Have the memory listed that is there already; a run without that says so."""
-    try:
-        from memdeep.record import earlier
+def list_earlier(directory: str, *, deep: bool) -> None:
+    """Have listed what is allocated already, so that its frees are known for what they are.
 
-        earlier.list_blocks(directory, deep=deep)
+    A forked child does it, as for who holds the objects (`record.holders`): the program stands
+    still for the fork alone. It knows glibc's malloc and CPython's own allocator, with ``deep`` the
+    blocks in its arenas. Where that cannot be, there is no such file in ``directory``.
+    """
+    path = f"{os.path.abspath(directory)}/{NAME}"
+    try:
+        import fcntl
+        import time
+
+        from memdeep.record import _holders
+
+        began_ns = time.monotonic_ns()
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            _holders.earlier(file, began_ns, deep, SECONDS)
+        except OSError:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(file)
     except (ImportError, OSError):
         pass
 

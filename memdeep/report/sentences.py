@@ -340,12 +340,14 @@ def went_on(run: Run) -> bool:
 def outcome(report: Report, language: Language) -> str:
     """Return how the program ended."""
     run = report.run
+    before = _before(report, language)
     if run.exit is None:
-        return language.say("outcome.unknown", duration_s=run.duration_s)
+        return language.say("outcome.unknown", duration_s=run.duration_s) + before
+    if run.exit.verdict == DETACHED:
+        return language.say("outcome.detached", duration_s=run.duration_s) + before
     if went_on(run):
-        before = run.checkpoints[0].rss_bytes
-        key = "outcome.detached" if run.exit.verdict == DETACHED else "outcome.recorded"
-        return language.say(key, duration_s=run.duration_s, rss_bytes=before)
+        held = run.checkpoints[0].rss_bytes
+        return language.say("outcome.recorded", duration_s=run.duration_s, rss_bytes=held)
     label = last_checkpoint(report)
     key = "ended_status" if verdict(run.exit) == "ended" else run.exit.verdict
     text = language.say(
@@ -356,7 +358,20 @@ def outcome(report: Report, language: Language) -> str:
     )
     if label is not None and run.exit.signal is not None and report.death is None:
         text += language.say("outcome.last_checkpoint", label=short(label))
-    return text
+    return text + before
+
+
+def _before(report: Report, language: Language) -> str:
+    """Return what is known of the memory from before memdeep was attached, if it was."""
+    known = report.heap.of_program.earlier
+    if known is None:
+        return ""
+    held = report.run.checkpoints[0].rss_bytes
+    if known.bytes is None:
+        return language.say("outcome.before_unknown", rss_bytes=held)
+    return language.say(
+        "outcome.before", rss_bytes=held, size_bytes=known.bytes, n=known.blocks or 0
+    )
 
 
 def last_checkpoint(report: Report) -> str | None:

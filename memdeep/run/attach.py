@@ -19,8 +19,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import psutil
-
 from memdeep.errors import AttachError, OutputError
 from memdeep.frozen import frozen
 from memdeep.model import DETACHED, Identity
@@ -194,7 +192,9 @@ class _Attachment:
             if not was_there:
                 break
             time.sleep(LOOK_S)
-        end = end_of(seen.witnesses, seen.last_s) if status is None else judge(status, seen.witnesses)
+        end = (
+            end_of(seen.witnesses, seen.last_s) if status is None else judge(status, seen.witnesses)
+        )
         if end is None:  # nobody but its parent knows
             return meta
         return replace(
@@ -267,12 +267,9 @@ def _give(run_dir: RunDirectory, target: Target) -> None:
 def _meta(program: Running, how: HowToRecord) -> Meta:
     """Return the facts of a recording that begins now."""
     told = program.facts
-    main, cwd = told.get("main"), told.get("cwd")
-    is_file = bool(main) and os.path.isfile(main)
+    main, cwd = str(told.get("main") or ""), told.get("cwd")
+    is_file = os.path.isfile(main)
     own = own_code(WhatToRun(WhatToRun.SCRIPT, main, ())) if is_file else OwnCode()
-    earlier_s = 0.0
-    with suppress(psutil.Error):  # it has just ended
-        earlier_s = max(0.0, time.time() - psutil.Process(program.target.pid).create_time())
     facts = begun(how, told["command"][1:], program.name, own)
     return replace(
         facts,
@@ -291,6 +288,6 @@ def _meta(program: Running, how: HowToRecord) -> Meta:
             libc=None,
             hash_seed=None,
         ),
-        earlier_s=earlier_s,
+        earlier_s=max(0.0, time.time() - program.target.started_s),
         attached=True,
     )

@@ -1,4 +1,4 @@
-"""Finds a running process that shall be recorded, and refuses one that cannot be, before touching it."""
+"""Finds a running process that shall be recorded, and refuses what cannot be, untouched."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ _PYTHON = re.compile(r"python3\.(\d{1,3})|\.cpython-3(\d{1,3})-")
 class Target:
     """A running Python, as it is seen from outside.
 
-    ``python`` is its version, as (3, 12). ``user`` and ``group`` are its numbers, -1 where the
-    system has none.
+    ``started_s`` is since the epoch, ``python`` its version, as (3, 12). ``user`` and ``group``
+    are its numbers, -1 where the system has none.
     """
 
     pid: int
+    started_s: float
     python: tuple[int, int]
     user: int
     group: int
@@ -46,7 +47,7 @@ def find(pid: int) -> Target:
             raise psutil.NoSuchProcess(pid)
         user = process.uids().effective if hasattr(process, "uids") else -1
         group = process.gids().effective if hasattr(process, "gids") else -1
-        words = _words(process)
+        words, started_s = _words(process), process.create_time()
     except (psutil.NoSuchProcess, ValueError, OverflowError) as error:
         raise AttachError(
             f"There is no process {pid}.",
@@ -77,7 +78,7 @@ def find(pid: int) -> Target:
         )
     if bootstrap.__file__ in words and how.END in words:
         raise already_recorded(pid)
-    return Target(pid, python, user, group)
+    return Target(pid, started_s, python, user, group)
 
 
 def already_recorded(pid: int) -> AttachError:

@@ -1,4 +1,4 @@
-"""Watches a process that records itself, from another one, until one of the two says that it is over.
+"""Watches a process that records itself, from another one, until either says that it is over.
 
 What is seen goes into the run directory: readings of the memory, and at the end the facts.
 """
@@ -150,9 +150,7 @@ def _progress(
     return Progress(time_s, size_bytes, label, limit_bytes, left, is_pss=is_pss)
 
 
-def _judged(
-    processes: tuple[SeenProcess, ...], witnesses: Witnesses
-) -> tuple[SeenProcess, ...]:
+def _judged(processes: tuple[SeenProcess, ...], witnesses: Witnesses) -> tuple[SeenProcess, ...]:
     """Return the processes that were seen, with those told that the kernel killed."""
     killed = judge(0, witnesses).oom_killed
     return tuple(

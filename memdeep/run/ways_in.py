@@ -36,7 +36,7 @@ def _memdeep_join(paths, address):
     sys.path.extend(extra)
     try:
         from memdeep.record.attached import join
-        import memdeep.record.session, memdeep.record.tracker, memdeep.record.earlier
+        import memdeep.record.session, memdeep.record.tracker, memdeep.record.fork_warning
     except ImportError:
         return
     finally:
@@ -77,7 +77,8 @@ class Line:
             raise already_recorded(self._pid)
         if obstacle == "traced":
             raise AttachError(
-                f"memray is tracking process {self._pid} already, and there can be but one tracker.",
+                f"memray is tracking process {self._pid} already, and there can be but one "
+                "tracker.",
                 "End that one first.",
             )
         if obstacle:
@@ -212,12 +213,10 @@ def _peer(connected: socket.socket) -> int | None:
 
 def _called(target: Target) -> Line:
     """Let the interpreter of ``target``, from Python 3.14 on, call us. Raises AttachError."""
-    import memdeep
-
     directory = Path(tempfile.mkdtemp(prefix="memdeep-attach-"))
     try:
         address, code = directory / "line", directory / "code.py"
-        paths = [str(Path(memdeep.__file__).parents[1]), *(one for one in sys.path if one)]
+        paths = [str(Path(attachable.__file__).parents[2]), *(one for one in sys.path if one)]
         code.write_text(_CODE.format(paths=paths, address=str(address)), "utf-8")
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(str(address))

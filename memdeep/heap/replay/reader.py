@@ -266,9 +266,7 @@ def _residency(trace: Trace, asked: Sequence[Look], nodes: Sequence[int]) -> tup
     found = [
         (
             look,
-            trace.found_at(look)
-            if look.checkpoint or is_known
-            else Found([0] * len(look.pieces)),
+            trace.found_at(look) if look.checkpoint or is_known else Found([0] * len(look.pieces)),
         )
         for look in asked
     ]

@@ -81,9 +81,10 @@ class TraceHeader:
 class Totals:
     """Counts over the whole capture; ``calls`` by memray's number of the allocator.
 
-    ``unknown_frees`` were of blocks of which the capture has nothing. What was there before is
-    of the first of ``earlier_sites``; what a thread freed of it has another; none where it is not known. ``unseen_frees`` are blocks that were taken for alive until another one lay in their place: they
-    were freed by then. ``late_cuts`` were made at the end, since no record that has a time came
+    ``unknown_frees`` were of blocks of which nothing is known. What was there before is of the
+    first of ``earlier_sites``, what a thread freed of it of another; there are none where it is not
+    known. ``unseen_frees`` are blocks that were taken for alive until another one lay in their
+    place: they were freed by then. ``late_cuts`` were made at the end, since no record that has a time came
     after them. ``truncated`` is True if it has no proper end; ``damage`` describes what
     stopped the replay before the end, and is empty if nothing did.
     """
@@ -163,7 +164,13 @@ class Trace:
         totals = replay.totals()
         self.replayed = replay
         self._looks: dict[tuple[int, bool], dict[str, bytes]] | None = None
-        self.totals = Totals(**{name: tuple(one) if isinstance(one, list) else one for name, one in totals.items()})
+        self.totals = Totals(
+            **{
+                **totals,
+                "calls": tuple(totals["calls"]),
+                "earlier_sites": tuple(totals["earlier_sites"]),
+            }
+        )
         self.sites = Sites(
             node=unsigned(columns["site_node"]),
             thread=unsigned(columns["site_thread"]),
