@@ -228,12 +228,15 @@ def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> 
     place, peak, stacks = highest
     if ground.peak_bytes < ground.least_bytes:
         return []
+    is_attached = ground.heap.earlier is not None
     explaining = []
     in_use = ground.resident.in_use(stacks, ground.phases[place].end)
     for culprit in ground.lines.culprits(in_use, min(peak.bytes, ground.peak_bytes)):
         if culprit.share < MIN_SHARE_OF_HIGHEST:
             break
         found = next((item for item in ranked if _line_of(item) == culprit.line), None)
+        if found is None and is_attached:  # it has only taken the place of what was there before
+            continue
         if found is None:
             held = _of_line(ground, culprit, in_use)
             case = Case(ground.heap, ground.lines, (ground.phases[place],), culprit, held)

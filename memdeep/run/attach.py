@@ -95,16 +95,15 @@ def attach(
     _give(run_dir, target)
     write_atomically(run_dir.meta, encode_meta(_meta(program, how)))
     ours, theirs = socket.socketpair()
-    try:
-        with theirs:
-            line.record(how.to_words(), theirs.fileno())
-    except AttachError:
-        ours.close()
-        raise
-    recorded = Recorded(
-        run_dir, target.pid, options.max_capture_bytes, options.keep_free_bytes, ours.detach()
-    )
     with _told_to_stop() as stop:
+        try:
+            with theirs:
+                line.record(how.to_words(), theirs.fileno())
+        except AttachError:
+            ours.close()
+            raise
+        most_bytes, free_bytes = options.max_capture_bytes, options.keep_free_bytes
+        recorded = Recorded(run_dir, target.pid, most_bytes, free_bytes, ours.detach())
         onlooker = _Attachment(program, run_dir, options.until, stop, on_progress)
         watch(recorded, onlooker)
         onlooker.close()

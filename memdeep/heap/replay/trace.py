@@ -84,8 +84,8 @@ class Totals:
     ``unknown_frees`` were of blocks of which nothing is known. What was there before is of the
     first of ``earlier_sites``, what a thread freed of it of another; there are none where it is not
     known. ``unseen_frees`` are blocks that were taken for alive until another one lay in their
-    place: they were freed by then. ``late_cuts`` were made at the end, since no record that has a time came
-    after them. ``truncated`` is True if it has no proper end; ``damage`` describes what
+    place: they were freed by then. ``late_cuts`` were made at the end, since no record that has a
+    time came after them. ``truncated`` is True if it has no proper end; ``damage`` describes what
     stopped the replay before the end, and is empty if nothing did.
     """
 
