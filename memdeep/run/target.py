@@ -112,9 +112,10 @@ def is_there(pid: int) -> bool:
 
 
 def _of_another(pid: int, user: int) -> AttachError:
-    whose = "another user" if user < 0 else f"another user ({user})"
     return AttachError(
-        f"Process {pid} belongs to {whose}.",
+        f"Process {pid} belongs to another user."
+        if user < 0
+        else f"Process {pid} belongs to another user, of number {user}.",
         "Run memdeep attach as that user, or as root.",
     )
 

@@ -67,7 +67,9 @@ def phases(report: dict[str, Any], name: str, thread: str | None = None) -> list
 def test_the_verdict_is_that_it_was_detached(recorded: dict[str, Any]) -> None:
     end = recorded["exit"]
     assert (end["verdict"], end["code"], end["signal"]) == ("detached", None, None)
-    assert end["evidence"] == ["memdeep detached when finished had come to its end (--until-phase)."]
+    assert end["evidence"] == [
+        "memdeep detached when finished had come to its end (--until-phase)."
+    ]
     assert recorded["processes"][0]["how"] == "attach"
     assert recorded["death"] is None
     assert "the program goes on" in recorded["said"]
@@ -134,9 +136,7 @@ def test_the_highest_memory_is_counted_once(recorded: dict[str, Any]) -> None:
         (("--until-phase", "leak"), "memdeep detached when leak had come to its end"),
     ],
 )
-def test_it_detaches_when_it_is_to(
-    tmp_path: Path, options: tuple[str, ...], reason: str
-) -> None:
+def test_it_detaches_when_it_is_to(tmp_path: Path, options: tuple[str, ...], reason: str) -> None:
     with running(tmp_path, WORK) as program:
         attachment = Attachment(program, *options)
         if "leak" in options:
@@ -228,8 +228,7 @@ def test_twenty_times_leave_a_program_as_it_was(tmp_path: Path) -> None:
         tasks = Path(f"/proc/{program.pid}/task")
         wait_until(lambda: len(list(tasks.iterdir())) == threads)
         told = program.do(
-            "after = state()\n"
-            "print([pair for pair in zip(before, after) if pair[0] != pair[1]])"
+            "after = state()\nprint([pair for pair in zip(before, after) if pair[0] != pair[1]])"
         )
     assert told == ["[]"]
 
