@@ -9,7 +9,7 @@ DEMO_SIZE ?= --scale 0.6
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-holders screenshots man test-pythons
+.PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-attach soak-holders screenshots man test-pythons
 .PHONY: test-sid test-cpython test-engines test-hosts test-ray test-spark test-ranks browser clean
 
 help: ## List the targets
@@ -72,6 +72,9 @@ soak: $(STAMP) ## Kill threads of checkpoints at random times, SOAK_RUNS times (
 
 soak-holders: $(STAMP) ## Look at who holds the objects SOAK_LOOKS times (default: 1000) beside busy threads
 	$(BIN)/python tests/soak_holders.py
+
+soak-attach: $(STAMP) ## Attach and detach SOAK_ATTACHES times (default: 500) beside threads, asyncio and numpy
+	PYTHONPATH=tests/support $(BIN)/python tests/soak_attach.py
 
 screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be looked at
 	PYTHONPATH=tests/support $(BIN)/python tests/screenshots.py

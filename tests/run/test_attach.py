@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attaching import ATTACHABLE, Attachment, Program, running
+from attaching import ATTACHABLE, STATE, Attachment, Program, running
 from running import read_json, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
@@ -192,29 +192,6 @@ def test_a_program_that_ends_meanwhile_is_reported_on(
     assert (report["exit"]["verdict"], report["exit"]["code"]) == (verdict, code)
     assert evidence in " ".join(report["exit"]["evidence"])
     assert len(phases(report, "leak")) == 1
-
-
-STATE = """
-def state():
-    import gc, memray, signal, warnings
-    links = {}
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            links[name] = os.readlink(f"/proc/self/fd/{name}")
-        except OSError:
-            pass
-    return [
-        links,
-        threading.enumerate(),
-        dict(os.environ),
-        memray.Tracker,
-        (os.close, os.closerange, os.kill, os._exit, os.waitpid, os.system, os.posix_spawn),
-        (sys.excepthook, threading.excepthook, threading._profile_hook, threading._trace_hook),
-        (sys.getprofile(), sys.gettrace(), sys.breakpointhook, sys.path[:]),
-        list(gc.callbacks), list(warnings.filters), signal.getsignal(signal.SIGINT),
-        api.is_recording(),
-    ]
-"""
 
 
 def test_twenty_times_leave_a_program_as_it_was(tmp_path: Path) -> None:

@@ -23,6 +23,28 @@ for line in sys.stdin:
     print("done", flush=True)
 """
 ATTACHABLE = "memdeep.attachable()\n"
+# What a recording must leave as it was.
+STATE = """
+def state():
+    import gc, memray, signal, warnings
+    links = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            links[name] = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            pass
+    return [
+        links,
+        threading.enumerate(),
+        dict(os.environ),
+        memray.Tracker,
+        (os.close, os.closerange, os.kill, os._exit, os.waitpid, os.system, os.posix_spawn),
+        (sys.excepthook, threading.excepthook, threading._profile_hook, threading._trace_hook),
+        (sys.getprofile(), sys.gettrace(), sys.breakpointhook, sys.path[:]),
+        list(gc.callbacks), list(warnings.filters), signal.getsignal(signal.SIGINT),
+        api.is_recording(),
+    ]
+"""
 
 
 class Program:
