@@ -9,6 +9,8 @@
 #pragma once
 
 #include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
 
 #include "earlier_format.hpp"
 #include "holder_file.hpp"
@@ -17,7 +19,7 @@ namespace memdeep {
 
 struct EarlierOrder {
   bool lists_pools;  // the blocks in arenas, and not the arenas
-  bool has_mangled_bins;  // glibc 2.32 and later
+  long version;  // of glibc: 36 for 2.36
   uint64_t freed_mark;  // in the second word of a block in a thread's cache; 0 if it is not known
 };
 
@@ -26,11 +28,12 @@ class EarlierHeap {
   EarlierHeap(int descriptor, const EarlierOrder& order) : file_(descriptor), order_(order) {}
 
   void list() {
+    for (const int number : {SIGSEGV, SIGBUS}) signal(number, pass_over);
     read_areas();
     for (size_t at = 0; at < areas_.count; at++) {
       const Area area = areas_[at];
       if (area.kind == kHeap) list_main(area);
-      if (area.kind == kAnonymous && !list_arena(area)) scan(area);
+      if (area.kind == kAnonymous && !(can_read(area.start) && list_arena(area))) scan(area);
     }
     varint(kEarlierEnd), varint(count_), varint(sum_);
     file_.flush();
@@ -50,10 +53,31 @@ class EarlierHeap {
   static constexpr uint64_t kFlags = 7, kInUse = 1, kOfMapping = 2;
   static constexpr uint64_t kLeastChunk = 32, kPage = 4096, kLeastMapped = 32 << 10;
   static constexpr uint64_t kArenaAlignment = uint64_t{64} << 20, kMostArea = uint64_t{1} << 40;
-  static constexpr uint64_t kBinsOffset = 16, kBins = 10, kTopOffset = 96;  // in a malloc_state
+  // In a malloc_state, before 2.43, which has no fast bins any more, and from then on.
+  static constexpr uint64_t kBinsOffset = 16, kBins = 10, kTopOffset = 96, kTopOffsetSince = 8;
+  static constexpr long kMangledSince = 32, kNoBinsSince = 43;
   static constexpr uint64_t kMostFast = 0xB0, kMostCached = 0x410;  // of chunks
   static constexpr size_t kMostMaps = size_t{32} << 20;
   static constexpr uint64_t kPoolBytes = 16 << 10, kPoolHead = 48, kArenaBytes = 1 << 20;
+
+  // What may be read by its mapping may be a guard all the same, as below the stacks of threads.
+  static inline sigjmp_buf behind;
+  static inline volatile bool is_guarded = false;
+
+  static void pass_over(int number) {
+    if (!is_guarded) give_up(kBroken, uint64_t(number));
+    siglongjmp(behind, 1);
+  }
+
+  static bool can_read(uint64_t address) {
+    is_guarded = true;
+    volatile bool can = false;
+    if (sigsetjmp(behind, 1) == 0) {
+      can = *reinterpret_cast<const volatile uint8_t*>(address) < 256;
+    }
+    is_guarded = false;
+    return can;
+  }
 
   static uint64_t word(uint64_t address) {
     uint64_t value;
@@ -156,6 +180,8 @@ class EarlierHeap {
     return size <= kMostFast && in_bins_.find(chunk) != MappedTable::kNone;
   }
 
+  bool has_bins() const { return order_.version < kNoBinsSince; }
+
   void read_bins(uint64_t bins, uint64_t start, uint64_t end) {
     for (uint64_t bin = 0; bin < kBins; bin++) {
       uint64_t chunk = word(bins + 8 * bin);
@@ -164,7 +190,7 @@ class EarlierHeap {
         if (known != MappedTable::kNone) break;
         known = 1;
         const uint64_t next = word(chunk + 16);
-        chunk = order_.has_mangled_bins ? next ^ (chunk + 16) >> 12 : next;
+        chunk = order_.version >= kMangledSince ? next ^ (chunk + 16) >> 12 : next;
       }
     }
   }
@@ -173,7 +199,7 @@ class EarlierHeap {
     const uint64_t top = chain(area.start, area.end, 0, false);
     for (size_t at = 0; at < areas_.count; at++) {
       const Area& data = areas_[at];
-      if (data.kind != kLibrary) continue;
+      if (data.kind != kLibrary || !has_bins()) continue;
       for (uint64_t place = data.start + kTopOffset; place + 8 <= data.end; place += 8)
         if (word(place) == top)
           read_bins(place - kTopOffset + kBinsOffset, area.start, area.end);
@@ -191,8 +217,8 @@ class EarlierHeap {
     const bool is_first = first == 0 && arena > start && arena - start <= 64;
     if (!is_first && (first % kArenaAlignment || !first || !is_known(arena))) return false;
     const uint64_t end = start + size;
-    if (is_first) read_bins(arena + kBinsOffset, start, end);
-    const uint64_t top = word(arena + kTopOffset);
+    if (is_first && has_bins()) read_bins(arena + kBinsOffset, start, end);
+    const uint64_t top = word(arena + (has_bins() ? kTopOffset : kTopOffsetSince));
     const uint64_t least = is_first ? arena + 2048 : start + 32, most = least + 512;
     for (uint64_t from = least & ~uint64_t{15}; from < most; from += 16) {
       const uint64_t reached = chain(from, end, top, false);
@@ -214,26 +240,37 @@ class EarlierHeap {
 
   // ---------------------------------------------------------------- mappings of others
 
-  // A chunk with a mapping of its own; 0 if this page begins none.
+  // A chunk with a mapping of its own, and its bytes; 0 if this page begins none. From 2.43 on the two
+  // words before the block are not counted.
   static uint64_t mapped_chunk(uint64_t page, uint64_t end) {
-    const uint64_t before = word(page), head = word(page + 8), size = head & ~kFlags;
-    const bool holds = (head & kFlags) == kOfMapping && before < kPage && before % 16 == 0 &&
-                       (before + size) % kPage == 0 && size >= kLeastMapped && size <= end - page;
+    const uint64_t before = word(page), head = word(page + 8);
+    const uint64_t size = ((head & ~kFlags) + 16) & ~(kPage - 1);
+    const bool holds = (head & kFlags) == kOfMapping && before == 0 &&
+                       (size == (head & ~kFlags) || size == (head & ~kFlags) + 16) &&
+                       size >= kLeastMapped && size <= end - page;
     return holds ? size : 0;
   }
 
   void scan(const Area& area) {
-    uint64_t begun = area.start;
-    for (uint64_t page = area.start; page < area.end;) {
+    volatile uint64_t page = area.start, begun = area.start;
+    if (sigsetjmp(behind, 1)) {  // this page is a guard
+      is_guarded = false;
+      scan_arenas(begun, page);
+      page = page + kPage;
+      begun = page;
+    }
+    while (page < area.end) {
+      is_guarded = true;
       const uint64_t size = mapped_chunk(page, area.end);
+      is_guarded = false;
       if (!size) {
-        page += kPage;
+        page = page + kPage;
         continue;
       }
       scan_arenas(begun, page);
       // Pages that were not asked for: half of one.
       put(kEarlierBlock, page + 16, size - 16 - (size > kLeastMapped ? kPage / 2 : 0));
-      page += size;
+      page = page + size;
       begun = page;
     }
     scan_arenas(begun, area.end);

@@ -462,9 +462,10 @@ PyObject* earlier(PyObject*, PyObject* args) {
                         &order.seconds))
     return nullptr;
   auto version = reinterpret_cast<const char* (*)()>(dlsym(RTLD_DEFAULT, "gnu_get_libc_version"));
-  void* allocate = dlsym(RTLD_DEFAULT, "malloc");
+  // Whoever brings another malloc brings this, too; that of malloc itself may be a stub of the program's.
+  void* of_other = dlsym(RTLD_DEFAULT, "malloc_usable_size");
   Dl_info of_malloc{}, of_libc{};
-  const bool is_known = version && dladdr(allocate, &of_malloc) &&
+  const bool is_known = version && of_other && dladdr(of_other, &of_malloc) &&
                         dladdr(reinterpret_cast<void*>(version), &of_libc) &&
                         of_malloc.dli_fbase == of_libc.dli_fbase;
   if (!is_known) {
@@ -472,7 +473,7 @@ PyObject* earlier(PyObject*, PyObject* args) {
     return nullptr;
   }
   const long minor = strtol(version() + 2, nullptr, 10);  // "2.36"
-  order.earlier = {lists_pools != 0, minor >= 32, minor >= 29 ? freed_mark() : 0};
+  order.earlier = {lists_pools != 0, minor, minor >= 29 ? freed_mark() : 0};
   order.work = list_earlier;
   return started(order, kEarlierBegin);
 }

@@ -258,3 +258,19 @@ def test_a_directory_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
         attachment.finish(125)
         assert "exists already and is not empty" in attachment.stderr
         assert program.do("print(api.is_recording())") == ["False"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="Python calls for others from 3.14 on")
+def test_a_program_that_has_called_nothing_is_reached_by_its_interpreter(tmp_path: Path) -> None:
+    with running(tmp_path, WORK.removeprefix(ATTACHABLE)) as program:
+        for name in ("first", "second"):
+            attachment = Attachment(program, name=name).begun(program)
+            program.do("turn(ring); leak()")
+            report = attachment.interrupt().finish()
+            assert report["exit"]["verdict"] == "detached"
+            (ring,) = phases(report, "ring")
+            assert abs(ring["heap_delta_bytes"]) < 0.5 * MB
+            assert report["findings"][0]["culprit"]["source"] == (
+                "kept.append(bytearray(5_000_000))"
+            )
+        assert program.do("print(threading.active_count(), api.is_recording())") == ["2 False"]
