@@ -2,7 +2,8 @@
 
 The capture of each process is read between the program's checkpoints (`parts.TimeCut`). What a
 process held is gone when it ends. Between two checkpoints the heap of all is known at moments only:
-those at which the processes held most, as seen from outside.
+those at which the processes held most, as seen from outside. It was never less than what one of
+them held by itself.
 """
 
 from __future__ import annotations
@@ -102,13 +103,13 @@ def join_family(
             known = at_checkpoints[checkpoint]
             at_checkpoints[checkpoint] = None if known is None else known + size
     known_passed = [one for one in passed if one is not None]
-    highest = _highest(at_moments, children, moments)
-    of_all = joined(lifetimes)
-    standing = _Standing(of_all, at_checkpoints)
+    highest = _by_segment([*_of_all(at_moments, children, moments), *_own_peaks(children)])
+    together = joined(lifetimes)
+    standing = _Standing(together, at_checkpoints)
     curve = summed([own.curve, *(_curve(child) for child in children)])
     return replace(
         own,
-        lifetimes=of_all,
+        lifetimes=together,
         transients=joined(known_passed) if len(known_passed) == len(passed) else None,
         largest=None if largest is None else tuple(largest),
         at_checkpoints=tuple(at_checkpoints),
@@ -118,7 +119,7 @@ def join_family(
         ),
         curve=curve,
         peak_bytes=max(
-            [own.peak_bytes or 0, *(peak.bytes for _, peak in highest)]
+            [own.peak_bytes or 0, *(peak.bytes for peak in highest.values())]
             + [size for size in at_checkpoints if size is not None]
         ),
         own=own,
@@ -128,11 +129,13 @@ def join_family(
     )
 
 
-def _highest(
+def _of_all(
     at_moments: Mapping[int, Alive], children: Sequence[ChildHeap], moments: Sequence[Moment]
-) -> list[tuple[Moment, Peak]]:
-    """Add up what all processes held at each moment at which the program's heap is known."""
-    found = []
+) -> Iterator[tuple[int, Peak]]:
+    """Add up what all processes held at each moment at which the program's heap is known.
+
+    Yields the segment beside it.
+    """
     for moment in moments:
         if moment.number not in at_moments:
             continue
@@ -141,8 +144,23 @@ def _highest(
         for stacks in (at_moments[moment.number], *filter(None, alive)):
             for stack in stacks:
                 tally.add(stack.node, stack.bytes, stack.allocations)
-        found.append((moment, Peak(tally.total_bytes(), moment.time_s, alive_of(tally))))
-    return found
+        yield moment.segment, Peak(tally.total_bytes(), moment.time_s, alive_of(tally))
+
+
+def _own_peaks(children: Sequence[ChildHeap]) -> Iterator[tuple[int, Peak]]:
+    """Yield what each process held by itself when that was most, as far as it is known."""
+    for child in children:
+        if child.part.highest is not None:
+            yield child.part.highest
+
+
+def _by_segment(found: Iterable[tuple[int, Peak]]) -> dict[int, Peak]:
+    """Return the highest of each segment."""
+    highest: dict[int, Peak] = {}
+    for segment, peak in found:
+        if segment not in highest or peak.bytes > highest[segment].bytes:
+            highest[segment] = peak
+    return highest
 
 
 class _Standing:
@@ -167,15 +185,19 @@ def _peak(
     own: Peak | None,
     stretches: Sequence[Stretch],
     standing: _Standing,
-    highest: Sequence[tuple[Moment, Peak]],
+    highest: Mapping[int, Peak],
 ) -> Peak | None:
     """Return the highest heap that is known in a phase: the program's own peak at the least."""
     if own is None:
         return None
     best = own
-    for moment, peak in highest:
-        if peak.bytes > best.bytes and any(moment.segment in one.segments for one in stretches):
-            best = peak
+    for stretch in stretches:
+        segments: Iterable[int] = stretch.segments
+        if len(stretch.segments) > len(highest):
+            segments = (segment for segment in highest if segment in stretch.segments)
+        for segment in segments:
+            if segment in highest and highest[segment].bytes > best.bytes:
+                best = highest[segment]
     at_checkpoint = standing.highest(stretches)
     return best if best.bytes >= at_checkpoint.bytes else at_checkpoint
 

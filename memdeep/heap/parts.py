@@ -183,7 +183,8 @@ class HeapPart:
     ``unseen_frees`` are what the tracer missed, as far as the reader can tell. ``own_peaks`` is as
     in `Heap`; ``native_nodes`` are by checkpoint as well, or empty.
     ``sub_interpreter_bytes`` were allocated by sub-interpreters, without Python frames.
-    ``residency`` is empty where the mappings were not read. ``at_moments`` is what was alive at
+    ``highest`` is, for a process that the program started, the peak of all of it, and the checkpoint
+    at the end of its segment; None where its stacks cannot be known. ``residency`` is empty where the mappings were not read. ``at_moments`` is what was alive at
     those moments that lie in the part, ``in_ranges`` what of it was in the ranges asked for.
     """
 
@@ -201,6 +202,7 @@ class HeapPart:
     own_peaks: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     native_nodes: tuple[int, ...] = ()
     sub_interpreter_bytes: int = 0
+    highest: tuple[int, Peak] | None = None
     residency: tuple[Residency, ...] = ()
     at_moments: Mapping[int, Alive] = field(default_factory=dict)
     in_ranges: Mapping[int, InRanges] = field(default_factory=dict)

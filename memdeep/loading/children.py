@@ -266,4 +266,8 @@ def up_to(heap: HeapPart, end_s: float) -> HeapPart:
         return heap
     known = [*(sample.bytes for sample in curve), *heap.at_checkpoints]
     peaks = [peak.bytes for peak in heap.peaks.values()]
-    return replace(heap, curve=curve, peak_bytes=max([*known, *peaks], default=0))
+    highest = heap.highest
+    if highest is not None and (highest[1].time_s is None or highest[1].time_s > end_s):
+        highest = None
+    size = max([*known, *peaks], default=0)
+    return replace(heap, curve=curve, peak_bytes=size, highest=highest)

@@ -47,6 +47,7 @@ def parts(draw: st.DrawFn, first: int, last: int) -> HeapPart:
         peak_bytes=height,
         transients=LifetimeList(),
         largest=(),
+        highest=(draw(st.integers(max(1, first), last)), Peak(height, None, None)),
     )
 
 
@@ -122,7 +123,15 @@ def test_nothing_outlives_its_process(
 def test_a_peak_is_at_least_the_own_one_and_the_heap_at_every_checkpoint_of_its_phase(
     family: tuple[Heap, list[ChildHeap], list[Moment], Heap],
 ) -> None:
-    own, _, _, whole = family
+    own, others, _, whole = family
+    for child in others:
+        assert child.part.highest is not None
+        segment, alone = child.part.highest
+        assert alone.bytes <= (whole.peak_bytes or 0)
+        for peak, stretches in zip(whole.peaks, GROUPS, strict=True):
+            if any(segment in stretch.segments for stretch in stretches):
+                assert peak is not None
+                assert alone.bytes <= peak.bytes
     for before, peak, stretches in zip(own.peaks, whole.peaks, GROUPS, strict=True):
         assert before is not None
         assert peak is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from memray import FileReader
-from running import PROGRAMS, Completed, environment, memdeep_command
+from running import PROGRAMS, Completed, RunMemdeep, environment, memdeep_command, read_json
 
 from memdeep.rundir import births, journal
 from memdeep.rundir.births import Birth, Ended, Origin, Started
@@ -410,3 +410,20 @@ def test_forks_that_are_not_recorded_run_as_fast_as_ever(
         if fastest[0] < 1.5 * fastest[1]:
             return
     pytest.fail(f"{fastest[0]} s of processor time instead of {fastest[1]} s")
+
+
+def test_the_peak_of_a_process_that_was_gone_at_once_is_the_runs(
+    tmp_path: Path, run_memdeep: RunMemdeep
+) -> None:
+    """No look from outside has met it: it lived for milliseconds."""
+    (tmp_path / "worker.py").write_text("block = bytearray(84_000_000)\ndel block\n")
+    source = "import subprocess, sys\nfrom memdeep import phase\nwith phase('load'):\n"
+    source += "    subprocess.run([sys.executable, 'worker.py'], check=True)\n"
+    (tmp_path / "program.py").write_text(source)
+    words = ("run", "--quiet", "--no-native", "-o", "run", "program.py")
+    assert run_memdeep(*words, cwd=tmp_path).returncode == 0
+    report = read_json(tmp_path / "run" / "report.json")
+    (phase,) = (one for one in report["phases"] if one["name"] == "load")
+    assert report["peak_heap_bytes"] >= phase["peak_heap_bytes"] >= 84_000_000
+    frame = report["frames"][report["stacks"][phase["peak_culprits"][0]["stack"]][-1]]
+    assert (Path(frame["filename"]).name, frame["lineno"]) == ("worker.py", 1)

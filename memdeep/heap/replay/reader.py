@@ -134,7 +134,9 @@ class ReplayReader:
         on_step("Finding the peak of each phase")
         peak_windows = axis.peak_windows(groups)
         heights = trace.windows.peak
-        segments = _highest_segments(trace, peak_windows.values())
+        top = _top(trace, axis) if part.owner is not None else None
+        tops = [] if top is None else [top]
+        segments = _highest_segments(trace, [*peak_windows.values(), *tops])
         on_step("Naming the stacks")
         watched = peak_windows.values() or range(len(heights))
         highest = max((heights[window] for window in watched), default=0)
@@ -149,16 +151,17 @@ class ReplayReader:
         at_peaks = dict(zip(segments, trace.at_peaks(segments, nodes), strict=True))
         walked, unread = snapshots(trace, listed, part, nodes)
         ended = trace.windows.segment
+
+        def peak(window: int) -> Peak:
+            middle_s = axis.middle_s(window, start_ms)
+            return Peak(heights[window], middle_s, at_peaks.get(ended[window]))
+
         heap = HeapPart(
             part=part,
             at_checkpoints=at_checkpoints,
             lifetimes=lifetimes,
-            peaks={
-                place: Peak(
-                    heights[window], axis.middle_s(window, start_ms), at_peaks.get(ended[window])
-                )
-                for place, window in peak_windows.items()
-            },
+            peaks={place: peak(window) for place, window in peak_windows.items()},
+            highest=None if top is None else (axis.ends[ended[top]], peak(top)),
             curve=tuple(axis.curve(start_ms)),
             peak_bytes=max([*heights, *at_checkpoints], default=0),
             transients=transients,
@@ -249,6 +252,14 @@ def _highest_segments(trace: Trace, windows: Iterable[int]) -> list[int]:
     heights, segments = trace.windows.peak, trace.windows.segment
     ranked = sorted(set(windows), key=heights.__getitem__, reverse=True)[:MAX_PEAKS]
     return sorted({segments[window] for window in ranked})
+
+
+def _top(trace: Trace, axis: CheckpointAxis) -> int | None:
+    """Return the window of the highest heap that ends at a checkpoint; None if none is high."""
+    heights, segments = trace.windows.peak, trace.windows.segment
+    known = (window for window in range(len(heights)) if axis.ends[segments[window]] != NEVER)
+    top = max(known, key=heights.__getitem__, default=None)
+    return None if top is None or not heights[top] else top
 
 
 def _native_nodes(trace: Trace, ends: Sequence[int], part: Part) -> tuple[int, ...]:
