@@ -108,11 +108,11 @@ def soak(place: Path, times: int) -> tuple[int, int]:
                 held(path)
             runs.remove(directory.existing(path))
             if number == warm_up:
-                program.do("before = state()")
+                program.remember()
                 (told,) = program.do("print(resident())")
                 first_bytes = int(told)
         program.wait_for("not api.is_recording()")
-        program.wait_for("state() == before")
+        program.hold_against_remembered()
         (told,) = program.do("print(resident())")
         assert program.do(STOP) == ["[] True"]
         assert program.process.poll() is None

@@ -183,9 +183,11 @@ class HeapPart:
     ``unseen_frees`` are what the tracer missed, as far as the reader can tell. ``own_peaks`` is as
     in `Heap`; ``native_nodes`` are by checkpoint as well, or empty.
     ``sub_interpreter_bytes`` were allocated by sub-interpreters, without Python frames.
-    ``highest`` is, for a process that the program started, the peak of all of it, and the checkpoint
-    at the end of its segment; None where its stacks cannot be known. ``residency`` is empty where the mappings were not read. ``at_moments`` is what was alive at
-    those moments that lie in the part, ``in_ranges`` what of it was in the ranges asked for.
+    ``highest`` is, for a process that the program started, the peak of all of it, and the
+    checkpoint at the end of its segment; None where its stacks cannot be known. ``residency`` is
+    empty where the mappings were not read. ``at_moments`` is what was alive at those moments that
+    lie in the part, ``in_ranges`` what of it was in the ranges asked for. ``earlier`` is what was
+    there before the capture, as far as it is known, and the frees of what nobody knows.
     """
 
     part: Part

@@ -197,29 +197,26 @@ def test_a_program_that_ends_meanwhile_is_reported_on(
 def test_twenty_times_leave_a_program_as_it_was(tmp_path: Path) -> None:
     with running(tmp_path, WORK + STATE) as program:
         Attachment(program, "--for", "0.1", "--no-report", name="first").process.wait()
+        program.remember()
         threads = len(list(Path(f"/proc/{program.pid}/task").iterdir()))
-        program.do("before = state()")
         for number in range(20):
             done = Attachment(program, "--for", "0.05", "--no-report", "-q", name=f"n{number}")
             assert done.process.wait() == 0
         tasks = Path(f"/proc/{program.pid}/task")
         wait_until(lambda: len(list(tasks.iterdir())) == threads)
-        told = program.do(
-            "after = state()\nprint([pair for pair in zip(before, after) if pair[0] != pair[1]])"
-        )
-    assert told == ["[]"]
+        program.hold_against_remembered()
 
 
 def test_a_program_goes_on_if_memdeep_is_killed(tmp_path: Path) -> None:
     with running(tmp_path, WORK + STATE) as program:
         Attachment(program, "--for", "0.1", "--no-report", name="first").process.wait()
-        program.do("before = state()")
+        program.remember()
         attachment = Attachment(program).begun(program)
         program.do("leak()")
         attachment.process.kill()
         attachment.process.communicate()
         program.wait_for("not api.is_recording()")
-        program.wait_for("state() == before")
+        program.hold_against_remembered()
         assert program.do("leak(); print(len(kept))") == ["2"]
         report = Attachment(program, "--for", "0.1", name="second").finish()
     assert report["exit"]["verdict"] == "detached"

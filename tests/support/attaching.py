@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,6 +85,24 @@ class Program:
         """Have it execute ``code``; return what that prints."""
         self.tell(code)
         return self.await_word("done")
+
+    def remember(self) -> None:
+        """Have it keep its `STATE`, once nothing of the end of a recording is still on its way."""
+
+        def is_calm() -> bool:
+            self.do("before = state()")
+            time.sleep(0.2)
+            return self.do("print(before == state())") == ["True"]
+
+        wait_until(is_calm)
+
+    def hold_against_remembered(self) -> None:
+        """Wait until its state is the one that it has kept."""
+        changed = "[pair for pair in zip(before, state()) if pair[0] != pair[1]]"
+        until_s = time.monotonic() + 10
+        while (told := self.do(f"print({changed})")) != ["[]"]:
+            assert time.monotonic() < until_s, told
+            time.sleep(0.05)
 
     def wait_for(self, expression: str) -> None:
         """Wait until ``expression`` is true in it."""
