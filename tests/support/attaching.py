@@ -17,6 +17,7 @@ _SERVER = """
 import ast, os, sys, threading, time
 import memdeep
 from memdeep.record import api
+PARENT = os.getpid()
 {code}
 print("ready", flush=True)
 for line in sys.stdin:
