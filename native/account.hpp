@@ -255,6 +255,7 @@ class Account {
     if (size >= kBig) big_.insert(start, end);
   }
   void map_earlier(uint64_t start, uint64_t size, uint32_t cell) {
+    earlier_site_ = cells_[cell].site;
     unmap(start, size);
     charge(cell, size);
     mappings_.push_back({cell, 1, kNoLarge, false});
