@@ -25,7 +25,6 @@ SECONDS = 60  # of the child that lists what is there
 ONE_DESCRIPTOR = 64  # bytes beside a line, enough for one
 
 _lock = RLock()
-_attached: "Attached | None" = None
 
 
 class Attached:
@@ -37,12 +36,21 @@ class Attached:
         """Begin to record as ``words`` say. Raises OSError, or what a tracer's import raises."""
         import atexit
 
+        from memdeep.record.descriptors import let_go
         from memdeep.record.how import HowToRecord
         from memdeep.record.session import Session
 
         how = HowToRecord.from_words(words)[0].but(orders=orders)
         self._pid = os.getpid()
-        self._session: Session | None = Session(how)
+        line = os.fstat(orders)
+        try:
+            self._session: Session | None = Session(how)
+        except Exception:
+            let_go()
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(orders), line):  # it was not moved up yet
+                    os.close(orders)
+            raise
         atexit.register(self.stop_at_exit)
         self._session.start()
         list_earlier(how.run_dir, deep=how.trace_python_allocators)
@@ -51,14 +59,12 @@ class Attached:
         """End the recording, if it has not ended: nothing of it stays in this process."""
         import atexit
 
-        global _attached
         with _lock:
             session, self._session = self._session, None
             if session is None:
                 return
             atexit.unregister(self.stop_at_exit)
             session.stop(error)
-            _attached = None
 
     def stop_at_exit(self) -> None:
         """The process ends: what has ended it, if it was an exception, has been shown by now."""
@@ -150,14 +156,12 @@ def _obey_all(connection: "socket") -> None:
 
 def _begin(words: "list[str]", orders: int) -> Attached:
     """Begin the recording, unless one is there already. Raises RuntimeError for that."""
-    global _attached
     with _lock:
         obstacle = _obstacle()
         if obstacle:
             os.close(orders)
             raise RuntimeError(obstacle)
-        _attached = Attached(words, orders)
-        return _attached
+        return Attached(words, orders)
 
 
 def _obstacle() -> str:

@@ -125,7 +125,7 @@ def watch(recorded: Recorded, onlooker: Onlooker) -> None:
         meta = replace(
             meta,
             **limit_facts(bounds.limit),
-            processes=_judged(sampler.seen(None), seen.witnesses),
+            processes=judged(sampler.seen(None), seen.witnesses),
             directories=tuple(filter(None, directories)),
             notes=(*meta.notes, *filter(None, [capacity.problem, sampler.problem])),
             peak_pss_bytes=sampler.peak_pss_bytes,
@@ -150,7 +150,7 @@ def _progress(
     return Progress(time_s, size_bytes, label, limit_bytes, left, is_pss=is_pss)
 
 
-def _judged(processes: tuple[SeenProcess, ...], witnesses: Witnesses) -> tuple[SeenProcess, ...]:
+def judged(processes: tuple[SeenProcess, ...], witnesses: Witnesses) -> tuple[SeenProcess, ...]:
     """Return the processes that were seen, with those told that the kernel killed."""
     killed = judge(0, witnesses).oom_killed
     return tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import stat
@@ -10,9 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from attaching import ATTACHABLE, Attachment, running
+from attaching import ATTACHABLE, STATE, Attachment, running
 from running import wait_until
 
+from memdeep.inprocess.recording import DEFAULTS
 from memdeep.record import attachable
 from memdeep.record.attached import RECORD, TELL
 
@@ -148,6 +150,21 @@ def test_whatever_is_said_to_it_the_program_goes_on(tmp_path: Path) -> None:
             assert b'"obstacle": ""' in line.makefile("rb").readline()
         wait_until(lambda: program.do("print(api.is_recording())") == ["False"])
         assert Attachment(program, "--for", "0.1").finish()["exit"]["verdict"] == "detached"
+
+
+def test_a_recording_that_cannot_begin_leaves_nothing(tmp_path: Path) -> None:
+    words = DEFAULTS.but(run_dir=str(tmp_path / "missing"), children="none").to_words()
+    order = (json.dumps({"do": RECORD, "how": words}) + "\n").encode()
+    with running(tmp_path, ATTACHABLE + STATE) as program:
+        Attachment(program, "--for", "0.1", "--no-report", name="first").process.wait()
+        program.remember()
+        (path,) = program.do(WHERE)
+        ours, theirs = socket.socketpair()
+        with connected(path) as line, ours, theirs:
+            socket.send_fds(line, [order], [theirs.fileno()])
+            theirs.close()
+            assert b"No such file or directory" in line.makefile("rb").readline()
+        program.hold_against_remembered()
 
 
 @needs_socket
