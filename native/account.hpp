@@ -202,7 +202,7 @@ struct Large {
   uint64_t bytes, address;
 };
 
-enum class Cut : uint32_t { kMemory, kMarker, kMarkerEnd, kThreadMarker, kEnd };
+enum class Cut : uint32_t { kMemory, kMarker, kMarkerEnd, kThreadMarker, kEnd, kEarlier };
 
 struct Window {  // what lies before a cut and after the one before it; heap and RSS at the cut
   Cut cut;
@@ -256,6 +256,7 @@ class Account {
     file(unknown_frees, peak_bytes, unseen_frees, unseen_bytes);
     file(live_, dropped_, mappings_, cells_, vacant_cells_, touched_, touched_threads_);
     file(thread_heaps_, watched_, heap_, window_peak_, segment_peak_, segment_, peak_, large_begin_);
+    file(earlier_site_);
     uint64_t count = 0;
     for (const auto& of_power : ranges_) count += of_power.size();
     file(count);
@@ -343,6 +344,26 @@ class Account {
     return cell;
   }
 
+  // What was there before the trace, all of one site: no block of it is among the largest, and it is
+  // no wonder if others lie in its place. Units and limits are as below.
+  void put_earlier(uint64_t address, uint64_t size, uint32_t cell) {
+    const uint64_t start = address << 3, end = start + size;
+    earlier_site_ = cells_[cell].site;
+    drop_overlapped(start, end);
+    LiveTable::Entry before;
+    live_.put(address, size, cell, before);
+    if (before.address() != 0) release(before);
+    charge(cell, size);
+    if (size >= kBig) big_.insert(start, end);
+  }
+  void map_earlier(uint64_t start, uint64_t size, uint32_t cell) {
+    earlier_site_ = cells_[cell].site;
+    unmap(start, size);
+    charge(cell, size);
+    mappings_.push_back({cell, 1, kNoLarge});
+    insert_range(start, start + size, uint32_t(mappings_.size() - 1));
+  }
+
   // Addresses are in units of 8 bytes, below kMaxAddress and not 0; sizes are below kMaxSize.
   // Operations wait until a batch is full, so that the memory they will touch has been fetched.
   // A block that overlaps another proves that this one was freed, in a way that was not seen. Of the
@@ -350,7 +371,11 @@ class Account {
   void allocate(uint64_t address, uint64_t size, uint32_t cell, bool is_mallocs) {
     push({address, size, cell, is_mallocs || size >= kBig});
   }
-  void free(uint64_t address) { push({address, kFreed, 0, false}); }
+  // What was there before the trace leaves it in the name of `earlier_site`, of the thread that frees it,
+  // if that is given.
+  void free(uint64_t address, uint32_t earlier_site = 0) {
+    push({address, kFreed, earlier_site, false});
+  }
 
   void map(uint64_t start, uint64_t size, uint32_t cell) {
     flush();
@@ -369,7 +394,7 @@ class Account {
 
   // munmap shortens or splits all that it meets. By powers of two of their sizes, so that only a few
   // before the start need be looked at.
-  void unmap(uint64_t start, uint64_t size) {
+  void unmap(uint64_t start, uint64_t size, uint32_t earlier_site = 0) {
     flush();
     const uint64_t end = start + size;
     if (size == 0) return;
@@ -393,7 +418,7 @@ class Account {
         if (cut_to < range.end) rest.push_back({cut_to, {range.end, range.mapping}});
         mapping.parts += (from < cut_from) + (cut_to < range.end);
         const bool is_gone = mapping.parts == 0;
-        discharge(mapping.cell, cut_to - cut_from, is_gone ? 1 : 0);
+        discharge(mapping.cell, cut_to - cut_from, is_gone ? 1 : 0, earlier_site);
         if (is_gone && mapping.large != kNoLarge) largest[mapping.large].died = segment();
       }
     }
@@ -505,7 +530,7 @@ class Account {
   struct Operation {
     uint64_t address;
     uint64_t size;  // kFreed for a free
-    uint32_t cell;
+    uint32_t cell;  // of a free: a site, as `free` has it
     bool is_proof;  // that what it overlaps was freed
   };
   // What is kept of segments that are closed: a day has ten million rows, and as many windows.
@@ -643,6 +668,13 @@ class Account {
     return number;
   }
 
+  // The cell of this segment for what a thread frees of what was there before the trace: all of it is.
+  uint32_t earlier_cell(uint32_t site) {
+    const uint32_t cell = cell_of_site(site, 0);
+    cells_[cell].born = 0;
+    return cell;
+  }
+
   void push(const Operation& operation) {
     live_.prefetch(operation.address);
     waiting_[waiting_count_++] = operation;
@@ -665,7 +697,7 @@ class Account {
         }
         const LiveTable::Entry freed = *entry;
         live_.erase(entry);
-        release(freed);
+        release(freed, operation.cell);
       } else {
         const uint64_t start = operation.address << 3, end = start + operation.size;
         if (operation.is_proof && (operation.size >= kBig || big_.may_meet(start, end))) {
@@ -696,8 +728,10 @@ class Account {
     }
   }
 
-  // Frees a block that memray would count for ever: another lies there.
+  // Frees a block that memray would count for ever: another lies there. One from before the trace was
+  // freed when it began, or as it was listed.
   void drop(const LiveTable::Entry& before) {
+    if (earlier_site_ != 0 && cells_[before.cell()].site == earlier_site_) return release(before);
     ++unseen_frees;
     unseen_bytes += before.size();
     if (dropped_.size() == kMaxDropped) dropped_.clear();
@@ -732,7 +766,7 @@ class Account {
     ++cell.alive;
   }
 
-  void release(const LiveTable::Entry& entry) {
+  void release(const LiveTable::Entry& entry, uint32_t earlier_site = 0) {
     if (entry.size() >= kBig) {
       const uint64_t start = entry.address() << 3;
       big_.erase(start, start + entry.size());
@@ -744,10 +778,10 @@ class Account {
         large_alive_.erase(found);
       }
     }
-    discharge(entry.cell(), entry.size(), 1);
+    discharge(entry.cell(), entry.size(), 1, earlier_site);
   }
 
-  void discharge(uint32_t number, uint64_t size, int32_t count) {
+  void discharge(uint32_t number, uint64_t size, int32_t count, uint32_t earlier_site = 0) {
     if (heap_ >= window_peak_ && size != 0) {  // falls from the highest point so far
       window_peak_ = heap_;
       if (heap_ >= segment_peak_) {
@@ -756,6 +790,22 @@ class Account {
       }
     }
     heap_ -= size;
+    if (earlier_site != 0 && cells_[number].site == earlier_site_) {
+      // The cell keeps what it has: this much of it was the other site's from the beginning.
+      own_heap(cells_[number].thread).bytes -= size;
+      cells_[number].alive -= uint32_t(count);
+      const uint32_t others = earlier_cell(earlier_site);
+      settled_bytes_.resize(cells_.size());
+      settled_bytes_[number] -= int64_t(size);
+      settled_bytes_[others] += int64_t(size);
+      Cell& other = cells_[others];
+      fold(other);
+      other.since_bytes -= int64_t(size);
+      other.since_count -= count;
+      other.freed_bytes += int64_t(size);
+      other.freed_count += count;
+      return;
+    }
     Cell& cell = cells_[number];
     if (cell.touched != segment()) {
       const uint32_t alive = cell.alive;
@@ -917,6 +967,7 @@ class Account {
   PastWindows past_windows_;
   uint64_t heap_ = 0, window_peak_ = 0, segment_peak_ = 0;
   uint32_t segment_ = 0, peak_ = 0;
+  uint32_t earlier_site_ = 0;  // of what was there before the trace; 0: none
 
   std::unordered_map<uint64_t, uint32_t> large_alive_;  // by address
   uint32_t large_begin_ = 0;

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from memdeep.heap.origins import Origins
-from memdeep.model import Frame, Origin, RawFrame, StackTree
+from memdeep.model import EARLIER_FRAME, Frame, Origin, RawFrame, StackTree
 
 OWN_FRAME = Frame("recording by memdeep", "", 0, Origin.MEMDEEP)
 # Libraries that run what somebody typed; a notebook's loop lies between them.
@@ -58,6 +58,10 @@ class StackTreeBuilder:
                 number = self._numbers[id(frame)] = self._number(frame)
             node = self._child(node, number)
         return node
+
+    def earlier(self, thread: Frame | None) -> int:
+        """Return the node of what was there before memdeep was, and was freed by ``thread``."""
+        return self._child(self._root(thread), self._number(EARLIER_FRAME))
 
     def build(self) -> StackTree:
         """Return the tree of everything added."""

@@ -12,8 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memdeep.model.across import Across, LineAcross, ShareAcross
     from memdeep.model.heap import (
+        EARLIER_FRAME,
         Alive,
         Asked,
+        Earlier,
         FoldedStack,
         Frame,
         Heap,
@@ -74,6 +76,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DETACHED",
+    "EARLIER_FRAME",
+    "Earlier",
     "MAIN_THREAD",
     "RUNNING",
     "Across",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # what runs a program needs no heap
     from memdeep.model.statement import Problem, Statement
 
 MAIN_THREAD = "MainThread"
-DETACHED = "detached"  # the verdict on a process that outlived its run
+DETACHED = "detached"  # the verdict on a process that outlived its run, and on that run
 RUNNING = "running"  # on a program whose report is made while it runs
 
 
@@ -257,6 +257,7 @@ class Run:
     captures: tuple[CaptureFile, ...] = ()
     identity: Identity | None = None
     earlier_s: float | None = None
+    attached: bool = False
 
     @property
     def peak_bytes(self) -> int | None:

@@ -80,6 +80,7 @@ class TreeSampler:
         self.problem: str | None = None
         self._image = _image(root_pid)
         self._origin_ns = origin_ns
+        self._last_ms = -1
         self._alive: dict[int, _Watched] = {}
         self._met: list[_Watched] = []
         self._root_created_s: float | None = None
@@ -98,6 +99,8 @@ class TreeSampler:
         """
         self._refresh()
         time_ms = (time.monotonic_ns() - self._origin_ns) // 1_000_000
+        # What is read at one time is added up: two readings must not be of one millisecond.
+        time_ms = self._last_ms = max(time_ms, self._last_ms + 1)
         self._look_for_exec(time_ms / 1000)
         processes = self._read_rss(time_ms)
         if self._split is not None:

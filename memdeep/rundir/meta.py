@@ -64,7 +64,8 @@ class Meta:
     highest sum of the PSS of all processes at one moment, None if it never had several, or where
     the system does not tell it. ``identity`` is None in earlier recordings; its commit is known at
     the end. ``earlier_s`` is how long the process had run before it began to record itself, which
-    it outlived; None for a program that was run to be recorded. With
+    it outlived; None for a program that was run to be recorded. With ``attached`` it was recorded
+    for somebody else, and may have ended meanwhile. With
     ``others_only`` the program itself was not traced, and processes of its run were.
     """
 
@@ -101,6 +102,7 @@ class Meta:
     identity: Identity | None = None
     others_only: bool = False
     earlier_s: float | None = None
+    attached: bool = False
     memdeep: str = field(default=__version__)
 
     @property

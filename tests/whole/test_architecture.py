@@ -17,6 +17,7 @@ MAX_LINES = 500
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {
         "record.api",
+        "record.attachable",
         "monitor",
         "results",
         "inprocess.face",
@@ -33,11 +34,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "record": {
         *("rundir.journal", "rundir.labels", "rundir.marker", "rundir.snapshots"),
         *("rundir.mappings", "rundir.births", "rundir.workers"),
+        "rundir.earlier",
+        "version",  # that of whoever attaches must be the same
         "__init__",  # the face: what a mark plants calls it as the program would
     },
     "monitor": {"monitoring", "record"},
     "monitoring": {"record", "text.safe", "text.locale"},
-    "run": {"errors", "model", "rundir", "record", "monitoring", "text"},
+    "run": {"errors", "model", "rundir", "record", "monitoring", "text", "version"},
     "sources": {"errors", "model", "rundir"},
     "symbols": {"errors", "model", "rundir"},
     "heap": {"errors", "model", "rundir", "symbols", "sources.files", "record.marks.frame"},
@@ -98,7 +101,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 LEAVES = {
     *("version", "errors", "frozen", "text.safe", "text.units", "text.locale"),
     *("rundir.journal", "rundir.labels", "rundir.marker", "rundir.snapshots"),
-    "rundir.mappings",
+    *("rundir.mappings", "rundir.earlier"),
 }
 FOR_ALL = {"frozen"}  # what every room may import, but for the leaves
 # Rooms within a room that do not know one another: the first may import nothing of the others.
@@ -123,7 +126,7 @@ KNOWS: dict[str, set[str]] = {
     "frozen": {"typing_extensions"},  # for type checkers, which bring their own
     "record.tracker": {"memray"},
     "record.rss": {"psutil"},
-    "run.sampling": {"psutil"},
+    **dict.fromkeys(("run.sampling", "run.target"), {"psutil"}),
     "live": {"rich"},
     "live.progress": {"psutil"},
     "heap.memray": {"memray"},

@@ -49,6 +49,7 @@ class Cut(IntEnum):
     MARKER_END = 2  # its second record, or the same cut
     THREAD_MARKER = 3  # a marker as it was recorded: a segment ends
     END = 4
+    EARLIER = 5  # the end of what was there before the capture
 
 
 @frozen
@@ -80,9 +81,11 @@ class TraceHeader:
 class Totals:
     """Counts over the whole capture; ``calls`` by memray's number of the allocator.
 
-    ``unseen_frees`` are blocks that were taken for alive until another one lay in their place: they
-    were freed by then. ``late_cuts`` were made at the end, since no record that has a time came
-    after them. ``truncated`` is True if it has no proper end; ``damage`` describes what
+    ``unknown_frees`` were of blocks of which nothing is known. What was there before is of the
+    first of ``earlier_sites``, what a thread freed of it of another; there are none where it is not
+    known. ``unseen_frees`` are blocks that were taken for alive until another one lay in their
+    place: they were freed by then. ``late_cuts`` were made at the end, since no record that has a
+    time came after them. ``truncated`` is True if it has no proper end; ``damage`` describes what
     stopped the replay before the end, and is empty if nothing did.
     """
 
@@ -91,6 +94,9 @@ class Totals:
     peak_bytes: int
     allocated_bytes: int
     unknown_frees: int
+    earlier_sites: tuple[int, ...]
+    earlier_blocks: int
+    earlier_bytes: int
     unseen_frees: int
     unseen_bytes: int
     late_cuts: int
@@ -158,7 +164,13 @@ class Trace:
         totals = replay.totals()
         self.replayed = replay
         self._looks: dict[tuple[int, bool], dict[str, bytes]] | None = None
-        self.totals = Totals(**{**totals, "calls": tuple(totals["calls"])})
+        self.totals = Totals(
+            **{
+                **totals,
+                "calls": tuple(totals["calls"]),
+                "earlier_sites": tuple(totals["earlier_sites"]),
+            }
+        )
         self.sites = Sites(
             node=unsigned(columns["site_node"]),
             thread=unsigned(columns["site_thread"]),
