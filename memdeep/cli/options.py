@@ -332,16 +332,8 @@ OPTIONS = (
         _AROUND,
         "give nothing of the capture back, whatever its size",
         False,
-        field="keep_capture",
     ),
-    Option(
-        "no-follow",
-        "flag",
-        _AROUND,
-        "replay the capture when the program has ended, not while it grows",
-        False,
-        field="no_follow",
-    ),
+    Option("no-follow", "flag", _AROUND, "replay the capture at the end, not as it grows", False),
     Option(
         "keep-free",
         "size",

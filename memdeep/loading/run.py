@@ -460,12 +460,7 @@ def _places(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:
 
 def capture_files(paths: Sequence[Path]) -> tuple[CaptureFile, ...]:
     """Return the captures by name and by the size of what is left of them on the disk."""
-    found = []
-    for path in paths:
-        is_whole, status = not saved.is_holed(path), path.stat()
-        left_bytes = status.st_size if is_whole else 512 * status.st_blocks
-        found.append(CaptureFile(path.name, left_bytes, is_whole))
-    return tuple(found)
+    return tuple(CaptureFile(path.name, *saved.left_of(path)) for path in paths)
 
 
 def _was_replaced(meta: Meta) -> bool:
