@@ -9,7 +9,7 @@ DEMO_SIZE ?= --scale 0.6
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-follow soak-holders soak-watch screenshots man test-pythons
+.PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-follow soak-kills soak-holders soak-watch screenshots man test-pythons
 .PHONY: test-sid test-cpython test-engines test-hosts test-ray test-spark test-ranks browser clean
 
 help: ## List the targets
@@ -72,6 +72,9 @@ soak: $(STAMP) ## Kill threads of checkpoints at random times, SOAK_RUNS times (
 
 soak-follow: $(STAMP) ## Follow a program at full speed for SOAK_S seconds (default: an hour), and draw what it takes
 	$(BIN)/python tests/soak_follow.py
+
+soak-kills: $(STAMP) ## Kill program, memdeep and who follows at random, SOAK_RUNS times (default: 200)
+	$(BIN)/python tests/soak_kills.py
 
 soak-holders: $(STAMP) ## Look at who holds the objects SOAK_LOOKS times (default: 1000) beside busy threads
 	$(BIN)/python tests/soak_holders.py

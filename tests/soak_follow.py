@@ -1,9 +1,9 @@
 """`make soak-follow`: follows a program that allocates at full speed, with --deep, for SOAK_S s.
 
 What the capture takes of the disk, what memory the process beside it takes and how far it is behind
-are read every few seconds, written to SOAK_DIR and drawn there. Meanwhile another process keeps a
-compressed copy of all that is written. In the end the program is killed: the report must be there
-within a second or so, and equal to that of the copy, to the byte.
+are read every few seconds, written to SOAK_DIR and drawn there. What is given back is kept in
+another file. In the end the program is killed: the report must be there within a second or so, and
+equal to that on the whole capture, to the byte.
 """
 
 from __future__ import annotations
@@ -12,57 +12,61 @@ import csv
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import psutil
-from lz4 import frame
 
-from memdeep.heap import packed
 from memdeep.heap.replay import saved
 
 PROGRAM = Path(__file__).parent / "programs" / "soaks_follow.py"
 DISK_MB = 512
 LOOK_S = 5.0
 CHUNK_BYTES = 1 << 20
-BEHIND_BYTES = 4096
-FIGURES = ("time_s", "written_mb", "disk_mb", "memory_mb", "behind_mb", "rss_mb")
+FIGURES = ("time_s", "length_mb", "disk_mb", "memory_mb", "behind_mb", "rss_mb")
 Row = tuple[float, ...]
 
 
-class Copy(threading.Thread):
-    """Copies what is written to a capture, before it is given back."""
+# Keeps what is given back of a file, at the same place of another one.
+KEEPS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
 
-    def __init__(self, capture: Path, copy: Path) -> None:
-        super().__init__(daemon=True)
-        self._capture, self._copy = capture, copy
-        self.is_over = threading.Event()
-        self.written = 0
+int fallocate64(int file, int mode, off_t start, off_t size) {
+  int (*real)(int, int, off_t, off_t) = dlsym(RTLD_NEXT, "fallocate64");
+  if (mode & FALLOC_FL_PUNCH_HOLE) {
+    static char buffer[1 << 20];
+    int copy = open(getenv("KEPT_COPY"), O_WRONLY | O_CREAT, 0600);
+    for (off_t at = start; at < start + size;) {
+      size_t left = start + size - at, part = left < sizeof buffer ? left : sizeof buffer;
+      ssize_t count = pread(file, buffer, part, at);
+      if (count <= 0) abort();
+      int is_gone = 1;  /* since the last time */
+      for (ssize_t place = 0; place < count && is_gone; ++place) is_gone = buffer[place] == 0;
+      if (!is_gone && pwrite(copy, buffer, count, at) != count) abort();
+      at += count;
+    }
+    close(copy);
+  }
+  return real(file, mode, start, size);
+}
+"""
 
-    def run(self) -> None:
-        while not self._capture.exists():
-            time.sleep(0.01)
-        packer = frame.LZ4FrameCompressor(block_size=frame.BLOCKSIZE_MAX1MB)
-        with open(self._capture, "rb", 0) as source, open(self._copy, "wb") as target:
-            target.write(packer.begin())
-            is_last = False
-            while not is_last:
-                is_last = self.is_over.is_set()
-                while True:
-                    found = os.pread(source.fileno(), CHUNK_BYTES, self.written).rstrip(b"\0")
-                    end = len(found) - (0 if is_last else BEHIND_BYTES)
-                    if end <= 0:
-                        break
-                    content = os.pread(source.fileno(), end, self.written)
-                    target.write(packer.compress(content))
-                    self.written += end
-                time.sleep(0.05)
-            target.write(packer.flush())
+
+def keeping(directory: Path) -> dict[str, str]:
+    """The environment in which `copy.bin` keeps what is given back of a capture."""
+    library = directory / "keeps.so"
+    (directory / "keeps.c").write_text(KEEPS)
+    words = ["cc", "-shared", "-fPIC", "-o", str(library), str(directory / "keeps.c"), "-ldl"]
+    subprocess.run(words, check=True)
+    kept = {"LD_PRELOAD": str(library), "KEPT_COPY": str(directory / "copy.bin")}
+    return dict(os.environ) | kept
 
 
 def follower_of(process: subprocess.Popen[bytes]) -> psutil.Process | None:
@@ -79,7 +83,7 @@ def program_of(process: subprocess.Popen[bytes]) -> psutil.Process | None:
     return None
 
 
-def row(run: Path, process: subprocess.Popen[bytes], written: int, since_s: float) -> Row:
+def row(run: Path, process: subprocess.Popen[bytes], since_s: float) -> Row:
     mb = 1 << 20
     taken = sum(512 * path.stat().st_blocks for path in run.glob("capture*"))
     follower, program = follower_of(process), program_of(process)
@@ -88,7 +92,7 @@ def row(run: Path, process: subprocess.Popen[bytes], written: int, since_s: floa
         behind = json.loads((run / "live.json").read_bytes())["lag"]["bytes"] or 0
     return (
         round(since_s, 1),
-        written / mb,
+        (run / "capture.bin").stat().st_size / mb,
         taken / mb,
         0.0 if follower is None else follower.memory_info().rss / mb,
         behind / mb,
@@ -137,6 +141,21 @@ def report_of(run: Path) -> bytes:
     return (run / "again" / "report.json").read_bytes()
 
 
+def whole_of(directory: Path) -> Path:
+    """Make a run of the whole capture, beside the run that was followed."""
+    run, whole = directory / "run", directory / "whole"
+    ignored = shutil.ignore_patterns("capture*.state", "report*", "again", "orders")
+    shutil.copytree(run, whole, ignore=ignored)
+    copy, capture = directory / "copy.bin", whole / "capture.bin"
+    if copy.exists():
+        with open(copy, "rb") as kept, open(capture, "r+b") as file:
+            while content := kept.read(CHUNK_BYTES):
+                if content.strip(b"\0"):
+                    file.seek(kept.tell() - len(content))
+                    file.write(content)
+    return whole
+
+
 def soak(directory: Path, duration_s: float) -> list[Row]:
     run = directory / "run"
     words = [
@@ -153,36 +172,24 @@ def soak(directory: Path, duration_s: float) -> list[Row]:
     ]
     command = [sys.executable, "-m", "memdeep", *words, str(duration_s * 10)]
     rows: list[Row] = []
-    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=directory) as process:
-        copy = Copy(run / "capture.bin", directory / "copy.bin")
-        copy.start()
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, cwd=directory, env=keeping(directory)
+    ) as process:
         began_s = time.monotonic()
         while (since_s := time.monotonic() - began_s) < duration_s:
             time.sleep(LOOK_S)
-            rows.append(row(run, process, copy.written, since_s))
+            rows.append(row(run, process, since_s))
             with open(directory / "figures.csv", "a", newline="") as file:
                 csv.writer(file).writerow(rows[-1])
         program = program_of(process)
         assert program is not None
-        os.kill(program.pid, signal.SIGSTOP)  # the copy is to have all of it
-        size = 0
-        while size != copy.written:
-            size = copy.written
-            time.sleep(1)
         killed_s = time.time()
         program.kill()
         process.wait()
         took_s = (run / "report.html").stat().st_mtime - killed_s
-    copy.is_over.set()
-    copy.join()
     plot(rows, directory / "figures.svg")
     print(f"the report was there {took_s:.2f} s after the program was killed", flush=True)
     assert saved.is_holed(run / "capture.bin")
-    whole = directory / "whole"
-    shutil.copytree(run, whole, ignore=shutil.ignore_patterns("capture*", "report*", "markers"))
-    shutil.copy(directory / "copy.bin", whole / "capture.bin")
-    with open(whole / "capture.bin", "rb") as file:
-        assert packed.is_packed(file)
     return rows
 
 
@@ -196,8 +203,12 @@ def main() -> int:
         f"{memory:.0f} MB of memory, {behind:.1f} MB behind ({directory})",
         flush=True,
     )
-    alike = report_of(directory / "run") == report_of(directory / "whole")
-    print("the report on the copy is the same" if alike else "THE REPORT ON THE COPY DIFFERS")
+    alike = report_of(directory / "run") == report_of(whole_of(directory))
+    print(
+        "the report on the whole capture is the same"
+        if alike
+        else "THE REPORT ON THE WHOLE CAPTURE DIFFERS"
+    )
     return 0 if alike else 1
 
 

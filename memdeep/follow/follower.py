@@ -69,7 +69,7 @@ class Follower:
             return MOST_PAUSE_S
         moved = self._followed.advance(TURN_BYTES)
         if self._followed.damage:
-            raise CaptureError(self._followed.damage, "Begin again from the last state.")
+            raise CaptureError(self._followed.damage, "")
         self._tell_lines(self._followed, EVERY_S)
         if self._is_due():
             self._save()

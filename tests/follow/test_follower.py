@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 from pathlib import Path
@@ -34,7 +35,7 @@ def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """A run as it was when its program had ended, nothing sealed or compressed."""
     path = tmp_path_factory.mktemp(request.param) / "run"
     words = ("run", "--quiet", "--no-report", "--no-follow", *MODES[request.param], "-o", path)
-    command = memdeep_command(*words, PROGRAMS / "grows.py", "12", "30000")
+    command = memdeep_command(*words, PROGRAMS / "fills_capture.py", "12", "30000")
     done = subprocess.run(command, env=environment(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     capture = path / "capture.bin"
@@ -122,7 +123,24 @@ def test_a_damaged_state_is_told_where_it_is_needed(
     content[place] ^= 0xFF
     state_of(capture).write_bytes(content)
     if saved.is_holed(capture):
-        (problem,) = pipeline.load(path, lambda step: None).run.problems or [""]
-        assert "capture.state cannot be read" in problem or b"capture.state" in report(path)
+        assert b"capture.state cannot be read" in report(path)
     shutil.copy(recorded / "capture.bin", capture)
     assert report(path) == whole  # it is not needed
+
+
+def test_a_capture_that_cannot_be_given_back_is_kept(
+    recorded: Path,
+    whole: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(file: int, start: int, end: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr("memdeep.follow.capture.punch", refuse)
+    path = followed(recorded, tmp_path / "run", [0.5, 0.9], 1)
+    told = "The capture is kept whole, whatever its size: Operation not supported.\n"
+    assert capfd.readouterr().err == told
+    assert not saved.is_holed(path / "capture.bin")
+    assert report(path) == whole

@@ -17,13 +17,13 @@ from memdeep.heap.replay import saved
 
 DISK = "4M"
 ARENAS = 3 << 20  # that small objects take beside what is kept, a megabyte each
-GROWS = PROGRAMS / "grows.py"
+FILLS = PROGRAMS / "fills_capture.py"
 
 
 @contextmanager
 def running(work: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`memdeep run --disk 4M` of the program that grows, which then waits for its input to end."""
-    words = ("run", "--no-native", "--disk", DISK, "-o", "run", GROWS, "60", "20000", "wait")
+    words = ("run", "--no-native", "--disk", DISK, "-o", "run", FILLS, "60", "20000", "wait")
     command = memdeep_command(*words)
     with subprocess.Popen(
         command,
