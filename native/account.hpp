@@ -312,6 +312,7 @@ class Account {
       const Mapping& mapping = mappings_[number];
       file.require(mapping.parts == parts[number] && mapping.cell < cells_.size() &&
                    (mapping.large == kNoLarge || mapping.large < largest.size()));
+      if (mapping.parts == 0) vacant_mappings_.push_back(uint32_t(number));
     }
     file.require(heap == heap_);
     settled_bytes_ = std::move(held);
@@ -360,8 +361,7 @@ class Account {
     earlier_site_ = cells_[cell].site;
     unmap(start, size);
     charge(cell, size);
-    mappings_.push_back({cell, 1, kNoLarge});
-    insert_range(start, start + size, uint32_t(mappings_.size() - 1));
+    insert_range(start, start + size, new_mapping({cell, 1, kNoLarge}));
   }
 
   // Addresses are in units of 8 bytes, below kMaxAddress and not 0; sizes are below kMaxSize.
@@ -388,8 +388,7 @@ class Account {
       --cells_[cell].alive;
       return;
     }
-    mappings_.push_back({cell, 1, large});
-    insert_range(start, start + size, uint32_t(mappings_.size() - 1));
+    insert_range(start, start + size, new_mapping({cell, 1, large}));
   }
 
   // munmap shortens or splits all that it meets. By powers of two of their sizes, so that only a few
@@ -419,7 +418,10 @@ class Account {
         mapping.parts += (from < cut_from) + (cut_to < range.end);
         const bool is_gone = mapping.parts == 0;
         discharge(mapping.cell, cut_to - cut_from, is_gone ? 1 : 0, earlier_site);
-        if (is_gone && mapping.large != kNoLarge) largest[mapping.large].died = segment();
+        if (is_gone) {
+          if (mapping.large != kNoLarge) largest[mapping.large].died = segment();
+          vacant_mappings_.push_back(range.mapping);
+        }
       }
     }
     for (const auto& [from, range] : rest) insert_range(from, range.end, range.mapping);
@@ -675,6 +677,17 @@ class Account {
     return cell;
   }
 
+  uint32_t new_mapping(const Mapping& mapping) {
+    if (vacant_mappings_.empty()) {
+      mappings_.push_back(mapping);
+      return uint32_t(mappings_.size() - 1);
+    }
+    const uint32_t number = vacant_mappings_.back();
+    vacant_mappings_.pop_back();
+    mappings_[number] = mapping;
+    return number;
+  }
+
   void push(const Operation& operation) {
     live_.prefetch(operation.address);
     waiting_[waiting_count_++] = operation;
@@ -906,9 +919,9 @@ class Account {
   }
 
   void forget_mapping(uint32_t large) {
-    for (size_t place = mappings_.size(); place-- > 0;) {
-      if (mappings_[place].large == large) {
-        mappings_[place].large = kNoLarge;
+    for (Mapping& mapping : mappings_) {
+      if (mapping.parts != 0 && mapping.large == large) {
+        mapping.large = kNoLarge;
         return;
       }
     }
@@ -927,6 +940,9 @@ class Account {
       segment_peak_ = heap_;
       ++peak_;
     }
+    // In which order they were touched depends on when a batch was full, or somebody asked.
+    std::sort(touched_.begin(), touched_.end());
+    std::sort(touched_threads_.begin(), touched_threads_.end());
     settled_bytes_.resize(cells_.size());
     for (uint32_t number : touched_) {
       Cell& cell = cells_[number];
@@ -957,6 +973,7 @@ class Account {
   std::unordered_map<uint64_t, uint64_t> dropped_;  // bytes by address, of the last ones
   std::multimap<uint64_t, Range> ranges_[kPowers];
   std::vector<Mapping> mappings_;
+  std::vector<uint32_t> vacant_mappings_;  // of which nothing is left
   std::vector<Cell> cells_ = std::vector<Cell>(1);
   std::vector<int64_t> settled_bytes_;  // by cell, alive when the segment began
   std::vector<uint32_t> vacant_cells_, touched_, touched_threads_;

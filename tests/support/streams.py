@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from memdeep.heap.replay._replay import Replay
 
 PAGE = 4096
-MOST_SEQUENCES = 40
+MOST_SEQUENCES = 60
 Program = list[tuple[Any, ...]]
 
 _places = st.integers(1, 14).map(lambda number: number * 3 * PAGE)
@@ -41,7 +41,10 @@ steps = st.one_of(
     st.tuples(st.just("native"), st.integers(0, 3)),
     st.tuples(st.just("modules"), st.integers(0, 2)),
 )
-programs = st.lists(steps, max_size=60)
+# The longer ones fill more than one batch of the replay's.
+programs = st.builds(
+    lambda program, times: program * times, st.lists(steps, max_size=60), st.sampled_from([1, 1, 5])
+)
 
 
 def written(program: Iterable[tuple[Any, ...]], version: int = 13) -> CaptureWriter:
