@@ -9,7 +9,8 @@ DEMO_SIZE ?= --scale 0.6
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-follow soak-kills soak-holders soak-watch screenshots man test-pythons
+.PHONY: help install demo test check lint format types house bench fuzz sanitize screenshots man test-pythons
+.PHONY: soak soak-attach soak-follow soak-kills soak-holders soak-watch
 .PHONY: test-sid test-cpython test-engines test-hosts test-ray test-spark test-ranks browser clean
 
 help: ## List the targets
@@ -81,6 +82,9 @@ soak-holders: $(STAMP) ## Look at who holds the objects SOAK_LOOKS times (defaul
 
 soak-watch: $(STAMP) ## Follow and watch a day of a program with 1,000 lines, SOAK_SECONDS of it (a quarter of an hour)
 	PYTHONPATH=tests:tests/support $(BIN)/python tests/soak_watch.py
+
+soak-attach: $(STAMP) ## Attach and detach SOAK_ATTACHES times (default: 500) beside threads, asyncio and numpy
+	PYTHONPATH=tests/support $(BIN)/python tests/soak_attach.py
 
 screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be looked at
 	PYTHONPATH=tests/support $(BIN)/python tests/screenshots.py

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
         memory_snapshot,
         monitor_function,
     )
+    from memdeep.record.attachable import attachable
     from memdeep.results import load
     from memdeep.version import __version__
 
 __all__ = [
     "MemoryMonitor",
     "__version__",
+    "attachable",
     "checkpoint",
     "get_global_monitor",
     "init_global_monitor",
@@ -53,6 +55,10 @@ def __getattr__(name: str) -> object:
         from memdeep.integrations import notebook
 
         return getattr(notebook, name)
+    if name == "attachable":
+        from memdeep.record.attachable import attachable
+
+        return attachable
     if name == "recording":
         from memdeep.inprocess.face import recording
 

@@ -57,6 +57,13 @@ class RecordingError(MemdeepError, RuntimeError):
         return f"{self.message} {self.hint}"
 
 
+class AttachError(MemdeepError):
+    """A running process cannot be recorded."""
+
+    def __init__(self, message: str, hint: str, exit_status: int = EXIT_NOT_RUNNABLE) -> None:
+        super().__init__(message, hint, exit_status)
+
+
 class NotKnownError(MemdeepError):
     """What is asked for was not recorded, or there is no such thing."""
 

@@ -8,12 +8,11 @@ what runs programs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.rundir import directory, files
 from memdeep.rundir.directory import RunDirectory
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from memdeep.model.statement import Problem
     from memdeep.record.program import WhatToRun
     from memdeep.report.comparison.options import DiffOptions
+    from memdeep.run.attach import AttachOptions, Running
     from memdeep.run.options import RunOptions
     from memdeep.run.progress import Progress
     from memdeep.text.language import Language
@@ -57,6 +57,31 @@ def record_run(
     from memdeep.run import supervise
 
     return supervise.run(what, run_dir, options, on_progress, on_note)
+
+
+def reach(pid: int) -> Running:
+    """Find a running program, and a way into it. Raises AttachError if it cannot be recorded."""
+    from memdeep.run import target, ways_in
+    from memdeep.run.attach import Running
+
+    found = target.find(pid)
+    line = ways_in.reach(found)
+    return Running(found, line, line.facts())
+
+
+def attach(
+    program: Running,
+    run_dir: RunDirectory,
+    options: AttachOptions,
+    on_progress: Callable[[Progress], None],
+) -> None:
+    """Record a running program until it is time to detach, or it has ended.
+
+    Raises AttachError before anything is recorded, OutputError or CaptureError.
+    """
+    from memdeep.run import attach
+
+    attach.attach(program, run_dir, options, on_progress)
 
 
 def seal(run_dir: RunDirectory, on_step: OnStep) -> None:

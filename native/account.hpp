@@ -23,6 +23,7 @@
 #include "blocks.hpp"
 #include "lifetimes.hpp"
 #include "numbers.hpp"
+#include "packed.hpp"
 #include "ranges.hpp"
 
 namespace memdeep {
@@ -201,7 +202,7 @@ struct Large {
   uint64_t bytes, address;
 };
 
-enum class Cut : uint32_t { kMemory, kMarker, kMarkerEnd, kThreadMarker, kEnd };
+enum class Cut : uint32_t { kMemory, kMarker, kMarkerEnd, kThreadMarker, kEnd, kEarlier };
 
 struct Window {  // what lies before a cut and after the one before it; heap and RSS at the cut
   Cut cut;
@@ -217,7 +218,7 @@ struct ThreadPeak {  // the highest heap of what one thread allocated, in one se
 
 class Account {
  public:
-  // The results; complete after close().
+  // The results; complete after close(), and of rows and windows there is nothing before it.
   Rows lifetimes;  // kept past the end of the segment they were born in; by `died`
   Rows transients;  // born and died in one segment, by segment
   Rows peaks;  // held at the peak of segment `died`, less what was held at its start
@@ -251,10 +252,11 @@ class Account {
   // What is not listed follows from what is. Nothing may wait for a batch.
   template <class File>
   void visit(File& file) {
-    file(lifetimes, transients, peaks, largest, windows, thread_peaks);
+    file(past_lifetimes_, past_transients_, past_peaks_, past_windows_, largest, thread_peaks);
     file(unknown_frees, peak_bytes, unseen_frees, unseen_bytes);
     file(live_, dropped_, mappings_, cells_, vacant_cells_, touched_, touched_threads_);
     file(thread_heaps_, watched_, heap_, window_peak_, segment_peak_, segment_, peak_, large_begin_);
+    file(earlier_site_);
     uint64_t count = 0;
     for (const auto& of_power : ranges_) count += of_power.size();
     file(count);
@@ -342,6 +344,26 @@ class Account {
     return cell;
   }
 
+  // What was there before the trace, all of one site: no block of it is among the largest, and it is
+  // no wonder if others lie in its place. Units and limits are as below.
+  void put_earlier(uint64_t address, uint64_t size, uint32_t cell) {
+    const uint64_t start = address << 3, end = start + size;
+    earlier_site_ = cells_[cell].site;
+    drop_overlapped(start, end);
+    LiveTable::Entry before;
+    live_.put(address, size, cell, before);
+    if (before.address() != 0) release(before);
+    charge(cell, size);
+    if (size >= kBig) big_.insert(start, end);
+  }
+  void map_earlier(uint64_t start, uint64_t size, uint32_t cell) {
+    earlier_site_ = cells_[cell].site;
+    unmap(start, size);
+    charge(cell, size);
+    mappings_.push_back({cell, 1, kNoLarge});
+    insert_range(start, start + size, uint32_t(mappings_.size() - 1));
+  }
+
   // Addresses are in units of 8 bytes, below kMaxAddress and not 0; sizes are below kMaxSize.
   // Operations wait until a batch is full, so that the memory they will touch has been fetched.
   // A block that overlaps another proves that this one was freed, in a way that was not seen. Of the
@@ -349,7 +371,11 @@ class Account {
   void allocate(uint64_t address, uint64_t size, uint32_t cell, bool is_mallocs) {
     push({address, size, cell, is_mallocs || size >= kBig});
   }
-  void free(uint64_t address) { push({address, kFreed, 0, false}); }
+  // What was there before the trace leaves it in the name of `earlier_site`, of the thread that frees it,
+  // if that is given.
+  void free(uint64_t address, uint32_t earlier_site = 0) {
+    push({address, kFreed, earlier_site, false});
+  }
 
   void map(uint64_t start, uint64_t size, uint32_t cell) {
     flush();
@@ -368,7 +394,7 @@ class Account {
 
   // munmap shortens or splits all that it meets. By powers of two of their sizes, so that only a few
   // before the start need be looked at.
-  void unmap(uint64_t start, uint64_t size) {
+  void unmap(uint64_t start, uint64_t size, uint32_t earlier_site = 0) {
     flush();
     const uint64_t end = start + size;
     if (size == 0) return;
@@ -392,7 +418,7 @@ class Account {
         if (cut_to < range.end) rest.push_back({cut_to, {range.end, range.mapping}});
         mapping.parts += (from < cut_from) + (cut_to < range.end);
         const bool is_gone = mapping.parts == 0;
-        discharge(mapping.cell, cut_to - cut_from, is_gone ? 1 : 0);
+        discharge(mapping.cell, cut_to - cut_from, is_gone ? 1 : 0, earlier_site);
         if (is_gone && mapping.large != kNoLarge) largest[mapping.large].died = segment();
       }
     }
@@ -466,6 +492,7 @@ class Account {
   void close(int64_t time_ms, uint64_t rss) {
     close_segment();
     close_window(Cut::kEnd, time_ms, rss);
+    unpack();
     for (const Window& window : windows) peak_bytes = std::max(peak_bytes, window.peak);
     each_alive([&](const Row& row) { lifetimes.push_back(row); });
   }
@@ -503,9 +530,12 @@ class Account {
   struct Operation {
     uint64_t address;
     uint64_t size;  // kFreed for a free
-    uint32_t cell;
+    uint32_t cell;  // of a free: a site, as `free` has it
     bool is_proof;  // that what it overlaps was freed
   };
+  // What is kept of segments that are closed: a day has ten million rows, and as many windows.
+  using PastRows = PackedRecords<5>;  // died, segments from birth to death, place, bytes, count
+  using PastWindows = PackedRecords<6>;  // as in Window, the peak as what it is above the heap
   static constexpr uint64_t kFreed = ~uint64_t{0};
   static constexpr size_t kBatch = 64;
   static constexpr uint32_t kNoLarge = 0xFFFFFFFF;
@@ -530,15 +560,16 @@ class Account {
   template <class File>
   void check_rows(const File& file, size_t sites, size_t threads) const {
     Bounded bounded;
-    for (const Rows* rows : {&lifetimes, &transients, &peaks}) {
-      uint32_t last = 0;
-      for (const Row& row : *rows) {
-        file.require(row.place != 0 && row.place < sites && row.born <= row.died &&
-                     row.died >= last && row.died < segment_);
-        file.require(rows == &peaks || (row.born == row.died) == (rows == &transients));
-        last = row.died;
-        bounded.add(file, row.bytes, row.count);
-      }
+    for (const PastRows* rows : {&past_lifetimes_, &past_transients_, &past_peaks_}) {
+      uint64_t last_death = 0;
+      rows->each([&](const PastRows::Record& record) {
+        const auto [died, age, place, bytes, count] = record;
+        file.require(place != 0 && place < sites && age <= died && died >= last_death &&
+                     died < segment_);
+        file.require(rows == &past_peaks_ || (age == 0) == (rows == &past_transients_));
+        last_death = died;
+        bounded.add(file, int64_t(bytes), int64_t(count));
+      });
     }
     uint32_t last = 0;
     for (const Large& large : largest) {
@@ -549,10 +580,11 @@ class Account {
       last = large.born;
     }
     uint32_t ended = 0;
-    for (const Window& window : windows) {
-      file.require(window.cut < Cut::kEnd && window.segment == ended);
-      ended += window.cut == Cut::kMarker || window.cut == Cut::kThreadMarker;
-    }
+    past_windows_.each([&](const PastWindows::Record& record) {
+      const uint64_t cut = record[0], segment = record[1];
+      file.require(cut < uint64_t(Cut::kEnd) && segment == ended);
+      ended += cut == uint64_t(Cut::kMarker) || cut == uint64_t(Cut::kThreadMarker);
+    });
     file.require(ended == segment_);
     last = 0;
     for (const ThreadPeak& peak : thread_peaks) {
@@ -636,6 +668,13 @@ class Account {
     return number;
   }
 
+  // The cell of this segment for what a thread frees of what was there before the trace: all of it is.
+  uint32_t earlier_cell(uint32_t site) {
+    const uint32_t cell = cell_of_site(site, 0);
+    cells_[cell].born = 0;
+    return cell;
+  }
+
   void push(const Operation& operation) {
     live_.prefetch(operation.address);
     waiting_[waiting_count_++] = operation;
@@ -658,7 +697,7 @@ class Account {
         }
         const LiveTable::Entry freed = *entry;
         live_.erase(entry);
-        release(freed);
+        release(freed, operation.cell);
       } else {
         const uint64_t start = operation.address << 3, end = start + operation.size;
         if (operation.is_proof && (operation.size >= kBig || big_.may_meet(start, end))) {
@@ -689,8 +728,10 @@ class Account {
     }
   }
 
-  // Frees a block that memray would count for ever: another lies there.
+  // Frees a block that memray would count for ever: another lies there. One from before the trace was
+  // freed when it began, or as it was listed.
   void drop(const LiveTable::Entry& before) {
+    if (earlier_site_ != 0 && cells_[before.cell()].site == earlier_site_) return release(before);
     ++unseen_frees;
     unseen_bytes += before.size();
     if (dropped_.size() == kMaxDropped) dropped_.clear();
@@ -725,7 +766,7 @@ class Account {
     ++cell.alive;
   }
 
-  void release(const LiveTable::Entry& entry) {
+  void release(const LiveTable::Entry& entry, uint32_t earlier_site = 0) {
     if (entry.size() >= kBig) {
       const uint64_t start = entry.address() << 3;
       big_.erase(start, start + entry.size());
@@ -737,10 +778,10 @@ class Account {
         large_alive_.erase(found);
       }
     }
-    discharge(entry.cell(), entry.size(), 1);
+    discharge(entry.cell(), entry.size(), 1, earlier_site);
   }
 
-  void discharge(uint32_t number, uint64_t size, int32_t count) {
+  void discharge(uint32_t number, uint64_t size, int32_t count, uint32_t earlier_site = 0) {
     if (heap_ >= window_peak_ && size != 0) {  // falls from the highest point so far
       window_peak_ = heap_;
       if (heap_ >= segment_peak_) {
@@ -749,6 +790,22 @@ class Account {
       }
     }
     heap_ -= size;
+    if (earlier_site != 0 && cells_[number].site == earlier_site_) {
+      // The cell keeps what it has: this much of it was the other site's from the beginning.
+      own_heap(cells_[number].thread).bytes -= size;
+      cells_[number].alive -= uint32_t(count);
+      const uint32_t others = earlier_cell(earlier_site);
+      settled_bytes_.resize(cells_.size());
+      settled_bytes_[number] -= int64_t(size);
+      settled_bytes_[others] += int64_t(size);
+      Cell& other = cells_[others];
+      fold(other);
+      other.since_bytes -= int64_t(size);
+      other.since_count -= count;
+      other.freed_bytes += int64_t(size);
+      other.freed_count += count;
+      return;
+    }
     Cell& cell = cells_[number];
     if (cell.touched != segment()) {
       const uint32_t alive = cell.alive;
@@ -787,6 +844,33 @@ class Account {
     cell.since_bytes = 0;
     cell.since_count = 0;
     cell.peak = peak_;
+  }
+
+  static void keep(PastRows& rows, const Row& row) {
+    rows.push({row.died, row.died - row.born, row.place, uint64_t(row.bytes), uint64_t(row.count)});
+  }
+
+  static void unpack(PastRows& from, Rows& rows) {
+    rows.reserve(from.size());
+    from.each([&](const PastRows::Record& record) {
+      const auto [died, age, place, bytes, count] = record;
+      rows.push_back({uint32_t(place), uint32_t(died - age), uint32_t(died), int64_t(bytes),
+                      int64_t(count)});
+    });
+    from = {};
+  }
+
+  void unpack() {
+    unpack(past_lifetimes_, lifetimes);
+    unpack(past_transients_, transients);
+    unpack(past_peaks_, peaks);
+    windows.reserve(past_windows_.size());
+    past_windows_.each([&](const PastWindows::Record& record) {
+      const auto [cut, segment, time_ms, rss, heap, above] = record;
+      windows.push_back(
+          {Cut(uint32_t(cut)), uint32_t(segment), int64_t(time_ms), rss, heap, heap + above});
+    });
+    past_windows_ = {};
   }
 
   void insert_range(uint64_t start, uint64_t end, uint32_t mapping) {
@@ -832,7 +916,8 @@ class Account {
 
   // A window ends at every memory record and every marker.
   void close_window(Cut cut, int64_t time_ms, uint64_t rss) {
-    windows.push_back({cut, segment(), time_ms, rss, heap_, std::max(window_peak_, heap_)});
+    const uint64_t above = std::max(window_peak_, heap_) - heap_;
+    past_windows_.push({uint64_t(cut), segment(), uint64_t(time_ms), rss, heap_, above});
     window_peak_ = heap_;
   }
 
@@ -849,11 +934,11 @@ class Account {
       settled_bytes_[number] += cell.change();
       fold(cell);
       if (cell.freed_bytes != 0 || cell.freed_count != 0) {
-        (cell.born == now ? transients : lifetimes)
-            .push_back({cell.site, cell.born, now, cell.freed_bytes, cell.freed_count});
+        keep(cell.born == now ? past_transients_ : past_lifetimes_,
+             {cell.site, cell.born, now, cell.freed_bytes, cell.freed_count});
       }
       if (cell.peak_bytes != 0 || cell.peak_count != 0) {
-        peaks.push_back({cell.site, cell.born, now, cell.peak_bytes, cell.peak_count});
+        keep(past_peaks_, {cell.site, cell.born, now, cell.peak_bytes, cell.peak_count});
       }
       cell.freed_bytes = cell.freed_count = 0;
       if (cell.alive == 0) vacant_cells_.push_back(number);
@@ -878,8 +963,11 @@ class Account {
   std::vector<ThreadHeap> thread_heaps_;  // by number of the thread
   std::vector<uint32_t> watched_sites_;  // by site, its number in `watched_`; seldom there
   std::vector<Watched> watched_;
+  PastRows past_lifetimes_, past_transients_, past_peaks_;
+  PastWindows past_windows_;
   uint64_t heap_ = 0, window_peak_ = 0, segment_peak_ = 0;
   uint32_t segment_ = 0, peak_ = 0;
+  uint32_t earlier_site_ = 0;  // of what was there before the trace; 0: none
 
   std::unordered_map<uint64_t, uint32_t> large_alive_;  // by address
   uint32_t large_begin_ = 0;

@@ -265,8 +265,62 @@ void check_join(const uint8_t* data, size_t size) {
   require(given == all_bytes, "each byte of a block is given once");
 }
 
+// Puts in, before the capture, blocks and mappings that lie where some of its own do; of the lists that
+// the input itself would be, nearly all are torn.
+void check_earlier(const uint8_t* data, size_t size) {
+  Replay torn;
+  torn.put_in_earlier(data, size);
+  torn.finish();
+  std::vector<uint8_t> list(memdeep::kEarlierBegin, memdeep::kEarlierBegin + 8);
+  list.resize(memdeep::kEarlierHead);
+  auto varint = [&](uint64_t value) {
+    for (; value >= 128; value >>= 7) list.push_back(uint8_t(value | 128));
+    list.push_back(uint8_t(value));
+  };
+  uint64_t at = 0, count = 0, sum = 0;
+  for (; count < 30 && count + 2 < size; ++count) {
+    const uint64_t kind = 1 + data[count] % 2, bytes = 1 + data[count + 1] * uint64_t{700};
+    const uint64_t address = kind == 1 ? 0x1000 + data[count + 2] % 40 * uint64_t{0x1000}
+                                       : 0x700000 + data[count + 2] % 16 * uint64_t{0x1000};
+    const uint64_t gap = uint64_t(int64_t(address - at) >> 3);
+    varint((gap << 1 ^ (~(gap >> 63) + 1)) << 2 | kind), varint(bytes);
+    at = (address + bytes + 7) & ~uint64_t{7};
+    sum += bytes;
+  }
+  varint(memdeep::kEarlierEnd), varint(count), varint(sum);
+  Replay replay;
+  require(replay.put_in_earlier(list.data(), list.size()), "the list is whole");
+  require(replay.earlier.count == count && replay.earlier.bytes == sum, "all of it is put in");
+  replay.feed(data, size);
+  replay.finish();
+  int64_t heap = 0;
+  std::vector<uint8_t> is_earlier(replay.sites.size());
+  for (uint32_t site : replay.earlier_sites) is_earlier[site] = 1;
+  for (const memdeep::Row& row : replay.lifetimes) {
+    if (row.died == memdeep::kNever) heap += row.bytes;
+    require(!is_earlier[row.place] || row.born == 0, "what was there before was there");
+  }
+  require(uint64_t(heap) == replay.heap(), "what was not freed is the heap, with that of before");
+  std::vector<uint32_t> nodes(replay.sites.size());
+  std::iota(nodes.begin(), nodes.end(), 0);
+  memdeep::AliveSums sums(nodes.size());
+  const auto segments = uint32_t(std::min(replay.sequences.size(), size_t{20}));
+  std::vector<uint64_t> highest(segments);
+  for (const memdeep::Window& window : replay.windows) {
+    if (window.segment < segments) {
+      highest[window.segment] = std::max(highest[window.segment], window.peak);
+    }
+  }
+  for (uint32_t segment = 0; segment < segments; ++segment) {
+    uint64_t peak = 0;
+    for (int64_t bytes : replay.at_peak(segment, nodes.data(), sums).bytes) peak += uint64_t(bytes);
+    require(peak == highest[segment], "the stacks at a peak add up to it, with that of before");
+  }
+}
+
 void check(const uint8_t* data, size_t size) {
   check_join(data, size);
+  check_earlier(data, size);
   const auto whole = replayed(data, size, 0);
   const auto pieces = replayed(data, size, 1 + unsigned(size % 97));
   require(whole->records == pieces->records, "as many records in pieces");

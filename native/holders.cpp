@@ -18,6 +18,7 @@
 #include <atomic>
 #include <cstdio>
 
+#include "earlier_heap.hpp"
 #include "holder_file.hpp"
 #include "holder_names.hpp"
 
@@ -26,12 +27,14 @@ namespace {
 using namespace memdeep;
 
 struct Order {
+  void (*work)(const Order&);  // of the child, which ends with it
   int descriptor;
   unsigned long long sequence, began_ns;
   PyObject *roots, *frames;  // lists
   Py_ssize_t own;            // so many of the last roots are memdeep's
   int seconds, shows_values;
   const char* off_at;  // where the collector was turned off
+  EarlierOrder earlier;  // alone, where the child is to list what malloc has given out
 };
 
 TypeQuestions questions;
@@ -221,8 +224,7 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   queue.drop();
 }
 
-[[noreturn]] void be_child(const Order& order) {
-  settle(order);
+void look(const Order& order) {
 #ifndef MEMDEEP_CHECKED  // where libc has forked, and the memory of others is looked after
   allocate_alone();
 #endif
@@ -277,6 +279,11 @@ void spread(const Heap& heap, uint32_t start, uint8_t state, Found& found) {
   });
   heap.drop_edges();
   write_file<Text>(order.descriptor, heap, names, rows, found);
+}
+
+[[noreturn]] void be_child(const Order& order) {
+  settle(order);
+  order.work(order);
   _exit(0);
 }
 
@@ -405,6 +412,20 @@ __attribute__((noinline)) pid_t start_child(const Order& order) {
   return pid > 0 && start.child > 0 ? int(start.child) : -1;
 }
 
+// Starts the child, and writes how long that took before what it writes itself.
+PyObject* started(const Order& order, const char* begin) {
+  if (lseek(order.descriptor, kParentBytes, SEEK_SET) < 0)
+    return PyErr_SetFromErrno(PyExc_OSError);
+  const pid_t child = start_child(order);
+  if (child < 0) return PyErr_SetFromErrno(PyExc_OSError);
+  char head[kParentBytes];
+  const uint64_t pause_ns = now_ns() - order.began_ns;
+  memcpy(head, begin, 8);
+  memcpy(head + 8, &pause_ns, 8);
+  if (pwrite(order.descriptor, head, sizeof head, 0) < 0) return PyErr_SetFromErrno(PyExc_OSError);
+  return PyLong_FromLong(child);
+}
+
 PyObject* snapshot(PyObject*, PyObject* args) {
   Order order{};
   if (!PyArg_ParseTuple(args, "iKKO!nO!iiy", &order.descriptor, &order.sequence, &order.began_ns,
@@ -416,16 +437,45 @@ PyObject* snapshot(PyObject*, PyObject* args) {
     return nullptr;
   }
   if (!prepare()) return nullptr;
-  if (lseek(order.descriptor, kParentBytes, SEEK_SET) < 0)
-    return PyErr_SetFromErrno(PyExc_OSError);
-  const pid_t child = start_child(order);
-  if (child < 0) return PyErr_SetFromErrno(PyExc_OSError);
-  char head[kParentBytes];
-  const uint64_t pause_ns = now_ns() - order.began_ns;
-  memcpy(head, kFileBegin, 8);
-  memcpy(head + 8, &pause_ns, 8);
-  if (pwrite(order.descriptor, head, sizeof head, 0) < 0) return PyErr_SetFromErrno(PyExc_OSError);
-  return PyLong_FromLong(child);
+  order.work = look;
+  return started(order, kFileBegin);
+}
+
+void list_earlier(const Order& order) { EarlierHeap(order.descriptor, order.earlier).list(); }
+
+// glibc's mark in a block that a thread's cache has: the same in all of them from 2.34 on.
+uint64_t freed_mark() {
+  void* (*volatile allocate)(size_t) = malloc;
+  void (*volatile release)(void*) = free;
+  void* block = allocate(24);
+  release(block);
+  uint64_t mark = 0;
+  const uint64_t place = uint64_t(block) + 8;
+  if (block) memcpy(&mark, reinterpret_cast<const void*>(place), sizeof mark);
+  return mark;
+}
+
+PyObject* earlier(PyObject*, PyObject* args) {
+  Order order{};
+  int lists_pools;
+  if (!PyArg_ParseTuple(args, "iKpi", &order.descriptor, &order.began_ns, &lists_pools,
+                        &order.seconds))
+    return nullptr;
+  auto version = reinterpret_cast<const char* (*)()>(dlsym(RTLD_DEFAULT, "gnu_get_libc_version"));
+  // Whoever brings another malloc brings this, too; that of malloc itself may be a stub of the program's.
+  void* of_other = dlsym(RTLD_DEFAULT, "malloc_usable_size");
+  Dl_info of_malloc{}, of_libc{};
+  const bool is_known = version && of_other && dladdr(of_other, &of_malloc) &&
+                        dladdr(reinterpret_cast<void*>(version), &of_libc) &&
+                        of_malloc.dli_fbase == of_libc.dli_fbase;
+  if (!is_known) {
+    PyErr_SetString(PyExc_OSError, "this malloc is not that of glibc");
+    return nullptr;
+  }
+  const long minor = strtol(version() + 2, nullptr, 10);  // "2.36"
+  order.earlier = {lists_pools != 0, minor, minor >= 29 ? freed_mark() : 0};
+  order.work = list_earlier;
+  return started(order, kEarlierBegin);
 }
 
 PyObject* reap(PyObject*, PyObject*) { return PyBool_FromLong(let_go(WNOHANG)); }
@@ -481,6 +531,9 @@ PyMethodDef functions[] = {
     {"snapshot", snapshot, METH_VARARGS,
      "snapshot(descriptor, sequence, began_ns, roots, own, frames, seconds, shows_values, off_at): fork "
      "a child that writes who holds what; its process number."},
+    {"earlier", earlier, METH_VARARGS,
+     "earlier(descriptor, began_ns, lists_pools, seconds): fork a child that lists what malloc has given "
+     "out, and the arenas of Python's allocator, or the blocks in them; its process number."},
     {"reap", reap, METH_NOARGS,
      "reap(): wait, though not for long, for what lies between this process and a child that has "
      "ended, where orphans come to this process; whether nothing is left."},

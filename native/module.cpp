@@ -187,6 +187,21 @@ PyObject* cut(PyObject* self, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+PyObject* put_in_earlier(PyObject* self, PyObject* data) {
+  char* bytes;
+  Py_ssize_t size;
+  if (!is_open(self) || PyBytes_AsStringAndSize(data, &bytes, &size) < 0) return nullptr;
+  bool is_whole = false;
+  auto work = [&](Replay& replay) {
+    is_whole = replay.put_in_earlier(reinterpret_cast<uint8_t*>(bytes), size_t(size));
+  };
+  if (!require(object(self)->replay->header.version == 0, "the capture has begun") ||
+      !run(self, work)) {
+    return nullptr;
+  }
+  return PyBool_FromLong(is_whole);
+}
+
 // ---------------------------------------------------------------------- while it goes on
 
 PyObject* code_of(uint32_t number, const memdeep::Code& code) {
@@ -449,6 +464,11 @@ PyObject* totals(PyObject* self, PyObject*) {
   fields.put("peak_bytes", replay.peak_bytes);
   fields.put("allocated_bytes", replay.allocated_bytes);
   fields.put("unknown_frees", replay.unknown_frees);
+  fields.put("earlier_sites", list(replay.earlier_sites, [](uint32_t site) {
+    return PyLong_FromUnsignedLong(site);
+  }));
+  fields.put("earlier_blocks", replay.earlier.count);
+  fields.put("earlier_bytes", replay.earlier.bytes);
   fields.put("unseen_frees", replay.unseen_frees);
   fields.put("unseen_bytes", replay.unseen_bytes);
   fields.put("late_cuts", replay.late_cuts);
@@ -698,6 +718,9 @@ PyMethodDef methods[] = {
     {"cut", cut, METH_VARARGS,
      "cut(time_ms: int, after: int): end a segment so long after the start, `after` so many replaced "
      "markers; in the order of the cuts, and before anything is fed."},
+    {"put_in_earlier", put_in_earlier, METH_O,
+     "put_in_earlier(content: bytes) -> bool: put in what was there before the capture, before "
+     "anything is fed; whether the list is whole."},
     {"looks", looks, METH_NOARGS, "What was found: (place, is_name, columns) for each marker met."},
     {"position", position, METH_NOARGS, "The bytes of the capture that were taken."},
     {"now", now, METH_NOARGS,

@@ -56,6 +56,7 @@
 #include <vector>
 
 #include "account.hpp"
+#include "earlier.hpp"
 
 namespace memdeep {
 
@@ -168,6 +169,8 @@ class Replay : public Account {
   uint64_t allocated_bytes = 0;
   uint64_t calls[kAllocators] = {};  // by allocator; of frees too
   uint64_t late_cuts = 0;  // that were made at the end
+  Earlier earlier;
+  std::vector<uint32_t> earlier_sites;  // the first of what is left, the others of what threads freed
   bool truncated = false;
   std::string damage;  // what stopped the replay; empty if nothing did
 
@@ -218,6 +221,26 @@ class Replay : public Account {
     blocks = std::move(found->second.blocks);
     listed_.erase(found);
     return true;
+  }
+
+  // Puts in what was there before, by the list in memdeep/rundir/earlier.py, before anything is fed;
+  // false, and nothing is put in, if the list is not whole.
+  bool put_in_earlier(Bytes list, size_t size) {
+    if (earlier.site != 0) return false;
+    uint32_t cell = 0;
+    auto put = [&](bool is_mapping, uint64_t address, uint64_t bytes) {
+      if (cell == 0) {
+        threads.push_back({0, ""});  // none
+        ids.push_back(0);
+        cell = cell_of_site(earlier.site = new_earlier_site(0), 0);
+      }
+      if (is_mapping) {
+        map_earlier(address, bytes, cell);
+      } else {
+        put_earlier(address >> 3, bytes, cell);
+      }
+    };
+    return take_earlier(list, size, earlier, put);
   }
 
   // Takes the next bytes of the capture, any number of them.
@@ -301,6 +324,7 @@ class Replay : public Account {
     file(header, sites, node_parents, node_frames, frames, codes);
     file(native_addresses, segment_natives, native_parents, generations, threads, lost, ids);
     file(sequences, setters, records, allocated_bytes, calls, damage);
+    file(earlier.site, earlier.count, earlier.bytes, earlier_sites);
     file(seen_at_markers, seen_at_names, state_, wanted_);
     file(last_pointer_, last_address_, last_native_, last_line_, recent_, newest_);
     file(last_time_ms_, last_rss_, stacks_, seen_sequences_, at_markers_, at_names_, listed_);
@@ -342,9 +366,10 @@ class Replay : public Account {
     std::vector<uint32_t> nodes;
     bool had_frames = false;
     uint32_t lost = 0;  // plus 1
+    uint32_t earlier_site = 0;
     template <class File>
     void visit(File& file) {
-      file(thread, number, id, nodes, had_frames, lost);
+      file(thread, number, id, nodes, had_frames, lost, earlier_site);
     }
   };
   struct Region {
@@ -548,7 +573,27 @@ class Replay : public Account {
     }
     header = read;
     state_ = State::kRecords;
+    if (earlier.site != 0) {
+      last_time_ms_ = read.start_ms;
+      look(at_markers_, 0, seen_at_markers);
+      begin_segment(Cut::kEarlier, -1, 0);
+    }
     return from;
+  }
+
+  uint32_t new_earlier_site(uint32_t thread) {
+    sites.push_back({0, thread, 0, 0, 0, 0, 0});
+    earlier_sites.push_back(uint32_t(sites.size() - 1));
+    return earlier_sites.back();
+  }
+
+  // The site of what the current thread frees of what was there before; 0 if that is not known.
+  uint32_t earlier_site() {
+    if (earlier.site == 0) return 0;
+    if (stack_->earlier_site == 0 || sites[stack_->earlier_site].thread != stack_->thread) {
+      stack_->earlier_site = new_earlier_site(stack_->thread);
+    }
+    return stack_->earlier_site;
   }
 
   // Takes the records that begin before `stop`; a record that does not end before `end` is left.
@@ -574,7 +619,7 @@ class Replay : public Account {
         if (stack_ == nullptr) return fail("an allocation comes before any thread"), record;
         if (frees) {
           ++calls[allocator];
-          free(pointer);
+          free(pointer, earlier_site());
         } else {
           last_native_ = stack;
           if (allocator >= kAllocators || size >= kMaxSize || pointer - 1 >= kMaxAddress - 1 ||
@@ -592,7 +637,7 @@ class Replay : public Account {
             allocated_bytes += size;
             map(pointer << 3, size, cell_of(uint32_t(stack), kAskedMmap));
           } else {
-            unmap(pointer << 3, size);
+            unmap(pointer << 3, size, earlier_site());
           }
         }
       } else if (type & 0x40) {

@@ -116,6 +116,7 @@ def python() -> str:
         "# Python",
         "`from memdeep import …`. While nothing is recorded, `checkpoint` and `phase` do nothing; "
         "`recording` records a part of a program ([how](../howto/in_process.md)); "
+        "`attachable` lets `memdeep attach` in ([how](../howto/attach.md)); "
         "`load` reads a run ([Read a run from Python](../howto/load.md)); the others are those of "
         "the memory monitor, which logs under plain `python` too.",
     ]

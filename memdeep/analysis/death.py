@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.model import (
+    DETACHED,
     RUNNING,
     Checkpoint,
     CheckpointKind,
@@ -25,7 +26,7 @@ MIN_SHARE_OF_PEAK = 0.02
 
 def is_unfinished(run: Run) -> bool:
     """Tell whether the program did not complete, or not yet; an unknown end counts as one."""
-    return run.exit is None or run.exit.verdict != "completed"
+    return run.exit is None or run.exit.verdict not in ("completed", DETACHED)
 
 
 def did_die(run: Run) -> bool:

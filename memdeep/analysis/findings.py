@@ -13,6 +13,7 @@ from memdeep.analysis.callers import callers
 from memdeep.analysis.charges import Charge, charges, outlives
 from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
+from memdeep.analysis.earlier import Replaced
 from memdeep.analysis.freed import alive_and_freed, innermost_traced
 from memdeep.analysis.holders import LineHolders
 from memdeep.analysis.resident import ResidentHeap
@@ -213,7 +214,7 @@ def _highest(phases: Sequence[Phase]) -> tuple[int, Peak, Alive] | None:
 def _peak_in_use(heap: Heap, phases: Sequence[Phase], resident: ResidentHeap) -> int:
     """Return the highest heap without what was not in use at the reading nearest to it."""
     highest = _highest(phases)
-    if highest is None or not heap.residency:
+    if highest is None or (not heap.residency and heap.earlier is None):
         return heap.peak_bytes or 0
     place, _, stacks = highest
     return sum(stack.bytes for stack in resident.in_use(stacks, phases[place].end))
@@ -227,12 +228,15 @@ def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> 
     place, peak, stacks = highest
     if ground.peak_bytes < ground.least_bytes:
         return []
+    is_attached = ground.heap.earlier is not None
     explaining = []
     in_use = ground.resident.in_use(stacks, ground.phases[place].end)
     for culprit in ground.lines.culprits(in_use, min(peak.bytes, ground.peak_bytes)):
         if culprit.share < MIN_SHARE_OF_HIGHEST:
             break
         found = next((item for item in ranked if _line_of(item) == culprit.line), None)
+        if found is None and is_attached:  # it has only taken the place of what was there before
+            continue
         if found is None:
             held = _of_line(ground, culprit, in_use)
             case = Case(ground.heap, ground.lines, (ground.phases[place],), culprit, held)
@@ -266,11 +270,13 @@ def _growth(ground: _Ground) -> list[Finding]:
             continue
         if outlives(life, ground.phases[home].end):
             kept.setdefault(home, []).append(life)
+    replaced = Replaced(ground.heap, ground.phases, ground.charging)
     found = [
         (charge, culprit)
         for charge in charges(ground.phases, kept, ground.lines)
         for culprit in _charged(ground, charge)
         if culprit.bytes >= ground.least_bytes
+        and replaced.may_be_growth(charge, culprit.bytes, ground.least_bytes)
     ]
     found.sort(key=lambda item: (item[1].bytes_in_use, item[1].bytes), reverse=True)
     found = found[:MAX_FINDINGS]

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
+from memdeep.analysis.earlier import earlier_nodes
 from memdeep.frozen import frozen
 from memdeep.model import Heap, Lifetime, MappedBytes, Residency, StackBytes
 from memdeep.model.sums import by_stack
@@ -32,6 +33,7 @@ class ResidentHeap:
     def __init__(self, heap: Heap) -> None:
         self._heap = heap
         self._readings: dict[int, Reading] = {}
+        self._earlier = earlier_nodes(heap.tree)
         self._at = [reading.checkpoint for reading in heap.residency]
 
     def last(self, checkpoint: int) -> Reading | None:
@@ -90,10 +92,12 @@ class ResidentHeap:
     def in_use(self, stacks: Iterable[StackBytes], checkpoint: int) -> Sequence[StackBytes]:
         """Return ``stacks`` with what was resident at the last reading, without mappings of files.
 
-        A stack that was not alive at that reading counts whole.
+        What was there before the attach is left out: no line of the program is known of it. A stack
+        that was not alive at that reading counts whole.
         """
         reading = self.last(checkpoint)
-        kept = [stack for stack in stacks if stack.node not in self.mapping_nodes]
+        left_out = self.mapping_nodes | self._earlier
+        kept = [stack for stack in stacks if stack.node not in left_out]
         if reading is None:
             return kept
         return [

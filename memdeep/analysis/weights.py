@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from memdeep.frozen import frozen
 from memdeep.model import (
+    EARLIER_FRAME,
     MAIN_THREAD,
     Culprit,
     Finding,
@@ -77,6 +78,8 @@ def through(culprit: Culprit, stack: Sequence[Frame]) -> list[int]:
 
 def in_other_thread(tree: StackTree, node: int) -> bool:
     """Tell if the stack of ``node`` is known to begin in another thread than the main one."""
+    if tree.frames[tree.frame_ids[node]] == EARLIER_FRAME:  # it has the thread that freed it
+        return False
     frame = tree.outermost(node)
     main = MAIN_THREAD if frame.lineno == 0 else f" {MAIN_THREAD}"  # behind the process
     return frame.origin is Origin.THREAD and not frame.function.endswith(main)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memdeep.cli import help
-from memdeep.cli.options import BY_NAME, OF_CHECKS, OF_REPORTS, OPTIONS, Option, Place, problem
+from memdeep.cli.options import (
+    BY_NAME,
+    OF_ATTACH,
+    OF_CHECKS,
+    OF_REPORTS,
+    OPTIONS,
+    Option,
+    Place,
+    problem,
+)
 from memdeep.errors import EXIT_USAGE
-from memdeep.report.exports import formats
+from memdeep.text.units import size_bytes
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -22,6 +32,9 @@ MOST_PORT = 65_535
 SHELLS = ("bash", "zsh", "fish")
 DIFF_FORMATS = ("text", "markdown", "json", "html")  # of a comparison
 OF_DIFF = tuple(option for option in OPTIONS if Place.REPORT in option.places)
+MAX_SECONDS = 31 * 86_400.0
+_TIME = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhd]?)", re.ASCII)
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 OF_EXPORTS = tuple(BY_NAME[name] for name in ("source", "redact-args", "values", "quiet"))
 
 
@@ -78,6 +91,24 @@ def parser(command: str) -> Parser:
 
 def _of_run(made: Parser) -> None:
     add(made, OPTIONS)
+    made.add_argument("--force", action="store_true", help="replace the run that is in DIR already")
+
+
+def _of_attach(made: Parser) -> None:
+    made.add_argument("pid", type=_process, metavar="PID", help="the process of the program")
+    made.add_argument(
+        "--for", dest="seconds", type=_time, metavar="TIME", help="detach after 60s, 5m, 1h …"
+    )
+    made.add_argument(
+        "--until", dest="size", type=_size, metavar="SIZE", help="detach when its RSS is 950M, 2G …"
+    )
+    made.add_argument(
+        "--until-phase",
+        dest="phase",
+        metavar="LABEL",
+        help="detach when a phase or checkpoint of this name has come to its end; * and ? match",
+    )
+    add(made, OF_ATTACH)
     made.add_argument("--force", action="store_true", help="replace the run that is in DIR already")
 
 
@@ -180,6 +211,8 @@ def _of_runs(made: Parser) -> None:
 
 
 def _of_export(made: Parser) -> None:
+    from memdeep.report.exports import formats
+
     made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR|CAPTURE", help=NEWEST)
     made.add_argument(
         "-f",
@@ -218,6 +251,7 @@ def _of_completion(made: Parser) -> None:
 
 _OWN: dict[str, Callable[[Parser], None]] = {
     "run": _of_run,
+    "attach": _of_attach,
     "report": _of_report,
     "diff": _of_diff,
     "check": _of_check,
@@ -257,6 +291,27 @@ def _port(word: str) -> int:
     if number > MOST_PORT:
         raise argparse.ArgumentTypeError(f"{word!r} is no port: there are 1 to {MOST_PORT}")
     return number
+
+
+def _process(word: str) -> int:
+    if not word.isascii() or not word.isdigit() or not 0 < int(word) < 1 << 31:
+        raise argparse.ArgumentTypeError(f"{word!r} is no process number")
+    return int(word)
+
+
+def _time(word: str) -> float:
+    match = _TIME.fullmatch(word)
+    seconds = 0.0 if match is None else float(match[1]) * _UNITS_S[match[2] or "s"]
+    if not 0 < seconds <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"{word!r} is no time such as 60s, 5m or 1h")
+    return seconds
+
+
+def _size(word: str) -> int:
+    found = size_bytes(word)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{word!r} is no size such as 950M or 1.5G")
+    return found
 
 
 def _at_least_none(word: str) -> int:

@@ -11,6 +11,7 @@ DESCRIPTION = "Which line, in which phase, made this Python program's memory exp
 
 COMMANDS = {
     "run": "run a program and report which line made its memory grow",
+    "attach": "record a program that runs already, for a while",
     "report": "make the report of a run again, or of a plain memray capture",
     "diff": "compare two runs: what keeps more or less than before, and where",
     "check": "hold a run against its budgets of memory, or a baseline",
@@ -29,6 +30,7 @@ USAGE = "usage: memdeep [-h] [-V] COMMAND ..."
 # What stands behind a command, for its usage.
 OPERANDS = {
     "run": "[OPTIONS] (script.py | - | -m MODULE | -c CODE) [ARGS...]",
+    "attach": "[OPTIONS] PID",
     "report": "[OPTIONS] [RUN_DIR | CAPTURE]",
     "diff": "[OPTIONS] (BEFORE AFTER | --before RUN... --after RUN...)",
     "check": "[OPTIONS] [RUN_DIR | CAPTURE]",
@@ -46,6 +48,7 @@ EXAMPLES = """\
 examples:
   memdeep run backtest.py       run it; then read the verdict, or open the page
   memdeep watch                 follow it from another terminal
+  memdeep attach 4711           record what runs already
   memdeep report                make the newest run's report again
   memdeep diff BEFORE AFTER     compare two runs
   memdeep check                 hold the newest run against its budgets
@@ -68,6 +71,19 @@ examples:
 exit status: the program's own, 128+n if signal n ended it. If it never
 started: 127 there is no such program, 126 it cannot be run, 125 the output
 cannot be written, 2 the options are wrong.""",
+    "attach": """\
+examples:
+  memdeep attach 4711                          until Ctrl-C, or its end
+  memdeep attach 4711 --for 60s
+  memdeep attach 4711 --until 2G --deep
+  memdeep attach 4711 --until-phase 'request*'
+
+The program has called memdeep.attachable(), or runs on Python 3.14 as memdeep
+does. It goes on as before when memdeep detaches, or is killed. What it had
+allocated by then is shown as “before the attach”.
+
+exit status: 0 recorded, 66 there is no such process, 126 it cannot be attached
+to, 125 the output cannot be written, 2 the options are wrong.""",
     "report": """\
 examples:
   memdeep report                               of the newest run in memdeep-runs

@@ -85,6 +85,10 @@ def _carry_out(name: str, words: "Sequence[str]") -> int:
         from memdeep.cli import run
 
         return run.main(words)
+    if name == "attach":
+        from memdeep.cli import attach
+
+        return attach.main(words)
     if name == "report":
         from memdeep.cli import report
 

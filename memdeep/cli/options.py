@@ -332,16 +332,8 @@ OPTIONS = (
         _AROUND,
         "give nothing of the capture back, whatever its size",
         False,
-        field="keep_capture",
     ),
-    Option(
-        "no-follow",
-        "flag",
-        _AROUND,
-        "replay the capture when the program has ended, not while it grows",
-        False,
-        field="no_follow",
-    ),
+    Option("no-follow", "flag", _AROUND, "replay the capture at the end, not as it grows", False),
     Option(
         "keep-free",
         "size",
@@ -377,6 +369,13 @@ OPTIONS = (
 BY_NAME = {name: option for option in OPTIONS for name in (option.name, *option.also)}
 OF_REPORTS = tuple(
     option for option in OPTIONS if {Place.REPORT, Place.TERMINAL} & {*option.places}
+)
+OF_ATTACH = (
+    tuple(
+        BY_NAME[name]
+        for name in ("native", "deep", "output", "max-capture", "keep-free", "no-report")
+    )
+    + OF_REPORTS
 )
 OF_CHECKS = tuple(BY_NAME[name] for name in ("baseline", "lang", "quiet"))
 

@@ -62,13 +62,16 @@ def main(words: Sequence[str]) -> int:
         run_dir = directory.create(directory.of_rank(output, rank()), force=given.force)
     with runs.held(run_dir):
         status = _record(what, run_dir, options, settings)
-        return _report_and_check(run_dir, settings, limits, status)
+        return report_and_check(run_dir, settings, limits, status)
 
 
-def _report_and_check(
+def report_and_check(
     run_dir: RunDirectory, settings: Settings, limits: Limits | None, status: int
 ) -> int:
-    """Return the program's ``status``; if that is 0, the one of the check that was asked for."""
+    """Report on a run that has just ended, and hold it against ``limits``.
+
+    Return the program's ``status``; if that is 0, the one of the check that was asked for.
+    """
     within = limits is None
     try:
         made = _report(run_dir, settings)

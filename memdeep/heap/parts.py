@@ -17,6 +17,7 @@ from memdeep.heap.replay.lifetimes import joined
 from memdeep.heap.stacks import Owner
 from memdeep.model import (
     Alive,
+    Earlier,
     Heap,
     LargeAllocation,
     Lifetimes,
@@ -103,7 +104,8 @@ class Part:
     have the same; None for cuts. ``cuts`` are in the order in which they are made, so that their
     ``after`` never falls. ``owner`` is the process that wrote it, None for the program itself. At
     the moments in ``asked``, by their numbers, only these ranges are looked at. ``walked`` are the
-    checkpoints at which there are objects to join with what was alive.
+    checkpoints at which there are objects to join with what was alive. ``earlier`` lists what was
+    there before the capture, of a program that ran already.
     """
 
     capture: Path
@@ -117,6 +119,7 @@ class Part:
     owner: Owner | None = None
     asked: Mapping[int, Asked] = field(default_factory=dict)
     walked: Mapping[int, Walked] = field(default_factory=dict)
+    earlier: bytes = b""
 
     @property
     def moments(self) -> dict[int, int]:
@@ -180,10 +183,11 @@ class HeapPart:
     ``unseen_frees`` are what the tracer missed, as far as the reader can tell. ``own_peaks`` is as
     in `Heap`; ``native_nodes`` are by checkpoint as well, or empty.
     ``sub_interpreter_bytes`` were allocated by sub-interpreters, without Python frames.
-    ``highest`` is, for a process that the program started, the peak of all of it and the checkpoint
-    at the end of its segment; None where its stacks cannot be known. ``residency`` is empty where
-    the mappings were not read. ``at_moments`` is what was alive at those moments that lie in the
-    part, ``in_ranges`` what of it was in the ranges asked for.
+    ``highest`` is, for a process that the program started, the peak of all of it, and the
+    checkpoint at the end of its segment; None where its stacks cannot be known. ``residency`` is
+    empty where the mappings were not read. ``at_moments`` is what was alive at those moments that
+    lie in the part, ``in_ranges`` what of it was in the ranges asked for. ``earlier`` is what was
+    there before the capture, as far as it is known, and the frees of what nobody knows.
     """
 
     part: Part
@@ -206,6 +210,7 @@ class HeapPart:
     in_ranges: Mapping[int, InRanges] = field(default_factory=dict)
     snapshots: tuple[HeapSnapshot, ...] = ()
     unread: tuple[str, ...] = ()
+    earlier: Earlier = Earlier()
 
 
 def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -> HeapPart:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import psutil
 
 from memdeep.live.growth import NOW, Growth, LivePhases
+from memdeep.model import DETACHED
 from memdeep.rundir import journal, labels, samples
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
@@ -108,7 +109,7 @@ class RunProgress:
     def growths(self) -> list[Growth]:
         """List all phases up to now."""
         until = labels.RUN_END if self.has_ended else NOW
-        died = self.meta is None or self.meta.verdict != "completed"
+        died = self.meta is None or self.meta.verdict not in ("completed", DETACHED)
         return self.phases.all(self.now_us, self.resident.program_bytes, until, died=died)
 
     @property

@@ -18,6 +18,7 @@ from memdeep.live.by_line import Choice
 from memdeep.live.growth import Growth
 from memdeep.live.progress import RunProgress
 from memdeep.live.status_line import BARS
+from memdeep.model import DETACHED
 from memdeep.rundir import journal
 from memdeep.rundir.journal import Event
 from memdeep.rundir.live import Live
@@ -117,7 +118,7 @@ def running(progress: RunProgress, language: Language) -> Text:
 def ended(meta: Meta, language: Language) -> Text:
     """Describe how a run ended, by its parent's verdict."""
     kind = meta.verdict if meta.verdict in STYLES else "ended"
-    if meta.earlier_s is not None and kind == "completed":
+    if meta.verdict == DETACHED or (meta.earlier_s is not None and kind == "completed"):
         kind = "recording_ended"
     sentence = language.say(
         f"outcome.{kind}", duration_s=meta.duration_s, status=meta.exit_code, signal=meta.signal

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from memdeep.errors import CaptureError
 from memdeep.heap.origins import Origins
-from memdeep.model import Exit, MemoryLimit, Origin, StackDump, ThreadStack
+from memdeep.model import DETACHED, Exit, MemoryLimit, Origin, StackDump, ThreadStack
 from memdeep.model.statement import Statement, state
 from memdeep.rundir import stacks
 from memdeep.rundir.files import open_regular, read_error
@@ -25,14 +25,15 @@ def exit_of(meta: Meta, end: Event | None, origins: Origins) -> Exit | None:
         return None
     evidence = list(meta.evidence)
     is_replaced = any(said.key == "exit.exec" for said in evidence)
-    if meta.signal is None and end is None and not is_replaced:
+    is_detached = meta.verdict == DETACHED
+    if meta.signal is None and end is None and not is_replaced and not is_detached:
         evidence.append(state("exit.not_the_way_of_python"))
     elif end is not None and end.note is not None:
-        is_over = meta.earlier_s is None
-        if is_over and meta.verdict != "completed":
+        went_on = meta.earlier_s is not None and not meta.attached
+        if not went_on and meta.verdict not in ("completed", DETACHED):
             evidence.append(state("exit.uncaught", exception=end.note))
             evidence += _failed_request(end.label, origins)
-        elif not is_over:
+        elif went_on:
             evidence.append(state("exit.left_by", exception=end.note))
             evidence += _failed_request(end.label, origins)
     return Exit(meta.exit_code, meta.signal, meta.verdict, tuple(evidence))

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from memdeep.heap.parts import HeapPart, LostLines
-from memdeep.model import Checkpoint
+from memdeep.model import Checkpoint, Earlier
 from memdeep.model.statement import Statement, state
 
 # Python's own end and memray's thread allocate a few kilobytes without a frame.
 LEAST_LOST_BYTES = 64 << 10
 # The C library frees a few blocks behind the tracer's back, when threads end or libraries load.
 LEAST_UNSEEN_BYTES = 1 << 20
+
+
+def earlier_unknown(earlier: Earlier | None) -> Iterator[Statement]:
+    """Yield a statement if a program was attached to whose earlier memory could not be listed."""
+    if earlier is None or earlier.bytes is not None:
+        return
+    if earlier.unknown_frees is None:
+        yield state("problem.earlier_unknown")
+    else:
+        yield state("problem.earlier_freed", n=earlier.unknown_frees)
 
 
 def missed(heaps: Sequence[HeapPart], points: Sequence[Checkpoint]) -> Iterator[Statement]:

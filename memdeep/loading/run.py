@@ -27,7 +27,7 @@ from memdeep.loading.children import Axis, Child, find_children, not_known, up_t
 from memdeep.loading.code import origins_of, read_cells
 from memdeep.loading.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.loading.journal import read_journal, told_problems
-from memdeep.loading.missed import missed
+from memdeep.loading.missed import earlier_unknown, missed
 from memdeep.loading.outside import end_s, highest_rss, last_seen, memory_curve, seen_outside
 from memdeep.loading.own_runs import shared_symbols
 from memdeep.loading.processes import highest_sum, moments, read_processes
@@ -38,6 +38,7 @@ from memdeep.model import (
     RUNNING,
     CaptureFile,
     Checkpoint,
+    Earlier,
     Exit,
     Heap,
     Mode,
@@ -49,7 +50,7 @@ from memdeep.model import (
 )
 from memdeep.model.statement import Problem
 from memdeep.record.how import MEMRAY, TRACEMALLOC
-from memdeep.rundir import journal, mappings, runs, workers
+from memdeep.rundir import earlier, journal, mappings, runs, workers
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import read_if_there, read_regular
 from memdeep.rundir.journal import Event
@@ -136,8 +137,11 @@ class Recording:
                 children.append(read_child)
             else:
                 problems += [not_known(said, pid) for said in damage_of(read_child.part)]
+        before = (heaps[0].earlier if heaps else Earlier()) if self.run.attached else None
+        problems += earlier_unknown(before)
         own = join(heaps, builder.build(), len(self.run.checkpoints), groups, problems)
         own = replace(own, peak_bytes=None) if self.run.mode.others_only else own
+        own = own if before is None else replace(own, earlier=before)
         at_moments = {number: alive for heap in heaps for number, alive in heap.at_moments.items()}
         of_all = join_family(own, at_moments, children, groups, self.moments)
         heaps += [child.part for child in children]
@@ -224,7 +228,12 @@ def load_run(run_dir: RunDirectory) -> Recording:
         run=run,
         parts=tuple(
             with_cuts(
-                replace(part, threads=[point.thread for point in points], walked=walked),
+                replace(
+                    part,
+                    threads=[point.thread for point in points],
+                    walked=walked,
+                    earlier=_earlier(run_dir, meta) if part.first == 0 else b"",
+                ),
                 start_ms,
                 heaviest,
                 split.questions.get(0, ()),
@@ -435,6 +444,14 @@ def _readings(run_dir: RunDirectory, places: Mapping[int, int]) -> dict[int, map
     return {at[one.sequence]: one for one in found if one.sequence in at}
 
 
+def _earlier(run_dir: RunDirectory, meta: Meta) -> bytes:
+    """Return the list of what was there before memdeep was attached; empty if there is none."""
+    with suppress(CaptureError):
+        if meta.attached:
+            return read_if_there(run_dir.earlier, earlier.MAX_BYTES) or b""
+    return b""
+
+
 def _places(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:
     """Return the place among the checkpoints of each sequence number."""
     events = [*ordered, *([end] if end is not None else [])]
@@ -443,12 +460,7 @@ def _places(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:
 
 def capture_files(paths: Sequence[Path]) -> tuple[CaptureFile, ...]:
     """Return the captures by name and by the size of what is left of them on the disk."""
-    found = []
-    for path in paths:
-        is_whole, status = not saved.is_holed(path), path.stat()
-        left_bytes = status.st_size if is_whole else 512 * status.st_blocks
-        found.append(CaptureFile(path.name, left_bytes, is_whole))
-    return tuple(found)
+    return tuple(CaptureFile(path.name, *saved.left_of(path)) for path in paths)
 
 
 def _was_replaced(meta: Meta) -> bool:
@@ -480,4 +492,5 @@ def _run(
         limit=limit_of(meta),
         identity=meta.identity,
         earlier_s=meta.earlier_s,
+        attached=meta.attached,
     )

@@ -43,7 +43,7 @@ def seal(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
     except CaptureError:  # the report says so
         return
     for own in (run_dir, *run_dir.children()):
-        if own.graphs():
+        if own.graphs() or own.earlier.exists():
             on_step("Waiting for who holds the objects")
             graph.wait(own)
     if meta.backend != MEMRAY:

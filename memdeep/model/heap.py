@@ -6,11 +6,10 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import field
 from enum import Enum, IntFlag
 from typing import NamedTuple, Protocol
 
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen
 from memdeep.model.holders import HeapSnapshot
 from memdeep.model.statement import Problem
 
@@ -47,6 +46,10 @@ class Frame:
     filename: str
     lineno: int
     origin: Origin
+
+
+# Stands for all that was allocated before memdeep was attached, of which no line is known.
+EARLIER_FRAME = Frame("before the attach", "", 0, Origin.NATIVE)
 
 
 @frozen
@@ -341,6 +344,19 @@ class ProcessHeap(NamedTuple):
 
 
 @frozen
+class Earlier:
+    """What was allocated before memdeep was attached.
+
+    ``blocks`` and ``bytes`` are what was alive then, None where it could not be listed.
+    ``unknown_frees`` were of blocks of which nothing is known, None where they were not counted.
+    """
+
+    blocks: int | None = None
+    bytes: int | None = None
+    unknown_frees: int | None = None
+
+
+@frozen
 class Heap:
     """The heap as it was traced: its size at the checkpoints, lifetimes, peaks, and its curve.
 
@@ -357,7 +373,8 @@ class Heap:
     that changed, for threads that set checkpoints and as far as the reader knows them.
     ``native_nodes`` is the size of the tracker's own tree of native stacks at the checkpoints, 0
     where it is not known; it is empty if it never is. ``snapshots`` are the objects at checkpoints,
-    in order; there are few, or none.
+    in order; there are few, or none. ``earlier`` is None unless the program ran before it was
+    recorded for somebody else.
 
     Where the program's processes were recorded too, this is the heap of all of them: ``own`` is
     that of the program alone, and ``processes`` are the others. ``residency`` is the program's.
@@ -378,6 +395,7 @@ class Heap:
     native_nodes: tuple[int, ...] = ()
     snapshots: tuple[HeapSnapshot, ...] = ()
     own: Heap | None = None
+    earlier: Earlier | None = None
     processes: tuple[ProcessHeap, ...] = ()
 
     @property

@@ -6,13 +6,16 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from memdeep.frozen import frozen
-from memdeep.model.heap import Frame, Origin, Sample
-from memdeep.model.statement import Problem, Statement
+
+if TYPE_CHECKING:  # what runs a program needs no heap
+    from memdeep.model.heap import Frame, Sample
+    from memdeep.model.statement import Problem, Statement
 
 MAIN_THREAD = "MainThread"
-DETACHED = "detached"  # the verdict on a process that outlived its run
+DETACHED = "detached"  # the verdict on a process that outlived its run, and on that run
 RUNNING = "running"  # on a program whose report is made while it runs
 
 
@@ -152,6 +155,8 @@ class Process:
     @property
     def started_at(self) -> Frame | None:
         """The frame to name for its start: the program's innermost own one, if there is one."""
+        from memdeep.model.heap import Origin  # only here, as above
+
         own = [frame for frame in self.started_by if frame.origin in (Origin.USER, Origin.TOOL)]
         return next(reversed(own or self.started_by), None)
 
@@ -252,6 +257,7 @@ class Run:
     captures: tuple[CaptureFile, ...] = ()
     identity: Identity | None = None
     earlier_s: float | None = None
+    attached: bool = False
 
     @property
     def peak_bytes(self) -> int | None:

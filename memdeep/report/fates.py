@@ -20,7 +20,7 @@ def fate(report: Report, item: Finding, language: Language) -> str:
     """
     if item.fate is None or item.kind in (FindingKind.PEAK, FindingKind.RESERVED):
         return ""
-    ends = {"completed": "end", "ended": "exit", RUNNING: "now"}
+    ends = {"completed": "end", "detached": "end", "ended": "exit", RUNNING: "now"}
     alive = f"finding.alive_at_{ends.get(sentences.verdict(report.run.exit), 'death')}"
     if in_arenas(report, item):
         alive = alive.replace("alive", "there")

@@ -17,6 +17,7 @@ from memdeep.analysis.weights import (
     is_nameless_interpreter,
 )
 from memdeep.model import (
+    DETACHED,
     RUNNING,
     Advice,
     CheckpointKind,
@@ -40,7 +41,7 @@ _LIBRARIES = re.compile(r"(site|dist)-packages|python3(\.\d+t?)?")  # directorie
 _BUILD_TAGS = re.compile(r"(\.(cpython|pypy)[^.]*|\.abi3)(?=\.so)|(-[0-9a-f]{8})+(?=\.)")
 
 COMPLETED = "completed"
-VERDICTS = (COMPLETED, "failed", "killed", "oom-killed", RUNNING)  # those that have words
+VERDICTS = (COMPLETED, "failed", "killed", "oom-killed", DETACHED, RUNNING)  # those that have words
 # Evidence that a program did not choose its status itself.
 _NOT_CHOSEN = ("exit.uncaught", "exit.not_the_way_of_python", "exit.exec")
 MAX_LIBRARY_NAME = 36  # characters of a compiled library's name in a stack
@@ -332,17 +333,22 @@ def verdict(end: Exit | None) -> str:
 
 def went_on(run: Run) -> bool:
     """Tell if this is a recording of a process that has outlived it."""
-    return run.earlier_s is not None and run.exit is not None and run.exit.verdict == COMPLETED
+    if run.exit is None or run.earlier_s is None:
+        return False
+    return run.exit.verdict == (DETACHED if run.attached else COMPLETED)
 
 
 def outcome(report: Report, language: Language) -> str:
     """Return how the program ended."""
     run = report.run
+    before = _before(report, language)
     if run.exit is None:
-        return language.say("outcome.unknown", duration_s=run.duration_s)
+        return language.say("outcome.unknown", duration_s=run.duration_s) + before
+    if run.exit.verdict == DETACHED:
+        return language.say("outcome.detached", duration_s=run.duration_s) + before
     if went_on(run):
-        before = run.checkpoints[0].rss_bytes
-        return language.say("outcome.recorded", duration_s=run.duration_s, rss_bytes=before)
+        held = run.checkpoints[0].rss_bytes
+        return language.say("outcome.recorded", duration_s=run.duration_s, rss_bytes=held)
     label = last_checkpoint(report)
     key = "ended_status" if verdict(run.exit) == "ended" else run.exit.verdict
     text = language.say(
@@ -353,7 +359,20 @@ def outcome(report: Report, language: Language) -> str:
     )
     if label is not None and run.exit.signal is not None and report.death is None:
         text += language.say("outcome.last_checkpoint", label=short(label))
-    return text
+    return text + before
+
+
+def _before(report: Report, language: Language) -> str:
+    """Return what is known of the memory from before memdeep was attached, if it was."""
+    known = report.heap.of_program.earlier
+    if known is None:
+        return ""
+    held = report.run.checkpoints[0].rss_bytes
+    if known.bytes is None:
+        return language.say("outcome.before_unknown", rss_bytes=held)
+    return language.say(
+        "outcome.before", rss_bytes=held, size_bytes=known.bytes, n=known.blocks or 0
+    )
 
 
 def last_checkpoint(report: Report) -> str | None:

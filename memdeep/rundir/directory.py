@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from memdeep.errors import EXIT_NO_INPUT, CaptureError, OutputError
+from memdeep.rundir import earlier
 from memdeep.rundir.files import read_error, write_error
 
 DEFAULT_PARENT = "memdeep-runs"
@@ -77,6 +78,11 @@ class RunDirectory:
         """Return the files of objects that exist, in the order of their checkpoints."""
         found = (path for path in self.path.glob("holders-*") if path.name[8:].isdecimal())
         return tuple(sorted(found, key=lambda path: int(path.name[8:])))
+
+    @property
+    def earlier(self) -> Path:
+        """Path of what was allocated before memdeep was attached."""
+        return self.path / earlier.NAME
 
     @property
     def worker(self) -> Path:
@@ -186,6 +192,7 @@ class RunDirectory:
             self.claims,
             self.orders,
             self.mappings,
+            self.earlier,
             self.pages,
             self.snapshots,
             self.symbols,

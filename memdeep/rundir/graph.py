@@ -95,9 +95,9 @@ def read(path: Path) -> Graph:
 
 
 def wait(run_dir: RunDirectory, seconds: float = MAX_WAIT_S) -> None:
-    """Wait for the children that still write; each holds a lock on its file."""
+    """Wait for the children that still write, also what was there before; each locks its file."""
     until_s = time.monotonic() + seconds
-    for path in run_dir.graphs():
+    for path in (*run_dir.graphs(), run_dir.earlier):
         with suppress(CaptureError, OSError):
             file, _ = open_regular(path)
             with file:

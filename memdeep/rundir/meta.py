@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 
 from memdeep.errors import CaptureError
-from memdeep.frozen import frozen
-from memdeep.model import DETACHED, Identity, redaction, statement
+from memdeep.frozen import asdict, field, frozen, replace
+from memdeep.model import redaction, statement
+from memdeep.model.run import DETACHED, Identity
 from memdeep.model.statement import Statement
 from memdeep.rundir.journal import MAX_TIME_S
 from memdeep.version import __version__
@@ -64,7 +64,8 @@ class Meta:
     highest sum of the PSS of all processes at one moment, None if it never had several, or where
     the system does not tell it. ``identity`` is None in earlier recordings; its commit is known at
     the end. ``earlier_s`` is how long the process had run before it began to record itself, which
-    it outlived; None for a program that was run to be recorded. With
+    it outlived; None for a program that was run to be recorded. With ``attached`` it was recorded
+    for somebody else, and may have ended meanwhile. With
     ``others_only`` the program itself was not traced, and processes of its run were.
     """
 
@@ -101,6 +102,7 @@ class Meta:
     identity: Identity | None = None
     others_only: bool = False
     earlier_s: float | None = None
+    attached: bool = False
     memdeep: str = field(default=__version__)
 
     @property
@@ -168,6 +170,8 @@ def _check_types(record: Meta | SeenProcess | Identity) -> None:
 
     A float is a time in seconds: it must be finite and not negative.
     """
+    from dataclasses import fields  # only here: a program is not to wait for it
+
     kinds: dict[str, tuple[type, ...]] = {
         "str": (str,),
         "int": (int,),

@@ -11,8 +11,9 @@ import pytest
 from running import environment
 
 from memdeep.run import attend
-from memdeep.run.attend import end_of, judged
+from memdeep.run.attend import end_of
 from memdeep.run.verdict import GroupWitness, OomCounters, Witnesses
+from memdeep.run.watching import judged
 from memdeep.rundir.meta import SeenProcess
 
 NEVER = OomCounters(0, 0)

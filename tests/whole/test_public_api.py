@@ -48,7 +48,7 @@ SETTINGS = [
 
 def test_the_public_names_are_these_and_no_more() -> None:
     assert sorted(memdeep.__all__) == sorted(
-        ["__version__", "checkpoint", "load", "phase", "recording", *MONITOR]
+        ["__version__", "attachable", "checkpoint", "load", "phase", "recording", *MONITOR]
     )
     public = {name for name in vars(memdeep) if not name.startswith("_")}
     assert public - {"record"} <= {"checkpoint", "load", "phase", "TYPE_CHECKING"} | {
@@ -63,6 +63,7 @@ def test_the_signatures_stay() -> None:
     ]
     keywords = list(recording.parameters.values())[1:]
     assert all(one.kind is inspect.Parameter.KEYWORD_ONLY for one in keywords)
+    assert not inspect.signature(memdeep.attachable).parameters
     checkpoint = inspect.signature(memdeep.checkpoint)
     assert list(checkpoint.parameters) == ["label", "note"]
     assert checkpoint.parameters["note"].default is None

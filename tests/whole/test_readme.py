@@ -6,10 +6,11 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import ROOT
+from running import ROOT, wait_until
 from shown import commands, environment
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -28,9 +29,21 @@ with phase("optimise"):
 """
 
 
+SERVICE = """\
+import os, time, memdeep
+memdeep.attachable()
+with open("service.pid", "w") as file:
+    file.write(str(os.getpid()))
+while True:
+    with memdeep.phase("request"):
+        kept = bytearray(100_000)
+        time.sleep(0.05)
+"""
+
+
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with everything the README's commands name."""
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory with everything the README's commands name, and a service that runs."""
     place = tmp_path_factory.mktemp("readme")
     (place / "job.py").write_text(JOB, "utf-8")
     (place / "fixed_job.py").write_text(JOB.replace("range(30)", "range(3)"), "utf-8")
@@ -43,7 +56,13 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = [sys.executable, "-m", "memdeep", "run", "--no-report", "--quiet", "-o"]
     earlier = "memdeep-runs/job-20251120-103045"
     subprocess.run([*run, earlier, "job.py"], cwd=place, check=True)
-    return place
+    service = subprocess.Popen([sys.executable, "-c", SERVICE], cwd=place)
+    try:
+        wait_until((place / "service.pid").exists)
+        yield place
+    finally:
+        service.kill()
+        service.wait()
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith("make")] + INLINE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from memdeep.model import Report, Run
+from memdeep.model import DETACHED, Report, Run
 from memdeep.model.comparison import Caution, Side
 
 COMPLETED = "completed"
@@ -23,7 +23,7 @@ def cautions(before: Side, after: Side) -> tuple[Caution, ...]:
     for side in (before, after):
         for name, report in zip(side.names, side.reports, strict=True):
             end = report.run.exit
-            if end is not None and end.verdict != COMPLETED:
+            if end is not None and end.verdict not in (COMPLETED, DETACHED):
                 found.append(Caution("caution.unfinished", {"run": name, "verdict": end.verdict}))
     if not any(report.heap.traced for side in (before, after) for report in side.reports):
         found.append(Caution("caution.no_heap", {}))

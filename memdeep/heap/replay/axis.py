@@ -37,7 +37,9 @@ class CheckpointAxis:
         cuts = trace.windows.cut
         kinds, marker_end = (int(Cut.MARKER), int(Cut.THREAD_MARKER)), int(Cut.MARKER_END)
         markers = [n for n, cut in enumerate(cuts) if cut in kinds]
-        self._checkpoints = [max(1, part.first)]
+        # What was there before the capture has a segment of its own, which the start ends.
+        before = [0] if trace.totals.earlier_sites else []
+        self._checkpoints = [*before, max(1, part.first)]
         self.setters: dict[int, int] = {}
         self.moments: dict[int, int] = {}
         moments = part.moments

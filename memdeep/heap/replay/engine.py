@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from memdeep.errors import CaptureError
+from memdeep.frozen import frozen
 from memdeep.heap import packed
 from memdeep.heap.header import HEAD_BYTES, CaptureHeader
 from memdeep.heap.parts import TimeCut
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
     from memdeep.heap.replay._replay import Replay
 
 STEP_BYTES = 64 << 20  # progress is told after each of these
+
+
+@frozen
+class Earlier:
+    """What was allocated before the capture began, as `memdeep.rundir.earlier` has it."""
+
+    content: bytes
 
 
 def is_built() -> bool:
@@ -41,7 +49,7 @@ def replay(
     capture: Path,
     on_step: Callable[[str], None],
     changes: Mapping[int, bytes] | None = None,
-    looks: Iterable[Question] = (),
+    looks: Iterable[Question | Earlier] = (),
     cuts: Iterable[TimeCut] = (),
 ) -> Trace:
     """Pass once over ``capture``. Raises CaptureError.
@@ -49,7 +57,7 @@ def replay(
     ``changes`` gives, by offset in what is not compressed, bytes to read in place of the file's.
     The trace has what was alive at each of ``looks``, and is divided at ``cuts`` too. Where a state
     lies beside the capture, the replay goes on from there: what comes before was replayed with its
-    changes and looks.
+    changes and looks. Among the looks may be what was there before.
     """
     from memdeep.heap.replay import saved
     from memdeep.heap.replay._replay import Replay
@@ -59,7 +67,9 @@ def replay(
     for cut in cuts:
         engine.cut(cut.time_ms, cut.after)
     for look in looks:
-        if isinstance(look, BlockLook):
+        if isinstance(look, Earlier):
+            engine.put_in_earlier(look.content)
+        elif isinstance(look, BlockLook):
             engine.list_at(look.place, look.is_name)
         else:
             engine.look(look.place, look.is_name, *look.columns())

@@ -60,7 +60,10 @@ def site_nodes(
     named = [thread_name(trace, thread, names_of_threads) for thread in range(len(trace.threads))]
     threads = [thread_frame(name, owner) for name in named]
     nodes = array("i", [_NONE]) * len(trace.sites.node)
-    for site in sorted(hybrid):
+    earlier = trace.totals.earlier_sites
+    for place, site in enumerate(earlier):
+        nodes[site] = builder.earlier(threads[trace.sites.thread[site]] if place else None)
+    for site in sorted(hybrid.keys() - {*earlier}):
         python = [frame.raw for frame in trace.python_stack(trace.sites.node[site])]
         nodes[site] = builder.add(python, hybrid[site], threads[trace.sites.thread[site]])
     tree = builder.build()

@@ -31,7 +31,7 @@ from memdeep.heap.reader import CaptureFacts
 from memdeep.heap.replay.axis import CheckpointAxis
 from memdeep.heap.replay.blocks import block_looks
 from memdeep.heap.replay.columns import NEVER
-from memdeep.heap.replay.engine import replay
+from memdeep.heap.replay.engine import Earlier, replay
 from memdeep.heap.replay.nodes import site_nodes, thread_name
 from memdeep.heap.replay.ranges import Question, in_ranges, range_looks
 from memdeep.heap.replay.residency import Found, Look, looks, residency
@@ -48,6 +48,7 @@ from memdeep.model import (
     Sample,
     Stretch,
 )
+from memdeep.model import Earlier as EarlierBytes
 from memdeep.rundir.mappings import Reading
 from memdeep.symbols.store import StoredSymbols
 
@@ -104,7 +105,7 @@ class ReplayReader:
             rss_curve=tuple(
                 Sample(max(0.0, (time_ms - head.start_ms) / 1000), rss)
                 for cut, time_ms, rss in zip(windows.cut, windows.time_ms, windows.rss, strict=True)
-                if cut not in (Cut.THREAD_MARKER, Cut.END)
+                if cut not in (Cut.THREAD_MARKER, Cut.END, Cut.EARLIER)
             ),
         )
 
@@ -118,9 +119,10 @@ class ReplayReader:
     ) -> HeapPart:
         on_step("Replaying the trace")
         asked, ranges = looks(part, self._readings), list(range_looks(part))
-        trace = None if part.cuts or part.walked else self._trace
+        trace = None if part.cuts or part.walked or part.earlier else self._trace
         listed = list(block_looks(part))
-        questions: list[Question] = [*asked, *ranges, *listed]
+        before = [Earlier(part.earlier)] if part.earlier else []
+        questions: list[Question | Earlier] = [*before, *asked, *ranges, *listed]
         trace = trace or replay(self._capture, on_step, self._changes, questions, part.cuts)
         self._trace = None
         axis = CheckpointAxis(trace, part)
@@ -177,6 +179,7 @@ class ReplayReader:
             snapshots=walked,
             unread=unread,
             at_moments=_at_moments(trace, axis, part, nodes),
+            earlier=_earlier(trace),
             in_ranges=in_ranges(
                 [(one, trace.found_at(one)) for one in ranges if one.moment in axis.moments], nodes
             ),
@@ -269,12 +272,23 @@ def _native_nodes(trace: Trace, ends: Sequence[int], part: Part) -> tuple[int, .
 
 
 def _residency(trace: Trace, asked: Sequence[Look], nodes: Sequence[int]) -> tuple[Residency, ...]:
-    """Join the readings with what was alive at each; at the program's start that was nothing."""
+    """Join the readings with what was alive at each: at the start, with what was there before."""
+    is_known = bool(trace.totals.earlier_sites)
     found = [
-        (look, trace.found_at(look) if look.checkpoint else Found([0] * len(look.pieces)))
+        (
+            look,
+            trace.found_at(look) if look.checkpoint or is_known else Found([0] * len(look.pieces)),
+        )
         for look in asked
     ]
     return residency([(look, one) for look, one in found if one is not None], nodes)
+
+
+def _earlier(trace: Trace) -> EarlierBytes:
+    totals = trace.totals
+    if not totals.earlier_sites:
+        return EarlierBytes(unknown_frees=totals.unknown_frees)
+    return EarlierBytes(totals.earlier_blocks, totals.earlier_bytes, totals.unknown_frees)
 
 
 def _at_moments(

@@ -117,6 +117,12 @@ def is_holed(capture: Path) -> bool:
     return len(around) == 2 * len(HOLE) and around.endswith(HOLE) and around.strip(b"\0") != b""
 
 
+def left_of(capture: Path) -> tuple[int, bool]:
+    """Return what is left of ``capture`` on the disk, in bytes, and whether that is all of it."""
+    status = capture.stat()
+    return (512 * status.st_blocks, False) if is_holed(capture) else (status.st_size, True)
+
+
 def _unreadable(state: Path, reason: str) -> CaptureError:
     return CaptureError(
         f"{state} cannot be read: {reason}.",

@@ -7,7 +7,7 @@ Sizes are bytes. Number 0 of a site, node, frame or native stack means none.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
 from itertools import compress
@@ -49,6 +49,7 @@ class Cut(IntEnum):
     MARKER_END = 2  # its second record, or the same cut
     THREAD_MARKER = 3  # a marker as it was recorded: a segment ends
     END = 4
+    EARLIER = 5  # the end of what was there before the capture
 
 
 @frozen
@@ -80,9 +81,11 @@ class TraceHeader:
 class Totals:
     """Counts over the whole capture; ``calls`` by memray's number of the allocator.
 
-    ``unseen_frees`` are blocks that were taken for alive until another one lay in their place: they
-    were freed by then. ``late_cuts`` were made at the end, since no record that has a time came
-    after them. ``truncated`` is True if it has no proper end; ``damage`` describes what
+    ``unknown_frees`` were of blocks of which nothing is known. What was there before is of the
+    first of ``earlier_sites``, what a thread freed of it of another; there are none where it is not
+    known. ``unseen_frees`` are blocks that were taken for alive until another one lay in their
+    place: they were freed by then. ``late_cuts`` were made at the end, since no record that has a
+    time came after them. ``truncated`` is True if it has no proper end; ``damage`` describes what
     stopped the replay before the end, and is empty if nothing did.
     """
 
@@ -91,6 +94,9 @@ class Totals:
     peak_bytes: int
     allocated_bytes: int
     unknown_frees: int
+    earlier_sites: tuple[int, ...]
+    earlier_blocks: int
+    earlier_bytes: int
     unseen_frees: int
     unseen_bytes: int
     late_cuts: int
@@ -158,7 +164,13 @@ class Trace:
         totals = replay.totals()
         self.replayed = replay
         self._looks: dict[tuple[int, bool], dict[str, bytes]] | None = None
-        self.totals = Totals(**{**totals, "calls": tuple(totals["calls"])})
+        self.totals = Totals(
+            **{
+                **totals,
+                "calls": tuple(totals["calls"]),
+                "earlier_sites": tuple(totals["earlier_sites"]),
+            }
+        )
         self.sites = Sites(
             node=unsigned(columns["site_node"]),
             thread=unsigned(columns["site_thread"]),
@@ -280,16 +292,25 @@ class Trace:
         """Return how many nodes the tracker's tree of native stacks had after each segment."""
         return [*self._segment_natives, len(self._native_addresses)]
 
-    def native_addresses(self) -> set[tuple[int, int]]:
-        """Return the instruction pointers of all native stacks, each with its generation."""
-        addresses: set[tuple[int, int]] = set()
-        seen: set[tuple[int, int]] = set()
+    def native_addresses(self) -> Iterator[tuple[int, set[int]]]:
+        """Yield each generation with the instruction pointers of its native stacks.
+
+        Where there is but one, these are all that there are.
+        """
+        stacks: dict[int, set[int]] = {}
         for generation, native in set(zip(self.sites.generation, self.sites.native, strict=True)):
-            while 0 < native < len(self._native_addresses) and (generation, native) not in seen:
-                seen.add((generation, native))
-                addresses.add((generation, self._native_addresses[native]))
-                native = self._native_parents[native]
-        return addresses
+            if 0 < native < len(self._native_addresses):
+                stacks.setdefault(generation, set()).add(native)
+        if len(stacks) == 1:
+            yield next(iter(stacks)), set(self._native_addresses[1:])
+            return
+        for generation, natives in stacks.items():
+            seen: set[int] = set()
+            for native in natives:
+                while 0 < native < len(self._native_addresses) and native not in seen:
+                    seen.add(native)
+                    native = self._native_parents[native]
+            yield generation, set(map(self._native_addresses.__getitem__, seen))
 
     def thread_name(self, thread: int) -> str | None:
         """Return the name of a thread of `Sites.thread`; None if the capture does not tell it."""

@@ -124,6 +124,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         "peak_rss_bytes": run.peak_rss_bytes,
         "peak_pss_bytes": run.peak_pss_bytes,
         "peak_heap_bytes": report.heap.peak_bytes,
+        "earlier": _earlier(report),
         "thresholds": _thresholds(report),
         "frames": tables.frames(),
         "stacks": tables.stacks(),
@@ -157,6 +158,20 @@ def _identity(known: Identity | None, main: str | None) -> Json:
         "platform": known.platform,
         "libc": known.libc,
         "hash_seed": known.hash_seed,
+    }
+
+
+def _earlier(report: Report) -> Json | None:
+    """Encode what was there before memdeep was attached; None if it was not."""
+    known = report.heap.of_program.earlier
+    if known is None:
+        return None
+    return {
+        "seconds": rounded(report.run.earlier_s),
+        "rss_bytes": report.run.checkpoints[0].rss_bytes,
+        "heap_bytes": known.bytes,
+        "blocks": known.blocks,
+        "unknown_frees": known.unknown_frees,
     }
 
 

@@ -70,7 +70,7 @@ class Processes:
         yield {
             **self._process(0, stack_of, phase_of),
             "pid": next((point.pid for point in run.checkpoints if point.pid is not None), None),
-            "how": None if end is None and not run.processes else "run",
+            "how": self._how(),
             "exit": None if end is None else end.code,
             "signal": None if end is None else end.signal,
             "verdict": None if end is None else end.verdict,
@@ -85,6 +85,13 @@ class Processes:
                 "split_off_bytes": split_bytes.get(process),
                 "split_off": split_of.get(process),
             }
+
+    def _how(self) -> str | None:
+        """Return how the program came to be recorded, None if that is not known."""
+        run = self._report.run
+        if run.attached:
+            return "attach"
+        return None if run.exit is None and not run.processes else "run"
 
     def origins(self) -> Iterator[tuple[int, Process, int | None]]:
         """Yield each listed process whose start was seen, and the phase in which it began."""

@@ -341,7 +341,8 @@ def _peak(highest: Sample, kind: str, scale: _Scale) -> Summit:
 
 
 def _peaks(report: Report) -> list[Sample]:
-    peaks = [phase.heap.peak for phase in report.phases if phase.heap is not None]
+    heaps = [phase.heap for phase in report.phases if phase.heap is not None]
+    peaks = [heap.process_peak or heap.peak for heap in heaps]  # not those of one thread alone
     return [Sample(peak.time_s, peak.bytes) for peak in peaks if peak.time_s is not None]
 
 

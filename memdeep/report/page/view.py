@@ -14,7 +14,17 @@ from memdeep.analysis.repeats import unrepeated_stack
 from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.analysis.weights import small, through
 from memdeep.frozen import frozen
-from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Phase, Report
+from memdeep.model import (
+    DETACHED,
+    Culprit,
+    Death,
+    Finding,
+    FindingKind,
+    Frame,
+    Phase,
+    Report,
+    Run,
+)
 from memdeep.report import dying, fates, holding, sentences, workers
 from memdeep.report.page import across_table, holders, layers, payload, process_table, timeline
 from memdeep.report.page.across_table import AcrossTable
@@ -201,7 +211,7 @@ def page(report: Report, blocks: Mapping[str, str], languages: Sequence[Language
     return Page(
         title=f"{run.name} · memdeep",
         program=" ".join(run.command) if run.earlier_s is None else run.name,
-        verdict="recorded" if sentences.went_on(run) else sentences.verdict(run.exit),
+        verdict=_verdict(run),
         status=sentences.exit_facts(run.exit),
         headline=say(lambda language: sentences.headline(report, language)),
         charged=cards[0].culprit if cards else None,
@@ -429,3 +439,9 @@ def _explained_tone(ratio: float | None) -> str:
     if ratio is None:
         return "none"
     return "low" if ratio < LOW_RATIO else "good" if ratio >= GOOD_RATIO else "fair"
+
+
+def _verdict(run: Run) -> str:
+    """Return the verdict that the page shows, by which its colours are chosen."""
+    verdict = sentences.verdict(run.exit)
+    return "recorded" if sentences.went_on(run) and verdict != DETACHED else verdict

@@ -1,4 +1,4 @@
-"""A replay that is saved and loaded goes on as if it had never stopped; no broken state is taken."""
+"""A replay that is saved and loaded goes on as if it had never stopped; nothing broken is taken."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from memdeep.model import Checkpoint, Exit, MemoryLimit, Peak, PhaseKind, Report, Sample, Stretch
 from memdeep.model.statement import state
 from memdeep.report.page import layers, timeline
-from memdeep.report.page.timeline import TONES, DeathMark, Timeline
+from memdeep.report.page.timeline import TONES, DeathMark, Timeline, heap_with_peaks
 
 ONE_FRAME, _ = tree([frame()])
 LEFT, RIGHT, TOP, BOTTOM = 0.0, 100.0, 0.0, 100.0
@@ -132,6 +132,16 @@ def test_the_peak_is_that_of_the_phases_though_no_reading_met_it() -> None:
     assert (found.peak.kind, found.peak.size_text, found.peak.x) == ("heap", "30.0 MB", 75.0)
     assert found.peak.y >= TOP
     assert (found.peak.x, found.peak.y) in coordinates(found.heap_points[0])
+
+
+def test_a_peak_of_one_thread_alone_is_none_of_the_heap() -> None:
+    of_thread = phase("load", peak=Peak(2 * MB, 1.5, None))
+    assert of_thread.heap is not None
+    heap = replace(of_thread.heap, process_peak=Peak(30 * MB, 1.5, None))
+    curve = (Sample(0.0, 10 * MB), Sample(1.0, 20 * MB), Sample(2.0, 20 * MB))
+    found = replace(measured(1, 1, 1), phases=(replace(of_thread, heap=heap),), heap_curve=curve)
+    sizes = [sample.bytes for sample in heap_with_peaks(found)]
+    assert sizes == [10 * MB, 20 * MB, 30 * MB, 20 * MB]
 
 
 def test_without_a_heap_the_peak_is_that_of_the_rss() -> None:
