@@ -9,7 +9,8 @@ DEMO_SIZE ?= --scale 0.6
 MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types house bench fuzz sanitize soak soak-attach soak-holders screenshots man test-pythons
+.PHONY: help install demo test check lint format types house bench fuzz sanitize screenshots man test-pythons
+.PHONY: soak soak-attach soak-follow soak-kills soak-holders soak-watch
 .PHONY: test-sid test-cpython test-engines test-hosts test-ray test-spark test-ranks browser clean
 
 help: ## List the targets
@@ -70,11 +71,20 @@ sanitize: $(STAMP) ## Walk objects of many kinds under the sanitizers, SANITIZED
 soak: $(STAMP) ## Kill threads of checkpoints at random times, SOAK_RUNS times (default: 50)
 	$(BIN)/python tests/soak.py
 
+soak-follow: $(STAMP) ## Follow a program at full speed for SOAK_S seconds (default: an hour), and draw what it takes
+	$(BIN)/python tests/soak_follow.py
+
+soak-kills: $(STAMP) ## Kill program, memdeep and who follows at random, SOAK_RUNS times (default: 200)
+	$(BIN)/python tests/soak_kills.py
+
 soak-holders: $(STAMP) ## Look at who holds the objects SOAK_LOOKS times (default: 1000) beside busy threads
 	$(BIN)/python tests/soak_holders.py
 
 soak-attach: $(STAMP) ## Attach and detach SOAK_ATTACHES times (default: 500) beside threads, asyncio and numpy
 	PYTHONPATH=tests/support $(BIN)/python tests/soak_attach.py
+
+soak-watch: $(STAMP) ## Follow and watch a day of a program with 1,000 lines, SOAK_SECONDS of it (a quarter of an hour)
+	PYTHONPATH=tests:tests/support $(BIN)/python tests/soak_watch.py
 
 screenshots: $(STAMP) browser ## Make pictures of pages in screenshots/, to be looked at
 	PYTHONPATH=tests/support $(BIN)/python tests/screenshots.py

@@ -11,6 +11,7 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from packaging.tags import platform_tags
 
 # What is compiled, and of what; each may be missing.
 MODULES = {
-    "memdeep.heap.replay._replay": "native/module.cpp",
-    "memdeep.record._holders": "native/holders.cpp",
+    "memdeep.heap.replay._replay": ("native/module.cpp", "native/state.cpp"),
+    "memdeep.record._holders": ("native/holders.cpp",),
 }
 LIMITED_API = "0x030A0000"  # one build serves CPython 3.10 and all later ones
 
@@ -38,11 +39,11 @@ class ReplayBuildHook(BuildHookInterface[Any]):
             # wherever Python may not write bytecode of its own accord.
             compileall.compile_dir(Path(self.root, "memdeep"), quiet=2)
         limited = not sysconfig.get_config_var("Py_GIL_DISABLED")  # those have no limited API
-        for module, source in MODULES.items():
+        for module, sources in MODULES.items():
             if module.endswith("_holders") and not has_walker(limited):
                 continue
             try:
-                built = _compile(Path(self.root), module, source, limited)
+                built = _compile(Path(self.root), module, sources, limited)
             except Exception as error:  # no compiler, no headers of Python: memdeep does without
                 self.app.display_warning(f"{module} could not be built: {error}")
                 continue
@@ -98,14 +99,14 @@ def _replace(module: Path, built: Path) -> None:
     new.replace(module)
 
 
-def _compile(root: Path, module: str, source: str, limited: bool) -> Path:
+def _compile(root: Path, module: str, sources: Iterable[str], limited: bool) -> Path:
     """Where the compiled module is."""
     from setuptools import Distribution, Extension
     from setuptools.command.build_ext import build_ext
 
     extension = Extension(
         module,
-        [str(root / source)],
+        [str(root / source) for source in sources],
         define_macros=[("Py_LIMITED_API", LIMITED_API)] if limited else [],
         extra_compile_args=["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"],
         language="c++",

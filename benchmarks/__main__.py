@@ -27,6 +27,7 @@ from benchmarks import (
     replay,
     reports,
     rss,
+    short,
     startup,
     symbols,
     workers,
@@ -48,6 +49,7 @@ def main() -> None:
         "--holders-only", action="store_true", help="measure looks at holders alone"
     )
     parser.add_argument("--dask-only", action="store_true", help="measure Dask workers alone")
+    parser.add_argument("--short-only", action="store_true", help="measure short programs alone")
     parser.add_argument("--workers-only", action="store_true", help="measure workers alone")
     options = parser.parse_args()
     console = Console(width=96, highlight=False)
@@ -57,6 +59,9 @@ def main() -> None:
         if options.workers_only:
             workers.measure(console, place)
             workers.measure_network(console, place, 20)
+            return
+        if options.short_only:
+            short.measure(console, place, options.rounds)
             return
         if find_spec("distributed") is not None and not options.holders_only:
             dask.measure(console, place, options.rounds)
@@ -70,6 +75,7 @@ def main() -> None:
         if options.processes_only:
             return
         startup.measure(console, place, 4 * options.rounds)
+        short.measure(console, place, options.rounds)
         overhead.measure(console, place, options.scale, options.rounds)
         overhead.measure_lighter(console, place, max(1, options.rounds // 2))
         checkpoints.measure(console, place)

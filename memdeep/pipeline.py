@@ -8,12 +8,11 @@ what runs programs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.rundir import directory, files
 from memdeep.rundir.directory import RunDirectory
@@ -126,7 +125,7 @@ def analyse(
     With ``every_line``, no line is left out of its spans, so that they can be summed up.
     """
     from memdeep.analysis.across import Rows, across, is_worker, with_their_rows
-    from memdeep.analysis.death import death, did_die
+    from memdeep.analysis.death import death, is_unfinished
     from memdeep.analysis.findings import Seen, findings
     from memdeep.analysis.holders import LineHolders, views, with_holders
     from memdeep.analysis.outline import MAX_OPEN, outline
@@ -140,7 +139,7 @@ def analyse(
     from memdeep.sources.lines import read_sources
 
     run = redacted(recording.run) if options.redact_args else recording.run
-    died = did_die(run) and len(run.checkpoints) > 2
+    died = is_unfinished(run) and len(run.checkpoints) > 2
     on_step("Finding the phases")
     outlined = outline(run.checkpoints, died=died)
     heap = recording.heap([item.stretches for item in outlined.phases], on_step)
@@ -316,6 +315,13 @@ def encode_comparison(comparison: Comparison, name: str, options: DiffOptions) -
     return encoders.encode(comparison, name, options)
 
 
+def live_page(program: str, options: ReportOptions = DEFAULTS) -> bytes:
+    """Return the page that shows a run of ``program`` while it goes on."""
+    from memdeep.report.page import live
+
+    return live.encode(program, options)
+
+
 def write_comparison(comparison: Comparison, name: str, path: Path, options: DiffOptions) -> None:
     """Write a comparison to a file. Raises OutputError."""
     files.write_atomically(path, encode_comparison(comparison, name, options))
@@ -376,11 +382,11 @@ def update_baseline(report: Report, path: Path, old: Baseline | None) -> list[Up
     None if it stays as it is. Raises MemdeepError for a run that did not complete.
     """
     from memdeep.analysis.baseline import baseline_of, updated
-    from memdeep.analysis.death import did_die
+    from memdeep.analysis.death import is_unfinished
     from memdeep.errors import EXIT_BAD_DATA, MemdeepError
     from memdeep.report.gate import baseline
 
-    if did_die(report.run):
+    if is_unfinished(report.run):
         raise MemdeepError(
             "The run did not complete: its figures make no baseline.",
             "Record it to its end, then update the baseline.",

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -22,6 +23,7 @@
 #include "blocks.hpp"
 #include "lifetimes.hpp"
 #include "numbers.hpp"
+#include "packed.hpp"
 #include "ranges.hpp"
 
 namespace memdeep {
@@ -96,6 +98,28 @@ class LiveTable {
   void each(Visit visit) const {
     for (size_t place = 0; place <= mask_; ++place) {
       if (entries_[place].address() != 0) visit(entries_[place]);
+    }
+  }
+
+  // Only what is used of it. In the order in which it lies there, so that loading goes through memory
+  // as saving does.
+  template <class File>
+  void visit(File& file) {
+    uint64_t count = used_;
+    file(count);
+    if constexpr (File::kLoads) {
+      file.require(file.has(count, sizeof(Entry)));
+      while (count * 8 >= (mask_ + 1) * 5) grow();
+      for (; count != 0; --count) {
+        Entry entry, before;
+        file(entry.low, entry.high);
+        file.require(entry.address() != 0);
+        Entry* place = put(entry.address(), entry.size(), entry.cell(), before);
+        file.require(before.address() == 0);
+        if (entry.is_large()) place->set_large();
+      }
+    } else {
+      each([&](Entry& entry) { file(entry.low, entry.high); });
     }
   }
 
@@ -194,7 +218,7 @@ struct ThreadPeak {  // the highest heap of what one thread allocated, in one se
 
 class Account {
  public:
-  // The results; complete after close().
+  // The results; complete after close(), and of rows and windows there is nothing before it.
   Rows lifetimes;  // kept past the end of the segment they were born in; by `died`
   Rows transients;  // born and died in one segment, by segment
   Rows peaks;  // held at the peak of segment `died`, less what was held at its start
@@ -204,7 +228,13 @@ class Account {
   uint64_t unknown_frees = 0, peak_bytes = 0;
   uint64_t unseen_frees = 0, unseen_bytes = 0;  // of blocks in whose place there is another
 
+  // Up to what was pushed last only after settle().
   uint64_t heap() const { return heap_; }
+
+  uint32_t segments() const { return segment_ + 1; }
+
+  // Does what waits for a batch to be full.
+  void settle() { flush(); }
 
   // What is held at the peak of a segment by what `places` has for the sites; `sums` adds it up.
   Alive at_peak(uint32_t segment, const uint32_t* places, AliveSums& sums) const {
@@ -219,6 +249,78 @@ class Account {
   }
 
  protected:
+  // What is not listed follows from what is. Nothing may wait for a batch.
+  template <class File>
+  void visit(File& file) {
+    file(past_lifetimes_, past_transients_, past_peaks_, past_windows_, largest, thread_peaks);
+    file(unknown_frees, peak_bytes, unseen_frees, unseen_bytes);
+    file(live_, dropped_, mappings_, cells_, vacant_cells_, touched_, touched_threads_);
+    file(thread_heaps_, watched_, heap_, window_peak_, segment_peak_, segment_, peak_, large_begin_);
+    file(earlier_site_);
+    uint64_t count = 0;
+    for (const auto& of_power : ranges_) count += of_power.size();
+    file(count);
+    if constexpr (File::kLoads) {
+      for (; count != 0; --count) {
+        uint64_t start;
+        Range range;
+        file(start, range.end, range.mapping);
+        file.require(start < range.end && range.end < kMaxAddress << 4);
+        insert_range(start, range.end, range.mapping);
+      }
+    } else {
+      for (auto& of_power : ranges_) {
+        for (auto& [start, range] : of_power) {
+          uint64_t from = start;
+          file(from, range.end, range.mapping);
+        }
+      }
+    }
+  }
+
+  // Makes, of what was loaded, all that follows from it, and requires that it can be: of so many
+  // sites and threads.
+  template <class File>
+  void restore(const File& file, size_t sites, size_t threads) {
+    check_rows(file, sites, threads);
+    check_segment(file, sites, threads);
+    std::vector<int64_t> held(cells_.size()), counts(cells_.size());
+    uint64_t heap = 0;
+    auto hold = [&](uint32_t cell, uint64_t size, int64_t count) {
+      file.require(cell != 0 && cell < cells_.size());
+      held[cell] += int64_t(size);
+      counts[cell] += count;
+      heap += size;
+      file.require(heap >> 60 == 0);
+    };
+    live_.each([&](const LiveTable::Entry& entry) {
+      hold(entry.cell(), entry.size(), 1);
+      if (entry.size() < kBig) return;
+      const uint64_t start = entry.address() << 3;
+      file.require(big_.meets(start, start + entry.size()) == 0);
+      big_.insert(start, start + entry.size());
+    });
+    std::vector<uint32_t> parts(mappings_.size());
+    for (const auto& of_power : ranges_) {
+      for (const auto& [start, range] : of_power) {
+        file.require(range.mapping < mappings_.size());
+        const uint32_t before = parts[range.mapping]++;
+        hold(mappings_[range.mapping].cell, range.end - start, before == 0 ? 1 : 0);
+      }
+    }
+    for (size_t number = 0; number < parts.size(); ++number) {
+      const Mapping& mapping = mappings_[number];
+      file.require(mapping.parts == parts[number] && mapping.cell < cells_.size() &&
+                   (mapping.large == kNoLarge || mapping.large < largest.size()));
+    }
+    file.require(heap == heap_);
+    settled_bytes_ = std::move(held);
+    for (uint32_t number : touched_) settled_bytes_[number] -= cells_[number].change();
+    for (size_t number = 1; number < cells_.size(); ++number) {
+      file.require(cells_[number].alive == counts[number]);
+    }
+  }
+
   // Follows what a site holds, together with all others that are watched under this number, from 1.
   void watch(uint32_t site, uint32_t number) {
     watched_sites_.resize(std::max(watched_sites_.size(), size_t{site} + 1));
@@ -258,7 +360,7 @@ class Account {
     earlier_site_ = cells_[cell].site;
     unmap(start, size);
     charge(cell, size);
-    mappings_.push_back({cell, 1, kNoLarge, false});
+    mappings_.push_back({cell, 1, kNoLarge});
     insert_range(start, start + size, uint32_t(mappings_.size() - 1));
   }
 
@@ -282,8 +384,11 @@ class Account {
     charge(cell, size);
     uint32_t large = kNoLarge;
     if (size > large_floor_) large = note_large(cell, size, 0);
-    if (size == 0) return;  // memray keeps no range of it: nothing can free it
-    mappings_.push_back({cell, 1, large, false});
+    if (size == 0) {  // memray keeps no range of it: nothing can free it
+      --cells_[cell].alive;
+      return;
+    }
+    mappings_.push_back({cell, 1, large});
     insert_range(start, start + size, uint32_t(mappings_.size() - 1));
   }
 
@@ -354,6 +459,20 @@ class Account {
     return true;
   }
 
+  // Visits, for every cell, what is alive now: its site, where it was born, bytes and allocations.
+  // Takes no look at the single ones.
+  template <class Visit>
+  void each_alive(Visit visit) {
+    flush();
+    settled_bytes_.resize(cells_.size());
+    std::vector<int64_t> bytes = settled_bytes_;
+    for (uint32_t number : touched_) bytes[number] += cells_[number].change();
+    for (size_t number = 1; number < cells_.size(); ++number) {
+      const Cell& cell = cells_[number];
+      if (cell.alive != 0) visit(Row{cell.site, cell.born, kNever, bytes[number], cell.alive});
+    }
+  }
+
   // Ends a window within the segment.
   void end_window(Cut cut, int64_t time_ms, uint64_t rss) {
     flush();
@@ -373,8 +492,9 @@ class Account {
   void close(int64_t time_ms, uint64_t rss) {
     close_segment();
     close_window(Cut::kEnd, time_ms, rss);
+    unpack();
     for (const Window& window : windows) peak_bytes = std::max(peak_bytes, window.peak);
-    write_survivors();
+    each_alive([&](const Row& row) { lifetimes.push_back(row); });
   }
 
  private:
@@ -386,17 +506,22 @@ class Account {
     int32_t peak_count, since_count;
     uint32_t alive;  // allocations, whatever the segment
     uint32_t thread;
+    int64_t change() const { return peak_bytes + since_bytes; }  // since the segment began
   };
+  static_assert(sizeof(Cell) == 64);
   struct Watched {  // the sites of one number; those of number 0 are not watched
     uint64_t bytes = 0, most = 0;
   };
   struct ThreadHeap {
     uint64_t bytes, peak;
     uint32_t stamp;  // segment + 1, when the peak is of that segment
+    template <class File>
+    void visit(File& file) {
+      file(bytes, peak, stamp);
+    }
   };
   struct Mapping {  // one mmap; munmap may have left several parts of it, or none
     uint32_t cell, parts, large;
-    bool is_counted;
   };
   struct Range {
     uint64_t end;
@@ -408,6 +533,9 @@ class Account {
     uint32_t cell;  // of a free: a site, as `free` has it
     bool is_proof;  // that what it overlaps was freed
   };
+  // What is kept of segments that are closed: a day has ten million rows, and as many windows.
+  using PastRows = PackedRecords<5>;  // died, segments from birth to death, place, bytes, count
+  using PastWindows = PackedRecords<6>;  // as in Window, the peak as what it is above the heap
   static constexpr uint64_t kFreed = ~uint64_t{0};
   static constexpr size_t kBatch = 64;
   static constexpr uint32_t kNoLarge = 0xFFFFFFFF;
@@ -415,6 +543,115 @@ class Account {
   static constexpr size_t kMaxDropped = size_t{1} << 16;
 
   uint32_t segment() const { return segment_; }
+
+  // A file may say anything: sums of what it says must be numbers still.
+  class Bounded {
+   public:
+    template <class File>
+    void add(const File& file, int64_t bytes, int64_t count) {
+      sum_ += std::abs(double(bytes)) + std::abs(double(count));
+      file.require(sum_ < double(uint64_t{1} << 60));
+    }
+
+   private:
+    double sum_ = 0;
+  };
+
+  template <class File>
+  void check_rows(const File& file, size_t sites, size_t threads) const {
+    Bounded bounded;
+    for (const PastRows* rows : {&past_lifetimes_, &past_transients_, &past_peaks_}) {
+      uint64_t last_death = 0;
+      rows->each([&](const PastRows::Record& record) {
+        const auto [died, age, place, bytes, count] = record;
+        file.require(place != 0 && place < sites && age <= died && died >= last_death &&
+                     died < segment_);
+        file.require(rows == &past_peaks_ || (age == 0) == (rows == &past_transients_));
+        last_death = died;
+        bounded.add(file, int64_t(bytes), int64_t(count));
+      });
+    }
+    uint32_t last = 0;
+    for (const Large& large : largest) {
+      file.require(large.site != 0 && large.site < sites && large.born >= last &&
+                   large.born <= segment_ && large.bytes < kMaxSize &&
+                   large.address < kMaxAddress &&
+                   (large.died == kNever || (large.died >= large.born && large.died <= segment_)));
+      last = large.born;
+    }
+    uint32_t ended = 0;
+    past_windows_.each([&](const PastWindows::Record& record) {
+      const uint64_t cut = record[0], segment = record[1];
+      file.require(cut <= uint64_t(Cut::kEarlier) && cut != uint64_t(Cut::kEnd) && segment == ended);
+      ended += cut == uint64_t(Cut::kMarker) || cut == uint64_t(Cut::kThreadMarker);
+    });
+    file.require(ended == segment_);
+    last = 0;
+    for (const ThreadPeak& peak : thread_peaks) {
+      file.require(peak.thread < threads && peak.segment < segment_ && peak.segment >= last);
+      last = peak.segment;
+    }
+  }
+
+  // Of the open segment: which of its cells and threads were touched, and the largest in it.
+  template <class File>
+  void check_segment(const File& file, size_t sites, size_t threads) {
+    file.require(!cells_.empty() && dropped_.size() <= kMaxDropped && watched_.size() <= sites &&
+                 thread_heaps_.size() <= threads);
+    std::vector<uint8_t> is_listed(cells_.size());
+    auto list = [&](uint32_t number) {
+      file.require(number != 0 && number < cells_.size() && is_listed[number] == 0);
+      is_listed[number] = 1;
+    };
+    size_t touched = 0;
+    Bounded bounded;
+    for (size_t number = 1; number < cells_.size(); ++number) {
+      const Cell& cell = cells_[number];
+      file.require(cell.site != 0 && cell.site < sites && cell.born <= segment_ &&
+                   cell.touched <= segment_ &&
+                   (cell.touched < segment_ || cell.peak <= peak_) &&
+                   cell.thread < thread_heaps_.size());
+      touched += cell.touched == segment_;
+      for (int64_t bytes : {cell.peak_bytes, cell.since_bytes, cell.freed_bytes}) {
+        bounded.add(file, bytes, cell.freed_count);
+      }
+      for (int32_t count : {cell.peak_count, cell.since_count}) {
+        file.require(count > -(1 << 30) && count < 1 << 30);
+      }
+    }
+    file.require(touched == touched_.size());
+    site_cells_.assign(sites, {0, 0});
+    for (uint32_t number : touched_) {
+      list(number);
+      const Cell& cell = cells_[number];
+      file.require(cell.touched == segment_);
+      if (cell.born != segment_) continue;
+      auto& [stamp, known] = site_cells_[cell.site];
+      file.require(stamp == 0);
+      stamp = segment_ + 1;
+      known = number;
+    }
+    for (uint32_t number : vacant_cells_) {
+      list(number);
+      file.require(cells_[number].alive == 0);
+    }
+    size_t threads_touched = 0;
+    for (const ThreadHeap& own : thread_heaps_) threads_touched += own.stamp == segment_ + 1;
+    file.require(threads_touched == touched_threads_.size());
+    is_listed.assign(thread_heaps_.size(), 0);
+    for (uint32_t thread : touched_threads_) {
+      file.require(thread < thread_heaps_.size() && thread_heaps_[thread].stamp == segment_ + 1 &&
+                   is_listed[thread]++ == 0);
+    }
+    file.require(large_begin_ <= largest.size() && largest.size() - large_begin_ <= kLargest);
+    for (size_t place = 0; place < largest.size(); ++place) {
+      const Large& large = largest[place];
+      file.require((large.born == segment_) == (place >= large_begin_));
+      if (large.died != kNever || large.address == 0) continue;
+      file.require(large_alive_.emplace(large.address, uint32_t(place)).second);
+    }
+    if (largest.size() - large_begin_ == kLargest) large_floor_ = largest[smallest_large()].bytes;
+  }
 
   uint32_t new_cell(uint32_t site, uint32_t thread) {
     uint32_t number;
@@ -557,7 +794,11 @@ class Account {
       // The cell keeps what it has: this much of it was the other site's from the beginning.
       own_heap(cells_[number].thread).bytes -= size;
       cells_[number].alive -= uint32_t(count);
-      Cell& other = cells_[earlier_cell(earlier_site)];
+      const uint32_t place = earlier_cell(earlier_site);
+      settled_bytes_.resize(std::max(settled_bytes_.size(), cells_.size()));
+      settled_bytes_[number] -= int64_t(size);
+      settled_bytes_[place] += int64_t(size);
+      Cell& other = cells_[place];
       fold(other);
       other.since_bytes -= int64_t(size);
       other.since_count -= count;
@@ -605,6 +846,33 @@ class Account {
     cell.peak = peak_;
   }
 
+  static void keep(PastRows& rows, const Row& row) {
+    rows.push({row.died, row.died - row.born, row.place, uint64_t(row.bytes), uint64_t(row.count)});
+  }
+
+  static void unpack(PastRows& from, Rows& rows) {
+    rows.reserve(from.size());
+    from.each([&](const PastRows::Record& record) {
+      const auto [died, age, place, bytes, count] = record;
+      rows.push_back({uint32_t(place), uint32_t(died - age), uint32_t(died), int64_t(bytes),
+                      int64_t(count)});
+    });
+    from = {};
+  }
+
+  void unpack() {
+    unpack(past_lifetimes_, lifetimes);
+    unpack(past_transients_, transients);
+    unpack(past_peaks_, peaks);
+    windows.reserve(past_windows_.size());
+    past_windows_.each([&](const PastWindows::Record& record) {
+      const auto [cut, segment, time_ms, rss, heap, above] = record;
+      windows.push_back(
+          {Cut(uint32_t(cut)), uint32_t(segment), int64_t(time_ms), rss, heap, heap + above});
+    });
+    past_windows_ = {};
+  }
+
   void insert_range(uint64_t start, uint64_t end, uint32_t mapping) {
     const auto power = size_t(63 - __builtin_clzll(end - start));
     ranges_[power].insert({start, {end, mapping}});
@@ -648,7 +916,8 @@ class Account {
 
   // A window ends at every memory record and every marker.
   void close_window(Cut cut, int64_t time_ms, uint64_t rss) {
-    windows.push_back({cut, segment(), time_ms, rss, heap_, std::max(window_peak_, heap_)});
+    const uint64_t above = std::max(window_peak_, heap_) - heap_;
+    past_windows_.push({uint64_t(cut), segment(), uint64_t(time_ms), rss, heap_, above});
     window_peak_ = heap_;
   }
 
@@ -658,16 +927,18 @@ class Account {
       segment_peak_ = heap_;
       ++peak_;
     }
+    settled_bytes_.resize(cells_.size());
     for (uint32_t number : touched_) {
       Cell& cell = cells_[number];
       const uint32_t now = segment();
+      settled_bytes_[number] += cell.change();
       fold(cell);
       if (cell.freed_bytes != 0 || cell.freed_count != 0) {
-        (cell.born == now ? transients : lifetimes)
-            .push_back({cell.site, cell.born, now, cell.freed_bytes, cell.freed_count});
+        keep(cell.born == now ? past_transients_ : past_lifetimes_,
+             {cell.site, cell.born, now, cell.freed_bytes, cell.freed_count});
       }
       if (cell.peak_bytes != 0 || cell.peak_count != 0) {
-        peaks.push_back({cell.site, cell.born, now, cell.peak_bytes, cell.peak_count});
+        keep(past_peaks_, {cell.site, cell.born, now, cell.peak_bytes, cell.peak_count});
       }
       cell.freed_bytes = cell.freed_count = 0;
       if (cell.alive == 0) vacant_cells_.push_back(number);
@@ -679,29 +950,6 @@ class Account {
     touched_threads_.clear();
   }
 
-  void write_survivors() {
-    std::vector<std::pair<int64_t, int64_t>> held(cells_.size());
-    live_.each([&](const LiveTable::Entry& entry) {
-      held[entry.cell()].first += int64_t(entry.size());
-      held[entry.cell()].second += 1;
-    });
-    for (const auto& ranges : ranges_) {
-      for (const auto& [start, range] : ranges) {
-        Mapping& mapping = mappings_[range.mapping];
-        held[mapping.cell].first += int64_t(range.end - start);
-        held[mapping.cell].second += mapping.is_counted ? 0 : 1;
-        mapping.is_counted = true;
-      }
-    }
-    for (size_t number = 1; number < cells_.size(); ++number) {
-      const auto [bytes, count] = held[number];
-      if (count != 0) {
-        const Cell& cell = cells_[number];
-        lifetimes.push_back({cell.site, cell.born, kNever, bytes, count});
-      }
-    }
-  }
-
   Operation waiting_[kBatch];
   size_t waiting_count_ = 0;
   LiveTable live_;
@@ -710,10 +958,13 @@ class Account {
   std::multimap<uint64_t, Range> ranges_[kPowers];
   std::vector<Mapping> mappings_;
   std::vector<Cell> cells_ = std::vector<Cell>(1);
+  std::vector<int64_t> settled_bytes_;  // by cell, alive when the segment began
   std::vector<uint32_t> vacant_cells_, touched_, touched_threads_;
   std::vector<ThreadHeap> thread_heaps_;  // by number of the thread
   std::vector<uint32_t> watched_sites_;  // by site, its number in `watched_`; seldom there
   std::vector<Watched> watched_;
+  PastRows past_lifetimes_, past_transients_, past_peaks_;
+  PastWindows past_windows_;
   uint64_t heap_ = 0, window_peak_ = 0, segment_peak_ = 0;
   uint32_t segment_ = 0, peak_ = 0;
   uint32_t earlier_site_ = 0;  // of what was there before the trace; 0: none

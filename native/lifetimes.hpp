@@ -21,6 +21,10 @@ constexpr uint32_t kNever = 0xFFFFFFFF;  // the segment of a free that did not h
 struct Row {  // bytes and allocations of a place, from one segment to another
   uint32_t place, born, died;
   int64_t bytes, count;
+  template <class File>
+  void visit(File& file) {
+    file(place, born, died, bytes, count);
+  }
 };
 
 using Rows = std::vector<Row>;

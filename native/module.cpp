@@ -3,6 +3,8 @@
 
 #include "python_values.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +15,7 @@
 #include "python_lifetimes.hpp"
 #include "paths.hpp"
 #include "replay.hpp"
+#include "state.hpp"
 
 namespace {
 
@@ -96,6 +99,17 @@ PyObject* feed(PyObject* self, PyObject* data) {
   Py_RETURN_NONE;
 }
 
+PyObject* reread_head(PyObject* self, PyObject* data) {
+  char* bytes;
+  Py_ssize_t size;
+  if (!is_open(self) || PyBytes_AsStringAndSize(data, &bytes, &size) < 0) return nullptr;
+  auto work = [&](Replay& replay) {
+    replay.reread_head(reinterpret_cast<uint8_t*>(bytes), size_t(size));
+  };
+  if (!run(self, work)) return nullptr;
+  Py_RETURN_NONE;
+}
+
 PyObject* read_file(PyObject* self, PyObject* args) {
   int file;
   long long wanted;
@@ -131,25 +145,24 @@ PyObject* look(PyObject* self, PyObject* args) {
                         UnsignedLong::read, &end, Bytes::read, &by_site)) {
     return nullptr;
   }
+  bool is_in_order = true;
   bool holds = require(start.size == end.size && start.size == by_site.size,
                        "the columns are not of one length") &&
                require(start.size >> 32 == 0, "there are too many ranges");
-  for (size_t at = 0; holds && at < start.size; ++at) {
-    holds = require(start[at] <= end[at] && (at == 0 || end[at - 1] <= start[at]),
-                    "the ranges are not in order");
-  }
   if (!holds) return nullptr;
   auto work = [&](Replay& replay) {
     memdeep::AddressRanges ranges{{start.begin(), start.end()},
                                   {end.begin(), end.end()},
                                   {by_site.begin(), by_site.end()}};
+    is_in_order = ranges.is_in_order();
+    if (!is_in_order) return;
     if (is_name != 0) {
       replay.look_at_name(place, std::move(ranges));
     } else {
       replay.look_at_marker(place, std::move(ranges));
     }
   };
-  if (!run(self, work)) return nullptr;
+  if (!run(self, work) || !require(is_in_order, "the ranges are not in order")) return nullptr;
   Py_RETURN_NONE;
 }
 
@@ -189,10 +202,164 @@ PyObject* put_in_earlier(PyObject* self, PyObject* data) {
   return PyBool_FromLong(is_whole);
 }
 
+// ---------------------------------------------------------------------- while it goes on
+
+PyObject* code_of(uint32_t number, const memdeep::Code& code) {
+  return Py_BuildValue("(INNiy#)", number, text(code.function), text(code.filename),
+                       code.first_line, code.line_table.data(), Py_ssize_t(code.line_table.size()));
+}
+
+PyObject* position(PyObject* self, PyObject*) {
+  return PyLong_FromUnsignedLongLong(object(self)->replay->position());
+}
+
+PyObject* now(PyObject* self, PyObject*) {
+  if (!run(self, [](Replay& replay) { replay.settle(); })) return nullptr;
+  const Replay& replay = *object(self)->replay;
+  Fields fields;
+  fields.put("heap_bytes", replay.heap());
+  fields.put("time_ms", replay.last_time_ms());
+  fields.put("rss", replay.last_rss());
+  fields.put("segments", uint64_t{replay.sequences.size()});
+  return fields.release();
+}
+
+PyObject* alive(PyObject* self, PyObject*) {
+  memdeep::Rows rows;
+  if (!run(self, [&](Replay& replay) { rows = replay.alive(); })) return nullptr;
+  using memdeep::Row;
+  Fields fields;
+  fields.column("node", rows, [](const Row& row) { return row.place; });
+  fields.column("born", rows, [](const Row& row) { return row.born; });
+  fields.column("bytes", rows, [](const Row& row) { return row.bytes; });
+  fields.column("count", rows, [](const Row& row) { return row.count; });
+  return fields.release();
+}
+
+// The items from the one of this number on.
+template <class Item>
+std::vector<Item> items_from(const std::vector<Item>& items, unsigned long long first) {
+  const auto known = std::ptrdiff_t(std::min<unsigned long long>(first, items.size()));
+  return {items.begin() + known, items.end()};
+}
+
+PyObject* sequences(PyObject* self, PyObject* args) {
+  unsigned long long first;
+  if (!PyArg_ParseTuple(args, "K:sequences", &first)) return nullptr;
+  std::vector<int64_t> found;
+  auto work = [&](Replay& replay) { found = items_from(replay.sequences, first); };
+  return run(self, work) ? packed(found) : nullptr;
+}
+
+PyObject* tree(PyObject* self, PyObject* args) {
+  unsigned long long nodes, frames;
+  if (!PyArg_ParseTuple(args, "KK:tree", &nodes, &frames)) return nullptr;
+  std::vector<uint32_t> parents, node_frames;
+  std::vector<memdeep::Frame> found;
+  std::vector<std::pair<uint32_t, memdeep::Code>> codes;
+  auto work = [&](Replay& replay) {
+    parents = items_from(replay.node_parents, nodes);
+    node_frames = items_from(replay.node_frames, nodes);
+    found = items_from(replay.frames, frames);
+    std::vector<uint32_t> numbers;
+    for (const memdeep::Frame& frame : found) numbers.push_back(frame.code);
+    std::sort(numbers.begin(), numbers.end());
+    numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+    for (uint32_t number : numbers) {
+      const auto code = replay.codes.find(number);
+      if (code != replay.codes.end()) codes.push_back(*code);
+    }
+  };
+  if (!run(self, work)) return nullptr;
+  auto same = [](auto value) { return value; };
+  Fields fields;
+  fields.column("node_parent", parents, same);
+  fields.column("node_frame", node_frames, same);
+  fields.column("frame_code", found, [](const memdeep::Frame& frame) { return frame.code; });
+  fields.column("frame_offset", found, [](const memdeep::Frame& frame) { return frame.offset; });
+  fields.put("codes", list(codes, [](const std::pair<uint32_t, memdeep::Code>& code) {
+    return code_of(code.first, code.second);
+  }));
+  return fields.release();
+}
+
 PyObject* finish(PyObject* self, PyObject*) {
   if (!is_open(self) || !run(self, [](Replay& replay) { replay.finish(); })) return nullptr;
   object(self)->is_finished = true;
   Py_RETURN_NONE;
+}
+
+// ---------------------------------------------------------------------- the saved state
+
+PyObject* save(PyObject* self, PyObject* args) {
+  int file;
+  if (!is_open(self) || !PyArg_ParseTuple(args, "i:save", &file)) return nullptr;
+  int failure = 0;
+  auto sink = [&](const uint8_t* bytes, size_t size) {
+    while (size != 0) {
+      const ssize_t count = ::write(file, bytes, size);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) failure = errno;
+      if (count <= 0) return false;
+      bytes += count;
+      size -= size_t(count);
+    }
+    return true;
+  };
+  if (!run(self, [&](Replay& replay) { memdeep::save_state(replay, sink); })) return nullptr;
+  if (failure != 0) {
+    errno = failure;
+    return PyErr_SetFromErrno(PyExc_OSError);
+  }
+  Py_RETURN_NONE;
+}
+
+struct ReadFailure : std::exception {};
+
+PyObject* load(PyObject* module, PyObject* args) {
+  int file;
+  if (!PyArg_ParseTuple(args, "i:load", &file)) return nullptr;
+  PyObject* type = PyObject_GetAttrString(module, "Replay");
+  PyObject* self = type == nullptr ? nullptr : PyObject_CallNoArgs(type);
+  Py_XDECREF(type);
+  if (self == nullptr) return nullptr;
+  int failure = 0;
+  const char* reason = nullptr;
+  auto source = [&](uint64_t offset, uint8_t* bytes, size_t size) {
+    while (size != 0) {
+      const ssize_t count = ::pread(file, bytes, size, off_t(offset));
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) {
+        failure = errno;
+        throw ReadFailure();
+      }
+      if (count == 0) throw memdeep::StateError("it is cut off");  // meanwhile
+      bytes += count;
+      offset += uint64_t(count);
+      size -= size_t(count);
+    }
+  };
+  auto work = [&](Replay&) {
+    struct stat status;
+    if (fstat(file, &status) != 0) {
+      failure = errno;
+      return;
+    }
+    try {
+      object(self)->replay = memdeep::load_state(source, uint64_t(status.st_size));
+    } catch (const memdeep::StateError& error) {
+      reason = error.reason;
+    } catch (const ReadFailure&) {
+    }
+  };
+  const bool is_done = run(self, work) && failure == 0 && reason == nullptr;
+  if (is_done) return self;
+  Py_DECREF(self);
+  if (failure != 0) {
+    errno = failure;
+    return PyErr_SetFromErrno(PyExc_OSError);
+  }
+  return reason == nullptr ? nullptr : PyErr_Format(PyExc_ValueError, "%s", reason);
 }
 
 // ---------------------------------------------------------------------- the results
@@ -277,10 +444,7 @@ PyObject* names(PyObject* self, PyObject*) {
   const Replay& replay = *object(self)->replay;
   Fields fields;
   fields.put("codes", list(replay.codes, [](const std::pair<const uint32_t, memdeep::Code>& code) {
-    const memdeep::Code& read = code.second;
-    return Py_BuildValue("(INNiy#)", code.first, text(read.function), text(read.filename),
-                         read.first_line, read.line_table.data(),
-                         Py_ssize_t(read.line_table.size()));
+    return code_of(code.first, code.second);
   }));
   fields.put("threads", list(replay.threads, [](const memdeep::Thread& thread) {
     return Py_BuildValue("(KN)", static_cast<unsigned long long>(thread.id), text(thread.name));
@@ -309,7 +473,7 @@ PyObject* totals(PyObject* self, PyObject*) {
   fields.put("unseen_bytes", replay.unseen_bytes);
   fields.put("late_cuts", replay.late_cuts);
   fields.put("truncated", PyBool_FromLong(replay.truncated));
-  fields.put("damage", replay.damage == nullptr ? text("") : text(replay.damage));
+  fields.put("damage", text(replay.damage));
   fields.put("calls", list(replay.calls, [](uint64_t count) {
     return PyLong_FromUnsignedLongLong(count);
   }));
@@ -558,6 +722,21 @@ PyMethodDef methods[] = {
      "put_in_earlier(content: bytes) -> bool: put in what was there before the capture, before "
      "anything is fed; whether the list is whole."},
     {"looks", looks, METH_NOARGS, "What was found: (place, is_name, columns) for each marker met."},
+    {"position", position, METH_NOARGS, "The bytes of the capture that were taken."},
+    {"now", now, METH_NOARGS,
+     "The heap now, time and RSS of the last record that has them, and how many segments there are."},
+    {"alive", alive, METH_NOARGS,
+     "What is alive now: columns of nodes, the segments of birth, bytes and allocations."},
+    {"sequences", sequences, METH_VARARGS,
+     "sequences(first: int): of the markers that began the segments from this number on."},
+    {"tree", tree, METH_VARARGS,
+     "tree(nodes: int, frames: int): what the stack tree has more than so many, and the code objects "
+     "of these frames."},
+    {"save", save, METH_VARARGS,
+     "save(file: int): write the state to a file descriptor; the replay goes on. Not once it is "
+     "finished."},
+    {"reread_head", reread_head, METH_O,
+     "reread_head(data: bytes): take the beginning of the capture again, which memray has rewritten."},
     {"finish", finish, METH_NOARGS, "Close the last segment; the results are complete then."},
     {"header", header, METH_NOARGS, "What the capture's head says; None until it is read."},
     {"columns", columns, METH_NOARGS, "The results, each column as the bytes of an array."},
@@ -607,6 +786,23 @@ PyModuleDef_Slot module_slots[] = {
     {0, nullptr},
 };
 
+// Gives the blocks of a part of a file back to the file system; it reads as zeros then.
+PyObject* punch(PyObject*, PyObject* args) {
+  int file;
+  long long start, end;
+  if (!PyArg_ParseTuple(args, "iLL:punch", &file, &start, &end)) return nullptr;
+#ifdef FALLOC_FL_PUNCH_HOLE
+  int status;
+  Py_BEGIN_ALLOW_THREADS
+  status = fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, end - start);
+  Py_END_ALLOW_THREADS
+  if (status == 0) Py_RETURN_NONE;
+#else
+  errno = ENOTSUP;
+#endif
+  return PyErr_SetFromErrno(PyExc_OSError);
+}
+
 PyMethodDef functions[] = {
     {"by_group", by_group, METH_VARARGS,
      "by_group(node, bytes, count, groups): one entry for each group of nodes."},
@@ -616,6 +812,11 @@ PyMethodDef functions[] = {
      "join(address, size, node, is_mapping, object_address, object_size, kind, holder, state, "
      "pointer, owner): the bytes of live blocks by node, and by type, holder and state of the "
      "objects that have them."},
+    {"load", load, METH_VARARGS,
+     "load(file: int) -> Replay: one that goes on where the saved state of another ends. Raises "
+     "ValueError with the reason if the file is not whole or cannot be one."},
+    {"punch", punch, METH_VARARGS,
+     "punch(file: int, start: int, end: int): give the blocks of a part of a file back."},
     {"lines", lines, METH_VARARGS,
      "lines(table, first_line, python_version, offsets): the line of the instruction at each."},
     {nullptr, nullptr, 0, nullptr},

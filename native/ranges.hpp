@@ -16,12 +16,29 @@ namespace memdeep {
 struct AddressRanges {
   std::vector<uint64_t> start, end;
   std::vector<uint8_t> by_site;
+
+  // Whether the columns are of one length and the ranges come one after another.
+  bool is_in_order() const {
+    if (start.size() != end.size() || start.size() != by_site.size()) return false;
+    for (size_t at = 0; at < start.size(); ++at) {
+      if (start[at] > end[at] || (at != 0 && end[at - 1] > start[at])) return false;
+    }
+    return start.size() >> 32 == 0;
+  }
+  template <class File>
+  void visit(File& file) {
+    file(start, end, by_site);
+  }
 };
 
 struct Found {
   std::vector<uint64_t> alive;  // by range
   std::vector<uint32_t> range, site;  // columns of one entry each, by range, then by site
   std::vector<int64_t> bytes, count;
+  template <class File>
+  void visit(File& file) {
+    file(alive, range, site, bytes, count);
+  }
 };
 
 class RangeSums {

@@ -73,17 +73,34 @@ struct Header {
   uint64_t main_thread = 0, skipped_frames = 0, allocations = 0;
   int64_t start_ms = 0, end_ms = 0;
   std::string command_line;
+  template <class File>
+  void visit(File& file) {
+    file(version, python_version, pid, native, python_allocator, python_allocators);
+    file(object_lifetimes, main_thread, skipped_frames, allocations, start_ms, end_ms);
+    file(command_line);
+  }
 };
 
 struct Code {
   std::string function, filename, line_table;
   int32_t first_line;
+  template <class File>
+  void visit(File& file) {
+    file(function, filename, line_table, first_line);
+  }
 };
 
 struct Frame {
   uint32_t code;
   int32_t offset;
   bool is_entry;
+  uint64_t key() const {
+    return uint64_t{code} << 33 | uint64_t{uint32_t(offset)} << 1 | uint64_t{is_entry};
+  }
+  template <class File>
+  void visit(File& file) {
+    file(code, offset, is_entry);
+  }
 };
 
 struct Module {
@@ -93,6 +110,10 @@ struct Module {
   bool operator==(const Module& other) const {
     return address == other.address && filename == other.filename && segments == other.segments;
   }
+  template <class File>
+  void visit(File& file) {
+    file(filename, address, segments);
+  }
 };
 
 struct Site {
@@ -100,11 +121,19 @@ struct Site {
   uint32_t lost;  // the place of its `Lost`, plus 1; 0 for all others
   uint32_t memory_map;  // the number of memray's own generation in which it was first seen
   uint8_t asked;  // all `Asked` by which it allocated
+  template <class File>
+  void visit(File& file) {
+    file(node, thread, native, generation, lost, memory_map, asked);
+  }
 };
 
 struct Thread {
   uint64_t id;
   std::string name;
+  template <class File>
+  void visit(File& file) {
+    file(id, name);
+  }
 };
 
 struct TimeCut {
@@ -143,9 +172,21 @@ class Replay : public Account {
   Earlier earlier;
   std::vector<uint32_t> earlier_sites;  // the first of what is left, the others of what threads freed
   bool truncated = false;
-  const char* damage = nullptr;
+  std::string damage;  // what stopped the replay; empty if nothing did
 
   State state() const { return state_; }
+  uint64_t position() const { return position_; }  // bytes of the capture that were taken
+  int64_t last_time_ms() const { return last_time_ms_; }  // of the records that have a time
+  uint64_t last_rss() const { return last_rss_; }
+
+  // What is alive now, by node and by the segment it was born in; also before finish().
+  Rows alive() {
+    Sums sums;
+    each_alive([&](const Row& row) {
+      sums.add({sites[row.place].node, row.born, kNever, row.bytes, row.count});
+    });
+    return sums.release();
+  }
 
   // Asks for a cut, before anything is fed; false if it is not in order: `after` must never fall.
   bool cut(const TimeCut& cut) {
@@ -204,6 +245,7 @@ class Replay : public Account {
 
   // Takes the next bytes of the capture, any number of them.
   void feed(Bytes data, size_t size) {
+    position_ += size;
     while (size != 0 && !is_over()) {
       if (pending_size_ == 0) {
         size_t used = size_t(consume(data, data + size, false) - data);
@@ -231,6 +273,16 @@ class Replay : public Account {
       }
       if (pending_size_ > kMaxRecord) fail("a record is longer than any of memray's");
     }
+  }
+
+  // Takes the beginning of the capture once more: memray writes it anew when it ends.
+  void reread_head(Bytes data, size_t size) {
+    if (state_ == State::kHeader) return;
+    const State state = state_;
+    const std::string reason = damage;
+    read_header(data, data + size);
+    state_ = state;
+    damage = reason;
   }
 
   // By site, the number of its stack, whatever the thread and the modules then loaded.
@@ -263,6 +315,40 @@ class Replay : public Account {
     for (size_t place = 0; place < lost.size(); ++place) lost[place].most = most_watched(place);
   }
 
+  // Lists what is saved of it, and is loaded into a new one: before finish(). What is not listed
+  // follows from what is, or is only there to find something faster.
+  template <class File>
+  void visit(File& file) {
+    settle();
+    file(position_);  // first: whoever has the file reads it there
+    file(header, sites, node_parents, node_frames, frames, codes);
+    file(native_addresses, segment_natives, native_parents, generations, threads, lost, ids);
+    file(sequences, setters, records, allocated_bytes, calls, damage);
+    file(earlier.site, earlier.count, earlier.bytes, earlier_sites);
+    file(seen_at_markers, seen_at_names, state_, wanted_);
+    file(last_pointer_, last_address_, last_native_, last_line_, recent_, newest_);
+    file(last_time_ms_, last_rss_, stacks_, seen_sequences_, at_markers_, at_names_, listed_);
+    file(markers_, cuts_, cuts_made_, memory_map_, map_is_new_, map_modules_);
+    std::vector<uint8_t> pending(pending_.begin(), pending_.begin() + std::ptrdiff_t(pending_size_));
+    uint64_t current = setter();
+    bool has_current = stack_ != nullptr;
+    file(pending, has_current, current);
+    Account::visit(file);
+    if constexpr (File::kLoads) {
+      pending_size_ = 0;
+      append(pending.data(), pending.size());
+      if (has_current) {
+        const auto found = stacks_.find(current);
+        file.require(found != stacks_.end());
+        stack_ = &found->second;
+      }
+      check(file);
+      restore_numbers(file);
+      restore_modules();
+      Account::restore(file, sites.size(), ids.size());
+    }
+  }
+
  private:
   struct Node {
     uint64_t key;  // of the frame
@@ -281,6 +367,10 @@ class Replay : public Account {
     bool had_frames = false;
     uint32_t lost = 0;  // plus 1
     uint32_t earlier_site = 0;
+    template <class File>
+    void visit(File& file) {
+      file(thread, number, id, nodes, had_frames, lost, earlier_site);
+    }
   };
   struct Region {
     uint64_t end;
@@ -291,6 +381,95 @@ class Replay : public Account {
   void fail(const char* reason) {
     state_ = State::kDamaged;
     damage = reason;
+  }
+
+  // ------------------------------------------------------------------ what was loaded
+
+  // Requires that every number in it is one of something.
+  template <class File>
+  void check(const File& file) {
+    auto holds = [&](bool it_does) { file.require(it_does); };
+    holds(!node_parents.empty() && node_parents.size() == node_frames.size() && !frames.empty());
+    holds(!native_addresses.empty() && native_addresses.size() == native_parents.size());
+    holds(!sites.empty() && !generations.empty() && sequences.size() == setters.size());
+    holds(sequences.size() == size_t{segments()} && segment_natives.size() + 1 == sequences.size());
+    holds(state_ == State::kDamaged ||
+          (state_ <= State::kEnded && (state_ == State::kHeader) == (header.version == 0)));
+    holds(pending_size_ <= 2 * kMaxRecord && wanted_ <= 2 * kMaxRecord);
+    holds(cuts_made_ <= cuts_.size() && markers_ >= cuts_made_);
+    for (size_t node = 1; node < node_parents.size(); ++node) {
+      holds(node_parents[node] < node && node_frames[node] < frames.size());
+    }
+    for (size_t native = 1; native < native_parents.size(); ++native) {
+      holds(native_parents[native] < native);
+    }
+    for (const Frame& frame : frames) holds(frame.code >> 31 == 0);
+    holds(earlier_sites.empty() == (earlier.site == 0));
+    for (uint32_t site : earlier_sites) holds(site != 0 && site < sites.size());
+    for (const auto& one : stacks_) holds(one.second.earlier_site < sites.size());
+    for (uint64_t natives : segment_natives) holds(natives <= native_addresses.size());
+    for (const Site& site : sites) {
+      holds(site.node < node_parents.size() && site.generation < generations.size());
+      holds((threads.empty() ? &site == &sites[0] : site.thread < threads.size()));
+      holds(site.lost <= lost.size() && site.asked < 8);
+    }
+    for (const Lost& one : lost) holds(one.thread < threads.size() && one.segment < segments());
+    for (const auto& [id, stack] : stacks_) {
+      holds(stack.id == id && stack.thread < threads.size() && stack.number < ids.size());
+      holds(stack.lost <= lost.size());
+      for (uint32_t node : stack.nodes) holds(node != 0 && node < node_parents.size());
+    }
+    for (const Looks* looks : {&at_markers_, &at_names_}) {
+      for (const auto& [place, ranges] : *looks) holds(ranges.is_in_order());
+    }
+    for (const auto* seen : {&seen_at_markers, &seen_at_names}) {
+      for (const auto& [place, found] : *seen) {
+        const size_t size = found.site.size();
+        holds(found.range.size() == size && found.bytes.size() == size && found.count.size() == size);
+        for (uint32_t range : found.range) holds(range < found.alive.size());
+        for (uint32_t site : found.site) holds(site < sites.size());
+      }
+    }
+    for (const auto& [moment, listed] : listed_) {
+      blocks_listed_ += listed.blocks.size();
+      for (const Block& block : listed.blocks) holds(block.site < sites.size());
+    }
+    for (size_t cut = 1; cut < cuts_.size(); ++cut) holds(cuts_[cut - 1].after <= cuts_[cut].after);
+  }
+
+  // Numbers nodes, frames, sites and threads anew, each as it was.
+  template <class File>
+  void restore_numbers(const File& file) {
+    auto number = [&](uint32_t& place, size_t number) {
+      file.require(place == 0);
+      place = uint32_t(number);
+    };
+    frame_keys_.reserve(frames.size());
+    for (size_t frame = 1; frame < frames.size(); ++frame) {
+      const uint64_t key = frames[frame].key();
+      number(number_of_frame(key), frame);
+      frame_keys_.push_back(key);
+    }
+    nodes_.reserve(node_parents.size());
+    for (size_t node = 1; node < node_parents.size(); ++node) {
+      const uint64_t key = frame_keys_[node_frames[node]];
+      number(number_of_node(key, node_parents[node]), node);
+      nodes_.push_back({key, node_parents[node], 0});
+    }
+    open_.resize(nodes_.size());
+    for (size_t site = 1; site < sites.size(); ++site) {
+      number(number_of_site(sites[site]), site);
+      if (sites[site].lost != 0) watch(uint32_t(site), sites[site].lost);
+    }
+    for (size_t thread = 0; thread < threads.size(); ++thread) {
+      const std::string key = key_of(threads[thread].id, threads[thread].name);
+      file.require(thread_numbers_.emplace(key, uint32_t(thread)).second);
+    }
+  }
+
+  void restore_modules() {
+    const std::vector<Module> modules = std::exchange(generations.back(), {});
+    for (const Module& module : modules) keep_module(module);
   }
 
   // ------------------------------------------------------------------ the bytes
@@ -653,6 +832,10 @@ class Replay : public Account {
   struct Listed {
     BlockList blocks;
     bool is_met = false, is_left_out = false;
+    template <class File>
+    void visit(File& file) {
+      file(blocks, is_met, is_left_out);
+    }
   };
 
   void list(Moment moment) {
@@ -712,10 +895,13 @@ class Replay : public Account {
     stack_ = &found->second;
   }
 
+  static std::string key_of(uint64_t id, const std::string& name) {
+    return std::string(reinterpret_cast<const char*>(&id), sizeof id) + name;
+  }
+
   // Threads that follow one another under one id are told apart by name.
   uint32_t thread_number(uint64_t id, const std::string& name) {
-    std::string key = std::string(reinterpret_cast<char*>(&id), sizeof id) + name;
-    auto [found, is_new] = thread_numbers_.emplace(std::move(key), uint32_t(threads.size()));
+    auto [found, is_new] = thread_numbers_.emplace(key_of(id, name), uint32_t(threads.size()));
     if (is_new) threads.push_back({id, name});
     return found->second;
   }
@@ -770,10 +956,7 @@ class Replay : public Account {
   uint32_t child(uint32_t parent, uint64_t key) {
     const uint32_t last = nodes_[parent].last_child;
     if (nodes_[last].key == key && last != 0) return last;
-    auto is_same = [&](uint32_t node) {
-      return nodes_[node].key == key && nodes_[node].parent == parent;
-    };
-    uint32_t& number = node_numbers_.at(mix(key, parent), is_same);
+    uint32_t& number = number_of_node(key, parent);
     if (number == 0) {
       number = uint32_t(nodes_.size());
       nodes_.push_back({key, parent, 0});
@@ -785,9 +968,33 @@ class Replay : public Account {
     return number;
   }
 
-  uint32_t frame_number(uint64_t key) {
+  // The places for the numbers of things: 0 in one means that the thing is new.
+  uint32_t& number_of_node(uint64_t key, uint32_t parent) {
+    auto is_same = [&](uint32_t node) {
+      return nodes_[node].key == key && nodes_[node].parent == parent;
+    };
+    return node_numbers_.at(mix(key, parent), is_same);
+  }
+
+  uint32_t& number_of_frame(uint64_t key) {
     auto is_same = [&](uint32_t frame) { return frame_keys_[frame] == key; };
-    uint32_t& number = frame_numbers_.at(mix(key, 0), is_same);
+    return frame_numbers_.at(mix(key, 0), is_same);
+  }
+
+  uint32_t& number_of_site(const Site& site) {
+    const uint64_t hash = mix(uint64_t(site.node) << 32 | site.native,
+                              uint64_t(site.generation) << 32 | site.thread);
+    auto is_same = [&](uint32_t number) {
+      const Site& other = sites[number];
+      return other.node == site.node && other.native == site.native &&
+             other.thread == site.thread && other.generation == site.generation &&
+             other.lost == site.lost;
+    };
+    return site_numbers_.at(hash, is_same);
+  }
+
+  uint32_t frame_number(uint64_t key) {
+    uint32_t& number = number_of_frame(key);
     if (number == 0) {
       number = uint32_t(frames.size());
       frame_keys_.push_back(key);
@@ -821,23 +1028,18 @@ class Replay : public Account {
 
   uint32_t site_number(uint32_t node, uint32_t native, uint32_t lost_place) {
     const auto generation = uint32_t(generations.size() - 1);
-    const uint32_t thread = stack_->thread;
-    const uint64_t hash = mix(uint64_t(node) << 32 | native, uint64_t(generation) << 32 | thread);
-    auto is_same = [&](uint32_t number) {
-      const Site& site = sites[number];
-      return site.node == node && site.native == native && site.thread == thread &&
-             site.generation == generation && site.lost == lost_place;
-    };
-    uint32_t& number = site_numbers_.at(hash, is_same);
+    const Site site{node, stack_->thread, native, generation, lost_place, memory_map_, 0};
+    uint32_t& number = number_of_site(site);
     if (number == 0) {
       number = uint32_t(sites.size());
-      sites.push_back({node, thread, native, generation, lost_place, memory_map_, 0});
+      sites.push_back(site);
       if (lost_place != 0) watch(number, lost_place);
     }
     return number;
   }
 
   State state_ = State::kHeader;
+  uint64_t position_ = 0;
   std::vector<uint8_t> pending_;
   size_t pending_size_ = 0, wanted_ = 1;
   uint64_t last_pointer_ = 0, last_address_ = 0, last_native_ = 0;

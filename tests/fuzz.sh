@@ -1,28 +1,37 @@
 #!/usr/bin/env bash
-# Fuzzes the replay for FUZZ_SECONDS (default: 60), from captures made on the spot.
-# With clang it is libFuzzer; with another compiler, a driver that mutates the captures.
+# Fuzzes the replay, and its saved states, for FUZZ_SECONDS each (default: 60), from captures made on
+# the spot. With clang it is libFuzzer; with another compiler, a driver that mutates them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:-python3}
 seconds=${FUZZ_SECONDS:-60}
 place=build/fuzz
-mkdir -p "$place/seeds" "$place/corpus"
+mkdir -p "$place/seeds" "$place/states"
 
-"$python" tests/support/fuzz_seeds.py "$place/seeds"
+"$python" tests/support/fuzz_seeds.py "$place/seeds" "$place/states"
 flags=(-std=c++17 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -I native)
-if command -v clang++ >/dev/null &&
-    clang++ "${flags[@]}" -fsanitize=fuzzer,address,undefined native/fuzz.cpp -o "$place/fuzz"; then
-    "$place/fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=512 \
-        -max_len=65536 -print_final_stats=1 -artifact_prefix="$place/" \
-        "$place/corpus" "$place/seeds"
-elif command -v "${CXX:-g++}" >/dev/null; then
-    "${CXX:-g++}" "${flags[@]}" -DSTANDALONE -fsanitize=address,undefined native/fuzz.cpp \
-        -o "$place/fuzz"
-    FUZZ_SECONDS=$seconds "$place/fuzz" "$place"/seeds/*
-else
-    echo "There is no C++ compiler: there is nothing to fuzz."
-    exit
-fi
+
+# Under the sanitizers: a name, a folder of seeds, the sources.
+fuzz() {
+    local name=$1 seeds=$2
+    shift 2
+    mkdir -p "$place/corpus-$name"
+    if command -v clang++ >/dev/null && clang++ "${flags[@]}" \
+        -fsanitize=fuzzer,address,undefined "$@" -o "$place/$name"; then
+        "$place/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
+            -malloc_limit_mb=512 -max_len=65536 -print_final_stats=1 -artifact_prefix="$place/" \
+            "$place/corpus-$name" "$seeds"
+    elif command -v "${CXX:-g++}" >/dev/null; then
+        "${CXX:-g++}" "${flags[@]}" -DSTANDALONE -fsanitize=address,undefined "$@" \
+            -o "$place/$name"
+        FUZZ_SECONDS=$seconds "$place/$name" "$seeds"/*
+    else
+        echo "There is no C++ compiler: there is nothing to fuzz."
+        exit
+    fi
+}
+fuzz fuzz "$place/seeds" native/fuzz.cpp
+fuzz fuzz_state "$place/states" native/fuzz_state.cpp native/state.cpp
 
 # What the walk of objects does with a graph; the files it leaves must be read.
 [ "$(uname)" = Linux ] || exit 0

@@ -15,6 +15,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
@@ -27,7 +29,10 @@ from screenshots import resize
 from shown import blocks
 
 from memdeep import pipeline
+from memdeep.live.web import WebWatch
 from memdeep.report import terminal
+from memdeep.rundir import live
+from memdeep.rundir.directory import RunDirectory
 from memdeep.text.language import language
 
 ROOT = Path(__file__).parent.parent
@@ -37,6 +42,7 @@ COMMAND = "memdeep run examples/backtest/deepseek_backtest.py backtest-deepseek"
 SHOWN_PLACE = Path("memdeep-runs/deepseek_backtest-20251120-103045/report.html")
 MAX_SAMPLE_BYTES = 600 << 10
 MAX_PICTURE_BYTES = 150 << 10
+LIVE_BYTES = 200 << 20  # of heap: then the picture of a run that goes on is taken
 PICTURE = (1280, 860)  # CSS pixels: about what a reader of the page sees first
 NEUTRAL = (
     (re.compile(re.escape(str(ROOT))), "/home/you/memdeep"),
@@ -172,6 +178,36 @@ def photograph(page: Path, name: str, profile: Path, themes: Sequence[str], part
         driver.quit()
 
 
+def photograph_live(run_dir: Path, profile: Path) -> None:
+    """Take the picture of a run that goes on: `memdeep watch --web` in the middle of it."""
+    words = [sys.executable, "-m", "memdeep", "run", "--no-report", "--output", str(run_dir)]
+    environment = {**os.environ, "MANUAL_BACKTEST": "true"}
+    levels = ["--quiet", "--warning-mb", "400", "--memory-limit", "2G"]
+    program = COMMAND.split()[2:]
+    with subprocess.Popen([*words, *levels, *program], cwd=ROOT, env=environment) as process:
+        heap_bytes = 0
+        while process.poll() is None and heap_bytes < LIVE_BYTES:
+            time.sleep(0.2)
+            found = live.read(run_dir / "live.json")
+            heap_bytes = 0 if found is None else found.memory.heap_bytes or 0
+        driver = start(profile)
+        with WebWatch(RunDirectory(run_dir), pipeline.live_page(run_dir.name)) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            try:
+                reader = Reader(driver)
+                resize(reader, *PICTURE)
+                driver.get(server.address)
+                reader.wait(lambda: reader.ready() == "yes" and reader.all("[data-rows] tr"))
+                asked = {"format": "webp", "quality": 80}
+                shot = driver.execute_cdp_cmd("Page.captureScreenshot", asked)
+                content = base64.b64decode(shot["data"])
+                write(IMAGES / "watch-light.webp", content, MAX_PICTURE_BYTES)
+            finally:
+                driver.quit()
+                server.shutdown()
+        process.terminate()
+
+
 def write(path: Path, content: bytes, most: int) -> None:
     """Write a file of at most so many bytes, and say so."""
     if len(content) > most:
@@ -206,6 +242,7 @@ def main() -> None:
         record(after, Path(name, "mended"))
         compare(before, after, Path(name, "diff.html"))
         photograph(Path(name, "diff.html"), "diff", Path(name, "profile"), ("light",))
+        photograph_live(Path(name, "live"), Path(name, "profile"))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from memdeep.analysis.charging import Charging
-from memdeep.analysis.death import did_die
+from memdeep.analysis.death import is_unfinished
 from memdeep.analysis.outline import outline
 from memdeep.model import Lifetime, Peak, Phase, PhaseOutline, Report
 from memdeep.model.sums import Tally
@@ -196,7 +196,7 @@ def _outlines(report: Report) -> tuple[Sequence[PhaseOutline], Sequence[int | No
     may depend on phases that have no row.
     """
     run, phases = report.run, report.phases
-    died = did_die(run) and len(run.checkpoints) > 2
+    died = is_unfinished(run) and len(run.checkpoints) > 2
     places = {
         (phase.outline.kind, phase.name, phase.outline.stretches): place
         for place, phase in enumerate(phases)

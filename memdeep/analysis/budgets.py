@@ -14,7 +14,7 @@ from typing import NamedTuple
 from memdeep.analysis import noise
 from memdeep.analysis.charges import WITHIN
 from memdeep.analysis.culprits import ChargedLines
-from memdeep.analysis.death import did_die
+from memdeep.analysis.death import is_unfinished
 from memdeep.analysis.trend import MIN_REPEATS
 from memdeep.model import Culprit, FindingKind, Phase, Report, Stretch
 from memdeep.model.alive import alive_of
@@ -44,7 +44,7 @@ def checked(report: Report, budgets: Sequence[Budget]) -> tuple[Verdict, ...]:
 
 def noted(report: Report) -> Iterator[Note]:
     """Yield what is to be told of the figures of a run, whatever their limits are."""
-    if did_die(report.run):
+    if is_unfinished(report.run):
         yield Note(NoteKind.UNFINISHED, {})
     unrecorded = [one.bytes for one in report.findings if one.kind is FindingKind.UNRECORDED]
     if unrecorded:
@@ -155,7 +155,7 @@ class Readings:
     def __init__(self, report: Report) -> None:
         self.report = report
         self.paths = paths(report)
-        self.is_unfinished = did_die(report.run)
+        self.is_unfinished = is_unfinished(report.run)
         last = len(report.run.checkpoints) - 1
         self._is_whole = report.heap.is_traced(Stretch(0, last))
 

@@ -10,9 +10,22 @@ from operator import attrgetter
 from memdeep.model import Alive, Culprit, Frame, LargeAllocation, Origin, StackBytes, StackTree
 
 MAX_CULPRITS = 20
+MAX_PATHS = 20_000  # that are kept: some megabytes
 Line = tuple[str, int]
 
 _NO_CALL = -1  # what was allocated in the frame itself
+
+
+# Of the frames of a stack, the innermost of the origin that comes first here is charged.
+CHARGE_ORDER = (
+    Origin.USER,
+    Origin.TOOL,
+    Origin.LIBRARY,
+    Origin.STDLIB,
+    Origin.NATIVE,
+    Origin.MEMDEEP,
+    Origin.THREAD,
+)
 
 
 class ChargedLines:
@@ -23,19 +36,9 @@ class ChargedLines:
     code, in this order.
     """
 
-    _ORDER = (
-        Origin.USER,
-        Origin.TOOL,
-        Origin.LIBRARY,
-        Origin.STDLIB,
-        Origin.NATIVE,
-        Origin.MEMDEEP,
-        Origin.THREAD,
-    )
-
     def __init__(self, tree: StackTree) -> None:
         self._tree = tree
-        by_origin = {origin: place for place, origin in enumerate(self._ORDER)}
+        by_origin = {origin: place for place, origin in enumerate(CHARGE_ORDER)}
         ranks = [by_origin[frame.origin] for frame in tree.frames]
         self._is_ours = [frame.origin is Origin.MEMDEEP for frame in tree.frames]
         self._lines = [(frame.filename, frame.lineno) for frame in tree.frames]
@@ -45,6 +48,7 @@ class ChargedLines:
                 frame_id = charged[parent]
             charged.append(frame_id)
         self.frame_ids: Sequence[int] = charged  # the frame to charge, of each node
+        self._paths: dict[int, Sequence[int]] = {}
 
     @cached_property
     def groups(self) -> Sequence[int]:
@@ -144,13 +148,24 @@ class ChargedLines:
         )
 
     def _from_charged(self, node: int) -> Sequence[int]:
-        """Return the frames of ``node`` from the charged one on, outermost first."""
-        charged, path = self.frame_ids[node], array("I")
-        while True:
-            path.append(self._tree.frame_ids[node])
-            if path[-1] == charged:
-                return path[::-1]
-            node = self._tree.parents[node]
+        """Return the frames of ``node`` from the charged one on, outermost first.
+
+        Those of a stack that holds much are asked for in many phases.
+        """
+        found = self._paths.get(node)
+        if found is not None:
+            return found
+        frame_ids, parents = self._tree.frame_ids, self._tree.parents
+        charged, path, at = self.frame_ids[node], array("I"), node
+        while (frame := frame_ids[at]) != charged:
+            path.append(frame)
+            at = parents[at]
+        path.append(charged)
+        path.reverse()
+        if len(self._paths) >= MAX_PATHS:
+            self._paths.clear()
+        self._paths[node] = path
+        return path
 
 
 class _Charge:

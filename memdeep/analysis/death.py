@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.model import (
     DETACHED,
+    RUNNING,
     Checkpoint,
     CheckpointKind,
     Death,
@@ -23,9 +24,14 @@ MIN_GROWTH_BYTES = 1 << 20
 MIN_SHARE_OF_PEAK = 0.02
 
 
-def did_die(run: Run) -> bool:
-    """Tell whether the program did not complete; an unknown end counts as one."""
+def is_unfinished(run: Run) -> bool:
+    """Tell whether the program did not complete, or not yet; an unknown end counts as one."""
     return run.exit is None or run.exit.verdict not in ("completed", DETACHED)
+
+
+def did_die(run: Run) -> bool:
+    """Tell whether the program came to an end, and did not complete."""
+    return is_unfinished(run) and (run.exit is None or run.exit.verdict != RUNNING)
 
 
 def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:

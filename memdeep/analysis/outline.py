@@ -116,8 +116,8 @@ class Outliner(Generic[S]):
         whole.spans.merge(whole.segments.rows)
         return whole.spans.with_threads_joined()
 
-    def where(self, thread: str) -> tuple[str, ...]:
-        """Return the names of the open spans that ``thread`` began, outermost first."""
+    def where(self, thread: str) -> tuple[Begun, ...]:
+        """Return the open spans that ``thread`` began, outermost first."""
         spans = [
             span
             for (name, _), lane in self._lanes.items()
@@ -125,7 +125,7 @@ class Outliner(Generic[S]):
             for span in lane.spans
             if lane.latest_by_key()[span.key] is span
         ]
-        return tuple(span.name for span in sorted(spans, key=lambda span: span.begin.index))
+        return tuple(sorted(spans, key=lambda span: span.begin.index))
 
     def rows(self) -> Iterator[Rows[S]]:
         """Yield everything that is kept; some rows of segments may turn out to be none."""

@@ -73,6 +73,10 @@ class _Folding:
 
     def _place(self, node: int, above: int) -> int:
         """Return the node a lap above that stands for ``node``; itself if there is none."""
+        if not self._may_repeat(node, above):
+            self._runs[node] = self._runs[-1]
+            self._depths[node] = self._depths[above] + 1
+            return node
         frame, at, runs = self._tree.frame_ids[node], above, []
         for distance, run in enumerate(self._runs[above], 1):
             same = at >= 0 and self._tree.frame_ids[at] == frame
@@ -83,6 +87,18 @@ class _Folding:
         self._runs[node] = tuple(runs) if any(runs) else self._runs[-1]
         self._depths[node] = self._depths[above] + 1
         return node
+
+    def _may_repeat(self, node: int, above: int) -> bool:
+        """Tell if one of the calls above is that of ``node``, as in few stacks."""
+        frame_ids, parents = self._tree.frame_ids, self.parents
+        frame, at = frame_ids[node], above
+        for _ in range(LONGEST):
+            if at < 0:
+                return False
+            if frame_ids[at] == frame:
+                return True
+            at = parents[at]
+        return False
 
     def _count(self, node: int, parent: int, above: int, place: int) -> None:
         """Count the laps on the way to ``node``, and note them where they are folded."""

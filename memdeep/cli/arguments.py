@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 NEWEST = "default: the newest run in memdeep-runs"
 CHECK_FORMATS = ("text", "github", "markdown", "junit", "sarif", "gitlab", "openmetrics")
+LEAST_EVERY_S, MOST_EVERY_S = 0.1, 86_400.0
+MOST_PORT = 65_535
 SHELLS = ("bash", "zsh", "fish")
 DIFF_FORMATS = ("text", "markdown", "json", "html")  # of a comparison
 OF_DIFF = tuple(option for option in OPTIONS if Place.REPORT in option.places)
@@ -171,6 +173,27 @@ def _of_one_run(made: Parser) -> None:
     made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR", help=NEWEST)
 
 
+def _of_watch(made: Parser) -> None:
+    _of_one_run(made)
+    made.add_argument(
+        "--web", action="store_true", help="show it in the browser: serve a page on this machine"
+    )
+    made.add_argument(
+        "--port",
+        type=_port,
+        default=0,
+        metavar="N",
+        help="serve that page on this port (default: one that is free)",
+    )
+    made.add_argument("--once", action="store_true", help="print the run as it is now, and end")
+    made.add_argument(
+        "--every",
+        type=_interval,
+        metavar="SECONDS",
+        help="show it anew so often; where that is no terminal, print the whole view",
+    )
+
+
 def _of_runs(made: Parser) -> None:
     made.add_argument(
         "path", type=Path, nargs="?", metavar="DIR", help="where they lie (default: memdeep-runs)"
@@ -189,6 +212,7 @@ def _of_runs(made: Parser) -> None:
 
 
 def _of_export(made: Parser) -> None:
+
     made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR|CAPTURE", help=NEWEST)
     made.add_argument(
         "-f",
@@ -233,7 +257,7 @@ _OWN: dict[str, Callable[[Parser], None]] = {
     "check": _of_check,
     "open": _of_one_run,
     "runs": _of_runs,
-    "watch": _of_one_run,
+    "watch": _of_watch,
     "export": _of_export,
     "completion": _of_completion,
 }
@@ -270,6 +294,24 @@ def _size(word: str) -> int:
     if not found:
         raise argparse.ArgumentTypeError(f"{word!r} is no size such as 950M or 1.5G")
     return found
+
+
+def _interval(word: str) -> float:
+    try:
+        seconds = float(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number") from error
+    if not LEAST_EVERY_S <= seconds <= MOST_EVERY_S:
+        wanted = f"must be between {LEAST_EVERY_S:g} and {MOST_EVERY_S:g}"
+        raise argparse.ArgumentTypeError(f"{word!r} {wanted}")
+    return seconds
+
+
+def _port(word: str) -> int:
+    number = _at_least_none(word)
+    if number > MOST_PORT:
+        raise argparse.ArgumentTypeError(f"{word!r} is no port: there are 1 to {MOST_PORT}")
+    return number
 
 
 def _at_least_none(word: str) -> int:

@@ -37,7 +37,7 @@ OPERANDS = {
     "export": "[OPTIONS] [RUN_DIR | CAPTURE]",
     "open": "[RUN_DIR]",
     "runs": "[--rm RUN_DIR]... [--keep N] [DIR]",
-    "watch": "[RUN_DIR]",
+    "watch": "[--web [--port N] | --once] [--every SECONDS] [RUN_DIR]",
     "doctor": "",
     "config": "",
     "completion": "bash|zsh|fish",
@@ -63,6 +63,7 @@ examples:
   memdeep run -m package.module
   memdeep run --deep -o out backtest.py   exact lines for small objects, slower
   memdeep run --warning-mb 800 --critical-mb 950 etl.py
+  memdeep run --warning-mb 800 --notify 'notify-send memdeep' etl.py
   memdeep run --memory-limit 1G --kill-at 950M etl.py
   memdeep run --mark-stdout '【(.+?)】' backtest.py
   memdeep run --focus 加载config job.py   trace only the phase under suspicion
@@ -167,7 +168,15 @@ examples:
     "watch": """\
 examples:
   memdeep watch                                the newest run in memdeep-runs
-  memdeep watch memdeep-runs/backtest-20251120-103045""",
+  memdeep watch memdeep-runs/backtest-20251120-103045
+  memdeep watch --web                          in a browser of this machine
+  memdeep watch --once                         as text, and end
+
+keys: a, p, m put lines in the order of what is alive, has grown in the open
+phase or in the last minute; up and down choose a line and show its text; f
+makes a full report of the run as it is now; q ends the watching, not the run.
+
+exit status: 0, 66 there is no such run, 125 the port cannot be listened on.""",
     "doctor": "exit status: 0 nothing needs to be done, 1 something does.",
     "config": "",
 }

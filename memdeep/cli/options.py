@@ -185,7 +185,7 @@ OPTIONS = (
     Option(
         "source",
         "flag",
-        _IN_REPORT,
+        (Place.RUN, Place.REPORT),
         "show source lines, also of files that look private, or none",
         DEFAULTS.source,
         default_words="not of those",
@@ -319,12 +319,44 @@ OPTIONS = (
         field="max_capture_bytes",
     ),
     Option(
+        "disk",
+        "size",
+        _AROUND,
+        "what the capture may take of the disk, about: of more, what is replayed is given back",
+        "1G",
+        field="disk_bytes",
+    ),
+    Option(
+        "keep-capture",
+        "flag",
+        _AROUND,
+        "give nothing of the capture back, whatever its size",
+        False,
+        field="keep_capture",
+    ),
+    Option(
+        "no-follow",
+        "flag",
+        _AROUND,
+        "replay the capture when the program has ended, not while it grows",
+        False,
+        field="no_follow",
+    ),
+    Option(
         "keep-free",
         "size",
         _AROUND,
         "stop tracing when less of the disk is free",
         "1G",
         field="keep_free_bytes",
+    ),
+    Option(
+        "notify",
+        "texts",
+        _IN_COMMAND,
+        "run CMD, or post JSON to URL, over a threshold and where memory grows without end",
+        (),
+        metavar="CMD|URL",
     ),
     Option("check", "flag", _IN_COMMAND, "then hold it against its budgets: memdeep check", False),
     Option(
@@ -395,6 +427,10 @@ class Settings(tuple[Setting, ...]):
     def text(self, name: str) -> str | None:
         value = self.value(name)
         return value if isinstance(value, str) else None
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self.value(name)
+        return tuple(map(str, value)) if isinstance(value, (tuple, list)) else ()
 
     def path(self, name: str) -> Path | None:
         value = self.value(name)

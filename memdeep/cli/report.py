@@ -12,7 +12,8 @@ from memdeep.cli.options import OF_REPORTS, Place, Settings
 from memdeep.cli.settings import in_force
 from memdeep.model import Report
 from memdeep.report.options import ReportOptions
-from memdeep.rundir import directory
+from memdeep.rundir import directory, runs
+from memdeep.rundir.directory import RunDirectory
 from memdeep.symbols import cache
 from memdeep.text.language import Language, spoken
 from memdeep.text.safe import plain
@@ -43,7 +44,8 @@ def make(path: Path, into: Path | None, settings: Settings) -> Report:
         options = ReportOptions(
             **settings.of(Place.REPORT), cache=cache.directory_of("memdeep") / "templates"
         )
-        report = pipeline.analyse(pipeline.load(path, on_step), on_step, options)
+        with runs.steady(RunDirectory(path)):  # the program may still run
+            report = pipeline.analyse(pipeline.load(path, on_step), on_step, options)
         paths = pipeline.report_paths(path if into is None else directory.make_directory(into))
         pipeline.write(report, paths, on_step, options)
     if not quiet:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from memdeep.cli import arguments, speech
 from memdeep.cli.options import OPTIONS, Place, Settings
 from memdeep.cli.settings import load, merge
 from memdeep.errors import EXIT_INTERRUPTED, EXIT_OVER, EXIT_USAGE, MemdeepError, ProgramError
+from memdeep.live import notify
 from memdeep.live.status_line import StatusLine
 from memdeep.record.how import MEMRAY, HowToRecord
 from memdeep.record.marks import words as mark_words
@@ -25,9 +26,11 @@ from memdeep.record.tree import rank
 from memdeep.run import interpreter, looks
 from memdeep.run.options import RunOptions
 from memdeep.run.program import check_program
+from memdeep.run.progress import Progress
 from memdeep.rundir import directory, runs
 from memdeep.rundir.directory import RunDirectory
 from memdeep.text import translation
+from memdeep.text.language import spoken
 from memdeep.text.safe import plain
 
 if TYPE_CHECKING:
@@ -50,13 +53,15 @@ def main(words: Sequence[str]) -> int:
         limits = check.limits(loaded, settings)
     check_program(what)
     options = run_options(settings, of_python)
+    for target in settings.texts("notify"):
+        notify.check(target)
     output = settings.path("output")
     if output is None:
         run_dir = directory.create_default(what.name, datetime.now(), rank())
     else:
         run_dir = directory.create(directory.of_rank(output, rank()), force=given.force)
     with runs.held(run_dir):
-        status = _record(what, run_dir, options, quiet=settings.flag("quiet"))
+        status = _record(what, run_dir, options, settings)
         return report_and_check(run_dir, settings, limits, status)
 
 
@@ -143,13 +148,29 @@ def _check_holders(how: HowToRecord) -> None:
         )
 
 
-def _record(what: WhatToRun, run_dir: RunDirectory, options: RunOptions, *, quiet: bool) -> int:
+def _record(what: WhatToRun, run_dir: RunDirectory, options: RunOptions, settings: Settings) -> int:
+    quiet = settings.flag("quiet")
+
     def on_note(sentence: str) -> None:
         if not quiet:
             speech.say(plain(f"memdeep: {translation.here(sentence)}"))
 
-    with StatusLine(sys.stderr, quiet=quiet) as status_line:
-        return pipeline.record_run(what, run_dir, options, status_line.update, on_note)
+    with StatusLine(sys.stderr, quiet=quiet) as status_line, ExitStack() as until_end:
+        listeners = [status_line.update]
+        if targets := settings.texts("notify"):
+            from memdeep.live.alarms import Alarms
+            from memdeep.live.notify import Notifier
+
+            alarms = Alarms(run_dir, options.warning_bytes, options.critical_bytes)
+            about = run_dir, what.name, spoken(settings.text("lang") or "")
+            notifier = until_end.enter_context(Notifier(targets, alarms, about, on_note))
+            listeners.append(notifier.update)
+
+        def on_progress(progress: Progress) -> None:
+            for listen in listeners:
+                listen(progress)
+
+        return pipeline.record_run(what, run_dir, options, on_progress, on_note)
 
 
 def _report(run_dir: RunDirectory, settings: Settings) -> Report | None:

@@ -13,11 +13,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from memdeep.errors import EXIT_BAD_DATA, EXIT_USAGE, EngineError
+from memdeep.errors import EXIT_BAD_DATA, EXIT_USAGE, CaptureError, EngineError
 from memdeep.heap import native_names
 from memdeep.heap.header import read_header
 from memdeep.heap.reader import CaptureReader
-from memdeep.heap.replay import engine
+from memdeep.heap.replay import engine, saved
 from memdeep.heap.replay.trace import NativeFrames
 from memdeep.rundir.mappings import Reading
 
@@ -77,6 +77,11 @@ def reason_for_memray(capture: Path) -> str | None:
 
     Raises CaptureError, or EngineError if the environment asks for what is not there.
     """
+    if (is_memray_forced() or not engine.is_built()) and saved.is_holed(capture):
+        raise CaptureError(
+            f"{capture} was given back as far as it had been replayed: memray cannot read it.",
+            "Read it with memdeep's replay engine, or record with --keep-capture.",
+        )
     if is_memray_forced():
         return f"memray's reader was used, as {VARIABLE} demands."
     if not engine.is_built():

@@ -25,7 +25,7 @@ ALL_ALLOCATIONS = 0
 _FIXED = struct.Struct("<iiBBQQQQ")
 _PID = struct.Struct("<i")
 HOLE = bytes(64)  # no record of a capture has so many zeros in a row
-_HEAD_BYTES = 64 * 1024
+HEAD_BYTES = 64 * 1024
 _MAX_MS = 10_000_000_000_000  # the year 2286
 
 
@@ -52,10 +52,10 @@ def read_header(path: Path) -> CaptureHeader:
     with file:
         try:
             if not packed.is_packed(file):
-                return _parse(file.read(_HEAD_BYTES), path)
+                return _parse(file.read(HEAD_BYTES), path)
             if not packed.is_installed():
                 return CaptureHeader(True, None, None, None)
-            return replace(_parse(packed.opened(file).read(_HEAD_BYTES), path), compressed=True)
+            return replace(_parse(packed.opened(file).read(HEAD_BYTES), path), compressed=True)
         except OSError as error:
             raise read_error(path, error) from error
 

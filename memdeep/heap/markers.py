@@ -15,8 +15,10 @@ was done (`load.seal`), half done or not done: so all of them give the same repo
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
@@ -35,9 +37,8 @@ RECORD_BYTES = 40
 _MEMORY = bytes([MEMORY_RECORD])
 _PAGE_BYTES = 4096
 _MAX_PLACES_BYTES = 1 << 28
-_CHUNK_BYTES = 4 << 20
-_MAX_OFFSET = 1 << 42  # file systems go so far
-_MARKER = re.compile(
+_REST = RECORD_BYTES - 1
+MARKER = re.compile(
     bytes([THREAD_RECORD]) + marks.PREFIX.encode() + rb"([0-9]{%d})\x00" % marks.DIGITS
 )
 
@@ -75,18 +76,24 @@ def is_flagged(rss_bytes: int, flag: int) -> bool:
     return rss_bytes % _PAGE_BYTES == flag
 
 
-def align(capture: Path, places: Path, figures: Callable[[int], MarkerFigures | None]) -> Alignment:
+def align(
+    capture: Path,
+    places: Path,
+    figures: Callable[[int], MarkerFigures | None],
+    covered_bytes: int = 0,
+) -> Alignment:
     """Match the markers of ``capture`` with checkpoints.
 
     ``places`` is the file that keeps where markers lay before they were replaced. ``figures``
     returns the figures of a sequence number, or None for one that is no checkpoint of the journal:
-    such a marker is read as it was recorded. Raises CaptureError.
+    such a marker is read as it was recorded. Of the first ``covered_bytes``, which somebody has
+    replayed, all markers are in ``places``; they themselves may be gone. Raises CaptureError.
     """
-    stored = _read_places(places) if places.exists() else []
+    stored = read_places(places) if places.exists() else []
     try:
         if packed.can_read(capture):
-            markers = _first_of_each(sorted([*stored, *find(capture)]))
-            return _matched(capture, markers, figures)
+            records = _records(capture, stored, covered_bytes)
+            return _matched(records, figures, covered_bytes)
     except OSError as error:
         raise read_error(capture, error) from error
     # It was compressed when its markers had been replaced.
@@ -96,9 +103,11 @@ def align(capture: Path, places: Path, figures: Callable[[int], MarkerFigures | 
 
 
 def _matched(
-    capture: Path, markers: Sequence[Marker], figures: Callable[[int], MarkerFigures | None]
+    records: Mapping[Marker, bytes],
+    figures: Callable[[int], MarkerFigures | None],
+    covered_bytes: int,
 ) -> Alignment:
-    """Match ``markers`` with checkpoints.
+    """Match markers with checkpoints; ``records`` is what lies in the place of each.
 
     One may have been replaced before, wholly or in part. But the list of places may also be older
     than the capture, or belong to another one: then what lies there is left alone.
@@ -106,25 +115,22 @@ def _matched(
     placed = []
     others = set()
     changes = {}
-    file, _ = open_regular(capture)
-    with file:
-        content = packed.opened(file)
-        for offset, sequence in markers:
-            content.seek(min(offset, _MAX_OFFSET))
-            found = content.read(RECORD_BYTES)
-            if len(found) < RECORD_BYTES:
-                continue
-            figure = figures(sequence)
-            # A marker that the journal does not know must not count for another checkpoint.
-            wanted = _as_recorded(sequence) if figure is None else encode_records(figure)
-            if found != wanted and not _is_marker(found, _as_recorded(sequence), wanted):
-                continue
-            if figure is None:
-                others.add(sequence)
-            else:
-                placed.append(sequence)
-            if found != wanted:
-                changes[offset] = wanted
+    markers = _first_of_each(sorted(records))
+    for marker in markers:
+        offset, sequence = marker
+        found = records[marker]
+        figure = figures(sequence)
+        # A marker that the journal does not know must not count for another checkpoint.
+        wanted = _as_recorded(sequence) if figure is None else encode_records(figure)
+        is_there = found == wanted or _is_marker(found, _as_recorded(sequence), wanted)
+        if not is_there and offset + RECORD_BYTES > covered_bytes:
+            continue
+        if figure is None:
+            others.add(sequence)
+        else:
+            placed.append(sequence)
+        if is_there and found != wanted:
+            changes[offset] = wanted
     return Alignment(tuple(placed), frozenset(others), changes, tuple(markers))
 
 
@@ -154,19 +160,38 @@ def _varint(content: bytes) -> int:
 
 def find(capture: Path) -> list[Marker]:
     """Find all markers of a capture, by offset in what is not compressed. Raises CaptureError."""
-    markers = []
-    start = 0
+    return list(_records(capture, (), 0))
+
+
+def _records(capture: Path, stored: Iterable[Marker], start: int) -> dict[Marker, bytes]:
+    """Find all markers of a capture; return the bytes of each, and those in the place of others.
+
+    These are ``stored``, as far as they lie within the capture. Before ``start`` no others are
+    looked for.
+    """
+    records: dict[Marker, bytes] = {}
+    left = deque(sorted(stored))
     tail = b""  # the end of what came before may be the beginning of a marker
     file, _ = open_regular(capture)
     with file:
-        whole = packed.opened(file)
-        while chunk := whole.read(_CHUNK_BYTES):
-            content = tail + chunk
-            matches = _MARKER.finditer(content)
-            markers += [(start + match.start(), int(match[1])) for match in matches]
-            tail = content[1 - RECORD_BYTES :]
-            start += len(content) - len(tail)
-    return markers
+        pieces = packed.pieces(file)
+        while left and left[0][0] < start:
+            marker = left.popleft()
+            records[marker] = os.pread(file.fileno(), RECORD_BYTES, marker[0])
+        if start:
+            file.seek(start)
+        for piece in pieces:
+            # No piece is copied: what lies across its beginning is looked at apart.
+            for place, content in ((start - len(tail), tail + piece[:_REST]), (start, piece)):
+                for match in MARKER.finditer(content):
+                    records[place + match.start(), int(match[1])] = match[0]
+                while left and left[0][0] + RECORD_BYTES <= place + len(content):
+                    marker = left.popleft()
+                    at = marker[0] - place
+                    records[marker] = content[at : at + RECORD_BYTES]
+            tail = (tail + piece[-_REST:])[-_REST:]
+            start += len(piece)
+    return records
 
 
 def encode_records(figures: MarkerFigures) -> bytes:
@@ -197,7 +222,7 @@ def _first_of_each(markers: Sequence[Marker]) -> list[Marker]:
     return first
 
 
-def _read_places(path: Path) -> list[Marker]:
+def read_places(path: Path) -> list[Marker]:
     content = read_regular(path, _MAX_PLACES_BYTES)
     try:
         return marks.decode_places(content)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,11 +48,11 @@ def store_names(
     symbols = RunSymbols(StoredSymbols(), time.time(), directories)
     for capture in (*run_dir.captures(), *run_dir.captures_of_children()):
         try:
-            trace = replay(capture, on_step)
+            places = symbols.places(replay(capture, on_step))  # which is gone before names come
         except CaptureError:
             continue
         on_step("Storing the names of native frames")
-        symbols.name_all(trace)
+        symbols.name(places)
     named = symbols.named()
     if named.images:
         files.write_atomically(run_dir.symbols, store.encode(named))
@@ -81,9 +81,21 @@ class RunSymbols:
 
     def name_all(self, trace: Trace) -> None:
         """Name every native frame of ``trace``."""
+        self.name(self.places(trace))
+
+    def places(self, trace: Trace) -> Mapping[Image, set[int]]:
+        """Return the addresses of all native frames of ``trace`` in the files they lie in."""
         symbols = _TraceSymbols(trace, self._server)
-        for generation, address in trace.native_addresses():
-            symbols.frames(generation, address)
+        places: dict[Image, set[int]] = {}
+        for generation, addresses in trace.native_addresses():
+            for image, place in symbols.places(generation, addresses):
+                places.setdefault(image, set()).add(place)
+        return places
+
+    def name(self, places: Mapping[Image, set[int]]) -> None:
+        """Name these addresses: file by file, so that few tables are open."""
+        for image, found in places.items():
+            self._server.name(image, sorted(found))
 
     def named(self) -> StoredSymbols:
         """Return everything that was named so far."""
@@ -138,6 +150,11 @@ class _TraceSymbols:
                 for frame in self.frames(generation, address)
             ],
         )
+
+    def places(self, generation: int, addresses: Iterable[int]) -> Iterator[tuple[Image, int]]:
+        """Yield the file that each call lies in, with the address as the file counts it."""
+        find = self._spaces[generation].find
+        return filter(None, (find(address - 1) for address in addresses))
 
     def frames(self, generation: int, address: int) -> Frames:
         """Return the functions that contain the call before ``address``, innermost first."""

@@ -32,6 +32,9 @@ class StackTreeBuilder:
         self._origins = origins
         self._frames: dict[Frame, int] = {}
         self._nodes: dict[int, int] = {}  # by parent and frame in one number: there may be millions
+        # Many stacks have the same frames: each is made and numbered once.
+        self._made: dict[tuple[RawFrame, bool], Frame] = {}
+        self._numbers: dict[int, int] = {}  # by `id`: of frames that are never dropped
         self._parents = array("i")
         self._frame_ids = array("i")
         self._asked = bytearray()  # shorter than the others, or empty, where nothing is known
@@ -50,7 +53,10 @@ class StackTreeBuilder:
         frames = self._python_frames(python) if hybrid is None else self._mixed(python, hybrid)
         node = self._root(thread)
         for frame in without_own(frames):
-            node = self._child(node, self._number(frame))
+            number = self._numbers.get(id(frame))
+            if number is None:
+                number = self._numbers[id(frame)] = self._number(frame)
+            node = self._child(node, number)
         return node
 
     def earlier(self, thread: Frame | None) -> int:
@@ -79,7 +85,10 @@ class StackTreeBuilder:
 
     def python_frame(self, raw: RawFrame) -> Frame:
         """Return a Python frame with its origin."""
-        return self._origins.frame(raw)
+        found = self._made.get((raw, True))
+        if found is None:
+            found = self._made[raw, True] = self._origins.frame(raw)
+        return found
 
     def extend(self, frames: Iterable[Frame], parents: bytes, frame_ids: bytes) -> None:
         """Append frames and nodes that were added to a copy of the tree.
@@ -107,8 +116,14 @@ class StackTreeBuilder:
                 remaining.pop()
                 frames.append(self.python_frame(raw))
             else:
-                frames.append(Frame(*raw, Origin.NATIVE))
+                frames.append(self._native_frame(raw))
         return frames
+
+    def _native_frame(self, raw: RawFrame) -> Frame:
+        found = self._made.get((raw, False))
+        if found is None:
+            found = self._made[raw, False] = Frame(*raw, Origin.NATIVE)
+        return found
 
     def is_own(self, node: int) -> bool:
         """Tell whether ``node`` is memdeep's own recording."""

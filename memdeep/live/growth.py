@@ -7,7 +7,8 @@ Only sums are kept, and of endlessly many names only those that grew most or cam
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from memdeep.analysis.outline import Outliner
 from memdeep.frozen import frozen
@@ -21,6 +22,8 @@ MAX_NAME = 200
 MAX_PHASES = 4096
 KEPT_LARGEST = 512
 KEPT_LATEST = 64
+KEPT_REPEATS = 10  # of a phase
+MAX_BEGUN = 256  # checkpoints that may have begun a span, beside those that have
 
 KINDS = {
     journal.POINT: CheckpointKind.POINT,
@@ -29,9 +32,20 @@ KINDS = {
 }
 
 
+class Repeat(NamedTuple):
+    """One repeat of a phase: the checkpoint that ends it, the RSS there, and its growth in it."""
+
+    end: int
+    rss_bytes: int
+    rss_delta_bytes: int
+
+
 @frozen
 class Growth:
-    """A phase up to now; the larger ``touched``, the later it last began or ended."""
+    """A phase up to now; the larger ``touched``, the later it last began or ended.
+
+    ``last`` are its last repeats that have ended, with what they grew by, as far as that is known.
+    """
 
     name: str
     is_span: bool
@@ -41,6 +55,20 @@ class Growth:
     duration_s: float
     is_open: bool
     touched: int
+    last: tuple[Repeat, ...] = ()
+
+
+@frozen
+class OpenPhase:
+    """A phase that is open, or the last checkpoint, since when none is.
+
+    ``sequence`` is the number of the event that it began with.
+    """
+
+    name: str
+    sequence: int
+    time_us: int
+    is_span: bool
 
 
 @dataclass(slots=True)
@@ -52,11 +80,16 @@ class _Sum:
     duration_s: float = 0.0
     is_open: bool = False
     touched: int = 0
+    last: list[Repeat] = field(default_factory=list)
 
     def add(self, begin: Checkpoint, end: Checkpoint, *, complete: bool) -> None:
         self.repeats += 1
         if begin.rss_bytes is not None and end.rss_bytes is not None:
-            self.rss_delta_bytes += end.rss_bytes - begin.rss_bytes
+            delta_bytes = end.rss_bytes - begin.rss_bytes
+            self.rss_delta_bytes += delta_bytes
+            if complete:
+                self.last.append(Repeat(end.index, end.rss_bytes, delta_bytes))
+                del self.last[:-KEPT_REPEATS]
         self.duration_s += max(0.0, end.time_s - begin.time_s)
         self.is_open |= not complete
         self.touched = end.index if complete else begin.index
@@ -67,6 +100,7 @@ class _Sum:
         self.duration_s += other.duration_s
         self.is_open |= other.is_open
         self.touched = max(self.touched, other.touched)
+        self.last = sorted(self.last + other.last)[-KEPT_REPEATS:]
 
 
 class LivePhases:
@@ -83,6 +117,8 @@ class LivePhases:
         self._outliner = self._begun(None)
         self._exit: Event | None = None
         self._threads = ThreadNames()
+        self._last: Event | None = None
+        self._begun_by: dict[int, Event] = {}  # the checkpoint's index
         self.forgotten = 0
 
     def add(self, event: Event) -> None:
@@ -93,6 +129,7 @@ class LivePhases:
             self._exit = event
         elif event.kind in KINDS:
             self._count += 1
+            self._note(event)
             self._outliner.add(
                 Checkpoint(
                     index=self._count,
@@ -132,13 +169,40 @@ class LivePhases:
                 duration_s=row.sum.duration_s,
                 is_open=row.sum.is_open,
                 touched=row.sum.touched,
+                last=tuple(row.sum.last),
             )
             for depth, row in self._outliner.until(end, died=died).walk()
         ]
 
     def where(self) -> tuple[str, ...]:
         """The names of the spans that the main thread is in, outermost first."""
-        return self._outliner.where(MAIN_THREAD)
+        return tuple(span.name for span in self._outliner.where(MAIN_THREAD))
+
+    def open(self) -> tuple[OpenPhase, ...]:
+        """The spans that the main thread is in, outermost first; in none, the last checkpoint.
+
+        Before the first checkpoint there is neither.
+        """
+        spans = self._outliner.where(MAIN_THREAD)
+        begun = [(span.name, self._begun_by[span.begin.index]) for span in spans]
+        if not begun and self._last is not None:
+            return (OpenPhase(self._last.label, self._last.sequence, self._last.time_us, False),)
+        return tuple(OpenPhase(name, event.sequence, event.time_us, True) for name, event in begun)
+
+    def _note(self, event: Event) -> None:
+        """Keep the events that open spans began with."""
+        self._last = event
+        if event.kind == journal.END:
+            return
+        self._begun_by[self._count] = event
+        if len(self._begun_by) > 2 * MAX_BEGUN:
+            open_now = {span.begin.index for span in self._outliner.where(MAIN_THREAD)}
+            latest = self._count - MAX_BEGUN
+            self._begun_by = {
+                index: event
+                for index, event in self._begun_by.items()
+                if index > latest or index in open_now
+            }
 
     def _begun(self, rss_bytes: int | None) -> Outliner[_Sum]:
         start = Checkpoint(0, labels.RUN_START, CheckpointKind.POINT, 0.0, rss_bytes)

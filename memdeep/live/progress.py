@@ -34,14 +34,16 @@ SAME_PROCESS_S = 60.0  # how far the clocks of a process's start and of its firs
 class Resident:
     """The memory of the process tree at ``time_ms``, its peak, and the RSS of the program alone.
 
-    The memory of several processes is the sum of their PSS, as last read; where the system does not
-    tell it, of their RSS.
+    The memory of several processes is the sum of their PSS (``is_pss``), as last read; where the
+    system does not tell it, of their RSS. So many ``processes`` were alive at ``time_ms``.
     """
 
     time_ms: int = 0
     bytes: int | None = None
     peak_bytes: int | None = None
     program_bytes: int | None = None
+    processes: int = 0
+    is_pss: bool = False
 
 
 def is_alive(start: Event) -> bool:
@@ -61,7 +63,10 @@ def is_alive(start: Event) -> bool:
 class RunProgress:
     """One run, brought up to date by `poll`. Use as a context manager: it keeps files open."""
 
-    def __init__(self, run_dir: RunDirectory) -> None:
+    def __init__(
+        self, run_dir: RunDirectory, phases: LivePhases | None = None, cells: int = CELLS
+    ) -> None:
+        """Give every event to ``phases``, its own if None; ``cells`` are those of its curve."""
         self.run_dir = run_dir
         self.meta: Meta | None = None
         self.start: Event | None = None
@@ -70,8 +75,8 @@ class RunProgress:
         self.problems: list[str] = []
         self.is_replaced = False  # by another run, in the same directory
         self.resident = Resident()
-        self.curve = Curve()
-        self.phases = LivePhases()
+        self.curve = Curve(cells)
+        self.phases = LivePhases() if phases is None else phases
         self._meta_version: tuple[int, int, int] | None = None
         self._journal = Tail(run_dir.journal)
         self._samples = Tail(run_dir.samples)
@@ -212,7 +217,9 @@ class RunProgress:
             if size_bytes is None and not self._has_shares:
                 size_bytes = sum(sample.rss_bytes for sample in tree)
             resident.time_ms = time_ms
+            resident.processes = len(tree)
             if size_bytes is not None:
+                resident.is_pss = len(tree) > 1 and self._has_shares
                 resident.bytes = size_bytes
                 resident.peak_bytes = max(resident.peak_bytes or 0, size_bytes)
                 self.curve.add(time_ms, size_bytes)

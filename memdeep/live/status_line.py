@@ -12,8 +12,6 @@ import time
 from collections import deque
 from typing import TextIO
 
-from rich.cells import set_cell_size
-
 from memdeep.run.progress import Progress
 from memdeep.text import units
 from memdeep.text.safe import plain
@@ -72,6 +70,8 @@ class StatusLine:
             # One line up first, so that the row taken is not one the program has written on.
             parts.append(f"\n\x1b7\x1b[1;{size.lines - 1}r\x1b8\x1b[1A")
             self._size = size
+        from rich.cells import set_cell_size  # only here: a program does not wait for it
+
         row = set_cell_size(text, size.columns - 1)
         parts.append(f"\x1b7\x1b[{size.lines};1H\x1b[2K{row}\x1b8")
         self._write("".join(parts))

@@ -12,12 +12,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from memdeep.frozen import frozen
+from memdeep.live import by_line
+from memdeep.live.by_line import Choice
 from memdeep.live.growth import Growth
 from memdeep.live.progress import RunProgress
 from memdeep.live.status_line import BARS
 from memdeep.model import DETACHED
 from memdeep.rundir import journal
 from memdeep.rundir.journal import Event
+from memdeep.rundir.live import Live
 from memdeep.rundir.meta import Meta
 from memdeep.text import translation, units
 from memdeep.text.language import Language
@@ -28,11 +32,38 @@ FIXED_ROWS = 14  # everything but the rows of the two tables
 MIN_TABLE_ROWS = 3
 MAX_TABLE_ROWS = 12
 MAX_LABEL = 300
+AROUND_LINES = 8  # rows: the state, the head of the table, its sum, what is told, the keys
+DETAIL_ROWS = 4
+SMALL_HEIGHT = 24  # below it, curves and what is not about lines are left out
+TABLE_HEAD_ROWS = 3
+ROWS_FOR_PHASES = 12  # of lines, from which on phases are shown too
 STYLES = {"completed": "green", "failed": "yellow", "killed": "red", "oom-killed": "red"}
 
 
-def whole(progress: RunProgress, state: Text, height: int, language: Language) -> RenderableType:
-    """Lay out everything in ``height`` rows, below ``state``, the sentence on how the run is."""
+@frozen
+class Lines:
+    """The figures by line at ``now_s`` (since the epoch), and what the reader chose of them.
+
+    ``told`` is what there is to say to the reader, None if nothing. ``takes_keys`` is False where
+    nobody can type.
+    """
+
+    live: Live
+    choice: Choice
+    now_s: float
+    told: Text | None = None
+    takes_keys: bool = True
+
+
+def whole(
+    progress: RunProgress, state: Text, height: int, language: Language, lines: Lines | None = None
+) -> RenderableType:
+    """Lay out everything in ``height`` rows, below ``state``, the sentence on how the run is.
+
+    Without ``lines``, the phases and their growth are shown.
+    """
+    if lines is not None:
+        return _by_line(progress, state, height, language, lines)
     now = progress.growths()
     rows = max(MIN_TABLE_ROWS, min(MAX_TABLE_ROWS, (height - FIXED_ROWS) // 2))
     parts: list[RenderableType] = [state, _facts(progress, language)]
@@ -40,6 +71,31 @@ def whole(progress: RunProgress, state: Text, height: int, language: Language) -
     if spans:
         parts.append(_phases(spans, rows, progress.phases.forgotten, language))
     parts.append(ranking(now, rows, language))
+    return Group(*parts)
+
+
+def _by_line(
+    progress: RunProgress, state: Text, height: int, language: Language, lines: Lines
+) -> RenderableType:
+    """Lay out the figures by line, and those of the phases where there is room."""
+    live, choice = lines.live, lines.choice
+    facts = _facts(progress, language, lines, is_small=height < SMALL_HEIGHT)
+    parts: list[RenderableType] = [state, facts]
+    detail = by_line.detail(live, choice, language)
+    rows = height - facts.row_count - AROUND_LINES - (DETAIL_ROWS if detail is not None else 0)
+    spans = [growth for growth in progress.growths() if growth.is_span]
+    of_phases = MIN_TABLE_ROWS if spans and rows >= ROWS_FOR_PHASES else 0
+    if of_phases:
+        rows -= of_phases + TABLE_HEAD_ROWS
+    parts.append(by_line.table(live, choice, max(1, rows), language))
+    if detail is not None:
+        parts.append(detail)
+    if of_phases:
+        parts.append(_phases(spans, of_phases, progress.phases.forgotten, language))
+    if lines.told is not None:
+        parts.append(lines.told)
+    if lines.takes_keys:
+        parts.append(_line(Text(language.say("watch.keys"), style="dim")))
     return Group(*parts)
 
 
@@ -97,7 +153,13 @@ def ranking(growths: Sequence[Growth], rows: int, language: Language) -> Rendera
     return Group(Text(""), table)
 
 
-def _facts(progress: RunProgress, language: Language) -> RenderableType:
+def _facts(
+    progress: RunProgress,
+    language: Language,
+    lines: Lines | None = None,
+    *,
+    is_small: bool = False,
+) -> Table:
     resident, meta = progress.resident, progress.meta
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
@@ -106,15 +168,28 @@ def _facts(progress: RunProgress, language: Language) -> RenderableType:
     highest = language.say("watch.peak", peak_bytes=resident.peak_bytes)
     peak = (highest, _style(meta, resident.peak_bytes))
     grid.add_row("RSS", Text.assemble(now, "  ", peak))
-    if progress.curve.values:
+    if progress.curve.values and not is_small:
         grid.add_row("", _sparkline(meta, progress.curve.values))
+    if lines is not None and lines.live.memory.heap_bytes is not None:
+        memory = lines.live.memory
+        heap = Text(units.size(memory.heap_bytes), style="bold")
+        heap.append("  ").append(language.say("watch.peak", peak_bytes=memory.heap_peak_bytes))
+        late = by_line.behind(lines.live, lines.now_s, language, has_ended=progress.has_ended)
+        grid.add_row(language.say("watch.heap"), heap.append("  ").append(late))
+        if not is_small:
+            grid.add_row("", by_line.heap_curve(lines.live))
     for name, limit in _limits(meta):
+        if is_small and name != "limit":
+            continue
         against = _against(resident.bytes, resident.peak_bytes, limit, name, language)
+        lasts = None if lines is None else by_line.headroom(lines.live, language)
+        if name == "limit" and lasts is not None:
+            against.append(f"  {lasts}", style="dim")
         grid.add_row(language.say(f"watch.{name}"), against)
     where = " › ".join(plain(name) for name in progress.phases.where())
     if where:
         grid.add_row(language.say("watch.in"), where)
-    if progress.last is not None:
+    if progress.last is not None and not is_small:
         since_s = progress.elapsed_s - progress.elapsed_at_s(progress.last.time_us)
         key = "watch.before_end" if progress.has_ended else "watch.ago"
         text = Text(_label(progress.last, language))
@@ -123,7 +198,7 @@ def _facts(progress: RunProgress, language: Language) -> RenderableType:
             counted = language.say("watch.checkpoints", n=progress.checkpoints)
             text.append(f" · {counted}", style="dim")
         grid.add_row(language.say("watch.last"), text)
-    for problem in progress.problems:
+    for problem in () if is_small else progress.problems:
         told = translation.into(language.code, problem)
         grid.add_row(language.say("watch.note"), Text(plain(told), style="yellow"))
     return grid

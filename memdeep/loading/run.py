@@ -18,6 +18,7 @@ from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import HeapPart, Part, damage_of, join
 from memdeep.heap.reader import CaptureReader
+from memdeep.heap.replay import saved
 from memdeep.heap.split import Fork, with_split_off
 from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.heap.tracemalloc import read_snapshots
@@ -33,6 +34,8 @@ from memdeep.loading.processes import highest_sum, moments, read_processes
 from memdeep.loading.split import find_split, with_pages
 from memdeep.loading.traced import Traced, align_parts, find_walked, lost
 from memdeep.model import (
+    DETACHED,
+    RUNNING,
     CaptureFile,
     Checkpoint,
     Earlier,
@@ -47,7 +50,7 @@ from memdeep.model import (
 )
 from memdeep.model.statement import Problem
 from memdeep.record.how import MEMRAY, TRACEMALLOC
-from memdeep.rundir import earlier, journal, mappings, workers
+from memdeep.rundir import earlier, journal, mappings, runs, workers
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import read_if_there, read_regular
 from memdeep.rundir.journal import Event
@@ -59,6 +62,7 @@ from memdeep.symbols import store as symbol_store
 MAX_META_BYTES = 1 << 24
 MAX_MAPPINGS_BYTES = 1 << 28
 MAX_PROBLEMS = 100
+JUST_NOW_S = 1.0
 MAX_MOMENTS = 50  # at which the heap of all processes is added up: each keeps its stacks
 
 
@@ -201,8 +205,11 @@ def load_run(run_dir: RunDirectory) -> Recording:
         names,
     )
     problems += births_problems + children_problems + [*split.problems]
+    ended = _exit(run_dir, meta, end, origins)
+    if ended is not None and ended.verdict == RUNNING:
+        processes = _still_running(processes)
     run = replace(
-        _run(meta, exit_of(meta, end, origins), points, memory_curve(samples, points, offset_s)),
+        _run(meta, ended, points, memory_curve(samples, points, offset_s)),
         processes=processes
         if meta.processes or len(processes) > 1 or processes[0].worker is not None
         else (),
@@ -246,6 +253,24 @@ def load_run(run_dir: RunDirectory) -> Recording:
         moments=tuple(heaviest),
         forks=split.forks,
         until_s=outside.end_s if meta.has_outlived else math.inf,
+    )
+
+
+def _exit(run_dir: RunDirectory, meta: Meta, end: Event | None, origins: Origins) -> Exit | None:
+    """Return how the program ended, or that it runs: then whoever records it holds the run."""
+    if meta.verdict is None and end is None and runs.is_held(run_dir):
+        return Exit(None, None, RUNNING)
+    return exit_of(meta, end, origins)
+
+
+def _still_running(processes: Sequence[Process]) -> tuple[Process, ...]:
+    """Return the processes of a program that runs; those that were seen just now run, too."""
+    seen_s = max((one.end_s for one in processes if one.end_s is not None), default=0.0)
+    return tuple(
+        replace(one, verdict=DETACHED)
+        if one.verdict is None and one.end_s is not None and one.end_s >= seen_s - JUST_NOW_S
+        else one
+        for one in processes
     )
 
 
@@ -434,8 +459,13 @@ def _places(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:
 
 
 def capture_files(paths: Sequence[Path]) -> tuple[CaptureFile, ...]:
-    """Return the captures by name and size."""
-    return tuple(CaptureFile(path.name, path.stat().st_size) for path in paths)
+    """Return the captures by name and by the size of what is left of them on the disk."""
+    found = []
+    for path in paths:
+        is_whole, status = not saved.is_holed(path), path.stat()
+        left_bytes = status.st_size if is_whole else 512 * status.st_blocks
+        found.append(CaptureFile(path.name, left_bytes, is_whole))
+    return tuple(found)
 
 
 def _was_replaced(meta: Meta) -> bool:

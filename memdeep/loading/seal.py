@@ -15,7 +15,7 @@ from pathlib import Path
 from memdeep.errors import CaptureError, OutputError
 from memdeep.heap import native_names, packed
 from memdeep.heap.markers import Alignment
-from memdeep.heap.replay import engine
+from memdeep.heap.replay import engine, saved
 from memdeep.loading.code import origins_of
 from memdeep.loading.journal import read_journal
 from memdeep.loading.outside import seen_outside
@@ -25,7 +25,7 @@ from memdeep.loading.run import directories_of, read_meta, start_of
 from memdeep.loading.traced import align_parts
 from memdeep.record.how import MEMRAY
 from memdeep.rundir import graph, marker
-from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.directory import RunDirectory, state_of
 from memdeep.rundir.files import write_atomically
 from memdeep.rundir.meta import Meta
 
@@ -70,7 +70,8 @@ def _seal(run_dir: RunDirectory, meta: Meta) -> None:
 def pack(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
     """Compress the captures of a run that was sealed, and of those of its processes that ended.
 
-    One that cannot be compressed, or is small, stays as it is.
+    One that cannot be compressed, or is small, stays as it is, and so does one that was given back
+    in part. Of the others no state is needed any more.
     """
     if not packed.is_installed():
         return
@@ -79,8 +80,10 @@ def pack(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
         with suppress(CaptureError, OutputError, OSError):
             if read_meta(own).verdict is not None:  # otherwise it may go on
                 for capture in own.captures():
-                    if _is_own(capture) and capture.stat().st_size >= LEAST_BYTES:
-                        packed.pack(capture)
+                    if not saved.is_holed(capture):
+                        if _is_own(capture) and capture.stat().st_size >= LEAST_BYTES:
+                            packed.pack(capture)
+                        state_of(capture).unlink(missing_ok=True)
 
 
 def _change(capture: Path, places: Path, alignment: Alignment) -> None:

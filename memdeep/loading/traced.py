@@ -18,6 +18,7 @@ from memdeep.heap import markers
 from memdeep.heap.header import CaptureHeader, read_header
 from memdeep.heap.markers import Alignment, MarkerFigures
 from memdeep.heap.parts import Part, Walked
+from memdeep.heap.replay import engine, saved
 from memdeep.loading import checkpoints, consistency
 from memdeep.rundir import graph, journal
 from memdeep.rundir.directory import RunDirectory
@@ -115,7 +116,8 @@ def _align(
     header = read_header(capture)
     consistency.check_capture(capture, header, start, window.time_us)
     figures = _Figures(points, start.epoch_ns // 1_000_000, header)
-    return markers.align(capture, run_dir.markers(window.number), figures)
+    covered = saved.covered_bytes(capture) if engine.is_built() else 0
+    return markers.align(capture, run_dir.markers(window.number), figures, covered)
 
 
 class _Figures:
@@ -123,14 +125,20 @@ class _Figures:
 
     def __init__(self, points: Mapping[int, Event], start_ms: int, header: CaptureHeader) -> None:
         self._points = points
-        self._offset_ms = start_ms - (header.start_ms or 0)
+        self._start_ms = start_ms
+        self._header = header
 
     def __call__(self, sequence: int) -> MarkerFigures | None:
         event = self._points.get(sequence)
         if event is None:
             return None
-        time_ms = self._offset_ms + event.time_us // 1000
-        return MarkerFigures(event.rss_bytes or 0, max(0, time_ms))
+        return figures_of(event, self._start_ms, self._header)
+
+
+def figures_of(event: Event, start_ms: int, header: CaptureHeader) -> MarkerFigures:
+    """Return the figures of a checkpoint of the run that began at ``start_ms`` in a capture."""
+    time_ms = start_ms - (header.start_ms or 0) + event.time_us // 1000
+    return MarkerFigures(event.rss_bytes or 0, max(0, time_ms))
 
 
 def _windows(events: Sequence[Event], *, has_capture: bool) -> list[_Window]:

@@ -5,9 +5,7 @@ Sizes are bytes, times are seconds.
 
 from __future__ import annotations
 
-from dataclasses import field
-
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen
 from memdeep.model.heap import Frame
 from memdeep.model.sums import highest
 

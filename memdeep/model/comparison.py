@@ -6,10 +6,9 @@ Sizes are bytes, times are seconds. Knows no file format and no wording.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from enum import Enum
 
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen
 from memdeep.model.heap import Frame
 from memdeep.model.report import Report
 

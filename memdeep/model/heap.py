@@ -6,11 +6,10 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import field
 from enum import Enum, IntFlag
 from typing import NamedTuple, Protocol
 
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen
 from memdeep.model.holders import HeapSnapshot
 from memdeep.model.statement import Problem
 

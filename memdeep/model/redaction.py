@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from memdeep.frozen import replace
 from memdeep.model.run import Identity, Run
 from memdeep.model.statement import Statement
 

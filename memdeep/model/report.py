@@ -6,10 +6,9 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from enum import Enum
 
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen
 from memdeep.model.across import Across
 from memdeep.model.heap import Frame, Heap, Sample, Stretch
 from memdeep.model.holders import SnapshotView

@@ -6,13 +6,17 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from memdeep.frozen import frozen
-from memdeep.model.heap import Frame, Origin, Sample
-from memdeep.model.statement import Problem, Statement
+
+if TYPE_CHECKING:  # what runs a program needs no heap
+    from memdeep.model.heap import Frame, Sample
+    from memdeep.model.statement import Problem, Statement
 
 MAIN_THREAD = "MainThread"
 DETACHED = "detached"  # the verdict on a process that outlived its run, and on that run
+RUNNING = "running"  # on a program whose report is made while it runs
 
 
 class CheckpointKind(Enum):
@@ -151,6 +155,8 @@ class Process:
     @property
     def started_at(self) -> Frame | None:
         """The frame to name for its start: the program's innermost own one, if there is one."""
+        from memdeep.model.heap import Origin  # only here, as above
+
         own = [frame for frame in self.started_by if frame.origin in (Origin.USER, Origin.TOOL)]
         return next(reversed(own or self.started_by), None)
 
@@ -167,10 +173,14 @@ class Process:
 
 @frozen
 class CaptureFile:
-    """A file of allocations that the run left; its path is the one given to memdeep."""
+    """A file of allocations that the run left; its path is the one given to memdeep.
+
+    One that is not ``is_whole`` was given back in part: its state lies beside it.
+    """
 
     path: str
     bytes: int
+    is_whole: bool = True
 
 
 @frozen

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from types import ModuleType
 
 from memdeep.record.descriptors import opening_high
 from memdeep.record.fork_warning import own_threads, own_threads_of_fork
@@ -15,6 +16,7 @@ _in_forked_child: "Callable[[], object] | None" = None  # memray's, which goes o
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from memdeep.record.how import HowToRecord
 
@@ -57,12 +59,50 @@ def _call(function: "Callable[[], object] | None") -> None:
         function()
 
 
+class _Later:
+    """What memray imports from `rich`, found when it is used.
+
+    memray shows the progress of its readers by that, which takes as long to import as memray itself
+    and has no part in a recording. A program that uses it imports it itself, as it does without us.
+    """
+
+    def __init__(self, module: str, name: str) -> None:
+        self._place = module, name
+
+    def _found(self) -> "Any":
+        from importlib import import_module
+
+        module, name = self._place
+        return getattr(import_module(module), name)
+
+    def __call__(self, *args: "Any", **kwargs: "Any") -> "Any":
+        return self._found()(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> "Any":
+        return getattr(self._found(), name)
+
+
+class _Module(ModuleType):
+    """In the place of a module of `rich` while memray is imported."""
+
+    def __getattr__(self, name: str) -> _Later:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Later(self.__name__, name)
+
+
+# Not beside other threads, which might import it just now.
+_is_free = "rich" not in sys.modules and len(sys._current_frames()) == 1
+_in_place = {name: _Module(name) for name in ("rich", "rich.progress") if _is_free}
 try:
     os.register_at_fork = _keep_memrays  # type: ignore[assignment]
+    sys.modules.update(_in_place)
     import memray
     from memray import FileDestination, Tracker, _memray
     from memray._memray import set_log_level, start_thread_trace
 finally:
+    for _name in _in_place:
+        del sys.modules[_name]
     if _register_at_fork is not None:
         os.register_at_fork = _register_at_fork
 

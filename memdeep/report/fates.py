@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memdeep.analysis.weights import in_arenas, passed_through
-from memdeep.model import Finding, FindingKind, Report
+from memdeep.model import RUNNING, Finding, FindingKind, Report
 from memdeep.model.sums import Tally
 from memdeep.report import sentences
 from memdeep.text.language import Language
@@ -20,7 +20,7 @@ def fate(report: Report, item: Finding, language: Language) -> str:
     """
     if item.fate is None or item.kind in (FindingKind.PEAK, FindingKind.RESERVED):
         return ""
-    ends = {"completed": "end", "detached": "end", "ended": "exit"}
+    ends = {"completed": "end", "detached": "end", "ended": "exit", RUNNING: "now"}
     alive = f"finding.alive_at_{ends.get(sentences.verdict(report.run.exit), 'death')}"
     if in_arenas(report, item):
         alive = alive.replace("alive", "there")

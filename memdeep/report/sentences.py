@@ -18,6 +18,7 @@ from memdeep.analysis.weights import (
 )
 from memdeep.model import (
     DETACHED,
+    RUNNING,
     Advice,
     CheckpointKind,
     Culprit,
@@ -40,7 +41,7 @@ _LIBRARIES = re.compile(r"(site|dist)-packages|python3(\.\d+t?)?")  # directorie
 _BUILD_TAGS = re.compile(r"(\.(cpython|pypy)[^.]*|\.abi3)(?=\.so)|(-[0-9a-f]{8})+(?=\.)")
 
 COMPLETED = "completed"
-VERDICTS = (COMPLETED, "failed", "killed", "oom-killed", DETACHED)  # those that have words
+VERDICTS = (COMPLETED, "failed", "killed", "oom-killed", DETACHED, RUNNING)  # those that have words
 # Evidence that a program did not choose its status itself.
 _NOT_CHOSEN = ("exit.uncaught", "exit.not_the_way_of_python", "exit.exec")
 MAX_LIBRARY_NAME = 36  # characters of a compiled library's name in a stack

@@ -10,9 +10,10 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from memdeep.frozen import replace
 
 if TYPE_CHECKING:
     from memdeep.run.progress import Progress

@@ -96,11 +96,14 @@ class Capacity:
         try:
             disk = os.fstatvfs(self._directory)
             is_there = os.fstat(self._directory).st_nlink > 0
-            sizes = [capture.stat().st_size for capture in self._run_dir.growing()]
+            files = [file.stat() for file in self._run_dir.growing()]
         except OSError:
             return
-        taken_bytes, free_bytes = sum(sizes), disk.f_bavail * disk.f_frsize
-        reason = self._limit(taken_bytes, free_bytes, max(sizes, default=0), is_there)
+        # What was given back of a capture takes nothing of the disk, whatever its length.
+        taken_bytes = sum(min(file.st_size, file.st_blocks * 512) for file in files)
+        last_bytes = max((file.st_size for file in files), default=0)
+        free_bytes = disk.f_bavail * disk.f_frsize
+        reason = self._limit(taken_bytes, free_bytes, last_bytes, is_there)
         if reason is not None:
             what = "tracing has stopped" if self._has_begun else "allocations are not traced"
             self.problem = f"{what}: {reason}"

@@ -7,6 +7,7 @@ import sysconfig
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypedDict
 
@@ -55,11 +56,18 @@ def begun(how: HowToRecord, command: Sequence[str], name: str, own: OwnCode) -> 
 def tracer_version(how: HowToRecord) -> str | None:
     """Return the version of memray, None for a run without it.
 
-    It takes a while to find: `begun` leaves it to the time after the start.
+    Looked for where it is installed, as `importlib.metadata` does, which takes a while to import.
     """
+    if how.backend != MEMRAY:
+        return None
+    found = find_spec("memray")
+    places = () if found is None else found.submodule_search_locations or ()
+    for place in map(Path, places):
+        for about in place.parent.glob("memray-*.dist-info"):
+            return about.name.removesuffix(".dist-info").partition("-")[2]
     from importlib.metadata import version
 
-    return version("memray") if how.backend == MEMRAY else None
+    return version("memray")
 
 
 def limit_facts(limit: MemoryLimit | None) -> LimitFacts:

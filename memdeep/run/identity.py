@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import select
-import shutil
 import signal
 import subprocess
 import sysconfig
@@ -133,6 +132,8 @@ class GitQuestion:
         return self._found
 
     def _ask_all(self) -> None:
+        import shutil  # only here: the program does not wait for it
+
         git = shutil.which("git")
         # Without a repository git is not asked: on a bare macOS it would offer to install itself.
         if self._directory is None or git is None or not os.path.isabs(git):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -54,6 +53,8 @@ def without_python(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ..
     """
     if not words or _NAME.fullmatch(os.path.basename(words[0])) is None or _is_program(words[0]):
         return (), tuple(words)
+    import shutil
+
     found = shutil.which(words[0])
     options, rest = _split(words[1:])
     if found is None:

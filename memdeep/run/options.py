@@ -5,15 +5,18 @@ from __future__ import annotations
 import signal
 
 from memdeep.frozen import frozen
-from memdeep.record.how import HowToRecord
+from memdeep.record.how import MEMRAY, HowToRecord
 
 
 @frozen
 class RunOptions:
     """The options that act around the program, and those that act within it (``how``).
 
-    ``max_capture_bytes`` and ``keep_free_bytes`` limit what the captures take of the disk;
-    ``interpreter`` are options of Python itself. None stands for "no limit".
+    ``max_capture_bytes`` and ``keep_free_bytes`` limit what the captures take of the disk. They are
+    replayed while they grow unless ``no_follow``, and what was replayed of those that take more
+    than ``disk_bytes`` is given back unless ``keep_capture``. ``interpreter`` are options of Python
+    itself. None stands for "no limit". With ``source`` False no source line is written
+    while the program runs.
     """
 
     how: HowToRecord
@@ -24,6 +27,20 @@ class RunOptions:
     kill_bytes: int | None
     max_capture_bytes: int | None
     keep_free_bytes: int
+    disk_bytes: int
+    keep_capture: bool
+    no_follow: bool
+    source: bool | None = None
+
+    @property
+    def follows(self) -> bool:
+        """Tell whether the captures are replayed while they grow."""
+        return self.how.backend == MEMRAY and not self.no_follow
+
+    @property
+    def given_back_above_bytes(self) -> int | None:
+        """What captures may take of the disk before blocks are given back; None for any size."""
+        return None if self.keep_capture else self.disk_bytes
 
     @property
     def dumps_stacks(self) -> bool:

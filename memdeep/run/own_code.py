@@ -6,12 +6,13 @@ lines tell which it is, or the entry points of what is installed. Executes none 
 
 from __future__ import annotations
 
-import ast
+import _ast as ast  # the classes of `ast`, without what works on them
 import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
@@ -65,16 +66,24 @@ def called_module(script: Path) -> str | None:
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_SCRIPT_BYTES:
             return None
         text = script.read_bytes().decode("utf-8")
-        tree = ast.parse(text)
+        tree = compile(text, str(script), "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        assert isinstance(tree, ast.Module)
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
         return None
     called = _called_in(tree)
-    if called is not None:
+    if called is not None or not text.startswith("#!"):  # without, it is no command
         return called
+    return _installed_as(script.name, text)
+
+
+@cache
+def _installed_as(name: str, text: str) -> str | None:
+    """Return the module of the entry point ``name`` that is named in a script of this text."""
     from importlib.metadata import entry_points  # takes longer than all else, and is seldom needed
 
+    found = entry_points(name=name)
     for group in _GROUPS:
-        for entry in entry_points(group=group, name=script.name):
+        for entry in found.select(group=group):
             if "load_entry_point" in text or entry.module in text:
                 return entry.module
     return None

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
-import tokenize
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.machinery import PathFinder
@@ -65,6 +63,8 @@ def _refuse(fault: tuple[str, str] | None) -> None:
 
 def _missing(path: Path, arguments: Sequence[str]) -> ProgramError:
     """Return the error for a script that is not there; it may be the name of a command."""
+    import shutil
+
     found = shutil.which(path) if path.name == str(path) else None
     if found is None:
         return ProgramError(
@@ -126,7 +126,7 @@ def _compile(source: str | bytes, filename: str, subject: str) -> None:
             "Correct it, or run memdeep with the Python that the program is written for.",
             EXIT_NOT_RUNNABLE,
         ) from error
-    except (ValueError, tokenize.TokenError) as error:
+    except ValueError as error:
         raise ProgramError(
             f"{subject} is not a Python program: {error}.",
             "Give a .py file, -m MODULE or -c CODE.",

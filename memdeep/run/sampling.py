@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.model.statement import Statement, state
 from memdeep.record import bootstrap, how
 from memdeep.record.program import WhatToRun
@@ -217,7 +216,7 @@ class TreeSampler:
             if self._root_created_s is None:
                 self._root_created_s = root.create_time()
             # This process is one where the root adopts orphans, as the system's first one does.
-            below = [one for one in root.children(recursive=True) if one.pid != os.getpid()]
+            below = [one for one in _below(root) if one.pid != os.getpid()]
             tree = [root, *below]
         except psutil.Error:
             return
@@ -230,6 +229,34 @@ class TreeSampler:
                 self._alive[process.pid] = watched
                 self._met.append(watched)
         self._refresh_took_s = time.monotonic() - now_s
+
+
+def _below(root: psutil.Process) -> list[psutil.Process]:
+    """Return the descendants of ``root``. Raises psutil.Error if it has ended.
+
+    Linux tells the children of each thread. Elsewhere all processes of the system are asked for
+    their parents, which takes long where there are many.
+    """
+    if not os.path.exists(f"/proc/{root.pid}/task/{root.pid}/children"):
+        return root.children(recursive=True)
+    found: list[psutil.Process] = []
+    left = [root.pid]
+    while left:
+        for child in _children(left.pop()):
+            with suppress(psutil.Error):  # it has ended meanwhile
+                found.append(psutil.Process(child))
+                left.append(child)
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    """Return the children of a process, none if it has ended."""
+    children: list[int] = []
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                children += map(int, file.read().split())
+    return children
 
 
 class _Watched:

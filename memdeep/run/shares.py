@@ -7,8 +7,8 @@ meanwhile: 0.6 ms for 100 MB, 4 to 6 ms for 1 GB. See `smaps_rollup` in proc(5).
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
+from memdeep.frozen import replace
 from memdeep.rundir.samples import ProcessSample
 
 ORDINARY = 0.01  # of the time may go into readings

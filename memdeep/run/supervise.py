@@ -12,12 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from memdeep.errors import EXIT_NOT_STARTED, OutputError, ProgramError
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.model import DETACHED, Identity
 from memdeep.model.statement import Statement
 from memdeep.record import bootstrap
@@ -25,16 +24,12 @@ from memdeep.record.program import WhatToRun
 from memdeep.run import cgroup, interpreter, limits
 from memdeep.run.capacity import Capacity
 from memdeep.run.facts import begun, limit_facts, tracer_version
-from memdeep.run.guard import Guard
 from memdeep.run.identity import GitQuestion, identify
 from memdeep.run.limits import GROUP, PSS, RSS, Headroom
-from memdeep.run.looks import Looks
-from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.options import RunOptions
 from memdeep.run.own_code import own_code, working_directory
 from memdeep.run.own_limit import OwnLimit
 from memdeep.run.progress import Progress
-from memdeep.run.sampling import TreeReading, TreeSampler, TreeSize
 from memdeep.run.signals import forwarding_signals
 from memdeep.run.verdict import (
     Ending,
@@ -47,10 +42,12 @@ from memdeep.run.verdict import (
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import write_atomically, write_error
 from memdeep.rundir.meta import Meta, SeenProcess, encode_meta
-from memdeep.rundir.samples import SAMPLES_TITLE, encode_sample
+
+if TYPE_CHECKING:
+    from memdeep.run.following import Following
+    from memdeep.run.sampling import TreeReading, TreeSampler, TreeSize
 
 MAX_DIRECTORIES = 16  # a program that goes through all of a disk is not followed
-NO_SIZE = TreeSize(0, RSS)
 
 
 def run(
@@ -213,17 +210,25 @@ def _supervise(
                 child = subprocess.Popen(command, close_fds=False, env=interpreter.environment())
         bounds.apply(child.pid)
         forwarder.pass_to(child)
+        # Here and not above: they take a while to import, and the program has begun meanwhile.
+        from memdeep.run import sampling
+        from memdeep.run.guard import Guard
+        from memdeep.run.looks import Looks
+        from memdeep.run.monitor_log import MonitorLog
+
         meta = replace(meta, memray=tracer_version(options.how))
         with suppress(OutputError):  # at the end it is written once more
             write_atomically(run_dir.meta, encode_meta(meta))
         git = until_end.enter_context(GitQuestion(job.identity))
-        sampler = TreeSampler(child.pid, meta.spawned_ns, run_dir.births)
+        sampler = sampling.TreeSampler(child.pid, meta.spawned_ns, run_dir.births)
         until_end.callback(sampler.close)
-        known = NO_SIZE  # the last that was read
+        none = sampling.TreeSize(0, RSS)
+        known = none  # the last that was read
         directories = dict.fromkeys(meta.directories)
         log = MonitorLog(run_dir, options.warning_bytes, options.critical_bytes)
         looks = Looks(run_dir.journal, capacity.order) if options.how.wants_holders else None
         guard = Guard(child, run_dir.stacks, options.critical_bytes, options.kill_bytes, looks)
+        following = _following(run_dir, options)
 
         def sample() -> TreeReading:
             return sampler.sample(guard.next_bytes)
@@ -231,7 +236,7 @@ def _supervise(
         def on_tick(reading: TreeReading) -> None:
             nonlocal known
             processes, size = reading.processes, reading.size
-            known = size or (known if processes else NO_SIZE)
+            known = size or (known if processes else none)
             time_s = processes[0].time_ms / 1000 if processes else _seconds_since(meta.spawned_ns)
             left_bytes = None
             if processes:
@@ -242,6 +247,8 @@ def _supervise(
             bounds.look(time_s)
             forwarder.listen()
             capacity.look(time_s)
+            if following is not None and processes:
+                following.look(time_s)
             log.update(known.bytes, time_s)
             limit_bytes = None if bounds.limit is None else bounds.limit.bytes
             on_progress(
@@ -257,15 +264,18 @@ def _supervise(
 
         _watch(child, sample, samples, options.how.sample_interval, on_tick)
         duration_s = _seconds_since(meta.spawned_ns)
+        if following is not None:
+            following.end()
         if guard.has_ended_it:
             sampler.kill_rest()
-        on_tick(TreeReading())
+        on_tick(sampling.TreeReading())
         log.close()
         guard.close()
         revision = git.answer()
     capacity.close()
     end = judge(child.returncode, bounds.witnesses(sampler, guard.evidence, forwarder.passed_on))
     outlived = sampler.outlived()
+    told = () if following is None else following.wait()
     ended = replace(
         meta,
         duration_s=duration_s,
@@ -277,12 +287,24 @@ def _supervise(
         directories=tuple(filter(None, directories)),
         notes=(
             *meta.notes,
+            *told,
             *filter(None, [capacity.problem, sampler.problem, looks.problem if looks else None]),
         ),
         peak_pss_bytes=sampler.peak_pss_bytes,
         identity=replace(job.identity, commit=revision.commit, is_dirty=revision.is_dirty),
     )
     return ended, end
+
+
+def _following(run_dir: RunDirectory, options: RunOptions) -> Following | None:
+    """Return what follows the captures of the run, if that is wanted."""
+    if not options.follows:
+        return None
+    from memdeep.run.following import Following
+
+    return Following(
+        run_dir, options.given_back_above_bytes, with_source=options.source is not False
+    )
 
 
 def _judged(process: SeenProcess, end: Ending, outlived: frozenset[int]) -> SeenProcess:
@@ -350,6 +372,8 @@ def _watch(
     on_tick: Callable[[TreeReading], None],
 ) -> None:
     """Sample the processes every ``interval_s`` until the program has ended."""
+    from memdeep.rundir.samples import SAMPLES_TITLE, encode_sample
+
     ended = threading.Event()
 
     def wait() -> None:

@@ -19,11 +19,17 @@ DEFAULT_PARENT = "memdeep-runs"
 LATEST = "latest"
 CHILDREN = "children"
 TESTS = "tests"  # that were recorded apart from the session they belong to
+FROZEN = "frozen"  # reports that were made while the program ran, each in a directory
 # Of the files that a run is exported to unless another is named.
 EXPORTS = (
     *(".pb.gz", ".firefox.json.gz", ".speedscope.json", ".collapsed", ".perfetto.json"),
     *(".openmetrics", ".parquet", ".csv"),
 )
+
+
+def state_of(capture: Path) -> Path:
+    """Return where the state of a replay of ``capture`` lies that was made while it grew."""
+    return capture.with_suffix(".state")
 
 
 class RunDirectory:
@@ -41,6 +47,10 @@ class RunDirectory:
     def captures(self) -> tuple[Path, ...]:
         """Return the captures that exist."""
         return tuple(sorted(self.path.glob("capture*.bin")))
+
+    def states(self) -> tuple[Path, ...]:
+        """Return the states that exist of replays of the captures."""
+        return tuple(sorted(self.path.glob("capture*.state")))
 
     @property
     def journal(self) -> Path:
@@ -143,6 +153,15 @@ class RunDirectory:
         return self.path / "meta.json"
 
     @property
+    def live(self) -> Path:
+        """Path of the figures by line of a run that goes on."""
+        return self.path / "live.json"
+
+    def frozen(self, name: str) -> RunDirectory:
+        """Return the directory ``name`` for a report that is made while the program runs."""
+        return RunDirectory(self.path / FROZEN / name)
+
+    @property
     def stacks(self) -> Path:
         """Path of the Python stacks that are written when RSS is over a limit."""
         return self.path / "stacks.txt"
@@ -158,11 +177,14 @@ class RunDirectory:
     def growing(self) -> tuple[Path, ...]:
         """Return the existing files that grow with the number of traced allocations."""
         snapshots = (self.snapshots,) if self.snapshots.exists() else ()
-        return (*self.captures(), *snapshots, *self.captures_of_children())
+        return (*self.captures(), *self.states(), *snapshots, *self.captures_of_children())
 
     def files(self) -> tuple[Path, ...]:
         """Return the paths of all files that memdeep may have written here."""
-        parts = (*self.captures(), *self.path.glob("markers*"), *self.graphs())
+        parts = (
+            *(*self.captures(), *self.states()),
+            *(*self.path.glob("markers*"), *self.graphs()),
+        )
         others = (
             self.journal,
             self.births,
@@ -180,6 +202,7 @@ class RunDirectory:
             self.samples,
             self.log,
             self.meta,
+            self.live,
             self.stacks,
         )
         exports = (self.path / f"export{suffix}" for suffix in EXPORTS)
@@ -272,7 +295,7 @@ def clear(run_dir: RunDirectory) -> None:
 
     No link is followed.
     """
-    for name in (CHILDREN, TESTS):
+    for name in (CHILDREN, TESTS, FROZEN):
         within = run_dir.path / name
         if within.is_symlink():
             within.unlink()

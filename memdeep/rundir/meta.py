@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 
 from memdeep.errors import CaptureError
-from memdeep.frozen import frozen
-from memdeep.model import DETACHED, Identity, redaction, statement
+from memdeep.frozen import asdict, field, frozen, replace
+from memdeep.model import redaction, statement
+from memdeep.model.run import DETACHED, Identity
 from memdeep.model.statement import Statement
 from memdeep.rundir.journal import MAX_TIME_S
 from memdeep.version import __version__
@@ -170,6 +170,8 @@ def _check_types(record: Meta | SeenProcess | Identity) -> None:
 
     A float is a time in seconds: it must be finite and not negative.
     """
+    from dataclasses import fields  # only here: a program is not to wait for it
+
     kinds: dict[str, tuple[type, ...]] = {
         "str": (str,),
         "int": (int,),

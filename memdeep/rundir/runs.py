@@ -114,6 +114,45 @@ def is_held(run_dir: RunDirectory) -> bool:
     return False
 
 
+@contextmanager
+def steady(run_dir: RunDirectory) -> Iterator[None]:
+    """Keep the captures of a run that goes on as they are, but that they grow, while they are read.
+
+    What replays them meanwhile saves no state then, and gives no blocks back: see `changing`.
+    """
+    lock = None
+    with suppress(OSError, ImportError):
+        import fcntl
+
+        lock = os.open(run_dir.journal, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+@contextmanager
+def changing(run_dir: RunDirectory) -> Iterator[bool]:
+    """Yield True if nobody reads the captures as in `steady`; who begins waits until this ends."""
+    lock = None
+    is_alone = True
+    with suppress(OSError, ImportError):
+        import fcntl
+
+        lock = os.open(run_dir.journal, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            is_alone = False
+    try:
+        yield is_alone
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
 def remove(run_dir: RunDirectory) -> bool:
     """Remove the files of a run; tell if nothing is left of its directory.
 

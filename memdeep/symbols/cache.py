@@ -13,6 +13,7 @@ import tempfile
 import time
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 from platformdirs import user_cache_path
 
@@ -24,6 +25,7 @@ _MAGIC = b"mdsyms1\n"
 _HEAD = struct.Struct("<8sIQ")  # magic, CRC-32 and length of the content
 _SUFFIX = ".symbols"
 _TEMPORARY = ".tmp"
+_CHUNK_BYTES = 1 << 18
 
 
 def directory_of(program: str) -> Path:
@@ -38,26 +40,29 @@ class SymbolCache:
         self._directory = directory
         self._limit_bytes = limit_bytes
 
-    def read(self, key: str, max_age_s: float | None = None) -> bytes | None:
-        """Return the content kept under ``key``; None if it is missing, damaged or too old.
+    def open(self, key: str, max_age_s: float | None = None) -> BinaryIO | None:
+        """Open what is kept under ``key``, at its content; None if missing, damaged or too old.
 
-        Reading marks an entry as used, unless ``max_age_s`` is given: it must go on ageing.
+        That marks an entry as used, unless ``max_age_s`` is given: it must go on ageing.
         """
         path = self._path(key)
-        try:
-            with open(path, "rb") as file:
+        with contextlib.ExitStack() as unless_returned:
+            try:
+                file = unless_returned.enter_context(open(path, "rb"))
                 age_s = time.time() - os.fstat(file.fileno()).st_mtime
                 magic, crc, size = _HEAD.unpack(file.read(_HEAD.size))
-                content = file.read(size + 1)
-        except (OSError, struct.error, OverflowError, MemoryError):
-            return None
-        if magic != _MAGIC or len(content) != size or zlib.crc32(content) != crc:
-            return None
-        if max_age_s is not None:
-            return content if age_s <= max_age_s else None
-        with contextlib.suppress(OSError):
-            os.utime(path)
-        return content
+                if magic != _MAGIC or _sum(file) != (crc, size):
+                    return None
+                file.seek(_HEAD.size)
+            except (OSError, struct.error):
+                return None
+            if max_age_s is None:
+                with contextlib.suppress(OSError):
+                    os.utime(path)
+            elif age_s > max_age_s:
+                return None
+            unless_returned.pop_all()
+            return file
 
     def write(self, key: str, content: bytes) -> None:
         """Keep ``content`` under ``key``."""
@@ -75,6 +80,14 @@ class SymbolCache:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
         self._prune()
+
+    def read(self, key: str, max_age_s: float | None = None) -> bytes | None:
+        """Return the content kept under ``key``, as `open` finds it."""
+        file = self.open(key, max_age_s)
+        if file is None:
+            return None
+        with file:
+            return file.read()
 
     def _path(self, key: str) -> Path:
         return self._directory / f"{key}{_SUFFIX}"
@@ -102,3 +115,11 @@ class SymbolCache:
                 with contextlib.suppress(OSError):
                     os.unlink(path)
                     total -= size if path.endswith(_SUFFIX) else 0
+
+
+def _sum(file: BinaryIO) -> tuple[int, int]:
+    """Return the CRC-32 and the size of the rest of ``file``; a table may be large."""
+    crc = size = 0
+    while chunk := file.read(_CHUNK_BYTES):
+        crc, size = zlib.crc32(chunk, crc), size + len(chunk)
+    return crc, size

@@ -9,7 +9,7 @@ import ctypes
 import re
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 
 from multi_demangle import demangle_symbol
 
@@ -26,6 +26,7 @@ _RUST_LEGACY = re.compile(r"_ZN.+17h[0-9a-f]{16}E(?:\.|$)")
 _LOCAL_ALIAS = re.compile(r"\.localalias(?:\.\d+)?$")
 
 
+@lru_cache(1024)  # the addresses of a file are named in their order, those of a function together
 def demangle(symbol: str) -> str:
     """Return the name behind ``symbol``, or ``symbol`` itself if it cannot be demangled."""
     symbol = _LOCAL_ALIAS.sub("", symbol)

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from memdeep.frozen import frozen
 from memdeep.symbols.cache import SymbolCache
@@ -161,8 +162,11 @@ class SymbolFiles:
         return _opened(content)
 
     def _kept(self, key: str) -> SymbolTable | None:
-        content = self._cache.read(key)
-        return None if content is None else _opened(content)
+        file = self._cache.open(key)
+        if file is None:
+            return None
+        with file:
+            return _opened(file)
 
     def _made(self, key: str, path: Path) -> SymbolTable | None:
         content = _built(path)
@@ -179,7 +183,7 @@ def _built(path: Path) -> bytes | None:
         return None
 
 
-def _opened(content: bytes) -> SymbolTable | None:
+def _opened(content: bytes | BinaryIO) -> SymbolTable | None:
     try:
         return SymbolTable(content)
     except NoSymbols:

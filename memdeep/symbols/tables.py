@@ -10,9 +10,11 @@ import lzma
 import platform
 import struct
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
-from cffi import FFI
+from _cffi_backend import FFI  # of `cffi`, without its parser of C: that takes long to import
 from symbolic.debuginfo import Archive, Object
 from symbolic.exceptions import SymbolicError
 from symbolic.symcache import SYMCACHE_LATEST_VERSION, SymCache
@@ -36,24 +38,25 @@ class NoSymbols(Exception):
 
 
 class SymbolTable:
-    """Symbols of one file, opened from the bytes that `build_table` made.
+    """Symbols of one file, opened from the bytes that `build_table` made, or a file of them.
 
-    ``has_debug`` is True if they hold more than the names of functions. Raises NoSymbols if they
-    are damaged.
+    ``has_debug`` is True if they hold more than the names of functions, ``size_bytes`` is what they
+    take of the memory. Raises NoSymbols if they are damaged.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | BinaryIO) -> None:
+        file = BytesIO(content) if isinstance(content, bytes) else content
         try:
-            self._base, self.has_debug, bare, tables = _HEAD.unpack_from(content)
-            sizes_at = _HEAD.size + bare * _NUMBER.size
-            start = sizes_at + tables * _NUMBER.size
-            numbers = [number for (number,) in _NUMBER.iter_unpack(content[_HEAD.size : start])]
+            head = _HEAD.unpack(file.read(_HEAD.size))
+            self._base, self.has_debug, bare, tables = head
+            listed = file.read((bare + tables) * _NUMBER.size)
+            numbers = [number for (number,) in _NUMBER.iter_unpack(listed)]
+            if len(numbers) != bare + tables:
+                raise NoSymbols("The symbol table is cut off.")
             self._bare = frozenset(numbers[:bare])
-            self._tables = []
-            for size in numbers[bare:]:
-                self._tables.append(_read_table(content[start : start + size]))
-                start += size
-        except (struct.error, SymbolicError) as error:
+            self.size_bytes = sum(numbers[bare:])
+            self._tables = [_read_table(file.read(size)) for size in numbers[bare:]]
+        except (struct.error, SymbolicError, OSError, OverflowError, MemoryError) as error:
             raise NoSymbols(f"The symbol table is damaged: {error}") from error
 
     def frames(self, address: int, unnamed_file: str) -> tuple[RawFrame, ...]:

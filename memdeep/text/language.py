@@ -49,6 +49,9 @@ COMPARISON_GROUPS = (
     "timeline",
 )
 
+# And those that the scripts of the page of a run that goes on use.
+LIVE_GROUPS = ("page", "running")
+
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 Value = int | float | str | None

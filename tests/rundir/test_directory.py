@@ -119,3 +119,13 @@ def test_with_force_the_processes_of_the_earlier_run_go_and_other_files_stay(
     directory.create(run_dir.path, force=True)
     left = sorted(path.name for path in run_dir.path.rglob("*") if path.is_file())
     assert left == ["journal.jsonl", "mine.txt"]
+
+
+def test_reports_that_were_made_meanwhile_go_with_their_run(tmp_path: Path) -> None:
+    run_dir = directory.create(tmp_path / "run", force=False)
+    frozen = run_dir.frozen("20251120-103045")
+    frozen.path.mkdir(parents=True)
+    for file in (frozen.html, frozen.json, run_dir.live):
+        file.touch()
+    directory.clear(run_dir)
+    assert list(run_dir.path.iterdir()) == []

@@ -1,12 +1,18 @@
-"""`python tests/support/fuzz_seeds.py DIR`: captures to fuzz from, real ones and written ones."""
+"""`python tests/support/fuzz_seeds.py DIR DIR`: captures to fuzz from, and states of their replay.
+
+Some were recorded, some written.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from array import array
 from pathlib import Path
 
 from captures import CaptureWriter
+
+from memdeep.heap.replay.engine import is_built
 
 MAX_BYTES = 60_000
 PROGRAM = """
@@ -18,7 +24,7 @@ thread.start(); thread.join()
 """
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, states: Path) -> None:
     for number, options in enumerate(([], ["--native"], ["--trace-python-allocators"])):
         path = directory / f"real-{number}"
         program = directory.parent / "program.py"
@@ -28,6 +34,9 @@ def main(directory: Path) -> None:
         path.write_bytes(path.read_bytes()[:MAX_BYTES])
     for version in (12, 13):
         (directory / f"written-{version}").write_bytes(_every_record(version))
+    if is_built():
+        for capture in directory.iterdir():
+            _save_states(capture.read_bytes(), states, capture.name)
 
 
 def _every_record(version: int) -> bytes:
@@ -56,5 +65,24 @@ def _every_record(version: int) -> bytes:
     return writer.content
 
 
+def _save_states(content: bytes, states: Path, name: str) -> None:
+    """Save the state of a replay of ``content`` at some places."""
+    from memdeep.heap.replay._replay import Replay
+
+    bounds = [
+        column.tobytes() for column in (array("Q", [0, 1 << 21]), array("Q", [1 << 20, 1 << 50]))
+    ]
+    for part in range(1, 8):
+        replay = Replay()
+        replay.cut(1, 0)
+        replay.cut(100, 1)
+        for place in range(1, 4):
+            replay.look(place, place % 2 == 0, *bounds, b"\x00\x01")
+            replay.list_at(place, place % 2 == 1)
+        replay.feed(content[: len(content) * part // 7 - part])
+        with (states / f"{name}-{part}").open("wb") as file:
+            replay.save(file.fileno())
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

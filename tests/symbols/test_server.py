@@ -68,6 +68,32 @@ def test_a_file_is_opened_once_and_an_address_looked_up_once(tmp_path: Path) -> 
     assert server.answered().images[image] == StoredImage("build", {address: first})
 
 
+@needs_compiler
+def test_a_large_table_is_closed_when_its_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = libraries.build(tmp_path)
+    address = libraries.address_after_call(library, "_ZN6shapes7reserveEiPKc")
+    opened = []
+
+    def find(image: Image) -> Symbols:
+        opened.append(image)
+        return Symbols("build", SymbolTable(build_table(library)))
+
+    image = Image(str(library), ())
+    for largest, times in ((1 << 30, 1), (0, 2)):
+        monkeypatch.setattr("memdeep.symbols.server.LARGE_BYTES", largest)
+        opened.clear()
+        server = SymbolServer(find, StoredSymbols())
+        server.name(image, [address, address + 1])
+        server.name(image, [address + 1])  # which is known
+        server.name(image, [address + 2])
+        assert len(opened) == times
+        assert server.answered().images[image].build_id == "build"
+        assert server.frames(image, address)[-1][0] == RESERVE
+        assert len(opened) == times
+
+
 @pytest.mark.parametrize("stored", [StoredSymbols(), StoredSymbols({LIB: StoredImage(None, {})})])
 def test_what_was_answered_answers_again_without_the_files(stored: StoredSymbols) -> None:
     first = SymbolServer(nothing, stored)

@@ -17,6 +17,7 @@ from memdeep.text.language import (
     CHOICES,
     COMPARISON_GROUPS,
     LANGUAGES,
+    LIVE_GROUPS,
     SCRIPT_GROUPS,
     Language,
     chosen,
@@ -82,7 +83,7 @@ def test_every_key_is_spoken() -> None:
 
 
 def test_scripts_have_the_words_they_speak() -> None:
-    groups = {*SCRIPT_GROUPS, *COMPARISON_GROUPS}
+    groups = {*SCRIPT_GROUPS, *COMPARISON_GROUPS, *LIVE_GROUPS}
     for key in whole(".js"):
         assert key.split(".")[0] in groups, key
     for begin, _ in composed(".js"):

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 
+from memdeep import frozen as own
 from memdeep.frozen import frozen
 
 
-def made(decorate: Callable[[type], type]) -> Any:
+def made(decorate: Callable[[type], type], field: Callable[..., Any] = field) -> Any:
     @decorate
     class Thing:
         """A thing."""
@@ -32,6 +33,7 @@ def made(decorate: Callable[[type], type]) -> Any:
 
 Slow = made(dataclass(frozen=True, slots=True))
 Quick = made(frozen)
+Quickest = made(frozen, own.field)  # without `dataclasses`
 VALUES = st.tuples(
     st.sampled_from("ab"), st.sampled_from([None, 0, 0.0, 1]), st.sampled_from([(), (1,)])
 )
@@ -40,7 +42,10 @@ VALUES = st.tuples(
 @given(VALUES, VALUES)
 @examples(100)
 def test_it_is_what_dataclasses_make(one: tuple[object, ...], other: tuple[object, ...]) -> None:
-    quick, slow = Quick(*one), Slow(*one)
+    quick, slow, quickest = Quick(*one), Slow(*one), Quickest(*one)
+    assert repr(quickest) == repr(slow)
+    assert asdict(quickest) == own.asdict(quickest) == own.asdict(quick) == asdict(slow)
+    assert own.replace(quickest, name="c") == replace(quickest, name="c") == Quickest("c", *one[1:])
     assert repr(quick) == repr(slow)
     assert asdict(quick) == asdict(slow)
     assert quick.doubled == slow.doubled
@@ -51,9 +56,14 @@ def test_it_is_what_dataclasses_make(one: tuple[object, ...], other: tuple[objec
     assert replace(quick, name="c") == Quick("c", *one[1:])
 
 
+def told(cls: type) -> list[tuple[object, ...]]:
+    return [(one.name, one.type, one.default, one.default_factory) for one in fields(cls)]
+
+
 def test_it_has_the_fields_the_defaults_and_the_slots() -> None:
     assert Quick("a") == Quick("a", None, ())
-    assert [item.name for item in fields(Quick)] == ["name", "size", "parts"]
+    assert told(Quick) == told(Quickest) == told(Slow)
+    assert Quickest("a") == Quickest("a", None, ())
     assert not hasattr(Quick("a"), "__dict__")
     with pytest.raises(TypeError):
         Quick()
@@ -73,3 +83,13 @@ def test_what_a_class_defines_itself_stays() -> None:
     assert Alike(1) == Alike(2)
     assert repr(Alike(1)) == "alike"
     assert Alike.__hash__ is None
+
+
+def test_what_lies_within_is_told_by_its_fields_too() -> None:
+    nested = Quickest("a", Quick("b"), ([Quickest("c")], {"d": Quick("e")}))
+    assert own.asdict(nested) == asdict(nested)
+
+
+def test_a_field_that_is_none_cannot_be_replaced() -> None:
+    with pytest.raises(TypeError):
+        own.replace(Quick("a"), colour="red")

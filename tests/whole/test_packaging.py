@@ -184,6 +184,7 @@ def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
         "native/alive.hpp",
         "native/module.cpp",
         "native/replay.hpp",
+        "native/state.cpp",
         *TEMPLATES,
     }
     assert expected <= names

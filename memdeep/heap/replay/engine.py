@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
 from memdeep.heap import packed
-from memdeep.heap.header import CaptureHeader
+from memdeep.heap.header import HEAD_BYTES, CaptureHeader
 from memdeep.heap.parts import TimeCut
 from memdeep.heap.replay.blocks import BlockLook
 from memdeep.heap.replay.ranges import Question
@@ -55,12 +55,15 @@ def replay(
     """Pass once over ``capture``. Raises CaptureError.
 
     ``changes`` gives, by offset in what is not compressed, bytes to read in place of the file's.
-    The trace has what was alive at each of ``looks``, and is divided at ``cuts`` too. Among the
-    looks may be what was there before.
+    The trace has what was alive at each of ``looks``, and is divided at ``cuts`` too. Where a state
+    lies beside the capture, the replay goes on from there: what comes before was replayed with its
+    changes and looks. Among the looks may be what was there before the capture.
     """
+    from memdeep.heap.replay import saved
     from memdeep.heap.replay._replay import Replay
 
-    engine = Replay()
+    engine = saved.load(capture) or Replay()
+    begun = engine.position()
     for cut in cuts:
         engine.cut(cut.time_ms, cut.after)
     for look in looks:
@@ -78,6 +81,8 @@ def replay(
                     engine.feed(piece)
             else:
                 _feed(engine, file, changes or {}, on_step)
+                if begun:
+                    engine.reread_head(os.pread(file.fileno(), HEAD_BYTES, 0))
     except OSError as error:
         raise read_error(capture, error) from error
     engine.finish()
@@ -92,11 +97,11 @@ def replay(
 def _feed(
     engine: Replay, file: BinaryIO, changes: Mapping[int, bytes], on_step: Callable[[str], None]
 ) -> None:
-    """Feed the content of an uncompressed capture, with ``changes`` made, to ``engine``."""
+    """Feed what is left of an uncompressed capture, with ``changes`` made, to ``engine``."""
     size = packed.written_size(file)
     descriptor = file.fileno()
     steps = range(STEP_BYTES, size, STEP_BYTES)
-    done = os.lseek(descriptor, 0, os.SEEK_SET)
+    done = os.lseek(descriptor, engine.position(), os.SEEK_SET)
     for stop in sorted({*steps, *changes, size}):
         if not done <= stop <= size:
             continue

@@ -75,7 +75,7 @@ def site_nodes(
     frames = [builder.python_frame(trace.frame(number).raw) for number in range(trace.frame_count)]
     shown = [_NONE if frame.origin is Origin.MEMDEEP else name(frame) for frame in frames]
     roots = list(map(name, threads))
-    stand_ins = [_NONE if frame is None else name(frame) for frame in map(_stand_in, _STATES)]
+    stand_ins = [_NONE if frame is None else name(frame) for frame in STAND_INS]
     found = trace.replayed.site_nodes(
         packed(tree.parents, "i"),
         packed(tree.frame_ids, "i"),
@@ -83,9 +83,9 @@ def site_nodes(
         len(names),
         packed(shown, "i"),
         packed(roots, "i"),
-        b"".join(_steps(_Kind.of(frame)) for frame in frames),
+        b"".join(map(steps, frames)),
         packed(stand_ins, "i"),
-        bytes(stage is _Stage.LAUNCHED for stage, _ in _STATES),
+        IS_TAIL,
         packed(nodes, "i"),
     )
     known = list(names)
@@ -135,9 +135,13 @@ class _Kind:
         return cls(frame.origin, is_wrapper(frame), is_launcher(frame))
 
 
+def steps(frame: Frame) -> bytes:
+    """Return, for each state of a stack, the state after ``frame`` is added innermost."""
+    return _steps(_Kind.of(frame))
+
+
 @cache
 def _steps(kind: _Kind) -> bytes:
-    """Return, for each state of a stack, the state after a frame of ``kind`` is added innermost."""
     return bytes(_STATES.index(_after(state, kind)) for state in _STATES)
 
 
@@ -157,3 +161,9 @@ def _after(state: tuple[_Stage, bool], kind: _Kind) -> tuple[_Stage, bool]:
         else:
             stage = _Stage.LAUNCHED
     return stage, belongs_to_memdeep
+
+
+# For each state: what is shown in place of such a stack, None if that is the stack itself; and
+# whether only the frames are shown that led to such states, which are never left again.
+STAND_INS = tuple(map(_stand_in, _STATES))
+IS_TAIL = bytes(stage is _Stage.LAUNCHED for stage, _ in _STATES)

@@ -7,7 +7,7 @@ Sizes are bytes. Number 0 of a site, node, frame or native stack means none.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
 from itertools import compress
@@ -292,16 +292,25 @@ class Trace:
         """Return how many nodes the tracker's tree of native stacks had after each segment."""
         return [*self._segment_natives, len(self._native_addresses)]
 
-    def native_addresses(self) -> set[tuple[int, int]]:
-        """Return the instruction pointers of all native stacks, each with its generation."""
-        addresses: set[tuple[int, int]] = set()
-        seen: set[tuple[int, int]] = set()
+    def native_addresses(self) -> Iterator[tuple[int, set[int]]]:
+        """Yield each generation with the instruction pointers of its native stacks.
+
+        Where there is but one, these are all that there are.
+        """
+        stacks: dict[int, set[int]] = {}
         for generation, native in set(zip(self.sites.generation, self.sites.native, strict=True)):
-            while 0 < native < len(self._native_addresses) and (generation, native) not in seen:
-                seen.add((generation, native))
-                addresses.add((generation, self._native_addresses[native]))
-                native = self._native_parents[native]
-        return addresses
+            if 0 < native < len(self._native_addresses):
+                stacks.setdefault(generation, set()).add(native)
+        if len(stacks) == 1:
+            yield next(iter(stacks)), set(self._native_addresses[1:])
+            return
+        for generation, natives in stacks.items():
+            seen: set[int] = set()
+            for native in natives:
+                while 0 < native < len(self._native_addresses) and native not in seen:
+                    seen.add(native)
+                    native = self._native_parents[native]
+            yield generation, set(map(self._native_addresses.__getitem__, seen))
 
     def thread_name(self, thread: int) -> str | None:
         """Return the name of a thread of `Sites.thread`; None if the capture does not tell it."""

@@ -68,7 +68,7 @@ def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
     for capture in run.captures:
         found.append(Fact("capture", f"{capture.path} · {units.size(capture.bytes)}"))
     found.append(Fact("page", PAGE_SIZE))
-    for capture in run.captures:
+    for capture in (one for one in run.captures if one.is_whole):
         path = shlex.quote(capture.path)
         commands = tuple(f"{command} {path}" for command in IN_MEMRAY)
         found.append(Fact("in_memray", code=commands))

@@ -1,0 +1,73 @@
+"""Replays the captures of a run while they grow, in a process of its own.
+
+`memdeep run` starts it by the path of this file (`run.following`). It ends when its standard input
+does: a line ``end`` says that the program has ended. What people should know is written to the
+standard error, a sentence a line.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+NICE = 10
+FIRST_TO_GO = b"1000"  # see proc_pid_oom_score_adj(5)
+ORDERS = 0
+END = b"end\n"
+SOURCE = "source"
+AGAIN = 2  # the status of one that should begin again, from the state that it has saved
+
+
+def main(words: list[str]) -> int:
+    """Follow a run to its end, ``DIR LEAST DISK SOURCE PATHS...``; return the exit status.
+
+    A state is left of captures of ``LEAST`` bytes. With the states they shall take ``DISK`` bytes
+    of the disk, 0 for no bound. ``SOURCE`` says whether source lines may be shown.
+    """
+    path, least, disk, source, *paths = words
+    sys.path += [path for path in paths if path not in sys.path]
+    from memdeep.heap.replay.engine import is_built
+    from memdeep.rundir.directory import RunDirectory
+
+    if not is_built():
+        return 0
+    from memdeep.errors import CaptureError
+    from memdeep.follow.follower import Follower
+
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    _step_back()
+    follower = Follower(
+        RunDirectory(Path(path)), int(least), int(disk) or None, with_source=source == SOURCE
+    )
+    orders = b""
+    while True:
+        try:
+            wait_s = follower.turn()
+        except CaptureError:
+            return AGAIN
+        if select.select([ORDERS], [], [], wait_s)[0]:
+            read = os.read(ORDERS, 64)
+            orders += read
+            if END in orders:
+                follower.end()
+                return 0
+            if not read:  # whoever started it was killed: the capture grows, and is whole
+                return 1
+
+
+def _step_back() -> None:
+    """Let the program go first, and stay where memory runs short."""
+    with suppress(OSError):
+        os.nice(NICE)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
+        file.write(FIRST_TO_GO)
+
+
+if __name__ == "__main__":
+    del sys.path[0]
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,192 @@
+"""Follows one capture while it grows: replays what is written, and gives back what is replayed.
+
+A report reads a capture as if each marker had been replaced (`heap.markers`). So does the one who
+follows: in place of a marker it feeds what will be read there, so that a report that goes on from
+its state has the same figures as one that begins at the start, to the byte.
+
+memray writes through a window that moves on, into a file that it grows by steps filled with
+zeros. What was written last may not be all there yet: a little is left until more has come.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from array import array
+
+from memdeep.follow.known import Known
+from memdeep.heap.header import read_header
+from memdeep.heap.markers import MARKER, RECORD_BYTES, Marker, encode_records, read_places
+from memdeep.heap.replay import saved
+from memdeep.heap.replay._replay import Replay, punch
+from memdeep.heap.replay.residency import Look, pieces
+from memdeep.heap.replay.saved import KEPT_BYTES, to_disk
+from memdeep.loading.checkpoints import KINDS
+from memdeep.loading.traced import figures_of
+from memdeep.rundir import journal, marker
+from memdeep.rundir.directory import RunDirectory, state_of
+from memdeep.rundir.files import open_regular, write_atomically
+
+CHUNK_BYTES = 1 << 20
+PAGE_BYTES = 4096
+BEHIND_BYTES = 4096  # of what is written, left for the next time
+GIVEN_BACK_BYTES = 1 << 20  # pieces of the file of this size
+
+
+class FollowedCapture:
+    """The capture ``number`` of a run, replayed as far as it was followed.
+
+    Goes on from the state that lies beside it, if there is one. ``engine`` is the replay, and
+    ``position`` the byte up to which it has come; ``saved_at`` that of the state on the disk.
+    Raises CaptureError if the capture, or that state, cannot be read.
+    """
+
+    def __init__(self, run_dir: RunDirectory, number: int, known: Known) -> None:
+        self._run_dir = run_dir
+        self._known = known
+        self._path = run_dir.capture(number)
+        self._places_path = run_dir.markers(number)
+        self._state = state_of(self._path)
+        self._header = read_header(self._path)
+        self._file, _ = open_regular(self._path)
+        self._places: list[Marker] = []
+        self._seen: set[int] = set()
+        self.replaced = array("q")  # the events whose markers were replaced, in order
+        self.engine = Replay()
+        self.position = self.saved_at = 0
+        self.state_bytes = 0
+        engine = saved.load(self._path)
+        if engine is not None:
+            self._go_on(engine)
+
+    def _go_on(self, engine: Replay) -> None:
+        self.engine = engine
+        self.position = self.saved_at = engine.position()
+        self.state_bytes = self._state.stat().st_size
+        self._known.look()
+        for offset, sequence in read_places(self._places_path):
+            if offset < self.position:
+                self._note(offset, sequence)
+                event, _ = self._known.take(sequence)
+                if event is not None and event.kind in KINDS:
+                    self.replaced.append(sequence)
+
+    def behind_bytes(self) -> int:
+        """Return how much was written that was not replayed yet, to a page."""
+        size = os.fstat(self._file.fileno()).st_size
+        low, high = 0, max(0, -(-(size - self.position) // PAGE_BYTES))  # pages with and without
+        while low < high:
+            middle = (low + high) // 2
+            page = os.pread(self._file.fileno(), PAGE_BYTES, self.position + middle * PAGE_BYTES)
+            low, high = (middle + 1, high) if page.strip(b"\0") else (low, middle)
+        return min(low * PAGE_BYTES, size - self.position)
+
+    @property
+    def blocks_bytes(self) -> int:
+        """What the capture takes of the disk."""
+        return os.fstat(self._file.fileno()).st_blocks * 512
+
+    @property
+    def damage(self) -> str:
+        """What stopped the replay; empty if nothing did."""
+        return str(self.engine.totals()["damage"])
+
+    def close(self) -> None:
+        self._file.close()
+
+    def advance(self, most_bytes: int) -> int:
+        """Replay what is written by now, about ``most_bytes`` of it; return how many it was."""
+        begun = self.position
+        while self.position - begun < most_bytes and self._step(is_over=False):
+            pass
+        return self.position - begun
+
+    def complete(self) -> None:
+        """Replay all that is left: nobody writes any more."""
+        while self._step(is_over=False):
+            pass
+        while self._step(is_over=True):
+            pass
+
+    def _step(self, *, is_over: bool) -> bool:
+        """Replay the next piece; return False if there is none."""
+        written = len(self._read(CHUNK_BYTES).rstrip(b"\0"))
+        end = written if is_over else written - BEHIND_BYTES
+        if end <= 0:
+            return False
+        # Again: what was written during the first look may be after zeros that it has met.
+        content = self._read(written + 1)
+        self._known.look()
+        done = 0
+        # The name in a marker ends with a zero, which may be the last that was written.
+        for found in MARKER.finditer(content):
+            start, sequence = found.start(), int(found[1])
+            if start >= end:
+                break
+            instead = self._instead(self.position + start, sequence)
+            if instead is not None:
+                self.engine.feed(content[done:start])
+                self.engine.feed(instead[: written - start])
+                done = start + RECORD_BYTES
+                end = max(end, min(done, written))
+        self.engine.feed(content[done:end])
+        self.position += end
+        return True
+
+    def _read(self, size: int) -> bytes:
+        return os.pread(self._file.fileno(), size, self.position)
+
+    def _instead(self, offset: int, sequence: int) -> bytes | None:
+        """Return what is read in place of a marker; None if it is read as it is."""
+        if sequence in self._seen:
+            return None
+        self._note(offset, sequence)
+        event, reading = self._known.take(sequence)
+        if event is None or self._known.start is None:
+            return None
+        is_checkpoint = event.kind in KINDS
+        if is_checkpoint or event.kind == journal.EXIT:
+            if is_checkpoint:
+                self.replaced.append(sequence)
+            place = len(self.replaced) if is_checkpoint else sequence
+            if reading is not None:
+                split = tuple(pieces(reading.mappings))
+                look = Look(0, place, not is_checkpoint, split, reading.allocated_blocks)
+                self.engine.look(place, not is_checkpoint, *look.columns())
+            if self._run_dir.graph(sequence).exists():
+                self.engine.list_at(place, not is_checkpoint)
+        if not is_checkpoint:
+            return None
+        start_ms = self._known.start.epoch_ns // 1_000_000
+        return encode_records(figures_of(event, start_ms, self._header))
+
+    def _note(self, offset: int, sequence: int) -> None:
+        self._seen.add(sequence)
+        self._places.append((offset, sequence))
+
+    def save(self) -> None:
+        """Write the state of the replay, so that it is there even if the machine stops now.
+
+        Raises OSError or OutputError; then the state before it is still there.
+        """
+        write_atomically(self._places_path, marker.encode_places(self._places))
+        to_disk(self._places_path)
+        saved.save(self.engine, self._path)
+        self.saved_at = self.position
+        self.state_bytes = self._state.stat().st_size
+
+    def give_back(self) -> None:
+        """Give back the blocks of what the state covers. Raises OSError where that cannot be.
+
+        So where another file has the capture's name by now.
+        """
+        end = self.saved_at // GIVEN_BACK_BYTES * GIVEN_BACK_BYTES
+        if end <= KEPT_BYTES:
+            return
+        descriptor = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if not os.path.sameopenfile(descriptor, self._file.fileno()):
+                raise FileNotFoundError(errno.ENOENT, "it is another file now")
+            punch(descriptor, KEPT_BYTES, end)
+        finally:
+            os.close(descriptor)

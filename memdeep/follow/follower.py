@@ -1,0 +1,183 @@
+"""Follows the captures of one run, turn by turn, and keeps what they take of the disk bounded.
+
+What a state on the disk covers is given back. A state holds no moment of which only a later time
+knows that it matters: once a process that the program started records its memory, its captures
+are asked for such moments, and from there on no state is saved.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from memdeep.errors import CaptureError, OutputError
+from memdeep.follow.capture import FollowedCapture
+from memdeep.follow.known import Known
+from memdeep.follow.lines import LiveLines
+from memdeep.rundir import live, runs
+from memdeep.rundir.directory import RunDirectory
+
+TURN_BYTES = 64 << 20  # that are replayed before anything else is looked at
+EVERY_S = 0.95  # between two times that `live.json` is written
+PAUSE_S = 0.05
+MOST_PAUSE_S = 0.5
+# The program that it has just started may be one that records itself, and takes so long to begin.
+JOINING_S = 5.0
+# Of the room on the disk, the part at which blocks are given back: what is reserved for the capture
+# to grow, and the next state beside the one before, take of it too.
+FULL = 0.7
+SHARE_SAVED = 0.25  # of that room, at least so much was replayed since the last state
+
+
+class Follower:
+    """Follows the captures of the run in ``run_dir``.
+
+    Of one below ``least_bytes`` no state is left at its end: it is soon read. They shall take
+    ``disk_bytes`` at most. None stands for no bound: then nothing is given back. Each second
+    `live.json` is written anew, with source lines if ``with_source``.
+    """
+
+    def __init__(
+        self,
+        run_dir: RunDirectory,
+        least_bytes: int,
+        disk_bytes: int | None,
+        *,
+        with_source: bool = True,
+    ) -> None:
+        self._run_dir = run_dir
+        self._with_source = with_source
+        self._lines: LiveLines | None = None  # of the capture that is followed
+        self._told_s = float("-inf")
+        self._least_bytes = least_bytes
+        self._disk_bytes = disk_bytes
+        self._known = Known(run_dir)
+        self._followed: FollowedCapture | None = None
+        self._number = 0
+        self._pause_s = PAUSE_S
+        self._births = (0, float("-inf"))  # bytes of their file, and when they were more
+
+    def turn(self) -> float:
+        """Replay what was written since the last turn; return the seconds to wait for more.
+
+        Raises CaptureError for what cannot be: it may have been read before it was all there.
+        """
+        self._look_for_next()
+        if self._followed is None:
+            return MOST_PAUSE_S
+        moved = self._followed.advance(TURN_BYTES)
+        if self._followed.damage:
+            raise CaptureError(self._followed.damage, "")
+        self._tell_lines(self._followed, EVERY_S)
+        if self._is_due():
+            self._save()
+        if moved >= TURN_BYTES:
+            return 0.0
+        self._pause_s = PAUSE_S if moved else min(MOST_PAUSE_S, 2 * self._pause_s)
+        return self._pause_s
+
+    def end(self) -> None:
+        """Replay all that is left, and leave the state of it: the program has ended."""
+        self._look_for_next()
+        if self._followed is not None:
+            self._leave(self._followed)
+        self._known.close()
+
+    def _look_for_next(self) -> None:
+        """Go on with the next capture once it is there; the one before has ended."""
+        numbers = sorted(map(_number, self._run_dir.captures()))
+        for number in numbers:
+            if number <= self._number:
+                continue
+            if self._followed is not None:
+                self._leave(self._followed)
+                self._followed = None
+            is_last = number == numbers[-1]
+            try:
+                if is_last:
+                    self._followed = FollowedCapture(self._run_dir, number, self._known)
+                    self._number = number
+            except (CaptureError, OSError):
+                return
+
+    def _leave(self, followed: FollowedCapture) -> None:
+        followed.complete()
+        self._tell_lines(followed, 0.0)
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None
+        if followed.position >= self._least_bytes and self._may_save(followed):
+            self._save()
+        followed.close()
+
+    def _tell_lines(self, followed: FollowedCapture, every_s: float) -> None:
+        """Write the figures by line, if so long has passed since the last time.
+
+        Nothing depends on them: where they cannot be written, they stay as old as they say.
+        """
+        now_s = time.monotonic()
+        if now_s - self._told_s < every_s:
+            return
+        self._told_s = now_s
+        if self._lines is None:
+            self._lines = LiveLines(self._run_dir, with_source=self._with_source)
+        with suppress(OutputError, CaptureError):
+            behind_bytes = followed.behind_bytes()
+            found = self._lines.update(
+                followed.engine, time.time(), behind_bytes, followed.replaced
+            )
+            live.write(self._run_dir.live, found)
+
+    def _may_save(self, followed: FollowedCapture) -> bool:
+        """Tell if all that was replayed is sound, and will be asked for nothing more.
+
+        A process is told of before it is there: what was replayed until then came before it.
+        """
+        self._known.look()
+        if self._known.births_bytes != self._births[0]:
+            self._births = self._known.births_bytes, time.monotonic()
+        if followed.damage:
+            return False
+        is_joining = time.monotonic() - self._births[1] < JOINING_S
+        return not (self._known.has_family or is_joining or self._known.is_too_long)
+
+    def _is_due(self) -> bool:
+        followed = self._followed
+        if followed is None or self._disk_bytes is None:
+            return False
+        taken = followed.blocks_bytes + followed.state_bytes
+        new = followed.position - followed.saved_at
+        is_worth_it = new >= max(SHARE_SAVED * self._disk_bytes, followed.state_bytes)
+        return taken > FULL * self._disk_bytes and is_worth_it and self._may_save(followed)
+
+    def _save(self) -> None:
+        """Save the state, and give back what it covers if that is wanted.
+
+        Not while somebody makes a report of the captures as they are.
+        """
+        followed = self._followed
+        assert followed is not None
+        try:
+            with runs.changing(self._run_dir) as is_alone:
+                if not is_alone:
+                    return
+                followed.save()
+                if self._disk_bytes is not None and followed.blocks_bytes > FULL * self._disk_bytes:
+                    followed.give_back()
+        except (OSError, OutputError) as error:
+            reason = getattr(error, "strerror", None) or getattr(error, "message", str(error))
+            tell(f"The capture is kept whole, whatever its size: {reason}.")
+            self._disk_bytes = None
+
+
+def _number(capture: Path) -> int:
+    """Return the number of a capture of a run: `capture.bin` is the first."""
+    return int(capture.stem.rpartition("-")[2]) if "-" in capture.stem else 1
+
+
+def tell(sentence: str) -> None:
+    """Tell it to whoever started this, who puts it into the report."""
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()

@@ -1,0 +1,125 @@
+"""The state of a replay on the disk, beside the capture that it has come to a place of.
+
+Somebody who follows a capture while it grows leaves one, and may give back what it covers: then
+nothing can be read without it. It is read by the version of memdeep that wrote it.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memdeep.errors import CaptureError
+from memdeep.heap.header import HOLE, read_header
+from memdeep.rundir.directory import state_of
+from memdeep.rundir.files import open_regular, read_error
+
+if TYPE_CHECKING:
+    from memdeep.heap.replay._replay import Replay
+
+MAGIC = b"mdstate\n"
+# Then the version, the order of bytes, and the place in the capture; see native/state.cpp.
+_HEAD = struct.Struct("<8sIIQ")
+KEPT_BYTES = 1 << 20  # at the beginning of a capture, for those who read the head
+
+
+def covered_bytes(capture: Path) -> int:
+    """Return how much of ``capture`` the state beside it covers, in bytes; 0 without one.
+
+    Raises CaptureError. A state that cannot be read covers nothing, if the capture is whole.
+    """
+    state = state_of(capture)
+    if not state.exists():
+        return 0
+    file, _ = open_regular(state)
+    with file:
+        try:
+            head = file.read(_HEAD.size)
+        except OSError as error:
+            raise read_error(state, error) from error
+    if len(head) == _HEAD.size and head.startswith(MAGIC):
+        position = int(_HEAD.unpack(head)[-1])
+        if position <= capture.stat().st_size:
+            return position
+    if is_holed(capture):
+        raise _unreadable(state, "it is no state of a replay")
+    return 0
+
+
+def load(capture: Path) -> Replay | None:
+    """Return the replay of ``capture`` as it was saved. Raises CaptureError.
+
+    None without a state, or where it cannot be read and the capture is whole.
+    """
+    from memdeep.heap.replay import _replay
+
+    state = state_of(capture)
+    if not state.exists():
+        return None
+    file, _ = open_regular(state)
+    with file:
+        try:
+            engine = _replay.load(file.fileno())
+        except OSError as error:
+            raise read_error(state, error) from error
+        except ValueError as error:
+            if is_holed(capture):
+                raise _unreadable(state, str(error)) from error
+            return None
+    head, own = engine.header() or {}, read_header(capture)
+    if own.start_ms == head.get("start_ms") and own.pid == head.get("pid"):
+        return engine
+    raise CaptureError(
+        f"{state} belongs to another capture than {capture}.",
+        "Put the two files of one run beside each other again.",
+    )
+
+
+def save(engine: Replay, capture: Path) -> None:
+    """Write the state of ``engine`` beside ``capture``; it is there if the machine stops now.
+
+    Raises OSError; the one before is still there then.
+    """
+    state = state_of(capture)
+    new = state.with_name(f".{state.name}.new")
+    try:
+        with open(new, "wb") as file:
+            engine.save(file.fileno())
+            os.fsync(file.fileno())
+        new.replace(state)
+        to_disk(state.parent)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def to_disk(path: Path) -> None:
+    """Wait until ``path``, a file or a directory, is on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_holed(capture: Path) -> bool:
+    """Tell whether what was replayed of ``capture`` has been given back. Raises CaptureError.
+
+    Zeros begin right behind what is kept at its beginning.
+    """
+    file, _ = open_regular(capture)
+    with file:
+        try:
+            around = os.pread(file.fileno(), 2 * len(HOLE), KEPT_BYTES - len(HOLE))
+        except OSError as error:
+            raise read_error(capture, error) from error
+    return len(around) == 2 * len(HOLE) and around.endswith(HOLE) and around.strip(b"\0") != b""
+
+
+def _unreadable(state: Path, reason: str) -> CaptureError:
+    return CaptureError(
+        f"{state} cannot be read: {reason}.",
+        "It stands for what was given back of the capture. Restore it from a copy, or read it with "
+        "the version of memdeep that wrote it.",
+    )

@@ -1,0 +1,111 @@
+"""Whoever dies: what was written is in the report, though most of the capture was given back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from running import PROGRAMS, RunMemdeep, environment, memdeep_command, read_json, wait_until
+
+from memdeep.heap.replay import saved
+
+DISK = "4M"
+ARENAS = 3 << 20  # that small objects take beside what is kept, a megabyte each
+FILLS = PROGRAMS / "fills_capture.py"
+
+
+@contextmanager
+def running(work: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`memdeep run --disk 4M` of the program that grows, which then waits for its input to end."""
+    words = ("run", "--no-native", "--disk", DISK, "-o", "run", FILLS, "60", "20000", "wait")
+    command = memdeep_command(*words)
+    with subprocess.Popen(
+        command,
+        cwd=work,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def follower_of(process: subprocess.Popen[bytes]) -> psutil.Process | None:
+    for child in psutil.Process(process.pid).children():
+        if any("follow/__main__" in word for word in child.cmdline()):
+            return child
+    return None
+
+
+def program_of(process: subprocess.Popen[bytes]) -> psutil.Process:
+    (program,) = (
+        child
+        for child in psutil.Process(process.pid).children()
+        if any("bootstrap.py" in word for word in child.cmdline())
+    )
+    return program
+
+
+def check(run: Path, said: bytes) -> None:
+    """Hold the report against what the program said that it kept."""
+    report = read_json(run / "report.json")
+    assert report["problems"] == []
+    (checkpoint,) = (one for one in report["checkpoints"] if one["label"] == "结束")
+    kept = int(said.split()[1])
+    assert kept <= checkpoint["heap_bytes"] <= kept + ARENAS
+    assert saved.is_holed(run / "capture.bin")
+
+
+def test_what_a_run_takes_of_the_disk_is_bounded(work: Path) -> None:
+    with running(work) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert process.stdout.readline() == b"ready\n"
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    check(work / "run", said)
+    capture = (work / "run" / "capture.bin").stat()
+    assert capture.st_size > 10 << 20
+    assert 512 * capture.st_blocks < 5 << 20
+
+
+@pytest.mark.parametrize("victims", ["program", "follower", "memdeep", "follower program"])
+def test_a_report_is_as_exact_as_ever_whoever_was_killed(
+    work: Path, run_memdeep: RunMemdeep, victims: str
+) -> None:
+    run, capture = work / "run", work / "run" / "capture.bin"
+    with running(work) as process:
+        assert process.stdout is not None
+        wait_until(lambda: capture.exists() and saved.is_holed(capture))
+        program = program_of(process)
+        if "follower" in victims:
+            follower = follower_of(process)
+            assert follower is not None
+            follower.kill()
+        if "memdeep" in victims:
+            process.kill()
+        said = process.stdout.readline()
+        assert process.stdout.readline() == b"ready\n"
+        if "program" in victims:
+            program.kill()
+        elif process.stdin is not None:
+            process.stdin.close()
+        process.wait(60)
+        program.wait(60)
+    if "memdeep" in victims:
+        assert run_memdeep("report", run).returncode == 0
+    check(run, said)
+    exit_of = read_json(run / "report.json")["exit"]
+    if victims != "memdeep":
+        assert (exit_of["verdict"] == "killed") == ("program" in victims)

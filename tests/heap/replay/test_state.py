@@ -1,0 +1,197 @@
+"""A replay that is saved and loaded goes on as if it had never stopped; nothing broken is taken."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from array import array
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
+from running import PROGRAMS
+from streams import Program, everything, programs, written
+
+if TYPE_CHECKING:
+    from memdeep.heap.replay._replay import Replay
+
+_replay = pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
+
+EVERYWHERE = array("Q", [0, 1 << 15, 1 << 16]), array("Q", [1 << 15, 1 << 16, 1 << 50])
+
+
+def saved(replay: Replay) -> bytes:
+    """What `save` writes."""
+    file = os.memfd_create("state")
+    try:
+        replay.save(file)
+        return os.pread(file, os.fstat(file).st_size, 0)
+    finally:
+        os.close(file)
+
+
+def loaded(state: bytes) -> Replay:
+    """The replay of a saved state."""
+    file = os.memfd_create("state")
+    try:
+        os.write(file, state)
+        return _replay.load(file)  # type: ignore[no-any-return]
+    finally:
+        os.close(file)
+
+
+def asking(cuts: Iterable[int], moments: Iterable[tuple[int, bool]]) -> Replay:
+    """A replay that was asked to cut at these times, and to look and list at these moments."""
+    replay = _replay.Replay()
+    for after, time_ms in enumerate(sorted(cuts)):
+        replay.cut(time_ms, after // 2)
+    start, end = (column.tobytes() for column in EVERYWHERE)
+    for place, is_name in moments:
+        replay.look(place, is_name, start, end, bytes([1, 0, 1]))
+        replay.list_at(place, is_name)
+    return replay  # type: ignore[no-any-return]
+
+
+def fed(replay: Replay, content: bytes, stops: Iterable[int], through_state: bool) -> Replay:
+    """Feed ``content``, saving at every stop; go on with the replay or with what was loaded."""
+    done = 0
+    for stop in sorted(stops):
+        replay.feed(content[done:stop])
+        done = stop
+        state = saved(replay)
+        if through_state:
+            replay = loaded(state)
+            assert replay.position() == stop
+    replay.feed(content[done:])
+    return replay
+
+
+cuts = st.lists(st.integers(0, 300), max_size=4)
+moments = st.lists(st.tuples(st.integers(1, 8), st.booleans()), max_size=4)
+
+
+@examples(400)
+@given(
+    data=st.data(),
+    program=programs,
+    version=st.sampled_from([12, 13]),
+    cuts=cuts,
+    moments=moments,
+)
+def test_a_replay_goes_on_from_any_byte_as_if_it_had_never_stopped(
+    data: st.DataObject,
+    program: Program,
+    version: int,
+    cuts: list[int],
+    moments: list[tuple[int, bool]],
+) -> None:
+    content = written(program, version).content
+    stops = data.draw(st.lists(st.integers(0, len(content)), min_size=1, max_size=4))
+    whole = everything(fed(asking(cuts, moments), content, [], through_state=False))
+    assert everything(fed(asking(cuts, moments), content, stops, through_state=True)) == whole
+    assert everything(fed(asking(cuts, moments), content, stops, through_state=False)) == whole
+
+
+@examples(100)
+@given(content=st.binary(max_size=300), program=programs, at=st.integers(0, 2000))
+def test_damage_is_kept_too(content: bytes, program: Program, at: int) -> None:
+    good = written(program).content
+    at = min(at, len(good))
+    bad = good[:at] + content + good[at:]
+    stops = [len(bad) * part // 5 for part in range(1, 6)]
+    whole = everything(fed(_replay.Replay(), bad, [], through_state=False))
+    assert everything(fed(_replay.Replay(), bad, stops, through_state=True)) == whole
+
+
+@pytest.fixture(scope="module", params=[["--native"], ["--trace-python-allocators"]], ids=str)
+def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The capture of a program with threads."""
+    path = tmp_path_factory.mktemp("real") / "capture.bin"
+    command = [sys.executable, "-m", "memray", "run", "--quiet", "--no-compress", *request.param]
+    words = ["-o", path, PROGRAMS / "threads_allocate.py"]
+    subprocess.run([*command, *words], check=True, capture_output=True)
+    return path.read_bytes()
+
+
+def test_a_real_capture_goes_on_from_any_byte(real: bytes) -> None:
+    stops = [len(real) * part // 7 + part for part in range(7)]
+    whole = everything(fed(asking([5, 40], [(1, False)]), real, [], through_state=False))
+    assert everything(fed(asking([5, 40], [(1, False)]), real, stops, through_state=True)) == whole
+    assert len(whole["columns"]["site_node"]) > 400
+    state = saved(fed(_replay.Replay(), real, [], through_state=False))
+    assert len(saved(loaded(state))) == len(state)  # in an order of its own
+
+
+@lru_cache(maxsize=1)
+def a_state() -> bytes:
+    """One with something of everything."""
+    names = ["malloc", "push", "malloc", "marker", "mmap", "native", "malloc", "modules", "memory"]
+    words: dict[str, tuple[Any, ...]] = {
+        "malloc": (0x9000, 40_000, 6),
+        "push": ("alpha", True),
+        "mmap": (0x8000000, 8192),
+        "native": (0,),
+        "modules": (1,),
+        "memory": (5,),
+    }
+    replay = asking([0, 9], [(1, True), (1, False), (7, True)])
+    content = written([(name, *words.get(name, ())) for name in names]).content
+    replay.feed(content[:-1] + b"\x0abegun")
+    return saved(replay)
+
+
+def reason(state: bytes) -> str:
+    """Why ``state`` is refused."""
+    with pytest.raises(ValueError, match="^it |^what ") as refused:
+        loaded(state)
+    return str(refused.value)
+
+
+def test_what_is_cut_off_anywhere_is_refused() -> None:
+    state = a_state()
+    assert loaded(state).position() > 0
+    reasons = {reason(state[:size]) for size in range(len(state))}
+    assert reasons == {"it is cut off"}
+
+
+def test_what_was_changed_anywhere_is_refused() -> None:
+    state = a_state()
+    for place in range(len(state)):
+        changed = bytearray(state)
+        changed[place] ^= 1 << place % 8
+        why = reason(bytes(changed))
+        if place < 8:
+            assert why == "it is no saved state"
+        elif place < 16:
+            assert why == "it was saved by another version"
+        elif place < len(state) - 16:
+            assert why in ("it is damaged", "it is cut off")
+    assert reason(state + bytes(8)) == "it is cut off"
+    assert reason(b"memray\0" + state) == "it is no saved state"
+
+
+def test_what_cannot_be_written_or_read_is_an_error_of_the_system(tmp_path: Path) -> None:
+    replay = _replay.Replay()
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="space"):
+        replay.save(full.fileno())
+    with pytest.raises(OSError, match="descriptor"):
+        replay.save(-1)
+    with pytest.raises(OSError, match="descriptor"):
+        _replay.load(-1)
+    path = tmp_path / "state"
+    path.touch()
+    with path.open("rb") as empty, pytest.raises(ValueError, match="it is cut off"):
+        _replay.load(empty.fileno())
+    with path.open("wb") as file:  # may not be read
+        replay.save(file.fileno())
+        with pytest.raises(OSError, match="descriptor"):
+            _replay.load(file.fileno())
+    replay.finish()
+    with path.open("wb") as file, pytest.raises(ValueError, match="finished"):
+        replay.save(file.fileno())

@@ -1,0 +1,216 @@
+"""`make soak-follow`: follows a program that allocates at full speed, with --deep, for SOAK_S s.
+
+What the capture takes of the disk, what memory the process beside it takes and how far it is behind
+are read every few seconds, written to SOAK_DIR and drawn there. What is given back is kept in
+another file. In the end the program is killed: the report must be there within a second or so, and
+equal to that on the whole capture, to the byte.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from memdeep.heap.replay import saved
+
+PROGRAM = Path(__file__).parent / "programs" / "soaks_follow.py"
+DISK_MB = 512
+LOOK_S = 5.0
+CHUNK_BYTES = 1 << 20
+FIGURES = ("time_s", "length_mb", "disk_mb", "memory_mb", "behind_mb", "rss_mb")
+Row = tuple[float, ...]
+
+
+# Keeps what is given back of a file, at the same place of another one.
+KEEPS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int fallocate64(int file, int mode, off_t start, off_t size) {
+  int (*real)(int, int, off_t, off_t) = dlsym(RTLD_NEXT, "fallocate64");
+  if (mode & FALLOC_FL_PUNCH_HOLE) {
+    static char buffer[1 << 20];
+    int copy = open(getenv("KEPT_COPY"), O_WRONLY | O_CREAT, 0600);
+    for (off_t at = start; at < start + size;) {
+      size_t left = start + size - at, part = left < sizeof buffer ? left : sizeof buffer;
+      ssize_t count = pread(file, buffer, part, at);
+      if (count <= 0) abort();
+      int is_gone = 1;  /* since the last time */
+      for (ssize_t place = 0; place < count && is_gone; ++place) is_gone = buffer[place] == 0;
+      if (!is_gone && pwrite(copy, buffer, count, at) != count) abort();
+      at += count;
+    }
+    close(copy);
+  }
+  return real(file, mode, start, size);
+}
+"""
+
+
+def keeping(directory: Path) -> dict[str, str]:
+    """The environment in which `copy.bin` keeps what is given back of a capture."""
+    library = directory / "keeps.so"
+    (directory / "keeps.c").write_text(KEEPS)
+    words = ["cc", "-shared", "-fPIC", "-o", str(library), str(directory / "keeps.c"), "-ldl"]
+    subprocess.run(words, check=True)
+    kept = {"LD_PRELOAD": str(library), "KEPT_COPY": str(directory / "copy.bin")}
+    return dict(os.environ) | kept
+
+
+def follower_of(process: subprocess.Popen[bytes]) -> psutil.Process | None:
+    for child in psutil.Process(process.pid).children():
+        if any("follow/__main__" in word for word in child.cmdline()):
+            return child
+    return None
+
+
+def program_of(process: subprocess.Popen[bytes]) -> psutil.Process | None:
+    for child in psutil.Process(process.pid).children():
+        if any("bootstrap.py" in word for word in child.cmdline()):
+            return child
+    return None
+
+
+def row(run: Path, process: subprocess.Popen[bytes], since_s: float) -> Row:
+    mb = 1 << 20
+    taken = sum(512 * path.stat().st_blocks for path in run.glob("capture*"))
+    follower, program = follower_of(process), program_of(process)
+    behind = 0
+    if (run / "live.json").exists():
+        behind = json.loads((run / "live.json").read_bytes())["lag"]["bytes"] or 0
+    return (
+        round(since_s, 1),
+        (run / "capture.bin").stat().st_size / mb,
+        taken / mb,
+        0.0 if follower is None else follower.memory_info().rss / mb,
+        behind / mb,
+        0.0 if program is None else program.memory_info().rss / mb,
+    )
+
+
+def plot(rows: list[Row], path: Path) -> None:
+    """Draw the figures over time, one above the other, as SVG."""
+    width, height, left = 900, 150, 110
+    parts = []
+    for place, name in enumerate(FIGURES[1:], 1):
+        most = max(one[place] for one in rows) or 1
+        until = rows[-1][0] or 1
+        top = 30 + (place - 1) * (height + 40)
+        points = " ".join(
+            f"{left + one[0] / until * width:.1f},{top + height - one[place] / most * height:.1f}"
+            for one in rows
+        )
+        parts.append(
+            f'<text x="4" y="{top + 12}">{name}</text><text x="4" y="{top + 30}">{most:.1f}</text>'
+            f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="#eee"/>'
+            f'<polyline points="{points}" fill="none" stroke="#c40"/>'
+        )
+    size = f'width="{width + left + 20}" height="{30 + len(FIGURES[1:]) * (height + 40)}"'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">'
+    )
+    path.write_text(head + "".join(parts) + "</svg>")
+
+
+def report_of(run: Path) -> bytes:
+    """The report on a run; what differs by where it lies is left out."""
+    command = [
+        sys.executable,
+        "-m",
+        "memdeep",
+        "report",
+        "--quiet",
+        "-o",
+        str(run / "again"),
+        str(run),
+    ]
+    (run / "again").mkdir(exist_ok=True)
+    subprocess.run(command, check=True)
+    return (run / "again" / "report.json").read_bytes()
+
+
+def whole_of(directory: Path) -> Path:
+    """Make a run of the whole capture, beside the run that was followed."""
+    run, whole = directory / "run", directory / "whole"
+    ignored = shutil.ignore_patterns("capture*.state", "report*", "again", "orders")
+    shutil.copytree(run, whole, ignore=ignored)
+    copy, capture = directory / "copy.bin", whole / "capture.bin"
+    if copy.exists():
+        with open(copy, "rb") as kept, open(capture, "r+b") as file:
+            while content := kept.read(CHUNK_BYTES):
+                if content.strip(b"\0"):
+                    file.seek(kept.tell() - len(content))
+                    file.write(content)
+    return whole
+
+
+def soak(directory: Path, duration_s: float) -> list[Row]:
+    run = directory / "run"
+    words = [
+        "run",
+        "--quiet",
+        "--deep",
+        "--no-native",
+        "--disk",
+        f"{DISK_MB}M",
+        "-o",
+        str(run),
+        str(PROGRAM),
+        "1",
+    ]
+    command = [sys.executable, "-m", "memdeep", *words, str(duration_s * 10)]
+    rows: list[Row] = []
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, cwd=directory, env=keeping(directory)
+    ) as process:
+        began_s = time.monotonic()
+        while (since_s := time.monotonic() - began_s) < duration_s:
+            time.sleep(LOOK_S)
+            rows.append(row(run, process, since_s))
+            with open(directory / "figures.csv", "a", newline="") as file:
+                csv.writer(file).writerow(rows[-1])
+        program = program_of(process)
+        assert program is not None
+        killed_s = time.time()
+        program.kill()
+        process.wait()
+        took_s = (run / "report.html").stat().st_mtime - killed_s
+    plot(rows, directory / "figures.svg")
+    print(f"the report was there {took_s:.2f} s after the program was killed", flush=True)
+    assert saved.is_holed(run / "capture.bin")
+    return rows
+
+
+def main() -> int:
+    duration_s = float(os.environ.get("SOAK_S", "3600"))
+    directory = Path(os.environ.get("SOAK_DIR", "") or tempfile.mkdtemp(prefix="soak-"))
+    rows = soak(directory, duration_s)
+    written, disk, memory, behind = (max(one[place] for one in rows) for place in range(1, 5))
+    print(
+        f"{duration_s:.0f} s, {written / 1024:.1f} GB written: at most {disk:.0f} MB of the disk, "
+        f"{memory:.0f} MB of memory, {behind:.1f} MB behind ({directory})",
+        flush=True,
+    )
+    alike = report_of(directory / "run") == report_of(whole_of(directory))
+    print(
+        "the report on the whole capture is the same"
+        if alike
+        else "THE REPORT ON THE WHOLE CAPTURE DIFFERS"
+    )
+    return 0 if alike else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
