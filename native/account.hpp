@@ -583,7 +583,8 @@ class Account {
     past_windows_.each([&](const PastWindows::Record& record) {
       const uint64_t cut = record[0], segment = record[1];
       file.require(cut <= uint64_t(Cut::kEarlier) && cut != uint64_t(Cut::kEnd) && segment == ended);
-      ended += cut == uint64_t(Cut::kMarker) || cut == uint64_t(Cut::kThreadMarker);
+      ended += cut == uint64_t(Cut::kMarker) || cut == uint64_t(Cut::kThreadMarker) ||
+               cut == uint64_t(Cut::kEarlier);
     });
     file.require(ended == segment_);
     last = 0;
@@ -625,7 +626,8 @@ class Account {
       list(number);
       const Cell& cell = cells_[number];
       file.require(cell.touched == segment_);
-      if (cell.born != segment_) continue;
+      const bool is_earlier = earlier_site_ != 0 && cell.born == 0 && cell.site != earlier_site_;
+      if (cell.born != segment_ && !is_earlier) continue;
       auto& [stamp, known] = site_cells_[cell.site];
       file.require(stamp == 0);
       stamp = segment_ + 1;

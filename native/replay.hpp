@@ -457,7 +457,9 @@ class Replay : public Account {
       nodes_.push_back({key, node_parents[node], 0});
     }
     open_.resize(nodes_.size());
+    const std::unordered_set<uint32_t> without(earlier_sites.begin(), earlier_sites.end());
     for (size_t site = 1; site < sites.size(); ++site) {
+      if (without.count(uint32_t(site)) != 0) continue;  // nobody looks for them by a stack
       number(number_of_site(sites[site]), site);
       if (sites[site].lost != 0) watch(uint32_t(site), sites[site].lost);
     }
