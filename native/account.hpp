@@ -584,8 +584,9 @@ class Account {
     uint32_t ended = 0;
     past_windows_.each([&](const PastWindows::Record& record) {
       const uint64_t cut = record[0], segment = record[1];
-      file.require(cut < uint64_t(Cut::kEnd) && segment == ended);
-      ended += cut == uint64_t(Cut::kMarker) || cut == uint64_t(Cut::kThreadMarker);
+      file.require(cut <= uint64_t(Cut::kEarlier) && cut != uint64_t(Cut::kEnd) && segment == ended);
+      ended += cut == uint64_t(Cut::kMarker) || cut == uint64_t(Cut::kThreadMarker) ||
+               cut == uint64_t(Cut::kEarlier);
     });
     file.require(ended == segment_);
     last = 0;
@@ -627,7 +628,8 @@ class Account {
       list(number);
       const Cell& cell = cells_[number];
       file.require(cell.touched == segment_);
-      if (cell.born != segment_) continue;
+      const bool is_earlier = earlier_site_ != 0 && cell.born == 0 && cell.site != earlier_site_;
+      if (cell.born != segment_ && !is_earlier) continue;
       auto& [stamp, known] = site_cells_[cell.site];
       file.require(stamp == 0);
       stamp = segment_ + 1;

@@ -404,6 +404,9 @@ class Replay : public Account {
       holds(native_parents[native] < native);
     }
     for (const Frame& frame : frames) holds(frame.code >> 31 == 0);
+    holds(earlier_sites.empty() == (earlier.site == 0));
+    for (uint32_t site : earlier_sites) holds(site != 0 && site < sites.size());
+    for (const auto& one : stacks_) holds(one.second.earlier_site < sites.size());
     for (uint64_t natives : segment_natives) holds(natives <= native_addresses.size());
     for (const Site& site : sites) {
       holds(site.node < node_parents.size() && site.generation < generations.size());
@@ -454,7 +457,9 @@ class Replay : public Account {
       nodes_.push_back({key, node_parents[node], 0});
     }
     open_.resize(nodes_.size());
+    const std::unordered_set<uint32_t> without(earlier_sites.begin(), earlier_sites.end());
     for (size_t site = 1; site < sites.size(); ++site) {
+      if (without.count(uint32_t(site)) != 0) continue;  // nobody looks for them by a stack
       number(number_of_site(sites[site]), site);
       if (sites[site].lost != 0) watch(uint32_t(site), sites[site].lost);
     }

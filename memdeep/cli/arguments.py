@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from memdeep.cli import help
 from memdeep.cli.options import (
     BY_NAME,
-    OF_ATTACH,
     OF_CHECKS,
     OF_REPORTS,
     OPTIONS,
@@ -35,6 +34,13 @@ OF_DIFF = tuple(option for option in OPTIONS if Place.REPORT in option.places)
 MAX_SECONDS = 31 * 86_400.0
 _TIME = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhd]?)", re.ASCII)
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+OF_ATTACH = (
+    tuple(
+        BY_NAME[name]
+        for name in ("native", "deep", "output", "max-capture", "keep-free", "no-report")
+    )
+    + OF_REPORTS
+)
 OF_EXPORTS = tuple(BY_NAME[name] for name in ("source", "redact-args", "values", "quiet"))
 
 

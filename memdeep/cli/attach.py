@@ -8,7 +8,8 @@ from datetime import datetime
 
 from memdeep import pipeline
 from memdeep.cli import arguments, run, speech
-from memdeep.cli.options import OF_ATTACH, Place, Settings
+from memdeep.cli.arguments import OF_ATTACH
+from memdeep.cli.options import Place, Settings
 from memdeep.cli.report import spoken_language
 from memdeep.cli.settings import in_force
 from memdeep.errors import AttachError

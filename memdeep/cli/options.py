@@ -370,13 +370,6 @@ BY_NAME = {name: option for option in OPTIONS for name in (option.name, *option.
 OF_REPORTS = tuple(
     option for option in OPTIONS if {Place.REPORT, Place.TERMINAL} & {*option.places}
 )
-OF_ATTACH = (
-    tuple(
-        BY_NAME[name]
-        for name in ("native", "deep", "output", "max-capture", "keep-free", "no-report")
-    )
-    + OF_REPORTS
-)
 OF_CHECKS = tuple(BY_NAME[name] for name in ("baseline", "lang", "quiet"))
 
 

@@ -55,6 +55,7 @@ class FollowedCapture:
         self.engine = Replay()
         self.position = self.saved_at = 0
         self.state_bytes = 0
+        self._quiet_at = -1  # the end of what was written, when it did not become more
         engine = saved.load(self._path)
         if engine is not None:
             self._go_on(engine)
@@ -97,31 +98,41 @@ class FollowedCapture:
     def advance(self, most_bytes: int) -> int:
         """Replay what is written by now, about ``most_bytes`` of it; return how many it was."""
         begun = self.position
-        while self.position - begun < most_bytes and self._step(is_over=False):
+        while self.position - begun < most_bytes and self._step(BEHIND_BYTES):
             pass
+        if self.position == begun:
+            # What has not become more since the last time is all there.
+            written = begun + self._written()
+            if written == self._quiet_at:
+                self._step(0)
+            self._quiet_at = written
         return self.position - begun
 
     def complete(self) -> None:
         """Replay all that is left: nobody writes any more."""
-        while self._step(is_over=False):
+        while self._step(BEHIND_BYTES):
             pass
-        while self._step(is_over=True):
+        while self._step(0, is_over=True):
             pass
 
-    def _step(self, *, is_over: bool) -> bool:
-        """Replay the next piece; return False if there is none."""
-        written = len(self._read(CHUNK_BYTES).rstrip(b"\0"))
-        end = written if is_over else written - BEHIND_BYTES
+    def _step(self, behind_bytes: int, *, is_over: bool = False) -> bool:
+        """Replay the next piece, but for its last bytes; return False if there is none."""
+        written = self._written()
+        end = written - behind_bytes
         if end <= 0:
             return False
         # Again: what was written during the first look may be after zeros that it has met.
         content = self._read(written + 1)
         self._known.look()
         done = 0
-        # The name in a marker ends with a zero, which may be the last that was written.
+        # The name in a marker ends with a zero, which may be the last that was written: at the end
+        # of a capture it counts as never written, as for all who read it.
         for found in MARKER.finditer(content):
             start, sequence = found.start(), int(found[1])
             if start >= end:
+                break
+            if start + RECORD_BYTES > written and not is_over:
+                end = start
                 break
             instead = self._instead(self.position + start, sequence)
             if instead is not None:
@@ -132,6 +143,10 @@ class FollowedCapture:
         self.engine.feed(content[done:end])
         self.position += end
         return True
+
+    def _written(self) -> int:
+        """Return how much of the next piece is written, as it seems."""
+        return len(self._read(CHUNK_BYTES).rstrip(b"\0"))
 
     def _read(self, size: int) -> bytes:
         return os.pread(self._file.fileno(), size, self.position)

@@ -1,12 +1,18 @@
-"""States what the tracer missed: lines of Python, and frees. Knows heaps of parts, and no words."""
+"""States what the tracer missed: lines of Python, frees, what was there before. Knows no words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
+from memdeep.errors import CaptureError
 from memdeep.heap.parts import HeapPart, LostLines
 from memdeep.model import Checkpoint, Earlier
 from memdeep.model.statement import Statement, state
+from memdeep.rundir import earlier
+from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.files import read_if_there
+from memdeep.rundir.meta import Meta
 
 # Python's own end and memray's thread allocate a few kilobytes without a frame.
 LEAST_LOST_BYTES = 64 << 10
@@ -14,14 +20,22 @@ LEAST_LOST_BYTES = 64 << 10
 LEAST_UNSEEN_BYTES = 1 << 20
 
 
-def earlier_unknown(earlier: Earlier | None) -> Iterator[Statement]:
+def earlier_blocks(run_dir: RunDirectory, meta: Meta) -> bytes:
+    """Return the list of what was there before memdeep was attached; empty if there is none."""
+    with suppress(CaptureError):
+        if meta.attached:
+            return read_if_there(run_dir.earlier, earlier.MAX_BYTES) or b""
+    return b""
+
+
+def earlier_unknown(known: Earlier | None) -> Iterator[Statement]:
     """Yield a statement if a program was attached to whose earlier memory could not be listed."""
-    if earlier is None or earlier.bytes is not None:
+    if known is None or known.bytes is not None:
         return
-    if earlier.unknown_frees is None:
+    if known.unknown_frees is None:
         yield state("problem.earlier_unknown")
     else:
-        yield state("problem.earlier_freed", n=earlier.unknown_frees)
+        yield state("problem.earlier_freed", n=known.unknown_frees)
 
 
 def missed(heaps: Sequence[HeapPart], points: Sequence[Checkpoint]) -> Iterator[Statement]:

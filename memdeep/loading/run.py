@@ -27,7 +27,7 @@ from memdeep.loading.children import Axis, Child, find_children, not_known, up_t
 from memdeep.loading.code import origins_of, read_cells
 from memdeep.loading.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.loading.journal import read_journal, told_problems
-from memdeep.loading.missed import earlier_unknown, missed
+from memdeep.loading.missed import earlier_blocks, earlier_unknown, missed
 from memdeep.loading.outside import end_s, highest_rss, last_seen, memory_curve, seen_outside
 from memdeep.loading.own_runs import shared_symbols
 from memdeep.loading.processes import highest_sum, moments, read_processes
@@ -50,7 +50,7 @@ from memdeep.model import (
 )
 from memdeep.model.statement import Problem
 from memdeep.record.how import MEMRAY, TRACEMALLOC
-from memdeep.rundir import earlier, journal, mappings, runs, workers
+from memdeep.rundir import journal, mappings, runs, workers
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import read_if_there, read_regular
 from memdeep.rundir.journal import Event
@@ -232,7 +232,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
                     part,
                     threads=[point.thread for point in points],
                     walked=walked,
-                    earlier=_earlier(run_dir, meta) if part.first == 0 else b"",
+                    earlier=earlier_blocks(run_dir, meta) if part.first == 0 else b"",
                 ),
                 start_ms,
                 heaviest,
@@ -442,14 +442,6 @@ def _readings(run_dir: RunDirectory, places: Mapping[int, int]) -> dict[int, map
     at = {0: 0, **places}  # the first line of the journal, which is the program's start
     found = mappings.decode(content or b"")
     return {at[one.sequence]: one for one in found if one.sequence in at}
-
-
-def _earlier(run_dir: RunDirectory, meta: Meta) -> bytes:
-    """Return the list of what was there before memdeep was attached; empty if there is none."""
-    with suppress(CaptureError):
-        if meta.attached:
-            return read_if_there(run_dir.earlier, earlier.MAX_BYTES) or b""
-    return b""
 
 
 def _places(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:

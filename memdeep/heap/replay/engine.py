@@ -57,7 +57,7 @@ def replay(
     ``changes`` gives, by offset in what is not compressed, bytes to read in place of the file's.
     The trace has what was alive at each of ``looks``, and is divided at ``cuts`` too. Where a state
     lies beside the capture, the replay goes on from there: what comes before was replayed with its
-    changes and looks. Among the looks may be what was there before.
+    changes and looks. Among the looks may be what was there before the capture.
     """
     from memdeep.heap.replay import saved
     from memdeep.heap.replay._replay import Replay

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from tempfile import TemporaryFile
 
 import pytest
 from captures import CaptureWriter, at_peaks, lifetimes
@@ -105,6 +106,41 @@ def test_the_heap_and_what_threads_freed_of_it(
     assert remains == sum(left.values()) + PAGE * len(mapped)
     for site in threads:
         assert all(one.born == 0 for one in lifetimes(trace)[0] if one.node == site)
+
+
+@examples(60)
+@given(BEFORE, STEPS, st.data())
+def test_a_saved_state_has_it(
+    before: dict[int, int], steps: list[tuple[str, int, int, int]], data: st.DataObject
+) -> None:
+    records = [(BLOCK, address(place), size) for place, size in before.items()]
+    writer = CaptureWriter()
+    for number, (what, place, size, thread) in enumerate(steps):
+        writer.switch(thread)
+        if what == "malloc":
+            writer.allocate(address(place), size)
+        elif what == "marker":
+            writer.marker(number)
+        else:
+            writer.free(address(place))
+    writer.trailer()
+    content = writer.content
+    stop = data.draw(st.integers(0, len(content)))
+    ends = []
+    for is_saved in (False, True):
+        replay = _replay.Replay()
+        replay.put_in_earlier(encode(records))
+        replay.feed(content[:stop])
+        if is_saved:
+            with TemporaryFile() as file:
+                replay.save(file.fileno())
+                file.seek(0)
+                replay = _replay.load(file.fileno())
+        replay.feed(content[stop:])
+        replay.finish()
+        rows = [list(one) for one in lifetimes(Trace(replay))]
+        ends.append((replay.totals(), replay.columns(), rows))
+    assert ends[0] == ends[1]
 
 
 def test_a_peak_has_what_was_still_there_then() -> None:
