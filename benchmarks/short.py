@@ -207,6 +207,8 @@ WAYS: Mapping[str, Callable[[Path, Sequence[str]], Turn]] = {
     "plain": _plain,
     "memray": _memray,
     "memdeep": _memdeep,
+    # So little of the disk that captures of a megabyte are followed, and given back.
+    "memdeep + follow": lambda place, program: _memdeep(place, program, "--disk", "2M"),
 }
 RECORDED = [title for title in WAYS if title not in ("plain", "memray")]
 
