@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from memdeep.record import tree
 from memdeep.rundir.directory import RunDirectory
 
 # A program that is over by then, or allocates so little, is not worth a process beside it.
@@ -72,6 +73,8 @@ class Following:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._told,
+            # It is no process of a program that is recorded, though memdeep itself may be one.
+            env={name: value for name, value in os.environ.items() if name != tree.VARIABLE},
             start_new_session=True,
         )
 
@@ -87,9 +90,9 @@ class Following:
         if self._process is not None:
             try:
                 self._process.wait()
-            except KeyboardInterrupt:
+            except KeyboardInterrupt:  # the report goes on from the state before
                 self._process.kill()
-                raise
+                self._process.wait()
         if self._told is None:
             return ()
         with self._told as told:
