@@ -2,9 +2,9 @@
 
 What the capture takes of the disk, what memory the process beside it takes and how far it is behind
 are read every few seconds, written to SOAK_DIR and drawn there. In the end the program is killed:
-the report must be there within a second or so. What is given back in the first SOAK_WHOLE_S (300)
-seconds is kept in another file: of a soak of no more, which has a gigabyte in each 25, the report
-must be equal to that on the whole capture, to the byte.
+the report must be there within a second or so. A soak of at most SOAK_WHOLE_S (300) seconds keeps
+what is given back in another file, some gigabytes a minute, and then its report must be equal to
+that on the whole capture, to the byte.
 """
 
 from __future__ import annotations
