@@ -17,7 +17,6 @@ from memdeep.cli import arguments, speech
 from memdeep.cli.options import OPTIONS, Place, Settings
 from memdeep.cli.settings import load, merge
 from memdeep.errors import EXIT_INTERRUPTED, EXIT_OVER, EXIT_USAGE, MemdeepError, ProgramError
-from memdeep.live import notify
 from memdeep.live.status_line import StatusLine
 from memdeep.record.how import MEMRAY, HowToRecord
 from memdeep.record.marks import words as mark_words
@@ -53,8 +52,11 @@ def main(words: Sequence[str]) -> int:
         limits = check.limits(loaded, settings)
     check_program(what)
     options = run_options(settings, of_python)
-    for target in settings.texts("notify"):
-        notify.check(target)
+    if targets := settings.texts("notify"):
+        from memdeep.live import notify
+
+        for target in targets:
+            notify.check(target)
     output = settings.path("output")
     if output is None:
         run_dir = directory.create_default(what.name, datetime.now(), rank())

@@ -124,7 +124,7 @@ def steady(run_dir: RunDirectory) -> Iterator[None]:
     with suppress(OSError, ImportError):
         import fcntl
 
-        lock = os.open(run_dir.journal, os.O_RDONLY)
+        lock = os.open(run_dir.journal, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         fcntl.flock(lock, fcntl.LOCK_SH)
     try:
         yield
@@ -141,7 +141,7 @@ def changing(run_dir: RunDirectory) -> Iterator[bool]:
     with suppress(OSError, ImportError):
         import fcntl
 
-        lock = os.open(run_dir.journal, os.O_RDONLY)
+        lock = os.open(run_dir.journal, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -122,7 +122,7 @@ def test_what_a_process_had_recorded_when_a_test_ended_it_can_be_reported(tmp_pa
     command = [sys.executable, "-m", "memdeep", "report", "out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert phases(tmp_path)["test_some.py::test_first"]["rise_bytes"] >= 9_000_000
+    assert phases(tmp_path)["test_some.py::test_first"]["allocated_bytes"] >= 9_000_000
 
 
 def test_the_workers_of_xdist_make_one_report(all_outcomes: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import stat
 import sys
+import tempfile
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,9 +30,12 @@ LIVES = "[time.sleep(0.01) for _ in iter(lambda: os.getppid() == PARENT, False)]
 WHERE = "import memdeep.record.attachable as own; print(own._door._path)"
 
 
-def test_the_socket_is_this_user_s_alone_and_gone_at_the_end(tmp_path: Path) -> None:
-    runtime = tmp_path / "runtime"
-    runtime.mkdir()
+def test_the_socket_is_this_user_s_alone_and_gone_at_the_end(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    # Near the root: the name of a socket has 107 bytes at most.
+    runtime = Path(tempfile.mkdtemp(prefix="memdeep-"))
+    request.addfinalizer(partial(shutil.rmtree, runtime))
     with running(tmp_path, ATTACHABLE, XDG_RUNTIME_DIR=str(runtime)) as program:
         (path,) = program.do(WHERE)
         assert path == str(runtime / "memdeep" / f"{program.pid}.attach")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
-import soak_watch
+from running import TESTS, environment
 
 pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
 
 
-def test_minutes_of_a_thousand_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(soak_watch, "DAY_S", 130)
-    assert soak_watch.soak(tmp_path / "run") == 0
+def test_minutes_of_a_thousand_lines() -> None:
+    """In a process of its own, whose memory is that of the soak."""
+    paths = f"{TESTS}:{TESTS / 'support'}"
+    done = subprocess.run(
+        [sys.executable, TESTS / "soak_watch.py"],
+        env=environment(SOAK_SECONDS="130", PYTHONPATH=paths),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
