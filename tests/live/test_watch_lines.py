@@ -43,11 +43,13 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A run that goes on, with its `live.json`."""
     work = tmp_path_factory.mktemp("watched")
     (work / "job.py").write_text(PROGRAM, "utf-8")
-    with started(work, "--warning-mb", "40", "--memory-limit", "400M", "job.py"):
+    with started(work, "--warning-mb", "40", "--memory-limit", "400M", "job.py") as process:
         driven = Driven(work / "run")
         wait_until(lambda: driven.update().memory.resident_bytes is not None)
         driven.close()
         yield work
+        (work / "go").touch()  # it removes its cgroup
+        process.wait(TIMEOUT_S)
 
 
 class Terminal:
