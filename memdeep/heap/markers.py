@@ -178,9 +178,12 @@ def _records(capture: Path, stored: Iterable[Marker], start: int) -> dict[Marker
         while left and left[0][0] < start:
             marker = left.popleft()
             records[marker] = os.pread(file.fileno(), RECORD_BYTES, marker[0])
-        if start:
+        is_rest = start > 0
+        if is_rest:
             file.seek(start)
         for piece in pieces:
+            if is_rest and not piece.strip(b"\0"):
+                break  # nothing is written from here on
             # No piece is copied: what lies across its beginning is looked at apart.
             for place, content in ((start - len(tail), tail + piece[:_REST]), (start, piece)):
                 for match in MARKER.finditer(content):

@@ -75,6 +75,19 @@ def written_size(file: BinaryIO) -> int:
     return end
 
 
+def written_behind(file: BinaryIO, start: int) -> int:
+    """Return where what is written of ``file`` from ``start`` on ends: at the first zeros in a row.
+
+    What memray has reserved behind it may be gigabytes.
+    """
+    file.seek(start)
+    end = start
+    while written := file.read(_TAIL_BYTES).rstrip(b"\0"):
+        end = start + len(written)
+        start += _TAIL_BYTES
+    return end
+
+
 def _end_of_data(file: BinaryIO) -> int:
     """Return where what was ever written to ``file`` ends, or its size where nobody can tell.
 

@@ -172,3 +172,16 @@ def test_the_zeros_at_the_end_are_not_kept(tmp_path: Path) -> None:
     packed.pack(capture)  # once is enough
     with open(capture, "rb") as file:
         assert b"".join(packed.unpacked(file)) == content.rstrip(b"\0")
+
+
+@pytest.mark.parametrize("start", [0, 5, 1 << 20])
+@pytest.mark.parametrize("size", [1 << 20, (1 << 20) + 1, 3 << 20])
+@pytest.mark.parametrize("reserved", [0, 1, 5 << 20])
+def test_what_is_written_ends_where_zeros_in_a_row_begin(
+    tmp_path: Path, start: int, size: int, reserved: int
+) -> None:
+    path = tmp_path / "capture.bin"
+    path.write_bytes(b"\1\0" * (size // 2) + b"\2" + bytes(reserved))
+    with open(path, "rb") as file:
+        assert packed.written_behind(file, start) == packed.written_size(file) == size // 2 * 2 + 1
+        assert packed.written_behind(file, size // 2 * 2 + 1) == size // 2 * 2 + 1

@@ -98,10 +98,11 @@ def _feed(
     engine: Replay, file: BinaryIO, changes: Mapping[int, bytes], on_step: Callable[[str], None]
 ) -> None:
     """Feed what is left of an uncompressed capture, with ``changes`` made, to ``engine``."""
-    size = packed.written_size(file)
+    begun = engine.position()
+    size = packed.written_behind(file, begun) if begun else packed.written_size(file)
     descriptor = file.fileno()
     steps = range(STEP_BYTES, size, STEP_BYTES)
-    done = os.lseek(descriptor, engine.position(), os.SEEK_SET)
+    done = os.lseek(descriptor, begun, os.SEEK_SET)
     for stop in sorted({*steps, *changes, size}):
         if not done <= stop <= size:
             continue
