@@ -371,7 +371,7 @@ def _watch(
     interval_s: float,
     on_tick: Callable[[TreeReading], None],
 ) -> None:
-    """Sample the processes every ``interval_s`` until the program has ended."""
+    """Sample the processes at once, and every ``interval_s`` until the program has ended."""
     from memdeep.rundir.samples import SAMPLES_TITLE, encode_sample
 
     ended = threading.Event()
@@ -382,10 +382,12 @@ def _watch(
 
     threading.Thread(target=wait, name="memdeep-wait", daemon=True).start()
     writable = _write(samples, SAMPLES_TITLE)
-    while not ended.wait(interval_s):
+    while True:
         reading = sample()
         writable = writable and _write(samples, "".join(map(encode_sample, reading.processes)))
         on_tick(reading)
+        if ended.wait(interval_s):
+            return
 
 
 def _write(samples: TextIO, text: str) -> bool:
