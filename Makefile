@@ -72,10 +72,10 @@ soak: $(STAMP) ## Kill threads of checkpoints at random times, SOAK_RUNS times (
 	$(BIN)/python tests/soak.py
 
 soak-follow: $(STAMP) ## Follow a program at full speed for SOAK_S seconds (default: an hour), and draw what it takes
-	$(BIN)/python tests/soak_follow.py
+	PYTHONPATH=tests/support $(BIN)/python tests/soak_follow.py
 
 soak-kills: $(STAMP) ## Kill program, memdeep and who follows at random, SOAK_RUNS times (default: 200)
-	$(BIN)/python tests/soak_kills.py
+	PYTHONPATH=tests/support $(BIN)/python tests/soak_kills.py
 
 soak-holders: $(STAMP) ## Look at who holds the objects SOAK_LOOKS times (default: 1000) beside busy threads
 	$(BIN)/python tests/soak_holders.py

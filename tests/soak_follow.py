@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
+from following import follower_of, program_of
 
 from memdeep.heap.replay import saved
 
@@ -68,20 +68,6 @@ def keeping(directory: Path) -> dict[str, str]:
     subprocess.run(words, check=True)
     kept = {"LD_PRELOAD": str(library), "KEPT_COPY": str(directory / "copy.bin")}
     return dict(os.environ) | kept
-
-
-def follower_of(process: subprocess.Popen[bytes]) -> psutil.Process | None:
-    for child in psutil.Process(process.pid).children():
-        if any("follow/__main__" in word for word in child.cmdline()):
-            return child
-    return None
-
-
-def program_of(process: subprocess.Popen[bytes]) -> psutil.Process | None:
-    for child in psutil.Process(process.pid).children():
-        if any("bootstrap.py" in word for word in child.cmdline()):
-            return child
-    return None
 
 
 def row(run: Path, process: subprocess.Popen[bytes], since_s: float) -> Row:

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 import psutil
-from soak_follow import follower_of, keeping, program_of, report_of, whole_of
+from following import follower_of, program_of
+from soak_follow import keeping, report_of, whole_of
 
 PROGRAM = Path(__file__).parent / "programs" / "fills_capture.py"
 LONGEST_S = 4.0

@@ -5,8 +5,6 @@ memray's own commands read both kinds.
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
@@ -64,7 +62,7 @@ def _frame(file: BinaryIO, left: int) -> Iterator[bytes]:
 
 def written_size(file: BinaryIO) -> int:
     """Return the size of ``file`` without the zeros at its end."""
-    end = _end_of_data(file)
+    end = file.seek(0, 2)
     while end:
         start = max(0, end - _TAIL_BYTES)
         file.seek(start)
@@ -85,25 +83,6 @@ def written_behind(file: BinaryIO, start: int) -> int:
     while written := file.read(_TAIL_BYTES).rstrip(b"\0"):
         end = start + len(written)
         start += _TAIL_BYTES
-    return end
-
-
-def _end_of_data(file: BinaryIO) -> int:
-    """Return where what was ever written to ``file`` ends, or its size where nobody can tell.
-
-    memray reserves a tenth of the file's size in advance, which may be gigabytes.
-    """
-    size = file.seek(0, 2)
-    if not hasattr(os, "SEEK_DATA"):
-        return size
-    end = 0
-    try:
-        while end < size:
-            start = os.lseek(file.fileno(), end, os.SEEK_DATA)
-            end = os.lseek(file.fileno(), start, os.SEEK_HOLE)
-    except OSError as error:
-        if error.errno != errno.ENXIO:  # there is nothing behind ``end``
-            return size
     return end
 
 

@@ -82,36 +82,14 @@ def size_bytes(run_dir: RunDirectory) -> int:
 @contextmanager
 def held(run_dir: RunDirectory) -> Iterator[None]:
     """Keep others from removing the run while it is recorded and reported on."""
-    lock = None
-    with suppress(OSError, ImportError):  # a file system without locks
-        import fcntl
-
-        lock = os.open(run_dir.path, os.O_RDONLY)
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    try:
+    with _locked(run_dir.path, "LOCK_SH", "LOCK_NB"):
         yield
-    finally:
-        if lock is not None:
-            os.close(lock)
 
 
 def is_held(run_dir: RunDirectory) -> bool:
     """Tell if a process of memdeep holds the run."""
-    try:
-        import fcntl
-
-        lock = os.open(run_dir.path, os.O_RDONLY)
-    except (OSError, ImportError):
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(lock)
-    return False
+    with _locked(run_dir.path, "LOCK_EX", "LOCK_NB") as is_free:
+        return not is_free
 
 
 @contextmanager
@@ -120,34 +98,36 @@ def steady(run_dir: RunDirectory) -> Iterator[None]:
 
     What replays them meanwhile saves no state then, and gives no blocks back: see `changing`.
     """
-    lock = None
-    with suppress(OSError, ImportError):
-        import fcntl
-
-        lock = os.open(run_dir.journal, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        fcntl.flock(lock, fcntl.LOCK_SH)
-    try:
+    with _locked(run_dir.journal, "LOCK_SH"):
         yield
-    finally:
-        if lock is not None:
-            os.close(lock)
 
 
 @contextmanager
 def changing(run_dir: RunDirectory) -> Iterator[bool]:
     """Yield True if nobody reads the captures as in `steady`; who begins waits until this ends."""
-    lock = None
-    is_alone = True
-    with suppress(OSError, ImportError):
+    with _locked(run_dir.journal, "LOCK_EX", "LOCK_NB") as is_alone:
+        yield is_alone
+
+
+@contextmanager
+def _locked(path: Path, *flags: str) -> Iterator[bool]:
+    """Lock ``path`` by flock(2) with ``flags``; yield False if a lock of somebody else forbids it.
+
+    What cannot be opened, or lies on a file system without locks, is not locked. Nothing waits for
+    a pipe in its place.
+    """
+    lock, is_free = None, True
+    try:
         import fcntl
 
-        lock = os.open(run_dir.journal, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            is_alone = False
+        lock = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.flock(lock, sum(getattr(fcntl, flag) for flag in flags))
+    except BlockingIOError:
+        is_free = False
+    except (OSError, ImportError):
+        pass
     try:
-        yield is_alone
+        yield is_free
     finally:
         if lock is not None:
             os.close(lock)

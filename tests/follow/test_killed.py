@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
+from following import follower_of, program_of
 from running import PROGRAMS, RunMemdeep, environment, memdeep_command, read_json, wait_until
 
 from memdeep.heap.replay import saved
@@ -39,22 +39,6 @@ def running(work: Path) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-
-
-def follower_of(process: subprocess.Popen[bytes]) -> psutil.Process | None:
-    for child in psutil.Process(process.pid).children():
-        if any("follow/__main__" in word for word in child.cmdline()):
-            return child
-    return None
-
-
-def program_of(process: subprocess.Popen[bytes]) -> psutil.Process:
-    (program,) = (
-        child
-        for child in psutil.Process(process.pid).children()
-        if any("bootstrap.py" in word for word in child.cmdline())
-    )
-    return program
 
 
 def check(run: Path, said: bytes) -> None:
@@ -89,6 +73,7 @@ def test_a_report_is_as_exact_as_ever_whoever_was_killed(
         assert process.stdout is not None
         wait_until(lambda: capture.exists() and saved.is_holed(capture))
         program = program_of(process)
+        assert program is not None
         if "follower" in victims:
             follower = follower_of(process)
             assert follower is not None
