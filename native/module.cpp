@@ -176,10 +176,10 @@ PyObject* list_at(PyObject* self, PyObject* args) {
 }
 
 PyObject* cut(PyObject* self, PyObject* args) {
-  long long time_ms, after;
-  if (!is_open(self) || !PyArg_ParseTuple(args, "LL:cut", &time_ms, &after)) return nullptr;
+  long long time_ms, after, before = -1;
+  if (!is_open(self) || !PyArg_ParseTuple(args, "LL|L:cut", &time_ms, &after, &before)) return nullptr;
   bool is_in_order = true;
-  auto work = [&](Replay& replay) { is_in_order = replay.cut({time_ms, uint64_t(after)}); };
+  auto work = [&](Replay& replay) { is_in_order = replay.cut({time_ms, uint64_t(after), before}); };
   if (!require(after >= 0, "a cut comes after no number of markers") || !run(self, work) ||
       !require(is_in_order, "the cuts are not in order")) {
     return nullptr;
@@ -716,8 +716,8 @@ PyMethodDef methods[] = {
      "take_listed(place: int, is_name: bool, nodes: bytes): what was listed there, by address and "
      "with the nodes of the sites; once. None if it was not met, False if there was too much."},
     {"cut", cut, METH_VARARGS,
-     "cut(time_ms: int, after: int): end a segment so long after the start, `after` so many replaced "
-     "markers; in the order of the cuts, and before anything is fed."},
+     "cut(time_ms: int, after: int, before: int = -1): end a segment so long after the start, `after` "
+     "so many replaced markers, and before the marker of this number if there is one; in the order of the cuts, and before anything is fed."},
     {"put_in_earlier", put_in_earlier, METH_O,
      "put_in_earlier(content: bytes) -> bool: put in what was there before the capture, before "
      "anything is fed; whether the list is whole."},

@@ -43,7 +43,8 @@
 //
 // CUTS end a segment too, at times that are given beforehand. Each is made as a replaced marker would
 // be, before the first memory record that is not earlier, and between the two replaced markers that it
-// lies between; at the end if there is no such record.
+// lies between; at the end if there is no such record. One for which a marker's name is given is made
+// before that marker at the latest, which may come long before the next memory record.
 #pragma once
 
 #include <algorithm>
@@ -139,6 +140,7 @@ struct Thread {
 struct TimeCut {
   int64_t time_ms;  // since the start
   uint64_t after;  // replaced markers that come before it
+  int64_t before;  // the sequence number of the first marker that comes after it; -1: not known
 };
 
 struct Lost {  // allocated by a thread without a frame of Python, after it had had one
@@ -817,14 +819,21 @@ class Replay : public Account {
 
   bool is_cut_due(bool before_marker, int64_t time_ms) const {
     if (cuts_made_ == cuts_.size()) return false;
-    const TimeCut& next = cuts_[cuts_made_];
-    return next.after <= markers_ - cuts_made_ &&
-           (before_marker || since_epoch(uint64_t(next.time_ms)) <= time_ms);
+    return next_cut().after <= markers_ - cuts_made_ &&
+           (before_marker || since_epoch(uint64_t(next_cut().time_ms)) <= time_ms);
   }
+
+  bool is_cut_due_at_name(int64_t sequence) const {
+    return cuts_made_ < cuts_.size() && next_cut().before >= 0 && next_cut().before <= sequence &&
+           next_cut().after <= markers_ - cuts_made_;
+  }
+
+  const TimeCut& next_cut() const { return cuts_[cuts_made_]; }
 
   // Makes the next cut, before what happened at `time_ms`.
   void make_cut(int64_t time_ms) {
-    const int64_t cut_ms = since_epoch(uint64_t(cuts_[cuts_made_++].time_ms));
+    const int64_t cut_ms = since_epoch(uint64_t(next_cut().time_ms));
+    ++cuts_made_;
     last_time_ms_ = std::max(last_time_ms_, std::min(cut_ms, time_ms));
     begin_segment(Cut::kMarker, -1, 0);
     end_marker();
@@ -877,6 +886,7 @@ class Replay : public Account {
       if (is_number) {
         // A signal handler's checkpoint inside another one makes a marker appear twice.
         if (seen_sequences_.insert(sequence).second) {
+          while (is_cut_due_at_name(sequence)) make_cut(since_epoch(uint64_t(next_cut().time_ms)));
           look(at_names_, uint64_t(sequence), seen_at_names);
           list({true, uint64_t(sequence)});
           begin_segment(Cut::kThreadMarker, sequence, setter());

@@ -24,7 +24,7 @@ namespace memdeep {
 
 // Raise it with every change of what any `visit` lists, of the order or width of that, and of what the
 // figures mean: a state of another version is refused, never guessed.
-constexpr uint32_t kStateVersion = 1;
+constexpr uint32_t kStateVersion = 2;
 
 // A member that no `visit` lists would be lost: whoever changes these sizes has looked for it there.
 #if defined(__GLIBCXX__) && defined(__LP64__) && !defined(_GLIBCXX_DEBUG)

@@ -45,13 +45,15 @@ class TimeCut(NamedTuple):
     """A checkpoint of another program, at a time since the start of the capture.
 
     ``after`` is the number of the capture's own checkpoints, among those whose markers are in it,
-    that come before it. If it has the number of a ``moment`` it is no checkpoint: then it is asked
-    only what was alive there.
+    that come before it; ``before`` is the sequence number of the first that was set later, where
+    that is known and its marker was not replaced. If it has the number of a ``moment`` it is no
+    checkpoint: then it is asked only what was alive there.
     """
 
     time_ms: int
     after: int
     moment: int | None = None
+    before: int | None = None
 
 
 @frozen

@@ -97,9 +97,7 @@ def find_children(
             continue  # nothing was traced: it says why itself
         try:
             owner = Owner(place, f"{process.how} {process.pid}")
-            start = _start(events, axis.start)
-            since = (start.epoch_ns - start.monotonic_ns + axis.start.monotonic_ns) // 1_000_000
-            child = _child(of_process, owner, process, axis, since, names)
+            child = _child(of_process, owner, process, axis, events, names)
             _check_end(child, events)
             found.append(child)
         except CaptureError as error:
@@ -137,10 +135,12 @@ def _child(
     owner: Owner,
     process: Process,
     axis: Axis,
-    start_ms: int,
+    events: Sequence[Event],
     names: RunSymbols | None,
 ) -> Child:
     """Place the capture of ``process`` between the checkpoints. Raises CaptureError."""
+    start = _start(events, axis.start)
+    start_ms = (start.epoch_ns - start.monotonic_ns + axis.start.monotonic_ns) // 1_000_000
     capture = run_dir.capture()
     header = read_header(capture)
     if header.pid not in (None, process.pid % births.HOSTS):
@@ -168,10 +168,17 @@ def _child(
         if first <= moment.segment <= last and born_s <= moment.time_s <= end_s
     ]
     since_ms = start_ms - (start_ms if header.start_ms is None else header.start_ms)
-    cuts = tuple(
-        TimeCut(round(since_ms + 1000 * time_s) - NEAREST_MS, 0, number)
-        for _, time_s, number in sorted([*ends, *inner])
-    )
+    known = [event for event in events if event.kind in journal.CHECKPOINTS]
+    known.sort(key=lambda event: event.time_us)
+    own_s = (start.monotonic_ns - axis.start.monotonic_ns) / 1e9
+    set_s = [own_s + event.time_us / 1e6 for event in known]
+
+    def cut(time_s: float, moment: int | None) -> TimeCut:
+        later = known[bisect_right(set_s, time_s) :][:1]
+        before = later[0].sequence if later else None
+        return TimeCut(round(since_ms + 1000 * time_s) - NEAREST_MS, 0, moment, before)
+
+    cuts = tuple(cut(time_s, number) for _, time_s, number in sorted([*ends, *inner]))
     return Child(
         process=owner.process,
         part=Part(capture, first, last, len(cuts), cuts=cuts, owner=owner, asked=_asked(questions)),

@@ -49,7 +49,12 @@ if __name__ == "__main__":
         "leak": "8",
         "leak/inner": "8",
     }
-    assert [round(int(figures[2]) / 1000) for figures in sizes.values()] == [55, 36, 36]
+    # Small objects are there too: Python takes memory for them by the MiB.
+    more = [
+        int(figures[2]) / 1000 - wanted
+        for figures, wanted in zip(sizes.values(), (55, 36, 36), strict=True)
+    ]
+    assert all(0 <= one < 2.2 for one in more)
     assert [figures[3] for figures in sizes.values()] == ["55", "36", "36"]
     assert sorted(workers) == ["0 2 2000000000 running", "1 2 2000000000 running"]
     source = (tmp_path / "job.py").read_text("utf-8").splitlines()
@@ -225,7 +230,7 @@ if __name__ == "__main__":
         time.sleep(3 * gatherer.GATHER_S)
         client.close()
         made.close()
-    print(*(row.retained // MB for row in run.prefixes), *(one.end for one in run.workers))
+    print(*(row.lines[0].bytes // MB for row in run.prefixes), *(one.end for one in run.workers))
     print(*run.result.problems, sep="\\n")
     print(run.gathered.bytes > 0)
 """,

@@ -65,7 +65,7 @@ def replay(
     engine = saved.load(capture) or Replay()
     begun = engine.position()
     for cut in cuts:
-        engine.cut(cut.time_ms, cut.after)
+        engine.cut(cut.time_ms, cut.after, -1 if cut.before is None else cut.before)
     for look in looks:
         if isinstance(look, Earlier):
             engine.put_in_earlier(look.content)

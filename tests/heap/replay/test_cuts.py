@@ -262,6 +262,25 @@ def test_a_cut_stays_between_the_markers_that_it_lies_between(tmp_path: Path) ->
     assert heap.at_checkpoints == (0, 300, 300, 700, 1500, 1500)
 
 
+def test_a_cut_is_made_before_the_marker_that_was_set_after_it(tmp_path: Path) -> None:
+    capture = tmp_path / "capture.bin"
+    write(
+        [
+            ("malloc", 1, 100),
+            ("other", 0, 0),  # has number 1
+            ("malloc", 2, 200),
+            ("other", 0, 0),
+            ("malloc", 3, 400),
+            ("memory", 20, 0),
+            ("malloc", 4, 800),
+        ],
+        capture,
+    )
+    for before, alive in ((None, 700), (1, 100), (2, 300), (3, 700)):
+        heap, _ = read(part_of(capture, 0, (TimeCut(15, 0, before=before),)))
+        assert heap.at_checkpoints == (0, alive, 1500)
+
+
 def test_cuts_after_a_damage_are_not_seen(tmp_path: Path) -> None:
     capture = tmp_path / "capture.bin"
     write(BEFORE_AND_AFTER, capture, b"\x03" * 99)
