@@ -21,7 +21,7 @@ from packaging.tags import platform_tags
 
 # What is compiled, and of what; each may be missing.
 MODULES = {
-    "memdeep.heap.replay._replay": ("native/module.cpp", "native/state.cpp"),
+    "memdeep.heap.replay._replay": ("native/module.cpp", "native/merge.cpp", "native/state.cpp"),
     "memdeep.record._holders": ("native/holders.cpp",),
 }
 LIMITED_API = "0x030A0000"  # one build serves CPython 3.10 and all later ones

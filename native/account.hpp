@@ -22,6 +22,7 @@
 
 #include "blocks.hpp"
 #include "lifetimes.hpp"
+#include "merge.hpp"
 #include "numbers.hpp"
 #include "packed.hpp"
 #include "ranges.hpp"
@@ -99,6 +100,15 @@ class LiveTable {
     for (size_t place = 0; place <= mask_; ++place) {
       if (entries_[place].address() != 0) visit(entries_[place]);
     }
+  }
+
+  // Gives each allocation the cell that `numbers` has for its own.
+  void renumber(const std::vector<uint32_t>& numbers) {
+    each([&](Entry& entry) {
+      const uint64_t cell = numbers[entry.cell()];
+      entry.low = entry.address() | (cell & 0xFFFF) << 48;
+      entry.high = (entry.high & (2 * kMaxSize - 1)) | cell >> 16 << 48;
+    });
   }
 
   // Only what is used of it. In the order in which it lies there, so that loading goes through memory
@@ -491,6 +501,9 @@ class Account {
     large_floor_ = 0;
   }
 
+  // Makes old segments one, as if those between them had never begun; see merge.cpp.
+  void merge_segments(const Merge& merge);
+
   void close(int64_t time_ms, uint64_t rss) {
     close_segment();
     close_window(Cut::kEnd, time_ms, rss);
@@ -545,6 +558,13 @@ class Account {
   static constexpr size_t kMaxDropped = size_t{1} << 16;
 
   uint32_t segment() const { return segment_; }
+
+  std::vector<uint32_t> highest_of(const Merge& merge) const;
+  Rows merged_peaks(const Merge& merge, const Rows& lives, const Rows& peaks) const;
+  void merge_rows(const Merge& merge);
+  void merge_windows(const Merge& merge);
+  void merge_largest(const Merge& merge);
+  void merge_cells(const Merge& merge);
 
   // A file may say anything: sums of what it says must be numbers still.
   class Bounded {

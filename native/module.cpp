@@ -187,6 +187,26 @@ PyObject* cut(PyObject* self, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+PyObject* merge(PyObject* self, PyObject* args) {
+  unsigned int until;
+  long long period_ms;
+  Unsigned starts;
+  if (!is_open(self) ||
+      !PyArg_ParseTuple(args, "IO&L:merge", &until, Unsigned::read, &starts, &period_ms)) {
+    return nullptr;
+  }
+  bool is_in_order = true;
+  auto work = [&](Replay& replay) {
+    is_in_order = replay.merge(until, {starts.begin(), starts.end()}, period_ms);
+  };
+  if (!run(self, work) || !require(is_in_order, "the segments are not in order")) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* merges(PyObject* self, PyObject*) {
+  return PyLong_FromUnsignedLongLong(object(self)->replay->merges());
+}
+
 PyObject* put_in_earlier(PyObject* self, PyObject* data) {
   char* bytes;
   Py_ssize_t size;
@@ -727,6 +747,10 @@ PyMethodDef methods[] = {
      "The heap now, time and RSS of the last record that has them, and how many segments there are."},
     {"alive", alive, METH_NOARGS,
      "What is alive now: columns of nodes, the segments of birth, bytes and allocations."},
+    {"merge", merge, METH_VARARGS,
+     "merge(until: int, starts: bytes, period_ms: int): make one segment of all below `until`, but for "
+     "those that `starts` lists; of memory records there, keep one in each period."},
+    {"merges", merges, METH_NOARGS, "How often segments were merged."},
     {"sequences", sequences, METH_VARARGS,
      "sequences(first: int): of the markers that began the segments from this number on."},
     {"tree", tree, METH_VARARGS,

@@ -307,6 +307,14 @@ class Replay : public Account {
     return stacks;
   }
 
+  // Makes one segment of all below `until`, but that those in `starts` still begin, as if the other
+  // markers had never been there; what was looked at there is forgotten. Of memory records below it one
+  // stays in each period. False, and nothing is done, if the numbers are not in order, or after a cut.
+  bool merge(uint32_t until, std::vector<uint32_t> starts, int64_t period_ms);
+
+  // How often that was done.
+  uint64_t merges() const { return merges_; }
+
   // Closes the last segment. Nothing may be fed afterwards.
   void finish() {
     if (!is_over() && pending_size_ != 0) drop(consume_pending());
@@ -322,7 +330,7 @@ class Replay : public Account {
   template <class File>
   void visit(File& file) {
     settle();
-    file(position_);  // first: whoever has the file reads it there
+    file(position_, merges_);  // first: whoever has the file reads them there
     file(header, sites, node_parents, node_frames, frames, codes);
     file(native_addresses, segment_natives, native_parents, generations, threads, lost, ids);
     file(sequences, setters, records, allocated_bytes, calls, damage);
@@ -1051,7 +1059,7 @@ class Replay : public Account {
   }
 
   State state_ = State::kHeader;
-  uint64_t position_ = 0;
+  uint64_t position_ = 0, merges_ = 0;
   std::vector<uint8_t> pending_;
   size_t pending_size_ = 0, wanted_ = 1;
   uint64_t last_pointer_ = 0, last_address_ = 0, last_native_ = 0;

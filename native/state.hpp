@@ -3,7 +3,7 @@
 // THE FORMAT (integers are little-endian and as wide as in memory)
 //
 //   header    "mdstate\n", u32 kStateVersion, u32 kOrder
-//   content   u64 bytes of the capture that were taken, then the other members as they are visited;
+//   content   u64 bytes of the capture that were taken, u64 merges of segments, then the other members as they are visited;
 //             containers begin with their u64 count
 //   trailer   zeros up to a multiple of 8, "mdstate.", u64 bytes of header and content, u64 checksum
 //             of all before it
@@ -29,7 +29,7 @@ constexpr uint32_t kStateVersion = 2;
 // A member that no `visit` lists would be lost: whoever changes these sizes has looked for it there.
 #if defined(__GLIBCXX__) && defined(__LP64__) && !defined(_GLIBCXX_DEBUG)
 static_assert(sizeof(Account) == 5632, "is the new member in Account::visit?");
-static_assert(sizeof(Replay) == 7344, "is the new member in Replay::visit?");
+static_assert(sizeof(Replay) == 7352, "is the new member in Replay::visit?");
 #endif
 
 struct StateError : std::exception {

@@ -30,8 +30,8 @@ fuzz() {
         exit
     fi
 }
-fuzz fuzz "$place/seeds" native/fuzz.cpp
-fuzz fuzz_state "$place/states" native/fuzz_state.cpp native/state.cpp
+fuzz fuzz "$place/seeds" native/fuzz.cpp native/merge.cpp
+fuzz fuzz_state "$place/states" native/fuzz_state.cpp native/merge.cpp native/state.cpp
 
 # What the walk of objects does with a graph; the files it leaves must be read.
 [ "$(uname)" = Linux ] || exit 0

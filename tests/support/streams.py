@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections import Counter
 from collections.abc import Iterable
@@ -115,3 +116,25 @@ def everything(replay: Replay) -> dict[str, Any]:
         "listed": [replay.take_listed(place, name, numbers) for name, place in moments],
         "position": replay.position(),
     }
+
+
+def saved(replay: Replay) -> bytes:
+    """What `save` writes."""
+    file = os.memfd_create("state")
+    try:
+        replay.save(file)
+        return os.pread(file, os.fstat(file).st_size, 0)
+    finally:
+        os.close(file)
+
+
+def loaded(state: bytes) -> Replay:
+    """The replay of a saved state."""
+    file = os.memfd_create("state")
+    try:
+        os.write(file, state)
+        from memdeep.heap.replay import _replay
+
+        return _replay.load(file)
+    finally:
+        os.close(file)

@@ -182,6 +182,8 @@ def test_the_sdist_holds_everything_to_build_and_test(built: Path) -> None:
         "memdeep/schema/report-2.schema.json",
         "native/account.hpp",
         "native/alive.hpp",
+        "native/merge.cpp",
+        "native/merge.hpp",
         "native/module.cpp",
         "native/replay.hpp",
         "native/state.cpp",

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from memdeep.heap.replay._replay import Replay
 
 MAGIC = b"mdstate\n"
-# Then the version, the order of bytes, and the place in the capture; see native/state.cpp.
-_HEAD = struct.Struct("<8sIIQ")
+# Then the version, the order of bytes, the place in the capture, and how often segments were merged;
+# see native/state.hpp.
+_HEAD = struct.Struct("<8sIIQQ")
 KEPT_BYTES = 1 << 20  # at the beginning of a capture, for those who read the head
 
 
@@ -40,7 +41,7 @@ def covered_bytes(capture: Path) -> int:
         except OSError as error:
             raise read_error(state, error) from error
     if len(head) == _HEAD.size and head.startswith(MAGIC):
-        position = int(_HEAD.unpack(head)[-1])
+        position = int(_HEAD.unpack(head)[3])
         if position <= capture.stat().st_size:
             return position
     if is_holed(capture):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from array import array
@@ -17,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from running import PROGRAMS
-from streams import Program, everything, programs, written
+from streams import Program, everything, loaded, programs, saved, written
 
 if TYPE_CHECKING:
     from memdeep.heap.replay._replay import Replay
@@ -25,26 +24,6 @@ if TYPE_CHECKING:
 _replay = pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
 
 EVERYWHERE = array("Q", [0, 1 << 15, 1 << 16]), array("Q", [1 << 15, 1 << 16, 1 << 50])
-
-
-def saved(replay: Replay) -> bytes:
-    """What `save` writes."""
-    file = os.memfd_create("state")
-    try:
-        replay.save(file)
-        return os.pread(file, os.fstat(file).st_size, 0)
-    finally:
-        os.close(file)
-
-
-def loaded(state: bytes) -> Replay:
-    """The replay of a saved state."""
-    file = os.memfd_create("state")
-    try:
-        os.write(file, state)
-        return _replay.load(file)  # type: ignore[no-any-return]
-    finally:
-        os.close(file)
 
 
 def asking(cuts: Iterable[int], moments: Iterable[tuple[int, bool]]) -> Replay:
