@@ -244,7 +244,7 @@ void Account::merge_segments(const Merge& merge) {
 bool Replay::merge(uint32_t until, std::vector<uint32_t> starts, int64_t period_ms) {
   const bool is_in_order = std::is_sorted(starts.begin(), starts.end()) && until < sequences.size() &&
                            (starts.empty() || starts.back() < until);
-  if (!is_in_order || is_over() || !cuts_.empty()) return false;
+  if (!is_in_order || !cuts_.empty()) return false;
   if (earlier.site != 0) starts.insert(starts.begin(), 1);  // before it there is what was there
   const Merge merge(until, starts, period_ms);
   merge_segments(merge);

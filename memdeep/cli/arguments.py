@@ -19,7 +19,7 @@ from memdeep.cli.options import (
     problem,
 )
 from memdeep.errors import EXIT_USAGE
-from memdeep.text.units import size_bytes
+from memdeep.text.units import seconds_of, size_bytes
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -31,9 +31,6 @@ MOST_PORT = 65_535
 SHELLS = ("bash", "zsh", "fish")
 DIFF_FORMATS = ("text", "markdown", "json", "html")  # of a comparison
 OF_DIFF = tuple(option for option in OPTIONS if Place.REPORT in option.places)
-MAX_SECONDS = 31 * 86_400.0
-_TIME = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhd]?)", re.ASCII)
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 OF_ATTACH = (
     tuple(
         BY_NAME[name]
@@ -306,9 +303,8 @@ def _process(word: str) -> int:
 
 
 def _time(word: str) -> float:
-    match = _TIME.fullmatch(word)
-    seconds = 0.0 if match is None else float(match[1]) * _UNITS_S[match[2] or "s"]
-    if not 0 < seconds <= MAX_SECONDS:
+    seconds = seconds_of(word)
+    if seconds is None:
         raise argparse.ArgumentTypeError(f"{word!r} is no time such as 60s, 5m or 1h")
     return seconds
 

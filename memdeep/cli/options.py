@@ -23,13 +23,13 @@ from memdeep.record.how import (
 from memdeep.report.options import DEFAULTS
 from memdeep.text.language import CHOICES
 from memdeep.text.toml import quoted
-from memdeep.text.units import size_bytes
+from memdeep.text.units import seconds_of, size_bytes
 
 DEFAULT = "default"
 COMMAND_LINE = "command line"
 ONLY_ON_COMMAND_LINE = ("force",)
 
-Kind = Literal["flag", "number", "count", "megabytes", "size", "text", "texts", "path"]
+Kind = Literal["flag", "number", "count", "megabytes", "size", "time", "text", "texts", "path"]
 Value = bool | float | str | Path | tuple[str, ...] | None
 
 MIB = 1 << 20
@@ -41,6 +41,7 @@ _WANTED = {
     "count": "a whole number",
     "megabytes": "a number",
     "size": "a size such as 950M or 1.5G",
+    "time": "a time such as 60s, 5m or 1h",
     "text": "a text in quotes",
     "path": "a path in quotes",
     "texts": "a list of texts",
@@ -65,7 +66,7 @@ class Option:
     ``name`` is the long one without dashes in front, ``also`` are others for the same, ``short`` is
     one with a single dash. It acts in ``places``, as a field of the same name (with underscores)
     unless ``field`` names another. A number lies between ``least`` and ``most`` (both allowed); a
-    size is a text that `size_bytes` reads; a text is one of ``choices`` if there are any, and
+    size is a text that `size_bytes` reads, a time one for `seconds_of`; a text is one of ``choices`` if there are any, and
     matches ``pattern`` if there is one. ``metavar`` stands for the value in the help, which names
     the default unless it is none, or ``default_words`` in its place.
     """
@@ -326,12 +327,14 @@ OPTIONS = (
         "1G",
         field="disk_bytes",
     ),
+    Option("keep-capture", "flag", _AROUND, "give nothing back, whatever its size", False),
     Option(
-        "keep-capture",
-        "flag",
+        "last",
+        "time",
         _AROUND,
-        "give nothing of the capture back, whatever its size",
-        False,
+        "keep the detail of the last 10m, say, and merge what is older: for weeks; a checkpoint each "
+        "tenth of it, and no process that it starts is recorded",
+        field="last_s",
     ),
     Option("no-follow", "flag", _AROUND, "replay the capture at the end, not as it grows", False),
     Option(
@@ -425,6 +428,8 @@ class Settings(tuple[Setting, ...]):
 def _in_use(option: Option, value: Value) -> Any:
     if option.kind == "size":
         return None if value is None else size_bytes(str(value))
+    if option.kind == "time":
+        return 0.0 if value is None else seconds_of(str(value))
     if option.kind == "megabytes":
         return None if value is None else round(float(str(value)) * MIB)
     if option.kind == "count":
@@ -442,6 +447,7 @@ def problem(option: Option, value: object) -> str | None:
         "count": lambda: isinstance(value, int) and not isinstance(value, bool),
         "megabytes": lambda: isinstance(value, (int, float)) and not isinstance(value, bool),
         "size": lambda: isinstance(value, str) and size_bytes(value) is not None,
+        "time": lambda: isinstance(value, str) and seconds_of(value) is not None,
         "text": lambda: isinstance(value, str),
         "path": lambda: isinstance(value, str),
         "texts": lambda: isinstance(value, list) and all(isinstance(one, str) for one in value),
@@ -452,6 +458,8 @@ def problem(option: Option, value: object) -> str | None:
         # Written so that `nan`, which is a number in TOML, fails as well.
         if not option.least <= value <= option.most:
             return f"must be between {toml_text(option.least)} and {toml_text(option.most)}"
+    elif option.kind == "time" and (seconds_of(str(value)) or 0) < 1:
+        return "must be at least 1s"
     elif option.kind == "size" and (size_bytes(str(value)) or 0) < LEAST_SIZE_BYTES:
         return "must be at least 1M"
     elif option.choices and value not in option.choices:
@@ -471,8 +479,8 @@ def example(option: Option, value: object) -> str:
         return toml_text(min(option.most, 800))
     if option.kind == "flag":
         return "true"
-    if option.kind == "size":
-        return toml_text("950M")
+    if option.kind in ("size", "time"):
+        return toml_text("950M" if option.kind == "size" else "10m")
     if option.pattern:
         return toml_text(option.default)
     return toml_text(option.choices[0] if option.choices else "name")

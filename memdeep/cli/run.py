@@ -6,11 +6,11 @@ That the program may start soon, what makes the report is imported when it has e
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memdeep import pipeline
 from memdeep.cli import arguments, speech
@@ -18,7 +18,7 @@ from memdeep.cli.options import OPTIONS, Place, Settings
 from memdeep.cli.settings import load, merge
 from memdeep.errors import EXIT_INTERRUPTED, EXIT_OVER, EXIT_USAGE, MemdeepError, ProgramError
 from memdeep.live.status_line import StatusLine
-from memdeep.record.how import MEMRAY, HowToRecord
+from memdeep.record.how import ALL, MEMRAY, NONE, HowToRecord
 from memdeep.record.marks import words as mark_words
 from memdeep.record.program import WhatToRun
 from memdeep.record.tree import rank
@@ -35,6 +35,8 @@ from memdeep.text.safe import plain
 if TYPE_CHECKING:
     from memdeep.cli.check import Limits
     from memdeep.model import Report
+
+SHARE_MARKED = 0.1  # of the time whose detail stays: a checkpoint so often, where none is asked for
 
 
 def main(words: Sequence[str]) -> int:
@@ -134,9 +136,35 @@ def run_options(settings: Settings, of_python: Sequence[str] = ()) -> RunOptions
         )
     if how.wants_holders:
         _check_holders(how)
+    around = settings.of(Place.RUN)
+    if around["last_s"]:
+        how = _recorder(how, around)
     words = interpreter.parse(settings.text("python-args") or "")
     of_interpreter = (*interpreter.inherited(), *words, *of_python)
-    return RunOptions(how=how, interpreter=of_interpreter, **settings.of(Place.RUN))
+    return RunOptions(how=how, interpreter=of_interpreter, **around)
+
+
+def _recorder(how: HowToRecord, around: Mapping[str, Any]) -> HowToRecord:
+    """Return how a flight recorder records: no other process, and a checkpoint now and then.
+
+    Raises ProgramError if that does not go with the rest of what is wanted.
+    """
+    others = {
+        f"--backend {how.backend}": how.backend != MEMRAY,
+        **dict.fromkeys(how.traced_only, True),
+        "--no-follow": around["no_follow"],
+        "--keep-capture": around["keep_capture"],
+        f"--children {how.children}": how.children not in (ALL, NONE),
+    }
+    wrong = next((name for name, is_wanted in others.items() if is_wanted), None)
+    if wrong is not None:
+        raise ProgramError(
+            f"--last does not go with {wrong}.",
+            "What is old is merged while memray's trace of the program grows, and given back.",
+            EXIT_USAGE,
+        )
+    mark_every = how.mark_every or around["last_s"] * SHARE_MARKED
+    return how.but(children=NONE, mark_every=mark_every)
 
 
 def _check_holders(how: HowToRecord) -> None:

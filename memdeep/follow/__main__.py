@@ -23,12 +23,13 @@ AGAIN = 2  # the status of one that should begin again, from the state that it h
 
 
 def main(words: list[str]) -> int:
-    """Follow a run to its end, ``DIR LEAST DISK SOURCE PATHS...``; return the exit status.
+    """Follow a run to its end, ``DIR LEAST DISK LAST SOURCE PATHS...``; return the exit status.
 
     A state is left of captures of ``LEAST`` bytes. With the states they shall take ``DISK`` bytes
-    of the disk, 0 for no bound. ``SOURCE`` says whether source lines may be shown.
+    of the disk, 0 for no bound. Detail is merged that is older than ``LAST`` seconds, 0 for none.
+    ``SOURCE`` says whether source lines may be shown.
     """
-    path, least, disk, source, *paths = words
+    path, least, disk, last, source, *paths = words
     sys.path += [path for path in paths if path not in sys.path]
     from memdeep.heap.replay.engine import is_built
     from memdeep.rundir.directory import RunDirectory
@@ -42,7 +43,11 @@ def main(words: list[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     _step_back()
     follower = Follower(
-        RunDirectory(Path(path)), int(least), int(disk) or None, with_source=source == SOURCE
+        RunDirectory(Path(path)),
+        int(least),
+        int(disk) or None,
+        with_source=source == SOURCE,
+        last_s=float(last) or None,
     )
     orders = b""
     while True:

@@ -13,10 +13,18 @@ from __future__ import annotations
 import errno
 import os
 from array import array
+from collections.abc import Sequence
 
 from memdeep.follow.known import Known
 from memdeep.heap.header import read_header
-from memdeep.heap.markers import MARKER, RECORD_BYTES, Marker, encode_records, read_places
+from memdeep.heap.markers import (
+    MARKER,
+    RECORD_BYTES,
+    THREAD_RECORD,
+    Marker,
+    encode_records,
+    read_places,
+)
 from memdeep.heap.replay import saved
 from memdeep.heap.replay._replay import Replay, punch
 from memdeep.heap.replay.residency import Look, pieces
@@ -30,6 +38,7 @@ from memdeep.rundir.files import open_regular, write_atomically
 CHUNK_BYTES = 1 << 20
 PAGE_BYTES = 4096
 BEHIND_BYTES = 4096  # of what is written, left for the next time
+_MARKER_HEAD = bytes([THREAD_RECORD]) + marker.PREFIX.encode()
 GIVEN_BACK_BYTES = 1 << 20  # pieces of the file of this size
 
 
@@ -55,6 +64,7 @@ class FollowedCapture:
         self.engine = Replay()
         self.position = self.saved_at = 0
         self.state_bytes = 0
+        self._gone: set[int] = set()  # merged away; still among the places
         self._quiet_at = -1  # the end of what was written, when it did not become more
         engine = saved.load(self._path)
         if engine is not None:
@@ -69,7 +79,9 @@ class FollowedCapture:
             if offset < self.position:
                 self._note(offset, sequence)
                 event, _ = self._known.take(sequence)
-                if event is not None and event.kind in KINDS:
+                if event is None:
+                    self._gone.add(sequence)
+                elif event.kind in KINDS:
                     self.replaced.append(sequence)
 
     def behind_bytes(self) -> int:
@@ -124,15 +136,14 @@ class FollowedCapture:
         # Again: what was written during the first look may be after zeros that it has met.
         content = self._read(written + 1)
         self._known.look()
+        if not is_over:
+            end = min(end, _begun_marker(content[:written]))
         done = 0
         # The name in a marker ends with a zero, which may be the last that was written: at the end
         # of a capture it counts as never written, as for all who read it.
         for found in MARKER.finditer(content):
             start, sequence = found.start(), int(found[1])
             if start >= end:
-                break
-            if start + RECORD_BYTES > written and not is_over:
-                end = start
                 break
             instead = self._instead(self.position + start, sequence)
             if instead is not None:
@@ -142,7 +153,7 @@ class FollowedCapture:
                 end = max(end, min(done, written))
         self.engine.feed(content[done:end])
         self.position += end
-        return True
+        return end > 0
 
     def _written(self) -> int:
         """Return how much of the next piece is written, as it seems."""
@@ -179,6 +190,26 @@ class FollowedCapture:
         self._seen.add(sequence)
         self._places.append((offset, sequence))
 
+    def begun(self) -> list[int]:
+        """Return the number of the event that began each segment, -1 where none is known."""
+        replaced = iter(self.replaced)
+        sequences = array("q", self.engine.sequences(0))
+        return [-1, *(one if one >= 0 else next(replaced, -1) for one in sequences[1:])]
+
+    def merge(self, until: int, starts: Sequence[int], period_ms: int) -> None:
+        """Make one segment of those below ``until``, but for those that begin at ``starts``.
+
+        Of the readings of time there one stays in ``period_ms``. What was merged away before leaves
+        the places only now: until the next state is saved, there is one that knows it.
+        """
+        begun = self.begun()
+        self._places = [place for place in self._places if place[1] not in self._gone]
+        self._seen = {sequence for _, sequence in self._places}
+        stay = {begun[segment] for segment in (*starts, *range(until, len(begun)))}
+        self._gone = set(begun[1:until]) - stay
+        self.replaced = array("q", (one for one in self.replaced if one in stay))
+        self.engine.merge(until, array("I", starts).tobytes(), period_ms)
+
     def save(self) -> None:
         """Write the state of the replay, so that it is there even if the machine stops now.
 
@@ -205,3 +236,15 @@ class FollowedCapture:
             punch(descriptor, KEPT_BYTES, end)
         finally:
             os.close(descriptor)
+
+
+def _begun_marker(content: bytes) -> int:
+    """Return where a marker begins that is not all there at the end of ``content``, or its size."""
+    start = content.rfind(_MARKER_HEAD[:1], max(0, len(content) - RECORD_BYTES + 1))
+    while start >= 0:
+        found = content[start:]
+        digits = found[len(_MARKER_HEAD) :]
+        if _MARKER_HEAD.startswith(found[: len(_MARKER_HEAD)]) and (not digits or digits.isdigit()):
+            return start
+        start = content.rfind(_MARKER_HEAD[:1], max(0, len(content) - RECORD_BYTES + 1), start)
+    return len(content)

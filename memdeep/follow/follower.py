@@ -14,9 +14,11 @@ from pathlib import Path
 
 from memdeep.errors import CaptureError, OutputError
 from memdeep.follow.capture import FollowedCapture
+from memdeep.follow.condense import Condenser
 from memdeep.follow.known import Known
 from memdeep.follow.lines import LiveLines
 from memdeep.rundir import live, runs
+from memdeep.rundir.condensed import NOTHING
 from memdeep.rundir.directory import RunDirectory
 
 TURN_BYTES = 64 << 20  # that are replayed before anything else is looked at
@@ -36,7 +38,8 @@ class Follower:
 
     Of one below ``least_bytes`` no state is left at its end: it is soon read. They shall take
     ``disk_bytes`` at most. None stands for no bound: then nothing is given back. Each second
-    `live.json` is written anew, with source lines if ``with_source``.
+    `live.json` is written anew, with source lines if ``with_source``. With ``last_s`` the detail of
+    the last seconds stays, and what is older is merged.
     """
 
     def __init__(
@@ -46,14 +49,17 @@ class Follower:
         disk_bytes: int | None,
         *,
         with_source: bool = True,
+        last_s: float | None = None,
     ) -> None:
         self._run_dir = run_dir
+        self._condenser = None if last_s is None else Condenser(run_dir, last_s)
         self._with_source = with_source
         self._lines: LiveLines | None = None  # of the capture that is followed
         self._told_s = float("-inf")
         self._least_bytes = least_bytes
         self._disk_bytes = disk_bytes
-        self._known = Known(run_dir)
+        left = NOTHING if self._condenser is None else self._condenser.condensed
+        self._known = Known(run_dir, left)
         self._followed: FollowedCapture | None = None
         self._number = 0
         self._pause_s = PAUSE_S
@@ -108,7 +114,8 @@ class Follower:
         if self._lines is not None:
             self._lines.close()
             self._lines = None
-        if followed.position >= self._least_bytes and self._may_save(followed):
+        is_worth_it = followed.position >= self._least_bytes or followed.engine.merges()
+        if is_worth_it and self._may_save(followed):
             self._save()
         followed.close()
 
@@ -140,6 +147,8 @@ class Follower:
             self._births = self._known.births_bytes, time.monotonic()
         if followed.damage:
             return False
+        if self._condenser is not None:  # then nothing that it starts is recorded
+            return not self._known.has_family
         is_joining = time.monotonic() - self._births[1] < JOINING_S
         return not (self._known.has_family or is_joining or self._known.is_too_long)
 
@@ -147,10 +156,21 @@ class Follower:
         followed = self._followed
         if followed is None or self._disk_bytes is None:
             return False
+        if self._is_merge_due(followed):
+            return self._may_save(followed)
         taken = followed.blocks_bytes + followed.state_bytes
         new = followed.position - followed.saved_at
         is_worth_it = new >= max(SHARE_SAVED * self._disk_bytes, followed.state_bytes)
         return taken > FULL * self._disk_bytes and is_worth_it and self._may_save(followed)
+
+    def _is_merge_due(self, followed: FollowedCapture) -> bool:
+        """Tell if old detail is to be merged: of a trace that never paused."""
+        return (
+            self._condenser is not None
+            and self._number == 1
+            and self._condenser.is_due(self._known)
+            and self._disk_bytes is not None
+        )
 
     def _save(self) -> None:
         """Save the state, and give back what it covers if that is wanted.
@@ -163,10 +183,18 @@ class Follower:
             with runs.changing(self._run_dir) as is_alone:
                 if not is_alone:
                     return
+                condenser = self._condenser
+                if condenser is not None:
+                    if self._is_merge_due(followed) and condenser.merge(followed, self._known):
+                        if self._lines is not None:
+                            self._lines.forget_segments()
+                    condenser.write(followed.engine.merges())
                 followed.save()
+                if condenser is not None:
+                    condenser.is_saved(followed.engine.merges())
                 if self._disk_bytes is not None and followed.blocks_bytes > FULL * self._disk_bytes:
                     followed.give_back()
-        except (OSError, OutputError) as error:
+        except (OSError, OutputError, CaptureError) as error:
             reason = getattr(error, "strerror", None) or getattr(error, "message", str(error))
             tell(f"The capture is kept whole, whatever its size: {reason}.")
             self._disk_bytes = None

@@ -6,10 +6,11 @@ marker: whoever has met a marker in the capture finds the rest here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from memdeep.loading.journal import MAX_LINES
 from memdeep.rundir import births, journal, mappings
+from memdeep.rundir.condensed import NOTHING, Condensed
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import MAX_HELD_BYTES
@@ -24,18 +25,19 @@ class Known:
 
     ``start`` is the first line of the journal, None before it is there. ``has_family`` is True once
     a process that the program started records its own memory; ``births_bytes`` grows whenever the
-    program is about to start one.
+    program is about to start one; ``lines`` are those of the journal so far. Of its old part what is
+    ``left`` is read.
     """
 
-    def __init__(self, run_dir: RunDirectory) -> None:
-        self._journal = Tail(run_dir.journal)
-        self._mappings = Tail(run_dir.mappings)
+    def __init__(self, run_dir: RunDirectory, left: Condensed = NOTHING) -> None:
+        self._journal = Tail(run_dir.journal, left.journal)
+        self._mappings = Tail(run_dir.mappings, left.mappings)
         self._births = Tail(run_dir.births)
         self._events: dict[int, Event] = {}
         self._readings: dict[int, Reading] = {}
         self._head = self._block = b""
         self.start: Event | None = None
-        self._lines = 0
+        self.lines = 0
         self.has_family = False
 
     @property
@@ -46,7 +48,7 @@ class Known:
     def is_too_long(self) -> bool:
         """Tell if a report may leave out some of the events so far: of very many, those midway."""
         is_long = self._journal.read_bytes > MOST * MAX_HELD_BYTES // 2
-        return is_long or self._lines > MOST * MAX_LINES // 2
+        return is_long or self.lines > MOST * MAX_LINES // 2
 
     def look(self) -> None:
         """Read on, to the end of what is there."""
@@ -60,13 +62,18 @@ class Known:
         for lines in _all(self._journal):
             for event in journal.decode(lines)[0]:
                 self._events.setdefault(event.sequence, event)
-                self._lines += 1
+                self.lines += 1
                 if event.kind == journal.START and self.start is None:
                     self.start = event
 
     def take(self, sequence: int) -> tuple[Event | None, Reading | None]:
         """Give away the event with this number and the mappings there; None for what is not."""
         return self._events.pop(sequence, None), self._readings.pop(sequence, None)
+
+    def forget(self, sequences: Iterable[int]) -> None:
+        """Forget these events, of which no journal tells any more, and what was read there."""
+        for sequence in sequences:
+            self.take(sequence)
 
     def close(self) -> None:
         for tail in (self._births, self._mappings, self._journal):

@@ -83,6 +83,12 @@ class LiveLines:
         """Close the files of the run that were read on."""
         self._progress.__exit__()
 
+    def forget_segments(self) -> None:
+        """Read the segments of the replay anew: they were merged."""
+        self._sequences = array("q")
+        self._replaced = 0
+        self._firsts.clear()
+
     def update(
         self,
         engine: Replay,

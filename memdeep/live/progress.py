@@ -15,7 +15,7 @@ import psutil
 
 from memdeep.live.growth import NOW, Growth, LivePhases
 from memdeep.model import DETACHED
-from memdeep.rundir import journal, labels, samples
+from memdeep.rundir import condensed, journal, labels, samples
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 from memdeep.rundir.meta import Meta, decode_meta
@@ -78,8 +78,9 @@ class RunProgress:
         self.curve = Curve(cells)
         self.phases = LivePhases() if phases is None else phases
         self._meta_version: tuple[int, int, int] | None = None
-        self._journal = Tail(run_dir.journal)
-        self._samples = Tail(run_dir.samples)
+        left = condensed.newest(run_dir)
+        self._journal = Tail(run_dir.journal, left.journal)
+        self._samples = Tail(run_dir.samples, left.samples_left)
         self._has_shares = False
         self._tick: list[ProcessSample] = []
         self._now_us = 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from memdeep.frozen import frozen
 from memdeep.rundir import journal
+from memdeep.rundir.condensed import NOTHING, Condensed
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import read_lines
 from memdeep.rundir.threads import ThreadNames
@@ -35,9 +36,12 @@ class Journal:
     problems: tuple[str, ...]
 
 
-def read_journal(path: Path) -> Journal:
-    """Read the journal at ``path``, as far as it can be read. Raises CaptureError."""
-    lines = read_lines(path, MAX_LINES, _ALWAYS)
+def read_journal(path: Path, condensed: Condensed = NOTHING) -> Journal:
+    """Read the journal at ``path``, as far as it can be read. Raises CaptureError.
+
+    Of its old part what is left is read that ``condensed`` has.
+    """
+    lines = read_lines(path, MAX_LINES, _ALWAYS, condensed.journal)
     decoded, damaged = journal.decode(lines.content)
     first: dict[int, Event] = {}
     for event in decoded:
@@ -47,9 +51,23 @@ def read_journal(path: Path) -> Journal:
     for event in events:
         event.thread = names.of(event)
     repeated = len(decoded) - len(events)
-    missing = _missing(events) if not lines.left_out else 0
+    missing = _missing(events) - condensed.events if not lines.left_out else 0
     problems = tuple(_problems(lines.left_out, damaged, repeated, missing))
     return Journal(events, problems)
+
+
+def merged(condensed: Condensed) -> str | None:
+    """Return the sentence on detail that was merged, None where none was."""
+    if condensed == NOTHING:
+        return None
+    minutes, seconds = divmod(condensed.until_us // 1_000_000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f"Only the detail of the last minutes was kept: the first {hours}:{minutes:02}:{seconds:02} "
+        f"were merged, without {condensed.checkpoints:,} checkpoints and {condensed.samples:,} "
+        "readings of the RSS. What was allocated then, what is left of it and the highest heap are "
+        "exact."
+    )
 
 
 def told_problems(events: Sequence[Event]) -> list[str]:
@@ -86,7 +104,7 @@ def _problems(left_out: int, damaged: int, repeated: int, missing: int) -> Itera
             f"{_lines(repeated, 'line')} of the journal {_were(repeated)} left out: another line "
             "has the same number."
         )
-    if missing:
+    if missing > 0:
         yield (
             f"{_lines(missing, 'event')} {_were(missing)} never written to the journal, or "
             f"{'its line is' if missing == 1 else 'their lines are'} lost."

@@ -14,16 +14,21 @@ from memdeep.model import Checkpoint, Sample
 from memdeep.model.sums import sum_of_known
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
-from memdeep.rundir.long_file import read_lines
+from memdeep.rundir.long_file import ALL, Left, read_lines
 from memdeep.rundir.meta import Meta
 from memdeep.rundir.samples import ProcessSample, decode_samples, tree_bytes
 
 MAX_SAMPLES = 2_000_000  # a day of one process
 
 
-def seen_outside(run_dir: RunDirectory, meta: Meta, start: Event) -> tuple[Outside, list[str]]:
-    """Read what the parent saw of the run that began with ``start``, and what is wrong with it."""
-    samples, samples_problem = _read_samples(run_dir.samples, start)
+def seen_outside(
+    run_dir: RunDirectory, meta: Meta, start: Event, left: Left = ALL
+) -> tuple[Outside, list[str]]:
+    """Read what the parent saw of the run that began with ``start``, and what is wrong with it.
+
+    Of the old readings those are read that were ``left``.
+    """
+    samples, samples_problem = _read_samples(run_dir.samples, start, left)
     problems = [] if samples_problem is None else [samples_problem]
     if not consistency.is_of_run(meta, start):
         problems.append(
@@ -36,10 +41,12 @@ def seen_outside(run_dir: RunDirectory, meta: Meta, start: Event) -> tuple[Outsi
     return Outside(meta, samples, offset_s, end_s), problems
 
 
-def _read_samples(path: Path, start: Event) -> tuple[Sequence[ProcessSample], str | None]:
+def _read_samples(
+    path: Path, start: Event, left: Left
+) -> tuple[Sequence[ProcessSample], str | None]:
     """Read the samples of the run, and return a sentence on those that are missing."""
     try:
-        lines = read_lines(path, MAX_SAMPLES)
+        lines = read_lines(path, MAX_SAMPLES, left=left)
     except CaptureError as error:
         return (), f"{error.message} The RSS is known at the checkpoints only."
     samples = decode_samples(lines.content.decode("ascii", "replace"))

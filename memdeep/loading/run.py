@@ -26,7 +26,7 @@ from memdeep.loading import checkpoints
 from memdeep.loading.children import Axis, Child, find_children, not_known, up_to, with_cuts
 from memdeep.loading.code import origins_of, read_cells
 from memdeep.loading.ending import exit_of, limit_of, read_stack_dumps
-from memdeep.loading.journal import read_journal, told_problems
+from memdeep.loading.journal import merged, read_journal, told_problems
 from memdeep.loading.missed import earlier_blocks, earlier_unknown, missed
 from memdeep.loading.outside import end_s, highest_rss, last_seen, memory_curve, seen_outside
 from memdeep.loading.own_runs import shared_symbols
@@ -50,10 +50,11 @@ from memdeep.model import (
 )
 from memdeep.model.statement import Problem
 from memdeep.record.how import MEMRAY, TRACEMALLOC
-from memdeep.rundir import journal, mappings, runs, workers
+from memdeep.rundir import condensed, journal, mappings, runs, workers
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import read_if_there, read_regular
 from memdeep.rundir.journal import Event
+from memdeep.rundir.long_file import Left, read_left
 from memdeep.rundir.meta import Meta, decode_meta
 from memdeep.sources import store as source_store
 from memdeep.sources.lines import Sources
@@ -155,10 +156,11 @@ def load_run(run_dir: RunDirectory) -> Recording:
     Files that are damaged, missing or of another run are left out, with a sentence on each.
     """
     meta = read_meta(run_dir)
-    read = read_journal(run_dir.journal)
+    left = condensed.read(run_dir, saved.merges_of(run_dir.capture()))
+    read = read_journal(run_dir.journal, left)
     events = read.events
     start = start_of(run_dir, events)
-    outside, outside_problems = seen_outside(run_dir, meta, start)
+    outside, outside_problems = seen_outside(run_dir, meta, start, left.samples_left)
     samples, offset_s = outside.samples, outside.offset_s
     if meta.has_outlived:
         events = tuple(event for event in events if event.time_us / 1e6 <= outside.end_s)
@@ -189,6 +191,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         *(*read.problems, *outside_problems, *traced.problems, *captures.problems),
         *(sources_problem, names_problem),
         *told_problems(events)[:MAX_PROBLEMS],
+        merged(left),
         dumps_problem,
     ]
     processes, births_problems = read_processes(run_dir, [start, *events], outside, origins)
@@ -222,7 +225,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         problems=tuple(dict.fromkeys((*meta.notes, *filter(None, problems)))),  # some are in both
     )
     places = _places(traced.ordered, end)
-    readings = _readings(run_dir, places) if captures.parts else {}
+    readings = _readings(run_dir, places, left.mappings) if captures.parts else {}
     walked = find_walked(run_dir, places)
     return Recording(
         run=run,
@@ -433,14 +436,19 @@ def _read_names(
     return RunSymbols(stored, until_s, directories), problem
 
 
-def _readings(run_dir: RunDirectory, places: Mapping[int, int]) -> dict[int, mappings.Reading]:
-    """Return the readings of the mappings by checkpoint; a run without any is a run of before."""
+def _readings(
+    run_dir: RunDirectory, places: Mapping[int, int], left: Left
+) -> dict[int, mappings.Reading]:
+    """Return the readings of the mappings by checkpoint; a run without any is a run of before.
+
+    Of the old ones those are read that were ``left``.
+    """
     try:
-        content = read_if_there(run_dir.mappings, MAX_MAPPINGS_BYTES)
+        content = read_left(run_dir.mappings, left, MAX_MAPPINGS_BYTES)
     except CaptureError:
         return {}
     at = {0: 0, **places}  # the first line of the journal, which is the program's start
-    found = mappings.decode(content or b"")
+    found = mappings.decode(content)
     return {at[one.sequence]: one for one in found if one.sequence in at}
 
 

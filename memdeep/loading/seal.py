@@ -24,7 +24,7 @@ from memdeep.loading.processes import read_processes
 from memdeep.loading.run import directories_of, read_meta, start_of
 from memdeep.loading.traced import align_parts
 from memdeep.record.how import MEMRAY
-from memdeep.rundir import graph, marker
+from memdeep.rundir import condensed, graph, marker
 from memdeep.rundir.directory import RunDirectory, state_of
 from memdeep.rundir.files import write_atomically
 from memdeep.rundir.meta import Meta
@@ -56,12 +56,13 @@ def seal(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
 
 
 def _seal(run_dir: RunDirectory, meta: Meta) -> None:
-    events = read_journal(run_dir.journal).events
+    left = condensed.read(run_dir, saved.merges_of(run_dir.capture()))
+    events = read_journal(run_dir.journal, left).events
     start = start_of(run_dir, events)
     for number, alignment in align_parts(run_dir, events, start).alignments.items():
         if alignment.changes:
             _change(run_dir.capture(number), run_dir.markers(number), alignment)
-    outside, _ = seen_outside(run_dir, meta, start)
+    outside, _ = seen_outside(run_dir, meta, start, left.samples_left)
     origins = origins_of(meta)
     processes, _ = read_processes(run_dir, [start, *events], outside, origins)
     write_own_runs(run_dir, Seen(start, outside, processes))
@@ -78,7 +79,8 @@ def pack(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
     on_step("Compressing the captures")
     for own in (run_dir, *run_dir.children()):
         with suppress(CaptureError, OutputError, OSError):
-            if read_meta(own).verdict is not None:  # otherwise it may go on
+            # One that has not ended may go on; what was merged is in the state only.
+            if read_meta(own).verdict is not None and not own.condensed_numbers():
                 for capture in own.captures():
                     if not saved.is_holed(capture):
                         if _is_own(capture) and capture.stat().st_size >= LEAST_BYTES:

@@ -28,11 +28,17 @@ MAX_TOLD_BYTES = 4096
 class Following:
     """Follows the run in ``run_dir`` once that is worth it; call `look` often, `end` once.
 
-    ``disk_bytes`` is what the captures shall take of the disk, None for no bound.
+    ``disk_bytes`` is what the captures shall take of the disk, None for no bound. Detail that is
+    older than ``last_s`` is merged, unless that is 0.
     """
 
     def __init__(
-        self, run_dir: RunDirectory, disk_bytes: int | None, *, with_source: bool = True
+        self,
+        run_dir: RunDirectory,
+        disk_bytes: int | None,
+        *,
+        last_s: float = 0.0,
+        with_source: bool = True,
     ) -> None:
         self._run_dir = run_dir
         self._worth_bytes = min(WORTH_BYTES, (disk_bytes or WORTH_BYTES) // 2)
@@ -41,7 +47,7 @@ class Following:
         self._command = [
             *(sys.executable, "-I", str(room / "follow" / "__main__.py")),
             *(str(run_dir.path.absolute()), str(self._worth_bytes), str(disk_bytes or 0)),
-            *("source" if with_source else "no-source", str(room.parent), *paths),
+            *(str(last_s), "source" if with_source else "no-source", str(room.parent), *paths),
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self._told: BinaryIO | None = None

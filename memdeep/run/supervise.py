@@ -303,7 +303,10 @@ def _following(run_dir: RunDirectory, options: RunOptions) -> Following | None:
     from memdeep.run.following import Following
 
     return Following(
-        run_dir, options.given_back_above_bytes, with_source=options.source is not False
+        run_dir,
+        options.given_back_above_bytes,
+        last_s=options.last_s,
+        with_source=options.source is not False,
     )
 
 

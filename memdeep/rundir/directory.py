@@ -70,6 +70,15 @@ class RunDirectory:
         """Return the path of the places of the markers in the ``part``-th capture."""
         return self.path / ("markers" if part == 1 else f"markers-{part}")
 
+    def condensed(self, number: int) -> Path:
+        """Return the path of what is left of the old part of a run, merged ``number`` times."""
+        return self.path / f"condensed-{number}.json"
+
+    def condensed_numbers(self) -> tuple[int, ...]:
+        """Return the numbers of those that exist."""
+        names = (path.name[10:-5] for path in self.path.glob("condensed-*.json"))
+        return tuple(sorted(int(name) for name in names if name.isdecimal()))
+
     def graph(self, sequence: int) -> Path:
         """Return the path of the objects, and who held them, at the checkpoint ``sequence``."""
         return self.path / f"holders-{sequence}"
@@ -184,6 +193,7 @@ class RunDirectory:
         parts = (
             *(*self.captures(), *self.states()),
             *(*self.path.glob("markers*"), *self.graphs()),
+            *map(self.condensed, self.condensed_numbers()),
         )
         others = (
             self.journal,

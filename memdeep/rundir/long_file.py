@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +21,17 @@ TOO_LONG = b"?"
 
 
 @frozen
+class Left:
+    """What is left of a file: ``content``, whole lines, and all that begins at ``offset``."""
+
+    content: bytes = b""
+    offset: int = 0
+
+
+ALL = Left()
+
+
+@frozen
 class Lines:
     """Lines in the order of the file, and the number of lines left out.
 
@@ -29,10 +42,12 @@ class Lines:
     left_out: int
 
 
-def read_lines(path: Path, most: int, always: re.Pattern[bytes] | None = None) -> Lines:
+def read_lines(
+    path: Path, most: int, always: re.Pattern[bytes] | None = None, left: Left = ALL
+) -> Lines:
     """Read about ``most`` lines of ``path``, half from its beginning and half from its end.
 
-    A line in between is kept only if ``always`` is found in it. Raises CaptureError.
+    Its beginning is what was ``left`` of it. A line in between is kept only if ``always`` is found in it. Raises CaptureError.
     """
     file, size = open_regular(path, MAX_FILE_BYTES)
     first: list[bytes] = []
@@ -42,7 +57,8 @@ def read_lines(path: Path, most: int, always: re.Pattern[bytes] | None = None) -
     is_first = True
     with file:
         try:
-            for piece in _pieces(file, size):
+            file.seek(left.offset)
+            for piece in chain([left.content], _pieces(file, size - left.offset)):
                 count = piece.count(b"\n")
                 held_bytes += len(piece)
                 is_first = is_first and first_lines + count <= most // 2
@@ -64,6 +80,22 @@ def read_lines(path: Path, most: int, always: re.Pattern[bytes] | None = None) -
         except OSError as error:
             raise read_error(path, error) from error
     return Lines(b"".join([*first, *kept, *last]), left_out)
+
+
+def read_left(path: Path, left: Left, most_bytes: int) -> bytes:
+    """Return what is left of a file; nothing if there is none.
+
+    Raises CaptureError, also if it is more than ``most_bytes``.
+    """
+    if not os.path.lexists(path):
+        return left.content
+    file, _ = open_regular(path, left.offset + most_bytes)
+    with file:
+        try:
+            file.seek(left.offset)
+            return left.content + file.read(most_bytes)
+        except OSError as error:
+            raise read_error(path, error) from error
 
 
 def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:

@@ -6,18 +6,23 @@ import os
 from io import FileIO
 from pathlib import Path
 
+from memdeep.rundir.long_file import ALL, Left
+
 CHUNK_BYTES = 1 << 18
 
 
 class Tail:
     """Whole lines of a growing file, each given once; the file need not exist yet.
 
-    Keeps the file open: if another run takes its name, the first file is read on.
+    Keeps the file open: if another run takes its name, the first file is read on. First comes what
+    is ``left`` of its beginning, which may have been given back to the disk.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, left: Left = ALL) -> None:
         self._path = path
         self._file: FileIO | None = None
+        self._left = left
+        self._first = left.content
         self._torn = b""
         self.read_bytes = 0
         self.is_behind = False
@@ -29,6 +34,10 @@ class Tail:
 
     def next_lines(self) -> bytes:
         """Return some of the lines not given yet; ``is_behind`` says that there may be more."""
+        if self._first:
+            first, self._first = self._first, b""
+            self.is_behind = True
+            return first
         content = self._read()
         self.read_bytes += len(content)
         self.is_behind = len(content) == CHUNK_BYTES
@@ -48,6 +57,7 @@ class Tail:
         try:
             if self._file is None:
                 self._file = FileIO(self._path)
+                self._file.seek(self._left.offset)
             return self._file.read(CHUNK_BYTES)
         except OSError:
             return b""

@@ -14,6 +14,9 @@ _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _GB = _UNITS.index("GB")
 _SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([kmgt])(?:i?b)?", re.ASCII | re.IGNORECASE)
 _POWERS = "bkmgt"
+_TIME = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhd]?)", re.ASCII)
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_MOST_SECONDS = 31 * 86_400.0
 
 
 def size(value: int | None) -> str:
@@ -39,6 +42,13 @@ def size_bytes(text: str) -> int | None:
     if match is None:
         return None
     return round(float(match[1]) * (1 << 10 * _POWERS.index(match[2].lower())))
+
+
+def seconds_of(text: str) -> float | None:
+    """The seconds of ``60s``, ``5m``, ``1h`` or ``2d``, at most 31 days; None for other texts."""
+    match = _TIME.fullmatch(text.strip())
+    seconds = 0.0 if match is None else float(match[1]) * _UNITS_S[match[2] or "s"]
+    return seconds if 0 < seconds <= _MOST_SECONDS else None
 
 
 def signed_size(value: int | None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,17 @@ def covered_bytes(capture: Path) -> int:
             return position
     if is_holed(capture):
         raise _unreadable(state, "it is no state of a replay")
+    return 0
+
+
+def merges_of(capture: Path) -> int:
+    """Return how often segments were merged in the state beside ``capture``; 0 without one."""
+    with suppress(OSError, CaptureError):
+        file, _ = open_regular(state_of(capture))
+        with file:
+            head = file.read(_HEAD.size)
+            if len(head) == _HEAD.size and head.startswith(MAGIC):
+                return int(_HEAD.unpack(head)[4])
     return 0
 
 
