@@ -10,7 +10,7 @@ MEMDEEP := $(BIN)/memdeep
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint format types house bench fuzz sanitize screenshots man test-pythons
-.PHONY: soak soak-attach soak-follow soak-kills soak-holders soak-watch
+.PHONY: soak soak-attach soak-follow soak-last soak-kills soak-holders soak-watch
 .PHONY: test-sid test-cpython test-engines test-hosts test-ray test-spark test-ranks browser clean
 
 help: ## List the targets
@@ -73,6 +73,9 @@ soak: $(STAMP) ## Kill threads of checkpoints at random times, SOAK_RUNS times (
 
 soak-follow: $(STAMP) ## Follow a program at full speed for SOAK_S seconds (default: an hour), and draw what it takes
 	PYTHONPATH=tests/support $(BIN)/python tests/soak_follow.py
+
+soak-last: $(STAMP) ## Run a service under --last for SOAK_S seconds (a quarter of an hour), and draw what it takes
+	PYTHONPATH=tests:tests/support $(BIN)/python tests/soak_last.py
 
 soak-kills: $(STAMP) ## Kill program, memdeep and who follows at random, SOAK_RUNS times (default: 200)
 	PYTHONPATH=tests/support $(BIN)/python tests/soak_kills.py

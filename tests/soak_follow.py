@@ -87,11 +87,11 @@ def row(run: Path, process: subprocess.Popen[bytes], since_s: float) -> Row:
     )
 
 
-def plot(rows: list[Row], path: Path) -> None:
+def plot(rows: list[Row], path: Path, figures: tuple[str, ...] = FIGURES) -> None:
     """Draw the figures over time, one above the other, as SVG."""
     width, height, left = 900, 150, 110
     parts = []
-    for place, name in enumerate(FIGURES[1:], 1):
+    for place, name in enumerate(figures[1:], 1):
         most = max(one[place] for one in rows) or 1
         until = rows[-1][0] or 1
         top = 30 + (place - 1) * (height + 40)
@@ -104,7 +104,7 @@ def plot(rows: list[Row], path: Path) -> None:
             f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="#eee"/>'
             f'<polyline points="{points}" fill="none" stroke="#c40"/>'
         )
-    size = f'width="{width + left + 20}" height="{30 + len(FIGURES[1:]) * (height + 40)}"'
+    size = f'width="{width + left + 20}" height="{30 + len(figures[1:]) * (height + 40)}"'
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">'
     )

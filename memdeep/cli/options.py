@@ -66,9 +66,10 @@ class Option:
     ``name`` is the long one without dashes in front, ``also`` are others for the same, ``short`` is
     one with a single dash. It acts in ``places``, as a field of the same name (with underscores)
     unless ``field`` names another. A number lies between ``least`` and ``most`` (both allowed); a
-    size is a text that `size_bytes` reads, a time one for `seconds_of`; a text is one of ``choices`` if there are any, and
-    matches ``pattern`` if there is one. ``metavar`` stands for the value in the help, which names
-    the default unless it is none, or ``default_words`` in its place.
+    size is a text that `size_bytes` reads, a time one for `seconds_of`; a text is one of
+    ``choices`` if there are any, and matches ``pattern`` if there is one. ``metavar`` stands for
+    the value in the help, which names the default unless it is none, or ``default_words`` in its
+    place.
     """
 
     name: str
@@ -332,8 +333,8 @@ OPTIONS = (
         "last",
         "time",
         _AROUND,
-        "keep the detail of the last 10m, say, and merge what is older: for weeks; a checkpoint each "
-        "tenth of it, and no process that it starts is recorded",
+        "keep the detail of the last 10m, say, and merge what is older: for weeks; with a "
+        "checkpoint each tenth of it, and none of the processes that it starts",
         field="last_s",
     ),
     Option("no-follow", "flag", _AROUND, "replay the capture at the end, not as it grows", False),

@@ -73,8 +73,7 @@ class Condenser:
     def is_due(self, known: Known) -> bool:
         """Tell if there is so much more detail than wanted that it is worth merging."""
         return known.start is not None and (
-            _now_us(known.start) >= self._next_us
-            or known.lines - self._old_lines > 2 * MOST_EVENTS
+            _now_us(known.start) >= self._next_us or known.lines - self._old_lines > 2 * MOST_EVENTS
         )
 
     def merge(self, followed: FollowedCapture, known: Known) -> bool:
@@ -97,14 +96,18 @@ class Condenser:
         until = segments[first.sequence]
         stay = _staying(
             [line.event for line in lines[:place]],
-            lambda event: segments.get(event.sequence, until) > until
-            or (event.sequence not in segments and event.time_us > cutoff_us - self._last_us)
-            or self._run_dir.graph(event.sequence).exists(),
+            lambda event: (
+                segments.get(event.sequence, until) > until
+                or (event.sequence not in segments and event.time_us > cutoff_us - self._last_us)
+                or self._run_dir.graph(event.sequence).exists()
+            ),
         )
         kept = [line for line in lines[:place] if line.event.sequence in stay]
         gone = [line.event for line in lines[:place] if line.event.sequence not in stay]
         starts = sorted(
-            segment for line in kept if 0 < (segment := segments.get(line.event.sequence, 0)) < until
+            segment
+            for line in kept
+            if 0 < (segment := segments.get(line.event.sequence, 0)) < until
         )
         period_ms = LEAST_PERIOD_MS
         while first.time_us > MOST_PERIODS * 1000 * period_ms:

@@ -185,9 +185,10 @@ class Follower:
                     return
                 condenser = self._condenser
                 if condenser is not None:
-                    if self._is_merge_due(followed) and condenser.merge(followed, self._known):
-                        if self._lines is not None:
-                            self._lines.forget_segments()
+                    is_due = self._is_merge_due(followed)
+                    is_merged = is_due and condenser.merge(followed, self._known)
+                    if is_merged and self._lines is not None:
+                        self._lines.forget_segments()
                     condenser.write(followed.engine.merges())
                 followed.save()
                 if condenser is not None:

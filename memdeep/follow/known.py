@@ -25,8 +25,8 @@ class Known:
 
     ``start`` is the first line of the journal, None before it is there. ``has_family`` is True once
     a process that the program started records its own memory; ``births_bytes`` grows whenever the
-    program is about to start one; ``lines`` are those of the journal so far. Of its old part what is
-    ``left`` is read.
+    program is about to start one; ``lines`` are those of the journal so far. Of its old part that
+    is read which is ``left``.
     """
 
     def __init__(self, run_dir: RunDirectory, left: Condensed = NOTHING) -> None:

@@ -61,12 +61,11 @@ def merged(condensed: Condensed) -> str | None:
     if condensed == NOTHING:
         return None
     minutes, seconds = divmod(condensed.until_us // 1_000_000, 60)
-    hours, minutes = divmod(minutes, 60)
+    time = f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     return (
-        f"Only the detail of the last minutes was kept: the first {hours}:{minutes:02}:{seconds:02} "
-        f"were merged, without {condensed.checkpoints:,} checkpoints and {condensed.samples:,} "
-        "readings of the RSS. What was allocated then, what is left of it and the highest heap are "
-        "exact."
+        f"Only the detail of the last minutes was kept: the first {time} were merged, without "
+        f"{condensed.checkpoints:,} checkpoints and {condensed.samples:,} readings of the RSS. "
+        "What was allocated then, what is left of it and the highest heap are exact."
     )
 
 

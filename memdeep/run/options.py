@@ -14,9 +14,9 @@ class RunOptions:
 
     ``max_capture_bytes`` and ``keep_free_bytes`` limit what the captures take of the disk. They are
     replayed while they grow unless ``no_follow``, and what was replayed of those that take more
-    than ``disk_bytes`` is given back unless ``keep_capture``. ``interpreter`` are options of Python
-    itself. Of what is older than ``last_s`` the detail is merged, unless that is 0. None stands for "no limit". With ``source`` False no source line is written
-    while the program runs.
+    than ``disk_bytes`` is given back unless ``keep_capture``. Detail that is older than ``last_s``
+    is merged, unless that is 0. ``interpreter`` are options of Python itself. None stands for "no
+    limit". With ``source`` False no source line is written while the program runs.
     """
 
     how: HowToRecord
@@ -30,7 +30,7 @@ class RunOptions:
     disk_bytes: int
     keep_capture: bool
     no_follow: bool
-    last_s: float = 0.0
+    last_s: float
     source: bool | None = None
 
     @property

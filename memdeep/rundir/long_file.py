@@ -47,7 +47,8 @@ def read_lines(
 ) -> Lines:
     """Read about ``most`` lines of ``path``, half from its beginning and half from its end.
 
-    Its beginning is what was ``left`` of it. A line in between is kept only if ``always`` is found in it. Raises CaptureError.
+    Its beginning is what was ``left`` of it. A line in between is kept only if ``always`` is found
+    in it. Raises CaptureError.
     """
     file, size = open_regular(path, MAX_FILE_BYTES)
     first: list[bytes] = []

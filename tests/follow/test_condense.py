@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from following import follower_of, program_of
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from running import PROGRAMS, environment, memdeep_command
+from running import PROGRAMS, environment, memdeep_command, wait_until
 from sealing import unseal
 
 from memdeep import pipeline
@@ -22,9 +24,11 @@ from memdeep.heap.replay import saved
 from memdeep.loading.journal import read_journal
 from memdeep.report import outputs
 from memdeep.report.options import DEFAULTS
-from memdeep.rundir import condensed, journal
+from memdeep.rundir import condensed
 from memdeep.rundir.directory import RunDirectory
 
+REQUESTS = 1800
+LEAKED = 50_001  # by every fifth request
 TAIL = bytes(1 << 20)  # that memray has reserved
 PROGRAM_WORDS = {
     "native": (),
@@ -32,7 +36,19 @@ PROGRAM_WORDS = {
     "holders": ("--no-native", "--holders-at", "tick", "--holders-most", "3"),
 }
 # What depends on how finely the past is known: readings of the heap and of the RSS over time.
-COARSE = ("rss_curve", "heap_curve", "curve", "peak_time_s", "time_s", "at_s", "problems", "largest", "frames", "stacks", "stack")
+COARSE = (
+    "rss_curve",
+    "heap_curve",
+    "curve",
+    "peak_time_s",
+    "time_s",
+    "at_s",
+    "problems",
+    "largest",
+    "frames",
+    "stacks",
+    "stack",
+)
 
 
 @pytest.fixture(scope="module", params=PROGRAM_WORDS)
@@ -46,7 +62,9 @@ def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     assert done.returncode == 0, done.stderr.decode()
     capture = path / "capture.bin"
     with open(capture, "rb") as file:
-        content = b"".join(packed.unpacked(file)) if packed.is_packed(file) else capture.read_bytes()
+        content = (
+            b"".join(packed.unpacked(file)) if packed.is_packed(file) else capture.read_bytes()
+        )
     capture.write_bytes(content)
     assert unseal(path) != [0]
     return path
@@ -141,3 +159,88 @@ def test_what_is_merged_has_the_figures_that_it_had(
     found, whole = without_coarse(found), without_coarse(whole)
     for name in whole:
         assert found[name] == whole[name], name
+
+
+def served(path: Path, *words: str, kills: bool = False) -> dict[str, Any]:
+    """Run the service under ``--last 1s``; return the report. Who follows is killed once.
+
+    Then the program too, if it ``kills``.
+    """
+    command = memdeep_command("run", "--quiet", "--last", "1s", "-o", str(path), *words)
+    with subprocess.Popen(
+        [*command, str(PROGRAMS / "serves.py"), str(REQUESTS), "0.004"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        wait_until(lambda: saved.merges_of(path / "capture.bin"))
+        follower = follower_of(process)
+        assert follower is not None
+        follower.kill()
+        if kills:
+            merges = saved.merges_of(path / "capture.bin")
+            wait_until(lambda: saved.merges_of(path / "capture.bin") > merges)
+            program = program_of(process)
+            assert program is not None
+            program.kill()
+        _, complaints = process.communicate(timeout=60)
+    assert process.returncode == (137 if kills else 0), complaints.decode()
+    read: dict[str, Any] = json.loads((path / "report.json").read_text("utf-8"))
+    return read
+
+
+def leaked(read: dict[str, Any]) -> int:
+    """How many blocks the leaking line has allocated that were alive at the end of all requests."""
+    service = next(one for one in read["phases"] if one["name"] == "服务")
+    line = (PROGRAMS / "serves.py").read_text("utf-8").splitlines().index(LEAK) + 1
+    size = sum(one["bytes"] for one in service["culprits"] if one["lineno"] == line)
+    count, rest = divmod(size, LEAKED)
+    assert rest < 100 * count  # the list itself, and the heads of its objects
+    return count
+
+
+LEAK = "    CACHE.append(bytearray(size))"
+
+
+def test_a_flight_recorder_keeps_the_detail_of_the_last(tmp_path: Path) -> None:
+    read = served(tmp_path / "run")
+    assert leaked(read) == REQUESTS // 5
+    (said,) = read["problems"]
+    assert said.startswith("Only the detail of the last minutes was kept: the first 0:00:")
+    times_s = [one["time_s"] for one in read["checkpoints"]]
+    assert [one["label"] for one in read["checkpoints"][:2]] == ["(start)", "服务"]  # it is open
+    assert 0.8 <= times_s[-1] - times_s[2] < 3.0
+    assert max(later - one for one, later in itertools.pairwise(times_s[2:])) < 0.5  # all are there
+    run_dir = RunDirectory(tmp_path / "run")
+    assert len(run_dir.condensed_numbers()) == 1
+    journal_bytes = run_dir.journal.stat()
+    assert 512 * journal_bytes.st_blocks < journal_bytes.st_size / 2
+
+
+def test_a_flight_recorder_survives_a_kill(tmp_path: Path) -> None:
+    read = served(tmp_path / "run", "--deep", "--no-native", kills=True)
+    assert read["exit"]["verdict"] == "killed"
+    assert leaked(read) >= 200
+    assert any("were merged" in said for said in read["problems"])
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (("--focus", "x"), "--focus"),
+        (("--keep-capture",), "--keep-capture"),
+        (("--no-follow",), "--no-follow"),
+        (("--backend", "rss"), "--backend rss"),
+        (("--children", "worker*"), "--children worker*"),
+    ],
+)
+def test_what_does_not_go_with_it_is_told(
+    words: tuple[str, ...], wrong: str, tmp_path: Path
+) -> None:
+    command = memdeep_command("run", "--last", "1m", *words, "-o", str(tmp_path / "run"))
+    done = subprocess.run(
+        [*command, str(PROGRAMS / "serves.py")], env=environment(), capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert f"--last does not go with {wrong}." in done.stderr.decode()
+    assert not (tmp_path / "run").exists()

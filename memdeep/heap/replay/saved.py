@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from memdeep.heap.replay._replay import Replay
 
 MAGIC = b"mdstate\n"
-# Then the version, the order of bytes, the place in the capture, and how often segments were merged;
-# see native/state.hpp.
+# Then the version, the order of bytes, the place in the capture, and how often segments were
+# merged; see native/state.hpp.
 _HEAD = struct.Struct("<8sIIQQ")
 KEPT_BYTES = 1 << 20  # at the beginning of a capture, for those who read the head
 
