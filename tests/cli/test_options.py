@@ -53,6 +53,7 @@ def test_names_and_fields_are_unique() -> None:
 def test_the_command_line_takes_every_name_of_an_option(option: Option) -> None:
     parser = arguments.parser("run")
     of_kind = {"flag": [], "number": ["0.01"], "count": ["5"], "megabytes": ["5"], "size": ["5M"]}
+    of_kind["time"] = ["5m"]
     value = of_kind.get(option.kind, [option.choices[0] if option.choices else "x:{path}"])
     names = [f"--{name}" for name in (option.name, *option.also)]
     for name in [*names, *([f"-{option.short}"] if option.short else [])]:

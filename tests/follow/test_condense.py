@@ -227,7 +227,7 @@ def test_a_flight_recorder_survives_a_kill(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "wrong"),
     [
-        (("--focus", "x"), "--focus"),
+        (("--focus", "x"), "--focus x"),
         (("--keep-capture",), "--keep-capture"),
         (("--no-follow",), "--no-follow"),
         (("--backend", "rss"), "--backend rss"),
