@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -310,19 +311,33 @@ def test_the_trend_of_many_repeats_keeps_the_worst(deltas: list[int | None]) -> 
 
 
 @given(
-    sizes=st.lists(st.integers(0, 10 * MB), max_size=300),
+    curve=st.lists(
+        st.tuples(st.sampled_from([0.0, 0.05, 1.0, 3600.0]), st.integers(0, 10 * MB)), max_size=300
+    ),
     most=st.integers(2, 60).map(lambda half: 2 * half),
 )
-def test_thinning_keeps_the_order_both_ends_and_both_extremes(sizes: list[int], most: int) -> None:
-    samples = [Sample(float(place), size) for place, size in enumerate(sizes)]
+def test_thinning_keeps_the_order_both_ends_and_both_extremes(
+    curve: list[tuple[float, int]], most: int
+) -> None:
+    times_s = itertools.accumulate(gap_s for gap_s, _ in curve)
+    sizes = [size for _, size in curve]
+    samples = [Sample(time_s, size) for time_s, size in zip(times_s, sizes, strict=True)]
     kept = thin(samples, most)
     assert len(kept) <= most
-    assert [sample.time_s for sample in kept] == sorted({sample.time_s for sample in kept})
-    assert set(kept) <= set(samples)
+    places = iter(samples)
+    assert all(any(one is sample for one in places) for sample in kept)  # in this order
     if sizes:
         assert (kept[0], kept[-1]) == (samples[0], samples[-1])
         held = [sample.bytes for sample in kept]
         assert (min(held), max(held)) == (min(sizes), max(sizes))
+
+
+def test_thinning_loses_nothing_of_a_time_that_has_few_samples() -> None:
+    week = [Sample(600.0 * place, place) for place in range(1000)]
+    minutes = [Sample(600_000 + place / 20, 7) for place in range(12_000)]
+    kept = thin([*week, *minutes], 1500)
+    assert sum(sample.time_s < 600_000 for sample in kept) > 300
+    assert sum(sample.time_s >= 600_000 for sample in kept) > 300
 
 
 @pytest.mark.parametrize("count", [0, 1, 4000])
