@@ -139,8 +139,15 @@ void check(const Input& state) {
   } catch (const memdeep::StateError&) {
     return;
   }
-  const std::unique_ptr<Replay> again = loaded(saved(*replay));
+  std::unique_ptr<Replay> again = loaded(saved(*replay));
   require(again->alive() == replay->alive(), "as much is alive once it was saved again");
+  if (state.size() % 2 == 0) {
+    const auto until = uint32_t(state.size() / 2 % replay->sequences.size());
+    std::vector<uint32_t> starts;
+    for (uint32_t segment = 3; segment < until; segment += 3) starts.push_back(segment);
+    for (Replay* one : {replay.get(), again.get()}) one->merge(until, starts, 20);
+    again = loaded(saved(*again));
+  }
   const Input more = records(replay->header.native != 0, unsigned(state.size()));
   for (Replay* one : {replay.get(), again.get()}) {
     one->feed(more.data(), more.size());
