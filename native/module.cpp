@@ -802,7 +802,7 @@ int populate(PyObject* module) {
     Py_DECREF(type);
     if (status < 0) return status;
   }
-  return 0;
+  return PyModule_AddIntConstant(module, "STATE_VERSION", long{memdeep::kStateVersion});
 }
 
 PyModuleDef_Slot module_slots[] = {

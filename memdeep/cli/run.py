@@ -160,8 +160,8 @@ def _recorder(how: HowToRecord, around: Mapping[str, Any]) -> HowToRecord:
     if wrong is not None:
         raise ProgramError(
             f"--last does not go with {wrong}.",
-            "Leave one of them out: what is old is merged while memray's trace of all of the program "
-            "grows, and given back.",
+            "Leave one of them out: what is old is merged while memray's trace of all of the "
+            "program grows, and given back.",
             EXIT_USAGE,
         )
     mark_every = how.mark_every or around["last_s"] * SHARE_MARKED

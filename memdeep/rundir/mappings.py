@@ -33,17 +33,30 @@ _SHARED_NAMES = ("/memfd:", "/SYSV", "/dev/shm/", "/anon_hugepage", "/dmabuf")
 class Mapping:
     """One mapping; ``anonymous_bytes`` of its ``rss_bytes`` belong to no file and are not shared.
 
-    ``samples`` are pages of it, evenly spread, that were looked at: True if resident.
+    ``samples`` are pages of it, evenly spread, that were looked at: True if resident. Readings
+    share what is the same in them: a mapping never changes.
     """
 
     __slots__ = ("anonymous_bytes", "end", "kind", "path", "rss_bytes", "samples", "start")
 
-    def __init__(self, place: "tuple[int, int]", kind: str, path: str, rss: "tuple[int, int]"):
+    def __init__(
+        self,
+        place: "tuple[int, int]",
+        kind: str,
+        path: str,
+        rss: "tuple[int, int]",
+        samples: "tuple[bool, ...]" = (),
+    ) -> None:
         self.start, self.end = place
         self.kind = kind
         self.path = path
         self.rss_bytes, self.anonymous_bytes = rss
-        self.samples: tuple[bool, ...] = ()
+        self.samples = samples
+
+    def sampled(self, samples: "tuple[bool, ...]") -> "Mapping":
+        """Return it with these samples."""
+        place, rss = (self.start, self.end), (self.rss_bytes, self.anonymous_bytes)
+        return Mapping(place, self.kind, self.path, rss, samples)
 
     @property
     def mapped_bytes(self) -> int:
@@ -106,38 +119,54 @@ def decode(content: bytes) -> "list[Reading]":
 
 
 def _readings(lines: "Sequence[bytes]") -> "Iterator[Reading]":
-    directory = ""
-    devices: frozenset[str] = frozenset()
+    read = _Mappings("", frozenset())
     block: list[bytes] = []
     for line in lines:
         mark = line[:2]
         if mark == b"D ":
-            directory = line[2:].decode("utf-8", "surrogateescape")
+            read = _Mappings(line[2:].decode("utf-8", "surrogateescape"), read.devices)
         elif mark == b"T ":
             devices = frozenset(line[2:].decode("ascii", "replace").split())
+            read = _Mappings(read.directory, devices)
         elif mark == b"R ":
             block = [line]
         elif mark == b". " and block:
             with suppress(ValueError, IndexError):
-                yield _reading(block, _count(line[2:]), directory, devices)
+                yield _reading(block, _count(line[2:]), read)
             block = []
         elif block and line:
             block.append(line)
 
 
-def _reading(
-    block: "Sequence[bytes]", cost_ns: int, directory: str, devices: "frozenset[str]"
-) -> Reading:
+class _Mappings:
+    """Mappings by their lines: most are the same in all readings, and are one."""
+
+    def __init__(self, directory: str, devices: "frozenset[str]") -> None:
+        self.directory = directory
+        self.devices = devices
+        self._known: dict[tuple[bytes, bytes, bytes], Mapping] = {}
+
+    def of(self, head: bytes, rss: bytes, anonymous: bytes) -> Mapping:
+        """Return the mapping of these lines. Raises ValueError or IndexError if one is damaged."""
+        lines = head, rss, anonymous
+        known = self._known.get(lines)
+        if known is None:
+            size, own = _KIB * _count(rss.split()[1]), _KIB * _count(anonymous.split()[1])
+            known = _mapping(head, (size, min(own, size)), self.directory, self.devices)
+            self._known[lines] = known
+        return known
+
+
+def _reading(block: "Sequence[bytes]", cost_ns: int, read: _Mappings) -> Reading:
     """Put one reading together. Raises ValueError or IndexError if it is damaged."""
     _, sequence, blocks = block[0].split()
-    heads = []
-    rss, anonymous = [], []
+    heads, rss, anonymous = [], [], []
     samples = {}
     for line in block[1:]:
         if line.startswith(b"Rss:"):
-            rss.append(_KIB * _count(line.split()[1]))
+            rss.append(line)
         elif line.startswith(b"Anonymous:"):
-            anonymous.append(_KIB * _count(line.split()[1]))
+            anonymous.append(line)
         elif line.startswith(b"S "):
             _, start, _, digits = line.split()
             samples[int(start, 16)] = tuple(digit == 0x31 for digit in digits)
@@ -147,12 +176,13 @@ def _reading(
         raise ValueError("a mapping has no figures")
     mappings = []
     end = 0
-    for head, size, own in zip(heads, rss, anonymous):  # noqa: B905 - of one length
-        mapping = _mapping(head, (size, min(own, size)), directory, devices)
-        if not end <= mapping.start < mapping.end < 1 << 64:
+    for lines in zip(heads, rss, anonymous):  # noqa: B905 - of one length
+        mapping = read.of(*lines)
+        if not end <= mapping.start < mapping.end < MAX_ADDRESS:
             raise ValueError("mappings overlap")
         end = mapping.end
-        mapping.samples = samples.get(mapping.start, ())
+        if mapping.start in samples:
+            mapping = mapping.sampled(samples[mapping.start])
         mappings.append(mapping)
     return Reading(_count(sequence), _count(blocks), mappings, cost_ns)
 

@@ -1,5 +1,7 @@
 from typing import Any, Literal, TypedDict
 
+STATE_VERSION: int
+
 class Replay:
     def __init__(self) -> None: ...
     def feed(self, data: bytes, /) -> None: ...

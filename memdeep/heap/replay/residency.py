@@ -121,7 +121,11 @@ def pieces(read: Iterable[mappings.Mapping]) -> Iterator[Piece]:
             break
         if mapping.start > end:
             yield Piece(end, mapping.start, "", 0, 0)
-        yield from _divided(mapping)
+        if mapping.samples:
+            yield from _divided(mapping)
+        else:  # as nearly all
+            own, mapped = mapping.anonymous_bytes, mapping.mapped_bytes
+            yield Piece(mapping.start, mapping.end, mapping.kind, own, mapped)
         end = mapping.end
     yield Piece(end, MAX_ADDRESS, "", 0, 0)
 

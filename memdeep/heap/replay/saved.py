@@ -51,13 +51,19 @@ def covered_bytes(capture: Path) -> int:
 
 
 def merges_of(capture: Path) -> int:
-    """Return how often segments were merged in the state beside ``capture``; 0 without one."""
-    with suppress(OSError, CaptureError):
+    """Return how often segments were merged in the state beside ``capture``.
+
+    0 without one, or where it was saved by another version: `load` says so.
+    """
+    with suppress(OSError, CaptureError, ImportError):
+        from memdeep.heap.replay._replay import STATE_VERSION
+
         file, _ = open_regular(state_of(capture))
         with file:
             head = file.read(_HEAD.size)
-            if len(head) == _HEAD.size and head.startswith(MAGIC):
-                return int(_HEAD.unpack(head)[4])
+        if len(head) == _HEAD.size and head.startswith(MAGIC):
+            _, version, _, _, merges = _HEAD.unpack(head)
+            return int(merges) if version == STATE_VERSION else 0
     return 0
 
 

@@ -34,7 +34,8 @@ def layouts(draw: st.DrawFn) -> list[Mapping]:
         own = own if kind in (*KINDS[:2], mappings.FILE) else 0
         mapping = Mapping((at * PAGE, (at + pages) * PAGE), kind, "", (rss, own))
         if kind in KINDS[:2]:
-            mapping.samples = tuple(draw(st.lists(st.booleans(), max_size=min(9, pages))))
+            samples = draw(st.lists(st.booleans(), max_size=min(9, pages)))
+            mapping = mapping.sampled(tuple(samples))
         found.append(mapping)
         at += pages
     return found
