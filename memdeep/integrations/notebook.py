@@ -40,7 +40,7 @@ MAGIC = "%%memdeep"
 # Options that need a process of their own, or change the program for good.
 _ONLY_RUN = (
     *("mark-stdout", "mark-call", "mark-line", "mark-every", "memory-limit", "kill-at"),
-    *("python-args", "check"),
+    *("python-args", "check", "notify", "disk", "keep-capture", "no-follow", "last"),
 )
 _NO_MARKS: Mapping[str, Any] = {
     **dict.fromkeys(("mark_stdout", "mark_call", "mark_line"), ()),

@@ -133,6 +133,18 @@ def test_an_error_of_an_earlier_cell_is_not_that_of_a_later_one(
     assert end is not None and (end.verdict, end.evidence) == ("completed", ())
 
 
+@pytest.mark.parametrize(
+    "words", [("--last", "10m"), ("--disk", "1G"), ("--no-follow",), ("--notify", "true")]
+)
+def test_what_is_done_beside_a_process_of_its_own_is_refused(words: tuple[str, ...]) -> None:
+    from IPython.core.error import UsageError
+
+    from memdeep.integrations import notebook
+
+    with pytest.raises(UsageError, match="is for `memdeep run` only"):
+        notebook._settings(words)
+
+
 def test_wrong_options_are_said_and_the_cell_does_not_run(cells: list[Cell]) -> None:
     assert "there is no option '--nonsense'" in cells[7].stderr + cells[7].traceback
     assert "--mark-every is for `memdeep run` only" in cells[8].stderr + cells[8].traceback
