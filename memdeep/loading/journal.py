@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from memdeep.frozen import frozen
+from memdeep.model import Merged
 from memdeep.rundir import journal
 from memdeep.rundir.condensed import NOTHING, Condensed
 from memdeep.rundir.journal import Event
@@ -56,16 +57,17 @@ def read_journal(path: Path, condensed: Condensed = NOTHING) -> Journal:
     return Journal(events, problems)
 
 
-def merged(condensed: Condensed) -> str | None:
-    """Return the sentence on detail that was merged, None where none was."""
+def merged(condensed: Condensed) -> tuple[Merged | None, str | None]:
+    """Return what was merged, and the sentence on it; None where all detail is there."""
     if condensed == NOTHING:
-        return None
-    minutes, seconds = divmod(condensed.until_us // 1_000_000, 60)
+        return None, None
+    found = Merged(condensed.until_us / 1e6, condensed.checkpoints, condensed.samples)
+    minutes, seconds = divmod(int(found.until_s), 60)
     time = f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
-    return (
+    return found, (
         f"Only the detail of the last minutes was kept: the first {time} were merged, without "
-        f"{condensed.checkpoints:,} checkpoints and {condensed.samples:,} readings of the RSS. "
-        "What was allocated then, what is left of it and the highest heap are exact."
+        f"{found.checkpoints:,} checkpoints and {found.readings:,} readings of the RSS. What was "
+        "allocated then, what is left of it and the highest heap are exact."
     )
 
 

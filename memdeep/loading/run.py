@@ -187,11 +187,12 @@ def load_run(run_dir: RunDirectory) -> Recording:
     cells = read_cells(run_dir)
     origins = origins_of(meta, cells)
     dumps, dumps_problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
+    old, merged_problem = merged(left)
     problems = [
         *(*read.problems, *outside_problems, *traced.problems, *captures.problems),
         *(sources_problem, names_problem),
         *told_problems(events)[:MAX_PROBLEMS],
-        merged(left),
+        merged_problem,
         dumps_problem,
     ]
     processes, births_problems = read_processes(run_dir, [start, *events], outside, origins)
@@ -216,6 +217,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         processes=processes
         if meta.processes or len(processes) > 1 or processes[0].worker is not None
         else (),
+        merged=old,
         peak_rss_bytes=highest_rss(samples, points, offset_s),
         peak_pss_bytes=meta.peak_pss_bytes
         if meta.peak_pss_bytes is not None or len(processes) < 2

@@ -223,6 +223,18 @@ class StackDump:
 
 
 @frozen
+class Merged:
+    """The old part of a run, up to ``until_s``, of which only the last minutes' detail was kept.
+
+    So many ``checkpoints`` in it, and so many moments at which its memory was read, are left out.
+    """
+
+    until_s: float
+    checkpoints: int
+    readings: int
+
+
+@frozen
 class Run:
     """A recorded run without its heap.
 
@@ -233,7 +245,7 @@ class Run:
     never read. ``earlier_s`` is how long the process had run before it began to record itself, None
     for a program that was run to be recorded.
     ``problems`` are sentences on what could not be recorded or read. ``identity`` is None for a run
-    that was recorded without it.
+    that was recorded without it. ``merged`` is None where the detail of all of it is known.
     """
 
     command: tuple[str, ...]
@@ -258,6 +270,7 @@ class Run:
     identity: Identity | None = None
     earlier_s: float | None = None
     attached: bool = False
+    merged: Merged | None = None
 
     @property
     def peak_bytes(self) -> int | None:

@@ -156,6 +156,7 @@ def test_what_is_merged_has_the_figures_that_it_had(
     found, whole = report(path), report(of_whole(recorded, path, base / "whole"))
     assert len(found["problems"]) == 1
     assert "were merged, without" in found["problems"][0]
+    assert found.pop("merged")["checkpoints"] >= 0 and whole.pop("merged") is None
     found, whole = without_coarse(found), without_coarse(whole)
     for name in whole:
         assert found[name] == whole[name], name
@@ -207,6 +208,8 @@ def test_a_flight_recorder_keeps_the_detail_of_the_last(tmp_path: Path) -> None:
     assert leaked(read) == REQUESTS // 5
     (said,) = read["problems"]
     assert said.startswith("Only the detail of the last minutes was kept: the first 0:00:")
+    assert read["merged"]["until_s"] in [one["time_s"] for one in read["checkpoints"]]
+    assert read["merged"]["checkpoints"] + len(read["checkpoints"]) >= 2 * REQUESTS
     times_s = [one["time_s"] for one in read["checkpoints"]]
     assert [one["label"] for one in read["checkpoints"][:2]] == ["(start)", "服务"]  # it is open
     assert 0.8 <= times_s[-1] - times_s[2] < 3.0

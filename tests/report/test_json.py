@@ -46,7 +46,7 @@ from memdeep.report.json.records import encoded, lines, listed, record
 
 # Fields beyond those that were promised.
 OPTIONAL = {"row", "rss_worst_bytes", "peak_time_s", "released_bytes", "trend", "ended_by_program"}
-OPTIONAL |= {"earlier"}
+OPTIONAL |= {"earlier", "merged"}
 
 TEXT = st.text()
 VALUE = st.recursive(

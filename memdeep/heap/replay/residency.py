@@ -103,29 +103,40 @@ def looks(part: Part, readings: Mapping[int, Reading]) -> list[Look]:
     The start of the program has no marker, which is none at place 0: nothing was traced there.
     """
     places, found = part.places, []
+    known: dict[mappings.Mapping, Piece] = {}
     for checkpoint, reading in sorted(readings.items()):
         if part.first <= checkpoint <= part.last:
             is_marker = checkpoint < len(places)
             place = places[checkpoint] if is_marker else reading.sequence
-            split = tuple(pieces(reading.mappings))
+            split = tuple(pieces(reading.mappings, known))
             blocks = reading.allocated_blocks
             found.append(Look(checkpoint, place, not is_marker, split, blocks))
     return found
 
 
-def pieces(read: Iterable[mappings.Mapping]) -> Iterator[Piece]:
-    """Divide all addresses into pieces, in order."""
+def pieces(
+    read: Iterable[mappings.Mapping], known: dict[mappings.Mapping, Piece] | None = None
+) -> Iterator[Piece]:
+    """Divide all addresses into pieces, in order.
+
+    ``known`` keeps the pieces of mappings that are one in several readings, as most are.
+    """
+    known = {} if known is None else known
     end = 0
     for mapping in read:
         if mapping.end > MAX_ADDRESS:
             break
         if mapping.start > end:
             yield Piece(end, mapping.start, "", 0, 0)
-        if mapping.samples:
+        if mapping in known:
+            yield known[mapping]
+        elif mapping.samples:
             yield from _divided(mapping)
-        else:  # as nearly all
+        else:
             own, mapped = mapping.anonymous_bytes, mapping.mapped_bytes
-            yield Piece(mapping.start, mapping.end, mapping.kind, own, mapped)
+            piece = Piece(mapping.start, mapping.end, mapping.kind, own, mapped)
+            known[mapping] = piece
+            yield piece
         end = mapping.end
     yield Piece(end, MAX_ADDRESS, "", 0, 0)
 
@@ -199,6 +210,10 @@ def _residency(look: Look, found: Found, nodes: Sequence[int], held: _Held) -> R
     heap = allocator = unseen = 0
     stacks = {place: list(rows) for place, rows in groupby(found.rows, _piece)}
     for place, (piece, alive) in enumerate(zip(look.pieces, found.alive, strict=True)):
+        if not alive and not piece.anonymous_bytes:  # as of most files
+            if piece.kind in resident:
+                resident[piece.kind] += piece.mapped_bytes
+            continue
         own = min(alive, piece.anonymous_bytes)
         rest = piece.anonymous_bytes - own
         heap += own

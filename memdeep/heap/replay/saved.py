@@ -87,8 +87,10 @@ def load(capture: Path) -> Replay | None:
             if is_holed(capture):
                 raise _unreadable(state, str(error)) from error
             return None
-    head, own = engine.header() or {}, read_header(capture)
-    if own.start_ms == head.get("start_ms") and own.pid == head.get("pid"):
+    head, own = engine.header(), read_header(capture)
+    if head is None:  # it had not come that far: begun anew, it loses nothing
+        return None
+    if own.start_ms == head["start_ms"] and own.pid == head["pid"]:
         return engine
     raise CaptureError(
         f"{state} belongs to another capture than {capture}.",

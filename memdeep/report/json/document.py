@@ -19,6 +19,7 @@ from memdeep.model import (
     Identity,
     LastGrowth,
     MemoryLimit,
+    Merged,
     Report,
     StackDump,
 )
@@ -125,6 +126,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         "peak_pss_bytes": run.peak_pss_bytes,
         "peak_heap_bytes": report.heap.peak_bytes,
         "earlier": _earlier(report),
+        "merged": None if run.merged is None else _merged(run.merged),
         "thresholds": _thresholds(report),
         "frames": tables.frames(),
         "stacks": tables.stacks(),
@@ -172,6 +174,14 @@ def _earlier(report: Report) -> Json | None:
         "heap_bytes": known.bytes,
         "blocks": known.blocks,
         "unknown_frees": known.unknown_frees,
+    }
+
+
+def _merged(known: Merged) -> Json:
+    return {
+        "until_s": rounded(known.until_s),
+        "checkpoints": known.checkpoints,
+        "readings": known.readings,
     }
 
 
