@@ -90,7 +90,7 @@ class Timeline:
     ``rss_area`` reaches from the curve to the floor; ``file_area`` is the part of it that maps
     files or is shared, empty if unknown. ``heap_points`` has a curve for each stretch that was
     traced. ``rows`` is the number of rows of bands. Where processes were started, ``areas`` are
-    theirs and the program's, stacked, in place of the RSS.
+    theirs and the program's, stacked, in place of the RSS. Up to ``merged`` the detail was merged.
     """
 
     end_s: float
@@ -107,6 +107,7 @@ class Timeline:
     thresholds: tuple[Threshold, ...]
     peak: Summit | None
     death: DeathMark | None
+    merged: float | None
 
 
 @frozen
@@ -186,6 +187,7 @@ def lay_out(report: Report, layers: Layers | None, room: Extent | None = None) -
         if highest is None
         else _peak(highest, "heap" if report.heap_curve else "rss", scale),
         death=_death(report, scale),
+        merged=None if run.merged is None else scale.x(run.merged.until_s),
     )
 
 

@@ -23,9 +23,20 @@ from factories import (
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memdeep.model import Checkpoint, Exit, MemoryLimit, Peak, PhaseKind, Report, Sample, Stretch
+from memdeep.model import (
+    Checkpoint,
+    Exit,
+    MemoryLimit,
+    Merged,
+    Peak,
+    PhaseKind,
+    Report,
+    Sample,
+    Stretch,
+)
 from memdeep.model.statement import state
-from memdeep.report.page import layers, timeline
+from memdeep.report.options import DEFAULTS
+from memdeep.report.page import html, layers, timeline
 from memdeep.report.page.timeline import TONES, DeathMark, Timeline, heap_with_peaks
 
 ONE_FRAME, _ = tree([frame()])
@@ -160,6 +171,15 @@ def test_without_a_heap_the_peak_is_that_of_the_rss() -> None:
 )
 def test_a_signal_marks_the_death(end: Exit | None, death: DeathMark | None) -> None:
     assert laid_out(measured(1, 2, exit=end)).death == death
+
+
+def test_what_was_merged_is_marked() -> None:
+    assert laid_out(measured(1, 2, 3, 4, 5)).merged is None
+    merged = measured(1, 2, 3, 4, 5, merged=Merged(1.0, 70, 12))
+    assert laid_out(merged).merged == 25.0
+    page = b"".join(html.encode(merged, DEFAULTS)).decode()
+    assert page.count('<rect class="merged" x="0" y="0" width="25.0" height="100"/>') == 1
+    assert "Merged, without its detail" in page and "已合并，没有细节" in page
 
 
 def test_checkpoints_are_marked_without_start_and_end() -> None:
