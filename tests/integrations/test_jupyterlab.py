@@ -91,6 +91,8 @@ def driver(tmp_path: Path) -> Iterator[webdriver.Chrome]:
 def test_the_page_works_beneath_its_cell(
     lab: str, driver: webdriver.Chrome, tmp_path: Path
 ) -> None:
+    # A headless window need not have the focus: then JupyterLab has no notebook at hand.
+    driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
     driver.get(lab)
     wait = WebDriverWait(driver, WAIT_S)
     wait.until(lambda _: driver.execute_script(CONNECTED))
