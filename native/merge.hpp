@@ -25,7 +25,7 @@ class Merge {
   // Of windows that end at memory records below `until`, the last of each period stays; 0: all do.
   int64_t period_ms() const { return period_ms_; }
 
-  // The number that a segment gets; kNever and such stay.
+  // The number that a segment gets.
   uint32_t of(uint32_t segment) const {
     return segment < until_ ? numbers_[segment] : segment - (until_ - numbers_[until_]);
   }
