@@ -71,7 +71,6 @@ class RunProgress:
         self.meta: Meta | None = None
         self.start: Event | None = None
         self.last: Event | None = None
-        self.checkpoints = 0
         self.problems: list[str] = []
         self.is_replaced = False  # by another run, in the same directory
         self.resident = Resident()
@@ -79,6 +78,7 @@ class RunProgress:
         self.phases = LivePhases() if phases is None else phases
         self._meta_version: tuple[int, int, int] | None = None
         left = condensed.newest(run_dir)
+        self.checkpoints = left.checkpoints
         self._journal = Tail(run_dir.journal, left.journal)
         self._samples = Tail(run_dir.samples, left.samples_left)
         self._has_shares = False
