@@ -62,6 +62,8 @@ def _seal(run_dir: RunDirectory, meta: Meta) -> None:
     for number, alignment in align_parts(run_dir, events, start).alignments.items():
         if alignment.changes:
             _change(run_dir.capture(number), run_dir.markers(number), alignment)
+    if not run_dir.children():
+        return
     outside, _ = seen_outside(run_dir, meta, start, left.samples_left)
     origins = origins_of(meta)
     processes, _ = read_processes(run_dir, [start, *events], outside, origins)
