@@ -285,11 +285,13 @@ def _threads(folded: FoldedHeap, index: _Index) -> list[int]:
     threads: list[int] = []
     for parent, frame in zip(index.parents, index.node_frames, strict=True):
         threads.append(frame if parent < 0 else threads[parent])
-    allocated: dict[int, int] = {}
+    sizes: dict[int, int] = {}
     for lives in (folded.lifetimes, folded.transients or ()):
         for node, *_, size, _ in lives:
-            (place,) = index.nodes([node])
-            allocated[threads[place]] = allocated.get(threads[place], 0) + size
+            sizes[node] = sizes.get(node, 0) + size
+    allocated: dict[int, int] = {}
+    for place, size in zip(index.nodes(list(sizes)), sizes.values(), strict=True):
+        allocated[threads[place]] = allocated.get(threads[place], 0) + size
     least = MIN_THREAD_SHARE * sum(allocated.values())
     frames = list(index.frames)
     return sorted(
