@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 
 import psutil
 
@@ -19,6 +20,7 @@ def program_of(process: subprocess.Popen[bytes]) -> psutil.Process | None:
 
 def _child(process: subprocess.Popen[bytes], script: str) -> psutil.Process | None:
     for child in psutil.Process(process.pid).children():
-        if any(script in word for word in child.cmdline()):
-            return child
+        with suppress(psutil.NoSuchProcess):  # it has ended just now
+            if any(script in word for word in child.cmdline()):
+                return child
     return None
