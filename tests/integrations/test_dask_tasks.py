@@ -128,7 +128,10 @@ if __name__ == "__main__":
     assert lines[0] == "4000000 3999996000000.0"
     kept = {line.split()[0]: line.split()[2] for line in lines[1:]}
     assert kept.pop("part") == "64"  # four times two columns of eight bytes
-    assert [*kept.values()] == ["32"]  # by the name of the fused task, which ends with "assign"
+    # By the name of the fused task, which ends with "assign"; small objects take MiBs elsewhere.
+    assigned, *others = sorted(map(int, kept.values()), reverse=True)
+    assert assigned == 32
+    assert all(one < 4 for one in others)
 
 
 def test_coroutines_and_actors_are_charged_with_their_own_only(tmp_path: Path) -> None:
