@@ -83,8 +83,8 @@ void Account::merge_rows(const Merge& merge) {
   settled_bytes_.resize(cells_.size());
   for (size_t number = 1; number < cells_.size(); ++number) {  // what was alive when this one began
     const Cell& cell = cells_[number];
-    const int64_t count = cell.alive + (cell.touched == segment_ ? cell.freed_count : 0);
     if (cell.born == segment_) continue;
+    const int64_t count = cell.alive + (cell.touched == segment_ ? cell.freed_count : 0);
     lives.push_back({cell.site, cell.born, kNever, settled_bytes_[number], count});
   }
   peaks = merged_peaks(merge, lives, peaks);
@@ -125,7 +125,8 @@ void Account::merge_windows(const Merge& merge) {
   });
   auto goes_on = [&](size_t place) {
     const int64_t period_ms = merge.period_ms();
-    if (period_ms == 0 || place + 1 == windows.size() || uint32_t(windows[place + 1][1]) >= merge.until()) return false;
+    if (period_ms == 0 || place + 1 == windows.size()) return false;
+    if (uint32_t(windows[place + 1][1]) >= merge.until()) return false;
     for (size_t one : {place, place + 1}) {
       if (windows[one][0] != uint64_t(Cut::kMemory)) return false;
     }

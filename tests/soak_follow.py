@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from following import follower_of, program_of
@@ -111,6 +112,18 @@ def plot(rows: list[Row], path: Path, figures: tuple[str, ...] = FIGURES) -> Non
     path.write_text(head + "".join(parts) + "</svg>")
 
 
+def watched(directory: Path, duration_s: float, look: Callable[[float], Row]) -> list[Row]:
+    """Look every few seconds, for so long; keep what is seen in a file too."""
+    rows: list[Row] = []
+    began_s = time.monotonic()
+    while (since_s := time.monotonic() - began_s) < duration_s:
+        time.sleep(LOOK_S)
+        rows.append(look(since_s))
+        with open(directory / "figures.csv", "a", newline="") as file:
+            csv.writer(file).writerow(rows[-1])
+    return rows
+
+
 def report_of(run: Path) -> bytes:
     """The report on a run; what differs by where it lies is left out."""
     command = [
@@ -158,16 +171,10 @@ def soak(directory: Path, duration_s: float, *, keeps: bool) -> list[Row]:
         "1",
     ]
     command = [sys.executable, "-m", "memdeep", *words, str(duration_s * 10)]
-    rows: list[Row] = []
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, cwd=directory, env=keeping(directory) if keeps else None
     ) as process:
-        began_s = time.monotonic()
-        while (since_s := time.monotonic() - began_s) < duration_s:
-            time.sleep(LOOK_S)
-            rows.append(row(run, process, since_s))
-            with open(directory / "figures.csv", "a", newline="") as file:
-                csv.writer(file).writerow(rows[-1])
+        rows = watched(directory, duration_s, lambda since_s: row(run, process, since_s))
         program = program_of(process)
         assert program is not None
         killed_s = time.time()

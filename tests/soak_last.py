@@ -7,7 +7,6 @@ SOAK_DIR and drawn there.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import subprocess
@@ -17,14 +16,12 @@ import time
 from pathlib import Path
 
 from following import follower_of
-from soak_follow import plot
+from soak_follow import Row, plot, watched
 
 PROGRAM = Path(__file__).parent / "programs" / "serves.py"
 LAST_S = 20
 PAUSE_S = 0.002
-LOOK_S = 5.0
 FIGURES = ("time_s", "journal_mb", "mappings_mb", "samples_mb", "state_mb", "memory_mb")
-Row = tuple[float, ...]
 
 
 def row(run: Path, process: subprocess.Popen[bytes], since_s: float) -> Row:
@@ -44,14 +41,8 @@ def main() -> int:
     run = directory / "run"
     words = ["run", "--quiet", "--last", f"{LAST_S}s", "-o", str(run), str(PROGRAM)]
     command = [sys.executable, "-m", "memdeep", *words, str(10**9), str(PAUSE_S)]
-    rows: list[Row] = []
     with subprocess.Popen(command, cwd=directory) as process:
-        began_s = time.monotonic()
-        while (since_s := time.monotonic() - began_s) < duration_s:
-            time.sleep(LOOK_S)
-            rows.append(row(run, process, since_s))
-            with open(directory / "figures.csv", "a", newline="") as file:
-                csv.writer(file).writerow(rows[-1])
+        rows = watched(directory, duration_s, lambda since_s: row(run, process, since_s))
         process.terminate()
         ended_s = time.monotonic()
         process.wait()

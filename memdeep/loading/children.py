@@ -174,8 +174,8 @@ def _child(
     set_s = [own_s + event.time_us / 1e6 for event in known]
 
     def cut(time_s: float, moment: int | None) -> TimeCut:
-        later = known[bisect_right(set_s, time_s) :][:1]
-        before = later[0].sequence if later else None
+        later = bisect_right(set_s, time_s)
+        before = known[later].sequence if later < len(known) else None
         return TimeCut(round(since_ms + 1000 * time_s) - NEAREST_MS, 0, moment, before)
 
     cuts = tuple(cut(time_s, number) for _, time_s, number in sorted([*ends, *inner]))
