@@ -245,12 +245,12 @@ def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> 
     return explaining
 
 
-def _in_use(
+def _most_in_use(
     ground: _Ground, place: int, stacks: Iterable[StackBytes], total_bytes: int
 ) -> Sequence[Culprit]:
-    """Find the lines that held most of ``stacks``, without what was not in use."""
+    """Find the line that held most of ``stacks``, without what was not in use; or none."""
     parts = ground.resident.in_use(stacks, ground.phases[place].end)
-    return ground.lines.culprits(parts, total_bytes)
+    return ground.lines.culprits(parts, total_bytes, most=1)
 
 
 def _line_of(finding: Finding) -> tuple[str, int] | None:
@@ -447,7 +447,7 @@ def _peaks(ground: _Ground) -> list[Finding]:
             StackBytes(stack.node, stack.bytes - held.get(stack.node, 0), stack.allocations)
             for stack in phase.heap.peak.stacks
         ]
-        for culprit in _in_use(ground, place, gone, phase.heap.peak.bytes)[:1]:
+        for culprit in _most_in_use(ground, place, gone, phase.heap.peak.bytes):
             if culprit.bytes >= ground.least_bytes:
                 held_by = _of_line(ground, culprit, gone)
                 case = Case(ground.heap, ground.lines, (phase,), culprit, held_by)
@@ -472,6 +472,6 @@ def _risen(ground: _Ground) -> list[tuple[int, int]]:
         if place in parents or phase.heap is None or phase.heap.peak.stacks is None:
             continue
         if phase.heap.transient_bytes >= least_rise:
-            lines = _in_use(ground, place, phase.heap.peak.stacks, phase.heap.peak.bytes)
-            risen += [(largest.bytes, place) for largest in lines[:1]]
+            lines = _most_in_use(ground, place, phase.heap.peak.stacks, phase.heap.peak.bytes)
+            risen += [(largest.bytes, place) for largest in lines]
     return sorted(risen, key=lambda item: (-item[0], item[1]))

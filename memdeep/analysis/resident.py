@@ -11,20 +11,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 from memdeep.analysis.earlier import earlier_nodes
-from memdeep.frozen import frozen
-from memdeep.model import Heap, Lifetime, MappedBytes, Residency, StackBytes
+from memdeep.model import Heap, Lifetime, Lifetimes, Residency, StackBytes
 from memdeep.model.sums import by_stack
 
 
-@frozen
 class Reading:
     """A reading of the mappings by node: what was alive, not resident, and mapped there."""
 
-    checkpoint: int
-    alive: Mapping[int, int]
-    untouched: Mapping[int, int]
-    file: Mapping[int, MappedBytes]
-    shared: Mapping[int, MappedBytes]
+    def __init__(self, residency: Residency, lifetimes: Lifetimes) -> None:
+        self.checkpoint = residency.checkpoint
+        self.untouched = {stack.node: stack.bytes for stack in residency.untouched}
+        self.file = {mapped.node: mapped for mapped in residency.file}
+        self.shared = {mapped.node: mapped for mapped in residency.shared}
+        self._lifetimes = lifetimes
+
+    @cached_property
+    def alive(self) -> Mapping[int, int]:
+        """The bytes that were alive there."""
+        alive = self._lifetimes.alive_at(self.checkpoint)
+        return {stack.node: stack.bytes for stack in alive}
 
 
 class ResidentHeap:
@@ -42,18 +47,9 @@ class ResidentHeap:
         if place < 0:
             return None
         if place not in self._readings:
-            self._readings[place] = self._read(self._heap.residency[place])
+            residency = self._heap.residency[place]
+            self._readings[place] = Reading(residency, self._heap.lifetimes)
         return self._readings[place]
-
-    def _read(self, residency: Residency) -> Reading:
-        alive = self._heap.lifetimes.alive_at(residency.checkpoint)
-        return Reading(
-            checkpoint=residency.checkpoint,
-            alive={stack.node: stack.bytes for stack in alive},
-            untouched={stack.node: stack.bytes for stack in residency.untouched},
-            file={mapped.node: mapped for mapped in residency.file},
-            shared={mapped.node: mapped for mapped in residency.shared},
-        )
 
     def alive_at_both(self, first: Reading, second: Reading) -> Mapping[int, int]:
         """Return the bytes of each stack that were alive at both readings."""
@@ -107,5 +103,6 @@ class ResidentHeap:
     @staticmethod
     def _untouched(reading: Reading, stack: StackBytes) -> int:
         """Return the untouched share of a stack, as of all that it had alive at the reading."""
-        untouched, alive = reading.untouched.get(stack.node, 0), reading.alive.get(stack.node, 0)
+        untouched = reading.untouched.get(stack.node, 0)
+        alive = reading.alive.get(stack.node, 0) if untouched else 0
         return min(stack.bytes, stack.bytes * untouched // alive) if alive else 0

@@ -80,12 +80,12 @@ def _became_resident(
     """Find what became resident in each phase, as bytes that never died."""
     kept: dict[int, list[Lifetime]] = {}
     for place, end, first, last in changed:
-        grown = _resident(last, kind)
         if kind is FindingKind.TOUCHED:
             grown = {} if first is None else _filled(resident, first, last)
         else:
             before = _resident(first, kind)
-            grown = {node: size - before.get(node, 0) for node, size in grown.items()}
+            there = _resident(last, kind)
+            grown = {node: size - before.get(node, 0) for node, size in there.items()}
         kept.setdefault(place, []).extend(
             Lifetime(node, end, None, size, 1) for node, size in grown.items() if size > 0
         )

@@ -176,7 +176,7 @@ class FollowedCapture:
                 self.replaced.append(sequence)
             place = len(self.replaced) if is_checkpoint else sequence
             if reading is not None:
-                split = tuple(pieces(reading.mappings))
+                split = pieces(reading.groups)
                 look = Look(0, place, not is_checkpoint, split, reading.allocated_blocks)
                 self.engine.look(place, not is_checkpoint, *look.columns())
             if self._run_dir.graph(sequence).exists():

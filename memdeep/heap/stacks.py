@@ -125,10 +125,6 @@ class StackTreeBuilder:
             found = self._made[raw, False] = Frame(*raw, Origin.NATIVE)
         return found
 
-    def is_own(self, node: int) -> bool:
-        """Tell whether ``node`` is memdeep's own recording."""
-        return self._frame_ids[node] == self._frames.get(OWN_FRAME)
-
     def _number(self, frame: Frame) -> int:
         """Return the number of ``frame`` among the tree's frames."""
         return self._frames.setdefault(frame, len(self._frames))

@@ -15,7 +15,8 @@ from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    import re
+    from collections.abc import Iterable, Sequence
 
 ANONYMOUS = "anonymous"
 HEAP = "heap"  # the one that brk(2) grows
@@ -26,6 +27,8 @@ TRACER = "tracer"  # memray's window on its capture
 MAX_ADDRESS = 1 << 64
 
 _KIB = 1024
+# What the kernel gave at a time: heads of mappings, and the figures of these in the same order.
+_GROUP = rb"((?:[0-9a-f].*\n)+)((?:Rss:.*\n)+)((?:Anonymous:.*\n)+)"
 # Of the kernel's own file system in memory, which is mounted nowhere.
 _SHARED_NAMES = ("/memfd:", "/SYSV", "/dev/shm/", "/anon_hugepage", "/dmabuf")
 
@@ -64,18 +67,30 @@ class Mapping:
         return self.rss_bytes - self.anonymous_bytes
 
 
-class Reading:
-    """All mappings at the checkpoint ``sequence``, by address; they do not overlap."""
+if TYPE_CHECKING:
+    Group = tuple[Mapping, ...]  # that lie one after another
 
-    __slots__ = ("allocated_blocks", "cost_ns", "mappings", "sequence")
+
+class Reading:
+    """All mappings at the checkpoint ``sequence``, by address; they do not overlap.
+
+    They come in ``groups``, as the kernel gave them; readings share a group that is the same.
+    """
+
+    __slots__ = ("allocated_blocks", "cost_ns", "groups", "sequence")
 
     def __init__(
-        self, sequence: int, allocated_blocks: int, mappings: "Sequence[Mapping]", cost_ns: int
+        self, sequence: int, allocated_blocks: int, groups: "Sequence[Group]", cost_ns: int
     ) -> None:
         self.sequence = sequence
         self.allocated_blocks = allocated_blocks
-        self.mappings = mappings
+        self.groups = groups
         self.cost_ns = cost_ns
+
+    @property
+    def mappings(self) -> "list[Mapping]":
+        """The mappings of all groups."""
+        return [mapping for group in self.groups for mapping in group]
 
 
 def encode_head(directory: str, devices: "Iterable[str]") -> bytes:
@@ -115,76 +130,91 @@ def memory_devices(mountinfo: bytes) -> "list[str]":
 
 def decode(content: bytes) -> "list[Reading]":
     """Return the readings in the order written, without those that are torn or damaged."""
-    return list(_readings(content.split(b"\n")))
+    head, *blocks = content.split(b"\nR ")
+    groups = _Groups(head)
+    found = []
+    for block in blocks:
+        with suppress(ValueError, IndexError):
+            found.append(_reading(block, groups))
+    return found
 
 
-def _readings(lines: "Sequence[bytes]") -> "Iterator[Reading]":
-    read = _Mappings("", frozenset())
-    block: list[bytes] = []
-    for line in lines:
-        mark = line[:2]
-        if mark == b"D ":
-            read = _Mappings(line[2:].decode("utf-8", "surrogateescape"), read.devices)
-        elif mark == b"T ":
-            devices = frozenset(line[2:].decode("ascii", "replace").split())
-            read = _Mappings(read.directory, devices)
-        elif mark == b"R ":
-            block = [line]
-        elif mark == b". " and block:
-            with suppress(ValueError, IndexError):
-                yield _reading(block, _count(line[2:]), read)
-            block = []
-        elif block and line:
-            block.append(line)
+class _Groups:
+    """Groups of mappings by their lines: most are the same in all readings, and are one."""
 
+    def __init__(self, head: bytes) -> None:
+        import re  # not within the user's process
 
-class _Mappings:
-    """Mappings by their lines: most are the same in all readings, and are one."""
+        self.pattern = re.compile(_GROUP)
+        self._directory = ""
+        self._devices: frozenset[str] = frozenset()
+        for line in head.split(b"\n"):
+            if line.startswith(b"D "):
+                self._directory = line[2:].decode("utf-8", "surrogateescape")
+            elif line.startswith(b"T "):
+                self._devices = frozenset(line[2:].decode("ascii", "replace").split())
+        self._known: dict[bytes, Group] = {}
 
-    def __init__(self, directory: str, devices: "frozenset[str]") -> None:
-        self.directory = directory
-        self.devices = devices
-        self._known: dict[tuple[bytes, bytes, bytes], Mapping] = {}
-
-    def of(self, head: bytes, rss: bytes, anonymous: bytes) -> Mapping:
-        """Return the mapping of these lines. Raises ValueError or IndexError if one is damaged."""
-        lines = head, rss, anonymous
-        known = self._known.get(lines)
+    def of(self, lines: "re.Match[bytes]") -> "Group":
+        """Return the group of these lines. Raises ValueError or IndexError if it is damaged."""
+        known = self._known.get(lines[0])
         if known is None:
-            size, own = _KIB * _count(rss.split()[1]), _KIB * _count(anonymous.split()[1])
-            known = _mapping(head, (size, min(own, size)), self.directory, self.devices)
-            self._known[lines] = known
+            heads, sizes, own = (part.splitlines() for part in lines.groups())
+            if not len(heads) == len(sizes) == len(own):
+                raise ValueError("a mapping has no figures")
+            known = tuple(map(self._mapping, heads, sizes, own))
+            if any(one.end > other.start for one, other in zip(known, known[1:])):  # noqa: B905
+                raise ValueError("mappings overlap")
+            self._known[lines[0]] = known
         return known
 
+    def _mapping(self, head: bytes, size: bytes, own: bytes) -> Mapping:
+        rss, anonymous = _KIB * _count(size.split()[1]), _KIB * _count(own.split()[1])
+        return _mapping(head, (rss, min(anonymous, rss)), self._directory, self._devices)
 
-def _reading(block: "Sequence[bytes]", cost_ns: int, read: _Mappings) -> Reading:
-    """Put one reading together. Raises ValueError or IndexError if it is damaged."""
-    _, sequence, blocks = block[0].split()
-    heads, rss, anonymous = [], [], []
-    samples = {}
-    for line in block[1:]:
-        if line.startswith(b"Rss:"):
-            rss.append(line)
-        elif line.startswith(b"Anonymous:"):
-            anonymous.append(line)
-        elif line.startswith(b"S "):
-            _, start, _, digits = line.split()
-            samples[int(start, 16)] = tuple(digit == 0x31 for digit in digits)
-        else:
-            heads.append(line)
-    if not len(heads) == len(rss) == len(anonymous):
-        raise ValueError("a mapping has no figures")
-    mappings = []
+
+def _reading(block: bytes, groups: _Groups) -> Reading:
+    """Put one reading together. Raises ValueError or IndexError if it is torn or damaged."""
+    body, is_whole, rest = block.partition(b"\n. ")
+    if not is_whole:
+        raise ValueError("it is torn")
+    title, _, body = body.partition(b"\n")
+    body, *samples = body.split(b"\nS ")
+    sequence, blocks = title.split()
+    found = []
+    size = 0
+    for match in groups.pattern.finditer(body + b"\n"):
+        found.append(groups.of(match))
+        size += match.end() - match.start()
+    if size != len(body) + 1:
+        raise ValueError("there are other lines in it")
     end = 0
-    for lines in zip(heads, rss, anonymous):  # noqa: B905 - of one length
-        mapping = read.of(*lines)
-        if not end <= mapping.start < mapping.end < MAX_ADDRESS:
+    for group in found:
+        if group[0].start < end:
             raise ValueError("mappings overlap")
-        end = mapping.end
-        if mapping.start in samples:
-            mapping = mapping.sampled(samples[mapping.start])
-        mappings.append(mapping)
-    return Reading(_count(sequence), _count(blocks), mappings, cost_ns)
+        end = group[-1].end
+    if samples:
+        found = _sampled(found, samples)
+    return Reading(_count(sequence), _count(blocks), found, _count(rest.split(b"\n", 1)[0]))
+
+
+def _sampled(groups: "list[Group]", lines: "list[bytes]") -> "list[Group]":
+    """Return the groups with their samples."""
+    samples = {}
+    for line in lines:
+        start, _, digits = line.split()
+        samples[int(start, 16)] = tuple(digit == 0x31 for digit in digits)
+    return [
+        tuple(
+            [
+                mapping.sampled(samples[mapping.start]) if mapping.start in samples else mapping
+                for mapping in group
+            ]
+        )
+        if any(mapping.start in samples for mapping in group)
+        else group
+        for group in groups
+    ]
 
 
 def _mapping(
@@ -196,7 +226,10 @@ def _mapping(
     kind = _kind(path, fields[3], directory, devices)
     if kind == ANONYMOUS:
         rss = rss[0], rss[0]
-    return Mapping((int(start, 16), int(end, 16)), kind, path, rss)
+    place = int(start, 16), int(end, 16)
+    if not 0 <= place[0] < place[1] < MAX_ADDRESS:
+        raise ValueError("a mapping ends before it begins")
+    return Mapping(place, kind, path, rss)
 
 
 def _kind(path: str, device: str, directory: str, devices: "frozenset[str]") -> str:

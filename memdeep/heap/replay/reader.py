@@ -275,11 +275,7 @@ def _residency(trace: Trace, asked: Sequence[Look], nodes: Sequence[int]) -> tup
     """Join the readings with what was alive at each: at the start, with what was there before."""
     is_known = bool(trace.totals.earlier_sites)
     found = [
-        (
-            look,
-            trace.found_at(look) if look.checkpoint or is_known else Found([0] * len(look.pieces)),
-        )
-        for look in asked
+        (look, trace.found_at(look) if look.checkpoint or is_known else Found(())) for look in asked
     ]
     return residency([(look, one) for look, one in found if one is not None], nodes)
 
@@ -307,10 +303,11 @@ def _largest(
 ) -> tuple[LargeAllocation, ...]:
     """Return the largest of each segment: the program's own first, then by size."""
     rows = trace.largest
-    found: defaultdict[int, list[tuple[bool, int, int, int]]] = defaultdict(list)
+    found: defaultdict[int, list[tuple[int, int, int, int]]] = defaultdict(list)
+    is_own = builder.recordings()
     for site, birth, death, size in zip(rows.site, rows.born, rows.died, rows.bytes, strict=True):
         node = nodes[site]
-        found[ends[birth]].append((builder.is_own(node), -size, node, death))
+        found[ends[birth]].append((is_own[node], -size, node, death))
     found.pop(NEVER, None)
     most = min(LARGEST, 1 + MAX_LARGEST // max(1, len(found)))
     return tuple(

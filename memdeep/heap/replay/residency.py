@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from memdeep.frozen import frozen
 from memdeep.heap.parts import Part
@@ -29,6 +30,11 @@ WORTH_STACKS_IN_SMALL = 1 << 16
 WORTH_SHARE = 8
 MIN_RUN = 2  # samples that were not resident, one beside the other: fewer are chance
 MAX_ADDRESS = 1 << 51  # of what a capture can name
+_MAPPED = mappings.FILE, mappings.SHARED, mappings.TRACER
+
+if TYPE_CHECKING:
+    # By the end of what lies before a group, and the group: its pieces, and its end.
+    Known = dict[tuple[int, mappings.Group], tuple["Pieces", int]]
 
 
 @frozen
@@ -55,6 +61,23 @@ class Piece:
         return size - self.anonymous_bytes >= min(WORTH_STACKS, worth)
 
 
+class Pieces:
+    """Pieces that lie one after another; ``columns`` are starts, ends, and `Piece.by_stack`.
+
+    Looks share what is the same in them.
+    """
+
+    __slots__ = ("columns", "pieces")
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self.pieces = pieces
+        self.columns = (
+            array("Q", [piece.start for piece in pieces]).tobytes(),
+            array("Q", [piece.end for piece in pieces]).tobytes(),
+            bytes(piece.by_stack for piece in pieces),
+        )
+
+
 @frozen
 class Look:
     """The pieces to look at when the replay comes to the marker of one checkpoint.
@@ -65,21 +88,29 @@ class Look:
     checkpoint: int
     place: int
     is_name: bool
-    pieces: tuple[Piece, ...]
+    groups: tuple[Pieces, ...]
     allocated_blocks: int | None
 
     def columns(self) -> tuple[bytes, bytes, bytes]:
         """Return starts, ends, and whether stacks are of interest."""
-        return (
-            array("Q", [piece.start for piece in self.pieces]).tobytes(),
-            array("Q", [piece.end for piece in self.pieces]).tobytes(),
-            bytes(piece.by_stack for piece in self.pieces),
-        )
+        starts, ends, by_stack = zip(*[group.columns for group in self.groups], strict=True)
+        return b"".join(starts), b"".join(ends), b"".join(by_stack)
+
+    def with_alive(self, alive: Sequence[int]) -> Iterator[tuple[Pieces, int, Sequence[int]]]:
+        """Yield the groups, the place of the first piece of each, and what is alive in them."""
+        place = 0
+        for group in self.groups:
+            following = place + len(group.pieces)
+            yield group, place, alive[place:following]
+            place = following
 
 
 @frozen
 class Found:
-    """The live bytes of each piece, and those by site: (piece, site, bytes, allocations)."""
+    """The live bytes of each piece, and those by site: (piece, site, bytes, allocations).
+
+    Empty where nothing was alive.
+    """
 
     alive: Sequence[int]
     rows: Sequence[tuple[int, int, int, int]] = ()
@@ -103,42 +134,44 @@ def looks(part: Part, readings: Mapping[int, Reading]) -> list[Look]:
     The start of the program has no marker, which is none at place 0: nothing was traced there.
     """
     places, found = part.places, []
-    known: dict[mappings.Mapping, Piece] = {}
+    known: Known = {}
     for checkpoint, reading in sorted(readings.items()):
         if part.first <= checkpoint <= part.last:
             is_marker = checkpoint < len(places)
             place = places[checkpoint] if is_marker else reading.sequence
-            split = tuple(pieces(reading.mappings, known))
-            blocks = reading.allocated_blocks
+            split, blocks = pieces(reading.groups, known), reading.allocated_blocks
             found.append(Look(checkpoint, place, not is_marker, split, blocks))
     return found
 
 
-def pieces(
-    read: Iterable[mappings.Mapping], known: dict[mappings.Mapping, Piece] | None = None
-) -> Iterator[Piece]:
+def pieces(groups: Iterable[mappings.Group], known: Known | None = None) -> tuple[Pieces, ...]:
     """Divide all addresses into pieces, in order.
 
-    ``known`` keeps the pieces of mappings that are one in several readings, as most are.
+    ``known`` keeps those of groups that are one in several readings, as most are.
     """
     known = {} if known is None else known
+    found = []
     end = 0
-    for mapping in read:
+    for group in groups:
+        made = known.get((end, group))
+        if made is None:
+            known[end, group] = made = _pieces(group, end)
+        split, end = made
+        found.append(split)
+    return (*found, Pieces([Piece(end, MAX_ADDRESS, "", 0, 0)]))
+
+
+def _pieces(group: mappings.Group, end: int) -> tuple[Pieces, int]:
+    """Divide the addresses from ``end`` to the end of ``group``, which is returned too."""
+    found = []
+    for mapping in group:
         if mapping.end > MAX_ADDRESS:
             break
         if mapping.start > end:
-            yield Piece(end, mapping.start, "", 0, 0)
-        if mapping in known:
-            yield known[mapping]
-        elif mapping.samples:
-            yield from _divided(mapping)
-        else:
-            own, mapped = mapping.anonymous_bytes, mapping.mapped_bytes
-            piece = Piece(mapping.start, mapping.end, mapping.kind, own, mapped)
-            known[mapping] = piece
-            yield piece
+            found.append(Piece(end, mapping.start, "", 0, 0))
+        found += _divided(mapping)
         end = mapping.end
-    yield Piece(end, MAX_ADDRESS, "", 0, 0)
+    return Pieces(found), end
 
 
 def _divided(mapping: mappings.Mapping) -> Iterator[Piece]:
@@ -183,65 +216,88 @@ class _Held:
     """The mappings in which anything traced was alive at any of the looks."""
 
     def __init__(self, joined: Iterable[tuple[Look, Found]]) -> None:
-        spans = sorted(
+        spans = {
             (piece.start, piece.end)
             for look, found in joined
-            for piece, alive in zip(look.pieces, found.alive, strict=True)
+            for group, _, there in look.with_alive(found.alive)
+            if any(there)
+            for piece, alive in zip(group.pieces, there, strict=True)
             if alive and piece.kind == mappings.ANONYMOUS
-        )
+        }
         self._starts: list[int] = []
         self._ends: list[int] = []
-        for start, end in spans:
+        for start, end in sorted(spans):
             if self._ends and start <= self._ends[-1]:
                 self._ends[-1] = max(self._ends[-1], end)
             else:
                 self._starts.append(start)
                 self._ends.append(end)
+        self._around: dict[Pieces, _Around] = {}
 
     def __contains__(self, piece: Piece) -> bool:
+        if piece.kind == mappings.HEAP:
+            return True
         place = bisect_right(self._starts, piece.end - 1) - 1
         return place >= 0 and self._ends[place] > piece.start
 
+    def around(self, group: Pieces) -> _Around:
+        """Return the resident bytes of a group, as if nothing traced were alive in it now."""
+        known = self._around.get(group)
+        if known is None:
+            sizes = dict.fromkeys((*_MAPPED, True, False), 0)
+            for piece in group.pieces:
+                if piece.kind in _MAPPED:
+                    sizes[piece.kind] += piece.mapped_bytes
+                if piece.anonymous_bytes:
+                    sizes[piece in self] += piece.anonymous_bytes
+            self._around[group] = known = _Around(*sizes.values())
+        return known
+
+
+class _Around(NamedTuple):
+    """Resident bytes that no live allocation takes, by what they are."""
+
+    file: int
+    shared: int
+    tracer: int
+    allocator: int
+    unseen: int
+
 
 def _residency(look: Look, found: Found, nodes: Sequence[int], held: _Held) -> Residency:
-    resident = dict.fromkeys((mappings.FILE, mappings.SHARED, mappings.TRACER), 0)
     mapped = {mappings.FILE: Tally[int](), mappings.SHARED: Tally[int]()}
     untouched = Tally[int]()
-    heap = allocator = unseen = 0
+    in_use = {True: 0, False: 0}  # whether in what is held
     stacks = {place: list(rows) for place, rows in groupby(found.rows, _piece)}
-    for place, (piece, alive) in enumerate(zip(look.pieces, found.alive, strict=True)):
-        if not alive and not piece.anonymous_bytes:  # as of most files
-            if piece.kind in resident:
-                resident[piece.kind] += piece.mapped_bytes
+    for group, first, there in look.with_alive(found.alive):
+        if not any(there):
             continue
-        own = min(alive, piece.anonymous_bytes)
-        rest = piece.anonymous_bytes - own
-        heap += own
-        is_held = piece.kind == mappings.HEAP or piece in held
-        allocator += rest if is_held else 0
-        unseen += 0 if is_held else rest
-        rows = stacks.get(place, ())
-        if piece.kind in resident:
-            resident[piece.kind] += piece.mapped_bytes
-        if piece.kind in mapped:
-            in_pages = min(piece.mapped_bytes, alive - own)
-            for site, _, there, size in _shares(rows, alive, in_pages, alive - own):
-                mapped[piece.kind].add(nodes[site], there, size)
-        else:
-            for site, count, lacking, _ in _shares(rows, alive, alive - own, 0):
-                if lacking:
-                    untouched.add(nodes[site], lacking, count)
+        for place, (piece, alive) in enumerate(zip(group.pieces, there, strict=True), first):
+            if not alive:
+                continue
+            own = min(alive, piece.anonymous_bytes)
+            in_use[piece in held] += own
+            rows = stacks.get(place, ())
+            if piece.kind in mapped:
+                in_pages = min(piece.mapped_bytes, alive - own)
+                for site, _, size, of_file in _shares(rows, alive, in_pages, alive - own):
+                    mapped[piece.kind].add(nodes[site], size, of_file)
+            else:
+                for site, count, lacking, _ in _shares(rows, alive, alive - own, 0):
+                    if lacking:
+                        untouched.add(nodes[site], lacking, count)
+    around = _Around(*map(sum, zip(*[held.around(group) for group in look.groups], strict=True)))
     return Residency(
         checkpoint=look.checkpoint,
-        heap_bytes=heap,
+        heap_bytes=sum(in_use.values()),
         untouched=stacks_of(untouched),
         file=_mapped(mapped[mappings.FILE]),
         shared=_mapped(mapped[mappings.SHARED]),
-        file_bytes=resident[mappings.FILE],
-        shared_bytes=resident[mappings.SHARED],
-        allocator_bytes=allocator,
-        unseen_bytes=unseen,
-        tracer_bytes=resident[mappings.TRACER],
+        file_bytes=around.file,
+        shared_bytes=around.shared,
+        allocator_bytes=around.allocator - in_use[True],
+        unseen_bytes=around.unseen - in_use[False],
+        tracer_bytes=around.tracer,
         allocated_blocks=look.allocated_blocks,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from captures import CaptureWriter
@@ -10,10 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.heap.parts import Part
-from memdeep.heap.replay.residency import Found, Look, looks, pieces, residency
+from memdeep.heap.replay.residency import Found, Look, Piece, looks, pieces, residency
 from memdeep.heap.replay.trace import Trace
+from memdeep.model import Residency
 from memdeep.rundir import mappings
 from memdeep.rundir.mappings import Mapping
+
+if TYPE_CHECKING:
+    from memdeep.heap.replay.residency import Known
 
 _replay = pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
 
@@ -53,13 +58,18 @@ def allocations(draw: st.DrawFn) -> list[tuple[int, int, int]]:
     return found
 
 
+def pieces_of(look: Look) -> list[Piece]:
+    return [piece for group in look.groups for piece in group.pieces]
+
+
 def join(look: Look, live: list[tuple[int, int, int]]) -> Found:
     """What `native/ranges.hpp` does, in plain Python."""
-    alive = [0] * len(look.pieces)
+    split = pieces_of(look)
+    alive = [0] * len(split)
     rows: dict[tuple[int, int], list[int]] = {}
     for start, size, site in live:
         is_counted = False
-        for place, piece in enumerate(look.pieces):
+        for place, piece in enumerate(split):
             inside = min(start + size, piece.end) - max(start, piece.start)
             if inside > 0:
                 alive[place] += inside
@@ -72,18 +82,41 @@ def join(look: Look, live: list[tuple[int, int, int]]) -> Found:
 
 
 def at(checkpoint: int, layout: list[Mapping]) -> Look:
-    return Look(checkpoint, checkpoint, False, tuple(pieces(layout)), None)
+    return Look(checkpoint, checkpoint, False, pieces(grouped(layout)), None)
+
+
+def grouped(layout: list[Mapping], size: int = 3) -> list[tuple[Mapping, ...]]:
+    """Give the mappings in groups, as they are read."""
+    return [tuple(layout[at : at + size]) for at in range(0, len(layout), size)]
 
 
 @given(layout=layouts())
 def test_pieces_cover_all_addresses_and_all_resident_bytes(layout: list[Mapping]) -> None:
-    split = list(pieces(layout))
+    split = pieces_of(at(1, layout))
     assert [one.end for one in split[:-1]] == [one.start for one in split[1:]]
     assert split[0].start == 0
     assert all(one.start < one.end for one in split)
     assert sum(one.anonymous_bytes for one in split) == sum(m.anonymous_bytes for m in layout)
     assert sum(one.mapped_bytes for one in split) == sum(m.mapped_bytes for m in layout)
     assert all(one.anonymous_bytes <= one.end - one.start for one in split)
+
+
+@given(first=layouts(), second=layouts(), live=allocations(), size=st.integers(1, 7))
+def test_it_does_not_matter_how_the_mappings_were_grouped(
+    first: list[Mapping], second: list[Mapping], live: list[tuple[int, int, int]], size: int
+) -> None:
+    """Nor whether groups are shared with another reading."""
+
+    def found(sizes: tuple[int, int, int]) -> tuple[Residency, ...]:
+        known: Known = {}
+        joined = []
+        for checkpoint, layout in enumerate([first, second, first]):
+            split = pieces(grouped(layout, sizes[checkpoint]), known)
+            look = Look(checkpoint, checkpoint, False, split, None)
+            joined.append((look, join(look, live)))
+        return residency(joined, [-1, 0, 1, 1])
+
+    assert found((size, 2, size)) == found((100, 100, 3))
 
 
 @given(layout=layouts(), live=allocations())
@@ -97,7 +130,7 @@ def test_the_figures_add_up(layout: list[Mapping], live: list[tuple[int, int, in
     mapped = sum(stack.mapped_bytes for stack in (*one.file, *one.shared))
     assert one.heap_bytes + one.untouched_bytes + mapped <= sum(found.alive)
     if all(
-        piece.by_stack or not size for piece, size in zip(look.pieces, found.alive, strict=True)
+        piece.by_stack or not size for piece, size in zip(pieces_of(look), found.alive, strict=True)
     ):
         assert one.heap_bytes + one.untouched_bytes + mapped == sum(found.alive)
 
@@ -135,7 +168,7 @@ def test_the_compiled_join_is_the_same(
     capture.push("f1")
     capture.allocate(1 << 41, 8)  # after the marker
     capture.trailer()
-    look = Look(1, 1, by_name, tuple(pieces(layout)), None)
+    look = Look(1, 1, by_name, pieces(grouped(layout)), None)
     engine = _replay.Replay()
     engine.look(look.place, look.is_name, *look.columns())
     engine.feed(capture.content)
