@@ -22,7 +22,7 @@ from memdeep.heap.replay import saved
 from memdeep.heap.replay._replay import punch
 from memdeep.heap.replay.saved import to_disk
 from memdeep.loading.run import read_meta
-from memdeep.rundir import condensed, journal, labels
+from memdeep.rundir import condensed, journal, labels, mappings
 from memdeep.rundir.condensed import Condensed
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import open_regular
@@ -43,7 +43,7 @@ LEAST_PERIOD_MS = 1000
 KEPT_BYTES = 4096  # at the beginning of a file, for its first line
 WORTH_BYTES = 1 << 16  # to be given back
 LONGEST_HEAD = 64  # of a reading
-_READING = re.compile(rb"^R ([0-9]+) ", re.MULTILINE)
+_READING = re.compile(rb"^R ([0-9]+) [0-9]+ ([0-9]+)\n", re.MULTILINE)
 
 
 @frozen
@@ -114,7 +114,7 @@ class Condenser:
             period_ms *= 2
         before = self.condensed
         samples, fewer = self._samples(start, first.time_us, period_ms)
-        mappings = self._mappings(first.sequence, {line.event.sequence for line in kept})
+        readings = self._mappings(first.sequence, {line.event.sequence for line in kept})
         followed.merge(until, starts, period_ms)
         known.forget(event.sequence for event in gone)
         self._old_lines += sum(1 for line in lines[:place] if line.offset >= 0)
@@ -126,7 +126,7 @@ class Condenser:
             samples=before.samples + fewer,
             period_ms=period_ms,
             journal=Left(b"".join(line.content for line in kept), lines[place].offset),
-            mappings=mappings,
+            mappings=readings,
             samples_left=samples,
         )
         return True
@@ -200,14 +200,23 @@ class Condenser:
         file, _ = open_regular(self._run_dir.mappings)
         with file:
             file.seek(left.offset)
+            end = 0  # where a series begins: what stays in the file refers to nothing before it
             while chunk := file.read(CHUNK_BYTES):
                 at = max(size, len(content) - LONGEST_HEAD)
                 content += chunk
                 for one in _READING.finditer(content, at):
-                    if int(one[1]) >= until:
+                    if int(one[2]) == 0:
                         end = one.start()
-                        return Left(_readings(content[:end], stay), left.offset + end - size)
-        return left
+                    if int(one[1]) >= until:
+                        break
+                else:
+                    continue
+                break
+            else:
+                return left
+        if not end:
+            return left
+        return Left(mappings.kept(content[:end], stay), left.offset + end - size)
 
 
 def _now_us(start: Event) -> int:
@@ -299,17 +308,6 @@ def _thinned(
                 last[sample.pid] = place
     chosen = {-place for _, place in highest.values()} | {*first.values(), *last.values()}
     return [moments[place] for place in sorted(chosen)]
-
-
-def _readings(content: bytes, stay: set[int]) -> bytes:
-    """Return the first lines of the mappings, and the readings at the start and at ``stay``."""
-    found = list(_READING.finditer(content))
-    ends = [one.start() for one in found[1:]] + [len(content)]
-    parts = [content[: found[0].start()] if found else content]
-    for one, end in zip(found, ends, strict=True):
-        if int(one[1]) in stay or int(one[1]) == 0:
-            parts.append(content[one.start() : end])
-    return b"".join(parts)
 
 
 def _lines(path: Path, offset: int) -> Iterator[bytes]:

@@ -35,7 +35,7 @@ class Known:
         self._births = Tail(run_dir.births)
         self._events: dict[int, Event] = {}
         self._readings: dict[int, Reading] = {}
-        self._head = self._block = b""
+        self._decoder = mappings.Decoder()
         self.start: Event | None = None
         self.lines = 0
         self.has_family = False
@@ -58,7 +58,8 @@ class Known:
                 isinstance(one, births.Birth) and one.directory is not None for one in found
             )
         for lines in _all(self._mappings):
-            self._take_readings(lines)
+            for reading in self._decoder.take(lines):
+                self._readings[reading.sequence] = reading
         for lines in _all(self._journal):
             for event in journal.decode(lines)[0]:
                 self._events.setdefault(event.sequence, event)
@@ -78,19 +79,6 @@ class Known:
     def close(self) -> None:
         for tail in (self._births, self._mappings, self._journal):
             tail.close()
-
-    def _take_readings(self, lines: bytes) -> None:
-        """Take whole readings out of what the file has more; the rest waits for its end."""
-        if not self._head:
-            end = lines.find(b"\nR ")
-            end = len(lines) if end < 0 else end + 1
-            self._head, lines = lines[:end], lines[end:]
-        self._block += lines
-        done = self._block.rfind(b"\n. ")
-        done = self._block.find(b"\n", done + 1) + 1 if done >= 0 else 0
-        for reading in mappings.decode(self._head + self._block[:done]):
-            self._readings[reading.sequence] = reading
-        self._block = self._block[done:]
 
 
 def _all(tail: Tail) -> Iterator[bytes]:

@@ -42,11 +42,15 @@ class MappingReader:
 
     __slots__ = (
         "_close",
+        "_first_bytes",
         "_getallocatedblocks",
         "_last",
         "_last_ns",
         "_lock",
         "_monotonic_ns",
+        "_more_bytes",
+        "_most_bytes",
+        "_numbers",
         "_open",
         "_page_bytes",
         "_path",
@@ -54,6 +58,7 @@ class MappingReader:
         "_read",
         "_spent_ns",
         "_start_ns",
+        "_stat",
         "_thread_time_ns",
         "_write",
         "_written",
@@ -67,6 +72,7 @@ class MappingReader:
         self._open = os.open
         self._pread = os.pread
         self._read = os.read
+        self._stat = os.stat
         self._thread_time_ns = time.thread_time_ns
         self._write = os.write
         self._lock = allocate_lock()
@@ -78,6 +84,11 @@ class MappingReader:
         self._path = f"{directory}/mappings"
         head = mappings.encode_head(directory, mappings.memory_devices(self._content(MOUNTS)))
         self._written = len(head)
+        self._most_bytes = MAX_FILE_BYTES
+        # Of the series of readings: the groups that were written, the bytes of the first reading,
+        # and those of the others. They are no more than these, so that few are needed for one.
+        self._numbers: dict[int, int] = {}
+        self._first_bytes = self._more_bytes = 0
         file = self._open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             self._write(file, head)
@@ -95,7 +106,7 @@ class MappingReader:
         try:
             self._record(sequence, begin_ns)
         except Exception:  # it is an extra, and nothing may come of it for the program
-            self._written = MAX_FILE_BYTES
+            self._most_bytes = 0
         finally:
             self._last = figures
             self._last_ns = self._thread_time_ns() - begin_ns
@@ -117,21 +128,41 @@ class MappingReader:
                 credit_ns //= 2
             estimate_ns += max(0, figures[1] - last[1]) * NS_A_GIB >> 30
         afforded_ns = credit_ns + SHARE * (self._monotonic_ns() - self._start_ns)
-        return self._written < MAX_FILE_BYTES and self._spent_ns + estimate_ns <= afforded_ns
+        return self._spent_ns + estimate_ns <= afforded_ns and self._has_room()
+
+    def _has_room(self) -> bool:
+        """Tell if the file may grow; with `--last` its old part is given back to the disk."""
+        most_bytes = self._most_bytes
+        if self._written < most_bytes or not most_bytes:
+            return most_bytes > 0
+        try:
+            return self._stat(self._path).st_blocks * 512 < most_bytes
+        except OSError:
+            return False
 
     def _record(self, sequence: int, begin_ns: int) -> None:
         """Append a reading; one that takes too long, or is of another shape, is left torn."""
         into = self._open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:
-            self._put(into, mappings.encode_begin(sequence, self._getallocatedblocks()))
+            if self._more_bytes > self._first_bytes:
+                self._numbers.clear()
+            groups, written = len(self._numbers), self._written
+            begin = mappings.encode_begin(sequence, self._getallocatedblocks(), groups)
+            self._put(into, begin)
             file = self._open(SMAPS, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 large = self._copy(file, into)
             finally:
                 self._close(file)
-            if large is not None:
+            if large is None:
+                self._numbers.clear()
+            else:
                 self._sample(large, into)
                 self._put(into, mappings.encode_end(self._thread_time_ns() - begin_ns))
+            if not groups:
+                self._first_bytes, self._more_bytes = self._written - written, 0
+            else:
+                self._more_bytes += self._written - written
         finally:
             self._close(into)
 
@@ -142,6 +173,7 @@ class MappingReader:
         """
         large: list[tuple[bytes, bytes]] = []
         stride = rss = anonymous = 0
+        first = same = 0  # of groups that were written before
         until_ns = self._monotonic_ns() + LONGEST_NS
         # A read returns whole mappings. All have the same lines.
         while chunk := self._read(file, CHUNK_BYTES):
@@ -153,14 +185,35 @@ class MappingReader:
             if len(lines) % stride != 1 or lines[-1] or self._monotonic_ns() > until_ns:
                 return None
             heads, sizes = lines[:-1:stride], lines[rss::stride]
-            self._put(into, b"\n".join([*heads, *sizes, *lines[anonymous::stride], b""]))
+            group = b"\n".join([*heads, *sizes, *lines[anonymous::stride], b""])
+            number = self._number(group)
+            if same and number != first + same:
+                self._put(into, mappings.encode_same(first, same))
+                same = 0
+            if number < 0:
+                self._put(into, group)
+            else:
+                first, same = first if same else number, same + 1
             if max(sizes) > _LARGE:
                 large += [
                     (head, size)
                     for head, size in zip(heads, sizes)  # noqa: B905 - of one length
                     if size > _LARGE and (len(head) < _NO_PATH or head.endswith(b"[heap]"))
                 ]
+        if same:
+            self._put(into, mappings.encode_same(first, same))
         return large
+
+    def _number(self, group: bytes) -> int:
+        """Return the number of a group in its series; -1 if it is new, and gets the next one.
+
+        They are known by their hashes, of 64 bits, so that next to no memory is held for them.
+        """
+        numbers, key = self._numbers, hash(group)
+        number = numbers.get(key, -1)
+        if number < 0:
+            numbers[key] = len(numbers)
+        return number
 
     def _sample(self, large: "list[tuple[bytes, bytes]]", into: int) -> None:
         """Look at some pages of the mappings that are resident in part only."""

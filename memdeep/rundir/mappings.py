@@ -1,12 +1,17 @@
 """`mappings`: the kernel's memory mappings of the program, as they were read at some checkpoints.
 
 The file begins with a line ``D``, the run's directory, and a line ``T``, the devices of the file
-systems in memory. A reading is a block: a line ``R`` with the checkpoint's sequence number and
-Python's count of live blocks; then lines of `/proc/self/smaps` (see proc_pid_smaps(5)), as many of
-``Rss:`` and of ``Anonymous:`` as there are heads of mappings, each kind in their order; lines ``S``
-on samples of pages; and a last line ``.`` with the nanoseconds of a processor that the reading
-took, without which it is torn. An ``S`` has the start of a mapping, the bytes from one sample to
-the next, and a digit a sample: 1 is resident.
+systems in memory. A reading is a block: a line ``R`` with the checkpoint's sequence number,
+Python's count of live blocks, and the number of groups that stand before it in its series; then
+groups; lines ``S`` on samples of pages; and a last line ``.`` with the nanoseconds of a processor
+that the reading took, without which it is torn.
+
+A group has lines of `/proc/self/smaps` (see proc_pid_smaps(5)) on mappings that lie one after
+another: their heads, as many of ``Rss:``, and of ``Anonymous:``. Most are the same in all readings:
+a line ``=`` stands for groups of its series, by the number of the first, from 0, and by how many
+they are. A reading with 0 groups before it begins a series: nothing later refers to what stands
+before that. An ``S`` has the start of a mapping, the bytes from one sample to the next, and a digit
+a sample: 1 is resident.
 
 Imports nothing of memdeep: the writing half runs inside the user's process.
 """
@@ -16,7 +21,7 @@ from contextlib import suppress
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
 ANONYMOUS = "anonymous"
 HEAP = "heap"  # the one that brk(2) grows
@@ -27,8 +32,8 @@ TRACER = "tracer"  # memray's window on its capture
 MAX_ADDRESS = 1 << 64
 
 _KIB = 1024
-# What the kernel gave at a time: heads of mappings, and the figures of these in the same order.
-_GROUP = rb"((?:[0-9a-f].*\n)+)((?:Rss:.*\n)+)((?:Anonymous:.*\n)+)"
+# What stands for groups, or one: heads of mappings, and their figures in the same order.
+_GROUPS = rb"= (\d+) (\d+)\n|((?:[0-9a-f].*\n)+)((?:Rss:.*\n)+)((?:Anonymous:.*\n)+)"
 # Of the kernel's own file system in memory, which is mounted nowhere.
 _SHARED_NAMES = ("/memfd:", "/SYSV", "/dev/shm/", "/anon_hugepage", "/dmabuf")
 
@@ -99,12 +104,17 @@ def encode_head(directory: str, devices: "Iterable[str]") -> bytes:
     return b"D %b\nT %b\n" % (escaped, " ".join(devices).encode("ascii"))
 
 
-def encode_begin(sequence: int, allocated_blocks: int) -> bytes:
-    """Encode the first line of a reading; its lines of smaps and the last one follow.
+def encode_begin(sequence: int, allocated_blocks: int, groups: int) -> bytes:
+    """Encode the first line of a reading, ``groups`` being those of its series before it.
 
-    It ends the line before, which may be torn.
+    Its own and the last line follow. It ends the line before, which may be torn.
     """
-    return b"\nR %d %d\n" % (sequence, allocated_blocks)
+    return b"\nR %d %d %d\n" % (sequence, allocated_blocks, groups)
+
+
+def encode_same(first: int, count: int) -> bytes:
+    """Encode what stands for ``count`` groups of the series, the one numbered ``first`` on."""
+    return b"= %d %d\n" % (first, count)
 
 
 def encode_samples(start: int, step_bytes: int, resident: bytes) -> bytes:
@@ -130,72 +140,136 @@ def memory_devices(mountinfo: bytes) -> "list[str]":
 
 def decode(content: bytes) -> "list[Reading]":
     """Return the readings in the order written, without those that are torn or damaged."""
+    return Decoder().take(content)
+
+
+def kept(content: bytes, stay: "Container[int]") -> bytes:
+    """Return the first lines, and the readings at ``stay`` and at the start, each as a series.
+
+    ``content`` begins with the first lines, and then with a series. Readings that are torn or
+    damaged are left out.
+    """
+    import re
+
+    pattern = re.compile(_GROUPS)
     head, *blocks = content.split(b"\nR ")
-    groups = _Groups(head)
-    found = []
+    parts = [head]
+    series: list[bytes] = []
     for block in blocks:
-        with suppress(ValueError, IndexError):
-            found.append(_reading(block, groups))
-    return found
+        body, is_whole, rest = block.partition(b"\n. ")
+        title, _, body = body.partition(b"\n")
+        body, *samples = body.split(b"\nS ")
+        with suppress(ValueError):
+            sequence, blocks_there, before = map(_count, title.split())
+            if not before:
+                series = []
+            if before != len(series) or not is_whole:
+                continue
+            groups: list[bytes] = []
+            for match in pattern.finditer(body + b"\n"):
+                if match[1] is None:
+                    series.append(match[0])
+                    groups.append(match[0])
+                else:
+                    first, count = _count(match[1]), _count(match[2])
+                    groups += series[first : first + count]
+            if sequence in stay or not sequence:
+                begin = encode_begin(sequence, blocks_there, 0)
+                whole = b"\nS ".join([b"".join(groups)[:-1], *samples])
+                parts.append(b"%b%b\n. %b" % (begin[:-1], b"\n" + whole, rest))
+    return b"".join(parts)
 
 
-class _Groups:
-    """Groups of mappings by their lines: most are the same in all readings, and are one."""
+class Decoder:
+    """Decodes readings, piece by piece of the file."""
 
-    def __init__(self, head: bytes) -> None:
+    def __init__(self) -> None:
         import re  # not within the user's process
 
-        self.pattern = re.compile(_GROUP)
+        self._pattern = re.compile(_GROUPS)
         self._directory = ""
         self._devices: frozenset[str] = frozenset()
+        self._has_head = False
+        self._rest = b""
+        self._series: list[Group] = []
+
+    def take(self, lines: bytes) -> "list[Reading]":
+        """Return the readings that are whole by now, without those that are torn or damaged."""
+        *blocks, self._rest = (self._rest + lines).split(b"\nR ")
+        if not self._has_head and blocks:
+            self._has_head = True
+            self._take_head(blocks.pop(0))
+        if self._has_head and b"\n. " in self._rest:
+            last = self._rest.rindex(b"\n. ")
+            if (end := self._rest.find(b"\n", last + 1)) >= 0:
+                blocks.append(self._rest[:end])
+                self._rest = self._rest[end:]
+        found = []
+        for block in blocks:
+            with suppress(ValueError, IndexError):
+                found.append(self._reading(block))
+        return found
+
+    def _take_head(self, head: bytes) -> None:
         for line in head.split(b"\n"):
             if line.startswith(b"D "):
                 self._directory = line[2:].decode("utf-8", "surrogateescape")
             elif line.startswith(b"T "):
                 self._devices = frozenset(line[2:].decode("ascii", "replace").split())
-        self._known: dict[bytes, Group] = {}
 
-    def of(self, lines: "re.Match[bytes]") -> "Group":
-        """Return the group of these lines. Raises ValueError or IndexError if it is damaged."""
-        known = self._known.get(lines[0])
-        if known is None:
-            heads, sizes, own = (part.splitlines() for part in lines.groups())
-            if not len(heads) == len(sizes) == len(own):
-                raise ValueError("a mapping has no figures")
-            known = tuple(map(self._mapping, heads, sizes, own))
-            if any(one.end > other.start for one, other in zip(known, known[1:])):  # noqa: B905
-                raise ValueError("mappings overlap")
-            self._known[lines[0]] = known
-        return known
+    def _reading(self, block: bytes) -> Reading:
+        """Put one reading together. Raises ValueError or IndexError if it is torn or damaged."""
+        body, is_whole, rest = block.partition(b"\n. ")
+        if not is_whole:
+            raise ValueError("it is torn")
+        title, _, body = body.partition(b"\n")
+        body, *samples = body.split(b"\nS ")
+        sequence, blocks, before = map(_count, title.split())
+        if not before:
+            self._series = []
+        if before != len(self._series):
+            raise ValueError("a reading of its series is damaged")
+        groups = self._groups(body + b"\n")
+        if samples:
+            groups = _sampled(groups, samples)
+        return Reading(sequence, blocks, groups, _count(rest.split(b"\n", 1)[0]))
+
+    def _groups(self, body: bytes) -> "list[Group]":
+        """Return the groups of one reading. Raises ValueError or IndexError if one is damaged."""
+        found: list[Group] = []
+        size = end = 0
+        for match in self._pattern.finditer(body):
+            size += match.end() - match.start()
+            if match[1] is None:
+                group = self._group(match)
+                self._series.append(group)
+                groups = [group]
+            else:
+                first, count = _count(match[1]), _count(match[2])
+                groups = self._series[first : first + count]
+                if len(groups) != count:
+                    raise ValueError("there is no such group")
+            for group in groups:
+                if group[0].start < end:
+                    raise ValueError("mappings overlap")
+                end = group[-1].end
+            found += groups
+        if size != len(body):
+            raise ValueError("there are other lines in it")
+        return found
+
+    def _group(self, lines: "re.Match[bytes]") -> "Group":
+        heads, sizes, own = (lines[part].splitlines() for part in (3, 4, 5))
+        if not len(heads) == len(sizes) == len(own):
+            raise ValueError("a mapping has no figures")
+        group = tuple(map(self._mapping, heads, sizes, own))
+        if any(one.end > other.start for one, other in zip(group, group[1:])):  # noqa: B905
+            raise ValueError("mappings overlap")
+        return group
 
     def _mapping(self, head: bytes, size: bytes, own: bytes) -> Mapping:
         rss, anonymous = _KIB * _count(size.split()[1]), _KIB * _count(own.split()[1])
         return _mapping(head, (rss, min(anonymous, rss)), self._directory, self._devices)
-
-
-def _reading(block: bytes, groups: _Groups) -> Reading:
-    """Put one reading together. Raises ValueError or IndexError if it is torn or damaged."""
-    body, is_whole, rest = block.partition(b"\n. ")
-    if not is_whole:
-        raise ValueError("it is torn")
-    title, _, body = body.partition(b"\n")
-    body, *samples = body.split(b"\nS ")
-    sequence, blocks = title.split()
-    found = []
-    size = 0
-    for match in groups.pattern.finditer(body + b"\n"):
-        found.append(groups.of(match))
-        size += match.end() - match.start()
-    if size != len(body) + 1:
-        raise ValueError("there are other lines in it")
-    end = 0
-    for group in found:
-        if group[0].start < end:
-            raise ValueError("mappings overlap")
-        end = group[-1].end
-    if samples:
-        found = _sampled(found, samples)
-    return Reading(_count(sequence), _count(blocks), found, _count(rest.split(b"\n", 1)[0]))
 
 
 def _sampled(groups: "list[Group]", lines: "list[bytes]") -> "list[Group]":

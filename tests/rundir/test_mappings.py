@@ -35,7 +35,7 @@ Anonymous:             7 kB
 
 
 def reading(sequence: int) -> bytes:
-    return mappings.encode_begin(sequence, 17) + SMAPS + mappings.encode_end(99)
+    return mappings.encode_begin(sequence, 17, 0) + SMAPS + mappings.encode_end(99)
 
 
 def test_each_mapping_has_its_kind_and_its_bytes() -> None:
@@ -55,7 +55,7 @@ def test_each_mapping_has_its_kind_and_its_bytes() -> None:
 
 
 def test_samples_belong_to_the_mapping_that_they_name() -> None:
-    block = mappings.encode_begin(1, 2) + SMAPS + mappings.encode_samples(0xB000, 8, b"101")
+    block = mappings.encode_begin(1, 2, 0) + SMAPS + mappings.encode_samples(0xB000, 8, b"101")
     (found,) = mappings.decode(HEAD + block + mappings.encode_end(99))
     assert [one.samples for one in found.mappings[-2:]] == [(), (True, False, True)]
 
