@@ -442,7 +442,7 @@ def _peaks(ground: _Ground) -> list[Finding]:
         phase = ground.phases[place]
         if phase.heap is None or phase.heap.peak.stacks is None:
             continue
-        held = {stack.node: stack.bytes for stack in ground.heap.lifetimes.alive_at(phase.end)}
+        held = ground.heap.lifetimes.alive_at(phase.end).by_node()
         gone = [
             StackBytes(stack.node, stack.bytes - held.get(stack.node, 0), stack.allocations)
             for stack in phase.heap.peak.stacks

@@ -28,8 +28,7 @@ class Reading:
     @cached_property
     def alive(self) -> Mapping[int, int]:
         """The bytes that were alive there."""
-        alive = self._lifetimes.alive_at(self.checkpoint)
-        return {stack.node: stack.bytes for stack in alive}
+        return self._lifetimes.alive_at(self.checkpoint).by_node()
 
 
 class ResidentHeap:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from memdeep.frozen import frozen
@@ -31,6 +31,12 @@ class LifetimeList:
         for node, born, died, size, count in self.lifetimes:
             tally.add(((places if size > small else others)[node], born, died), size, count)
         return lifetimes_of(tally)
+
+    def by_node(self) -> Mapping[int, int]:
+        found: dict[int, int] = {}
+        for life in self.lifetimes:
+            found[life.node] = found.get(life.node, 0) + life.bytes
+        return found
 
     def size_of_rank(self, rank: int) -> int:
         return sorted((life.bytes for life in self.lifetimes), reverse=True)[rank]

@@ -34,6 +34,7 @@ MEMORY_RECORD = 0x02
 FIRST_FLAG = 1
 SECOND_FLAG = 2
 RECORD_BYTES = 40
+_GIVEN_BACK = bytes(RECORD_BYTES)
 _MEMORY = bytes([MEMORY_RECORD])
 _PAGE_BYTES = 4096
 _MAX_PLACES_BYTES = 1 << 28
@@ -120,17 +121,18 @@ def _matched(
         offset, sequence = marker
         found = records[marker]
         figure = figures(sequence)
-        # A marker that the journal does not know must not count for another checkpoint.
-        wanted = _as_recorded(sequence) if figure is None else encode_records(figure)
-        is_there = found == wanted or _is_marker(found, _as_recorded(sequence), wanted)
-        if not is_there and offset + RECORD_BYTES > covered_bytes:
-            continue
+        if found != _GIVEN_BACK or offset + RECORD_BYTES > covered_bytes:
+            # A marker that the journal does not know must not count for another checkpoint.
+            wanted = _as_recorded(sequence) if figure is None else encode_records(figure)
+            is_there = found == wanted or _is_marker(found, _as_recorded(sequence), wanted)
+            if not is_there and offset + RECORD_BYTES > covered_bytes:
+                continue
+            if is_there and found != wanted:
+                changes[offset] = wanted
         if figure is None:
             others.add(sequence)
         else:
             placed.append(sequence)
-        if is_there and found != wanted:
-            changes[offset] = wanted
     return Alignment(tuple(placed), frozenset(others), changes, tuple(markers))
 
 

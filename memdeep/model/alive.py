@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from memdeep.frozen import frozen
 from memdeep.model.heap import FoldedStack, StackBytes
@@ -17,6 +17,9 @@ class AliveStacks:
 
     def __iter__(self) -> Iterator[StackBytes]:
         return iter(self.stacks)
+
+    def by_node(self) -> Mapping[int, int]:
+        return {stack.node: stack.bytes for stack in self.stacks}
 
     def by_group(self, groups: Sequence[int]) -> tuple[StackBytes, ...]:
         found: dict[int, list[StackBytes]] = {}

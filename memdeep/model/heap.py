@@ -167,6 +167,9 @@ class Alive(Protocol):
 
     def __iter__(self) -> Iterator[StackBytes]: ...
 
+    def by_node(self) -> Mapping[int, int]:
+        """Return the bytes of each stack."""
+
     def by_group(self, groups: Sequence[int]) -> tuple[StackBytes, ...]:
         """Return the sums of each group, at the node of the group that holds most.
 
@@ -218,6 +221,9 @@ class Lifetimes(Protocol):
 
         If ``coarse`` is given, entries of at most ``small`` bytes get ``coarse[node]``.
         """
+
+    def by_node(self) -> Mapping[int, int]:
+        """Return the bytes that each stack allocated, in the order in which they are met."""
 
     def size_of_rank(self, rank: int) -> int:
         """Return the bytes of the entry of ``rank`` by size; the largest entry has rank 0."""

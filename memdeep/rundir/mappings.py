@@ -32,6 +32,7 @@ TRACER = "tracer"  # memray's window on its capture
 MAX_ADDRESS = 1 << 64
 
 _KIB = 1024
+_MOST_KNOWN = 4096  # groups, some megabytes
 # What stands for groups, or one: heads of mappings, and their figures in the same order.
 _GROUPS = rb"= (\d+) (\d+)\n|((?:[0-9a-f].*\n)+)((?:Rss:.*\n)+)((?:Anonymous:.*\n)+)"
 # Of the kernel's own file system in memory, which is mounted nowhere.
@@ -192,6 +193,8 @@ class Decoder:
         self._has_head = False
         self._rest = b""
         self._series: list[Group] = []
+        self._known: dict[tuple[bytes, ...], Group] = {}
+        self._mappings: dict[tuple[bytes, bytes, bytes], Mapping] = {}
 
     def take(self, lines: bytes) -> "list[Reading]":
         """Return the readings that are whole by now, without those that are torn or damaged."""
@@ -259,17 +262,33 @@ class Decoder:
         return found
 
     def _group(self, lines: "re.Match[bytes]") -> "Group":
+        """Return the group of these lines. Raises ValueError or IndexError if it is damaged.
+
+        Most mappings in it were there before, and so they are the same objects.
+        """
+        known = self._known.get(lines.groups())
+        if known is not None:
+            return known
         heads, sizes, own = (lines[part].splitlines() for part in (3, 4, 5))
         if not len(heads) == len(sizes) == len(own):
             raise ValueError("a mapping has no figures")
-        group = tuple(map(self._mapping, heads, sizes, own))
+        group = tuple([self._mapping(*one) for one in zip(heads, sizes, own)])  # noqa: B905
         if any(one.end > other.start for one, other in zip(group, group[1:])):  # noqa: B905
             raise ValueError("mappings overlap")
+        if len(self._known) == _MOST_KNOWN:
+            self._known.clear()
+            self._mappings.clear()
+        self._known[lines.groups()] = group
         return group
 
     def _mapping(self, head: bytes, size: bytes, own: bytes) -> Mapping:
-        rss, anonymous = _KIB * _count(size.split()[1]), _KIB * _count(own.split()[1])
-        return _mapping(head, (rss, min(anonymous, rss)), self._directory, self._devices)
+        known = self._mappings.get((head, size, own))
+        if known is None:
+            rss, anonymous = _KIB * _count(size.split()[1]), _KIB * _count(own.split()[1])
+            sizes = rss, min(anonymous, rss)
+            known = _mapping(head, sizes, self._directory, self._devices)
+            self._mappings[head, size, own] = known
+        return known
 
 
 def _sampled(groups: "list[Group]", lines: "list[bytes]") -> "list[Group]":

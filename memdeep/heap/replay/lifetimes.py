@@ -51,6 +51,13 @@ class ReplayedLifetimes:
         """Return the rows of all nodes but those that have a byte other than 0 in ``is_out``."""
         return ReplayedLifetimes(self.rows.without(is_out)) if any(is_out) else self
 
+    def by_node(self) -> Mapping[int, int]:
+        columns = self.rows.columns()
+        found: dict[int, int] = {}
+        for node, size in zip(unsigned(columns["place"]), long(columns["bytes"]), strict=True):
+            found[node] = found.get(node, 0) + size
+        return found
+
     def size_of_rank(self, rank: int) -> int:
         return self.rows.size_of_rank(rank)
 
@@ -147,6 +154,9 @@ class ReplayedAlive:
 
     def __iter__(self) -> Iterator[StackBytes]:
         return _stacks(self.node, self.held, self.count)
+
+    def by_node(self) -> Mapping[int, int]:
+        return dict(zip(unsigned(self.node), long(self.held), strict=True))
 
     def by_group(self, groups: Sequence[int]) -> tuple[StackBytes, ...]:
         if len(self.node) <= _NODE_BYTES:

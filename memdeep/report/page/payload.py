@@ -232,9 +232,8 @@ def _asked(folded: FoldedHeap, index: _Index) -> Json:
     if not folded.asked:
         return {}
     holding = {stack.node for stacks in folded.peaks for stack in stacks or ()}
-    holding.update(
-        life.node for lives in (folded.lifetimes, folded.transients or ()) for life in lives
-    )
+    for lives in filter(None, (folded.lifetimes, folded.transients)):
+        holding.update(lives.by_node())
     column: list[int] = []
     for node, flags in zip(folded.nodes, folded.asked, strict=True):
         column.append(flags if node in holding or not column else column[-1])
@@ -285,13 +284,11 @@ def _threads(folded: FoldedHeap, index: _Index) -> list[int]:
     threads: list[int] = []
     for parent, frame in zip(index.parents, index.node_frames, strict=True):
         threads.append(frame if parent < 0 else threads[parent])
-    sizes: dict[int, int] = {}
-    for lives in (folded.lifetimes, folded.transients or ()):
-        for node, *_, size, _ in lives:
-            sizes[node] = sizes.get(node, 0) + size
     allocated: dict[int, int] = {}
-    for place, size in zip(index.nodes(list(sizes)), sizes.values(), strict=True):
-        allocated[threads[place]] = allocated.get(threads[place], 0) + size
+    for lives in filter(None, (folded.lifetimes, folded.transients)):
+        sizes = lives.by_node()
+        for place, size in zip(index.nodes(list(sizes)), sizes.values(), strict=True):
+            allocated[threads[place]] = allocated.get(threads[place], 0) + size
     least = MIN_THREAD_SHARE * sum(allocated.values())
     frames = list(index.frames)
     return sorted(
