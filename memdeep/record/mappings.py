@@ -23,6 +23,7 @@ LARGE_BYTES = 64 << 20
 NS_A_GIB = 6_000_000  # that are resident
 LONGEST_NS = 100_000_000  # where other threads hold the interpreter, a reading takes its time
 MAX_FILE_BYTES = 64 << 20
+MOST_MORE = 3  # times the first reading of a series, until another one begins
 
 CHUNK_BYTES = 8192  # the kernel gives half of it at a time, unless a path is very long
 # Lines of the same length, so that they sort like their figures.
@@ -86,7 +87,7 @@ class MappingReader:
         self._written = len(head)
         self._most_bytes = MAX_FILE_BYTES
         # Of the series of readings: the groups that were written, the bytes of the first reading,
-        # and those of the others. They are no more than these, so that few are needed for one.
+        # and those of the others.
         self._numbers: dict[int, int] = {}
         self._first_bytes = self._more_bytes = 0
         file = self._open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -144,7 +145,7 @@ class MappingReader:
         """Append a reading; one that takes too long, or is of another shape, is left torn."""
         into = self._open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:
-            if self._more_bytes > self._first_bytes:
+            if self._more_bytes > MOST_MORE * self._first_bytes:
                 self._numbers.clear()
             groups, written = len(self._numbers), self._written
             begin = mappings.encode_begin(sequence, self._getallocatedblocks(), groups)

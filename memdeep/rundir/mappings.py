@@ -193,6 +193,7 @@ class Decoder:
         self._has_head = False
         self._rest = b""
         self._series: list[Group] = []
+        self._runs: dict[tuple[int, int], Group] = {}  # of the series
         self._known: dict[tuple[bytes, ...], Group] = {}
         self._mappings: dict[tuple[bytes, bytes, bytes], Mapping] = {}
 
@@ -229,7 +230,7 @@ class Decoder:
         body, *samples = body.split(b"\nS ")
         sequence, blocks, before = map(_count, title.split())
         if not before:
-            self._series = []
+            self._series, self._runs = [], {}
         if before != len(self._series):
             raise ValueError("a reading of its series is damaged")
         groups = self._groups(body + b"\n")
@@ -246,19 +247,30 @@ class Decoder:
             if match[1] is None:
                 group = self._group(match)
                 self._series.append(group)
-                groups = [group]
             else:
-                first, count = _count(match[1]), _count(match[2])
-                groups = self._series[first : first + count]
-                if len(groups) != count:
-                    raise ValueError("there is no such group")
-            for group in groups:
-                if group[0].start < end:
-                    raise ValueError("mappings overlap")
-                end = group[-1].end
-            found += groups
+                group = self._same(_count(match[1]), _count(match[2]))
+            if group[0].start < end:
+                raise ValueError("mappings overlap")
+            end = group[-1].end
+            found.append(group)
         if size != len(body):
             raise ValueError("there are other lines in it")
+        return found
+
+    def _same(self, first: int, count: int) -> "Group":
+        """Return groups of the series, as one. Raises ValueError or IndexError if it is damaged.
+
+        Most readings have two or three such, each of very many mappings.
+        """
+        known = self._runs.get((first, count))
+        if known is not None:
+            return known
+        groups = self._series[first : first + count]
+        if len(groups) != count:
+            raise ValueError("there is no such group")
+        found = tuple([mapping for group in groups for mapping in group])
+        _check_order(found)
+        self._runs[first, count] = found
         return found
 
     def _group(self, lines: "re.Match[bytes]") -> "Group":
@@ -273,8 +285,7 @@ class Decoder:
         if not len(heads) == len(sizes) == len(own):
             raise ValueError("a mapping has no figures")
         group = tuple([self._mapping(*one) for one in zip(heads, sizes, own)])  # noqa: B905
-        if any(one.end > other.start for one, other in zip(group, group[1:])):  # noqa: B905
-            raise ValueError("mappings overlap")
+        _check_order(group)
         if len(self._known) == _MOST_KNOWN:
             self._known.clear()
             self._mappings.clear()
@@ -289,6 +300,12 @@ class Decoder:
             known = _mapping(head, sizes, self._directory, self._devices)
             self._mappings[head, size, own] = known
         return known
+
+
+def _check_order(group: "Group") -> None:
+    """Raise ValueError if mappings overlap."""
+    if any(one.end > other.start for one, other in zip(group, group[1:])):  # noqa: B905
+        raise ValueError("mappings overlap")
 
 
 def _sampled(groups: "list[Group]", lines: "list[bytes]") -> "list[Group]":

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from memdeep.frozen import frozen
 from memdeep.heap.parts import Part
@@ -31,10 +31,6 @@ WORTH_SHARE = 8
 MIN_RUN = 2  # samples that were not resident, one beside the other: fewer are chance
 MAX_ADDRESS = 1 << 51  # of what a capture can name
 _MAPPED = mappings.FILE, mappings.SHARED, mappings.TRACER
-
-if TYPE_CHECKING:
-    # By the end of what lies before a group, and the group: its pieces, and its end.
-    Known = dict[tuple[int, mappings.Group], tuple["Pieces", int]]
 
 
 @frozen
@@ -128,13 +124,24 @@ class Found:
         return cls(unsigned_long(columns["alive"]), tuple(names))
 
 
+class Known:
+    """The pieces of mappings and of groups that come in several readings, as most do.
+
+    A group is known by the end of what lies before it too; with its pieces comes its end.
+    """
+
+    def __init__(self) -> None:
+        self.mappings: dict[mappings.Mapping, tuple[Piece, ...]] = {}
+        self.groups: dict[tuple[int, mappings.Group], tuple[Pieces, int]] = {}
+
+
 def looks(part: Part, readings: Mapping[int, Reading]) -> list[Look]:
     """Return the looks at the ``readings`` (by checkpoint) that lie in ``part``.
 
     The start of the program has no marker, which is none at place 0: nothing was traced there.
     """
     places, found = part.places, []
-    known: Known = {}
+    known = Known()
     for checkpoint, reading in sorted(readings.items()):
         if part.first <= checkpoint <= part.last:
             is_marker = checkpoint < len(places)
@@ -145,23 +152,20 @@ def looks(part: Part, readings: Mapping[int, Reading]) -> list[Look]:
 
 
 def pieces(groups: Iterable[mappings.Group], known: Known | None = None) -> tuple[Pieces, ...]:
-    """Divide all addresses into pieces, in order.
-
-    ``known`` keeps those of groups that are one in several readings, as most are.
-    """
-    known = {} if known is None else known
+    """Divide all addresses into pieces, in order; keep in ``known`` what may come again."""
+    known = Known() if known is None else known
     found = []
     end = 0
     for group in groups:
-        made = known.get((end, group))
+        made = known.groups.get((end, group))
         if made is None:
-            known[end, group] = made = _pieces(group, end)
+            known.groups[end, group] = made = _pieces(group, end, known)
         split, end = made
         found.append(split)
     return (*found, Pieces([Piece(end, MAX_ADDRESS, "", 0, 0)]))
 
 
-def _pieces(group: mappings.Group, end: int) -> tuple[Pieces, int]:
+def _pieces(group: mappings.Group, end: int, known: Known) -> tuple[Pieces, int]:
     """Divide the addresses from ``end`` to the end of ``group``, which is returned too."""
     found = []
     for mapping in group:
@@ -169,7 +173,10 @@ def _pieces(group: mappings.Group, end: int) -> tuple[Pieces, int]:
             break
         if mapping.start > end:
             found.append(Piece(end, mapping.start, "", 0, 0))
-        found += _divided(mapping)
+        divided = known.mappings.get(mapping)
+        if divided is None:
+            known.mappings[mapping] = divided = tuple(_divided(mapping))
+        found += divided
         end = mapping.end
     return Pieces(found), end
 
@@ -277,6 +284,8 @@ def _residency(look: Look, found: Found, nodes: Sequence[int], held: _Held) -> R
                 continue
             own = min(alive, piece.anonymous_bytes)
             in_use[piece in held] += own
+            if own == alive:
+                continue
             rows = stacks.get(place, ())
             if piece.kind in mapped:
                 in_pages = min(piece.mapped_bytes, alive - own)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from captures import CaptureWriter
@@ -11,14 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.heap.parts import Part
-from memdeep.heap.replay.residency import Found, Look, Piece, looks, pieces, residency
+from memdeep.heap.replay.residency import Found, Known, Look, Piece, looks, pieces, residency
 from memdeep.heap.replay.trace import Trace
 from memdeep.model import Residency
 from memdeep.rundir import mappings
 from memdeep.rundir.mappings import Mapping
-
-if TYPE_CHECKING:
-    from memdeep.heap.replay.residency import Known
 
 _replay = pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
 
@@ -108,7 +104,7 @@ def test_it_does_not_matter_how_the_mappings_were_grouped(
     """Nor whether groups are shared with another reading."""
 
     def found(sizes: tuple[int, int, int]) -> tuple[Residency, ...]:
-        known: Known = {}
+        known = Known()
         joined = []
         for checkpoint, layout in enumerate([first, second, first]):
             split = pieces(grouped(layout, sizes[checkpoint]), known)
