@@ -5,18 +5,22 @@ The parent writes it from the journal, so that it costs the program nothing.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from memdeep.errors import OutputError
 from memdeep.monitoring import language
 from memdeep.monitoring.log_format import LogFormat, Thresholds, begin_label, end_label
 from memdeep.rundir import journal
 from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.files import write_atomically
 from memdeep.rundir.journal import Event
 from memdeep.rundir.tail import Tail
 
 BACKGROUND_S = 5.0
 MIB = 1 << 20
+MOST_BYTES = 32 * MIB  # of weeks of checkpoints, the newer half stays
 
 
 class MonitorLog:
@@ -29,6 +33,7 @@ class MonitorLog:
         self, run_dir: RunDirectory, warning_bytes: int | None, critical_bytes: int | None
     ) -> None:
         self._path = run_dir.log
+        self._size = 0
         self._tail = Tail(run_dir.journal)
         self._thresholds = Thresholds(_megabytes(warning_bytes), _megabytes(critical_bytes))
         self._format: LogFormat | None = None
@@ -53,8 +58,19 @@ class MonitorLog:
             self._append("\n".join(lines) + "\n")
 
     def _append(self, text: str) -> None:
-        with suppress(OSError), open(self._path, "a", encoding="utf-8") as file:
-            file.write(text)
+        with suppress(OSError, OutputError):
+            if self._size > MOST_BYTES:
+                self._leave_newer()
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(text)
+                self._size = file.tell()
+
+    def _leave_newer(self) -> None:
+        """Leave the newer half, from a whole line on. Raises OSError or OutputError."""
+        with open(self._path, "rb") as file:
+            file.seek(-MOST_BYTES // 2, os.SEEK_END)
+            file.readline()
+            write_atomically(self._path, file.read())
 
     def close(self) -> None:
         self._tail.close()

@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from running import RunMemdeep
+
+from memdeep.run import monitor_log
+from memdeep.rundir import journal
+from memdeep.rundir.directory import RunDirectory
 
 LINE = re.compile(
     r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[(INFO|WARNING|CRITICAL)\] \[([^]]*)\] "
@@ -61,3 +66,24 @@ def test_nearing_the_critical_threshold_is_said_once(
     assert done.returncode == 0
     text = (tmp_path / "run" / "monitor.log").read_text("utf-8")
     assert text.count("⚠️") == 1
+
+
+def test_of_very_many_lines_the_newer_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor_log, "MOST_BYTES", 4000)
+    resident = 1 << 20, None
+    lines = [journal.encode_start(1, resident, 0, 10**18)]
+    lines += [
+        journal.encode_event(journal.POINT, n, n, resident, f"第{n}步", None, "MainThread", 0)
+        for n in range(1, 500)
+    ]
+    log = monitor_log.MonitorLog(RunDirectory(tmp_path), None, None)
+    with open(tmp_path / "journal.jsonl", "ab") as file:
+        for line in lines:
+            file.write(line)
+            file.flush()
+            log.update(0, 0.0)
+    log.close()
+    found = (tmp_path / "monitor.log").read_text("utf-8").splitlines()
+    assert 20 < len(found) < 60
+    numbers = [int(re.search(r"第(\d+)步", line)[1]) for line in found]  # type: ignore[index]
+    assert numbers == list(range(500 - len(found), 500))
