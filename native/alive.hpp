@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -49,6 +51,25 @@ inline void append(Alive& alive, uint32_t number, int64_t bytes, int64_t count) 
 }
 
 // Adds up by number, below a bound that is known; after a release, anew.
+// The indices of the `most` of each group, by group: those that do not come last first, then by size;
+// equals in their order. The columns have `count` entries.
+inline std::vector<uint32_t> ranked(const uint32_t* groups, const uint8_t* is_last,
+                                    const int64_t* sizes, size_t count, size_t most) {
+  std::vector<uint32_t> order(count);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [=](uint32_t one, uint32_t other) {
+    return std::tuple(groups[one], is_last[one], -sizes[one]) <
+           std::tuple(groups[other], is_last[other], -sizes[other]);
+  });
+  std::vector<uint32_t> found;
+  size_t begin = 0;  // of the group
+  for (size_t at = 0; at < count; ++at) {
+    if (groups[order[at]] != groups[order[begin]]) begin = at;
+    if (at - begin < most) found.push_back(order[at]);
+  }
+  return found;
+}
+
 class AliveSums {
  public:
   explicit AliveSums(size_t numbers) : entries_(numbers) {}

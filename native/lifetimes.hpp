@@ -75,6 +75,23 @@ inline Rows without(const Rows& rows, const uint8_t* is_out) {
   return rest;
 }
 
+// The rows by place, then by birth; those that are alike in both stay as they come.
+inline Rows in_order(Rows rows) {
+  std::stable_sort(rows.begin(), rows.end(), [](const Row& one, const Row& other) {
+    return std::pair(one.place, one.born) < std::pair(other.place, other.born);
+  });
+  return rows;
+}
+
+// All that each place allocated.
+inline Alive allocated(const Rows& rows) {
+  size_t places = 0;
+  for (const Row& row : rows) places = std::max(places, size_t{row.place} + 1);
+  AliveSums sums(places);
+  for (const Row& row : rows) sums.add(row.place, row.bytes, row.count);
+  return sums.release();
+}
+
 // The bytes of the row of that rank by size; the largest is of rank 0. There must be one.
 inline int64_t size_of_rank(const Rows& rows, size_t rank) {
   std::vector<int64_t> sizes;

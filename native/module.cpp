@@ -832,6 +832,9 @@ PyMethodDef functions[] = {
      "by_group(node, bytes, count, groups): one entry for each group of nodes."},
     {"folded", folded, METH_VARARGS,
      "folded(node, bytes, count, parents, most): the same bytes over at most so many nodes."},
+    {"ranked", ranked, METH_VARARGS,
+     "ranked(group, is_last, size, most): the places of so many of each group, the largest first, "
+     "but for those that come last."},
     {"join", join, METH_VARARGS,
      "join(address, size, node, is_mapping, object_address, object_size, kind, holder, state, "
      "pointer, owner): the bytes of live blocks by node, and by type, holder and state of the "

@@ -79,6 +79,26 @@ PyObject* folded(PyObject*, PyObject* args) {
   return guarded(work) ? columns_of(few, &own) : nullptr;
 }
 
+PyObject* ranked(PyObject*, PyObject* args) {
+  Unsigned groups;
+  const char* is_last;
+  Py_ssize_t size, most;
+  Long sizes;
+  if (!PyArg_ParseTuple(args, "O&y#O&n:ranked", Unsigned::read, &groups, &is_last, &size, Long::read,
+                        &sizes, &most) ||
+      !require(groups.size == size_t(size) && groups.size == sizes.size && groups.size >> 32 == 0,
+               "the columns are not of one length") ||
+      !require(most >= 0, "there are no fewer than none")) {
+    return nullptr;
+  }
+  std::vector<uint32_t> found;
+  auto work = [&] {
+    found = memdeep::ranked(groups.items, reinterpret_cast<const uint8_t*>(is_last), sizes.items,
+                            groups.size, size_t(most));
+  };
+  return guarded(work) ? packed(found) : nullptr;
+}
+
 // ---------------------------------------------------------------------- lifetimes
 
 struct Lifetimes {
@@ -168,6 +188,18 @@ PyObject* without(PyObject* self, PyObject* args) {
     rows = memdeep::without(rows_of(self), reinterpret_cast<const uint8_t*>(marks));
   };
   return guarded(work) ? lifetimes_of(Py_TYPE(self), std::move(rows)) : nullptr;
+}
+
+PyObject* in_order(PyObject* self, PyObject*) {
+  memdeep::Rows rows;
+  auto work = [&] { rows = memdeep::in_order(rows_of(self)); };
+  return guarded(work) ? lifetimes_of(Py_TYPE(self), std::move(rows)) : nullptr;
+}
+
+PyObject* allocated_by(PyObject* self, PyObject*) {
+  memdeep::Alive found;
+  auto work = [&] { found = memdeep::allocated(rows_of(self)); };
+  return guarded(work) ? columns_of(found) : nullptr;
 }
 
 PyObject* size_of_rank(PyObject* self, PyObject* args) {
@@ -265,6 +297,8 @@ PyMethodDef lifetime_methods[] = {
      "of at most so many bytes by that in `coarse`."},
     {"without", without, METH_VARARGS,
      "without(marks): the same rows but for those of places that have a byte other than 0 there."},
+    {"in_order", in_order, METH_NOARGS, "The same rows by place, then by birth."},
+    {"allocated", allocated_by, METH_NOARGS, "What each place allocated, as they are met."},
     {"size_of_rank", size_of_rank, METH_VARARGS,
      "size_of_rank(rank): the bytes of that row by size, the largest being of rank 0."},
     {"alive_at", alive_at, METH_VARARGS,

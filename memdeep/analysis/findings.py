@@ -264,11 +264,10 @@ def _growth(ground: _Ground) -> list[Finding]:
     """
     kept: dict[int, list[Lifetime]] = {}
     mappings = ground.resident.mapping_nodes
+    ends = [phase.end for phase in ground.phases]
     for life in ground.heap.lifetimes:
         home = ground.home(life)
-        if home is None or life.node in mappings:
-            continue
-        if outlives(life, ground.phases[home].end):
+        if home is not None and outlives(life, ends[home]) and life.node not in mappings:
             kept.setdefault(home, []).append(life)
     replaced = Replaced(ground.heap, ground.phases, ground.charging)
     found = [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
+from operator import itemgetter
+from typing import Any
 
 from memdeep.frozen import frozen
 from memdeep.model import Alive, Lifetime, Lifetimes, Moved, Stretch
@@ -37,6 +39,9 @@ class LifetimeList:
         for life in self.lifetimes:
             found[life.node] = found.get(life.node, 0) + life.bytes
         return found
+
+    def columns_by_node(self) -> Sequence[Sequence[Any]]:
+        return list(zip(*sorted(self.lifetimes, key=itemgetter(0, 1)), strict=True)) or [()] * 5
 
     def size_of_rank(self, rank: int) -> int:
         return sorted((life.bytes for life in self.lifetimes), reverse=True)[rank]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import Enum, IntFlag
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from memdeep.frozen import field, frozen
 from memdeep.model.holders import HeapSnapshot
@@ -224,6 +224,12 @@ class Lifetimes(Protocol):
 
     def by_node(self) -> Mapping[int, int]:
         """Return the bytes that each stack allocated, in the order in which they are met."""
+
+    def columns_by_node(self) -> Sequence[Sequence[Any]]:
+        """Return the columns of all entries, by node and then by birth.
+
+        Those that are alike in both stay in their order.
+        """
 
     def size_of_rank(self, rank: int) -> int:
         """Return the bytes of the entry of ``rank`` by size; the largest entry has rank 0."""

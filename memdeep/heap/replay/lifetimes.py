@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memdeep.frozen import frozen
 from memdeep.heap.lists import LifetimeList
@@ -35,7 +35,7 @@ class ReplayedLifetimes:
             Lifetime,
             unsigned(columns["place"]),
             unsigned(columns["born"]),
-            [None if segment == NEVER else segment for segment in unsigned(columns["died"])],
+            _deaths(columns["died"]),
             long(columns["bytes"]),
             long(columns["count"]),
         )
@@ -52,11 +52,17 @@ class ReplayedLifetimes:
         return ReplayedLifetimes(self.rows.without(is_out)) if any(is_out) else self
 
     def by_node(self) -> Mapping[int, int]:
-        columns = self.rows.columns()
-        found: dict[int, int] = {}
-        for node, size in zip(unsigned(columns["place"]), long(columns["bytes"]), strict=True):
-            found[node] = found.get(node, 0) + size
-        return found
+        return ReplayedAlive(**self.rows.allocated()).by_node()
+
+    def columns_by_node(self) -> Sequence[Sequence[Any]]:
+        columns = self.rows.in_order().columns()
+        return [
+            unsigned(columns["place"]).tolist(),
+            unsigned(columns["born"]).tolist(),
+            _deaths(columns["died"]),
+            long(columns["bytes"]).tolist(),
+            long(columns["count"]).tolist(),
+        ]
 
     def size_of_rank(self, rank: int) -> int:
         return self.rows.size_of_rank(rank)
@@ -179,6 +185,10 @@ class ReplayedAlive:
             )
             for stack, own in zip(stacks, own_bytes, strict=True)
         )
+
+
+def _deaths(column: bytes) -> list[int | None]:
+    return [None if segment == NEVER else segment for segment in unsigned(column)]
 
 
 _NODE_BYTES = 4  # of one node in a column

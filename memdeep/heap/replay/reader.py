@@ -7,12 +7,10 @@ after it.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import accumulate
 from math import ceil
-from operator import itemgetter
 from pathlib import Path
 
 from memdeep.heap import native_names
@@ -30,7 +28,7 @@ from memdeep.heap.parts import (
 from memdeep.heap.reader import CaptureFacts
 from memdeep.heap.replay.axis import CheckpointAxis
 from memdeep.heap.replay.blocks import block_looks
-from memdeep.heap.replay.columns import NEVER
+from memdeep.heap.replay.columns import NEVER, packed, unsigned
 from memdeep.heap.replay.engine import Earlier, replay
 from memdeep.heap.replay.nodes import site_nodes, thread_name
 from memdeep.heap.replay.ranges import Question, in_ranges, range_looks
@@ -302,18 +300,18 @@ def _largest(
     trace: Trace, ends: Sequence[int], nodes: Sequence[int], builder: StackTreeBuilder
 ) -> tuple[LargeAllocation, ...]:
     """Return the largest of each segment: the program's own first, then by size."""
-    rows = trace.largest
-    found: defaultdict[int, list[tuple[int, int, int, int]]] = defaultdict(list)
-    is_own = builder.recordings()
-    for site, birth, death, size in zip(rows.site, rows.born, rows.died, rows.bytes, strict=True):
-        node = nodes[site]
-        found[ends[birth]].append((is_own[node], -size, node, death))
-    found.pop(NEVER, None)
-    most = min(LARGEST, 1 + MAX_LARGEST // max(1, len(found)))
-    return tuple(
-        LargeAllocation(
-            node, born, None if death == NEVER or ends[death] == NEVER else ends[death], -size
-        )
-        for born in sorted(found)
-        for _, size, node, death in sorted(found[born], key=itemgetter(0, 1))[:most]
-    )
+    from memdeep.heap.replay._replay import ranked
+
+    rows, is_own = trace.largest, builder.recordings()
+    ended = [ends[birth] for birth in rows.born]
+    groups = len(set(ended) - {NEVER})
+    most = min(LARGEST, 1 + MAX_LARGEST // max(1, groups))
+    last = bytes([is_own[nodes[site]] for site in rows.site])
+    found = []
+    for place in unsigned(ranked(packed(ended, "I"), last, packed(rows.bytes, "q"), most)):
+        if ended[place] != NEVER:
+            death = rows.died[place]
+            died = None if death == NEVER or ends[death] == NEVER else ends[death]
+            node = nodes[rows.site[place]]
+            found.append(LargeAllocation(node, ended[place], died, rows.bytes[place]))
+    return tuple(found)

@@ -13,7 +13,7 @@ import base64
 import gzip
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any
 
 from memdeep.analysis.by_line import LineBytes
@@ -22,7 +22,6 @@ from memdeep.frozen import frozen
 from memdeep.model import (
     CheckpointKind,
     Frame,
-    Lifetimes,
     Origin,
     Pattern,
     Phase,
@@ -71,7 +70,8 @@ def encode(report: Report, folded: FoldedHeap, lines: LineBytes, editor: str) ->
     phases. ``editor`` is the address that opens a file, with ``{path}`` and ``{line}``.
     """
     index = _Index(report, folded, lines)
-    lifetimes, charged = _by_node(folded.lifetimes), _by_node(lines.lifetimes)
+    lifetimes = folded.lifetimes.columns_by_node()
+    charged = lines.lifetimes.columns_by_node()
     blocks: dict[str, Json] = {
         "lifetimes": {"node": _steps(index.nodes(lifetimes[0])), **_lives(*lifetimes[1:])},
         "lines": {"line": charged[0], **_lives(*charged[1:])},
@@ -301,10 +301,6 @@ def _threads(folded: FoldedHeap, index: _Index) -> list[int]:
 def _steps(values: Sequence[int]) -> list[int]:
     """Return the differences of neighbours: in a sorted column they are small and pack well."""
     return [value - before for value, before in zip(values, [0, *values], strict=False)]
-
-
-def _by_node(lifetimes: Lifetimes) -> list[Column]:
-    return _columns(sorted(lifetimes, key=itemgetter(0, 1)), 5)
 
 
 def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[Column]:

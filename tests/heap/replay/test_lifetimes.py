@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.heap.lists import LifetimeList
+from memdeep.heap.replay._replay import ranked
 from memdeep.heap.replay.lifetimes import ReplayedLifetimes, compiled, joined
 from memdeep.model import Lifetime, Stretch
 
@@ -85,6 +86,36 @@ def test_places_may_be_left_out(plain: LifetimeList, is_out: bytes) -> None:
     assert list(compiled(plain).without(is_out)) == [
         life for life in plain if not is_out[life.node]
     ]
+
+
+@given(plain=lifetimes())
+def test_what_each_stack_allocated_and_the_columns_are_those_of_plain_rows(
+    plain: LifetimeList,
+) -> None:
+    assert list(compiled(plain).by_node().items()) == list(plain.by_node().items())
+    theirs, mine = compiled(plain).columns_by_node(), plain.columns_by_node()
+    assert [list(column) for column in theirs] == [list(column) for column in mine]
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 5)), max_size=40),
+    most=st.integers(0, 5),
+)
+def test_the_largest_of_each_group_are_found(rows: list[tuple[int, bool, int]], most: int) -> None:
+    found = ranked(
+        array("I", [group for group, _, _ in rows]).tobytes(),
+        bytes([is_last for _, is_last, _ in rows]),
+        array("q", [size for _, _, size in rows]).tobytes(),
+        most,
+    )
+    expected = []
+    for group in range(4):
+        places = [place for place, row in enumerate(rows) if row[0] == group]
+        places.sort(key=lambda place: (rows[place][1], -rows[place][2]))
+        expected += places[:most]
+    assert list(array("I", found)) == expected
+    with pytest.raises(ValueError, match="of one length"):
+        ranked(bytes(4), b"", bytes(8), most)
 
 
 def test_many_rows_are_added_up() -> None:
