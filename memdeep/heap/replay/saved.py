@@ -10,7 +10,7 @@ import os
 import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from memdeep.errors import CaptureError
 from memdeep.heap.header import HOLE, read_header
@@ -27,6 +27,14 @@ _HEAD = struct.Struct("<8sIIQQ")
 KEPT_BYTES = 1 << 20  # at the beginning of a capture, for those who read the head
 
 
+class _Head(NamedTuple):
+    """What a state begins with: its version, the place in the capture, the number of merges."""
+
+    version: int
+    position: int
+    merges: int
+
+
 def covered_bytes(capture: Path) -> int:
     """Return how much of ``capture`` the state beside it covers, in bytes; 0 without one.
 
@@ -35,16 +43,12 @@ def covered_bytes(capture: Path) -> int:
     state = state_of(capture)
     if not state.exists():
         return 0
-    file, _ = open_regular(state)
-    with file:
-        try:
-            head = file.read(_HEAD.size)
-        except OSError as error:
-            raise read_error(state, error) from error
-    if len(head) == _HEAD.size and head.startswith(MAGIC):
-        position = int(_HEAD.unpack(head)[3])
-        if position <= capture.stat().st_size:
-            return position
+    try:
+        head = _head(state)
+    except OSError as error:
+        raise read_error(state, error) from error
+    if head is not None and head.position <= capture.stat().st_size:
+        return head.position
     if is_holed(capture):
         raise _unreadable(state, "it is no state of a replay")
     return 0
@@ -58,13 +62,21 @@ def merges_of(capture: Path) -> int:
     with suppress(OSError, CaptureError, ImportError):
         from memdeep.heap.replay._replay import STATE_VERSION
 
-        file, _ = open_regular(state_of(capture))
-        with file:
-            head = file.read(_HEAD.size)
-        if len(head) == _HEAD.size and head.startswith(MAGIC):
-            _, version, _, _, merges = _HEAD.unpack(head)
-            return int(merges) if version == STATE_VERSION else 0
+        head = _head(state_of(capture))
+        if head is not None and head.version == STATE_VERSION:
+            return head.merges
     return 0
+
+
+def _head(state: Path) -> _Head | None:
+    """Return the head of ``state``, None if it is no state. Raises CaptureError or OSError."""
+    file, _ = open_regular(state)
+    with file:
+        head = file.read(_HEAD.size)
+    if len(head) < _HEAD.size or not head.startswith(MAGIC):
+        return None
+    _, version, _, position, merges = _HEAD.unpack(head)
+    return _Head(version, position, merges)
 
 
 def load(capture: Path) -> Replay | None:
