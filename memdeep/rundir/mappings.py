@@ -150,44 +150,57 @@ def kept(content: bytes, stay: "Container[int]") -> bytes:
     ``content`` begins with the first lines, and then with a series. Readings that are torn or
     damaged are left out.
     """
-    import re
-
-    pattern = re.compile(_GROUPS)
+    pattern = _pattern()
     head, *blocks = content.split(b"\nR ")
     parts = [head]
     series: list[bytes] = []
-    for block in blocks:
-        body, is_whole, rest = block.partition(b"\n. ")
-        title, _, body = body.partition(b"\n")
-        body, *samples = body.split(b"\nS ")
+    for content_of_one in blocks:
         with suppress(ValueError):
-            sequence, blocks_there, before = map(_count, title.split())
-            if not before:
+            block = _Block(content_of_one)
+            if not block.before:
                 series = []
-            if before != len(series) or not is_whole:
+            if block.before != len(series):
                 continue
             groups: list[bytes] = []
-            for match in pattern.finditer(body + b"\n"):
+            for match in pattern.finditer(block.groups):
                 if match[1] is None:
                     series.append(match[0])
                     groups.append(match[0])
                 else:
                     first, count = _count(match[1]), _count(match[2])
                     groups += series[first : first + count]
-            if sequence in stay or not sequence:
-                begin = encode_begin(sequence, blocks_there, 0)
-                whole = b"\nS ".join([b"".join(groups)[:-1], *samples])
-                parts.append(b"%b%b\n. %b" % (begin[:-1], b"\n" + whole, rest))
+            if block.sequence in stay or not block.sequence:
+                samples = [b"S %b\n" % one for one in block.samples]
+                begin = encode_begin(block.sequence, block.allocated_blocks, 0)
+                parts += [begin, *groups, *samples, encode_end(block.cost_ns)]
     return b"".join(parts)
+
+
+class _Block:
+    """The parts of one reading's lines. Raises ValueError if it is torn."""
+
+    def __init__(self, content: bytes) -> None:
+        body, is_whole, rest = content.partition(b"\n. ")
+        if not is_whole:
+            raise ValueError("it is torn")
+        title, _, body = body.partition(b"\n")
+        body, *self.samples = body.split(b"\nS ")
+        self.groups = body + b"\n"
+        self.sequence, self.allocated_blocks, self.before = map(_count, title.split())
+        self.cost_ns = _count(rest.split(b"\n", 1)[0])
+
+
+def _pattern() -> "re.Pattern[bytes]":
+    import re  # not within the user's process
+
+    return re.compile(_GROUPS)
 
 
 class Decoder:
     """Decodes readings, piece by piece of the file."""
 
     def __init__(self) -> None:
-        import re  # not within the user's process
-
-        self._pattern = re.compile(_GROUPS)
+        self._pattern = _pattern()
         self._directory = ""
         self._devices: frozenset[str] = frozenset()
         self._has_head = False
@@ -221,22 +234,17 @@ class Decoder:
             elif line.startswith(b"T "):
                 self._devices = frozenset(line[2:].decode("ascii", "replace").split())
 
-    def _reading(self, block: bytes) -> Reading:
+    def _reading(self, content: bytes) -> Reading:
         """Put one reading together. Raises ValueError or IndexError if it is torn or damaged."""
-        body, is_whole, rest = block.partition(b"\n. ")
-        if not is_whole:
-            raise ValueError("it is torn")
-        title, _, body = body.partition(b"\n")
-        body, *samples = body.split(b"\nS ")
-        sequence, blocks, before = map(_count, title.split())
-        if not before:
+        block = _Block(content)
+        if not block.before:
             self._series, self._runs = [], {}
-        if before != len(self._series):
+        if block.before != len(self._series):
             raise ValueError("a reading of its series is damaged")
-        groups = self._groups(body + b"\n")
-        if samples:
-            groups = _sampled(groups, samples)
-        return Reading(sequence, blocks, groups, _count(rest.split(b"\n", 1)[0]))
+        groups = self._groups(block.groups)
+        if block.samples:
+            groups = _sampled(groups, block.samples)
+        return Reading(block.sequence, block.allocated_blocks, groups, block.cost_ns)
 
     def _groups(self, body: bytes) -> "list[Group]":
         """Return the groups of one reading. Raises ValueError or IndexError if one is damaged."""
@@ -314,17 +322,14 @@ def _sampled(groups: "list[Group]", lines: "list[bytes]") -> "list[Group]":
     for line in lines:
         start, _, digits = line.split()
         samples[int(start, 16)] = tuple(digit == 0x31 for digit in digits)
-    return [
-        tuple(
-            [
-                mapping.sampled(samples[mapping.start]) if mapping.start in samples else mapping
-                for mapping in group
-            ]
-        )
-        if any(mapping.start in samples for mapping in group)
-        else group
-        for group in groups
-    ]
+    found = []
+    for group in groups:
+        if any(one.start in samples for one in group):
+            group = tuple(
+                [one.sampled(samples[one.start]) if one.start in samples else one for one in group]
+            )
+        found.append(group)
+    return found
 
 
 def _mapping(
