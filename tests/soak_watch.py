@@ -122,7 +122,8 @@ def soak(path: Path) -> int:
             _write(run_dir, second)
             began_s = time.process_time()
             # The replay is made up in this process: what it takes does not count.
-            found = lines.update(engine, (EPOCH_MS / 1000) + second, 0)  # type: ignore[arg-type]
+            begun = array("q", engine.sequences(0))
+            found = lines.update(engine, EPOCH_MS / 1000 + second, begun, 0)  # type: ignore[arg-type]
             live.write(run_dir.live, found)
             took_s.append(time.process_time() - began_s)
             assert len(found.lines) + found.others.lines == LINES + 1

@@ -61,6 +61,7 @@ class FollowedCapture:
         self._places: list[Marker] = []
         self._seen: set[int] = set()
         self.replaced = array("q")  # the events whose markers were replaced, in order
+        self._begun, self._paired = array("q"), 0  # by segment, and how many were replaced of them
         self.engine = Replay()
         self.position = self.saved_at = 0
         self.state_bytes = 0
@@ -190,11 +191,17 @@ class FollowedCapture:
         self._seen.add(sequence)
         self._places.append((offset, sequence))
 
-    def begun(self) -> list[int]:
-        """Return the number of the event that began each segment, -1 where none is known."""
-        replaced = iter(self.replaced)
-        sequences = array("q", self.engine.sequences(0))
-        return [-1, *(one if one >= 0 else next(replaced, -1) for one in sequences[1:])]
+    def begun(self) -> Sequence[int]:
+        """Return the number of the event that began each segment, -1 where none is known.
+
+        None began the first. The engine does not know those whose markers were replaced.
+        """
+        for sequence in array("q", self.engine.sequences(len(self._begun))):
+            if sequence < 0 and self._begun and self._paired < len(self.replaced):
+                sequence = self.replaced[self._paired]
+                self._paired += 1
+            self._begun.append(sequence)
+        return self._begun
 
     def merge(self, until: int, starts: Sequence[int], period_ms: int) -> None:
         """Make one segment of those below ``until``, but for those that begin at ``starts``.
@@ -209,6 +216,7 @@ class FollowedCapture:
         self._gone = set(begun[1:until]) - stay
         self.replaced = array("q", (one for one in self.replaced if one in stay))
         self.engine.merge(until, array("I", starts).tobytes(), period_ms)
+        self._begun, self._paired = array("q"), 0
 
     def save(self) -> None:
         """Write the state of the replay, so that it is there even if the machine stops now.

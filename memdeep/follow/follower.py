@@ -132,9 +132,7 @@ class Follower:
             self._lines = LiveLines(self._run_dir, with_source=self._with_source)
         with suppress(OutputError, CaptureError):
             behind_bytes = followed.behind_bytes()
-            found = self._lines.update(
-                followed.engine, time.time(), behind_bytes, followed.replaced
-            )
+            found = self._lines.update(followed.engine, time.time(), followed.begun(), behind_bytes)
             live.write(self._run_dir.live, found)
 
     def _may_save(self, followed: FollowedCapture) -> bool:

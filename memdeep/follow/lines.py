@@ -63,9 +63,9 @@ class LiveLines:
         self._progress = RunProgress(run_dir, self._phases, CELLS)
         self._with_source = with_source
         self._nodes: ChargedNodes | None = None
-        self._sequences = array("q")
+        self._begun: Sequence[int] = ()
+        self._noted = 0  # of them
         self._reached = -1  # the highest of them
-        self._replaced = 0  # of those that were replaced
         self._firsts: dict[int, int] = {}
         self._curve = HeapCurve()
         self._peak_bytes = 0
@@ -85,22 +85,21 @@ class LiveLines:
 
     def forget_segments(self) -> None:
         """Read the segments of the replay anew: they were merged."""
-        self._sequences = array("q")
-        self._replaced = 0
+        self._noted = 0
         self._firsts.clear()
 
     def update(
         self,
         engine: Replay,
         now_s: float,
+        begun: Sequence[int],
         behind_bytes: int | None = None,
-        replaced: Sequence[int] = (),
     ) -> Live:
         """Return the run as ``engine`` has it now, ``now_s`` after the epoch.
 
-        ``behind_bytes`` of the capture were not replayed yet, None if that is not known.
-        ``replaced`` are the numbers of the events whose markers were replaced for the engine, in
-        order: it does not know them. Raises CaptureError if `meta.json` is damaged.
+        ``begun`` is the number of the event that began each segment, -1 where none is known.
+        ``behind_bytes`` of the capture were not replayed yet, None if that is not known. Raises
+        CaptureError if `meta.json` is damaged.
         """
         progress = self._progress
         progress.poll(POLL_S, lambda event: None)
@@ -112,7 +111,9 @@ class LiveLines:
         if self._nodes is None:
             self._nodes = ChargedNodes(origins_of(progress.meta))
         self._extend(engine, self._nodes, head["python_version"])
-        self._note_segments(array("q", engine.sequences(len(self._sequences))), replaced)
+        self._begun = begun
+        self._reached = max(self._reached, *begun[self._noted :], -1)
+        self._noted = len(begun)
         now = engine.now()
         self._phases.reach(self._reached, now["time_ms"])
         time_ms = max(0, now["time_ms"] - head["start_ms"])
@@ -144,15 +145,6 @@ class LiveLines:
             memoryview(grown["node_parent"]).cast("I"), memoryview(grown["node_frame"]).cast("I")
         )
 
-    def _note_segments(self, sequences: Sequence[int], replaced: Sequence[int]) -> None:
-        """Note the events that began the next segments of the replay; none began the first."""
-        for sequence in sequences:
-            if sequence < 0 and self._sequences and self._replaced < len(replaced):
-                sequence = replaced[self._replaced]
-                self._replaced += 1
-            self._sequences.append(sequence)
-            self._reached = max(self._reached, sequence)
-
     def _figures(self, alive: Mapping[str, bytes], nodes: ChargedNodes, time_ms: int) -> _Figures:
         """Add up what is alive by line, and by the open phases."""
         opened = self._phases.open()[-MOST_PHASES:]
@@ -181,12 +173,12 @@ class LiveLines:
         if known is not None:
             return known
         try:
-            first = self._sequences.index(phase.sequence)
+            first = self._begun.index(phase.sequence)
         except ValueError:  # it has no marker: nothing was traced when it began
-            first = len(self._sequences)
-            while first and self._sequences[first - 1] > phase.sequence:
+            first = len(self._begun)
+            while first and self._begun[first - 1] > phase.sequence:
                 first -= 1
-        if first < len(self._sequences):
+        if first < len(self._begun):
             if len(self._firsts) > MOST_HELD:
                 self._firsts.clear()
             self._firsts[phase.sequence] = first

@@ -218,7 +218,7 @@ def empty(tmp_path: Path) -> Iterator[LiveLines]:
 def test_nothing_is_made_up_before_there_is_a_capture(empty: LiveLines) -> None:
     from memdeep.heap.replay._replay import Replay
 
-    live = empty.update(Replay(), 1e9)
+    live = empty.update(Replay(), 1e9, ())
     assert live.memory.heap_bytes is None
     assert live.memory.resident_bytes is None
     assert live.lag.seconds is None

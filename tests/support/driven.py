@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from array import array
 from pathlib import Path
 
 from running import wait_until
@@ -28,7 +29,9 @@ class Driven:
     def update(self) -> Live:
         while content := os.pread(self._file, 1 << 20, self.engine.position()).rstrip(b"\0"):
             self.engine.feed(content)
-        found = self._lines.update(self.engine, time.time(), 0)
+        found = self._lines.update(
+            self.engine, time.time(), array("q", self.engine.sequences(0)), 0
+        )
         live.write(self.run_dir.live, found)
         assert live.read(self.run_dir.live) == found
         return found
