@@ -47,6 +47,8 @@ _ADD = (
     "((int (*)(void)) {is_initialized:#x})() ? "
     "((int (*)(unsigned long, unsigned long)) {add:#x})({run:#x}, $memdeep) : {not_begun}"
 )
+# They go on to the program, and do not end a call: a timer may send them at any moment.
+_SIGNALS = "SIGHUP SIGTERM SIGUSR1 SIGUSR2 SIGALRM SIGVTALRM SIGPROF SIGCHLD SIGIO"
 _SCRIPTS = {
     # gdb reads the executable before the program stands still. It does not find the libraries where
     # it is told to look: to read them would take nine tenths of the time for which that stands.
@@ -57,6 +59,7 @@ set auto-load off
 set auto-solib-add off
 set sysroot /dev/null
 set unwindonsignal on
+handle {_SIGNALS} nostop noprint pass
 file {{executable}}
 attach {{pid}}
 set $memdeep = {_MEMORY}
@@ -70,6 +73,7 @@ settings set target.memory-module-load-level minimal
 settings set symbols.enable-external-lookup false
 settings set plugin.jit-loader.gdb.enable off
 process attach --pid {{pid}}
+process handle --pass true --stop false {_SIGNALS}
 expression --timeout 5000000 -- unsigned long $memdeep = {_MEMORY}
 memory write --infile text $memdeep
 expression --timeout 5000000 -- {_ADD}

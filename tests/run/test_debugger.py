@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -143,6 +144,36 @@ def test_calls_of_a_program_at_work_do_not_fail(tmp_path: Path, own: Debugger) -
             called.call(target, own.put).close()
             time.sleep(0.05)
         assert program.await_word("done") == []
+        assert program.do(END) == ["True 0"]
+
+
+def test_signals_that_come_meanwhile_reach_the_program(tmp_path: Path, gdb: Debugger) -> None:
+    """A timer of its own, and those of others."""
+    code = """
+import signal
+got = {signal.SIGALRM: 0, signal.SIGUSR1: 0}
+def count(number, frame):
+    got[number] += 1
+signal.signal(signal.SIGALRM, count)
+signal.signal(signal.SIGUSR1, count)
+"""
+    with running(tmp_path, WORK + code) as program:
+        target, is_over = find(program.pid), threading.Event()
+        program.tell("signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001); at_work(400)")
+
+        def send() -> None:
+            while not is_over.wait(0.002):
+                program.process.send_signal(signal.SIGUSR1)
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        for _ in range(4):
+            called.call(target, gdb.put).close()
+        is_over.set()
+        sending.join()
+        assert program.await_word("done") == []
+        program.do("signal.setitimer(signal.ITIMER_REAL, 0)")
+        assert program.do("print(min(got.values()) > 100)") == ["True"]
         assert program.do(END) == ["True 0"]
 
 
