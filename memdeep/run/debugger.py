@@ -85,6 +85,7 @@ _WORDS = {
     "lldb": ("--no-lldbinit", "--batch", "--source"),
 }
 _ANSWER = re.compile(r"^(?:\(int\) )?\$\d+ = (-?\d+)$", re.MULTILINE)
+_ERROR = re.compile(r"^(?:.* Error in sourced command file:\n|error: )(.+)", re.MULTILINE)
 _REFUSED = "Operation not permitted"
 
 
@@ -128,10 +129,8 @@ class Debugger:
                 "Try again when the program is at work.",
             )
         if answer != 0:
-            lines = [line.strip() for line in said.splitlines() if line.strip()]
             raise AttachError(
-                f"{self.version} could not call into process {target.pid}: "
-                f"{lines[-1] if lines else 'it said nothing'}.",
+                f"{self.version} could not call into process {target.pid}: {_reason(said)}.",
                 "Let the program call memdeep.attachable(): no debugger is needed then.",
             )
 
@@ -175,6 +174,14 @@ def check(pid: int) -> None:
         )
     if status.get("State", "").startswith(("T", "t")):
         raise AttachError(f"Process {pid} is stopped.", f"Let it go on first: kill -CONT {pid}")
+
+
+def _reason(said: str) -> str:
+    """Return of what a debugger says the line that tells why it has failed: most often the last."""
+    told = _ERROR.search(said)
+    lines = [told[1]] if told else said.splitlines()
+    whole = [line.strip().removesuffix(".") for line in lines if line.strip()]
+    return whole[-1] if whole else "it said nothing"
 
 
 def _run(words: list[str], place: str) -> str:

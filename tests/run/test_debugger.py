@@ -68,6 +68,9 @@ thread.start()
 END = "is_over = True; thread.join(); print(all(sums), len(kept))"
 
 
+NOWHERE = 8  # an address at which nothing lies
+
+
 def works(one: Debugger) -> bool:
     try:
         rehearsal.rehearse(one, os.getpid())
@@ -243,14 +246,14 @@ def test_a_main_thread_that_waits_in_c_is_not_reached_and_the_late_call_does_not
 
 @pytest.fixture
 def other_function(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Have a function of the C library called for one of Python's."""
+    """Have a function of the C library called for one of Python's; without a name it crashes."""
     real = functions.of_process
 
     def take(field: str, name: str) -> None:
         def of_process(pid: int) -> functions.Functions:
             begins = functions._begins(pid)
             libc = [path for path in begins if functions._LIBC.match(os.path.basename(path))]
-            (address,) = functions._first(pid, libc, (name,), begins)
+            (address,) = functions._first(pid, libc, (name,), begins) if name else (NOWHERE,)
             return replace(real(pid), **{field: address})
 
         monkeypatch.setattr(debugger, "of_process", of_process)
@@ -279,10 +282,11 @@ def test_a_call_that_hangs_is_taken_away_from_the_program(
     ("field", "name", "sentence"),
     [
         ("is_initialized", "sched_yield", "has not begun yet, or has ended"),  # it returns 0
+        ("add_pending_call", "", "could not call into process"),
         ("add_pending_call", "close", "Too many calls await the main thread"),  # -1
     ],
 )
-def test_a_call_that_cannot_be_added_is_told(
+def test_a_call_that_cannot_be_added_is_told_and_does_no_harm(
     tmp_path: Path,
     own: Debugger,
     other_function: Callable[[str, str], None],
