@@ -3,8 +3,9 @@
 The debugger calls two functions in the main thread, and detaches: mmap, for memory that lasts, and
 Py_AddPendingCall, to have PyRun_SimpleString called with the text in that memory. Neither needs
 the GIL; mmap takes no lock, and the lock of the pending calls is held for some instructions only.
-Nothing else is called, so the debugger may allocate nothing in the program: the program may stand
-within malloc. The interpreter makes the call at its next safe point, when the debugger has gone.
+Nothing else is called (lldb takes memory for itself, by mmap too), above all not malloc, which the
+program may stand within. The interpreter makes the call at its next safe point, when the debugger
+has gone.
 
 A debugger can do harm: gdb 13.1 kills its target on processors with AMX. So nobody but
 `memdeep.run.rehearsal` decides which one is let near a program.
