@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -212,27 +213,26 @@ def test_a_program_of_another_tree_of_files(tmp_path: Path, gdb: Debugger) -> No
 
 
 @as_root
-def test_a_program_of_another_user_and_another_build_of_python(
-    tmp_path: Path, gdb: Debugger
-) -> None:
-    """The system's Python has its functions in the executable, and no memdeep."""
-    python = "/usr/bin/python3"
-    told = subprocess.run(
-        [python, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True
-    )
-    if shutil.which("setpriv") is None or told.stdout.strip() != str(sys.version_info[:2]):
-        pytest.skip(f"{python} is of another version, or there is no setpriv")
-    code = "del sys.modules['memdeep'], sys.modules['memdeep.record']\n" + WORK
-    words = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", python]
-    for one in (tmp_path, *tmp_path.parents[:2]):
-        one.chmod(0o755)
-    with running(tmp_path, code, words, PYTHONPATH=str(ROOT), HOME="/") as program:
-        attachment = Attachment(program).begun(program)
-        program.do("leak()")
-        report = attachment.interrupt().finish()
-        assert attachment.out.stat().st_uid == 65534
-        assert report["findings"][0]["culprit"]["source"] == "kept.append(bytearray(5_000_000))"
-        assert program.do(END) == ["True 1"]
+def test_a_program_of_another_user_and_another_build_of_python(gdb: Debugger) -> None:
+    """The system's Python has its functions in the executable, and no memray."""
+    if shutil.which("setpriv") is None:
+        pytest.skip("there is no setpriv")
+    words = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    words.append("/usr/bin/python3")
+    variables = {"PYTHONPATH": str(ROOT), "HOME": "/"}
+    asking = [*words, "-c", "import memdeep, sys; print(sys.version_info[:2])"]
+    told = subprocess.run(asking, env=environment(**variables), capture_output=True, text=True)
+    if told.stdout.strip() != str(sys.version_info[:2]):
+        pytest.skip(f"{words[-1]} is of another version, or may not read the tests")
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        with running(Path(place), WORK, words, **variables) as program:
+            attachment = Attachment(program).begun(program)
+            program.do("leak()")
+            report = attachment.interrupt().finish()
+            assert attachment.out.stat().st_uid == 65534
+            assert report["findings"][0]["culprit"]["source"] == "kept.append(bytearray(5_000_000))"
+            assert program.do(END) == ["True 1"]
 
 
 def test_a_main_thread_that_waits_in_c_is_not_reached_and_the_late_call_does_nothing(
