@@ -1,7 +1,7 @@
 """Resident size of this process, and its part that maps files, read at the lowest cost."""
 
 import os
-from _thread import allocate_lock
+from _thread import RLock
 from contextlib import suppress
 
 from memdeep.record.descriptors import close, moved_up
@@ -29,7 +29,7 @@ class RssReader:
         self._pread = os.pread
         self._page_bytes = os.sysconf("SC_PAGE_SIZE")
         self._process = None
-        self._lock, self._is_closed = allocate_lock(), False
+        self._lock, self._is_closed = RLock(), False
         self.space_bytes = 0
         try:
             self._fd = moved_up(self._open(STATM, os.O_RDONLY | os.O_CLOEXEC))
