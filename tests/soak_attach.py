@@ -1,12 +1,14 @@
 """`make soak-attach`: attaches and detaches beside busy threads, an event loop and numpy.
 
 SOAK_ATTACHES (default: 500) times. The program must go on unharmed: its sums are right, and it has
-the same threads, descriptors and hooks as after the first time, and no more memory.
+the same threads, descriptors and hooks as after the first time, and no more memory. The way in is
+`memdeep.attachable()`, or with SOAK_BY=gdb (or lldb) a debugger, which is rehearsed once.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -16,7 +18,11 @@ from attaching import ATTACHABLE, STATE, Program, running
 
 from memdeep import pipeline
 from memdeep.inprocess.recording import DEFAULTS
-from memdeep.run.attach import AttachOptions, Until
+from memdeep.run import debugger, rehearsal
+from memdeep.run.attach import AttachOptions, Running, Until
+from memdeep.run.called import Put, call
+from memdeep.run.target import find
+from memdeep.run.ways_in import Line
 from memdeep.rundir import directory, runs
 
 WORK = """
@@ -74,6 +80,12 @@ for thread in work:
     thread.start()
 time.sleep(0.5)
 
+def be_reached():
+    while not os.path.exists("reached"):
+        time.sleep(0.002)
+        check(0, len(os.urandom(16)) == 16)
+    os.unlink("reached")
+
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 """
@@ -86,9 +98,21 @@ print(faults, min(rounds) > 0)
 STAYS_BYTES = 40 << 20  # of the RSS, for what all this work leaves in the allocators
 
 
-def attach(program: Program, path: Path, deep: bool) -> None:
+def reach(program: Program, put: Put | None) -> Running:
+    """Return a way into ``program``; ``put`` puts a call into its main thread, which is at work."""
+    if put is None:
+        return pipeline.reach(program.pid)
+    program.tell("be_reached()")
+    target = find(program.pid)
+    line = Line(call(target, put), target.pid)
+    (program.directory / "reached").touch()
+    program.await_word("done")
+    return Running(target, line, line.facts())
+
+
+def attach(program: Program, path: Path, deep: bool, put: Put | None) -> None:
     """Record ``program`` into ``path`` for some hundredths of a second."""
-    running_program = pipeline.reach(program.pid)
+    running_program = reach(program, put)
     with running_program.line:
         how = DEFAULTS.but(children="none", trace_python_allocators=deep)
         options = AttachOptions(how, Until(seconds=0.05), None, 1 << 20)
@@ -96,14 +120,21 @@ def attach(program: Program, path: Path, deep: bool) -> None:
         pipeline.attach(running_program, run_dir, options, lambda progress: None)
 
 
-def soak(place: Path, times: int) -> tuple[int, int]:
+def by_debugger(name: str) -> Put:
+    """Return how the debugger ``name`` puts a call. Raises AttachError if it does not work here."""
+    one = debugger.Debugger(name, shutil.which(name) or name)
+    rehearsal.rehearse(one, os.getpid())
+    return one.put
+
+
+def soak(place: Path, times: int, put: Put | None = None) -> tuple[int, int]:
     """Attach so many times; return the RSS after the first ones and at the end."""
-    with running(place, ATTACHABLE + STATE + WORK) as program:
+    with running(place, (ATTACHABLE if put is None else "") + STATE + WORK) as program:
         first_bytes = 0
         warm_up = max(2, times // 10)
         for number in range(times):
             path = place / f"run-{number}"
-            attach(program, path, deep=number % 5 == 4)
+            attach(program, path, deep=number % 5 == 4, put=put)
             if number % 50 == 10:
                 held(path)
             runs.remove(directory.existing(path))
@@ -131,16 +162,16 @@ def held(path: Path) -> None:
 
 
 def main() -> int:
-    times = int(os.environ.get("SOAK_ATTACHES", "500"))
+    times, by = int(os.environ.get("SOAK_ATTACHES", "500")), os.environ.get("SOAK_BY", "")
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
-        first_bytes, last_bytes = soak(Path(place), times)
+        first_bytes, last_bytes = soak(Path(place), times, by_debugger(by) if by else None)
     took_s = time.monotonic() - began_s
     grown_bytes = last_bytes - first_bytes
     assert grown_bytes < STAYS_BYTES, f"{grown_bytes:,} bytes more"
     print(
-        f"{times:,} attaches in {took_s:.0f} s: sums right; threads, files and hooks as before; "
-        f"RSS {first_bytes >> 20} MiB, then {last_bytes >> 20} MiB"
+        f"{times:,} attaches by {by or 'a socket'} in {took_s:.0f} s: sums right; threads, files "
+        f"and hooks as before; RSS {first_bytes >> 20} MiB, then {last_bytes >> 20} MiB"
     )
     return 0
 

@@ -78,9 +78,11 @@ examples:
   memdeep attach 4711 --until 2G --deep
   memdeep attach 4711 --until-phase 'request*'
 
-The program has called memdeep.attachable(), or runs on Python 3.14 as memdeep
-does. It goes on as before when memdeep detaches, or is killed. What it had
-allocated by then is shown as “before the attach”.
+The program has called memdeep.attachable(), or runs on the Python that memdeep
+runs on. Before 3.14 that takes gdb or lldb, which is tried on a process of
+memdeep's own first, and stops the program for some hundredths of a second (gdb)
+or about one (lldb). The program goes on as before when memdeep detaches, or is
+killed. What it had allocated by then is shown as “before the attach”.
 
 exit status: 0 recorded, 66 there is no such process, 126 it cannot be attached
 to, 125 the output cannot be written, 2 the options are wrong.""",

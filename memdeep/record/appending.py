@@ -6,6 +6,7 @@ there would be worse than losing a line. So the file is looked at before each wr
 
 import errno
 import os
+from _thread import RLock
 from contextlib import suppress
 
 from memdeep.record.descriptors import close, keep, moved_up
@@ -23,6 +24,7 @@ class AppendedFile:
         "_identity",
         "_is_closed",
         "_is_torn",
+        "_lock",
         "_open",
         "_path",
         "_write",
@@ -35,6 +37,7 @@ class AppendedFile:
         self._open = os.open
         self._write = os.write
         self._is_closed = self._is_torn = False
+        self._lock = RLock()
         self._reopen()
 
     def write(self, line: bytes) -> None:
@@ -43,10 +46,11 @@ class AppendedFile:
             return
         try:
             status = self._fstat(self._descriptor)
-            if (status.st_dev, status.st_ino) != self._identity:
-                self._reopen()
+            is_ours = (status.st_dev, status.st_ino) == self._identity
         except OSError:
-            self._reopen()
+            is_ours = False
+        if not is_ours and not self._take_again():
+            return
         if self._is_torn:  # a disk was full in the middle of a line
             line = b"\n" + line
         written = self._write(self._descriptor, line)
@@ -61,8 +65,16 @@ class AppendedFile:
 
     def close(self) -> None:
         """Close the file; what another thread has still to write is lost."""
-        self._is_closed = True
-        close(self._descriptor)
+        with self._lock:
+            self._is_closed = True
+            close(self._descriptor)
+
+    def _take_again(self) -> bool:
+        """Open the file whose descriptor the program has closed; False if it was `close`."""
+        with self._lock:
+            if not self._is_closed:
+                self._reopen()
+            return not self._is_closed
 
     def _reopen(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC

@@ -40,6 +40,10 @@ class Attached:
         from memdeep.record.how import HowToRecord
         from memdeep.record.session import Session
 
+        with suppress(ImportError):  # what is allocated while `list_earlier` imports is not earlier
+            import fcntl  # noqa: F401
+
+            from memdeep.record import _holders  # noqa: F401
         how = HowToRecord.from_words(words)[0].but(orders=orders)
         self._pid = os.getpid()
         line = os.fstat(orders)
@@ -72,10 +76,12 @@ class Attached:
             self.stop(getattr(sys, "last_value", None))
 
 
-def join(address: str) -> None:
+def join(address: str, paths: "list[str]") -> None:
     """Serve the memdeep that listens at ``address``, and has put this call into the process.
 
-    It may have given up meanwhile: then nothing happens.
+    It may have given up meanwhile: then nothing happens. The imports, for which ``paths`` are added
+    to `sys.path`, are left to a thread: this one may be within an import itself, and what a handler
+    of a signal raises in it would be lost here.
     """
     from _socket import AF_UNIX, SOCK_STREAM, socket
 
@@ -85,7 +91,23 @@ def join(address: str) -> None:
     except OSError:
         ours.close()
         return
-    real_thread()(serve, (ours.detach(),))
+    real_thread()(_import_and_serve, (ours.detach(), paths))
+
+
+def _import_and_serve(descriptor: int, paths: "list[str]") -> None:
+    sys.path.extend(paths)
+    try:
+        import memdeep.record.session  # noqa: F401
+        from memdeep.record.tracker import prepare
+
+        prepare()
+    except Exception:  # the answers to `TELL` and `RECORD` will tell
+        pass
+    finally:
+        for path in paths:
+            with suppress(ValueError):
+                sys.path.remove(path)
+    serve(descriptor)
 
 
 def serve(descriptor: int) -> None:

@@ -1,6 +1,7 @@
 """Resident size of this process, and its part that maps files, read at the lowest cost."""
 
 import os
+from _thread import RLock
 from contextlib import suppress
 
 from memdeep.record.descriptors import close, moved_up
@@ -17,7 +18,10 @@ class RssReader:
     last reading of statm, its first field.
     """
 
-    __slots__ = ("_fd", "_open", "_page_bytes", "_pread", "_process", "has_source", "space_bytes")
+    __slots__ = (
+        *("_fd", "_is_closed", "_lock", "_open", "_page_bytes", "_pread", "_process"),
+        *("has_source", "space_bytes"),
+    )
 
     def __init__(self) -> None:
         # Kept, since the program may put other functions in their place.
@@ -25,6 +29,7 @@ class RssReader:
         self._pread = os.pread
         self._page_bytes = os.sysconf("SC_PAGE_SIZE")
         self._process = None
+        self._lock, self._is_closed = RLock(), False
         self.space_bytes = 0
         try:
             self._fd = moved_up(self._open(STATM, os.O_RDONLY | os.O_CLOEXEC))
@@ -45,16 +50,21 @@ class RssReader:
             return None, None
 
     def close(self) -> None:
-        """Read nothing any more."""
-        if self._fd >= 0:
-            close(self._fd)
+        """Read nothing any more, not even for a thread that is about to."""
+        with self._lock:
+            self._is_closed = True
+            if self._fd >= 0:
+                close(self._fd)
 
     def _read_statm(self) -> "tuple[int, int]":
         try:
             return self._figures()
         except (OSError, ValueError, IndexError):
-            # The program closed our descriptor, or reused its number.
-            self._fd = moved_up(self._open(STATM, os.O_RDONLY | os.O_CLOEXEC))
+            with self._lock:
+                if self._is_closed:
+                    raise
+                # The program closed our descriptor, or reused its number.
+                self._fd = moved_up(self._open(STATM, os.O_RDONLY | os.O_CLOEXEC))
             return self._figures()
 
     def _figures(self) -> "tuple[int, int]":

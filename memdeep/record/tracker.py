@@ -136,6 +136,14 @@ def is_tracking() -> bool:
     return threading._profile_hook is start_thread_trace
 
 
+def prepare() -> None:
+    """Do what memray's tracker does first: later its imports might not be possible any more."""
+    with suppress(ImportError):  # of memray before 1.20, which does not do this
+        from memray.reporters.module_tools import get_python_path_info
+
+        get_python_path_info()
+
+
 class MemrayTracer:
     """Tracer that starts and stops memray's tracker, with a new capture each time."""
 
@@ -149,11 +157,7 @@ class MemrayTracer:
         self._running: Tracker | None = None
         self._started = 0
         self._is_blind = False
-        with suppress(ImportError):  # of memray before 1.20, which does not do this
-            # What a tracker does first; later its imports might not be possible any more.
-            from memray.reporters.module_tools import get_python_path_info
-
-            get_python_path_info()
+        prepare()
 
     def start(self) -> None:
         """Trace every allocation from now on. Raises OSError or RuntimeError.

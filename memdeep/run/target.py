@@ -39,6 +39,17 @@ class Target:
         return ".".join(map(str, self.python))
 
 
+class RefusedError(AttachError):
+    """The system keeps this user out of a process."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(
+            f"The system does not let memdeep trace process {pid}.",
+            "Attach as root, where it may use ptrace (docker run --cap-add=SYS_PTRACE), or let the "
+            "program call memdeep.attachable().",
+        )
+
+
 def find(pid: int) -> Target:
     """Return the process ``pid``. Raises AttachError if it can never be recorded from here."""
     try:
@@ -128,10 +139,17 @@ def _words(process: psutil.Process) -> list[str]:
 
 
 def _python(pid: int, process: psutil.Process) -> tuple[int, int] | None:
-    """Return the version of the CPython that a process runs, None if it runs none."""
+    """Return the version of the CPython that a process runs, None if it runs none.
+
+    Raises RefusedError.
+    """
     known = ""
-    with suppress(OSError):
+    try:
         known = (PROC / str(pid) / "maps").read_text("utf-8", "replace")
+    except PermissionError as error:
+        raise RefusedError(pid) from error
+    except OSError:
+        pass
     if not known:
         with suppress(psutil.Error):
             known = process.exe()

@@ -1,4 +1,4 @@
-"""The ways into a running program: its own socket, or a call that its interpreter makes for us.
+"""The ways into a running program: its own socket, its interpreter's offer to call, a debugger.
 
 At the end of each there is a thread in the program that does what it is told
 (`memdeep.record.attached`), and a socket to tell it. Knows nothing of what is recorded.
@@ -9,43 +9,22 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
 import sys
-import tempfile
-import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from memdeep.errors import AttachError
 from memdeep.record import attachable
 from memdeep.record.attached import DETACH, MAX_LINE, RECORD, TELL
+from memdeep.run import rehearsal
+from memdeep.run.called import by_interpreter, call, peer
 from memdeep.run.target import PROC, Target, already_recorded, is_there
 from memdeep.version import __version__
 
 ANSWER_S = 30.0  # of a program that is busy, and has to import what records it
-CALL_S = 15.0  # until its main thread runs Python, and calls us
 LISTENING = "00010000"  # among the flags of a socket, in /proc/net/unix
 FIRST_CALLED = (3, 14)  # the first Python that calls for others: sys.remote_exec
-
-_CODE = """\
-def _memdeep_join(paths, address):
-    import sys
-    extra = [path for path in paths if path not in sys.path]
-    sys.path.extend(extra)
-    try:
-        from memdeep.record.attached import join
-        import memdeep.record.session, memdeep.record.tracker, memdeep.record.fork_warning
-    except ImportError:
-        return
-    finally:
-        for path in extra:
-            sys.path.remove(path)
-    join(address)
-_memdeep_join({paths!r}, {address!r})
-del _memdeep_join
-"""
 
 
 class Line:
@@ -158,18 +137,11 @@ def reach(target: Target) -> Line:
         try:
             connected.settimeout(ANSWER_S)
             connected.connect(path)
-            if _peer(connected) in (None, target.pid):
+            if peer(connected) in (None, target.pid):
                 return Line(connected, target.pid)
         except OSError:
             pass
         connected.close()
-    if target.python < FIRST_CALLED:
-        raise AttachError(
-            f"Process {target.pid} (Python {target.version}) cannot be attached to: it has not "
-            "called memdeep.attachable().",
-            "Let the program call that when it begins: it costs nothing until somebody attaches. "
-            "From Python 3.14 on it is not needed.",
-        )
     if target.python != sys.version_info[:2]:
         raise AttachError(
             f"Process {target.pid} runs on Python {target.version}, and this memdeep on "
@@ -177,7 +149,8 @@ def reach(target: Target) -> Line:
             f"Attach with a memdeep that is installed for Python {target.version}, or let the "
             "program call memdeep.attachable().",
         )
-    return _called(target)
+    put = by_interpreter if target.python >= FIRST_CALLED else rehearsal.rehearsed(target)
+    return Line(call(target, put), target.pid)
 
 
 def _sockets(target: Target) -> list[str]:
@@ -201,58 +174,6 @@ def _sockets(target: Target) -> list[str]:
                 if os.path.basename(path) == name:
                     found += [path, f"{own}/root{path}"]  # where it sees another tree of files
     return found
-
-
-def _peer(connected: socket.socket) -> int | None:
-    """Return the process at the other end, None where the system does not tell."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return None
-    told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    return int.from_bytes(told[:4], sys.byteorder)
-
-
-def _called(target: Target) -> Line:
-    """Let the interpreter of ``target``, from Python 3.14 on, call us. Raises AttachError."""
-    directory = Path(tempfile.mkdtemp(prefix="memdeep-attach-"))
-    try:
-        address, code = directory / "line", directory / "code.py"
-        paths = [str(Path(attachable.__file__).parents[2]), *(one for one in sys.path if one)]
-        code.write_text(_CODE.format(paths=paths, address=str(address)), "utf-8")
-        with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(str(address))
-            listening.listen(1)
-            if target.user not in (-1, os.geteuid()):
-                for path in (directory, address, code):
-                    os.chown(path, target.user, target.group)
-            try:
-                sys.remote_exec(target.pid, str(code))  # type: ignore[attr-defined]
-            except (OSError, RuntimeError) as error:
-                raise AttachError(
-                    f"Python does not let memdeep call into process {target.pid}: {error}.",
-                    "Attach as root, or let the program call memdeep.attachable().",
-                ) from error
-            return Line(_accepted(listening, target), target.pid)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _accepted(listening: socket.socket, target: Target) -> socket.socket:
-    """Return the connection of ``target``, once it makes it. Raises AttachError."""
-    until_s = time.monotonic() + CALL_S
-    while (left_s := until_s - time.monotonic()) > 0:
-        listening.settimeout(left_s)
-        try:
-            connected, _ = listening.accept()
-        except TimeoutError:
-            break
-        if _peer(connected) in (None, target.pid):
-            return connected
-        connected.close()
-    raise AttachError(
-        f"Process {target.pid} has run no line of Python in its main thread for {CALL_S:.0f} s, or "
-        "cannot import memray.",
-        "Try again when it is at work, or let the program call memdeep.attachable().",
-    )
 
 
 def _encoded(order: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""Reads the parts of an ELF file that symbols need: segments, sections, functions without a size.
+"""Reads the parts of an ELF file that symbols need: segments, sections, functions and their places.
 
 Source of the format: the System V ABI, chapters "Object Files" and "Program Loading". 64-bit
 little-endian files only, which is all that memray runs on. Knows nothing of debug information.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -144,9 +144,22 @@ class ElfFile:
             )
         )
 
-    def _symbols(self) -> Iterator[tuple[int, ...]]:
+    def exported(self, names: Collection[str]) -> dict[str, int]:
+        """Return the addresses of those of the functions ``names`` that other files can call."""
+        texts = self.section(".dynstr") or b""
+        found = {}
+        for name_at, info, _, place, address, _ in self._symbols((_SHT_DYNSYM,)):
+            if info & 0xF == _STT_FUNC and place:
+                name = texts[name_at : texts.find(b"\0", name_at)].decode("ascii", "replace")
+                if name in names:
+                    found[name] = address
+        return found
+
+    def _symbols(
+        self, kinds: Collection[int] = (_SHT_SYMTAB, _SHT_DYNSYM)
+    ) -> Iterator[tuple[int, ...]]:
         for section in self._sections:
-            if section.kind in (_SHT_SYMTAB, _SHT_DYNSYM):
+            if section.kind in kinds:
                 table = self._read(section.offset, section.size)
                 yield from _SYMBOL.iter_unpack(table[: len(table) - len(table) % _SYMBOL.size])
 

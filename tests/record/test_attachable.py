@@ -77,7 +77,10 @@ print(memdeep.attachable(), flush=True)
 
 
 @needs_socket
-def test_a_forked_child_is_not_attached_to_by_its_parent_s_socket(tmp_path: Path) -> None:
+def test_a_forked_child_is_not_attached_to_by_its_parent_s_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # there is no debugger
     with running(tmp_path) as program:
         (child,) = program.do(f"child = os.fork()\nif child == 0: {LIVES}\nprint(child)")
         own = program.pid

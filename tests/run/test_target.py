@@ -78,20 +78,10 @@ def test_a_process_of_another_user(tmp_path: Path) -> None:
     ), done.stderr
 
 
-def test_a_program_that_has_not_called_attachable(tmp_path: Path) -> None:
-    with running(tmp_path, "") as program:
-        found = find(program.pid)
-        assert found.python == sys.version_info[:2]
-        if sys.version_info < (3, 14):
-            error = refused(program.pid)
-            assert "it has not called memdeep.attachable()" in error.message
-            assert "costs nothing until somebody attaches" in error.hint
-        assert program.do("print(1)") == ["1"]
-
-
 def test_a_python_of_another_version_that_has_not_called_it(tmp_path: Path) -> None:
     with running(tmp_path, "") as program:
         found = find(program.pid)
+        assert found.python == sys.version_info[:2]
         other = Target(found.pid, found.started_s, (3, 99), found.user, found.group)
         with pytest.raises(AttachError, match="only the same version can call into it") as caught:
             ways_in.reach(other)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,13 +50,19 @@ def state():
 
 
 class Program:
-    """A program that awaits orders on its stdin, each a line of Python."""
+    """A program that awaits orders on its stdin, each a line of Python; ``words`` run a script."""
 
-    def __init__(self, directory: Path, code: str, **variables: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        code: str,
+        words: Sequence[str] = (sys.executable,),
+        **variables: str,
+    ) -> None:
         self.directory = directory
         (directory / "job.py").write_text(_SERVER.replace("{code}", code), "utf-8")
         self.process = subprocess.Popen(
-            [sys.executable, "job.py"],
+            [*words, "job.py"],
             cwd=directory,
             env=environment(**variables),
             stdin=subprocess.PIPE,
@@ -111,9 +117,14 @@ class Program:
 
 
 @contextmanager
-def running(directory: Path, code: str = ATTACHABLE, **variables: str) -> Iterator[Program]:
+def running(
+    directory: Path,
+    code: str = ATTACHABLE,
+    words: Sequence[str] = (sys.executable,),
+    **variables: str,
+) -> Iterator[Program]:
     """Yield a program, and end it."""
-    program = Program(directory, code, **variables)
+    program = Program(directory, code, words, **variables)
     try:
         yield program
     finally:

@@ -24,7 +24,7 @@ TABLE: dict[str, str] = json.loads(
 # Whose first two arguments are a sentence and a hint.
 ERRORS = (
     *("MemdeepError", "ProgramError", "OutputError", "CaptureError", "EngineError"),
-    *("RecordingError", "AttachError", "_error"),
+    *("RecordingError", "AttachError", "_error", "super().__init__"),
 )
 # Put together of a count and its noun; the test of the journal's problems has them.
 COMPOSED = tuple(f"{{0}} {word}" for word in ("damaged line", "line", "event"))

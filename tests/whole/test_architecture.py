@@ -40,7 +40,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "monitor": {"monitoring", "record"},
     "monitoring": {"record", "text.safe", "text.locale"},
-    "run": {"errors", "model", "rundir", "record", "monitoring", "text", "version"},
+    "run": {
+        *("errors", "model", "rundir", "record", "monitoring", "text", "version"),
+        "symbols.elf",  # where the functions lie that a debugger calls
+    },
     "sources": {"errors", "model", "rundir"},
     "symbols": {"errors", "model", "rundir"},
     "heap": {"errors", "model", "rundir", "symbols", "sources.files", "record.marks.frame"},
