@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 
 from memdeep.errors import CaptureError
@@ -86,18 +87,22 @@ def memory_curve(
     for sample in samples:
         trees[sample.time_ms].append(sample)
     has_shares = any(sample.pss_bytes is not None for sample in samples)
-    curve = [
-        _sum(tree, time_ms / 1000 - offset_s)
-        for time_ms, tree in trees.items()
-        if time_ms / 1000 >= offset_s and not (has_shares and tree_bytes(tree) is None)
-    ]
+    curve = []
+    for time_ms, tree in trees.items():
+        time_s = time_ms / 1000 - offset_s
+        if time_s < 0:
+            continue
+        if len(tree) == 1:
+            curve.append(Sample(time_s, tree[0].rss_bytes, tree[0].rss_file_bytes))
+        elif not has_shares or tree_bytes(tree) is not None:
+            curve.append(_sum(tree, time_s))
     if len({sample.pid for sample in samples}) <= 1:
         curve.extend(
             Sample(point.time_s, point.rss_bytes, point.rss_file_bytes)
             for point in points
             if point.rss_bytes is not None
         )
-    return tuple(sorted(curve, key=lambda sample: sample.time_s))
+    return tuple(sorted(curve, key=attrgetter("time_s")))
 
 
 def highest_rss(
@@ -113,9 +118,9 @@ def highest_rss(
 
 
 def _sum(tree: Sequence[ProcessSample], time_s: float) -> Sample:
-    """Add up the readings of all processes at one moment."""
+    """Add up the readings of several processes at one moment."""
     size_bytes = tree_bytes(tree)
-    if len(tree) == 1 or size_bytes is None:
+    if size_bytes is None:
         return Sample(
             time_s,
             sum(sample.rss_bytes for sample in tree),

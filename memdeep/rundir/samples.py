@@ -5,6 +5,7 @@ Owns that format, both ways. Knows neither when a reading is due nor where it co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from memdeep.frozen import frozen
@@ -12,7 +13,12 @@ from memdeep.rundir.journal import MAX_TIME_S
 
 MAX_DIGITS = 19
 UNKNOWN = "-"
-NEEDED, WITH_FILE, WITH_SHARES = 3, 4, 8  # fields of a line
+NEEDED, WITH_FILE = 3, 4  # fields of a line without shares
+_COUNT = rf"[0-9]{{1,{MAX_DIGITS}}}"
+_FURTHER = rf"\t({_COUNT}|{UNKNOWN})" * 5  # only a line with shares may mark some as unknown
+_LINE = re.compile(
+    rf"^({_COUNT})\t({_COUNT})\t({_COUNT})(?:\t({_COUNT})|{_FURTHER})?\n", re.MULTILINE
+)
 SAMPLES_TITLE = (
     "# milliseconds\tpid\trss_bytes\trss_file_bytes\t"
     "pss_bytes\tpss_anon_bytes\tpss_shmem_bytes\tuss_bytes\n"
@@ -62,27 +68,13 @@ def encode_sample(sample: ProcessSample) -> str:
 def decode_samples(content: str) -> list[ProcessSample]:
     """Return the readings in the order written; damaged lines and a torn last one are left out."""
     samples = []
-    for line in content.split("\n")[:-1]:  # what follows the last newline is torn
-        fields = line.split("\t")
-        if not _is_whole(fields):
+    for time, pid, rss, file, *further in _LINE.findall(content):
+        time_ms = int(time)
+        if time_ms > MAX_TIME_S * 1000:
             continue
-        time_ms, pid, rss_bytes = map(int, fields[:NEEDED])
-        further = [None if text == UNKNOWN else int(text) for text in fields[NEEDED:]]
-        if time_ms <= MAX_TIME_S * 1000:
-            samples.append(ProcessSample(time_ms, pid, rss_bytes, *further))
+        if file:  # as of a lone process
+            samples.append(ProcessSample(time_ms, int(pid), int(rss), int(file)))
+        else:
+            known = [None if text == UNKNOWN else int(text) for text in further if text]
+            samples.append(ProcessSample(time_ms, int(pid), int(rss), *known))
     return samples
-
-
-def _is_whole(fields: Sequence[str]) -> bool:
-    """Tell if a line has all its figures; only a line with shares may mark some as unknown."""
-    count = len(fields)
-    if count not in (NEEDED, WITH_FILE, WITH_SHARES):
-        return False
-    needed = NEEDED if count == WITH_SHARES else count
-    return all(map(_is_count, fields[:needed])) and all(
-        text == UNKNOWN or _is_count(text) for text in fields[needed:]
-    )
-
-
-def _is_count(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
