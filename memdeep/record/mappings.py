@@ -24,6 +24,7 @@ NS_A_GIB = 6_000_000  # that are resident
 LONGEST_NS = 100_000_000  # where other threads hold the interpreter, a reading takes its time
 MAX_FILE_BYTES = 64 << 20
 MOST_MORE = 3  # times the first reading of a series, until another one begins
+SLOTS, PROBES = 1024, 8  # of a table of the groups of a series, some five mappings each
 
 CHUNK_BYTES = 8192  # the kernel gives half of it at a time, unless a path is very long
 # Lines of the same length, so that they sort like their figures.
@@ -43,14 +44,17 @@ class MappingReader:
 
     __slots__ = (
         "_close",
+        "_first",
         "_first_bytes",
         "_getallocatedblocks",
+        "_hashes",
         "_last",
         "_last_ns",
         "_lock",
         "_monotonic_ns",
         "_more_bytes",
         "_most_bytes",
+        "_next",
         "_numbers",
         "_open",
         "_page_bytes",
@@ -86,10 +90,13 @@ class MappingReader:
         head = mappings.encode_head(directory, mappings.memory_devices(self._content(MOUNTS)))
         self._written = len(head)
         self._most_bytes = MAX_FILE_BYTES
-        # Of the series of readings: the groups that were written, the bytes of the first reading,
-        # and those of the others.
-        self._numbers: dict[int, int] = {}
+        # Of the series of readings: its first group and the next one, of all that are written; the
+        # bytes of its first reading, and of the others.
+        self._first = self._next = 1
         self._first_bytes = self._more_bytes = 0
+        # Which groups were written: nothing of it grows, since it would count as the program's.
+        self._hashes = memoryview(bytearray(8 * SLOTS)).cast("q")
+        self._numbers = memoryview(bytearray(8 * SLOTS)).cast("Q")
         file = self._open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             self._write(file, head)
@@ -146,8 +153,8 @@ class MappingReader:
         into = self._open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:
             if self._more_bytes > MOST_MORE * self._first_bytes:
-                self._numbers.clear()
-            groups, written = len(self._numbers), self._written
+                self._first = self._next
+            groups, written = self._next - self._first, self._written
             begin = mappings.encode_begin(sequence, self._getallocatedblocks(), groups)
             self._put(into, begin)
             file = self._open(SMAPS, os.O_RDONLY | os.O_CLOEXEC)
@@ -156,7 +163,7 @@ class MappingReader:
             finally:
                 self._close(file)
             if large is None:
-                self._numbers.clear()
+                self._first = self._next
             else:
                 self._sample(large, into)
                 self._put(into, mappings.encode_end(self._thread_time_ns() - begin_ns))
@@ -208,13 +215,21 @@ class MappingReader:
     def _number(self, group: bytes) -> int:
         """Return the number of a group in its series; -1 if it is new, and gets the next one.
 
-        They are known by their hashes, of 64 bits, so that next to no memory is held for them.
+        They are known by their hashes, of 64 bits. One for which there is no room is never known.
         """
-        numbers, key = self._numbers, hash(group)
-        number = numbers.get(key, -1)
-        if number < 0:
-            numbers[key] = len(numbers)
-        return number
+        hashes, numbers, first, key = self._hashes, self._numbers, self._first, hash(group)
+        free = -1
+        for step in range(PROBES):
+            slot = (key + step) % SLOTS
+            number = numbers[slot]
+            if number < first:  # of a series before, or of none
+                free = slot if free < 0 else free
+            elif hashes[slot] == key:
+                return number - first
+        if free >= 0:
+            hashes[free], numbers[free] = key, self._next
+        self._next += 1
+        return -1
 
     def _sample(self, large: "list[tuple[bytes, bytes]]", into: int) -> None:
         """Look at some pages of the mappings that are resident in part only."""

@@ -58,6 +58,7 @@ def of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record, "SMAPS", str(tmp_path / "smaps"))
     monkeypatch.setattr(record, "CREDIT_NS", 1 << 60)
     monkeypatch.setattr(record, "LONGEST_NS", 1 << 60)
+    monkeypatch.setattr(record, "SLOTS", record.SLOTS)  # a test changes it
 
 
 def made(directory: Path) -> record.MappingReader:
@@ -93,11 +94,18 @@ def told(reading: mappings.Reading) -> list[tuple[int, int, int]]:
     return [(one.start, one.rss_bytes, one.anonymous_bytes) for one in reading.mappings]
 
 
-@given(history=histories(), cut=st.integers(0, 1 << 20), stay=st.sets(st.integers(0, 12)))
+@given(
+    history=histories(),
+    cut=st.integers(0, 1 << 20),
+    stay=st.sets(st.integers(0, 12)),
+    slots=st.sampled_from([4, 16, 1024]),
+)
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_each_reading_comes_back_as_it_was(
-    tmp_path: Path, history: list[Layout], cut: int, stay: set[int]
+    tmp_path: Path, history: list[Layout], cut: int, stay: set[int], slots: int
 ) -> None:
+    """However few of the groups there is room to know."""
+    record.SLOTS = slots
     content = written(made(tmp_path), tmp_path, history)
     found = mappings.decode(content)
     assert [one.sequence for one in found] == list(range(len(history)))
