@@ -50,7 +50,6 @@ inline void append(Alive& alive, uint32_t number, int64_t bytes, int64_t count) 
   alive.count.push_back(count);
 }
 
-// Adds up by number, below a bound that is known; after a release, anew.
 // The indices of the `most` of each group, by group: those that do not come last first, then by size;
 // equals in their order. The columns have `count` entries.
 inline std::vector<uint32_t> ranked(const uint32_t* groups, const uint8_t* is_last,
@@ -70,6 +69,7 @@ inline std::vector<uint32_t> ranked(const uint32_t* groups, const uint8_t* is_la
   return found;
 }
 
+// Adds up by number, below a bound that is known; after a release, anew.
 class AliveSums {
  public:
   explicit AliveSums(size_t numbers) : entries_(numbers) {}

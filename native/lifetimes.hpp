@@ -83,11 +83,16 @@ inline Rows in_order(Rows rows) {
   return rows;
 }
 
-// All that each place allocated.
-inline Alive allocated(const Rows& rows) {
+// A bound of the places of `rows`.
+inline size_t places_of(const Rows& rows) {
   size_t places = 0;
   for (const Row& row : rows) places = std::max(places, size_t{row.place} + 1);
-  AliveSums sums(places);
+  return places;
+}
+
+// All that each place allocated.
+inline Alive allocated(const Rows& rows) {
+  AliveSums sums(places_of(rows));
   for (const Row& row : rows) sums.add(row.place, row.bytes, row.count);
   return sums.release();
 }

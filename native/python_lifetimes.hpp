@@ -220,9 +220,7 @@ PyObject* alive_at(PyObject* self, PyObject* args) {
   memdeep::Alive alive;
   auto work = [&] {
     const memdeep::Rows& rows = rows_of(self);
-    size_t places = 0;
-    for (const memdeep::Row& row : rows) places = std::max(places, size_t{row.place} + 1);
-    memdeep::AliveSums sums(places);
+    memdeep::AliveSums sums(memdeep::places_of(rows));
     auto same = [](uint32_t place) { return place; };
     memdeep::add_alive(rows, checkpoint + 1, same, sums);
     alive = sums.release();

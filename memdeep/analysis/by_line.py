@@ -38,9 +38,8 @@ def by_line(heap: Heap, peaks: Sequence[Peak | None]) -> LineBytes:
         None if peak is None or peak.stacks is None else peak.stacks.by_group(groups)
         for peak in peaks
     ]
-    met = dict.fromkeys(lifetimes.by_node())
-    if transients is not None:
-        met.update(dict.fromkeys(transients.by_node()))
+    both = filter(None, (lifetimes, transients))
+    met = dict.fromkeys(node for lives in both for node in lives.by_node())
     met.update((groups[stack.node], None) for stacks in at_peaks for stack in stacks or ())
     frames = heap.tree.frames
     numbers = {frame: number for number, frame in enumerate(dict.fromkeys(frames[n] for n in met))}

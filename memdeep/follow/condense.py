@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import BinaryIO
 
 from memdeep.follow.capture import FollowedCapture
 from memdeep.follow.known import Known
@@ -194,29 +195,15 @@ class Condenser:
     def _mappings(self, until: int, stay: set[int]) -> Left:
         """Return what is left of the readings of the mappings: those at events that ``stay``."""
         left = self.condensed.mappings
-        content, size = left.content, len(left.content)
         if not self._run_dir.mappings.exists():  # as where the system tells none
             return left
         file, _ = open_regular(self._run_dir.mappings)
         with file:
             file.seek(left.offset)
-            end = 0  # where a series begins: what stays in the file refers to nothing before it
-            while chunk := file.read(CHUNK_BYTES):
-                at = max(size, len(content) - LONGEST_HEAD)
-                content += chunk
-                for one in _READING.finditer(content, at):
-                    if int(one[2]) == 0:
-                        end = one.start()
-                    if int(one[1]) >= until:
-                        break
-                else:
-                    continue
-                break
-            else:
-                return left
-        if not end:
+            content, end = _up_to(file, left.content, until)
+        if end is None:
             return left
-        return Left(mappings.kept(content[:end], stay), left.offset + end - size)
+        return Left(mappings.kept(content[:end], stay), left.offset + end - len(left.content))
 
 
 def _now_us(start: Event) -> int:
@@ -308,6 +295,25 @@ def _thinned(
                 last[sample.pid] = place
     chosen = {-place for _, place in highest.values()} | {*first.values(), *last.values()}
     return [moments[place] for place in sorted(chosen)]
+
+
+def _up_to(file: BinaryIO, content: bytes, until: int) -> tuple[bytes, int | None]:
+    """Read on behind ``content``, to the first reading of the mappings at ``until`` or later.
+
+    Return all of it, and where in it the last series before that begins: what stays in the file
+    refers to nothing before it. None where there is no such reading, or no series.
+    """
+    end = None
+    size = len(content)
+    while chunk := file.read(CHUNK_BYTES):
+        at = max(size, len(content) - LONGEST_HEAD)
+        content += chunk
+        for one in _READING.finditer(content, at):
+            if int(one[2]) == 0:
+                end = one.start()
+            if int(one[1]) >= until:
+                return content, end
+    return content, None
 
 
 def _lines(path: Path, offset: int) -> Iterator[bytes]:

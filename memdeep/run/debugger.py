@@ -29,7 +29,7 @@ from memdeep.errors import AttachError
 from memdeep.frozen import frozen
 from memdeep.run.called import Shared
 from memdeep.run.functions import PAGE_BYTES, Functions, of_process
-from memdeep.run.target import PROC, RefusedError, Target
+from memdeep.run.target import PROC, RefusedError, Target, status
 
 DEBUGGERS = ("gdb", "lldb")
 CALL_S, END_S = 12.0, 4.0  # a debugger that works takes 0.2 to 2 s
@@ -161,19 +161,15 @@ def installed() -> Iterator[Debugger]:
 
 def check(pid: int) -> None:
     """Raise AttachError if no debugger can stop the process ``pid`` and let it go on as it was."""
-    status = dict[str, str]()
-    with suppress(OSError):
-        for line in (PROC / str(pid) / "status").read_text("utf-8", "replace").splitlines():
-            name, _, value = line.partition(":")
-            status[name] = value.strip()
-    tracer = status.get("TracerPid", "0")
+    fields = status(pid)
+    tracer = fields.get("TracerPid", "0")
     if tracer != "0":
         raise AttachError(
             f"Process {pid} is traced already, by process {tracer}.",
             "End that one first, a debugger or strace, or let the program call "
             "memdeep.attachable().",
         )
-    if status.get("State", "").startswith(("T", "t")):
+    if fields.get("State", "").startswith(("T", "t")):
         raise AttachError(f"Process {pid} is stopped.", f"Let it go on first: kill -CONT {pid}")
 
 

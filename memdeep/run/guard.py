@@ -13,6 +13,7 @@ from memdeep.model.statement import Statement, state
 from memdeep.run.limits import PSS
 from memdeep.run.looks import Looks
 from memdeep.run.sampling import TreeSize
+from memdeep.run.target import status
 from memdeep.rundir.labels import BEFORE_KILL, OVER_CRITICAL
 from memdeep.rundir.stacks import encode_header
 from memdeep.text import units
@@ -137,11 +138,7 @@ def _answers(pid: int, number: int, stacks: Path) -> bool:
         descriptors = Path(f"/proc/{pid}/fd")
         if not any(_link(entry) == target for entry in descriptors.iterdir()):
             return False
-        fields = dict(
-            line.split(":\t", 1)
-            for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-            if ":\t" in line
-        )
+        fields = status(pid)
         bit = 1 << (number - 1)
         return bool(int(fields["SigCgt"], 16) & bit) and not int(fields["SigBlk"], 16) & bit
     except (OSError, ValueError, KeyError):

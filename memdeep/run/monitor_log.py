@@ -33,7 +33,6 @@ class MonitorLog:
         self, run_dir: RunDirectory, warning_bytes: int | None, critical_bytes: int | None
     ) -> None:
         self._path = run_dir.log
-        self._size = 0
         self._tail = Tail(run_dir.journal)
         self._thresholds = Thresholds(_megabytes(warning_bytes), _megabytes(critical_bytes))
         self._format: LogFormat | None = None
@@ -59,11 +58,11 @@ class MonitorLog:
 
     def _append(self, text: str) -> None:
         with suppress(OSError, OutputError):
-            if self._size > MOST_BYTES:
-                self._leave_newer()
             with open(self._path, "a", encoding="utf-8") as file:
                 file.write(text)
-                self._size = file.tell()
+                is_too_long = file.tell() > MOST_BYTES
+            if is_too_long:
+                self._leave_newer()
 
     def _leave_newer(self) -> None:
         """Leave the newer half, from a whole line on. Raises OSError or OutputError."""

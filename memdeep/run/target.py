@@ -122,6 +122,16 @@ def is_there(pid: int) -> bool:
         return False
 
 
+def status(pid: int) -> dict[str, str]:
+    """Return the fields of proc_pid_status(5); none where the system does not tell them."""
+    found = {}
+    with suppress(OSError):
+        for line in (PROC / str(pid) / "status").read_text("utf-8", "replace").splitlines():
+            name, _, value = line.partition(":")
+            found[name] = value.strip()
+    return found
+
+
 def _of_another(pid: int, user: int) -> AttachError:
     return AttachError(
         f"Process {pid} belongs to another user."
@@ -160,11 +170,5 @@ def _python(pid: int, process: psutil.Process) -> tuple[int, int] | None:
 
 def _is_elsewhere(pid: int) -> bool:
     """Tell if the process has another number where it lives: it is in a namespace of its own."""
-    if not sys.platform.startswith("linux"):
-        return False
-    with suppress(OSError):
-        for line in (PROC / str(pid) / "status").read_text("utf-8", "replace").splitlines():
-            name, _, numbers = line.partition(":")
-            if name == "NSpid":
-                return numbers.split()[-1:] != [str(pid)]
-    return False
+    numbers = status(pid).get("NSpid", "") if sys.platform.startswith("linux") else ""
+    return numbers.split()[-1:] not in ([], [str(pid)])

@@ -32,7 +32,7 @@ TRACER = "tracer"  # memray's window on its capture
 MAX_ADDRESS = 1 << 64
 
 _KIB = 1024
-_MOST_KNOWN = 4096  # groups, some megabytes
+_MOST_KNOWN = 16_384  # mappings, some megabytes
 # What stands for groups, or one: heads of mappings, and their figures in the same order.
 _GROUPS = rb"= (\d+) (\d+)\n|((?:[0-9a-f].*\n)+)((?:Rss:.*\n)+)((?:Anonymous:.*\n)+)"
 # Of the kernel's own file system in memory, which is mounted nowhere.
@@ -207,7 +207,6 @@ class Decoder:
         self._rest = b""
         self._series: list[Group] = []
         self._runs: dict[tuple[int, int], Group] = {}  # of the series
-        self._known: dict[tuple[bytes, ...], Group] = {}
         self._mappings: dict[tuple[bytes, bytes, bytes], Mapping] = {}
 
     def take(self, lines: bytes) -> "list[Reading]":
@@ -286,18 +285,11 @@ class Decoder:
 
         Most mappings in it were there before, and so they are the same objects.
         """
-        known = self._known.get(lines.groups())
-        if known is not None:
-            return known
         heads, sizes, own = (lines[part].splitlines() for part in (3, 4, 5))
         if not len(heads) == len(sizes) == len(own):
             raise ValueError("a mapping has no figures")
         group = tuple([self._mapping(*one) for one in zip(heads, sizes, own)])  # noqa: B905
         _check_order(group)
-        if len(self._known) == _MOST_KNOWN:
-            self._known.clear()
-            self._mappings.clear()
-        self._known[lines.groups()] = group
         return group
 
     def _mapping(self, head: bytes, size: bytes, own: bytes) -> Mapping:
@@ -306,6 +298,8 @@ class Decoder:
             rss, anonymous = _KIB * _count(size.split()[1]), _KIB * _count(own.split()[1])
             sizes = rss, min(anonymous, rss)
             known = _mapping(head, sizes, self._directory, self._devices)
+            if len(self._mappings) == _MOST_KNOWN:
+                self._mappings.clear()
             self._mappings[head, size, own] = known
         return known
 

@@ -123,10 +123,9 @@ class CheckpointAxis:
         samples = []
         before = 0
         windows, reading, last = self._windows, int(Cut.MEMORY), int(Cut.END)
-        columns = windows.cut, windows.time_ms, windows.heap, windows.peak
-        rows = list(zip(*columns, strict=True))
         for window in _telling(windows.peak):
-            cut, time_ms, heap, peak = rows[window]
+            cut, time_ms = windows.cut[window], windows.time_ms[window]
+            heap, peak = windows.heap[window], windows.peak[window]
             if peak > before and peak > heap and cut != last:
                 middle_s = self.middle_s(window, start_ms)
                 if middle_s is not None:
