@@ -187,7 +187,10 @@ class _Block:
         body, *self.samples = body.split(b"\nS ")
         self.groups = body + b"\n"
         self.sequence, self.allocated_blocks, self.before = map(_count, title.split())
-        self.cost_ns = _count(rest.split(b"\n", 1)[0])
+        cost, is_whole, _ = rest.partition(b"\n")
+        if not is_whole:
+            raise ValueError("its last figure is torn")
+        self.cost_ns = _count(cost)
 
 
 def _pattern() -> "re.Pattern[bytes]":
@@ -217,7 +220,7 @@ class Decoder:
             self._take_head(blocks.pop(0))
         if self._has_head and b"\n. " in self._rest:
             last = self._rest.rindex(b"\n. ")
-            if (end := self._rest.find(b"\n", last + 1)) >= 0:
+            if end := self._rest.find(b"\n", last + 1) + 1:
                 blocks.append(self._rest[:end])
                 self._rest = self._rest[end:]
         found = []

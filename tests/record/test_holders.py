@@ -435,6 +435,34 @@ def test_a_type_that_breaks_the_look_leaves_a_word(tmp_path: Path) -> None:
     assert gave_up(tmp_path, looks).endswith("the look ended by signal 11.")
 
 
+# A list of the modules whose items lie at the end of what can be read.
+AT_THE_END = """
+import ctypes, mmap
+roots = list(sys.modules.values())
+room = mmap.mmap(-1, 3 * mmap.PAGESIZE * (1 + 8 * len(roots) // mmap.PAGESIZE))
+begin = ctypes.addressof(ctypes.c_char.from_buffer(room))
+end = begin + len(room) - mmap.PAGESIZE
+assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(end), mmap.PAGESIZE, 0) == 0
+field = [ctypes.c_void_p.from_address(id(roots) + at) for at in (24, 32)]
+ctypes.memmove(end - 8 * len(roots), field[0].value, 8 * len(roots))
+field[0].value, field[1].value = end - 8 * len(roots), len(roots)
+import fcntl
+def look_with_locals():
+    of_the_function = rows()
+    file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    _holders.snapshot(file, 7, 1, roots, 0, [sys._getframe()], 60, True, b'')
+look_with_locals()
+os._exit(0)
+"""
+
+
+def test_a_block_of_the_program_may_lie_at_the_end_of_its_memory(tmp_path: Path) -> None:
+    found = looked_at(tmp_path, "", AT_THE_END)
+    (row,) = of_floats(found[0])
+    assert row.retained_bytes > 8000 * 24
+
+
 def test_no_code_of_the_program_runs_in_the_child(tmp_path: Path) -> None:
     """Neither handlers of signals that came before the fork, nor finalizers of garbage."""
     looks = (

@@ -63,8 +63,7 @@ def test_samples_belong_to_the_mapping_that_they_name() -> None:
 @given(cut=st.integers(0, len(reading(2))))
 def test_a_torn_reading_costs_that_one_only(cut: int) -> None:
     whole, torn = reading(1), reading(2)[:cut]
-    is_whole = cut >= len(reading(2)) - 2  # but for the end of the last line
-    others = [2] if is_whole else []
+    others = [2] if cut == len(reading(2)) else []
     assert [one.sequence for one in mappings.decode(HEAD + whole + torn)] == [1, *others]
     assert [one.sequence for one in mappings.decode(HEAD + torn + whole)] == [*others, 1]
 
