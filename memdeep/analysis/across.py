@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
+from memdeep.frozen import replace
 from memdeep.model import (
     Across,
     Culprit,

@@ -6,11 +6,10 @@ Such a finding has no line to blame; it says what was seen and how much of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import PurePath
 
 from memdeep.analysis.advice import patterns
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.model import Advice, Finding, FindingKind, Frame, Heap, Origin, Phase, StackBytes
 
 MIN_BYTES = 16 << 20  # the tracer itself may add some of them

@@ -7,11 +7,10 @@ findings, or none.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
 
 from memdeep.analysis.alike import alike
 from memdeep.analysis.culprits import ChargedLines
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen
 from memdeep.model import Lifetime, Phase, PhaseKind
 
 MAX_SHARE = 0.5  # of the bytes of a line in several phases; with more, the one phase is named

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field, replace
 from itertools import chain
 
 from memdeep.analysis.advice.case import Case
@@ -20,7 +19,7 @@ from memdeep.analysis.resident import ResidentHeap
 from memdeep.analysis.touched import touched
 from memdeep.analysis.weights import arena_bytes
 from memdeep.analysis.workers import processes_of
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen, replace
 from memdeep.model import (
     Alive,
     Culprit,

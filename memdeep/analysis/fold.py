@@ -5,10 +5,9 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from memdeep.analysis.repeats import Unrepeated, unrepeated
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.model import FoldedStack, Heap, LargeAllocation, Lifetimes, Peak, StackBytes
 from memdeep.model.sums import Tally, stacks_of
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 
+from memdeep.frozen import replace
 from memdeep.model.graph import Holder
 from memdeep.model.holders import HeapSnapshot, HeldPath
 

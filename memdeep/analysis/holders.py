@@ -5,13 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from heapq import nlargest
 from operator import attrgetter, itemgetter
 
 from memdeep.analysis.culprits import ChargedLines, Line
 from memdeep.analysis.holder_causes import causes
 from memdeep.analysis.holder_tree import freed_by_row, points, with_children
+from memdeep.frozen import replace
 from memdeep.model import Culprit, Finding, FindingKind, Heap, Phase
 from memdeep.model.graph import GARBAGE, HELD_BY_C, Holder
 from memdeep.model.holders import (

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Generic
 
 from memdeep.analysis.lanes import Begun, Key, Lane, Open
 from memdeep.analysis.rows import Row, Rows, S
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.model import MAIN_THREAD, Checkpoint, CheckpointKind, PhaseKind, PhaseOutline, Stretch
 from memdeep.rundir import labels
 

@@ -6,11 +6,11 @@ Decides which phases make a row and what its figures are; knows neither tables n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from operator import attrgetter
 
 from memdeep.analysis.alike import alike, numbered, shared
 from memdeep.analysis.phases import Figures
+from memdeep.frozen import replace
 from memdeep.model import (
     Pattern,
     Peak,

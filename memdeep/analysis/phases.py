@@ -6,7 +6,6 @@ Also draws the heap over time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import accumulate
 from operator import attrgetter
 
@@ -17,7 +16,7 @@ from memdeep.analysis.own_heap import OwnHeap, own_heaps
 from memdeep.analysis.parts import Readings
 from memdeep.analysis.trend import MIN_REPEATS, trend
 from memdeep.analysis.workers import Workers
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.model import (
     Checkpoint,
     Culprit,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from memdeep.cli import arguments, speech
 from memdeep.cli.arguments import Parser
 from memdeep.cli.options import Place
 from memdeep.cli.settings import in_force
+from memdeep.frozen import replace
 from memdeep.report.comparison.options import DiffOptions
 from memdeep.report.options import ReportOptions
 from memdeep.symbols import cache

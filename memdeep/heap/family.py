@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.heap.parts import MAX_PEAKS, HeapPart, Part
 from memdeep.heap.replay.lifetimes import ended, joined
 from memdeep.model import (

@@ -7,11 +7,10 @@ Source of the format: `HeaderRecord` in memray's records.h, header versions 12 (
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from pathlib import Path
 
 from memdeep.errors import CaptureError
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.heap import packed
 from memdeep.rundir.files import open_regular, read_error
 

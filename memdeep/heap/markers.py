@@ -19,12 +19,11 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
 
 from memdeep.errors import CaptureError
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen
 from memdeep.heap import packed
 from memdeep.rundir import marker as marks
 from memdeep.rundir.files import open_regular, read_error, read_regular

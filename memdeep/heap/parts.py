@@ -7,12 +7,11 @@ has a part, with a capture of its own, for each of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen, replace
 from memdeep.heap.replay.lifetimes import joined
 from memdeep.heap.stacks import Owner
 from memdeep.model import (

@@ -9,11 +9,10 @@ process has allocated in these pages anew, that much of them is its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.heap.parts import InRange, InRanges
 from memdeep.model import Heap, StackBytes
 from memdeep.model.sums import Tally, stacks_of

@@ -6,13 +6,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from threading import RLock
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
+from memdeep.frozen import replace
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
 from memdeep.inprocess.run import Run
 from memdeep.record import api

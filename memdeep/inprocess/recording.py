@@ -11,7 +11,6 @@ import re
 import sys
 import time
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -19,7 +18,7 @@ from types import FrameType
 import psutil
 
 from memdeep.errors import CaptureError, OutputError, RecordingError
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.inprocess import watcher
 from memdeep.inprocess.run import Run
 from memdeep.inprocess.watcher import Watcher

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from memdeep import pipeline
 from memdeep.errors import NotKnownError
+from memdeep.frozen import replace
 from memdeep.model import Report
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.results import Finding, Phases, Result

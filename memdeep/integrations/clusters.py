@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field, replace
 from typing import Any
 
 from memdeep import model
 from memdeep.errors import CaptureError
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen, replace
 from memdeep.model import DETACHED
 from memdeep.results import Phase, Result
 from memdeep.rundir import births, workers

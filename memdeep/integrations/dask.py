@@ -17,7 +17,6 @@ from contextlib import (
     nullcontext,
     suppress,
 )
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -26,6 +25,7 @@ from uuid import uuid4
 import distributed
 
 from memdeep.errors import MemdeepError, RecordingError
+from memdeep.frozen import replace
 from memdeep.inprocess.face import caller_of_memdeep
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
 from memdeep.inprocess.run import Run

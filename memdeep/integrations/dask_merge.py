@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import distributed
 from memdeep import pipeline
 from memdeep.analysis.across import Rows
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.integrations import cluster_summary
 from memdeep.integrations.clusters import ClusterWorker, worker_of
 from memdeep.loading.own_runs import OUTLIVED

@@ -14,11 +14,10 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from memdeep.errors import CaptureError
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.rundir import births
 from memdeep.rundir.directory import CHILDREN, RunDirectory
 from memdeep.rundir.files import write_atomically

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 
+from memdeep.frozen import replace
 from memdeep.integrations.clusters import read_workers
 from memdeep.rundir import births
 from memdeep.rundir.directory import RunDirectory

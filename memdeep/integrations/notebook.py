@@ -13,7 +13,6 @@ import linecache
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from memdeep.cli import arguments
 from memdeep.cli.options import OPTIONS, Place, Settings
 from memdeep.cli.settings import load, merge
 from memdeep.errors import MemdeepError
+from memdeep.frozen import replace
 from memdeep.inprocess.recording import Options, Recording
 from memdeep.record import api
 from memdeep.record.how import HowToRecord

@@ -10,7 +10,6 @@ import functools
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +17,7 @@ from uuid import uuid4
 import ray
 
 from memdeep.errors import MemdeepError, RecordingError
+from memdeep.frozen import replace
 from memdeep.inprocess.face import caller_of_memdeep
 from memdeep.inprocess.recording import DEFAULTS, Options, Recording
 from memdeep.inprocess.run import Run

@@ -50,11 +50,11 @@ def judge(
 
     Return what is not within them, and the figures of the test.
     """
-    from dataclasses import replace
     from pathlib import Path
 
     from memdeep import pipeline
     from memdeep.analysis.budgets import leak
+    from memdeep.frozen import replace
     from memdeep.model.budget import Budget, Check, Rule, State
     from memdeep.report.gate import wording
     from memdeep.rundir.directory import RunDirectory
@@ -164,8 +164,7 @@ def _write_facts(run_dir: RunDirectory, words: list[str], name: str) -> None:
 
     Raises CaptureError or OutputError.
     """
-    from dataclasses import replace
-
+    from memdeep.frozen import replace
     from memdeep.loading.journal import read_journal
     from memdeep.record.how import HowToRecord
     from memdeep.run.facts import begun, tracer_version

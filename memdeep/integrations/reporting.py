@@ -6,11 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import field
 from pathlib import Path
 from typing import IO, Any
 
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen
 from memdeep.inprocess.watcher import orphaned
 from memdeep.integrations import reporter
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import replace
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from memdeep.errors import CaptureError
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.live import view
 from memdeep.live.by_line import Choice, Order
 from memdeep.live.freeze import Freezer

@@ -11,13 +11,13 @@ import json
 import secrets
 import threading
 import time
-from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from memdeep.errors import CaptureError, OutputError
+from memdeep.frozen import replace
 from memdeep.live.freeze import Freezer
 from memdeep.rundir import live
 from memdeep.rundir.directory import RunDirectory

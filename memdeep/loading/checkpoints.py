@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from memdeep.frozen import replace
 from memdeep.model import Checkpoint, CheckpointKind, Sample
 from memdeep.rundir import journal, labels
 from memdeep.rundir.journal import Event

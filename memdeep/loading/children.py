@@ -10,10 +10,9 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import field, replace
 
 from memdeep.errors import CaptureError
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen, replace
 from memdeep.heap import markers
 from memdeep.heap.choice import reader_of, reason_for_memray
 from memdeep.heap.family import ChildHeap, Moment

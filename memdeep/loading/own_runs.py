@@ -13,11 +13,10 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from memdeep.errors import OutputError
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.loading.processes import Outside, read_births
 from memdeep.model import DETACHED, Identity, Process
 from memdeep.record.tree import program_place

@@ -12,10 +12,10 @@ import signal
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from memdeep.errors import CaptureError
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.heap import origins as owners
 from memdeep.heap.family import Moment
 from memdeep.heap.stacks import without_own

@@ -6,11 +6,10 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field, replace
 from pathlib import Path
 
 from memdeep.errors import EXIT_NO_INPUT, CaptureError
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen, replace
 from memdeep.heap import native_names
 from memdeep.heap.choice import reader_of, reason_for_memray
 from memdeep.heap.family import Moment, join_family, of_starter

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
 from itertools import count
 
 from memdeep.errors import CaptureError
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen, replace
 from memdeep.heap.family import Moment
 from memdeep.heap.parts import Asked
 from memdeep.heap.split import Fork

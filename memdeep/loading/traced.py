@@ -9,11 +9,10 @@ reached it (the program died in between) comes after the others.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
 from functools import partial
 
 from memdeep.errors import CaptureError
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen, replace
 from memdeep.heap import markers
 from memdeep.heap.header import CaptureHeader, read_header
 from memdeep.heap.markers import Alignment, MarkerFigures

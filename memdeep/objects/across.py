@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import field
 
 from memdeep import model
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen
 from memdeep.model.sums import highest
 from memdeep.objects.stacks import Line, place_of, short
 from memdeep.text import units

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 
 from memdeep import model
@@ -17,7 +16,7 @@ from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.holders import LineHolders
 from memdeep.analysis.parts import Readings
 from memdeep.errors import NotKnownError
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.model import Origin
 from memdeep.model.alive import alive_of
 from memdeep.model.paths import path_of, roots_of

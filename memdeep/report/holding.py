@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from memdeep.frozen import replace
 from memdeep.model import Culprit, Finding, FindingKind, Report
 from memdeep.model.holders import HeldPath, Holders
 from memdeep.report import sentences

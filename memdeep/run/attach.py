@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from memdeep.errors import AttachError, OutputError
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.model import DETACHED, Identity
 from memdeep.model.statement import Statement, state
 from memdeep.record.how import HowToRecord

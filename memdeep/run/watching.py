@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import select
 from contextlib import suppress
-from dataclasses import replace
 from typing import Protocol
 
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.run.capacity import Capacity
 from memdeep.run.facts import limit_facts
 from memdeep.run.identity import GitQuestion

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from memdeep.errors import CaptureError
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen
 from memdeep.model import RawFrame
 from memdeep.rundir.files import read_if_there
 from memdeep.symbols.images import Image

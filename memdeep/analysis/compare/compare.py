@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from memdeep.analysis.compare import figures
@@ -12,6 +11,7 @@ from memdeep.analysis.compare.kept import ByLine, Lines
 from memdeep.analysis.compare.lines import LineMatch, match_lines
 from memdeep.analysis.compare.phases import PhasePair, match_phases
 from memdeep.analysis.phases import QUIET_BYTES
+from memdeep.frozen import replace
 from memdeep.model import Phase, PhaseKind, Report
 from memdeep.model.comparison import (
     Change,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen
 from memdeep.heap.memray.damage import read_confined
 from memdeep.heap.memray.reader import StackKey, key_of, open_capture
 from memdeep.heap.replay.trace import Trace

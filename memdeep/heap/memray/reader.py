@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 
 from memray import AllocatorType, FileReader
 from memray._memray import TemporalAllocationRecord, set_log_level
 
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen
 from memdeep.heap.damage import check_marked
 from memdeep.heap.header import is_closed
 from memdeep.heap.lists import LifetimeList, lifetimes_of

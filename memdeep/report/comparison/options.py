@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen
 from memdeep.report.options import ReportOptions
 
 

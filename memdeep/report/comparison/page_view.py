@@ -6,11 +6,10 @@ Figures are text already, sentences are in every language of the page.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from memdeep.analysis.compare.telling import FIGURES, difference, telling
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.model.comparison import (
     Change,
     Comparison,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 
 from memdeep.analysis.phases import MIN_RSS_GROWTH
 from memdeep.analysis.table import rows
+from memdeep.frozen import asdict
 from memdeep.model import Culprit, Phase, PhaseHeap, Report
 from memdeep.report.json.checkpoints import MAX_LISTED, Checkpoints
 from memdeep.report.json.culprits import Culprits

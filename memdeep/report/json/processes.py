@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
 from functools import cached_property
 
 from memdeep.analysis.workers import phase_that_started
+from memdeep.frozen import asdict, replace
 from memdeep.model import GroupShare, Process, Report
 from memdeep.report.json.records import Encoded, Json, rounded
 

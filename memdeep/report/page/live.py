@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 
-from memdeep.frozen import frozen
+from memdeep.frozen import field, frozen
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.report.page import html
 from memdeep.text.language import LIVE_GROUPS, chosen

@@ -7,13 +7,12 @@ page is up to the templates.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from memdeep.analysis.repeats import unrepeated_stack
 from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.analysis.weights import small, through
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.model import (
     DETACHED,
     Culprit,
