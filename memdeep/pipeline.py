@@ -56,7 +56,17 @@ def record_run(
     """
     from memdeep.run import supervise
 
-    return supervise.run(what, run_dir, options, on_progress, on_note)
+    return supervise.run(what, run_dir, options, on_progress, on_note, _import_stages)
+
+
+def _import_stages() -> None:
+    """Import what makes a report, which takes as long as a quarter of a small one."""
+    from memdeep.analysis import findings, patterns  # noqa: F401
+    from memdeep.loading import run, seal  # noqa: F401
+    from memdeep.report import outputs
+
+    for name in WRITTEN:
+        outputs.BY_NAME[name].encoder()
 
 
 def reach(pid: int) -> Running:

@@ -56,6 +56,8 @@ def seal(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
 
 
 def _seal(run_dir: RunDirectory, meta: Meta) -> None:
+    if all(map(saved.is_holed, run_dir.captures())) and not run_dir.children():
+        return  # no command of memray's reads them, whatever lies in place of their markers
     left = condensed.read(run_dir, saved.merges_of(run_dir.capture()))
     events = read_journal(run_dir.journal, left).events
     start = start_of(run_dir, events)

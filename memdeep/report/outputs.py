@@ -32,7 +32,11 @@ class Output:
 
     def encode(self, report: Report, options: ReportOptions) -> Iterator[bytes]:
         """Return ``report`` in pieces, for a file whose name ends in ``suffix``."""
-        return cast(Encoder, import_module(self.module)).encode(report, options)
+        return self.encoder().encode(report, options)
+
+    def encoder(self) -> Encoder:
+        """Import the module."""
+        return cast(Encoder, import_module(self.module))
 
 
 REGISTRY = (

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -91,10 +92,14 @@ class Following:
                 self._process.stdin.write(b"end\n")
                 self._process.stdin.close()
 
-    def wait(self) -> tuple[str, ...]:
-        """Wait until it has replayed what was left; return what it has told, in sentences."""
+    def wait(self, meanwhile: Callable[[], None]) -> tuple[str, ...]:
+        """Wait until it has replayed what was left; return what it has told, in sentences.
+
+        ``meanwhile`` is called first.
+        """
         if self._process is not None:
             try:
+                meanwhile()
                 self._process.wait()
             except KeyboardInterrupt:  # the report goes on from the state before
                 self._process.kill()

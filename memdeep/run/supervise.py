@@ -56,15 +56,17 @@ def run(
     options: RunOptions,
     on_progress: Callable[[Progress], None],
     on_note: Callable[[str], None],
+    meanwhile: Callable[[], None],
 ) -> int:
     """Run ``program`` to its end; return its exit status as a shell gives it (128+n by signal).
 
     Writes everything but the reports into ``run_dir``. ``on_note`` gets each sentence that the
-    user should read while the program runs. Raises OutputError if the directory cannot be written
-    to, or ProgramError if the system refuses memdeep a file or a process; the program has not
-    started then.
+    user should read while the program runs. ``meanwhile`` is called when the program has ended and
+    the process that has followed its captures has not. Raises OutputError if the directory cannot
+    be written to, or ProgramError if the system refuses memdeep a file or a process; the program
+    has not started then.
     """
-    job = _Job(program, run_dir, options, identify(program, options.interpreter))
+    job = _Job(program, run_dir, options, identify(program, options.interpreter), meanwhile)
     with Bounds(options.memory_limit_bytes) as bounds:
         meta = _meta(job, bounds)
         write_atomically(run_dir.meta, encode_meta(meta))
@@ -87,6 +89,7 @@ class _Job:
     run_dir: RunDirectory
     options: RunOptions
     identity: Identity
+    meanwhile: Callable[[], None]
 
 
 class Bounds:
@@ -275,7 +278,7 @@ def _supervise(
     capacity.close()
     end = judge(child.returncode, bounds.witnesses(sampler, guard.evidence, forwarder.passed_on))
     outlived = sampler.outlived()
-    told = () if following is None else following.wait()
+    told = () if following is None else following.wait(job.meanwhile)
     ended = replace(
         meta,
         duration_s=duration_s,
