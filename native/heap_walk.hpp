@@ -92,7 +92,7 @@ struct Type {
   PyObject* sizeof_method;
   unsigned long flags;
   uint64_t basic, item;
-  bool is_type, is_array, is_code, is_plain;
+  bool is_type, is_array, is_code, is_plain, is_dict;
   bool is_map, is_foreign, is_text;  // mmap, ctypes' data, StringIO
 };
 
@@ -252,7 +252,9 @@ class Heap {
         }
     }
     if (type.traverse && (!type.is_gc || type.is_gc(one))) {
+      const size_t before = edges.targets.count;
       type.traverse(one, visit, this);
+      if (type.is_dict) visit_keys(one, edges.targets.count - before);
     } else if (type.is_code) {
       for (const char* word : {"co_consts", "co_names", "co_filename", "co_name", "co_qualname",
                                "co_linetable", "co_exceptiontable"}) {
@@ -264,6 +266,15 @@ class Heap {
         }
       }
     }
+  }
+
+  // Texts close no cycle: where all keys are texts, a dictionary shows its values alone, as `visited`
+  // tells. Those of an instance that has its values elsewhere (`ma_values`) belong to its class.
+  void visit_keys(PyObject* dict, size_t visited) {
+    const bool is_shared = reinterpret_cast<void* const*>(dict)[5] != nullptr;
+    if (is_shared || visited >= 2 * size_t(PyDict_Size(dict))) return;
+    PyObject* key;
+    for (Py_ssize_t at = 0; PyDict_Next(dict, &at, &key, nullptr);) visit(key, this);
   }
 
   uint32_t kind(PyTypeObject* type) {
@@ -278,6 +289,7 @@ class Heap {
       made.traverse = reinterpret_cast<traverseproc>(PyType_GetSlot(type, Py_tp_traverse));
     made.is_gc = reinterpret_cast<inquiry>(PyType_GetSlot(type, Py_tp_is_gc));
     made.is_type = PyType_IsSubtype(type, &PyType_Type);
+    made.is_dict = made.flags & Py_TPFLAGS_DICT_SUBCLASS;
     made.is_code = type == questions.code;
     made.is_plain = type == &PyFloat_Type || type == &PyLong_Type || type == &PyComplex_Type ||
                     type == &PyBytes_Type || type == &PyBool_Type || is_moment(as_object);
