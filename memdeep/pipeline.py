@@ -180,7 +180,8 @@ def analyse(
         Seen(
             malloc=run.mode.backend == "memray",
             python_allocators=run.mode.python_allocators,
-            highest_rss_bytes=run.peak_rss_bytes,
+            # Of several processes the kernel tells it of each alone.
+            highest_rss_bytes=run.max_rss_bytes if len(run.processes) < 2 else None,
             holders=known_holders,
         ),
         [*copied(run, heap, found_phases), *unrecorded(run, found_phases)],

@@ -6,7 +6,7 @@ that is why none was made. Where the budget did not allow one, the parts are not
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 
 from memdeep.analysis.culprits import ChargedLines, Line
@@ -62,7 +62,25 @@ class Readings:
                 for one in stretches
             ]
         )
+        if heap_delta is not None and heap_delta < 0:
+            heap_delta = min(0, heap_delta + sum(map(self._untouched_and_freed, stretches)))
         return Parts(heap_delta, file, unknown=rss_delta - (heap_delta or 0) - (file or 0))
+
+    def _untouched_and_freed(self, stretch: Stretch) -> int:
+        """Return how much of what was freed in ``stretch`` may not have been resident before.
+
+        The reading before it tells what was not; which bytes of a stack were freed is not known.
+        """
+        place = bisect_right(self._places, stretch.start) - 1
+        if place < 0 or not self._readings[place].untouched:
+            return 0
+        lifetimes = self._heap.lifetimes
+        before = lifetimes.alive_at(stretch.start).by_node()
+        after = lifetimes.alive_at(stretch.end).by_node()
+        return sum(
+            min(stack.bytes, max(0, before.get(stack.node, 0) - after.get(stack.node, 0)))
+            for stack in self._readings[place].untouched
+        )
 
     def resident_shares(self, checkpoint: int) -> Mapping[Line, float] | None:
         """Return the resident share of what each line holds, where that is not all of it.

@@ -492,6 +492,7 @@ def _run(
         critical_bytes=meta.critical_bytes,
         limit=limit_of(meta),
         identity=meta.identity,
+        max_rss_bytes=meta.max_rss_bytes,
         earlier_s=meta.earlier_s,
         attached=meta.attached,
     )

@@ -242,7 +242,8 @@ class Run:
     process, of several the sum of their PSS, or of their RSS where PSS is not known.
     ``peak_rss_bytes`` is the highest sum of RSS at one moment or at a checkpoint, which counts a
     shared page once for each process; ``peak_pss_bytes`` is the highest sum of PSS, None if it was
-    never read. ``earlier_s`` is how long the process had run before it began to record itself, None
+    never read. ``max_rss_bytes`` is what no process of the program ever had more of, by the kernel's
+    own count. ``earlier_s`` is how long the process had run before it began to record itself, None
     for a program that was run to be recorded.
     ``problems`` are sentences on what could not be recorded or read. ``identity`` is None for a run
     that was recorded without it. ``merged`` is None where the detail of all of it is known.
@@ -260,6 +261,7 @@ class Run:
     rss_curve: tuple[Sample, ...]
     peak_rss_bytes: int | None
     peak_pss_bytes: int | None = None
+    max_rss_bytes: int | None = None
     processes: tuple[Process, ...] = ()
     warning_bytes: int | None = None
     critical_bytes: int | None = None

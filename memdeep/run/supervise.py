@@ -267,6 +267,7 @@ def _supervise(
 
         _watch(child, sample, samples, options.how.sample_interval, on_tick)
         duration_s = _seconds_since(meta.spawned_ns)
+        max_rss_bytes = _max_rss()
         if following is not None:
             following.end()
         if guard.has_ended_it:
@@ -294,6 +295,7 @@ def _supervise(
             *filter(None, [capacity.problem, sampler.problem, looks.problem if looks else None]),
         ),
         peak_pss_bytes=sampler.peak_pss_bytes,
+        max_rss_bytes=max_rss_bytes,
         identity=replace(job.identity, commit=revision.commit, is_dirty=revision.is_dirty),
     )
     return ended, end
@@ -331,6 +333,17 @@ def _refusing() -> Iterator[None]:
             "memdeep needs about ten open files and two processes beside it; see `ulimit -a`.",
             EXIT_NOT_STARTED,
         ) from error
+
+
+def _max_rss() -> int:
+    """Return the highest RSS that any child of this process has had, of those that have ended.
+
+    The kernel notes it (getrusage(2)): in KiB, but on macOS in bytes.
+    """
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
 
 def _seconds_since(start_ns: int) -> float:
