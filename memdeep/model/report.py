@@ -230,6 +230,11 @@ class Report:
     snapshots: tuple[SnapshotView, ...] = ()
     across: tuple[Across, ...] = ()
 
+    def is_traced_to(self, item: Finding, checkpoint: int) -> bool:
+        """Tell if all was traced from where the phases of a finding begin to ``checkpoint``."""
+        start = min(self.phases[place].start for place in item.phases)
+        return self.heap.is_traced(Stretch(start, checkpoint))
+
     def source(self, frame: Frame) -> str | None:
         """Return the source line of ``frame``, stripped, or None if it is unknown or blank."""
         return self.sources.get((frame.filename, frame.lineno), "").strip() or None

@@ -242,9 +242,9 @@ class Run:
     process, of several the sum of their PSS, or of their RSS where PSS is not known.
     ``peak_rss_bytes`` is the highest sum of RSS at one moment or at a checkpoint, which counts a
     shared page once for each process; ``peak_pss_bytes`` is the highest sum of PSS, None if it was
-    never read. ``max_rss_bytes`` is what no process of the program ever had more of, by the kernel's
-    own count. ``earlier_s`` is how long the process had run before it began to record itself, None
-    for a program that was run to be recorded.
+    never read. ``max_rss_bytes`` is what no process of the program ever had more of, as the kernel
+    has counted. ``earlier_s`` is how long the process had run before it began to record itself,
+    None for a program that was run to be recorded.
     ``problems`` are sentences on what could not be recorded or read. ``identity`` is None for a run
     that was recorded without it. ``merged`` is None where the detail of all of it is known.
     """
@@ -273,6 +273,11 @@ class Run:
     earlier_s: float | None = None
     attached: bool = False
     merged: Merged | None = None
+
+    @property
+    def was_replaced(self) -> bool:
+        """Tell if the program has put another one in its place, which took its memory along."""
+        return self.exit is not None and any(said.key == "exit.exec" for said in self.exit.evidence)
 
     @property
     def peak_bytes(self) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memdeep.analysis.weights import in_arenas, passed_through
-from memdeep.model import RUNNING, Finding, FindingKind, Report
+from memdeep.model import DETACHED, RUNNING, Finding, FindingKind, Report
 from memdeep.model.sums import Tally
 from memdeep.report import sentences
 from memdeep.text.language import Language
@@ -20,8 +20,7 @@ def fate(report: Report, item: Finding, language: Language) -> str:
     """
     if item.fate is None or item.kind in (FindingKind.PEAK, FindingKind.RESERVED):
         return ""
-    ends = {"completed": "end", "detached": "end", "ended": "exit", RUNNING: "now"}
-    alive = f"finding.alive_at_{ends.get(sentences.verdict(report.run.exit), 'death')}"
+    alive = f"finding.alive_at_{_last_known(report, item)}"
     if in_arenas(report, item):
         alive = alive.replace("alive", "there")
     freed: Tally[str] = Tally()
@@ -41,6 +40,16 @@ def fate(report: Report, item: Finding, language: Language) -> str:
         if size and (place == 0 or size >= MIN_FATE_SHARE * item.bytes)
     ]
     return language.say("finding.fate", parts=language.say("finding.and").join(said[:MAX_FATES]))
+
+
+def _last_known(report: Report, item: Finding) -> str:
+    """Return what ended the time in which it is known what became of a finding's bytes."""
+    if report.run.was_replaced:
+        return "exec"
+    if not report.is_traced_to(item, len(report.run.checkpoints) - 1):
+        return "untraced"
+    ends = {"completed": "end", DETACHED: "detach", "ended": "exit", RUNNING: "now"}
+    return ends.get(sentences.verdict(report.run.exit), "death")
 
 
 def passed(report: Report, item: Finding, language: Language) -> str:

@@ -209,13 +209,18 @@ def finding(report: Report, item: Finding, language: Language) -> str:
     if is_one and phase.repeats > 1:
         repeats = language.say("finding.over_repeats", repeats=phase.repeats)
         until = "finding.until_last_repeat"
+    if not last.complete:
+        is_detached = verdict(report.run.exit) == DETACHED
+        until = "finding.until_detach" if is_detached else "finding.until_death"
+    elif not report.is_traced_to(item, last.end):
+        until = "finding.until_untraced"
     return language.say(
         "finding.arenas" if in_arenas(report, item) else "finding.growth",
         phase=_within(report, item, language),
         repeats=repeats,
         where=where,
         size_bytes=item.bytes,
-        until=language.say(until if last.complete else "finding.until_death"),
+        until=language.say(until),
     ) + _further(item, language)
 
 
