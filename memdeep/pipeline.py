@@ -141,6 +141,7 @@ def analyse(
     from memdeep.analysis.outline import MAX_OPEN, outline
     from memdeep.analysis.patterns import patterns
     from memdeep.analysis.phases import Figures, heap_curve, phases
+    from memdeep.analysis.resident import settled
     from memdeep.analysis.split import copied, split_off
     from memdeep.analysis.unrecorded import unrecorded
     from memdeep.model import Report
@@ -153,6 +154,7 @@ def analyse(
     on_step("Finding the phases")
     outlined = outline(run.checkpoints, died=died)
     heap = recording.heap([item.stretches for item in outlined.phases], on_step)
+    heap = settled(heap, run)
     problems: list[Problem] = [*run.problems, *heap.problems]
     if outlined.left_out:
         others = f"{MAX_OPEN} others were open when they began"

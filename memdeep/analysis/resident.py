@@ -11,8 +11,65 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 from memdeep.analysis.earlier import earlier_nodes
-from memdeep.model import Heap, Lifetime, Lifetimes, Residency, StackBytes
+from memdeep.frozen import replace
+from memdeep.model import (
+    MAIN_THREAD,
+    Heap,
+    Lifetime,
+    Lifetimes,
+    Origin,
+    Residency,
+    Run,
+    StackBytes,
+    StackTree,
+)
 from memdeep.model.sums import by_stack
+
+
+def settled(heap: Heap, run: Run) -> Heap:
+    """Return ``heap`` whose readings say nothing of bytes that may be newer than they are.
+
+    A thread reads the mappings and sets the marker then; another one may allocate between the two,
+    and have set a checkpoint itself. What it allocates is alive at the marker, and was not there to
+    be resident. The thread that records for an attachment is none of the program's.
+    """
+    last = len(run.checkpoints) - 1
+    readings = []
+    for reading in heap.residency:
+        point = run.checkpoints[reading.checkpoint]
+        is_outside = run.attached and point.index == last
+        setter = None if is_outside else point.thread or MAIN_THREAD
+        others = {
+            stack.node for stack in reading.untouched if _thread(heap.tree, stack.node) != setter
+        }
+        readings.append(_without_newer(heap, run, reading, others) if others else reading)
+    return replace(heap, residency=tuple(readings))
+
+
+def _thread(tree: StackTree, node: int) -> str:
+    frame = tree.outermost(node)
+    return frame.function if frame.origin is Origin.THREAD else MAIN_THREAD
+
+
+def _without_newer(heap: Heap, run: Run, reading: Residency, nodes: set[int]) -> Residency:
+    """Return a reading without what ``nodes`` may have allocated since it was made."""
+    end = reading.checkpoint
+    read_s = run.checkpoints[end].time_s
+    first = next(place for place in range(1, end + 1) if run.checkpoints[place].time_s >= read_s)
+    newer: dict[int, int] = {}
+    for life in heap.lifetimes:
+        if life.node in nodes and life.born >= first and life.is_alive_at(end):
+            newer[life.node] = newer.get(life.node, 0) + life.bytes
+    untouched = [
+        stack._replace(bytes=max(0, stack.bytes - newer.get(stack.node, 0)))
+        for stack in reading.untouched
+    ]
+    left = sum(stack.bytes for stack in untouched)
+    return replace(
+        reading,
+        heap_bytes=reading.heap_bytes + reading.untouched_bytes - left,
+        untouched=tuple(stack for stack in untouched if stack.bytes),
+    )
 
 
 class Reading:

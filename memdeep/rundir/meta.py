@@ -64,10 +64,10 @@ class Meta:
     highest sum of the PSS of all processes at one moment, None if it never had several, or where
     the system does not tell it. ``max_rss_bytes`` is what no process of the program ever had more
     of, as the kernel has counted. ``identity`` is None in earlier recordings; its commit is known
-    at the end. ``earlier_s`` is how long the process had run before it began to record itself, which
-    it outlived; None for a program that was run to be recorded. With ``attached`` it was recorded
-    for somebody else, and may have ended meanwhile. With
-    ``others_only`` the program itself was not traced, and processes of its run were.
+    at the end. ``earlier_s`` is how long the process had run before it began to record itself,
+    which it outlived; None for a program that was run to be recorded. With ``attached`` it was
+    recorded for somebody else, and may have ended meanwhile. With ``others_only`` the program
+    itself was not traced, and processes of its run were.
     """
 
     command: tuple[str, ...]
