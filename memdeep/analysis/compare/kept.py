@@ -9,7 +9,7 @@ from functools import cached_property
 from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.own_heap import OwnHeap, own_heaps
-from memdeep.model import Frame, Origin, Peak, Report, StackBytes
+from memdeep.model import Frame, Origin, Report, StackBytes
 
 OURS = -1  # the key of memdeep's own frames, of which nothing is told
 
@@ -56,15 +56,13 @@ class Lines:
         return found
 
     def at_peak(self) -> ByLine | None:
-        """Return what held the heap at the peak of the run, by line; None if it is not known."""
-        highest = self._report.heap.peak_bytes
-        known: list[Peak] = [
-            phase.peak
-            for phase in self._report.phases
-            if phase.peak is not None and phase.peak.stacks is not None
-        ]
-        for peak in known:
-            if peak.bytes == highest and peak.stacks is not None:
+        """Return what held the heap at the peak of the run, by line; None if it is not known.
+
+        That may lie in a stretch beside the phases, too short to be told.
+        """
+        heap = self._report.heap
+        for peak in (*heap.peaks, *(phase.peak for phase in self._report.phases)):
+            if peak is not None and peak.bytes == heap.peak_bytes and peak.stacks is not None:
                 return self._by_line(peak.stacks.by_group(self._groups))
         return None
 

@@ -48,7 +48,11 @@ class Wording:
             if change is not None and change.is_known and not change.is_alike:
                 key = "diff.run_more" if (change.delta or 0) > 0 else "diff.run_less"
                 size = value(figure, abs(change.delta or 0))
-                return say(key, figure=self.figure(figure), size=size)
+                sentence = say(key, figure=self.figure(figure), size=size)
+                lines = comparison.peak_lines if figure is Figure.PEAK_HEAP else ()
+                if not lines:
+                    return say("diff.sentence", sentence=sentence)
+                return say("diff.sentence_at", sentence=sentence, line=self.way(lines[0]))
         if not any(change.is_known for change in comparison.figures.values()):
             return say("diff.unknown")
         if not is_calm(comparison):
