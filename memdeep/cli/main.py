@@ -4,19 +4,28 @@ Imports as little as it can: `--version` and `--help` answer at once, and each c
 only what it needs.
 """
 
+import errno
 import gc
 import io
 import os
 import sys
 
 from memdeep.cli import help
-from memdeep.errors import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_USAGE, MemdeepError
+from memdeep.errors import (
+    EXIT_BROKEN_PIPE,
+    EXIT_INTERRUPTED,
+    EXIT_NOT_STARTED,
+    EXIT_USAGE,
+    MemdeepError,
+)
 from memdeep.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what writing to a file may end with
 
 
 def main(words: "Sequence[str] | None" = None) -> "NoReturn":
@@ -37,6 +46,21 @@ def main(words: "Sequence[str] | None" = None) -> "NoReturn":
     except BrokenPipeError:  # whoever read what we print has enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = EXIT_BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        from memdeep.cli import speech
+        from memdeep.errors import OutputError
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        reason = (error.strerror or str(error)).lower()
+        speech.complain(
+            OutputError(
+                f"Cannot write to the standard output: {reason}.",
+                "Free some space, or send it to a file on another disk.",
+            )
+        )
+        status = EXIT_NOT_STARTED
     except KeyboardInterrupt:
         from memdeep.cli import speech
 

@@ -176,15 +176,8 @@ def no_findings(report: Report, language: Language) -> str:
 def finding(report: Report, item: Finding, language: Language) -> str:
     """Return a finding as one sentence."""
     phase = report.phases[item.phase]
-    if item.kind is FindingKind.UNRECORDED:
-        return _unrecorded(report, item, language)
     if item.culprit is None:
-        return language.say(
-            f"finding.{item.kind.value}",
-            phase=_subject(report, phase, language),
-            size_bytes=item.bytes,
-            rss_bytes=phase.rss_delta_bytes,
-        )
+        return without_line(report, item, language)
     where = place_of_finding(report, item, language)
     if item.kind is FindingKind.PEAK:
         return language.say(
@@ -224,13 +217,25 @@ def finding(report: Report, item: Finding, language: Language) -> str:
     ) + _further(item, language)
 
 
-def _unrecorded(report: Report, item: Finding, language: Language) -> str:
-    """Return what processes had in use of which nothing more is known, and who started them."""
+def without_line(
+    report: Report, item: Finding, language: Language, *, beside_size: bool = False
+) -> str:
+    """Return a finding that no line is known of; ``beside_size`` its size is not in the words."""
+    kind = item.kind.value
+    key = f"terminal.{kind}" if beside_size else f"finding.{kind}"
+    if item.kind is not FindingKind.UNRECORDED:
+        phase = report.phases[item.phase]
+        return language.say(
+            key,
+            phase=_subject(report, phase, language),
+            size_bytes=item.bytes,
+            rss_bytes=phase.rss_delta_bytes,
+        )
     processes = [report.run.processes[place] for place in item.processes]
     line = next((one.started_at for one in processes if one.started_at is not None), None)
     names = item.evidence["programs"]
     return language.say(
-        "finding.unrecorded" if line is None else "finding.unrecorded_at",
+        key if line is None else f"{key}_at",
         phase=_within(report, item, language),
         size_bytes=item.bytes,
         n=len(processes),

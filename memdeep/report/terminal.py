@@ -438,7 +438,8 @@ _OTHER_FINDINGS = {
 
 def _other_finding(report: Report, item: Finding, width: int, language: Language) -> Text:
     if item.culprit is None:
-        return Text(wrap(plain(sentences.finding(report, item, language)), width))
+        said = sentences.without_line(report, item, language, beside_size=True)
+        return Text(wrap(plain(said), width))
     key = _OTHER_FINDINGS.get(item.kind, "terminal.kept_by")
     where = sentences.place_of_finding(report, item, language)
     name = sentences.finding_name(report, item, language)

@@ -104,9 +104,7 @@ def write_error(path: Path, error: OSError) -> OutputError:
     if error.errno == errno.ENOSPC:
         return OutputError(
             f"Cannot write {path}: the disk is full.",
-            "Free some space, or choose a directory on another disk with -o.",
+            "Free some space, or choose a place on another disk.",
         )
     reason = (error.strerror or str(error)).lower()
-    return OutputError(
-        f"Cannot write {path}: {reason}.", "Choose a directory you may write to with -o."
-    )
+    return OutputError(f"Cannot write {path}: {reason}.", "Choose a place that you may write to.")

@@ -100,6 +100,17 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     assert process.wait(TIMEOUT_S) == 141
 
 
+@pytest.mark.parametrize("words", [("--version",), ("completion", "bash")])
+def test_a_full_disk_behind_the_output_is_told(words: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        command = memdeep_command(*words)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment())
+    assert done.returncode == 125
+    sentence, hint = done.stderr.decode().splitlines()
+    assert sentence == "memdeep: Cannot write to the standard output: no space left on device."
+    assert hint.strip() == "Free some space, or send it to a file on another disk."
+
+
 @pytest.mark.parametrize("command", ["run", "report"])
 def test_help_has_examples_and_exit_statuses(run_memdeep: RunMemdeep, command: str) -> None:
     text = run_memdeep(command, "--help").stdout.decode()
