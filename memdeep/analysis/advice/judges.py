@@ -225,7 +225,7 @@ def _untouched(case: Case) -> Suggestion | None:
         untouched = phase.parts.not_resident - others - free
         if phase.parts.not_resident > case.culprit.bytes:
             return None
-    if not case.is_most(untouched):
+    if not case.is_most(_never_touched(case, phase.end, untouched)):
         return None
     return Suggestion(
         Advice.UNTOUCHED,
@@ -235,6 +235,20 @@ def _untouched(case: Case) -> Suggestion | None:
             "untouched_bytes": untouched,
         },
     )
+
+
+def _never_touched(case: Case, end: int, untouched: int) -> int:
+    """Return how much of what was ``untouched`` at the end of the phase was so until it was freed.
+
+    At least that much was touched later of which a reading finds less.
+    """
+    nodes = {stack.node for stack in case.stacks}
+    freed = min((life.died for life in case.lifetimes if life.died is not None), default=None)
+    for reading in case.heap.residency:
+        if end < reading.checkpoint and (freed is None or reading.checkpoint < freed):
+            left = sum(stack.bytes for stack in reading.untouched if stack.node in nodes)
+            untouched = min(untouched, left)
+    return untouched
 
 
 def _growing_container(case: Case) -> Suggestion | None:
