@@ -112,7 +112,7 @@ def _with_figures(
         parent = first.parent if within is None else None
         stretches = _joined(s for place in members for s in phases[place].outline.stretches)
         outlines.append(PhaseOutline(pattern, kind, first.depth, parent, stretches))
-    peaks = [_highest(phases[place].peak for place in members) for (*_, members), _ in found]
+    peaks = [_highest(phases[place] for place in members) for (*_, members), _ in found]
     summed = figures.of(outlines, peaks, {})
     return tuple(
         Pattern(_of_members(phase, [phases[place] for place in members]), members, within)
@@ -150,6 +150,8 @@ def _joined(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
     return tuple(joined)
 
 
-def _highest(peaks: Iterable[Peak | None]) -> Peak | None:
-    known = [peak for peak in peaks if peak is not None]
-    return max(known, key=lambda peak: peak.bytes, default=None)
+def _highest(phases: Iterable[Phase]) -> Peak | None:
+    """Return the highest heap of the process in any of ``phases``."""
+    heaps = [phase.heap for phase in phases if phase.heap is not None]
+    peaks = [heap.process_peak or heap.peak for heap in heaps]
+    return max(peaks, key=lambda peak: peak.bytes, default=None)

@@ -253,7 +253,7 @@ def _explained(parts: Parts | None, rss_delta: int | None) -> float | None:
         return None
     if parts.untouched is None:
         ratio = max(0.0, parts.heap / rss_delta)
-        return ratio if ratio <= 1 + NOISE else None
+        return min(1.0, ratio) if ratio <= 1 + NOISE else None
     return min(1.0, max(0.0, (parts.heap + parts.untouched) / rss_delta))
 
 
@@ -325,7 +325,14 @@ def _height(
     known = tuple(own.deltas.values())
     if not own.is_shared:
         return _Height(start, end, known, peak)
-    return _Height(own.start_bytes, own.end_bytes, known, own.peak, peak)
+    start, end, highest = own.start_bytes, own.end_bytes, own.peak
+    if len(known) == 1:
+        # What a thread had while the phase was charged with a part of it is in the growth only.
+        start = max(start, end - known[0])
+        end = start + known[0]
+    if highest.bytes < max(start, end):
+        highest = Peak(max(start, end), None, None)
+    return _Height(start, end, known, highest, peak)
 
 
 def _difference(start: int | None, end: int | None) -> int | None:

@@ -141,15 +141,17 @@ def _made_anew(case: Case) -> Suggestion | None:
     ]
     if not sums:
         return None
+    # Of what is made at once each part has a stack of its own, as a table and its index.
+    allocated = sum(size for _, size, _ in sums)
     node, size, count = max(sums, key=lambda item: item[1])
     largest = max((one.bytes for one in _large(case) if one.node == node), default=0)
-    if count < MIN_REPEATS or size < MIN_COPIED * held:
+    if count < MIN_REPEATS or allocated < MIN_COPIED * held:
         return None
     if size > MAX_MEAN_OF_GROWING * count * largest:
         return None
     return Suggestion(
         Advice.MADE_ANEW,
-        {"call": call, "times": count, "allocated_bytes": size, "held_bytes": held},
+        {"call": call, "times": count, "allocated_bytes": allocated, "held_bytes": held},
     )
 
 
