@@ -48,6 +48,14 @@ class Replaced:
         grown = self._grown(charge)
         return grown is None or size_bytes <= TOLERANCE * grown + least_bytes / 2
 
+    def at_most(self, charge: Charge, size_bytes: int, least_bytes: int) -> int:
+        """Return how much of what a line kept may have taken the place of what was there before.
+
+        Which line has done so is not known. Less than ``least_bytes`` is 0.
+        """
+        freed = sum(self._freed.get(place, 0) for place in charge.places)
+        return min(size_bytes, freed) if freed >= least_bytes else 0
+
     def _grown(self, charge: Charge) -> int | None:
         """Return what the phases of a charge grew by; None if all that they kept is growth."""
         if not self._is_attached:

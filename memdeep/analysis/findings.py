@@ -13,7 +13,7 @@ from memdeep.analysis.charges import Charge, charges, outlives
 from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.earlier import Replaced
-from memdeep.analysis.freed import alive_and_freed, innermost_traced
+from memdeep.analysis.freed import alive_and_freed, innermost, innermost_traced
 from memdeep.analysis.holders import LineHolders
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.analysis.touched import touched
@@ -97,12 +97,15 @@ class _Ground:
     homes: dict[tuple[int, int], int | None] = field(default_factory=dict)
 
     def home(self, life: Lifetime) -> int | None:
-        """Return the innermost traced phase that is charged with ``life``."""
+        """Return the innermost phase that is charged with ``life``: of those that were traced.
+
+        Where there is none, the tracing may have begun or stopped in the midst of one.
+        """
         key = (self.charging.threads[life.node], life.born)
         if key not in self.homes:
-            self.homes[key] = innermost_traced(
-                self.charging.around(life.node, life.born), self.phases
-            )
+            around = self.charging.around(life.node, life.born)
+            home = innermost_traced(around, self.phases)
+            self.homes[key] = innermost(around, self.phases) if home is None else home
         return self.homes[key]
 
 
@@ -280,8 +283,11 @@ def _growth(ground: _Ground) -> list[Finding]:
     found = found[:MAX_FINDINGS]
     totals = _kept_bytes(ground, [charge for charge, _ in found])
     return [
-        _growth_finding(
-            ground, charge, replace(culprit, share=culprit.bytes / total if total else 0.0)
+        replace(
+            _growth_finding(
+                ground, charge, replace(culprit, share=culprit.bytes / total if total else 0.0)
+            ),
+            replaced_bytes=replaced.at_most(charge, culprit.bytes, ground.least_bytes),
         )
         for (charge, culprit), total in zip(found, totals, strict=True)
     ]

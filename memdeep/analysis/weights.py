@@ -32,6 +32,7 @@ _ARENA_MAKERS = frozenset(
     ("_PyObject_ArenaMmap", "_PyObject_ArenaMalloc", "_PyMem_ArenaAlloc", "new_arena")
 )
 _ARENA_SIZES = (1 << 20, 1 << 18)  # since 3.10, and before
+_WITHOUT_NAME = "thread 0x"  # what stands for the name of a thread, before its identifier
 _NAMELESS = re.compile(r"<unknown in (lib)?python3[^>]*>")
 
 
@@ -81,8 +82,15 @@ def in_other_thread(tree: StackTree, node: int) -> bool:
     if tree.frames[tree.frame_ids[node]] == EARLIER_FRAME:  # it has the thread that freed it
         return False
     frame = tree.outermost(node)
+    if frame.function.startswith(_WITHOUT_NAME) and not _knows_main(tree):
+        return False  # where memdeep was attached, and the main thread has set no checkpoint
     main = MAIN_THREAD if frame.lineno == 0 else f" {MAIN_THREAD}"  # behind the process
     return frame.origin is Origin.THREAD and not frame.function.endswith(main)
+
+
+def _knows_main(tree: StackTree) -> bool:
+    threads = (frame for frame in tree.frames if frame.origin is Origin.THREAD)
+    return any(frame.function.endswith(MAIN_THREAD) for frame in threads)
 
 
 def passed_through(report: Report, item: Finding) -> Passed | None:

@@ -109,7 +109,9 @@ class Finding:
     objects in them. ``called_by`` are the lines of the main thread that called into the library in
     the phase, where the bytes are those of a thread without code of the user's. ``processes`` are
     those that hold the bytes (indices); none if it is the program alone. ``row`` is the path of the
-    phases in which these allocated them, as `Report.across` has it; () where it has none.
+    phases in which these allocated them, as `Report.across` has it; () where it has none. So much
+    of what was there before an attachment was freed meanwhile: of the bytes ``replaced_bytes`` may
+    have taken its place.
     """
 
     kind: FindingKind
@@ -127,6 +129,7 @@ class Finding:
     resident_bytes: int | None = None
     processes: tuple[int, ...] = ()
     row: tuple[str, ...] = ()
+    replaced_bytes: int = 0
 
     @property
     def is_of_workers(self) -> bool:

@@ -250,6 +250,8 @@ def _further(item: Finding, language: Language) -> str:
     if item.bytes_in_use < NEARLY_ALL * item.bytes:
         key = "finding.peak_in_use" if item.kind is FindingKind.PEAK else "finding.in_use"
         said += language.say(key, resident_bytes=item.resident_bytes)
+    if item.replaced_bytes:
+        said += language.say("finding.replaced", replaced_bytes=item.replaced_bytes)
     if item.called_by:
         where = language.say("death.and").join(map(location, item.called_by))
         said += language.say("finding.called_by", where=where)

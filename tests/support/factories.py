@@ -283,9 +283,10 @@ def report(
 ) -> Report:
     """A report on a run whose whole stack tree is one frame."""
     one_frame, _ = tree([frame()])
+    end = max([1, *(phase.end for phase in found_phases)])
     plain = Report(
         run=run(),
-        heap=heap(one_frame),
+        heap=heap(one_frame, traced=(Stretch(0, end),)),
         phases=tuple(found_phases),
         findings=tuple(found),
         heap_curve=(),
