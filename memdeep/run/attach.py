@@ -182,6 +182,13 @@ class _Attachment:
                     for one in meta.processes
                 ),
             )
+        if seen.is_there and seen.witnesses.replaced_by is not None:  # it took all along
+            return replace(
+                meta,
+                duration_s=_since(meta),
+                verdict=DETACHED,
+                evidence=(seen.witnesses.replaced_by,),
+            )
         status = self._status
         until_s = time.monotonic() + ENDS_S
         while status is None and time.monotonic() < until_s:
@@ -194,7 +201,7 @@ class _Attachment:
             end_of(seen.witnesses, seen.last_s) if status is None else judge(status, seen.witnesses)
         )
         if end is None:  # nobody but its parent knows
-            return meta
+            return replace(meta, duration_s=max(_since(meta) if seen.is_there else 0, seen.last_s))
         return replace(
             meta,
             duration_s=max(_since(meta) if seen.is_there else 0.0, seen.last_s),
