@@ -241,6 +241,23 @@ class Account {
   // Up to what was pushed last only after settle().
   uint64_t heap() const { return heap_; }
 
+  // The heap, and the highest since the one before, about ten times a second.
+  struct Height {
+    int64_t time_ms;
+    uint64_t heap, peak;
+  };
+
+  // Those since this was called before; from the start when it is called first. So for whoever draws
+  // them while the trace grows: nobody else has them noted.
+  std::vector<Height> take_heights() {
+    if (!notes_heights_)
+      past_windows_.each([&](const PastWindows::Record& record) {
+        note_height({int64_t(record[2]), record[4], record[4] + record[5]});
+      });
+    notes_heights_ = true;
+    return std::exchange(heights_, {});
+  }
+
   uint32_t segments() const { return segment_ + 1; }
 
   // Does what waits for a batch to be full.
@@ -553,6 +570,7 @@ class Account {
   using PastWindows = PackedRecords<6>;  // as in Window, the peak as what it is above the heap
   static constexpr uint64_t kFreed = ~uint64_t{0};
   static constexpr size_t kBatch = 64;
+  static constexpr int64_t kHeightMs = 100;
   static constexpr uint32_t kNoLarge = 0xFFFFFFFF;
   static constexpr size_t kPowers = 64;
   static constexpr size_t kMaxDropped = size_t{1} << 16;
@@ -953,7 +971,17 @@ class Account {
   void close_window(Cut cut, int64_t time_ms, uint64_t rss) {
     const uint64_t above = std::max(window_peak_, heap_) - heap_;
     past_windows_.push({uint64_t(cut), segment(), uint64_t(time_ms), rss, heap_, above});
+    if (notes_heights_) note_height({time_ms, heap_, heap_ + above});
     window_peak_ = heap_;
+  }
+
+  void note_height(Height height) {
+    if (!heights_.empty() && heights_.back().time_ms / kHeightMs == height.time_ms / kHeightMs) {
+      height.peak = std::max(height.peak, heights_.back().peak);
+      heights_.back() = height;
+    } else {
+      heights_.push_back(height);
+    }
   }
 
   void close_segment() {
@@ -1004,6 +1032,8 @@ class Account {
   std::vector<Watched> watched_;
   PastRows past_lifetimes_, past_transients_, past_peaks_;
   PastWindows past_windows_;
+  std::vector<Height> heights_;  // see take_heights; no part of a state
+  bool notes_heights_ = false;
   uint64_t heap_ = 0, window_peak_ = 0, segment_peak_ = 0;
   uint32_t segment_ = 0, peak_ = 0;
   uint32_t earlier_site_ = 0;  // of what was there before the trace; 0: none

@@ -234,9 +234,18 @@ PyObject* position(PyObject* self, PyObject*) {
 }
 
 PyObject* now(PyObject* self, PyObject*) {
-  if (!run(self, [](Replay& replay) { replay.settle(); })) return nullptr;
+  using Height = memdeep::Account::Height;
+  std::vector<Height> heights;
+  auto settle = [&](Replay& replay) {
+    replay.settle();
+    heights = replay.take_heights();
+  };
+  if (!run(self, settle)) return nullptr;
   const Replay& replay = *object(self)->replay;
   Fields fields;
+  fields.column("height_ms", heights, [](const Height& one) { return one.time_ms; });
+  fields.column("height_heap", heights, [](const Height& one) { return one.heap; });
+  fields.column("height_peak", heights, [](const Height& one) { return one.peak; });
   fields.put("heap_bytes", replay.heap());
   fields.put("time_ms", replay.last_time_ms());
   fields.put("rss", replay.last_rss());

@@ -37,7 +37,7 @@ from memdeep.rundir.live import (
 from memdeep.sources.lines import read_sources
 
 if TYPE_CHECKING:
-    from memdeep.heap.replay._replay import Replay
+    from memdeep.heap.replay._replay import Now, Replay
 
 MINUTE_MS = 60_000
 KEPT_EVERY_MS = 2_000  # of the figures by line, to tell the growth of the last minute
@@ -68,7 +68,6 @@ class LiveLines:
         self._reached = -1  # the highest of them
         self._firsts: dict[int, int] = {}
         self._curve = HeapCurve()
-        self._peak_bytes = 0
         self._earlier = Earlier()
         self._resident: deque[tuple[int, int]] = deque()
         self._texts: dict[int, str | None] = {}
@@ -118,11 +117,21 @@ class LiveLines:
         self._phases.reach(self._reached, now["time_ms"])
         time_ms = max(0, now["time_ms"] - head["start_ms"])
         heap_bytes = now["heap_bytes"]
-        self._curve.add(time_ms, heap_bytes)
-        self._peak_bytes = max(self._peak_bytes, heap_bytes)
+        self._draw(now, head["start_ms"])
+        self._curve.add(time_ms, heap_bytes, heap_bytes)
         figures = self._figures(engine.alive(), self._nodes, time_ms)
         lag = LiveLag(behind_bytes, max(0.0, now_s - now["time_ms"] / 1000))
         return self._live(now_s, figures, lag, heap_bytes)
+
+    def _draw(self, now: Now, start_ms: int) -> None:
+        """Draw the heap since the last time."""
+        times, heaps, peaks = (
+            memoryview(now["height_ms"]).cast("q"),
+            memoryview(now["height_heap"]).cast("Q"),
+            memoryview(now["height_peak"]).cast("Q"),
+        )
+        for time_ms, heap_bytes, peak_bytes in zip(times, heaps, peaks, strict=True):
+            self._curve.add(max(0, time_ms - start_ms), heap_bytes, peak_bytes)
 
     def _extend(self, engine: Replay, nodes: ChargedNodes, python_version: int) -> None:
         """Give ``nodes`` what the tree of the replay has got since."""
@@ -204,10 +213,10 @@ class LiveLines:
                 resident_peak_bytes=resident.peak_bytes,
                 is_pss=resident.is_pss,
                 heap_bytes=heap_bytes,
-                heap_peak_bytes=None if heap_bytes is None else self._peak_bytes,
+                heap_peak_bytes=None if heap_bytes is None else self._curve.peak_bytes,
                 recorder_bytes=figures.of_recorder(),
             ),
-            limit=self._limit(),
+            limit=self._limit(is_running=is_running),
             lag=lag,
             minute_s=figures.minute_s,
             phases=tuple(
@@ -280,7 +289,7 @@ class LiveLines:
         while noted[-1][0] - noted[0][0] > MINUTE_MS:
             noted.popleft()
 
-    def _limit(self) -> LiveLimit:
+    def _limit(self, *, is_running: bool) -> LiveLimit:
         meta, resident_bytes = self._progress.meta, self._progress.resident.bytes
         if meta is None:
             return LiveLimit()
@@ -288,12 +297,13 @@ class LiveLines:
         left_bytes = growth = None
         if limit_bytes is not None and resident_bytes is not None:
             left_bytes = limit_bytes - resident_bytes
-        if self._resident:
+        if self._resident and is_running:
             (then_ms, then_bytes), (now_ms, now_bytes) = self._resident[0], self._resident[-1]
-            if now_ms - then_ms >= LEAST_SPAN_MS and now_bytes - then_bytes >= LEAST_GROWTH_BYTES:
-                growth = (now_bytes - then_bytes) * 1000 / (now_ms - then_ms)
+            if now_ms - then_ms >= LEAST_SPAN_MS:
+                is_growing = now_bytes - then_bytes >= LEAST_GROWTH_BYTES
+                growth = (now_bytes - then_bytes) * 1000 / (now_ms - then_ms) if is_growing else 0.0
         lasts_s = None
-        if left_bytes is not None and growth is not None:
+        if left_bytes is not None and growth:
             lasts_s = max(0, left_bytes) / growth
         return LiveLimit(
             meta.warning_bytes, meta.critical_bytes, limit_bytes, left_bytes, growth, lasts_s
@@ -367,20 +377,25 @@ class HeapCurve:
     def __init__(self) -> None:
         self.period_ms = FIRST_PERIOD_MS
         self.values: list[int | None] = []
-        self._at_ms = 0
+        self.peak_bytes = 0
+        self._at_ms = self._heap_bytes = 0
 
-    def add(self, time_ms: int, value: int) -> None:
-        """Note the heap at ``time_ms``: until then it was as before, if that is not long ago."""
+    def add(self, time_ms: int, heap_bytes: int, peak_bytes: int) -> None:
+        """Note the heap at ``time_ms``, and its highest since the time noted before.
+
+        Of a period in between it was as then, if that is not long ago.
+        """
         while time_ms // self.period_ms >= CELLS:
             self.period_ms *= 2
             pairs = (self.values[at : at + 2] for at in range(0, len(self.values), 2))
             self.values = [max((v for v in pair if v is not None), default=None) for pair in pairs]
         place = time_ms // self.period_ms
         is_known = bool(self.values) and time_ms - self._at_ms <= MOST_GAP_MS
-        between = self.values[-1] if is_known else None
+        between = self._heap_bytes if is_known else None
         self.values.extend([between] * (place + 1 - len(self.values)))
-        self.values[place] = max(self.values[place] or 0, value)
-        self._at_ms = time_ms
+        self.values[place] = max(self.values[place] or 0, peak_bytes)
+        self.peak_bytes = max(self.peak_bytes, peak_bytes)
+        self._at_ms, self._heap_bytes = time_ms, heap_bytes
 
 
 class Earlier:

@@ -140,9 +140,9 @@ def heap_curve(live: Live) -> Text:
 
 
 def headroom(live: Live, language: Language) -> str | None:
-    """Tell how long what is left of the limit lasts; None where there is no limit."""
+    """Tell how long what is left of the limit lasts; None without a limit, or where unknown."""
     limit = live.limit
-    if limit.limit_bytes is None:
+    if limit.limit_bytes is None or limit.growth_bytes_a_second is None:
         return None
     if limit.left_s is None:
         return language.say("watch.not_growing")

@@ -93,13 +93,10 @@ class WebWatch(ThreadingHTTPServer):
         return json.dumps(state).encode("ascii")
 
     def _judged(self, found: Live | None) -> Live | None:
-        """Return the run with the verdict on its end, which comes after the last figures."""
+        """Return the run with the verdict on its end, once there is one."""
         meta = read_if_there(self.run_dir.meta, MAX_META_BYTES)
         verdict = None if meta is None else decode_meta(meta, self.run_dir.meta).verdict
-        if found is None or verdict is None:
-            return found
-        ended = replace(found.process, is_running=False, processes=0, verdict=verdict)
-        return replace(found, process=ended)
+        return found if found is None or verdict is None else live.ended(found, verdict)
 
     def freeze(self) -> None:
         """Begin a report on the run as it is now."""

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from memdeep.errors import EXIT_NOT_STARTED, OutputError, ProgramError
+from memdeep.errors import EXIT_NOT_STARTED, CaptureError, OutputError, ProgramError
 from memdeep.frozen import frozen, replace
 from memdeep.model import DETACHED, Identity
 from memdeep.model.statement import Statement
@@ -78,7 +78,15 @@ def run(
     except OutputError as error:
         # The program has run; its exit status is what the caller waits for.
         on_note(f"{error.message} How the program ended is not in the report.")
+    _end_live(run_dir, end.verdict)
     return end.shell_status
+
+
+def _end_live(run_dir: RunDirectory, verdict: str) -> None:
+    from memdeep.rundir import live
+
+    with suppress(CaptureError, OutputError):  # it is for who watches, and they may read meta.json
+        live.end(run_dir.live, verdict)
 
 
 @frozen

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from memdeep.errors import CaptureError
-from memdeep.frozen import frozen
+from memdeep.frozen import frozen, replace
 from memdeep.rundir.files import read_if_there, write_atomically
 
 LIVE_SCHEMA = 1
@@ -62,7 +62,8 @@ class LiveLimit:
     """The limits on what is resident, bytes; None where there is none.
 
     ``left_bytes`` is what is left of ``limit_bytes``; ``left_s`` is how long that lasts at the
-    growth of the last minute: None if it does not grow, or there is no limit.
+    growth of the last minute: None if it does not grow, or there is no limit. The growth is 0 where
+    nothing grows, and None as long as that is not known, or the program has ended.
     """
 
     warning_bytes: int | None = None
@@ -212,6 +213,22 @@ def _fields(made: object) -> dict[str, Any]:
 def write(path: Path, live: Live) -> None:
     """Put ``live`` in the place of what was there before. Raises OutputError."""
     write_atomically(path, encode(live))
+
+
+def end(path: Path, verdict: str) -> None:
+    """Put the verdict on a program that has ended into what was written last, if anything was.
+
+    Raises CaptureError or OutputError.
+    """
+    last = read(path)
+    if last is not None:
+        write(path, ended(last, verdict))
+
+
+def ended(live: Live, verdict: str) -> Live:
+    """Return the last of a program with the verdict on its end, which comes after that."""
+    process = replace(live.process, is_running=False, processes=0, verdict=verdict)
+    return replace(live, process=process)
 
 
 def read(path: Path) -> Live | None:

@@ -40,7 +40,7 @@
     if (limit.critical_bytes !== null) found.push(fact('critical', format.bytes(limit.critical_bytes)));
     if (limit.limit_bytes !== null) {
       found.push(fact('left', format.bytes(limit.left_bytes)));
-      found.push(fact('lasts', limit.left_s === null ? words.say('running.not_growing') : format.seconds(limit.left_s)));
+      if (limit.growth_bytes_a_second !== null) found.push(fact('lasts', limit.left_s === null ? words.say('running.not_growing') : format.seconds(limit.left_s)));
     }
     if (process.processes > 1) found.push(fact('processes', format.count(process.processes)));
     place('facts').replaceChildren(...found);

@@ -176,11 +176,12 @@ def test_little_is_kept_of_earlier_figures_and_their_age_is_told(gaps: list[int]
 
 def test_a_curve_says_nothing_of_what_was_not_read() -> None:
     curve = HeapCurve()
-    curve.add(20_000, 7)
+    curve.add(20_000, 7, 8)
     assert curve.values[:-1] == [None] * (len(curve.values) - 1)
-    curve.add(21_000, 9)
-    assert curve.values[-2:] == [7, 9]
-    curve.add(3_000_000, 1)
+    curve.add(21_000, 6, 9)
+    assert curve.values[-3:] == [7, 7, 9], "what was high for a moment is high in that one only"
+    assert curve.peak_bytes == 9
+    curve.add(3_000_000, 1, 1)
     assert len(curve.values) <= CELLS
     assert max(filter(None, curve.values)) == 9
     assert None in curve.values[2:-1]

@@ -123,7 +123,9 @@ def test_the_curve_has_a_gap_where_nothing_is_known() -> None:
 
 def test_headroom_is_told_only_where_it_is_known() -> None:
     assert by_line.headroom(LIVE, ENGLISH) == "full in 5 min 00 s at +2.0 MB a second"
-    steady = replace(LIVE, limit=LiveLimit(None, None, 1000 * MB, 600 * MB))
+    not_yet = replace(LIVE, limit=LiveLimit(None, None, 1000 * MB, 600 * MB))
+    assert by_line.headroom(not_yet, ENGLISH) is None
+    steady = replace(LIVE, limit=replace(not_yet.limit, growth_bytes_a_second=0.0))
     assert by_line.headroom(steady, ENGLISH) == "not growing"
     assert by_line.headroom(replace(LIVE, limit=LiveLimit()), ENGLISH) is None
 

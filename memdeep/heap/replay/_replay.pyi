@@ -51,6 +51,9 @@ class Replay:
     ) -> dict[str, bytes]: ...
 
 class Now(TypedDict):
+    height_ms: bytes
+    height_heap: bytes
+    height_peak: bytes
     heap_bytes: int
     time_ms: int
     rss: int
