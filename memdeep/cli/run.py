@@ -46,7 +46,10 @@ def main(words: Sequence[str]) -> int:
     of_python, program = interpreter.without_python(rest)
     what = what_to_run(program)
     loaded = load(Path.cwd())
-    settings = merge(arguments.given(given, OPTIONS), loaded)
+    on_line = arguments.given(given, OPTIONS)
+    settings = merge(on_line, loaded)
+    if on_line["disk"] is not None:
+        _check_disk(settings)
     limits = None
     if settings.flag("check"):
         from memdeep.cli import check
@@ -166,6 +169,18 @@ def _recorder(how: HowToRecord, around: Mapping[str, Any]) -> HowToRecord:
         )
     mark_every = how.mark_every or around["last_s"] * SHARE_MARKED
     return how.but(children=NONE, mark_every=mark_every)
+
+
+def _check_disk(settings: Settings) -> None:
+    """Raise ProgramError if nothing would be given back of what the capture takes."""
+    for name in ("no-follow", "keep-capture"):
+        if settings.flag(name):
+            raise ProgramError(
+                f"--disk does not go with --{name}.",
+                "Leave one of them out: with that nothing is given back, and the capture may take "
+                "any size.",
+                EXIT_USAGE,
+            )
 
 
 def _check_holders(how: HowToRecord) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -201,6 +202,9 @@ def _facts(
     for problem in () if is_small else progress.problems:
         told = translation.into(language.code, problem)
         grid.add_row(language.say("watch.note"), Text(plain(told), style="yellow"))
+    # Where a note is wider than the terminal, it is cut, and not the names of all rows.
+    names, _ = grid.columns
+    names.min_width = max(cell_len(str(name)) for name in names.cells)
     return grid
 
 

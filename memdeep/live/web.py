@@ -23,14 +23,13 @@ from memdeep.rundir import live
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import read_if_there
 from memdeep.rundir.live import Live
-from memdeep.rundir.meta import decode_meta
+from memdeep.rundir.meta import MAX_BYTES, decode_meta
 from memdeep.text.safe import plain, plain_code
 
 ADDRESS = "127.0.0.1"
 NAMES = (ADDRESS, "localhost")
 TOKEN_BYTES = 24
 ANSWERED_S = 10.0
-MAX_META_BYTES = 1 << 24
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "frame-ancestors 'none'",
@@ -94,7 +93,7 @@ class WebWatch(ThreadingHTTPServer):
 
     def _judged(self, found: Live | None) -> Live | None:
         """Return the run with the verdict on its end, once there is one."""
-        meta = read_if_there(self.run_dir.meta, MAX_META_BYTES)
+        meta = read_if_there(self.run_dir.meta, MAX_BYTES)
         verdict = None if meta is None else decode_meta(meta, self.run_dir.meta).verdict
         return found if found is None or verdict is None else live.ended(found, verdict)
 

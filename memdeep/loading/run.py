@@ -54,12 +54,11 @@ from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import read_if_there, read_regular
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import Left, read_left
-from memdeep.rundir.meta import Meta, decode_meta
+from memdeep.rundir.meta import MAX_BYTES, Meta, decode_meta
 from memdeep.sources import store as source_store
 from memdeep.sources.lines import Sources
 from memdeep.symbols import store as symbol_store
 
-MAX_META_BYTES = 1 << 24
 MAX_MAPPINGS_BYTES = 1 << 28
 MAX_PROBLEMS = 100
 JUST_NOW_S = 1.0
@@ -346,7 +345,7 @@ def _worker(run_dir: RunDirectory) -> Worker | None:
 
 def read_meta(run_dir: RunDirectory) -> Meta:
     """Read the facts of a run. Raises CaptureError."""
-    return decode_meta(read_regular(run_dir.meta, MAX_META_BYTES), run_dir.meta)
+    return decode_meta(read_regular(run_dir.meta, MAX_BYTES), run_dir.meta)
 
 
 def start_of(run_dir: RunDirectory, events: Sequence[Event]) -> Event:

@@ -20,8 +20,8 @@ from memdeep.run.sampling import TreeReading, TreeSampler
 from memdeep.run.supervise import MAX_DIRECTORIES, Bounds
 from memdeep.run.verdict import Witnesses, judge
 from memdeep.rundir.directory import RunDirectory
-from memdeep.rundir.files import write_atomically
-from memdeep.rundir.meta import Meta, SeenProcess, decode_meta, encode_meta
+from memdeep.rundir.files import read_regular, write_atomically
+from memdeep.rundir.meta import MAX_BYTES, Meta, SeenProcess, decode_meta, encode_meta
 from memdeep.rundir.runs import held
 from memdeep.rundir.samples import SAMPLES_TITLE, encode_sample
 
@@ -71,7 +71,7 @@ def watch(recorded: Recorded, onlooker: Onlooker) -> None:
     Closes the socket. Raises CaptureError or OutputError.
     """
     run_dir, pid, socket = recorded.run_dir, recorded.pid, recorded.socket
-    meta = decode_meta(run_dir.meta.read_bytes(), run_dir.meta)
+    meta = decode_meta(read_regular(run_dir.meta, MAX_BYTES), run_dir.meta)
     identity = meta.identity
     assert identity is not None
     sampler = TreeSampler(pid, meta.spawned_ns, run_dir.births, is_older=True)
@@ -120,7 +120,7 @@ def watch(recorded: Recorded, onlooker: Onlooker) -> None:
         seen = Seen(is_there, last_s, bounds.witnesses(sampler))
         revision = git.answer(GIT_WAIT_S)
         # Once more: where the machine is busy, the recording may have ended without waiting for us.
-        meta = decode_meta(run_dir.meta.read_bytes(), run_dir.meta)
+        meta = decode_meta(read_regular(run_dir.meta, MAX_BYTES), run_dir.meta)
         meta = replace(
             meta,
             **limit_facts(bounds.limit),

@@ -20,6 +20,7 @@ from memdeep.rundir.journal import MAX_TIME_S
 from memdeep.version import __version__
 
 META_SCHEMA = 2
+MAX_BYTES = 1 << 24
 
 _VERDICTS = (None, "completed", "failed", "killed", "oom-killed", DETACHED)
 _TEXTS = ("command", "focus", "stdlib_paths", "library_paths", "notes")
