@@ -215,9 +215,14 @@
     }
 
     function chooseScope(scope) {
-      const { metric, versus } = store.get();
+      const { metric, versus, scope: before, thread } = store.get();
       const offered = scopes.metricsOf(core, scope, versus);
-      store.set({ scope, frames: [], selected: null, metric: offered.includes(metric) ? metric : 'growth' });
+      // A phase of a thread is charged with what that thread did; who has chosen another one keeps it.
+      const isChosen = thread !== null && thread !== threadLimit.ownOf(core, before);
+      store.set({
+        scope, frames: [], selected: null, metric: offered.includes(metric) ? metric : 'growth',
+        thread: isChosen ? thread : threadLimit.ownOf(core, scope),
+      });
     }
 
     // What changes while blocks are unpacked is not forgotten by what comes after it.

@@ -35,6 +35,13 @@
 
   const allOf = (core) => Object.values(limitsOf(core)).flat();
 
+  // The thread that a phase is charged with alone; null where that is no single one.
+  function ownOf(core, { kind, phase }) {
+    if (kind !== 'phase' || !core.phases.sharesRss[phase]) return null;
+    const named = core.strings.indexOf(core.phases.thread[phase] ?? '');
+    return threadsOf(core).find((frame) => core.frames.function[frame] === named) ?? null;
+  }
+
   // Tells of the outermost frame of a stack if the stack is within the limit.
   function testOf({ frames, processes }, limit) {
     if (typeof limit === 'number') return (frame) => frame === limit;
@@ -112,5 +119,5 @@
     return picture(blocks, { scope, versus: null, metric, thread }, 'node').total;
   }
 
-  memdeep.threadLimit = { limitsOf, allOf, nameOf, within, picture, total };
+  memdeep.threadLimit = { limitsOf, allOf, nameOf, ownOf, within, picture, total };
 })(globalThis.memdeep = globalThis.memdeep || {});
