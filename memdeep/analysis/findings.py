@@ -302,7 +302,7 @@ def _charged(ground: _Ground, charge: Charge) -> Iterator[Culprit]:
         own = by_line[culprit.line]
         untouched = None
         if ground.heap.tree.process(culprit.node) == 0:  # of others no mappings were read
-            untouched = ground.resident.untouched_bytes(own, charge.end)
+            untouched = ground.resident.untouched_bytes(own, charge.end, with_files=True)
         in_use = None if untouched is None else culprit.bytes - untouched
         yield replace(culprit, resident_bytes=in_use)
 

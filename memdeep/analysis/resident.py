@@ -73,13 +73,20 @@ def _without_newer(heap: Heap, run: Run, reading: Residency, nodes: set[int]) ->
 
 
 class Reading:
-    """A reading of the mappings by node: what was alive, not resident, and mapped there."""
+    """A reading of the mappings by node: what was alive, not resident, and mapped there.
+
+    ``idle`` is what of a stack's bytes was not in use: not resident, or pages of a file, of which
+    the program has no copy of its own.
+    """
 
     def __init__(self, residency: Residency, lifetimes: Lifetimes) -> None:
         self.checkpoint = residency.checkpoint
         self.untouched = {stack.node: stack.bytes for stack in residency.untouched}
         self.file = {mapped.node: mapped for mapped in residency.file}
         self.shared = {mapped.node: mapped for mapped in residency.shared}
+        self.idle = dict(self.untouched)
+        for mapped in residency.file:
+            self.idle[mapped.node] = self.idle.get(mapped.node, 0) + mapped.mapped_bytes
         self._lifetimes = lifetimes
 
     @cached_property
@@ -128,10 +135,13 @@ class ResidentHeap:
                         found.add(mapped.node)
         return frozenset(found)
 
-    def untouched_bytes(self, lifetimes: Iterable[Lifetime], checkpoint: int) -> int | None:
+    def untouched_bytes(
+        self, lifetimes: Iterable[Lifetime], checkpoint: int, *, with_files: bool = False
+    ) -> int | None:
         """Return how many bytes of ``lifetimes``, alive at ``checkpoint``, are not resident then.
 
-        Return None if no reading tells: there is none since they were allocated.
+        ``with_files`` those that are pages of a file count as well. Return None if no reading
+        tells: there is none since they were allocated.
         """
         reading = self.last(checkpoint)
         if reading is None:
@@ -139,7 +149,8 @@ class ResidentHeap:
         known = by_stack(life for life in lifetimes if life.born <= reading.checkpoint)
         if not any(stack.bytes for stack in known):
             return None
-        return sum(self._untouched(reading, stack) for stack in known)
+        column = reading.idle if with_files else reading.untouched
+        return sum(self._part(reading, stack, column) for stack in known)
 
     def in_use(self, stacks: Iterable[StackBytes], checkpoint: int) -> Sequence[StackBytes]:
         """Return ``stacks`` with what was resident at the last reading, without mappings of files.
@@ -153,12 +164,13 @@ class ResidentHeap:
         if reading is None:
             return kept
         return [
-            stack._replace(bytes=stack.bytes - self._untouched(reading, stack)) for stack in kept
+            stack._replace(bytes=stack.bytes - self._part(reading, stack, reading.idle))
+            for stack in kept
         ]
 
     @staticmethod
-    def _untouched(reading: Reading, stack: StackBytes) -> int:
-        """Return the untouched share of a stack, as of all that it had alive at the reading."""
-        untouched = reading.untouched.get(stack.node, 0)
-        alive = reading.alive.get(stack.node, 0) if untouched else 0
-        return min(stack.bytes, stack.bytes * untouched // alive) if alive else 0
+    def _part(reading: Reading, stack: StackBytes, column: Mapping[int, int]) -> int:
+        """Return the part of a stack that ``column`` has of all that it had alive then."""
+        size = column.get(stack.node, 0)
+        alive = reading.alive.get(stack.node, 0) if size else 0
+        return min(stack.bytes, stack.bytes * size // alive) if alive else 0

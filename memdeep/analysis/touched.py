@@ -93,8 +93,8 @@ def _became_resident(
 
 
 def _filled(resident: ResidentHeap, start: Reading, end: Reading) -> dict[int, int]:
-    """Return what became resident of the bytes that were alive, and untouched, before."""
-    filled = {node: idle - end.untouched.get(node, 0) for node, idle in start.untouched.items()}
+    """Return what came into use of the bytes that were alive before: touched, or copied."""
+    filled = {node: idle - end.idle.get(node, 0) for node, idle in start.idle.items()}
     if sum(size for size in filled.values() if size > 0) < WORTH_A_LOOK_BYTES:
         return {}
     both = resident.alive_at_both(start, end)  # takes its time
@@ -106,7 +106,7 @@ def _resident(reading: Reading | None, kind: FindingKind) -> Mapping[int, int]:
     if reading is None:
         return {}
     if kind is FindingKind.TOUCHED:
-        idle = reading.untouched
+        idle = reading.idle
         return {node: size - idle.get(node, 0) for node, size in reading.alive.items()}
     mapped = reading.file if kind is FindingKind.FILE else reading.shared
     return {node: one.bytes for node, one in mapped.items()}
