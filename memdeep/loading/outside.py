@@ -20,6 +20,7 @@ from memdeep.rundir.meta import Meta
 from memdeep.rundir.samples import ProcessSample, decode_samples, tree_bytes
 
 MAX_SAMPLES = 2_000_000  # a day of one process
+UNSEEN_BYTES = 4 << 20  # more in memory than was read: between two readings it may well be so much
 
 
 def seen_outside(
@@ -115,6 +116,19 @@ def highest_rss(
             sums[sample.time_ms] += sample.rss_bytes
     at_points = [point.rss_bytes for point in points if point.rss_bytes is not None]
     return max([*sums.values(), *at_points], default=None)
+
+
+def is_end_unseen(meta: Meta, highest_bytes: int | None) -> bool:
+    """Tell if no reading shows what a program had in memory at its end.
+
+    It may have put another in its place, whose RSS is not to be mixed with its own. Or, being
+    alone, it had clearly more than the ``highest_bytes`` of all readings: so one that was killed
+    within milliseconds of the last of them.
+    """
+    if any(said.key == "exit.exec" for said in meta.evidence):
+        return True
+    known = None if len(meta.processes) > 1 else meta.max_rss_bytes
+    return known is not None and known > (highest_bytes or 0) + UNSEEN_BYTES
 
 
 def _sum(tree: Sequence[ProcessSample], time_s: float) -> Sample:

@@ -27,7 +27,14 @@ from memdeep.loading.code import origins_of, read_cells
 from memdeep.loading.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.loading.journal import merged, read_journal, told_problems
 from memdeep.loading.missed import earlier_blocks, earlier_unknown, missed
-from memdeep.loading.outside import end_s, highest_rss, last_seen, memory_curve, seen_outside
+from memdeep.loading.outside import (
+    end_s,
+    highest_rss,
+    is_end_unseen,
+    last_seen,
+    memory_curve,
+    seen_outside,
+)
 from memdeep.loading.own_runs import shared_symbols
 from memdeep.loading.processes import highest_sum, moments, read_processes
 from memdeep.loading.split import find_split, with_pages
@@ -172,7 +179,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         end_s=end_s(meta, samples) - offset_s,
         last_seen=last_seen(samples, start.pid, offset_s),
     )
-    if end is None and _was_replaced(meta):
+    if end is None and is_end_unseen(meta, highest_rss(samples, points, offset_s)):
         points = checkpoints.without_rss_at_end(points)
     start_ms = start.epoch_ns // 1_000_000
     sources, sources_problem = source_store.read(run_dir.sources, meta.started)
@@ -462,11 +469,6 @@ def _places(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:
 def capture_files(paths: Sequence[Path]) -> tuple[CaptureFile, ...]:
     """Return the captures by name and by the size of what is left of them on the disk."""
     return tuple(CaptureFile(path.name, *saved.left_of(path)) for path in paths)
-
-
-def _was_replaced(meta: Meta) -> bool:
-    """Tell if the program was seen to put another in its place; their RSS are not to be mixed."""
-    return any(said.key == "exit.exec" for said in meta.evidence)
 
 
 def _run(

@@ -343,15 +343,18 @@ def _refusing() -> Iterator[None]:
         ) from error
 
 
-def _max_rss() -> int:
+def _max_rss() -> int | None:
     """Return the highest RSS that any child of this process has had, of those that have ended.
 
-    The kernel notes it (getrusage(2)): in KiB, but on macOS in bytes.
+    The kernel notes it (getrusage(2)): in KiB, but on macOS in bytes. A child begins with that of
+    its parent: None where it was not more.
     """
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    highest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return unit * highest if highest > own else None
 
 
 def _seconds_since(start_ns: int) -> float:
