@@ -30,8 +30,13 @@ def is_unfinished(run: Run) -> bool:
 
 
 def did_die(run: Run) -> bool:
-    """Tell whether the program came to an end, and did not complete."""
-    return is_unfinished(run) and (run.exit is None or run.exit.verdict != RUNNING)
+    """Tell whether the program came to an end, and did not complete.
+
+    One that was attached to, and whose end nobody has seen, may have gone on.
+    """
+    if run.exit is None:
+        return not run.attached
+    return is_unfinished(run) and run.exit.verdict != RUNNING
 
 
 def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:

@@ -126,7 +126,7 @@ class Notifier:
             "bytes": alarm.size_bytes,
             "limit_bytes": alarm.limit_bytes,
             "phases": list(alarm.phases),
-            "grown": alarm.grown,
+            "grown": alarm.grown or None,
             "repeats": alarm.repeats,
             "growth_bytes": alarm.growth_bytes,
             "slope_bytes": alarm.slope_bytes,

@@ -234,7 +234,12 @@ class Report:
     across: tuple[Across, ...] = ()
 
     def is_traced_to(self, item: Finding, checkpoint: int) -> bool:
-        """Tell if all was traced from where the phases of a finding begin to ``checkpoint``."""
+        """Tell if all was traced from where the phases of a finding begin to ``checkpoint``.
+
+        A program that was attached to, and whose end nobody has seen, may have gone on after that.
+        """
+        if self.run.attached and self.run.exit is None:
+            return False
         start = min(self.phases[place].start for place in item.phases)
         return self.heap.is_traced(Stretch(start, checkpoint))
 

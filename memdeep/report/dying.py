@@ -17,6 +17,8 @@ def place(report: Report, death: Death, language: Language) -> str:
         named.append(language.say("death.more", n=len(paths) - MAX_DEATH_PHASES))
     if death.last_checkpoint is None:
         key = "death.place_early_in" if named else "death.place_early"
+        if report.run.attached:
+            key = "death.place_attached_in" if named else "death.place_attached"
     else:
         key = "death.place_in" if named else "death.place"
     return language.say(

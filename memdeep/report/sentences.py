@@ -203,9 +203,9 @@ def finding(report: Report, item: Finding, language: Language) -> str:
         repeats = language.say("finding.over_repeats", repeats=phase.repeats)
         until = "finding.until_last_repeat"
     if not last.complete:
-        is_detached = verdict(report.run.exit) == DETACHED
-        until = "finding.until_detach" if is_detached else "finding.until_death"
-    elif not report.is_traced_to(item, last.end):
+        ends = {DETACHED: "finding.until_detach"}
+        until = ends.get(verdict(report.run.exit), "finding.until_death")
+    if not report.is_traced_to(item, last.end):
         until = "finding.until_untraced"
     return language.say(
         "finding.arenas" if in_arenas(report, item) else "finding.growth",

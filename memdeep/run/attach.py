@@ -129,7 +129,7 @@ def _told_to_stop() -> Iterator[_Stop]:
     stop = _Stop()
     before = {
         number: signal.signal(number, stop)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
     }
     try:
         yield stop
