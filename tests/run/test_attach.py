@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -271,3 +272,53 @@ def test_a_program_that_has_called_nothing_is_reached_by_its_interpreter(tmp_pat
                 "kept.append(bytearray(5_000_000))"
             )
         assert program.do("print(threading.active_count(), api.is_recording())") == ["2 False"]
+
+
+MIXED = (
+    ATTACHABLE
+    + """
+ring, kept = [bytearray(20_000) for _ in range(500)], []
+
+def turn_and_leak(count):
+    for place in range(count):
+        ring[place] = bytearray(20_000)
+        kept.append(bytearray(20_000))
+"""
+)
+
+
+def test_what_may_only_have_replaced_what_was_there_is_told(tmp_path: Path) -> None:
+    """Half of what is new took the place of the ring, all of it looks alike: who knows which?"""
+    with running(tmp_path, MIXED) as program:
+        attachment = Attachment(program, "--lang", "en").begun(program)
+        program.do("turn_and_leak(400)")
+        report = attachment.interrupt().finish()
+    grown = [one for one in report["findings"] if one["kind"] == "growth"]
+    assert {round(one["bytes"] / MB) for one in grown} == {8}
+    for one in grown:
+        assert "took the place of what was there before the attach" in one["title"]
+        assert "in a thread" not in one["title"]
+    assert "still alive when memdeep detached" in " ".join(attachment.stderr.split())
+
+
+def test_an_exec_ends_an_attachment_and_is_told(tmp_path: Path) -> None:
+    with running(tmp_path, MIXED) as program:
+        attachment = Attachment(program, "--lang", "en").begun(program)
+        program.do("turn_and_leak(400)")
+        program.tell(
+            "os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(9)'])"
+        )
+        report = attachment.finish()
+    assert report["exit"]["verdict"] == "detached"
+    said = " ".join(attachment.stderr.split())
+    assert "it put another program in its place (exec)" in said
+    assert "still running" not in said
+
+
+def test_a_run_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
+    with running(tmp_path, MIXED) as program:
+        attachment = Attachment(program, "--lang", "en").begun(program)
+        shutil.rmtree(attachment.out)
+        attachment.interrupt().finish(66)
+        assert "Traceback" not in attachment.stderr
+        assert program.do("turn_and_leak(1); print(len(kept))") == ["1"]
