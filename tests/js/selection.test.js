@@ -115,6 +115,16 @@ test('limited to a thread, each view has the bytes of its stacks and of no other
   });
 });
 
+test('a phase that one thread alone is charged with is limited to it', () => {
+  const core = {
+    threads: [0, 2], frames: { function: [1, 3, 2] }, strings: ['', 'MainThread', 'worker', 'main'],
+    phases: { thread: ['worker', 'worker', null, 'gone'], sharesRss: [true, false, true, true] },
+  };
+  const own = [0, 1, 2, 3].map((phase) => threadLimit.ownOf(core, { kind: 'phase', phase }));
+  assert.deepEqual(own, [2, null, null, null]);
+  assert.equal(threadLimit.ownOf(core, { kind: 'between', from: 0, to: 1 }), null);
+});
+
 test('processes and their groups are limits, too', () => {
   const core = {
     threads: [0], frames: { origin: [6, 6, 6, 0], line: [0, 3, 4, 8] },
