@@ -8,7 +8,7 @@ reached it (the program died in between) comes after the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from memdeep.errors import CaptureError
@@ -85,7 +85,19 @@ def align_parts(run_dir: RunDirectory, events: Sequence[Event], start: Event) ->
         elif early is not None:
             problems.append(early)
     ordered.extend(points[sequence] for sequence in left)
+    problems += _beyond(events, alignments.values())
     return Traced(ordered, tuple(parts), tuple(problems), alignments)
+
+
+def _beyond(events: Sequence[Event], alignments: Iterable[Alignment]) -> Iterator[str]:
+    """Yield a sentence if captures have markers behind the last event of the journal."""
+    last = max((event.sequence for event in events), default=0)
+    beyond = sum(number > last for one in alignments for number in one.others)
+    if beyond:
+        yield (
+            f"The end of the journal is lost: {beyond:,} of the events that are marked in the "
+            "trace come after its last line."
+        )
 
 
 def find_walked(run_dir: RunDirectory, places: Mapping[int, int]) -> dict[int, Walked]:

@@ -220,3 +220,14 @@ def test_a_disk_that_nothing_is_given_back_of_is_refused(tmp_path: Path) -> None
         assert done.returncode == 2
         assert done.stderr.startswith(f"memdeep: --disk does not go with {option}.\n")
         assert not (tmp_path / "run").exists()
+
+
+def test_a_journal_whose_end_is_lost_is_told(told: Told, tmp_path: Path) -> None:
+    told("import memdeep\nfor n in range(9): memdeep.checkpoint(f'步_{n}')")
+    journal = tmp_path / "run" / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:5]))  # whole lines
+    command = memdeep_command("report", "--quiet", "run")
+    subprocess.run(command, cwd=tmp_path, env=environment(), check=True)
+    (said,) = read_json(tmp_path / "run" / "report.json")["problems"]
+    assert said.startswith("The end of the journal is lost: 7 of the events")
