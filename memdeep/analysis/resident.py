@@ -6,9 +6,11 @@ last one before a moment holds for it.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import accumulate
+from operator import attrgetter
 
 from memdeep.analysis.earlier import earlier_nodes
 from memdeep.frozen import replace
@@ -33,17 +35,42 @@ def settled(heap: Heap, run: Run) -> Heap:
     and have set a checkpoint itself. What it allocates is alive at the marker, and was not there to
     be resident. The thread that records for an attachment is none of the program's.
     """
-    last = len(run.checkpoints) - 1
+    others = [_of_others(heap, run, reading) for reading in heap.residency]
+    lives: dict[int, list[Lifetime]] = {node: [] for nodes in others for node in nodes}
+    if not lives:
+        return heap
+    for life in heap.lifetimes:
+        if life.node in lives:
+            lives[life.node].append(life)
+    for of_node in lives.values():
+        of_node.sort(key=_born)
+    latest = [0.0, *accumulate((point.time_s for point in run.checkpoints[1:]), max)]
     readings = []
-    for reading in heap.residency:
-        point = run.checkpoints[reading.checkpoint]
-        is_outside = run.attached and point.index == last
-        setter = None if is_outside else point.thread or MAIN_THREAD
-        others = {
-            stack.node for stack in reading.untouched if _thread(heap.tree, stack.node) != setter
+    for reading, nodes in zip(heap.residency, others, strict=True):
+        end = reading.checkpoint
+        first = bisect_left(latest, run.checkpoints[end].time_s, 1, end)
+        newer = {
+            node: sum(
+                life.bytes
+                for life in lives[node][bisect_left(lives[node], first, key=_born) :]
+                if life.is_alive_at(end)
+            )
+            for node in nodes
         }
-        readings.append(_without_newer(heap, run, reading, others) if others else reading)
+        readings.append(_without(reading, newer) if nodes else reading)
     return replace(heap, residency=tuple(readings))
+
+
+_born = attrgetter("born")
+
+
+def _of_others(heap: Heap, run: Run, reading: Residency) -> list[int]:
+    """Return the stacks that are not resident, of other threads than the one that has read."""
+    point = run.checkpoints[reading.checkpoint]
+    is_outside = run.attached and point.index == len(run.checkpoints) - 1
+    setter = None if is_outside else point.thread or MAIN_THREAD
+    nodes = [stack.node for stack in reading.untouched]
+    return [node for node in nodes if _thread(heap.tree, node) != setter]
 
 
 def _thread(tree: StackTree, node: int) -> str:
@@ -51,15 +78,8 @@ def _thread(tree: StackTree, node: int) -> str:
     return frame.function if frame.origin is Origin.THREAD else MAIN_THREAD
 
 
-def _without_newer(heap: Heap, run: Run, reading: Residency, nodes: set[int]) -> Residency:
-    """Return a reading without what ``nodes`` may have allocated since it was made."""
-    end = reading.checkpoint
-    read_s = run.checkpoints[end].time_s
-    first = next(place for place in range(1, end + 1) if run.checkpoints[place].time_s >= read_s)
-    newer: dict[int, int] = {}
-    for life in heap.lifetimes:
-        if life.node in nodes and life.born >= first and life.is_alive_at(end):
-            newer[life.node] = newer.get(life.node, 0) + life.bytes
+def _without(reading: Residency, newer: Mapping[int, int]) -> Residency:
+    """Return a reading of which these bytes are resident."""
     untouched = [
         stack._replace(bytes=max(0, stack.bytes - newer.get(stack.node, 0)))
         for stack in reading.untouched

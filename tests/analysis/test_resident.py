@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from factories import MB, frame, heap, lifetime, phase, tree
+from factories import MB, frame, heap, lifetime, phase, run, tree
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 
 from memdeep.analysis.findings import findings
+from memdeep.analysis.resident import settled
 from memdeep.model import (
     Finding,
     FindingKind,
     Lifetime,
     MappedBytes,
+    Origin,
     Phase,
     PhaseKind,
     Residency,
@@ -166,3 +168,51 @@ def test_no_line_comes_before_one_with_more_in_use(
     assert [item for item in items if item.kind is FindingKind.RESERVED] == list(
         items[len(grown) :]
     )
+
+
+THREADS = tree(
+    [frame("MainThread", origin=Origin.THREAD), frame("one", lineno=1)],
+    [frame("worker", origin=Origin.THREAD), frame("two", lineno=2)],
+)
+LIVES = st.lists(
+    st.builds(
+        lambda node, born, lasts, size: lifetime(
+            THREADS[1][node], born, None if lasts is None else born + lasts, bytes=size
+        ),
+        st.integers(0, 1),
+        st.integers(1, 5),
+        st.none() | st.integers(1, 4),
+        st.integers(1, 99),
+    ),
+    max_size=12,
+)
+
+
+@given(LIVES, st.lists(st.integers(0, 5).map(float), min_size=6, max_size=6), st.integers(0, 6))
+@examples(150)
+def test_a_reading_says_nothing_of_what_others_allocated_since(
+    lives: list[Lifetime], times: list[float], at: int
+) -> None:
+    """A checkpoint in the trace before it that is later by the clock was set since it was read."""
+    points = run(*(f"p{n}" for n in range(5)))
+    points = replace(
+        points,
+        checkpoints=tuple(
+            replace(one, time_s=time, thread="MainThread")
+            for one, time in zip(points.checkpoints, [0.0, *times], strict=True)
+        ),
+    )
+    stacks, (main, other) = THREADS
+    alive = {node: [one for one in lives if one.node == node] for node in (main, other)}
+    size = {node: sum(one.bytes for one in alive[node] if one.is_alive_at(at)) for node in alive}
+    untouched = tuple(StackBytes(node, bytes_, 1) for node, bytes_ in size.items() if bytes_)
+    held = replace(heap(stacks, lives, 7), residency=(reading(at, untouched=untouched),))
+    (taken,) = settled(held, points).residency
+    since = [n for n in range(1, at + 1) if times[n - 1] >= times[at - 1]] if at else []
+    newer = sum(
+        one.bytes for one in alive[other] if since and one.born >= since[0] and one.is_alive_at(at)
+    )
+    left = {stack.node: stack.bytes for stack in taken.untouched}
+    assert left.get(main, 0) == size[main]
+    assert left.get(other, 0) == size[other] - newer
+    assert taken.heap_bytes + taken.untouched_bytes == sum(size.values())
