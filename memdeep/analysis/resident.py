@@ -7,8 +7,8 @@ last one before a moment holds for it.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, cached_property, partial
 from itertools import accumulate
 from operator import attrgetter
 
@@ -35,7 +35,8 @@ def settled(heap: Heap, run: Run) -> Heap:
     and have set a checkpoint itself. What it allocates is alive at the marker, and was not there to
     be resident. The thread that records for an attachment is none of the program's.
     """
-    others = [_of_others(heap, run, reading) for reading in heap.residency]
+    thread_of = cache(partial(_thread, heap.tree))
+    others = [_of_others(thread_of, run, reading) for reading in heap.residency]
     lives: dict[int, list[Lifetime]] = {node: [] for nodes in others for node in nodes}
     if not lives:
         return heap
@@ -64,13 +65,13 @@ def settled(heap: Heap, run: Run) -> Heap:
 _born = attrgetter("born")
 
 
-def _of_others(heap: Heap, run: Run, reading: Residency) -> list[int]:
+def _of_others(thread_of: Callable[[int], str], run: Run, reading: Residency) -> list[int]:
     """Return the stacks that are not resident, of other threads than the one that has read."""
     point = run.checkpoints[reading.checkpoint]
     is_outside = run.attached and point.index == len(run.checkpoints) - 1
     setter = None if is_outside else point.thread or MAIN_THREAD
     nodes = [stack.node for stack in reading.untouched]
-    return [node for node in nodes if _thread(heap.tree, node) != setter]
+    return [node for node in nodes if thread_of(node) != setter]
 
 
 def _thread(tree: StackTree, node: int) -> str:
