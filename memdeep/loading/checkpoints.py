@@ -41,19 +41,23 @@ def join(
             pid=pid,
         )
     ]
+    newest = ordered[0] if ordered else None
     for event in ordered:
+        # A thread may lose the GIL between its reading and its marker: another one's is newer then.
+        if newest is None or event.time_us >= newest.time_us:
+            newest = event
         points.append(
             Checkpoint(
                 len(points),
                 event.label,
                 KINDS[event.kind],
                 event.time_us / 1e6,
-                event.rss_bytes,
+                newest.rss_bytes,
                 event.note,
                 event.thread,
                 pid,
                 event.span,
-                event.rss_file_bytes,
+                newest.rss_file_bytes,
                 event.task,
                 event.task_span,
             )

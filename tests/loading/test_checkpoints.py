@@ -52,6 +52,13 @@ def test_indices_count_in_program_order() -> None:
     assert [point.time_s for point in points[1:4]] == [0.003, 0.001, 0.002]
 
 
+def test_the_newest_reading_stands_for_a_place_in_the_trace() -> None:
+    """A thread may have read, and set its marker behind one of a thread that has read later."""
+    points = joined(event(3, rss=30, rf=3), event(1, rss=10, rf=1), event(4, rss=40, rf=4))
+    assert [point.rss_bytes for point in points[1:4]] == [30, 30, 40]
+    assert [point.rss_file_bytes for point in points[1:4]] == [3, 3, 4]
+
+
 def test_a_killed_program_ends_where_it_was_last_seen() -> None:
     last = joined(event(1), started=start(), end_s=4.5)[-1]
     assert (last.time_s, last.rss_bytes, last.rss_file_bytes) == (4.5, 99, 9)
