@@ -6,6 +6,7 @@ Nothing depends on it. If it cannot be started, or dies, the captures grow and a
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -89,6 +90,7 @@ class Following:
         """Tell it that the program has ended."""
         if self._process is not None and self._process.stdin is not None:
             with suppress(OSError):  # it has died
+                self._process.send_signal(signal.SIGCONT)  # nobody waits for one that was stopped
                 self._process.stdin.write(b"end\n")
                 self._process.stdin.close()
 
