@@ -14,6 +14,7 @@ import tempfile
 import time
 from array import array
 from pathlib import Path
+from typing import Any
 
 import psutil
 from rich.console import Console
@@ -62,10 +63,14 @@ class MadeUp:
         known = range(first, self.second // PHASE_S + 1)
         return array("q", [number * 2 - 1 if number else -1 for number in known]).tobytes()
 
-    def now(self) -> dict[str, int]:
+    def now(self) -> dict[str, Any]:
+        time_ms, heap_bytes = EPOCH_MS + 1000 * self.second, sum(SIZES)
         return {
-            "heap_bytes": sum(SIZES),
-            "time_ms": EPOCH_MS + 1000 * self.second,
+            "height_ms": array("q", [time_ms]).tobytes(),
+            "height_heap": array("Q", [heap_bytes]).tobytes(),
+            "height_peak": array("Q", [heap_bytes]).tobytes(),
+            "heap_bytes": heap_bytes,
+            "time_ms": time_ms,
             "rss": 0,
             "segments": self.second // PHASE_S + 1,
         }

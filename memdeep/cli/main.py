@@ -4,7 +4,6 @@ Imports as little as it can: `--version` and `--help` answer at once, and each c
 only what it needs.
 """
 
-import errno
 import gc
 import io
 import os
@@ -24,8 +23,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what writing to a file may end with
 
 
 def main(words: "Sequence[str] | None" = None) -> "NoReturn":
@@ -47,7 +44,9 @@ def main(words: "Sequence[str] | None" = None) -> "NoReturn":
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = EXIT_BROKEN_PIPE
     except OSError as error:
-        if error.errno not in _FULL or error.filename is not None:
+        from errno import EDQUOT, EFBIG, EIO, ENOSPC
+
+        if error.errno not in (ENOSPC, EDQUOT, EFBIG, EIO) or error.filename is not None:
             raise
         from memdeep.cli import speech
         from memdeep.errors import OutputError

@@ -440,7 +440,7 @@ def test_the_report_on_a_directory_that_is_read_only_goes_where_it_is_told(
     assert refused.returncode == EXIT_NOT_STARTED
     sentence, hint = complaint(refused)
     assert "Cannot write" in sentence
-    assert "-o" in hint
+    assert "you may write to" in hint
     completed = bound_by_permissions("report", "--quiet", locked, "-o", "out", cwd=tmp_path)
     assert (completed.returncode, completed.stderr) == (0, b"")
     assert tree(locked) == before

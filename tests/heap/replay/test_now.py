@@ -117,10 +117,50 @@ def test_the_time_and_the_rss_are_those_of_the_last_record() -> None:
     writer.memory(5 * PAGE, 17)
     writer.allocate(0x1000, 100)
     replay = _replay.Replay()
-    assert replay.now() == {"heap_bytes": 0, "time_ms": 0, "rss": 0, "segments": 1}
+    none = {"height_ms": b"", "height_heap": b"", "height_peak": b""}
+    assert replay.now() == {**none, "heap_bytes": 0, "time_ms": 0, "rss": 0, "segments": 1}
     replay.feed(writer.content + bytes([2]))  # another one begins
     now = {"heap_bytes": 100, "time_ms": START_MS + 17, "rss": 5 * PAGE, "segments": 1}
-    assert replay.now() == now
+    assert replay.now().items() >= now.items()
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 250), st.integers(0, 5000)), min_size=1, max_size=30),
+    asks=st.sets(st.integers(0, 30)),
+)
+@examples(80)
+def test_the_heights_are_those_of_every_tenth_of_a_second(
+    steps: list[tuple[int, int]], asks: set[int]
+) -> None:
+    """However often they are asked for, each moment's highest heap is in one of them."""
+    writer, fed = CaptureWriter(), 0
+    replay = _replay.Replay()
+    heights: list[tuple[int, int, int]] = []
+
+    def ask() -> None:
+        found = replay.now()
+        columns = [memoryview(found[name]).cast("q") for name in ("height_ms", "height_heap")]
+        heights.extend(zip(*columns, memoryview(found["height_peak"]).cast("q"), strict=True))
+
+    time_ms, highest = 0, {}
+    for number, (wait_ms, size) in enumerate(steps):
+        writer.allocate(0x1000, size)
+        writer.free(0x1000)
+        time_ms += wait_ms
+        writer.memory(PAGE, time_ms)
+        tenth = (START_MS + time_ms) // 100
+        highest[tenth] = max(highest.get(tenth, 0), size)
+        if number in asks:
+            replay.feed(writer.content[fed:])
+            fed = len(writer.content)
+            ask()
+    replay.feed(writer.content[fed:] + bytes([2]))
+    ask()
+    found: dict[int, int] = {}
+    for at_ms, heap_bytes, peak_bytes in heights:
+        assert heap_bytes == 0
+        found[at_ms // 100] = max(found.get(at_ms // 100, 0), peak_bytes)
+    assert found == highest
 
 
 def test_the_heap_of_a_real_program_at_any_time(tmp_path: Path) -> None:

@@ -51,7 +51,6 @@ class Model:
         self.lost_count += 1
 
     def apply(self, step: str, address: int, size: int, allocator: int) -> None:
-        pages = set(range(address // PAGE, (address + size) // PAGE))
         if step == "malloc":
             if size and (size >= BIG or allocator != PYMALLOC):
                 self.drop(address, address + size)
@@ -66,9 +65,13 @@ class Model:
         elif step == "mmap":
             if size:
                 self.drop(address, address + size)
-            self.mapped |= pages
+            self.mapped |= pages_of(address, size)
         elif step == "munmap":
-            self.mapped -= pages
+            self.mapped -= pages_of(address, size)
+
+
+def pages_of(address: int, size: int) -> set[int]:
+    return set(range(address // PAGE, (address + size) // PAGE))
 
 
 def write(writer: CaptureWriter, step: str, address: int, size: int, allocator: int) -> None:
