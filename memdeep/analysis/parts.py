@@ -62,7 +62,7 @@ class Readings:
                 for one in stretches
             ]
         )
-        if heap_delta is not None and heap_delta < 0:
+        if heap_delta is not None and heap_delta <= -MOVED_BYTES:
             heap_delta = min(0, heap_delta + sum(map(self._untouched_and_freed, stretches)))
         return Parts(heap_delta, file, unknown=rss_delta - (heap_delta or 0) - (file or 0))
 

@@ -44,7 +44,7 @@ def fate(report: Report, item: Finding, language: Language) -> str:
 
 def _last_known(report: Report, item: Finding) -> str:
     """Return what ended the time in which it is known what became of a finding's bytes."""
-    if report.run.was_replaced:
+    if report.run.was_replaced and not item.is_of_workers:
         return "exec"
     if not report.is_traced_to(item, len(report.run.checkpoints) - 1):
         return "untraced"
