@@ -370,7 +370,7 @@ def start_of(run_dir: RunDirectory, events: Sequence[Event]) -> Event:
 def _traced(run_dir: RunDirectory, events: Sequence[Event], start: Event, meta: Meta) -> Traced:
     """Put the checkpoints in program order; only memray's tracer left captures that tell it."""
     if meta.backend == MEMRAY:
-        return align_parts(run_dir, events, start)
+        return align_parts(run_dir, events, start, is_over=meta.verdict is not None)
     return Traced([event for event in events if event.kind in checkpoints.KINDS])
 
 

@@ -51,8 +51,13 @@ class Traced:
     alignments: Mapping[int, Alignment] = field(default_factory=dict)
 
 
-def align_parts(run_dir: RunDirectory, events: Sequence[Event], start: Event) -> Traced:
-    """Align all captures with the checkpoints of the run that began with ``start``."""
+def align_parts(
+    run_dir: RunDirectory, events: Sequence[Event], start: Event, *, is_over: bool = False
+) -> Traced:
+    """Align all captures with the checkpoints of the run that began with ``start``.
+
+    If it ``is_over``, no marker can have been written since ``events`` were read.
+    """
     points = {event.sequence: event for event in events if event.kind in checkpoints.KINDS}
     left = sorted(points)
     ordered: list[Event] = []
@@ -85,7 +90,8 @@ def align_parts(run_dir: RunDirectory, events: Sequence[Event], start: Event) ->
         elif early is not None:
             problems.append(early)
     ordered.extend(points[sequence] for sequence in left)
-    problems += _beyond(events, alignments.values())
+    if is_over:
+        problems += _beyond(events, alignments.values())
     return Traced(ordered, tuple(parts), tuple(problems), alignments)
 
 
