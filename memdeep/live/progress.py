@@ -126,8 +126,7 @@ class RunProgress:
     @property
     def has_ended(self) -> bool:
         """Tell whether the parent has given its verdict, or told that it cannot."""
-        meta = self.meta
-        return meta is not None and (meta.verdict is not None or meta.duration_s is not None)
+        return self.meta is not None and self.meta.is_over
 
     @property
     def is_silent(self) -> bool:

@@ -41,7 +41,7 @@ def join(
             pid=pid,
         )
     ]
-    newest = ordered[0] if ordered else None
+    newest: Event | None = None
     for event in ordered:
         # A thread may lose the GIL between its reading and its marker: another one's is newer then.
         if newest is None or event.time_us >= newest.time_us:

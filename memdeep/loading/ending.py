@@ -24,9 +24,8 @@ def exit_of(meta: Meta, end: Event | None, origins: Origins) -> Exit | None:
     if meta.verdict is None:
         return None
     evidence = list(meta.evidence)
-    is_replaced = any(said.key == "exit.exec" for said in evidence)
     is_detached = meta.verdict == DETACHED
-    if meta.signal is None and end is None and not is_replaced and not is_detached:
+    if meta.signal is None and end is None and not meta.was_replaced and not is_detached:
         evidence.append(state("exit.not_the_way_of_python"))
     elif end is not None and end.note is not None:
         went_on = meta.earlier_s is not None and not meta.attached

@@ -125,7 +125,7 @@ def is_end_unseen(meta: Meta, highest_bytes: int | None) -> bool:
     alone, it had clearly more than the ``highest_bytes`` of all readings: so one that was killed
     within milliseconds of the last of them.
     """
-    if any(said.key == "exit.exec" for said in meta.evidence):
+    if meta.was_replaced:
         return True
     known = None if len(meta.processes) > 1 else meta.max_rss_bytes
     return known is not None and known > (highest_bytes or 0) + UNSEEN_BYTES

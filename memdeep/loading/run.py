@@ -268,8 +268,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
 
 def _exit(run_dir: RunDirectory, meta: Meta, end: Event | None, origins: Origins) -> Exit | None:
     """Return how the program ended, or that it runs: then whoever records it holds the run."""
-    has_ended = meta.verdict is not None or meta.duration_s is not None
-    if not has_ended and end is None and runs.is_held(run_dir):
+    if not meta.is_over and end is None and runs.is_held(run_dir):
         return Exit(None, None, RUNNING)
     return exit_of(meta, end, origins)
 

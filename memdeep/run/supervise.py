@@ -6,6 +6,7 @@ to memdeep alone are passed on to it.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -346,14 +347,16 @@ def _refusing() -> Iterator[None]:
 def _max_rss() -> int | None:
     """Return the highest RSS that any child of this process has had, of those that have ended.
 
-    The kernel notes it (getrusage(2)): in KiB, but on macOS in bytes. A child begins with that of
-    its parent: None where it was not more.
+    The kernel notes it (getrusage(2)): in KiB, but on macOS in bytes. Until its exec a child has
+    the memory of this process (`VmHWM` in proc_pid_status(5)): None where it was not more than that.
     """
     import resource
 
+    from memdeep.run.target import status
+
     unit = 1 if sys.platform == "darwin" else 1024
     highest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    own = int(status(os.getpid()).get("VmHWM", "0").split()[0])
     return unit * highest if highest > own else None
 
 

@@ -109,6 +109,16 @@ class Meta:
     memdeep: str = field(default=__version__)
 
     @property
+    def is_over(self) -> bool:
+        """Tell if whoever recorded it has given a verdict, or told that nobody can."""
+        return self.verdict is not None or self.duration_s is not None
+
+    @property
+    def was_replaced(self) -> bool:
+        """Tell if the program was seen to put another one in its place."""
+        return any(said.key == "exit.exec" for said in self.evidence)
+
+    @property
     def has_outlived(self) -> bool:
         """Tell if this is a process that was still running when its run ended."""
         return self.verdict is None and self.duration_s is not None
