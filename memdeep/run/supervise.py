@@ -348,7 +348,7 @@ def _max_rss() -> int | None:
     """Return the highest RSS that any child of this process has had, of those that have ended.
 
     The kernel notes it (getrusage(2)): in KiB, but on macOS in bytes. Until its exec a child has
-    the memory of this process (`VmHWM` in proc_pid_status(5)): None where it was not more than that.
+    the memory of this process (`VmHWM` in proc_pid_status(5)): None where it was not more.
     """
     import resource
 
