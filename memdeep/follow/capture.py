@@ -16,6 +16,7 @@ from array import array
 from collections.abc import Sequence
 
 from memdeep.follow.known import Known
+from memdeep.heap.front import KEPT_BYTES, Front
 from memdeep.heap.header import read_header
 from memdeep.heap.markers import (
     MARKER,
@@ -28,7 +29,7 @@ from memdeep.heap.markers import (
 from memdeep.heap.replay import saved
 from memdeep.heap.replay._replay import Replay, punch
 from memdeep.heap.replay.residency import Look, pieces
-from memdeep.heap.replay.saved import KEPT_BYTES, to_disk
+from memdeep.heap.replay.saved import to_disk
 from memdeep.loading.checkpoints import KINDS
 from memdeep.loading.traced import figures_of
 from memdeep.rundir import journal, marker
@@ -45,19 +46,20 @@ GIVEN_BACK_BYTES = 1 << 20  # pieces of the file of this size
 class FollowedCapture:
     """The capture ``number`` of a run, replayed as far as it was followed.
 
-    Goes on from the state that lies beside it, if there is one. ``engine`` is the replay, and
-    ``position`` the byte up to which it has come; ``saved_at`` that of the state on the disk.
-    Raises CaptureError if the capture, or that state, cannot be read.
+    ``path`` is its file. Goes on from the state that lies beside it, if there is one. ``engine`` is
+    the replay, and ``position`` the byte up to which it has come; ``saved_at`` that of the state on
+    the disk. Raises CaptureError if the capture, or that state, cannot be read.
     """
 
     def __init__(self, run_dir: RunDirectory, number: int, known: Known) -> None:
         self._run_dir = run_dir
         self._known = known
-        self._path = run_dir.capture(number)
+        self.path = run_dir.capture(number)
         self._places_path = run_dir.markers(number)
-        self._state = state_of(self._path)
-        self._header = read_header(self._path)
-        self._file, _ = open_regular(self._path)
+        self._state = state_of(self.path)
+        self._header = read_header(self.path)
+        self._file, _ = open_regular(self.path)
+        self._front = Front(self.path)
         self._places: list[Marker] = []
         self._seen: set[int] = set()
         self.replaced = array("q")  # the events whose markers were replaced, in order
@@ -67,7 +69,7 @@ class FollowedCapture:
         self.state_bytes = 0
         self._gone: set[int] = set()  # merged away; still among the places
         self._quiet_at = -1  # the end of what was written, when it did not become more
-        engine = saved.load(self._path)
+        engine = saved.load(self.path)
         if engine is not None:
             self._go_on(engine)
 
@@ -88,12 +90,13 @@ class FollowedCapture:
     def behind_bytes(self) -> int:
         """Return how much was written that was not replayed yet, to a page."""
         size = os.fstat(self._file.fileno()).st_size
-        low, high = 0, max(0, -(-(size - self.position) // PAGE_BYTES))  # pages with and without
+        start = max(self.position, self._front.end)
+        low, high = 0, max(0, -(-(size - start) // PAGE_BYTES))  # pages with and without
         while low < high:
             middle = (low + high) // 2
-            page = os.pread(self._file.fileno(), PAGE_BYTES, self.position + middle * PAGE_BYTES)
+            page = os.pread(self._file.fileno(), PAGE_BYTES, start + middle * PAGE_BYTES)
             low, high = (middle + 1, high) if page.strip(b"\0") else (low, middle)
-        return min(low * PAGE_BYTES, size - self.position)
+        return min(start + low * PAGE_BYTES, size) - self.position
 
     @property
     def blocks_bytes(self) -> int:
@@ -161,7 +164,14 @@ class FollowedCapture:
         return len(self._read(CHUNK_BYTES).rstrip(b"\0"))
 
     def _read(self, size: int) -> bytes:
-        return os.pread(self._file.fileno(), size, self.position)
+        content = b""
+        while size > len(content):
+            at = self.position + len(content)
+            piece = self._front.read(at, size - len(content))
+            if not piece:
+                return content + os.pread(self._file.fileno(), size - len(content), at)
+            content += piece
+        return content
 
     def _instead(self, offset: int, sequence: int) -> bytes | None:
         """Return what is read in place of a marker; None if it is read as it is."""
@@ -225,7 +235,7 @@ class FollowedCapture:
         """
         write_atomically(self._places_path, marker.encode_places(self._places))
         to_disk(self._places_path)
-        saved.save(self.engine, self._path)
+        saved.save(self.engine, self.path)
         self.saved_at = self.position
         self.state_bytes = self._state.stat().st_size
 
@@ -237,7 +247,7 @@ class FollowedCapture:
         end = self.saved_at // GIVEN_BACK_BYTES * GIVEN_BACK_BYTES
         if end <= KEPT_BYTES:
             return
-        descriptor = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             if not os.path.sameopenfile(descriptor, self._file.fileno()):
                 raise FileNotFoundError(errno.ENOENT, "it is another file now")

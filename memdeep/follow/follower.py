@@ -2,7 +2,8 @@
 
 What a state on the disk covers is given back. A state holds no moment of which only a later time
 knows that it matters: once a process that the program started records its memory, its captures
-are asked for such moments, and from there on no state is saved.
+are asked for such moments. From there on no state is saved, and all captures are compressed as
+they grow.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from memdeep.follow.capture import FollowedCapture
 from memdeep.follow.condense import Condenser
 from memdeep.follow.known import Known
 from memdeep.follow.lines import LiveLines
+from memdeep.follow.shrink import Shrinker
+from memdeep.heap import packed
 from memdeep.rundir import live, runs
 from memdeep.rundir.condensed import NOTHING
 from memdeep.rundir.directory import RunDirectory
@@ -30,6 +33,7 @@ JOINING_S = 5.0
 # Of the room on the disk, the part at which blocks are given back: what is reserved for the capture
 # to grow, and the next state beside the one before, take of it too.
 FULL = 0.7
+CROWDED_S = 1.0  # between two looks at what all captures take
 SHARE_SAVED = 0.25  # of that room, at least so much was replayed since the last state
 
 
@@ -64,6 +68,8 @@ class Follower:
         self._number = 0
         self._pause_s = PAUSE_S
         self._births = (0, float("-inf"))  # bytes of their file, and when they were more
+        self._shrinker = Shrinker()
+        self._crowded_s = float("-inf")  # when that was looked at last, and nothing was to do
 
     def turn(self) -> float:
         """Replay what was written since the last turn; return the seconds to wait for more.
@@ -79,6 +85,8 @@ class Follower:
         self._tell_lines(self._followed, EVERY_S)
         if self._is_due():
             self._save()
+        if self._is_crowded() and self._shrink():
+            return 0.0
         if moved >= TURN_BYTES:
             return 0.0
         self._pause_s = PAUSE_S if moved else min(MOST_PAUSE_S, 2 * self._pause_s)
@@ -161,6 +169,42 @@ class Follower:
         is_worth_it = new >= max(SHARE_SAVED * self._disk_bytes, followed.state_bytes)
         return taken > FULL * self._disk_bytes and is_worth_it and self._may_save(followed)
 
+    def _is_crowded(self) -> bool:
+        """Tell if all captures take too much of the disk, and no state may stand for them."""
+        now_s = time.monotonic()
+        if self._disk_bytes is None or now_s - self._crowded_s < CROWDED_S:
+            return False
+        if not (self._known.has_family or self._known.is_too_long) or not packed.is_installed():
+            return False
+        self._crowded_s = now_s
+        taken = 0
+        for path in self._run_dir.growing():
+            with suppress(OSError):
+                taken += path.stat().st_blocks * 512
+        return taken > FULL * self._disk_bytes
+
+    def _shrink(self) -> bool:
+        """Compress a little of each capture; return False if there was nothing to do.
+
+        Of the one that is followed, what was replayed. Not while somebody reads them.
+        """
+        followed = self._followed
+        assert followed is not None
+        is_more = False
+        try:
+            with runs.changing(self._run_dir) as is_alone:
+                if not is_alone:
+                    return False
+                own = self._run_dir.captures()
+                for capture in (*own, *self._run_dir.captures_of_children()):
+                    stop = followed.position if capture == followed.path else None
+                    is_more |= self._shrinker.step(capture, stop)
+        except (OSError, CaptureError) as error:
+            self._keep_whole(error)
+        if is_more:
+            self._crowded_s = float("-inf")  # look again at once
+        return is_more
+
     def _is_merge_due(self, followed: FollowedCapture) -> bool:
         """Tell if old detail is to be merged: of a trace that never paused."""
         return (
@@ -194,9 +238,12 @@ class Follower:
                 if self._disk_bytes is not None and followed.blocks_bytes > FULL * self._disk_bytes:
                     followed.give_back()
         except (OSError, OutputError, CaptureError) as error:
-            reason = getattr(error, "strerror", None) or getattr(error, "message", str(error))
-            tell(f"The capture is kept whole, whatever its size: {reason}.")
-            self._disk_bytes = None
+            self._keep_whole(error)
+
+    def _keep_whole(self, error: OSError | OutputError | CaptureError) -> None:
+        reason = getattr(error, "strerror", None) or getattr(error, "message", str(error))
+        tell(f"The capture is kept whole, whatever its size: {reason}.")
+        self._disk_bytes = None
 
 
 def _number(capture: Path) -> int:

@@ -77,9 +77,10 @@ def reason_for_memray(capture: Path) -> str | None:
 
     Raises CaptureError, or EngineError if the environment asks for what is not there.
     """
-    if (is_memray_forced() or not engine.is_built()) and saved.is_holed(capture):
+    if (is_memray_forced() or not engine.is_built()) and not saved.is_readable_by_memray(capture):
         raise CaptureError(
-            f"{capture} was given back as far as it had been replayed: memray cannot read it.",
+            f"{capture} was given back or compressed as far as it had been replayed: memray cannot "
+            "read it.",
             "Read it with memdeep's replay engine, or record with --keep-capture.",
         )
     if is_memray_forced():

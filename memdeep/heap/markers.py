@@ -24,7 +24,7 @@ from pathlib import Path
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import field, frozen
-from memdeep.heap import packed
+from memdeep.heap import front, packed
 from memdeep.rundir import marker as marks
 from memdeep.rundir.files import open_regular, read_error, read_regular
 
@@ -175,13 +175,12 @@ def _records(capture: Path, stored: Iterable[Marker], start: int) -> dict[Marker
     tail = b""  # the end of what came before may be the beginning of a marker
     file, _ = open_regular(capture)
     with file:
-        pieces = packed.pieces(file)
         while left and left[0][0] < start:
             marker = left.popleft()
             records[marker] = os.pread(file.fileno(), RECORD_BYTES, marker[0])
         is_rest = start > 0
-        if is_rest:
-            file.seek(start)
+        is_packed = packed.is_packed(file)
+        pieces = packed.unpacked(file) if is_packed else front.pieces(capture, file, start)
         for piece in pieces:
             if is_rest and not piece.strip(b"\0"):
                 break  # nothing is written from here on

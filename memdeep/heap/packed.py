@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from memdeep.rundir.files import open_regular, write_atomically
+from memdeep.rundir.files import open_regular
 
 MAGIC = b"\x04\x22\x4d\x18"  # of an LZ4 frame
 CHUNK_BYTES = 256 << 10
@@ -40,24 +40,35 @@ def can_read(capture: Path) -> bool:
         return is_installed() or not is_packed(file)
 
 
-def pack(capture: Path) -> None:
-    """Put a compressed file in the place of ``capture``. Raises CaptureError or OutputError."""
-    file, _ = open_regular(capture)
-    with file:
-        if not is_packed(file):
-            write_atomically(capture, _frame(file, written_size(file)))
-
-
-def _frame(file: BinaryIO, left: int) -> Iterator[bytes]:
+def frame_of(pieces: Iterator[bytes], left: int) -> Iterator[bytes]:
+    """Yield the first ``left`` bytes of ``pieces`` as a compressed file."""
     from lz4 import frame  # only here: most captures are read as they were written
 
     compressor = frame.LZ4FrameCompressor(block_size=frame.BLOCKSIZE_MAX1MB)
     yield compressor.begin()
-    file.seek(0)
-    while left and (chunk := file.read(min(left, CHUNK_BYTES * 4))):
-        left -= len(chunk)
-        yield compressor.compress(chunk)
+    while left and (piece := next(pieces, b"")[:left]):
+        left -= len(piece)
+        yield compressor.compress(piece)
     yield compressor.flush()
+
+
+def frame_of_piece(piece: bytes) -> bytes:
+    """Compress ``piece``, a megabyte or so, by itself."""
+    from lz4 import frame
+
+    content: bytes = frame.compress(piece, block_size=frame.BLOCKSIZE_MAX1MB)
+    return content
+
+
+def piece_of_frame(content: bytes) -> bytes:
+    """Return what was compressed by itself. Raises ValueError where it is damaged."""
+    from lz4 import frame
+
+    try:
+        piece: bytes = frame.decompress(content)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+    return piece
 
 
 def written_size(file: BinaryIO) -> int:

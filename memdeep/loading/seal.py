@@ -8,12 +8,13 @@ interrupted, has the same report.
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from memdeep.errors import CaptureError, OutputError
-from memdeep.heap import native_names, packed
+from memdeep.heap import front, native_names, packed
+from memdeep.heap.front import Front
 from memdeep.heap.markers import Alignment
 from memdeep.heap.replay import engine, saved
 from memdeep.loading.code import origins_of
@@ -81,6 +82,7 @@ def pack(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
     if not packed.is_installed():
         return
     on_step("Compressing the captures")
+    changes = _changes_in_fronts(run_dir)
     for own in (run_dir, *run_dir.children()):
         with suppress(CaptureError, OutputError, OSError):
             # One that has not ended may go on; what was merged is in the state only.
@@ -88,8 +90,23 @@ def pack(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
                 for capture in own.captures():
                     if not saved.is_holed(capture):
                         if _is_own(capture) and capture.stat().st_size >= LEAST_BYTES:
-                            packed.pack(capture)
+                            front.pack(capture, changes.get(capture, {}))
                         state_of(capture).unlink(missing_ok=True)
+
+
+def _changes_in_fronts(run_dir: RunDirectory) -> dict[Path, Mapping[int, bytes]]:
+    """Return what was not written into the captures of the program, since it is compressed.
+
+    By offset, as in `heap.markers.Alignment`.
+    """
+    if not run_dir.fronts():
+        return {}
+    with suppress(CaptureError):
+        left = condensed.read(run_dir, saved.merges_of(run_dir.capture()))
+        events = read_journal(run_dir.journal, left).events
+        alignments = align_parts(run_dir, events, start_of(run_dir, events)).alignments
+        return {run_dir.capture(number): one.changes for number, one in alignments.items()}
+    return {}
 
 
 def _change(capture: Path, places: Path, alignment: Alignment) -> None:
@@ -103,9 +120,11 @@ def _change(capture: Path, places: Path, alignment: Alignment) -> None:
             return
         with open(capture, "r+b") as file:
             write_atomically(places, marker.encode_places(list(alignment.markers)))
+            compressed = Front(capture)
             for offset, records in alignment.changes.items():
-                file.seek(offset)
-                file.write(records)
+                if not compressed.covers(offset):
+                    file.seek(offset)
+                    file.write(records)
 
 
 def _is_own(capture: Path) -> bool:

@@ -32,6 +32,11 @@ def state_of(capture: Path) -> Path:
     return capture.with_suffix(".state")
 
 
+def front_of(capture: Path) -> Path:
+    """Return where lies what was compressed of ``capture`` while it grew."""
+    return capture.with_suffix(".front")
+
+
 class RunDirectory:
     """Directory of one run; every property is the path of one of its files."""
 
@@ -51,6 +56,10 @@ class RunDirectory:
     def states(self) -> tuple[Path, ...]:
         """Return the states that exist of replays of the captures."""
         return tuple(sorted(self.path.glob("capture*.state")))
+
+    def fronts(self) -> tuple[Path, ...]:
+        """Return what exists of captures that were compressed in part."""
+        return tuple(sorted(self.path.glob("capture*.front")))
 
     @property
     def journal(self) -> Path:
@@ -130,6 +139,10 @@ class RunDirectory:
         """Return the captures that exist of the processes that the program started."""
         return tuple(sorted(self.path.glob(f"{CHILDREN}/*/capture*.bin")))
 
+    def fronts_of_children(self) -> tuple[Path, ...]:
+        """Return what was compressed of these captures while they grew."""
+        return tuple(sorted(self.path.glob(f"{CHILDREN}/*/capture*.front")))
+
     @property
     def snapshots(self) -> Path:
         return self.path / "snapshots.jsonl"
@@ -186,12 +199,13 @@ class RunDirectory:
     def growing(self) -> tuple[Path, ...]:
         """Return the existing files that grow with the number of traced allocations."""
         snapshots = (self.snapshots,) if self.snapshots.exists() else ()
-        return (*self.captures(), *self.states(), *snapshots, *self.captures_of_children())
+        own = (*self.captures(), *self.states(), *self.fronts(), *snapshots)
+        return (*own, *self.captures_of_children(), *self.fronts_of_children())
 
     def files(self) -> tuple[Path, ...]:
         """Return the paths of all files that memdeep may have written here."""
         parts = (
-            *(*self.captures(), *self.states()),
+            *(*self.captures(), *self.states(), *self.fronts()),
             *(*self.path.glob("markers*"), *self.graphs()),
             *map(self.condensed, self.condensed_numbers()),
         )

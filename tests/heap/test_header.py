@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.errors import EXIT_BAD_DATA, EXIT_NO_INPUT, CaptureError
-from memdeep.heap import packed
+from memdeep.heap import front, packed
 from memdeep.heap.header import CaptureHeader, read_header
 
 
@@ -44,7 +44,7 @@ def test_a_compressed_capture_has_the_same_head_if_it_can_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = capture(tmp_path, head(12, start_ms=99))
-    packed.pack(path)
+    front.pack(path, {})
     assert read_header(path) == CaptureHeader(True, 12, 99, 0x030B07F0)
     path.write_bytes(packed.MAGIC + b"anything")
     assert "is empty" in refusal(path).message

@@ -15,7 +15,7 @@ from memray import FileReader
 from properties import examples
 from running import RunMemdeep, environment, memdeep_command, read_json, wait_until
 
-from memdeep.heap import choice, markers, packed
+from memdeep.heap import choice, front, markers, packed
 from memdeep.loading import seal
 from memdeep.rundir.directory import RunDirectory
 
@@ -166,10 +166,10 @@ def test_the_zeros_at_the_end_are_not_kept(tmp_path: Path) -> None:
     capture = tmp_path / "capture.bin"
     capture.write_bytes(os.urandom(100_000) + bytes(4_096))
     content = capture.read_bytes()
-    packed.pack(capture)
+    front.pack(capture, {})
     with open(capture, "rb") as file:
         assert b"".join(packed.unpacked(file)) == content.rstrip(b"\0")
-    packed.pack(capture)  # once is enough
+    front.pack(capture, {})  # once is enough
     with open(capture, "rb") as file:
         assert b"".join(packed.unpacked(file)) == content.rstrip(b"\0")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen
 from memdeep.heap import packed
+from memdeep.heap.front import Front
 from memdeep.heap.header import HEAD_BYTES, CaptureHeader
 from memdeep.heap.parts import TimeCut
 from memdeep.heap.replay.blocks import BlockLook
@@ -80,7 +81,7 @@ def replay(
                 for piece in packed.with_changes(packed.unpacked(file), changes or {}):
                     engine.feed(piece)
             else:
-                _feed(engine, file, changes or {}, on_step)
+                _feed(engine, file, Front(capture), changes or {}, on_step)
                 if begun:
                     engine.reread_head(os.pread(file.fileno(), HEAD_BYTES, 0))
     except OSError as error:
@@ -95,22 +96,41 @@ def replay(
 
 
 def _feed(
-    engine: Replay, file: BinaryIO, changes: Mapping[int, bytes], on_step: Callable[[str], None]
+    engine: Replay,
+    file: BinaryIO,
+    front: Front,
+    changes: Mapping[int, bytes],
+    on_step: Callable[[str], None],
 ) -> None:
     """Feed what is left of an uncompressed capture, with ``changes`` made, to ``engine``."""
-    begun = engine.position()
+    front.check_rest(file)
+    done = engine.position()
+    begun = max(done, front.end)
     size = packed.written_behind(file, begun) if begun else packed.written_size(file)
-    descriptor = file.fileno()
     steps = range(STEP_BYTES, size, STEP_BYTES)
-    done = os.lseek(descriptor, begun, os.SEEK_SET)
     for stop in sorted({*steps, *changes, size}):
         if not done <= stop <= size:
             continue
-        engine.read(descriptor, stop - done)
+        _feed_between(engine, file, front, (done, stop))
         done = stop
         if stop in steps:
             on_step(f"Replaying the trace ({100 * stop // size} %)")
         if stop in changes:
             # A marker ends with a zero, which counts as never written at the end of a file.
             engine.feed(changes[stop][: size - stop])
-            done = os.lseek(descriptor, stop + len(changes[stop]), os.SEEK_SET)
+            done = stop + len(changes[stop])
+
+
+def _feed_between(engine: Replay, file: BinaryIO, front: Front, between: tuple[int, int]) -> None:
+    """Feed the bytes of a capture ``between`` two offsets, those in its front from there."""
+    done, stop = between
+    while done < stop:
+        piece = front.read(done, stop - done)
+        if piece:
+            engine.feed(piece)
+            done += len(piece)
+        else:
+            end = min(stop, front.start) if done < front.start else stop
+            os.lseek(file.fileno(), done, os.SEEK_SET)
+            engine.read(file.fileno(), end - done)
+            done = end

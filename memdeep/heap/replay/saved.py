@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from memdeep.errors import CaptureError
+from memdeep.heap.front import KEPT_BYTES, Front
 from memdeep.heap.header import HOLE, read_header
 from memdeep.rundir.directory import state_of
 from memdeep.rundir.files import open_regular, read_error
@@ -24,7 +25,6 @@ MAGIC = b"mdstate\n"
 # Then the version, the order of bytes, the place in the capture, and how often segments were
 # merged; see native/state.hpp.
 _HEAD = struct.Struct("<8sIIQQ")
-KEPT_BYTES = 1 << 20  # at the beginning of a capture, for those who read the head
 
 
 class _Head(NamedTuple):
@@ -139,8 +139,18 @@ def to_disk(path: Path) -> None:
 def is_holed(capture: Path) -> bool:
     """Tell whether what was replayed of ``capture`` has been given back. Raises CaptureError.
 
-    Zeros begin right behind what is kept at its beginning.
+    Zeros begin right behind what is kept at its beginning, and are not read from its front.
     """
+    return _has_zeros(capture) and Front(capture).start != KEPT_BYTES
+
+
+def is_readable_by_memray(capture: Path) -> bool:
+    """Tell whether all of ``capture`` is in its file. Raises CaptureError."""
+    return not _has_zeros(capture)
+
+
+def _has_zeros(capture: Path) -> bool:
+    """Tell whether zeros begin right behind what is kept at the beginning of ``capture``."""
     file, _ = open_regular(capture)
     with file:
         try:
@@ -153,7 +163,9 @@ def is_holed(capture: Path) -> bool:
 def left_of(capture: Path) -> tuple[int, bool]:
     """Return what is left of ``capture`` on the disk, in bytes, and whether that is all of it."""
     status = capture.stat()
-    return (512 * status.st_blocks, False) if is_holed(capture) else (status.st_size, True)
+    if not _has_zeros(capture):
+        return status.st_size, True
+    return 512 * status.st_blocks + Front(capture).size, not is_holed(capture)
 
 
 def _unreadable(state: Path, reason: str) -> CaptureError:
