@@ -158,14 +158,14 @@ class Phase:
 
     @property
     def culprit(self) -> Line | None:
-        """The line that retained most, None if there is none or it is not known."""
+        """The line that made the heap grow most, None if there is none or it is not known."""
         main = self._phase.main_culprit
         return None if main is None else self._recorded.line(main)
 
     @property
     def culprits(self) -> tuple[Line, ...]:
-        """The lines that retained anything, largest first; none if that is not known."""
-        return () if self._phase.heap is None else self.lines("retained")
+        """The lines that kept anything, largest first; none if that is not known."""
+        return () if self._phase.heap is None else self.lines("kept")
 
     def lines(self, which: Which = "retained") -> tuple[Line, ...]:
         """Return the lines of all that the phase ``which``, largest first.

@@ -146,17 +146,19 @@ struct Stretch {  // of a phase: the segments (start, end]
 
 // What phases did, those of the first before those of the next. `retained` was allocated in a
 // stretch and still there at its end; `freed` was there at the start of a stretch and not at its end.
-// Both are by groups of places, so many of each phase. `kept` was still there at the end of the last
-// stretch; churn was allocated and freed within a stretch.
+// `kept` was still there at the end of the last stretch: of phases with one stretch that is what they
+// retained, and not told again. All are by groups of places, so many of each phase. Churn was allocated
+// and freed within a stretch.
 struct Moved {
-  Alive retained, freed;
-  std::vector<uint32_t> retained_groups, freed_groups;
+  Alive retained, freed, kept;
+  std::vector<uint32_t> retained_groups, freed_groups, kept_groups;
   std::vector<int64_t> kept_bytes, churn_bytes, churn_count;
 };
 
 // Adds up the rows of each phase, of which `born` is the number, by groups.
 inline void append_by_group(const Rows& rows, size_t phases, const uint32_t* groups,
                             Entries& entries, Alive& all, std::vector<uint32_t>& sizes) {
+  if (rows.empty()) return sizes.resize(phases);
   std::vector<Alive> by_phase(phases);
   for (const Row& row : rows) append(by_phase[row.born], row.place, row.bytes, row.count);
   for (const Alive& alive : by_phase) {
@@ -172,8 +174,9 @@ inline void append_by_group(const Rows& rows, size_t phases, const uint32_t* gro
 inline Moved moved(const Rows& rows, const std::vector<Stretch>& stretches, size_t phases,
                    const uint32_t* groups, size_t group_count) {
   uint32_t segments = 0;
-  std::vector<uint32_t> last_ends(phases);
+  std::vector<uint32_t> last_ends(phases), repeats(phases);
   for (const Stretch& stretch : stretches) {
+    ++repeats[stretch.phase];
     segments = std::max(segments, stretch.end + 1);
     last_ends[stretch.phase] = std::max(last_ends[stretch.phase], stretch.end);
   }
@@ -187,7 +190,7 @@ inline Moved moved(const Rows& rows, const std::vector<Stretch>& stretches, size
   for (auto* column : {&found.kept_bytes, &found.churn_bytes, &found.churn_count}) {
     column->resize(phases);
   }
-  Sums retained, freed;  // by place and phase
+  Sums retained, freed, kept;  // by place and phase
   for (const Row& row : rows) {
     if (row.born < segments) {
       for (const Stretch& stretch : around[row.born]) {
@@ -197,7 +200,10 @@ inline Moved moved(const Rows& rows, const std::vector<Stretch>& stretches, size
           found.churn_bytes[stretch.phase] += row.bytes;
           found.churn_count[stretch.phase] += row.count;
         }
-        if (row.died > last_ends[stretch.phase]) found.kept_bytes[stretch.phase] += row.bytes;
+        if (row.died > last_ends[stretch.phase]) {
+          found.kept_bytes[stretch.phase] += row.bytes;
+          if (repeats[stretch.phase] > 1) kept.add({row.place, stretch.phase, 0, row.bytes, row.count});
+        }
       }
     }
     if (row.died < segments) {
@@ -212,6 +218,7 @@ inline Moved moved(const Rows& rows, const std::vector<Stretch>& stretches, size
   append_by_group(retained.release(), phases, groups, entries, found.retained,
                   found.retained_groups);
   append_by_group(freed.release(), phases, groups, entries, found.freed, found.freed_groups);
+  append_by_group(kept.release(), phases, groups, entries, found.kept, found.kept_groups);
   return found;
 }
 

@@ -263,8 +263,10 @@ PyObject* moved(PyObject* self, PyObject* args) {
   Fields fields;
   fields.put("retained", columns_of(found.retained));
   fields.put("freed", columns_of(found.freed));
+  fields.put("kept", columns_of(found.kept));
   fields.column("retained_groups", found.retained_groups, same);
   fields.column("freed_groups", found.freed_groups, same);
+  fields.column("kept_groups", found.kept_groups, same);
   fields.column("kept_bytes", found.kept_bytes, same);
   fields.column("churn_bytes", found.churn_bytes, same);
   fields.column("churn_count", found.churn_count, same);
@@ -305,7 +307,8 @@ PyMethodDef lifetime_methods[] = {
      "heap_at(checkpoints): the bytes alive at each of so many, from the first."},
     {"moved", moved, METH_VARARGS,
      "moved(phase, start, end, phases, groups): for each of so many phases what was retained and "
-     "freed in its stretches, by groups of places; how much of it was kept, and the churn."},
+     "freed in its stretches, and kept where there are several, by groups of places; how much was "
+     "kept, and the churn."},
     {"largest_shares", largest_shares, METH_VARARGS,
      "largest_shares(passed, places, small): by place, its largest share of what was allocated in "
      "a segment."},

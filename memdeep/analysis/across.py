@@ -51,8 +51,7 @@ class Rows:
             self._members.setdefault(path, []).append(_member(process, place, phase))
             found = own.setdefault(path, [])
             if phase.heap is not None and not phase.workers:
-                culprits = (*phase.heap.culprits, *phase.heap.rest)
-                found += [(place, culprit) for culprit in culprits]
+                found += [(place, culprit) for culprit in phase.heap.every_line]
         for path, found in own.items():
             self._add_lines(path, process, found, report.heap.tree)
 

@@ -240,7 +240,7 @@ def _of_phase(phase: Phase, check: Check) -> Reading:
     heap = phase.heap
     if heap is None:
         return Reading(None, Unknown.UNTRACED)
-    kept, held = next(iter(heap.culprits), None), next(iter(heap.peak_culprits), None)
+    kept, held = phase.main_culprit, next(iter(heap.peak_culprits), None)
     if check is Check.PEAK_HEAP:
         return Reading(heap.peak.bytes, None, held)
     if check is Check.RISE:

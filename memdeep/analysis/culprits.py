@@ -71,6 +71,15 @@ class ChargedLines:
         """Return file name and line number of the frame to charge."""
         return self._lines[self.frame_ids[node]]
 
+    def by_line(self, stacks: Iterable[StackBytes]) -> dict[Line, StackBytes]:
+        """Return ``stacks`` by their lines, of which each has one; without those of memdeep."""
+        frame_ids, is_ours, lines = self.frame_ids, self._is_ours, self._lines
+        return {
+            lines[frame_ids[stack.node]]: stack
+            for stack in stacks
+            if not is_ours[frame_ids[stack.node]]
+        }
+
     def culprits(
         self,
         stacks: Sequence[StackBytes],

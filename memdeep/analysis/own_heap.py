@@ -44,11 +44,11 @@ class OwnHeap:
     peak: Peak
     start_bytes: int = 0
     end_bytes: int = 0
-    kept_bytes: int = 0
     others_bytes: int = 0
     deltas: dict[int, int] = field(default_factory=dict)
     retained: Tally[int] = field(default_factory=Tally)
     freed: Tally[int] = field(default_factory=Tally)
+    kept: Tally[int] = field(default_factory=Tally)
     churn: Tally[None] = field(default_factory=Tally)
     largest: list[LargeAllocation] = field(default_factory=list)
 
@@ -62,7 +62,8 @@ class OwnHeap:
         return Moved(
             alive_of(self.retained).by_group(groups),
             alive_of(self.freed).by_group(groups),
-            self.kept_bytes,
+            alive_of(self.kept).by_group(groups),
+            self.kept.total_bytes(),
             *self.churn.get(None, (0, 0)),
         )
 
@@ -100,7 +101,7 @@ def _add(found: Mapping[int, OwnHeap], life: Lifetime, charging: Charging) -> No
         else:
             own.churn.add(None, life.bytes, life.allocations)
         if life.is_alive_at(own.outline.stretches[-1].end):
-            own.kept_bytes += life.bytes
+            own.kept.add(life.node, life.bytes, life.allocations)
     if life.died is None:
         return
     for part in charging.parts(thread, life.died):

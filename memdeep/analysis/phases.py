@@ -10,7 +10,7 @@ from itertools import accumulate
 from operator import attrgetter
 
 from memdeep.analysis.charging import Charging, has_threads
-from memdeep.analysis.culprits import ChargedLines
+from memdeep.analysis.culprits import ChargedLines, Line
 from memdeep.analysis.outline import with_overlaps
 from memdeep.analysis.own_heap import OwnHeap, own_heaps
 from memdeep.analysis.parts import Readings
@@ -71,7 +71,7 @@ def phases(figures: Figures, outlines: Sequence[PhaseOutline]) -> tuple[Phase, .
 class Figures:
     """Works out the figures of phases; holds what those of all phases of a run rest on.
 
-    With ``every_line``, no line that retained anything in a span is left out (`PhaseHeap.rest`).
+    With ``every_line``, the spans have all lines that retained anything.
     """
 
     def __init__(self, run: Run, heap: Heap, *, every_line: bool = False) -> None:
@@ -152,11 +152,13 @@ class Figures:
         shares = None
         if moved.retained:
             shares = self._readings.resident_shares(outline.stretches[-1].end)
-        culprits = lines.culprits(moved.retained, retained_bytes, least_bytes, shares)
-        rest: tuple[Culprit, ...] = ()
+        culprits = lines.culprits(moved.kept, moved.kept_bytes, least_bytes, shares)
+        main_line = self._main_line(moved)
+        if len(outline.stretches) > 1:
+            culprits = _with_retained(lines, culprits, moved, main_line)
+        every_line: tuple[Culprit, ...] = ()
         if self._every_line and outline.kind is _SPAN:
-            every = lines.culprits(moved.retained, retained_bytes, 0, shares, None)
-            rest = every[len(culprits) :]
+            every_line = lines.culprits(moved.retained, retained_bytes, 0, shares, None)
         at_peak: tuple[Culprit, ...] = ()
         if peak.stacks is not None:
             at_peak = lines.culprits_alive(peak.stacks, peak.bytes, least_bytes)
@@ -176,8 +178,39 @@ class Figures:
             allocations,
             largest,
             height.process_peak,
-            rest,
+            main_line,
+            every_line,
         )
+
+    def _main_line(self, moved: Moved) -> Line | None:
+        """Return the line that made the heap grow most; None for that which kept most.
+
+        What it retained counts, less what was freed of what it had allocated before: a line that
+        replaces what it made makes nothing grow. Trifles do not count.
+        """
+        if not moved.freed or len(moved.retained) < 2:  # as most have, where there are very many
+            return None
+        freed = self._lines.by_line(moved.freed)
+        grown = {
+            line: stack.bytes - (freed[line].bytes if line in freed else 0)
+            for line, stack in self._lines.by_line(moved.retained).items()
+        }
+        most = max(grown.values(), default=0)
+        if most < max(1, self._least_bytes):
+            return None
+        return min(line for line, size in grown.items() if size == most)
+
+
+def _with_retained(
+    lines: ChargedLines, culprits: Sequence[Culprit], moved: Moved, main_line: Line | None
+) -> tuple[Culprit, ...]:
+    """Add to each line what it retained; the main line is among them though it kept nothing."""
+    retained = lines.by_line(moved.retained)
+    found = [replace(one, retained_bytes=retained[one.line].bytes) for one in culprits]
+    if main_line is not None and all(one.line != main_line for one in found):
+        node, size, _ = retained[main_line]
+        found.append(Culprit(lines.frame(node), node, 0, 0, 0.0, retained_bytes=size))
+    return tuple(found)
 
 
 def _phase(

@@ -104,7 +104,7 @@ def passed_through(report: Report, item: Finding) -> Passed | None:
         return None
     line = item.culprit.line
     retained = sum(
-        culprit.bytes
+        culprit.bytes if culprit.retained_bytes is None else culprit.retained_bytes
         for phase in phases
         if phase.heap is not None
         for culprit in phase.heap.culprits

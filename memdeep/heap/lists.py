@@ -70,7 +70,7 @@ class LifetimeList:
         retained = [Tally[int]() for _ in phases]
         freed = [Tally[int]() for _ in phases]
         churned = [Tally[None]() for _ in phases]
-        kept_bytes = [0] * len(phases)
+        kept = [Tally[int]() for _ in phases]
         last_ends = [max((stretch.end for stretch in phase), default=0) for phase in phases]
         for node, born, died, size, count in self.lifetimes:
             for place, stretch in around.get(born, ()):
@@ -79,13 +79,18 @@ class LifetimeList:
                 else:
                     churned[place].add(None, size, count)
                 if died is None or died > last_ends[place]:
-                    kept_bytes[place] += size
+                    kept[place].add(node, size, count)
             for place, stretch in around.get(died, ()) if died is not None else ():
                 if born <= stretch.start:
                     freed[place].add(node, size, count)
-        for here, gone, kept, churn in zip(retained, freed, kept_bytes, churned, strict=True):
-            by_group = [alive_of(tally).by_group(groups) for tally in (here, gone)]
-            yield Moved(by_group[0], by_group[1], kept, *churn.get(None, (0, 0)))
+        for here, gone, stays, churn in zip(retained, freed, kept, churned, strict=True):
+            yield Moved(
+                alive_of(here).by_group(groups),
+                alive_of(gone).by_group(groups),
+                alive_of(stays).by_group(groups),
+                stays.total_bytes(),
+                *churn.get(None, (0, 0)),
+            )
 
     def largest_shares(
         self, transients: Lifetimes | None, nodes: int, small: float

@@ -195,7 +195,7 @@ def _figures(report: Report, place: int) -> dict[str, Any] | None:
     if phase.heap is None:
         return None
     heap, rise = phase.heap, phase.heap.peak.bytes - phase.heap.start_bytes
-    kept, held = next(iter(heap.culprits), None), next(iter(heap.peak_culprits), None)
+    kept, held = phase.main_culprit, next(iter(heap.peak_culprits), None)
     culprit = kept if heap.delta_bytes * 2 > rise else held or kept
     is_own = culprit is not None and os.path.isabs(culprit.frame.filename)
     return {

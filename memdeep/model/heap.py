@@ -192,13 +192,14 @@ class Moved:
 
     ``retained`` were allocated in a stretch of the phase and alive at its end. ``freed`` were alive
     at the start of a stretch and not at its end. The difference is exactly the growth of the heap.
-    Both are sums of groups of stacks, as `Alive.by_group` returns them. ``kept_bytes`` were
-    allocated in a stretch and alive at the end of the last one. Churn was both allocated and freed
-    within a stretch.
+    ``kept``, in all ``kept_bytes``, was allocated in a stretch and alive at the end of the last
+    one. All three are sums of groups of stacks, as `Alive.by_group` returns them. Churn was both
+    allocated and freed within a stretch.
     """
 
     retained: tuple[StackBytes, ...]
     freed: tuple[StackBytes, ...]
+    kept: tuple[StackBytes, ...]
     kept_bytes: int
     churn_bytes: int
     churn_allocations: int

@@ -65,7 +65,8 @@ class Culprit:
     stack, from ``frame`` on; there are none if the stacks of the line were not told apart, or if it
     has only one. ``resident_bytes`` are those of its bytes that were resident; None where that was
     not measured. ``holders`` are the types and holders of what the line held at a checkpoint at
-    which objects were walked; None where none were.
+    which objects were walked; None where none were. Of what a phase of several stretches kept,
+    ``retained_bytes`` were alive at the end of the stretch that allocated them.
     """
 
     frame: Frame
@@ -76,6 +77,7 @@ class Culprit:
     branch_bytes: tuple[int, ...] = ()
     resident_bytes: int | None = None
     holders: Holders | None = None
+    retained_bytes: int | None = None
 
     @property
     def line(self) -> tuple[str, int]:
@@ -170,8 +172,10 @@ class PhaseHeap:
     memory, its start, end and peak are of that heap too; ``process_peak`` is the highest heap of
     the process then, and else None.
 
-    ``culprits`` are the lines that retained most, ``rest`` all others that retained anything: there
-    are none where nobody sums them up.
+    ``culprits`` are the lines that kept most. ``main_line`` is the one that made the heap grow
+    most, by what it retained less what went of what it had allocated before; None where that is the
+    first of them. ``every_line`` are all lines by what they retained: there are none where nobody
+    sums them up.
     """
 
     start_bytes: int
@@ -189,7 +193,8 @@ class PhaseHeap:
     allocations: int | None = None
     largest: tuple[Culprit, ...] | None = None
     process_peak: Peak | None = None
-    rest: tuple[Culprit, ...] = ()
+    main_line: tuple[str, int] | None = None
+    every_line: tuple[Culprit, ...] = ()
 
     @property
     def allocated_bytes(self) -> int | None:
@@ -302,8 +307,11 @@ class Phase:
 
     @property
     def main_culprit(self) -> Culprit | None:
-        """The line that retained most, if any is known."""
-        return self.heap.culprits[0] if self.heap is not None and self.heap.culprits else None
+        """The line that made the heap grow most, if any is known."""
+        if self.heap is None or not self.heap.culprits:
+            return None
+        of_line = (one for one in self.heap.culprits if one.line == self.heap.main_line)
+        return next(of_line, self.heap.culprits[0])
 
     @property
     def moved_bytes(self) -> int:

@@ -92,8 +92,10 @@ def lines(table: bytes, first_line: int, python_version: int, offsets: bytes, /)
 class MovedColumns(TypedDict):
     retained: dict[str, bytes]
     freed: dict[str, bytes]
+    kept: dict[str, bytes]
     retained_groups: bytes
     freed_groups: bytes
+    kept_groups: bytes
     kept_bytes: bytes
     churn_bytes: bytes
     churn_count: bytes

@@ -81,10 +81,16 @@ class ReplayedLifetimes:
             len(phases),
             packed(groups, "I"),
         )
+        retained = list(_by_phase(found["retained"], found["retained_groups"]))
+        kept = _by_phase(found["kept"], found["kept_groups"])
         return map(
             Moved,
-            _by_phase(found["retained"], found["retained_groups"]),
+            retained,
             _by_phase(found["freed"], found["freed_groups"]),
+            (
+                several if len(stretches) > 1 else all_of_it
+                for stretches, several, all_of_it in zip(phases, kept, retained, strict=True)
+            ),
             long(found["kept_bytes"]),
             long(found["churn_bytes"]),
             long(found["churn_count"]),

@@ -36,10 +36,12 @@ class Culprits:
         """Encode ``culprit`` as an object."""
         stack, thread, recorded = self._stacks.of(culprit.node)
         process = self._processes.place(recorded)
-        resident = encoded(culprit.resident_bytes)
+        resident, retained = encoded(culprit.resident_bytes), ""
+        if culprit.retained_bytes is not None:
+            retained = f'"retained_bytes":{culprit.retained_bytes},'
         return Encoded(
             f'{{{self._line(culprit.frame)},"bytes":{culprit.bytes},"resident_bytes":{resident},'
-            f'"allocations":{culprit.allocations},"share":{rounded(culprit.share)},'
+            f'{retained}"allocations":{culprit.allocations},"share":{rounded(culprit.share)},'
             f'"stack":{stack},"thread":{self._text(thread)},"process":{process},'
             f'"holders":{self._snapshots.holders(culprit.holders)}}}'
         )

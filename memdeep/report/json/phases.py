@@ -196,7 +196,7 @@ def _lists(heap: PhaseHeap | None, culprits: Culprits) -> Json:
         "freed_culprits": culprits.all(heap.freed_culprits),
         "largest": None if heap.largest is None else culprits.all(heap.largest),
         "culprit_totals": {
-            "culprits": number_of_lines(heap.culprits, heap.retained_bytes),
+            "culprits": number_of_lines(heap.culprits, heap.kept_bytes),
             "peak_culprits": number_of_lines(heap.peak_culprits, heap.peak.bytes),
             "freed_culprits": number_of_lines(heap.freed_culprits, heap.freed_bytes),
             "largest": None,
