@@ -207,10 +207,11 @@ class HolderReader:
         try:
             self._flock(file, fcntl.LOCK_SH)
             roots, own = self._roots()
-            frames = list(self._current_frames().values())
+            # This very frame is among them: in a variable of it, it would keep itself alive, and
+            # so what all functions around it hold, until the collector comes by.
             self._snapshot(
-                *(file, sequence, began_ns, roots, own, frames, SECONDS, self._shows_values),
-                GC_OFF_AT[0],
+                *(file, sequence, began_ns, roots, own, list(self._current_frames().values())),
+                *(SECONDS, self._shows_values, GC_OFF_AT[0]),
             )
         except OSError:
             self._unlink(path)

@@ -60,6 +60,57 @@ def test_a_run_is_the_same_with_looks(tmp_path: Path) -> None:
     assert looks["stack_dumps"] == []
 
 
+# Each table goes when its function returns, and tells so: none waits for the collector.
+RETURNS = """
+import threading
+import memdeep
+
+
+class Table:
+    def __init__(self, number):
+        self.number = number
+        self.rows = bytearray(30_000_000)
+
+    def __del__(self):
+        print("gone", self.number)
+
+
+def job(number):
+    table = Table(number)
+    with memdeep.phase("job"):
+        rows = bytearray(20_000_000)
+    return number
+
+
+for number in range(3):
+    job(number)
+    print("returned", number)
+other = threading.Thread(target=job, args=(3,))
+other.start()
+other.join()
+print("joined")
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--deep"]])
+def test_a_look_keeps_nothing_alive(tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "job.py").write_text(RETURNS)
+    command = [sys.executable, "-m", "memdeep", "run", "--quiet", "--no-native", "-o", "run"]
+    done = subprocess.run(
+        [*command, "--holders-at", "job", *options, "job.py"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [f"{what} {number}" for number in range(3) for what in ("gone", "returned")]
+    assert done.stdout.splitlines() == [*lines, "gone 3", "joined"]
+    made = json.loads((tmp_path / "run" / "report.json").read_bytes())
+    assert made["snapshots"]
+    assert made["peak_heap_bytes"] < 52 * MB
+
+
 # What libraries want done before a fork would wait for ever: OpenBLAS for threads that are at work.
 MULTIPLIES = """
 import threading
