@@ -185,6 +185,7 @@ def analyse(
             # Of several processes the kernel tells it of each alone.
             highest_rss_bytes=run.max_rss_bytes if len(run.processes) < 2 else None,
             holders=known_holders,
+            copies_texts=(run.python or "").startswith("3.11."),
         ),
         [*copied(run, heap, found_phases), *unrecorded(run, found_phases)],
     )

@@ -63,7 +63,7 @@ def beyond_heap(
     for place, whole in enumerate(phases):
         if place in parents or whole.parts is None or whole.parts.slack < MIN_BYTES:
             continue
-        phase = _without_tables(heap, whole)
+        phase = _once(heap, _without_tables(heap, whole))
         if phase.parts is None or phase.parts.slack < MIN_BYTES:
             continue
         freed = _freed(heap, phase, python_allocators)
@@ -72,6 +72,23 @@ def beyond_heap(
         if finding is not None and finding.bytes >= MIN_BYTES:
             found.append(finding)
     return sorted(found, key=lambda finding: finding.bytes, reverse=True)
+
+
+def _once(heap: Heap, phase: Phase) -> Phase:
+    """Count what the repeats of a phase left to an allocator once.
+
+    What one leaves, the next takes again, or another phase between them: no more is there at the
+    end of the last one than the RSS has then beyond the heap, since the first began.
+    """
+    at = heap.of_program.at_checkpoints
+    start, end = at[phase.start], at[phase.end]
+    rss_start, rss_end = phase.rss_start_bytes, phase.rss_end_bytes
+    if phase.parts is None or phase.repeats == 1 or None in (start, end, rss_start, rss_end):
+        return phase
+    most = (rss_end or 0) - (rss_start or 0) - ((end or 0) - (start or 0))
+    twice = max(0, phase.parts.slack - most)
+    unknown = (phase.parts.unknown or 0) - twice
+    return replace(phase, parts=replace(phase.parts, unknown=unknown))
 
 
 def _without_tables(heap: Heap, phase: Phase) -> Phase:

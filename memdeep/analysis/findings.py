@@ -21,6 +21,7 @@ from memdeep.analysis.weights import arena_bytes
 from memdeep.analysis.workers import processes_of
 from memdeep.frozen import field, frozen, replace
 from memdeep.model import (
+    Advice,
     Alive,
     Culprit,
     Fate,
@@ -65,13 +66,16 @@ MADE_BY_A_LINE = 0.5  # of freed memory that stayed: the line that had most of i
 class Seen:
     """What the recording saw: all of malloc, each of Python's objects, and the highest RSS.
 
-    ``holders`` are those of each line, None where nobody looked.
+    ``holders`` are those of each line, None where nobody looked. ``copies_texts`` is True where
+    the tracing itself makes ``text += piece`` copy the text: CPython 3.11 appends in place only
+    while no profile function is set, as memray's is.
     """
 
     malloc: bool = True
     python_allocators: bool = False
     highest_rss_bytes: int | None = None
     holders: LineHolders | None = None
+    copies_texts: bool = False
 
 
 ALL_SEEN = Seen()
@@ -157,7 +161,15 @@ def findings(
     others += [finding for finding in of_processes if finding.bytes >= ground.least_bytes]
     others.sort(key=importance, reverse=True)
     chosen = explaining + others[: MAX_FINDINGS - len(explaining)]
+    if seen.copies_texts:
+        chosen = list(map(_as_traced, chosen))
     return _led_by_a_line(sorted(chosen, key=importance, reverse=True))
+
+
+def _as_traced(finding: Finding) -> Finding:
+    """Judge copies of texts that only the tracing may have made."""
+    is_made = finding.advice is Advice.MADE_ANEW and finding.evidence.get("call") == "str +"
+    return replace(finding, advice=Advice.MADE_ANEW_TRACED) if is_made else finding
 
 
 def _still_reserved(growth: Sequence[Finding], used_later: Sequence[Finding]) -> list[Finding]:
@@ -373,7 +385,7 @@ def _fate(ground: _Ground, lifetimes: Sequence[Lifetime], end: int) -> Fate:
     What is alive but became less resident later was given back by an allocator that keeps the
     addresses.
     """
-    fate = alive_and_freed(lifetimes, ground.phases, ground.charging)
+    fate = alive_and_freed(lifetimes, ground.heap, ground.phases, ground.charging)
     alive = [life for life in lifetimes if life.died is None]
     before = ground.resident.untouched_bytes(alive, end)
     after = ground.resident.untouched_bytes(alive, len(ground.heap.at_checkpoints) - 1)

@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from memdeep.analysis.charging import Charging
-from memdeep.model import Fate, Lifetime, Phase
+from memdeep.model import Fate, Heap, Lifetime, Phase, Stretch
 
 MAX_PHASES = 3
 
 
 def alive_and_freed(
-    lifetimes: Iterable[Lifetime], phases: Sequence[Phase], charging: Charging
+    lifetimes: Iterable[Lifetime], heap: Heap, phases: Sequence[Phase], charging: Charging
 ) -> Fate:
     """Add up the bytes of ``lifetimes`` that stayed, and those freed by phase (at most three).
 
     Who freed them is not known: of phases of several threads it is the one that was charged with
-    what their own thread did then.
+    what their own thread did then. What was alive when the tracing paused has stayed as far as it
+    is known.
     """
     alive = 0
     freed: dict[int | None, int] = {}
     for life in lifetimes:
-        if life.died is None:
+        if life.died is None or not heap.is_traced(Stretch(life.died - 1, life.died)):
             alive += life.bytes
         else:
             place = innermost(charging.around(life.node, life.died), phases)

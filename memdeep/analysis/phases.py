@@ -188,7 +188,7 @@ class Figures:
         What it retained counts, less what was freed of what it had allocated before: a line that
         replaces what it made makes nothing grow. Trifles do not count.
         """
-        if not moved.freed or len(moved.retained) < 2:  # as most have, where there are very many
+        if not moved.freed or not moved.retained:  # as in most phases, where there are very many
             return None
         freed = self._lines.by_line(moved.freed)
         grown = {

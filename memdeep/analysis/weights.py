@@ -25,6 +25,7 @@ from memdeep.model import (
 SMALL = 0.05  # of the run's largest heap, or of the first finding: less is folded
 MIN_PASSED_BYTES = 1 << 20
 MIN_PASSED_SHARE = 0.2  # of what was kept
+ALL_ARENAS = 0.95  # of what stayed: the rest is not told apart
 
 # The functions of CPython that ask the system for an arena (Objects/obmalloc.c, 3.9 to 3.14).
 # mimalloc, the allocator of builds without the GIL, keeps no such arenas.
@@ -61,6 +62,13 @@ def in_arenas(report: Report, item: Finding) -> bool:
     With Python's allocators traced, the objects themselves are counted.
     """
     return not report.run.mode.python_allocators and 2 * item.arena_bytes > item.bytes
+
+
+def stayed_in(report: Report, item: Finding) -> str:
+    """Tell how bytes that stayed are told: as "growth", as "arenas", or as "arenas_partly"."""
+    if not in_arenas(report, item):
+        return "growth"
+    return "arenas" if item.arena_bytes >= ALL_ARENAS * item.bytes else "arenas_partly"
 
 
 def arena_bytes(tree: StackTree, lifetimes: Iterable[Lifetime]) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from memdeep.frozen import field, frozen, replace
-from memdeep.heap.replay.lifetimes import joined
+from memdeep.heap.replay.lifetimes import joined, seen_to
 from memdeep.heap.stacks import Owner
 from memdeep.model import (
     Alive,
@@ -254,7 +254,9 @@ def join(
 ) -> Heap:
     """Join the heaps of all parts; ``problems`` tell what could not be read.
 
-    A group whose stretches lie in several parts has the highest peak.
+    A group whose stretches lie in several parts has the highest peak. What became of bytes behind
+    the end of their part is not known: they count as gone in the segment behind it, in which
+    nothing was traced, if another part follows.
     """
     at_checkpoints: list[int | None] = [None] * checkpoints
     for heap in parts:
@@ -269,7 +271,12 @@ def join(
         tree=tree,
         traced=tuple(Stretch(heap.part.first, heap.part.last) for heap in parts),
         at_checkpoints=tuple(at_checkpoints),
-        lifetimes=joined([heap.lifetimes for heap in parts]),
+        lifetimes=joined(
+            [
+                *(seen_to(heap.lifetimes, heap.part.last + 1) for heap in parts[:-1]),
+                *(heap.lifetimes for heap in parts[-1:]),
+            ]
+        ),
         peaks=tuple(_peak(parts, place, stretches) for place, stretches in enumerate(groups)),
         curve=tuple(sample for heap in parts for sample in heap.curve),
         peak_bytes=max((heap.peak_bytes for heap in parts), default=None),

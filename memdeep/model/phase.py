@@ -307,8 +307,10 @@ class Phase:
 
     @property
     def main_culprit(self) -> Culprit | None:
-        """The line that made the heap grow most, if any is known."""
+        """The line that made the heap grow most; None if it is not known, or none did."""
         if self.heap is None or not self.heap.culprits:
+            return None
+        if self.heap.main_line is None and self.heap.delta_bytes < 0:
             return None
         of_line = (one for one in self.heap.culprits if one.line == self.heap.main_line)
         return next(of_line, self.heap.culprits[0])

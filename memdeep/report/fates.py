@@ -53,10 +53,16 @@ def _last_known(report: Report, item: Finding) -> str:
 
 
 def passed(report: Report, item: Finding, language: Language) -> str:
-    """Return what repeats of a phase kept only until a later one; empty if that is too little."""
+    """Return what repeats of a phase kept only until a later one; empty if that is too little.
+
+    Or what they kept to their own ends, where nobody saw if it was freed.
+    """
     found = passed_through(report, item)
     if found is None:
         return ""
+    if len(report.heap.traced) > 1:  # what was freed meanwhile was not seen
+        key = "finding.untraced" if len(item.phases) == 1 else "finding.untraced_many"
+        return language.say(key, repeats=found.repeats, retained_bytes=found.retained_bytes)
     return language.say(
         "finding.passed" if len(item.phases) == 1 else "finding.passed_many",
         repeats=found.repeats,

@@ -11,11 +11,7 @@ from collections.abc import Callable
 from pathlib import PurePath
 
 from memdeep.analysis.alike import shared
-from memdeep.analysis.weights import (
-    in_arenas,
-    in_other_thread,
-    is_nameless_interpreter,
-)
+from memdeep.analysis.weights import in_other_thread, is_nameless_interpreter, stayed_in
 from memdeep.model import (
     DETACHED,
     RUNNING,
@@ -208,11 +204,12 @@ def finding(report: Report, item: Finding, language: Language) -> str:
     if not report.is_traced_to(item, last.end):
         until = "finding.until_untraced"
     return language.say(
-        "finding.arenas" if in_arenas(report, item) else "finding.growth",
+        f"finding.{stayed_in(report, item)}",
         phase=_within(report, item, language),
         repeats=repeats,
         where=where,
         size_bytes=item.bytes,
+        arenas_bytes=item.arena_bytes,
         until=language.say(until),
     ) + _further(item, language)
 

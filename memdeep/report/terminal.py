@@ -444,8 +444,11 @@ def _other_finding(report: Report, item: Finding, width: int, language: Language
     key = _OTHER_FINDINGS.get(item.kind, kept)
     where = sentences.place_of_finding(report, item, language)
     name = sentences.finding_name(report, item, language)
-    said = plain(language.say(key, phase=name, where=where))
-    text = Text(wrap(said, width))
+    said = language.say(key, phase=name, where=where)
+    is_told = item.kind in (FindingKind.RESERVED, FindingKind.PEAK)
+    if item.bytes_in_use < sentences.NEARLY_ALL * item.bytes and not is_told:
+        said += language.say("terminal.in_use", resident_bytes=item.bytes_in_use)
+    text = Text(wrap(plain(said), width))
     _add_source(text, report, item.culprit)
     return text
 

@@ -37,16 +37,20 @@
   };
 
   // What became of the bytes that were allocated in a scope: freed `within` it (null where that is
-  // not known), `later`, or `never`. `flags` are of `level`, 'node' or 'line'.
+  // not known), `later`, or `never`; `unknown` where the tracing had stopped, or paused. `flags` are
+  // of `level`, 'node' or 'line'.
   function fateOf(blocks, scope, level, flags) {
     const [lives, gone] = LIVES[level](blocks);
     const retained = counterOf(blocks.core, scope, 'retained');
     const churn = counterOf(blocks.core, scope, 'churn');
-    const fate = { within: gone ? 0 : null, later: 0, never: 0 };
+    const fate = { within: gone ? 0 : null, later: 0, never: 0, unknown: 0 };
+    const last = blocks.core.checkpoints.time.length - 1;
+    const isSeen = (died) => isTraced(blocks.core, { from: (died === NEVER ? last : died) - 1, to: died === NEVER ? last : died });
+    const outcome = (died) => (!isSeen(died) ? 'unknown' : died === NEVER ? 'never' : 'later');
     lives[level].forEach((place, row) => {
       const [born, died, bytes] = [lives.born[row], lives.died[row], lives.bytes[row]];
       if (!flags[place]) return;
-      if (retained(born, died)) fate[died === NEVER ? 'never' : 'later'] += bytes;
+      if (retained(born, died)) fate[outcome(died)] += bytes;
       else if (gone && churn(born, died)) fate.within += bytes;
     });
     gone?.[level].forEach((place, row) => {

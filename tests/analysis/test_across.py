@@ -128,10 +128,7 @@ def test_no_line_is_left_out_however_many_there_are() -> None:
     stacks, nodes = tree(*([frame(f"line {number}", lineno=number)] for number in range(1, 31)))
     lives = [lifetime(node, 2, bytes=10_000_000 * (node == 0) + 10) for node in nodes]
     recorded = run("+load", "-load")
-    few = analysed(recorded, stacks, lives)
-    (row,) = made_of([few, few])
-    assert (len(row.lines), row.other_bytes) == (1, 2 * 29 * 10)
-    (row,) = made_of([analysed(recorded, stacks, lives, every_line=True)] * 2)
+    (row,) = made_of([analysed(recorded, stacks, lives)] * 2)
     assert (len(row.lines), row.other_bytes) == (30, 0)
 
 
@@ -215,14 +212,14 @@ def check(row: Across, own: Sequence[Report]) -> None:
         assert row.delta_bytes == sum(heap.delta_bytes for heap in heaps)
         assert row.peak_bytes == max(heap.peak.bytes for heap in heaps)
         assert row.rise_bytes == max(heap.peak.bytes - heap.start_bytes for heap in heaps)
-    culprits = [one for heap in heaps for one in heap.culprits]
+    culprits = [one for heap in heaps for one in heap.every_line]
     for line in row.lines:
         its_own = [one for one in culprits if one.frame == line.frame]
         assert line.bytes == sum(one.bytes for one in its_own)
         assert line.allocations == sum(one.allocations for one in its_own)
         process, place = line.of
         heap = own[process].phases[place].heap
-        assert heap is not None and line.frame in [one.frame for one in heap.culprits]
+        assert heap is not None and line.frame in [one.frame for one in heap.every_line]
         assert line.stack[-1] == line.frame or line.frame in line.stack
     assert sum(line.bytes for line in row.lines) == sum(one.bytes for one in culprits)
 

@@ -308,11 +308,18 @@ def test_a_library_that_joins_for_itself_is_not_the_loop_of_the_line() -> None:
     assert found.evidence["call"] == "concat"
 
 
-def test_what_a_cached_function_made_is_kept_with_its_results() -> None:
-    stacks, (node,) = tree([frame(), native("bounded_lru_cache_wrapper"), frame("load"), LOAD])
+@pytest.mark.parametrize(
+    ("wrapper", "advice"),
+    [
+        ("bounded_lru_cache_wrapper", Advice.BOUNDED_RESULTS),
+        ("infinite_lru_cache_wrapper", Advice.CACHED_RESULTS),
+    ],
+)
+def test_what_a_cached_function_made_is_kept_with_its_results(wrapper: str, advice: Advice) -> None:
+    stacks, (node,) = tree([frame(), native(wrapper), frame("load"), LOAD])
     lives = (lifetime(node),)
     found = advise(case(heap(stacks, lives), phase(), lives))
-    assert found == Suggestion(Advice.CACHED_RESULTS, {"call": "load", "held_bytes": 10 * MB})
+    assert found == Suggestion(advice, {"call": "load", "held_bytes": 10 * MB})
 
 
 def test_the_segments_of_a_phase_are_rounds_too() -> None:

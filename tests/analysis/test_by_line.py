@@ -24,6 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdeep.analysis.by_line import by_line
+from memdeep.analysis.charges import outlives
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.heap.lists import LifetimeList
 from memdeep.model import Heap, Peak, Report, StackBytes
@@ -66,17 +67,35 @@ def test_lines_and_phases_agree_on_the_culprits(made: Report) -> None:
         for culprit in phase.heap.peak_culprits:
             assert lines.place(culprit.frame) >= 0
             assert held[culprit.frame.filename, culprit.frame.lineno] == culprit.bytes
+        grown: dict[object, int] = {}
         for culprit in phase.heap.culprits:
             assert lines.place(culprit.frame) >= 0
-            retained = sum(
+            own = [life for life in lines.lifetimes if places[life.node] == culprit.line]
+            born = [
+                (life, stretch)
+                for stretch in phase.outline.stretches
+                for life in own
+                if stretch.start < life.born <= stretch.end
+            ]
+            retained = sum(life.bytes for life, one in born if outlives(life, one.end))
+            kept = sum(life.bytes for life, _ in born if outlives(life, phase.end))
+            freed = sum(
                 life.bytes
                 for stretch in phase.outline.stretches
-                for life in lines.lifetimes
-                if places[life.node] == (culprit.frame.filename, culprit.frame.lineno)
-                and stretch.start < life.born <= stretch.end
-                and (life.died is None or life.died > stretch.end)
+                for life in own
+                if life.born <= stretch.start and life.died in stretch.segments
             )
-            assert retained == culprit.bytes
+            assert culprit.bytes == kept
+            assert culprit.retained_bytes == (retained if phase.repeats > 1 else None)
+            grown[culprit.line] = retained - freed
+        # The line that is named made the heap grow by more than any other, or kept most.
+        main = phase.main_culprit
+        if main is not None and phase.heap.main_line is not None:
+            assert grown[main.line] == max(grown.values()) > 0
+        elif phase.heap.culprits and phase.heap.delta_bytes >= 0:
+            assert main == phase.heap.culprits[0]
+        else:
+            assert main is None
 
 
 def loading() -> tuple[Heap, int, int]:

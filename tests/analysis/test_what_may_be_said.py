@@ -77,6 +77,9 @@ def test_a_leak_is_found_beside_what_is_replaced_in_each_repeat() -> None:
     lives += [lifetime(leak, 2 * k, bytes=3 * MB) for k in range(1, 10)]
     made = analysed(run(*rounds(*["day"] * 9)), stacks, lives)
     assert grown(made) == [(["day"], "leak", 27), (["day"], "keep", 10)]
+    (day,) = [one for one in made.phases if one.name == "day"]
+    assert day.main_culprit is not None
+    assert day.main_culprit.frame == LEAK
 
 
 def test_a_line_under_many_labels_is_one_finding_with_their_pattern() -> None:

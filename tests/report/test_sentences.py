@@ -235,6 +235,7 @@ EVIDENCE = {
         )
     },
     Advice.CACHED_RESULTS: {"call": "load", "held_bytes": MB},
+    Advice.BOUNDED_RESULTS: {"call": "load", "held_bytes": MB},
     **{
         advice: {"held_bytes": MB, "path": "job.CACHE", "call": "generator rows()"}
         for advice in (
@@ -248,11 +249,14 @@ EVIDENCE = {
             Advice.GARBAGE_GC_OFF,
         )
     },
-    Advice.MADE_ANEW: {
-        "call": "concat",
-        "times": 9,
-        "allocated_bytes": 9 * MB,
-        "held_bytes": MB,
+    **{
+        advice: {
+            "call": "concat",
+            "times": 9,
+            "allocated_bytes": 9 * MB,
+            "held_bytes": MB,
+        }
+        for advice in (Advice.MADE_ANEW, Advice.MADE_ANEW_TRACED)
     },
     Advice.ARROW_POOL: {"held_bytes": MB},
     Advice.POLARS_POOL: {"held_bytes": MB},

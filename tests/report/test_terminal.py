@@ -148,6 +148,7 @@ def test_a_row_shows_growth_peak_ratio_and_culprit() -> None:
     found = phase(
         rss_delta_bytes=329 * MB,
         delta_bytes=-MB,
+        main_line=blamed.line,
         explained_ratio=0.982,
         culprits=(blamed,),
     )
@@ -201,6 +202,7 @@ def test_figures_are_never_cut_for_the_sake_of_a_name() -> None:
         "a phase of a very long name " * 9,
         rss_delta_bytes=-999 * MB,
         delta_bytes=-999 * MB,
+        main_line=("/app/a_very_long_module_name.py", 1234),
         culprits=(culprit(frame(filename="/app/a_very_long_module_name.py", lineno=1234)),),
     )
     (row,) = table(verdict(report([found])))
@@ -264,6 +266,7 @@ def test_no_figure_of_the_phases_is_cut_on_a_narrow_terminal(width: int) -> None
         delta_bytes=-110 * MB,
         explained_ratio=0.982,
         culprits=(blamed,),
+        main_line=blamed.line,
     )
     (row,) = table(verdict(report([found]), width=width))
     assert row.startswith("load ")

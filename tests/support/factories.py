@@ -258,6 +258,7 @@ def phase(name: str = "load", **changes: Any) -> Phase:
     )
     names = {field.name for field in fields(PhaseHeap)}
     inside = {key: changes.pop(key) for key in names & changes.keys()}
+    inside.setdefault("every_line", inside.get("culprits", ()))
     plain = Phase(
         outline=outlined,
         duration_s=1.0,
@@ -300,13 +301,11 @@ def analysed(
     stacks: StackTree,
     lifetimes: Sequence[Lifetime],
     sources: Mapping[tuple[str, int], str] | None = None,
-    *,
-    every_line: bool = False,
 ) -> Report:
-    """The report that the analysis makes of a run with these lifetimes."""
+    """The report that the analysis makes of a run with these lifetimes, to be summed up."""
     outlines = outline(recorded.checkpoints, died=did_die(recorded)).phases
     held = with_peaks(heap(stacks, lifetimes, len(recorded.checkpoints)), outlines)
-    figures = Figures(recorded, held, every_line=every_line)
+    figures = Figures(recorded, held, every_line=True)
     found = phases(figures, outlines)
     return Report(
         run=recorded,

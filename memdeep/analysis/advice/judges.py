@@ -108,16 +108,21 @@ def _cached_results(case: Case) -> Suggestion | None:
     found = _bytes_by(case, lambda node: _cached_function(case, node) if within[node] else None)
     if not found or not case.is_most(found[0][1]):
         return None
-    function, held = found[0]
-    return Suggestion(Advice.CACHED_RESULTS, {"call": function, "held_bytes": held})
+    (function, is_bounded), held = found[0]
+    advice = Advice.BOUNDED_RESULTS if is_bounded else Advice.CACHED_RESULTS
+    return Suggestion(advice, {"call": function, "held_bytes": held})
 
 
-def _cached_function(case: Case, node: int) -> str | None:
-    """Return the name of the innermost function of ``node`` whose results are kept."""
+def _cached_function(case: Case, node: int) -> tuple[str, bool] | None:
+    """Return the name of the innermost function of ``node`` whose results are kept.
+
+    With it, whether so many of them only.
+    """
     stack = case.heap.tree.stack(node)
     callers = [place for place, frame in enumerate(stack) if patterns.is_cached_call(frame)]
     within = stack[callers[-1] :] if callers else ()
-    return next((frame.function for frame in within if frame.origin is not Origin.NATIVE), None)
+    code = next((frame.function for frame in within if frame.origin is not Origin.NATIVE), None)
+    return None if code is None else (code, patterns.is_bounded_call(within[0]))
 
 
 def _made_anew(case: Case) -> Suggestion | None:

@@ -231,6 +231,14 @@ def joined(called: Sequence[Frame]) -> str | None:
     return made if made is None or code is None else code.function
 
 
+_BOUNDED_CALL = "bounded_lru_cache_wrapper"
+
+
 def is_cached_call(frame: Frame) -> bool:
     """Tell whether ``frame`` calls a function whose results functools keeps."""
-    return frame.function in ("infinite_lru_cache_wrapper", "bounded_lru_cache_wrapper")
+    return frame.function in ("infinite_lru_cache_wrapper", _BOUNDED_CALL)
+
+
+def is_bounded_call(frame: Frame) -> bool:
+    """Tell whether ``frame`` calls a function of whose results functools keeps so many only."""
+    return frame.function == _BOUNDED_CALL

@@ -133,6 +133,13 @@ def joined(parts: Sequence[Lifetimes]) -> Lifetimes:
     return ReplayedLifetimes(type(replayed[0])(**whole))
 
 
+def seen_to(lifetimes: Lifetimes, segment: int) -> Lifetimes:
+    """Return ``lifetimes`` with those that did not end ending in ``segment``."""
+    rows = [life if life.died is not None else life._replace(died=segment) for life in lifetimes]
+    is_compiled = isinstance(lifetimes, ReplayedLifetimes)
+    return compiled(rows) if is_compiled else LifetimeList(tuple(rows))
+
+
 def ended(
     kept: Lifetimes, passed: Lifetimes | None, checkpoint: int
 ) -> tuple[Lifetimes, Lifetimes | None]:
