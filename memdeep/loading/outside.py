@@ -17,7 +17,7 @@ from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import ALL, Left, read_lines
 from memdeep.rundir.meta import Meta
-from memdeep.rundir.samples import ProcessSample, decode_samples, tree_bytes
+from memdeep.rundir.samples import ProcessSample, damaged_lines, decode_samples, tree_bytes
 
 MAX_SAMPLES = 2_000_000  # a day of one process
 UNSEEN_BYTES = 4 << 20  # more in memory than was read: between two readings it may well be so much
@@ -30,8 +30,7 @@ def seen_outside(
 
     Of the old readings those are read that were ``left``.
     """
-    samples, samples_problem = _read_samples(run_dir.samples, start, left)
-    problems = [] if samples_problem is None else [samples_problem]
+    samples, problems = _read_samples(run_dir.samples, start, left)
     if not consistency.is_of_run(meta, start):
         problems.append(
             "meta.json is of another run than the journal: how the program was started and how "
@@ -45,20 +44,27 @@ def seen_outside(
 
 def _read_samples(
     path: Path, start: Event, left: Left
-) -> tuple[Sequence[ProcessSample], str | None]:
-    """Read the samples of the run, and return a sentence on those that are missing."""
+) -> tuple[Sequence[ProcessSample], list[str]]:
+    """Read the samples of the run, and return sentences on those that are missing."""
     try:
         lines = read_lines(path, MAX_SAMPLES, left=left)
     except CaptureError as error:
-        return (), f"{error.message} The RSS is known at the checkpoints only."
-    samples = decode_samples(lines.content.decode("ascii", "replace"))
+        return (), [f"{error.message} The RSS is known at the checkpoints only."]
+    content = lines.content.decode("ascii", "replace")
+    samples = decode_samples(content)
     if not consistency.are_of_run(samples, start):
-        return (), (
+        return (), [
             f"{path} is of another run than the journal. The RSS is known at the checkpoints only."
-        )
+        ]
+    problems = []
     if lines.left_out:
-        return samples, f"{lines.left_out:,} samples of the RSS in the middle were left out."
-    return samples, None
+        problems.append(f"{lines.left_out:,} samples of the RSS in the middle were left out.")
+    damaged = damaged_lines(content, len(samples))
+    if damaged == 1:
+        problems.append("1 line of the RSS samples is damaged and was left out.")
+    elif damaged:
+        problems.append(f"{damaged:,} lines of the RSS samples are damaged and were left out.")
+    return samples, problems
 
 
 def end_s(meta: Meta, samples: Sequence[ProcessSample]) -> float:

@@ -26,6 +26,7 @@ from memdeep.loading.children import Axis, Child, find_children, not_known, up_t
 from memdeep.loading.code import origins_of, read_cells
 from memdeep.loading.ending import exit_of, limit_of, read_stack_dumps
 from memdeep.loading.journal import merged, read_journal, told_problems
+from memdeep.loading.mapped import read_mappings
 from memdeep.loading.missed import earlier_blocks, earlier_unknown, missed
 from memdeep.loading.outside import (
     end_s,
@@ -60,13 +61,11 @@ from memdeep.rundir import condensed, journal, mappings, runs, workers
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import read_if_there, read_regular
 from memdeep.rundir.journal import Event
-from memdeep.rundir.long_file import Left, read_left
 from memdeep.rundir.meta import MAX_BYTES, Meta, decode_meta
 from memdeep.sources import store as source_store
 from memdeep.sources.lines import Sources
 from memdeep.symbols import store as symbol_store
 
-MAX_MAPPINGS_BYTES = 1 << 28
 MAX_PROBLEMS = 100
 JUST_NOW_S = 1.0
 MAX_MOMENTS = 50  # at which the heap of all processes is added up: each keeps its stacks
@@ -193,9 +192,13 @@ def load_run(run_dir: RunDirectory) -> Recording:
     origins = origins_of(meta, cells)
     dumps, dumps_problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
     old, merged_problem = merged(left)
+    places = _places(traced.ordered, end)
+    readings, mapped_problems = (
+        read_mappings(run_dir, places, left.mappings) if captures.parts else ({}, [])
+    )
     problems = [
         *(*read.problems, *outside_problems, *traced.problems, *captures.problems),
-        *(sources_problem, names_problem),
+        *(*mapped_problems, sources_problem, names_problem),
         *told_problems(events)[:MAX_PROBLEMS],
         merged_problem,
         dumps_problem,
@@ -231,8 +234,6 @@ def load_run(run_dir: RunDirectory) -> Recording:
         stack_dumps=dumps,
         problems=tuple(dict.fromkeys((*meta.notes, *filter(None, problems)))),  # some are in both
     )
-    places = _places(traced.ordered, end)
-    readings = _readings(run_dir, places, left.mappings) if captures.parts else {}
     walked = find_walked(run_dir, places)
     return Recording(
         run=run,
@@ -441,22 +442,6 @@ def _read_names(
         return None, None
     stored, problem = symbol_store.read(shared_symbols(run_dir).symbols)
     return RunSymbols(stored, until_s, directories), problem
-
-
-def _readings(
-    run_dir: RunDirectory, places: Mapping[int, int], left: Left
-) -> dict[int, mappings.Reading]:
-    """Return the readings of the mappings by checkpoint; a run without any is a run of before.
-
-    Of the old ones those are read that were ``left``.
-    """
-    try:
-        content = read_left(run_dir.mappings, left, MAX_MAPPINGS_BYTES)
-    except CaptureError:
-        return {}
-    at = {0: 0, **places}  # the first line of the journal, which is the program's start
-    found = mappings.decode(content)
-    return {at[one.sequence]: one for one in found if one.sequence in at}
 
 
 def _places(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:

@@ -139,9 +139,15 @@ def memory_devices(mountinfo: bytes) -> "list[str]":
     return sorted(set(devices))
 
 
-def decode(content: bytes) -> "list[Reading]":
-    """Return the readings in the order written, without those that are torn or damaged."""
-    return Decoder().take(content)
+def decode(content: bytes) -> "tuple[list[Reading], int]":
+    """Return the readings in the order written, and the number of those that are damaged.
+
+    A torn one does not count as damaged: the program took too long for it, or died.
+    """
+    decoder = Decoder()
+    found = decoder.take(content)
+    is_foreign = not content.startswith(b"D "[: len(content)])
+    return found, decoder.damaged + (is_foreign or decoder.has_zeros_at_end)
 
 
 def kept(content: bytes, stay: "Container[int]") -> bytes:
@@ -176,20 +182,24 @@ def kept(content: bytes, stay: "Container[int]") -> bytes:
     return b"".join(parts)
 
 
+class _TornError(ValueError):
+    """A reading has no last line."""
+
+
 class _Block:
-    """The parts of one reading's lines. Raises ValueError if it is torn."""
+    """The parts of one reading's lines. Raises ValueError if it is torn, or damaged."""
 
     def __init__(self, content: bytes) -> None:
         body, is_whole, rest = content.partition(b"\n. ")
         if not is_whole:
-            raise ValueError("it is torn")
+            raise _TornError
         title, _, body = body.partition(b"\n")
         body, *self.samples = body.split(b"\nS ")
         self.groups = body + b"\n"
         self.sequence, self.allocated_blocks, self.before = map(_count, title.split())
         cost, is_whole, _ = rest.partition(b"\n")
         if not is_whole:
-            raise ValueError("its last figure is torn")
+            raise _TornError
         self.cost_ns = _count(cost)
 
 
@@ -200,9 +210,10 @@ def _pattern() -> "re.Pattern[bytes]":
 
 
 class Decoder:
-    """Decodes readings, piece by piece of the file."""
+    """Decodes readings, piece by piece of the file; ``damaged`` counts those that are no such."""
 
     def __init__(self) -> None:
+        self.damaged = 0
         self._pattern = _pattern()
         self._directory = ""
         self._devices: frozenset[str] = frozenset()
@@ -225,9 +236,18 @@ class Decoder:
                 self._rest = self._rest[end:]
         found = []
         for block in blocks:
-            with suppress(ValueError, IndexError):
+            try:
                 found.append(self._reading(block))
+            except _TornError:
+                self.damaged += b"\0" in block
+            except (ValueError, IndexError):
+                self.damaged += 1
         return found
+
+    @property
+    def has_zeros_at_end(self) -> bool:
+        """Tell if what is torn at the end was never written as it is."""
+        return b"\0" in self._rest
 
     def _take_head(self, head: bytes) -> None:
         for line in head.split(b"\n"):

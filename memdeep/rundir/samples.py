@@ -19,6 +19,7 @@ _FURTHER = rf"\t({_COUNT}|{UNKNOWN})" * 5  # only a line with shares may mark so
 _LINE = re.compile(
     rf"^({_COUNT})\t({_COUNT})\t({_COUNT})(?:\t({_COUNT})|{_FURTHER})?\n", re.MULTILINE
 )
+_NO_READING = re.compile(r"^(?:#.*)?\n", re.MULTILINE)  # a title, an empty line
 SAMPLES_TITLE = (
     "# milliseconds\tpid\trss_bytes\trss_file_bytes\t"
     "pss_bytes\tpss_anon_bytes\tpss_shmem_bytes\tuss_bytes\n"
@@ -79,3 +80,13 @@ def decode_samples(content: str) -> list[ProcessSample]:
             known = [None if text == UNKNOWN else int(text) for text in further if text is not None]
             samples.append(ProcessSample(time_ms, int(pid), int(rss), *known))
     return samples
+
+
+def damaged_lines(content: str, readings: int) -> int:
+    """Count the lines of ``content`` that are no readings, of which there are so many.
+
+    A torn last line does not count as damaged: whoever wrote it was killed.
+    """
+    empty = sum(1 for _ in _NO_READING.finditer(content))
+    torn = content[content.rfind("\n") + 1 :]
+    return content.count("\n") - readings - empty + ("\0" in torn)

@@ -39,7 +39,7 @@ def reading(sequence: int) -> bytes:
 
 
 def test_each_mapping_has_its_kind_and_its_bytes() -> None:
-    (found,) = mappings.decode(HEAD + reading(3))
+    (found,), _ = mappings.decode(HEAD + reading(3))
     assert (found.sequence, found.allocated_blocks, found.cost_ns) == (3, 17, 99)
     assert [(one.kind, one.rss_bytes, one.anonymous_bytes) for one in found.mappings] == [
         (mappings.HEAP, 1024, 1024),
@@ -56,7 +56,7 @@ def test_each_mapping_has_its_kind_and_its_bytes() -> None:
 
 def test_samples_belong_to_the_mapping_that_they_name() -> None:
     block = mappings.encode_begin(1, 2, 0) + SMAPS + mappings.encode_samples(0xB000, 8, b"101")
-    (found,) = mappings.decode(HEAD + block + mappings.encode_end(99))
+    (found,), _ = mappings.decode(HEAD + block + mappings.encode_end(99))
     assert [one.samples for one in found.mappings[-2:]] == [(), (True, False, True)]
 
 
@@ -64,14 +64,35 @@ def test_samples_belong_to_the_mapping_that_they_name() -> None:
 def test_a_torn_reading_costs_that_one_only(cut: int) -> None:
     whole, torn = reading(1), reading(2)[:cut]
     others = [2] if cut == len(reading(2)) else []
-    assert [one.sequence for one in mappings.decode(HEAD + whole + torn)] == [1, *others]
-    assert [one.sequence for one in mappings.decode(HEAD + torn + whole)] == [*others, 1]
+    for content, sequences in (
+        (HEAD + whole + torn, [1, *others]),
+        (HEAD + torn + whole, [*others, 1]),
+    ):
+        found, damaged = mappings.decode(content)
+        assert [one.sequence for one in found] == sequences
+        assert damaged == 0  # the program took too long for it, or died
+
+
+@pytest.mark.parametrize(
+    ("content", "count"),
+    [
+        (HEAD + reading(1).replace(b"Rss:", b"Rsx:", 1) + reading(2), 1),
+        (HEAD + reading(1) + reading(2).replace(b"8000-9000", b"1000-9000"), 1),
+        (HEAD + reading(1) + reading(2)[:-40] + bytes(40), 1),
+        (HEAD + reading(1) + bytes(400), 1),
+        (b"nonsense", 1),
+        (HEAD[:1], 0),
+        (b"", 0),
+    ],
+)
+def test_what_was_never_written_is_damage(content: bytes, count: int) -> None:
+    assert mappings.decode(content)[1] == count
 
 
 @given(noise=st.binary(max_size=80), at=st.integers(0, len(reading(1))))
 def test_nonsense_is_left_out(noise: bytes, at: int) -> None:
     block = reading(1)
-    for found in mappings.decode(HEAD + block[:at] + noise + block[at:]):
+    for found in mappings.decode(HEAD + block[:at] + noise + block[at:])[0]:
         ends = 0
         for one in found.mappings:
             assert ends <= one.start < one.end

@@ -8,7 +8,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memdeep.rundir.journal import MAX_TIME_S
-from memdeep.rundir.samples import SAMPLES_TITLE, ProcessSample, decode_samples, encode_sample
+from memdeep.rundir.samples import (
+    SAMPLES_TITLE,
+    ProcessSample,
+    damaged_lines,
+    decode_samples,
+    encode_sample,
+)
 
 TIMES_MS = st.integers(0, MAX_TIME_S * 1000)
 KNOWN = st.none() | COUNTS
@@ -23,6 +29,7 @@ SAMPLES = st.lists(
 def test_samples_come_back_in_order(samples: list[ProcessSample]) -> None:
     lines = "".join(map(encode_sample, samples))
     assert decode_samples(SAMPLES_TITLE + lines) == samples
+    assert damaged_lines(SAMPLES_TITLE + lines, len(samples)) == 0
 
 
 @pytest.mark.parametrize(
@@ -52,6 +59,7 @@ def test_samples_come_back_in_order(samples: list[ProcessSample]) -> None:
 def test_a_damaged_sample_is_left_out(line: str) -> None:
     content = f"1\t2\t3\n{line}\n4\t5\t6\n"
     assert decode_samples(content) == [ProcessSample(1, 2, 3), ProcessSample(4, 5, 6)]
+    assert damaged_lines(content, 2) == (line != "")
 
 
 def test_a_line_says_what_is_known() -> None:
@@ -68,7 +76,10 @@ def test_a_line_says_what_is_known() -> None:
 @pytest.mark.parametrize("torn", ["1\t2\t3\t4\t5\t6\t7\t8", "7", "7\t8", "7\t8\t", "7\t8\t91"])
 def test_a_torn_last_sample_is_left_out(torn: str) -> None:
     # "7\t8\t91" may be the beginning of "7\t8\t91234567\n": a reading a millionth of the true one.
-    assert decode_samples(f"1\t2\t3\n{torn}") == [ProcessSample(1, 2, 3)]
+    content = f"1\t2\t3\n{torn}"
+    assert decode_samples(content) == [ProcessSample(1, 2, 3)]
+    assert damaged_lines(content, 1) == 0
+    assert damaged_lines(content + "\0", 1) == 1  # nobody wrote that
 
 
 @given(content=st.text(alphabet="0123456789\t\n\r\x0b\x1c\u2028 -.x", max_size=200))

@@ -29,6 +29,8 @@ from memdeep.cli import main
 from memdeep.errors import EXIT_BAD_DATA, EXIT_NO_INPUT, EXIT_NOT_STARTED
 from memdeep.heap import choice
 from memdeep.heap.replay import engine as replaying
+from memdeep.sources.lines import Sources
+from memdeep.sources.store import encode
 
 GROWS = PROGRAMS / "grows.py"
 LABELS = ["(start)", "PREPARE_START", "PREPARE_END", *["repeat"] * 6, "finished", "(end)"]
@@ -271,7 +273,43 @@ def test_no_figure_of_the_journal_upsets_the_report(
     assert len(reported()["checkpoints"]) in (len(LABELS) - 1, len(LABELS))
 
 
+# What the program read of its own memory
+
+
+def test_damaged_readings_of_the_mappings_are_counted(run_dir: Path, reported: Reported) -> None:
+    path = run_dir / "mappings"
+    content = path.read_bytes()
+    at = content.index(b"Anonymous:")
+    path.write_bytes(content[:at] + b"X" + content[at + 1 :])
+    count = content.count(b"\nR ")  # all of one series, of which the first is damaged
+    made = reported()
+    assert None not in heap_of(made)
+    assert made["problems"] == [
+        f"{count} readings of the memory mappings are damaged and were left out."
+    ]
+
+
+def test_a_torn_last_reading_of_the_mappings_is_no_damage(
+    run_dir: Path, reported: Reported
+) -> None:
+    path = run_dir / "mappings"
+    os.truncate(path, path.stat().st_size - 5)
+    assert reported()["problems"] == []
+
+
 # What the parent saw
+
+
+@pytest.mark.parametrize("damage", ["zeros", "cut"])
+def test_damaged_source_lines_are_told(run_dir: Path, reported: Reported, damage: str) -> None:
+    path = run_dir / "sources"
+    lines = Sources({(str(GROWS), number): f"line {number}" for number in range(99)})
+    content = encode(lines, read_json(run_dir / "meta.json")["started"])
+    path.write_bytes(content)
+    assert reported()["problems"] == []
+    path.write_bytes(content[:-20] + (bytes(20) if damage == "zeros" else b""))
+    (problem,) = reported()["problems"]
+    assert problem.startswith(f"{path} is damaged. The source lines shown are read from")
 
 
 def test_missing_samples_cost_the_rss_between_checkpoints(
@@ -282,6 +320,26 @@ def test_missing_samples_cost_the_rss_between_checkpoints(
     assert None not in heap_of(made)
     (problem,) = made["problems"]
     assert "RSS is known at the checkpoints only" in problem
+
+
+@pytest.mark.parametrize(
+    ("damaged", "said"),
+    [
+        (1, "1 line of the RSS samples is damaged and was left out."),
+        (2, "2 lines of the RSS samples are damaged and were left out."),
+        (0, None),
+    ],
+)
+def test_damaged_samples_are_counted(
+    run_dir: Path, reported: Reported, damaged: int, said: str | None
+) -> None:
+    path = run_dir / "samples"
+    title, *lines = path.read_bytes().splitlines(keepends=True)
+    torn = lines[-1][:-2]
+    path.write_bytes(b"".join([title, *[b"\xff" + lines[0]] * damaged, *lines, torn]))
+    made = reported()
+    assert None not in heap_of(made)
+    assert made["problems"] == ([] if said is None else [said])
 
 
 def test_samples_of_another_run_are_left_out(
