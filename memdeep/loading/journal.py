@@ -30,11 +30,22 @@ _NO_LOOK = re.compile(
 class Journal:
     """The events in the order they were written, each sequence number once.
 
-    No two of their threads share a name.
+    No two of their threads share a name. ``missing`` is the number of those that are not there.
     """
 
     events: tuple[Event, ...]
     problems: tuple[str, ...]
+    missing: int = 0
+
+    def missing_problem(self, in_flight: int) -> str | None:
+        """Return the sentence on events that are missing; those ``in_flight`` are not."""
+        missing = self.missing - in_flight
+        if missing <= 0:
+            return None
+        return (
+            f"{_lines(missing, 'event')} {_were(missing)} never written to the journal, or "
+            f"{'its line is' if missing == 1 else 'their lines are'} lost."
+        )
 
 
 def read_journal(path: Path, condensed: Condensed = NOTHING) -> Journal:
@@ -53,8 +64,8 @@ def read_journal(path: Path, condensed: Condensed = NOTHING) -> Journal:
         event.thread = names.of(event)
     repeated = len(decoded) - len(events)
     missing = _missing(events) - condensed.events if not lines.left_out else 0
-    problems = tuple(_problems(lines.left_out, damaged, repeated, missing))
-    return Journal(events, problems)
+    problems = tuple(_problems(lines.left_out, damaged, repeated))
+    return Journal(events, problems, missing)
 
 
 def merged(condensed: Condensed) -> tuple[Merged | None, str | None]:
@@ -92,7 +103,7 @@ def _missing(events: Sequence[Event]) -> int:
     return max(numbers, default=0) - len(numbers)
 
 
-def _problems(left_out: int, damaged: int, repeated: int, missing: int) -> Iterator[str]:
+def _problems(left_out: int, damaged: int, repeated: int) -> Iterator[str]:
     if left_out:
         yield (
             f"The journal is too long to be shown: {left_out:,} checkpoints in its middle were "
@@ -104,11 +115,6 @@ def _problems(left_out: int, damaged: int, repeated: int, missing: int) -> Itera
         yield (
             f"{_lines(repeated, 'line')} of the journal {_were(repeated)} left out: another line "
             "has the same number."
-        )
-    if missing > 0:
-        yield (
-            f"{_lines(missing, 'event')} {_were(missing)} never written to the journal, or "
-            f"{'its line is' if missing == 1 else 'their lines are'} lost."
         )
 
 

@@ -196,8 +196,11 @@ def load_run(run_dir: RunDirectory) -> Recording:
     readings, mapped_problems = (
         read_mappings(run_dir, places, left.mappings) if captures.parts else ({}, [])
     )
+    # Those that were merged have neither line nor marker.
+    in_flight = traced.in_flight if left == condensed.NOTHING else 0
     problems = [
-        *(*read.problems, *outside_problems, *traced.problems, *captures.problems),
+        *(*read.problems, read.missing_problem(in_flight)),
+        *(*outside_problems, *traced.problems, *captures.problems),
         *(*mapped_problems, sources_problem, names_problem),
         *told_problems(events)[:MAX_PROBLEMS],
         merged_problem,

@@ -42,13 +42,15 @@ class _Window:
 class Traced:
     """The checkpoints of a run in program order, and its captures.
 
-    ``alignments`` are the markers of each capture, by its number.
+    ``alignments`` are the markers of each capture, by its number. ``in_flight`` is the number of
+    events that threads had begun and not written when the recording ended.
     """
 
     ordered: list[Event]
     parts: tuple[Part, ...] = ()
     problems: tuple[str, ...] = ()
     alignments: Mapping[int, Alignment] = field(default_factory=dict)
+    in_flight: int = 0
 
 
 def align_parts(
@@ -64,6 +66,7 @@ def align_parts(
     parts: list[Part] = []
     problems: list[str] = []
     alignments: dict[int, Alignment] = {}
+    in_flight = 0
     for window in _windows(events, has_capture=run_dir.capture().exists()):
         before, inside, left = _cut(left, window)
         ordered.extend(points[sequence] for sequence in before)
@@ -75,6 +78,7 @@ def align_parts(
             ordered.extend(points[sequence] for sequence in inside)
             continue
         alignments[window.number] = alignment
+        in_flight = _in_flight(events, window, alignment)
         placed = alignment.sequences
         unplaced = sorted(set(inside) - set(placed))
         ordered.extend(points[sequence] for sequence in [*placed, *unplaced])
@@ -92,7 +96,21 @@ def align_parts(
     ordered.extend(points[sequence] for sequence in left)
     if is_over:
         problems += _beyond(events, alignments.values())
-    return Traced(ordered, tuple(parts), tuple(problems), alignments)
+    return Traced(ordered, tuple(parts), tuple(problems), alignments, in_flight)
+
+
+def _in_flight(events: Sequence[Event], window: _Window, alignment: Alignment) -> int:
+    """Count the events that have neither a line nor a marker as the recording ended before.
+
+    That happens where a program goes on and its threads set checkpoints: each owes one at most. If
+    there are more, or no end was written, something else has happened to them.
+    """
+    if window.end is not None or consistency.end_of_run(events) is None:
+        return 0
+    numbers = {event.sequence for event in events} | {*alignment.sequences, *alignment.others}
+    inside = [number for number in numbers if number > window.begin]
+    absent = max(inside, default=window.begin) - window.begin - len(inside)
+    return absent if absent <= len({event.thread_id for event in events}) else 0
 
 
 def _beyond(events: Sequence[Event], alignments: Iterable[Alignment]) -> Iterator[str]:

@@ -38,6 +38,7 @@ from memdeep.rundir.files import write_atomically
 from memdeep.rundir.meta import Meta, encode_meta
 from memdeep.rundir.tail import Tail
 
+MOST_S = 0.25  # to look for the end of a phase, at each look at the program
 ENDS_S, LOOK_S = 5.0, 0.001  # a program that ends itself has still something to do
 
 
@@ -235,7 +236,8 @@ class _Attachment:
 
     def _ended_phase(self, wanted: str) -> str | None:
         """Return the name of a phase that has ended since the last look, if it is the one."""
-        while content := self._events.next_lines():
+        until_s = time.monotonic() + MOST_S  # many threads end phases faster than they are read
+        while time.monotonic() < until_s and (content := self._events.next_lines()):
             for event in journal.decode(content)[0]:
                 stem, suffix = labels.split(event.label)
                 name = stem if suffix in labels.OPENED_BY else event.label

@@ -5,7 +5,9 @@ The parent writes it from the journal, so that it costs the program nothing.
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -19,6 +21,7 @@ from memdeep.rundir.journal import Event
 from memdeep.rundir.tail import Tail
 
 BACKGROUND_S = 5.0
+MOST_S = 0.25  # for the new checkpoints, at each look at the program
 MIB = 1 << 20
 MOST_BYTES = 32 * MIB  # of weeks of checkpoints, the newer half stays
 
@@ -46,13 +49,28 @@ class MonitorLog:
 
         Lines that cannot be written are dropped, as the program must go on.
         """
-        lines = []
-        while content := self._tail.next_lines():
-            for event in journal.decode(content)[0]:
-                lines.extend(self._checkpoint(event))
+        lines = self._new_lines(time.monotonic() + MOST_S)
         if self._format is not None and elapsed_s - self._looked_s >= BACKGROUND_S:
             self._looked_s = elapsed_s
             lines.extend(self._format.background_lines(size_bytes, datetime.now().astimezone()))
+        self._append_all(lines)
+
+    def _new_lines(self, until_s: float, most_bytes: float = math.inf) -> list[str]:
+        """Return the lines of new checkpoints, up to a moment, or to that size of the journal.
+
+        Many threads set checkpoints faster than they are read here.
+        """
+        lines = []
+        while (
+            self._tail.read_bytes < most_bytes
+            and time.monotonic() < until_s
+            and (content := self._tail.next_lines())
+        ):
+            for event in journal.decode(content)[0]:
+                lines.extend(self._checkpoint(event))
+        return lines
+
+    def _append_all(self, lines: list[str]) -> None:
         if lines:
             self._append("\n".join(lines) + "\n")
 
@@ -72,6 +90,8 @@ class MonitorLog:
             write_atomically(self._path, file.read())
 
     def close(self) -> None:
+        """Log the checkpoints that are there by now, and close the journal."""
+        self._append_all(self._new_lines(math.inf, self._tail.size_bytes()))
         self._tail.close()
 
     def _checkpoint(self, event: Event) -> list[str]:

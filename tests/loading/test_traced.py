@@ -58,6 +58,23 @@ def test_a_checkpoint_without_a_marker_comes_after_the_others(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("markers", "later", "count"),
+    [
+        ([3, 4], [event(6, journal.EXIT)], 1),  # 5 was begun before, by another thread
+        ([3, 5, 4, 6], [event(6, journal.EXIT)], 0),  # its line was there
+        ([3, 4], [event(20, journal.EXIT)], 0),  # more than there are threads
+        ([3, 4], [event(6)], 0),  # killed
+    ],
+)
+def test_a_thread_may_owe_an_event_at_the_end_of_the_recording(
+    tmp_path: Path, markers: list[int], later: list[Event], count: int
+) -> None:
+    write_capture(tmp_path, "capture.bin", markers)
+    events = [trace(1, from_start=True), event(2), event(3), event(4), *later]
+    assert align_parts(RunDirectory(tmp_path), events, START).in_flight == count
+
+
+@pytest.mark.parametrize(
     "later",
     [[event(5), event(6)], [event(5), event(6, journal.EXIT)], [event(5), untrace(6), event(7)]],
     ids=["killed", "ended", "stopped"],

@@ -149,6 +149,27 @@ def test_it_detaches_when_it_is_to(tmp_path: Path, options: tuple[str, ...], rea
     assert report["mode"]["python_allocators"] == ("--deep" in options)
 
 
+MARKS = """
+memdeep.attachable()
+def marks():
+    while True:
+        with memdeep.phase("outer"), memdeep.phase("inner"):
+            pass
+        time.sleep(0.0001)
+for _ in range(8):
+    threading.Thread(target=marks, daemon=True).start()
+"""
+
+
+def test_threads_that_mark_all_the_time_keep_nobody_from_detaching(tmp_path: Path) -> None:
+    """They mark more than can be read; what one is about to mark at the end is not lost."""
+    with running(tmp_path, MARKS) as program:
+        report = Attachment(program, "--for", "0.3s").finish()
+        assert program.do("print(api.is_recording())") == ["False"]
+    assert report["exit"]["verdict"] == "detached"
+    assert report["problems"] == []
+
+
 def test_an_interrupt_detaches_and_phases_that_are_open_end_there(tmp_path: Path) -> None:
     with running(tmp_path, WORK) as program:
         attachment = Attachment(program).begun(program)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from properties import examples
 from running import ROOT
 
-from memdeep.loading.journal import _problems
+from memdeep.loading.journal import Journal, _problems
 from memdeep.text import translation
 from memdeep.text.language import template_directory
 
@@ -87,7 +87,8 @@ def test_no_pattern_is_of_a_sentence_that_the_code_no_longer_has() -> None:
 
 
 def test_the_problems_of_a_journal_have_chinese_words() -> None:
-    for sentence in (*_problems(1, 1, 1, 1), *_problems(2, 2, 2, 2)):
+    missing = [Journal((), (), count).missing_problem(0) or "" for count in (1, 2)]
+    for sentence in (*_problems(1, 1, 1), *_problems(2, 2, 2), *missing):
         assert translation.into("zh", sentence) != sentence
 
 
