@@ -167,8 +167,8 @@ def _recorder(how: HowToRecord, around: Mapping[str, Any]) -> HowToRecord:
             "program grows, and given back.",
             EXIT_USAGE,
         )
-    mark_every = how.mark_every or around["last_s"] * SHARE_MARKED
-    return how.but(children=NONE, mark_every=mark_every)
+    grid_s = 0.0 if how.mark_every else around["last_s"] * SHARE_MARKED
+    return how.but(children=NONE, grid_s=grid_s)
 
 
 def _check_disk(settings: Settings) -> None:

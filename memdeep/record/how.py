@@ -27,8 +27,9 @@ END = "--"  # ends the words on how to record; those on what to run follow
 class HowToRecord:
     """The options that act within the program, and where the recording goes.
 
-    All fields but the last three are options, which the table in `memdeep.cli.options` explains.
-    ``mark_every`` is 0 where no mark is wanted, ``start_at`` and ``stop_at`` are "". ``run_dir`` is
+    All fields but the last four are options, which the table in `memdeep.cli.options` explains.
+    ``mark_every`` is 0 where no mark is wanted, ``start_at`` and ``stop_at`` are "".
+    ``grid_s`` are the seconds between checkpoints that nobody has asked for, or 0. ``run_dir`` is
     the run directory. With ``dumps_stacks`` the parent may ask for the stacks of all threads.
     ``orders`` is the inherited descriptor that `record.orders` reads, or -1.
     """
@@ -51,6 +52,7 @@ class HowToRecord:
     holders: bool
     holders_at: tuple[str, ...]
     holders_most: int
+    grid_s: float = 0.0
     run_dir: str = ""
     dumps_stacks: bool = False
     orders: int = -1
@@ -85,7 +87,8 @@ class HowToRecord:
         words = [f"stdout:{word}" for word in self.mark_stdout]
         words += [f"call:{word}" for word in self.mark_call]
         words += [f"line:{word}" for word in self.mark_line]
-        return words + ([f"every:{self.mark_every}"] if self.mark_every else [])
+        words += [f"every:{self.mark_every}"] if self.mark_every else []
+        return words + ([f"grid:{self.grid_s}"] if self.grid_s else [])
 
     @property
     def wants_holders(self) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from following import follower_of, program_of
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from running import PROGRAMS, environment, memdeep_command, wait_until
+from running import PROGRAMS, environment, memdeep_command, read_json, wait_until
 from sealing import unseal
 
 from memdeep import pipeline
@@ -247,3 +247,10 @@ def test_what_does_not_go_with_it_is_told(
     assert done.returncode == 2
     assert f"--last does not go with {wrong}." in done.stderr.decode()
     assert not (tmp_path / "run").exists()
+
+
+def test_the_checkpoints_that_it_sets_by_itself_need_not_be_met(tmp_path: Path) -> None:
+    command = memdeep_command("run", "--last", "10m", "-o", str(tmp_path / "run"), "-c", "pass")
+    done = subprocess.run(command, env=environment(), capture_output=True, check=True)
+    assert b"--mark-every" not in done.stderr
+    assert read_json(tmp_path / "run" / "report.json")["problems"] == []

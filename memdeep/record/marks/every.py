@@ -17,12 +17,13 @@ class EveryMark:
     """`--mark-every SECONDS`: checkpoints on a grid of the monotonic clock, by a thread of ours.
 
     The n-th checkpoint is due n times SECONDS after `start`. Those that cannot be taken in time,
-    because C code holds the interpreter, are left out; their numbers are missing then.
+    because C code holds the interpreter, are left out; their numbers are missing then. One that is
+    not ``is_wanted``, as that of `--last`, may be met never.
     """
 
-    __slots__ = ("_done", "_seconds", "_start", "_stop", "_thread")
+    __slots__ = ("_done", "_is_wanted", "_seconds", "_start", "_stop", "_thread")
 
-    def __init__(self, words: str) -> None:
+    def __init__(self, words: str, *, is_wanted: bool = True) -> None:
         """Raises ValueError with a sentence for the user."""
         try:
             self._seconds = float(words)
@@ -33,6 +34,7 @@ class EveryMark:
                 f"--mark-every {words}: that is not from {MIN_SECONDS} to {MAX_SECONDS} seconds"
             )
         self._done = 0
+        self._is_wanted = is_wanted
         # The lock and the clock are those of now, whatever the program makes of `threading`.
         self._stop = _thread.allocate_lock()
         self._stop.acquire()
@@ -53,7 +55,7 @@ class EveryMark:
 
     def complaint(self) -> str | None:
         """Return the sentence on a mark that was never met, else None."""
-        if self._done:
+        if self._done or not self._is_wanted:
             return None
         return f"--mark-every {self._seconds:g}: the program ended before the first was due"
 

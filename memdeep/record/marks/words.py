@@ -1,8 +1,8 @@
 """Words that ask for checkpoints from outside, and the marks that they put in place.
 
 A word is one of ``stdout:REGEX``, ``call:MODULE:QUALNAME[=LABEL]``, ``line:FILE:LINE[=LABEL]``,
-``line:FILE:FUNCTION[=LABEL]`` and ``every:SECONDS``. How a kind works is known to its own module
-alone, which is imported only if a word asks for it.
+``line:FILE:FUNCTION[=LABEL]``, ``every:SECONDS`` and ``grid:SECONDS``. How a kind works is known to
+its own module alone, which is imported only if a word asks for it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def install(words: list[str]) -> Marks:
             [mark for mark in marks if isinstance(mark, call.CallMark)],
             [mark for mark in marks if isinstance(mark, line.LineMark)],
         )
-    if "every" in kinds:
+    if kinds & {"every", "grid"}:
         from memdeep.record.marks import every
 
         for mark in marks:
@@ -98,4 +98,8 @@ def _parse(word: str) -> Mark:
         from memdeep.record.marks.every import EveryMark
 
         return EveryMark(rest)
+    if kind == "grid":
+        from memdeep.record.marks.every import EveryMark
+
+        return EveryMark(rest, is_wanted=False)
     raise ValueError(f"{word}: there is no such kind of mark")
