@@ -7,11 +7,14 @@ what runs programs.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memdeep.errors import CaptureError, OutputError
 from memdeep.frozen import frozen, replace
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.rundir import directory, files
@@ -352,6 +355,26 @@ def report_paths(path: Path) -> dict[str, Path]:
     if directory.is_directory(path):
         return {name: path / file for name, file in names.items()}
     return {name: path.with_name(f"{path.name}.{file}") for name, file in names.items()}
+
+
+def refuse_to_replace(into: Path, started: str | None) -> None:
+    """Raise OutputError if ``into`` has a file in the place of the report on the run of this time.
+
+    An earlier report on the same run may be replaced.
+    """
+    from memdeep.report.json import document
+
+    paths = report_paths(into)
+    there = [path for path in paths.values() if os.path.lexists(path)]
+    if not there:
+        return
+    with suppress(CaptureError), files.open_regular(paths["json"])[0] as file:
+        if document.starts_as(file.read(document.HEAD_BYTES), started):
+            return
+    raise OutputError(
+        f"{there[-1]} is there already, and is no report of this run.",
+        "Name another directory with -o, or add --force to replace it.",
+    )
 
 
 def read_baseline(path: Path) -> Baseline | None:

@@ -117,6 +117,9 @@ def _of_attach(made: Parser) -> None:
 def _of_report(made: Parser) -> None:
     made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR|CAPTURE", help=NEWEST)
     made.add_argument("-o", "--output", type=Path, metavar="DIR", help="write the reports there")
+    made.add_argument(
+        "--force", action="store_true", help="replace what is in their place in DIR already"
+    )
     add(made, OF_REPORTS)
 
 

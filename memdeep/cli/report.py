@@ -26,14 +26,15 @@ def main(words: Sequence[str]) -> int:
     path: Path | None = options.path
     if path is None:
         path = speech.newest(spoken_language(settings), quiet=settings.flag("quiet"))
-    make(path, options.output, settings)
+    make(path, options.output, settings, force=options.force)
     return 0
 
 
-def make(path: Path, into: Path | None, settings: Settings) -> Report:
+def make(path: Path, into: Path | None, settings: Settings, *, force: bool = False) -> Report:
     """Report on the recording at ``path``: write the files, tell the verdict, open the page.
 
-    The files go into the directory ``into``, or else beside the recording. Return what was told.
+    The files go into the directory ``into``, or else beside the recording. What is there already
+    is replaced with ``force``, or if it is an earlier report on the same run. Return what was told.
     Raises CaptureError or OutputError.
     """
     # Millions of objects that live to the end, and hardly a cycle: looking for those took a sixth
@@ -45,7 +46,12 @@ def make(path: Path, into: Path | None, settings: Settings) -> Report:
             **settings.of(Place.REPORT), cache=cache.directory_of("memdeep") / "templates"
         )
         with runs.steady(RunDirectory(path)):  # the program may still run
-            report = pipeline.analyse(pipeline.load(path, on_step), on_step, options)
+            recording = pipeline.load(path, on_step)
+            if into is not None and not force and directory.is_directory(into):
+                beside = path if directory.is_directory(path) else path.parent
+                if not into.samefile(beside):
+                    pipeline.refuse_to_replace(into, recording.run.started)
+            report = pipeline.analyse(recording, on_step, options)
         paths = pipeline.report_paths(path if into is None else directory.make_directory(into))
         pipeline.write(report, paths, on_step, options)
     if not quiet:

@@ -15,6 +15,7 @@ from running import (
     TIMEOUT_S,
     TREE_FILES,
     RunMemdeep,
+    complaint,
     environment,
     memdeep_command,
     read_json,
@@ -282,6 +283,29 @@ def test_report_goes_where_it_is_told(run_memdeep: RunMemdeep, tmp_path: Path) -
     assert b"Report: a/b/report.html" in completed.stderr
     assert {path.name for path in (tmp_path / "a/b").iterdir()} == {"report.html", "report.json"}
     assert not (tmp_path / "run/report.html").exists()
+
+
+def test_a_report_replaces_no_other_file_unless_it_is_told_to(
+    run_memdeep: RunMemdeep, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        assert run_memdeep(*RECORD, "-o", name, GROWS).returncode == 0
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "report.html").write_text("mine")
+    sentence, hint = complaint(run_memdeep("report", "one", "-o", out))
+    assert sentence == f"{out}/report.html is there already, and is no report of this run."
+    assert "--force" in hint
+    assert (out / "report.html").read_text() == "mine"
+    assert run_memdeep("report", "one", "-o", out, "--force").returncode == 0
+    assert run_memdeep("report", "one", "-o", out, "--no-source").returncode == 0  # its own
+    page = (out / "report.html").read_bytes()
+    refused = run_memdeep("report", "two", "-o", out)
+    assert refused.returncode == 125
+    complaint(refused)
+    assert (out / "report.html").read_bytes() == page
+    assert run_memdeep("report", "two", "-o", out, "--force").returncode == 0
+    assert run_memdeep("report", "two", "-o", "two").returncode == 0
 
 
 def test_run_directory_may_be_moved_before_the_report(

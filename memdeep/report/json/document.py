@@ -7,6 +7,8 @@ line of its own.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from posixpath import basename, dirname
 
@@ -38,7 +40,9 @@ from memdeep.text.language import language
 from memdeep.version import __version__
 
 SCHEMA = 2
+HEAD_BYTES = 1 << 22  # the fields before the tables: the command may be long
 ENGLISH = language("en")
+_STARTED = re.compile(rb'\A\{\n"schema": \d+,\n"memdeep": .*?\n"started": ([^\n]*),\n', re.DOTALL)
 _KINDS = {kind: kind.value for kind in FindingKind} | {
     FindingKind.TOUCHED: "growth",
     FindingKind.UNTRACKED: "unseen",
@@ -145,6 +149,12 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         "snapshots": iter([record(one) for one in snapshot_records]),
     }
     return (line.encode("utf-8", "replace") for line in lines(fields))
+
+
+def starts_as(head: bytes, started: str | None) -> bool:
+    """Tell if a file that begins with ``head`` is the report of the run with this time."""
+    match = _STARTED.match(head)
+    return match is not None and match[1] == json.dumps(started).encode("ascii")
 
 
 def _identity(known: Identity | None, main: str | None) -> Json:
