@@ -107,6 +107,7 @@ def _of_attach(made: Parser) -> None:
     made.add_argument(
         "--until-phase",
         dest="phase",
+        type=_label,
         metavar="LABEL",
         help="detach when a phase or checkpoint of this name has come to its end; * and ? match",
     )
@@ -179,7 +180,8 @@ def _of_one_run(made: Parser) -> None:
 
 def _of_watch(made: Parser) -> None:
     _of_one_run(made)
-    made.add_argument(
+    either = made.add_mutually_exclusive_group()
+    either.add_argument(
         "--web", action="store_true", help="show it in the browser: serve a page on this machine"
     )
     made.add_argument(
@@ -189,7 +191,7 @@ def _of_watch(made: Parser) -> None:
         metavar="N",
         help="serve that page on this port (default: one that is free)",
     )
-    made.add_argument("--once", action="store_true", help="print the run as it is now, and end")
+    either.add_argument("--once", action="store_true", help="print the run as it is now, and end")
     made.add_argument(
         "--every",
         type=_seconds,
@@ -302,6 +304,12 @@ def _process(word: str) -> int:
     if not word.isascii() or not word.isdigit() or not 0 < int(word) < 1 << 31:
         raise argparse.ArgumentTypeError(f"{word!r} is no process number")
     return int(word)
+
+
+def _label(word: str) -> str:
+    if not word.strip():
+        raise argparse.ArgumentTypeError("the name of a phase or checkpoint is empty")
+    return word
 
 
 def _time(word: str) -> float:

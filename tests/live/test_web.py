@@ -147,7 +147,7 @@ def test_a_damaged_file_is_told_and_texts_deceive_nobody(served: WebWatch) -> No
 def test_the_command_serves_the_page_until_ctrl_c(tmp_path: Path, code: str) -> None:
     directory.create(tmp_path / "run", force=False)
     with subprocess.Popen(
-        memdeep_command("watch", "--web", "run"),
+        memdeep_command("watch", "--web", *(("--port", "0") if code == "zh" else ()), "run"),
         cwd=tmp_path,
         env=environment(LC_ALL="zh_CN.UTF-8" if code == "zh" else "C.UTF-8"),
         stdout=subprocess.PIPE,
@@ -181,6 +181,14 @@ def test_a_port_that_is_none_is_refused(tmp_path: Path) -> None:
         assert done.returncode == 125
     wrong = memdeep_command("watch", "run", "--web", "--port", "70000")
     assert subprocess.run(wrong, cwd=tmp_path, capture_output=True).returncode == 2
+
+
+def test_what_is_served_cannot_be_printed_once(tmp_path: Path) -> None:
+    directory.create(tmp_path / "run", force=False)
+    words = memdeep_command("watch", "run", "--web", "--once")
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=TIMEOUT_S)
+    assert done.returncode == 2
+    assert b"argument --once: not allowed with argument --web" in done.stderr
 
 
 @pytest.fixture

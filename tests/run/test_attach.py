@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -168,6 +169,12 @@ def test_threads_that_mark_all_the_time_keep_nobody_from_detaching(tmp_path: Pat
         assert program.do("print(api.is_recording())") == ["False"]
     assert report["exit"]["verdict"] == "detached"
     assert report["problems"] == []
+
+
+def test_a_phase_without_a_name_is_waited_for_by_nobody(run_memdeep: Any) -> None:
+    done = run_memdeep("attach", os.getpid(), "--until-phase", "")
+    assert done.returncode == 2
+    assert b"--until-phase: the name of a phase or checkpoint is empty" in done.stderr
 
 
 def test_an_interrupt_detaches_and_phases_that_are_open_end_there(tmp_path: Path) -> None:
