@@ -178,6 +178,10 @@ def _of_one_run(made: Parser) -> None:
     made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR", help=NEWEST)
 
 
+def _of_open(made: Parser) -> None:
+    made.add_argument("path", type=Path, nargs="?", metavar="RUN_DIR|PAGE", help=NEWEST)
+
+
 def _of_watch(made: Parser) -> None:
     _of_one_run(made)
     either = made.add_mutually_exclusive_group()
@@ -262,7 +266,7 @@ _OWN: dict[str, Callable[[Parser], None]] = {
     "report": _of_report,
     "diff": _of_diff,
     "check": _of_check,
-    "open": _of_one_run,
+    "open": _of_open,
     "runs": _of_runs,
     "watch": _of_watch,
     "export": _of_export,

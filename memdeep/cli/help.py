@@ -35,7 +35,7 @@ OPERANDS = {
     "diff": "[OPTIONS] (BEFORE AFTER | --before RUN... --after RUN...)",
     "check": "[OPTIONS] [RUN_DIR | CAPTURE]",
     "export": "[OPTIONS] [RUN_DIR | CAPTURE]",
-    "open": "[RUN_DIR]",
+    "open": "[RUN_DIR | PAGE]",
     "runs": "[--rm RUN_DIR]... [--keep N] [DIR]",
     "watch": "[--web [--port N] | --once] [--every SECONDS] [RUN_DIR]",
     "doctor": "",
@@ -146,6 +146,7 @@ hold what is asked for, 66 there is no such run, 125 it cannot be written.""",
 examples:
   memdeep open                                 the newest run in memdeep-runs
   memdeep open memdeep-runs/backtest-20251120-103045
+  memdeep open out/report.html
 
 exit status: 0 opened, or its path told where there is no browser, 66 there
 is no such run, or no report of it.""",

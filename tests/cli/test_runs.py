@@ -145,6 +145,17 @@ def test_the_page_is_opened_or_its_path_told(two_runs: Path, run_memdeep: RunMem
     completed = run_memdeep("open", env=env)
     assert completed.stderr == b"The newest run: memdeep-runs/second\n"
     assert (two_runs / "opened").read_text() == f"{page.as_uri()}\n"
+    shown = two_runs / "shown"
+    shown.mkdir()
+    other = shown / "report.html"
+    other.write_bytes(page.read_bytes())
+    for given, opened in ((page, page), (shown, other)):
+        (two_runs / "opened").unlink()
+        assert run_memdeep("open", given, env=env).returncode == 0
+        assert (two_runs / "opened").read_text() == f"{opened.as_uri()}\n"
+    wrong = run_memdeep("open", browser, env=env)
+    assert wrong.returncode == 66
+    assert complaint(wrong)[0] == f"{browser} is no page of a report."
     none = environment(BROWSER="/bin/false %s", PATH="", DISPLAY="")
     completed = run_memdeep("open", env=none)
     assert completed.returncode == 0

@@ -167,7 +167,6 @@ KNOWS: dict[str, set[str]] = {
 SMALL: dict[str, str] = {
     "__main__": "`python -m memdeep` looks for this name",
     "report.comparison.page": "each output has a module with an `encode`",
-    "cli.open": "each command has a file",
     "report.comparison.encoders": "the list of the formats, which import what they need",
     "report.page.live": "each page has a module with an `encode`",
     "report.gate.formats": "the list of the formats beside it",
