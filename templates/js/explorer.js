@@ -105,7 +105,7 @@
       const { time } = core.checkpoints;
       const facts = [say('flame.when', { start_s: time[edges[0]], end_s: time[edges.at(-1)] })];
       if (edges.length > 2) facts.push(say('flame.repeats', { n: edges.length / 2 }));
-      const growth = scopes.total(blocks, state.scope, 'growth');
+      const growth = threadLimit.total(blocks, state.scope, 'growth', state.thread);
       if (growth !== null) facts.push(say('flame.heap', { bytes: format.signedBytes(growth) }));
       part.facts.textContent = facts.join(' · ');
       const notes = state.scope.kind === 'phase' ? memdeep.phaseNotes.all(core, state.scope.phase) : [];
@@ -182,6 +182,7 @@
         selection: memdeep.selection.describe(data, sums, selected, state),
         title,
         isRow: path === null,
+        isAll: path !== null && path.length === 0,
         sums,
         options: state,
         stretches: scopes.stretchesOf(core, state.scope),

@@ -60,25 +60,29 @@
       return made;
     }
 
-    function figures({ selection }) {
+    // Of all of it nobody asks when it was first alive: that is the start of the run.
+    function figures({ selection, isAll }) {
       const { life } = selection;
       const last = life === null ? UNKNOWN : life.isAtEnd ? say('stack.at_end') : phaseName(life.last);
       const list = element('dl', 'panel-figures');
+      const ends = isAll ? [] : [
+        ['stack.first', life === null ? UNKNOWN : phaseName(life.first)],
+        ['stack.last', last],
+      ];
       for (const [key, value] of [
         ['stack.bytes', bytesText(selection.bytes)],
         ['stack.share', format.percent(selection.share)],
         ['stack.count', format.count(Math.abs(selection.count))],
         ['stack.mean', format.bytes(selection.mean)],
         ['stack.largest', largestPlace(selection)],
-        ['stack.first', life === null ? UNKNOWN : phaseName(life.first)],
-        ['stack.last', last],
+        ...ends,
       ]) list.append(element('div', '', element('dt', '', say(key)), element('dd', '', value)));
       return list;
     }
 
-    function life({ selection, stretches }) {
+    function life({ selection, stretches, isAll }) {
       const most = selection.alive.reduce((high, bytes) => Math.max(high, bytes), 0);
-      const label = say('stack.alive_over_time', { peak_bytes: most });
+      const label = say(isAll ? 'stack.all_over_time' : 'stack.alive_over_time', { peak_bytes: most });
       return element('figure', 'panel-life',
         memdeep.sparkline.draw(core.checkpoints.time, selection.alive, stretches, label),
         element('figcaption', 'hint', label));
@@ -202,7 +206,7 @@
     }
 
     return {
-      // `what` = { selection (selection.js), title, isRow, sums, stretches, options (of flame-tree.js) }.
+      // `what` = { selection (selection.js), title, isRow, isAll, sums, stretches, options (of flame-tree.js) }.
       show(what) {
         shown = what;
         place = 0;

@@ -85,6 +85,15 @@ def test_choosing_a_phase_shows_its_graph_and_stack(at_run: Reader) -> None:
     assert "phase=2" in at_run.link()
 
 
+def test_where_nothing_is_selected_the_panel_tells_of_all_of_it(at_run: Reader) -> None:
+    look_at(at_run, COPIED)
+    at_run.wait(lambda: at_run.phase() == "复制")
+    at_run.wait(lambda: at_run.text("[data-panel] h3") == "All of it")
+    assert {"Bytes", "Largest"} <= {*panel(at_run)}
+    assert not {"First alive in", "Last alive in"} & {*panel(at_run)}
+    assert at_run.text("[data-panel] figcaption").startswith("All of it over the whole run: ")
+
+
 @pytest.mark.parametrize("phase", [LOADED, COPIED, HOSTILE, DELETED])
 def test_totals_are_those_of_the_machine_readable_report(
     at_run: Reader, figures: list[dict[str, Any]], phase: int
@@ -243,6 +252,7 @@ def test_the_panel_shows_the_exact_stack_outermost_first(at_run: Reader) -> None
     assert editor == f"vscode://file{PROGRAM}:{CALLED.split(':')[1]}"
     known = panel(at_run)
     assert known["First alive in"] == "加载config"
+    assert "These stacks over the whole run" in at_run.text("[data-panel] figcaption")
     assert known["Last alive in"] == "the end of the run"
 
 

@@ -375,6 +375,8 @@ def test_a_phase_tells_the_parts_of_its_rss_and_whose_its_figures_are_too(
     assert note == page.one("#phases tr.selected .cell-rss").get_attribute("title")
     assert "other threads moved memory" in note
     assert page.text("#phases tr.selected .cell-rss").endswith("‡")
+    own = page.text("#phases tr.selected .cell-heap").split()[0]
+    assert own in page.text("[data-scope-facts]")  # of its thread alone
     page.choose_phase("task 2")
     assert "cannot be told apart" in page.texts("[data-scope-notes] p")[-1]
     assert "cannot be told" in page.one("#phases tr.selected .overlaps").get_attribute("title")
