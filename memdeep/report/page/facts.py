@@ -41,13 +41,17 @@ def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
     of_all = []
     if run.peak_pss_bytes is not None and len(run.processes) > 1:
         of_all.append(Fact("peak_pss", units.size(run.peak_bytes)))
+    # The sum of several heaps is known at some moments; the curve adds up readings beside them.
+    is_sum = bool(report.heap.processes)
+    heap = "peak_heap_of_all" if is_sum else "peak_heap"
     peaks = [
         Fact("peak_rss", units.size(run.peak_rss_bytes)),
-        Fact("peak_heap", units.size(report.heap.peak_bytes)),
+        Fact(heap, units.size(report.heap.peak_bytes)),
     ]
     found = [
         *of_all,
         *(reversed(peaks) if sentences.went_on(run) else peaks),  # its RSS says little
+        *([Fact("peak_heap_known", _in_all(languages, "facts.peak_heap_at"))] if is_sum else []),
         Fact("duration", units.duration(run.duration_s)),
         *([] if sentences.went_on(run) else [Fact("exit", sentences.exit_facts(run.exit))]),
         Fact("checkpoints", f"{len(run.checkpoints) - 2:,}"),
@@ -73,6 +77,10 @@ def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
         commands = tuple(f"{command} {path}" for command in IN_MEMRAY)
         found.append(Fact("in_memray", code=commands))
     return tuple(found)
+
+
+def _in_all(languages: Sequence[Language], key: str) -> dict[str, str]:
+    return {language.code: language.say(key) for language in languages}
 
 
 def _moment(iso: str | None) -> str:

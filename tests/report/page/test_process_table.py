@@ -9,6 +9,7 @@ from factories import MARKUP, MB, family_report, phase, report, run
 
 from memdeep.model import GroupShare, Report
 from memdeep.report import workers
+from memdeep.report.options import DEFAULTS
 from memdeep.report.page import html, view
 from memdeep.report.page.process_table import MAX_ROWS, ProcessTable
 from memdeep.text.language import chosen, language
@@ -73,6 +74,16 @@ def test_the_masthead_counts_shared_pages_once() -> None:
     page = view.page(family_report(2), {}, chosen("en"))
     facts = {fact.name: fact.text for fact in page.facts}
     assert facts["peak_pss"] == "167.0 MB"
+    assert "peak_heap" not in facts and "peak_heap_of_all" in facts
+
+
+def test_the_peak_of_several_heaps_says_when_it_is_known() -> None:
+    """The curve adds up readings of different moments, and may lie above it."""
+    text = b"".join(html.encode(family_report(2), DEFAULTS)).decode()
+    assert text.count(">Peak heap, all processes<") == 2  # the tile, and among all facts
+    assert "the curve, which adds up readings of different moments, may lie above it" in text
+    alone = b"".join(html.encode(report([phase()], run=run("one")), DEFAULTS)).decode()
+    assert "Peak heap, all processes" not in alone.replace("&#34;", '"').split("<script")[0]
 
 
 def test_no_name_of_a_process_steers_the_page() -> None:
