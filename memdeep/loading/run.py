@@ -231,7 +231,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         merged=old,
         peak_rss_bytes=highest_rss(samples, points, offset_s),
         peak_pss_bytes=meta.peak_pss_bytes
-        if meta.peak_pss_bytes is not None or len(processes) < 2
+        if meta.peak_pss_bytes is not None or not _has_shares(processes)
         else highest_sum(processes),
         captures=capture_files([part.capture for part in captures.parts]),
         stack_dumps=dumps,
@@ -275,6 +275,11 @@ def _exit(run_dir: RunDirectory, meta: Meta, end: Event | None, origins: Origins
     if not meta.is_over and end is None and runs.is_held(run_dir):
         return Exit(None, None, RUNNING)
     return exit_of(meta, end, origins)
+
+
+def _has_shares(processes: Sequence[Process]) -> bool:
+    """Tell if there are several processes, and the PSS of any was read."""
+    return len(processes) > 1 and any(one.peak_pss_bytes is not None for one in processes)
 
 
 def _still_running(processes: Sequence[Process]) -> tuple[Process, ...]:

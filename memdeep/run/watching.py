@@ -13,6 +13,7 @@ from memdeep.frozen import frozen, replace
 from memdeep.run.capacity import Capacity
 from memdeep.run.facts import limit_facts
 from memdeep.run.identity import GitQuestion
+from memdeep.run.limits import PSS
 from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.own_code import working_directory
 from memdeep.run.progress import Progress
@@ -145,7 +146,7 @@ def _progress(
     size = reading.size
     size_bytes = sum(one.rss_bytes for one in reading.processes) if size is None else size.bytes
     limit_bytes = None if bounds.limit is None else bounds.limit.bytes
-    is_pss = size is not None and len(reading.processes) > 1
+    is_pss = size is not None and size.measure == PSS
     return Progress(time_s, size_bytes, label, limit_bytes, left, is_pss=is_pss)
 
 

@@ -162,7 +162,11 @@ def test_without_shares_the_sum_of_the_rss_counts(work: Path) -> None:
     (note,) = meta.notes
     assert "cannot be read here (PSS)" in note
     assert meta.peak_pss_bytes is None
-    assert note in read_json(work / "run/report.json")["problems"]
+    report = read_json(work / "run/report.json")
+    assert note in report["problems"]
+    assert report["peak_pss_bytes"] is None
+    assert "Peak PSS, all processes" not in (work / "run/report.html").read_text("utf-8")
+    assert b"(PSS)" not in completed.stderr.replace(b"cannot be read here (PSS)", b"")
 
 
 @given(
