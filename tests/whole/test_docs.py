@@ -68,6 +68,15 @@ def test_what_a_page_shows_works(page: Path, tmp_path: Path) -> None:
     follow(page, tmp_path)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_a_sample_names_the_line_of_the_program_that_is_shown(page: Path) -> None:
+    text = page.read_text("utf-8")
+    programs = dict(re.findall(r'```python title="([\w.]+)"\n(.*?)```', text, re.DOTALL))
+    for name, number, source in re.findall(r"(\w+\.py):(\d+) in [^:\n]+: (.+)", text):
+        if name in programs:
+            assert programs[name].splitlines()[int(number) - 1].strip() == source
+
+
 def test_no_command_is_left_out() -> None:
     """Those of the README and of the tutorial in 中文 are tried elsewhere, or are the same."""
     tried = {*FOLLOWED, *ON_ENGINES, DOCS / "zh" / "tutorial.md", ROOT / "README.md"}
