@@ -26,7 +26,8 @@ from memdeep.report import sentences
 from memdeep.run import cgroup, limits
 from memdeep.run.cgroup import MemoryGroup
 from memdeep.symbols.elf import ElfFile, NotElf
-from memdeep.text.language import language
+from memdeep.text import translation
+from memdeep.text.language import Value, spoken
 from memdeep.text.safe import plain
 from memdeep.text.units import size
 from memdeep.version import __version__
@@ -39,6 +40,7 @@ OLDEST_MEMRAY = (1, 19)
 LIBRARIES: tuple[str, ...] = ("psutil", "jinja2", "markupsafe", "rich", "platformdirs")
 if sys.version_info < (3, 11):
     LIBRARIES += ("tomli",)
+PACKAGES = ("memdeep", "Python", "memray", "lz4")  # checks that are named after one
 OF_SYMBOLS = ("symbolic", "cffi", "multi-demangle")
 DEBUG_FILES = Path("/usr/lib/debug/.build-id")
 MIN_FILES = 256  # memray's capture is moved out of the way of the program's descriptors
@@ -54,8 +56,9 @@ class State(Enum):
 
 @frozen
 class Check:
-    """One thing that was checked; ``advice`` says what to do where ``state`` is not good.
+    """One thing that was checked, by its English ``name``.
 
+    ``advice`` says what to do where ``state`` is not good, in the language of the terminal.
     ``packages`` are what would have to be installed, as pip wants them.
     """
 
@@ -102,18 +105,18 @@ def show(found: tuple[Check, ...]) -> None:
 
     Without rich too, since that may be what is missing.
     """
-    advice = [f"{check.name}: {plain(check.advice)}" for check in found if check.advice]
+    advice = [f"{_name(check)}: {plain(check.advice)}" for check in found if check.advice]
     command = mend(found)
     try:
         from rich.console import Console
     except ImportError:
         for check in found:
-            print(f"{check.state.value[0]:4}  {check.name:13}  {plain(check.found)}")
+            print(f"{check.state.value[0]:4}  {_name(check):13}  {plain(check.found)}")
         print("", *advice, sep="\n")
     else:
         _show(found, advice, Console(highlight=False))
     if command:
-        print(f"\nThis installs what is missing:\n\n  {command}")
+        print(f"\n{say('doctor.installs')}\n\n  {command}")
 
 
 def _show(found: tuple[Check, ...], advice: Sequence[str], console: Console) -> None:
@@ -127,10 +130,21 @@ def _show(found: tuple[Check, ...], advice: Sequence[str], console: Console) -> 
     rows.add_column(overflow="fold")
     for check in found:
         mark, style = check.state.value
-        rows.add_row(Text(mark, style), check.name, Text(plain(check.found)))
+        rows.add_row(Text(mark, style), _name(check), Text(plain(check.found)))
     console.print(rows)
     for sentence in advice:
         console.print(Padding(Text(sentence), (1, 0, 0, 0)))
+
+
+def say(key: str, **values: Value) -> str:
+    """Return the words of ``key`` in the language of the terminal."""
+    return spoken().say(key, **values)
+
+
+def _name(check: Check) -> str:
+    """Return the name of a check for people; that of a package is its own."""
+    name = check.name.replace(" ", "_")
+    return name if name in PACKAGES else say(f"doctor.name_{name}")
 
 
 def mend(found: tuple[Check, ...]) -> str:
@@ -161,19 +175,21 @@ def _python() -> Check:
     found = f"{version} ({platform.python_implementation()}, {platform.machine()}, "
     found += f"{platform.system()})"
     if platform.python_implementation() != "CPython":
-        return Check("Python", found, State.BAD, "memray traces CPython only.")
+        return Check("Python", found, State.BAD, say("doctor.cpython_only"))
     return Check("Python", found)
 
 
 def _libraries() -> Check:
     missing = tuple(name for name in LIBRARIES if _version(name) is None)
     if not missing:
-        return Check("libraries", f"all {len(LIBRARIES)}: {', '.join(LIBRARIES)}")
+        return Check(
+            "libraries", say("doctor.all_libraries", n=len(LIBRARIES), names=", ".join(LIBRARIES))
+        )
     return Check(
         "libraries",
-        f"not installed: {', '.join(missing)}",
+        say("doctor.missing", names=", ".join(missing)),
         State.BAD,
-        "Reports cannot be made without them.",
+        say("doctor.libraries_advice"),
         missing,
     )
 
@@ -184,14 +200,14 @@ def _memray() -> Check:
     if version is None:
         return Check(
             "memray",
-            "not installed",
+            say("doctor.not_installed"),
             State.BAD,
-            "Without it nothing is traced, but with --backend tracemalloc or --backend rss.",
+            say("doctor.memray_advice"),
             wanted,
         )
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < OLDEST_MEMRAY:
-        advice = "memdeep needs 1.19 or later: upgrade it."
+        advice = say("doctor.memray_old", oldest=".".join(map(str, OLDEST_MEMRAY)))
         return Check("memray", version, State.BAD, advice, wanted)
     return Check("memray", version)
 
@@ -201,19 +217,25 @@ def _engine() -> Check:
     try:
         is_forced = choice.is_memray_forced()
     except EngineError as error:
-        return Check("engine", f"{choice.VARIABLE}={wanted}", State.BAD, error.hint)
+        return Check(
+            "engine", f"{choice.VARIABLE}={wanted}", State.BAD, translation.here(error.hint)
+        )
     if is_forced:
-        found = f"memray's reader, as {choice.VARIABLE} demands"
-        return Check("engine", found, State.NOTE, f"Unset {choice.VARIABLE} for the replay.")
+        found = say("doctor.engine_forced", variable=choice.VARIABLE)
+        return Check(
+            "engine",
+            found,
+            State.NOTE,
+            say("doctor.engine_forced_advice", variable=choice.VARIABLE),
+        )
     if not engine.is_built():
         return Check(
             "engine",
-            "memray's reader: the replay is not built",
+            say("doctor.engine_not_built"),
             State.NOTE,
-            "Reports take longer and lack what was allocated and freed again. Install memdeep "
-            "from a wheel, or again where there is a C++17 compiler.",
+            say("doctor.engine_advice"),
         )
-    return Check("engine", "replay (compiled)")
+    return Check("engine", say("doctor.engine_replay"))
 
 
 def _lz4() -> Check:
@@ -221,10 +243,9 @@ def _lz4() -> Check:
     if version is None:
         return Check(
             "lz4",
-            "not installed",
+            say("doctor.not_installed"),
             State.NOTE,
-            "Without it, memray's reader reads captures that `memray run` has compressed, which "
-            "takes longer. On musl and Python 3.15, installing it takes a C compiler.",
+            say("doctor.lz4_advice"),
             _of_extra("lz4"),
         )
     return Check("lz4", version)
@@ -235,15 +256,14 @@ def _symbols() -> Check:
     if any(_version(name) is None for name in OF_SYMBOLS):
         return Check(
             "symbols",
-            "memray's resolver",
+            say("doctor.symbols_of_memray"),
             State.NOTE,
-            "Native frames take longer to name, and their names are not stored with the run. What "
-            "does better has no wheels for musl: there, installing it takes compilers.",
+            say("doctor.symbols_advice"),
             _of_extra("symbols", *OF_SYMBOLS),
         )
     found = f"symbolic {_version('symbolic')}"
     if servers:
-        found += f", debuginfod at {', '.join(servers)}"
+        found += say("doctor.debuginfod", servers=", ".join(servers))
     return Check("symbols", found)
 
 
@@ -252,13 +272,12 @@ def _children() -> Check:
     for place in sys.path:
         file = Path(place or ".", HOOK)
         if file.is_file():
-            return Check("processes", f"recorded by {file}")
+            return Check("processes", say("doctor.recorded_by", path=str(file)))
     return Check(
         "processes",
-        f"there is no {HOOK} in site-packages",
+        say("doctor.no_hook", name=HOOK),
         State.NOTE,
-        "Of the processes that a program starts, only those that it forks are recorded. Install "
-        "memdeep into the Python that runs the program: pip install memdeep.",
+        say("doctor.no_hook_advice"),
     )
 
 
@@ -283,16 +302,15 @@ def _interpreter(path: Path) -> Iterator[Check]:
     build = note[16:].hex()  # after three numbers and the name GNU
     separate = DEBUG_FILES / build[:2] / f"{build[2:]}.debug"
     if not is_stripped or (build and separate.exists()):
-        yield Check("interpreter", f"{path}, with symbols")
+        yield Check("interpreter", say("doctor.with_symbols", path=str(path)))
     elif os.environ.get("DEBUGINFOD_URLS", "").strip():
-        yield Check("interpreter", f"{path}, stripped: its symbols are asked for by debuginfod")
+        yield Check("interpreter", say("doctor.stripped_asked", path=str(path)))
     else:
         yield Check(
             "interpreter",
-            f"{path}, stripped",
+            say("doctor.stripped", path=str(path)),
             State.NOTE,
-            "Functions that it does not export appear as <unknown>; lines of Python are not "
-            "affected. Install its debug symbols, or set DEBUGINFOD_URLS.",
+            say("doctor.stripped_advice"),
         )
 
 
@@ -301,30 +319,30 @@ def _memory_limits() -> Iterator[Check]:
     group = cgroup.own()
     limit = limits.in_force(group)
     if limit is None:
-        yield Check("memory limit", "none known")
+        yield Check("memory limit", say("doctor.limit_unknown"))
     else:
-        yield Check("memory limit", sentences.memory_limit(limit, language("en")))
+        yield Check("memory limit", sentences.memory_limit(limit, spoken()))
     yield Check("cgroup limit", _cgroup_limit(group))
 
 
 def _cgroup_limit(group: MemoryGroup | None) -> str:
     if group is None or not any(level.states_limit() for level in group.levels()):
-        return "none that can be read"
+        return say("doctor.limit_unread")
     limit = limits.of_group(group)
-    return "none" if limit is None else size(limit.bytes)
+    return say("doctor.limit_none") if limit is None else size(limit.bytes)
 
 
 def _process_limits() -> Iterator[Check]:
     for name, shown in (("RLIMIT_AS", "address space"), ("RLIMIT_DATA", "data segment")):
         limit = limits.of_process(name)
-        found = "no limit" if limit is None else size(limit)
+        found = say("doctor.no_limit") if limit is None else size(limit)
         yield Check(shown, found, State.GOOD if limit is None else State.NOTE)
     files = limits.of_process("RLIMIT_NOFILE")
     if files is not None and files < MIN_FILES:
-        advice = f"Raise it, or what is traced may run out of them: ulimit -n {MIN_FILES}."
+        advice = say("doctor.files_advice", most=str(MIN_FILES))
         yield Check("open files", f"{files}", State.NOTE, advice)
     else:
-        yield Check("open files", "no limit" if files is None else f"{files:,}")
+        yield Check("open files", say("doctor.no_limit") if files is None else f"{files:,}")
 
 
 def _cache() -> Check:
@@ -333,7 +351,7 @@ def _cache() -> Check:
     except ImportError:
         return Check(
             "cache",
-            "unknown: platformdirs, which says where, is not installed",
+            say("doctor.cache_unknown"),
             State.BAD,
         )
     directory = directory_of("memdeep")
@@ -342,10 +360,9 @@ def _cache() -> Check:
         return Check("cache", str(directory))
     return Check(
         "cache",
-        f"{directory} cannot be written",
+        say("doctor.cache_read_only", path=str(directory)),
         State.NOTE,
-        "Symbols are read anew for every report. Set XDG_CACHE_HOME to a directory that can be "
-        "written.",
+        say("doctor.cache_advice"),
     )
 
 

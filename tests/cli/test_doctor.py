@@ -94,6 +94,21 @@ def test_a_missing_memray_is_bad(run_memdeep: RunMemdeep, tmp_path: Path) -> Non
     assert "'symbolic" in command
 
 
+def test_it_speaks_the_language_of_the_terminal(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
+    hidden = without(tmp_path, "memray", "lz4", "psutil")
+    done = run_memdeep("doctor", env={**hidden, "LC_ALL": "zh_CN.UTF-8"})
+    assert (done.returncode, done.stderr) == (1, b"")
+    text = done.stdout.decode()
+    for words in (
+        "没有安装：psutil",
+        "没有它们就不能生成报告。",
+        "用下面的命令安装缺少的部分：",
+        "地址空间",
+    ):
+        assert words in text
+    assert not re.search("not installed|limit|cache  |symbols  ", text)
+
+
 @pytest.mark.parametrize("name", ["rich", "psutil", "jinja2", "markupsafe", "platformdirs"])
 def test_a_missing_library_is_bad(run_memdeep: RunMemdeep, tmp_path: Path, name: str) -> None:
     done = run_memdeep("doctor", env=without(tmp_path, name))
