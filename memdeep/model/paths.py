@@ -20,16 +20,20 @@ def path_of(frame: Frame, roots: Sequence[str]) -> str | None:
     """Return the path of a frame that is the same wherever its code is installed, or None.
 
     Libraries lie in ``<site>``, the standard library in ``<std>``, all else relative to the first
-    of ``roots`` that it lies in, or else to the first.
+    of ``roots`` that it lies in, or else to the first. So do sources of native code that lie in one
+    of them; those of others have the paths of the machine that built them.
     """
     filename = frame.filename
     if (found := _SITE.fullmatch(filename)) is not None:
         return f"<site>/{found[1]}"
     if frame.origin is Origin.STDLIB and (found := _STANDARD.fullmatch(filename)) is not None:
         return f"<std>/{found[1]}"
-    if frame.origin is not Origin.USER or not roots or not isabs(filename):
+    if frame.origin not in (Origin.USER, Origin.NATIVE) or not roots or not isabs(filename):
         return None
     around = (root for root in roots if filename.startswith(f"{root.rstrip('/')}/"))
+    if frame.origin is Origin.NATIVE:
+        nearest = next((root for root in around if root.strip("/")), None)
+        return None if nearest is None else relpath(filename, nearest)
     return relpath(filename, next(around, roots[0]))
 
 
