@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from memdeep.heap.origins import Origins
 from memdeep.model import EARLIER_FRAME, Frame, Origin, RawFrame, StackTree
+from memdeep.model.heap import NO_STACK
 
 OWN_FRAME = Frame("recording by memdeep", "", 0, Origin.MEMDEEP)
 # Libraries that run what somebody typed; a notebook's loop lies between them.
 _LAUNCHERS = ("/memray/", "/ipykernel", "/IPython/", "/tornado/", "/traitlets/", "/zmq/")
 _BETWEEN = "/integrations/futures.py"  # all of it stands between an executor and its user
-NO_STACK_FRAME = Frame("no Python stack", "", 0, Origin.NATIVE)
+NO_STACK_FRAME = Frame(NO_STACK, "", 0, Origin.NATIVE)
 
 
 class Owner(NamedTuple):

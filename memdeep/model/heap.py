@@ -49,6 +49,7 @@ class Frame:
 
 
 # Stands for all that was allocated before memdeep was attached, of which no line is known.
+NO_STACK = "no Python stack"  # the function of the frame of stacks without any
 EARLIER_FRAME = Frame("before the attach", "", 0, Origin.NATIVE)
 
 

@@ -20,6 +20,7 @@ from rich.text import Text
 from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.analysis.weights import small
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
+from memdeep.model.heap import NO_STACK
 from memdeep.report import dying, fates, holding, processes, sentences, workers
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.report.processes import ProcessRow
@@ -171,7 +172,7 @@ def _death(report: Report, death: Death, width: int, language: Language) -> list
         grid = _lines_grid()
         telling = [item for item in death.culprits if item.share >= MIN_ALIVE_SHARE][:MAX_ALIVE]
         for culprit in telling or death.culprits[:1]:
-            where = Text(plain(sentences.location(culprit.frame)))
+            where = Text(_where(culprit.frame, language))
             _add_source(where, report, culprit)
             grid.add_row(Text(units.size(culprit.bytes)), where)
         parts.append(Padding(grid, (0, 0, 0, 2)))
@@ -274,7 +275,7 @@ def _cells(report: Report, row: Row, language: Language) -> list[str | Text]:
         units.signed_size(phase.heap_delta_bytes),
         units.size(phase.peak_bytes),
         units.UNKNOWN if ratio is None else f"{ratio * 100:.0f} %",
-        plain(sentences.location(culprit.frame)) if culprit is not None else units.UNKNOWN,
+        units.UNKNOWN if culprit is None else _where(culprit.frame, language),
         units.duration(phase.duration_s),
     ]
 
@@ -329,6 +330,12 @@ def _process_cells(
         units.size(processes.peak_pss(told)),
         "" if row.members == (0,) else plain(processes.ends(told, language, in_brief=True)),
     ]
+
+
+def _where(frame: Frame, language: Language) -> str:
+    """Return the place of a frame; that of no stack is in words."""
+    place = sentences.location(frame)
+    return language.say("flame.no_stack") if place == NO_STACK else plain(place)
 
 
 def _fit(name: Text, cells: int) -> Text:

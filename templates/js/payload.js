@@ -5,6 +5,7 @@
   const ORIGINS = ['user', 'tool', 'library', 'stdlib', 'native', 'memdeep', 'thread'];
   const NATIVE = ORIGINS.indexOf('native');
   const THREAD = ORIGINS.indexOf('thread');
+  const NO_STACK = 'no Python stack'; // as in memdeep/model/heap.py
   const LIBRARIES = /^((site|dist)-packages|python3(\.\d+t?)?)$/; // directories of packages
   const BUILD_TAGS = /(\.(cpython|pypy)[^.]*|\.abi3)(?=\.so)|(-[0-9a-f]{8})+(?=\.)/g;
   const opened = new Map();
@@ -67,7 +68,10 @@
   // had no caller to be folded into has neither function nor file.
   function frameReader(core, files) {
     const { strings, frames } = core;
-    const functionName = (frame) => withoutTags(strings[frames.function[frame]]) || memdeep.words.say('flame.rest');
+    const functionName = (frame) => {
+      const name = withoutTags(strings[frames.function[frame]]) || memdeep.words.say('flame.rest');
+      return name === NO_STACK ? memdeep.words.say('flame.no_stack') : name;
+    };
     const file = (frame) => strings[frames.file[frame]];
     const withLine = (frame, name) => {
       const line = frames.line[frame];

@@ -356,6 +356,12 @@ test('matched frames count their own stacks, no others', () => {
   assert.equal(layout.match(tree, flags).net, expected);
 });
 
+test('a stack that is not known is named in words', () => {
+  const { core } = randomRun(7);
+  core.strings[core.frames.function[0]] = 'no Python stack';
+  assert.equal(payload.frameReader(core, new Map()).functionName(0), 'flame.no_stack');
+});
+
 test('search ignores case, knows functions and file:line, and patterns if asked', () => {
   const { core } = randomRun(7);
   const frames = payload.frameReader(core, new Map());

@@ -30,6 +30,7 @@ from markupsafe import Markup, escape
 from memdeep.analysis.by_line import by_line
 from memdeep.analysis.fold import fold
 from memdeep.model import Report
+from memdeep.model.heap import NO_STACK
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.report.page import payload, view
 from memdeep.report.page.facts import PAGE_SIZE
@@ -91,7 +92,9 @@ def render(
         bytecode_cache=None if cache is None else _CompiledTemplates(str(cache)),
     )
     speech = _Speech(languages)
-    environment.globals.update(t=speech.text, ta=speech.attribute, verbatim=_verbatim)
+    environment.globals.update(
+        t=speech.text, ta=speech.attribute, named=speech.name, verbatim=_verbatim
+    )
     html = environment.get_template(template).render(
         page=page,
         languages=[(language.code, language.tag) for language in languages],
@@ -154,6 +157,10 @@ class _Speech:
             return escape(texts[0])
         spans = zip(self._openings, texts, strict=True)
         return Markup("".join(f"{opening}{escape(text)}</span>" for opening, text in spans))
+
+    def name(self, name: str) -> str:
+        """Return the name of a function or of a place; that of no stack is in words."""
+        return self.text("flame.no_stack") if name == NO_STACK else name
 
     def attribute(self, name: str, key: str) -> Markup:
         """Return an attribute in the first language; scripts set it anew for another language."""

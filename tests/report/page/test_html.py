@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from io import StringIO
 
 import pytest
 from factories import (
@@ -26,12 +27,14 @@ from factories import (
     stdlib,
     tree,
 )
+from rich.console import Console
 
 from memdeep.analysis.by_line import by_line
 from memdeep.analysis.fold import fold
+from memdeep.heap.stacks import NO_STACK_FRAME
 from memdeep.model import Death, Exit, Report
 from memdeep.model.statement import state
-from memdeep.report import sentences
+from memdeep.report import sentences, terminal
 from memdeep.report.page import html, payload, view
 from memdeep.report.page.facts import PAGE_SIZE
 from memdeep.text import units
@@ -210,6 +213,17 @@ def test_a_death_is_told_before_what_made_the_memory_grow() -> None:
     assert page.index("<h1") < told < page.index('id="findings-title"')
     assert "a.py:7" in page
     assert "When it died" not in render(replace(made, death=None))
+
+
+def test_what_has_no_stack_is_named_in_the_language_of_the_page() -> None:
+    unknown = culprit(NO_STACK_FRAME, bytes=9 << 20, share=0.9)
+    made = small_report(exit=Exit(None, "SIGKILL", "killed"))
+    made = replace(made, death=Death((0,), 1, 2.5, 1 << 30, 1 << 29, (unknown,), None))
+    for lang, words in (("en", "no Python stack"), ("zh", "没有 Python 调用栈")):
+        assert f"<bdi>{words}</bdi>" in render(made, lang)
+    written = StringIO()
+    Console(width=120, file=written).print(terminal.verdict(made, 120, chosen("zh")[0]))
+    assert "没有 Python 调用栈" in written.getvalue()
 
 
 def test_the_line_stands_below_the_headline_which_no_card_repeats() -> None:
