@@ -77,8 +77,9 @@ class Follower:
         Raises CaptureError for what cannot be: it may have been read before it was all there.
         """
         self._look_for_next()
-        if self._followed is None:
-            return MOST_PAUSE_S
+        if self._followed is None:  # of the program itself, nothing is traced
+            self._known.look()
+            return 0.0 if self._is_crowded() and self._shrink() else MOST_PAUSE_S
         moved = self._followed.advance(TURN_BYTES)
         if self._followed.damage:
             raise CaptureError(self._followed.damage, "")
@@ -189,16 +190,15 @@ class Follower:
         Of the one that is followed, what was replayed. Not while somebody reads them.
         """
         followed = self._followed
-        assert followed is not None
         is_more = False
         try:
             with runs.changing(self._run_dir) as is_alone:
                 if not is_alone:
                     return False
+                stops = {} if followed is None else {followed.path: followed.position}
                 own = self._run_dir.captures()
                 for capture in (*own, *self._run_dir.captures_of_children()):
-                    stop = followed.position if capture == followed.path else None
-                    is_more |= self._shrinker.step(capture, stop)
+                    is_more |= self._shrinker.step(capture, stops.get(capture))
         except (OSError, CaptureError) as error:
             self._keep_whole(error)
         if is_more:

@@ -17,6 +17,7 @@ from running import PROGRAMS, RunMemdeep, environment, memdeep_command, read_jso
 from sealing import unseal
 
 from memdeep import pipeline
+from memdeep.follow.follower import Follower
 from memdeep.follow.shrink import Shrinker
 from memdeep.heap import packed
 from memdeep.heap.front import Front
@@ -159,3 +160,16 @@ def test_what_workers_write_is_compressed_whoever_dies(
 
 def taken(run: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in RunDirectory(run).growing())
+
+
+def test_captures_of_processes_are_compressed_where_the_program_has_none(
+    recorded: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(recorded, run)
+    (run / "capture.bin").unlink()  # as with --focus, before the first of its phases
+    follower = Follower(RunDirectory(run), 1, MB)
+    while follower.turn() == 0.0:
+        pass
+    assert len(RunDirectory(run).fronts_of_children()) == 2
+    assert taken(run) < 8 * MB
