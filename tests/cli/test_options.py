@@ -23,7 +23,12 @@ from memdeep.run.options import RunOptions
 from memdeep.text.units import size_bytes
 
 DEFAULTS = merge({}, Config())
-NOT_OPTIONS = {"run_dir", "dumps_stacks", "orders"}  # what the parent prepares for the recording
+NOT_OPTIONS = {
+    "grid_s",
+    "run_dir",
+    "dumps_stacks",
+    "orders",
+}  # what the parent prepares for the recording
 
 
 def fields(kind: type) -> set[str]:
