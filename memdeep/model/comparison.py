@@ -30,8 +30,15 @@ class Figure(Enum):
     LINE = "line"
 
 
+# What a run has at its end may be less than it once had: not even a least is known before that.
+_AT_THE_END = (Figure.GROWTH, Figure.RSS_GROWTH)
+
+
 class Match(Enum):
-    """How something of one run was found again in the other."""
+    """How something of one run was found again in the other.
+
+    UNREACHED: the other did not complete, and did not get there.
+    """
 
     SAME = "same"
     MOVED = "moved"
@@ -39,31 +46,49 @@ class Match(Enum):
     EDITED = "edited"
     ADDED = "added"
     REMOVED = "removed"
+    UNREACHED = "unreached"
 
 
 @frozen
 class Change:
     """A figure before and after, with one value for each run of a side where it is known.
 
-    Differences of up to ``noise`` are seen between runs of one and the same program.
+    Differences of up to ``noise`` are seen between runs of one and the same program. ``least``
+    tells of each side if its values are the least that they may have been: its run did not
+    complete.
     """
 
     figure: Figure
     before: tuple[float, ...]
     after: tuple[float, ...]
     noise: float
+    least: tuple[bool, bool] = (False, False)
 
     @property
     def is_known(self) -> bool:
-        """Tell if both sides have a value."""
-        return bool(self.before and self.after)
+        """Tell if there is a difference that both sides prove."""
+        return self.delta is not None
 
     @property
     def delta(self) -> float | None:
-        """The median after less the one before; None where a side is not known."""
+        """The median after less the one before; None where a side is not known.
+
+        It is not known either where a run that did not complete has less, or no more: it might
+        have had more.
+        """
+        if not (self.before and self.after):
+            return None
         from statistics import median  # only here: it takes long to import
 
-        return median(self.after) - median(self.before) if self.is_known else None
+        more = median(self.after) - median(self.before)
+        if self.least[0] and (self.figure in _AT_THE_END or more >= -self.noise):
+            return None
+        return None if self.least[1] and more <= self.noise else more
+
+    @property
+    def is_unproven(self) -> bool:
+        """Tell if both sides have a value, and the difference may be another for all that."""
+        return bool(self.before and self.after) and self.delta is None
 
     @property
     def is_alike(self) -> bool:
@@ -124,16 +149,21 @@ class PhaseChange:
         known = [self.figures[figure] for figure in told if figure in self.figures]
         if not known and Figure.RSS_GROWTH in self.figures:
             known = [self.figures[Figure.RSS_GROWTH]]
-        return self.match is Match.SAME and all(one.is_alike or not one.is_known for one in known)
+        both = (one for one in known if one.before and one.after)
+        return self.match is Match.SAME and all(one.is_alike for one in both)
 
 
 @frozen
 class Side:
-    """The runs of one side with their names; ``chosen`` is the one whose peak is the median."""
+    """The runs of one side with their names; ``chosen`` is the one whose peak is the median.
+
+    ``unfinished`` are those that did not complete.
+    """
 
     names: tuple[str, ...]
     reports: tuple[Report, ...]
     chosen: int = 0
+    unfinished: tuple[int, ...] = ()
 
     @property
     def report(self) -> Report:

@@ -34,7 +34,9 @@
   const toneOf = (column, { delta, isAlike }) => (!isKnown(delta) ? 'unknown' : isAlike || delta === 0 || column === 'duration' ? 'flat' : delta > 0 ? 'up' : 'down');
 
   // What is not there keeps nothing: of a phase or a line of one side alone that is the change.
-  function differenceOf(column, { before, after }, match) {
+  // Where it is not known if they are alike, a run did not complete, which leaves the change open.
+  function differenceOf(column, { before, after, isAlike }, match) {
+    if (isAlike === null) return null;
     if (isKnown(before) && isKnown(after)) return after - before;
     const isOneSided = ['added', 'removed'].includes(match) && OF_NOTHING.includes(column);
     return !isOneSided || (!isKnown(before) && !isKnown(after)) ? null : (after ?? 0) - (before ?? 0);
@@ -45,7 +47,8 @@
     const columns = rows.figures[column];
     if (columns === undefined || row >= columns.before.length) return null;
     const { before: { [row]: before }, after: { [row]: after } } = columns;
-    return { before, after, delta: differenceOf(column, { before, after }, rows.match[row]), isAlike: columns.alike[row] };
+    const { alike: { [row]: isAlike } } = columns;
+    return { before, after, delta: differenceOf(column, { before, after, isAlike }, rows.match[row]), isAlike };
   }
 
   // Both sides; where there is little room, a unit that both have stands once.

@@ -68,9 +68,9 @@
 
   // The rows as the table of phases wants them: what a column sorts by is the change.
   function rowsOf({ rows }) {
-    const changes = Object.fromEntries(Object.entries(rows.figures).map(([name, { before, after }]) => [
+    const changes = Object.fromEntries(Object.entries(rows.figures).map(([name, { before, after, alike }]) => [
       name, rows.parent.map((_, row) => (row < before.length
-        ? memdeep.compareCells.differenceOf(name, { before: before[row], after: after[row] }, rows.match[row]) : null)),
+        ? memdeep.compareCells.differenceOf(name, { before: before[row], after: after[row], isAlike: alike[row] }, rows.match[row]) : null)),
     ]));
     return { ...rows, ...changes, count: rows.parent.length };
   }

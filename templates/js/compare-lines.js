@@ -41,7 +41,7 @@
       const isShifted = before !== null && after !== null && !isEdited && before.place !== after.place;
       if (before !== null && (after === null || isEdited)) cell.append(side(before, 'line-old'));
       if (after !== null) cell.append(side(after, '', isShifted ? '(' + say('compare.was_at', { place: before.place }) + ')' : ''));
-      const figure = { ...bytes, delta: differenceOf('line', bytes, match), isAlike };
+      const figure = { ...bytes, delta: differenceOf('line', { ...bytes, isAlike }, match), isAlike };
       return element('tr', '', cell, element('td', 'number', ...figureElements('line', figure)));
     }
 

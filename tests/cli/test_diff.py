@@ -155,3 +155,100 @@ def test_a_run_that_is_not_there_or_damaged_is_one_sentence(
         assert done.returncode == status
         complaint(done)
     assert tree(tmp_path) == before
+
+
+KILLED = """
+import os
+import signal
+import sys
+from memdeep import phase
+
+kept = []
+name, size = sys.argv[1], int(sys.argv[2])
+
+
+def die_at(place):
+    if name == place:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+with phase("load"):
+    kept.append(bytearray(20 << 20))
+die_at("before")
+with phase("work"):
+    die_at("within")
+    kept.append(bytearray(size << 20))
+die_at("behind")
+if name == "raises":
+    raise ValueError
+"""
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of one program by where they ended; that of ``most`` kept more, and was killed."""
+    directory = tmp_path_factory.mktemp("killed")
+    program = directory / "job.py"
+    program.write_text(KILLED)
+    ends = {"whole": "-", "before": "before", "within": "within", "behind": "behind"}
+    for name, end in {**ends, "most": "behind", "raises": "raises"}.items():
+        how = ("--quiet", "--no-native", "--no-report", "-o", directory / name)
+        subprocess.run(
+            memdeep_command("run", *how, program, end, "200" if name == "most" else "100"),
+            cwd=directory,
+            env=environment(),
+            check=False,
+            stderr=subprocess.DEVNULL,
+            timeout=TIMEOUT_S,
+        )
+    return directory
+
+
+LIMITS = ("peak-heap:5%", "growth:4MB", "rise", "allocations", "peak-rss")
+
+
+@pytest.mark.parametrize("end", ["before", "within", "behind", "raises"])
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_run_that_did_not_complete_passes_no_limit(
+    end: str, limit: str, killed: Path, run_memdeep: RunMemdeep
+) -> None:
+    for sides in (("whole", end), (end, end)):
+        done = run_memdeep("diff", *sides, "--fail-on", limit, "--lang", "en", cwd=killed)
+        assert done.returncode == 1
+        told = " ".join(done.stderr.decode().split())
+        assert f"--fail-on {limit}: not known: " in told
+        assert f"; {end} did not complete." in told
+
+
+@pytest.mark.parametrize("end", ["before", "within"])
+@pytest.mark.parametrize("name", ["text", "markdown", "json"])
+def test_what_a_run_did_not_get_to_is_not_gone(
+    end: str, name: str, killed: Path, run_memdeep: RunMemdeep
+) -> None:
+    for sides in (("whole", end), (end, "whole")):
+        done = run_memdeep("diff", *sides, "--format", name, "--lang", "en", cwd=killed)
+        told = done.stdout.decode()
+        assert not re.search(r"gone|\bnew\b|less|removed|added|100\.0 MB (more|less)", told)
+        if end == "before":
+            assert ("unreached" if name == "json" else "not reached") in told
+        if name != "json":
+            assert f"{end} did not complete" in told.split("\n")[0].replace("`", "")
+
+
+def test_a_run_that_did_not_complete_proves_growth_where_it_has_more(
+    killed: Path, run_memdeep: RunMemdeep
+) -> None:
+    for limit in ("peak-heap:5%", "growth:4MB"):
+        done = run_memdeep("diff", "whole", "most", "--fail-on", limit, "--lang", "en", cwd=killed)
+        assert done.returncode == 1
+        assert "100.0 MB more than before" in " ".join(done.stderr.decode().split())
+    assert "work keeps 100.0 MB more than before: job.py:21." in done.stdout.decode()
+
+
+def test_a_run_is_known_to_have_a_lower_peak_than_one_that_did_not_complete(
+    killed: Path, run_memdeep: RunMemdeep
+) -> None:
+    words = ("diff", "most", "whole", "--lang", "en", "--fail-on")
+    done = run_memdeep(*words, "peak-heap", cwd=killed)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert run_memdeep(*words, "growth", cwd=killed).returncode == 1

@@ -5,8 +5,8 @@ const assert = require('node:assert');
 const test = require('node:test');
 const { load } = require('./scripts');
 
-const { compareSums, compareLink, compareData, flameLayout, flameTree } = load([
-  'format', 'elements', 'python-colours', 'payload', 'flame-tree', 'flame-layout', 'compare-sums', 'compare-link', 'compare-data',
+const { compareCells, compareSums, compareLink, compareData, flameLayout, flameTree } = load([
+  'format', 'elements', 'python-colours', 'payload', 'flame-tree', 'flame-layout', 'compare-sums', 'compare-link', 'compare-cells', 'compare-data',
 ], { URLSearchParams });
 const KINDS = ['root', 'even', 'grew-1', 'grew-2', 'shrank-1', 'shrank-2'];
 const NOISE = { share: 0.05, least: 4 };
@@ -78,4 +78,11 @@ test('a state that is written is read again, a damaged one is left out', () => {
     assert.strictEqual(left.width, 'larger');
     assert.strictEqual(left.frames.length, 0);
   }
+});
+
+test('where a run did not complete, its figures make no difference', () => {
+  const rows = { match: ['same', 'unreached'], figures: { growth: { before: [90, 90], after: [10, null], alike: [null, false] } } };
+  for (const row of [0, 1]) assert.strictEqual(compareCells.figureOf(rows, 'growth', row).delta, null);
+  assert.strictEqual(compareCells.differenceOf('line', { before: 90, after: 10, isAlike: null }, 'same'), null);
+  assert.strictEqual(compareCells.differenceOf('line', { before: 90, after: 10, isAlike: false }, 'same'), -80);
 });

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from memdeep.model import DETACHED, Report, Run
+from memdeep.analysis.compare.unfinished import did_not_complete
+from memdeep.model import Report, Run
 from memdeep.model.comparison import Caution, Side
-
-COMPLETED = "completed"
 
 
 def cautions(before: Side, after: Side) -> tuple[Caution, ...]:
@@ -23,8 +22,9 @@ def cautions(before: Side, after: Side) -> tuple[Caution, ...]:
     for side in (before, after):
         for name, report in zip(side.names, side.reports, strict=True):
             end = report.run.exit
-            if end is not None and end.verdict not in (COMPLETED, DETACHED):
-                found.append(Caution("caution.unfinished", {"run": name, "verdict": end.verdict}))
+            if did_not_complete(report):
+                verdict = "unknown" if end is None else end.verdict
+                found.append(Caution("caution.unfinished", {"run": name, "verdict": verdict}))
     if not any(report.heap.traced for side in (before, after) for report in side.reports):
         found.append(Caution("caution.no_heap", {}))
     return tuple(found)

@@ -10,6 +10,7 @@ from memdeep.analysis.compare.cautions import cautions, is_deep
 from memdeep.analysis.compare.kept import ByLine, Lines
 from memdeep.analysis.compare.lines import LineMatch, match_lines
 from memdeep.analysis.compare.phases import PhasePair, match_phases
+from memdeep.analysis.compare.unfinished import did_not_complete, fewest_repeats, with_unreached
 from memdeep.analysis.phases import QUIET_BYTES
 from memdeep.frozen import replace
 from memdeep.model import Phase, PhaseKind, Report
@@ -42,7 +43,9 @@ def compare(before: Named, after: Named) -> Comparison:
         after=sides[1],
         is_deep=deep,
         figures=figures.changes(
-            *([figures.of_run(report) for report in side.reports] for side in sides), is_deep=deep
+            *([figures.of_run(report) for report in side.reports] for side in sides),
+            least=_least(sides),
+            is_deep=deep,
         ),
         phases=found.changes(pairs),
         peak_lines=found.peak_lines(),
@@ -55,7 +58,13 @@ def _side(runs: Named) -> Side:
     names, reports = zip(*runs, strict=True)
     peaks = [(_height(report), place) for place, report in enumerate(reports)]
     chosen = sorted(peaks)[(len(peaks) - 1) // 2][1]
-    return Side(names, reports, chosen)
+    unfinished = tuple(n for n, report in enumerate(reports) if did_not_complete(report))
+    return Side(names, reports, chosen, unfinished)
+
+
+def _least(sides: tuple[Side, Side]) -> tuple[bool, bool]:
+    """Tell of each side if the figures of its runs are the least that they might have been."""
+    return bool(sides[0].unfinished), bool(sides[1].unfinished)
 
 
 def _height(report: Report) -> int:
@@ -82,11 +91,13 @@ class _Phases:
             for side, key in zip(sides, (match.before, match.after), strict=True)
         )
         # The phases of every run of a side by the index of the phase that they are.
-        self._members = [_members(side) for side in sides]
+        found = [_members(side) for side in sides]
+        self._members = [_all(*one) for one in zip(sides, found, strict=True)]
+        self._repeats = [fewest_repeats(*one) for one in zip(sides, found, strict=True)]
 
     def changes(self, pairs: Sequence[PhasePair]) -> tuple[PhaseChange, ...]:
         """Return the change of each pair that tells something, with the lines where it differs."""
-        told = [pair for pair in pairs if not self._is_quiet(pair)]
+        told = [pair for pair in with_unreached(self._sides, pairs) if not self._is_quiet(pair)]
         plain = [
             PhaseChange(
                 match=node.pair.match,
@@ -102,13 +113,16 @@ class _Phases:
         kept = self._kept([plain[place] for place in differing])
         for place, lines in zip(differing, kept, strict=True):
             change = plain[place]
-            plain[place] = replace(change, lines=lines, peak_lines=self._risen(change))
+            if change.match is not Match.UNREACHED:
+                plain[place] = replace(change, lines=lines, peak_lines=self._risen(change))
         return tuple(plain)
 
     def peak_lines(self) -> tuple[LineChange, ...]:
         """Return the lines that held the heap at the peak of the runs."""
         sides = [lines.at_peak() for lines in self._lines]
-        return () if sides[0] is None or sides[1] is None else self._changed(sides[0], sides[1])
+        if sides[0] is None or sides[1] is None:
+            return ()
+        return self._changed(sides[0], sides[1], _least(self._sides))
 
     def _phases(self, side: int) -> Sequence[Phase]:
         return self._sides[side].report.phases
@@ -118,11 +132,23 @@ class _Phases:
             [] if place is None else [figures.of_phase(phase) for phase in members[place]]
             for members, place in zip(self._members, pair[:2], strict=True)
         ]
-        return figures.changes(*known, is_deep=self._deep)
+        return figures.changes(*known, least=self._least(pair[:2]), is_deep=self._deep)
+
+    def _least(self, places: Sequence[int | None]) -> tuple[bool, bool]:
+        """Tell of each side if it cut the phase off, or did it less often than the other."""
+        found = []
+        for side, (place, other) in enumerate(zip(places, reversed(places), strict=True)):
+            repeats = self._repeats[side]
+            if repeats is None or place is None or other is None:
+                found.append(False)
+                continue
+            phase = self._phases(1 - side)[other]
+            found.append(repeats[place] < max(1, phase.repeats))
+        return found[0], found[1]
 
     def _is_quiet(self, pair: PhasePair) -> bool:
         """Tell if a pair is a gap on one side only: its like may be too quiet on the other."""
-        if pair.match not in (Match.ADDED, Match.REMOVED):
+        if pair.before is not None and pair.after is not None:
             return False
         side, place = (0, pair.before) if pair.after is None else (1, pair.after)
         phase = self._phases(side)[place or 0]
@@ -143,7 +169,12 @@ class _Phases:
             traced = sorted(place for place in known if self._phases(side)[place].heap is not None)
             by_place = dict(zip(traced, lines.kept(traced), strict=True))
             sides.append([by_place.get(-1 if one is None else one, {}) for one in places])
-        return [self._changed(old, new) for old, new in zip(*sides, strict=True)]
+        found = []
+        for change, old, new in zip(told, *sides, strict=True):
+            least = self._least((change.before, change.after))
+            # What the phase kept where it was cut off, it might have given back.
+            found.append(self._changed(old, new, (least[0], least[0] or least[1])))
+        return found
 
     def _risen(self, change: PhaseChange) -> tuple[LineChange, ...]:
         """Return the lines behind the rise of a phase, where that is what differs."""
@@ -151,10 +182,16 @@ class _Phases:
         if change.before is None or change.after is None or rise is None or rise.is_alike:
             return ()
         sides = self._lines[0].risen(change.before), self._lines[1].risen(change.after)
-        return () if sides[0] is None or sides[1] is None else self._changed(sides[0], sides[1])
+        if sides[0] is None or sides[1] is None:
+            return ()
+        return self._changed(sides[0], sides[1], self._least((change.before, change.after)))
 
-    def _changed(self, before: ByLine, after: ByLine) -> tuple[LineChange, ...]:
+    def _changed(
+        self, before: ByLine, after: ByLine, least: tuple[bool, bool]
+    ) -> tuple[LineChange, ...]:
         """Return the lines of both sides, the largest change first, then the largest.
+
+        ``least`` tells of each side if its run did not get to the end of what is compared.
 
         A line whose code belongs to several functions, as to a comprehension's, is told once.
         """
@@ -169,7 +206,12 @@ class _Phases:
             sizes = [sum(side.get(key, 0) for key in same) for side in (before, after)]
             key = max(same, key=lambda key: max(before.get(key, 0), after.get(key, 0)))
             change = figures.change(Figure.LINE, (sizes[0],), (sizes[1],), is_deep=self._deep)
-            line = LineChange(self._match.match(key), *self._match.lines[key], change)
+            match = self._match.match(key)
+            if any(least):
+                change = replace(change, least=least)
+                if change.is_unproven and match in (Match.ADDED, Match.REMOVED):
+                    match = Match.UNREACHED
+            line = LineChange(match, *self._match.lines[key], change)
             found.append((-abs(sizes[1] - sizes[0]), -max(sizes), _name(line), line))
         return tuple(line for *_, line in sorted(found, key=lambda one: one[:3]))
 
@@ -185,17 +227,24 @@ def _differs(change: PhaseChange) -> bool:
     return any(one is not None and not one.is_alike for one in known)
 
 
-def _members(side: Side) -> Sequence[Sequence[Phase]]:
-    """Return for each phase of the run that stands for a side what it is in each of its runs."""
-    found: list[list[Phase]] = [[] for _ in side.report.phases]
+def _members(side: Side) -> Sequence[Mapping[int, int]]:
+    """Return for each run of a side, by a phase of the one that stands for it, what it is there."""
+    found: list[Mapping[int, int]] = []
     for place, report in enumerate(side.reports):
         if place == side.chosen:
-            for number, phase in enumerate(report.phases):
-                found[number].append(phase)
+            found.append({number: number for number in range(len(report.phases))})
             continue
-        for old, new, _ in match_phases(side.report, report, match_lines(side.report, report)):
-            if old is not None and new is not None:
-                found[old].append(report.phases[new])
+        pairs = match_phases(side.report, report, match_lines(side.report, report))
+        found.append({old: new for old, new, _ in pairs if old is not None and new is not None})
+    return found
+
+
+def _all(side: Side, members: Sequence[Mapping[int, int]]) -> Sequence[Sequence[Phase]]:
+    """Return the phases of all runs of a side, by that of the run which stands for it."""
+    found: list[list[Phase]] = [[] for _ in side.report.phases]
+    for report, places in zip(side.reports, members, strict=True):
+        for place, here in places.items():
+            found[place].append(report.phases[here])
     return found
 
 

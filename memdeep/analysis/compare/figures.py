@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from memdeep.analysis.noise import tolerance
+from memdeep.frozen import replace
 from memdeep.model import Heap, Phase, Report
 from memdeep.model.comparison import Change, Figure
 
@@ -39,9 +40,16 @@ def of_phase(phase: Phase) -> Figures:
 
 
 def changes(
-    before: Sequence[Figures], after: Sequence[Figures], *, is_deep: bool
+    before: Sequence[Figures],
+    after: Sequence[Figures],
+    *,
+    is_deep: bool,
+    least: tuple[bool, bool] = (False, False),
 ) -> Mapping[Figure, Change]:
-    """Return the change of each figure that either side knows; there is one item for each run."""
+    """Return the change of each figure that either side knows; there is one item for each run.
+
+    ``least`` tells of each side if its figures are those of runs that did not complete.
+    """
     names = dict.fromkeys(name for figures in (*before, *after) for name in figures)
     found = {}
     for name in names:
@@ -50,7 +58,8 @@ def changes(
             for side in (before, after)
         ]
         if any(sides):
-            found[name] = change(name, sides[0], sides[1], is_deep=is_deep)
+            told = change(name, sides[0], sides[1], is_deep=is_deep)
+            found[name] = replace(told, least=least) if any(least) else told
     return found
 
 

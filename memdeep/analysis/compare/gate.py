@@ -30,8 +30,11 @@ class Limit:
 
 
 class Outcome(Enum):
-    """The outcome of a limit. UNKNOWN: a side does not know the figure. COARSE: of lines that were
-    not traced exactly."""
+    """The outcome of a limit.
+
+    UNKNOWN: a side does not know the figure, or did not complete, and might have had more. COARSE:
+    of lines that were not traced exactly.
+    """
 
     WITHIN = "within"
     OVER = "over"
@@ -67,7 +70,9 @@ def _judge(comparison: Comparison, limit: Limit) -> Judgement:
         those = [one for one in found if one.outcome is outcome]
         if those:
             return max(those, key=lambda one: (one.after or 0) - (one.before or 0))
-    return Judgement(limit, Outcome.WITHIN if found else Outcome.UNKNOWN)
+    # A run after that did not complete may have grown later, in what it has not got to.
+    is_known = found and not comparison.after.unfinished
+    return Judgement(limit, Outcome.WITHIN if is_known else Outcome.UNKNOWN)
 
 
 def _told(comparison: Comparison, limit: Limit) -> Iterator[Judgement]:

@@ -57,7 +57,7 @@ def difference(change: PhaseChange, figure: Figure, *, is_deep: bool) -> float |
     known = change.figures.get(figure)
     if known is None:
         return None
-    if known.is_known:
+    if known.delta is not None:
         return 0 if known.is_alike else known.delta
     if change.match not in (Match.ADDED, Match.REMOVED):
         return None
@@ -68,9 +68,12 @@ def difference(change: PhaseChange, figure: Figure, *, is_deep: bool) -> float |
 
 
 def shown_lines(change: PhaseChange, figure: Figure) -> Sequence[LineChange]:
-    """Return the lines behind the difference of a figure, those within the noise left out."""
+    """Return the lines behind the difference of a figure, those within the noise left out.
+
+    So are those of which it is not known how much they would have held.
+    """
     lines = change.peak_lines if figure is Figure.RISE else change.lines
-    return [line for line in lines if not line.bytes.is_alike]
+    return [line for line in lines if not line.bytes.is_alike and not line.bytes.is_unproven]
 
 
 def _of_phase(comparison: Comparison, place: int, change: PhaseChange) -> Telling | None:

@@ -69,6 +69,9 @@ def _sentence(comparison: Comparison, one: Judgement, limit: str, language: Lang
         what = language.say("diff.gated_at", figure=what, line=plain(place(one.line.after)))
     if one.outcome is Outcome.COARSE:
         return language.say("diff.not_deep", limit=limit)
+    unfinished = wording.unfinished()
+    if one.outcome is Outcome.UNKNOWN and unfinished is not None:
+        return language.say("diff.not_completed", limit=limit, what=what, run=plain(unfinished))
     if one.outcome is Outcome.UNKNOWN:
         return language.say("diff.not_known", limit=limit, what=what)
     before, after = one.before or 0, one.after or 0

@@ -12,7 +12,7 @@ from memdeep.analysis.compare.stacks import BothBytes, FramePair, MergedStacks
 from memdeep.analysis.compare.telling import difference
 from memdeep.analysis.noise import tolerance
 from memdeep.model import Frame, Report
-from memdeep.model.comparison import Comparison, Figure, LineAt, PhaseChange
+from memdeep.model.comparison import Change, Comparison, Figure, LineAt, PhaseChange
 from memdeep.report.comparison.page_rows import FoldedRow, of_nothing
 from memdeep.report.page.payload import ORIGINS, Json, over_time, pack
 from memdeep.text.safe import plain, plain_code
@@ -182,12 +182,19 @@ def _figure(comparison: Comparison, figure: Figure) -> Json:
     }
 
 
-def _is_alike(comparison: Comparison, phase: PhaseChange, figure: Figure) -> bool:
-    """Tell if a figure is within the noise; what is on one side only has nothing on the other."""
+def _is_alike(comparison: Comparison, phase: PhaseChange, figure: Figure) -> bool | None:
+    """Tell if a figure is within the noise; what is on one side only has nothing on the other.
+
+    None where both sides prove no difference.
+    """
     change = phase.figures.get(figure)
     if of_nothing(phase, figure):
         return difference(phase, figure, is_deep=comparison.is_deep) == 0
-    return change is not None and change.is_alike
+    return change is not None and _alike_or_unproven(change)
+
+
+def _alike_or_unproven(change: Change) -> bool | None:
+    return None if change.is_unproven else change.is_alike
 
 
 def _middle(values: Sequence[float]) -> float | int | None:
@@ -218,7 +225,7 @@ def _lines(comparison: Comparison, strings: _Strings) -> Json:
         "count": [len(lines) for lines in shown],
         "all": [len(lines) for lines in lists],
         "match": [line.match.value for line in told],
-        "alike": [line.bytes.is_alike for line in told],
+        "alike": [_alike_or_unproven(line.bytes) for line in told],
         "bytesBefore": [_middle(line.bytes.before) for line in told],
         "bytesAfter": [_middle(line.bytes.after) for line in told],
         "before": _line_columns([line.before for line in told], strings),

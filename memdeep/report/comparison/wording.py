@@ -53,12 +53,21 @@ class Wording:
                 if not lines:
                     return say("diff.sentence", sentence=sentence)
                 return say("diff.sentence_at", sentence=sentence, line=self.way(lines[0]))
+        if self.unfinished() is not None:
+            return say("diff.unfinished", run=self.mark(self.unfinished() or ""))
         if not any(change.is_known for change in comparison.figures.values()):
             return say("diff.unknown")
         if not is_calm(comparison):
             return say("diff.alike_known")
         others = sum(change.match is not Match.SAME for change in comparison.phases)
         return say("diff.alike_but", n=others) if others else say("diff.identical")
+
+    def unfinished(self) -> str | None:
+        """Return the name of a run that did not complete; None if all did."""
+        for side in (self.comparison.after, self.comparison.before):
+            for number in side.unfinished:
+                return side.names[number]
+        return None
 
     def told(self, one: Telling) -> str:
         """Return a sentence on a phase that differs, with the line that explains it."""
@@ -100,6 +109,8 @@ class Wording:
         """Return the place of a line, and what became of it."""
         old, new = line.before, line.after
         here = self.mark(place(new or old))
+        if line.match is Match.UNREACHED:
+            return here
         if old is None or new is None:
             key = "diff.line_added" if old is None else "diff.line_removed"
             return self.language.say(key, line=here)
