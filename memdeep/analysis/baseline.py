@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from memdeep.analysis import noise
-from memdeep.analysis.budgets import Readings, state_of
+from memdeep.analysis.budgets import Readings, blamed, state_of
 from memdeep.frozen import frozen
 from memdeep.model import PhaseKind, Report
 from memdeep.model.budget import (
@@ -88,7 +88,7 @@ def compared(
         notes.append(_naming(NoteKind.NEW, new))
     if less := sum(_is_less(verdict, deep=deep) for verdict in verdicts):
         notes.append(Note(NoteKind.LESS, {"n": less}))
-    return tuple(verdicts), tuple(notes)
+    return tuple(blamed(report, verdict) for verdict in verdicts), tuple(notes)
 
 
 def mode_of(mode: Mode) -> str:

@@ -12,10 +12,12 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from memdeep.analysis import noise
+from memdeep.analysis.blame import line_of_rise
 from memdeep.analysis.charges import WITHIN
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.death import is_unfinished
 from memdeep.analysis.trend import MIN_REPEATS
+from memdeep.frozen import replace
 from memdeep.model import Culprit, FindingKind, Phase, Report, Stretch
 from memdeep.model.alive import alive_of
 from memdeep.model.budget import Budget, Check, Note, NoteKind, State, Unknown, Verdict
@@ -38,7 +40,7 @@ class Reading(NamedTuple):
 def checked(report: Report, budgets: Sequence[Budget]) -> tuple[Verdict, ...]:
     """Return a verdict for each limit of each phase that a budget is for, worst first."""
     figures = Readings(report)
-    found = (verdict for budget in budgets for verdict in _checked(figures, budget))
+    found = (blamed(report, one) for budget in budgets for one in _checked(figures, budget))
     return worst_first(found)
 
 
@@ -49,6 +51,14 @@ def noted(report: Report) -> Iterator[Note]:
     unrecorded = [one.bytes for one in report.findings if one.kind is FindingKind.UNRECORDED]
     if unrecorded:
         yield Note(NoteKind.UNRECORDED, {"most_bytes": max(unrecorded)})
+
+
+def blamed(report: Report, verdict: Verdict) -> Verdict:
+    """Return ``verdict`` with the line to blame, where a limit of a phase is exceeded."""
+    if verdict.state is not State.OVER or verdict.phase is None:
+        return verdict
+    line = line_of_rise(report, verdict.phase) if verdict.check is Check.RISE else None
+    return verdict if line is None else replace(verdict, culprit=line)
 
 
 def worst_first(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from memdeep.model import Phase, Report
     from memdeep.rundir.directory import RunDirectory
+    from memdeep.text.language import Language
 
 MOST = 10  # tests that the summary lists
-MAX_PLACE = 60
+LITTLE = 0.05  # of the rise of a test: what it keeps beyond that is told with its line
+MOST_OF_RISE = 0.95  # of which the line that is kept tells all
 
 
 def main() -> None:
@@ -83,7 +85,11 @@ def judge(
                 verdict = replace(verdict, culprit=leak(made, verdict.phase) or verdict.culprit)
             blamed = wording.blame(gate, verdict, language)
             told += [] if blamed is None else [f"  {blamed}"]
-    figures = [_figures(made, place) for place, one in enumerate(made.phases) if one.name == name]
+    figures = [
+        {**known, "place": _place(made, place, language)}
+        for place, one in enumerate(made.phases)
+        if one.name == name and (known := _figures(one)) is not None
+    ]
     if told:
         paths = pipeline.report_paths(run_dir.path)
         pipeline.store_sources(run_dir, made)
@@ -124,13 +130,14 @@ def report(path: str, tests: list[str], judged: Mapping[str, Any]) -> dict[str, 
     pipeline.store_sources(run_dir, made)
     pipeline.write(made, paths, _ignore, options)
     names = set(tests)
-    found = dict(judged)
+    found: dict[str, tuple[Any, tuple[Report, int] | None]]
+    found = {name: (figures, None) for name, figures in judged.items()}
     for one in (made, *made.own_reports.values()):
         for place, phase in enumerate(one.phases):
             if phase.outline.depth == 0 and phase.name in names and phase.heap is not None:
-                found.setdefault(phase.name, _figures(one, place))
-    known = [(name, one) for name, one in found.items() if one is not None]
-    known.sort(key=lambda pair: max(pair[1]["growth"], pair[1]["rise"]), reverse=True)
+                found.setdefault(phase.name, (_figures(phase), (one, place)))
+    known = [(name, *one) for name, one in found.items() if one[0] is not None]
+    known.sort(key=lambda row: max(row[1]["growth"], row[1]["rise"]), reverse=True)
     rows = [
         language.say(
             "pytest.row",
@@ -138,9 +145,9 @@ def report(path: str, tests: list[str], judged: Mapping[str, Any]) -> dict[str, 
             rise=f"{units.size(one['rise']):>9}",
             allocations=f"{one['allocations'] or 0:>10,}",
             name=plain(name),
-            place=plain(one["place"]),
+            place=plain(one["place"] if phase is None else _place(*phase, language)),
         )
-        for name, one in known[:MOST]
+        for name, one, phase in known[:MOST]
     ]
     head = [language.say("pytest.head", n=len(known))] if rows else []
     if rows and not made.run.mode.python_allocators:
@@ -187,23 +194,41 @@ def _write_facts(run_dir: RunDirectory, words: list[str], name: str) -> None:
     write_atomically(run_dir.meta, encode_meta(meta))
 
 
-def _figures(report: Report, place: int) -> dict[str, Any] | None:
+def _figures(phase: Phase) -> dict[str, Any] | None:
     """Return the figures of a phase for the summary; None where its heap is not known."""
-    from memdeep.report import sentences
-
-    phase: Phase = report.phases[place]
-    if phase.heap is None:
+    heap = phase.heap
+    if heap is None:
         return None
-    heap, rise = phase.heap, phase.heap.peak.bytes - phase.heap.start_bytes
-    kept, held = phase.main_culprit, next(iter(heap.peak_culprits), None)
-    culprit = kept if heap.delta_bytes * 2 > rise else held or kept
-    is_own = culprit is not None and os.path.isabs(culprit.frame.filename)
     return {
         "growth": heap.delta_bytes,
-        "rise": rise,
+        "rise": heap.peak.bytes - heap.start_bytes,
         "allocations": heap.allocations,
-        "place": sentences.location(culprit.frame) if culprit is not None and is_own else "",
     }
+
+
+def _place(report: Report, place: int, language: Language) -> str:
+    """Return the line that kept what a test keeps, and the one by which its heap rose.
+
+    One that kept little, beside the rise, is not told; nor is a line that nobody can open.
+    """
+    from memdeep.analysis.blame import line_of_rise
+    from memdeep.report import sentences
+
+    phase = report.phases[place]
+    figures = _figures(phase) or {"growth": 0, "rise": 0}
+    growth, rise = figures["growth"], figures["rise"]
+    culprits = {
+        "kept": phase.main_culprit if growth > LITTLE * rise else None,
+        "risen": line_of_rise(report, place) if growth < MOST_OF_RISE * rise else None,
+    }
+    known = {
+        name: sentences.location(one.frame)
+        for name, one in culprits.items()
+        if one is not None and os.path.isabs(one.frame.filename)
+    }
+    if len(set(known.values())) == 2:
+        return language.say("pytest.places", **known)
+    return next(iter(known.values()), "")
 
 
 def _ignore(_step: str) -> None:

@@ -199,3 +199,45 @@ def test_traces(tmp_path): traces(tmp_path)
         "test_traces_apart": ["failure"]
     }, done.told
     assert "not traced" in done.failures["test_traces_apart"]
+
+
+OTHERS_HOLD_MORE = """
+import pytest
+
+KEPT = []
+
+@pytest.fixture(scope="module")
+def big():
+    yield bytearray(30_000_000)
+
+@pytest.fixture
+def small():
+    yield bytearray(9_000_000)
+
+def test_sets_up(big): pass
+def test_keeps_and_rises(small):
+    KEPT.append(bytearray(6_000_000))
+def test_keeps():
+    KEPT.append(bytearray(5_000_000))
+def test_rises(big):
+    bytearray(4_000_000)
+@pytest.mark.memdeep(max_growth="9 MB")
+def test_apart():
+    KEPT.append(bytearray(100))
+def test_rises_in_the_next_part(small):
+    KEPT.append(bytearray(3_000_000))
+"""
+
+
+def test_the_summary_names_what_a_test_kept_and_what_made_its_heap_rise(tmp_path: Path) -> None:
+    write(tmp_path, test_some=OTHERS_HOLD_MORE)
+    told = recorded(tmp_path).told
+    rows = {
+        line.split("::")[1].split("  ")[0]: line.split("::")[1].split("  ", 1)[1]
+        for line in told.splitlines()
+        if " rise " in line
+    }
+    assert rows["test_keeps_and_rises"] == "test_some.py:16 (rise: test_some.py:12)"
+    assert rows["test_keeps"] == "test_some.py:18"
+    assert rows["test_rises"] == "test_some.py:20"
+    assert rows["test_rises_in_the_next_part"] == "test_some.py:25 (rise: test_some.py:12)"

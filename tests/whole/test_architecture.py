@@ -87,7 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         ),
         *("cli.arguments", "cli.options", "cli.settings"),
         *("model", "pipeline", "text", "symbols.cache", "report.sentences", "report.gate.wording"),
-        *("analysis.budgets", "loading.journal", "run.facts", "run.own_code"),
+        *("analysis.budgets", "analysis.blame", "loading.journal", "run.facts", "run.own_code"),
         *("analysis.across", "loading.own_runs"),
     },
     "cli": {

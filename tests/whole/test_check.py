@@ -99,6 +99,13 @@ def test_a_run_over_a_budget_fails_and_names_the_line(
     assert run_memdeep("check", "out", "--quiet").stdout.decode() == text
 
 
+def test_for_a_rise_the_line_is_named_that_made_it(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
+    budgets(tmp_path, 'phase = "scratch"\nmax-rise = "10M"')
+    record(run_memdeep, tmp_path, "out", load=90 * MB)  # which is held at the peak, too
+    text = run_memdeep("check", "out").stdout.decode()
+    assert "prog.py:12 in <module> held 30.0 MB at the peak: held = bytearray(" in text
+
+
 def test_a_warning_is_told_and_passes(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
     budgets(tmp_path, f'{OVER[0]}\nseverity = "warning"')
     record(run_memdeep, tmp_path, "out")

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
+from memdeep.analysis.blame import counted_at
 from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.own_heap import OwnHeap, own_heaps
@@ -49,7 +50,7 @@ class Lines:
         peak = told.peak
         if peak is None or peak.stacks is None or phase in self._own:
             return None
-        at_start = self._report.heap.lifetimes.alive_at(told.start)
+        at_start = counted_at(self._report.heap, told.start)
         found = dict(self._by_line(peak.stacks.by_group(self._groups)))
         for key, size in self._by_line(at_start.by_group(self._groups)).items():
             found[key] = found.get(key, 0) - size
