@@ -5,10 +5,11 @@ It takes a pass over the heap of the run: ask for what is told, not for every ph
 
 from __future__ import annotations
 
+from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.model import Alive, Culprit, Heap, Report, StackBytes
 from memdeep.model.alive import alive_of
-from memdeep.model.sums import Tally
+from memdeep.model.sums import Tally, stacks_of
 
 
 def counted_at(heap: Heap, checkpoint: int) -> Alive:
@@ -49,3 +50,28 @@ def line_of_rise(report: Report, place: int) -> Culprit | None:
         risen.append(StackBytes(stack.node, stack.bytes - earlier.bytes, max(0, more)))
     rise = peak.bytes - phase.heap.start_bytes
     return next(iter(lines.culprits(risen, rise, most=1)), None)
+
+
+def line_of_allocations(report: Report, place: int | None) -> Culprit | None:
+    """Return the line that made most allocations in a phase, None for the whole run.
+
+    Its bytes are all that it allocated. There is no line where allocations were not counted.
+    """
+    heap, outlines = report.heap, [phase.outline for phase in report.phases]
+    if heap.transients is None:
+        return None
+    charging = Charging(heap.tree, outlines, len(report.run.checkpoints))
+    segments = None if place is None else outlines[place].segments
+    made: Tally[int] = Tally()
+    for lives in (heap.lifetimes, heap.transients):
+        for life in lives:
+            if segments is not None and life.born not in segments:
+                continue
+            if place in charging.partial:
+                parts = charging.parts(charging.threads[life.node], life.born)
+                if all(part.phase != place for part in parts):
+                    continue
+            made.add(life.node, life.bytes, life.allocations)
+    lines = ChargedLines(heap.tree)
+    all_lines = lines.culprits(stacks_of(made), made.total_bytes(), most=None)
+    return max(all_lines, key=lambda one: one.allocations, default=None)

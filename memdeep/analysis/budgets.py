@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from memdeep.analysis import noise
-from memdeep.analysis.blame import line_of_rise
+from memdeep.analysis.blame import line_of_allocations, line_of_rise
 from memdeep.analysis.charges import WITHIN
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.death import is_unfinished
@@ -54,10 +54,14 @@ def noted(report: Report) -> Iterator[Note]:
 
 
 def blamed(report: Report, verdict: Verdict) -> Verdict:
-    """Return ``verdict`` with the line to blame, where a limit of a phase is exceeded."""
-    if verdict.state is not State.OVER or verdict.phase is None:
+    """Return ``verdict`` with the line to blame, where a limit is exceeded."""
+    if verdict.state is not State.OVER:
         return verdict
-    line = line_of_rise(report, verdict.phase) if verdict.check is Check.RISE else None
+    line = None
+    if verdict.check is Check.ALLOCATIONS:
+        line = line_of_allocations(report, verdict.phase)
+    elif verdict.check is Check.RISE and verdict.phase is not None:
+        line = line_of_rise(report, verdict.phase)
     return verdict if line is None else replace(verdict, culprit=line)
 
 
@@ -257,7 +261,7 @@ def _of_phase(phase: Phase, check: Check) -> Reading:
         return Reading(heap.peak.bytes - heap.start_bytes, None, held)
     if check is Check.ALLOCATIONS:
         is_unknown = heap.allocations is None
-        return Reading(heap.allocations, Unknown.NO_COUNT if is_unknown else None, kept)
+        return Reading(heap.allocations, Unknown.NO_COUNT if is_unknown else None)
     if check is Check.NO_GROWTH:
         if phase.trend is None:
             return Reading(None, Unknown.FEW_REPEATS)

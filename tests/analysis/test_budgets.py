@@ -75,7 +75,8 @@ def test_the_line_to_blame_is_what_was_kept_for_growth_and_what_was_held_for_a_r
         check: the_one(found, budget({check: 0}, "load")).culprit
         for check in (Check.GROWTH, Check.ALLOCATIONS, Check.PEAK_HEAP, Check.RISE)
     }
-    assert blamed[Check.GROWTH] == blamed[Check.ALLOCATIONS] == kept
+    assert blamed[Check.GROWTH] == kept
+    assert blamed[Check.ALLOCATIONS] is None  # what holds most need not allocate most often
     assert blamed[Check.PEAK_HEAP] == blamed[Check.RISE] == held
 
 

@@ -120,6 +120,8 @@ def test_a_test_over_a_limit_fails_with_the_line(tmp_path: Path) -> None:
     assert page.is_file() and page.parent.parent == tmp_path / "out/tests"
     assert "test_some.py:13 in test_rises held 19.1 MB" in done.failures["test_rises"]
     assert "rise 19.1 MB, over the limit of 10.0 MB" in done.failures["test_of_memray"]
+    assert "test_some.py:16 in " in done.failures["test_allocates"]
+    assert " made 3," in done.failures["test_allocates"]
     assert "A test has no limit max_grwth" in done.failures["test_misspelt"]
     assert "assert 1 == 2" in done.failures["test_fails_anyway"]
     assert len([*(tmp_path / "out/tests").iterdir()]) == 5  # of those within, nothing is kept

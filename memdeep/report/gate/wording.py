@@ -92,9 +92,11 @@ def blame(gate: Gate, verdict: Verdict, language: Language) -> str | None:
     culprit = verdict.culprit
     if culprit is None:
         return None
+    key = "gate.held" if verdict.check in _OF_PEAKS else "gate.kept"
     at = language.say(
-        "gate.held" if verdict.check in _OF_PEAKS else "gate.kept",
+        "gate.made" if verdict.check is Check.ALLOCATIONS else key,
         size_bytes=culprit.bytes,
+        n=culprit.allocations,
         place=plain(sentences.place_of(gate.report, culprit, language)),
         function=plain(sentences.function_name(culprit.frame)),
     )
