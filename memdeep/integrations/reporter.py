@@ -149,7 +149,7 @@ def report(path: str, tests: list[str], judged: Mapping[str, Any]) -> dict[str, 
         )
         for name, one, phase in known[:MOST]
     ]
-    head = [language.say("pytest.head", n=len(known))] if rows else []
+    head = [language.say("pytest.head", n=len(rows))] if rows else []
     if rows and not made.run.mode.python_allocators:
         head.append(language.say("pytest.arenas"))
     pages = [f"{language.say('terminal.report')}{paths['html']}"]
