@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytests import recorded, write
+from pytests import recorded, report, write
 
 LIMITS = """
 import pytest
@@ -161,6 +161,37 @@ def test_leaks_are_what_each_repeat_leaves(tmp_path: Path) -> None:
     assert "growth per repeat" in leaks and "over the limit of 4.0 KB" in leaks
     assert "test_some.py:23 in" in leaks
     assert "run for the 3. time" in done.failures["test_only_once"]
+
+
+def test_of_a_test_that_a_worker_records_apart_no_heap_is_told(tmp_path: Path) -> None:
+    tests = """
+import pytest
+
+KEPT = []
+
+def test_before(): KEPT.append(bytearray(5_000_000))
+@pytest.mark.memdeep(no_leak=True)
+def test_apart(): bytearray(1_000_000)
+@pytest.mark.memdeep(max_rise="2 MB")
+def test_within(): bytearray(1_000_000)
+def test_behind(): KEPT.append(bytearray(3_000_000))
+"""
+    write(tmp_path, test_some=tests)
+    for words in ((), ("-n1",)):
+        told = recorded(tmp_path, *words).told
+        rows = [line for line in told.splitlines() if " rise " in line and "::" in line]
+        assert not [row for row in rows if "−" in row]
+        assert ["test_within" in row for row in rows].count(True) == 1
+        found = {
+            phase["name"].partition("::")[2]: phase
+            for phase in report(tmp_path)["phases"]
+            if phase["depth"] == 0 and phase["kind"] == "span"
+        }
+        for name in ("test_apart", "test_within"):
+            assert found[name]["peak_heap_bytes"] is None
+            assert found[name]["heap_delta_bytes"] is None
+        assert 5_000_000 <= found["test_before"]["heap_delta_bytes"] < 5_100_000
+        assert 3_000_000 <= found["test_behind"]["heap_delta_bytes"] < 3_100_000
 
 
 def test_a_worker_fails_the_test_that_exceeds(tmp_path: Path) -> None:
