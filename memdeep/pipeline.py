@@ -478,13 +478,14 @@ def export(report: Report, name: str, wanted: Wanted) -> Iterator[bytes]:
     from memdeep.report.exports import formats, selection
     from memdeep.report.exports.options import ExportOptions
 
-    options = ExportOptions(
-        phases=None if wanted.phase is None else selection.chosen(report, wanted.phase),
-        metric=None if wanted.metric is None else Metric(wanted.metric),
-        table=wanted.table,
-    )
-    selection.refuse(report, formats.BY_NAME[name], options)
-    return formats.BY_NAME[name].encode(report, options)
+    into = formats.BY_NAME[name]
+    options = ExportOptions()
+    if wanted.phase is not None:
+        options = selection.of_phase(report, wanted.phase, into)
+    metric = None if wanted.metric is None else Metric(wanted.metric)
+    options = replace(options, metric=metric, table=wanted.table)
+    selection.refuse(report, into, options)
+    return into.encode(report, options)
 
 
 def write_export(path: Path, name: str, pieces: Iterator[bytes]) -> None:

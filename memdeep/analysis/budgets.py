@@ -38,10 +38,17 @@ class Reading(NamedTuple):
 
 
 def checked(report: Report, budgets: Sequence[Budget]) -> tuple[Verdict, ...]:
-    """Return a verdict for each limit of each phase that a budget is for, worst first."""
+    """Return a verdict for each limit of each phase that a budget is for, worst first.
+
+    Phases of processes that the program started are held to it in each process; of those with one
+    path the worst is told.
+    """
     figures = Readings(report)
-    found = (blamed(report, one) for budget in budgets for one in _checked(figures, budget))
-    return worst_first(found)
+    others: list[Readings] = []
+    if any(budget.phase is not None for budget in budgets):
+        others = [Readings(own) for own in _own_reports(report)]
+    found = (one for budget in budgets for one in _checked(figures, budget, others))
+    return worst_first(blamed(report, one) for one in found)
 
 
 def noted(report: Report) -> Iterator[Note]:
@@ -57,7 +64,7 @@ def blamed(report: Report, verdict: Verdict) -> Verdict:
     """Return ``verdict`` with the line to blame, where a limit is exceeded."""
     if verdict.state is not State.OVER:
         return verdict
-    line = None
+    report, line = verdict.own or report, None
     if verdict.check is Check.ALLOCATIONS:
         line = line_of_allocations(report, verdict.phase)
     elif verdict.check is Check.RISE and verdict.phase is not None:
@@ -116,22 +123,43 @@ def paths(report: Report) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _checked(figures: Readings, budget: Budget) -> Iterator[Verdict]:
+def _own_reports(report: Report) -> Iterator[Report]:
+    """Yield the reports of the processes that set checkpoints, those that were not kept, too."""
+    yield from report.own_reports.values()
+    for left_out in report.own_left_out.values():
+        own = left_out.load()
+        if own is not None:
+            yield own
+
+
+def _checked(figures: Readings, budget: Budget, others: Sequence[Readings]) -> Iterator[Verdict]:
     if budget.phase is None:
         for check, limit in budget.limits.items():
             reading = figures.of_run(check)
             yield _verdict(budget, check, "", reading, limit if limit is not None else 0)
         return
-    matched = [place for place in range(len(figures.paths)) if figures.matches(place, budget.phase)]
-    for place in matched:
+    of_program = [*_of_phases(figures, budget)]
+    by_path: dict[tuple[str, Check], list[Verdict]] = {}
+    for own in others:
+        for one in _of_phases(own, budget):
+            by_path.setdefault((one.name, one.check), []).append(replace(one, own=own.report))
+    yield from of_program
+    yield from (worst_first(same)[0] for same in by_path.values())
+    is_matched = of_program or by_path
+    # Of a run that did not complete, the phase may have been still to come.
+    if not is_matched and (not budget.optional or figures.is_unfinished):
+        check = next(iter(budget.limits))
+        yield _verdict(budget, check, budget.phase, Reading(None, Unknown.UNMATCHED), None)
+
+
+def _of_phases(figures: Readings, budget: Budget) -> Iterator[Verdict]:
+    for place, path in enumerate(figures.paths):
+        if not figures.matches(place, budget.phase or ""):
+            continue
         for check, limit in budget.limits.items():
             reading = figures.of_phase(place, check)
             most = figures.noise_of_repeat(place) if limit is None else limit
-            yield _verdict(budget, check, figures.paths[place], reading, most, place)
-    # Of a run that did not complete, the phase may have been still to come.
-    if not matched and (not budget.optional or figures.is_unfinished):
-        check = next(iter(budget.limits))
-        yield _verdict(budget, check, budget.phase, Reading(None, Unknown.UNMATCHED), None)
+            yield _verdict(budget, check, path, reading, most, place)
 
 
 def _verdict(

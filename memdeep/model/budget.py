@@ -131,7 +131,8 @@ class Verdict:
     ``name`` is the unique path of the phase, the glob or the path that no phase has, or "" for the
     run. ``value`` is the figure where it is known, or the least that it was if the state is
     UNKNOWN. ``before`` is that of the baseline, for a comparison with one. ``culprit`` is the line
-    to blame.
+    to blame. For a phase of a process that the program started, ``own`` is the report of that
+    process, of which phase and culprit are.
     """
 
     check: Check
@@ -145,6 +146,7 @@ class Verdict:
     before: int | None = None
     why: Unknown | None = None
     culprit: Culprit | None = None
+    own: Report | None = None
 
     @property
     def fails(self) -> bool:
@@ -196,6 +198,10 @@ class Gate:
     def passed(self) -> bool:
         """Tell if every figure is known and none exceeds a limit that fails the check."""
         return not any(verdict.fails for verdict in self.verdicts)
+
+    def report_of(self, verdict: Verdict) -> Report:
+        """Return the report that the phase and the culprit of a verdict are of."""
+        return verdict.own or self.report
 
     def of_state(self, state: State) -> tuple[Verdict, ...]:
         """Return the verdicts of ``state``, worst first."""

@@ -394,3 +394,53 @@ def test_paths_are_told_from_the_root_of_the_repository(
     told = run_memdeep("check", "out", "--format", "github", cwd=inner).stdout.decode()
     assert "::error file=jobs/daily/prog.py,line=6," in told
     assert "::error file=memdeep.toml,line=5," in told
+
+
+WORKERS = """\
+from multiprocessing import get_context
+from memdeep import phase
+
+def work(size):
+    with phase("post"):
+        kept = bytearray(size << 20)
+    return kept
+
+if __name__ == "__main__":
+    with phase("go"):
+        for size in (3, 9, 6):
+            process = get_context("fork").Process(target=work, args=(size,))
+            process.start()
+            process.join()
+"""
+
+
+def test_phases_of_workers_are_held_to_budgets_and_exported(
+    run_memdeep: RunMemdeep, tmp_path: Path
+) -> None:
+    (tmp_path / "prog.py").write_text(WORKERS, "utf-8")
+    assert run_memdeep(*QUICK, "-o", "out", "prog.py").returncode == 0
+    budgets(tmp_path, 'phase = "post"\nmax-growth = "5M"\nmax-rise = "10M"')
+    checked = run_memdeep("check", "out")
+    text = " ".join(checked.stdout.decode().split())
+    assert checked.returncode == 1
+    assert "1 over the limit, 0 not known, 1 within." in text
+    pid = text.partition("post in process ")[2].partition(":")[0]
+    assert (tmp_path / "out/children" / pid).is_dir()
+    assert f"post in process {pid}: growth 9.0 MB, over the limit of 5.0 MB." in text
+    assert "prog.py:6 in work kept 9.0 MB: kept = bytearray(size << 20)" in text
+    told = run_memdeep("check", "out", "--format", "sarif").stdout
+    flow = json.loads(told)["runs"][0]["results"][0]["codeFlows"][0]["threadFlows"][0]["locations"]
+    assert flow[-1]["location"]["physicalLocation"]["region"]["startLine"] == 6
+    budgets(tmp_path, 'phase = "po*"\nmax-growth = "9.1M"')
+    assert run_memdeep("check", "out").returncode == 0
+    for word in ("post", "p?st"):
+        told = run_memdeep("export", "out", "--phase", word, "-f", "csv", "-o", "-").stdout
+        rows = [row.split(",")[:2] for row in told.decode().splitlines()[1:]]
+        assert rows == [["1", "post"], ["2", "post"], ["3", "post"]]
+        told = run_memdeep("export", "out", "--phase", word, "-f", "openmetrics", "-o", "-").stdout
+        assert told.count(b"memdeep_phase_duration_seconds{") == 3
+    refused = run_memdeep("export", "out", "--phase", "post", "-f", "collapsed", "-o", "-")
+    assert refused.returncode == 2
+    assert "post is a phase of processes that the program started" in complaint(refused)[0]
+    unknown = run_memdeep("export", "out", "--phase", "pos", "-f", "csv", "-o", "-")
+    assert "Did you mean post" in complaint(unknown)[1]

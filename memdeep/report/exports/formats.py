@@ -35,7 +35,8 @@ class Format:
 
     Names of files that end in one of ``suffixes`` ask for it; the first is that of new files.
     ``reader`` is an address, or a command with ``FILE`` in it, that opens the file. ``is_text`` if
-    a terminal may show it, ``needs_heap`` if it holds nothing but allocations.
+    a terminal may show it, ``needs_heap`` if it holds nothing but allocations, ``has_own`` if it
+    holds the phases of processes that the program started.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Format:
     reader: str = ""
     is_text: bool = True
     needs_heap: bool = False
+    has_own: bool = False
 
     def encode(self, report: Report, options: ExportOptions) -> Iterator[bytes]:
         """Return ``report`` in pieces."""
@@ -85,10 +87,11 @@ FORMATS = (
         (".perfetto.json", ".trace.json"),
         f"{_ROOM}.perfetto",
         "https://ui.perfetto.dev",
+        has_own=True,
     ),
-    Format("openmetrics", (".openmetrics", ".prom"), f"{_ROOM}.openmetrics"),
-    Format("parquet", (".parquet",), f"{_ROOM}.parquet", is_text=False),
-    Format("csv", (".csv",), f"{_ROOM}.csv"),
+    Format("openmetrics", (".openmetrics", ".prom"), f"{_ROOM}.openmetrics", has_own=True),
+    Format("parquet", (".parquet",), f"{_ROOM}.parquet", is_text=False, has_own=True),
+    Format("csv", (".csv",), f"{_ROOM}.csv", has_own=True),
 )
 BY_NAME = {one.name: one for one in FORMATS}
 

@@ -76,11 +76,10 @@ def family(name: str, meaning: str, values: Values) -> Iterator[bytes]:
 
 
 def _phases(report: Report, options: ExportOptions) -> Iterator[tuple[Labels, Phase]]:
-    own = {0: report} | ({} if options.phases is not None else dict(report.own_reports))
-    for process, one in own.items():
+    for process, one, wanted in options.of_each(report):
         paths = paths_of(one.phases)
         for place, phase in enumerate(one.phases):
-            if process or options.has(place):
+            if wanted.has(place):
                 yield {"phase": paths[place], "process": str(process)}, phase
 
 

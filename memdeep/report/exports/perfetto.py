@@ -41,12 +41,11 @@ def _events(report: Report, options: ExportOptions) -> Iterator[Fields]:
     yield from _curve("heap", 0, report.heap_curve)
     for one in report.heap.processes:
         yield from _curve("heap", one.process, one.curve)
-    yield from _Tracks(report, 0, 0.0).events(options)
+    for process, own, wanted in options.of_each(report):
+        start_s = (run.processes[process].start_s or 0.0) if process else 0.0
+        yield from _Tracks(own, process, start_s).events(wanted)
     if options.phases is not None:
         return
-    for process, own in report.own_reports.items():
-        start_s = run.processes[process].start_s or 0.0
-        yield from _Tracks(own, process, start_s).events(ExportOptions())
     for place, known in enumerate(run.processes):
         if place and known.curve:
             yield from _curve("PSS", place, known.curve)

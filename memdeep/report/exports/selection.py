@@ -19,8 +19,47 @@ MAX_CHARACTERS = 80  # of a path in a sentence
 LIKE = 0.5  # by this much a name is near to another
 
 
+def of_phase(report: Report, wanted: str, into: Format) -> ExportOptions:
+    """Return as options the phases that ``wanted`` names, in all processes, and all inside them.
+
+    Of processes that the program started, all of a name are meant. Raises MemdeepError as `chosen`
+    does, and if they are of processes alone, whose phases the format has not.
+    """
+    own = {
+        process: _with_insides(one.phases, places)
+        for process, one in report.own_reports.items()
+        if (places := _any_places(one.phases, wanted))
+    }
+    if own and not _any_places(report.phases, wanted):
+        if into.has_own:
+            return ExportOptions(frozenset(), own=own)
+        first = report.run.processes[next(iter(own))]
+        raise MemdeepError(
+            f"{_short(plain(wanted))} is a phase of processes that the program started, of which "
+            f"{into.name} has no phases.",
+            f"Export one of them: {first.directory} in the run directory is a run as well.",
+            EXIT_USAGE,
+        )
+    return ExportOptions(chosen(report, wanted), own=own if into.has_own else {})
+
+
+def _any_places(phases: Sequence[Phase], wanted: str) -> list[int]:
+    """Return the phases that have a path or a name, or else those that a pattern matches."""
+    paths, word = paths_of(phases), plain(wanted)
+    names = [plain(phase.name) for phase in phases]
+    return (
+        _places(paths, word)
+        or _places(names, word)
+        or [
+            place
+            for place in range(len(phases))
+            if fnmatchcase(paths[place], word) or fnmatchcase(names[place], word)
+        ]
+    )
+
+
 def chosen(report: Report, wanted: str) -> Set[int]:
-    """Return the phases (indices) that ``wanted`` names, and all inside them.
+    """Return the phases of the program (indices) that ``wanted`` names, and all inside them.
 
     It is a path, the name of one phase, or a pattern of either with ``*``, ``?`` or ``[…]``. Raises
     MemdeepError if there is none, or if a name is that of several.
@@ -35,14 +74,11 @@ def chosen(report: Report, wanted: str) -> Set[int]:
             f"Name one by its path: {_listed(paths[place] for place in found)}.",
             EXIT_USAGE,
         )
+    found = found or _any_places(phases, wanted)
     if not found:
-        found = [
-            place
-            for place in range(len(phases))
-            if fnmatchcase(paths[place], word) or fnmatchcase(names[place], word)
-        ]
-    if not found:
-        raise MemdeepError(f"No phase is called {_short(word)}.", _hint(word, paths), EXIT_USAGE)
+        of_others = [path for one in report.own_reports.values() for path in paths_of(one.phases)]
+        known = [*dict.fromkeys([*paths, *of_others])]
+        raise MemdeepError(f"No phase is called {_short(word)}.", _hint(word, known), EXIT_USAGE)
     return _with_insides(phases, found)
 
 

@@ -49,14 +49,12 @@ def table(report: Report, options: ExportOptions) -> Table:
     """Return the table that ``options`` names.
 
     Processes that set checkpoints themselves have rows behind those of the program, with the index
-    of the process; but for a choice of phases, which are the program's.
+    of the process.
     """
     columns, rows = _TABLES[options.table]
-    own = {} if options.phases is not None else report.own_reports
-    reports = [(0, report, options), *((at, one, ExportOptions()) for at, one in own.items())]
     return Table(
         (Column("process", int), *columns),
-        ((at, *row) for at, one, wanted in reports for row in rows(one, wanted)),
+        ((at, *row) for at, one, wanted in options.of_each(report) for row in rows(one, wanted)),
     )
 
 

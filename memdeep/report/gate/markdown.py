@@ -59,11 +59,10 @@ def _row(gate: Gate, verdict: Verdict, language: Language) -> str:
 
 
 def _line(gate: Gate, verdict: Verdict) -> str:
-    culprit = verdict.culprit
-    if culprit is None:
+    if verdict.culprit is None:
         return ""
     where = wording.location(gate, verdict)
-    source = wording.source_of(gate, culprit)
+    source = wording.source_of(gate, verdict)
     shown = f"<code>{_safe(plain(where.path))}:{where.line}</code>"
     return shown if source is None else f"{shown} <code>{_safe(source)}</code>"
 

@@ -77,7 +77,7 @@ def _flow(gate: Gate, verdict: Verdict) -> list[dict[str, Any]]:
     if verdict.culprit is None:
         return []
     steps = []
-    for frame in gate.report.heap.tree.stack(verdict.culprit.node)[-MAX_FRAMES:]:
+    for frame in gate.report_of(verdict).heap.tree.stack(verdict.culprit.node)[-MAX_FRAMES:]:
         path = wording.below_root(gate, frame.filename)
         if path is not None and frame.origin in (Origin.USER, Origin.TOOL):
             place = _physical(path, max(1, frame.lineno))

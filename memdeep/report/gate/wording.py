@@ -11,7 +11,7 @@ from posixpath import basename
 
 from memdeep.analysis.baseline import Update
 from memdeep.frozen import frozen
-from memdeep.model import Culprit, Frame, Origin
+from memdeep.model import Frame, Origin
 from memdeep.model.budget import OF_FIGURE, Check, Gate, Note, State, Verdict
 from memdeep.report import sentences
 from memdeep.text import units
@@ -64,8 +64,12 @@ def shown(verdict: Verdict, value: int | None) -> str:
 
 def sentence(verdict: Verdict, language: Language) -> str:
     """Return what is wrong in one sentence, or the figure and its limit."""
+    about, own = subject(verdict, language), verdict.own
+    if own is not None:
+        pid = own.run.checkpoints[0].pid
+        about = language.say("gate.of_process", subject=about, pid=str(pid or units.UNKNOWN))
     values = {
-        "subject": subject(verdict, language),
+        "subject": about,
         "figure": figure(verdict.check, language),
         "value": shown(verdict, verdict.value),
         "limit": shown(verdict, verdict.limit),
@@ -97,16 +101,18 @@ def blame(gate: Gate, verdict: Verdict, language: Language) -> str | None:
         "gate.made" if verdict.check is Check.ALLOCATIONS else key,
         size_bytes=culprit.bytes,
         n=culprit.allocations,
-        place=plain(sentences.place_of(gate.report, culprit, language)),
+        place=plain(sentences.place_of(gate.report_of(verdict), culprit, language)),
         function=plain(sentences.function_name(culprit.frame)),
     )
-    source = source_of(gate, culprit)
+    source = source_of(gate, verdict)
     return at if source is None else f"{at}: {source}"
 
 
-def source_of(gate: Gate, culprit: Culprit) -> str | None:
-    """Return the source line of a culprit, cut, or None."""
-    source = gate.report.source(culprit.frame)
+def source_of(gate: Gate, verdict: Verdict) -> str | None:
+    """Return the source line of a verdict's culprit, cut, or None."""
+    if verdict.culprit is None:
+        return None
+    source = gate.report_of(verdict).source(verdict.culprit.frame)
     return None if source is None else cut(plain(source), MAX_NAME)
 
 
@@ -136,7 +142,7 @@ def note(told: Note, language: Language) -> str:
 
 def location(gate: Gate, verdict: Verdict) -> Location:
     """Return the line to show a verdict at: one of the program's own, else that of its budget."""
-    for frame in own_frames(gate, verdict.culprit):
+    for frame in own_frames(gate, verdict):
         path = below_root(gate, frame.filename)
         if path is not None:
             return Location(path, max(1, frame.lineno), frame)
@@ -144,13 +150,15 @@ def location(gate: Gate, verdict: Verdict) -> Location:
     return Location(below_root(gate, rule.path) or basename(rule.path), rule.line or 1)
 
 
-def own_frames(gate: Gate, culprit: Culprit | None) -> Iterator[Frame]:
+def own_frames(gate: Gate, verdict: Verdict) -> Iterator[Frame]:
     """Yield the frames of the program's own code below the culprit, the innermost one first.
 
     The frame that the culprit is charged to comes before all.
     """
+    culprit = verdict.culprit
     if culprit is not None:
-        frames = [culprit.frame, *reversed(gate.report.heap.tree.stack(culprit.node))]
+        tree = gate.report_of(verdict).heap.tree
+        frames = [culprit.frame, *reversed(tree.stack(culprit.node))]
         yield from (one for one in frames if one.origin in (Origin.USER, Origin.TOOL))
 
 
