@@ -35,7 +35,16 @@ class CallMark:
     their meaning.
     """
 
-    __slots__ = ("_label", "_place", "_planted", "_problem", "_qualname", "module")
+    __slots__ = (
+        "_is_filled",
+        "_is_unfilled",
+        "_label",
+        "_place",
+        "_planted",
+        "_problem",
+        "_qualname",
+        "module",
+    )
 
     def __init__(self, words: str) -> None:
         """Raises ValueError with a sentence for the user."""
@@ -46,9 +55,16 @@ class CallMark:
         for name in (self.module, self._qualname):
             if not all(part.isidentifier() for part in name.split(".")):
                 raise ValueError(f"--mark-call {words}: '{name}' is not a name")
+        wrong = _no_placeholder(label) if "{" in label else None
+        if wrong is not None:
+            raise ValueError(
+                f"--mark-call {words}: '{wrong}' stands for no argument, which has a number, "
+                "from 0 on, or a name"
+            )
         dotted = f"{self.module}.{self._qualname}"
         self._label = label or (self._qualname if self.module == MAIN else dotted)
         self._planted: object = None
+        self._is_filled = self._is_unfilled = False  # some call of it
         self._problem: str | None = f"{self.module} was never imported"
         if self.module == MAIN:
             self._problem = "the main script defines no such function"
@@ -58,8 +74,11 @@ class CallMark:
         return qualname == self._qualname
 
     def complaint(self) -> str | None:
-        """Return the sentence on a mark that was never met, else None."""
-        return self._problem and f"--mark-call {self._place}: {self._problem}"
+        """Return the sentence on a mark that was never met, or not as its label has it; or None."""
+        problem = self._problem
+        if problem is None and self._is_unfilled and not self._is_filled:
+            problem = f"no call has an argument for the label '{self._label}'"
+        return problem and f"--mark-call {self._place}: {problem}"
 
     def plant(self, module: ModuleType) -> None:
         """Put a wrapper in the function's place in ``module``, which has just been imported."""
@@ -113,7 +132,13 @@ class CallMark:
             self._problem = None
             label = self._label
             if "{" in label:
-                label = _filled(label, innermost, args, kwargs, skipped)
+                try:
+                    label = _filled(label, innermost, args, kwargs, skipped)
+                    self._is_filled = True
+                except LookupError:
+                    self._is_unfilled = True
+                except Exception:
+                    pass  # whatever the program's own `__format__` raises
             if label.upper().endswith(labels.SUFFIXES):
                 api.checkpoint(label)
                 return _NOTHING
@@ -131,13 +156,27 @@ def _filled(
     kwargs: Mapping[str, object],
     skipped: int,
 ) -> str:
-    """Put the arguments of a call into ``label``; return it unchanged if they do not fit."""
+    """Put the arguments of a call into ``label``.
+
+    Raises LookupError for one that it does not have, and whatever their `__format__` raises.
+    """
     named, order = _named(function, args, kwargs)
     positional = [*args, *(named[name] for name in order[len(args) :] if name in named)]
+    return label.format(*positional[skipped:], **named)
+
+
+def _no_placeholder(label: str) -> str | None:
+    """Return what of ``label`` stands in braces and is no argument; None if all of it is."""
+    from string import Formatter
+
     try:
-        return label.format(*positional[skipped:], **named)
-    except Exception:  # a missing name, or whatever the program's own `__format__` raises
+        for _, field, _, _ in Formatter().parse(label):
+            name = None if field is None else field.partition(".")[0].partition("[")[0]
+            if name is not None and not (name.isdecimal() or name.isidentifier()):
+                return f"{{{field}}}"
+    except ValueError:
         return label
+    return None
 
 
 def _named(

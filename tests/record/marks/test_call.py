@@ -50,8 +50,12 @@ def test_labels_take_arguments(work: Path) -> None:
 
 
 def test_a_label_that_cannot_be_filled_stays_as_it_is(work: Path) -> None:
-    label = "{0} {missing}"
-    assert spans_of(work, f"{LIBRARY}:load={label}")[:2] == [f">{label}", f"<{label}"]
+    for label in ("{0} {missing}", "load{7}"):
+        marked = run_marked(work, calls(f"{LIBRARY}:load={label}"), "marks_calls.py")
+        assert marked.spans[:2] == [f">{label}", f"<{label}"]
+        assert marked.problems == [
+            f"--mark-call {LIBRARY}:load: no call has an argument for the label '{label}'"
+        ]
     assert spans_of(work, f"{LIBRARY}:load={{0}}")[-1] == "<{0}", "its own __format__ raises"
 
 

@@ -20,6 +20,7 @@ from memdeep.record.marks import words
         "call:learning:load_config",
         "call:package.module:Class.method={0} and = and :",
         "call:__main__:f=",
+        "call:__main__:f={0} {1!r:>3} {name} {config.path} {rows[0]} {{}}",
         "line:strategy.py:88",
         "line:/a b/pkg/strategy.py:88=label: with = signs",
         "line:../strategy.py:Class.method",
@@ -46,6 +47,14 @@ def test_good_words_pass(word: str) -> None:
         ("call:a/b.py:f", "--mark-call a/b.py:f: 'a/b.py' is not a name"),
         ("call:a:f()", "--mark-call a:f(): 'f()' is not a name"),
         ("call:a:f.<locals>.g", "--mark-call a:f.<locals>.g: 'f.<locals>.g' is not a name"),
+        *(
+            (
+                f"call:a:f={label}",
+                f"--mark-call a:f={label}: '{told}' stands for no argument, which "
+                "has a number, from 0 on, or a name",
+            )
+            for label, told in [("{}", "{}"), ("x{-1}", "{-1}"), ("{a b}", "{a b}"), ("f{", "f{")]
+        ),
         ("line:a.py", "--mark-line a.py: write FILE:LINE or FILE:FUNCTION"),
         ("line::5", "--mark-line :5: write FILE:LINE or FILE:FUNCTION"),
         ("line:a.py:0", "--mark-line a.py:0: '0' is neither a line number nor a name"),
