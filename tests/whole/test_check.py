@@ -112,6 +112,8 @@ def test_a_warning_is_told_and_passes(run_memdeep: RunMemdeep, tmp_path: Path) -
     checked = run_memdeep("check", "out", "--format", "github")
     assert checked.returncode == 0
     assert checked.stdout.decode().startswith("::warning file=prog.py,line=6,title=memdeep")
+    last = run_memdeep("check", "out").stdout.decode().rstrip().splitlines()[-1]
+    assert last == "0 over the limit, 1 over a limit that only warns, 0 not known, 0 within."
 
 
 @pytest.mark.parametrize(

@@ -123,9 +123,11 @@ def headline(gate: Gate, language: Language) -> str:
         return language.say("gate.none")
     if states.count(State.WITHIN) == len(states):
         return language.say("gate.all_within", n=len(states))
+    warned = sum(one.state is State.OVER and not one.fails for one in gate.verdicts)
     return language.say(
-        "gate.some",
-        over=states.count(State.OVER),
+        "gate.some_warned" if warned else "gate.some",
+        over=states.count(State.OVER) - warned,
+        warned=warned,
         unknown=states.count(State.UNKNOWN),
         within=states.count(State.WITHIN),
     )
