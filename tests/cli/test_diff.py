@@ -107,6 +107,30 @@ def test_what_is_over_its_limit_ends_with_1_and_says_so(
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_for_a_line_over_its_limit_it_is_said_which_of_its_figures_that_is(
+    runs: Path, run_memdeep: RunMemdeep
+) -> None:
+    program = """
+from memdeep import phase
+with phase("load"):
+    kept = {}
+with phase("work"):
+    scratch = {}
+"""
+    for name, sizes in (("few", (1, 2)), ("more", (1, 9)), ("most", (8, 2))):
+        sized = program.format(*(f"bytearray({size} << 20)" for size in sizes))
+        (runs / f"{name}.py").write_text(sized + "    del scratch\n")
+        how = ("--quiet", "--deep", "--no-native", "--no-report", "-o", runs / name)
+        assert run_memdeep("run", *how, runs / f"{name}.py").returncode == 0
+    words = ("--fail-on", "line:4MB", "--lang", "en")
+    done = run_memdeep("diff", "few", "more", *words, cwd=runs)
+    assert done.returncode == 1
+    told = "--fail-on line:4MB: bytes that more.py:6 held at the peak of the run: 7.0 MB more"
+    assert told in done.stderr.decode()
+    done = run_memdeep("diff", "few", "most", *words, cwd=runs)
+    assert re.search("most.py:4 (kept in load|held at the peak)", done.stderr.decode())
+
+
 def test_a_figure_that_is_not_known_is_no_pass(
     runs: Path, tmp_path: Path, run_memdeep: RunMemdeep
 ) -> None:

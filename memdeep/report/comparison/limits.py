@@ -66,7 +66,11 @@ def _sentence(comparison: Comparison, one: Judgement, limit: str, language: Lang
         phase = wording.name(comparison.phases[one.phase])
         what = language.say("diff.gated_in", figure=name, phase=phase)
     if one.line is not None:
-        what = language.say("diff.gated_at", figure=what, line=plain(place(one.line.after)))
+        line = plain(place(one.line.after))
+        what = language.say("diff.gated_peak_of", line=line)
+        if one.phase is not None:
+            phase = wording.name(comparison.phases[one.phase])
+            what = language.say("diff.gated_kept_by", line=line, phase=phase)
     if one.outcome is Outcome.COARSE:
         return language.say("diff.not_deep", limit=limit)
     unfinished = wording.unfinished()
