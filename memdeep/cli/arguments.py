@@ -132,7 +132,7 @@ def _of_diff(made: Parser) -> None:
             type=Path,
             nargs="+",
             metavar="RUN",
-            help=f"the run, or several, {side} the change",
+            help=f"the run, or several, {side} the change; one odd run of 3 makes no noise",
         )
     made.add_argument(
         "--format",

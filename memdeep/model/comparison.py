@@ -92,13 +92,25 @@ class Change:
 
     @property
     def is_alike(self) -> bool:
-        """Tell if the difference is within the noise, or the ranges of several runs overlap."""
+        """Tell if the difference is within the noise, or the ranges of several runs overlap.
+
+        Where both sides have three runs or more, one of all may lie apart from the others of its
+        side: ranges that overlap by that one alone do not count as overlapping.
+        """
         delta = self.delta
         if delta is None:
             return False
-        several = len(self.before) > 1 and len(self.after) > 1
-        overlap = min(self.after) <= max(self.before) and min(self.before) <= max(self.after)
-        return abs(delta) <= self.noise or (several and overlap)
+        if abs(delta) <= self.noise:
+            return True
+        if len(self.before) == 1 or len(self.after) == 1:
+            return False
+        low, high = sorted(self.before), sorted(self.after)
+        if delta < 0:
+            low, high = high, low
+        is_apart = low[-1] < high[0]
+        if len(low) > 2 and len(high) > 2:
+            is_apart = is_apart or low[-2] < high[0] or low[-1] < high[1]
+        return not is_apart
 
 
 @frozen

@@ -134,6 +134,31 @@ def test_of_several_runs_the_median_stands_for_the_side_and_all_give_figures() -
     assert not named(others, "load").is_alike
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "is_alike"),
+    [
+        ((16, 16, 16), (16, 41, 112), False),  # one run after shows nothing of it
+        ((16, 41, 16), (41, 41, 112), False),
+        ((16, 16, 16), (16, 16, 112), True),  # most are alike
+        ((16, 41, 16), (16, 41, 112), True),  # of both sides one lies among the others
+        ((16, 41, 41), (16, 16, 41), True),
+        ((112, 41, 16), (16, 16, 16), False),
+        ((10, 20, 30), (15, 25, 35), True),
+        ((16, 16), (16, 41), True),
+        ((16, 16), (30, 41), False),
+        ((16, 16, 16, 41), (40, 112, 112), False),
+    ],
+)
+def test_one_run_that_lies_apart_makes_no_noise(
+    before: Sequence[float], after: Sequence[float], is_alike: bool
+) -> None:
+    found = compare(
+        *([(f"{size}", ran([("load", size)])) for size in one] for one in (before, after))
+    )
+    assert named(found, "load").figures[Figure.GROWTH].is_alike is is_alike
+    assert found.figures[Figure.PEAK_HEAP].is_alike is is_alike
+
+
 def test_a_run_without_a_heap_is_compared_by_its_rss() -> None:
     points = program("+load", "-load")
     sides = []
