@@ -193,8 +193,9 @@ class _Matching:
 
     def _rated(self, olds: Sequence[Place], news: Sequence[Place]) -> Iterable[tuple[Place, Place]]:
         """Return the pairs of spans of one parent that may be the same, the likeliest first."""
+        # What lies between spans holds what the last one kept, and is none that it may be.
         siblings = [
-            Counter(one.top for one in children[places[0].parent])
+            Counter(one.top for one in children[places[0].parent] if one.kind is places[0].kind)
             for children, places in zip(self._children, (olds, news), strict=True)
         ]
         rated = []

@@ -105,6 +105,20 @@ def test_a_phase_is_known_under_any_name_by_the_line_that_kept_most() -> None:
     assert told(one, other) == {("load", "准备数据", Match.RENAMED)}
 
 
+def test_a_phase_is_known_by_its_line_though_what_lies_between_others_holds_it_too() -> None:
+    def job(name: str) -> Report:
+        steps = (f"+{name}", f"-{name}", *("+loop", "-loop") * 4)
+        stacks, (load, grow) = tree([frame("load")], [frame("grow")])
+        lives = [lifetime(load, 2, bytes=10 * MB)]
+        lives += [lifetime(grow, place, bytes=MB) for place in (4, 6, 8, 10)]
+        return analysed(run(checkpoints=program(*steps)), stacks, lives)
+
+    between = [phase.outline for phase in job("load").phases if " → " in phase.name]
+    assert any(len(outline.stretches) == 3 for outline in between)
+    same = ("loop", "loop", Match.SAME)
+    assert told(job("load"), job("fetch")) == {("load", "fetch", Match.RENAMED), same}
+
+
 def test_a_phase_with_an_added_checkpoint_or_span_is_itself() -> None:
     before = ran("+load", "-load")
     for inside in (["half"], ["+parse", "-parse"]):
