@@ -30,7 +30,7 @@ class Figure(Enum):
     LINE = "line"
 
 
-# What a run has at its end may be less than it once had: not even a least is known before that.
+# What there is at an end may be less than what was there before: until then no least is known.
 _AT_THE_END = (Figure.GROWTH, Figure.RSS_GROWTH)
 
 
@@ -81,7 +81,9 @@ class Change:
         from statistics import median  # only here: it takes long to import
 
         more = median(self.after) - median(self.before)
-        if self.least[0] and (self.figure in _AT_THE_END or more >= -self.noise):
+        if any(self.least) and self.figure in _AT_THE_END:
+            return None
+        if self.least[0] and more >= -self.noise:
             return None
         return None if self.least[1] and more <= self.noise else more
 

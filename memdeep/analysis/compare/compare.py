@@ -171,9 +171,9 @@ class _Phases:
             sides.append([by_place.get(-1 if one is None else one, {}) for one in places])
         found = []
         for change, old, new in zip(told, *sides, strict=True):
-            least = self._least((change.before, change.after))
             # What the phase kept where it was cut off, it might have given back.
-            found.append(self._changed(old, new, (least[0], least[0] or least[1])))
+            is_cut = any(self._least((change.before, change.after)))
+            found.append(self._changed(old, new, (is_cut, is_cut)))
         return found
 
     def _risen(self, change: PhaseChange) -> tuple[LineChange, ...]:
