@@ -159,7 +159,7 @@ def _in_pool(place: int, phase: Phase, heap: Heap) -> Finding | None:
             mapped[advice] = mapped.get(advice, 0) + stack.bytes
     advice = max(mapped, key=lambda one: mapped[one], default=None)
     grown = phase.rss_delta_bytes or 0
-    slack = phase.parts.slack
+    slack = min(phase.parts.slack, max(0, grown))
     if advice is None or mapped[advice] < slack or slack < MIN_SHARE * grown or grown <= 0:
         return None
     if not _ran(heap, phase, _POOLS[advice]):
@@ -226,7 +226,7 @@ def _untracked(place: int, phase: Phase, heap: Heap) -> Finding | None:
     grown = phase.rss_delta_bytes or 0
     if phase.heap is None or phase.parts is None or grown <= 0:
         return None
-    unknown = phase.parts.slack
+    unknown = min(phase.parts.slack, grown)  # more of it may have been freed elsewhere
     # Where file pages are not told apart they may be all of it.
     if phase.parts.mapped is None or unknown < MIN_SHARE * grown:
         return None

@@ -59,6 +59,7 @@ _WEIGHTS = {
     FindingKind.HELD: 1.0,
     FindingKind.RESERVED: 0.0,
 }
+MOST_OF_PEAK = 0.8  # of what a line held at the highest heap: a lower peak of it is a part of that
 MADE_BY_A_LINE = 0.5  # of freed memory that stayed: the line that had most of it leads
 
 
@@ -248,7 +249,7 @@ def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> 
     for culprit in ground.lines.culprits(in_use, min(peak.bytes, ground.peak_bytes)):
         if culprit.share < MIN_SHARE_OF_HIGHEST:
             break
-        found = next((item for item in ranked if _line_of(item) == culprit.line), None)
+        found = next((item for item in ranked if _tells(item, culprit)), None)
         if found is None and is_attached:  # it has only taken the place of what was there before
             continue
         if found is None:
@@ -257,6 +258,15 @@ def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> 
             found = _peak_finding(ground, place, case)
         explaining.append(found)
     return explaining
+
+
+def _tells(finding: Finding, culprit: Culprit) -> bool:
+    """Tell if a finding is of the line of ``culprit``, and of nearly as much at its peak.
+
+    Each of several threads has a peak of its own: none of them tells what all held together.
+    """
+    is_part = finding.kind is FindingKind.PEAK and finding.bytes < MOST_OF_PEAK * culprit.bytes
+    return _line_of(finding) == culprit.line and not is_part
 
 
 def _most_in_use(
@@ -278,7 +288,7 @@ def _growth(ground: _Ground) -> list[Finding]:
     """
     kept: dict[int, list[Lifetime]] = {}
     mappings = ground.resident.mapping_nodes
-    ends = [phase.end for phase in ground.phases]
+    ends = _ends(ground.phases)
     for life in ground.heap.lifetimes:
         home = ground.home(life)
         if home is not None and outlives(life, ends[home]) and life.node not in mappings:
@@ -303,6 +313,26 @@ def _growth(ground: _Ground) -> list[Finding]:
         )
         for (charge, culprit), total in zip(found, totals, strict=True)
     ]
+
+
+def _ends(phases: Sequence[Phase]) -> list[int]:
+    """Return the checkpoint at which what a phase kept is judged: its end.
+
+    Where tasks of one thread overlap, each is charged with what others allocate, too: so it is that
+    at which none of them is open any more.
+    """
+    ends = [phase.end for phase in phases]
+    tasks = [place for place, phase in enumerate(phases) if phase.outline.overlaps]
+    together: list[int] = []
+    until = -1
+    for place in sorted(tasks, key=lambda place: phases[place].start):
+        if phases[place].start >= until:
+            together = []
+        together.append(place)
+        until = max(ends[place], until if len(together) > 1 else -1)
+        for one in together:
+            ends[one] = until
+    return ends
 
 
 def _charged(ground: _Ground, charge: Charge) -> Iterator[Culprit]:

@@ -6,7 +6,7 @@ Also draws the heap over time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from operator import attrgetter
 
 from memdeep.analysis.charging import Charging, has_threads
@@ -232,9 +232,10 @@ def _phase(
         rss_deltas = tuple([_difference(start.rss_bytes, end.rss_bytes) for start, end in ends])
         rss_delta = sum_of_known(rss_deltas)
         duration_s = sum([max(0.0, end.time_s - start.time_s) for start, end in ends])
-    # The RSS is that of the process: where others moved memory too, nothing tells whose it is.
+    # The RSS is that of the process: where others moved memory too, nothing tells whose it is. Nor
+    # do its movements in stretches of several threads add up where these were open at one time.
     parts = None
-    if own is None or not own.is_shared:
+    if own is None or not (own.is_shared or _overlap(stretches)):
         of_program = None if heap is None else heap.delta_bytes
         if of_program is not None and workers:
             of_program -= sum([share.delta_bytes for share in workers])
@@ -252,6 +253,11 @@ def _phase(
         parts,
         workers,
     )
+
+
+def _overlap(stretches: Sequence[Stretch]) -> bool:
+    """Tell if some of ``stretches``, which are in the order of their starts, overlap."""
+    return any(later.start < earlier.end for earlier, later in pairwise(stretches))
 
 
 def _with_pss(phase: Phase, grown: int | None) -> Phase:

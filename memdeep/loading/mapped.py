@@ -32,9 +32,9 @@ def read_mappings(
     found, damaged = mappings.decode(content)
     at = {0: 0, **places}  # the first line of the journal, which is the program's start
     readings = {at[one.sequence]: one for one in found if one.sequence in at}
-    problems: list[str] = []
+    problem = f"{damaged:,} readings of the memory mappings are damaged and were left out, "
+    problem += "with those that refer to them."
     if damaged == 1:
-        problems = ["1 reading of the memory mappings is damaged and was left out."]
-    elif damaged:
-        problems = [f"{damaged:,} readings of the memory mappings are damaged and were left out."]
-    return readings, problems
+        problem = "1 reading of the memory mappings is damaged and was left out, "
+        problem += "with those that refer to it."
+    return readings, [problem] if damaged else []

@@ -82,6 +82,7 @@ class HolderReader:
         "_snapshot",
         "_troubles",
         "_unlink",
+        "_unmet",
     )
 
     def __init__(self, how: "HowToRecord") -> None:
@@ -91,6 +92,7 @@ class HolderReader:
         self._reap = reap
         self._snapshot = snapshot
         self._at = how.holders_at
+        self._unmet = list(how.holders_at)
         self._is_everywhere = how.holders
         self._most = how.holders_most
         self._shows_values = how.values and not how.redact_args
@@ -139,6 +141,11 @@ class HolderReader:
         is_asked_for = label in labels.ASKED_FOR
         is_named = is_asked_for or label in self._at
         is_named = is_named or any(fnmatchcase(_name(label), one) for one in self._at)
+        if is_named and self._unmet:
+            names = label, _name(label)
+            self._unmet = [
+                one for one in self._unmet if not any(fnmatchcase(name, one) for name in names)
+            ]
         if not is_named and not self._is_worth_it(rss_bytes, began_bytes):
             return None
         if self._count >= self._most and not is_asked_for:
@@ -153,6 +160,10 @@ class HolderReader:
         """Give back what was put in the place of the program's functions."""
         while _release:
             _release.pop()()
+
+    def unmet(self) -> "list[str]":
+        """Return a sentence on each name that was asked for and never came."""
+        return [f"--holders-at {one}: no phase or label of that name came" for one in self._unmet]
 
     def rest(self) -> str:
         """Return a sentence on the checkpoints of which nothing was said, "" if there are none."""

@@ -130,6 +130,10 @@ class Recorder:
         """Return a number above those of all spans that were begun."""
         return next(self._spans)
 
+    def unmet(self) -> "list[str]":
+        """Return a sentence on each checkpoint that objects were asked for at and never came."""
+        return [] if self._holders is None else self._holders.unmet()
+
     def exit(self, uncaught: "type[BaseException] | None" = None, failed_request: str = "") -> None:
         """The program has ended; called once, before the tracker stops."""
         lost = next(self._losses) - 1

@@ -157,6 +157,7 @@ class Session:
             return
         unmet = [] if self._marks is None else self._marks.unmet()
         unmet += [] if self._focus is None else self._focus.unmet()
+        unmet += self._recorder.unmet()
         if unmet and not self._is_child:  # of the run's options, many do not concern a child
             for sentence in unmet:
                 self._recorder.problem(sentence)

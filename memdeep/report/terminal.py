@@ -123,6 +123,9 @@ def verdict(report: Report, width: int, language: Language) -> RenderableType:
     else:
         headline = plain(sentences.headline(report, language))
         parts.extend([Text(""), Text(wrap(headline, width))])
+    if report.run.mode.focus:
+        note = language.say("notes.focus", focus=plain(", ".join(report.run.mode.focus)))
+        parts.extend([Text(""), Text(wrap(note, width), style="dim")])
     if sentences.has_nameless_interpreter(report):
         note = wrap(language.say("notes.stripped"), width)
         parts.extend([Text(""), Text(note, style="dim")])

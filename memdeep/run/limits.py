@@ -124,19 +124,23 @@ class Headroom:
         )
 
     def statement(self) -> Statement | None:
-        """State the first and the last reading of the last seconds; None without a reading.
+        """State the first and the highest reading of the last seconds; None without a reading.
 
-        Both are by one measure, that of the last.
+        Both are by one measure, that of the last. Behind the highest a program may have freed all
+        that it had, as Python does at its end.
         """
         if not self._last:
             return None
-        last = self._last[-1]
-        first = next(used for used in self._last if used.measure == last.measure)
+        end = self._last[-1]
+        known = [used for used in self._last if used.measure == end.measure]
+        first, last = known[0], max(known, key=lambda used: (used.bytes, used.time_s))
+        if last is first:  # it only fell
+            last = end
         counted = "address_space" if self.limit.of_address_space else last.measure
         rest_bytes = self.limit.bytes - last.bytes
         return state(
             f"exit.{counted}_left" if rest_bytes >= 0 else f"exit.{counted}_over",
-            span_s=last.time_s - first.time_s,
+            span_s=end.time_s - first.time_s,
             first_bytes=first.bytes,
             last_bytes=last.bytes,
             limit_bytes=self.limit.bytes,

@@ -142,7 +142,8 @@ def memory_devices(mountinfo: bytes) -> "list[str]":
 def decode(content: bytes) -> "tuple[list[Reading], int]":
     """Return the readings in the order written, and the number of those that are damaged.
 
-    A torn one does not count as damaged: the program took too long for it, or died.
+    A torn one does not count as damaged: the program took too long for it, or died. Nor does one
+    that was read while another thread mapped memory, or that refers to a reading that is no use.
     """
     decoder = Decoder()
     found = decoder.take(content)
@@ -183,7 +184,11 @@ def kept(content: bytes, stay: "Container[int]") -> bytes:
 
 
 class _TornError(ValueError):
-    """A reading has no last line."""
+    """A reading has no last line, or refers to one that cannot be used."""
+
+
+class _MovedError(ValueError):
+    """Mappings overlap: another thread mapped memory while they were read."""
 
 
 class _Block:
@@ -238,7 +243,7 @@ class Decoder:
         for block in blocks:
             try:
                 found.append(self._reading(block))
-            except _TornError:
+            except (_TornError, _MovedError):
                 self.damaged += b"\0" in block
             except (ValueError, IndexError):
                 self.damaged += 1
@@ -262,7 +267,7 @@ class Decoder:
         if not block.before:
             self._series, self._runs = [], {}
         if block.before != len(self._series):
-            raise ValueError("a reading of its series is damaged")
+            raise _TornError
         groups = self._groups(block.groups)
         if block.samples:
             groups = _sampled(groups, block.samples)
@@ -280,7 +285,7 @@ class Decoder:
             else:
                 group = self._same(_count(match[1]), _count(match[2]))
             if group[0].start < end:
-                raise ValueError("mappings overlap")
+                raise _MovedError
             end = group[-1].end
             found.append(group)
         if size != len(body):
@@ -297,7 +302,7 @@ class Decoder:
             return known
         groups = self._series[first : first + count]
         if len(groups) != count:
-            raise ValueError("there is no such group")
+            raise _TornError
         found = tuple([mapping for group in groups for mapping in group])
         _check_order(found)
         self._runs[first, count] = found
@@ -330,7 +335,7 @@ class Decoder:
 def _check_order(group: "Group") -> None:
     """Raise ValueError if mappings overlap."""
     if any(one.end > other.start for one, other in zip(group, group[1:])):  # noqa: B905
-        raise ValueError("mappings overlap")
+        raise _MovedError
 
 
 def _sampled(groups: "list[Group]", lines: "list[bytes]") -> "list[Group]":

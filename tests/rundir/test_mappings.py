@@ -77,7 +77,8 @@ def test_a_torn_reading_costs_that_one_only(cut: int) -> None:
     ("content", "count"),
     [
         (HEAD + reading(1).replace(b"Rss:", b"Rsx:", 1) + reading(2), 1),
-        (HEAD + reading(1) + reading(2).replace(b"8000-9000", b"1000-9000"), 1),
+        # Another thread mapped memory while it was read.
+        (HEAD + reading(1) + reading(2).replace(b"8000-9000", b"1000-9000"), 0),
         (HEAD + reading(1) + reading(2)[:-40] + bytes(40), 1),
         (HEAD + reading(1) + bytes(400), 1),
         (b"nonsense", 1),

@@ -213,6 +213,56 @@ def test_bytes_beside_arenas_are_not_said_to_be_in_them(told: Told) -> None:
     )
 
 
+# Five tasks hold 10 MB each at one time, and nothing afterwards.
+TASKS = """
+import asyncio
+from memdeep import phase
+async def job(i):
+    with phase("request"):
+        x = b"z" * (10_000_000 + i)
+        await asyncio.sleep(.1 * (i + 1))
+        del x
+async def main(): await asyncio.gather(*(job(i) for i in range(5)))
+asyncio.run(main())
+"""
+
+
+def test_what_tasks_held_at_one_time_did_not_stay(told: Told) -> None:
+    report, said = told(TASKS)
+    first = report["findings"][0]
+    assert (first["kind"], first["culprit"]["lineno"]) == ("peak", 6)
+    assert first["bytes"] >= 50_000_000
+    assert not [one for one in report["findings"] if one["culprit"]["lineno"] == 6][1:]
+    assert "rounds" not in said
+
+
+# Four threads hold 10 MB each at one time; each has a peak of its own.
+IN_THREADS = """
+import threading, time
+from memdeep import phase
+barrier = threading.Barrier(4)
+def work(i):
+    with phase("request"):
+        x = b"x" * (10_000_000 + i); barrier.wait()
+        time.sleep(.1)
+        del x
+threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+for one in threads: one.start()
+for one in threads: one.join()
+"""
+
+
+def test_what_threads_held_together_is_one_finding(told: Told) -> None:
+    report, said = told(IN_THREADS)
+    assert report["problems"] == []
+    first = report["findings"][0]
+    assert (first["kind"], first["culprit"]["lineno"]) == ("peak", 7)
+    assert first["bytes"] >= 40_000_000
+    rows = [one for one in report["phases"] if (one["name"], one["kind"]) == ("request", "span")]
+    assert [one["parts"] for one in rows] == [None] * len(rows) != []
+    assert "the tracer did not see" not in said
+
+
 # The exec takes the 70 MB along.
 REPLACED = """
 import memdeep, os, sys

@@ -174,6 +174,8 @@ def _repeated_growth(case: Case) -> Suggestion | None:
 
     Rounds are the repeats of the phases, or the segments of one phase that has no repeats.
     """
+    if any(phase.outline.overlaps for phase in case.phases):
+        return None  # which of them allocated what is not known
     stretches = [stretch for phase in case.phases for stretch in phase.outline.stretches]
     if len(stretches) == 1:
         whole = stretches[0]
