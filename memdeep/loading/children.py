@@ -192,16 +192,15 @@ def _child(
 def _lived(process: Process, times_s: Sequence[float]) -> tuple[int, int, int | None]:
     """Return the segments in which a process was born and died, and where it ended, if it did.
 
-    Segments are named by the checkpoint that ends them. A process that was never seen from outside
-    ended at once.
+    Segments are named by the checkpoint that ends them. A process of which nothing tells how long
+    it lived did not end.
     """
     last = len(times_s) - 1
     born_s = process.start_s or 0.0
     first = min(max(1, bisect_right(times_s, born_s)), last)
-    if process.verdict == DETACHED:
+    if process.verdict == DETACHED or process.end_s is None:
         return first, last, None
-    end_s = born_s if process.end_s is None else process.end_s
-    ended = max(first, bisect_left(times_s, end_s))
+    ended = max(first, bisect_left(times_s, process.end_s))
     return (first, last, None) if ended > last else (first, ended, ended)
 
 

@@ -19,14 +19,14 @@ from memdeep.frozen import frozen, replace
 from memdeep.heap import origins as owners
 from memdeep.heap.family import Moment
 from memdeep.heap.stacks import without_own
-from memdeep.loading.journal import read_journal
+from memdeep.loading import ends
 from memdeep.model import DETACHED, MAIN_THREAD, Frame, Process, Sample
-from memdeep.rundir import births, journal
+from memdeep.rundir import births
 from memdeep.rundir.births import Asked, Birth, Ended, Origin, Started
 from memdeep.rundir.directory import CHILDREN, RunDirectory
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import read_lines
-from memdeep.rundir.meta import Meta, SeenProcess
+from memdeep.rundir.meta import ENDING_S, Meta, SeenProcess
 from memdeep.rundir.samples import ProcessSample
 
 MAX_LINES = 500_000
@@ -64,6 +64,7 @@ class _Lines:
     started: dict[int, list[Started]] = field(default_factory=lambda: defaultdict(list))
     asked: dict[int, list[Asked]] = field(default_factory=lambda: defaultdict(list))
     ended: dict[int, list[Ended]] = field(default_factory=lambda: defaultdict(list))
+    after: dict[int, Ended] = field(default_factory=dict)  # the first of each pid after the run
     directories: set[str | None] = field(default_factory=set)
 
 
@@ -102,6 +103,8 @@ def _read(run_dir: RunDirectory, until_ns: float) -> tuple[_Lines, list[str]]:
                 continue
             found.directories |= {line.directory} - {None}
         if not isinstance(line, Origin) and line.monotonic_ns > until_ns:
+            if isinstance(line, Ended):
+                found.after.setdefault(line.pid, line)
             continue
         if isinstance(line, Birth) and line.ancestors:
             found.births.append(line)
@@ -232,18 +235,16 @@ class _Family:
         if status is not None:
             process = self._ended(process, status)
         elif later is None:
-            process = replace(process, end_s=self._left_s(process))
-        return self._with_memory(process, until_s)
+            left_s = ends.left_s(self._own(process), process.pid, self._start)
+            if left_s is not None and left_s <= self._outside.end_s:
+                process = replace(process, end_s=left_s)
+        process = self._with_memory(process, until_s)
+        return self._unseen(process) if process.end_s is None else process
 
     def _ended(self, process: Process, end: Ended) -> Process:
-        return replace(
-            process,
-            end_s=self._time_s(end.monotonic_ns),
-            exit=end.status if end.status >= 0 else None,
-            signal=_signal_name(-end.status) if end.status < 0 else None,
-            verdict="killed" if end.status < 0 else _verdict(end.status),
-            ended_by_program=end.status == -signal.SIGTERM and self._is_asked(process, end),
-        )
+        is_asked = end.status == -signal.SIGTERM and self._is_asked(process, end)
+        process = replace(process, end_s=self._time_s(end.monotonic_ns), ended_by_program=is_asked)
+        return ends.with_status(process, end.status)
 
     def _is_asked(self, process: Process, end: Ended) -> bool:
         """Tell if a process had been asked to end by another of the run."""
@@ -254,24 +255,18 @@ class _Family:
             for one in self._lines.asked.get(process.pid, ())
         )
 
-    def _left_s(self, process: Process) -> float | None:
-        """Return when a process came to its end by its own journal; None if that does not tell.
+    def _unseen(self, process: Process) -> Process:
+        """Add how long a process lived that nobody saw from outside, as far as anything tells."""
+        run_end_s, end = self._outside.end_s, self._lines.after.get(process.pid)
+        if end is not None and self._time_s(end.monotonic_ns) <= run_end_s + ENDING_S:
+            return self._ended(process, end)
+        if end is not None:
+            return replace(process, end_s=run_end_s, verdict=DETACHED)
+        return ends.by_itself(process, self._own(process), self._start, run_end_s)
 
-        Nobody that is recorded has waited for it, as where a shell has started it.
-        """
-        if process.directory is None:
-            return None
-        try:
-            path = RunDirectory(self._run_dir.path / process.directory).journal
-            events = read_journal(path).events
-        except CaptureError:
-            return None
-        starts = [one for one in events if one.kind == journal.START and one.pid == process.pid]
-        exits = [one for one in events if one.kind == journal.EXIT]
-        if not starts or not exits:
-            return None
-        left_s = self._time_s(starts[0].monotonic_ns + exits[0].time_us * 1000)
-        return left_s if left_s <= self._outside.end_s else None
+    def _own(self, process: Process) -> RunDirectory | None:
+        name = process.directory
+        return None if name is None else RunDirectory(self._run_dir.path / name)
 
     def _seen_only(self, seen: SeenProcess, found: Sequence[Process]) -> Process:
         places = {process.pid: place for place, process in enumerate(found)}
@@ -297,12 +292,12 @@ class _Family:
                 started_by=() if origin is None else self._frames(origin),
                 thread=None if origin is None else self._thread(origin),
             )
-        ends = [
+        told = [
             end
             for end in self._lines.ended.get(seen.pid, ())
             if self._time_s(end.monotonic_ns) >= (process.start_s or 0.0)
         ]
-        return self._with_memory(self._ended(process, ends[-1]) if ends else process, None)
+        return self._with_memory(self._ended(process, told[-1]) if told else process, None)
 
     def _start_of_seen(self, pid: int, start_s: float | None) -> Started | None:
         """Find the start of another program by its parent; None if that is not known.
@@ -448,17 +443,6 @@ def _grouped(processes: Sequence[Process]) -> tuple[Process, ...]:
             group = firsts.setdefault((at.filename, at.lineno, process.how), place)
         found.append(replace(process, group=group))
     return tuple(found)
-
-
-def _verdict(status: int) -> str:
-    return "completed" if status == 0 else "failed"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def highest_sum(processes: Sequence[Process]) -> int | None:

@@ -57,6 +57,7 @@ class Tree:
         "_origins",
         "_path",
         "_read",
+        "_self",
         "about_to_exec",
         "is_open",
     )
@@ -72,6 +73,7 @@ class Tree:
         self._main_id = threading.main_thread().ident
         self._origins: dict[tuple[object, ...], int] = {}
         self._numbers = count(1)
+        self._self = self._ancestors(1)[0]
         self._is_full = False
         self._births = AppendedFile(f"{self._path}/births.jsonl")
         # Threads that are about to fork in order to become another program.
@@ -199,11 +201,15 @@ class Tree:
         if command is None:
             command = _command(self._how.redact_args) if how == births.EXEC else []
         most = births.MAX_ANCESTORS if how == births.EXEC else 2
+        ancestors, forked_by = self._ancestors(most), self._self
+        self._self = ancestors[0]
+        if how == births.FORK:  # who forked it may have ended by now, as where it becomes a daemon
+            ancestors = [ancestors[0], forked_by]
         python = ".".join(map(str, sys.version_info[:3]))
         self._write(
             births.encode_born(
                 how,
-                self._ancestors(most),
+                ancestors,
                 origin,
                 name,
                 [word[:MAX_WORD] for word in command],

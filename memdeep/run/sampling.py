@@ -20,11 +20,10 @@ from memdeep.run.looks import CHILD_NAME
 from memdeep.run.shares import Pace
 from memdeep.run.split import SplitReader
 from memdeep.rundir.directory import RunDirectory
-from memdeep.rundir.meta import SeenProcess
+from memdeep.rundir.meta import ENDING_S, SeenProcess
 from memdeep.rundir.samples import ProcessSample, tree_bytes
 
 TREE_REFRESH_S = 0.25  # walking the process table is dear; sizes are read far more often
-ENDING_S = 0.3  # has what ends with the root, as when it reads the end of a pipe
 ENDING_LOOK_S = 0.01
 REFRESH_RATIO = 20  # an early walk comes after so many times what the last one took
 

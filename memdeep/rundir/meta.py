@@ -21,6 +21,7 @@ from memdeep.version import __version__
 
 META_SCHEMA = 2
 MAX_BYTES = 1 << 24
+ENDING_S = 0.3  # has what ends with the program, as when it reads the end of a pipe
 
 _VERDICTS = (None, "completed", "failed", "killed", "oom-killed", DETACHED)
 _TEXTS = ("command", "focus", "stdlib_paths", "library_paths", "notes")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +110,79 @@ def test_workers_that_somebody_else_ends_are_told(tmp_path: Path, run_memdeep: R
     ]
     assert ends == [("SIGTERM", True), ("SIGTERM", False), ("SIGKILL", False)]
     assert said.count("was killed by SIGTERM") == said.count("was killed by SIGKILL") == 1
+
+
+DAEMON = """
+import os, sys, time
+from memdeep import phase
+
+with phase("spawn"):
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        if os.fork() == 0:
+            block = bytes(25_000_000)
+            with open("pid", "w") as file:
+                file.write(str(os.getpid()))
+            time.sleep(float(sys.argv[1]))
+            os._exit(0)
+        while not os.path.exists("pid"):
+            time.sleep(0.01)
+        os._exit(0)
+    os.waitpid(pid, 0)
+time.sleep(0.5)
+with phase("main"):
+    kept = bytes(10_000_000)
+    time.sleep(0.8)
+"""
+
+
+def unseen(run: Path, run_memdeep: RunMemdeep, pid: int, *, waits: bool) -> tuple[Any, str]:
+    """Return the report and what is said as if nobody had seen a process from outside.
+
+    If nobody ``waits`` for it, nothing tells how it ended either.
+    """
+    meta = read_json(run / "meta.json")
+    meta["processes"] = [one for one in meta["processes"] if one["pid"] != pid]
+    (run / "meta.json").write_text(json.dumps(meta))
+    title, *lines = (run / "samples").read_text().splitlines(keepends=True)
+    kept = [one for one in lines if one.split()[1] != str(pid)]
+    (run / "samples").write_text("".join([title, *kept]))
+    if not waits:
+        births = (run / "births.jsonl").read_text().splitlines(keepends=True)
+        ended = [one for one in births if f'"ended","pid":{pid},' in one]
+        (run / "births.jsonl").write_text("".join(one for one in births if one not in ended))
+        journal = run / "children" / str(pid) / "journal.jsonl"
+        events = journal.read_text().splitlines(keepends=True)
+        journal.write_text("".join(one for one in events if '"k":"X"' not in one))
+    done = run_memdeep("report", str(run))
+    assert done.returncode == 0, done.stderr
+    return read_json(run / "report.json"), done.stderr.decode()
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["told", "by its capture"])
+@pytest.mark.parametrize("lives_s", [4.0, 0.2], ids=["outlives the run", "ends before"])
+def test_a_daemon_lives_as_long_as_what_it_wrote_tells(
+    tmp_path: Path, run_memdeep: RunMemdeep, lives_s: float, waits: bool
+) -> None:
+    run(tmp_path, run_memdeep, DAEMON, str(lives_s))
+    pid = int((tmp_path / "pid").read_text())
+    births = tmp_path / "run/births.jsonl"
+    while f'"ended","pid":{pid},' not in births.read_text():
+        time.sleep(0.05)
+    report, said = unseen(tmp_path / "run", run_memdeep, pid, waits=waits)
+    (daemon,) = [one for one in report["processes"] if one["pid"] == pid]
+    (middle,) = [one for one in report["processes"] if one["parent"] == 0]
+    assert report["processes"][daemon["parent"]] == middle
+    assert daemon["started_by"] is not None
+    spawn, main = (one for one in report["phases"] if one["name"] in ("spawn", "main"))
+    if lives_s > 1:
+        assert daemon["verdict"] == "detached"
+        assert main["peak_heap_bytes"] > 34_000_000
+        assert "freed before it ended" not in said
+        assert "1 process was still running at the end of the run." in said
+    else:
+        assert daemon["verdict"] == ("completed" if waits else None)
+        assert 0.1 < daemon["end_s"] - daemon["start_s"] < 1.0
+        assert main["peak_heap_bytes"] < 20_000_000
+        assert spawn["heap_delta_bytes"] > 24_000_000
