@@ -110,7 +110,7 @@ def _read(run_dir: RunDirectory, until_ns: float) -> tuple[_Lines, list[str]]:
             found.births.append(line)
         elif isinstance(line, Origin):
             found.origins[line.pid, line.number] = line
-        elif isinstance(line, Started):
+        elif isinstance(line, Started) and line.by != line.pid:  # an exec starts no process
             found.started[line.pid].append(line)
         elif isinstance(line, Asked):
             found.asked[line.pid].append(line)

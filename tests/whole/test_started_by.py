@@ -50,6 +50,19 @@ os.system(hold % 7_000_000)  # second
 os.system(hold % 9_000_000)  # third
 """
 
+# One that a shell starts puts another program in its place.
+CHAIN = """
+import subprocess
+import sys
+
+with open("next.py", "w") as file:
+    file.write("block = bytes(9_000_000)")
+with open("one.py", "w") as file:
+    file.write("import os, sys; block = bytes(5_000_000); python = sys.executable\\n")
+    file.write("os.execv(python, [python, 'next.py'])")
+subprocess.run(["sh", "-c", f"{sys.executable} one.py; true"])  # here
+"""
+
 # Its threads start a process of which no line of the program's is in the stack.
 NESTED = """
 import multiprocessing
@@ -125,6 +138,14 @@ def test_shells_are_started_by_a_line(run_memdeep: RunMemdeep, tmp_path: Path) -
         *(None, None, None)
     ]
     assert ends[0] < starts[0] < ends[1] < starts[1] < ends[2]
+
+
+def test_no_process_is_started_by_a_line_of_its_own(
+    run_memdeep: RunMemdeep, tmp_path: Path
+) -> None:
+    found = started(run_memdeep, tmp_path, CHAIN)
+    assert [found.by(size) for size in (5_000_000, 9_000_000)] == ["here", "here"]
+    assert [found.process(size)["how"] for size in (5_000_000, 9_000_000)] == ["subprocess", "exec"]
 
 
 def test_a_line_that_started_the_parent_is_not_made_up(
