@@ -274,7 +274,7 @@ def _cells(report: Report, row: Row, language: Language) -> list[str | Text]:
         name,
         plain(phase.outline.thread or units.UNKNOWN),
         units.signed_size(phase.rss_delta_bytes),
-        workers.figure(phase, language),
+        workers.figure(report.run, phase, language),
         units.signed_size(phase.heap_delta_bytes),
         units.size(phase.peak_bytes),
         units.UNKNOWN if ratio is None else f"{ratio * 100:.0f} %",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from memdeep.model import GroupShare, Phase, Report
+from memdeep.analysis.workers import lived
+from memdeep.model import GroupShare, Phase, Report, Run
 from memdeep.report import sentences
 from memdeep.text import units
 from memdeep.text.language import Language
@@ -28,34 +29,54 @@ def size(phase: Phase) -> int | None:
     return sum(share.delta_bytes for share in phase.workers) if phase.workers else None
 
 
-def count(phase: Phase) -> int:
-    """Return how many processes kept or freed memory in ``phase``, as far as is known."""
-    moved = [share for share in phase.workers if share.delta_bytes or share.kept_bytes]
-    return sum(len(share.processes) for share in moved)
+def count(run: Run, phase: Phase) -> int:
+    """Return how many processes the figure of a phase is of; 0 if that is not known.
+
+    The PSS is that of all processes but the program: those that kept or freed memory are told only
+    if no other one was there meanwhile.
+    """
+    moved = _moved(phase)
+    told = {place for share in moved for place in share.processes}
+    return len(told) if is_of_heap(phase) or told >= _there(run, phase) else 0
 
 
-def figure(phase: Phase, language: Language) -> str:
+def _moved(phase: Phase) -> list[GroupShare]:
+    return [share for share in phase.workers if share.delta_bytes or share.kept_bytes]
+
+
+def _there(run: Run, phase: Phase) -> set[int]:
+    """Return the processes of which the PSS was read, and that were there in a phase."""
+    start_s, end_s = run.checkpoints[phase.start].time_s, run.checkpoints[phase.end].time_s
+    found = set()
+    for place, process in enumerate(run.processes):
+        born_s, died_s = lived(process)
+        if place and process.curve and born_s <= end_s and start_s <= died_s:
+            found.add(place)
+    return found
+
+
+def figure(run: Run, phase: Phase, language: Language) -> str:
     """Return what the processes that the program started moved, and how many of them did."""
     grown = size(phase)
     if grown is None:
         return units.UNKNOWN
     text = units.signed_size(grown) + (OF_HEAP if is_of_heap(phase) else "")
-    number = count(phase)
-    return language.say("terminal.workers_in", size=text, n=number) if grown and number else text
+    number = count(run, phase) if grown else 0
+    return language.say("terminal.workers_in", size=text, n=number) if number else text
 
 
 def moved(report: Report, phase: Phase, language: Language) -> str:
     """Return what a phase moved in the program and in its workers; empty if there were none."""
-    grown = size(phase)
-    shares = [share for share in phase.workers if share.delta_bytes or share.kept_bytes]
+    grown, shares = size(phase), _moved(phase)
     if grown is None or not (shares or grown):
         return ""
+    is_of_one = len(shares) == 1 and count(report.run, phase) > 0
     parts = [
-        _moved_in(report, share, grown if len(shares) == 1 else share.delta_bytes, language)
+        _moved_in(report, share, grown if is_of_one else share.delta_bytes, language)
         for share in shares
     ]
     own = units.signed_size(phase.rss_delta_bytes)
-    if len(parts) == 1:
+    if is_of_one:
         key = "workers.heap_of_one" if is_of_heap(phase) else "workers.of_one"
         return language.say(key, own=own, workers=parts[0])
     if not parts:

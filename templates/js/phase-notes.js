@@ -34,13 +34,14 @@
     const groups = phases.workersBy?.[phase].filter(([, , bytes]) => bytes !== 0) ?? [];
     if (groups.length === 0 || !processes) return '';
     const isOfHeap = phases.workersOfHeap[phase];
+    const isOfOne = groups.length === 1 && phases.workersIn[phase] > 0; // the PSS is that of all processes
     const parts = groups.slice(0, MAX_GROUPS).map(([group, n, bytes]) => {
       const place = processes.group.indexOf(group);
-      const size = format.signedBytes(groups.length === 1 ? phases.workers[phase] : bytes);
+      const size = format.signedBytes(isOfOne ? phases.workers[phase] : bytes);
       const line = strings[processes.line[place]];
       return line || n > 1 ? say('workers.in_group', { n, size, line: line || '–' }) : say('workers.in_process', { size, name: processes.how[place] });
     });
-    const key = 'workers.' + (isOfHeap ? 'heap_of_' : 'of_') + (groups.length === 1 ? 'one' : 'several');
+    const key = 'workers.' + (isOfHeap ? 'heap_of_' : 'of_') + (isOfOne ? 'one' : 'several');
     return say(key, {
       own: format.signedBytes(phases.rss[phase]), size: format.signedBytes(phases.workers[phase]), workers: parts.join(say('workers.and')),
     });

@@ -28,6 +28,7 @@ from memdeep.model import (
     PhaseHeap,
     PhaseKind,
     Report,
+    Run,
     Sample,
 )
 from memdeep.report import processes, workers
@@ -184,7 +185,7 @@ def _core(report: Report, folded: FoldedHeap, lines: LineBytes, index: _Index, e
         },
         "lines": [index.frames[frame] for frame in lines.frames],
         "threads": _threads(folded, index),
-        "phases": _phase_columns(table_of(report), lines),
+        "phases": _phase_columns(report.run, table_of(report), lines),
         "folded": folded.share,
         "editor": editor,
         "death": None
@@ -374,7 +375,7 @@ def table_of(report: Report) -> PhasesOfPage:
     )
 
 
-def _phase_columns(table: PhasesOfPage, lines: LineBytes) -> Json:
+def _phase_columns(run: Run, table: PhasesOfPage, lines: LineBytes) -> Json:
     """Return a column for each figure, one item a phase and then a pattern; None if unknown.
 
     ``freed`` includes the bytes that were allocated in the phase as well. ``members`` are the
@@ -423,7 +424,7 @@ def _phase_columns(table: PhasesOfPage, lines: LineBytes) -> Json:
         "culprit": [-1 if item is None else lines.place(item.frame) for item in culprits],
         "culpritBytes": [None if item is None else item.bytes for item in culprits],
         "culpritShare": [None if item is None else item.share for item in culprits],
-        **_workers(phases),
+        **_workers(run, phases),
     }
 
 
@@ -446,18 +447,18 @@ def _figures(names: Sequence[str], rows: Iterable[tuple[int | None, ...] | None]
     return dict(zip(names, _columns((row or none for row in rows), width), strict=True))
 
 
-def _workers(phases: Sequence[Phase]) -> Json:
+def _workers(run: Run, phases: Sequence[Phase]) -> Json:
     """Return what workers moved in each phase; no column if none did in any.
 
-    ``workersIn`` are the processes that did, ``workersOfHeap`` marks figures of their heap where
-    the PSS was not read. ``workersBy`` has for each group its index, the number of its processes,
-    and the growth of their heap.
+    ``workersIn`` are the processes that did, 0 where others may have, too; ``workersOfHeap`` marks
+    figures of their heap where the PSS was not read. ``workersBy`` has for each group its index,
+    the number of its processes, and the growth of their heap.
     """
     if not any(map(workers.has_workers, phases)):
         return {}
     return {
         "workers": [workers.size(phase) for phase in phases],
-        "workersIn": [workers.count(phase) for phase in phases],
+        "workersIn": [workers.count(run, phase) for phase in phases],
         "workersOfHeap": [workers.is_of_heap(phase) for phase in phases],
         "workersBy": [
             [[one.group, len(one.processes), one.delta_bytes] for one in phase.workers]

@@ -292,7 +292,7 @@ def _row(report: Report, row: Row, say: Say, most: int, with_workers: bool) -> P
         duration_text=units.duration(phase.duration_s),
         rss_delta_text=units.signed_size(phase.rss_delta_bytes),
         rss_tone=_tone(phase.rss_delta_bytes, most),
-        workers_text=say(lambda language: workers.figure(phase, language))
+        workers_text=say(lambda language: workers.figure(report.run, phase, language))
         if with_workers
         else None,
         heap_delta_text=units.signed_size(phase.heap_delta_bytes),

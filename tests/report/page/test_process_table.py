@@ -110,21 +110,39 @@ def test_a_phase_says_what_it_and_its_workers_moved() -> None:
         "The phase moved +1.0 MB in the program itself (RSS), +64.0 MB in 2 workers started by "
         "prog.py:30 (PSS)."
     )
-    assert workers.figure(of_one, ENGLISH) == "+64.0 MB in 2"
+    assert workers.figure(made.run, of_one, ENGLISH) == "+64.0 MB in 2"
     of_two = replace(of_one, workers=(*of_one.workers, share(3, 3, delta=4)))
     assert workers.moved(made, of_two, ENGLISH).endswith(
         "By heap: +60.0 MB in 2 workers started by prog.py:30, +4.0 MB in 1 worker started by "
         "prog.py:7."
     )
-    assert workers.figure(of_two, ENGLISH) == "+64.0 MB in 3"
+    assert workers.figure(made.run, of_two, ENGLISH) == "+64.0 MB in 3"
+
+
+def test_the_pss_of_all_processes_is_not_that_of_some() -> None:
+    """Another one was there, which the tracker of `multiprocessing` may be: it has a PSS, too."""
+    made = family_report(2)
+    search = next(one for one in made.phases if one.name == "search")
+    others = replace(search, workers=search.workers[:1], workers_pss_delta_bytes=70 * MB)
+    assert "+70.0 MB in its workers (PSS). By heap: +60.0 MB in 2 workers" in workers.moved(
+        made, others, ENGLISH
+    )
+    assert workers.figure(made.run, others, ENGLISH) == "+70.0 MB"
+    places = [place for share in search.workers for place in share.processes]
+    there = [one for place, one in enumerate(made.run.processes) if place in (0, *places[:2])]
+    alone = replace(made, run=replace(made.run, processes=tuple(there)))
+    assert "+70.0 MB in 2 workers started by prog.py:30 (PSS)" in workers.moved(
+        alone, others, ENGLISH
+    )
+    assert workers.figure(alone.run, others, ENGLISH) == "+70.0 MB in 2"
 
 
 def test_where_the_pss_was_not_read_the_heap_is_told_and_marked() -> None:
     made = family_report(2)
     unread = phase(rss_delta_bytes=0, workers=(share(1, 1, 2, delta=-60),))
-    assert workers.figure(unread, ENGLISH) == "−60.0 MB* in 2"
+    assert workers.figure(made.run, unread, ENGLISH) == "−60.0 MB* in 2"
     assert "−60.0 MB in 2 workers started by prog.py:30 (heap)" in workers.moved(
         made, unread, ENGLISH
     )
     assert workers.moved(made, phase(), ENGLISH) == ""
-    assert workers.figure(phase(), ENGLISH) == "–"
+    assert workers.figure(made.run, phase(), ENGLISH) == "–"
