@@ -373,7 +373,7 @@ def _top_finding(report: Report, item: Finding, width: int, language: Language) 
         parts.extend(_stack(frames, item.culprit.frame, language))
     further = [
         holding.held(report, item, language),
-        workers.moved(report, report.phases[item.phase], language),
+        workers.moved_in(report, item, language),
         fates.passed(report, item, language),
         fates.fate(report, item, language),
     ]

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+from operator import attrgetter
+
 from memdeep.analysis.workers import lived
-from memdeep.model import GroupShare, Phase, Report, Run
+from memdeep.frozen import replace
+from memdeep.model import Finding, GroupShare, Phase, Report, Run
+from memdeep.model.sums import sum_of_known
 from memdeep.report import sentences
 from memdeep.text import units
 from memdeep.text.language import Language
@@ -65,31 +71,75 @@ def figure(run: Run, phase: Phase, language: Language) -> str:
     return language.say("terminal.workers_in", size=text, n=number) if number else text
 
 
-def moved(report: Report, phase: Phase, language: Language) -> str:
-    """Return what a phase moved in the program and in its workers; empty if there were none."""
+def moved_in(report: Report, item: Finding, language: Language) -> str:
+    """Return what the phases of a finding moved in the program and in its workers."""
+    return moved(report, [report.phases[place] for place in item.phases], language)
+
+
+def moved(report: Report, phases: Sequence[Phase], language: Language) -> str:
+    """Return what phases moved in the program and in its workers; empty if there were none.
+
+    Nothing is said of phases that overlap: what they moved cannot be added up.
+    """
+    phase = _summed(phases)
+    if phase is None:
+        return ""
     grown, shares = size(phase), _moved(phase)
     if grown is None or not (shares or grown):
         return ""
     is_of_one = len(shares) == 1 and count(report.run, phase) > 0
     parts = [
-        _moved_in(report, share, grown if is_of_one else share.delta_bytes, language)
+        _part_of(report, share, grown if is_of_one else share.delta_bytes, language)
         for share in shares
     ]
+    subject = language.say("workers.phase")
+    if len(phases) > 1:
+        subject = language.say("workers.phases", n=len(phases))
     own = units.signed_size(phase.rss_delta_bytes)
     if is_of_one:
         key = "workers.heap_of_one" if is_of_heap(phase) else "workers.of_one"
-        return language.say(key, own=own, workers=parts[0])
+        return language.say(key, subject=subject, own=own, workers=parts[0])
     if not parts:
-        return language.say("workers.pss", own=own, size=units.signed_size(grown))
+        return language.say("workers.pss", subject=subject, own=own, size=units.signed_size(grown))
     return language.say(
         "workers.heap_of_several" if is_of_heap(phase) else "workers.of_several",
+        subject=subject,
         own=own,
         size=units.signed_size(grown),
         workers=language.say("workers.and").join(parts[:MAX_GROUPS]),
     )
 
 
-def _moved_in(report: Report, share: GroupShare, size: int, language: Language) -> str:
+def _summed(phases: Sequence[Phase]) -> Phase | None:
+    """Return the sum of phases, as far as workers are concerned; None if some overlap."""
+    if len(phases) == 1:
+        return phases[0]
+    stretches = sorted(
+        (stretch for phase in phases for stretch in phase.outline.stretches),
+        key=attrgetter("start", "end"),
+    )
+    if any(later.start < before.end for before, later in pairwise(stretches)):
+        return None
+    shares: dict[int, GroupShare] = {}
+    for share in (share for phase in phases for share in phase.workers):
+        known = shares.get(share.group, GroupShare(share.group, (), 0, 0, 0))
+        shares[share.group] = replace(
+            known,
+            processes=tuple(sorted({*known.processes, *share.processes})),
+            delta_bytes=known.delta_bytes + share.delta_bytes,
+            kept_bytes=known.kept_bytes + share.kept_bytes,
+            peak_bytes=max(known.peak_bytes, share.peak_bytes),
+        )
+    return replace(
+        phases[0],
+        outline=replace(phases[0].outline, stretches=tuple(stretches)),
+        rss_delta_bytes=sum_of_known([phase.rss_delta_bytes for phase in phases]),
+        workers=tuple(sorted(shares.values(), key=lambda one: -one.kept_bytes)),
+        workers_pss_delta_bytes=sum_of_known([one.workers_pss_delta_bytes for one in phases]),
+    )
+
+
+def _part_of(report: Report, share: GroupShare, size: int, language: Language) -> str:
     first, moved = report.run.processes[share.group], units.signed_size(size)
     if first.started_at is None and len(share.processes) == 1:
         name = sentences.short(first.command or units.UNKNOWN)

@@ -43,6 +43,7 @@
     });
     const key = 'workers.' + (isOfHeap ? 'heap_of_' : 'of_') + (isOfOne ? 'one' : 'several');
     return say(key, {
+      subject: phases.members[phase] > 1 ? say('workers.phases', { n: phases.members[phase] }) : say('workers.phase'),
       own: format.signedBytes(phases.rss[phase]), size: format.signedBytes(phases.workers[phase]), workers: parts.join(say('workers.and')),
     });
   }

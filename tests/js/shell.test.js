@@ -272,8 +272,8 @@ test('what is said of a phase: its parts as a sum, then whose its figures are to
     const workers = { workers: [30], workersIn: [workersIn], workersOfHeap: [false], workersBy: [[[4, 2, 25]]] };
     return all({ phases: { ...PHASES, ...workers }, processes, strings: ['', 'prog.py:30'] }, 0)[0];
   };
-  assert.equal(ofWorkers(2), 'workers.of_one +5 B +30 B workers.in_group 2 +30 B prog.py:30');
-  assert.equal(ofWorkers(0), 'workers.of_several +5 B +30 B workers.in_group 2 +25 B prog.py:30'); // others were there
+  assert.equal(ofWorkers(2), 'workers.of_one workers.phase +5 B +30 B workers.in_group 2 +30 B prog.py:30');
+  assert.equal(ofWorkers(0), 'workers.of_several workers.phase +5 B +30 B workers.in_group 2 +25 B prog.py:30'); // others were there
   assert.equal(mainPart(PHASES, 0), null); // of a few bytes nothing is worth a name
   const of = (sizes) => mainPart({ parts: Object.fromEntries(Object.entries(PHASES.parts).map(([name]) => [name, [(sizes[name] ?? 0) * 2 ** 20]])) }, 0);
   assert.equal(of({ resident: 50, file: 3, unknown: -4, untouched: -2 }), 'phases.part_unknown');

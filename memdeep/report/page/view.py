@@ -318,9 +318,7 @@ def _finding(report: Report, rank: int, item: Finding, say: Say) -> FindingView:
         bytes_text=units.size(item.bytes),
         share=say(lambda language: sentences.share(item, language)),
         culprit=None if item.culprit is None else _culprit(report, item.culprit, say),
-        workers=_if_said(
-            say(lambda language: workers.moved(report, report.phases[item.phase], language))
-        ),
+        workers=_if_said(say(lambda language: workers.moved_in(report, item, language))),
         held=_if_said(held),
         holder=holders.link(report, item, held),
         passed=_if_said(say(lambda language: fates.passed(report, item, language))),

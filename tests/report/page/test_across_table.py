@@ -248,7 +248,7 @@ def test_what_the_nanny_saw_last_is_the_highest_memory_of_a_worker() -> None:
 def test_a_phase_names_the_workers_of_a_cluster_in_which_memory_moved() -> None:
     shares = [GroupShare(place, (place,), place * MB, 0, 0) for place in (1, 2)]
     moved = phase(rss_delta_bytes=0, workers=tuple(shares))
-    said = workers.moved(cluster_report(2), moved, language("en"))
+    said = workers.moved(cluster_report(2), [moved], language("en"))
     assert said.endswith("(heap): +1.0 MB in dask worker 0, +2.0 MB in dask worker 1.")
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from factories import MARKUP, MB, family_report, phase, report, run
 
-from memdeep.model import GroupShare, Report
+from memdeep.model import GroupShare, Report, Stretch
 from memdeep.report import workers
 from memdeep.report.options import DEFAULTS
 from memdeep.report.page import html, view
@@ -106,17 +106,35 @@ def test_a_phase_says_what_it_and_its_workers_moved() -> None:
     of_one = phase(
         rss_delta_bytes=MB, workers=(share(1, 1, 2, delta=60),), workers_pss_delta_bytes=64 * MB
     )
-    assert workers.moved(made, of_one, ENGLISH) == (
+    assert workers.moved(made, [of_one], ENGLISH) == (
         "The phase moved +1.0 MB in the program itself (RSS), +64.0 MB in 2 workers started by "
         "prog.py:30 (PSS)."
     )
     assert workers.figure(made.run, of_one, ENGLISH) == "+64.0 MB in 2"
     of_two = replace(of_one, workers=(*of_one.workers, share(3, 3, delta=4)))
-    assert workers.moved(made, of_two, ENGLISH).endswith(
+    assert workers.moved(made, [of_two], ENGLISH).endswith(
         "By heap: +60.0 MB in 2 workers started by prog.py:30, +4.0 MB in 1 worker started by "
         "prog.py:7."
     )
     assert workers.figure(made.run, of_two, ENGLISH) == "+64.0 MB in 3"
+
+
+def test_what_several_phases_moved_is_added_up() -> None:
+    made = family_report(2)
+    one, other = (
+        phase(
+            stretches=(Stretch(start, start + 1),),
+            rss_delta_bytes=MB,
+            workers=(share(1, *places, delta=20),),
+            workers_pss_delta_bytes=24 * MB,
+        )
+        for start, places in ((0, (1,)), (1, (1, 2)))
+    )
+    assert workers.moved(made, [one, other], ENGLISH) == (
+        "The 2 phases moved +2.0 MB in the program itself (RSS), +48.0 MB in 2 workers started by "
+        "prog.py:30 (PSS)."
+    )
+    assert workers.moved(made, [one, one], ENGLISH) == ""  # they overlap
 
 
 def test_the_pss_of_all_processes_is_not_that_of_some() -> None:
@@ -125,14 +143,14 @@ def test_the_pss_of_all_processes_is_not_that_of_some() -> None:
     search = next(one for one in made.phases if one.name == "search")
     others = replace(search, workers=search.workers[:1], workers_pss_delta_bytes=70 * MB)
     assert "+70.0 MB in its workers (PSS). By heap: +60.0 MB in 2 workers" in workers.moved(
-        made, others, ENGLISH
+        made, [others], ENGLISH
     )
     assert workers.figure(made.run, others, ENGLISH) == "+70.0 MB"
     places = [place for share in search.workers for place in share.processes]
     there = [one for place, one in enumerate(made.run.processes) if place in (0, *places[:2])]
     alone = replace(made, run=replace(made.run, processes=tuple(there)))
     assert "+70.0 MB in 2 workers started by prog.py:30 (PSS)" in workers.moved(
-        alone, others, ENGLISH
+        alone, [others], ENGLISH
     )
     assert workers.figure(alone.run, others, ENGLISH) == "+70.0 MB in 2"
 
@@ -142,7 +160,7 @@ def test_where_the_pss_was_not_read_the_heap_is_told_and_marked() -> None:
     unread = phase(rss_delta_bytes=0, workers=(share(1, 1, 2, delta=-60),))
     assert workers.figure(made.run, unread, ENGLISH) == "−60.0 MB* in 2"
     assert "−60.0 MB in 2 workers started by prog.py:30 (heap)" in workers.moved(
-        made, unread, ENGLISH
+        made, [unread], ENGLISH
     )
-    assert workers.moved(made, phase(), ENGLISH) == ""
+    assert workers.moved(made, [phase()], ENGLISH) == ""
     assert workers.figure(made.run, phase(), ENGLISH) == "–"
