@@ -146,16 +146,17 @@ class _Line(NamedTuple):
 def across(report: Report, rows: Rows) -> tuple[Across, ...]:
     """Return the rows of a run, if several processes have set phases, or one is of a cluster.
 
+    So if the program has put another one in its place, whose phases are no rows of the program.
+
     ``rows`` has all that have a report of their own. The phases of the program itself are among
     them if it is a worker of that.
     """
     run = report.run
     if is_worker(run, 0):
         rows.add(0, report)
-    is_wanted = len(report.own_reports) + len(report.own_left_out) >= MIN_PROCESSES or any(
-        one.worker is not None for one in run.processes
-    )
-    return rows.rows() if is_wanted else ()
+    own = {*report.own_reports, *report.own_left_out}
+    is_wanted = len(own) >= MIN_PROCESSES or any(map(run.is_program, own))
+    return rows.rows() if is_wanted or any(one.worker for one in run.processes) else ()
 
 
 def with_their_rows(findings: Iterable[Finding], rows: Sequence[Across]) -> tuple[Finding, ...]:

@@ -212,7 +212,7 @@ def _place(report: Report, place: int, language: Language) -> str:
     One that kept little, beside the rise, is not told; nor is a line that nobody can open.
     """
     from memdeep.analysis.blame import line_of_rise
-    from memdeep.report import sentences
+    from memdeep.report import frame_names
 
     phase = report.phases[place]
     figures = _figures(phase) or {"growth": 0, "rise": 0}
@@ -222,7 +222,7 @@ def _place(report: Report, place: int, language: Language) -> str:
         "risen": line_of_rise(report, place) if growth < MOST_OF_RISE * rise else None,
     }
     known = {
-        name: sentences.location(one.frame)
+        name: frame_names.location(one.frame)
         for name, one in culprits.items()
         if one is not None and os.path.isabs(one.frame.filename)
     }

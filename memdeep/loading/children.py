@@ -155,6 +155,8 @@ def _child(
         )
     born_s = process.start_s or 0.0
     first, last, ended = _lived(process, axis.times_s)
+    if process.pid == axis.start.pid and last == len(axis.times_s) - 1:
+        ended = None  # it took the place of the program: what it held, it held to the run's end
     end_s = math.inf if ended is None or process.end_s is None else process.end_s
     ends = [
         ((segment, True), axis.times_s[segment], None)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from memdeep.errors import CaptureError
+from memdeep.frozen import replace
 from memdeep.heap.origins import Origins
 from memdeep.model import DETACHED, Exit, MemoryLimit, Origin, StackDump, ThreadStack
 from memdeep.model.statement import Statement, state
@@ -16,14 +17,15 @@ from memdeep.rundir.meta import Meta
 from memdeep.rundir.stacks import Dump, DumpedThread
 
 
-def exit_of(meta: Meta, end: Event | None, origins: Origins) -> Exit | None:
+def exit_of(meta: Meta, end: Event | None, origins: Origins, offset_s: float) -> Exit | None:
     """Return how the program ended, as seen by the parent and by the program; None if unknown.
 
     ``end`` is the event that the program writes when Python ends in order, after a traceback too.
+    ``offset_s`` is the time of the run's start by the clock of the parent.
     """
     if meta.verdict is None:
         return None
-    evidence = list(meta.evidence)
+    evidence = [_timed(said, offset_s) for said in meta.evidence]
     is_detached = meta.verdict == DETACHED
     if meta.signal is None and end is None and not meta.was_replaced and not is_detached:
         evidence.append(state("exit.not_the_way_of_python"))
@@ -36,6 +38,14 @@ def exit_of(meta: Meta, end: Event | None, origins: Origins) -> Exit | None:
             evidence.append(state("exit.left_by", exception=end.note))
             evidence += _failed_request(end.label, origins)
     return Exit(meta.exit_code, meta.signal, meta.verdict, tuple(evidence))
+
+
+def _timed(said: Statement, offset_s: float) -> Statement:
+    """Return what the parent said of an exec with its time in the run."""
+    seen_s = said.values.get("after_s") if said.key == "exit.exec" else None
+    if not isinstance(seen_s, int | float):
+        return said
+    return replace(said, values={**said.values, "after_s": max(0.0, seen_s - offset_s)})
 
 
 def _failed_request(label: str, origins: Origins) -> list[Statement]:

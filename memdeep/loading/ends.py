@@ -5,6 +5,7 @@ So of one that nobody saw from outside, as a daemon that has left the tree of th
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Iterable, Sequence
 
@@ -16,7 +17,7 @@ from memdeep.model import DETACHED, Process
 from memdeep.rundir import journal
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
-from memdeep.rundir.meta import ENDING_S
+from memdeep.rundir.meta import ENDING_S, Meta
 
 
 def with_status(process: Process, status: int) -> Process:
@@ -25,6 +26,19 @@ def with_status(process: Process, status: int) -> Process:
         return replace(process, exit=None, signal=_signal_name(-status), verdict="killed")
     verdict = "failed" if status else "completed"
     return replace(process, exit=status, signal=None, verdict=verdict)
+
+
+def as_program(process: Process, meta: Meta, run_end_s: float) -> Process:
+    """Return the last program that took the place of the run's own, with the end of the run."""
+    if meta.verdict is None or not math.isfinite(run_end_s):
+        return process
+    return replace(
+        process,
+        end_s=run_end_s,
+        exit=meta.exit_code,
+        signal=meta.signal,
+        verdict=meta.verdict,
+    )
 
 
 def left_s(run_dir: RunDirectory | None, pid: int, start: Event) -> float | None:

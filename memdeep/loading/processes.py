@@ -234,6 +234,8 @@ class _Family:
         )
         if status is not None:
             process = self._ended(process, status)
+        elif later is None and birth.pid == found[0].pid:
+            process = ends.as_program(process, self._outside.meta, self._outside.end_s)
         elif later is None:
             left_s = ends.left_s(self._own(process), process.pid, self._start)
             if left_s is not None and left_s <= self._outside.end_s:

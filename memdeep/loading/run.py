@@ -37,7 +37,7 @@ from memdeep.loading.outside import (
     seen_outside,
 )
 from memdeep.loading.own_runs import shared_symbols
-from memdeep.loading.processes import highest_sum, moments, read_processes
+from memdeep.loading.processes import Outside, highest_sum, moments, read_processes
 from memdeep.loading.split import find_split, with_pages
 from memdeep.loading.traced import Traced, align_parts, find_walked, lost
 from memdeep.model import (
@@ -220,7 +220,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         names,
     )
     problems += births_problems + children_problems + [*split.problems]
-    ended = _exit(run_dir, meta, end, origins)
+    ended = _exit(run_dir, outside, end, origins)
     if ended is not None and ended.verdict == RUNNING:
         processes = _still_running(processes)
     run = replace(
@@ -270,11 +270,11 @@ def load_run(run_dir: RunDirectory) -> Recording:
     )
 
 
-def _exit(run_dir: RunDirectory, meta: Meta, end: Event | None, origins: Origins) -> Exit | None:
+def _exit(run_dir: RunDirectory, seen: Outside, end: Event | None, origins: Origins) -> Exit | None:
     """Return how the program ended, or that it runs: then whoever records it holds the run."""
-    if not meta.is_over and end is None and runs.is_held(run_dir):
+    if not seen.meta.is_over and end is None and runs.is_held(run_dir):
         return Exit(None, None, RUNNING)
-    return exit_of(meta, end, origins)
+    return exit_of(seen.meta, end, origins, seen.offset_s)
 
 
 def _has_shares(processes: Sequence[Process]) -> bool:

@@ -274,6 +274,11 @@ class Run:
     attached: bool = False
     merged: Merged | None = None
 
+    def is_program(self, process: int) -> bool:
+        """Tell if a process (its index) is the program, or what that has put in its place."""
+        known = self.processes
+        return process < len(known) and known[process].pid == known[0].pid
+
     @property
     def was_replaced(self) -> bool:
         """Tell if the program has put another one in its place, which took its memory along."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memdeep.model import Death, LastGrowth, Origin, Report, StackDump, ThreadStack
-from memdeep.report import sentences
+from memdeep.report import frame_names, sentences
 from memdeep.text.language import Language
 
 MAX_DEATH_PHASES = 3  # named in one sentence
@@ -49,7 +49,7 @@ def last_growth(report: Report, growth: LastGrowth, language: Language) -> str:
     if growth.culprits:
         most = growth.culprits[0]
         line = language.say(
-            "death.line", where=sentences.location(most.frame), size_bytes=most.bytes
+            "death.line", where=frame_names.location(most.frame), size_bytes=most.bytes
         )
     is_heap = growth.heap_bytes is not None
     return language.say(
@@ -81,4 +81,6 @@ def _where(thread: ThreadStack, language: Language) -> str:
     own = own or [frame for frame in frames if frame.origin is Origin.TOOL] or list(frames)
     if not own:
         return ""
-    return language.say("death.where", function=own[-1].function, where=sentences.location(own[-1]))
+    return language.say(
+        "death.where", function=own[-1].function, where=frame_names.location(own[-1])
+    )

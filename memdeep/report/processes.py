@@ -12,7 +12,7 @@ from pathlib import PurePath
 from memdeep.analysis.workers import phase_that_started
 from memdeep.frozen import frozen
 from memdeep.model import DETACHED, Process, Report, Run
-from memdeep.report import sentences
+from memdeep.report import frame_names, sentences
 from memdeep.text.language import Language
 
 ENDED_WELL = "completed"
@@ -204,7 +204,7 @@ def how(process: Process) -> str:
 def started_by(process: Process) -> str:
     """Return the line that started a process, or nothing."""
     frame = process.started_at
-    return "" if frame is None else sentences.location(frame)
+    return "" if frame is None else frame_names.location(frame)
 
 
 def command_of(process: Process) -> str:

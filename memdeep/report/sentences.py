@@ -6,9 +6,7 @@ of the languages.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from pathlib import PurePath
 
 from memdeep.analysis.alike import shared
 from memdeep.analysis.weights import in_other_thread, is_nameless_interpreter, stayed_in
@@ -21,7 +19,6 @@ from memdeep.model import (
     Exit,
     Finding,
     FindingKind,
-    Frame,
     Identity,
     MemoryLimit,
     Phase,
@@ -30,61 +27,16 @@ from memdeep.model import (
     Run,
 )
 from memdeep.model.statement import Statement
+from memdeep.report.frame_names import location
 from memdeep.text import translation, units
 from memdeep.text.language import Language
-
-_LIBRARIES = re.compile(r"(site|dist)-packages|python3(\.\d+t?)?")  # directories of packages
-_BUILD_TAGS = re.compile(r"(\.(cpython|pypy)[^.]*|\.abi3)(?=\.so)|(-[0-9a-f]{8})+(?=\.)")
 
 COMPLETED = "completed"
 VERDICTS = (COMPLETED, "failed", "killed", "oom-killed", DETACHED, RUNNING)  # those that have words
 # Evidence that a program did not choose its status itself.
 _NOT_CHOSEN = ("exit.uncaught", "exit.not_the_way_of_python", "exit.exec")
-MAX_LIBRARY_NAME = 36  # characters of a compiled library's name in a stack
 MAX_NAME = 100  # characters of a name within a sentence
 NEARLY_ALL = 0.9  # of what stayed; where less is resident, it is said how much
-
-
-def location(frame: Frame) -> str:
-    """Return ``learning.py:88``, ``json/__init__.py:293``, or the function if there is no file."""
-    if not frame.filename:
-        return frame.function
-    name = file_name(frame.filename)
-    return f"{name}:{frame.lineno}" if frame.lineno else name
-
-
-def file_name(path: str) -> str:
-    """Return the name of a file, with its directory where the name alone would not tell which.
-
-    So it is for ``__init__.py`` and for the modules of a library's packages, such as
-    ``multiprocessing/reduction.py``. Compiled libraries lose the tags that their builds gave them.
-    ``templates/js/payload.js`` says the same.
-    """
-    parts = PurePath(path).parts or (path,)
-    if "/" not in path or len(parts) < 2:
-        return _without_tags(parts[-1])
-    parent = parts[-2]
-    is_of_package = not _LIBRARIES.fullmatch(parent) and any(map(_LIBRARIES.fullmatch, parts[:-2]))
-    is_generic = PurePath(path).stem in ("__init__", "__main__")
-    if is_generic or (is_of_package and path.endswith(".py")):
-        return f"{parent}/{parts[-1]}"
-    return _without_tags(parts[-1])
-
-
-def function_name(frame: Frame) -> str:
-    """Return the function of ``frame``; one that is not known is in a library without tags."""
-    return _without_tags(frame.function)
-
-
-def shortened(name: str) -> str:
-    """Cut the long name of a compiled library in its middle, for a narrow stack."""
-    half = (MAX_LIBRARY_NAME - 1) // 2
-    is_long = len(name) > MAX_LIBRARY_NAME and ".so" in name
-    return f"{name[:half]}…{name[-half:]}" if is_long else name
-
-
-def _without_tags(name: str) -> str:
-    return _BUILD_TAGS.sub("", name) if ".so" in name else name
 
 
 def short(name: str) -> str:
@@ -278,6 +230,8 @@ def place_of_finding(report: Report, item: Finding, language: Language) -> str:
     processes = report.run.processes
     lines = {processes[place].started_at for place in others}
     line = lines.pop() if len(lines) == 1 else None
+    if line is None and all(map(report.run.is_program, others)):
+        return language.say("finding.in_successor", where=where)
     if line is None:
         return language.say("finding.in_processes", where=where, n=len(others))
     return language.say("finding.in_workers", where=where, n=len(others), line=location(line))

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from memdeep.model import Across, Report
-from memdeep.report import sentences
+from memdeep.report import frame_names, sentences
 from memdeep.report.terminal_lines import keep_end, wrap
 from memdeep.text import units
 from memdeep.text.language import Language
@@ -38,9 +38,13 @@ TELLING_SHARE = 0.1
 
 
 def across(report: Report, width: int, language: Language) -> list[RenderableType]:
-    """Lay out the rows that moved most memory; nothing where only one process has any."""
+    """Lay out the rows that moved most memory; nothing where one process has any.
+
+    Those of what took the place of the program are phases of the program itself.
+    """
     rows = sorted(report.across, key=_moved_most)
-    if len({share.process for row in rows for share in row.shares}) < 2:
+    shown_of = {share.process for row in rows for share in row.shares}
+    if len(shown_of) < 2 and not any(map(report.run.is_program, shown_of)):
         return []
     by_path = {row.path: row for row in rows}
     telling = [row for row in rows if not _is_told_by(row, by_path.get(row.path[:-1]))]
@@ -101,7 +105,7 @@ def _line(row: Across) -> str:
     """Name the line that retained most, if that is something of what the row moved."""
     if not row.lines or row.lines[0].bytes_in_use < TELLING_SHARE * _moved(row):
         return units.UNKNOWN
-    return plain(sentences.location(row.lines[0].frame))
+    return plain(frame_names.location(row.lines[0].frame))
 
 
 def _cells(row: Across) -> list[str]:

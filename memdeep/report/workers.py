@@ -10,7 +10,7 @@ from memdeep.analysis.workers import lived
 from memdeep.frozen import replace
 from memdeep.model import Finding, GroupShare, Phase, Report, Run
 from memdeep.model.sums import sum_of_known
-from memdeep.report import sentences
+from memdeep.report import frame_names, sentences
 from memdeep.text import units
 from memdeep.text.language import Language
 
@@ -156,4 +156,6 @@ def _line_of_group(report: Report, share: GroupShare) -> str:
     """Return the line that started the processes of a group; their command if it is not known."""
     first = report.run.processes[share.group]
     at = first.started_at
-    return sentences.short(first.command or units.UNKNOWN) if at is None else sentences.location(at)
+    return (
+        sentences.short(first.command or units.UNKNOWN) if at is None else frame_names.location(at)
+    )

@@ -39,7 +39,7 @@ from memdeep.model import (
     Stretch,
 )
 from memdeep.model.statement import state
-from memdeep.report import fates, sentences
+from memdeep.report import fates, frame_names, sentences
 from memdeep.text.language import LANGUAGES, Language, language
 
 ENGLISH = language("en")
@@ -91,7 +91,7 @@ def sentence(found: Phase) -> str:
     ],
 )
 def test_places_are_short_and_telling(called: Frame, text: str) -> None:
-    assert sentences.location(called) == text
+    assert frame_names.location(called) == text
 
 
 def test_a_finding_says_its_own_bytes_then_the_line_then_the_phase() -> None:
@@ -447,10 +447,10 @@ def test_of_a_long_label_what_tells_its_end_is_kept() -> None:
 
 def test_the_long_name_of_a_library_is_cut_in_its_middle() -> None:
     name = "lib2to3_of_a_very_long_name__mypyc_and_more_of_it.so.1.2"
-    assert sentences.shortened(name) == "lib2to3_of_a_very…more_of_it.so.1.2"
-    assert len(sentences.shortened(name)) <= 36
-    assert sentences.shortened("libz.so.1") == "libz.so.1"
-    assert sentences.shortened("a" * 60) == "a" * 60
+    assert frame_names.shortened(name) == "lib2to3_of_a_very…more_of_it.so.1.2"
+    assert len(frame_names.shortened(name)) <= 36
+    assert frame_names.shortened("libz.so.1") == "libz.so.1"
+    assert frame_names.shortened("a" * 60) == "a" * 60
 
 
 def test_a_line_that_runs_in_another_thread_is_said_to() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -34,3 +35,45 @@ def test_no_growth_is_told_between_two_programs(work: Path, run_memdeep: RunMemd
     # What the machine had to hold is told all the same.
     assert report["peak_rss_bytes"] > 150 << 20
     assert (work / "run/report.html").stat().st_size > 0
+
+
+FIRST = """\
+import os, sys
+from memdeep import phase
+with phase("first"):
+    kept = b"x" * 20_000_000
+os.execv(sys.executable, [sys.executable, "next.py"])
+"""
+NEXT = """\
+import re
+import sys
+from memdeep import phase
+with phase("second"):
+    kept = b"x" * 45_000_000
+sys.exit(3)
+"""
+
+
+def test_the_program_that_took_its_place_is_told_as_the_program(
+    tmp_path: Path, run_memdeep: RunMemdeep
+) -> None:
+    (tmp_path / "first.py").write_text(FIRST)
+    (tmp_path / "next.py").write_text(NEXT)
+    done = run_memdeep("run", "--no-native", "-o", "run", "first.py", cwd=tmp_path)
+    said = " ".join(done.stderr.decode().split())
+    report = read_json(tmp_path / "run/report.json")
+    program, then = report["processes"]
+    assert then["pid"] == program["pid"]
+    assert (then["how"], then["exit"], then["verdict"]) == ("exec", 3, "failed")
+    assert then["end_s"] == max(one["time_s"] for one in report["checkpoints"])
+    assert "end unknown" not in said
+    assert "process that the program started" not in said
+    assert "second 42.9 MB" in said  # its phases are rows of what all processes did
+    # It held its memory to the end of the run, as the program would have done.
+    assert "42.9 MB stayed: allocated by next.py:5 in second (in the program" in said
+    assert "(in the program that took its place)" in said
+    # The time of the exec is that of the table of processes.
+    (told,) = [one for one in report["exit"]["evidence"] if "in its place" in one]
+    after = re.match(r"([\d.]+) (ms|s) after its start", told)
+    assert after is not None
+    assert float(after[1]) / (1000 if after[2] == "ms" else 1) <= then["start_s"] + 0.1

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from memdeep.frozen import frozen
 from memdeep.model import Across, LineAcross, Report, ShareAcross
-from memdeep.report import processes, sentences
+from memdeep.report import frame_names, processes, sentences
 from memdeep.text import units
 from memdeep.text.language import Language
 
@@ -286,7 +286,7 @@ class _Maker:
                 "across.most",
                 n=len(row.shares),
                 size_bytes=line.bytes_in_use,
-                line=sentences.location(line.frame),
+                line=frame_names.location(line.frame),
                 path=sentences.short(" / ".join(row.path)),
             )
         )
@@ -337,8 +337,8 @@ class _Maker:
             bytes_text=units.size(line.bytes),
             resident_text=units.size(line.resident_bytes),
             share_text=_part(row, line.bytes),
-            location=sentences.location(line.frame),
-            function=sentences.shortened(sentences.function_name(line.frame)),
+            location=frame_names.location(line.frame),
+            function=frame_names.shortened(frame_names.function_name(line.frame)),
             path=line.frame.filename,
             number=line.frame.lineno,
             worker=self.worker(line.process),

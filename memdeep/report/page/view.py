@@ -24,7 +24,7 @@ from memdeep.model import (
     Report,
     Run,
 )
-from memdeep.report import dying, fates, holding, sentences, workers
+from memdeep.report import dying, fates, frame_names, holding, sentences, workers
 from memdeep.report.page import across_table, holders, layers, payload, process_table, timeline
 from memdeep.report.page.across_table import AcrossTable
 from memdeep.report.page.facts import Fact, facts
@@ -267,7 +267,7 @@ def _death(report: Report, death: Death, say: Say) -> DeathView:
             LineView(
                 bytes_text=units.size(item.bytes),
                 share_text=units.percent(item.share),
-                location=sentences.location(item.frame),
+                location=frame_names.location(item.frame),
                 path=item.frame.filename,
                 source=report.source(item.frame),
             )
@@ -300,7 +300,7 @@ def _row(report: Report, row: Row, say: Say, most: int, with_workers: bool) -> P
         peak_text=units.size(phase.peak_bytes),
         explained_text=units.percent(phase.explained_ratio),
         explained_tone=_explained_tone(phase.explained_ratio),
-        culprit_text=units.UNKNOWN if culprit is None else sentences.location(culprit.frame),
+        culprit_text=units.UNKNOWN if culprit is None else frame_names.location(culprit.frame),
         complete=phase.complete,
     )
 
@@ -358,9 +358,9 @@ def _culprit(report: Report, culprit: Culprit, say: Say) -> CulpritView:
     numbers = {one: place for place, one in enumerate(called)}
     held = through(culprit, called)
     return CulpritView(
-        location=sentences.location(frame),
+        location=frame_names.location(frame),
         path=frame.filename,
-        function=sentences.function_name(frame),
+        function=frame_names.function_name(frame),
         code=_code(report, frame),
         allocations=culprit.allocations,
         stack=tuple(
@@ -399,12 +399,12 @@ def _code(report: Report, frame: Frame) -> tuple[CodeLine, ...]:
 
 
 def _stack_frame(report: Report, called: Frame, is_here: bool) -> StackFrameView:
-    function = sentences.function_name(called)
+    function = frame_names.function_name(called)
     # An unknown function is named after its file already.
-    is_told = function == f"<unknown in {sentences.file_name(called.filename)}>"
+    is_told = function == f"<unknown in {frame_names.file_name(called.filename)}>"
     return StackFrameView(
-        function=sentences.shortened(function),
-        location="" if is_told else sentences.shortened(sentences.location(called)),
+        function=frame_names.shortened(function),
+        location="" if is_told else frame_names.shortened(frame_names.location(called)),
         path=called.filename,
         origin=called.origin.value,
         source=report.source(called),

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from running import TESTS
 
-from memdeep.report import sentences
+from memdeep.report import frame_names
 from memdeep.text import units
 
 SCRIPTS = TESTS / "js" / "scripts.js"
@@ -82,4 +82,4 @@ def test_scripts_name_files_as_python_does() -> None:
         text=True,
         check=True,
     )
-    assert json.loads(shown.stdout) == [sentences.file_name(path) for path in PATHS]
+    assert json.loads(shown.stdout) == [frame_names.file_name(path) for path in PATHS]
