@@ -20,12 +20,8 @@ from rich.text import Text
 from memdeep.analysis.table import Row, most_telling, rows
 from memdeep.analysis.weights import small
 from memdeep.model import Culprit, Death, Finding, FindingKind, Frame, Origin, Phase, Report
-<<<<<<< HEAD
 from memdeep.model.heap import NO_STACK
-from memdeep.report import dying, fates, holding, processes, sentences, workers
-=======
 from memdeep.report import dying, fates, frame_names, holding, processes, sentences, workers
->>>>>>> 45a08894 (What took the place of the program is told as the program: its phases, its end, what it held to it)
 from memdeep.report.options import DEFAULTS, ReportOptions
 from memdeep.report.processes import ProcessRow
 from memdeep.report.terminal_across import across
@@ -179,11 +175,7 @@ def _death(report: Report, death: Death, width: int, language: Language) -> list
         grid = _lines_grid()
         telling = [item for item in death.culprits if item.share >= MIN_ALIVE_SHARE][:MAX_ALIVE]
         for culprit in telling or death.culprits[:1]:
-<<<<<<< HEAD
             where = Text(_where(culprit.frame, language))
-=======
-            where = Text(plain(frame_names.location(culprit.frame)))
->>>>>>> 45a08894 (What took the place of the program is told as the program: its phases, its end, what it held to it)
             _add_source(where, report, culprit)
             grid.add_row(Text(units.size(culprit.bytes)), where)
         parts.append(Padding(grid, (0, 0, 0, 2)))
@@ -286,11 +278,7 @@ def _cells(report: Report, row: Row, language: Language) -> list[str | Text]:
         units.signed_size(phase.heap_delta_bytes),
         units.size(phase.peak_bytes),
         units.UNKNOWN if ratio is None else f"{ratio * 100:.0f} %",
-<<<<<<< HEAD
         units.UNKNOWN if culprit is None else _where(culprit.frame, language),
-=======
-        plain(frame_names.location(culprit.frame)) if culprit is not None else units.UNKNOWN,
->>>>>>> 45a08894 (What took the place of the program is told as the program: its phases, its end, what it held to it)
         units.duration(phase.duration_s),
     ]
 

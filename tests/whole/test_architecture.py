@@ -87,12 +87,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         ),
         *("cli.arguments", "cli.options", "cli.settings"),
         *("model", "pipeline", "text", "symbols.cache", "report.sentences", "report.gate.wording"),
-<<<<<<< HEAD
-        *("analysis.budgets", "analysis.blame", "loading.journal", "run.facts", "run.own_code"),
-=======
         "report.frame_names",
-        *("analysis.budgets", "loading.journal", "run.facts", "run.own_code"),
->>>>>>> 45a08894 (What took the place of the program is told as the program: its phases, its end, what it held to it)
+        *("analysis.budgets", "analysis.blame", "loading.journal", "run.facts", "run.own_code"),
         *("analysis.across", "loading.own_runs"),
     },
     "cli": {

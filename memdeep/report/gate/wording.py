@@ -100,14 +100,9 @@ def blame(gate: Gate, verdict: Verdict, language: Language) -> str | None:
     at = language.say(
         "gate.made" if verdict.check is Check.ALLOCATIONS else key,
         size_bytes=culprit.bytes,
-<<<<<<< HEAD
         n=culprit.allocations,
         place=plain(sentences.place_of(gate.report_of(verdict), culprit, language)),
-        function=plain(sentences.function_name(culprit.frame)),
-=======
-        place=plain(sentences.place_of(gate.report, culprit, language)),
         function=plain(frame_names.function_name(culprit.frame)),
->>>>>>> 45a08894 (What took the place of the program is told as the program: its phases, its end, what it held to it)
     )
     source = source_of(gate, verdict)
     return at if source is None else f"{at}: {source}"
