@@ -337,7 +337,7 @@ def _process_cells(
 
 def _where(frame: Frame, language: Language) -> str:
     """Return the place of a frame; that of no stack is in words."""
-    place = sentences.location(frame)
+    place = frame_names.location(frame)
     return language.say("flame.no_stack") if place == NO_STACK else plain(place)
 
 

@@ -263,6 +263,31 @@ def test_what_threads_held_together_is_one_finding(told: Told) -> None:
     assert "the tracer did not see" not in said
 
 
+# What a thread forks has a main thread, which has the name of that one.
+FORKED_BY_A_THREAD = """
+import memdeep, os, threading, time
+def fork():
+    pid = os.fork()
+    if not pid:
+        kept = bytearray(b"x") * (30 << 20)
+        time.sleep(.5)
+        os._exit(0)
+    os.waitpid(pid, 0)
+with memdeep.phase("work"):
+    thread = threading.Thread(target=fork)
+    thread.start()
+    thread.join()
+"""
+
+
+def test_the_main_thread_of_a_forked_process_is_no_other_thread(told: Told) -> None:
+    report, said = told(FORKED_BY_A_THREAD)
+    (peak,) = [one for one in report["findings"] if one["bytes"] > 29 * MB]
+    assert peak["culprit"]["lineno"] == 6
+    assert peak["culprit"]["thread"] == "MainThread"
+    assert "job.py:6 (in 1 process" in said
+
+
 # The exec takes the 70 MB along.
 REPLACED = """
 import memdeep, os, sys

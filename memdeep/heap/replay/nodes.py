@@ -110,6 +110,8 @@ def thread_name(trace: Trace, thread: int, known: Collection[tuple[int, str]]) -
     for other, shown in known:
         if other == identifier and (shown == name or shown.startswith(f"{name} (")):
             return shown
+    if identifier == trace.header.main_thread:
+        return MAIN_THREAD  # of a process that a thread has forked: it still has that one's name
     is_taken = any(shown == name for _, shown in known)
     return f"{name} {identifier:#x}" if is_taken else name
 
