@@ -202,7 +202,10 @@ def _further(item: Finding, language: Language) -> str:
     if item.replaced_bytes:
         said += language.say("finding.replaced", replaced_bytes=item.replaced_bytes)
     if item.called_by:
-        where = language.say("death.and").join(map(location, item.called_by))
+        *others, where = map(location, item.called_by)
+        if others:
+            first = language.say("workers.and").join(others)
+            where = language.say("finding.these_and", first=first, last=where)
         said += language.say("finding.called_by", where=where)
     return said
 

@@ -472,3 +472,25 @@ def test_a_commit_is_shown_short(is_dirty: bool | None, text: str) -> None:
     known = Identity(commit="0123456789abcdef", is_dirty=is_dirty)
     assert sentences.revision(known, ENGLISH) == text
     assert sentences.revision(known, CHINESE).startswith("0123456789ab")
+
+
+@pytest.mark.parametrize(
+    ("lines", "english", "chinese"),
+    [
+        ((9,), "phase: p.py:9.", "p.py:9。"),
+        ((9, 10), "phase: p.py:9 and p.py:10.", "p.py:9 和 p.py:10。"),
+        (
+            (9, 10, 11),
+            "in that phase: p.py:9, p.py:10 and p.py:11.",
+            "p.py:9，p.py:10 和 p.py:11。",
+        ),
+    ],
+)
+def test_the_lines_that_called_a_library_are_listed(
+    lines: tuple[int, ...], english: str, chinese: str
+) -> None:
+    made = growth(phase())
+    callers = tuple(frame("f", filename="/app/p.py", lineno=line) for line in lines)
+    item = replace(made.findings[0], called_by=callers)
+    assert sentences.finding(made, item, ENGLISH).endswith(english)
+    assert sentences.finding(made, item, CHINESE).endswith(chinese)
