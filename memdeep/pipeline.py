@@ -163,6 +163,7 @@ def analyse(
     from memdeep.model.redaction import redacted
     from memdeep.sources import store
     from memdeep.sources.lines import read_sources
+    from memdeep.sources.programs import executed
 
     recording = _as_traced(recording)
     run = redacted(recording.run) if options.redact_args else recording.run
@@ -187,6 +188,7 @@ def analyse(
             run.started,
             run.command,
             recording.cells,
+            None if options.redact_args else executed(heap.tree, recording.programs),
             with_private=options.source is True,
         )
         sources = store.merged(recording.sources, found)

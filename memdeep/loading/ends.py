@@ -19,6 +19,8 @@ from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 from memdeep.rundir.meta import ENDING_S, Meta
 
+JUST_NOW_S = 1.0
+
 
 def with_status(process: Process, status: int) -> Process:
     """Return a process that has ended with a status, or by a signal as a negative number."""
@@ -69,6 +71,17 @@ def by_itself(
     if end_s is None or end_s <= latest_s or run_dir.worker.exists():
         return process if end_s is None else replace(process, end_s=end_s)
     return replace(process, end_s=run_end_s, verdict=DETACHED)
+
+
+def still_running(processes: Sequence[Process]) -> tuple[Process, ...]:
+    """Return the processes of a program that runs; those that were seen just now run, too."""
+    seen_s = max((one.end_s for one in processes if one.end_s is not None), default=0.0)
+    return tuple(
+        replace(one, verdict=DETACHED)
+        if one.verdict is None and one.end_s is not None and one.end_s >= seen_s - JUST_NOW_S
+        else one
+        for one in processes
+    )
 
 
 def _last_sign_s(run_dir: RunDirectory, pid: int, start: Event) -> float | None:

@@ -23,8 +23,9 @@ from memdeep.heap.stacks import StackTreeBuilder
 from memdeep.heap.tracemalloc import read_snapshots
 from memdeep.loading import checkpoints
 from memdeep.loading.children import Axis, Child, find_children, not_known, up_to, with_cuts
-from memdeep.loading.code import origins_of, read_cells
+from memdeep.loading.code import origins_of, programs_of, read_cells
 from memdeep.loading.ending import exit_of, limit_of, read_stack_dumps
+from memdeep.loading.ends import still_running
 from memdeep.loading.journal import merged, read_journal, told_problems
 from memdeep.loading.mapped import read_mappings
 from memdeep.loading.missed import earlier_blocks, earlier_unknown, missed
@@ -41,7 +42,6 @@ from memdeep.loading.processes import Outside, highest_sum, moments, read_proces
 from memdeep.loading.split import find_split, with_pages
 from memdeep.loading.traced import Traced, align_parts, find_walked, lost
 from memdeep.model import (
-    DETACHED,
     RUNNING,
     CaptureFile,
     Checkpoint,
@@ -64,10 +64,10 @@ from memdeep.rundir.journal import Event
 from memdeep.rundir.meta import MAX_BYTES, Meta, decode_meta
 from memdeep.sources import store as source_store
 from memdeep.sources.lines import Sources
+from memdeep.sources.programs import Program
 from memdeep.symbols import store as symbol_store
 
 MAX_PROBLEMS = 100
-JUST_NOW_S = 1.0
 MAX_MOMENTS = 50  # at which the heap of all processes is added up: each keeps its stacks
 
 
@@ -83,7 +83,7 @@ class Recording:
     the processes that the program started; ``moments`` are those at which these held most,
     ``forks`` are those of them that split off pages. What was allocated after ``until_s`` is not
     counted. ``own_runs`` are the directories of the processes (indices) that set checkpoints
-    themselves.
+    themselves, ``programs`` what they executed.
     """
 
     run: Run
@@ -101,6 +101,7 @@ class Recording:
     forks: tuple[Fork, ...] = ()
     until_s: float = math.inf
     own_runs: Mapping[int, RunDirectory] = field(default_factory=dict)
+    programs: Mapping[int, Program] = field(default_factory=dict)
 
     def heap(self, groups: Sequence[Sequence[Stretch]], on_step: Callable[[str], None]) -> Heap:
         """Read the heap of all processes, with a peak for each group of stretches.
@@ -222,7 +223,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
     problems += births_problems + children_problems + [*split.problems]
     ended = _exit(run_dir, outside, end, origins)
     if ended is not None and ended.verdict == RUNNING:
-        processes = _still_running(processes)
+        processes = still_running(processes)
     run = replace(
         _run(meta, ended, points, memory_curve(samples, points, offset_s)),
         processes=processes
@@ -264,6 +265,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         readers=captures.readers(names, readings),
         children=children,
         own_runs=own_runs,
+        programs=programs_of(run_dir, meta, processes, start),
         moments=tuple(heaviest),
         forks=split.forks,
         until_s=outside.end_s if meta.has_outlived else math.inf,
@@ -280,17 +282,6 @@ def _exit(run_dir: RunDirectory, seen: Outside, end: Event | None, origins: Orig
 def _has_shares(processes: Sequence[Process]) -> bool:
     """Tell if there are several processes, and the PSS of any was read."""
     return len(processes) > 1 and any(one.peak_pss_bytes is not None for one in processes)
-
-
-def _still_running(processes: Sequence[Process]) -> tuple[Process, ...]:
-    """Return the processes of a program that runs; those that were seen just now run, too."""
-    seen_s = max((one.end_s for one in processes if one.end_s is not None), default=0.0)
-    return tuple(
-        replace(one, verdict=DETACHED)
-        if one.verdict is None and one.end_s is not None and one.end_s >= seen_s - JUST_NOW_S
-        else one
-        for one in processes
-    )
 
 
 def _own_runs(

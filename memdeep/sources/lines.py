@@ -50,11 +50,24 @@ class Sources:
     private_files: tuple[str, ...] = ()
 
 
+@frozen
+class Executed:
+    """What processes beside the program executed.
+
+    ``code`` are lines given with -c by their number, ``begun_s`` are the times since the epoch from
+    which on a file must be unchanged.
+    """
+
+    code: Mapping[int, str]
+    begun_s: Mapping[str, float]
+
+
 def read_sources(
     frames: Iterable[Frame],
     started: str | None,
     command: Sequence[str] = (),
     cells: Mapping[str, str] = MappingProxyType({}),
+    executed: Executed | None = None,
     *,
     with_private: bool = False,
 ) -> Sources:
@@ -63,10 +76,12 @@ def read_sources(
     ``started`` is the ISO 8601 time of the run. Left out are files that cannot be read, files
     changed after ``started`` (they would show the wrong line) and, unless ``with_private``, the
     user's files that look private. The lines of code given with -c are in ``command``, those of the
-    cells of a notebook in ``cells``, by title.
+    cells of a notebook in ``cells``, by title. What other processes ``executed`` is told by that,
+    if it is given.
     """
     started_s = None if started is None else datetime.fromisoformat(started).timestamp()
     code = command[1].splitlines() if tuple(command[:1]) == ("-c",) and len(command) > 1 else []
+    begun_s: Mapping[str, float] = {} if executed is None else executed.begun_s
     by_file: dict[str, list[Frame]] = {}
     for frame in frames:
         if frame.origin not in (Origin.NATIVE, Origin.THREAD) and frame.lineno > 0:
@@ -79,9 +94,13 @@ def read_sources(
         path = Path(filename)
         if filename in cells:
             text: Sequence[str] = cells[filename].splitlines()
+        elif filename == CODE_FILENAME and executed is not None:
+            for lineno, line in executed.code.items():
+                lines[filename, lineno] = line.rstrip()[:MAX_LINE_CHARACTERS]
+            continue
         elif filename == CODE_FILENAME:
             text = code
-        elif not _is_unchanged(path, started_s):
+        elif not is_unchanged(filename, begun_s.get(filename, started_s)):
             continue
         elif not with_private and _is_private(path, of_file[0].origin):
             private.append(filename)
@@ -96,9 +115,10 @@ def read_sources(
     return Sources(lines, tuple(sorted(private)))
 
 
-def _is_unchanged(path: Path, started_s: float | None) -> bool:
+def is_unchanged(filename: str, since_s: float | None) -> bool:
+    """Tell if a file was not changed after a time since the epoch; all are, where that is None."""
     try:
-        return started_s is None or path.stat().st_mtime <= started_s
+        return since_s is None or Path(filename).stat().st_mtime <= since_s
     except (OSError, ValueError):
         return False
 

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 from factories import frame, library, native, report
 
-from memdeep.sources.lines import CONTEXT_LINES, MAX_LINE_CHARACTERS, Sources, read_sources
+from memdeep.sources.lines import (
+    CONTEXT_LINES,
+    MAX_LINE_CHARACTERS,
+    Executed,
+    Sources,
+    read_sources,
+)
 
 STARTED_S = 1_763_634_645
 STARTED = datetime.fromtimestamp(STARTED_S, timezone.utc).isoformat()
@@ -127,3 +133,16 @@ def test_code_given_on_the_command_line_has_its_lines() -> None:
     frames = [frame(filename="<string>", lineno=number) for number in (1, 2, 3)]
     found = read_sources(frames, None, ("-c", "import os\n    kept = load()", "argument"))
     assert found.lines == {("<string>", 1): "import os", ("<string>", 2): "    kept = load()"}
+
+
+def test_what_other_processes_executed_is_shown_as_it_was_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "written.py"
+    path.write_text("kept = 1\n")
+    frames = [frame(filename=str(path), lineno=1), frame(filename="<string>", lineno=2)]
+    written_s = path.stat().st_mtime
+    started = datetime.fromtimestamp(written_s - 5, timezone.utc).isoformat()
+    given = Executed({2: "more = 2"}, {str(path): written_s + 1})
+    shown = {(str(path), 1): "kept = 1", ("<string>", 2): "more = 2"}
+    assert read_sources(frames, started, ("-c", "a\nb"), {}, given).lines == shown
+    before = Executed({}, {str(path): written_s - 1})
+    assert read_sources(frames, started, ("-c", "a\nb"), {}, before).lines == {}

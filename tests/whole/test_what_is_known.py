@@ -99,6 +99,7 @@ def test_what_became_of_bytes_is_known_until_the_tracing_stops(told: Told) -> No
     assert "at the end of the run" not in said
 
 
+<<<<<<< HEAD
 # Each batch goes in the next phase, which is not traced.
 FREED_UNSEEN = """
 import memdeep
@@ -261,6 +262,38 @@ def test_what_threads_held_together_is_one_finding(told: Told) -> None:
     rows = [one for one in report["phases"] if (one["name"], one["kind"]) == ("request", "span")]
     assert [one["parts"] for one in rows] == [None] * len(rows) != []
     assert "the tracer did not see" not in said
+=======
+# The lines of the code that each process was given, and of a file that was written for one of them.
+CODE_OF_OTHERS = """
+import memdeep, subprocess, sys
+codes = ["import time", "kept = b'x' * (30 << 20)", "time.sleep(.4)", "more = b'y' * (20 << 20)"]
+with open("written.py", "w") as file:
+    file.write("import time; kept = b'z' * (40 << 20); time.sleep(.4)")
+with memdeep.phase("code"):
+    subprocess.run([sys.executable, "-c", "\\n".join(codes), "an argument"])
+    subprocess.run([sys.executable, "-c", "import time\\n\\n\\nlong = b'x' * (10 << 20)"])
+with memdeep.phase("file"):
+    subprocess.run([sys.executable, "written.py"])
+"""
+
+
+def test_the_source_of_other_processes_is_what_they_were_given(told: Told) -> None:
+    report, _ = told(CODE_OF_OTHERS)
+    shown = {
+        (Path(one["culprit"]["filename"]).name, one["culprit"]["lineno"]): one["culprit"]["source"]
+        for one in report["findings"]
+        if one["culprit"] is not None
+    }
+    assert shown["<string>", 2] == "kept = b'x' * (30 << 20)"
+    assert shown["<string>", 4] is None  # it is another one in each
+    assert shown["written.py", 1].startswith("import time; kept")
+
+
+def test_the_code_of_other_processes_is_no_more_told_than_their_arguments(told: Told) -> None:
+    report, _ = told(CODE_OF_OTHERS, "--redact-args")
+    of_codes = [one["culprit"] for one in report["findings"] if one["culprit"]]
+    assert {one["source"] for one in of_codes if one["filename"] == "<string>"} == {None}
+>>>>>>> 161bf08b (The source of code given to other processes is shown, and that of files written for them)
 
 
 # What a thread forks has a main thread, which has the name of that one.
