@@ -136,13 +136,15 @@ def finding(report: Report, item: Finding, language: Language) -> str:
             size_bytes=item.bytes,
         ) + _further(item, language)
     if item.kind is not FindingKind.GROWTH:
-        return language.say(
+        said = language.say(
             f"finding.{item.kind.value}",
             phase=_within(report, item, language),
             where=where,
             size_bytes=item.bytes,
             resident_bytes=item.bytes_in_use,
         )
+        is_in_each = item.kind is FindingKind.SHARED and report.heap.processes
+        return said + (language.say("finding.shared_in_each") if is_in_each else "")
     last = report.phases[item.phases[-1]]
     is_one = len(item.phases) == 1
     until = "finding.until_end" if is_one else "finding.until_last_end"

@@ -9,6 +9,7 @@ from factories import (
     MB,
     analysed,
     culprit,
+    family_report,
     frame,
     lifetime,
     lifetimes_in,
@@ -494,3 +495,13 @@ def test_the_lines_that_called_a_library_are_listed(
     item = replace(made.findings[0], called_by=callers)
     assert sentences.finding(made, item, ENGLISH).endswith(english)
     assert sentences.finding(made, item, CHINESE).endswith(chinese)
+
+
+def test_shared_memory_is_in_the_heap_of_each_process() -> None:
+    made = family_report(2)
+    blamed = culprit(LOAD, bytes=64 * MB)
+    item = Finding(FindingKind.SHARED, 0, (0,), 64 * MB, 0.5, blamed, None)
+    said = sentences.finding(made, item, ENGLISH)
+    assert said.endswith("The heap figures have it once for each process that maps it.")
+    alone = replace(made, heap=replace(made.heap, processes=()))
+    assert "for each process" not in sentences.finding(alone, item, ENGLISH)
