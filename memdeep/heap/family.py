@@ -79,13 +79,21 @@ def join_family(
     children: Sequence[ChildHeap],
     groups: Sequence[Sequence[Stretch]],
     moments: Sequence[Moment],
+    replaced_s: float | None = None,
 ) -> Heap:
     """Join the heap of the program with those of ``children``; it keeps its own beside.
 
-    ``at_moments`` is what the program held at each of ``moments``.
+    ``at_moments`` is what the program held at each of ``moments``. If one of the children has taken
+    its place, at ``replaced_s``, it holds nothing from then on.
     """
     if not children:
         return own
+    alone = own
+    if replaced_s is not None:
+        own = _until(own, replaced_s)
+        later = {moment.number for moment in moments if moment.time_s >= replaced_s}
+        none = alive_of(Tally())
+        at_moments = {one: none if one in later else at_moments[one] for one in at_moments}
     lifetimes: list[Lifetimes] = [own.lifetimes]
     passed: list[Lifetimes | None] = [own.transients]
     largest: list[LargeAllocation] | None = None if own.largest is None else list(own.largest)
@@ -121,9 +129,26 @@ def join_family(
             [own.peak_bytes or 0, *(peak.bytes for peak in highest.values())]
             + [size for size in at_checkpoints if size is not None]
         ),
-        own=own,
+        own=alone,
         processes=tuple(
             ProcessHeap(child.process, child.part.peak_bytes, _curve(child)) for child in children
+        ),
+    )
+
+
+def _until(own: Heap, replaced_s: float) -> Heap:
+    """Return the heap of a program that another one replaced in the last segment."""
+    last = len(own.at_checkpoints) - 1
+    kept, passed = ended(own.lifetimes, own.transients, last)
+    known = own.at_checkpoints[last]
+    return replace(
+        own,
+        lifetimes=kept,
+        transients=passed,
+        at_checkpoints=(*own.at_checkpoints[:last], None if known is None else 0),
+        curve=(
+            *(sample for sample in own.curve if sample.time_s < replaced_s),
+            Sample(replaced_s, 0),
         ),
     )
 

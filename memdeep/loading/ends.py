@@ -43,6 +43,13 @@ def as_program(process: Process, meta: Meta, run_end_s: float) -> Process:
     )
 
 
+def successor_s(processes: Sequence[Process], among: Iterable[int]) -> float | None:
+    """Return when the first of ``among`` took the place of the program; None if none did."""
+    own = (processes[place] for place in among)
+    times = [one.start_s or 0.0 for one in own if one.pid == processes[0].pid]
+    return min(times, default=None)
+
+
 def left_s(run_dir: RunDirectory | None, pid: int, start: Event) -> float | None:
     """Return when the process ``pid`` came to its end by its journal; None if that does not tell.
 

@@ -25,7 +25,7 @@ from memdeep.loading import checkpoints
 from memdeep.loading.children import Axis, Child, find_children, not_known, up_to, with_cuts
 from memdeep.loading.code import origins_of, programs_of, read_cells
 from memdeep.loading.ending import exit_of, limit_of, read_stack_dumps
-from memdeep.loading.ends import still_running
+from memdeep.loading.ends import still_running, successor_s
 from memdeep.loading.journal import merged, read_journal, told_problems
 from memdeep.loading.mapped import read_mappings
 from memdeep.loading.missed import earlier_blocks, earlier_unknown, missed
@@ -149,7 +149,8 @@ class Recording:
         own = replace(own, peak_bytes=None) if self.run.mode.others_only else own
         own = own if before is None else replace(own, earlier=before)
         at_moments = {number: alive for heap in heaps for number, alive in heap.at_moments.items()}
-        of_all = join_family(own, at_moments, children, groups, self.moments)
+        replaced_s = successor_s(self.run.processes, [child.process for child in children])
+        of_all = join_family(own, at_moments, children, groups, self.moments, replaced_s)
         heaps += [child.part for child in children]
         in_ranges = {number: found for heap in heaps for number, found in heap.in_ranges.items()}
         return with_split_off(of_all, self.forks, in_ranges)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.weights import in_arenas, passed_through
 from memdeep.model import DETACHED, RUNNING, Finding, FindingKind, Report
 from memdeep.model.sums import Tally
@@ -24,11 +25,16 @@ def fate(report: Report, item: Finding, language: Language) -> str:
     if in_arenas(report, item):
         alive = alive.replace("alive", "there")
     freed: Tally[str] = Tally()
+    gone_bytes = 0
     for place, size in item.fate.freed:
-        freed.add(_freed_in(report, item, place, language), size, 0)
+        taken = _taken_along(report, item) if _is_last(report, place) else 0
+        gone_bytes += min(size, taken)
+        if size > taken:
+            freed.add(_freed_in(report, item, place, language), size - taken, 0)
     unused = item.fate.unused_bytes
     parts = [(item.fate.alive_bytes - unused, alive, ""), (unused, "finding.unused", "")]
     parts += [(item.fate.given_back_bytes, "finding.given_back", "")]
+    parts += [(gone_bytes, "finding.alive_at_exec", "")]
     parts += [
         (size, "finding.freed_in" if name else "finding.freed_outside", name)
         for name, (size, _) in freed.items()
@@ -40,6 +46,21 @@ def fate(report: Report, item: Finding, language: Language) -> str:
         if size and (place == 0 or size >= MIN_FATE_SHARE * item.bytes)
     ]
     return language.say("finding.fate", parts=language.say("finding.and").join(said[:MAX_FATES]))
+
+
+def _is_last(report: Report, place: int | None) -> bool:
+    """Tell if a phase, or what lies outside of all, lasted to the end of the run."""
+    return place is None or report.phases[place].end == len(report.run.checkpoints) - 1
+
+
+def _taken_along(report: Report, item: Finding) -> int:
+    """Return what of a finding's line an exec took along, where the heap goes on with another's."""
+    own = report.heap.own
+    if own is None or item.culprit is None or item.is_of_workers or not report.run.was_replaced:
+        return 0
+    alive = own.lifetimes.alive_at(len(own.at_checkpoints) - 1)
+    found = ChargedLines(own.tree).by_line(alive).get(item.culprit.line)
+    return 0 if found is None else found.bytes
 
 
 def _last_known(report: Report, item: Finding) -> str:

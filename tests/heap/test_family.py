@@ -154,3 +154,16 @@ def test_curves_are_summed_at_every_time(found: list[list[Sample]]) -> None:
     whole = summed(found)
     for time_s in range(11):
         assert at(whole, time_s) == sum(at(curve, time_s) for curve in found)
+
+
+@given(family=families(), replaced_s=st.floats(LAST - 1, LAST))
+def test_a_program_that_was_replaced_holds_nothing_any_more(
+    family: tuple[Heap, list[ChildHeap], list[Moment], Heap], replaced_s: float
+) -> None:
+    own, others, moments, before = family
+    whole = join_family(own, {}, others, GROUPS, moments, replaced_s)
+    assert whole.own is own
+    gone = own.at_checkpoints[LAST] or 0
+    assert whole.at_checkpoints[:LAST] == before.at_checkpoints[:LAST]
+    assert whole.at_checkpoints[LAST] == (before.at_checkpoints[LAST] or 0) - gone
+    assert whole.lifetimes.heap_at(LAST + 2)[LAST] == whole.at_checkpoints[LAST]

@@ -72,6 +72,12 @@ def test_the_program_that_took_its_place_is_told_as_the_program(
     # It held its memory to the end of the run, as the program would have done.
     assert "42.9 MB stayed: allocated by next.py:5 in second (in the program" in said
     assert "(in the program that took its place)" in said
+    # What the first one held is gone: its 19 MB are not beside the 43.
+    assert 42 < report["peak_heap_bytes"] / (1 << 20) < 50
+    kept = next(one for one in report["findings"] if "first.py" in one["title"])
+    assert kept["fate"]["alive_bytes"] == 0
+    page = (tmp_path / "run/report.html").read_text()
+    assert "19.1 MB were alive when the program was replaced by another one (exec)" in page
     # The time of the exec is that of the table of processes.
     (told,) = [one for one in report["exit"]["evidence"] if "in its place" in one]
     after = re.match(r"([\d.]+) (ms|s) after its start", told)
