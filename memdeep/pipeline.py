@@ -126,18 +126,6 @@ def load(path: Path, on_step: OnStep) -> Recording:
     return load_capture(path)
 
 
-def _as_traced(recording: Recording) -> Recording:
-    """Return ``recording`` as one of a traced program, where that has captures of its own.
-
-    A process may be of a run whose program was not traced: what is said of that is not said of it.
-    """
-    run = recording.run
-    if not (run.mode.others_only and recording.parts):
-        return recording
-    mode = replace(run.mode, others_only=False)
-    return replace(recording, run=replace(run, mode=mode))
-
-
 def analyse(
     recording: Recording,
     on_step: OnStep,
@@ -165,7 +153,6 @@ def analyse(
     from memdeep.sources.lines import read_sources
     from memdeep.sources.programs import executed
 
-    recording = _as_traced(recording)
     run = redacted(recording.run) if options.redact_args else recording.run
     died = is_unfinished(run) and len(run.checkpoints) > 2
     on_step("Finding the phases")

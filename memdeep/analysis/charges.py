@@ -56,6 +56,26 @@ def charges(phases: Sequence[Phase], kept: ByHome, lines: ChargedLines) -> list[
     return list(found.values())
 
 
+def judged_at(phases: Sequence[Phase]) -> list[int]:
+    """Return the checkpoint at which what a phase kept is judged: its end.
+
+    Where tasks of one thread overlap, each is charged with what others allocate, too: so it is that
+    at which none of them is open any more.
+    """
+    ends = [phase.end for phase in phases]
+    tasks = [place for place, phase in enumerate(phases) if phase.outline.overlaps]
+    together: list[int] = []
+    until = -1
+    for place in sorted(tasks, key=lambda place: phases[place].start):
+        if phases[place].start >= until:
+            together = []
+        together.append(place)
+        until = max(ends[place], until if len(together) > 1 else -1)
+        for one in together:
+            ends[one] = until
+    return ends
+
+
 def outlives(life: Lifetime, end: int) -> bool:
     """Tell whether bytes born before checkpoint ``end`` are alive there."""
     return life.died is None or life.died > end

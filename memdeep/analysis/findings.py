@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from memdeep.analysis.advice.case import Case
-from memdeep.analysis.advice.judges import advise
+from memdeep.analysis.advice.judges import advise, as_traced
 from memdeep.analysis.beyond_heap import beyond_heap
 from memdeep.analysis.callers import callers
-from memdeep.analysis.charges import Charge, charges, outlives
+from memdeep.analysis.charges import Charge, charges, judged_at, outlives
 from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.earlier import Replaced
@@ -21,7 +21,6 @@ from memdeep.analysis.weights import arena_bytes
 from memdeep.analysis.workers import processes_of
 from memdeep.frozen import field, frozen, replace
 from memdeep.model import (
-    Advice,
     Alive,
     Culprit,
     Fate,
@@ -163,14 +162,8 @@ def findings(
     others.sort(key=importance, reverse=True)
     chosen = explaining + others[: MAX_FINDINGS - len(explaining)]
     if seen.copies_texts:
-        chosen = list(map(_as_traced, chosen))
+        chosen = list(map(as_traced, chosen))
     return _led_by_a_line(sorted(chosen, key=importance, reverse=True))
-
-
-def _as_traced(finding: Finding) -> Finding:
-    """Judge copies of texts that only the tracing may have made."""
-    is_made = finding.advice is Advice.MADE_ANEW and finding.evidence.get("call") == "str +"
-    return replace(finding, advice=Advice.MADE_ANEW_TRACED) if is_made else finding
 
 
 def _still_reserved(growth: Sequence[Finding], used_later: Sequence[Finding]) -> list[Finding]:
@@ -288,7 +281,7 @@ def _growth(ground: _Ground) -> list[Finding]:
     """
     kept: dict[int, list[Lifetime]] = {}
     mappings = ground.resident.mapping_nodes
-    ends = _ends(ground.phases)
+    ends = judged_at(ground.phases)
     for life in ground.heap.lifetimes:
         home = ground.home(life)
         if home is not None and outlives(life, ends[home]) and life.node not in mappings:
@@ -313,26 +306,6 @@ def _growth(ground: _Ground) -> list[Finding]:
         )
         for (charge, culprit), total in zip(found, totals, strict=True)
     ]
-
-
-def _ends(phases: Sequence[Phase]) -> list[int]:
-    """Return the checkpoint at which what a phase kept is judged: its end.
-
-    Where tasks of one thread overlap, each is charged with what others allocate, too: so it is that
-    at which none of them is open any more.
-    """
-    ends = [phase.end for phase in phases]
-    tasks = [place for place, phase in enumerate(phases) if phase.outline.overlaps]
-    together: list[int] = []
-    until = -1
-    for place in sorted(tasks, key=lambda place: phases[place].start):
-        if phases[place].start >= until:
-            together = []
-        together.append(place)
-        until = max(ends[place], until if len(together) > 1 else -1)
-        for one in together:
-            ends[one] = until
-    return ends
 
 
 def _charged(ground: _Ground, charge: Charge) -> Iterator[Culprit]:

@@ -32,9 +32,15 @@ def read_mappings(
     found, damaged = mappings.decode(content)
     at = {0: 0, **places}  # the first line of the journal, which is the program's start
     readings = {at[one.sequence]: one for one in found if one.sequence in at}
-    problem = f"{damaged:,} readings of the memory mappings are damaged and were left out, "
-    problem += "with those that refer to them."
+    problems: list[str] = []
     if damaged == 1:
-        problem = "1 reading of the memory mappings is damaged and was left out, "
-        problem += "with those that refer to it."
-    return readings, [problem] if damaged else []
+        problems = [
+            "1 reading of the memory mappings is damaged and was left out, "
+            "with those that refer to it."
+        ]
+    elif damaged:
+        problems = [
+            f"{damaged:,} readings of the memory mappings are damaged and were left out, "
+            "with those that refer to them."
+        ]
+    return readings, problems

@@ -111,6 +111,7 @@ def _meta(seen: Seen, family: Sequence[int], births: Mapping[str, Birth]) -> Met
         notes=(OUTLIVED,) if has_outlived else (),
         own_paths=(*of_run.own_paths, *([CODE] if is_code else ())),
         peak_pss_bytes=None,
+        others_only=False,
         identity=_identity(of_run.identity, process),
     )
 

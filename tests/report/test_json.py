@@ -541,8 +541,8 @@ def test_phases_of_one_path_in_several_processes_are_summed_behind_all_phases() 
     stacks, (node, other) = tree([frame("main"), frame("load")], [frame("main")])
     recorded = run("+task", "+load", "-load", "-task")
     lives = [lifetime(node, 3, bytes=3 * MB), lifetime(other, 4, 5, bytes=MB)]
-    own = analysed(recorded, stacks, lives, every_line=True)
-    twice = analysed(recorded, stacks, [*lives, lifetime(node, 3, bytes=MB)], every_line=True)
+    own = analysed(recorded, stacks, lives)
+    twice = analysed(recorded, stacks, [*lives, lifetime(node, 3, bytes=MB)])
     family = family_report(2)
     named = Worker("w2", "tcp://a", 4, 9 * MB)
     processes = [

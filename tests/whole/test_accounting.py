@@ -74,7 +74,7 @@ def test_the_heap_adds_up_to_the_byte(accounts: Accounts) -> None:
 
 def test_lines_add_up_to_what_they_are_lines_of(accounts: Accounts) -> None:
     for phase in accounts.phases:
-        for lines, total in (("culprits", "retained_bytes"), ("peak_culprits", "peak_heap_bytes")):
+        for lines, total in (("culprits", "kept_bytes"), ("peak_culprits", "peak_heap_bytes")):
             listed = sum(culprit["bytes"] for culprit in phase[lines])
             assert listed <= phase[total]
             # The recording's own memory is in no list; an arena that it opened is 1 MB.

@@ -99,7 +99,6 @@ def test_what_became_of_bytes_is_known_until_the_tracing_stops(told: Told) -> No
     assert "at the end of the run" not in said
 
 
-<<<<<<< HEAD
 # Each batch goes in the next phase, which is not traced.
 FREED_UNSEEN = """
 import memdeep
@@ -262,7 +261,8 @@ def test_what_threads_held_together_is_one_finding(told: Told) -> None:
     rows = [one for one in report["phases"] if (one["name"], one["kind"]) == ("request", "span")]
     assert [one["parts"] for one in rows] == [None] * len(rows) != []
     assert "the tracer did not see" not in said
-=======
+
+
 # The lines of the code that each process was given, and of a file that was written for one of them.
 CODE_OF_OTHERS = """
 import memdeep, subprocess, sys
@@ -293,7 +293,6 @@ def test_the_code_of_other_processes_is_no_more_told_than_their_arguments(told: 
     report, _ = told(CODE_OF_OTHERS, "--redact-args")
     of_codes = [one["culprit"] for one in report["findings"] if one["culprit"]]
     assert {one["source"] for one in of_codes if one["filename"] == "<string>"} == {None}
->>>>>>> 161bf08b (The source of code given to other processes is shown, and that of files written for them)
 
 
 # What a thread forks has a main thread, which has the name of that one.

@@ -12,7 +12,8 @@ from typing import TypeVar
 from memdeep.analysis.advice import patterns
 from memdeep.analysis.advice.case import Case, Evidence, Suggestion
 from memdeep.analysis.trend import trend
-from memdeep.model import Advice, LargeAllocation, Origin, Stretch
+from memdeep.frozen import replace
+from memdeep.model import Advice, Finding, LargeAllocation, Origin, Stretch
 from memdeep.model.holders import Cause
 from memdeep.model.sums import Tally
 
@@ -290,3 +291,9 @@ def advise(case: Case) -> Suggestion | None:
         if suggestion is not None:
             return suggestion
     return None
+
+
+def as_traced(finding: Finding) -> Finding:
+    """Judge copies of texts that only the tracing may have made."""
+    is_made = finding.advice is Advice.MADE_ANEW and finding.evidence.get("call") == "str +"
+    return replace(finding, advice=Advice.MADE_ANEW_TRACED) if is_made else finding
