@@ -43,10 +43,13 @@ def death(run: Run, heap: Heap, phases: Sequence[Phase]) -> Death | None:
     """Describe the death of a program; None if it completed.
 
     Its heap is that of the last checkpoint of the run, ``(end)``; after a signal that is the last
-    allocation that reached the trace. Where it is not known, the last known one stands for it.
+    allocation that reached the trace. Where it is not known, the last known one stands for it. Of a
+    program that another one replaced it is what it held then.
     """
     if not did_die(run):
         return None
+    if run.was_replaced and heap.own is not None:
+        heap = heap.own
     points = run.checkpoints
     end = points[-1]
     unwound = _unwound_from(points)

@@ -24,6 +24,8 @@ def held(report: Report, item: Finding, language: Language) -> str:
         return _in_process(report, item.culprit, language)
     end = report.phases[item.phase].outline.stretches[-1].end
     key = "holders.at_end" if holders.checkpoint == end else "holders.at"
+    if key == "holders.at_end" and item.bytes < NEARLY_ALL * holders.bytes:
+        key = "holders.at_end_in_all"
     at = sentences.point(report, holders.checkpoint, language)
     if item.kind is FindingKind.SHARED:  # it stays until its name goes, whoever maps it
         holders = replace(holders, paths=tuple(replace(p, retained_bytes=0) for p in holders.paths))
@@ -94,7 +96,9 @@ def _holder(path: HeldPath, language: Language) -> str:
     """Return a holder, and what letting go of it frees."""
     key = "holders.by"
     if path.ways and path.is_namespace:
-        key = "holders.by_each"
+        # The largest of them may be an object of another line, that others hold.
+        is_own = path.bytes >= NEARLY_ALL * path.retained_bytes
+        key = "holders.by_each" if is_own else "holders.by_more"
     elif path.ways:
         key = "holders.by_several_more" if (path.also or 0) > 1 else "holders.by_several"
     elif path.is_namespace:

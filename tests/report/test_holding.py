@@ -73,7 +73,8 @@ CASES = {
     ),
     "little known": (
         made(part(0, 20), HeldBytes(0, None, None, None, Joined.UNKNOWN, 980 * MB, 0)),
-        "0.98 GB = dict 2.0 %; held by `learning._cache['BTC']`: dropping it frees 290.0 MB; "
+        "With what it allocated in other phases the line had 0.98 GB there = dict 2.0 %; held by "
+        "`learning._cache['BTC']`: dropping it frees 290.0 MB; "
         "980.0 MB belongs to no known object.",
         None,
     ),

@@ -57,7 +57,13 @@ def site_nodes(
     ``names_of_threads`` are those that threads have at checkpoints, with their identifiers.
     ``owner`` is the process whose threads they are, None for the program's own.
     """
-    named = [thread_name(trace, thread, names_of_threads) for thread in range(len(trace.threads))]
+    named = [
+        # A process that a thread has forked still has the name of that one for its main thread.
+        MAIN_THREAD
+        if owner is not None and trace.threads[thread][0] == trace.header.main_thread
+        else thread_name(trace, thread, names_of_threads)
+        for thread in range(len(trace.threads))
+    ]
     threads = [thread_frame(name, owner) for name in named]
     nodes = array("i", [_NONE]) * len(trace.sites.node)
     earlier = trace.totals.earlier_sites
@@ -110,8 +116,6 @@ def thread_name(trace: Trace, thread: int, known: Collection[tuple[int, str]]) -
     for other, shown in known:
         if other == identifier and (shown == name or shown.startswith(f"{name} (")):
             return shown
-    if identifier == trace.header.main_thread:
-        return MAIN_THREAD  # of a process that a thread has forked: it still has that one's name
     is_taken = any(shown == name for _, shown in known)
     return f"{name} {identifier:#x}" if is_taken else name
 
