@@ -212,10 +212,10 @@ def container(own: Sequence[Frame]) -> tuple[str, str] | None:
     return None
 
 
+# PyUnicode_Append is none of them: it makes room behind the text where nobody else has that.
 _COPIES = {
     "array_concatenate": "np.concatenate",
     "PyUnicode_Concat": "str +",
-    "PyUnicode_Append": "str +",
     "bytes_concat": "bytes +",
     "list_concat": "list +",
 }
