@@ -64,15 +64,17 @@ def judged_at(phases: Sequence[Phase]) -> list[int]:
     """
     ends = [phase.end for phase in phases]
     tasks = [place for place, phase in enumerate(phases) if phase.outline.overlaps]
-    together: list[int] = []
     until = -1
+    together: list[list[int]] = []
     for place in sorted(tasks, key=lambda place: phases[place].start):
         if phases[place].start >= until:
-            together = []
-        together.append(place)
-        until = max(ends[place], until if len(together) > 1 else -1)
-        for one in together:
-            ends[one] = until
+            together.append([])
+        together[-1].append(place)
+        until = max(until, ends[place])
+    for places in together:
+        last = max(ends[place] for place in places)
+        for place in places:
+            ends[place] = last
     return ends
 
 

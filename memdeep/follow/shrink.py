@@ -51,5 +51,5 @@ def _front_of(capture: Path) -> Front:
     front = Front(capture)
     if not front.end:
         covered = saved.covered_bytes(capture) if saved.is_holed(capture) else 0
-        front.begin(max(KEPT_BYTES, covered // KEPT_BYTES * KEPT_BYTES))
+        front.start = max(KEPT_BYTES, covered // KEPT_BYTES * KEPT_BYTES)
     return front

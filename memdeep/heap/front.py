@@ -39,11 +39,12 @@ _PIECE = struct.Struct("<II")
 class Front:
     """What lies beside ``capture``: its bytes from ``start`` to ``end``; both 0 without any.
 
-    ``size`` is that of its file. Raises CaptureError if it cannot be read.
+    One that is begun gets its ``start``, a multiple of KEPT_BYTES. Raises CaptureError if it cannot
+    be read.
     """
 
     def __init__(self, capture: Path) -> None:
-        self.start = self.end = self.size = 0
+        self.start = 0
         self._path = front_of(capture)
         self._places: list[tuple[int, int, int]] = []  # of each frame: offset, size and checksum
         self._piece = -1, b""  # the one that was read last, by its number
@@ -77,15 +78,16 @@ class Front:
             if not self._is_whole(file, number):
                 del self._places[number:]
                 break
-        self._count(start)
+        self.start = start
 
-    def _count(self, start: int) -> None:
-        self.start, self.end = start, start + PIECE_BYTES * len(self._places)
-        self.size = sum(self._places[-1][:2]) if self._places else _HEAD.size
+    @property
+    def end(self) -> int:
+        return self.start + PIECE_BYTES * len(self._places)
 
-    def begin(self, start: int) -> None:
-        """Let the front begin at ``start`` of the capture, a multiple of KEPT_BYTES."""
-        self._count(start)
+    @property
+    def size(self) -> int:
+        """What its file takes, without what is torn at its end; 0 without any piece."""
+        return sum(self._places[-1][:2]) if self._places else 0
 
     def next_pieces(self, file: BinaryIO, stop: int) -> list[bytes]:
         """Return the next pieces that are written, up to ``stop`` of the capture ``file``."""
@@ -101,7 +103,7 @@ class Front:
 
     def add(self, pieces: Sequence[bytes]) -> None:
         """Add the next pieces, MOST_PIECES at most; they are on the disk then. Raises OSError."""
-        places, place = [], self.size
+        places, place = [], self.size or _HEAD.size
         with open(self._path, "r+b" if self._places else "wb") as file:
             file.write(_HEAD.pack(MAGIC, self.start))
             file.truncate(place)
@@ -115,7 +117,6 @@ class Front:
             file.flush()
             os.fsync(file.fileno())
         self._places += places
-        self._count(self.start)
 
     def covers(self, offset: int) -> bool:
         """Tell whether this byte of the capture is here."""

@@ -22,7 +22,7 @@ from memdeep.heap.parts import Asked, HeapPart, Part, TimeCut
 from memdeep.heap.reader import CaptureReader
 from memdeep.heap.stacks import Owner, StackTreeBuilder
 from memdeep.loading.consistency import MAX_CLOCK_STEP_MS
-from memdeep.loading.journal import read_journal
+from memdeep.loading.ends import events_of
 from memdeep.loading.split import Question
 from memdeep.model import DETACHED, Process
 from memdeep.record.how import MOMENT_MS
@@ -89,7 +89,7 @@ def find_children(
         if process.directory is None:
             continue
         of_process = RunDirectory(run_dir.path / process.directory)
-        events = _events(of_process, process)
+        events = events_of(of_process, process.pid)
         own = [event.label for event in events if event.kind == journal.PROBLEM]
         own_problems.update(own)
         if own and not any(event.kind == journal.TRACE for event in events):
@@ -117,16 +117,6 @@ def find_children(
 def not_known(reason: str, pid: int) -> str:
     """Return the sentence on a process whose capture cannot be read."""
     return f"{reason} The heap of process {pid} is not known."
-
-
-def _events(run_dir: RunDirectory, process: Process) -> Sequence[Event]:
-    """Return the events of the journal of ``process``; none if it is another's."""
-    try:
-        events = read_journal(run_dir.journal).events
-    except CaptureError:
-        return ()
-    starts = [event for event in events if event.kind == journal.START]
-    return events if starts and starts[0].pid == process.pid else ()
 
 
 def _child(

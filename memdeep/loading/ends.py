@@ -55,7 +55,7 @@ def left_s(run_dir: RunDirectory | None, pid: int, start: Event) -> float | None
 
     ``start`` is that of the program, from which times count.
     """
-    events = () if run_dir is None else _events(run_dir, pid)
+    events = () if run_dir is None else events_of(run_dir, pid)
     ends = [event for event in events if event.kind == journal.EXIT]
     return _last_s(events, ends, start) if ends else None
 
@@ -97,7 +97,7 @@ def _last_sign_s(run_dir: RunDirectory, pid: int, start: Event) -> float | None:
     While a process is traced, its capture has a record of the time each few milliseconds. Of one
     that is not traced to its end nothing tells how long it lived.
     """
-    events = _events(run_dir, pid)
+    events = events_of(run_dir, pid)
     if not events or any(event.kind == journal.UNTRACE for event in events):
         return None
     begun = next(event for event in events if event.kind == journal.START)
@@ -113,7 +113,7 @@ def _last_sign_s(run_dir: RunDirectory, pid: int, start: Event) -> float | None:
     )
 
 
-def _events(run_dir: RunDirectory, pid: int) -> Sequence[Event]:
+def events_of(run_dir: RunDirectory, pid: int) -> Sequence[Event]:
     """Return the events of the journal of the process ``pid``; none if it is another's."""
     try:
         events = read_journal(run_dir.journal).events

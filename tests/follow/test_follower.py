@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from running import PROGRAMS, environment, memdeep_command
-from sealing import unseal
+from sealing import unpack, unseal
 
 from memdeep import pipeline
 from memdeep.errors import CaptureError
 from memdeep.follow.follower import Follower
-from memdeep.heap import packed
 from memdeep.heap.replay import saved
 from memdeep.report import outputs
 from memdeep.report.options import DEFAULTS
@@ -38,11 +37,7 @@ def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     command = memdeep_command(*words, PROGRAMS / "fills_capture.py", "12", "30000")
     done = subprocess.run(command, env=environment(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    capture = path / "capture.bin"
-    with open(capture, "rb") as file:
-        assert packed.is_packed(file)
-        content = b"".join(packed.unpacked(file))
-    capture.write_bytes(content)
+    unpack(path / "capture.bin")
     assert unseal(path) != [0]
     return path
 

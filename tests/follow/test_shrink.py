@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memray import FileReader
 from running import PROGRAMS, RunMemdeep, environment, memdeep_command, read_json, wait_until
-from sealing import unseal
+from sealing import unpack, unseal
 
 from memdeep import pipeline
 from memdeep.follow.follower import Follower
@@ -56,10 +56,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stderr.decode()
     for capture in captures(run):
-        with open(capture, "rb") as file:
-            assert packed.is_packed(file)
-            content = b"".join(packed.unpacked(file))
-        capture.write_bytes(content)
+        unpack(capture)
     assert unseal(run) != [0]
     return run
 

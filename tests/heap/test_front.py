@@ -166,7 +166,7 @@ def test_it_begins_where_something_was_given_back(capture: Path) -> None:
         front.Front(capture)
         os.pwrite(file.fileno(), bytes(9 * MB), KEPT_BYTES)
     known = Front(capture)
-    known.begin(10 * MB)
+    known.start = 10 * MB
     with open(capture, "rb") as file:
         known.add(known.next_pieces(file, 30 * MB))
     assert saved.is_holed(capture)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
+from memdeep.heap import packed
 from memdeep.rundir import marker
 from memdeep.rundir.directory import RunDirectory
 
@@ -30,6 +31,14 @@ def unseal(path: Path) -> list[int]:
         places.unlink(missing_ok=True)
         counts.append(len(found))
     return counts
+
+
+def unpack(capture: Path) -> None:
+    """Put what was compressed at the end of a run back as memray wrote it."""
+    with open(capture, "rb") as file:
+        assert packed.is_packed(file)
+        content = b"".join(packed.unpacked(file))
+    capture.write_bytes(content)
 
 
 def hashes(directory: Path) -> dict[str, str]:

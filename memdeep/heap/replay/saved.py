@@ -165,7 +165,8 @@ def left_of(capture: Path) -> tuple[int, bool]:
     status = capture.stat()
     if not _has_zeros(capture):
         return status.st_size, True
-    return 512 * status.st_blocks + Front(capture).size, not is_holed(capture)
+    front = Front(capture)
+    return 512 * status.st_blocks + front.size, front.start == KEPT_BYTES
 
 
 def _unreadable(state: Path, reason: str) -> CaptureError:
