@@ -139,7 +139,8 @@ def analyse(
     """
     from memdeep.analysis.across import Rows, across, is_worker, with_their_rows
     from memdeep.analysis.death import death, is_unfinished
-    from memdeep.analysis.findings import Seen, findings
+    from memdeep.analysis.findings import findings
+    from memdeep.analysis.ground import Seen
     from memdeep.analysis.holders import LineHolders, views, with_holders
     from memdeep.analysis.outline import MAX_OPEN, outline
     from memdeep.analysis.patterns import patterns

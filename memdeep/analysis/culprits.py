@@ -207,7 +207,7 @@ def heaviest_branch(
     """
     within = [(stack, path(stack.node)) for stack in stacks]
     held: list[int] = []
-    while True:
+    while len(within) > 1:
         called: dict[int, list[tuple[StackBytes, Sequence[int]]]] = {}
         for item in within:
             frame = item[1][len(held)] if len(held) < len(item[1]) else _NO_CALL
@@ -216,6 +216,8 @@ def heaviest_branch(
         if frame == _NO_CALL:
             return min((-stack.bytes, stack.node) for stack, _ in within)[1], tuple(held)
         held.append(sum(stack.bytes for stack, _ in within))
+    stack, frames = within[0]  # alone, as it mostly is after a few calls
+    return stack.node, (*held, *[stack.bytes] * (len(frames) - len(held)))
 
 
 def _heaviest_first(items: Sequence[tuple[StackBytes, Sequence[int]]]) -> tuple[int, int]:

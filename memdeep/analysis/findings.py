@@ -7,19 +7,20 @@ from itertools import chain
 
 from memdeep.analysis.advice.case import Case
 from memdeep.analysis.advice.judges import advise, as_traced
+from memdeep.analysis.advice.patterns import TellingCalls
 from memdeep.analysis.beyond_heap import beyond_heap
 from memdeep.analysis.callers import callers
 from memdeep.analysis.charges import Charge, charges, judged_at, outlives
 from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.earlier import Replaced
-from memdeep.analysis.freed import alive_and_freed, innermost, innermost_traced
-from memdeep.analysis.holders import LineHolders
+from memdeep.analysis.freed import alive_and_freed
+from memdeep.analysis.ground import ALL_SEEN, Ground, Seen
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.analysis.touched import touched
 from memdeep.analysis.weights import arena_bytes
 from memdeep.analysis.workers import processes_of
-from memdeep.frozen import field, frozen, replace
+from memdeep.frozen import replace
 from memdeep.model import (
     Alive,
     Culprit,
@@ -62,57 +63,6 @@ MOST_OF_PEAK = 0.8  # of what a line held at the highest heap: a lower peak of i
 MADE_BY_A_LINE = 0.5  # of freed memory that stayed: the line that had most of it leads
 
 
-@frozen
-class Seen:
-    """What the recording saw: all of malloc, each of Python's objects, and the highest RSS.
-
-    ``holders`` are those of each line, None where nobody looked. ``copies_texts`` is True where
-    the tracing itself makes ``text += piece`` copy the text: CPython 3.11 appends in place only
-    while no profile function is set, as memray's is.
-    """
-
-    malloc: bool = True
-    python_allocators: bool = False
-    highest_rss_bytes: int | None = None
-    holders: LineHolders | None = None
-    copies_texts: bool = False
-
-
-ALL_SEEN = Seen()
-
-
-@frozen
-class _Ground:
-    """The input of every search for findings; those below ``least_bytes`` are left out.
-
-    ``charging`` tells which phases are charged with what a stack allocates. ``peak_bytes`` is the
-    highest heap without what was only reserved, or maps files.
-    """
-
-    heap: Heap
-    phases: Sequence[Phase]
-    charging: Charging
-    lines: ChargedLines
-    resident: ResidentHeap
-    peak_bytes: int
-    highest_rss_bytes: int | None
-    least_bytes: int
-    holders: LineHolders | None
-    homes: dict[tuple[int, int], int | None] = field(default_factory=dict)
-
-    def home(self, life: Lifetime) -> int | None:
-        """Return the innermost phase that is charged with ``life``: of those that were traced.
-
-        Where there is none, the tracing may have begun or stopped in the midst of one.
-        """
-        key = (self.charging.threads[life.node], life.born)
-        if key not in self.homes:
-            around = self.charging.around(life.node, life.born)
-            home = innermost_traced(around, self.phases)
-            self.homes[key] = innermost(around, self.phases) if home is None else home
-        return self.homes[key]
-
-
 def findings(
     heap: Heap,
     phases: Sequence[Phase],
@@ -132,11 +82,13 @@ def findings(
     """
     resident = ResidentHeap(heap)
     peak_bytes = _peak_in_use(heap, phases, resident)
-    ground = _Ground(
+    lines = ChargedLines(heap.tree)
+    ground = Ground(
         heap=heap,
         phases=phases,
         charging=Charging(heap.tree, [phase.outline for phase in phases], checkpoints),
-        lines=ChargedLines(heap.tree),
+        lines=lines,
+        telling=TellingCalls(heap.tree, lines.frame_ids),
         resident=resident,
         peak_bytes=peak_bytes,
         highest_rss_bytes=seen.highest_rss_bytes,
@@ -228,7 +180,7 @@ def _peak_in_use(heap: Heap, phases: Sequence[Phase], resident: ResidentHeap) ->
     return sum(stack.bytes for stack in resident.in_use(stacks, phases[place].end))
 
 
-def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> list[Finding]:
+def _explaining_the_highest_heap(ground: Ground, ranked: Sequence[Finding]) -> list[Finding]:
     """Find or make a finding for each line that held a fifth of the heap at its highest point."""
     highest = _highest(ground.phases)
     if highest is None:
@@ -247,7 +199,7 @@ def _explaining_the_highest_heap(ground: _Ground, ranked: Sequence[Finding]) -> 
             continue
         if found is None:
             held = _of_line(ground, culprit, in_use)
-            case = Case(ground.heap, ground.lines, (ground.phases[place],), culprit, held)
+            case = ground.case((ground.phases[place],), culprit, held)
             found = _peak_finding(ground, place, case)
         explaining.append(found)
     return explaining
@@ -263,7 +215,7 @@ def _tells(finding: Finding, culprit: Culprit) -> bool:
 
 
 def _most_in_use(
-    ground: _Ground, place: int, stacks: Iterable[StackBytes], total_bytes: int
+    ground: Ground, place: int, stacks: Iterable[StackBytes], total_bytes: int
 ) -> Sequence[Culprit]:
     """Find the line that held most of ``stacks``, without what was not in use; or none."""
     parts = ground.resident.in_use(stacks, ground.phases[place].end)
@@ -274,7 +226,7 @@ def _line_of(finding: Finding) -> tuple[str, int] | None:
     return None if finding.culprit is None else finding.culprit.line
 
 
-def _growth(ground: _Ground) -> list[Finding]:
+def _growth(ground: Ground) -> list[Finding]:
     """Find lines by the bytes they allocated in a phase and left alive at its end.
 
     A phase that repeats ends with its last repeat: what a later repeat freed was not kept.
@@ -308,7 +260,7 @@ def _growth(ground: _Ground) -> list[Finding]:
     ]
 
 
-def _charged(ground: _Ground, charge: Charge) -> Iterator[Culprit]:
+def _charged(ground: Ground, charge: Charge) -> Iterator[Culprit]:
     """Yield the lines of a charge, with what of their bytes was resident at its end."""
     by_line: dict[tuple[str, int], list[Lifetime]] = {}
     for life in charge.lifetimes:
@@ -322,13 +274,13 @@ def _charged(ground: _Ground, charge: Charge) -> Iterator[Culprit]:
         yield replace(culprit, resident_bytes=in_use)
 
 
-def _is_reservation(ground: _Ground, culprit: Culprit) -> bool:
+def _is_reservation(ground: Ground, culprit: Culprit) -> bool:
     """Tell whether so little of the bytes of a line is in use that it only reserved them."""
     share = min(RESERVED_BYTES, RESERVED_SHARE * culprit.bytes)
     return culprit.bytes_in_use < max(ground.least_bytes, share)
 
 
-def _kept_bytes(ground: _Ground, charges: Sequence[Charge]) -> list[int]:
+def _kept_bytes(ground: Ground, charges: Sequence[Charge]) -> list[int]:
     """Return all that the phases of each charge allocated and that was alive at its end.
 
     A phase knows it of itself, unless not all of it was traced.
@@ -347,13 +299,13 @@ def _kept_bytes(ground: _Ground, charges: Sequence[Charge]) -> list[int]:
     return [known[charge.places] for charge in charges]
 
 
-def _of_line(ground: _Ground, culprit: Culprit, stacks: Iterable[StackBytes]) -> list[StackBytes]:
+def _of_line(ground: Ground, culprit: Culprit, stacks: Iterable[StackBytes]) -> list[StackBytes]:
     """Return those of ``stacks`` that are charged to the line of ``culprit``."""
     line = culprit.line
     return [s for s in stacks if s.bytes > 0 and ground.lines.line(s.node) == line]
 
 
-def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Finding:
+def _growth_finding(ground: Ground, charge: Charge, culprit: Culprit) -> Finding:
     line = culprit.line
     own = [life for life in charge.lifetimes if ground.lines.line(life.node) == line]
     largest = charge.places[0]
@@ -363,15 +315,8 @@ def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Findin
             by_home.add(ground.home(life), life.bytes, life.allocations)
         largest = max(charge.places, key=lambda place: by_home.get(place, (0, 0)))
     phases = [ground.phases[place] for place in charge.places]
-    case = Case(
-        ground.heap,
-        ground.lines,
-        phases,
-        culprit,
-        by_stack(own),
-        own,
-        None if ground.holders is None else ground.holders.at_end(line, phases[-1]),
-    )
+    holders = None if ground.holders is None else ground.holders.at_end(line, phases[-1])
+    case = ground.case(phases, culprit, by_stack(own), own, holders)
     kind = FindingKind.RESERVED if _is_reservation(ground, culprit) else FindingKind.GROWTH
     return replace(
         _finding(kind, largest, case),
@@ -382,7 +327,7 @@ def _growth_finding(ground: _Ground, charge: Charge, culprit: Culprit) -> Findin
     )
 
 
-def _fate(ground: _Ground, lifetimes: Sequence[Lifetime], end: int) -> Fate:
+def _fate(ground: Ground, lifetimes: Sequence[Lifetime], end: int) -> Fate:
     """Find what became of ``lifetimes``, which were alive at the checkpoint ``end``.
 
     What is alive but became less resident later was given back by an allocator that keeps the
@@ -403,7 +348,7 @@ def _fate(ground: _Ground, lifetimes: Sequence[Lifetime], end: int) -> Fate:
     )
 
 
-def _peak_finding(ground: _Ground, place: int, case: Case) -> Finding:
+def _peak_finding(ground: Ground, place: int, case: Case) -> Finding:
     """Return the finding of bytes at a peak; no more of them was in use than the RSS ever had."""
     found = _finding(FindingKind.PEAK, place, case)
     most = ground.highest_rss_bytes
@@ -427,7 +372,7 @@ def _finding(kind: FindingKind, place: int, case: Case) -> Finding:
     )
 
 
-def _touched(ground: _Ground) -> list[Finding]:
+def _touched(ground: Ground) -> list[Finding]:
     """Find lines by what became resident of memory that they mapped, or had reserved before."""
     if not ground.heap.residency:
         return []
@@ -448,7 +393,7 @@ def _touched(ground: _Ground) -> list[Finding]:
     ]
 
 
-def _peaks(ground: _Ground) -> list[Finding]:
+def _peaks(ground: Ground) -> list[Finding]:
     """Find lines by the bytes alive at an innermost phase's peak and gone at its end.
 
     Of each line only the highest is told: a loop would make a finding of every round.
@@ -469,7 +414,7 @@ def _peaks(ground: _Ground) -> list[Finding]:
         for culprit in _most_in_use(ground, place, gone, phase.heap.peak.bytes):
             if culprit.bytes >= ground.least_bytes:
                 held_by = _of_line(ground, culprit, gone)
-                case = Case(ground.heap, ground.lines, (phase,), culprit, held_by)
+                case = ground.case((phase,), culprit, held_by)
                 end = Fate(0, ((place, culprit.bytes),))
                 found = replace(_peak_finding(ground, place, case), fate=end)
                 best = highest.setdefault(_line_of(found), found)
@@ -479,7 +424,7 @@ def _peaks(ground: _Ground) -> list[Finding]:
     return sorted(in_order, key=_importance, reverse=True)[:MAX_PEAKS]
 
 
-def _risen(ground: _Ground) -> list[tuple[int, int]]:
+def _risen(ground: Ground) -> list[tuple[int, int]]:
     """List the innermost phases whose peak rose high above their ends.
 
     Each comes with the bytes that its largest line held at the peak; the largest first.

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from memdeep.frozen import frozen
 from memdeep.model import StackTree
 
-DEEP = 256  # frames: a tree without a deeper stack is left as it is
+DEEP = 256  # frames: a stack that is not deeper is left as it is
 KEPT = 3  # laps of a repeated run of calls that stay apart
 LONGEST = 12  # frames of a run of calls that can be found to repeat
+NO_RUNS = (0,) * LONGEST
 
 
 @frozen
@@ -30,19 +31,27 @@ class Unrepeated:
 
 def unrepeated(tree: StackTree) -> Unrepeated:
     """Fold the laps of ``tree``; no stack gets another innermost call or line to blame."""
-    if _deepest(tree.parents) <= DEEP:
+    deep = _deep(tree.parents)
+    if deep is None:
         return Unrepeated(range(len(tree.parents)), tree.parents, {})
     folding = _Folding(tree)
-    for node in range(len(tree.parents)):
-        folding.add(node)
+    for node, is_deep in enumerate(deep):
+        folding.add(node, is_deep=bool(is_deep))
     return Unrepeated(folding.places, folding.parents, folding.times)
 
 
-def _deepest(parents: Sequence[int]) -> int:
+def _deep(parents: Sequence[int]) -> bytearray | None:
+    """Mark the nodes on the way to a deep stack; None if there is no such stack."""
     depths = array("I")
     for parent in parents:
         depths.append(1 if parent < 0 else depths[parent] + 1)
-    return max(depths, default=0)
+    if max(depths, default=0) <= DEEP:
+        return None
+    deep = bytearray(depth > DEEP for depth in depths)
+    for node in range(len(parents) - 1, -1, -1):
+        if deep[node] and parents[node] >= 0:
+            deep[parents[node]] = True
+    return deep
 
 
 class _Folding:
@@ -53,52 +62,40 @@ class _Folding:
         self.places = array("i")
         self.parents = array("i")
         self.times: dict[int, int] = {}
-        self._children: dict[tuple[int, int], int] = {}
+        self._children: dict[int, int] = {}  # by place of the parent and frame in one number
         self._depths: dict[int, int] = {-1: 0}
-        # How many frames in a row equal those so many levels above, for each such distance.
-        self._runs: dict[int, tuple[int, ...]] = {-1: (0,) * LONGEST}
+        # How many frames in a row equal those so many levels above, for each such distance: of
+        # nodes of deep stacks alone, where any are.
+        self._runs: dict[int, tuple[int, ...]] = {}
         self._laps: dict[int, tuple[int, int]] = {}  # and the depth at which the lap ends
 
-    def add(self, node: int) -> None:
+    def add(self, node: int, *, is_deep: bool) -> None:
         """Find the place of ``node``; that of its parent is known."""
         parent = self._tree.parents[node]
         above = -1 if parent < 0 else self.places[parent]
-        key = (above, self._tree.frame_ids[node])
+        key = above << 32 | self._tree.frame_ids[node]
         place = self._children.get(key)
         if place is None:
-            place = self._children[key] = self._place(node, above)
+            place = self._children[key] = self._place(node, above) if is_deep else node
+            if place == node:
+                self._depths[node] = self._depths[above] + 1
         self.places.append(place)
         self.parents.append(above if place == node else place)
-        self._count(node, parent, above, place)
+        if is_deep:
+            self._count(node, parent, above, place)
 
     def _place(self, node: int, above: int) -> int:
         """Return the node a lap above that stands for ``node``; itself if there is none."""
-        if not self._may_repeat(node, above):
-            self._runs[node] = self._runs[-1]
-            self._depths[node] = self._depths[above] + 1
-            return node
         frame, at, runs = self._tree.frame_ids[node], above, []
-        for distance, run in enumerate(self._runs[above], 1):
+        for distance, run in enumerate(self._runs.get(above, NO_RUNS), 1):
             same = at >= 0 and self._tree.frame_ids[at] == frame
             if same and run >= (KEPT - 1) * distance:
                 return at
             runs.append(run + 1 if same else 0)
             at = self.parents[at] if at >= 0 else -1
-        self._runs[node] = tuple(runs) if any(runs) else self._runs[-1]
-        self._depths[node] = self._depths[above] + 1
+        if any(runs):
+            self._runs[node] = tuple(runs)
         return node
-
-    def _may_repeat(self, node: int, above: int) -> bool:
-        """Tell if one of the calls above is that of ``node``, as in few stacks."""
-        frame_ids, parents = self._tree.frame_ids, self.parents
-        frame, at = frame_ids[node], above
-        for _ in range(LONGEST):
-            if at < 0:
-                return False
-            if frame_ids[at] == frame:
-                return True
-            at = parents[at]
-        return False
 
     def _count(self, node: int, parent: int, above: int, place: int) -> None:
         """Count the laps on the way to ``node``, and note them where they are folded."""

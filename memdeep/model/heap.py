@@ -79,11 +79,10 @@ class StackTree:
     @property
     def processes(self) -> Sequence[int]:
         """The index of the process of each node."""
+        own = [frame.lineno if frame.origin is Origin.THREAD else 0 for frame in self.frames]
         found: list[int] = []
         for parent, frame_id in zip(self.parents, self.frame_ids, strict=True):
-            frame = self.frames[frame_id]
-            own = frame.lineno if frame.origin is Origin.THREAD else 0
-            found.append(own if parent < 0 else found[parent])
+            found.append(found[parent] if parent >= 0 else own[frame_id])
         return found
 
     def stack(self, node: int) -> tuple[Frame, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import PurePath
 
 from memdeep.model import Frame
@@ -20,6 +21,7 @@ def location(frame: Frame) -> str:
     return f"{name}:{frame.lineno}" if frame.lineno else name
 
 
+@cache
 def file_name(path: str) -> str:
     """Return the name of a file, with its directory where the name alone would not tell which.
 

@@ -15,7 +15,7 @@ from properties import examples
 
 from memdeep.analysis.advice.case import Case, Suggestion
 from memdeep.analysis.advice.judges import advise
-from memdeep.analysis.advice.patterns import module_name
+from memdeep.analysis.advice.patterns import TellingCalls, module_name
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.heap.lists import LifetimeList
 from memdeep.model import (
@@ -54,7 +54,8 @@ def case(held: Heap, of_phase: Phase, lives: Sequence[Lifetime]) -> Case:
     lines = ChargedLines(held.tree)
     found = [StackBytes(life.node, life.bytes, life.allocations) for life in lives]
     (culprit,) = lines.culprits(found, sum(life.bytes for life in lives))
-    return Case(held, lines, (of_phase,), culprit, found, lives)
+    telling = TellingCalls(held.tree, lines.frame_ids)
+    return Case(held, lines, telling, (of_phase,), culprit, found, lives)
 
 
 def advice_of(stack: Sequence[Frame], of_phase: Phase | None = None) -> Advice | None:

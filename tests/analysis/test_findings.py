@@ -25,7 +25,8 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.analysis.findings import MAX_FINDINGS, Seen, findings
+from memdeep.analysis.findings import MAX_FINDINGS, findings
+from memdeep.analysis.ground import Seen
 from memdeep.model import (
     Advice,
     Finding,

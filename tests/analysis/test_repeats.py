@@ -64,6 +64,29 @@ def test_a_tree_without_a_deep_stack_is_left_as_it_is(monkeypatch: pytest.Monkey
     assert unrepeated(stacks).times == {KEPT - 1: 255}
 
 
+def test_a_short_recursion_beside_a_deep_one_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(repeats, "DEEP", 256)
+    short, deep = [MAIN, *[VISIT] * 20, LEAF], [MAIN, *[WALK] * 300, LEAF]
+    stacks, (end, _) = tree(short, deep)
+    once = unrepeated(stacks)
+    assert once.places[end] == end
+    assert [*once.parents[: end + 1]] == [*stacks.parents[: end + 1]]
+    assert [*once.times.values()] == [300 - KEPT + 1]
+
+
+def test_what_short_stacks_call_within_a_deep_recursion_is_told_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(repeats, "DEEP", 256)
+    ends = [[MAIN, *[WALK] * laps, VISIT, LEAF] for laps in (10, 300, 20)]
+    stacks, nodes = tree(*ends)
+    once = unrepeated(stacks)
+    assert len({once.places[node] for node in nodes}) == 1
+    assert [*once.times.values()] == [300 - KEPT + 1]
+
+
 @st.composite
 def recursions(draw: st.DrawFn) -> StackTree:
     """Stacks of few functions, so that they repeat in many ways."""

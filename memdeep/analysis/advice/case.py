@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
+from memdeep.analysis.advice.patterns import TellingCalls
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.frozen import frozen
 from memdeep.model import Advice, Culprit, Frame, Heap, Lifetime, Origin, Phase, StackBytes
@@ -35,6 +36,7 @@ class Case:
 
     heap: Heap
     lines: ChargedLines
+    telling: TellingCalls
     phases: Sequence[Phase]
     culprit: Culprit
     stacks: Sequence[StackBytes]

@@ -49,9 +49,8 @@ def _bytes_by(case: Case, key: Callable[[int], K | None]) -> list[tuple[K, int]]
 
 def _telling_call(case: Case) -> Suggestion | None:
     """Judge by the call that explains most of the bytes; calls of one advice are added up."""
-    files = {frame.filename for frame in case.heap.tree.frames}
     stayed = bool(case.lifetimes)
-    found = _bytes_by(case, lambda node: patterns.pattern(case.called(node), files, stayed=stayed))
+    found = _bytes_by(case, lambda node: case.telling.of(node, stayed=stayed))
     sizes: dict[Advice, int] = {}
     for item, size in found:
         sizes[item.advice] = sizes.get(item.advice, 0) + size

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from functools import cached_property
 from pathlib import PurePath
 from typing import NamedTuple
 
-from memdeep.model import Advice, Frame, Origin
+from memdeep.model import Advice, Frame, Origin, StackTree
 
 
 class Pattern(NamedTuple):
@@ -103,24 +104,56 @@ _NATIVE_CALLS = {
 }
 _NATIVE_FETCHES = ("_fetchall", "_fetchall_impl")
 _IMPORTER = ("_find_and_load", "<frozen importlib._bootstrap>")
+_IMPORT = "import"  # no module has that name
 _ROOTS = re.compile(r"(site|dist)-packages|python3(\.\d+)?t?|lib-dynload")
 
 
-def pattern(
-    called: Sequence[Frame], known_files: Collection[str], *, stayed: bool
-) -> Pattern | None:
-    """Find the outermost telling call among the frames that a line ``called``.
+class TellingCalls:
+    """Finds the outermost telling call among the frames between a charged line and its stacks.
 
-    It explains those within it. ``known_files`` tell which directories are packages. ``stayed`` is
-    given for bytes that were not freed again.
+    It explains those within it. Each frame is judged once, though many stacks go through it.
     """
-    for place, frame in enumerate(called):
+
+    def __init__(self, tree: StackTree, charged: Sequence[int]) -> None:
+        """Judge stacks of ``tree``; ``charged`` has, for each node, the frame that is charged."""
+        self._tree = tree
+        self._charged = charged
+        self._told: dict[int, Pattern | str | None] = {}
+
+    def of(self, node: int, *, stayed: bool) -> Pattern | None:
+        """Return what the stack of ``node`` tells; ``stayed`` if its bytes were not freed again."""
+        frame_ids, parents, known = self._tree.frame_ids, self._tree.parents, self._told
+        charged, module = self._charged[node], ""
+        found: Pattern | None = None
+        while (frame_id := frame_ids[node]) != charged:
+            told = known[frame_id] if frame_id in known else self._judge(frame_id)
+            if told is not None:  # few frames tell anything
+                if told == _IMPORT:
+                    found = Pattern(Advice.IMPORT, module) if module else None
+                elif isinstance(told, str):
+                    module = told
+                elif stayed or told.advice is not Advice.FIGURES:
+                    found = told
+            node = parents[node]
+        return found
+
+    def _judge(self, frame_id: int) -> Pattern | str | None:
+        """Return the call that a frame is; the name of the module whose code it runs; _IMPORT."""
+        frame = self._tree.frames[frame_id]
+        told: Pattern | str | None
         if (frame.function, frame.filename) == _IMPORTER:
-            return _import(called[place:], known_files)
-        found = _native_call(frame) or _call(frame, stayed)
-        if found is not None:
-            return found
-    return None
+            told = _IMPORT
+        elif frame.function == "<module>":
+            told = module_name(frame.filename, self._files)
+        else:
+            told = _native_call(frame) or _call(frame)
+        self._told[frame_id] = told
+        return told
+
+    @cached_property
+    def _files(self) -> Collection[str]:
+        """The files of all frames, which tell which directories are packages."""
+        return {frame.filename for frame in self._tree.frames}
 
 
 def _native_call(frame: Frame) -> Pattern | None:
@@ -133,21 +166,12 @@ def _native_call(frame: Frame) -> Pattern | None:
     return _NATIVE_CALLS.get(frame.function)
 
 
-def _call(frame: Frame, stayed: bool) -> Pattern | None:
+def _call(frame: Frame) -> Pattern | None:
     if frame.function == "fetchall" and frame.origin in (Origin.LIBRARY, Origin.STDLIB):
         return Pattern(Advice.ALL_ROWS, "fetchall")
     for row in (*_ROWS.get(frame.function, ()), *_ROWS_OF_FILES):
-        if (stayed or row.advice is not Advice.FIGURES) and frame.filename.endswith(row.file_end):
+        if frame.filename.endswith(row.file_end):
             return Pattern(row.advice, row.call.format(frame.function))
-    return None
-
-
-def _import(within: Sequence[Frame], known_files: Collection[str]) -> Pattern | None:
-    """Name the module whose code ran first; an import that ran none has no name."""
-    for frame in within:
-        if frame.function == "<module>":
-            name = module_name(frame.filename, known_files)
-            return Pattern(Advice.IMPORT, name) if name else None
     return None
 
 

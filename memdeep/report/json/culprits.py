@@ -8,7 +8,7 @@ from functools import lru_cache
 from memdeep.model import Culprit, Frame, Report
 from memdeep.report.json.holders import Snapshots
 from memdeep.report.json.processes import Alone, Processes
-from memdeep.report.json.records import Encoded, encoded, listed, rounded
+from memdeep.report.json.records import NULL, Encoded, encoded, listed, rounded
 from memdeep.report.json.tables import Tables, TreeStacks
 
 
@@ -36,7 +36,10 @@ class Culprits:
         """Encode ``culprit`` as an object."""
         stack, thread, recorded = self._stacks.of(culprit.node)
         process = self._processes.place(recorded)
-        resident, retained = encoded(culprit.resident_bytes), ""
+        resident: str = NULL
+        retained = ""
+        if culprit.resident_bytes is not None:
+            resident = str(culprit.resident_bytes)
         if culprit.retained_bytes is not None:
             retained = f'"retained_bytes":{culprit.retained_bytes},'
         return Encoded(

@@ -16,7 +16,7 @@ from memdeep.model.holders import (
     TypeBytes,
 )
 from memdeep.report.json.checkpoints import Checkpoints
-from memdeep.report.json.records import Encoded, Json, encoded
+from memdeep.report.json.records import NULL, Encoded, Json, encoded
 from memdeep.report.json.tables import Tables
 
 FramePlace = Callable[[HeldLine], int]
@@ -35,7 +35,7 @@ class Snapshots:
     def holders(self, known: Holders | None) -> Encoded:
         """Encode the types and holders of a line, with the index of their snapshot; or null."""
         if known is None:
-            return encoded(None)
+            return NULL
         return encoded(
             {
                 "snapshot": self._places[known.checkpoint],

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Final
 
 Json = Mapping[str, object]
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_name = lru_cache(maxsize=1024)(_encode)  # there are few, in many records
 
 
 class Encoded(str):
     """A value that is JSON text already."""
 
     __slots__ = ()
+
+
+NULL: Final = Encoded("null")
 
 
 def encoded(value: object) -> Encoded:
@@ -43,7 +49,7 @@ def record(fields: Json) -> Encoded:
             if plain:
                 parts.append(_encode(plain)[1:-1])
                 plain = {}
-            parts.append(f"{_encode(name)}:{value}")
+            parts.append(f"{_name(name)}:{value}")
         else:
             plain[name] = value
     if plain:
@@ -55,7 +61,7 @@ def lines(fields: Json) -> Iterator[str]:
     """Encode ``fields`` as a document, a field a line; an iterator of values has a line each."""
     before = "{"
     for name, value in fields.items():
-        head = f"{before}\n{_encode(name)}: "
+        head = f"{before}\n{_name(name)}: "
         before = ","
         if isinstance(value, Iterator):
             between = f"{head}["
