@@ -10,7 +10,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, cached_property, partial
 from itertools import accumulate
-from operator import attrgetter
 
 from memdeep.analysis.earlier import earlier_nodes
 from memdeep.frozen import replace
@@ -33,7 +32,9 @@ def settled(heap: Heap, run: Run) -> Heap:
 
     A thread reads the mappings and sets the marker then; another one may allocate between the two,
     and have set a checkpoint itself. What it allocates is alive at the marker, and was not there to
-    be resident. The thread that records for an attachment is none of the program's.
+    be resident. Or it is about to write what it allocated before: of other threads' bytes only
+    those that are not resident at the next reading either say anything. The thread that records
+    for an attachment is none of the program's.
     """
     thread_of = cache(partial(_thread, heap.tree))
     others = [_of_others(thread_of, run, reading) for reading in heap.residency]
@@ -43,26 +44,25 @@ def settled(heap: Heap, run: Run) -> Heap:
     for life in heap.lifetimes:
         if life.node in lives:
             lives[life.node].append(life)
-    for of_node in lives.values():
-        of_node.sort(key=_born)
     latest = [0.0, *accumulate((point.time_s for point in run.checkpoints[1:]), max)]
     readings = []
-    for reading, nodes in zip(heap.residency, others, strict=True):
+    after = [*heap.residency[1:], None]
+    for reading, later, nodes in zip(heap.residency, after, others, strict=True):
         end = reading.checkpoint
         first = bisect_left(latest, run.checkpoints[end].time_s, 1, end)
-        newer = {
-            node: sum(
-                life.bytes
-                for life in lives[node][bisect_left(lives[node], first, key=_born) :]
-                if life.is_alive_at(end)
-            )
+        unsettled = {
+            node: sum(life.bytes for life in lives[node] if _is_unsettled(life, first, end, later))
             for node in nodes
         }
-        readings.append(_without(reading, newer) if nodes else reading)
+        readings.append(_without(reading, unsettled, later) if nodes else reading)
     return replace(heap, residency=tuple(readings))
 
 
-_born = attrgetter("born")
+def _is_unsettled(life: Lifetime, first: int, end: int, later: Residency | None) -> bool:
+    """Tell if what is alive at ``end`` is of the segment ``first`` or later, or is soon freed."""
+    if not life.is_alive_at(end):
+        return False
+    return life.born >= first or not (later is None or life.is_alive_at(later.checkpoint))
 
 
 def _of_others(thread_of: Callable[[int], str], run: Run, reading: Residency) -> list[int]:
@@ -79,12 +79,18 @@ def _thread(tree: StackTree, node: int) -> str:
     return frame.function if frame.origin is Origin.THREAD else MAIN_THREAD
 
 
-def _without(reading: Residency, newer: Mapping[int, int]) -> Residency:
-    """Return a reading of which these bytes are resident."""
-    untouched = [
-        stack._replace(bytes=max(0, stack.bytes - newer.get(stack.node, 0)))
-        for stack in reading.untouched
-    ]
+def _without(
+    reading: Residency, unsettled: Mapping[int, int], later: Residency | None
+) -> Residency:
+    """Return a reading of which these bytes are resident, and of their stacks all that is later."""
+    still = None if later is None else {stack.node: stack.bytes for stack in later.untouched}
+    untouched = []
+    for stack in reading.untouched:
+        size = stack.bytes
+        if stack.node in unsettled:
+            size = max(0, size - unsettled[stack.node])
+            size = size if still is None else min(size, still.get(stack.node, 0))
+        untouched.append(stack._replace(bytes=size))
     left = sum(stack.bytes for stack in untouched)
     return replace(
         reading,

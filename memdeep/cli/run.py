@@ -16,7 +16,14 @@ from memdeep import pipeline
 from memdeep.cli import arguments, speech
 from memdeep.cli.options import OPTIONS, Place, Settings
 from memdeep.cli.settings import load, merge
-from memdeep.errors import EXIT_INTERRUPTED, EXIT_OVER, EXIT_USAGE, MemdeepError, ProgramError
+from memdeep.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OVER,
+    EXIT_USAGE,
+    CaptureError,
+    MemdeepError,
+    ProgramError,
+)
 from memdeep.live.status_line import StatusLine
 from memdeep.record.how import ALL, MEMRAY, NONE, HowToRecord
 from memdeep.record.marks import words as mark_words
@@ -28,6 +35,8 @@ from memdeep.run.program import check_program
 from memdeep.run.progress import Progress
 from memdeep.rundir import directory, runs
 from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.files import read_regular
+from memdeep.rundir.meta import MAX_BYTES, decode_meta
 from memdeep.text import translation
 from memdeep.text.language import spoken
 from memdeep.text.safe import plain
@@ -68,7 +77,13 @@ def main(words: Sequence[str]) -> int:
     else:
         run_dir = directory.create(directory.of_rank(output, rank()), force=given.force)
     with runs.held(run_dir):
-        status = _record(what, run_dir, options, settings)
+        try:
+            status = _record(what, run_dir, options, settings)
+        except KeyboardInterrupt:
+            if not _has_ended(run_dir):
+                raise
+            speech.complain(_interrupted(run_dir))
+            return EXIT_INTERRUPTED
         return report_and_check(run_dir, settings, limits, status)
 
 
@@ -237,6 +252,12 @@ def _report(run_dir: RunDirectory, settings: Settings) -> Report | None:
         said = report.spoken_language(settings).say("terminal.recorded")
         speech.say(Text.assemble(said, terminal.link(run_dir.path)))
     return None
+
+
+def _has_ended(run_dir: RunDirectory) -> bool:
+    with suppress(CaptureError):
+        return decode_meta(read_regular(run_dir.meta, MAX_BYTES), run_dir.meta).is_over
+    return False
 
 
 def _interrupted(run_dir: RunDirectory) -> MemdeepError:

@@ -216,3 +216,41 @@ def test_a_reading_says_nothing_of_what_others_allocated_since(
     assert left.get(main, 0) == size[main]
     assert left.get(other, 0) == size[other] - newer
     assert taken.heap_bytes + taken.untouched_bytes == sum(size.values())
+
+
+@given(LIVES, st.integers(0, 5), st.integers(1, 5), st.integers(0, 2))
+@examples(150)
+def test_what_others_are_about_to_write_is_not_called_untouched(
+    lives: list[Lifetime], at: int, after: int, part: int
+) -> None:
+    """Of other threads' bytes those count that are untouched at the next reading as well."""
+    points = run(*(f"p{n}" for n in range(10)))
+    points = replace(
+        points,
+        checkpoints=tuple(
+            replace(one, time_s=float(one.index), thread="MainThread") for one in points.checkpoints
+        ),
+    )
+    stacks, (main, other) = THREADS
+
+    def untouched(checkpoint: int, part: int) -> tuple[StackBytes, ...]:
+        size = {main: 0, other: 0}
+        for one in lives:
+            size[one.node] += one.bytes if one.is_alive_at(checkpoint) else 0
+        return tuple(StackBytes(node, n // part, 1) for node, n in size.items() if n // part)
+
+    readings = [reading(at, untouched=untouched(at, 1))]
+    if part:
+        readings.append(reading(at + after, untouched=untouched(at + after, part)))
+    held = replace(heap(stacks, lives, 12), residency=tuple(readings))
+    first = settled(held, points).residency[0]
+    left = {stack.node: stack.bytes for stack in first.untouched}
+    size, *later = [{s.node: s.bytes for s in one.untouched} for one in held.residency]
+    assert left.get(main, 0) == size.get(main, 0)
+    there = [one for one in lives if one.node == other and one.is_alive_at(at) and one.born < at]
+    stays = [one for one in there if not later or one.is_alive_at(at + after)]
+    most = sum(one.bytes for one in stays)
+    if later:
+        most = min(most, later[0].get(other, 0))
+    assert left.get(other, 0) == most
+    assert first.heap_bytes + first.untouched_bytes == sum(size.values())
