@@ -192,8 +192,10 @@ def _lived(process: Process, times_s: Sequence[float]) -> tuple[int, int, int | 
     first = min(max(1, bisect_right(times_s, born_s)), last)
     if process.verdict == DETACHED or process.end_s is None:
         return first, last, None
+    if process.end_s >= times_s[-1]:
+        return first, last, None
     ended = max(first, bisect_left(times_s, process.end_s))
-    return (first, last, None) if ended > last else (first, ended, ended)
+    return first, ended, ended
 
 
 def _start(events: Sequence[Event], start: Event) -> Event:

@@ -76,7 +76,8 @@ def by_itself(
     else:
         latest_s += ENDING_S
     if end_s is None or end_s <= latest_s or run_dir.worker.exists():
-        return process if end_s is None else replace(process, end_s=end_s)
+        known = [one for one in (process.end_s, end_s) if one is not None]
+        return replace(process, end_s=max(known, default=None))
     return replace(process, end_s=run_end_s, verdict=DETACHED)
 
 

@@ -240,8 +240,9 @@ class _Family:
             left_s = ends.left_s(self._own(process), process.pid, self._start)
             if left_s is not None and left_s <= self._outside.end_s:
                 process = replace(process, end_s=left_s)
+        is_told = process.end_s is not None or until_s is not None
         process = self._with_memory(process, until_s)
-        return self._unseen(process) if process.end_s is None else process
+        return process if is_told or process.verdict is not None else self._unseen(process)
 
     def _ended(self, process: Process, end: Ended) -> Process:
         is_asked = end.status == -signal.SIGTERM and self._is_asked(process, end)
@@ -258,7 +259,10 @@ class _Family:
         )
 
     def _unseen(self, process: Process) -> Process:
-        """Add how long a process lived that nobody saw from outside, as far as anything tells."""
+        """Add how long a process lived whose end nobody saw, as far as anything tells.
+
+        It lived at the last look at it from outside, and may have done so long after.
+        """
         run_end_s, end = self._outside.end_s, self._lines.after.get(process.pid)
         if end is not None and self._time_s(end.monotonic_ns) <= run_end_s + ENDING_S:
             return self._ended(process, end)
@@ -299,7 +303,13 @@ class _Family:
             for end in self._lines.ended.get(seen.pid, ())
             if self._time_s(end.monotonic_ns) >= (process.start_s or 0.0)
         ]
-        return self._with_memory(self._ended(process, told[-1]) if told else process, None)
+        process = self._with_memory(self._ended(process, told[-1]) if told else process, None)
+        looks, of_program = self._by_pid[seen.pid], self._by_pid[found[0].pid]
+        if told or not looks or not of_program or looks[-1].time_ms < of_program[-1].time_ms:
+            return process
+        # It was there at the last look at the program, which no look shows the end of.
+        run_end_s = self._outside.end_s
+        return replace(process, end_s=run_end_s) if math.isfinite(run_end_s) else process
 
     def _start_of_seen(self, pid: int, start_s: float | None) -> Started | None:
         """Find the start of another program by its parent; None if that is not known.

@@ -186,3 +186,37 @@ def test_a_daemon_lives_as_long_as_what_it_wrote_tells(
         assert 0.1 < daemon["end_s"] - daemon["start_s"] < 1.0
         assert main["peak_heap_bytes"] < 20_000_000
         assert spawn["heap_delta_bytes"] > 24_000_000
+
+
+KILLED = """
+import multiprocessing, os, signal, subprocess, sys, time
+from memdeep import phase
+def work(number):
+    block = bytes([number]) * 20_000_000
+    time.sleep(2)
+if __name__ == "__main__":
+    pool = multiprocessing.get_context("fork").Pool(2)
+    holds = "x = b'x' * 30_000_000; import time; time.sleep(2)"
+    nothing = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.Popen([sys.executable, "-S", "-c", holds], **nothing)
+    with phase("all"):
+        pool.map_async(work, range(1, 3), chunksize=1)
+        time.sleep(1.2)
+        with phase("last"):
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_that_live_on_after_a_killed_program_freed_nothing(
+    tmp_path: Path, run_memdeep: RunMemdeep
+) -> None:
+    (tmp_path / "program.py").write_text(KILLED)
+    done = run_memdeep("run", "--no-native", "-o", "run", "program.py", cwd=tmp_path)
+    assert done.returncode == 128 + signal.SIGKILL
+    report = read_json(tmp_path / "run/report.json")
+    whole, last = (one for one in report["phases"][-3:] if one["name"] in ("all", "last"))
+    assert whole["heap_delta_bytes"] > 38_000_000
+    assert abs(last["heap_delta_bytes"]) < 4_000_000
+    assert abs(last["children_pss_delta_bytes"]) < 20_000_000  # as those that are not recorded
+    assert report["death"]["heap_bytes"] > 38_000_000
+    assert "freed before it ended" not in done.stderr.decode()
