@@ -17,17 +17,20 @@ from memdeep.rundir.meta import Meta
 from memdeep.rundir.stacks import Dump, DumpedThread
 
 
-def exit_of(meta: Meta, end: Event | None, origins: Origins, offset_s: float) -> Exit | None:
+def exit_of(
+    meta: Meta, end: Event | None, origins: Origins, offset_s: float, *, is_cut: bool = False
+) -> Exit | None:
     """Return how the program ended, as seen by the parent and by the program; None if unknown.
 
-    ``end`` is the event that the program writes when Python ends in order, after a traceback too.
-    ``offset_s`` is the time of the run's start by the clock of the parent.
+    ``end`` is the event that the program writes when Python ends in order, after a traceback too;
+    if the journal ``is_cut``, it may have been lost. ``offset_s`` is the time of the run's start by
+    the clock of the parent.
     """
     if meta.verdict is None:
         return None
     evidence = [_timed(said, offset_s) for said in meta.evidence]
-    is_detached = meta.verdict == DETACHED
-    if meta.signal is None and end is None and not meta.was_replaced and not is_detached:
+    is_explained = meta.was_replaced or meta.verdict == DETACHED or is_cut
+    if meta.signal is None and end is None and not is_explained:
         evidence.append(state("exit.not_the_way_of_python"))
     elif end is not None and end.note is not None:
         went_on = meta.earlier_s is not None and not meta.attached

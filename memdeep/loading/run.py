@@ -214,7 +214,8 @@ def load_run(run_dir: RunDirectory) -> Recording:
     heaviest = moments(processes, times_s, MAX_MOMENTS) if is_family else []
     split = find_split(run_dir, processes, start, times_s, len(heaviest))
     processes = _with_workers(run_dir, with_pages(processes, split.forks))
-    own_runs, processes = _own_runs(run_dir, processes, start.monotonic_ns + outside.end_s * 1e9)
+    until_ns = start.monotonic_ns + outside.end_s * 1e9
+    own_runs, processes = _own_runs(run_dir, processes, events, until_ns)
     children, children_problems = find_children(
         run_dir,
         processes,
@@ -222,16 +223,17 @@ def load_run(run_dir: RunDirectory) -> Recording:
         names,
     )
     problems += births_problems + children_problems + [*split.problems]
-    ended = _exit(run_dir, outside, end, origins)
+    ended = _exit(run_dir, outside, end, origins, is_cut=traced.beyond > 0)
     if ended is not None and ended.verdict == RUNNING:
         processes = still_running(processes)
+    known_rss = [highest_rss(samples, points, offset_s), *(p.peak_rss_bytes for p in processes[1:])]
     run = replace(
         _run(meta, ended, points, memory_curve(samples, points, offset_s)),
         processes=processes
         if meta.processes or len(processes) > 1 or processes[0].worker is not None
         else (),
         merged=old,
-        peak_rss_bytes=highest_rss(samples, points, offset_s),
+        peak_rss_bytes=max(filter(None, known_rss), default=None),
         peak_pss_bytes=meta.peak_pss_bytes
         if meta.peak_pss_bytes is not None or not _has_shares(processes)
         else highest_sum(processes),
@@ -273,11 +275,16 @@ def load_run(run_dir: RunDirectory) -> Recording:
     )
 
 
-def _exit(run_dir: RunDirectory, seen: Outside, end: Event | None, origins: Origins) -> Exit | None:
-    """Return how the program ended, or that it runs: then whoever records it holds the run."""
+def _exit(
+    run_dir: RunDirectory, seen: Outside, end: Event | None, origins: Origins, *, is_cut: bool
+) -> Exit | None:
+    """Return how the program ended, or that it runs: then whoever records it holds the run.
+
+    If the journal ``is_cut``, its ``end`` may be lost.
+    """
     if not seen.meta.is_over and end is None and runs.is_held(run_dir):
         return Exit(None, None, RUNNING)
-    return exit_of(seen.meta, end, origins, seen.offset_s)
+    return exit_of(seen.meta, end, origins, seen.offset_s, is_cut=is_cut)
 
 
 def _has_shares(processes: Sequence[Process]) -> bool:
@@ -286,24 +293,28 @@ def _has_shares(processes: Sequence[Process]) -> bool:
 
 
 def _own_runs(
-    run_dir: RunDirectory, processes: Sequence[Process], until_ns: float
+    run_dir: RunDirectory,
+    processes: Sequence[Process],
+    of_program: Sequence[Event],
+    until_ns: float,
 ) -> tuple[dict[int, RunDirectory], tuple[Process, ...]]:
     """Find the directories of the processes that set checkpoints, as far as they can be read.
 
-    Return with them the processes, of which those that were not seen from outside have the highest
-    RSS at their checkpoints before the run has ended, ``until_ns``.
+    Return with them the processes with the highest RSS of each that is known, from outside or at
+    a checkpoint of its own before the run has ended, ``until_ns``.
     """
     own_runs, found = {}, []
     for place, process in enumerate(processes):
-        events: Sequence[Event] = ()
+        events = () if place else of_program
         if process.directory is not None:
             own = RunDirectory(run_dir.path / process.directory)
             with suppress(CaptureError):
                 events = read_journal(own.journal).events
         peak = process.peak_rss_bytes
         if any(event.kind in journal.CHECKPOINTS for event in events):
-            own_runs[place] = own
-            peak = _highest(events, until_ns) if peak is None else peak
+            if place:
+                own_runs[place] = own
+            peak = max(peak or 0, _highest(events, until_ns) or 0) or None
         found.append(process if peak is None else replace(process, peak_rss_bytes=peak))
     return own_runs, tuple(found)
 

@@ -8,7 +8,7 @@ reached it (the program died in between) comes after the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from memdeep.errors import CaptureError
@@ -43,7 +43,8 @@ class Traced:
     """The checkpoints of a run in program order, and its captures.
 
     ``alignments`` are the markers of each capture, by its number. ``in_flight`` is the number of
-    events that threads had begun and not written when the recording ended.
+    events that threads had begun and not written when the recording ended; ``beyond`` that of those
+    that are marked after the last line of the journal, whose end is lost.
     """
 
     ordered: list[Event]
@@ -51,6 +52,7 @@ class Traced:
     problems: tuple[str, ...] = ()
     alignments: Mapping[int, Alignment] = field(default_factory=dict)
     in_flight: int = 0
+    beyond: int = 0
 
 
 def align_parts(
@@ -94,9 +96,13 @@ def align_parts(
         elif early is not None:
             problems.append(early)
     ordered.extend(points[sequence] for sequence in left)
-    if is_over:
-        problems += _beyond(events, alignments.values())
-    return Traced(ordered, tuple(parts), tuple(problems), alignments, in_flight)
+    beyond = _beyond(events, alignments.values()) if is_over else 0
+    if beyond:
+        problems.append(
+            f"The end of the journal is lost: {beyond:,} of the events that are marked in the "
+            "trace come after its last line."
+        )
+    return Traced(ordered, tuple(parts), tuple(problems), alignments, in_flight, beyond)
 
 
 def _in_flight(events: Sequence[Event], window: _Window, alignment: Alignment) -> int:
@@ -113,15 +119,10 @@ def _in_flight(events: Sequence[Event], window: _Window, alignment: Alignment) -
     return absent if absent <= len({event.thread_id for event in events}) else 0
 
 
-def _beyond(events: Sequence[Event], alignments: Iterable[Alignment]) -> Iterator[str]:
-    """Yield a sentence if captures have markers behind the last event of the journal."""
+def _beyond(events: Sequence[Event], alignments: Iterable[Alignment]) -> int:
+    """Count the markers in the captures that come after the last event of the journal."""
     last = max((event.sequence for event in events), default=0)
-    beyond = sum(number > last for one in alignments for number in one.others)
-    if beyond:
-        yield (
-            f"The end of the journal is lost: {beyond:,} of the events that are marked in the "
-            "trace come after its last line."
-        )
+    return sum(number > last for one in alignments for number in one.others)
 
 
 def find_walked(run_dir: RunDirectory, places: Mapping[int, int]) -> dict[int, Walked]:

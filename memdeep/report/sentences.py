@@ -25,6 +25,7 @@ from memdeep.model import (
     PhaseKind,
     Report,
     Run,
+    Stretch,
 )
 from memdeep.model.statement import Statement
 from memdeep.report.frame_names import location
@@ -101,19 +102,30 @@ def headline(report: Report, language: Language) -> str:
     """Return the first finding as a sentence, or that there is none."""
     if report.findings:
         return finding(report, report.findings[0], language)
-    if report.heap.traced:
+    is_traced = bool(report.heap.traced)
+    told = [phase for phase in report.phases if not is_traced or phase.heap is None]
+    grown = [phase for phase in told if (phase.rss_delta_bytes or 0) > 0]
+    if is_traced and (not grown or report.run.mode.focus):
         return language.say("finding.none", peak_bytes=report.heap.peak_bytes)
-    grown = [phase for phase in report.phases if (phase.rss_delta_bytes or 0) > 0]
     if not grown:
         return language.say("finding.none_untraced")
     parents = {phase.outline.parent for phase in report.phases}
     innermost = [p for p in grown if report.phases.index(p) not in parents] or grown
     most = max(innermost, key=lambda phase: phase.rss_delta_bytes or 0)
     return language.say(
-        "finding.most_untraced",
+        "finding.most_unknown" if is_traced else "finding.most_untraced",
         phase=_subject(report, most, language),
         size_bytes=most.rss_delta_bytes,
     )
+
+
+def peak_heap(report: Report, language: Language) -> str:
+    """Return the highest heap, and that it may have been higher where not all of it is known."""
+    size = units.size(report.heap.peak_bytes)
+    whole = Stretch(0, len(report.run.checkpoints) - 1)
+    if report.heap.peak_bytes is None or report.heap.is_traced(whole):
+        return size
+    return language.say("terminal.heap_partly", heap_bytes=report.heap.peak_bytes)
 
 
 def no_findings(report: Report, language: Language) -> str:

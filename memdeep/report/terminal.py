@@ -151,7 +151,7 @@ def _outcome(report: Report, width: int, language: Language) -> list[RenderableT
         n=len(report.run.processes),
         pss_bytes=report.run.peak_bytes,
         rss_bytes=report.run.peak_rss_bytes,
-        heap_bytes=report.heap.peak_bytes,
+        heap=sentences.peak_heap(report, language),
     )
     text = Text(wrap(f"{ending}{peaks}", width))
     style = VERDICT_STYLES.get(sentences.verdict(end), "")

@@ -157,6 +157,24 @@ def test_without_findings_the_headline_says_that_nothing_stands_out() -> None:
     assert sentences.headline(report(), ENGLISH).startswith("Nothing stands out")
 
 
+def test_where_the_heap_is_not_known_nothing_is_said_of_it() -> None:
+    lost = replace(phase("load", rss_delta_bytes=40 * MB), heap=None)
+    made = report([phase("import", rss_delta_bytes=MB), lost])
+    assert sentences.headline(made, ENGLISH) == (
+        "Nothing stands out in what is known of the heap. load grew RSS by 40.0 MB, and the heap "
+        "is not known there."
+    )
+
+
+def test_a_peak_is_the_highest_heap_only_where_all_of_it_is_known() -> None:
+    made = report()
+    last = len(made.run.checkpoints) - 1
+    whole = replace(made, heap=replace(made.heap, traced=(Stretch(0, last),), peak_bytes=MB))
+    partly = replace(whole, heap=replace(whole.heap, traced=(Stretch(0, last - 1),)))
+    assert sentences.peak_heap(whole, ENGLISH) == "1.0 MB"
+    assert sentences.peak_heap(partly, ENGLISH) == "1.0 MB as far as it is known"
+
+
 @pytest.mark.parametrize(
     ("end", "text"),
     [

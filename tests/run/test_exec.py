@@ -74,6 +74,10 @@ def test_the_program_that_took_its_place_is_told_as_the_program(
     assert "(in the program that took its place)" in said
     # What the first one held is gone: its 19 MB are not beside the 43.
     assert 42 < report["peak_heap_bytes"] / (1 << 20) < 50
+    # Too brief for a look from outside, each knows its RSS at its own checkpoints.
+    assert program["peak_rss_bytes"] > 20_000_000 + 10_000_000
+    assert then["peak_rss_bytes"] > 45_000_000 + 10_000_000
+    assert report["peak_rss_bytes"] >= then["peak_rss_bytes"]
     kept = next(one for one in report["findings"] if "first.py" in one["title"])
     assert kept["fate"]["alive_bytes"] == 0
     page = (tmp_path / "run/report.html").read_text()

@@ -451,5 +451,7 @@ def test_a_journal_whose_end_is_lost_is_told(told: Told, tmp_path: Path) -> None
     journal.write_bytes(b"".join(lines[:5]))  # whole lines
     command = memdeep_command("report", "--quiet", "run")
     subprocess.run(command, cwd=tmp_path, env=environment(), check=True)
-    (said,) = read_json(tmp_path / "run" / "report.json")["problems"]
+    report = read_json(tmp_path / "run" / "report.json")
+    (said,) = report["problems"]
     assert said.startswith("The end of the journal is lost: 7 of the events")
+    assert report["exit"]["evidence"] == []  # nothing tells that Python's own ending did not run
