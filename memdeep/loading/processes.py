@@ -9,15 +9,13 @@ from __future__ import annotations
 import math
 import os
 import signal
-from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from memdeep.errors import CaptureError
 from memdeep.frozen import frozen, replace
 from memdeep.heap import origins as owners
-from memdeep.heap.family import Moment
 from memdeep.heap.stacks import without_own
 from memdeep.loading import ends
 from memdeep.model import DETACHED, MAIN_THREAD, Frame, Process, Sample
@@ -465,28 +463,3 @@ def highest_sum(processes: Sequence[Process]) -> int | None:
         for time_s, size in {sample.time_s: sample.bytes for sample in process.curve}.items():
             sums[time_s] += size
     return max(sums.values(), default=None)
-
-
-def moments(processes: Sequence[Process], times_s: Sequence[float], most: int) -> list[Moment]:
-    """Return when the processes that were started held most, in each segment in which they did.
-
-    So for all of them and for each group. ``times_s`` are those of the checkpoints. Of more than
-    ``most`` moments the heaviest are returned.
-    """
-    of_groups: dict[int | None, Counter[float]] = {None: Counter()}
-    for process in processes[1:]:
-        of_group = of_groups.setdefault(process.group or 0, Counter())
-        for sample in process.curve:
-            of_group[sample.time_s] += sample.bytes
-            of_groups[None][sample.time_s] += sample.bytes
-    highest: dict[tuple[int, int | None], tuple[int, float]] = {}
-    for group, sums in of_groups.items():
-        for time_s, size in sums.items():
-            segment = bisect_left(times_s, time_s)
-            if 0 < segment < len(times_s):
-                key = segment, group
-                highest[key] = max(highest.get(key, (0, 0.0)), (size, time_s))
-    heaviest = sorted(highest, key=lambda key: highest[key], reverse=True)
-    chosen = dict.fromkeys((segment, highest[segment, group][1]) for segment, group in heaviest)
-    in_order = sorted(list(chosen)[:most])
-    return [Moment(number, *moment) for number, moment in enumerate(in_order)]

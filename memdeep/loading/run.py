@@ -29,6 +29,7 @@ from memdeep.loading.ends import still_running, successor_s
 from memdeep.loading.journal import merged, read_journal, told_problems
 from memdeep.loading.mapped import read_mappings
 from memdeep.loading.missed import earlier_blocks, earlier_unknown, missed
+from memdeep.loading.moments import moments
 from memdeep.loading.outside import (
     end_s,
     highest_rss,
@@ -38,7 +39,7 @@ from memdeep.loading.outside import (
     seen_outside,
 )
 from memdeep.loading.own_runs import shared_symbols
-from memdeep.loading.processes import Outside, highest_sum, moments, read_processes
+from memdeep.loading.processes import Outside, highest_sum, read_processes
 from memdeep.loading.split import find_split, with_pages
 from memdeep.loading.traced import Traced, align_parts, find_walked, lost
 from memdeep.model import (
@@ -211,7 +212,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
     processes, births_problems = read_processes(run_dir, [start, *events], outside, origins)
     times_s = [point.time_s for point in points]
     is_family = any(process.is_traced for process in processes)
-    heaviest = moments(processes, times_s, MAX_MOMENTS) if is_family else []
+    heaviest = moments(processes, times_s, MAX_MOMENTS, samples, offset_s) if is_family else []
     split = find_split(run_dir, processes, start, times_s, len(heaviest))
     processes = _with_workers(run_dir, with_pages(processes, split.forks))
     until_ns = start.monotonic_ns + outside.end_s * 1e9

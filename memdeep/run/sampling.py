@@ -25,6 +25,7 @@ from memdeep.rundir.samples import ProcessSample, tree_bytes
 
 TREE_REFRESH_S = 0.25  # walking the process table is dear; sizes are read far more often
 ENDING_LOOK_S = 0.01
+HIGHER = 17 / 16  # so much above the RSS at any reading of the PSS, this may have its highest
 REFRESH_RATIO = 20  # an early walk comes after so many times what the last one took
 
 
@@ -88,13 +89,15 @@ class TreeSampler:
         self._refreshed_s = float("-inf")
         self._refresh_took_s = 0.0
         self._pace = Pace()
+        self._highest_bytes = 0  # sum of the RSS at readings of the PSS
         self._split = None if births is None else SplitReader(RunDirectory(births.parent))
 
     def sample(self, force_at_bytes: int | None = None) -> TreeReading:
         """Read the RSS of each process alive now, and their PSS if it is due or forced.
 
         It is forced once the sum of the RSS has reached ``force_at_bytes``, as the sum of the PSS,
-        which is never higher, may then have reached it, too.
+        which is never higher, may then have reached it, too; and where the RSS is clearly higher
+        than at any reading before, as that may soon be over.
         """
         self._refresh()
         time_ms = (time.monotonic_ns() - self._origin_ns) // 1_000_000
@@ -110,7 +113,9 @@ class TreeSampler:
         elif processes:
             rss_bytes = sum(sample.rss_bytes for sample in processes)
             is_forced = force_at_bytes is not None and rss_bytes >= force_at_bytes
+            is_forced |= rss_bytes > HIGHER * self._highest_bytes
             if self._pace.allows(time.monotonic(), is_forced=is_forced):
+                self._highest_bytes = max(self._highest_bytes, rss_bytes)
                 processes = self._read_shares(processes)
                 size = self._size(processes)
         for sample in processes:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from memdeep.heap.origins import Origins
 from memdeep.loading.children import _lived
-from memdeep.loading.processes import Outside, highest_sum, moments, read_processes
+from memdeep.loading.moments import moments
+from memdeep.loading.processes import Outside, highest_sum, read_processes
 from memdeep.model import Process, Sample
 from memdeep.rundir import births, journal
 from memdeep.rundir.directory import RunDirectory
@@ -197,6 +198,27 @@ def test_moments_are_those_at_which_most_was_held(
     inner = {time_s: size for time_s, size in sums.items() if 0 < time_s <= times_s[-1]}
     if inner:
         assert max(inner.values()) in [sums[moment.time_s] for moment in found]
+
+
+def test_what_shows_in_the_rss_alone_is_a_moment_too() -> None:
+    """The PSS was read before the workers held most, the RSS at each look."""
+    curves = (Sample(1.0, 20 * MB), Sample(2.0, 30 * MB))
+    workers = [replace(process(pid), group=1, curve=curves, directory="x") for pid in (2, 3)]
+    read = [
+        ProcessSample(1000 * second, worker.pid, rss)
+        for second, rss in ((1, 20 * MB), (2, 30 * MB), (3, 80 * MB), (4, 82 * MB))
+        for worker in workers
+    ]
+    times_s = (0.0, 2.5, 5.0)
+    found = moments([process(1), *workers], times_s, 50, read, 0.0)
+    assert [(one.segment, one.time_s) for one in found] == [(1, 2.0), (2, 4.0)]
+    later = moments([process(1), *workers], (0.0, 5.0), 50, read, 0.0)
+    assert [one.time_s for one in later] == [2.0, 4.0]
+    assert [one.time_s for one in moments([process(1), *workers], (0.0, 5.0), 1, read)] == [4.0]
+    level = [replace(one, rss_bytes=80 * MB) if one.time_ms > 2000 else one for one in read]
+    level += [ProcessSample(5000, worker.pid, 80 * MB) for worker in workers]
+    (_, middle) = moments([process(1), *workers], (0.0, 6.0), 50, level)
+    assert middle.time_s == 4.0  # of the looks at 3, 4 and 5 s
 
 
 def test_readings_before_the_start_are_not_added_up() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +20,7 @@ from running import TIMEOUT_S, RunMemdeep, environment, read_json
 from memdeep.loading.run import load_run
 from memdeep.report import sentences
 from memdeep.run import shares
+from memdeep.run.sampling import TreeSampler, _Watched
 from memdeep.run.shares import AT_LEAST_S, CREDIT_S, FORCED, ORDINARY, Pace
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.meta import Meta, decode_meta
@@ -140,6 +145,7 @@ def test_readings_of_shares_are_of_one_moment(work: Path, run_memdeep: RunMemdee
 WITHOUT = """\
 import sys
 from memdeep.run import shares
+from memdeep.run.sampling import TreeSampler, _Watched
 shares._ROLLUP, shares.IS_TOLD = "/nowhere/{}", False
 from memdeep.cli import main
 main.main(sys.argv[1:])
@@ -187,3 +193,29 @@ def test_readings_keep_to_their_part_of_the_time(
         now_s += took_s
         pace.note(now_s, took_s)
         spent_s, ended_s = spent_s + took_s, now_s
+
+
+@needs_shares
+def test_the_shares_are_read_where_the_rss_is_higher_than_ever(monkeypatch: Any) -> None:
+    """Also if ordinary readings have had their part of the time; a little more does not count."""
+    sampler = TreeSampler(os.getpid(), time.monotonic_ns())
+    rss = [0]
+    pids = (os.getpid(), os.getppid())
+    monkeypatch.setattr(
+        sampler, "_read_rss", lambda at: [ProcessSample(at, pid, rss[0], 0) for pid in pids]
+    )
+    monkeypatch.setattr(sampler, "_read_shares", lambda read: read)
+    monkeypatch.setattr(sampler, "_refresh", lambda: None)
+    sampler._alive = {pid: _Watched(psutil.Process(pid), 0.0) for pid in pids}
+    sampler._pace.note(time.monotonic() - 1, 0.0)
+    sampler._pace._began_s = time.monotonic() - 100.0
+    sampler._pace._spent_s = 2.0  # of 100 seconds
+
+    def reads(size: int) -> bool:
+        rss[0] = size
+        sampler._pace._ended_s = float("-inf")
+        return sampler.sample().size is not None
+
+    assert [reads(size * MB) for size in (100, 103, 120, 110, 127, 128)] == [
+        *(True, False, True, False, False, True)
+    ]
