@@ -17,7 +17,7 @@ from memdeep.frozen import frozen
 from memdeep.model import Finding, FindingKind, Phase, Process, Run
 
 MAX_PROGRAMS = 3
-LARGE = 0.1  # of the largest one: the programs to name
+LARGE = 0.1  # of the largest one: the programs to name; a … stands for others
 NEARLY = 0.98  # of the most in any phase: an inner phase has it as well
 
 
@@ -123,7 +123,8 @@ def _highest(process: Process) -> int:
 def _finding(run: Run, phase: int, size: int, members: Sequence[int]) -> Finding:
     by_size = sorted((run.processes[place] for place in members), key=_highest, reverse=True)
     large = [one for one in by_size if _highest(one) >= LARGE * _highest(by_size[0])]
-    names = dict.fromkeys(filter(None, map(_program, large)))
+    names = [*dict.fromkeys(filter(None, map(_program, large)))][:MAX_PROGRAMS]
+    is_all = {*filter(None, map(_program, by_size))} <= {*names}
     peak_bytes = max(size, run.peak_pss_bytes or 0)
     return Finding(
         kind=FindingKind.UNRECORDED,
@@ -133,7 +134,7 @@ def _finding(run: Run, phase: int, size: int, members: Sequence[int]) -> Finding
         share=size / peak_bytes,
         culprit=None,
         advice=None,
-        evidence={"programs": ", ".join([*names][:MAX_PROGRAMS])},
+        evidence={"programs": ", ".join(names if is_all else [*names, "…"])},
         resident_bytes=size,
         processes=tuple(members),
     )

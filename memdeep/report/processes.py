@@ -6,7 +6,7 @@ Processes that one line started are one row: of a pool with eight workers nobody
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 
 from memdeep.analysis.workers import phase_that_started
@@ -21,6 +21,7 @@ BY_PROGRAM = "by_program"  # by a signal of the program's own, as workers end wi
 # whole node, and in a way that nobody saw.
 BY_NANNY, BY_MONITOR, LOST = "by_nanny", "by_monitor", "lost"
 MAX_DEATHS_TOLD = 3
+MAX_STARTS_TOLD = 100  # processes of a row of which it is found out in which phase they began
 MAX_APART = 8  # workers of a cluster that have each a row of its own
 Figures = Iterable[int | None]
 # The ends by the trouble they mean, the worst first; None is an end that nobody saw.
@@ -33,8 +34,8 @@ class ProcessRow:
     """Processes that one line started in one way, or the program, which is the first row.
 
     ``members`` are their indices; ``parent`` is the row of the process that started the first of
-    them, ``depth`` is the number of rows around. ``phase`` is the index of the phase in which the
-    first one began, None if that was not seen.
+    them, ``depth`` is the number of rows around. ``phase`` is the index of the innermost phase in
+    which all of them began, None if there is none or that was not seen.
     """
 
     members: tuple[int, ...]
@@ -66,17 +67,31 @@ def rows(report: Report) -> tuple[ProcessRow, ...]:
     while waiting:
         key, parent, depth = waiting.pop()
         members = tuple(groups[key])
-        found.append(ProcessRow(members, parent, depth, _phase(report, processes[members[0]])))
+        found.append(ProcessRow(members, parent, depth, _phase(report, members)))
         here = len(found) - 1
         waiting += [(inside, here, depth + 1) for inside in reversed(within.get(key, []))]
     return tuple(found)
 
 
-def _phase(report: Report, process: Process) -> int | None:
-    """Return the phase in which a process began; that is known only where the start was seen."""
-    if not process.started_by:
-        return None
-    return phase_that_started(report.run, report.phases, process)
+def _phase(report: Report, members: Sequence[int]) -> int | None:
+    """Return the phase in which processes began; that is known only where the start was seen."""
+    told = [report.run.processes[place] for place in members[:MAX_STARTS_TOLD]]
+    began = {
+        phase_that_started(report.run, report.phases, process)
+        for process in told
+        if process.started_by
+    }
+    around = [list(_with_parents(report, place)) for place in began]
+    return next(
+        (place for place in (around[0] if around else ()) if all(place in one for one in around)),
+        None,
+    )
+
+
+def _with_parents(report: Report, place: int | None) -> Iterator[int]:
+    while place is not None:
+        yield place
+        place = report.phases[place].outline.parent
 
 
 def _key(process: Process, place: int, keys: Sequence[object]) -> object:
@@ -136,10 +151,17 @@ def name(told: Sequence[Process], *, is_program: bool, language: Language) -> st
     if told[0].worker is not None and len(told) > 1:
         return f"{language.say('processes.workers')} × {len(told):,}"
     label = how(told[0])
-    is_other = told[0].how == "subprocess" and not told[0].is_traced
-    if told[0].command and (is_other or told[0].started_at is None):
-        label = command_of(told[0])
+    is_other = all(one.how == "subprocess" and not one.is_traced for one in told)
+    if is_other or told[0].started_at is None:
+        label = _shared_command(told) or label
     return f"{label} × {len(told):,}" if len(told) > 1 else label
+
+
+def _shared_command(told: Sequence[Process]) -> str:
+    """Return the command of processes, or their program if that is all they share."""
+    commands = {command_of(one) for one in told}
+    programs = {command.split(" ", 1)[0] for command in commands}
+    return min(commands if len(commands) == 1 else programs) if len(programs) == 1 else ""
 
 
 def worker_name(process: Process, place: int, language: Language) -> str:

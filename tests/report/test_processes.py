@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from factories import MB, family_report, family_run, frame, process
+from factories import MB, family_report, family_run, frame, phase, process, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdeep.model import Process, Report
+from memdeep.model import Process, Report, Stretch
 from memdeep.report import processes
 from memdeep.text.language import language
 
@@ -39,6 +39,47 @@ def test_like_commands_of_one_parent_are_a_row_where_no_line_is_known() -> None:
     more = [replace(shell, pid=200 + place, group=4 + place) for place in range(50)]
     run = replace(report.run, processes=(*report.run.processes, *more))
     assert tree_of(replace(report, run=run))[-1] == (1, tuple(range(3, 54)))
+
+
+@pytest.mark.parametrize(
+    ("commands", "name"),
+    [
+        (("/usr/bin/sort a", "/usr/bin/sort a"), "sort a × 2"),
+        (("sort a", "/usr/bin/sort b"), "sort × 2"),
+        (("sort a", "sleep 9", "awk 1"), "subprocess × 3"),
+        (("sort a", None), "subprocess × 2"),
+    ],
+)
+def test_a_row_has_no_command_but_that_of_all_its_processes(
+    commands: tuple[str | None, ...], name: str
+) -> None:
+    told = [process(2, how="subprocess", command=one, directory=None) for one in commands]
+    assert processes.name(told, is_program=False, language=ENGLISH) == name
+    recorded = replace(told[-1], directory="children/7")
+    said = processes.name([*told, recorded], is_program=False, language=ENGLISH)
+    assert said == f"subprocess × {len(told) + 1}"  # its server beside its tracker, as of Python
+
+
+def test_a_row_is_in_the_phase_in_which_all_its_processes_began() -> None:
+    outer = phase("outer", stretches=[Stretch(1, 6)])
+    inner = phase("inner", stretches=[Stretch(2, 3)], depth=1, parent=0)
+    later = phase("later", stretches=[Stretch(7, 8)])
+    report = family_report(3)
+    times = [point.time_s for point in run(*"abcdefghi").checkpoints]
+
+    def in_row(*segments: int) -> int | None:
+        started = [
+            replace(one, start_s=(times[end - 1] + times[end]) / 2)
+            for one, end in zip(report.run.processes[1:], segments, strict=False)
+        ]
+        family = (report.run.processes[0], *started, *report.run.processes[1 + len(started) :])
+        told = replace(run(*"abcdefghi"), processes=family)
+        made = replace(report, run=told, phases=(outer, inner, later))
+        return next(row.phase for row in processes.rows(made) if row.members == (1, 2, 3))
+
+    assert in_row(3, 3, 3) == 1
+    assert in_row(3, 5, 3) == 0
+    assert in_row(3, 5, 8) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 4)), max_size=30))
