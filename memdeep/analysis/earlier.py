@@ -43,9 +43,12 @@ class Replaced:
     def may_be_growth(self, charge: Charge, size_bytes: int, least_bytes: int) -> bool:
         """Tell if a line that kept so much of a charge can have grown by it: all grew by as much.
 
-        Sizes from before are known to a few bytes a block only; ``least_bytes`` is what matters.
+        Or it has grown by what is more than all that was freed of what was there before. Sizes from
+        before are known to a few bytes a block only; ``least_bytes`` is what matters.
         """
         grown = self._grown(charge)
+        if self._is_known and size_bytes - self._freed_in(charge) >= least_bytes:
+            return True
         return grown is None or size_bytes <= TOLERANCE * grown + least_bytes / 2
 
     def at_most(self, charge: Charge, size_bytes: int, least_bytes: int) -> int:
@@ -53,7 +56,7 @@ class Replaced:
 
         Which line has done so is not known. Less than ``least_bytes`` is 0.
         """
-        freed = sum(self._freed.get(place, 0) for place in charge.places)
+        freed = self._freed_in(charge)
         return min(size_bytes, freed) if freed >= least_bytes else 0
 
     def _grown(self, charge: Charge) -> int | None:
@@ -62,7 +65,11 @@ class Replaced:
             return None
         if self._is_known:
             kept = sum(life.bytes for life in charge.lifetimes)
-            return kept - sum(self._freed.get(place, 0) for place in charge.places)
+            return kept - self._freed_in(charge)
         deltas = [self._phases[place].rss_delta_bytes for place in charge.places]
         known = [delta for delta in deltas if delta is not None]
         return sum(known) if len(known) == len(deltas) else None
+
+    def _freed_in(self, charge: Charge) -> int:
+        """Return what the phases of a charge freed of what was there before."""
+        return sum(self._freed.get(place, 0) for place in charge.places)
