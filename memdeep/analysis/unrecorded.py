@@ -1,7 +1,8 @@
 """Finds the processes that used memory and of whose allocations nothing is known.
 
 Another program than Python, or one beyond the number to be recorded, was seen from outside only: by
-its proportional set size (PSS) over time.
+its proportional set size (PSS) over time. One that was forked has in that a share of what its
+parent held before, which is no more in use for it: there what it has to itself counts (USS).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import PurePath
 
 from memdeep.analysis.workers import lived, size_at
 from memdeep.frozen import frozen
-from memdeep.model import Finding, FindingKind, Phase, Process, Run
+from memdeep.model import Finding, FindingKind, Phase, Process, Run, Sample
 
 MAX_PROGRAMS = 3
 LARGE = 0.1  # of the largest one: the programs to name; a … stands for others
@@ -23,7 +24,7 @@ NEARLY = 0.98  # of the most in any phase: an inner phase has it as well
 
 @frozen
 class _Curve:
-    """The PSS of several processes together: ``sizes[k]`` from ``times_s[k]`` on."""
+    """The memory of several processes together: ``sizes[k]`` from ``times_s[k]`` on."""
 
     times_s: Sequence[float]
     sizes: Sequence[int]
@@ -81,12 +82,12 @@ def _program(process: Process) -> str:
 
 
 def _curve(members: Sequence[Process]) -> _Curve:
-    """Add up the PSS of ``members``, each of which has at any moment what `size_at` tells."""
+    """Add up the memory of ``members``, each of which has at any moment its last reading."""
     changes: list[tuple[float, int]] = []
     for process in members:
         start_s, end_s = lived(process)
         size = 0
-        for sample in process.curve:
+        for sample in _readings(process):
             if sample.time_s <= end_s:
                 changes.append((max(start_s, sample.time_s), sample.bytes - size))
                 size = sample.bytes
@@ -116,8 +117,12 @@ def _rise(run: Run, phase: Phase, curve: _Curve) -> tuple[int, float]:
     return max(rises, default=(0, 0.0))
 
 
+def _readings(process: Process) -> Sequence[Sample]:
+    return process.own_curve or process.curve
+
+
 def _highest(process: Process) -> int:
-    return max(sample.bytes for sample in process.curve)
+    return max(sample.bytes for sample in _readings(process))
 
 
 def _finding(run: Run, phase: int, size: int, members: Sequence[int]) -> Finding:

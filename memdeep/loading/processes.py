@@ -333,13 +333,15 @@ class _Family:
             if sample.time_ms / 1000 - offset_s >= after_s - 1
             and (before_s is None or sample.time_ms / 1000 - offset_s <= before_s)
         ]
-        curve = []
+        curve, own_curve = [], []
         for sample in samples:
-            size = sample.pss_bytes
+            time_s, size = max(0.0, sample.time_ms / 1000 - offset_s), sample.pss_bytes
             if size is None and process.how == "run" and sample.time_ms in self._alone:
                 size = sample.rss_bytes
             if size is not None:
-                curve.append(Sample(max(0.0, sample.time_ms / 1000 - offset_s), size))
+                curve.append(Sample(time_s, size))
+            if sample.uss_bytes is not None and process.is_forked and not process.is_traced:
+                own_curve.append(Sample(time_s, sample.uss_bytes))
         last_s = max(after_s, samples[-1].time_ms / 1000 - offset_s) if samples else None
         end_s = until_s if process.end_s is None and until_s is not None else process.end_s
         verdict, seen = process.verdict, self._seen.get(process.pid)
@@ -362,6 +364,7 @@ class _Family:
             peak_pss_bytes=max(pss, default=None),
             peak_uss_bytes=max(uss, default=None),
             curve=tuple(curve),
+            own_curve=tuple(own_curve),
         )
 
     def _time_s(self, monotonic_ns: int) -> float:

@@ -129,7 +129,8 @@ class Process:
     of a cluster.
 
     ``curve`` is its proportional set size (PSS) over time where it was read, and the RSS of the
-    program while that was alone. Figures that were not measured are None.
+    program while that was alone. ``own_curve`` is what is in pages that no other process maps
+    (USS), of one that was forked and not recorded. Figures that were not measured are None.
     """
 
     pid: int
@@ -150,6 +151,7 @@ class Process:
     peak_pss_bytes: int | None = None
     peak_uss_bytes: int | None = None
     curve: tuple[Sample, ...] = ()
+    own_curve: tuple[Sample, ...] = ()
     worker: Worker | None = None
 
     @property

@@ -118,6 +118,16 @@ def test_another_program_is_told_beside_a_recorded_one_of_its_line() -> None:
     assert (item.bytes, item.evidence["programs"]) == (101 * MB, "sort, …")  # the shell is another
 
 
+def test_of_a_fork_counts_what_it_has_to_itself() -> None:
+    """Idle forks have shares of what their parent held before: they use nothing more."""
+    first_s, second_s = moments(NAMES[-1])
+    idle = replace(other((first_s, 70)), how="fork", own_curve=(Sample(first_s, MB // 8),))
+    busy = replace(idle, own_curve=(Sample(first_s, MB), Sample(second_s, 30 * MB)))
+    assert sum(item.bytes for item in found(idle, idle)) < MB
+    (item,) = found(idle, busy)
+    assert item.bytes == 30 * MB + MB // 8
+
+
 @examples(100)
 @given(curves=CURVES)
 def test_never_more_is_told_than_was_in_use_at_once(curves: list[list[tuple[float, int]]]) -> None:
