@@ -28,6 +28,7 @@ CHECK_FORMATS = ("text", "github", "markdown", "junit", "sarif", "gitlab", "open
 LEAST_EVERY_S, MOST_EVERY_S = 0.1, 86_400.0
 MOST_PORT = 65_535
 SHELLS = ("bash", "zsh", "fish")
+STDOUT = Path("-")
 DIFF_FORMATS = ("text", "markdown", "json", "html")  # of a comparison
 OF_DIFF = tuple(option for option in OPTIONS if Place.REPORT in option.places)
 OF_ATTACH = (
@@ -140,7 +141,9 @@ def _of_diff(made: Parser) -> None:
         default=DIFF_FORMATS[0],
         help=f"(default: {DIFF_FORMATS[0]})",
     )
-    made.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there")
+    made.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write it there, - for stdout"
+    )
     made.add_argument(
         "--fail-on",
         action="append",
@@ -275,7 +278,7 @@ _OWN: dict[str, Callable[[Parser], None]] = {
 
 
 def _format(word: str) -> tuple[str, Path | None]:
-    """Return the name of a format, and the file to write it to, if one is given."""
+    """Return the name of a format, and the file to write it to, if one is given; - is none."""
     name, equals, file = word.partition("=")
     if name not in CHECK_FORMATS:
         near = help.near(name, CHECK_FORMATS)
@@ -283,7 +286,7 @@ def _format(word: str) -> tuple[str, Path | None]:
         raise argparse.ArgumentTypeError(f"{name!r} is no format: {meant}")
     if equals and (not file or "\0" in file):
         raise argparse.ArgumentTypeError(f"there is no file behind {name}=")
-    return name, Path(file) if equals else None
+    return name, Path(file) if equals and Path(file) != STDOUT else None
 
 
 def _seconds(word: str) -> float:

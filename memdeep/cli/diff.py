@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from memdeep import pipeline
 from memdeep.cli import arguments, speech
-from memdeep.cli.arguments import Parser
+from memdeep.cli.arguments import STDOUT, Parser
 from memdeep.cli.options import Place
 from memdeep.cli.settings import in_force
 from memdeep.frozen import replace
@@ -30,7 +30,8 @@ def main(words: Sequence[str]) -> int:
     parser = arguments.parser("diff")
     given = parser.parse(words, mixed=True)
     before, after = _sides(parser, given.runs, given.before, given.after)
-    if given.format == "html" and given.output is None and sys.stdout.isatty():
+    output = None if given.output == STDOUT else given.output
+    if given.format == "html" and output is None and sys.stdout.isatty():
         parser.error("argument --format: html is a page for the browser: name a file with -o")
     for text in given.fail_on:
         try:
@@ -48,11 +49,11 @@ def main(words: Sequence[str]) -> int:
     gc.disable()  # millions of objects that live to the end, and hardly a cycle
     with speech.steps(quiet=False) as on_step:
         comparison = pipeline.compare(before, after, on_step, options.report)
-    _show(comparison, given.format, given.output, _in(language, given.format, options))
-    if given.output is not None:
+    _show(comparison, given.format, output, _in(language, given.format, options))
+    if output is not None:
         from memdeep.report import terminal
 
-        speech.say(terminal.place(given.output, language))
+        speech.say(terminal.place(output, language))
     failures = pipeline.judge(comparison, given.fail_on, language)
     for _, sentence in failures:
         speech.say(sentence)

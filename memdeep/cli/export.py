@@ -9,6 +9,7 @@ from pathlib import Path
 
 from memdeep import pipeline
 from memdeep.cli import arguments, speech
+from memdeep.cli.arguments import STDOUT
 from memdeep.cli.options import Place
 from memdeep.cli.settings import in_force
 from memdeep.errors import EXIT_USAGE, MemdeepError
@@ -18,8 +19,6 @@ from memdeep.report.options import ReportOptions
 from memdeep.text import units
 from memdeep.text.language import spoken
 from memdeep.text.safe import plain
-
-STDOUT = Path("-")
 
 
 def main(words: Sequence[str]) -> int:

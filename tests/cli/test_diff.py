@@ -71,6 +71,9 @@ def test_two_runs_of_one_program_are_alike(runs: Path, run_memdeep: RunMemdeep) 
 
 def test_the_json_is_as_its_schema_says(runs: Path, run_memdeep: RunMemdeep) -> None:
     done = run_memdeep("diff", *SIDES, "--format", "json", cwd=runs)
+    into_a_pipe = run_memdeep("diff", *SIDES, "--format", "json", "-o", "-", cwd=runs)
+    assert (into_a_pipe.stdout, into_a_pipe.stderr) == (done.stdout, done.stderr)
+    assert not (runs / "-").exists()
     fields = json.loads(done.stdout)
     schema = json.loads((ROOT / "memdeep" / "schema" / "diff-1.schema.json").read_bytes())
     Draft202012Validator(schema).validate(fields)

@@ -138,3 +138,8 @@ def test_an_answer_that_needs_nothing_imports_next_to_nothing(words: tuple[str, 
         "memdeep.version",
     ]
     assert done.stdout.startswith(("memdeep 0", "usage: memdeep"))
+
+
+def test_a_dash_is_no_file_to_write_the_result_of_a_check_to() -> None:
+    told = arguments.parser("check").parse(["--format", "junit=-", "--format", "text"])
+    assert told.format == [("junit", None), ("text", None)]
