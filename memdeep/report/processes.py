@@ -22,6 +22,7 @@ BY_PROGRAM = "by_program"  # by a signal of the program's own, as workers end wi
 BY_NANNY, BY_MONITOR, LOST = "by_nanny", "by_monitor", "lost"
 MAX_DEATHS_TOLD = 3
 MAX_STARTS_TOLD = 100  # processes of a row of which it is found out in which phase they began
+LONG_S = 1.0  # readings are taken more often than that
 MAX_APART = 8  # workers of a cluster that have each a row of its own
 Figures = Iterable[int | None]
 # The ends by the trouble they mean, the worst first; None is an end that nobody saw.
@@ -342,7 +343,18 @@ def deaths(report: Report, language: Language) -> tuple[str, ...]:
     unrecorded = sum(not process.is_traced for process in started)
     if unrecorded:
         said.append(language.say("processes.unrecorded", n=unrecorded))
+    unseen = sum(map(_is_unseen, started)) if report.run.peak_pss_bytes is not None else 0
+    if unseen:
+        said.append(language.say("processes.unseen", n=unseen, long_s=LONG_S))
     return tuple(said)
+
+
+def _is_unseen(process: Process) -> bool:
+    """Tell if a process lived for long and is in no reading, as a daemon that was forked twice."""
+    start_s, end_s = span_s([process])
+    is_known = process.peak_pss_bytes is not None or process.worker is not None
+    lived_s = 0.0 if is_known or start_s is None or end_s is None else end_s - start_s
+    return lived_s > LONG_S and process.is_traced and process.how != "exec"
 
 
 def trouble_of(process: Process) -> int:

@@ -189,3 +189,20 @@ def test_deaths_are_told_with_the_line_and_many_are_counted() -> None:
         "1 process was still running at the end of the run.",
         "The allocations of 1 process were not recorded: it was seen from outside only.",
     )
+
+
+def test_a_daemon_that_no_reading_has_is_said_to_be_missing_in_the_sum() -> None:
+    report = family_report(2)
+    program, first, second, *others = report.run.processes
+    daemon = replace(second, peak_pss_bytes=None, curve=(), start_s=0.5, end_s=4.0)
+    brief = replace(daemon, end_s=0.9)
+
+    def said(one: Process, **changes: int | None) -> bool:
+        run = replace(report.run, processes=(program, first, one, *others), **changes)
+        told = processes.deaths(replace(report, run=run), ENGLISH)
+        return any("1 process that lived for more than 1.0 s was not seen" in each for each in told)
+
+    assert said(daemon, peak_pss_bytes=90 * MB)
+    assert not said(brief, peak_pss_bytes=90 * MB)
+    assert not said(daemon, peak_pss_bytes=None)
+    assert not said(replace(daemon, how="exec"), peak_pss_bytes=90 * MB)
