@@ -266,7 +266,10 @@ class _Family:
             return self._ended(process, end)
         if end is not None:
             return replace(process, end_s=run_end_s, verdict=DETACHED)
-        return ends.by_itself(process, self._own(process), self._start, run_end_s)
+        found = ends.by_itself(process, self._own(process), self._start, run_end_s)
+        if found.verdict == DETACHED and process.end_s is not None:  # seen, and not after the run
+            found = replace(found, verdict=None)
+        return found
 
     def _own(self, process: Process) -> RunDirectory | None:
         name = process.directory

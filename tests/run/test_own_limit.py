@@ -218,6 +218,9 @@ def test_children_do_not_outlive_a_program_that_was_ended(
     wait_until(
         lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     )
+    assert b"still running" not in completed.stderr
+    (child,) = read_json(work / "run/report.json")["processes"][1:]
+    assert (child["pid"], child["verdict"]) == (pid, None)
 
 
 @pytest.mark.parametrize(
