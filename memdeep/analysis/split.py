@@ -58,6 +58,12 @@ def copied(run: Run, heap: Heap, phases: Sequence[Phase]) -> list[Finding]:
     ]
 
 
+# More than an arena of Python's, 1 MB: so large a block is one object, whose count of references
+# is in its first page, and so only who writes to the rest copies that.
+LARGE_BLOCK_BYTES = 2 << 20
+MOST = 0.9
+
+
 @frozen
 class _Copies:
     """What was ``read`` of forked processes that lived at one moment, ``forked`` in all."""
@@ -88,11 +94,15 @@ def _of_group(
 ) -> list[Finding]:
     tally: Tally[int] = Tally()
     of_lines: dict[tuple[str, int], dict[int, int]] = {}
+    in_blocks: dict[tuple[str, int], int] = {}
     for one in copies.read:
         for stack in one.split_off or ():
             tally.add(stack.node, stack.bytes, stack.allocations)
-            by_process = of_lines.setdefault(lines.line(stack.node), {})
+            line = lines.line(stack.node)
+            by_process = of_lines.setdefault(line, {})
             by_process[one.process] = by_process.get(one.process, 0) + stack.bytes
+            if stack.bytes > LARGE_BLOCK_BYTES * stack.allocations:
+                in_blocks[line] = in_blocks.get(line, 0) + stack.bytes
     total = tally.total_bytes()
     stacks: tuple[StackBytes, ...] = stacks_of(tally)
     found = []
@@ -109,7 +119,9 @@ def _of_group(
                     bytes=culprit.bytes,
                     share=culprit.share,
                     culprit=culprit,
-                    advice=Advice.COPY_ON_WRITE,
+                    advice=Advice.WRITTEN_AFTER_FORK
+                    if in_blocks.get(culprit.line, 0) >= MOST * culprit.bytes
+                    else Advice.COPY_ON_WRITE,
                     evidence={
                         "split_bytes": total,
                         "largest_bytes": by_process[most],

@@ -69,6 +69,7 @@ class Advice(Enum):
     HELD_BY_THREADS = "held by threads"
     HELD_BY_PYTHON = "held by Python"
     COPY_ON_WRITE = "copy on write"
+    WRITTEN_AFTER_FORK = "written after fork"
     CACHED_ON_METHOD = "cached on a method"
     UNBOUNDED_CACHE = "cache without a bound"
     BOUNDED_CACHE = "cache"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from memdeep.analysis.findings import findings
 from memdeep.analysis.split import copied, split_off
-from memdeep.model import Finding, FindingKind, Heap, Report, StackBytes
+from memdeep.model import Advice, Finding, FindingKind, Heap, Report, StackBytes
 from memdeep.report import sentences
 from memdeep.text.language import language
 
@@ -98,6 +98,20 @@ def test_processes_of_one_line_are_told_together_with_their_sum() -> None:
     assert said.startswith("At least 100.0 MB are copies of memory of ")
     assert "in 3 processes that" in said
     assert sentences.share(one, language("en")) == "100 % of all that was copied for them"
+
+
+def test_large_blocks_are_copied_by_who_writes_to_them() -> None:
+    """Arrays are no help there: it is an array. Arenas of Python's hold many objects each."""
+    node = nodes()[0]
+    for blocks, advice in ((1, Advice.WRITTEN_AFTER_FORK), (40, Advice.COPY_ON_WRITE)):
+        heaps = [
+            one._replace(split_off=(StackBytes(node, 40 * MB, blocks),))
+            if one.process == 1
+            else one
+            for one in REPORT.heap.processes
+        ]
+        (item,) = found(replace(REPORT.heap, processes=tuple(heaps)))
+        assert item.advice is advice
 
 
 def test_processes_that_came_one_after_the_other_are_not_added_up() -> None:

@@ -302,12 +302,15 @@ EVIDENCE = {
         advice: {"mapped_bytes": 9 * MB, "slack_bytes": MB}
         for advice in (Advice.IN_ARROW_POOL, Advice.IN_POLARS_POOL)
     },
-    Advice.COPY_ON_WRITE: {
-        "split_bytes": 9 * MB,
-        "largest_bytes": MB,
-        "read": 29,
-        "forked": 40,
-        "unread": 11,
+    **{
+        advice: {
+            "split_bytes": 9 * MB,
+            "largest_bytes": MB,
+            "read": 29,
+            "forked": 40,
+            "unread": 11,
+        }
+        for advice in (Advice.COPY_ON_WRITE, Advice.WRITTEN_AFTER_FORK)
     },
 }
 
