@@ -60,7 +60,10 @@ def main(words: "Sequence[str] | None" = None) -> "NoReturn":
             )
         )
         status = EXIT_NOT_STARTED
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        # Before Python 3.12 an interrupt in `__set_name__`, as a class is made, is but the cause.
+        if isinstance(error, RuntimeError) and not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
         from memdeep.cli import speech
 
         speech.say("memdeep: interrupted.")

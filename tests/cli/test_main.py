@@ -371,3 +371,25 @@ def test_program_with_a_hostile_name_is_recorded_and_reported(
     assert b"\x1b" not in completed.stderr
     (run_dir,) = runs_in(tmp_path)
     assert (run_dir / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("cause", "status"), [("KeyboardInterrupt", 130), ("ValueError", 1)], ids=["ours", "a fault"]
+)
+def test_an_interrupt_while_a_class_is_made_is_one(cause: str, status: int) -> None:
+    """Python wraps what `__set_name__` raises into another exception, before 3.12."""
+    code = (
+        "from memdeep.cli import main\n"
+        "class Field:\n"
+        "    def __set_name__(self, owner, name):\n"
+        f"        raise {cause}\n"
+        "def importing(words):\n"
+        "    type('Record', (), {'field': Field()})\n"
+        "main._dispatch = importing\n"
+        "main.main([])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status
+    assert (done.stderr == "memdeep: interrupted.\n") is (status == 130)
