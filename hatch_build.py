@@ -32,8 +32,13 @@ class ReplayBuildHook(BuildHookInterface[Any]):
 
     PLUGIN_NAME = "custom"
 
+    def finalize(self, _version: str, _build_data: dict[str, Any], _artifact: str) -> None:
+        """Called by hatchling when it has packed: what was compiled is needed no more."""
+        self._compiled.cleanup()
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before it packs; ``version`` is "standard" or "editable"."""
+        self._compiled = tempfile.TemporaryDirectory(prefix="memdeep-build-")
         if version == "editable":
             # As pip does for what it copies: half of the time of a start is compiling otherwise,
             # wherever Python may not write bytecode of its own accord.
@@ -43,7 +48,7 @@ class ReplayBuildHook(BuildHookInterface[Any]):
             if module.endswith("_holders") and not has_walker(limited):
                 continue
             try:
-                built = _compile(Path(self.root), module, sources, limited)
+                built = self._compile(module, sources, limited)
             except Exception as error:  # no compiler, no headers of Python: memdeep does without
                 self.app.display_warning(f"{module} could not be built: {error}")
                 continue
@@ -57,6 +62,25 @@ class ReplayBuildHook(BuildHookInterface[Any]):
             return
         tag = self.build_config.builder.get_best_matching_tag()
         build_data["tag"] = f"cp310-abi3-{tag.rpartition('-')[2]}" if limited else tag
+
+    def _compile(self, module: str, sources: Iterable[str], limited: bool) -> Path:
+        """Where the compiled module is."""
+        from setuptools import Distribution, Extension
+        from setuptools.command.build_ext import build_ext
+
+        extension = Extension(
+            module,
+            [str(Path(self.root, source)) for source in sources],
+            define_macros=[("Py_LIMITED_API", LIMITED_API)] if limited else [],
+            extra_compile_args=["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"],
+            language="c++",
+            py_limited_api=limited,
+        )
+        command = build_ext(Distribution({"name": "memdeep", "ext_modules": [extension]}))
+        command.build_lib = command.build_temp = self._compiled.name
+        command.ensure_finalized()
+        command.run()
+        return Path(command.get_ext_fullpath(module))
 
 
 class DependenciesHook(MetadataHookInterface):
@@ -97,23 +121,3 @@ def _replace(module: Path, built: Path) -> None:
     new = module.with_suffix(".new")
     shutil.copy(built, new)
     new.replace(module)
-
-
-def _compile(root: Path, module: str, sources: Iterable[str], limited: bool) -> Path:
-    """Where the compiled module is."""
-    from setuptools import Distribution, Extension
-    from setuptools.command.build_ext import build_ext
-
-    extension = Extension(
-        module,
-        [str(root / source) for source in sources],
-        define_macros=[("Py_LIMITED_API", LIMITED_API)] if limited else [],
-        extra_compile_args=["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"],
-        language="c++",
-        py_limited_api=limited,
-    )
-    command = build_ext(Distribution({"name": "memdeep", "ext_modules": [extension]}))
-    command.build_lib = command.build_temp = tempfile.mkdtemp(prefix="memdeep-build-")
-    command.ensure_finalized()
-    command.run()
-    return Path(command.get_ext_fullpath(module))

@@ -23,6 +23,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+# For what must not compile: it would replace what others use meanwhile, and take its time.
+NO_COMPILER = {**os.environ, "CC": "/bin/false", "CXX": "/bin/false"}
 HOOK = "memdeep_children.pth"
 HOOK_SOURCE = ROOT / "memdeep/record/children.pth"
 TEMPLATES = sorted(
@@ -32,11 +34,13 @@ TEMPLATES = sorted(
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the sdist, and the wheel built from it."""
-    directory = tmp_path_factory.mktemp("dist")
+    """A directory with the sdist, and the wheel built from it, which leaves nothing else."""
+    directory, temporary = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("temporary")
     command = [sys.executable, "-m", "build", "--outdir", str(directory), str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    env = {**os.environ, "TMPDIR": str(temporary)}
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert list(temporary.iterdir()) == []
     return directory
 
 
@@ -69,7 +73,7 @@ def test_the_line_for_child_processes_is_silent(tmp_path: Path) -> None:
 def test_an_editable_install_has_the_line_for_child_processes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     command += ["--disable-pip-version-check", "--target", str(tmp_path), "--editable", str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=NO_COMPILER)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / HOOK).read_bytes() == HOOK_SOURCE.read_bytes()
 
@@ -90,8 +94,7 @@ def test_one_compiled_wheel_serves_all_pythons(built: Path) -> None:
 def test_without_a_compiler_the_wheel_is_pure(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     command += ["--disable-pip-version-check", "--wheel-dir", str(tmp_path), str(ROOT)]
-    broken = {**os.environ, "CC": "/bin/false", "CXX": "/bin/false"}
-    done = subprocess.run(command, capture_output=True, text=True, env=broken)
+    done = subprocess.run(command, capture_output=True, text=True, env=NO_COMPILER)
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name.endswith("-py3-none-any.whl")
@@ -236,7 +239,7 @@ def test_memory_monitor_is_installed(built: Path, tmp_path: Path, editable: bool
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     install += ["--disable-pip-version-check", "--target", str(libraries)]
     wanted = ["--editable", str(ROOT)] if editable else [str(*built.glob("*.whl"))]
-    done = subprocess.run([*install, *wanted], capture_output=True, text=True)
+    done = subprocess.run([*install, *wanted], capture_output=True, text=True, env=NO_COMPILER)
     assert done.returncode == 0, done.stderr
     # Without any third-party package at all.
     code = (
