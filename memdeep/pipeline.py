@@ -97,14 +97,14 @@ def attach(
     attach.attach(program, run_dir, options, on_progress)
 
 
-def seal(run_dir: RunDirectory, on_step: OnStep) -> None:
+def seal(run_dir: RunDirectory, on_step: OnStep, *, aside: bool = False) -> None:
     """Make a run that has just ended fit for memray's commands and for other machines.
 
-    Raises OutputError.
+    A process of its own may do a part of it ``aside``. Raises OutputError.
     """
     from memdeep.loading.seal import seal
 
-    seal(run_dir, on_step)
+    seal(run_dir, on_step, _import_stages if aside else None)
 
 
 def pack(run_dir: RunDirectory, on_step: OnStep) -> None:

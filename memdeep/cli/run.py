@@ -243,7 +243,7 @@ def _report(run_dir: RunDirectory, settings: Settings) -> Report | None:
 
     quiet = settings.flag("quiet")
     with speech.steps(quiet=quiet) as on_step:
-        pipeline.seal(run_dir, on_step)
+        pipeline.seal(run_dir, on_step, aside=True)
     if not settings.flag("no-report"):
         made = report.make(run_dir.path, None, settings)
         pipeline.store_sources(run_dir, made)

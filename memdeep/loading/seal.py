@@ -7,9 +7,14 @@ interrupted, has the same report.
 
 from __future__ import annotations
 
+import os
+import signal
 import stat
+import sys
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from memdeep.errors import CaptureError, OutputError
@@ -33,11 +38,16 @@ from memdeep.rundir.meta import Meta
 LEAST_BYTES = 1 << 20  # of a capture that is worth compressing
 
 
-def seal(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
+def seal(
+    run_dir: RunDirectory,
+    on_step: Callable[[str], None],
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
     """Replace the markers in the captures, and store the names of native frames.
 
-    A capture that cannot be read or changed is left as it is. Raises OutputError if the names
-    cannot be written.
+    That takes a while, and memory: if there is something to do ``meanwhile``, a forked process
+    stores the names, as may not be within a program of somebody else's. A capture that cannot be
+    read or changed is left as it is. Raises OutputError if the names cannot be written.
     """
     try:
         meta = read_meta(run_dir)
@@ -52,8 +62,42 @@ def seal(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
     on_step("Sealing the captures")
     with suppress(CaptureError):
         _seal(run_dir, meta)
-    if meta.native and native_names.is_installed() and engine.is_built():
-        native_names.store_names(run_dir, on_step, directories_of(meta))
+    if not (meta.native and native_names.is_installed() and engine.is_built()):
+        return
+    store = partial(native_names.store_names, run_dir, directories=directories_of(meta))
+    if meanwhile is not None and sys.platform == "linux":  # elsewhere a fork may not load libraries
+        on_step("Storing the names of native frames")
+        if _is_done_aside(partial(store, lambda _step: None), meanwhile):
+            return
+    store(on_step)
+
+
+def _is_done_aside(work: Callable[[], None], meanwhile: Callable[[], None]) -> bool:
+    """Do ``work`` in a forked process, and call ``meanwhile`` here; tell if both came to their end.
+
+    What the work takes of the memory goes with its process. Where it failed, nobody has said why.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # no other thread does more than draw on the terminal
+            pid = os.fork()
+    except OSError:
+        return False
+    if pid == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    try:
+        meanwhile()
+        return os.waitpid(pid, 0)[1] == 0
+    except BaseException:
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGINT)  # it takes away what it has half written
+            os.waitpid(pid, 0)
+        raise
 
 
 def _seal(run_dir: RunDirectory, meta: Meta) -> None:

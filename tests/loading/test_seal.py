@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from memray import FileReader
-from running import PROGRAMS, RunMemdeep, environment, memdeep_command, read_json
+from running import PROGRAMS, RunMemdeep, environment, memdeep_command, read_json, wait_until
 from sealing import hashes, original, unseal
 
-from memdeep.heap import choice
+from memdeep.heap import choice, native_names
 from memdeep.heap.markers import FIRST_FLAG, SECOND_FLAG, is_flagged
 from memdeep.heap.replay import engine as replaying
 from memdeep.loading.seal import seal
 from memdeep.rundir import marker
 from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.files import write_atomically
 
+OnStep = Callable[[str], None]
 REPORTS = {"report.html", "report.json"}
 FOCUS = """\
 import memdeep
@@ -257,3 +263,76 @@ def test_what_cannot_be_read_is_no_error(
     (run_dir / name).write_bytes(content)
     seal(RunDirectory(run_dir), lambda step: None)
     assert (run_dir / name).read_bytes() in (content, places)
+
+
+@pytest.fixture
+def with_names(recorded: Callable[[str], Path], tmp_path: Path) -> RunDirectory:
+    """A copy of a run with native stacks, whose names are not stored."""
+    if not (replaying.is_built() and native_names.is_installed()):
+        pytest.skip("nothing names native frames here")
+    run_dir = RunDirectory(Path(shutil.copytree(recorded("native"), tmp_path / "run")))
+    run_dir.symbols.unlink()
+    return run_dir
+
+
+def _meanwhile() -> None:
+    """What is done beside the names."""
+
+
+def test_the_names_are_the_same_whoever_stores_them(with_names: RunDirectory) -> None:
+    seal(with_names, lambda step: None)
+    here = with_names.symbols.read_bytes()
+    with_names.symbols.unlink()
+    done: list[bool] = []
+    seal(with_names, lambda step: None, lambda: done.append(with_names.symbols.exists()))
+    assert len(done) == 1
+    assert with_names.symbols.read_bytes() == here
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there it is done aside")
+@pytest.mark.parametrize("fails", ["fork", "work", "kill"])
+def test_names_that_cannot_be_stored_aside_are_stored_here(
+    with_names: RunDirectory, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    here, plain = os.getpid(), native_names.store_names
+
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, "no more processes")
+
+    def store(run_dir: RunDirectory, on_step: OnStep, directories: Sequence[str] = ()) -> None:
+        if os.getpid() != here and fails == "work":
+            raise MemoryError
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        plain(run_dir, on_step, directories)
+
+    if fails == "fork":
+        monkeypatch.setattr(os, "fork", refuse)
+    else:
+        monkeypatch.setattr(native_names, "store_names", store)
+    seal(with_names, lambda step: None, _meanwhile)
+    assert with_names.symbols.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there it is done aside")
+def test_an_interrupt_takes_away_who_stores_the_names(
+    with_names: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def store(run_dir: RunDirectory, _on_step: OnStep, directories: Sequence[str] = ()) -> None:
+        def content() -> Iterator[bytes]:
+            yield b"half"
+            time.sleep(60)
+
+        write_atomically(run_dir.symbols, content())
+
+    def interrupted() -> None:
+        wait_until(lambda: any(one.suffix == ".tmp" for one in with_names.path.iterdir()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(native_names, "store_names", store)
+    before = {one.name for one in with_names.path.iterdir()}
+    with pytest.raises(KeyboardInterrupt):
+        seal(with_names, lambda step: None, interrupted)
+    assert {one.name for one in with_names.path.iterdir()} == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
