@@ -60,6 +60,12 @@ def main(words: Sequence[str]) -> int:
     if on_line["disk"] is not None:
         _check_disk(settings)
     limits = None
+    if on_line["baseline"] is not None and not settings.flag("check"):
+        raise ProgramError(
+            "--baseline does nothing without --check.",
+            "Add --check: then the run is held against the baseline.",
+            EXIT_USAGE,
+        )
     if settings.flag("check"):
         from memdeep.cli import check
 

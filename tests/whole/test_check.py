@@ -446,3 +446,13 @@ def test_phases_of_workers_are_held_to_budgets_and_exported(
     assert "post is a phase of processes that the program started" in complaint(refused)[0]
     unknown = run_memdeep("export", "out", "--phase", "pos", "-f", "csv", "-o", "-")
     assert "Did you mean post" in complaint(unknown)[1]
+
+
+def test_a_baseline_that_nothing_is_held_against_is_refused(tmp_path: Path) -> None:
+    command = memdeep_command("run", "--baseline", "memory.toml", "-o", "run", "-c", "pass")
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("memdeep: --baseline does nothing without --check.\n")
+    assert not (tmp_path / "run").exists()
