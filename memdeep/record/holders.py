@@ -61,6 +61,7 @@ class HolderReader:
 
     __slots__ = (
         "_at",
+        "_beyond",
         "_began",
         "_close",
         "_count",
@@ -112,7 +113,7 @@ class HolderReader:
         self._began: dict[object, int] = {}  # RSS at the beginnings of the spans that are open
         self._last_bytes: int | None = None
         self._running: list[tuple[str, int]] = []  # files of children, and bytes that each may take
-        self._count = 0
+        self._count = self._beyond = 0  # looks, and those that there would have been
         self._troubles = 0
 
     def start(self, rss_bytes: int) -> None:
@@ -149,6 +150,7 @@ class HolderReader:
         if not is_named and not self._is_worth_it(rss_bytes, began_bytes):
             return None
         if self._count >= self._most and not is_asked_for:
+            self._beyond += 1
             return None
         trouble = self._tried(sequence, label, rss_bytes)
         if trouble is None:
@@ -165,12 +167,17 @@ class HolderReader:
         """Return a sentence on each name that was asked for and never came."""
         return [f"--holders-at {one}: no phase or label of that name came" for one in self._unmet]
 
-    def rest(self) -> str:
-        """Return a sentence on the checkpoints of which nothing was said, "" if there are none."""
-        left = self._troubles - MOST_TROUBLES
-        return (
-            f"who holds the objects at {left:,} more checkpoints is not known" if left > 0 else ""
-        )
+    def rest(self) -> "list[str]":
+        """Return sentences on the checkpoints of which nothing was said, if there are any."""
+        left, found = self._troubles - MOST_TROUBLES, []
+        if left > 0:
+            found.append(f"who holds the objects at {left:,} more checkpoints is not known")
+        if self._beyond and self._most:
+            found.append(
+                f"who holds the objects at {self._beyond:,} of the checkpoints is not known: "
+                f"--holders-most is {self._most:,}"
+            )
+        return found
 
     def _tried(self, sequence: int, label: str, rss_bytes: int) -> "str | None":
         if not self._lock.acquire(False):
@@ -181,7 +188,7 @@ class HolderReader:
             self._count += 1
             return f"who holds the objects at {label} is not known: {error.strerror or error}"
         except Exception as error:  # it is an extra, and nothing may come of it for the program
-            self._count = self._most
+            self._most = 0
             return f"who holds the objects is recorded no more: {error}"
         finally:
             self._lock.release()

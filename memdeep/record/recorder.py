@@ -139,8 +139,7 @@ class Recorder:
         lost = next(self._losses) - 1
         if lost:
             self.problem(f"{lost:,} checkpoints could not be recorded: {self._first_loss}")
-        untold = "" if self._holders is None else self._holders.rest()
-        if untold:
+        for untold in () if self._holders is None else self._holders.rest():
             self.problem(untold)
         self._record(journal.EXIT, failed_request, _name(uncaught), 0)
 

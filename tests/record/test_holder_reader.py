@@ -270,5 +270,15 @@ def test_troubles_are_not_told_without_end(tmp_path: Path) -> None:
     (tmp_path / "usage").write_text("1\n")
     said = [read(number, "point", 100 * MIB) for number in range(20)]
     assert sum(one is not None for one in said) == holders.MOST_TROUBLES
-    assert read.rest() == "who holds the objects at 15 more checkpoints is not known"
-    assert reader(tmp_path).rest() == ""
+    assert read.rest() == ["who holds the objects at 15 more checkpoints is not known"]
+    assert reader(tmp_path).rest() == []
+
+
+def test_looks_beyond_the_most_are_told(tmp_path: Path) -> None:
+    read = reader(tmp_path, holders_at=["*"], holders_most=2)
+    assert [read(number, "point", 100 * MIB) for number in range(1, 6)] == [None] * 5
+    assert read.rest() == [
+        "who holds the objects at 3 of the checkpoints is not known: --holders-most is 2"
+    ]
+    graph.wait(RunDirectory(tmp_path))
+    assert len(RunDirectory(tmp_path).graphs()) == 2
