@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cgroups import needs_cgroups
 from driven import Driven
 from rich.cells import cell_len
 from running import TIMEOUT_S, environment, memdeep_command, read_json, started, wait_until
@@ -112,6 +113,7 @@ def watching(work: Path, *words: str, **changes: str) -> Iterator[Terminal]:
         os.close(theirs)
 
 
+@needs_cgroups  # of a limit on the address space there is no headroom
 def test_a_terminal_shows_lines_headroom_and_where_the_program_is(recorded: Path) -> None:
     with watching(recorded, "--every", "0.1") as terminal:
         rows = terminal.see("加载", "parse", "limit", "heap")
