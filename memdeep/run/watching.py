@@ -21,7 +21,7 @@ from memdeep.run.sampling import TreeReading, TreeSampler
 from memdeep.run.supervise import MAX_DIRECTORIES, Bounds
 from memdeep.run.verdict import Witnesses, judge
 from memdeep.rundir.directory import RunDirectory
-from memdeep.rundir.files import read_regular, write_atomically
+from memdeep.rundir.files import read_regular, write_atomically, write_error
 from memdeep.rundir.meta import MAX_BYTES, Meta, SeenProcess, decode_meta, encode_meta
 from memdeep.rundir.runs import held
 from memdeep.rundir.samples import SAMPLES_TITLE, encode_sample
@@ -86,8 +86,12 @@ def watch(recorded: Recorded, onlooker: Onlooker) -> None:
     log = MonitorLog(run_dir, meta.warning_bytes, meta.critical_bytes)
     directories = dict.fromkeys(meta.directories)
     last_s = 0.0
+    try:
+        file = open(run_dir.samples, "w", encoding="ascii")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise write_error(run_dir.samples, error) from error
     with (
-        open(run_dir.samples, "w", encoding="ascii") as samples,
+        file as samples,
         held(run_dir),
         Bounds(None) as bounds,
         GitQuestion(identity) as git,

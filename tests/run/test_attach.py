@@ -346,6 +346,7 @@ def test_an_exec_ends_an_attachment_and_is_told(tmp_path: Path) -> None:
 def test_a_run_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
     with running(tmp_path, MIXED) as program:
         attachment = Attachment(program, "--lang", "en").begun(program)
+        wait_until(lambda: (attachment.out / "samples").exists())
         shutil.rmtree(attachment.out)
         attachment.interrupt().finish(66)
         assert "Traceback" not in attachment.stderr

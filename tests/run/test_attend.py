@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
-from running import environment
+from running import environment, memdeep_command
 
-from memdeep.run import attend
+from memdeep.errors import OutputError
+from memdeep.run import attend, watching
 from memdeep.run.attend import end_of
 from memdeep.run.verdict import GroupWitness, OomCounters, Witnesses
 from memdeep.run.watching import judged
+from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.meta import SeenProcess
 
 NEVER = OomCounters(0, 0)
@@ -97,3 +101,16 @@ def test_a_process_of_the_program_that_the_kernel_killed_is_told_as_such() -> No
     witnesses = Witnesses(7, NEVER, NEVER, kernel_log=log, descendants=seen[1:])
     found = {one.pid: (one.signal, one.verdict) for one in judged(seen, witnesses)}
     assert found == {7: (None, None), 8: ("SIGKILL", "oom-killed"), 10: (None, None)}
+
+
+def test_a_run_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
+    """So it is too where it went just before who watches opens a file in it."""
+    run = tmp_path / "run"
+    command = memdeep_command("run", "-q", "--no-report", "-o", str(run), "-c", "pass")
+    subprocess.run(command, env=environment(), check=True)
+    (run / "samples").unlink()
+    (run / "samples").mkdir()
+    ours, theirs = socket.socketpair()
+    recorded = watching.Recorded(RunDirectory(run), os.getpid(), None, 0, ours.detach())
+    with theirs, pytest.raises(OutputError, match="Cannot write .*samples: is a directory"):
+        watching.watch(recorded, Mock())
