@@ -186,11 +186,12 @@ def without_line(
     """Return a finding that no line is known of; ``beside_size`` its size is not in the words."""
     kind = item.kind.value
     key = f"terminal.{kind}" if beside_size else f"finding.{kind}"
+    within = _within(report, item, language)
     if item.kind is not FindingKind.UNRECORDED:
         phase = report.phases[item.phase]
         return language.say(
             key,
-            phase=_subject(report, phase, language),
+            phase=within if beside_size else _subject(report, phase, language),
             size_bytes=item.bytes,
             rss_bytes=phase.rss_delta_bytes,
         )
@@ -199,7 +200,7 @@ def without_line(
     names = item.evidence["programs"]
     return language.say(
         key if line is None else f"{key}_at",
-        phase=_within(report, item, language),
+        phase=within,
         size_bytes=item.bytes,
         n=len(processes),
         line="" if line is None else location(line),

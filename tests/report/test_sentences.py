@@ -418,6 +418,13 @@ def test_what_no_line_can_be_blamed_for_is_said_as_well(kind: FindingKind, text:
     assert "8.0 MB" in sentences.finding(made, item, CHINESE)
 
 
+def test_a_stretch_has_no_capital_within_a_sentence() -> None:
+    stretch = phase("a → b", kind=PhaseKind.SEGMENT)
+    item = Finding(FindingKind.HELD, 0, (0,), 8 * MB, 0.5, None, None)
+    said = sentences.without_line(report([stretch], [item]), item, ENGLISH, beside_size=True)
+    assert said.startswith("freed by the stretch ")
+
+
 def test_chinese_reads_as_a_sentence_of_its_own() -> None:
     found = phase("加载配置", rss_delta_bytes=9 * MB)
     made = growth(found)

@@ -172,7 +172,64 @@ def test_what_only_the_tracing_copies_is_not_the_programs(told: Told) -> None:
     if sys.version_info[:2] == (3, 11):
         assert "str + made it" in said
         assert "CPython 3.11 often appends to a text in place, but not while it is traced" in said
-    assert "Each round copies all that came before" not in said
+    assert "A value that each round joins to what came before" not in said
+
+
+# No message has anything of the one before: that they were joined of two parts is all that is seen.
+MESSAGES = """
+from memdeep import phase
+with phase("send"):
+    for n in (7, 1, 5, 2, 8, 3, 6, 4, 1, 5, 2, 8, 3, 6, 4):
+        message = b"H" * (n << 18) + b"x" * (n << 18)
+"""
+# Each line is read by itself; that they stay is the doing of the list.
+RECORDS = """
+import json
+from memdeep import phase
+with phase("read"):
+    rows = [json.loads('{"id": %d, "name": "n%d"}' % (n, n)) for n in range(30_000)]
+"""
+# Nobody holds the nodes but themselves.
+CIRCLES = """
+import gc
+from memdeep import phase
+gc.disable()
+class Node:
+    def __init__(self): self.data, self.me = bytearray(400_000), self
+for n in range(9):
+    with phase("step"): Node()
+"""
+# The results are numbers: it is the list that keeps the blocks.
+BESIDE_A_CACHE = """
+import functools
+from memdeep import phase
+log = []
+@functools.lru_cache(maxsize=4)
+def price(k):
+    log.append(bytearray(500_000))
+    return k
+with phase("prices"):
+    for k in range(20): price(k)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "false", "true"),
+    [
+        (MESSAGES, "Each round copies", "A value that each round joins to what came before"),
+        (RECORDS, "The whole input", "all that it is given into Python objects"),
+        (CIRCLES, "an attribute)", "a circle of objects that the collector has not come to)"),
+        (BESIDE_A_CACHE, "The cache drops nothing", "If this belongs to the results,"),
+    ],
+    ids=["messages", "records", "circles", "beside a cache"],
+)
+def test_advice_says_what_it_takes_for_granted(
+    told: Told, program: str, false: str, true: str
+) -> None:
+    report, _ = told(program)
+    advice = " ".join(one["advice"] or "" for one in report["findings"])
+    assert false not in advice
+    assert true in advice
 
 
 # The cache drops what is beyond eight.
