@@ -43,6 +43,7 @@ MIN_SHARE_OF_PEAK = 0.02
 MIN_TRANSIENT_SHARE = 0.1
 RESERVED_SHARE = 0.1  # of a reservation at most is in use
 RESERVED_BYTES = 16 << 20  # of it in use are more than a reservation, whatever its size
+HARDLY_IN_USE = 0.25  # of a small one, too, no more than this is in use
 MIN_SHARE_OF_HIGHEST = 0.2  # of the heap at its highest point: who held more is always named
 
 # What stayed counts more than what was there at a peak, or what the kernel can take back. What is
@@ -277,7 +278,8 @@ def _charged(ground: Ground, charge: Charge) -> Iterator[Culprit]:
 def _is_reservation(ground: Ground, culprit: Culprit) -> bool:
     """Tell whether so little of the bytes of a line is in use that it only reserved them."""
     share = min(RESERVED_BYTES, RESERVED_SHARE * culprit.bytes)
-    return culprit.bytes_in_use < max(ground.least_bytes, share)
+    most = min(max(ground.least_bytes, share), HARDLY_IN_USE * culprit.bytes)
+    return culprit.bytes_in_use < most
 
 
 def _kept_bytes(ground: Ground, charges: Sequence[Charge]) -> list[int]:

@@ -84,6 +84,15 @@ def test_what_is_used_of_a_reservation_decides_its_place() -> None:
     assert (function(second), second.bytes, second.resident_bytes) == ("one", 500 * MB, 100 * MB)
 
 
+def test_what_is_used_for_the_most_part_is_no_reservation_however_small() -> None:
+    lives = [lifetime(ONE, 1, bytes=30 * MB), lifetime(TWO, 1, bytes=1000 * MB)]
+    for idle, kind in ((15, FindingKind.GROWTH), (28, FindingKind.RESERVED)):
+        items = all_of(
+            steps("load"), lives, (reading(1, untouched=(StackBytes(ONE, idle * MB, 1),)),)
+        )
+        assert [one.kind for one in items if function(one) == "one"] == [kind]
+
+
 def test_a_reservation_that_is_filled_later_is_found_where_it_is_filled() -> None:
     lives = [lifetime(ONE, 1, bytes=400 * MB)]
     readings = (reading(1, untouched=(StackBytes(ONE, 400 * MB, 1),)), reading(2))
