@@ -24,6 +24,7 @@ class Row:
     depth: int
     parent: int | None
     phases: int = 1  # of which it is the sum
+    times: int = 1  # that they ran, in whatever thread
 
 
 def rows(phases: Sequence[Phase], patterns: Sequence[Pattern]) -> tuple[Row, ...]:
@@ -103,5 +104,6 @@ class _Table:
         ]
         for _, place, is_pattern in sorted(first):
             phase = self._patterns[place].phase if is_pattern else self._phases[place]
-            count = len(self._patterns[place].members) if is_pattern else 1
-            yield Row(phase, place, is_pattern, depth, around, count)
+            members = self._patterns[place].members if is_pattern else (place,)
+            times = sum(self._phases[member].repeats for member in members)
+            yield Row(phase, place, is_pattern, depth, around, len(members), times)

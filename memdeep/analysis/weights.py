@@ -104,9 +104,11 @@ def _knows_main(tree: StackTree) -> bool:
 def passed_through(report: Report, item: Finding) -> Passed | None:
     """Return what repeats of the finding's phases retained of its line and later ones freed.
 
-    None if that is too little to be told.
+    None if that is too little to be told, or not known: tasks that overlap see what others retain.
     """
     phases = [report.phases[place] for place in item.phases]
+    if any(phase.outline.overlaps for phase in phases):
+        return None
     repeats = sum(phase.repeats for phase in phases)
     if item.kind is not FindingKind.GROWTH or item.culprit is None or repeats < 2:
         return None

@@ -260,7 +260,8 @@ def finding_name(report: Report, item: Finding, language: Language) -> str:
     if len(item.phases) == 1:
         return short(phase_label(report.run, report.phases[item.phase], language))
     key = "finding.pattern" if item.pattern else "finding.segments"
-    return language.say(key, name=short(item.pattern), n=len(item.phases))
+    times = sum(report.phases[place].repeats for place in item.phases)
+    return language.say(key, name=short(item.pattern), n=times)
 
 
 def _within(report: Report, item: Finding, language: Language) -> str:

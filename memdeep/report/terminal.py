@@ -260,9 +260,8 @@ def _cells(report: Report, row: Row, language: Language) -> list[str | Text]:
     phase = row.phase
     label = sentences.pattern_label if row.is_pattern else sentences.phase_label
     name = Text("  " * row.depth + plain(label(report.run, phase, language)))
-    times = row.phases if row.is_pattern else phase.repeats
-    if times > 1:
-        name.append(f" × {times:,}", style="dim")
+    if row.times > 1:
+        name.append(f" × {row.times:,}", style="dim")
     if not phase.complete:
         name.append(f" {language.say('phases.unfinished')}", style="red")
     marks = "".join(mark for mark, is_so, _ in NOTES if is_so(phase))

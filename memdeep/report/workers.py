@@ -94,7 +94,7 @@ def moved(report: Report, phases: Sequence[Phase], language: Language) -> str:
     ]
     subject = language.say("workers.phase")
     if len(phases) > 1:
-        subject = language.say("workers.phases", n=len(phases))
+        subject = language.say("workers.phases", n=sum(one.repeats for one in phases))
     own = units.signed_size(phase.rss_delta_bytes)
     if is_of_one:
         key = "workers.heap_of_one" if is_of_heap(phase) else "workers.of_one"

@@ -52,7 +52,7 @@
     return stretch(core, phases.stretches[place][0], phases.stretches[place][1]);
   }
 
-  // With the number of its members, for a pattern.
+  // With how often its members ran, for a pattern.
   function counted(core, place) {
     const { [place]: members } = core.phases.members;
     return phase(core, place) + (members > 0 ? ' × ' + memdeep.format.count(members) : '');

@@ -473,6 +473,52 @@ def test_what_threads_ask_for_and_write_is_not_used_later(told: Told) -> None:
         assert row["peak_heap_bytes"] >= max(ends)
 
 
+# Sixteen jobs in four threads: each thread has a phase that ran some of them.
+JOBS = """
+import threading
+from memdeep import phase
+kept = []
+def work():
+    for _ in range(4):
+        with phase("job"):
+            gate.wait()
+            kept.append(bytearray(500_000))
+gate = threading.Barrier(4)
+with phase("all"):
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for one in threads: one.start()
+    for one in threads: one.join()
+"""
+
+
+# Each task allocates 200,000 bytes that stay; at its end those of the others are there as well.
+TASKS_THAT_KEEP = """
+import asyncio
+from memdeep import phase
+kept = []
+async def fetch():
+    with phase("fetch"):
+        await asyncio.sleep(0.01)
+        kept.append(bytearray(200_000))
+async def all_of_them():
+    for _ in range(3): await asyncio.gather(*(fetch() for _ in range(10)))
+with phase("all"): asyncio.run(all_of_them())
+"""
+
+
+def test_what_tasks_see_of_one_another_did_not_pass_through(told: Told) -> None:
+    report, said = told(TASKS_THAT_KEEP)
+    assert report["findings"][0]["bytes"] >= 30 * 200_000
+    assert "stayed: allocated by job.py:8 in" in said
+    assert "passed through" not in said
+
+
+def test_a_phase_of_several_threads_ran_as_often_as_in_all_of_them(told: Told) -> None:
+    _, said = told(JOBS)
+    assert "job × 16" in said
+    assert "in the 16 phases job" in said
+
+
 # All 24 MB of texts go with the dictionary whose keys they are.
 KEYS = """
 import memdeep

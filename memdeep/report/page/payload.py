@@ -378,9 +378,9 @@ def table_of(report: Report) -> PhasesOfPage:
 def _phase_columns(run: Run, table: PhasesOfPage, lines: LineBytes) -> Json:
     """Return a column for each figure, one item a phase and then a pattern; None if unknown.
 
-    ``freed`` includes the bytes that were allocated in the phase as well. ``members`` are the
-    number of phases in a pattern, 0 for a phase; ``pattern`` is the index of the one that folds a
-    phase, or -1. ``peakOf`` is the phase whose peak it is.
+    ``freed`` includes the bytes that were allocated in the phase as well. ``members`` is how
+    often the phases of a pattern ran, 0 for a phase; ``pattern`` is the index of the one that folds
+    a phase, or -1. ``peakOf`` is the phase whose peak it is.
     """
     phases = [*table.phases, *(pattern.phase for pattern in table.patterns)]
     members = table.members()
@@ -399,7 +399,7 @@ def _phase_columns(run: Run, table: PhasesOfPage, lines: LineBytes) -> Json:
             for outline in outlines
         ],
         "thread": [phase.outline.thread for phase in phases],
-        "members": [len(places) for places in members],
+        "members": [sum(phases[place].repeats for place in places) for places in members],
         "pattern": [folding.get(place, -1) for place in range(len(phases))],
         "peakOf": [
             max(places, key=lambda one: phases[one].peak_bytes or 0) if places else place

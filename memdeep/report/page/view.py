@@ -283,12 +283,11 @@ def _row(report: Report, row: Row, say: Say, most: int, with_workers: bool) -> P
     phase = row.phase
     culprit = phase.main_culprit
     label = sentences.pattern_label if row.is_pattern else sentences.phase_label
-    times = row.phases if row.is_pattern else phase.repeats
     return PhaseRow(
         name=say(partial(label, report.run, phase)),
         kind=phase.outline.kind.value,
         depth=row.depth,
-        repeats_text=f"× {times:,}" if times > 1 else "",
+        repeats_text=f"× {row.times:,}" if row.times > 1 else "",
         duration_text=units.duration(phase.duration_s),
         rss_delta_text=units.signed_size(phase.rss_delta_bytes),
         rss_tone=_tone(phase.rss_delta_bytes, most),
