@@ -229,6 +229,8 @@ def test_growth_that_is_freed_again_before_the_end_is_no_leak() -> None:
         ([native("list_resize"), stdlib("inner")], None),
         ([native("bytearray_append"), native("PyByteArray_Resize")], "bytearray"),
         ([native("bytearray___init___impl"), native("PyByteArray_Resize")], None),
+        ([native("array_resize", filename="/src/Modules/arraymodule.c")], "array"),
+        ([native("array_resize", filename="/x/site-packages/numpy/_core/_umath.so")], None),
     ],
 )
 def test_a_growing_container_is_known_by_what_resized_it(

@@ -222,6 +222,7 @@ _GROWTH_OF_CONTAINERS = {
     "array_resize": "array",
     "resize_buffer": "BytesIO",
 }
+_LIBRARY = re.compile(r"(^|/)(site|dist)-packages/")  # numpy has an array_resize of its own
 # bytearray(size) goes through the same function as one that grows.
 _MADE_AT_ITS_SIZE = "bytearray___init__"
 
@@ -231,7 +232,7 @@ def container(own: Sequence[Frame]) -> tuple[str, str] | None:
     if any(frame.function.startswith(_MADE_AT_ITS_SIZE) for frame in own):
         return None
     for frame in own:
-        if frame.function in _GROWTH_OF_CONTAINERS:
+        if frame.function in _GROWTH_OF_CONTAINERS and not _LIBRARY.search(frame.filename):
             return _GROWTH_OF_CONTAINERS[frame.function], frame.function
     return None
 
