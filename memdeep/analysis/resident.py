@@ -15,6 +15,7 @@ from memdeep.analysis.earlier import earlier_nodes
 from memdeep.frozen import replace
 from memdeep.model import (
     MAIN_THREAD,
+    Asked,
     Heap,
     Lifetime,
     Lifetimes,
@@ -25,6 +26,27 @@ from memdeep.model import (
     StackTree,
 )
 from memdeep.model.sums import by_stack
+
+# What these modules map is never a process's own; what is its own they ask malloc for.
+_MAPPERS = (
+    "/multiprocessing/shared_memory.py",
+    "/numpy/_core/memmap.py",
+    "/numpy/core/memmap.py",
+)
+
+
+def _mapping_in_others(tree: StackTree, own: Iterable[int]) -> set[int]:
+    """Return the stacks by which other processes map what the program maps by those of ``own``.
+
+    Their mappings are not read: it is known only of modules that map nothing else.
+    """
+    files = {frame.filename for node in own for frame in tree.stack(node)}
+    mappers = {name for name in files if name.endswith(_MAPPERS)}
+    through = tree.nodes_through(lambda frame: frame.filename in mappers) if mappers else None
+    if through is None or not tree.asked:
+        return set()
+    mapped = (node for node, flags in enumerate(tree.asked) if flags & Asked.MMAP)
+    return {node for node in mapped if through[node] and tree.process(node)}
 
 
 def settled(heap: Heap, run: Run) -> Heap:
@@ -160,7 +182,7 @@ class ResidentHeap:
                 for mapped in (*residency.file, *residency.shared):
                     if reading and 2 * mapped.mapped_bytes > reading.alive.get(mapped.node, 0):
                         found.add(mapped.node)
-        return frozenset(found)
+        return frozenset(found | _mapping_in_others(self._heap.tree, found))
 
     def untouched_bytes(
         self, lifetimes: Iterable[Lifetime], checkpoint: int, *, with_files: bool = False

@@ -491,6 +491,35 @@ with phase("all"):
 """
 
 
+# The child maps the 40 MB that the program has mapped, and holds 10 MB of its own.
+ATTACHED = """
+import multiprocessing, time
+from multiprocessing import shared_memory
+from memdeep import phase
+def read(name):
+    there = shared_memory.SharedMemory(name=name)
+    own = bytearray(b"o") * (10 << 20)
+    time.sleep(0.1)
+    there.close()
+if __name__ == "__main__":
+    with phase("fill"):
+        shared = shared_memory.SharedMemory(create=True, size=40 << 20)
+        shared.buf[:] = bytes(40 << 20)
+    with phase("child"):
+        child = multiprocessing.get_context("fork").Process(target=read, args=(shared.name,))
+        child.start(); child.join()
+    shared.close(); shared.unlink()
+"""
+
+
+def test_shared_memory_is_not_told_again_of_each_process_that_maps_it(told: Told) -> None:
+    report, said = told(ATTACHED)
+    children = [one for one in report["findings"] if one["kind"] == "children"]
+    assert "40.0 MB of shared memory" in said
+    assert any(one["culprit"] and one["culprit"]["lineno"] == 7 for one in children)
+    assert not any(one["culprit"] and one["culprit"]["lineno"] == 6 for one in children)
+
+
 # Each task allocates 200,000 bytes that stay; at its end those of the others are there as well.
 TASKS_THAT_KEEP = """
 import asyncio
