@@ -38,7 +38,7 @@ def charges(phases: Sequence[Phase], kept: ByHome, lines: ChargedLines) -> list[
 
     Phases alike are added up, and so are those within phases alike: the epochs of all folds. The
     segments of a span are added up in the span. Where one phase has more than half of the bytes
-    of a line, it is named alone.
+    of a line, it is named alone, and so on with the rest.
     """
     by_line: dict[tuple[str, int], dict[int, list[Lifetime]]] = {}
     for home, lifetimes in kept.items():
@@ -99,8 +99,9 @@ def _split(phases: Sequence[Phase], around: int | None, by_home: ByHome) -> Iter
     if around is not None:
         segments = tuple(p for p, one in outlines.items() if one.kind is PhaseKind.SEGMENT)
         groups = [("", segments), *((pattern, places) for pattern, places in groups if pattern)]
-    for pattern, places in groups:
-        if not places or _is_of_one([inside[place] for place in places]):
+    for pattern, together in groups:
+        places = _none_leads(together, inside)
+        if not places or (not pattern and len(places) < len(together)):
             continue
         homes = [home for place in places for home in inside.pop(place)]
         if around is not None and not pattern:
@@ -121,10 +122,14 @@ def _child(phases: Sequence[Phase], around: int | None, home: int) -> int:
     return home
 
 
-def _is_of_one(parts: Sequence[ByHome]) -> bool:
-    """Tell whether one of the parts has more than its share of their bytes."""
-    sizes = [sum(life.bytes for lives in part.values() for life in lives) for part in parts]
-    return max(sizes) > MAX_SHARE * sum(sizes)
+def _none_leads(places: Sequence[int], inside: Mapping[int, ByHome]) -> tuple[int, ...]:
+    """Return ``places`` without each that has more than its share of what it and the rest have."""
+    sizes = {p: sum(life.bytes for lives in inside[p].values() for life in lives) for p in places}
+    left = sorted(places, key=lambda place: sizes[place])
+    total = sum(sizes.values())
+    while left and sizes[left[-1]] > MAX_SHARE * total:
+        total -= sizes[left.pop()]
+    return tuple(sorted(left))
 
 
 def _innermost(

@@ -491,6 +491,43 @@ with phase("all"):
 """
 
 
+# Each day replaces the 3 MB of the last, and leaves a thousand bytes.
+LEAVES_LITTLE = """
+from memdeep import phase
+def block(size): return bytearray(size)
+kept = []
+for n in range(12):
+    with phase("day"):
+        data = block(3 << 20)
+        kept.append(block(1000))
+"""
+
+
+def test_what_is_replaced_in_each_round_does_not_grow_by_what_is_left_beside_it(told: Told) -> None:
+    report, said = told(LEAVES_LITTLE)
+    assert 3 * MB < report["findings"][0]["bytes"] < 3.1 * MB
+    assert "grew in" not in said
+    assert "round after round" not in said
+
+
+# The first day makes a table that stays; each of the others keeps a megabyte of the same line.
+FIRST_DAY = """
+from memdeep import phase
+def block(size): return bytearray(size)
+kept = []
+for n in range(12):
+    with phase(f"day {n}"): kept.append(block((60 << 20) if n == 0 else (1 << 20)))
+"""
+
+
+def test_what_the_other_days_keep_is_told_beside_a_first_one(told: Told) -> None:
+    report, said = told(FIRST_DAY)
+    first, rest = report["findings"]
+    assert (first["bytes"], rest["bytes"]) == (60 * MB + 1, 11 * (MB + 1))
+    assert "11.0 MB kept by 11 phases day *" in said
+    assert rest["evidence"]["repeats"] == 11
+
+
 # The child maps the 40 MB that the program has mapped, and holds 10 MB of its own.
 ATTACHED = """
 import multiprocessing, time

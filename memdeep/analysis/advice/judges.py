@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
 from memdeep.analysis.advice import patterns
-from memdeep.analysis.advice.case import Case, Evidence, Suggestion
+from memdeep.analysis.advice.case import MOST, Case, Evidence, Suggestion
 from memdeep.analysis.trend import trend
 from memdeep.frozen import replace
 from memdeep.model import Advice, Finding, LargeAllocation, Origin, Stretch
@@ -193,6 +193,8 @@ def _repeated_growth(case: Case) -> Suggestion | None:
         return None
     if course.growing < STEADY_SHARE * course.repeats or not case.is_most(sum(grown)):
         return None
+    if course.slope_bytes * course.repeats < MOST * (sum(grown) - course.warm_up_bytes):
+        return None  # one round had most of it: what the others left is not worth the words
     return Suggestion(
         Advice.REPEATED_GROWTH,
         {
