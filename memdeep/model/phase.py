@@ -9,10 +9,11 @@ from enum import Enum
 from operator import attrgetter
 
 from memdeep.frozen import frozen
-from memdeep.model.heap import Frame, Peak, Stretch
+from memdeep.model.heap import Frame, Origin, Peak, Stretch
 from memdeep.model.holders import Holders
 
 _complete = attrgetter("complete")
+_MOST = 0.5  # of what a phase kept: what has no line is named as its culprit for no less
 
 
 class PhaseKind(Enum):
@@ -307,13 +308,17 @@ class Phase:
 
     @property
     def main_culprit(self) -> Culprit | None:
-        """The line that made the heap grow most; None if it is not known, or none did."""
+        """The line that made the heap grow most; None if it is not known, or none did.
+
+        What has no code on its stack, as a thread of memdeep's own, is named only for most of it.
+        """
         if self.heap is None or not self.heap.culprits:
             return None
         if self.heap.main_line is None and self.heap.delta_bytes < 0:
             return None
         of_line = (one for one in self.heap.culprits if one.line == self.heap.main_line)
-        return next(of_line, self.heap.culprits[0])
+        main = next(of_line, self.heap.culprits[0])
+        return main if main.frame.origin is not Origin.NATIVE or main.share >= _MOST else None
 
     @property
     def moved_bytes(self) -> int:

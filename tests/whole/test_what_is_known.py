@@ -491,6 +491,20 @@ with phase("all"):
 """
 
 
+# Nothing is imported or kept before the phase, but by memdeep's own threads.
+EARLY = """
+import memdeep
+with memdeep.phase("load"): kept = bytearray(5_000_000)
+"""
+
+
+def test_a_thread_of_memdeep_is_no_culprit(told: Told) -> None:
+    _, said = told(EARLY)
+    assert "job.py:3" in said
+    assert "no Python stack" not in said
+    assert ".c:" not in said
+
+
 # Each day replaces the 3 MB of the last, and leaves a thousand bytes.
 LEAVES_LITTLE = """
 from memdeep import phase
