@@ -161,6 +161,13 @@ def run_options(settings: Settings, of_python: Sequence[str] = ()) -> RunOptions
     if how.wants_holders:
         _check_holders(how)
     around = settings.of(Place.RUN)
+    warning, critical = around["warning_bytes"], around["critical_bytes"]
+    if warning and critical and warning > critical:
+        raise ProgramError(
+            "--warning-mb is above --critical-mb.",
+            "A warning comes first: give it the smaller one.",
+            EXIT_USAGE,
+        )
     if around["last_s"]:
         how = _recorder(how, around)
     words = interpreter.parse(settings.text("python-args") or "")

@@ -13,7 +13,7 @@ from rich.console import Console
 from memdeep.cli import arguments
 from memdeep.errors import CaptureError, OutputError
 from memdeep.live.progress import is_alive
-from memdeep.rundir import runs
+from memdeep.rundir import directory, runs
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.meta import Meta, decode_meta
 from memdeep.text import units
@@ -29,6 +29,8 @@ def main(words: Sequence[str]) -> int:
     """Carry out `memdeep runs WORDS`; return its exit status."""
     options = arguments.parser("runs").parse(words)
     parent: Path = options.path or runs.DEFAULT
+    if options.path is not None and not parent.exists():
+        raise directory.no_run(parent)
     language = spoken()
     unwanted = [runs.removable(_named(path, parent)) for path in options.rm]
     for run_dir in unwanted:

@@ -365,6 +365,8 @@ def existing(path: Path) -> RunDirectory:
 
 def no_run(path: Path) -> CaptureError:
     """Return the error that ``path`` is no run directory."""
+    if not os.path.lexists(path):
+        return CaptureError(f"There is no file {path}.", "Check the path.", EXIT_NO_INPUT)
     return CaptureError(
         f"{path} is not a run directory of memdeep: it has no {RunDirectory(path).journal.name}.",
         "Give the directory that `memdeep run` named at its end, or a memray capture file.",

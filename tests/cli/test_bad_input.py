@@ -471,3 +471,17 @@ def test_program_runs_though_nothing_can_be_traced(run_memdeep: RunMemdeep, tmp_
     assert (report["peak_heap_bytes"], report["findings"]) == (None, [])
     assert report["phases"][0]["rss_delta_bytes"] > 0
     assert "not traced" in (tmp_path / "run/report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "words", [("runs",), ("runs", "--rm"), ("watch",), ("open",), ("report",)], ids=" ".join
+)
+def test_a_path_that_is_not_there(refused: Refused, words: tuple[str, ...]) -> None:
+    sentence, hint = refused(EXIT_NO_INPUT, *words, "no/such")
+    assert (sentence, hint) == ("There is no file no/such.", "Check the path.")
+
+
+def test_a_warning_above_what_is_critical(refused: Refused) -> None:
+    thresholds = ("--warning-mb", "900", "--critical-mb", "100")
+    sentence, _ = refused(EXIT_USAGE, "run", *thresholds, "-c", "pass")
+    assert sentence == "--warning-mb is above --critical-mb."

@@ -332,6 +332,7 @@ def test_what_may_only_have_replaced_what_was_there_is_told(tmp_path: Path) -> N
 def test_an_exec_ends_an_attachment_and_is_told(tmp_path: Path) -> None:
     with running(tmp_path, MIXED) as program:
         attachment = Attachment(program, "--lang", "en").begun(program)
+        wait_until(lambda: (attachment.out / "samples").exists())
         program.do("turn_and_leak(400)")
         program.tell(
             "os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(9)'])"
