@@ -115,7 +115,10 @@ class Figures:
             if heap is not None and its_own is None and of_workers is not None:
                 shares = self._workers.shares(of_workers, heap.peak)
             phase = _phase(self._readings, outline, heap, its_own, shares)
-            figured.append(_with_pss(phase, self._workers.pss_delta(outline.stretches)))
+            grown = self._workers.pss_delta(outline.stretches)
+            if grown is not None:
+                phase = _with_pss(phase, grown, self._workers.lent_delta(outline.stretches))
+            figured.append(phase)
         return tuple(figured)
 
     def _largest_in(self, stretches: Sequence[Stretch]) -> list[LargeAllocation]:
@@ -260,17 +263,21 @@ def _overlap(stretches: Sequence[Stretch]) -> bool:
     return any(later.start < earlier.end for earlier, later in pairwise(stretches))
 
 
-def _with_pss(phase: Phase, grown: int | None) -> Phase:
-    """Add the growth of the PSS of all processes but the program; ``explained`` counts it too."""
-    if grown is None:
-        return phase
+def _with_pss(phase: Phase, grown: int, lent: int) -> Phase:
+    """Add the growth of the PSS of all processes but the program; ``explained`` counts it too.
+
+    All but what was ``lent``: pages that the program had before, and that its processes share now.
+    """
+    added = grown - lent
     ratio, parts, rss_delta = phase.explained_ratio, phase.parts, phase.rss_delta_bytes
     if parts is not None and parts.resident_heap is not None and rss_delta is not None:
-        of_workers = min(grown, sum(share.delta_bytes for share in phase.workers))
-        total, ratio = rss_delta + grown, None
+        of_workers = min(added, sum(share.delta_bytes for share in phase.workers))
+        total, ratio = rss_delta + added, None
         if total >= MIN_RSS_GROWTH:
             ratio = min(1.0, max(0.0, (parts.resident_heap + of_workers) / total))
-    return replace(phase, workers_pss_delta_bytes=grown, explained_ratio=ratio)
+    return replace(
+        phase, workers_pss_delta_bytes=grown, workers_added_bytes=added, explained_ratio=ratio
+    )
 
 
 def _rss_delta(checkpoints: Sequence[Checkpoint], outline: PhaseOutline) -> int | None:

@@ -35,20 +35,6 @@ _MAPPERS = (
 )
 
 
-def _mapping_in_others(tree: StackTree, own: Iterable[int]) -> set[int]:
-    """Return the stacks by which other processes map what the program maps by those of ``own``.
-
-    Their mappings are not read: it is known only of modules that map nothing else.
-    """
-    files = {frame.filename for node in own for frame in tree.stack(node)}
-    mappers = {name for name in files if name.endswith(_MAPPERS)}
-    through = tree.nodes_through(lambda frame: frame.filename in mappers) if mappers else None
-    if through is None or not tree.asked:
-        return set()
-    mapped = (node for node, flags in enumerate(tree.asked) if flags & Asked.MMAP)
-    return {node for node in mapped if through[node] and tree.process(node)}
-
-
 def settled(heap: Heap, run: Run) -> Heap:
     """Return ``heap`` whose readings say nothing of bytes that may be newer than they are.
 
@@ -223,3 +209,17 @@ class ResidentHeap:
         size = column.get(stack.node, 0)
         alive = reading.alive.get(stack.node, 0) if size else 0
         return min(stack.bytes, stack.bytes * size // alive) if alive else 0
+
+
+def _mapping_in_others(tree: StackTree, own: Iterable[int]) -> set[int]:
+    """Return the stacks by which other processes map what the program maps by those of ``own``.
+
+    Their mappings are not read: it is known only of modules that map nothing else.
+    """
+    files = {frame.filename for node in own for frame in tree.stack(node)}
+    mappers = {name for name in files if name.endswith(_MAPPERS)}
+    through = tree.nodes_through(lambda frame: frame.filename in mappers) if mappers else None
+    if through is None or not tree.asked:
+        return set()
+    mapped = (node for node, flags in enumerate(tree.asked) if flags & Asked.MMAP)
+    return {node for node in mapped if through[node] and tree.process(node)}

@@ -73,6 +73,30 @@ class Workers:
         sizes = self._pss
         return None if sizes is None else sum([sizes[s.end] - sizes[s.start] for s in stretches])
 
+    def lent_delta(self, stretches: Sequence[Stretch]) -> int:
+        """Return how much more of the program's RSS is shared: a part of it is in others' PSS.
+
+        So much of the growth of their PSS is no growth of the memory of all.
+        """
+        sizes = self._lent
+        return sum([sizes[s.end] - sizes[s.start] for s in stretches]) if sizes else 0
+
+    @cached_property
+    def _lent(self) -> Sequence[int]:
+        """What the program shares at each checkpoint, by the last reading; empty if nothing.
+
+        It is no more than the PSS of the others: some may have ended since then.
+        """
+        curve, sizes = self._run.lent_curve, self._pss
+        if not curve or sizes is None:
+            return ()
+        times = [point.time_s for point in self._run.checkpoints]
+        places = [bisect_right(curve, time_s, key=_time_s) for time_s in times]
+        return [
+            min(curve[place - 1].bytes, size) if place else 0
+            for place, size in zip(places, sizes, strict=True)
+        ]
+
     @cached_property
     def _pss(self) -> Sequence[int] | None:
         """The PSS of all processes but the program at each checkpoint; None if it was not read."""

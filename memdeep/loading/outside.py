@@ -112,6 +112,32 @@ def memory_curve(
     return tuple(sorted(curve, key=attrgetter("time_s")))
 
 
+def lent_curve(
+    samples: Sequence[ProcessSample], pid: int | None, offset_s: float
+) -> tuple[Sample, ...]:
+    """Return what the program shares with its processes, at each reading of the PSS.
+
+    That is what its PSS, of those pages, counts for others: at most what others map that is not
+    theirs alone. ``pid`` is the program's. Empty where it never shared anything.
+    """
+    trees: defaultdict[int, list[ProcessSample]] = defaultdict(list)
+    for sample in samples:
+        trees[sample.time_ms].append(sample)
+    curve = []
+    for time_ms, tree in trees.items():
+        own = next((one for one in tree if one.pid == pid), None)
+        if own is None or (len(tree) > 1 and own.pss_bytes is None):
+            continue
+        others = [
+            one.pss_bytes - one.uss_bytes
+            for one in tree
+            if one is not own and one.pss_bytes is not None and one.uss_bytes is not None
+        ]
+        lent = 0 if own.pss_bytes is None else own.rss_bytes - own.pss_bytes
+        curve.append(Sample(time_ms / 1000 - offset_s, max(0, min(lent, sum(others)))))
+    return tuple(curve) if any(sample.bytes for sample in curve) else ()
+
+
 def highest_rss(
     samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
 ) -> int | None:

@@ -35,6 +35,7 @@ from memdeep.loading.outside import (
     highest_rss,
     is_end_unseen,
     last_seen,
+    lent_curve,
     memory_curve,
     seen_outside,
 )
@@ -235,6 +236,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         else (),
         merged=old,
         peak_rss_bytes=max(filter(None, known_rss), default=None),
+        lent_curve=lent_curve(samples, start.pid, offset_s),
         peak_pss_bytes=meta.peak_pss_bytes
         if meta.peak_pss_bytes is not None or not _has_shares(processes)
         else highest_sum(processes),

@@ -240,7 +240,9 @@ class Phase:
 
     The heap is that of all recorded processes: ``workers`` has the parts of those that the program
     started, largest first. The RSS and its parts are the program's own; ``workers_pss_delta_bytes``
-    is the growth of the PSS of all others, None where that was not read.
+    is the growth of the PSS of all others, None where that was not read; ``workers_added_bytes`` is
+    that without pages that the program had before and shares with them: the growth of the memory of
+    all beyond that of the program's RSS.
     """
 
     outline: PhaseOutline
@@ -255,6 +257,7 @@ class Phase:
     parts: Parts | None = None
     workers: tuple[GroupShare, ...] = ()
     workers_pss_delta_bytes: int | None = None
+    workers_added_bytes: int | None = None
 
     @property
     def name(self) -> str:

@@ -247,6 +247,8 @@ class Run:
     never read. ``max_rss_bytes`` is what no process of the program ever had more of, as the kernel
     has counted. ``earlier_s`` is how long the process had run before it began to record itself,
     None for a program that was run to be recorded.
+    ``lent_curve`` is what of the program's RSS lies in pages that its processes map as well, at the
+    readings of the PSS, which counts a part of them for each.
     ``problems`` are sentences on what could not be recorded or read. ``identity`` is None for a run
     that was recorded without it. ``merged`` is None where the detail of all of it is known.
     """
@@ -275,6 +277,7 @@ class Run:
     earlier_s: float | None = None
     attached: bool = False
     merged: Merged | None = None
+    lent_curve: tuple[Sample, ...] = ()
 
     def is_program(self, process: int) -> bool:
         """Tell if a process (its index) is the program, or what that has put in its place."""

@@ -20,18 +20,18 @@ MAX_GROUPS = 3  # of workers that are told of a phase
 
 def has_workers(phase: Phase) -> bool:
     """Tell if processes that the program started are known to have been there."""
-    return bool(phase.workers) or phase.workers_pss_delta_bytes is not None
+    return bool(phase.workers) or phase.workers_added_bytes is not None
 
 
 def is_of_heap(phase: Phase) -> bool:
     """Tell if what workers moved is known of their heap only."""
-    return bool(phase.workers) and phase.workers_pss_delta_bytes is None
+    return bool(phase.workers) and phase.workers_added_bytes is None
 
 
 def size(phase: Phase) -> int | None:
-    """Return what the processes that the program started moved: their PSS, else their heap."""
-    if phase.workers_pss_delta_bytes is not None:
-        return phase.workers_pss_delta_bytes
+    """Return what the processes that the program started moved: of their PSS, else their heap."""
+    if phase.workers_added_bytes is not None:
+        return phase.workers_added_bytes
     return sum(share.delta_bytes for share in phase.workers) if phase.workers else None
 
 
@@ -135,7 +135,7 @@ def _summed(phases: Sequence[Phase]) -> Phase | None:
         outline=replace(phases[0].outline, stretches=tuple(stretches)),
         rss_delta_bytes=sum_of_known([phase.rss_delta_bytes for phase in phases]),
         workers=tuple(sorted(shares.values(), key=lambda one: -one.kept_bytes)),
-        workers_pss_delta_bytes=sum_of_known([one.workers_pss_delta_bytes for one in phases]),
+        workers_added_bytes=sum_of_known([one.workers_added_bytes for one in phases]),
     )
 
 

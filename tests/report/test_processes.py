@@ -187,7 +187,8 @@ def test_deaths_are_told_with_the_line_and_many_are_counted() -> None:
         "Process 102 (fork at prog.py:30) was killed by SIGKILL at 4.5 s.",
         "4 more were killed by a signal.",
         "1 process was still running at the end of the run.",
-        "The allocations of 1 process were not recorded: it was seen from outside only.",
+        "The allocations of 1 process were not recorded; "
+        "what is known of it was seen from outside.",
     )
 
 

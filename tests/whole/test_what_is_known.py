@@ -638,3 +638,29 @@ def test_a_journal_whose_end_is_lost_is_told(told: Told, tmp_path: Path) -> None
     (said,) = report["problems"]
     assert said.startswith("The end of the journal is lost: 7 of the events")
     assert report["exit"]["evidence"] == []  # nothing tells that Python's own ending did not run
+
+
+# The pool's workers read what the program had before, and have some 4 MB each to themselves.
+IDLE_FORKS = """
+import memdeep, multiprocessing, time
+def work(number):
+    time.sleep(.2)
+    return number
+if __name__ == "__main__":
+    with memdeep.phase("load"):
+        base = [bytes([i % 200 + 1]) * (1 << 20) for i in range(150)]
+    with memdeep.phase("work"):
+        with multiprocessing.get_context("fork").Pool(4) as pool:
+            pool.map(work, range(8))
+            memdeep.checkpoint("there")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the PSS is Linux's")
+def test_what_forks_share_with_the_program_is_not_added_by_them(told: Told) -> None:
+    report, said = told(IDLE_FORKS)
+    (row,) = [one for one in report["phases"] if one["name"].endswith("there")]
+    assert row["children_pss_delta_bytes"] > 80 * MB  # each has its part of what all share
+    found = re.search(r"begin of work → there +\S+ MB +\+([\d.]+) MB", said)
+    assert found is not None, said
+    assert float(found[1]) < 40

@@ -104,7 +104,7 @@ def share(group: int, *processes: int, delta: int) -> GroupShare:
 def test_a_phase_says_what_it_and_its_workers_moved() -> None:
     made = family_report(2)
     of_one = phase(
-        rss_delta_bytes=MB, workers=(share(1, 1, 2, delta=60),), workers_pss_delta_bytes=64 * MB
+        rss_delta_bytes=MB, workers=(share(1, 1, 2, delta=60),), workers_added_bytes=64 * MB
     )
     assert workers.moved(made, [of_one], ENGLISH) == (
         "The phase moved +1.0 MB in the program itself (RSS), +64.0 MB in 2 workers started by "
@@ -126,7 +126,7 @@ def test_what_several_phases_moved_is_added_up() -> None:
             stretches=(Stretch(start, start + 1),),
             rss_delta_bytes=MB,
             workers=(share(1, *places, delta=20),),
-            workers_pss_delta_bytes=24 * MB,
+            workers_added_bytes=24 * MB,
         )
         for start, places in ((0, (1,)), (1, (1, 2)))
     )
@@ -141,7 +141,7 @@ def test_the_pss_of_all_processes_is_not_that_of_some() -> None:
     """Another one was there, which the tracker of `multiprocessing` may be: it has a PSS, too."""
     made = family_report(2)
     search = next(one for one in made.phases if one.name == "search")
-    others = replace(search, workers=search.workers[:1], workers_pss_delta_bytes=70 * MB)
+    others = replace(search, workers=search.workers[:1], workers_added_bytes=70 * MB)
     assert "+70.0 MB in its workers (PSS). By heap: +60.0 MB in 2 workers" in workers.moved(
         made, [others], ENGLISH
     )
