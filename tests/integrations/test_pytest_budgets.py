@@ -190,8 +190,9 @@ def test_behind(): KEPT.append(bytearray(3_000_000))
         for name in ("test_apart", "test_within"):
             assert found[name]["peak_heap_bytes"] is None
             assert found[name]["heap_delta_bytes"] is None
-        assert 5_000_000 <= found["test_before"]["heap_delta_bytes"] < 5_100_000
-        assert 3_000_000 <= found["test_behind"]["heap_delta_bytes"] < 3_100_000
+        arenas = 2 << 20  # that Python may take just then
+        assert 0 <= found["test_before"]["heap_delta_bytes"] - 5_000_000 < 100_000 + arenas
+        assert 0 <= found["test_behind"]["heap_delta_bytes"] - 3_000_000 < 100_000 + arenas
 
 
 def test_a_worker_fails_the_test_that_exceeds(tmp_path: Path) -> None:
