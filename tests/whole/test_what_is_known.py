@@ -466,7 +466,9 @@ with memdeep.phase("pool"):
 def test_what_threads_ask_for_and_write_is_not_used_later(told: Told) -> None:
     report, said = told(THREADS)
     assert "for the first time" not in said
-    assert "reserved only" not in said
+    assert all(one["kind"] != "reserved" for one in report["findings"])
+    unused = [one["fate"]["unused_bytes"] for one in report["findings"] if one["fate"]]
+    assert max(unused, default=0) < 2 * MB  # the last of Python's arenas may be used in part
     rows = [one for one in report["phases"] if one["name"] == "job"]
     for row in rows:
         ends = row["heap_start_bytes"], row["heap_end_bytes"]
