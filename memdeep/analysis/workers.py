@@ -91,11 +91,7 @@ class Workers:
         if not curve or sizes is None:
             return ()
         times = [point.time_s for point in self._run.checkpoints]
-        places = [bisect_right(curve, time_s, key=_time_s) for time_s in times]
-        return [
-            min(curve[place - 1].bytes, size) if place else 0
-            for place, size in zip(places, sizes, strict=True)
-        ]
+        return [min(_last(curve, at), size) for at, size in zip(times, sizes, strict=True)]
 
     @cached_property
     def _pss(self) -> Sequence[int] | None:
@@ -162,8 +158,13 @@ def size_at(process: Process, time_s: float) -> int:
     start_s, end_s = lived(process)
     if not start_s <= time_s <= end_s:
         return 0
-    place = bisect_right(process.curve, time_s, key=_time_s)
-    return process.curve[place - 1].bytes if place else 0
+    return _last(process.curve, time_s)
+
+
+def _last(curve: Sequence[Sample], time_s: float) -> int:
+    """Return the last reading before a moment; 0 without one."""
+    place = bisect_right(curve, time_s, key=_time_s)
+    return curve[place - 1].bytes if place else 0
 
 
 def _time_s(sample: Sample) -> float:

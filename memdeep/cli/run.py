@@ -35,8 +35,7 @@ from memdeep.run.program import check_program
 from memdeep.run.progress import Progress
 from memdeep.rundir import directory, runs
 from memdeep.rundir.directory import RunDirectory
-from memdeep.rundir.files import read_regular
-from memdeep.rundir.meta import MAX_BYTES, decode_meta
+from memdeep.rundir.meta import read_meta
 from memdeep.text import translation
 from memdeep.text.language import spoken
 from memdeep.text.safe import plain
@@ -86,10 +85,9 @@ def main(words: Sequence[str]) -> int:
         try:
             status = _record(what, run_dir, options, settings)
         except KeyboardInterrupt:
-            if not _has_ended(run_dir):
-                raise
-            speech.complain(_interrupted(run_dir))
-            return EXIT_INTERRUPTED
+            if _has_ended(run_dir):
+                raise _interrupted(run_dir) from None
+            raise
         return report_and_check(run_dir, settings, limits, status)
 
 
@@ -108,8 +106,7 @@ def report_and_check(
 
             within = check.is_within(run_dir.path, made, limits, settings)
     except KeyboardInterrupt:
-        speech.complain(_interrupted(run_dir))
-        return EXIT_INTERRUPTED
+        raise _interrupted(run_dir) from None
     # The program has run; its exit status is what the caller waits for.
     except MemdeepError as error:
         speech.complain(error)
@@ -269,7 +266,7 @@ def _report(run_dir: RunDirectory, settings: Settings) -> Report | None:
 
 def _has_ended(run_dir: RunDirectory) -> bool:
     with suppress(CaptureError):
-        return decode_meta(read_regular(run_dir.meta, MAX_BYTES), run_dir.meta).is_over
+        return read_meta(run_dir).is_over
     return False
 
 

@@ -22,13 +22,13 @@ from memdeep.frozen import frozen
 from memdeep.heap.replay import saved
 from memdeep.heap.replay._replay import punch
 from memdeep.heap.replay.saved import to_disk
-from memdeep.loading.run import read_meta
 from memdeep.rundir import condensed, journal, labels, mappings
 from memdeep.rundir.condensed import Condensed
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import open_regular
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import Left
+from memdeep.rundir.meta import read_meta
 from memdeep.rundir.samples import ProcessSample, decode_samples, encode_sample, tree_bytes
 
 CHUNK_BYTES = 1 << 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 
@@ -15,6 +14,7 @@ from memdeep.rundir.meta import decode_meta, encode_meta
 from memdeep.rundir.samples import (
     SAMPLES_TITLE,
     ProcessSample,
+    by_moment,
     decode_samples,
     encode_sample,
     tree_bytes,
@@ -36,10 +36,7 @@ def leave_out(run_dir: RunDirectory, roots: Collection[int]) -> None:
         samples = [sample for sample in read if sample.pid not in helpers]
         text = SAMPLES_TITLE + "".join(map(encode_sample, samples))
         write_atomically(run_dir.samples, text.encode("ascii"))
-    moments: defaultdict[int, list[ProcessSample]] = defaultdict(list)
-    for sample in samples:
-        moments[sample.time_ms].append(sample)
-    sums = [tree_bytes(moment) for moment in moments.values() if len(moment) > 1]
+    sums = [tree_bytes(moment) for moment in by_moment(samples).values() if len(moment) > 1]
     with suppress(OSError):
         lines = run_dir.births.read_bytes().splitlines(keepends=True)
         write_atomically(run_dir.births, b"".join(_others(lines, roots, workers)))

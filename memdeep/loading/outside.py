@@ -17,7 +17,13 @@ from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import ALL, Left, read_lines
 from memdeep.rundir.meta import Meta
-from memdeep.rundir.samples import ProcessSample, damaged_lines, decode_samples, tree_bytes
+from memdeep.rundir.samples import (
+    ProcessSample,
+    by_moment,
+    damaged_lines,
+    decode_samples,
+    tree_bytes,
+)
 
 MAX_SAMPLES = 2_000_000  # a day of one process
 UNSEEN_BYTES = 4 << 20  # more in memory than was read: between two readings it may well be so much
@@ -90,12 +96,9 @@ def memory_curve(
     Moments at which the PSS of several was not read are left out, unless it never was. A lone
     process adds its checkpoints' values.
     """
-    trees: defaultdict[int, list[ProcessSample]] = defaultdict(list)
-    for sample in samples:
-        trees[sample.time_ms].append(sample)
     has_shares = any(sample.pss_bytes is not None for sample in samples)
     curve = []
-    for time_ms, tree in trees.items():
+    for time_ms, tree in by_moment(samples).items():
         time_s = time_ms / 1000 - offset_s
         if time_s < 0:
             continue
@@ -120,11 +123,8 @@ def lent_curve(
     That is what its PSS, of those pages, counts for others: at most what others map that is not
     theirs alone. ``pid`` is the program's. Empty where it never shared anything.
     """
-    trees: defaultdict[int, list[ProcessSample]] = defaultdict(list)
-    for sample in samples:
-        trees[sample.time_ms].append(sample)
     curve = []
-    for time_ms, tree in trees.items():
+    for time_ms, tree in by_moment(samples).items():
         own = next((one for one in tree if one.pid == pid), None)
         if own is None or (len(tree) > 1 and own.pss_bytes is None):
             continue

@@ -61,9 +61,9 @@ from memdeep.model.statement import Problem
 from memdeep.record.how import MEMRAY, TRACEMALLOC
 from memdeep.rundir import condensed, journal, mappings, runs, workers
 from memdeep.rundir.directory import RunDirectory
-from memdeep.rundir.files import read_if_there, read_regular
+from memdeep.rundir.files import read_if_there
 from memdeep.rundir.journal import Event
-from memdeep.rundir.meta import MAX_BYTES, Meta, decode_meta
+from memdeep.rundir.meta import Meta, read_meta
 from memdeep.sources import store as source_store
 from memdeep.sources.lines import Sources
 from memdeep.sources.programs import Program
@@ -236,7 +236,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         else (),
         merged=old,
         peak_rss_bytes=max(filter(None, known_rss), default=None),
-        lent_curve=lent_curve(samples, start.pid, offset_s),
+        lent_curve=lent_curve(samples, start.pid, offset_s) if len(processes) > 1 else (),
         peak_pss_bytes=meta.peak_pss_bytes
         if meta.peak_pss_bytes is not None or not _has_shares(processes)
         else highest_sum(processes),
@@ -362,11 +362,6 @@ def _worker(run_dir: RunDirectory) -> Worker | None:
         return None
     ended = read.ended_bytes, read.for_others
     return Worker(read.name, read.address, read.threads, read.limit_bytes, *ended)
-
-
-def read_meta(run_dir: RunDirectory) -> Meta:
-    """Read the facts of a run. Raises CaptureError."""
-    return decode_meta(read_regular(run_dir.meta, MAX_BYTES), run_dir.meta)
 
 
 def start_of(run_dir: RunDirectory, events: Sequence[Event]) -> Event:

@@ -27,13 +27,13 @@ from memdeep.loading.journal import read_journal
 from memdeep.loading.outside import seen_outside
 from memdeep.loading.own_runs import Seen, write_own_runs
 from memdeep.loading.processes import read_processes
-from memdeep.loading.run import directories_of, read_meta, start_of
+from memdeep.loading.run import directories_of, start_of
 from memdeep.loading.traced import align_parts
 from memdeep.record.how import MEMRAY
 from memdeep.rundir import condensed, graph, marker
 from memdeep.rundir.directory import RunDirectory, state_of
 from memdeep.rundir.files import write_atomically
-from memdeep.rundir.meta import Meta
+from memdeep.rundir.meta import Meta, read_meta
 
 LEAST_BYTES = 1 << 20  # of a capture that is worth compressing
 

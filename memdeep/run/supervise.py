@@ -214,7 +214,7 @@ def _supervise(
             )
             capacity.look(0.0)
             forwarder = until_end.enter_context(forwarding_signals())
-            samples = until_end.enter_context(_open_samples(run_dir))
+            samples = until_end.enter_context(open_samples(run_dir))
             if options.dumps_stacks:
                 run_dir.stacks.touch(mode=0o600)
             with bounds.around_start(), capacity.inherited() as orders:
@@ -364,7 +364,8 @@ def _seconds_since(start_ns: int) -> float:
     return (time.monotonic_ns() - start_ns) / 1e9
 
 
-def _open_samples(run_dir: RunDirectory) -> TextIO:
+def open_samples(run_dir: RunDirectory) -> TextIO:
+    """Open the file of the samples, to write them. Raises OutputError."""
     try:
         return open(run_dir.samples, "w", encoding="ascii")
     except OSError as error:

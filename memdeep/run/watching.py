@@ -18,11 +18,11 @@ from memdeep.run.monitor_log import MonitorLog
 from memdeep.run.own_code import working_directory
 from memdeep.run.progress import Progress
 from memdeep.run.sampling import TreeReading, TreeSampler
-from memdeep.run.supervise import MAX_DIRECTORIES, Bounds
+from memdeep.run.supervise import MAX_DIRECTORIES, Bounds, open_samples
 from memdeep.run.verdict import Witnesses, judge
 from memdeep.rundir.directory import RunDirectory
-from memdeep.rundir.files import read_regular, write_atomically, write_error
-from memdeep.rundir.meta import MAX_BYTES, Meta, SeenProcess, decode_meta, encode_meta
+from memdeep.rundir.files import write_atomically
+from memdeep.rundir.meta import Meta, SeenProcess, encode_meta, read_meta
 from memdeep.rundir.runs import held
 from memdeep.rundir.samples import SAMPLES_TITLE, encode_sample
 
@@ -72,7 +72,7 @@ def watch(recorded: Recorded, onlooker: Onlooker) -> None:
     Closes the socket. Raises CaptureError or OutputError.
     """
     run_dir, pid, socket = recorded.run_dir, recorded.pid, recorded.socket
-    meta = decode_meta(read_regular(run_dir.meta, MAX_BYTES), run_dir.meta)
+    meta = read_meta(run_dir)
     identity = meta.identity
     assert identity is not None
     sampler = TreeSampler(pid, meta.spawned_ns, run_dir.births, is_older=True)
@@ -86,12 +86,8 @@ def watch(recorded: Recorded, onlooker: Onlooker) -> None:
     log = MonitorLog(run_dir, meta.warning_bytes, meta.critical_bytes)
     directories = dict.fromkeys(meta.directories)
     last_s = 0.0
-    try:
-        file = open(run_dir.samples, "w", encoding="ascii")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise write_error(run_dir.samples, error) from error
     with (
-        file as samples,
+        open_samples(run_dir) as samples,
         held(run_dir),
         Bounds(None) as bounds,
         GitQuestion(identity) as git,
@@ -125,7 +121,7 @@ def watch(recorded: Recorded, onlooker: Onlooker) -> None:
         seen = Seen(is_there, last_s, bounds.witnesses(sampler))
         revision = git.answer(GIT_WAIT_S)
         # Once more: where the machine is busy, the recording may have ended without waiting for us.
-        meta = decode_meta(read_regular(run_dir.meta, MAX_BYTES), run_dir.meta)
+        meta = read_meta(run_dir)
         meta = replace(
             meta,
             **limit_facts(bounds.limit),

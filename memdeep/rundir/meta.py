@@ -16,6 +16,8 @@ from memdeep.frozen import asdict, field, frozen, replace
 from memdeep.model import redaction, statement
 from memdeep.model.run import DETACHED, Identity
 from memdeep.model.statement import Statement
+from memdeep.rundir.directory import RunDirectory
+from memdeep.rundir.files import read_regular
 from memdeep.rundir.journal import MAX_TIME_S
 from memdeep.version import __version__
 
@@ -143,6 +145,11 @@ def encode_meta(meta: Meta) -> bytes:
     content = {"schema": META_SCHEMA, **asdict(_redacted(meta) if meta.redact_args else meta)}
     # A file name that is not UTF-8 reaches us with lone surrogates; ASCII escapes carry them.
     return (json.dumps(content, indent=1) + "\n").encode("ascii")
+
+
+def read_meta(run_dir: RunDirectory) -> Meta:
+    """Read the facts of a run. Raises CaptureError."""
+    return decode_meta(read_regular(run_dir.meta, MAX_BYTES), run_dir.meta)
 
 
 def decode_meta(content: bytes, path: Path) -> Meta:

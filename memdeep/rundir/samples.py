@@ -6,7 +6,8 @@ Owns that format, both ways. Knows neither when a reading is due nor where it co
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from memdeep.frozen import frozen
 from memdeep.rundir.journal import MAX_TIME_S
@@ -44,6 +45,14 @@ class ProcessSample:
     pss_anon_bytes: int | None = None
     pss_shmem_bytes: int | None = None
     uss_bytes: int | None = None
+
+
+def by_moment(samples: Iterable[ProcessSample]) -> dict[int, list[ProcessSample]]:
+    """Return the samples of all processes by their `time_ms`."""
+    moments: defaultdict[int, list[ProcessSample]] = defaultdict(list)
+    for sample in samples:
+        moments[sample.time_ms].append(sample)
+    return moments
 
 
 def tree_bytes(processes: Sequence[ProcessSample]) -> int | None:
