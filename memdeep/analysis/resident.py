@@ -46,31 +46,31 @@ def settled(heap: Heap, run: Run) -> Heap:
     """
     thread_of = cache(partial(_thread, heap.tree))
     others = [_of_others(thread_of, run, reading) for reading in heap.residency]
-    lives: dict[int, list[Lifetime]] = {node: [] for nodes in others for node in nodes}
-    if not lives:
+    if not any(others):
         return heap
-    for life in heap.lifetimes:
-        if life.node in lives:
-            lives[life.node].append(life)
     latest = [0.0, *accumulate((point.time_s for point in run.checkpoints[1:]), max)]
-    readings = []
+    ends = [reading.checkpoint for reading in heap.residency]
+    firsts = [bisect_left(latest, run.checkpoints[end].time_s, 1, end) for end in ends]
+    soonest = [*accumulate(reversed(firsts), min)][::-1]  # of a reading and all after it
+    unsettled = [dict.fromkeys(nodes, 0) for nodes in others]
+    of_others = {node for nodes in others for node in nodes}
+    for life in heap.lifetimes:
+        if life.node in of_others:
+            begin = bisect_left(ends, life.born)
+            stop = len(ends) if life.died is None else bisect_left(ends, life.died)
+            # Alive at the readings from `begin` on; soon freed after the last of them.
+            places = {stop - 1} if begin < stop < len(ends) else set()
+            until = min(stop, bisect_right(soonest, life.born))
+            places.update(at for at in range(begin, until) if firsts[at] <= life.born)
+            for at in places:
+                if life.node in unsettled[at]:
+                    unsettled[at][life.node] += life.bytes
     after = [*heap.residency[1:], None]
-    for reading, later, nodes in zip(heap.residency, after, others, strict=True):
-        end = reading.checkpoint
-        first = bisect_left(latest, run.checkpoints[end].time_s, 1, end)
-        unsettled = {
-            node: sum(life.bytes for life in lives[node] if _is_unsettled(life, first, end, later))
-            for node in nodes
-        }
-        readings.append(_without(reading, unsettled, later) if nodes else reading)
+    readings = [
+        _without(reading, sizes, later) if sizes else reading
+        for reading, later, sizes in zip(heap.residency, after, unsettled, strict=True)
+    ]
     return replace(heap, residency=tuple(readings))
-
-
-def _is_unsettled(life: Lifetime, first: int, end: int, later: Residency | None) -> bool:
-    """Tell if what is alive at ``end`` is of the segment ``first`` or later, or is soon freed."""
-    if not life.is_alive_at(end):
-        return False
-    return life.born >= first or not (later is None or life.is_alive_at(later.checkpoint))
 
 
 def _of_others(thread_of: Callable[[int], str], run: Run, reading: Residency) -> list[int]:
