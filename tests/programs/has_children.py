@@ -18,6 +18,7 @@ STAYS = """
 import os, sys, time, memdeep
 with memdeep.phase("stays"):
     kept = bytearray(11_000_000)
+time.sleep(0.1)  # captures of processes are cut within 10 ms of a time
 print("there", flush=True)
 while not os.path.exists(sys.argv[2]):
     time.sleep(0.02)
