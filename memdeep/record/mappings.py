@@ -27,8 +27,8 @@ MOST_MORE = 3  # times the first reading of a series, until another one begins
 SLOTS, PROBES = 1024, 8  # of a table of the groups of a series, some five mappings each
 
 CHUNK_BYTES = 8192  # the kernel gives half of it at a time, unless a path is very long
-# Lines of the same length, so that they sort like their figures.
-_LARGE = b"Rss:               4096 kB"
+# As long as the lines of the kernel, so that they sort like their figures.
+_LARGE = b"Rss:%20d kB" % 4096
 MAX_SAMPLES = 256  # of one mapping
 MAX_ALL_SAMPLES = 256
 _FULL = 0.98

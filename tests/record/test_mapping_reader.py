@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 from pathlib import Path
 
 import pytest
@@ -150,3 +152,18 @@ def test_one_that_was_not_finished_costs_no_other(tmp_path: Path) -> None:
     assert lost == 0
     assert [one.sequence for one in found] == [0, 8]
     assert told(found[1]) == figures(layout)
+
+
+@pytest.mark.parametrize("resident_mb", [5, 29, 60])
+def test_pages_of_what_is_resident_in_part_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resident_mb: int
+) -> None:
+    monkeypatch.setattr(record, "SMAPS", "/proc/self/smaps")
+    size = resident_mb << 20
+    memory = mmap.mmap(-1, 2 * size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory[: size : mmap.PAGESIZE] = b"x" * (size // mmap.PAGESIZE)
+    record.MappingReader(str(tmp_path))(1, (0, 0, 0))
+    (reading,), _ = mappings.decode((tmp_path / "mappings").read_bytes())
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    (found,) = (one for one in reading.mappings if one.start <= start < one.end)
+    assert {*found.samples} == {True, False}
