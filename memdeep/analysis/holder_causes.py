@@ -22,6 +22,10 @@ TYPES = {
     "logging.LogRecord": Cause.LOG_RECORD,
     "traceback": Cause.TRACEBACK,
 }
+# Where several tracebacks have a frame, it lies directly beneath what holds them: an exception that
+# has a context, or a list of exceptions.
+OF_FRAME = "frame", ".tb_frame"
+OF_EXCEPTION = ".__traceback__", ".tb_frame"
 
 
 def causes(
@@ -60,12 +64,12 @@ def _marks(snapshot: HeapSnapshot, weights: Sequence[int]) -> Sequence[tuple[int
             found.append(above)
             continue
         kind = snapshot.types[row.kind]
-        cause = TYPES.get(kind)
+        cause = Cause.TRACEBACK if (kind, row.label) == OF_FRAME else TYPES.get(kind)
         at = place
         if kind == LRU_CACHE:
             cause = _cache(beneath.get(place, ""), is_method=_is_of_class(snapshot, place))
-        elif cause is Cause.TRACEBACK and row.label == ".__traceback__" and row.parent is not None:
-            at = row.parent  # the exception
+        elif cause is Cause.TRACEBACK and row.parent is not None and row.label in OF_EXCEPTION:
+            at = row.parent  # the exception, or what holds several
         found.append(None if cause is None else (at, cause))
     return found
 

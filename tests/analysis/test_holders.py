@@ -217,6 +217,21 @@ def kinds(*names: str, paths: Sequence[str] = (), labels: Sequence[str] = ()) ->
             ),
             HeldCause(Cause.TRACEBACK, "job.failed[0]", 100),
         ),
+        (  # the frame is also of the traceback of the exception's context
+            kinds(
+                "list",
+                "KeyError",
+                "frame",
+                "bytearray",
+                paths=("job.failed", "job.failed[0]", "f", "work() local 'x'"),
+                labels=(".failed", "[0]", ".tb_frame", " local"),
+            ),
+            HeldCause(Cause.TRACEBACK, "job.failed[0]", 100),
+        ),
+        (
+            kinds("list", "frame", "bytearray", labels=(".running", "[0]", " local")),
+            None,
+        ),
         (
             kinds(
                 "list",
