@@ -241,9 +241,9 @@ def _growth(ground: Ground) -> list[Finding]:
             kept.setdefault(home, []).append(life)
     replaced = Replaced(ground.heap, ground.phases, ground.charging)
     found = [
-        (charge, culprit)
+        (own, culprit)
         for charge in charges(ground.phases, kept, ground.lines)
-        for culprit in _charged(ground, charge)
+        for own, culprit in _charged(ground, charge)
         if culprit.bytes >= ground.least_bytes
         and replaced.may_be_growth(charge, culprit.bytes, ground.least_bytes)
     ]
@@ -261,25 +261,50 @@ def _growth(ground: Ground) -> list[Finding]:
     ]
 
 
-def _charged(ground: Ground, charge: Charge) -> Iterator[Culprit]:
-    """Yield the lines of a charge, with what of their bytes was resident at its end."""
-    by_line: dict[tuple[str, int], list[Lifetime]] = {}
+def _charged(ground: Ground, charge: Charge) -> Iterator[tuple[Charge, Culprit]]:
+    """Yield each line with its part of a charge, and with what of it was resident at its end.
+
+    What a line only reserved is a part by itself, beside what it has in use.
+    """
+    for lifetimes in _reserved_apart(ground, charge):
+        by_line: dict[tuple[str, int], list[Lifetime]] = {}
+        for life in lifetimes:
+            by_line.setdefault(ground.lines.line(life.node), []).append(life)
+        for culprit in ground.lines.culprits(by_stack(lifetimes), 0):
+            own = by_line[culprit.line]
+            in_use = _bytes_in_use(ground, culprit.node, own, charge.end)
+            yield replace(charge, lifetimes=own), replace(culprit, resident_bytes=in_use)
+
+
+def _reserved_apart(ground: Ground, charge: Charge) -> Sequence[Sequence[Lifetime]]:
+    """Divide the bytes of a charge: those in use, and those that large stacks only reserved."""
+    by_node: dict[int, list[Lifetime]] = {}
     for life in charge.lifetimes:
-        by_line.setdefault(ground.lines.line(life.node), []).append(life)
-    for culprit in ground.lines.culprits(by_stack(charge.lifetimes), 0):
-        own = by_line[culprit.line]
-        untouched = None
-        if ground.heap.tree.process(culprit.node) == 0:  # of others no mappings were read
-            untouched = ground.resident.untouched_bytes(own, charge.end, with_files=True)
-        in_use = None if untouched is None else culprit.bytes - untouched
-        yield replace(culprit, resident_bytes=in_use)
+        by_node.setdefault(life.node, []).append(life)
+    used: list[Lifetime] = []
+    reserved: list[Lifetime] = []
+    for node, own in by_node.items():
+        size = sum(life.bytes for life in own)
+        is_large = size >= ground.least_bytes
+        in_use = _bytes_in_use(ground, node, own, charge.end) if is_large else None
+        is_used = in_use is None or not _is_reservation(ground, size, in_use)
+        (used if is_used else reserved).extend(own)
+    return used, reserved
 
 
-def _is_reservation(ground: Ground, culprit: Culprit) -> bool:
-    """Tell whether so little of the bytes of a line is in use that it only reserved them."""
-    share = min(RESERVED_BYTES, RESERVED_SHARE * culprit.bytes)
-    most = min(max(ground.least_bytes, share), HARDLY_IN_USE * culprit.bytes)
-    return culprit.bytes_in_use < most
+def _bytes_in_use(ground: Ground, node: int, lifetimes: Sequence[Lifetime], end: int) -> int | None:
+    """Return what of bytes, most by ``node``, was resident at ``end``; None if not known."""
+    if ground.heap.tree.process(node) != 0:  # of others no mappings were read
+        return None
+    untouched = ground.resident.untouched_bytes(lifetimes, end, with_files=True)
+    return None if untouched is None else sum(life.bytes for life in lifetimes) - untouched
+
+
+def _is_reservation(ground: Ground, size_bytes: int, in_use_bytes: int) -> bool:
+    """Tell whether so little of bytes is in use that they were only reserved."""
+    share = min(RESERVED_BYTES, RESERVED_SHARE * size_bytes)
+    most = min(max(ground.least_bytes, share), HARDLY_IN_USE * size_bytes)
+    return in_use_bytes < most
 
 
 def _kept_bytes(ground: Ground, charges: Sequence[Charge]) -> list[int]:
@@ -308,8 +333,7 @@ def _of_line(ground: Ground, culprit: Culprit, stacks: Iterable[StackBytes]) -> 
 
 
 def _growth_finding(ground: Ground, charge: Charge, culprit: Culprit) -> Finding:
-    line = culprit.line
-    own = [life for life in charge.lifetimes if ground.lines.line(life.node) == line]
+    own = charge.lifetimes
     largest = charge.places[0]
     if len(charge.places) > 1:
         by_home: Tally[int | None] = Tally()
@@ -317,9 +341,10 @@ def _growth_finding(ground: Ground, charge: Charge, culprit: Culprit) -> Finding
             by_home.add(ground.home(life), life.bytes, life.allocations)
         largest = max(charge.places, key=lambda place: by_home.get(place, (0, 0)))
     phases = [ground.phases[place] for place in charge.places]
-    holders = None if ground.holders is None else ground.holders.at_end(line, phases[-1])
+    holders = None if ground.holders is None else ground.holders.at_end(culprit.line, phases[-1])
     case = ground.case(phases, culprit, by_stack(own), own, holders)
-    kind = FindingKind.RESERVED if _is_reservation(ground, culprit) else FindingKind.GROWTH
+    is_reserved = _is_reservation(ground, culprit.bytes, culprit.bytes_in_use)
+    kind = FindingKind.RESERVED if is_reserved else FindingKind.GROWTH
     return replace(
         _finding(kind, largest, case),
         phases=charge.places,

@@ -93,6 +93,27 @@ def test_what_is_used_for_the_most_part_is_no_reservation_however_small() -> Non
         assert [one.kind for one in items if function(one) == "one"] == [kind]
 
 
+def test_what_a_line_reserved_is_told_apart_from_what_it_has_in_use() -> None:
+    """As a library does that reserves a pool of its own when it is first called."""
+    pool = frame("mi_arena_reserve", lineno=0, origin=Origin.NATIVE, filename="libarrow.so")
+    of_line, (own, reserving) = tree([frame("load", lineno=1)], [frame("load", lineno=1), pool])
+    lives = [lifetime(own, 1, bytes=80 * MB), lifetime(reserving, 1, bytes=1024 * MB)]
+    taken = reading(1, untouched=(StackBytes(reserving, 1023 * MB, 1),))
+    held = replace(heap(of_line, lives, 2, peak_bytes=1104 * MB), residency=(taken,))
+    first, second = findings(held, steps("load"), 2)
+    assert (first.kind, first.bytes, first.resident_bytes) == (
+        FindingKind.GROWTH,
+        80 * MB,
+        80 * MB,
+    )
+    assert (second.kind, second.bytes, second.resident_bytes) == (
+        FindingKind.RESERVED,
+        1024 * MB,
+        MB,
+    )
+    assert first.culprit.line == second.culprit.line
+
+
 def test_a_reservation_that_is_filled_later_is_found_where_it_is_filled() -> None:
     lives = [lifetime(ONE, 1, bytes=400 * MB)]
     readings = (reading(1, untouched=(StackBytes(ONE, 400 * MB, 1),)), reading(2))
