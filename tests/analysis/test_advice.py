@@ -98,6 +98,15 @@ def test_what_the_line_called_decides(called: Frame, advice: Advice | None) -> N
     assert advice_of([frame(), LOAD, called, stdlib("inner")]) is advice
 
 
+@pytest.mark.parametrize("called", [stdlib("dumps"), native("_pickle_dumps")])
+def test_of_many_texts_that_stay_no_call_has_built_all(called: Frame) -> None:
+    """A queue of messages, each of which is small."""
+    stack = [frame(), LOAD, called]
+    for count, is_one in ((1, True), (40, False)):
+        suggestion = judged(stack, lifetimes=[lifetime(allocations=count)])
+        assert (suggestion is not None) == is_one
+
+
 def test_what_called_the_line_does_not_count() -> None:
     assert advice_of([frame(), IMPORT, LOAD]) is None
 

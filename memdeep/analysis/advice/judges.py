@@ -23,6 +23,8 @@ MIN_COPIED = 3  # times what was kept was allocated where a value is made anew i
 # Of equal sizes the mean is the largest one; of a value that grows evenly it is half of that.
 MAX_MEAN_OF_GROWING = 0.75
 MAX_MODULES = 3
+# What stays of such a call is one block: of many, each is small, and to keep them all is the cause.
+_OF_ONE_BLOCK = (Advice.WHOLE_TEXT, Advice.WHOLE_PICKLE)
 
 _ADVICE_ON = {
     Cause.METHOD_CACHE: Advice.CACHED_ON_METHOD,
@@ -63,6 +65,8 @@ def _telling_call(case: Case) -> Suggestion | None:
     held = sum(size for _, size in calls)
     if not case.is_most(held):
         return None
+    if stayed and advice in _OF_ONE_BLOCK and _blocks(case) >= MIN_REPEATS:
+        return None
     named = ", ".join(call for call, _ in calls) if advice is Advice.IMPORT else calls[0][0]
     evidence: Evidence = {
         "call": named,
@@ -70,6 +74,10 @@ def _telling_call(case: Case) -> Suggestion | None:
         "held_share": held / case.culprit.bytes,
     }
     return Suggestion(advice, evidence)
+
+
+def _blocks(case: Case) -> int:
+    return sum(stack.allocations for stack in case.stacks)
 
 
 def _holder(case: Case) -> Suggestion | None:
