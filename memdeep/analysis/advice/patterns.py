@@ -223,6 +223,7 @@ _GROWTH_OF_CONTAINERS = {
     "resize_buffer": "BytesIO",
 }
 _LIBRARY = re.compile(r"(^|/)(site|dist)-packages/")  # numpy has an array_resize of its own
+_TEXT = "_io_StringIO"  # has a resize_buffer, too
 # bytearray(size) goes through the same function as one that grows.
 _MADE_AT_ITS_SIZE = "bytearray___init__"
 
@@ -233,7 +234,8 @@ def container(own: Sequence[Frame]) -> tuple[str, str] | None:
         return None
     for frame in own:
         if frame.function in _GROWTH_OF_CONTAINERS and not _LIBRARY.search(frame.filename):
-            return _GROWTH_OF_CONTAINERS[frame.function], frame.function
+            is_text = any(caller.function.startswith(_TEXT) for caller in own)
+            return "StringIO" if is_text else _GROWTH_OF_CONTAINERS[frame.function], frame.function
     return None
 
 
