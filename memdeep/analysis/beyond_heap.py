@@ -145,35 +145,59 @@ def _is_mapped(heap: Heap, node: int) -> bool:
     """
     own = _native_end(heap, node)
     is_arena = any(frame.function.startswith("_PyObject_Arena") for frame in own)
-    return is_arena or patterns.pool(own) is not None
+    return is_arena or pool_of(heap, node) is not None
 
 
 def _in_pool(place: int, phase: Phase, heap: Heap) -> Finding | None:
     """Find growth that may be in a library's pool, which had mapped it before the phase."""
     if phase.heap is None or phase.parts is None:
         return None
-    mapped: dict[Advice, int] = {}
-    for stack in heap.lifetimes.alive_at(phase.start):
-        advice = patterns.pool(_native_end(heap, stack.node))
-        if advice is not None:
-            mapped[advice] = mapped.get(advice, 0) + stack.bytes
+    mapped = _mapped_by_pools(heap, phase)
     advice = max(mapped, key=lambda one: mapped[one], default=None)
     grown = phase.rss_delta_bytes or 0
     slack = min(phase.parts.slack, max(0, grown))
-    if advice is None or mapped[advice] < slack or slack < MIN_SHARE * grown or grown <= 0:
+    if advice is None or mapped[advice] < slack or slack < MIN_SHARE * grown:
         return None
-    if not _ran(heap, phase, _POOLS[advice]):
+    return in_pool(place, phase, heap, advice, slack) if _ran(heap, phase, _POOLS[advice]) else None
+
+
+def in_pool(place: int, phase: Phase, heap: Heap, pool: Advice, size_bytes: int) -> Finding | None:
+    """Return what came into use in a phase of a pool; None if the RSS has not grown by it.
+
+    The pool hands it out itself, so that nobody knows to which line.
+    """
+    grown = phase.rss_delta_bytes or 0
+    if grown <= 0:
         return None
+    size = min(size_bytes, grown)
     return Finding(
         kind=FindingKind.UNTRACKED,
         phase=place,
         phases=(place,),
-        bytes=slack,
-        share=slack / grown,
+        bytes=size,
+        share=size / grown,
         culprit=None,
-        advice=_IN_POOLS[advice],
-        evidence={"mapped_bytes": mapped[advice], "slack_bytes": slack},
+        advice=_IN_POOLS[pool],
+        evidence={
+            "mapped_bytes": _mapped_by_pools(heap, phase).get(pool, 0),
+            "slack_bytes": size,
+        },
     )
+
+
+def pool_of(heap: Heap, node: int) -> Advice | None:
+    """Return the pool in which the bytes of a stack lie; None if they do not."""
+    return patterns.pool(_native_end(heap, node))
+
+
+def _mapped_by_pools(heap: Heap, phase: Phase) -> dict[Advice, int]:
+    """Return what each pool had mapped before a phase."""
+    mapped: dict[Advice, int] = {}
+    for stack in heap.lifetimes.alive_at(phase.start):
+        pool = pool_of(heap, stack.node)
+        if pool is not None:
+            mapped[pool] = mapped.get(pool, 0) + stack.bytes
+    return mapped
 
 
 def _ran(heap: Heap, phase: Phase, library: str) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 
 from memdeep.analysis.advice.case import Case
 from memdeep.analysis.advice.judges import advise, as_traced
 from memdeep.analysis.advice.patterns import TellingCalls
-from memdeep.analysis.beyond_heap import beyond_heap
+from memdeep.analysis.beyond_heap import beyond_heap, in_pool, pool_of
 from memdeep.analysis.callers import callers
 from memdeep.analysis.charges import Charge, charges, judged_at, outlives
 from memdeep.analysis.charging import Charging
@@ -400,14 +401,20 @@ def _finding(kind: FindingKind, place: int, case: Case) -> Finding:
 
 
 def _touched(ground: Ground) -> list[Finding]:
-    """Find lines by what became resident of memory that they mapped, or had reserved before."""
+    """Find lines by what became resident of memory that they mapped, or had reserved before.
+
+    And pools of libraries, of which no line is known.
+    """
     if not ground.heap.residency:
         return []
-    found = touched(ground.phases, ground.resident, ground.lines, ground.least_bytes)
-    return [
+    heap, phases = ground.heap, ground.phases
+    found, pools = touched(
+        phases, ground.resident, ground.lines, ground.least_bytes, partial(pool_of, heap)
+    )
+    by_line = [
         Finding(
             kind=kind,
-            phase=max(charge.places, key=lambda p: ground.phases[p].rss_delta_bytes or 0),
+            phase=max(charge.places, key=lambda p: phases[p].rss_delta_bytes or 0),
             phases=charge.places,
             bytes=culprit.bytes,
             share=culprit.share,
@@ -418,6 +425,8 @@ def _touched(ground: Ground) -> list[Finding]:
         )
         for kind, charge, culprit in found
     ]
+    in_pools = (in_pool(one.phase, phases[one.phase], heap, *one[1:]) for one in pools)
+    return by_line + [finding for finding in in_pools if finding is not None]
 
 
 def _peaks(ground: Ground) -> list[Finding]:

@@ -1,18 +1,19 @@
 """Finds the lines whose memory became resident in a phase without being allocated in it.
 
 Those are pages of mapped files, which the kernel can take back; of shared memory, which it cannot;
-and of what was reserved before and used only now.
+and of what was reserved before and used only now. Of the pool of a library, which hands out itself
+what it has reserved, the line that reserved it is not the one that uses it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from memdeep.analysis.charges import Charge, charges
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.resident import Reading, ResidentHeap
-from memdeep.model import Culprit, FindingKind, Lifetime, Phase, StackBytes
+from memdeep.model import Advice, Culprit, FindingKind, Lifetime, Phase, StackBytes
 from memdeep.model.sums import by_stack
 
 WORTH_A_LOOK_BYTES = 1 << 20  # a reading is taken where more than this has changed
@@ -26,17 +27,35 @@ class Touched(NamedTuple):
     culprit: Culprit
 
 
-def touched(
-    phases: Sequence[Phase], resident: ResidentHeap, lines: ChargedLines, least_bytes: int
-) -> list[Touched]:
-    """Find the lines of whose memory at least ``least_bytes`` became resident.
+class Pooled(NamedTuple):
+    """A pool, by the advice on it, and how many bytes of it came into use in a phase."""
 
-    No more is said than was resident at the end of the phases.
+    phase: int
+    advice: Advice
+    bytes: int
+
+
+def touched(
+    phases: Sequence[Phase],
+    resident: ResidentHeap,
+    lines: ChargedLines,
+    least_bytes: int,
+    pool_of: Callable[[int], Advice | None],
+) -> tuple[list[Touched], list[Pooled]]:
+    """Find the lines, and the pools, of whose memory at least ``least_bytes`` became resident.
+
+    No more is said than was resident at the end of the phases. ``pool_of`` tells the pool in which
+    the bytes of a stack lie.
     """
     found = []
     changed = _changed(phases, resident)
-    for kind in (FindingKind.FILE, FindingKind.SHARED, FindingKind.TOUCHED):
-        for charge in charges(phases, _became_resident(changed, resident, kind), lines):
+    by_kind = {
+        kind: _became_resident(changed, resident, kind)
+        for kind in (FindingKind.FILE, FindingKind.SHARED, FindingKind.TOUCHED)
+    }
+    pools = _taken_out(by_kind[FindingKind.TOUCHED], pool_of)
+    for kind, grown in by_kind.items():
+        for charge in charges(phases, grown, lines):
             there = _resident(resident.last(charge.end), kind)
             stacks = [
                 StackBytes(node, min(size, there.get(node, 0)), count)
@@ -48,6 +67,25 @@ def touched(
                 for culprit in lines.culprits(stacks, max(rss, sum(one.bytes for one in stacks)))
                 if culprit.bytes >= least_bytes
             ]
+    return found, [pool for pool in pools if pool.bytes >= least_bytes]
+
+
+def _taken_out(
+    filled: dict[int, list[Lifetime]], pool_of: Callable[[int], Advice | None]
+) -> list[Pooled]:
+    """Take what lies in pools out of what came into use in each phase, and add it up."""
+    found = []
+    for place, lifetimes in filled.items():
+        sizes: dict[Advice, int] = {}
+        others = []
+        for life in lifetimes:
+            pool = pool_of(life.node)
+            if pool is None:
+                others.append(life)
+            else:
+                sizes[pool] = sizes.get(pool, 0) + life.bytes
+        filled[place] = others
+        found += [Pooled(place, pool, size) for pool, size in sizes.items()]
     return found
 
 

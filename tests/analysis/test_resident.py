@@ -12,6 +12,7 @@ from properties import examples
 from memdeep.analysis.findings import findings
 from memdeep.analysis.resident import settled
 from memdeep.model import (
+    Advice,
     Finding,
     FindingKind,
     Lifetime,
@@ -121,6 +122,23 @@ def test_a_reservation_that_is_filled_later_is_found_where_it_is_filled() -> Non
     assert got == [(FindingKind.TOUCHED, "one", 400)]
     (first,) = all_of(steps("load", "fill"), lives, readings)
     assert first.phase == 1
+
+
+def test_the_line_that_reserved_a_pool_is_not_the_one_that_uses_it() -> None:
+    """A library reserves its pool at the first call of any line, and hands it out itself."""
+    pool = frame("mi_arena_reserve", lineno=0, origin=Origin.NATIVE, filename="libarrow.so")
+    of_line, (node,) = tree([frame("first", lineno=1), pool])
+    lives = [lifetime(node, 1, bytes=1024 * MB)]
+    readings = tuple(
+        reading(at, untouched=(StackBytes(node, idle * MB, 1),))
+        for at, idle in ((1, 1023), (2, 955))
+    )
+    held = replace(heap(of_line, lives, 3, peak_bytes=1024 * MB), residency=readings)
+    used, reserved = findings(held, steps("load", "strings"), 3)
+    assert (used.kind, used.advice) == (FindingKind.UNTRACKED, Advice.IN_ARROW_POOL)
+    assert (used.phase, used.bytes, used.culprit) == (1, 68 * MB, None)
+    assert used.evidence == {"mapped_bytes": 1024 * MB, "slack_bytes": 68 * MB}
+    assert (reserved.kind, reserved.phase) == (FindingKind.RESERVED, 0)
 
 
 def test_what_replaces_a_reservation_was_not_reserved_before() -> None:
