@@ -73,6 +73,12 @@ def repeated(count: int) -> Phase:
         (DEEP_COPY, Advice.DEEP_COPY),
         (stdlib("load"), Advice.WHOLE_PARSE),
         (stdlib("loads"), Advice.WHOLE_PARSE),
+        (stdlib("read_text", filename="/usr/lib/python3.11/pathlib.py"), Advice.WHOLE_FILE),
+        (library("load", filename=f"{PACKAGES}/numpy/lib/_npyio_impl.py"), Advice.WHOLE_FILE),
+        (
+            library("read_csv", filename=f"{PACKAGES}/pandas/io/parsers/readers.py"),
+            Advice.WHOLE_FILE,
+        ),
         (library("_pickle_loads"), Advice.UNPICKLE),
         (native("_pickle_load", filename=""), Advice.UNPICKLE),
         (stdlib("dumps"), Advice.WHOLE_TEXT),

@@ -242,6 +242,7 @@ EVIDENCE = {
         for advice in (
             Advice.DEEP_COPY,
             Advice.WHOLE_PARSE,
+            Advice.WHOLE_FILE,
             Advice.WHOLE_TEXT,
             Advice.WHOLE_PICKLE,
             Advice.UNPICKLE,
