@@ -326,13 +326,15 @@ def test_every_advice_has_its_words_and_its_evidence(advice: Advice, spoken: Lan
     assert sentences.evidence(item, spoken) != sentences.advice(item, spoken)
 
 
-def test_evidence_tells_a_warm_up_and_libraries_only_where_there_are() -> None:
+def test_evidence_tells_the_first_rounds_and_libraries_only_where_there_are() -> None:
     item = replace(growth(phase()).findings[0], advice=Advice.REPEATED_GROWTH)
     evidence = EVIDENCE[Advice.REPEATED_GROWTH]
     with_warm_up = sentences.evidence(replace(item, evidence=evidence), ENGLISH)
-    assert with_warm_up.endswith("by 1.0 MB each. 4.0 MB more came in a warm-up.")
+    assert with_warm_up.endswith(
+        "lately by about 1.0 MB a round. 4.0 MB more came in the first rounds."
+    )
     without = sentences.evidence(replace(item, evidence={**evidence, "warm_up_bytes": 0}), ENGLISH)
-    assert without.endswith("by 1.0 MB each.")
+    assert without.endswith("lately by about 1.0 MB a round.")
 
 
 @pytest.mark.parametrize("spoken", [ENGLISH, CHINESE], ids=LANGUAGES)
