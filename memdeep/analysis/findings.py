@@ -15,7 +15,7 @@ from memdeep.analysis.charges import Charge, charges, judged_at, outlives
 from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.earlier import Replaced
-from memdeep.analysis.freed import alive_and_freed
+from memdeep.analysis.freed import alive_and_freed, outlived_bytes
 from memdeep.analysis.ground import ALL_SEEN, Ground, Seen
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.analysis.touched import touched
@@ -452,12 +452,25 @@ def _peaks(ground: Ground) -> list[Finding]:
                 held_by = _of_line(ground, culprit, gone)
                 case = ground.case((phase,), culprit, held_by)
                 end = Fate(0, ((place, culprit.bytes),))
-                found = replace(_peak_finding(ground, place, case), fate=end)
+                found = replace(
+                    _peak_finding(ground, place, case),
+                    fate=end,
+                    spans_repeats=_spans_repeats(ground, phase, held_by),
+                )
                 best = highest.setdefault(_line_of(found), found)
                 if (found.bytes, -found.phase) > (best.bytes, -best.phase):
                     highest[_line_of(found)] = found
     in_order = sorted(highest.values(), key=lambda finding: finding.phase)
     return sorted(in_order, key=_importance, reverse=True)[:MAX_PEAKS]
+
+
+def _spans_repeats(ground: Ground, phase: Phase, stacks: Iterable[StackBytes]) -> bool:
+    """Tell whether much of ``stacks`` outlived the repeat of a phase that allocated it."""
+    if phase.repeats == 1:
+        return False
+    nodes = {stack.node for stack in stacks}
+    lives = (life for life in ground.heap.lifetimes if life.node in nodes)
+    return outlived_bytes(lives, phase) >= ground.least_bytes
 
 
 def _risen(ground: Ground) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from memdeep.analysis.charging import Charging
@@ -29,6 +30,19 @@ def alive_and_freed(
             freed[place] = freed.get(place, 0) + life.bytes
     ranked = sorted(freed.items(), key=lambda item: item[1], reverse=True)
     return Fate(alive, tuple(ranked[:MAX_PHASES]))
+
+
+def outlived_bytes(lifetimes: Iterable[Lifetime], phase: Phase) -> int:
+    """Add up what outlived the repeat of ``phase`` that allocated it, and not the last one."""
+    ends = sorted(stretch.end for stretch in phase.outline.stretches)
+    segments = phase.outline.segments
+    return sum(
+        life.bytes
+        for life in lifetimes
+        if life.died is not None
+        and life.born in segments
+        and ends[bisect_left(ends, life.born)] < life.died <= ends[-1]
+    )
 
 
 def innermost(stretches: Iterable[tuple[int, int, int]], phases: Sequence[Phase]) -> int | None:

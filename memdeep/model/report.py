@@ -115,7 +115,8 @@ class Finding:
     those that hold the bytes (indices); none if it is the program alone. ``row`` is the path of the
     phases in which these allocated them, as `Report.across` has it; () where it has none. So much
     of what was there before an attachment was freed meanwhile: of the bytes ``replaced_bytes`` may
-    have taken its place.
+    have taken its place. Bytes of a peak may have outlived the repeat of the phase that allocated
+    them (``spans_repeats``), though not the last one.
     """
 
     kind: FindingKind
@@ -134,6 +135,7 @@ class Finding:
     processes: tuple[int, ...] = ()
     row: tuple[str, ...] = ()
     replaced_bytes: int = 0
+    spans_repeats: bool = False
 
     @property
     def is_of_workers(self) -> bool:

@@ -140,12 +140,14 @@ def finding(report: Report, item: Finding, language: Language) -> str:
         return without_line(report, item, language)
     where = place_of_finding(report, item, language)
     if item.kind is FindingKind.PEAK:
+        key = "finding.peak_of_repeats" if item.spans_repeats else "finding.peak"
         return language.say(
-            "finding.highest" if item.fate is None else "finding.peak",
+            "finding.highest" if item.fate is None else key,
             phase=_within(report, item, language),
             peak_bytes=phase.highest_bytes if item.fate is None else phase.peak_bytes,
             where=where,
             size_bytes=item.bytes,
+            repeats=phase.repeats,
         ) + _further(item, language)
     if item.kind is not FindingKind.GROWTH:
         said = language.say(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from factories import (
     MB,
     analysed,
@@ -154,6 +155,25 @@ def test_no_more_was_in_use_at_a_peak_than_the_rss_ever_had() -> None:
     held = plain_heap(stacks, (), 2, peak_bytes=600 * MB)
     (item,) = findings(held, [one], 2, Seen(highest_rss_bytes=250 * MB))
     assert (item.bytes, item.resident_bytes) == (600 * MB, 250 * MB)
+
+
+@pytest.mark.parametrize(
+    ("born", "died", "spans"),
+    [(2, 2, False), (1, 2, False), (2, 3, True), (3, 6, True), (2, 7, False), (2, None, False)],
+)
+def test_what_a_repeat_keeps_for_a_later_one_is_not_freed_within_it(
+    born: int, died: int | None, spans: bool
+) -> None:
+    """Repeats end at the checkpoints 2, 4 and 6."""
+    stacks, (node,) = tree([KEEP])
+    peak = Peak(60 * MB, 0.5, AliveStacks((StackBytes(node, 60 * MB, 1),)))
+    repeats = tuple(Stretch(end - 2, end) for end in (2, 4, 6))
+    one = phase(peak=peak, stretches=repeats)
+    lives = [lifetime(node, born, died, bytes=60 * MB)]
+    items = findings(plain_heap(stacks, lives, 8, peak_bytes=60 * MB), [one], 8)
+    told = [item.spans_repeats for item in items if item.fate and item.kind is FindingKind.PEAK]
+    kept = died is None or died > 6
+    assert told == ([] if kept else [spans])
 
 
 def test_what_is_still_alive_at_the_end_is_not_the_peaks() -> None:

@@ -128,6 +128,10 @@ def test_a_peak_says_its_height_and_who_held_most() -> None:
         "30.0 MB were held by learning.py:212 at the peak of load (50.0 MB of heap), "
         "and freed before it ended."
     )
+    later = replace(gone, spans_repeats=True)
+    assert sentences.finding(report([found], [later]), later, ENGLISH).endswith(
+        ", kept from one repeat to a later one, and freed before the last of 1 ended."
+    )
     assert sentences.finding(report([found], [item]), item, ENGLISH) == (
         "30.0 MB were held by learning.py:212 at the highest heap of the run (50.0 MB), in load."
     )
