@@ -190,8 +190,8 @@ class ResidentHeap:
     def in_use(self, stacks: Iterable[StackBytes], checkpoint: int) -> Sequence[StackBytes]:
         """Return ``stacks`` with what was resident at the last reading, without mappings of files.
 
-        What was there before the attach is left out: no line of the program is known of it. A stack
-        that was not alive at that reading counts whole.
+        What was there before the attach is left out: no line of the program is known of it. What
+        was not alive at that reading counts whole.
         """
         reading = self.last(checkpoint)
         left_out = self.mapping_nodes | self._earlier
@@ -205,10 +205,13 @@ class ResidentHeap:
 
     @staticmethod
     def _part(reading: Reading, stack: StackBytes, column: Mapping[int, int]) -> int:
-        """Return the part of a stack that ``column`` has of all that it had alive then."""
+        """Return the part of a stack that ``column`` has of all that it had alive then.
+
+        Of what it had beyond that, as at a peak before, nothing is known.
+        """
         size = column.get(stack.node, 0)
         alive = reading.alive.get(stack.node, 0) if size else 0
-        return min(stack.bytes, stack.bytes * size // alive) if alive else 0
+        return min(stack.bytes, alive) * min(size, alive) // alive if alive else 0
 
 
 def _mapping_in_others(tree: StackTree, own: Iterable[int]) -> set[int]:

@@ -18,11 +18,13 @@ from memdeep.model import (
     Lifetime,
     MappedBytes,
     Origin,
+    Peak,
     Phase,
     PhaseKind,
     Residency,
     StackBytes,
 )
+from memdeep.model.alive import AliveStacks
 from memdeep.model.heap import Stretch
 
 TREE, (ONE, TWO) = tree([frame("one", lineno=1)], [frame("two", lineno=2)])
@@ -190,6 +192,20 @@ def test_shared_memory_is_summed_over_like_phases() -> None:
     (item,) = all_of(steps(*(f"part {n}" for n in range(4))), lives, tuple(readings))
     assert (item.kind, item.phases, item.bytes) == (FindingKind.SHARED, (0, 1, 2, 3), 120 * MB)
     assert item.pattern == "part *"
+
+
+def test_of_what_was_there_at_a_peak_no_more_was_idle_than_was_found_idle() -> None:
+    """The last arena of objects that are gone is not resident for the most part."""
+    (step,) = steps("sum")
+    peak = Peak(33 * MB, 0.5, AliveStacks((StackBytes(ONE, 33 * MB, 33),)))
+    of_step = replace(step, heap=replace(step.heap, peak=peak, end_bytes=2 * MB))
+    lives = [lifetime(ONE, 1, bytes=2 * MB)]
+    taken = reading(1, untouched=(StackBytes(ONE, MB, 1),))
+    held = replace(heap(TREE, lives, 2, peak_bytes=33 * MB), residency=(taken,))
+    assert [(item.kind, item.bytes) for item in findings(held, [of_step], 2)] == [
+        (FindingKind.PEAK, 30 * MB),
+        (FindingKind.GROWTH, 2 * MB),
+    ]
 
 
 SIZES = st.integers(0, 64).map(lambda size: size * MB)
