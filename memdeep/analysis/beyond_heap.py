@@ -149,8 +149,11 @@ def _is_mapped(heap: Heap, node: int) -> bool:
 
 
 def _in_pool(place: int, phase: Phase, heap: Heap) -> Finding | None:
-    """Find growth that may be in a library's pool, which had mapped it before the phase."""
-    if phase.heap is None or phase.parts is None:
+    """Find growth that may be in a library's pool, which had mapped it before the phase.
+
+    Where the mappings were read, what a pool has in use is heap, and none of the slack.
+    """
+    if phase.heap is None or phase.parts is None or phase.parts.is_measured:
         return None
     mapped = _mapped_by_pools(heap, phase)
     advice = max(mapped, key=lambda one: mapped[one], default=None)

@@ -143,10 +143,18 @@ def test_what_many_threads_freed_is_held_by_their_arenas() -> None:
     assert finding.advice is Advice.HELD_BY_THREADS
 
 
-@pytest.mark.parametrize(("runs", "advice"), [(True, Advice.IN_ARROW_POOL), (False, Advice.HELD)])
+@pytest.mark.parametrize(
+    ("runs", "read", "advice"),
+    [
+        (True, {}, Advice.IN_ARROW_POOL),
+        (False, {}, Advice.HELD),
+        (True, {"untouched": 0, "allocator": 80 * MB, "unknown": 0}, Advice.HELD),
+    ],
+)
 def test_a_pool_that_was_mapped_before_is_suspected_where_its_library_ran(
-    runs: bool, advice: Advice
+    runs: bool, read: dict[str, int], advice: Advice
 ) -> None:
+    """And where no mappings were read, which tell it."""
     pool = [
         frame("read"),
         native("_mi_malloc_generic", filename="/x/site-packages/pyarrow/libarrow.so.2600"),
@@ -159,7 +167,7 @@ def test_a_pool_that_was_mapped_before_is_suspected_where_its_library_ran(
     peak = Peak(1124 * MB, 1.0, AliveStacks((StackBytes(freed, 100 * MB, 1000),)))
     grown = phase(
         rss_delta_bytes=80 * MB,
-        parts=Parts(0, 0, unknown=80 * MB),
+        parts=Parts(0, 0, **({"unknown": 80 * MB} | read)),
         start_bytes=1024 * MB,
         end_bytes=1024 * MB,
         delta_bytes=0,
