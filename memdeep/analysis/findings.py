@@ -45,6 +45,7 @@ MIN_TRANSIENT_SHARE = 0.1
 RESERVED_SHARE = 0.1  # of a reservation at most is in use
 RESERVED_BYTES = 16 << 20  # of it in use are more than a reservation, whatever its size
 HARDLY_IN_USE = 0.25  # of a small one, too, no more than this is in use
+TOLD_APART_BYTES = 16 << 20  # that a stack reserved, beside what its line has in use: no arena
 MIN_SHARE_OF_HIGHEST = 0.2  # of the heap at its highest point: who held more is always named
 
 # What stayed counts more than what was there at a peak, or what the kernel can take back. What is
@@ -286,7 +287,7 @@ def _reserved_apart(ground: Ground, charge: Charge) -> Sequence[Sequence[Lifetim
     reserved: list[Lifetime] = []
     for node, own in by_node.items():
         size = sum(life.bytes for life in own)
-        is_large = size >= ground.least_bytes
+        is_large = size >= max(ground.least_bytes, TOLD_APART_BYTES)
         in_use = _bytes_in_use(ground, node, own, charge.end) if is_large else None
         is_used = in_use is None or not _is_reservation(ground, size, in_use)
         (used if is_used else reserved).extend(own)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from factories import MB, frame, heap, lifetime, phase, run, tree
+from factories import MB, frame, heap, lifetime, native, phase, run, tree
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
@@ -115,6 +115,15 @@ def test_what_a_line_reserved_is_told_apart_from_what_it_has_in_use() -> None:
         MB,
     )
     assert first.culprit.line == second.culprit.line
+
+
+def test_an_arena_that_is_hardly_in_use_is_no_reservation_beside_its_line() -> None:
+    of_line, (own, last) = tree([frame("rows", lineno=1)], [frame("rows", lineno=1), native()])
+    lives = [lifetime(own, 1, bytes=30 * MB), lifetime(last, 1, bytes=MB)]
+    taken = reading(1, untouched=(StackBytes(last, MB - 1, 1),))
+    held = replace(heap(of_line, lives, 2, peak_bytes=31 * MB), residency=(taken,))
+    (item,) = findings(held, steps("load"), 2)
+    assert (item.kind, item.bytes) == (FindingKind.GROWTH, 31 * MB)
 
 
 def test_a_reservation_that_is_filled_later_is_found_where_it_is_filled() -> None:
