@@ -6,13 +6,11 @@ Such a finding has no line to blame; it says what was seen and how much of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from pathlib import PurePath
 
 from memdeep.analysis.advice import patterns
 from memdeep.frozen import frozen, replace
 from memdeep.model import Advice, Finding, FindingKind, Frame, Heap, Origin, Phase, StackBytes
-from memdeep.model.sums import by_stack
 
 MIN_BYTES = 16 << 20  # the tracer itself may add some of them
 # The tracer keeps the native stacks that it met in a tree: 69 to 71 bytes a node were measured, at
@@ -69,11 +67,8 @@ def beyond_heap(
         if phase.parts is None or phase.parts.slack < MIN_BYTES:
             continue
         freed = _freed(heap, phase, python_allocators)
-        finding = _in_pool(place, phase, heap) or _held(place, phase, freed, phase.parts.slack)
-        if finding is None and phase.parts.allocator:
-            passed = _passed_through(heap, phase, python_allocators)
-            finding = _held(place, phase, passed, phase.parts.allocator)
-        finding = finding or _untracked(place, phase, heap)
+        finding = _in_pool(place, phase, heap)
+        finding = finding or _held(place, phase, freed) or _untracked(place, phase, heap)
         if finding is not None and finding.bytes >= MIN_BYTES:
             found.append(finding)
     return sorted(found, key=lambda finding: finding.bytes, reverse=True)
@@ -141,27 +136,6 @@ def _freed(heap: Heap, phase: Phase, python_allocators: bool) -> _Freed:
         if python_allocators and block <= SMALL_OBJECT_BYTES:
             python += gone
     return _Freed(max(0, freed - given_back), python, len(threads))
-
-
-def _passed_through(heap: Heap, phase: Phase, python_allocators: bool) -> _Freed:
-    """Find all that the program freed in a phase and that an allocator may have kept.
-
-    What comes and goes is never there together, and leaves its room in many places all the same.
-    """
-    segments = phase.outline.segments
-    freed = (life for life in heap.lifetimes if life.died in segments)
-    passed = (life for life in heap.transients or () if life.born in segments)
-    total = python = 0
-    threads = set()
-    for node, size, count in by_stack(chain(freed, passed)):
-        block = size / max(1, count)
-        if heap.tree.process(node) or block >= MAPPED_BYTES or _is_mapped(heap, node):
-            continue
-        total += size
-        threads.add(heap.tree.outermost(node))
-        if python_allocators and block <= SMALL_OBJECT_BYTES:
-            python += size
-    return _Freed(total, python, len(threads))
 
 
 def _is_mapped(heap: Heap, node: int) -> bool:
@@ -246,14 +220,11 @@ def _native_end(heap: Heap, node: int) -> Sequence[Frame]:
     return frames
 
 
-def _held(place: int, phase: Phase, freed: _Freed, most: int) -> Finding | None:
-    """Find bytes that the program freed in the phase and that stayed in its RSS.
-
-    They are more than half of the slack; no more than ``most`` is told.
-    """
+def _held(place: int, phase: Phase, freed: _Freed) -> Finding | None:
+    """Find bytes that the program freed in the phase and that stayed in its RSS."""
     if phase.heap is None or phase.parts is None:
         return None
-    kept = min(freed.bytes, most, phase.parts.slack)
+    kept = min(freed.bytes, phase.parts.slack)
     if kept < MIN_SHARE * phase.parts.slack:
         return None
     if freed.python_bytes > MIN_SHARE * freed.bytes:

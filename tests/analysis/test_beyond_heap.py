@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from factories import MB, frame, heap, library, lifetime, native, phase, transient, tree
+from factories import MB, frame, heap, library, lifetime, native, phase, tree
 
 from memdeep.analysis.beyond_heap import beyond_heap
 from memdeep.heap.lists import LifetimeList
@@ -125,29 +124,6 @@ def test_freed_bytes_that_cover_what_stayed_are_held_however_many_more_there_wer
 )
 def test_what_was_given_back_when_it_was_freed_is_not_held(stack: tuple[Frame, int, int]) -> None:
     assert freed_at_peak(stack).kind is FindingKind.UNTRACKED
-
-
-@pytest.mark.parametrize(
-    ("passed", "allocator", "kind"),
-    [
-        ((400, 4000), 70, FindingKind.HELD),
-        ((30, 300), 70, FindingKind.UNTRACKED),
-        ((400, 4000), 30, FindingKind.UNTRACKED),
-        ((400, 8), 70, FindingKind.UNTRACKED),  # glibc maps and unmaps each by itself
-    ],
-)
-def test_what_came_and_went_may_be_what_was_found_free_in_allocators(
-    passed: tuple[int, int], allocator: int, kind: FindingKind
-) -> None:
-    """As of messages that a thread reads one by one: at no moment were there many."""
-    made, (node,) = tree([frame("receive"), native()])
-    size, count = passed
-    held = replace(heap(made), transients=LifetimeList([transient(node, 1, size * MB, count)]))
-    parts = Parts(0, 0, allocator=allocator * MB, untouched=0, unseen=(80 - allocator) * MB)
-    (finding,) = beyond_heap(held, [phase(rss_delta_bytes=80 * MB, parts=parts)])
-    assert finding.kind is kind
-    if kind is FindingKind.HELD:
-        assert (finding.bytes, finding.share) == (70 * MB, 70 / 400)
 
 
 def test_small_objects_are_held_by_python_and_not_by_glibc() -> None:
