@@ -413,7 +413,7 @@ def test_a_share_says_of_what(kind: FindingKind, text: str) -> None:
     [
         (
             FindingKind.UNTRACKED,
-            "load grew RSS by 9.0 MB, and the tracer did not see 8.0 MB of it.",
+            "load grew RSS by 9.0 MB, and no line is known of 8.0 MB of it.",
         ),
         (FindingKind.HELD, "load freed memory, but 8.0 MB of it stayed in the RSS."),
     ],
