@@ -221,6 +221,12 @@ struct Window {  // what lies before a cut and after the one before it; heap and
   uint64_t rss, heap, peak;
 };
 
+struct Gone {  // a block, or a piece of a mapping, that was alive as a kept segment began
+  uint64_t start, size;
+  uint32_t site, born, died;
+  uint32_t serial;  // of the mapping; 0: a block
+};
+
 struct ThreadPeak {  // the highest heap of what one thread allocated, in one segment
   uint32_t segment, thread;
   uint64_t bytes;
@@ -283,7 +289,7 @@ class Account {
     file(unknown_frees, peak_bytes, unseen_frees, unseen_bytes);
     file(live_, dropped_, mappings_, cells_, vacant_cells_, touched_, touched_threads_);
     file(thread_heaps_, watched_, heap_, window_peak_, segment_peak_, segment_, peak_, large_begin_);
-    file(earlier_site_);
+    file(earlier_site_, kept_, gone_, serial_);
     uint64_t count = 0;
     for (const auto& of_power : ranges_) count += of_power.size();
     file(count);
@@ -388,7 +394,7 @@ class Account {
     earlier_site_ = cells_[cell].site;
     unmap(start, size);
     charge(cell, size);
-    insert_range(start, start + size, new_mapping({cell, 1, kNoLarge}));
+    insert_range(start, start + size, new_mapping({cell, 1, kNoLarge, ++serial_}));
   }
 
   // Addresses are in units of 8 bytes, below kMaxAddress and not 0; sizes are below kMaxSize.
@@ -415,7 +421,7 @@ class Account {
       --cells_[cell].alive;
       return;
     }
-    insert_range(start, start + size, new_mapping({cell, 1, large}));
+    insert_range(start, start + size, new_mapping({cell, 1, large, ++serial_}));
   }
 
   // munmap shortens or splits all that it meets. By powers of two of their sizes, so that only a few
@@ -444,6 +450,7 @@ class Account {
         if (cut_to < range.end) rest.push_back({cut_to, {range.end, range.mapping}});
         mapping.parts += (from < cut_from) + (cut_to < range.end);
         const bool is_gone = mapping.parts == 0;
+        note_gone(cut_from, cut_to - cut_from, mapping.cell, mapping.serial);
         discharge(mapping.cell, cut_to - cut_from, is_gone ? 1 : 0, earlier_site);
         if (is_gone) {
           if (mapping.large != kNoLarge) largest[mapping.large].died = segment();
@@ -465,6 +472,55 @@ class Account {
       for (const auto& [start, range] : of_power) {
         sums.add(start, range.end - start, cells_[mappings_[range.mapping].cell].site);
       }
+    }
+    return sums.release();
+  }
+
+  // Keeps, from now on, what was alive as this segment began: whoever knows only later what to ask of
+  // it may do so until it is let go.
+  void keep_segment() { kept_.push_back(segment_); }
+  void let_segment_go(uint32_t segment) {
+    kept_.erase(std::remove(kept_.begin(), kept_.end(), segment), kept_.end());
+    const auto is_nobodys = [&](const Gone& one) {
+      const auto kept = std::upper_bound(kept_.begin(), kept_.end(), one.born);
+      return kept == kept_.end() || *kept > one.died;
+    };
+    gone_.erase(std::remove_if(gone_.begin(), gone_.end(), is_nobodys), gone_.end());
+  }
+
+  // As `within`, of what was alive as a kept segment began.
+  Found within_at(const AddressRanges& ranges, uint32_t segment) {
+    flush();
+    RangeSums sums(ranges);
+    std::vector<Gone> pieces;  // of mappings: what was one may be several by now
+    auto take = [&](const Gone& one) {
+      if (one.born >= segment || one.died < segment) return;
+      if (one.serial == 0) return sums.add(one.start, one.size, one.site);
+      pieces.push_back(one);
+    };
+    live_.each([&](const LiveTable::Entry& entry) {
+      const Cell& cell = cells_[entry.cell()];
+      take({entry.address() << 3, entry.size(), cell.site, cell.born, kNever, 0});
+    });
+    for (const auto& of_power : ranges_) {
+      for (const auto& [start, range] : of_power) {
+        const Mapping& mapping = mappings_[range.mapping];
+        const Cell& cell = cells_[mapping.cell];
+        take({start, range.end - start, cell.site, cell.born, kNever, mapping.serial});
+      }
+    }
+    for (const Gone& one : gone_) take(one);
+    std::sort(pieces.begin(), pieces.end(), [](const Gone& one, const Gone& other) {
+      return std::pair(one.serial, one.start) < std::pair(other.serial, other.start);
+    });
+    for (size_t at = 0; at < pieces.size();) {
+      const Gone& first = pieces[at];
+      uint64_t size = 0;
+      for (; at < pieces.size() && pieces[at].serial == first.serial &&
+             pieces[at].start == first.start + size; ++at) {
+        size += pieces[at].size;
+      }
+      sums.add(first.start, size, first.site);
     }
     return sums.release();
   }
@@ -553,7 +609,7 @@ class Account {
     }
   };
   struct Mapping {  // one mmap; munmap may have left several parts of it, or none
-    uint32_t cell, parts, large;
+    uint32_t cell, parts, large, serial;
   };
   struct Range {
     uint64_t end;
@@ -611,6 +667,7 @@ class Account {
         bounded.add(file, int64_t(bytes), int64_t(count));
       });
     }
+    Bounded bounded_gone;
     uint32_t last = 0;
     for (const Large& large : largest) {
       file.require(large.site != 0 && large.site < sites && large.born >= last &&
@@ -627,6 +684,14 @@ class Account {
                cut == uint64_t(Cut::kEarlier);
     });
     file.require(ended == segment_);
+    for (size_t at = 0; at < kept_.size(); ++at) {
+      file.require(kept_[at] <= segment_ && (at == 0 || kept_[at - 1] < kept_[at]));
+    }
+    for (const Gone& one : gone_) {
+      file.require(one.site < sites && one.born < one.died && one.died <= segment_ &&
+                   one.start < kMaxAddress << 4 && one.size < kMaxSize);
+      bounded_gone.add(file, int64_t(one.size), 1);
+    }
     last = 0;
     for (const ThreadPeak& peak : thread_peaks) {
       file.require(peak.thread < threads && peak.segment < segment_ && peak.segment >= last);
@@ -819,7 +884,14 @@ class Account {
     ++cell.alive;
   }
 
+  void note_gone(uint64_t start, uint64_t size, uint32_t number, uint32_t serial = 0) {
+    const Cell& cell = cells_[number];
+    if (kept_.empty() || kept_.back() <= cell.born) return;
+    gone_.push_back({start, size, cell.site, cell.born, segment(), serial});
+  }
+
   void release(const LiveTable::Entry& entry, uint32_t earlier_site = 0) {
+    note_gone(entry.address() << 3, entry.size(), entry.cell());
     if (entry.size() >= kBig) {
       const uint64_t start = entry.address() << 3;
       big_.erase(start, start + entry.size());
@@ -1037,6 +1109,9 @@ class Account {
   uint64_t heap_ = 0, window_peak_ = 0, segment_peak_ = 0;
   uint32_t segment_ = 0, peak_ = 0;
   uint32_t earlier_site_ = 0;  // of what was there before the trace; 0: none
+  std::vector<uint32_t> kept_;  // segments, ascending
+  std::vector<Gone> gone_;
+  uint32_t serial_ = 0;  // of the last mapping
 
   std::unordered_map<uint64_t, uint32_t> large_alive_;  // by address
   uint32_t large_begin_ = 0;

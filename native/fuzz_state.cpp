@@ -148,6 +148,17 @@ void check(const Input& state) {
     for (Replay* one : {replay.get(), again.get()}) one->merge(until, starts, 20);
     again = loaded(saved(*again));
   }
+  if (state.size() % 3 == 0) {
+    for (Replay* one : {replay.get(), again.get()}) {
+      for (uint64_t place = 1; place < 6; ++place) {
+        one->keep_at(place);
+        one->look_at_marker(place, {{0, 1 << 12}, {1 << 12, uint64_t{1} << 40}, {1, 0}});
+        if (place % 2 == 0) one->let_go(place);
+      }
+      one->forget_future();
+    }
+    again = loaded(saved(*again));
+  }
   const Input more = records(replay->header.native != 0, unsigned(state.size()));
   for (Replay* one : {replay.get(), again.get()}) {
     one->feed(more.data(), more.size());

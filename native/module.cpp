@@ -187,6 +187,40 @@ PyObject* cut(PyObject* self, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+PyObject* cuts_made(PyObject* self, PyObject*) {
+  std::vector<memdeep::TimeCut> cuts;
+  if (!run(self, [&](Replay& replay) { cuts = replay.cuts_made(); })) return nullptr;
+  return list(cuts, [](const memdeep::TimeCut& cut) {
+    return Py_BuildValue("(LK)", static_cast<long long>(cut.time_ms),
+                         static_cast<unsigned long long>(cut.after));
+  });
+}
+
+PyObject* is_past(PyObject* self, PyObject* args) {
+  long long time_ms, after;
+  if (!PyArg_ParseTuple(args, "LL:is_past", &time_ms, &after)) return nullptr;
+  return PyBool_FromLong(object(self)->replay->is_past({time_ms, uint64_t(after), -1}));
+}
+
+PyObject* keep_at(PyObject* self, PyObject* args) {
+  unsigned long long place;
+  if (!is_open(self) || !PyArg_ParseTuple(args, "K:keep_at", &place)) return nullptr;
+  if (!run(self, [&](Replay& replay) { replay.keep_at(place); })) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* let_go(PyObject* self, PyObject* args) {
+  unsigned long long place;
+  if (!is_open(self) || !PyArg_ParseTuple(args, "K:let_go", &place)) return nullptr;
+  if (!run(self, [&](Replay& replay) { replay.let_go(place); })) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* forget_future(PyObject* self, PyObject*) {
+  if (!is_open(self) || !run(self, [](Replay& replay) { replay.forget_future(); })) return nullptr;
+  Py_RETURN_NONE;
+}
+
 PyObject* merge(PyObject* self, PyObject* args) {
   unsigned int until;
   long long period_ms;
@@ -747,6 +781,14 @@ PyMethodDef methods[] = {
     {"cut", cut, METH_VARARGS,
      "cut(time_ms: int, after: int, before: int = -1): end a segment so long after the start, `after` "
      "so many replaced markers, and before the marker of this number if there is one; in the order of the cuts, and before anything is fed."},
+    {"cuts_made", cuts_made, METH_NOARGS, "(time_ms, after) of each cut that was made, in order."},
+    {"is_past", is_past, METH_VARARGS,
+     "is_past(time_ms: int, after: int) -> bool: whether such a cut would have been made by now."},
+    {"keep_at", keep_at, METH_VARARGS,
+     "keep_at(place: int): keep what will be alive at this marker: `look` may ask for it afterwards."},
+    {"let_go", let_go, METH_VARARGS, "let_go(place: int): keep it no longer; what was found stays."},
+    {"forget_future", forget_future, METH_NOARGS,
+     "Forget the cuts, and all that was asked for, of what was not replayed yet."},
     {"put_in_earlier", put_in_earlier, METH_O,
      "put_in_earlier(content: bytes) -> bool: put in what was there before the capture, before "
      "anything is fed; whether the list is whole."},

@@ -66,6 +66,7 @@ using Bytes = const uint8_t*;
 constexpr size_t kSlack = 64;  // no record without strings is longer
 constexpr size_t kMaxRecord = size_t{64} << 20;  // longer ones are not memray's
 enum Allocator : unsigned { kPyFree = 1, kFree = 5, kMmap = 14, kMunmap = 15, kAllocators = 16 };
+constexpr int64_t kOfCut = -2;  // in place of the number of a marker
 enum Asked : uint8_t { kAskedMalloc = 1, kAskedMmap = 2, kAskedPymalloc = 4 };  // families of them
 
 struct Header {
@@ -165,7 +166,7 @@ class Replay : public Account {
   std::vector<Thread> threads;
   std::vector<Lost> lost;
   std::vector<uint64_t> ids;  // of the threads that `thread_peaks` numbers
-  std::vector<int64_t> sequences{-1};  // of the marker that begins a segment; -1: not known
+  std::vector<int64_t> sequences{-1};  // of the marker that begins a segment; -1: unknown, or kOfCut
   std::vector<uint64_t> setters{0};  // the thread that set that marker; 0: not known
   uint64_t records = 0;
   uint64_t allocated_bytes = 0;
@@ -197,9 +198,56 @@ class Replay : public Account {
     return is_in_order;
   }
 
+  // Those of the cuts that were made.
+  std::vector<TimeCut> cuts_made() const {
+    return {cuts_.begin(), cuts_.begin() + std::ptrdiff_t(cuts_made_)};
+  }
+
+  // Whether a cut would have been made by now.
+  bool is_past(const TimeCut& cut) const {
+    return last_time_ms_ != 0 && cut.after <= markers_ - cuts_made_ &&
+           since_epoch(uint64_t(cut.time_ms)) <= last_time_ms_;
+  }
+
   // Looks, at a marker, at what is alive in `ranges`: at the one of this place among the cuts and those
-  // that were replaced, counted from 1, or at the thread's name with this sequence number.
-  void look_at_marker(uint64_t place, AddressRanges ranges) { at_markers_[place] = std::move(ranges); }
+  // that were replaced, counted from 1, or at the thread's name with this sequence number. One that has
+  // been met is looked at only if it was kept.
+  void look_at_marker(uint64_t place, AddressRanges ranges) {
+    const auto kept = kept_places_.find(place);
+    if (kept != kept_places_.end()) {
+      seen_at_markers[place] = within_at(ranges, kept->second);
+    } else {
+      at_markers_[place] = std::move(ranges);
+    }
+  }
+
+  // Keeps what will be alive at a marker of that kind, so that it can be looked at once it was met; or
+  // lets it go again.
+  void keep_at(uint64_t place) {
+    if (place > markers_) to_keep_.insert(place);
+  }
+  void let_go(uint64_t place) {
+    const auto kept = kept_places_.find(place);
+    if (kept == kept_places_.end()) return;
+    const uint32_t segment = kept->second;
+    kept_places_.erase(kept);
+    let_segment_go(segment);
+  }
+
+  // Forgets all that was asked of what has not come yet.
+  void forget_future() {
+    cuts_.resize(cuts_made_);
+    at_markers_.erase(at_markers_.upper_bound(markers_), at_markers_.end());
+    to_keep_.clear();
+    for (auto look = at_names_.begin(); look != at_names_.end();) {
+      look = seen_at_names.count(look->first) == 0 ? at_names_.erase(look) : std::next(look);
+    }
+    for (auto one = listed_.begin(); one != listed_.end();) {
+      const bool is_past = one->second.is_met || one->second.is_left_out;
+      one = is_past ? std::next(one) : listed_.erase(one);
+    }
+  }
+
   void look_at_name(uint64_t sequence, AddressRanges ranges) {
     at_names_[sequence] = std::move(ranges);
   }
@@ -338,7 +386,7 @@ class Replay : public Account {
     file(seen_at_markers, seen_at_names, state_, wanted_);
     file(last_pointer_, last_address_, last_native_, last_line_, recent_, newest_);
     file(last_time_ms_, last_rss_, stacks_, seen_sequences_, at_markers_, at_names_, listed_);
-    file(markers_, cuts_, cuts_made_, memory_map_, map_is_new_, map_modules_);
+    file(markers_, cuts_, cuts_made_, memory_map_, map_is_new_, map_modules_, kept_places_);
     std::vector<uint8_t> pending(pending_.begin(), pending_.begin() + std::ptrdiff_t(pending_size_));
     uint64_t current = setter();
     bool has_current = stack_ != nullptr;
@@ -445,6 +493,7 @@ class Replay : public Account {
       for (const Block& block : listed.blocks) holds(block.site < sites.size());
     }
     for (size_t cut = 1; cut < cuts_.size(); ++cut) holds(cuts_[cut - 1].after <= cuts_[cut].after);
+    for (const auto& [place, segment] : kept_places_) holds(place <= markers_ && segment < segments());
   }
 
   // Numbers nodes, frames, sites and threads anew, each as it was.
@@ -819,6 +868,10 @@ class Replay : public Account {
 
   void end_marker() {
     look(at_markers_, ++markers_, seen_at_markers);
+    if (to_keep_.erase(markers_) != 0) {
+      keep_segment();
+      kept_places_[markers_] = segments() - 1;
+    }
     list({false, markers_});
     end_window(Cut::kMarkerEnd, last_time_ms_, last_rss_);
   }
@@ -843,7 +896,7 @@ class Replay : public Account {
     const int64_t cut_ms = since_epoch(uint64_t(next_cut().time_ms));
     ++cuts_made_;
     last_time_ms_ = std::max(last_time_ms_, std::min(cut_ms, time_ms));
-    begin_segment(Cut::kMarker, -1, 0);
+    begin_segment(Cut::kMarker, kOfCut, 0);
     end_marker();
   }
 
@@ -1079,6 +1132,8 @@ class Replay : public Account {
   uint64_t markers_ = 0;  // that were replaced, and cuts, so far
   std::vector<TimeCut> cuts_;
   size_t cuts_made_ = 0;
+  std::map<uint64_t, uint32_t> kept_places_;  // the segment that begins at each
+  std::unordered_set<uint64_t> to_keep_;  // places that were not met yet; no part of a state
 
   uint32_t memory_map_ = 0;
   bool map_is_new_ = false;  // the current memory map has made a generation of its own

@@ -159,9 +159,13 @@ def _varint(content: bytes) -> int:
     return sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(content))
 
 
-def find(capture: Path) -> list[Marker]:
-    """Find all markers of a capture, by offset in what is not compressed. Raises CaptureError."""
-    return list(_records(capture, (), 0))
+def find(capture: Path, places: Path, covered_bytes: int) -> list[Marker]:
+    """Find all markers of a capture, by offset in what is not compressed. Raises CaptureError.
+
+    Of the first ``covered_bytes`` they are in ``places``, as for `align`.
+    """
+    stored = read_places(places) if covered_bytes and places.exists() else []
+    return list(_records(capture, stored, covered_bytes))
 
 
 def _records(capture: Path, stored: Iterable[Marker], start: int) -> dict[Marker, bytes]:

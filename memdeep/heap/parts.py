@@ -37,6 +37,10 @@ NATIVE_SHARE = 1 / 2000
 # The stacks of so many peaks are kept, of the highest: each costs an entry a stack.
 MAX_PEAKS = 200
 
+# The number of a moment at which a capture is only cut. Those below are of forks: what was alive
+# there may be asked for once it is known what for.
+MARK = -1
+
 Item = TypeVar("Item")
 
 

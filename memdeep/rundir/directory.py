@@ -9,6 +9,7 @@ import os
 import stat
 from contextlib import suppress
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from memdeep.errors import EXIT_NO_INPUT, CaptureError, OutputError
@@ -27,9 +28,13 @@ EXPORTS = (
 )
 
 
-def state_of(capture: Path) -> Path:
-    """Return where the state of a replay of ``capture`` lies that was made while it grew."""
-    return capture.with_suffix(".state")
+def state_of(capture: Path, *, in_family: bool = False) -> Path:
+    """Return where the state of a replay of ``capture`` lies that was made while it grew.
+
+    That of a process is read in two ways: as a run of its own, and ``in_family``, between the
+    checkpoints of the program that started it.
+    """
+    return capture.with_suffix(".family.state" if in_family else ".state")
 
 
 def front_of(capture: Path) -> Path:
@@ -54,8 +59,12 @@ class RunDirectory:
         return tuple(sorted(self.path.glob("capture*.bin")))
 
     def states(self) -> tuple[Path, ...]:
-        """Return the states that exist of replays of the captures."""
+        """Return the states that exist of replays of the captures, in both ways."""
         return tuple(sorted(self.path.glob("capture*.state")))
+
+    def begun_states(self) -> tuple[Path, ...]:
+        """Return what exists of states that whoever wrote them has not brought to an end."""
+        return tuple(self.path.glob(".capture*.state*.new"))
 
     def fronts(self) -> tuple[Path, ...]:
         """Return what exists of captures that were compressed in part."""
@@ -69,6 +78,11 @@ class RunDirectory:
     def mappings(self) -> Path:
         """Path of the memory mappings as they were at some checkpoints."""
         return self.path / "mappings"
+
+    @property
+    def moments(self) -> Path:
+        """Path of the moments at which the heap of all is known of what was given back."""
+        return self.path / "moments"
 
     @property
     def pages(self) -> Path:
@@ -139,6 +153,10 @@ class RunDirectory:
         """Return the captures that exist of the processes that the program started."""
         return tuple(sorted(self.path.glob(f"{CHILDREN}/*/capture*.bin")))
 
+    def states_of_children(self) -> tuple[Path, ...]:
+        """Return the states that exist of replays of these captures."""
+        return tuple(sorted(self.path.glob(f"{CHILDREN}/*/capture*.state")))
+
     def fronts_of_children(self) -> tuple[Path, ...]:
         """Return what was compressed of these captures while they grew."""
         return tuple(sorted(self.path.glob(f"{CHILDREN}/*/capture*.front")))
@@ -200,12 +218,13 @@ class RunDirectory:
         """Return the existing files that grow with the number of traced allocations."""
         snapshots = (self.snapshots,) if self.snapshots.exists() else ()
         own = (*self.captures(), *self.states(), *self.fronts(), *snapshots)
-        return (*own, *self.captures_of_children(), *self.fronts_of_children())
+        of_children = self.captures_of_children(), self.states_of_children()
+        return (*own, *chain.from_iterable(of_children), *self.fronts_of_children())
 
     def files(self) -> tuple[Path, ...]:
         """Return the paths of all files that memdeep may have written here."""
         parts = (
-            *(*self.captures(), *self.states(), *self.fronts()),
+            *(*self.captures(), *self.states(), *self.begun_states(), *self.fronts()),
             *(*self.path.glob("markers*"), *self.graphs()),
             *map(self.condensed, self.condensed_numbers()),
         )
@@ -216,6 +235,7 @@ class RunDirectory:
             self.claims,
             self.orders,
             self.mappings,
+            self.moments,
             self.earlier,
             self.pages,
             self.snapshots,

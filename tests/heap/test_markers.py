@@ -126,7 +126,7 @@ def test_all_markers_are_found_wherever_they_lie(
         if number is not None:
             expected.append((offset, number))
         offset += len(piece)
-    assert markers.find(path) == expected
+    assert markers.find(path, path.with_name("places"), 0) == expected
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_markers_are_found_wherever_the_pieces_of_a_file_end(
     path.write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(packed, "CHUNK_BYTES", chunk_bytes)
-        found = markers.find(path)
+        found = markers.find(path, path.with_name("places"), 0)
         records = markers._records(path, [(at, 9) for at in stored], 0)
     size = markers.RECORD_BYTES
     assert {at: what for (at, sequence), what in records.items() if sequence == 9} == {

@@ -12,11 +12,14 @@ from collections.abc import Set as AbstractSet
 from itertools import accumulate
 from math import ceil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from memdeep.errors import CaptureError
 from memdeep.heap import native_names
 from memdeep.heap.damage import HOLED, check_marked, lacks, shortened, up_to_there
 from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.parts import (
+    MARK,
     MAX_PEAKS,
     NATIVE_SHARE,
     HeapPart,
@@ -29,10 +32,12 @@ from memdeep.heap.reader import CaptureFacts
 from memdeep.heap.replay.axis import CheckpointAxis
 from memdeep.heap.replay.blocks import block_looks
 from memdeep.heap.replay.columns import NEVER, packed, unsigned
-from memdeep.heap.replay.engine import Earlier, replay
+from memdeep.heap.replay.engine import Earlier, Work, advance, begin, replay
 from memdeep.heap.replay.nodes import site_nodes, thread_name
 from memdeep.heap.replay.ranges import Question, in_ranges, range_looks
 from memdeep.heap.replay.residency import Found, Look, looks, residency
+from memdeep.heap.replay.resume import Stop, resumed
+from memdeep.heap.replay.saved import write
 from memdeep.heap.replay.trace import Cut, NativeFrames, Trace
 from memdeep.heap.replay.walked import snapshots
 from memdeep.heap.stacks import StackTreeBuilder
@@ -49,6 +54,9 @@ from memdeep.model import (
 from memdeep.model import Earlier as EarlierBytes
 from memdeep.rundir.mappings import Reading
 from memdeep.symbols.store import StoredSymbols
+
+if TYPE_CHECKING:
+    from memdeep.heap.replay._replay import Replay
 
 # Single allocations: for each segment between checkpoints, and about so many over all of them.
 LARGEST = 20
@@ -86,12 +94,12 @@ class ReplayReader:
     ) -> None:
         self._capture = capture
         self._readings = readings or {}
-        self._changes = changes
+        self._changes = changes or {}
         self._names = names
         self._trace: Trace | None = None
 
     def facts(self) -> CaptureFacts:
-        self._trace = trace = replay(self._capture, lambda step: None, self._changes)
+        self._trace = trace = replay(self._capture, lambda step: None, Work(self._changes))
         head, windows = trace.header, trace.windows
         return CaptureFacts(
             command=head.command_line,
@@ -116,13 +124,9 @@ class ReplayReader:
         on_step: Callable[[str], None],
     ) -> HeapPart:
         on_step("Replaying the trace")
+        part, trace = self._replayed(part, on_step)
         asked, ranges = looks(part, self._readings), list(range_looks(part))
-        trace = None if part.cuts or part.walked or part.earlier else self._trace
         listed = list(block_looks(part))
-        before = [Earlier(part.earlier)] if part.earlier else []
-        questions: list[Question | Earlier] = [*before, *asked, *ranges, *listed]
-        trace = trace or replay(self._capture, on_step, self._changes, questions, part.cuts)
-        self._trace = None
         axis = CheckpointAxis(trace, part)
         damage = damage_in(trace, part)
         check_marked(part, axis, damage)
@@ -183,6 +187,42 @@ class ReplayReader:
             ),
         )
         return raised_to_checkpoints(heap, groups)
+
+    def _replayed(self, part: Part, on_step: Callable[[str], None]) -> tuple[Part, Trace]:
+        """Replay a part, if `facts` has not done so, with the cuts that its state knows."""
+        known, self._trace = self._trace, None
+        is_plain = not (part.cuts or part.walked or part.earlier or part.owner)
+        if known is not None and is_plain:
+            return part, known
+        engine = begin(self._capture, in_family=part.owner is not None)
+        part = resumed(part, engine)
+        return part, replay(self._capture, on_step, self._work(part, engine), engine)
+
+    def save(self, part: Part, stop: Stop, path: Path) -> int:
+        """Save to ``path`` the state of the capture at a ``stop``, and return where that is.
+
+        Raises OSError, or CaptureError where the capture is damaged before it.
+        """
+        engine = begin(self._capture, in_family=part.owner is not None)
+        part = resumed(part, engine, stop.time_ms)
+        places = {number: place + 1 for place, number in part.moments.items()}
+        for moment in stop.keeping:
+            if moment in places:
+                engine.keep_at(places[moment])
+        advance(engine, self._capture, self._work(part, engine), stop.offset)
+        if damage := engine.totals()["damage"]:
+            raise CaptureError(f"{self._capture.name} is damaged: {up_to_there(damage)}.", "")
+        for moment in stop.over:
+            if moment in places:
+                engine.let_go(places[moment])
+        write(engine, path)
+        return engine.position()
+
+    def _work(self, part: Part, engine: Replay) -> Work:
+        """Return what to do with the rest of a part, of which ``engine`` has seen the beginning."""
+        questions: list[Question | Earlier] = [Earlier(part.earlier)] if part.earlier else []
+        questions += [*looks(part, self._readings), *range_looks(part), *block_looks(part)]
+        return Work(self._changes, questions, part.cuts[len(engine.cuts_made()) :])
 
     def _hybrid_stacks(
         self, trace: Trace, segments: Sequence[int], highest_bytes: int
@@ -289,7 +329,11 @@ def _at_moments(
     trace: Trace, axis: CheckpointAxis, part: Part, nodes: Sequence[int]
 ) -> dict[int, Alive]:
     """Return what was alive at each moment: at the end of the segment that it ends."""
-    moments = {one: segment for one, segment in axis.moments.items() if one not in part.asked}
+    moments = {
+        one: segment
+        for one, segment in axis.moments.items()
+        if one > MARK and one not in part.asked
+    }
     if not moments:
         return {}
     by_segment, _ = trace.at_checkpoints(nodes, range(1, len(axis.ends) + 1))

@@ -35,12 +35,12 @@ class _Head(NamedTuple):
     merges: int
 
 
-def covered_bytes(capture: Path) -> int:
+def covered_bytes(capture: Path, *, in_family: bool = False) -> int:
     """Return how much of ``capture`` the state beside it covers, in bytes; 0 without one.
 
     Raises CaptureError. A state that cannot be read covers nothing, if the capture is whole.
     """
-    state = state_of(capture)
+    state = state_of(capture, in_family=in_family)
     if not state.exists():
         return 0
     try:
@@ -79,14 +79,14 @@ def _head(state: Path) -> _Head | None:
     return _Head(version, position, merges)
 
 
-def load(capture: Path) -> Replay | None:
+def load(capture: Path, *, in_family: bool = False) -> Replay | None:
     """Return the replay of ``capture`` as it was saved. Raises CaptureError.
 
     None without a state, or where it cannot be read and the capture is whole.
     """
     from memdeep.heap.replay import _replay
 
-    state = state_of(capture)
+    state = state_of(capture, in_family=in_family)
     if not state.exists():
         return None
     file, _ = open_regular(state)
@@ -118,13 +118,18 @@ def save(engine: Replay, capture: Path) -> None:
     state = state_of(capture)
     new = state.with_name(f".{state.name}.new")
     try:
-        with open(new, "wb") as file:
-            engine.save(file.fileno())
-            os.fsync(file.fileno())
+        write(engine, new)
         new.replace(state)
         to_disk(state.parent)
     finally:
         new.unlink(missing_ok=True)
+
+
+def write(engine: Replay, path: Path) -> None:
+    """Write the state of ``engine`` to a file; its content is on the disk then. Raises OSError."""
+    with open(path, "wb") as file:
+        engine.save(file.fileno())
+        os.fsync(file.fileno())
 
 
 def to_disk(path: Path) -> None:

@@ -22,7 +22,7 @@ from memdeep.model.graph import Graph
 from memdeep.model.holders import Joined
 
 _replay = pytest.importorskip("memdeep.heap.replay._replay", reason="the replay is not built")
-from memdeep.heap.replay.engine import replay  # noqa: E402
+from memdeep.heap.replay.engine import Work, replay  # noqa: E402
 from memdeep.heap.replay.reader import ReplayReader  # noqa: E402
 
 PAGE = 4096
@@ -72,7 +72,7 @@ def part_of(capture: Path, marks: int, cuts: tuple[TimeCut, ...] = ()) -> Part:
 
 
 def listed(capture: Path, looks: list[BlockLook]) -> list[Blocks | None]:
-    trace: Trace = replay(capture, lambda step: None, looks=looks)
+    trace: Trace = replay(capture, lambda step: None, Work(looks=looks))
     nodes = range(len(trace.sites.node))
     return [trace.blocks_at(look, nodes) for look in looks]
 
@@ -124,7 +124,7 @@ def test_they_are_given_once_and_only_where_the_marker_was_met(tmp_path: Path) -
     capture = tmp_path / "capture.bin"
     written(capture, [("allocate", 1, 100), ("mark", 1, 0)], is_aligned=True)
     there, behind = BlockLook(1, 1, False), BlockLook(2, 2, False)
-    trace = replay(capture, lambda step: None, looks=[there, behind])
+    trace = replay(capture, lambda step: None, Work(looks=[there, behind]))
     nodes = range(len(trace.sites.node))
     assert trace.blocks_at(behind, nodes) is None
     assert trace.blocks_at(there, nodes) is not None

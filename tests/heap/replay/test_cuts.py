@@ -19,7 +19,7 @@ from memdeep.heap.memray.reader import MemrayReader
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import HeapPart, Part, TimeCut
 from memdeep.heap.reader import CaptureReader
-from memdeep.heap.replay.engine import replay
+from memdeep.heap.replay.engine import Work, replay
 from memdeep.heap.replay.reader import ReplayReader
 from memdeep.heap.replay.residency import looks
 from memdeep.heap.replay.trace import Cut, Trace
@@ -205,7 +205,7 @@ def test_cuts_divide_what_the_markers_divide(
         assert highest == whole.own_peaks[name]
     assert heap.own_peaks.keys() == whole.own_peaks.keys()
     assert [heap.native_nodes[k] for k in merged] == list(whole.native_nodes)
-    totals = replay(capture, quiet, cuts=cuts).totals
+    totals = replay(capture, quiet, Work(cuts=cuts)).totals
     assert totals.late_cuts == sum(
         window == len(heaps) - 1 for window, is_own in order if not is_own
     )
@@ -307,7 +307,7 @@ def test_mappings_are_looked_at_at_the_marker_and_not_at_the_cut_before_it(tmp_p
     write(BEFORE_AND_AFTER, capture)
     part = part_of(capture, 1, (TimeCut(5, 0), TimeCut(99, 1)))
     asked = looks(part, {2: Reading(0, 0, (), 0)})
-    trace = replay(capture, quiet, looks=asked, cuts=part.cuts)
+    trace = replay(capture, quiet, Work(looks=asked, cuts=part.cuts))
     found = trace.found_at(asked[0])
     assert found is not None
     assert list(found.alive) == [300]
@@ -336,7 +336,7 @@ def test_cuts_out_of_order_are_refused(tmp_path: Path) -> None:
     write(BEFORE_AND_AFTER, capture)
     for cuts in ((TimeCut(1, 1), TimeCut(2, 0)), (TimeCut(1, -1),)):
         with pytest.raises(ValueError, match="cut"):
-            replay(capture, quiet, cuts=cuts)
+            replay(capture, quiet, Work(cuts=cuts))
 
 
 STEPS = """

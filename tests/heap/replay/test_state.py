@@ -78,6 +78,70 @@ def test_a_replay_goes_on_from_any_byte_as_if_it_had_never_stopped(
     assert everything(fed(asking(cuts, moments), content, stops, through_state=False)) == whole
 
 
+@examples(200)
+@given(data=st.data(), program=programs, cuts=cuts)
+def test_what_was_kept_is_told_later_as_it_would_have_been_at_once(
+    data: st.DataObject, program: Program, cuts: list[int]
+) -> None:
+    content = written(program).content
+    stops = data.draw(st.lists(st.integers(0, len(content)), max_size=3))
+    places, (start, end) = range(1, 9), (column.tobytes() for column in EVERYWHERE)
+    whole = asking(cuts, [])
+    for place in places:
+        whole.look(place, False, start, end, bytes([1, 0, 1]))
+    whole.feed(content)
+    later, done = asking(cuts, []), 0
+    for stop in [*sorted(stops), len(content)]:
+        for place in places:
+            later.keep_at(place)
+        later.feed(content[done:stop])
+        done, later = stop, loaded(saved(later))
+    for place in places:
+        later.look(place, False, start, end, bytes([1, 0, 1]))
+        later.let_go(place)
+    later = loaded(saved(later))
+    whole.finish()
+    later.finish()
+    assert sorted(later.looks(), key=place_of) == sorted(whole.looks(), key=place_of)
+
+
+def place_of(found: tuple[int, bool, dict[str, bytes]]) -> int:
+    return found[0]
+
+
+def test_what_is_kept_takes_room_until_it_is_let_go() -> None:
+    def size(turns: int, *, is_over: bool) -> int:
+        writer = CaptureWriter()
+        writer.push("turn")
+        writer.aligned_marker(4096, 5)
+        for turn in range(turns):
+            writer.allocate(0x9000000 + 64 * turn, 40)
+        writer.aligned_marker(4096, 6)
+        for turn in range(turns):
+            writer.free(0x9000000 + 64 * turn)
+            writer.allocate(0x9000000, 40)
+            writer.free(0x9000000)
+        replay = _replay.Replay()
+        replay.keep_at(2)
+        replay.feed(writer.content)
+        if is_over:
+            replay.let_go(2)
+        return len(saved(replay))
+
+    assert size(5000, is_over=False) > size(50, is_over=False) + 4900 * 32
+    assert size(5000, is_over=True) < size(50, is_over=True) + 32
+
+
+def test_nothing_is_cut_that_was_forgotten() -> None:
+    replay = asking([10, 20, 30], [(1, False), (3, True)])
+    replay.feed(CaptureWriter().content)
+    replay.forget_future()
+    assert replay.cuts_made() == []
+    assert len(saved(replay)) == len(
+        saved(fed(_replay.Replay(), CaptureWriter().content, [], False))
+    )
+
+
 def test_no_order_depends_on_where_it_was_stopped() -> None:
     writer = CaptureWriter()
     for number in range(200):
