@@ -20,6 +20,7 @@ from memdeep.heap.header import read_header
 from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.parts import Asked, HeapPart, Part, TimeCut
 from memdeep.heap.reader import CaptureReader
+from memdeep.heap.replay import saved
 from memdeep.heap.stacks import Owner, StackTreeBuilder
 from memdeep.loading.consistency import MAX_CLOCK_STEP_MS
 from memdeep.loading.ends import events_of
@@ -97,7 +98,7 @@ def find_children(
         try:
             owner = Owner(place, f"{process.how} {process.pid}")
             child = _child(of_process, owner, process, axis, events, names)
-            _check_end(child, events)
+            _check_end(of_process, events)
             found.append(child)
         except CaptureError as error:
             problems.append(not_known(error.message, process.pid))
@@ -206,15 +207,17 @@ def _start(events: Sequence[Event], start: Event) -> Event:
     return next((event for event in events if event.kind == journal.START), start)
 
 
-def _check_end(child: Child, events: Sequence[Event]) -> None:
+def _check_end(run_dir: RunDirectory, events: Sequence[Event]) -> None:
     """Raise CaptureError if the capture ends before the event at which the trace ended."""
     kinds = (journal.EXIT, journal.UNTRACE)
     ends = [event for event in events if event.kind in kinds]
+    capture = run_dir.capture()
     if ends and all(
-        ends[0].sequence != sequence for _, sequence in markers.find(child.part.capture)
+        ends[0].sequence != sequence
+        for _, sequence in markers.find(capture, run_dir.markers(), saved.covered_bytes(capture))
     ):
         raise CaptureError(
-            f"{child.part.capture} ends before its process did, as when memray cannot write.",
+            f"{capture} ends before its process did, as when memray cannot write.",
             "Free some space on the disk of the run directory.",
         )
 

@@ -12,7 +12,7 @@ from memdeep.errors import EXIT_NO_INPUT, CaptureError
 from memdeep.frozen import field, frozen, replace
 from memdeep.heap import native_names
 from memdeep.heap.choice import reader_of, reason_for_memray
-from memdeep.heap.family import Moment, join_family, of_starter
+from memdeep.heap.family import join_family, of_starter
 from memdeep.heap.native_names import RunSymbols
 from memdeep.heap.origins import Origins
 from memdeep.heap.parts import HeapPart, Part, damage_of, join
@@ -29,7 +29,7 @@ from memdeep.loading.ends import still_running, successor_s
 from memdeep.loading.journal import merged, read_journal, told_problems
 from memdeep.loading.mapped import read_mappings
 from memdeep.loading.missed import earlier_blocks, earlier_unknown, missed
-from memdeep.loading.moments import moments
+from memdeep.loading.moments import Chosen, choose
 from memdeep.loading.outside import (
     end_s,
     highest_rss,
@@ -41,7 +41,7 @@ from memdeep.loading.outside import (
 )
 from memdeep.loading.own_runs import shared_symbols
 from memdeep.loading.processes import Outside, highest_sum, read_processes
-from memdeep.loading.split import find_split, with_pages
+from memdeep.loading.split import find_split, not_asked, with_pages
 from memdeep.loading.traced import Traced, align_parts, find_walked, lost
 from memdeep.model import (
     RUNNING,
@@ -70,7 +70,6 @@ from memdeep.sources.programs import Program
 from memdeep.symbols import store as symbol_store
 
 MAX_PROBLEMS = 100
-MAX_MOMENTS = 50  # at which the heap of all processes is added up: each keeps its stacks
 
 
 @frozen
@@ -82,7 +81,7 @@ class Recording:
     ``start_ms`` is the start of the run since the epoch. ``sources`` are lines that were stored
     with the run, ``cells`` the sources of those of a notebook by their titles.
     ``is_capture`` is True for one capture without a run directory. ``children`` are the captures of
-    the processes that the program started; ``moments`` are those at which these held most,
+    the processes that the program started; ``moments`` are those that are asked for their heap,
     ``forks`` are those of them that split off pages. What was allocated after ``until_s`` is not
     counted. ``own_runs`` are the directories of the processes (indices) that set checkpoints
     themselves, ``programs`` what they executed.
@@ -99,7 +98,7 @@ class Recording:
     cells: Mapping[str, str] = field(default_factory=dict)
     is_capture: bool = False
     children: tuple[Child, ...] = ()
-    moments: tuple[Moment, ...] = ()
+    moments: Chosen = Chosen()
     forks: tuple[Fork, ...] = ()
     until_s: float = math.inf
     own_runs: Mapping[int, RunDirectory] = field(default_factory=dict)
@@ -112,7 +111,7 @@ class Recording:
         all there is.
         """
         builder = StackTreeBuilder(self.origins)
-        heaps: list[HeapPart] = [*of_starter(self.run, groups, self.moments)]
+        heaps: list[HeapPart] = [*of_starter(self.run, groups, self.moments.asked)]
         problems: list[Problem] = []
         if self.snapshots is not None:
             on_step("Reading the snapshots")
@@ -152,16 +151,17 @@ class Recording:
         own = own if before is None else replace(own, earlier=before)
         at_moments = {number: alive for heap in heaps for number, alive in heap.at_moments.items()}
         replaced_s = successor_s(self.run.processes, [child.process for child in children])
-        of_all = join_family(own, at_moments, children, groups, self.moments, replaced_s)
+        of_all = join_family(own, at_moments, children, groups, self.moments.asked, replaced_s)
         heaps += [child.part for child in children]
         in_ranges = {number: found for heap in heaps for number, found in heap.in_ranges.items()}
         return with_split_off(of_all, self.forks, in_ranges)
 
 
-def load_run(run_dir: RunDirectory) -> Recording:
+def load_run(run_dir: RunDirectory, until_ms: int | None = None) -> Recording:
     """Load a run directory; nothing in it is changed. Raises CaptureError.
 
-    Files that are damaged, missing or of another run are left out, with a sentence on each.
+    Files that are damaged, missing or of another run are left out, with a sentence on each. Of
+    captures that are to be given back up to a time, ``until_ms`` is that: see `choose`.
     """
     meta = read_meta(run_dir)
     left = condensed.read(run_dir, saved.merges_of(run_dir.capture()))
@@ -196,7 +196,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
     origins = origins_of(meta, cells)
     dumps, dumps_problem = read_stack_dumps(run_dir.stacks, start.pid, origins, offset_s)
     old, merged_problem = merged(left)
-    places = _places(traced.ordered, end)
+    places = places_of(traced.ordered, end)
     readings, mapped_problems = (
         read_mappings(run_dir, places, left.mappings) if captures.parts else ({}, [])
     )
@@ -212,19 +212,19 @@ def load_run(run_dir: RunDirectory) -> Recording:
     ]
     processes, births_problems = read_processes(run_dir, [start, *events], outside, origins)
     times_s = [point.time_s for point in points]
-    is_family = any(process.is_traced for process in processes)
-    heaviest = moments(processes, times_s, MAX_MOMENTS, samples, offset_s) if is_family else []
-    split = find_split(run_dir, processes, start, times_s, len(heaviest))
+    processes = processes if until_ms is None else still_running(processes)
+    chosen = choose(run_dir, processes, times_s, outside, until_ms)
+    split = find_split(run_dir, processes, start, times_s, len(chosen.asked))
     processes = _with_workers(run_dir, with_pages(processes, split.forks))
     until_ns = start.monotonic_ns + outside.end_s * 1e9
     own_runs, processes = _own_runs(run_dir, processes, events, until_ns)
     children, children_problems = find_children(
         run_dir,
         processes,
-        Axis(start, times_s, heaviest, split.questions, frozenset(filter(None, problems))),
+        Axis(start, times_s, chosen.of_all, split.questions, frozenset(filter(None, problems))),
         names,
     )
-    problems += births_problems + children_problems + [*split.problems]
+    problems += [*births_problems, *children_problems, *split.problems, chosen.problem]
     ended = _exit(run_dir, outside, end, origins, is_cut=traced.beyond > 0)
     if ended is not None and ended.verdict == RUNNING:
         processes = still_running(processes)
@@ -256,7 +256,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
                     earlier=earlier_blocks(run_dir, meta) if part.first == 0 else b"",
                 ),
                 start_ms,
-                heaviest,
+                [*chosen.of_all, *not_asked(chosen.forks, split.questions.get(0, ()))],
                 split.questions.get(0, ()),
                 outside.end_s if meta.has_outlived else None,
             )
@@ -272,7 +272,7 @@ def load_run(run_dir: RunDirectory) -> Recording:
         children=children,
         own_runs=own_runs,
         programs=programs_of(run_dir, meta, processes, start),
-        moments=tuple(heaviest),
+        moments=chosen,
         forks=split.forks,
         until_s=outside.end_s if meta.has_outlived else math.inf,
     )
@@ -453,7 +453,7 @@ def _read_names(
     return RunSymbols(stored, until_s, directories), problem
 
 
-def _places(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:
+def places_of(ordered: Sequence[Event], end: Event | None) -> dict[int, int]:
     """Return the place among the checkpoints of each sequence number."""
     events = [*ordered, *([end] if end is not None else [])]
     return {event.sequence: place for place, event in enumerate(events, 1)}

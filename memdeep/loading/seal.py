@@ -135,7 +135,8 @@ def pack(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
                     if not saved.is_holed(capture):
                         if _is_own(capture) and capture.stat().st_size >= LEAST_BYTES:
                             front.pack(capture, changes.get(capture, {}))
-                        state_of(capture).unlink(missing_ok=True)
+                        for in_family in (False, True):
+                            state_of(capture, in_family=in_family).unlink(missing_ok=True)
 
 
 def _changes_in_fronts(run_dir: RunDirectory) -> dict[Path, Mapping[int, bytes]]:

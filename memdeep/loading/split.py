@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
 from memdeep.errors import CaptureError
@@ -11,6 +11,7 @@ from memdeep.frozen import field, frozen, replace
 from memdeep.heap.family import Moment
 from memdeep.heap.parts import Asked
 from memdeep.heap.split import Fork
+from memdeep.loading.moments import segment_at
 from memdeep.model import Process
 from memdeep.rundir.directory import RunDirectory
 from memdeep.rundir.files import read_if_there
@@ -49,8 +50,7 @@ def find_split(
     numbers = count(first)
 
     def ask(process: int, time_s: float, asked: Asked) -> int:
-        segment = min(max(1, bisect_right(times_s, time_s)), len(times_s) - 1)
-        moment = Moment(next(numbers), segment, max(0.0, time_s))
+        moment = Moment(next(numbers), segment_at(times_s, time_s), max(0.0, time_s))
         questions.setdefault(process, []).append((moment, asked))
         return moment.number
 
@@ -74,6 +74,17 @@ def find_split(
             f"is not known by line: the {MAX_FORKS} that copied most were looked at.",
         ),
     )
+
+
+def not_asked(forks: Iterable[Moment], questions: Iterable[Question]) -> list[Moment]:
+    """Return those of ``forks`` at whose moment nothing is asked."""
+    asked = Counter((moment.segment, moment.time_s) for moment, _ in questions)
+    left = []
+    for fork in forks:
+        asked[fork.segment, fork.time_s] -= 1
+        if asked[fork.segment, fork.time_s] < 0:
+            left.append(fork)
+    return left
 
 
 def _forks_of(processes: Sequence[Process], place: int) -> Iterator[tuple[int, int]]:
