@@ -204,13 +204,14 @@ class FollowedCapture:
     def begun(self) -> Sequence[int]:
         """Return the number of the event that began each segment, -1 where none is known.
 
-        None began the first. The engine does not know those whose markers were replaced.
+        None began the first, nor those after a cut. The engine does not know those whose markers
+        were replaced.
         """
         for sequence in array("q", self.engine.sequences(len(self._begun))):
-            if sequence < 0 and self._begun and self._paired < len(self.replaced):
+            if sequence == -1 and self._begun and self._paired < len(self.replaced):
                 sequence = self.replaced[self._paired]
                 self._paired += 1
-            self._begun.append(sequence)
+            self._begun.append(max(-1, sequence))
         return self._begun
 
     def merge(self, until: int, starts: Sequence[int], period_ms: int) -> None:

@@ -1,15 +1,15 @@
 """Follows the captures of one run, turn by turn, and keeps what they take of the disk bounded.
 
-What a state on the disk covers is given back. A state holds no moment of which only a later time
-knows that it matters: once a process that the program started records its memory, its captures
-are asked for such moments. From there on no state is saved, and all captures are compressed as
-they grow.
+What a state on the disk covers is given back. Once a process that the program started records its
+memory, the states are saved a little later: see `memdeep.follow.states`. What they cannot stand for
+is compressed as it grows.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from memdeep.follow.condense import Condenser
 from memdeep.follow.known import Known
 from memdeep.follow.lines import LiveLines
 from memdeep.follow.shrink import Shrinker
+from memdeep.follow.states import States
 from memdeep.heap import packed
 from memdeep.rundir import live, runs
 from memdeep.rundir.condensed import NOTHING
@@ -33,6 +34,7 @@ JOINING_S = 5.0
 # Of the room on the disk, the part at which blocks are given back: what is reserved for the capture
 # to grow, and the next state beside the one before, take of it too.
 FULL = 0.7
+FULL_IN_FAMILY = 0.35  # a state is there some seconds later
 CROWDED_S = 1.0  # between two looks at what all captures take
 SHARE_SAVED = 0.25  # of that room, at least so much was replayed since the last state
 
@@ -69,6 +71,7 @@ class Follower:
         self._pause_s = PAUSE_S
         self._births = (0, float("-inf"))  # bytes of their file, and when they were more
         self._shrinker = Shrinker()
+        self._states = None if disk_bytes is None else States(run_dir, disk_bytes)
         self._crowded_s = float("-inf")  # when that was looked at last, and nothing was to do
 
     def turn(self) -> float:
@@ -79,14 +82,14 @@ class Follower:
         self._look_for_next()
         if self._followed is None:  # of the program itself, nothing is traced
             self._known.look()
-            return 0.0 if self._is_crowded() and self._shrink() else MOST_PAUSE_S
+            return 0.0 if self._is_crowded() and self._relieve() else MOST_PAUSE_S
         moved = self._followed.advance(TURN_BYTES)
         if self._followed.damage:
             raise CaptureError(self._followed.damage, "")
         self._tell_lines(self._followed, EVERY_S)
         if self._is_due():
             self._save()
-        if self._is_crowded() and self._shrink():
+        if self._is_crowded() and self._relieve():
             return 0.0
         if moved >= TURN_BYTES:
             return 0.0
@@ -95,6 +98,8 @@ class Follower:
 
     def end(self) -> None:
         """Replay all that is left, and leave the state of it: the program has ended."""
+        if self._states is not None:
+            self._states.end()
         self._look_for_next()
         if self._followed is not None:
             self._leave(self._followed)
@@ -171,31 +176,50 @@ class Follower:
         return taken > FULL * self._disk_bytes and is_worth_it and self._may_save(followed)
 
     def _is_crowded(self) -> bool:
-        """Tell if all captures take too much of the disk, and no state may stand for them."""
+        """Tell if all captures take much of the disk, and no state may stand for them at once."""
         now_s = time.monotonic()
         if self._disk_bytes is None or now_s - self._crowded_s < CROWDED_S:
             return False
-        if not (self._known.has_family or self._known.is_too_long) or not packed.is_installed():
+        if not (self._known.has_family or self._known.is_too_long):
             return False
         self._crowded_s = now_s
+        return self._taken_bytes() > FULL_IN_FAMILY * self._disk_bytes
+
+    def _taken_bytes(self) -> int:
         taken = 0
         for path in self._run_dir.growing():
             with suppress(OSError):
                 taken += path.stat().st_blocks * 512
-        return taken > FULL * self._disk_bytes
+        return taken
 
-    def _shrink(self) -> bool:
+    def _relieve(self) -> bool:
+        """Do what is next so that the captures take less; return False if there is nothing now."""
+        assert self._disk_bytes is not None
+        states, followed = self._states, self._followed
+        stops = {} if followed is None else {followed.path: followed.position}
+        if states is not None and not self._known.is_too_long:
+            try:
+                if states.step(stops):
+                    stops |= states.stops
+                    # Until they are there, what is too much is compressed.
+                    return self._taken_bytes() > self._disk_bytes and self._shrink(stops)
+            except (OSError, CaptureError) as error:
+                self._keep_whole(error)
+                return False
+        return self._shrink(stops)
+
+    def _shrink(self, stops: Mapping[Path, int]) -> bool:
         """Compress a little of each capture; return False if there was nothing to do.
 
-        Of the one that is followed, what was replayed. Not while somebody reads them.
+        Of those in ``stops`` up to there. Not while somebody reads them.
         """
-        followed = self._followed
+        if not packed.is_installed():
+            return False
         is_more = False
         try:
             with runs.changing(self._run_dir) as is_alone:
                 if not is_alone:
                     return False
-                stops = {} if followed is None else {followed.path: followed.position}
                 own = self._run_dir.captures()
                 for capture in (*own, *self._run_dir.captures_of_children()):
                     is_more |= self._shrinker.step(capture, stops.get(capture))

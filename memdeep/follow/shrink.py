@@ -14,6 +14,7 @@ from memdeep.heap.front import KEPT_BYTES, Front
 from memdeep.heap.replay import saved
 from memdeep.heap.replay._replay import punch
 from memdeep.heap.replay.saved import to_disk
+from memdeep.rundir.directory import front_of
 
 
 class Shrinker:
@@ -33,6 +34,8 @@ class Shrinker:
             if packed.is_packed(file):
                 return False
             front = self._fronts.get(capture)
+            if front is not None and not front_of(capture).exists():  # a state stands for it now
+                front = None
             done = 0 if front is None else front.end  # before this, all was given back
             front = front or _front_of(capture)
             pieces = front.next_pieces(file, os.fstat(descriptor).st_size if stop is None else stop)

@@ -1,6 +1,10 @@
-"""Two worker processes and the program allocate in rounds, enough for captures of some MB each."""
+"""Two worker processes and the program allocate in rounds, enough for captures of some MB each.
+
+With "until PATH" no round begins once that is there; with "wait" it waits for the end of its input.
+"""
 
 import multiprocessing
+import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 
@@ -27,6 +31,8 @@ if __name__ == "__main__":
     context = multiprocessing.get_context(sys.argv[3])
     with ProcessPoolExecutor(2, mp_context=context) as pool:
         for _ in range(rounds):
+            if sys.argv[4:5] == ["until"] and os.path.exists(sys.argv[5]):
+                break
             with memdeep.phase("回合"):
                 list(pool.map(work, [count] * 2))
                 churn(count)
