@@ -22,6 +22,7 @@ from pathlib import Path
 
 from following import follower_of, program_of
 
+from memdeep.heap import packed
 from memdeep.heap.replay import saved
 
 PROGRAM = Path(__file__).parent / "programs" / "soaks_follow.py"
@@ -32,11 +33,12 @@ FIGURES = ("time_s", "length_mb", "disk_mb", "memory_mb", "behind_mb", "rss_mb")
 Row = tuple[float, ...]
 
 
-# Keeps what is given back of a file, at the same place of another one.
+# Keeps what is given back of a file, at the same place of another one in the directory KEPT.
 KEEPS = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -44,7 +46,14 @@ int fallocate64(int file, int mode, off_t start, off_t size) {
   int (*real)(int, int, off_t, off_t) = dlsym(RTLD_NEXT, "fallocate64");
   if (mode & FALLOC_FL_PUNCH_HOLE) {
     static char buffer[1 << 20];
-    int copy = open(getenv("KEPT_COPY"), O_WRONLY | O_CREAT, 0600);
+    char link[64], name[4096], path[8192];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    ssize_t length = readlink(link, name, sizeof name - 1);
+    if (length < 0) abort();
+    name[length] = 0;
+    for (char *at = name; *at; ++at) if (*at == '/') *at = '!';
+    snprintf(path, sizeof path, "%s/%s", getenv("KEPT"), name);
+    int copy = open(path, O_WRONLY | O_CREAT, 0600);
     for (off_t at = start; at < start + size;) {
       size_t left = start + size - at, part = left < sizeof buffer ? left : sizeof buffer;
       ssize_t count = pread(file, buffer, part, at);
@@ -62,12 +71,13 @@ int fallocate64(int file, int mode, off_t start, off_t size) {
 
 
 def keeping(directory: Path) -> dict[str, str]:
-    """The environment in which `copy.bin` keeps what is given back of a capture."""
+    """The environment in which what is given back of captures is kept in `copies`."""
     library = directory / "keeps.so"
     (directory / "keeps.c").write_text(KEEPS)
     words = ["cc", "-shared", "-fPIC", "-o", str(library), str(directory / "keeps.c"), "-ldl"]
     subprocess.run(words, check=True)
-    kept = {"LD_PRELOAD": str(library), "KEPT_COPY": str(directory / "copy.bin")}
+    (directory / "copies").mkdir()
+    kept = {"LD_PRELOAD": str(library), "KEPT": str(directory / "copies")}
     return dict(os.environ) | kept
 
 
@@ -142,17 +152,23 @@ def report_of(run: Path) -> bytes:
 
 
 def whole_of(directory: Path) -> Path:
-    """Make a run of the whole capture, beside the run that was followed."""
+    """Make a run of the whole captures, beside the run that was followed."""
     run, whole = directory / "run", directory / "whole"
-    ignored = shutil.ignore_patterns("capture*.state", "report*", "again", "orders")
-    shutil.copytree(run, whole, ignore=ignored)
-    copy, capture = directory / "copy.bin", whole / "capture.bin"
-    if copy.exists():
-        with open(copy, "rb") as kept, open(capture, "r+b") as file:
-            while content := kept.read(CHUNK_BYTES):
-                if content.strip(b"\0"):
-                    file.seek(kept.tell() - len(content))
-                    file.write(content)
+    names = "capture*.state", "capture*.front", "report*", "again", "orders"
+    shutil.copytree(run, whole, ignore=shutil.ignore_patterns(*names))
+    for capture in run.rglob("capture*.bin"):
+        copy = directory / "copies" / str(capture.resolve()).replace("/", "!")
+        with open(capture, "rb") as file:  # what was compressed at the end is whole
+            is_whole = packed.is_packed(file)
+        if copy.exists() and not is_whole:
+            with (
+                open(copy, "rb") as kept,
+                open(whole / capture.relative_to(run), "r+b") as file,
+            ):
+                while content := kept.read(CHUNK_BYTES):
+                    if content.strip(b"\0"):
+                        file.seek(kept.tell() - len(content))
+                        file.write(content)
     return whole
 
 
