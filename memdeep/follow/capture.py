@@ -26,6 +26,7 @@ from memdeep.heap.markers import (
     encode_records,
     read_places,
 )
+from memdeep.heap.packed import written_pages
 from memdeep.heap.replay import saved
 from memdeep.heap.replay._replay import Replay, punch
 from memdeep.heap.replay.residency import Look, pieces
@@ -37,7 +38,6 @@ from memdeep.rundir.directory import RunDirectory, state_of
 from memdeep.rundir.files import open_regular, write_atomically
 
 CHUNK_BYTES = 1 << 20
-PAGE_BYTES = 4096
 BEHIND_BYTES = 4096  # of what is written, left for the next time
 _MARKER_HEAD = bytes([THREAD_RECORD]) + marker.PREFIX.encode()
 GIVEN_BACK_BYTES = 1 << 20  # pieces of the file of this size
@@ -89,14 +89,8 @@ class FollowedCapture:
 
     def behind_bytes(self) -> int:
         """Return how much was written that was not replayed yet, to a page."""
-        size = os.fstat(self._file.fileno()).st_size
         start = max(self.position, self._front.end)
-        low, high = 0, max(0, -(-(size - start) // PAGE_BYTES))  # pages with and without
-        while low < high:
-            middle = (low + high) // 2
-            page = os.pread(self._file.fileno(), PAGE_BYTES, start + middle * PAGE_BYTES)
-            low, high = (middle + 1, high) if page.strip(b"\0") else (low, middle)
-        return min(start + low * PAGE_BYTES, size) - self.position
+        return written_pages(self._file, start) - self.position
 
     @property
     def blocks_bytes(self) -> int:

@@ -24,7 +24,7 @@ from memdeep.errors import CaptureError, OutputError
 from memdeep.frozen import frozen, replace
 from memdeep.heap.front import KEPT_BYTES, Front
 from memdeep.heap.header import read_header
-from memdeep.heap.packed import written_behind
+from memdeep.heap.packed import PAGE_BYTES, written_pages
 from memdeep.heap.parts import Part
 from memdeep.heap.reader import CaptureReader
 from memdeep.heap.replay import saved
@@ -46,8 +46,11 @@ from memdeep.rundir.directory import RunDirectory, front_of, state_of
 from memdeep.rundir.files import open_regular, write_atomically
 from memdeep.rundir.long_file import ALL
 from memdeep.rundir.meta import read_meta
+from memdeep.rundir.samples import decode_samples
 
 SETTLED_S = 5.0  # after that nothing is written any more of what happened before
+MOST_SETTLED_S = 30.0  # nor after that, though nobody may have looked at the processes since
+TAIL_BYTES = 4096
 SHARE_SAVED = 0.25  # of the room on the disk, at least so much was written since the last time
 GIVEN_BACK_BYTES = 1 << 20  # pieces of a capture of this size
 MOST_MOMENTS = 10_000
@@ -58,10 +61,15 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 @frozen
 class Noted:
-    """How far captures were written (bytes), at a time by the clock of the samples."""
+    """How far captures were written (bytes), at a time by the clock of the samples.
+
+    ``new_bytes`` of them are in no state, and ``states_bytes`` is what the states take.
+    """
 
     until_ms: int
     sizes: Mapping[Path, int]
+    new_bytes: int = 0
+    states_bytes: int = 0
 
 
 def givable(run_dir: RunDirectory) -> list[RunDirectory]:
@@ -87,37 +95,31 @@ def givable(run_dir: RunDirectory) -> list[RunDirectory]:
     return [one for one in found if len(one.captures()) == 1]
 
 
-def note(run_dir: RunDirectory, replayed: Mapping[Path, int]) -> Noted | None:
+def note(run_dir: RunDirectory, replayed: Mapping[Path, int]) -> Noted:
     """Note how far the captures are written now, or were ``replayed`` as they grow.
 
-    None where the clock of the samples is not known yet. Raises CaptureError or OSError.
+    Raises CaptureError or OSError.
     """
     spawned_ns = read_meta(run_dir).spawned_ns
-    if not spawned_ns:
-        return None
     sizes = {}
+    new = states = 0
     for own in givable(run_dir):
         capture = own.capture()
-        file, _ = open_regular(capture)
-        with file:
-            known = max(saved.covered_bytes(capture), Front(capture).end)
-            sizes[capture] = replayed.get(capture, written_behind(file, known))
+        covered = saved.covered_bytes(capture)
+        sizes[capture] = replayed[capture] if capture in replayed else _written(capture, covered)
+        new += max(0, sizes[capture] - max(KEPT_BYTES, covered))
+        states += sum(path.stat().st_size for path in own.states())
     # All that is written there came before this.
-    return Noted((time.monotonic_ns() - spawned_ns) // 1_000_000 + 1, sizes)
+    until_ms = (time.monotonic_ns() - spawned_ns) // 1_000_000 + 1
+    return Noted(until_ms, sizes, new, states)
 
 
-def size_of(run_dir: RunDirectory) -> tuple[int, int]:
-    """Return what captures that can be given back take of the disk, and what their states take."""
-    captures = states = 0
-    for own in givable(run_dir):
-        for path in (*own.captures(), *own.fronts(), *own.states()):
-            with suppress(OSError):
-                taken = path.stat().st_blocks * 512
-                if path.suffix == ".state":
-                    states += taken
-                else:
-                    captures += max(0, taken - KEPT_BYTES)
-    return captures, states
+def _written(capture: Path, covered_bytes: int) -> int:
+    """Return how far a capture is surely written; of the last page more may be to come."""
+    file, _ = open_regular(capture)
+    with file:
+        start = max(covered_bytes, Front(capture).end)
+        return max(start, written_pages(file, start) - PAGE_BYTES)
 
 
 class States:
@@ -148,19 +150,22 @@ class States:
         if self.has_failed:
             return False
         if self._process is not None:
-            found, status = os.waitpid(self._process, os.WNOHANG)
-            if found:
+            ended, status = os.waitpid(self._process, os.WNOHANG)
+            if ended:
                 self._process, self._noted = None, None
                 self._killed += os.WIFSIGNALED(status)
                 self.has_failed = os.WEXITSTATUS(status) != 0 or self._killed > MOST_KILLED
             return not self.has_failed
         if self._noted is None:
-            captures, states = size_of(self._run_dir)
-            if captures < max(SHARE_SAVED * self._disk_bytes, states):
+            found = note(self._run_dir, replayed)
+            least_bytes = max(SHARE_SAVED * self._disk_bytes, found.states_bytes)
+            if found.new_bytes < least_bytes:
                 return False
-            self._noted, self._noted_s = note(self._run_dir, replayed), time.monotonic()
-            return self._noted is not None
-        if time.monotonic() - self._noted_s >= SETTLED_S:
+            self._noted, self._noted_s = found, time.monotonic()
+            return True
+        waited_s = time.monotonic() - self._noted_s
+        is_sampled = _sampled_ms(self._run_dir) >= self._noted.until_ms
+        if waited_s >= (SETTLED_S if is_sampled else MOST_SETTLED_S):
             self._process = _started(self._run_dir, self._noted)
         return True
 
@@ -173,6 +178,15 @@ class States:
             self._process = None
             with suppress(OSError):
                 forget(self._run_dir)
+
+
+def _sampled_ms(run_dir: RunDirectory) -> int:
+    """Return the time of the last sample that was written; 0 without any."""
+    with suppress(OSError), open(run_dir.samples, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+        found = decode_samples(file.read().decode("ascii", "replace"))
+        return found[-1].time_ms if found else 0
+    return 0
 
 
 def _started(run_dir: RunDirectory, noted: Noted) -> int:

@@ -5,6 +5,7 @@ memray's own commands read both kinds.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from memdeep.rundir.files import open_regular
 
 MAGIC = b"\x04\x22\x4d\x18"  # of an LZ4 frame
 CHUNK_BYTES = 256 << 10
+PAGE_BYTES = 4096
 _TAIL_BYTES = 1 << 20
 
 
@@ -95,6 +97,20 @@ def written_behind(file: BinaryIO, start: int) -> int:
         end = start + len(written)
         start += _TAIL_BYTES
     return end
+
+
+def written_pages(file: BinaryIO, start: int) -> int:
+    """Return where what is written of ``file`` from ``start`` on ends, to a page, at a few looks.
+
+    That is the end of the last page that is not empty, or of the file.
+    """
+    size = os.fstat(file.fileno()).st_size
+    low, high = 0, max(0, -(-(size - start) // PAGE_BYTES))  # pages with and without
+    while low < high:
+        middle = (low + high) // 2
+        page = os.pread(file.fileno(), PAGE_BYTES, start + middle * PAGE_BYTES)
+        low, high = (middle + 1, high) if page.strip(b"\0") else (low, middle)
+    return min(start + low * PAGE_BYTES, size)
 
 
 def unpacked(file: BinaryIO) -> Iterator[bytes]:
