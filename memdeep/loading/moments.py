@@ -21,7 +21,6 @@ from memdeep.rundir.moments import Moments, read_moments
 from memdeep.rundir.samples import ProcessSample
 
 MAX_MOMENTS = 50  # at which the heap of all processes is added up: each keeps its stacks
-
 MORE_BYTES = 4 << 20  # of RSS, than at the highest PSS: the processes may well have held more then
 LIKE_BYTES = 1 << 20
 Group = int | None  # None are all groups
@@ -90,15 +89,15 @@ def choose(
         for time_s in (one / 1000 - offset_s for one in sorted(left))
         if 0 < (segment := bisect_left(times_s, time_s)) < len(times_s)
     ]
-    forks = [
-        Moment(
-            fork_mark(place), segment_at(times_s, process.start_s or 0.0), process.start_s or 0.0
-        )
+    born_s = {
+        place: process.start_s or 0.0
         for place, process in enumerate(processes)
-        if process.is_forked
-        and process.is_traced
-        and process.parent == 0
-        and time_ms(process.start_s or 0.0) <= known.until_ms
+        if process.is_forked and process.is_traced and process.parent == 0
+    }
+    forks = [
+        Moment(fork_mark(place), segment_at(times_s, time_s), time_s)
+        for place, time_s in born_s.items()
+        if time_ms(time_s) <= known.until_ms
     ]
     return Chosen(tuple(asked), tuple(marks), tuple(forks), known, problem)
 
@@ -106,11 +105,6 @@ def choose(
 def fork_mark(process: int) -> int:
     """Return the number of the moment at which a process (its index) was forked."""
     return MARK - 1 - process
-
-
-def forked_at(number: int) -> int | None:
-    """Return the process (its index) that was forked at this moment; None for another moment."""
-    return MARK - 1 - number if number < MARK else None
 
 
 def segment_at(times_s: Sequence[float], time_s: float) -> int:

@@ -190,6 +190,47 @@ def differing(one: dict[str, object], other: dict[str, object]) -> dict[str, obj
     return {name: (one[name], other[name]) for name in one if one[name] != other[name]}
 
 
+@pytest.fixture(scope="module")
+def given_back(
+    recorded: Path,
+    times: dict[Path, list[tuple[int, int]]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    run = tmp_path_factory.mktemp("given") / "run"
+    shutil.copytree(recorded, run)
+    states.give_back(RunDirectory(run), noted(run, times, 0.95))
+    assert all(map(saved.is_holed, captures(run)))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("moments", None, ""),
+        ("moments", b"", "The heap of all processes is known at fewer moments."),
+        ("moments", b"12\nx\n", "The heap of all processes is known at fewer moments."),
+        ("moments", b"9" * 99 + b"\n", "The heap of all processes is known at fewer moments."),
+        ("children/*/capture.family.state", None, "is not known."),
+        ("children/*/capture.family.state", b"mdstate\n", "it is cut off. The heap of process"),
+    ],
+)
+def test_what_is_lost_is_told(
+    given_back: Path, tmp_path: Path, name: str, content: bytes | None, told: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(given_back, run)
+    (sound, *_) = reports(run)
+    for path in run.glob(name):
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+    (found, *_) = reports(run)
+    assert told in " ".join(map(str, found["problems"]))  # type: ignore[call-overload]
+    if name == "moments":  # what each held at the checkpoints is known all the same
+        assert found["checkpoints"] == sound["checkpoints"]
+        assert bool(found["problems"]) == bool(told)
+
+
 def test_captures_of_workers_are_given_back_though_it_fails_at_first(work: Path) -> None:
     run, over = work / "run", work / "over"
     words = ("run", "--no-native", "--quiet", "--disk", f"{DISK // MB}M", "-o", run)
