@@ -234,14 +234,12 @@ class Replay : public Account {
     let_segment_go(segment);
   }
 
-  // Forgets all that was asked of what has not come yet.
+  // Forgets all that was asked of what has not come yet, and what was asked of what has: it is answered.
   void forget_future() {
     cuts_.resize(cuts_made_);
-    at_markers_.erase(at_markers_.upper_bound(markers_), at_markers_.end());
+    at_markers_.clear();
+    at_names_.clear();
     to_keep_.clear();
-    for (auto look = at_names_.begin(); look != at_names_.end();) {
-      look = seen_at_names.count(look->first) == 0 ? at_names_.erase(look) : std::next(look);
-    }
     for (auto one = listed_.begin(); one != listed_.end();) {
       const bool is_past = one->second.is_met || one->second.is_left_out;
       one = is_past ? std::next(one) : listed_.erase(one);

@@ -48,8 +48,9 @@ def resumed(part: Part, engine: Replay, until_ms: int | None = None) -> Part:
             _leave_out(part, cut)
         known[made] -= 1
         cuts.append(wanted.popleft())
+    first = cuts[-1].after if cuts else 0
     for cut in wanted:
-        if engine.is_past(cut.time_ms, cut.after):
+        if cut.after < first or engine.is_past(cut.time_ms, cut.after):
             _leave_out(part, cut)
         else:
             cuts.append(cut)
