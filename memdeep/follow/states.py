@@ -50,6 +50,7 @@ from memdeep.rundir.samples import decode_samples
 
 SETTLED_S = 5.0  # after that nothing is written any more of what happened before
 MOST_SETTLED_S = 30.0  # nor after that, though nobody may have looked at the processes since
+MARGIN_MS = 50  # by which clocks may differ, and records of the time be off
 TAIL_BYTES = 4096
 SHARE_SAVED = 0.25  # of the room on the disk, at least so much was written since the last time
 GIVEN_BACK_BYTES = 1 << 20  # pieces of a capture of this size
@@ -109,9 +110,9 @@ def note(run_dir: RunDirectory, replayed: Mapping[Path, int]) -> Noted:
         sizes[capture] = replayed[capture] if capture in replayed else _written(capture, covered)
         new += max(0, sizes[capture] - max(KEPT_BYTES, covered))
         states += sum(path.stat().st_size for path in own.states())
-    # All that is written there came before this.
-    until_ms = (time.monotonic_ns() - spawned_ns) // 1_000_000 + 1
-    return Noted(until_ms, sizes, new, states)
+    # All of that was written before now. A moment just after it may be cut by a record before it.
+    now_ms = (time.monotonic_ns() - spawned_ns) // 1_000_000
+    return Noted(now_ms + MARGIN_MS, sizes, new, states)
 
 
 def _written(capture: Path, covered_bytes: int) -> int:
@@ -205,7 +206,8 @@ def _started(run_dir: RunDirectory, noted: Noted) -> int:
     except (OSError, OutputError, CaptureError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "message", str(error))
         told = f"What processes record is compressed, but not given back: {reason}."
-        print(told, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{told}\n")
+        sys.stderr.flush()
     finally:
         os._exit(status)
 

@@ -104,7 +104,7 @@ def noted(run: Path, times: dict[Path, list[tuple[int, int]]], share: float) -> 
         place = bisect_right(steps, spawned_ms + until_ms, key=lambda step: step[0])
         if place > 1:  # a record of the time comes up to 20 ms after what it stands for
             sizes[run / name] = steps[place - 2][1]
-    return Noted(until_ms, sizes)
+    return Noted(until_ms + states.MARGIN_MS, sizes)
 
 
 @contextmanager

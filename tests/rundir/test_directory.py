@@ -35,7 +35,7 @@ def test_all_files_lie_in_the_directory_under_names_of_their_own(tmp_path: Path)
     for name in ("capture.bin", "capture-2.bin", "markers", "markers-2"):
         (tmp_path / name).touch()
     files = RunDirectory(tmp_path).files()
-    assert len({file.name for file in files}) == len(files) == 32
+    assert len({file.name for file in files}) == len(files) == 33
     assert all(file.parent == tmp_path for file in files)
 
 

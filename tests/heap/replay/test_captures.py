@@ -321,11 +321,11 @@ def test_heap_peaks_and_stacks_between_checkpoints(
 def test_markers_need_not_be_replaced(recorded: Callable[..., RunDirectory]) -> None:
     run_dir = recorded("--no-native", str(FORMS))
     assert unseal(run_dir.path) != [0]
-    sequences = [sequence for _, sequence in find(run_dir.capture())]
+    sequences = [sequence for _, sequence in find(run_dir.capture(), run_dir.markers(), 0)]
     before = replay(run_dir.capture(), quiet)
     seal(run_dir, quiet)  # replaces them, but for the one at exit, which is no checkpoint
     after = replay(run_dir.capture(), quiet)
-    assert len(find(run_dir.capture())) == 1
+    assert len(find(run_dir.capture(), run_dir.markers(), 0)) == 1
     assert list(before.sequences) == [-1, *sequences]
     assert len(after.sequences) == len(before.sequences)
     assert captures.lifetimes(before) == captures.lifetimes(after)
