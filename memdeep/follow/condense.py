@@ -8,7 +8,6 @@ a checkpoint at which somebody looked at who holds the objects. The figures stay
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,8 +19,7 @@ from memdeep.follow.capture import FollowedCapture
 from memdeep.follow.known import Known
 from memdeep.frozen import frozen
 from memdeep.heap.replay import saved
-from memdeep.heap.replay._replay import punch
-from memdeep.heap.replay.saved import to_disk
+from memdeep.heap.replay.saved import punch_out, to_disk
 from memdeep.rundir import condensed, journal, labels, mappings
 from memdeep.rundir.condensed import Condensed
 from memdeep.rundir.directory import RunDirectory
@@ -332,8 +330,4 @@ def _give_back(path: Path, left: Left) -> None:
     end = left.offset // KEPT_BYTES * KEPT_BYTES
     if end < KEPT_BYTES + WORTH_BYTES:
         return
-    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        punch(descriptor, KEPT_BYTES, end)
-    finally:
-        os.close(descriptor)
+    punch_out(path, KEPT_BYTES, end)

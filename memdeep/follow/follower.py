@@ -7,7 +7,6 @@ is compressed as it grows.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,7 +18,7 @@ from memdeep.follow.condense import Condenser
 from memdeep.follow.known import Known
 from memdeep.follow.lines import LiveLines
 from memdeep.follow.shrink import Shrinker
-from memdeep.follow.states import States
+from memdeep.follow.states import States, reason_of, tell
 from memdeep.heap import packed
 from memdeep.rundir import live, runs
 from memdeep.rundir.condensed import NOTHING
@@ -265,17 +264,10 @@ class Follower:
             self._keep_whole(error)
 
     def _keep_whole(self, error: OSError | OutputError | CaptureError) -> None:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", str(error))
-        tell(f"The capture is kept whole, whatever its size: {reason}.")
+        tell(f"The capture is kept whole, whatever its size: {reason_of(error)}.")
         self._disk_bytes = None
 
 
 def _number(capture: Path) -> int:
     """Return the number of a capture of a run: `capture.bin` is the first."""
     return int(capture.stem.rpartition("-")[2]) if "-" in capture.stem else 1
-
-
-def tell(sentence: str) -> None:
-    """Tell it to whoever started this, who puts it into the report."""
-    sys.stderr.write(f"{sentence}\n")
-    sys.stderr.flush()

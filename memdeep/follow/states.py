@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from memdeep.errors import CaptureError, OutputError
+from memdeep.follow.capture import GIVEN_BACK_BYTES
 from memdeep.frozen import frozen, replace
 from memdeep.heap.front import KEPT_BYTES, Front
 from memdeep.heap.header import read_header
@@ -28,22 +29,22 @@ from memdeep.heap.packed import PAGE_BYTES, written_pages
 from memdeep.heap.parts import Part
 from memdeep.heap.reader import CaptureReader
 from memdeep.heap.replay import saved
-from memdeep.heap.replay._replay import punch
 from memdeep.heap.replay.reader import ReplayReader
 from memdeep.heap.replay.resume import Stop
-from memdeep.heap.replay.saved import to_disk
+from memdeep.heap.replay.saved import punch_out, to_disk
 from memdeep.loading.children import NEAREST_MS, Child
 from memdeep.loading.journal import read_journal
 from memdeep.loading.mapped import read_mappings
 from memdeep.loading.moments import fork_mark
 from memdeep.loading.processes import read_births
 from memdeep.loading.run import Recording, load_run, places_of, start_of
-from memdeep.loading.traced import align_parts, find_walked
+from memdeep.loading.traced import Traced, align_parts, find_walked
 from memdeep.model import DETACHED
 from memdeep.rundir import births, journal, marker, runs
 from memdeep.rundir.births import Birth
 from memdeep.rundir.directory import RunDirectory, front_of, state_of
 from memdeep.rundir.files import open_regular, write_atomically
+from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import ALL
 from memdeep.rundir.meta import read_meta
 from memdeep.rundir.samples import decode_samples
@@ -53,7 +54,6 @@ MOST_SETTLED_S = 30.0  # nor after that, though nobody may have looked at the pr
 MARGIN_MS = 50  # by which clocks may differ, and records of the time be off
 TAIL_BYTES = 4096
 SHARE_SAVED = 0.25  # of the room on the disk, at least so much was written since the last time
-GIVEN_BACK_BYTES = 1 << 20  # pieces of a capture of this size
 MOST_MOMENTS = 10_000
 MOST_KILLED = 3  # times that it is tried again, as where memory runs short
 LOOK_S = 0.05
@@ -204,10 +204,7 @@ def _started(run_dir: RunDirectory, noted: Noted) -> int:
             give_back(run_dir, noted)
             status = 0
     except (OSError, OutputError, CaptureError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", str(error))
-        told = f"What processes record is compressed, but not given back: {reason}."
-        sys.stderr.write(f"{told}\n")
-        sys.stderr.flush()
+        tell(f"What processes record is compressed, but not given back: {reason_of(error)}.")
     finally:
         os._exit(status)
 
@@ -265,7 +262,8 @@ def _works(
     run_dir: RunDirectory, recording: Recording, noted: Noted
 ) -> Iterator[Callable[[], Sequence[_Made]]]:
     """Yield, for each capture that is due, what saves its states beside those that are there."""
-    start = start_of(run_dir, read_journal(run_dir.journal).events)
+    start = runs.first_event(run_dir)
+    assert start is not None, "it was loaded"
     since_s = noted.until_ms / 1000 - (start.monotonic_ns - read_meta(run_dir).spawned_ns) / 1e9
 
     def stop(capture: Path, start_ms: int, *forks: Collection[int]) -> Stop:
@@ -288,7 +286,7 @@ def _of_program(
     run_dir: RunDirectory, reader: CaptureReader, part: Part, stop: Stop
 ) -> Sequence[_Made]:
     """Save the state of a capture of the program. Raises CaptureError, OutputError or OSError."""
-    _keep_places(run_dir)
+    _aligned(run_dir)
     return [_saved(reader, part, stop)]
 
 
@@ -298,16 +296,20 @@ def _of_child(child: Child, stop: Stop) -> Sequence[_Made]:
     Raises CaptureError, OutputError or OSError.
     """
     own = RunDirectory(child.part.capture.parent)
-    _keep_places(own)
     return [_saved(child.reader, child.part, stop), _saved(*_as_own_run(own), stop)]
 
 
-def _keep_places(run_dir: RunDirectory) -> None:
-    """Write down where the markers lie in the captures of a run, before these are given back."""
+def _aligned(run_dir: RunDirectory) -> tuple[Sequence[Event], Traced]:
+    """Read the events of a run and align its captures; where the markers lie is written down.
+
+    They may be given back. Raises CaptureError, OutputError or OSError.
+    """
     events = read_journal(run_dir.journal).events
-    for number, one in align_parts(run_dir, events, start_of(run_dir, events)).alignments.items():
+    traced = align_parts(run_dir, events, start_of(run_dir, events))
+    for number, one in traced.alignments.items():
         write_atomically(run_dir.markers(number), marker.encode_places(list(one.markers)))
         to_disk(run_dir.markers(number))
+    return events, traced
 
 
 def _is_due(capture: Path, noted: Noted) -> bool:
@@ -342,9 +344,11 @@ def _forks(recording: Recording) -> tuple[Collection[int], Collection[int]]:
 
 
 def _as_own_run(run_dir: RunDirectory) -> tuple[ReplayReader, Part]:
-    """Return how the capture of a process is read for a report of it alone. Raises CaptureError."""
-    events = read_journal(run_dir.journal).events
-    traced = align_parts(run_dir, events, start_of(run_dir, events))
+    """Return how the capture of a process is read for a report of it alone.
+
+    Raises CaptureError, OutputError or OSError.
+    """
+    events, traced = _aligned(run_dir)
     if len(traced.parts) != 1:
         raise CaptureError("the captures cannot be read", "")
     end = next((event for event in events if event.kind == journal.EXIT), None)
@@ -370,8 +374,15 @@ def _adopt(made: Sequence[_Made]) -> None:
             continue
         if front.end:
             front_of(capture).unlink()
-        descriptor = os.open(capture, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            punch(descriptor, KEPT_BYTES, end)
-        finally:
-            os.close(descriptor)
+        punch_out(capture, KEPT_BYTES, end)
+
+
+def tell(sentence: str) -> None:
+    """Tell it to whoever started this, who puts it into the report."""
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
+
+
+def reason_of(error: OSError | OutputError | CaptureError) -> str:
+    """Return what is behind an error, to end a sentence with."""
+    return str(getattr(error, "strerror", None) or getattr(error, "message", str(error)))

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memray import FileReader
 from running import PROGRAMS, RunMemdeep, environment, memdeep_command, read_json, wait_until
-from sealing import unpack, unseal
+from sealing import captures, left_by
 
 from memdeep import pipeline
 from memdeep.follow.follower import Follower
@@ -40,26 +40,10 @@ def command(
     return memdeep_command(*words, str(rounds), "100000", "fork", *wait)
 
 
-def captures(run: Path) -> list[Path]:
-    run_dir = RunDirectory(run)
-    return [*run_dir.captures(), *run_dir.captures_of_children()]
-
-
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run as it was when its program had ended, nothing sealed or compressed."""
     run = tmp_path_factory.mktemp("workers") / "run"
-    done = subprocess.run(
-        command(run, "--no-report", "--no-follow"),
-        env=environment(),
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    for capture in captures(run):
-        unpack(capture)
-    assert unseal(run) != [0]
-    return run
+    return left_by(command(run, "--no-report", "--no-follow"), run)
 
 
 def report(path: Path) -> bytes:

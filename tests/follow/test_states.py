@@ -24,7 +24,7 @@ from running import (
     read_json,
     wait_until,
 )
-from sealing import unpack, unseal
+from sealing import captures, left_by
 
 from memdeep import pipeline
 from memdeep.follow import states
@@ -46,25 +46,9 @@ DISK = 24 * MB
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run as it was when its program had ended, nothing sealed or compressed."""
     run = tmp_path_factory.mktemp("family") / "run"
     words = ("run", "--no-native", "--quiet", "--no-report", "--no-follow", "-o", run)
-    done = subprocess.run(
-        memdeep_command(*words, PROGRAMS / "family_grows.py", "150"),
-        env=environment(),
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    for capture in captures(run):
-        unpack(capture)
-    assert unseal(run) != [0]
-    return run
-
-
-def captures(run: Path) -> list[Path]:
-    run_dir = RunDirectory(run)
-    return [*run_dir.captures(), *run_dir.captures_of_children()]
+    return left_by(memdeep_command(*words, PROGRAMS / "family_grows.py", "150"), run)
 
 
 @pytest.fixture(scope="module")

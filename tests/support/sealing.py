@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from hashlib import sha256
 from pathlib import Path
+
+from running import environment
 
 from memdeep.heap import packed
 from memdeep.rundir import marker
@@ -39,6 +42,22 @@ def unpack(capture: Path) -> None:
         assert packed.is_packed(file)
         content = b"".join(packed.unpacked(file))
     capture.write_bytes(content)
+
+
+def captures(run: Path) -> list[Path]:
+    """The captures of a run: the program's, then those of its processes."""
+    run_dir = RunDirectory(run)
+    return [*run_dir.captures(), *run_dir.captures_of_children()]
+
+
+def left_by(command: list[str], run: Path) -> Path:
+    """The run that ``command`` makes, as its program left it: nothing sealed or compressed."""
+    done = subprocess.run(command, env=environment(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    for capture in captures(run):
+        unpack(capture)
+    assert unseal(run) != [0]
+    return run
 
 
 def hashes(directory: Path) -> dict[str, str]:

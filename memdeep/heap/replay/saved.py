@@ -141,6 +141,17 @@ def to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
+def punch_out(path: Path, start: int, end: int) -> None:
+    """Give the blocks of a file between two places back to the disk. Raises OSError."""
+    from memdeep.heap.replay._replay import punch
+
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        punch(descriptor, start, end)
+    finally:
+        os.close(descriptor)
+
+
 def is_holed(capture: Path) -> bool:
     """Tell whether what was replayed of ``capture`` has been given back. Raises CaptureError.
 
