@@ -462,19 +462,7 @@ class Account {
   }
 
   // What is alive now in each of `ranges`, and by site in those that are of interest.
-  Found within(const AddressRanges& ranges) {
-    flush();
-    RangeSums sums(ranges);
-    live_.each([&](const LiveTable::Entry& entry) {
-      sums.add(entry.address() << 3, entry.size(), cells_[entry.cell()].site);
-    });
-    for (const auto& of_power : ranges_) {
-      for (const auto& [start, range] : of_power) {
-        sums.add(start, range.end - start, cells_[mappings_[range.mapping].cell].site);
-      }
-    }
-    return sums.release();
-  }
+  Found within(const AddressRanges& ranges) { return within_at(ranges, segment_ + 1); }
 
   // Keeps, from now on, what was alive as this segment began: whoever knows only later what to ask of
   // it may do so until it is let go.
