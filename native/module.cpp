@@ -861,17 +861,26 @@ PyModuleDef_Slot module_slots[] = {
     {0, nullptr},
 };
 
-// Gives the blocks of a part of a file back to the file system; it reads as zeros then.
+// Gives the blocks of a part of a file back to the file system; it reads as zeros then. Not if there
+// is anything on the page at `empty_at`, where somebody may be writing on towards that part.
 PyObject* punch(PyObject*, PyObject* args) {
   int file;
-  long long start, end;
-  if (!PyArg_ParseTuple(args, "iLL:punch", &file, &start, &end)) return nullptr;
+  long long start, end, empty_at = -1;
+  if (!PyArg_ParseTuple(args, "iLL|L:punch", &file, &start, &end, &empty_at)) return nullptr;
 #ifdef FALLOC_FL_PUNCH_HOLE
-  int status;
+  int status = 0;
+  bool is_empty = true;
+  char page[4096];
   Py_BEGIN_ALLOW_THREADS
-  status = fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, end - start);
+  if (empty_at >= 0) {
+    ssize_t size = pread(file, page, sizeof page, empty_at);
+    if (size < 0) status = -1;
+    for (ssize_t i = 0; i < size; ++i) is_empty &= page[i] == 0;
+  }
+  if (status == 0 && is_empty)
+    status = fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, end - start);
   Py_END_ALLOW_THREADS
-  if (status == 0) Py_RETURN_NONE;
+  if (status == 0) return PyBool_FromLong(is_empty);
 #else
   errno = ENOTSUP;
 #endif
@@ -894,7 +903,8 @@ PyMethodDef functions[] = {
      "load(file: int) -> Replay: one that goes on where the saved state of another ends. Raises "
      "ValueError with the reason if the file is not whole or cannot be one."},
     {"punch", punch, METH_VARARGS,
-     "punch(file: int, start: int, end: int): give the blocks of a part of a file back."},
+     "punch(file: int, start: int, end: int, empty_at: int = -1) -> bool: give the blocks of a part "
+     "of a file back. False, and nothing is done, where the page at empty_at is not empty."},
     {"lines", lines, METH_VARARGS,
      "lines(table, first_line, python_version, offsets): the line of the instruction at each."},
     {nullptr, nullptr, 0, nullptr},

@@ -3,6 +3,10 @@
 `memdeep run` starts it by the path of this file (`run.following`). It ends when its standard input
 does: a line ``end`` says that the program has ended. What people should know is written to the
 standard error, a sentence a line.
+
+On Linux each thread has a priority of its own, which it can lower but never raise again. So there
+are two threads that take turns: the work is that of one with low priority, but where the captures
+take more of the disk than they shall.
 """
 
 from __future__ import annotations
@@ -11,8 +15,11 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 
 NICE = 10
 FIRST_TO_GO = b"1000"  # see proc_pid_oom_score_adj(5)
@@ -41,7 +48,8 @@ def main(words: list[str]) -> int:
 
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _step_back()
+    with suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
+        file.write(FIRST_TO_GO)
     follower = Follower(
         RunDirectory(Path(path)),
         int(least),
@@ -49,10 +57,11 @@ def main(words: list[str]) -> int:
         with_source=source == SOURCE,
         last_s=float(last) or None,
     )
+    modest = _Modest()
     orders = b""
     while True:
         try:
-            wait_s = follower.turn()
+            wait_s = follower.turn() if follower.is_late else modest.call(follower.turn)
         except CaptureError:
             return AGAIN
         if select.select([ORDERS], [], [], wait_s)[0]:
@@ -62,15 +71,35 @@ def main(words: list[str]) -> int:
                 follower.end()
                 return 0
             if not read:  # whoever started it was killed: the capture grows, and is whole
+                follower.leave_alone()
                 return 1
 
 
-def _step_back() -> None:
-    """Let the program go first, and stay where memory runs short."""
-    with suppress(OSError):
-        os.nice(NICE)
-    with suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
-        file.write(FIRST_TO_GO)
+class _Modest(Thread):
+    """Calls what it is given while nothing else wants the processor."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._calls: SimpleQueue[Callable[[], float]] = SimpleQueue()
+        self._results: SimpleQueue[float | Exception] = SimpleQueue()
+        self.start()
+
+    def call(self, what: Callable[[], float]) -> float:
+        """Return what ``what`` does; raises what it raises."""
+        self._calls.put(what)
+        result = self._results.get()
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def run(self) -> None:
+        with suppress(OSError):
+            os.nice(NICE)
+        while True:
+            try:
+                self._results.put(self._calls.get()())
+            except Exception as error:
+                self._results.put(error)
 
 
 if __name__ == "__main__":

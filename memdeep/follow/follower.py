@@ -17,6 +17,7 @@ from memdeep.follow.capture import FollowedCapture
 from memdeep.follow.condense import Condenser
 from memdeep.follow.known import Known
 from memdeep.follow.lines import LiveLines
+from memdeep.follow.reserve import Reserves
 from memdeep.follow.shrink import Shrinker
 from memdeep.follow.states import States, reason_of, tell
 from memdeep.heap import packed
@@ -35,6 +36,7 @@ JOINING_S = 5.0
 FULL = 0.7
 FULL_IN_FAMILY = 0.35  # a state is there some seconds later
 CROWDED_S = 1.0  # between two looks at what all captures take
+LOOK_S = 0.5  # and at the disk
 SHARE_SAVED = 0.25  # of that room, at least so much was replayed since the last state
 
 
@@ -44,7 +46,8 @@ class Follower:
     Of one below ``least_bytes`` no state is left at its end: it is soon read. They shall take
     ``disk_bytes`` at most. None stands for no bound: then nothing is given back. Each second
     `live.json` is written anew, with source lines if ``with_source``. With ``last_s`` the detail of
-    the last seconds stays, and what is older is merged.
+    the last seconds stays, and what is older is merged. ``is_late`` is True while the captures take
+    more than that of the disk.
     """
 
     def __init__(
@@ -72,6 +75,8 @@ class Follower:
         self._shrinker = Shrinker()
         self._states = None if disk_bytes is None else States(run_dir, disk_bytes)
         self._crowded_s = float("-inf")  # when that was looked at last, and nothing was to do
+        self._reserves, self._looked_s = Reserves(), float("-inf")
+        self.is_late = False
 
     def turn(self) -> float:
         """Replay what was written since the last turn; return the seconds to wait for more.
@@ -79,6 +84,7 @@ class Follower:
         Raises CaptureError for what cannot be: it may have been read before it was all there.
         """
         self._look_for_next()
+        self._look_at_disk()
         if self._followed is None:  # of the program itself, nothing is traced
             self._known.look()
             return 0.0 if self._is_crowded() and self._relieve() else MOST_PAUSE_S
@@ -103,6 +109,28 @@ class Follower:
         if self._followed is not None:
             self._leave(self._followed)
         self._known.close()
+
+    def leave_alone(self) -> None:
+        """Leave the captures as somebody needs them who runs on without anybody beside."""
+        self._reserves.restore()
+
+    def _look_at_disk(self) -> None:
+        """Give back what is reserved for the captures to grow, and see if they take too much."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s < LOOK_S:
+            return
+        self._looked_s = now_s
+        if self._disk_bytes is None:
+            self.is_late = False
+            return
+        try:
+            for capture in (*self._run_dir.captures(), *self._run_dir.captures_of_children()):
+                with suppress(FileNotFoundError):  # it was removed just now
+                    self._reserves.step(capture)
+        except (OSError, CaptureError) as error:
+            self._keep_whole(error)
+        else:
+            self.is_late = self._taken_bytes() > self._disk_bytes
 
     def _look_for_next(self) -> None:
         """Go on with the next capture once it is there; the one before has ended."""

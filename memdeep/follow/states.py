@@ -25,7 +25,6 @@ from memdeep.follow.capture import GIVEN_BACK_BYTES
 from memdeep.frozen import frozen, replace
 from memdeep.heap.front import KEPT_BYTES, Front
 from memdeep.heap.header import read_header
-from memdeep.heap.packed import PAGE_BYTES, written_pages
 from memdeep.heap.parts import Part
 from memdeep.heap.reader import CaptureReader
 from memdeep.heap.replay import saved
@@ -43,7 +42,7 @@ from memdeep.model import DETACHED
 from memdeep.rundir import births, journal, marker, runs
 from memdeep.rundir.births import Birth
 from memdeep.rundir.directory import RunDirectory, front_of, state_of
-from memdeep.rundir.files import open_regular, write_atomically
+from memdeep.rundir.files import write_atomically
 from memdeep.rundir.journal import Event
 from memdeep.rundir.long_file import ALL
 from memdeep.rundir.meta import read_meta
@@ -107,20 +106,12 @@ def note(run_dir: RunDirectory, replayed: Mapping[Path, int]) -> Noted:
     for own in givable(run_dir):
         capture = own.capture()
         covered = saved.covered_bytes(capture)
-        sizes[capture] = replayed[capture] if capture in replayed else _written(capture, covered)
+        sizes[capture] = replayed[capture] if capture in replayed else saved.written_end(capture)
         new += max(0, sizes[capture] - max(KEPT_BYTES, covered))
         states += sum(path.stat().st_size for path in own.states())
     # All of that was written before now. A moment just after it may be cut by a record before it.
     now_ms = (time.monotonic_ns() - spawned_ns) // 1_000_000
     return Noted(now_ms + MARGIN_MS, sizes, new, states)
-
-
-def _written(capture: Path, covered_bytes: int) -> int:
-    """Return how far a capture is surely written; of the last page more may be to come."""
-    file, _ = open_regular(capture)
-    with file:
-        start = max(covered_bytes, Front(capture).end)
-        return max(start, written_pages(file, start) - PAGE_BYTES)
 
 
 class States:

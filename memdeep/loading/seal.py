@@ -120,23 +120,25 @@ def _seal(run_dir: RunDirectory, meta: Meta) -> None:
 def pack(run_dir: RunDirectory, on_step: Callable[[str], None]) -> None:
     """Compress the captures of a run that was sealed, and of those of its processes that ended.
 
-    One that cannot be compressed, or is small, stays as it is, and so does one that was given back
-    in part. Of the others no state is needed any more.
+    One that cannot be compressed, or is small, stays as it is, and no state is needed of it any
+    more. Of one that was given back in part the rest is, as far as states stand for it.
     """
-    if not packed.is_installed():
-        return
     on_step("Compressing the captures")
     changes = _changes_in_fronts(run_dir)
     for own in (run_dir, *run_dir.children()):
         with suppress(CaptureError, OutputError, OSError):
-            # One that has not ended may go on; what was merged is in the state only.
-            if read_meta(own).verdict is not None and not own.condensed_numbers():
-                for capture in own.captures():
-                    if not saved.is_holed(capture):
-                        if _is_own(capture) and capture.stat().st_size >= LEAST_BYTES:
-                            front.pack(capture, changes.get(capture, {}))
-                        for in_family in (False, True):
-                            state_of(capture, in_family=in_family).unlink(missing_ok=True)
+            if read_meta(own).verdict is None:  # one that has not ended may go on
+                continue
+            for capture in own.captures():
+                if saved.is_holed(capture):
+                    if _is_own(capture):
+                        saved.give_rest_back(capture, of_child=own is not run_dir)
+                elif packed.is_installed() and not own.condensed_numbers():
+                    if _is_own(capture) and capture.stat().st_size >= LEAST_BYTES:
+                        front.pack(capture, changes.get(capture, {}))
+                    # Where segments were merged, they are in the state only.
+                    for in_family in (False, True):
+                        state_of(capture, in_family=in_family).unlink(missing_ok=True)
 
 
 def _changes_in_fronts(run_dir: RunDirectory) -> dict[Path, Mapping[int, bytes]]:

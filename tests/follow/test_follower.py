@@ -98,6 +98,17 @@ def test_any_state_and_the_rest_make_the_same_report(
     assert report(path) == whole
 
 
+def test_who_lets_a_capture_take_more_than_it_shall_is_late(recorded: Path, work: Path) -> None:
+    run = work / "run"
+    shutil.copytree(recorded, run)
+    size = (run / "capture.bin").stat().st_blocks * 512
+    for disk, is_late in ((2 * size, False), (None, False), (size // 2, True)):
+        follower = Follower(RunDirectory(run), 1, disk)
+        assert not follower.is_late
+        follower.turn()
+        assert follower.is_late == is_late
+
+
 def test_a_state_of_another_capture_is_refused(recorded: Path, tmp_path: Path) -> None:
     path = followed(recorded, tmp_path / "run", [0.9], 1)
     state = state_of(path / "capture.bin")

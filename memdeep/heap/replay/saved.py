@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from memdeep.errors import CaptureError
 from memdeep.heap.front import KEPT_BYTES, Front
 from memdeep.heap.header import HOLE, read_header
+from memdeep.heap.packed import PAGE_BYTES, written_pages
 from memdeep.rundir.directory import state_of
 from memdeep.rundir.files import open_regular, read_error
 
@@ -139,6 +140,33 @@ def to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def written_end(capture: Path) -> int:
+    """Return how far a capture is surely written; of the last page more may be to come.
+
+    Raises CaptureError or OSError.
+    """
+    file, _ = open_regular(capture)
+    with file:
+        start = max(covered_bytes(capture), Front(capture).end)
+        return max(start, written_pages(file, start) - PAGE_BYTES)
+
+
+def give_rest_back(capture: Path, *, of_child: bool) -> None:
+    """Give back of a capture that has ended, and is given back in part, what states stand for.
+
+    That of a process which the program started is read in two ways, and has a state for each. What
+    is reserved behind its end is given back, too. Raises CaptureError or OSError.
+    """
+    ways = (False, True) if of_child else (False,)
+    covered = min(covered_bytes(capture, in_family=way) for way in ways)
+    end = covered // KEPT_BYTES * KEPT_BYTES
+    if end > KEPT_BYTES:
+        punch_out(capture, KEPT_BYTES, end)
+    behind, size = written_end(capture) + KEPT_BYTES, capture.stat().st_size
+    if behind < size:
+        punch_out(capture, behind, size)
 
 
 def punch_out(path: Path, start: int, end: int) -> None:
