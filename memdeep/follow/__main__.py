@@ -4,9 +4,10 @@
 does: a line ``end`` says that the program has ended. What people should know is written to the
 standard error, a sentence a line.
 
-On Linux each thread has a priority of its own, which it can lower but never raise again. So there
-are two threads that take turns: the work is that of one with low priority, but where the captures
-take more of the disk than they shall.
+It lets others go first, but where the captures take more of the disk than they shall. On Linux each
+thread has a priority of its own, which it can lower but never raise again: so there are two that
+take turns. That counts among the processes of its session only, where the kernel groups them by
+sessions (autogroup of sched(7)); the priority of such a group can be raised again.
 """
 
 from __future__ import annotations
@@ -57,17 +58,21 @@ def main(words: list[str]) -> int:
         with_source=source == SOURCE,
         last_s=float(last) or None,
     )
-    modest = _Modest()
+    modest, was_late = _Modest(), False
     orders = b""
     while True:
         try:
             wait_s = follower.turn() if follower.is_late else modest.call(follower.turn)
         except CaptureError:
             return AGAIN
+        if follower.is_late != was_late:
+            was_late = follower.is_late
+            _set_group(0 if was_late else NICE)
         if select.select([ORDERS], [], [], wait_s)[0]:
             read = os.read(ORDERS, 64)
             orders += read
             if END in orders:
+                _set_group(0)
                 follower.end()
                 return 0
             if not read:  # whoever started it was killed: the capture grows, and is whole
@@ -95,11 +100,19 @@ class _Modest(Thread):
     def run(self) -> None:
         with suppress(OSError):
             os.nice(NICE)
+        _set_group(NICE)
         while True:
             try:
                 self._results.put(self._calls.get()())
             except Exception as error:
                 self._results.put(error)
+
+
+def _set_group(nice: int) -> None:
+    """Give the session this priority, if the kernel has one for it and it is our own."""
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError), open("/proc/self/autogroup", "wb", buffering=0) as file:
+            file.write(b"%d" % nice)
 
 
 if __name__ == "__main__":
