@@ -24,6 +24,9 @@ else:
     import tomli as tomllib
 
 # For what must not compile: it would replace what others use meanwhile, and take its time.
+# What builds it is in this environment already: `make install` was without that.
+INSTALL = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+INSTALL += ["--disable-pip-version-check", "--target"]
 NO_COMPILER = {**os.environ, "CC": "/bin/false", "CXX": "/bin/false"}
 HOOK = "memdeep_children.pth"
 HOOK_SOURCE = ROOT / "memdeep/record/children.pth"
@@ -36,9 +39,9 @@ TEMPLATES = sorted(
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the sdist, and the wheel built from it, which leaves nothing else."""
     directory, temporary = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("temporary")
-    command = [sys.executable, "-m", "build", "--outdir", str(directory), str(ROOT)]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(directory)]
     env = {**os.environ, "TMPDIR": str(temporary)}
-    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    done = subprocess.run([*command, str(ROOT)], capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(temporary.iterdir()) == []
     return directory
@@ -71,8 +74,7 @@ def test_the_line_for_child_processes_is_silent(tmp_path: Path) -> None:
 
 
 def test_an_editable_install_has_the_line_for_child_processes(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-    command += ["--disable-pip-version-check", "--target", str(tmp_path), "--editable", str(ROOT)]
+    command = [*INSTALL, str(tmp_path), "--editable", str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=NO_COMPILER)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / HOOK).read_bytes() == HOOK_SOURCE.read_bytes()
@@ -92,7 +94,7 @@ def test_one_compiled_wheel_serves_all_pythons(built: Path) -> None:
 
 
 def test_without_a_compiler_the_wheel_is_pure(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     command += ["--disable-pip-version-check", "--wheel-dir", str(tmp_path), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, env=NO_COMPILER)
     assert done.returncode == 0, done.stderr
@@ -236,10 +238,9 @@ def test_memory_monitor_is_installed(built: Path, tmp_path: Path, editable: bool
     environment = tmp_path / "venv"
     venv.create(environment, with_pip=False)
     libraries = next(environment.glob("lib/python3.*/site-packages"))
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-    install += ["--disable-pip-version-check", "--target", str(libraries)]
     wanted = ["--editable", str(ROOT)] if editable else [str(*built.glob("*.whl"))]
-    done = subprocess.run([*install, *wanted], capture_output=True, text=True, env=NO_COMPILER)
+    command = [*INSTALL, str(libraries), *wanted]
+    done = subprocess.run(command, capture_output=True, text=True, env=NO_COMPILER)
     assert done.returncode == 0, done.stderr
     # Without any third-party package at all.
     code = (
