@@ -4,6 +4,7 @@
 #include "python_values.hpp"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -873,6 +874,7 @@ PyObject* punch(PyObject*, PyObject* args) {
   char page[4096];
   Py_BEGIN_ALLOW_THREADS
   if (empty_at >= 0) {
+    sched_yield();  // what follows is not interrupted then for another's turn
     ssize_t size = pread(file, page, sizeof page, empty_at);
     if (size < 0) status = -1;
     for (ssize_t i = 0; i < size; ++i) is_empty &= page[i] == 0;

@@ -130,7 +130,17 @@ class Follower:
         except (OSError, CaptureError) as error:
             self._keep_whole(error)
         else:
-            self.is_late = self._taken_bytes() > self._disk_bytes
+            self.is_late = self._is_over(self._disk_bytes)
+
+    def _is_over(self, disk_bytes: int) -> bool:
+        """Tell if the captures take more, without what is reserved for them to grow."""
+        taken = self._taken_bytes()
+        for capture in (*self._run_dir.captures(), *self._run_dir.captures_of_children()):
+            if taken <= disk_bytes:
+                break
+            with suppress(OSError, CaptureError):
+                taken -= self._reserves.reserved_bytes(capture)
+        return taken > disk_bytes
 
     def _look_for_next(self) -> None:
         """Go on with the next capture once it is there; the one before has ended."""

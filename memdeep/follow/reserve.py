@@ -3,6 +3,9 @@
 memray makes its file a tenth longer whenever it is full, and takes the blocks at once: 7 GB for a
 capture of 70 GB. What is written to blocks that were given back takes new ones, if the disk has
 them: it must have room, and a tracing is stopped before it is full (`run.capacity`).
+
+Nothing holds up whoever writes. If he came to where blocks are being given back, what he wrote
+there would be lost: so he must be at least half a gigabyte away just before, a second at the least.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from memdeep.follow.capture import GIVEN_BACK_BYTES
 from memdeep.heap.replay import saved
 from memdeep.heap.replay._replay import punch
 
-AHEAD_BYTES = 32 << 20  # twice of what memray maps at a time
+AHEAD_BYTES = 512 << 20
 ROOM_BYTES = 1 << 30  # of the disk, that must be free
 
 
@@ -44,12 +47,15 @@ class Reserves:
             start -= start % -GIVEN_BACK_BYTES
             if size - start < self._ahead_bytes:
                 return
-            # Whoever writes may be quick, and this process slow: that is looked at once more just
-            # before it is done.
             if punch(descriptor, start, size, start - self._ahead_bytes):
                 self._given[capture] = start, size
         finally:
             os.close(descriptor)
+
+    def reserved_bytes(self, capture: Path) -> int:
+        """Return how much is reserved for a capture to grow. Raises CaptureError or OSError."""
+        end = self._given.get(capture, (capture.stat().st_size, 0))[0]
+        return max(0, end - saved.written_end(capture))
 
     def restore(self) -> None:
         """Reserve all of that again: nobody looks at the disk any more."""
