@@ -115,14 +115,15 @@ class Workers:
 
 
 def phase_that_started(run: Run, phases: Sequence[Phase], process: Process) -> int | None:
-    """Find the innermost phase in which a process began, of the thread that started it if known.
+    """Find the innermost phase that a process was asked for in, of the thread that did if known.
 
     Of a pool that began before, it says only which phase was open when its worker did.
     """
-    if process.start_s is None:
+    begun_s = process.start_s if process.asked_s is None else process.asked_s
+    if begun_s is None:
         return None
     times = [point.time_s for point in run.checkpoints]
-    segment = min(max(1, bisect_left(times, process.start_s)), len(times) - 1)
+    segment = min(max(1, bisect_left(times, begun_s)), len(times) - 1)
     around = [
         (place, phase)
         for place, phase in enumerate(phases)

@@ -212,9 +212,11 @@ class _Family:
         before = self._place(birth, found)
         parent = self._parent(birth, found) if before is None else found[before].parent or 0
         how = self._how(birth, None if before is None else found[before], found[parent])
+        asked_s = None
         if before is not None:
             frames, thread = found[before].started_by, found[before].thread
         else:
+            asked_s = self._asked_s(birth)
             origin = self._origin(birth, how)
             frames = () if origin is None else self._frames(origin)
             thread = None if origin is None else self._thread(origin)
@@ -225,6 +227,7 @@ class _Family:
             parent=parent,
             command=" ".join(birth.command) or None,
             how=how,
+            asked_s=asked_s,
             start_s=start_s,
             started_by=frames,
             thread=thread,
@@ -420,6 +423,15 @@ class _Family:
             if is_known:
                 break
         return None
+
+    def _asked_s(self, birth: Birth) -> float | None:
+        """Find when its parent asked for the program that a birth is; None if that is not known.
+
+        Python needs a while to begin. A fork began when it was asked for.
+        """
+        starts = self._lines.started.get(birth.pid, []) if birth.how != births.FORK else []
+        asked = [one for one in starts if one.monotonic_ns <= birth.monotonic_ns]
+        return self._time_s(asked[-1].monotonic_ns) if asked else None
 
     def _frames(self, origin: Origin) -> tuple[Frame, ...]:
         frames = [

@@ -122,11 +122,12 @@ class Process:
     ``how`` is one of "run", "fork", "spawn", "forkserver", "subprocess", and "exec" for a program
     that took the place of an earlier one. ``started_by`` is the stack that started it, outermost
     first, in the thread ``thread`` of its parent; ``group`` is the index of the first process that
-    the same line started. ``end_s`` is when it ended or was last seen, ``verdict`` is `DETACHED`
-    if it outlived the run. ``ended_by_program`` is True if another process of the tree, as its
-    pool, had sent it the signal that it ended by. ``directory`` is that of its own recording, below
-    the run's; a process without one is told from outside only. ``worker`` is None unless it is one
-    of a cluster.
+    the same line started. ``asked_s`` is when its parent asked for it, where it is another program
+    that began later, at ``start_s``. ``end_s`` is when it ended or was last seen, ``verdict`` is
+    `DETACHED` if it outlived the run. ``ended_by_program`` is True if another process of the tree,
+    as its pool, had sent it the signal that it ended by. ``directory`` is that of its own
+    recording, below the run's; a process without one is told from outside only. ``worker`` is None
+    unless it is one of a cluster.
 
     ``curve`` is its proportional set size (PSS) over time where it was read, and the RSS of the
     program while that was alone. ``own_curve`` is what is in pages that no other process maps
@@ -142,6 +143,7 @@ class Process:
     verdict: str | None = None
     ended_by_program: bool = False
     how: str | None = None
+    asked_s: float | None = None
     start_s: float | None = None
     end_s: float | None = None
     started_by: tuple[Frame, ...] = ()

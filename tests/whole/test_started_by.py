@@ -176,3 +176,27 @@ def test_another_program_is_told_by_its_memory_and_its_line(
     assert 38_000_000 < first["bytes"] < 200_000_000
     line = next(n for n, text in enumerate(OTHER.splitlines(), 1) if text.endswith("# here"))
     assert f" (bash) that program.py:{line} started" in first["title"]
+
+
+# Its Python begins a good deal later: by then another phase is open.
+ASKED = """
+import subprocess
+import sys
+from memdeep import phase
+
+with phase("ask"):
+    words = [sys.executable, "-c", "import time; block = bytearray(5_000_000); time.sleep(0.2)"]
+    process = subprocess.Popen(words)  # here
+with phase("wait"):
+    process.wait()
+"""
+
+
+def test_a_process_was_started_in_the_phase_of_its_line(
+    run_memdeep: RunMemdeep, tmp_path: Path
+) -> None:
+    found = started(run_memdeep, tmp_path, ASKED)
+    process = found.process(5_000_000)
+    phases = read_json(tmp_path / "run" / "report.json")["phases"]
+    assert found.by(5_000_000) == "here"
+    assert phases[process["started_by"]["phase"]]["name"] == "ask"
