@@ -17,6 +17,7 @@ from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.earlier import Replaced
 from memdeep.analysis.freed import alive_and_freed, outlived_bytes
 from memdeep.analysis.ground import ALL_SEEN, Ground, Seen
+from memdeep.analysis.moved import Rooms
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.analysis.touched import touched
 from memdeep.analysis.weights import arena_bytes
@@ -93,6 +94,7 @@ def findings(
         lines=lines,
         telling=TellingCalls(heap.tree, lines.frame_ids),
         resident=resident,
+        rooms=Rooms(heap),
         peak_bytes=peak_bytes,
         highest_rss_bytes=seen.highest_rss_bytes,
         least_bytes=max(MIN_BYTES, round(MIN_SHARE_OF_PEAK * peak_bytes)),
@@ -158,7 +160,7 @@ def _led_by_a_line(ranked: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def _importance(finding: Finding) -> float:
-    return finding.bytes_in_use * _WEIGHTS[finding.kind]
+    return max(0, finding.bytes_in_use - finding.moved_bytes) * _WEIGHTS[finding.kind]
 
 
 def _highest(phases: Sequence[Phase]) -> tuple[int, Peak, Alive] | None:
@@ -347,12 +349,14 @@ def _growth_finding(ground: Ground, charge: Charge, culprit: Culprit) -> Finding
     case = ground.case(phases, culprit, by_stack(own), own, holders)
     is_reserved = _is_reservation(ground, culprit.bytes, culprit.bytes_in_use)
     kind = FindingKind.RESERVED if is_reserved else FindingKind.GROWTH
+    moved = ground.rooms.moved_in(own, phases)
     return replace(
         _finding(kind, largest, case),
         phases=charge.places,
         pattern=charge.pattern,
         fate=_fate(ground, own, charge.end),
         arena_bytes=arena_bytes(ground.heap.tree, own),
+        moved_bytes=moved if moved >= ground.least_bytes else 0,
     )
 
 
@@ -363,6 +367,7 @@ def _fate(ground: Ground, lifetimes: Sequence[Lifetime], end: int) -> Fate:
     addresses.
     """
     fate = alive_and_freed(lifetimes, ground.heap, ground.phases, ground.charging)
+    fate = replace(fate, moved_bytes=ground.rooms.moved_on(lifetimes))
     alive = [life for life in lifetimes if life.died is None]
     before = ground.resident.untouched_bytes(alive, end)
     after = ground.resident.untouched_bytes(alive, len(ground.heap.at_checkpoints) - 1)

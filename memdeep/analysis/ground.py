@@ -10,6 +10,7 @@ from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.freed import innermost, innermost_traced
 from memdeep.analysis.holders import LineHolders
+from memdeep.analysis.moved import Rooms
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.frozen import field, frozen
 from memdeep.model import Culprit, Heap, Lifetime, Phase, StackBytes
@@ -49,6 +50,7 @@ class Ground:
     lines: ChargedLines
     telling: TellingCalls
     resident: ResidentHeap
+    rooms: Rooms
     peak_bytes: int
     highest_rss_bytes: int | None
     least_bytes: int

@@ -89,12 +89,14 @@ class Fate:
     freed in it, most first; the phase is the index of the innermost one, or None outside of all.
     ``given_back_bytes`` were not freed, but an allocator gave their pages back to the system.
     ``unused_bytes`` are those of the alive ones that held no memory, then as at the end.
+    ``moved_bytes`` of the freed ones, at most, moved to another block of a container.
     """
 
     alive_bytes: int
     freed: tuple[tuple[int | None, int], ...]
     given_back_bytes: int = 0
     unused_bytes: int = 0
+    moved_bytes: int = 0
 
 
 @frozen
@@ -115,8 +117,9 @@ class Finding:
     those that hold the bytes (indices); none if it is the program alone. ``row`` is the path of the
     phases in which these allocated them, as `Report.across` has it; () where it has none. So much
     of what was there before an attachment was freed meanwhile: of the bytes ``replaced_bytes`` may
-    have taken its place. Bytes of a peak may have outlived the repeat of the phase that allocated
-    them (``spans_repeats``), though not the last one.
+    have taken its place. ``moved_bytes``, at most, were in a container before that was resized.
+    Bytes of a peak may have outlived the repeat of the phase that allocated them
+    (``spans_repeats``), though not the last one.
     """
 
     kind: FindingKind
@@ -135,6 +138,7 @@ class Finding:
     processes: tuple[int, ...] = ()
     row: tuple[str, ...] = ()
     replaced_bytes: int = 0
+    moved_bytes: int = 0
     spans_repeats: bool = False
 
     @property

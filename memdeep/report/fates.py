@@ -45,7 +45,10 @@ def fate(report: Report, item: Finding, language: Language) -> str:
         for place, (size, key, name) in enumerate(parts)
         if size and (place == 0 or size >= MIN_FATE_SHARE * item.bytes)
     ]
-    return language.say("finding.fate", parts=language.say("finding.and").join(said[:MAX_FATES]))
+    told = language.say("finding.fate", parts=language.say("finding.and").join(said[:MAX_FATES]))
+    if item.fate.moved_bytes >= MIN_FATE_SHARE * item.bytes > 0:
+        told += language.say("finding.moved_on", moved_bytes=item.fate.moved_bytes)
+    return told
 
 
 def _is_last(report: Report, place: int | None) -> bool:

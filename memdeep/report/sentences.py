@@ -218,6 +218,8 @@ def _further(item: Finding, language: Language) -> str:
         said += language.say(key, resident_bytes=item.resident_bytes)
     if item.replaced_bytes:
         said += language.say("finding.replaced", replaced_bytes=item.replaced_bytes)
+    if item.moved_bytes:
+        said += language.say("finding.moved", moved_bytes=item.moved_bytes)
     if item.called_by:
         *others, where = map(location, item.called_by)
         if others:

@@ -449,7 +449,7 @@ def _other_finding(report: Report, item: Finding, width: int, language: Language
     if item.culprit is None:
         said = sentences.without_line(report, item, language, beside_size=True)
         return Text(wrap(plain(said), width))
-    kept = "terminal.new_in" if item.replaced_bytes else "terminal.kept_by"
+    kept = "terminal.new_in" if item.replaced_bytes or item.moved_bytes else "terminal.kept_by"
     key = _OTHER_FINDINGS.get(item.kind, kept)
     where = sentences.place_of_finding(report, item, language)
     name = sentences.finding_name(report, item, language)

@@ -666,3 +666,47 @@ def test_what_forks_share_with_the_program_is_not_added_by_them(told: Told) -> N
     found = re.search(r"begin of work → th\S+ +\S+ MB +\+([\d.]+) MB", said)
     assert found is not None, said
     assert float(found[1]) < 40
+
+
+# One buffer of 30, 60 and 90 MB, in a block of its own each time; then a third of it is left.
+RESIZED = """
+import memdeep
+kept = bytearray()
+def put():
+    for _ in range(300):
+        kept.extend(bytes(100_000))
+with memdeep.phase("first"): put()
+with memdeep.phase("second"): put()
+with memdeep.phase("third"): put()
+with memdeep.phase("cut"): del kept[30_000_000:]
+"""
+
+
+def test_what_was_in_a_container_is_no_growth_where_that_is_resized(told: Told) -> None:
+    report, said = told(RESIZED)
+    names = [one["name"] for one in report["phases"]]
+    growth = [one for one in report["findings"] if one["kind"] == "growth"]
+    grown = {names[one["phase"]]: one["bytes"] - one["moved_bytes"] for one in growth}
+    for name in ("first", "second", "third"):
+        assert 20 * MB < grown[name] < 40 * MB
+    assert grown["cut"] == 0 and names[growth[-1]["phase"]] == "cut"
+    moved = {names[one["phase"]]: one["fate"]["moved_bytes"] for one in growth}
+    assert moved["first"] > 25 * MB
+    assert moved["second"] > 55 * MB
+    assert "of what was freed only moved to another block" in said
+
+
+# Each list is made anew, at its size, and the one before is dropped: none of them was resized.
+REBOUND = """
+import memdeep
+kept = [None] * 4_000_000
+with memdeep.phase("again"):
+    kept = [None] * 4_000_000
+"""
+
+
+def test_a_container_that_takes_the_place_of_another_has_not_moved(told: Told) -> None:
+    report, said = told(REBOUND)
+    assert all(not one["moved_bytes"] for one in report["findings"])
+    assert all(not one["fate"]["moved_bytes"] for one in report["findings"] if one["fate"])
+    assert "another block" not in said

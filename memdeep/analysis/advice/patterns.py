@@ -228,14 +228,25 @@ _TEXT = "_io_StringIO"  # has a resize_buffer, too
 _MADE_AT_ITS_SIZE = "bytearray___init__"
 
 
+# Those that make a container at its size.
+_NEW_CONTAINERS = {"list_new_prealloc": "list", "PyList_New": "list", "newarrayobject": "array"}
+_ROOMS = {**_GROWTH_OF_CONTAINERS, **_NEW_CONTAINERS}
+
+
 def container(own: Sequence[Frame]) -> tuple[str, str] | None:
     """Find the container that made room, and the function of CPython, innermost frame first."""
     if any(frame.function.startswith(_MADE_AT_ITS_SIZE) for frame in own):
         return None
+    found = room(own)
+    return None if found is None or found[1] in _NEW_CONTAINERS else found
+
+
+def room(own: Sequence[Frame]) -> tuple[str, str] | None:
+    """Find the container whose room was made, as it grew or at once; innermost frame first."""
     for frame in own:
-        if frame.function in _GROWTH_OF_CONTAINERS and not _LIBRARY.search(frame.filename):
+        if frame.function in _ROOMS and not _LIBRARY.search(frame.filename):
             is_text = any(caller.function.startswith(_TEXT) for caller in own)
-            return "StringIO" if is_text else _GROWTH_OF_CONTAINERS[frame.function], frame.function
+            return "StringIO" if is_text else _ROOMS[frame.function], frame.function
     return None
 
 

@@ -232,6 +232,7 @@ def _finding(
         "share": rounded(item.share),
         "culprit": None if item.culprit is None else culprits.one(item.culprit),
         "culprits": listed([]),
+        "moved_bytes": item.moved_bytes,
         "advice": sentences.advice(item, ENGLISH) or None,
         "evidence": dict(item.evidence),
         "called_by": [
@@ -247,6 +248,7 @@ def _fate(fate: Fate, phases: Phases) -> Json:
         "alive_bytes": fate.alive_bytes,
         "given_back_bytes": fate.given_back_bytes,
         "unused_bytes": fate.unused_bytes,
+        "moved_bytes": fate.moved_bytes,
         "freed": [{"phase": phases.place(place), "bytes": size} for place, size in fate.freed],
     }
 
