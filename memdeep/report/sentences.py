@@ -148,7 +148,7 @@ def finding(report: Report, item: Finding, language: Language) -> str:
             where=where,
             size_bytes=item.bytes,
             repeats=phase.repeats,
-        ) + _further(item, language)
+        ) + _further(report, item, language)
     if item.kind is not FindingKind.GROWTH:
         said = language.say(
             f"finding.{item.kind.value}",
@@ -179,7 +179,7 @@ def finding(report: Report, item: Finding, language: Language) -> str:
         size_bytes=item.bytes,
         arenas_bytes=item.arena_bytes,
         until=language.say(until),
-    ) + _further(item, language)
+    ) + _further(report, item, language)
 
 
 def without_line(
@@ -210,9 +210,12 @@ def without_line(
     )
 
 
-def _further(item: Finding, language: Language) -> str:
-    """Return how much of a finding is resident, if not nearly all, and who called a library."""
-    said = ""
+def _further(report: Report, item: Finding, language: Language) -> str:
+    """Return how much of a finding is resident, if not nearly all, and who called a library.
+
+    And that the phase is not known, where others of its thread were open at the same time.
+    """
+    said = language.say("finding.overlapped") if _is_overlapped(report, item) else ""
     if item.bytes_in_use < NEARLY_ALL * item.bytes:
         key = "finding.peak_in_use" if item.kind is FindingKind.PEAK else "finding.in_use"
         said += language.say(key, resident_bytes=item.resident_bytes)
@@ -227,6 +230,17 @@ def _further(item: Finding, language: Language) -> str:
             where = language.say("finding.these_and", first=first, last=where)
         said += language.say("finding.called_by", where=where)
     return said
+
+
+def _is_overlapped(report: Report, item: Finding) -> bool:
+    """Tell if a finding names one phase of several, such as tasks, that were open together."""
+    one = report.phases[item.phase]
+    others = (phase for phase in report.phases if phase.outline.overlaps and phase is not one)
+    return (
+        len(item.phases) == 1
+        and one.outline.overlaps
+        and any(other.start < one.end and one.start < other.end for other in others)
+    )
 
 
 def place_of(report: Report, culprit: Culprit, language: Language) -> str:
