@@ -42,7 +42,8 @@ class Forks:
         self._tracing = tracing
         self._go_on = go_on
         self._let_go = let_go
-        self._origins: dict[int, int] = {}  # by thread that is forking
+        # Of each thread that is forking: the place, and when it forks.
+        self._origins: dict[int, tuple[int, int]] = {}
 
     def follow(self) -> None:
         """Be called at each fork from now on, in place of those who were before."""
@@ -66,11 +67,12 @@ class Forks:
         if not self._tree.is_open:
             return
         self._tracing.hold()
-        self._origins[thread] = 0
+        self._origins[thread] = 0, 0
         try:
             self._tracing.prepare_fork()
-            if thread not in self._tree.about_to_exec:
-                self._origins[thread] = self._tree.origin(sys._getframe(1))
+            is_becoming = thread in self._tree.about_to_exec
+            origin = 0 if is_becoming else self._tree.origin(sys._getframe(1))
+            self._origins[thread] = origin, self._tree.now_ns()
         except Exception:  # of the system's, or of what the program has put in its place
             pass
 
@@ -82,9 +84,9 @@ class Forks:
     def in_child(self) -> None:
         """Record this forked child, or leave nothing of the recording in it."""
         thread = get_ident()
-        origin = self._origins.pop(thread, None)
+        found = self._origins.pop(thread, None)
         self._origins.clear()
-        if origin is None:  # nothing is recorded in the parent any more
+        if found is None:  # nothing is recorded in the parent any more
             self._let_go()
             return
         self._tracing.release()
@@ -97,7 +99,8 @@ class Forks:
             if self._tracing.goes_on and tree.follows and not becomes_other:
                 directory = tree.new_directory()
             if not becomes_other:
-                tree.born(births.FORK, directory, origin)
+                origin, forked_ns = found
+                tree.born(births.FORK, directory, origin, begun_ns=forked_ns)
             if directory is not None and self._go_on(directory):
                 return
         except Exception:

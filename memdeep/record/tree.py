@@ -185,16 +185,21 @@ class Tree:
         """Note that this process has started another program, the process ``pid``."""
         self._write(births.encode_started(pid, self._getpid(), origin, self._monotonic_ns()))
 
+    def now_ns(self) -> int:
+        """Return the time that its lines have."""
+        return self._monotonic_ns()
+
     def born(
         self,
         how: str,
         directory: "str | None",
         origin: "int | None" = None,
         command: "list[str] | None" = None,
+        begun_ns: int = 0,
     ) -> None:
         """Note that this process has begun, and that it is recorded in ``directory``.
 
-        ``command`` tells people more than its own does.
+        ``command`` tells people more than its own does; ``begun_ns`` is not now, if it is given.
         """
         name = None if directory is None else os.path.basename(directory)
         # A fork's command is that of its parent.
@@ -214,7 +219,7 @@ class Tree:
                 name,
                 [word[:MAX_WORD] for word in command],
                 python,
-                self._monotonic_ns(),
+                begun_ns or self._monotonic_ns(),
             )
         )
 

@@ -200,3 +200,28 @@ def test_a_process_was_started_in_the_phase_of_its_line(
     phases = read_json(tmp_path / "run" / "report.json")["phases"]
     assert found.by(5_000_000) == "here"
     assert phases[process["started_by"]["phase"]]["name"] == "ask"
+
+
+# The child has begun a moment later, when another phase is open in the parent.
+FORKED = """
+import os
+import time
+from memdeep import phase
+
+with phase("fork"):
+    pid = os.fork()  # here
+if not pid:
+    block = bytearray(5_000_000)
+    time.sleep(0.2)
+    os._exit(0)
+with phase("wait"):
+    os.waitpid(pid, 0)
+"""
+
+
+def test_a_fork_began_in_the_phase_that_forked(run_memdeep: RunMemdeep, tmp_path: Path) -> None:
+    found = started(run_memdeep, tmp_path, FORKED)
+    process = found.process(5_000_000)
+    phases = read_json(tmp_path / "run" / "report.json")["phases"]
+    assert found.by(5_000_000) == "here"
+    assert phases[process["started_by"]["phase"]]["name"] == "fork"
