@@ -272,8 +272,28 @@ def _untracked(place: int, phase: Phase, heap: Heap) -> Finding | None:
             "slack_bytes": unknown,
             "tracker_bytes": _tables_bytes(heap, phase),
             "libraries": ", ".join(_suspects(heap, phase)),
+            **_idle_before(heap, phase, unknown),
         },
     )
+
+
+def _idle_before(heap: Heap, phase: Phase, unknown: int) -> dict[str, int]:
+    """Return what the last reading before a phase found alive and not in use, if that may be it.
+
+    Where the mappings were read at both ends, what came into use of it is known.
+    """
+    before = [one for one in heap.residency if one.checkpoint <= phase.start]
+    if phase.parts is None or phase.parts.is_measured or not before:
+        return {}
+    last = max(before, key=lambda one: one.checkpoint)
+    alive = heap.lifetimes.alive_at(phase.start).by_node()
+    idle: dict[int, int] = {}
+    for stack in last.untouched:
+        idle[stack.node] = idle.get(stack.node, 0) + stack.bytes
+    for mapped in (*last.file, *last.shared):
+        idle[mapped.node] = idle.get(mapped.node, 0) + mapped.mapped_bytes - mapped.bytes
+    size = sum(min(size, alive.get(node, 0)) for node, size in idle.items())
+    return {"idle_bytes": size} if size >= MIN_SHARE * unknown else {}
 
 
 def _suspects(heap: Heap, phase: Phase) -> list[str]:

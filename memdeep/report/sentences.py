@@ -312,7 +312,7 @@ def evidence(item: Finding, language: Language) -> str:
     if item.advice is None:
         return ""
     text = language.say(f"evidence.{item.advice.name.lower()}", **item.evidence)
-    for further in ("warm_up_bytes", "tracker_bytes", "libraries", "unread", "place"):
+    for further in ("warm_up_bytes", "tracker_bytes", "libraries", "unread", "place", "idle_bytes"):
         if item.evidence.get(further):
             text += language.say(f"evidence.with_{further}", **item.evidence)
     return text

@@ -14,9 +14,11 @@ from memdeep.model import (
     Finding,
     FindingKind,
     Frame,
+    MappedBytes,
     Origin,
     Parts,
     Peak,
+    Residency,
     StackBytes,
     Stretch,
 )
@@ -42,6 +44,24 @@ def test_rss_that_no_heap_and_no_file_explains_is_untracked() -> None:
         "tracker_bytes": 0,
         "libraries": "polars",
     }
+
+
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_what_was_reserved_may_have_come_into_use_where_nobody_read_the_mappings(
+    at_the_end: bool,
+) -> None:
+    """A buffer of 60 MB and a private mapping of a file of 50 MB; 5 MB of them were in use."""
+    lives = [lifetime(0, bytes=60 * MB), lifetime(0, bytes=50 * MB)]
+    idle = {"untouched": (StackBytes(0, 55 * MB, 1),), "file": (MappedBytes(0, 0, 50 * MB),)}
+    empty = dict.fromkeys(("file_bytes", "shared_bytes", "allocator_bytes", "unseen_bytes"), 0)
+    reading = Residency(1, 5 * MB, shared=(), tracer_bytes=0, **idle, **empty)  # type: ignore[arg-type]
+    stacks, _ = tree([frame("main")])
+    parts = Parts(0, 0, 0, 0, 0, 100 * MB, 0, 0) if at_the_end else Parts(0, 0, unknown=100 * MB)
+    (finding,) = beyond_heap(
+        heap(stacks, lives, 3, residency=(reading,)),
+        [phase(stretches=(Stretch(1, 2),), rss_delta_bytes=100 * MB, parts=parts)],
+    )
+    assert finding.evidence.get("idle_bytes") == (None if at_the_end else 105 * MB)
 
 
 def test_of_measured_parts_only_what_no_file_and_no_heap_is_may_be_a_finding() -> None:
