@@ -113,6 +113,14 @@ def test_of_many_texts_that_stay_no_call_has_built_all(called: Frame) -> None:
         assert (suggestion is not None) == is_one
 
 
+def test_of_calls_in_several_repeats_none_was_given_all() -> None:
+    for count, advice in ((2, Advice.WHOLE_PARSE), (9, Advice.REPEATED_GROWTH)):
+        lives = [lifetime(born=place + 1) for place in range(count)]
+        suggestion = judged([LOAD, stdlib("loads")], repeated(count), lives)
+        assert suggestion is not None
+        assert suggestion.advice is advice
+
+
 def test_what_called_the_line_does_not_count() -> None:
     assert advice_of([frame(), IMPORT, LOAD]) is None
 

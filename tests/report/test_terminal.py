@@ -107,7 +107,7 @@ def test_the_top_finding_comes_with_source_stack_and_advice() -> None:
     assert "load_config learning.py:212  ← here\n" in shown
     assert re.search(r"^ +loads json/__init__.py:\d+$", shown, re.MULTILINE)
     assert "malloc" not in shown
-    assert "Give it the input piece by piece" in " ".join(shown.split())
+    assert "if one call is given the whole input, give it piece by piece" in " ".join(shown.split())
 
 
 def test_of_a_deep_stack_the_frames_around_the_culprit_are_shown() -> None:

@@ -734,3 +734,45 @@ def test_a_container_that_takes_the_place_of_another_has_not_moved(told: Told) -
     assert all(not one["moved_bytes"] for one in report["findings"])
     assert all(not one["fate"]["moved_bytes"] for one in report["findings"] if one["fate"])
     assert "another block" not in said
+
+
+# Each call is given one line, and what all made is kept: no call has to be given less.
+LINE_BY_LINE = """
+import json
+from memdeep import phase
+text = json.dumps({str(n): [n, n] for n in range(20)})
+rows = []
+for day in range(6):
+    with phase("load"):
+        for _ in range(400): rows.append(json.loads(text))
+with phase("once"):
+    for _ in range(3000): rows.append(json.loads(text))
+"""
+
+
+def test_who_reads_line_by_line_is_not_told_to_do_so(told: Told) -> None:
+    report, _ = told(LINE_BY_LINE, "--deep")
+    loaded, once = (
+        next(one for one in report["findings"] if one["culprit"]["lineno"] == lineno)
+        for lineno in (8, 10)
+    )
+    assert "round after round" in loaded["advice"]
+    assert "Keep only the fields in use" in once["advice"]
+    assert "if one call is given the whole input" in once["advice"]
+
+
+# Each text is one block, so that each was read by a call of its own.
+MANY_FILES = """
+import pathlib
+from memdeep import phase
+path = pathlib.Path("text")
+path.write_text("x" * 100_000)
+with phase("load"):
+    kept = [path.read_text() for _ in range(100)]
+"""
+
+
+def test_many_small_files_are_no_whole_file(told: Told) -> None:
+    report, said = told(MANY_FILES)
+    assert "stayed: allocated by job.py:7 in load" in said
+    assert report["findings"][0]["advice"] is None

@@ -23,8 +23,16 @@ MIN_COPIED = 3  # times what was kept was allocated where a value is made anew i
 # Of equal sizes the mean is the largest one; of a value that grows evenly it is half of that.
 MAX_MEAN_OF_GROWING = 0.75
 MAX_MODULES = 3
-# What stays of such a call is one block: of many, each is small, and to keep them all is the cause.
-_OF_ONE_BLOCK = (Advice.WHOLE_TEXT, Advice.WHOLE_PICKLE)
+# Such a call takes, or makes, a whole thing: of many calls each has a part, and to keep what they
+# all made is the cause.
+_OF_ONE_CALL = (
+    Advice.WHOLE_PARSE,
+    Advice.WHOLE_FILE,
+    Advice.WHOLE_TEXT,
+    Advice.WHOLE_PICKLE,
+    Advice.UNPICKLE,
+    Advice.ALL_ROWS,
+)
 
 _ADVICE_ON = {
     Cause.METHOD_CACHE: Advice.CACHED_ON_METHOD,
@@ -65,7 +73,7 @@ def _telling_call(case: Case) -> Suggestion | None:
     held = sum(size for _, size in calls)
     if not case.is_most(held):
         return None
-    if stayed and advice in _OF_ONE_BLOCK and _blocks(case) >= MIN_REPEATS:
+    if stayed and advice in _OF_ONE_CALL and _calls(case, calls[0][0]) >= MIN_REPEATS:
         return None
     named = ", ".join(call for call, _ in calls) if advice is Advice.IMPORT else calls[0][0]
     evidence: Evidence = {
@@ -76,8 +84,19 @@ def _telling_call(case: Case) -> Suggestion | None:
     return Suggestion(advice, evidence)
 
 
-def _blocks(case: Case) -> int:
-    return sum(stack.allocations for stack in case.stacks)
+def _calls(case: Case, call: str) -> int:
+    """Return how many calls, of which ``call`` is one, have surely made what stayed.
+
+    Those of different repeats are different ones, and so are those that each leave one block.
+    """
+    if call in patterns.OF_ONE_BLOCK:
+        return sum(stack.allocations for stack in case.stacks)
+    born = {life.born for life in case.lifetimes}
+    return sum(
+        not born.isdisjoint(stretch.segments)
+        for phase in case.phases
+        for stretch in phase.outline.stretches
+    )
 
 
 def _holder(case: Case) -> Suggestion | None:

@@ -102,6 +102,18 @@ _NATIVE_CALLS = {
     "_pickle_dumps": Pattern(Advice.WHOLE_PICKLE, "pickle.dumps"),
     "_pickle_dumps_impl": Pattern(Advice.WHOLE_PICKLE, "pickle.dumps"),
 }
+# What stays of such a call is one block.
+OF_ONE_BLOCK = (
+    "Path.read_text",
+    "Path.read_bytes",
+    "numpy.load",
+    "json.dumps",
+    "JSONEncoder.encode",
+    "yaml.dump",
+    "yaml.safe_dump",
+    "yaml.dump_all",
+    "pickle.dumps",
+)
 _NATIVE_FETCHES = ("_fetchall", "_fetchall_impl")
 _IMPORTER = ("_find_and_load", "<frozen importlib._bootstrap>")
 _IMPORT = "import"  # no module has that name
