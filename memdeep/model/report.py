@@ -45,6 +45,7 @@ class Advice(Enum):
     DEEP_COPY = "deep copy"
     WHOLE_PARSE = "whole-file parse"
     WHOLE_FILE = "whole file"
+    MAPPED_FILE = "mapped file"
     WHOLE_TEXT = "whole text"
     WHOLE_PICKLE = "whole pickle"
     UNPICKLE = "unpickle"

@@ -131,6 +131,13 @@ def test_the_outermost_call_explains_the_inner_ones() -> None:
     assert advice_of([LOAD, DEEP_COPY, load]) is Advice.DEEP_COPY
 
 
+def test_what_maps_a_file_has_not_read_it() -> None:
+    load = library("load", filename=f"{PACKAGES}/numpy/lib/_npyio_impl.py")
+    mapped = library("__new__", filename=f"{PACKAGES}/numpy/_core/memmap.py")
+    assert advice_of([LOAD, load, mapped]) is Advice.MAPPED_FILE
+    assert advice_of([LOAD, load, library("read_array")]) is Advice.WHOLE_FILE
+
+
 def test_the_stack_says_more_than_the_repeats() -> None:
     lives = [lifetime(born=place + 1) for place in range(9)]
     suggestion = judged([LOAD, DEEP_COPY], repeated(9), lives)

@@ -376,7 +376,7 @@ def test_a_finding_has_its_sentence_and_its_advice() -> None:
     (finding,) = read(one_culprit())["findings"]
     assert finding["title"].startswith("10.0 MB stayed: allocated by prog.py:")
     assert finding["bytes"] == 10 * MB
-    assert "at once" in finding["advice"]
+    assert "into Python objects" in finding["advice"]
     assert (finding["kind"], finding["phases"]) == ("growth", [finding["phase"]])
     assert finding["culprit"]["function"] == "load"
 

@@ -247,6 +247,7 @@ EVIDENCE = {
             Advice.DEEP_COPY,
             Advice.WHOLE_PARSE,
             Advice.WHOLE_FILE,
+            Advice.MAPPED_FILE,
             Advice.WHOLE_TEXT,
             Advice.WHOLE_PICKLE,
             Advice.UNPICKLE,

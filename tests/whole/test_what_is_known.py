@@ -776,3 +776,24 @@ def test_many_small_files_are_no_whole_file(told: Told) -> None:
     report, said = told(MANY_FILES)
     assert "stayed: allocated by job.py:7 in load" in said
     assert report["findings"][0]["advice"] is None
+
+
+# The file is mapped already, and what is written to it is copied page by page.
+WRITES_TO_A_MAP = """
+import numpy
+from memdeep import phase
+numpy.save("a.npy", numpy.ones(4_000_000))
+with phase("change"):
+    a = numpy.load("a.npy", mmap_mode="c")
+    a += 1
+"""
+
+
+def test_who_maps_a_file_is_not_told_to_map_it(told: Told) -> None:
+    pytest.importorskip("numpy")
+    report, said = told(WRITES_TO_A_MAP)
+    (grown,) = [one for one in report["findings"] if one["kind"] == "growth" and one["phase"]]
+    assert grown["culprit"]["lineno"] == 6
+    assert "each page that is written to becomes a copy for this process" in grown["advice"]
+    assert "were mapped by numpy.memmap" in said
+    assert "mmap_mode=" not in grown["advice"]

@@ -66,6 +66,8 @@ _CALLS = (
         ("load", "loadtxt", "genfromtxt"),
         "numpy.{}",
     ),
+    _Row(Advice.MAPPED_FILE, "/numpy/core/memmap.py", ("__new__",), "numpy.memmap"),
+    _Row(Advice.MAPPED_FILE, "/numpy/_core/memmap.py", ("__new__",), "numpy.memmap"),
     # A workbook opened with read_only=True, or made with write_only=True, has no cells here.
     _Row(Advice.WORKBOOK, "/openpyxl/worksheet/_reader.py", (), "openpyxl.load_workbook"),
     _Row(Advice.WORKBOOK, "/openpyxl/worksheet/worksheet.py", ("append", "cell"), "Worksheet.{}"),
@@ -123,7 +125,8 @@ _ROOTS = re.compile(r"(site|dist)-packages|python3(\.\d+)?t?|lib-dynload")
 class TellingCalls:
     """Finds the outermost telling call among the frames between a charged line and its stacks.
 
-    It explains those within it. Each frame is judged once, though many stacks go through it.
+    It explains those within it; but what maps a file has read nothing, whoever called it. Each
+    frame is judged once, though many stacks go through it.
     """
 
     def __init__(self, tree: StackTree, charged: Sequence[int]) -> None:
@@ -144,8 +147,8 @@ class TellingCalls:
                     found = Pattern(Advice.IMPORT, module) if module else None
                 elif isinstance(told, str):
                     module = told
-                elif stayed or told.advice is not Advice.FIGURES:
-                    found = told
+                elif found is None or found.advice is not Advice.MAPPED_FILE:
+                    found = told if stayed or told.advice is not Advice.FIGURES else found
             node = parents[node]
         return found
 
