@@ -64,6 +64,7 @@ _WEIGHTS = {
     FindingKind.RESERVED: 0.0,
 }
 MOST_OF_PEAK = 0.8  # of what a line held at the highest heap: a lower peak of it is a part of that
+MUCH_OF_PEAK = 0.2  # what of it stayed, if that is less, does not tell of the rest
 MADE_BY_A_LINE = 0.5  # of freed memory that stayed: the line that had most of it leads
 
 
@@ -211,12 +212,12 @@ def _explaining_the_highest_heap(ground: Ground, ranked: Sequence[Finding]) -> l
 
 
 def _tells(finding: Finding, culprit: Culprit) -> bool:
-    """Tell if a finding is of the line of ``culprit``, and of nearly as much at its peak.
+    """Tell if a finding is of the line of ``culprit``, and of much of what it held there.
 
     Each of several threads has a peak of its own: none of them tells what all held together.
     """
-    is_part = finding.kind is FindingKind.PEAK and finding.bytes < MOST_OF_PEAK * culprit.bytes
-    return _line_of(finding) == culprit.line and not is_part
+    share = MOST_OF_PEAK if finding.kind is FindingKind.PEAK else MUCH_OF_PEAK
+    return _line_of(finding) == culprit.line and finding.bytes >= share * culprit.bytes
 
 
 def _most_in_use(
@@ -448,7 +449,7 @@ def _peaks(ground: Ground) -> list[Finding]:
         phase = ground.phases[place]
         if phase.heap is None or phase.heap.peak.stacks is None:
             continue
-        held = ground.heap.lifetimes.alive_at(phase.end).by_node()
+        held = ground.heap.lifetimes.alive_at(phase.peak_stretch.end).by_node()
         gone = [
             StackBytes(stack.node, stack.bytes - held.get(stack.node, 0), stack.allocations)
             for stack in phase.heap.peak.stacks
@@ -475,7 +476,12 @@ def _spans_repeats(ground: Ground, phase: Phase, stacks: Iterable[StackBytes]) -
     if phase.repeats == 1:
         return False
     nodes = {stack.node for stack in stacks}
-    lives = (life for life in ground.heap.lifetimes if life.node in nodes)
+    at = None if phase.peak is None else phase.peak.checkpoint
+    lives = (
+        life
+        for life in ground.heap.lifetimes
+        if life.node in nodes and (at is None or life.born <= at <= (life.died or at))
+    )
     return outlived_bytes(lives, phase) >= ground.least_bytes
 
 
@@ -490,7 +496,7 @@ def _risen(ground: Ground) -> list[tuple[int, int]]:
     for place, phase in enumerate(ground.phases):
         if place in parents or phase.heap is None or phase.heap.peak.stacks is None:
             continue
-        if phase.heap.transient_bytes >= least_rise:
+        if ground.transient_bytes(phase, phase.heap) >= least_rise:
             lines = _most_in_use(ground, place, phase.heap.peak.stacks, phase.heap.peak.bytes)
             risen += [(largest.bytes, place) for largest in lines]
     return sorted(risen, key=lambda item: (-item[0], item[1]))

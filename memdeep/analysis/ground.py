@@ -13,7 +13,7 @@ from memdeep.analysis.holders import LineHolders
 from memdeep.analysis.moved import Rooms
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.frozen import field, frozen
-from memdeep.model import Culprit, Heap, Lifetime, Phase, StackBytes
+from memdeep.model import Culprit, Heap, Lifetime, Phase, PhaseHeap, StackBytes
 from memdeep.model.holders import Holders
 
 
@@ -68,6 +68,13 @@ class Ground:
             home = innermost_traced(around, self.phases)
             self.homes[key] = innermost(around, self.phases) if home is None else home
         return self.homes[key]
+
+    def transient_bytes(self, phase: Phase, heap: PhaseHeap) -> int:
+        """Return the height of the peak above the start, and the end of the repeat that had it."""
+        end: int | None = heap.end_bytes
+        if heap.process_peak is None:
+            end = self.heap.at_checkpoints[phase.peak_stretch.end]
+        return heap.peak.bytes - max(heap.start_bytes, end or 0)
 
     def case(
         self,

@@ -168,7 +168,8 @@ def _of_all(
         for stacks in (at_moments[moment.number], *filter(None, alive)):
             for stack in stacks:
                 tally.add(stack.node, stack.bytes, stack.allocations)
-        yield moment.segment, Peak(tally.total_bytes(), moment.time_s, alive_of(tally))
+        at = moment.segment
+        yield at, Peak(tally.total_bytes(), moment.time_s, alive_of(tally), at)
 
 
 def _own_peaks(children: Sequence[ChildHeap]) -> Iterator[tuple[int, Peak]]:
@@ -201,7 +202,7 @@ class _Standing:
         edge = max(edges, key=lambda one: self._at_checkpoints[one] or 0)
         if edge not in self._found:
             stacks = self._lifetimes.alive_at(edge) if len(self._found) < MAX_PEAKS else None
-            self._found[edge] = Peak(self._at_checkpoints[edge] or 0, None, stacks)
+            self._found[edge] = Peak(self._at_checkpoints[edge] or 0, None, stacks, edge)
         return self._found[edge]
 
 

@@ -236,7 +236,8 @@ def raised_to_checkpoints(heap: HeapPart, groups: Sequence[Sequence[Stretch]]) -
                 if height > size:
                     size, highest = height, heap.at_checkpoints.index(height, start, end)
         if highest is not None:
-            peaks[place] = Peak(size, None, heap.lifetimes.alive_at(first + highest))
+            stacks = heap.lifetimes.alive_at(first + highest)
+            peaks[place] = Peak(size, None, stacks, first + highest)
     return replace(heap, peaks=peaks)
 
 

@@ -262,11 +262,13 @@ class Peak:
     """The highest heap within a phase, and the stacks alive at that moment.
 
     ``stacks`` is None if they were not read: only the highest peaks of a run have them.
+    ``checkpoint`` is that at which it was, or the next one; None where that is not known.
     """
 
     bytes: int
     time_s: float | None
     stacks: Alive | None
+    checkpoint: int | None = None
 
 
 @frozen

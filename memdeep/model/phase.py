@@ -207,11 +207,6 @@ class PhaseHeap:
         """All bytes that were freed, those allocated in the phase included."""
         return None if self.churn_bytes is None else self.freed_bytes + self.churn_bytes
 
-    @property
-    def transient_bytes(self) -> int:
-        """The height of the peak above the higher end of the phase."""
-        return self.peak.bytes - max(self.start_bytes, self.end_bytes)
-
 
 @frozen
 class GroupShare:
@@ -296,6 +291,13 @@ class Phase:
     @property
     def peak_bytes(self) -> int | None:
         return None if self.heap is None else self.heap.peak.bytes
+
+    @property
+    def peak_stretch(self) -> Stretch:
+        """The stretch that had the peak; the last one where that is not known."""
+        stretches, at = self.outline.stretches, None if self.peak is None else self.peak.checkpoint
+        of_peak = (one for one in stretches if at is not None and one.start <= at <= one.end)
+        return next(of_peak, stretches[-1])
 
     @property
     def shares_rss(self) -> bool:

@@ -797,3 +797,31 @@ def test_who_maps_a_file_is_not_told_to_map_it(told: Told) -> None:
     assert "each page that is written to becomes a copy for this process" in grown["advice"]
     assert "were mapped by numpy.memmap" in said
     assert "mmap_mode=" not in grown["advice"]
+
+
+# Of the first repeat 30 MB are kept, and freed before the second begins: in none of the two.
+PEAK_OF_THE_FIRST = """
+from memdeep import phase
+kept = []
+def step(temporary, kept_then):
+    with phase("step"):
+        passing = bytearray(temporary << 20)
+        kept.append(bytearray(kept_then << 20))
+        del passing
+with phase("outer"):
+    step(8, 30)
+    with phase("clear"): kept.clear()
+    step(1, 1)
+"""
+
+
+def test_a_peak_is_compared_with_the_end_of_its_own_repeat(told: Told) -> None:
+    report, said = told(PEAK_OF_THE_FIRST)
+    peaks = [one for one in report["findings"] if one["kind"] == "peak"]
+    (of_step,) = [one for one in peaks if report["phases"][one["phase"]]["name"] == "step"]
+    assert of_step["culprit"]["lineno"] == 6
+    assert of_step["bytes"] // MB == 8
+    assert "from one repeat to a later one" not in said
+    (kept,) = [one for one in peaks if one["culprit"]["lineno"] == 7]  # it had most of the peak
+    assert kept["bytes"] // MB == 30
+    assert kept["fate"] is None

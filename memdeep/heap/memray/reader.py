@@ -112,6 +112,7 @@ def _heap_part(trace: _Trace, builder: StackTreeBuilder, start_ms: int) -> HeapP
             bytes=in_window[window],
             time_s=axis.middle_s(window, start_ms),
             stacks=_alive(trace.at_peaks[window], nodes) if window in trace.at_peaks else None,
+            checkpoint=axis.checkpoint_after(window),
         )
         for place, window in trace.peak_windows.items()
     }

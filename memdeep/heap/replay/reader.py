@@ -156,7 +156,8 @@ class ReplayReader:
 
         def peak(window: int) -> Peak:
             middle_s = axis.middle_s(window, start_ms)
-            return Peak(heights[window], middle_s, at_peaks.get(ended[window]))
+            segment = ended[window]
+            return Peak(heights[window], middle_s, at_peaks.get(segment), axis.ends[segment])
 
         heap = HeapPart(
             part=part,
