@@ -15,7 +15,7 @@ from memdeep.analysis.charges import Charge, charges, judged_at, outlives
 from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.earlier import Replaced
-from memdeep.analysis.freed import alive_and_freed, outlived_bytes
+from memdeep.analysis.freed import alive_and_freed, first_calls, outlived_bytes
 from memdeep.analysis.ground import ALL_SEEN, Ground, Seen
 from memdeep.analysis.moved import Rooms
 from memdeep.analysis.resident import ResidentHeap
@@ -92,6 +92,7 @@ def findings(
         heap=heap,
         phases=phases,
         charging=Charging(heap.tree, [phase.outline for phase in phases], checkpoints),
+        first_calls=first_calls(phases),
         lines=lines,
         telling=TellingCalls(heap.tree, lines.frame_ids),
         resident=resident,

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from memdeep.analysis.charging import Charging
-from memdeep.model import Fate, Heap, Lifetime, Phase, Stretch
+from memdeep.model import Fate, Heap, Lifetime, Phase, PhaseKind, Stretch
 
 MAX_PHASES = 3
 
@@ -49,6 +49,28 @@ def innermost(stretches: Iterable[tuple[int, int, int]], phases: Sequence[Phase]
     """Return the deepest phase of the ``stretches`` around a segment; None if there is none."""
     places = [place for place, _, _ in stretches]
     return max(places, key=lambda place: phases[place].outline.depth, default=None)
+
+
+def first_calls(phases: Sequence[Phase]) -> Sequence[int]:
+    """Return for each phase the outermost one of its name around it; itself where there is none.
+
+    That is the first call of a function that calls itself. The segments of its calls go with it.
+    Of phases that were not traced as a whole nothing is known.
+    """
+    found, recursive = list(range(len(phases))), set()
+    for place, phase in enumerate(phases):
+        around = phase.outline.parent
+        while around is not None:
+            outer = phases[around]
+            if outer.name == phase.name and outer.heap is not None:
+                found[place] = around
+                recursive.add(around)
+            around = outer.outline.parent
+    for place, phase in enumerate(phases):
+        around = phase.outline.parent
+        if phase.outline.kind is PhaseKind.SEGMENT and around is not None:
+            found[place] = found[around] if found[around] in recursive else place
+    return found
 
 
 def innermost_traced(

@@ -40,13 +40,15 @@ ALL_SEEN = Seen()
 class Ground:
     """The input of every search for findings; those below ``least_bytes`` are left out.
 
-    ``charging`` tells which phases are charged with what a stack allocates. ``peak_bytes`` is the
-    highest heap without what was only reserved, or maps files.
+    ``charging`` tells which phases are charged with what a stack allocates; ``first_calls`` has for
+    each phase the one that is named in its place. ``peak_bytes`` is the highest heap without what
+    was only reserved, or maps files.
     """
 
     heap: Heap
     phases: Sequence[Phase]
     charging: Charging
+    first_calls: Sequence[int]
     lines: ChargedLines
     telling: TellingCalls
     resident: ResidentHeap
@@ -60,13 +62,15 @@ class Ground:
     def home(self, life: Lifetime) -> int | None:
         """Return the innermost phase that is charged with ``life``: of those that were traced.
 
-        Where there is none, the tracing may have begun or stopped in the midst of one.
+        Where there is none, the tracing may have begun or stopped in the midst of one. Of a phase
+        within phases of its name it is the outermost one.
         """
         key = (self.charging.threads[life.node], life.born)
         if key not in self.homes:
             around = self.charging.around(life.node, life.born)
             home = innermost_traced(around, self.phases)
-            self.homes[key] = innermost(around, self.phases) if home is None else home
+            home = innermost(around, self.phases) if home is None else home
+            self.homes[key] = None if home is None else self.first_calls[home]
         return self.homes[key]
 
     def transient_bytes(self, phase: Phase, heap: PhaseHeap) -> int:

@@ -825,3 +825,29 @@ def test_a_peak_is_compared_with_the_end_of_its_own_repeat(told: Told) -> None:
     (kept,) = [one for one in peaks if one["culprit"]["lineno"] == 7]  # it had most of the peak
     assert kept["bytes"] // MB == 30
     assert kept["fate"] is None
+
+
+# Each level keeps what its two lines allocated; the locals of all are alive at the deepest.
+RECURSION = """
+import memdeep
+kept = []
+@memdeep.phase("walk")
+def walk(left):
+    local = bytearray(5 << 20)
+    memdeep.checkpoint("at work")
+    kept.append(bytearray(4 << 20))
+    if left: walk(left - 1)
+    kept.append(bytearray(2 << 20))
+walk(6)
+"""
+
+
+def test_what_all_levels_of_a_recursion_keep_is_told_once(told: Told) -> None:
+    report, _ = told(RECURSION)
+    found = {
+        (one["kind"], one["culprit"]["lineno"]): one["bytes"] // MB for one in report["findings"]
+    }
+    assert found == {("growth", 8): 28, ("growth", 10): 14, ("peak", 6): 35}
+    assert len(report["findings"]) == 3
+    outermost = min(n for n, one in enumerate(report["phases"]) if one["name"] == "walk")
+    assert {one["phase"] for one in report["findings"]} == {outermost}
