@@ -113,14 +113,12 @@ def _freed(heap: Heap, phase: Phase, python_allocators: bool) -> _Freed:
     """Find the bytes that the program freed and that an allocator may have kept."""
     if phase.heap is None:
         return _Freed(0, 0, 0)
-    stacks: Iterable[StackBytes] = phase.heap.peak.stacks or heap.lifetimes.alive_at(phase.start)
+    heap, peak, end_bytes = heap.of_program, phase.heap.peak, phase.heap.end_bytes
+    if phase.heap.program_peak is not None:
+        peak, end_bytes = phase.heap.program_peak, heap.at_checkpoints[phase.end] or 0
+    stacks: Iterable[StackBytes] = peak.stacks or heap.lifetimes.alive_at(phase.start)
     left = {stack.node: stack for stack in heap.lifetimes.alive_at(phase.end)}
-    freed = max(phase.heap.peak.bytes - phase.heap.end_bytes, -phase.heap.delta_bytes)
-    if phase.workers:
-        stacks = [one for one in stacks if heap.tree.process(one.node) == 0]
-        left = {node: one for node, one in left.items() if heap.tree.process(node) == 0}
-        fell = sum(one.bytes for one in stacks) - sum(one.bytes for one in left.values())
-        freed = max(fell, -(phase.program_delta_bytes or 0))
+    freed = max(peak.bytes - end_bytes, -(phase.program_delta_bytes or 0))
     given_back = python = 0
     threads = set()
     for stack in stacks:

@@ -61,11 +61,21 @@ def phases(figures: Figures, outlines: Sequence[PhaseOutline]) -> tuple[Phase, .
     own = own_heaps(heap, outlines, Charging(heap.tree, outlines, len(checkpoints)))
     keep = _telling(checkpoints, heap, outlines, own)
     new_places = {place: number for number, place in enumerate(keep)}
-    return figures.of(
+    figured = figures.of(
         [_beneath(outlines[place], new_places) for place in keep],
         [heap.peaks[place] for place in keep],
         {new_places[place]: one for place, one in own.items() if place in new_places},
     )
+    if heap.own is None:
+        return figured
+    peaks = [heap.own.peaks[place] for place in keep]
+    return tuple(map(_with_program_peak, figured, peaks))
+
+
+def _with_program_peak(phase: Phase, peak: Peak | None) -> Phase:
+    if phase.heap is None:
+        return phase
+    return replace(phase, heap=replace(phase.heap, program_peak=peak))
 
 
 class Figures:

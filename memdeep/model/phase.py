@@ -173,6 +173,9 @@ class PhaseHeap:
     memory, its start, end and peak are of that heap too; ``process_peak`` is the highest heap of
     the process then, and else None.
 
+    ``program_peak`` is the highest heap of the program alone, where its processes were recorded
+    too: what they all held may have been highest at another moment.
+
     ``culprits`` are the lines that kept most. ``main_line`` is the one that made the heap grow
     most, by what it retained less what went of what it had allocated before; None where that is the
     first of them. ``every_line`` are all lines by what they retained: there are none where nobody
@@ -196,6 +199,7 @@ class PhaseHeap:
     process_peak: Peak | None = None
     main_line: tuple[str, int] | None = None
     every_line: tuple[Culprit, ...] = ()
+    program_peak: Peak | None = None
 
     @property
     def allocated_bytes(self) -> int | None:

@@ -851,3 +851,29 @@ def test_what_all_levels_of_a_recursion_keep_is_told_once(told: Told) -> None:
     assert len(report["findings"]) == 3
     outermost = min(n for n, one in enumerate(report["phases"]) if one["name"] == "walk")
     assert {one["phase"] for one in report["findings"]} == {outermost}
+
+
+# The program frees 60 MB before its workers start, and malloc keeps them below the last block.
+FREED_BEFORE_THE_WORKERS = """
+import multiprocessing, time
+from memdeep import phase
+def work(number):
+    data = bytearray(b"x") * (80 << 20)
+    time.sleep(.3)
+if __name__ == "__main__":
+    with phase("jobs"):
+        blocks = [b"x" * 30_000 for _ in range(2000)]
+        last = b"y" * 30_000
+        del blocks
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            pool.map(work, range(2))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc keeps it")
+def test_what_the_program_freed_is_known_though_its_workers_held_more(told: Told) -> None:
+    report, said = told(FREED_BEFORE_THE_WORKERS)
+    (held,) = [one for one in report["findings"] if one["kind"] == "held"]
+    assert 50 * MB < held["bytes"] < 61 * MB
+    assert "no line is known" not in said
+    assert not [one for one in report["findings"] if one["kind"] == "unseen"]
