@@ -7,9 +7,11 @@ bytes it got last are taken to be those that were freed.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from memdeep.heap.lists import LifetimeList
 from memdeep.heap.parts import HeapPart, Part
@@ -21,8 +23,23 @@ from memdeep.sources.files import read_source
 
 MAX_FILE_BYTES = 1 << 35
 MAX_LINE_BYTES = 1 << 26
+# From 3.12 on all but the first run in the frame around them.
+_WITH_A_FRAME = (ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
+if sys.version_info >= (3, 12):
+    _WITH_A_FRAME = _WITH_A_FRAME[:1]
 
 Held = dict[int, tuple[int, int]]  # stack -> bytes, allocations
+
+
+class _Scope(NamedTuple):
+    """The first and the last line of a function or a comprehension, and its name."""
+
+    first: int
+    last: int
+    name: str
+
+    def has(self, lineno: int) -> bool:
+        return self.first <= lineno <= self.last
 
 
 class _Snapshots:
@@ -46,7 +63,7 @@ class _Snapshots:
                 self.damaged += line.endswith(b"\n")  # otherwise it is the last one, torn
                 continue
             for stack, frames in snapshot.new.items():
-                self.stacks[stack] = [_frame(*frame) for frame in frames]
+                self.stacks[stack] = _named(frames)
             if snapshot.held is not None:
                 last = snapshot.held
             if snapshot.sequence in places:
@@ -143,30 +160,53 @@ def _lifetimes(snapshots: _Snapshots, nodes: Mapping[int, int], last: int) -> li
     return lifetimes
 
 
-def _frame(filename: str, lineno: int) -> RawFrame:
-    """Return the frame of a line; the source tells its function, which tracemalloc does not."""
-    return _function_at(filename, lineno), filename, lineno
+def _named(frames: Sequence[tuple[str, int]]) -> list[RawFrame]:
+    """Name frames, innermost first, by the source: tracemalloc does not tell their functions.
+
+    A frame whose caller is in the same comprehension is that of the comprehension, unless as many
+    of them have begun as there are.
+    """
+    named: list[RawFrame] = []
+    caller, begun = ("", 0), 0
+    for filename, lineno in reversed(frames):
+        around = [
+            scope.name
+            for scope in _comprehensions_at(filename, lineno)
+            if caller[0] == filename and scope.has(caller[1])
+        ]
+        begun = begun + 1 if begun < len(around) else 0
+        name = around[0] if len({*around}) == 1 else "<comprehension>"
+        named.append((name if begun else _function_at(filename, lineno), filename, lineno))
+        caller = filename, lineno
+    return named[::-1]
 
 
 @cache
 def _function_at(filename: str, lineno: int) -> str:
     name = "<module>"
-    for first, last, function in _functions(filename):
-        if first <= lineno <= last:
-            name = function
+    for scope in _scopes(filename)[0]:
+        if scope.has(lineno):
+            name = scope.name
     return name
 
 
 @cache
-def _functions(filename: str) -> tuple[tuple[int, int, str], ...]:
-    """Find the first line, last line and name of each function, outer ones before inner ones."""
+def _comprehensions_at(filename: str, lineno: int) -> Sequence[_Scope]:
+    return tuple(scope for scope in _scopes(filename)[1] if scope.has(lineno))
+
+
+@cache
+def _scopes(filename: str) -> tuple[Sequence[_Scope], Sequence[_Scope]]:
+    """Find the functions, outer ones before inner ones, and the comprehensions with a frame."""
+    functions, comprehensions = [], []
     try:
         tree = ast.parse(read_source(filename))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ()
-    found = [
-        (node.lineno, node.end_lineno or node.lineno, node.name)
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    ]
-    return tuple(sorted(found, key=lambda place: (place[0], -place[1])))
+        return (), ()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            functions.append(_Scope(node.lineno, node.end_lineno or node.lineno, node.name))
+        elif isinstance(node, _WITH_A_FRAME):
+            name = f"<{type(node).__name__.lower().replace('generatorexp', 'genexpr')}>"
+            comprehensions.append(_Scope(node.lineno, node.end_lineno or node.lineno, name))
+    return sorted(functions, key=lambda scope: (scope.first, -scope.last)), comprehensions
