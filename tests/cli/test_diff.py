@@ -208,6 +208,8 @@ with phase("work"):
 die_at("behind")
 if name == "raises":
     raise ValueError
+if name == "status":
+    sys.exit(3)
 """
 
 
@@ -218,7 +220,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = directory / "job.py"
     program.write_text(KILLED)
     ends = {"whole": "-", "before": "before", "within": "within", "behind": "behind"}
-    for name, end in {**ends, "most": "behind", "raises": "raises"}.items():
+    for name, end in {**ends, "most": "behind", "raises": "raises", "status": "status"}.items():
         how = ("--quiet", "--no-native", "--no-report", "-o", directory / name)
         subprocess.run(
             memdeep_command("run", *how, program, end, "200" if name == "most" else "100"),
@@ -245,6 +247,19 @@ def test_a_run_that_did_not_complete_passes_no_limit(
         told = " ".join(done.stderr.decode().split())
         assert f"--fail-on {limit}: not known: " in told
         assert f"; {end} did not complete." in told
+
+
+def test_a_run_that_ended_with_a_status_was_not_cut_off(
+    killed: Path, run_memdeep: RunMemdeep
+) -> None:
+    done = run_memdeep(
+        *("diff", "status", "status", "--fail-on", "growth:4MB", "--lang", "en"), cwd=killed
+    )
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.decode()
+    assert told.startswith("The runs are alike")
+    assert "status ended with status 3: if it gave up early" in told
+    assert "did not complete" not in told
 
 
 @pytest.mark.parametrize("end", ["before", "within"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from memdeep.analysis.compare.unfinished import did_not_complete
+from memdeep.analysis.compare.unfinished import did_not_complete, ended_by_itself
 from memdeep.model import Report, Run
 from memdeep.model.comparison import Caution, Side
 
@@ -12,7 +12,7 @@ from memdeep.model.comparison import Caution, Side
 def cautions(before: Side, after: Side) -> tuple[Caution, ...]:
     """Return what differs between the sides apart from the program, and runs that did not end well.
 
-    The values of a caution are ``before`` and ``after``, or ``run`` and ``verdict``.
+    The values of a caution are ``before`` and ``after``, or ``run`` and ``verdict`` or ``code``.
     """
     found = []
     for key, told in _FACTS:
@@ -25,6 +25,8 @@ def cautions(before: Side, after: Side) -> tuple[Caution, ...]:
             if did_not_complete(report):
                 verdict = "unknown" if end is None else end.verdict
                 found.append(Caution("caution.unfinished", {"run": name, "verdict": verdict}))
+            elif end is not None and ended_by_itself(report):
+                found.append(Caution("caution.status", {"run": name, "code": str(end.code)}))
     if not any(report.heap.traced for side in (before, after) for report in side.reports):
         found.append(Caution("caution.no_heap", {}))
     return tuple(found)

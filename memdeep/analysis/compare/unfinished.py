@@ -14,7 +14,16 @@ def did_not_complete(report: Report) -> bool:
     """Tell if a run did not complete; of a mere capture that was closed nobody would know."""
     run = report.run
     is_whole_capture = run.exit is None and run.python is None and not run.problems
-    return is_unfinished(run) and not is_whole_capture
+    return is_unfinished(run) and not is_whole_capture and not ended_by_itself(report)
+
+
+def ended_by_itself(report: Report) -> bool:
+    """Tell if a run chose its end and a status for it: no exception, and no phase was cut off."""
+    end, death = report.run.exit, report.death
+    if end is None or end.code is None or end.verdict != "failed":
+        return False
+    is_ordered = not end.evidence and not report.run.problems
+    return is_ordered and death is not None and not death.phases
 
 
 def completed_repeats(report: Report) -> Sequence[int]:
