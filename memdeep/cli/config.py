@@ -21,6 +21,7 @@ from memdeep.cli.options import (
     toml_text,
 )
 from memdeep.cli.settings import OWN_FILE, PROJECT_FILE, Config, load, merge
+from memdeep.text.language import spoken
 from memdeep.text.safe import plain
 
 WIDE = 120  # columns of the terminal from which on `table` explains each option too
@@ -42,13 +43,16 @@ def main(words: Sequence[str]) -> int:
 def budget_table(loaded: Config) -> RenderableType:
     """Return a table of the budgets in force, each as TOML has it, and where it stands."""
     rows = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    rows.add_column("Budget", overflow="fold")
-    rows.add_column("From", overflow="fold")
+    say = spoken().say
+    rows.add_column(say("config.budget"), overflow="fold")
+    rows.add_column(say("config.from"), overflow="fold")
     for budget in loaded.budgets:
         rule = budget.rule
-        at = f":{rule.line}" if rule.line is not None else f", number {rule.number}"
         name = Path(rule.path).name
-        rows.add_row(Text("\n".join(shown(budget))), _link(f"{name}{at}", Path(rule.path)))
+        at = f"{name}:{rule.line}"
+        if rule.line is None:
+            at = say("config.from_number", name=name, number=str(rule.number))
+        rows.add_row(Text("\n".join(shown(budget))), _link(at, Path(rule.path)))
     return rows
 
 
@@ -57,11 +61,12 @@ def table(settings: Sequence[Setting], console: Console) -> RenderableType:
     help_texts = {option.name: option.help for option in OPTIONS}
     is_wide = console.width >= WIDE
     rows = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    rows.add_column("Option", no_wrap=True)
-    rows.add_column("Value", overflow="fold")
-    rows.add_column("From", overflow="fold")
+    say = spoken().say
+    rows.add_column(say("config.option"), no_wrap=True)
+    rows.add_column(say("config.value"), overflow="fold")
+    rows.add_column(say("config.from"), overflow="fold")
     if is_wide:
-        rows.add_column("What it does", style="dim")
+        rows.add_column(say("config.help"), style="dim")
     for setting in settings:
         style = "dim" if setting.origin == DEFAULT else "bold"
         cells = [Text(setting.name, style), _shown_value(setting.value, style), _from(setting)]
@@ -72,15 +77,15 @@ def table(settings: Sequence[Setting], console: Console) -> RenderableType:
 def place(loaded: Config) -> Text:
     """Return the path of the file that was read, or a sentence that there is none."""
     if loaded.file is None:
-        return Text(
-            f"There is no {OWN_FILE}, and no [tool.memdeep] in {PROJECT_FILE}, from here up."
-        )
-    return Text.assemble("Read from: ", _link(str(loaded.file), loaded.file))
+        return Text(spoken().say("config.no_file", own=OWN_FILE, project=PROJECT_FILE))
+    said = spoken().say("config.read_from", path=str(loaded.file))
+    return _link(said, loaded.file)
 
 
 def _from(setting: Setting) -> Text:
     if setting.file is None:
-        return Text(setting.origin, style="dim" if setting.origin == DEFAULT else "")
+        key = "config.default" if setting.origin == DEFAULT else "config.command_line"
+        return Text(spoken().say(key), style="dim" if setting.origin == DEFAULT else "")
     return _link(setting.file.name + setting.origin.removeprefix(str(setting.file)), setting.file)
 
 

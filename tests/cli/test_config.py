@@ -296,3 +296,14 @@ def test_a_default_is_a_value_its_option_takes(option: Option) -> None:
 def test_a_shown_value_is_toml(text: str, number: float) -> None:
     content = f"text = {toml_text(text)}\nnumber = {toml_text(number)}\nlist = {toml_text((text,))}"
     assert tomllib.loads(content) == {"text": text, "number": number, "list": [text]}
+
+
+def test_the_table_speaks_the_language_of_the_terminal(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    text = shown(80, merge({"native": False}, load(project)))
+    assert text.split()[:3] == ["选项", "取值", "来源"]
+    assert re.search(r"^native +false +命令行", text, re.MULTILINE)
+    assert "default" not in text
+    assert config.place(load(project)).plain.startswith("从这里往上的目录中没有 memdeep.toml")

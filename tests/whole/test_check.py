@@ -96,6 +96,7 @@ def test_a_run_over_a_budget_fails_and_names_the_line(
     assert max(map(len, text.splitlines())) <= 80
     chinese = run_memdeep("check", "out", "--lang", "zh").stdout.decode()
     assert "加载config：增长 20.0 MB，超过上限 10.0 MB。" in chinese
+    assert "留下 20.0 MB：kept.append(bytearray(20971520))" in chinese
     assert run_memdeep("check", "out", "--quiet").stdout.decode() == text
 
 

@@ -198,7 +198,9 @@ class _Layout:
 
     def _lines(self, one: Telling) -> Iterator[RenderableType]:
         """Lay out the lines behind a difference, with their texts."""
-        title = self._wrapped(f"▶ {self._wording.claim(one)}:", style="bold")
+        title = self._wrapped(
+            f"▶ {self._say('diff.beneath', claim=self._wording.claim(one))}", style="bold"
+        )
         title.stylize("red", 0, 1)
         yield title
         lines = shown_lines(self._comparison.phases[one.phase], one.figure)

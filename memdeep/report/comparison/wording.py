@@ -96,7 +96,8 @@ class Wording:
             old, new = (self._phase(change, is_after=side) for side in (False, True))
             if old.repeats != new.repeats:
                 parts.append(self.language.say("diff.times", n=new.repeats, before=old.repeats))
-        return "; ".join(parts)
+        note, *more = parts or [""]
+        return self.language.say("diff.notes", note=note, more=more[0]) if more else note
 
     def way(self, line: LineChange) -> str:
         """Return the place of a line before and after, in short."""

@@ -105,7 +105,7 @@ def blame(gate: Gate, verdict: Verdict, language: Language) -> str | None:
         function=plain(frame_names.function_name(culprit.frame)),
     )
     source = source_of(gate, verdict)
-    return at if source is None else f"{at}: {source}"
+    return at if source is None else language.say("gate.with_source", sentence=at, source=source)
 
 
 def source_of(gate: Gate, verdict: Verdict) -> str | None:

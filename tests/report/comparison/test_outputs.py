@@ -62,9 +62,9 @@ def test_the_first_line_is_the_answer_with_the_line_before_and_after() -> None:
         "**`search` keeps 40.0 MB less than before: `/app/prog.py:3` → `:7`.**"
     )
     assert decoded(changed())["answer"] == lines[0]
-    assert "search 比之前少保留 40.0 MB：/app/prog.py:3 → :7。" in shown(
-        changed(), "text", lang="zh"
-    )
+    chinese = shown(changed(), "text", lang="zh")
+    assert "search 比之前少保留 40.0 MB：/app/prog.py:3 → :7。" in chinese
+    assert "▶ search 比之前少保留 40.0 MB：\n" in chinese
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
