@@ -232,6 +232,9 @@ class _Family:
             started_by=frames,
             thread=thread,
             directory=None if birth.directory is None else f"{CHILDREN}/{birth.directory}",
+            was_replaced=status is None
+            and later is not None
+            and later.ancestors[0] == birth.ancestors[0],
         )
         if status is not None:
             process = self._ended(process, status)

@@ -125,9 +125,10 @@ class Process:
     the same line started. ``asked_s`` is when its parent asked for it, where it is another program
     that began later, at ``start_s``. ``end_s`` is when it ended or was last seen, ``verdict`` is
     `DETACHED` if it outlived the run. ``ended_by_program`` is True if another process of the tree,
-    as its pool, had sent it the signal that it ended by. ``directory`` is that of its own
-    recording, below the run's; a process without one is told from outside only. ``worker`` is None
-    unless it is one of a cluster.
+    as its pool, had sent it the signal that it ended by; ``was_replaced`` if it put another program
+    in its place (exec), whose end is that one's. ``directory`` is that of its own recording, below
+    the run's; a process without one is told from outside only. ``worker`` is None unless it is one
+    of a cluster.
 
     ``curve`` is its proportional set size (PSS) over time where it was read, and the RSS of the
     program while that was alone. ``own_curve`` is what is in pages that no other process maps
@@ -142,6 +143,7 @@ class Process:
     signal: str | None = None
     verdict: str | None = None
     ended_by_program: bool = False
+    was_replaced: bool = False
     how: str | None = None
     asked_s: float | None = None
     start_s: float | None = None

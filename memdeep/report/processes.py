@@ -16,6 +16,7 @@ from memdeep.report import frame_names, sentences
 from memdeep.text.language import Language
 
 ENDED_WELL = "completed"
+REPLACED = "replaced"  # by another program (exec), which has a row of its own
 BY_PROGRAM = "by_program"  # by a signal of the program's own, as workers end with their pool
 # Of workers of a cluster: by the process that looks after them, by the one that looks after their
 # whole node, and in a way that nobody saw.
@@ -27,7 +28,7 @@ MAX_APART = 8  # workers of a cluster that have each a row of its own
 Figures = Iterable[int | None]
 # The ends by the trouble they mean, the worst first; None is an end that nobody saw.
 DEATHS = ("oom-killed", BY_MONITOR, BY_NANNY, "killed", "failed", LOST)
-ENDS = (*DEATHS, DETACHED, None, BY_PROGRAM, ENDED_WELL)
+ENDS = (*DEATHS, DETACHED, None, REPLACED, BY_PROGRAM, ENDED_WELL)
 
 
 @frozen
@@ -254,6 +255,8 @@ def _kind(process: Process) -> str | None:
         return BY_MONITOR if process.worker.for_others else BY_NANNY
     if process.worker is not None and process.verdict is None:
         return LOST
+    if process.was_replaced and process.verdict is None:
+        return REPLACED
     return BY_PROGRAM if process.ended_by_program else process.verdict
 
 

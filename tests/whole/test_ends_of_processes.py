@@ -220,3 +220,26 @@ def test_workers_that_live_on_after_a_killed_program_freed_nothing(
     assert abs(last["children_pss_delta_bytes"]) < 20_000_000  # as those that are not recorded
     assert report["death"]["heap_bytes"] > 38_000_000
     assert "freed before it ended" not in done.stderr.decode()
+
+
+REPLACED = """
+import os, subprocess, sys
+if len(sys.argv) == 1:
+    subprocess.run([sys.executable, __file__, "first"])
+elif sys.argv[1] == "first":
+    os.execv(sys.executable, [sys.executable, __file__, "second"])
+else:
+    sys.exit(3)
+"""
+
+
+def test_a_process_that_puts_another_in_its_place_has_that_end(
+    tmp_path: Path, run_memdeep: RunMemdeep
+) -> None:
+    _, report, said = run(tmp_path, run_memdeep, REPLACED)
+    first, second = report["processes"][1:]
+    assert (first["how"], first["verdict"]) == ("subprocess", None)
+    assert (second["how"], second["verdict"], second["exit"]) == ("exec", "failed", 3)
+    (row,) = [line for line in said.splitlines() if line.startswith("  subprocess")]
+    assert row.rstrip().endswith("replaced (exec)")
+    assert "end unknown" not in said
