@@ -490,4 +490,5 @@ def _run(
         max_rss_bytes=meta.max_rss_bytes,
         earlier_s=meta.earlier_s,
         attached=meta.attached,
+        leaves_out=meta.leaves_out,
     )

@@ -255,6 +255,7 @@ class Run:
     readings of the PSS, which counts a part of them for each.
     ``problems`` are sentences on what could not be recorded or read. ``identity`` is None for a run
     that was recorded without it. ``merged`` is None where the detail of all of it is known.
+    ``leaves_out`` is the option that kept processes from being recorded, None without one.
     """
 
     command: tuple[str, ...]
@@ -282,6 +283,7 @@ class Run:
     attached: bool = False
     merged: Merged | None = None
     lent_curve: tuple[Sample, ...] = ()
+    leaves_out: str | None = None
 
     def is_program(self, process: int) -> bool:
         """Tell if a process (its index) is the program, or what that has put in its place."""

@@ -346,6 +346,8 @@ def deaths(report: Report, language: Language) -> tuple[str, ...]:
     unrecorded = sum(not process.is_traced for process in started)
     if unrecorded:
         said.append(language.say("processes.unrecorded", n=unrecorded))
+        if report.run.leaves_out is not None:
+            said.append(language.say("processes.kept_out", option=report.run.leaves_out))
     unseen = sum(map(_is_unseen, started)) if report.run.peak_pss_bytes is not None else 0
     if unseen:
         said.append(language.say("processes.unseen", n=unseen, long_s=LONG_S))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from memdeep.frozen import frozen
-from memdeep.record.how import MEMRAY, HowToRecord
+from memdeep.record.how import ALL, MEMRAY, NONE, HowToRecord
 
 
 @frozen
@@ -37,6 +37,14 @@ class RunOptions:
     def follows(self) -> bool:
         """Tell whether the captures are replayed while they grow."""
         return self.how.backend == MEMRAY and not self.no_follow
+
+    @property
+    def leaves_out(self) -> str | None:
+        """The option that keeps Pythons which the program starts from being recorded, if any."""
+        if self.last_s:
+            return "--last"
+        of_children = "--children none" if self.how.children == NONE else "--children"
+        return None if self.how.children == ALL else of_children
 
     @property
     def given_back_above_bytes(self) -> int | None:

@@ -381,6 +381,7 @@ def _meta(job: _Job, bounds: Bounds) -> Meta:
         critical_bytes=options.critical_bytes,
         **limit_facts(limit),
         notes=bounds.notes,
+        leaves_out=options.leaves_out,
         identity=job.identity,
     )
 

@@ -71,7 +71,8 @@ class Meta:
     at the end. ``earlier_s`` is how long the process had run before it began to record itself,
     which it outlived; None for a program that was run to be recorded. With ``attached`` it was
     recorded for somebody else, and may have ended meanwhile. With ``others_only`` the program
-    itself was not traced, and processes of its run were.
+    itself was not traced, and processes of its run were. ``leaves_out`` is the option that kept
+    Pythons which the program started from being recorded.
     """
 
     command: tuple[str, ...]
@@ -109,6 +110,7 @@ class Meta:
     others_only: bool = False
     earlier_s: float | None = None
     attached: bool = False
+    leaves_out: str | None = None
     memdeep: str = field(default=__version__)
 
     @property

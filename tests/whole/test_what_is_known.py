@@ -877,3 +877,26 @@ def test_what_the_program_freed_is_known_though_its_workers_held_more(told: Told
     assert 50 * MB < held["bytes"] < 61 * MB
     assert "no line is known" not in said
     assert not [one for one in report["findings"] if one["kind"] == "unseen"]
+
+
+STARTS_ONE = """
+import subprocess, sys
+subprocess.run([sys.executable, "-c", "import time; time.sleep(.2)"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "told_of"),
+    [
+        ((), None),
+        (("--children", "none"), "--children none"),
+        (("--children", "other*"), "--children"),
+        (("--last", "1m"), "--last"),
+    ],
+)
+def test_the_option_that_left_processes_out_is_named(
+    options: tuple[str, ...], told_of: str | None, told: Told
+) -> None:
+    _, said = told(STARTS_ONE, *options)
+    found = re.search(r"recorded with (.+?), which leaves out Pythons", said)
+    assert (found and found[1]) == told_of
