@@ -66,6 +66,7 @@ MAX_PROCESS_ROWS = 8
 MAX_LINE_WIDTH = 20
 # The columns of processes that may be cut, in this order, and what is left of them at least.
 CUT_FIRST = {2: 8, 0: 16, 6: 12, 1: 10}
+LEFT_OUT_FIRST = (2, 3, 1, 6)  # of them where even that is too wide
 # Keys of the words, and if the column of the processes holds figures.
 PROCESS_COLUMNS = (
     ("processes.name", False),
@@ -291,9 +292,14 @@ def _processes(report: Report, width: int, language: Language) -> list[Renderabl
     titles = [language.say(key) for key, _ in PROCESS_COLUMNS]
     widths = [max(map(cell_len, column)) for column in zip(titles, *lines, strict=True)]
     widths[1] = min(widths[1], MAX_LINE_WIDTH)
-    for place, least in CUT_FIRST.items():
-        over = sum(widths) + len(widths) - 1 - width
-        widths[place] = max(widths[place] - max(0, over), min(widths[place], least))
+    least = [min(most, CUT_FIRST.get(place, most)) for place, most in enumerate(widths)]
+    told = [*range(len(PROCESS_COLUMNS))]
+    for place in LEFT_OUT_FIRST:
+        if sum(least[one] + 1 for one in told) - 1 > width:
+            told.remove(place)
+    for place in CUT_FIRST:
+        over = sum(widths[one] + 1 for one in told) - 1 - width
+        widths[place] = max(widths[place] - max(0, over), least[place])
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=0,
@@ -301,13 +307,18 @@ def _processes(report: Report, width: int, language: Language) -> list[Renderabl
         pad_edge=False,
         show_edge=False,
     )
-    for title, (_, is_figure), most in zip(titles, PROCESS_COLUMNS, widths, strict=True):
-        justify: Literal["left", "right"] = "right" if is_figure else "left"
-        table.add_column(title, justify=justify, overflow="ellipsis", no_wrap=True, width=most)
+    for place in told:
+        justify: Literal["left", "right"] = "right" if PROCESS_COLUMNS[place][1] else "left"
+        table.add_column(
+            titles[place], justify=justify, overflow="ellipsis", no_wrap=True, width=widths[place]
+        )
     for place, cells in zip(shown, lines, strict=True):
         cells[1] = keep_end(cells[1], widths[1])
         is_bad = processes.is_dead(processes.members(report, found[place]))
-        table.add_row(*cells, style="bold" if is_bad else "")
+        name, times, count = cells[0].rpartition(" × ")
+        cut = _fit(Text.assemble(name, (f"{times}{count}", "dim" if times else "")), widths[0])
+        others = (cells[one] for one in told[1:])
+        table.add_row(cut, *others, style="bold" if is_bad else "")
     beneath = [*processes.deaths(report, language)]
     if any(len(found[place].members) > 1 for place in shown):
         beneath.insert(0, language.say("processes.highest"))

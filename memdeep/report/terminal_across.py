@@ -33,7 +33,7 @@ LEFT_OUT_FIRST = (TIMES, PROCESSES, RISE)  # where names and lines would have to
 LEAST = {NAME: 12, LINE: 12}
 OVERLAPS = "†"
 NEARLY = 0.01  # of what a row moved is about nothing,
-LEAST_BYTES = 1 << 10  # and so is this
+LEAST_BYTES = 1 << 10  # and so is this: a phase by itself takes some bytes
 TELLING_SHARE = 0.1
 
 
@@ -48,7 +48,9 @@ def across(report: Report, width: int, language: Language) -> list[RenderableTyp
         return []
     by_path = {row.path: row for row in rows}
     telling = [row for row in rows if not _is_told_by(row, by_path.get(row.path[:-1]))]
-    shown = telling[:MAX_ROWS]
+    shown = [row for row in telling if _moved(row) >= LEAST_BYTES][:MAX_ROWS]
+    if not shown:
+        return []
     lines = [_cells(row) for row in shown]
     titles = [language.say(key) for key, _ in COLUMNS]
     widths = [max(map(cell_len, column)) for column in zip(titles, *lines, strict=True)]

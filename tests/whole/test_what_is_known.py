@@ -900,3 +900,34 @@ def test_the_option_that_left_processes_out_is_named(
     _, said = told(STARTS_ONE, *options)
     found = re.search(r"recorded with (.+?), which leaves out Pythons", said)
     assert (found and found[1]) == told_of
+
+
+WORKERS = """
+import multiprocessing
+from memdeep import phase
+def work(number):
+    with phase("job"):
+        data = bytearray(b"x") * (20 << 20)
+        with phase("nothing"): pass
+if __name__ == "__main__":
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        with phase("all of it"): pool.map(work, range(6), 1)
+"""
+
+
+@pytest.mark.parametrize("columns", [30, 45, 60, 80])
+def test_no_figure_of_processes_is_cut(columns: int, told: Told, tmp_path: Path) -> None:
+    told(WORKERS)
+    command = memdeep_command("report", "--lang", "en", "run")
+    narrow = environment(COLUMNS=str(columns))
+    done = subprocess.run(
+        command, cwd=tmp_path, env=narrow, capture_output=True, text=True, check=True
+    )
+    lines = done.stderr.splitlines()
+    begin = next(place for place, line in enumerate(lines) if line.startswith("Process "))
+    _, _, program, workers = lines[begin : begin + 4]
+    assert re.match(r"program .*\d [KM]B +\d+\.\d MB", program)
+    assert re.match(r"  fork × 2 .*\d [KM]B +\d+\.\d MB", workers)
+    assert max(map(len, lines[begin : begin + 4])) <= columns
+    across = [line for line in lines if line.startswith("job")]
+    assert not [line for line in across if re.search(r" \d B ", line)]
