@@ -36,7 +36,7 @@ JOINING_S = 5.0
 FULL = 0.7
 FULL_IN_FAMILY = 0.35  # a state is there some seconds later
 CROWDED_S = 1.0  # between two looks at what all captures take
-LOOK_S = 0.5  # and at the disk
+LOOK_S = 1.0  # and at the disk
 SHARE_SAVED = 0.25  # of that room, at least so much was replayed since the last state
 
 

@@ -1,11 +1,12 @@
-"""Gives back what is reserved for captures to grow, but for a little.
+"""Gives back what is reserved for captures to grow, but for about a gigabyte.
 
 memray makes its file a tenth longer whenever it is full, and takes the blocks at once: 7 GB for a
 capture of 70 GB. What is written to blocks that were given back takes new ones, if the disk has
 them: it must have room, and a tracing is stopped before it is full (`run.capacity`).
 
-Nothing holds up whoever writes. If he came to where blocks are being given back, what he wrote
-there would be lost: so he must be at least half a gigabyte away just before, a second at the least.
+Nothing holds up the program, which writes. If it came to where blocks are just being given back,
+what it wrote there would be lost. So it must be half a gigabyte away the moment before: to write
+that takes a second or more.
 """
 
 from __future__ import annotations
