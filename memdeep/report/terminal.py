@@ -66,7 +66,7 @@ MAX_PROCESS_ROWS = 8
 MAX_LINE_WIDTH = 20
 # The columns of processes that may be cut, in this order, and what is left of them at least.
 CUT_FIRST = {2: 8, 0: 16, 6: 12, 1: 10}
-LEFT_OUT_FIRST = (2, 3, 1, 6)  # of them where even that is too wide
+PROCESS_LEFT_OUT_FIRST = (2, 3, 1, 6)  # of them where even that is too wide
 # Keys of the words, and if the column of the processes holds figures.
 PROCESS_COLUMNS = (
     ("processes.name", False),
@@ -294,7 +294,7 @@ def _processes(report: Report, width: int, language: Language) -> list[Renderabl
     widths[1] = min(widths[1], MAX_LINE_WIDTH)
     least = [min(most, CUT_FIRST.get(place, most)) for place, most in enumerate(widths)]
     told = [*range(len(PROCESS_COLUMNS))]
-    for place in LEFT_OUT_FIRST:
+    for place in PROCESS_LEFT_OUT_FIRST:
         if sum(least[one] + 1 for one in told) - 1 > width:
             told.remove(place)
     for place in CUT_FIRST:
