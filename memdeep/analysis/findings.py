@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain
 
@@ -18,6 +18,7 @@ from memdeep.analysis.earlier import Replaced
 from memdeep.analysis.freed import alive_and_freed, first_calls, outlived_bytes
 from memdeep.analysis.ground import ALL_SEEN, Ground, Seen
 from memdeep.analysis.moved import Rooms
+from memdeep.analysis.reserved import by_line_in_use, is_reservation
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.analysis.touched import touched
 from memdeep.analysis.weights import arena_bytes
@@ -43,10 +44,6 @@ MAX_PEAKS = 3
 MIN_BYTES = 1 << 20
 MIN_SHARE_OF_PEAK = 0.02
 MIN_TRANSIENT_SHARE = 0.1
-RESERVED_SHARE = 0.1  # of a reservation at most is in use
-RESERVED_BYTES = 16 << 20  # of it in use are more than a reservation, whatever its size
-HARDLY_IN_USE = 0.25  # of a small one, too, no more than this is in use
-TOLD_APART_BYTES = 16 << 20  # that a stack reserved, beside what its line has in use: no arena
 MIN_SHARE_OF_HIGHEST = 0.2  # of the heap at its highest point: who held more is always named
 
 # What stayed counts more than what was there at a peak, or what the kernel can take back. What is
@@ -249,7 +246,7 @@ def _growth(ground: Ground) -> list[Finding]:
     found = [
         (own, culprit)
         for charge in charges(ground.phases, kept, ground.lines)
-        for own, culprit in _charged(ground, charge)
+        for own, culprit in by_line_in_use(ground, charge)
         if culprit.bytes >= ground.least_bytes
         and replaced.may_be_growth(charge, culprit.bytes, ground.least_bytes)
     ]
@@ -265,52 +262,6 @@ def _growth(ground: Ground) -> list[Finding]:
         )
         for (charge, culprit), total in zip(found, totals, strict=True)
     ]
-
-
-def _charged(ground: Ground, charge: Charge) -> Iterator[tuple[Charge, Culprit]]:
-    """Yield each line with its part of a charge, and with what of it was resident at its end.
-
-    What a line only reserved is a part by itself, beside what it has in use.
-    """
-    for lifetimes in _reserved_apart(ground, charge):
-        by_line: dict[tuple[str, int], list[Lifetime]] = {}
-        for life in lifetimes:
-            by_line.setdefault(ground.lines.line(life.node), []).append(life)
-        for culprit in ground.lines.culprits(by_stack(lifetimes), 0):
-            own = by_line[culprit.line]
-            in_use = _bytes_in_use(ground, culprit.node, own, charge.end)
-            yield replace(charge, lifetimes=own), replace(culprit, resident_bytes=in_use)
-
-
-def _reserved_apart(ground: Ground, charge: Charge) -> Sequence[Sequence[Lifetime]]:
-    """Divide the bytes of a charge: those in use, and those that large stacks only reserved."""
-    by_node: dict[int, list[Lifetime]] = {}
-    for life in charge.lifetimes:
-        by_node.setdefault(life.node, []).append(life)
-    used: list[Lifetime] = []
-    reserved: list[Lifetime] = []
-    for node, own in by_node.items():
-        size = sum(life.bytes for life in own)
-        is_large = size >= max(ground.least_bytes, TOLD_APART_BYTES)
-        in_use = _bytes_in_use(ground, node, own, charge.end) if is_large else None
-        is_used = in_use is None or not _is_reservation(ground, size, in_use)
-        (used if is_used else reserved).extend(own)
-    return used, reserved
-
-
-def _bytes_in_use(ground: Ground, node: int, lifetimes: Sequence[Lifetime], end: int) -> int | None:
-    """Return what of bytes, most by ``node``, was resident at ``end``; None if not known."""
-    if ground.heap.tree.process(node) != 0:  # of others no mappings were read
-        return None
-    untouched = ground.resident.untouched_bytes(lifetimes, end, with_files=True)
-    return None if untouched is None else sum(life.bytes for life in lifetimes) - untouched
-
-
-def _is_reservation(ground: Ground, size_bytes: int, in_use_bytes: int) -> bool:
-    """Tell whether so little of bytes is in use that they were only reserved."""
-    share = min(RESERVED_BYTES, RESERVED_SHARE * size_bytes)
-    most = min(max(ground.least_bytes, share), HARDLY_IN_USE * size_bytes)
-    return in_use_bytes < most
 
 
 def _kept_bytes(ground: Ground, charges: Sequence[Charge]) -> list[int]:
@@ -349,7 +300,7 @@ def _growth_finding(ground: Ground, charge: Charge, culprit: Culprit) -> Finding
     phases = [ground.phases[place] for place in charge.places]
     holders = None if ground.holders is None else ground.holders.at_end(culprit.line, phases[-1])
     case = ground.case(phases, culprit, by_stack(own), own, holders)
-    is_reserved = _is_reservation(ground, culprit.bytes, culprit.bytes_in_use)
+    is_reserved = is_reservation(ground, culprit.bytes, culprit.bytes_in_use)
     kind = FindingKind.RESERVED if is_reserved else FindingKind.GROWTH
     moved = ground.rooms.moved_in(own, phases)
     return replace(

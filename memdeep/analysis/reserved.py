@@ -1,0 +1,66 @@
+"""Divides what a line left alive into what it has in use and what it only reserved.
+
+A reservation costs nothing until its pages are written. A line that reserves 4 GB and fills 100 MB
+elsewhere is two statements, not one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from memdeep.analysis.charges import Charge
+from memdeep.analysis.ground import Ground
+from memdeep.frozen import replace
+from memdeep.model import Culprit, Lifetime
+from memdeep.model.sums import by_stack
+
+RESERVED_SHARE = 0.1  # of a reservation at most is in use
+RESERVED_BYTES = 16 << 20  # of it in use are more than a reservation, whatever its size
+HARDLY_IN_USE = 0.25  # of a small one, too, no more than this is in use
+TOLD_APART_BYTES = 16 << 20  # that a stack reserved, beside what its line has in use: no arena
+
+
+def by_line_in_use(ground: Ground, charge: Charge) -> Iterator[tuple[Charge, Culprit]]:
+    """Yield each line with its part of a charge, and with what of it was resident at its end.
+
+    What a line only reserved is a part by itself, beside what it has in use.
+    """
+    for lifetimes in _reserved_apart(ground, charge):
+        by_line: dict[tuple[str, int], list[Lifetime]] = {}
+        for life in lifetimes:
+            by_line.setdefault(ground.lines.line(life.node), []).append(life)
+        for culprit in ground.lines.culprits(by_stack(lifetimes), 0):
+            own = by_line[culprit.line]
+            in_use = _bytes_in_use(ground, culprit.node, own, charge.end)
+            yield replace(charge, lifetimes=own), replace(culprit, resident_bytes=in_use)
+
+
+def is_reservation(ground: Ground, size_bytes: int, in_use_bytes: int) -> bool:
+    """Tell whether so little of bytes is in use that they were only reserved."""
+    share = min(RESERVED_BYTES, RESERVED_SHARE * size_bytes)
+    most = min(max(ground.least_bytes, share), HARDLY_IN_USE * size_bytes)
+    return in_use_bytes < most
+
+
+def _reserved_apart(ground: Ground, charge: Charge) -> Sequence[Sequence[Lifetime]]:
+    """Divide the bytes of a charge: those in use, and those that large stacks only reserved."""
+    by_node: dict[int, list[Lifetime]] = {}
+    for life in charge.lifetimes:
+        by_node.setdefault(life.node, []).append(life)
+    used: list[Lifetime] = []
+    reserved: list[Lifetime] = []
+    for node, own in by_node.items():
+        size = sum(life.bytes for life in own)
+        is_large = size >= max(ground.least_bytes, TOLD_APART_BYTES)
+        in_use = _bytes_in_use(ground, node, own, charge.end) if is_large else None
+        is_used = in_use is None or not is_reservation(ground, size, in_use)
+        (used if is_used else reserved).extend(own)
+    return used, reserved
+
+
+def _bytes_in_use(ground: Ground, node: int, lifetimes: Sequence[Lifetime], end: int) -> int | None:
+    """Return what of bytes, most by ``node``, was resident at ``end``; None if not known."""
+    if ground.heap.tree.process(node) != 0:  # of others no mappings were read
+        return None
+    untouched = ground.resident.untouched_bytes(lifetimes, end, with_files=True)
+    return None if untouched is None else sum(life.bytes for life in lifetimes) - untouched
