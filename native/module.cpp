@@ -167,6 +167,13 @@ PyObject* look(PyObject* self, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+PyObject* has_found(PyObject* self, PyObject* args) {
+  unsigned long long place;
+  int is_name;
+  if (!is_open(self) || !PyArg_ParseTuple(args, "Kp:has_found", &place, &is_name)) return nullptr;
+  return PyBool_FromLong(object(self)->replay->has_found(is_name != 0, place));
+}
+
 PyObject* list_at(PyObject* self, PyObject* args) {
   unsigned long long place;
   int is_name;
@@ -783,6 +790,8 @@ PyMethodDef methods[] = {
      "cut(time_ms: int, after: int, before: int = -1): end a segment so long after the start, `after` "
      "so many replaced markers, and before the marker of this number if there is one; in the order of the cuts, and before anything is fed."},
     {"cuts_made", cuts_made, METH_NOARGS, "(time_ms, after) of each cut that was made, in order."},
+    {"has_found", has_found, METH_VARARGS,
+     "has_found(place: int, is_name: bool) -> bool: whether it has answered a look there already."},
     {"is_past", is_past, METH_VARARGS,
      "is_past(time_ms: int, after: int) -> bool: whether such a cut would have been made by now."},
     {"keep_at", keep_at, METH_VARARGS,

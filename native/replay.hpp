@@ -251,6 +251,12 @@ class Replay : public Account {
   }
   std::map<uint64_t, Found> seen_at_markers, seen_at_names;
 
+  // Whether a marker was met and looked at, so that to ask for it once more is no use.
+  bool has_found(bool is_name, uint64_t place) const {
+    if (is_name) return seen_at_names.count(place) != 0;
+    return seen_at_markers.count(place) != 0 && kept_places_.count(place) == 0;
+  }
+
   // Lists, at a marker named as above, all that is alive there, by address. Of so many moments that
   // the blocks are more than kMostBlocks, the later ones are left out.
   using Moment = std::pair<bool, uint64_t>;  // is it a name; the place or the sequence number

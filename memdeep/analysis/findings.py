@@ -431,8 +431,8 @@ def _spans_repeats(ground: Ground, phase: Phase, stacks: Iterable[StackBytes]) -
     at = None if phase.peak is None else phase.peak.checkpoint
     lives = (
         life
-        for life in ground.heap.lifetimes
-        if life.node in nodes and (at is None or life.born <= at <= (life.died or at))
+        for life in ground.heap.lifetimes.without(ground.heap.tree.all_but(nodes))
+        if at is None or life.born <= at <= (life.died or at)
     )
     return outlived_bytes(lives, phase) >= ground.least_bytes
 

@@ -54,17 +54,16 @@ def settled(heap: Heap, run: Run) -> Heap:
     soonest = [*accumulate(reversed(firsts), min)][::-1]  # of a reading and all after it
     unsettled = [dict.fromkeys(nodes, 0) for nodes in others]
     of_others = {node for nodes in others for node in nodes}
-    for life in heap.lifetimes:
-        if life.node in of_others:
-            begin = bisect_left(ends, life.born)
-            stop = len(ends) if life.died is None else bisect_left(ends, life.died)
-            # Alive at the readings from `begin` on; soon freed after the last of them.
-            places = {stop - 1} if begin < stop < len(ends) else set()
-            until = min(stop, bisect_right(soonest, life.born))
-            places.update(at for at in range(begin, until) if firsts[at] <= life.born)
-            for at in places:
-                if life.node in unsettled[at]:
-                    unsettled[at][life.node] += life.bytes
+    for life in heap.lifetimes.without(heap.tree.all_but(of_others)):
+        begin = bisect_left(ends, life.born)
+        stop = len(ends) if life.died is None else bisect_left(ends, life.died)
+        # Alive at the readings from `begin` on; soon freed after the last of them.
+        places = {stop - 1} if begin < stop < len(ends) else set()
+        until = min(stop, bisect_right(soonest, life.born))
+        places.update(at for at in range(begin, until) if firsts[at] <= life.born)
+        for at in places:
+            if life.node in unsettled[at]:
+                unsettled[at][life.node] += life.bytes
     after = [*heap.residency[1:], None]
     readings = [
         _without(reading, sizes, later) if sizes else reading

@@ -34,6 +34,9 @@ class LifetimeList:
             tally.add(((places if size > small else others)[node], born, died), size, count)
         return lifetimes_of(tally)
 
+    def without(self, is_out: bytes) -> LifetimeList:
+        return LifetimeList(tuple(life for life in self.lifetimes if not is_out[life.node]))
+
     def by_node(self) -> Mapping[int, int]:
         found: dict[int, int] = {}
         for life in self.lifetimes:

@@ -96,6 +96,18 @@ def memory_curve(
     Moments at which the PSS of several was not read are left out, unless it never was. A lone
     process adds its checkpoints' values.
     """
+    if _are_of_one(samples):
+        curve = [
+            Sample(time_s, one.rss_bytes, one.rss_file_bytes)
+            for one in samples
+            if (time_s := one.time_ms / 1000 - offset_s) >= 0
+        ]
+        curve += [
+            Sample(point.time_s, point.rss_bytes, point.rss_file_bytes)
+            for point in points
+            if point.rss_bytes is not None
+        ]
+        return tuple(sorted(curve, key=attrgetter("time_s")))
     has_shares = any(sample.pss_bytes is not None for sample in samples)
     curve = []
     for time_ms, tree in by_moment(samples).items():
@@ -106,12 +118,6 @@ def memory_curve(
             curve.append(Sample(time_s, tree[0].rss_bytes, tree[0].rss_file_bytes))
         elif not has_shares or tree_bytes(tree) is not None:
             curve.append(_sum(tree, time_s))
-    if len({sample.pid for sample in samples}) <= 1:
-        curve.extend(
-            Sample(point.time_s, point.rss_bytes, point.rss_file_bytes)
-            for point in points
-            if point.rss_bytes is not None
-        )
     return tuple(sorted(curve, key=attrgetter("time_s")))
 
 
@@ -142,12 +148,21 @@ def highest_rss(
     samples: Sequence[ProcessSample], points: Sequence[Checkpoint], offset_s: float
 ) -> int | None:
     """Return the highest sum of RSS at one moment, or the highest RSS at a checkpoint."""
-    sums: defaultdict[int, int] = defaultdict(int)
-    for sample in samples:
-        if sample.time_ms / 1000 >= offset_s:
-            sums[sample.time_ms] += sample.rss_bytes
+    later = [sample for sample in samples if sample.time_ms / 1000 >= offset_s]
+    if _are_of_one(later):
+        sums = [sample.rss_bytes for sample in later]
+    else:
+        at_moments: defaultdict[int, int] = defaultdict(int)
+        for sample in later:
+            at_moments[sample.time_ms] += sample.rss_bytes
+        sums = list(at_moments.values())
     at_points = [point.rss_bytes for point in points if point.rss_bytes is not None]
-    return max([*sums.values(), *at_points], default=None)
+    return max([*sums, *at_points], default=None)
+
+
+def _are_of_one(samples: Sequence[ProcessSample]) -> bool:
+    """Tell whether no two processes were read: those are very many samples of a long run."""
+    return len({sample.pid for sample in samples}) <= 1
 
 
 def is_end_unseen(meta: Meta, highest_bytes: int | None) -> bool:

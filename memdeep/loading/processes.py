@@ -336,22 +336,22 @@ class _Family:
         offset_s = self._outside.offset_s
         after_s = process.start_s or 0.0
         before_s = until_s if until_s is not None else process.end_s
-        samples = [
-            sample
+        seen_at = [
+            (time_s, sample)
             for sample in self._by_pid.get(process.pid, ())
-            if sample.time_ms / 1000 - offset_s >= after_s - 1
-            and (before_s is None or sample.time_ms / 1000 - offset_s <= before_s)
+            if (time_s := sample.time_ms / 1000 - offset_s) >= after_s - 1
+            and (before_s is None or time_s <= before_s)
         ]
         curve, own_curve = [], []
-        for sample in samples:
-            time_s, size = max(0.0, sample.time_ms / 1000 - offset_s), sample.pss_bytes
+        for at_s, sample in seen_at:
+            time_s, size = max(0.0, at_s), sample.pss_bytes
             if size is None and process.how == "run" and sample.time_ms in self._alone:
                 size = sample.rss_bytes
             if size is not None:
                 curve.append(Sample(time_s, size))
             if sample.uss_bytes is not None and process.is_forked and not process.is_traced:
                 own_curve.append(Sample(time_s, sample.uss_bytes))
-        last_s = max(after_s, samples[-1].time_ms / 1000 - offset_s) if samples else None
+        last_s = max(after_s, seen_at[-1][0]) if seen_at else None
         end_s = until_s if process.end_s is None and until_s is not None else process.end_s
         verdict, seen = process.verdict, self._seen.get(process.pid)
         is_open = end_s is None and process.exit is None and process.signal is None
@@ -361,9 +361,9 @@ class _Family:
             has_ended = seen.verdict == DETACHED and not is_open  # its number was given out again
             if not has_ended:
                 verdict, killed_by = seen.verdict, killed_by or seen.signal
-        pss = [sample.pss_bytes for sample in samples if sample.pss_bytes is not None]
-        uss = [sample.uss_bytes for sample in samples if sample.uss_bytes is not None]
-        rss = [sample.rss_bytes for sample in samples]
+        pss = [sample.pss_bytes for _, sample in seen_at if sample.pss_bytes is not None]
+        uss = [sample.uss_bytes for _, sample in seen_at if sample.uss_bytes is not None]
+        rss = [sample.rss_bytes for _, sample in seen_at]
         return replace(
             process,
             verdict=verdict,

@@ -5,7 +5,7 @@ Sizes are bytes, times are seconds since the program started. Knows no file form
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, IntFlag
 from typing import Any, NamedTuple, Protocol
 
@@ -75,6 +75,13 @@ class StackTree:
         """Return the index of the process of ``node``; 0 is the program itself."""
         frame = self.outermost(node)
         return frame.lineno if frame.origin is Origin.THREAD else 0
+
+    def all_but(self, nodes: Iterable[int]) -> bytes:
+        """Mark with 1 each node that is not one of ``nodes``: see `Lifetimes.without`."""
+        marks = bytearray(b"\1") * len(self.parents)
+        for node in nodes:
+            marks[node] = 0
+        return bytes(marks)
 
     @property
     def processes(self) -> Sequence[int]:
@@ -222,6 +229,9 @@ class Lifetimes(Protocol):
 
         If ``coarse`` is given, entries of at most ``small`` bytes get ``coarse[node]``.
         """
+
+    def without(self, is_out: bytes) -> Lifetimes:
+        """Return the entries of all nodes but those that have a byte other than 0 in ``is_out``."""
 
     def by_node(self) -> Mapping[int, int]:
         """Return the bytes that each stack allocated, in the order in which they are met."""

@@ -81,7 +81,7 @@ class Work:
                     engine.put_in_earlier(look.content)
             elif isinstance(look, BlockLook):
                 engine.list_at(look.place, look.is_name)
-            else:
+            elif not engine.has_found(look.place, look.is_name):
                 engine.look(look.place, look.is_name, *look.columns())
 
 

@@ -48,7 +48,6 @@ class ReplayedLifetimes:
         return ReplayedLifetimes(self.rows.charged(fine, other, small))
 
     def without(self, is_out: bytes) -> ReplayedLifetimes:
-        """Return the rows of all nodes but those that have a byte other than 0 in ``is_out``."""
         return ReplayedLifetimes(self.rows.without(is_out)) if any(is_out) else self
 
     def by_node(self) -> Mapping[int, int]:

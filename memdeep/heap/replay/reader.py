@@ -124,9 +124,8 @@ class ReplayReader:
         on_step: Callable[[str], None],
     ) -> HeapPart:
         on_step("Replaying the trace")
-        part, trace = self._replayed(part, on_step)
-        asked, ranges = looks(part, self._readings), list(range_looks(part))
-        listed = list(block_looks(part))
+        part, trace, asked = self._replayed(part, on_step)
+        ranges, listed = list(range_looks(part)), list(block_looks(part))
         axis = CheckpointAxis(trace, part)
         damage = damage_in(trace, part)
         check_marked(part, axis, damage)
@@ -189,15 +188,21 @@ class ReplayReader:
         )
         return raised_to_checkpoints(heap, groups)
 
-    def _replayed(self, part: Part, on_step: Callable[[str], None]) -> tuple[Part, Trace]:
-        """Replay a part, if `facts` has not done so, with the cuts that its state knows."""
+    def _replayed(
+        self, part: Part, on_step: Callable[[str], None]
+    ) -> tuple[Part, Trace, Sequence[Look]]:
+        """Replay a part, if `facts` has not done so, with the cuts that its state knows.
+
+        Return with it the looks at the readings in it.
+        """
         known, self._trace = self._trace, None
         is_plain = not (part.cuts or part.walked or part.earlier or part.owner)
         if known is not None and is_plain:
-            return part, known
+            return part, known, looks(part, self._readings)
         engine = begin(self._capture, in_family=part.owner is not None)
         part = resumed(part, engine)
-        return part, replay(self._capture, on_step, self._work(part, engine), engine)
+        asked = looks(part, self._readings)
+        return part, replay(self._capture, on_step, self._work(part, engine, asked), engine), asked
 
     def save(self, part: Part, stop: Stop, path: Path) -> int:
         """Save to ``path`` the state of the capture at a ``stop``, and return where that is.
@@ -210,7 +215,8 @@ class ReplayReader:
         for moment in stop.keeping:
             if moment in places:
                 engine.keep_at(places[moment])
-        advance(engine, self._capture, self._work(part, engine), stop.offset)
+        work = self._work(part, engine, looks(part, self._readings))
+        advance(engine, self._capture, work, stop.offset)
         if damage := engine.totals()["damage"]:
             raise CaptureError(f"{self._capture.name} is damaged: {up_to_there(damage)}.", "")
         for moment in stop.over:
@@ -219,10 +225,10 @@ class ReplayReader:
         write(engine, path)
         return engine.position()
 
-    def _work(self, part: Part, engine: Replay) -> Work:
+    def _work(self, part: Part, engine: Replay, asked: Sequence[Look]) -> Work:
         """Return what to do with the rest of a part, of which ``engine`` has seen the beginning."""
         questions: list[Question | Earlier] = [Earlier(part.earlier)] if part.earlier else []
-        questions += [*looks(part, self._readings), *range_looks(part), *block_looks(part)]
+        questions += [*asked, *range_looks(part), *block_looks(part)]
         return Work(self._changes, questions, part.cuts[len(engine.cuts_made()) :])
 
     def _hybrid_stacks(

@@ -58,20 +58,27 @@ class Piece:
 
 
 class Pieces:
-    """Pieces that lie one after another; ``columns`` are starts, ends, and `Piece.by_stack`.
+    """Pieces that lie one after another. Looks share what is the same in them."""
 
-    Looks share what is the same in them.
-    """
-
-    __slots__ = ("columns", "pieces")
+    __slots__ = ("_columns", "pieces")
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self.pieces = pieces
-        self.columns = (
-            array("Q", [piece.start for piece in pieces]).tobytes(),
-            array("Q", [piece.end for piece in pieces]).tobytes(),
-            bytes(piece.by_stack for piece in pieces),
-        )
+        self._columns: tuple[bytes, bytes, bytes] | None = None
+
+    @property
+    def columns(self) -> tuple[bytes, bytes, bytes]:
+        """Starts, ends, and `Piece.by_stack`; made when they are asked for, as few are.
+
+        What was answered before the replay went on is not asked again.
+        """
+        if self._columns is None:
+            self._columns = (
+                array("Q", [piece.start for piece in self.pieces]).tobytes(),
+                array("Q", [piece.end for piece in self.pieces]).tobytes(),
+                bytes(piece.by_stack for piece in self.pieces),
+            )
+        return self._columns
 
 
 @frozen
