@@ -401,16 +401,25 @@ def _peaks(ground: Ground) -> list[Finding]:
         phase = ground.phases[place]
         if phase.heap is None or phase.heap.peak.stacks is None:
             continue
-        held = ground.heap.lifetimes.alive_at(phase.peak_stretch.end).by_node()
+        before, left = (
+            ground.heap.lifetimes.alive_at(at).by_node()
+            for at in (phase.peak_stretch.start, phase.peak_stretch.end)
+        )
         gone = [
-            StackBytes(stack.node, stack.bytes - held.get(stack.node, 0), stack.allocations)
+            StackBytes(stack.node, stack.bytes - left.get(stack.node, 0), stack.allocations)
             for stack in phase.heap.peak.stacks
+        ]
+        made = [
+            StackBytes(node, more, 1)
+            for node, size in left.items()
+            if (more := size - before.get(node, 0)) > 0
         ]
         for culprit in _most_in_use(ground, place, gone, phase.heap.peak.bytes):
             if culprit.bytes >= ground.least_bytes:
                 held_by = _of_line(ground, culprit, gone)
                 case = ground.case((phase,), culprit, held_by)
-                end = Fate(0, ((place, culprit.bytes),))
+                moved = ground.rooms.moved_to(held_by, made)
+                end = Fate(0, ((place, culprit.bytes),), moved_bytes=moved)
                 found = replace(
                     _peak_finding(ground, place, case),
                     fate=end,

@@ -7,13 +7,15 @@ phases is new in each of them, and freed in the next.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from memdeep.analysis.advice.patterns import container, room
 from memdeep.frozen import frozen
-from memdeep.model import Frame, Heap, Lifetime, Origin, Phase
+from memdeep.model import Frame, Heap, Lifetime, Origin, Phase, StackBytes
 from memdeep.model.sums import Tally
 
 LARGE_BYTES = 1 << 18  # a smaller room is not worth the words
+_Bytes = TypeVar("_Bytes", Lifetime, StackBytes)
 
 
 @frozen
@@ -66,12 +68,23 @@ class Rooms:
                 freed.add((one.container, life.died), life.bytes, 0)
         return sum(min(size, self._made.get(key, (0, 0))[0]) for key, (size, _) in freed.items())
 
-    def _among(self, lifetimes: Iterable[Lifetime]) -> Iterator[tuple[_Room, Lifetime]]:
-        for life in lifetimes:
-            if life.bytes >= LARGE_BYTES * life.allocations:
-                found = self._of(life.node)
+    def moved_to(self, gone: Iterable[StackBytes], made: Iterable[StackBytes]) -> int:
+        """Return what of ``gone`` may have moved to the rooms among what was ``made`` meanwhile."""
+        freed: Tally[str] = Tally()
+        for one, stack in self._among(gone):
+            freed.add(one.container, stack.bytes, 0)
+        rooms: Tally[str] = Tally()
+        for one, stack in self._among(made) if freed else ():
+            if one.may_have_moved:
+                rooms.add(one.container, stack.bytes, 0)
+        return sum(min(size, rooms.get(name, (0, 0))[0]) for name, (size, _) in freed.items())
+
+    def _among(self, parts: Iterable[_Bytes]) -> Iterator[tuple[_Room, _Bytes]]:
+        for part in parts:
+            if part.bytes >= LARGE_BYTES * part.allocations:
+                found = self._of(part.node)
                 if found is not None:
-                    yield found, life
+                    yield found, part
 
     def _of(self, node: int) -> _Room | None:
         if node not in self._known:

@@ -223,6 +223,8 @@ def _further(report: Report, item: Finding, language: Language) -> str:
         said += language.say("finding.replaced", replaced_bytes=item.replaced_bytes)
     if item.moved_bytes:
         said += language.say("finding.moved", moved_bytes=item.moved_bytes)
+    if item.kind is FindingKind.PEAK and item.fate is not None and item.fate.moved_bytes:
+        said += language.say("finding.moved_on", moved_bytes=item.fate.moved_bytes)
     if item.called_by:
         *others, where = map(location, item.called_by)
         if others:

@@ -720,6 +720,29 @@ def test_what_was_in_a_container_is_no_growth_where_that_is_resized(told: Told) 
     assert "of what was freed only moved to another block" in said
 
 
+# While the keys of a table move to a larger one, both are there; and a list is dropped.
+TABLE = """
+import memdeep
+with memdeep.phase("list"):
+    dropped = [None] * 10_000_000
+    del dropped
+with memdeep.phase("table"):
+    table = {}
+    for number in range(1_500_000): table[number] = None
+    for number in range(1_500_000, 3_000_000): table[number] = None
+"""
+
+
+def test_what_moved_to_a_larger_table_is_not_told_as_freed_alone(told: Told) -> None:
+    report, _ = told(TABLE)
+    peaks = [one for one in report["findings"] if one["kind"] == "peak" and one["fate"]]
+    moved = {report["phases"][one["phase"]]["name"]: one for one in peaks}
+    assert moved["table"]["fate"]["moved_bytes"] == moved["table"]["bytes"] > 50 * MB
+    assert "of what was freed only moved to another block" in moved["table"]["title"]
+    assert moved["list"]["fate"]["moved_bytes"] == 0
+    assert "moved" not in moved["list"]["title"]
+
+
 # Each list is made anew, at its size, and the one before is dropped: none of them was resized.
 REBOUND = """
 import memdeep
