@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,20 +136,20 @@ class _TraceSymbols:
             )
             for modules in trace.generations
         ]
-        self._known: dict[tuple[int, int], Frames] = {}
+        self._known: list[dict[int, Frames]] = [{} for _ in self._spaces]  # by generation
 
     def hybrid_stack(self, site: int) -> list[RawFrame]:
         sites = self._trace.sites
         python = self._trace.python_stack(sites.node[site])
         generation = sites.generation[site]
+        addresses = self._trace.native_stack(sites.native[site])
+        known = self._known[generation]
+        for address in set(addresses).difference(known):
+            known[address] = self._frames(generation, address)
         return merge(
             [frame.raw for frame in python],
             [frame.is_entry for frame in python],
-            [
-                frame
-                for address in self._trace.native_stack(sites.native[site])
-                for frame in self.frames(generation, address)
-            ],
+            list(chain.from_iterable(map(known.__getitem__, addresses))),
         )
 
     def places(self, generation: int, addresses: Iterable[int]) -> Iterator[tuple[Image, int]]:
@@ -156,12 +157,8 @@ class _TraceSymbols:
         find = self._spaces[generation].find
         return filter(None, (find(address - 1) for address in addresses))
 
-    def frames(self, generation: int, address: int) -> Frames:
+    def _frames(self, generation: int, address: int) -> Frames:
         """Return the functions that contain the call before ``address``, innermost first."""
-        frames = self._known.get((generation, address))
-        if frames is None:
-            # What follows a call may belong to another line, or to another function.
-            place = self._spaces[generation].find(address - 1)
-            frames = (NOWHERE,) if place is None else self._server.frames(*place)
-            self._known[generation, address] = frames
-        return frames
+        # What follows a call may belong to another line, or to another function.
+        place = self._spaces[generation].find(address - 1)
+        return (NOWHERE,) if place is None else self._server.frames(*place)

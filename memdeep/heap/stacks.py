@@ -34,7 +34,8 @@ class StackTreeBuilder:
         self._frames: dict[Frame, int] = {}
         self._nodes: dict[int, int] = {}  # by parent and frame in one number: there may be millions
         # Many stacks have the same frames: each is made and numbered once.
-        self._made: dict[tuple[RawFrame, bool], Frame] = {}
+        self._python: dict[RawFrame, Frame] = {}
+        self._native: dict[RawFrame, Frame] = {}
         self._numbers: dict[int, int] = {}  # by `id`: of frames that are never dropped
         self._parents = array("i")
         self._frame_ids = array("i")
@@ -53,11 +54,13 @@ class StackTreeBuilder:
         """
         frames = self._python_frames(python) if hybrid is None else self._mixed(python, hybrid)
         node = self._root(thread)
+        numbers, nodes = self._numbers, self._nodes
         for frame in without_own(frames):
-            number = self._numbers.get(id(frame))
+            number = numbers.get(id(frame))
             if number is None:
-                number = self._numbers[id(frame)] = self._number(frame)
-            node = self._child(node, number)
+                number = numbers[id(frame)] = self._number(frame)
+            known = nodes.get(node << 32 | number)
+            node = self._child(node, number) if known is None else known
         return node
 
     def earlier(self, thread: Frame | None) -> int:
@@ -86,9 +89,9 @@ class StackTreeBuilder:
 
     def python_frame(self, raw: RawFrame) -> Frame:
         """Return a Python frame with its origin."""
-        found = self._made.get((raw, True))
+        found = self._python.get(raw)
         if found is None:
-            found = self._made[raw, True] = self._origins.frame(raw)
+            found = self._python[raw] = self._origins.frame(raw)
         return found
 
     def extend(self, frames: Iterable[Frame], parents: bytes, frame_ids: bytes) -> None:
@@ -121,9 +124,9 @@ class StackTreeBuilder:
         return frames
 
     def _native_frame(self, raw: RawFrame) -> Frame:
-        found = self._made.get((raw, False))
+        found = self._native.get(raw)
         if found is None:
-            found = self._made[raw, False] = Frame(*raw, Origin.NATIVE)
+            found = self._native[raw] = Frame(*raw, Origin.NATIVE)
         return found
 
     def _number(self, frame: Frame) -> int:
@@ -152,14 +155,15 @@ def thread_frame(name: str, owner: Owner | None = None) -> Frame:
 
 def without_own(frames: list[Frame]) -> list[Frame]:
     """Return ``frames`` (outermost first) without those that start and wrap the program."""
-    frames = [frame for frame in frames if not is_wrapper(frame)]
-    code = [frame for frame in frames if not _is_native(frame)]
-    if not code:
+    memdeep = Origin.MEMDEEP
+    frames = [frame for frame in frames if frame.origin is not memdeep or not is_wrapper(frame)]
+    innermost = next((frame for frame in reversed(frames) if _tells_whose(frame)), None)
+    if innermost is None and all(map(_is_native, frames)):
         return frames or [NO_STACK_FRAME]
-    if _belongs_to_memdeep(code):
+    if innermost is not None and innermost.origin is memdeep:
         return [OWN_FRAME]
     first = _end_of_launcher(frames)
-    return [frame for frame in frames[first:] if frame.origin is not Origin.MEMDEEP]
+    return [frame for frame in frames[first:] if frame.origin is not memdeep]
 
 
 def is_wrapper(frame: Frame) -> bool:
@@ -169,12 +173,9 @@ def is_wrapper(frame: Frame) -> bool:
     )
 
 
-def _belongs_to_memdeep(code: list[Frame]) -> bool:
-    """Tell whether the innermost code outside the standard library is memdeep's."""
-    for frame in reversed(code):
-        if frame.origin is not Origin.STDLIB:
-            return frame.origin is Origin.MEMDEEP
-    return False
+def _tells_whose(frame: Frame) -> bool:
+    """Tell whether a stack with ``frame`` as its innermost of such is memdeep's, if that one is."""
+    return frame.origin is not Origin.NATIVE and frame.origin is not Origin.STDLIB
 
 
 def _end_of_launcher(frames: list[Frame]) -> int:
@@ -192,11 +193,11 @@ def _end_of_launcher(frames: list[Frame]) -> int:
         elif end or not is_first:
             break
         is_first = False
-    program = [place for place in range(end, len(frames)) if not _is_native(frames[place])]
     if not end or end == len(frames):
         return 0  # no launcher, or nothing else: then what it allocated itself is shown as it is
     # Between the launcher and the program lie only the interpreter's own frames.
-    return program[0] if program else end
+    program = (place for place in range(end, len(frames)) if not _is_native(frames[place]))
+    return next(program, end)
 
 
 def _is_native(frame: Frame) -> bool:

@@ -8,6 +8,7 @@ the *entry frame*, the others were entered without leaving the loop.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from memdeep.model import RawFrame
 
@@ -15,6 +16,7 @@ EVAL_LOOP = "_PyEval_EvalFrameDefault"  # anywhere in the name: compilers write 
 TAIL_CALL = "_TAIL_CALL_"  # what the functions of 3.14's tail-calling interpreter begin with
 
 
+@lru_cache(maxsize=1024)  # a deep stack has it once a frame
 def is_eval_loop(function: str) -> bool:
     """Tell if the native ``function`` is the interpreter's evaluation loop."""
     return EVAL_LOOP in function or function.startswith(TAIL_CALL)
