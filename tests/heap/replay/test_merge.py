@@ -48,6 +48,8 @@ def numbered(program: Program) -> list[tuple[tuple[Any, ...], int]]:
     for step in program:
         if step[0] == "again":  # the same name once more, which nobody sets so much later
             continue
+        if step[0] == "mmap" and not step[2]:  # which no kernel maps: counted to a segment's end
+            continue
         is_marker = step[0] in MARKERS
         found.append((step, markers if is_marker else -1))
         markers += is_marker
