@@ -36,7 +36,8 @@ def work(number):
     with memdeep.phase("work"):
         return len([bytearray(1_000) for _ in range(number)])
 if __name__ == "__main__":
-    with multiprocessing.get_context("fork").Pool(2) as pool:
+    context = multiprocessing.get_context("fork")
+    with context.Pool(2, context.Barrier(2).wait) as pool:  # both are there before any ends
         print(pool.map(work, [3_000] * 4))
 """
 
