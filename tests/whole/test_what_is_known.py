@@ -904,7 +904,7 @@ def test_what_the_program_freed_is_known_though_its_workers_held_more(told: Told
 
 STARTS_ONE = """
 import subprocess, sys
-subprocess.run([sys.executable, "-c", "import time; time.sleep(.2)"])
+subprocess.run([sys.executable, "-c", "import time; time.sleep(.6)"])
 """
 
 
