@@ -32,6 +32,16 @@ ALL_ARENAS = 0.95  # of what stayed: the rest is not told apart
 _ARENA_MAKERS = frozenset(
     ("_PyObject_ArenaMmap", "_PyObject_ArenaMalloc", "_PyMem_ArenaAlloc", "new_arena")
 )
+# Since 3.11 the frames of a thread lie in chunks that are asked for in the same way (push_chunk in
+# Python/pystate.c): they are in use as long as the calls last.
+_CHUNK_MAKERS = frozenset(
+    (
+        "allocate_chunk",
+        "push_chunk",
+        "_PyThreadState_PushFrame",
+        "_PyThreadState_BumpFramePointerSlow",
+    )
+)
 _ARENA_SIZES = (1 << 20, 1 << 18)  # since 3.10, and before
 _WITHOUT_NAME = "thread 0x"  # what stands for the name of a thread, before its identifier
 _NAMELESS = re.compile(r"<unknown in (lib)?python3[^>]*>")
@@ -137,11 +147,11 @@ def _is_arena(tree: StackTree, life: Lifetime) -> bool:
     if is_nameless_interpreter(innermost):
         # An object of CPython's has a header: it is hardly ever as large as an arena to the byte.
         return any(life.bytes == size * life.allocations for size in _ARENA_SIZES)
+    is_arena = False
     while node >= 0:
         frame = tree.frames[tree.frame_ids[node]]
-        if frame.origin is not Origin.NATIVE:
-            return False
-        if frame.function in _ARENA_MAKERS:
-            return True
+        if frame.origin is not Origin.NATIVE or frame.function in _CHUNK_MAKERS:
+            return is_arena and frame.origin is not Origin.NATIVE
+        is_arena = is_arena or frame.function in _ARENA_MAKERS
         node = tree.parents[node]
-    return False
+    return is_arena

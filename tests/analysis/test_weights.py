@@ -23,6 +23,11 @@ from memdeep.text.language import language
 ARENA = (frame("make"), native("PyTuple_New"), native("new_arena"), native("_PyObject_ArenaMmap"))
 OTHER_ARENA = (frame("make"), native("PyFloat_FromDouble"), native("_PyObject_ArenaMmap"))
 BUFFER = (frame("make"), native("array_new"), native("malloc"))
+# What holds the frames of a recursion in CPython 3.11, with names of inlined functions and without.
+CHUNKS = (
+    (frame("deep"), native("push_chunk"), native("allocate_chunk"), native("_PyObject_ArenaMmap")),
+    (frame("deep"), native("_PyThreadState_PushFrame"), native("_PyObject_ArenaMmap")),
+)
 
 
 def rounds(*names: str) -> tuple[str, ...]:
@@ -48,6 +53,12 @@ def test_a_line_is_in_arenas_where_most_of_its_bytes_are(
     parts = [(ARENA, arenas // 2), (OTHER_ARENA, arenas // 2), (BUFFER, others)]
     made = kept(*(part for part in parts if part[1]), deep=deep)
     assert in_arenas(made, made.findings[0]) is expected
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_frames_of_a_recursion_are_in_no_arena(chunk: tuple[Frame, ...]) -> None:
+    made = kept((chunk, 30))
+    assert not in_arenas(made, made.findings[0])
 
 
 def test_what_repeats_retained_and_later_ones_freed_has_passed_through() -> None:
