@@ -33,20 +33,24 @@ class Charge:
     lifetimes: list[Lifetime] = field(default_factory=list)
 
 
-def charges(phases: Sequence[Phase], kept: ByHome, lines: ChargedLines) -> list[Charge]:
+def charges(
+    phases: Sequence[Phase], kept: ByHome, lines: ChargedLines, first_calls: Sequence[int]
+) -> list[Charge]:
     """Charge ``kept``, which holds what was alive at the end of each phase, line by line.
 
     Phases alike are added up, and so are those within phases alike: the epochs of all folds. The
     segments of a span are added up in the span. Where one phase has more than half of the bytes
-    of a line, it is named alone, and so on with the rest.
+    of a line, it is named alone, and so on with the rest. What lies within a call of a function
+    that calls itself lies in the first one, which ``first_calls`` has for each phase.
     """
+    nested = _Nested(phases, first_calls)
     by_line: dict[tuple[str, int], dict[int, list[Lifetime]]] = {}
     for home, lifetimes in kept.items():
         for life in lifetimes:
             by_line.setdefault(lines.line(life.node), {}).setdefault(home, []).append(life)
     found: dict[tuple[int, ...], Charge] = {}
     for by_home in by_line.values():
-        for places, pattern, homes in _split(phases, None, by_home):
+        for places, pattern, homes in _split(nested, None, by_home):
             if places not in found:
                 found[places] = Charge(places, pattern, max(phases[p].end for p in places))
             charge = found[places]
@@ -83,18 +87,43 @@ def outlives(life: Lifetime, end: int) -> bool:
     return life.died is None or life.died > end
 
 
+class _Nested:
+    """The phases, each with those around it: of calls that call themselves the first alone."""
+
+    def __init__(self, phases: Sequence[Phase], first_calls: Sequence[int]) -> None:
+        self.outlines = [phase.outline for phase in phases]
+        self._first_calls = first_calls
+        self._paths: dict[int, tuple[int, ...]] = {}
+
+    def path(self, place: int | None) -> tuple[int, ...]:
+        """Return the phases around one, outermost first, and itself; none around the run."""
+        if place is None:
+            return ()
+        chain = []
+        at: int | None = place
+        while at is not None and at not in self._paths:
+            chain.append(at)
+            parent = self.outlines[at].parent
+            at = None if parent is None else self._first_calls[parent]
+        found = () if at is None else self._paths[at]
+        for one in reversed(chain):
+            self._paths[one] = found = (*found, one)
+        return found
+
+
 _Part = tuple[tuple[int, ...], str, Sequence[int]]  # the phases charged, their pattern, the homes
 
 
-def _split(phases: Sequence[Phase], around: int | None, by_home: ByHome) -> Iterator[_Part]:
+def _split(nested: _Nested, around: int | None, by_home: ByHome) -> Iterator[_Part]:
     """Divide the bytes of one line within ``around`` among its parts, and among theirs."""
     inside: dict[int, dict[int, Sequence[Lifetime]]] = {}
+    depth = len(nested.path(around))
     for home, lifetimes in by_home.items():
         if home == around:
             yield (home,), "", (home,)
         else:
-            inside.setdefault(_child(phases, around, home), {})[home] = lifetimes
-    outlines = {place: phases[place].outline for place in inside}
+            inside.setdefault(nested.path(home)[depth], {})[home] = lifetimes
+    outlines = {place: nested.outlines[place] for place in inside}
     groups = alike(outlines)
     if around is not None:
         segments = tuple(p for p, one in outlines.items() if one.kind is PhaseKind.SEGMENT)
@@ -107,19 +136,9 @@ def _split(phases: Sequence[Phase], around: int | None, by_home: ByHome) -> Iter
         if around is not None and not pattern:
             yield (around,), "", homes
         else:
-            yield *_innermost(phases, places, pattern, homes), homes
+            yield *_innermost(nested, places, pattern, homes), homes
     for place, within in inside.items():
-        yield from _split(phases, place, within)
-
-
-def _child(phases: Sequence[Phase], around: int | None, home: int) -> int:
-    """Find the phase that has ``home`` in it, or is it, and lies directly in ``around``."""
-    while phases[home].outline.parent != around:
-        parent = phases[home].outline.parent
-        if parent is None:
-            raise ValueError("the phase does not lie in the one around it")
-        home = parent
-    return home
+        yield from _split(nested, place, within)
 
 
 def _none_leads(places: Sequence[int], inside: Mapping[int, ByHome]) -> tuple[int, ...]:
@@ -133,30 +152,23 @@ def _none_leads(places: Sequence[int], inside: Mapping[int, ByHome]) -> tuple[in
 
 
 def _innermost(
-    phases: Sequence[Phase], places: tuple[int, ...], pattern: str, homes: Sequence[int]
+    nested: _Nested, places: tuple[int, ...], pattern: str, homes: Sequence[int]
 ) -> tuple[tuple[int, ...], str]:
     """Find the innermost phases of one pattern, within ``places``, that contain all ``homes``.
 
     Segments count for the span that they are in.
     """
     while True:
-        level = phases[places[0]].outline.depth + 1
-        inner = {_at_depth(phases, home, level) for home in homes}
+        level = len(nested.path(places[0]))
+        paths = list(map(nested.path, homes))
+        inner = {path[level] if len(path) > level else None for path in paths}
         spans = {
-            place: phases[place].outline
+            place: nested.outlines[place]
             for place in sorted(place for place in inner if place is not None)
-            if phases[place].outline.kind is PhaseKind.SPAN
+            if nested.outlines[place].kind is PhaseKind.SPAN
         }
         groups = alike(spans)
         if len(spans) < len(inner) or len(groups) != 1 or len(groups[0][1]) < len(spans):
             return places, pattern
         places = groups[0][1]
         pattern += WITHIN + groups[0][0]
-
-
-def _at_depth(phases: Sequence[Phase], home: int, depth: int) -> int | None:
-    """Find the phase of ``depth`` around ``home``; None if that is none or lies less deep."""
-    place: int | None = home
-    while place is not None and phases[place].outline.depth > depth:
-        place = phases[place].outline.parent
-    return place if place is not None and phases[place].outline.depth == depth else None

@@ -245,7 +245,7 @@ def _growth(ground: Ground) -> list[Finding]:
     replaced = Replaced(ground.heap, ground.phases, ground.charging)
     found = [
         (own, culprit)
-        for charge in charges(ground.phases, kept, ground.lines)
+        for charge in charges(ground.phases, kept, ground.lines, ground.first_calls)
         for own, culprit in by_line_in_use(ground, charge)
         if culprit.bytes >= ground.least_bytes
         and replaced.may_be_growth(charge, culprit.bytes, ground.least_bytes)

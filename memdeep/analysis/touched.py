@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from memdeep.analysis.charges import Charge, charges
 from memdeep.analysis.culprits import ChargedLines
+from memdeep.analysis.freed import first_calls
 from memdeep.analysis.resident import Reading, ResidentHeap
 from memdeep.model import Advice, Culprit, FindingKind, Lifetime, Phase, StackBytes
 from memdeep.model.sums import by_stack
@@ -55,7 +56,7 @@ def touched(
     }
     pools = _taken_out(by_kind[FindingKind.TOUCHED], pool_of)
     for kind, grown in by_kind.items():
-        for charge in charges(phases, grown, lines):
+        for charge in charges(phases, grown, lines, first_calls(phases)):
             there = _resident(resident.last(charge.end), kind)
             stacks = [
                 StackBytes(node, min(size, there.get(node, 0)), count)

@@ -876,6 +876,30 @@ def test_what_all_levels_of_a_recursion_keep_is_told_once(told: Told) -> None:
     assert {one["phase"] for one in report["findings"]} == {outermost}
 
 
+# Within each level another phase reads.
+READS = """
+import memdeep
+kept = []
+def walk(levels):
+    with memdeep.phase("walk"):
+        with memdeep.phase("read"):
+            kept.append(bytearray(5_000_000))
+        if levels > 1:
+            walk(levels - 1)
+walk(8)
+memdeep.checkpoint("after")
+"""
+
+
+def test_what_phases_within_all_levels_of_a_recursion_keep_is_told_once(told: Told) -> None:
+    report, said = told(READS)
+    (first,) = report["findings"]
+    assert (first["kind"], first["bytes"]) == ("growth", pytest.approx(40_000_000, rel=0.01))
+    names = [report["phases"][place]["name"] for place in first["phases"]]
+    assert names == ["read"] * 8
+    assert "in the 8 phases read" in said.replace("\n", " ")
+
+
 # The program frees 60 MB before its workers start, and malloc keeps them below the last block.
 FREED_BEFORE_THE_WORKERS = """
 import multiprocessing, time
