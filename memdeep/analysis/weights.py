@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from memdeep.analysis.advice.patterns import FRAME_CHUNK_MAKERS
 from memdeep.frozen import frozen
 from memdeep.model import (
     EARLIER_FRAME,
@@ -31,16 +32,6 @@ ALL_ARENAS = 0.95  # of what stayed: the rest is not told apart
 # mimalloc, the allocator of builds without the GIL, keeps no such arenas.
 _ARENA_MAKERS = frozenset(
     ("_PyObject_ArenaMmap", "_PyObject_ArenaMalloc", "_PyMem_ArenaAlloc", "new_arena")
-)
-# Since 3.11 the frames of a thread lie in chunks that are asked for in the same way (push_chunk in
-# Python/pystate.c): they are in use as long as the calls last.
-_CHUNK_MAKERS = frozenset(
-    (
-        "allocate_chunk",
-        "push_chunk",
-        "_PyThreadState_PushFrame",
-        "_PyThreadState_BumpFramePointerSlow",
-    )
 )
 _ARENA_SIZES = (1 << 20, 1 << 18)  # since 3.10, and before
 _WITHOUT_NAME = "thread 0x"  # what stands for the name of a thread, before its identifier
@@ -150,8 +141,12 @@ def _is_arena(tree: StackTree, life: Lifetime) -> bool:
     is_arena = False
     while node >= 0:
         frame = tree.frames[tree.frame_ids[node]]
-        if frame.origin is not Origin.NATIVE or frame.function in _CHUNK_MAKERS:
-            return is_arena and frame.origin is not Origin.NATIVE
+        if frame.origin is not Origin.NATIVE:
+            return is_arena
+        if (
+            frame.function in FRAME_CHUNK_MAKERS
+        ):  # asked for in the same way; in use until calls end
+            return False
         is_arena = is_arena or frame.function in _ARENA_MAKERS
         node = tree.parents[node]
     return is_arena

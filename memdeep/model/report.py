@@ -61,6 +61,7 @@ class Advice(Enum):
     MADE_ANEW_TRACED = "made anew while it is traced"
     REPEATED_GROWTH = "repeated growth"
     GROWING_CONTAINER = "growing container"
+    RECURSION = "recursion"
     ARROW_POOL = "Arrow pool"
     POLARS_POOL = "Polars pool"
     UNTOUCHED = "untouched"

@@ -430,3 +430,19 @@ def test_bytes_of_other_phases_are_no_evidence() -> None:
     assert held_by(CACHE, size=30 * MB) is None
     assert held_by(replace(CACHE, bytes=29 * MB), size=30 * MB) is not None
     assert held_by(replace(CACHE, bytes=4 * MB)) is None
+
+
+@pytest.mark.parametrize(("calls", "is_told"), [(100, True), (99, False)])
+def test_frames_of_a_recursion_are_told_with_its_depth(calls: int, *, is_told: bool) -> None:
+    chunk = (native("push_chunk"), native("allocate_chunk"), native("_PyObject_ArenaMmap"))
+    shallow, deep = ((*[LOAD] * depth, *chunk) for depth in (3, calls))
+    stacks, nodes = tree(list(shallow), list(deep))
+    lives = [lifetime(node, bytes=size * MB) for node, size in zip(nodes, (6, 4), strict=True)]
+    found = advise(case(heap(stacks, lives), phase(), lives))
+    evidence = {"call": "load_config", "times": calls, "held_bytes": 10 * MB}
+    assert found == (Suggestion(Advice.RECURSION, evidence) if is_told else None)
+
+
+def test_frames_that_exceptions_keep_are_no_recursion() -> None:
+    made = [native("PyTraceBack_Here"), native("_PyFrame_New_NoTrack"), native("malloc")]
+    assert judged([LOAD, *made]) is None

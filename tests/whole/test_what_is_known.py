@@ -900,6 +900,32 @@ def test_what_phases_within_all_levels_of_a_recursion_keep_is_told_once(told: To
     assert "in the 8 phases read" in said.replace("\n", " ")
 
 
+# 20,000 calls that have not returned, each with a frame.
+DEEP = """
+import sys, threading
+import memdeep
+sys.setrecursionlimit(100_000)
+threading.stack_size(256 << 20)
+def deep(left):
+    return deep(left - 1) + 1 if left else 0
+def work():
+    with memdeep.phase("deep"):
+        deep(20_000)
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="where frames lie differs by version")
+def test_the_frames_of_a_deep_recursion_are_told(told: Told) -> None:
+    report, _ = told(DEEP)
+    first = report["findings"][0]
+    assert (first["kind"], first["evidence"]["call"]) == ("peak", "deep")
+    assert 15_000 < first["evidence"]["times"] <= 20_001
+    assert "recursion" in first["advice"]
+
+
 # The program frees 60 MB before its workers start, and malloc keeps them below the last block.
 FREED_BEFORE_THE_WORKERS = """
 import multiprocessing, time

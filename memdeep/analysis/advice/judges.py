@@ -18,6 +18,7 @@ from memdeep.model.holders import Cause
 from memdeep.model.sums import Tally
 
 MIN_REPEATS = 5
+MIN_DEPTH = 100  # calls of one function that have not returned: of a tree there are fewer
 STEADY_SHARE = 0.8  # of the repeats must have grown to call the growth steady
 MIN_COPIED = 3  # times what was kept was allocated where a value is made anew in each round
 # Of equal sizes the mean is the largest one; of a value that grows evenly it is half of that.
@@ -233,6 +234,21 @@ def _repeated_growth(case: Case) -> Suggestion | None:
     )
 
 
+def _recursion(case: Case) -> Suggestion | None:
+    """Judge the frames of a function that calls itself very often before any call returns."""
+    found = [one for one in case.stacks if patterns.is_for_frames(case.own(one.node))]
+    held = sum(one.bytes for one in found)
+    if not case.is_most(held):
+        return None
+    line = case.culprit.frame
+    stack = case.heap.tree.stack(max(one.node for one in found))  # a deeper one comes later
+    is_same = [(one.function, one.filename) == (line.function, line.filename) for one in stack]
+    if sum(is_same) < MIN_DEPTH:
+        return None
+    evidence: Evidence = {"call": line.function, "times": sum(is_same), "held_bytes": held}
+    return Suggestion(Advice.RECURSION, evidence)
+
+
 def _pool(case: Case) -> Suggestion | None:
     """Judge bytes that the pool of a library took from the system."""
     found = _bytes_by(case, lambda node: patterns.pool(case.called(node)))
@@ -305,6 +321,7 @@ _JUDGES = (
     _telling_call,
     _cached_results,
     _made_anew,
+    _recursion,
     _repeated_growth,
     _pool,
     _untouched,

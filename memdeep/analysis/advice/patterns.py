@@ -284,6 +284,23 @@ def joined(called: Sequence[Frame]) -> str | None:
     return made if made is None or code is None else code.function
 
 
+# Python/pystate.c and Objects/frameobject.c; a traced call has a frame object, too.
+FRAME_CHUNK_MAKERS = frozenset(
+    (
+        "allocate_chunk",
+        "push_chunk",
+        "_PyThreadState_PushFrame",
+        "_PyThreadState_BumpFramePointerSlow",
+    )
+)
+_FRAME_MAKERS = FRAME_CHUNK_MAKERS | {"_PyFrame_New_NoTrack", "_PyFrame_MakeAndSetFrameObject"}
+
+
+def is_for_frames(own: Sequence[Frame]) -> bool:
+    """Tell whether native frames asked for room for the frames of Python calls."""
+    return any(frame.function in _FRAME_MAKERS for frame in own)
+
+
 _BOUNDED_CALL = "bounded_lru_cache_wrapper"
 
 
