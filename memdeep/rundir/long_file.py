@@ -90,11 +90,12 @@ def read_left(path: Path, left: Left, most_bytes: int) -> bytes:
     """
     if not os.path.lexists(path):
         return left.content
-    file, _ = open_regular(path, left.offset + most_bytes)
+    file, size = open_regular(path, left.offset + most_bytes)
     with file:
         try:
             file.seek(left.offset)
-            return left.content + file.read(most_bytes)
+            # Not with `most_bytes`: as much is asked of the system, whatever is there.
+            return left.content + file.read(max(0, size - left.offset))
         except OSError as error:
             raise read_error(path, error) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,13 @@ def test_the_rest_of_a_file_comes_after_what_was_left_of_it(tmp_path: Path) -> N
         file.write(b"th\n")
     assert tail.next_lines() == b"fourth\n"
     tail.close()
+
+
+def test_no_more_is_asked_of_the_system_than_there_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"0123456789")
+    tracemalloc.start()
+    try:
+        assert read_left(tmp_path / "file", Left(b"of ", 4), 1 << 30) == b"of 456789"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
