@@ -78,15 +78,14 @@ def encode_sample(sample: ProcessSample) -> str:
 def decode_samples(content: str) -> list[ProcessSample]:
     """Return the readings in the order written; damaged lines and a torn last one are left out."""
     samples = []
-    for line in _LINE.finditer(content):
-        time, pid, rss, file, *further = line.groups()
+    for time, pid, rss, file, *further in _LINE.findall(content):
         time_ms = int(time)
         if time_ms > MAX_TIME_S * 1000:
             continue
-        if file is not None:  # as of a lone process
+        if file:  # as of a lone process
             samples.append(ProcessSample(time_ms, int(pid), int(rss), int(file)))
         else:
-            known = [None if text == UNKNOWN else int(text) for text in further if text is not None]
+            known = [None if text == UNKNOWN else int(text) for text in further if text]
             samples.append(ProcessSample(time_ms, int(pid), int(rss), *known))
     return samples
 
