@@ -145,6 +145,7 @@ def analyse(
     from memdeep.analysis.outline import MAX_OPEN, outline
     from memdeep.analysis.patterns import patterns
     from memdeep.analysis.phases import Figures, heap_curve, phases
+    from memdeep.analysis.reserved import reserved_at_peak
     from memdeep.analysis.resident import settled
     from memdeep.analysis.split import copied, split_off
     from memdeep.analysis.unrecorded import unrecorded
@@ -158,8 +159,7 @@ def analyse(
     died = is_unfinished(run) and len(run.checkpoints) > 2
     on_step("Finding the phases")
     outlined = outline(run.checkpoints, died=died)
-    heap = recording.heap([item.stretches for item in outlined.phases], on_step)
-    heap = settled(heap, run)
+    heap = settled(recording.heap([item.stretches for item in outlined.phases], on_step), run)
     problems: list[Problem] = [*run.problems, *heap.problems]
     if outlined.left_out:
         others = f"{MAX_OPEN} others were open when they began"
@@ -213,6 +213,7 @@ def analyse(
         patterns=patterns(figures, found_phases),
         split_off=split_off(heap),
         snapshots=views(heap, keys=options.shows_keys),
+        peak_reserved_bytes=reserved_at_peak(heap, found_phases),
     )
     of_all = across(made, rows)
     return replace(made, across=of_all, findings=with_their_rows(made.findings, of_all))

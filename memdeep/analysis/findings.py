@@ -18,21 +18,19 @@ from memdeep.analysis.earlier import Replaced
 from memdeep.analysis.freed import alive_and_freed, first_calls, outlived_bytes
 from memdeep.analysis.ground import ALL_SEEN, Ground, Seen
 from memdeep.analysis.moved import Rooms
-from memdeep.analysis.reserved import by_line_in_use, is_reservation
+from memdeep.analysis.reserved import by_line_in_use, highest, is_reservation, peak_in_use
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.analysis.touched import touched
 from memdeep.analysis.weights import arena_bytes
 from memdeep.analysis.workers import processes_of
 from memdeep.frozen import replace
 from memdeep.model import (
-    Alive,
     Culprit,
     Fate,
     Finding,
     FindingKind,
     Heap,
     Lifetime,
-    Peak,
     Phase,
     StackBytes,
     Stretch,
@@ -83,7 +81,7 @@ def findings(
     the heap tells nothing: ``seen`` says so. ``of_processes`` was found beside the heap.
     """
     resident = ResidentHeap(heap)
-    peak_bytes = _peak_in_use(heap, phases, resident)
+    peak_bytes = peak_in_use(heap, phases, resident)
     lines = ChargedLines(heap.tree)
     ground = Ground(
         heap=heap,
@@ -162,34 +160,12 @@ def _importance(finding: Finding) -> float:
     return max(0, finding.bytes_in_use - finding.moved_bytes) * _WEIGHTS[finding.kind]
 
 
-def _highest(phases: Sequence[Phase]) -> tuple[int, Peak, Alive] | None:
-    """Find the outermost phase with the highest peak of which the stacks are known."""
-    known = [
-        (peak.bytes, -phase.outline.depth, place, peak)
-        for place, phase in enumerate(phases)
-        if phase.heap is not None and (peak := phase.heap.process_peak or phase.heap.peak).stacks
-    ]
-    if not known:
-        return None
-    *_, place, peak = max(known, key=lambda item: item[:2])
-    return None if peak.stacks is None else (place, peak, peak.stacks)
-
-
-def _peak_in_use(heap: Heap, phases: Sequence[Phase], resident: ResidentHeap) -> int:
-    """Return the highest heap without what was not in use at the reading nearest to it."""
-    highest = _highest(phases)
-    if highest is None or (not heap.residency and heap.earlier is None):
-        return heap.peak_bytes or 0
-    place, _, stacks = highest
-    return sum(stack.bytes for stack in resident.in_use(stacks, phases[place].end))
-
-
 def _explaining_the_highest_heap(ground: Ground, ranked: Sequence[Finding]) -> list[Finding]:
     """Find or make a finding for each line that held a fifth of the heap at its highest point."""
-    highest = _highest(ground.phases)
-    if highest is None:
+    at_top = highest(ground.phases)
+    if at_top is None:
         return []
-    place, peak, stacks = highest
+    place, peak, stacks = at_top
     if ground.peak_bytes < ground.least_bytes:
         return []
     is_attached = ground.heap.earlier is not None
@@ -300,7 +276,7 @@ def _growth_finding(ground: Ground, charge: Charge, culprit: Culprit) -> Finding
     phases = [ground.phases[place] for place in charge.places]
     holders = None if ground.holders is None else ground.holders.at_end(culprit.line, phases[-1])
     case = ground.case(phases, culprit, by_stack(own), own, holders)
-    is_reserved = is_reservation(ground, culprit.bytes, culprit.bytes_in_use)
+    is_reserved = is_reservation(culprit.bytes, culprit.bytes_in_use, ground.least_bytes)
     kind = FindingKind.RESERVED if is_reserved else FindingKind.GROWTH
     moved = ground.rooms.moved_in(own, phases)
     return replace(

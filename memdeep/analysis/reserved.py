@@ -1,4 +1,4 @@
-"""Divides what a line left alive into what it has in use and what it only reserved.
+"""Divides memory that was asked for into what is in use and what is only reserved.
 
 A reservation costs nothing until its pages are written. A line that reserves 4 GB and fills 100 MB
 elsewhere is two statements, not one.
@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from memdeep.analysis.charges import Charge
 from memdeep.analysis.ground import Ground
+from memdeep.analysis.resident import ResidentHeap
 from memdeep.frozen import replace
-from memdeep.model import Culprit, Lifetime
+from memdeep.model import Alive, Culprit, Heap, Lifetime, Peak, Phase
 from memdeep.model.sums import by_stack
 
 RESERVED_SHARE = 0.1  # of a reservation at most is in use
@@ -35,10 +36,10 @@ def by_line_in_use(ground: Ground, charge: Charge) -> Iterator[tuple[Charge, Cul
             yield replace(charge, lifetimes=own), replace(culprit, resident_bytes=in_use)
 
 
-def is_reservation(ground: Ground, size_bytes: int, in_use_bytes: int) -> bool:
+def is_reservation(size_bytes: int, in_use_bytes: int, least_bytes: int) -> bool:
     """Tell whether so little of bytes is in use that they were only reserved."""
     share = min(RESERVED_BYTES, RESERVED_SHARE * size_bytes)
-    most = min(max(ground.least_bytes, share), HARDLY_IN_USE * size_bytes)
+    most = min(max(least_bytes, share), HARDLY_IN_USE * size_bytes)
     return in_use_bytes < most
 
 
@@ -53,7 +54,7 @@ def _reserved_apart(ground: Ground, charge: Charge) -> Sequence[Sequence[Lifetim
         size = sum(life.bytes for life in own)
         is_large = size >= max(ground.least_bytes, TOLD_APART_BYTES)
         in_use = _bytes_in_use(ground, node, own, charge.end) if is_large else None
-        is_used = in_use is None or not is_reservation(ground, size, in_use)
+        is_used = in_use is None or not is_reservation(size, in_use, ground.least_bytes)
         (used if is_used else reserved).extend(own)
     return used, reserved
 
@@ -64,3 +65,43 @@ def _bytes_in_use(ground: Ground, node: int, lifetimes: Sequence[Lifetime], end:
         return None
     untouched = ground.resident.untouched_bytes(lifetimes, end, with_files=True)
     return None if untouched is None else sum(life.bytes for life in lifetimes) - untouched
+
+
+def highest(phases: Sequence[Phase]) -> tuple[int, Peak, Alive] | None:
+    """Find the outermost phase with the highest peak of which the stacks are known."""
+    known = [
+        (peak.bytes, -phase.outline.depth, place, peak)
+        for place, phase in enumerate(phases)
+        if phase.heap is not None and (peak := phase.heap.process_peak or phase.heap.peak).stacks
+    ]
+    if not known:
+        return None
+    *_, place, peak = max(known, key=lambda item: item[:2])
+    return None if peak.stacks is None else (place, peak, peak.stacks)
+
+
+def peak_in_use(heap: Heap, phases: Sequence[Phase], resident: ResidentHeap) -> int:
+    """Return the highest heap without what was not in use at the reading nearest to it."""
+    at_top = highest(phases)
+    if at_top is None or (not heap.residency and heap.earlier is None):
+        return heap.peak_bytes or 0
+    place, _, stacks = at_top
+    return sum(stack.bytes for stack in resident.in_use(stacks, phases[place].end))
+
+
+def reserved_at_peak(heap: Heap, phases: Sequence[Phase]) -> int | None:
+    """Return what of the highest heap large stacks had only reserved; None where nothing tells.
+
+    What was resident is known at the reading nearest to it. Of other processes none is read.
+    """
+    at_top = highest(phases)
+    if at_top is None or not heap.residency or heap.processes:
+        return None
+    place, _, stacks = at_top
+    large = [stack for stack in stacks if stack.bytes >= TOLD_APART_BYTES]
+    used = {one.node: one.bytes for one in ResidentHeap(heap).in_use(large, phases[place].end)}
+    return sum(
+        stack.bytes - used[stack.node]
+        for stack in large
+        if stack.node in used and is_reservation(stack.bytes, used[stack.node], 0)
+    )

@@ -227,7 +227,8 @@ class Report:
     of the processes (indices) that set checkpoints themselves, each by its own time;
     ``own_left_out`` are those of too many to keep.
     ``snapshots`` are the objects and their holders at some checkpoints. ``across`` sums up the
-    phases of one name in all of those processes.
+    phases of one name in all of those processes. Of the highest heap ``peak_reserved_bytes`` were
+    only reserved, as far as that is known.
     """
 
     run: Run
@@ -244,6 +245,7 @@ class Report:
     split_off: tuple[SplitOff, ...] = ()
     snapshots: tuple[SnapshotView, ...] = ()
     across: tuple[Across, ...] = ()
+    peak_reserved_bytes: int | None = None
 
     def is_traced_to(self, item: Finding, checkpoint: int) -> bool:
         """Tell if all was traced from where the phases of a finding begin to ``checkpoint``.

@@ -38,6 +38,7 @@ VERDICTS = (COMPLETED, "failed", "killed", "oom-killed", DETACHED, RUNNING)  # t
 _NOT_CHOSEN = ("exit.uncaught", "exit.not_the_way_of_python", "exit.exec")
 MAX_NAME = 100  # characters of a name within a sentence
 NEARLY_ALL = 0.9  # of what stayed; where less is resident, it is said how much
+MUCH_RESERVED = 0.1  # of the highest heap: where so much costs no memory, that is said beside it
 
 
 def short(name: str) -> str:
@@ -120,12 +121,20 @@ def headline(report: Report, language: Language) -> str:
 
 
 def peak_heap(report: Report, language: Language) -> str:
-    """Return the highest heap, and that it may have been higher where not all of it is known."""
-    size = units.size(report.heap.peak_bytes)
+    """Return the highest heap, and what of it was only reserved, if much.
+
+    It may have been higher where not all of it is known.
+    """
+    heap_bytes = report.heap.peak_bytes
     whole = Stretch(0, len(report.run.checkpoints) - 1)
-    if report.heap.peak_bytes is None or report.heap.is_traced(whole):
-        return size
-    return language.say("terminal.heap_partly", heap_bytes=report.heap.peak_bytes)
+    if heap_bytes is not None and not report.heap.is_traced(whole):
+        return language.say("terminal.heap_partly", heap_bytes=heap_bytes)
+    reserved_bytes = report.peak_reserved_bytes
+    if not heap_bytes or not reserved_bytes or reserved_bytes < MUCH_RESERVED * heap_bytes:
+        return units.size(heap_bytes)
+    return language.say(
+        "terminal.heap_reserved", heap_bytes=heap_bytes, reserved_bytes=reserved_bytes
+    )
 
 
 def no_findings(report: Report, language: Language) -> str:

@@ -426,8 +426,12 @@ def _other_findings(report: Report, width: int, language: Language) -> list[Rend
     rest = [item for item in report.findings[1:] if item not in others]
     summed = []
     if rest:
-        most_bytes = max(item.bytes for item in rest)
-        text = language.say("terminal.smaller", n=len(rest), most_bytes=most_bytes)
+        is_reserved = any(item.kind is FindingKind.RESERVED for item in rest)
+        text = language.say(
+            "terminal.smaller_in_use" if is_reserved else "terminal.smaller",
+            n=len(rest),
+            most_bytes=max(item.bytes_in_use if is_reserved else item.bytes for item in rest),
+        )
         summed = [Text(wrap(text, width), style="dim")]
     if not others:
         return [Text(""), *summed] if summed else []

@@ -926,6 +926,31 @@ def test_the_frames_of_a_deep_recursion_are_told(told: Told) -> None:
     assert "recursion" in first["advice"]
 
 
+# 200 MB that nobody touches, and 30 MB in use beside them.
+RESERVES = """
+import mmap
+import memdeep
+with memdeep.phase("reserve"):
+    room = mmap.mmap(-1, 200 << 20)
+with memdeep.phase("use"):
+    used = bytearray(b"x") * (30 << 20)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where the mappings are read")
+def test_what_of_the_highest_heap_was_only_reserved_is_said_beside_it(told: Told) -> None:
+    report, said = told(RESERVES)
+    assert report["peak_heap_bytes"] > 230 * MB
+    assert report["peak_heap_reserved_bytes"] == pytest.approx(200 * MB, rel=0.01)
+    assert re.search(r"peak heap 2\d\d\.\d MB\s\(200\.0\sMB\sof\sit\sonly\sreserved\)", said)
+
+
+def test_a_heap_in_use_was_not_reserved(told: Told) -> None:
+    report, said = told(RESIZED)
+    assert not report["peak_heap_reserved_bytes"]
+    assert "reserved" not in said
+
+
 # The program frees 60 MB before its workers start, and malloc keeps them below the last block.
 FREED_BEFORE_THE_WORKERS = """
 import multiprocessing, time

@@ -129,6 +129,7 @@ def encode(report: Report, _options: ReportOptions = DEFAULTS) -> Iterator[bytes
         "peak_rss_bytes": run.peak_rss_bytes,
         "peak_pss_bytes": run.peak_pss_bytes,
         "peak_heap_bytes": report.heap.peak_bytes,
+        "peak_heap_reserved_bytes": report.peak_reserved_bytes,
         "earlier": _earlier(report),
         "merged": None if run.merged is None else _merged(run.merged),
         "thresholds": _thresholds(report),

@@ -46,7 +46,7 @@ def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
     heap = "peak_heap_of_all" if is_sum else "peak_heap"
     peaks = [
         Fact("peak_rss", units.size(run.peak_rss_bytes)),
-        Fact(heap, units.size(report.heap.peak_bytes)),
+        Fact(heap, _peak_heap(report, languages)),
     ]
     found = [
         *of_all,
@@ -77,6 +77,12 @@ def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
         commands = tuple(f"{command} {path}" for command in IN_MEMRAY)
         found.append(Fact("in_memray", code=commands))
     return tuple(found)
+
+
+def _peak_heap(report: Report, languages: Sequence[Language]) -> str | Mapping[str, str]:
+    told = {item.code: sentences.peak_heap(report, item) for item in languages}
+    size = units.size(report.heap.peak_bytes)
+    return size if set(told.values()) == {size} else told
 
 
 def _in_all(languages: Sequence[Language], key: str) -> dict[str, str]:
