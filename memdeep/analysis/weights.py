@@ -26,6 +26,7 @@ from memdeep.model import (
 SMALL = 0.05  # of the run's largest heap, or of the first finding: less is folded
 MIN_PASSED_BYTES = 1 << 20
 MIN_PASSED_SHARE = 0.2  # of what was kept
+MUCH_RESERVED = 0.1  # of the highest heap: where so much costs no memory, that is said beside it
 ALL_ARENAS = 0.95  # of what stayed: the rest is not told apart
 
 # The functions of CPython that ask the system for an arena (Objects/obmalloc.c, 3.9 to 3.14).
@@ -63,6 +64,12 @@ def in_arenas(report: Report, item: Finding) -> bool:
     With Python's allocators traced, the objects themselves are counted.
     """
     return not report.run.mode.python_allocators and 2 * item.arena_bytes > item.bytes
+
+
+def much_reserved(report: Report) -> int | None:
+    """Return what of the highest heap was only reserved; None if that is little, or not known."""
+    reserved, heap_bytes = report.peak_reserved_bytes or 0, report.heap.peak_bytes or 0
+    return reserved if reserved > MUCH_RESERVED * heap_bytes else None
 
 
 def stayed_in(report: Report, item: Finding) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from memdeep.analysis import weights
 from memdeep.analysis.alike import shared
-from memdeep.analysis.weights import in_other_thread, is_nameless_interpreter, stayed_in
 from memdeep.model import (
     DETACHED,
     RUNNING,
@@ -38,7 +38,6 @@ VERDICTS = (COMPLETED, "failed", "killed", "oom-killed", DETACHED, RUNNING)  # t
 _NOT_CHOSEN = ("exit.uncaught", "exit.not_the_way_of_python", "exit.exec")
 MAX_NAME = 100  # characters of a name within a sentence
 NEARLY_ALL = 0.9  # of what stayed; where less is resident, it is said how much
-MUCH_RESERVED = 0.1  # of the highest heap: where so much costs no memory, that is said beside it
 
 
 def short(name: str) -> str:
@@ -129,8 +128,8 @@ def peak_heap(report: Report, language: Language) -> str:
     whole = Stretch(0, len(report.run.checkpoints) - 1)
     if heap_bytes is not None and not report.heap.is_traced(whole):
         return language.say("terminal.heap_partly", heap_bytes=heap_bytes)
-    reserved_bytes = report.peak_reserved_bytes
-    if not heap_bytes or not reserved_bytes or reserved_bytes < MUCH_RESERVED * heap_bytes:
+    reserved_bytes = weights.much_reserved(report)
+    if reserved_bytes is None:
         return units.size(heap_bytes)
     return language.say(
         "terminal.heap_reserved", heap_bytes=heap_bytes, reserved_bytes=reserved_bytes
@@ -181,7 +180,7 @@ def finding(report: Report, item: Finding, language: Language) -> str:
     if not report.is_traced_to(item, last.end):
         until = "finding.until_untraced"
     return language.say(
-        f"finding.{stayed_in(report, item)}",
+        f"finding.{weights.stayed_in(report, item)}",
         phase=_within(report, item, language),
         repeats=repeats,
         where=where,
@@ -257,7 +256,7 @@ def _is_overlapped(report: Report, item: Finding) -> bool:
 def place_of(report: Report, culprit: Culprit, language: Language) -> str:
     """Return where a culprit is, and that it is in a thread unless it is in the main one."""
     where = location(culprit.frame)
-    if in_other_thread(report.heap.tree, culprit.node):
+    if weights.in_other_thread(report.heap.tree, culprit.node):
         return language.say("finding.in_thread", where=where)
     return where
 
@@ -435,7 +434,7 @@ def memory_limit(limit: MemoryLimit, language: Language) -> str:
 
 def has_nameless_interpreter(report: Report) -> bool:
     """Tell if functions of the interpreter have no names, as those of a stripped one."""
-    return any(map(is_nameless_interpreter, report.heap.tree.frames))
+    return any(map(weights.is_nameless_interpreter, report.heap.tree.frames))
 
 
 def notes(report: Report, language: Language) -> tuple[str, ...]:

@@ -292,6 +292,7 @@ EVIDENCE = {
         "warm_up_bytes": 4 * MB,
     },
     Advice.GROWING_CONTAINER: {"container": "list", "call": "list_resize", "held_bytes": MB},
+    Advice.RECURSION: {"call": "walk", "times": 5_000, "held_bytes": MB},
     Advice.UNTOUCHED: {"heap_bytes": 9 * MB, "rss_bytes": MB, "untouched_bytes": 8 * MB},
     Advice.UNTRACKED: {
         "rss_bytes": 9 * MB,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
+from memdeep.analysis.weights import much_reserved
 from memdeep.frozen import frozen
 from memdeep.model import Report
 from memdeep.report import sentences
@@ -44,13 +45,15 @@ def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
     # The sum of several heaps is known at some moments; the curve adds up readings beside them.
     is_sum = bool(report.heap.processes)
     heap = "peak_heap_of_all" if is_sum else "peak_heap"
+    reserved = much_reserved(report)
     peaks = [
         Fact("peak_rss", units.size(run.peak_rss_bytes)),
-        Fact(heap, _peak_heap(report, languages)),
+        Fact(heap, units.size(report.heap.peak_bytes)),
     ]
     found = [
         *of_all,
         *(reversed(peaks) if sentences.went_on(run) else peaks),  # its RSS says little
+        *([] if reserved is None else [Fact("peak_heap_reserved", units.size(reserved))]),
         *([Fact("peak_heap_known", _in_all(languages, "facts.peak_heap_at"))] if is_sum else []),
         Fact("duration", units.duration(run.duration_s)),
         *([] if sentences.went_on(run) else [Fact("exit", sentences.exit_facts(run.exit))]),
@@ -77,12 +80,6 @@ def facts(report: Report, languages: Sequence[Language]) -> tuple[Fact, ...]:
         commands = tuple(f"{command} {path}" for command in IN_MEMRAY)
         found.append(Fact("in_memray", code=commands))
     return tuple(found)
-
-
-def _peak_heap(report: Report, languages: Sequence[Language]) -> str | Mapping[str, str]:
-    told = {item.code: sentences.peak_heap(report, item) for item in languages}
-    size = units.size(report.heap.peak_bytes)
-    return size if set(told.values()) == {size} else told
 
 
 def _in_all(languages: Sequence[Language], key: str) -> dict[str, str]:
