@@ -76,6 +76,7 @@ class Follower:
         self._states = None if disk_bytes is None else States(run_dir, disk_bytes)
         self._crowded_s = float("-inf")  # when that was looked at last, and nothing was to do
         self._reserves, self._looked_s = Reserves(), float("-inf")
+        self._has_ended = False
         self.is_late = False
 
     def turn(self) -> float:
@@ -103,6 +104,7 @@ class Follower:
 
     def end(self) -> None:
         """Replay all that is left, and leave the state of it: the program has ended."""
+        self._has_ended = True
         if self._states is not None:
             self._states.end()
         self._look_for_next()
@@ -267,9 +269,13 @@ class Follower:
         return is_more
 
     def _is_merge_due(self, followed: FollowedCapture) -> bool:
-        """Tell if old detail is to be merged: of a trace that never paused."""
+        """Tell if old detail is to be merged: of a trace that never paused.
+
+        Not once the program has ended: the last minutes are those before its end, not before now.
+        """
         return (
             self._condenser is not None
+            and not self._has_ended
             and self._number == 1
             and self._condenser.is_due(self._known)
             and self._disk_bytes is not None

@@ -168,8 +168,9 @@ def served(path: Path, *words: str, kills: bool = False) -> dict[str, Any]:
     Then the program too, if it ``kills``.
     """
     command = memdeep_command("run", "--quiet", "--last", "1s", "-o", str(path), *words)
+    requests = 50 * REQUESTS if kills else REQUESTS
     with subprocess.Popen(
-        [*command, str(PROGRAMS / "serves.py"), str(REQUESTS), "0.004"],
+        [*command, str(PROGRAMS / "serves.py"), str(requests), "0.004"],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
