@@ -34,6 +34,7 @@ LEAST = {NAME: 12, LINE: 12}
 OVERLAPS = "†"
 NEARLY = 0.01  # of what a row moved is about nothing,
 LEAST_BYTES = 1 << 10  # and so is this: a phase by itself takes some bytes
+HARDLY = 0.001  # of what the row that moved most did: less is not worth a line
 TELLING_SHARE = 0.1
 
 
@@ -48,7 +49,8 @@ def across(report: Report, width: int, language: Language) -> list[RenderableTyp
         return []
     by_path = {row.path: row for row in rows}
     telling = [row for row in rows if not _is_told_by(row, by_path.get(row.path[:-1]))]
-    shown = [row for row in telling if _moved(row) >= LEAST_BYTES][:MAX_ROWS]
+    least_bytes = max([LEAST_BYTES, *(HARDLY * _moved(row) for row in rows[:1])])
+    shown = [row for row in telling if _moved(row) >= least_bytes][:MAX_ROWS]
     if not shown:
         return []
     lines = [_cells(row) for row in shown]

@@ -187,7 +187,8 @@ RECORDS = """
 import json
 from memdeep import phase
 with phase("read"):
-    rows = [json.loads('{"id": %d, "name": "n%d"}' % (n, n)) for n in range(30_000)]
+    text = '{"name": "n", "days": [' + ", ".join(f"{n}.5" for n in range(40)) + "]}"
+    rows = [json.loads(text) for n in range(10_000)]
 """
 # Nobody holds the nodes but themselves.
 CIRCLES = """
@@ -689,7 +690,7 @@ def test_what_forks_share_with_the_program_is_not_added_by_them(told: Told) -> N
     assert row["children_pss_delta_bytes"] > 80 * MB  # each has its part of what all share
     found = re.search(r"begin of work → th\S+ +\S+ MB +\+([\d.]+) MB", said)
     assert found is not None, said
-    assert float(found[1]) < 40
+    assert float(found[1]) < 70
 
 
 # One buffer of 30, 60 and 90 MB, in a block of its own each time; then a third of it is left.
