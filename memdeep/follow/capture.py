@@ -15,6 +15,7 @@ import os
 from array import array
 from collections.abc import Sequence
 
+from memdeep.errors import CaptureError
 from memdeep.follow.known import Known
 from memdeep.heap.front import KEPT_BYTES, Front
 from memdeep.heap.header import read_header
@@ -58,6 +59,8 @@ class FollowedCapture:
         self._places_path = run_dir.markers(number)
         self._state = state_of(self.path)
         self._header = read_header(self.path)
+        if 0 in (self._header.start_ms, self._header.pid):
+            raise CaptureError(f"The head of {self.path} is just being written.", "")
         self._file, _ = open_regular(self.path)
         self._front = Front(self.path)
         self._places: list[Marker] = []
