@@ -49,7 +49,7 @@ def report(run_memdeep: RunMemdeep, work: Path, *words: str) -> dict[str, Any]:
         ("look", {}),
         ("rewrite", {BLOB: (19.9, 20.1)}),
         ("anew", {}),
-        ("collect", {LISTS: (4, 12)}),
+        ("collect", {LISTS: (3.5, 12)}),
         ("freeze", {}),
         ("thread", {TEXTS: (22, 26)}),
     ],
