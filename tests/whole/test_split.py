@@ -81,7 +81,8 @@ def test_what_a_child_inherited_itself_is_charged_to_the_lines_of_its_parent(
     found = split_mb(grandchild)
     assert found.keys() == {TEXTS, OTHERS}
     assert found[TEXTS] == pytest.approx(24, abs=2)
-    assert found[OTHERS] == pytest.approx(12, abs=2)
+    # Some lie in arenas that the imports left half empty, the more if modules were compiled.
+    assert 9 <= found[OTHERS] <= 14
 
 
 @pytest.mark.parametrize("option", ["--native", "--deep"])
