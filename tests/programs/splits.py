@@ -10,12 +10,12 @@ MB = 1 << 20
 REST_S = 1.0
 
 
-def fork(deed, rest_s=REST_S):
+def fork(deed):
     """Let a child do ``deed`` and rest; return when it has ended."""
     pid = os.fork()
     if pid == 0:
         deed()
-        time.sleep(rest_s)
+        time.sleep(REST_S)
         os._exit(0)
     os.waitpid(pid, 0)
 
@@ -30,7 +30,7 @@ def rewrite():
 
 def in_two_generations():
     others.extend(str(number).rjust(200) for number in range(50_000))
-    fork(lambda: (count(), sum(map(len, others))), 2 * REST_S)
+    fork(lambda: (count(), sum(map(len, others))))
 
 
 def anew():
