@@ -150,9 +150,7 @@ def _is_arena(tree: StackTree, life: Lifetime) -> bool:
         frame = tree.frames[tree.frame_ids[node]]
         if frame.origin is not Origin.NATIVE:
             return is_arena
-        if (
-            frame.function in FRAME_CHUNK_MAKERS
-        ):  # asked for in the same way; in use until calls end
+        if frame.function in FRAME_CHUNK_MAKERS:  # they ask in the same way, and use it all
             return False
         is_arena = is_arena or frame.function in _ARENA_MAKERS
         node = tree.parents[node]
