@@ -97,7 +97,7 @@ PyObject* feed(PyObject* self, PyObject* data) {
   if (!is_open(self) || PyBytes_AsStringAndSize(data, &bytes, &size) < 0) return nullptr;
   auto work = [&](Replay& replay) { replay.feed(reinterpret_cast<uint8_t*>(bytes), size_t(size)); };
   if (!run(self, work)) return nullptr;
-  Py_RETURN_NONE;
+  return Py_NewRef(Py_None);
 }
 
 PyObject* reread_head(PyObject* self, PyObject* data) {
@@ -108,7 +108,7 @@ PyObject* reread_head(PyObject* self, PyObject* data) {
     replay.reread_head(reinterpret_cast<uint8_t*>(bytes), size_t(size));
   };
   if (!run(self, work)) return nullptr;
-  Py_RETURN_NONE;
+  return Py_NewRef(Py_None);
 }
 
 PyObject* read_file(PyObject* self, PyObject* args) {
@@ -164,7 +164,7 @@ PyObject* look(PyObject* self, PyObject* args) {
     }
   };
   if (!run(self, work) || !require(is_in_order, "the ranges are not in order")) return nullptr;
-  Py_RETURN_NONE;
+  return Py_NewRef(Py_None);
 }
 
 PyObject* has_found(PyObject* self, PyObject* args) {
@@ -180,7 +180,7 @@ PyObject* list_at(PyObject* self, PyObject* args) {
   if (!is_open(self) || !PyArg_ParseTuple(args, "Kp:list_at", &place, &is_name)) return nullptr;
   auto work = [&](Replay& replay) { replay.list_at({is_name != 0, place}); };
   if (!run(self, work)) return nullptr;
-  Py_RETURN_NONE;
+  return Py_NewRef(Py_None);
 }
 
 PyObject* cut(PyObject* self, PyObject* args) {
@@ -192,7 +192,7 @@ PyObject* cut(PyObject* self, PyObject* args) {
       !require(is_in_order, "the cuts are not in order")) {
     return nullptr;
   }
-  Py_RETURN_NONE;
+  return Py_NewRef(Py_None);
 }
 
 PyObject* cuts_made(PyObject* self, PyObject*) {
@@ -214,19 +214,19 @@ PyObject* keep_at(PyObject* self, PyObject* args) {
   unsigned long long place;
   if (!is_open(self) || !PyArg_ParseTuple(args, "K:keep_at", &place)) return nullptr;
   if (!run(self, [&](Replay& replay) { replay.keep_at(place); })) return nullptr;
-  Py_RETURN_NONE;
+  return Py_NewRef(Py_None);
 }
 
 PyObject* let_go(PyObject* self, PyObject* args) {
   unsigned long long place;
   if (!is_open(self) || !PyArg_ParseTuple(args, "K:let_go", &place)) return nullptr;
   if (!run(self, [&](Replay& replay) { replay.let_go(place); })) return nullptr;
-  Py_RETURN_NONE;
+  return Py_NewRef(Py_None);
 }
 
 PyObject* forget_future(PyObject* self, PyObject*) {
   if (!is_open(self) || !run(self, [](Replay& replay) { replay.forget_future(); })) return nullptr;
-  Py_RETURN_NONE;
+  return Py_NewRef(Py_None);
 }
 
 PyObject* merge(PyObject* self, PyObject* args) {
@@ -242,7 +242,7 @@ PyObject* merge(PyObject* self, PyObject* args) {
     is_in_order = replay.merge(until, {starts.begin(), starts.end()}, period_ms);
   };
   if (!run(self, work) || !require(is_in_order, "the segments are not in order")) return nullptr;
-  Py_RETURN_NONE;
+  return Py_NewRef(Py_None);
 }
 
 PyObject* merges(PyObject* self, PyObject*) {
@@ -357,7 +357,7 @@ PyObject* tree(PyObject* self, PyObject* args) {
 PyObject* finish(PyObject* self, PyObject*) {
   if (!is_open(self) || !run(self, [](Replay& replay) { replay.finish(); })) return nullptr;
   object(self)->is_finished = true;
-  Py_RETURN_NONE;
+  return Py_NewRef(Py_None);
 }
 
 // ---------------------------------------------------------------------- the saved state
@@ -382,7 +382,7 @@ PyObject* save(PyObject* self, PyObject* args) {
     errno = failure;
     return PyErr_SetFromErrno(PyExc_OSError);
   }
-  Py_RETURN_NONE;
+  return Py_NewRef(Py_None);
 }
 
 struct ReadFailure : std::exception {};
@@ -447,7 +447,7 @@ PyObject* module_of(const memdeep::Module& module) {
 
 PyObject* header(PyObject* self, PyObject*) {
   const Replay& replay = *object(self)->replay;
-  if (replay.header.version == 0) Py_RETURN_NONE;
+  if (replay.header.version == 0) return Py_NewRef(Py_None);
   const memdeep::Header& read = replay.header;
   Fields fields;
   fields.put("version", int64_t{read.version});
@@ -596,8 +596,8 @@ PyObject* take_listed(PyObject* self, PyObject* args) {
     is_known = replay.take_listed({is_name != 0, place}, blocks);
   };
   if (!run(self, work)) return nullptr;
-  if (is_left_out) Py_RETURN_FALSE;
-  if (!is_known) Py_RETURN_NONE;
+  if (is_left_out) return Py_NewRef(Py_False);
+  if (!is_known) return Py_NewRef(Py_None);
   using memdeep::Block;
   Fields fields;
   fields.column("address", blocks, [](const Block& block) { return block.address; });

@@ -326,3 +326,16 @@ def test_the_pythons_of_the_workflows_are_those_that_memdeep_serves() -> None:
         matrices = [job["strategy"]["matrix"] for job in jobs if "strategy" in job]
         tried = [matrix["python"] for matrix in matrices if "python" in matrix]
         assert tried == [served]
+
+
+def test_what_is_built_with_any_headers_gives_none_as_a_new_reference() -> None:
+    for path in (ROOT / "native").iterdir():
+        if path.suffix in (".cpp", ".hpp") and path.name != "python_values.hpp":
+            assert "Py_RETURN_" not in path.read_text("utf-8"), path.name
+    from memdeep.heap.replay._replay import Replay
+
+    replay = Replay()
+    before = sys.getrefcount(None)
+    for _ in range(1000):
+        replay.forget_future()
+    assert sys.getrefcount(None) > before - 500
