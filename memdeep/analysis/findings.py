@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
@@ -18,7 +18,7 @@ from memdeep.analysis.earlier import Replaced
 from memdeep.analysis.freed import alive_and_freed, first_calls, outlived_bytes
 from memdeep.analysis.ground import ALL_SEEN, Ground, Seen
 from memdeep.analysis.moved import Rooms
-from memdeep.analysis.reserved import by_line_in_use, highest, is_reservation, peak_in_use
+from memdeep.analysis.reserved import by_line_in_use, highest_peak, is_reservation, peak_in_use
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.analysis.touched import touched
 from memdeep.analysis.weights import arena_bytes
@@ -162,7 +162,7 @@ def _importance(finding: Finding) -> float:
 
 def _explaining_the_highest_heap(ground: Ground, ranked: Sequence[Finding]) -> list[Finding]:
     """Find or make a finding for each line that held a fifth of the heap at its highest point."""
-    at_top = highest(ground.phases)
+    at_top = highest_peak(ground.phases)
     if at_top is None:
         return []
     place, peak, stacks = at_top
@@ -343,9 +343,7 @@ def _touched(ground: Ground) -> list[Finding]:
     if not ground.heap.residency:
         return []
     heap, phases = ground.heap, ground.phases
-    found, pools = touched(
-        phases, ground.resident, ground.lines, ground.least_bytes, partial(pool_of, heap)
-    )
+    found, pools = touched(ground, partial(pool_of, heap))
     by_line = [
         Finding(
             kind=kind,
@@ -377,24 +375,16 @@ def _peaks(ground: Ground) -> list[Finding]:
         phase = ground.phases[place]
         if phase.heap is None or phase.heap.peak.stacks is None:
             continue
-        before, left = (
-            ground.heap.lifetimes.alive_at(at).by_node()
-            for at in (phase.peak_stretch.start, phase.peak_stretch.end)
-        )
+        left = ground.heap.lifetimes.alive_at(phase.peak_stretch.end).by_node()
         gone = [
             StackBytes(stack.node, stack.bytes - left.get(stack.node, 0), stack.allocations)
             for stack in phase.heap.peak.stacks
-        ]
-        made = [
-            StackBytes(node, more, 1)
-            for node, size in left.items()
-            if (more := size - before.get(node, 0)) > 0
         ]
         for culprit in _most_in_use(ground, place, gone, phase.heap.peak.bytes):
             if culprit.bytes >= ground.least_bytes:
                 held_by = _of_line(ground, culprit, gone)
                 case = ground.case((phase,), culprit, held_by)
-                moved = ground.rooms.moved_to(held_by, made)
+                moved = ground.rooms.moved_to(held_by, _made(ground, phase, left))
                 end = Fate(0, ((place, culprit.bytes),), moved_bytes=moved)
                 found = replace(
                     _peak_finding(ground, place, case),
@@ -406,6 +396,15 @@ def _peaks(ground: Ground) -> list[Finding]:
                     highest[_line_of(found)] = found
     in_order = sorted(highest.values(), key=lambda finding: finding.phase)
     return sorted(in_order, key=_importance, reverse=True)[:MAX_PEAKS]
+
+
+def _made(ground: Ground, phase: Phase, left: Mapping[int, int]) -> Iterator[StackBytes]:
+    """Yield what of the bytes ``left`` by stack was not there as the repeat with the peak began."""
+    before = ground.heap.lifetimes.alive_at(phase.peak_stretch.start).by_node()
+    for node, size in left.items():
+        more = size - before.get(node, 0)
+        if more > 0:
+            yield StackBytes(node, more, 1)
 
 
 def _spans_repeats(ground: Ground, phase: Phase, stacks: Iterable[StackBytes]) -> bool:

@@ -6,7 +6,7 @@ phases is new in each of them, and freed in the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from memdeep.analysis.advice.patterns import container, room
@@ -16,6 +16,7 @@ from memdeep.model.sums import Tally
 
 LARGE_BYTES = 1 << 18  # a smaller room is not worth the words
 _Bytes = TypeVar("_Bytes", Lifetime, StackBytes)
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 @frozen
@@ -58,7 +59,7 @@ class Rooms:
         for one, life in self._lives:
             if life.died in segments and life.born not in segments:
                 freed.add(one.container, life.bytes, 0)
-        return sum(min(size, freed.get(name, (0, 0))[0]) for name, (size, _) in made.items())
+        return _in_both(made, freed)
 
     def moved_on(self, lifetimes: Iterable[Lifetime]) -> int:
         """Return what of ``lifetimes`` may have moved to other rooms when it was freed."""
@@ -66,7 +67,7 @@ class Rooms:
         for one, life in self._among(lifetimes):
             if life.died is not None:
                 freed.add((one.container, life.died), life.bytes, 0)
-        return sum(min(size, self._made.get(key, (0, 0))[0]) for key, (size, _) in freed.items())
+        return _in_both(freed, self._made)
 
     def moved_to(self, gone: Iterable[StackBytes], made: Iterable[StackBytes]) -> int:
         """Return what of ``gone`` may have moved to the rooms among what was ``made`` meanwhile."""
@@ -77,7 +78,7 @@ class Rooms:
         for one, stack in self._among(made) if freed else ():
             if one.may_have_moved:
                 rooms.add(one.container, stack.bytes, 0)
-        return sum(min(size, rooms.get(name, (0, 0))[0]) for name, (size, _) in freed.items())
+        return _in_both(freed, rooms)
 
     def _among(self, parts: Iterable[_Bytes]) -> Iterator[tuple[_Room, _Bytes]]:
         for part in parts:
@@ -101,3 +102,8 @@ class Rooms:
             node = parents[node]
         found = room(own) if is_room else None
         return None if found is None else _Room(found[0], container(own) is not None)
+
+
+def _in_both(one: Tally[_Key], other: Tally[_Key]) -> int:
+    """Add up, by key, the smaller number of bytes of two."""
+    return sum(min(size, other.get(key, (0, 0))[0]) for key, (size, _) in one.items())

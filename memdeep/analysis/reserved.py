@@ -67,7 +67,7 @@ def _bytes_in_use(ground: Ground, node: int, lifetimes: Sequence[Lifetime], end:
     return None if untouched is None else sum(life.bytes for life in lifetimes) - untouched
 
 
-def highest(phases: Sequence[Phase]) -> tuple[int, Peak, Alive] | None:
+def highest_peak(phases: Sequence[Phase]) -> tuple[int, Peak, Alive] | None:
     """Find the outermost phase with the highest peak of which the stacks are known."""
     known = [
         (peak.bytes, -phase.outline.depth, place, peak)
@@ -82,7 +82,7 @@ def highest(phases: Sequence[Phase]) -> tuple[int, Peak, Alive] | None:
 
 def peak_in_use(heap: Heap, phases: Sequence[Phase], resident: ResidentHeap) -> int:
     """Return the highest heap without what was not in use at the reading nearest to it."""
-    at_top = highest(phases)
+    at_top = highest_peak(phases)
     if at_top is None or (not heap.residency and heap.earlier is None):
         return heap.peak_bytes or 0
     place, _, stacks = at_top
@@ -94,11 +94,13 @@ def reserved_at_peak(heap: Heap, phases: Sequence[Phase]) -> int | None:
 
     What was resident is known at the reading nearest to it. Of other processes none is read.
     """
-    at_top = highest(phases)
+    at_top = highest_peak(phases)
     if at_top is None or not heap.residency or heap.processes:
         return None
     place, _, stacks = at_top
     large = [stack for stack in stacks if stack.bytes >= TOLD_APART_BYTES]
+    if not large:  # as in most programs: the readings need not be gone through again
+        return 0
     used = {one.node: one.bytes for one in ResidentHeap(heap).in_use(large, phases[place].end)}
     return sum(
         stack.bytes - used[stack.node]

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from memdeep.analysis.charges import Charge, charges
-from memdeep.analysis.culprits import ChargedLines
-from memdeep.analysis.freed import first_calls
+from memdeep.analysis.ground import Ground
 from memdeep.analysis.resident import Reading, ResidentHeap
 from memdeep.model import Advice, Culprit, FindingKind, Lifetime, Phase, StackBytes
 from memdeep.model.sums import by_stack
@@ -37,17 +36,14 @@ class Pooled(NamedTuple):
 
 
 def touched(
-    phases: Sequence[Phase],
-    resident: ResidentHeap,
-    lines: ChargedLines,
-    least_bytes: int,
-    pool_of: Callable[[int], Advice | None],
+    ground: Ground, pool_of: Callable[[int], Advice | None]
 ) -> tuple[list[Touched], list[Pooled]]:
-    """Find the lines, and the pools, of whose memory at least ``least_bytes`` became resident.
+    """Find the lines, and the pools, of whose memory much became resident in a phase.
 
     No more is said than was resident at the end of the phases. ``pool_of`` tells the pool in which
     the bytes of a stack lie.
     """
+    phases, resident, lines = ground.phases, ground.resident, ground.lines
     found = []
     changed = _changed(phases, resident)
     by_kind = {
@@ -56,7 +52,7 @@ def touched(
     }
     pools = _taken_out(by_kind[FindingKind.TOUCHED], pool_of)
     for kind, grown in by_kind.items():
-        for charge in charges(phases, grown, lines, first_calls(phases)):
+        for charge in charges(phases, grown, lines, ground.first_calls):
             there = _resident(resident.last(charge.end), kind)
             stacks = [
                 StackBytes(node, min(size, there.get(node, 0)), count)
@@ -66,9 +62,9 @@ def touched(
             found += [
                 Touched(kind, charge, culprit)
                 for culprit in lines.culprits(stacks, max(rss, sum(one.bytes for one in stacks)))
-                if culprit.bytes >= least_bytes
+                if culprit.bytes >= ground.least_bytes
             ]
-    return found, [pool for pool in pools if pool.bytes >= least_bytes]
+    return found, [pool for pool in pools if pool.bytes >= ground.least_bytes]
 
 
 def _taken_out(

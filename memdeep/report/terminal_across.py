@@ -49,7 +49,7 @@ def across(report: Report, width: int, language: Language) -> list[RenderableTyp
         return []
     by_path = {row.path: row for row in rows}
     telling = [row for row in rows if not _is_told_by(row, by_path.get(row.path[:-1]))]
-    least_bytes = max([LEAST_BYTES, *(HARDLY * _moved(row) for row in rows[:1])])
+    least_bytes = max(LEAST_BYTES, HARDLY * _moved(rows[0]))
     shown = [row for row in telling if _moved(row) >= least_bytes][:MAX_ROWS]
     if not shown:
         return []
