@@ -11,6 +11,7 @@ from memdeep.model import PhaseKind, PhaseOutline
 from memdeep.rundir import labels
 
 MIN_ALIKE = 3
+MAX_LISTED = 3  # of names that are of no pattern
 MIN_COMMON = 3  # characters that names without numbers have in common
 ANY = "*"
 _NUMBER = re.compile(r"[\d〇零一二三四五六七八九十百千万]+(?:[.,:]\d+)*")
@@ -59,6 +60,12 @@ def shared(names: Iterable[str]) -> str:
         same -= {place for place in same if others[place] != numbers[place]}
     places = count()
     return _NUMBER.sub(lambda number: number[0] if next(places) in same else ANY, first)
+
+
+def of_any_names(names: list[str]) -> str:
+    """Return the pattern of ``names``, or the first of them if they have nothing in common."""
+    listed = ", ".join(names[:MAX_LISTED])
+    return _around(names) or (listed if len(names) <= MAX_LISTED else f"{listed}, …")
 
 
 def _around(names: list[str]) -> str:

@@ -6,14 +6,17 @@ findings, or none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
-from memdeep.analysis.alike import alike
+from memdeep.analysis.alike import MIN_ALIKE, alike, numbered, of_any_names
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.frozen import field, frozen
 from memdeep.model import Lifetime, Phase, PhaseKind
+from memdeep.rundir import labels
 
 MAX_SHARE = 0.5  # of the bytes of a line in several phases; with more, the one phase is named
+MANY = 8  # phases of any names, or as many patterns: a few steps are told one by one
 WITHIN = " › "  # between the patterns of phases that nest
 
 ByHome = Mapping[int, Sequence[Lifetime]]  # the innermost phase, and what was allocated in it
@@ -38,8 +41,9 @@ def charges(
 ) -> list[Charge]:
     """Charge ``kept``, which holds what was alive at the end of each phase, line by line.
 
-    Phases alike are added up, and so are those within phases alike: the epochs of all folds. The
-    segments of a span are added up in the span. Where one phase has more than half of the bytes
+    Phases alike are added up, and so are those within phases alike: the epochs of all folds; of any
+    names, if they are many or have like phases inside, as those of each symbol. The segments of a
+    span are added up in the span. Where one phase has more than half of the bytes
     of a line, it is named alone, and so on with the rest. What lies within a call of a function
     that calls itself lies in the first one, which ``first_calls`` has for each phase.
     """
@@ -128,27 +132,81 @@ def _split(nested: _Nested, around: int | None, by_home: ByHome) -> Iterator[_Pa
     if around is not None:
         segments = tuple(p for p, one in outlines.items() if one.kind is PhaseKind.SEGMENT)
         groups = [("", segments), *((pattern, places) for pattern, places in groups if pattern)]
+    like: list[_Group] = []
     for pattern, together in groups:
-        places = _none_leads(together, inside)
-        if not places or (not pattern and len(places) < len(together)):
-            continue
+        even = _none_leads({place: _size((place,), inside) for place in together})
+        if pattern and even:
+            like.append((pattern, tuple(sorted(even))))
+        elif even and len(even) == len(together):
+            homes = [home for place in together for home in inside.pop(place)]
+            yield (together if around is None else (around,)), "", homes
+    for pattern, places in _joined(nested, like, inside, depth):
         homes = [home for place in places for home in inside.pop(place)]
-        if around is not None and not pattern:
-            yield (around,), "", homes
-        else:
-            yield *_innermost(nested, places, pattern, homes), homes
+        yield *_innermost(nested, places, pattern, homes), homes
     for place, within in inside.items():
         yield from _split(nested, place, within)
 
 
-def _none_leads(places: Sequence[int], inside: Mapping[int, ByHome]) -> tuple[int, ...]:
-    """Return ``places`` without each that has more than its share of what it and the rest have."""
-    sizes = {p: sum(life.bytes for lives in inside[p].values() for life in lives) for p in places}
-    left = sorted(places, key=lambda place: sizes[place])
+_Group = tuple[str, tuple[int, ...]]  # a pattern, and phases
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+def _joined(
+    nested: _Nested, like: Sequence[_Group], inside: Mapping[int, ByHome], depth: int
+) -> list[_Group]:
+    """Make one group of several patterns, of phases with like phases inside, or of many."""
+    grouped = {place for _, places in like for place in places}
+    by_insides: dict[frozenset[str], list[_Group]] = {}
+    for place in inside:
+        outline = nested.outlines[place]
+        is_span = outline.kind is PhaseKind.SPAN and not labels.is_cell(outline.name)
+        if place not in grouped and is_span:
+            names = _insides(nested, inside[place], depth)
+            by_insides.setdefault(names, []).append((outline.name, (place,)))
+    others = by_insides.pop(frozenset(), [])
+    found: list[_Group] = []
+    for groups in (list(like), *by_insides.values()):
+        one, rest = _as_one(groups, inside, MIN_ALIKE)
+        found += one
+        others += rest
+    one, rest = _as_one(others, inside, MANY)
+    return [*found, *one, *(group for group in rest if len(group[1]) > 1)]
+
+
+def _as_one(
+    groups: Sequence[_Group], inside: Mapping[int, ByHome], least: int
+) -> tuple[list[_Group], list[_Group]]:
+    """Join ``groups``, without those that lead, if ``least`` are left; return the others too."""
+    even = set(_none_leads({group: _size(group[1], inside) for group in groups}))
+    if len(even) < least:
+        return [], list(groups)
+    joined = [group for group in groups if group in even]
+    places = sorted(place for _, members in joined for place in members)
+    pattern = of_any_names([name for name, _ in joined])
+    return [(pattern, tuple(places))], [group for group in groups if group not in even]
+
+
+def _insides(nested: _Nested, homes: ByHome, depth: int) -> frozenset[str]:
+    """Return the patterns of the phases within one that ``homes`` lie in; none for itself."""
+    paths = [nested.path(home) for home in homes]
+    inner = [nested.outlines[path[depth + 1]] for path in paths if len(path) > depth + 1]
+    if len(inner) < len(paths) or any(one.kind is PhaseKind.SEGMENT for one in inner):
+        return frozenset()
+    return frozenset(numbered(one.name) for one in inner)
+
+
+def _size(places: Sequence[int], inside: Mapping[int, ByHome]) -> int:
+    """Add up the bytes of a line that lie within ``places``."""
+    return sum(life.bytes for place in places for lives in inside[place].values() for life in lives)
+
+
+def _none_leads(sizes: Mapping[_Key, int]) -> list[_Key]:
+    """Return the keys without each that has more than its share of what it and the rest have."""
+    left = sorted(sizes, key=lambda key: sizes[key])
     total = sum(sizes.values())
     while left and sizes[left[-1]] > MAX_SHARE * total:
         total -= sizes[left.pop()]
-    return tuple(sorted(left))
+    return left
 
 
 def _innermost(

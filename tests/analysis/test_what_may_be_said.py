@@ -142,6 +142,43 @@ def test_phases_with_nothing_in_common_stay_apart() -> None:
     assert grown(made) == [([name], "keep", 10) for name in ("load", "train", "save")]
 
 
+def test_a_line_is_summed_over_several_patterns_of_which_none_leads() -> None:
+    stacks, (keep,) = tree([KEEP])
+    names = [f"{symbol} day {day}" for day in range(4) for symbol in ("BTC", "ETH", "SOL")]
+    lives = [lifetime(keep, 2 * k, bytes=MB // 2) for k in range(1, 13)]
+    made = analysed(run(*rounds(*names)), stacks, lives)
+    assert grown(made) == [(names, "keep", 6)]
+    assert made.findings[0].pattern == "* day *"
+
+
+def test_a_line_is_summed_over_phases_of_any_names_with_like_phases_inside() -> None:
+    stacks, (keep,) = tree([KEEP])
+    days = [f"day {day}" for day in range(3)]
+    steps = [s for name in ("BTC", "ETH", "SOL") for s in (f"+{name}", *rounds(*days), f"-{name}")]
+    ends = [place for place, step in enumerate(steps, 1) if step.startswith("-day")]
+    made = analysed(run(*steps), stacks, [lifetime(keep, end, bytes=MB // 3) for end in ends])
+    assert [(function, size) for _, function, size in grown(made)] == [("keep", 2)]
+    assert made.findings[0].pattern == "BTC, ETH, SOL › day *"
+
+
+def test_a_line_is_summed_over_many_phases_of_any_names() -> None:
+    stacks, (keep,) = tree([KEEP])
+    names = ["apple", "pear", "fig", "lemon", "grape", "kiwi", "date", "lime"]
+    lives = [lifetime(keep, 2 * k, bytes=MB // 2) for k in range(1, 9)]
+    made = analysed(run(*rounds(*names)), stacks, lives)
+    assert grown(made) == [(names, "keep", 4)]
+    assert made.findings[0].pattern == "apple, pear, fig, …"
+
+
+def test_of_many_phases_of_any_names_the_one_that_leads_is_told_alone() -> None:
+    stacks, (keep,) = tree([KEEP])
+    names = ["apple", "pear", "fig", "lemon", "grape", "kiwi", "date", "lime", "plum"]
+    sizes = [MB // 2] * 8 + [20 * MB]
+    lives = [lifetime(keep, 2 * k, bytes=size) for k, size in enumerate(sizes, 1)]
+    made = analysed(run(*rounds(*names)), stacks, lives)
+    assert grown(made) == [(["plum"], "keep", 20), (names[:8], "keep", 4)]
+
+
 def test_a_line_in_one_of_many_like_phases_is_charged_to_that_one() -> None:
     stacks, (keep,) = tree([KEEP])
     sizes = [1, 1, 30, 1]
