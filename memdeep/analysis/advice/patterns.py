@@ -238,7 +238,7 @@ _GROWTH_OF_CONTAINERS = {
     "resize_buffer": "BytesIO",
 }
 _LIBRARY = re.compile(r"(^|/)(site|dist)-packages/")  # numpy has an array_resize of its own
-_TEXT = "_io_StringIO"  # has a resize_buffer, too
+_TEXT = ("_io_StringIO", "stringio_")  # has a resize_buffer, too
 # bytearray(size) goes through the same function as one that grows.
 _MADE_AT_ITS_SIZE = "bytearray___init__"
 
