@@ -32,6 +32,9 @@ _LARGE = b"Rss:%20d kB" % 4096
 MAX_SAMPLES = 256  # of one mapping
 MAX_ALL_SAMPLES = 256
 _FULL = 0.98
+# By the highest eight bits that `pagemap` has of a page: the first says that it is there, and two
+# others that it is the process's alone, or of a file.
+_DIGITS = b"0" * 128 + b"2" + b"1" * 127
 _NO_PATH = 70  # bytes of a head without one
 
 
@@ -251,9 +254,8 @@ class MappingReader:
                 count = min(most, (end - start) // page_bytes)
                 step = (end - start) / count / page_bytes
                 first = start / page_bytes + step / 2
-                # The highest bit of a page's 64 says that it is there.
-                found = [pread(file, 8, int(first + n * step) * 8)[7] > 127 for n in range(count)]
-                digits = b"".join([b"1" if is_there else b"0" for is_there in found])
+                found = [pread(file, 8, int(first + n * step) * 8)[7] for n in range(count)]
+                digits = bytes(found).translate(_DIGITS)
                 self._put(into, mappings.encode_samples(start, (end - start) // count, digits))
         finally:
             self._close(file)

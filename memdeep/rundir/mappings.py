@@ -11,7 +11,8 @@ another: their heads, as many of ``Rss:``, and of ``Anonymous:``. Most are the s
 a line ``=`` stands for groups of its series, by the number of the first, from 0, and by how many
 they are. A reading with 0 groups before it begins a series: nothing later refers to what stands
 before that. An ``S`` has the start of a mapping, the bytes from one sample to the next, and a digit
-a sample: 1 is resident.
+a sample: 1 is resident; 2 is resident and not the process's alone, or it is the kernel's page of
+zeros, which stands where something was read that nobody wrote, and counts for none.
 
 Imports nothing of memdeep: the writing half runs inside the user's process.
 """
@@ -340,18 +341,31 @@ def _check_order(group: "Group") -> None:
 
 def _sampled(groups: "list[Group]", lines: "list[bytes]") -> "list[Group]":
     """Return the groups with their samples."""
-    samples = {}
+    samples: dict[int, bytes] = {}
     for line in lines:
         start, _, digits = line.split()
-        samples[int(start, 16)] = tuple(digit == 0x31 for digit in digits)
+        samples[int(start, 16)] = digits
     found = []
     for group in groups:
         if any(one.start in samples for one in group):
-            group = tuple(
-                [one.sampled(samples[one.start]) if one.start in samples else one for one in group]
-            )
+            sampled = [_with_samples(one, samples.get(one.start)) for one in group]
+            group = tuple(sampled)
         found.append(group)
     return found
+
+
+def _with_samples(mapping: Mapping, digits: "bytes | None") -> Mapping:
+    """Return a mapping with its samples: what may be resident, if the rest does not make its RSS.
+
+    After a fork its pages are shared; the page of zeros is no part of the RSS.
+    """
+    if digits is None:
+        return mapping
+    sure, maybe = digits.count(b"1"), digits.count(b"2")
+    expected = len(digits) * mapping.rss_bytes / (mapping.end - mapping.start)
+    counts_all = abs(sure + maybe - expected) < abs(sure - expected)
+    resident = b"12" if counts_all else b"1"
+    return mapping.sampled(tuple(digit in resident for digit in digits))
 
 
 def _mapping(

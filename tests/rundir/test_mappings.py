@@ -107,3 +107,22 @@ def test_the_devices_of_file_systems_in_memory_are_found(kind: str) -> None:
         f"25 30 0:26 / /dev/shm rw shared:4 - {kind} shm rw\n28 1 254:0 / / rw - ext4 /dev/vda rw\n"
     )
     assert mappings.memory_devices(lines.encode()) == ["00:1a"]
+
+
+@pytest.mark.parametrize(
+    ("rss_kib", "resident"),
+    [
+        (8, (False, True, False, True)),  # half: the page of zeros is none of the process's
+        (16, (True, True, True, True)),  # all: its pages are shared since a fork
+        (4, (False, True, False, True)),
+    ],
+)
+def test_the_page_of_zeros_counts_by_what_is_resident(
+    rss_kib: int, resident: tuple[bool, ...]
+) -> None:
+    lines = b"b000-f000 rw-p 00000000 00:00 0\nRss: %d kB\nAnonymous: %d kB\n"
+    block = mappings.encode_begin(1, 2, 0) + lines % (rss_kib, rss_kib)
+    block += mappings.encode_samples(0xB000, 4096, b"2121") + mappings.encode_end(1)
+    ((found,), damaged) = mappings.decode(mappings.encode_head("/run", ()) + block)
+    assert not damaged
+    assert found.mappings[0].samples == resident

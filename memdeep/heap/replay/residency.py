@@ -29,6 +29,8 @@ WORTH_STACKS = 1 << 20
 WORTH_STACKS_IN_SMALL = 1 << 16
 WORTH_SHARE = 8
 MIN_RUN = 2  # samples that were not resident, one beside the other: fewer are chance
+FULL_RUN = 16  # that were: more than chance, between pages that are not
+_NOTHING, _PARTLY, _FULL = range(3)
 MAX_ADDRESS = 1 << 51  # of what a capture can name
 _MAPPED = mappings.FILE, mappings.SHARED, mappings.TRACER
 
@@ -189,7 +191,11 @@ def _pieces(group: mappings.Group, end: int, known: Known) -> tuple[Pieces, int]
 
 
 def _divided(mapping: mappings.Mapping) -> Iterator[Piece]:
-    """Divide ``mapping`` where its samples change; its resident bytes are in the resident part."""
+    """Divide ``mapping`` where its samples change.
+
+    What is resident of it is all of the pieces in which each sample is, then of those in which most
+    are, and only what is left of those in which none is.
+    """
     own, mapped = mapping.anonymous_bytes, mapping.mapped_bytes
     runs = _runs(mapping.samples)
     if len(runs) < 2:
@@ -197,25 +203,32 @@ def _divided(mapping: mappings.Mapping) -> Iterator[Piece]:
         return
     size, count = mapping.end - mapping.start, len(mapping.samples)
     edges = [mapping.start + size * place // count for place, _ in runs] + [mapping.end]
-    spans = list(zip(edges[:-1], edges[1:], [is_there for _, is_there in runs], strict=True))
-    there = sum(end - start for start, end, is_there in spans if is_there)
-    totals = {True: (min(own, there), there), False: (max(0, own - there), size - there)}
-    passed = {True: 0, False: 0}
-    for start, end, is_there in spans:
-        (total, of), before = totals[is_there], passed[is_there]
-        passed[is_there] = after = before + end - start
+    spans = list(zip(edges[:-1], edges[1:], [state for _, state in runs], strict=True))
+    totals: dict[int, tuple[int, int]] = {}
+    left = own
+    for state in (_FULL, _PARTLY, _NOTHING):
+        of = sum(end - start for start, end, is_so in spans if is_so == state)
+        totals[state] = min(left, of), of
+        left -= min(left, of)
+    passed = dict.fromkeys(totals, 0)
+    for start, end, state in spans:
+        (total, of), before = totals[state], passed[state]
+        passed[state] = after = before + end - start
         yield Piece(start, end, mapping.kind, total * after // of - total * before // of, 0)
 
 
-def _runs(samples: Sequence[bool]) -> list[tuple[int, bool]]:
-    """Return where runs of equal samples begin, those of chance left out."""
-    runs: list[tuple[int, bool]] = []
+def _runs(samples: Sequence[bool]) -> list[tuple[int, int]]:
+    """Return where runs of samples begin that are resident, in part, or not; chance left out."""
+    runs: list[tuple[int, int]] = []
     place = 0
     for is_there, same in groupby(samples):
         length = len(list(same))
-        counts_as = is_there or length < MIN_RUN
-        if not runs or runs[-1][1] != counts_as:
-            runs.append((place, counts_as))
+        if is_there:
+            state = _FULL if length >= FULL_RUN else _PARTLY
+        else:
+            state = _PARTLY if length < MIN_RUN else _NOTHING
+        if not runs or runs[-1][1] != state:
+            runs.append((place, state))
         place += length
     return runs
 

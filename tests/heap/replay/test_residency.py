@@ -35,8 +35,9 @@ def layouts(draw: st.DrawFn) -> list[Mapping]:
         own = own if kind in (*KINDS[:2], mappings.FILE) else 0
         mapping = Mapping((at * PAGE, (at + pages) * PAGE), kind, "", (rss, own))
         if kind in KINDS[:2]:
-            samples = draw(st.lists(st.booleans(), max_size=min(9, pages)))
-            mapping = mapping.sampled(tuple(samples))
+            runs = draw(st.lists(st.tuples(st.booleans(), st.sampled_from([1, 1, 2, 20]))))
+            samples = [is_there for is_there, length in runs for _ in range(length)]
+            mapping = mapping.sampled(tuple(samples[:pages]))
         found.append(mapping)
         at += pages
     return found
@@ -129,6 +130,19 @@ def test_the_figures_add_up(layout: list[Mapping], live: list[tuple[int, int, in
         piece.by_stack or not size for piece, size in zip(pieces_of(look), found.alive, strict=True)
     ):
         assert one.heap_bytes + one.untouched_bytes + mapped == sum(found.alive)
+
+
+def test_what_is_resident_in_part_takes_nothing_of_what_is_so_wholly() -> None:
+    """Blocks of which the first pages were written, and others that were filled."""
+    in_part = (True, True, False, True, True, False, False) * 6
+    size, filled = 84 * PAGE, 70 * PAGE
+    mapping = Mapping((PAGE, PAGE + size), mappings.HEAP, "", (filled, filled))
+    split = pieces([(mapping.sampled((*in_part, *[True] * 42)),)])
+    by_place: dict[bool, int] = {False: 0, True: 0}
+    for group in split:
+        for piece in group.pieces:
+            by_place[piece.start >= PAGE + size // 2] += piece.anonymous_bytes
+    assert by_place == {False: 28 * PAGE, True: 42 * PAGE}
 
 
 def test_many_mappings_that_each_lack_a_little_are_told_by_stack() -> None:
