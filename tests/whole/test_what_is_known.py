@@ -171,8 +171,25 @@ def test_what_only_the_tracing_copies_is_not_the_programs(told: Told) -> None:
     _, said = told(APPENDS)
     if sys.version_info[:2] == (3, 11):
         assert "str + made it" in said
-        assert "CPython 3.11 often appends to a text in place, but not while it is traced" in said
+        assert "appends in place to a text in a local variable, but not while it is traced" in said
     assert "A value that each round joins to what came before" not in said
+
+
+# To what is no local variable CPython appends by copying, traced or not.
+APPENDS_IN_MODULE = """
+from memdeep import phase
+text = ""
+with phase("concat"):
+    for i in range(1_000): text += "x" * 2000
+"""
+
+
+def test_what_the_code_of_a_module_copies_is_copied_without_the_tracing_too(told: Told) -> None:
+    _, said = told(APPENDS_IN_MODULE)
+    if sys.version_info[:2] >= (3, 11):
+        assert "str + made it" in said
+        assert "A value that each round joins to what came before" in said
+    assert "a text in a local variable" not in said
 
 
 # No message has anything of the one before: that they were joined of two parts is all that is seen.

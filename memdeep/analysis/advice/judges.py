@@ -339,6 +339,12 @@ def advise(case: Case) -> Suggestion | None:
 
 
 def as_traced(finding: Finding) -> Finding:
-    """Judge copies of texts that only the tracing may have made."""
-    is_made = finding.advice is Advice.MADE_ANEW and finding.evidence.get("call") == "str +"
-    return replace(finding, advice=Advice.MADE_ANEW_TRACED) if is_made else finding
+    """Judge copies of texts that only the tracing may have made.
+
+    CPython appends in place to local variables: the code of a module has none.
+    """
+    culprit, call = finding.culprit, finding.evidence.get("call")
+    if finding.advice is not Advice.MADE_ANEW or culprit is None or call != "str +":
+        return finding
+    is_local = culprit.frame.function != "<module>"
+    return replace(finding, advice=Advice.MADE_ANEW_TRACED) if is_local else finding
