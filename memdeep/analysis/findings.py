@@ -162,15 +162,14 @@ def _importance(finding: Finding) -> float:
 
 def _explaining_the_highest_heap(ground: Ground, ranked: Sequence[Finding]) -> list[Finding]:
     """Find or make a finding for each line that held a fifth of the heap at its highest point."""
-    at_top = highest_peak(ground.phases)
+    at_top = highest_peak(ground.phases, ground.resident)
     if at_top is None:
         return []
-    place, peak, stacks = at_top
+    place, peak, in_use = at_top
     if ground.peak_bytes < ground.least_bytes:
         return []
     is_attached = ground.heap.earlier is not None
     explaining = []
-    in_use = ground.resident.in_use(stacks, ground.phases[place].end)
     for culprit in ground.lines.culprits(in_use, min(peak.bytes, ground.peak_bytes)):
         if culprit.share < MIN_SHARE_OF_HIGHEST:
             break

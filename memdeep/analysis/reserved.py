@@ -12,12 +12,13 @@ from memdeep.analysis.charges import Charge
 from memdeep.analysis.ground import Ground
 from memdeep.analysis.resident import ResidentHeap
 from memdeep.frozen import replace
-from memdeep.model import Alive, Culprit, Heap, Lifetime, Peak, Phase
+from memdeep.model import Culprit, Heap, Lifetime, Peak, Phase, StackBytes
 from memdeep.model.sums import by_stack
 
 RESERVED_SHARE = 0.1  # of a reservation at most is in use
 RESERVED_BYTES = 16 << 20  # of it in use are more than a reservation, whatever its size
 HARDLY_IN_USE = 0.25  # of a small one, too, no more than this is in use
+AS_HIGH = 0.99  # of the highest heap
 TOLD_APART_BYTES = 16 << 20  # that a stack reserved, beside what its line has in use: no arena
 
 
@@ -67,26 +68,38 @@ def _bytes_in_use(ground: Ground, node: int, lifetimes: Sequence[Lifetime], end:
     return None if untouched is None else sum(life.bytes for life in lifetimes) - untouched
 
 
-def highest_peak(phases: Sequence[Phase]) -> tuple[int, Peak, Alive] | None:
-    """Find the outermost phase with the highest peak of which the stacks are known."""
+def highest_peak(
+    phases: Sequence[Phase], resident: ResidentHeap
+) -> tuple[int, Peak, Sequence[StackBytes]] | None:
+    """Find the outermost phase with the highest peak of which the stacks are known.
+
+    With it comes what of them was in use at the reading nearest to it. While a heap is as high,
+    what it has reserved may come into use: of such peaks it is the one with most in use.
+    """
     known = [
-        (peak.bytes, -phase.outline.depth, place, peak)
+        (peak.bytes, -phase.outline.depth, place, peak, peak.stacks)
         for place, phase in enumerate(phases)
-        if phase.heap is not None and (peak := phase.heap.process_peak or phase.heap.peak).stacks
+        if phase.heap is not None
+        and (peak := phase.heap.process_peak or phase.heap.peak).stacks is not None
     ]
-    if not known:
-        return None
-    *_, place, peak = max(known, key=lambda item: item[:2])
-    return None if peak.stacks is None else (place, peak, peak.stacks)
+    known.sort(key=lambda item: item[:2], reverse=True)
+    least_bytes = AS_HIGH * known[0][0] if known else 0
+    readings, found = set(), []
+    for top_bytes, _, place, peak, stacks in known:
+        at = phases[place].end if peak.checkpoint is None else peak.checkpoint
+        reading = id(resident.last(at))  # it is kept
+        if top_bytes >= least_bytes and stacks and reading not in readings:
+            readings.add(reading)
+            found.append((place, peak, resident.in_use_before(stacks, at)))
+    return max(found, key=lambda item: _sum(item[2]), default=None)
 
 
 def peak_in_use(heap: Heap, phases: Sequence[Phase], resident: ResidentHeap) -> int:
     """Return the highest heap without what was not in use at the reading nearest to it."""
-    at_top = highest_peak(phases)
+    at_top = highest_peak(phases, resident)
     if at_top is None or (not heap.residency and heap.earlier is None):
         return heap.peak_bytes or 0
-    place, _, stacks = at_top
-    return sum(stack.bytes for stack in resident.in_use(stacks, phases[place].end))
+    return _sum(at_top[2])
 
 
 def reserved_at_peak(heap: Heap, phases: Sequence[Phase]) -> int | None:
@@ -94,16 +107,19 @@ def reserved_at_peak(heap: Heap, phases: Sequence[Phase]) -> int | None:
 
     What was resident is known at the reading nearest to it. Of other processes none is read.
     """
-    at_top = highest_peak(phases)
+    at_top = highest_peak(phases, ResidentHeap(heap))
     if at_top is None or not heap.residency or heap.processes:
         return None
-    place, _, stacks = at_top
-    large = [stack for stack in stacks if stack.bytes >= TOLD_APART_BYTES]
-    if not large:  # as in most programs: the readings need not be gone through again
-        return 0
-    used = {one.node: one.bytes for one in ResidentHeap(heap).in_use(large, phases[place].end)}
+    _, peak, in_use = at_top
+    used = {one.node: one.bytes for one in in_use}
     return sum(
         stack.bytes - used[stack.node]
-        for stack in large
-        if stack.node in used and is_reservation(stack.bytes, used[stack.node], 0)
+        for stack in peak.stacks or ()
+        if stack.bytes >= TOLD_APART_BYTES
+        and stack.node in used
+        and is_reservation(stack.bytes, used[stack.node], 0)
     )
+
+
+def _sum(stacks: Sequence[StackBytes]) -> int:
+    return sum(stack.bytes for stack in stacks)

@@ -27,6 +27,8 @@ from memdeep.model import (
 )
 from memdeep.model.sums import by_stack
 
+WORTH_READING_BYTES = 4 << 20  # while the RSS moved by less, no reading was worth it
+
 # What these modules map is never a process's own; what is its own they ask malloc for.
 _MAPPERS = (
     "/multiprocessing/shared_memory.py",
@@ -42,8 +44,40 @@ def settled(heap: Heap, run: Run) -> Heap:
     and have set a checkpoint itself. What it allocates is alive at the marker, and was not there to
     be resident. Or it is about to write what it allocated before: of other threads' bytes only
     those that are not resident at the next reading either say anything. The thread that records
-    for an attachment is none of the program's.
+    for an attachment is none of the program's. Nor do they say anything of what may have come into
+    use since, where there was no time for another reading.
     """
+    return _with_rises(_without_others(heap, run), run)
+
+
+def _with_rises(heap: Heap, run: Run) -> Heap:
+    """Note by how much the RSS has risen beyond the heap since each reading, and from when on."""
+    at_heap = heap.of_program.at_checkpoints
+    ends = [*(reading.checkpoint for reading in heap.residency[1:]), len(run.checkpoints)]
+    readings = []
+    for reading, end in zip(heap.residency, ends, strict=False):
+        start = reading.checkpoint
+        rss_growth = partial(_growth, [one.rss_bytes for one in run.checkpoints[start:end]])
+        heap_growth = partial(_growth, at_heap[start:end])
+        risen: list[tuple[int, int]] = []
+        most = WORTH_READING_BYTES - 1
+        for at in range(1, end - start) if reading.untouched else ():
+            more = rss_growth(at) - max(0, heap_growth(at))
+            if more > most:
+                most = more
+                risen.append((start + at, more))
+        readings.append(replace(reading, risen=tuple(risen)) if risen else reading)
+    return replace(heap, residency=tuple(readings))
+
+
+def _growth(sizes: Sequence[int | None], at: int) -> int:
+    """Return the growth from the first of ``sizes``; 0 where it is not known."""
+    first, there = sizes[0], sizes[at]
+    return 0 if first is None or there is None else there - first
+
+
+def _without_others(heap: Heap, run: Run) -> Heap:
+    """Return ``heap`` whose readings say nothing of what other threads may be writing."""
     thread_of = cache(partial(_thread, heap.tree))
     others = [_of_others(thread_of, run, reading) for reading in heap.residency]
     if not any(others):
@@ -91,26 +125,33 @@ def _without(
 ) -> Residency:
     """Return a reading of which these bytes are resident, and of their stacks all that is later."""
     still = None if later is None else {stack.node: stack.bytes for stack in later.untouched}
-    untouched = []
+    untouched, set_aside = [], []
     for stack in reading.untouched:
         size = stack.bytes
         if stack.node in unsettled:
             size = max(0, size - unsettled[stack.node])
             size = size if still is None else min(size, still.get(stack.node, 0))
         untouched.append(stack._replace(bytes=size))
-    left = sum(stack.bytes for stack in untouched)
+        set_aside.append(stack._replace(bytes=stack.bytes - size))
     return replace(
         reading,
-        heap_bytes=reading.heap_bytes + reading.untouched_bytes - left,
+        heap_bytes=reading.heap_bytes + sum(stack.bytes for stack in set_aside),
         untouched=tuple(stack for stack in untouched if stack.bytes),
+        unsettled=(*reading.unsettled, *(stack for stack in set_aside if stack.bytes)),
     )
+
+
+def _without_doubted(residency: Residency, doubted: frozenset[int]) -> Residency:
+    """Return a reading of which the stacks ``doubted`` may be resident."""
+    sizes = {stack.node: stack.bytes for stack in residency.untouched if stack.node in doubted}
+    return _without(residency, sizes, None) if sizes else residency
 
 
 class Reading:
     """A reading of the mappings by node: what was alive, not resident, and mapped there.
 
     ``idle`` is what of a stack's bytes was not in use: not resident, or pages of a file, of which
-    the program has no copy of its own.
+    the program has no copy of its own. ``most_idle`` is what may have been.
     """
 
     def __init__(self, residency: Residency, lifetimes: Lifetimes) -> None:
@@ -121,6 +162,9 @@ class Reading:
         self.idle = dict(self.untouched)
         for mapped in residency.file:
             self.idle[mapped.node] = self.idle.get(mapped.node, 0) + mapped.mapped_bytes
+        self.most_idle = dict(self.idle)
+        for stack in residency.unsettled:
+            self.most_idle[stack.node] = self.most_idle.get(stack.node, 0) + stack.bytes
         self._lifetimes = lifetimes
 
     @cached_property
@@ -134,19 +178,23 @@ class ResidentHeap:
 
     def __init__(self, heap: Heap) -> None:
         self._heap = heap
-        self._readings: dict[int, Reading] = {}
+        self._readings: dict[tuple[int, frozenset[int]], Reading] = {}
         self._earlier = earlier_nodes(heap.tree)
         self._at = [reading.checkpoint for reading in heap.residency]
 
     def last(self, checkpoint: int) -> Reading | None:
-        """Return the last reading up to ``checkpoint``; None if there is none."""
+        """Return the last reading up to ``checkpoint``; None if there is none.
+
+        Without what may have come into use between the two.
+        """
         place = bisect_right(self._at, checkpoint) - 1
         if place < 0:
             return None
-        if place not in self._readings:
-            residency = self._heap.residency[place]
-            self._readings[place] = Reading(residency, self._heap.lifetimes)
-        return self._readings[place]
+        residency = self._heap.residency[place]
+        key = place, residency.doubted(checkpoint)
+        if key not in self._readings:
+            self._readings[key] = Reading(_without_doubted(residency, key[1]), self._heap.lifetimes)
+        return self._readings[key]
 
     def alive_at_both(self, first: Reading, second: Reading) -> Mapping[int, int]:
         """Return the bytes of each stack that were alive at both readings."""
@@ -201,6 +249,16 @@ class ResidentHeap:
             stack._replace(bytes=stack.bytes - self._part(reading, stack, reading.idle))
             for stack in kept
         ]
+
+    def in_use_before(self, stacks: Iterable[StackBytes], checkpoint: int) -> Sequence[StackBytes]:
+        """Return `in_use` of a moment before ``checkpoint``: what is freed by then was not yet."""
+        there = self.in_use(stacks, checkpoint)
+        last, before = self.last(checkpoint), self.last(checkpoint - 1)
+        if last is None or before is None or not before.idle:
+            return there
+        freed = [stack for stack in there if not last.alive.get(stack.node)]
+        was = {one.node: one for one in self.in_use(freed, checkpoint - 1)}
+        return [was.get(stack.node, stack) for stack in there]
 
     @staticmethod
     def _part(reading: Reading, stack: StackBytes, column: Mapping[int, int]) -> int:

@@ -7,13 +7,13 @@ what it has reserved, the line that reserved it is not the one that uses it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from memdeep.analysis.charges import Charge, charges
 from memdeep.analysis.ground import Ground
 from memdeep.analysis.resident import Reading, ResidentHeap
-from memdeep.model import Advice, Culprit, FindingKind, Lifetime, Phase, StackBytes
+from memdeep.model import Advice, Culprit, FindingKind, Lifetime, Phase, StackBytes, Stretch
 from memdeep.model.sums import by_stack
 
 WORTH_A_LOOK_BYTES = 1 << 20  # a reading is taken where more than this has changed
@@ -96,17 +96,52 @@ class _Changed(NamedTuple):
 
 
 def _changed(phases: Sequence[Phase], resident: ResidentHeap) -> Sequence[_Changed]:
-    """List the stretches of the innermost phases in which there was a reading."""
-    parents = {phase.outline.parent for phase in phases}
+    """List the stretches in which there was a reading; no two of them overlap.
+
+    They are those of the innermost phases, and where phases of several threads or tasks overlap, of
+    the phase around them: which of them touched a page is not known. Without one around them, each
+    counts from the end of the one before.
+    """
     found = []
-    for place, phase in enumerate(phases):
-        if place in parents:
-            continue
-        for stretch in phase.outline.stretches:
-            last = resident.last(stretch.end)
-            if last is not None and last.checkpoint > stretch.start:
-                found.append(_Changed(place, stretch.end, resident.last(stretch.start), last))
+    until = 0
+    for stretch, place in _in_order(phases, _apart(phases)):
+        start, until = max(stretch.start, until), max(stretch.end, until)
+        last = resident.last(stretch.end)
+        if last is not None and last.checkpoint > start:
+            found.append(_Changed(place, stretch.end, resident.last(start), last))
     return found
+
+
+def _apart(phases: Sequence[Phase]) -> Iterable[int]:
+    """Choose the innermost phases that do not overlap, as far as there are such."""
+    parents = {phase.outline.parent for phase in phases}
+    chosen = {place for place in range(len(phases)) if place not in parents}
+    while True:
+        overlapping = set()
+        until, latest = 0, -1
+        for stretch, place in _in_order(phases, chosen):
+            if stretch.start < until and place != latest:
+                overlapping |= {place, latest}
+            if stretch.end > until:
+                until, latest = stretch.end, place
+        inside = (phases[place].outline.parent for place in overlapping)
+        around = {parent for parent in inside if parent is not None}
+        if not around:
+            return chosen
+        chosen = {place for place in chosen | around if around.isdisjoint(_outside(phases, place))}
+
+
+def _in_order(phases: Sequence[Phase], places: Iterable[int]) -> list[tuple[Stretch, int]]:
+    stretches = ((one, place) for place in places for one in phases[place].outline.stretches)
+    return sorted(stretches, key=lambda item: (item[0].start, item[0].end))
+
+
+def _outside(phases: Sequence[Phase], place: int) -> Iterator[int]:
+    """Yield the phases around one, innermost first."""
+    parent = phases[place].outline.parent
+    while parent is not None:
+        yield parent
+        parent = phases[parent].outline.parent
 
 
 def _became_resident(
@@ -128,8 +163,8 @@ def _became_resident(
 
 
 def _filled(resident: ResidentHeap, start: Reading, end: Reading) -> dict[int, int]:
-    """Return what came into use of the bytes that were alive before: touched, or copied."""
-    filled = {node: idle - end.idle.get(node, 0) for node, idle in start.idle.items()}
+    """Return what surely came into use of the bytes that were alive before: touched, or copied."""
+    filled = {node: idle - end.most_idle.get(node, 0) for node, idle in start.idle.items()}
     if sum(size for size in filled.values() if size > 0) < WORTH_A_LOOK_BYTES:
         return {}
     both = resident.alive_at_both(start, end)  # takes its time
@@ -141,7 +176,7 @@ def _resident(reading: Reading | None, kind: FindingKind) -> Mapping[int, int]:
     if reading is None:
         return {}
     if kind is FindingKind.TOUCHED:
-        idle = reading.idle
+        idle = reading.most_idle
         return {node: size - idle.get(node, 0) for node, size in reading.alive.items()}
     mapped = reading.file if kind is FindingKind.FILE else reading.shared
     return {node: one.bytes for node, one in mapped.items()}

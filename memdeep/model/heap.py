@@ -329,6 +329,10 @@ class Residency:
     bytes in mappings that hold, or held, traced allocations; ``unseen_bytes`` lie in mappings in
     which nothing traced was ever found. ``tracer_bytes`` are pages of the capture itself.
     ``allocated_blocks`` is Python's own count of its live small blocks.
+
+    ``unsettled`` are bytes that may be resident by then, though they were read as untouched: they
+    count as resident. ``risen`` tells by how much, from which checkpoint on, the RSS has risen
+    beyond the heap since without another reading: what was untouched may be that.
     """
 
     checkpoint: int
@@ -342,6 +346,13 @@ class Residency:
     unseen_bytes: int
     tracer_bytes: int
     allocated_blocks: int | None = None
+    unsettled: tuple[StackBytes, ...] = ()
+    risen: tuple[tuple[int, int], ...] = ()
+
+    def doubted(self, checkpoint: int) -> frozenset[int]:
+        """Return the untouched stacks of which much may be resident by ``checkpoint``."""
+        risen = max((size for at, size in self.risen if at <= checkpoint), default=0)
+        return frozenset(stack.node for stack in self.untouched if stack.bytes <= 2 * risen)
 
     @property
     def untouched_bytes(self) -> int:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from properties import examples
 
 from memdeep.analysis.findings import findings
-from memdeep.analysis.resident import settled
+from memdeep.analysis.reserved import reserved_at_peak
+from memdeep.analysis.resident import ResidentHeap, settled
 from memdeep.model import (
     Advice,
     Finding,
@@ -28,6 +29,7 @@ from memdeep.model.alive import AliveStacks
 from memdeep.model.heap import Stretch
 
 TREE, (ONE, TWO) = tree([frame("one", lineno=1)], [frame("two", lineno=2)])
+ALL_OF_IT = AliveStacks((StackBytes(ONE, 100 * MB, 1),))
 NOTHING = Residency(0, 0, (), (), (), 0, 0, 0, 0, 0)
 
 
@@ -327,3 +329,97 @@ def test_what_others_are_about_to_write_is_not_called_untouched(
         most = min(most, later[0].get(other, 0))
     assert left.get(other, 0) == most
     assert first.heap_bytes + first.untouched_bytes == sum(size.values())
+
+
+def test_what_threads_touch_at_once_is_told_of_the_phase_around_them_and_once() -> None:
+    lives = [lifetime(ONE, 1, bytes=100 * MB)]
+    around = replace(steps("work")[0], outline=phase("work", stretches=(Stretch(1, 6),)).outline)
+    fills = [
+        phase(
+            f"fill {n}", parent=1, depth=1, threads=(f"t{n}",), stretches=(Stretch(2 + n, 4 + n),)
+        )
+        for n in range(2)
+    ]
+    left = ((1, 100), (3, 90), (4, 60), (5, 40))
+    readings = [reading(at, untouched=(StackBytes(ONE, size * MB, 1),)) for at, size in left]
+    phases = [*steps("load"), around, *fills]
+    held = replace(heap(TREE, lives, 7, peak_bytes=100 * MB), residency=tuple(readings))
+    told = [one for one in findings(held, phases, 7) if one.kind is FindingKind.TOUCHED]
+    assert [(one.phase, one.bytes // MB) for one in told] == [(1, 60)]
+
+
+def test_what_may_be_about_to_be_written_is_not_called_used() -> None:
+    """A thread reads, and finds what the main thread has; nobody reads again before it is freed."""
+    stacks, (main,) = tree([frame("fill")])
+    points = run("+load", "-load", "+fill", "-fill", "+drop", "-drop")
+    points = replace(
+        points,
+        checkpoints=tuple(
+            replace(one, time_s=float(one.index), thread="t" if one.index == 4 else "MainThread")
+            for one in points.checkpoints
+        ),
+    )
+    readings = [
+        reading(2, untouched=(StackBytes(main, 100 * MB, 1),)),
+        reading(4, untouched=(StackBytes(main, 80 * MB, 1),)),
+        reading(6),
+    ]
+    lives = [lifetime(main, 2, 6, bytes=100 * MB)]
+    held = replace(heap(stacks, lives, 8, peak_bytes=100 * MB), residency=tuple(readings))
+    known = settled(held, points)
+    assert not known.residency[1].untouched  # it may all have been written before it was freed
+    phases = [
+        replace(one, outline=phase(one.name, stretches=(Stretch(2 * n + 1, 2 * n + 2),)).outline)
+        for n, one in enumerate(steps("load", "fill", "drop"))
+    ]
+    told = [one for one in findings(known, phases, 8) if one.kind is FindingKind.TOUCHED]
+    assert [(one.phase, one.bytes // MB) for one in told] == [(1, 20)]
+
+
+def test_what_may_have_come_into_use_since_the_last_reading_is_not_called_reserved() -> None:
+    """The RSS has risen by most of it, and there was no time to read the mappings."""
+    stacks, (one,) = tree([frame("reserve")])
+    points = run("+load", "-load", "+fill", "-fill")
+    rss = [20, 20, 20, 20, 90, 90]
+    points = replace(
+        points,
+        checkpoints=tuple(
+            replace(point, rss_bytes=size * MB)
+            for point, size in zip(points.checkpoints, rss, strict=True)
+        ),
+    )
+    readings = (reading(2, untouched=(StackBytes(one, 100 * MB, 1),)),)
+    held = heap(stacks, [lifetime(one, 2, bytes=100 * MB)], 6, peak_bytes=100 * MB)
+    known = settled(replace(held, residency=readings), points)
+    resident = ResidentHeap(known)
+    peak = [StackBytes(one, 100 * MB, 1)]
+    assert [part.bytes for at in (3, 4) for part in resident.in_use(peak, at)] == [0, 100 * MB]
+    first = resident.last(4)
+    assert first is not None
+    assert first.most_idle == {one: 100 * MB}  # nor is it said to be used
+    phases = [
+        replace(step, outline=phase(step.name, stretches=(Stretch(2 * n + 1, 2 * n + 2),)).outline)
+        for n, step in enumerate(steps("load", "fill"))
+    ]
+    (found_,) = findings(known, phases, 6)
+    assert (found_.kind, found_.advice) == (FindingKind.RESERVED, None)
+    assert found_.fate is not None
+    assert found_.fate.unused_bytes == 0
+
+
+def test_a_heap_that_is_as_high_for_long_has_in_use_what_came_into_use_meanwhile() -> None:
+    lives = [lifetime(ONE, 1, 4, bytes=100 * MB)]
+    phases = [
+        replace(step, heap=replace(step.heap, peak=Peak(size, n + 0.5, ALL_OF_IT, n + 1)))
+        for n, (step, size) in enumerate(
+            zip(steps("load", "fill", "drop"), (100 * MB, 100 * MB - 9, 100 * MB - 9), strict=True)
+        )
+        if step.heap is not None
+    ]
+    idle = reading(1, untouched=(StackBytes(ONE, 100 * MB, 1),))
+    held = heap(TREE, lives, 4, peak_bytes=100 * MB)
+    filled = replace(held, residency=(idle, reading(2), reading(3)))
+    assert reserved_at_peak(filled, phases) == 0
+    freed = replace(held, lifetimes=heap(TREE, [lifetime(ONE, 1, 3, bytes=100 * MB)], 4).lifetimes)
+    never = replace(freed, residency=(idle, reading(3)))
+    assert reserved_at_peak(never, phases) == 100 * MB

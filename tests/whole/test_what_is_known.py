@@ -133,6 +133,28 @@ def test_what_an_allocator_keeps_counts_once(told: Told) -> None:
     assert "of it stayed in the RSS" not in said
 
 
+# What is read of the zeros is the kernel's page of them: none of it is the program's own memory.
+ZEROS = """
+import memdeep
+with memdeep.phase("reserve"):
+    zeros = [bytes(100_000) for _ in range(300)]
+with memdeep.phase("read"):
+    ones = sum(block.count(1) for block in zeros)
+with memdeep.phase("write"):
+    more = [b"x" * 100_000 for _ in range(300)]
+"""
+
+
+def test_zeros_that_are_read_are_not_in_use_and_what_lies_beside_them_is(told: Told) -> None:
+    report, said = told(ZEROS)
+    assert "used for the first time" not in said
+    touched = phase(report, "reserve")["rss_delta_bytes"]  # at the start of each block
+    for one in report["findings"]:
+        if one["culprit"] and one["resident_bytes"] is not None:
+            most = touched + MB if one["culprit"]["lineno"] == 4 else one["bytes"]
+            assert most - 2 * MB < one["resident_bytes"] <= most
+
+
 # Line 5 is replaced in each round; line 6 is what grows.
 REPLACES = """
 from memdeep import phase

@@ -294,13 +294,21 @@ def _untouched(case: Case) -> Suggestion | None:
 def _never_touched(case: Case, end: int, untouched: int) -> int:
     """Return how much of what was ``untouched`` at the end of the phase was so until it was freed.
 
-    At least that much was touched later of which a reading finds less.
+    At least that much was touched later of which a reading finds less, or may have been.
     """
     nodes = {stack.node for stack in case.stacks}
-    freed = min((life.died for life in case.lifetimes if life.died is not None), default=None)
-    for reading in case.heap.residency:
-        if end < reading.checkpoint and (freed is None or reading.checkpoint < freed):
-            left = sum(stack.bytes for stack in reading.untouched if stack.node in nodes)
+    last = len(case.heap.at_checkpoints) - 1
+    until = min((life.died - 1 for life in case.lifetimes if life.died is not None), default=last)
+    readings = case.heap.residency
+    ends = [*(reading.checkpoint for reading in readings[1:]), last + 1]
+    for reading, following in zip(readings, ends, strict=False):
+        if reading.checkpoint <= until and end < following:
+            doubted = reading.doubted(until)
+            left = sum(
+                stack.bytes
+                for stack in reading.untouched
+                if stack.node in nodes and stack.node not in doubted
+            )
             untouched = min(untouched, left)
     return untouched
 
