@@ -10,7 +10,17 @@ from pathlib import PurePath
 
 from memdeep.analysis.advice import patterns
 from memdeep.frozen import frozen, replace
-from memdeep.model import Advice, Finding, FindingKind, Frame, Heap, Origin, Phase, StackBytes
+from memdeep.model import (
+    Advice,
+    Asked,
+    Finding,
+    FindingKind,
+    Frame,
+    Heap,
+    Origin,
+    Phase,
+    StackBytes,
+)
 
 MIN_BYTES = 16 << 20  # the tracer itself may add some of them
 # The tracer keeps the native stacks that it met in a tree: 69 to 71 bytes a node were measured, at
@@ -137,10 +147,12 @@ def _freed(heap: Heap, phase: Phase, python_allocators: bool) -> _Freed:
 
 
 def _is_mapped(heap: Heap, node: int) -> bool:
-    """Tell whether an arena of Python or a pool of a library was mapped by the stack of ``node``.
+    """Tell whether the stack of ``node`` mapped its bytes: it, an arena of Python, or a pool.
 
-    Either is unmapped where it is freed.
+    They are unmapped where they are freed.
     """
+    if heap.tree.asked and heap.tree.asked[node] == Asked.MMAP:
+        return True
     own = _native_end(heap, node)
     is_arena = any(frame.function.startswith("_PyObject_Arena") for frame in own)
     return is_arena or pool_of(heap, node) is not None

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from memdeep.analysis.culprits import ChargedLines, Line
 from memdeep.model import Checkpoint, Heap, Parts, Residency, Stretch
-from memdeep.model.sums import sum_of_known
+from memdeep.model.sums import Tally, sum_of_known
 
 MOVED_BYTES = 4 << 20  # between two readings, where there could have been one in between
 
@@ -63,23 +63,30 @@ class Readings:
             ]
         )
         if heap_delta is not None and heap_delta <= -MOVED_BYTES:
-            heap_delta = min(0, heap_delta + sum(map(self._untouched_and_freed, stretches)))
+            heap_delta = min(0, heap_delta + sum(map(self._idle_and_freed, stretches)))
         return Parts(heap_delta, file, unknown=rss_delta - (heap_delta or 0) - (file or 0))
 
-    def _untouched_and_freed(self, stretch: Stretch) -> int:
-        """Return how much of what was freed in ``stretch`` may not have been resident before.
+    def _idle_and_freed(self, stretch: Stretch) -> int:
+        """Return how much of what was freed in ``stretch`` may have been no resident heap before.
 
-        The reading before it tells what was not; which bytes of a stack were freed is not known.
+        The reading before it tells what was not resident, or mapped a file or shared memory; which
+        bytes of a stack were freed is not known.
         """
         place = bisect_right(self._places, stretch.start) - 1
-        if place < 0 or not self._readings[place].untouched:
+        reading = self._readings[place] if place >= 0 else None
+        idle: Tally[int] = Tally()
+        for stack in () if reading is None else reading.untouched:
+            idle.add(stack.node, stack.bytes, 0)
+        for mapped in () if reading is None else (*reading.file, *reading.shared):
+            idle.add(mapped.node, mapped.mapped_bytes, 0)
+        if not idle:
             return 0
         lifetimes = self._heap.lifetimes
         before = lifetimes.alive_at(stretch.start).by_node()
         after = lifetimes.alive_at(stretch.end).by_node()
         return sum(
-            min(stack.bytes, max(0, before.get(stack.node, 0) - after.get(stack.node, 0)))
-            for stack in self._readings[place].untouched
+            min(size, max(0, before.get(node, 0) - after.get(node, 0)))
+            for node, (size, _) in idle.items()
         )
 
     def resident_shares(self, checkpoint: int) -> Mapping[Line, float] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from memdeep.analysis.beyond_heap import beyond_heap
 from memdeep.heap.lists import LifetimeList
 from memdeep.model import (
     Advice,
+    Asked,
     Finding,
     FindingKind,
     Frame,
@@ -144,6 +146,20 @@ def test_freed_bytes_that_cover_what_stayed_are_held_however_many_more_there_wer
 )
 def test_what_was_given_back_when_it_was_freed_is_not_held(stack: tuple[Frame, int, int]) -> None:
     assert freed_at_peak(stack).kind is FindingKind.UNTRACKED
+
+
+def test_what_the_program_mapped_is_not_held() -> None:
+    """As a small file: munmap gives it back, and malloc has nothing to do with it."""
+    made, (block, mapped) = tree([frame("main"), native()], [frame("main"), native("mmap")])
+    made = replace(made, asked=bytes([0, Asked.MALLOC, Asked.MMAP]))
+    alive = (StackBytes(block, 50 * MB, 900), StackBytes(mapped, 30 * MB, 1))
+    grown = phase(
+        rss_delta_bytes=80 * MB,
+        parts=Parts(0, 0, unknown=80 * MB),
+        peak=Peak(80 * MB, 1.0, AliveStacks(alive)),
+    )
+    (finding,) = beyond_heap(heap(made), [grown])
+    assert (finding.kind, finding.bytes) == (FindingKind.HELD, 50 * MB)
 
 
 def test_small_objects_are_held_by_python_and_not_by_glibc() -> None:

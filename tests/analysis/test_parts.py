@@ -124,6 +124,16 @@ def test_without_readings_what_the_journal_has_is_told() -> None:
     assert load((0, 0, 7 * MB, 0), (0, 0, None, 0)).parts == Parts(0, None, unknown=7 * MB)
 
 
+def test_a_file_that_was_mapped_and_is_not_any_more_was_no_heap() -> None:
+    """Nobody reads the mappings after it: the journal has what the file pages shrank by."""
+    lives = [lifetime(node=OTHER, born=1, died=2, bytes=40 * MB)]
+    lives.append(lifetime(node=ONE, born=1, died=2, bytes=20 * MB))
+    mapped = (MappedBytes(OTHER, 30 * MB, 40 * MB),)
+    before = reading(1, heap_bytes=20 * MB, file=mapped, file_bytes=30 * MB)
+    phase = load((0, 50 * MB, 20 * MB, 20 * MB), (0, 30 * MB, 0, 0), lives, [before])
+    assert phase.parts == Parts(-20 * MB, -30 * MB, unknown=20 * MB)
+
+
 SIZES = st.integers(0, 200).map(lambda size: size * MB)
 
 
