@@ -19,6 +19,7 @@ from memdeep.model import (
     Lifetime,
     MappedBytes,
     Origin,
+    Parts,
     Peak,
     Phase,
     PhaseKind,
@@ -423,3 +424,18 @@ def test_a_heap_that_is_as_high_for_long_has_in_use_what_came_into_use_meanwhile
     freed = replace(held, lifetimes=heap(TREE, [lifetime(ONE, 1, 3, bytes=100 * MB)], 4).lifetimes)
     never = replace(freed, residency=(idle, reading(3)))
     assert reserved_at_peak(never, phases) == 100 * MB
+
+
+def test_what_was_touched_later_is_not_said_to_be_never_touched() -> None:
+    lives = [lifetime(ONE, 1, bytes=400 * MB)]
+    readings = tuple(
+        reading(at, untouched=(StackBytes(ONE, size * MB, 1),)) for at, size in ((1, 400), (2, 300))
+    )
+    held = replace(heap(TREE, lives, 4, peak_bytes=400 * MB), residency=readings)
+    load, *others = steps("load", "fill", "rest")
+    measured = replace(load, rss_start_bytes=0, parts=Parts(400 * MB, 0, untouched=-400 * MB))
+    (found_,) = [
+        one for one in findings(held, [measured, *others], 4) if one.kind is FindingKind.RESERVED
+    ]
+    assert found_.advice is Advice.UNTOUCHED
+    assert found_.evidence["untouched_bytes"] == 300 * MB

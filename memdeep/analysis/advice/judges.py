@@ -279,7 +279,8 @@ def _untouched(case: Case) -> Suggestion | None:
         untouched = phase.parts.not_resident - others - free
         if phase.parts.not_resident > case.culprit.bytes:
             return None
-    if not case.is_most(_never_touched(case, phase.end, untouched)):
+    untouched = _never_touched(case, phase.end, untouched)
+    if not case.is_most(untouched):
         return None
     return Suggestion(
         Advice.UNTOUCHED,
