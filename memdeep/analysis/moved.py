@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from memdeep.analysis.advice.patterns import container, room
+from memdeep.analysis.advice.patterns import container, makes_room, room
 from memdeep.frozen import frozen
 from memdeep.model import Frame, Heap, Lifetime, Origin, Phase, StackBytes
 from memdeep.model.sums import Tally
@@ -32,7 +32,7 @@ class Rooms:
 
     def __init__(self, heap: Heap) -> None:
         self._tree = tree = heap.tree
-        self._is_room = [room([frame]) is not None for frame in tree.frames]
+        self._is_room = [makes_room(frame) for frame in tree.frames]
         self._known: dict[int, _Room | None] = {}
         self._lives: list[tuple[_Room, Lifetime]] = []
         if any(self._is_room):

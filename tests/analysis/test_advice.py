@@ -261,6 +261,8 @@ def test_growth_that_is_freed_again_before_the_end_is_no_leak() -> None:
         ([native("bytearray___init___impl"), native("PyByteArray_Resize")], None),
         ([native("_io_BytesIO_write"), native("resize_buffer")], "BytesIO"),
         ([native("_io_StringIO_write"), native("write_str"), native("resize_buffer")], "StringIO"),
+        ([native("_io_BytesIO_getvalue"), native("_PyBytes_Resize")], "BytesIO"),
+        ([native("_io_FileIO_readall"), native("_PyBytes_Resize")], None),
         ([native("stringio_iternext"), native("realize"), native("resize_buffer")], "StringIO"),
         ([native("array_resize", filename="/src/Modules/arraymodule.c")], "array"),
         ([native("array_resize", filename="/x/site-packages/numpy/_core/_umath.so")], None),

@@ -236,9 +236,11 @@ _GROWTH_OF_CONTAINERS = {
     "PyByteArray_Resize": "bytearray",
     "array_resize": "array",
     "resize_buffer": "BytesIO",
+    "_PyBytes_Resize": "BytesIO",  # called by its getvalue, which hands out the very buffer
 }
 _LIBRARY = re.compile(r"(^|/)(site|dist)-packages/")  # numpy has an array_resize of its own
 _TEXT = ("_io_StringIO", "stringio_")  # has a resize_buffer, too
+_BYTES = "_io_BytesIO"  # others resize bytes, too
 # bytearray(size) goes through the same function as one that grows.
 _MADE_AT_ITS_SIZE = "bytearray___init__"
 
@@ -258,11 +260,21 @@ def container(own: Sequence[Frame]) -> tuple[str, str] | None:
 
 def room(own: Sequence[Frame]) -> tuple[str, str] | None:
     """Find the container whose room was made, as it grew or at once; innermost frame first."""
-    for frame in own:
-        if frame.function in _ROOMS and not _LIBRARY.search(frame.filename):
-            is_text = any(caller.function.startswith(_TEXT) for caller in own)
-            return "StringIO" if is_text else _ROOMS[frame.function], frame.function
-    return None
+    makers = [frame.function for frame in own if makes_room(frame)]
+    if makers[:1] == ["_PyBytes_Resize"] and (len(makers) > 1 or not _is_within(own, _BYTES)):
+        makers = makers[1:]
+    if not makers:
+        return None
+    return "StringIO" if _is_within(own, _TEXT) else _ROOMS[makers[0]], makers[0]
+
+
+def makes_room(frame: Frame) -> bool:
+    """Tell whether a function of CPython may be making room for what is in a container."""
+    return frame.function in _ROOMS and not _LIBRARY.search(frame.filename)
+
+
+def _is_within(own: Sequence[Frame], functions: str | tuple[str, ...]) -> bool:
+    return any(caller.function.startswith(functions) for caller in own)
 
 
 # PyUnicode_Append is none of them: it makes room behind the text where nobody else has that.
