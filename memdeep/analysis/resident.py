@@ -7,9 +7,11 @@ last one before a moment holds for it.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from itertools import accumulate
+from operator import itemgetter
+from typing import NamedTuple
 
 from memdeep.analysis.earlier import earlier_nodes
 from memdeep.frozen import replace
@@ -51,22 +53,30 @@ def settled(heap: Heap, run: Run) -> Heap:
 
 
 def _with_rises(heap: Heap, run: Run) -> Heap:
-    """Note by how much the RSS has risen beyond the heap since each reading, and from when on."""
-    at_heap = heap.of_program.at_checkpoints
+    """Note by how much, and until when, the RSS has risen beyond the heap since each reading."""
     ends = [*(reading.checkpoint for reading in heap.residency[1:]), len(run.checkpoints)]
+    at_heap = heap.of_program.at_checkpoints
     readings = []
     for reading, end in zip(heap.residency, ends, strict=False):
         start = reading.checkpoint
-        rss_growth = partial(_growth, [one.rss_bytes for one in run.checkpoints[start:end]])
-        heap_growth = partial(_growth, at_heap[start:end])
+        points = run.checkpoints[start : end + 1]
+        rss_growth = partial(_growth, [point.rss_bytes for point in points])
+        mapped_growth = partial(_growth, [point.rss_file_bytes for point in points])
+        heap_growth = partial(_growth, at_heap[start : end + 1])
         risen: list[tuple[int, int]] = []
-        most = WORTH_READING_BYTES - 1
-        for at in range(1, end - start) if reading.untouched else ():
+        since: list[tuple[int, int, int]] = []
+        most, before, grown = WORTH_READING_BYTES - 1, (0, 0), (0, 0)
+        for at in range(1, len(points)):
             more = rss_growth(at) - max(0, heap_growth(at))
-            if more > most:
+            now = mapped_growth(at), more
+            if now != before:
+                grown = (grown[0] + max(0, now[0] - before[0]), grown[1] + max(0, more - before[1]))
+                before = now
+                since.append((start + at, *grown))
+            if more > most and start + at < end:
                 most = more
                 risen.append((start + at, more))
-        readings.append(replace(reading, risen=tuple(risen)) if risen else reading)
+        readings.append(replace(reading, risen=tuple(risen), since=tuple(since)))
     return replace(heap, residency=tuple(readings))
 
 
@@ -165,7 +175,24 @@ class Reading:
         self.most_idle = dict(self.idle)
         for stack in residency.unsettled:
             self.most_idle[stack.node] = self.most_idle.get(stack.node, 0) + stack.bytes
+        self._since = residency.since
         self._lifetimes = lifetimes
+
+    def parts_between(self, start: int, end: int) -> tuple[float | None, float | None]:
+        """Return the parts of the growth until the next reading that lie between two checkpoints.
+
+        One is of files and shared memory. They are None where the RSS did not grow.
+        """
+        total = self._since[-1] if self._since else (0, 0, 0)
+        sizes = []
+        for checkpoint in (start, end):
+            place = bisect_right(self._since, checkpoint, key=itemgetter(0)) - 1
+            sizes.append(self._since[place] if place >= 0 else (0, 0, 0))
+        mapped, other = (
+            (sizes[1][column] - sizes[0][column]) / total[column] if total[column] else None
+            for column in (1, 2)
+        )
+        return mapped, other
 
     @cached_property
     def alive(self) -> Mapping[int, int]:
@@ -173,11 +200,24 @@ class Reading:
         return self._lifetimes.alive_at(self.checkpoint).by_node()
 
 
+class Change(NamedTuple):
+    """Two readings, and the part that counts of what changed between them.
+
+    ``mapped_part`` is that of files and shared memory. ``before`` is None at the start of the run.
+    """
+
+    before: Reading | None
+    after: Reading
+    mapped_part: float
+    other_part: float
+
+
 class ResidentHeap:
     """The readings of a run, by moment."""
 
     def __init__(self, heap: Heap) -> None:
         self._heap = heap
+        self._by_place: dict[int, Reading] = {}
         self._readings: dict[tuple[int, frozenset[int]], Reading] = {}
         self._earlier = earlier_nodes(heap.tree)
         self._at = [reading.checkpoint for reading in heap.residency]
@@ -195,6 +235,42 @@ class ResidentHeap:
         if key not in self._readings:
             self._readings[key] = Reading(_without_doubted(residency, key[1]), self._heap.lifetimes)
         return self._readings[key]
+
+    def changes(self, start: int, end: int) -> Iterator[Change]:
+        """Yield what changed in a stretch, from reading to reading.
+
+        The readings in it tell all that changed between the first and the last of them. Of what
+        changed between two of which one, or both, lie outside, a part counts.
+        """
+        first, last = bisect_left(self._at, start), bisect_right(self._at, end) - 1
+        if first < last:
+            yield Change(self._reading(first), self._reading(last), 1.0, 1.0)
+        for place in sorted({first, last + 1}):
+            before = self._reading(place - 1) if place else None
+            if place == len(self._at) or (before is None and end < self._at[place]):
+                continue
+            after = self._reading(place)
+            begin = start if before is None else max(start, before.checkpoint)
+            stop = min(end, after.checkpoint)
+            if begin < stop:
+                parts = (None, None) if before is None else before.parts_between(begin, stop)
+                usual = 1.0 if after.checkpoint <= end else 0.0
+                mapped, other = (usual if part is None else part for part in parts)
+                if mapped or other:
+                    yield Change(before, after, mapped, other)
+
+    def next_to(self, checkpoint: int) -> list[Reading]:
+        """Return the reading at a checkpoint; else those before and after it, if there are."""
+        after = bisect_left(self._at, checkpoint)
+        if after < len(self._at) and self._at[after] == checkpoint:
+            return [self._reading(after)]
+        return [self._reading(at) for at in (after - 1, after) if 0 <= at < len(self._at)]
+
+    def _reading(self, place: int) -> Reading:
+        if place not in self._by_place:
+            residency = self._heap.residency[place]
+            self._by_place[place] = Reading(residency, self._heap.lifetimes)
+        return self._by_place[place]
 
     def alive_at_both(self, first: Reading, second: Reading) -> Mapping[int, int]:
         """Return the bytes of each stack that were alive at both readings."""

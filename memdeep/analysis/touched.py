@@ -8,11 +8,12 @@ what it has reserved, the line that reserved it is not the one that uses it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import NamedTuple
 
 from memdeep.analysis.charges import Charge, charges
 from memdeep.analysis.ground import Ground
-from memdeep.analysis.resident import Reading, ResidentHeap
+from memdeep.analysis.resident import Change, Reading, ResidentHeap
 from memdeep.model import Advice, Culprit, FindingKind, Lifetime, Phase, StackBytes, Stretch
 from memdeep.model.sums import by_stack
 
@@ -53,7 +54,7 @@ def touched(
     pools = _taken_out(by_kind[FindingKind.TOUCHED], pool_of)
     for kind, grown in by_kind.items():
         for charge in charges(phases, grown, lines, ground.first_calls):
-            there = _resident(resident.last(charge.end), kind)
+            there = _most_resident(resident.next_to(charge.end), kind)
             stacks = [
                 StackBytes(node, min(size, there.get(node, 0)), count)
                 for node, size, count in by_stack(charge.lifetimes)
@@ -87,16 +88,15 @@ def _taken_out(
 
 
 class _Changed(NamedTuple):
-    """The end of a stretch of a phase, with the readings before its start and before its end."""
+    """What changed in a stretch of a phase, and its end."""
 
     phase: int
     end: int
-    first: Reading | None
-    last: Reading
+    changes: Sequence[Change]
 
 
 def _changed(phases: Sequence[Phase], resident: ResidentHeap) -> Sequence[_Changed]:
-    """List the stretches in which there was a reading; no two of them overlap.
+    """List the stretches with what changed in them; no two of them overlap.
 
     They are those of the innermost phases, and where phases of several threads or tasks overlap, of
     the phase around them: which of them touched a page is not known. Without one around them, each
@@ -106,9 +106,9 @@ def _changed(phases: Sequence[Phase], resident: ResidentHeap) -> Sequence[_Chang
     until = 0
     for stretch, place in _in_order(phases, _apart(phases)):
         start, until = max(stretch.start, until), max(stretch.end, until)
-        last = resident.last(stretch.end)
-        if last is not None and last.checkpoint > start:
-            found.append(_Changed(place, stretch.end, resident.last(start), last))
+        changes = list(resident.changes(start, stretch.end)) if start < stretch.end else ()
+        if changes:
+            found.append(_Changed(place, stretch.end, changes))
     return found
 
 
@@ -149,17 +149,29 @@ def _became_resident(
 ) -> dict[int, list[Lifetime]]:
     """Find what became resident in each phase, as bytes that never died."""
     kept: dict[int, list[Lifetime]] = {}
-    for place, end, first, last in changed:
-        if kind is FindingKind.TOUCHED:
-            grown = {} if first is None else _filled(resident, first, last)
-        else:
-            before = _resident(first, kind)
-            there = _resident(last, kind)
-            grown = {node: size - before.get(node, 0) for node, size in there.items()}
+    grown_between = cache(partial(_grown, resident, kind))
+    for place, end, changes in changed:
+        grown: dict[int, float] = {}
+        for before, after, mapped_part, other_part in changes:
+            part = other_part if kind is FindingKind.TOUCHED else mapped_part
+            if part > 0:
+                for node, size in grown_between(before, after).items():
+                    if size > 0 or part == 1:  # what was given back was so at one moment
+                        grown[node] = grown.get(node, 0) + part * size
         kept.setdefault(place, []).extend(
-            Lifetime(node, end, None, size, 1) for node, size in grown.items() if size > 0
+            Lifetime(node, end, None, round(size), 1) for node, size in grown.items() if size >= 1
         )
     return kept
+
+
+def _grown(
+    resident: ResidentHeap, kind: FindingKind, before: Reading | None, after: Reading
+) -> Mapping[int, int]:
+    """Return by how much more of each stack is resident at the later of two readings."""
+    if kind is FindingKind.TOUCHED:
+        return {} if before is None else _filled(resident, before, after)
+    was, there = _resident(before, kind), _resident(after, kind)
+    return {node: there.get(node, 0) - was.get(node, 0) for node in {**was, **there}}
 
 
 def _filled(resident: ResidentHeap, start: Reading, end: Reading) -> dict[int, int]:
@@ -169,6 +181,15 @@ def _filled(resident: ResidentHeap, start: Reading, end: Reading) -> dict[int, i
         return {}
     both = resident.alive_at_both(start, end)  # takes its time
     return {node: min(size, both.get(node, 0)) for node, size in filled.items()}
+
+
+def _most_resident(readings: Iterable[Reading], kind: FindingKind) -> Mapping[int, int]:
+    """Return the most bytes of each stack that were resident at any of ``readings``."""
+    most: dict[int, int] = {}
+    for reading in readings:
+        for node, size in _resident(reading, kind).items():
+            most[node] = max(size, most.get(node, 0))
+    return most
 
 
 def _resident(reading: Reading | None, kind: FindingKind) -> Mapping[int, int]:

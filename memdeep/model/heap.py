@@ -332,7 +332,9 @@ class Residency:
 
     ``unsettled`` are bytes that may be resident by then, though they were read as untouched: they
     count as resident. ``risen`` tells by how much, from which checkpoint on, the RSS has risen
-    beyond the heap since without another reading: what was untouched may be that.
+    beyond the heap since without another reading: what was untouched may be that. ``since`` has the
+    growth of the RSS up to a checkpoint, what shrank again not taken off: of its part that maps
+    files or is shared, and of all that is beyond the heap. It goes on to the next reading.
     """
 
     checkpoint: int
@@ -348,6 +350,7 @@ class Residency:
     allocated_blocks: int | None = None
     unsettled: tuple[StackBytes, ...] = ()
     risen: tuple[tuple[int, int], ...] = ()
+    since: tuple[tuple[int, int, int], ...] = ()
 
     def doubted(self, checkpoint: int) -> frozenset[int]:
         """Return the untouched stacks of which much may be resident by ``checkpoint``."""

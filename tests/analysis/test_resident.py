@@ -439,3 +439,33 @@ def test_what_was_touched_later_is_not_said_to_be_never_touched() -> None:
     ]
     assert found_.advice is Advice.UNTOUCHED
     assert found_.evidence["untouched_bytes"] == 300 * MB
+
+
+def test_between_readings_shared_memory_became_resident_where_the_rss_grew() -> None:
+    """There was no time for a reading at each part; the copy grew by its own heap alone."""
+    stacks, (shared, copy) = tree([frame("create", lineno=1)], [frame("copy", lineno=2)])
+    points = run("+part 1", "-part 1", "+part 2", "-part 2", "+copy", "-copy")
+    sizes = [(10, 0), (10, 0), (22, 12), (22, 12), (34, 24), (34, 24), (54, 24), (54, 24)]
+    points = replace(
+        points,
+        checkpoints=tuple(
+            replace(point, rss_bytes=rss * MB, rss_file_bytes=mapped * MB)
+            for point, (rss, mapped) in zip(points.checkpoints, sizes, strict=True)
+        ),
+    )
+    readings = [
+        reading(at, shared=(MappedBytes(shared, size * MB, 60 * MB),))
+        for at, size in ((1, 0), (6, 24))
+    ]
+    lives = [lifetime(shared, 1, bytes=60 * MB), lifetime(copy, 6, bytes=20 * MB)]
+    held = replace(heap(stacks, lives, 8, peak_bytes=80 * MB), residency=tuple(readings))
+    phases = [
+        replace(one, outline=phase(one.name, stretches=(Stretch(2 * n + 1, 2 * n + 2),)).outline)
+        for n, one in enumerate(steps("part 1", "part 2", "copy"))
+    ]
+    told = findings(settled(held, points), phases, 8)
+    of_shared = [one for one in told if one.kind is FindingKind.SHARED]
+    assert [(one.phases, one.bytes // MB) for one in of_shared] in (
+        [((0, 1), 24)],
+        [((0,), 12), ((1,), 12)],
+    )
